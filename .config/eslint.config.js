@@ -25,5 +25,10 @@ export default tseslint.config(
     files: ['src/cli/**', 'bench/**', 'index-builder/**', 'tests/**', 'fixtures/**'],
     rules: { 'no-console': 'off' },
   },
-  { files: ['**/*.js'], ...tseslint.configs.disableTypeChecked },
+  {
+    files: ['**/*.js', '**/*.cjs'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', module: 'writable' } },
+    rules: { 'no-console': 'off' },
+  },
 );

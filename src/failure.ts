@@ -20,6 +20,8 @@ export type FailureKind =
 export interface FailureDetail {
   /** Path of the request's field, e.g. `samples[0].data`. */
   readonly field?: string;
+  /** Every field that is wrong, when there may be several. */
+  readonly violations?: readonly { readonly field: string; readonly description: string }[];
   /** Further facts for programs, e.g. `{ byte_offset: '28' }`. Never biometric data. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** How long to wait before trying again, in milliseconds. */

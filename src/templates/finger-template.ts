@@ -29,5 +29,7 @@ export interface FingerTemplate {
   readonly minutiae: readonly Minutia[];
 }
 
-/** The kernel's limit. Records with more keep the best by quality (in record order where quality is not stated). */
+/**
+ * The kernels limit. Records with more keep the best by quality, or those nearest to the middle where none is stated.
+ */
 export const MAX_MINUTIAE = 64;

@@ -433,10 +433,10 @@ export const SubjectData: MessageFns<SubjectData> = {
 
   toJSON(message: SubjectData): unknown {
     const obj: any = {};
-    if (message.contributor !== "") {
+    if (message.contributor !== undefined) {
       obj.contributor = message.contributor;
     }
-    if (message.externalId !== "") {
+    if (message.externalId !== undefined) {
       obj.externalId = message.externalId;
     }
     if (message.galleries?.length) {
@@ -445,7 +445,7 @@ export const SubjectData: MessageFns<SubjectData> = {
     if (message.caveats?.length) {
       obj.caveats = message.caveats;
     }
-    if (message.provenance !== 0) {
+    if (message.provenance !== undefined) {
       obj.provenance = provenanceToJSON(message.provenance);
     }
     if (message.expireTime !== undefined) {
@@ -648,31 +648,31 @@ export const Reference: MessageFns<Reference> = {
 
   toJSON(message: Reference): unknown {
     const obj: any = {};
-    if (message.referenceId !== "") {
+    if (message.referenceId !== undefined) {
       obj.referenceId = message.referenceId;
     }
-    if (message.modality !== 0) {
+    if (message.modality !== undefined) {
       obj.modality = modalityToJSON(message.modality);
     }
-    if (message.fingerPosition !== 0) {
+    if (message.fingerPosition !== undefined) {
       obj.fingerPosition = fingerPositionToJSON(message.fingerPosition);
     }
-    if (message.format !== 0) {
+    if (message.format !== undefined) {
       obj.format = templateFormatToJSON(message.format);
     }
-    if (message.quality !== 0) {
+    if (message.quality !== undefined) {
       obj.quality = Math.round(message.quality);
     }
-    if (message.modelId !== "") {
+    if (message.modelId !== undefined) {
       obj.modelId = message.modelId;
     }
-    if (message.minutiaCount !== 0) {
+    if (message.minutiaCount !== undefined) {
       obj.minutiaCount = Math.round(message.minutiaCount);
     }
     if (message.captureTime !== undefined) {
       obj.captureTime = message.captureTime.toISOString();
     }
-    if (message.comparable !== false) {
+    if (message.comparable !== undefined) {
       obj.comparable = message.comparable;
     }
     return obj;
@@ -823,10 +823,10 @@ export const Subject: MessageFns<Subject> = {
 
   toJSON(message: Subject): unknown {
     const obj: any = {};
-    if (message.subjectId !== "") {
+    if (message.subjectId !== undefined) {
       obj.subjectId = message.subjectId;
     }
-    if (message.version !== 0) {
+    if (message.version !== undefined) {
       obj.version = Math.round(message.version);
     }
     if (message.data !== undefined) {
@@ -948,7 +948,7 @@ export const EnrollRequest: MessageFns<EnrollRequest> = {
     if (message.samples?.length) {
       obj.samples = message.samples.map((e) => Sample.toJSON(e));
     }
-    if (message.clientRequestId !== "") {
+    if (message.clientRequestId !== undefined) {
       obj.clientRequestId = message.clientRequestId;
     }
     return obj;
@@ -1056,10 +1056,10 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
     if (message.subject !== undefined) {
       obj.subject = Subject.toJSON(message.subject);
     }
-    if (message.galleryVersion !== 0) {
+    if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
     }
-    if (message.repeatedRequest !== false) {
+    if (message.repeatedRequest !== undefined) {
       obj.repeatedRequest = message.repeatedRequest;
     }
     return obj;
@@ -1254,13 +1254,13 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
     if (message.outcomes?.length) {
       obj.outcomes = message.outcomes.map((e) => EnrollOutcome.toJSON(e));
     }
-    if (message.enrolledCount !== 0) {
+    if (message.enrolledCount !== undefined) {
       obj.enrolledCount = Math.round(message.enrolledCount);
     }
-    if (message.refusedCount !== 0) {
+    if (message.refusedCount !== undefined) {
       obj.refusedCount = Math.round(message.refusedCount);
     }
-    if (message.galleryVersion !== 0) {
+    if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
     }
     return obj;
@@ -1383,10 +1383,10 @@ export const EnrollOutcome: MessageFns<EnrollOutcome> = {
 
   toJSON(message: EnrollOutcome): unknown {
     const obj: any = {};
-    if (message.recordIndex !== 0) {
+    if (message.recordIndex !== undefined) {
       obj.recordIndex = Math.round(message.recordIndex);
     }
-    if (message.clientRequestId !== "") {
+    if (message.clientRequestId !== undefined) {
       obj.clientRequestId = message.clientRequestId;
     }
     if (message.outcome?.$case === "subjectId") {
@@ -1479,7 +1479,7 @@ export const GetSubjectRequest: MessageFns<GetSubjectRequest> = {
 
   toJSON(message: GetSubjectRequest): unknown {
     const obj: any = {};
-    if (message.subjectId !== "") {
+    if (message.subjectId !== undefined) {
       obj.subjectId = message.subjectId;
     }
     return obj;
@@ -1661,16 +1661,16 @@ export const ListSubjectsRequest: MessageFns<ListSubjectsRequest> = {
 
   toJSON(message: ListSubjectsRequest): unknown {
     const obj: any = {};
-    if (message.gallery !== "") {
+    if (message.gallery !== undefined) {
       obj.gallery = message.gallery;
     }
-    if (message.contributor !== "") {
+    if (message.contributor !== undefined) {
       obj.contributor = message.contributor;
     }
-    if (message.pageSize !== 0) {
+    if (message.pageSize !== undefined) {
       obj.pageSize = Math.round(message.pageSize);
     }
-    if (message.pageToken !== "") {
+    if (message.pageToken !== undefined) {
       obj.pageToken = message.pageToken;
     }
     return obj;
@@ -1761,7 +1761,7 @@ export const ListSubjectsResponse: MessageFns<ListSubjectsResponse> = {
     if (message.subjects?.length) {
       obj.subjects = message.subjects.map((e) => Subject.toJSON(e));
     }
-    if (message.nextPageToken !== "") {
+    if (message.nextPageToken !== undefined) {
       obj.nextPageToken = message.nextPageToken;
     }
     return obj;
@@ -1891,10 +1891,10 @@ export const UpdateSubjectRequest: MessageFns<UpdateSubjectRequest> = {
 
   toJSON(message: UpdateSubjectRequest): unknown {
     const obj: any = {};
-    if (message.subjectId !== "") {
+    if (message.subjectId !== undefined) {
       obj.subjectId = message.subjectId;
     }
-    if (message.expectedVersion !== 0) {
+    if (message.expectedVersion !== undefined) {
       obj.expectedVersion = Math.round(message.expectedVersion);
     }
     if (message.data !== undefined) {
@@ -1997,7 +1997,7 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
     if (message.subject !== undefined) {
       obj.subject = Subject.toJSON(message.subject);
     }
-    if (message.galleryVersion !== 0) {
+    if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
     }
     return obj;
@@ -2085,10 +2085,10 @@ export const ExpungeSubjectRequest: MessageFns<ExpungeSubjectRequest> = {
 
   toJSON(message: ExpungeSubjectRequest): unknown {
     const obj: any = {};
-    if (message.subjectId !== "") {
+    if (message.subjectId !== undefined) {
       obj.subjectId = message.subjectId;
     }
-    if (message.reason !== "") {
+    if (message.reason !== undefined) {
       obj.reason = message.reason;
     }
     return obj;
@@ -2178,10 +2178,10 @@ export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
 
   toJSON(message: ExpungeSubjectResponse): unknown {
     const obj: any = {};
-    if (message.galleryVersion !== 0) {
+    if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
     }
-    if (message.referencesRemoved !== 0) {
+    if (message.referencesRemoved !== undefined) {
       obj.referencesRemoved = Math.round(message.referencesRemoved);
     }
     return obj;

@@ -513,7 +513,7 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     if (message.galleries?.length) {
       obj.galleries = message.galleries;
     }
-    if (message.maxCandidates !== 0) {
+    if (message.maxCandidates !== undefined) {
       obj.maxCandidates = Math.round(message.maxCandidates);
     }
     if (message.threshold?.$case === "targetFpir") {
@@ -521,16 +521,16 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     } else if (message.threshold?.$case === "maxLog10Fmr") {
       obj.maxLog10Fmr = floatToJson(message.threshold.value);
     }
-    if (message.exact !== false) {
+    if (message.exact !== undefined) {
       obj.exact = message.exact;
     }
-    if (message.purpose !== 0) {
+    if (message.purpose !== undefined) {
       obj.purpose = purposeToJSON(message.purpose);
     }
-    if (message.checkpointId !== "") {
+    if (message.checkpointId !== undefined) {
       obj.checkpointId = message.checkpointId;
     }
-    if (message.clientRequestId !== "") {
+    if (message.clientRequestId !== undefined) {
       obj.clientRequestId = message.clientRequestId;
     }
     return obj;
@@ -809,31 +809,31 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
 
   toJSON(message: IdentifyResponse): unknown {
     const obj: any = {};
-    if (message.requestId !== "") {
+    if (message.requestId !== undefined) {
       obj.requestId = message.requestId;
     }
     if (message.candidates?.length) {
       obj.candidates = message.candidates.map((e) => Candidate.toJSON(e));
     }
-    if (message.band !== 0) {
+    if (message.band !== undefined) {
       obj.band = bandToJSON(message.band);
     }
-    if (message.thresholdLog10Fmr !== 0) {
+    if (message.thresholdLog10Fmr !== undefined) {
       obj.thresholdLog10Fmr = floatToJson(message.thresholdLog10Fmr);
     }
-    if (message.fpir !== 0) {
+    if (message.fpir !== undefined) {
       obj.fpir = floatToJson(message.fpir);
     }
-    if (message.searchMode !== 0) {
+    if (message.searchMode !== undefined) {
       obj.searchMode = searchModeToJSON(message.searchMode);
     }
-    if (message.searchedFraction !== 0) {
+    if (message.searchedFraction !== undefined) {
       obj.searchedFraction = floatToJson(message.searchedFraction);
     }
-    if (message.subjectsSearched !== 0) {
+    if (message.subjectsSearched !== undefined) {
       obj.subjectsSearched = Math.round(message.subjectsSearched);
     }
-    if (message.galleryVersion !== 0) {
+    if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
     }
     if (message.modelVersions?.length) {
@@ -842,7 +842,7 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     if (message.samples?.length) {
       obj.samples = message.samples.map((e) => SampleReport.toJSON(e));
     }
-    if (message.truncated !== false) {
+    if (message.truncated !== undefined) {
       obj.truncated = message.truncated;
     }
     if (message.elapsed !== undefined) {
@@ -964,16 +964,16 @@ export const ModelVersion: MessageFns<ModelVersion> = {
 
   toJSON(message: ModelVersion): unknown {
     const obj: any = {};
-    if (message.modality !== 0) {
+    if (message.modality !== undefined) {
       obj.modality = modalityToJSON(message.modality);
     }
-    if (message.model !== "") {
+    if (message.model !== undefined) {
       obj.model = message.model;
     }
-    if (message.hash !== "") {
+    if (message.hash !== undefined) {
       obj.hash = message.hash;
     }
-    if (message.calibration !== "") {
+    if (message.calibration !== undefined) {
       obj.calibration = message.calibration;
     }
     return obj;
@@ -1159,31 +1159,31 @@ export const Candidate: MessageFns<Candidate> = {
 
   toJSON(message: Candidate): unknown {
     const obj: any = {};
-    if (message.subjectId !== "") {
+    if (message.subjectId !== undefined) {
       obj.subjectId = message.subjectId;
     }
-    if (message.rank !== 0) {
+    if (message.rank !== undefined) {
       obj.rank = Math.round(message.rank);
     }
-    if (message.log10Fmr !== 0) {
+    if (message.log10Fmr !== undefined) {
       obj.log10Fmr = floatToJson(message.log10Fmr);
     }
-    if (message.fpir !== 0) {
+    if (message.fpir !== undefined) {
       obj.fpir = floatToJson(message.fpir);
     }
-    if (message.band !== 0) {
+    if (message.band !== undefined) {
       obj.band = bandToJSON(message.band);
     }
     if (message.scores?.length) {
       obj.scores = message.scores.map((e) => SampleScore.toJSON(e));
     }
-    if (message.contributor !== "") {
+    if (message.contributor !== undefined) {
       obj.contributor = message.contributor;
     }
     if (message.caveats?.length) {
       obj.caveats = message.caveats;
     }
-    if (message.provenance !== "") {
+    if (message.provenance !== undefined) {
       obj.provenance = message.provenance;
     }
     return obj;
@@ -1362,7 +1362,7 @@ export const IdentifyStreamResponse: MessageFns<IdentifyStreamResponse> = {
 
   toJSON(message: IdentifyStreamResponse): unknown {
     const obj: any = {};
-    if (message.requestId !== "") {
+    if (message.requestId !== undefined) {
       obj.requestId = message.requestId;
     }
     if (message.outcome?.$case === "response") {
@@ -1535,13 +1535,13 @@ export const VerifyRequest: MessageFns<VerifyRequest> = {
     } else if (message.claim?.$case === "referenceSamples") {
       obj.referenceSamples = ReferenceSamples.toJSON(message.claim.value);
     }
-    if (message.purpose !== 0) {
+    if (message.purpose !== undefined) {
       obj.purpose = purposeToJSON(message.purpose);
     }
-    if (message.checkpointId !== "") {
+    if (message.checkpointId !== undefined) {
       obj.checkpointId = message.checkpointId;
     }
-    if (message.clientRequestId !== "") {
+    if (message.clientRequestId !== undefined) {
       obj.clientRequestId = message.clientRequestId;
     }
     return obj;
@@ -1794,10 +1794,10 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
 
   toJSON(message: VerifyResponse): unknown {
     const obj: any = {};
-    if (message.requestId !== "") {
+    if (message.requestId !== undefined) {
       obj.requestId = message.requestId;
     }
-    if (message.log10Fmr !== 0) {
+    if (message.log10Fmr !== undefined) {
       obj.log10Fmr = floatToJson(message.log10Fmr);
     }
     if (message.scores?.length) {
@@ -1809,7 +1809,7 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
     if (message.modelVersions?.length) {
       obj.modelVersions = message.modelVersions.map((e) => ModelVersion.toJSON(e));
     }
-    if (message.galleryVersion !== 0) {
+    if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
     }
     if (message.elapsed !== undefined) {

@@ -535,34 +535,34 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
 
   toJSON(message: GetStatusResponse): unknown {
     const obj: any = {};
-    if (message.readiness !== 0) {
+    if (message.readiness !== undefined) {
       obj.readiness = readinessToJSON(message.readiness);
     }
-    if (message.detail !== "") {
+    if (message.detail !== undefined) {
       obj.detail = message.detail;
     }
-    if (message.programVersion !== "") {
+    if (message.programVersion !== undefined) {
       obj.programVersion = message.programVersion;
     }
-    if (message.runtimeVersion !== "") {
+    if (message.runtimeVersion !== undefined) {
       obj.runtimeVersion = message.runtimeVersion;
     }
-    if (message.galleryVersion !== 0) {
+    if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
     }
-    if (message.storeVersion !== 0) {
+    if (message.storeVersion !== undefined) {
       obj.storeVersion = Math.round(message.storeVersion);
     }
-    if (message.schemaVersion !== "") {
+    if (message.schemaVersion !== undefined) {
       obj.schemaVersion = message.schemaVersion;
     }
-    if (message.subjectCount !== 0) {
+    if (message.subjectCount !== undefined) {
       obj.subjectCount = Math.round(message.subjectCount);
     }
-    if (message.referenceCount !== 0) {
+    if (message.referenceCount !== undefined) {
       obj.referenceCount = Math.round(message.referenceCount);
     }
-    if (message.notComparableCount !== 0) {
+    if (message.notComparableCount !== undefined) {
       obj.notComparableCount = Math.round(message.notComparableCount);
     }
     if (message.partitions?.length) {
@@ -574,7 +574,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.modelVersions?.length) {
       obj.modelVersions = message.modelVersions.map((e) => ModelVersion.toJSON(e));
     }
-    if (message.workerCount !== 0) {
+    if (message.workerCount !== undefined) {
       obj.workerCount = Math.round(message.workerCount);
     }
     if (message.startTime !== undefined) {
@@ -583,7 +583,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.uptime !== undefined) {
       obj.uptime = Duration.toJSON(message.uptime);
     }
-    if (message.simdLevel !== "") {
+    if (message.simdLevel !== undefined) {
       obj.simdLevel = message.simdLevel;
     }
     return obj;
@@ -774,25 +774,25 @@ export const Partition: MessageFns<Partition> = {
 
   toJSON(message: Partition): unknown {
     const obj: any = {};
-    if (message.modality !== 0) {
+    if (message.modality !== undefined) {
       obj.modality = modalityToJSON(message.modality);
     }
-    if (message.fingerPosition !== 0) {
+    if (message.fingerPosition !== undefined) {
       obj.fingerPosition = fingerPositionToJSON(message.fingerPosition);
     }
-    if (message.modelId !== "") {
+    if (message.modelId !== undefined) {
       obj.modelId = message.modelId;
     }
-    if (message.liveCount !== 0) {
+    if (message.liveCount !== undefined) {
       obj.liveCount = Math.round(message.liveCount);
     }
-    if (message.removedCount !== 0) {
+    if (message.removedCount !== undefined) {
       obj.removedCount = Math.round(message.removedCount);
     }
-    if (message.segmentCount !== 0) {
+    if (message.segmentCount !== undefined) {
       obj.segmentCount = Math.round(message.segmentCount);
     }
-    if (message.memoryBytes !== 0) {
+    if (message.memoryBytes !== undefined) {
       obj.memoryBytes = Math.round(message.memoryBytes);
     }
     return obj;
@@ -883,10 +883,10 @@ export const GalleryCount: MessageFns<GalleryCount> = {
 
   toJSON(message: GalleryCount): unknown {
     const obj: any = {};
-    if (message.gallery !== "") {
+    if (message.gallery !== undefined) {
       obj.gallery = message.gallery;
     }
-    if (message.subjectCount !== 0) {
+    if (message.subjectCount !== undefined) {
       obj.subjectCount = Math.round(message.subjectCount);
     }
     return obj;

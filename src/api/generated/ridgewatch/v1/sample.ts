@@ -327,7 +327,10 @@ export const Band = {
   NO_CANDIDATE: 1,
   /** REVIEW - At or above the threshold: an examiner has to look. */
   REVIEW: 2,
-  /** STRONG_CANDIDATE - At least a thousand times rarer among different people than the threshold asks for: an examiner has to look first. */
+  /**
+   * STRONG_CANDIDATE - At least a thousand times rarer among different people than both the threshold and the service's own target ask
+   * for: an examiner has to look first.
+   */
   STRONG_CANDIDATE: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -611,25 +614,25 @@ export const Sample: MessageFns<Sample> = {
 
   toJSON(message: Sample): unknown {
     const obj: any = {};
-    if (message.modality !== 0) {
+    if (message.modality !== undefined) {
       obj.modality = modalityToJSON(message.modality);
     }
-    if (message.format !== 0) {
+    if (message.format !== undefined) {
       obj.format = templateFormatToJSON(message.format);
     }
-    if (message.data.length !== 0) {
+    if (message.data !== undefined) {
       obj.data = base64FromBytes(message.data);
     }
-    if (message.fingerPosition !== 0) {
+    if (message.fingerPosition !== undefined) {
       obj.fingerPosition = fingerPositionToJSON(message.fingerPosition);
     }
-    if (message.quality !== 0) {
+    if (message.quality !== undefined) {
       obj.quality = Math.round(message.quality);
     }
-    if (message.modelId !== "") {
+    if (message.modelId !== undefined) {
       obj.modelId = message.modelId;
     }
-    if (message.dimension !== 0) {
+    if (message.dimension !== undefined) {
       obj.dimension = Math.round(message.dimension);
     }
     if (message.captureTime !== undefined) {
@@ -834,31 +837,31 @@ export const SampleReport: MessageFns<SampleReport> = {
 
   toJSON(message: SampleReport): unknown {
     const obj: any = {};
-    if (message.sampleIndex !== 0) {
+    if (message.sampleIndex !== undefined) {
       obj.sampleIndex = Math.round(message.sampleIndex);
     }
-    if (message.viewIndex !== 0) {
+    if (message.viewIndex !== undefined) {
       obj.viewIndex = Math.round(message.viewIndex);
     }
-    if (message.modality !== 0) {
+    if (message.modality !== undefined) {
       obj.modality = modalityToJSON(message.modality);
     }
-    if (message.fingerPosition !== 0) {
+    if (message.fingerPosition !== undefined) {
       obj.fingerPosition = fingerPositionToJSON(message.fingerPosition);
     }
-    if (message.quality !== 0) {
+    if (message.quality !== undefined) {
       obj.quality = Math.round(message.quality);
     }
-    if (message.outcome !== 0) {
+    if (message.outcome !== undefined) {
       obj.outcome = sampleOutcomeToJSON(message.outcome);
     }
-    if (message.reason !== "") {
+    if (message.reason !== undefined) {
       obj.reason = message.reason;
     }
-    if (message.minutiaCount !== 0) {
+    if (message.minutiaCount !== undefined) {
       obj.minutiaCount = Math.round(message.minutiaCount);
     }
-    if (message.referencesCompared !== 0) {
+    if (message.referencesCompared !== undefined) {
       obj.referencesCompared = Math.round(message.referencesCompared);
     }
     return obj;
@@ -1048,28 +1051,28 @@ export const SampleScore: MessageFns<SampleScore> = {
 
   toJSON(message: SampleScore): unknown {
     const obj: any = {};
-    if (message.sampleIndex !== 0) {
+    if (message.sampleIndex !== undefined) {
       obj.sampleIndex = Math.round(message.sampleIndex);
     }
-    if (message.viewIndex !== 0) {
+    if (message.viewIndex !== undefined) {
       obj.viewIndex = Math.round(message.viewIndex);
     }
-    if (message.modality !== 0) {
+    if (message.modality !== undefined) {
       obj.modality = modalityToJSON(message.modality);
     }
-    if (message.fingerPosition !== 0) {
+    if (message.fingerPosition !== undefined) {
       obj.fingerPosition = fingerPositionToJSON(message.fingerPosition);
     }
-    if (message.referenceId !== "") {
+    if (message.referenceId !== undefined) {
       obj.referenceId = message.referenceId;
     }
-    if (message.score !== 0) {
+    if (message.score !== undefined) {
       obj.score = Math.round(message.score);
     }
-    if (message.log10Fmr !== 0) {
+    if (message.log10Fmr !== undefined) {
       obj.log10Fmr = floatToJson(message.log10Fmr);
     }
-    if (message.extrapolated !== false) {
+    if (message.extrapolated !== undefined) {
       obj.extrapolated = message.extrapolated;
     }
     return obj;

@@ -1,0 +1,38 @@
+/** From minutiae to the packed finger. */
+import { BLOCK, CODE_BLOCK_BYTES, MINIMUM_MINUTIAE, HEADER_BYTES, MOST_MINUTIAE, blocksOf, codesOf } from './layout';
+import { makeCode } from './code';
+import { makeCylinder } from './cylinder';
+import { makeHull } from './hull';
+
+/** Bytes of a minutia as the host writes it: i16 x, i16 y, u8 angle, u8 type, u16 unused. */
+const MINUTIA_BYTES: usize = 8;
+
+/**
+ * @param minutiae - `count` minutiae of MINUTIA_BYTES each
+ * @param out - room for the packed finger, 16-byte aligned
+ * @returns its bytes; 0 when there are too few minutiae to compare, or too many
+ */
+export function encodeFinger(minutiae: usize, count: i32, out: usize, scratch: usize): i32 {
+  if (count < MINIMUM_MINUTIAE || count > MOST_MINUTIAE) return 0;
+  const blocks = blocksOf(count);
+  const length = HEADER_BYTES + blocks * (96 + CODE_BLOCK_BYTES);
+  memory.fill(out, 0, length);
+  store<u8>(out, count as u8);
+  store<u8>(out + 1, blocks as u8);
+  for (let i = 0; i < count; i++) {
+    const from = minutiae + (i as usize) * MINUTIA_BYTES;
+    const x = out + HEADER_BYTES + ((i as usize) << 1);
+    store<i16>(x, load<i16>(from));
+    store<i16>(x + blocks * 32, load<i16>(from + 2));
+    const angle = out + HEADER_BYTES + blocks * 64 + (i as usize);
+    store<u8>(angle, load<u8>(from + 4));
+    store<u8>(angle + blocks * 16, load<u8>(from + 5));
+  }
+  makeHull(out, count, scratch);
+  const codes = codesOf(out, blocks);
+  for (let i = 0; i < count; i++) {
+    makeCylinder(out, count, i, scratch);
+    makeCode(scratch, codes + ((i / BLOCK) as usize) * CODE_BLOCK_BYTES + ((i % BLOCK) as usize));
+  }
+  return length as i32;
+}

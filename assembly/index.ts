@@ -1,0 +1,19 @@
+/**
+ * The kernels: pure functions over linear memory. They allocate nothing and write only where their host says.
+ *
+ * Their constant tables are data of the module, in the first 64 KiB of the memory. Instantiating writes them; several
+ * threads may instantiate over one shared memory, for they write the same bytes.
+ */
+export { compareFaces } from './face/compare';
+export { compareFingers } from './finger/compare';
+export { encodeFinger } from './finger/encode';
+
+// What the host has to know; it refuses to run with kernels that say otherwise.
+export {
+  COMPARE_SCRATCH as FINGER_SCRATCH_BYTES,
+  ENCODE_SCRATCH as ENCODE_SCRATCH_BYTES,
+  LARGEST_PACKED as FINGER_PACKED_MAX_BYTES,
+  MINIMUM_MINUTIAE,
+} from './finger/layout';
+// Addresses of the tables, so that they can be compared with the reference's.
+export { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, TURNS, WAVES } from './finger/tables';

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+
+/** How often each score was seen among comparisons of different people. */
+export interface ScoreHistogram {
+  readonly name: string;
+  readonly counts: ReadonlyMap<number, number>;
+  readonly total: number;
+}
+
+/** See `CalibrationTable` in src/matching/calibration.ts. */
+export interface CalibrationFile {
+  readonly version: string;
+  /** What it was made from. */
+  readonly sources: readonly string[];
+  readonly scores: readonly number[];
+  readonly milliLog10Fmr: readonly number[];
+  /** Rates of higher scores are extrapolated. */
+  readonly measuredTo: number;
+  readonly milliLog10PerStep: number;
+}
+
+/** A rate is believed when at least this many comparisons stand behind it: ± 60 % at 95 % confidence. */
+const FEWEST_SEEN = 10;
+/** Thousandths of log10 over which the slope of a tail is measured. */
+const TAIL_SPAN = 1000;
+
+/** What one source says: measured as far as it goes, then on along the slope of its tail. */
+interface Curve {
+  readonly measured: ReadonlyMap<number, number>;
+  readonly end: number;
+  readonly rateAtEnd: number;
+  readonly slope: number;
+}
+
+/**
+ * The table of the worst source at every score: the share of comparisons that scored at least as high. A source that is
+ * too small to be measured at a score still counts there, by extrapolation: otherwise the table would promise the rates
+ * of the largest source to all.
+ * @param step - distance of the table's entries
+ */
+export function makeTable(sources: readonly ScoreHistogram[], step: number): CalibrationFile {
+  const curves = sources.map((source) => makeCurve(source, step));
+  const lowest = Math.min(...curves.flatMap(({ measured }) => [...measured.keys()]));
+  const highest = Math.max(...curves.map(({ end }) => end));
+  const scores: number[] = [];
+  const milliLog10Fmr: number[] = [];
+  let measuredTo = lowest;
+  for (let score = lowest; score <= highest; score += step) {
+    const worst = worstAt(curves, score);
+    const last = milliLog10Fmr.at(-1);
+    // Never rising, and no entry that repeats the last one.
+    if (last !== undefined && worst.rate >= last) continue;
+    scores.push(score);
+    milliLog10Fmr.push(worst.rate);
+    if (worst.curve.measured.has(score)) measuredTo = score;
+  }
+  const milliLog10PerStep = Number(worstAt(curves, highest).curve.slope.toPrecision(4));
+  const content = JSON.stringify([scores, milliLog10Fmr, measuredTo, milliLog10PerStep]);
+  return {
+    version: createHash('sha256').update(content).digest('hex').slice(0, 12),
+    sources: sources.map(({ name, total }) => `${name}: ${total} comparisons`),
+    scores,
+    milliLog10Fmr,
+    measuredTo,
+    milliLog10PerStep,
+  };
+}
+
+function rateOf(curve: Curve, score: number): number {
+  const beyond = curve.rateAtEnd + (score - curve.end) * curve.slope;
+  return Math.round(curve.measured.get(score) ?? (score < curve.end ? 0 : beyond));
+}
+
+function worstAt(curves: readonly Curve[], score: number): { curve: Curve; rate: number } {
+  return curves
+    .map((curve) => ({ curve, rate: rateOf(curve, score) }))
+    .reduce((worst, candidate) => (candidate.rate > worst.rate ? candidate : worst));
+}
+
+/** Thousandths of log10 of the share of comparisons at or above each score, where enough stand behind it. */
+function makeCurve({ counts, total }: ScoreHistogram, step: number): Curve {
+  const ordered = [...counts].sort(([a], [b]) => b - a);
+  const lowest = ordered.at(-1)?.[0] ?? 0;
+  const highest = ordered[0]?.[0] ?? 0;
+  const measured = new Map<number, number>();
+  let next = 0;
+  let seen = 0;
+  for (let score = Math.floor(highest / step) * step; score >= Math.floor(lowest / step) * step; score -= step) {
+    for (let entry = ordered[next]; entry !== undefined && entry[0] >= score; entry = ordered[++next]) seen += entry[1];
+    if (seen >= FEWEST_SEEN) measured.set(score, Math.round(1000 * Math.log10(seen / total)));
+  }
+  const end = Math.max(...measured.keys());
+  const rateAtEnd = measured.get(end) ?? 0;
+  const tail = [...measured].filter(([, rate]) => rate <= rateAtEnd + TAIL_SPAN);
+  const [from, rateFrom] = tail.reduce((first, entry) => (entry[0] < first[0] ? entry : first));
+  return { measured, end, rateAtEnd, slope: from < end ? (rateAtEnd - rateFrom) / (end - from) : -1 };
+}

@@ -1,0 +1,47 @@
+import type { Provenance } from '../store/records.ts';
+import type { FingerPosition } from '../templates/finger-template.ts';
+import type { Segment } from './segment.ts';
+
+/** A segment whose references belong to subjects. */
+export type SubjectSegment = Segment<SubjectEntry>;
+
+/** Where a reference lies in memory. */
+export interface ReferenceLocation {
+  readonly referenceId: string;
+  readonly partition: PartitionName;
+  readonly segment: SubjectSegment;
+  readonly index: number;
+}
+
+/** References that are searched together. */
+export type PartitionName =
+  | { readonly modality: 'finger'; readonly position: FingerPosition }
+  | { readonly modality: 'face'; readonly modelId: string };
+
+/** What searching needs to know of a subject besides its references. */
+export interface SubjectAttributes {
+  readonly version: number;
+  readonly contributor: string;
+  readonly galleries: ReadonlySet<string>;
+  readonly caveats: readonly string[];
+  readonly provenance: Provenance;
+  /** Milliseconds since 1970; undefined: does not expire. */
+  readonly expireTimeMs: number | undefined;
+  /** References that are stored but cannot be compared. */
+  readonly notComparableCount: number;
+}
+
+/**
+ * A searchable subject. One object for its whole life in memory, because every reference in every segment points to
+ * it; a change of the subject replaces what it holds, in one step between two turns of the event loop.
+ */
+export interface SubjectEntry {
+  readonly subjectId: string;
+  attributes: SubjectAttributes;
+  references: readonly ReferenceLocation[];
+}
+
+/** The stable text form of a partition's name: `finger:2`, `face:model`. */
+export function partitionKey(name: PartitionName): string {
+  return name.modality === 'finger' ? `finger:${name.position}` : `face:${name.modelId}`;
+}

@@ -1,0 +1,162 @@
+import { Failure } from '../failure.ts';
+import type { Change, ReferenceRecord, SubjectWithReferences } from '../store/records.ts';
+import { decodeStored } from '../templates/sample.ts';
+import type { FaceTemplate } from '../templates/face-template.ts';
+import type { FingerTemplate } from '../templates/finger-template.ts';
+import type { PartitionName, SubjectAttributes } from './catalogue.ts';
+import type { Gallery, SearchableReference } from './gallery.ts';
+
+/** What the follower needs of the store. */
+export interface ChangeSource {
+  readChanges(afterSeq: number, limit: number): Promise<readonly Change[]>;
+  loadSubjects(ids: readonly string[]): Promise<readonly SubjectWithReferences[]>;
+  snapshot(
+    onBatch: (subjects: readonly SubjectWithReferences[]) => Promise<void>,
+    batchSize: number,
+  ): Promise<{ readonly seq: number; readonly subjectCount: number }>;
+}
+
+/** Brings templates into the kernels' form; undefined where one cannot be compared. */
+export type PackTemplates = (
+  templates: readonly (FingerTemplate | FaceTemplate)[],
+) => Promise<readonly (Uint8Array | undefined)[]>;
+
+/** Packed references by reference id: what an enrolment prepared already and need not be read back. */
+export type PackedReferences = ReadonlyMap<string, Uint8Array>;
+
+/** Changes read from the store in one go. */
+const CHANGES_PER_READ = 500;
+const SUBJECTS_PER_BATCH = 500;
+
+/**
+ * Keeps the gallery in step with the store's change sequence. The sequence is the only way in which the gallery learns
+ * of a change, whoever made it: an enrolment of this process, a restart, or another process on the same database.
+ */
+export class ChangeFollower {
+  readonly #gallery: Gallery;
+  readonly #source: ChangeSource;
+  readonly #pack: PackTemplates;
+  readonly #prepared = new Map<string, Uint8Array>();
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(gallery: Gallery, source: ChangeSource, pack: PackTemplates) {
+    this.#gallery = gallery;
+    this.#source = source;
+    this.#pack = pack;
+  }
+
+  /**
+   * Loads everything as it stands in the store. Only once, into an empty gallery.
+   * @param onProgress - told the number of subjects loaded so far
+   */
+  async start(onProgress: (subjects: number) => void): Promise<void> {
+    let loaded = 0;
+    const { seq } = await this.#source.snapshot(async (subjects) => {
+      const packed = await this.#packMissing(subjects);
+      for (const subject of subjects) {
+        this.#gallery.load(subject.subject.subjectId, attributesOf(subject), searchable(subject, packed));
+      }
+      loaded += subjects.length;
+      onProgress(loaded);
+    }, SUBJECTS_PER_BATCH);
+    this.#gallery.startAt(seq);
+  }
+
+  /**
+   * Applies every change up to `sequence` and resolves when searches see it. Calls queue up: changes are applied in the
+   * order of the sequence, whatever the order in which their transactions were heard of.
+   * @param prepared - packed references of the change that led to this call
+   */
+  advanceTo(sequence: number, prepared: PackedReferences = new Map()): Promise<void> {
+    for (const [referenceId, packed] of prepared) this.#prepared.set(referenceId, packed);
+    const turn = this.#turn.then(() => this.#advance(sequence));
+    // The next in line must not fail because this one did: it reads the store again.
+    this.#turn = turn.catch(() => undefined);
+    return turn.finally(() => {
+      for (const referenceId of prepared.keys()) this.#prepared.delete(referenceId);
+    });
+  }
+
+  async #advance(sequence: number): Promise<void> {
+    while (this.#gallery.version < sequence) {
+      const changes = await this.#source.readChanges(this.#gallery.version, CHANGES_PER_READ);
+      if (changes.length === 0) {
+        throw new Failure('internal', 'CHANGE_MISSING', 'The change sequence of the store has a hole.');
+      }
+      const upserts = [...new Set(changes.filter(({ kind }) => kind === 'upsert').map(({ subjectId }) => subjectId))];
+      const subjects = upserts.length === 0 ? [] : await this.#source.loadSubjects(upserts);
+      const packed = await this.#packMissing(subjects);
+      const byId = new Map(subjects.map((subject) => [subject.subject.subjectId, subject]));
+      for (const { seq, kind, subjectId } of changes) {
+        const subject = byId.get(subjectId);
+        // A subject that is gone by now was expunged by a later change: what lies between was never to be seen.
+        if (kind === 'expunge' || subject === undefined) this.#gallery.apply(seq, { kind: 'expunge', subjectId });
+        else {
+          const references = searchable(subject, packed);
+          this.#gallery.apply(seq, { kind: 'upsert', subjectId, attributes: attributesOf(subject), references });
+        }
+      }
+    }
+  }
+
+  /** Packs the references that neither the gallery holds nor an enrolment prepared. */
+  async #packMissing(subjects: readonly SubjectWithReferences[]): Promise<PackedReferences> {
+    const packed = new Map<string, Uint8Array>();
+    const missing: ReferenceRecord[] = [];
+    for (const { subject, references } of subjects) {
+      for (const reference of references) {
+        const { referenceId, comparable } = reference;
+        if (!comparable || this.#gallery.holds(subject.subjectId, referenceId)) continue;
+        const prepared = this.#prepared.get(referenceId);
+        if (prepared === undefined) missing.push(reference);
+        else packed.set(referenceId, prepared);
+      }
+    }
+    const results = await this.#pack(missing.map(templateOf));
+    missing.forEach(({ referenceId }, i) => {
+      const result = results[i];
+      if (result !== undefined) packed.set(referenceId, result);
+    });
+    return packed;
+  }
+}
+
+function templateOf(reference: ReferenceRecord): FingerTemplate | FaceTemplate {
+  return decodeStored({
+    storedFormat: reference.storedFormat,
+    template: reference.template,
+    fingerPosition: reference.fingerPosition,
+    quality: reference.quality,
+    modelId: reference.modelId ?? '',
+    dimension: reference.dimension ?? 0,
+  });
+}
+
+/** The partition that a stored reference belongs to. */
+function partitionOf(reference: ReferenceRecord): PartitionName {
+  return reference.modality === 'finger'
+    ? { modality: 'finger', position: reference.fingerPosition }
+    : { modality: 'face', modelId: reference.modelId ?? '' };
+}
+
+function searchable({ references }: SubjectWithReferences, packed: PackedReferences): SearchableReference[] {
+  return references
+    .filter(({ comparable }) => comparable)
+    .map((reference) => ({
+      referenceId: reference.referenceId,
+      partition: partitionOf(reference),
+      packed: packed.get(reference.referenceId),
+    }));
+}
+
+function attributesOf({ subject, references }: SubjectWithReferences): SubjectAttributes {
+  return {
+    version: subject.version,
+    contributor: subject.contributor,
+    galleries: new Set(subject.galleries),
+    caveats: subject.caveats,
+    provenance: subject.provenance,
+    expireTimeMs: subject.expireTime?.getTime(),
+    notComparableCount: references.filter(({ comparable }) => !comparable).length,
+  };
+}

@@ -1,0 +1,245 @@
+import {
+  partitionKey,
+  type PartitionName,
+  type ReferenceLocation,
+  type SubjectAttributes,
+  type SubjectEntry,
+} from './catalogue.ts';
+import { Partition, type SegmentSizing } from './partition.ts';
+import { Reclamation, type SearchTicket } from './reclamation.ts';
+
+/** A reference as it becomes searchable. */
+export interface SearchableReference {
+  readonly referenceId: string;
+  readonly partition: PartitionName;
+  /** The kernels' form of the template. Undefined when the gallery holds it already: the subject's data changed only. */
+  readonly packed: Uint8Array | undefined;
+}
+
+/** A change of the gallery, in the order of the store's change sequence. */
+export type GalleryChange =
+  | {
+      readonly kind: 'upsert';
+      readonly subjectId: string;
+      readonly attributes: SubjectAttributes;
+      readonly references: readonly SearchableReference[];
+    }
+  | { readonly kind: 'expunge'; readonly subjectId: string };
+
+/** Sizes of segments by modality. */
+export interface GallerySizing {
+  readonly finger: SegmentSizing;
+  /** @param modelId - a configured face model */
+  face(modelId: string): SegmentSizing;
+}
+
+/**
+ * Everything that can be searched, in memory: subjects, and their references by partition. Only `apply` changes it,
+ * synchronously, so between two turns of the event loop it always stands at one version: the number of the last change.
+ */
+export class Gallery {
+  readonly #sizing: GallerySizing;
+  readonly #partitions = new Map<string, Partition>();
+  readonly #subjects = new Map<string, SubjectEntry>();
+  readonly #gallerySizes = new Map<string, number>();
+  readonly #reclamation = new Reclamation();
+  /** Subjects with an expiry, soonest last, so that the next one due is popped. */
+  readonly #expiries: { readonly at: number; readonly subject: SubjectEntry }[] = [];
+  #version = 0;
+
+  constructor(sizing: GallerySizing) {
+    this.#sizing = sizing;
+  }
+
+  /** Number of the last change that searches see; 0 for an empty gallery. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get subjectCount(): number {
+    return this.#subjects.size;
+  }
+
+  get notComparableCount(): number {
+    let sum = 0;
+    for (const subject of this.#subjects.values()) sum += subject.attributes.notComparableCount;
+    return sum;
+  }
+
+  /** Partitions in order of modality (finger first), position and model. */
+  get partitions(): readonly Partition[] {
+    const order = (partition: Partition) =>
+      partition.name.modality === 'finger'
+        ? `0${String(partition.name.position).padStart(2, '0')}`
+        : `1${partition.name.modelId}`;
+    return [...this.#partitions.values()].sort((a, b) => (order(a) < order(b) ? -1 : 1));
+  }
+
+  /** Galleries and the number of their subjects, in order of name. */
+  get gallerySizes(): readonly (readonly [string, number])[] {
+    return [...this.#gallerySizes].filter(([, size]) => size > 0).sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  subject(subjectId: string): SubjectEntry | undefined {
+    return this.#subjects.get(subjectId);
+  }
+
+  /** The ids of the references of a subject that are searchable now. */
+  holds(subjectId: string, referenceId: string): boolean {
+    return (
+      this.#subjects.get(subjectId)?.references.some((reference) => reference.referenceId === referenceId) ?? false
+    );
+  }
+
+  partition(name: PartitionName): Partition | undefined {
+    return this.#partitions.get(partitionKey(name));
+  }
+
+  /**
+   * Subjects in scope.
+   * @param galleries - names; empty: all
+   */
+  subjectsInScope(galleries: ReadonlySet<string>): number {
+    if (galleries.size === 0) return this.#subjects.size;
+    if (galleries.size === 1) return this.#gallerySizes.get([...galleries][0] ?? '') ?? 0;
+    let count = 0;
+    for (const subject of this.#subjects.values()) if (inScope(subject, galleries)) count++;
+    return count;
+  }
+
+  /**
+   * Puts the change with number `sequence` in force. An expunged subject is gone for every search, those under way
+   * included; references that were replaced stay visible to the searches that started before.
+   * @throws RangeError when `sequence` is not the next one
+   */
+  apply(sequence: number, change: GalleryChange): void {
+    if (sequence !== this.#version + 1) throw new RangeError(`change ${sequence} does not follow ${this.#version}`);
+    if (change.kind === 'expunge') this.#expunge(change.subjectId);
+    else this.#upsert(change.subjectId, change.attributes, change.references, sequence);
+    this.#version = sequence;
+  }
+
+  /** Adds subjects read from the store as they stood at one version. Only into an empty gallery, before `startAt`. */
+  load(subjectId: string, attributes: SubjectAttributes, references: readonly SearchableReference[]): void {
+    this.#upsert(subjectId, attributes, references, 0);
+  }
+
+  /** Sets the version after loading, or moves it past changes of which nothing is left to apply. */
+  startAt(version: number): void {
+    if (version < this.#version) throw new RangeError(`version ${version} lies before ${this.#version}`);
+    this.#version = version;
+  }
+
+  /**
+   * Begins a search: what is replaced from now on stays readable until the ticket is ended. Subjects whose time is over
+   * are taken out first.
+   */
+  beginSearch(nowMs: number): SearchTicket {
+    this.expireDue(nowMs);
+    return this.#reclamation.begin(this.#version);
+  }
+
+  endSearch(ticket: SearchTicket): void {
+    this.#reclamation.end(ticket);
+  }
+
+  /** Takes out the subjects whose time is over. Searches do so by themselves; counts are right after it. */
+  expireDue(nowMs: number): void {
+    for (let next = this.#expiries.at(-1); next !== undefined && next.at <= nowMs; next = this.#expiries.at(-1)) {
+      this.#expiries.pop();
+      const { subject, at } = next;
+      // The subject may have got another expiry, or been expunged, since this one was noted.
+      if (this.#subjects.get(subject.subjectId) === subject && subject.attributes.expireTimeMs === at) {
+        this.#expunge(subject.subjectId);
+      }
+    }
+  }
+
+  #upsert(
+    subjectId: string,
+    attributes: SubjectAttributes,
+    references: readonly SearchableReference[],
+    sequence: number,
+  ): void {
+    let subject = this.#subjects.get(subjectId);
+    if (subject === undefined) {
+      subject = { subjectId, attributes, references: [] };
+      this.#subjects.set(subjectId, subject);
+    } else {
+      this.#count(subject.attributes.galleries, -1);
+      subject.attributes = attributes;
+    }
+    this.#count(attributes.galleries, 1);
+    this.#scheduleExpiry(subject);
+    const present = new Map(subject.references.map((location) => [location.referenceId, location]));
+    const kept: ReferenceLocation[] = [];
+    for (const reference of references) {
+      const location = present.get(reference.referenceId);
+      if (location !== undefined) {
+        present.delete(reference.referenceId);
+        kept.push(location);
+      } else {
+        kept.push(this.#append(reference, subject));
+      }
+    }
+    subject.references = kept;
+    for (const replaced of present.values()) {
+      replaced.segment.retire(replaced.index, sequence);
+      this.#reclamation.afterSearchesBefore(sequence, () => this.#remove(replaced));
+    }
+  }
+
+  #append(reference: SearchableReference, subject: SubjectEntry): ReferenceLocation {
+    const { referenceId, partition: name, packed } = reference;
+    if (packed === undefined) throw new Error('a reference that is not in memory came without its template');
+    const key = partitionKey(name);
+    let partition = this.#partitions.get(key);
+    if (partition === undefined) {
+      const sizing = name.modality === 'finger' ? this.#sizing.finger : this.#sizing.face(name.modelId);
+      partition = new Partition(name, sizing);
+      this.#partitions.set(key, partition);
+    }
+    return { referenceId, partition: name, ...partition.append(packed, subject, referenceId) };
+  }
+
+  #expunge(subjectId: string): void {
+    const subject = this.#subjects.get(subjectId);
+    if (subject === undefined) return;
+    this.#subjects.delete(subjectId);
+    this.#count(subject.attributes.galleries, -1);
+    for (const reference of subject.references) this.#remove(reference);
+    subject.references = [];
+  }
+
+  /** Takes a reference out of every search, and its bytes out of memory as soon as no kernel can be reading them. */
+  #remove({ segment, index }: ReferenceLocation): void {
+    const address = segment.addressOf(index);
+    if (address === 0) return;
+    segment.remove(index);
+    this.#reclamation.afterPresentSearches(() => segment.erase(index, address));
+  }
+
+  #count(galleries: ReadonlySet<string>, step: 1 | -1): void {
+    for (const gallery of galleries) this.#gallerySizes.set(gallery, (this.#gallerySizes.get(gallery) ?? 0) + step);
+  }
+
+  #scheduleExpiry(subject: SubjectEntry): void {
+    const at = subject.attributes.expireTimeMs;
+    if (at === undefined) return;
+    let low = 0;
+    let high = this.#expiries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#expiries[middle]?.at ?? 0) > at) low = middle + 1;
+      else high = middle;
+    }
+    this.#expiries.splice(low, 0, { at, subject });
+  }
+}
+
+/** Whether a subject belongs to one of the galleries; an empty set means all. */
+export function inScope(subject: SubjectEntry, galleries: ReadonlySet<string>): boolean {
+  if (galleries.size === 0) return true;
+  for (const gallery of subject.attributes.galleries) if (galleries.has(gallery)) return true;
+  return false;
+}

@@ -1,0 +1,66 @@
+import { partitionKey, type PartitionName, type SubjectEntry, type SubjectSegment } from './catalogue.ts';
+import { Segment } from './segment.ts';
+
+/** How a partition sizes its segments. */
+export interface SegmentSizing {
+  /** References a segment holds before the next one is opened. */
+  readonly capacity: number;
+  /** Bytes of the largest packed reference. */
+  readonly largestRecord: number;
+  /** Bytes of scratch that one worker thread needs. */
+  readonly scratchBytes: number;
+}
+
+/** A range of references of one segment, as a search reads them. */
+export interface SegmentRange {
+  readonly segment: SubjectSegment;
+  /** Index one past the last reference that the search may read. */
+  readonly end: number;
+}
+
+/** The references of one finger position or one face model. Grows by opening another segment. */
+export class Partition {
+  readonly name: PartitionName;
+  readonly key: string;
+  readonly #sizing: SegmentSizing;
+  readonly #segments: SubjectSegment[] = [];
+
+  constructor(name: PartitionName, sizing: SegmentSizing) {
+    this.name = name;
+    this.key = partitionKey(name);
+    this.#sizing = sizing;
+  }
+
+  append(packed: Uint8Array, owner: SubjectEntry, referenceId: string): { segment: SubjectSegment; index: number } {
+    let segment = this.#segments.at(-1);
+    if (segment === undefined || segment.isFull) {
+      const { capacity, largestRecord, scratchBytes } = this.#sizing;
+      segment = new Segment<SubjectEntry>(capacity, largestRecord, scratchBytes);
+      this.#segments.push(segment);
+    }
+    return { segment, index: segment.append(packed, owner, referenceId) };
+  }
+
+  /** What a search that starts now may read. */
+  ranges(): SegmentRange[] {
+    return this.#segments
+      .filter((segment) => segment.liveCount > 0)
+      .map((segment) => ({ segment, end: segment.count }));
+  }
+
+  get liveCount(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.liveCount, 0);
+  }
+
+  get removedCount(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.count - segment.liveCount, 0);
+  }
+
+  get segmentCount(): number {
+    return this.#segments.length;
+  }
+
+  get memoryBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.memoryBytes, 0);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The layout of a segment in linear memory. Every number here is part of the contract between the gallery, which
+ * writes references, and the workers, which read them through the kernels.
+ *
+ *   0                 kernel statics      constant tables; every thread that instantiates the kernels writes the same bytes
+ *   STATIC_BYTES      header              HEADER_BYTES; word 0 magic, word 1 layout version, word 2 scratch slots taken
+ *   + HEADER_BYTES    scratch             SCRATCH_SLOTS × scratchBytes; one slot a thread: probe, kernel scratch, scores
+ *   directory         capacity × u32      entry i = address of record i / 16; 0 = removed
+ *   records           growing             packed references, each aligned to RECORD_ALIGNMENT
+ *
+ * Why so: the directory lets one kernel call walk references of unequal length and skip the removed ones; scratch lies
+ * in front of the records so that it never moves when the memory grows; records come last because only they grow.
+ */
+
+/** Room for the kernels' constant tables. */
+export const STATIC_BYTES = 65_536;
+export const HEADER_BYTES = 65_536;
+export const RECORD_ALIGNMENT = 16;
+/** Threads that can attach to one segment over its lifetime. */
+export const SCRATCH_SLOTS = 64;
+export const PAGE_BYTES = 65_536;
+/** 'RWSG', little-endian. */
+export const SEGMENT_MAGIC = 0x47535752;
+export const LAYOUT_VERSION = 1;
+
+/** Addresses of a segment's parts, in bytes. All are multiples of 16. */
+export interface SegmentLayout {
+  readonly capacity: number;
+  readonly headerAddress: number;
+  readonly scratchAddress: number;
+  /** Bytes of one thread's scratch slot. */
+  readonly scratchBytes: number;
+  readonly directoryAddress: number;
+  readonly recordsAddress: number;
+}
+
+/** Rounds up to the record alignment. */
+export function aligned(bytes: number): number {
+  return Math.ceil(bytes / RECORD_ALIGNMENT) * RECORD_ALIGNMENT;
+}
+
+/**
+ * @param capacity - references that the segment can hold, removed ones included; at least 1
+ * @param scratchBytes - bytes that one thread needs for a probe, the kernels' scratch and a batch of scores
+ */
+export function layoutSegment(capacity: number, scratchBytes: number): SegmentLayout {
+  const headerAddress = STATIC_BYTES;
+  const scratchAddress = headerAddress + HEADER_BYTES;
+  const slotBytes = aligned(scratchBytes);
+  const directoryAddress = scratchAddress + SCRATCH_SLOTS * slotBytes;
+  const recordsAddress = directoryAddress + aligned(capacity * 4);
+  return { capacity, headerAddress, scratchAddress, scratchBytes: slotBytes, directoryAddress, recordsAddress };
+}
+
+/** What a worker thread needs to read a segment. Travels by message; the memory is shared, not copied. */
+export interface SegmentHandle {
+  /** Unique within the process. */
+  readonly id: number;
+  readonly memory: WebAssembly.Memory;
+  readonly layout: SegmentLayout;
+}
+
+/**
+ * Takes a scratch slot of a segment for the calling thread. Slots are never given back: a thread attaches once.
+ * @returns the slot's address in bytes
+ * @throws Error when more than SCRATCH_SLOTS threads have attached
+ */
+export function claimScratch(handle: SegmentHandle): number {
+  const header = new Int32Array(handle.memory.buffer, handle.layout.headerAddress, 3);
+  const slot = Atomics.add(header, 2, 1);
+  if (slot >= SCRATCH_SLOTS) throw new Error(`segment ${handle.id} has no scratch slot left for another thread`);
+  return handle.layout.scratchAddress + slot * handle.layout.scratchBytes;
+}

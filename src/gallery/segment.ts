@@ -1,0 +1,148 @@
+import {
+  aligned,
+  LAYOUT_VERSION,
+  layoutSegment,
+  PAGE_BYTES,
+  SEGMENT_MAGIC,
+  type SegmentHandle,
+  type SegmentLayout,
+} from './segment-layout.ts';
+
+/** Shared memory cannot move, so its greatest size is fixed when it is made: 4 GiB less one page. */
+const MOST_PAGES = 65_535;
+
+let nextSegmentId = 1;
+
+/**
+ * A live segment: references in one shared memory that every worker sees. Only the main thread writes: it copies a
+ * record behind the last one and enters it in the directory; searches name the range they read, so no reader ever
+ * meets a record that is half written.
+ */
+export class Segment<Owner extends object> {
+  readonly handle: SegmentHandle;
+  readonly #layout: SegmentLayout;
+  readonly #memory: WebAssembly.Memory;
+  /** Who owns reference i; undefined once it is removed. */
+  readonly #owners: (Owner | undefined)[] = [];
+  readonly #referenceIds: string[] = [];
+  /** Gallery version from which reference i is no longer searched, for the few that were replaced. */
+  readonly #retired = new Map<number, number>();
+  readonly #lengths: number[] = [];
+  #end: number;
+  #live = 0;
+
+  /**
+   * @param capacity - references it can hold
+   * @param largestRecord - bytes of the largest record that will be appended
+   * @param scratchBytes - bytes of one thread's scratch
+   */
+  constructor(capacity: number, largestRecord: number, scratchBytes: number) {
+    this.#layout = layoutSegment(capacity, scratchBytes);
+    const most = Math.ceil((this.#layout.recordsAddress + capacity * aligned(largestRecord)) / PAGE_BYTES);
+    const initial = Math.ceil(this.#layout.recordsAddress / PAGE_BYTES) + 1;
+    this.#memory = new WebAssembly.Memory({
+      initial,
+      maximum: Math.min(MOST_PAGES, Math.max(most, initial)),
+      shared: true,
+    });
+    const header = new Int32Array(this.#memory.buffer, this.#layout.headerAddress, 3);
+    header[0] = SEGMENT_MAGIC;
+    header[1] = LAYOUT_VERSION;
+    this.#end = this.#layout.recordsAddress;
+    this.handle = { id: nextSegmentId++, memory: this.#memory, layout: this.#layout };
+  }
+
+  /** References appended so far, removed ones included. */
+  get count(): number {
+    return this.#owners.length;
+  }
+
+  /** References that can be found. */
+  get liveCount(): number {
+    return this.#live;
+  }
+
+  get isFull(): boolean {
+    return this.#owners.length >= this.#layout.capacity;
+  }
+
+  get memoryBytes(): number {
+    return this.#memory.buffer.byteLength;
+  }
+
+  /**
+   * Appends a packed reference.
+   * @returns its index
+   * @throws RangeError when the segment is full
+   */
+  append(packed: Uint8Array, owner: Owner, referenceId: string): number {
+    if (this.isFull) throw new RangeError('the segment is full');
+    const index = this.#owners.length;
+    const length = aligned(packed.byteLength);
+    this.#reserve(this.#end + length);
+    new Uint8Array(this.#memory.buffer, this.#end, packed.byteLength).set(packed);
+    Atomics.store(this.#directory(), index, this.#end / 16);
+    this.#end += length;
+    this.#owners.push(owner);
+    this.#referenceIds.push(referenceId);
+    this.#lengths.push(length);
+    this.#live++;
+    return index;
+  }
+
+  /** The owner of reference i as a search of `version` sees it: undefined when it was removed or not yet there. */
+  ownerAt(index: number, version: number): Owner | undefined {
+    const retired = this.#retired.get(index);
+    if (retired !== undefined && retired <= version) return undefined;
+    return this.#owners[index];
+  }
+
+  referenceIdAt(index: number): string {
+    return this.#referenceIds[index] ?? '';
+  }
+
+  /** Hides reference i from searches of `version` and later; searches under way still find it. */
+  retire(index: number, version: number): void {
+    if (this.#owners[index] === undefined || this.#retired.has(index)) return;
+    this.#retired.set(index, version);
+    this.#live--;
+  }
+
+  /** Hides reference i from every search at once, those under way included. Its bytes stay until `erase`. */
+  remove(index: number): void {
+    if (this.#owners[index] === undefined) return;
+    if (!this.#retired.delete(index)) this.#live--;
+    Atomics.store(this.#directory(), index, 0);
+    this.#owners[index] = undefined;
+  }
+
+  /**
+   * Overwrites the bytes of a removed reference. Only when no search that could have read its directory entry is under
+   * way: a kernel in the middle of the record would compare half of it.
+   * @param address - the record's address, from `addressOf` before it was removed
+   */
+  erase(index: number, address: number): void {
+    new Uint8Array(this.#memory.buffer, address, this.#lengths[index] ?? 0).fill(0);
+  }
+
+  /** Address of the bytes of reference i, 0 when it was removed. */
+  addressOf(index: number): number {
+    return (Atomics.load(this.#directory(), index) >>> 0) * 16;
+  }
+
+  #directory(): Int32Array {
+    return new Int32Array(this.#memory.buffer, this.#layout.directoryAddress, this.#layout.capacity);
+  }
+
+  #reserve(end: number): void {
+    const missing = end - this.#memory.buffer.byteLength;
+    if (missing <= 0) return;
+    // Grow by an eighth more than needed: growing is cheap, but every grow makes new views in every thread.
+    const pages = Math.ceil((missing + end / 8) / PAGE_BYTES);
+    try {
+      this.#memory.grow(pages);
+    } catch {
+      this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import { layoutSegment } from '../gallery/segment-layout.ts';
+import type { FaceTemplate } from '../templates/face-template.ts';
+import type { FingerTemplate } from '../templates/finger-template.ts';
+import { FINGER_PACKED_MAX_BYTES, FingerEncoder } from './kernels.ts';
+import type { PackedProbe } from './messages.ts';
+import { SEGMENT_SCRATCH_BYTES, SegmentReader } from './segment-reader.ts';
+
+const LARGEST_RECORD = Math.max(FINGER_PACKED_MAX_BYTES, 2048);
+const ONLY = Uint32Array.of(0);
+
+/**
+ * Compares templates that are in no gallery, with the same kernels over the same layout: a segment of one reference.
+ * Runs in the calling thread.
+ */
+export class DirectComparer {
+  readonly #encoder = new FingerEncoder();
+  readonly #memory: WebAssembly.Memory;
+  readonly #reader: SegmentReader;
+  readonly #directoryAddress: number;
+  readonly #recordAddress: number;
+
+  constructor() {
+    const layout = layoutSegment(1, SEGMENT_SCRATCH_BYTES);
+    const pages = Math.ceil((layout.recordsAddress + LARGEST_RECORD) / 65_536);
+    this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.#reader = new SegmentReader({ id: 0, memory: this.#memory, layout });
+    this.#directoryAddress = layout.directoryAddress;
+    this.#recordAddress = layout.recordsAddress;
+  }
+
+  /** The kernels' form of a template; undefined when it has too few minutiae. */
+  pack(template: FingerTemplate | FaceTemplate): PackedProbe | undefined {
+    if (template.modality === 'face') {
+      const { values, dimension } = template;
+      const packed = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      return { modality: 'face', packed, dimension };
+    }
+    const packed = this.#encoder.encode(template);
+    return packed && { modality: 'finger', packed };
+  }
+
+  /** @returns the comparison score; undefined when the two are of different kinds */
+  comparePacked(probe: PackedProbe, reference: PackedProbe): number | undefined {
+    if (probe.modality === 'finger' ? reference.modality !== 'finger' : !isFaceOf(reference, probe.dimension)) {
+      return undefined;
+    }
+    new Uint8Array(this.#memory.buffer, this.#recordAddress, reference.packed.byteLength).set(reference.packed);
+    new Uint32Array(this.#memory.buffer, this.#directoryAddress, 1)[0] = this.#recordAddress / 16;
+    return this.#reader.compare(probe, ONLY)[0];
+  }
+
+  /**
+   * @returns the comparison score; undefined when the two cannot be compared: different modalities, models or
+   * dimensions, or too few minutiae
+   */
+  compare(probe: FingerTemplate | FaceTemplate, reference: FingerTemplate | FaceTemplate): number | undefined {
+    if (probe.modality === 'face' && reference.modality === 'face' && probe.modelId !== reference.modelId)
+      return undefined;
+    const packedProbe = this.pack(probe);
+    const packedReference = this.pack(reference);
+    return packedProbe && packedReference && this.comparePacked(packedProbe, packedReference);
+  }
+}
+
+function isFaceOf(packed: PackedProbe, dimension: number): boolean {
+  return packed.modality === 'face' && packed.dimension === dimension;
+}

@@ -1,0 +1,36 @@
+import type { FaceTemplate } from '../templates/face-template.ts';
+import type { FingerTemplate } from '../templates/finger-template.ts';
+import { faceCalibration, fingerCalibration } from './calibration.ts';
+import { kernelHash } from './kernels.ts';
+
+/** The version of a comparison algorithm and of its calibration. */
+export interface ModelVersion {
+  readonly modality: 'finger' | 'face';
+  /** Finger: the comparison model. Face: the model that made the embeddings. */
+  readonly model: string;
+  /** Hash of everything that decides a score. */
+  readonly hash: string;
+  readonly calibration: string;
+}
+
+/** Name of the finger comparison: minutia codes computed without any learned part. */
+export const FINGER_MODEL = 'minutiae-codes-1';
+
+/** The versions used for these templates, each once, fingers first. */
+export function modelVersions(templates: readonly (FingerTemplate | FaceTemplate)[]): ModelVersion[] {
+  const versions = new Map<string, ModelVersion>();
+  for (const template of templates) {
+    const version =
+      template.modality === 'finger' ? fingerVersion() : faceVersion(template.modelId, template.dimension);
+    versions.set(`${version.modality === 'finger' ? 0 : 1}${version.model}`, version);
+  }
+  return [...versions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, version]) => version);
+}
+
+export function fingerVersion(): ModelVersion {
+  return { modality: 'finger', model: FINGER_MODEL, hash: kernelHash(), calibration: fingerCalibration.version };
+}
+
+export function faceVersion(modelId: string, dimension: number): ModelVersion {
+  return { modality: 'face', model: modelId, hash: kernelHash(), calibration: faceCalibration(dimension).version };
+}

@@ -1,0 +1,66 @@
+import type { PartitionName } from '../gallery/catalogue.ts';
+import type { FaceTemplate } from '../templates/face-template.ts';
+import { MAX_MINUTIAE, type FingerPosition, type FingerTemplate } from '../templates/finger-template.ts';
+import { faceCalibration, fingerCalibration, type Calibration } from './calibration.ts';
+import type { PackedProbe } from './messages.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+/** A template together with where in the request it came from. */
+export interface SampleTemplate {
+  /** Position of the sample in the request. */
+  readonly sampleIndex: number;
+  /** Position of the view within the sample's record. */
+  readonly viewIndex: number;
+  readonly template: FingerTemplate | FaceTemplate;
+}
+
+/** A sample ready to be compared. `packed` is undefined when it has too few minutiae. */
+export interface Probe extends SampleTemplate {
+  readonly packed: PackedProbe | undefined;
+  readonly calibration: Calibration;
+}
+
+/** Brings samples into the kernels' form, in the order given. */
+export async function prepareProbes(pool: WorkerPool, samples: readonly SampleTemplate[]): Promise<Probe[]> {
+  const fingers = samples.flatMap(({ template }) => (template.modality === 'finger' ? [template] : []));
+  const packedFingers = await pool.encode(fingers);
+  let nextFinger = 0;
+  return samples.map((sample) => {
+    const { template } = sample;
+    if (template.modality === 'finger') {
+      const packed = packedFingers[nextFinger++];
+      return {
+        ...sample,
+        packed: packed === undefined ? undefined : { modality: 'finger', packed },
+        calibration: fingerCalibration,
+      };
+    }
+    return {
+      ...sample,
+      packed: { modality: 'face', packed: packFace(template), dimension: template.dimension },
+      calibration: faceCalibration(template.dimension),
+    };
+  });
+}
+
+/** The kernels' form of a face: its values, as bytes. */
+export function packFace(template: FaceTemplate): Uint8Array {
+  return new Uint8Array(template.values.buffer, template.values.byteOffset, template.values.byteLength);
+}
+
+/** Minutiae that take part in a comparison; 0 for a face. */
+export function minutiaCountOf(template: FingerTemplate | FaceTemplate): number {
+  return template.modality === 'finger' ? Math.min(MAX_MINUTIAE, template.minutiae.length) : 0;
+}
+
+const EVERY_POSITION: readonly FingerPosition[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+
+/**
+ * The partitions that a probe is compared with: a finger of known position with that position and with references of
+ * unknown position, one of unknown position with every finger, a face with the references of its own model.
+ */
+export function partitionsFor(template: FingerTemplate | FaceTemplate): PartitionName[] {
+  if (template.modality === 'face') return [{ modality: 'face', modelId: template.modelId }];
+  const positions: readonly FingerPosition[] = template.position === 0 ? EVERY_POSITION : [template.position, 0];
+  return positions.map((position) => ({ modality: 'finger', position }));
+}

@@ -1,0 +1,10 @@
+/** The face kernel in plain TypeScript. */
+
+/**
+ * @param a - values of an embedding, -128 to 127 each
+ * @param b - of another by the same model: as many values
+ * @returns their inner product, exact: |score| ≤ dimension · 2¹⁴
+ */
+export function compareFacesReference(a: Int8Array, b: Int8Array): number {
+  return a.reduce((sum, value, i) => sum + value * b[i], 0);
+}

@@ -1,0 +1,176 @@
+/**
+ * The finger kernel's encoding in plain TypeScript: slow, short, and the same to the last bit. It is what the kernel is
+ * tested against and where to read what it does; the reasons are in assembly/finger/.
+ */
+import type { FingerTemplate } from '../../templates/finger-template.ts';
+import { MINIMUM_MINUTIAE, originOf } from '../kernels.ts';
+import { BLOCK, CODE_BYTES, packedOffsets } from '../packed-layout.ts';
+import { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, TURNS, UNIT, WAVES } from './tables.ts';
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+interface Directed extends Point {
+  readonly angle: number;
+  readonly type: number;
+}
+
+/** Cosine and sine of a direction in 256ths of a turn. */
+export function unitVector(direction: number): { readonly c: number; readonly s: number } {
+  return { c: COSINES[direction] / UNIT, s: COSINES[(direction - 64) & 255] / UNIT };
+}
+
+/** Cells along one side of a cylinder's base, of the whole base, and of a turn. */
+const SIDE = 8;
+const CELLS = 64;
+const TURN_CELLS = 6;
+const RADIUS = 70;
+const HULL_MARGIN_SQUARED = 2500;
+const REACH_SQUARED = 784;
+const FARTHEST_SQUARED = 9604;
+/** ANGULAR_WEIGHTS counts in these fractions of a turn. */
+const TURN = 768;
+const TURN_WEIGHT = 7;
+const HIGHEST = 68;
+
+const middleOf = (i: number) => (i + 0.5) * 17.5 - RADIUS;
+/** Middles of the cells of the base, in the minutia's own frame. */
+const BASE: readonly { readonly u: number; readonly v: number }[] = Array.from({ length: CELLS }, (_, i) => ({
+  u: middleOf(Math.floor(i / SIDE)),
+  v: middleOf(i % SIDE),
+}));
+
+/**
+ * @returns the packed finger, byte for byte what the kernel makes; undefined for fewer than MINIMUM_MINUTIAE minutiae
+ */
+export function encodeFingerReference(template: FingerTemplate): Uint8Array | undefined {
+  if (template.minutiae.length < MINIMUM_MINUTIAE) return undefined;
+  const origin = originOf(template);
+  const minutiae = template.minutiae.map((m): Directed => ({ ...m, x: m.x - origin.x, y: m.y - origin.y }));
+  const offsets = packedOffsets(minutiae.length);
+  const packed = new Uint8Array(offsets.length);
+  const view = new DataView(packed.buffer);
+  packed[0] = minutiae.length;
+  packed[1] = offsets.blocks;
+  const hull = convexHull(minutiae);
+  minutiae.forEach((minutia, i) => {
+    view.setInt16(offsets.x + 2 * i, minutia.x, true);
+    view.setInt16(offsets.y + 2 * i, minutia.y, true);
+    packed[offsets.angle + i] = minutia.angle;
+    packed[offsets.type + i] = minutia.type;
+    const block = offsets.codes + Math.floor(i / BLOCK) * BLOCK * CODE_BYTES;
+    codeOf(minutia, minutiae, hull).forEach((byte, k) => (packed[block + k * BLOCK + (i % BLOCK)] = byte));
+  });
+  return packed;
+}
+
+function codeOf(minutia: Directed, all: readonly Directed[], hull: readonly Point[]): Uint8Array {
+  const roots = cylinderOf(minutia, all, hull).map((value) => Math.sqrt(value));
+  const waves = transform(roots, TURNS, TURN_CELLS, CELLS);
+  return signsOf(transform(transform(waves, WAVES, SIDE, SIDE), WAVES, SIDE, 1));
+}
+
+/** The neighbourhood of a minutia: value of direction k and place i, j at k · CELLS + i · SIDE + j. */
+function cylinderOf(minutia: Directed, all: readonly Directed[], hull: readonly Point[]): Float64Array {
+  const { c, s } = unitVector(minutia.angle);
+  const valid = BASE.map(({ u, v }) => {
+    const place = { x: minutia.x + c * u - s * v, y: minutia.y + s * u + c * v };
+    return u * u + v * v <= RADIUS * RADIUS && squaredDistanceOutside(hull, place) <= HULL_MARGIN_SQUARED;
+  });
+  const cylinder = new Float64Array(CELLS * TURN_CELLS);
+  for (const other of all) {
+    if (other === minutia) continue;
+    const dx = other.x - minutia.x;
+    const dy = other.y - minutia.y;
+    const u = c * dx + s * dy;
+    const v = c * dy - s * dx;
+    if (u * u + v * v > FARTHEST_SQUARED) continue;
+    const difference = (minutia.angle - other.angle) & 255;
+    BASE.forEach((cell, i) => {
+      const squared = Math.floor((cell.u - u) * (cell.u - u) + (cell.v - v) * (cell.v - v) + 0.5);
+      if (!valid[i] || squared > REACH_SQUARED) return;
+      for (let k = 0; k < TURN_CELLS; k++) {
+        cylinder[k * CELLS + i] += SPATIAL_WEIGHTS[squared] * angularWeight(difference, k);
+      }
+    });
+  }
+  return cylinder;
+}
+
+/** How much of a difference of directions, in 256ths, falls into angular cell `k`; the first begins at half a turn. */
+function angularWeight(difference: number, k: number): number {
+  const middle = -TURN / 2 + (k + 0.5) * (TURN / TURN_CELLS);
+  const forwards = (middle - 3 * difference + 2 * TURN) % TURN;
+  return ANGULAR_WEIGHTS[Math.min(forwards, TURN - forwards)];
+}
+
+/** One axis: runs of `length` values `stride` apart become their inner products with the rows of a table. */
+function transform(values: Float64Array, table: Int16Array, length: number, stride: number): Float64Array {
+  return values.map((_, at) => {
+    const frequency = Math.floor(at / stride) % length;
+    const start = at - frequency * stride;
+    let sum = 0;
+    for (let i = 0; i < length; i++) sum += table[frequency * length + i] * values[start + i * stride];
+    return sum;
+  });
+}
+
+/** A bit for each coefficient of low frequency, but not for the mean. */
+function signsOf(coefficients: Float64Array): Uint8Array {
+  const code = new Uint8Array(CODE_BYTES);
+  let bit = 0;
+  coefficients.forEach((value, i) => {
+    const turns = Math.floor((Math.floor(i / CELLS) + 1) / 2);
+    const p = Math.floor(i / SIDE) % SIDE;
+    const q = i % SIDE;
+    if (i === 0 || p * p + q * q + TURN_WEIGHT * turns * turns > HIGHEST) return;
+    if (value > 0) code[bit >> 3] |= 1 << (bit & 7);
+    bit++;
+  });
+  return code;
+}
+
+/** Andrew's monotone chain, counter-clockwise. */
+function convexHull(points: readonly Point[]): Point[] {
+  const ordered = [...points].sort((a, b) => a.x - b.x || a.y - b.y);
+  const turn = (o: Point, a: Point, b: Point) => (a.x - o.x) * (b.y - o.y) - (a.y - o.y) * (b.x - o.x);
+  const chain = (side: readonly Point[], start: Point[]) => {
+    const fixed = start.length;
+    const hull = [...start];
+    for (const next of side) {
+      while (
+        hull.length >= fixed + 1 &&
+        hull.length >= 2 &&
+        turn(hull.at(-2) as Point, hull.at(-1) as Point, next) <= 0
+      ) {
+        hull.pop();
+      }
+      hull.push(next);
+    }
+    return hull;
+  };
+  const lower = chain(ordered, []);
+  return chain([...ordered].reverse().slice(1), lower).slice(0, -1);
+}
+
+/** Squared distance of a point to the hull; 0 inside. */
+function squaredDistanceOutside(hull: readonly Point[], { x, y }: Point): number {
+  let inside = hull.length >= 3;
+  let best = 1e18;
+  hull.forEach((a, i) => {
+    const b = hull[(i + 1) % hull.length];
+    const ex = b.x - a.x;
+    const ey = b.y - a.y;
+    const px = x - a.x;
+    const py = y - a.y;
+    if (ex * py - ey * px < 0) inside = false;
+    const length = ex * ex + ey * ey;
+    const along = Math.min(1, Math.max(0, length > 0 ? (ex * px + ey * py) / length : 0));
+    const dx = px - along * ex;
+    const dy = py - along * ey;
+    best = Math.min(best, dx * dx + dy * dy);
+  });
+  return inside ? 0 : best;
+}

@@ -1,0 +1,69 @@
+import { partitionKey, type ReferenceLocation, type SubjectEntry } from '../gallery/catalogue.ts';
+import { inScope, type Gallery } from '../gallery/gallery.ts';
+import type { SegmentRange } from '../gallery/partition.ts';
+import type { SearchTicket } from '../gallery/reclamation.ts';
+import { partitionsFor, type Probe } from './probe.ts';
+
+/**
+ * The gallery as one search sees it: the version and the ranges are taken in one turn of the event loop, so a change
+ * that comes later is neither seen nor half seen. Expunged subjects are the exception: they vanish at once.
+ */
+export class SearchView {
+  readonly version: number;
+  /** Subjects in scope, for the false positive identification rate. */
+  readonly subjectsInScope: number;
+  readonly #gallery: Gallery;
+  readonly #galleries: ReadonlySet<string>;
+  readonly #ticket: SearchTicket;
+  readonly #ranges = new Map<string, SegmentRange[]>();
+  readonly #ends = new Map<number, number>();
+
+  constructor(gallery: Gallery, probes: readonly Probe[], galleries: ReadonlySet<string>, nowMs: number) {
+    this.#gallery = gallery;
+    this.#galleries = galleries;
+    this.#ticket = gallery.beginSearch(nowMs);
+    this.version = this.#ticket.version;
+    this.subjectsInScope = gallery.subjectsInScope(galleries);
+    for (const name of probes.flatMap((probe) => partitionsFor(probe.template))) {
+      const key = partitionKey(name);
+      const ranges = this.#ranges.get(key) ?? gallery.partition(name)?.ranges() ?? [];
+      this.#ranges.set(key, ranges);
+      for (const { segment, end } of ranges) this.#ends.set(segment.handle.id, end);
+    }
+  }
+
+  /** What has to be read to compare the probe with everything. */
+  rangesFor(probe: Probe): SegmentRange[] {
+    return partitionsFor(probe.template).flatMap((name) => this.#ranges.get(partitionKey(name)) ?? []);
+  }
+
+  /** The owner of a reference, if this search may return it. */
+  ownerOf(segment: SegmentRange['segment'], index: number): SubjectEntry | undefined {
+    const owner = segment.ownerAt(index, this.version);
+    return owner !== undefined && inScope(owner, this.#galleries) ? owner : undefined;
+  }
+
+  /** The references of a subject that this probe is compared with, as of this view. */
+  referencesFor(probe: Probe, subject: SubjectEntry): ReferenceLocation[] {
+    const keys = new Set(partitionsFor(probe.template).map(partitionKey));
+    return subject.references.filter(
+      ({ partition, segment, index }) =>
+        keys.has(partitionKey(partition)) && index < (this.#ends.get(segment.handle.id) ?? 0),
+    );
+  }
+
+  /** Whether the subject may still be returned: expunged and expired ones may not. */
+  isPresent(subject: SubjectEntry, nowMs: number): boolean {
+    const { expireTimeMs } = subject.attributes;
+    return (
+      this.#gallery.subject(subject.subjectId) === subject &&
+      inScope(subject, this.#galleries) &&
+      (expireTimeMs === undefined || expireTimeMs > nowMs)
+    );
+  }
+
+  /** Must be called when the search has ended, however it ended. */
+  close(): void {
+    this.#gallery.endSearch(this.#ticket);
+  }
+}

@@ -1,0 +1,96 @@
+import { claimScratch, type SegmentHandle } from '../gallery/segment-layout.ts';
+import {
+  FINGER_PACKED_MAX_BYTES,
+  FINGER_SCRATCH_BYTES,
+  instantiateKernels,
+  REMOVED_SCORE,
+  type Kernels,
+} from './kernels.ts';
+import type { PackedProbe, ScanResult } from './messages.ts';
+
+/** References per kernel call: long enough to make the crossing cheap, short enough to notice a stop within 2 ms. */
+const FINGER_BATCH = 64;
+const FACE_BATCH = 4096;
+const LARGEST_BATCH = Math.max(FINGER_BATCH, FACE_BATCH);
+const LARGEST_FACE_BYTES = 2048;
+const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES, LARGEST_FACE_BYTES);
+
+/** Scratch that one thread needs in a segment: probe, kernel scratch, scores and a directory of its own. */
+export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + FINGER_SCRATCH_BYTES + LARGEST_BATCH * 8;
+
+/** One thread's view of one segment: the kernels, instantiated over the segment's memory, and the thread's scratch. */
+export class SegmentReader {
+  readonly #kernels: Kernels;
+  readonly #memory: WebAssembly.Memory;
+  readonly #directoryAddress: number;
+  readonly #probeAddress: number;
+  readonly #scratchAddress: number;
+  readonly #scoresAddress: number;
+  readonly #ownDirectoryAddress: number;
+
+  constructor(handle: SegmentHandle) {
+    this.#memory = handle.memory;
+    this.#kernels = instantiateKernels(handle.memory);
+    this.#directoryAddress = handle.layout.directoryAddress;
+    this.#probeAddress = claimScratch(handle);
+    this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
+    this.#scoresAddress = this.#scratchAddress + FINGER_SCRATCH_BYTES;
+    this.#ownDirectoryAddress = this.#scoresAddress + LARGEST_BATCH * 4;
+  }
+
+  /**
+   * Compares the probe with references `from` to `to`, batch by batch, until done or told to stop.
+   * @param control - word 0 is looked at between batches; not 0 = stop
+   */
+  scan(probe: PackedProbe, from: number, to: number, floor: number, control: Int32Array): ScanResult {
+    const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
+    const indices: number[] = [];
+    const found: number[] = [];
+    let compared = 0;
+    let next = from;
+    this.#loadProbe(probe);
+    while (next < to && Atomics.load(control, 0) === 0) {
+      const count = Math.min(batch, to - next);
+      const scores = this.#run(probe, this.#directoryAddress + next * 4, count);
+      for (let i = 0; i < count; i++) {
+        const score = scores[i];
+        if (score === REMOVED_SCORE) continue;
+        compared++;
+        if (score >= floor) {
+          indices.push(next + i);
+          found.push(score);
+        }
+      }
+      next += count;
+    }
+    return { indices: Uint32Array.from(indices), scores: Int32Array.from(found), compared, complete: next >= to };
+  }
+
+  /** Compares the probe with single references. Scores in the order of the indices. */
+  compare(probe: PackedProbe, indices: Uint32Array): Int32Array {
+    const result = new Int32Array(indices.length);
+    const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
+    this.#loadProbe(probe);
+    for (let start = 0; start < indices.length; start += batch) {
+      const count = Math.min(batch, indices.length - start);
+      const directory = new Int32Array(this.#memory.buffer, this.#directoryAddress);
+      const own = new Int32Array(this.#memory.buffer, this.#ownDirectoryAddress, count);
+      for (let i = 0; i < count; i++) own[i] = Atomics.load(directory, indices[start + i]);
+      result.set(this.#run(probe, this.#ownDirectoryAddress, count), start);
+    }
+    return result;
+  }
+
+  #loadProbe(probe: PackedProbe): void {
+    new Uint8Array(this.#memory.buffer, this.#probeAddress, probe.packed.byteLength).set(probe.packed);
+  }
+
+  #run(probe: PackedProbe, directory: number, count: number): Int32Array {
+    if (probe.modality === 'finger') {
+      this.#kernels.compareFingers(this.#probeAddress, directory, count, this.#scoresAddress, this.#scratchAddress);
+    } else {
+      this.#kernels.compareFaces(this.#probeAddress, probe.dimension, directory, count, this.#scoresAddress);
+    }
+    return new Int32Array(this.#memory.buffer, this.#scoresAddress, count);
+  }
+}

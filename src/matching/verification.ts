@@ -1,0 +1,109 @@
+import type { SubjectSegment } from '../gallery/catalogue.ts';
+import type { Gallery } from '../gallery/gallery.ts';
+import { fuse, sampleScore, type SampleScore } from './candidate-list.ts';
+import { REMOVED_SCORE } from './kernels.ts';
+import type { Probe } from './probe.ts';
+import { SearchView } from './search-view.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+/** How alike two sets of samples are. Whether that is enough is for a human to say. */
+export interface VerificationResult {
+  /** log10 of the fused false match rate; 0 when nothing could be compared. */
+  readonly log10Fmr: number;
+  /** The best score of each probe that met a reference of its kind, in the order of the probes. */
+  readonly scores: readonly SampleScore[];
+  /** For each probe: references it was compared with. */
+  readonly compared: readonly number[];
+  readonly galleryVersion: number;
+}
+
+/**
+ * Compares the probes with an enrolled subject.
+ * @returns undefined when the subject is not in the gallery, or was removed while the comparison ran
+ */
+export async function verifySubject(
+  gallery: Gallery,
+  pool: WorkerPool,
+  probes: readonly Probe[],
+  subjectId: string,
+): Promise<VerificationResult | undefined> {
+  const view = new SearchView(gallery, probes, new Set(), Date.now());
+  try {
+    const subject = gallery.subject(subjectId);
+    if (subject === undefined) return undefined;
+    const outcomes = await Promise.all(
+      probes.map(async (probe) => {
+        const found: { referenceId: string; score: number }[] = [];
+        const { packed } = probe;
+        if (packed === undefined) return best(probe, found);
+        const bySegment = Map.groupBy(view.referencesFor(probe, subject), ({ segment }): SubjectSegment => segment);
+        for (const [segment, references] of bySegment) {
+          const indices = Uint32Array.from(references, ({ index }) => index);
+          const { scores } = await pool.compare({ kind: 'compare', probe: packed, segment: segment.handle, indices });
+          references.forEach(({ referenceId }, i) => found.push({ referenceId, score: scores[i] }));
+        }
+        return best(
+          probe,
+          found.filter(({ score }) => score !== REMOVED_SCORE),
+        );
+      }),
+    );
+    return view.isPresent(subject, Date.now()) ? summarise(outcomes, view.version) : undefined;
+  } finally {
+    view.close();
+  }
+}
+
+/**
+ * Compares the probes with samples that are not in the gallery.
+ * Fingers of two different known positions are not compared, nor faces of two models.
+ */
+export async function verifySamples(
+  gallery: Gallery,
+  pool: WorkerPool,
+  probes: readonly Probe[],
+  references: readonly Probe[],
+): Promise<VerificationResult> {
+  const comparableProbes = probes.flatMap(({ packed }) => packed ?? []);
+  const usable = references.filter(({ packed }) => packed !== undefined);
+  const { scores } = await pool.crossCompare({
+    kind: 'cross-compare',
+    probes: comparableProbes,
+    references: usable.flatMap(({ packed }) => packed ?? []),
+  });
+  let row = 0;
+  const outcomes = probes.map((probe) => {
+    if (probe.packed === undefined) return best(probe, []);
+    const line = scores[row++] ?? [];
+    const found = usable.flatMap((reference, i) => {
+      const score = line[i];
+      return score !== undefined && sameSource(probe, reference) ? [{ referenceId: undefined, score }] : [];
+    });
+    return best(probe, found);
+  });
+  return summarise(outcomes, gallery.version);
+}
+
+/** Whether two samples may be of the same trait. */
+function sameSource({ template: a }: Probe, { template: b }: Probe): boolean {
+  if (a.modality === 'face') return b.modality === 'face' && a.modelId === b.modelId;
+  return b.modality === 'finger' && (a.position === 0 || b.position === 0 || a.position === b.position);
+}
+
+interface Outcome {
+  readonly compared: number;
+  readonly score: SampleScore | undefined;
+}
+
+function best(probe: Probe, found: readonly { referenceId: string | undefined; score: number }[]): Outcome {
+  const [first] = [...found].sort(
+    (a, b) => b.score - a.score || ((a.referenceId ?? '') < (b.referenceId ?? '') ? -1 : 1),
+  );
+  if (first === undefined) return { compared: 0, score: undefined };
+  return { compared: found.length, score: sampleScore(probe, first.referenceId, first.score, found.length) };
+}
+
+function summarise(outcomes: readonly Outcome[], galleryVersion: number): VerificationResult {
+  const scores = outcomes.flatMap(({ score }) => score ?? []);
+  return { log10Fmr: fuse(scores), scores, compared: outcomes.map(({ compared }) => compared), galleryVersion };
+}

@@ -1,0 +1,75 @@
+import { extname } from 'node:path';
+import { Piscina } from 'piscina';
+import { Failure } from '../failure.ts';
+import type { FingerTemplate } from '../templates/finger-template.ts';
+import type {
+  CompareResult,
+  CompareTask,
+  CrossCompareResult,
+  CrossCompareTask,
+  EncodeResult,
+  ScanResult,
+  ScanTask,
+  WorkerTask,
+} from './messages.ts';
+
+/**
+ * The worker threads, with a typed face. Threads are started once and kept: a thread that ends would take its scratch
+ * slots in every segment with it.
+ */
+export class WorkerPool {
+  readonly #pool: Piscina<WorkerTask, unknown>;
+  readonly size: number;
+
+  /** @param size - threads, at least 1 */
+  constructor(size: number) {
+    this.size = size;
+    this.#pool = new Piscina({
+      // The same file under its own ending: .ts from the sources, .js from the build.
+      filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
+      minThreads: size,
+      maxThreads: size,
+      idleTimeout: Infinity,
+      // Tasks of one millisecond and more: two in hand keep a thread busy while the main thread is.
+      concurrentTasksPerWorker: 1,
+      recordTiming: false,
+    });
+  }
+
+  scan(task: ScanTask): Promise<ScanResult> {
+    return this.#run(task) as Promise<ScanResult>;
+  }
+
+  compare(task: CompareTask): Promise<CompareResult> {
+    return this.#run(task) as Promise<CompareResult>;
+  }
+
+  crossCompare(task: CrossCompareTask): Promise<CrossCompareResult> {
+    return this.#run(task) as Promise<CrossCompareResult>;
+  }
+
+  /** Brings finger templates into the kernels' form; undefined where one has too few minutiae. */
+  async encode(templates: readonly FingerTemplate[]): Promise<readonly (Uint8Array | undefined)[]> {
+    if (templates.length === 0) return [];
+    const { packed } = (await this.#run({ kind: 'encode', templates })) as EncodeResult;
+    return packed;
+  }
+
+  /** Tasks that wait for a thread. */
+  get queued(): number {
+    return this.#pool.queueSize;
+  }
+
+  /** Lets the tasks under way end, then stops the threads. */
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+
+  async #run(task: WorkerTask): Promise<unknown> {
+    try {
+      return await this.#pool.run(task);
+    } catch (cause) {
+      throw new Failure('internal', 'WORKER_FAILED', 'A comparison could not be carried out.', { cause });
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/** The change sequence: gapless, in the order of the commits. */
+import type pg from 'pg';
+import type { Change } from './records.ts';
+
+export interface NewChange {
+  readonly kind: 'upsert' | 'expunge';
+  readonly subjectId: string;
+  readonly version: number;
+  readonly reason?: string;
+}
+
+/**
+ * Appends changes. Takes the counter's row, and with it the turn of every other writer, until the transaction ends: it
+ * has to be the last step before the commit.
+ * @returns the number of the first of them
+ */
+export async function appendChanges(client: pg.PoolClient, changes: readonly NewChange[], now: Date): Promise<number> {
+  if (changes.length === 0) return 0;
+  const { rows } = await client.query<{ seq: string }>('UPDATE change_counter SET seq = seq + $1 RETURNING seq', [
+    changes.length,
+  ]);
+  const first = Number(rows[0]?.seq) - changes.length + 1;
+  await client.query(
+    `INSERT INTO change (seq, kind, subject_id, subject_version, reason, at)
+     SELECT *, $6 FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::text[])`,
+    [
+      changes.map((_, i) => first + i),
+      changes.map(({ kind }) => kind),
+      changes.map(({ subjectId }) => subjectId),
+      changes.map(({ version }) => version),
+      changes.map(({ reason }) => reason ?? null),
+      now,
+    ],
+  );
+  return first;
+}
+
+/** The number of the last change; 0: none yet. */
+export async function readHead(client: Pick<pg.ClientBase, 'query'>): Promise<number> {
+  const { rows } = await client.query<{ seq: string }>('SELECT seq FROM change_counter');
+  return Number(rows[0]?.seq ?? 0);
+}
+
+interface ChangeRow {
+  readonly seq: string;
+  readonly kind: 'upsert' | 'expunge';
+  readonly subject_id: string;
+}
+
+/** Changes after `afterSeq`, at most `limit`, in order. */
+export async function readChanges(
+  client: Pick<pg.ClientBase, 'query'>,
+  afterSeq: number,
+  limit: number,
+): Promise<Change[]> {
+  const { rows } = await client.query<ChangeRow>(
+    'SELECT seq, kind, subject_id FROM change WHERE seq > $1 ORDER BY seq LIMIT $2',
+    [afterSeq, limit],
+  );
+  return rows.map(({ seq, kind, subject_id }) => ({ seq: Number(seq), kind, subjectId: subject_id }));
+}

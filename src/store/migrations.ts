@@ -1,0 +1,55 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { runner } from 'node-pg-migrate';
+import pg from 'pg';
+import { Failure } from '../failure.ts';
+
+const FOLDER = join(import.meta.dirname, 'migrations');
+const TABLE = 'migration';
+
+/**
+ * Brings the schema up to date, forward only, under the library's advisory lock: two programs that start together do it
+ * once.
+ * @throws Failure SCHEMA_TOO_NEW when a newer program has been here, MIGRATION_FAILED
+ */
+export async function migrate(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await refuseNewerSchema(client);
+    const silent = () => undefined;
+    await runner({
+      dbClient: client,
+      dir: FOLDER,
+      migrationsTable: TABLE,
+      direction: 'up',
+      advisoryLockMode: 'wait',
+      logger: { debug: silent, info: silent, warn: silent, error: silent },
+    });
+  } catch (cause) {
+    if (cause instanceof Failure) throw cause;
+    throw new Failure(
+      'failed-precondition',
+      'MIGRATION_FAILED',
+      'The database schema could not be brought up to date.',
+      {
+        cause,
+      },
+    );
+  } finally {
+    await client.end();
+  }
+}
+
+/** A migration that this program does not know was made by a later one, whose schema this one cannot serve. */
+async function refuseNewerSchema(client: pg.Client): Promise<void> {
+  const { rows: tables } = await client.query('SELECT to_regclass($1) AS present', [TABLE]);
+  if ((tables as { present: string | null }[])[0]?.present === null) return;
+  const known = new Set(readdirSync(FOLDER).map((file) => file.replace(/\.sql$/, '')));
+  const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${TABLE} ORDER BY id`);
+  const unknown = rows.find(({ name }) => !known.has(name));
+  if (unknown === undefined) return;
+  const sentence = `The database was brought to schema ${unknown.name} by a newer ridgewatch: use that one, or another database.`;
+  throw new Failure('failed-precondition', 'SCHEMA_TOO_NEW', sentence);
+}

@@ -1,0 +1,185 @@
+import type pg from 'pg';
+import { appendChanges, readChanges, readHead } from './changes.ts';
+import { enrolMany, insertReferences, type EnrolmentOutcome } from './enrolments.ts';
+import type {
+  Change,
+  ClientRequest,
+  Enrolled,
+  ListFilter,
+  NewEnrolment,
+  NewReference,
+  NewSubject,
+  SubjectPatch,
+  SubjectWithReferences,
+} from './records.ts';
+import { readSubjects } from './rows.ts';
+import { subjectNotFound, versionMismatch } from './store-failure.ts';
+import { inTransaction, query } from './transaction.ts';
+
+/** Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. */
+export class SubjectStore {
+  readonly #pool: pg.Pool;
+
+  constructor(pool: pg.Pool) {
+    this.#pool = pool;
+  }
+
+  /**
+   * Adds a subject with its references: all or nothing. A request id that was used before answers with the subject it
+   * enrolled then.
+   * @throws Failure EXTERNAL_ID_TAKEN, CLIENT_REQUEST_ID_REUSED, SUBJECT_EXPUNGED
+   */
+  async enroll(
+    subject: NewSubject,
+    references: readonly NewReference[],
+    clientRequest?: ClientRequest,
+  ): Promise<Enrolled> {
+    const [outcome] = await enrolMany(this.#pool, [{ subject, references, clientRequest }]);
+    if (outcome === undefined) throw new Error('an enrolment came to no outcome');
+    if ('failure' in outcome) throw outcome.failure;
+    return outcome;
+  }
+
+  /** Adds many subjects in one transaction; a refused one leaves the others alone. Outcomes in the order given. */
+  enrollMany(enrolments: readonly NewEnrolment[]): Promise<EnrolmentOutcome[]> {
+    return enrolMany(this.#pool, enrolments);
+  }
+
+  async get(subjectId: string): Promise<SubjectWithReferences | undefined> {
+    const [found] = await this.loadSubjects([subjectId]);
+    return found;
+  }
+
+  /** The subjects that are there, in order of id. */
+  loadSubjects(ids: readonly string[]): Promise<SubjectWithReferences[]> {
+    return inTransaction(this.#pool, (client) => readSubjects(client, 's.subject_id = ANY($1)', [ids]), READ_ONLY);
+  }
+
+  /** A page of subjects, in order of id. */
+  list({ gallery, contributor, limit, afterSubjectId }: ListFilter): Promise<SubjectWithReferences[]> {
+    const condition = `($1::text IS NULL OR s.contributor = $1)
+      AND ($2::uuid IS NULL OR s.subject_id > $2)
+      AND ($3::text IS NULL OR EXISTS (
+        SELECT FROM gallery_membership m WHERE m.gallery = $3 AND m.subject_id = s.subject_id))`;
+    const values = [contributor ?? null, afterSubjectId ?? null, gallery ?? null];
+    return inTransaction(this.#pool, (client) => readSubjects(client, condition, values, limit), READ_ONLY);
+  }
+
+  /**
+   * Changes a subject, and replaces its references when new ones are given.
+   * @throws Failure SUBJECT_NOT_FOUND, VERSION_MISMATCH, EXTERNAL_ID_TAKEN
+   */
+  update(
+    subjectId: string,
+    expectedVersion: number | undefined,
+    patch: SubjectPatch,
+    references: readonly NewReference[] | undefined,
+  ): Promise<SubjectWithReferences & { readonly seq: number }> {
+    return inTransaction(this.#pool, async (client) => {
+      const now = new Date();
+      const { rows } = await client.query<{ version: string }>(
+        'SELECT version FROM subject WHERE subject_id = $1 FOR UPDATE',
+        [subjectId],
+      );
+      if (rows[0] === undefined) throw subjectNotFound();
+      const present = Number(rows[0].version);
+      if (expectedVersion !== undefined && expectedVersion !== present) throw versionMismatch(present);
+      await client.query(
+        `UPDATE subject SET version = version + 1, update_time = $2,
+           external_id = CASE WHEN $3 THEN $4 ELSE external_id END,
+           caveats = coalesce($5, caveats), provenance = coalesce($6, provenance),
+           expire_time = CASE WHEN $7 THEN $8 ELSE expire_time END
+         WHERE subject_id = $1`,
+        [
+          subjectId,
+          now,
+          patch.externalId !== undefined,
+          patch.externalId ?? null,
+          patch.caveats ?? null,
+          patch.provenance ?? null,
+          patch.expireTime !== undefined,
+          patch.expireTime ?? null,
+        ],
+      );
+      if (patch.galleries !== undefined) {
+        await client.query('DELETE FROM gallery_membership WHERE subject_id = $1', [subjectId]);
+        await client.query('INSERT INTO gallery_membership SELECT unnest($2::text[]), $1', [
+          subjectId,
+          patch.galleries,
+        ]);
+      }
+      if (references !== undefined) {
+        await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
+        await insertReferences(client, [{ subject: { subjectId }, references }]);
+      }
+      const [updated] = await readSubjects(client, 's.subject_id = $1', [subjectId]);
+      if (updated === undefined) throw subjectNotFound();
+      const seq = await appendChanges(client, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
+      return { ...updated, seq };
+    });
+  }
+
+  /**
+   * Deletes a subject and its references. What remains is the change that says so, and the request id that enrolled it.
+   * @throws Failure SUBJECT_NOT_FOUND
+   */
+  expunge(subjectId: string, reason: string): Promise<{ readonly seq: number; readonly referencesRemoved: number }> {
+    return inTransaction(this.#pool, async (client) => {
+      const now = new Date();
+      const { rows } = await client.query<{ version: string }>(
+        'SELECT version FROM subject WHERE subject_id = $1 FOR UPDATE',
+        [subjectId],
+      );
+      if (rows[0] === undefined) throw subjectNotFound();
+      const removed = await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
+      await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
+      await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);
+      const version = Number(rows[0].version) + 1;
+      const seq = await appendChanges(client, [{ kind: 'expunge', subjectId, version, reason }], now);
+      return { seq, referencesRemoved: removed.rowCount ?? 0 };
+    });
+  }
+
+  /** The number of the last change; 0: none yet. */
+  headSequence(): Promise<number> {
+    return inTransaction(this.#pool, readHead, READ_ONLY);
+  }
+
+  /** Changes after `afterSeq`, at most `limit`, in order. */
+  readChanges(afterSeq: number, limit: number): Promise<Change[]> {
+    return inTransaction(this.#pool, (client) => readChanges(client, afterSeq, limit), READ_ONLY);
+  }
+
+  /**
+   * Streams every subject as all of them stand at one moment.
+   * @param onBatch - awaited before the next batch is read
+   * @returns the number of the last change at that moment
+   */
+  snapshot(
+    onBatch: (subjects: readonly SubjectWithReferences[]) => Promise<void>,
+    batchSize: number,
+  ): Promise<{ readonly seq: number; readonly subjectCount: number }> {
+    const read = async (client: pg.PoolClient) => {
+      const seq = await readHead(client);
+      let subjectCount = 0;
+      let after = '00000000-0000-0000-0000-000000000000';
+      for (;;) {
+        const batch = await readSubjects(client, 's.subject_id > $1', [after], batchSize);
+        if (batch.length === 0) return { seq, subjectCount };
+        await onBatch(batch);
+        subjectCount += batch.length;
+        after = batch.at(-1)?.subject.subjectId ?? after;
+      }
+    };
+    return inTransaction(this.#pool, read, 'ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  }
+
+  /** Name of the last migration. */
+  async schemaVersion(): Promise<string> {
+    const rows = await query<{ name: string }>(this.#pool, 'SELECT name FROM migration ORDER BY id DESC LIMIT 1');
+    return rows[0]?.name ?? '';
+  }
+}
+
+/** Both statements of a read see one state. */
+const READ_ONLY = 'ISOLATION LEVEL REPEATABLE READ READ ONLY';

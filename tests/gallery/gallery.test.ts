@@ -1,0 +1,194 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { SubjectAttributes } from '../../src/gallery/catalogue.ts';
+import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
+
+const SIZING = { capacity: 3, largestRecord: 64, scratchBytes: 256 };
+
+function emptyGallery(): Gallery {
+  return new Gallery({ finger: SIZING, face: () => SIZING });
+}
+
+function attributes(changes: Partial<SubjectAttributes> = {}): SubjectAttributes {
+  return {
+    version: 1,
+    contributor: 'agency',
+    galleries: new Set(['main']),
+    caveats: [],
+    provenance: 'synthetic',
+    expireTimeMs: undefined,
+    notComparableCount: 0,
+    ...changes,
+  };
+}
+
+function finger(referenceId: string, fill = 7, position: 1 | 2 = 1): SearchableReference {
+  return { referenceId, partition: { modality: 'finger', position }, packed: new Uint8Array(48).fill(fill) };
+}
+
+/** What a search that starts now would find, by subject id. */
+function found(gallery: Gallery): string[] {
+  const ticket = gallery.beginSearch(0);
+  const ids = gallery.partitions.flatMap((partition) =>
+    partition
+      .ranges()
+      .flatMap(({ segment, end }) =>
+        Array.from({ length: end }, (_, i) => segment.ownerAt(i, ticket.version)?.subjectId).filter(
+          (id) => id !== undefined,
+        ),
+      ),
+  );
+  gallery.endSearch(ticket);
+  return ids.sort();
+}
+
+describe('the gallery', () => {
+  it('makes a subject searchable and takes it out again', () => {
+    const gallery = emptyGallery();
+    gallery.apply(1, {
+      kind: 'upsert',
+      subjectId: 'a',
+      attributes: attributes(),
+      references: [finger('r1'), finger('r2', 8, 2)],
+    });
+    gallery.apply(2, { kind: 'upsert', subjectId: 'b', attributes: attributes(), references: [finger('r3')] });
+    expect(found(gallery)).toEqual(['a', 'a', 'b']);
+    gallery.apply(3, { kind: 'expunge', subjectId: 'a' });
+    expect(found(gallery)).toEqual(['b']);
+    expect(gallery.version).toBe(3);
+    expect(gallery.gallerySizes).toEqual([['main', 1]]);
+  });
+
+  it('refuses a change out of order', () => {
+    const gallery = emptyGallery();
+    expect(() => gallery.apply(2, { kind: 'expunge', subjectId: 'a' })).toThrow(RangeError);
+    expect(gallery.version).toBe(0);
+  });
+
+  it('opens another segment when one is full', () => {
+    const gallery = emptyGallery();
+    for (let i = 1; i <= 7; i++) {
+      gallery.apply(i, { kind: 'upsert', subjectId: `s${i}`, attributes: attributes(), references: [finger(`r${i}`)] });
+    }
+    expect(gallery.partitions[0]?.segmentCount).toBe(3);
+    expect(found(gallery)).toHaveLength(7);
+  });
+
+  it('keeps replaced references for the searches that started before, and drops them afterwards', () => {
+    const gallery = emptyGallery();
+    gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: attributes(), references: [finger('old')] });
+    const location = gallery.subject('a')?.references[0];
+    const before = gallery.beginSearch(0);
+    gallery.apply(2, {
+      kind: 'upsert',
+      subjectId: 'a',
+      attributes: attributes({ version: 2 }),
+      references: [finger('new')],
+    });
+    const after = gallery.beginSearch(0);
+    expect(location?.segment.ownerAt(location.index, before.version)?.subjectId).toBe('a');
+    expect(location?.segment.ownerAt(location.index, after.version)).toBeUndefined();
+    expect(location?.segment.addressOf(location.index)).toBeGreaterThan(0);
+    gallery.endSearch(before);
+    expect(location?.segment.addressOf(location.index)).toBe(0);
+    gallery.endSearch(after);
+    expect(found(gallery)).toEqual(['a']);
+  });
+
+  it('hides an expunged subject from searches under way at once, and wipes its bytes when they have ended', () => {
+    const gallery = emptyGallery();
+    gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: attributes(), references: [finger('r', 9)] });
+    const location = gallery.subject('a')?.references[0];
+    if (location === undefined) throw new Error('no reference');
+    const address = location.segment.addressOf(location.index);
+    const bytes = () => [...new Uint8Array(location.segment.handle.memory.buffer, address, 48)];
+    const ticket = gallery.beginSearch(0);
+    gallery.apply(2, { kind: 'expunge', subjectId: 'a' });
+    expect(location.segment.ownerAt(location.index, ticket.version)).toBeUndefined();
+    expect(bytes()).toEqual(Array.from({ length: 48 }, () => 9));
+    gallery.endSearch(ticket);
+    expect(bytes()).toEqual(Array.from({ length: 48 }, () => 0));
+  });
+
+  it('does not move references when only the data of a subject changes', () => {
+    const gallery = emptyGallery();
+    gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: attributes(), references: [finger('r')] });
+    const before = gallery.subject('a')?.references;
+    const references = [{ ...finger('r'), packed: undefined }];
+    gallery.apply(2, {
+      kind: 'upsert',
+      subjectId: 'a',
+      attributes: attributes({ galleries: new Set(['other']) }),
+      references,
+    });
+    expect(gallery.subject('a')?.references).toEqual(before);
+    expect(gallery.gallerySizes).toEqual([['other', 1]]);
+  });
+
+  it('stops searching a subject when its time is over, unless the time was moved', () => {
+    const gallery = emptyGallery();
+    gallery.apply(1, {
+      kind: 'upsert',
+      subjectId: 'a',
+      attributes: attributes({ expireTimeMs: 1000 }),
+      references: [finger('r1')],
+    });
+    gallery.apply(2, {
+      kind: 'upsert',
+      subjectId: 'b',
+      attributes: attributes({ expireTimeMs: 500 }),
+      references: [finger('r2')],
+    });
+    gallery.apply(3, {
+      kind: 'upsert',
+      subjectId: 'a',
+      attributes: attributes({ expireTimeMs: 3000 }),
+      references: [finger('r1')],
+    });
+    gallery.endSearch(gallery.beginSearch(2000));
+    expect(gallery.subject('b')).toBeUndefined();
+    expect(gallery.subject('a')).toBeDefined();
+    gallery.endSearch(gallery.beginSearch(3000));
+    expect(gallery.subjectCount).toBe(0);
+    expect(gallery.gallerySizes).toEqual([]);
+  });
+
+  it('agrees with a plain map after any sequence of changes', () => {
+    const change = fc.record({
+      subject: fc.integer({ min: 0, max: 5 }),
+      references: fc.option(fc.uniqueArray(fc.integer({ min: 0, max: 9 }), { maxLength: 4 }), { nil: undefined }),
+      gallery: fc.constantFrom('x', 'y'),
+    });
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
+        const gallery = emptyGallery();
+        const model = new Map<string, { count: number; gallery: string }>();
+        changes.forEach(({ subject, references, gallery: name }, i) => {
+          const subjectId = `s${subject}`;
+          if (references === undefined) {
+            gallery.apply(i + 1, { kind: 'expunge', subjectId });
+            model.delete(subjectId);
+          } else {
+            const searchable = references.map((r) => finger(`${subjectId}-${r}`, r));
+            gallery.apply(i + 1, {
+              kind: 'upsert',
+              subjectId,
+              attributes: attributes({ galleries: new Set([name]) }),
+              references: searchable,
+            });
+            model.set(subjectId, { count: references.length, gallery: name });
+          }
+        });
+        expect(found(gallery)).toEqual(
+          [...model].flatMap(([id, { count }]) => Array.from({ length: count }, () => id)).sort(),
+        );
+        for (const name of ['x', 'y']) {
+          const expected = [...model.values()].filter((subject) => subject.gallery === name).length;
+          expect(gallery.subjectsInScope(new Set([name]))).toBe(expected);
+        }
+        expect(gallery.subjectsInScope(new Set(['x', 'y']))).toBe(model.size);
+        expect(gallery.partitions.reduce((sum, { liveCount }) => sum + liveCount, 0)).toBe(found(gallery).length);
+      }),
+    );
+  });
+});

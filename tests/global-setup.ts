@@ -1,0 +1,16 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '..');
+
+/** Tests run from the sources, but the kernels are compiled: stale ones would test yesterday's code. */
+export function setup(): void {
+  const kernels = resolve(root, 'dist/assembly/kernels.wasm');
+  if (!existsSync(kernels)) throw new Error('The kernels are not built. Run: npm run build');
+  const built = statSync(kernels).mtimeMs;
+  const sources = readdirSync(resolve(root, 'assembly'), { recursive: true, withFileTypes: true });
+  const newer = sources.filter(
+    (entry) => entry.isFile() && statSync(resolve(entry.parentPath, entry.name)).mtimeMs > built,
+  );
+  if (newer.length > 0) throw new Error(`The kernels are older than ${newer[0]?.name ?? ''}. Run: npm run build:wasm`);
+}

@@ -1,0 +1,157 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DirectComparer } from '../../src/matching/direct-comparison.ts';
+import {
+  MINIMUM_MINUTIAE,
+  FINGER_PACKED_MAX_BYTES,
+  FingerEncoder,
+  LARGEST_FINGER_SCORE,
+} from '../../src/matching/kernels.ts';
+import { packedOffsets } from '../../src/matching/packed-layout.ts';
+import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
+import { encodeFingerReference } from '../../src/matching/reference/finger-encoding.ts';
+import type { FingerTemplate } from '../../src/templates/finger-template.ts';
+import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
+import { toFingerTemplate } from '../../src/templates/normalise.ts';
+import { garbage, secondImpression, somePrint } from '../prints.ts';
+import { isoFiles, sharedData } from '../shared-data.ts';
+
+/** Second impressions score above this, and whatever is alike by chance below. */
+const CHANCE = 1500;
+const encoder = new FingerEncoder();
+const comparer = new DirectComparer();
+
+function pack(template: FingerTemplate): Uint8Array {
+  const packed = encoder.encode(template);
+  if (packed === undefined) throw new Error('too few minutiae');
+  return packed;
+}
+
+function compare(a: Uint8Array, b: Uint8Array): number {
+  const score = comparer.comparePacked({ modality: 'finger', packed: a }, { modality: 'finger', packed: b });
+  if (score === undefined) throw new Error('not compared');
+  return score;
+}
+
+const anyTemplate: fc.Arbitrary<FingerTemplate> = fc
+  .record({ seed: fc.integer(), count: fc.integer({ min: MINIMUM_MINUTIAE, max: 64 }), orderly: fc.boolean() })
+  .map(({ seed, count, orderly }) => (orderly ? somePrint(seed, count) : garbage(seed, count)));
+
+/** The same directions in a small square, where minutiae lie close to each other or in one place. */
+function squeezed(template: FingerTemplate, pixels: number): FingerTemplate {
+  const minutiae = template.minutiae.map((m) => ({ ...m, x: m.x % pixels, y: m.y % pixels }));
+  return { ...template, minutiae };
+}
+
+describe('the finger kernel and its reference', () => {
+  it('encode every template to the same bytes', () => {
+    fc.assert(
+      fc.property(anyTemplate, (template) => {
+        const packed = pack(template);
+        expect(packed.byteLength).toBe(packedOffsets(template.minutiae.length).length);
+        expect(packed).toEqual(encodeFingerReference(template));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('encode degenerate constellations to the same bytes', () => {
+    const base = { modality: 'finger', position: 0, quality: 0 } as const;
+    const minutia = (x: number, y: number, angle = 0) => ({ x, y, angle, type: 1, quality: 0 }) as const;
+    const row = Array.from({ length: 20 }, (_, i) => minutia(10 * i, 0, i));
+    const column = Array.from({ length: 20 }, (_, i) => minutia(0, 7 * i, 200));
+    const heap = Array.from({ length: 64 }, (_, i) => minutia(i % 8, Math.floor(i / 8), (37 * i) & 255));
+    const wide = [minutia(0, 0), minutia(16_000, 0), minutia(0, 16_000), minutia(16_000, 16_000), minutia(1, 1)];
+    for (const minutiae of [row, column, heap, wide]) {
+      const template = { ...base, minutiae };
+      const packed = pack(template);
+      expect(packed).toEqual(encodeFingerReference(template));
+      expect(compare(packed, packed)).toBe(compareFingersReference(packed, packed));
+    }
+  });
+
+  it('give the same score for impressions of one finger and of two', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer(), fc.integer({ min: 0, max: 255 }), (seed, other, turn) => {
+        const first = pack(somePrint(seed));
+        const again = pack(secondImpression(somePrint(seed), other, turn));
+        const different = pack(somePrint(other));
+        expect(compare(again, first)).toBe(compareFingersReference(again, first));
+        expect(compare(again, different)).toBe(compareFingersReference(again, different));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('give the same score for templates that are no prints, however crowded', () => {
+    const side = fc.constantFrom(8, 20, 60, 300);
+    fc.assert(
+      fc.property(anyTemplate, anyTemplate, side, fc.integer(), (one, other, pixels, seed) => {
+        const a = squeezed(one, pixels);
+        const b = squeezed(other, pixels);
+        const again = secondImpression(a, seed, seed & 255, 0.3);
+        fc.pre(again.minutiae.length >= MINIMUM_MINUTIAE);
+        const [x, y, z] = [pack(a), pack(b), pack(again)];
+        expect(compare(x, y)).toBe(compareFingersReference(x, y));
+        expect(compare(z, x)).toBe(compareFingersReference(z, x));
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  it.skipIf(!sharedData)('agree on real prints (skipped where the shared data is not present)', () => {
+    const packed = isoFiles('fingerprints/fvc2002-mindtct/DB3_B')
+      .slice(0, 24)
+      .map(({ bytes }) => {
+        const record = decodeIso197942(bytes);
+        const template = toFingerTemplate(record, record.views[0]);
+        const result = pack(template);
+        expect(result).toEqual(encodeFingerReference(template));
+        return result;
+      });
+    for (const a of packed) for (const b of packed) expect(compare(a, b)).toBe(compareFingersReference(a, b));
+  });
+});
+
+describe('a finger comparison', () => {
+  it('recognises a finger turned by any angle', () => {
+    for (let turn = 0; turn < 256; turn += 16) {
+      const first = pack(somePrint(turn + 1));
+      expect(compare(pack(secondImpression(somePrint(turn + 1), turn + 2, turn)), first)).toBeGreaterThan(CHANCE);
+    }
+  });
+
+  it('scores a finger against itself higher than against anything else, and within the range', () => {
+    for (const count of [5, 12, 40, 64]) {
+      const packed = pack(somePrint(count, count));
+      const itself = compare(packed, packed);
+      expect(itself).toBeLessThanOrEqual(LARGEST_FINGER_SCORE);
+      expect(itself).toBeGreaterThan(compare(packed, pack(somePrint(count + 100))));
+    }
+  });
+
+  it('gives crowded templates without any order no high score', () => {
+    const prints = Array.from({ length: 40 }, (_, i) => pack(somePrint(i, 45)));
+    const crowds = Array.from({ length: 40 }, (_, i) => pack(garbage(1000 + i, 64)));
+    const scores = crowds.flatMap((crowd) =>
+      [...prints, ...crowds].filter((p) => p !== crowd).map((p) => compare(crowd, p)),
+    );
+    expect(Math.max(...scores)).toBeLessThan(CHANCE);
+  });
+
+  it('gives tiny templates no high score against others', () => {
+    const prints = Array.from({ length: 60 }, (_, i) => pack(somePrint(i, 45)));
+    const tiny = Array.from({ length: 60 }, (_, i) => pack(somePrint(2000 + i, 6)));
+    expect(Math.max(...tiny.flatMap((t) => prints.map((p) => compare(t, p))))).toBeLessThan(CHANCE);
+  });
+
+  it('does not compare fewer than five minutiae', () => {
+    expect(encoder.encode(somePrint(1, MINIMUM_MINUTIAE - 1))).toBeUndefined();
+    expect(encodeFingerReference(somePrint(1, MINIMUM_MINUTIAE - 1))).toBeUndefined();
+    expect(encoder.encode(somePrint(1, MINIMUM_MINUTIAE))).toBeDefined();
+  });
+
+  it('keeps to the largest packed size', () => {
+    expect(pack(somePrint(3, 64)).byteLength).toBe(FINGER_PACKED_MAX_BYTES);
+  });
+});

@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest';
+import { DirectComparer } from '../../src/matching/direct-comparison.ts';
+import type { PackedProbe } from '../../src/matching/messages.ts';
+import type { FingerTemplate } from '../../src/templates/finger-template.ts';
+import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
+import { toFingerTemplate } from '../../src/templates/normalise.ts';
+import { garbage, secondImpression, somePrint } from '../prints.ts';
+import { isoFiles, sharedData } from '../shared-data.ts';
+
+const comparer = new DirectComparer();
+const CENTRE = 500;
+/** Nothing that is alike by chance reaches this, and second impressions are far above. */
+const CHANCE = 1000;
+
+function pack(template: FingerTemplate): PackedProbe {
+  return comparer.pack(template) as PackedProbe;
+}
+
+function compare(a: PackedProbe, b: PackedProbe): number {
+  return comparer.comparePacked(a, b) as number;
+}
+
+/** The same minutiae on a turned plate: nothing but rounding to pixels is lost. */
+function turned(print: FingerTemplate, turn: number): FingerTemplate {
+  const radians = (turn * 2 * Math.PI) / 256;
+  const [c, s] = [Math.cos(radians), Math.sin(radians)];
+  const minutiae = print.minutiae.map((m) => ({
+    ...m,
+    x: Math.round(CENTRE + c * m.x - s * m.y),
+    y: Math.round(CENTRE + s * m.x + c * m.y),
+    angle: (m.angle + turn) & 255,
+  }));
+  return { ...print, minutiae };
+}
+
+describe('a finger', () => {
+  it('scores the same at every angle, but for the rounding of its coordinates', () => {
+    for (let seed = 0; seed < 8; seed++) {
+      const print = somePrint(seed, 45);
+      const reference = pack(secondImpression(print, seed + 99, 0));
+      const upright = compare(pack(print), reference);
+      expect(upright).toBeGreaterThan(CHANCE);
+      for (let turn = 0; turn < 256; turn += 8) {
+        const ratio = compare(pack(turned(print, turn)), reference) / upright;
+        expect(Math.abs(ratio - 1), `turned by ${turn}/256`).toBeLessThan(0.06);
+      }
+    }
+  });
+
+  it('scores the same wherever it lies on the plate', () => {
+    const print = somePrint(3);
+    const moved = { ...print, minutiae: print.minutiae.map((m) => ({ ...m, x: m.x + 4000, y: m.y - 700 })) };
+    const reference = pack(secondImpression(print, 5, 40));
+    expect(compare(pack(moved), reference)).toBe(compare(pack(print), reference));
+  });
+
+  it('scores a thousand for each minutia against itself, and no other comparison of it comes near', () => {
+    // Seeds apart from the counts below: one seed is one finger, however many minutiae are asked of it.
+    const others = Array.from({ length: 20 }, (_, i) => pack(somePrint(i + 500, 45)));
+    for (const count of [9, 20, 45, 64]) {
+      const print = somePrint(count, count);
+      const packed = pack(print);
+      const itself = compare(packed, packed);
+      expect(Math.abs(itself / (1000 * count) - 1)).toBeLessThan(0.01);
+      const again = compare(packed, pack(secondImpression(print, 7, 90)));
+      expect(again).toBeLessThan(itself);
+      for (const other of others) expect(compare(packed, other)).toBeLessThan(Math.min(again, CHANCE));
+    }
+  });
+});
+
+describe('a score by chance is low', () => {
+  const prints = Array.from({ length: 40 }, (_, i) => pack(somePrint(i, 45)));
+  const highest = (probes: readonly PackedProbe[], references: readonly PackedProbe[]) =>
+    Math.max(
+      ...probes.flatMap((a) => references.filter((b) => b !== a).flatMap((b) => [compare(a, b), compare(b, a)])),
+    );
+
+  it('for crowds of 64 minutiae without any order', () => {
+    const crowds = Array.from({ length: 40 }, (_, i) => pack(garbage(1000 + i, 64)));
+    expect(highest(crowds, [...prints, ...crowds])).toBeLessThan(CHANCE);
+  });
+
+  it.each([5, 6, 8, 12])('for prints of %i minutiae', (count) => {
+    const tiny = Array.from({ length: 40 }, (_, i) => pack(somePrint(2000 + i, count)));
+    expect(highest(tiny, [...prints, ...tiny])).toBeLessThan(CHANCE);
+  });
+});
+
+const folder = 'fingerprints/fvc2002-secugen';
+
+describe.skipIf(!sharedData)('real prints (skipped where the shared data is not present)', () => {
+  const read = (database: string) =>
+    isoFiles(`${folder}/${database}`).map(({ name, bytes }) => {
+      const record = decodeIso197942(bytes);
+      const [finger, impression] = name.replace('.iso', '').split('_');
+      return { finger, impression, template: toFingerTemplate(record, record.views[0]) };
+    });
+
+  // No constant of the kernel was chosen on DB1.
+  it.each(['DB1_B', 'DB2_B', 'DB3_B', 'DB4_B'])(
+    'of %s are first among all fingers for 97 of 100 probes',
+    (database) => {
+      const prints = read(database).map((print) => ({ ...print, packed: pack(print.template) }));
+      const gallery = prints.filter(({ impression }) => impression === '1');
+      const probes = prints.filter(({ impression }) => impression !== '1');
+      const first = probes.filter(({ packed, finger }) => {
+        const scored = gallery.map((reference) => ({ ...reference, score: compare(packed, reference.packed) }));
+        const mate = scored.find((reference) => reference.finger === finger);
+        return mate !== undefined && scored.every((other) => other === mate || other.score < mate.score);
+      });
+      expect([gallery.length, probes.length]).toEqual([10, 70]);
+      expect(first.length / probes.length).toBeGreaterThanOrEqual(0.97);
+    },
+  );
+
+  it('cut down to a few minutiae, or against crowds of 64 random ones, score low with other fingers', () => {
+    const prints = read('DB1_B').map((print) => ({ ...print, packed: pack(print.template) }));
+    const crowds = Array.from({ length: 20 }, (_, i) => pack(garbage(i, 64)));
+    const low = (score: number) => expect(score).toBeLessThan(CHANCE);
+    for (const { packed } of prints) for (const crowd of crowds) low(compare(crowd, packed));
+    for (const print of prints.filter((_, i) => i % 4 === 0)) {
+      const [middle] = print.template.minutiae;
+      const distance = (m: { x: number; y: number }) => (m.x - middle.x) ** 2 + (m.y - middle.y) ** 2;
+      const near = [...print.template.minutiae].sort((a, b) => distance(a) - distance(b)).slice(0, 6);
+      const cut = pack({ ...print.template, minutiae: near });
+      for (const other of prints) if (other.finger !== print.finger) low(compare(cut, other.packed));
+    }
+  });
+});

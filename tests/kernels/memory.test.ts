@@ -1,0 +1,240 @@
+import { describe, expect, it } from 'vitest';
+import {
+  ENCODE_SCRATCH_BYTES,
+  FaceKernel,
+  FINGER_PACKED_MAX_BYTES,
+  FINGER_SCRATCH_BYTES,
+  FingerEncoder,
+  instantiateKernels,
+  KERNEL_STATIC_BYTES,
+  minutiaCount,
+  REMOVED_SCORE,
+  type Kernels,
+} from '../../src/matching/kernels.ts';
+import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
+import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
+import { encodeFingerReference } from '../../src/matching/reference/finger-encoding.ts';
+import type { FaceTemplate } from '../../src/templates/face-template.ts';
+import type { FingerTemplate } from '../../src/templates/finger-template.ts';
+import { garbage, random, secondImpression, somePrint } from '../prints.ts';
+
+const CANARY = 0xa5;
+const PAGES = 8;
+const encoder = new FingerEncoder();
+const pack = (template: FingerTemplate) => encoder.encode(template) as Uint8Array;
+
+/** A memory full of canaries behind the tables, and a place to put things one after another with a gap between. */
+class Arena {
+  readonly memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+  readonly bytes = new Uint8Array(this.memory.buffer);
+  #next = KERNEL_STATIC_BYTES;
+
+  constructor() {
+    this.bytes.fill(CANARY);
+  }
+
+  take(length: number): number {
+    const address = this.#next + 64;
+    this.#next = Math.ceil((address + length) / 16) * 16;
+    return address;
+  }
+
+  put(bytes: Uint8Array): number {
+    const address = this.take(bytes.byteLength);
+    this.bytes.set(bytes, address);
+    return address;
+  }
+
+  /** A directory of the records at these addresses; 0 for a removed one. */
+  directory(addresses: readonly number[]): number {
+    return this.put(new Uint8Array(Uint32Array.from(addresses, (address) => address / 16).buffer));
+  }
+
+  scores(address: number, count: number): number[] {
+    return [...new Int32Array(this.memory.buffer, address, count)];
+  }
+
+  /** Runs something and expects nothing outside the areas to change, the tables included. */
+  expectWritesWithin(areas: readonly (readonly [address: number, length: number])[], run: () => void): void {
+    const before = Uint8Array.from(this.bytes);
+    run();
+    const allowed = (i: number) => areas.some(([address, length]) => i >= address && i < address + length);
+    expect(this.bytes.findIndex((byte, i) => byte !== before[i] && !allowed(i))).toBe(-1);
+  }
+}
+
+function writeMinutiae(arena: Arena, { minutiae }: FingerTemplate): number {
+  const address = arena.take(minutiae.length * 8);
+  const view = new DataView(arena.memory.buffer);
+  const left = Math.min(...minutiae.map(({ x }) => x));
+  const lower = Math.min(...minutiae.map(({ y }) => y));
+  minutiae.forEach(({ x, y, angle, type }, i) => {
+    view.setInt16(address + 8 * i, x - left, true);
+    view.setInt16(address + 8 * i + 2, y - lower, true);
+    view.setUint8(address + 8 * i + 4, angle);
+    view.setUint8(address + 8 * i + 5, type);
+  });
+  return address;
+}
+
+/** Minutiae on a circle: each is a corner of their hull. */
+function circle(count: number): FingerTemplate {
+  const minutiae = Array.from({ length: count }, (_, i) => ({
+    x: Math.round(1000 * Math.cos((2 * Math.PI * i) / count)),
+    y: Math.round(1000 * Math.sin((2 * Math.PI * i) / count)),
+    angle: (37 * i) & 255,
+    type: 1 as const,
+    quality: 0,
+  }));
+  return { modality: 'finger', position: 0, quality: 0, minutiae };
+}
+
+describe('the kernels write only where they are told to', () => {
+  it('when they encode a finger', () => {
+    const templates = [
+      somePrint(1, 5),
+      somePrint(2, 16),
+      somePrint(3, 17),
+      somePrint(4, 64),
+      garbage(5, 64),
+      circle(64),
+    ];
+    for (const template of templates) {
+      const arena = new Arena();
+      const kernels = instantiateKernels(arena.memory);
+      const expected = encodeFingerReference(template) as Uint8Array;
+      const input = writeMinutiae(arena, template);
+      const out = arena.take(expected.byteLength);
+      const scratch = arena.take(ENCODE_SCRATCH_BYTES);
+      const areas = [
+        [out, expected.byteLength],
+        [scratch, ENCODE_SCRATCH_BYTES],
+      ] as const;
+      arena.expectWritesWithin(areas, () => {
+        expect(kernels.encodeFinger(input, template.minutiae.length, out, scratch)).toBe(expected.byteLength);
+      });
+      expect(arena.bytes.slice(out, out + expected.byteLength)).toEqual(expected);
+    }
+  });
+
+  it('when they refuse to encode: nowhere', () => {
+    const arena = new Arena();
+    const kernels = instantiateKernels(arena.memory);
+    const input = writeMinutiae(arena, somePrint(1, 64));
+    const out = arena.take(2 * FINGER_PACKED_MAX_BYTES);
+    const scratch = arena.take(ENCODE_SCRATCH_BYTES);
+    for (const count of [-1, 0, 1, 4, 65, 2 ** 31 - 1]) {
+      arena.expectWritesWithin([], () => expect(kernels.encodeFinger(input, count, out, scratch)).toBe(0));
+    }
+  });
+
+  it('when they compare the largest fingers, alike, crowded and heaped', () => {
+    const heap: FingerTemplate = {
+      ...somePrint(9, 64),
+      minutiae: somePrint(9, 64).minutiae.map((m, i) => ({ ...m, x: i % 8, y: i >> 3, angle: 0 })),
+    };
+    for (const template of [somePrint(1, 64), garbage(2, 64), heap]) {
+      const arena = new Arena();
+      const kernels = instantiateKernels(arena.memory);
+      const probe = arena.put(pack(template));
+      const reference = arena.put(pack(template));
+      const directory = arena.directory([reference, 0, reference]);
+      const scores = arena.take(12);
+      const scratch = arena.take(FINGER_SCRATCH_BYTES);
+      const areas = [
+        [scores, 12],
+        [scratch, FINGER_SCRATCH_BYTES],
+      ] as const;
+      arena.expectWritesWithin(areas, () => kernels.compareFingers(probe, directory, 3, scores, scratch));
+      const expected = compareFingersReference(pack(template), pack(template));
+      expect(arena.scores(scores, 3)).toEqual([expected, REMOVED_SCORE, expected]);
+    }
+  });
+
+  it('when they compare faces', () => {
+    for (const dimension of [16, 64, 512, 2048]) {
+      const arena = new Arena();
+      const kernels = instantiateKernels(arena.memory);
+      const next = random(dimension);
+      const faces = Array.from({ length: 3 }, () => Int8Array.from({ length: dimension }, () => 256 * next() - 128));
+      const [probe, ...references] = faces.map((values) => arena.put(new Uint8Array(values.buffer)));
+      const directory = arena.directory([...references, 0]);
+      const scores = arena.take(12);
+      arena.expectWritesWithin([[scores, 12]], () => kernels.compareFaces(probe, dimension, directory, 3, scores));
+      const expected = faces.slice(1).map((values) => compareFacesReference(faces[0], values));
+      expect(arena.scores(scores, 3)).toEqual([...expected, REMOVED_SCORE]);
+    }
+  });
+
+  it('when there is nothing to compare: nowhere', () => {
+    const arena = new Arena();
+    const kernels = instantiateKernels(arena.memory);
+    const probe = arena.put(pack(somePrint(1)));
+    arena.expectWritesWithin([], () => {
+      kernels.compareFingers(probe, probe, 0, probe, probe);
+      kernels.compareFaces(probe, 16, probe, 0, probe);
+    });
+  });
+});
+
+describe('a batch', () => {
+  const references = Array.from({ length: 30 }, (_, i) =>
+    pack(i % 3 === 0 ? secondImpression(somePrint(1), i, 8 * i) : somePrint(i, 5 + 2 * i)),
+  );
+  const probe = pack(somePrint(1));
+
+  function compareIn(arena: Arena, kernels: Kernels, chosen: readonly Uint8Array[]): number[] {
+    const scores = arena.take(4 * chosen.length);
+    const directory = arena.directory(chosen.map((packed) => arena.put(packed)));
+    const scratch = arena.take(FINGER_SCRATCH_BYTES);
+    kernels.compareFingers(arena.put(probe), directory, chosen.length, scores, scratch);
+    return arena.scores(scores, chosen.length);
+  }
+
+  it('gives each reference the score it has alone, whatever was compared before', () => {
+    const arena = new Arena();
+    const together = compareIn(arena, instantiateKernels(arena.memory), references);
+    const alone = references.map((reference) => {
+      const own = new Arena();
+      return compareIn(own, instantiateKernels(own.memory), [reference])[0];
+    });
+    const backwards = new Arena();
+    const reversed = compareIn(backwards, instantiateKernels(backwards.memory), [...references].reverse());
+    expect(together).toEqual(alone);
+    expect(reversed.reverse()).toEqual(alone);
+  });
+
+  it('is the same for two instances over one memory, taking turns', () => {
+    const arena = new Arena();
+    const first = instantiateKernels(arena.memory);
+    const before = compareIn(arena, first, references.slice(0, 6));
+    const tables = arena.bytes.slice(0, KERNEL_STATIC_BYTES);
+    const second = instantiateKernels(arena.memory);
+    expect(arena.bytes.slice(0, KERNEL_STATIC_BYTES)).toEqual(tables);
+    expect(compareIn(arena, second, references.slice(0, 6))).toEqual(before);
+    expect(compareIn(arena, first, references.slice(0, 6))).toEqual(before);
+  });
+});
+
+describe('packing', () => {
+  it('tells how many minutiae a packed finger has', () => {
+    for (const count of [5, 16, 33, 64]) expect(minutiaCount(pack(somePrint(count, count)))).toBe(count);
+    expect(() => minutiaCount(new Uint8Array(0))).toThrow(RangeError);
+  });
+
+  it('keeps a face as it is and fills it up to sixteen bytes', () => {
+    const face = (values: Int8Array): FaceTemplate => ({
+      modality: 'face',
+      modelId: 'm',
+      dimension: values.length,
+      quality: 0,
+      values,
+    });
+    const odd = Int8Array.from({ length: 70 }, (_, i) => i - 35);
+    const packed = FaceKernel.pack(face(odd));
+    expect(packed.byteLength).toBe(FaceKernel.packedBytes(70));
+    expect([...new Int8Array(packed.buffer)]).toEqual([...odd, ...new Int8Array(10)]);
+    // A view into a larger buffer is packed, not its whole buffer.
+    expect(FaceKernel.pack(face(new Int8Array(256).fill(3).subarray(16, 80)))).toEqual(new Uint8Array(64).fill(3));
+  });
+});

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { layoutSegment, claimScratch, SCRATCH_SLOTS } from '../../src/gallery/segment-layout.ts';
+import { Segment } from '../../src/gallery/segment.ts';
+import {
+  FINGER_PACKED_MAX_BYTES,
+  FINGER_SCRATCH_BYTES,
+  FingerEncoder,
+  instantiateKernels,
+  KERNEL_STATIC_BYTES,
+  REMOVED_SCORE,
+} from '../../src/matching/kernels.ts';
+import type { PackedProbe } from '../../src/matching/messages.ts';
+import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
+import { SEGMENT_SCRATCH_BYTES, SegmentReader } from '../../src/matching/segment-reader.ts';
+import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import { secondImpression, somePrint } from '../prints.ts';
+
+const encoder = new FingerEncoder();
+const pack = (seed: number, count = 20 + (seed % 40)) => encoder.encode(somePrint(seed, count)) as Uint8Array;
+const go = () => new Int32Array(new SharedArrayBuffer(4));
+
+function filled(count: number): { segment: Segment<object>; references: Uint8Array[] } {
+  const segment = new Segment<object>(count, FINGER_PACKED_MAX_BYTES, SEGMENT_SCRATCH_BYTES);
+  const references = Array.from({ length: count }, (_, i) => pack(i));
+  references.forEach((packed, i) => segment.append(packed, {}, `r${i}`));
+  return { segment, references };
+}
+
+const probe: PackedProbe = {
+  modality: 'finger',
+  packed: encoder.encode(secondImpression(somePrint(7, 47), 1, 30)) as Uint8Array,
+};
+
+describe('a scan of a segment', () => {
+  it('gives every reference the score it has alone, and leaves out the removed ones', () => {
+    const { segment, references } = filled(150);
+    segment.remove(7);
+    segment.remove(149);
+    const { indices, scores, compared, complete } = new SegmentReader(segment.handle).scan(probe, 0, 150, -1, go());
+    expect([compared, complete, indices.length]).toEqual([148, true, 148]);
+    indices.forEach((index, i) => expect(scores[i]).toBe(compareFingersReference(probe.packed, references[index])));
+    expect([...indices]).not.toContain(7);
+  });
+
+  it('reports what reaches the floor only, and stops when told to', () => {
+    const { segment } = filled(100);
+    const reader = new SegmentReader(segment.handle);
+    const { indices } = reader.scan(probe, 0, 100, 500, go());
+    expect([...indices]).toContain(7);
+    expect(indices.length).toBeLessThan(20);
+    const stop = go();
+    stop[0] = 1;
+    expect(reader.scan(probe, 0, 100, 0, stop)).toMatchObject({ compared: 0, complete: false });
+  });
+
+  it('says which single references were removed', () => {
+    const { segment } = filled(5);
+    segment.remove(2);
+    const scores = new SegmentReader(segment.handle).compare(probe, Uint32Array.of(1, 2, 4, 1));
+    expect(scores[1]).toBe(REMOVED_SCORE);
+    expect(scores[0]).toBe(scores[3]);
+  });
+
+  it('is the same in every thread, and in several at once', async () => {
+    const { segment } = filled(300);
+    const alone = new SegmentReader(segment.handle).scan(probe, 0, 300, 0, go());
+    const pool = new WorkerPool(2);
+    const control = new SharedArrayBuffer(4);
+    const tasks = Array.from({ length: 12 }, () =>
+      pool.scan({ kind: 'scan', probe, segment: segment.handle, from: 0, to: 300, floor: 0, control }),
+    );
+    for (const result of await Promise.all(tasks)) expect(result).toEqual(alone);
+    await pool.close();
+  });
+});
+
+describe('the kernels', () => {
+  it('write only where they are told to', () => {
+    const layout = layoutSegment(4, SEGMENT_SCRATCH_BYTES);
+    const pages = Math.ceil((layout.recordsAddress + 5 * FINGER_PACKED_MAX_BYTES) / 65_536);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const bytes = new Uint8Array(memory.buffer);
+    bytes.fill(0xa5, KERNEL_STATIC_BYTES);
+    const kernels = instantiateKernels(memory);
+    const reference = pack(1);
+    bytes.set(probe.packed, layout.recordsAddress);
+    bytes.set(reference, layout.recordsAddress + FINGER_PACKED_MAX_BYTES);
+    new Uint32Array(memory.buffer, layout.directoryAddress, 2).set([
+      (layout.recordsAddress + FINGER_PACKED_MAX_BYTES) / 16,
+      0,
+    ]);
+    const before = Uint8Array.from(bytes);
+    const scores = layout.scratchAddress;
+    const scratch = scores + 16;
+    kernels.compareFingers(layout.recordsAddress, layout.directoryAddress, 2, scores, scratch);
+    expect(new Int32Array(memory.buffer, scores, 2)[1]).toBe(REMOVED_SCORE);
+    const outside = (i: number) => i < scores || i >= scratch + FINGER_SCRATCH_BYTES;
+    const written = bytes.findIndex((byte, i) => byte !== before[i] && outside(i));
+    expect(written).toBe(-1);
+  });
+
+  it('give no scratch to more threads than there are slots', () => {
+    const { segment } = filled(1);
+    for (let i = 0; i < SCRATCH_SLOTS; i++) claimScratch(segment.handle);
+    expect(() => claimScratch(segment.handle)).toThrow('no scratch slot');
+  });
+});

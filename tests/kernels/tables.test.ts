@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { instantiateKernels, kernelHash, KERNEL_STATIC_BYTES } from '../../src/matching/kernels.ts';
+import { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, TURNS, UNIT, WAVES } from '../../src/matching/reference/tables.ts';
+
+const tables = { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, TURNS, WAVES };
+const TURN = 2 * Math.PI;
+
+/** Every number is its formula rounded; a whole unit of tolerance would let a typing error through. */
+function expectRounded(table: Int16Array, formula: (i: number) => number): void {
+  table.forEach((value, i) => expect(Math.abs(value - formula(i)), `entry ${i}`).toBeLessThanOrEqual(0.5 + 1e-4));
+}
+
+/** Share of a normal density between two bounds, by Simpson's rule: another way than the one the table came from. */
+function normalShare(from: number, to: number, deviation: number): number {
+  const steps = 64;
+  const width = (to - from) / steps;
+  const density = (x: number) => Math.exp(-(x * x) / (2 * deviation * deviation)) / (deviation * Math.sqrt(TURN));
+  let sum = density(from) + density(to);
+  for (let i = 1; i < steps; i++) sum += density(from + i * width) * (i % 2 === 1 ? 4 : 2);
+  return (sum * width) / 3;
+}
+
+describe('the tables', () => {
+  it.each(Object.entries(tables))('%s are the same in the kernels and in the reference', (name, table) => {
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+    const exports = instantiateKernels(memory) as unknown as Record<string, { value: number }>;
+    const address = exports[name].value;
+    expect(address + table.byteLength).toBeLessThanOrEqual(KERNEL_STATIC_BYTES);
+    const view = new DataView(memory.buffer);
+    expect(Array.from(table, (_, i) => view.getInt16(address + 2 * i, true))).toEqual([...table]);
+  });
+
+  it('are what their formulas say', () => {
+    expectRounded(COSINES, (i) => Math.cos((i * TURN) / 256) * UNIT);
+    expectRounded(SPATIAL_WEIGHTS, (squared) => Math.exp(-squared / (2 * (28 / 3) ** 2)) * 4096);
+    expectRounded(ANGULAR_WEIGHTS, (i) => {
+      const distance = (i * TURN) / 768;
+      return normalShare(distance - TURN / 12, distance + TURN / 12, TURN / 9) * 4096;
+    });
+    expectRounded(WAVES, (i) => Math.cos((Math.PI * (2 * (i % 8) + 1) * Math.floor(i / 8)) / 16) * UNIT);
+    expectRounded(TURNS, (i) => {
+      const x = (TURN * ((i % 6) + 0.5)) / 6;
+      const waves = [1, Math.cos(x), Math.sin(x), Math.cos(2 * x), Math.sin(2 * x), Math.sin(3 * x)];
+      return waves[Math.floor(i / 6)] * UNIT;
+    });
+  });
+
+  it('are of the lengths that the kernels read', () => {
+    expect(Object.values(tables).map(({ length }) => length)).toEqual([385, 256, 785, 36, 64]);
+  });
+});
+
+it('names the kernels by sixteen hexadecimal digits, always the same', () => {
+  expect(kernelHash()).toMatch(/^[0-9a-f]{16}$/);
+  expect(kernelHash()).toBe(kernelHash());
+});

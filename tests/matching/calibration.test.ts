@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Calibration, faceCalibration, fingerCalibration } from '../../src/matching/calibration.ts';
+import fingerTable from '../../src/matching/calibration/finger.json' with { type: 'json' };
+import { kernelHash } from '../../src/matching/kernels.ts';
+
+describe.each([
+  ['finger', fingerCalibration, 65_535],
+  ['face', faceCalibration(512), 900_000],
+  ['face of another dimension', faceCalibration(256), 450_000],
+])('the calibration of a %s', (_, calibration, most) => {
+  it('never promises more for a lower score, and stays within its range', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -most, max: most }), fc.integer({ min: 0, max: most }), (score, more) => {
+        const lower = calibration.rate(score).log10Fmr;
+        const higher = calibration.rate(score + more).log10Fmr;
+        expect(higher).toBeLessThanOrEqual(lower);
+        expect(lower).toBeLessThanOrEqual(0);
+        expect(higher).toBeGreaterThanOrEqual(-12);
+      }),
+    );
+  });
+
+  it('finds the lowest score of a rate', () => {
+    for (const rate of [-1, -2.5, -4, -8]) {
+      const score = calibration.scoreAt(rate);
+      expect(calibration.rate(score).log10Fmr).toBeLessThanOrEqual(rate);
+      expect(calibration.rate(score - 1).log10Fmr).toBeGreaterThan(rate);
+    }
+  });
+});
+
+describe('a calibration', () => {
+  const table = {
+    version: 'v',
+    scores: [0, 100, 200],
+    milliLog10Fmr: [0, -1000, -3000],
+    measuredTo: 100,
+    milliLog10PerStep: -10,
+  };
+
+  it('is a line between its entries and goes on along its slope, which it says', () => {
+    const calibration = new Calibration(table);
+    expect([-5, 50, 100, 150, 250, 5000].map((score) => calibration.rate(score))).toEqual([
+      { log10Fmr: 0, extrapolated: false },
+      { log10Fmr: -0.5, extrapolated: false },
+      { log10Fmr: -1, extrapolated: false },
+      { log10Fmr: -2, extrapolated: true },
+      { log10Fmr: -3.5, extrapolated: true },
+      { log10Fmr: -12, extrapolated: true },
+    ]);
+  });
+
+  it('of a model it was not made from is a guess throughout', () => {
+    expect(faceCalibration(256).rate(0).extrapolated).toBe(true);
+    expect(faceCalibration(512).rate(0).extrapolated).toBe(false);
+  });
+});
+
+it('the finger calibration was made with the kernel that is used', () => {
+  expect(fingerTable.kernel).toBe(kernelHash());
+});

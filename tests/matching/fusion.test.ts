@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  fpirOf,
+  fuseLog10Rates,
+  log10OfAny,
+  log10OfEach,
+  roundLog10,
+  thresholdFor,
+} from '../../src/matching/fusion.ts';
+
+const log10Rate = fc.double({ min: -12, max: 0, noNaN: true });
+
+describe('fusing the false match rates of samples', () => {
+  it('leaves one sample as it is', () => {
+    fc.assert(
+      fc.property(log10Rate, (rate) => {
+        expect(fuseLog10Rates([rate])).toBeCloseTo(rate, 2);
+      }),
+    );
+  });
+
+  it('is the chance that two uniform numbers have a product this small: p(1 − ln p)', () => {
+    for (const [a, b] of [
+      [0.01, 0.5],
+      [0.001, 0.001],
+      [0.2, 0.9],
+    ] as const) {
+      const product = a * b;
+      const expected = Math.log10(product * (1 - Math.log(product)));
+      expect(fuseLog10Rates([Math.log10(a), Math.log10(b)])).toBeCloseTo(expected, 3);
+    }
+  });
+
+  it('does not depend on the order of the samples', () => {
+    fc.assert(
+      fc.property(fc.array(log10Rate, { minLength: 1, maxLength: 16 }), (rates) => {
+        expect(fuseLog10Rates([...rates].reverse())).toBe(fuseLog10Rates(rates));
+      }),
+    );
+  });
+
+  it('never gets weaker when a sample gets stronger', () => {
+    fc.assert(
+      fc.property(
+        fc.array(log10Rate, { minLength: 1, maxLength: 10 }),
+        fc.double({ min: 0, max: 3, noNaN: true }),
+        (rates, gain) => {
+          const stronger = [Math.max(-12, rates[0] - gain), ...rates.slice(1)];
+          expect(fuseLog10Rates(stronger)).toBeLessThanOrEqual(fuseLog10Rates(rates));
+        },
+      ),
+    );
+  });
+
+  it('says nothing for no samples, and stays within its bounds', () => {
+    expect(fuseLog10Rates([])).toBe(0);
+    expect(fuseLog10Rates(Array.from({ length: 16 }, () => -12))).toBe(-60);
+    expect(Object.is(roundLog10(-0.0001), 0)).toBe(true);
+  });
+});
+
+describe('rates over many comparisons', () => {
+  it('is the rate times the number where that is small', () => {
+    expect(log10OfAny(-9, 1000)).toBeCloseTo(-6, 5);
+    expect(log10OfAny(0, 5)).toBe(0);
+    expect(fpirOf(-6, 1_000_000)).toBeCloseTo(1 - Math.exp(-1), 6);
+    expect(fpirOf(-6, 0)).toBe(0);
+  });
+
+  it('is undone by its inverse', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: -12, max: -0.01, noNaN: true }),
+        fc.integer({ min: 1, max: 10_000_000 }),
+        (rate, count) => {
+          const any = log10OfAny(rate, count);
+          fc.pre(any < -1e-6);
+          expect(log10OfEach(any, count)).toBeCloseTo(rate, 6);
+        },
+      ),
+    );
+  });
+
+  it('gives a threshold that never exceeds the target', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 1e-9, max: 0.5, noNaN: true }),
+        fc.integer({ min: 1, max: 50_000_000 }),
+        (target, subjects) => {
+          const delivered = fpirOf(thresholdFor(target, subjects), subjects);
+          expect(delivered).toBeLessThanOrEqual(target * (1 + 1e-9));
+          expect(delivered).toBeGreaterThan(target * 0.99);
+        },
+      ),
+    );
+  });
+});

@@ -1,0 +1,98 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import pg from 'pg';
+import { afterEach, describe, expect, it } from 'vitest';
+import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
+import { temporaryDirectory } from '../cluster.ts';
+
+const directories: string[] = [];
+const clusters: EmbeddedCluster[] = [];
+
+function directory(): string {
+  const made = temporaryDirectory();
+  directories.push(made);
+  return made;
+}
+
+async function start(dataDir: string): Promise<EmbeddedCluster> {
+  const cluster = await startEmbeddedCluster(dataDir, () => undefined);
+  clusters.push(cluster);
+  return cluster;
+}
+
+async function query(url: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  const { rows } = await client.query(sql);
+  await client.end();
+  return rows as unknown[];
+}
+
+function postmaster(dataDir: string): number {
+  return Number(readFileSync(join(dataDir, 'postgres/postmaster.pid'), 'utf8').split('\n')[0]);
+}
+
+afterEach(async () => {
+  for (const cluster of clusters.splice(0)) await cluster.stop();
+  for (const made of directories.splice(0)) rmSync(made, { recursive: true, force: true });
+});
+
+describe('the embedded database', () => {
+  it('keeps what was committed when it is killed', async () => {
+    const dataDir = directory();
+    const first = await start(dataDir);
+    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    process.kill(postmaster(dataDir), 'SIGKILL');
+    await first.stop();
+    const second = await start(dataDir);
+    expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+  });
+
+  it('begins anew when its making was interrupted', async () => {
+    const dataDir = directory();
+    mkdirSync(join(dataDir, 'postgres.new/base'), { recursive: true });
+    mkdirSync(join(dataDir, 'postgres'));
+    writeFileSync(join(dataDir, 'postgres/half'), '');
+    const { url } = await start(dataDir);
+    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(existsSync(join(dataDir, 'postgres/half'))).toBe(false);
+  });
+
+  it('is not started twice on one directory, and the first one is left alone', async () => {
+    const dataDir = directory();
+    const { url } = await start(dataDir);
+    await expect(startEmbeddedCluster(dataDir, () => undefined)).rejects.toMatchObject({
+      reason: 'DATA_DIRECTORY_IN_USE',
+    });
+    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('says in one sentence that its directory cannot be written to', async () => {
+    const file = join(directory(), 'file');
+    writeFileSync(file, '');
+    await expect(startEmbeddedCluster(join(file, 'data'), () => undefined)).rejects.toMatchObject({
+      reason: 'DATA_DIRECTORY_UNWRITABLE',
+    });
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('is reachable for its user where only root may go (needs root)', async () => {
+    const closed = directory();
+    chmodSync(closed, 0o700);
+    const dataDir = join(closed, 'data');
+    const first = await start(dataDir);
+    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    await first.stop();
+    const second = await start(dataDir);
+    expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+    directories.push(dirname(second.directory));
+  });
+
+  it('keeps its password to its owner', async () => {
+    const dataDir = directory();
+    const { url } = await start(dataDir);
+    const wrong = new URL(url);
+    wrong.password = 'guess';
+    await expect(query(wrong.href, 'SELECT 1')).rejects.toThrow('password');
+  });
+});

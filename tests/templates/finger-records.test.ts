@@ -1,0 +1,259 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createPerson } from '../../fixtures/person.ts';
+import type { FingerMinutiaeRecord } from '../../src/templates/finger-minutiae-record.ts';
+import { decodeIncits378 } from '../../src/templates/incits-378-2004.ts';
+import { decodeIso197942, encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
+import { TemplateError } from '../../src/templates/template-error.ts';
+import { isoFiles, sharedData } from '../shared-data.ts';
+
+const minutia = fc.record({
+  type: fc.constantFrom(0, 1, 2),
+  x: fc.integer({ min: 0, max: 299 }),
+  y: fc.integer({ min: 0, max: 399 }),
+  angle: fc.integer({ min: 0, max: 255 }),
+  quality: fc.integer({ min: 0, max: 100 }),
+});
+const view = fc.record({
+  position: fc.integer({ min: 0, max: 10 }),
+  viewNumber: fc.integer({ min: 0, max: 15 }),
+  impressionType: fc.constantFrom(0, 1, 2, 3, 8),
+  quality: fc.integer({ min: 0, max: 100 }),
+  minutiae: fc.array(minutia, { maxLength: 255, size: 'medium' }),
+  extendedData: fc.array(
+    fc.record({ type: fc.integer({ min: 0, max: 0xffff }), data: fc.uint8Array({ maxLength: 20 }) }),
+    { maxLength: 3 },
+  ),
+});
+const anyRecord = fc.record({
+  captureEquipment: fc.integer({ min: 0, max: 0xffff }),
+  imageWidth: fc.constant(300),
+  imageHeight: fc.constant(400),
+  xResolution: fc.integer({ min: 50, max: 800 }),
+  yResolution: fc.integer({ min: 50, max: 800 }),
+  angleUnitsPerTurn: fc.constant(256),
+  views: fc.array(view, { minLength: 1, maxLength: 4 }),
+}) as fc.Arbitrary<FingerMinutiaeRecord>;
+
+/** A record of two views: 3 minutiae and none; the second has an extended data area. */
+const base: FingerMinutiaeRecord = {
+  captureEquipment: 0,
+  imageWidth: 300,
+  imageHeight: 400,
+  xResolution: 197,
+  yResolution: 197,
+  angleUnitsPerTurn: 256,
+  views: [
+    {
+      position: 2,
+      viewNumber: 0,
+      impressionType: 0,
+      quality: 60,
+      minutiae: [1, 2, 3].map((n) => ({ type: 1, x: 10 * n, y: 20 * n, angle: 30 * n, quality: 50 })),
+      extendedData: [],
+    },
+    {
+      position: 7,
+      viewNumber: 1,
+      impressionType: 0,
+      quality: 70,
+      minutiae: [],
+      extendedData: [{ type: 1, data: Uint8Array.of(1, 2, 3) }],
+    },
+  ],
+};
+const FIRST_VIEW = 24;
+const FIRST_MINUTIA = FIRST_VIEW + 4;
+const SECOND_VIEW = FIRST_MINUTIA + 18 + 2;
+const EXTENDED = SECOND_VIEW + 4;
+
+function refusal(bytes: Uint8Array, decode = decodeIso197942): { reason: string; offset: number } {
+  try {
+    decode(bytes);
+  } catch (error) {
+    if (error instanceof TemplateError) return { reason: error.reason, offset: error.offset };
+    throw error;
+  }
+  throw new Error('the record was not refused');
+}
+
+function changed(change: (bytes: Uint8Array, view: DataView) => void): Uint8Array {
+  const bytes = encodeIso197942(base);
+  change(bytes, new DataView(bytes.buffer));
+  return bytes;
+}
+
+describe('an ISO/IEC 19794-2:2005 record', () => {
+  it('comes back as it was written', () => {
+    fc.assert(
+      fc.property(anyRecord, (record) => void expect(decodeIso197942(encodeIso197942(record))).toEqual(record)),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each([
+    ['NOT_A_MINUTIAE_RECORD', 0, changed((b) => (b[0] = 0x47))],
+    ['VERSION_UNSUPPORTED', 4, changed((b) => (b[5] = 0x33))],
+    ['LENGTH_MISMATCH', 8, changed((_, v) => v.setUint32(8, v.byteLength + 1))],
+    ['LENGTH_MISMATCH', 8, changed((_, v) => v.setUint32(8, v.byteLength - 2))],
+    ['LENGTH_MISMATCH', 8, changed((_, v) => v.setUint32(8, 0))],
+    ['IMAGE_SIZE_INVALID', 14, changed((_, v) => v.setUint16(14, 0))],
+    ['IMAGE_SIZE_INVALID', 16, changed((_, v) => v.setUint16(16, 0))],
+    ['RESOLUTION_INVALID', 18, changed((_, v) => v.setUint16(18, 0))],
+    ['RESOLUTION_INVALID', 20, changed((_, v) => v.setUint16(20, 0))],
+    ['IMAGE_TOO_LARGE', 18, changed((_, v) => v.setUint16(18, 1))],
+    ['IMAGE_TOO_LARGE', 20, changed((_, v) => v.setUint16(20, 9))],
+    ['NO_VIEWS', 22, changed((b) => (b[22] = 0))],
+    ['RESERVED_NOT_ZERO', 23, changed((b) => (b[23] = 1))],
+    ['FINGER_POSITION_INVALID', FIRST_VIEW, changed((b) => (b[FIRST_VIEW] = 11))],
+    ['IMPRESSION_TYPE_INVALID', FIRST_VIEW + 1, changed((b) => (b[FIRST_VIEW + 1] = 5))],
+    ['QUALITY_INVALID', FIRST_VIEW + 2, changed((b) => (b[FIRST_VIEW + 2] = 101))],
+    ['MINUTIA_TYPE_INVALID', FIRST_MINUTIA, changed((_, v) => v.setUint16(FIRST_MINUTIA, 0xc000 | 10))],
+    ['MINUTIA_OUTSIDE_IMAGE', FIRST_MINUTIA, changed((_, v) => v.setUint16(FIRST_MINUTIA, 0x4000 | 300))],
+    ['RESERVED_NOT_ZERO', FIRST_MINUTIA + 2, changed((_, v) => v.setUint16(FIRST_MINUTIA + 2, 0x8000 | 20))],
+    ['MINUTIA_OUTSIDE_IMAGE', FIRST_MINUTIA + 2, changed((_, v) => v.setUint16(FIRST_MINUTIA + 2, 400))],
+    ['QUALITY_INVALID', FIRST_MINUTIA + 5, changed((b) => (b[FIRST_MINUTIA + 5] = 255))],
+    ['EXTENDED_DATA_INVALID', EXTENDED + 4, changed((_, v) => v.setUint16(EXTENDED + 4, 3))],
+    ['EXTENDED_DATA_INVALID', EXTENDED + 4, changed((_, v) => v.setUint16(EXTENDED + 4, 8))],
+    ['TRAILING_BYTES', encodeIso197942(base).length, Uint8Array.of(...encodeIso197942(base), 0)],
+    ['TRUNCATED', 0, new Uint8Array(0)],
+  ])('is refused with %s at byte %i', (reason, offset, bytes) => {
+    expect(refusal(bytes)).toEqual({ reason, offset });
+  });
+
+  it('is refused when it ends anywhere before its end', () => {
+    const bytes = encodeIso197942(base);
+    for (let length = 0; length < bytes.length; length++) {
+      expect(refusal(bytes.subarray(0, length))).toEqual({ reason: 'TRUNCATED', offset: length });
+    }
+  });
+
+  it('may state a length that is one short where there is extended data, and nowhere else', () => {
+    const bytes = changed((_, v) => v.setUint32(8, v.byteLength - 1));
+    expect(decodeIso197942(bytes)).toEqual(base);
+    const plain = encodeIso197942({ ...base, views: base.views.slice(0, 1) });
+    new DataView(plain.buffer).setUint32(8, plain.length - 1);
+    expect(refusal(plain)).toEqual({ reason: 'LENGTH_MISMATCH', offset: 8 });
+  });
+
+  it('is not written when it breaks a rule', () => {
+    const views = [{ ...base.views[0], position: 11 }] as unknown as FingerMinutiaeRecord['views'];
+    expect(() => encodeIso197942({ ...base, views })).toThrow(TemplateError);
+    expect(() => encodeIso197942({ ...base, angleUnitsPerTurn: 180 })).toThrow(RangeError);
+  });
+});
+
+/** Whatever happens to a record, it is either read as what it says, or refused at a place within it. */
+function survives(bytes: Uint8Array): void {
+  let record: FingerMinutiaeRecord;
+  try {
+    record = decodeIso197942(bytes);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    expect(error.offset).toBeGreaterThanOrEqual(0);
+    expect(error.offset).toBeLessThanOrEqual(bytes.length);
+    expect(error.message).toContain(`byte ${error.offset}`);
+    return;
+  }
+  const again = encodeIso197942(record);
+  // The length field may be one short; everything else is in the record.
+  expect(again.subarray(12)).toEqual(Uint8Array.from(bytes.subarray(12)));
+}
+
+const damage = fc.array(fc.record({ at: fc.nat(), value: fc.integer({ min: 0, max: 255 }) }), {
+  minLength: 1,
+  maxLength: 6,
+});
+
+function damaged(bytes: Uint8Array, changes: readonly { at: number; value: number }[], cut: number): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  for (const { at, value } of changes) copy[at % copy.length] = value;
+  return copy.subarray(0, copy.length - (cut % copy.length));
+}
+
+describe('damaged records', () => {
+  it('made by the generator are read as they are or refused', () => {
+    const records = Array.from({ length: 20 }, (_, i) => createPerson(1, i).fingerRecord(2, 1));
+    fc.assert(
+      fc.property(fc.constantFrom(...records), damage, fc.option(fc.nat(), { nil: 0 }), (bytes, changes, cut) => {
+        survives(damaged(bytes, changes, cut));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it.skipIf(!sharedData)(
+    'of real prints are read as they are or refused (skipped where the shared data is not present)',
+    () => {
+      const records = isoFiles('fingerprints').filter((_, i) => i % 20 === 0);
+      fc.assert(
+        fc.property(fc.constantFrom(...records), damage, fc.option(fc.nat(), { nil: 0 }), ({ bytes }, changes, cut) => {
+          survives(damaged(bytes, changes, cut));
+        }),
+        { numRuns: 1000 },
+      );
+    },
+  );
+
+  it('without any order are refused', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => survives(bytes)));
+  });
+});
+
+describe.skipIf(!sharedData)('real records (skipped where the shared data is not present)', () => {
+  it('are all read, and written back byte for byte', () => {
+    const files = isoFiles('fingerprints');
+    expect(files.length).toBeGreaterThan(1000);
+    for (const { bytes } of files) expect(Buffer.compare(encodeIso197942(decodeIso197942(bytes)), bytes)).toBe(0);
+  });
+
+  it("include the standards' worked examples, of two views each", () => {
+    const read = (name: string) => new Uint8Array(readFileSync(join(sharedData ?? '', 'standards/fmr', name)));
+    const iso = decodeIso197942(read('iso19794-2-2005-annex-c2.fmr'));
+    const incits = decodeIncits378(read('incits378-2004-annex-b2.fmr'));
+    for (const { views } of [iso, incits]) {
+      expect(views.map(({ position, minutiae }) => [position, minutiae.length])).toEqual([
+        [7, 27],
+        [2, 22],
+      ]);
+      expect(views[1]?.extendedData).toHaveLength(1);
+    }
+    // The same minutiae: the angles differ in their unit only.
+    const turns = (record: FingerMinutiaeRecord) =>
+      record.views.flatMap(({ minutiae }) => minutiae.map(({ angle }) => angle / record.angleUnitsPerTurn));
+    turns(iso).forEach((turn, i) => expect(Math.abs(turn - (turns(incits)[i] ?? 0))).toBeLessThan(1 / 180));
+  });
+});
+
+describe('an ANSI/INCITS 378-2004 record', () => {
+  /** The same body behind the other header. */
+  function incits(long: boolean): Uint8Array {
+    const body = encodeIso197942(base).subarray(12);
+    const bytes = new Uint8Array((long ? 18 : 14) + body.length);
+    const header = new DataView(bytes.buffer);
+    header.setUint32(0, 0x464d5200);
+    header.setUint32(4, 0x20323000);
+    if (long) header.setUint32(10, bytes.length);
+    else header.setUint16(8, bytes.length);
+    bytes.set(body, bytes.length - body.length);
+    return bytes;
+  }
+
+  it('is read with a short and with a long length field', () => {
+    for (const long of [false, true]) expect(decodeIncits378(incits(long)).views).toEqual(base.views);
+  });
+
+  it('is refused with an angle of a full turn and more', () => {
+    const bytes = incits(false);
+    bytes[14 + 12 + 4 + 4] = 180;
+    expect(refusal(bytes, decodeIncits378)).toEqual({ reason: 'ANGLE_INVALID', offset: 34 });
+  });
+
+  it('is refused when its length field is wrong', () => {
+    const bytes = incits(false);
+    new DataView(bytes.buffer).setUint16(8, 7);
+    expect(refusal(bytes, decodeIncits378)).toEqual({ reason: 'LENGTH_MISMATCH', offset: 8 });
+  });
+});
