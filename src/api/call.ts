@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+import { status as Code, type Deadline, type handleUnaryCall } from '@grpc/grpc-js';
+import { Failure } from '../failure.ts';
+import { asFailure, toServiceError } from './status.ts';
+
+/** What a call did, for the log and the metrics. Facts are counts and names of things, never biometrics or identities. */
+export interface CallReport {
+  /** e.g. `Identification/Identify`. */
+  readonly method: string;
+  readonly requestId: string;
+  /** Name of the gRPC status, e.g. `OK`. */
+  readonly code: string;
+  /** Reason of the failure; undefined when the call succeeded. */
+  readonly reason: string | undefined;
+  readonly seconds: number;
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+  /** What was thrown, when the failure is a defect of the service. */
+  readonly defect: unknown;
+}
+
+export type CallObserver = (report: CallReport) => void;
+
+/** What a handler knows of its call. */
+export interface CallContext {
+  /** Made by the service; replaced by the caller's own id once `identify` has read it. */
+  requestId: string;
+  /** Aborted, with a Failure as reason, when the deadline passes or the caller hangs up. */
+  readonly signal: AbortSignal;
+  /** Adds facts to the call's report. */
+  note(facts: Readonly<Record<string, string | number | boolean>>): void;
+}
+
+export interface CallSettings {
+  readonly observe: CallObserver;
+  /** For calls that bring no deadline, in milliseconds. */
+  readonly defaultDeadlineMs: number;
+}
+
+/** What the four kinds of calls have in common, as far as it matters here. */
+interface AnyCall {
+  getDeadline(): Deadline;
+  on(event: 'cancelled', listener: () => void): unknown;
+  off(event: 'cancelled', listener: () => void): unknown;
+}
+
+/** A signal that follows the call's deadline and its cancellation. `release` must be called when the call has ended. */
+export function followCall(
+  call: AnyCall,
+  settings: CallSettings,
+  limited: boolean,
+): { signal: AbortSignal; release: () => void } {
+  const controller = new AbortController();
+  const deadline = call.getDeadline();
+  const at = deadline instanceof Date ? deadline.getTime() : deadline;
+  const remaining = Number.isFinite(at) ? at - Date.now() : limited ? settings.defaultDeadlineMs : Infinity;
+  const expire = () =>
+    controller.abort(
+      new Failure('deadline-exceeded', 'DEADLINE_EXCEEDED', 'The deadline passed before the answer was complete.'),
+    );
+  const cancel = () => controller.abort(new Failure('cancelled', 'CANCELLED', 'The caller cancelled the call.'));
+  // setTimeout takes at most 2^31 − 1 ms and fires at once for more.
+  const timer = remaining < 2 ** 31 ? setTimeout(expire, Math.max(0, remaining)) : undefined;
+  // grpc-js cancels a call on the server when its deadline passes: say which of the two it was.
+  const onCancelled = () => (Number.isFinite(at) && Date.now() >= at ? expire() : cancel());
+  call.on('cancelled', onCancelled);
+  return {
+    signal: controller.signal,
+    release: () => {
+      clearTimeout(timer);
+      call.off('cancelled', onCancelled);
+    },
+  };
+}
+
+/** Runs one piece of work as a reported call: times it, names its outcome, turns what it throws into a failure. */
+export async function reported<T>(
+  method: string,
+  signal: AbortSignal,
+  settings: CallSettings,
+  work: (context: CallContext) => Promise<T>,
+): Promise<{ response: T } | { failure: Failure }> {
+  const started = performance.now();
+  const facts: Record<string, string | number | boolean> = {};
+  const context: CallContext = { requestId: randomUUID(), signal, note: (more) => void Object.assign(facts, more) };
+  const report = (failure: Failure | undefined) => {
+    settings.observe({
+      method,
+      requestId: context.requestId,
+      code: failure === undefined ? 'OK' : (Code[toServiceError(failure).code] ?? 'UNKNOWN'),
+      reason: failure?.reason,
+      seconds: (performance.now() - started) / 1000,
+      facts,
+      defect: failure?.kind === 'internal' ? (failure.detail.cause ?? failure) : undefined,
+    });
+  };
+  try {
+    const response = await work(context);
+    report(undefined);
+    return { response };
+  } catch (thrown) {
+    // Work that was stopped fails in its own words; the reason it was stopped is what the caller has to hear.
+    const failure = asFailure(signal.aborted ? signal.reason : thrown);
+    report(failure);
+    return { failure };
+  }
+}
+
+/** A unary handler: deadline, report and error mapping around the work. */
+export function unary<Request, Response>(
+  method: string,
+  settings: CallSettings,
+  work: (request: Request, context: CallContext) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    const { signal, release } = followCall(call, settings, true);
+    void reported(method, signal, settings, (context) => work(call.request, context)).then((outcome) => {
+      release();
+      if ('failure' in outcome) callback(toServiceError(outcome.failure));
+      else callback(null, outcome.response);
+    });
+  };
+}

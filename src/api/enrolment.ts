@@ -1,0 +1,124 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { Failure } from '../failure.ts';
+import type { ChangeFollower, PackedReferences } from '../gallery/change-follower.ts';
+import { minutiaCountOf, prepareProbes } from '../matching/probe.ts';
+import type { WorkerPool } from '../matching/worker-pool.ts';
+import type { NewReference, NewSubject } from '../store/records.ts';
+import type { SubjectStore } from '../store/subject-store.ts';
+import { EnrollRequest, type SubjectData } from './generated/ridgewatch/v1/gallery.ts';
+import type { Sample } from './generated/ridgewatch/v1/sample.ts';
+import { check, enrollRules } from './validation.ts';
+import { provenanceName } from './wire-names.ts';
+import { decodeSamples, type FaceModel, type RequestSample } from './wire-samples.ts';
+
+/** What enrolling works with. */
+export interface EnrolmentDependencies {
+  readonly store: SubjectStore;
+  readonly follower: ChangeFollower;
+  readonly pool: WorkerPool;
+  readonly faceModels: ReadonlyMap<string, FaceModel>;
+  /** Samples of a stated quality below this are refused, 0 to 100; 0: none. */
+  readonly minimumQuality: number;
+  /** Told the reason of each record that a stream brought in vain; refused calls are counted elsewhere. */
+  countRefusal(reason: string): void;
+}
+
+/** A request that passed every check, ready for the store. */
+export interface PreparedEnrolment {
+  readonly subject: NewSubject;
+  readonly references: readonly NewReference[];
+  readonly packed: PackedReferences;
+  readonly clientRequest: { readonly id: string; readonly digest: Uint8Array } | undefined;
+}
+
+/**
+ * Checks a request and brings it into the store's form. Touches nothing: a request that is refused leaves no trace.
+ * @throws Failure that names the field
+ */
+export async function prepareEnrolment(
+  service: EnrolmentDependencies,
+  request: EnrollRequest,
+): Promise<PreparedEnrolment> {
+  check(enrollRules, request);
+  const { data } = request;
+  if (data === undefined) throw new Failure('invalid-argument', 'INVALID_REQUEST', 'is required', { field: 'data' });
+  const { references, packed } = await prepareReferences(service, request.samples);
+  return {
+    subject: { subjectId: randomUUID(), ...subjectColumns(data) },
+    references,
+    packed,
+    clientRequest:
+      request.clientRequestId === '' ? undefined : { id: request.clientRequestId, digest: digestOf(request) },
+  };
+}
+
+/**
+ * Decodes samples into references.
+ * @throws Failure: malformed, below the quality gate, or none of them comparable
+ */
+export async function prepareReferences(
+  service: EnrolmentDependencies,
+  samples: readonly Sample[],
+): Promise<{ references: NewReference[]; packed: PackedReferences }> {
+  const decoded = decodeSamples(samples, service.faceModels, 'samples');
+  for (const { sampleIndex, template } of decoded)
+    requireQuality(sampleIndex, template.quality, service.minimumQuality);
+  const probes = await prepareProbes(service.pool, decoded);
+  if (probes.every((probe) => probe.packed === undefined)) {
+    const sentence = 'No sample has enough minutiae to be compared; the subject could never be found.';
+    throw new Failure('failed-precondition', 'NOT_COMPARABLE', sentence, { field: 'samples' });
+  }
+  const packed = new Map<string, Uint8Array>();
+  const references = decoded.map((sample, i) => {
+    const reference = toNewReference(sample, probes[i]?.packed !== undefined);
+    const bytes = probes[i]?.packed?.packed;
+    if (bytes !== undefined) packed.set(reference.referenceId, bytes);
+    return reference;
+  });
+  return { references, packed };
+}
+
+/** The stored form of a subject's data. */
+export function subjectColumns(data: SubjectData): Omit<NewSubject, 'subjectId'> {
+  return {
+    contributor: data.contributor,
+    externalId: data.externalId === '' ? undefined : data.externalId,
+    galleries: [...data.galleries].sort(),
+    caveats: [...data.caveats].sort(),
+    provenance: provenanceName(data.provenance),
+    expireTime: data.expireTime,
+  };
+}
+
+function requireQuality(sampleIndex: number, quality: number, minimum: number): void {
+  if (quality === 0 || quality >= minimum) return;
+  throw new Failure('failed-precondition', 'QUALITY_TOO_LOW', `The sample's quality is below the gate of ${minimum}.`, {
+    field: `samples[${sampleIndex}].quality`,
+    metadata: { minimum_quality: String(minimum) },
+  });
+}
+
+function toNewReference(sample: RequestSample, comparable: boolean): NewReference {
+  const { template, record, storedFormat, format, captureTime } = sample;
+  const isFinger = template.modality === 'finger';
+  return {
+    referenceId: randomUUID(),
+    modality: template.modality,
+    fingerPosition: isFinger ? template.position : 0,
+    format,
+    storedFormat,
+    quality: template.quality,
+    modelId: isFinger ? undefined : template.modelId,
+    dimension: isFinger ? undefined : template.dimension,
+    minutiaCount: minutiaCountOf(template),
+    comparable,
+    captureTime,
+    template: record,
+  };
+}
+
+/** SHA-256 of the request without its id: what tells a repetition from another request under the same id. */
+function digestOf(request: EnrollRequest): Uint8Array {
+  const content = EnrollRequest.encode({ ...request, clientRequestId: '' }).finish();
+  return createHash('sha256').update(content).digest();
+}

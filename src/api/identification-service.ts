@@ -1,0 +1,279 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { Failure } from '../failure.ts';
+import type { Gallery } from '../gallery/gallery.ts';
+import type { AdmissionQueue } from '../matching/admission.ts';
+import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/candidate-list.ts';
+import type { CandidateSource } from '../matching/candidate-source.ts';
+import { identify, type SearchResult } from '../matching/identification.ts';
+import { modelVersions } from '../matching/model-version.ts';
+import { prepareProbes, type Probe } from '../matching/probe.ts';
+import { verifySamples, verifySubject, type VerificationResult } from '../matching/verification.ts';
+import type { WorkerPool } from '../matching/worker-pool.ts';
+import { followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
+import {
+  SearchMode,
+  type IdentificationServer,
+  type IdentifyRequest,
+  type IdentifyResponse,
+  type IdentifyStreamRequest,
+  type IdentifyStreamResponse,
+  type ModelVersion,
+  type VerifyRequest,
+  type VerifyResponse,
+} from './generated/ridgewatch/v1/identification.ts';
+import { Band, Modality, type SampleScore } from './generated/ridgewatch/v1/sample.ts';
+import { toStatus } from './status.ts';
+import { check, identifyRules, verifyRules } from './validation.ts';
+import { decodeSamples, reportSamples, type FaceModel } from './wire-samples.ts';
+import { purposeName } from './wire-names.ts';
+
+/** What the identification service works with. */
+export interface IdentificationDependencies {
+  readonly gallery: Gallery;
+  readonly source: CandidateSource;
+  readonly pool: WorkerPool;
+  readonly admission: AdmissionQueue;
+  readonly faceModels: ReadonlyMap<string, FaceModel>;
+  /** False positive identification rate when the caller names none. */
+  readonly targetFpir: number;
+  /** @throws Failure while the gallery is not searchable */
+  requireReady(): void;
+}
+
+const DEFAULT_CANDIDATES = 10;
+/** Searches of one stream that may be under way; reading pauses beyond. */
+const STREAM_WINDOW = 16;
+
+/** The `Identification` service: wire to domain and back; no matching logic. */
+export function identificationService(
+  service: IdentificationDependencies,
+  settings: CallSettings,
+): IdentificationServer {
+  return {
+    identify: unary('Identification/Identify', settings, (request: IdentifyRequest, context) =>
+      answerIdentify(service, request, context),
+    ),
+    identifyStream: (call) => answerStream(service, call, settings),
+    verify: unary('Identification/Verify', settings, (request: VerifyRequest, context) =>
+      answerVerify(service, request, context),
+    ),
+  };
+}
+
+async function answerIdentify(
+  service: IdentificationDependencies,
+  request: IdentifyRequest,
+  context: CallContext,
+): Promise<IdentifyResponse> {
+  const started = performance.now();
+  check(identifyRules, request);
+  context.requestId = request.clientRequestId || context.requestId;
+  context.note({
+    checkpoint_id: request.checkpointId,
+    purpose: purposeName(request.purpose),
+    sample_count: request.samples.length,
+  });
+  service.requireReady();
+  const samples = decodeSamples(request.samples, service.faceModels, 'samples');
+  const { threshold } = request;
+  const { probes, result } = await service.admission.run(context.signal, async () => {
+    const probes = await prepareProbes(service.pool, samples);
+    requireComparable(probes);
+    const search = {
+      probes,
+      galleries: new Set(request.galleries),
+      maxCandidates: request.maxCandidates || DEFAULT_CANDIDATES,
+      threshold:
+        threshold?.$case === 'maxLog10Fmr'
+          ? { maxLog10Fmr: threshold.value }
+          : { targetFpir: threshold?.value ?? service.targetFpir },
+      standardFpir: service.targetFpir,
+    };
+    return { probes, result: await identify(service.gallery, service.source, service.pool, search, context.signal) };
+  });
+  context.note({
+    gallery_version: result.galleryVersion,
+    comparisons: result.compared.reduce((sum, count) => sum + count, 0),
+    candidate_count: result.candidates.length,
+  });
+  return identifyResponse(context.requestId, probes, result, performance.now() - started);
+}
+
+function requireComparable(probes: readonly Probe[]): void {
+  if (probes.some(({ packed }) => packed !== undefined)) return;
+  throw new Failure('failed-precondition', 'NOT_COMPARABLE', 'No sample has enough minutiae to be compared.', {
+    field: 'samples',
+  });
+}
+
+function answerStream(
+  service: IdentificationDependencies,
+  call: ServerDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>,
+  settings: CallSettings,
+): void {
+  const { signal, release } = followCall(call, settings, false);
+  const underWay = new Set<string>();
+  let ended = false;
+  const finish = () => {
+    if (!ended || underWay.size > 0) return;
+    release();
+    call.end();
+  };
+  const answer = async (request: IdentifyRequest | undefined) => {
+    const requestId = request?.clientRequestId ?? '';
+    const repeated = underWay.has(requestId);
+    if (!repeated) underWay.add(requestId);
+    const outcome = await reported('Identification/IdentifyStream', signal, settings, async (context) => {
+      if (request === undefined || requestId === '') {
+        const sentence = 'Every search of a stream needs a client_request_id.';
+        throw new Failure('invalid-argument', 'REQUEST_ID_REQUIRED', sentence, { field: 'request.client_request_id' });
+      }
+      if (repeated) {
+        const sentence = 'A search with this id is under way in this stream.';
+        throw new Failure('invalid-argument', 'REQUEST_ID_IN_USE', sentence, { field: 'request.client_request_id' });
+      }
+      return answerIdentify(service, request, context);
+    });
+    if (!repeated) underWay.delete(requestId);
+    if (!signal.aborted) {
+      call.write({
+        requestId,
+        outcome:
+          'response' in outcome
+            ? { $case: 'response', value: outcome.response }
+            : { $case: 'error', value: toStatus(outcome.failure) },
+      });
+    }
+    if (underWay.size < STREAM_WINDOW && call.isPaused()) call.resume();
+    finish();
+  };
+  call.on('data', ({ request }: IdentifyStreamRequest) => {
+    void answer(request);
+    if (underWay.size >= STREAM_WINDOW) call.pause();
+  });
+  call.on('end', () => {
+    ended = true;
+    finish();
+  });
+  call.on('error', () => release());
+  signal.addEventListener('abort', release, { once: true });
+}
+
+async function answerVerify(
+  service: IdentificationDependencies,
+  request: VerifyRequest,
+  context: CallContext,
+): Promise<VerifyResponse> {
+  const started = performance.now();
+  check(verifyRules, request);
+  context.requestId = request.clientRequestId || context.requestId;
+  context.note({
+    checkpoint_id: request.checkpointId,
+    purpose: purposeName(request.purpose),
+    sample_count: request.samples.length,
+  });
+  service.requireReady();
+  const samples = decodeSamples(request.samples, service.faceModels, 'samples');
+  const { claim } = request;
+  const references =
+    claim?.$case === 'referenceSamples'
+      ? decodeSamples(claim.value.samples, service.faceModels, 'reference_samples.samples')
+      : undefined;
+  const { probes, result } = await service.admission.run(context.signal, async () => {
+    const probes = await prepareProbes(service.pool, samples);
+    requireComparable(probes);
+    const result =
+      references === undefined
+        ? await verifySubject(service.gallery, service.pool, probes, claim?.$case === 'subjectId' ? claim.value : '')
+        : await verifySamples(service.gallery, service.pool, probes, await prepareProbes(service.pool, references));
+    return { probes, result };
+  });
+  if (result === undefined) {
+    throw new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
+  }
+  context.note({ gallery_version: result.galleryVersion, comparisons: result.compared.reduce((sum, n) => sum + n, 0) });
+  return verifyResponse(context.requestId, probes, result, performance.now() - started);
+}
+
+function identifyResponse(
+  requestId: string,
+  probes: readonly Probe[],
+  result: SearchResult,
+  elapsedMs: number,
+): IdentifyResponse {
+  return {
+    requestId,
+    candidates: result.candidates.map(({ subject, rank, log10Fmr, fpir, band, scores }) => ({
+      subjectId: subject.subjectId,
+      rank,
+      log10Fmr,
+      fpir,
+      band: BANDS[band],
+      scores: scores.map(toWireScore),
+      contributor: subject.attributes.contributor,
+      caveats: [...subject.attributes.caveats],
+      provenance: subject.attributes.provenance,
+    })),
+    band: BANDS[result.band],
+    thresholdLog10Fmr: result.thresholdLog10,
+    fpir: result.fpir,
+    searchMode: result.mode === 'exact' ? SearchMode.EXACT : SearchMode.INDEXED,
+    searchedFraction: 1,
+    subjectsSearched: result.subjectsSearched,
+    galleryVersion: result.galleryVersion,
+    modelVersions: toWireModels(probes),
+    samples: reportSamples(probes, result.compared),
+    truncated: result.truncated,
+    elapsed: toDuration(elapsedMs),
+  };
+}
+
+function verifyResponse(
+  requestId: string,
+  probes: readonly Probe[],
+  result: VerificationResult,
+  elapsedMs: number,
+): VerifyResponse {
+  return {
+    requestId,
+    log10Fmr: result.log10Fmr,
+    scores: result.scores.map(toWireScore),
+    samples: reportSamples(probes, result.compared),
+    modelVersions: toWireModels(probes),
+    galleryVersion: result.galleryVersion,
+    elapsed: toDuration(elapsedMs),
+  };
+}
+
+const BANDS: Record<DomainBand, Band> = {
+  'no-candidate': Band.NO_CANDIDATE,
+  review: Band.REVIEW,
+  'strong-candidate': Band.STRONG_CANDIDATE,
+};
+
+function toWireScore({ probe, referenceId, score, log10Fmr, extrapolated }: DomainSampleScore): SampleScore {
+  const { sampleIndex, viewIndex, template } = probe;
+  return {
+    sampleIndex,
+    viewIndex,
+    modality: template.modality === 'finger' ? Modality.FINGER : Modality.FACE,
+    fingerPosition: template.modality === 'finger' ? template.position : 0,
+    referenceId: referenceId ?? '',
+    score,
+    log10Fmr,
+    extrapolated,
+  };
+}
+
+function toWireModels(probes: readonly Probe[]): ModelVersion[] {
+  return modelVersions(probes.map(({ template }) => template)).map(({ modality, ...version }) => ({
+    modality: modality === 'finger' ? Modality.FINGER : Modality.FACE,
+    ...version,
+  }));
+}
+
+/** Milliseconds as a google.protobuf.Duration. */
+export function toDuration(ms: number): { seconds: number; nanos: number } {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
+}

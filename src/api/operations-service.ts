@@ -1,0 +1,74 @@
+import type { Gallery } from '../gallery/gallery.ts';
+import { faceVersion, fingerVersion, type ModelVersion } from '../matching/model-version.ts';
+import { unary, type CallSettings } from './call.ts';
+import { Readiness, type GetStatusResponse, type OperationsServer } from './generated/ridgewatch/v1/operations.ts';
+import { Modality } from './generated/ridgewatch/v1/sample.ts';
+import { toDuration } from './identification-service.ts';
+import type { FaceModel } from './wire-samples.ts';
+
+/** Where the service is in its life. */
+export type LifeStage = 'starting' | 'ready' | 'stopping';
+
+export interface OperationsDependencies {
+  readonly gallery: Gallery;
+  readonly faceModels: ReadonlyMap<string, FaceModel>;
+  readonly workerCount: number;
+  readonly programVersion: string;
+  readonly startTime: Date;
+  readonly simdLevel: string;
+  stage(): { readonly stage: LifeStage; readonly detail: string };
+  /** The store's last change and schema; undefined while the store cannot be reached. */
+  storeState(): Promise<{ readonly version: number; readonly schema: string } | undefined>;
+}
+
+const STAGES: Record<LifeStage, Readiness> = {
+  starting: Readiness.STARTING,
+  ready: Readiness.READY,
+  stopping: Readiness.STOPPING,
+};
+
+/** The `Operations` service. */
+export function operationsService(service: OperationsDependencies, settings: CallSettings): OperationsServer {
+  return { getStatus: unary('Operations/GetStatus', settings, () => status(service)) };
+}
+
+async function status(service: OperationsDependencies): Promise<GetStatusResponse> {
+  const { gallery } = service;
+  const store = await service.storeState();
+  const { stage, detail } = service.stage();
+  const partitions = gallery.partitions;
+  const versions: ModelVersion[] = [
+    fingerVersion(),
+    ...[...service.faceModels.values()].map(({ id, dimension }) => faceVersion(id, dimension)),
+  ];
+  return {
+    readiness: STAGES[stage],
+    detail: store === undefined ? `${detail} The store cannot be reached.`.trim() : detail,
+    programVersion: service.programVersion,
+    runtimeVersion: process.version,
+    galleryVersion: gallery.version,
+    storeVersion: store?.version ?? gallery.version,
+    schemaVersion: store?.schema ?? '',
+    subjectCount: gallery.subjectCount,
+    referenceCount: partitions.reduce((sum, { liveCount }) => sum + liveCount, 0),
+    notComparableCount: gallery.notComparableCount,
+    partitions: partitions.map(({ name, liveCount, removedCount, segmentCount, memoryBytes }) => ({
+      modality: name.modality === 'finger' ? Modality.FINGER : Modality.FACE,
+      fingerPosition: name.modality === 'finger' ? name.position : 0,
+      modelId: name.modality === 'face' ? name.modelId : '',
+      liveCount,
+      removedCount,
+      segmentCount,
+      memoryBytes,
+    })),
+    galleries: gallery.gallerySizes.map(([name, subjectCount]) => ({ gallery: name, subjectCount })),
+    modelVersions: versions.map(({ modality, ...version }) => ({
+      modality: modality === 'finger' ? Modality.FINGER : Modality.FACE,
+      ...version,
+    })),
+    workerCount: service.workerCount,
+    startTime: service.startTime,
+    uptime: toDuration(Date.now() - service.startTime.getTime()),
+    simdLevel: service.simdLevel,
+  };
+}

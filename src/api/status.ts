@@ -1,0 +1,109 @@
+import { Metadata, status as Code } from '@grpc/grpc-js';
+import { Failure, type FailureKind } from '../failure.ts';
+import type { Any } from './generated/google/protobuf/any.ts';
+import { BadRequest, ErrorInfo, RetryInfo } from './generated/google/rpc/error_details.ts';
+import { Status } from './generated/google/rpc/status.ts';
+
+/** Grouping of the reasons in google.rpc.ErrorInfo. */
+const DOMAIN = 'ridgewatch';
+/** Trailer in which gRPC carries a google.rpc.Status. */
+const DETAILS_TRAILER = 'grpc-status-details-bin';
+
+const CODES: Record<FailureKind, Code> = {
+  'invalid-argument': Code.INVALID_ARGUMENT,
+  'failed-precondition': Code.FAILED_PRECONDITION,
+  'not-found': Code.NOT_FOUND,
+  'already-exists': Code.ALREADY_EXISTS,
+  'permission-denied': Code.PERMISSION_DENIED,
+  unauthenticated: Code.UNAUTHENTICATED,
+  'resource-exhausted': Code.RESOURCE_EXHAUSTED,
+  'deadline-exceeded': Code.DEADLINE_EXCEEDED,
+  cancelled: Code.CANCELLED,
+  aborted: Code.ABORTED,
+  unavailable: Code.UNAVAILABLE,
+  internal: Code.INTERNAL,
+};
+
+/**
+ * Turns whatever was thrown into a failure. What is not a failure is a defect: its message may quote data, so none of
+ * it reaches the caller.
+ */
+export function asFailure(thrown: unknown): Failure {
+  if (thrown instanceof Failure) return thrown;
+  return new Failure('internal', 'INTERNAL_ERROR', 'The service met an error of its own; it has been recorded.', {
+    cause: thrown,
+  });
+}
+
+/** The status that a call ends with, details included. */
+export function toStatus(failure: Failure): Status {
+  const { field, violations, metadata, retryAfterMs } = failure.detail;
+  const details = [
+    pack('google.rpc.ErrorInfo', ErrorInfo, { reason: failure.reason, domain: DOMAIN, metadata: { ...metadata } }),
+  ];
+  const fields = violations ?? (field === undefined ? [] : [{ field, description: failure.message }]);
+  if (fields.length > 0) {
+    const fieldViolations = fields.map((violation) => ({ ...violation, reason: failure.reason }));
+    details.push(pack('google.rpc.BadRequest', BadRequest, { fieldViolations }));
+  }
+  if (retryAfterMs !== undefined) {
+    const seconds = Math.floor(retryAfterMs / 1000);
+    const nanos = Math.round((retryAfterMs - seconds * 1000) * 1e6);
+    details.push(pack('google.rpc.RetryInfo', RetryInfo, { retryDelay: { seconds, nanos } }));
+  }
+  const message = field === undefined ? failure.message : `${field}: ${failure.message}`;
+  return { code: CODES[failure.kind], message, details };
+}
+
+/** The same as what grpc-js wants thrown: code, sentence, and the details in the trailer. */
+export function toServiceError(failure: Failure): { code: Code; details: string; metadata: Metadata } {
+  const status = toStatus(failure);
+  const metadata = new Metadata();
+  metadata.set(DETAILS_TRAILER, Buffer.from(Status.encode(status).finish()));
+  if (failure.detail.retryAfterMs !== undefined) {
+    metadata.set('retry-after-ms', String(Math.ceil(failure.detail.retryAfterMs)));
+  }
+  return { code: status.code, details: status.message, metadata };
+}
+
+/** A status as a client received it. */
+export interface ReceivedStatus {
+  readonly code: number;
+  readonly message: string;
+  /** ErrorInfo.reason; undefined when the server sent none. */
+  readonly reason: string | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly { readonly field: string; readonly description: string }[];
+}
+
+/** Reads the details out of a google.rpc.Status. */
+export function readStatus(status: Status): ReceivedStatus {
+  let reason: string | undefined;
+  let metadata: Record<string, string> = {};
+  const violations: { field: string; description: string }[] = [];
+  for (const { typeUrl, value } of status.details) {
+    if (typeUrl.endsWith('/google.rpc.ErrorInfo')) {
+      const info = ErrorInfo.decode(value);
+      reason = info.reason;
+      metadata = info.metadata;
+    } else if (typeUrl.endsWith('/google.rpc.BadRequest')) {
+      violations.push(...BadRequest.decode(value).fieldViolations);
+    }
+  }
+  return { code: status.code, message: status.message, reason, metadata, violations };
+}
+
+/** Reads the details out of an error that a grpc-js client call ended with. */
+export function readServiceError(error: { code: number; details: string; metadata: Metadata }): ReceivedStatus {
+  const [trailer] = error.metadata.get(DETAILS_TRAILER);
+  if (trailer instanceof Uint8Array) return readStatus(Status.decode(trailer));
+  return { code: error.code, message: error.details, reason: undefined, metadata: {}, violations: [] };
+}
+
+interface Codec<T> {
+  encode(message: T): { finish(): Uint8Array };
+}
+
+function pack<T>(name: string, codec: Codec<T>, message: T): Any {
+  return { typeUrl: `type.googleapis.com/${name}`, value: Buffer.from(codec.encode(message).finish()) };
+}

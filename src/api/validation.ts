@@ -1,0 +1,177 @@
+/**
+ * The rules that every request must meet before anything is done with it, as schemas. They repeat what the contract's
+ * comments promise; what only a codec can tell (the content of a template) is checked where templates are decoded.
+ */
+import { z } from 'zod';
+import { Failure } from '../failure.ts';
+import { Provenance } from './generated/ridgewatch/v1/gallery.ts';
+import { Purpose } from './generated/ridgewatch/v1/identification.ts';
+
+const MOST_PROBE_SAMPLES = 16;
+const MOST_ENROLLED_SAMPLES = 32;
+export const MOST_CANDIDATES = 500;
+export const MOST_LISTED = 1000;
+
+const NAME = /^[A-Za-z0-9._:-]+$/;
+const name = z
+  .string()
+  .min(1, 'is required')
+  .max(64, 'must have at most 64 characters')
+  .regex(NAME, "may hold A-Z, a-z, 0-9, '.', '_', ':' and '-' only");
+const optionalName = z.union([z.literal(''), name]);
+const uuid = z
+  .string()
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'must be a UUID in lower case');
+const wholeNumber = z.number().int().nonnegative();
+
+/** Samples are looked at one by one later; here only how many there are. */
+function samples(most: number) {
+  return z.array(z.unknown()).min(1, 'needs at least one sample').max(most, `must have at most ${most} samples`);
+}
+
+const names = z
+  .array(name)
+  .max(32, 'must have at most 32 names')
+  .refine((list) => new Set(list).size === list.length, 'names the same thing twice');
+
+const purpose = z
+  .number()
+  .refine((value) => value !== Purpose.UNSPECIFIED, 'is required')
+  .refine((value) => value === 0 || knows(Purpose, value), 'is not a known purpose');
+
+const threshold = z
+  .union([
+    z.object({ $case: z.literal('targetFpir'), value: z.number().min(1e-9).max(0.5) }),
+    z.object({ $case: z.literal('maxLog10Fmr'), value: z.number().min(-12).max(0) }),
+  ])
+  .optional();
+
+export const identifyRules = z.object({
+  samples: samples(MOST_PROBE_SAMPLES),
+  galleries: names,
+  maxCandidates: wholeNumber.max(MOST_CANDIDATES, `must be at most ${MOST_CANDIDATES}`),
+  threshold,
+  purpose,
+  checkpointId: name,
+  clientRequestId: optionalName,
+});
+
+export const verifyRules = z.object({
+  samples: samples(MOST_PROBE_SAMPLES),
+  claim: z.union(
+    [
+      z.object({ $case: z.literal('subjectId'), value: uuid }),
+      z.object({ $case: z.literal('referenceSamples'), value: z.object({ samples: samples(MOST_PROBE_SAMPLES) }) }),
+    ],
+    'must name a subject (UUID in lower case) or hold 1 to 16 reference samples',
+  ),
+  purpose,
+  checkpointId: name,
+  clientRequestId: optionalName,
+});
+
+const provenance = z.number().refine((value) => knows(Provenance, value), 'is not a known provenance');
+const caveats = z
+  .array(z.string().regex(/^[A-Z0-9_-]{1,32}$/, 'must be 1 to 32 characters of A-Z, 0-9, _ and -'))
+  .max(32, 'must have at most 32 codes')
+  .refine((list) => new Set(list).size === list.length, 'names the same code twice');
+const subjectData = z.object({
+  contributor: name,
+  externalId: z
+    .string()
+    .max(128, 'must have at most 128 characters')
+    // eslint-disable-next-line no-control-regex -- control characters are what is refused
+    .regex(/^[^\u0000-\u001f\u007f]*$/, 'must not hold control characters'),
+  galleries: names.min(1, 'needs at least one gallery'),
+  caveats,
+  provenance,
+  expireTime: z.date('must be a valid time').optional(),
+});
+
+export const enrollRules = z.object({
+  data: subjectData,
+  samples: samples(MOST_ENROLLED_SAMPLES),
+  clientRequestId: optionalName,
+});
+
+const PATHS = [
+  'data.external_id',
+  'data.galleries',
+  'data.caveats',
+  'data.provenance',
+  'data.expire_time',
+  'samples',
+] as const;
+/** A field that UpdateSubject can change. */
+export type UpdatePath = (typeof PATHS)[number];
+
+export const updateRules = z
+  .object({
+    subjectId: uuid,
+    expectedVersion: wholeNumber,
+    updateMask: z
+      .array(z.enum(PATHS, `must be one of ${PATHS.join(', ')}`), 'is required')
+      .min(1, 'must name at least one field'),
+    data: subjectData.partial().optional(),
+    samples: z.array(z.unknown()).max(MOST_ENROLLED_SAMPLES, `must have at most ${MOST_ENROLLED_SAMPLES} samples`),
+  })
+  .superRefine(({ updateMask, data, samples: given }, context) => {
+    const issue = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
+    if (updateMask.includes('samples') && given.length === 0) issue('samples', 'needs at least one sample');
+    if (!updateMask.includes('samples') && given.length > 0) issue('samples', 'was sent but not named in update_mask');
+    if (updateMask.some((path) => path.startsWith('data.')) && data === undefined) issue('data', 'is required');
+  });
+
+/** UpdateSubject looks only at the named fields of `data`; the others may hold anything. */
+export function onlyNamedFields<T extends { data?: object | undefined; updateMask?: string[] | undefined }>(
+  request: T,
+): T {
+  if (request.data === undefined) return request;
+  const named = new Set((request.updateMask ?? []).map((path) => path.replace(/^data\./, '')));
+  const data = Object.fromEntries(Object.entries(request.data).filter(([key]) => named.has(toSnake(key))));
+  return { ...request, data };
+}
+
+export const subjectIdRules = z.object({ subjectId: uuid });
+export const expungeRules = z.object({
+  subjectId: uuid,
+  reason: z.string().trim().min(1, 'is required').max(200, 'must have at most 200 characters'),
+});
+export const listRules = z.object({
+  gallery: optionalName,
+  contributor: optionalName,
+  pageSize: wholeNumber.max(MOST_LISTED, `must be at most ${MOST_LISTED}`),
+  pageToken: z.string().max(256, 'was not made by this service'),
+});
+
+/**
+ * Checks a request against its rules.
+ * @throws Failure INVALID_REQUEST that names every field at fault
+ */
+export function check(rules: z.ZodType, request: unknown): void {
+  const result = rules.safeParse(request);
+  if (result.success) return;
+  const violations = result.error.issues.map(({ path, message }) => ({ field: fieldPath(path), description: message }));
+  const sentence = violations.map(({ field, description }) => `${field} ${description}`).join('; ');
+  throw new Failure('invalid-argument', 'INVALID_REQUEST', sentence, { violations });
+}
+
+/** `['samples', 0, 'fingerPosition']` as the contract writes it: `samples[0].finger_position`. */
+function fieldPath(path: readonly PropertyKey[]): string {
+  let text = '';
+  for (const part of path) {
+    if (typeof part === 'number') text += `[${part}]`;
+    // The wrapper of a oneof is not part of the contract.
+    else if (part !== '$case' && part !== 'value') text += `${text === '' ? '' : '.'}${toSnake(String(part))}`;
+  }
+  return text === '' ? 'request' : text;
+}
+
+function toSnake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Whether a wire value is one of an enumeration's; UNRECOGNIZED is none. */
+export function knows(enumeration: Readonly<Record<string, number>>, value: number): boolean {
+  return value >= 0 && Object.values(enumeration).includes(value);
+}

@@ -1,0 +1,143 @@
+/** Samples between their wire form and the domain's. */
+import { Failure } from '../failure.ts';
+import type { FingerPosition } from '../templates/finger-template.ts';
+import { decodeSample, type DecodedSample, type SampleFormat } from '../templates/sample.ts';
+import { Modality, SampleOutcome, TemplateFormat, type Sample } from './generated/ridgewatch/v1/sample.ts';
+import type { SampleReport as WireSampleReport } from './generated/ridgewatch/v1/sample.ts';
+import type { Probe } from '../matching/probe.ts';
+import { minutiaCountOf } from '../matching/probe.ts';
+
+/** A configured face model. */
+export interface FaceModel {
+  readonly id: string;
+  readonly dimension: number;
+}
+
+const FORMATS: Partial<Record<number, SampleFormat>> = {
+  [TemplateFormat.ISO_19794_2_2005]: 'iso-19794-2-2005',
+  [TemplateFormat.INCITS_378_2004]: 'incits-378-2004',
+  [TemplateFormat.FACE_EMBEDDING_FLOAT32]: 'face-embedding-float32',
+  [TemplateFormat.FACE_EMBEDDING_INT8]: 'face-embedding-int8',
+};
+
+/** The wire value of a stored format. */
+export function formatToWire(format: string): TemplateFormat {
+  for (const [wire, name] of Object.entries(FORMATS)) if (name === format) return Number(wire) as TemplateFormat;
+  return TemplateFormat.UNSPECIFIED;
+}
+
+/** A decoded view and what the wire said of its sample. */
+export interface RequestSample extends DecodedSample {
+  readonly sampleIndex: number;
+  readonly format: SampleFormat;
+  readonly captureTime: Date | undefined;
+}
+
+/** Tolerated difference of the capture device's clock. */
+const CLOCK_TOLERANCE_MS = 5 * 60_000;
+
+/**
+ * Decodes every view of every sample of a request.
+ * @param path - where the samples stand in the request, for errors: `samples`
+ * @throws Failure that names the sample and the field: malformed templates, unknown formats, unknown face models
+ */
+export function decodeSamples(
+  samples: readonly Sample[],
+  models: ReadonlyMap<string, FaceModel>,
+  path: string,
+): RequestSample[] {
+  return samples.flatMap((sample, sampleIndex) => {
+    try {
+      return decodeOne(sample, sampleIndex, models);
+    } catch (thrown) {
+      throw thrown instanceof Failure ? thrown.within(`${path}[${sampleIndex}]`) : thrown;
+    }
+  });
+}
+
+function decodeOne(sample: Sample, sampleIndex: number, models: ReadonlyMap<string, FaceModel>): RequestSample[] {
+  const format = FORMATS[sample.format];
+  if (format === undefined) {
+    throw new Failure('invalid-argument', 'UNKNOWN_FORMAT', 'The format of the template is not stated or not known.', {
+      field: 'format',
+    });
+  }
+  const isFace = format.startsWith('face');
+  if (sample.modality !== (isFace ? Modality.FACE : Modality.FINGER)) {
+    throw new Failure('invalid-argument', 'MODALITY_MISMATCH', 'The modality does not agree with the format.', {
+      field: 'modality',
+    });
+  }
+  if (sample.fingerPosition < 0 || sample.fingerPosition > 10) {
+    throw new Failure('invalid-argument', 'UNKNOWN_FINGER_POSITION', 'The finger position is not one of 0 to 10.', {
+      field: 'finger_position',
+    });
+  }
+  const { captureTime } = sample;
+  if (captureTime !== undefined && !(captureTime.getTime() <= Date.now() + CLOCK_TOLERANCE_MS)) {
+    throw new Failure('invalid-argument', 'CAPTURE_TIME_INVALID', 'The capture time is not a time in the past.', {
+      field: 'capture_time',
+    });
+  }
+  const views = decodeSample({
+    modality: isFace ? 'face' : 'finger',
+    format,
+    data: sample.data,
+    fingerPosition: sample.fingerPosition as FingerPosition,
+    quality: sample.quality,
+    modelId: sample.modelId,
+    dimension: sample.dimension,
+  });
+  if (isFace) checkModel(sample, models);
+  return views.map((view) => ({ ...view, sampleIndex, format, captureTime }));
+}
+
+function checkModel(sample: Sample, models: ReadonlyMap<string, FaceModel>): void {
+  const model = models.get(sample.modelId);
+  if (model === undefined) {
+    throw new Failure('failed-precondition', 'UNKNOWN_MODEL', 'The service has no face model of this id.', {
+      field: 'model_id',
+      metadata: { known_models: [...models.keys()].join(',') },
+    });
+  }
+  if (model.dimension !== sample.dimension) {
+    throw new Failure(
+      'invalid-argument',
+      'WRONG_DIMENSION',
+      `Embeddings of this model have ${model.dimension} components, not ${sample.dimension}.`,
+      {
+        field: 'dimension',
+      },
+    );
+  }
+}
+
+/** What became of each probe. */
+export function reportSamples(probes: readonly Probe[], compared: readonly number[]): WireSampleReport[] {
+  return probes.map((probe, i) => {
+    const { template, sampleIndex, viewIndex } = probe;
+    const referencesCompared = compared[i] ?? 0;
+    const outcome =
+      probe.packed === undefined
+        ? SampleOutcome.NOT_COMPARABLE
+        : referencesCompared === 0
+          ? SampleOutcome.NOTHING_TO_COMPARE
+          : SampleOutcome.COMPARED;
+    return {
+      sampleIndex,
+      viewIndex,
+      modality: template.modality === 'finger' ? Modality.FINGER : Modality.FACE,
+      fingerPosition: template.modality === 'finger' ? template.position : 0,
+      quality: template.quality,
+      outcome,
+      reason: REASONS[outcome] ?? '',
+      minutiaCount: minutiaCountOf(template),
+      referencesCompared,
+    };
+  });
+}
+
+const REASONS: Partial<Record<SampleOutcome, string>> = {
+  [SampleOutcome.NOT_COMPARABLE]: 'The template has too few minutiae to be compared.',
+  [SampleOutcome.NOTHING_TO_COMPARE]: 'There is no reference of this kind to compare it with.',
+};

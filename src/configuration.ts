@@ -1,0 +1,291 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { Failure } from './failure.ts';
+
+/** A face model whose embeddings the service accepts. */
+export interface FaceModelSetting {
+  readonly id: string;
+  readonly dimension: number;
+}
+
+/** One setting: how it is read, what it is when it is not given, and why. */
+interface Setting {
+  readonly schema: z.ZodType;
+  readonly fallback: string | undefined;
+  /** Shown in place of a fallback that depends on the machine. */
+  readonly fallbackText?: string;
+  readonly meaning: string;
+  readonly why: string;
+  readonly secret?: boolean;
+}
+
+function whole(least: number, most: number) {
+  return z
+    .string()
+    .regex(/^\d+$/, 'is not a whole number')
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `is not ${least} to ${most}`);
+}
+
+const port = whole(0, 65_535);
+const filled = z.string().min(1, 'is empty');
+const optional = z.string().optional();
+const yesOrNo = z.enum(['true', 'false'], "is not 'true' or 'false'").transform((value) => value === 'true');
+const rate = z
+  .string()
+  .transform(Number)
+  .refine((value) => value >= 1e-9 && value <= 0.5, 'is not a rate between 1e-9 and 0.5');
+
+const faceModels = z.string().transform((text, context): FaceModelSetting[] => {
+  const models = text.split(',').flatMap((part) => {
+    const match = /^\s*([a-z0-9._-]{1,64}):(\d{1,4})\s*$/.exec(part);
+    const dimension = Number(match?.[2]);
+    if (match === null || dimension < 64 || dimension > 2048 || dimension % 16 !== 0) {
+      context.addIssue({
+        code: 'custom',
+        message: `has an entry that is not 'id:dimension' (64 to 2048, a multiple of 16)`,
+      });
+      return [];
+    }
+    return [{ id: match[1], dimension }];
+  });
+  if (new Set(models.map(({ id }) => id)).size < models.length) {
+    context.addIssue({ code: 'custom', message: 'names a model twice' });
+  }
+  return models;
+});
+
+/** Every setting of the service. docs/configuration.md is made from this table. */
+export const SETTINGS = {
+  DATABASE_URL: {
+    schema: optional,
+    fallback: undefined,
+    secret: true,
+    meaning: 'PostgreSQL to keep everything in: `postgres://user:password@host:5432/database`.',
+    why: 'Not set: a PostgreSQL of its own in the data directory, so that a first run needs nothing installed.',
+  },
+  RIDGEWATCH_DATA_DIR: {
+    schema: filled,
+    fallback: '.ridgewatch',
+    meaning: 'Directory of the embedded database.',
+    why: 'Below the working directory: easy to find and to delete on a trial.',
+  },
+  RIDGEWATCH_GRPC_HOST: {
+    schema: filled,
+    fallback: '127.0.0.1',
+    meaning: 'Address to take gRPC calls on.',
+    why: 'Nothing is offered to the network until somebody decides so.',
+  },
+  RIDGEWATCH_GRPC_PORT: {
+    schema: port,
+    fallback: '50151',
+    meaning: 'Port for gRPC; 0: any free one.',
+    why: 'Next to the customary 50051, and rarely taken.',
+  },
+  RIDGEWATCH_HTTP_HOST: {
+    schema: filled,
+    fallback: '127.0.0.1',
+    meaning: 'Address of `/livez`, `/readyz` and `/metrics`.',
+    why: 'As above.',
+  },
+  RIDGEWATCH_HTTP_PORT: {
+    schema: port,
+    fallback: '9151',
+    meaning: 'Port of the same; 0: any free one.',
+    why: 'In the range that Prometheus exporters use.',
+  },
+  RIDGEWATCH_WORKERS: {
+    schema: whole(1, 64),
+    fallback: String(Math.min(64, availableParallelism())),
+    fallbackText: 'number of cores',
+    meaning: 'Threads that run comparisons, 1 to 64.',
+    why: 'Comparing is all arithmetic: more threads than cores gain nothing.',
+  },
+  RIDGEWATCH_TARGET_FPIR: {
+    schema: rate,
+    fallback: '0.01',
+    meaning: 'False positive identification rate when the caller names none, 1e-9 to 0.5.',
+    why: 'One search in a hundred for somebody who is not in the gallery shows a candidate: what a small team of examiners can look at.',
+  },
+  RIDGEWATCH_MAX_QUEUED_SEARCHES: {
+    schema: whole(0, 100_000),
+    fallback: '256',
+    meaning: 'Searches that may wait; more are refused with `RESOURCE_EXHAUSTED`.',
+    why: 'A crowd gets a clear answer instead of an ever longer wait.',
+  },
+  RIDGEWATCH_DEFAULT_DEADLINE_MS: {
+    schema: whole(1, 3_600_000),
+    fallback: '10000',
+    meaning: 'Deadline of a call that brings none, in milliseconds.',
+    why: 'No call may hold its memory for ever.',
+  },
+  RIDGEWATCH_DRAIN_SECONDS: {
+    schema: whole(0, 3600),
+    fallback: '20',
+    meaning: 'Time that calls under way get to end when the service stops, in seconds.',
+    why: 'Longer than the default deadline, shorter than the 30 s after which orchestrators kill.',
+  },
+  RIDGEWATCH_FACE_MODELS: {
+    schema: faceModels,
+    fallback: 'synthetic-512:512',
+    meaning: 'Face models whose embeddings are accepted: `id:dimension`, separated by commas.',
+    why: "Embeddings of different models must never be compared, so each has to be named. The default is the demo's.",
+  },
+  RIDGEWATCH_MINIMUM_QUALITY: {
+    schema: whole(0, 100),
+    fallback: '0',
+    meaning: 'Samples of a stated quality below this are not enrolled, 0 to 100; 0: all are.',
+    why: 'What a quality number means depends on who states it: a gate is for the operator to set.',
+  },
+  RIDGEWATCH_MAX_MESSAGE_BYTES: {
+    schema: whole(65_536, 268_435_456),
+    fallback: '4194304',
+    meaning: 'Largest request and answer, in bytes.',
+    why: 'Sixteen samples of the largest size and room to spare.',
+  },
+  RIDGEWATCH_MAX_STREAM_RECORDS: {
+    schema: whole(1, 1_000_000),
+    fallback: '20000',
+    meaning: 'Records that one `EnrollStream` may bring.',
+    why: 'Its answer, with an outcome for each, has to fit a message.',
+  },
+  RIDGEWATCH_DEMO: {
+    schema: z.enum(['auto', 'always', 'never'], "is not 'auto', 'always' or 'never'"),
+    fallback: 'auto',
+    meaning: 'Whether an empty store gets the demo gallery. `auto`: only an embedded one.',
+    why: "A first run shows something; a database of somebody's own is left alone.",
+  },
+  RIDGEWATCH_DEMO_SUBJECTS: {
+    schema: whole(1, 100_000),
+    fallback: '1000',
+    meaning: 'People in the demo gallery.',
+    why: 'Made in a few seconds, and enough to see a search work.',
+  },
+  RIDGEWATCH_TLS_CERT: {
+    schema: optional,
+    fallback: undefined,
+    meaning: "File with the server's certificate chain (PEM).",
+    why: 'Not set: no TLS, which is allowed on the loopback address only.',
+  },
+  RIDGEWATCH_TLS_KEY: {
+    schema: optional,
+    fallback: undefined,
+    meaning: 'File with its private key (PEM).',
+    why: 'Goes with the certificate.',
+  },
+  RIDGEWATCH_TLS_CLIENT_CA: {
+    schema: optional,
+    fallback: undefined,
+    meaning: "File with the authorities (PEM) that clients' certificates must come from.",
+    why: 'Set: only clients with a certificate are served (mutual TLS).',
+  },
+  RIDGEWATCH_ALLOW_PLAINTEXT: {
+    schema: yesOrNo,
+    fallback: 'false',
+    meaning: '`true`: take calls without TLS on any address.',
+    why: 'For a private network that encrypts by itself; it has to be said.',
+  },
+  RIDGEWATCH_LOG_LEVEL: {
+    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'is not a level of pino'),
+    fallback: 'info',
+    meaning: 'Least level that is logged: `trace` to `fatal`, or `silent`.',
+    why: 'One line for each call.',
+  },
+} satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+type Value<Name extends SettingName> = z.output<(typeof SETTINGS)[Name]['schema']>;
+
+/** The settings, read and checked. */
+export interface Configuration {
+  readonly databaseUrl: string | undefined;
+  readonly dataDir: string;
+  readonly grpcHost: string;
+  readonly grpcPort: number;
+  readonly httpHost: string;
+  readonly httpPort: number;
+  readonly workers: number;
+  readonly targetFpir: number;
+  readonly maxQueuedSearches: number;
+  readonly defaultDeadlineMs: number;
+  readonly drainSeconds: number;
+  readonly faceModels: readonly FaceModelSetting[];
+  readonly minimumQuality: number;
+  readonly maxMessageBytes: number;
+  readonly maxStreamRecords: number;
+  readonly demo: 'auto' | 'always' | 'never';
+  readonly demoSubjects: number;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
+  readonly tlsClientCa: string | undefined;
+  readonly allowPlaintext: boolean;
+  readonly logLevel: string;
+}
+
+/** Variables of the same family that are not settings of the service. */
+const FOREIGN = new Set(['RIDGEWATCH_ADDRESS', 'RIDGEWATCH_SHARED_DATA']);
+
+/**
+ * Reads the configuration.
+ * @param env - e.g. process.env; an empty value counts as not given
+ * @param overrides - values that go before the environment's
+ * @throws Failure INVALID_CONFIGURATION: one sentence that names the setting, never the value of a secret
+ */
+export function readConfiguration(
+  env: Readonly<Record<string, string | undefined>>,
+  overrides: Readonly<Partial<Record<SettingName, string>>> = {},
+): Configuration {
+  refuseUnknown(env);
+  const read = <Name extends SettingName>(name: Name): Value<Name> => {
+    const setting: Setting = SETTINGS[name];
+    const result = setting.schema.safeParse(overrides[name] ?? (env[name] || undefined) ?? setting.fallback);
+    if (result.success) return result.data as Value<Name>;
+    throw invalid(name, result.error.issues[0]?.message ?? 'is not valid');
+  };
+  return {
+    databaseUrl: read('DATABASE_URL'),
+    dataDir: read('RIDGEWATCH_DATA_DIR'),
+    grpcHost: read('RIDGEWATCH_GRPC_HOST'),
+    grpcPort: read('RIDGEWATCH_GRPC_PORT'),
+    httpHost: read('RIDGEWATCH_HTTP_HOST'),
+    httpPort: read('RIDGEWATCH_HTTP_PORT'),
+    workers: read('RIDGEWATCH_WORKERS'),
+    targetFpir: read('RIDGEWATCH_TARGET_FPIR'),
+    maxQueuedSearches: read('RIDGEWATCH_MAX_QUEUED_SEARCHES'),
+    defaultDeadlineMs: read('RIDGEWATCH_DEFAULT_DEADLINE_MS'),
+    drainSeconds: read('RIDGEWATCH_DRAIN_SECONDS'),
+    faceModels: read('RIDGEWATCH_FACE_MODELS'),
+    minimumQuality: read('RIDGEWATCH_MINIMUM_QUALITY'),
+    maxMessageBytes: read('RIDGEWATCH_MAX_MESSAGE_BYTES'),
+    maxStreamRecords: read('RIDGEWATCH_MAX_STREAM_RECORDS'),
+    demo: read('RIDGEWATCH_DEMO'),
+    demoSubjects: read('RIDGEWATCH_DEMO_SUBJECTS'),
+    tlsCert: read('RIDGEWATCH_TLS_CERT'),
+    tlsKey: read('RIDGEWATCH_TLS_KEY'),
+    tlsClientCa: read('RIDGEWATCH_TLS_CLIENT_CA'),
+    allowPlaintext: read('RIDGEWATCH_ALLOW_PLAINTEXT'),
+    logLevel: read('RIDGEWATCH_LOG_LEVEL'),
+  };
+}
+
+/** A mistyped setting must not be passed over in silence. */
+function refuseUnknown(env: Readonly<Record<string, string | undefined>>): void {
+  const unknown = Object.keys(env).find(
+    (name) => name.startsWith('RIDGEWATCH_') && !(name in SETTINGS) && !FOREIGN.has(name),
+  );
+  if (unknown === undefined) return;
+  throw invalid(unknown, 'is not a setting; docs/configuration.md lists them');
+}
+
+function invalid(name: string, problem: string): Failure {
+  return new Failure('invalid-argument', 'INVALID_CONFIGURATION', `${name} ${problem}.`, { field: name });
+}
+
+/** The table of settings for docs/configuration.md (Markdown). */
+export function renderSettings(): string {
+  const rows = Object.entries(SETTINGS as Record<string, Setting>).map(([name, setting]) => {
+    const fallback = setting.fallbackText ?? (setting.fallback === undefined ? '–' : `\`${setting.fallback}\``);
+    return `| \`${name}\` | ${fallback} | ${setting.meaning} | ${setting.why} |`;
+  });
+  return ['| setting | default | meaning | why so |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}

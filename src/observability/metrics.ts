@@ -1,0 +1,138 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What the gauges show at one moment. */
+export interface ServiceFigures {
+  readonly subjects: number;
+  /** Searchable references by partition, e.g. `finger:2`. */
+  readonly references: readonly { readonly partition: string; readonly count: number }[];
+  readonly galleryVersion: number;
+  readonly searchesUnderWay: number;
+  readonly searchesWaiting: number;
+  readonly ready: boolean;
+}
+
+/** One call, as far as it is counted. */
+export interface CallFigures {
+  /** e.g. `Identification/Identify`. */
+  readonly method: string;
+  /** Name of the gRPC status. */
+  readonly code: string;
+  /** Reason of a failure. */
+  readonly reason: string | undefined;
+  readonly seconds: number;
+  /** Comparisons that it took. */
+  readonly comparisons: number;
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/**
+ * The service's metrics, in a registry of their own. Labels take few values: methods, statuses, reasons and partitions
+ * are all fixed or configured; nothing that a caller sends becomes a label.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #calls: Counter<'method' | 'code'>;
+  readonly #refused: Counter<'reason'>;
+  readonly #seconds: Histogram<'method'>;
+  readonly #waited: Histogram;
+  readonly #comparisons: Counter;
+
+  /**
+   * @param figures - asked at every scrape
+   * @param build - program version and comparison model
+   */
+  constructor(figures: () => ServiceFigures, build: { readonly version: string; readonly model: string }) {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    this.#calls = new Counter({
+      name: 'ridgewatch_grpc_calls_total',
+      help: 'Calls by method and status; searches of a stream count one by one.',
+      labelNames: ['method', 'code'],
+      registers,
+    });
+    this.#refused = new Counter({
+      name: 'ridgewatch_refused_total',
+      help: 'Calls, and records of enrolment streams, that were refused or failed, by reason.',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.#seconds = new Histogram({
+      name: 'ridgewatch_grpc_call_seconds',
+      help: 'Time from the arrival of a call to its answer.',
+      labelNames: ['method'],
+      buckets: SECONDS,
+      registers,
+    });
+    this.#waited = new Histogram({
+      name: 'ridgewatch_search_wait_seconds',
+      help: 'Time that searches waited for their turn.',
+      buckets: SECONDS,
+      registers,
+    });
+    this.#comparisons = new Counter({
+      name: 'ridgewatch_comparisons_total',
+      help: 'Comparisons of a probe sample with a reference.',
+      registers,
+    });
+    this.#addGauges(figures, build);
+  }
+
+  observeCall({ method, code, reason, seconds, comparisons }: CallFigures): void {
+    this.#calls.inc({ method, code });
+    this.#seconds.observe({ method }, seconds);
+    this.#comparisons.inc(comparisons);
+    if (reason !== undefined) this.observeRefusal(reason);
+  }
+
+  observeRefusal(reason: string): void {
+    this.#refused.inc({ reason });
+  }
+
+  observeWait(seconds: number): void {
+    this.#waited.observe(seconds);
+  }
+
+  /** The metrics in the text format of Prometheus. */
+  async render(): Promise<{ readonly contentType: string; readonly body: string }> {
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+
+  #addGauges(figures: () => ServiceFigures, build: { readonly version: string; readonly model: string }): void {
+    const registers = [this.#registry];
+    const gauge = (name: string, help: string, value: (now: ServiceFigures) => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value(figures()));
+        },
+      });
+    gauge('ridgewatch_subjects', 'Subjects that can be searched.', ({ subjects }) => subjects);
+    gauge('ridgewatch_gallery_version', 'The last change that searches see.', ({ galleryVersion }) => galleryVersion);
+    gauge('ridgewatch_searches_under_way', 'Searches under way.', ({ searchesUnderWay }) => searchesUnderWay);
+    gauge(
+      'ridgewatch_searches_waiting',
+      'Searches that wait for their turn.',
+      ({ searchesWaiting }) => searchesWaiting,
+    );
+    gauge('ridgewatch_ready', '1 when everything is searchable.', ({ ready }) => (ready ? 1 : 0));
+    new Gauge({
+      name: 'ridgewatch_references',
+      help: 'References that can be searched, by partition.',
+      labelNames: ['partition'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { partition, count } of figures().references) this.set({ partition }, count);
+      },
+    });
+    new Gauge({
+      name: 'ridgewatch_build_info',
+      help: 'Version of the program and of its finger comparison.',
+      labelNames: ['version', 'model'],
+      registers,
+    }).set(build, 1);
+  }
+}

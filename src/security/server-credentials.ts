@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { Failure } from '../failure.ts';
+
+export interface ServerTlsSettings {
+  readonly grpcHost: string;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
+  readonly tlsClientCa: string | undefined;
+  readonly allowPlaintext: boolean;
+}
+
+/**
+ * How the gRPC server proves who it is, and whom it serves.
+ * @throws Failure PLAINTEXT_REFUSED, TLS_INVALID: one sentence that names the setting
+ */
+export function createServerCredentials(settings: ServerTlsSettings): ServerCredentials {
+  const { tlsCert, tlsKey, tlsClientCa, grpcHost } = settings;
+  if (tlsCert === undefined && tlsKey === undefined) {
+    if (tlsClientCa !== undefined)
+      throw invalid('RIDGEWATCH_TLS_CLIENT_CA needs RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY.');
+    if (isLoopback(grpcHost) || settings.allowPlaintext) return ServerCredentials.createInsecure();
+    const sentence = `Without TLS the service listens on the loopback address only, not on ${grpcHost}: set RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY, or RIDGEWATCH_ALLOW_PLAINTEXT=true on a network that encrypts by itself.`;
+    throw new Failure('failed-precondition', 'PLAINTEXT_REFUSED', sentence);
+  }
+  if (tlsCert === undefined || tlsKey === undefined)
+    throw invalid('RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY go together.');
+  const cert = readPem('RIDGEWATCH_TLS_CERT', tlsCert);
+  const key = readPem('RIDGEWATCH_TLS_KEY', tlsKey);
+  const clientCa = tlsClientCa === undefined ? null : readPem('RIDGEWATCH_TLS_CLIENT_CA', tlsClientCa);
+  try {
+    createSecureContext({ cert, key, ...(clientCa && { ca: clientCa }) });
+  } catch {
+    throw invalid(
+      'RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY do not hold a certificate and the key that belongs to it.',
+    );
+  }
+  return ServerCredentials.createSsl(clientCa, [{ cert_chain: cert, private_key: key }], clientCa !== null);
+}
+
+function readPem(setting: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch {
+    throw invalid(`${setting} names the file ${file}, which cannot be read.`);
+  }
+}
+
+function invalid(sentence: string): Failure {
+  return new Failure('failed-precondition', 'TLS_INVALID', sentence);
+}
+
+/** Whether only programs of this machine can reach the address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

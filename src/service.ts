@@ -1,0 +1,236 @@
+import { join } from 'node:path';
+import type { CallReport } from './api/call.ts';
+import type { EnrolmentDependencies } from './api/enrolment.ts';
+import { galleryService } from './api/gallery-service.ts';
+import { identificationService } from './api/identification-service.ts';
+import { operationsService } from './api/operations-service.ts';
+import { ApiServer } from './api/server.ts';
+import type { Configuration } from './configuration.ts';
+import { loadDemoGallery } from './demo-gallery.ts';
+import { Failure } from './failure.ts';
+import { ChangeFollower } from './gallery/change-follower.ts';
+import { Gallery } from './gallery/gallery.ts';
+import { installationFolder, programVersion } from './installation.ts';
+import { AdmissionQueue } from './matching/admission.ts';
+import { ExactScan } from './matching/exact-scan.ts';
+import { FINGER_PACKED_MAX_BYTES } from './matching/kernels.ts';
+import { FINGER_MODEL } from './matching/model-version.ts';
+import { prepareProbes } from './matching/probe.ts';
+import { SEGMENT_SCRATCH_BYTES } from './matching/segment-reader.ts';
+import { WorkerPool } from './matching/worker-pool.ts';
+import { HttpServer } from './observability/http-server.ts';
+import type { Logger } from './observability/logging.ts';
+import { Metrics, type ServiceFigures } from './observability/metrics.ts';
+import { Readiness } from './observability/readiness.ts';
+import { createServerCredentials } from './security/server-credentials.ts';
+import { openStore, type Store } from './store/store.ts';
+
+/** A running service. */
+export interface Service {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** Subjects that can be searched. */
+  readonly subjectCount: () => number;
+  /** Drains calls and stops everything; the second call waits for the first. */
+  stop(): Promise<void>;
+}
+
+/** References that a live segment holds before the next one is opened. */
+const SEGMENT_CAPACITY = 65_536;
+/** Searches under way for each worker thread: one being compared, one being prepared or merged. */
+const SEARCHES_PER_WORKER = 2;
+/** How often the store is asked for changes of other processes, in milliseconds. */
+const FOLLOW_INTERVAL_MS = 1000;
+
+/**
+ * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
+ * @throws Failure that says in one sentence what is in the way; whatever was started is stopped again
+ */
+export async function startService(configuration: Configuration, log: Logger): Promise<Service> {
+  const undo: (() => Promise<unknown>)[] = [];
+  try {
+    return await start(configuration, log, undo);
+  } catch (thrown) {
+    for (const step of undo.reverse()) await step().catch(() => undefined);
+    throw thrown;
+  }
+}
+
+async function start(configuration: Configuration, log: Logger, undo: (() => Promise<unknown>)[]): Promise<Service> {
+  const startTime = new Date();
+  const readiness = new Readiness();
+  const credentials = createServerCredentials(configuration);
+
+  const gallery = createGallery();
+  const pool = new WorkerPool(configuration.workers);
+  undo.push(() => pool.close());
+  const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
+    metrics.observeWait(ms / 1000),
+  );
+  const figures = () => figuresOf(gallery, admission, readiness);
+  const metrics = new Metrics(figures, { version: programVersion, model: FINGER_MODEL });
+  const http = new HttpServer({ readiness: () => readiness.state, metrics: () => metrics.render() });
+  const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
+  undo.push(() => http.stop());
+
+  readiness.starting('Opening the store.');
+  const store = await openStore({
+    databaseUrl: configuration.databaseUrl,
+    dataDir: configuration.dataDir,
+    log: ({ level, message }) => log[level](message),
+  });
+  undo.push(() => store.close());
+
+  const follower = new ChangeFollower(gallery, store.subjects, async (templates) => {
+    const probes = await prepareProbes(
+      pool,
+      templates.map((template) => ({ sampleIndex: 0, viewIndex: 0, template })),
+    );
+    return probes.map(({ packed }) => packed?.packed);
+  });
+  const faceModels = new Map(configuration.faceModels.map((model) => [model.id, model]));
+  const enrolment: EnrolmentDependencies = {
+    store: store.subjects,
+    follower,
+    pool,
+    faceModels,
+    minimumQuality: configuration.minimumQuality,
+    countRefusal: (reason) => metrics.observeRefusal(reason),
+  };
+  const requireReady = () => {
+    const { stage, detail } = readiness.state;
+    if (stage === 'starting')
+      throw new Failure('failed-precondition', 'NOT_READY', `The gallery is being loaded. ${detail}`);
+    if (stage === 'stopping')
+      throw new Failure('unavailable', 'STOPPING', 'The service is stopping.', { retryAfterMs: 1000 });
+  };
+
+  const settings = { observe: observer(log, metrics), defaultDeadlineMs: configuration.defaultDeadlineMs };
+  const server = await ApiServer.create(
+    {
+      identification: identificationService(
+        {
+          gallery,
+          source: new ExactScan(pool),
+          pool,
+          admission,
+          faceModels,
+          targetFpir: configuration.targetFpir,
+          requireReady,
+        },
+        settings,
+      ),
+      gallery: galleryService(
+        { ...enrolment, mostStreamRecords: configuration.maxStreamRecords, requireReady },
+        settings,
+      ),
+      operations: operationsService(
+        {
+          gallery,
+          faceModels,
+          workerCount: pool.size,
+          programVersion,
+          startTime,
+          simdLevel: 'simd128',
+          stage: () => readiness.state,
+          storeState: () => storeState(store),
+        },
+        settings,
+      ),
+    },
+    { protoFolder: join(installationFolder, 'proto'), maxMessageBytes: configuration.maxMessageBytes },
+  );
+  const grpcPort = await server.listen(configuration.grpcHost, configuration.grpcPort, credentials);
+  undo.push(() => server.stop(0));
+
+  readiness.starting('Loading the gallery.');
+  await follower.start((subjects) => {
+    readiness.starting(`Loading the gallery: ${subjects} subjects so far.`);
+    log.info({ subjects }, 'loading the gallery');
+  });
+  gallery.expireDue(Date.now());
+  if (wantsDemo(configuration, store, gallery)) {
+    await loadDemoGallery(enrolment, configuration.demoSubjects, (people) => {
+      readiness.starting(`Making the demo gallery: ${people} of ${configuration.demoSubjects} people.`);
+      log.info({ people }, 'making the demo gallery');
+    });
+  }
+
+  const follow = setInterval(() => {
+    gallery.expireDue(Date.now());
+    store.subjects
+      .headSequence()
+      .then((head) => (head > gallery.version ? follower.advanceTo(head) : undefined))
+      .catch((error: unknown) => log.warn({ err: error }, 'the store cannot be followed; searches go on'));
+  }, FOLLOW_INTERVAL_MS);
+  follow.unref();
+  undo.push(() => Promise.resolve(clearInterval(follow)));
+
+  readiness.ready();
+  server.setServing(true);
+  log.info({ grpc_port: grpcPort, http_port: httpPort, subjects: gallery.subjectCount }, 'ready');
+
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    readiness.stopping();
+    clearInterval(follow);
+    const drained = await server.stop(configuration.drainSeconds * 1000);
+    if (!drained) log.warn('calls were cut off: the time for draining was up');
+    await http.stop();
+    await pool.close();
+    await store.close();
+    log.info('stopped');
+  };
+  return { grpcPort, httpPort, subjectCount: () => gallery.subjectCount, stop: () => (stopped ??= stop()) };
+}
+
+function createGallery(): Gallery {
+  const sizing = (largestRecord: number) => ({
+    capacity: SEGMENT_CAPACITY,
+    largestRecord,
+    scratchBytes: SEGMENT_SCRATCH_BYTES,
+  });
+  return new Gallery({ finger: sizing(FINGER_PACKED_MAX_BYTES), face: () => sizing(2048) });
+}
+
+function figuresOf(gallery: Gallery, admission: AdmissionQueue, readiness: Readiness): ServiceFigures {
+  return {
+    subjects: gallery.subjectCount,
+    references: gallery.partitions.map(({ key, liveCount }) => ({ partition: key, count: liveCount })),
+    galleryVersion: gallery.version,
+    searchesUnderWay: admission.running,
+    searchesWaiting: admission.waiting,
+    ready: readiness.state.stage === 'ready',
+  };
+}
+
+/** The demo gallery is for looking around: never on a database of somebody's own, unless asked for. */
+function wantsDemo(configuration: Configuration, store: Store, gallery: Gallery): boolean {
+  if (configuration.demo === 'never' || gallery.version > 0) return false;
+  return configuration.demo === 'always' || store.kind === 'embedded';
+}
+
+async function storeState(store: Store): Promise<{ version: number; schema: string } | undefined> {
+  try {
+    return { version: await store.subjects.headSequence(), schema: await store.subjects.schemaVersion() };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reports each call to the log and the metrics. */
+function observer(log: Logger, metrics: Metrics): (report: CallReport) => void {
+  return ({ method, requestId, code, reason, seconds, facts, defect }) => {
+    metrics.observeCall({ method, code, reason, seconds, comparisons: Number(facts.comparisons ?? 0) });
+    const line = {
+      method,
+      request_id: requestId,
+      code,
+      ...(reason && { reason }),
+      ms: Math.round(seconds * 1000),
+      ...facts,
+    };
+    if (defect !== undefined) log.error({ ...line, err: defect }, 'call failed by a defect');
+    else log.info(line, 'call');
+  };
+}

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Provenance } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { startTestCluster, type TestCluster } from '../cluster.ts';
+import {
+  call,
+  enrolRequest,
+  identifyRequest,
+  refused,
+  runService,
+  samplesOf,
+  verifyRequest,
+  type RunningService,
+} from './running-service.ts';
+
+let cluster: TestCluster;
+let running: RunningService;
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  running = await runService(await cluster.createDatabase());
+});
+afterAll(() => cluster.stop());
+
+/** Every scalar of an answer, as text. */
+function leaves(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [String(value)];
+  return Object.values(value).flatMap(leaves);
+}
+
+it('holds a line for each call, and nothing that identifies a person', async () => {
+  const { gallery, identification, operations } = running;
+  const data = {
+    contributor: 'agency',
+    externalId: 'file-4711-kowalski',
+    galleries: ['main'],
+    caveats: ['EYES-ONLY'],
+    provenance: Provenance.CONTROLLED,
+    expireTime: undefined,
+  };
+  const request = enrolRequest(samplesOf(1, 0), { data, clientRequestId: 'req-1' });
+  const { subject } = await call(gallery, gallery.enroll.bind(gallery), request);
+  const subjectId = subject?.subjectId ?? '';
+  await refused(call(gallery, gallery.enroll.bind(gallery), { ...request, clientRequestId: 'req-2' }));
+  const found = await call(
+    identification,
+    identification.identify.bind(identification),
+    identifyRequest(samplesOf(1, 1), { clientRequestId: 'search-1' }),
+  );
+  const verified = await call(
+    identification,
+    identification.verify.bind(identification),
+    verifyRequest(samplesOf(1, 1), { $case: 'subjectId', value: subjectId }),
+  );
+  const broken = { ...samplesOf(1, 1)[0], data: Buffer.from('FMR\0 20\0 the data of Kowalski') };
+  await refused(call(identification, identification.identify.bind(identification), identifyRequest([broken])));
+  await call(operations, operations.getStatus.bind(operations), {});
+  await call(gallery, gallery.expungeSubject.bind(gallery), { subjectId, reason: 'asked by Kowalski' });
+  await running.stop();
+
+  const text = running.log.join('');
+  const lines = running.log.map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(found.candidates).toHaveLength(1);
+  expect(lines.filter(({ msg }) => msg === 'call').map(({ method, code, reason }) => [method, code, reason])).toEqual([
+    ['Gallery/Enroll', 'OK', undefined],
+    ['Gallery/Enroll', 'ALREADY_EXISTS', 'EXTERNAL_ID_TAKEN'],
+    ['Identification/Identify', 'OK', undefined],
+    ['Identification/Verify', 'OK', undefined],
+    ['Identification/Identify', 'INVALID_ARGUMENT', expect.any(String)],
+    ['Operations/GetStatus', 'OK', undefined],
+    ['Gallery/ExpungeSubject', 'OK', undefined],
+  ]);
+  expect(lines.find(({ request_id }) => request_id === 'search-1')).toMatchObject({
+    checkpoint_id: 'gate-1',
+    purpose: 'test',
+    sample_count: 3,
+    candidate_count: 1,
+  });
+
+  // Ids, names, caveats; the scores and rates of both answers; the templates in the usual spellings.
+  const scores = [...found.candidates, verified].flatMap(({ log10Fmr, scores: each }) => [
+    log10Fmr,
+    ...each.flatMap(({ score, log10Fmr: rate }) => [score, rate]),
+  ]);
+  const forbidden = [
+    subjectId,
+    ...leaves(subject?.references.map(({ referenceId }) => referenceId)),
+    'kowalski',
+    'Kowalski',
+    '4711',
+    'EYES-ONLY',
+    ...scores.filter((score) => Math.abs(score) > 99).map(String),
+    ...scores.filter((score) => !Number.isInteger(score)).map(String),
+    ...samplesOf(1, 0).flatMap(({ data: bytes }) => [
+      bytes.toString('base64').slice(40, 60),
+      bytes.toString('hex').slice(60, 90),
+      [...bytes.subarray(30, 40)].join(','),
+    ]),
+  ];
+  for (const word of forbidden) expect(text).not.toContain(word);
+});

@@ -1,0 +1,184 @@
+/** A real service on a real database, with clients; its whole log is captured. */
+import { credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { createPerson } from '../../fixtures/person.ts';
+import {
+  GalleryClient,
+  Provenance,
+  type EnrollRequest,
+  type EnrollResponse,
+  type UpdateSubjectRequest,
+} from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import {
+  IdentificationClient,
+  Purpose,
+  type IdentifyRequest,
+  type VerifyRequest,
+} from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { OperationsClient } from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { readServiceError, type ReceivedStatus } from '../../src/api/status.ts';
+import { readConfiguration, type SettingName } from '../../src/configuration.ts';
+import { demoSamples } from '../../src/demo-gallery.ts';
+import { createLogger } from '../../src/observability/logging.ts';
+import { startService, type Service } from '../../src/service.ts';
+
+export interface RunningService {
+  readonly service: Service;
+  readonly identification: IdentificationClient;
+  readonly gallery: GalleryClient;
+  readonly operations: OperationsClient;
+  /** Everything the service has logged. */
+  readonly log: string[];
+  stop(): Promise<void>;
+}
+
+export async function runService(
+  databaseUrl: string,
+  settings: Partial<Record<SettingName, string>> = {},
+): Promise<RunningService> {
+  const log: string[] = [];
+  const configuration = readConfiguration(
+    {},
+    {
+      DATABASE_URL: databaseUrl,
+      RIDGEWATCH_GRPC_PORT: '0',
+      RIDGEWATCH_HTTP_PORT: '0',
+      RIDGEWATCH_WORKERS: '2',
+      RIDGEWATCH_LOG_LEVEL: 'trace',
+      ...settings,
+    },
+  );
+  const service = await startService(
+    configuration,
+    createLogger('trace', { write: (line: string) => void log.push(line) }),
+  );
+  const address = `127.0.0.1:${service.grpcPort}`;
+  const clients = {
+    identification: new IdentificationClient(address, credentials.createInsecure()),
+    gallery: new GalleryClient(address, credentials.createInsecure()),
+    operations: new OperationsClient(address, credentials.createInsecure()),
+  };
+  return {
+    service,
+    ...clients,
+    log,
+    stop: async () => {
+      for (const client of Object.values(clients)) client.close();
+      await service.stop();
+    },
+  };
+}
+
+type Method<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: { deadline?: number },
+  callback: (error: ServiceError | null, response: Response) => void,
+) => unknown;
+
+/** Calls a method; rejects with the received status. */
+export function call<Request, Response>(
+  client: object,
+  method: Method<Request, Response>,
+  request: Request,
+  options: { deadline?: number } = {},
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    method.call(client, request, new Metadata(), options, (error, response) => {
+      if (error === null) resolve(response);
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what tests compare is the status
+      else reject(readServiceError(error));
+    });
+  });
+}
+
+/** The status that a call was refused with. */
+export async function refused(outcome: Promise<unknown>): Promise<ReceivedStatus> {
+  return outcome.then(
+    () => {
+      throw new Error('the call was not refused');
+    },
+    (status: unknown) => status as ReceivedStatus,
+  );
+}
+
+export function enrolRequest(samples: Sample[], changes: Partial<EnrollRequest> = {}): EnrollRequest {
+  return {
+    data: {
+      contributor: 'agency',
+      externalId: '',
+      galleries: ['main'],
+      caveats: [],
+      provenance: Provenance.SYNTHETIC,
+      expireTime: undefined,
+    },
+    samples,
+    clientRequestId: '',
+    ...changes,
+  };
+}
+
+export function identifyRequest(samples: Sample[], changes: Partial<IdentifyRequest> = {}): IdentifyRequest {
+  return {
+    samples,
+    galleries: [],
+    maxCandidates: 0,
+    threshold: undefined,
+    exact: false,
+    purpose: Purpose.TEST,
+    checkpointId: 'gate-1',
+    clientRequestId: '',
+    ...changes,
+  };
+}
+
+export function verifyRequest(
+  samples: Sample[],
+  claim: VerifyRequest['claim'],
+  changes: Partial<VerifyRequest> = {},
+): VerifyRequest {
+  return { samples, claim, purpose: Purpose.TEST, checkpointId: 'gate-1', clientRequestId: '', ...changes };
+}
+
+/** Two fingers and a face of a synthetic person. Capture 0 enrols. */
+export function samplesOf(person: number, capture: number): Sample[] {
+  return demoSamples(createPerson(77, person), capture);
+}
+
+/** The calls of the service as functions; looked up at each call, because a test may restart the service. */
+export function callsOf(running: () => RunningService) {
+  return {
+    identify: (samples: Sample[], changes: Partial<IdentifyRequest> = {}) => {
+      const { identification } = running();
+      return call(identification, identification.identify.bind(identification), identifyRequest(samples, changes));
+    },
+    verify: (samples: Sample[], claim: VerifyRequest['claim']) => {
+      const { identification } = running();
+      return call(identification, identification.verify.bind(identification), verifyRequest(samples, claim));
+    },
+    enroll: (samples: Sample[], changes: Partial<EnrollRequest> = {}) => {
+      const { gallery } = running();
+      return call(gallery, gallery.enroll.bind(gallery), enrolRequest(samples, changes));
+    },
+    update: (request: UpdateSubjectRequest) => {
+      const { gallery } = running();
+      return call(gallery, gallery.updateSubject.bind(gallery), request);
+    },
+    expunge: (subjectId: string) => {
+      const { gallery } = running();
+      return call(gallery, gallery.expungeSubject.bind(gallery), { subjectId, reason: 'test' });
+    },
+    status: () => {
+      const { operations } = running();
+      return call(operations, operations.getStatus.bind(operations), {});
+    },
+  };
+}
+
+export function enrolPerson(
+  running: RunningService,
+  person: number,
+  changes: Partial<EnrollRequest> = {},
+): Promise<EnrollResponse> {
+  return callsOf(() => running).enroll(samplesOf(person, 0), changes);
+}

@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import {
+  credentials,
+  loadPackageDefinition,
+  Metadata,
+  ServerCredentials,
+  type Client,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { protoPath } from 'grpc-health-check';
+import type { GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import type { IdentificationServer } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { GetStatusResponse, OperationsClient } from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import { unary } from '../../src/api/call.ts';
+import { ApiServer } from '../../src/api/server.ts';
+import { installationFolder } from '../../src/installation.ts';
+
+const SETTINGS = { observe: () => undefined, defaultDeadlineMs: 50 };
+const unused = {} as Record<string, unknown>;
+let server: ApiServer;
+let address: string;
+let started: PromiseWithResolvers<void>;
+let finish: PromiseWithResolvers<GetStatusResponse>;
+
+function makeServer(): Promise<ApiServer> {
+  started = Promise.withResolvers();
+  finish = Promise.withResolvers();
+  const getStatus = unary('Operations/GetStatus', SETTINGS, (_: unknown, { signal }) => {
+    started.resolve();
+    signal.addEventListener('abort', () => finish.reject(signal.reason as Error));
+    return finish.promise;
+  });
+  const services = {
+    identification: unused as IdentificationServer,
+    gallery: unused as GalleryServer,
+    operations: { getStatus },
+  };
+  return ApiServer.create(services, {
+    protoFolder: join(installationFolder, 'proto'),
+    maxMessageBytes: 4_194_304,
+  });
+}
+
+beforeEach(async () => {
+  server = await makeServer();
+  address = `127.0.0.1:${await server.listen('127.0.0.1', 0, ServerCredentials.createInsecure())}`;
+});
+afterEach(() => server.stop(0));
+
+function ask(deadline = Date.now() + 30_000): Promise<GetStatusResponse> {
+  const client = new OperationsClient(address, credentials.createInsecure());
+  return new Promise<GetStatusResponse>((resolve, reject) => {
+    const done = (error: ServiceError | null, response: GetStatusResponse) =>
+      error === null ? resolve(response) : reject(error);
+    client.getStatus({}, new Metadata(), { deadline }, done);
+  }).finally(() => client.close());
+}
+
+describe('the gRPC server', () => {
+  it('lets a call under way end before it stops, and takes no other', async () => {
+    const underWay = ask();
+    await started.promise;
+    const stopped = server.stop(30_000);
+    await expect(ask()).rejects.toMatchObject({ code: 14 });
+    finish.resolve(GetStatusResponse.create({ detail: 'in time' }));
+    expect((await underWay).detail).toBe('in time');
+    expect(await stopped).toBe(true);
+  });
+
+  it('cuts off what does not end when its time is up', async () => {
+    const underWay = ask();
+    const outcome = expect(underWay).rejects.toBeDefined();
+    await started.promise;
+    expect(await server.stop(10)).toBe(false);
+    await outcome;
+  });
+
+  it('tells the work that the deadline has passed', async () => {
+    await expect(ask(Date.now() + 100)).rejects.toMatchObject({ code: 4 });
+    await expect(finish.promise).rejects.toMatchObject({ reason: 'DEADLINE_EXCEEDED' });
+  });
+
+  it('gives a deadline to calls that bring none', async () => {
+    const client = new OperationsClient(address, credentials.createInsecure());
+    const outcome = new Promise((resolve) => client.getStatus({}, (error) => resolve(error?.code)));
+    expect(await outcome).toBe(4);
+    client.close();
+  });
+
+  it('says in one sentence that its port is taken', async () => {
+    const blocker = createServer().listen(0, '127.0.0.1');
+    await once(blocker, 'listening');
+    const { port } = blocker.address() as AddressInfo;
+    const other = await makeServer();
+    await expect(other.listen('127.0.0.1', port, ServerCredentials.createInsecure())).rejects.toMatchObject({
+      reason: 'PORT_IN_USE',
+    });
+    blocker.close();
+  });
+});
+
+/** A client made from a contract at run time, as other languages' tools do. */
+function dynamicClient(
+  proto: string,
+  path: readonly string[],
+): Client & Record<string, (request: object, callback: (error: unknown, response: unknown) => void) => unknown> {
+  let found: unknown = loadPackageDefinition(loadSync(proto, { enums: String, defaults: true }));
+  for (const name of path) found = (found as Record<string, unknown>)[name];
+  const Constructor = found as new (address: string, security: unknown) => ReturnType<typeof dynamicClient>;
+  return new Constructor(address, credentials.createInsecure());
+}
+
+describe('the standard services', () => {
+  it('report health, as a whole and for each service', async () => {
+    const client = dynamicClient(protoPath, ['grpc', 'health', 'v1', 'Health']);
+    const check = (service: string) =>
+      new Promise((resolve) =>
+        client.check?.({ service }, (_, response) => resolve((response as { status: string }).status)),
+      );
+    expect(await check('')).toBe('NOT_SERVING');
+    server.setServing(true);
+    for (const service of ['', 'ridgewatch.v1.Identification', 'ridgewatch.v1.Gallery', 'ridgewatch.v1.Operations'])
+      expect(await check(service)).toBe('SERVING');
+    client.close();
+  });
+
+  it('describe the contract to tools that do not have it', async () => {
+    const proto = join(
+      installationFolder,
+      'node_modules/@grpc/reflection/build/proto/grpc/reflection/v1/reflection.proto',
+    );
+    const client = dynamicClient(proto, ['grpc', 'reflection', 'v1', 'ServerReflection']);
+    const stream = (
+      client.serverReflectionInfo as unknown as () => NodeJS.ReadWriteStream & { write(message: object): boolean }
+    ).call(client);
+    const answer = () =>
+      new Promise<Record<string, { service?: { name: string }[]; fileDescriptorProto?: Buffer[] }>>((resolve) =>
+        stream.once('data', resolve),
+      );
+    stream.write({ listServices: '' });
+    const { listServicesResponse } = await answer();
+    expect(listServicesResponse?.service?.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([
+        'ridgewatch.v1.Identification',
+        'ridgewatch.v1.Gallery',
+        'ridgewatch.v1.Operations',
+        'grpc.health.v1.Health',
+      ]),
+    );
+    stream.write({ fileContainingSymbol: 'ridgewatch.v1.Identification' });
+    const { fileDescriptorResponse } = await answer();
+    expect(Buffer.concat(fileDescriptorResponse?.fileDescriptorProto ?? []).toString('latin1')).toContain(
+      'IdentifyStream',
+    );
+    stream.end();
+    await new Promise((ended) => stream.once('end', ended));
+    client.close();
+  });
+});

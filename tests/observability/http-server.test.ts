@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest';
+import { HttpServer } from '../../src/observability/http-server.ts';
+import { Readiness } from '../../src/observability/readiness.ts';
+
+const metrics = () => Promise.resolve({ contentType: 'text/plain', body: 'x 1\n' });
+
+it('follows the life of the service, in one direction', async () => {
+  const readiness = new Readiness();
+  const server = new HttpServer({ readiness: () => readiness.state, metrics });
+  const at = `http://127.0.0.1:${await server.start('127.0.0.1', 0)}`;
+  const ready = async () => (await fetch(`${at}/readyz`)).status;
+  readiness.starting('Loading.');
+  expect(await (await fetch(`${at}/readyz`)).json()).toEqual({ readiness: 'starting', detail: 'Loading.' });
+  expect(await ready()).toBe(503);
+  readiness.ready();
+  expect(await ready()).toBe(200);
+  readiness.stopping();
+  readiness.ready();
+  readiness.starting('again');
+  expect(await ready()).toBe(503);
+  expect((await fetch(`${at}/livez`, { method: 'HEAD' })).status).toBe(200);
+  await server.stop();
+  await server.stop();
+});
+
+it('says in one sentence that its port is taken', async () => {
+  const first = new HttpServer({ readiness: () => new Readiness().state, metrics });
+  const port = await first.start('127.0.0.1', 0);
+  const second = new HttpServer({ readiness: () => new Readiness().state, metrics });
+  await expect(second.start('127.0.0.1', port)).rejects.toMatchObject({
+    reason: 'PORT_IN_USE',
+    message: expect.stringContaining(String(port)) as string,
+  });
+  await first.stop();
+});

@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { Server } from '@grpc/grpc-js';
+import { describe, expect, it } from 'vitest';
+import {
+  OperationsClient,
+  OperationsService,
+  GetStatusResponse,
+} from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import { createClientCredentials } from '../../src/security/client-credentials.ts';
+import { createServerCredentials, isLoopback } from '../../src/security/server-credentials.ts';
+
+const file = (name: string) => join(import.meta.dirname, 'certificates', name);
+const PLAIN = {
+  grpcHost: '127.0.0.1',
+  tlsCert: undefined,
+  tlsKey: undefined,
+  tlsClientCa: undefined,
+  allowPlaintext: false,
+};
+const TLS = { ...PLAIN, tlsCert: file('server.pem'), tlsKey: file('server.key') };
+
+describe('the credentials of the server', () => {
+  it.each([
+    ['no TLS on a public address', { ...PLAIN, grpcHost: '0.0.0.0' }, 'PLAINTEXT_REFUSED'],
+    ['a certificate without a key', { ...TLS, tlsKey: undefined }, 'TLS_INVALID'],
+    ['an authority without a certificate', { ...PLAIN, tlsClientCa: file('ca.pem') }, 'TLS_INVALID'],
+    ['a file that is not there', { ...TLS, tlsCert: file('nowhere.pem') }, 'TLS_INVALID'],
+    ['a key of another certificate', { ...TLS, tlsKey: file('client.key') }, 'TLS_INVALID'],
+  ])('refuse %s', (_, settings, reason) => {
+    expect(() => createServerCredentials(settings)).toThrow(expect.objectContaining({ reason }) as Error);
+  });
+
+  it('allow plain calls on the loopback address, and elsewhere when told to', () => {
+    expect(createServerCredentials(PLAIN)._isSecure()).toBe(false);
+    expect(createServerCredentials({ ...PLAIN, grpcHost: '0.0.0.0', allowPlaintext: true })._isSecure()).toBe(false);
+    expect(['127.0.0.1', '127.9.9.9', '::1', 'localhost', '10.0.0.1', '0.0.0.0', 'host'].map(isLoopback)).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
+  });
+});
+
+describe('mutual TLS', () => {
+  async function ask(client: Parameters<typeof createClientCredentials>[0]): Promise<GetStatusResponse> {
+    const server = new Server();
+    server.addService(OperationsService, {
+      getStatus: (_: unknown, callback: (error: null, response: GetStatusResponse) => void) =>
+        callback(null, GetStatusResponse.create({ detail: 'served' })),
+    });
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync(
+        '127.0.0.1:0',
+        createServerCredentials({ ...TLS, tlsClientCa: file('ca.pem') }),
+        (error, bound) => (error ? reject(error) : resolve(bound)),
+      ),
+    );
+    const operations = new OperationsClient(`localhost:${port}`, createClientCredentials(client));
+    try {
+      return await new Promise((resolve, reject) =>
+        operations.getStatus({}, (error, response) => (error ? reject(error) : resolve(response))),
+      );
+    } finally {
+      operations.close();
+      server.forceShutdown();
+    }
+  }
+
+  it('serves a client with a certificate of the authority, and no other', async () => {
+    const known = { tlsCa: file('ca.pem'), tlsCert: file('client.pem'), tlsKey: file('client.key') };
+    expect((await ask(known)).detail).toBe('served');
+    await expect(ask({ ...known, tlsCert: undefined, tlsKey: undefined })).rejects.toMatchObject({ code: 14 });
+  });
+
+  it('needs its files, and both of a pair', () => {
+    expect(() => createClientCredentials({ tlsCa: file('nowhere'), tlsCert: undefined, tlsKey: undefined })).toThrow(
+      'cannot be read',
+    );
+    expect(() =>
+      createClientCredentials({ tlsCa: file('ca.pem'), tlsCert: file('client.pem'), tlsKey: undefined }),
+    ).toThrow('go together');
+    expect(() =>
+      createClientCredentials({ tlsCa: undefined, tlsCert: file('client.pem'), tlsKey: file('client.key') }),
+    ).toThrow('authority');
+  });
+});
