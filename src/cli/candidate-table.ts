@@ -1,0 +1,136 @@
+import Table from 'cli-table3';
+import {
+  type IdentifyResponse,
+  SearchMode,
+  type VerifyResponse,
+} from '../api/generated/ridgewatch/v1/identification.ts';
+import {
+  Band,
+  Modality,
+  SampleOutcome,
+  type SampleReport,
+  type SampleScore,
+} from '../api/generated/ridgewatch/v1/sample.ts';
+
+const FINGERS = [
+  'finger',
+  'R thumb',
+  'R index',
+  'R middle',
+  'R ring',
+  'R little',
+  'L thumb',
+  'L index',
+  'L middle',
+  'L ring',
+  'L little',
+];
+const BANDS: Partial<Record<Band, string>> = {
+  [Band.NO_CANDIDATE]: 'no candidate',
+  [Band.REVIEW]: 'review',
+  [Band.STRONG_CANDIDATE]: 'strong candidate',
+};
+
+/** e.g. `1 in 3.2 million`. */
+export function oddsOf(log10Rate: number): string {
+  if (log10Rate >= 0) return 'by chance';
+  const count = 10 ** -log10Rate;
+  if (count < 1e4) return `1 in ${Math.round(count).toLocaleString('en')}`;
+  for (const [unit, name] of [
+    [1e12, 'trillion'],
+    [1e9, 'billion'],
+    [1e6, 'million'],
+    [1e3, 'thousand'],
+  ] as const) {
+    if (count >= 1e15) return `1 in 10^${Math.floor(-log10Rate)}`;
+    if (count >= unit) return `1 in ${(count / unit).toFixed(count / unit < 10 ? 1 : 0)} ${name}`;
+  }
+  return `1 in ${Math.round(count)}`;
+}
+
+/** A rate as a share, e.g. `1 %`, `0.001 %`. */
+export function percentOf(rate: number): string {
+  return `${Number((100 * rate).toPrecision(2))} %`;
+}
+
+function sampleName({ modality, fingerPosition }: Pick<SampleScore, 'modality' | 'fingerPosition'>): string {
+  return modality === Modality.FACE ? 'face' : (FINGERS[fingerPosition] ?? 'finger');
+}
+
+function scoresOf(scores: readonly SampleScore[]): string {
+  return scores.map((score) => `${sampleName(score)} ${score.score}`).join(', ');
+}
+
+function unusedOf(samples: readonly SampleReport[]): string[] {
+  return samples
+    .filter(({ outcome }) => outcome !== SampleOutcome.COMPARED)
+    .map((sample) => `Sample ${sample.sampleIndex} (${sampleName(sample)}) was not used: ${sample.reason}`);
+}
+
+function millisecondsOf({ elapsed }: Pick<IdentifyResponse, 'elapsed'>): string {
+  return `${((elapsed?.seconds ?? 0) * 1000 + (elapsed?.nanos ?? 0) / 1e6).toFixed(0)} ms`;
+}
+
+/** A candidate list for a person to read. It offers candidates to look at; it decides nothing. */
+export function renderCandidates(response: IdentifyResponse): string {
+  const mode = response.searchMode === SearchMode.EXACT ? 'exactly' : 'through an index';
+  const searched = response.searchedFraction < 1 ? ` (${percentOf(response.searchedFraction)} of them)` : '';
+  const lines = [
+    `Searched ${response.subjectsSearched.toLocaleString('en')} subjects ${mode}${searched} in ${millisecondsOf(response)}.`,
+    `Threshold: ${oddsOf(response.thresholdLog10Fmr)} (a search for somebody who is not enrolled shows a candidate in ${percentOf(response.fpir)} of cases).`,
+    ...unusedOf(response.samples),
+  ];
+  if (response.candidates.length === 0) {
+    return [
+      ...lines,
+      'No candidate reached the threshold. This does not prove that the person is not in the gallery.',
+    ].join('\n');
+  }
+  const table = new Table({
+    head: ['rank', 'subject', 'alike by chance', 'band', 'scores', 'contributor', 'caveats'],
+    style: { head: [], border: [] },
+  });
+  for (const { rank, subjectId, log10Fmr, band, scores, contributor, caveats } of response.candidates) {
+    table.push([
+      rank,
+      subjectId,
+      `${oddsOf(log10Fmr)}${scores.some(({ extrapolated }) => extrapolated) ? ' *' : ''}`,
+      BANDS[band] ?? '',
+      scoresOf(scores),
+      contributor,
+      caveats.join(' '),
+    ]);
+  }
+  const isExtrapolated = response.candidates.some(({ scores }) => scores.some(({ extrapolated }) => extrapolated));
+  const note = isExtrapolated
+    ? ['* Extrapolated: no comparison of different people that was measured scored as high.']
+    : [];
+  const more = response.truncated ? ['More subjects reached the threshold than the list has room for.'] : [];
+  return [
+    ...lines,
+    table.toString(),
+    ...note,
+    ...more,
+    'Each row is a candidate for a trained examiner to look at, not an identification.',
+  ].join('\n');
+}
+
+/** A 1:1 comparison for a person to read. */
+export function renderVerification(response: VerifyResponse): string {
+  const table = new Table({ head: ['sample', 'score', 'alike by chance'], style: { head: [], border: [] } });
+  for (const score of response.scores) {
+    table.push([
+      sampleName(score),
+      score.score,
+      `${oddsOf(score.log10Fmr)}${score.extrapolated ? ' (extrapolated)' : ''}`,
+    ]);
+  }
+  return [
+    ...unusedOf(response.samples),
+    ...(response.scores.length > 0 ? [table.toString()] : []),
+    response.scores.length > 0
+      ? `All samples together: as alike as this by chance ${oddsOf(response.log10Fmr)}.`
+      : 'Nothing could be compared.',
+    'Whether it is the same person is for a trained examiner to say.',
+  ].join('\n');
+}

@@ -1,0 +1,132 @@
+import cliProgress from 'cli-progress';
+import Table from 'cli-table3';
+import { Provenance, type EnrollRequest } from '../../api/generated/ridgewatch/v1/gallery.ts';
+import { provenanceToWire } from '../../api/wire-names.ts';
+import { readStatus } from '../../api/status.ts';
+import { Failure } from '../../failure.ts';
+import type { Provenance as ProvenanceName } from '../../store/records.ts';
+import { ServiceClient } from '../client.ts';
+import { EXIT } from '../exit-codes.ts';
+import { connectionOf, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
+import { groupFiles, readTemplateFile, requestIdOf, toWireSample, type SubjectFiles } from '../template-files.ts';
+
+interface EnrollOptions extends ConnectionOptions, TemplateOptions {
+  readonly contributor: string;
+  readonly gallery?: readonly string[];
+  readonly caveat?: readonly string[];
+  readonly provenance: ProvenanceName;
+  readonly groupBy?: string;
+}
+
+interface Refusal {
+  readonly externalId: string;
+  readonly files: readonly string[];
+  readonly reason: string;
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Records per stream: progress moves, and a connection that breaks costs little. */
+const RECORDS_PER_STREAM = 200;
+
+/** Enrols the people whose templates are in a folder. */
+export async function enroll([folder = '']: string[], options: EnrollOptions): Promise<number> {
+  const subjects = groupFiles(folder, toPattern(options.groupBy));
+  const client = new ServiceClient(connectionOf(options));
+  const bar = new cliProgress.SingleBar(
+    {
+      format: 'enrolling {bar} {value}/{total} people, {eta_formatted} left',
+      stream: process.stderr,
+      noTTYOutput: false,
+    },
+    cliProgress.Presets.shades_classic,
+  );
+  const refusals: Refusal[] = [];
+  const enrolled: { external_id: string; subject_id: string }[] = [];
+  if (options.json !== true && process.stderr.isTTY) bar.start(subjects.length, 0);
+  try {
+    for (let start = 0; start < subjects.length; start += RECORDS_PER_STREAM) {
+      await enrollChunk(client, subjects.slice(start, start + RECORDS_PER_STREAM), options, enrolled, refusals);
+      bar.update(Math.min(subjects.length, start + RECORDS_PER_STREAM));
+    }
+  } finally {
+    bar.stop();
+    client.close();
+  }
+  if (options.json) {
+    const refused = refusals.map(({ externalId, ...rest }) => ({ external_id: externalId, ...rest }));
+    process.stdout.write(
+      `${JSON.stringify({ enrolled_count: enrolled.length, refused_count: refused.length, enrolled, refused })}\n`,
+    );
+  } else {
+    process.stdout.write(`${summary(enrolled.length, refusals)}\n`);
+  }
+  return refusals.length > 0 ? EXIT.partlyRefused : EXIT.ok;
+}
+
+function toPattern(source: string | undefined): RegExp | undefined {
+  try {
+    return source === undefined ? undefined : new RegExp(source);
+  } catch {
+    throw new Failure('invalid-argument', 'GROUP_INVALID', '--group-by is not a regular expression.');
+  }
+}
+
+async function enrollChunk(
+  client: ServiceClient,
+  subjects: readonly SubjectFiles[],
+  options: EnrollOptions,
+  enrolled: { external_id: string; subject_id: string }[],
+  refusals: Refusal[],
+): Promise<void> {
+  const readable: { subject: SubjectFiles; request: EnrollRequest }[] = [];
+  for (const subject of subjects) {
+    try {
+      readable.push({ subject, request: toRequest(subject, options) });
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      refusals.push({ ...subject, reason: error.reason, message: error.message, metadata: {} });
+    }
+  }
+  if (readable.length === 0) return;
+  const { outcomes } = await client.enrollStream(readable.map(({ request }) => request));
+  readable.forEach(({ subject }, i) => {
+    const outcome = outcomes[i]?.outcome;
+    if (outcome?.$case === 'subjectId') {
+      enrolled.push({ external_id: subject.externalId, subject_id: outcome.value });
+    } else {
+      const status = outcome?.$case === 'error' ? readStatus(outcome.value) : undefined;
+      const { reason = 'UNKNOWN', message = 'The service gave no outcome.', metadata = {} } = status ?? {};
+      refusals.push({ ...subject, reason, message, metadata });
+    }
+  });
+}
+
+function toRequest({ externalId, files }: SubjectFiles, options: EnrollOptions): EnrollRequest {
+  const templates = files.map((file) => readTemplateFile(file, { model: options.model, position: options.position }));
+  return {
+    data: {
+      contributor: options.contributor,
+      externalId,
+      galleries: [...(options.gallery ?? ['default'])],
+      caveats: [...(options.caveat ?? [])],
+      provenance: provenanceToWire(options.provenance) ?? Provenance.UNSPECIFIED,
+      expireTime: undefined,
+    },
+    samples: templates.map(toWireSample),
+    clientRequestId: requestIdOf(options.contributor, externalId, templates),
+  };
+}
+
+function summary(enrolledCount: number, refusals: readonly Refusal[]): string {
+  const first = `Enrolled ${enrolledCount} people; refused ${refusals.length}.`;
+  if (refusals.length === 0) return first;
+  const table = new Table({
+    head: ['person', 'files', 'reason', 'what is wrong'],
+    style: { head: [], border: [] },
+    wordWrap: true,
+  });
+  for (const { externalId, files, reason, message } of refusals)
+    table.push([externalId, files.length, reason, message]);
+  return `${first}\n${table.toString()}`;
+}

@@ -1,0 +1,50 @@
+import { IdentifyResponse } from '../../api/generated/ridgewatch/v1/identification.ts';
+import { Purpose } from '../../api/generated/ridgewatch/v1/identification.ts';
+import { renderCandidates } from '../candidate-table.ts';
+import { ServiceClient } from '../client.ts';
+import { EXIT } from '../exit-codes.ts';
+import { toProtoJson } from '../proto-json.ts';
+import { connectionOf, PURPOSES, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
+import { readTemplateFile, toWireSample } from '../template-files.ts';
+
+interface IdentifyOptions extends ConnectionOptions, TemplateOptions {
+  readonly gallery?: readonly string[];
+  readonly maxCandidates: number;
+  readonly targetFpir?: number;
+  readonly maxLog10Fmr?: number;
+  readonly exact?: boolean;
+  readonly purpose: string;
+  readonly checkpoint: string;
+  readonly exitCode?: boolean;
+}
+
+/** Searches for the people whom the person of the given templates resembles. */
+export async function identify(files: string[], options: IdentifyOptions): Promise<number> {
+  const samples = files.map((file) =>
+    toWireSample(readTemplateFile(file, { model: options.model, position: options.position })),
+  );
+  const client = new ServiceClient(connectionOf(options));
+  try {
+    const response = await client.identify({
+      samples,
+      galleries: [...(options.gallery ?? [])],
+      maxCandidates: options.maxCandidates,
+      threshold: thresholdOf(options),
+      exact: options.exact === true,
+      purpose: PURPOSES[options.purpose] ?? Purpose.UNSPECIFIED,
+      checkpointId: options.checkpoint,
+      clientRequestId: '',
+    });
+    const document = () => JSON.stringify(toProtoJson(IdentifyResponse.toJSON(response)));
+    process.stdout.write(`${options.json ? document() : renderCandidates(response)}\n`);
+    return options.exitCode && response.candidates.length > 0 ? EXIT.candidates : EXIT.ok;
+  } finally {
+    client.close();
+  }
+}
+
+function thresholdOf({ targetFpir, maxLog10Fmr }: IdentifyOptions) {
+  if (targetFpir !== undefined) return { $case: 'targetFpir', value: targetFpir } as const;
+  if (maxLog10Fmr !== undefined) return { $case: 'maxLog10Fmr', value: maxLog10Fmr } as const;
+  return undefined;
+}

@@ -1,0 +1,60 @@
+import { readConfiguration, type SettingName } from '../../configuration.ts';
+import { createLogger } from '../../observability/logging.ts';
+import { startService } from '../../service.ts';
+import { EXIT } from '../exit-codes.ts';
+import { reportFailure } from '../failure-output.ts';
+
+interface ServeOptions {
+  readonly dataDir?: string;
+  readonly grpcPort?: string;
+  readonly httpPort?: string;
+  readonly workers?: string;
+  readonly demo?: string;
+  readonly json?: boolean;
+}
+
+/** Runs the service until it is told to stop. */
+export async function serve(_args: string[], options: ServeOptions): Promise<number> {
+  const given = {
+    RIDGEWATCH_DATA_DIR: options.dataDir,
+    RIDGEWATCH_GRPC_PORT: options.grpcPort,
+    RIDGEWATCH_HTTP_PORT: options.httpPort,
+    RIDGEWATCH_WORKERS: options.workers,
+    RIDGEWATCH_DEMO: options.demo,
+  };
+  const overrides = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<
+    Record<SettingName, string>
+  >;
+  let configuration;
+  let service;
+  try {
+    configuration = readConfiguration(process.env, overrides);
+    service = await startService(configuration, createLogger(configuration.logLevel));
+  } catch (error) {
+    reportFailure(error, options.json === true);
+    return EXIT.failed;
+  }
+  if (process.stderr.isTTY) {
+    process.stderr.write(
+      `\nRidgewatch is ready: gRPC on ${configuration.grpcHost}:${service.grpcPort}, health and metrics on http://${configuration.httpHost}:${service.httpPort}.\n` +
+        `It holds ${service.subjectCount().toLocaleString('en')} subjects. In another terminal, try:\n\n  npx ridgewatch demo\n  npx ridgewatch status\n\nCtrl-C stops it.\n\n`,
+    );
+  }
+  await stopSignal();
+  await service.stop();
+  return EXIT.ok;
+}
+
+/** Resolves at the first signal to stop; a second one ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = () => {
+      if (asked) process.exit(EXIT.failed);
+      asked = true;
+      resolve();
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+  });
+}

@@ -1,0 +1,58 @@
+import Table from 'cli-table3';
+import { GetStatusResponse, Readiness } from '../../api/generated/ridgewatch/v1/operations.ts';
+import { Modality } from '../../api/generated/ridgewatch/v1/sample.ts';
+import { ServiceClient } from '../client.ts';
+import { EXIT } from '../exit-codes.ts';
+import { toProtoJson } from '../proto-json.ts';
+import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
+
+/** Shows what the service holds and whether it is ready. */
+export async function status(_args: string[], options: ConnectionOptions): Promise<number> {
+  const client = new ServiceClient(connectionOf(options));
+  try {
+    const response = await client.status();
+    const document = () => JSON.stringify(toProtoJson(GetStatusResponse.toJSON(response)));
+    process.stdout.write(`${options.json ? document() : render(response)}\n`);
+    return response.readiness === Readiness.READY ? EXIT.ok : EXIT.notReady;
+  } finally {
+    client.close();
+  }
+}
+
+const STAGES: Partial<Record<Readiness, string>> = {
+  [Readiness.STARTING]: 'starting',
+  [Readiness.READY]: 'ready',
+  [Readiness.STOPPING]: 'stopping',
+};
+
+function render(status: GetStatusResponse): string {
+  const plain = { head: [], border: [] };
+  const partitions = new Table({ head: ['partition', 'references', 'removed', 'segments', 'memory'], style: plain });
+  for (const {
+    modality,
+    fingerPosition,
+    modelId,
+    liveCount,
+    removedCount,
+    segmentCount,
+    memoryBytes,
+  } of status.partitions) {
+    const name = modality === Modality.FACE ? `face ${modelId}` : `finger ${fingerPosition}`;
+    partitions.push([name, liveCount, removedCount, segmentCount, `${(memoryBytes / 2 ** 20).toFixed(1)} MiB`]);
+  }
+  const galleries = new Table({ head: ['gallery', 'subjects'], style: plain });
+  for (const { gallery, subjectCount } of status.galleries) galleries.push([gallery, subjectCount]);
+  const models = status.modelVersions.map(
+    ({ model, hash, calibration }) => `  ${model}  kernel ${hash}  calibration ${calibration}`,
+  );
+  return [
+    `${STAGES[status.readiness] ?? 'unknown'}${status.detail === '' ? '' : `: ${status.detail}`}`,
+    `ridgewatch ${status.programVersion} on Node.js ${status.runtimeVersion}, ${status.workerCount} workers (${status.simdLevel}), up ${status.uptime?.seconds ?? 0} s`,
+    `gallery version ${status.galleryVersion}, store version ${status.storeVersion}, schema ${status.schemaVersion}`,
+    `${status.subjectCount} subjects, ${status.referenceCount} references, ${status.notComparableCount} not comparable`,
+    partitions.toString(),
+    galleries.toString(),
+    'models',
+    ...models,
+  ].join('\n');
+}

@@ -1,0 +1,19 @@
+/** What the command ends with; `ridgewatch --help` prints this table. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  refused: 2,
+  candidates: 3,
+  partlyRefused: 4,
+  notComparable: 5,
+  notReady: 6,
+} as const;
+
+export const EXIT_TABLE = `Exit codes:
+  0  done
+  1  the service could not be reached, or failed
+  2  wrong usage, or the input was refused
+  3  identify --exit-code: there is at least one candidate to review
+  4  enroll: some records were refused
+  5  compare, identify, verify: too few minutiae to compare
+  6  status: the service is not ready`;

@@ -1,0 +1,187 @@
+import { Command, CommanderError } from 'commander';
+import { programVersion } from '../installation.ts';
+import { EXIT, EXIT_TABLE } from './exit-codes.ts';
+import { reportFailure } from './failure-output.ts';
+import { addConnectionOptions, addTemplateOptions, collect, positiveNumber, PURPOSES } from './shared-options.ts';
+import { Option } from 'commander';
+
+/** A command's work: gets positional arguments and options, returns the exit code. */
+type Work<Options> = (args: string[], options: Options) => Promise<number>;
+
+/**
+ * Wires a command to its module, which is loaded only when the command is used: `compare` should not wait for a
+ * database driver.
+ */
+function runs<Options extends { json?: boolean }>(command: Command, load: () => Promise<Work<Options>>): Command {
+  return command.action(async (...given: unknown[]) => {
+    const args = given.slice(0, -2).flatMap((value) => (value === undefined ? [] : (value as string | string[])));
+    const options = given.at(-2) as Options;
+    try {
+      const work = await load();
+      process.exitCode = await work(args, options);
+    } catch (error) {
+      process.exitCode = reportFailure(error, options.json === true);
+    }
+  });
+}
+
+/** Builds the command line. */
+export function createProgram(): Command {
+  const program = new Command('ridgewatch')
+    .description(
+      'Biometric matching service: finds out whom a person resembles in a gallery. Candidates for a trained examiner, never decisions.',
+    )
+    .version(programVersion)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text) })
+    .addHelpText(
+      'after',
+      `\n${EXIT_TABLE}\n\nExamples:\n  $ ridgewatch serve\n  $ ridgewatch demo\n  $ ridgewatch identify right-index.iso left-index.iso`,
+    );
+
+  runs(
+    program
+      .command('serve')
+      .description('run the service until it is told to stop (Ctrl-C, SIGTERM)')
+      .option('--data-dir <dir>', 'directory of the embedded database (RIDGEWATCH_DATA_DIR)')
+      .option('--grpc-port <port>', 'port for gRPC (RIDGEWATCH_GRPC_PORT)')
+      .option('--http-port <port>', 'port for health and metrics (RIDGEWATCH_HTTP_PORT)')
+      .option('--workers <count>', 'threads that compare (RIDGEWATCH_WORKERS)')
+      .option('--demo <when>', 'load the demo gallery into an empty store: auto, always, never (RIDGEWATCH_DEMO)')
+      .option('--json', 'write the log as JSON lines to standard output (always so without a terminal)')
+      .addHelpText(
+        'after',
+        '\nAll settings: docs/configuration.md.\n\nExamples:\n  $ ridgewatch serve --data-dir /var/lib/ridgewatch\n  $ DATABASE_URL=postgres://ridgewatch@db/ridgewatch ridgewatch serve',
+      ),
+    async () => (await import('./commands/serve.ts')).serve,
+  );
+  runs(
+    addConnectionOptions(
+      program
+        .command('demo')
+        .description('search the demo gallery for a traveller who is in it and for one who is not'),
+    ).addHelpText('after', '\nExample:\n  $ ridgewatch demo --json | jq .travellers[0].response.candidates'),
+    async () => (await import('./commands/demo.ts')).demo,
+  );
+  runs(
+    addTemplateOptions(
+      addConnectionOptions(
+        program
+          .command('enroll')
+          .argument('<dir>', 'folder of templates')
+          .description('add the people whose templates are in a folder'),
+      ),
+    )
+      .option('--contributor <name>', 'agency that owns the records', 'local')
+      .option('--gallery <name>', 'gallery to add them to; may be given several times', collect)
+      .option('--caveat <code>', 'handling code; may be given several times', collect)
+      .addOption(
+        new Option('--provenance <how>', 'how the records came to be')
+          .choices(['unspecified', 'controlled', 'field', 'latent', 'synthetic'])
+          .default('unspecified'),
+      )
+      .option(
+        '--group-by <regex>',
+        'files directly in the folder whose names share the first group belong to one person',
+      )
+      .addHelpText(
+        'after',
+        '\nEach sub-folder is one person (external id = its name); each file directly in the folder is one too.\nRunning it again enrols nobody twice.\n\nExamples:\n  $ ridgewatch enroll people/ --contributor agency-a --gallery watchlist\n  $ ridgewatch enroll prints/ --group-by "^(\\d+)_"',
+      ),
+    async () => (await import('./commands/enroll.ts')).enroll,
+  );
+  runs(
+    addTemplateOptions(
+      addConnectionOptions(
+        program
+          .command('identify')
+          .argument('<files...>', 'templates of one person')
+          .description('find whom a person resembles (1:N)'),
+      ),
+    )
+      .option('--gallery <name>', 'search this gallery only; may be given several times', collect)
+      .option('--max-candidates <n>', 'longest list wanted, 1 to 500', positiveNumber, 10)
+      .addOption(
+        new Option('--target-fpir <rate>', 'false positive identification rate that sets the threshold')
+          .argParser(positiveNumber)
+          .conflicts('maxLog10Fmr'),
+      )
+      .addOption(new Option('--max-log10-fmr <log10>', 'explicit threshold, -12 to 0').argParser(Number))
+      .option('--exact', 'compare with every reference, without any index')
+      .addOption(new Option('--purpose <why>', 'why the search is made').choices(Object.keys(PURPOSES)).default('test'))
+      .option('--checkpoint <id>', 'the checkpoint that asks', 'cli')
+      .option('--exit-code', 'end with 3 when there is a candidate')
+      .addHelpText(
+        'after',
+        '\nExamples:\n  $ ridgewatch identify right-index.iso left-index.iso\n  $ ridgewatch identify face.f32 --model arcface-r100 --target-fpir 0.0001 --json',
+      ),
+    async () => (await import('./commands/identify.ts')).identify,
+  );
+  runs(
+    addTemplateOptions(
+      addConnectionOptions(
+        program
+          .command('verify')
+          .argument('<files...>', 'templates of one person')
+          .description('compare a person with one enrolled subject, or with other templates (1:1)'),
+      ),
+    )
+      .option('--subject <id>', 'enrolled subject to compare with')
+      .option('--against <file>', 'template to compare with; may be given several times', collect)
+      .addOption(
+        new Option('--purpose <why>', 'why the comparison is made').choices(Object.keys(PURPOSES)).default('test'),
+      )
+      .option('--checkpoint <id>', 'the checkpoint that asks', 'cli')
+      .addHelpText(
+        'after',
+        '\nExamples:\n  $ ridgewatch verify probe.iso --subject 3f0c9c1e-…\n  $ ridgewatch verify probe.iso --against reference.iso',
+      ),
+    async () => (await import('./commands/verify.ts')).verify,
+  );
+  runs(
+    addTemplateOptions(
+      program
+        .command('compare')
+        .argument('<a>', 'probe')
+        .argument('<b>', 'reference')
+        .description('compare two templates here, without a service'),
+    )
+      .option('--json', 'print one JSON document')
+      .addHelpText(
+        'after',
+        '\nPrints the raw score and the estimated false match rate of one comparison.\n\nExample:\n  $ ridgewatch compare 101_1.iso 101_2.iso --json',
+      ),
+    async () => (await import('./commands/compare.ts')).compare,
+  );
+  runs(
+    addConnectionOptions(
+      program.command('status').description('what the service holds, and whether it is ready'),
+    ).addHelpText('after', '\nExample:\n  $ ridgewatch status --json | jq .subject_count'),
+    async () => (await import('./commands/status.ts')).status,
+  );
+  runs(
+    addConnectionOptions(
+      program
+        .command('expunge')
+        .argument('<subject>', 'id of the subject')
+        .description('remove a subject and all its references, for good'),
+    )
+      .requiredOption('--reason <text>', 'why; recorded, holds no name')
+      .option('--yes', 'do not ask')
+      .addHelpText('after', '\nExample:\n  $ ridgewatch expunge 3f0c9c1e-… --reason "court order 12/26" --yes'),
+    async () => (await import('./commands/expunge.ts')).expunge,
+  );
+  return program;
+}
+
+/** Runs the command line and sets the exit code. */
+export async function run(argv: readonly string[]): Promise<void> {
+  const program = createProgram();
+  for (const command of program.commands) command.exitOverride();
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.refused;
+  }
+}

@@ -1,0 +1,74 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Purpose } from '../api/generated/ridgewatch/v1/identification.ts';
+import type { FingerPosition } from '../templates/finger-template.ts';
+import type { ConnectionSettings } from './client.ts';
+
+/** Options of every command that talks to a service. */
+export interface ConnectionOptions {
+  readonly address: string;
+  readonly timeout: number;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly json?: boolean;
+}
+
+export function addConnectionOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--address <host:port>', 'gRPC address of the service')
+        .env('RIDGEWATCH_ADDRESS')
+        .default('127.0.0.1:50151'),
+    )
+    .option('--timeout <seconds>', 'deadline of each call', positiveNumber, 30)
+    .option('--tls-ca <file>', 'authorities (PEM) that the server must be certified by; switches TLS on')
+    .option('--tls-cert <file>', 'own certificate (PEM), for mutual TLS')
+    .option('--tls-key <file>', 'its private key (PEM)')
+    .option('--json', 'print one JSON document; failures go to standard error, as JSON too');
+}
+
+export function connectionOf(options: ConnectionOptions): ConnectionSettings {
+  const { address, timeout, tlsCa, tlsCert, tlsKey } = options;
+  return { address, timeoutSeconds: timeout, tlsCa, tlsCert, tlsKey };
+}
+
+/** Options that say what template files do not. */
+export interface TemplateOptions {
+  readonly model?: string;
+  readonly position: FingerPosition;
+}
+
+export function addTemplateOptions(command: Command): Command {
+  return command
+    .option('--model <id>', 'model of the face embeddings (.f32, .i8)')
+    .option(
+      '--position <0-10>',
+      'finger position of records that do not state one (ISO: 1 right thumb … 10 left little)',
+      fingerPosition,
+      0,
+    );
+}
+
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
+function fingerPosition(text: string): FingerPosition {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 10) throw new InvalidArgumentError('It must be 0 to 10.');
+  return value as FingerPosition;
+}
+
+/** Gathers an option that may be given several times. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+export const PURPOSES: Readonly<Record<string, Purpose>> = {
+  'border-check': Purpose.BORDER_CHECK,
+  investigation: Purpose.INVESTIGATION,
+  application: Purpose.APPLICATION,
+  test: Purpose.TEST,
+};

@@ -1,0 +1,250 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPerson } from '../../fixtures/person.ts';
+import { oddsOf } from '../../src/cli/candidate-table.ts';
+import { groupFiles, readTemplateFile } from '../../src/cli/template-files.ts';
+import { DEMO_SEED } from '../../src/demo-gallery.ts';
+import { runService, type RunningService } from '../api/running-service.ts';
+import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+let cluster: TestCluster;
+let running: RunningService;
+let folder: string;
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command as a user would. */
+function ridgewatch(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+  return new Promise((done) => {
+    execFile(
+      process.execPath,
+      ['src/cli/main.ts', ...args],
+      { cwd: root, env: { ...process.env, ...env } },
+      (error, stdout, stderr) => {
+        done({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+      },
+    );
+  });
+}
+
+const at = () => ({ RIDGEWATCH_ADDRESS: `127.0.0.1:${running.service.grpcPort}` });
+const json = async (args: readonly string[]) => {
+  const { stdout } = await ridgewatch([...args, '--json'], at());
+  return JSON.parse(stdout) as Record<string, unknown>;
+};
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  running = await runService(await cluster.createDatabase(), {
+    RIDGEWATCH_DEMO: 'always',
+    RIDGEWATCH_DEMO_SUBJECTS: '30',
+  });
+  folder = temporaryDirectory();
+  for (const index of [1, 2, 3]) {
+    const person = createPerson(DEMO_SEED, 5000 + index);
+    mkdirSync(join(folder, `people/p-${index}`), { recursive: true });
+    for (const position of [2, 7] as const)
+      writeFileSync(join(folder, `people/p-${index}/${position}.iso`), person.fingerRecord(position, 0));
+    writeFileSync(join(folder, `p-${index}-again.iso`), person.fingerRecord(2, 1, 0.6));
+    writeFileSync(join(folder, `p-${index}-again-left.iso`), person.fingerRecord(7, 1, 0.6));
+    writeFileSync(join(folder, `people/p-${index}/face.f32`), Buffer.from(person.faceEmbedding(0).buffer));
+  }
+  writeFileSync(join(folder, 'people/broken.iso'), Buffer.from('FMR\0 20\0 no record'));
+});
+afterAll(async () => {
+  await running.stop();
+  await cluster.stop();
+});
+
+describe('ridgewatch', () => {
+  it('demo shows a traveller who is enrolled and one who is not', async () => {
+    const { code, stdout } = await ridgewatch(['demo'], at());
+    expect(code).toBe(0);
+    expect(stdout).toContain('The record of this traveller is candidate 1 of 1.');
+    expect(stdout).toContain('No candidate reached the threshold.');
+    expect(stdout).toContain('for a trained examiner to look at, not an identification');
+    const { travellers } = await json(['demo']);
+    expect(travellers).toMatchObject([{ mated: true, response: { subjects_searched: 30 } }, { mated: false }]);
+  });
+
+  it('enrolls a folder, once, and says what it refused', async () => {
+    const enroll = [
+      'enroll',
+      join(folder, 'people'),
+      '--contributor',
+      'agency-a',
+      '--gallery',
+      'cli',
+      '--model',
+      'synthetic-512',
+    ];
+    const first = await ridgewatch([...enroll, '--json'], at());
+    const report = JSON.parse(first.stdout) as {
+      enrolled: unknown[];
+      refused: { external_id: string; reason: string; metadata: Record<string, string> }[];
+    };
+    expect([first.code, report.enrolled.length]).toEqual([4, 3]);
+    expect(report.refused).toMatchObject([{ external_id: 'broken', reason: expect.any(String) as string }]);
+    expect(await json(enroll)).toMatchObject({ enrolled: report.enrolled });
+    const status = (await json(['status'])) as { galleries: { gallery: string; subject_count: number }[] };
+    expect(status.galleries).toContainEqual({ gallery: 'cli', subject_count: 3 });
+  });
+
+  it('identifies, verifies and expunges', async () => {
+    const probe = [join(folder, 'p-2-again.iso'), join(folder, 'p-2-again-left.iso')];
+    const identify = ['identify', ...probe, '--gallery', 'cli'];
+    const found = (await json(identify)) as { candidates: { subject_id: string; rank: number }[] };
+    expect(found.candidates).toHaveLength(1);
+    const subject = found.candidates[0]?.subject_id ?? '';
+    expect((await ridgewatch([...identify, '--exit-code'], at())).code).toBe(3);
+    expect(await json(['verify', ...probe, '--subject', subject])).toMatchObject({
+      scores: [{ sample_index: 0 }, { sample_index: 1 }],
+    });
+    expect(
+      (await ridgewatch(['verify', probe[0] ?? '', '--against', join(folder, 'people/p-2/2.iso')], at())).stdout,
+    ).toContain('R index');
+    expect(await ridgewatch(['expunge', subject, '--reason', 'test'], at())).toMatchObject({ code: 2, stdout: '' });
+    expect(await json(['expunge', subject, '--reason', 'test', '--yes'])).toMatchObject({ references_removed: 3 });
+    expect(await json(identify)).toMatchObject({ band: 'BAND_NO_CANDIDATE' });
+    const again = await ridgewatch(['expunge', subject, '--reason', 'test', '--yes', '--json'], at());
+    expect([again.code, again.stdout, JSON.parse(again.stderr)]).toMatchObject([
+      2,
+      '',
+      { error: { code: 'NOT_FOUND', reason: 'SUBJECT_NOT_FOUND' } },
+    ]);
+  });
+
+  it('compares two files without a service', async () => {
+    const [a, b] = [join(folder, 'people/p-1/2.iso'), join(folder, 'p-1-again.iso')];
+    const same = JSON.parse((await ridgewatch(['compare', a, b, '--json'])).stdout) as {
+      score: number;
+      estimated_fmr: number;
+    };
+    const other = JSON.parse((await ridgewatch(['compare', a, join(folder, 'p-3-again.iso'), '--json'])).stdout) as {
+      score: number;
+      estimated_fmr: number;
+    };
+    expect(same.score).toBeGreaterThan(other.score);
+    expect(same.estimated_fmr).toBeLessThan(1e-3);
+    const face = join(folder, 'people/p-1/face.f32');
+    expect((await ridgewatch(['compare', face, face, '--model', 'any'])).stdout).toContain('Score');
+    expect(await ridgewatch(['compare', a, face, '--model', 'm'])).toMatchObject({
+      code: 2,
+      stderr: 'A finger and a face cannot be compared.\n',
+    });
+  });
+
+  it.each([
+    [['identify', '/no/such/file.iso'], 2, 'cannot be read'],
+    [['identify', 'package.json'], 2, 'neither a finger minutiae record'],
+    [['enroll', '/no/such/folder'], 2, 'cannot be read'],
+    [['compare', 'LICENSE', 'LICENSE'], 2, 'neither a finger minutiae record'],
+    [['status', '--address', '127.0.0.1:1', '--timeout', '5'], 1, 'No service answers at 127.0.0.1:1'],
+    [['identify'], 2, "missing required argument 'files'"],
+    [['fly'], 2, "unknown command 'fly'"],
+    [['status', '--timeout', 'soon'], 2, 'must be a number above 0'],
+  ])('%j ends with %i and a sentence', async (args, code, sentence) => {
+    const run = await ridgewatch(args);
+    expect(run.code).toBe(code);
+    expect(run.stderr).toContain(sentence);
+    expect(run.stderr).not.toContain('    at ');
+  });
+
+  it('serve says in one sentence what is in its way', async () => {
+    const blocker = createServer().listen(0, '127.0.0.1');
+    await new Promise((listening) => blocker.once('listening', listening));
+    const port = String((blocker.address() as AddressInfo).port);
+    const file = join(folder, 'a-file');
+    writeFileSync(file, '');
+    const cases: [string[], NodeJS.ProcessEnv, string][] = [
+      [['--http-port', port], {}, `HTTP port ${port} on 127.0.0.1 is in use`],
+      [
+        ['--http-port', '0', '--grpc-port', port, '--data-dir', temporaryDirectory()],
+        {},
+        `gRPC port ${port} on 127.0.0.1 is in use`,
+      ],
+      [['--http-port', '0', '--data-dir', join(file, 'data')], {}, 'cannot be written to'],
+      [
+        ['--http-port', '0'],
+        { DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/x' },
+        'The database at 127.0.0.1:1/x (DATABASE_URL) cannot be used: nothing listens there.',
+      ],
+      [['--workers', 'many'], {}, 'RIDGEWATCH_WORKERS is not a whole number.'],
+      [
+        ['--http-port', '0'],
+        { RIDGEWATCH_GRPC_HOST: '0.0.0.0' },
+        'Without TLS the service listens on the loopback address only',
+      ],
+    ];
+    for (const [args, env, sentence] of cases) {
+      const run = await ridgewatch(['serve', ...args], { RIDGEWATCH_LOG_LEVEL: 'silent', ...env });
+      expect([run.code, run.stdout]).toEqual([1, '']);
+      expect(run.stderr).toContain(sentence);
+      expect(run.stderr.trim().split('\n')).toHaveLength(1);
+      expect(run.stderr).not.toContain('secret');
+    }
+    blocker.close();
+  });
+
+  it('explains itself', async () => {
+    const { stdout, code } = await ridgewatch(['--help']);
+    expect(code).toBe(0);
+    for (const word of [
+      'serve',
+      'demo',
+      'enroll',
+      'identify',
+      'verify',
+      'compare',
+      'status',
+      'expunge',
+      'Exit codes:',
+      'Examples:',
+    ])
+      expect(stdout).toContain(word);
+  });
+});
+
+describe('template files', () => {
+  it('are grouped by sub-folder, by name, or by a part of the name', () => {
+    const names = (groups: ReturnType<typeof groupFiles>) =>
+      groups.map(({ externalId, files }) => [externalId, files.length]);
+    expect(names(groupFiles(join(folder, 'people')))).toEqual([
+      ['broken', 1],
+      ['p-1', 3],
+      ['p-2', 3],
+      ['p-3', 3],
+    ]);
+    expect(names(groupFiles(folder, /^(p-\d)/))).toContainEqual(['p-1', 2]);
+    expect(() => groupFiles(folder, /^(q)/)).toThrow('no first group');
+  });
+
+  it('take a position from the command line only where they have none', () => {
+    const read = readTemplateFile(join(folder, 'p-1-again.iso'), { model: undefined, position: 9 });
+    expect(read).toMatchObject({ modality: 'finger', format: 'iso-19794-2-2005', fingerPosition: 0 });
+    expect(() => readTemplateFile(join(folder, 'people/p-1/face.f32'), { model: undefined, position: 0 })).toThrow(
+      '--model',
+    );
+  });
+});
+
+it('odds are put in words', () => {
+  expect([0, -1, -3.5, -6.3, -9, -13, -40].map(oddsOf)).toEqual([
+    'by chance',
+    '1 in 10',
+    '1 in 3,162',
+    '1 in 2.0 million',
+    '1 in 1.0 billion',
+    '1 in 10 trillion',
+    '1 in 10^40',
+  ]);
+});
