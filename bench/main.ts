@@ -1,0 +1,22 @@
+/** `npm run bench -- NAME [options]`: runs one of the measurements, each of which is a program of its own. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const BENCHES: Readonly<Record<string, string>> = {
+  'rank-one': 'identification of real prints: rank-1, EER, FNMR, time of a comparison (--data DIR …)',
+  'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',
+  durability: 'kills the service while it is written to, and counts what is lost (--rounds N)',
+  'fixture-statistics': 'synthetic people beside real data (--data DIR)',
+  refusals: 'malformed inputs and what each is answered with',
+};
+
+const [name = '', ...rest] = process.argv.slice(2);
+if (!(name in BENCHES)) {
+  console.error('npm run bench -- NAME [options], with one of:\n');
+  for (const [bench, what] of Object.entries(BENCHES)) console.error(`  ${bench.padEnd(20)}${what}`);
+  process.exit(2);
+}
+const { status } = spawnSync(process.execPath, [join(import.meta.dirname, `${name}.ts`), ...rest], {
+  stdio: 'inherit',
+});
+process.exitCode = status ?? 1;
