@@ -13,10 +13,13 @@ export interface ReferenceLocation {
   readonly index: number;
 }
 
-/** References that are searched together. */
+/**
+ * References that are searched together. The dimension is part of a face model's name here: should a model be configured
+ * with another one some day, its old embeddings must not be compared with the new.
+ */
 export type PartitionName =
   | { readonly modality: 'finger'; readonly position: FingerPosition }
-  | { readonly modality: 'face'; readonly modelId: string };
+  | { readonly modality: 'face'; readonly modelId: string; readonly dimension: number };
 
 /** What searching needs to know of a subject besides its references. */
 export interface SubjectAttributes {
@@ -41,7 +44,7 @@ export interface SubjectEntry {
   references: readonly ReferenceLocation[];
 }
 
-/** The stable text form of a partition's name: `finger:2`, `face:model`. */
+/** The stable text form of a partition's name: `finger:2`, `face:model:512`. */
 export function partitionKey(name: PartitionName): string {
-  return name.modality === 'finger' ? `finger:${name.position}` : `face:${name.modelId}`;
+  return name.modality === 'finger' ? `finger:${name.position}` : `face:${name.modelId}:${name.dimension}`;
 }

@@ -136,7 +136,7 @@ function templateOf(reference: ReferenceRecord): FingerTemplate | FaceTemplate {
 function partitionOf(reference: ReferenceRecord): PartitionName {
   return reference.modality === 'finger'
     ? { modality: 'finger', position: reference.fingerPosition }
-    : { modality: 'face', modelId: reference.modelId ?? '' };
+    : { modality: 'face', modelId: reference.modelId ?? '', dimension: reference.dimension ?? 0 };
 }
 
 function searchable({ references }: SubjectWithReferences, packed: PackedReferences): SearchableReference[] {

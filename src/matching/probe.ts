@@ -60,7 +60,8 @@ const EVERY_POSITION: readonly FingerPosition[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
  * unknown position, one of unknown position with every finger, a face with the references of its own model.
  */
 export function partitionsFor(template: FingerTemplate | FaceTemplate): PartitionName[] {
-  if (template.modality === 'face') return [{ modality: 'face', modelId: template.modelId }];
+  if (template.modality === 'face')
+    return [{ modality: 'face', modelId: template.modelId, dimension: template.dimension }];
   const positions: readonly FingerPosition[] = template.position === 0 ? EVERY_POSITION : [template.position, 0];
   return positions.map((position) => ({ modality: 'finger', position }));
 }

@@ -25,6 +25,8 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
   const overrides = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<
     Record<SettingName, string>
   >;
+  // Before the start, so that Ctrl-C during it does not leave a database behind.
+  const told = stopSignal();
   let configuration;
   let service;
   try {
@@ -40,7 +42,7 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
         `It holds ${service.subjectCount().toLocaleString('en')} subjects. In another terminal, try:\n\n  npx ridgewatch demo\n  npx ridgewatch status\n\nCtrl-C stops it.\n\n`,
     );
   }
-  await stopSignal();
+  await told;
   await service.stop();
   return EXIT.ok;
 }
