@@ -14,7 +14,7 @@ export interface ServiceProcess {
 
 /** Starts the service on free ports and waits until it is ready. */
 export async function startProcess(dataDir: string, env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
-  const args = ['src/cli/main.ts', 'serve', '--data-dir', dataDir, '--grpc-port', '0', '--http-port', '0'];
+  const args = ['src/cli/main.ts', 'serve', '--data-dir', dataDir, '--grpc-port', '0', '--http-port', '0', '--json'];
   const child = spawn(process.execPath, args, {
     cwd: root,
     env: { ...process.env, RIDGEWATCH_LOG_LEVEL: 'info', ...env },

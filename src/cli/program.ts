@@ -48,7 +48,7 @@ export function createProgram(): Command {
       .option('--http-port <port>', 'port for health and metrics (RIDGEWATCH_HTTP_PORT)')
       .option('--workers <count>', 'threads that compare (RIDGEWATCH_WORKERS)')
       .option('--demo <when>', 'load the demo gallery into an empty store: auto, always, never (RIDGEWATCH_DEMO)')
-      .option('--json', 'write the log as JSON lines to standard output (always so without a terminal)')
+      .option('--json', 'say nothing to people: only the log, JSON lines on standard output')
       .addHelpText(
         'after',
         '\nAll settings: docs/configuration.md.\n\nExamples:\n  $ ridgewatch serve --data-dir /var/lib/ridgewatch\n  $ DATABASE_URL=postgres://ridgewatch@db/ridgewatch ridgewatch serve',
