@@ -1,4 +1,5 @@
 import type { SubjectEntry } from '../gallery/catalogue.ts';
+import type { FingerPosition } from '../templates/finger-template.ts';
 import { fpirOf, fuseLog10Rates, log10OfAny } from './fusion.ts';
 import type { Probe } from './probe.ts';
 
@@ -19,6 +20,15 @@ export interface SampleScore {
   readonly extrapolated: boolean;
   /** References of the subject that the probe was compared with; the best of them counts. */
   readonly comparisons: number;
+  /** The part of the body that was compared, e.g. `finger:2`: two samples of one trait are not two witnesses. */
+  readonly trait: string;
+}
+
+/** A reference that a probe was compared with. */
+export interface ComparedReference {
+  /** undefined for one that is not in the gallery. */
+  readonly referenceId: string | undefined;
+  readonly trait: string;
 }
 
 /** A subject whom the probe resembles. */
@@ -42,19 +52,40 @@ export interface CandidateList {
   readonly truncated: boolean;
 }
 
+/**
+ * The trait that a comparison is about: the face, or the finger by whichever of the two positions is known. Where
+ * neither is, each reference is taken for a finger of its own.
+ * @param name - anything that tells the reference from the subject's others
+ */
+export function traitOf(probe: Probe, referencePosition: FingerPosition, name: string): string {
+  const { template } = probe;
+  if (template.modality === 'face') return 'face';
+  const position = template.position || referencePosition;
+  return position === 0 ? `reference:${name}` : `finger:${position}`;
+}
+
 /** Reads a score as an error rate. */
 export function sampleScore(
   probe: Probe,
-  referenceId: string | undefined,
+  reference: ComparedReference,
   score: number,
   comparisons: number,
 ): SampleScore {
-  return { probe, referenceId, score, ...probe.calibration.rate(score), comparisons };
+  return { probe, ...reference, score, ...probe.calibration.rate(score), comparisons };
 }
 
-/** The fused log10 rate of a subject's scores: best of several references first, then independent samples. */
+/**
+ * The fused log10 rate of a subject's scores. Of several references the best counted, and of several samples of one
+ * trait the best counts: both are choices, which cost. Only different traits are independent and multiply: the same
+ * finger sent ten times says no more than once.
+ */
 export function fuse(scores: readonly SampleScore[]): number {
-  return fuseLog10Rates(scores.map(({ log10Fmr, comparisons }) => log10OfAny(log10Fmr, comparisons)));
+  const byTrait = Map.groupBy(scores, ({ trait }) => trait);
+  const rates = [...byTrait.values()].map((samples) => {
+    const each = samples.map(({ log10Fmr, comparisons }) => log10OfAny(log10Fmr, comparisons));
+    return log10OfAny(Math.min(...each), samples.length);
+  });
+  return fuseLog10Rates(rates);
 }
 
 export interface ListRules {

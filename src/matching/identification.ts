@@ -1,7 +1,15 @@
-import type { SubjectEntry, SubjectSegment } from '../gallery/catalogue.ts';
+import type { ReferenceLocation, SubjectEntry, SubjectSegment } from '../gallery/catalogue.ts';
 import type { Gallery } from '../gallery/gallery.ts';
-import { fuse, makeCandidateList, sampleScore, type CandidateList, type SampleScore } from './candidate-list.ts';
+import {
+  fuse,
+  makeCandidateList,
+  sampleScore,
+  traitOf,
+  type CandidateList,
+  type SampleScore,
+} from './candidate-list.ts';
 import type { CandidateSource, Proposal } from './candidate-source.ts';
+import type { FingerPosition } from '../templates/finger-template.ts';
 import { fpirOf, thresholdFor } from './fusion.ts';
 import { REMOVED_SCORE } from './kernels.ts';
 import type { Probe } from './probe.ts';
@@ -106,21 +114,36 @@ function mergeBySubject(
       if (subject === undefined) continue;
       let scores = merged.get(subject);
       if (scores === undefined) merged.set(subject, (scores = new Map<Probe, SampleScore>()));
-      const comparisons = Math.max(1, view.referencesFor(probe, subject).length);
-      keepBest(scores, probe, segment.referenceIdAt(index), score, comparisons);
+      const references = view.referencesFor(probe, subject);
+      const position = positionOf(references.find((found) => found.segment === segment && found.index === index));
+      keepBest(scores, probe, segment.referenceIdAt(index), position, score, Math.max(1, references.length));
     }
   });
   return merged;
 }
 
+/** The finger position of a reference; 0 for a face, or when it is not known. */
+function positionOf(location: ReferenceLocation | undefined): FingerPosition {
+  return location?.partition.modality === 'finger' ? location.partition.position : 0;
+}
+
 /** Keeps the higher score; of equal ones the lower reference id, so that the order of the work does not matter. */
-function keepBest(scores: Scores, probe: Probe, referenceId: string, score: number, comparisons: number): void {
+function keepBest(
+  scores: Scores,
+  probe: Probe,
+  referenceId: string,
+  position: FingerPosition,
+  score: number,
+  comparisons: number,
+): void {
   const best = scores.get(probe);
   const better =
     best === undefined ||
     score > best.score ||
     (score === best.score && best.referenceId !== undefined && referenceId < best.referenceId);
-  if (better) scores.set(probe, sampleScore(probe, referenceId, score, comparisons));
+  if (!better) return;
+  const reference = { referenceId, trait: traitOf(probe, position, referenceId) };
+  scores.set(probe, sampleScore(probe, reference, score, comparisons));
 }
 
 function takeBest(scored: Map<SubjectEntry, Scores>, size: number): Map<SubjectEntry, Scores> {
@@ -141,6 +164,7 @@ async function compareMissing(
   interface Pair {
     readonly scores: Scores;
     readonly referenceId: string;
+    readonly position: FingerPosition;
     readonly index: number;
     readonly comparisons: number;
   }
@@ -152,9 +176,10 @@ async function compareMissing(
     for (const [subject, scores] of shortlist) {
       if (scores.has(probe)) continue;
       const references = view.referencesFor(probe, subject);
-      for (const { segment, index, referenceId } of references) {
+      for (const location of references) {
+        const { segment, index, referenceId } = location;
         const pairs = bySegment.get(segment) ?? [];
-        pairs.push({ scores, referenceId, index, comparisons: references.length });
+        pairs.push({ scores, referenceId, position: positionOf(location), index, comparisons: references.length });
         bySegment.set(segment, pairs);
       }
     }
@@ -164,7 +189,8 @@ async function compareMissing(
         pool.compare({ kind: 'compare', probe: packed, segment: segment.handle, indices }).then(({ scores }) => {
           pairs.forEach((pair, i) => {
             const score = scores[i];
-            if (score !== REMOVED_SCORE) keepBest(pair.scores, probe, pair.referenceId, score, pair.comparisons);
+            if (score === REMOVED_SCORE) return;
+            keepBest(pair.scores, probe, pair.referenceId, pair.position, score, pair.comparisons);
           });
         }),
       );

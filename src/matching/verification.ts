@@ -1,6 +1,6 @@
 import type { SubjectSegment } from '../gallery/catalogue.ts';
 import type { Gallery } from '../gallery/gallery.ts';
-import { fuse, sampleScore, type SampleScore } from './candidate-list.ts';
+import { fuse, sampleScore, traitOf, type ComparedReference, type SampleScore } from './candidate-list.ts';
 import { REMOVED_SCORE } from './kernels.ts';
 import type { Probe } from './probe.ts';
 import { SearchView } from './search-view.ts';
@@ -33,14 +33,17 @@ export async function verifySubject(
     if (subject === undefined) return undefined;
     const outcomes = await Promise.all(
       probes.map(async (probe) => {
-        const found: { referenceId: string; score: number }[] = [];
+        const found: Found[] = [];
         const { packed } = probe;
         if (packed === undefined) return best(probe, found);
         const bySegment = Map.groupBy(view.referencesFor(probe, subject), ({ segment }): SubjectSegment => segment);
         for (const [segment, references] of bySegment) {
           const indices = Uint32Array.from(references, ({ index }) => index);
           const { scores } = await pool.compare({ kind: 'compare', probe: packed, segment: segment.handle, indices });
-          references.forEach(({ referenceId }, i) => found.push({ referenceId, score: scores[i] }));
+          references.forEach(({ referenceId, partition }, i) => {
+            const position = partition.modality === 'finger' ? partition.position : 0;
+            found.push({ referenceId, trait: traitOf(probe, position, referenceId), score: scores[i] });
+          });
         }
         return best(
           probe,
@@ -77,7 +80,9 @@ export async function verifySamples(
     const line = scores[row++] ?? [];
     const found = usable.flatMap((reference, i) => {
       const score = line[i];
-      return score !== undefined && sameSource(probe, reference) ? [{ referenceId: undefined, score }] : [];
+      if (score === undefined || !sameSource(probe, reference)) return [];
+      const position = reference.template.modality === 'finger' ? reference.template.position : 0;
+      return [{ referenceId: undefined, trait: traitOf(probe, position, String(i)), score }];
     });
     return best(probe, found);
   });
@@ -95,12 +100,17 @@ interface Outcome {
   readonly score: SampleScore | undefined;
 }
 
-function best(probe: Probe, found: readonly { referenceId: string | undefined; score: number }[]): Outcome {
+interface Found extends ComparedReference {
+  readonly score: number;
+}
+
+function best(probe: Probe, found: readonly Found[]): Outcome {
   const [first] = [...found].sort(
     (a, b) => b.score - a.score || ((a.referenceId ?? '') < (b.referenceId ?? '') ? -1 : 1),
   );
   if (first === undefined) return { compared: 0, score: undefined };
-  return { compared: found.length, score: sampleScore(probe, first.referenceId, first.score, found.length) };
+  const { score, ...reference } = first;
+  return { compared: found.length, score: sampleScore(probe, reference, score, found.length) };
 }
 
 function summarise(outcomes: readonly Outcome[], galleryVersion: number): VerificationResult {

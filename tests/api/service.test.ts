@@ -211,6 +211,18 @@ describe('the way of a person', () => {
     expect(first(await identify([face], { threshold: { $case: 'targetFpir', value: 0.5 } }))).toBe(subject?.subjectId);
   });
 
+  it('is no more certain when one finger is sent many times', async () => {
+    const { subject } = await enrolPerson(running, 45);
+    const [finger, other] = samplesOf(45, 1) as [Sample, Sample];
+    const rate = async (samples: Sample[]) => {
+      const { candidates } = await identify(samples, EVERYBODY);
+      return candidates.find(({ subjectId }) => subjectId === subject?.subjectId)?.log10Fmr ?? 0;
+    };
+    const once = await rate([finger]);
+    expect(await rate(Array.from({ length: 10 }, () => finger))).toBeGreaterThanOrEqual(once);
+    expect(await rate([finger, other])).toBeLessThan(once);
+  });
+
   it('is compared with samples that are not enrolled', async () => {
     const same = await verify(samplesOf(50, 1), { $case: 'referenceSamples', value: { samples: samplesOf(50, 0) } });
     const other = await verify(samplesOf(50, 1), { $case: 'referenceSamples', value: { samples: samplesOf(51, 0) } });

@@ -179,7 +179,7 @@ export interface IdentifyRequest {
     | //
     /**
      * An explicit threshold: the highest log10 of the false match rate, fused over all samples, that a candidate may
-     * have, -12 to 0. 0 returns the best candidates whatever their score.
+     * have, -12 to 0. 0 returns the best candidates, as long as one of their samples is rarer than one in ten.
      */
     { $case: "maxLog10Fmr"; value: number }
     | undefined;
