@@ -70,6 +70,9 @@ export const verifyRules = z.object({
   clientRequestId: optionalName,
 });
 
+/** The last time that every notation of a time can tell. */
+const LATEST_TIME = new Date('9999-12-31T23:59:59Z');
+
 const provenance = z.number().refine((value) => knows(Provenance, value), 'is not a known provenance');
 const caveats = z
   .array(z.string().regex(/^[A-Z0-9_-]{1,32}$/, 'must be 1 to 32 characters of A-Z, 0-9, _ and -'))
@@ -85,7 +88,7 @@ const subjectData = z.object({
   galleries: names.min(1, 'needs at least one gallery'),
   caveats,
   provenance,
-  expireTime: z.date('must be a valid time').optional(),
+  expireTime: z.date('must be a valid time').max(LATEST_TIME, 'must not lie after the year 9999').optional(),
 });
 
 export const enrollRules = z.object({

@@ -130,6 +130,13 @@ describe('bad input', () => {
     }
   });
 
+  it('of a time after the year 9999 is refused', async () => {
+    const { data } = enrolRequest([]);
+    const expireTime = new Date(Date.UTC(12_000, 0));
+    const status = await refused(enroll([finger()], { data: data && { ...data, expireTime } }));
+    expect(status.violations[0]?.field).toBe('data.expire_time');
+  });
+
   it('leaves nothing behind', async () => {
     const before = await status();
     await refused(enroll([finger(), { ...face(), modelId: 'other' }]));
