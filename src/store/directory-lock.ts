@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { realpathSync, unlinkSync } from 'node:fs';
+import { realpathSync, statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,9 @@ export interface DirectoryLock {
  * @throws Failure DATA_DIRECTORY_IN_USE
  */
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
-  const name = `ridgewatch-${directoryDigest(directory)}`;
+  // By what the directory is and not what it is called: one that is moved while it is in use stays locked.
+  const { dev, ino } = statSync(directory, { bigint: true });
+  const name = `ridgewatch-${dev}-${ino}`;
   const path = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), `${name}.sock`);
   let server = await listen(path);
   if (server === undefined && !path.startsWith('\0') && !(await answers(path))) {

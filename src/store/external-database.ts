@@ -1,7 +1,12 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { Failure } from '../failure.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
+/** Waits before trying again, in milliseconds: a database that was started together with the service needs a moment. */
+const PATIENCE_MS = [250, 500, 1000] as const;
+/** Nothing listens yet; it is starting up. */
+const STARTING = new Set(['ECONNREFUSED', '57P03']);
 
 /**
  * Makes sure that a database can be used before anything is built on it.
@@ -9,14 +14,28 @@ const CONNECT_TIMEOUT_MS = 5000;
  */
 export async function probeDatabase(url: string): Promise<void> {
   const place = describe(url);
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await connectOnce(url);
+      return;
+    } catch (error) {
+      const wait = PATIENCE_MS[attempt];
+      if (wait === undefined || !STARTING.has((error as { code?: string }).code ?? '')) {
+        const sentence = `The database at ${place} (DATABASE_URL) cannot be used: ${explain(error)}.`;
+        throw new Failure('failed-precondition', 'DATABASE_UNREACHABLE', sentence);
+      }
+      await delay(wait);
+    }
+  }
+}
+
+async function connectOnce(url: string): Promise<void> {
+  // Reads the files that the URL names, so it can fail as well.
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   client.on('error', () => undefined);
   try {
     await client.connect();
     await client.query('SELECT 1');
-  } catch (error) {
-    const sentence = `The database at ${place} (DATABASE_URL) cannot be used: ${explain(error)}.`;
-    throw new Failure('failed-precondition', 'DATABASE_UNREACHABLE', sentence);
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -31,6 +50,9 @@ function describe(url: string): string {
     throw invalid('it is not a URL');
   }
   if (!/^postgres(ql)?:$/.test(parsed.protocol)) throw invalid('it does not start with postgres://');
+  // A '/', '?' or '#' in a password ends the host for a URL: what is left of the password would be taken for a place.
+  if (parsed.username === '' && /@/.test(parsed.pathname + parsed.search + parsed.hash))
+    throw invalid('its user or password holds a character that has to be percent-encoded (%2F for /)');
   return `${parsed.hostname || 'localhost'}:${parsed.port || '5432'}${parsed.pathname}`;
 }
 
@@ -39,24 +61,49 @@ function invalid(why: string): Failure {
   return new Failure('invalid-argument', 'DATABASE_URL_INVALID', sentence);
 }
 
-function explain(error: unknown): string {
-  const { code, message } = error as { code?: string; message?: string };
+/** Why a connection did not come about, as the end of a sentence. Quotes nothing. */
+export function explain(error: unknown): string {
+  const { code, message = '' } = error as { code?: string; message?: string };
   switch (code) {
     case 'ECONNREFUSED':
       return 'nothing listens there';
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'there is no such host';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'there is no way to this host';
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'it closed the connection';
     case 'ETIMEDOUT':
       return 'it does not answer';
+    case 'ENOENT':
+    case 'EACCES':
+      return 'a socket or a file that the URL names cannot be opened';
     case '28P01':
     case '28000':
       return 'it refuses the user or the password';
     case '3D000':
       return 'there is no database of this name';
+    case '42501':
+      return 'the user may not do what is needed';
+    case '53300':
+      return 'it has no connection left';
     case '57P03':
       return 'it is starting up or shutting down';
+    case undefined:
+      return explainWords(message);
     default:
-      return message?.includes('timeout') ? 'it does not answer' : `it gave the error ${code ?? 'unknown'}`;
+      return `it gave the error ${code}`;
   }
+}
+
+/** pg has no code for these. */
+function explainWords(message: string): string {
+  if (message.includes('timeout')) return 'it does not answer';
+  if (message.includes('does not support SSL')) return 'it does not offer TLS, which the URL asks for';
+  if (message.includes('password must be a')) return 'it asks for a password, and the URL has none';
+  if (message.startsWith('Connection terminated')) return 'it closed the connection';
+  return 'it does not speak as a PostgreSQL server does';
 }

@@ -3,19 +3,27 @@ import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import { Failure } from '../failure.ts';
+import { explain } from './external-database.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
 const TABLE = 'migration';
+const CONNECT_TIMEOUT_MS = 5000;
 
 /**
  * Brings the schema up to date, forward only, under the library's advisory lock: two programs that start together do it
  * once.
- * @throws Failure SCHEMA_TOO_NEW when a newer program has been here, MIGRATION_FAILED
+ * @throws Failure DATABASE_UNREACHABLE, SCHEMA_TOO_NEW when a newer program has been here, MIGRATION_FAILED
  */
 export async function migrate(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   client.on('error', () => undefined);
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    const sentence = `The database cannot be used: ${explain(error)}.`;
+    throw new Failure('failed-precondition', 'DATABASE_UNREACHABLE', sentence);
+  }
   try {
     await refuseNewerSchema(client);
     const silent = () => undefined;
@@ -27,18 +35,15 @@ export async function migrate(url: string): Promise<void> {
       advisoryLockMode: 'wait',
       logger: { debug: silent, info: silent, warn: silent, error: silent },
     });
+    // Again: a newer program that was at it at the same time had its turn while this one waited for the lock.
+    await refuseNewerSchema(client);
   } catch (cause) {
     if (cause instanceof Failure) throw cause;
-    throw new Failure(
-      'failed-precondition',
-      'MIGRATION_FAILED',
-      'The database schema could not be brought up to date.',
-      {
-        cause,
-      },
-    );
+    const why = /permission denied/.test(String(cause)) ? ': its user may not create tables in it' : '';
+    const sentence = `The database schema could not be brought up to date${why}.`;
+    throw new Failure('failed-precondition', 'MIGRATION_FAILED', sentence, { cause });
   } finally {
-    await client.end();
+    await client.end().catch(() => undefined);
   }
 }
 

@@ -41,7 +41,12 @@ export async function openStore({ databaseUrl, dataDir, log }: StoreSettings): P
 
 async function openAt(url: string, cluster: EmbeddedCluster | undefined, log: StoreLog): Promise<Store> {
   await migrate(url);
-  const pool = new pg.Pool({ connectionString: url, max: POOL_SIZE, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: POOL_SIZE,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  });
   // An idle connection that breaks is replaced at the next query; without a listener it would end the process.
   pool.on('error', () => log({ level: 'warn', message: 'a connection to the store was lost' }));
   return {

@@ -14,7 +14,7 @@ import type {
 } from './records.ts';
 import { readSubjects } from './rows.ts';
 import { subjectNotFound, versionMismatch } from './store-failure.ts';
-import { inTransaction, query } from './transaction.ts';
+import { inTransaction, READ_ONLY, withConnection } from './transaction.ts';
 
 /** Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. */
 export class SubjectStore {
@@ -105,7 +105,7 @@ export class SubjectStore {
         await client.query('DELETE FROM gallery_membership WHERE subject_id = $1', [subjectId]);
         await client.query('INSERT INTO gallery_membership SELECT unnest($2::text[]), $1', [
           subjectId,
-          patch.galleries,
+          [...new Set(patch.galleries)],
         ]);
       }
       if (references !== undefined) {
@@ -142,12 +142,12 @@ export class SubjectStore {
 
   /** The number of the last change; 0: none yet. */
   headSequence(): Promise<number> {
-    return inTransaction(this.#pool, readHead, READ_ONLY);
+    return withConnection(this.#pool, readHead);
   }
 
   /** Changes after `afterSeq`, at most `limit`, in order. */
   readChanges(afterSeq: number, limit: number): Promise<Change[]> {
-    return inTransaction(this.#pool, (client) => readChanges(client, afterSeq, limit), READ_ONLY);
+    return withConnection(this.#pool, (client) => readChanges(client, afterSeq, limit));
   }
 
   /**
@@ -171,15 +171,21 @@ export class SubjectStore {
         after = batch.at(-1)?.subject.subjectId ?? after;
       }
     };
-    return inTransaction(this.#pool, read, 'ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    return inTransaction(this.#pool, read, READ_ONLY);
   }
 
   /** Name of the last migration. */
   async schemaVersion(): Promise<string> {
-    const rows = await query<{ name: string }>(this.#pool, 'SELECT name FROM migration ORDER BY id DESC LIMIT 1');
+    const sql = 'SELECT name FROM migration ORDER BY id DESC LIMIT 1';
+    const { rows } = await withConnection(this.#pool, (client) => client.query<{ name: string }>(sql));
     return rows[0]?.name ?? '';
   }
-}
 
-/** Both statements of a read see one state. */
-const READ_ONLY = 'ISOLATION LEVEL REPEATABLE READ READ ONLY';
+  /** How many there are; reads both tables whole. */
+  async counts(): Promise<{ readonly subjects: number; readonly references: number }> {
+    const sql = 'SELECT (SELECT count(*) FROM subject) AS subjects, (SELECT count(*) FROM reference) AS "references"';
+    type Row = Record<'subjects' | 'references', string>;
+    const { rows } = await withConnection(this.#pool, (client) => client.query<Row>(sql));
+    return { subjects: Number(rows[0]?.subjects), references: Number(rows[0]?.references) };
+  }
+}

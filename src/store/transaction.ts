@@ -1,55 +1,83 @@
 import type pg from 'pg';
-import { asStoreFailure, commitOutcomeUnknown, isConnectionError } from './store-failure.ts';
+import {
+  asStoreFailure,
+  commitOutcomeUnknown,
+  isConnectionError,
+  isRefusal,
+  storeUnavailable,
+} from './store-failure.ts';
+
+/** Keeps a connection in an unknown state from being lent again. */
+type Discard = (reason: unknown) => void;
+
+/** All statements of a read see one state. */
+export const READ_ONLY = 'ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
 /**
  * Runs work in one transaction: all of it is on disk when this resolves, nothing of it when it rejects. The one
- * exception is a connection that breaks during the commit, which is reported as such.
- * @param mode - e.g. `ISOLATION LEVEL REPEATABLE READ READ ONLY`
+ * exception is a connection that breaks during the commit of a change, which is reported as such.
+ * @param mode - empty: a change; else READ_ONLY
  * @throws Failure
  */
-export async function inTransaction<T>(
+export function inTransaction<T>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<T>,
-  mode = '',
+  mode: '' | typeof READ_ONLY = '',
+): Promise<T> {
+  return withConnection(pool, async (client, discard) => {
+    await client.query(`BEGIN ${mode}`);
+    let result: T;
+    try {
+      result = await work(client);
+    } catch (error) {
+      // A connection that cannot even roll back is not given to anybody else.
+      if (!isConnectionError(error)) await client.query('ROLLBACK').catch(discard);
+      throw error;
+    }
+    await commit(client, mode === '', discard);
+    return result;
+  });
+}
+
+async function commit(client: pg.PoolClient, changes: boolean, discard: Discard): Promise<void> {
+  let command: string;
+  try {
+    ({ command } = await client.query('COMMIT'));
+  } catch (error) {
+    if (isRefusal(error)) throw error;
+    discard(error);
+    // Only the database's own word tells that nothing was changed; silence, however it came about, does not.
+    throw changes ? commitOutcomeUnknown() : error;
+  }
+  // The answer to the commit of a transaction in which a statement had failed: it must not be taken for done.
+  if (command !== 'COMMIT') throw new Error('the commit became a rollback');
+}
+
+/**
+ * Lends a connection of the pool, and takes it out of the pool when it broke meanwhile. Enough for a single statement.
+ * @throws Failure whatever goes wrong
+ */
+export async function withConnection<T>(
+  pool: pg.Pool,
+  use: (client: pg.PoolClient, discard: Discard) => Promise<T>,
 ): Promise<T> {
   let client: pg.PoolClient;
   try {
     client = await pool.connect();
-  } catch (error) {
-    throw asStoreFailure(error);
+  } catch {
+    // Refused, unreachable, a password that was changed, a database that was dropped: no caller can tell or mend that.
+    throw storeUnavailable();
   }
-  let broken: Error | undefined;
-  const onError = (error: Error) => (broken = error);
-  client.on('error', onError);
+  let broken = false;
+  const discard = () => void (broken = true);
+  client.on('error', discard);
   try {
-    await client.query(`BEGIN ${mode}`);
-    const result = await work(client);
-    try {
-      await client.query('COMMIT');
-    } catch (error) {
-      throw isConnectionError(error) ? commitOutcomeUnknown() : error;
-    }
-    return result;
+    return await use(client, discard);
   } catch (error) {
-    if (isConnectionError(error)) broken = error as Error;
-    else await client.query('ROLLBACK').catch((failed: unknown) => (broken = failed as Error));
+    if (isConnectionError(error)) discard();
     throw asStoreFailure(error);
   } finally {
-    client.off('error', onError);
-    // A connection in an unknown state is not given to anybody else.
-    client.release(broken ?? false);
-  }
-}
-
-/** Runs one query outside a transaction. @throws Failure */
-export async function query<Row extends pg.QueryResultRow>(
-  pool: pg.Pool,
-  sql: string,
-  values: readonly unknown[] = [],
-): Promise<Row[]> {
-  try {
-    return (await pool.query<Row>(sql, [...values])).rows;
-  } catch (error) {
-    throw asStoreFailure(error);
+    client.off('error', discard);
+    client.release(broken);
   }
 }

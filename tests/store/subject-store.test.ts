@@ -1,10 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { NewEnrolment, NewReference, SubjectWithReferences } from '../../src/store/records.ts';
+import type { NewEnrolment, SubjectWithReferences } from '../../src/store/records.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { enrolment, reference } from './records.ts';
 
 let cluster: TestCluster;
 let store: Store;
@@ -19,42 +19,6 @@ beforeEach(async () => {
   store = await openStore({ databaseUrl: url, dataDir: '', log: () => undefined });
   return () => store.close();
 });
-
-function reference(changes: Partial<NewReference> = {}): NewReference {
-  return {
-    referenceId: randomUUID(),
-    modality: 'finger',
-    fingerPosition: 2,
-    format: 'iso-19794-2-2005',
-    storedFormat: 'iso-19794-2-2005',
-    quality: 60,
-    modelId: undefined,
-    dimension: undefined,
-    minutiaCount: 30,
-    comparable: true,
-    captureTime: undefined,
-    template: Uint8Array.of(1, 2, 3),
-    ...changes,
-  };
-}
-
-function enrolment(changes: Partial<NewEnrolment['subject']> = {}, requestId?: string, content = 'x'): NewEnrolment {
-  return {
-    subject: {
-      subjectId: randomUUID(),
-      contributor: 'agency',
-      externalId: undefined,
-      galleries: ['main'],
-      caveats: [],
-      provenance: 'field',
-      expireTime: undefined,
-      ...changes,
-    },
-    references: [reference()],
-    clientRequest:
-      requestId === undefined ? undefined : { id: requestId, digest: createHash('sha256').update(content).digest() },
-  };
-}
 
 const enroll = ({ subject, references, clientRequest }: NewEnrolment) =>
   store.subjects.enroll(subject, references, clientRequest);

@@ -1,0 +1,65 @@
+/**
+ * Where the embedded database of a data directory has its files. The choice is made once: whatever happens to the
+ * directory's name or permissions later, a start must find the files that it had, and never begin an empty database
+ * beside them.
+ */
+import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { open, rename, rm, symlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { Failure } from '../failure.ts';
+
+const CLUSTER = 'postgres';
+
+/** The cluster's files, below the directory that is its home. */
+export function clusterFiles(home: string): string {
+  return join(home, CLUSTER);
+}
+
+/** Whether there is a whole cluster. Its version file is there from the start, but whole ones only get this name. */
+export function isCluster(files: string): boolean {
+  return existsSync(join(files, 'PG_VERSION'));
+}
+
+/**
+ * The home that was chosen before: the data directory, or where its link leads.
+ * @param root - the data directory
+ * @returns undefined where there is no cluster yet
+ * @throws Failure EMBEDDED_DATABASE_FAILED when the link leads to nothing
+ */
+export function settledHome(root: string): string | undefined {
+  const place = clusterFiles(root);
+  if (lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() !== true)
+    return isCluster(place) ? root : undefined;
+  const files = resolve(root, readlinkSync(place));
+  if (isCluster(files)) return dirname(files);
+  const sentence = `The embedded database's files were in ${files} and are gone: bring them back, or remove the link ${place} to begin anew.`;
+  throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
+}
+
+/** Gives a complete draft the cluster's name. */
+export async function settle(draft: string, root: string, home: string): Promise<void> {
+  await rename(draft, clusterFiles(home));
+  await syncDirectory(home);
+  await link(root, home);
+}
+
+/** Leaves a link in the data directory to a home that is elsewhere. */
+export async function link(root: string, home: string): Promise<void> {
+  const place = clusterFiles(root);
+  if (home === root || lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() === true) return;
+  await rm(place, { recursive: true, force: true });
+  await symlink(clusterFiles(home), place);
+  await syncDirectory(root);
+}
+
+/** Puts the names in a directory on disk: rows that were acknowledged are worth nothing in files that have no name. */
+export async function syncDirectory(directory: string): Promise<void> {
+  // Windows cannot open directories, and needs none of this.
+  if (process.platform === 'win32') return;
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

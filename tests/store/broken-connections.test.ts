@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { inspect } from 'node:util';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { Failure } from '../../src/failure.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { enrolment, reference } from './records.ts';
+
+let cluster: TestCluster;
+let url: string;
+let store: Store;
+let line: Server;
+/** The statement at which the line is cut, and whether the database still hears it. */
+let cut: { readonly at: string; readonly isDelivered: boolean } | undefined;
+
+/** A line to the database that can be cut in the middle of a transaction. */
+async function startLine(port: number): Promise<Server> {
+  const server = createServer((near: Socket) => {
+    const far = connect(port, '127.0.0.1');
+    const end = () => {
+      near.destroy();
+      far.destroy();
+    };
+    for (const socket of [near, far]) socket.on('error', end).on('close', end);
+    let isCut = false;
+    far.on('data', (data) => (isCut ? end() : near.write(data)));
+    near.on('data', (data) => {
+      isCut ||= cut !== undefined && data.includes(cut.at);
+      if (isCut && cut?.isDelivered === false) end();
+      else far.write(data);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+});
+afterAll(() => cluster.stop());
+beforeEach(async () => {
+  url = await cluster.createDatabase();
+  line = await startLine(Number(new URL(url).port));
+  const through = new URL(url);
+  through.port = String((line.address() as AddressInfo).port);
+  store = await openStore({ databaseUrl: through.href, dataDir: '', log: () => undefined });
+});
+afterEach(async () => {
+  cut = undefined;
+  await store.close();
+  line.close();
+});
+
+async function failureOf(work: Promise<unknown>): Promise<Failure> {
+  const error = await work.then(
+    () => new Error('it did not fail'),
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof Failure) return error;
+  throw error;
+}
+
+const enroll = (given = enrolment()) => store.subjects.enroll(given.subject, given.references, given.clientRequest);
+
+it.each([true, false])('says that the outcome of a commit is unknown (delivered: %s)', async (isDelivered) => {
+  const given = enrolment({}, 'r-1');
+  cut = { at: 'COMMIT', isDelivered };
+  expect(await failureOf(enroll(given))).toMatchObject({ kind: 'unavailable', reason: 'COMMIT_OUTCOME_UNKNOWN' });
+  cut = undefined;
+  const again = enrolment({}, 'r-1');
+  expect((await enroll(again)).repeated).toBe(isDelivered);
+  expect(await store.subjects.counts()).toEqual({ subjects: 1, references: 1 });
+});
+
+it('does not say so of a reading, which changes nothing', async () => {
+  cut = { at: 'COMMIT', isDelivered: true };
+  const { subject } = enrolment();
+  expect(await failureOf(store.subjects.get(subject.subjectId))).toMatchObject({ reason: 'STORE_UNAVAILABLE' });
+});
+
+it('changes nothing when the connection breaks before the commit, and goes on when it is back', async () => {
+  cut = { at: 'UPDATE change_counter', isDelivered: true };
+  const failure = await failureOf(enroll());
+  expect(failure).toMatchObject({ kind: 'unavailable', reason: 'STORE_UNAVAILABLE' });
+  expect(failure.detail.retryAfterMs).toBeGreaterThan(0);
+  cut = undefined;
+  expect(await enroll()).toMatchObject({ seq: 1 });
+  expect(await store.subjects.readChanges(0, 10)).toHaveLength(1);
+});
+
+it('survives that the database throws everybody out, in the middle of work too', async () => {
+  const administrator = new pg.Client({ connectionString: url });
+  await administrator.connect();
+  const working = Array.from({ length: 30 }, () => enroll());
+  const settled = Promise.allSettled(working);
+  await working[0];
+  await administrator.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+  );
+  await administrator.end();
+  const reasons = (await settled).map((result) =>
+    result.status === 'rejected' ? (result.reason as Failure).reason : 'ok',
+  );
+  for (const reason of reasons) expect(reason).toMatch(/^(ok|STORE_UNAVAILABLE|COMMIT_OUTCOME_UNKNOWN)$/);
+  const { seq } = await enroll();
+  expect((await store.subjects.readChanges(0, 100)).map((change) => change.seq)).toEqual(
+    Array.from({ length: seq }, (_, i) => i + 1),
+  );
+});
+
+it('says that it is unavailable when nothing answers, and when it is closed', async () => {
+  cut = { at: '', isDelivered: false };
+  expect(await failureOf(store.subjects.headSequence())).toMatchObject({ reason: 'STORE_UNAVAILABLE' });
+  cut = undefined;
+  const other = await openStore({ databaseUrl: url, dataDir: '', log: () => undefined });
+  await other.close();
+  expect(await failureOf(other.subjects.headSequence())).toMatchObject({ reason: 'STORE_UNAVAILABLE' });
+});
+
+it.each([
+  ['a constraint', () => enrolment({ externalId: 'kowalski' }), { quality: 999 }],
+  ['a text', () => enrolment({ externalId: 'kowalski\0' }), {}],
+  ['a unique id', () => enrolment({ externalId: 'kowalski', subjectId: 'same' }), {}],
+])('quotes nothing of a record that breaks %s, not even in the cause', async (_, make, changes) => {
+  const made = make();
+  const id = (await enroll()).subject.subjectId;
+  const subject = made.subject.subjectId === 'same' ? { ...made.subject, subjectId: id } : made.subject;
+  const failure = await failureOf(enroll({ ...made, subject, references: [reference(changes)] }));
+  expect(failure).toMatchObject({ kind: 'internal', reason: 'STORE_ERROR' });
+  expect(failure.detail.metadata?.['sqlstate']).toMatch(/^2[23]/);
+  const everything = `${inspect(failure, { depth: 10, showHidden: true })}${JSON.stringify(failure)}`;
+  expect(everything).not.toMatch(/kowalski|deadbeef|Failing row/i);
+  expect(everything).not.toContain(id);
+});

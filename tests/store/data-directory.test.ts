@@ -1,0 +1,237 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import pg from 'pg';
+import { afterEach, describe, expect, it } from 'vitest';
+import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
+import { temporaryDirectory } from '../cluster.ts';
+
+const isRoot = process.getuid?.() === 0;
+const isLinux = process.platform === 'linux';
+const directories: string[] = [];
+const clusters: EmbeddedCluster[] = [];
+const lines: string[] = [];
+const processes: ChildProcess[] = [];
+
+function directory(): string {
+  const made = temporaryDirectory();
+  directories.push(made);
+  return made;
+}
+
+/** A directory that nobody but its owner can pass through. */
+function closedDirectory(): string {
+  const made = directory();
+  chmodSync(made, 0o700);
+  return made;
+}
+
+async function start(dataDir: string): Promise<EmbeddedCluster> {
+  const cluster = await startEmbeddedCluster(dataDir, ({ message }) => lines.push(message));
+  clusters.push(cluster);
+  // Where the files were kept elsewhere, they have to be cleared away as well.
+  if (!cluster.directory.startsWith(dataDir)) directories.push(dirname(cluster.directory));
+  return cluster;
+}
+
+async function query(url: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  const { rows } = await client.query(sql);
+  await client.end();
+  return rows as unknown[];
+}
+
+/** Starts a database, leaves something in it and stops it. */
+async function fill(dataDir: string): Promise<EmbeddedCluster> {
+  const cluster = await start(dataDir);
+  await query(cluster.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+  await cluster.stop();
+  return cluster;
+}
+
+async function expectKept(dataDir: string): Promise<EmbeddedCluster> {
+  const cluster = await start(dataDir);
+  expect(await query(cluster.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+  return cluster;
+}
+
+async function refusal(dataDir: string): Promise<{ reason: string; message: string }> {
+  return start(dataDir).then(
+    () => ({ reason: 'started', message: '' }),
+    (error: unknown) => error as { reason: string; message: string },
+  );
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // What nobody has waited for yet is dead all the same.
+    return !isLinux || !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+function registeredServer(files: string): number {
+  return Number(readFileSync(join(files, 'postmaster.pid'), 'utf8').split('\n')[0]);
+}
+
+afterEach(async () => {
+  for (const started of processes.splice(0)) started.kill('SIGKILL');
+  for (const cluster of clusters.splice(0)) await cluster.stop();
+  for (const made of directories.splice(0)) rmSync(made, { recursive: true, force: true });
+  lines.length = 0;
+});
+
+describe('the data directory', () => {
+  it.skipIf(!isRoot)('keeps its database when it is opened, moved and closed again (needs root)', async () => {
+    const closed = closedDirectory();
+    await fill(join(closed, 'data'));
+    chmodSync(closed, 0o755);
+    await (await expectKept(join(closed, 'data'))).stop();
+    renameSync(join(closed, 'data'), join(closed, 'moved'));
+    chmodSync(closed, 0o700);
+    await expectKept(join(closed, 'moved'));
+    expect(lstatSync(join(closed, 'moved/postgres')).isSymbolicLink()).toBe(true);
+  });
+
+  it.skipIf(!isRoot)('is refused when its database cannot be reached any more (needs root)', async () => {
+    const parent = directory();
+    chmodSync(parent, 0o755);
+    await fill(join(parent, 'data'));
+    chmodSync(parent, 0o700);
+    expect(await refusal(join(parent, 'data'))).toMatchObject({
+      reason: 'EMBEDDED_DATABASE_FAILED',
+      message: expect.stringContaining('chmod o+x') as string,
+    });
+    chmodSync(parent, 0o755);
+    await expectKept(join(parent, 'data'));
+  });
+
+  it('never begins an empty database in place of one that is gone', async () => {
+    const parent = directory();
+    await fill(join(parent, 'data'));
+    const place = join(parent, 'data/postgres');
+    rmSync(place, { recursive: true });
+    symlinkSync(join(parent, 'lost/postgres'), place);
+    expect(await refusal(join(parent, 'data'))).toMatchObject({
+      reason: 'EMBEDDED_DATABASE_FAILED',
+      message: expect.stringContaining('are gone') as string,
+    });
+  });
+
+  it.skipIf(!isRoot)('is in use when a copy of it, with the same database, is (needs root)', async () => {
+    const closed = closedDirectory();
+    const first = await start(join(closed, 'data'));
+    cpSync(join(closed, 'data'), join(closed, 'copy'), { recursive: true, verbatimSymlinks: true });
+    expect((await refusal(join(closed, 'copy'))).reason).toBe('DATA_DIRECTORY_IN_USE');
+    expect(await query(first.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('is in use under another name too', async () => {
+    const parent = directory();
+    const first = await start(join(parent, 'data'));
+    renameSync(join(parent, 'data'), join(parent, 'moved'));
+    expect((await refusal(join(parent, 'moved'))).reason).toBe('DATA_DIRECTORY_IN_USE');
+    expect(await query(first.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    renameSync(join(parent, 'moved'), join(parent, 'data'));
+  });
+
+  it('holds a password that only its owner can read, and says when it is missing', async () => {
+    const dataDir = directory();
+    await fill(dataDir);
+    const file = join(dataDir, 'postgres-password');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const password = readFileSync(file);
+    writeFileSync(file, '');
+    expect((await refusal(dataDir)).message).toContain('password of the embedded database is missing');
+    writeFileSync(file, password);
+    await expectKept(dataDir);
+  });
+
+  it('loses what an interrupted making left behind', async () => {
+    const dataDir = directory();
+    for (const draft of ['postgres.new', 'postgres.new-0a'])
+      mkdirSync(join(dataDir, draft, 'base'), { recursive: true });
+    writeFileSync(join(dataDir, 'postgres.new-0a-password'), 'x');
+    await start(dataDir);
+    for (const name of ['postgres.new', 'postgres.new-0a', 'postgres.new-0a-password'])
+      expect(existsSync(join(dataDir, name))).toBe(false);
+  });
+});
+
+describe('the database process', () => {
+  it('is stopped when the service that started it was killed, and nothing is lost', async () => {
+    const dataDir = directory();
+    const source = resolve(import.meta.dirname, '../../src/store/embedded-cluster.ts');
+    const script = `const { startEmbeddedCluster } = await import(${JSON.stringify(source)});
+      const { url } = await startEmbeddedCluster(process.argv[1], () => undefined); console.log(url); setInterval(() => undefined, 1e6);`;
+    const service = spawn(process.execPath, ['--input-type=module', '-e', script, dataDir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    processes.push(service);
+    const [url] = (await once(service.stdout.setEncoding('utf8'), 'data')) as [string];
+    await query(url.trim(), 'CREATE TABLE kept AS SELECT 42 AS answer');
+    const orphan = registeredServer(join(dataDir, 'postgres'));
+    // A transaction that nobody will end must not hold up the shutdown.
+    const hanging = new pg.Client({ connectionString: url.trim() });
+    hanging.on('error', () => undefined);
+    await hanging.connect();
+    await hanging.query('BEGIN; INSERT INTO kept VALUES (43)');
+    service.kill('SIGKILL');
+    await once(service, 'exit');
+    expect(isAlive(orphan)).toBe(true);
+    const { directory: files } = await expectKept(dataDir);
+    expect(isAlive(orphan)).toBe(false);
+    expect(registeredServer(files)).not.toBe(orphan);
+    expect(lines).toContain('stopping the database that an earlier run left behind');
+    await hanging.end();
+  });
+
+  it('starts though another process has the id of its predecessor, and leaves that one alone', async () => {
+    const dataDir = directory();
+    const first = await start(dataDir);
+    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    const file = join(first.directory, 'postmaster.pid');
+    const registered = readFileSync(file, 'utf8');
+    await first.stop();
+    // Only a process of the database's own user would be mistaken.
+    const user = isRoot ? { uid: statSync(first.directory).uid, gid: statSync(first.directory).gid } : {};
+    const other = spawn('sleep', ['1000'], user);
+    processes.push(other);
+    await once(other, 'spawn');
+    writeFileSync(file, registered.replace(/^\d+/, String(other.pid)));
+    await expectKept(dataDir);
+    expect(other.exitCode ?? other.signalCode).toBeNull();
+  });
+
+  it.skipIf(!isLinux)('is not reached by a Ctrl-C in the terminal (needs /proc)', async () => {
+    const { directory: files } = await start(directory());
+    const pid = registeredServer(files);
+    const [, , , group, session] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, 'x ')
+      .split(' ');
+    expect([Number(group), Number(session)]).toEqual([pid, pid]);
+  });
+
+  it('adds no handlers of its own to those of the process', async () => {
+    const count = () => ['SIGINT', 'SIGTERM', 'exit', 'beforeExit'].map((event) => process.listenerCount(event));
+    const before = count();
+    await start(directory());
+    expect(count()).toEqual(before);
+  });
+});

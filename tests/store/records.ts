@@ -1,0 +1,40 @@
+/** Records for the store's tests: valid, and without any meaning. */
+import { createHash, randomUUID } from 'node:crypto';
+import type { NewEnrolment, NewReference } from '../../src/store/records.ts';
+
+export function reference(changes: Partial<NewReference> = {}): NewReference {
+  return {
+    referenceId: randomUUID(),
+    modality: 'finger',
+    fingerPosition: 2,
+    format: 'iso-19794-2-2005',
+    storedFormat: 'iso-19794-2-2005',
+    quality: 60,
+    modelId: undefined,
+    dimension: undefined,
+    minutiaCount: 30,
+    comparable: true,
+    captureTime: undefined,
+    template: Uint8Array.of(0xde, 0xad, 0xbe, 0xef),
+    ...changes,
+  };
+}
+
+/** @param content - what the request's digest is made of */
+export function enrolment(changes: Partial<NewEnrolment['subject']> = {}, requestId?: string, content = 'x') {
+  return {
+    subject: {
+      subjectId: randomUUID(),
+      contributor: 'agency',
+      externalId: undefined,
+      galleries: ['main'],
+      caveats: [],
+      provenance: 'field',
+      expireTime: undefined,
+      ...changes,
+    },
+    references: [reference()],
+    clientRequest:
+      requestId === undefined ? undefined : { id: requestId, digest: createHash('sha256').update(content).digest() },
+  } satisfies NewEnrolment as NewEnrolment;
+}
