@@ -5,7 +5,7 @@
  * threads may instantiate over one shared memory, for they write the same bytes.
  */
 export { compareFaces } from './face/compare';
-export { compareFingers } from './finger/compare';
+export { compareFingers, explainFingers } from './finger/compare';
 export { encodeFinger } from './finger/encode';
 
 // What the host has to know; it refuses to run with kernels that say otherwise.
@@ -14,6 +14,9 @@ export {
   ENCODE_SCRATCH as ENCODE_SCRATCH_BYTES,
   LARGEST_PACKED as FINGER_PACKED_MAX_BYTES,
   MINIMUM_MINUTIAE,
+  WEIGHTS as FINGER_WEIGHTS_ADDRESS,
 } from './finger/layout';
+export { EXPLANATION as EXPLANATION_BYTES } from './finger/compare';
+export { KNOT_COUNT, TERMS } from './finger/terms';
 // Addresses of the tables, so that they can be compared with the reference's.
-export { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, TURNS, WAVES } from './finger/tables';
+export { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS } from './finger/tables';

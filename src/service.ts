@@ -14,7 +14,7 @@ import { installationFolder, programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
 import { ExactScan } from './matching/exact-scan.ts';
 import { FINGER_PACKED_MAX_BYTES } from './matching/kernels.ts';
-import { FINGER_MODEL } from './matching/model-version.ts';
+import { fingerVersion } from './matching/model-version.ts';
 import { prepareProbes } from './matching/probe.ts';
 import { SEGMENT_SCRATCH_BYTES } from './matching/segment-reader.ts';
 import { WorkerPool } from './matching/worker-pool.ts';
@@ -68,7 +68,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     metrics.observeWait(ms / 1000),
   );
   const figures = () => figuresOf(gallery, admission, readiness);
-  const metrics = new Metrics(figures, { version: programVersion, model: FINGER_MODEL });
+  const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
   const http = new HttpServer({ readiness: () => readiness.state, metrics: () => metrics.render() });
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
   undo.push(() => http.stop());

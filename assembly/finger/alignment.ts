@@ -1,8 +1,8 @@
-/** The transformation that lays the probe over the reference: rigid first, then bent a little. */
+/** The transformation that lays the first finger over the second: rigid to begin with, then bent a little. */
 import {
   CLUSTER,
-  MATCH_PROBE,
-  MATCH_REFERENCE,
+  MATCH_FIRST,
+  MATCH_SECOND,
   MOVED_X,
   MOVED_Y,
   PAIR_AX,
@@ -14,8 +14,8 @@ import {
   PAIR_STRENGTH,
   blocksOf,
   getB,
-  getF,
-  setF,
+  getS,
+  setS,
   xOf,
   yOf,
 } from './layout';
@@ -35,7 +35,7 @@ let y0: f64 = 0;
 /** The rotation alone. */
 export let rotationCos: f64 = 1;
 export let rotationSin: f64 = 0;
-/** Where the matches are centred in the reference. */
+/** Where the matches are centred in the second. */
 export let centreX: f64 = 0;
 export let centreY: f64 = 0;
 
@@ -69,12 +69,12 @@ export function alignCluster(size: i32, scratch: usize): void {
   let by: f64 = 0;
   for (let z = 0; z < size; z++) {
     const p = getB(scratch + CLUSTER, z);
-    const w = getF(scratch + PAIR_STRENGTH, p) + 0.01;
+    const w = (getS(scratch + PAIR_STRENGTH, p) as f64) + 0.01;
     weight += w;
-    ax += w * getF(scratch + PAIR_AX, p);
-    ay += w * getF(scratch + PAIR_AY, p);
-    bx += w * getF(scratch + PAIR_BX, p);
-    by += w * getF(scratch + PAIR_BY, p);
+    ax += w * (getS(scratch + PAIR_AX, p) as f64);
+    ay += w * (getS(scratch + PAIR_AY, p) as f64);
+    bx += w * (getS(scratch + PAIR_BX, p) as f64);
+    by += w * (getS(scratch + PAIR_BY, p) as f64);
   }
   ax /= weight;
   ay /= weight;
@@ -84,13 +84,13 @@ export function alignCluster(size: i32, scratch: usize): void {
   let s: f64 = 0;
   for (let z = 0; z < size; z++) {
     const p = getB(scratch + CLUSTER, z);
-    const w = getF(scratch + PAIR_STRENGTH, p) + 0.01;
-    const dx = getF(scratch + PAIR_AX, p) - ax;
-    const dy = getF(scratch + PAIR_AY, p) - ay;
-    const ex = getF(scratch + PAIR_BX, p) - bx;
-    const ey = getF(scratch + PAIR_BY, p) - by;
-    c += w * (dx * ex + dy * ey + LEVER_SQUARED * getF(scratch + PAIR_COS, p));
-    s += w * (dx * ey - dy * ex + LEVER_SQUARED * getF(scratch + PAIR_SIN, p));
+    const w = (getS(scratch + PAIR_STRENGTH, p) as f64) + 0.01;
+    const dx = (getS(scratch + PAIR_AX, p) as f64) - ax;
+    const dy = (getS(scratch + PAIR_AY, p) as f64) - ay;
+    const ex = (getS(scratch + PAIR_BX, p) as f64) - bx;
+    const ey = (getS(scratch + PAIR_BY, p) as f64) - by;
+    c += w * (dx * ex + dy * ey + LEVER_SQUARED * (getS(scratch + PAIR_COS, p) as f64));
+    s += w * (dx * ey - dy * ex + LEVER_SQUARED * (getS(scratch + PAIR_SIN, p) as f64));
   }
   turnTo(c, s);
   setRigid(ax, ay, bx, by);
@@ -98,27 +98,27 @@ export function alignCluster(size: i32, scratch: usize): void {
 
 /** Fit to the matched minutiae; affine, held near the rotation, where there are enough of them. */
 export function alignMatches(
-  probe: usize,
+  first: usize,
   n: i32,
-  reference: usize,
+  second: usize,
   m: i32,
   matches: i32,
   affine: bool,
   scratch: usize,
 ): void {
-  const probeBlocks = blocksOf(n);
-  const referenceBlocks = blocksOf(m);
+  const firstBlocks = blocksOf(n);
+  const secondBlocks = blocksOf(m);
   let ax: f64 = 0;
   let ay: f64 = 0;
   let bx: f64 = 0;
   let by: f64 = 0;
   for (let z = 0; z < matches; z++) {
-    const i = getB(scratch + MATCH_PROBE, z);
-    const j = getB(scratch + MATCH_REFERENCE, z);
-    ax += xOf(probe, i);
-    ay += yOf(probe, probeBlocks, i);
-    bx += xOf(reference, j);
-    by += yOf(reference, referenceBlocks, j);
+    const i = getB(scratch + MATCH_FIRST, z);
+    const j = getB(scratch + MATCH_SECOND, z);
+    ax += xOf(first, i);
+    ay += yOf(first, firstBlocks, i);
+    bx += xOf(second, j);
+    by += yOf(second, secondBlocks, j);
   }
   const count = matches as f64;
   ax /= count;
@@ -133,12 +133,12 @@ export function alignMatches(
   let eyx: f64 = 0;
   let eyy: f64 = 0;
   for (let z = 0; z < matches; z++) {
-    const i = getB(scratch + MATCH_PROBE, z);
-    const j = getB(scratch + MATCH_REFERENCE, z);
-    const dx = xOf(probe, i) - ax;
-    const dy = yOf(probe, probeBlocks, i) - ay;
-    const ex = xOf(reference, j) - bx;
-    const ey = yOf(reference, referenceBlocks, j) - by;
+    const i = getB(scratch + MATCH_FIRST, z);
+    const j = getB(scratch + MATCH_SECOND, z);
+    const dx = xOf(first, i) - ax;
+    const dy = yOf(first, firstBlocks, i) - ay;
+    const ex = xOf(second, j) - bx;
+    const ey = yOf(second, secondBlocks, j) - by;
     sxx += dx * dx;
     sxy += dx * dy;
     syy += dy * dy;
@@ -166,13 +166,33 @@ export function alignMatches(
   place(ax, ay, bx, by);
 }
 
-/** Where the probe's minutiae come to lie in the reference. */
-export function moveProbe(probe: usize, n: i32, scratch: usize): void {
+/** Where the first's minutiae come to lie in the second. */
+export function moveFirst(first: usize, n: i32, scratch: usize): void {
   const blocks = blocksOf(n);
   for (let i = 0; i < n; i++) {
-    const x = xOf(probe, i);
-    const y = yOf(probe, blocks, i);
-    setF(scratch + MOVED_X, i, xx * x + xy * y + x0);
-    setF(scratch + MOVED_Y, i, yx * x + yy * y + y0);
+    const x = xOf(first, i);
+    const y = yOf(first, blocks, i);
+    setS(scratch + MOVED_X, i, (xx * x + xy * y + x0) as f32);
+    setS(scratch + MOVED_Y, i, (yx * x + yy * y + y0) as f32);
   }
+}
+
+/** How far the transformation is from a rotation. */
+export function bending(): f64 {
+  return abs<f64>(xx * yy - xy * yx - 1) + abs<f64>(xx - rotationCos) + abs<f64>(xy + rotationSin);
+}
+
+/** Writes the six numbers of the transformation, or of its inverse. */
+export function storeAlignment(out: usize, straight: bool): void {
+  const determinant = straight ? 1 : xx * yy - xy * yx;
+  const a = straight ? xx : yy / determinant;
+  const b = straight ? xy : -xy / determinant;
+  const d = straight ? yx : -yx / determinant;
+  const e = straight ? yy : xx / determinant;
+  store<f64>(out, a);
+  store<f64>(out, b, 8);
+  store<f64>(out, straight ? x0 : -(a * x0 + b * y0), 16);
+  store<f64>(out, d, 24);
+  store<f64>(out, e, 32);
+  store<f64>(out, straight ? y0 : -(d * x0 + e * y0), 40);
 }

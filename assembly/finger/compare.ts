@@ -1,46 +1,108 @@
 /**
- * One probe against many references: distances, shortlist, consensus, alignment, pairing, score.
+ * One probe against many references: distances, shortlist, consensus, alignment, pairing, evidence, score.
  *
- * The score is not symmetric: ties in the shortlist fall by the probe's order, and the fit moves the probe onto the
- * reference, not the other way. Change their places and one score in three differs. The probe is always the first.
+ * The score does not depend on which of the two is the probe, by definition: the steps are taken from the finger that
+ * comes first to the other. First is the one with fewer minutiae; of equals the one whose packed bytes, read as
+ * little-endian numbers of sixty-four bits, come first.
  */
-import { alignCluster, alignMatches, moveProbe } from './alignment';
+import { alignCluster, alignMatches, moveFirst, storeAlignment } from './alignment';
 import { firstSupport, gatherPairs, relax } from './consensus';
 import { measureDistances } from './distances';
-import { makeCluster, pairMinutiae } from './pairing';
-import { scoreAlignment } from './score';
+import { weighEvidence } from './evidence';
+import { FIXED_X, FIXED_Y, MASSES, MATCH_FIRST, MATCH_SECOND, MOVED_X, MOVED_Y, getB, getS, packedBytes, setB } from './layout';
+import { fit, fixSecond, makeCluster, pairMinutiae } from './pairing';
+import { scoreEvidence } from './score';
 import { shortlistPairs } from './shortlist';
+import { KNOT_COUNT } from './terms';
 
 /** Score of a reference that was removed. */
 export const REMOVED: i32 = i32.MIN_VALUE;
-/**
- * Largest support below which no alignment is tried. On FVC2002 DB2 to DB4, which it was tuned on, a comparison of
- * different fingers takes 15 to 20 µs with it and 22 to 31 µs without, at the same error rates; 1.5 loses mates.
- */
-const LEAST_SUPPORT: f64 = 1.1;
+/** Largest support below which no alignment is tried. */
+const LEAST_SUPPORT: f32 = 0.9;
+/** How well the first alignment has to fit, for its overlap, to be refined: the fourth power of 1.7. */
+const LEAST_FIT: f64 = 8.3521;
+const SMALLEST_OVERLAP: f64 = 9;
 /** Fewer matches than this are not an alignment. */
 const FEWEST_MATCHES: i32 = 3;
 const FEWEST_FOR_AFFINE: i32 = 5;
 const PASSES: i32 = 3;
 
+function isFirst(one: usize, n: i32, other: usize, m: i32): bool {
+  if (n != m) return n < m;
+  const length = packedBytes(n);
+  for (let k: usize = 0; k < length; k += 8) {
+    const a = load<u64>(one + k);
+    const b = load<u64>(other + k);
+    if (a != b) return a < b;
+  }
+  return true;
+}
+
+/** How many of some points lie in the box around others. */
+function inBox(xs: usize, ys: usize, count: i32, boxXs: usize, boxYs: usize, boxCount: i32): i32 {
+  let left: f32 = Infinity;
+  let right: f32 = -Infinity;
+  let lower: f32 = Infinity;
+  let upper: f32 = -Infinity;
+  for (let k = 0; k < boxCount; k++) {
+    const x = getS(boxXs, k);
+    const y = getS(boxYs, k);
+    left = min<f32>(left, x);
+    right = max<f32>(right, x);
+    lower = min<f32>(lower, y);
+    upper = max<f32>(upper, y);
+  }
+  let inside = 0;
+  for (let k = 0; k < count; k++) {
+    const x = getS(xs, k);
+    const y = getS(ys, k);
+    if (x >= left && x <= right && y >= lower && y <= upper) inside++;
+  }
+  return inside;
+}
+
+/** Whether the first alignment is good enough to go on: drops nine of ten comparisons of different fingers. */
+function fits(n: i32, m: i32, scratch: usize): bool {
+  const movedX = scratch + MOVED_X;
+  const movedY = scratch + MOVED_Y;
+  const fixedX = scratch + FIXED_X;
+  const fixedY = scratch + FIXED_Y;
+  const a = max<f64>(SMALLEST_OVERLAP, inBox(movedX, movedY, n, fixedX, fixedY, m) as f64);
+  const b = max<f64>(SMALLEST_OVERLAP, inBox(fixedX, fixedY, m, movedX, movedY, n) as f64);
+  return fit * fit * (fit * fit) >= LEAST_FIT * a * b;
+}
+
+/** Matches of the last comparison that was scored. */
+let matches: i32 = 0;
+
+/** @returns 0 when no alignment is found, or 1 to LARGEST_SCORE */
+function compareOrdered(first: usize, n: i32, second: usize, m: i32, scratch: usize): i32 {
+  matches = 0;
+  measureDistances(first, n, second, m, scratch);
+  const size = shortlistPairs(first, n, second, m, scratch);
+  const padded = gatherPairs(first, n, second, m, size, scratch);
+  const largest = firstSupport(size, padded, scratch);
+  if (largest < LEAST_SUPPORT) return 0;
+  relax(size, padded, scratch, largest);
+  alignCluster(makeCluster(size, scratch), scratch);
+  fixSecond(second, m, scratch);
+  let found = 0;
+  for (let pass = 0; pass < PASSES; pass++) {
+    if (pass > 0) alignMatches(first, n, second, m, found, pass > 1 && found >= FEWEST_FOR_AFFINE, scratch);
+    moveFirst(first, n, scratch);
+    found = pairMinutiae(first, n, second, m, scratch);
+    if (found < FEWEST_MATCHES || (pass == 0 && !fits(n, m, scratch))) return 0;
+  }
+  matches = found;
+  weighEvidence(first, n, second, m, found, scratch);
+  return scoreEvidence(scratch);
+}
+
 function compareFinger(probe: usize, reference: usize, scratch: usize): i32 {
   const n = load<u8>(probe) as i32;
   const m = load<u8>(reference) as i32;
-  measureDistances(probe, n, reference, m, scratch);
-  const size = shortlistPairs(n, m, scratch);
-  gatherPairs(probe, n, reference, m, size, scratch);
-  const largest = firstSupport(size, scratch);
-  if (largest < LEAST_SUPPORT) return 0;
-  relax(size, scratch, largest);
-  alignCluster(makeCluster(size, scratch), scratch);
-  let matches = 0;
-  for (let pass = 0; pass < PASSES; pass++) {
-    if (pass > 0) alignMatches(probe, n, reference, m, matches, pass > 1 && matches >= FEWEST_FOR_AFFINE, scratch);
-    moveProbe(probe, n, scratch);
-    matches = pairMinutiae(probe, n, reference, m, scratch);
-    if (matches < FEWEST_MATCHES) return 0;
-  }
-  return scoreAlignment(probe, n, reference, m, matches, scratch);
+  if (isFirst(probe, n, reference, m)) return compareOrdered(probe, n, reference, m, scratch);
+  return compareOrdered(reference, m, probe, n, scratch);
 }
 
 /**
@@ -52,5 +114,36 @@ export function compareFingers(probe: usize, directory: usize, count: i32, score
   for (let r: usize = 0; r < (count as usize); r++) {
     const address = (load<u32>(directory + (r << 2)) as usize) << 4;
     store<i32>(scores + (r << 2), address == 0 ? REMOVED : compareFinger(probe, address, scratch));
+  }
+}
+
+// What explainFingers writes, offsets in bytes.
+const EXPLAINED_COUNT: usize = 4;
+/** f64 [6]: x' = a x + b y + c, y' = d x + e y + f from the probe to the reference. */
+const EXPLAINED_ALIGNMENT: usize = 8;
+/** i32 for each knot. */
+const EXPLAINED_MASSES: usize = 56;
+/** u8 [64] each: paired minutiae of probe and reference. */
+const EXPLAINED_PROBE: usize = 912;
+const EXPLAINED_REFERENCE: usize = 976;
+export const EXPLANATION: usize = 1040;
+
+/**
+ * Compares two packed fingers and tells what the score comes from.
+ * @param out - i32 score, i32 pairs; where there are any: the alignment, the masses of the terms' knots, the pairs
+ */
+export function explainFingers(probe: usize, reference: usize, out: usize, scratch: usize): void {
+  memory.fill(out, 0, EXPLANATION);
+  store<i32>(out, compareFinger(probe, reference, scratch));
+  store<i32>(out, matches, EXPLAINED_COUNT);
+  if (matches == 0) return;
+  const straight = isFirst(probe, load<u8>(probe), reference, load<u8>(reference));
+  storeAlignment(out + EXPLAINED_ALIGNMENT, straight);
+  memory.copy(out + EXPLAINED_MASSES, scratch + MASSES, (KNOT_COUNT as usize) << 2);
+  for (let z = 0; z < matches; z++) {
+    const i = getB(scratch + MATCH_FIRST, z);
+    const j = getB(scratch + MATCH_SECOND, z);
+    setB(out + EXPLAINED_PROBE, z, straight ? i : j);
+    setB(out + EXPLAINED_REFERENCE, z, straight ? j : i);
   }
 }

@@ -50,16 +50,14 @@ function angularWeight(difference: i32, k: i32): f64 {
   return load<i16>(ANGULAR_WEIGHTS + ((distance as usize) << 1)) as f64;
 }
 
-/** Which cells of the base say something about minutia `m`. */
-function markCells(finger: usize, blocks: usize, m: i32, c: f64, s: f64, valid: usize, scratch: usize): void {
-  const mx = xOf(finger, m);
-  const my = yOf(finger, blocks, m);
+/** Which cells of the base of a minutia at (mx, my) say something. The hull has been made. */
+function markCells(mx: f64, my: f64, c: f64, s: f64, valid: usize): void {
   for (let cell = 0; cell < CELLS; cell++) {
     const u = middleOf(cell / SIDE);
     const v = middleOf(cell % SIDE);
     const within =
       u * u + v * v <= RADIUS * RADIUS &&
-      outsideHull(finger, blocks, scratch, mx + c * u - s * v, my + s * u + c * v) <= HULL_MARGIN_SQUARED;
+      outsideHull(mx + c * u - s * v, my + s * u + c * v) <= HULL_MARGIN_SQUARED;
     setB(valid, cell, within ? 1 : 0);
   }
 }
@@ -87,7 +85,7 @@ export function makeCylinder(finger: usize, count: i32, m: i32, scratch: usize):
   const angle = angleOf(finger, blocks, m);
   const c = cosine(angle);
   const s = sine(angle);
-  markCells(finger, blocks, m, c, s, scratch + VALID_CELLS, scratch);
+  markCells(xOf(finger, m), yOf(finger, blocks, m), c, s, scratch + VALID_CELLS);
   memory.fill(scratch + CYLINDER, 0, (CYLINDER_SIZE as usize) << 3);
   for (let o = 0; o < count; o++) {
     if (o == m) continue;

@@ -1,21 +1,37 @@
 /** From minutiae to the packed finger. */
-import { BLOCK, CODE_BLOCK_BYTES, MINIMUM_MINUTIAE, HEADER_BYTES, MOST_MINUTIAE, blocksOf, codesOf } from './layout';
+import {
+  BLOCK,
+  CODE_BLOCK_BYTES,
+  ENCODE_HULL,
+  HEADER_BYTES,
+  MINIMUM_MINUTIAE,
+  MOST_MINUTIAE,
+  POINT_X,
+  POINT_Y,
+  blocksOf,
+  codesOf,
+  packedBytes,
+  setS,
+  xOf,
+  yOf,
+} from './layout';
 import { makeCode } from './code';
 import { makeCylinder } from './cylinder';
 import { makeHull } from './hull';
 
-/** Bytes of a minutia as the host writes it: i16 x, i16 y, u8 angle, u8 type, u16 unused. */
+/** Bytes of a minutia as the host writes it: i16 x, i16 y, u8 angle, u8 quality << 2 | type, u16 unused. */
 const MINUTIA_BYTES: usize = 8;
 
 /**
  * @param minutiae - `count` minutiae of MINUTIA_BYTES each
  * @param out - room for the packed finger, 16-byte aligned
+ * @param planes - of the codes, see makeCode
  * @returns its bytes; 0 when there are too few minutiae to compare, or too many
  */
-export function encodeFinger(minutiae: usize, count: i32, out: usize, scratch: usize): i32 {
+export function encodeFinger(minutiae: usize, count: i32, out: usize, planes: usize, scratch: usize): i32 {
   if (count < MINIMUM_MINUTIAE || count > MOST_MINUTIAE) return 0;
   const blocks = blocksOf(count);
-  const length = HEADER_BYTES + blocks * (96 + CODE_BLOCK_BYTES);
+  const length = packedBytes(count);
   memory.fill(out, 0, length);
   store<u8>(out, count as u8);
   store<u8>(out + 1, blocks as u8);
@@ -27,12 +43,14 @@ export function encodeFinger(minutiae: usize, count: i32, out: usize, scratch: u
     const angle = out + HEADER_BYTES + blocks * 64 + (i as usize);
     store<u8>(angle, load<u8>(from + 4));
     store<u8>(angle + blocks * 16, load<u8>(from + 5));
+    setS(scratch + POINT_X, i, xOf(out, i) as f32);
+    setS(scratch + POINT_Y, i, yOf(out, blocks, i) as f32);
   }
-  makeHull(out, count, scratch);
+  makeHull(scratch + POINT_X, scratch + POINT_Y, count, scratch + ENCODE_HULL);
   const codes = codesOf(out, blocks);
   for (let i = 0; i < count; i++) {
     makeCylinder(out, count, i, scratch);
-    makeCode(scratch, codes + ((i / BLOCK) as usize) * CODE_BLOCK_BYTES + ((i % BLOCK) as usize));
+    makeCode(planes, scratch, codes + ((i / BLOCK) as usize) * CODE_BLOCK_BYTES + ((i % BLOCK) as usize));
   }
   return length as i32;
 }

@@ -1,28 +1,43 @@
-/** Convex hull of the minutiae: a cylinder knows nothing of places far outside the print. */
-import { getB, HULL, ORDER, setB, blocksOf, xOf, yOf } from './layout';
+/**
+ * Convex hull of minutiae: a cylinder knows nothing of places far outside the print, and a minutia outside the other
+ * print's hull is not missed there.
+ *
+ * Scratch: u8 [64] points from left to right, u8 [128] corners of the hull as point numbers, with room for the chain.
+ */
+import { getB, getS, setB } from './layout';
 
-/** Corners of the hull, in scratch. */
+const CORNERS: usize = 64;
+
+/** Corners of the hull that was made last, and where its points are. */
 let corners: i32 = 0;
+let xs: usize = 0;
+let ys: usize = 0;
+let hull: usize = 0;
 
-function turn(finger: usize, blocks: usize, o: i32, a: i32, b: i32): f64 {
-  const ox = xOf(finger, o);
-  const oy = yOf(finger, blocks, o);
-  return (xOf(finger, a) - ox) * (yOf(finger, blocks, b) - oy) - (yOf(finger, blocks, a) - oy) * (xOf(finger, b) - ox);
+function x(i: i32): f64 {
+  return getS(xs, i) as f64;
+}
+function y(i: i32): f64 {
+  return getS(ys, i) as f64;
 }
 
-function before(finger: usize, blocks: usize, a: i32, b: i32): bool {
-  const dx = xOf(finger, a) - xOf(finger, b);
-  return dx != 0 ? dx < 0 : yOf(finger, blocks, a) < yOf(finger, blocks, b);
+function turn(o: i32, a: i32, b: i32): f64 {
+  return (x(a) - x(o)) * (y(b) - y(o)) - (y(a) - y(o)) * (x(b) - x(o));
 }
 
-/** Andrew's monotone chain, counter-clockwise. Corners are minutia numbers in scratch at HULL. */
-export function makeHull(finger: usize, count: i32, scratch: usize): void {
-  const blocks = blocksOf(count);
-  const order = scratch + ORDER;
-  const hull = scratch + HULL;
+function before(a: i32, b: i32): bool {
+  return x(a) != x(b) ? x(a) < x(b) : y(a) < y(b);
+}
+
+/** Andrew's monotone chain, counter-clockwise. @param pointX - f32 for each; it must stay while the hull is used */
+export function makeHull(pointX: usize, pointY: usize, count: i32, scratch: usize): void {
+  xs = pointX;
+  ys = pointY;
+  hull = scratch + CORNERS;
+  const order = scratch;
   for (let i = 0; i < count; i++) {
     let at = i;
-    while (at > 0 && before(finger, blocks, i, getB(order, at - 1))) {
+    while (at > 0 && before(i, getB(order, at - 1))) {
       setB(order, at, getB(order, at - 1));
       at--;
     }
@@ -31,38 +46,35 @@ export function makeHull(finger: usize, count: i32, scratch: usize): void {
   let size = 0;
   for (let i = 0; i < count; i++) {
     const next = getB(order, i);
-    while (size >= 2 && turn(finger, blocks, getB(hull, size - 2), getB(hull, size - 1), next) <= 0) size--;
+    while (size >= 2 && turn(getB(hull, size - 2), getB(hull, size - 1), next) <= 0) size--;
     setB(hull, size++, next);
   }
   const lower = size + 1;
   for (let i = count - 2; i >= 0; i--) {
     const next = getB(order, i);
-    while (size >= lower && turn(finger, blocks, getB(hull, size - 2), getB(hull, size - 1), next) <= 0) size--;
+    while (size >= lower && turn(getB(hull, size - 2), getB(hull, size - 1), next) <= 0) size--;
     setB(hull, size++, next);
   }
   corners = size - 1;
 }
 
-/** Squared distance of a point to the hull; 0 inside. */
-export function outsideHull(finger: usize, blocks: usize, scratch: usize, x: f64, y: f64): f64 {
-  const hull = scratch + HULL;
+/** Squared distance of a point to the hull that was made last; 0 inside. */
+export function outsideHull(px: f64, py: f64): f64 {
   let inside = corners >= 3;
   let best: f64 = 1e18;
   for (let i = 0; i < corners; i++) {
     const a = getB(hull, i);
     const b = getB(hull, i + 1 == corners ? 0 : i + 1);
-    const ax = xOf(finger, a);
-    const ay = yOf(finger, blocks, a);
-    const ex = xOf(finger, b) - ax;
-    const ey = yOf(finger, blocks, b) - ay;
-    const px = x - ax;
-    const py = y - ay;
-    if (ex * py - ey * px < 0) inside = false;
+    const ex = x(b) - x(a);
+    const ey = y(b) - y(a);
+    const fx = px - x(a);
+    const fy = py - y(a);
+    if (ex * fy - ey * fx < 0) inside = false;
     const length = ex * ex + ey * ey;
-    let along: f64 = length > 0 ? (ex * px + ey * py) / length : 0;
+    let along: f64 = length > 0 ? (ex * fx + ey * fy) / length : 0;
     along = along < 0 ? 0 : along > 1 ? 1 : along;
-    const dx = px - along * ex;
-    const dy = py - along * ey;
+    const dx = fx - along * ex;
+    const dy = fy - along * ey;
     const d = dx * dx + dy * dy;
     if (d < best) best = d;
   }

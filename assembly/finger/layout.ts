@@ -1,6 +1,6 @@
 /**
  * Addresses and sizes that the kernels and their host agree on: src/matching/packed-layout.ts describes the packed
- * finger, and src/matching/kernels.ts gives room for the scratch.
+ * finger, src/matching/kernels.ts gives room for the scratch, src/matching/finger-model.ts places the model.
  */
 import { COSINES } from './tables';
 
@@ -9,20 +9,21 @@ export const UNIT: f64 = 16384.0;
 
 // The packed finger.
 export const BLOCK: i32 = 16;
-export const CODE_BYTES: i32 = 32;
-export const CODE_BLOCK_BYTES: usize = 512;
+export const CODE_BYTES: i32 = 16;
+export const CODE_BITS: i32 = 128;
+export const CODE_BLOCK_BYTES: usize = 256;
 export const HEADER_BYTES: usize = 16;
 export const MOST_MINUTIAE: i32 = 64;
 /** Bytes of a packed finger of MOST_MINUTIAE. */
-export const LARGEST_PACKED: usize = 2448;
-/**
- * Below this there is no constellation to recognise. Of prints cut to five minutiae 28 % score 500 or more with their
- * mates, and 0.03 % with other fingers; of prints cut to four only 7 % do with their mates (FVC2002 DB2 to DB4).
- */
+export const LARGEST_PACKED: usize = 1424;
+/** Below this there is no constellation to recognise. */
 export const MINIMUM_MINUTIAE: i32 = 5;
 
 export function blocksOf(count: i32): usize {
   return ((count + BLOCK - 1) / BLOCK) as usize;
+}
+export function packedBytes(count: i32): usize {
+  return HEADER_BYTES + blocksOf(count) * (96 + CODE_BLOCK_BYTES);
 }
 export function xOf(finger: usize, i: i32): f64 {
   return load<i16>(finger + HEADER_BYTES + ((i as usize) << 1)) as f64;
@@ -32,6 +33,17 @@ export function yOf(finger: usize, blocks: usize, i: i32): f64 {
 }
 export function angleOf(finger: usize, blocks: usize, i: i32): i32 {
   return load<u8>(finger + HEADER_BYTES + blocks * 64 + (i as usize)) as i32;
+}
+function traitsOf(finger: usize, blocks: usize, i: i32): i32 {
+  return load<u8>(finger + HEADER_BYTES + blocks * 80 + (i as usize)) as i32;
+}
+/** 0 other, 1 ridge ending, 2 ridge bifurcation. */
+export function typeOf(finger: usize, blocks: usize, i: i32): i32 {
+  return traitsOf(finger, blocks, i) & 3;
+}
+/** 1 to 63; 0: not stated. */
+export function qualityOf(finger: usize, blocks: usize, i: i32): i32 {
+  return traitsOf(finger, blocks, i) >> 2;
 }
 export function codesOf(finger: usize, blocks: usize): usize {
   return finger + HEADER_BYTES + blocks * 96;
@@ -43,47 +55,62 @@ export function sine(direction: i32): f64 {
   return cosine((direction - 64) & 255);
 }
 
+/** Where the host puts the weights of the score, in every memory: i32 for each knot of the terms. */
+export const WEIGHTS: usize = 32768;
+
 // Scratch of compareFingers, offsets in bytes.
-/** u8 [64 × 64]: code distances, row = probe minutia. */
+/** u8 [64 × 64]: code distances, row = first minutia; 255 behind the last. */
 export const DISTANCES: usize = 0;
-/** i32 [256]: how many pairs have each distance. */
-export const HISTOGRAM: usize = 4096;
 /** Pairs kept for the consensus; at most 32, for they are marked in the bits of a word. */
 export const PAIRS: i32 = 32;
-/** u8 [32] each: probe and reference minutia of a pair. */
-export const PAIR_PROBE: usize = 5120;
-export const PAIR_REFERENCE: usize = 5152;
-/** f64 [32] each. */
-export const PAIR_AX: usize = 5184;
-export const PAIR_AY: usize = 5440;
-export const PAIR_BX: usize = 5696;
-export const PAIR_BY: usize = 5952;
-/** Rotation from probe to reference. */
-export const PAIR_COS: usize = 6208;
-export const PAIR_SIN: usize = 6464;
+/** u32 [32]: rotation << 24 | distance << 16 | first minutia << 8 | second minutia. */
+export const PAIR_KEY: usize = 4096;
+/** f32 [32] each. */
+export const PAIR_AX: usize = 4224;
+export const PAIR_AY: usize = 4352;
+export const PAIR_BX: usize = 4480;
+export const PAIR_BY: usize = 4608;
+/** Rotation from the first to the second. */
+export const PAIR_COS: usize = 4736;
+export const PAIR_SIN: usize = 4864;
 /** Weight by code distance. */
-export const PAIR_WEIGHT: usize = 6720;
+export const PAIR_WEIGHT: usize = 4992;
 /** Present strength, and the next one. */
-export const PAIR_STRENGTH: usize = 6976;
-export const PAIR_SUPPORT: usize = 7232;
-/** f64 [32 × 32]: consensus. */
-export const CONSENSUS: usize = 7488;
+export const PAIR_STRENGTH: usize = 5120;
+export const PAIR_SUPPORT: usize = 5248;
+/** f32 [32 × 32]: consensus. */
+export const CONSENSUS: usize = 5376;
 /** u8 [64] each: minutiae in use. */
-export const USED_PROBE: usize = 15680;
-export const USED_REFERENCE: usize = 15744;
+export const USED_FIRST: usize = 9472;
+export const USED_SECOND: usize = 9536;
 /** u8 [32]: pairs of the cluster. */
-export const CLUSTER: usize = 15808;
-/** f64 [64] each: probe minutiae after the alignment. */
-export const MOVED_X: usize = 15872;
-export const MOVED_Y: usize = 16384;
+export const CLUSTER: usize = 9600;
+/** f32 [64] each: the first finger's minutiae after the alignment. */
+export const MOVED_X: usize = 9632;
+export const MOVED_Y: usize = 9888;
+/** f32 [64]: squared radius within which each may find its mate. */
+export const LIMIT: usize = 10144;
+/** f32 [64] each: the second finger's minutiae. */
+export const FIXED_X: usize = 10400;
+export const FIXED_Y: usize = 10656;
 /** u8 [64] each: matched minutiae. */
-export const MATCH_PROBE: usize = 16896;
-export const MATCH_REFERENCE: usize = 16960;
-/** f64 [64 × 64] and u16 [64 × 64]: cost and minutiae of candidate matches. */
-export const CANDIDATE_COST: usize = 17024;
-export const CANDIDATE_PAIR: usize = 49792;
+export const MATCH_FIRST: usize = 10912;
+export const MATCH_SECOND: usize = 10976;
+/** f32 [64] each: from the moved first minutia to the second. */
+export const RESIDUAL_X: usize = 11040;
+export const RESIDUAL_Y: usize = 11296;
+/** u8 [64] each: smallest distance in a row and in a column. */
+export const NEAREST_FIRST: usize = 11552;
+export const NEAREST_SECOND: usize = 11616;
+/** Scratch of the hull. */
+export const HULL: usize = 11680;
+/** i32 for each knot of the terms. */
+export const MASSES: usize = 11872;
+/** f32 [64 × 64] and u16 [64 × 64]: cost and minutiae of candidate matches. */
+export const CANDIDATE_COST: usize = 12896;
+export const CANDIDATE_PAIR: usize = 29280;
 /** Bytes of the whole. */
-export const COMPARE_SCRATCH: usize = 57984;
+export const COMPARE_SCRATCH: usize = 37472;
 
 // The cylinder: direction first, then place, value (k, i, j) at k · CELLS + i · SIDE + j.
 /** Cells along one side of the base, cells of the base, cells of a turn. */
@@ -93,22 +120,31 @@ export const TURN_CELLS: i32 = 6;
 export const CYLINDER_SIZE: i32 = 384;
 
 // Scratch of encodeFinger, offsets in bytes.
-/** f64 [384] each: the cylinder, and the other side of each step of its transform. */
+/** f64 [384]: the cylinder. */
 export const CYLINDER: usize = 0;
-export const SPARE: usize = 3072;
+/** i16 [384]: its roots. */
+export const ROOTS: usize = 3072;
 /** u8 [64]: cells of the base that are within the radius and not far outside the hull. */
-export const VALID_CELLS: usize = 6144;
-/** u8 [64]: minutiae from left to right. u8 [128]: corners of the hull as minutia numbers, with room for the chain. */
-export const ORDER: usize = 6208;
-export const HULL: usize = 6272;
+export const VALID_CELLS: usize = 3840;
+/** f32 [64] each. */
+export const POINT_X: usize = 3904;
+export const POINT_Y: usize = 4160;
+export const ENCODE_HULL: usize = 4416;
 /** Bytes of the whole. */
-export const ENCODE_SCRATCH: usize = 6400;
+export const ENCODE_SCRATCH: usize = 4608;
 
 export function getF(base: usize, i: i32): f64 {
   return load<f64>(base + ((i as usize) << 3));
 }
 export function setF(base: usize, i: i32, value: f64): void {
   store<f64>(base + ((i as usize) << 3), value);
+}
+/** Single precision, read and written as such. */
+export function getS(base: usize, i: i32): f32 {
+  return load<f32>(base + ((i as usize) << 2));
+}
+export function setS(base: usize, i: i32, value: f32): void {
+  store<f32>(base + ((i as usize) << 2), value);
 }
 export function getB(base: usize, i: i32): i32 {
   return load<u8>(base + (i as usize)) as i32;

@@ -3,29 +3,31 @@ import {
   CANDIDATE_COST,
   CANDIDATE_PAIR,
   CLUSTER,
-  MATCH_PROBE,
-  MATCH_REFERENCE,
+  FIXED_X,
+  FIXED_Y,
+  LIMIT,
+  MATCH_FIRST,
+  MATCH_SECOND,
   MOVED_X,
   MOVED_Y,
-  PAIR_PROBE,
-  PAIR_REFERENCE,
   PAIR_STRENGTH,
-  USED_PROBE,
-  USED_REFERENCE,
+  USED_FIRST,
+  USED_SECOND,
   angleOf,
   blocksOf,
   cosine,
   getB,
-  getF,
+  getS,
   setB,
-  setF,
+  setS,
   sine,
   xOf,
   yOf,
 } from './layout';
 import { centreX, centreY, rotationCos, rotationSin } from './alignment';
 import { COS_30, agreementOf } from './consensus';
-import { distanceOf, meanDistance } from './shortlist';
+import { distanceOf } from './distances';
+import { firstAt, meanDistance, secondAt } from './shortlist';
 
 /** Pixels that a match may be off, and how much more for each pixel from the middle: skin stretches. */
 const RADIUS: f64 = 14;
@@ -34,14 +36,14 @@ const RADIUS_PER_PIXEL: f64 = 0.05;
 const CODE_WEIGHT: f64 = 0.5;
 
 function clearUse(scratch: usize): void {
-  memory.fill(scratch + USED_PROBE, 0, 128);
+  memory.fill(scratch + USED_FIRST, 0, 128);
 }
 
 /** The strongest pair; of equal ones the first. */
 function strongest(size: i32, scratch: usize): i32 {
   let seed = 0;
   for (let p = 1; p < size; p++) {
-    if (getF(scratch + PAIR_STRENGTH, p) > getF(scratch + PAIR_STRENGTH, seed)) seed = p;
+    if (getS(scratch + PAIR_STRENGTH, p) > getS(scratch + PAIR_STRENGTH, seed)) seed = p;
   }
   return seed;
 }
@@ -52,7 +54,7 @@ function strongestLeft(seed: i32, taken: u32, size: i32, scratch: usize): i32 {
   for (let p = 0; p < size; p++) {
     if ((taken & (1 << p)) != 0) continue;
     if (p != seed && agreementOf(scratch, seed, p) <= 0) continue;
-    if (best < 0 || getF(scratch + PAIR_STRENGTH, p) > getF(scratch + PAIR_STRENGTH, best)) best = p;
+    if (best < 0 || getS(scratch + PAIR_STRENGTH, p) > getS(scratch + PAIR_STRENGTH, best)) best = p;
   }
   return best;
 }
@@ -66,11 +68,11 @@ export function makeCluster(size: i32, scratch: usize): i32 {
   let pair = seed;
   while (pair >= 0) {
     taken |= 1 << pair;
-    const i = getB(scratch + PAIR_PROBE, pair);
-    const j = getB(scratch + PAIR_REFERENCE, pair);
-    if (getB(scratch + USED_PROBE, i) == 0 && getB(scratch + USED_REFERENCE, j) == 0) {
-      setB(scratch + USED_PROBE, i, 1);
-      setB(scratch + USED_REFERENCE, j, 1);
+    const i = firstAt(scratch, pair);
+    const j = secondAt(scratch, pair);
+    if (getB(scratch + USED_FIRST, i) == 0 && getB(scratch + USED_SECOND, j) == 0) {
+      setB(scratch + USED_FIRST, i, 1);
+      setB(scratch + USED_SECOND, j, 1);
       setB(scratch + CLUSTER, count++, pair);
     }
     pair = strongestLeft(seed, taken, size, scratch);
@@ -78,49 +80,79 @@ export function makeCluster(size: i32, scratch: usize): i32 {
   return count;
 }
 
-/** Squared radius within which a moved probe minutia may find its match. */
-export function radiusSquared(i: i32, scratch: usize): f64 {
-  const dx = getF(scratch + MOVED_X, i) - centreX;
-  const dy = getF(scratch + MOVED_Y, i) - centreY;
+/** Squared radius within which a moved minutia may find its mate. */
+function radiusSquared(x: f64, y: f64): f64 {
+  const dx = x - centreX;
+  const dy = y - centreY;
   const radius = RADIUS + RADIUS_PER_PIXEL * sqrt<f64>(dx * dx + dy * dy);
   return radius * radius;
 }
 
-/** Cosine of the angle between a probe minutia, turned, and a reference minutia. */
-export function directionCosine(probeAngle: i32, referenceAngle: i32): f64 {
-  const pc = cosine(probeAngle);
-  const ps = sine(probeAngle);
+/** Cosine of the angle between a minutia of the first, turned, and one of the second. */
+export function directionCosine(firstAngle: i32, secondAngle: i32): f64 {
+  const pc = cosine(firstAngle);
+  const ps = sine(firstAngle);
   const c = pc * rotationCos - ps * rotationSin;
   const s = ps * rotationCos + pc * rotationSin;
-  return c * cosine(referenceAngle) + s * sine(referenceAngle);
+  return c * cosine(secondAngle) + s * sine(secondAngle);
 }
 
-/** Pairs moved probe minutiae with reference minutiae, cheapest first, each once. @returns how many */
-export function pairMinutiae(probe: usize, n: i32, reference: usize, m: i32, scratch: usize): i32 {
-  const probeBlocks = blocksOf(n);
-  const referenceBlocks = blocksOf(m);
+/** Writes the second finger's places in single precision, four by four; behind the last they are out of reach. */
+export function fixSecond(second: usize, m: i32, scratch: usize): void {
+  const blocks = blocksOf(m);
+  for (let j = 0; j < m; j++) {
+    setS(scratch + FIXED_X, j, xOf(second, j) as f32);
+    setS(scratch + FIXED_Y, j, yOf(second, blocks, j) as f32);
+  }
+  for (let j = m; (j & 3) != 0; j++) {
+    setS(scratch + FIXED_X, j, 1e6);
+    setS(scratch + FIXED_Y, j, 1e6);
+  }
+}
+
+/** Pairs moved minutiae of the first with minutiae of the second, cheapest first, each once. @returns how many */
+export function pairMinutiae(first: usize, n: i32, second: usize, m: i32, scratch: usize): i32 {
+  const firstBlocks = blocksOf(n);
+  const secondBlocks = blocksOf(m);
   let candidates = 0;
   for (let i = 0; i < n; i++) {
-    const x = getF(scratch + MOVED_X, i);
-    const y = getF(scratch + MOVED_Y, i);
-    const limit = radiusSquared(i, scratch);
-    const angle = angleOf(probe, probeBlocks, i);
-    for (let j = 0; j < m; j++) {
-      const dx = xOf(reference, j) - x;
-      const dy = yOf(reference, referenceBlocks, j) - y;
-      const squared = dx * dx + dy * dy;
-      if (squared >= limit) continue;
-      const cosineOf = directionCosine(angle, angleOf(reference, referenceBlocks, j));
-      if (cosineOf <= COS_30) continue;
-      const cost =
-        squared / limit + (1 - cosineOf) / (1 - COS_30) + (CODE_WEIGHT * distanceOf(scratch, i, j)) / meanDistance;
-      setF(scratch + CANDIDATE_COST, candidates, cost);
-      store<u16>(scratch + CANDIDATE_PAIR + ((candidates as usize) << 1), ((i << 8) | j) as u16);
-      candidates++;
+    const x = getS(scratch + MOVED_X, i);
+    const y = getS(scratch + MOVED_Y, i);
+    const limit = radiusSquared(x, y) as f32;
+    setS(scratch + LIMIT, i, limit);
+    const angle = angleOf(first, firstBlocks, i);
+    const xs = f32x4.splat(x);
+    const ys = f32x4.splat(y);
+    const limits = f32x4.splat(limit);
+    for (let from = 0; from < m; from += 4) {
+      const at = scratch + ((from as usize) << 2);
+      const dx = f32x4.sub(v128.load(at, FIXED_X), xs);
+      const dy = f32x4.sub(v128.load(at, FIXED_Y), ys);
+      let near = i32x4.bitmask(f32x4.lt(f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy)), limits));
+      while (near != 0) {
+        const j = from + ctz(near);
+        near &= near - 1;
+        const cosineOf = directionCosine(angle, angleOf(second, secondBlocks, j));
+        if (cosineOf <= COS_30) continue;
+        const ex = getS(scratch + FIXED_X, j) - x;
+        const ey = getS(scratch + FIXED_Y, j) - y;
+        const squared = (ex * ex + ey * ey) as f64;
+        const cost =
+          squared / (limit as f64) +
+          (1 - cosineOf) / (1 - COS_30) +
+          (CODE_WEIGHT * (distanceOf(scratch, i, j) as f64)) / meanDistance;
+        setS(scratch + CANDIDATE_COST, candidates, cost as f32);
+        store<u16>(scratch + CANDIDATE_PAIR + ((candidates as usize) << 1), ((i << 8) | j) as u16);
+        candidates++;
+      }
     }
   }
   return assign(candidates, scratch);
 }
+
+/** How well the matches of the last pairing lie on each other: the sum of what each is cheaper than CHEAP. */
+export let fit: f64 = 0;
+const CHEAP: f64 = 2;
 
 /** Candidates that are left after the last choice. */
 let left: i32 = 0;
@@ -131,11 +163,11 @@ function cheapestLeft(scratch: usize): i32 {
   let kept = 0;
   for (let c = 0; c < left; c++) {
     const pair = load<u16>(scratch + CANDIDATE_PAIR + ((c as usize) << 1)) as i32;
-    if (getB(scratch + USED_PROBE, pair >> 8) != 0 || getB(scratch + USED_REFERENCE, pair & 255) != 0) continue;
-    const cost = getF(scratch + CANDIDATE_COST, c);
-    setF(scratch + CANDIDATE_COST, kept, cost);
+    if (getB(scratch + USED_FIRST, pair >> 8) != 0 || getB(scratch + USED_SECOND, pair & 255) != 0) continue;
+    const cost = getS(scratch + CANDIDATE_COST, c);
+    setS(scratch + CANDIDATE_COST, kept, cost);
     store<u16>(scratch + CANDIDATE_PAIR + ((kept as usize) << 1), pair as u16);
-    if (best < 0 || cost < getF(scratch + CANDIDATE_COST, best)) best = kept;
+    if (best < 0 || cost < getS(scratch + CANDIDATE_COST, best)) best = kept;
     kept++;
   }
   left = kept;
@@ -147,13 +179,16 @@ function assign(total: i32, scratch: usize): i32 {
   clearUse(scratch);
   left = total;
   let matches = 0;
+  fit = 0;
   let choice = cheapestLeft(scratch);
   while (choice >= 0) {
+    const cost = getS(scratch + CANDIDATE_COST, choice) as f64;
+    if (cost < CHEAP) fit += CHEAP - cost;
     const pair = load<u16>(scratch + CANDIDATE_PAIR + ((choice as usize) << 1)) as i32;
-    setB(scratch + USED_PROBE, pair >> 8, 1);
-    setB(scratch + USED_REFERENCE, pair & 255, 1);
-    setB(scratch + MATCH_PROBE, matches, pair >> 8);
-    setB(scratch + MATCH_REFERENCE, matches, pair & 255);
+    setB(scratch + USED_FIRST, pair >> 8, 1);
+    setB(scratch + USED_SECOND, pair & 255, 1);
+    setB(scratch + MATCH_FIRST, matches, pair >> 8);
+    setB(scratch + MATCH_SECOND, matches, pair & 255);
     matches++;
     choice = cheapestLeft(scratch);
   }

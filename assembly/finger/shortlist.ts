@@ -1,71 +1,103 @@
 /** The pairs of minutiae with the smallest code distances. */
 import {
   DISTANCES,
-  HISTOGRAM,
   PAIRS,
-  PAIR_PROBE,
-  PAIR_REFERENCE,
+  PAIR_KEY,
   PAIR_WEIGHT,
   PAIR_STRENGTH,
+  angleOf,
+  blocksOf,
   getB,
-  setB,
-  getF,
-  setF,
+  setS,
 } from './layout';
 import { ROW } from './distances';
 
 /** Mean distance of the shortlisted pairs. */
 export let meanDistance: f64 = 0;
 
+/** How many distances are at most `limit`. Columns outside: at most 64 rows can be counted in a byte. */
+function countUpTo(n: i32, blocks: usize, limit: i32, scratch: usize): i32 {
+  const splat = i8x16.splat(limit as i8);
+  let total = i32x4.splat(0);
+  for (let block: usize = 0; block < blocks; block++) {
+    let counts = i8x16.splat(0);
+    const end = scratch + DISTANCES + (block << 4) + (n as usize) * ROW;
+    for (let at = scratch + DISTANCES + (block << 4); at < end; at += ROW) {
+      counts = i8x16.sub(counts, i8x16.le_u(v128.load(at), splat));
+    }
+    total = i32x4.add(total, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(counts)));
+  }
+  return (
+    i32x4.extract_lane(total, 0) +
+    i32x4.extract_lane(total, 1) +
+    (i32x4.extract_lane(total, 2) + i32x4.extract_lane(total, 3))
+  );
+}
+
+export function distanceAt(scratch: usize, p: i32): i32 {
+  return getB(scratch + PAIR_KEY, (p << 2) + 2);
+}
+export function firstAt(scratch: usize, p: i32): i32 {
+  return getB(scratch + PAIR_KEY, (p << 2) + 1);
+}
+export function secondAt(scratch: usize, p: i32): i32 {
+  return getB(scratch + PAIR_KEY, p << 2);
+}
+
+/** Keeps keys in ascending order. */
+function insertKey(keys: usize, size: i32, key: u32): void {
+  let at = keys + ((size as usize) << 2);
+  while (at > keys && load<u32>(at - 4) > key) {
+    store<u32>(at, load<u32>(at - 4));
+    at -= 4;
+  }
+  store<u32>(at, key);
+}
+
 /**
  * Keeps the PAIRS smallest; of equal ones those that come first in row order. Weighs each by 1 / (1 + h / mean h).
  * @returns how many there are
  */
-export function shortlistPairs(n: i32, m: i32, scratch: usize): i32 {
-  const histogram = scratch + HISTOGRAM;
-  memory.fill(histogram, 0, 1024);
-  for (let i = 0; i < n; i++) {
-    const row = scratch + DISTANCES + (i as usize) * ROW;
-    for (let j = 0; j < m; j++) {
-      const count = histogram + ((load<u8>(row + (j as usize)) as usize) << 2);
-      store<i32>(count, load<i32>(count) + 1);
-    }
+export function shortlistPairs(first: usize, n: i32, second: usize, m: i32, scratch: usize): i32 {
+  const blocks = blocksOf(m);
+  const firstBlocks = blocksOf(n);
+  // The smallest limit that leaves at least PAIRS.
+  let low = 0;
+  let high = 254;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (countUpTo(n, blocks, middle, scratch) >= PAIRS) high = middle;
+    else low = middle + 1;
   }
-  let limit = 0;
-  let below = 0;
-  for (; limit < 255; limit++) {
-    const count = load<i32>(histogram + ((limit as usize) << 2));
-    if (below + count > PAIRS) break;
-    below += count;
-  }
-  let room = PAIRS - below;
+  const limit = low;
+  let room = PAIRS - (limit > 0 ? countUpTo(n, blocks, limit - 1, scratch) : 0);
+  const splat = i8x16.splat(limit as i8);
+  const keys = scratch + PAIR_KEY;
   let size = 0;
-  let sum: f64 = 0;
+  let sum = 0;
   for (let i = 0; i < n; i++) {
     const row = scratch + DISTANCES + (i as usize) * ROW;
-    for (let j = 0; j < m; j++) {
-      const distance = load<u8>(row + (j as usize)) as i32;
-      if (distance > limit) continue;
-      if (distance == limit && --room < 0) continue;
-      setB(scratch + PAIR_PROBE, size, i);
-      setB(scratch + PAIR_REFERENCE, size, j);
-      setF(scratch + PAIR_WEIGHT, size, distance as f64);
-      sum += distance as f64;
-      size++;
+    for (let block: usize = 0; block < blocks; block++) {
+      let mask = i8x16.bitmask(i8x16.le_u(v128.load(row + (block << 4)), splat));
+      while (mask != 0) {
+        const j = ((block as i32) << 4) + ctz(mask);
+        mask &= mask - 1;
+        const distance = load<u8>(row + (j as usize)) as i32;
+        if (distance == limit && --room < 0) continue;
+        const rotation = (angleOf(second, blocks, j) - angleOf(first, firstBlocks, i)) & 255;
+        insertKey(keys, size, ((rotation << 24) | (distance << 16) | (i << 8) | j) as u32);
+        sum += distance;
+        size++;
+      }
     }
   }
-  meanDistance = sum / (size as f64);
+  meanDistance = (sum as f64) / (size as f64);
   // Only codes that are equal in every pair make the mean 0.
   if (meanDistance < 1) meanDistance = 1;
   for (let p = 0; p < size; p++) {
-    const weight: f64 = 1 / (1 + getF(scratch + PAIR_WEIGHT, p) / meanDistance);
-    setF(scratch + PAIR_WEIGHT, p, weight);
-    setF(scratch + PAIR_STRENGTH, p, weight);
+    const weight = (1 / (1 + (distanceAt(scratch, p) as f64) / meanDistance)) as f32;
+    setS(scratch + PAIR_WEIGHT, p, weight);
+    setS(scratch + PAIR_STRENGTH, p, weight);
   }
   return size;
-}
-
-/** Distance of two minutiae. */
-export function distanceOf(scratch: usize, i: i32, j: i32): f64 {
-  return getB(scratch + DISTANCES + (i as usize) * ROW, j) as f64;
 }

@@ -1,7 +1,8 @@
 import { layoutSegment } from '../gallery/segment-layout.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
-import { FINGER_PACKED_MAX_BYTES, FingerEncoder } from './kernels.ts';
+import { FingerEncoder } from './finger-encoder.ts';
+import { FINGER_PACKED_MAX_BYTES } from './kernels.ts';
 import type { PackedProbe } from './messages.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from './segment-reader.ts';
 

@@ -6,17 +6,23 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { installationFolder } from '../installation.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
-import { MAX_MINUTIAE, type FingerTemplate } from '../templates/finger-template.ts';
-import { FINGER_PACKED_MAX_BYTES, packedOffsets } from './packed-layout.ts';
+import type { FingerModel } from './finger-model.ts';
+import { FINGER_PACKED_MAX_BYTES } from './packed-layout.ts';
+import { KNOT_COUNT } from './score-terms.ts';
+import { shippedFingerModel } from './shipped-model.ts';
 
 export { FINGER_PACKED_MAX_BYTES } from './packed-layout.ts';
 
-/** Bytes at the beginning of every memory that belong to the kernels: their constant tables. */
+/** Bytes at the beginning of every memory that belong to the kernels: their constant tables, and the score's weights. */
 export const KERNEL_STATIC_BYTES = 65_536;
+/** Where the weights of the finger score are, in every memory. */
+const FINGER_WEIGHTS_ADDRESS = 32_768;
+/** Bytes that `explainFingers` writes. */
+export const EXPLANATION_BYTES = 1040;
 /** Bytes of scratch that `compareFingers` needs, 16-byte aligned. One scratch serves one thread at a time. */
-export const FINGER_SCRATCH_BYTES = 57_984;
+export const FINGER_SCRATCH_BYTES = 37_472;
 /** Bytes of scratch that `encodeFinger` needs, 16-byte aligned. */
-export const ENCODE_SCRATCH_BYTES = 6400;
+export const ENCODE_SCRATCH_BYTES = 4608;
 /** Score of a reference that was removed: the smallest 32-bit integer. */
 export const REMOVED_SCORE = -(2 ** 31);
 /** A finger with fewer minutiae cannot be compared. */
@@ -30,17 +36,24 @@ export const LARGEST_FINGER_SCORE = 65_535;
  */
 export interface Kernels {
   /**
-   * @param minutiae - `count` × 8 bytes: i16 x, i16 y (pixels at 500 dpi), u8 angle (256ths), u8 type, u16 unused
+   * @param minutiae - `count` × 8 bytes: i16 x, i16 y (pixels at 500 dpi), u8 angle (256ths), u8 traits (see
+   * packed-layout.ts), u16 unused
    * @param out - room for the packed finger, see packed-layout.ts; 16-byte aligned
+   * @param planes - the model's planes, then their offsets; 16-byte aligned
    * @returns its bytes; 0 for fewer than MINIMUM_MINUTIAE or more than MAX_MINUTIAE
    */
-  encodeFinger(minutiae: number, count: number, out: number, scratch: number): number;
+  encodeFinger(minutiae: number, count: number, out: number, planes: number, scratch: number): number;
   /**
-   * Compares one packed finger with `count` others. Not symmetric: the probe comes first.
+   * Compares one packed finger with `count` others. The score is the same whichever of the two is the probe.
    * @param directory - u32 for each: its address / 16; 0: removed
    * @param scores - i32 for each: 0 to LARGEST_FINGER_SCORE, or REMOVED_SCORE
    */
   compareFingers(probe: number, directory: number, count: number, scores: number, scratch: number): void;
+  /**
+   * Compares two packed fingers and tells what the score comes from, see explanation.ts.
+   * @param out - EXPLANATION_BYTES, 8-byte aligned
+   */
+  explainFingers(probe: number, reference: number, out: number, scratch: number): void;
   /**
    * Compares one packed face with `count` others of the same model.
    * @param dimension - bytes of a packed face, a multiple of 16
@@ -67,31 +80,37 @@ function loadBuild(): Build {
   } catch (cause) {
     throw new Error('The kernels are not built. Run: npm run build', { cause });
   }
-  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+  const hash = createHash('sha256').update(bytes).digest('hex');
   build = { module: new WebAssembly.Module(bytes), hash };
   return build;
 }
 
 /**
- * Hash of the kernels with their tables: everything that decides a score. Sixteen hexadecimal digits.
+ * Hash of the kernels with their tables and of the finger model: everything that decides a score. Sixteen hexadecimal
+ * digits.
  * @throws Error when the kernels are not built
  */
 export function kernelHash(): string {
-  return loadBuild().hash;
+  return createHash('sha256').update(loadBuild().hash).update(shippedFingerModel().hash).digest('hex').slice(0, 16);
 }
 
 /**
- * Instantiates the kernels over a memory, which puts their tables in place. Several threads may do so with one shared
- * memory: they write the same bytes.
+ * Instantiates the kernels over a memory, which puts their tables and the score's weights in place. Several threads may
+ * do so with one shared memory: they write the same bytes.
  * @param memory - shared, of two pages or more; its first KERNEL_STATIC_BYTES belong to the kernels
+ * @param model - whose weights to use
  * @throws Error when the kernels are not built, or from other sources than this file
  */
-export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
+export function instantiateKernels(memory: WebAssembly.Memory, model: FingerModel = shippedFingerModel()): Kernels {
   const { exports } = new WebAssembly.Instance(loadBuild().module, { env: { memory } });
   expectSize(exports, 'FINGER_SCRATCH_BYTES', FINGER_SCRATCH_BYTES);
   expectSize(exports, 'ENCODE_SCRATCH_BYTES', ENCODE_SCRATCH_BYTES);
   expectSize(exports, 'FINGER_PACKED_MAX_BYTES', FINGER_PACKED_MAX_BYTES);
   expectSize(exports, 'MINIMUM_MINUTIAE', MINIMUM_MINUTIAE);
+  expectSize(exports, 'FINGER_WEIGHTS_ADDRESS', FINGER_WEIGHTS_ADDRESS);
+  expectSize(exports, 'EXPLANATION_BYTES', EXPLANATION_BYTES);
+  expectSize(exports, 'KNOT_COUNT', KNOT_COUNT);
+  new Int32Array(memory.buffer, FINGER_WEIGHTS_ADDRESS, KNOT_COUNT).set(model.weights);
   return exports as unknown as Kernels;
 }
 
@@ -121,49 +140,4 @@ export class FaceKernel {
     new Int8Array(packed.buffer).set(values);
     return packed;
   }
-}
-
-const MINUTIA_BYTES = 8;
-const INPUT = KERNEL_STATIC_BYTES;
-const OUTPUT = INPUT + MAX_MINUTIAE * MINUTIA_BYTES;
-const SCRATCH = OUTPUT + FINGER_PACKED_MAX_BYTES;
-const ENCODER_PAGES = Math.ceil((SCRATCH + ENCODE_SCRATCH_BYTES) / 65_536);
-/** Coordinates are kept in sixteen bits, from the lower left corner of the print. */
-const LARGEST_COORDINATE = 32_767;
-
-/** Brings finger templates into the kernels' form, in a small memory of its own. */
-export class FingerEncoder {
-  readonly #memory = new WebAssembly.Memory({ initial: ENCODER_PAGES, maximum: ENCODER_PAGES, shared: true });
-  readonly #kernels = instantiateKernels(this.#memory);
-
-  /**
-   * @returns the packed finger; undefined when the template has fewer than MINIMUM_MINUTIAE minutiae
-   * @throws RangeError when it spreads over more pixels than coordinates can tell, which decoding excludes
-   */
-  encode(template: FingerTemplate): Uint8Array | undefined {
-    const { minutiae } = template;
-    if (minutiae.length < MINIMUM_MINUTIAE) return undefined;
-    const view = new DataView(this.#memory.buffer, INPUT, MAX_MINUTIAE * MINUTIA_BYTES);
-    const { x: originX, y: originY } = originOf(template);
-    minutiae.forEach(({ x, y, angle, type }, i) => {
-      view.setInt16(i * MINUTIA_BYTES, relative(x, originX), true);
-      view.setInt16(i * MINUTIA_BYTES + 2, relative(y, originY), true);
-      view.setUint8(i * MINUTIA_BYTES + 4, angle);
-      view.setUint8(i * MINUTIA_BYTES + 5, type);
-    });
-    const length = this.#kernels.encodeFinger(INPUT, minutiae.length, OUTPUT, SCRATCH);
-    if (length !== packedOffsets(minutiae.length).length) throw new RangeError('the template has too many minutiae');
-    return Uint8Array.from(new Uint8Array(this.#memory.buffer, OUTPUT, length));
-  }
-}
-
-/** The lower left corner of the minutiae: coordinates count from there. */
-export function originOf({ minutiae }: FingerTemplate): { readonly x: number; readonly y: number } {
-  return { x: Math.min(...minutiae.map(({ x }) => x)), y: Math.min(...minutiae.map(({ y }) => y)) };
-}
-
-function relative(coordinate: number, origin: number): number {
-  const value = coordinate - origin;
-  if (value > LARGEST_COORDINATE) throw new RangeError('the template is larger than a hand');
-  return value;
 }

@@ -2,6 +2,7 @@ import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import { faceCalibration, fingerCalibration } from './calibration.ts';
 import { kernelHash } from './kernels.ts';
+import { shippedFingerModel } from './shipped-model.ts';
 
 /** The version of a comparison algorithm and of its calibration. */
 export interface ModelVersion {
@@ -12,9 +13,6 @@ export interface ModelVersion {
   readonly hash: string;
   readonly calibration: string;
 }
-
-/** Name of the finger comparison: minutia codes computed without any learned part. */
-export const FINGER_MODEL = 'minutiae-codes-1';
 
 /** The versions used for these templates, each once, fingers first. */
 export function modelVersions(templates: readonly (FingerTemplate | FaceTemplate)[]): ModelVersion[] {
@@ -28,7 +26,12 @@ export function modelVersions(templates: readonly (FingerTemplate | FaceTemplate
 }
 
 export function fingerVersion(): ModelVersion {
-  return { modality: 'finger', model: FINGER_MODEL, hash: kernelHash(), calibration: fingerCalibration.version };
+  return {
+    modality: 'finger',
+    model: shippedFingerModel().description.name,
+    hash: kernelHash(),
+    calibration: fingerCalibration.version,
+  };
 }
 
 export function faceVersion(modelId: string, dimension: number): ModelVersion {

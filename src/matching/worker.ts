@@ -4,7 +4,7 @@
  */
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import { DirectComparer } from './direct-comparison.ts';
-import { FingerEncoder } from './kernels.ts';
+import { FingerEncoder } from './finger-encoder.ts';
 import type { CompareResult, CrossCompareResult, EncodeResult, ScanResult, WorkerTask } from './messages.ts';
 import { SegmentReader } from './segment-reader.ts';
 

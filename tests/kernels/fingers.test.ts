@@ -1,12 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DirectComparer } from '../../src/matching/direct-comparison.ts';
-import {
-  MINIMUM_MINUTIAE,
-  FINGER_PACKED_MAX_BYTES,
-  FingerEncoder,
-  LARGEST_FINGER_SCORE,
-} from '../../src/matching/kernels.ts';
+import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
+import { MINIMUM_MINUTIAE, FINGER_PACKED_MAX_BYTES, LARGEST_FINGER_SCORE } from '../../src/matching/kernels.ts';
 import { packedOffsets } from '../../src/matching/packed-layout.ts';
 import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
 import { encodeFingerReference } from '../../src/matching/reference/finger-encoding.ts';

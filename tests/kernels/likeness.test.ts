@@ -9,8 +9,8 @@ import { isoFiles, sharedData } from '../shared-data.ts';
 
 const comparer = new DirectComparer();
 const CENTRE = 500;
-/** Nothing that is alike by chance reaches this, and second impressions are far above. */
-const CHANCE = 1000;
+/** Of comparisons of different people one in ten thousand reaches this (measured, see the calibration); mates are far above. */
+const CHANCE = 1160;
 
 function pack(template: FingerTemplate): PackedProbe {
   return comparer.pack(template) as PackedProbe;
@@ -54,17 +54,16 @@ describe('a finger', () => {
     expect(compare(pack(moved), reference)).toBe(compare(pack(print), reference));
   });
 
-  it('scores a thousand for each minutia against itself, and no other comparison of it comes near', () => {
+  it('scores far above chance against itself and against a second impression, and no other finger comes near', () => {
     // Seeds apart from the counts below: one seed is one finger, however many minutiae are asked of it.
     const others = Array.from({ length: 20 }, (_, i) => pack(somePrint(i + 500, 45)));
-    for (const count of [9, 20, 45, 64]) {
+    for (const count of [5, 9, 20, 45, 64]) {
       const print = somePrint(count, count);
       const packed = pack(print);
       const itself = compare(packed, packed);
-      expect(Math.abs(itself / (1000 * count) - 1)).toBeLessThan(0.01);
       const again = compare(packed, pack(secondImpression(print, 7, 90)));
-      expect(again).toBeLessThan(itself);
-      for (const other of others) expect(compare(packed, other)).toBeLessThan(Math.min(again, CHANCE));
+      expect(Math.min(itself, again)).toBeGreaterThan(CHANCE + 300);
+      for (const other of others) expect(compare(packed, other)).toBeLessThan(CHANCE);
     }
   });
 });

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { FingerEncoder, traitsOf } from '../../src/matching/finger-encoder.ts';
 import {
   ENCODE_SCRATCH_BYTES,
   FaceKernel,
   FINGER_PACKED_MAX_BYTES,
   FINGER_SCRATCH_BYTES,
-  FingerEncoder,
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   minutiaCount,
@@ -14,6 +14,7 @@ import {
 import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
 import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
 import { encodeFingerReference } from '../../src/matching/reference/finger-encoding.ts';
+import { shippedFingerModel } from '../../src/matching/shipped-model.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { garbage, random, secondImpression, somePrint } from '../prints.ts';
@@ -63,16 +64,26 @@ class Arena {
   }
 }
 
+/** The planes of the model, and their offsets behind them. */
+function writePlanes(arena: Arena): number {
+  const { planes, offsets } = shippedFingerModel();
+  const address = arena.take(planes.byteLength + offsets.byteLength);
+  new Int16Array(arena.memory.buffer, address, planes.length).set(planes);
+  new Int32Array(arena.memory.buffer, address + planes.byteLength, offsets.length).set(offsets);
+  return address;
+}
+
 function writeMinutiae(arena: Arena, { minutiae }: FingerTemplate): number {
   const address = arena.take(minutiae.length * 8);
   const view = new DataView(arena.memory.buffer);
   const left = Math.min(...minutiae.map(({ x }) => x));
   const lower = Math.min(...minutiae.map(({ y }) => y));
-  minutiae.forEach(({ x, y, angle, type }, i) => {
+  minutiae.forEach((minutia, i) => {
+    const { x, y, angle } = minutia;
     view.setInt16(address + 8 * i, x - left, true);
     view.setInt16(address + 8 * i + 2, y - lower, true);
     view.setUint8(address + 8 * i + 4, angle);
-    view.setUint8(address + 8 * i + 5, type);
+    view.setUint8(address + 8 * i + 5, traitsOf(minutia));
   });
   return address;
 }
@@ -104,6 +115,7 @@ describe('the kernels write only where they are told to', () => {
       const kernels = instantiateKernels(arena.memory);
       const expected = encodeFingerReference(template) as Uint8Array;
       const input = writeMinutiae(arena, template);
+      const planes = writePlanes(arena);
       const out = arena.take(expected.byteLength);
       const scratch = arena.take(ENCODE_SCRATCH_BYTES);
       const areas = [
@@ -111,7 +123,7 @@ describe('the kernels write only where they are told to', () => {
         [scratch, ENCODE_SCRATCH_BYTES],
       ] as const;
       arena.expectWritesWithin(areas, () => {
-        expect(kernels.encodeFinger(input, template.minutiae.length, out, scratch)).toBe(expected.byteLength);
+        expect(kernels.encodeFinger(input, template.minutiae.length, out, planes, scratch)).toBe(expected.byteLength);
       });
       expect(arena.bytes.slice(out, out + expected.byteLength)).toEqual(expected);
     }
@@ -121,10 +133,11 @@ describe('the kernels write only where they are told to', () => {
     const arena = new Arena();
     const kernels = instantiateKernels(arena.memory);
     const input = writeMinutiae(arena, somePrint(1, 64));
+    const planes = writePlanes(arena);
     const out = arena.take(2 * FINGER_PACKED_MAX_BYTES);
     const scratch = arena.take(ENCODE_SCRATCH_BYTES);
     for (const count of [-1, 0, 1, 4, 65, 2 ** 31 - 1]) {
-      arena.expectWritesWithin([], () => expect(kernels.encodeFinger(input, count, out, scratch)).toBe(0));
+      arena.expectWritesWithin([], () => expect(kernels.encodeFinger(input, count, out, planes, scratch)).toBe(0));
     }
   });
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { layoutSegment, claimScratch, SCRATCH_SLOTS } from '../../src/gallery/segment-layout.ts';
 import { Segment } from '../../src/gallery/segment.ts';
+import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
 import {
   FINGER_PACKED_MAX_BYTES,
   FINGER_SCRATCH_BYTES,
-  FingerEncoder,
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   REMOVED_SCORE,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { instantiateKernels, kernelHash, KERNEL_STATIC_BYTES } from '../../src/matching/kernels.ts';
-import { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, TURNS, UNIT, WAVES } from '../../src/matching/reference/tables.ts';
+import { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, UNIT } from '../../src/matching/reference/tables.ts';
 
-const tables = { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, TURNS, WAVES };
+const tables = { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS };
 const TURN = 2 * Math.PI;
 
 /** Every number is its formula rounded; a whole unit of tolerance would let a typing error through. */
@@ -37,16 +37,10 @@ describe('the tables', () => {
       const distance = (i * TURN) / 768;
       return normalShare(distance - TURN / 12, distance + TURN / 12, TURN / 9) * 4096;
     });
-    expectRounded(WAVES, (i) => Math.cos((Math.PI * (2 * (i % 8) + 1) * Math.floor(i / 8)) / 16) * UNIT);
-    expectRounded(TURNS, (i) => {
-      const x = (TURN * ((i % 6) + 0.5)) / 6;
-      const waves = [1, Math.cos(x), Math.sin(x), Math.cos(2 * x), Math.sin(2 * x), Math.sin(3 * x)];
-      return waves[Math.floor(i / 6)] * UNIT;
-    });
   });
 
   it('are of the lengths that the kernels read', () => {
-    expect(Object.values(tables).map(({ length }) => length)).toEqual([385, 256, 785, 36, 64]);
+    expect(Object.values(tables).map(({ length }) => length)).toEqual([385, 256, 785]);
   });
 });
 

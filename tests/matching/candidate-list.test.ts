@@ -44,7 +44,7 @@ describe('fusing the scores of a subject', () => {
   });
 
   it('pays for the choice among several references', () => {
-    expect(fuse([scored(600, 'finger:2', 10)])).toBeCloseTo(fuse([scored(600, 'finger:2')]) + 1, 1);
+    expect(fuse([scored(1000, 'finger:2', 10)])).toBeCloseTo(fuse([scored(1000, 'finger:2')]) + 1, 1);
   });
 
   it('knows a finger by whichever position is known', () => {
@@ -80,7 +80,7 @@ describe('a candidate list', () => {
   });
 
   it('calls strong only what is a thousand times rarer than both thresholds ask for', () => {
-    const bands = [450, 800, 1500].map(
+    const bands = [850, 1300, 1800].map(
       (score) => makeCandidateList([{ subject: subject('a'), scores: [scored(score, 'finger:2')] }], rules).band,
     );
     expect(bands).toEqual(['review', 'review', 'strong-candidate']);

@@ -1,12 +1,16 @@
-/** Least-squares fits that lay a probe over a reference, in plain TypeScript. See assembly/finger/alignment.ts. */
-import type { Finger, Pair, ShortlistedPair } from './finger.ts';
+/** Least-squares fits that lay the first finger over the second, in plain TypeScript. See assembly/finger/alignment.ts. */
+import type { StrongPair } from './consensus.ts';
+import type { Finger, Pair } from './finger.ts';
 
-/** A transformation, the rotation in it, and where the matches are centred in the reference. */
+/** A transformation, the rotation in it, and where the matches are centred in the second. */
 export interface Alignment {
   readonly c: number;
   readonly s: number;
   readonly centreX: number;
   readonly centreY: number;
+  /** How far it is from a rotation. */
+  readonly bending: number;
+  /** Where a place of the first comes to lie, in single precision. */
   move(x: number, y: number): { readonly x: number; readonly y: number };
 }
 
@@ -22,8 +26,12 @@ function alignment(matrix: readonly [number, number, number, number], turn: Turn
   const [xx, xy, yx, yy] = matrix;
   const x0 = to.x - xx * from.x - xy * from.y;
   const y0 = to.y - yx * from.x - yy * from.y;
-  const move = (x: number, y: number) => ({ x: xx * x + xy * y + x0, y: yx * x + yy * y + y0 });
-  return { ...turn, centreX: to.x, centreY: to.y, move };
+  const move = (x: number, y: number) => ({
+    x: Math.fround(xx * x + xy * y + x0),
+    y: Math.fround(yx * x + yy * y + y0),
+  });
+  const bending = Math.abs(xx * yy - xy * yx - 1) + Math.abs(xx - turn.c) + Math.abs(xy + turn.s);
+  return { ...turn, centreX: to.x, centreY: to.y, bending, move };
 }
 
 interface Turn {
@@ -37,8 +45,8 @@ function turnTo(c: number, s: number): Turn {
 }
 
 /** Rigid fit to the pairs of a cluster, by their strength. */
-export function alignCluster(pairs: readonly (ShortlistedPair & { readonly strength: number })[]): Alignment {
-  const total = (value: (pair: ShortlistedPair) => number) =>
+export function alignCluster(pairs: readonly StrongPair[]): Alignment {
+  const total = (value: (pair: StrongPair) => number) =>
     pairs.reduce((sum, pair) => sum + (pair.strength + 0.01) * value(pair), 0);
   const weight = total(() => 1);
   const from = { x: total(({ ax }) => ax) / weight, y: total(({ ay }) => ay) / weight };

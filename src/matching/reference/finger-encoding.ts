@@ -3,18 +3,21 @@
  * tested against and where to read what it does; the reasons are in assembly/finger/.
  */
 import type { FingerTemplate } from '../../templates/finger-template.ts';
-import { MINIMUM_MINUTIAE, originOf } from '../kernels.ts';
+import { originOf, traitsOf } from '../finger-encoder.ts';
+import { CYLINDER_SIZE, LARGEST_ROOT, type FingerModel } from '../finger-model.ts';
+import { MINIMUM_MINUTIAE } from '../kernels.ts';
 import { BLOCK, CODE_BYTES, packedOffsets } from '../packed-layout.ts';
-import { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, TURNS, UNIT, WAVES } from './tables.ts';
+import { shippedFingerModel } from '../shipped-model.ts';
+import { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, UNIT } from './tables.ts';
 
-interface Point {
+export interface Point {
   readonly x: number;
   readonly y: number;
 }
 
-interface Directed extends Point {
+/** A minutia in packed coordinates: from the lower left corner of its print. */
+export interface Directed extends Point {
   readonly angle: number;
-  readonly type: number;
 }
 
 /** Cosine and sine of a direction in 256ths of a turn. */
@@ -32,8 +35,6 @@ const REACH_SQUARED = 784;
 const FARTHEST_SQUARED = 9604;
 /** ANGULAR_WEIGHTS counts in these fractions of a turn. */
 const TURN = 768;
-const TURN_WEIGHT = 7;
-const HIGHEST = 68;
 
 const middleOf = (i: number) => (i + 0.5) * 17.5 - RADIUS;
 /** Middles of the cells of the base, in the minutia's own frame. */
@@ -42,13 +43,21 @@ const BASE: readonly { readonly u: number; readonly v: number }[] = Array.from({
   v: middleOf(i % SIDE),
 }));
 
+/** The minutiae of a template in packed coordinates, in its order. */
+export function packedMinutiae(template: FingerTemplate): Directed[] {
+  const origin = originOf(template);
+  return template.minutiae.map(({ x, y, angle }) => ({ x: x - origin.x, y: y - origin.y, angle }));
+}
+
 /**
  * @returns the packed finger, byte for byte what the kernel makes; undefined for fewer than MINIMUM_MINUTIAE minutiae
  */
-export function encodeFingerReference(template: FingerTemplate): Uint8Array | undefined {
+export function encodeFingerReference(
+  template: FingerTemplate,
+  model: FingerModel = shippedFingerModel(),
+): Uint8Array | undefined {
   if (template.minutiae.length < MINIMUM_MINUTIAE) return undefined;
-  const origin = originOf(template);
-  const minutiae = template.minutiae.map((m): Directed => ({ ...m, x: m.x - origin.x, y: m.y - origin.y }));
+  const minutiae = packedMinutiae(template);
   const offsets = packedOffsets(minutiae.length);
   const packed = new Uint8Array(offsets.length);
   const view = new DataView(packed.buffer);
@@ -59,17 +68,30 @@ export function encodeFingerReference(template: FingerTemplate): Uint8Array | un
     view.setInt16(offsets.x + 2 * i, minutia.x, true);
     view.setInt16(offsets.y + 2 * i, minutia.y, true);
     packed[offsets.angle + i] = minutia.angle;
-    packed[offsets.type + i] = minutia.type;
+    packed[offsets.traits + i] = traitsOf(template.minutiae[i]);
     const block = offsets.codes + Math.floor(i / BLOCK) * BLOCK * CODE_BYTES;
-    codeOf(minutia, minutiae, hull).forEach((byte, k) => (packed[block + k * BLOCK + (i % BLOCK)] = byte));
+    codeOf(rootsOf(minutia, minutiae, hull), model).forEach(
+      (byte, k) => (packed[block + k * BLOCK + (i % BLOCK)] = byte),
+    );
   });
   return packed;
 }
 
-function codeOf(minutia: Directed, all: readonly Directed[], hull: readonly Point[]): Uint8Array {
-  const roots = cylinderOf(minutia, all, hull).map((value) => Math.sqrt(value));
-  const waves = transform(roots, TURNS, TURN_CELLS, CELLS);
-  return signsOf(transform(transform(waves, WAVES, SIDE, SIDE), WAVES, SIDE, 1));
+/** The roots of a minutia's cylinder, whole numbers up to LARGEST_ROOT. */
+export function rootsOf(minutia: Directed, all: readonly Directed[], hull: readonly Point[]): Int16Array {
+  return Int16Array.from(cylinderOf(minutia, all, hull), (value) =>
+    Math.min(LARGEST_ROOT, Math.floor(Math.sqrt(value))),
+  );
+}
+
+function codeOf(roots: Int16Array, { planes, offsets }: FingerModel): Uint8Array {
+  const code = new Uint8Array(CODE_BYTES);
+  for (let bit = 0; bit < 8 * CODE_BYTES; bit++) {
+    let product = 0;
+    for (let i = 0; i < CYLINDER_SIZE; i++) product += planes[bit * CYLINDER_SIZE + i] * roots[i];
+    if (product > offsets[bit]) code[bit >> 3] |= 1 << (bit & 7);
+  }
+  return code;
 }
 
 /** The neighbourhood of a minutia: value of direction k and place i, j at k · CELLS + i · SIDE + j. */
@@ -106,34 +128,8 @@ function angularWeight(difference: number, k: number): number {
   return ANGULAR_WEIGHTS[Math.min(forwards, TURN - forwards)];
 }
 
-/** One axis: runs of `length` values `stride` apart become their inner products with the rows of a table. */
-function transform(values: Float64Array, table: Int16Array, length: number, stride: number): Float64Array {
-  return values.map((_, at) => {
-    const frequency = Math.floor(at / stride) % length;
-    const start = at - frequency * stride;
-    let sum = 0;
-    for (let i = 0; i < length; i++) sum += table[frequency * length + i] * values[start + i * stride];
-    return sum;
-  });
-}
-
-/** A bit for each coefficient of low frequency, but not for the mean. */
-function signsOf(coefficients: Float64Array): Uint8Array {
-  const code = new Uint8Array(CODE_BYTES);
-  let bit = 0;
-  coefficients.forEach((value, i) => {
-    const turns = Math.floor((Math.floor(i / CELLS) + 1) / 2);
-    const p = Math.floor(i / SIDE) % SIDE;
-    const q = i % SIDE;
-    if (i === 0 || p * p + q * q + TURN_WEIGHT * turns * turns > HIGHEST) return;
-    if (value > 0) code[bit >> 3] |= 1 << (bit & 7);
-    bit++;
-  });
-  return code;
-}
-
 /** Andrew's monotone chain, counter-clockwise. */
-function convexHull(points: readonly Point[]): Point[] {
+export function convexHull(points: readonly Point[]): Point[] {
   const ordered = [...points].sort((a, b) => a.x - b.x || a.y - b.y);
   const turn = (o: Point, a: Point, b: Point) => (a.x - o.x) * (b.y - o.y) - (a.y - o.y) * (b.x - o.x);
   const chain = (side: readonly Point[], start: Point[]) => {
@@ -156,7 +152,7 @@ function convexHull(points: readonly Point[]): Point[] {
 }
 
 /** Squared distance of a point to the hull; 0 inside. */
-function squaredDistanceOutside(hull: readonly Point[], { x, y }: Point): number {
+export function squaredDistanceOutside(hull: readonly Point[], { x, y }: Point): number {
   let inside = hull.length >= 3;
   let best = 1e18;
   hull.forEach((a, i) => {

@@ -1,0 +1,90 @@
+import { FingerBatch } from '../../src/matching/finger-batch.ts';
+import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
+import type { FingerModel } from '../../src/matching/finger-model.ts';
+import { KNOT_COUNT } from '../../src/matching/score-terms.ts';
+import { areMates, areStrangers, type LabelledPrint } from '../labelled-prints.ts';
+
+/** What the alignments of a set's pairs show; pairs without an alignment are not there. */
+export interface Alignments {
+  /** KNOT_COUNT for each. */
+  readonly masses: Int32Array;
+  /** 1: mates, 0: strangers. */
+  readonly labels: Uint8Array;
+  /** How much each counts. */
+  readonly weights: Float64Array;
+  /** Positions of the two prints in the list. */
+  readonly pairs: Int32Array;
+}
+
+/** Prints of one set in the kernels' form. */
+export function packPrints(prints: readonly LabelledPrint[], model: FingerModel): FingerBatch {
+  const encoder = new FingerEncoder(model);
+  return new FingerBatch(
+    prints.map(({ template }) => encoder.encode(template)),
+    model,
+  );
+}
+
+/**
+ * Compares every two prints of a set that are mates, or strangers for sure.
+ * @param visit - gets the positions of the two, the score, and whether they are mates
+ */
+export function compareAll(
+  prints: readonly LabelledPrint[],
+  batch: FingerBatch,
+  visit: (a: number, b: number, score: number, mates: boolean) => void,
+): void {
+  prints.forEach((print, a) => {
+    const scores = batch.compare(a, a + 1);
+    for (let b = a + 1; b < prints.length; b++) {
+      const mates = areMates(print, prints[b]);
+      if (mates || areStrangers(print, prints[b])) visit(a, b, scores[b - a - 1], mates);
+    }
+  });
+}
+
+/** The alignments of all pairs of a set. Mates and strangers count equally in sum. */
+export function alignAll(prints: readonly LabelledPrint[], batch: FingerBatch): Alignments {
+  const found: { a: number; b: number; mates: boolean }[] = [];
+  compareAll(prints, batch, (a, b, score, mates) => {
+    if (score > 0) found.push({ a, b, mates });
+  });
+  const mates = found.filter((pair) => pair.mates).length;
+  const masses = new Int32Array(found.length * KNOT_COUNT);
+  found.forEach(({ a, b }, row) => masses.set(batch.explain(a, b).masses, row * KNOT_COUNT));
+  return {
+    masses,
+    labels: Uint8Array.from(found, (pair) => (pair.mates ? 1 : 0)),
+    weights: Float64Array.from(found, (pair) => (pair.mates ? 1 : mates / (found.length - mates))),
+    pairs: Int32Array.from(found.flatMap(({ a, b }) => [a, b])),
+  };
+}
+
+/** Some of the alignments. */
+export function chooseAlignments(all: Alignments, choose: (a: number, b: number) => boolean): Alignments {
+  const rows = Array.from(all.labels.keys()).filter((row) => choose(all.pairs[2 * row], all.pairs[2 * row + 1]));
+  const masses = new Int32Array(rows.length * KNOT_COUNT);
+  rows.forEach((row, i) => masses.set(all.masses.subarray(row * KNOT_COUNT, (row + 1) * KNOT_COUNT), i * KNOT_COUNT));
+  return {
+    masses,
+    labels: Uint8Array.from(rows, (row) => all.labels[row]),
+    weights: Float64Array.from(rows, (row) => all.weights[row]),
+    pairs: Int32Array.from(rows.flatMap((row) => [all.pairs[2 * row], all.pairs[2 * row + 1]])),
+  };
+}
+
+/** The alignments of several sets as one. Positions of prints are those within their own sets. */
+export function joinAlignments(sets: readonly Alignments[]): Alignments {
+  const masses = new Int32Array(sets.reduce((sum, set) => sum + set.masses.length, 0));
+  let at = 0;
+  for (const set of sets) {
+    masses.set(set.masses, at);
+    at += set.masses.length;
+  }
+  return {
+    masses,
+    labels: Uint8Array.from(sets.flatMap(({ labels }) => [...labels])),
+    weights: Float64Array.from(sets.flatMap(({ weights }) => [...weights])),
+    pairs: Int32Array.from(sets.flatMap(({ pairs }) => [...pairs])),
+  };
+}

@@ -1,0 +1,34 @@
+/** What a cross-validation says, in a few numbers: `npm run bench -- accuracy --cross-validate` says more. */
+import type { PrintSet } from '../labelled-prints.ts';
+import { areMates } from '../labelled-prints.ts';
+import type { ValidatedSet } from './cross-validation.ts';
+
+export interface HeldOutRates {
+  readonly set: string;
+  readonly mated: number;
+  readonly nonMated: number;
+  /** FNMR at each of FALSE_MATCH_RATES, shares; undefined where there are too few comparisons to tell. */
+  readonly falseNonMatchRates: readonly (number | undefined)[];
+}
+
+export const FALSE_MATCH_RATES: readonly number[] = [1e-2, 1e-3, 1e-4];
+
+/** @param set - that was validated */
+export function heldOutRates({ list }: PrintSet, { name, pairs, scores }: ValidatedSet): HeldOutRates {
+  const mated: number[] = [];
+  const nonMated: number[] = [];
+  scores.forEach((score, i) => (areMates(list[pairs[2 * i]], list[pairs[2 * i + 1]]) ? mated : nonMated).push(score));
+  nonMated.sort((a, b) => b - a);
+  return {
+    set: name,
+    mated: mated.length,
+    nonMated: nonMated.length,
+    falseNonMatchRates: FALSE_MATCH_RATES.map((rate) => {
+      const accepted = Math.floor(rate * nonMated.length + 1e-9);
+      if (accepted < 1) return undefined;
+      // A threshold just above the highest score that may not pass.
+      const missed = mated.filter((score) => score <= Math.max(0, nonMated[accepted])).length;
+      return missed / mated.length;
+    }),
+  };
+}

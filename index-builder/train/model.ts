@@ -1,0 +1,137 @@
+/** Learns a whole finger model: codes first, from mates that a simpler model finds, then the score. */
+import { readFingerModel, writeFingerModel, type FingerModel } from '../../src/matching/finger-model.ts';
+import { areMates, type LabelledPrint, type PrintSet } from '../labelled-prints.ts';
+import { learnPlanes, randomPlanes, type Planes } from './codes.ts';
+import { alignAll, joinAlignments, packPrints } from './comparisons.ts';
+import { makeCylinders, type Cylinders } from './cylinders.ts';
+import { CERTAIN_POINTS, learnWeights, plainWeights, type ScoreTraining } from './score.ts';
+
+export const MODEL_NAME = 'minutiae-codes-2';
+
+export interface TrainingParameters extends ScoreTraining {
+  readonly seed: number;
+  /** How often the codes are learned, each time from the mates that the last ones find. */
+  readonly rounds: number;
+}
+
+/** Chosen by cross-validation on FVC2002 set B and FCJ2020, see docs/model-card.md. */
+export const PARAMETERS: TrainingParameters = { seed: 1, rounds: 2, ridge: 0.005, smallestDeviation: 0.2 };
+
+/** Synthetic people for training: apart from those of the demo gallery and the benches by their seed. */
+export const SYNTHETIC = { seed: 0x7a11, impressions: 4 } as const;
+
+/** A set that has its cylinders. */
+export interface PreparedSet {
+  readonly set: PrintSet;
+  readonly cylinders: Cylinders;
+}
+
+export function prepareSet(set: PrintSet): PreparedSet {
+  return { set, cylinders: makeCylinders(set.list) };
+}
+
+/** Told what is being done, and how far it is. */
+export type Progress = (step: string, done: number, total: number) => void;
+
+/**
+ * @param use - which prints may be looked at; the others are as if they were not there
+ */
+export function trainModel(
+  sets: readonly PreparedSet[],
+  parameters: TrainingParameters,
+  use: (print: LabelledPrint) => boolean,
+  progress: Progress,
+): FingerModel {
+  const chosen = sets.map(({ set, cylinders }) => restrict(set, cylinders, use)).filter(({ list }) => list.length > 0);
+  const steps = parameters.rounds + 2;
+  progress('codes to begin with', 0, steps);
+  let planes = beginWithRandom(chosen, parameters.seed);
+  for (let round = 1; round <= parameters.rounds; round++) {
+    progress(`codes, round ${round}`, round, steps);
+    planes = learnFromMates(chosen, planes, parameters.seed);
+  }
+  progress('score', steps - 1, steps);
+  const plain = assemble(sets, parameters, planes, plainWeights());
+  const alignments = chosen.map(({ list }) => alignAll(list, packPrints(list, plain)));
+  const model = assemble(sets, parameters, planes, learnWeights(joinAlignments(alignments), parameters));
+  progress('done', steps, steps);
+  return model;
+}
+
+interface ChosenPrints {
+  readonly list: readonly LabelledPrint[];
+  /** Rows of each print's cylinders. */
+  readonly rowsOf: readonly number[];
+  readonly rows: Int32Array;
+  readonly cylinders: Cylinders;
+}
+
+function restrict(set: PrintSet, cylinders: Cylinders, use: (print: LabelledPrint) => boolean): ChosenPrints {
+  const kept = Array.from(set.list.keys()).filter((i) => use(set.list[i]));
+  const { firstRow } = cylinders;
+  const rows = kept.flatMap((i) => Array.from({ length: firstRow[i + 1] - firstRow[i] }, (_, k) => firstRow[i] + k));
+  return {
+    list: kept.map((i) => set.list[i]),
+    rowsOf: kept.map((i) => firstRow[i]),
+    rows: Int32Array.from(rows),
+    cylinders,
+  };
+}
+
+/** The cylinders of several sets one after the other. */
+function joinCylinders(chosen: readonly ChosenPrints[]) {
+  const places = [...new Set(chosen.flatMap(({ cylinders }) => cylinders.places))].sort((a, b) => a - b);
+  const count = chosen.reduce((sum, { cylinders }) => sum + cylinders.rows.length / cylinders.places.length, 0);
+  const rows = new Int16Array(count * places.length);
+  const bases: number[] = [];
+  let base = 0;
+  for (const { cylinders } of chosen) {
+    bases.push(base);
+    const columns = cylinders.places.map((place) => places.indexOf(place));
+    const width = columns.length;
+    const height = cylinders.rows.length / width;
+    for (let r = 0; r < height; r++) {
+      for (let c = 0; c < width; c++) rows[(base + r) * places.length + columns[c]] = cylinders.rows[r * width + c];
+    }
+    base += height;
+  }
+  const used = Int32Array.from(chosen.flatMap((set, s) => Array.from(set.rows, (row) => bases[s] + row)));
+  return { cylinders: { places, rows, firstRow: new Int32Array(0) }, used, bases };
+}
+
+function beginWithRandom(chosen: readonly ChosenPrints[], seed: number): Planes {
+  const { cylinders, used } = joinCylinders(chosen);
+  return randomPlanes(cylinders, used, seed);
+}
+
+/** Pairs the minutiae of mates with the codes at hand, and learns codes from the pairs of those that agree well. */
+function learnFromMates(chosen: readonly ChosenPrints[], planes: Planes, seed: number): Planes {
+  const { cylinders, used, bases } = joinCylinders(chosen);
+  const model = assemble([], { ...PARAMETERS, seed }, planes, plainWeights());
+  const mates: number[] = [];
+  chosen.forEach(({ list, rowsOf }, s) => {
+    const batch = packPrints(list, model);
+    list.forEach((print, a) => {
+      const scores = batch.compare(a, a + 1).slice();
+      for (let b = a + 1; b < list.length; b++) {
+        if (!areMates(print, list[b]) || scores[b - a - 1] < CERTAIN_POINTS) continue;
+        for (const { probe, reference } of batch.explain(a, b).pairs) {
+          mates.push(bases[s] + rowsOf[a] + probe, bases[s] + rowsOf[b] + reference);
+        }
+      }
+    });
+  });
+  if (mates.length === 0) throw new Error('the prints hold no two impressions of one finger that are alike');
+  return learnPlanes(cylinders, used, Int32Array.from(mates), seed);
+}
+
+function assemble(
+  sets: readonly PreparedSet[],
+  parameters: TrainingParameters,
+  { planes, offsets }: Planes,
+  weights: Int32Array,
+): FingerModel {
+  const trainedOn = sets.map(({ set: { name, fingers, prints, digest } }) => ({ name, fingers, prints, digest }));
+  const description = { name: MODEL_NAME, trainedOn, parameters: { ...parameters } };
+  return readFingerModel(writeFingerModel({ description, planes, offsets, weights }));
+}

@@ -1,0 +1,109 @@
+/**
+ * Logistic regression with a ridge, by Newton's method. The problem is convex: there is one answer, whatever the order
+ * of the rows. (le Cessie and van Houwelingen, Applied Statistics 41(1), 1992.)
+ */
+import { CholeskyDecomposition, Matrix } from 'ml-matrix';
+
+export interface Examples {
+  /** Row after row, `columns` each. */
+  readonly values: Float32Array;
+  readonly columns: number;
+  /** 1: of the class to be told, 0: not. */
+  readonly labels: Uint8Array;
+  /** How much each row counts. */
+  readonly weights: Float64Array;
+}
+
+export interface LogisticModel {
+  readonly coefficients: Float64Array;
+  readonly intercept: number;
+}
+
+const MOST_ROUNDS = 40;
+/** The largest step of a coefficient, in deviations of its column, that ends the search. */
+const SETTLED = 1e-4;
+
+/**
+ * @param ridge - penalty of a squared coefficient, its column standardised, as a share of the sum of weights
+ * @param smallestDeviation - columns that vary less are taken to vary so much: what is hardly ever seen stays near zero
+ */
+export function fitLogistic(examples: Examples, ridge: number, smallestDeviation: number): LogisticModel {
+  const { columns, labels, weights } = examples;
+  const rows = labels.length;
+  const { means, deviations } = standardise(examples, smallestDeviation);
+  const size = columns + 1;
+  const beta = new Float64Array(size);
+  const totalWeight = weights.reduce((sum, weight) => sum + weight, 0);
+  const x = new Float64Array(size);
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const gradient = new Float64Array(size);
+    const hessian = new Float64Array(size * size);
+    for (let row = 0; row < rows; row++) {
+      let logit = 0;
+      for (let c = 0; c < columns; c++) {
+        x[c] = (examples.values[row * columns + c] - means[c]) / deviations[c];
+        logit += x[c] * beta[c];
+      }
+      x[columns] = 1;
+      const probability = 1 / (1 + Math.exp(-(logit + beta[columns])));
+      const slope = weights[row] * (probability - labels[row]);
+      const curvature = weights[row] * probability * (1 - probability);
+      for (let c = 0; c < size; c++) gradient[c] += slope * x[c];
+      // Far from the border a row says nothing about the curvature, and most rows are.
+      if (curvature < 1e-5 * weights[row]) continue;
+      for (let r = 0; r < size; r++) {
+        const value = curvature * x[r];
+        const at = r * size;
+        for (let c = r; c < size; c++) hessian[at + c] += value * x[c];
+      }
+    }
+    for (let c = 0; c < columns; c++) {
+      gradient[c] += ridge * totalWeight * beta[c];
+      hessian[c * size + c] += ridge * totalWeight;
+    }
+    hessian[size * size - 1] += 1e-9 * totalWeight;
+    const step = solve(hessian, gradient, size);
+    let largest = 0;
+    for (let c = 0; c < size; c++) {
+      // A bounded step: Newton's method overshoots where the classes are almost apart.
+      const move = Math.max(-2, Math.min(2, step[c]));
+      beta[c] -= move;
+      largest = Math.max(largest, Math.abs(move));
+    }
+    if (largest < SETTLED) break;
+  }
+  const coefficients = Float64Array.from({ length: columns }, (_, c) => beta[c] / deviations[c]);
+  const intercept = coefficients.reduce((sum, coefficient, c) => sum - coefficient * means[c], beta[columns]);
+  return { coefficients, intercept };
+}
+
+function standardise({ values, columns, weights }: Examples, smallest: number) {
+  const means = new Float64Array(columns);
+  const squares = new Float64Array(columns);
+  let total = 0;
+  weights.forEach((weight, row) => {
+    total += weight;
+    for (let c = 0; c < columns; c++) {
+      const value = values[row * columns + c];
+      means[c] += weight * value;
+      squares[c] += weight * value * value;
+    }
+  });
+  const deviations = new Float64Array(columns);
+  for (let c = 0; c < columns; c++) {
+    means[c] /= total;
+    deviations[c] = Math.max(smallest, Math.sqrt(Math.max(0, squares[c] / total - means[c] * means[c])));
+  }
+  return { means, deviations };
+}
+
+function solve(upper: Float64Array, right: Float64Array, size: number): number[] {
+  const matrix = new Matrix(size, size);
+  for (let r = 0; r < size; r++) {
+    for (let c = r; c < size; c++) {
+      matrix.set(r, c, upper[r * size + c]);
+      matrix.set(c, r, upper[r * size + c]);
+    }
+  }
+  return new CholeskyDecomposition(matrix).solve(Matrix.columnVector(Array.from(right))).getColumn(0);
+}
