@@ -166,7 +166,7 @@ export function alignMatches(
   place(ax, ay, bx, by);
 }
 
-/** Where the first's minutiae come to lie in the second. */
+/** Where the first's minutiae come to lie in the second; up to a whole vector with places out of reach. */
 export function moveFirst(first: usize, n: i32, scratch: usize): void {
   const blocks = blocksOf(n);
   for (let i = 0; i < n; i++) {
@@ -174,6 +174,10 @@ export function moveFirst(first: usize, n: i32, scratch: usize): void {
     const y = yOf(first, blocks, i);
     setS(scratch + MOVED_X, i, (xx * x + xy * y + x0) as f32);
     setS(scratch + MOVED_Y, i, (yx * x + yy * y + y0) as f32);
+  }
+  for (let i = n; (i & 3) != 0; i++) {
+    setS(scratch + MOVED_X, i, 1e6);
+    setS(scratch + MOVED_Y, i, 1e6);
   }
 }
 

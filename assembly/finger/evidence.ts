@@ -174,17 +174,32 @@ function weighEdges(pairs: i32, scratch: usize): i32 {
 let nearestSquared: f32 = 0;
 let crowd: i32 = 0;
 
-/** The nearest of some points to a place, and how many of them are around it. */
+/**
+ * The nearest of some points to a place, and how many of them are around it: four at a time; behind the last point they
+ * are out of reach.
+ */
 function lookAround(x: f32, y: f32, xs: usize, ys: usize, count: i32): void {
-  nearestSquared = Infinity;
-  crowd = 0;
-  for (let k = 0; k < count; k++) {
-    const dx = getS(xs, k) - x;
-    const dy = getS(ys, k) - y;
-    const squared = dx * dx + dy * dy;
-    if (squared < nearestSquared) nearestSquared = squared;
-    if (squared < CROWD_SQUARED) crowd++;
+  const atX = f32x4.splat(x);
+  const atY = f32x4.splat(y);
+  const near = f32x4.splat(CROWD_SQUARED);
+  let smallest = f32x4.splat(Infinity);
+  let counts = i32x4.splat(0);
+  const end = (count as usize) << 2;
+  for (let at: usize = 0; at < end; at += 16) {
+    const dx = f32x4.sub(v128.load(xs + at), atX);
+    const dy = f32x4.sub(v128.load(ys + at), atY);
+    const squared = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
+    smallest = f32x4.pmin(smallest, squared);
+    counts = i32x4.sub(counts, f32x4.lt(squared, near));
   }
+  nearestSquared = min<f32>(
+    min<f32>(f32x4.extract_lane(smallest, 0), f32x4.extract_lane(smallest, 1)),
+    min<f32>(f32x4.extract_lane(smallest, 2), f32x4.extract_lane(smallest, 3)),
+  );
+  crowd =
+    i32x4.extract_lane(counts, 0) +
+    i32x4.extract_lane(counts, 1) +
+    (i32x4.extract_lane(counts, 2) + i32x4.extract_lane(counts, 3));
 }
 
 /** Classes of quality: 0 not stated, 1 to 4 from worst to best. */

@@ -58,18 +58,29 @@ export function makeHull(pointX: usize, pointY: usize, count: i32, scratch: usiz
   corners = size - 1;
 }
 
-/** Squared distance of a point to the hull that was made last; 0 inside. */
+/**
+ * Squared distance of a point to the hull that was made last; 0 inside. Only edges that have the point on their outer
+ * side can be nearest to it, so most points cost a product of two differences for each edge and no division; a hull
+ * that is a line or a point has no inside.
+ */
 export function outsideHull(px: f64, py: f64): f64 {
-  let inside = corners >= 3;
+  const flat = corners < 3;
+  let inside = !flat;
   let best: f64 = 1e18;
+  let ax = corners > 0 ? x(getB(hull, corners - 1)) : 0;
+  let ay = corners > 0 ? y(getB(hull, corners - 1)) : 0;
   for (let i = 0; i < corners; i++) {
-    const a = getB(hull, i);
-    const b = getB(hull, i + 1 == corners ? 0 : i + 1);
-    const ex = x(b) - x(a);
-    const ey = y(b) - y(a);
-    const fx = px - x(a);
-    const fy = py - y(a);
-    if (ex * fy - ey * fx < 0) inside = false;
+    const b = getB(hull, i);
+    const bx = x(b);
+    const by = y(b);
+    const ex = bx - ax;
+    const ey = by - ay;
+    const fx = px - ax;
+    const fy = py - ay;
+    ax = bx;
+    ay = by;
+    if (ex * fy - ey * fx >= 0 && !flat) continue;
+    inside = false;
     const length = ex * ex + ey * ey;
     let along: f64 = length > 0 ? (ex * fx + ey * fy) / length : 0;
     along = along < 0 ? 0 : along > 1 ? 1 : along;

@@ -34,6 +34,27 @@ function countUpTo(n: i32, blocks: usize, limit: i32, scratch: usize): i32 {
   );
 }
 
+/** Where most limits lie, and how far apart the first two guesses are. */
+const USUAL_LIMIT: i32 = 47;
+const FIRST_STEP: i32 = 2;
+
+/** The smallest limit that leaves at least PAIRS: steps away from the usual one, then bisection. 254 if none does. */
+function smallestLimit(n: i32, blocks: usize, scratch: usize): i32 {
+  let low = 0;
+  let high = 254;
+  let step = FIRST_STEP;
+  let guess = USUAL_LIMIT;
+  while (low < high) {
+    const enough = countUpTo(n, blocks, guess, scratch) >= PAIRS;
+    if (enough) high = guess;
+    else low = guess + 1;
+    const bracketed = low > 0 && high < 254;
+    guess = bracketed ? (low + high) >> 1 : enough ? max<i32>(low, guess - step) : min<i32>(high - 1, guess + step);
+    step <<= 1;
+  }
+  return low;
+}
+
 export function distanceAt(scratch: usize, p: i32): i32 {
   return getB(scratch + PAIR_KEY, (p << 2) + 2);
 }
@@ -61,15 +82,7 @@ function insertKey(keys: usize, size: i32, key: u32): void {
 export function shortlistPairs(first: usize, n: i32, second: usize, m: i32, scratch: usize): i32 {
   const blocks = blocksOf(m);
   const firstBlocks = blocksOf(n);
-  // The smallest limit that leaves at least PAIRS.
-  let low = 0;
-  let high = 254;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (countUpTo(n, blocks, middle, scratch) >= PAIRS) high = middle;
-    else low = middle + 1;
-  }
-  const limit = low;
+  const limit = smallestLimit(n, blocks, scratch);
   let room = PAIRS - (limit > 0 ? countUpTo(n, blocks, limit - 1, scratch) : 0);
   const splat = i8x16.splat(limit as i8);
   const keys = scratch + PAIR_KEY;

@@ -14,7 +14,7 @@ import { pairMinutiae, type Pairing } from './pairing.ts';
 import { clusterOf, measureAgreements, relax, shortlist, supportOf } from './consensus.ts';
 
 const LEAST_SUPPORT = Math.fround(0.9);
-const LEAST_FIT = 8.3521;
+const LEAST_FIT = 19.4481;
 const SMALLEST_OVERLAP = 9;
 const FEWEST_MATCHES = 3;
 const FEWEST_FOR_AFFINE = 5;

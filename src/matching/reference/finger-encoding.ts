@@ -161,7 +161,9 @@ export function squaredDistanceOutside(hull: readonly Point[], { x, y }: Point):
     const ey = b.y - a.y;
     const px = x - a.x;
     const py = y - a.y;
-    if (ex * py - ey * px < 0) inside = false;
+    // Only an edge that has the point on its outer side can be nearest to it.
+    if (ex * py - ey * px >= 0 && hull.length >= 3) return;
+    inside = false;
     const length = ex * ex + ey * ey;
     const along = Math.min(1, Math.max(0, length > 0 ? (ex * px + ey * py) / length : 0));
     const dx = px - along * ex;
