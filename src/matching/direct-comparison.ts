@@ -2,7 +2,7 @@ import { layoutSegment } from '../gallery/segment-layout.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import { FingerEncoder } from './finger-encoder.ts';
-import { FINGER_PACKED_MAX_BYTES } from './kernels.ts';
+import { FINGER_PACKED_MAX_BYTES, type KernelBuild } from './kernels.ts';
 import type { PackedProbe } from './messages.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from './segment-reader.ts';
 
@@ -14,17 +14,19 @@ const ONLY = Uint32Array.of(0);
  * Runs in the calling thread.
  */
 export class DirectComparer {
-  readonly #encoder = new FingerEncoder();
+  readonly #encoder: FingerEncoder;
   readonly #memory: WebAssembly.Memory;
   readonly #reader: SegmentReader;
   readonly #directoryAddress: number;
   readonly #recordAddress: number;
 
-  constructor() {
+  /** @param build - which kernels; the fastest that run here when not given */
+  constructor(build?: KernelBuild) {
+    this.#encoder = new FingerEncoder(undefined, build);
     const layout = layoutSegment(1, SEGMENT_SCRATCH_BYTES);
     const pages = Math.ceil((layout.recordsAddress + LARGEST_RECORD) / 65_536);
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    this.#reader = new SegmentReader({ id: 0, memory: this.#memory, layout });
+    this.#reader = new SegmentReader({ id: 0, memory: this.#memory, layout }, build);
     this.#directoryAddress = layout.directoryAddress;
     this.#recordAddress = layout.recordsAddress;
   }

@@ -5,6 +5,7 @@ import {
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   MINIMUM_MINUTIAE,
+  type KernelBuild,
   type Kernels,
 } from './kernels.ts';
 import { FINGER_PACKED_MAX_BYTES, packedOffsets } from './packed-layout.ts';
@@ -23,11 +24,12 @@ export class FingerEncoder {
   readonly #memory: WebAssembly.Memory;
   readonly #kernels: Kernels;
 
-  constructor(model: FingerModel = shippedFingerModel()) {
+  /** @param build - which kernels; the fastest that run here when not given */
+  constructor(model: FingerModel = shippedFingerModel(), build?: KernelBuild) {
     const { planes, offsets } = model;
     const pages = Math.ceil((PLANES + planes.byteLength + offsets.byteLength) / 65_536);
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    this.#kernels = instantiateKernels(this.#memory, model);
+    this.#kernels = instantiateKernels(this.#memory, model, build);
     new Int16Array(this.#memory.buffer, PLANES, planes.length).set(planes);
     new Int32Array(this.#memory.buffer, PLANES + planes.byteLength, offsets.length).set(offsets);
   }

@@ -63,35 +63,64 @@ export interface Kernels {
   compareFaces(probe: number, dimension: number, directory: number, count: number, scores: number): void;
 }
 
-interface Build {
-  readonly module: WebAssembly.Module;
-  readonly hash: string;
-}
+/**
+ * The same kernels, built twice from one source: with what every engine has, and with relaxed SIMD, which makes faces
+ * faster where the engine has it (Node.js 24 does, 20 does not). Both give the same integers: the relaxed build uses
+ * only integer operations, and those only where every engine gives the same result.
+ */
+export type KernelBuild = 'plain' | 'relaxed';
 
-let build: Build | undefined;
+const BUILD_FILES: Readonly<Record<KernelBuild, string>> = {
+  plain: 'kernels.wasm',
+  relaxed: 'kernels-relaxed.wasm',
+};
+const modules = new Map<KernelBuild, WebAssembly.Module>();
+let preferred: KernelBuild | undefined;
+let plainHash: string | undefined;
 
-/** The kernels' file, compiled once for each thread. */
-function loadBuild(): Build {
-  if (build !== undefined) return build;
-  const file = join(installationFolder, 'dist/assembly/kernels.wasm');
-  let bytes: Buffer;
+function readBuild(build: KernelBuild): Buffer<ArrayBuffer> {
   try {
-    bytes = readFileSync(file);
+    return readFileSync(join(installationFolder, 'dist/assembly', BUILD_FILES[build]));
   } catch (cause) {
     throw new Error('The kernels are not built. Run: npm run build', { cause });
   }
-  const hash = createHash('sha256').update(bytes).digest('hex');
-  build = { module: new WebAssembly.Module(bytes), hash };
-  return build;
 }
 
 /**
- * Hash of the kernels with their tables and of the finger model: everything that decides a score. Sixteen hexadecimal
- * digits.
+ * @returns whether this engine runs the build
+ * @throws Error when it is not built
+ */
+export function canRun(build: KernelBuild): boolean {
+  return WebAssembly.validate(readBuild(build));
+}
+
+/**
+ * @returns the build that is used when none is asked for: the fastest that this engine runs
+ * @throws Error when the kernels are not built
+ */
+export function preferredBuild(): KernelBuild {
+  return (preferred ??= canRun('relaxed') ? 'relaxed' : 'plain');
+}
+
+/** A build, compiled once for each thread. */
+function moduleOf(build: KernelBuild): WebAssembly.Module {
+  let module = modules.get(build);
+  if (module === undefined) {
+    module = new WebAssembly.Module(readBuild(build));
+    modules.set(build, module);
+  }
+  return module;
+}
+
+/**
+ * Hash of the kernels with their tables and of the finger model: everything that decides a score. It is taken from the plain
+ * build whichever is in use, for both give the same scores: a machine with relaxed SIMD and one without say the same
+ * version. Sixteen hexadecimal digits.
  * @throws Error when the kernels are not built
  */
 export function kernelHash(): string {
-  return createHash('sha256').update(loadBuild().hash).update(shippedFingerModel().hash).digest('hex').slice(0, 16);
+  plainHash ??= createHash('sha256').update(readBuild('plain')).digest('hex');
+  return createHash('sha256').update(plainHash).update(shippedFingerModel().hash).digest('hex').slice(0, 16);
 }
 
 /**
@@ -99,10 +128,15 @@ export function kernelHash(): string {
  * do so with one shared memory: they write the same bytes.
  * @param memory - shared, of two pages or more; its first KERNEL_STATIC_BYTES belong to the kernels
  * @param model - whose weights to use
+ * @param build - one in particular, for tests and measurements; it must run here, see `canRun`
  * @throws Error when the kernels are not built, or from other sources than this file
  */
-export function instantiateKernels(memory: WebAssembly.Memory, model: FingerModel = shippedFingerModel()): Kernels {
-  const { exports } = new WebAssembly.Instance(loadBuild().module, { env: { memory } });
+export function instantiateKernels(
+  memory: WebAssembly.Memory,
+  model: FingerModel = shippedFingerModel(),
+  build: KernelBuild = preferredBuild(),
+): Kernels {
+  const { exports } = new WebAssembly.Instance(moduleOf(build), { env: { memory } });
   expectSize(exports, 'FINGER_SCRATCH_BYTES', FINGER_SCRATCH_BYTES);
   expectSize(exports, 'ENCODE_SCRATCH_BYTES', ENCODE_SCRATCH_BYTES);
   expectSize(exports, 'FINGER_PACKED_MAX_BYTES', FINGER_PACKED_MAX_BYTES);

@@ -4,6 +4,7 @@ import {
   FINGER_SCRATCH_BYTES,
   instantiateKernels,
   REMOVED_SCORE,
+  type KernelBuild,
   type Kernels,
 } from './kernels.ts';
 import type { PackedProbe, ScanResult } from './messages.ts';
@@ -28,9 +29,9 @@ export class SegmentReader {
   readonly #scoresAddress: number;
   readonly #ownDirectoryAddress: number;
 
-  constructor(handle: SegmentHandle) {
+  constructor(handle: SegmentHandle, build?: KernelBuild) {
     this.#memory = handle.memory;
-    this.#kernels = instantiateKernels(handle.memory);
+    this.#kernels = instantiateKernels(handle.memory, undefined, build);
     this.#directoryAddress = handle.layout.directoryAddress;
     this.#probeAddress = claimScratch(handle);
     this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
