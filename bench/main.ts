@@ -6,6 +6,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   'rank-one': 'identification of real prints: rank-1, EER, FNMR, time of a comparison (--data DIR …)',
   'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',
   durability: 'kills the service while it is written to, and counts what is lost (--rounds N)',
+  kernels: 'comparisons a second of each build of the kernels and of the reference (--rounds N, --json)',
   'fixture-statistics': 'synthetic people beside real data (--data DIR)',
   refusals: 'malformed inputs and what each is answered with',
 };
