@@ -3,6 +3,9 @@
  *
  * Their constant tables are data of the module, in the first 64 KiB of the memory. Instantiating writes them; several
  * threads may instantiate over one shared memory, for they write the same bytes.
+ *
+ * Built twice, without and with relaxed SIMD (asconfig.json). Only faces use it, behind ASC_FEATURE_RELAXED_SIMD;
+ * fingers are the same code in both. No relaxed operation whose result engines may choose is allowed, no fused one.
  */
 export { compareFaces } from './face/compare';
 export { compareFingers, explainFingers } from './finger/compare';
