@@ -25,6 +25,7 @@ import { Band, Modality, type SampleScore } from './generated/ridgewatch/v1/samp
 import { toStatus } from './status.ts';
 import { check, identifyRules, verifyRules } from './validation.ts';
 import { decodeSamples, reportSamples, type FaceModel } from './wire-samples.ts';
+import { toWireExplanation } from './wire-explanation.ts';
 import { purposeName } from './wire-names.ts';
 
 /** What the identification service works with. */
@@ -88,6 +89,7 @@ async function answerIdentify(
           ? { maxLog10Fmr: threshold.value }
           : { targetFpir: threshold?.value ?? service.targetFpir },
       standardFpir: service.targetFpir,
+      explain: request.explain === true,
     };
     return { probes, result: await identify(service.gallery, service.source, service.pool, search, context.signal) };
   });
@@ -179,13 +181,15 @@ async function answerVerify(
     claim?.$case === 'referenceSamples'
       ? decodeSamples(claim.value.samples, service.faceModels, 'reference_samples.samples')
       : undefined;
+  const { gallery, pool } = service;
+  const explain = request.explain === true;
   const { probes, result } = await service.admission.run(context.signal, async () => {
-    const probes = await prepareProbes(service.pool, samples);
+    const probes = await prepareProbes(pool, samples);
     requireComparable(probes);
     const result =
       references === undefined
-        ? await verifySubject(service.gallery, service.pool, probes, claim?.$case === 'subjectId' ? claim.value : '')
-        : await verifySamples(service.gallery, service.pool, probes, await prepareProbes(service.pool, references));
+        ? await verifySubject(gallery, pool, probes, claim?.$case === 'subjectId' ? claim.value : '', explain)
+        : await verifySamples(gallery, pool, probes, await prepareProbes(pool, references), explain);
     return { probes, result };
   });
   if (result === undefined) {
@@ -251,7 +255,14 @@ const BANDS: Record<DomainBand, Band> = {
   'strong-candidate': Band.STRONG_CANDIDATE,
 };
 
-function toWireScore({ probe, referenceId, score, log10Fmr, extrapolated }: DomainSampleScore): SampleScore {
+function toWireScore({
+  probe,
+  referenceId,
+  score,
+  log10Fmr,
+  extrapolated,
+  explanation,
+}: DomainSampleScore): SampleScore {
   const { sampleIndex, viewIndex, template } = probe;
   return {
     sampleIndex,
@@ -262,6 +273,7 @@ function toWireScore({ probe, referenceId, score, log10Fmr, extrapolated }: Doma
     score,
     log10Fmr,
     extrapolated,
+    explanation: explanation && toWireExplanation(explanation),
   };
 }
 

@@ -11,6 +11,7 @@ import {
   type SampleReport,
   type SampleScore,
 } from '../api/generated/ridgewatch/v1/sample.ts';
+import { renderExplanations } from './explanation-table.ts';
 
 const FINGERS = [
   'finger',
@@ -111,6 +112,9 @@ export function renderCandidates(response: IdentifyResponse): string {
     table.toString(),
     ...note,
     ...more,
+    ...response.candidates.flatMap(({ rank, scores }) =>
+      renderExplanations(scores, (score) => `Candidate ${rank}, ${sampleName(score)}`),
+    ),
     'Each row is a candidate for a trained examiner to look at, not an identification.',
   ].join('\n');
 }
@@ -131,6 +135,7 @@ export function renderVerification(response: VerifyResponse): string {
     response.scores.length > 0
       ? `All samples together: as alike as this by chance ${oddsOf(response.log10Fmr)}.`
       : 'Nothing could be compared.',
+    ...renderExplanations(response.scores, sampleName),
     'Whether it is the same person is for a trained examiner to say.',
   ].join('\n');
 }

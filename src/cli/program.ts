@@ -110,6 +110,7 @@ export function createProgram(): Command {
       .option('--exact', 'compare with every reference, without any index')
       .addOption(new Option('--purpose <why>', 'why the search is made').choices(Object.keys(PURPOSES)).default('test'))
       .option('--checkpoint <id>', 'the checkpoint that asks', 'cli')
+      .option('--explain', 'tell what the finger scores come from')
       .option('--exit-code', 'end with 3 when there is a candidate')
       .addHelpText(
         'after',
@@ -132,6 +133,7 @@ export function createProgram(): Command {
         new Option('--purpose <why>', 'why the comparison is made').choices(Object.keys(PURPOSES)).default('test'),
       )
       .option('--checkpoint <id>', 'the checkpoint that asks', 'cli')
+      .option('--explain', 'tell what the finger scores come from')
       .addHelpText(
         'after',
         '\nExamples:\n  $ ridgewatch verify probe.iso --subject 3f0c9c1e-…\n  $ ridgewatch verify probe.iso --against reference.iso',
@@ -146,10 +148,11 @@ export function createProgram(): Command {
         .argument('<b>', 'reference')
         .description('compare two templates here, without a service'),
     )
+      .option('--explain <file>', 'draw what the score of two fingers comes from: a new SVG file')
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
-        '\nPrints the raw score and the estimated false match rate of one comparison.\n\nExample:\n  $ ridgewatch compare 101_1.iso 101_2.iso --json',
+        '\nPrints the raw score and the estimated false match rate of one comparison.\n\nExample:\n  $ ridgewatch compare 101_1.iso 101_2.iso --json\n  $ ridgewatch compare 101_1.iso 101_2.iso --explain comparison.svg',
       ),
     async () => (await import('./commands/compare.ts')).compare,
   );

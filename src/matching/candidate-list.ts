@@ -1,6 +1,7 @@
 import type { SubjectEntry } from '../gallery/catalogue.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import { fpirOf, fuseLog10Rates, log10OfAny } from './fusion.ts';
+import type { ExplainedComparison } from './explained-comparison.ts';
 import type { Probe } from './probe.ts';
 
 /** How strongly a candidate asks for the attention of an examiner. Never a decision. */
@@ -22,6 +23,8 @@ export interface SampleScore {
   readonly comparisons: number;
   /** The part of the body that was compared, e.g. `finger:2`: two samples of one trait are not two witnesses. */
   readonly trait: string;
+  /** What the score comes from, when that was asked for and is known: of fingers whose reference is still there. */
+  readonly explanation?: ExplainedComparison | undefined;
 }
 
 /** A reference that a probe was compared with. */

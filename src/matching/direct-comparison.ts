@@ -1,6 +1,7 @@
 import { layoutSegment } from '../gallery/segment-layout.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
+import type { ExplainedComparison } from './explained-comparison.ts';
 import { FingerEncoder } from './finger-encoder.ts';
 import { FINGER_PACKED_MAX_BYTES, type KernelBuild } from './kernels.ts';
 import type { PackedProbe } from './messages.ts';
@@ -47,9 +48,19 @@ export class DirectComparer {
     if (probe.modality === 'finger' ? reference.modality !== 'finger' : !isFaceOf(reference, probe.dimension)) {
       return undefined;
     }
-    new Uint8Array(this.#memory.buffer, this.#recordAddress, reference.packed.byteLength).set(reference.packed);
-    new Uint32Array(this.#memory.buffer, this.#directoryAddress, 1)[0] = this.#recordAddress / 16;
+    this.#loadReference(reference.packed);
     return this.#reader.compare(probe, ONLY)[0];
+  }
+
+  /** What the score of two packed fingers comes from. */
+  explainPacked(probe: Uint8Array, reference: Uint8Array): ExplainedComparison | undefined {
+    this.#loadReference(reference);
+    return this.#reader.explain(probe, 0);
+  }
+
+  #loadReference(packed: Uint8Array): void {
+    new Uint8Array(this.#memory.buffer, this.#recordAddress, packed.byteLength).set(packed);
+    new Uint32Array(this.#memory.buffer, this.#directoryAddress, 1)[0] = this.#recordAddress / 16;
   }
 
   /**

@@ -10,6 +10,7 @@ import {
 } from './candidate-list.ts';
 import type { CandidateSource, Proposal } from './candidate-source.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
+import { explainScores, withExplanations } from './explain-scores.ts';
 import { fpirOf, thresholdFor } from './fusion.ts';
 import { REMOVED_SCORE } from './kernels.ts';
 import type { Probe } from './probe.ts';
@@ -25,6 +26,8 @@ export interface SearchRequest {
   readonly threshold: { readonly targetFpir: number } | { readonly maxLog10Fmr: number };
   /** False positive identification rate that the service is set to. */
   readonly standardFpir: number;
+  /** Tell what the finger scores of the candidates come from. */
+  readonly explain?: boolean;
 }
 
 export interface SearchResult extends CandidateList {
@@ -70,18 +73,23 @@ export async function identify(
     const shortlist = takeBest(scored, Math.max(SMALLEST_SHORTLIST, SHORTLIST_PER_CANDIDATE * request.maxCandidates));
     await compareMissing(request.probes, shortlist, view, pool);
     signal.throwIfAborted();
-    const now = Date.now();
-    const present = [...shortlist].filter(([subject]) => view.isPresent(subject, now));
     const subjectsSearched = view.subjectsInScope;
     const standardThresholdLog10 = thresholdFor(request.standardFpir, subjectsSearched);
     const thresholdLog10 =
       'targetFpir' in request.threshold
         ? thresholdFor(request.threshold.targetFpir, subjectsSearched)
         : request.threshold.maxLog10Fmr;
-    const list = makeCandidateList(
-      present.map(([subject, scores]) => ({ subject, scores: inProbeOrder(request.probes, scores) })),
-      { maxCandidates: request.maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched },
-    );
+    const rules = { maxCandidates: request.maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
+    const listNow = () => {
+      const now = Date.now();
+      const present = [...shortlist].filter(([subject]) => view.isPresent(subject, now));
+      return makeCandidateList(
+        present.map(([subject, scores]) => ({ subject, scores: inProbeOrder(request.probes, scores) })),
+        rules,
+      );
+    };
+    const list = request.explain === true ? await explained(listNow, view, pool) : listNow();
+    signal.throwIfAborted();
     return {
       ...list,
       thresholdLog10,
@@ -95,6 +103,23 @@ export async function identify(
     signal.removeEventListener('abort', stop);
     view.close();
   }
+}
+
+/** The list with explanations, made anew afterwards: a subject that was expunged meanwhile is not shown. */
+async function explained(listNow: () => CandidateList, view: SearchView, pool: WorkerPool): Promise<CandidateList> {
+  const wanted = listNow().candidates.flatMap(({ subject, scores }) =>
+    scores.map((score) => {
+      const references = view.referencesFor(score.probe, subject);
+      return { score, reference: references.find(({ referenceId }) => referenceId === score.referenceId) };
+    }),
+  );
+  const explanations = await explainScores(pool, wanted);
+  const list = listNow();
+  const candidates = list.candidates.map((candidate) => ({
+    ...candidate,
+    scores: withExplanations(candidate.scores, explanations),
+  }));
+  return { ...list, candidates };
 }
 
 function inProbeOrder(probes: readonly Probe[], scores: Scores): SampleScore[] {

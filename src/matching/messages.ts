@@ -4,6 +4,7 @@
  */
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
+import type { ExplainedComparison } from './explained-comparison.ts';
 
 /** A probe in the kernels' form. */
 export type PackedProbe =
@@ -70,4 +71,18 @@ export interface EncodeResult {
   readonly packed: readonly (Uint8Array | undefined)[];
 }
 
-export type WorkerTask = ScanTask | CompareTask | CrossCompareTask | EncodeTask;
+/** Tell what the scores of a finger come from. */
+export interface ExplainTask {
+  readonly kind: 'explain';
+  /** A packed finger. */
+  readonly probe: Uint8Array;
+  /** Packed fingers: in a segment, or the bytes themselves. */
+  readonly references: readonly (Uint8Array | { readonly segment: SegmentHandle; readonly index: number })[];
+}
+
+/** In the order of the references; undefined where one was removed meanwhile. */
+export interface ExplainResult {
+  readonly explained: readonly (ExplainedComparison | undefined)[];
+}
+
+export type WorkerTask = ScanTask | CompareTask | CrossCompareTask | EncodeTask | ExplainTask;

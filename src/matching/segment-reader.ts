@@ -1,4 +1,6 @@
 import { claimScratch, type SegmentHandle } from '../gallery/segment-layout.ts';
+import { explainedComparison, type ExplainedComparison } from './explained-comparison.ts';
+import { readExplanation } from './finger-explanation.ts';
 import {
   FINGER_PACKED_MAX_BYTES,
   FINGER_SCRATCH_BYTES,
@@ -8,6 +10,7 @@ import {
   type Kernels,
 } from './kernels.ts';
 import type { PackedProbe, ScanResult } from './messages.ts';
+import { shippedFingerModel } from './shipped-model.ts';
 
 /** References per kernel call: long enough to make the crossing cheap, short enough to notice a stop within 2 ms. */
 const FINGER_BATCH = 64;
@@ -80,6 +83,22 @@ export class SegmentReader {
       result.set(this.#run(probe, this.#ownDirectoryAddress, count), start);
     }
     return result;
+  }
+
+  /**
+   * What the score of a finger with one reference comes from.
+   * @param probe - a packed finger
+   * @returns undefined when the reference was removed
+   */
+  explain(probe: Uint8Array, index: number): ExplainedComparison | undefined {
+    const address = Atomics.load(new Uint32Array(this.#memory.buffer, this.#directoryAddress), index) * 16;
+    if (address === 0) return undefined;
+    this.#loadProbe({ modality: 'finger', packed: probe });
+    // The scores' room, which is larger than EXPLANATION_BYTES, holds the kernel's answer.
+    this.#kernels.explainFingers(this.#probeAddress, address, this.#scoresAddress, this.#scratchAddress);
+    const { buffer } = this.#memory;
+    const explanation = readExplanation(buffer, this.#scoresAddress);
+    return explainedComparison(explanation, probe, new Uint8Array(buffer, address), shippedFingerModel());
   }
 
   #loadProbe(probe: PackedProbe): void {

@@ -1,6 +1,7 @@
 import type { SubjectSegment } from '../gallery/catalogue.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import { fuse, sampleScore, traitOf, type ComparedReference, type SampleScore } from './candidate-list.ts';
+import { explainScores, withExplanations, type Unexplained } from './explain-scores.ts';
 import { REMOVED_SCORE } from './kernels.ts';
 import type { Probe } from './probe.ts';
 import { SearchView } from './search-view.ts';
@@ -19,6 +20,7 @@ export interface VerificationResult {
 
 /**
  * Compares the probes with an enrolled subject.
+ * @param explain - tell what the finger scores come from
  * @returns undefined when the subject is not in the gallery, or was removed while the comparison ran
  */
 export async function verifySubject(
@@ -26,6 +28,7 @@ export async function verifySubject(
   pool: WorkerPool,
   probes: readonly Probe[],
   subjectId: string,
+  explain = false,
 ): Promise<VerificationResult | undefined> {
   const view = new SearchView(gallery, probes, new Set(), Date.now());
   try {
@@ -40,9 +43,10 @@ export async function verifySubject(
         for (const [segment, references] of bySegment) {
           const indices = Uint32Array.from(references, ({ index }) => index);
           const { scores } = await pool.compare({ kind: 'compare', probe: packed, segment: segment.handle, indices });
-          references.forEach(({ referenceId, partition }, i) => {
+          references.forEach((reference, i) => {
+            const { referenceId, partition } = reference;
             const position = partition.modality === 'finger' ? partition.position : 0;
-            found.push({ referenceId, trait: traitOf(probe, position, referenceId), score: scores[i] });
+            found.push({ referenceId, trait: traitOf(probe, position, referenceId), score: scores[i], reference });
           });
         }
         return best(
@@ -51,7 +55,8 @@ export async function verifySubject(
         );
       }),
     );
-    return view.isPresent(subject, Date.now()) ? summarise(outcomes, view.version) : undefined;
+    const result = await summarise(outcomes, view.version, pool, explain);
+    return view.isPresent(subject, Date.now()) ? result : undefined;
   } finally {
     view.close();
   }
@@ -60,12 +65,14 @@ export async function verifySubject(
 /**
  * Compares the probes with samples that are not in the gallery.
  * Fingers of two different known positions are not compared, nor faces of two models.
+ * @param explain - tell what the finger scores come from
  */
 export async function verifySamples(
   gallery: Gallery,
   pool: WorkerPool,
   probes: readonly Probe[],
   references: readonly Probe[],
+  explain = false,
 ): Promise<VerificationResult> {
   const comparableProbes = probes.flatMap(({ packed }) => packed ?? []);
   const usable = references.filter(({ packed }) => packed !== undefined);
@@ -82,11 +89,11 @@ export async function verifySamples(
       const score = line[i];
       if (score === undefined || !sameSource(probe, reference)) return [];
       const position = reference.template.modality === 'finger' ? reference.template.position : 0;
-      return [{ referenceId: undefined, trait: traitOf(probe, position, String(i)), score }];
+      return [{ referenceId: undefined, trait: traitOf(probe, position, String(i)), score, reference }];
     });
     return best(probe, found);
   });
-  return summarise(outcomes, gallery.version);
+  return summarise(outcomes, gallery.version, pool, explain);
 }
 
 /** Whether two samples may be of the same trait. */
@@ -98,10 +105,12 @@ function sameSource({ template: a }: Probe, { template: b }: Probe): boolean {
 interface Outcome {
   readonly compared: number;
   readonly score: SampleScore | undefined;
+  readonly reference?: Unexplained['reference'];
 }
 
 interface Found extends ComparedReference {
   readonly score: number;
+  readonly reference: Unexplained['reference'];
 }
 
 function best(probe: Probe, found: readonly Found[]): Outcome {
@@ -109,11 +118,21 @@ function best(probe: Probe, found: readonly Found[]): Outcome {
     (a, b) => b.score - a.score || ((a.referenceId ?? '') < (b.referenceId ?? '') ? -1 : 1),
   );
   if (first === undefined) return { compared: 0, score: undefined };
-  const { score, ...reference } = first;
-  return { compared: found.length, score: sampleScore(probe, reference, score, found.length) };
+  const { score, reference, ...compared } = first;
+  return { compared: found.length, score: sampleScore(probe, compared, score, found.length), reference };
 }
 
-function summarise(outcomes: readonly Outcome[], galleryVersion: number): VerificationResult {
-  const scores = outcomes.flatMap(({ score }) => score ?? []);
+async function summarise(
+  outcomes: readonly Outcome[],
+  galleryVersion: number,
+  pool: WorkerPool,
+  explain: boolean,
+): Promise<VerificationResult> {
+  const found = outcomes.flatMap(({ score, reference }) => (score === undefined ? [] : [{ score, reference }]));
+  const explanations = explain ? await explainScores(pool, found) : new Map();
+  const scores = withExplanations(
+    found.map(({ score }) => score),
+    explanations,
+  );
   return { log10Fmr: fuse(scores), scores, compared: outcomes.map(({ compared }) => compared), galleryVersion };
 }

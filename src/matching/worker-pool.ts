@@ -8,6 +8,8 @@ import type {
   CrossCompareResult,
   CrossCompareTask,
   EncodeResult,
+  ExplainResult,
+  ExplainTask,
   ScanResult,
   ScanTask,
   WorkerTask,
@@ -46,6 +48,10 @@ export class WorkerPool {
 
   crossCompare(task: CrossCompareTask): Promise<CrossCompareResult> {
     return this.#run(task) as Promise<CrossCompareResult>;
+  }
+
+  explain(task: ExplainTask): Promise<ExplainResult> {
+    return this.#run(task) as Promise<ExplainResult>;
   }
 
   /** Brings finger templates into the kernels' form; undefined where one has too few minutiae. */

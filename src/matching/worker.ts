@@ -5,7 +5,14 @@
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import { DirectComparer } from './direct-comparison.ts';
 import { FingerEncoder } from './finger-encoder.ts';
-import type { CompareResult, CrossCompareResult, EncodeResult, ScanResult, WorkerTask } from './messages.ts';
+import type {
+  CompareResult,
+  CrossCompareResult,
+  EncodeResult,
+  ExplainResult,
+  ScanResult,
+  WorkerTask,
+} from './messages.ts';
 import { SegmentReader } from './segment-reader.ts';
 
 const readers = new Map<number, SegmentReader>();
@@ -21,8 +28,10 @@ function readerOf(handle: SegmentHandle): SegmentReader {
   return reader;
 }
 
+type Result = ScanResult | CompareResult | CrossCompareResult | EncodeResult | ExplainResult;
+
 /** The entry that the pool calls. */
-export default function run(task: WorkerTask): ScanResult | CompareResult | CrossCompareResult | EncodeResult {
+export default function run(task: WorkerTask): Result {
   switch (task.kind) {
     case 'scan':
       return readerOf(task.segment).scan(task.probe, task.from, task.to, task.floor, new Int32Array(task.control));
@@ -39,6 +48,17 @@ export default function run(task: WorkerTask): ScanResult | CompareResult | Cros
       encoder ??= new FingerEncoder();
       const fingers = encoder;
       return { packed: task.templates.map((template) => fingers.encode(template)) };
+    }
+    case 'explain': {
+      comparer ??= new DirectComparer();
+      const direct = comparer;
+      return {
+        explained: task.references.map((reference) =>
+          reference instanceof Uint8Array
+            ? direct.explainPacked(task.probe, reference)
+            : readerOf(reference.segment).explain(task.probe, reference.index),
+        ),
+      };
     }
   }
 }

@@ -19,6 +19,13 @@ const FORBIDDEN = new Set(
       'samples',
       'probe',
       'probes',
+      'explanation',
+      'explanations',
+      'explained',
+      'pairs',
+      'alignment',
+      'terms',
+      'points',
     ],
     [
       'subjectid',

@@ -44,12 +44,12 @@ it('holds a line for each call, and nothing that identifies a person', async () 
   const found = await call(
     identification,
     identification.identify.bind(identification),
-    identifyRequest(samplesOf(1, 1), { clientRequestId: 'search-1' }),
+    identifyRequest(samplesOf(1, 1), { clientRequestId: 'search-1', explain: true }),
   );
   const verified = await call(
     identification,
     identification.verify.bind(identification),
-    verifyRequest(samplesOf(1, 1), { $case: 'subjectId', value: subjectId }),
+    verifyRequest(samplesOf(1, 1), { $case: 'subjectId', value: subjectId }, { explain: true }),
   );
   const broken = { ...samplesOf(1, 1)[0], data: Buffer.from('FMR\0 20\0 the data of Kowalski') };
   await refused(call(identification, identification.identify.bind(identification), identifyRequest([broken])));
@@ -81,6 +81,13 @@ it('holds a line for each call, and nothing that identifies a person', async () 
     log10Fmr,
     ...each.flatMap(({ score, log10Fmr: rate }) => [score, rate]),
   ]);
+  const explained = [...found.candidates, verified].flatMap(({ scores: each }) =>
+    each.flatMap(({ explanation }) => explanation ?? []),
+  );
+  expect(explained).toHaveLength(4);
+  const points = explained
+    .flatMap(({ alignment, terms }) => [...leaves(alignment), ...terms.map((term) => String(term.points))])
+    .filter((number) => number.length > 5);
   const forbidden = [
     subjectId,
     ...leaves(subject?.references.map(({ referenceId }) => referenceId)),
@@ -88,6 +95,8 @@ it('holds a line for each call, and nothing that identifies a person', async () 
     'Kowalski',
     '4711',
     'EYES-ONLY',
+    ...['explanation', 'pairs', 'alignment', 'farther-edge'],
+    ...points,
     ...scores.filter((score) => Math.abs(score) > 99).map(String),
     ...scores.filter((score) => !Number.isInteger(score)).map(String),
     ...samplesOf(1, 0).flatMap(({ data: bytes }) => [

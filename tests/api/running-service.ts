@@ -152,9 +152,9 @@ export function callsOf(running: () => RunningService) {
       const { identification } = running();
       return call(identification, identification.identify.bind(identification), identifyRequest(samples, changes));
     },
-    verify: (samples: Sample[], claim: VerifyRequest['claim']) => {
+    verify: (samples: Sample[], claim: VerifyRequest['claim'], changes: Partial<VerifyRequest> = {}) => {
       const { identification } = running();
-      return call(identification, identification.verify.bind(identification), verifyRequest(samples, claim));
+      return call(identification, identification.verify.bind(identification), verifyRequest(samples, claim, changes));
     },
     enroll: (samples: Sample[], changes: Partial<EnrollRequest> = {}) => {
       const { gallery } = running();

@@ -18,6 +18,9 @@ describe('redaction', () => {
       'data',
       'embedding',
       'caveats',
+      'explanation',
+      'pairs',
+      'alignment',
       'password',
       'DATABASE_URL',
     );

@@ -1,17 +1,26 @@
+import { writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { Failure } from '../../failure.ts';
 import { DirectComparer } from '../../matching/direct-comparison.ts';
+import type { ExplainedComparison } from '../../matching/explained-comparison.ts';
 import { modelVersions } from '../../matching/model-version.ts';
 import { faceCalibration, fingerCalibration } from '../../matching/calibration.ts';
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import { decodeSample } from '../../templates/sample.ts';
 import { oddsOf } from '../candidate-table.ts';
+import { drawExplanation } from '../explanation-drawing.ts';
 import { EXIT } from '../exit-codes.ts';
+import { FingerExplanation } from '../../api/generated/ridgewatch/v1/explanation.ts';
+import { toWireExplanation } from '../../api/wire-explanation.ts';
+import { toProtoJson } from '../proto-json.ts';
 import type { TemplateOptions } from '../shared-options.ts';
 import { readTemplateFile } from '../template-files.ts';
 
 interface CompareOptions extends TemplateOptions {
   readonly json?: boolean;
+  /** Where the drawing goes; must not exist. */
+  readonly explain?: string;
 }
 
 type Template = FingerTemplate | FaceTemplate;
@@ -34,8 +43,15 @@ export async function compare([fileA = '', fileB = '']: string[], options: Compa
   if (a[0]?.modality === 'face' && b[0]?.modality === 'face' && a[0].dimension !== b[0].dimension) {
     throw new Failure('invalid-argument', 'WRONG_DIMENSION', 'Embeddings of different dimensions cannot be compared.');
   }
+  if (options.explain !== undefined && a[0]?.modality === 'face') {
+    throw new Failure('invalid-argument', 'NOT_EXPLAINABLE', 'The score of two faces has no parts to explain.');
+  }
   const views = compareAll(a, b).sort((p, q) => q.score - p.score);
   const [best] = views;
+  const explanation =
+    best === undefined || options.explain === undefined
+      ? undefined
+      : explain(a[best.view_a], b[best.view_b], [fileA, fileB], options.explain);
   const [model] = modelVersions(a);
   const document = {
     outcome: best === undefined ? 'not comparable' : 'compared',
@@ -47,6 +63,9 @@ export async function compare([fileA = '', fileB = '']: string[], options: Compa
     }),
     views,
     model,
+    ...(explanation !== undefined && {
+      explanation: toProtoJson(FingerExplanation.toJSON(toWireExplanation(explanation))),
+    }),
   };
   process.stdout.write(options.json ? `${JSON.stringify(document)}\n` : `${inWords(best)}\n`);
   return Promise.resolve(best === undefined ? EXIT.notComparable : EXIT.ok);
@@ -73,6 +92,36 @@ function compareAll(a: readonly Template[], b: readonly Template[]): ViewScore[]
       return [{ view_a: i, view_b: j, score, log10_fmr: log10Fmr, extrapolated }];
     }),
   );
+}
+
+/** Explains the score of two fingers, and draws it into a new file. */
+function explain(
+  a: Template | undefined,
+  b: Template | undefined,
+  [probeName, referenceName]: readonly [string, string],
+  file: string,
+): ExplainedComparison | undefined {
+  const comparer = new DirectComparer();
+  const [probe, reference] = [a && comparer.pack(a)?.packed, b && comparer.pack(b)?.packed];
+  if (probe === undefined || reference === undefined) return undefined;
+  const explanation = comparer.explainPacked(probe, reference);
+  if (explanation === undefined) return undefined;
+  const names = { probeName: basename(probeName), referenceName: basename(referenceName) };
+  writeNew(file, drawExplanation({ ...names, probe, reference, explanation }));
+  return explanation;
+}
+
+/** Writes a file that only its owner may read, for it shows minutiae; never over another one. */
+function writeNew(file: string, content: string): void {
+  try {
+    writeFileSync(file, content, { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+      const sentence = `${file} exists already: name a new file, or remove that one.`;
+      throw new Failure('invalid-argument', 'OUTPUT_EXISTS', sentence);
+    }
+    throw new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', `The file ${file} cannot be written.`);
+  }
 }
 
 function inWords(best: ViewScore | undefined): string {

@@ -15,6 +15,7 @@ interface IdentifyOptions extends ConnectionOptions, TemplateOptions {
   readonly exact?: boolean;
   readonly purpose: string;
   readonly checkpoint: string;
+  readonly explain?: boolean;
   readonly exitCode?: boolean;
 }
 
@@ -34,6 +35,7 @@ export async function identify(files: string[], options: IdentifyOptions): Promi
       purpose: PURPOSES[options.purpose] ?? Purpose.UNSPECIFIED,
       checkpointId: options.checkpoint,
       clientRequestId: '',
+      explain: options.explain === true,
     });
     const document = () => JSON.stringify(toProtoJson(IdentifyResponse.toJSON(response)));
     process.stdout.write(`${options.json ? document() : renderCandidates(response)}\n`);

@@ -12,6 +12,7 @@ interface VerifyOptions extends ConnectionOptions, TemplateOptions {
   readonly against?: readonly string[];
   readonly purpose: string;
   readonly checkpoint: string;
+  readonly explain?: boolean;
 }
 
 /** Compares a person with an enrolled subject, or with other templates. */
@@ -26,6 +27,7 @@ export async function verify(files: string[], options: VerifyOptions): Promise<n
       purpose: PURPOSES[options.purpose] ?? Purpose.UNSPECIFIED,
       checkpointId: options.checkpoint,
       clientRequestId: '',
+      explain: options.explain === true,
     });
     const document = () => JSON.stringify(toProtoJson(VerifyResponse.toJSON(response)));
     process.stdout.write(`${options.json ? document() : renderVerification(response)}\n`);

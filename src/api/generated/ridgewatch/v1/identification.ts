@@ -194,6 +194,11 @@ export interface IdentifyRequest {
    * service makes one.
    */
   clientRequestId: string;
+  /**
+   * Ask for an explanation of every finger score of the candidates returned. It is biometric data: it shows minutiae of
+   * the references.
+   */
+  explain?: boolean | undefined;
 }
 
 /** A candidate list. */
@@ -300,6 +305,8 @@ export interface VerifyRequest {
   checkpointId: string;
   /** The caller's name for this comparison: as in IdentifyRequest. */
   clientRequestId: string;
+  /** Ask for an explanation of every finger score: as in IdentifyRequest. */
+  explain?: boolean | undefined;
 }
 
 /** Samples of one person to compare with. */
@@ -336,6 +343,7 @@ function createBaseIdentifyRequest(): IdentifyRequest {
     purpose: 0,
     checkpointId: "",
     clientRequestId: "",
+    explain: undefined,
   };
 }
 
@@ -369,6 +377,9 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     }
     if (message.clientRequestId !== "") {
       writer.uint32(74).string(message.clientRequestId);
+    }
+    if (message.explain !== undefined) {
+      writer.uint32(80).bool(message.explain);
     }
     return writer;
   },
@@ -458,6 +469,14 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
             message.clientRequestId = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.explain = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -502,6 +521,7 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
         : isSet(object.client_request_id)
         ? globalThis.String(object.client_request_id)
         : "",
+      explain: isSet(object.explain) ? globalThis.Boolean(object.explain) : undefined,
     };
   },
 
@@ -533,6 +553,9 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     if (message.clientRequestId !== undefined) {
       obj.clientRequestId = message.clientRequestId;
     }
+    if (message.explain !== undefined) {
+      obj.explain = message.explain;
+    }
     return obj;
   },
 
@@ -562,6 +585,7 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     message.purpose = object.purpose ?? 0;
     message.checkpointId = object.checkpointId ?? "";
     message.clientRequestId = object.clientRequestId ?? "";
+    message.explain = object.explain ?? undefined;
     return message;
   },
 };
@@ -1398,7 +1422,7 @@ export const IdentifyStreamResponse: MessageFns<IdentifyStreamResponse> = {
 };
 
 function createBaseVerifyRequest(): VerifyRequest {
-  return { samples: [], claim: undefined, purpose: 0, checkpointId: "", clientRequestId: "" };
+  return { samples: [], claim: undefined, purpose: 0, checkpointId: "", clientRequestId: "", explain: undefined };
 }
 
 export const VerifyRequest: MessageFns<VerifyRequest> = {
@@ -1422,6 +1446,9 @@ export const VerifyRequest: MessageFns<VerifyRequest> = {
     }
     if (message.clientRequestId !== "") {
       writer.uint32(50).string(message.clientRequestId);
+    }
+    if (message.explain !== undefined) {
+      writer.uint32(56).bool(message.explain);
     }
     return writer;
   },
@@ -1487,6 +1514,14 @@ export const VerifyRequest: MessageFns<VerifyRequest> = {
             message.clientRequestId = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.explain = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1522,6 +1557,7 @@ export const VerifyRequest: MessageFns<VerifyRequest> = {
         : isSet(object.client_request_id)
         ? globalThis.String(object.client_request_id)
         : "",
+      explain: isSet(object.explain) ? globalThis.Boolean(object.explain) : undefined,
     };
   },
 
@@ -1543,6 +1579,9 @@ export const VerifyRequest: MessageFns<VerifyRequest> = {
     }
     if (message.clientRequestId !== undefined) {
       obj.clientRequestId = message.clientRequestId;
+    }
+    if (message.explain !== undefined) {
+      obj.explain = message.explain;
     }
     return obj;
   },
@@ -1570,6 +1609,7 @@ export const VerifyRequest: MessageFns<VerifyRequest> = {
     message.purpose = object.purpose ?? 0;
     message.checkpointId = object.checkpointId ?? "";
     message.clientRequestId = object.clientRequestId ?? "";
+    message.explain = object.explain ?? undefined;
     return message;
   },
 };

@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
+import { FingerExplanation } from "./explanation.ts";
 
 export const protobufPackage = "ridgewatch.v1";
 
@@ -454,6 +455,11 @@ export interface SampleScore {
   log10Fmr: number;
   /** True when the score lies beyond the calibration data and the rate was extrapolated. */
   extrapolated: boolean;
+  /**
+   * What the score comes from, when the request asked for it. Never set for a face, nor for a reference that was removed
+   * while the call ran.
+   */
+  explanation: FingerExplanation | undefined;
 }
 
 function createBaseSample(): Sample {
@@ -895,6 +901,7 @@ function createBaseSampleScore(): SampleScore {
     score: 0,
     log10Fmr: 0,
     extrapolated: false,
+    explanation: undefined,
   };
 }
 
@@ -923,6 +930,9 @@ export const SampleScore: MessageFns<SampleScore> = {
     }
     if (message.extrapolated !== false) {
       writer.uint32(64).bool(message.extrapolated);
+    }
+    if (message.explanation !== undefined) {
+      FingerExplanation.encode(message.explanation, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -1004,6 +1014,14 @@ export const SampleScore: MessageFns<SampleScore> = {
             message.extrapolated = reader.bool();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.explanation = FingerExplanation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1046,6 +1064,7 @@ export const SampleScore: MessageFns<SampleScore> = {
         ? globalThis.Number(object.log10_fmr)
         : 0,
       extrapolated: isSet(object.extrapolated) ? globalThis.Boolean(object.extrapolated) : false,
+      explanation: isSet(object.explanation) ? FingerExplanation.fromJSON(object.explanation) : undefined,
     };
   },
 
@@ -1075,6 +1094,9 @@ export const SampleScore: MessageFns<SampleScore> = {
     if (message.extrapolated !== undefined) {
       obj.extrapolated = message.extrapolated;
     }
+    if (message.explanation !== undefined) {
+      obj.explanation = FingerExplanation.toJSON(message.explanation);
+    }
     return obj;
   },
 
@@ -1091,6 +1113,9 @@ export const SampleScore: MessageFns<SampleScore> = {
     message.score = object.score ?? 0;
     message.log10Fmr = object.log10Fmr ?? 0;
     message.extrapolated = object.extrapolated ?? false;
+    message.explanation = (object.explanation !== undefined && object.explanation !== null)
+      ? FingerExplanation.fromPartial(object.explanation)
+      : undefined;
     return message;
   },
 };

@@ -1,0 +1,21 @@
+import Table from 'cli-table3';
+import type { SampleScore } from '../api/generated/ridgewatch/v1/sample.ts';
+import { pointsInWords } from './explanation-drawing.ts';
+
+/** What each explained score comes from, for a person to read: one table for each. */
+export function renderExplanations(scores: readonly SampleScore[], nameOf: (score: SampleScore) => string): string[] {
+  return scores.flatMap((score) => {
+    const { explanation } = score;
+    if (explanation === undefined) return [];
+    const table = new Table({
+      head: ['term', 'what it looks at', 'points'],
+      colAligns: ['left', 'left', 'right'],
+      colWidths: [null, 72, null],
+      wordWrap: true,
+      style: { head: [], border: [], compact: true },
+    });
+    for (const { name, meaning, points } of explanation.terms) table.push([name, meaning, pointsInWords(points)]);
+    const pairs = `${explanation.pairs.length} paired minutiae`;
+    return [`${nameOf(score)}: score ${explanation.score}, ${pairs}.`, table.toString()];
+  });
+}
