@@ -7,12 +7,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createPerson } from '../fixtures/person.ts';
+import { errorRates, sortScores } from '../index-builder/error-rates.ts';
 import { DirectComparer } from '../src/matching/direct-comparison.ts';
 import type { PackedProbe } from '../src/matching/messages.ts';
 import type { FingerTemplate } from '../src/templates/finger-template.ts';
 import { decodeIso197942 } from '../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
-import { errorRates } from './error-rates.ts';
 
 const { values } = parseArgs({
   options: {
@@ -85,7 +85,7 @@ function fingerFigures(prints: readonly Print[]) {
   });
   const all = prints.flatMap(({ template }) => template.minutiae);
   const near = prints.flatMap(({ template }) => neighbours(template));
-  const rates = errorRates(genuine, impostor);
+  const rates = errorRates(sortScores(genuine, impostor), [0.001]);
   return {
     prints: prints.length,
     'minutiae (5/50/95 %)': quantiles(prints.map(({ template }) => template.minutiae.length)),
@@ -96,7 +96,7 @@ function fingerFigures(prints: readonly Print[]) {
     'genuine scores': quantiles(genuine),
     'impostor 99 / 99.9 %': `${quantile(impostor, 0.99)} / ${quantile(impostor, 0.999)}`,
     'EER %': percent(rates.eer),
-    'FNMR % at FMR 1e-3': percent(rates.fnmrAt(0.001)),
+    'FNMR % at FMR 1e-3': percent(rates.points[0]?.fnmr ?? NaN),
   };
 }
 

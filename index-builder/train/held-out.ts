@@ -1,4 +1,5 @@
 /** What a cross-validation says, in a few numbers: `npm run bench -- accuracy --cross-validate` says more. */
+import { errorRates, sortScores } from '../error-rates.ts';
 import type { PrintSet } from '../labelled-prints.ts';
 import { areMates } from '../labelled-prints.ts';
 import type { ValidatedSet } from './cross-validation.ts';
@@ -18,17 +19,12 @@ export function heldOutRates({ list }: PrintSet, { name, pairs, scores }: Valida
   const mated: number[] = [];
   const nonMated: number[] = [];
   scores.forEach((score, i) => (areMates(list[pairs[2 * i]], list[pairs[2 * i + 1]]) ? mated : nonMated).push(score));
-  nonMated.sort((a, b) => b - a);
+  const ascending = FALSE_MATCH_RATES.toReversed();
+  const { points } = errorRates(sortScores(mated, nonMated), ascending);
   return {
     set: name,
     mated: mated.length,
     nonMated: nonMated.length,
-    falseNonMatchRates: FALSE_MATCH_RATES.map((rate) => {
-      const accepted = Math.floor(rate * nonMated.length + 1e-9);
-      if (accepted < 1) return undefined;
-      // A threshold just above the highest score that may not pass.
-      const missed = mated.filter((score) => score <= Math.max(0, nonMated[accepted])).length;
-      return missed / mated.length;
-    }),
+    falseNonMatchRates: points.map((point) => point?.fnmr).reverse(),
   };
 }

@@ -1,0 +1,114 @@
+/**
+ * Error rates of comparisons (ISO/IEC 19795-1) from their scores. Scores are whole numbers, higher is more alike; a
+ * comparison matches at a threshold when its score is at least that. Scores below LOWEST_THRESHOLD never match: they
+ * stand for "nothing in common" and for failures to compare.
+ */
+
+/** Score 0 says that no alignment was found. */
+export const LOWEST_THRESHOLD = 1;
+
+/** Scores from the highest to the lowest. */
+export interface Scores {
+  readonly mated: Int32Array;
+  readonly nonMated: Int32Array;
+}
+
+/** How often each comparison counts, in the order of the scores; for estimates from resampled comparisons. */
+export interface Weights {
+  readonly mated: ArrayLike<number>;
+  readonly nonMated: ArrayLike<number>;
+  /** Sums of the two. */
+  readonly matedTotal: number;
+  readonly nonMatedTotal: number;
+}
+
+export interface OperatingPoint {
+  /** The lowest threshold whose false match rate is not above the one asked for. */
+  readonly threshold: number;
+  /** False non-match rate there, 0 to 1. */
+  readonly fnmr: number;
+}
+
+export interface ErrorRates {
+  /** Equal error rate, 0 to 1: the mean of FMR and FNMR where they are nearest to each other. */
+  readonly eer: number;
+  /** One for each false match rate asked for; undefined where there are fewer than 1/FMR non-mated comparisons. */
+  readonly points: readonly (OperatingPoint | undefined)[];
+}
+
+/** @param mated - scores of one finger's (person's) prints, in any order @param nonMated - of different ones */
+export function sortScores(mated: Iterable<number>, nonMated: Iterable<number>): Scores {
+  return { mated: Int32Array.from(mated).sort().reverse(), nonMated: Int32Array.from(nonMated).sort().reverse() };
+}
+
+/**
+ * One walk down the scores, as far as the rates asked for need it.
+ * @param falseMatchRates - 0 to 1, ascending; 0 asks for the threshold above every non-mated comparison
+ * @throws RangeError when there are no mated or no non-mated comparisons, or the rates do not ascend
+ */
+export function errorRates(scores: Scores, falseMatchRates: readonly number[], weights?: Weights): ErrorRates {
+  const { mated, nonMated } = scores;
+  const matedTotal = weights?.matedTotal ?? mated.length;
+  const nonMatedTotal = weights?.nonMatedTotal ?? nonMated.length;
+  if (!(matedTotal > 0 && nonMatedTotal > 0)) throw new RangeError('rates need mated and non-mated comparisons');
+  if (falseMatchRates.some((rate, i) => i > 0 && rate < falseMatchRates[i - 1])) throw new RangeError('rates ascend');
+  const points: OperatingPoint[] = [];
+  let [i, j, matches, falseMatches] = [0, 0, 0, 0];
+  let [eer, nearest, crossed] = [0.5, 1, false];
+  while (points.length < falseMatchRates.length || !crossed) {
+    const score = Math.max(mated[i] ?? -Infinity, nonMated[j] ?? -Infinity);
+    if (score < LOWEST_THRESHOLD) break;
+    const fnmrAbove = 1 - matches / matedTotal;
+    for (; i < mated.length && mated[i] === score; i++) matches += weights?.mated[i] ?? 1;
+    for (; j < nonMated.length && nonMated[j] === score; j++) falseMatches += weights?.nonMated[j] ?? 1;
+    while (
+      points.length < falseMatchRates.length &&
+      exceeds(falseMatches, falseMatchRates[points.length] * nonMatedTotal)
+    ) {
+      points.push({ threshold: score + 1, fnmr: fnmrAbove });
+    }
+    const [fnmr, fmr] = [1 - matches / matedTotal, falseMatches / nonMatedTotal];
+    crossed = fnmr <= fmr;
+    if (Math.abs(fnmr - fmr) < nearest) {
+      nearest = Math.abs(fnmr - fmr);
+      eer = (fnmr + fmr) / 2;
+    }
+  }
+  while (points.length < falseMatchRates.length) {
+    points.push({ threshold: LOWEST_THRESHOLD, fnmr: 1 - matches / matedTotal });
+  }
+  return {
+    eer,
+    points: points.map((point, r) => (isMeasurable(falseMatchRates[r], nonMated.length) ? point : undefined)),
+  };
+}
+
+/** Whether `comparisons` of different fingers are enough to speak of a false match rate: one of them may match. */
+export function isMeasurable(falseMatchRate: number, comparisons: number): boolean {
+  return falseMatchRate === 0 || !exceeds(1, falseMatchRate * comparisons);
+}
+
+/** Sums of whole weights against products with decimal fractions. */
+function exceeds(count: number, allowed: number): boolean {
+  return count > allowed + 1e-9;
+}
+
+export interface DetPoint {
+  readonly threshold: number;
+  /** 0 to 1. */
+  readonly fmr: number;
+  readonly fnmr: number;
+}
+
+/** The detection error trade-off: both rates at every score that occurs, from the highest threshold to the lowest. */
+export function detCurve({ mated, nonMated }: Scores): DetPoint[] {
+  const curve: DetPoint[] = [];
+  let [i, j] = [0, 0];
+  for (;;) {
+    const threshold = Math.max(mated[i] ?? -Infinity, nonMated[j] ?? -Infinity);
+    if (threshold < LOWEST_THRESHOLD) return curve;
+    while (i < mated.length && mated[i] === threshold) i++;
+    while (j < nonMated.length && nonMated[j] === threshold) j++;
+    curve.push({ threshold, fmr: j / nonMated.length, fnmr: 1 - i / mated.length });
+  }
+}
