@@ -58,7 +58,7 @@ export function errorRates(scores: Scores, falseMatchRates: readonly number[], w
   while (points.length < falseMatchRates.length || !crossed) {
     const score = Math.max(mated[i] ?? -Infinity, nonMated[j] ?? -Infinity);
     if (score < LOWEST_THRESHOLD) break;
-    const fnmrAbove = 1 - matches / matedTotal;
+    const fnmrAbove = (matedTotal - matches) / matedTotal;
     for (; i < mated.length && mated[i] === score; i++) matches += weights?.mated[i] ?? 1;
     for (; j < nonMated.length && nonMated[j] === score; j++) falseMatches += weights?.nonMated[j] ?? 1;
     while (
@@ -67,7 +67,7 @@ export function errorRates(scores: Scores, falseMatchRates: readonly number[], w
     ) {
       points.push({ threshold: score + 1, fnmr: fnmrAbove });
     }
-    const [fnmr, fmr] = [1 - matches / matedTotal, falseMatches / nonMatedTotal];
+    const [fnmr, fmr] = [(matedTotal - matches) / matedTotal, falseMatches / nonMatedTotal];
     crossed = fnmr <= fmr;
     if (Math.abs(fnmr - fmr) < nearest) {
       nearest = Math.abs(fnmr - fmr);
@@ -75,7 +75,7 @@ export function errorRates(scores: Scores, falseMatchRates: readonly number[], w
     }
   }
   while (points.length < falseMatchRates.length) {
-    points.push({ threshold: LOWEST_THRESHOLD, fnmr: 1 - matches / matedTotal });
+    points.push({ threshold: LOWEST_THRESHOLD, fnmr: (matedTotal - matches) / matedTotal });
   }
   return {
     eer,
@@ -109,6 +109,6 @@ export function detCurve({ mated, nonMated }: Scores): DetPoint[] {
     if (threshold < LOWEST_THRESHOLD) return curve;
     while (i < mated.length && mated[i] === threshold) i++;
     while (j < nonMated.length && nonMated[j] === threshold) j++;
-    curve.push({ threshold, fmr: j / nonMated.length, fnmr: 1 - i / mated.length });
+    curve.push({ threshold, fmr: j / nonMated.length, fnmr: (mated.length - i) / mated.length });
   }
 }
