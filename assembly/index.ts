@@ -10,6 +10,7 @@
 export { compareFaces } from './face/compare';
 export { compareFingers, explainFingers } from './finger/compare';
 export { encodeFinger } from './finger/encode';
+export { encodeVector, scanVectors } from './finger/vector';
 
 // What the host has to know; it refuses to run with kernels that say otherwise.
 export {
@@ -20,6 +21,7 @@ export {
   WEIGHTS as FINGER_WEIGHTS_ADDRESS,
 } from './finger/layout';
 export { EXPLANATION as EXPLANATION_BYTES } from './finger/compare';
+export { VECTOR_SCRATCH as VECTOR_SCRATCH_BYTES, VECTOR_TABLES as VECTOR_TABLES_BYTES } from './finger/vector';
 export { KNOT_COUNT, TERMS } from './finger/terms';
 // Addresses of the tables, so that they can be compared with the reference's.
 export { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS } from './finger/tables';

@@ -15,17 +15,18 @@ const ROW: usize = (CYLINDER_SIZE as usize) << 1;
 const OFFSETS: usize = (CODE_BITS as usize) * ROW;
 
 /** Square roots: a crowd of minutiae does not drown a single one. */
-function flatten(scratch: usize): void {
+export function flatten(scratch: usize): void {
   for (let i = 0; i < CYLINDER_SIZE; i++) {
     const root = floor<f64>(sqrt<f64>(getF(scratch + CYLINDER, i))) as i32;
     store<i16>(scratch + ROOTS + ((i as usize) << 1), (root < LARGEST_ROOT ? root : LARGEST_ROOT) as i16);
   }
 }
 
-function product(plane: usize, roots: usize): i32 {
+/** The inner product of two rows of i16, `bytes` long, a multiple of 32; both 16-byte aligned. */
+export function product(plane: usize, roots: usize, bytes: usize): i32 {
   let low = i32x4.splat(0);
   let high = i32x4.splat(0);
-  for (let i: usize = 0; i < ROW; i += 32) {
+  for (let i: usize = 0; i < bytes; i += 32) {
     low = i32x4.add(low, i32x4.dot_i16x8_s(v128.load(plane + i), v128.load(roots + i)));
     high = i32x4.add(high, i32x4.dot_i16x8_s(v128.load(plane + i, 16), v128.load(roots + i, 16)));
   }
@@ -43,7 +44,7 @@ export function makeCode(planes: usize, scratch: usize, out: usize): void {
   flatten(scratch);
   for (let bit = 0; bit < CODE_BITS; bit++) {
     const offset = load<i32>(planes + OFFSETS + ((bit as usize) << 2));
-    if (product(planes + (bit as usize) * ROW, scratch + ROOTS) <= offset) continue;
+    if (product(planes + (bit as usize) * ROW, scratch + ROOTS, ROW) <= offset) continue;
     const byte = out + (((bit >> 3) as usize) << 4);
     store<u8>(byte, ((load<u8>(byte) as i32) | (1 << (bit & 7))) as u8);
   }

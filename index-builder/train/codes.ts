@@ -40,6 +40,16 @@ export function randomPlanes(cylinders: Cylinders, rows: Int32Array, seed: numbe
  * @param mates - pairs of cylinders, two row numbers each, of one minutia each
  */
 export function learnPlanes(cylinders: Cylinders, rows: Int32Array, mates: Int32Array, seed: number): Planes {
+  const { mean, projection } = learnProjection(cylinders, rows, mates);
+  return quantise(cylinders, mean, projection.mmul(frame(cylinders, rows, mean, projection, seed)));
+}
+
+/** The discriminants, a column each, the best first, and the mean of the cylinders; for the places that are filled. */
+export function learnProjection(
+  cylinders: Cylinders,
+  rows: Int32Array,
+  mates: Int32Array,
+): { readonly mean: Float64Array; readonly projection: Matrix } {
   const mean = meanOf(cylinders, rows);
   const total = scatter(cylinders, rows.length, (i, out) => copy(cylinders, rows[i], out));
   const centre = Matrix.columnVector(Array.from(mean));
@@ -51,8 +61,7 @@ export function learnPlanes(cylinders: Cylinders, rows: Int32Array, mates: Int32
   const size = cylinders.places.length;
   const ridge = (REGULARISATION * within.trace()) / size;
   for (let i = 0; i < size; i++) within.set(i, i, within.get(i, i) + ridge);
-  const projection = discriminants(total, within);
-  return quantise(cylinders, mean, projection.mmul(frame(cylinders, rows, mean, projection, seed)));
+  return { mean, projection: discriminants(total, within) };
 }
 
 /** Generalised eigenvectors of total against within, the largest first, scaled by how well they tell apart. */

@@ -58,7 +58,7 @@ export function trainModel(
   return model;
 }
 
-interface ChosenPrints {
+export interface ChosenPrints {
   readonly list: readonly LabelledPrint[];
   /** Rows of each print's cylinders. */
   readonly rowsOf: readonly number[];
@@ -66,7 +66,7 @@ interface ChosenPrints {
   readonly cylinders: Cylinders;
 }
 
-function restrict(set: PrintSet, cylinders: Cylinders, use: (print: LabelledPrint) => boolean): ChosenPrints {
+export function restrict(set: PrintSet, cylinders: Cylinders, use: (print: LabelledPrint) => boolean): ChosenPrints {
   const kept = Array.from(set.list.keys()).filter((i) => use(set.list[i]));
   const { firstRow } = cylinders;
   const rows = kept.flatMap((i) => Array.from({ length: firstRow[i + 1] - firstRow[i] }, (_, k) => firstRow[i] + k));
@@ -79,7 +79,7 @@ function restrict(set: PrintSet, cylinders: Cylinders, use: (print: LabelledPrin
 }
 
 /** The cylinders of several sets one after the other. */
-function joinCylinders(chosen: readonly ChosenPrints[]) {
+export function joinCylinders(chosen: readonly ChosenPrints[]) {
   const places = [...new Set(chosen.flatMap(({ cylinders }) => cylinders.places))].sort((a, b) => a - b);
   const count = chosen.reduce((sum, { cylinders }) => sum + cylinders.rows.length / cylinders.places.length, 0);
   const rows = new Int16Array(count * places.length);
@@ -108,6 +108,14 @@ function beginWithRandom(chosen: readonly ChosenPrints[], seed: number): Planes 
 function learnFromMates(chosen: readonly ChosenPrints[], planes: Planes, seed: number): Planes {
   const { cylinders, used, bases } = joinCylinders(chosen);
   const model = assemble([], { ...PARAMETERS, seed }, planes, plainWeights());
+  return learnPlanes(cylinders, used, findMates(chosen, bases, model), seed);
+}
+
+/**
+ * Rows of minutiae that are mates, two for each pair: those that a model pairs in impressions that agree well.
+ * @param bases - first row of each set in the joined cylinders
+ */
+export function findMates(chosen: readonly ChosenPrints[], bases: readonly number[], model: FingerModel): Int32Array {
   const mates: number[] = [];
   chosen.forEach(({ list, rowsOf }, s) => {
     const batch = packPrints(list, model);
@@ -122,7 +130,7 @@ function learnFromMates(chosen: readonly ChosenPrints[], planes: Planes, seed: n
     });
   });
   if (mates.length === 0) throw new Error('the prints hold no two impressions of one finger that are alike');
-  return learnPlanes(cylinders, used, Int32Array.from(mates), seed);
+  return Int32Array.from(mates);
 }
 
 function assemble(

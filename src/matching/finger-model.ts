@@ -1,14 +1,8 @@
 /**
- * The finger comparison model: everything in it that was learned, in one file. index-builder/train/ makes it.
- *
- *   0     'RWFM', u32 format version, u32 bytes of the description
- *   12    the description, JSON in UTF-8, filled up with spaces to a multiple of 16 from the beginning of the file
- *   …     i16 planes [128 × 384], i32 offsets [128], i32 weights [knots of the score's terms]
- *   …     SHA-256 of everything before
- *
- * All little-endian. The description says what the model was made from; the hash names it.
+ * The finger comparison model: everything in it that was learned, in one file. index-builder/train/ makes it. Its parts,
+ * see model-container.ts: i16 planes [128 × 384], i32 offsets [128], i32 weights [knots of the score's terms].
  */
-import { createHash } from 'node:crypto';
+import { readContainer, writeContainer } from './model-container.ts';
 import { KNOT_COUNT } from './score-terms.ts';
 
 /** Bits of a minutia code. */
@@ -18,10 +12,8 @@ export const CYLINDER_SIZE = 384;
 /** Largest root of a cylinder's value that counts. */
 export const LARGEST_ROOT = 8191;
 
-const MAGIC = 0x4d465752;
-const FORMAT = 1;
-const HEADER_BYTES = 12;
-const HASH_BYTES = 32;
+/** 'RWFM'. */
+const KIND = { magic: 0x4d465752, format: 1, what: 'finger model' } as const;
 const PLANES_BYTES = CODE_BITS * CYLINDER_SIZE * 2;
 const OFFSETS_BYTES = CODE_BITS * 4;
 const WEIGHTS_BYTES = KNOT_COUNT * 4;
@@ -56,20 +48,7 @@ export interface FingerModel {
 /** @throws RangeError when a part has the wrong size, or planes could leave thirty-two bits */
 export function writeFingerModel(model: Omit<FingerModel, 'hash'>): Uint8Array {
   checkParts(model);
-  const json = JSON.stringify(model.description);
-  const bytes = Buffer.byteLength(json);
-  const padding = (16 - ((HEADER_BYTES + bytes) % 16)) % 16;
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt32LE(MAGIC, 0);
-  header.writeUInt32LE(FORMAT, 4);
-  header.writeUInt32LE(bytes + padding, 8);
-  const { planes, offsets, weights } = model;
-  const body = Buffer.concat([
-    header,
-    Buffer.from(json + ' '.repeat(padding)),
-    ...[planes, offsets, weights].map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength)),
-  ]);
-  return Buffer.concat([body, createHash('sha256').update(body).digest()]);
+  return writeContainer(KIND, model.description, [model.planes, model.offsets, model.weights]);
 }
 
 function checkParts({ planes, offsets, weights }: Omit<FingerModel, 'hash'>): void {
@@ -88,22 +67,13 @@ function checkParts({ planes, offsets, weights }: Omit<FingerModel, 'hash'>): vo
  * @throws Error when it is damaged, or of another format than this program's
  */
 export function readFingerModel(file: Uint8Array): FingerModel {
-  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
-  if (bytes.length < HEADER_BYTES + HASH_BYTES || bytes.readUInt32LE(0) !== MAGIC)
-    throw new Error('this is no finger model');
-  if (bytes.readUInt32LE(4) !== FORMAT)
-    throw new Error(`finger models of format ${bytes.readUInt32LE(4)} are not known`);
-  const start = HEADER_BYTES + bytes.readUInt32LE(8);
-  const end = start + PLANES_BYTES + OFFSETS_BYTES + WEIGHTS_BYTES;
-  if (bytes.length !== end + HASH_BYTES) throw new Error('the finger model has the wrong size');
-  const hash = createHash('sha256').update(bytes.subarray(0, end)).digest();
-  if (!hash.equals(bytes.subarray(end))) throw new Error('the finger model is damaged: its hash is another');
-  const part = (from: number, length: number) => Uint8Array.from(bytes.subarray(from, from + length)).buffer;
+  const { description, parts, hash } = readContainer(KIND, file, [PLANES_BYTES, OFFSETS_BYTES, WEIGHTS_BYTES]);
+  const [planes, offsets, weights] = parts;
   return {
-    description: JSON.parse(bytes.toString('utf8', HEADER_BYTES, start)) as ModelDescription,
-    planes: new Int16Array(part(start, PLANES_BYTES)),
-    offsets: new Int32Array(part(start + PLANES_BYTES, OFFSETS_BYTES)),
-    weights: new Int32Array(part(start + PLANES_BYTES + OFFSETS_BYTES, WEIGHTS_BYTES)),
-    hash: hash.toString('hex'),
+    description: description as ModelDescription,
+    planes: new Int16Array(planes),
+    offsets: new Int32Array(offsets),
+    weights: new Int32Array(weights),
+    hash,
   };
 }

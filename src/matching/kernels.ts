@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { installationFolder } from '../installation.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerModel } from './finger-model.ts';
+import { VECTOR_TABLES_BYTES } from './finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from './packed-layout.ts';
 import { KNOT_COUNT } from './score-terms.ts';
 import { shippedFingerModel } from './shipped-model.ts';
@@ -23,6 +24,8 @@ export const EXPLANATION_BYTES = 1040;
 export const FINGER_SCRATCH_BYTES = 37_472;
 /** Bytes of scratch that `encodeFinger` needs, 16-byte aligned. */
 export const ENCODE_SCRATCH_BYTES = 4608;
+/** Bytes of scratch that `encodeVector` needs, 16-byte aligned. */
+export const VECTOR_SCRATCH_BYTES = 25_440;
 /** Score of a reference that was removed: the smallest 32-bit integer. */
 export const REMOVED_SCORE = -(2 ** 31);
 /** A finger with fewer minutiae cannot be compared. */
@@ -43,6 +46,18 @@ export interface Kernels {
    * @returns its bytes; 0 for fewer than MINIMUM_MINUTIAE or more than MAX_MINUTIAE
    */
   encodeFinger(minutiae: number, count: number, out: number, planes: number, scratch: number): number;
+  /**
+   * Makes the candidate vector of a packed finger, see finger-vector-model.ts.
+   * @param out - i8 [256], 16-byte aligned
+   * @param tables - the vector model's parts one after the other; 16-byte aligned
+   */
+  encodeVector(packed: number, out: number, tables: number, scratch: number): void;
+  /**
+   * Inner products of one candidate vector with `count` others.
+   * @param vectors - i8 [count × 256]; 16-byte aligned
+   * @param scores - i32 for each
+   */
+  scanVectors(probe: number, vectors: number, count: number, scores: number): void;
   /**
    * Compares one packed finger with `count` others. The score is the same whichever of the two is the probe.
    * @param directory - u32 for each: its address / 16; 0: removed
@@ -139,6 +154,8 @@ export function instantiateKernels(
   const { exports } = new WebAssembly.Instance(moduleOf(build), { env: { memory } });
   expectSize(exports, 'FINGER_SCRATCH_BYTES', FINGER_SCRATCH_BYTES);
   expectSize(exports, 'ENCODE_SCRATCH_BYTES', ENCODE_SCRATCH_BYTES);
+  expectSize(exports, 'VECTOR_SCRATCH_BYTES', VECTOR_SCRATCH_BYTES);
+  expectSize(exports, 'VECTOR_TABLES_BYTES', VECTOR_TABLES_BYTES);
   expectSize(exports, 'FINGER_PACKED_MAX_BYTES', FINGER_PACKED_MAX_BYTES);
   expectSize(exports, 'MINIMUM_MINUTIAE', MINIMUM_MINUTIAE);
   expectSize(exports, 'FINGER_WEIGHTS_ADDRESS', FINGER_WEIGHTS_ADDRESS);

@@ -1,0 +1,152 @@
+/**
+ * Candidate vectors of real prints among synthetic ones: the share of mated pairs whose reference is among the first
+ * 0.1, 1 and 5 % of the gallery. People are dealt into folds; a probe is searched with vectors of a model that has seen
+ * nothing of its person. Only which minutiae are mates in training is told by the shipped comparison model.
+ *
+ *   npm run bench -- hit-rate --data DIR [--data DIR …] [--synthetic 100000] [--train-synthetic 500] [--folds 4] [--json]
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { createPerson } from '../fixtures/person.ts';
+import { areStrangers, readPrints, syntheticPrints } from '../index-builder/labelled-prints.ts';
+import { foldsOf } from '../index-builder/train/cross-validation.ts';
+import { prepareSet, SYNTHETIC, type PreparedSet } from '../index-builder/train/model.ts';
+import { trainVectorModel } from '../index-builder/train/vectors.ts';
+import { FingerEncoder } from '../src/matching/finger-encoder.ts';
+import { VECTOR_SIZE } from '../src/matching/finger-vector-model.ts';
+import { VectorEncoder } from '../src/matching/finger-vector.ts';
+import { instantiateKernels, KERNEL_STATIC_BYTES, kernelHash } from '../src/matching/kernels.ts';
+import { toFingerTemplate } from '../src/templates/normalise.ts';
+
+const GALLERY_SEED = 0x6a11e7;
+const PENETRATIONS = [0.001, 0.01, 0.05] as const;
+
+const { values: options } = parseArgs({
+  options: {
+    data: { type: 'string', multiple: true },
+    synthetic: { type: 'string', default: '100000' },
+    'train-synthetic': { type: 'string', default: '500' },
+    folds: { type: 'string', default: '4' },
+    json: { type: 'boolean', default: false },
+  },
+});
+if (options.data === undefined) {
+  console.error('Say which folders to read: --data DIR [--data DIR …]');
+  process.exit(2);
+}
+const galleryPrints = Number(options.synthetic);
+const folds = Number(options.folds);
+const encoder = new FingerEncoder();
+const gallery = packedGallery(galleryPrints);
+const real = options.data.map((folder) => prepareSet(readPrints(folder)));
+const trained = Number(options['train-synthetic']);
+const synthetic = trained > 0 ? [prepareSet(syntheticPrints(SYNTHETIC.seed, trained, SYNTHETIC.impressions))] : [];
+const foldOf = foldsOf(real, folds);
+const ranks = real.map((): number[] => []);
+const microseconds = { codes: 0, vector: 0 };
+for (let fold = 0; fold < folds; fold++) measure(fold);
+const results = real.map(({ set: { name } }, s) => ({
+  set: name,
+  mated: ranks[s].length,
+  ...Object.fromEntries(
+    PENETRATIONS.map((share) => {
+      const found = ranks[s].filter((rank) => rank < share).length;
+      return [`hit % at ${100 * share} %`, Number(((100 * found) / ranks[s].length).toFixed(2))];
+    }),
+  ),
+}));
+const cost = {
+  'µs codes': Number(microseconds.codes.toFixed(0)),
+  'µs vector': Number((microseconds.vector / folds).toFixed(0)),
+  'bytes of a vector': VECTOR_SIZE,
+};
+if (options.json) console.log(JSON.stringify({ kernel: kernelHash(), gallery: galleryPrints, folds, results, ...cost }));
+else {
+  console.table(results);
+  console.table([cost]);
+}
+
+/** The gallery's packed fingers; kept between runs, one after another behind their lengths. */
+function packedGallery(count: number): Uint8Array[] {
+  const file = join(tmpdir(), `ridgewatch-hit-rate-${kernelHash()}-${count}.bin`);
+  const packed: Uint8Array[] = [];
+  if (existsSync(file)) {
+    const bytes = readFileSync(file);
+    for (let at = 0; at < bytes.length; ) {
+      const length = bytes.readUInt32LE(at);
+      packed.push(Uint8Array.from(bytes.subarray(at + 4, at + 4 + length)));
+      at += 4 + length;
+    }
+    return packed;
+  }
+  for (let i = 0; i < count; i++) {
+    const record = createPerson(GALLERY_SEED, i).fingerImpression(2, 1);
+    const finger = encoder.encode(toFingerTemplate(record, record.views[0]));
+    if (finger !== undefined) packed.push(finger);
+  }
+  const chunks = packed.flatMap((finger) => [Uint8Array.from(new Uint8Array(Uint32Array.of(finger.length).buffer)), finger]);
+  writeFileSync(file, Buffer.concat(chunks));
+  return packed;
+}
+
+function measure(fold: number): void {
+  const synthetics = new Set(synthetic.flatMap(({ set }) => set.list));
+  const model = trainVectorModel(
+    [...real, ...synthetic],
+    (print) => synthetics.has(print) || foldOf(print) !== fold,
+    () => undefined,
+  );
+  const vectors = new VectorEncoder(model);
+  const started = performance.now();
+  const distractors = gallery.map((finger) => vectors.encode(finger));
+  microseconds.vector += (1000 * (performance.now() - started)) / gallery.length;
+  real.forEach((set, s) => ranks[s].push(...ranksOf(set, vectors, distractors, fold)));
+}
+
+/** Share of the gallery that comes before or beside the reference, for every mated pair of the fold. */
+function ranksOf({ set: { list } }: PreparedSet, vectors: VectorEncoder, distractors: readonly Int8Array[], fold: number): number[] {
+  const begun = performance.now();
+  const packed = list.map(({ template }) => encoder.encode(template));
+  microseconds.codes = (1000 * (performance.now() - begun)) / list.length;
+  const own = packed.map((finger) => (finger === undefined ? new Int8Array(VECTOR_SIZE) : vectors.encode(finger)));
+  const scan = scanner([...own, ...distractors]);
+  return list.flatMap((probe, a) => {
+    if (foldOf(probe) !== fold) return [];
+    const scores = scan(own[a]);
+    const strangers = list.flatMap((other, b) => (areStrangers(probe, other) ? [scores[b]] : []));
+    const sorted = Float64Array.from([...strangers, ...scores.subarray(list.length)]).sort();
+    return list.flatMap((reference, b) => {
+      if (a === b || reference.finger !== probe.finger) return [];
+      return [packed[a] && packed[b] ? atLeast(sorted, scores[b]) / sorted.length : 1];
+    });
+  });
+}
+
+/** How many of the sorted scores are not below `score`. */
+function atLeast(sorted: Float64Array, score: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < score) low = middle + 1;
+    else high = middle;
+  }
+  return sorted.length - low;
+}
+
+/** Scans all vectors with the kernel. */
+function scanner(all: readonly Int8Array[]): (probe: Int8Array) => Int32Array {
+  const rows = KERNEL_STATIC_BYTES + VECTOR_SIZE;
+  const scores = rows + all.length * VECTOR_SIZE;
+  const pages = Math.ceil((scores + all.length * 4) / 65_536);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const kernels = instantiateKernels(memory);
+  const bytes = new Int8Array(memory.buffer);
+  all.forEach((vector, i) => bytes.set(vector, rows + i * VECTOR_SIZE));
+  return (probe) => {
+    bytes.set(probe, KERNEL_STATIC_BYTES);
+    kernels.scanVectors(KERNEL_STATIC_BYTES, rows, all.length, scores);
+    return Int32Array.from(new Int32Array(memory.buffer, scores, all.length));
+  };
+}
