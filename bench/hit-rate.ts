@@ -62,7 +62,8 @@ const cost = {
   'µs vector': Number((microseconds.vector / folds).toFixed(0)),
   'bytes of a vector': VECTOR_SIZE,
 };
-if (options.json) console.log(JSON.stringify({ kernel: kernelHash(), gallery: galleryPrints, folds, results, ...cost }));
+if (options.json)
+  console.log(JSON.stringify({ kernel: kernelHash(), gallery: galleryPrints, folds, results, ...cost }));
 else {
   console.table(results);
   console.table([cost]);
@@ -74,7 +75,7 @@ function packedGallery(count: number): Uint8Array[] {
   const packed: Uint8Array[] = [];
   if (existsSync(file)) {
     const bytes = readFileSync(file);
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const length = bytes.readUInt32LE(at);
       packed.push(Uint8Array.from(bytes.subarray(at + 4, at + 4 + length)));
       at += 4 + length;
@@ -86,7 +87,10 @@ function packedGallery(count: number): Uint8Array[] {
     const finger = encoder.encode(toFingerTemplate(record, record.views[0]));
     if (finger !== undefined) packed.push(finger);
   }
-  const chunks = packed.flatMap((finger) => [Uint8Array.from(new Uint8Array(Uint32Array.of(finger.length).buffer)), finger]);
+  const chunks = packed.flatMap((finger) => [
+    Uint8Array.from(new Uint8Array(Uint32Array.of(finger.length).buffer)),
+    finger,
+  ]);
   writeFileSync(file, Buffer.concat(chunks));
   return packed;
 }
@@ -106,7 +110,12 @@ function measure(fold: number): void {
 }
 
 /** Share of the gallery that comes before or beside the reference, for every mated pair of the fold. */
-function ranksOf({ set: { list } }: PreparedSet, vectors: VectorEncoder, distractors: readonly Int8Array[], fold: number): number[] {
+function ranksOf(
+  { set: { list } }: PreparedSet,
+  vectors: VectorEncoder,
+  distractors: readonly Int8Array[],
+  fold: number,
+): number[] {
   const begun = performance.now();
   const packed = list.map(({ template }) => encoder.encode(template));
   microseconds.codes = (1000 * (performance.now() - begun)) / list.length;

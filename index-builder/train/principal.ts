@@ -30,7 +30,10 @@ export function principalDirections(rows: readonly Int16Array[], count: number, 
   const image = applyScatter(centred, block);
   const small = new Matrix(block.map((a) => image.map((b) => inner(a, b))));
   const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(small, { assumeSymmetric: true });
-  const order = realEigenvalues.map((value, k) => ({ value, k })).sort((a, b) => b.value - a.value).slice(0, count);
+  const order = realEigenvalues
+    .map((value, k) => ({ value, k }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, count);
   const directions = order.map(({ k }) => {
     const sum = new Float64Array(width);
     block.forEach((direction, b) => add(sum, direction, eigenvectorMatrix.get(b, k)));
@@ -39,10 +42,35 @@ export function principalDirections(rows: readonly Int16Array[], count: number, 
   return { mean, variances: Float64Array.from(order, ({ value }) => value / rows.length), directions };
 }
 
+/** Four rows at a time: the block is many times larger than the caches, and is read from memory for each group of rows. */
 function applyScatter(rows: readonly Float64Array[], block: readonly Float64Array[]): Float64Array<ArrayBuffer>[] {
   const result = block.map(({ length }) => new Float64Array(length));
-  for (const row of rows) block.forEach((direction, b) => add(result[b], row, inner(direction, row)));
+  const none = new Float64Array(block[0].length);
+  for (let at = 0; at < rows.length; at += 4) {
+    const group = [0, 1, 2, 3].map((k) => rows[at + k] ?? none);
+    block.forEach((direction, b) => addProducts(result[b], direction, group[0], group[1], group[2], group[3]));
+  }
   return result;
+}
+
+/** Adds four rows to `sum`, each as often as its inner product with `direction` says. */
+function addProducts(
+  sum: Float64Array,
+  direction: Float64Array,
+  a: Float64Array,
+  b: Float64Array,
+  c: Float64Array,
+  d: Float64Array,
+): void {
+  let [p, q, r, s] = [0, 0, 0, 0];
+  for (let i = 0; i < direction.length; i++) {
+    const value = direction[i];
+    p += value * a[i];
+    q += value * b[i];
+    r += value * c[i];
+    s += value * d[i];
+  }
+  for (let i = 0; i < sum.length; i++) sum[i] += p * a[i] + q * b[i] + (r * c[i] + s * d[i]);
 }
 
 function orthonormalise(block: readonly Float64Array[]): void {

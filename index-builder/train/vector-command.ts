@@ -24,8 +24,13 @@ export function addTrainVectorCommand(program: Command): void {
       if (!Number.isInteger(people) || people < 0) throw new Error('--synthetic: expected a whole number from 0 on');
       const made = people > 0 ? [syntheticPrints(SYNTHETIC.seed, people, SYNTHETIC.impressions)] : [];
       const sets = [...data.map(readPrints), ...made];
-      if (sets.length === 0) throw new Error('there is nothing to learn from: name folders with --data, or people with --synthetic');
-      const model = trainVectorModel(sets.map(prepareSet), () => true, (step, done, total) => console.log(`${done}/${total} ${step}`));
+      if (sets.length === 0)
+        throw new Error('there is nothing to learn from: name folders with --data, or people with --synthetic');
+      const model = trainVectorModel(
+        sets.map(prepareSet),
+        () => true,
+        (step, done, total) => console.log(`${done}/${total} ${step}`),
+      );
       writeFileSync(out, writeVectorModel(model));
       console.log(`${out}: ${model.description.name}, SHA-256 ${model.hash}`);
     });

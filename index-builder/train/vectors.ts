@@ -129,7 +129,9 @@ function learnWords(sample: readonly Int16Array[]): Int16Array {
 }
 
 function squareOf(words: Int16Array, k: number): number {
-  return words.subarray(k * VECTOR_DIRECTIONS, (k + 1) * VECTOR_DIRECTIONS).reduce((sum, value) => sum + value * value, 0);
+  return words
+    .subarray(k * VECTOR_DIRECTIONS, (k + 1) * VECTOR_DIRECTIONS)
+    .reduce((sum, value) => sum + value * value, 0);
 }
 
 /** Full weight when no quality is stated; else it grows from quality 10 to 50 (of 100). */

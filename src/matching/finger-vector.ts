@@ -1,5 +1,11 @@
 import { VECTOR_SIZE, VECTOR_TABLES_BYTES, vectorTables, type VectorModel } from './finger-vector-model.ts';
-import { FINGER_PACKED_MAX_BYTES, instantiateKernels, KERNEL_STATIC_BYTES, VECTOR_SCRATCH_BYTES, type Kernels } from './kernels.ts';
+import {
+  FINGER_PACKED_MAX_BYTES,
+  instantiateKernels,
+  KERNEL_STATIC_BYTES,
+  VECTOR_SCRATCH_BYTES,
+  type Kernels,
+} from './kernels.ts';
 import { shippedVectorModel } from './shipped-model.ts';
 
 const INPUT = KERNEL_STATIC_BYTES;

@@ -29,7 +29,11 @@ export interface ContainerContent {
   readonly hash: string;
 }
 
-export function writeContainer(kind: ContainerKind, description: unknown, parts: readonly ArrayBufferView[]): Uint8Array {
+export function writeContainer(
+  kind: ContainerKind,
+  description: unknown,
+  parts: readonly ArrayBufferView[],
+): Uint8Array {
   const json = JSON.stringify(description);
   const bytes = Buffer.byteLength(json);
   const padding = (16 - ((HEADER_BYTES + bytes) % 16)) % 16;
@@ -55,7 +59,8 @@ export function readContainer(
   lengths: readonly number[],
 ): ContainerContent {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
-  if (bytes.length < HEADER_BYTES + HASH_BYTES || bytes.readUInt32LE(0) !== magic) throw new Error(`this is no ${what}`);
+  if (bytes.length < HEADER_BYTES + HASH_BYTES || bytes.readUInt32LE(0) !== magic)
+    throw new Error(`this is no ${what}`);
   if (bytes.readUInt32LE(4) !== format) throw new Error(`${what}s of format ${bytes.readUInt32LE(4)} are not known`);
   const start = HEADER_BYTES + bytes.readUInt32LE(8);
   const end = start + lengths.reduce((sum, length) => sum + length, 0);
@@ -68,5 +73,9 @@ export function readContainer(
     from += length;
     return part;
   });
-  return { description: JSON.parse(bytes.toString('utf8', HEADER_BYTES, start)) as unknown, parts, hash: hash.toString('hex') };
+  return {
+    description: JSON.parse(bytes.toString('utf8', HEADER_BYTES, start)) as unknown,
+    parts,
+    hash: hash.toString('hex'),
+  };
 }

@@ -2,7 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
-import { readVectorModel, VECTOR_SIZE, VECTOR_TABLES_BYTES, vectorTables, writeVectorModel } from '../../src/matching/finger-vector-model.ts';
+import {
+  readVectorModel,
+  VECTOR_SIZE,
+  VECTOR_TABLES_BYTES,
+  vectorTables,
+  writeVectorModel,
+} from '../../src/matching/finger-vector-model.ts';
 import { VectorEncoder } from '../../src/matching/finger-vector.ts';
 import { instantiateKernels, KERNEL_STATIC_BYTES, VECTOR_SCRATCH_BYTES } from '../../src/matching/kernels.ts';
 import { encodeVectorReference, scanVectorsReference } from '../../src/matching/reference/finger-vector.ts';
@@ -27,7 +33,10 @@ const inLine: FingerTemplate = {
   ...somePrint(1, 20),
   minutiae: Array.from({ length: 20 }, (_, i) => ({ x: 10 * i, y: 0, angle: 0, type: 1 as const, quality: 0 })),
 };
-const farApart: FingerTemplate = { ...inLine, minutiae: inLine.minutiae.map((minutia) => ({ ...minutia, x: minutia.x * 100 })) };
+const farApart: FingerTemplate = {
+  ...inLine,
+  minutiae: inLine.minutiae.map((minutia) => ({ ...minutia, x: minutia.x * 100 })),
+};
 
 describe('the candidate vector', () => {
   it('is what the reference makes, to the last bit', () => {
@@ -38,14 +47,20 @@ describe('the candidate vector', () => {
   });
 
   const folder = sharedData === undefined ? undefined : join(sharedData, 'fingerprints/fvc2002-mindtct/DB1_B');
-  it.skipIf(folder === undefined)(`is so on real prints${folder === undefined ? ' (skipped: no shared data)' : ''}`, () => {
-    const names = readdirSync(folder ?? '').filter((name) => name.endsWith('.iso')).sort().slice(0, 8);
-    for (const name of names) {
-      const record = decodeIso197942(readFileSync(join(folder ?? '', name)));
-      const template = toFingerTemplate(record, record.views[0]);
-      expect(vectorOf(template)).toEqual(encodeVectorReference(template));
-    }
-  });
+  it.skipIf(folder === undefined)(
+    `is so on real prints${folder === undefined ? ' (skipped: no shared data)' : ''}`,
+    () => {
+      const names = readdirSync(folder ?? '')
+        .filter((name) => name.endsWith('.iso'))
+        .sort()
+        .slice(0, 8);
+      for (const name of names) {
+        const record = decodeIso197942(readFileSync(join(folder ?? '', name)));
+        const template = toFingerTemplate(record, record.views[0]);
+        expect(vectorOf(template)).toEqual(encodeVectorReference(template));
+      }
+    },
+  );
 
   it('does not depend on the order of the minutiae', () => {
     const template = withQualities(somePrint(7, 40));
@@ -92,7 +107,11 @@ describe('the kernels of candidate vectors', () => {
     const before = Uint8Array.from(bytes);
     inputs.forEach((input, i) => kernels.encodeVector(input, out + i * VECTOR_SIZE, tables, scratch));
     kernels.scanVectors(out, out, 3, scores);
-    const areas = [[out, 3 * VECTOR_SIZE], [scratch, VECTOR_SCRATCH_BYTES], [scores, 12]];
+    const areas = [
+      [out, 3 * VECTOR_SIZE],
+      [scratch, VECTOR_SCRATCH_BYTES],
+      [scores, 12],
+    ];
     const allowed = (i: number) => areas.some(([address, length]) => i >= address && i < address + length);
     expect(bytes.findIndex((byte, i) => byte !== before[i] && !allowed(i))).toBe(-1);
     const made = packed.map((finger) => vectors.encode(finger));

@@ -34,7 +34,10 @@ export function encodeVectorReference(
 }
 
 /** The leading discriminants of a cylinder, of length VECTOR_UNIT. */
-export function directionsOf(roots: Int16Array, { projection, means }: Pick<VectorModel, 'projection' | 'means'>): Int16Array {
+export function directionsOf(
+  roots: Int16Array,
+  { projection, means }: Pick<VectorModel, 'projection' | 'means'>,
+): Int16Array {
   const values = new Float64Array(VECTOR_DIRECTIONS);
   let squares = 0;
   for (let e = 0; e < VECTOR_DIRECTIONS; e++) {
@@ -50,7 +53,12 @@ export function directionsOf(roots: Int16Array, { projection, means }: Pick<Vect
 type Codebook = Pick<VectorModel, 'words' | 'squares' | 'exponential'>;
 
 /** Adds a minutia's differences to the words that it is near to. */
-export function addToWords(z: Int16Array, weight: number, { words, squares, exponential }: Codebook, sums: Int32Array): void {
+export function addToWords(
+  z: Int16Array,
+  weight: number,
+  { words, squares, exponential }: Codebook,
+  sums: Int32Array,
+): void {
   const near = Int32Array.from({ length: VECTOR_WORDS }, (_, k) => {
     let product = 0;
     for (let e = 0; e < VECTOR_DIRECTIONS; e++) product += z[e] * words[k * VECTOR_DIRECTIONS + e];
