@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
 const BENCHES: Readonly<Record<string, string>> = {
-  'rank-one': 'identification of real prints: rank-1, EER, FNMR, time of a comparison (--data DIR …)',
+  accuracy: 'error rates of the finger comparison on real prints, DET plot, scores (--data DIR …; --help)',
   'hit-rate': 'candidate vectors: mates found among synthetic prints, held out by person (--data DIR …)',
   'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',
   durability: 'kills the service while it is written to, and counts what is lost (--rounds N)',
