@@ -14,6 +14,7 @@ import { installationFolder, programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
 import { ExactScan } from './matching/exact-scan.ts';
 import { FINGER_PACKED_MAX_BYTES } from './matching/kernels.ts';
+import { preferredBuild } from './matching/kernels.ts';
 import { fingerVersion } from './matching/model-version.ts';
 import { prepareProbes } from './matching/probe.ts';
 import { SEGMENT_SCRATCH_BYTES } from './matching/segment-reader.ts';
@@ -131,7 +132,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
           workerCount: pool.size,
           programVersion,
           startTime,
-          simdLevel: 'simd128',
+          simdLevel: preferredBuild() === 'relaxed' ? 'relaxed-simd' : 'simd128',
           stage: () => readiness.state,
           storeState: () => storeState(store),
         },
