@@ -65,7 +65,7 @@ export interface Kernels {
    */
   compareFingers(probe: number, directory: number, count: number, scores: number, scratch: number): void;
   /**
-   * Compares two packed fingers and tells what the score comes from, see explanation.ts.
+   * Compares two packed fingers and tells what the score comes from, see finger-explanation.ts.
    * @param out - EXPLANATION_BYTES, 8-byte aligned
    */
   explainFingers(probe: number, reference: number, out: number, scratch: number): void;
