@@ -24,4 +24,4 @@ export { EXPLANATION as EXPLANATION_BYTES } from './finger/compare';
 export { VECTOR_SCRATCH as VECTOR_SCRATCH_BYTES, VECTOR_TABLES as VECTOR_TABLES_BYTES } from './finger/vector';
 export { KNOT_COUNT, TERMS } from './finger/terms';
 // Addresses of the tables, so that they can be compared with the reference's.
-export { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS } from './finger/tables';
+export { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, SPATIAL_WEIGHTS } from './finger/tables';

@@ -32,7 +32,7 @@ export interface FoldTask {
 }
 
 /** @returns the fold of a print's person: people in order of their names are dealt out in turn */
-export function foldsOf(sets: readonly PreparedSet[], folds: number): (print: LabelledPrint) => number {
+export function foldsOf(sets: readonly Pick<PreparedSet, 'set'>[], folds: number): (print: LabelledPrint) => number {
   const people = [...new Set(sets.flatMap(({ set }) => set.list.map(({ person }) => person)))].sort();
   const fold = new Map(people.map((person, i) => [person, i % folds]));
   return ({ person }) => fold.get(person) ?? 0;

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { writeVectorModel } from '../../src/matching/finger-vector-model.ts';
 import { readPrints, syntheticPrints } from '../labelled-prints.ts';
-import { prepareSet, SYNTHETIC } from './model.ts';
-import { trainVectorModel } from './vectors.ts';
+import { SYNTHETIC } from './model.ts';
+import { prepareRoots, trainVectorModel } from './vectors.ts';
 
 interface Options {
   readonly data: readonly string[];
@@ -17,17 +17,19 @@ export function addTrainVectorCommand(program: Command): void {
     .command('train-vector')
     .description('learn the candidate vectors of fingers; the same prints make the same file, byte for byte')
     .option('--data <folder...>', 'folders of ISO/IEC 19794-2:2005 records, <finger>_<impression>.iso', [])
-    .option('--synthetic <people>', `synthetic people besides, ${SYNTHETIC.impressions} impressions each`, '500')
+    .option('--synthetic <people>', `synthetic people besides, ${SYNTHETIC.impressions} impressions each`, '2000')
     .requiredOption('--out <file>', 'where to write the model')
     .action(({ data, synthetic, out }: Options) => {
       const people = Number(synthetic);
       if (!Number.isInteger(people) || people < 0) throw new Error('--synthetic: expected a whole number from 0 on');
-      const made = people > 0 ? [syntheticPrints(SYNTHETIC.seed, people, SYNTHETIC.impressions)] : [];
-      const sets = [...data.map(readPrints), ...made];
+      const real = data.map((folder) => prepareRoots(readPrints(folder), 'real'));
+      const made =
+        people > 0 ? [prepareRoots(syntheticPrints(SYNTHETIC.seed, people, SYNTHETIC.impressions), 'synthetic')] : [];
+      const sets = [...real, ...made];
       if (sets.length === 0)
         throw new Error('there is nothing to learn from: name folders with --data, or people with --synthetic');
       const model = trainVectorModel(
-        sets.map(prepareSet),
+        sets,
         () => true,
         (step, done, total) => console.log(`${done}/${total} ${step}`),
       );

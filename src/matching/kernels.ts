@@ -25,7 +25,7 @@ export const FINGER_SCRATCH_BYTES = 37_472;
 /** Bytes of scratch that `encodeFinger` needs, 16-byte aligned. */
 export const ENCODE_SCRATCH_BYTES = 4608;
 /** Bytes of scratch that `encodeVector` needs, 16-byte aligned. */
-export const VECTOR_SCRATCH_BYTES = 25_440;
+export const VECTOR_SCRATCH_BYTES = 11_712;
 /** Score of a reference that was removed: the smallest 32-bit integer. */
 export const REMOVED_SCORE = -(2 ** 31);
 /** A finger with fewer minutiae cannot be compared. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { instantiateKernels, kernelHash, KERNEL_STATIC_BYTES } from '../../src/matching/kernels.ts';
-import { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS, UNIT } from '../../src/matching/reference/tables.ts';
+import { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, SPATIAL_WEIGHTS, UNIT } from '../../src/matching/reference/tables.ts';
 
-const tables = { ANGULAR_WEIGHTS, COSINES, SPATIAL_WEIGHTS };
+const tables = { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, SPATIAL_WEIGHTS };
 const TURN = 2 * Math.PI;
 
 /** Every number is its formula rounded; a whole unit of tolerance would let a typing error through. */
@@ -32,6 +32,7 @@ describe('the tables', () => {
 
   it('are what their formulas say', () => {
     expectRounded(COSINES, (i) => Math.cos((i * TURN) / 256) * UNIT);
+    expectRounded(ARCTANGENTS, (i) => (Math.atan(i / 256) * 256) / TURN);
     expectRounded(SPATIAL_WEIGHTS, (squared) => Math.exp(-squared / (2 * (28 / 3) ** 2)) * 4096);
     expectRounded(ANGULAR_WEIGHTS, (i) => {
       const distance = (i * TURN) / 768;
@@ -40,7 +41,7 @@ describe('the tables', () => {
   });
 
   it('are of the lengths that the kernels read', () => {
-    expect(Object.values(tables).map(({ length }) => length)).toEqual([385, 256, 785]);
+    expect(Object.values(tables).map(({ length }) => length)).toEqual([385, 257, 256, 785]);
   });
 });
 
