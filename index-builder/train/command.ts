@@ -35,7 +35,12 @@ export function addTrainCommand(program: Command): void {
       atLeast(0),
       150,
     )
-    .option('--folds <n>', 'cross-validate over the people in this many folds and report; 0: do not', atLeast(0), 4)
+    .option(
+      '--folds <n>',
+      'cross-validate over the people in this many folds and report, 3 at least; 0: do not',
+      atLeast(0),
+      4,
+    )
     .option(
       '--threads <n>',
       'threads of the cross-validation; they do not change its result',
@@ -56,7 +61,10 @@ function atLeast(least: number): (text: string) => number {
 }
 
 async function train({ data, synthetic, out, folds, threads }: TrainOptions): Promise<void> {
-  if (folds === 1) throw new Error('--folds: one fold leaves nothing to learn from');
+  if (folds === 1 || folds === 2)
+    throw new Error(
+      '--folds: a comparison across two folds leaves no real print to learn from; expected 0, or 3 and more',
+    );
   const real = data.map(readPrints);
   const made = synthetic > 0 ? [syntheticPrints(SYNTHETIC.seed, synthetic, SYNTHETIC.impressions)] : [];
   const sets = [...real, ...made];
