@@ -157,17 +157,19 @@ function atLeast(sorted: Float64Array, score: number): number {
 }
 
 /** Scans all vectors with the kernel. */
-function scanner(all: readonly Int8Array[]): (probe: Int8Array) => Int32Array {
-  const rows = KERNEL_STATIC_BYTES + VECTOR_SIZE;
+function scanner(all: readonly Int8Array[]): (probe: Int8Array) => Int16Array {
+  const directory = KERNEL_STATIC_BYTES + 2 * VECTOR_SIZE;
+  const rows = directory + Math.ceil(all.length / 4) * 16;
   const scores = rows + all.length * VECTOR_SIZE;
-  const pages = Math.ceil((scores + all.length * 4) / 65_536);
+  const pages = Math.ceil((scores + all.length * 2) / 65_536);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const kernels = instantiateKernels(memory);
+  new Uint32Array(memory.buffer, directory, all.length).fill(1);
   const bytes = new Int8Array(memory.buffer);
   all.forEach((vector, i) => bytes.set(vector, rows + i * VECTOR_SIZE));
   return (probe) => {
-    bytes.set(probe, KERNEL_STATIC_BYTES);
-    kernels.scanVectors(KERNEL_STATIC_BYTES, rows, all.length, scores);
-    return Int32Array.from(new Int32Array(memory.buffer, scores, all.length));
+    new Int16Array(memory.buffer, KERNEL_STATIC_BYTES, VECTOR_SIZE).set(probe);
+    kernels.scanVectors(KERNEL_STATIC_BYTES, rows, directory, all.length, scores);
+    return Int16Array.from(new Int16Array(memory.buffer, scores, all.length));
   };
 }

@@ -12,10 +12,11 @@ import { ChangeFollower } from './gallery/change-follower.ts';
 import { Gallery } from './gallery/gallery.ts';
 import { installationFolder, programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
-import { ExactScan } from './matching/exact-scan.ts';
+import { VECTOR_SIZE } from './matching/finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from './matching/kernels.ts';
 import { preferredBuild } from './matching/kernels.ts';
 import { fingerVersion } from './matching/model-version.ts';
+import { Planner } from './matching/planner.ts';
 import { prepareProbes } from './matching/probe.ts';
 import { SEGMENT_SCRATCH_BYTES } from './matching/segment-reader.ts';
 import { WorkerPool } from './matching/worker-pool.ts';
@@ -112,7 +113,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
       identification: identificationService(
         {
           gallery,
-          source: new ExactScan(pool),
+          planner: new Planner(pool),
           pool,
           admission,
           faceModels,
@@ -186,12 +187,13 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
 }
 
 function createGallery(): Gallery {
-  const sizing = (largestRecord: number) => ({
+  const sizing = (largestRecord: number, vectorBytes: number) => ({
     capacity: SEGMENT_CAPACITY,
     largestRecord,
     scratchBytes: SEGMENT_SCRATCH_BYTES,
+    vectorBytes,
   });
-  return new Gallery({ finger: sizing(FINGER_PACKED_MAX_BYTES), face: () => sizing(2048) });
+  return new Gallery({ finger: sizing(FINGER_PACKED_MAX_BYTES, VECTOR_SIZE), face: () => sizing(2048, 0) });
 }
 
 function figuresOf(gallery: Gallery, admission: AdmissionQueue, readiness: Readiness): ServiceFigures {

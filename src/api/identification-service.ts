@@ -3,10 +3,11 @@ import { Failure } from '../failure.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import type { AdmissionQueue } from '../matching/admission.ts';
 import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/candidate-list.ts';
-import type { CandidateSource } from '../matching/candidate-source.ts';
 import { identify, type SearchResult } from '../matching/identification.ts';
 import { modelVersions } from '../matching/model-version.ts';
+import type { Planner } from '../matching/planner.ts';
 import { prepareProbes, type Probe } from '../matching/probe.ts';
+import type { SearchView } from '../matching/search-view.ts';
 import { verifySamples, verifySubject, type VerificationResult } from '../matching/verification.ts';
 import type { WorkerPool } from '../matching/worker-pool.ts';
 import { followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
@@ -31,7 +32,7 @@ import { purposeName } from './wire-names.ts';
 /** What the identification service works with. */
 export interface IdentificationDependencies {
   readonly gallery: Gallery;
-  readonly source: CandidateSource;
+  readonly planner: Planner;
   readonly pool: WorkerPool;
   readonly admission: AdmissionQueue;
   readonly faceModels: ReadonlyMap<string, FaceModel>;
@@ -80,6 +81,7 @@ async function answerIdentify(
   const { probes, result } = await service.admission.run(context.signal, async () => {
     const probes = await prepareProbes(service.pool, samples);
     requireComparable(probes);
+    const choose = (view: SearchView) => service.planner.choose(probes, view, request.exact);
     const search = {
       probes,
       galleries: new Set(request.galleries),
@@ -91,7 +93,7 @@ async function answerIdentify(
       standardFpir: service.targetFpir,
       explain: request.explain === true,
     };
-    return { probes, result: await identify(service.gallery, service.source, service.pool, search, context.signal) };
+    return { probes, result: await identify(service.gallery, choose, service.pool, search, context.signal) };
   });
   context.note({
     gallery_version: result.galleryVersion,

@@ -40,6 +40,8 @@ export interface SubjectAttributes {
  */
 export interface SubjectEntry {
   readonly subjectId: string;
+  /** Small whole number that no other subject in memory has; workers know subjects by it. */
+  readonly ordinal: number;
   attributes: SubjectAttributes;
   references: readonly ReferenceLocation[];
 }

@@ -5,6 +5,8 @@ import {
   type SubjectAttributes,
   type SubjectEntry,
 } from './catalogue.ts';
+import { Membership } from './membership.ts';
+import { Ordinals } from './ordinals.ts';
 import { Partition, type SegmentSizing } from './partition.ts';
 import { Reclamation, type SearchTicket } from './reclamation.ts';
 
@@ -41,7 +43,8 @@ export class Gallery {
   readonly #sizing: GallerySizing;
   readonly #partitions = new Map<string, Partition>();
   readonly #subjects = new Map<string, SubjectEntry>();
-  readonly #gallerySizes = new Map<string, number>();
+  readonly #ordinals = new Ordinals();
+  readonly #members = new Map<string, Membership>();
   readonly #reclamation = new Reclamation();
   /** Subjects with an expiry, soonest last, so that the next one due is popped. */
   readonly #expiries: { readonly at: number; readonly subject: SubjectEntry }[] = [];
@@ -77,11 +80,29 @@ export class Gallery {
 
   /** Galleries and the number of their subjects, in order of name. */
   get gallerySizes(): readonly (readonly [string, number])[] {
-    return [...this.#gallerySizes].filter(([, size]) => size > 0).sort(([a], [b]) => (a < b ? -1 : 1));
+    return [...this.#members]
+      .map(([name, { size }]) => [name, size] as const)
+      .filter(([, size]) => size > 0)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
   subject(subjectId: string): SubjectEntry | undefined {
     return this.#subjects.get(subjectId);
+  }
+
+  /** One past the greatest ordinal of a subject. */
+  get ordinalEnd(): number {
+    return this.#ordinals.end;
+  }
+
+  /** The subject who has an ordinal now. */
+  subjectWithOrdinal(ordinal: number): SubjectEntry | undefined {
+    return this.#ordinals.subject(ordinal);
+  }
+
+  /** The members of galleries, for workers: see Membership.shared. Names that nobody is in are left out. */
+  sharedMembers(galleries: ReadonlySet<string>): SharedArrayBuffer[] {
+    return [...galleries].flatMap((name) => this.#members.get(name)?.shared ?? []);
   }
 
   /** The ids of the references of a subject that are searchable now. */
@@ -101,7 +122,7 @@ export class Gallery {
    */
   subjectsInScope(galleries: ReadonlySet<string>): number {
     if (galleries.size === 0) return this.#subjects.size;
-    if (galleries.size === 1) return this.#gallerySizes.get([...galleries][0] ?? '') ?? 0;
+    if (galleries.size === 1) return this.#members.get([...galleries][0] ?? '')?.size ?? 0;
     let count = 0;
     for (const subject of this.#subjects.values()) if (inScope(subject, galleries)) count++;
     return count;
@@ -163,13 +184,14 @@ export class Gallery {
   ): void {
     let subject = this.#subjects.get(subjectId);
     if (subject === undefined) {
-      subject = { subjectId, attributes, references: [] };
+      subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references: [] };
       this.#subjects.set(subjectId, subject);
+      this.#ordinals.enter(subject);
     } else {
-      this.#count(subject.attributes.galleries, -1);
+      this.#leaveGalleries(subject);
       subject.attributes = attributes;
     }
-    this.#count(attributes.galleries, 1);
+    this.#enterGalleries(subject);
     this.#scheduleExpiry(subject);
     const present = new Map(subject.references.map((location) => [location.referenceId, location]));
     const kept: ReferenceLocation[] = [];
@@ -206,7 +228,9 @@ export class Gallery {
     const subject = this.#subjects.get(subjectId);
     if (subject === undefined) return;
     this.#subjects.delete(subjectId);
-    this.#count(subject.attributes.galleries, -1);
+    this.#leaveGalleries(subject);
+    this.#ordinals.leave(subject);
+    this.#reclamation.afterPresentSearches(() => this.#ordinals.release(subject.ordinal));
     for (const reference of subject.references) this.#remove(reference);
     subject.references = [];
   }
@@ -219,8 +243,16 @@ export class Gallery {
     this.#reclamation.afterPresentSearches(() => segment.erase(index, address));
   }
 
-  #count(galleries: ReadonlySet<string>, step: 1 | -1): void {
-    for (const gallery of galleries) this.#gallerySizes.set(gallery, (this.#gallerySizes.get(gallery) ?? 0) + step);
+  #enterGalleries({ ordinal, attributes }: SubjectEntry): void {
+    for (const name of attributes.galleries) {
+      const members = this.#members.get(name) ?? new Membership();
+      this.#members.set(name, members);
+      members.add(ordinal);
+    }
+  }
+
+  #leaveGalleries({ ordinal, attributes }: SubjectEntry): void {
+    for (const name of attributes.galleries) this.#members.get(name)?.delete(ordinal);
   }
 
   #scheduleExpiry(subject: SubjectEntry): void {

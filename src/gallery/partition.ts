@@ -9,6 +9,8 @@ export interface SegmentSizing {
   readonly largestRecord: number;
   /** Bytes of scratch that one worker thread needs. */
   readonly scratchBytes: number;
+  /** Bytes of the candidate vector at the end of each packed reference; 0: it has none. */
+  readonly vectorBytes: number;
 }
 
 /** A range of references of one segment, as a search reads them. */
@@ -34,8 +36,8 @@ export class Partition {
   append(packed: Uint8Array, owner: SubjectEntry, referenceId: string): { segment: SubjectSegment; index: number } {
     let segment = this.#segments.at(-1);
     if (segment === undefined || segment.isFull) {
-      const { capacity, largestRecord, scratchBytes } = this.#sizing;
-      segment = new Segment<SubjectEntry>(capacity, largestRecord, scratchBytes);
+      const { capacity, largestRecord, scratchBytes, vectorBytes } = this.#sizing;
+      segment = new Segment<SubjectEntry>(capacity, largestRecord, scratchBytes, vectorBytes);
       this.#segments.push(segment);
     }
     return { segment, index: segment.append(packed, owner, referenceId) };

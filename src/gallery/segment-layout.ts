@@ -6,10 +6,14 @@
  *   STATIC_BYTES      header              HEADER_BYTES; word 0 magic, word 1 layout version, word 2 scratch slots taken
  *   + HEADER_BYTES    scratch             SCRATCH_SLOTS × scratchBytes; one slot a thread: probe, kernel scratch, scores
  *   directory         capacity × u32      entry i = address of record i / 16; 0 = removed
+ *   owners            capacity × u32      number of the subject who owns reference i (SubjectEntry.ordinal)
+ *   vectors           capacity × vectorBytes   candidate vectors, where the partition has them
  *   records           growing             packed references, each aligned to RECORD_ALIGNMENT
  *
  * Why so: the directory lets one kernel call walk references of unequal length and skip the removed ones; scratch lies
  * in front of the records so that it never moves when the memory grows; records come last because only they grow.
+ * Vectors lie one behind the other, apart from the records, because a search reads all of them and few of the records.
+ * What is not used yet of the fixed parts is address space only: the system gives memory to pages when they are written.
  */
 
 /** Room for the kernels' constant tables. */
@@ -21,7 +25,7 @@ export const SCRATCH_SLOTS = 64;
 export const PAGE_BYTES = 65_536;
 /** 'RWSG', little-endian. */
 export const SEGMENT_MAGIC = 0x47535752;
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 /** Addresses of a segment's parts, in bytes. All are multiples of 16. */
 export interface SegmentLayout {
@@ -31,6 +35,10 @@ export interface SegmentLayout {
   /** Bytes of one thread's scratch slot. */
   readonly scratchBytes: number;
   readonly directoryAddress: number;
+  readonly ownersAddress: number;
+  readonly vectorsAddress: number;
+  /** Bytes of one candidate vector; 0: none. */
+  readonly vectorBytes: number;
   readonly recordsAddress: number;
 }
 
@@ -42,14 +50,27 @@ export function aligned(bytes: number): number {
 /**
  * @param capacity - references that the segment can hold, removed ones included; at least 1
  * @param scratchBytes - bytes that one thread needs for a probe, the kernels' scratch and a batch of scores
+ * @param vectorBytes - bytes of a candidate vector, a multiple of 16; 0: the segment has none
  */
-export function layoutSegment(capacity: number, scratchBytes: number): SegmentLayout {
+export function layoutSegment(capacity: number, scratchBytes: number, vectorBytes = 0): SegmentLayout {
   const headerAddress = STATIC_BYTES;
   const scratchAddress = headerAddress + HEADER_BYTES;
   const slotBytes = aligned(scratchBytes);
   const directoryAddress = scratchAddress + SCRATCH_SLOTS * slotBytes;
-  const recordsAddress = directoryAddress + aligned(capacity * 4);
-  return { capacity, headerAddress, scratchAddress, scratchBytes: slotBytes, directoryAddress, recordsAddress };
+  const ownersAddress = directoryAddress + aligned(capacity * 4);
+  const vectorsAddress = ownersAddress + aligned(capacity * 4);
+  const recordsAddress = vectorsAddress + capacity * vectorBytes;
+  return {
+    capacity,
+    headerAddress,
+    scratchAddress,
+    scratchBytes: slotBytes,
+    directoryAddress,
+    ownersAddress,
+    vectorsAddress,
+    vectorBytes,
+    recordsAddress,
+  };
 }
 
 /** What a worker thread needs to read a segment. Travels by message; the memory is shared, not copied. */

@@ -13,12 +13,17 @@ const MOST_PAGES = 65_535;
 
 let nextSegmentId = 1;
 
+/** Whoever owns a reference, by a number that the workers can tell apart. */
+export interface NumberedOwner {
+  readonly ordinal: number;
+}
+
 /**
  * A live segment: references in one shared memory that every worker sees. Only the main thread writes: it copies a
  * record behind the last one and enters it in the directory; searches name the range they read, so no reader ever
  * meets a record that is half written.
  */
-export class Segment<Owner extends object> {
+export class Segment<Owner extends NumberedOwner> {
   readonly handle: SegmentHandle;
   readonly #layout: SegmentLayout;
   readonly #memory: WebAssembly.Memory;
@@ -35,9 +40,10 @@ export class Segment<Owner extends object> {
    * @param capacity - references it can hold
    * @param largestRecord - bytes of the largest record that will be appended
    * @param scratchBytes - bytes of one thread's scratch
+   * @param vectorBytes - bytes at the end of each packed reference that are its candidate vector
    */
-  constructor(capacity: number, largestRecord: number, scratchBytes: number) {
-    this.#layout = layoutSegment(capacity, scratchBytes);
+  constructor(capacity: number, largestRecord: number, scratchBytes: number, vectorBytes = 0) {
+    this.#layout = layoutSegment(capacity, scratchBytes, vectorBytes);
     const most = Math.ceil((this.#layout.recordsAddress + capacity * aligned(largestRecord)) / PAGE_BYTES);
     const initial = Math.ceil(this.#layout.recordsAddress / PAGE_BYTES) + 1;
     this.#memory = new WebAssembly.Memory({
@@ -71,16 +77,22 @@ export class Segment<Owner extends object> {
   }
 
   /**
-   * Appends a packed reference.
+   * Appends a packed reference; its last `vectorBytes` bytes are the candidate vector.
    * @returns its index
    * @throws RangeError when the segment is full
    */
   append(packed: Uint8Array, owner: Owner, referenceId: string): number {
     if (this.isFull) throw new RangeError('the segment is full');
     const index = this.#owners.length;
-    const length = aligned(packed.byteLength);
+    const { ownersAddress, vectorsAddress, vectorBytes } = this.#layout;
+    const record = packed.subarray(0, packed.byteLength - vectorBytes);
+    const length = aligned(record.byteLength);
     this.#reserve(this.#end + length);
-    new Uint8Array(this.#memory.buffer, this.#end, packed.byteLength).set(packed);
+    new Uint8Array(this.#memory.buffer, this.#end, record.byteLength).set(record);
+    new Uint8Array(this.#memory.buffer, vectorsAddress + index * vectorBytes, vectorBytes).set(
+      packed.subarray(record.byteLength),
+    );
+    new Uint32Array(this.#memory.buffer, ownersAddress, this.#layout.capacity)[index] = owner.ordinal;
     Atomics.store(this.#directory(), index, this.#end / 16);
     this.#end += length;
     this.#owners.push(owner);
@@ -122,7 +134,9 @@ export class Segment<Owner extends object> {
    * @param address - the record's address, from `addressOf` before it was removed
    */
   erase(index: number, address: number): void {
+    const { vectorsAddress, vectorBytes } = this.#layout;
     new Uint8Array(this.#memory.buffer, address, this.#lengths[index] ?? 0).fill(0);
+    new Uint8Array(this.#memory.buffer, vectorsAddress + index * vectorBytes, vectorBytes).fill(0);
   }
 
   /** Address of the bytes of reference i, 0 when it was removed. */

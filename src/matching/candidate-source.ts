@@ -1,30 +1,33 @@
-import type { SubjectSegment } from '../gallery/catalogue.ts';
+import type { SubjectEntry } from '../gallery/catalogue.ts';
+import type { SampleScore } from './candidate-list.ts';
 import type { Probe } from './probe.ts';
 import type { SearchView } from './search-view.ts';
 
-/** A reference that a probe resembles. */
-export interface Hit {
-  readonly segment: SubjectSegment;
-  readonly index: number;
-  readonly score: number;
-}
+/** The best score of each probe against one subject; probes that it was not compared with are absent. */
+export type Scores = Map<Probe, SampleScore>;
 
-/** What a candidate source found for one probe. */
+/** What the first stage of a search found. */
 export interface Proposal {
-  readonly hits: readonly Hit[];
-  /** References that the probe was compared with. */
-  readonly compared: number;
+  /** Subjects worth the second stage, and what is known of them by now. */
+  readonly subjects: Map<SubjectEntry, Scores>;
+  /** For each probe: references that it was compared with, or whose candidate vector was. */
+  readonly searched: readonly number[];
 }
 
-/**
- * The first stage of a search: proposes references for a probe. The exact way compares with every reference; an index
- * reads a few and may miss one. Whoever implements this says which of the two it is.
- */
+/** The first stage of a search: proposes subjects. Whoever implements this says whether it may miss one. */
 export interface CandidateSource {
+  /** `exact`: every reference in scope is compared; `indexed`: what is proposed follows from something smaller. */
   readonly mode: 'exact' | 'indexed';
+  /** How long the whole search will keep one thread busy, in milliseconds, by what was measured until now. */
+  expectedMs(probes: readonly Probe[], view: SearchView): number;
   /**
+   * @param maxCandidates - length of the list that is wanted; enough subjects are proposed that its end is right, too
    * @param control - word 0 becomes 1 when the search was given up
-   * @returns the references of the view that score at least the source's floor, in no particular order
    */
-  propose(probe: Probe, view: SearchView, control: SharedArrayBuffer): Promise<Proposal>;
+  propose(
+    probes: readonly Probe[],
+    view: SearchView,
+    maxCandidates: number,
+    control: SharedArrayBuffer,
+  ): Promise<Proposal>;
 }

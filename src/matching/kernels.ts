@@ -24,6 +24,8 @@ export const EXPLANATION_BYTES = 1040;
 export const FINGER_SCRATCH_BYTES = 37_472;
 /** Bytes of scratch that `encodeFinger` needs, 16-byte aligned. */
 export const ENCODE_SCRATCH_BYTES = 4608;
+/** What `scanVectors` writes for a removed reference: less than any similarity. */
+export const REMOVED_SIMILARITY = -32_768;
 /** Bytes of scratch that `encodeVector` needs, 16-byte aligned. */
 export const VECTOR_SCRATCH_BYTES = 11_712;
 /** Score of a reference that was removed: the smallest 32-bit integer. */
@@ -53,11 +55,12 @@ export interface Kernels {
    */
   encodeVector(packed: number, out: number, tables: number, scratch: number): void;
   /**
-   * Inner products of one candidate vector with `count` others.
+   * Inner products of a candidate vector with `count` others, an eighth of each; REMOVED_SIMILARITY where `directory` is 0.
+   * @param probe - the vector widened to i16 [256]; 16-byte aligned
    * @param vectors - i8 [count × 256]; 16-byte aligned
-   * @param scores - i32 for each
+   * @param scores - i16 [count]
    */
-  scanVectors(probe: number, vectors: number, count: number, scores: number): void;
+  scanVectors(probe: number, vectors: number, directory: number, count: number, scores: number): void;
   /**
    * Compares one packed finger with `count` others. The score is the same whichever of the two is the probe.
    * @param directory - u32 for each: its address / 16; 0: removed

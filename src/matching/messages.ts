@@ -6,7 +6,7 @@ import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import type { ExplainedComparison } from './explained-comparison.ts';
 
-/** A probe in the kernels' form. */
+/** A probe in the kernels' form; a finger may have its candidate vector behind it, as in `withVector`. */
 export type PackedProbe =
   | { readonly modality: 'finger'; readonly packed: Uint8Array }
   | { readonly modality: 'face'; readonly packed: Uint8Array; readonly dimension: number };
@@ -33,6 +33,63 @@ export interface ScanResult {
   readonly compared: number;
   /** False when the control word stopped the scan before the end of the range. */
   readonly complete: boolean;
+  /** What it cost. */
+  readonly busyMs: number;
+}
+
+/**
+ * Tell how alike a probe and a range of a segment are at first sight: fingers by their candidate vectors, faces by their
+ * embeddings. The answers go to shared memory, for there are as many as references.
+ */
+export interface ResembleTask {
+  readonly kind: 'resemble';
+  readonly probe: PackedProbe;
+  readonly segment: SegmentHandle;
+  /** First reference. */
+  readonly from: number;
+  /** One past the last reference. */
+  readonly to: number;
+  /** i16 for each reference; REMOVED_SIMILARITY where it was removed. */
+  readonly similarities: SharedArrayBuffer;
+  /** Position of the segment's reference 0 in `similarities`. */
+  readonly offset: number;
+  /** Word 0 becomes 1 when nobody waits for the answer any more. */
+  readonly control: SharedArrayBuffer;
+}
+
+export interface ResembleResult {
+  /** False when the control word stopped the work before the end of the range. */
+  readonly complete: boolean;
+  readonly busyMs: number;
+}
+
+/** Where the similarities of one probe with one segment are. */
+export interface ResembledSegment {
+  /** Which probe. */
+  readonly probe: number;
+  readonly segment: SegmentHandle;
+  readonly count: number;
+  readonly offset: number;
+}
+
+/** Choose the subjects whose references are most like the probes together. */
+export interface ShortlistTask {
+  readonly kind: 'shortlist';
+  /** In order of the probes. */
+  readonly parts: readonly ResembledSegment[];
+  readonly similarities: SharedArrayBuffer;
+  /** One past the greatest ordinal. */
+  readonly ordinals: number;
+  /** Subjects that are wanted; a few more may come. */
+  readonly wanted: number;
+  /** One byte for each ordinal, 1: in scope; undefined: all are, several: those in any. */
+  readonly scopes: readonly SharedArrayBuffer[] | undefined;
+}
+
+export interface ShortlistResult {
+  /** Ordinals, ascending. */
+  readonly subjects: Uint32Array;
+  readonly busyMs: number;
 }
 
 /** Compare a probe with some references of a segment. */
@@ -41,11 +98,14 @@ export interface CompareTask {
   readonly probe: PackedProbe;
   readonly segment: SegmentHandle;
   readonly indices: Uint32Array;
+  /** As above, where somebody may stop waiting. */
+  readonly control?: SharedArrayBuffer;
 }
 
-/** Scores in the order of the indices; REMOVED_SCORE where the reference was removed meanwhile. */
+/** Scores in the order of the indices; REMOVED_SCORE where the reference was removed meanwhile, or the work stopped. */
 export interface CompareResult {
   readonly scores: Int32Array;
+  readonly busyMs: number;
 }
 
 /** Compare probes and references that are in no segment, each with each of the same kind. */
@@ -66,7 +126,7 @@ export interface EncodeTask {
   readonly templates: readonly FingerTemplate[];
 }
 
-/** Undefined where a template has too few minutiae to be compared. */
+/** With their candidate vectors; undefined where a template has too few minutiae to be compared. */
 export interface EncodeResult {
   readonly packed: readonly (Uint8Array | undefined)[];
 }
@@ -85,4 +145,5 @@ export interface ExplainResult {
   readonly explained: readonly (ExplainedComparison | undefined)[];
 }
 
-export type WorkerTask = ScanTask | CompareTask | CrossCompareTask | EncodeTask | ExplainTask;
+export type WorkerTask =
+  ScanTask | ResembleTask | ShortlistTask | CompareTask | CrossCompareTask | EncodeTask | ExplainTask;

@@ -12,6 +12,10 @@ export class SearchView {
   readonly version: number;
   /** Subjects in scope, for the false positive identification rate. */
   readonly subjectsInScope: number;
+  /** One past the greatest ordinal of a subject that the search may meet. */
+  readonly ordinals: number;
+  /** Who is in scope, see ShortlistTask. */
+  readonly scopes: readonly SharedArrayBuffer[] | undefined;
   readonly #gallery: Gallery;
   readonly #galleries: ReadonlySet<string>;
   readonly #ticket: SearchTicket;
@@ -24,6 +28,8 @@ export class SearchView {
     this.#ticket = gallery.beginSearch(nowMs);
     this.version = this.#ticket.version;
     this.subjectsInScope = gallery.subjectsInScope(galleries);
+    this.ordinals = gallery.ordinalEnd;
+    this.scopes = galleries.size === 0 ? undefined : gallery.sharedMembers(galleries);
     for (const name of probes.flatMap((probe) => partitionsFor(probe.template))) {
       const key = partitionKey(name);
       const ranges = this.#ranges.get(key) ?? gallery.partition(name)?.ranges() ?? [];
@@ -41,6 +47,12 @@ export class SearchView {
   ownerOf(segment: SegmentRange['segment'], index: number): SubjectEntry | undefined {
     const owner = segment.ownerAt(index, this.version);
     return owner !== undefined && inScope(owner, this.#galleries) ? owner : undefined;
+  }
+
+  /** The subject with an ordinal, if this search may return it. */
+  subjectWithOrdinal(ordinal: number): SubjectEntry | undefined {
+    const subject = this.#gallery.subjectWithOrdinal(ordinal);
+    return subject !== undefined && inScope(subject, this.#galleries) ? subject : undefined;
   }
 
   /** The references of a subject that this probe is compared with, as of this view. */

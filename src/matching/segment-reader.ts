@@ -1,11 +1,14 @@
 import { claimScratch, type SegmentHandle } from '../gallery/segment-layout.ts';
 import { explainedComparison, type ExplainedComparison } from './explained-comparison.ts';
 import { readExplanation } from './finger-explanation.ts';
+import { VECTOR_SIZE } from './finger-vector-model.ts';
+import { LARGEST_SIMILARITY, similarityScale, vectorOf } from './similarity.ts';
 import {
   FINGER_PACKED_MAX_BYTES,
   FINGER_SCRATCH_BYTES,
   instantiateKernels,
   REMOVED_SCORE,
+  REMOVED_SIMILARITY,
   type KernelBuild,
   type Kernels,
 } from './kernels.ts';
@@ -17,7 +20,11 @@ const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
 const LARGEST_BATCH = Math.max(FINGER_BATCH, FACE_BATCH);
 const LARGEST_FACE_BYTES = 2048;
-const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES, LARGEST_FACE_BYTES);
+const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + VECTOR_SIZE, LARGEST_FACE_BYTES);
+/** References per call when vectors are scanned. */
+const VECTOR_BATCH = 4096;
+
+const NEVER_STOPPED = new Int32Array(1);
 
 /** Scratch that one thread needs in a segment: probe, kernel scratch, scores and a directory of its own. */
 export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + FINGER_SCRATCH_BYTES + LARGEST_BATCH * 8;
@@ -27,6 +34,7 @@ export class SegmentReader {
   readonly #kernels: Kernels;
   readonly #memory: WebAssembly.Memory;
   readonly #directoryAddress: number;
+  readonly #vectorsAddress: number;
   readonly #probeAddress: number;
   readonly #scratchAddress: number;
   readonly #scoresAddress: number;
@@ -36,6 +44,7 @@ export class SegmentReader {
     this.#memory = handle.memory;
     this.#kernels = instantiateKernels(handle.memory, undefined, build);
     this.#directoryAddress = handle.layout.directoryAddress;
+    this.#vectorsAddress = handle.layout.vectorsAddress;
     this.#probeAddress = claimScratch(handle);
     this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
     this.#scoresAddress = this.#scratchAddress + FINGER_SCRATCH_BYTES;
@@ -46,7 +55,7 @@ export class SegmentReader {
    * Compares the probe with references `from` to `to`, batch by batch, until done or told to stop.
    * @param control - word 0 is looked at between batches; not 0 = stop
    */
-  scan(probe: PackedProbe, from: number, to: number, floor: number, control: Int32Array): ScanResult {
+  scan(probe: PackedProbe, from: number, to: number, floor: number, control: Int32Array): Omit<ScanResult, 'busyMs'> {
     const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
     const indices: number[] = [];
     const found: number[] = [];
@@ -70,12 +79,44 @@ export class SegmentReader {
     return { indices: Uint32Array.from(indices), scores: Int32Array.from(found), compared, complete: next >= to };
   }
 
-  /** Compares the probe with single references. Scores in the order of the indices. */
-  compare(probe: PackedProbe, indices: Uint32Array): Int32Array {
-    const result = new Int32Array(indices.length);
+  /**
+   * How alike the probe and references `from` to `to` are at first sight, batch by batch, until done or told to stop.
+   * @param out - i16 for each reference, `out[i]` of reference `from + i`
+   * @returns whether it came to the end
+   */
+  resemble(probe: PackedProbe, from: number, to: number, out: Int16Array, control: Int32Array): boolean {
+    if (probe.modality === 'finger') this.#loadWidened(vectorOf(probe.packed));
+    else this.#loadProbe(probe);
+    const batch = probe.modality === 'finger' ? VECTOR_BATCH : FACE_BATCH;
+    for (let next = from; next < to; next += batch) {
+      if (Atomics.load(control, 0) !== 0) return false;
+      const count = Math.min(batch, to - next);
+      const directory = this.#directoryAddress + next * 4;
+      if (probe.modality === 'finger') {
+        const vectors = this.#vectorsAddress + next * VECTOR_SIZE;
+        this.#kernels.scanVectors(this.#probeAddress, vectors, directory, count, this.#scoresAddress);
+        out.set(new Int16Array(this.#memory.buffer, this.#scoresAddress, count), next - from);
+      } else {
+        const scores = this.#run(probe, directory, count);
+        const scale = similarityScale(probe.dimension);
+        for (let i = 0; i < count; i++) {
+          const score = scores[i];
+          out[next - from + i] = score === REMOVED_SCORE ? REMOVED_SIMILARITY : faceSimilarity(score, scale);
+        }
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Compares the probe with single references. Scores in the order of the indices.
+   * @param control - as above; what it stopped is REMOVED_SCORE
+   */
+  compare(probe: PackedProbe, indices: Uint32Array, control: Int32Array = NEVER_STOPPED): Int32Array {
+    const result = new Int32Array(indices.length).fill(REMOVED_SCORE);
     const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
     this.#loadProbe(probe);
-    for (let start = 0; start < indices.length; start += batch) {
+    for (let start = 0; start < indices.length && Atomics.load(control, 0) === 0; start += batch) {
       const count = Math.min(batch, indices.length - start);
       const directory = new Int32Array(this.#memory.buffer, this.#directoryAddress);
       const own = new Int32Array(this.#memory.buffer, this.#ownDirectoryAddress, count);
@@ -101,6 +142,11 @@ export class SegmentReader {
     return explainedComparison(explanation, probe, new Uint8Array(buffer, address), shippedFingerModel());
   }
 
+  /** As the kernel of vectors wants it: sixteen bits a value. */
+  #loadWidened(vector: Int8Array): void {
+    new Int16Array(this.#memory.buffer, this.#probeAddress, vector.length).set(vector);
+  }
+
   #loadProbe(probe: PackedProbe): void {
     new Uint8Array(this.#memory.buffer, this.#probeAddress, probe.packed.byteLength).set(probe.packed);
   }
@@ -113,4 +159,9 @@ export class SegmentReader {
     }
     return new Int32Array(this.#memory.buffer, this.#scoresAddress, count);
   }
+}
+
+/** Embeddings that are longer than they should be must not wrap around to unlike. */
+function faceSimilarity(score: number, scale: number): number {
+  return Math.max(-LARGEST_SIMILARITY, Math.min(LARGEST_SIMILARITY, Math.round(score * scale)));
 }

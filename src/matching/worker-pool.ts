@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
 import { Failure } from '../failure.ts';
+import { SearchCosts } from './search-costs.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import type {
   CompareResult,
@@ -10,8 +11,12 @@ import type {
   EncodeResult,
   ExplainResult,
   ExplainTask,
+  ResembleResult,
+  ResembleTask,
   ScanResult,
   ScanTask,
+  ShortlistResult,
+  ShortlistTask,
   WorkerTask,
 } from './messages.ts';
 
@@ -22,6 +27,8 @@ import type {
 export class WorkerPool {
   readonly #pool: Piscina<WorkerTask, unknown>;
   readonly size: number;
+  /** What the threads' work costs here. */
+  readonly costs = new SearchCosts();
 
   /** @param size - threads, at least 1 */
   constructor(size: number) {
@@ -38,12 +45,33 @@ export class WorkerPool {
     });
   }
 
-  scan(task: ScanTask): Promise<ScanResult> {
-    return this.#run(task) as Promise<ScanResult>;
+  async scan(task: ScanTask): Promise<ScanResult> {
+    const result = (await this.#run(task)) as ScanResult;
+    const { finger, face } = this.costs;
+    (task.probe.modality === 'finger' ? finger : face).note(result.busyMs, result.compared);
+    return result;
   }
 
-  compare(task: CompareTask): Promise<CompareResult> {
-    return this.#run(task) as Promise<CompareResult>;
+  async resemble(task: ResembleTask): Promise<ResembleResult> {
+    const result = (await this.#run(task)) as ResembleResult;
+    const { vector, face } = this.costs;
+    if (result.complete) (task.probe.modality === 'finger' ? vector : face).note(result.busyMs, task.to - task.from);
+    return result;
+  }
+
+  async shortlist(task: ShortlistTask): Promise<ShortlistResult> {
+    const result = (await this.#run(task)) as ShortlistResult;
+    this.costs.merge.note(
+      result.busyMs,
+      task.parts.reduce((sum, { count }) => sum + count, 0),
+    );
+    return result;
+  }
+
+  async compare(task: CompareTask): Promise<CompareResult> {
+    const result = (await this.#run(task)) as CompareResult;
+    if (task.probe.modality === 'finger') this.costs.finger.note(result.busyMs, task.indices.length);
+    return result;
   }
 
   crossCompare(task: CrossCompareTask): Promise<CrossCompareResult> {
@@ -54,7 +82,7 @@ export class WorkerPool {
     return this.#run(task) as Promise<ExplainResult>;
   }
 
-  /** Brings finger templates into the kernels' form; undefined where one has too few minutiae. */
+  /** Brings finger templates into the kernels' form, with their candidate vectors; undefined where one has too few minutiae. */
   async encode(templates: readonly FingerTemplate[]): Promise<readonly (Uint8Array | undefined)[]> {
     if (templates.length === 0) return [];
     const { packed } = (await this.#run({ kind: 'encode', templates })) as EncodeResult;

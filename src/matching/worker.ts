@@ -4,19 +4,23 @@
  */
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import { DirectComparer } from './direct-comparison.ts';
-import { FingerEncoder } from './finger-encoder.ts';
+import { ReferenceEncoder } from './reference-encoder.ts';
 import type {
   CompareResult,
   CrossCompareResult,
   EncodeResult,
   ExplainResult,
+  ResembleResult,
   ScanResult,
+  ShortlistResult,
   WorkerTask,
 } from './messages.ts';
 import { SegmentReader } from './segment-reader.ts';
+import { Shortlister } from './shortlister.ts';
 
 const readers = new Map<number, SegmentReader>();
-let encoder: FingerEncoder | undefined;
+let encoder: ReferenceEncoder | undefined;
+let shortlister: Shortlister | undefined;
 let comparer: DirectComparer | undefined;
 
 function readerOf(handle: SegmentHandle): SegmentReader {
@@ -28,15 +32,40 @@ function readerOf(handle: SegmentHandle): SegmentReader {
   return reader;
 }
 
-type Result = ScanResult | CompareResult | CrossCompareResult | EncodeResult | ExplainResult;
+/** Work and what it cost. */
+function timed<T>(work: () => T): T & { busyMs: number } {
+  const started = performance.now();
+  const result = work();
+  return { ...result, busyMs: performance.now() - started };
+}
+
+type Result =
+  ScanResult | ResembleResult | ShortlistResult | CompareResult | CrossCompareResult | EncodeResult | ExplainResult;
 
 /** The entry that the pool calls. */
 export default function run(task: WorkerTask): Result {
   switch (task.kind) {
     case 'scan':
-      return readerOf(task.segment).scan(task.probe, task.from, task.to, task.floor, new Int32Array(task.control));
+      return timed(() =>
+        readerOf(task.segment).scan(task.probe, task.from, task.to, task.floor, new Int32Array(task.control)),
+      );
+    case 'resemble': {
+      const { probe, segment, from, to, similarities, offset, control } = task;
+      const out = new Int16Array(similarities, (offset + from) * 2, to - from);
+      return timed(() => ({
+        complete: readerOf(segment).resemble(probe, from, to, out, new Int32Array(control)),
+      }));
+    }
+    case 'shortlist': {
+      shortlister ??= new Shortlister();
+      const list = shortlister;
+      return timed(() => ({ subjects: list.choose(task) }));
+    }
     case 'compare':
-      return { scores: readerOf(task.segment).compare(task.probe, task.indices) };
+      return timed(() => {
+        const control = task.control && new Int32Array(task.control);
+        return { scores: readerOf(task.segment).compare(task.probe, task.indices, control) };
+      });
     case 'cross-compare': {
       comparer ??= new DirectComparer();
       const direct = comparer;
@@ -45,7 +74,7 @@ export default function run(task: WorkerTask): Result {
       };
     }
     case 'encode': {
-      encoder ??= new FingerEncoder();
+      encoder ??= new ReferenceEncoder();
       const fingers = encoder;
       return { packed: task.templates.map((template) => fingers.encode(template)) };
     }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { SubjectAttributes } from '../../src/gallery/catalogue.ts';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
 
-const SIZING = { capacity: 3, largestRecord: 64, scratchBytes: 256 };
+const SIZING = { capacity: 3, largestRecord: 64, scratchBytes: 256, vectorBytes: 0 };
 
 function emptyGallery(): Gallery {
   return new Gallery({ finger: SIZING, face: () => SIZING });
@@ -108,6 +108,47 @@ describe('the gallery', () => {
     expect(bytes()).toEqual(Array.from({ length: 48 }, () => 9));
     gallery.endSearch(ticket);
     expect(bytes()).toEqual(Array.from({ length: 48 }, () => 0));
+  });
+
+  it('wipes the candidate vector of an expunged subject, too', () => {
+    const sizing = { ...SIZING, vectorBytes: 16 };
+    const gallery = new Gallery({ finger: sizing, face: () => sizing });
+    const packed = new Uint8Array(64).fill(7).fill(9, 48);
+    const upsert = (sequence: number, subjectId: string) =>
+      gallery.apply(sequence, {
+        kind: 'upsert',
+        subjectId,
+        attributes: attributes(),
+        references: [{ ...finger(subjectId), packed }],
+      });
+    upsert(1, 'a');
+    upsert(2, 'b');
+    const [{ segment }] = gallery.partitions[0].ranges();
+    const { memory, layout } = segment.handle;
+    const vectors = () => [...new Uint8Array(memory.buffer, layout.vectorsAddress, 32)];
+    expect(vectors()).toEqual(Array<number>(32).fill(9));
+    gallery.apply(3, { kind: 'expunge', subjectId: 'a' });
+    expect(vectors()).toEqual([...Array<number>(16).fill(0), ...Array<number>(16).fill(9)]);
+    // What is left of a record is the record: its vector is not in it a second time.
+    expect([...new Uint8Array(memory.buffer, segment.addressOf(1), 48)]).toEqual(Array<number>(48).fill(7));
+  });
+
+  it('gives an ordinal again only when no search can mean the one who had it', () => {
+    const gallery = emptyGallery();
+    const enrol = (sequence: number, subjectId: string) => {
+      gallery.apply(sequence, { kind: 'upsert', subjectId, attributes: attributes(), references: [finger(subjectId)] });
+      return gallery.subject(subjectId)?.ordinal;
+    };
+    expect([enrol(1, 'a'), enrol(2, 'b')]).toEqual([0, 1]);
+    const search = gallery.beginSearch(0);
+    gallery.apply(3, { kind: 'expunge', subjectId: 'a' });
+    expect(gallery.subjectWithOrdinal(0)).toBeUndefined();
+    expect(enrol(4, 'c')).toBe(2);
+    gallery.endSearch(search);
+    expect(enrol(5, 'd')).toBe(0);
+    expect(gallery.subjectWithOrdinal(0)?.subjectId).toBe('d');
+    const [members] = gallery.sharedMembers(new Set(['main', 'nobody']));
+    expect([...new Uint8Array(members, 0, 4)]).toEqual([1, 1, 1, 0]);
   });
 
   it('does not move references when only the data of a subject changes', () => {

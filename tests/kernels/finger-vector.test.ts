@@ -10,7 +10,12 @@ import {
   writeVectorModel,
 } from '../../src/matching/finger-vector-model.ts';
 import { VectorEncoder } from '../../src/matching/finger-vector.ts';
-import { instantiateKernels, KERNEL_STATIC_BYTES, VECTOR_SCRATCH_BYTES } from '../../src/matching/kernels.ts';
+import {
+  instantiateKernels,
+  KERNEL_STATIC_BYTES,
+  REMOVED_SIMILARITY,
+  VECTOR_SCRATCH_BYTES,
+} from '../../src/matching/kernels.ts';
 import { encodeVectorReference, scanVectorsReference } from '../../src/matching/reference/finger-vector.ts';
 import { shippedVectorModel } from '../../src/matching/shipped-model.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
@@ -103,19 +108,24 @@ describe('the kernels of candidate vectors', () => {
     }
     const out = take(3 * VECTOR_SIZE);
     const scratch = take(VECTOR_SCRATCH_BYTES);
-    const scores = take(12);
+    const directory = take(12);
+    new Uint32Array(memory.buffer, directory, 3).set([7, 0, 9]);
+    const widened = take(2 * VECTOR_SIZE);
+    new Int16Array(memory.buffer, widened, VECTOR_SIZE).set(vectors.encode(packed[0]));
+    const scores = take(6);
     const before = Uint8Array.from(bytes);
     inputs.forEach((input, i) => kernels.encodeVector(input, out + i * VECTOR_SIZE, tables, scratch));
-    kernels.scanVectors(out, out, 3, scores);
+    kernels.scanVectors(widened, out, directory, 3, scores);
     const areas = [
       [out, 3 * VECTOR_SIZE],
       [scratch, VECTOR_SCRATCH_BYTES],
-      [scores, 12],
+      [scores, 6],
     ];
     const allowed = (i: number) => areas.some(([address, length]) => i >= address && i < address + length);
     expect(bytes.findIndex((byte, i) => byte !== before[i] && !allowed(i))).toBe(-1);
     const made = packed.map((finger) => vectors.encode(finger));
-    expect([...new Int32Array(memory.buffer, scores, 3)]).toEqual(scanVectorsReference(made[0], made));
+    const [first, , third] = scanVectorsReference(made[0], made);
+    expect([...new Int16Array(memory.buffer, scores, 3)]).toEqual([first, REMOVED_SIMILARITY, third]);
   });
 });
 

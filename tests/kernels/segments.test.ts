@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { layoutSegment, claimScratch, SCRATCH_SLOTS } from '../../src/gallery/segment-layout.ts';
-import { Segment } from '../../src/gallery/segment.ts';
+import { Segment, type NumberedOwner } from '../../src/gallery/segment.ts';
 import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
 import {
   FINGER_PACKED_MAX_BYTES,
@@ -19,10 +19,10 @@ const encoder = new FingerEncoder();
 const pack = (seed: number, count = 20 + (seed % 40)) => encoder.encode(somePrint(seed, count)) as Uint8Array;
 const go = () => new Int32Array(new SharedArrayBuffer(4));
 
-function filled(count: number): { segment: Segment<object>; references: Uint8Array[] } {
-  const segment = new Segment<object>(count, FINGER_PACKED_MAX_BYTES, SEGMENT_SCRATCH_BYTES);
+function filled(count: number): { segment: Segment<NumberedOwner>; references: Uint8Array[] } {
+  const segment = new Segment<NumberedOwner>(count, FINGER_PACKED_MAX_BYTES, SEGMENT_SCRATCH_BYTES);
   const references = Array.from({ length: count }, (_, i) => pack(i));
-  references.forEach((packed, i) => segment.append(packed, {}, `r${i}`));
+  references.forEach((packed, i) => segment.append(packed, { ordinal: i }, `r${i}`));
   return { segment, references };
 }
 
@@ -69,7 +69,10 @@ describe('a scan of a segment', () => {
     const tasks = Array.from({ length: 12 }, () =>
       pool.scan({ kind: 'scan', probe, segment: segment.handle, from: 0, to: 300, floor: 0, control }),
     );
-    for (const result of await Promise.all(tasks)) expect(result).toEqual(alone);
+    for (const { busyMs, ...result } of await Promise.all(tasks)) {
+      expect(result).toEqual(alone);
+      expect(busyMs).toBeGreaterThan(0);
+    }
     await pool.close();
   });
 });

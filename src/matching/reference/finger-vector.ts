@@ -103,6 +103,10 @@ function project(roots: Int16Array, { directions, centre, scale }: VectorModel):
   return Int8Array.from(values, (value) => Math.max(-127, Math.min(127, Math.floor(value * length + 0.5))));
 }
 
+/** An eighth of the inner products with the probe. */
 export function scanVectorsReference(probe: Int8Array, vectors: readonly Int8Array[]): number[] {
-  return vectors.map((vector) => vector.reduce((sum, value, i) => sum + value * probe[i], 0));
+  return vectors.map((vector) => {
+    const sum = vector.reduce((all, value, i) => all + value * probe[i], 0);
+    return Math.max(-32_767, Math.min(32_767, sum >> 3));
+  });
 }

@@ -1,0 +1,51 @@
+import { createPerson } from '../fixtures/person.ts';
+import { Random } from '../fixtures/random.ts';
+import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
+import type { FingerTemplate, Minutia } from '../src/templates/finger-template.ts';
+import { toFingerTemplate } from '../src/templates/normalise.ts';
+import type { ChunkTask } from './search-gallery.ts';
+
+/** People whose fingers are made as a whole. */
+const WHOLE = 50_000;
+/** Whole fingers that are kept to take halves from, chosen anew for each chunk. */
+const PARENTS = 400;
+
+const encoder = new ReferenceEncoder();
+
+/** Makes people `from` to `to`; see search-gallery.ts for the form. */
+export default function makeChunk({ seed, from, to }: ChunkTask): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const random = new Random(seed, from, 1);
+  const parents = from < WHOLE ? [] : Array.from({ length: PARENTS }, () => wholeFinger(seed, random.below(WHOLE), 2));
+  for (let person = from; person < to; person++) {
+    for (const position of [2, 7] as const) {
+      const pick = () => parents[random.below(PARENTS)];
+      const template = person < WHOLE ? wholeFinger(seed, person, position) : ofHalves(pick(), pick(), random);
+      const packed = encoder.encode(template) ?? new Uint8Array(0);
+      parts.push(Buffer.from(Uint32Array.of(packed.length).buffer), packed);
+    }
+  }
+  return Buffer.concat(parts);
+}
+
+function wholeFinger(seed: number, person: number, position: 2 | 7): FingerTemplate {
+  const record = createPerson(seed, person).fingerImpression(position, 0);
+  return toFingerTemplate(record, record.views[0]);
+}
+
+/** The left half of one finger beside the right half of another. */
+function ofHalves(left: FingerTemplate, right: FingerTemplate, random: Random): FingerTemplate {
+  const [a, b] = [left, right].map(({ minutiae }) => centred(random.below(2) === 1 ? mirrored(minutiae) : minutiae));
+  const minutiae = [...a.filter(({ x }) => x < 0), ...b.filter(({ x }) => x >= 0)].slice(0, 64);
+  return { ...left, minutiae };
+}
+
+function mirrored(minutiae: readonly Minutia[]): Minutia[] {
+  return minutiae.map((minutia) => ({ ...minutia, x: -minutia.x, angle: (128 - minutia.angle) & 255 }));
+}
+
+function centred(minutiae: readonly Minutia[]): Minutia[] {
+  const middle = (key: 'x' | 'y') => Math.round(minutiae.reduce((sum, m) => sum + m[key], 0) / minutiae.length);
+  const [x, y] = [middle('x'), middle('y')];
+  return minutiae.map((minutia) => ({ ...minutia, x: minutia.x - x, y: minutia.y - y }));
+}

@@ -1,0 +1,113 @@
+/**
+ * Large galleries of synthetic people for the searches' benches: two index fingers each. Made once by all threads, chunk
+ * by chunk, and kept in the temporary folder, so that what was interrupted goes on where it was.
+ *
+ * People beyond the first `WHOLE` are put together from two halves of fingers of those, either of them mirrored or not,
+ * because making a finger takes longer than encoding it: a gallery of a million would take an hour. Searches that are
+ * measured look for none of them, and what lies beside a real half is another half each time.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Presets, SingleBar } from 'cli-progress';
+import { Piscina } from 'piscina';
+import { Gallery, type SearchableReference } from '../src/gallery/gallery.ts';
+import { VECTOR_SIZE } from '../src/matching/finger-vector-model.ts';
+import { FINGER_PACKED_MAX_BYTES, kernelHash } from '../src/matching/kernels.ts';
+import { SEGMENT_SCRATCH_BYTES } from '../src/matching/segment-reader.ts';
+import { shippedFingerModel, shippedVectorModel } from '../src/matching/shipped-model.ts';
+
+export const GALLERY_SEED = 0x5ea7c4;
+/** People per chunk. */
+const CHUNK = 2500;
+
+export interface ChunkTask {
+  readonly seed: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A gallery without anybody in it, with segments of the service's form. */
+export function emptyGallery(): Gallery {
+  const finger = {
+    capacity: 65_536,
+    largestRecord: FINGER_PACKED_MAX_BYTES,
+    scratchBytes: SEGMENT_SCRATCH_BYTES,
+    vectorBytes: VECTOR_SIZE,
+  };
+  return new Gallery({ finger, face: () => ({ ...finger, largestRecord: 2048, vectorBytes: 0 }) });
+}
+
+/** Puts the first `people` of the synthetic gallery into `gallery`, under the names s0, s1, … */
+export async function fillGallery(gallery: Gallery, people: number, threads: number): Promise<void> {
+  const folder = join(tmpdir(), `ridgewatch-search-${galleryKey()}`);
+  mkdirSync(folder, { recursive: true });
+  const chunks = Array.from({ length: Math.ceil(people / CHUNK) }, (_, i) => i);
+  const missing = chunks.filter((chunk) => !existsSync(chunkFile(folder, chunk)));
+  if (missing.length > 0) await makeChunks(folder, missing, threads);
+  for (const chunk of chunks) load(gallery, readFileSync(chunkFile(folder, chunk)), chunk * CHUNK, people);
+}
+
+/** What a gallery's bytes depend on. */
+function galleryKey(): string {
+  return [kernelHash(), shippedFingerModel().hash.slice(0, 8), shippedVectorModel().hash.slice(0, 8)].join('-');
+}
+
+function chunkFile(folder: string, chunk: number): string {
+  return join(folder, `${chunk}.bin`);
+}
+
+async function makeChunks(folder: string, chunks: readonly number[], threads: number): Promise<void> {
+  const pool = new Piscina<ChunkTask, Uint8Array>({
+    filename: new URL('./search-gallery-worker.ts', import.meta.url).href,
+    maxThreads: threads,
+  });
+  const bar = new SingleBar(
+    { format: 'gallery {bar} {value}/{total} × 2500 people {duration_formatted}' },
+    Presets.shades_classic,
+  );
+  bar.start(chunks.length, 0);
+  await Promise.all(
+    chunks.map(async (chunk) => {
+      const bytes = await pool.run({ seed: GALLERY_SEED, from: chunk * CHUNK, to: (chunk + 1) * CHUNK });
+      writeFileSync(`${chunkFile(folder, chunk)}.part`, bytes);
+      renameSync(`${chunkFile(folder, chunk)}.part`, chunkFile(folder, chunk));
+      bar.increment();
+    }),
+  );
+  bar.stop();
+  await pool.close();
+}
+
+const ATTRIBUTES = {
+  version: 1,
+  contributor: 'bench',
+  galleries: new Set(['bench']),
+  caveats: [],
+  provenance: 'synthetic',
+  expireTimeMs: undefined,
+  notComparableCount: 0,
+} as const;
+
+/** Enrols one person with a right and a left index finger. */
+export function enrol(gallery: Gallery, subjectId: string, fingers: readonly (Uint8Array | undefined)[]): void {
+  const references = fingers.flatMap((packed, i): SearchableReference[] =>
+    packed === undefined
+      ? []
+      : [{ referenceId: `${subjectId}-${i}`, partition: { modality: 'finger', position: i === 0 ? 2 : 7 }, packed }],
+  );
+  gallery.load(subjectId, ATTRIBUTES, references);
+}
+
+/** A chunk is packed fingers behind their lengths, two for each person; length 0: not comparable. */
+function load(gallery: Gallery, bytes: Buffer, first: number, people: number): void {
+  let at = 0;
+  const next = (): Uint8Array | undefined => {
+    const length = bytes.readUInt32LE(at);
+    const packed = length === 0 ? undefined : new Uint8Array(bytes.buffer, bytes.byteOffset + at + 4, length);
+    at += 4 + length;
+    return packed;
+  };
+  for (let person = first; at < bytes.length && person < people; person++)
+    enrol(gallery, `s${person}`, [next(), next()]);
+}

@@ -1,0 +1,30 @@
+/**
+ * Similarity at first sight: what decides which references are worth a comparison. A whole number in sixteen bits,
+ * about SIMILARITY_OF_ONE times the cosine of two candidate vectors or of two embeddings; strangers lie around 0 with a
+ * deviation of a sixteenth of it or so in either, which is why they may be added up.
+ */
+import { VECTOR_SIZE } from './finger-vector-model.ts';
+
+/** An eighth of the square of a candidate vector's length, (127 · 16 / 4.5)² / 8. */
+export const SIMILARITY_OF_ONE = 25_484;
+
+export const LARGEST_SIMILARITY = 32_767;
+
+/** A packed finger and, behind it, its candidate vector: the form in which references are kept and probes travel. */
+export function withVector(packed: Uint8Array, vector: Int8Array): Uint8Array {
+  const both = new Uint8Array(packed.byteLength + vector.byteLength);
+  both.set(packed);
+  both.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength), packed.byteLength);
+  return both;
+}
+
+/** The candidate vector at the end of a packed finger. */
+export function vectorOf(packedWithVector: Uint8Array): Int8Array {
+  const { buffer, byteOffset, byteLength } = packedWithVector;
+  return new Int8Array(buffer, byteOffset + byteLength - VECTOR_SIZE, VECTOR_SIZE);
+}
+
+/** From the comparison score of two faces to their similarity: embeddings are of length 127 · √dimension / 4.5. */
+export function similarityScale(dimension: number): number {
+  return SIMILARITY_OF_ONE / ((127 * 127 * dimension) / (4.5 * 4.5));
+}

@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
+import { ExactScan } from '../../src/matching/exact-scan.ts';
+import { VECTOR_SIZE } from '../../src/matching/finger-vector-model.ts';
+import { identify, type SearchRequest } from '../../src/matching/identification.ts';
+import { FINGER_PACKED_MAX_BYTES } from '../../src/matching/kernels.ts';
+import { Planner } from '../../src/matching/planner.ts';
+import { packFace, prepareProbes, type Probe } from '../../src/matching/probe.ts';
+import { ReferenceEncoder } from '../../src/matching/reference-encoder.ts';
+import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/segment-reader.ts';
+import { SearchView } from '../../src/matching/search-view.ts';
+import { VectorScan } from '../../src/matching/vector-scan.ts';
+import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import type { FaceTemplate } from '../../src/templates/face-template.ts';
+import type { FingerPosition, FingerTemplate } from '../../src/templates/finger-template.ts';
+import { random, secondImpression, somePrint } from '../prints.ts';
+
+const PEOPLE = 240;
+const encoder = new ReferenceEncoder();
+const print = (person: number, position: FingerPosition): FingerTemplate => ({
+  ...somePrint(person * 20 + position, 30 + (person % 20)),
+  position,
+});
+
+function face(person: number, capture: number): FaceTemplate {
+  const [own, noise] = [random(person), random(person * 1000 + capture)];
+  const values = Int8Array.from({ length: 64 }, () => Math.round(60 * (own() - 0.5) + 30 * (noise() - 0.5)));
+  return { modality: 'face', modelId: 'm', dimension: 64, quality: 0, values };
+}
+
+/** Everybody has a face, two of three a right index finger, every other one a left one; every third is in `b`. */
+function filledGallery(capacity: number): Gallery {
+  const sizing = { capacity, largestRecord: FINGER_PACKED_MAX_BYTES, scratchBytes: SEGMENT_SCRATCH_BYTES };
+  const gallery = new Gallery({
+    finger: { ...sizing, vectorBytes: VECTOR_SIZE },
+    face: () => ({ ...sizing, vectorBytes: 0 }),
+  });
+  for (let i = 0; i < PEOPLE; i++) {
+    const fingers = [...(i % 3 > 0 ? [2 as const] : []), ...(i % 2 > 0 ? [7 as const] : [])];
+    const references: SearchableReference[] = fingers.map((position) => ({
+      referenceId: `p${i}-${position}`,
+      partition: { modality: 'finger', position },
+      packed: encoder.encode(print(i, position)),
+    }));
+    const partition = { modality: 'face', modelId: 'm', dimension: 64 } as const;
+    references.push({ referenceId: `p${i}-face`, partition, packed: packFace(face(i, 0)) });
+    const attributes = {
+      version: 1,
+      contributor: 'agency',
+      galleries: new Set(i % 3 === 0 ? ['b'] : ['a']),
+      caveats: [],
+      provenance: 'synthetic',
+      expireTimeMs: undefined,
+      notComparableCount: 0,
+    } as const;
+    gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${i}`, attributes, references });
+  }
+  return gallery;
+}
+
+function requestFor(probes: readonly Probe[], galleries: readonly string[] = []): SearchRequest {
+  return {
+    probes,
+    galleries: new Set(galleries),
+    maxCandidates: 10,
+    threshold: { maxLog10Fmr: 0 },
+    standardFpir: 0.01,
+  };
+}
+
+describe('the ways to search', () => {
+  const pools: WorkerPool[] = [];
+  beforeAll(() => void pools.push(new WorkerPool(1), new WorkerPool(2)));
+  afterAll(() => Promise.all(pools.map((pool) => pool.close())));
+
+  const probesOf = (person: number, fingers: readonly FingerPosition[], withFace: boolean) =>
+    prepareProbes(pools[0], [
+      ...fingers.map((position, i) => ({
+        sampleIndex: i,
+        viewIndex: 0,
+        template: secondImpression(print(person, position), person, 20),
+      })),
+      ...(withFace ? [{ sampleIndex: 9, viewIndex: 0, template: face(person, 1) }] : []),
+    ]);
+
+  const listOf = async (gallery: Gallery, pool: WorkerPool, way: 'exact' | 'indexed', request: SearchRequest) => {
+    const source = way === 'exact' ? new ExactScan(pool) : new VectorScan(pool);
+    const result = await identify(gallery, () => source, pool, request, new AbortController().signal);
+    expect(result.mode).toBe(way);
+    return result.candidates.map(({ subject, log10Fmr, scores }) => [
+      subject.subjectId,
+      log10Fmr,
+      scores.map(({ score, referenceId }) => `${referenceId} ${score}`),
+    ]);
+  };
+
+  it('give the same list when all subjects are on the shortlist, however the gallery lies and whoever works', async () => {
+    const galleries = [filledGallery(1000), filledGallery(7)];
+    for (const gallery of galleries) {
+      gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: 'p5' });
+    }
+    const cases = await Promise.all([
+      probesOf(1, [2, 7], false),
+      probesOf(4, [2], false),
+      probesOf(5, [2, 7], true),
+      probesOf(9, [7], true),
+      probesOf(17, [], true),
+      probesOf(10_000, [2, 7], true),
+    ]);
+    for (const probes of cases) {
+      for (const scope of [[], ['b'], ['a', 'b'], ['nobody']]) {
+        const request = requestFor(probes, scope);
+        const expected = await listOf(galleries[0], pools[0], 'exact', request);
+        for (const gallery of galleries) {
+          for (const pool of pools) {
+            expect(await listOf(gallery, pool, 'indexed', request)).toEqual(expected);
+            expect(await listOf(gallery, pool, 'exact', request)).toEqual(expected);
+          }
+        }
+        expect(expected.some(([subject]) => subject === 'p5')).toBe(false);
+      }
+    }
+    const [[best]] = await listOf(galleries[1], pools[1], 'indexed', requestFor(cases[0]));
+    expect(best).toBe('p1');
+  });
+
+  it('stop when the search is given up', async () => {
+    const gallery = filledGallery(100);
+    const probes = await probesOf(1, [2, 7], true);
+    const reason = new Error('nobody waits');
+    for (const source of [new ExactScan(pools[1]), new VectorScan(pools[1])]) {
+      const controller = new AbortController();
+      const search = identify(gallery, () => source, pools[1], requestFor(probes), controller.signal);
+      controller.abort(reason);
+      await expect(search).rejects.toBe(reason);
+    }
+  });
+
+  it('are chosen by what they cost', async () => {
+    const gallery = filledGallery(1000);
+    const probes = await probesOf(1, [2, 7], false);
+    const pool = new WorkerPool(1);
+    const view = new SearchView(gallery, probes, new Set(), 0);
+    const planner = new Planner(pool);
+    expect(planner.choose(probes, view, false).mode).toBe('exact');
+    // A machine on which a comparison takes ten milliseconds, and reading a vector next to nothing.
+    const range = view.rangesFor(probes[0])[0];
+    const large = { rangesFor: () => [{ ...range, end: 1_000_000 }], ordinals: 1_000_000 } as unknown as SearchView;
+    expect(planner.choose(probes, large, false).mode).toBe('indexed');
+    expect(planner.choose(probes, large, true).mode).toBe('exact');
+    for (let i = 0; i < 1000; i++) pool.costs.vector.note(1000, 1);
+    expect(planner.choose(probes, large, false).mode).toBe('exact');
+    view.close();
+    await pool.close();
+  });
+});
