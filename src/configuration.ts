@@ -36,6 +36,11 @@ const rate = z
   .transform(Number)
   .refine((value) => value >= 1e-9 && value <= 0.5, 'is not a rate between 1e-9 and 0.5');
 
+const share = z
+  .string()
+  .transform(Number)
+  .refine((value) => value >= 0 && value <= 1, 'is not a share between 0 and 1');
+
 const faceModels = z.string().transform((text, context): FaceModelSetting[] => {
   const models = text.split(',').flatMap((part) => {
     const match = /^\s*([a-z0-9._-]{1,64}):(\d{1,4})\s*$/.exec(part);
@@ -106,6 +111,12 @@ export const SETTINGS = {
     fallback: '0.01',
     meaning: 'False positive identification rate when the caller names none, 1e-9 to 0.5.',
     why: 'One search in a hundred for somebody who is not in the gallery shows a candidate: what a small team of examiners can look at.',
+  },
+  RIDGEWATCH_INDEX_AUDIT_SHARE: {
+    schema: share,
+    fallback: '0.01',
+    meaning: 'Share of indexed searches that is repeated exactly when nothing else is to be done, 0 to 1.',
+    why: 'What an index misses leaves no trace: only a comparison of everything shows it.',
   },
   RIDGEWATCH_MAX_QUEUED_SEARCHES: {
     schema: whole(0, 100_000),
@@ -206,6 +217,7 @@ export interface Configuration {
   readonly httpPort: number;
   readonly workers: number;
   readonly targetFpir: number;
+  readonly indexAuditShare: number;
   readonly maxQueuedSearches: number;
   readonly defaultDeadlineMs: number;
   readonly drainSeconds: number;
@@ -251,6 +263,7 @@ export function readConfiguration(
     httpPort: read('RIDGEWATCH_HTTP_PORT'),
     workers: read('RIDGEWATCH_WORKERS'),
     targetFpir: read('RIDGEWATCH_TARGET_FPIR'),
+    indexAuditShare: read('RIDGEWATCH_INDEX_AUDIT_SHARE'),
     maxQueuedSearches: read('RIDGEWATCH_MAX_QUEUED_SEARCHES'),
     defaultDeadlineMs: read('RIDGEWATCH_DEFAULT_DEADLINE_MS'),
     drainSeconds: read('RIDGEWATCH_DRAIN_SECONDS'),

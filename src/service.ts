@@ -12,6 +12,7 @@ import { ChangeFollower } from './gallery/change-follower.ts';
 import { Gallery } from './gallery/gallery.ts';
 import { installationFolder, programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
+import { IndexAudit } from './matching/index-audit.ts';
 import { VECTOR_SIZE } from './matching/finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from './matching/kernels.ts';
 import { preferredBuild } from './matching/kernels.ts';
@@ -69,7 +70,15 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
     metrics.observeWait(ms / 1000),
   );
-  const figures = () => figuresOf(gallery, admission, readiness);
+  const audit = new IndexAudit(
+    configuration.indexAuditShare,
+    gallery,
+    pool,
+    () => admission.idle(),
+    (error) => log.warn({ err: error }, 'a search could not be repeated for the audit of the index'),
+  );
+  undo.push(() => audit.stop());
+  const figures = () => figuresOf(gallery, admission, readiness, audit);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
   const http = new HttpServer({ readiness: () => readiness.state, metrics: () => metrics.render() });
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
@@ -114,6 +123,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
         {
           gallery,
           planner: new Planner(pool),
+          audit,
           pool,
           admission,
           faceModels,
@@ -134,6 +144,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
           programVersion,
           startTime,
           simdLevel: preferredBuild() === 'relaxed' ? 'relaxed-simd' : 'simd128',
+          audit,
           stage: () => readiness.state,
           storeState: () => storeState(store),
         },
@@ -179,6 +190,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     const drained = await server.stop(configuration.drainSeconds * 1000);
     if (!drained) log.warn('calls were cut off: the time for draining was up');
     await http.stop();
+    await audit.stop();
     await pool.close();
     await store.close();
     log.info('stopped');
@@ -196,7 +208,12 @@ function createGallery(): Gallery {
   return new Gallery({ finger: sizing(FINGER_PACKED_MAX_BYTES, VECTOR_SIZE), face: () => sizing(2048, 0) });
 }
 
-function figuresOf(gallery: Gallery, admission: AdmissionQueue, readiness: Readiness): ServiceFigures {
+function figuresOf(
+  gallery: Gallery,
+  admission: AdmissionQueue,
+  readiness: Readiness,
+  audit: IndexAudit,
+): ServiceFigures {
   return {
     subjects: gallery.subjectCount,
     references: gallery.partitions.map(({ key, liveCount }) => ({ partition: key, count: liveCount })),
@@ -204,6 +221,7 @@ function figuresOf(gallery: Gallery, admission: AdmissionQueue, readiness: Readi
     searchesUnderWay: admission.running,
     searchesWaiting: admission.waiting,
     ready: readiness.state.stage === 'ready',
+    audit: audit.figures,
   };
 }
 

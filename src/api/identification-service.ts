@@ -4,10 +4,12 @@ import type { Gallery } from '../gallery/gallery.ts';
 import type { AdmissionQueue } from '../matching/admission.ts';
 import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/candidate-list.ts';
 import { identify, type SearchResult } from '../matching/identification.ts';
+import type { AuditFigures, IndexAudit } from '../matching/index-audit.ts';
 import { modelVersions } from '../matching/model-version.ts';
 import type { Planner } from '../matching/planner.ts';
 import { prepareProbes, type Probe } from '../matching/probe.ts';
 import type { SearchView } from '../matching/search-view.ts';
+import { shippedVectorModel } from '../matching/shipped-model.ts';
 import { verifySamples, verifySubject, type VerificationResult } from '../matching/verification.ts';
 import type { WorkerPool } from '../matching/worker-pool.ts';
 import { followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
@@ -33,6 +35,7 @@ import { purposeName } from './wire-names.ts';
 export interface IdentificationDependencies {
   readonly gallery: Gallery;
   readonly planner: Planner;
+  readonly audit: IndexAudit;
   readonly pool: WorkerPool;
   readonly admission: AdmissionQueue;
   readonly faceModels: ReadonlyMap<string, FaceModel>;
@@ -78,7 +81,7 @@ async function answerIdentify(
   service.requireReady();
   const samples = decodeSamples(request.samples, service.faceModels, 'samples');
   const { threshold } = request;
-  const { probes, result } = await service.admission.run(context.signal, async () => {
+  const { probes, search, result } = await service.admission.run(context.signal, async () => {
     const probes = await prepareProbes(service.pool, samples);
     requireComparable(probes);
     const choose = (view: SearchView) => service.planner.choose(probes, view, request.exact);
@@ -93,14 +96,17 @@ async function answerIdentify(
       standardFpir: service.targetFpir,
       explain: request.explain === true,
     };
-    return { probes, result: await identify(service.gallery, choose, service.pool, search, context.signal) };
+    const result = await identify(service.gallery, choose, service.pool, search, context.signal);
+    return { probes, search, result };
   });
+  if (result.mode === 'indexed') service.audit.note(search);
   context.note({
     gallery_version: result.galleryVersion,
     comparisons: result.compared.reduce((sum, count) => sum + count, 0),
+    search_mode: result.mode,
     candidate_count: result.candidates.length,
   });
-  return identifyResponse(context.requestId, probes, result, performance.now() - started);
+  return identifyResponse(context.requestId, probes, result, service.audit.figures, performance.now() - started);
 }
 
 function requireComparable(probes: readonly Probe[]): void {
@@ -205,6 +211,7 @@ function identifyResponse(
   requestId: string,
   probes: readonly Probe[],
   result: SearchResult,
+  audit: AuditFigures,
   elapsedMs: number,
 ): IdentifyResponse {
   return {
@@ -231,6 +238,10 @@ function identifyResponse(
     samples: reportSamples(probes, result.compared),
     truncated: result.truncated,
     elapsed: toDuration(elapsedMs),
+    index:
+      result.mode === 'exact'
+        ? undefined
+        : { vectorModelHash: shippedVectorModel().hash, penetration: result.penetration, audit },
   };
 }
 

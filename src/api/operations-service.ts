@@ -1,5 +1,7 @@
 import type { Gallery } from '../gallery/gallery.ts';
+import type { IndexAudit } from '../matching/index-audit.ts';
 import { faceVersion, fingerVersion, type ModelVersion } from '../matching/model-version.ts';
+import { shippedVectorModel } from '../matching/shipped-model.ts';
 import { unary, type CallSettings } from './call.ts';
 import { Readiness, type GetStatusResponse, type OperationsServer } from './generated/ridgewatch/v1/operations.ts';
 import { Modality } from './generated/ridgewatch/v1/sample.ts';
@@ -16,6 +18,7 @@ export interface OperationsDependencies {
   readonly programVersion: string;
   readonly startTime: Date;
   readonly simdLevel: string;
+  readonly audit: IndexAudit;
   stage(): { readonly stage: LifeStage; readonly detail: string };
   /** The store's last change and schema; undefined while the store cannot be reached. */
   storeState(): Promise<{ readonly version: number; readonly schema: string } | undefined>;
@@ -70,5 +73,7 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     startTime: service.startTime,
     uptime: toDuration(Date.now() - service.startTime.getTime()),
     simdLevel: service.simdLevel,
+    indexAudit: service.audit.figures,
+    vectorModelHash: shippedVectorModel().hash,
   };
 }

@@ -31,6 +31,11 @@ export class AdmissionQueue {
     return this.#queue.pending;
   }
 
+  /** Resolves when no search is under way or waiting. */
+  idle(): Promise<void> {
+    return this.#queue.onIdle();
+  }
+
   /**
    * Runs the work when its turn has come.
    * @param signal - gives up the place in the queue when aborted

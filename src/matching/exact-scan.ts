@@ -1,3 +1,4 @@
+import PQueue from 'p-queue';
 import type { SubjectEntry, SubjectSegment } from '../gallery/catalogue.ts';
 import { fuse, type SampleScore } from './candidate-list.ts';
 import type { CandidateSource, Proposal, Scores } from './candidate-source.ts';
@@ -37,9 +38,12 @@ interface Scan {
 export class ExactScan implements CandidateSource {
   readonly mode = 'exact';
   readonly #pool: WorkerPool;
+  readonly #inHand: PQueue;
 
-  constructor(pool: WorkerPool) {
+  /** @param tasksInHand - tasks that wait for a thread at the same time; few: searches that come later need not wait long */
+  constructor(pool: WorkerPool, tasksInHand = Infinity) {
     this.#pool = pool;
+    this.#inHand = new PQueue({ concurrency: tasksInHand });
   }
 
   expectedMs(probes: readonly Probe[], view: SearchView): number {
@@ -78,7 +82,7 @@ export class ExactScan implements CandidateSource {
     const results = await Promise.all(
       tasks.map(async ({ segment, from, to }) => {
         const task = { kind: 'scan', probe: packed, segment: segment.handle, from, to, floor, control } as const;
-        return { segment, ...(await this.#pool.scan(task)) };
+        return { segment, ...(await this.#inHand.add(() => this.#pool.scan(task))) };
       }),
     );
     const hits: Hit[] = [];

@@ -29,8 +29,10 @@ export interface SearchResult extends CandidateList {
   readonly mode: 'exact' | 'indexed';
   readonly subjectsSearched: number;
   readonly galleryVersion: number;
-  /** For each probe: references that it was compared with, or whose candidate vector was, in the first stage. */
+  /** For each probe: references that it was compared with. */
   readonly compared: readonly number[];
+  /** Share of the subjects in scope that was compared. */
+  readonly penetration: number;
 }
 
 /**
@@ -56,7 +58,7 @@ export async function identify(
     const source = choose(view);
     const { subjects, searched } = await source.propose(request.probes, view, request.maxCandidates, control);
     signal.throwIfAborted();
-    await compareMissing(request.probes, subjects, view, pool, control);
+    const compared = await compareMissing(request.probes, subjects, view, pool, control);
     signal.throwIfAborted();
     const subjectsSearched = view.subjectsInScope;
     const standardThresholdLog10 = thresholdFor(request.standardFpir, subjectsSearched);
@@ -82,7 +84,9 @@ export async function identify(
       mode: source.mode,
       subjectsSearched,
       galleryVersion: view.version,
-      compared: searched,
+      // An exact search has met every reference before; what is compared again is not counted twice.
+      compared: source.mode === 'exact' ? searched : compared,
+      penetration: source.mode === 'exact' ? 1 : subjects.size / Math.max(1, subjectsSearched),
     };
   } finally {
     signal.removeEventListener('abort', stop);

@@ -43,6 +43,7 @@ interface Pair {
 /**
  * Compares each probe with the subjects that have no score for it yet, exactly, and enters the scores.
  * @param control - word 0 becomes 1 when the search was given up: what is left is left out
+ * @returns for each probe: comparisons
  */
 export async function compareMissing(
   probes: readonly Probe[],
@@ -50,14 +51,16 @@ export async function compareMissing(
   view: SearchView,
   pool: WorkerPool,
   control: SharedArrayBuffer,
-): Promise<void> {
+): Promise<number[]> {
   const work: Promise<void>[] = [];
-  for (const probe of probes) {
+  const counts = probes.map(() => 0);
+  for (const [p, probe] of probes.entries()) {
     const { packed } = probe;
     if (packed === undefined) continue;
     for (const [segment, all] of pairsBySegment(probe, subjects, view)) {
       for (let start = 0; start < all.length; start += COMPARISONS_PER_TASK) {
         const pairs = all.slice(start, start + COMPARISONS_PER_TASK);
+        counts[p] += pairs.length;
         const indices = Uint32Array.from(pairs, ({ location }) => location.index);
         const task = { kind: 'compare', probe: packed, segment: segment.handle, indices, control } as const;
         work.push(
@@ -74,6 +77,7 @@ export async function compareMissing(
     }
   }
   await Promise.all(work);
+  return counts;
 }
 
 function pairsBySegment(probe: Probe, subjects: Map<SubjectEntry, Scores>, view: SearchView) {

@@ -9,6 +9,8 @@ export interface ServiceFigures {
   readonly searchesUnderWay: number;
   readonly searchesWaiting: number;
   readonly ready: boolean;
+  /** Indexed searches that were repeated exactly, the candidates that gave, and those that the index had missed. */
+  readonly audit: { readonly searches: number; readonly candidates: number; readonly missed: number };
 }
 
 /** One call, as far as it is counted. */
@@ -117,6 +119,10 @@ export class Metrics {
       'Searches that wait for their turn.',
       ({ searchesWaiting }) => searchesWaiting,
     );
+    const audited = 'Of indexed searches that were repeated exactly since the start: ';
+    gauge('ridgewatch_index_audit_searches', `${audited}how many.`, ({ audit }) => audit.searches);
+    gauge('ridgewatch_index_audit_candidates', `${audited}candidates.`, ({ audit }) => audit.candidates);
+    gauge('ridgewatch_index_audit_missed', `${audited}candidates that the index missed.`, ({ audit }) => audit.missed);
     gauge('ridgewatch_ready', '1 when everything is searchable.', ({ ready }) => (ready ? 1 : 0));
     new Gauge({
       name: 'ridgewatch_references',

@@ -3,6 +3,7 @@ import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts'
 import { ExactScan } from '../../src/matching/exact-scan.ts';
 import { VECTOR_SIZE } from '../../src/matching/finger-vector-model.ts';
 import { identify, type SearchRequest } from '../../src/matching/identification.ts';
+import { IndexAudit } from '../../src/matching/index-audit.ts';
 import { FINGER_PACKED_MAX_BYTES } from '../../src/matching/kernels.ts';
 import { Planner } from '../../src/matching/planner.ts';
 import { packFace, prepareProbes, type Probe } from '../../src/matching/probe.ts';
@@ -134,6 +135,47 @@ describe('the ways to search', () => {
       controller.abort(reason);
       await expect(search).rejects.toBe(reason);
     }
+  });
+
+  it('are held against each other by the audit', async () => {
+    const gallery = filledGallery(1000);
+    const [pool] = pools;
+    let idle = 0;
+    const errors: unknown[] = [];
+    const audit = new IndexAudit(
+      0.5,
+      gallery,
+      pool,
+      () => Promise.resolve(void idle++),
+      (error) => errors.push(error),
+    );
+    expect(audit.figures).toEqual({ searches: 0, candidates: 0, missed: 0, missRate: 0, missRateUpper: 1 });
+    for (let i = 0; i < 6; i++) audit.note(requestFor(await probesOf(6 * i + 1, [2, 7], false)));
+    await audit.settled();
+    const { searches, candidates, missed, missRate, missRateUpper } = audit.figures;
+    expect([searches, missed, missRate, idle, errors]).toEqual([3, 0, 0, 3, []]);
+    expect(candidates).toBeGreaterThanOrEqual(3);
+    expect(missRateUpper).toBeCloseTo(1.96 ** 2 / (candidates + 1.96 ** 2), 6);
+    // A source that loses everybody but the first is found out.
+    const lossy = Object.assign(new VectorScan(pool), {
+      propose: async (...given: Parameters<VectorScan['propose']>) => {
+        const proposal = await VectorScan.prototype.propose.apply(new VectorScan(pool), given);
+        return { ...proposal, subjects: new Map([...proposal.subjects].slice(0, 1)) };
+      },
+    });
+    const strict = new IndexAudit(
+      1,
+      gallery,
+      pool,
+      () => Promise.resolve(),
+      (error) => errors.push(error),
+      lossy,
+    );
+    strict.note(requestFor(await probesOf(8, [2], false)));
+    await strict.settled();
+    expect(strict.figures.missed).toBeGreaterThan(0);
+    expect(errors).toEqual([]);
+    await strict.stop();
   });
 
   it('are chosen by what they cost', async () => {

@@ -228,7 +228,38 @@ export interface IdentifyResponse {
   /** True when more candidates reached the threshold than max_candidates let through. */
   truncated: boolean;
   /** Time spent in the service. */
-  elapsed: Duration | undefined;
+  elapsed:
+    | Duration
+    | undefined;
+  /** What is known of the index. Only of an indexed search. */
+  index: IndexReport | undefined;
+}
+
+/** What an index did in a search, and how much it loses. */
+export interface IndexReport {
+  /**
+   * Hash of the model of the candidate vectors, hexadecimal: with the versions of the comparisons, all that decides who is
+   * on the list.
+   */
+  vectorModelHash: string;
+  /** Share of the subjects in scope that was compared, 0 to 1. */
+  penetration: number;
+  /** What the audit has found since the service started. */
+  audit: IndexAudit | undefined;
+}
+
+/** Indexed searches that were repeated with a comparison of everything. */
+export interface IndexAudit {
+  /** Searches that were repeated. */
+  searches: number;
+  /** Candidates that the comparison of everything gave. */
+  candidates: number;
+  /** Of those, how many the index had missed. */
+  missed: number;
+  /** missed / candidates, 0 to 1; 0 before there is any candidate. */
+  missRate: number;
+  /** Upper limit of the miss rate at 95 % confidence; 1 before there is any candidate. */
+  missRateUpper: number;
 }
 
 /** The version of a comparison algorithm and of its calibration. */
@@ -605,6 +636,7 @@ function createBaseIdentifyResponse(): IdentifyResponse {
     samples: [],
     truncated: false,
     elapsed: undefined,
+    index: undefined,
   };
 }
 
@@ -648,6 +680,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     }
     if (message.elapsed !== undefined) {
       Duration.encode(message.elapsed, writer.uint32(106).fork()).join();
+    }
+    if (message.index !== undefined) {
+      IndexReport.encode(message.index, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -769,6 +804,14 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
             message.elapsed = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.index = IndexReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -828,6 +871,7 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
         : [],
       truncated: isSet(object.truncated) ? globalThis.Boolean(object.truncated) : false,
       elapsed: isSet(object.elapsed) ? Duration.fromJSON(object.elapsed) : undefined,
+      index: isSet(object.index) ? IndexReport.fromJSON(object.index) : undefined,
     };
   },
 
@@ -872,6 +916,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     if (message.elapsed !== undefined) {
       obj.elapsed = Duration.toJSON(message.elapsed);
     }
+    if (message.index !== undefined) {
+      obj.index = IndexReport.toJSON(message.index);
+    }
     return obj;
   },
 
@@ -895,6 +942,257 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     message.elapsed = (object.elapsed !== undefined && object.elapsed !== null)
       ? Duration.fromPartial(object.elapsed)
       : undefined;
+    message.index = (object.index !== undefined && object.index !== null)
+      ? IndexReport.fromPartial(object.index)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseIndexReport(): IndexReport {
+  return { vectorModelHash: "", penetration: 0, audit: undefined };
+}
+
+export const IndexReport: MessageFns<IndexReport> = {
+  encode(message: IndexReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vectorModelHash !== "") {
+      writer.uint32(10).string(message.vectorModelHash);
+    }
+    if (message.penetration !== 0) {
+      writer.uint32(17).double(message.penetration);
+    }
+    if (message.audit !== undefined) {
+      IndexAudit.encode(message.audit, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IndexReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIndexReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vectorModelHash = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.penetration = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.audit = IndexAudit.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): IndexReport {
+    return {
+      vectorModelHash: isSet(object.vectorModelHash)
+        ? globalThis.String(object.vectorModelHash)
+        : isSet(object.vector_model_hash)
+        ? globalThis.String(object.vector_model_hash)
+        : "",
+      penetration: isSet(object.penetration) ? globalThis.Number(object.penetration) : 0,
+      audit: isSet(object.audit) ? IndexAudit.fromJSON(object.audit) : undefined,
+    };
+  },
+
+  toJSON(message: IndexReport): unknown {
+    const obj: any = {};
+    if (message.vectorModelHash !== undefined) {
+      obj.vectorModelHash = message.vectorModelHash;
+    }
+    if (message.penetration !== undefined) {
+      obj.penetration = floatToJson(message.penetration);
+    }
+    if (message.audit !== undefined) {
+      obj.audit = IndexAudit.toJSON(message.audit);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<IndexReport>, I>>(base?: I): IndexReport {
+    return IndexReport.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<IndexReport>, I>>(object: I): IndexReport {
+    const message = createBaseIndexReport();
+    message.vectorModelHash = object.vectorModelHash ?? "";
+    message.penetration = object.penetration ?? 0;
+    message.audit = (object.audit !== undefined && object.audit !== null)
+      ? IndexAudit.fromPartial(object.audit)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseIndexAudit(): IndexAudit {
+  return { searches: 0, candidates: 0, missed: 0, missRate: 0, missRateUpper: 0 };
+}
+
+export const IndexAudit: MessageFns<IndexAudit> = {
+  encode(message: IndexAudit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.searches !== 0) {
+      writer.uint32(8).uint64(message.searches);
+    }
+    if (message.candidates !== 0) {
+      writer.uint32(16).uint64(message.candidates);
+    }
+    if (message.missed !== 0) {
+      writer.uint32(24).uint64(message.missed);
+    }
+    if (message.missRate !== 0) {
+      writer.uint32(33).double(message.missRate);
+    }
+    if (message.missRateUpper !== 0) {
+      writer.uint32(41).double(message.missRateUpper);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IndexAudit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIndexAudit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.searches = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.candidates = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.missed = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.missRate = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.missRateUpper = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): IndexAudit {
+    return {
+      searches: isSet(object.searches) ? globalThis.Number(object.searches) : 0,
+      candidates: isSet(object.candidates) ? globalThis.Number(object.candidates) : 0,
+      missed: isSet(object.missed) ? globalThis.Number(object.missed) : 0,
+      missRate: isSet(object.missRate)
+        ? globalThis.Number(object.missRate)
+        : isSet(object.miss_rate)
+        ? globalThis.Number(object.miss_rate)
+        : 0,
+      missRateUpper: isSet(object.missRateUpper)
+        ? globalThis.Number(object.missRateUpper)
+        : isSet(object.miss_rate_upper)
+        ? globalThis.Number(object.miss_rate_upper)
+        : 0,
+    };
+  },
+
+  toJSON(message: IndexAudit): unknown {
+    const obj: any = {};
+    if (message.searches !== undefined) {
+      obj.searches = Math.round(message.searches);
+    }
+    if (message.candidates !== undefined) {
+      obj.candidates = Math.round(message.candidates);
+    }
+    if (message.missed !== undefined) {
+      obj.missed = Math.round(message.missed);
+    }
+    if (message.missRate !== undefined) {
+      obj.missRate = floatToJson(message.missRate);
+    }
+    if (message.missRateUpper !== undefined) {
+      obj.missRateUpper = floatToJson(message.missRateUpper);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<IndexAudit>, I>>(base?: I): IndexAudit {
+    return IndexAudit.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<IndexAudit>, I>>(object: I): IndexAudit {
+    const message = createBaseIndexAudit();
+    message.searches = object.searches ?? 0;
+    message.candidates = object.candidates ?? 0;
+    message.missed = object.missed ?? 0;
+    message.missRate = object.missRate ?? 0;
+    message.missRateUpper = object.missRateUpper ?? 0;
     return message;
   },
 };

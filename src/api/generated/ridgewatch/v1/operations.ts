@@ -20,7 +20,7 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { ModelVersion } from "./identification.ts";
+import { IndexAudit, ModelVersion } from "./identification.ts";
 import {
   FingerPosition,
   fingerPositionFromJSON,
@@ -140,6 +140,12 @@ export interface GetStatusResponse {
     | undefined;
   /** Instruction set of the comparison kernels: "simd128" or "relaxed-simd". */
   simdLevel: string;
+  /** What the audit of indexed searches has found. */
+  indexAudit:
+    | IndexAudit
+    | undefined;
+  /** Hash of the model of the candidate vectors, hexadecimal. */
+  vectorModelHash: string;
 }
 
 /** References that are searched together: one finger position, or one face model. */
@@ -239,6 +245,8 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     startTime: undefined,
     uptime: undefined,
     simdLevel: "",
+    indexAudit: undefined,
+    vectorModelHash: "",
   };
 }
 
@@ -294,6 +302,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.simdLevel !== "") {
       writer.uint32(138).string(message.simdLevel);
+    }
+    if (message.indexAudit !== undefined) {
+      IndexAudit.encode(message.indexAudit, writer.uint32(146).fork()).join();
+    }
+    if (message.vectorModelHash !== "") {
+      writer.uint32(154).string(message.vectorModelHash);
     }
     return writer;
   },
@@ -447,6 +461,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.simdLevel = reader.string();
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.indexAudit = IndexAudit.decode(reader, reader.uint32());
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.vectorModelHash = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -530,6 +560,16 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.simd_level)
         ? globalThis.String(object.simd_level)
         : "",
+      indexAudit: isSet(object.indexAudit)
+        ? IndexAudit.fromJSON(object.indexAudit)
+        : isSet(object.index_audit)
+        ? IndexAudit.fromJSON(object.index_audit)
+        : undefined,
+      vectorModelHash: isSet(object.vectorModelHash)
+        ? globalThis.String(object.vectorModelHash)
+        : isSet(object.vector_model_hash)
+        ? globalThis.String(object.vector_model_hash)
+        : "",
     };
   },
 
@@ -586,6 +626,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.simdLevel !== undefined) {
       obj.simdLevel = message.simdLevel;
     }
+    if (message.indexAudit !== undefined) {
+      obj.indexAudit = IndexAudit.toJSON(message.indexAudit);
+    }
+    if (message.vectorModelHash !== undefined) {
+      obj.vectorModelHash = message.vectorModelHash;
+    }
     return obj;
   },
 
@@ -613,6 +659,10 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
       ? Duration.fromPartial(object.uptime)
       : undefined;
     message.simdLevel = object.simdLevel ?? "";
+    message.indexAudit = (object.indexAudit !== undefined && object.indexAudit !== null)
+      ? IndexAudit.fromPartial(object.indexAudit)
+      : undefined;
+    message.vectorModelHash = object.vectorModelHash ?? "";
     return message;
   },
 };
