@@ -10,12 +10,11 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { build } from 'hdr-histogram-js';
 import { createPerson } from '../fixtures/person.ts';
-import { ExactScan } from '../src/matching/exact-scan.ts';
 import { identify, type SearchResult } from '../src/matching/identification.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
 import { prepareProbes, type Probe } from '../src/matching/probe.ts';
 import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
-import { VectorScan } from '../src/matching/vector-scan.ts';
+import { EXACT, INDEXED, SubjectScan } from '../src/matching/subject-scan.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
 import { emptyGallery, enrol, fillGallery } from './search-gallery.ts';
@@ -54,7 +53,7 @@ for (let i = 0; i < mated; i++)
   );
 gallery.startAt(1);
 const pool = new WorkerPool(workers);
-const [exact, indexed] = [new ExactScan(pool), new VectorScan(pool)];
+const [exact, indexed] = [new SubjectScan(EXACT, pool), new SubjectScan(INDEXED, pool)];
 
 interface Cost {
   readonly cpuMs: number[];
@@ -117,7 +116,7 @@ function probesOf(person: number, impression: number): Promise<Probe[]> {
   return prepareProbes(pool, samples);
 }
 
-function search(probes: readonly Probe[], source: ExactScan | VectorScan): Promise<SearchResult> {
+function search(probes: readonly Probe[], source: SubjectScan): Promise<SearchResult> {
   const request = {
     probes,
     galleries: new Set<string>(),
@@ -132,7 +131,7 @@ function newCost(): Cost {
   return { cpuMs: [], elapsedMs: [] };
 }
 
-async function measured(cost: Cost, probes: readonly Probe[], source: ExactScan | VectorScan): Promise<void> {
+async function measured(cost: Cost, probes: readonly Probe[], source: SubjectScan): Promise<void> {
   const [cpu, started] = [process.cpuUsage(), performance.now()];
   await search(probes, source);
   cost.elapsedMs.push(performance.now() - started);

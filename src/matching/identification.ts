@@ -1,7 +1,6 @@
 import type { Gallery } from '../gallery/gallery.ts';
 import { makeCandidateList, type CandidateList, type SampleScore } from './candidate-list.ts';
-import type { CandidateSource, Scores } from './candidate-source.ts';
-import { FLOOR_LOG10_FMR } from './exact-scan.ts';
+import { FLOOR_LOG10_FMR, type CandidateSource, type Scores } from './candidate-source.ts';
 import { explainScores, withExplanations } from './explain-scores.ts';
 import { fpirOf, thresholdFor } from './fusion.ts';
 import type { Probe } from './probe.ts';

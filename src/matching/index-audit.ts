@@ -1,8 +1,7 @@
 import type { Gallery } from '../gallery/gallery.ts';
 import type { CandidateSource } from './candidate-source.ts';
-import { ExactScan } from './exact-scan.ts';
 import { identify, type SearchRequest } from './identification.ts';
-import { VectorScan } from './vector-scan.ts';
+import { EXACT, INDEXED, SubjectScan } from './subject-scan.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 /** Searches that wait to be repeated; more are passed over, so that probes do not pile up in memory. */
@@ -54,7 +53,7 @@ export class IndexAudit {
     pool: WorkerPool,
     idle: () => Promise<void>,
     onError: (error: unknown) => void,
-    index: CandidateSource = new VectorScan(pool),
+    index: CandidateSource = new SubjectScan(INDEXED, pool),
   ) {
     this.#share = share;
     this.#gallery = gallery;
@@ -107,7 +106,7 @@ export class IndexAudit {
     const { signal } = this.#stop;
     const list = async (source: CandidateSource) => identify(this.#gallery, () => source, this.#pool, request, signal);
     // One task in hand: a search that comes now waits for a few milliseconds of the audit's work at most.
-    const [exact, indexed] = await Promise.all([list(new ExactScan(this.#pool, 1)), list(this.#index)]);
+    const [exact, indexed] = await Promise.all([list(new SubjectScan(EXACT, this.#pool, 1)), list(this.#index)]);
     // Begun in one turn of the event loop, so of one version of the gallery; but who was expunged meanwhile is in
     // neither list or in the earlier one only, and says nothing of the index.
     const found = new Set(indexed.candidates.map(({ subject }) => subject));

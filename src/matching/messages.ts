@@ -11,38 +11,17 @@ export type PackedProbe =
   | { readonly modality: 'finger'; readonly packed: Uint8Array }
   | { readonly modality: 'face'; readonly packed: Uint8Array; readonly dimension: number };
 
-/** Compare a probe with a range of a segment; answer with the references that score at least `floor`. */
-export interface ScanTask {
-  readonly kind: 'scan';
-  readonly probe: PackedProbe;
-  readonly segment: SegmentHandle;
-  /** First reference. */
-  readonly from: number;
-  /** One past the last reference. */
-  readonly to: number;
-  readonly floor: number;
-  /** Word 0 becomes 1 when nobody waits for the answer any more. */
-  readonly control: SharedArrayBuffer;
-}
-
-export interface ScanResult {
-  /** Indices of the references at or above the floor, ascending. */
-  readonly indices: Uint32Array;
-  readonly scores: Int32Array;
-  /** References compared, removed ones left out. */
-  readonly compared: number;
-  /** False when the control word stopped the scan before the end of the range. */
-  readonly complete: boolean;
-  /** What it cost. */
-  readonly busyMs: number;
-}
-
 /**
- * Tell how alike a probe and a range of a segment are at first sight: fingers by their candidate vectors, faces by their
- * embeddings. The answers go to shared memory, for there are as many as references.
+ * Tell how alike a probe and a range of a segment are. The answers go to shared memory, for there are as many as
+ * references.
  */
 export interface ResembleTask {
   readonly kind: 'resemble';
+  /**
+   * `comparison`: −1000 · log10 of the false match rate of their comparison score. `vector`: of fingers the similarity of
+   * their candidate vectors, of faces the same from their embeddings, see similarity.ts.
+   */
+  readonly by: 'comparison' | 'vector';
   readonly probe: PackedProbe;
   readonly segment: SegmentHandle;
   /** First reference. */
@@ -58,8 +37,11 @@ export interface ResembleTask {
 }
 
 export interface ResembleResult {
-  /** False when the control word stopped the work before the end of the range. */
-  readonly complete: boolean;
+  /** References of the range that were looked at: fewer than all when the control word stopped the work. */
+  readonly read: number;
+  /** Of those, the ones that are there. */
+  readonly searched: number;
+  /** What it cost. */
   readonly busyMs: number;
 }
 
@@ -82,6 +64,8 @@ export interface ShortlistTask {
   readonly ordinals: number;
   /** Subjects that are wanted; a few more may come. */
   readonly wanted: number;
+  /** Whoever has less in all is not chosen. */
+  readonly least: number;
   /** One byte for each ordinal, 1: in scope; undefined: all are, several: those in any. */
   readonly scopes: readonly SharedArrayBuffer[] | undefined;
 }
@@ -145,5 +129,4 @@ export interface ExplainResult {
   readonly explained: readonly (ExplainedComparison | undefined)[];
 }
 
-export type WorkerTask =
-  ScanTask | ResembleTask | ShortlistTask | CompareTask | CrossCompareTask | EncodeTask | ExplainTask;
+export type WorkerTask = ResembleTask | ShortlistTask | CompareTask | CrossCompareTask | EncodeTask | ExplainTask;

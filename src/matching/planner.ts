@@ -1,8 +1,7 @@
 import type { CandidateSource } from './candidate-source.ts';
-import { ExactScan } from './exact-scan.ts';
 import type { Probe } from './probe.ts';
 import type { SearchView } from './search-view.ts';
-import { VectorScan } from './vector-scan.ts';
+import { EXACT, INDEXED, SubjectScan } from './subject-scan.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 /**
@@ -18,8 +17,8 @@ export class Planner {
   readonly #indexed: CandidateSource;
 
   constructor(pool: WorkerPool) {
-    this.#exact = new ExactScan(pool);
-    this.#indexed = new VectorScan(pool);
+    this.#exact = new SubjectScan(EXACT, pool);
+    this.#indexed = new SubjectScan(INDEXED, pool);
   }
 
   /** @param exact - the caller insists on comparing everything */

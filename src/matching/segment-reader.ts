@@ -2,7 +2,8 @@ import { claimScratch, type SegmentHandle } from '../gallery/segment-layout.ts';
 import { explainedComparison, type ExplainedComparison } from './explained-comparison.ts';
 import { readExplanation } from './finger-explanation.ts';
 import { VECTOR_SIZE } from './finger-vector-model.ts';
-import { LARGEST_SIMILARITY, similarityScale, vectorOf } from './similarity.ts';
+import { rateTable, type RateTable } from './rate-table.ts';
+import { faceSimilarity, vectorOf } from './similarity.ts';
 import {
   FINGER_PACKED_MAX_BYTES,
   FINGER_SCRATCH_BYTES,
@@ -12,7 +13,7 @@ import {
   type KernelBuild,
   type Kernels,
 } from './kernels.ts';
-import type { PackedProbe, ScanResult } from './messages.ts';
+import type { PackedProbe, ResembleResult } from './messages.ts';
 import { shippedFingerModel } from './shipped-model.ts';
 
 /** References per kernel call: long enough to make the crossing cheap, short enough to notice a stop within 2 ms. */
@@ -52,60 +53,38 @@ export class SegmentReader {
   }
 
   /**
-   * Compares the probe with references `from` to `to`, batch by batch, until done or told to stop.
+   * How alike the probe and references `from` to `to` are, see ResembleTask, batch by batch, until done or told to stop.
+   * @param out - i16 for each reference, `out[i]` of reference `from + i`; REMOVED_SIMILARITY for those not looked at
    * @param control - word 0 is looked at between batches; not 0 = stop
    */
-  scan(probe: PackedProbe, from: number, to: number, floor: number, control: Int32Array): Omit<ScanResult, 'busyMs'> {
-    const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
-    const indices: number[] = [];
-    const found: number[] = [];
-    let compared = 0;
-    let next = from;
-    this.#loadProbe(probe);
-    while (next < to && Atomics.load(control, 0) === 0) {
-      const count = Math.min(batch, to - next);
-      const scores = this.#run(probe, this.#directoryAddress + next * 4, count);
-      for (let i = 0; i < count; i++) {
-        const score = scores[i];
-        if (score === REMOVED_SCORE) continue;
-        compared++;
-        if (score >= floor) {
-          indices.push(next + i);
-          found.push(score);
-        }
-      }
-      next += count;
-    }
-    return { indices: Uint32Array.from(indices), scores: Int32Array.from(found), compared, complete: next >= to };
-  }
-
-  /**
-   * How alike the probe and references `from` to `to` are at first sight, batch by batch, until done or told to stop.
-   * @param out - i16 for each reference, `out[i]` of reference `from + i`
-   * @returns whether it came to the end
-   */
-  resemble(probe: PackedProbe, from: number, to: number, out: Int16Array, control: Int32Array): boolean {
-    if (probe.modality === 'finger') this.#loadWidened(vectorOf(probe.packed));
+  resemble(
+    by: 'comparison' | 'vector',
+    probe: PackedProbe,
+    from: number,
+    to: number,
+    out: Int16Array,
+    control: Int32Array,
+  ): Omit<ResembleResult, 'busyMs'> {
+    const byVector = by === 'vector' && probe.modality === 'finger';
+    if (byVector) this.#loadWidened(vectorOf(probe.packed));
     else this.#loadProbe(probe);
-    const batch = probe.modality === 'finger' ? VECTOR_BATCH : FACE_BATCH;
-    for (let next = from; next < to; next += batch) {
-      if (Atomics.load(control, 0) !== 0) return false;
-      const count = Math.min(batch, to - next);
-      const directory = this.#directoryAddress + next * 4;
-      if (probe.modality === 'finger') {
-        const vectors = this.#vectorsAddress + next * VECTOR_SIZE;
-        this.#kernels.scanVectors(this.#probeAddress, vectors, directory, count, this.#scoresAddress);
-        out.set(new Int16Array(this.#memory.buffer, this.#scoresAddress, count), next - from);
-      } else {
-        const scores = this.#run(probe, directory, count);
-        const scale = similarityScale(probe.dimension);
-        for (let i = 0; i < count; i++) {
-          const score = scores[i];
-          out[next - from + i] = score === REMOVED_SCORE ? REMOVED_SIMILARITY : faceSimilarity(score, scale);
-        }
+    const similarities = by === 'vector' ? undefined : rateTable(probe);
+    const batch = byVector ? VECTOR_BATCH : probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
+    let read = 0;
+    while (from + read < to && Atomics.load(control, 0) === 0) {
+      const count = Math.min(batch, to - from - read);
+      const next = from + read;
+      if (byVector) out.set(this.#scanVectors(next, count), read);
+      else {
+        const scores = this.#run(probe, this.#directoryAddress + next * 4, count);
+        for (let i = 0; i < count; i++) out[read + i] = similarityOf(scores[i], probe, similarities);
       }
+      read += count;
     }
-    return true;
+    let searched = 0;
+    for (let i = 0; i < read; i++) if (out[i] !== REMOVED_SIMILARITY) searched++;
+    out.fill(REMOVED_SIMILARITY, read);
+    return { read, searched };
   }
 
   /**
@@ -151,6 +130,13 @@ export class SegmentReader {
     new Uint8Array(this.#memory.buffer, this.#probeAddress, probe.packed.byteLength).set(probe.packed);
   }
 
+  #scanVectors(first: number, count: number): Int16Array {
+    const vectors = this.#vectorsAddress + first * VECTOR_SIZE;
+    const directory = this.#directoryAddress + first * 4;
+    this.#kernels.scanVectors(this.#probeAddress, vectors, directory, count, this.#scoresAddress);
+    return new Int16Array(this.#memory.buffer, this.#scoresAddress, count);
+  }
+
   #run(probe: PackedProbe, directory: number, count: number): Int32Array {
     if (probe.modality === 'finger') {
       this.#kernels.compareFingers(this.#probeAddress, directory, count, this.#scoresAddress, this.#scratchAddress);
@@ -161,7 +147,9 @@ export class SegmentReader {
   }
 }
 
-/** Embeddings that are longer than they should be must not wrap around to unlike. */
-function faceSimilarity(score: number, scale: number): number {
-  return Math.max(-LARGEST_SIMILARITY, Math.min(LARGEST_SIMILARITY, Math.round(score * scale)));
+/** @param rates - undefined: by the likeness of embeddings */
+function similarityOf(score: number, probe: PackedProbe, rates: RateTable | undefined): number {
+  if (score === REMOVED_SCORE) return REMOVED_SIMILARITY;
+  if (rates !== undefined) return rates.at(score);
+  return probe.modality === 'face' ? faceSimilarity(score, probe.dimension) : 0;
 }

@@ -17,7 +17,7 @@ export class Shortlister {
   #sums = new Int32Array(0);
 
   /** @returns ordinals, ascending: the `wanted` most alike, and those as alike as the last of them */
-  choose({ parts, similarities, ordinals, wanted, scopes }: ShortlistTask): Uint32Array {
+  choose({ parts, similarities, ordinals, wanted, least, scopes }: ShortlistTask): Uint32Array {
     if (this.#sums.length < ordinals) {
       this.#best = new Int16Array(ordinals * 2);
       this.#sums = new Int32Array(ordinals * 2);
@@ -27,7 +27,7 @@ export class Shortlister {
       this.#add(ofOneProbe, new Int16Array(similarities), ordinals);
     }
     if (scopes !== undefined) leaveOut(sums, scopes);
-    return collect(sums, wanted);
+    return collect(sums, wanted, least);
   }
 
   #add(parts: readonly ResembledSegment[], similarities: Int16Array, ordinals: number): void {
@@ -57,10 +57,10 @@ function leaveOut(sums: Int32Array, scopes: readonly SharedArrayBuffer[]): void 
 }
 
 /** The ordinals of the greatest sums. */
-function collect(sums: Int32Array, wanted: number): Uint32Array {
+function collect(sums: Int32Array, wanted: number, least: number): Uint32Array {
   let [lowest, greatest] = [Infinity, -Infinity];
   for (const sum of sums) {
-    if (sum === NONE) continue;
+    if (sum === NONE || sum < least) continue;
     if (sum < lowest) lowest = sum;
     if (sum > greatest) greatest = sum;
   }
@@ -68,13 +68,13 @@ function collect(sums: Int32Array, wanted: number): Uint32Array {
   // Steps counted from 0, so that the same sums fall together whatever the others are.
   const first = Math.floor(lowest / STEP);
   const counts = new Uint32Array(Math.floor(greatest / STEP) - first + 1);
-  for (const sum of sums) if (sum !== NONE) counts[Math.floor(sum / STEP) - first]++;
+  for (const sum of sums) if (sum !== NONE && sum >= least) counts[Math.floor(sum / STEP) - first]++;
   let found = 0;
   let step = counts.length;
   while (step > 0 && found < wanted) found += counts[--step];
-  const least = (first + step) * STEP;
+  const last = Math.max(least, (first + step) * STEP);
   const subjects = new Uint32Array(found);
   let next = 0;
-  for (let o = 0; o < sums.length; o++) if (sums[o] !== NONE && sums[o] >= least) subjects[next++] = o;
+  for (let o = 0; o < sums.length; o++) if (sums[o] !== NONE && sums[o] >= last) subjects[next++] = o;
   return subjects;
 }

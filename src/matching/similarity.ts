@@ -8,7 +8,7 @@ import { VECTOR_SIZE } from './finger-vector-model.ts';
 /** An eighth of the square of a candidate vector's length, (127 · 16 / 4.5)² / 8. */
 export const SIMILARITY_OF_ONE = 25_484;
 
-export const LARGEST_SIMILARITY = 32_767;
+const LARGEST_SIMILARITY = 32_767;
 
 /** A packed finger and, behind it, its candidate vector: the form in which references are kept and probes travel. */
 export function withVector(packed: Uint8Array, vector: Int8Array): Uint8Array {
@@ -24,7 +24,11 @@ export function vectorOf(packedWithVector: Uint8Array): Int8Array {
   return new Int8Array(buffer, byteOffset + byteLength - VECTOR_SIZE, VECTOR_SIZE);
 }
 
-/** From the comparison score of two faces to their similarity: embeddings are of length 127 · √dimension / 4.5. */
-export function similarityScale(dimension: number): number {
-  return SIMILARITY_OF_ONE / ((127 * 127 * dimension) / (4.5 * 4.5));
+/**
+ * The similarity of two faces by their comparison score. Embeddings are of length 127 · √dimension / 4.5; what is longer
+ * than it should be must not wrap around to unlike.
+ */
+export function faceSimilarity(score: number, dimension: number): number {
+  const scale = SIMILARITY_OF_ONE / ((127 * 127 * dimension) / (4.5 * 4.5));
+  return Math.max(-LARGEST_SIMILARITY, Math.min(LARGEST_SIMILARITY, Math.round(score * scale)));
 }

@@ -13,8 +13,6 @@ import type {
   ExplainTask,
   ResembleResult,
   ResembleTask,
-  ScanResult,
-  ScanTask,
   ShortlistResult,
   ShortlistTask,
   WorkerTask,
@@ -45,17 +43,11 @@ export class WorkerPool {
     });
   }
 
-  async scan(task: ScanTask): Promise<ScanResult> {
-    const result = (await this.#run(task)) as ScanResult;
-    const { finger, face } = this.costs;
-    (task.probe.modality === 'finger' ? finger : face).note(result.busyMs, result.compared);
-    return result;
-  }
-
   async resemble(task: ResembleTask): Promise<ResembleResult> {
     const result = (await this.#run(task)) as ResembleResult;
-    const { vector, face } = this.costs;
-    if (result.complete) (task.probe.modality === 'finger' ? vector : face).note(result.busyMs, task.to - task.from);
+    const { vector, finger, face } = this.costs;
+    const ofFingers = task.by === 'vector' ? vector : finger;
+    (task.probe.modality === 'finger' ? ofFingers : face).note(result.busyMs, result.read);
     return result;
   }
 

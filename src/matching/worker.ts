@@ -11,7 +11,6 @@ import type {
   EncodeResult,
   ExplainResult,
   ResembleResult,
-  ScanResult,
   ShortlistResult,
   WorkerTask,
 } from './messages.ts';
@@ -39,22 +38,15 @@ function timed<T>(work: () => T): T & { busyMs: number } {
   return { ...result, busyMs: performance.now() - started };
 }
 
-type Result =
-  ScanResult | ResembleResult | ShortlistResult | CompareResult | CrossCompareResult | EncodeResult | ExplainResult;
+type Result = ResembleResult | ShortlistResult | CompareResult | CrossCompareResult | EncodeResult | ExplainResult;
 
 /** The entry that the pool calls. */
 export default function run(task: WorkerTask): Result {
   switch (task.kind) {
-    case 'scan':
-      return timed(() =>
-        readerOf(task.segment).scan(task.probe, task.from, task.to, task.floor, new Int32Array(task.control)),
-      );
     case 'resemble': {
-      const { probe, segment, from, to, similarities, offset, control } = task;
+      const { by, probe, segment, from, to, similarities, offset, control } = task;
       const out = new Int16Array(similarities, (offset + from) * 2, to - from);
-      return timed(() => ({
-        complete: readerOf(segment).resemble(probe, from, to, out, new Int32Array(control)),
-      }));
+      return timed(() => readerOf(segment).resemble(by, probe, from, to, out, new Int32Array(control)));
     }
     case 'shortlist': {
       shortlister ??= new Shortlister();

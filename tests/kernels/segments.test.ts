@@ -8,10 +8,12 @@ import {
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   REMOVED_SCORE,
+  REMOVED_SIMILARITY,
 } from '../../src/matching/kernels.ts';
 import type { PackedProbe } from '../../src/matching/messages.ts';
 import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from '../../src/matching/segment-reader.ts';
+import { fingerCalibration } from '../../src/matching/calibration.ts';
 import { WorkerPool } from '../../src/matching/worker-pool.ts';
 import { secondImpression, somePrint } from '../prints.ts';
 
@@ -32,25 +34,27 @@ const probe: PackedProbe = {
 };
 
 describe('a scan of a segment', () => {
-  it('gives every reference the score it has alone, and leaves out the removed ones', () => {
+  it('gives every reference the rate of the score it has alone, and marks the removed ones', () => {
     const { segment, references } = filled(150);
     segment.remove(7);
     segment.remove(149);
-    const { indices, scores, compared, complete } = new SegmentReader(segment.handle).scan(probe, 0, 150, -1, go());
-    expect([compared, complete, indices.length]).toEqual([148, true, 148]);
-    indices.forEach((index, i) => expect(scores[i]).toBe(compareFingersReference(probe.packed, references[index])));
-    expect([...indices]).not.toContain(7);
+    const out = new Int16Array(150);
+    const counts = new SegmentReader(segment.handle).resemble('comparison', probe, 0, 150, out, go());
+    expect(counts).toEqual({ read: 150, searched: 148 });
+    out.forEach((similarity, i) => {
+      const { log10Fmr } = fingerCalibration.rate(compareFingersReference(probe.packed, references[i]));
+      expect(similarity).toBe(i === 7 || i === 149 ? REMOVED_SIMILARITY : Math.round(-1000 * log10Fmr) + 0);
+    });
   });
 
-  it('reports what reaches the floor only, and stops when told to', () => {
+  it('stops when told to, and marks what it has not looked at', () => {
     const { segment } = filled(100);
-    const reader = new SegmentReader(segment.handle);
-    const { indices } = reader.scan(probe, 0, 100, 500, go());
-    expect([...indices]).toContain(7);
-    expect(indices.length).toBeLessThan(20);
+    const out = new Int16Array(100);
     const stop = go();
     stop[0] = 1;
-    expect(reader.scan(probe, 0, 100, 0, stop)).toMatchObject({ compared: 0, complete: false });
+    const counts = new SegmentReader(segment.handle).resemble('comparison', probe, 0, 100, out, stop);
+    expect(counts).toEqual({ read: 0, searched: 0 });
+    expect(out.every((similarity) => similarity === REMOVED_SIMILARITY)).toBe(true);
   });
 
   it('says which single references were removed', () => {
@@ -63,16 +67,29 @@ describe('a scan of a segment', () => {
 
   it('is the same in every thread, and in several at once', async () => {
     const { segment } = filled(300);
-    const alone = new SegmentReader(segment.handle).scan(probe, 0, 300, 0, go());
+    const alone = new Int16Array(300);
+    new SegmentReader(segment.handle).resemble('comparison', probe, 0, 300, alone, go());
     const pool = new WorkerPool(2);
     const control = new SharedArrayBuffer(4);
-    const tasks = Array.from({ length: 12 }, () =>
-      pool.scan({ kind: 'scan', probe, segment: segment.handle, from: 0, to: 300, floor: 0, control }),
+    const similarities = new SharedArrayBuffer(12 * 300 * 2);
+    const tasks = Array.from({ length: 12 }, (_, i) =>
+      pool.resemble({
+        kind: 'resemble',
+        by: 'comparison',
+        probe,
+        segment: segment.handle,
+        from: 0,
+        to: 300,
+        similarities,
+        offset: i * 300,
+        control,
+      }),
     );
-    for (const { busyMs, ...result } of await Promise.all(tasks)) {
-      expect(result).toEqual(alone);
+    for (const { busyMs, ...counts } of await Promise.all(tasks)) {
+      expect(counts).toEqual({ read: 300, searched: 300 });
       expect(busyMs).toBeGreaterThan(0);
     }
+    for (let i = 0; i < 12; i++) expect(new Int16Array(similarities, i * 600, 300)).toEqual(alone);
     await pool.close();
   });
 });

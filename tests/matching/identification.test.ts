@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
-import { ExactScan } from '../../src/matching/exact-scan.ts';
 import { VECTOR_SIZE } from '../../src/matching/finger-vector-model.ts';
 import { identify, type SearchRequest } from '../../src/matching/identification.ts';
 import { IndexAudit } from '../../src/matching/index-audit.ts';
@@ -10,7 +9,7 @@ import { packFace, prepareProbes, type Probe } from '../../src/matching/probe.ts
 import { ReferenceEncoder } from '../../src/matching/reference-encoder.ts';
 import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/segment-reader.ts';
 import { SearchView } from '../../src/matching/search-view.ts';
-import { VectorScan } from '../../src/matching/vector-scan.ts';
+import { EXACT, INDEXED, SubjectScan } from '../../src/matching/subject-scan.ts';
 import { WorkerPool } from '../../src/matching/worker-pool.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerPosition, FingerTemplate } from '../../src/templates/finger-template.ts';
@@ -85,7 +84,7 @@ describe('the ways to search', () => {
     ]);
 
   const listOf = async (gallery: Gallery, pool: WorkerPool, way: 'exact' | 'indexed', request: SearchRequest) => {
-    const source = way === 'exact' ? new ExactScan(pool) : new VectorScan(pool);
+    const source = new SubjectScan(way === 'exact' ? EXACT : INDEXED, pool);
     const result = await identify(gallery, () => source, pool, request, new AbortController().signal);
     expect(result.mode).toBe(way);
     return result.candidates.map(({ subject, log10Fmr, scores }) => [
@@ -129,7 +128,7 @@ describe('the ways to search', () => {
     const gallery = filledGallery(100);
     const probes = await probesOf(1, [2, 7], true);
     const reason = new Error('nobody waits');
-    for (const source of [new ExactScan(pools[1]), new VectorScan(pools[1])]) {
+    for (const source of [new SubjectScan(EXACT, pools[1]), new SubjectScan(INDEXED, pools[1])]) {
       const controller = new AbortController();
       const search = identify(gallery, () => source, pools[1], requestFor(probes), controller.signal);
       controller.abort(reason);
@@ -157,9 +156,9 @@ describe('the ways to search', () => {
     expect(candidates).toBeGreaterThanOrEqual(3);
     expect(missRateUpper).toBeCloseTo(1.96 ** 2 / (candidates + 1.96 ** 2), 6);
     // A source that loses everybody but the first is found out.
-    const lossy = Object.assign(new VectorScan(pool), {
-      propose: async (...given: Parameters<VectorScan['propose']>) => {
-        const proposal = await VectorScan.prototype.propose.apply(new VectorScan(pool), given);
+    const lossy = Object.assign(new SubjectScan(INDEXED, pool), {
+      propose: async (...given: Parameters<SubjectScan['propose']>) => {
+        const proposal = await new SubjectScan(INDEXED, pool).propose(...given);
         return { ...proposal, subjects: new Map([...proposal.subjects].slice(0, 1)) };
       },
     });

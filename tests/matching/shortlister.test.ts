@@ -10,7 +10,12 @@ const ORDINALS = 12;
 /** References of one probe: who owns them, and how alike they are; a list is a segment. */
 type Segments = readonly (readonly { readonly owner: number; readonly similarity: number }[])[];
 
-function task(probes: readonly Segments[], wanted: number, scopes?: readonly Uint8Array[]): ShortlistTask {
+function task(
+  probes: readonly Segments[],
+  wanted: number,
+  scopes?: readonly Uint8Array[],
+  least = -Infinity,
+): ShortlistTask {
   const all = probes.flat(2);
   const similarities = new SharedArrayBuffer(all.length * 2);
   new Int16Array(similarities).set(all.map(({ similarity }) => similarity));
@@ -29,7 +34,7 @@ function task(probes: readonly Segments[], wanted: number, scopes?: readonly Uin
     new Uint8Array(scope).set(bytes);
     return scope;
   });
-  return { kind: 'shortlist', parts, similarities, ordinals: ORDINALS, wanted, scopes: shared };
+  return { kind: 'shortlist', parts, similarities, ordinals: ORDINALS, wanted, least, scopes: shared };
 }
 
 /** The same by plain maps: subjects and their sums, the greatest first. */
@@ -70,6 +75,16 @@ describe('the shortlist', () => {
           else if (sum < least - 32) expect(chosen).not.toContain(owner);
         }
         expect(chosen.every((owner) => expected.some(([known]) => known === owner))).toBe(true);
+      }),
+    );
+  });
+
+  it('leaves out who has too little', () => {
+    fc.assert(
+      fc.property(segmentLists, fc.integer({ min: -1000, max: 1000 }), (probes, least) => {
+        const chosen = [...shortlister.choose(task(probes, ORDINALS, undefined, least))];
+        const expected = sums(probes, () => true).filter(([, sum]) => sum >= least);
+        expect(chosen).toEqual(expected.map(([owner]) => owner).sort((a, b) => a - b));
       }),
     );
   });

@@ -1,0 +1,47 @@
+import { faceCalibration, fingerCalibration, type Calibration } from './calibration.ts';
+import type { PackedProbe } from './messages.ts';
+
+/** Entries: the rates of all finger scores one by one, of face scores in steps that are finer than the calibration. */
+const ENTRIES = 65_536;
+
+/**
+ * −1000 · log10 of the false match rate of every score: a search reads it once for each reference, and to look it up in
+ * a calibration takes as long as comparing two faces.
+ */
+export class RateTable {
+  readonly #values = new Int16Array(ENTRIES);
+  readonly #lowest: number;
+  readonly #step: number;
+
+  /** @param largest - of the scores' absolute values that are told apart; beyond it they are taken for it */
+  constructor(calibration: Calibration, lowest: number, largest: number) {
+    this.#lowest = lowest;
+    this.#step = Math.max(1, Math.ceil((largest - lowest) / (ENTRIES - 1)));
+    for (let i = 0; i < ENTRIES; i++) {
+      this.#values[i] = Math.round(-1000 * calibration.rate(lowest + i * this.#step).log10Fmr);
+    }
+  }
+
+  at(score: number): number {
+    const entry = Math.floor((score - this.#lowest) / this.#step);
+    return this.#values[Math.max(0, Math.min(ENTRIES - 1, entry))];
+  }
+}
+
+const tables = new Map<number, RateTable>();
+
+/** The table for a probe's scores, made once in each thread. */
+export function rateTable(probe: PackedProbe): RateTable {
+  // 0 stands for fingers: no embedding has no components.
+  const key = probe.modality === 'finger' ? 0 : probe.dimension;
+  let table = tables.get(key);
+  if (table === undefined) {
+    const scoreOfCosineOne = (127 * 127 * key) / (4.5 * 4.5);
+    table =
+      key === 0
+        ? new RateTable(fingerCalibration, 0, ENTRIES - 1)
+        : new RateTable(faceCalibration(key), -scoreOfCosineOne, scoreOfCosineOne);
+    tables.set(key, table);
+  }
+  return table;
+}
