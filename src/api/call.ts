@@ -26,6 +26,8 @@ export interface CallContext {
   requestId: string;
   /** Aborted, with a Failure as reason, when the deadline passes or the caller hangs up. */
   readonly signal: AbortSignal;
+  /** When the caller stops waiting, in milliseconds since 1970; Infinity: not known. */
+  readonly deadlineMs: number;
   /** Adds facts to the call's report. */
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
 }
@@ -48,7 +50,7 @@ export function followCall(
   call: AnyCall,
   settings: CallSettings,
   limited: boolean,
-): { signal: AbortSignal; release: () => void } {
+): { signal: AbortSignal; deadlineMs: number; release: () => void } {
   const controller = new AbortController();
   const deadline = call.getDeadline();
   const at = deadline instanceof Date ? deadline.getTime() : deadline;
@@ -65,6 +67,7 @@ export function followCall(
   call.on('cancelled', onCancelled);
   return {
     signal: controller.signal,
+    deadlineMs: Date.now() + remaining,
     release: () => {
       clearTimeout(timer);
       call.off('cancelled', onCancelled);
@@ -75,13 +78,18 @@ export function followCall(
 /** Runs one piece of work as a reported call: times it, names its outcome, turns what it throws into a failure. */
 export async function reported<T>(
   method: string,
-  signal: AbortSignal,
+  { signal, deadlineMs }: { readonly signal: AbortSignal; readonly deadlineMs: number },
   settings: CallSettings,
   work: (context: CallContext) => Promise<T>,
 ): Promise<{ response: T } | { failure: Failure }> {
   const started = performance.now();
   const facts: Record<string, string | number | boolean> = {};
-  const context: CallContext = { requestId: randomUUID(), signal, note: (more) => void Object.assign(facts, more) };
+  const context: CallContext = {
+    requestId: randomUUID(),
+    signal,
+    deadlineMs,
+    note: (more) => void Object.assign(facts, more),
+  };
   const report = (failure: Failure | undefined) => {
     settings.observe({
       method,
@@ -112,11 +120,13 @@ export function unary<Request, Response>(
   work: (request: Request, context: CallContext) => Promise<Response>,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
-    const { signal, release } = followCall(call, settings, true);
-    void reported(method, signal, settings, (context) => work(call.request, context)).then((outcome) => {
-      release();
-      if ('failure' in outcome) callback(toServiceError(outcome.failure));
-      else callback(null, outcome.response);
-    });
+    const { signal, deadlineMs, release } = followCall(call, settings, true);
+    void reported(method, { signal, deadlineMs }, settings, (context) => work(call.request, context)).then(
+      (outcome) => {
+        release();
+        if ('failure' in outcome) callback(toServiceError(outcome.failure));
+        else callback(null, outcome.response);
+      },
+    );
   };
 }

@@ -81,8 +81,8 @@ function enrollStream(
   callback: sendUnaryData<EnrollStreamResponse>,
   settings: CallSettings,
 ): void {
-  const { signal, release } = followCall(call, settings, false);
-  void reported('Gallery/EnrollStream', signal, settings, async (context) => {
+  const { signal, deadlineMs, release } = followCall(call, settings, false);
+  void reported('Gallery/EnrollStream', { signal, deadlineMs }, settings, async (context) => {
     service.requireReady();
     const response = await enrollMany(
       service,

@@ -46,6 +46,13 @@ export interface IdentificationDependencies {
 }
 
 const DEFAULT_CANDIDATES = 10;
+/**
+ * Of the time that is left to a search with a deadline, what is kept for comparing and answering when a partial answer
+ * was asked for: a share of it, within limits.
+ */
+const RESERVED_SHARE = 0.25;
+const LEAST_RESERVED_MS = 30;
+const MOST_RESERVED_MS = 500;
 /** Searches of one stream that may be under way; reading pauses beyond. */
 const STREAM_WINDOW = 16;
 
@@ -95,6 +102,7 @@ async function answerIdentify(
           : { targetFpir: threshold?.value ?? service.targetFpir },
       standardFpir: service.targetFpir,
       explain: request.explain === true,
+      lookUntilMs: request.allowPartial === true ? lookUntil(context.deadlineMs) : undefined,
     };
     const result = await identify(service.gallery, choose, service.pool, search, context.signal);
     return { probes, search, result };
@@ -104,9 +112,17 @@ async function answerIdentify(
     gallery_version: result.galleryVersion,
     comparisons: result.compared.reduce((sum, count) => sum + count, 0),
     search_mode: result.mode,
+    searched_fraction: result.searchedFraction,
     candidate_count: result.candidates.length,
   });
   return identifyResponse(context.requestId, probes, result, service.audit.figures, performance.now() - started);
+}
+
+/** When a search has to stop looking, so that what it found is compared and on its way before the deadline. */
+function lookUntil(deadlineMs: number): number | undefined {
+  if (!Number.isFinite(deadlineMs)) return undefined;
+  const remaining = deadlineMs - Date.now();
+  return deadlineMs - Math.min(MOST_RESERVED_MS, Math.max(LEAST_RESERVED_MS, remaining * RESERVED_SHARE));
 }
 
 function requireComparable(probes: readonly Probe[]): void {
@@ -121,7 +137,7 @@ function answerStream(
   call: ServerDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>,
   settings: CallSettings,
 ): void {
-  const { signal, release } = followCall(call, settings, false);
+  const { signal, deadlineMs, release } = followCall(call, settings, false);
   const underWay = new Set<string>();
   let ended = false;
   const finish = () => {
@@ -133,17 +149,24 @@ function answerStream(
     const requestId = request?.clientRequestId ?? '';
     const repeated = underWay.has(requestId);
     if (!repeated) underWay.add(requestId);
-    const outcome = await reported('Identification/IdentifyStream', signal, settings, async (context) => {
-      if (request === undefined || requestId === '') {
-        const sentence = 'Every search of a stream needs a client_request_id.';
-        throw new Failure('invalid-argument', 'REQUEST_ID_REQUIRED', sentence, { field: 'request.client_request_id' });
-      }
-      if (repeated) {
-        const sentence = 'A search with this id is under way in this stream.';
-        throw new Failure('invalid-argument', 'REQUEST_ID_IN_USE', sentence, { field: 'request.client_request_id' });
-      }
-      return answerIdentify(service, request, context);
-    });
+    const outcome = await reported(
+      'Identification/IdentifyStream',
+      { signal, deadlineMs },
+      settings,
+      async (context) => {
+        if (request === undefined || requestId === '') {
+          const sentence = 'Every search of a stream needs a client_request_id.';
+          throw new Failure('invalid-argument', 'REQUEST_ID_REQUIRED', sentence, {
+            field: 'request.client_request_id',
+          });
+        }
+        if (repeated) {
+          const sentence = 'A search with this id is under way in this stream.';
+          throw new Failure('invalid-argument', 'REQUEST_ID_IN_USE', sentence, { field: 'request.client_request_id' });
+        }
+        return answerIdentify(service, request, context);
+      },
+    );
     if (!repeated) underWay.delete(requestId);
     if (!signal.aborted) {
       call.write({
@@ -231,7 +254,7 @@ function identifyResponse(
     thresholdLog10Fmr: result.thresholdLog10,
     fpir: result.fpir,
     searchMode: result.mode === 'exact' ? SearchMode.EXACT : SearchMode.INDEXED,
-    searchedFraction: 1,
+    searchedFraction: result.searchedFraction,
     subjectsSearched: result.subjectsSearched,
     galleryVersion: result.galleryVersion,
     modelVersions: toWireModels(probes),

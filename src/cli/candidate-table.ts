@@ -72,6 +72,17 @@ function millisecondsOf({ elapsed }: Pick<IdentifyResponse, 'elapsed'>): string 
   return `${((elapsed?.seconds ?? 0) * 1000 + (elapsed?.nanos ?? 0) / 1e6).toFixed(0)} ms`;
 }
 
+/** An index may lose somebody: the reader is told what is known of that. */
+function indexLines({ index }: IdentifyResponse): string[] {
+  if (index === undefined) return [];
+  const { searches, candidates, missed, missRateUpper } = index.audit ?? { searches: 0, candidates: 0, missed: 0 };
+  const known =
+    candidates === 0 || missRateUpper === undefined
+      ? 'what the index misses has not been measured here yet'
+      : `${searches.toLocaleString('en')} searches repeated exactly: ${missed} of ${candidates} candidates missed, at most ${percentOf(missRateUpper)}`;
+  return [`The index proposed ${percentOf(index.penetration)} of the subjects; ${known}.`];
+}
+
 /** A candidate list for a person to read. It offers candidates to look at; it decides nothing. */
 export function renderCandidates(response: IdentifyResponse): string {
   const mode = response.searchMode === SearchMode.EXACT ? 'exactly' : 'through an index';
@@ -79,6 +90,7 @@ export function renderCandidates(response: IdentifyResponse): string {
   const lines = [
     `Searched ${response.subjectsSearched.toLocaleString('en')} subjects ${mode}${searched} in ${millisecondsOf(response)}.`,
     `Threshold: ${oddsOf(response.thresholdLog10Fmr)} (a search for somebody who is not enrolled shows a candidate in ${percentOf(response.fpir)} of cases).`,
+    ...indexLines(response),
     ...unusedOf(response.samples),
   ];
   if (response.candidates.length === 0) {

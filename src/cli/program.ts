@@ -110,6 +110,7 @@ export function createProgram(): Command {
       .option('--exact', 'compare with every reference, without any index')
       .addOption(new Option('--purpose <why>', 'why the search is made').choices(Object.keys(PURPOSES)).default('test'))
       .option('--checkpoint <id>', 'the checkpoint that asks', 'cli')
+      .option('--allow-partial', 'when the time is up, show what was found until then')
       .option('--explain', 'tell what the finger scores come from')
       .option('--exit-code', 'end with 3 when there is a candidate')
       .addHelpText(

@@ -19,6 +19,8 @@ export interface SearchRequest {
   readonly standardFpir: number;
   /** Tell what the finger scores of the candidates come from. */
   readonly explain?: boolean;
+  /** When to stop looking and answer with what was found, in milliseconds since 1970; not given: not before the end. */
+  readonly lookUntilMs?: number | undefined;
 }
 
 export interface SearchResult extends CandidateList {
@@ -30,6 +32,8 @@ export interface SearchResult extends CandidateList {
   readonly galleryVersion: number;
   /** For each probe: references that it was compared with. */
   readonly compared: readonly number[];
+  /** Share of the references in scope that was looked at; below 1 only when the time was up. */
+  readonly searchedFraction: number;
   /** Share of the subjects in scope that was compared. */
   readonly penetration: number;
 }
@@ -49,13 +53,21 @@ export async function identify(
   signal: AbortSignal,
 ): Promise<SearchResult> {
   signal.throwIfAborted();
-  const control = new SharedArrayBuffer(4);
-  const stop = () => void Atomics.store(new Int32Array(control), 0, 1);
+  // The one stops the first stage, the other everything.
+  const [looking, control] = [new SharedArrayBuffer(4), new SharedArrayBuffer(4)];
+  const stopLooking = () => void Atomics.store(new Int32Array(looking), 0, 1);
+  const stop = () => {
+    stopLooking();
+    Atomics.store(new Int32Array(control), 0, 1);
+  };
   signal.addEventListener('abort', stop, { once: true });
+  const { lookUntilMs } = request;
+  const timer = lookUntilMs && setTimeout(stopLooking, Math.max(0, Math.min(2 ** 31 - 1, lookUntilMs - Date.now())));
   const view = new SearchView(gallery, request.probes, request.galleries, Date.now());
   try {
     const source = choose(view);
-    const { subjects, searched } = await source.propose(request.probes, view, request.maxCandidates, control);
+    const proposal = await source.propose(request.probes, view, request.maxCandidates, looking);
+    const { subjects, searched, searchedFraction } = proposal;
     signal.throwIfAborted();
     const compared = await compareMissing(request.probes, subjects, view, pool, control);
     signal.throwIfAborted();
@@ -85,9 +97,11 @@ export async function identify(
       galleryVersion: view.version,
       // An exact search has met every reference before; what is compared again is not counted twice.
       compared: source.mode === 'exact' ? searched : compared,
+      searchedFraction,
       penetration: source.mode === 'exact' ? 1 : subjects.size / Math.max(1, subjectsSearched),
     };
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener('abort', stop);
     view.close();
   }

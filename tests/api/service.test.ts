@@ -370,6 +370,14 @@ describe('the service', () => {
     expect(await refused(outcome)).toMatchObject({ code: Code.DEADLINE_EXCEEDED });
   });
 
+  it('says how much it has searched when a partial answer will do', async () => {
+    const request = { ...identifyRequest(samplesOf(2, 1)), allowPartial: true };
+    const answer = call(running.identification, running.identification.identify.bind(running.identification), request, {
+      deadline: Date.now() + 20_000,
+    });
+    expect(await answer).toMatchObject({ searchedFraction: 1, searchMode: SearchMode.EXACT, index: undefined });
+  });
+
   it('tells orchestrators and Prometheus about itself', async () => {
     const at = `http://127.0.0.1:${running.service.httpPort}`;
     expect((await fetch(`${at}/livez`)).status).toBe(200);

@@ -136,6 +136,34 @@ describe('the ways to search', () => {
     }
   });
 
+  it('answer with what they have seen when there is no time left', async () => {
+    const gallery = filledGallery(20);
+    const probes = await probesOf(1, [2, 7], false);
+    const [pool] = pools;
+    const search = (source: SubjectScan, lookUntilMs: number) =>
+      identify(gallery, () => source, pool, { ...requestFor(probes), lookUntilMs }, new AbortController().signal);
+    for (const way of [EXACT, INDEXED]) {
+      // Two segments' worth of tasks are done, then the time is up: the third finds the control word set.
+      let tasks = 0;
+      const slow = new SubjectScan(way, pool, 1);
+      const propose = slow.propose.bind(slow);
+      slow.propose = (some, view, most, control) => {
+        const resemble = pool.resemble.bind(pool);
+        pool.resemble = (task) => {
+          if (tasks++ === 2) Atomics.store(new Int32Array(control), 0, 1);
+          return resemble(task);
+        };
+        return propose(some, view, most, control).finally(() => (pool.resemble = resemble));
+      };
+      const partial = await search(slow, Date.now() + 60_000);
+      expect(partial.searchedFraction).toBeGreaterThan(0);
+      expect(partial.searchedFraction).toBeLessThan(0.5);
+      // The person sought is in the first segment.
+      expect(partial.candidates[0]?.subject.subjectId).toBe('p1');
+      expect((await search(new SubjectScan(way, pool), Date.now() + 60_000)).searchedFraction).toBe(1);
+    }
+  });
+
   it('are held against each other by the audit', async () => {
     const gallery = filledGallery(1000);
     const [pool] = pools;

@@ -16,6 +16,7 @@ interface IdentifyOptions extends ConnectionOptions, TemplateOptions {
   readonly purpose: string;
   readonly checkpoint: string;
   readonly explain?: boolean;
+  readonly allowPartial?: boolean;
   readonly exitCode?: boolean;
 }
 
@@ -36,6 +37,7 @@ export async function identify(files: string[], options: IdentifyOptions): Promi
       checkpointId: options.checkpoint,
       clientRequestId: '',
       explain: options.explain === true,
+      allowPartial: options.allowPartial === true,
     });
     const document = () => JSON.stringify(toProtoJson(IdentifyResponse.toJSON(response)));
     process.stdout.write(`${options.json ? document() : renderCandidates(response)}\n`);

@@ -198,7 +198,14 @@ export interface IdentifyRequest {
    * Ask for an explanation of every finger score of the candidates returned. It is biometric data: it shows minutiae of
    * the references.
    */
-  explain?: boolean | undefined;
+  explain?:
+    | boolean
+    | undefined;
+  /**
+   * When the deadline comes nearer than the search can be finished, answer with what was searched until then; see
+   * searched_fraction. Otherwise such a search ends with DEADLINE_EXCEEDED.
+   */
+  allowPartial?: boolean | undefined;
 }
 
 /** A candidate list. */
@@ -375,6 +382,7 @@ function createBaseIdentifyRequest(): IdentifyRequest {
     checkpointId: "",
     clientRequestId: "",
     explain: undefined,
+    allowPartial: undefined,
   };
 }
 
@@ -411,6 +419,9 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     }
     if (message.explain !== undefined) {
       writer.uint32(80).bool(message.explain);
+    }
+    if (message.allowPartial !== undefined) {
+      writer.uint32(88).bool(message.allowPartial);
     }
     return writer;
   },
@@ -508,6 +519,14 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
             message.explain = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.allowPartial = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -553,6 +572,11 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
         ? globalThis.String(object.client_request_id)
         : "",
       explain: isSet(object.explain) ? globalThis.Boolean(object.explain) : undefined,
+      allowPartial: isSet(object.allowPartial)
+        ? globalThis.Boolean(object.allowPartial)
+        : isSet(object.allow_partial)
+        ? globalThis.Boolean(object.allow_partial)
+        : undefined,
     };
   },
 
@@ -587,6 +611,9 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     if (message.explain !== undefined) {
       obj.explain = message.explain;
     }
+    if (message.allowPartial !== undefined) {
+      obj.allowPartial = message.allowPartial;
+    }
     return obj;
   },
 
@@ -617,6 +644,7 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     message.checkpointId = object.checkpointId ?? "";
     message.clientRequestId = object.clientRequestId ?? "";
     message.explain = object.explain ?? undefined;
+    message.allowPartial = object.allowPartial ?? undefined;
     return message;
   },
 };
