@@ -80,10 +80,10 @@ function compareOrdered(first: usize, n: i32, second: usize, m: i32, scratch: us
   matches = 0;
   measureDistances(first, n, second, m, scratch);
   const size = shortlistPairs(first, n, second, m, scratch);
-  const padded = gatherPairs(first, n, second, m, size, scratch);
-  const largest = firstSupport(size, padded, scratch);
+  gatherPairs(first, n, second, m, size, scratch);
+  const largest = firstSupport(size, scratch);
   if (largest < LEAST_SUPPORT) return 0;
-  relax(size, padded, scratch, largest);
+  relax(size, scratch, largest);
   alignCluster(makeCluster(size, scratch), scratch);
   fixSecond(second, m, scratch);
   let found = 0;

@@ -3,39 +3,38 @@
  * each other in both prints. Local greedy relaxation after Cappelli et al. 2010 (LSA-R).
  */
 import {
-  CONSENSUS,
-  PAIRS,
+  AGREEING,
+  AGREEMENT,
+  AGREEMENT_LANES,
   PAIR_AX,
   PAIR_AY,
   PAIR_BX,
   PAIR_BY,
   PAIR_COS,
-  PAIR_KEY,
   PAIR_SIN,
   PAIR_STRENGTH,
   PAIR_SUPPORT,
   PAIR_WEIGHT,
+  PARTNERS,
+  SUPPORT_LANES,
   blocksOf,
   cosine,
-  getB,
   getS,
   setS,
   sine,
   xOf,
   yOf,
 } from './layout';
-import { firstAt, secondAt } from './shortlist';
+import { firstAt, rotationAt, secondAt } from './shortlist';
 
 /** cos 30°: pairs whose rotations differ by more do not agree. */
 export const COS_30: f64 = 0.8660254037844386;
+/** The same in 256ths of a turn: the cosine of 21 is above cos 30° and that of 22 below, by far more than rounding. */
+const WIDEST_TURN: i32 = 21;
 const ROUNDS: i32 = 3;
 
-function rowOf(scratch: usize, p: i32): usize {
-  return scratch + CONSENSUS + (((p * PAIRS) as usize) << 2);
-}
-
 /** Brings the pairs' coordinates and rotations together, so that the inner loop reads them in a row. */
-export function gatherPairs(first: usize, n: i32, second: usize, m: i32, size: i32, scratch: usize): i32 {
+export function gatherPairs(first: usize, n: i32, second: usize, m: i32, size: i32, scratch: usize): void {
   const firstBlocks = blocksOf(n);
   const secondBlocks = blocksOf(m);
   for (let p = 0; p < size; p++) {
@@ -45,42 +44,33 @@ export function gatherPairs(first: usize, n: i32, second: usize, m: i32, size: i
     setS(scratch + PAIR_AY, p, yOf(first, firstBlocks, i) as f32);
     setS(scratch + PAIR_BX, p, xOf(second, j) as f32);
     setS(scratch + PAIR_BY, p, yOf(second, secondBlocks, j) as f32);
-    const rotation = getB(scratch + PAIR_KEY, (p << 2) + 3);
+    const rotation = rotationAt(scratch, p);
     setS(scratch + PAIR_COS, p, cosine(rotation) as f32);
     setS(scratch + PAIR_SIN, p, sine(rotation) as f32);
   }
-  // Up to a whole vector with pairs that agree with nobody.
-  let padded = size;
-  for (; (padded & 3) != 0; padded++) {
-    setS(scratch + PAIR_AX, padded, 0);
-    setS(scratch + PAIR_AY, padded, 0);
-    setS(scratch + PAIR_BX, padded, 1e6);
-    setS(scratch + PAIR_BY, padded, 1e6);
-    setS(scratch + PAIR_COS, padded, 0);
-    setS(scratch + PAIR_SIN, padded, 0);
-    setS(scratch + PAIR_WEIGHT, padded, 0);
-    setS(scratch + PAIR_STRENGTH, padded, 0);
-  }
-  return padded;
 }
 
-/** Sum of the four lanes, in this order everywhere. */
-@inline
-function sumOf(v: v128): f32 {
-  return (
-    f32x4.extract_lane(v, 0) +
-    f32x4.extract_lane(v, 1) +
-    (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
-  );
-}
+/** How many agreements there are. */
+let agreements: i32 = 0;
 
-/** Fills the agreement matrix and the first round of support. @returns the largest support */
-export function firstSupport(size: i32, padded: i32, scratch: usize): f32 {
+/**
+ * Lists the agreements of every two pairs p < q, p by p and q by q, and marks each in both pairs' partners.
+ *
+ * Agreement is mutual to the last bit, and few pairs agree, so half of the matrix is looked at and none of it is kept.
+ * Pairs lie in the order of their rotations: those that may agree with p and come behind it are the ones that follow it
+ * closely and, for a turn ends where it began, the last ones of all.
+ */
+function findAgreements(size: i32, scratch: usize): void {
   const zero = f32x4.splat(0);
   const cos30 = f32x4.splat(COS_30 as f32);
-  const end = (padded as usize) << 2;
-  let largest: f32 = 0;
+  for (let p: usize = 0; p < 128; p += 16) v128.store(scratch + PARTNERS + p, zero);
+  agreements = 0;
+  let near = 0;
+  let far = 0;
   for (let p = 0; p < size; p++) {
+    const rotation = rotationAt(scratch, p);
+    while (near < size && rotationAt(scratch, near) - rotation <= WIDEST_TURN) near++;
+    while (far < size && rotationAt(scratch, far) - rotation < 256 - WIDEST_TURN) far++;
     const at = scratch + ((p as usize) << 2);
     const pc = v128.load32_splat(at, PAIR_COS);
     const ps = v128.load32_splat(at, PAIR_SIN);
@@ -88,79 +78,135 @@ export function firstSupport(size: i32, padded: i32, scratch: usize): f32 {
     const ay = v128.load32_splat(at, PAIR_AY);
     const bx = v128.load32_splat(at, PAIR_BX);
     const by = v128.load32_splat(at, PAIR_BY);
-    const row = rowOf(scratch, p);
-    let sum = zero;
-    for (let q: usize = 0; q < end; q += 16) {
-      const from = scratch + q;
-      const qc = v128.load(from, PAIR_COS);
-      const qs = v128.load(from, PAIR_SIN);
-      const turn = f32x4.sub(f32x4.add(f32x4.mul(pc, qc), f32x4.mul(ps, qs)), cos30);
-      const turned = f32x4.gt(turn, zero);
-      if (!v128.any_true(turned)) {
-        v128.store(row + q, zero);
-        continue;
+    let q = p + 1;
+    let end = near;
+    while (true) {
+      for (; q < end; q += 4) {
+        // Lanes from the end on hold other pairs, or what lies behind the last one.
+        const within = (1 << (end - q)) - 1;
+        const from = scratch + ((q as usize) << 2);
+        const dx = f32x4.sub(v128.load(from, PAIR_AX), ax);
+        const dy = f32x4.sub(v128.load(from, PAIR_AY), ay);
+        const ex = f32x4.sub(v128.load(from, PAIR_BX), bx);
+        const ey = f32x4.sub(v128.load(from, PAIR_BY), by);
+        const a2 = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
+        const b2 = f32x4.add(f32x4.mul(ex, ex), f32x4.mul(ey, ey));
+        const apart = v128.and(f32x4.gt(a2, f32x4.splat(16)), f32x4.gt(b2, f32x4.splat(16)));
+        const la = f32x4.sqrt(a2);
+        const lb = f32x4.sqrt(b2);
+        const tolerance = f32x4.add(f32x4.splat(12), f32x4.mul(f32x4.splat(0.03), f32x4.add(la, lb)));
+        const stretch = f32x4.sub(tolerance, f32x4.abs(f32x4.sub(la, lb)));
+        const dot = f32x4.add(f32x4.mul(dx, ex), f32x4.mul(dy, ey));
+        const cross = f32x4.sub(f32x4.mul(dx, ey), f32x4.mul(dy, ex));
+        const qc = v128.load(from, PAIR_COS);
+        const qs = v128.load(from, PAIR_SIN);
+        const byP = f32x4.add(f32x4.mul(pc, dot), f32x4.mul(ps, cross));
+        const byQ = f32x4.add(f32x4.mul(qc, dot), f32x4.mul(qs, cross));
+        const lengths = f32x4.mul(la, lb);
+        const line = f32x4.sub(f32x4.pmin(byP, byQ), f32x4.mul(f32x4.splat(0.8), lengths));
+        const agree = v128.and(apart, v128.and(f32x4.gt(stretch, zero), f32x4.gt(line, zero)));
+        const agreeing = i32x4.bitmask(agree) & within;
+        if (agreeing == 0) continue;
+        const turn = f32x4.sub(f32x4.add(f32x4.mul(pc, qc), f32x4.mul(ps, qs)), cos30);
+        const values = f32x4.div(
+          f32x4.mul(f32x4.mul(stretch, line), f32x4.mul(turn, f32x4.splat(37.32050807568877))),
+          f32x4.mul(tolerance, lengths),
+        );
+        listAgreements(p, q, agreeing, values, scratch);
       }
-      const dx = f32x4.sub(v128.load(from, PAIR_AX), ax);
-      const dy = f32x4.sub(v128.load(from, PAIR_AY), ay);
-      const ex = f32x4.sub(v128.load(from, PAIR_BX), bx);
-      const ey = f32x4.sub(v128.load(from, PAIR_BY), by);
-      const a2 = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
-      const b2 = f32x4.add(f32x4.mul(ex, ex), f32x4.mul(ey, ey));
-      const apart = v128.and(f32x4.gt(a2, f32x4.splat(16)), f32x4.gt(b2, f32x4.splat(16)));
-      const la = f32x4.sqrt(a2);
-      const lb = f32x4.sqrt(b2);
-      const tolerance = f32x4.add(f32x4.splat(12), f32x4.mul(f32x4.splat(0.03), f32x4.add(la, lb)));
-      const stretch = f32x4.sub(tolerance, f32x4.abs(f32x4.sub(la, lb)));
-      const dot = f32x4.add(f32x4.mul(dx, ex), f32x4.mul(dy, ey));
-      const cross = f32x4.sub(f32x4.mul(dx, ey), f32x4.mul(dy, ex));
-      const byP = f32x4.add(f32x4.mul(pc, dot), f32x4.mul(ps, cross));
-      const byQ = f32x4.add(f32x4.mul(qc, dot), f32x4.mul(qs, cross));
-      const lengths = f32x4.mul(la, lb);
-      const line = f32x4.sub(f32x4.pmin(byP, byQ), f32x4.mul(f32x4.splat(0.8), lengths));
-      const agree = v128.and(
-        v128.and(turned, apart),
-        v128.and(f32x4.gt(stretch, zero), f32x4.gt(line, zero)),
-      );
-      let value = f32x4.mul(f32x4.mul(stretch, line), f32x4.mul(turn, f32x4.splat(37.32050807568877)));
-      value = v128.and(f32x4.div(value, f32x4.mul(tolerance, lengths)), agree);
-      v128.store(row + q, value);
-      sum = f32x4.add(sum, f32x4.mul(value, v128.load(from, PAIR_STRENGTH)));
+      if (end == size) break;
+      q = far;
+      end = size;
     }
-    const total = sumOf(sum);
-    setS(scratch + PAIR_SUPPORT, p, total);
-    if (total > largest) largest = total;
   }
-  return largest;
 }
 
-/** One more round: each pair is supported by those that agree with it, as strongly as they are now. */
-function support(size: i32, padded: i32, scratch: usize): f32 {
-  const end = (padded as usize) << 2;
-  let largest: f32 = 0;
-  for (let p = 0; p < size; p++) {
-    const row = rowOf(scratch, p);
-    let sum = f32x4.splat(0);
-    for (let q: usize = 0; q < end; q += 16) {
-      sum = f32x4.add(sum, f32x4.mul(v128.load(row + q), v128.load(scratch + q, PAIR_STRENGTH)));
-    }
-    const total = sumOf(sum) * getS(scratch + PAIR_WEIGHT, p);
-    setS(scratch + PAIR_SUPPORT, p, total);
-    if (total > largest) largest = total;
+/** @param agreeing - bit l: pair p agrees with pair q + l, as much as lane l of the values says */
+@inline
+function listAgreements(p: i32, q: i32, agreeing: i32, values: v128, scratch: usize): void {
+  let partners = load<u32>(scratch + PARTNERS + ((p as usize) << 2));
+  partners |= (agreeing as u32) << q;
+  store<u32>(scratch + PARTNERS + ((p as usize) << 2), partners);
+  v128.store(scratch + AGREEMENT_LANES, values);
+  for (let left = agreeing; left != 0; left &= left - 1) {
+    const lane = ctz(left);
+    const other = q + lane;
+    setS(scratch + AGREEMENT, agreements, getS(scratch + AGREEMENT_LANES, lane));
+    store<u16>(scratch + AGREEING + ((agreements as usize) << 1), ((p << 8) | other) as u16);
+    agreements++;
+    const partnersOfOther = scratch + PARTNERS + ((other as usize) << 2);
+    store<u32>(partnersOfOther, load<u32>(partnersOfOther) | (1 << p));
   }
-  return largest;
+}
+
+/** The pairs that agree with a pair, each a bit. */
+export function partnersOf(scratch: usize, p: i32): u32 {
+  return load<u32>(scratch + PARTNERS + ((p as usize) << 2));
+}
+
+/** Where the sum for pair p of all pairs q of one remainder by four is. */
+@inline
+function laneOf(scratch: usize, p: i32, q: i32): usize {
+  return scratch + SUPPORT_LANES + (((q & 3) as usize) << 7) + ((p as usize) << 2);
+}
+
+@inline
+function addSupport(lane: usize, value: f32): void {
+  store<f32>(lane, load<f32>(lane) + value);
+}
+
+/**
+ * Each pair is supported by those that agree with it, as strongly as they are now.
+ *
+ * Single precision makes the order of the sums part of the result: every fourth pair together in ascending order, then
+ * the four sums. The list is in that order for both pairs of an agreement: to pair r come first those of p < r, p by p,
+ * then those of q > r.
+ * @param weighed - whether support counts by the pair's own weight
+ * @returns the largest support
+ */
+function sumSupport(size: i32, weighed: bool, scratch: usize): f32 {
+  for (let at: usize = 0; at < 512; at += 16) v128.store(scratch + SUPPORT_LANES + at, f32x4.splat(0));
+  for (let k = 0; k < agreements; k++) {
+    const both = load<u16>(scratch + AGREEING + ((k as usize) << 1)) as i32;
+    const p = both >> 8;
+    const q = both & 255;
+    const value = getS(scratch + AGREEMENT, k);
+    addSupport(laneOf(scratch, p, q), value * getS(scratch + PAIR_STRENGTH, q));
+    addSupport(laneOf(scratch, q, p), value * getS(scratch + PAIR_STRENGTH, p));
+  }
+  let largest = f32x4.splat(0);
+  const end = scratch + ((size as usize) << 2);
+  // Up to a whole vector: behind the last pair nothing is larger than zero.
+  for (let at = scratch; at < end; at += 16) {
+    const low = f32x4.add(v128.load(at, SUPPORT_LANES), v128.load(at, SUPPORT_LANES + 128));
+    const high = f32x4.add(v128.load(at, SUPPORT_LANES + 256), v128.load(at, SUPPORT_LANES + 384));
+    let total = f32x4.add(low, high);
+    if (weighed) total = f32x4.mul(total, v128.load(at, PAIR_WEIGHT));
+    v128.store(at, total, PAIR_SUPPORT);
+    largest = f32x4.pmax(largest, total);
+  }
+  return max<f32>(
+    max<f32>(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
+    max<f32>(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
+  );
+}
+
+/** Finds the agreements, and the first round of support. @returns the largest support */
+export function firstSupport(size: i32, scratch: usize): f32 {
+  findAgreements(size, scratch);
+  return sumSupport(size, false, scratch);
 }
 
 /** The rounds after the first. Strengths end between 0 and 1. */
-export function relax(size: i32, padded: i32, scratch: usize, firstLargest: f32): void {
+export function relax(size: i32, scratch: usize, firstLargest: f32): void {
   let largest = firstLargest;
+  const end = scratch + ((size as usize) << 2);
   for (let round = 1; round <= ROUNDS; round++) {
-    for (let p = 0; p < size; p++) {
-      setS(scratch + PAIR_STRENGTH, p, largest > 0 ? getS(scratch + PAIR_SUPPORT, p) / largest : 0);
+    const divisor = f32x4.splat(largest);
+    for (let at = scratch; at < end; at += 16) {
+      const strengths = largest > 0 ? f32x4.div(v128.load(at, PAIR_SUPPORT), divisor) : f32x4.splat(0);
+      v128.store(at, strengths, PAIR_STRENGTH);
     }
-    if (round < ROUNDS) largest = support(size, padded, scratch);
+    if (round < ROUNDS) largest = sumSupport(size, true, scratch);
   }
-}
-
-export function agreementOf(scratch: usize, p: i32, q: i32): f32 {
-  return getS(rowOf(scratch, p), q);
 }

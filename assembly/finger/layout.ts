@@ -78,8 +78,15 @@ export const PAIR_WEIGHT: usize = 4992;
 /** Present strength, and the next one. */
 export const PAIR_STRENGTH: usize = 5120;
 export const PAIR_SUPPORT: usize = 5248;
-/** f32 [32 × 32]: consensus. */
-export const CONSENSUS: usize = 5376;
+/** f32 [496]: agreements of every two pairs that agree; u16 [496]: which two, first << 8 | second. */
+export const AGREEMENT: usize = 5376;
+export const AGREEING: usize = 7360;
+/** u32 [32]: the pairs that agree with each. */
+export const PARTNERS: usize = 8352;
+/** f32 [4 × 32]: support of each pair, by the supporters' remainders by four. */
+export const SUPPORT_LANES: usize = 8480;
+/** f32 [4]: agreements of one pair with four others. */
+export const AGREEMENT_LANES: usize = 8992;
 /** u8 [64] each: minutiae in use. */
 export const USED_FIRST: usize = 9472;
 export const USED_SECOND: usize = 9536;

@@ -10,6 +10,7 @@ import {
   MATCH_SECOND,
   MOVED_X,
   MOVED_Y,
+  PAIRS,
   PAIR_STRENGTH,
   USED_FIRST,
   USED_SECOND,
@@ -25,7 +26,7 @@ import {
   yOf,
 } from './layout';
 import { centreX, centreY, rotationCos, rotationSin } from './alignment';
-import { COS_30, agreementOf } from './consensus';
+import { COS_30, partnersOf } from './consensus';
 import { distanceOf } from './distances';
 import { firstAt, meanDistance, secondAt } from './shortlist';
 
@@ -39,35 +40,27 @@ function clearUse(scratch: usize): void {
   memory.fill(scratch + USED_FIRST, 0, 128);
 }
 
-/** The strongest pair; of equal ones the first. */
-function strongest(size: i32, scratch: usize): i32 {
-  let seed = 0;
-  for (let p = 1; p < size; p++) {
-    if (getS(scratch + PAIR_STRENGTH, p) > getS(scratch + PAIR_STRENGTH, seed)) seed = p;
+/** The strongest of some pairs, each a bit; of equal ones the first. */
+function strongestOf(pairs: u32, scratch: usize): i32 {
+  let strongest = ctz(pairs) as i32;
+  let strength = getS(scratch + PAIR_STRENGTH, strongest);
+  for (let rest = pairs & (pairs - 1); rest != 0; rest &= rest - 1) {
+    const pair = ctz(rest) as i32;
+    const other = getS(scratch + PAIR_STRENGTH, pair);
+    strongest = select<i32>(pair, strongest, other > strength);
+    strength = max<f32>(strength, other);
   }
-  return seed;
-}
-
-/** The strongest pair that agrees with the seed and is not taken yet; -1: none. */
-function strongestLeft(seed: i32, taken: u32, size: i32, scratch: usize): i32 {
-  let best = -1;
-  for (let p = 0; p < size; p++) {
-    if ((taken & (1 << p)) != 0) continue;
-    if (p != seed && agreementOf(scratch, seed, p) <= 0) continue;
-    if (best < 0 || getS(scratch + PAIR_STRENGTH, p) > getS(scratch + PAIR_STRENGTH, best)) best = p;
-  }
-  return best;
+  return strongest;
 }
 
 /** The strongest pair and those that agree with it, strongest first, each minutia once. @returns how many */
 export function makeCluster(size: i32, scratch: usize): i32 {
-  const seed = strongest(size, scratch);
   clearUse(scratch);
-  let taken: u32 = 0;
+  let pair = strongestOf(u32.MAX_VALUE >> (PAIRS - size), scratch);
+  // A pair does not agree with itself.
+  let left = partnersOf(scratch, pair);
   let count = 0;
-  let pair = seed;
-  while (pair >= 0) {
-    taken |= 1 << pair;
+  while (true) {
     const i = firstAt(scratch, pair);
     const j = secondAt(scratch, pair);
     if (getB(scratch + USED_FIRST, i) == 0 && getB(scratch + USED_SECOND, j) == 0) {
@@ -75,9 +68,10 @@ export function makeCluster(size: i32, scratch: usize): i32 {
       setB(scratch + USED_SECOND, j, 1);
       setB(scratch + CLUSTER, count++, pair);
     }
-    pair = strongestLeft(seed, taken, size, scratch);
+    if (left == 0) return count;
+    pair = strongestOf(left, scratch);
+    left &= ~(1 << pair);
   }
-  return count;
 }
 
 /** Squared radius within which a moved minutia may find its mate. */

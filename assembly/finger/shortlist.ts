@@ -55,6 +55,9 @@ function smallestLimit(n: i32, blocks: usize, scratch: usize): i32 {
   return low;
 }
 
+export function rotationAt(scratch: usize, p: i32): i32 {
+  return getB(scratch + PAIR_KEY, (p << 2) + 3);
+}
 export function distanceAt(scratch: usize, p: i32): i32 {
   return getB(scratch + PAIR_KEY, (p << 2) + 2);
 }
