@@ -116,6 +116,9 @@ export const MASSES: usize = 11872;
 /** f32 [64 × 64] and u16 [64 × 64]: cost and minutiae of candidate matches. */
 export const CANDIDATE_COST: usize = 12896;
 export const CANDIDATE_PAIR: usize = 29280;
+/** Before there are candidates, in their place. u32 [33]: the pairs' keys as they are found; u32 [32]: their ranks. */
+export const UNSORTED_KEY: usize = 12896;
+export const PAIR_RANK: usize = 13040;
 /** Bytes of the whole. */
 export const COMPARE_SCRATCH: usize = 37472;
 
