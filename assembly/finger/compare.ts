@@ -10,7 +10,7 @@ import { firstSupport, gatherPairs, relax } from './consensus';
 import { measureDistances } from './distances';
 import { weighEvidence } from './evidence';
 import { FIXED_X, FIXED_Y, MASSES, MATCH_FIRST, MATCH_SECOND, MOVED_X, MOVED_Y, getB, getS, packedBytes, setB } from './layout';
-import { fit, fixSecond, makeCluster, pairMinutiae } from './pairing';
+import { assignCandidates, fit, fixSecond, listCandidates, makeCluster } from './pairing';
 import { scoreEvidence } from './score';
 import { shortlistPairs } from './shortlist';
 import { KNOT_COUNT } from './terms';
@@ -22,6 +22,8 @@ const LEAST_SUPPORT: f32 = 0.9;
 /** How well the first alignment has to fit, for its overlap, to be refined: the fourth power of 2.1. */
 const LEAST_FIT: f64 = 19.4481;
 const SMALLEST_OVERLAP: f64 = 9;
+/** Just below 2.1 times the root of SMALLEST_OVERLAP: who promises less does not fit, however small the overlap. */
+const LEAST_PROMISE: f64 = 6.29;
 /** Fewer matches than this are not an alignment. */
 const FEWEST_MATCHES: i32 = 3;
 const FEWEST_FOR_AFFINE: i32 = 5;
@@ -90,7 +92,9 @@ function compareOrdered(first: usize, n: i32, second: usize, m: i32, scratch: us
   for (let pass = 0; pass < PASSES; pass++) {
     if (pass > 0) alignMatches(first, n, second, m, found, pass > 1 && found >= FEWEST_FOR_AFFINE, scratch);
     moveFirst(first, n, scratch);
-    found = pairMinutiae(first, n, second, m, scratch);
+    const promise = listCandidates(first, n, second, m, scratch);
+    if (pass == 0 && promise < LEAST_PROMISE) return 0;
+    found = assignCandidates(scratch);
     if (found < FEWEST_MATCHES || (pass == 0 && !fits(n, m, scratch))) return 0;
   }
   matches = found;

@@ -25,11 +25,18 @@ export function blocksOf(count: i32): usize {
 export function packedBytes(count: i32): usize {
   return HEADER_BYTES + blocksOf(count) * (96 + CODE_BLOCK_BYTES);
 }
+/** i16 [16 × blocks] each: the coordinates. */
+export function columnOfX(finger: usize): usize {
+  return finger + HEADER_BYTES;
+}
+export function columnOfY(finger: usize, blocks: usize): usize {
+  return finger + HEADER_BYTES + blocks * 32;
+}
 export function xOf(finger: usize, i: i32): f64 {
-  return load<i16>(finger + HEADER_BYTES + ((i as usize) << 1)) as f64;
+  return load<i16>(columnOfX(finger) + ((i as usize) << 1)) as f64;
 }
 export function yOf(finger: usize, blocks: usize, i: i32): f64 {
-  return load<i16>(finger + HEADER_BYTES + blocks * 32 + ((i as usize) << 1)) as f64;
+  return load<i16>(columnOfY(finger, blocks) + ((i as usize) << 1)) as f64;
 }
 export function angleOf(finger: usize, blocks: usize, i: i32): i32 {
   return load<u8>(finger + HEADER_BYTES + blocks * 64 + (i as usize)) as i32;
@@ -119,6 +126,14 @@ export const CANDIDATE_PAIR: usize = 29280;
 /** Before there are candidates, in their place. u32 [33]: the pairs' keys as they are found; u32 [32]: their ranks. */
 export const UNSORTED_KEY: usize = 12896;
 export const PAIR_RANK: usize = 13040;
+/**
+ * While candidates are looked for, in the place of the agreements, which have served by then. i16 [64] each: a square
+ * around each moved minutia; u64 [64]: the minutiae of the second that are in it.
+ */
+export const SQUARE_X: usize = 5376;
+export const SQUARE_Y: usize = 5504;
+export const SQUARE_BEYOND: usize = 5632;
+export const NEAR: usize = 5760;
 /** Bytes of the whole. */
 export const COMPARE_SCRATCH: usize = 37472;
 

@@ -10,12 +10,18 @@ import {
   MATCH_SECOND,
   MOVED_X,
   MOVED_Y,
+  NEAR,
   PAIRS,
   PAIR_STRENGTH,
+  SQUARE_BEYOND,
+  SQUARE_X,
+  SQUARE_Y,
   USED_FIRST,
   USED_SECOND,
   angleOf,
   blocksOf,
+  columnOfX,
+  columnOfY,
   cosine,
   getB,
   getS,
@@ -36,10 +42,6 @@ const RADIUS_PER_PIXEL: f64 = 0.05;
 /** Weight of the code distance against place and direction. */
 const CODE_WEIGHT: f64 = 0.5;
 
-function clearUse(scratch: usize): void {
-  memory.fill(scratch + USED_FIRST, 0, 128);
-}
-
 /** The strongest of some pairs, each a bit; of equal ones the first. */
 function strongestOf(pairs: u32, scratch: usize): i32 {
   let strongest = ctz(pairs) as i32;
@@ -55,17 +57,18 @@ function strongestOf(pairs: u32, scratch: usize): i32 {
 
 /** The strongest pair and those that agree with it, strongest first, each minutia once. @returns how many */
 export function makeCluster(size: i32, scratch: usize): i32 {
-  clearUse(scratch);
+  let usedFirst: u64 = 0;
+  let usedSecond: u64 = 0;
   let pair = strongestOf(u32.MAX_VALUE >> (PAIRS - size), scratch);
   // A pair does not agree with itself.
   let left = partnersOf(scratch, pair);
   let count = 0;
   while (true) {
-    const i = firstAt(scratch, pair);
-    const j = secondAt(scratch, pair);
-    if (getB(scratch + USED_FIRST, i) == 0 && getB(scratch + USED_SECOND, j) == 0) {
-      setB(scratch + USED_FIRST, i, 1);
-      setB(scratch + USED_SECOND, j, 1);
+    const i = (1 as u64) << firstAt(scratch, pair);
+    const j = (1 as u64) << secondAt(scratch, pair);
+    if (((usedFirst & i) | (usedSecond & j)) == 0) {
+      usedFirst |= i;
+      usedSecond |= j;
       setB(scratch + CLUSTER, count++, pair);
     }
     if (left == 0) return count;
@@ -74,12 +77,12 @@ export function makeCluster(size: i32, scratch: usize): i32 {
   }
 }
 
-/** Squared radius within which a moved minutia may find its mate. */
-function radiusSquared(x: f64, y: f64): f64 {
+/** Radius within which a moved minutia may find its mate. */
+@inline
+function radiusAt(x: f64, y: f64): f64 {
   const dx = x - centreX;
   const dy = y - centreY;
-  const radius = RADIUS + RADIUS_PER_PIXEL * sqrt<f64>(dx * dx + dy * dy);
-  return radius * radius;
+  return RADIUS + RADIUS_PER_PIXEL * sqrt<f64>(dx * dx + dy * dy);
 }
 
 /** Cosine of the angle between a minutia of the first, turned, and one of the second. */
@@ -104,87 +107,160 @@ export function fixSecond(second: usize, m: i32, scratch: usize): void {
   }
 }
 
-/** Pairs moved minutiae of the first with minutiae of the second, cheapest first, each once. @returns how many */
-export function pairMinutiae(first: usize, n: i32, second: usize, m: i32, scratch: usize): i32 {
-  const firstBlocks = blocksOf(n);
-  const secondBlocks = blocksOf(m);
-  let candidates = 0;
+/** Of a moved coordinate the whole pixels; beyond what sixteen bits hold their end, which is nearer to the others. */
+@inline
+function wholePixels(value: f32): i16 {
+  return nearest<f32>(max<f32>(-32768, min<f32>(32767, value))) as i32 as i16;
+}
+
+/** Where each moved minutia may find its mate: the circle, and in whole pixels a square that holds it. */
+function findReaches(n: i32, scratch: usize): void {
   for (let i = 0; i < n; i++) {
     const x = getS(scratch + MOVED_X, i);
     const y = getS(scratch + MOVED_Y, i);
-    const limit = radiusSquared(x, y) as f32;
-    setS(scratch + LIMIT, i, limit);
-    const angle = angleOf(first, firstBlocks, i);
-    const xs = f32x4.splat(x);
-    const ys = f32x4.splat(y);
-    const limits = f32x4.splat(limit);
-    for (let from = 0; from < m; from += 4) {
-      const at = scratch + ((from as usize) << 2);
-      const dx = f32x4.sub(v128.load(at, FIXED_X), xs);
-      const dy = f32x4.sub(v128.load(at, FIXED_Y), ys);
-      let near = i32x4.bitmask(f32x4.lt(f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy)), limits));
-      while (near != 0) {
-        const j = from + ctz(near);
-        near &= near - 1;
-        const cosineOf = directionCosine(angle, angleOf(second, secondBlocks, j));
-        if (cosineOf <= COS_30) continue;
-        const ex = getS(scratch + FIXED_X, j) - x;
-        const ey = getS(scratch + FIXED_Y, j) - y;
-        const squared = (ex * ex + ey * ey) as f64;
-        const cost =
-          squared / (limit as f64) +
-          (1 - cosineOf) / (1 - COS_30) +
-          (CODE_WEIGHT * (distanceOf(scratch, i, j) as f64)) / meanDistance;
-        setS(scratch + CANDIDATE_COST, candidates, cost as f32);
-        store<u16>(scratch + CANDIDATE_PAIR + ((candidates as usize) << 1), ((i << 8) | j) as u16);
-        candidates++;
-      }
-    }
+    const radius = radiusAt(x, y);
+    setS(scratch + LIMIT, i, (radius * radius) as f32);
+    const at = scratch + ((i as usize) << 1);
+    store<i16>(at, wholePixels(x), SQUARE_X);
+    store<i16>(at, wholePixels(y), SQUARE_Y);
+    // Half a pixel from rounding the place, and then some: the square may be too large, never too small.
+    store<i16>(at, (radius as i32) + 3, SQUARE_BEYOND);
   }
-  return assign(candidates, scratch);
+}
+
+/** Lanes that are less than `beyond` from a place in both coordinates. */
+@inline
+function inSquare(xs: usize, ys: usize, x: v128, y: v128, beyond: v128): v128 {
+  const dx = i16x8.abs(i16x8.sub_sat_s(v128.load(xs), x));
+  const dy = i16x8.abs(i16x8.sub_sat_s(v128.load(ys), y));
+  return i16x8.gt_s(beyond, i16x8.max_s(dx, dy));
+}
+
+/** Marks for each moved minutia, in the bits of a word, the minutiae of the second that are in its square. */
+function findNear(n: i32, second: usize, m: i32, scratch: usize): void {
+  const blocks = blocksOf(m);
+  const columnX = columnOfX(second);
+  const columnY = columnOfY(second, blocks);
+  // Behind the last minutia the packed finger has zeros.
+  const valid = u64.MAX_VALUE >> (64 - m);
+  for (let i: usize = 0; i < (n as usize); i++) {
+    const at = scratch + (i << 1);
+    const x = v128.load16_splat(at, SQUARE_X);
+    const y = v128.load16_splat(at, SQUARE_Y);
+    const beyond = v128.load16_splat(at, SQUARE_BEYOND);
+    let near: u64 = 0;
+    for (let block: usize = 0; block < blocks; block++) {
+      const xs = columnX + (block << 5);
+      const ys = columnY + (block << 5);
+      const low = inSquare(xs, ys, x, y, beyond);
+      const high = inSquare(xs + 16, ys + 16, x, y, beyond);
+      near |= (i8x16.bitmask(i8x16.narrow_i16x8_s(low, high)) as u64) << (block << 4);
+    }
+    store<u64>(scratch + (i << 3), near & valid, NEAR);
+  }
+}
+
+/**
+ * Lists moved minutiae of the first with the minutiae of the second that they may be paired with, row by row. Sixteen
+ * are looked at in one step, in whole pixels; the few in the square are then measured.
+ * @returns at least what the best assignment can reach in `fit`: what it were if every row got its cheapest candidate
+ */
+export function listCandidates(first: usize, n: i32, second: usize, m: i32, scratch: usize): f64 {
+  const firstBlocks = blocksOf(n);
+  const secondBlocks = blocksOf(m);
+  // One loop after the other: no guess of the last one's branches then waits for a root.
+  findReaches(n, scratch);
+  findNear(n, second, m, scratch);
+  candidates = 0;
+  let promise: f64 = 0;
+  for (let i = 0; i < n; i++) {
+    let near = load<u64>(scratch + ((i as usize) << 3), NEAR);
+    if (near == 0) continue;
+    const x = getS(scratch + MOVED_X, i);
+    const y = getS(scratch + MOVED_Y, i);
+    const limit = getS(scratch + LIMIT, i);
+    const angle = angleOf(first, firstBlocks, i);
+    let cheapest = CHEAP as f32;
+    for (; near != 0; near &= near - 1) {
+      const j = ctz(near) as i32;
+      const cosineOf = directionCosine(angle, angleOf(second, secondBlocks, j));
+      if (cosineOf <= COS_30) continue;
+      const ex = getS(scratch + FIXED_X, j) - x;
+      const ey = getS(scratch + FIXED_Y, j) - y;
+      const squared = ex * ex + ey * ey;
+      if (squared >= limit) continue;
+      const cost = (
+        (squared as f64) / (limit as f64) +
+        (1 - cosineOf) / (1 - COS_30) +
+        (CODE_WEIGHT * (distanceOf(scratch, i, j) as f64)) / meanDistance
+      ) as f32;
+      setS(scratch + CANDIDATE_COST, candidates, cost);
+      store<u16>(scratch + CANDIDATE_PAIR + ((candidates as usize) << 1), ((i << 8) | j) as u16);
+      candidates++;
+      cheapest = min<f32>(cheapest, cost);
+    }
+    promise += CHEAP - (cheapest as f64);
+  }
+  return promise;
 }
 
 /** How well the matches of the last pairing lie on each other: the sum of what each is cheaper than CHEAP. */
 export let fit: f64 = 0;
 const CHEAP: f64 = 2;
 
-/** Candidates that are left after the last choice. */
-let left: i32 = 0;
+/** Candidates that were listed, and later those that are left after the last choice. */
+let candidates: i32 = 0;
 
-/** Drops candidates whose minutiae are in use, keeping the order. @returns the cheapest left, the first of equals; -1 */
-function cheapestLeft(scratch: usize): i32 {
+/**
+ * Drops candidates whose minutiae are in use, each a bit, keeping the order.
+ * @returns the cheapest left, the first of equals; -1
+ */
+function cheapestLeft(usedFirst: u64, usedSecond: u64, scratch: usize): i32 {
   let best = -1;
+  let cheapest: f32 = Infinity;
   let kept = 0;
-  for (let c = 0; c < left; c++) {
+  for (let c = 0; c < candidates; c++) {
     const pair = load<u16>(scratch + CANDIDATE_PAIR + ((c as usize) << 1)) as i32;
-    if (getB(scratch + USED_FIRST, pair >> 8) != 0 || getB(scratch + USED_SECOND, pair & 255) != 0) continue;
     const cost = getS(scratch + CANDIDATE_COST, c);
     setS(scratch + CANDIDATE_COST, kept, cost);
     store<u16>(scratch + CANDIDATE_PAIR + ((kept as usize) << 1), pair as u16);
-    if (best < 0 || cost < getS(scratch + CANDIDATE_COST, best)) best = kept;
-    kept++;
+    const free = (((usedFirst >> (pair >> 8)) | (usedSecond >> (pair & 255))) & 1) == 0;
+    const better = i32(free) & i32(cost < cheapest);
+    best = select<i32>(kept, best, better);
+    cheapest = select<f32>(cost, cheapest, better);
+    kept += i32(free);
   }
-  left = kept;
+  candidates = kept;
   return best;
 }
 
-/** Repeated choice of the cheapest: at most 64 rounds over what is left, so a crowd of candidates costs no sorting. */
-function assign(total: i32, scratch: usize): i32 {
-  clearUse(scratch);
-  left = total;
+function markUsed(marks: usize, used: u64): void {
+  for (; used != 0; used &= used - 1) setB(marks, ctz(used) as i32, 1);
+}
+
+/**
+ * Pairs the listed minutiae, cheapest first, each once. Repeated choice of the cheapest: at most 64 rounds over what is
+ * left, so a crowd of candidates costs no sorting. @returns how many
+ */
+export function assignCandidates(scratch: usize): i32 {
+  let usedFirst: u64 = 0;
+  let usedSecond: u64 = 0;
   let matches = 0;
   fit = 0;
-  let choice = cheapestLeft(scratch);
+  let choice = cheapestLeft(usedFirst, usedSecond, scratch);
   while (choice >= 0) {
     const cost = getS(scratch + CANDIDATE_COST, choice) as f64;
     if (cost < CHEAP) fit += CHEAP - cost;
     const pair = load<u16>(scratch + CANDIDATE_PAIR + ((choice as usize) << 1)) as i32;
-    setB(scratch + USED_FIRST, pair >> 8, 1);
-    setB(scratch + USED_SECOND, pair & 255, 1);
+    usedFirst |= (1 as u64) << (pair >> 8);
+    usedSecond |= (1 as u64) << (pair & 255);
     setB(scratch + MATCH_FIRST, matches, pair >> 8);
     setB(scratch + MATCH_SECOND, matches, pair & 255);
     matches++;
-    choice = cheapestLeft(scratch);
+    choice = cheapestLeft(usedFirst, usedSecond, scratch);
   }
+  memory.fill(scratch + USED_FIRST, 0, 128);
+  markUsed(scratch + USED_FIRST, usedFirst);
+  markUsed(scratch + USED_SECOND, usedSecond);
   return matches;
 }
