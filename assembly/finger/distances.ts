@@ -6,6 +6,7 @@ import {
   MOST_MINUTIAE,
   NEAREST_FIRST,
   NEAREST_SECOND,
+  PLANE_SUMS,
   blocksOf,
   codesOf,
   getB,
@@ -27,99 +28,127 @@ function carry(a: v128, b: v128, c: v128, ab: v128): v128 {
   return v128.or(v128.and(a, b), v128.and(ab, c));
 }
 
-@inline
-function difference(code: usize, planes: usize, k: usize): v128 {
-  return v128.xor(v128.load(planes + (k << 4)), v128.load8_splat(code + (k << 4)));
+/** Where the sums of a block's first seven planes are until the others are added: ones, twos and fours for each row. */
+const SUMS: usize = 48;
+
+/** The first seven of sixteen planes: each row's bytes against a block of the other finger. */
+function addFirstPlanes(code: usize, rows: i32, planes: usize, sums: usize): void {
+  const p0 = v128.load(planes);
+  const p1 = v128.load(planes, 16);
+  const p2 = v128.load(planes, 32);
+  const p3 = v128.load(planes, 48);
+  const p4 = v128.load(planes, 64);
+  const p5 = v128.load(planes, 80);
+  const p6 = v128.load(planes, 96);
+  for (const end = code + (rows as usize); code < end; code++) {
+    const a = v128.xor(p0, v128.load8_splat(code));
+    const b = v128.xor(p1, v128.load8_splat(code, 16));
+    const c = v128.xor(p2, v128.load8_splat(code, 32));
+    let x = v128.xor(a, b);
+    const twosA = carry(a, b, c, x);
+    const onesA = v128.xor(x, c);
+    const d = v128.xor(p3, v128.load8_splat(code, 48));
+    const e = v128.xor(p4, v128.load8_splat(code, 64));
+    x = v128.xor(onesA, d);
+    const twosB = carry(onesA, d, e, x);
+    const onesB = v128.xor(x, e);
+    const f = v128.xor(p5, v128.load8_splat(code, 80));
+    const g = v128.xor(p6, v128.load8_splat(code, 96));
+    x = v128.xor(onesB, f);
+    const twosC = carry(onesB, f, g, x);
+    v128.store(sums, v128.xor(x, g));
+    x = v128.xor(twosA, twosB);
+    v128.store(sums, v128.xor(x, twosC), 16);
+    v128.store(sums, carry(twosA, twosB, twosC, x), 32);
+    sums += SUMS;
+  }
+}
+
+/** The other nine planes, and the distances. @param behind - 255 in the lanes behind the last minutia */
+function addLastPlanes(code: usize, rows: i32, planes: usize, sums: usize, out: usize, behind: v128): void {
+  const p0 = v128.load(planes, 112);
+  const p1 = v128.load(planes, 128);
+  const p2 = v128.load(planes, 144);
+  const p3 = v128.load(planes, 160);
+  const p4 = v128.load(planes, 176);
+  const p5 = v128.load(planes, 192);
+  const p6 = v128.load(planes, 208);
+  const p7 = v128.load(planes, 224);
+  const p8 = v128.load(planes, 240);
+  for (const end = code + (rows as usize); code < end; code++) {
+    const a = v128.xor(p0, v128.load8_splat(code, 112));
+    const b = v128.xor(p1, v128.load8_splat(code, 128));
+    let ones = v128.load(sums);
+    let x = v128.xor(a, b);
+    const twosA = carry(a, b, ones, x);
+    ones = v128.xor(x, ones);
+    const c = v128.xor(p2, v128.load8_splat(code, 144));
+    const d = v128.xor(p3, v128.load8_splat(code, 160));
+    x = v128.xor(ones, c);
+    const twosB = carry(ones, c, d, x);
+    ones = v128.xor(x, d);
+    let twos = v128.load(sums, 16);
+    x = v128.xor(twos, twosA);
+    const foursA = carry(twos, twosA, twosB, x);
+    twos = v128.xor(x, twosB);
+    const e = v128.xor(p4, v128.load8_splat(code, 176));
+    const f = v128.xor(p5, v128.load8_splat(code, 192));
+    x = v128.xor(ones, e);
+    const twosC = carry(ones, e, f, x);
+    ones = v128.xor(x, f);
+    const g = v128.xor(p6, v128.load8_splat(code, 208));
+    const h = v128.xor(p7, v128.load8_splat(code, 224));
+    x = v128.xor(ones, g);
+    const twosD = carry(ones, g, h, x);
+    ones = v128.xor(x, h);
+    x = v128.xor(twos, twosC);
+    const foursB = carry(twos, twosC, twosD, x);
+    twos = v128.xor(x, twosD);
+    let fours = v128.load(sums, 32);
+    x = v128.xor(fours, foursA);
+    const eights = carry(fours, foursA, foursB, x);
+    fours = v128.xor(x, foursB);
+    // Fifteen planes fill the four counters; the last plane is counted by itself.
+    let sum = i8x16.popcnt(eights);
+    sum = i8x16.add(i8x16.popcnt(fours), i8x16.add(sum, sum));
+    sum = i8x16.add(i8x16.popcnt(twos), i8x16.add(sum, sum));
+    sum = i8x16.add(i8x16.popcnt(ones), i8x16.add(sum, sum));
+    sum = i8x16.add(i8x16.popcnt(v128.xor(p8, v128.load8_splat(code, 240))), sum);
+    v128.store(out, v128.or(sum, behind));
+    sums += SUMS;
+    out += ROW;
+  }
 }
 
 /**
- * Bits in which sixteen codes differ from one: 0 to 128 in each lane.
+ * Fills the matrix: row i, column j for minutia i of the first and j of the second; 255 behind the last column.
  *
  * Codes lie in planes: sixteen minutiae side by side, the first byte of each, then the second byte of each. The sixteen
  * differences are added bit by bit before any bit is counted (Harley-Seal), so five counts do for sixteen planes; a
  * count of bits is eight instructions where the machine has none of its own.
+ *
+ * Block by block of the second finger, and in two halves: seven planes stay in registers while the rows run by, and what
+ * is added up of them fits there too. Sixteen at once do not, and engines then move more than they add.
  */
-@inline
-function sixteenDistances(code: usize, planes: usize): v128 {
-  let ones = difference(code, planes, 0);
-  let d = difference(code, planes, 1);
-  let e = difference(code, planes, 2);
-  let x = v128.xor(ones, d);
-  let twosA = carry(ones, d, e, x);
-  ones = v128.xor(x, e);
-  d = difference(code, planes, 3);
-  e = difference(code, planes, 4);
-  x = v128.xor(ones, d);
-  let twosB = carry(ones, d, e, x);
-  ones = v128.xor(x, e);
-  d = difference(code, planes, 5);
-  e = difference(code, planes, 6);
-  x = v128.xor(ones, d);
-  let twos = carry(ones, d, e, x);
-  ones = v128.xor(x, e);
-  x = v128.xor(twos, twosA);
-  let foursA = carry(twos, twosA, twosB, x);
-  twos = v128.xor(x, twosB);
-  d = difference(code, planes, 7);
-  e = difference(code, planes, 8);
-  x = v128.xor(ones, d);
-  twosA = carry(ones, d, e, x);
-  ones = v128.xor(x, e);
-  d = difference(code, planes, 9);
-  e = difference(code, planes, 10);
-  x = v128.xor(ones, d);
-  twosB = carry(ones, d, e, x);
-  ones = v128.xor(x, e);
-  x = v128.xor(twos, twosA);
-  let foursB = carry(twos, twosA, twosB, x);
-  twos = v128.xor(x, twosB);
-  d = difference(code, planes, 11);
-  e = difference(code, planes, 12);
-  x = v128.xor(ones, d);
-  twosA = carry(ones, d, e, x);
-  ones = v128.xor(x, e);
-  d = difference(code, planes, 13);
-  e = difference(code, planes, 14);
-  x = v128.xor(ones, d);
-  twosB = carry(ones, d, e, x);
-  ones = v128.xor(x, e);
-  x = v128.xor(twos, twosA);
-  let fours = carry(twos, twosA, twosB, x);
-  twos = v128.xor(x, twosB);
-  x = v128.xor(fours, foursA);
-  let eights = carry(fours, foursA, foursB, x);
-  fours = v128.xor(x, foursB);
-  // The sixteenth plane: its carries run through.
-  d = difference(code, planes, 15);
-  x = v128.and(ones, d);
-  ones = v128.xor(ones, d);
-  d = v128.and(twos, x);
-  twos = v128.xor(twos, x);
-  x = v128.and(fours, d);
-  fours = v128.xor(fours, d);
-  const sixteens = v128.and(eights, x);
-  eights = v128.xor(eights, x);
-  let sum = i8x16.popcnt(sixteens);
-  sum = i8x16.add(i8x16.popcnt(eights), i8x16.add(sum, sum));
-  sum = i8x16.add(i8x16.popcnt(fours), i8x16.add(sum, sum));
-  sum = i8x16.add(i8x16.popcnt(twos), i8x16.add(sum, sum));
-  return i8x16.add(i8x16.popcnt(ones), i8x16.add(sum, sum));
-}
-
-/** Fills the matrix: row i, column j for minutia i of the first and j of the second; 255 behind the last column. */
 export function measureDistances(first: usize, n: i32, second: usize, m: i32, scratch: usize): void {
-  const firstCodes = codesOf(first, blocksOf(n));
+  const firstBlocks = blocksOf(n);
+  const firstCodes = codesOf(first, firstBlocks);
   const blocks = blocksOf(m);
-  const secondCodes = codesOf(second, blocks);
-  const behind = v128.load(BEHIND + (((blocks as i32) * BLOCK - m) as usize));
-  for (let i = 0; i < n; i++) {
-    const code = firstCodes + ((i / BLOCK) as usize) * CODE_BLOCK_BYTES + ((i % BLOCK) as usize);
-    const row = scratch + DISTANCES + (i as usize) * ROW;
-    for (let block: usize = 0; block < blocks; block++) {
-      v128.store(row + (block << 4), sixteenDistances(code, secondCodes + block * CODE_BLOCK_BYTES));
+  let planes = codesOf(second, blocks);
+  const sums = scratch + PLANE_SUMS;
+  for (let block: usize = 0; block < blocks; block++) {
+    const last = block + 1 == blocks;
+    const behind = v128.load(BEHIND + (last ? (((blocks as i32) * BLOCK - m) as usize) : 0));
+    let code = firstCodes;
+    let out = scratch + DISTANCES + (block << 4);
+    for (let left = n; left > 0; left -= BLOCK) {
+      const rows = min<i32>(left, BLOCK);
+      addFirstPlanes(code, rows, planes, sums);
+      addLastPlanes(code, rows, planes, sums, out, behind);
+      code += CODE_BLOCK_BYTES;
+      out += (BLOCK as usize) * ROW;
     }
-    const last = row + ((blocks - 1) << 4);
-    v128.store(last, v128.or(v128.load(last), behind));
+    planes += CODE_BLOCK_BYTES;
   }
 }
 

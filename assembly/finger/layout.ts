@@ -123,7 +123,9 @@ export const MASSES: usize = 11872;
 /** f32 [64 × 64] and u16 [64 × 64]: cost and minutiae of candidate matches. */
 export const CANDIDATE_COST: usize = 12896;
 export const CANDIDATE_PAIR: usize = 29280;
-/** Before there are candidates, in their place. u32 [33]: the pairs' keys as they are found; u32 [32]: their ranks. */
+/** Before there are candidates, in their place. v128 [3 × 16]: sums of a block's first planes. */
+export const PLANE_SUMS: usize = 12896;
+/** Likewise. u32 [33]: the pairs' keys as they are found; u32 [32]: their ranks. */
 export const UNSORTED_KEY: usize = 12896;
 export const PAIR_RANK: usize = 13040;
 /**
