@@ -9,7 +9,7 @@ import { alignCluster, alignMatches, moveFirst, storeAlignment } from './alignme
 import { firstSupport, gatherPairs, relax } from './consensus';
 import { measureDistances } from './distances';
 import { weighEvidence } from './evidence';
-import { FIXED_X, FIXED_Y, MASSES, MATCH_FIRST, MATCH_SECOND, MOVED_X, MOVED_Y, getB, getS, packedBytes, setB } from './layout';
+import { FIXED_X, FIXED_Y, MASSES, MATCH_FIRST, MATCH_SECOND, MOVED_X, MOVED_Y, getB, packedBytes, setB } from './layout';
 import { assignCandidates, fit, fixSecond, listCandidates, makeCluster } from './pairing';
 import { scoreEvidence } from './score';
 import { shortlistPairs } from './shortlist';
@@ -40,38 +40,69 @@ function isFirst(one: usize, n: i32, other: usize, m: i32): bool {
   return true;
 }
 
-/** How many of some points lie in the box around others. */
+@inline
+function smallestOf(v: v128): f32 {
+  return min<f32>(
+    min<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    min<f32>(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
+@inline
+function largestOf(v: v128): f32 {
+  return max<f32>(
+    max<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    max<f32>(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
+/**
+ * How many of some points lie in the box around others: four at a time. The last four of the others are taken from the
+ * end, twice where the two overlap, for what lies behind the last one is no point.
+ */
 function inBox(xs: usize, ys: usize, count: i32, boxXs: usize, boxYs: usize, boxCount: i32): i32 {
-  let left: f32 = Infinity;
-  let right: f32 = -Infinity;
-  let lower: f32 = Infinity;
-  let upper: f32 = -Infinity;
-  for (let k = 0; k < boxCount; k++) {
-    const x = getS(boxXs, k);
-    const y = getS(boxYs, k);
-    left = min<f32>(left, x);
-    right = max<f32>(right, x);
-    lower = min<f32>(lower, y);
-    upper = max<f32>(upper, y);
+  const last = ((boxCount - 4) as usize) << 2;
+  let left = v128.load(boxXs + last);
+  let right = left;
+  let lower = v128.load(boxYs + last);
+  let upper = lower;
+  for (let at: usize = 0; at < last; at += 16) {
+    const x = v128.load(boxXs + at);
+    const y = v128.load(boxYs + at);
+    left = f32x4.pmin(left, x);
+    right = f32x4.pmax(right, x);
+    lower = f32x4.pmin(lower, y);
+    upper = f32x4.pmax(upper, y);
   }
+  left = f32x4.splat(smallestOf(left));
+  right = f32x4.splat(largestOf(right));
+  lower = f32x4.splat(smallestOf(lower));
+  upper = f32x4.splat(largestOf(upper));
   let inside = 0;
-  for (let k = 0; k < count; k++) {
-    const x = getS(xs, k);
-    const y = getS(ys, k);
-    if (x >= left && x <= right && y >= lower && y <= upper) inside++;
+  const end = (count as usize) << 2;
+  // Behind the last point the places are out of reach.
+  for (let at: usize = 0; at < end; at += 16) {
+    const x = v128.load(xs + at);
+    const y = v128.load(ys + at);
+    const inX = v128.and(f32x4.ge(x, left), f32x4.le(x, right));
+    const inY = v128.and(f32x4.ge(y, lower), f32x4.le(y, upper));
+    inside += popcnt(i32x4.bitmask(v128.and(inX, inY)));
   }
   return inside;
 }
 
 /** Whether the first alignment is good enough to go on: drops 94 of 100 comparisons of different fingers. */
 function fits(n: i32, m: i32, scratch: usize): bool {
+  const reached = fit * fit * (fit * fit);
+  // Most do not even fit in the smallest overlap.
+  if (reached < LEAST_FIT * SMALLEST_OVERLAP * SMALLEST_OVERLAP) return false;
   const movedX = scratch + MOVED_X;
   const movedY = scratch + MOVED_Y;
   const fixedX = scratch + FIXED_X;
   const fixedY = scratch + FIXED_Y;
   const a = max<f64>(SMALLEST_OVERLAP, inBox(movedX, movedY, n, fixedX, fixedY, m) as f64);
   const b = max<f64>(SMALLEST_OVERLAP, inBox(fixedX, fixedY, m, movedX, movedY, n) as f64);
-  return fit * fit * (fit * fit) >= LEAST_FIT * a * b;
+  return reached >= LEAST_FIT * a * b;
 }
 
 /** Matches of the last comparison that was scored. */

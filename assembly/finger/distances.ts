@@ -169,11 +169,16 @@ export function findNearestCodes(n: i32, m: i32, scratch: usize): void {
   }
   for (let i = 0; i < n; i++) {
     const row = scratch + DISTANCES + (i as usize) * ROW;
-    let smallest = 255;
-    for (let j = 0; j < m; j++) {
-      const distance = getB(row, j);
-      if (distance < smallest) smallest = distance;
+    let smallest = v128.load(row);
+    for (let block: usize = 1; block < blocks; block++) {
+      smallest = i8x16.min_u(smallest, v128.load(row + (block << 4)));
     }
-    setB(scratch + NEAREST_FIRST, i, smallest);
+    // The smaller of eight and eight, of four and four, and so on.
+    const upper = v128.shuffle<u64>(smallest, smallest, 1, 1);
+    let least = i8x16.min_u(smallest, upper);
+    least = i8x16.min_u(least, i64x2.shr_u(least, 32));
+    least = i8x16.min_u(least, i64x2.shr_u(least, 16));
+    least = i8x16.min_u(least, i64x2.shr_u(least, 8));
+    setB(scratch + NEAREST_FIRST, i, i8x16.extract_lane_u(least, 0));
   }
 }
