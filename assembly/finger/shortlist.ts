@@ -10,7 +10,6 @@ import {
   angleOf,
   blocksOf,
   getB,
-  setS,
 } from './layout';
 import { ROW } from './distances';
 
@@ -23,9 +22,18 @@ function countUpTo(n: i32, blocks: usize, limit: i32, scratch: usize): i32 {
   let total = i32x4.splat(0);
   for (let block: usize = 0; block < blocks; block++) {
     let counts = i8x16.splat(0);
-    const end = scratch + DISTANCES + (block << 4) + (n as usize) * ROW;
-    for (let at = scratch + DISTANCES + (block << 4); at < end; at += ROW) {
+    let at = scratch + DISTANCES + (block << 4);
+    let row = 4;
+    // Four rows a turn: turning costs as much as counting.
+    for (; row <= n; row += 4) {
+      const one = i8x16.add(i8x16.le_u(v128.load(at), splat), i8x16.le_u(v128.load(at, ROW), splat));
+      const two = i8x16.add(i8x16.le_u(v128.load(at, 2 * ROW), splat), i8x16.le_u(v128.load(at, 3 * ROW), splat));
+      counts = i8x16.sub(counts, i8x16.add(one, two));
+      at += 4 * ROW;
+    }
+    for (row -= 4; row < n; row++) {
       counts = i8x16.sub(counts, i8x16.le_u(v128.load(at), splat));
+      at += ROW;
     }
     total = i32x4.add(total, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(counts)));
   }
@@ -68,9 +76,6 @@ function smallestLimit(n: i32, blocks: usize, scratch: usize): i32 {
 
 export function rotationAt(scratch: usize, p: i32): i32 {
   return getB(scratch + PAIR_KEY, (p << 2) + 3);
-}
-export function distanceAt(scratch: usize, p: i32): i32 {
-  return getB(scratch + PAIR_KEY, (p << 2) + 2);
 }
 export function firstAt(scratch: usize, p: i32): i32 {
   return getB(scratch + PAIR_KEY, (p << 2) + 1);
@@ -125,6 +130,27 @@ function columnsUpTo(row: usize, blocks: usize, limits: v128): u64 {
   return columns;
 }
 
+/** 1 / (1 + h / mean h) of two distances, counted in double precision. */
+@inline
+function weightsOf(distances: v128): v128 {
+  const one = f64x2.splat(1);
+  const ratio = f64x2.div(f64x2.convert_low_i32x4_s(distances), f64x2.splat(meanDistance));
+  return f32x4.demote_f64x2_zero(f64x2.div(one, f64x2.add(one, ratio)));
+}
+
+/** Weighs the pairs, and begins with these weights as strengths. Up to a whole vector; behind the last pair as well. */
+function weighPairs(size: i32, scratch: usize): void {
+  const end = scratch + ((size as usize) << 2);
+  for (let at = scratch; at < end; at += 16) {
+    const distances = v128.and(i32x4.shr_u(v128.load(at, PAIR_KEY), 16), i32x4.splat(255));
+    const low = weightsOf(distances);
+    const high = weightsOf(v128.shuffle<u64>(distances, distances, 1, 1));
+    const weights = v128.shuffle<u64>(low, high, 0, 2);
+    v128.store(at, weights, PAIR_WEIGHT);
+    v128.store(at, weights, PAIR_STRENGTH);
+  }
+}
+
 /**
  * Keeps the PAIRS smallest; of equal ones those that come first in row order. Weighs each by 1 / (1 + h / mean h).
  * @returns how many there are
@@ -159,10 +185,6 @@ export function shortlistPairs(first: usize, n: i32, second: usize, m: i32, scra
   meanDistance = (sum as f64) / (size as f64);
   // Only codes that are equal in every pair make the mean 0.
   if (meanDistance < 1) meanDistance = 1;
-  for (let p = 0; p < size; p++) {
-    const weight = (1 / (1 + (distanceAt(scratch, p) as f64) / meanDistance)) as f32;
-    setS(scratch + PAIR_WEIGHT, p, weight);
-    setS(scratch + PAIR_STRENGTH, p, weight);
-  }
+  weighPairs(size, scratch);
   return size;
 }
