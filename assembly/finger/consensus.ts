@@ -61,64 +61,63 @@ let agreements: i32 = 0;
  * closely and, for a turn ends where it began, the last ones of all.
  */
 function findAgreements(size: i32, scratch: usize): void {
-  const zero = f32x4.splat(0);
-  const cos30 = f32x4.splat(COS_30 as f32);
-  for (let p: usize = 0; p < 128; p += 16) v128.store(scratch + PARTNERS + p, zero);
+  for (let p: usize = 0; p < 128; p += 16) v128.store(scratch + PARTNERS + p, f32x4.splat(0));
   agreements = 0;
-  let near = 0;
+  const last = rotationAt(scratch, size - 1);
   let far = 0;
   for (let p = 0; p < size; p++) {
     const rotation = rotationAt(scratch, p);
-    while (near < size && rotationAt(scratch, near) - rotation <= WIDEST_TURN) near++;
-    while (far < size && rotationAt(scratch, far) - rotation < 256 - WIDEST_TURN) far++;
-    const at = scratch + ((p as usize) << 2);
-    const pc = v128.load32_splat(at, PAIR_COS);
-    const ps = v128.load32_splat(at, PAIR_SIN);
-    const ax = v128.load32_splat(at, PAIR_AX);
-    const ay = v128.load32_splat(at, PAIR_AY);
-    const bx = v128.load32_splat(at, PAIR_BX);
-    const by = v128.load32_splat(at, PAIR_BY);
     let q = p + 1;
-    let end = near;
-    while (true) {
-      for (; q < end; q += 4) {
-        // Lanes from the end on hold other pairs, or what lies behind the last one.
-        const within = (1 << (end - q)) - 1;
-        const from = scratch + ((q as usize) << 2);
-        const dx = f32x4.sub(v128.load(from, PAIR_AX), ax);
-        const dy = f32x4.sub(v128.load(from, PAIR_AY), ay);
-        const ex = f32x4.sub(v128.load(from, PAIR_BX), bx);
-        const ey = f32x4.sub(v128.load(from, PAIR_BY), by);
-        const a2 = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
-        const b2 = f32x4.add(f32x4.mul(ex, ex), f32x4.mul(ey, ey));
-        const apart = v128.and(f32x4.gt(a2, f32x4.splat(16)), f32x4.gt(b2, f32x4.splat(16)));
-        const la = f32x4.sqrt(a2);
-        const lb = f32x4.sqrt(b2);
-        const tolerance = f32x4.add(f32x4.splat(12), f32x4.mul(f32x4.splat(0.03), f32x4.add(la, lb)));
-        const stretch = f32x4.sub(tolerance, f32x4.abs(f32x4.sub(la, lb)));
-        const dot = f32x4.add(f32x4.mul(dx, ex), f32x4.mul(dy, ey));
-        const cross = f32x4.sub(f32x4.mul(dx, ey), f32x4.mul(dy, ex));
-        const qc = v128.load(from, PAIR_COS);
-        const qs = v128.load(from, PAIR_SIN);
-        const byP = f32x4.add(f32x4.mul(pc, dot), f32x4.mul(ps, cross));
-        const byQ = f32x4.add(f32x4.mul(qc, dot), f32x4.mul(qs, cross));
-        const lengths = f32x4.mul(la, lb);
-        const line = f32x4.sub(f32x4.pmin(byP, byQ), f32x4.mul(f32x4.splat(0.8), lengths));
-        const agree = v128.and(apart, v128.and(f32x4.gt(stretch, zero), f32x4.gt(line, zero)));
-        const agreeing = i32x4.bitmask(agree) & within;
-        if (agreeing == 0) continue;
-        const turn = f32x4.sub(f32x4.add(f32x4.mul(pc, qc), f32x4.mul(ps, qs)), cos30);
-        const values = f32x4.div(
-          f32x4.mul(f32x4.mul(stretch, line), f32x4.mul(turn, f32x4.splat(37.32050807568877))),
-          f32x4.mul(tolerance, lengths),
-        );
-        listAgreements(p, q, agreeing, values, scratch);
-      }
-      if (end == size) break;
-      q = far;
-      end = size;
+    while (q < size && rotationAt(scratch, q) - rotation <= WIDEST_TURN) {
+      agreeWithFour(p, q, size, scratch);
+      q += 4;
     }
+    if (last - rotation < 256 - WIDEST_TURN) continue;
+    while (rotationAt(scratch, far) - rotation < 256 - WIDEST_TURN) far++;
+    for (q = max<i32>(q, far); q < size; q += 4) agreeWithFour(p, q, size, scratch);
   }
+}
+
+/** Lists the agreements of pair p with the four from q on. */
+@inline
+function agreeWithFour(p: i32, q: i32, size: i32, scratch: usize): void {
+  const zero = f32x4.splat(0);
+  const at = scratch + ((p as usize) << 2);
+  const from = scratch + ((q as usize) << 2);
+  const pc = v128.load32_splat(at, PAIR_COS);
+  const ps = v128.load32_splat(at, PAIR_SIN);
+  const qc = v128.load(from, PAIR_COS);
+  const qs = v128.load(from, PAIR_SIN);
+  const turn = f32x4.sub(f32x4.add(f32x4.mul(pc, qc), f32x4.mul(ps, qs)), f32x4.splat(COS_30 as f32));
+  const dx = f32x4.sub(v128.load(from, PAIR_AX), v128.load32_splat(at, PAIR_AX));
+  const dy = f32x4.sub(v128.load(from, PAIR_AY), v128.load32_splat(at, PAIR_AY));
+  const ex = f32x4.sub(v128.load(from, PAIR_BX), v128.load32_splat(at, PAIR_BX));
+  const ey = f32x4.sub(v128.load(from, PAIR_BY), v128.load32_splat(at, PAIR_BY));
+  const a2 = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
+  const b2 = f32x4.add(f32x4.mul(ex, ex), f32x4.mul(ey, ey));
+  const apart = v128.and(f32x4.gt(a2, f32x4.splat(16)), f32x4.gt(b2, f32x4.splat(16)));
+  const la = f32x4.sqrt(a2);
+  const lb = f32x4.sqrt(b2);
+  const tolerance = f32x4.add(f32x4.splat(12), f32x4.mul(f32x4.splat(0.03), f32x4.add(la, lb)));
+  const stretch = f32x4.sub(tolerance, f32x4.abs(f32x4.sub(la, lb)));
+  const dot = f32x4.add(f32x4.mul(dx, ex), f32x4.mul(dy, ey));
+  const cross = f32x4.sub(f32x4.mul(dx, ey), f32x4.mul(dy, ex));
+  const byP = f32x4.add(f32x4.mul(pc, dot), f32x4.mul(ps, cross));
+  const byQ = f32x4.add(f32x4.mul(qc, dot), f32x4.mul(qs, cross));
+  const lengths = f32x4.mul(la, lb);
+  const line = f32x4.sub(f32x4.pmin(byP, byQ), f32x4.mul(f32x4.splat(0.8), lengths));
+  const agree = v128.and(
+    v128.and(f32x4.gt(turn, zero), apart),
+    v128.and(f32x4.gt(stretch, zero), f32x4.gt(line, zero)),
+  );
+  // Behind the last pair is what happens to lie there.
+  const agreeing = i32x4.bitmask(agree) & ((1 << (size - q)) - 1);
+  if (agreeing == 0) return;
+  const values = f32x4.div(
+    f32x4.mul(f32x4.mul(stretch, line), f32x4.mul(turn, f32x4.splat(37.32050807568877))),
+    f32x4.mul(tolerance, lengths),
+  );
+  listAgreements(p, q, agreeing, values, scratch);
 }
 
 /** @param agreeing - bit l: pair p agrees with pair q + l, as much as lane l of the values says */
