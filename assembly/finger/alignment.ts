@@ -181,6 +181,21 @@ export function moveFirst(first: usize, n: i32, scratch: usize): void {
   }
 }
 
+/**
+ * The rotation in 256ths of a turn, to the nearest but for a fifth: the arc of a tangent up to 1 is nearly a parabola,
+ * and the other seven eighths are its reflections.
+ */
+export function rotationInSteps(): i32 {
+  const c = abs<f64>(rotationCos);
+  const s = abs<f64>(rotationSin);
+  const tangent = min<f64>(c, s) / max<f64>(c, s);
+  let steps = tangent * (32 + 11.12 * (1 - tangent));
+  if (s > c) steps = 64 - steps;
+  if (rotationCos < 0) steps = 128 - steps;
+  if (rotationSin < 0) steps = -steps;
+  return nearest<f64>(steps) as i32;
+}
+
 /** How far the transformation is from a rotation. */
 export function bending(): f64 {
   return abs<f64>(xx * yy - xy * yx - 1) + abs<f64>(xx - rotationCos) + abs<f64>(xy + rotationSin);

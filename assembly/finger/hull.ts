@@ -14,46 +14,51 @@ let xs: usize = 0;
 let ys: usize = 0;
 let hull: usize = 0;
 
-function x(i: i32): f64 {
-  return getS(xs, i) as f64;
+// Where the points are is handed on: engines read a global again whenever it is asked for.
+
+function x(pointX: usize, i: i32): f64 {
+  return getS(pointX, i) as f64;
 }
-function y(i: i32): f64 {
-  return getS(ys, i) as f64;
+function y(pointY: usize, i: i32): f64 {
+  return getS(pointY, i) as f64;
 }
 
-function turn(o: i32, a: i32, b: i32): f64 {
-  return (x(a) - x(o)) * (y(b) - y(o)) - (y(a) - y(o)) * (x(b) - x(o));
-}
-
-function before(a: i32, b: i32): bool {
-  return x(a) != x(b) ? x(a) < x(b) : y(a) < y(b);
+function turn(pointX: usize, pointY: usize, o: i32, a: i32, b: i32): f64 {
+  const ox = x(pointX, o);
+  const oy = y(pointY, o);
+  return (x(pointX, a) - ox) * (y(pointY, b) - oy) - (y(pointY, a) - oy) * (x(pointX, b) - ox);
 }
 
 /** Andrew's monotone chain, counter-clockwise. @param pointX - f32 for each; it must stay while the hull is used */
 export function makeHull(pointX: usize, pointY: usize, count: i32, scratch: usize): void {
   xs = pointX;
   ys = pointY;
-  hull = scratch + CORNERS;
+  const corner = scratch + CORNERS;
+  hull = corner;
   const order = scratch;
   for (let i = 0; i < count; i++) {
+    const xi = getS(pointX, i);
+    const yi = getS(pointY, i);
     let at = i;
-    while (at > 0 && before(i, getB(order, at - 1))) {
-      setB(order, at, getB(order, at - 1));
-      at--;
+    for (; at > 0; at--) {
+      const other = getB(order, at - 1);
+      const xo = getS(pointX, other);
+      if (xo < xi || (xo == xi && getS(pointY, other) <= yi)) break;
+      setB(order, at, other);
     }
     setB(order, at, i);
   }
   let size = 0;
   for (let i = 0; i < count; i++) {
     const next = getB(order, i);
-    while (size >= 2 && turn(getB(hull, size - 2), getB(hull, size - 1), next) <= 0) size--;
-    setB(hull, size++, next);
+    while (size >= 2 && turn(pointX, pointY, getB(corner, size - 2), getB(corner, size - 1), next) <= 0) size--;
+    setB(corner, size++, next);
   }
   const lower = size + 1;
   for (let i = count - 2; i >= 0; i--) {
     const next = getB(order, i);
-    while (size >= lower && turn(getB(hull, size - 2), getB(hull, size - 1), next) <= 0) size--;
-    setB(hull, size++, next);
+    while (size >= lower && turn(pointX, pointY, getB(corner, size - 2), getB(corner, size - 1), next) <= 0) size--;
+    setB(corner, size++, next);
   }
   corners = size - 1;
 }
@@ -64,15 +69,19 @@ export function makeHull(pointX: usize, pointY: usize, count: i32, scratch: usiz
  * that is a line or a point has no inside.
  */
 export function outsideHull(px: f64, py: f64): f64 {
-  const flat = corners < 3;
+  const pointX = xs;
+  const pointY = ys;
+  const corner = hull;
+  const count = corners;
+  const flat = count < 3;
   let inside = !flat;
   let best: f64 = 1e18;
-  let ax = corners > 0 ? x(getB(hull, corners - 1)) : 0;
-  let ay = corners > 0 ? y(getB(hull, corners - 1)) : 0;
-  for (let i = 0; i < corners; i++) {
-    const b = getB(hull, i);
-    const bx = x(b);
-    const by = y(b);
+  let ax = count > 0 ? x(pointX, getB(corner, count - 1)) : 0;
+  let ay = count > 0 ? y(pointY, getB(corner, count - 1)) : 0;
+  for (let i = 0; i < count; i++) {
+    const b = getB(corner, i);
+    const bx = x(pointX, b);
+    const by = y(pointY, b);
     const ex = bx - ax;
     const ey = by - ay;
     const fx = px - ax;

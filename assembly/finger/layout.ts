@@ -32,6 +32,10 @@ export function columnOfX(finger: usize): usize {
 export function columnOfY(finger: usize, blocks: usize): usize {
   return finger + HEADER_BYTES + blocks * 32;
 }
+/** u8 [16 × blocks]: the directions. */
+export function columnOfAngles(finger: usize, blocks: usize): usize {
+  return finger + HEADER_BYTES + blocks * 64;
+}
 export function xOf(finger: usize, i: i32): f64 {
   return load<i16>(columnOfX(finger) + ((i as usize) << 1)) as f64;
 }
@@ -39,7 +43,7 @@ export function yOf(finger: usize, blocks: usize, i: i32): f64 {
   return load<i16>(columnOfY(finger, blocks) + ((i as usize) << 1)) as f64;
 }
 export function angleOf(finger: usize, blocks: usize, i: i32): i32 {
-  return load<u8>(finger + HEADER_BYTES + blocks * 64 + (i as usize)) as i32;
+  return load<u8>(columnOfAngles(finger, blocks) + (i as usize)) as i32;
 }
 function traitsOf(finger: usize, blocks: usize, i: i32): i32 {
   return load<u8>(finger + HEADER_BYTES + blocks * 80 + (i as usize)) as i32;
@@ -130,7 +134,7 @@ export const UNSORTED_KEY: usize = 12896;
 export const PAIR_RANK: usize = 13040;
 /**
  * While candidates are looked for, in the place of the agreements, which have served by then. i16 [64] each: a square
- * around each moved minutia; u64 [64]: the minutiae of the second that are in it.
+ * around each moved minutia; u64 [64]: the minutiae of the second that are in it and point its way.
  */
 export const SQUARE_X: usize = 5376;
 export const SQUARE_Y: usize = 5504;

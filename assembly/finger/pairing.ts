@@ -20,6 +20,7 @@ import {
   USED_SECOND,
   angleOf,
   blocksOf,
+  columnOfAngles,
   columnOfX,
   columnOfY,
   cosine,
@@ -31,7 +32,7 @@ import {
   xOf,
   yOf,
 } from './layout';
-import { centreX, centreY, rotationCos, rotationSin } from './alignment';
+import { centreX, centreY, rotationCos, rotationInSteps, rotationSin } from './alignment';
 import { COS_30, partnersOf } from './consensus';
 import { distanceOf } from './distances';
 import { firstAt, meanDistance, secondAt } from './shortlist';
@@ -39,6 +40,8 @@ import { firstAt, meanDistance, secondAt } from './shortlist';
 /** Pixels that a match may be off, and how much more for each pixel from the middle: skin stretches. */
 const RADIUS: f64 = 14;
 const RADIUS_PER_PIXEL: f64 = 0.05;
+/** 30° in 256ths of a turn, the error of the rotation's, and then some: it may be too wide, never too narrow. */
+const BEYOND_TURN: i8 = 24;
 /** Weight of the code distance against place and direction. */
 const CODE_WEIGHT: f64 = 0.5;
 
@@ -136,11 +139,15 @@ function inSquare(xs: usize, ys: usize, x: v128, y: v128, beyond: v128): v128 {
   return i16x8.gt_s(beyond, i16x8.max_s(dx, dy));
 }
 
-/** Marks for each moved minutia, in the bits of a word, the minutiae of the second that are in its square. */
-function findNear(n: i32, second: usize, m: i32, scratch: usize): void {
+/** Marks for each moved minutia, in the bits of a word, the minutiae of the second in its square that point its way. */
+function findNear(first: usize, n: i32, second: usize, m: i32, scratch: usize): void {
   const blocks = blocksOf(m);
   const columnX = columnOfX(second);
   const columnY = columnOfY(second, blocks);
+  const angles = columnOfAngles(second, blocks);
+  const firstAngles = columnOfAngles(first, blocksOf(n));
+  const rotation = i8x16.splat(rotationInSteps() as i8);
+  const beyondTurn = i8x16.splat(BEYOND_TURN);
   // Behind the last minutia the packed finger has zeros.
   const valid = u64.MAX_VALUE >> (64 - m);
   for (let i: usize = 0; i < (n as usize); i++) {
@@ -148,13 +155,16 @@ function findNear(n: i32, second: usize, m: i32, scratch: usize): void {
     const x = v128.load16_splat(at, SQUARE_X);
     const y = v128.load16_splat(at, SQUARE_Y);
     const beyond = v128.load16_splat(at, SQUARE_BEYOND);
+    const angle = i8x16.add(v128.load8_splat(firstAngles + i), rotation);
     let near: u64 = 0;
     for (let block: usize = 0; block < blocks; block++) {
       const xs = columnX + (block << 5);
       const ys = columnY + (block << 5);
       const low = inSquare(xs, ys, x, y, beyond);
       const high = inSquare(xs + 16, ys + 16, x, y, beyond);
-      near |= (i8x16.bitmask(i8x16.narrow_i16x8_s(low, high)) as u64) << (block << 4);
+      const turn = i8x16.abs(i8x16.sub(v128.load(angles + (block << 4)), angle));
+      const pointing = i8x16.gt_s(beyondTurn, turn);
+      near |= (i8x16.bitmask(v128.and(i8x16.narrow_i16x8_s(low, high), pointing)) as u64) << (block << 4);
     }
     store<u64>(scratch + (i << 3), near & valid, NEAR);
   }
@@ -162,7 +172,7 @@ function findNear(n: i32, second: usize, m: i32, scratch: usize): void {
 
 /**
  * Lists moved minutiae of the first with the minutiae of the second that they may be paired with, row by row. Sixteen
- * are looked at in one step, in whole pixels; the few in the square are then measured.
+ * are looked at in one step, in whole pixels and whole 256ths of a turn; the few that pass are then measured.
  * @returns at least what the best assignment can reach in `fit`: what it were if every row got its cheapest candidate
  */
 export function listCandidates(first: usize, n: i32, second: usize, m: i32, scratch: usize): f64 {
@@ -170,7 +180,7 @@ export function listCandidates(first: usize, n: i32, second: usize, m: i32, scra
   const secondBlocks = blocksOf(m);
   // One loop after the other: no guess of the last one's branches then waits for a root.
   findReaches(n, scratch);
-  findNear(n, second, m, scratch);
+  findNear(first, n, second, m, scratch);
   candidates = 0;
   let promise: f64 = 0;
   for (let i = 0; i < n; i++) {
