@@ -5,7 +5,9 @@
 import {
   AGREEING,
   AGREEMENT,
-  AGREEMENT_LANES,
+  FOURS,
+  FOURS_AGREEING,
+  FOURS_VALUES,
   PAIR_AX,
   PAIR_AY,
   PAIR_BX,
@@ -15,11 +17,12 @@ import {
   PAIR_STRENGTH,
   PAIR_SUPPORT,
   PAIR_WEIGHT,
-  PARTNERS,
   SUPPORT_LANES,
   blocksOf,
   cosine,
+  getB,
   getS,
+  setB,
   setS,
   sine,
   xOf,
@@ -54,93 +57,112 @@ export function gatherPairs(first: usize, n: i32, second: usize, m: i32, size: i
 let agreements: i32 = 0;
 
 /**
- * Lists the agreements of every two pairs p < q, p by p and q by q, and marks each in both pairs' partners.
+ * Lists what has to be looked at to find the agreements of every two pairs p < q: p and the first of four q in a row.
  *
- * Agreement is mutual to the last bit, and few pairs agree, so half of the matrix is looked at and none of it is kept.
- * Pairs lie in the order of their rotations: those that may agree with p and come behind it are the ones that follow it
+ * Agreement is mutual to the last bit, so half of the matrix will do, and of that what lies near the diagonal: pairs are
+ * in the order of their rotations, and those that may agree with p and come behind it are the ones that follow it
  * closely and, for a turn ends where it began, the last ones of all.
+ * @returns how many
  */
-function findAgreements(size: i32, scratch: usize): void {
-  for (let p: usize = 0; p < 128; p += 16) v128.store(scratch + PARTNERS + p, f32x4.splat(0));
-  agreements = 0;
+function listFours(size: i32, scratch: usize): i32 {
   const last = rotationAt(scratch, size - 1);
+  let count = 0;
   let far = 0;
   for (let p = 0; p < size; p++) {
     const rotation = rotationAt(scratch, p);
     let q = p + 1;
-    while (q < size && rotationAt(scratch, q) - rotation <= WIDEST_TURN) {
-      agreeWithFour(p, q, size, scratch);
-      q += 4;
+    for (; q < size && rotationAt(scratch, q) - rotation <= WIDEST_TURN; q += 4) {
+      store<u16>(scratch + FOURS + ((count as usize) << 1), ((p << 8) | q) as u16);
+      count++;
     }
     if (last - rotation < 256 - WIDEST_TURN) continue;
     while (rotationAt(scratch, far) - rotation < 256 - WIDEST_TURN) far++;
-    for (q = max<i32>(q, far); q < size; q += 4) agreeWithFour(p, q, size, scratch);
+    for (q = max<i32>(q, far); q < size; q += 4) {
+      store<u16>(scratch + FOURS + ((count as usize) << 1), ((p << 8) | q) as u16);
+      count++;
+    }
   }
+  return count;
 }
 
-/** Lists the agreements of pair p with the four from q on. */
-@inline
-function agreeWithFour(p: i32, q: i32, size: i32, scratch: usize): void {
+/**
+ * Measures the agreements of all fours. Without a branch, whether any agrees or not: one that is guessed wrong has to
+ * wait for the roots before the next four can begin.
+ */
+function measureFours(fours: i32, size: i32, scratch: usize): void {
   const zero = f32x4.splat(0);
-  const at = scratch + ((p as usize) << 2);
-  const from = scratch + ((q as usize) << 2);
-  const pc = v128.load32_splat(at, PAIR_COS);
-  const ps = v128.load32_splat(at, PAIR_SIN);
-  const qc = v128.load(from, PAIR_COS);
-  const qs = v128.load(from, PAIR_SIN);
-  const turn = f32x4.sub(f32x4.add(f32x4.mul(pc, qc), f32x4.mul(ps, qs)), f32x4.splat(COS_30 as f32));
-  const dx = f32x4.sub(v128.load(from, PAIR_AX), v128.load32_splat(at, PAIR_AX));
-  const dy = f32x4.sub(v128.load(from, PAIR_AY), v128.load32_splat(at, PAIR_AY));
-  const ex = f32x4.sub(v128.load(from, PAIR_BX), v128.load32_splat(at, PAIR_BX));
-  const ey = f32x4.sub(v128.load(from, PAIR_BY), v128.load32_splat(at, PAIR_BY));
-  const a2 = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
-  const b2 = f32x4.add(f32x4.mul(ex, ex), f32x4.mul(ey, ey));
-  const apart = v128.and(f32x4.gt(a2, f32x4.splat(16)), f32x4.gt(b2, f32x4.splat(16)));
-  const la = f32x4.sqrt(a2);
-  const lb = f32x4.sqrt(b2);
-  const tolerance = f32x4.add(f32x4.splat(12), f32x4.mul(f32x4.splat(0.03), f32x4.add(la, lb)));
-  const stretch = f32x4.sub(tolerance, f32x4.abs(f32x4.sub(la, lb)));
-  const dot = f32x4.add(f32x4.mul(dx, ex), f32x4.mul(dy, ey));
-  const cross = f32x4.sub(f32x4.mul(dx, ey), f32x4.mul(dy, ex));
-  const byP = f32x4.add(f32x4.mul(pc, dot), f32x4.mul(ps, cross));
-  const byQ = f32x4.add(f32x4.mul(qc, dot), f32x4.mul(qs, cross));
-  const lengths = f32x4.mul(la, lb);
-  const line = f32x4.sub(f32x4.pmin(byP, byQ), f32x4.mul(f32x4.splat(0.8), lengths));
-  const agree = v128.and(
-    v128.and(f32x4.gt(turn, zero), apart),
-    v128.and(f32x4.gt(stretch, zero), f32x4.gt(line, zero)),
-  );
-  // Behind the last pair is what happens to lie there.
-  const agreeing = i32x4.bitmask(agree) & ((1 << (size - q)) - 1);
-  if (agreeing == 0) return;
-  const values = f32x4.div(
-    f32x4.mul(f32x4.mul(stretch, line), f32x4.mul(turn, f32x4.splat(37.32050807568877))),
-    f32x4.mul(tolerance, lengths),
-  );
-  listAgreements(p, q, agreeing, values, scratch);
+  for (let k = 0; k < fours; k++) {
+    const both = load<u16>(scratch + FOURS + ((k as usize) << 1)) as i32;
+    const q = both & 255;
+    const at = scratch + (((both >> 8) as usize) << 2);
+    const from = scratch + ((q as usize) << 2);
+    const pc = v128.load32_splat(at, PAIR_COS);
+    const ps = v128.load32_splat(at, PAIR_SIN);
+    const qc = v128.load(from, PAIR_COS);
+    const qs = v128.load(from, PAIR_SIN);
+    const turn = f32x4.sub(f32x4.add(f32x4.mul(pc, qc), f32x4.mul(ps, qs)), f32x4.splat(COS_30 as f32));
+    const dx = f32x4.sub(v128.load(from, PAIR_AX), v128.load32_splat(at, PAIR_AX));
+    const dy = f32x4.sub(v128.load(from, PAIR_AY), v128.load32_splat(at, PAIR_AY));
+    const ex = f32x4.sub(v128.load(from, PAIR_BX), v128.load32_splat(at, PAIR_BX));
+    const ey = f32x4.sub(v128.load(from, PAIR_BY), v128.load32_splat(at, PAIR_BY));
+    const a2 = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
+    const b2 = f32x4.add(f32x4.mul(ex, ex), f32x4.mul(ey, ey));
+    const apart = v128.and(f32x4.gt(a2, f32x4.splat(16)), f32x4.gt(b2, f32x4.splat(16)));
+    const la = f32x4.sqrt(a2);
+    const lb = f32x4.sqrt(b2);
+    const tolerance = f32x4.add(f32x4.splat(12), f32x4.mul(f32x4.splat(0.03), f32x4.add(la, lb)));
+    const stretch = f32x4.sub(tolerance, f32x4.abs(f32x4.sub(la, lb)));
+    const dot = f32x4.add(f32x4.mul(dx, ex), f32x4.mul(dy, ey));
+    const cross = f32x4.sub(f32x4.mul(dx, ey), f32x4.mul(dy, ex));
+    const byP = f32x4.add(f32x4.mul(pc, dot), f32x4.mul(ps, cross));
+    const byQ = f32x4.add(f32x4.mul(qc, dot), f32x4.mul(qs, cross));
+    const lengths = f32x4.mul(la, lb);
+    const line = f32x4.sub(f32x4.pmin(byP, byQ), f32x4.mul(f32x4.splat(0.8), lengths));
+    const agree = v128.and(
+      v128.and(f32x4.gt(turn, zero), apart),
+      v128.and(f32x4.gt(stretch, zero), f32x4.gt(line, zero)),
+    );
+    // Behind the last pair is what happens to lie there.
+    const agreeing = i32x4.bitmask(agree) & ((1 << (size - q)) - 1);
+    const values = f32x4.div(
+      f32x4.mul(f32x4.mul(stretch, line), f32x4.mul(turn, f32x4.splat(37.32050807568877))),
+      f32x4.mul(tolerance, lengths),
+    );
+    setB(scratch + FOURS_AGREEING, k, agreeing);
+    v128.store(scratch + FOURS_VALUES + ((k as usize) << 4), values);
+  }
 }
 
-/** @param agreeing - bit l: pair p agrees with pair q + l, as much as lane l of the values says */
-@inline
-function listAgreements(p: i32, q: i32, agreeing: i32, values: v128, scratch: usize): void {
-  let partners = load<u32>(scratch + PARTNERS + ((p as usize) << 2));
-  partners |= (agreeing as u32) << q;
-  store<u32>(scratch + PARTNERS + ((p as usize) << 2), partners);
-  v128.store(scratch + AGREEMENT_LANES, values);
-  for (let left = agreeing; left != 0; left &= left - 1) {
-    const lane = ctz(left);
-    const other = q + lane;
-    setS(scratch + AGREEMENT, agreements, getS(scratch + AGREEMENT_LANES, lane));
-    store<u16>(scratch + AGREEING + ((agreements as usize) << 1), ((p << 8) | other) as u16);
-    agreements++;
-    const partnersOfOther = scratch + PARTNERS + ((other as usize) << 2);
-    store<u32>(partnersOfOther, load<u32>(partnersOfOther) | (1 << p));
+/** Lists the agreements of every two pairs p < q, p by p and q by q. Few agree, so no matrix is kept. */
+function findAgreements(size: i32, scratch: usize): void {
+  const fours = listFours(size, scratch);
+  measureFours(fours, size, scratch);
+  let count = 0;
+  for (let k = 0; k < fours; k++) {
+    let agreeing = getB(scratch + FOURS_AGREEING, k);
+    const both = load<u16>(scratch + FOURS + ((k as usize) << 1)) as i32;
+    const values = scratch + FOURS_VALUES + ((k as usize) << 4);
+    for (; agreeing != 0; agreeing &= agreeing - 1) {
+      const lane = ctz(agreeing);
+      setS(scratch + AGREEMENT, count, getS(values, lane));
+      store<u16>(scratch + AGREEING + ((count as usize) << 1), (both + lane) as u16);
+      count++;
+    }
   }
+  agreements = count;
 }
 
 /** The pairs that agree with a pair, each a bit. */
-export function partnersOf(scratch: usize, p: i32): u32 {
-  return load<u32>(scratch + PARTNERS + ((p as usize) << 2));
+export function partnersOf(scratch: usize, pair: i32): u32 {
+  let partners: u32 = 0;
+  for (let k = 0; k < agreements; k++) {
+    const both = load<u16>(scratch + AGREEING + ((k as usize) << 1)) as i32;
+    const p = both >> 8;
+    const q = both & 255;
+    partners |= ((p == pair) as u32) << q;
+    partners |= ((q == pair) as u32) << p;
+  }
+  return partners;
 }
 
 /** Where the sum for pair p of all pairs q of one remainder by four is. */

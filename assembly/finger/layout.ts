@@ -92,12 +92,8 @@ export const PAIR_SUPPORT: usize = 5248;
 /** f32 [496]: agreements of every two pairs that agree; u16 [496]: which two, first << 8 | second. */
 export const AGREEMENT: usize = 5376;
 export const AGREEING: usize = 7360;
-/** u32 [32]: the pairs that agree with each. */
-export const PARTNERS: usize = 8352;
 /** f32 [4 × 32]: support of each pair, by the supporters' remainders by four. */
 export const SUPPORT_LANES: usize = 8480;
-/** f32 [4]: agreements of one pair with four others. */
-export const AGREEMENT_LANES: usize = 8992;
 /** u8 [64] each: minutiae in use. */
 export const USED_FIRST: usize = 9472;
 export const USED_SECOND: usize = 9536;
@@ -132,6 +128,11 @@ export const PLANE_SUMS: usize = 12896;
 /** Likewise. u32 [33]: the pairs' keys as they are found; u32 [32]: their ranks. */
 export const UNSORTED_KEY: usize = 12896;
 export const PAIR_RANK: usize = 13040;
+/** u16 [256]: a pair << 8 | the first of four pairs that may agree with it. */
+export const FOURS: usize = 13168;
+/** u8 [256]: which of the four agree, in bits; f32 [4 × 256]: how much. */
+export const FOURS_AGREEING: usize = 13680;
+export const FOURS_VALUES: usize = 13936;
 /**
  * While candidates are looked for, in the place of the agreements, which have served by then. i16 [64] each: a square
  * around each moved minutia; u64 [64]: the minutiae of the second that are in it and point its way.
