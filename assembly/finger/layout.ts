@@ -133,6 +133,9 @@ export const FOURS: usize = 13168;
 /** u8 [256]: which of the four agree, in bits; f32 [4 × 256]: how much. */
 export const FOURS_AGREEING: usize = 13680;
 export const FOURS_VALUES: usize = 13936;
+/** u64 [64]: columns of the rows with shortlisted distances, in bits; u8 [64]: which rows. */
+export const ROW_COLUMNS: usize = 18032;
+export const ROW_NUMBER: usize = 18544;
 /**
  * While candidates are looked for, in the place of the agreements, which have served by then. i16 [64] each: a square
  * around each moved minutia; u64 [64]: the minutiae of the second that are in it and point its way.

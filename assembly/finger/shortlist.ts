@@ -6,10 +6,13 @@ import {
   PAIR_RANK,
   PAIR_WEIGHT,
   PAIR_STRENGTH,
+  ROW_COLUMNS,
+  ROW_NUMBER,
   UNSORTED_KEY,
   angleOf,
   blocksOf,
   getB,
+  setB,
 } from './layout';
 import { ROW } from './distances';
 
@@ -151,6 +154,19 @@ function weighPairs(size: i32, scratch: usize): void {
   }
 }
 
+/** Lists the rows with distances of at most the limits, and the columns of those. @returns how many rows */
+function findRows(n: i32, blocks: usize, limits: v128, scratch: usize): i32 {
+  let rows = 0;
+  for (let i = 0; i < n; i++) {
+    const columns = columnsUpTo(scratch + DISTANCES + (i as usize) * ROW, blocks, limits);
+    // A row without any is written over by the next.
+    store<u64>(scratch + ROW_COLUMNS + ((rows as usize) << 3), columns);
+    setB(scratch + ROW_NUMBER, rows, i);
+    rows += i32(columns != 0);
+  }
+  return rows;
+}
+
 /**
  * Keeps the PAIRS smallest; of equal ones those that come first in row order. Weighs each by 1 / (1 + h / mean h).
  * @returns how many there are
@@ -164,10 +180,13 @@ export function shortlistPairs(first: usize, n: i32, second: usize, m: i32, scra
   const unsorted = scratch + UNSORTED_KEY;
   let size = 0;
   let sum = 0;
-  for (let i = 0; i < n; i++) {
+  const rows = findRows(n, blocks, limits, scratch);
+  for (let k = 0; k < rows; k++) {
+    const i = getB(scratch + ROW_NUMBER, k);
     const row = scratch + DISTANCES + (i as usize) * ROW;
     const angle = angleOf(first, firstBlocks, i);
-    for (let columns = columnsUpTo(row, blocks, limits); columns != 0; columns &= columns - 1) {
+    let columns = load<u64>(scratch + ROW_COLUMNS + ((k as usize) << 3));
+    do {
       const j = ctz(columns) as i32;
       const distance = load<u8>(row + (j as usize)) as i32;
       const rotation = (angleOf(second, blocks, j) - angle) & 255;
@@ -179,7 +198,8 @@ export function shortlistPairs(first: usize, n: i32, second: usize, m: i32, scra
       room -= last;
       sum += distance & -kept;
       size += kept;
-    }
+      columns &= columns - 1;
+    } while (columns != 0);
   }
   sortKeys(unsorted, size, scratch + PAIR_KEY, scratch + PAIR_RANK);
   meanDistance = (sum as f64) / (size as f64);
