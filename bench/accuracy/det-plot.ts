@@ -6,106 +6,160 @@ export interface DetLine {
   readonly scores: Scores;
 }
 
-const [WIDTH, HEIGHT] = [860, 560];
-const PLOT = { left: 80, top: 50, right: 600, bottom: 490 } as const;
+const PLOT = { left: 96, top: 50, right: 616, bottom: 490 } as const;
+const LEGEND = { left: PLOT.right + 18, step: 22, width: 34 } as const;
+/** A generous guess at the width of a letter: a picture that measures no text must not cut it off. */
+const LETTER = 8;
 /** Colours that also people with colour vision deficiency tell apart (Okabe, Ito 2008), and dashes for more lines. */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
 const DASHES = ['', '7 4', '2 3', '10 3 2 3'];
 
-/** An axis of powers of ten; shares below the lowest are drawn on its edge. */
+/** An axis of powers of ten; shares beyond its ends are drawn on its edges. */
 interface Axis {
+  /** Exponents of its ends. */
   readonly lowest: number;
+  readonly highest: number;
   readonly at: (share: number) => number;
 }
 
-/** FMR to the right and FNMR upwards, both logarithmic. */
+/** Where a set was measured: both rates, from the FMR of one false match on. */
+interface Measured {
+  readonly name: string;
+  readonly curve: readonly { readonly fmr: number; readonly fnmr: number }[];
+}
+
+/** FMR to the right and FNMR upwards, both logarithmic, as far as they were measured. */
 export function detPlot(title: string, lines: readonly DetLine[]): string {
+  const measured = lines.map(({ name, scores }): Measured => ({ name, curve: measuredCurve(scores) }));
+  const points = measured.flatMap(({ curve }) => curve);
   const x = axis(
-    lines.map(({ scores }) => scores.nonMated.length),
+    points.map(({ fmr }) => fmr),
+    Math.max(...lines.map(({ scores }) => scores.nonMated.length)),
     PLOT.left,
     PLOT.right,
   );
   const y = axis(
-    lines.map(({ scores }) => scores.mated.length),
+    points.map(({ fnmr }) => fnmr),
+    Math.max(...lines.map(({ scores }) => scores.mated.length)),
     PLOT.bottom,
     PLOT.top,
   );
+  const names = [...lines.map(({ name }) => name), EQUAL];
+  const width = LEGEND.left + LEGEND.width + LETTER * Math.max(18, ...names.map(({ length }) => length)) + 20;
+  const height = Math.max(PLOT.bottom + 90, PLOT.top + LEGEND.step * names.length + 20);
   const parts = [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="13">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="13">`,
     `<title>${escape(title)}</title>`,
-    `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
+    `<rect width="${width}" height="${height}" fill="#fff"/>`,
     text(PLOT.left, 28, title, 'start', 'font-size="16"'),
     ...grid(x, y),
-    ...lines.flatMap((line, i) => drawLine(line, i, x, y)),
+    ...measured.flatMap((line, i) => drawLine(line, i, x, y)),
+    ...drawEqual(lines.length, x, y),
     text((PLOT.left + PLOT.right) / 2, PLOT.bottom + 45, 'false match rate (FMR)'),
+    text(
+      (PLOT.left + PLOT.right) / 2,
+      PLOT.bottom + 70,
+      'Lines begin at one false match and end where every aligned pair matches. FNMR 0 is on the lower edge.',
+      'middle',
+      'font-size="11" fill="#555"',
+    ),
     text(
       0,
       0,
       'false non-match rate (FNMR)',
       'middle',
-      `transform="translate(24 ${(PLOT.top + PLOT.bottom) / 2}) rotate(-90)"`,
+      `transform="translate(18 ${(PLOT.top + PLOT.bottom) / 2}) rotate(-90)"`,
     ),
     '</svg>',
   ];
   return `${parts.join('\n')}\n`;
 }
 
-/** From the share that one comparison of the largest set is, rounded down to a power of ten, to 1. */
-function axis(counts: readonly number[], from: number, to: number): Axis {
-  const lowest = -Math.max(1, Math.ceil(Math.log10(Math.max(...counts)) - 1e-9));
+/** Below the FMR of one false match nothing was measured: there the line begins, at the FNMR without any. */
+function measuredCurve(scores: Scores): Measured['curve'] {
+  const curve = detCurve(scores);
+  const clean = curve.filter(({ fmr }) => fmr === 0).at(-1);
+  return [{ fmr: 1 / scores.nonMated.length, fnmr: clean?.fnmr ?? 1 }, ...curve.filter(({ fmr }) => fmr > 0)];
+}
+
+/**
+ * From the power of ten below the shares to the one above.
+ * @param count - comparisons of the largest set: where a share is zero, the axis begins below what one of them is
+ */
+function axis(shares: readonly number[], count: number, from: number, to: number): Axis {
+  const above = (share: number) => Math.min(0, Math.ceil(Math.log10(share) - 1e-9));
+  const below = (share: number) => Math.floor(Math.log10(share) + 1e-9);
+  const highest = above(Math.max(...shares, 1 / count));
+  const least = Math.min(...shares);
+  const lowest = Math.min(highest - 1, below(least > 0 ? least : 1 / count));
   const at = (share: number) => {
-    const exponent = share > 0 ? Math.max(lowest, Math.log10(share)) : lowest;
-    return to - (exponent / lowest) * (to - from);
+    const exponent = share > 0 ? Math.min(highest, Math.max(lowest, Math.log10(share))) : lowest;
+    return from + ((exponent - lowest) / (highest - lowest)) * (to - from);
   };
-  return { lowest, at };
+  return { lowest, highest, at };
 }
 
 function grid(x: Axis, y: Axis): string[] {
   const parts: string[] = [];
-  for (let exponent = x.lowest; exponent <= 0; exponent++) {
-    const at = place(x.at(10 ** exponent));
+  for (const { share, exponent, isPower } of steps(x)) {
+    const at = x.at(share);
+    parts.push(`<path d="M${place(at)} ${PLOT.top}V${PLOT.bottom}" stroke="${isPower ? '#ccc' : '#eee'}"/>`);
+    if (isPower) parts.push(power(at, PLOT.bottom + 20, exponent));
+  }
+  for (const { share, isPower } of steps(y)) {
+    const at = y.at(share);
     parts.push(
-      `<path d="M${at} ${PLOT.top}V${PLOT.bottom}" stroke="#ddd"/>`,
-      power(Number(at), PLOT.bottom + 20, exponent, 'middle'),
+      `<path d="M${PLOT.left} ${place(at)}H${PLOT.right}" stroke="${isPower ? '#ccc' : '#eee'}"/>`,
+      text(PLOT.left - 8, at + 4, `${Number((100 * share).toPrecision(1))} %`, 'end'),
     );
   }
-  for (let exponent = y.lowest; exponent <= 0; exponent++) {
-    const at = place(y.at(10 ** exponent));
-    parts.push(
-      `<path d="M${PLOT.left} ${at}H${PLOT.right}" stroke="#ddd"/>`,
-      power(PLOT.left - 8, Number(at) + 4, exponent, 'end'),
-    );
-  }
-  const equal = Math.max(x.lowest, y.lowest);
-  const [ex, ey] = [place(x.at(10 ** equal)), place(y.at(10 ** equal))];
-  parts.push(`<path d="M${ex} ${ey}L${PLOT.right} ${PLOT.top}" stroke="#bbb" stroke-dasharray="1 4"/>`);
   const [width, height] = [PLOT.right - PLOT.left, PLOT.bottom - PLOT.top];
   parts.push(`<rect x="${PLOT.left}" y="${PLOT.top}" width="${width}" height="${height}" fill="none" stroke="#888"/>`);
   return parts;
 }
 
-function drawLine({ name, scores }: DetLine, i: number, x: Axis, y: Axis): string[] {
+/** 1, 2, 5, 10 … */
+function steps({ lowest, highest }: Axis): { share: number; exponent: number; isPower: boolean }[] {
+  return Array.from({ length: highest - lowest + 1 }, (_, i) => lowest + i).flatMap((exponent) =>
+    (exponent === highest ? [1] : [1, 2, 5]).map((factor) => ({
+      share: factor * 10 ** exponent,
+      exponent,
+      isPower: factor === 1,
+    })),
+  );
+}
+
+function drawLine({ name, curve }: Measured, i: number, x: Axis, y: Axis): string[] {
   const dash = DASHES[Math.floor(i / COLOURS.length) % DASHES.length];
   const style = `stroke="${COLOURS[i % COLOURS.length]}" stroke-width="1.8" fill="none"${dash && ` stroke-dasharray="${dash}"`}`;
-  const at = PLOT.top + 12 + 22 * i;
-  return [
-    `<path class="det" d="${detPath(scores, x, y)}" ${style}/>`,
-    `<path d="M${PLOT.right + 18} ${at}h26" ${style}/>`,
-    text(PLOT.right + 52, at + 4, name, 'start'),
-  ];
+  return [`<path class="det" d="${detPath(curve, x, y)}" ${style}/>`, ...legend(i, name, style)];
+}
+
+const EQUAL = 'FMR = FNMR';
+
+/** Where both rates are the same: a line crosses it at its equal error rate. Nothing where the axes do not meet. */
+function drawEqual(i: number, x: Axis, y: Axis): string[] {
+  const [least, most] = [10 ** Math.max(x.lowest, y.lowest), 10 ** Math.min(x.highest, y.highest)];
+  if (least >= most) return [];
+  const style = 'stroke="#888" stroke-dasharray="1 4"';
+  const [from, to] = [least, most].map((share) => `${place(x.at(share))} ${place(y.at(share))}`);
+  return [`<path d="M${from}L${to}" ${style}/>`, ...legend(i, EQUAL, style)];
+}
+
+function legend(i: number, name: string, style: string): string[] {
+  const at = PLOT.top + 12 + LEGEND.step * i;
+  return [`<path d="M${LEGEND.left} ${at}h26" ${style}/>`, text(LEGEND.left + LEGEND.width, at + 4, name, 'start')];
 }
 
 /** Steps, because between two thresholds nothing was measured; steps too small to be seen are left out. */
-function detPath(scores: Scores, x: Axis, y: Axis): string {
-  const commands: string[] = [];
-  let [lastX, lastY] = [x.at(0), y.at(1)];
-  commands.push(`M${place(lastX)} ${place(lastY)}`);
+function detPath(curve: Measured['curve'], x: Axis, y: Axis): string {
+  let [lastX, lastY] = [x.at(curve[0].fmr), y.at(curve[0].fnmr)];
+  const commands = [`M${place(lastX)} ${place(lastY)}`];
   const draw = (command: string) => {
     // A line that goes on in its direction is one line.
     if (commands.at(-1)?.startsWith(command[0])) commands.pop();
     commands.push(command);
   };
-  const curve = detCurve(scores);
   curve.forEach(({ fmr, fnmr }, i) => {
     const [px, py] = [x.at(fmr), y.at(fnmr)];
     const isLast = i === curve.length - 1;
@@ -125,9 +179,9 @@ function text(x: number, y: number, content: string, anchor = 'middle', attribut
   return `<text x="${place(x)}" y="${place(y)}" text-anchor="${anchor}" ${attributes}>${escape(content)}</text>`;
 }
 
-function power(x: number, y: number, exponent: number, anchor: string): string {
+function power(x: number, y: number, exponent: number): string {
   const raised = `10<tspan dy="-5" font-size="9">${String(exponent).replace('-', '−')}</tspan>`;
-  return `<text x="${place(x)}" y="${place(y)}" text-anchor="${anchor}">${exponent === 0 ? '1' : raised}</text>`;
+  return `<text x="${place(x)}" y="${place(y)}" text-anchor="middle">${exponent === 0 ? '1' : raised}</text>`;
 }
 
 function escape(content: string): string {

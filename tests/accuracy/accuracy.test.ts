@@ -130,16 +130,44 @@ describe('the DET plot', () => {
     expect(svg).toContain('<title>a &lt; b</title>');
   });
 
-  it('draws a line for each set, which goes right and down within the axes', () => {
-    const lines = [...svg.matchAll(/class="det" d="M([\d.]+) ([\d.]+)([^"]*)"/g)];
-    expect(lines).toHaveLength(2);
-    const [, x, y, rest] = lines[0];
+  /** Places of a line's corners. */
+  const lineOf = (picture: string, i: number) => {
+    const [, x, y, rest] = [...picture.matchAll(/class="det" d="M([\d.]+) ([\d.]+)([^"]*)"/g)][i];
     const places = { H: [Number(x)], V: [Number(y)] };
     for (const [, command, value] of rest.matchAll(/([HV])([\d.]+)/g)) places[command as 'H' | 'V'].push(Number(value));
-    for (const list of Object.values(places)) expect(list).toEqual(list.toSorted((a, b) => a - b));
-    expect(Math.min(...places.H)).toBe(80);
-    expect(Math.max(...places.H)).toBeLessThanOrEqual(600);
-    expect(Math.min(...places.V)).toBe(50);
-    expect(Math.max(...places.V)).toBe(490);
+    return places;
+  };
+
+  it('draws a line for each set, which goes right and down within the axes', () => {
+    expect(svg.match(/class="det"/g)).toHaveLength(2);
+    const { H, V } = lineOf(svg, 1);
+    for (const list of [H, V]) expect(list).toEqual(list.toSorted((a, b) => a - b));
+    // From one false match of 1,000, the axis' end, to where nothing is missed.
+    expect(H[0]).toBe(96);
+    expect(H.at(-1)).toBeLessThanOrEqual(616);
+    // Half of the mates are above all strangers.
+    expect(V[0]).toBeGreaterThan(50);
+    expect(V.at(-1)).toBe(490);
+  });
+
+  it('draws nothing below the rate of one false match, of which the sets have different ones', () => {
+    const fewer = sortScores(scores.mated, [10, 90]);
+    const { H } = lineOf(
+      detPlot('', [
+        { name: 'many', scores },
+        { name: 'few', scores: fewer },
+      ]),
+      1,
+    );
+    expect(H[0]).toBeGreaterThan(500);
+  });
+
+  it('has room for long names and for many lines, and says what the ticks are', () => {
+    const lines = Array.from({ length: 40 }, (_, i) => ({ name: `${'n'.repeat(60)}${i}`, scores }));
+    const [, width, height] = /width="(\d+)" height="(\d+)"/.exec(detPlot('', lines)) ?? [];
+    expect(Number(width)).toBeGreaterThan(650 + 60 * 7);
+    expect(Number(height)).toBeGreaterThan(40 * 22);
+    for (const tick of ['100 %', '50 %', '20 %', '1 %']) expect(svg).toContain(`>${tick}<`);
+    expect(svg).toContain('>−3</tspan>');
   });
 });
