@@ -63,35 +63,41 @@ export function validateFolds(
   });
 }
 
-/**
- * Cross-validates on as many threads as asked for; the result is the same for any number.
- * @param tell - called with the trainings that are done, and how many there are
- */
+/** Told how many trainings are done, and how many there are. */
+export type FoldProgress = (done: number, total: number) => void;
+
+/** Cross-validates on as many threads as asked for; the result is the same for any number. */
 export async function crossValidate(
   source: TrainingSource,
   parameters: TrainingParameters,
   folds: number,
   threads: number,
-  tell: (done: number, total: number) => void,
+  tell: FoldProgress,
 ): Promise<ValidatedSet[]> {
+  const worker = new URL(`./cross-validation-worker${extname(import.meta.url)}`, import.meta.url);
+  return join(await runFolds<ValidatedSet[]>(worker, { source, parameters, folds }, threads, tell));
+}
+
+/** Has a worker do the tasks of every two folds. @returns its answers, in the order of the folds */
+export async function runFolds<Answer>(
+  worker: URL,
+  common: Omit<FoldTask, 'a' | 'b'>,
+  threads: number,
+  tell: FoldProgress,
+): Promise<Answer[]> {
   const tasks: FoldTask[] = [];
-  for (let a = 0; a < folds; a++) for (let b = a; b < folds; b++) tasks.push({ source, parameters, folds, a, b });
-  const pool = new Piscina<FoldTask, ValidatedSet[]>({
-    filename: new URL(`./cross-validation-worker${extname(import.meta.url)}`, import.meta.url).href,
-    minThreads: 1,
-    maxThreads: threads,
-  });
+  for (let a = 0; a < common.folds; a++) for (let b = a; b < common.folds; b++) tasks.push({ ...common, a, b });
+  const pool = new Piscina<FoldTask, Answer>({ filename: worker.href, minThreads: 1, maxThreads: threads });
   try {
     let done = 0;
     tell(0, tasks.length);
-    const results = await Promise.all(
+    return await Promise.all(
       tasks.map(async (task) => {
-        const result = await pool.run(task);
+        const answer = await pool.run(task);
         tell(++done, tasks.length);
-        return result;
+        return answer;
       }),
     );
-    return join(results);
   } finally {
     await pool.destroy();
   }

@@ -20,6 +20,12 @@ export const PARAMETERS: TrainingParameters = { seed: 1, rounds: 2, ridge: 0.005
 /** Synthetic people for training: apart from those of the demo gallery and the benches by their seed. */
 export const SYNTHETIC = { seed: 0x7a11, impressions: 4 } as const;
 
+/** How many synthetic people a model learned from. */
+export function syntheticPeopleOf({ description }: FingerModel): number {
+  const name = `synthetic-${SYNTHETIC.seed.toString(16)}`;
+  return description.trainedOn.find((set) => set.name === name)?.fingers ?? 0;
+}
+
 /** A set that has its cylinders. */
 export interface PreparedSet {
   readonly set: PrintSet;
@@ -99,13 +105,14 @@ export function joinCylinders(chosen: readonly ChosenPrints[]) {
   return { cylinders: { places, rows, firstRow: new Int32Array(0) }, used, bases };
 }
 
-function beginWithRandom(chosen: readonly ChosenPrints[], seed: number): Planes {
+/** Codes for no mates at all: planes in any direction. */
+export function beginWithRandom(chosen: readonly ChosenPrints[], seed: number): Planes {
   const { cylinders, used } = joinCylinders(chosen);
   return randomPlanes(cylinders, used, seed);
 }
 
 /** Pairs the minutiae of mates with the codes at hand, and learns codes from the pairs of those that agree well. */
-function learnFromMates(chosen: readonly ChosenPrints[], planes: Planes, seed: number): Planes {
+export function learnFromMates(chosen: readonly ChosenPrints[], planes: Planes, seed: number): Planes {
   const { cylinders, used, bases } = joinCylinders(chosen);
   const model = assemble([], { ...PARAMETERS, seed }, planes, plainWeights());
   return learnPlanes(cylinders, used, findMates(chosen, bases, model), seed);
@@ -133,7 +140,8 @@ export function findMates(chosen: readonly ChosenPrints[], bases: readonly numbe
   return Int32Array.from(mates);
 }
 
-function assemble(
+/** A model of the parts that were learned. */
+export function assemble(
   sets: readonly PreparedSet[],
   parameters: TrainingParameters,
   { planes, offsets }: Planes,

@@ -17,17 +17,38 @@ interface Column {
   /** Knots whose masses are added up. */
   readonly from: number;
   readonly to: number;
+  /** The first knot counts once, the next twice and so on: the height of a straight line. */
+  readonly straight?: true;
 }
 
+/** What a score may be made of: the shipped one of every term's curve, others to see what a part is worth. */
+export interface ScoreShape {
+  /** Names of the terms that take part; the constant always does. */
+  readonly terms: ReadonlySet<string>;
+  /** Straight lines instead of curves; kinds stay kinds. */
+  readonly straight: boolean;
+}
+
+export const FULL_SHAPE: ScoreShape = { terms: new Set(SCORE_TERMS.map(({ name }) => name)), straight: false };
+
 /** What is learned: for each term its kinds, or its rises; where it is counted more than once also how often. */
-const COLUMNS: readonly Column[] = SCORE_TERMS.flatMap(({ subject, knots, kinds }, t): Column[] => {
-  const first = FIRST_KNOTS[t];
-  const end = first + knots;
-  if (subject === 'constant') return [];
-  const each = Array.from({ length: knots }, (_, k) => first + k);
-  if (kinds) return each.map((from) => ({ from, to: from + 1 }));
-  return each.slice(subject === 'alignment' ? 1 : 0).map((from) => ({ from, to: end }));
-});
+function columnsOf({ terms, straight }: ScoreShape): Column[] {
+  return SCORE_TERMS.flatMap(({ name, subject, knots, kinds }, t): Column[] => {
+    const first = FIRST_KNOTS[t];
+    const end = first + knots;
+    if (subject === 'constant' || !terms.has(name)) return [];
+    const each = Array.from({ length: knots }, (_, k) => first + k);
+    if (kinds) return each.map((from) => ({ from, to: from + 1 }));
+    const level = subject === 'alignment' ? [] : [{ from: first, to: end }];
+    if (straight) return [...level, { from: first + 1, to: end, straight }];
+    return [...level, ...each.slice(1).map((from) => ({ from, to: end }))];
+  });
+}
+
+/** How often a column counts a knot of its own. */
+function factorOf({ from, straight }: Column, knot: number): number {
+  return straight ? knot - from + 1 : 1;
+}
 
 /** Weights that only look at how well the pairs agree: to begin with, when nothing has been learned. */
 export function plainWeights(): Int32Array {
@@ -45,21 +66,27 @@ export interface ScoreTraining {
   readonly smallestDeviation: number;
 }
 
-/** @returns weights of the knots, sixteenths of points */
-export function learnWeights(alignments: Alignments, { ridge, smallestDeviation }: ScoreTraining): Int32Array {
+/** @returns weights of the knots, sixteenths of points; zeros for terms that take no part */
+export function learnWeights(
+  alignments: Alignments,
+  { ridge, smallestDeviation }: ScoreTraining,
+  shape: ScoreShape = FULL_SHAPE,
+): Int32Array {
   const { masses, labels, weights } = alignments;
-  const values = new Float32Array(labels.length * COLUMNS.length);
+  const columns = columnsOf(shape);
+  const values = new Float32Array(labels.length * columns.length);
   for (let row = 0; row < labels.length; row++) {
-    COLUMNS.forEach(({ from, to }, c) => {
+    columns.forEach((column, c) => {
       let sum = 0;
-      for (let k = from; k < to; k++) sum += masses[row * KNOT_COUNT + k];
-      values[row * COLUMNS.length + c] = sum / WHOLE;
+      for (let k = column.from; k < column.to; k++) sum += factorOf(column, k) * masses[row * KNOT_COUNT + k];
+      values[row * columns.length + c] = sum / WHOLE;
     });
   }
-  const model = fitLogistic({ values, columns: COLUMNS.length, labels, weights }, ridge, smallestDeviation);
+  const model = fitLogistic({ values, columns: columns.length, labels, weights }, ridge, smallestDeviation);
   const points = new Float64Array(KNOT_COUNT);
-  COLUMNS.forEach(({ from, to }, c) => {
-    for (let k = from; k < to; k++) points[k] += POINTS_PER_LOGIT * model.coefficients[c];
+  columns.forEach((column, c) => {
+    for (let k = column.from; k < column.to; k++)
+      points[k] += POINTS_PER_LOGIT * model.coefficients[c] * factorOf(column, k);
   });
   points[0] = EVEN_ODDS + POINTS_PER_LOGIT * model.intercept;
   return Int32Array.from(points, (value) => Math.round(value * WEIGHTS_PER_POINT));
