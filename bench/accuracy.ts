@@ -12,7 +12,7 @@ import { basename, join, resolve } from 'node:path';
 import { InvalidArgumentError, program } from 'commander';
 import { readPrints } from '../index-builder/labelled-prints.ts';
 import { crossValidate } from '../index-builder/train/cross-validation.ts';
-import { PARAMETERS, SYNTHETIC } from '../index-builder/train/model.ts';
+import { PARAMETERS, syntheticPeopleOf } from '../index-builder/train/model.ts';
 import type { FingerModel } from '../src/matching/finger-model.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
 import { shippedFingerModel } from '../src/matching/shipped-model.ts';
@@ -94,8 +94,7 @@ async function score(folders: readonly string[], model: FingerModel, options: Ac
       options.threads,
     );
   // As many synthetic people as the shipped model learned from.
-  const name = `synthetic-${SYNTHETIC.seed.toString(16)}`;
-  const synthetic = model.description.trainedOn.find((set) => set.name === name)?.fingers ?? 0;
+  const synthetic = syntheticPeopleOf(model);
   const sets = folders.map(readPrints);
   const tell = (done: number, total: number) => {
     if (process.stderr.isTTY)

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 const BENCHES: Readonly<Record<string, string>> = {
   accuracy: 'error rates of the finger comparison on real prints, DET plot, scores (--data DIR …; --help)',
+  ablations: 'what each part of the finger comparison buys, held out by person (--data DIR …; --help)',
   'hit-rate': 'candidate vectors: mates found among synthetic prints, held out by person (--data DIR …)',
   search: 'searches among many: cost by the exact and the indexed way, and mates that the index loses (--subjects N)',
   'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',

@@ -1,0 +1,58 @@
+/** From the scores of the variants to what each part buys. */
+import { errorRates, LOWEST_THRESHOLD, sortScores } from '../../index-builder/error-rates.ts';
+import type { FoldScores } from './fold.ts';
+
+/** False match rates that FNMR is given at, ascending. */
+export const FALSE_MATCH_RATES: readonly number[] = [1e-4, 1e-3];
+/** The rate at which mates are counted one by one. */
+const COUNTED = 1e-3;
+
+export interface SetFigures {
+  readonly mated: number;
+  readonly nonMated: number;
+  /** At each of FALSE_MATCH_RATES, 0 to 1; undefined where there are too few non-mated comparisons to tell. */
+  readonly falseNonMatchRates: readonly (number | undefined)[];
+  /**
+   * At FMR 10⁻³: mates that match with everything and not with the variant, and the other way round. Their difference
+   * says what the part buys, their sum how much of that may be chance.
+   */
+  readonly lost: number;
+  readonly won: number;
+}
+
+/**
+ * @param folds - scores by fold pair, variant and set; the first variant is everything
+ * @returns figures by variant and set
+ */
+export function measureVariants(folds: readonly (readonly (readonly FoldScores[])[])[]): SetFigures[][] {
+  const [first] = folds;
+  const wholes = first[0].map((_, s) => matesFound(joinFolds(folds, 0, s)));
+  return first.map((sets, v) =>
+    sets.map((_, s): SetFigures => {
+      const scores = joinFolds(folds, v, s);
+      const { points } = errorRates(sortScores(scores.mated, scores.nonMated), FALSE_MATCH_RATES);
+      const found = matesFound(scores);
+      return {
+        mated: scores.mated.length,
+        nonMated: scores.nonMated.length,
+        falseNonMatchRates: points.map((point) => point?.fnmr),
+        lost: found.filter((match, i) => !match && wholes[s][i]).length,
+        won: found.filter((match, i) => match && !wholes[s][i]).length,
+      };
+    }),
+  );
+}
+
+function joinFolds(folds: readonly (readonly (readonly FoldScores[])[])[], v: number, s: number): FoldScores {
+  const parts = folds.map((fold) => fold[v][s]);
+  return {
+    mated: Int32Array.from(parts.flatMap(({ mated }) => [...mated])),
+    nonMated: Int32Array.from(parts.flatMap(({ nonMated }) => [...nonMated])),
+  };
+}
+
+/** Which mated comparisons match at FMR 10⁻³; none where it cannot be told. */
+function matesFound({ mated, nonMated }: FoldScores): boolean[] {
+  const [point] = errorRates(sortScores(mated, nonMated), [COUNTED]).points;
+  return Array.from(mated, (score) => point !== undefined && score >= Math.max(LOWEST_THRESHOLD, point.threshold));
+}

@@ -1,0 +1,68 @@
+/** What is left out, one part at a time. */
+import { FULL_SHAPE, type ScoreShape } from '../../index-builder/train/score.ts';
+
+/** Where the planes of the codes come from. */
+export type Codes =
+  /** Mates of real and synthetic prints, in as many rounds as the shipped model's. */
+  | 'learned'
+  /** As `learned`, without the last round. */
+  | 'one-round-less'
+  /** Nothing: directions at random. */
+  | 'random'
+  /** Mates of real prints. */
+  | 'real-prints';
+
+export interface Variant {
+  readonly name: string;
+  readonly codes: Codes;
+  readonly shape: ScoreShape;
+  /** Whether synthetic people take part in the training of the score. */
+  readonly synthetic: boolean;
+}
+
+/**
+ * The terms by what they look at: every one but the constant is in one group. What a group looks at is partly seen by
+ * others too, above all by `worth`, which is made of codes, places, directions and the overlap at once.
+ */
+export const TERM_GROUPS: Readonly<Record<string, readonly string[]>> = {
+  'code distances': ['code', 'unpaired-code'],
+  'places and directions': ['place', 'direction', 'close', 'directions'],
+  'edges between pairs': ['nearer-edge', 'farther-edge', 'edges'],
+  types: ['type', 'types'],
+  qualities: ['quality-stated', 'quality'],
+  'unpaired minutiae': ['unpaired', 'unpaired-nearest', 'unpaired-crowd'],
+  counts: ['pairs', 'minutiae'],
+  'worth of the pairs in the overlap': ['worth'],
+  'area of the pairs': ['spread'],
+  'bending of the alignment': ['bending'],
+};
+
+/** Groups of terms that are looked at together: sums over minutiae against one look at the whole. */
+const OF_MINUTIAE = ['code', 'place', 'direction', 'nearer-edge', 'farther-edge', 'type', 'quality-stated', 'quality'];
+const OF_UNPAIRED = ['unpaired', 'unpaired-nearest', 'unpaired-code', 'unpaired-crowd'];
+
+function without(terms: readonly string[]): ScoreShape {
+  return { ...FULL_SHAPE, terms: new Set([...FULL_SHAPE.terms].filter((name) => !terms.includes(name))) };
+}
+
+function only(terms: readonly string[]): ScoreShape {
+  return { ...FULL_SHAPE, terms: new Set(terms) };
+}
+
+const whole: Omit<Variant, 'name'> = { codes: 'learned', shape: FULL_SHAPE, synthetic: true };
+
+/** The first is everything, which the others are held against. */
+export const VARIANTS: readonly Variant[] = [
+  { ...whole, name: 'everything' },
+  ...Object.entries(TERM_GROUPS).map(([group, terms]) => ({
+    ...whole,
+    name: `without terms: ${group}`,
+    shape: without(terms),
+  })),
+  { ...whole, name: 'without terms of single minutiae', shape: without([...OF_MINUTIAE, ...OF_UNPAIRED]) },
+  { ...whole, name: 'only the worth of the pairs', shape: only(['worth']) },
+  { ...whole, name: 'straight lines for curves', shape: { ...FULL_SHAPE, straight: true } },
+  { ...whole, name: 'codes without the last round', codes: 'one-round-less' },
+  { ...whole, name: 'random planes for codes', codes: 'random' },
+  { ...whole, name: 'without synthetic people', codes: 'real-prints', synthetic: false },
+];
