@@ -44,6 +44,19 @@ export interface SubjectEntry {
   readonly ordinal: number;
   attributes: SubjectAttributes;
   references: readonly ReferenceLocation[];
+  /** What `references` was before it was replaced, for the searches that began then; the oldest first. */
+  earlier: readonly EarlierReferences[];
+}
+
+/** The references of a subject as searches of versions below `before` see them. */
+export interface EarlierReferences {
+  readonly before: number;
+  readonly references: readonly ReferenceLocation[];
+}
+
+/** The references of a subject as a search of `version` sees them; those added since are among them. */
+export function referencesAt({ references, earlier }: SubjectEntry, version: number): readonly ReferenceLocation[] {
+  return earlier.find(({ before }) => version < before)?.references ?? references;
 }
 
 /** The stable text form of a partition's name: `finger:2`, `face:model:512`. */

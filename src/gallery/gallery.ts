@@ -184,7 +184,7 @@ export class Gallery {
   ): void {
     let subject = this.#subjects.get(subjectId);
     if (subject === undefined) {
-      subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references: [] };
+      subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references: [], earlier: [] };
       this.#subjects.set(subjectId, subject);
       this.#ordinals.enter(subject);
     } else {
@@ -204,11 +204,21 @@ export class Gallery {
         kept.push(this.#append(reference, subject));
       }
     }
+    if (present.size > 0) this.#keepEarlier(subject, sequence);
     subject.references = kept;
     for (const replaced of present.values()) {
       replaced.segment.retire(replaced.index, sequence);
       this.#reclamation.afterSearchesBefore(sequence, () => this.#remove(replaced));
     }
+  }
+
+  /** Searches that began before go on with the references that are replaced now. */
+  #keepEarlier(subject: SubjectEntry, before: number): void {
+    const kept = { before, references: subject.references };
+    subject.earlier = [...subject.earlier, kept];
+    this.#reclamation.afterSearchesBefore(before, () => {
+      subject.earlier = subject.earlier.filter((one) => one !== kept);
+    });
   }
 
   #append(reference: SearchableReference, subject: SubjectEntry): ReferenceLocation {
@@ -232,7 +242,9 @@ export class Gallery {
     this.#ordinals.leave(subject);
     this.#reclamation.afterPresentSearches(() => this.#ordinals.release(subject.ordinal));
     for (const reference of subject.references) this.#remove(reference);
+    for (const { references } of subject.earlier) for (const reference of references) this.#remove(reference);
     subject.references = [];
+    subject.earlier = [];
   }
 
   /** Takes a reference out of every search, and its bytes out of memory as soon as no kernel can be reading them. */

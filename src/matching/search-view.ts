@@ -1,4 +1,4 @@
-import { partitionKey, type ReferenceLocation, type SubjectEntry } from '../gallery/catalogue.ts';
+import { partitionKey, referencesAt, type ReferenceLocation, type SubjectEntry } from '../gallery/catalogue.ts';
 import { inScope, type Gallery } from '../gallery/gallery.ts';
 import type { SegmentRange } from '../gallery/partition.ts';
 import type { SearchTicket } from '../gallery/reclamation.ts';
@@ -43,12 +43,6 @@ export class SearchView {
     return partitionsFor(probe.template).flatMap((name) => this.#ranges.get(partitionKey(name)) ?? []);
   }
 
-  /** The owner of a reference, if this search may return it. */
-  ownerOf(segment: SegmentRange['segment'], index: number): SubjectEntry | undefined {
-    const owner = segment.ownerAt(index, this.version);
-    return owner !== undefined && inScope(owner, this.#galleries) ? owner : undefined;
-  }
-
   /** The subject with an ordinal, if this search may return it. */
   subjectWithOrdinal(ordinal: number): SubjectEntry | undefined {
     const subject = this.#gallery.subjectWithOrdinal(ordinal);
@@ -58,7 +52,7 @@ export class SearchView {
   /** The references of a subject that this probe is compared with, as of this view. */
   referencesFor(probe: Probe, subject: SubjectEntry): ReferenceLocation[] {
     const keys = new Set(partitionsFor(probe.template).map(partitionKey));
-    return subject.references.filter(
+    return referencesAt(subject, this.version).filter(
       ({ partition, segment, index }) =>
         keys.has(partitionKey(partition)) && index < (this.#ends.get(segment.handle.id) ?? 0),
     );

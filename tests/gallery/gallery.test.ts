@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SubjectAttributes } from '../../src/gallery/catalogue.ts';
+import { referencesAt, type SubjectAttributes } from '../../src/gallery/catalogue.ts';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
 
 const SIZING = { capacity: 3, largestRecord: 64, scratchBytes: 256, vectorBytes: 0 };
@@ -27,16 +27,14 @@ function finger(referenceId: string, fill = 7, position: 1 | 2 = 1): SearchableR
 }
 
 /** What a search that starts now would find, by subject id. */
-function found(gallery: Gallery): string[] {
-  const ticket = gallery.beginSearch(0);
-  const ids = gallery.partitions.flatMap((partition) =>
-    partition
-      .ranges()
-      .flatMap(({ segment, end }) =>
-        Array.from({ length: end }, (_, i) => segment.ownerAt(i, ticket.version)?.subjectId).filter(
-          (id) => id !== undefined,
-        ),
-      ),
+function found(gallery: Gallery, ticket = gallery.beginSearch(0)): string[] {
+  const subjects = Array.from({ length: gallery.ordinalEnd }, (_, ordinal) => gallery.subjectWithOrdinal(ordinal));
+  const ids = subjects.flatMap((subject) =>
+    subject === undefined
+      ? []
+      : referencesAt(subject, ticket.version)
+          .filter(({ segment, index }) => segment.addressOf(index) !== 0)
+          .map(() => subject.subjectId),
   );
   gallery.endSearch(ticket);
   return ids.sort();

@@ -28,7 +28,7 @@ function subject(subjectId: string): SubjectEntry {
     expireTimeMs: undefined,
     notComparableCount: 0,
   } as const;
-  return { subjectId, ordinal: 0, attributes, references: [] };
+  return { subjectId, ordinal: 0, attributes, references: [], earlier: [] };
 }
 
 describe('fusing the scores of a subject', () => {

@@ -1,0 +1,181 @@
+/** Searches while the gallery changes under them, against a plain map that remembers every version. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Gallery, type GalleryChange, type SearchableReference } from '../../src/gallery/gallery.ts';
+import { DirectComparer } from '../../src/matching/direct-comparison.ts';
+import { VECTOR_SIZE } from '../../src/matching/finger-vector-model.ts';
+import { identify, type SearchResult } from '../../src/matching/identification.ts';
+import { FINGER_PACKED_MAX_BYTES } from '../../src/matching/kernels.ts';
+import { prepareProbes, type Probe } from '../../src/matching/probe.ts';
+import { ReferenceEncoder } from '../../src/matching/reference-encoder.ts';
+import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/segment-reader.ts';
+import { EXACT, INDEXED, SubjectScan } from '../../src/matching/subject-scan.ts';
+import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import type { FingerTemplate } from '../../src/templates/finger-template.ts';
+import { secondImpression, somePrint } from '../prints.ts';
+
+const PEOPLE = 24;
+const IMPRESSIONS = 3;
+const GALLERIES = ['a', 'b'] as const;
+
+/** A subject as the model knows it: which galleries, and which impression under which reference id. */
+interface Known {
+  readonly galleries: ReadonlySet<string>;
+  readonly references: ReadonlyMap<string, number>;
+}
+type Model = ReadonlyMap<string, Known>;
+
+const print = (person: number, impression: number): FingerTemplate => {
+  const first = somePrint(person + 1, 36);
+  return impression === 0 ? first : secondImpression(first, 100 * person + impression, 10 * impression);
+};
+const encoder = new ReferenceEncoder();
+const packed = Array.from({ length: PEOPLE }, (_, person) =>
+  Array.from({ length: IMPRESSIONS }, (__, impression) => encoder.encode(print(person, impression)) as Uint8Array),
+);
+
+/** What is done: `search` does not wait for its answer, so that it meets the changes that follow. */
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('enrol'), person: fc.nat(PEOPLE - 1), impression: fc.nat(2) }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('expunge'), person: fc.nat(PEOPLE - 1) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('move'), person: fc.nat(PEOPLE - 1) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('search'),
+      person: fc.nat(PEOPLE - 1),
+      way: fc.constantFrom(EXACT, INDEXED),
+      scope: fc.subarray([...GALLERIES]),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('breathe') }) },
+);
+type Step = (typeof step extends fc.Arbitrary<infer T> ? T : never) & {
+  readonly person: number;
+  readonly impression: number;
+  readonly way: typeof EXACT;
+  readonly scope: readonly string[];
+};
+
+describe('searches while the gallery changes', () => {
+  const pools: WorkerPool[] = [];
+  const probes: Probe[][] = [];
+  const comparer = new DirectComparer();
+  beforeAll(async () => {
+    pools.push(new WorkerPool(2));
+    for (let person = 0; person < PEOPLE; person++) {
+      probes.push(await prepareProbes(pools[0], [{ sampleIndex: 0, viewIndex: 0, template: print(person, 9) }]));
+    }
+  });
+  afterAll(() => Promise.all(pools.map((pool) => pool.close())));
+
+  it('see one version, no half record, no double and nobody who is gone', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 90 }), async (steps) => {
+        const [pool] = pools;
+        const sizing = { capacity: 5, largestRecord: FINGER_PACKED_MAX_BYTES, scratchBytes: SEGMENT_SCRATCH_BYTES };
+        const gallery = new Gallery({
+          finger: { ...sizing, vectorBytes: VECTOR_SIZE },
+          face: () => ({ ...sizing, vectorBytes: 0 }),
+        });
+        const versions: Model[] = [new Map()];
+        const answers: Promise<void>[] = [];
+        for (const one of steps as unknown as Step[]) {
+          if (one.kind === 'breathe') await new Promise((resolve) => setImmediate(resolve));
+          else if (one.kind === 'search') answers.push(search(gallery, pool, versions, one));
+          else change(gallery, versions, one);
+        }
+        await Promise.all(answers);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  async function search(gallery: Gallery, pool: WorkerPool, versions: readonly Model[], { person, way, scope }: Step) {
+    const request = {
+      probes: probes[person],
+      galleries: new Set(scope),
+      maxCandidates: 10,
+      threshold: { maxLog10Fmr: 0 },
+      standardFpir: 0.01,
+    };
+    const source = new SubjectScan(way, pool);
+    const result = await identify(gallery, () => source, pool, request, new AbortController().signal);
+    check(result, versions, person, new Set(scope));
+  }
+
+  function check(result: SearchResult, versions: readonly Model[], person: number, scope: ReadonlySet<string>): void {
+    const then = versions[result.galleryVersion];
+    const now = versions[versions.length - 1];
+    const inScope = (known: Known | undefined) =>
+      known !== undefined && (scope.size === 0 || [...known.galleries].some((name) => scope.has(name)));
+    const ids = result.candidates.map(({ subject }) => subject.subjectId);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { subject, scores } of result.candidates) {
+      // There when the search began, and not expunged since; who came back is somebody else for the search.
+      expect(then.has(subject.subjectId) && now.has(subject.subjectId)).toBe(true);
+      for (const { referenceId, score } of scores) {
+        const impression = then.get(subject.subjectId)?.references.get(referenceId ?? '');
+        expect(impression).toBeDefined();
+        const reference = packed[Number(subject.subjectId)][impression ?? 0];
+        const { packed: probe } = probes[person][0];
+        expect(score).toBe(probe && comparer.comparePacked(probe, { modality: 'finger', packed: reference }));
+      }
+    }
+    // The person sought was there all the time and is in scope: they are found, and first.
+    const id = String(person);
+    const stayed = versions.slice(result.galleryVersion).every((model) => inScope(model.get(id)));
+    if (stayed) expect(ids[0]).toBe(id);
+  }
+
+  function change(gallery: Gallery, versions: Model[], { kind, person, impression }: Step): void {
+    const before = versions[versions.length - 1];
+    const after = new Map(before);
+    const subjectId = String(person);
+    const known = before.get(subjectId);
+    const next = gallery.version + 1;
+    let made: GalleryChange;
+    if (kind === 'expunge') {
+      after.delete(subjectId);
+      made = { kind: 'expunge', subjectId };
+    } else {
+      const galleries = new Set(kind === 'move' || known === undefined ? [GALLERIES[next % 2]] : known.galleries);
+      const references = new Map(known?.references);
+      // A third reference takes the place of the others.
+      if (references.size > 1) references.clear();
+      if (kind === 'enrol' || references.size === 0) references.set(`${subjectId}-${next}`, impression ?? 0);
+      after.set(subjectId, { galleries, references });
+      made = {
+        kind: 'upsert',
+        subjectId,
+        attributes: attributes(galleries, next),
+        references: searchable(person, references),
+      };
+    }
+    gallery.apply(next, made);
+    versions.push(after);
+  }
+});
+
+function attributes(galleries: ReadonlySet<string>, version: number) {
+  return {
+    version,
+    contributor: 'agency',
+    galleries,
+    caveats: [],
+    provenance: 'synthetic',
+    expireTimeMs: undefined,
+    notComparableCount: 0,
+  } as const;
+}
+
+function searchable(person: number, references: ReadonlyMap<string, number>): SearchableReference[] {
+  return [...references].map(([referenceId, impression]) => ({
+    referenceId,
+    partition: { modality: 'finger', position: 2 },
+    packed: packed[person][impression],
+  }));
+}
