@@ -45,6 +45,8 @@ export interface IdentificationDependencies {
   requireReady(): void;
 }
 
+/** Views of all samples of a request: twice what sixteen samples of one view have. */
+const MOST_VIEWS = 32;
 const DEFAULT_CANDIDATES = 10;
 /**
  * Of the time that is left to a search with a deadline, what is kept for comparing and answering when a partial answer
@@ -87,6 +89,7 @@ async function answerIdentify(
   });
   service.requireReady();
   const samples = decodeSamples(request.samples, service.faceModels, 'samples');
+  requireFewViews(samples.length, 'samples');
   const { threshold } = request;
   const { probes, search, result } = await service.admission.run(context.signal, async () => {
     const probes = await prepareProbes(service.pool, samples);
@@ -116,6 +119,14 @@ async function answerIdentify(
     candidate_count: result.candidates.length,
   });
   return identifyResponse(context.requestId, probes, result, service.audit.figures, performance.now() - started);
+}
+
+/** A record holds up to 255 views, and every one of them costs a search as much as a sample. */
+function requireFewViews(views: number, field: string): void {
+  if (views <= MOST_VIEWS) return;
+  throw new Failure('invalid-argument', 'TOO_MANY_VIEWS', `The samples hold more than ${MOST_VIEWS} views together.`, {
+    field,
+  });
 }
 
 /** When a search has to stop looking, so that what it found is compared and on its way before the deadline. */
@@ -212,6 +223,8 @@ async function answerVerify(
     claim?.$case === 'referenceSamples'
       ? decodeSamples(claim.value.samples, service.faceModels, 'reference_samples.samples')
       : undefined;
+  requireFewViews(samples.length, 'samples');
+  requireFewViews(references?.length ?? 0, 'reference_samples.samples');
   const { gallery, pool } = service;
   const explain = request.explain === true;
   const { probes, result } = await service.admission.run(context.signal, async () => {
@@ -258,7 +271,7 @@ function identifyResponse(
     subjectsSearched: result.subjectsSearched,
     galleryVersion: result.galleryVersion,
     modelVersions: toWireModels(probes),
-    samples: reportSamples(probes, result.compared),
+    samples: reportSamples(probes, result.compared, result.inScope),
     truncated: result.truncated,
     elapsed: toDuration(elapsedMs),
     index:
@@ -278,7 +291,7 @@ function verifyResponse(
     requestId,
     log10Fmr: result.log10Fmr,
     scores: result.scores.map(toWireScore),
-    samples: reportSamples(probes, result.compared),
+    samples: reportSamples(probes, result.compared, result.compared),
     modelVersions: toWireModels(probes),
     galleryVersion: result.galleryVersion,
     elapsed: toDuration(elapsedMs),

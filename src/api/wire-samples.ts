@@ -112,15 +112,22 @@ function checkModel(sample: Sample, models: ReadonlyMap<string, FaceModel>): voi
   }
 }
 
-/** What became of each probe. */
-export function reportSamples(probes: readonly Probe[], compared: readonly number[]): WireSampleReport[] {
+/**
+ * What became of each probe.
+ * @param inScope - for each probe: references that there are to compare it with
+ */
+export function reportSamples(
+  probes: readonly Probe[],
+  compared: readonly number[],
+  inScope: readonly number[],
+): WireSampleReport[] {
   return probes.map((probe, i) => {
     const { template, sampleIndex, viewIndex } = probe;
     const referencesCompared = compared[i] ?? 0;
     const outcome =
       probe.packed === undefined
         ? SampleOutcome.NOT_COMPARABLE
-        : referencesCompared === 0
+        : inScope[i] === 0
           ? SampleOutcome.NOTHING_TO_COMPARE
           : SampleOutcome.COMPARED;
     return {

@@ -79,7 +79,7 @@ function indexLines({ index }: IdentifyResponse): string[] {
   const known =
     candidates === 0 || missRateUpper === undefined
       ? 'what the index misses has not been measured here yet'
-      : `${searches.toLocaleString('en')} searches repeated exactly: ${missed} of ${candidates} candidates missed, at most ${percentOf(missRateUpper)}`;
+      : `${searches.toLocaleString('en')} searches were repeated exactly, and of ${candidates} first candidates ${missed} had been missed (at most ${percentOf(missRateUpper)})`;
   return [`The index proposed ${percentOf(index.penetration)} of the subjects; ${known}.`];
 }
 

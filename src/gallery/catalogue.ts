@@ -2,14 +2,11 @@ import type { Provenance } from '../store/records.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import type { Segment } from './segment.ts';
 
-/** A segment whose references belong to subjects. */
-export type SubjectSegment = Segment<SubjectEntry>;
-
 /** Where a reference lies in memory. */
 export interface ReferenceLocation {
   readonly referenceId: string;
   readonly partition: PartitionName;
-  readonly segment: SubjectSegment;
+  readonly segment: Segment;
   readonly index: number;
 }
 

@@ -187,11 +187,13 @@ export class Gallery {
       subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references: [], earlier: [] };
       this.#subjects.set(subjectId, subject);
       this.#ordinals.enter(subject);
+      this.#enterGalleries(subject.ordinal, attributes.galleries);
     } else {
-      this.#leaveGalleries(subject);
+      this.#enterGalleries(subject.ordinal, attributes.galleries);
+      const left = [...subject.attributes.galleries].filter((name) => !attributes.galleries.has(name));
+      this.#leaveGalleries(subject.ordinal, left);
       subject.attributes = attributes;
     }
-    this.#enterGalleries(subject);
     this.#scheduleExpiry(subject);
     const present = new Map(subject.references.map((location) => [location.referenceId, location]));
     const kept: ReferenceLocation[] = [];
@@ -207,7 +209,7 @@ export class Gallery {
     if (present.size > 0) this.#keepEarlier(subject, sequence);
     subject.references = kept;
     for (const replaced of present.values()) {
-      replaced.segment.retire(replaced.index, sequence);
+      replaced.segment.retire(replaced.index);
       this.#reclamation.afterSearchesBefore(sequence, () => this.#remove(replaced));
     }
   }
@@ -231,14 +233,14 @@ export class Gallery {
       partition = new Partition(name, sizing);
       this.#partitions.set(key, partition);
     }
-    return { referenceId, partition: name, ...partition.append(packed, subject, referenceId) };
+    return { referenceId, partition: name, ...partition.append(packed, subject.ordinal) };
   }
 
   #expunge(subjectId: string): void {
     const subject = this.#subjects.get(subjectId);
     if (subject === undefined) return;
     this.#subjects.delete(subjectId);
-    this.#leaveGalleries(subject);
+    this.#leaveGalleries(subject.ordinal, subject.attributes.galleries);
     this.#ordinals.leave(subject);
     this.#reclamation.afterPresentSearches(() => this.#ordinals.release(subject.ordinal));
     for (const reference of subject.references) this.#remove(reference);
@@ -255,16 +257,17 @@ export class Gallery {
     this.#reclamation.afterPresentSearches(() => segment.erase(index, address));
   }
 
-  #enterGalleries({ ordinal, attributes }: SubjectEntry): void {
-    for (const name of attributes.galleries) {
+  /** Before it leaves others: a search must not meet a subject in none. */
+  #enterGalleries(ordinal: number, galleries: Iterable<string>): void {
+    for (const name of galleries) {
       const members = this.#members.get(name) ?? new Membership();
       this.#members.set(name, members);
       members.add(ordinal);
     }
   }
 
-  #leaveGalleries({ ordinal, attributes }: SubjectEntry): void {
-    for (const name of attributes.galleries) this.#members.get(name)?.delete(ordinal);
+  #leaveGalleries(ordinal: number, galleries: Iterable<string>): void {
+    for (const name of galleries) this.#members.get(name)?.delete(ordinal);
   }
 
   #scheduleExpiry(subject: SubjectEntry): void {

@@ -1,4 +1,4 @@
-import { partitionKey, type PartitionName, type SubjectEntry, type SubjectSegment } from './catalogue.ts';
+import { partitionKey, type PartitionName } from './catalogue.ts';
 import { Segment } from './segment.ts';
 
 /** How a partition sizes its segments. */
@@ -15,7 +15,7 @@ export interface SegmentSizing {
 
 /** A range of references of one segment, as a search reads them. */
 export interface SegmentRange {
-  readonly segment: SubjectSegment;
+  readonly segment: Segment;
   /** Index one past the last reference that the search may read. */
   readonly end: number;
 }
@@ -25,7 +25,7 @@ export class Partition {
   readonly name: PartitionName;
   readonly key: string;
   readonly #sizing: SegmentSizing;
-  readonly #segments: SubjectSegment[] = [];
+  readonly #segments: Segment[] = [];
 
   constructor(name: PartitionName, sizing: SegmentSizing) {
     this.name = name;
@@ -33,14 +33,14 @@ export class Partition {
     this.#sizing = sizing;
   }
 
-  append(packed: Uint8Array, owner: SubjectEntry, referenceId: string): { segment: SubjectSegment; index: number } {
+  append(packed: Uint8Array, ordinal: number): { segment: Segment; index: number } {
     let segment = this.#segments.at(-1);
     if (segment === undefined || segment.isFull) {
       const { capacity, largestRecord, scratchBytes, vectorBytes } = this.#sizing;
-      segment = new Segment<SubjectEntry>(capacity, largestRecord, scratchBytes, vectorBytes);
+      segment = new Segment(capacity, largestRecord, scratchBytes, vectorBytes);
       this.#segments.push(segment);
     }
-    return { segment, index: segment.append(packed, owner, referenceId) };
+    return { segment, index: segment.append(packed, ordinal) };
   }
 
   /** What a search that starts now may read. */

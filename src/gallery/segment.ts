@@ -13,25 +13,18 @@ const MOST_PAGES = 65_535;
 
 let nextSegmentId = 1;
 
-/** Whoever owns a reference, by a number that the workers can tell apart. */
-export interface NumberedOwner {
-  readonly ordinal: number;
-}
-
 /**
  * A live segment: references in one shared memory that every worker sees. Only the main thread writes: it copies a
  * record behind the last one and enters it in the directory; searches name the range they read, so no reader ever
  * meets a record that is half written.
  */
-export class Segment<Owner extends NumberedOwner> {
+export class Segment {
   readonly handle: SegmentHandle;
   readonly #layout: SegmentLayout;
   readonly #memory: WebAssembly.Memory;
-  /** Who owns reference i; undefined once it is removed. */
-  readonly #owners: (Owner | undefined)[] = [];
-  readonly #referenceIds: string[] = [];
-  /** Gallery version from which reference i is no longer searched, for the few that were replaced. */
-  readonly #retired = new Map<number, number>();
+  /** References that were replaced, and are still read by the searches that began before. */
+  readonly #retired = new Set<number>();
+  /** Bytes of each record. */
   readonly #lengths: number[] = [];
   #end: number;
   #live = 0;
@@ -60,7 +53,7 @@ export class Segment<Owner extends NumberedOwner> {
 
   /** References appended so far, removed ones included. */
   get count(): number {
-    return this.#owners.length;
+    return this.#lengths.length;
   }
 
   /** References that can be found. */
@@ -69,7 +62,7 @@ export class Segment<Owner extends NumberedOwner> {
   }
 
   get isFull(): boolean {
-    return this.#owners.length >= this.#layout.capacity;
+    return this.#lengths.length >= this.#layout.capacity;
   }
 
   get memoryBytes(): number {
@@ -78,12 +71,13 @@ export class Segment<Owner extends NumberedOwner> {
 
   /**
    * Appends a packed reference; its last `vectorBytes` bytes are the candidate vector.
+   * @param ordinal - of the subject who owns it
    * @returns its index
    * @throws RangeError when the segment is full
    */
-  append(packed: Uint8Array, owner: Owner, referenceId: string): number {
+  append(packed: Uint8Array, ordinal: number): number {
     if (this.isFull) throw new RangeError('the segment is full');
-    const index = this.#owners.length;
+    const index = this.#lengths.length;
     const { ownersAddress, vectorsAddress, vectorBytes } = this.#layout;
     const record = packed.subarray(0, packed.byteLength - vectorBytes);
     const length = aligned(record.byteLength);
@@ -92,40 +86,26 @@ export class Segment<Owner extends NumberedOwner> {
     new Uint8Array(this.#memory.buffer, vectorsAddress + index * vectorBytes, vectorBytes).set(
       packed.subarray(record.byteLength),
     );
-    new Uint32Array(this.#memory.buffer, ownersAddress, this.#layout.capacity)[index] = owner.ordinal;
+    new Uint32Array(this.#memory.buffer, ownersAddress, this.#layout.capacity)[index] = ordinal;
     Atomics.store(this.#directory(), index, this.#end / 16);
     this.#end += length;
-    this.#owners.push(owner);
-    this.#referenceIds.push(referenceId);
     this.#lengths.push(length);
     this.#live++;
     return index;
   }
 
-  /** The owner of reference i as a search of `version` sees it: undefined when it was removed or not yet there. */
-  ownerAt(index: number, version: number): Owner | undefined {
-    const retired = this.#retired.get(index);
-    if (retired !== undefined && retired <= version) return undefined;
-    return this.#owners[index];
-  }
-
-  referenceIdAt(index: number): string {
-    return this.#referenceIds[index] ?? '';
-  }
-
-  /** Hides reference i from searches of `version` and later; searches under way still find it. */
-  retire(index: number, version: number): void {
-    if (this.#owners[index] === undefined || this.#retired.has(index)) return;
-    this.#retired.set(index, version);
+  /** Reference i is no longer counted; searches under way still read it. */
+  retire(index: number): void {
+    if (this.addressOf(index) === 0 || this.#retired.has(index)) return;
+    this.#retired.add(index);
     this.#live--;
   }
 
   /** Hides reference i from every search at once, those under way included. Its bytes stay until `erase`. */
   remove(index: number): void {
-    if (this.#owners[index] === undefined) return;
+    if (this.addressOf(index) === 0) return;
     if (!this.#retired.delete(index)) this.#live--;
     Atomics.store(this.#directory(), index, 0);
-    this.#owners[index] = undefined;
   }
 
   /**

@@ -41,7 +41,7 @@ export class AdmissionQueue {
    * @param signal - gives up the place in the queue when aborted
    * @throws Failure QUEUE_FULL; the signal's reason when it is aborted before or during the wait
    */
-  async run<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  async run<T>(signal: AbortSignal, search: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     if (this.#queue.size >= this.#mostWaiting && this.#queue.pending >= this.#queue.concurrency) {
       throw new Failure('resource-exhausted', 'QUEUE_FULL', 'Too many searches are waiting; try again shortly.', {
@@ -49,13 +49,20 @@ export class AdmissionQueue {
       });
     }
     const arrived = performance.now();
-    return this.#queue.add(
-      () => {
-        signal.throwIfAborted();
-        this.#onWait(performance.now() - arrived);
-        return work();
-      },
-      { signal },
-    );
+    // A search that runs keeps its place until its last task has ended; only one that waits gives it up at once.
+    const waiting = new AbortController();
+    const giveUp = () => waiting.abort(signal.reason);
+    signal.addEventListener('abort', giveUp, { once: true });
+    const work = () => {
+      signal.removeEventListener('abort', giveUp);
+      signal.throwIfAborted();
+      this.#onWait(performance.now() - arrived);
+      return search();
+    };
+    try {
+      return await this.#queue.add(work, { signal: waiting.signal });
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
   }
 }

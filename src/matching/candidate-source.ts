@@ -1,22 +1,31 @@
 import type { SubjectEntry } from '../gallery/catalogue.ts';
-import type { SampleScore } from './candidate-list.ts';
 import type { Probe } from './probe.ts';
+import type { SearchTasks } from './search-tasks.ts';
 import type { SearchView } from './search-view.ts';
 
 /** A subject whose scores are all more common than this among different people is not a candidate. */
 export const FLOOR_LOG10_FMR = -1;
 
-/** The best score of each probe against one subject; probes that it was not compared with are absent. */
-export type Scores = Map<Probe, SampleScore>;
-
 /** What the first stage of a search found. */
 export interface Proposal {
-  /** Subjects worth the second stage, and what is known of them by now. */
-  readonly subjects: Map<SubjectEntry, Scores>;
+  /** Subjects worth the second stage. */
+  readonly subjects: readonly SubjectEntry[];
   /** For each probe: references that it was compared with, or whose candidate vector was. */
   readonly searched: readonly number[];
   /** Share of the references in scope that was looked at; below 1 when the control word stopped the work. */
   readonly searchedFraction: number;
+}
+
+/** A search under way, as its stages see it. */
+export interface SearchRun {
+  readonly view: SearchView;
+  readonly tasks: SearchTasks;
+  /** Word 0 becomes 1 when there is no time left to look for more, or nobody waits for the answer. */
+  readonly looking: SharedArrayBuffer;
+  /** Word 0 becomes 1 when nobody waits for the answer. */
+  readonly control: SharedArrayBuffer;
+  /** Aborted when nobody waits for the answer. */
+  readonly signal: AbortSignal;
 }
 
 /** The first stage of a search: proposes subjects. Whoever implements this says whether it may miss one. */
@@ -27,12 +36,7 @@ export interface CandidateSource {
   expectedMs(probes: readonly Probe[], view: SearchView): number;
   /**
    * @param maxCandidates - length of the list that is wanted; enough subjects are proposed that its end is right, too
-   * @param control - word 0 becomes 1 when there is no time left: subjects are proposed from what was looked at
+   * @throws the signal's reason, as soon as no task is under way
    */
-  propose(
-    probes: readonly Probe[],
-    view: SearchView,
-    maxCandidates: number,
-    control: SharedArrayBuffer,
-  ): Promise<Proposal>;
+  propose(probes: readonly Probe[], maxCandidates: number, run: SearchRun): Promise<Proposal>;
 }

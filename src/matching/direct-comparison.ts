@@ -49,7 +49,7 @@ export class DirectComparer {
       return undefined;
     }
     this.#loadReference(reference.packed);
-    return this.#reader.compare(probe, ONLY)[0];
+    return this.#reader.compare(probe, ONLY).scores[0];
   }
 
   /** What the score of two packed fingers comes from. */

@@ -1,12 +1,16 @@
 import type { Gallery } from '../gallery/gallery.ts';
 import { makeCandidateList, type CandidateList, type SampleScore } from './candidate-list.ts';
-import { FLOOR_LOG10_FMR, type CandidateSource, type Scores } from './candidate-source.ts';
+import { FLOOR_LOG10_FMR, type CandidateSource } from './candidate-source.ts';
 import { explainScores, withExplanations } from './explain-scores.ts';
 import { fpirOf, thresholdFor } from './fusion.ts';
 import type { Probe } from './probe.ts';
-import { compareMissing } from './sample-scores.ts';
+import { compareSubjects, type Scores } from './sample-scores.ts';
+import { SearchTasks } from './search-tasks.ts';
 import { SearchView } from './search-view.ts';
 import type { WorkerPool } from './worker-pool.ts';
+
+/** Tasks of one search that wait for a thread, or run, for each thread: one in work, one ready. */
+const TASKS_PER_THREAD = 2;
 
 /** A 1:N search. */
 export interface SearchRequest {
@@ -32,6 +36,8 @@ export interface SearchResult extends CandidateList {
   readonly galleryVersion: number;
   /** For each probe: references that it was compared with. */
   readonly compared: readonly number[];
+  /** For each probe: references that there are to compare it with. */
+  readonly inScope: readonly number[];
   /** Share of the references in scope that was looked at; below 1 only when the time was up. */
   readonly searchedFraction: number;
   /** Share of the subjects in scope that was compared. */
@@ -42,7 +48,8 @@ export interface SearchResult extends CandidateList {
  * Finds the subjects whom the probes resemble. First a candidate source proposes subjects; then every sample is compared
  * with every reference of theirs that it can be, so that a subject found by one finger is judged by all samples.
  * @param choose - says which source, once it is known what there is to search
- * @param signal - aborts the search; the workers stop within a few milliseconds
+ * @param signal - aborts the search; the workers stop within a few milliseconds, and only then it is over
+ * @param tasksInHand - see SearchTasks
  * @throws the signal's reason
  */
 export async function identify(
@@ -51,6 +58,7 @@ export async function identify(
   pool: WorkerPool,
   request: SearchRequest,
   signal: AbortSignal,
+  tasksInHand = TASKS_PER_THREAD * pool.size,
 ): Promise<SearchResult> {
   signal.throwIfAborted();
   // The one stops the first stage, the other everything.
@@ -61,15 +69,16 @@ export async function identify(
     Atomics.store(new Int32Array(control), 0, 1);
   };
   signal.addEventListener('abort', stop, { once: true });
-  const { lookUntilMs } = request;
-  const timer = lookUntilMs && setTimeout(stopLooking, Math.max(0, Math.min(2 ** 31 - 1, lookUntilMs - Date.now())));
+  const untilEnd = (request.lookUntilMs ?? Infinity) - Date.now();
+  if (untilEnd <= 0) stopLooking();
+  const timer = untilEnd < 2 ** 31 ? setTimeout(stopLooking, untilEnd) : undefined;
   const view = new SearchView(gallery, request.probes, request.galleries, Date.now());
   try {
     const source = choose(view);
-    const proposal = await source.propose(request.probes, view, request.maxCandidates, looking);
-    const { subjects, searched, searchedFraction } = proposal;
+    const run = { view, tasks: new SearchTasks(tasksInHand), looking, control, signal };
+    const { subjects, searched, searchedFraction } = await source.propose(request.probes, request.maxCandidates, run);
     signal.throwIfAborted();
-    const compared = await compareMissing(request.probes, subjects, view, pool, control);
+    const { scored, compared } = await compareSubjects(request.probes, subjects, run, pool);
     signal.throwIfAborted();
     const subjectsSearched = view.subjectsInScope;
     const standardThresholdLog10 = thresholdFor(request.standardFpir, subjectsSearched);
@@ -80,7 +89,7 @@ export async function identify(
     const rules = { maxCandidates: request.maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
     const listNow = () => {
       const now = Date.now();
-      const present = [...subjects].filter(([subject, scores]) => isNotable(scores) && view.isPresent(subject, now));
+      const present = [...scored].filter(([subject, scores]) => isNotable(scores) && view.isPresent(subject, now));
       return makeCandidateList(
         present.map(([subject, scores]) => ({ subject, scores: inProbeOrder(request.probes, scores) })),
         rules,
@@ -96,9 +105,10 @@ export async function identify(
       subjectsSearched,
       galleryVersion: view.version,
       // An exact search has met every reference before; what is compared again is not counted twice.
-      compared: source.mode === 'exact' ? searched : compared,
+      compared: source.mode === 'exact' ? searched.map((count, p) => Math.max(count, compared[p])) : compared,
+      inScope: request.probes.map((probe) => view.rangesFor(probe).reduce((sum, { end }) => sum + end, 0)),
       searchedFraction,
-      penetration: source.mode === 'exact' ? 1 : subjects.size / Math.max(1, subjectsSearched),
+      penetration: source.mode === 'exact' ? searchedFraction : subjects.length / Math.max(1, subjectsSearched),
     };
   } finally {
     clearTimeout(timer);

@@ -6,26 +6,31 @@ import type { WorkerPool } from './worker-pool.ts';
 
 /** Searches that wait to be repeated; more are passed over, so that probes do not pile up in memory. */
 const MOST_WAITING = 8;
-/** z of a two-sided confidence of 95 %. */
-const Z = 1.96;
+/** The index has found a subject who is among so many candidates of its own. */
+const AMONG_CANDIDATES = 500;
+/** For how long a search is kept, and for how long a repetition may take: probes are not to be held for long. */
+const KEPT_MS = 60_000;
+/** z of a one-sided confidence of 95 %. */
+const Z = 1.645;
 
 /** What the audit has found since the service started. */
 export interface AuditFigures {
   /** Searches that were repeated. */
   readonly searches: number;
-  /** Candidates that the exact searches returned. */
+  /** Of those, how many had a candidate at the service's own threshold when everything was compared. */
   readonly candidates: number;
-  /** Of those, how many the indexed searches had not. */
+  /** Of the first candidates of these, how many the indexed search had not. */
   readonly missed: number;
   /** missed / candidates; 0 before there is any. */
   readonly missRate: number;
-  /** Upper end of the interval of 95 % confidence around it (Wilson, JASA 22, 1927); 1 before there is any. */
+  /** Upper limit of it at 95 % confidence, one-sided (Wilson, JASA 22, 1927); 1 before there is any. */
   readonly missRateUpper: number;
 }
 
 /**
  * Repeats a share of the indexed searches when there is nothing else to do, both ways on one state of the gallery, and
- * counts the candidates that the index has lost: nothing else would ever show them.
+ * counts the first candidates that the index has lost: nothing else would ever show them. Only the first, for a search
+ * is one trial, and only at the service's own threshold, for an index is meant to leave out those who are not alike.
  */
 export class IndexAudit {
   readonly #share: number;
@@ -35,7 +40,7 @@ export class IndexAudit {
   readonly #onError: (error: unknown) => void;
   readonly #index: CandidateSource;
   readonly #stop = new AbortController();
-  readonly #waiting: SearchRequest[] = [];
+  readonly #waiting: { readonly request: SearchRequest; readonly since: number }[] = [];
   #due = 0;
   #running: Promise<void> | undefined;
   #searches = 0;
@@ -75,8 +80,10 @@ export class IndexAudit {
     if (this.#due < 1 || this.#stop.signal.aborted) return;
     this.#due -= 1;
     if (this.#waiting.length >= MOST_WAITING) return;
-    this.#waiting.push({ ...request, explain: false });
-    this.#running ??= this.#work().finally(() => (this.#running = undefined));
+    const { probes, galleries, standardFpir } = request;
+    const repeated = { probes, galleries, maxCandidates: 1, threshold: { targetFpir: standardFpir }, standardFpir };
+    this.#waiting.push({ request: repeated, since: performance.now() });
+    this.#running ??= this.#work();
   }
 
   /** Resolves when everything that was noted has been repeated. */
@@ -92,28 +99,35 @@ export class IndexAudit {
   }
 
   async #work(): Promise<void> {
-    for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       await this.#idle();
+      if (performance.now() - next.since > KEPT_MS) continue;
+      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(KEPT_MS)]);
       try {
-        await this.#repeat(request);
+        await this.#repeat(next.request, signal);
       } catch (error) {
-        if (!this.#stop.signal.aborted) this.#onError(error);
+        // Stopped, or too slow to say anything.
+        if (!signal.aborted) this.#onError(error);
       }
     }
+    this.#running = undefined;
   }
 
-  async #repeat(request: SearchRequest): Promise<void> {
-    const { signal } = this.#stop;
-    const list = async (source: CandidateSource) => identify(this.#gallery, () => source, this.#pool, request, signal);
-    // One task in hand: a search that comes now waits for a few milliseconds of the audit's work at most.
-    const [exact, indexed] = await Promise.all([list(new SubjectScan(EXACT, this.#pool, 1)), list(this.#index)]);
-    // Begun in one turn of the event loop, so of one version of the gallery; but who was expunged meanwhile is in
-    // neither list or in the earlier one only, and says nothing of the index.
-    const found = new Set(indexed.candidates.map(({ subject }) => subject));
-    const present = exact.candidates.filter(({ subject }) => this.#gallery.subject(subject.subjectId) === subject);
+  async #repeat(request: SearchRequest, signal: AbortSignal): Promise<void> {
+    // One task in hand: a search that comes now waits for a few milliseconds of the audit's work at most. Both begin in
+    // one turn of the event loop, so they see one version of the gallery.
+    const list = async (source: CandidateSource, maxCandidates: number) =>
+      identify(this.#gallery, () => source, this.#pool, { ...request, maxCandidates }, signal, 1);
+    const [exact, indexed] = await Promise.all([
+      list(new SubjectScan(EXACT, this.#pool), 1),
+      list(this.#index, AMONG_CANDIDATES),
+    ]);
     this.#searches++;
-    this.#candidates += present.length;
-    this.#missed += present.filter(({ subject }) => !found.has(subject)).length;
+    const first = exact.candidates[0]?.subject;
+    // Who was expunged meanwhile may be in neither list or in the earlier one only, and says nothing of the index.
+    if (first === undefined || this.#gallery.subject(first.subjectId) !== first) return;
+    this.#candidates++;
+    if (!indexed.candidates.some(({ subject }) => subject === first)) this.#missed++;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the main thread and the worker threads say to each other. Memories and control words are shared; everything
- * else is copied, so it is kept small: a probe in, hits out.
+ * What the main thread and the worker threads say to each other. Memories, control words and what is said of every
+ * reference are shared; everything else is copied, so it is kept small.
  */
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
@@ -45,10 +45,10 @@ export interface ResembleResult {
   readonly busyMs: number;
 }
 
-/** Where the similarities of one probe with one segment are. */
+/** Where the similarities of one probe with one segment are, see ResembleTask. */
 export interface ResembledSegment {
-  /** Which probe. */
-  readonly probe: number;
+  /** What it says something of: of several probes of one finger the best counts. */
+  readonly trait: number;
   readonly segment: SegmentHandle;
   readonly count: number;
   readonly offset: number;
@@ -57,15 +57,14 @@ export interface ResembledSegment {
 /** Choose the subjects whose references are most like the probes together. */
 export interface ShortlistTask {
   readonly kind: 'shortlist';
-  /** In order of the probes. */
   readonly parts: readonly ResembledSegment[];
   readonly similarities: SharedArrayBuffer;
   /** One past the greatest ordinal. */
   readonly ordinals: number;
   /** Subjects that are wanted; a few more may come. */
   readonly wanted: number;
-  /** Whoever has less in all is not chosen. */
-  readonly least: number;
+  /** What the similarities are. */
+  readonly by: ResembleTask['by'];
   /** One byte for each ordinal, 1: in scope; undefined: all are, several: those in any. */
   readonly scopes: readonly SharedArrayBuffer[] | undefined;
 }
@@ -89,6 +88,8 @@ export interface CompareTask {
 /** Scores in the order of the indices; REMOVED_SCORE where the reference was removed meanwhile, or the work stopped. */
 export interface CompareResult {
   readonly scores: Int32Array;
+  /** Comparisons that were made before the work was stopped. */
+  readonly compared: number;
   readonly busyMs: number;
 }
 

@@ -1,7 +1,8 @@
-import type { ReferenceLocation, SubjectEntry, SubjectSegment } from '../gallery/catalogue.ts';
+import type { ReferenceLocation, SubjectEntry } from '../gallery/catalogue.ts';
+import type { Segment } from '../gallery/segment.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
-import { sampleScore, traitOf } from './candidate-list.ts';
-import type { Scores } from './candidate-source.ts';
+import { sampleScore, traitOf, type SampleScore } from './candidate-list.ts';
+import type { SearchRun } from './candidate-source.ts';
 import { REMOVED_SCORE } from './kernels.ts';
 import type { Probe } from './probe.ts';
 import type { SearchView } from './search-view.ts';
@@ -10,13 +11,16 @@ import type { WorkerPool } from './worker-pool.ts';
 /** Comparisons per task: a few milliseconds of work, so that a long shortlist is shared among the threads. */
 const COMPARISONS_PER_TASK = 512;
 
+/** The best score of each probe against one subject; probes that it has no reference for are absent. */
+export type Scores = Map<Probe, SampleScore>;
+
 /** The finger position of a reference; 0 for a face, or when it is not known. */
-export function positionOf(location: ReferenceLocation | undefined): FingerPosition {
-  return location?.partition.modality === 'finger' ? location.partition.position : 0;
+function positionOf(location: ReferenceLocation): FingerPosition {
+  return location.partition.modality === 'finger' ? location.partition.position : 0;
 }
 
 /** Keeps the higher score; of equal ones the lower reference id, so that the order of the work does not matter. */
-export function keepBest(
+function keepBest(
   scores: Scores,
   probe: Probe,
   referenceId: string,
@@ -41,49 +45,46 @@ interface Pair {
 }
 
 /**
- * Compares each probe with the subjects that have no score for it yet, exactly, and enters the scores.
- * @param control - word 0 becomes 1 when the search was given up: what is left is left out
- * @returns for each probe: comparisons
+ * Compares each probe with every reference of the subjects that it can be compared with.
+ * @returns the best score of each probe for each subject; for each probe: comparisons that were made
  */
-export async function compareMissing(
+export async function compareSubjects(
   probes: readonly Probe[],
-  subjects: Map<SubjectEntry, Scores>,
-  view: SearchView,
+  subjects: readonly SubjectEntry[],
+  { view, tasks, control }: SearchRun,
   pool: WorkerPool,
-  control: SharedArrayBuffer,
-): Promise<number[]> {
-  const work: Promise<void>[] = [];
-  const counts = probes.map(() => 0);
+): Promise<{ readonly scored: ReadonlyMap<SubjectEntry, Scores>; readonly compared: number[] }> {
+  const scored = new Map(subjects.map((subject): [SubjectEntry, Scores] => [subject, new Map<Probe, SampleScore>()]));
+  const compared = probes.map(() => 0);
+  const works: (() => Promise<void>)[] = [];
   for (const [p, probe] of probes.entries()) {
     const { packed } = probe;
     if (packed === undefined) continue;
-    for (const [segment, all] of pairsBySegment(probe, subjects, view)) {
+    for (const [segment, all] of pairsBySegment(probe, scored, view)) {
       for (let start = 0; start < all.length; start += COMPARISONS_PER_TASK) {
         const pairs = all.slice(start, start + COMPARISONS_PER_TASK);
-        counts[p] += pairs.length;
         const indices = Uint32Array.from(pairs, ({ location }) => location.index);
         const task = { kind: 'compare', probe: packed, segment: segment.handle, indices, control } as const;
-        work.push(
-          pool.compare(task).then(({ scores }) =>
-            pairs.forEach((pair, i) => {
-              const { referenceId } = pair.location;
-              const score = scores[i];
-              if (score === REMOVED_SCORE) return;
-              keepBest(pair.scores, probe, referenceId, positionOf(pair.location), score, pair.comparisons);
-            }),
-          ),
-        );
+        works.push(async () => {
+          if (Atomics.load(new Int32Array(control), 0) !== 0) return;
+          const result = await pool.compare(task);
+          compared[p] += result.compared;
+          pairs.forEach(({ scores, location, comparisons }, i) => {
+            const score = result.scores[i];
+            if (score === REMOVED_SCORE) return;
+            keepBest(scores, probe, location.referenceId, positionOf(location), score, comparisons);
+          });
+        });
       }
     }
   }
-  await Promise.all(work);
-  return counts;
+  await tasks.all(works);
+  return { scored, compared };
 }
 
-function pairsBySegment(probe: Probe, subjects: Map<SubjectEntry, Scores>, view: SearchView) {
-  const bySegment = new Map<SubjectSegment, Pair[]>();
-  for (const [subject, scores] of subjects) {
-    if (scores.has(probe)) continue;
+function pairsBySegment(probe: Probe, scored: ReadonlyMap<SubjectEntry, Scores>, view: SearchView) {
+  const bySegment = new Map<Segment, Pair[]>();
+  for (const [subject, scores] of scored) {
     const references = view.referencesFor(probe, subject);
     for (const location of references) {
       let pairs = bySegment.get(location.segment);

@@ -1,37 +1,39 @@
-/** How much of an earlier mean a new observation leaves, for work as long as a usual task. */
-const KEPT = 0.95;
-
-/** A running mean of what one piece of work costs on this machine. */
+/** A running mean of what one piece of work costs on this machine: of the last pieces, however many a task has. */
 export class MeasuredCost {
-  #nanoseconds: number;
+  readonly #horizon: number;
+  #milliseconds: number;
+  #pieces: number;
 
-  /** @param expected - nanoseconds to begin with, before anything was measured */
-  constructor(expected: number) {
-    this.#nanoseconds = expected;
+  /**
+   * @param expected - nanoseconds to begin with, before anything was measured; counts as a tenth of the horizon
+   * @param horizon - pieces that the mean is taken over
+   */
+  constructor(expected: number, horizon: number) {
+    this.#horizon = horizon;
+    this.#pieces = horizon / 10;
+    this.#milliseconds = (expected * this.#pieces) / 1e6;
   }
 
   note(milliseconds: number, pieces: number): void {
-    if (pieces === 0) return;
-    this.#nanoseconds = KEPT * this.#nanoseconds + (1 - KEPT) * ((milliseconds * 1e6) / pieces);
+    this.#milliseconds += milliseconds;
+    this.#pieces += pieces;
+    if (this.#pieces <= this.#horizon) return;
+    this.#milliseconds *= this.#horizon / this.#pieces;
+    this.#pieces = this.#horizon;
   }
 
   milliseconds(pieces: number): number {
-    return (this.#nanoseconds * pieces) / 1e6;
+    return (this.#milliseconds / this.#pieces) * pieces;
   }
 }
 
-/** What the parts of a search cost one thread. */
+/** What the parts of a search cost one thread; each over some seconds of work. */
 export class SearchCosts {
   /** One comparison. */
-  readonly finger = new MeasuredCost(10_000);
-  readonly face = new MeasuredCost(80);
+  readonly finger = new MeasuredCost(8_000, 500_000);
+  readonly face = new MeasuredCost(80, 50_000_000);
   /** Reading one candidate vector. */
-  readonly vector = new MeasuredCost(30);
-  /** Adding up the similarity of one reference. */
-  readonly merge = new MeasuredCost(5);
-}
-
-/** What a comparison costs. */
-export function costOf({ finger, face }: SearchCosts, modality: 'finger' | 'face'): MeasuredCost {
-  return modality === 'finger' ? finger : face;
+  readonly vector = new MeasuredCost(30, 100_000_000);
+  /** Adding up one reference, or going over one subject. */
+  readonly merge = new MeasuredCost(4, 500_000_000);
 }

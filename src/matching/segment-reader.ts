@@ -13,7 +13,7 @@ import {
   type KernelBuild,
   type Kernels,
 } from './kernels.ts';
-import type { PackedProbe, ResembleResult } from './messages.ts';
+import type { CompareResult, PackedProbe, ResembleResult } from './messages.ts';
 import { shippedFingerModel } from './shipped-model.ts';
 
 /** References per kernel call: long enough to make the crossing cheap, short enough to notice a stop within 2 ms. */
@@ -91,18 +91,23 @@ export class SegmentReader {
    * Compares the probe with single references. Scores in the order of the indices.
    * @param control - as above; what it stopped is REMOVED_SCORE
    */
-  compare(probe: PackedProbe, indices: Uint32Array, control: Int32Array = NEVER_STOPPED): Int32Array {
+  compare(
+    probe: PackedProbe,
+    indices: Uint32Array,
+    control: Int32Array = NEVER_STOPPED,
+  ): Omit<CompareResult, 'busyMs'> {
     const result = new Int32Array(indices.length).fill(REMOVED_SCORE);
     const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
     this.#loadProbe(probe);
-    for (let start = 0; start < indices.length && Atomics.load(control, 0) === 0; start += batch) {
+    let start = 0;
+    for (; start < indices.length && Atomics.load(control, 0) === 0; start += batch) {
       const count = Math.min(batch, indices.length - start);
       const directory = new Int32Array(this.#memory.buffer, this.#directoryAddress);
       const own = new Int32Array(this.#memory.buffer, this.#ownDirectoryAddress, count);
       for (let i = 0; i < count; i++) own[i] = Atomics.load(directory, indices[start + i]);
       result.set(this.#run(probe, this.#ownDirectoryAddress, count), start);
     }
-    return result;
+    return { scores: result, compared: Math.min(start, indices.length) };
   }
 
   /**

@@ -1,38 +1,49 @@
+import { FLOOR_LOG10_FMR } from './candidate-source.ts';
 import { REMOVED_SIMILARITY } from './kernels.ts';
 import type { ResembledSegment, ShortlistTask } from './messages.ts';
 
 const NONE = -(2 ** 31);
-/** Sums are counted in steps of so much: a list may be longer than wanted by those in its last step. */
-const STEP = 32;
+/** Ranks are counted in steps of so much: a list may be longer than wanted by those in its last step. */
+const STEP = 16;
+/** More traits than a search can have. */
+const MOST_TRAITS = 64;
+/** What a score at FLOOR_LOG10_FMR adds, less than the coarseness of the tables. */
+const LEAST_SUM = -1000 * FLOOR_LOG10_FMR - 10;
 
 /**
- * Chooses subjects by the similarities of their references with the probes. A subject has, for each probe, the
- * similarity of its best reference, and in all their sum; a probe that it has no reference for adds nothing, as much as
- * a stranger's would on average. Which subjects are chosen depends on the similarities alone: not on the order of
- * references, segments or ordinals.
+ * Chooses subjects by what their references have in common with the probes. A subject has, for each trait, the number of
+ * the best pair of a probe and a reference, and ranks by what these numbers say together: a subject with few references
+ * must not fall behind strangers with many, who have more numbers to add. Which subjects are chosen depends on the
+ * numbers alone: not on the order of references, segments or ordinals.
  */
 export class Shortlister {
   // Kept from search to search: at a million subjects it takes longer to make them than to use them.
   #best = new Int16Array(0);
-  #sums = new Int32Array(0);
+  #ranks = new Int32Array(0);
+  #counts = new Uint8Array(0);
 
-  /** @returns ordinals, ascending: the `wanted` most alike, and those as alike as the last of them */
-  choose({ parts, similarities, ordinals, wanted, least, scopes }: ShortlistTask): Uint32Array {
-    if (this.#sums.length < ordinals) {
+  /** @returns ordinals, ascending: the `wanted` best, and those as good as the last of them */
+  choose({ parts, similarities, ordinals, wanted, by, scopes }: ShortlistTask): Uint32Array {
+    if (this.#ranks.length < ordinals) {
       this.#best = new Int16Array(ordinals * 2);
-      this.#sums = new Int32Array(ordinals * 2);
+      this.#ranks = new Int32Array(ordinals * 2);
+      this.#counts = new Uint8Array(ordinals * 2);
     }
-    const sums = this.#sums.subarray(0, ordinals).fill(NONE);
-    for (const ofOneProbe of Map.groupBy(parts, ({ probe }) => probe).values()) {
-      this.#add(ofOneProbe, new Int16Array(similarities), ordinals);
+    const ranks = this.#ranks.subarray(0, ordinals).fill(NONE);
+    const counts = this.#counts.subarray(0, ordinals).fill(0);
+    for (const ofOneTrait of Map.groupBy(parts, ({ trait }) => trait).values()) {
+      this.#add(ofOneTrait, new Int16Array(similarities), ordinals);
     }
-    if (scopes !== undefined) leaveOut(sums, scopes);
-    return collect(sums, wanted, least);
+    if (scopes !== undefined) leaveOut(ranks, scopes);
+    if (by === 'comparison') rankByRates(ranks, counts);
+    else rankByVectors(ranks, counts);
+    return collect(ranks, wanted);
   }
 
+  /** Adds the best number of each subject for one trait to its sum, and counts it. */
   #add(parts: readonly ResembledSegment[], similarities: Int16Array, ordinals: number): void {
     const best = this.#best.subarray(0, ordinals).fill(REMOVED_SIMILARITY);
-    const sums = this.#sums;
+    const [sums, counts] = [this.#ranks, this.#counts];
     for (const { segment, count, offset } of parts) {
       const owners = new Uint32Array(segment.memory.buffer, segment.layout.ownersAddress, count);
       for (let i = 0; i < count; i++) {
@@ -43,38 +54,63 @@ export class Shortlister {
     }
     for (let o = 0; o < ordinals; o++) {
       const similarity = best[o];
-      if (similarity !== REMOVED_SIMILARITY) sums[o] = sums[o] === NONE ? similarity : sums[o] + similarity;
+      if (similarity === REMOVED_SIMILARITY) continue;
+      sums[o] = sums[o] === NONE ? similarity : sums[o] + similarity;
+      counts[o]++;
     }
   }
 }
 
-/** Takes out who is in none of the scopes. */
-function leaveOut(sums: Int32Array, scopes: readonly SharedArrayBuffer[]): void {
-  const masks = scopes.map((scope) => new Uint8Array(scope));
+/** Of vectors, numbers of strangers lie around 0 with one deviation: so their sum is divided by the root of their number. */
+function rankByVectors(sums: Int32Array, counts: Uint8Array): void {
+  const factors = Float64Array.from({ length: MOST_TRAITS }, (_, count) => 1 / Math.sqrt(Math.max(1, count)));
+  for (let o = 0; o < sums.length; o++) if (sums[o] !== NONE) sums[o] = Math.round(sums[o] * factors[counts[o]]);
+}
+
+/**
+ * Of rates, −1000 · log10, the sum of k is turned into that of the chance that strangers reach such a sum: Fisher's
+ * method, as in fusion.ts. Whoever has not even enough in sum for one notable score is no candidate.
+ */
+function rankByRates(sums: Int32Array, counts: Uint8Array): void {
   for (let o = 0; o < sums.length; o++) {
-    if (sums[o] !== NONE && !masks.some((mask) => mask[o] === 1)) sums[o] = NONE;
+    const sum = sums[o];
+    if (sum < LEAST_SUM) sums[o] = NONE;
+    if (sum < LEAST_SUM || counts[o] < 2) continue;
+    const x = (sum / 1000) * Math.LN10;
+    let term = 1;
+    let series = 1;
+    for (let i = 1; i < counts[o]; i++) series += term *= x / i;
+    sums[o] = Math.round(sum - 1000 * Math.log10(series));
   }
 }
 
-/** The ordinals of the greatest sums. */
-function collect(sums: Int32Array, wanted: number, least: number): Uint32Array {
+/** Takes out who is in none of the scopes. */
+function leaveOut(ranks: Int32Array, scopes: readonly SharedArrayBuffer[]): void {
+  const masks = scopes.map((scope) => new Uint8Array(scope));
+  for (let o = 0; o < ranks.length; o++) {
+    if (ranks[o] !== NONE && !masks.some((mask) => mask[o] === 1)) ranks[o] = NONE;
+  }
+}
+
+/** The ordinals of the greatest ranks. */
+function collect(ranks: Int32Array, wanted: number): Uint32Array {
   let [lowest, greatest] = [Infinity, -Infinity];
-  for (const sum of sums) {
-    if (sum === NONE || sum < least) continue;
-    if (sum < lowest) lowest = sum;
-    if (sum > greatest) greatest = sum;
+  for (const rank of ranks) {
+    if (rank === NONE) continue;
+    if (rank < lowest) lowest = rank;
+    if (rank > greatest) greatest = rank;
   }
   if (greatest === -Infinity) return new Uint32Array(0);
-  // Steps counted from 0, so that the same sums fall together whatever the others are.
+  // Steps counted from 0, so that the same ranks fall together whatever the others are.
   const first = Math.floor(lowest / STEP);
   const counts = new Uint32Array(Math.floor(greatest / STEP) - first + 1);
-  for (const sum of sums) if (sum !== NONE && sum >= least) counts[Math.floor(sum / STEP) - first]++;
+  for (const rank of ranks) if (rank !== NONE) counts[Math.floor(rank / STEP) - first]++;
   let found = 0;
   let step = counts.length;
   while (step > 0 && found < wanted) found += counts[--step];
-  const last = Math.max(least, (first + step) * STEP);
+  const last = (first + step) * STEP;
   const subjects = new Uint32Array(found);
   let next = 0;
-  for (let o = 0; o < sums.length; o++) if (sums[o] !== NONE && sums[o] >= last) subjects[next++] = o;
+  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE && ranks[o] >= last) subjects[next++] = o;
   return subjects;
 }

@@ -1,7 +1,7 @@
-import PQueue from 'p-queue';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
 import type { SegmentRange } from '../gallery/partition.ts';
-import { FLOOR_LOG10_FMR, type CandidateSource, type Proposal, type Scores } from './candidate-source.ts';
+import type { CandidateSource, Proposal, SearchRun } from './candidate-source.ts';
+import { REMOVED_SIMILARITY } from './kernels.ts';
 import type { ResembledSegment, ResembleResult } from './messages.ts';
 import type { Probe } from './probe.ts';
 import type { SearchView } from './search-view.ts';
@@ -22,8 +22,6 @@ interface Way {
   readonly shortlistPerCandidate: number;
   /** Of all subjects. */
   readonly shortlistShare: number;
-  /** A subject of whom less is known in all is not proposed. */
-  readonly least: number;
 }
 
 /** Compares every reference. */
@@ -32,7 +30,6 @@ export const EXACT: Way = {
   smallestShortlist: 200,
   shortlistPerCandidate: 4,
   shortlistShare: 0,
-  least: -1000 * FLOOR_LOG10_FMR,
 };
 
 /**
@@ -44,8 +41,11 @@ export const INDEXED: Way = {
   smallestShortlist: 2000,
   shortlistPerCandidate: 4,
   shortlistShare: 0.003,
-  least: -Infinity,
 };
+
+/** Buffers that are kept for the searches to come; as many as searches usually run at a time. */
+const MOST_SPARE = 4;
+const NOTHING: ResembleResult = { read: 0, searched: 0, busyMs: 0 };
 
 interface Part extends SegmentRange {
   readonly probe: Probe;
@@ -54,24 +54,20 @@ interface Part extends SegmentRange {
 }
 
 /**
- * Reads all references in scope, adds up what they say of each subject, and proposes the subjects that are most like
- * the probes together: two fingers that are each among the first twentieth make a strong pair. What is added up is, in
- * an exact search, how rare the scores are among strangers.
+ * Reads all references in scope, puts together what they say of each subject, and proposes the subjects that are most
+ * like the probes: two fingers that are each among the first twentieth make a strong pair.
  */
 export class SubjectScan implements CandidateSource {
   readonly mode: 'exact' | 'indexed';
   readonly #way: Way;
   readonly #pool: WorkerPool;
-  readonly #inHand: PQueue;
   /** Room for similarities that no search is using: fresh memory costs more than filling it. */
-  #spare: SharedArrayBuffer[] = [];
+  readonly #spare: SharedArrayBuffer[] = [];
 
-  /** @param tasksInHand - tasks that wait for a thread at the same time; few: searches that come later need not wait long */
-  constructor(way: Way, pool: WorkerPool, tasksInHand = Infinity) {
+  constructor(way: Way, pool: WorkerPool) {
     this.mode = way.mode;
     this.#way = way;
     this.#pool = pool;
-    this.#inHand = new PQueue({ concurrency: tasksInHand });
   }
 
   expectedMs(probes: readonly Probe[], view: SearchView): number {
@@ -82,17 +78,13 @@ export class SubjectScan implements CandidateSource {
       const references = view.rangesFor(probe).reduce((all, { end }) => all + end, 0);
       const compare = probe.packed.modality === 'finger' ? finger : face;
       const look = compare === finger && this.mode === 'indexed' ? vector : compare;
-      const listed = Math.min(wanted, references);
-      return sum + look.milliseconds(references) + merge.milliseconds(references) + compare.milliseconds(listed);
+      const adding = merge.milliseconds(references + view.ordinals);
+      return sum + look.milliseconds(references) + adding + compare.milliseconds(Math.min(wanted, references));
     }, 0);
   }
 
-  async propose(
-    probes: readonly Probe[],
-    view: SearchView,
-    maxCandidates: number,
-    control: SharedArrayBuffer,
-  ): Promise<Proposal> {
+  async propose(probes: readonly Probe[], maxCandidates: number, run: SearchRun): Promise<Proposal> {
+    const { view, tasks, looking, signal } = run;
     const parts: Part[] = [];
     let end = 0;
     probes.forEach((probe, number) => {
@@ -102,29 +94,30 @@ export class SubjectScan implements CandidateSource {
         end += range.end;
       }
     });
+    const by = this.mode === 'exact' ? 'comparison' : 'vector';
     const similarities = this.#take(end);
-    const results = await Promise.all(parts.map((part) => Promise.all(this.#resemble(part, similarities, control))));
-    const described = parts.map(({ number, segment, end: count, offset }): ResembledSegment => {
-      return { probe: number, segment: segment.handle, count, offset };
-    });
+    const searched = probes.map(() => 0);
+    let read = 0;
+    const works = parts.flatMap((part) =>
+      this.#works(part, by, similarities, looking).map((work) => async () => {
+        const result = await work();
+        read += result.read;
+        searched[part.number] += result.searched;
+      }),
+    );
+    await tasks.all(works);
+    signal.throwIfAborted();
     const { ordinals, scopes } = view;
     const wanted = this.#wanted(view, maxCandidates);
-    const { least } = this.#way;
-    const task = { kind: 'shortlist', parts: described, similarities, ordinals, wanted, least, scopes } as const;
-    const { subjects: chosen } = await this.#pool.shortlist(task);
-    // Only here: where a task failed, another one may still be writing.
-    this.#spare.push(similarities);
-    const subjects = new Map<SubjectEntry, Scores>();
-    for (const ordinal of chosen) {
-      const subject = view.subjectWithOrdinal(ordinal);
-      if (subject !== undefined) subjects.set(subject, new Map());
-    }
-    const sumOf = (p: number, of: (result: ResembleResult) => number) =>
-      parts.reduce((sum, { number }, i) => sum + (number === p ? results[i].reduce((all, r) => all + of(r), 0) : 0), 0);
-    const read = probes.reduce((sum, _, p) => sum + sumOf(p, (result) => result.read), 0);
+    const task = { kind: 'shortlist', parts: describe(parts), similarities, ordinals, wanted, by, scopes } as const;
+    const [{ subjects }] = await tasks.all([() => this.#pool.shortlist(task)]);
+    // Only here: where a task failed, its thread may still be writing.
+    this.#giveBack(similarities);
     return {
-      subjects,
-      searched: probes.map((_, p) => sumOf(p, ({ searched }) => searched)),
+      subjects: Array.from(subjects, (ordinal) => view.subjectWithOrdinal(ordinal)).filter(
+        (subject): subject is SubjectEntry => subject !== undefined,
+      ),
+      searched,
       searchedFraction: end === 0 ? 1 : read / end,
     };
   }
@@ -135,37 +128,54 @@ export class SubjectScan implements CandidateSource {
     return Math.max(smallestShortlist, shortlistPerCandidate * maxCandidates, shortlistShare * view.ordinals);
   }
 
-  #resemble(
+  #works(
     { probe, segment, end, offset }: Part,
+    by: 'comparison' | 'vector',
     similarities: SharedArrayBuffer,
     control: SharedArrayBuffer,
-  ): Promise<ResembleResult>[] {
+  ): (() => Promise<ResembleResult>)[] {
     const { packed } = probe;
     if (packed === undefined) return [];
-    const by = this.mode === 'exact' ? 'comparison' : 'vector';
     const step = packed.modality === 'finger' && by === 'comparison' ? COMPARED_FINGERS_PER_TASK : READ_PER_TASK;
-    return Array.from({ length: Math.ceil(end / step) }, (_, task) =>
-      this.#inHand.add(() =>
-        this.#pool.resemble({
-          kind: 'resemble',
-          by,
-          probe: packed,
-          segment: segment.handle,
-          from: task * step,
-          to: Math.min(end, (task + 1) * step),
-          similarities,
-          offset,
-          control,
-        }),
-      ),
-    );
+    return Array.from({ length: Math.ceil(end / step) }, (_, task) => {
+      const [from, to] = [task * step, Math.min(end, (task + 1) * step)];
+      return async () => {
+        if (Atomics.load(new Int32Array(control), 0) !== 0) {
+          new Int16Array(similarities, (offset + from) * 2, to - from).fill(REMOVED_SIMILARITY);
+          return NOTHING;
+        }
+        const { handle } = segment;
+        const range = { segment: handle, from, to, similarities, offset, control };
+        return this.#pool.resemble({ kind: 'resemble', by, probe: packed, ...range });
+      };
+    });
   }
 
+  /** The smallest spare one that is large enough. */
   #take(references: number): SharedArrayBuffer {
-    const fitting = this.#spare.findIndex(({ byteLength }) => byteLength >= 2 * references);
+    const bytes = 2 * references;
+    const fitting = this.#spare.findIndex(({ byteLength }) => byteLength >= bytes);
     if (fitting >= 0) return this.#spare.splice(fitting, 1)[0];
-    // The gallery has grown: what was spared is too small for good.
-    this.#spare = [];
-    return new SharedArrayBuffer(2 * Math.ceil(references * 1.25));
+    // An eighth more, so that a gallery that grows does not make every one too small at once.
+    return new SharedArrayBuffer(2 * Math.ceil(references * 1.125));
   }
+
+  #giveBack(buffer: SharedArrayBuffer): void {
+    this.#spare.push(buffer);
+    this.#spare.sort((a, b) => a.byteLength - b.byteLength);
+    // The largest goes: what one large search needed is not kept for ever.
+    if (this.#spare.length > MOST_SPARE) this.#spare.pop();
+  }
+}
+
+/** Probes of one finger, or of the face, say something of one trait; of unknown position each is taken for its own. */
+function describe(parts: readonly Part[]): ResembledSegment[] {
+  const traits = new Map<string, number>();
+  return parts.map(({ probe: { template }, number, segment, end: count, offset }) => {
+    const known = template.modality === 'face' ? 'face' : template.position > 0 && `finger:${template.position}`;
+    const name = known === false ? `probe:${number}` : known;
+    const trait = traits.get(name) ?? traits.size;
+    traits.set(name, trait);
+    return { trait, segment: segment.handle, count, offset };
+  });
 }

@@ -1,4 +1,4 @@
-import type { SubjectSegment } from '../gallery/catalogue.ts';
+import type { Segment } from '../gallery/segment.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import { fuse, sampleScore, traitOf, type ComparedReference, type SampleScore } from './candidate-list.ts';
 import { explainScores, withExplanations, type Unexplained } from './explain-scores.ts';
@@ -39,7 +39,7 @@ export async function verifySubject(
         const found: Found[] = [];
         const { packed } = probe;
         if (packed === undefined) return best(probe, found);
-        const bySegment = Map.groupBy(view.referencesFor(probe, subject), ({ segment }): SubjectSegment => segment);
+        const bySegment = Map.groupBy(view.referencesFor(probe, subject), ({ segment }): Segment => segment);
         for (const [segment, references] of bySegment) {
           const indices = Uint32Array.from(references, ({ index }) => index);
           const { scores } = await pool.compare({ kind: 'compare', probe: packed, segment: segment.handle, indices });

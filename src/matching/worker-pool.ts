@@ -53,16 +53,15 @@ export class WorkerPool {
 
   async shortlist(task: ShortlistTask): Promise<ShortlistResult> {
     const result = (await this.#run(task)) as ShortlistResult;
-    this.costs.merge.note(
-      result.busyMs,
-      task.parts.reduce((sum, { count }) => sum + count, 0),
-    );
+    const traits = new Set(task.parts.map(({ trait }) => trait)).size;
+    const references = task.parts.reduce((sum, { count }) => sum + count, 0);
+    this.costs.merge.note(result.busyMs, references + traits * task.ordinals);
     return result;
   }
 
   async compare(task: CompareTask): Promise<CompareResult> {
     const result = (await this.#run(task)) as CompareResult;
-    if (task.probe.modality === 'finger') this.costs.finger.note(result.busyMs, task.indices.length);
+    if (task.probe.modality === 'finger') this.costs.finger.note(result.busyMs, result.compared);
     return result;
   }
 

@@ -56,7 +56,7 @@ export default function run(task: WorkerTask): Result {
     case 'compare':
       return timed(() => {
         const control = task.control && new Int32Array(task.control);
-        return { scores: readerOf(task.segment).compare(task.probe, task.indices, control) };
+        return readerOf(task.segment).compare(task.probe, task.indices, control);
       });
     case 'cross-compare': {
       comparer ??= new DirectComparer();

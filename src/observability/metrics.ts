@@ -9,7 +9,7 @@ export interface ServiceFigures {
   readonly searchesUnderWay: number;
   readonly searchesWaiting: number;
   readonly ready: boolean;
-  /** Indexed searches that were repeated exactly, the candidates that gave, and those that the index had missed. */
+  /** Indexed searches that were repeated exactly, those of them with a candidate, and the candidates that the index had missed. */
   readonly audit: { readonly searches: number; readonly candidates: number; readonly missed: number };
 }
 
@@ -121,8 +121,12 @@ export class Metrics {
     );
     const audited = 'Of indexed searches that were repeated exactly since the start: ';
     gauge('ridgewatch_index_audit_searches', `${audited}how many.`, ({ audit }) => audit.searches);
-    gauge('ridgewatch_index_audit_candidates', `${audited}candidates.`, ({ audit }) => audit.candidates);
-    gauge('ridgewatch_index_audit_missed', `${audited}candidates that the index missed.`, ({ audit }) => audit.missed);
+    gauge('ridgewatch_index_audit_candidates', `${audited}those with a candidate.`, ({ audit }) => audit.candidates);
+    gauge(
+      'ridgewatch_index_audit_missed',
+      `${audited}first candidates that the index missed.`,
+      ({ audit }) => audit.missed,
+    );
     gauge('ridgewatch_ready', '1 when everything is searchable.', ({ ready }) => (ready ? 1 : 0));
     new Gauge({
       name: 'ridgewatch_references',

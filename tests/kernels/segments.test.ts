@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { layoutSegment, claimScratch, SCRATCH_SLOTS } from '../../src/gallery/segment-layout.ts';
-import { Segment, type NumberedOwner } from '../../src/gallery/segment.ts';
+import { Segment } from '../../src/gallery/segment.ts';
 import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
 import {
   FINGER_PACKED_MAX_BYTES,
@@ -21,10 +21,10 @@ const encoder = new FingerEncoder();
 const pack = (seed: number, count = 20 + (seed % 40)) => encoder.encode(somePrint(seed, count)) as Uint8Array;
 const go = () => new Int32Array(new SharedArrayBuffer(4));
 
-function filled(count: number): { segment: Segment<NumberedOwner>; references: Uint8Array[] } {
-  const segment = new Segment<NumberedOwner>(count, FINGER_PACKED_MAX_BYTES, SEGMENT_SCRATCH_BYTES);
+function filled(count: number): { segment: Segment; references: Uint8Array[] } {
+  const segment = new Segment(count, FINGER_PACKED_MAX_BYTES, SEGMENT_SCRATCH_BYTES);
   const references = Array.from({ length: count }, (_, i) => pack(i));
-  references.forEach((packed, i) => segment.append(packed, { ordinal: i }, `r${i}`));
+  references.forEach((packed, i) => segment.append(packed, i));
   return { segment, references };
 }
 
@@ -60,7 +60,8 @@ describe('a scan of a segment', () => {
   it('says which single references were removed', () => {
     const { segment } = filled(5);
     segment.remove(2);
-    const scores = new SegmentReader(segment.handle).compare(probe, Uint32Array.of(1, 2, 4, 1));
+    const { scores, compared } = new SegmentReader(segment.handle).compare(probe, Uint32Array.of(1, 2, 4, 1));
+    expect(compared).toBe(4);
     expect(scores[1]).toBe(REMOVED_SCORE);
     expect(scores[0]).toBe(scores[3]);
   });

@@ -112,7 +112,7 @@ export function purposeToJSON(object: Purpose): string {
 export const SearchMode = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** EXACT - Every reference in scope was compared. */
+  /** EXACT - Every reference in scope was compared, or as many as searched_fraction says. */
   EXACT: 1,
   /** INDEXED - An index proposed the references to compare. */
   INDEXED: 2,
@@ -244,10 +244,7 @@ export interface IdentifyResponse {
 
 /** What an index did in a search, and how much it loses. */
 export interface IndexReport {
-  /**
-   * Hash of the model of the candidate vectors, hexadecimal: with the versions of the comparisons, all that decides who is
-   * on the list.
-   */
+  /** Hash of the model of the candidate vectors, hexadecimal. */
   vectorModelHash: string;
   /** Share of the subjects in scope that was compared, 0 to 1. */
   penetration: number;
@@ -259,13 +256,13 @@ export interface IndexReport {
 export interface IndexAudit {
   /** Searches that were repeated. */
   searches: number;
-  /** Candidates that the comparison of everything gave. */
+  /** Of those, how many had a candidate at the service's own threshold when everything was compared. */
   candidates: number;
-  /** Of those, how many the index had missed. */
+  /** Of the first candidates of these, how many the index had missed. */
   missed: number;
   /** missed / candidates, 0 to 1; 0 before there is any candidate. */
   missRate: number;
-  /** Upper limit of the miss rate at 95 % confidence; 1 before there is any candidate. */
+  /** Upper limit of the miss rate at 95 % confidence, one-sided; 1 before there is any candidate. */
   missRateUpper: number;
 }
 
