@@ -49,6 +49,9 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, log: St
   });
   // An idle connection that breaks is replaced at the next query; without a listener it would end the process.
   pool.on('error', () => log({ level: 'warn', message: 'a connection to the store was lost' }));
+  // A new connection has nobody listening between its first answer and the turn in which it is lent; a refusal that comes
+  // in the same packet as that answer would end the process, too. Whoever uses the connection finds it broken.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return {
     kind: cluster === undefined ? 'external' : 'embedded',
     subjects: new SubjectStore(pool),
