@@ -10,8 +10,10 @@ export const FLOOR_LOG10_FMR = -1;
 export interface Proposal {
   /** Subjects worth the second stage. */
   readonly subjects: readonly SubjectEntry[];
-  /** For each probe: references that it was compared with, or whose candidate vector was. */
-  readonly searched: readonly number[];
+  /** For each probe: references that it was compared with. */
+  readonly compared: readonly number[];
+  /** Share of the subjects in scope that was compared. */
+  readonly penetration: number;
   /** Share of the references in scope that was looked at; below 1 when the control word stopped the work. */
   readonly searchedFraction: number;
 }

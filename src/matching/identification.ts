@@ -71,14 +71,14 @@ export async function identify(
   signal.addEventListener('abort', stop, { once: true });
   const untilEnd = (request.lookUntilMs ?? Infinity) - Date.now();
   if (untilEnd <= 0) stopLooking();
-  const timer = untilEnd < 2 ** 31 ? setTimeout(stopLooking, untilEnd) : undefined;
+  const timer = untilEnd > 0 && untilEnd < 2 ** 31 ? setTimeout(stopLooking, untilEnd) : undefined;
   const view = new SearchView(gallery, request.probes, request.galleries, Date.now());
   try {
     const source = choose(view);
     const run = { view, tasks: new SearchTasks(tasksInHand), looking, control, signal };
-    const { subjects, searched, searchedFraction } = await source.propose(request.probes, request.maxCandidates, run);
+    const proposal = await source.propose(request.probes, request.maxCandidates, run);
     signal.throwIfAborted();
-    const { scored, compared } = await compareSubjects(request.probes, subjects, run, pool);
+    const { scored, compared } = await compareSubjects(request.probes, proposal.subjects, run, pool);
     signal.throwIfAborted();
     const subjectsSearched = view.subjectsInScope;
     const standardThresholdLog10 = thresholdFor(request.standardFpir, subjectsSearched);
@@ -104,11 +104,11 @@ export async function identify(
       mode: source.mode,
       subjectsSearched,
       galleryVersion: view.version,
-      // An exact search has met every reference before; what is compared again is not counted twice.
-      compared: source.mode === 'exact' ? searched.map((count, p) => Math.max(count, compared[p])) : compared,
+      // The first stage has met most of these before; what is compared again is not counted twice.
+      compared: proposal.compared.map((count, p) => Math.max(count, compared[p])),
       inScope: request.probes.map((probe) => view.rangesFor(probe).reduce((sum, { end }) => sum + end, 0)),
-      searchedFraction,
-      penetration: source.mode === 'exact' ? searchedFraction : subjects.length / Math.max(1, subjectsSearched),
+      searchedFraction: proposal.searchedFraction,
+      penetration: proposal.penetration,
     };
   } finally {
     clearTimeout(timer);

@@ -72,6 +72,8 @@ export interface ShortlistTask {
 export interface ShortlistResult {
   /** Ordinals, ascending. */
   readonly subjects: Uint32Array;
+  /** `by` vector: for each part, the references of these subjects that were looked at, ascending; else none. */
+  readonly references: readonly Uint32Array[];
   readonly busyMs: number;
 }
 

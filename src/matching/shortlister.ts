@@ -3,8 +3,9 @@ import { REMOVED_SIMILARITY } from './kernels.ts';
 import type { ResembledSegment, ShortlistTask } from './messages.ts';
 
 const NONE = -(2 ** 31);
-/** Ranks are counted in steps of so much: a list may be longer than wanted by those in its last step. */
-const STEP = 16;
+/** Ranks are counted in steps of sixteen: a list may be longer than wanted by those in its last step. */
+const STEP_BITS = 4;
+const STEPS = 16_384;
 /** More traits than a search can have. */
 const MOST_TRAITS = 64;
 /** What a score at FLOOR_LOG10_FMR adds, less than the coarseness of the tables. */
@@ -61,27 +62,40 @@ export class Shortlister {
   }
 }
 
+/** The references of some subjects that were looked at, for each part. */
+export function referencesOf(subjects: Uint32Array, { parts, similarities, ordinals }: ShortlistTask): Uint32Array[] {
+  const wanted = new Uint8Array(ordinals);
+  for (let i = 0; i < subjects.length; i++) wanted[subjects[i]] = 1;
+  return parts.map(({ segment, count, offset }) => {
+    const owners = new Uint32Array(segment.memory.buffer, segment.layout.ownersAddress, count);
+    const values = new Int16Array(similarities, offset * 2, count);
+    const found: number[] = [];
+    for (let i = 0; i < count; i++) if (wanted[owners[i]] === 1 && values[i] !== REMOVED_SIMILARITY) found.push(i);
+    return Uint32Array.from(found);
+  });
+}
+
 /** Of vectors, numbers of strangers lie around 0 with one deviation: so their sum is divided by the root of their number. */
 function rankByVectors(sums: Int32Array, counts: Uint8Array): void {
   const factors = Float64Array.from({ length: MOST_TRAITS }, (_, count) => 1 / Math.sqrt(Math.max(1, count)));
   for (let o = 0; o < sums.length; o++) if (sums[o] !== NONE) sums[o] = Math.round(sums[o] * factors[counts[o]]);
 }
 
-/**
- * Of rates, −1000 · log10, the sum of k is turned into that of the chance that strangers reach such a sum: Fisher's
- * method, as in fusion.ts. Whoever has not even enough in sum for one notable score is no candidate.
- */
+/** Of rates: whoever has not even enough in sum for one notable score is no candidate. */
 function rankByRates(sums: Int32Array, counts: Uint8Array): void {
-  for (let o = 0; o < sums.length; o++) {
-    const sum = sums[o];
-    if (sum < LEAST_SUM) sums[o] = NONE;
-    if (sum < LEAST_SUM || counts[o] < 2) continue;
-    const x = (sum / 1000) * Math.LN10;
-    let term = 1;
-    let series = 1;
-    for (let i = 1; i < counts[o]; i++) series += term *= x / i;
-    sums[o] = Math.round(sum - 1000 * Math.log10(series));
-  }
+  for (let o = 0; o < sums.length; o++) sums[o] = sums[o] < LEAST_SUM ? NONE : fusedRank(sums[o], counts[o]);
+}
+
+/**
+ * Fisher's method, as in fusion.ts: −1000 · log10 of the chance that strangers reach a sum of `count` such numbers.
+ */
+export function fusedRank(sum: number, count: number): number {
+  if (count < 2) return sum;
+  const x = (sum / 1000) * Math.LN10;
+  let term = 1;
+  let series = 1;
+  for (let i = 1; i < count; i++) series += term *= x / i;
+  return Math.round(sum - 1000 * Math.log10(series));
 }
 
 /** Takes out who is in none of the scopes. */
@@ -92,25 +106,20 @@ function leaveOut(ranks: Int32Array, scopes: readonly SharedArrayBuffer[]): void
   }
 }
 
-/** The ordinals of the greatest ranks. */
+/** The ordinals of the greatest ranks. Steps are counted from 0, so that the same ranks fall together whatever the others are. */
 function collect(ranks: Int32Array, wanted: number): Uint32Array {
-  let [lowest, greatest] = [Infinity, -Infinity];
-  for (const rank of ranks) {
-    if (rank === NONE) continue;
-    if (rank < lowest) lowest = rank;
-    if (rank > greatest) greatest = rank;
-  }
-  if (greatest === -Infinity) return new Uint32Array(0);
-  // Steps counted from 0, so that the same ranks fall together whatever the others are.
-  const first = Math.floor(lowest / STEP);
-  const counts = new Uint32Array(Math.floor(greatest / STEP) - first + 1);
-  for (const rank of ranks) if (rank !== NONE) counts[Math.floor(rank / STEP) - first]++;
+  const counts = new Uint32Array(2 * STEPS);
+  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE) counts[stepOf(ranks[o])]++;
   let found = 0;
   let step = counts.length;
   while (step > 0 && found < wanted) found += counts[--step];
-  const last = (first + step) * STEP;
   const subjects = new Uint32Array(found);
   let next = 0;
-  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE && ranks[o] >= last) subjects[next++] = o;
+  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE && stepOf(ranks[o]) >= step) subjects[next++] = o;
   return subjects;
+}
+
+/** Ranks of several traits together may be larger than one number; what is beyond the last step is alike enough. */
+function stepOf(rank: number): number {
+  return Math.max(0, Math.min(2 * STEPS - 1, (rank >> STEP_BITS) + STEPS));
 }

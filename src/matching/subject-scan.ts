@@ -1,10 +1,11 @@
-import type { SubjectEntry } from '../gallery/catalogue.ts';
 import type { SegmentRange } from '../gallery/partition.ts';
 import type { CandidateSource, Proposal, SearchRun } from './candidate-source.ts';
-import { REMOVED_SIMILARITY } from './kernels.ts';
-import type { ResembledSegment, ResembleResult } from './messages.ts';
+import { REMOVED_SCORE, REMOVED_SIMILARITY } from './kernels.ts';
+import type { ResembledSegment, ResembleResult, ShortlistResult } from './messages.ts';
 import type { Probe } from './probe.ts';
+import { rateTable } from './rate-table.ts';
 import type { SearchView } from './search-view.ts';
+import { TraitRates } from './trait-rates.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 /**
@@ -40,7 +41,7 @@ export const INDEXED: Way = {
   mode: 'indexed',
   smallestShortlist: 2000,
   shortlistPerCandidate: 4,
-  shortlistShare: 0.003,
+  shortlistShare: 0.005,
 };
 
 /** Buffers that are kept for the searches to come; as many as searches usually run at a time. */
@@ -94,12 +95,11 @@ export class SubjectScan implements CandidateSource {
         end += range.end;
       }
     });
-    const by = this.mode === 'exact' ? 'comparison' : 'vector';
     const similarities = this.#take(end);
     const searched = probes.map(() => 0);
     let read = 0;
     const works = parts.flatMap((part) =>
-      this.#works(part, by, similarities, looking).map((work) => async () => {
+      this.#works(part, similarities, looking).map((work) => async () => {
         const result = await work();
         read += result.read;
         searched[part.number] += result.searched;
@@ -107,34 +107,82 @@ export class SubjectScan implements CandidateSource {
     );
     await tasks.all(works);
     signal.throwIfAborted();
-    const { ordinals, scopes } = view;
+    const { ordinals, scopes, subjectsInScope } = view;
+    const described = describe(parts);
     const wanted = this.#wanted(view, maxCandidates);
-    const task = { kind: 'shortlist', parts: describe(parts), similarities, ordinals, wanted, by, scopes } as const;
-    const [{ subjects }] = await tasks.all([() => this.#pool.shortlist(task)]);
+    const task = { kind: 'shortlist', parts: described, similarities, ordinals, wanted, by: this.#by, scopes } as const;
+    const [chosen] = await tasks.all([() => this.#pool.shortlist(task)]);
     // Only here: where a task failed, its thread may still be writing.
     this.#giveBack(similarities);
-    return {
-      subjects: Array.from(subjects, (ordinal) => view.subjectWithOrdinal(ordinal)).filter(
-        (subject): subject is SubjectEntry => subject !== undefined,
-      ),
-      searched,
-      searchedFraction: end === 0 ? 1 : read / end,
-    };
+    const searchedFraction = end === 0 ? 1 : read / end;
+    const subjectsOf = (list: Iterable<number>) =>
+      Array.from(list, (ordinal) => view.subjectWithOrdinal(ordinal)).filter((subject) => subject !== undefined);
+    if (this.mode === 'exact') {
+      const subjects = subjectsOf(chosen.subjects);
+      return { subjects, compared: searched, penetration: searchedFraction, searchedFraction };
+    }
+    const most = listLength(EXACT, maxCandidates);
+    const { best, compared } = await this.#compare(probes, parts, described, chosen, most, run);
+    const penetration = chosen.subjects.length / Math.max(1, subjectsInScope);
+    return { subjects: subjectsOf(best), compared, penetration, searchedFraction };
+  }
+
+  /** Compares the references that the vectors have chosen; the ordinals of the best subjects. */
+  async #compare(
+    probes: readonly Probe[],
+    parts: readonly Part[],
+    described: readonly ResembledSegment[],
+    { references }: ShortlistResult,
+    most: number,
+    { tasks, control, signal }: SearchRun,
+  ): Promise<{ readonly best: readonly number[]; readonly compared: number[] }> {
+    const compared = probes.map(() => 0);
+    const rates = new TraitRates();
+    await tasks.all(
+      parts.flatMap(({ probe: { packed }, number, segment: { handle } }, p) => {
+        if (packed === undefined) return [];
+        const owners = new Uint32Array(handle.memory.buffer, handle.layout.ownersAddress, handle.layout.capacity);
+        const table = rateTable(packed);
+        return Array.from({ length: Math.ceil(references[p].length / COMPARED_FINGERS_PER_TASK) }, (_, i) => {
+          const indices = references[p].slice(i * COMPARED_FINGERS_PER_TASK, (i + 1) * COMPARED_FINGERS_PER_TASK);
+          return async () => {
+            if (Atomics.load(new Int32Array(control), 0) !== 0) return;
+            const result = await this.#pool.compare({
+              kind: 'compare',
+              probe: packed,
+              segment: handle,
+              indices,
+              control,
+            });
+            compared[number] += result.compared;
+            for (let k = 0; k < indices.length; k++) {
+              const score = result.scores[k];
+              if (score !== REMOVED_SCORE) rates.note(owners[indices[k]], described[p].trait, table.at(score));
+            }
+          };
+        });
+      }),
+    );
+    signal.throwIfAborted();
+    return { best: rates.best(most), compared };
+  }
+
+  get #by(): 'comparison' | 'vector' {
+    return this.mode === 'exact' ? 'comparison' : 'vector';
   }
 
   /** Subjects that are compared. */
   #wanted(view: SearchView, maxCandidates: number): number {
-    const { smallestShortlist, shortlistPerCandidate, shortlistShare } = this.#way;
-    return Math.max(smallestShortlist, shortlistPerCandidate * maxCandidates, shortlistShare * view.ordinals);
+    return Math.max(listLength(this.#way, maxCandidates), this.#way.shortlistShare * view.ordinals);
   }
 
   #works(
     { probe, segment, end, offset }: Part,
-    by: 'comparison' | 'vector',
     similarities: SharedArrayBuffer,
     control: SharedArrayBuffer,
   ): (() => Promise<ResembleResult>)[] {
     const { packed } = probe;
+    const by = this.#by;
     if (packed === undefined) return [];
     const step = packed.modality === 'finger' && by === 'comparison' ? COMPARED_FINGERS_PER_TASK : READ_PER_TASK;
     return Array.from({ length: Math.ceil(end / step) }, (_, task) => {
@@ -166,6 +214,10 @@ export class SubjectScan implements CandidateSource {
     // The largest goes: what one large search needed is not kept for ever.
     if (this.#spare.length > MOST_SPARE) this.#spare.pop();
   }
+}
+
+function listLength({ smallestShortlist, shortlistPerCandidate }: Way, maxCandidates: number): number {
+  return Math.max(smallestShortlist, shortlistPerCandidate * maxCandidates);
 }
 
 /** Probes of one finger, or of the face, say something of one trait; of unknown position each is taken for its own. */

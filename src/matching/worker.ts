@@ -15,7 +15,7 @@ import type {
   WorkerTask,
 } from './messages.ts';
 import { SegmentReader } from './segment-reader.ts';
-import { Shortlister } from './shortlister.ts';
+import { referencesOf, Shortlister } from './shortlister.ts';
 
 const readers = new Map<number, SegmentReader>();
 let encoder: ReferenceEncoder | undefined;
@@ -51,7 +51,10 @@ export default function run(task: WorkerTask): Result {
     case 'shortlist': {
       shortlister ??= new Shortlister();
       const list = shortlister;
-      return timed(() => ({ subjects: list.choose(task) }));
+      return timed(() => {
+        const subjects = list.choose(task);
+        return { subjects, references: task.by === 'vector' ? referencesOf(subjects, task) : [] };
+      });
     }
     case 'compare':
       return timed(() => {

@@ -1,0 +1,27 @@
+import { fusedRank } from './shortlister.ts';
+
+/** The rates of comparison scores by subject and trait, as far as they are out of the ordinary. */
+export class TraitRates {
+  /** By ordinal: the best −1000 · log10 of each trait. A rate of 1, which most strangers have, says nothing. */
+  readonly #rates = new Map<number, Map<number, number>>();
+
+  /** @param rate - −1000 · log10 of a false match rate */
+  note(ordinal: number, trait: number, rate: number): void {
+    if (rate <= 0) return;
+    let rates = this.#rates.get(ordinal);
+    if (rates === undefined) this.#rates.set(ordinal, (rates = new Map<number, number>()));
+    if (rate > (rates.get(trait) ?? 0)) rates.set(trait, rate);
+  }
+
+  /** The subjects whose rates together are the rarest, and of equal ones all. */
+  best(most: number): number[] {
+    const ranked = Array.from(this.#rates, ([ordinal, rates]) => {
+      let sum = 0;
+      for (const rate of rates.values()) sum += rate;
+      return { ordinal, rank: fusedRank(sum, rates.size) };
+    });
+    ranked.sort((a, b) => b.rank - a.rank);
+    const least = ranked[Math.min(most, ranked.length) - 1]?.rank ?? 0;
+    return ranked.filter(({ rank }) => rank >= least).map(({ ordinal }) => ordinal);
+  }
+}
