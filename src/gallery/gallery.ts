@@ -189,10 +189,16 @@ export class Gallery {
       this.#ordinals.enter(subject);
       this.#enterGalleries(subject.ordinal, attributes.galleries);
     } else {
-      this.#enterGalleries(subject.ordinal, attributes.galleries);
-      const left = [...subject.attributes.galleries].filter((name) => !attributes.galleries.has(name));
-      this.#leaveGalleries(subject.ordinal, left);
+      const before = subject.attributes.galleries;
       subject.attributes = attributes;
+      this.#enterGalleries(
+        subject.ordinal,
+        [...attributes.galleries].filter((name) => !before.has(name)),
+      );
+      this.#leaveGalleries(
+        subject.ordinal,
+        [...before].filter((name) => !attributes.galleries.has(name)),
+      );
     }
     this.#scheduleExpiry(subject);
     const present = new Map(subject.references.map((location) => [location.referenceId, location]));
@@ -240,8 +246,8 @@ export class Gallery {
     const subject = this.#subjects.get(subjectId);
     if (subject === undefined) return;
     this.#subjects.delete(subjectId);
-    this.#leaveGalleries(subject.ordinal, subject.attributes.galleries);
     this.#ordinals.leave(subject);
+    this.#leaveGalleries(subject.ordinal, subject.attributes.galleries);
     this.#reclamation.afterPresentSearches(() => this.#ordinals.release(subject.ordinal));
     for (const reference of subject.references) this.#remove(reference);
     for (const { references } of subject.earlier) for (const reference of references) this.#remove(reference);
@@ -257,17 +263,20 @@ export class Gallery {
     this.#reclamation.afterPresentSearches(() => segment.erase(index, address));
   }
 
-  /** Before it leaves others: a search must not meet a subject in none. */
-  #enterGalleries(ordinal: number, galleries: Iterable<string>): void {
-    for (const name of galleries) {
+  #enterGalleries(ordinal: number, names: Iterable<string>): void {
+    for (const name of names) {
       const members = this.#members.get(name) ?? new Membership();
       this.#members.set(name, members);
       members.add(ordinal);
     }
   }
 
-  #leaveGalleries(ordinal: number, galleries: Iterable<string>): void {
-    for (const name of galleries) this.#members.get(name)?.delete(ordinal);
+  /** Searches under way go on with the galleries as they were: who moves from one to another is not lost in between. */
+  #leaveGalleries(ordinal: number, names: Iterable<string>): void {
+    for (const name of names) {
+      const hide = this.#members.get(name)?.remove(ordinal);
+      if (hide !== undefined) this.#reclamation.afterPresentSearches(hide);
+    }
   }
 
   #scheduleExpiry(subject: SubjectEntry): void {

@@ -78,7 +78,9 @@ export function referencesOf(subjects: Uint32Array, { parts, similarities, ordin
 /** Of vectors, numbers of strangers lie around 0 with one deviation: so their sum is divided by the root of their number. */
 function rankByVectors(sums: Int32Array, counts: Uint8Array): void {
   const factors = Float64Array.from({ length: MOST_TRAITS }, (_, count) => 1 / Math.sqrt(Math.max(1, count)));
-  for (let o = 0; o < sums.length; o++) if (sums[o] !== NONE) sums[o] = Math.round(sums[o] * factors[counts[o]]);
+  // Cut off rather than rounded, which takes four times as long.
+  for (let o = 0; o < sums.length; o++)
+    if (counts[o] > 1 && sums[o] !== NONE) sums[o] = (sums[o] * factors[counts[o]]) | 0;
 }
 
 /** Of rates: whoever has not even enough in sum for one notable score is no candidate. */

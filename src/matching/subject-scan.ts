@@ -13,7 +13,7 @@ import type { WorkerPool } from './worker-pool.ts';
  * few, so that searches share the threads fairly.
  */
 const COMPARED_FINGERS_PER_TASK = 512;
-const READ_PER_TASK = 32_768;
+const READ_PER_TASK = 65_536;
 
 /** How subjects are proposed. */
 interface Way {
