@@ -14,6 +14,8 @@ export interface Proposal {
   readonly compared: readonly number[];
   /** Share of the subjects in scope that was compared. */
   readonly penetration: number;
+  /** Whether everybody who was looked at was also compared: then nobody of them was missed. */
+  readonly mode: 'exact' | 'indexed';
   /** Share of the references in scope that was looked at; below 1 when the control word stopped the work. */
   readonly searchedFraction: number;
 }

@@ -101,7 +101,7 @@ export async function identify(
       ...list,
       thresholdLog10,
       fpir: fpirOf(thresholdLog10, subjectsSearched),
-      mode: source.mode,
+      mode: proposal.mode,
       subjectsSearched,
       galleryVersion: view.version,
       // The first stage has met most of these before; what is compared again is not counted twice.

@@ -16,7 +16,7 @@ const COMPARED_FINGERS_PER_TASK = 512;
 const READ_PER_TASK = 65_536;
 
 /** How subjects are proposed. */
-interface Way {
+export interface Way {
   readonly mode: 'exact' | 'indexed';
   /** Subjects carried into the second stage: enough that the end of a list is not decided by the first stage. */
   readonly smallestShortlist: number;
@@ -119,12 +119,14 @@ export class SubjectScan implements CandidateSource {
       Array.from(list, (ordinal) => view.subjectWithOrdinal(ordinal)).filter((subject) => subject !== undefined);
     if (this.mode === 'exact') {
       const subjects = subjectsOf(chosen.subjects);
-      return { subjects, compared: searched, penetration: searchedFraction, searchedFraction };
+      return { subjects, compared: searched, penetration: searchedFraction, mode: 'exact', searchedFraction };
     }
     const most = listLength(EXACT, maxCandidates);
     const { best, compared } = await this.#compare(probes, parts, described, chosen, most, run);
-    const penetration = chosen.subjects.length / Math.max(1, subjectsInScope);
-    return { subjects: subjectsOf(best), compared, penetration, searchedFraction };
+    // Fewer than were wanted: there are no others, as in a search of a small gallery among large ones.
+    const mode = chosen.subjects.length < wanted ? 'exact' : 'indexed';
+    const penetration = mode === 'exact' ? searchedFraction : chosen.subjects.length / Math.max(1, subjectsInScope);
+    return { subjects: subjectsOf(best), compared, penetration, mode, searchedFraction };
   }
 
   /** Compares the references that the vectors have chosen; the ordinals of the best subjects. */
