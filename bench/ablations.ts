@@ -6,10 +6,11 @@
  */
 import { availableParallelism } from 'node:os';
 import Table from 'cli-table3';
-import { InvalidArgumentError, program } from 'commander';
+import { program } from 'commander';
 import { readPrints, type PrintSet } from '../index-builder/labelled-prints.ts';
 import { runFolds } from '../index-builder/train/cross-validation.ts';
 import { PARAMETERS, syntheticPeopleOf } from '../index-builder/train/model.ts';
+import { atLeast } from '../index-builder/whole-number.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
 import { shippedFingerModel } from '../src/matching/shipped-model.ts';
 import { FALSE_MATCH_RATES, measureVariants, type SetFigures } from './ablations/figures.ts';
@@ -44,15 +45,6 @@ try {
 } catch (error) {
   console.error(`ablations: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
-}
-
-function atLeast(least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < least)
-      throw new InvalidArgumentError(`expected a whole number from ${least} on`);
-    return value;
-  };
 }
 
 async function ablate({ data, folds, threads, json, ...given }: AblationOptions): Promise<void> {

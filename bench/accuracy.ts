@@ -9,10 +9,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { InvalidArgumentError, program } from 'commander';
+import { program } from 'commander';
 import { readPrints } from '../index-builder/labelled-prints.ts';
 import { crossValidate } from '../index-builder/train/cross-validation.ts';
 import { PARAMETERS, syntheticPeopleOf } from '../index-builder/train/model.ts';
+import { atLeast } from '../index-builder/whole-number.ts';
 import type { FingerModel } from '../src/matching/finger-model.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
 import { shippedFingerModel } from '../src/matching/shipped-model.ts';
@@ -55,15 +56,6 @@ try {
 } catch (error) {
   console.error(`accuracy: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
-}
-
-function atLeast(least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < least)
-      throw new InvalidArgumentError(`expected a whole number from ${least} on`);
-    return value;
-  };
 }
 
 async function measure(options: AccuracyOptions): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * Candidate vectors of real prints among synthetic ones: the share of mated pairs whose reference is among the first
- * 0.1, 1 and 5 % of the gallery; of all pairs, and of those whose reference is the finger's first impression. People are dealt into folds; a probe is searched with vectors of a model that has seen
- * nothing of its person. Only which minutiae are mates in training is told by the shipped comparison model.
+ * 0.1, 1 and 5 % of the gallery; of all pairs, and of those whose reference is the finger's first impression. People are
+ * dealt into folds; a probe is searched with vectors of a model that has seen nothing of its person.
  *
  *   npm run bench -- hit-rate --data DIR [--data DIR …] [--synthetic 100000] [--train-synthetic 2000] [--folds 4] [--json]
  */
@@ -10,15 +10,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createPerson } from '../fixtures/person.ts';
-import { areStrangers, readPrints, syntheticPrints } from '../index-builder/labelled-prints.ts';
+import { areStrangers, readPrints } from '../index-builder/labelled-prints.ts';
 import { foldsOf } from '../index-builder/train/cross-validation.ts';
-import { SYNTHETIC } from '../index-builder/train/model.ts';
+import { syntheticSets } from '../index-builder/train/model.ts';
 import { prepareRoots, trainVectorModel, type SetOfRoots } from '../index-builder/train/vectors.ts';
 import { FingerEncoder } from '../src/matching/finger-encoder.ts';
 import { VECTOR_SIZE } from '../src/matching/finger-vector-model.ts';
 import { VectorEncoder } from '../src/matching/finger-vector.ts';
 import { instantiateKernels, KERNEL_STATIC_BYTES, kernelHash } from '../src/matching/kernels.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
+import { joinPacked, splitPacked } from './packed-file.ts';
 
 const GALLERY_SEED = 0x6a11e7;
 const PENETRATIONS = [0.001, 0.01, 0.05] as const;
@@ -48,9 +49,7 @@ const folds = Number(options.folds);
 const encoder = new FingerEncoder();
 const gallery = packedGallery(galleryPrints);
 const real = options.data.map((folder) => prepareRoots(readPrints(folder), 'real'));
-const trained = Number(options['train-synthetic']);
-const synthetic =
-  trained > 0 ? [prepareRoots(syntheticPrints(SYNTHETIC.seed, trained, SYNTHETIC.impressions), 'synthetic')] : [];
+const synthetic = syntheticSets(Number(options['train-synthetic'])).map((set) => prepareRoots(set, 'synthetic'));
 const foldOf = foldsOf(real, folds);
 const ranks = real.map((): MatedRank[] => []);
 const microseconds = { codes: 0, vector: 0 };
@@ -83,26 +82,14 @@ function hitRates(of: readonly MatedRank[]): Record<string, number> {
 /** The gallery's packed fingers; kept between runs, one after another behind their lengths. */
 function packedGallery(count: number): Uint8Array[] {
   const file = join(tmpdir(), `ridgewatch-hit-rate-${kernelHash()}-${count}.bin`);
+  if (existsSync(file)) return splitPacked(readFileSync(file));
   const packed: Uint8Array[] = [];
-  if (existsSync(file)) {
-    const bytes = readFileSync(file);
-    for (let at = 0; at < bytes.length;) {
-      const length = bytes.readUInt32LE(at);
-      packed.push(Uint8Array.from(bytes.subarray(at + 4, at + 4 + length)));
-      at += 4 + length;
-    }
-    return packed;
-  }
   for (let i = 0; i < count; i++) {
     const record = createPerson(GALLERY_SEED, i).fingerImpression(2, 1);
     const finger = encoder.encode(toFingerTemplate(record, record.views[0]));
     if (finger !== undefined) packed.push(finger);
   }
-  const chunks = packed.flatMap((finger) => [
-    Uint8Array.from(new Uint8Array(Uint32Array.of(finger.length).buffer)),
-    finger,
-  ]);
-  writeFileSync(file, Buffer.concat(chunks));
+  writeFileSync(file, joinPacked(packed));
   return packed;
 }
 

@@ -3,6 +3,7 @@ import { Random } from '../fixtures/random.ts';
 import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
 import type { FingerTemplate, Minutia } from '../src/templates/finger-template.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
+import { joinPacked } from './packed-file.ts';
 import type { ChunkTask } from './search-gallery.ts';
 
 /** People whose fingers are made as a whole. */
@@ -12,20 +13,19 @@ const PARENTS = 400;
 
 const encoder = new ReferenceEncoder();
 
-/** Makes people `from` to `to`; see search-gallery.ts for the form. */
+/** Makes people `from` to `to`; two fingers each, see packed-file.ts. */
 export default function makeChunk({ seed, from, to }: ChunkTask): Uint8Array {
-  const parts: Uint8Array[] = [];
+  const fingers: Uint8Array[] = [];
   const random = new Random(seed, from, 1);
   const parents = from < WHOLE ? [] : Array.from({ length: PARENTS }, () => wholeFinger(seed, random.below(WHOLE), 2));
   for (let person = from; person < to; person++) {
     for (const position of [2, 7] as const) {
       const pick = () => parents[random.below(PARENTS)];
       const template = person < WHOLE ? wholeFinger(seed, person, position) : ofHalves(pick(), pick(), random);
-      const packed = encoder.encode(template) ?? new Uint8Array(0);
-      parts.push(Buffer.from(Uint32Array.of(packed.length).buffer), packed);
+      fingers.push(encoder.encode(template) ?? new Uint8Array(0));
     }
   }
-  return Buffer.concat(parts);
+  return joinPacked(fingers);
 }
 
 function wholeFinger(seed: number, person: number, position: 2 | 7): FingerTemplate {

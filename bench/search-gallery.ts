@@ -14,11 +14,10 @@ import { Presets, SingleBar } from 'cli-progress';
 import { Piscina } from 'piscina';
 import { createPerson } from '../fixtures/person.ts';
 import { Gallery, type SearchableReference } from '../src/gallery/gallery.ts';
-import { VECTOR_SIZE } from '../src/matching/finger-vector-model.ts';
-import { FINGER_PACKED_MAX_BYTES } from '../src/matching/kernels.ts';
+import { gallerySizing, SEGMENT_CAPACITY } from '../src/matching/gallery-sizing.ts';
 import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
-import { SEGMENT_SCRATCH_BYTES } from '../src/matching/segment-reader.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
+import { splitPacked } from './packed-file.ts';
 
 export const GALLERY_SEED = 0x5ea7c4;
 /** People per chunk. */
@@ -32,13 +31,7 @@ export interface ChunkTask {
 
 /** A gallery without anybody in it, with segments of the service's form. */
 export function emptyGallery(): Gallery {
-  const finger = {
-    capacity: 65_536,
-    largestRecord: FINGER_PACKED_MAX_BYTES,
-    scratchBytes: SEGMENT_SCRATCH_BYTES,
-    vectorBytes: VECTOR_SIZE,
-  };
-  return new Gallery({ finger, face: () => ({ ...finger, largestRecord: 2048, vectorBytes: 0 }) });
+  return new Gallery(gallerySizing(SEGMENT_CAPACITY));
 }
 
 /** Puts the first `people` of the synthetic gallery into `gallery`, under the names s0, s1, … */
@@ -108,15 +101,9 @@ export function enrol(gallery: Gallery, subjectId: string, fingers: readonly (Ui
   gallery.load(subjectId, ATTRIBUTES, references);
 }
 
-/** A chunk is packed fingers behind their lengths, two for each person; length 0: not comparable. */
+/** Two fingers for each person; one that is not comparable has no bytes. */
 function load(gallery: Gallery, bytes: Buffer, first: number, people: number): void {
-  let at = 0;
-  const next = (): Uint8Array | undefined => {
-    const length = bytes.readUInt32LE(at);
-    const packed = length === 0 ? undefined : new Uint8Array(bytes.buffer, bytes.byteOffset + at + 4, length);
-    at += 4 + length;
-    return packed;
-  };
-  for (let person = first; at < bytes.length && person < people; person++)
-    enrol(gallery, `s${person}`, [next(), next()]);
+  const fingers = splitPacked(bytes).map((packed) => (packed.length === 0 ? undefined : packed));
+  for (let i = 0; 2 * i < fingers.length && first + i < people; i++)
+    enrol(gallery, `s${first + i}`, [fingers[2 * i], fingers[2 * i + 1]]);
 }

@@ -21,10 +21,8 @@ import { makeTable, type ScoreHistogram } from './calibration-table.ts';
 import { areMates, readPrints, syntheticPrints, type PrintSet } from './labelled-prints.ts';
 import { compareAll, packPrints } from './train/comparisons.ts';
 import { crossValidate } from './train/cross-validation.ts';
-import { PARAMETERS } from './train/model.ts';
+import { PARAMETERS, syntheticPeopleOf } from './train/model.ts';
 
-/** Synthetic people of the cross-validated trainings: as many as the shipped model has learned from. */
-const TRAINING_PEOPLE = 150;
 /** Apart from those of training. */
 const CALIBRATION_SEED = 0x5ca1e;
 
@@ -56,7 +54,8 @@ console.log(`${values.out}: ${table.version}, ${table.scores.length} entries, ${
 async function fingerSets(folders: readonly string[], folds: number): Promise<ScoreHistogram[]> {
   const sets = folders.map(readPrints);
   if (folds === 0) return sets.map(scoredByShippedModel);
-  const source = { folders, synthetic: TRAINING_PEOPLE };
+  // As many synthetic people as the shipped model learned from.
+  const source = { folders, synthetic: syntheticPeopleOf(shippedFingerModel()) };
   const validated = await crossValidate(source, PARAMETERS, folds, availableParallelism(), (done, total) =>
     console.log(`cross-validation: ${done} of ${total}`),
   );

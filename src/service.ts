@@ -13,13 +13,11 @@ import { Gallery } from './gallery/gallery.ts';
 import { installationFolder, programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
 import { IndexAudit } from './matching/index-audit.ts';
-import { VECTOR_SIZE } from './matching/finger-vector-model.ts';
-import { FINGER_PACKED_MAX_BYTES } from './matching/kernels.ts';
+import { gallerySizing, SEGMENT_CAPACITY } from './matching/gallery-sizing.ts';
 import { preferredBuild } from './matching/kernels.ts';
 import { fingerVersion } from './matching/model-version.ts';
 import { Planner } from './matching/planner.ts';
 import { prepareProbes } from './matching/probe.ts';
-import { SEGMENT_SCRATCH_BYTES } from './matching/segment-reader.ts';
 import { WorkerPool } from './matching/worker-pool.ts';
 import { HttpServer } from './observability/http-server.ts';
 import type { Logger } from './observability/logging.ts';
@@ -38,8 +36,6 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** References that a live segment holds before the next one is opened. */
-const SEGMENT_CAPACITY = 65_536;
 /** Searches under way for each worker thread: one being compared, one being prepared or merged. */
 const SEARCHES_PER_WORKER = 2;
 /** How often the store is asked for changes of other processes, in milliseconds. */
@@ -64,7 +60,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   const readiness = new Readiness();
   const credentials = createServerCredentials(configuration);
 
-  const gallery = createGallery();
+  const gallery = new Gallery(gallerySizing(SEGMENT_CAPACITY));
   const pool = new WorkerPool(configuration.workers);
   undo.push(() => pool.close());
   const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
@@ -196,16 +192,6 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     log.info('stopped');
   };
   return { grpcPort, httpPort, subjectCount: () => gallery.subjectCount, stop: () => (stopped ??= stop()) };
-}
-
-function createGallery(): Gallery {
-  const sizing = (largestRecord: number, vectorBytes: number) => ({
-    capacity: SEGMENT_CAPACITY,
-    largestRecord,
-    scratchBytes: SEGMENT_SCRATCH_BYTES,
-    vectorBytes,
-  });
-  return new Gallery({ finger: sizing(FINGER_PACKED_MAX_BYTES, VECTOR_SIZE), face: () => sizing(2048, 0) });
 }
 
 function figuresOf(

@@ -2,12 +2,13 @@ import { availableParallelism } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { SingleBar, Presets } from 'cli-progress';
 import Table from 'cli-table3';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { readFingerModel, writeFingerModel } from '../../src/matching/finger-model.ts';
-import { readPrints, syntheticPrints, type PrintSet } from '../labelled-prints.ts';
+import { readPrints, type PrintSet } from '../labelled-prints.ts';
+import { atLeast } from '../whole-number.ts';
 import { crossValidate } from './cross-validation.ts';
 import { FALSE_MATCH_RATES, heldOutRates } from './held-out.ts';
-import { PARAMETERS, prepareSet, SYNTHETIC, trainModel } from './model.ts';
+import { PARAMETERS, prepareSet, SYNTHETIC, syntheticSets, trainModel } from './model.ts';
 
 interface TrainOptions {
   readonly data: readonly string[];
@@ -51,23 +52,13 @@ export function addTrainCommand(program: Command): void {
     .action(train);
 }
 
-function atLeast(least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < least)
-      throw new InvalidArgumentError(`expected a whole number from ${least} on`);
-    return value;
-  };
-}
-
 async function train({ data, synthetic, out, folds, threads }: TrainOptions): Promise<void> {
   if (folds === 1 || folds === 2)
     throw new Error(
       '--folds: a comparison across two folds leaves no real print to learn from; expected 0, or 3 and more',
     );
   const real = data.map(readPrints);
-  const made = synthetic > 0 ? [syntheticPrints(SYNTHETIC.seed, synthetic, SYNTHETIC.impressions)] : [];
-  const sets = [...real, ...made];
+  const sets = [...real, ...syntheticSets(synthetic)];
   if (sets.length === 0)
     throw new Error('there is nothing to learn from: name folders with --data, or people with --synthetic');
   for (const { name, fingers, prints } of sets) console.log(`${name}: ${fingers} fingers, ${prints} prints`);

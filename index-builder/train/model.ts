@@ -1,6 +1,6 @@
 /** Learns a whole finger model: codes first, from mates that a simpler model finds, then the score. */
 import { readFingerModel, writeFingerModel, type FingerModel } from '../../src/matching/finger-model.ts';
-import { areMates, type LabelledPrint, type PrintSet } from '../labelled-prints.ts';
+import { areMates, syntheticPrints, type LabelledPrint, type PrintSet } from '../labelled-prints.ts';
 import { learnPlanes, randomPlanes, type Planes } from './codes.ts';
 import { alignAll, joinAlignments, packPrints } from './comparisons.ts';
 import { makeCylinders, type Cylinders } from './cylinders.ts';
@@ -24,6 +24,11 @@ export const SYNTHETIC = { seed: 0x7a11, impressions: 4 } as const;
 export function syntheticPeopleOf({ description }: FingerModel): number {
   const name = `synthetic-${SYNTHETIC.seed.toString(16)}`;
   return description.trainedOn.find((set) => set.name === name)?.fingers ?? 0;
+}
+
+/** Synthetic people to learn from, as a set; none for 0. */
+export function syntheticSets(people: number): PrintSet[] {
+  return people > 0 ? [syntheticPrints(SYNTHETIC.seed, people, SYNTHETIC.impressions)] : [];
 }
 
 /** A set that has its cylinders. */

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { writeVectorModel } from '../../src/matching/finger-vector-model.ts';
-import { readPrints, syntheticPrints } from '../labelled-prints.ts';
-import { SYNTHETIC } from './model.ts';
+import { readPrints } from '../labelled-prints.ts';
+import { SYNTHETIC, syntheticSets } from './model.ts';
 import { prepareRoots, trainVectorModel } from './vectors.ts';
 
 interface Options {
@@ -23,8 +23,7 @@ export function addTrainVectorCommand(program: Command): void {
       const people = Number(synthetic);
       if (!Number.isInteger(people) || people < 0) throw new Error('--synthetic: expected a whole number from 0 on');
       const real = data.map((folder) => prepareRoots(readPrints(folder), 'real'));
-      const made =
-        people > 0 ? [prepareRoots(syntheticPrints(SYNTHETIC.seed, people, SYNTHETIC.impressions), 'synthetic')] : [];
+      const made = syntheticSets(people).map((set) => prepareRoots(set, 'synthetic'));
       const sets = [...real, ...made];
       if (sets.length === 0)
         throw new Error('there is nothing to learn from: name folders with --data, or people with --synthetic');

@@ -39,7 +39,7 @@ export interface ResembleTask {
 export interface ResembleResult {
   /** References of the range that were looked at: fewer than all when the control word stopped the work. */
   readonly read: number;
-  /** Of those, the ones that are there. */
+  /** Of those, the ones that are there; not counted where only candidate vectors were read. */
   readonly searched: number;
   /** What it cost. */
   readonly busyMs: number;

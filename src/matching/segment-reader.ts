@@ -20,7 +20,7 @@ import { shippedFingerModel } from './shipped-model.ts';
 const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
 const LARGEST_BATCH = Math.max(FINGER_BATCH, FACE_BATCH);
-const LARGEST_FACE_BYTES = 2048;
+export const LARGEST_FACE_BYTES = 2048;
 const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + VECTOR_SIZE, LARGEST_FACE_BYTES);
 /** References per call when vectors are scanned. */
 const VECTOR_BATCH = 4096;
@@ -70,19 +70,21 @@ export class SegmentReader {
     else this.#loadProbe(probe);
     const similarities = by === 'vector' ? undefined : rateTable(probe);
     const batch = byVector ? VECTOR_BATCH : probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
-    let read = 0;
+    let [read, searched] = [0, 0];
     while (from + read < to && Atomics.load(control, 0) === 0) {
       const count = Math.min(batch, to - from - read);
       const next = from + read;
       if (byVector) out.set(this.#scanVectors(next, count), read);
       else {
         const scores = this.#run(probe, this.#directoryAddress + next * 4, count);
-        for (let i = 0; i < count; i++) out[read + i] = similarityOf(scores[i], probe, similarities);
+        for (let i = 0; i < count; i++) {
+          const similarity = similarityOf(scores[i], probe, similarities);
+          out[read + i] = similarity;
+          if (similarity !== REMOVED_SIMILARITY) searched++;
+        }
       }
       read += count;
     }
-    let searched = 0;
-    for (let i = 0; i < read; i++) if (out[i] !== REMOVED_SIMILARITY) searched++;
     out.fill(REMOVED_SIMILARITY, read);
     return { read, searched };
   }

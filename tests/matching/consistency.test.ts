@@ -3,12 +3,10 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type GalleryChange, type SearchableReference } from '../../src/gallery/gallery.ts';
 import { DirectComparer } from '../../src/matching/direct-comparison.ts';
-import { VECTOR_SIZE } from '../../src/matching/finger-vector-model.ts';
+import { gallerySizing } from '../../src/matching/gallery-sizing.ts';
 import { identify, type SearchResult } from '../../src/matching/identification.ts';
-import { FINGER_PACKED_MAX_BYTES } from '../../src/matching/kernels.ts';
 import { prepareProbes, type Probe } from '../../src/matching/probe.ts';
 import { ReferenceEncoder } from '../../src/matching/reference-encoder.ts';
-import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/segment-reader.ts';
 import { EXACT, INDEXED, SubjectScan } from '../../src/matching/subject-scan.ts';
 import { WorkerPool } from '../../src/matching/worker-pool.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
@@ -76,11 +74,7 @@ describe('searches while the gallery changes', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 90 }), async (steps) => {
         const [pool] = pools;
-        const sizing = { capacity: 5, largestRecord: FINGER_PACKED_MAX_BYTES, scratchBytes: SEGMENT_SCRATCH_BYTES };
-        const gallery = new Gallery({
-          finger: { ...sizing, vectorBytes: VECTOR_SIZE },
-          face: () => ({ ...sizing, vectorBytes: 0 }),
-        });
+        const gallery = new Gallery(gallerySizing(5));
         const versions: Model[] = [new Map()];
         const answers: Promise<void>[] = [];
         for (const one of steps as unknown as Step[]) {

@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
-import { VECTOR_SIZE } from '../../src/matching/finger-vector-model.ts';
+import { gallerySizing } from '../../src/matching/gallery-sizing.ts';
 import { identify, type SearchRequest } from '../../src/matching/identification.ts';
 import { IndexAudit } from '../../src/matching/index-audit.ts';
-import { FINGER_PACKED_MAX_BYTES } from '../../src/matching/kernels.ts';
 import { Planner } from '../../src/matching/planner.ts';
 import { packFace, prepareProbes, type Probe } from '../../src/matching/probe.ts';
 import { ReferenceEncoder } from '../../src/matching/reference-encoder.ts';
-import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/segment-reader.ts';
 import { SearchView } from '../../src/matching/search-view.ts';
 import { EXACT, INDEXED, SubjectScan, type Way } from '../../src/matching/subject-scan.ts';
 import { WorkerPool } from '../../src/matching/worker-pool.ts';
@@ -30,11 +28,7 @@ function face(person: number, capture: number): FaceTemplate {
 
 /** Everybody has a face, two of three a right index finger, every other one a left one; every third is in `b`. */
 function filledGallery(capacity: number): Gallery {
-  const sizing = { capacity, largestRecord: FINGER_PACKED_MAX_BYTES, scratchBytes: SEGMENT_SCRATCH_BYTES };
-  const gallery = new Gallery({
-    finger: { ...sizing, vectorBytes: VECTOR_SIZE },
-    face: () => ({ ...sizing, vectorBytes: 0 }),
-  });
+  const gallery = new Gallery(gallerySizing(capacity));
   for (let i = 0; i < PEOPLE; i++) {
     const fingers = [...(i % 3 > 0 ? [2 as const] : []), ...(i % 2 > 0 ? [7 as const] : [])];
     const references: SearchableReference[] = fingers.map((position) => ({

@@ -1,0 +1,17 @@
+import type { GallerySizing } from '../gallery/gallery.ts';
+import { VECTOR_SIZE } from './finger-vector-model.ts';
+import { FINGER_PACKED_MAX_BYTES } from './kernels.ts';
+import { LARGEST_FACE_BYTES, SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';
+
+/** References that a live segment of the service holds before the next one is opened. */
+export const SEGMENT_CAPACITY = 65_536;
+
+/**
+ * Room for what the encoders make and the readers need.
+ * @param capacity - references that a segment holds
+ */
+export function gallerySizing(capacity: number): GallerySizing {
+  const sizing = { capacity, scratchBytes: SEGMENT_SCRATCH_BYTES };
+  const face = { ...sizing, largestRecord: LARGEST_FACE_BYTES, vectorBytes: 0 };
+  return { finger: { ...sizing, largestRecord: FINGER_PACKED_MAX_BYTES, vectorBytes: VECTOR_SIZE }, face: () => face };
+}
