@@ -45,12 +45,14 @@ interface AnyCall {
   off(event: 'cancelled', listener: () => void): unknown;
 }
 
-/** A signal that follows the call's deadline and its cancellation. `release` must be called when the call has ended. */
-export function followCall(
-  call: AnyCall,
-  settings: CallSettings,
-  limited: boolean,
-): { signal: AbortSignal; deadlineMs: number; release: () => void } {
+/** What follows a call's deadline and its cancellation. */
+export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs'> {
+  /** Must be called when the call has ended. */
+  readonly release: () => void;
+}
+
+/** Begins to follow a call. */
+export function followCall(call: AnyCall, settings: CallSettings, limited: boolean): FollowedCall {
   const controller = new AbortController();
   const deadline = call.getDeadline();
   const at = deadline instanceof Date ? deadline.getTime() : deadline;
@@ -78,7 +80,7 @@ export function followCall(
 /** Runs one piece of work as a reported call: times it, names its outcome, turns what it throws into a failure. */
 export async function reported<T>(
   method: string,
-  { signal, deadlineMs }: { readonly signal: AbortSignal; readonly deadlineMs: number },
+  { signal, deadlineMs }: FollowedCall,
   settings: CallSettings,
   work: (context: CallContext) => Promise<T>,
 ): Promise<{ response: T } | { failure: Failure }> {
@@ -120,13 +122,11 @@ export function unary<Request, Response>(
   work: (request: Request, context: CallContext) => Promise<Response>,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
-    const { signal, deadlineMs, release } = followCall(call, settings, true);
-    void reported(method, { signal, deadlineMs }, settings, (context) => work(call.request, context)).then(
-      (outcome) => {
-        release();
-        if ('failure' in outcome) callback(toServiceError(outcome.failure));
-        else callback(null, outcome.response);
-      },
-    );
+    const followed = followCall(call, settings, true);
+    void reported(method, followed, settings, (context) => work(call.request, context)).then((outcome) => {
+      followed.release();
+      if ('failure' in outcome) callback(toServiceError(outcome.failure));
+      else callback(null, outcome.response);
+    });
   };
 }

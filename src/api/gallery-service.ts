@@ -81,19 +81,19 @@ function enrollStream(
   callback: sendUnaryData<EnrollStreamResponse>,
   settings: CallSettings,
 ): void {
-  const { signal, deadlineMs, release } = followCall(call, settings, false);
-  void reported('Gallery/EnrollStream', { signal, deadlineMs }, settings, async (context) => {
+  const followed = followCall(call, settings, false);
+  void reported('Gallery/EnrollStream', followed, settings, async (context) => {
     service.requireReady();
     const response = await enrollMany(
       service,
       call as AsyncIterable<StreamedRecord>,
       service.mostStreamRecords,
-      signal,
+      followed.signal,
     );
     context.note({ enrolled_count: response.enrolledCount, refused_count: response.refusedCount });
     return response;
   }).then((outcome) => {
-    release();
+    followed.release();
     if ('failure' in outcome) callback(toServiceError(outcome.failure));
     else callback(null, outcome.response);
   });

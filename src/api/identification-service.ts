@@ -148,7 +148,8 @@ function answerStream(
   call: ServerDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>,
   settings: CallSettings,
 ): void {
-  const { signal, deadlineMs, release } = followCall(call, settings, false);
+  const followed = followCall(call, settings, false);
+  const { signal, release } = followed;
   const underWay = new Set<string>();
   let ended = false;
   const finish = () => {
@@ -160,24 +161,19 @@ function answerStream(
     const requestId = request?.clientRequestId ?? '';
     const repeated = underWay.has(requestId);
     if (!repeated) underWay.add(requestId);
-    const outcome = await reported(
-      'Identification/IdentifyStream',
-      { signal, deadlineMs },
-      settings,
-      async (context) => {
-        if (request === undefined || requestId === '') {
-          const sentence = 'Every search of a stream needs a client_request_id.';
-          throw new Failure('invalid-argument', 'REQUEST_ID_REQUIRED', sentence, {
-            field: 'request.client_request_id',
-          });
-        }
-        if (repeated) {
-          const sentence = 'A search with this id is under way in this stream.';
-          throw new Failure('invalid-argument', 'REQUEST_ID_IN_USE', sentence, { field: 'request.client_request_id' });
-        }
-        return answerIdentify(service, request, context);
-      },
-    );
+    const outcome = await reported('Identification/IdentifyStream', followed, settings, async (context) => {
+      if (request === undefined || requestId === '') {
+        const sentence = 'Every search of a stream needs a client_request_id.';
+        throw new Failure('invalid-argument', 'REQUEST_ID_REQUIRED', sentence, {
+          field: 'request.client_request_id',
+        });
+      }
+      if (repeated) {
+        const sentence = 'A search with this id is under way in this stream.';
+        throw new Failure('invalid-argument', 'REQUEST_ID_IN_USE', sentence, { field: 'request.client_request_id' });
+      }
+      return answerIdentify(service, request, context);
+    });
     if (!repeated) underWay.delete(requestId);
     if (!signal.aborted) {
       call.write({

@@ -20,6 +20,11 @@ export interface SegmentRange {
   readonly end: number;
 }
 
+/** How many references the ranges hold, removed ones included. */
+export function countReferences(ranges: readonly SegmentRange[]): number {
+  return ranges.reduce((sum, { end }) => sum + end, 0);
+}
+
 /** The references of one finger position or one face model. Grows by opening another segment. */
 export class Partition {
   readonly name: PartitionName;

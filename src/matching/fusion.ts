@@ -49,13 +49,15 @@ export function fuseLog10Rates(log10Rates: readonly number[]): number {
   const ordered = [...log10Rates].sort((a, b) => a - b);
   let x = 0;
   for (const rate of ordered) x -= Math.min(0, rate) * Math.LN10;
+  return ordered.length === 0 ? 0 : roundLog10((Math.log(fisherSeries(x, ordered.length)) - x) / Math.LN10);
+}
+
+/** Σ_{i<k} x^i / i!: with e^−x the survival function of χ² with 2k degrees of freedom, at 2x. */
+export function fisherSeries(x: number, k: number): number {
   let term = 1;
-  let sum = 0;
-  for (let i = 0; i < ordered.length; i++) {
-    if (i > 0) term *= x / i;
-    sum += term;
-  }
-  return ordered.length === 0 ? 0 : roundLog10((Math.log(sum) - x) / Math.LN10);
+  let sum = 1;
+  for (let i = 1; i < k; i++) sum += term *= x / i;
+  return sum;
 }
 
 /**

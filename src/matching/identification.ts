@@ -1,4 +1,5 @@
 import type { Gallery } from '../gallery/gallery.ts';
+import { countReferences } from '../gallery/partition.ts';
 import { makeCandidateList, type CandidateList, type SampleScore } from './candidate-list.ts';
 import { FLOOR_LOG10_FMR, type CandidateSource } from './candidate-source.ts';
 import { explainScores, withExplanations } from './explain-scores.ts';
@@ -106,7 +107,7 @@ export async function identify(
       galleryVersion: view.version,
       // The first stage has met most of these before; what is compared again is not counted twice.
       compared: proposal.compared.map((count, p) => Math.max(count, compared[p])),
-      inScope: request.probes.map((probe) => view.rangesFor(probe).reduce((sum, { end }) => sum + end, 0)),
+      inScope: request.probes.map((probe) => countReferences(view.rangesFor(probe))),
       searchedFraction: proposal.searchedFraction,
       penetration: proposal.penetration,
     };

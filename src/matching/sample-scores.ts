@@ -3,19 +3,18 @@ import type { Segment } from '../gallery/segment.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import { sampleScore, traitOf, type SampleScore } from './candidate-list.ts';
 import type { SearchRun } from './candidate-source.ts';
+import { comparisons } from './comparisons.ts';
 import { REMOVED_SCORE } from './kernels.ts';
+import type { CompareResult } from './messages.ts';
 import type { Probe } from './probe.ts';
 import type { SearchView } from './search-view.ts';
 import type { WorkerPool } from './worker-pool.ts';
-
-/** Comparisons per task: a few milliseconds of work, so that a long shortlist is shared among the threads. */
-const COMPARISONS_PER_TASK = 512;
 
 /** The best score of each probe against one subject; probes that it has no reference for are absent. */
 export type Scores = Map<Probe, SampleScore>;
 
 /** The finger position of a reference; 0 for a face, or when it is not known. */
-function positionOf(location: ReferenceLocation): FingerPosition {
+export function positionOf(location: ReferenceLocation): FingerPosition {
   return location.partition.modality === 'finger' ? location.partition.position : 0;
 }
 
@@ -60,22 +59,17 @@ export async function compareSubjects(
   for (const [p, probe] of probes.entries()) {
     const { packed } = probe;
     if (packed === undefined) continue;
-    for (const [segment, all] of pairsBySegment(probe, scored, view)) {
-      for (let start = 0; start < all.length; start += COMPARISONS_PER_TASK) {
-        const pairs = all.slice(start, start + COMPARISONS_PER_TASK);
-        const indices = Uint32Array.from(pairs, ({ location }) => location.index);
-        const task = { kind: 'compare', probe: packed, segment: segment.handle, indices, control } as const;
-        works.push(async () => {
-          if (Atomics.load(new Int32Array(control), 0) !== 0) return;
-          const result = await pool.compare(task);
-          compared[p] += result.compared;
-          pairs.forEach(({ scores, location, comparisons }, i) => {
-            const score = result.scores[i];
-            if (score === REMOVED_SCORE) return;
-            keepBest(scores, probe, location.referenceId, positionOf(location), score, comparisons);
-          });
+    for (const [segment, pairs] of pairsBySegment(probe, scored, view)) {
+      const indices = Uint32Array.from(pairs, ({ location }) => location.index);
+      const take = (result: CompareResult, first: number) => {
+        compared[p] += result.compared;
+        result.scores.forEach((score, i) => {
+          const { scores, location, comparisons: count } = pairs[first + i];
+          if (score === REMOVED_SCORE) return;
+          keepBest(scores, probe, location.referenceId, positionOf(location), score, count);
         });
-      }
+      };
+      works.push(...comparisons(pool, packed, segment, indices, control, take));
     }
   }
   await tasks.all(works);

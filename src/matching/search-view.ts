@@ -19,9 +19,12 @@ export class SearchView {
   readonly #gallery: Gallery;
   readonly #galleries: ReadonlySet<string>;
   readonly #ticket: SearchTicket;
+  /** The partitions that each probe is compared with. */
+  readonly #keys: ReadonlyMap<Probe, ReadonlySet<string>>;
   readonly #ranges = new Map<string, SegmentRange[]>();
   readonly #ends = new Map<number, number>();
 
+  /** @param probes - all that this view will be asked about */
   constructor(gallery: Gallery, probes: readonly Probe[], galleries: ReadonlySet<string>, nowMs: number) {
     this.#gallery = gallery;
     this.#galleries = galleries;
@@ -30,7 +33,9 @@ export class SearchView {
     this.subjectsInScope = gallery.subjectsInScope(galleries);
     this.ordinals = gallery.ordinalEnd;
     this.scopes = galleries.size === 0 ? undefined : gallery.sharedMembers(galleries);
-    for (const name of probes.flatMap((probe) => partitionsFor(probe.template))) {
+    const namesOf = new Map(probes.map((probe) => [probe, partitionsFor(probe.template)]));
+    this.#keys = new Map(Array.from(namesOf, ([probe, names]) => [probe, new Set(names.map(partitionKey))]));
+    for (const name of [...namesOf.values()].flat()) {
       const key = partitionKey(name);
       const ranges = this.#ranges.get(key) ?? gallery.partition(name)?.ranges() ?? [];
       this.#ranges.set(key, ranges);
@@ -40,7 +45,7 @@ export class SearchView {
 
   /** What has to be read to compare the probe with everything. */
   rangesFor(probe: Probe): SegmentRange[] {
-    return partitionsFor(probe.template).flatMap((name) => this.#ranges.get(partitionKey(name)) ?? []);
+    return [...this.#keysOf(probe)].flatMap((key) => this.#ranges.get(key) ?? []);
   }
 
   /** The subject with an ordinal, if this search may return it. */
@@ -51,7 +56,7 @@ export class SearchView {
 
   /** The references of a subject that this probe is compared with, as of this view. */
   referencesFor(probe: Probe, subject: SubjectEntry): ReferenceLocation[] {
-    const keys = new Set(partitionsFor(probe.template).map(partitionKey));
+    const keys = this.#keysOf(probe);
     return referencesAt(subject, this.version).filter(
       ({ partition, segment, index }) =>
         keys.has(partitionKey(partition)) && index < (this.#ends.get(segment.handle.id) ?? 0),
@@ -66,6 +71,12 @@ export class SearchView {
       inScope(subject, this.#galleries) &&
       (expireTimeMs === undefined || expireTimeMs > nowMs)
     );
+  }
+
+  #keysOf(probe: Probe): ReadonlySet<string> {
+    const keys = this.#keys.get(probe);
+    if (keys === undefined) throw new Error('the view was not made for this probe');
+    return keys;
   }
 
   /** Must be called when the search has ended, however it ended. */

@@ -1,4 +1,5 @@
 import { FLOOR_LOG10_FMR } from './candidate-source.ts';
+import { fisherSeries } from './fusion.ts';
 import { REMOVED_SIMILARITY } from './kernels.ts';
 import type { ResembledSegment, ShortlistTask } from './messages.ts';
 
@@ -94,10 +95,7 @@ function rankByRates(sums: Int32Array, counts: Uint8Array): void {
 export function fusedRank(sum: number, count: number): number {
   if (count < 2) return sum;
   const x = (sum / 1000) * Math.LN10;
-  let term = 1;
-  let series = 1;
-  for (let i = 1; i < count; i++) series += term *= x / i;
-  return Math.round(sum - 1000 * Math.log10(series));
+  return Math.round(sum - 1000 * Math.log10(fisherSeries(x, count)));
 }
 
 /** Takes out who is in none of the scopes. */

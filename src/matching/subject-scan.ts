@@ -1,18 +1,20 @@
-import type { SegmentRange } from '../gallery/partition.ts';
+import { countReferences, type SegmentRange } from '../gallery/partition.ts';
+import { traitOf } from './candidate-list.ts';
 import type { CandidateSource, Proposal, SearchRun } from './candidate-source.ts';
+import { comparisons, COMPARISONS_PER_TASK } from './comparisons.ts';
 import { REMOVED_SCORE, REMOVED_SIMILARITY } from './kernels.ts';
 import type { ResembledSegment, ResembleResult, ShortlistResult } from './messages.ts';
 import type { Probe } from './probe.ts';
 import { rateTable } from './rate-table.ts';
+import { isStopped } from './search-tasks.ts';
 import type { SearchView } from './search-view.ts';
 import { TraitRates } from './trait-rates.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 /**
- * References per task. A task should take a millisecond and more, or the messages cost more than the work, and only a
- * few, so that searches share the threads fairly.
+ * Vectors, and faces, per task. A task should take a millisecond and more, or the messages cost more than the work, and
+ * only a few, so that searches share the threads fairly.
  */
-const COMPARED_FINGERS_PER_TASK = 512;
 const READ_PER_TASK = 65_536;
 
 /** How subjects are proposed. */
@@ -76,7 +78,7 @@ export class SubjectScan implements CandidateSource {
     const wanted = this.#wanted(view, 0);
     return probes.reduce((sum, probe) => {
       if (probe.packed === undefined) return sum;
-      const references = view.rangesFor(probe).reduce((all, { end }) => all + end, 0);
+      const references = countReferences(view.rangesFor(probe));
       const compare = probe.packed.modality === 'finger' ? finger : face;
       const look = compare === finger && this.mode === 'indexed' ? vector : compare;
       const adding = merge.milliseconds(references + view.ordinals);
@@ -140,31 +142,20 @@ export class SubjectScan implements CandidateSource {
   ): Promise<{ readonly best: readonly number[]; readonly compared: number[] }> {
     const compared = probes.map(() => 0);
     const rates = new TraitRates();
-    await tasks.all(
-      parts.flatMap(({ probe: { packed }, number, segment: { handle } }, p) => {
-        if (packed === undefined) return [];
-        const owners = new Uint32Array(handle.memory.buffer, handle.layout.ownersAddress, handle.layout.capacity);
-        const table = rateTable(packed);
-        return Array.from({ length: Math.ceil(references[p].length / COMPARED_FINGERS_PER_TASK) }, (_, i) => {
-          const indices = references[p].slice(i * COMPARED_FINGERS_PER_TASK, (i + 1) * COMPARED_FINGERS_PER_TASK);
-          return async () => {
-            if (Atomics.load(new Int32Array(control), 0) !== 0) return;
-            const result = await this.#pool.compare({
-              kind: 'compare',
-              probe: packed,
-              segment: handle,
-              indices,
-              control,
-            });
-            compared[number] += result.compared;
-            for (let k = 0; k < indices.length; k++) {
-              const score = result.scores[k];
-              if (score !== REMOVED_SCORE) rates.note(owners[indices[k]], described[p].trait, table.at(score));
-            }
-          };
+    const works = parts.flatMap(({ probe: { packed }, number, segment }, p) => {
+      if (packed === undefined) return [];
+      const { memory, layout } = segment.handle;
+      const owners = new Uint32Array(memory.buffer, layout.ownersAddress, layout.capacity);
+      const table = rateTable(packed);
+      const { trait } = described[p];
+      return comparisons(this.#pool, packed, segment, references[p], control, (result, first) => {
+        compared[number] += result.compared;
+        result.scores.forEach((score, k) => {
+          if (score !== REMOVED_SCORE) rates.note(owners[references[p][first + k]], trait, table.at(score));
         });
-      }),
-    );
+      });
+    });
+    await tasks.all(works);
     signal.throwIfAborted();
     return { best: rates.best(most), compared };
   }
@@ -186,11 +177,11 @@ export class SubjectScan implements CandidateSource {
     const { packed } = probe;
     const by = this.#by;
     if (packed === undefined) return [];
-    const step = packed.modality === 'finger' && by === 'comparison' ? COMPARED_FINGERS_PER_TASK : READ_PER_TASK;
+    const step = packed.modality === 'finger' && by === 'comparison' ? COMPARISONS_PER_TASK : READ_PER_TASK;
     return Array.from({ length: Math.ceil(end / step) }, (_, task) => {
       const [from, to] = [task * step, Math.min(end, (task + 1) * step)];
       return async () => {
-        if (Atomics.load(new Int32Array(control), 0) !== 0) {
+        if (isStopped(control)) {
           new Int16Array(similarities, (offset + from) * 2, to - from).fill(REMOVED_SIMILARITY);
           return NOTHING;
         }
@@ -225,9 +216,8 @@ function listLength({ smallestShortlist, shortlistPerCandidate }: Way, maxCandid
 /** Probes of one finger, or of the face, say something of one trait; of unknown position each is taken for its own. */
 function describe(parts: readonly Part[]): ResembledSegment[] {
   const traits = new Map<string, number>();
-  return parts.map(({ probe: { template }, number, segment, end: count, offset }) => {
-    const known = template.modality === 'face' ? 'face' : template.position > 0 && `finger:${template.position}`;
-    const name = known === false ? `probe:${number}` : known;
+  return parts.map(({ probe, number, segment, end: count, offset }) => {
+    const name = traitOf(probe, 0, String(number));
     const trait = traits.get(name) ?? traits.size;
     traits.set(name, trait);
     return { trait, segment: segment.handle, count, offset };

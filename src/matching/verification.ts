@@ -4,6 +4,7 @@ import { fuse, sampleScore, traitOf, type ComparedReference, type SampleScore } 
 import { explainScores, withExplanations, type Unexplained } from './explain-scores.ts';
 import { REMOVED_SCORE } from './kernels.ts';
 import type { Probe } from './probe.ts';
+import { positionOf } from './sample-scores.ts';
 import { SearchView } from './search-view.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -44,9 +45,9 @@ export async function verifySubject(
           const indices = Uint32Array.from(references, ({ index }) => index);
           const { scores } = await pool.compare({ kind: 'compare', probe: packed, segment: segment.handle, indices });
           references.forEach((reference, i) => {
-            const { referenceId, partition } = reference;
-            const position = partition.modality === 'finger' ? partition.position : 0;
-            found.push({ referenceId, trait: traitOf(probe, position, referenceId), score: scores[i], reference });
+            const { referenceId } = reference;
+            const trait = traitOf(probe, positionOf(reference), referenceId);
+            found.push({ referenceId, trait, score: scores[i], reference });
           });
         }
         return best(
