@@ -7,7 +7,7 @@
  * Built twice, without and with relaxed SIMD (asconfig.json). Only faces use it, behind ASC_FEATURE_RELAXED_SIMD;
  * fingers are the same code in both. No relaxed operation whose result engines may choose is allowed, no fused one.
  */
-export { compareFaces } from './face/compare';
+export { compareFaces, resembleFaces } from './face/compare';
 export { compareFingers, explainFingers } from './finger/compare';
 export { encodeFinger } from './finger/encode';
 export { encodeVector, scanVectors } from './finger/vector';
@@ -21,6 +21,7 @@ export {
   WEIGHTS as FINGER_WEIGHTS_ADDRESS,
 } from './finger/layout';
 export { EXPLANATION as EXPLANATION_BYTES } from './finger/compare';
+export { FACE_SCRATCH as FACE_SCRATCH_BYTES } from './face/compare';
 export { VECTOR_SCRATCH as VECTOR_SCRATCH_BYTES, VECTOR_TABLES as VECTOR_TABLES_BYTES } from './finger/vector';
 export { KNOT_COUNT, TERMS } from './finger/terms';
 // Addresses of the tables, so that they can be compared with the reference's.

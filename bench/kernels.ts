@@ -56,7 +56,7 @@ function contender(build: KernelBuild, records: readonly Uint8Array[], kind: 'fa
   const count = records.length - 1;
   const repeats = kind === 'face' ? FACE_REPEATS : FINGER_REPEATS;
   const once = () => {
-    if (kind === 'face') kernels.compareFaces(addresses[0], DIMENSION, directory + 4, count, scores);
+    if (kind === 'face') kernels.compareFaces(addresses[0], DIMENSION, directory + 4, count, scores, scratch);
     else kernels.compareFingers(addresses[0], directory + 4, count, scores, scratch);
   };
   const run = () => {

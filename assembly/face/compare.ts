@@ -1,87 +1,138 @@
 /**
- * Inner products of signed bytes, −127 to 127. Vectors lie in a row, each a multiple of sixteen bytes, so every load is
- * aligned and the reader of memory sees one forward stream. Both builds give the same integers.
+ * Inner products of signed bytes, −127 to 127. Vectors lie in a row, each a multiple of sixteen bytes, and one of them is
+ * read at a time, front to back: memory is read ahead of a single forward stream, and two references side by side take
+ * three times as long. The probe is brought into a form that saves work on each reference. Both builds give the same
+ * integers.
  */
 import { REMOVED } from '../finger/compare';
+import { innerProduct, laneSum, widen } from '../product';
 
-/** The sum of the four lanes. */
-function laneSum(v: v128): i32 {
-  return i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3);
-}
+/** Components of the largest embedding. */
+const LARGEST_DIMENSION: usize = 2048;
+/** Bytes of scratch that a face comparison needs: two for each component of the probe. */
+export const FACE_SCRATCH: i32 = 2 * (LARGEST_DIMENSION as i32);
+
+/** What a removed reference is given as a similarity: less than any. */
+const NO_SIMILARITY: i16 = -32768;
+const LARGEST_SIMILARITY: i64 = 32767;
+/** Bits behind the point of `scale`. */
+const SCALE_BITS: i64 = 24;
 
 /**
- * Sixteen at a time: products of two bytes fit sixteen bits, and the sums of two of them thirty-two, so nothing
- * overflows up to 130,000 components.
+ * For the relaxed dot product, which is exact on every engine while its second operand is 0 to 127 and sums of two
+ * products fit sixteen bits. So the probe gives its magnitudes, and its signs go to the reference: p·r = |p|·r where
+ * p ≥ 0, and |p|·(¬r + 1) where p < 0. ¬r reaches −128, and 2 · 127 · 128 = 32512 fits.
+ *
+ * Writes signs and magnitudes by turns, sixteen of each.
+ * @returns what the ones add up to: the sum of the magnitudes of the negative components
  */
-function innerProduct(a: usize, b: usize, dimension: usize): i32 {
-  let low = i32x4.splat(0);
-  let high = i32x4.splat(0);
-  for (let i: usize = 0; i < dimension; i += 16) {
-    const x = v128.load(a + i);
-    const y = v128.load(b + i);
-    low = i32x4.add(low, i32x4.extadd_pairwise_i16x8_s(i16x8.extmul_low_i8x16_s(x, y)));
-    high = i32x4.add(high, i32x4.extadd_pairwise_i16x8_s(i16x8.extmul_high_i8x16_s(x, y)));
-  }
-  return laneSum(i32x4.add(low, high));
-}
-
-/** The sum of the magnitudes of the negative components. */
-function negativeMass(a: usize, dimension: usize): i32 {
+function split(probe: usize, dimension: usize, out: usize): i32 {
   let sum = i32x4.splat(0);
-  for (let i: usize = 0; i < dimension; i += 16) {
-    const x = v128.load(a + i);
-    const magnitudes = v128.and(i8x16.abs(x), i8x16.lt_s(x, i8x16.splat(0)));
-    sum = i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(magnitudes)));
-  }
-  return laneSum(sum);
-}
-
-/**
- * Two inner products with one probe, by the relaxed dot product, which is exact on every engine while its second
- * operand is 0 to 127 and sums of two products fit sixteen bits. So the probe gives its magnitudes, and its signs go to
- * the reference: p·r = |p|·r where p ≥ 0, and |p|·(¬r + 1) where p < 0. The ones add up to the probe's negative mass,
- * which the caller knows. ¬r reaches −128, and 2 · 127 · 128 = 32512 fits.
- */
-function storeTwo(probe: usize, mass: i32, a: usize, b: usize, dimension: usize, scores: usize, both: bool): void {
-  let first = i32x4.splat(0);
-  let second = i32x4.splat(0);
   for (let i: usize = 0; i < dimension; i += 16) {
     const p = v128.load(probe + i);
     const magnitudes = i8x16.abs(p);
     const signs = i8x16.lt_s(p, i8x16.splat(0));
-    first = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.xor(v128.load(a + i), signs), magnitudes, first);
-    second = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.xor(v128.load(b + i), signs), magnitudes, second);
+    v128.store(out + (i << 1), signs);
+    v128.store(out + (i << 1), magnitudes, 16);
+    const negative = i16x8.extadd_pairwise_i8x16_s(v128.and(magnitudes, signs));
+    sum = i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(negative));
   }
-  store<i32>(scores, a == 0 ? REMOVED : laneSum(first) + mass);
-  if (both) store<i32>(scores, b == 0 ? REMOVED : laneSum(second) + mass, 4);
+  return laneSum(sum);
+}
+
+/** @param sum - what to add to */
+@inline
+function addRelaxed(reference: usize, probe: usize, offset: usize, sum: v128): v128 {
+  const signed = v128.xor(v128.load(reference + offset), v128.load(probe + offset * 2));
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(signed, v128.load(probe + offset * 2, 16), sum);
+}
+
+@inline
+function relaxedProduct(reference: usize, probe: usize, dimension: usize): i32 {
+  let even = i32x4.splat(0);
+  let odd = i32x4.splat(0);
+  let r = reference;
+  let p = probe;
+  const end = reference + dimension;
+  for (const whole = reference + (dimension & ~63); r < whole; r += 64, p += 128) {
+    even = addRelaxed(r, p, 0, even);
+    odd = addRelaxed(r, p, 16, odd);
+    even = addRelaxed(r, p, 32, even);
+    odd = addRelaxed(r, p, 48, odd);
+  }
+  for (; r < end; r += 16, p += 32) even = addRelaxed(r, p, 0, even);
+  return laneSum(i32x4.add(even, odd));
+}
+
+/** Brings the probe into the build's own form; what has to be added to each product. */
+function prepare(probe: usize, dimension: usize, scratch: usize): i32 {
+  if (ASC_FEATURE_RELAXED_SIMD) return split(probe, dimension, scratch);
+  widen(probe, dimension, scratch);
+  return 0;
+}
+
+@inline
+function productWith(prepared: usize, reference: usize, dimension: usize): i32 {
+  if (ASC_FEATURE_RELAXED_SIMD) return relaxedProduct(reference, prepared, dimension);
+  return innerProduct(reference, prepared, dimension);
 }
 
 /** The address of a reference; 0: removed. */
-function addressOf(directory: usize, r: usize): usize {
-  return (load<u32>(directory + (r << 2)) as usize) << 4;
+function addressOf(directory: usize, r: i32): usize {
+  return (load<u32>(directory + ((r as usize) << 2)) as usize) << 4;
 }
 
 /**
  * Compares a face with `count` references in one call.
- * @param dimension - components, a multiple of 16
+ * @param dimension - components, a multiple of 16, at most LARGEST_DIMENSION
  * @param directory - u32 address / 16 of each reference; 0: removed
  * @param scores - i32 for each: the inner product, or REMOVED
+ * @param scratch - FACE_SCRATCH bytes
  */
-export function compareFaces(probe: usize, dimension: i32, directory: usize, count: i32, scores: usize): void {
-  const total = count as usize;
+export function compareFaces(
+  probe: usize,
+  dimension: i32,
+  directory: usize,
+  count: i32,
+  scores: usize,
+  scratch: usize,
+): void {
   const bytes = dimension as usize;
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    const mass = negativeMass(probe, bytes);
-    for (let r: usize = 0; r < total; r += 2) {
-      const both = r + 1 < total;
-      // A reference that is not there is read from address 0, where the kernels' tables are, and its product dropped.
-      const second = both ? addressOf(directory, r + 1) : 0;
-      storeTwo(probe, mass, addressOf(directory, r), second, bytes, scores + (r << 2), both);
-    }
-  } else {
-    for (let r: usize = 0; r < total; r++) {
-      const address = addressOf(directory, r);
-      store<i32>(scores + (r << 2), address == 0 ? REMOVED : innerProduct(probe, address, bytes));
-    }
+  const rest = prepare(probe, bytes, scratch);
+  for (let r = 0; r < count; r++) {
+    const address = addressOf(directory, r);
+    store<i32>(scores + ((r as usize) << 2), address == 0 ? REMOVED : productWith(scratch, address, bytes) + rest);
   }
+}
+
+/**
+ * The same, with the scores brought into sixteen bits: times `scale`, rounded, at most ±LARGEST_SIMILARITY.
+ * @param scale - times 2 to the power of SCALE_BITS
+ * @param similarities - i16 for each, NO_SIMILARITY where it was removed
+ * @returns references that are there
+ */
+export function resembleFaces(
+  probe: usize,
+  dimension: i32,
+  directory: usize,
+  count: i32,
+  similarities: usize,
+  scale: i32,
+  scratch: usize,
+): i32 {
+  const bytes = dimension as usize;
+  const rest = prepare(probe, bytes, scratch);
+  let present = 0;
+  for (let r = 0; r < count; r++) {
+    const address = addressOf(directory, r);
+    let similarity = NO_SIMILARITY;
+    if (address != 0) {
+      const score = (productWith(scratch, address, bytes) + rest) as i64;
+      const scaled = (score * (scale as i64) + (1 << (SCALE_BITS - 1))) >> SCALE_BITS;
+      similarity = max<i64>(-LARGEST_SIMILARITY, min<i64>(LARGEST_SIMILARITY, scaled)) as i16;
+      present++;
+    }
+    store<i16>(similarities + ((r as usize) << 1), similarity);
+  }
+  return present;
 }

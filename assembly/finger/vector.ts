@@ -11,6 +11,7 @@
  * forwards, which i32x4.dot_i16x8_s eats by eights; histogram and roots (9 KiB) stay in the first cache while 720 KiB of
  * directions pass once.
  */
+import { innerProduct } from '../product';
 import { product } from './code';
 import { angleOf, getF, qualityOf, setF, xOf, yOf } from './layout';
 import { ARCTANGENTS } from './tables';
@@ -188,16 +189,7 @@ export function scanVectors(probe: usize, vectors: usize, directory: usize, coun
       continue;
     }
     const row = vectors + (i as usize) * (SIZE as usize);
-    let low = i32x4.splat(0);
-    let high = i32x4.splat(0);
-    for (let b: usize = 0; b < (SIZE as usize); b += 16) {
-      const v = v128.load(row + b);
-      low = i32x4.add(low, i32x4.dot_i16x8_s(v128.load(probe + b * 2), i16x8.extend_low_i8x16_s(v)));
-      high = i32x4.add(high, i32x4.dot_i16x8_s(v128.load(probe + b * 2, 16), i16x8.extend_high_i8x16_s(v)));
-    }
-    const sums = i32x4.add(low, high);
-    const sum =
-      i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+    const sum = innerProduct(row, probe, SIZE as usize);
     store<i16>(score, max<i32>(-32767, min<i32>(32767, sum >> 3)) as i16);
   }
 }

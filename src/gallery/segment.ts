@@ -124,6 +124,12 @@ export class Segment {
     return (Atomics.load(this.#directory(), index) >>> 0) * 16;
   }
 
+  /** The ordinals of the subjects who own some references, in their order. */
+  ownersOf(indices: Uint32Array): Uint32Array {
+    const owners = new Uint32Array(this.#memory.buffer, this.#layout.ownersAddress, this.#layout.capacity);
+    return indices.map((index) => owners[index]);
+  }
+
   #directory(): Int32Array {
     return new Int32Array(this.#memory.buffer, this.#layout.directoryAddress, this.#layout.capacity);
   }

@@ -28,7 +28,10 @@ export async function explainScores(pool: WorkerPool, wanted: readonly Unexplain
       });
       if (known.length === 0) return;
       const references = known.map(({ place }) => place);
-      const { explained } = await pool.explain({ kind: 'explain', probe: packed.packed, references });
+      const handles = ofProbe.flatMap(({ reference }) =>
+        reference !== undefined && 'segment' in reference ? [reference.segment.handle] : [],
+      );
+      const { explained } = await pool.explain({ kind: 'explain', probe: packed.packed, references }, handles);
       known.forEach(({ score }, i) => {
         const found = explained[i];
         if (found !== undefined) explanations.set(score, found);
@@ -40,7 +43,7 @@ export async function explainScores(pool: WorkerPool, wanted: readonly Unexplain
 
 function placeOf(reference: Unexplained['reference']): ExplainTask['references'][number] | undefined {
   if (reference === undefined) return undefined;
-  if ('segment' in reference) return { segment: reference.segment.handle, index: reference.index };
+  if ('segment' in reference) return { segment: reference.segment.handle.id, index: reference.index };
   return reference.packed?.modality === 'finger' ? reference.packed.packed : undefined;
 }
 

@@ -24,7 +24,9 @@ export const EXPLANATION_BYTES = 1040;
 export const FINGER_SCRATCH_BYTES = 37_472;
 /** Bytes of scratch that `encodeFinger` needs, 16-byte aligned. */
 export const ENCODE_SCRATCH_BYTES = 4608;
-/** What `scanVectors` writes for a removed reference: less than any similarity. */
+/** Bytes of scratch that `compareFaces` and `resembleFaces` need, 16-byte aligned. */
+export const FACE_SCRATCH_BYTES = 4096;
+/** What `scanVectors` and `resembleFaces` write for a removed reference: less than any similarity. */
 export const REMOVED_SIMILARITY = -32_768;
 /** Bytes of scratch that `encodeVector` needs, 16-byte aligned. */
 export const VECTOR_SCRATCH_BYTES = 11_712;
@@ -74,11 +76,33 @@ export interface Kernels {
   explainFingers(probe: number, reference: number, out: number, scratch: number): void;
   /**
    * Compares one packed face with `count` others of the same model.
-   * @param dimension - bytes of a packed face, a multiple of 16
+   * @param dimension - bytes of a packed face, a multiple of 16, at most 2048
    * @param directory - as above
    * @param scores - i32 for each: the inner product, or REMOVED_SCORE
    */
-  compareFaces(probe: number, dimension: number, directory: number, count: number, scores: number): void;
+  compareFaces(
+    probe: number,
+    dimension: number,
+    directory: number,
+    count: number,
+    scores: number,
+    scratch: number,
+  ): void;
+  /**
+   * The same in sixteen bits.
+   * @param similarities - i16 for each: the inner product times `scale` / 2²⁴, rounded, at most ±32767; or REMOVED_SIMILARITY
+   * @param scale - a whole number
+   * @returns references that were not removed
+   */
+  resembleFaces(
+    probe: number,
+    dimension: number,
+    directory: number,
+    count: number,
+    similarities: number,
+    scale: number,
+    scratch: number,
+  ): number;
 }
 
 /**
@@ -157,6 +181,7 @@ export function instantiateKernels(
   const { exports } = new WebAssembly.Instance(moduleOf(build), { env: { memory } });
   expectSize(exports, 'FINGER_SCRATCH_BYTES', FINGER_SCRATCH_BYTES);
   expectSize(exports, 'ENCODE_SCRATCH_BYTES', ENCODE_SCRATCH_BYTES);
+  expectSize(exports, 'FACE_SCRATCH_BYTES', FACE_SCRATCH_BYTES);
   expectSize(exports, 'VECTOR_SCRATCH_BYTES', VECTOR_SCRATCH_BYTES);
   expectSize(exports, 'VECTOR_TABLES_BYTES', VECTOR_TABLES_BYTES);
   expectSize(exports, 'FINGER_PACKED_MAX_BYTES', FINGER_PACKED_MAX_BYTES);

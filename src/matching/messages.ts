@@ -11,6 +11,9 @@ export type PackedProbe =
   | { readonly modality: 'finger'; readonly packed: Uint8Array }
   | { readonly modality: 'face'; readonly packed: Uint8Array; readonly dimension: number };
 
+/** The id of a segment's handle. */
+export type SegmentId = SegmentHandle['id'];
+
 /**
  * Tell how alike a probe and a range of a segment are. The answers go to shared memory, for there are as many as
  * references.
@@ -18,12 +21,12 @@ export type PackedProbe =
 export interface ResembleTask {
   readonly kind: 'resemble';
   /**
-   * `comparison`: −1000 · log10 of the false match rate of their comparison score. `vector`: of fingers the similarity of
-   * their candidate vectors, of faces the same from their embeddings, see similarity.ts.
+   * `comparison`: of fingers −1000 · log10 of the false match rate of their comparison score. `vector`: of fingers the
+   * similarity of their candidate vectors. Of faces either way the similarity of their embeddings, see similarity.ts.
    */
   readonly by: 'comparison' | 'vector';
   readonly probe: PackedProbe;
-  readonly segment: SegmentHandle;
+  readonly segment: SegmentId;
   /** First reference. */
   readonly from: number;
   /** One past the last reference. */
@@ -49,9 +52,11 @@ export interface ResembleResult {
 export interface ResembledSegment {
   /** What it says something of: of several probes of one finger the best counts. */
   readonly trait: number;
-  readonly segment: SegmentHandle;
+  readonly segment: SegmentId;
   readonly count: number;
   readonly offset: number;
+  /** Components of the embeddings; undefined: fingers. */
+  readonly dimension: number | undefined;
 }
 
 /** Choose the subjects whose references are most like the probes together. */
@@ -63,7 +68,7 @@ export interface ShortlistTask {
   readonly ordinals: number;
   /** Subjects that are wanted; a few more may come. */
   readonly wanted: number;
-  /** What the similarities are. */
+  /** What the subjects are ranked by: rates, or similarities. */
   readonly by: ResembleTask['by'];
   /** One byte for each ordinal, 1: in scope; undefined: all are, several: those in any. */
   readonly scopes: readonly SharedArrayBuffer[] | undefined;
@@ -77,17 +82,22 @@ export interface ShortlistResult {
   readonly busyMs: number;
 }
 
-/** Compare a probe with some references of a segment. */
+/** Some references of a segment. */
+export interface SegmentReferences {
+  readonly segment: SegmentId;
+  readonly indices: Uint32Array;
+}
+
+/** Compare a probe with some references. */
 export interface CompareTask {
   readonly kind: 'compare';
   readonly probe: PackedProbe;
-  readonly segment: SegmentHandle;
-  readonly indices: Uint32Array;
+  readonly pieces: readonly SegmentReferences[];
   /** As above, where somebody may stop waiting. */
   readonly control?: SharedArrayBuffer;
 }
 
-/** Scores in the order of the indices; REMOVED_SCORE where the reference was removed meanwhile, or the work stopped. */
+/** Scores in the order of the pieces and their indices; REMOVED_SCORE where the reference was removed meanwhile, or the work stopped. */
 export interface CompareResult {
   readonly scores: Int32Array;
   /** Comparisons that were made before the work was stopped. */
@@ -124,7 +134,7 @@ export interface ExplainTask {
   /** A packed finger. */
   readonly probe: Uint8Array;
   /** Packed fingers: in a segment, or the bytes themselves. */
-  readonly references: readonly (Uint8Array | { readonly segment: SegmentHandle; readonly index: number })[];
+  readonly references: readonly (Uint8Array | { readonly segment: SegmentId; readonly index: number })[];
 }
 
 /** In the order of the references; undefined where one was removed meanwhile. */
@@ -133,3 +143,18 @@ export interface ExplainResult {
 }
 
 export type WorkerTask = ResembleTask | ShortlistTask | CompareTask | CrossCompareTask | EncodeTask | ExplainTask;
+
+export type WorkerResult =
+  ResembleResult | ShortlistResult | CompareResult | CrossCompareResult | EncodeResult | ExplainResult;
+
+/**
+ * A task as it travels. A shared memory takes longer to hand over than a short task to run, so a thread keeps the
+ * segments it has met: handles come only with a task that a thread could not do without.
+ */
+export interface WorkerMessage {
+  readonly task: WorkerTask;
+  readonly handles: readonly SegmentHandle[];
+}
+
+/** What a thread answers that has not met a segment of the task yet; nothing was done. */
+export const SEGMENT_UNKNOWN = 'segment-unknown';

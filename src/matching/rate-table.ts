@@ -1,5 +1,7 @@
 import { faceCalibration, fingerCalibration, type Calibration } from './calibration.ts';
+import { REMOVED_SIMILARITY } from './kernels.ts';
 import type { PackedProbe } from './messages.ts';
+import { faceScale } from './similarity.ts';
 
 /** Entries: the rates of all finger scores one by one, of face scores in steps that are finer than the calibration. */
 const ENTRIES = 65_536;
@@ -44,4 +46,24 @@ export function rateTable(probe: PackedProbe): RateTable {
     tables.set(key, table);
   }
   return table;
+}
+
+const bySimilarity = new Map<number, Int16Array>();
+
+/**
+ * −1000 · log10 of the false match rate of every similarity of two faces, see similarity.ts; that of −32768 first. What
+ * was removed stays so.
+ */
+export function faceRates(dimension: number): Int16Array {
+  let rates = bySimilarity.get(dimension);
+  if (rates === undefined) {
+    const [calibration, scale] = [faceCalibration(dimension), faceScale(dimension) / 2 ** 24];
+    rates = Int16Array.from({ length: ENTRIES }, (_, i) => {
+      const similarity = i + REMOVED_SIMILARITY;
+      return Math.round(-1000 * calibration.rate(similarity / scale).log10Fmr);
+    });
+    rates[0] = REMOVED_SIMILARITY;
+    bySimilarity.set(dimension, rates);
+  }
+  return rates;
 }

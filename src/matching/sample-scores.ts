@@ -59,18 +59,21 @@ export async function compareSubjects(
   for (const [p, probe] of probes.entries()) {
     const { packed } = probe;
     if (packed === undefined) continue;
-    for (const [segment, pairs] of pairsBySegment(probe, scored, view)) {
-      const indices = Uint32Array.from(pairs, ({ location }) => location.index);
-      const take = (result: CompareResult, first: number) => {
-        compared[p] += result.compared;
-        result.scores.forEach((score, i) => {
-          const { scores, location, comparisons: count } = pairs[first + i];
-          if (score === REMOVED_SCORE) return;
-          keepBest(scores, probe, location.referenceId, positionOf(location), score, count);
-        });
-      };
-      works.push(...comparisons(pool, packed, segment, indices, control, take));
-    }
+    const bySegment = [...pairsBySegment(probe, scored, view)];
+    const pieces = bySegment.map(([segment, pairs]) => ({
+      segment,
+      indices: Uint32Array.from(pairs, ({ location }) => location.index),
+    }));
+    const all = bySegment.flatMap(([, pairs]) => pairs);
+    const take = (result: CompareResult, first: number) => {
+      compared[p] += result.compared;
+      result.scores.forEach((score, i) => {
+        const { scores, location, comparisons: count } = all[first + i];
+        if (score === REMOVED_SCORE) return;
+        keepBest(scores, probe, location.referenceId, positionOf(location), score, count);
+      });
+    };
+    works.push(...comparisons(pool, packed, pieces, control, take));
   }
   await tasks.all(works);
   return { scored, compared };

@@ -2,9 +2,10 @@ import { claimScratch, type SegmentHandle } from '../gallery/segment-layout.ts';
 import { explainedComparison, type ExplainedComparison } from './explained-comparison.ts';
 import { readExplanation } from './finger-explanation.ts';
 import { VECTOR_SIZE } from './finger-vector-model.ts';
-import { rateTable, type RateTable } from './rate-table.ts';
-import { faceSimilarity, vectorOf } from './similarity.ts';
+import { rateTable } from './rate-table.ts';
+import { faceScale, vectorOf } from './similarity.ts';
 import {
+  FACE_SCRATCH_BYTES,
   FINGER_PACKED_MAX_BYTES,
   FINGER_SCRATCH_BYTES,
   instantiateKernels,
@@ -20,6 +21,7 @@ import { shippedFingerModel } from './shipped-model.ts';
 const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
 const LARGEST_BATCH = Math.max(FINGER_BATCH, FACE_BATCH);
+const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
 export const LARGEST_FACE_BYTES = 2048;
 const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + VECTOR_SIZE, LARGEST_FACE_BYTES);
 /** References per call when vectors are scanned. */
@@ -28,7 +30,7 @@ const VECTOR_BATCH = 4096;
 const NEVER_STOPPED = new Int32Array(1);
 
 /** Scratch that one thread needs in a segment: probe, kernel scratch, scores and a directory of its own. */
-export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + FINGER_SCRATCH_BYTES + LARGEST_BATCH * 8;
+export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + LARGEST_BATCH * 8;
 
 /** One thread's view of one segment: the kernels, instantiated over the segment's memory, and the thread's scratch. */
 export class SegmentReader {
@@ -48,7 +50,7 @@ export class SegmentReader {
     this.#vectorsAddress = handle.layout.vectorsAddress;
     this.#probeAddress = claimScratch(handle);
     this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
-    this.#scoresAddress = this.#scratchAddress + FINGER_SCRATCH_BYTES;
+    this.#scoresAddress = this.#scratchAddress + KERNEL_SCRATCH_BYTES;
     this.#ownDirectoryAddress = this.#scoresAddress + LARGEST_BATCH * 4;
   }
 
@@ -68,21 +70,15 @@ export class SegmentReader {
     const byVector = by === 'vector' && probe.modality === 'finger';
     if (byVector) this.#loadWidened(vectorOf(probe.packed));
     else this.#loadProbe(probe);
-    const similarities = by === 'vector' ? undefined : rateTable(probe);
     const batch = byVector ? VECTOR_BATCH : probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
     let [read, searched] = [0, 0];
     while (from + read < to && Atomics.load(control, 0) === 0) {
       const count = Math.min(batch, to - from - read);
-      const next = from + read;
-      if (byVector) out.set(this.#scanVectors(next, count), read);
-      else {
-        const scores = this.#run(probe, this.#directoryAddress + next * 4, count);
-        for (let i = 0; i < count; i++) {
-          const similarity = similarityOf(scores[i], probe, similarities);
-          out[read + i] = similarity;
-          if (similarity !== REMOVED_SIMILARITY) searched++;
-        }
-      }
+      const part = out.subarray(read, read + count);
+      const first = from + read;
+      if (byVector) part.set(this.#scanVectors(first, count));
+      else if (probe.modality === 'face') searched += this.#resembleFaces(probe.dimension, first, count, part);
+      else searched += this.#rateFingers(probe, first, count, part);
       read += count;
     }
     out.fill(REMOVED_SIMILARITY, read);
@@ -144,19 +140,40 @@ export class SegmentReader {
     return new Int16Array(this.#memory.buffer, this.#scoresAddress, count);
   }
 
-  #run(probe: PackedProbe, directory: number, count: number): Int32Array {
-    if (probe.modality === 'finger') {
-      this.#kernels.compareFingers(this.#probeAddress, directory, count, this.#scoresAddress, this.#scratchAddress);
-    } else {
-      this.#kernels.compareFaces(this.#probeAddress, probe.dimension, directory, count, this.#scoresAddress);
+  /** @returns references that are there */
+  #rateFingers(probe: PackedProbe, first: number, count: number, out: Int16Array): number {
+    const rates = rateTable(probe);
+    const scores = this.#run(probe, this.#directoryAddress + first * 4, count);
+    let present = 0;
+    for (let i = 0; i < count; i++) {
+      const removed = scores[i] === REMOVED_SCORE;
+      out[i] = removed ? REMOVED_SIMILARITY : rates.at(scores[i]);
+      if (!removed) present++;
     }
-    return new Int32Array(this.#memory.buffer, this.#scoresAddress, count);
+    return present;
   }
-}
 
-/** @param rates - undefined: by the likeness of embeddings */
-function similarityOf(score: number, probe: PackedProbe, rates: RateTable | undefined): number {
-  if (score === REMOVED_SCORE) return REMOVED_SIMILARITY;
-  if (rates !== undefined) return rates.at(score);
-  return probe.modality === 'face' ? faceSimilarity(score, probe.dimension) : 0;
+  /** @returns references that are there */
+  #resembleFaces(dimension: number, first: number, count: number, out: Int16Array): number {
+    const directory = this.#directoryAddress + first * 4;
+    const [probe, scores, scale] = [this.#probeAddress, this.#scoresAddress, faceScale(dimension)];
+    const present = this.#kernels.resembleFaces(
+      probe,
+      dimension,
+      directory,
+      count,
+      scores,
+      scale,
+      this.#scratchAddress,
+    );
+    out.set(new Int16Array(this.#memory.buffer, scores, count));
+    return present;
+  }
+
+  #run(probe: PackedProbe, directory: number, count: number): Int32Array {
+    const [address, scores, scratch] = [this.#probeAddress, this.#scoresAddress, this.#scratchAddress];
+    if (probe.modality === 'finger') this.#kernels.compareFingers(address, directory, count, scores, scratch);
+    else this.#kernels.compareFaces(address, probe.dimension, directory, count, scores, scratch);
+    return new Int32Array(this.#memory.buffer, scores, count);
+  }
 }

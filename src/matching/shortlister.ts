@@ -1,7 +1,18 @@
+import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import { FLOOR_LOG10_FMR } from './candidate-source.ts';
 import { fisherSeries } from './fusion.ts';
 import { REMOVED_SIMILARITY } from './kernels.ts';
 import type { ResembledSegment, ShortlistTask } from './messages.ts';
+import { faceRates } from './rate-table.ts';
+
+interface Part extends Omit<ResembledSegment, 'segment'> {
+  readonly segment: SegmentHandle;
+}
+
+/** A task whose segments are at hand. */
+export interface ShortlistRequest extends Omit<ShortlistTask, 'parts' | 'kind'> {
+  readonly parts: readonly Part[];
+}
 
 const NONE = -(2 ** 31);
 /** Ranks are counted in steps of sixteen: a list may be longer than wanted by those in its last step. */
@@ -25,7 +36,10 @@ export class Shortlister {
   #counts = new Uint8Array(0);
 
   /** @returns ordinals, ascending: the `wanted` best, and those as good as the last of them */
-  choose({ parts, similarities, ordinals, wanted, by, scopes }: ShortlistTask): Uint32Array {
+  choose(task: ShortlistRequest): Uint32Array {
+    const byTrait = Map.groupBy(task.parts, ({ trait }) => trait);
+    if (byTrait.size === 1) return chooseByOneTrait(task);
+    const { similarities, ordinals, wanted, by, scopes } = task;
     if (this.#ranks.length < ordinals) {
       this.#best = new Int16Array(ordinals * 2);
       this.#ranks = new Int32Array(ordinals * 2);
@@ -33,8 +47,8 @@ export class Shortlister {
     }
     const ranks = this.#ranks.subarray(0, ordinals).fill(NONE);
     const counts = this.#counts.subarray(0, ordinals).fill(0);
-    for (const ofOneTrait of Map.groupBy(parts, ({ trait }) => trait).values()) {
-      this.#add(ofOneTrait, new Int16Array(similarities), ordinals);
+    for (const ofOneTrait of byTrait.values()) {
+      this.#add(ofOneTrait, new Int16Array(similarities), ordinals, by);
     }
     if (scopes !== undefined) leaveOut(ranks, scopes);
     if (by === 'comparison') rankByRates(ranks, counts);
@@ -43,15 +57,18 @@ export class Shortlister {
   }
 
   /** Adds the best number of each subject for one trait to its sum, and counts it. */
-  #add(parts: readonly ResembledSegment[], similarities: Int16Array, ordinals: number): void {
+  #add(parts: readonly Part[], similarities: Int16Array, ordinals: number, by: ShortlistTask['by']): void {
     const best = this.#best.subarray(0, ordinals).fill(REMOVED_SIMILARITY);
     const [sums, counts] = [this.#ranks, this.#counts];
-    for (const { segment, count, offset } of parts) {
-      const owners = new Uint32Array(segment.memory.buffer, segment.layout.ownersAddress, count);
+    for (const part of parts) {
+      const { count, offset } = part;
+      const owners = ownersOf(part);
+      const rates = ratesOf(part, by);
       for (let i = 0; i < count; i++) {
         const owner = owners[i];
         const similarity = similarities[offset + i];
-        if (similarity > best[owner]) best[owner] = similarity;
+        const value = rates === undefined ? similarity : rates[similarity - REMOVED_SIMILARITY];
+        if (value > best[owner]) best[owner] = value;
       }
     }
     for (let o = 0; o < ordinals; o++) {
@@ -64,16 +81,121 @@ export class Shortlister {
 }
 
 /** The references of some subjects that were looked at, for each part. */
-export function referencesOf(subjects: Uint32Array, { parts, similarities, ordinals }: ShortlistTask): Uint32Array[] {
+export function referencesOf(
+  subjects: Uint32Array,
+  { parts, similarities, ordinals }: ShortlistRequest,
+): Uint32Array[] {
   const wanted = new Uint8Array(ordinals);
   for (let i = 0; i < subjects.length; i++) wanted[subjects[i]] = 1;
-  return parts.map(({ segment, count, offset }) => {
-    const owners = new Uint32Array(segment.memory.buffer, segment.layout.ownersAddress, count);
+  return parts.map((part) => {
+    const { count, offset } = part;
+    const owners = ownersOf(part);
     const values = new Int16Array(similarities, offset * 2, count);
     const found: number[] = [];
     for (let i = 0; i < count; i++) if (wanted[owners[i]] === 1 && values[i] !== REMOVED_SIMILARITY) found.push(i);
     return Uint32Array.from(found);
   });
+}
+
+/**
+ * Of one trait the best number of a subject is their rank, so it is enough to look at the references of the greatest
+ * numbers: no sums of a million subjects.
+ */
+function chooseByOneTrait({ parts, similarities, wanted, by, scopes }: ShortlistRequest): Uint32Array {
+  const values = new Int16Array(similarities);
+  const masks = scopes?.map((scope) => new Uint8Array(scope));
+  const least = by === 'comparison' ? LEAST_SUM : REMOVED_SIMILARITY + 1;
+  const inStep = new Uint32Array(2 * STEPS);
+  for (const part of parts) countSteps(part, values, ratesOf(part, by), least, masks, inStep);
+  for (let references = wanted; ; references *= 2) {
+    const step = stepWith(inStep, references);
+    const best = new Map<number, number>();
+    const lowest = Math.max(least, (step - STEPS) << STEP_BITS);
+    for (const part of parts) noteBest(part, values, ratesOf(part, by), lowest, masks, best);
+    // Fewer subjects than references, where some have several: look farther down.
+    if (best.size >= wanted || step === 0) return greatest(best, wanted);
+  }
+}
+
+/** How many references have a number in each step. */
+function countSteps(
+  part: Part,
+  values: Int16Array,
+  rates: Int16Array | undefined,
+  least: number,
+  masks: readonly Uint8Array[] | undefined,
+  inStep: Uint32Array,
+): void {
+  const owners = ownersOf(part);
+  const enough = similarityWith(rates, least);
+  for (let i = 0; i < part.count; i++) {
+    const similarity = values[part.offset + i];
+    if (similarity < enough || !isIn(masks, owners[i])) continue;
+    const value = rates === undefined ? similarity : rates[similarity - REMOVED_SIMILARITY];
+    inStep[(value >> STEP_BITS) + STEPS]++;
+  }
+}
+
+/** The best numbers of the subjects who have one of `lowest` at least. */
+function noteBest(
+  part: Part,
+  values: Int16Array,
+  rates: Int16Array | undefined,
+  lowest: number,
+  masks: readonly Uint8Array[] | undefined,
+  best: Map<number, number>,
+): void {
+  const owners = ownersOf(part);
+  const enough = similarityWith(rates, lowest);
+  for (let i = 0; i < part.count; i++) {
+    const similarity = values[part.offset + i];
+    if (similarity < enough || !isIn(masks, owners[i])) continue;
+    const value = rates === undefined ? similarity : rates[similarity - REMOVED_SIMILARITY];
+    const known = best.get(owners[i]);
+    if (known === undefined || value > known) best.set(owners[i], value);
+  }
+}
+
+/** The least similarity whose rate is at least `rate`: most references have less, and need not be looked at further. */
+function similarityWith(rates: Int16Array | undefined, rate: number): number {
+  if (rates === undefined) return rate;
+  let [low, high] = [1, rates.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (rates[middle] >= rate) high = middle;
+    else low = middle + 1;
+  }
+  return low + REMOVED_SIMILARITY;
+}
+
+/** The `wanted` subjects of the greatest ranks, and those in the step of the last. */
+function greatest(best: ReadonlyMap<number, number>, wanted: number): Uint32Array {
+  const inStep = new Uint32Array(2 * STEPS);
+  for (const rank of best.values()) inStep[stepOf(rank)]++;
+  const step = stepWith(inStep, wanted);
+  const chosen: number[] = [];
+  for (const [ordinal, rank] of best) if (stepOf(rank) >= step) chosen.push(ordinal);
+  return Uint32Array.from(chosen).sort();
+}
+
+/** The step down to which there are `wanted`; 0 where there are fewer. */
+function stepWith(inStep: Uint32Array, wanted: number): number {
+  let [found, step] = [0, inStep.length];
+  while (step > 0 && found < wanted) found += inStep[--step];
+  return step;
+}
+
+function isIn(masks: readonly Uint8Array[] | undefined, ordinal: number): boolean {
+  return masks === undefined || masks.some((mask) => mask[ordinal] === 1);
+}
+
+function ownersOf({ segment, count }: Part): Uint32Array {
+  return new Uint32Array(segment.memory.buffer, segment.layout.ownersAddress, count);
+}
+
+/** What makes rates of the numbers: of faces they are similarities. */
+function ratesOf({ dimension }: Part, by: ShortlistTask['by']): Int16Array | undefined {
+  return by === 'comparison' && dimension !== undefined ? faceRates(dimension) : undefined;
 }
 
 /** Of vectors, numbers of strangers lie around 0 with one deviation: so their sum is divided by the root of their number. */
@@ -101,19 +223,15 @@ export function fusedRank(sum: number, count: number): number {
 /** Takes out who is in none of the scopes. */
 function leaveOut(ranks: Int32Array, scopes: readonly SharedArrayBuffer[]): void {
   const masks = scopes.map((scope) => new Uint8Array(scope));
-  for (let o = 0; o < ranks.length; o++) {
-    if (ranks[o] !== NONE && !masks.some((mask) => mask[o] === 1)) ranks[o] = NONE;
-  }
+  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE && !isIn(masks, o)) ranks[o] = NONE;
 }
 
 /** The ordinals of the greatest ranks. Steps are counted from 0, so that the same ranks fall together whatever the others are. */
 function collect(ranks: Int32Array, wanted: number): Uint32Array {
-  const counts = new Uint32Array(2 * STEPS);
-  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE) counts[stepOf(ranks[o])]++;
-  let found = 0;
-  let step = counts.length;
-  while (step > 0 && found < wanted) found += counts[--step];
-  const subjects = new Uint32Array(found);
+  const inStep = new Uint32Array(2 * STEPS);
+  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE) inStep[stepOf(ranks[o])]++;
+  const step = stepWith(inStep, wanted);
+  const subjects = new Uint32Array(inStep.subarray(step).reduce((sum, count) => sum + count, 0));
   let next = 0;
   for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE && stepOf(ranks[o]) >= step) subjects[next++] = o;
   return subjects;

@@ -8,8 +8,6 @@ import { VECTOR_SIZE } from './finger-vector-model.ts';
 /** An eighth of the square of a candidate vector's length, (127 · 16 / 4.5)² / 8. */
 export const SIMILARITY_OF_ONE = 25_484;
 
-const LARGEST_SIMILARITY = 32_767;
-
 /** A packed finger and, behind it, its candidate vector: the form in which references are kept and probes travel. */
 export function withVector(packed: Uint8Array, vector: Int8Array): Uint8Array {
   const both = new Uint8Array(packed.byteLength + vector.byteLength);
@@ -25,10 +23,9 @@ export function vectorOf(packedWithVector: Uint8Array): Int8Array {
 }
 
 /**
- * The similarity of two faces by their comparison score. Embeddings are of length 127 · √dimension / 4.5; what is longer
- * than it should be must not wrap around to unlike.
+ * What the comparison score of two faces is multiplied by to be their similarity, times 2²⁴ and rounded. Embeddings are
+ * of length 127 · √dimension / 4.5.
  */
-export function faceSimilarity(score: number, dimension: number): number {
-  const scale = SIMILARITY_OF_ONE / ((127 * 127 * dimension) / (4.5 * 4.5));
-  return Math.max(-LARGEST_SIMILARITY, Math.min(LARGEST_SIMILARITY, Math.round(score * scale)));
+export function faceScale(dimension: number): number {
+  return Math.round((SIMILARITY_OF_ONE / ((127 * 127 * dimension) / (4.5 * 4.5))) * 2 ** 24);
 }

@@ -113,7 +113,8 @@ export class SubjectScan implements CandidateSource {
     const described = describe(parts);
     const wanted = this.#wanted(view, maxCandidates);
     const task = { kind: 'shortlist', parts: described, similarities, ordinals, wanted, by: this.#by, scopes } as const;
-    const [chosen] = await tasks.all([() => this.#pool.shortlist(task)]);
+    const handles = parts.map(({ segment }) => segment.handle);
+    const [chosen] = await tasks.all([() => this.#pool.shortlist(task, handles)]);
     // Only here: where a task failed, its thread may still be writing.
     this.#giveBack(similarities);
     const searchedFraction = end === 0 ? 1 : read / end;
@@ -142,16 +143,20 @@ export class SubjectScan implements CandidateSource {
   ): Promise<{ readonly best: readonly number[]; readonly compared: number[] }> {
     const compared = probes.map(() => 0);
     const rates = new TraitRates();
-    const works = parts.flatMap(({ probe: { packed }, number, segment }, p) => {
+    const works = probes.flatMap(({ packed }, number) => {
       if (packed === undefined) return [];
-      const { memory, layout } = segment.handle;
-      const owners = new Uint32Array(memory.buffer, layout.ownersAddress, layout.capacity);
+      const ofProbe = parts.flatMap((part, p) =>
+        part.number === number ? [{ segment: part.segment, indices: references[p], trait: described[p].trait }] : [],
+      );
+      const all = ofProbe.flatMap(({ segment, indices, trait }) =>
+        Array.from(segment.ownersOf(indices), (owner) => ({ owner, trait })),
+      );
       const table = rateTable(packed);
-      const { trait } = described[p];
-      return comparisons(this.#pool, packed, segment, references[p], control, (result, first) => {
+      return comparisons(this.#pool, packed, ofProbe, control, (result, first) => {
         compared[number] += result.compared;
         result.scores.forEach((score, k) => {
-          if (score !== REMOVED_SCORE) rates.note(owners[references[p][first + k]], trait, table.at(score));
+          const { owner, trait } = all[first + k];
+          if (score !== REMOVED_SCORE) rates.note(owner, trait, table.at(score));
         });
       });
     });
@@ -186,8 +191,8 @@ export class SubjectScan implements CandidateSource {
           return NOTHING;
         }
         const { handle } = segment;
-        const range = { segment: handle, from, to, similarities, offset, control };
-        return this.#pool.resemble({ kind: 'resemble', by, probe: packed, ...range });
+        const range = { segment: handle.id, from, to, similarities, offset, control };
+        return this.#pool.resemble({ kind: 'resemble', by, probe: packed, ...range }, handle);
       };
     });
   }
@@ -220,6 +225,7 @@ function describe(parts: readonly Part[]): ResembledSegment[] {
     const name = traitOf(probe, 0, String(number));
     const trait = traits.get(name) ?? traits.size;
     traits.set(name, trait);
-    return { trait, segment: segment.handle, count, offset };
+    const dimension = probe.packed?.modality === 'face' ? probe.packed.dimension : undefined;
+    return { trait, segment: segment.handle.id, count, offset, dimension };
   });
 }

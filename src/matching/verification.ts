@@ -3,6 +3,7 @@ import type { Gallery } from '../gallery/gallery.ts';
 import { fuse, sampleScore, traitOf, type ComparedReference, type SampleScore } from './candidate-list.ts';
 import { explainScores, withExplanations, type Unexplained } from './explain-scores.ts';
 import { REMOVED_SCORE } from './kernels.ts';
+import { comparePieces } from './comparisons.ts';
 import type { Probe } from './probe.ts';
 import { positionOf } from './sample-scores.ts';
 import { SearchView } from './search-view.ts';
@@ -41,15 +42,16 @@ export async function verifySubject(
         const { packed } = probe;
         if (packed === undefined) return best(probe, found);
         const bySegment = Map.groupBy(view.referencesFor(probe, subject), ({ segment }): Segment => segment);
-        for (const [segment, references] of bySegment) {
-          const indices = Uint32Array.from(references, ({ index }) => index);
-          const { scores } = await pool.compare({ kind: 'compare', probe: packed, segment: segment.handle, indices });
-          references.forEach((reference, i) => {
-            const { referenceId } = reference;
-            const trait = traitOf(probe, positionOf(reference), referenceId);
-            found.push({ referenceId, trait, score: scores[i], reference });
-          });
-        }
+        const pieces = Array.from(bySegment, ([segment, references]) => ({
+          segment,
+          indices: Uint32Array.from(references, ({ index }) => index),
+        }));
+        const { scores } = await comparePieces(pool, packed, pieces);
+        [...bySegment.values()].flat().forEach((reference, i) => {
+          const { referenceId } = reference;
+          const trait = traitOf(probe, positionOf(reference), referenceId);
+          found.push({ referenceId, trait, score: scores[i], reference });
+        });
         return best(
           probe,
           found.filter(({ score }) => score !== REMOVED_SCORE),

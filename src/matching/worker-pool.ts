@@ -3,19 +3,22 @@ import { Piscina } from 'piscina';
 import { Failure } from '../failure.ts';
 import { SearchCosts } from './search-costs.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
-import type {
-  CompareResult,
-  CompareTask,
-  CrossCompareResult,
-  CrossCompareTask,
-  EncodeResult,
-  ExplainResult,
-  ExplainTask,
-  ResembleResult,
-  ResembleTask,
-  ShortlistResult,
-  ShortlistTask,
-  WorkerTask,
+import type { SegmentHandle } from '../gallery/segment-layout.ts';
+import {
+  SEGMENT_UNKNOWN,
+  type CompareResult,
+  type CompareTask,
+  type CrossCompareResult,
+  type CrossCompareTask,
+  type EncodeResult,
+  type ExplainResult,
+  type ExplainTask,
+  type ResembleResult,
+  type ResembleTask,
+  type ShortlistResult,
+  type ShortlistTask,
+  type WorkerMessage,
+  type WorkerTask,
 } from './messages.ts';
 
 /**
@@ -23,7 +26,7 @@ import type {
  * slots in every segment with it.
  */
 export class WorkerPool {
-  readonly #pool: Piscina<WorkerTask, unknown>;
+  readonly #pool: Piscina<WorkerMessage, unknown>;
   readonly size: number;
   /** What the threads' work costs here. */
   readonly costs = new SearchCosts();
@@ -43,40 +46,41 @@ export class WorkerPool {
     });
   }
 
-  async resemble(task: ResembleTask): Promise<ResembleResult> {
-    const result = (await this.#run(task)) as ResembleResult;
+  /** @param segment - the handle of the task's segment; so in all of these */
+  async resemble(task: ResembleTask, segment: SegmentHandle): Promise<ResembleResult> {
+    const result = (await this.#run(task, [segment])) as ResembleResult;
     const { vector, finger, face } = this.costs;
     const ofFingers = task.by === 'vector' ? vector : finger;
     (task.probe.modality === 'finger' ? ofFingers : face).note(result.busyMs, result.read);
     return result;
   }
 
-  async shortlist(task: ShortlistTask): Promise<ShortlistResult> {
-    const result = (await this.#run(task)) as ShortlistResult;
+  async shortlist(task: ShortlistTask, segments: readonly SegmentHandle[]): Promise<ShortlistResult> {
+    const result = (await this.#run(task, segments)) as ShortlistResult;
     const traits = new Set(task.parts.map(({ trait }) => trait)).size;
     const references = task.parts.reduce((sum, { count }) => sum + count, 0);
     this.costs.merge.note(result.busyMs, references + traits * task.ordinals);
     return result;
   }
 
-  async compare(task: CompareTask): Promise<CompareResult> {
-    const result = (await this.#run(task)) as CompareResult;
+  async compare(task: CompareTask, segments: readonly SegmentHandle[]): Promise<CompareResult> {
+    const result = (await this.#run(task, segments)) as CompareResult;
     if (task.probe.modality === 'finger') this.costs.finger.note(result.busyMs, result.compared);
     return result;
   }
 
   crossCompare(task: CrossCompareTask): Promise<CrossCompareResult> {
-    return this.#run(task) as Promise<CrossCompareResult>;
+    return this.#run(task, []) as Promise<CrossCompareResult>;
   }
 
-  explain(task: ExplainTask): Promise<ExplainResult> {
-    return this.#run(task) as Promise<ExplainResult>;
+  explain(task: ExplainTask, segments: readonly SegmentHandle[]): Promise<ExplainResult> {
+    return this.#run(task, segments) as Promise<ExplainResult>;
   }
 
   /** Brings finger templates into the kernels' form, with their candidate vectors; undefined where one has too few minutiae. */
   async encode(templates: readonly FingerTemplate[]): Promise<readonly (Uint8Array | undefined)[]> {
     if (templates.length === 0) return [];
-    const { packed } = (await this.#run({ kind: 'encode', templates })) as EncodeResult;
+    const { packed } = (await this.#run({ kind: 'encode', templates }, [])) as EncodeResult;
     return packed;
   }
 
@@ -90,9 +94,10 @@ export class WorkerPool {
     await this.#pool.close();
   }
 
-  async #run(task: WorkerTask): Promise<unknown> {
+  async #run(task: WorkerTask, handles: readonly SegmentHandle[]): Promise<unknown> {
     try {
-      return await this.#pool.run(task);
+      const answer = await this.#pool.run({ task, handles: [] });
+      return answer === SEGMENT_UNKNOWN ? await this.#pool.run({ task, handles }) : answer;
     } catch (cause) {
       throw new Failure('internal', 'WORKER_FAILED', 'A comparison could not be carried out.', { cause });
     }

@@ -4,31 +4,39 @@
  */
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import { DirectComparer } from './direct-comparison.ts';
-import { ReferenceEncoder } from './reference-encoder.ts';
-import type {
-  CompareResult,
-  CrossCompareResult,
-  EncodeResult,
-  ExplainResult,
-  ResembleResult,
-  ShortlistResult,
-  WorkerTask,
+import {
+  SEGMENT_UNKNOWN,
+  type CompareResult,
+  type CompareTask,
+  type SegmentId,
+  type WorkerMessage,
+  type WorkerResult,
+  type WorkerTask,
 } from './messages.ts';
+import { ReferenceEncoder } from './reference-encoder.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { referencesOf, Shortlister } from './shortlister.ts';
 
-const readers = new Map<number, SegmentReader>();
+interface Met {
+  readonly handle: SegmentHandle;
+  readonly reader: SegmentReader;
+}
+
+class SegmentUnknown extends Error {}
+
+const segments = new Map<SegmentId, Met>();
 let encoder: ReferenceEncoder | undefined;
 let shortlister: Shortlister | undefined;
 let comparer: DirectComparer | undefined;
 
-function readerOf(handle: SegmentHandle): SegmentReader {
-  let reader = readers.get(handle.id);
-  if (reader === undefined) {
-    reader = new SegmentReader(handle);
-    readers.set(handle.id, reader);
-  }
-  return reader;
+function meet(handle: SegmentHandle): void {
+  if (!segments.has(handle.id)) segments.set(handle.id, { handle, reader: new SegmentReader(handle) });
+}
+
+function met(id: SegmentId): Met {
+  const segment = segments.get(id);
+  if (segment === undefined) throw new SegmentUnknown();
+  return segment;
 }
 
 /** Work and what it cost. */
@@ -38,29 +46,39 @@ function timed<T>(work: () => T): T & { busyMs: number } {
   return { ...result, busyMs: performance.now() - started };
 }
 
-type Result = ResembleResult | ShortlistResult | CompareResult | CrossCompareResult | EncodeResult | ExplainResult;
-
 /** The entry that the pool calls. */
-export default function run(task: WorkerTask): Result {
+export default function run({ task, handles }: WorkerMessage): WorkerResult | typeof SEGMENT_UNKNOWN {
+  handles.forEach(meet);
+  try {
+    return carryOut(task);
+  } catch (error) {
+    if (error instanceof SegmentUnknown) return SEGMENT_UNKNOWN;
+    throw error;
+  }
+}
+
+function carryOut(task: WorkerTask): WorkerResult {
   switch (task.kind) {
     case 'resemble': {
       const { by, probe, segment, from, to, similarities, offset, control } = task;
+      const { reader } = met(segment);
       const out = new Int16Array(similarities, (offset + from) * 2, to - from);
-      return timed(() => readerOf(segment).resemble(by, probe, from, to, out, new Int32Array(control)));
+      return timed(() => reader.resemble(by, probe, from, to, out, new Int32Array(control)));
     }
     case 'shortlist': {
+      const parts = task.parts.map((part) => ({ ...part, segment: met(part.segment).handle }));
       shortlister ??= new Shortlister();
       const list = shortlister;
       return timed(() => {
-        const subjects = list.choose(task);
-        return { subjects, references: task.by === 'vector' ? referencesOf(subjects, task) : [] };
+        const request = { ...task, parts };
+        const subjects = list.choose(request);
+        return { subjects, references: task.by === 'vector' ? referencesOf(subjects, request) : [] };
       });
     }
-    case 'compare':
-      return timed(() => {
-        const control = task.control && new Int32Array(task.control);
-        return readerOf(task.segment).compare(task.probe, task.indices, control);
-      });
+    case 'compare': {
+      const pieces = task.pieces.map(({ segment, indices }) => ({ reader: met(segment).reader, indices }));
+      return timed(() => comparePieces(task, pieces));
+    }
     case 'cross-compare': {
       comparer ??= new DirectComparer();
       const direct = comparer;
@@ -80,9 +98,24 @@ export default function run(task: WorkerTask): Result {
         explained: task.references.map((reference) =>
           reference instanceof Uint8Array
             ? direct.explainPacked(task.probe, reference)
-            : readerOf(reference.segment).explain(task.probe, reference.index),
+            : met(reference.segment).reader.explain(task.probe, reference.index),
         ),
       };
     }
   }
+}
+
+function comparePieces(
+  { probe, control }: CompareTask,
+  pieces: readonly { readonly reader: SegmentReader; readonly indices: Uint32Array }[],
+): Omit<CompareResult, 'busyMs'> {
+  const scores = new Int32Array(pieces.reduce((sum, { indices }) => sum + indices.length, 0));
+  let [next, compared] = [0, 0];
+  for (const { reader, indices } of pieces) {
+    const result = reader.compare(probe, indices, control && new Int32Array(control));
+    scores.set(result.scores, next);
+    next += indices.length;
+    compared += result.compared;
+  }
+  return { scores, compared };
 }

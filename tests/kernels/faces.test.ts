@@ -2,11 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DirectComparer } from '../../src/matching/direct-comparison.ts';
 import {
+  FACE_SCRATCH_BYTES,
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   REMOVED_SCORE,
+  REMOVED_SIMILARITY,
   type KernelBuild,
 } from '../../src/matching/kernels.ts';
+import { faceScale } from '../../src/matching/similarity.ts';
 import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
 import { buildCases } from './builds.ts';
 
@@ -21,11 +24,11 @@ function compare(a: Int8Array, b: Int8Array, by = comparer): number | undefined 
 const dimension = fc.integer({ min: 4, max: 128 }).map((n) => n * 16);
 const vector = (size: number) => fc.int8Array({ minLength: size, maxLength: size, min: -127, max: 127 });
 
-/** Faces in one memory after a probe, compared in one call; undefined: removed. */
-function compareMany(build: KernelBuild, faces: readonly (Int8Array | undefined)[], probe: Int8Array): number[] {
+/** What a kernel writes for faces in one memory after a probe, compared in one call; undefined: removed. */
+function compareMany(build: KernelBuild, faces: readonly (Int8Array | undefined)[], probe: Int8Array, scale?: number) {
   const size = probe.length;
-  const [directory, scores] = [KERNEL_STATIC_BYTES, KERNEL_STATIC_BYTES + 256];
-  const start = KERNEL_STATIC_BYTES + 1024;
+  const [directory, scores, scratch] = [0, 256, 512].map((offset) => KERNEL_STATIC_BYTES + offset);
+  const start = scratch + FACE_SCRATCH_BYTES;
   const pages = Math.ceil((start + (faces.length + 1) * size) / 65_536);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const kernels = instantiateKernels(memory, undefined, build);
@@ -35,10 +38,13 @@ function compareMany(build: KernelBuild, faces: readonly (Int8Array | undefined)
     if (face) new Int8Array(memory.buffer, address, size).set(face);
     new Uint32Array(memory.buffer, directory, faces.length)[i] = face ? address / 16 : 0;
   });
-  const written = new Int32Array(memory.buffer, scores, faces.length + 1).fill(77);
-  kernels.compareFaces(start, size, directory, faces.length, scores);
-  expect(written[faces.length], 'nothing is written past the last score').toBe(77);
-  return [...written.subarray(0, faces.length)];
+  const range = [memory.buffer, scores, faces.length + 1] as const;
+  const written = scale === undefined ? new Int32Array(...range).fill(77) : new Int16Array(...range).fill(77);
+  let present: number | undefined;
+  if (scale === undefined) kernels.compareFaces(start, size, directory, faces.length, scores, scratch);
+  else present = kernels.resembleFaces(start, size, directory, faces.length, scores, scale, scratch);
+  expect(written[faces.length], 'nothing is written past the last number').toBe(77);
+  return { written: [...written.subarray(0, faces.length)], present };
 }
 
 describe.each(buildCases)('the face kernel, $title', ({ build, skipped }) => {
@@ -62,15 +68,29 @@ describe.each(buildCases)('the face kernel, $title', ({ build, skipped }) => {
     }
   });
 
+  const removable = (size: number) => fc.option(vector(size), { nil: undefined });
+  const sets = fc
+    .constantFrom(64, 80, 96, 112, 512)
+    .chain((size) => fc.tuple(vector(size), fc.array(removable(size), { maxLength: 7 })));
+
   it('compares any number of references in a call, removed ones among them', () => {
-    const removable = (size: number) => fc.option(vector(size), { nil: undefined });
-    const sets = fc
-      .constantFrom(64, 80, 512)
-      .chain((size) => fc.tuple(vector(size), fc.array(removable(size), { maxLength: 7 })));
     fc.assert(
       fc.property(sets, ([probe, faces]) => {
         const expected = faces.map((face) => (face ? compareFacesReference(probe, face) : REMOVED_SCORE));
-        expect(compareMany(build, faces, probe)).toEqual(expected);
+        expect(compareMany(build, faces, probe).written).toEqual(expected);
+      }),
+    );
+  });
+
+  it('tells how alike they are in sixteen bits', () => {
+    const scale = fc.constantFrom(faceScale(512), faceScale(64), 1, 2 ** 22, 2 ** 26);
+    fc.assert(
+      fc.property(sets, scale, ([probe, faces], factor) => {
+        const limited = (score: number) => Math.max(-32_767, Math.min(32_767, Math.round((score * factor) / 2 ** 24)));
+        const expected = faces.map((face) => (face ? limited(compareFacesReference(probe, face)) : REMOVED_SIMILARITY));
+        const { written, present } = compareMany(build, faces, probe, factor);
+        expect(written).toEqual(expected.map((value) => (value === 0 ? 0 : value)));
+        expect(present).toBe(faces.filter((face) => face !== undefined).length);
       }),
     );
   });

@@ -4,6 +4,7 @@ import {
   ENCODE_SCRATCH_BYTES,
   FaceKernel,
   FINGER_PACKED_MAX_BYTES,
+  FACE_SCRATCH_BYTES,
   FINGER_SCRATCH_BYTES,
   instantiateKernels,
   KERNEL_STATIC_BYTES,
@@ -173,9 +174,20 @@ describe('the kernels write only where they are told to', () => {
       const [probe, ...references] = faces.map((values) => arena.put(new Uint8Array(values.buffer)));
       const directory = arena.directory([...references, 0]);
       const scores = arena.take(12);
-      arena.expectWritesWithin([[scores, 12]], () => kernels.compareFaces(probe, dimension, directory, 3, scores));
+      const scratch = arena.take(FACE_SCRATCH_BYTES);
+      const areas = [
+        [scores, 12],
+        [scratch, 2 * dimension],
+      ] as const;
+      arena.expectWritesWithin(areas, () => kernels.compareFaces(probe, dimension, directory, 3, scores, scratch));
       const expected = faces.slice(1).map((values) => compareFacesReference(faces[0], values));
       expect(arena.scores(scores, 3)).toEqual([...expected, REMOVED_SCORE]);
+      const similarities = arena.take(6);
+      const resembled = [[similarities, 6], areas[1]] as const;
+      arena.expectWritesWithin(
+        resembled,
+        () => void kernels.resembleFaces(probe, dimension, directory, 3, similarities, 2 ** 16, scratch),
+      );
     }
   });
 
@@ -183,9 +195,12 @@ describe('the kernels write only where they are told to', () => {
     const arena = new Arena();
     const kernels = instantiateKernels(arena.memory);
     const probe = arena.put(pack(somePrint(1)));
-    arena.expectWritesWithin([], () => {
+    const scratch = arena.take(FACE_SCRATCH_BYTES);
+    // The probe's own form is made all the same.
+    arena.expectWritesWithin([[scratch, 32]], () => {
       kernels.compareFingers(probe, probe, 0, probe, probe);
-      kernels.compareFaces(probe, 16, probe, 0, probe);
+      kernels.compareFaces(probe, 16, probe, 0, probe, scratch);
+      kernels.resembleFaces(probe, 16, probe, 0, probe, 1, scratch);
     });
   });
 });

@@ -74,17 +74,20 @@ describe('a scan of a segment', () => {
     const control = new SharedArrayBuffer(4);
     const similarities = new SharedArrayBuffer(12 * 300 * 2);
     const tasks = Array.from({ length: 12 }, (_, i) =>
-      pool.resemble({
-        kind: 'resemble',
-        by: 'comparison',
-        probe,
-        segment: segment.handle,
-        from: 0,
-        to: 300,
-        similarities,
-        offset: i * 300,
-        control,
-      }),
+      pool.resemble(
+        {
+          kind: 'resemble',
+          by: 'comparison',
+          probe,
+          segment: segment.handle.id,
+          from: 0,
+          to: 300,
+          similarities,
+          offset: i * 300,
+          control,
+        },
+        segment.handle,
+      ),
     );
     for (const { busyMs, ...counts } of await Promise.all(tasks)) {
       expect(counts).toEqual({ read: 300, searched: 300 });

@@ -169,9 +169,9 @@ describe('the ways to search', () => {
       const propose = slow.propose.bind(slow);
       slow.propose = (some, most, run) => {
         const resemble = pool.resemble.bind(pool);
-        pool.resemble = (task) => {
+        pool.resemble = (task, segment) => {
           if (tasks++ === 2) Atomics.store(new Int32Array(run.looking), 0, 1);
-          return resemble(task);
+          return resemble(task, segment);
         };
         return propose(some, most, run).finally(() => (pool.resemble = resemble));
       };

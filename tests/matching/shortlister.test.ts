@@ -2,9 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Segment } from '../../src/gallery/segment.ts';
 import { REMOVED_SIMILARITY } from '../../src/matching/kernels.ts';
-import type { ShortlistTask } from '../../src/matching/messages.ts';
 import { fuseLog10Rates } from '../../src/matching/fusion.ts';
-import { Shortlister } from '../../src/matching/shortlister.ts';
+import { Shortlister, type ShortlistRequest } from '../../src/matching/shortlister.ts';
 
 const ORDINALS = 12;
 
@@ -16,7 +15,7 @@ function task(
   wanted: number,
   scopes?: readonly Uint8Array[],
   by: 'vector' | 'comparison' = 'vector',
-): ShortlistTask {
+): ShortlistRequest {
   const all = probes.flat(2);
   const similarities = new SharedArrayBuffer(all.length * 2);
   new Int16Array(similarities).set(all.map(({ similarity }) => similarity));
@@ -25,7 +24,7 @@ function task(
     segments.map((references) => {
       const segment = new Segment(Math.max(1, references.length), 16, 16);
       references.forEach(({ owner }) => segment.append(new Uint8Array(16), owner));
-      const part = { trait, segment: segment.handle, count: references.length, offset };
+      const part = { trait, segment: segment.handle, count: references.length, offset, dimension: undefined };
       offset += references.length;
       return part;
     }),
@@ -35,7 +34,7 @@ function task(
     new Uint8Array(scope).set(bytes);
     return scope;
   });
-  return { kind: 'shortlist', parts, similarities, ordinals: ORDINALS, wanted, by, scopes: shared };
+  return { parts, similarities, ordinals: ORDINALS, wanted, by, scopes: shared };
 }
 
 /** The same by plain maps: subjects and their ranks, the greatest first. */
