@@ -1,9 +1,11 @@
 import { createPerson } from '../fixtures/person.ts';
 import { Random } from '../fixtures/random.ts';
+import { packFace } from '../src/matching/probe.ts';
 import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
 import type { FingerTemplate, Minutia } from '../src/templates/finger-template.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
 import { joinPacked } from './packed-file.ts';
+import { faceTemplate } from './search-people.ts';
 import type { ChunkTask } from './search-gallery.ts';
 
 /** People whose fingers are made as a whole. */
@@ -13,8 +15,17 @@ const PARENTS = 400;
 
 const encoder = new ReferenceEncoder();
 
-/** Makes people `from` to `to`; two fingers each, see packed-file.ts. */
-export default function makeChunk({ seed, from, to }: ChunkTask): Uint8Array {
+/** Makes a part of the people `from` to `to`: two fingers each, or a face; see packed-file.ts. */
+export default function makeChunk(task: ChunkTask): Uint8Array {
+  return task.part === 'faces' ? makeFaces(task) : makeFingers(task);
+}
+
+function makeFaces({ seed, from, to }: ChunkTask): Uint8Array {
+  const people = Array.from({ length: to - from }, (_, i) => createPerson(seed, from + i));
+  return joinPacked(people.map((person) => packFace(faceTemplate(person.faceEmbedding(0)))));
+}
+
+function makeFingers({ seed, from, to }: ChunkTask): Uint8Array {
   const fingers: Uint8Array[] = [];
   const random = new Random(seed, from, 1);
   const parents = from < WHOLE ? [] : Array.from({ length: PARENTS }, () => wholeFinger(seed, random.below(WHOLE), 2));

@@ -1,6 +1,7 @@
 /**
- * Large galleries of synthetic people for the searches' benches: two index fingers each. Made once by all threads, chunk
- * by chunk, and kept in the temporary folder, so that what was interrupted goes on where it was.
+ * Large galleries of synthetic people for the searches' benches: two index fingers each, and a face where it is asked
+ * for. Made once by all threads, chunk by chunk, and kept in the temporary folder, so that what was interrupted goes on
+ * where it was.
  *
  * People beyond the first `WHOLE` are put together from two halves of fingers of those, either of them mirrored or not,
  * because making a finger takes longer than encoding it: a gallery of a million would take an hour. Searches that are
@@ -12,18 +13,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import { Piscina } from 'piscina';
+import { FACE_DIMENSION } from '../fixtures/face.ts';
 import { createPerson } from '../fixtures/person.ts';
+import type { PartitionName } from '../src/gallery/catalogue.ts';
 import { Gallery, type SearchableReference } from '../src/gallery/gallery.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from '../src/matching/gallery-sizing.ts';
 import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
 import { splitPacked } from './packed-file.ts';
 
+/** The model of the synthetic faces. */
+export const FACE_MODEL = 'synthetic-512';
 export const GALLERY_SEED = 0x5ea7c4;
 /** People per chunk. */
 const CHUNK = 2500;
 
+/** What of people is in a gallery. */
+export type Part = 'fingers' | 'faces';
+
 export interface ChunkTask {
+  readonly part: Part;
   readonly seed: number;
   readonly from: number;
   readonly to: number;
@@ -35,16 +44,40 @@ export function emptyGallery(): Gallery {
 }
 
 /** Puts the first `people` of the synthetic gallery into `gallery`, under the names s0, s1, … */
-export async function fillGallery(gallery: Gallery, people: number, threads: number): Promise<void> {
-  const folder = join(tmpdir(), `ridgewatch-search-${galleryKey()}`);
-  mkdirSync(folder, { recursive: true });
-  const chunks = Array.from({ length: Math.ceil(people / CHUNK) }, (_, i) => i);
-  const missing = chunks.filter((chunk) => !existsSync(chunkFile(folder, chunk)));
-  if (missing.length > 0) await makeChunks(folder, missing, threads);
-  for (const chunk of chunks) load(gallery, readFileSync(chunkFile(folder, chunk)), chunk * CHUNK, people);
+export async function fillGallery(
+  gallery: Gallery,
+  people: number,
+  threads: number,
+  parts: readonly Part[] = ['fingers'],
+): Promise<void> {
+  await addPeople(gallery, 0, people, threads, parts);
 }
 
-/** What a gallery's bytes are like: a digest of a few of its fingers, as they are encoded now. */
+/** Puts the people `from` to `to` of it into a gallery that has those before. */
+export async function addPeople(
+  gallery: Gallery,
+  from: number,
+  to: number,
+  threads: number,
+  parts: readonly Part[],
+): Promise<void> {
+  const folder = join(tmpdir(), `ridgewatch-search-${galleryKey()}`);
+  mkdirSync(folder, { recursive: true });
+  const chunks = Array.from({ length: Math.ceil(to / CHUNK) }, (_, i) => i).slice(Math.floor(from / CHUNK));
+  const missing = parts.flatMap((part) =>
+    chunks.filter((chunk) => !existsSync(chunkFile(folder, part, chunk))).map((chunk) => ({ part, chunk })),
+  );
+  if (missing.length > 0) await makeChunks(folder, missing, threads);
+  for (const chunk of chunks) {
+    const records = (part: Part) =>
+      parts.includes(part) ? splitPacked(readFileSync(chunkFile(folder, part, chunk))) : [];
+    const [fingers, faces] = [records('fingers'), records('faces')];
+    for (let i = Math.max(0, from - chunk * CHUNK); i < CHUNK && chunk * CHUNK + i < to; i++)
+      enrol(gallery, `s${chunk * CHUNK + i}`, [fingers[2 * i], fingers[2 * i + 1]], faces[i]);
+  }
+}
+
+/** What a gallery's bytes are like: a digest of a few of its people, as they are encoded now. */
 function galleryKey(): string {
   const encoder = new ReferenceEncoder();
   const digest = createHash('sha256');
@@ -55,11 +88,15 @@ function galleryKey(): string {
   return digest.digest('hex').slice(0, 16);
 }
 
-function chunkFile(folder: string, chunk: number): string {
-  return join(folder, `${chunk}.bin`);
+function chunkFile(folder: string, part: Part, chunk: number): string {
+  return join(folder, part === 'fingers' ? `${chunk}.bin` : `${part}-${chunk}.bin`);
 }
 
-async function makeChunks(folder: string, chunks: readonly number[], threads: number): Promise<void> {
+async function makeChunks(
+  folder: string,
+  chunks: readonly { readonly part: Part; readonly chunk: number }[],
+  threads: number,
+): Promise<void> {
   const pool = new Piscina<ChunkTask, Uint8Array>({
     filename: new URL('./search-gallery-worker.ts', import.meta.url).href,
     maxThreads: threads,
@@ -70,16 +107,20 @@ async function makeChunks(folder: string, chunks: readonly number[], threads: nu
   );
   bar.start(chunks.length, 0);
   await Promise.all(
-    chunks.map(async (chunk) => {
-      const bytes = await pool.run({ seed: GALLERY_SEED, from: chunk * CHUNK, to: (chunk + 1) * CHUNK });
-      writeFileSync(`${chunkFile(folder, chunk)}.part`, bytes);
-      renameSync(`${chunkFile(folder, chunk)}.part`, chunkFile(folder, chunk));
+    chunks.map(async ({ part, chunk }) => {
+      const bytes = await pool.run({ part, seed: GALLERY_SEED, from: chunk * CHUNK, to: (chunk + 1) * CHUNK });
+      const file = chunkFile(folder, part, chunk);
+      writeFileSync(`${file}.part`, bytes);
+      renameSync(`${file}.part`, file);
       bar.increment();
     }),
   );
   bar.stop();
   await pool.close();
 }
+
+/** The partition of the faces. */
+const FACES = { modality: 'face', modelId: FACE_MODEL, dimension: FACE_DIMENSION } as const;
 
 const ATTRIBUTES = {
   version: 1,
@@ -91,19 +132,19 @@ const ATTRIBUTES = {
   notComparableCount: 0,
 } as const;
 
-/** Enrols one person with a right and a left index finger. */
-export function enrol(gallery: Gallery, subjectId: string, fingers: readonly (Uint8Array | undefined)[]): void {
-  const references = fingers.flatMap((packed, i): SearchableReference[] =>
-    packed === undefined
-      ? []
-      : [{ referenceId: `${subjectId}-${i}`, partition: { modality: 'finger', position: i === 0 ? 2 : 7 }, packed }],
-  );
+/** Enrols one person: a right and a left index finger, a face; those that are undefined, or empty, are left out. */
+export function enrol(
+  gallery: Gallery,
+  subjectId: string,
+  fingers: readonly (Uint8Array | undefined)[],
+  face?: Uint8Array,
+): void {
+  const references: SearchableReference[] = [];
+  const add = (name: string, partition: PartitionName, packed: Uint8Array | undefined) => {
+    if (packed !== undefined && packed.length > 0)
+      references.push({ referenceId: `${subjectId}-${name}`, partition, packed });
+  };
+  fingers.forEach((packed, i) => add(String(i), { modality: 'finger', position: i === 0 ? 2 : 7 }, packed));
+  add('face', FACES, face);
   gallery.load(subjectId, ATTRIBUTES, references);
-}
-
-/** Two fingers for each person; one that is not comparable has no bytes. */
-function load(gallery: Gallery, bytes: Buffer, first: number, people: number): void {
-  const fingers = splitPacked(bytes).map((packed) => (packed.length === 0 ? undefined : packed));
-  for (let i = 0; 2 * i < fingers.length && first + i < people; i++)
-    enrol(gallery, `s${first + i}`, [fingers[2 * i], fingers[2 * i + 1]]);
 }

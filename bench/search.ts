@@ -1,26 +1,29 @@
 /**
- * Searches with two known fingers among synthetic people: what one costs, by the exact and the indexed way, interleaved,
- * and how many mates the indexed way loses that a comparison of everything ranks first. In one process, without gRPC.
+ * Searches with known fingers, with a face or with both among synthetic people: what one costs, by the exact and the
+ * indexed way, interleaved, and how many mates the indexed way loses that a comparison of everything ranks first. In one
+ * process, without gRPC.
  *
  *   npm run bench -- search [--subjects 100000] [--mated 300] [--non-mated 40] [--exact 4] [--workers 1]
- *     [--fingers 2] [--difficulty 2] [--json]
+ *     [--fingers 2] [--face] [--difficulty 2] [--json]
  *
- * --difficulty of the probes: 1 ordinary, above 2 bad; drawn for each when not given
+ * --fingers 0 to 2, --face: what the probes have; --difficulty of the probe's fingers: 1 ordinary, above 2 bad; drawn
+ * for each when not given
  *
- * CPU is that of the whole process, the main thread's work on lists included.
+ * CPU is that of the whole process, the main thread's work on lists included. Faces are scanned either way.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { build } from 'hdr-histogram-js';
-import { createPerson } from '../fixtures/person.ts';
 import { identify, type SearchResult } from '../src/matching/identification.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
-import { prepareProbes, type Probe } from '../src/matching/probe.ts';
-import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
+import { Planner } from '../src/matching/planner.ts';
+import type { Probe } from '../src/matching/probe.ts';
+import type { CandidateSource } from '../src/matching/candidate-source.ts';
+import type { SearchView } from '../src/matching/search-view.ts';
 import { EXACT, INDEXED, SubjectScan } from '../src/matching/subject-scan.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
-import { toFingerTemplate } from '../src/templates/normalise.ts';
-import { emptyGallery, enrol, fillGallery } from './search-gallery.ts';
+import { emptyGallery, fillGallery } from './search-gallery.ts';
+import { enrolPeople, partsFor, probesOf as probesOfPerson } from './search-people.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -30,6 +33,7 @@ const { values: options } = parseArgs({
     exact: { type: 'string', default: '4' },
     workers: { type: 'string', default: '1' },
     fingers: { type: 'string', default: '2' },
+    face: { type: 'boolean', default: false },
     difficulty: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
@@ -42,22 +46,19 @@ const [subjects, mated, nonMated, exactSearches, workers, fingers] = [
   options.workers,
   options.fingers,
 ].map(Number);
-/** People who are searched for: not those of the gallery, of training or of calibration. */
-const PROBE_SEED = 0xb0de5;
-const POSITIONS = [2, 7] as const;
+const samples = {
+  fingers,
+  face: options.face,
+  difficulty: options.difficulty === undefined ? undefined : Number(options.difficulty),
+};
 
 const gallery = emptyGallery();
-await fillGallery(gallery, subjects - mated, availableParallelism());
-const encoder = new ReferenceEncoder();
-for (let i = 0; i < mated; i++)
-  enrol(
-    gallery,
-    `m${i}`,
-    POSITIONS.map((position) => encoder.encode(template(i, position, 0))),
-  );
+await fillGallery(gallery, subjects - mated, availableParallelism(), partsFor(samples));
+enrolPeople(gallery, mated, partsFor(samples));
 gallery.startAt(1);
 const pool = new WorkerPool(workers);
 const [exact, indexed] = [new SubjectScan(EXACT, pool), new SubjectScan(INDEXED, pool)];
+const planner = new Planner(pool);
 
 interface Cost {
   readonly cpuMs: number[];
@@ -66,22 +67,24 @@ interface Cost {
 const costs = { indexed: newCost(), exact: newCost() };
 
 // Warm up: kernels are compiled, memory is paged in, costs are known.
-for (let i = 0; i < 5; i++) await search(await probesOf(mated + nonMated + i, 1), indexed);
+for (let i = 0; i < 5; i++) await search(await probesOf(mated + nonMated + i), indexed);
 for (let i = 0; i < nonMated; i++) {
-  const probes = await probesOf(mated + i, 1);
+  const probes = await probesOf(mated + i);
   await measured(costs.indexed, probes, indexed);
   if (i % Math.ceil(nonMated / exactSearches) === 0) await measured(costs.exact, probes, exact);
 }
 let [first, missed, neither] = [0, 0, 0];
 const losses: string[] = [];
 for (let i = 0; i < mated; i++) {
-  const probes = await probesOf(i, 1);
+  const probes = await probesOf(i);
   if ((await search(probes, indexed)).candidates[0]?.subject.subjectId === `m${i}`) first++;
   else if ((await search(probes, exact)).candidates[0]?.subject.subjectId === `m${i}`) {
     missed++;
     losses.push(probes.map(({ template }) => ('minutiae' in template ? template.minutiae.length : 0)).join('+'));
   } else neither++;
 }
+const plannedProbes = await probesOf(mated);
+const planned = await search(plannedProbes, (view) => planner.choose(plannedProbes, view, false));
 await pool.close();
 
 const report = {
@@ -92,6 +95,8 @@ const report = {
   residentMegabytes: Math.round(process.memoryUsage.rss() / 1e6),
   workers,
   fingers,
+  face: options.face,
+  planned: planned.mode,
   indexed: summary(costs.indexed),
   exact: summary(costs.exact),
   mated: { searches: mated, first, missedByIndex: missed, rankedFirstByNeither: neither, minutiaeOfMissed: losses },
@@ -99,7 +104,8 @@ const report = {
   nanoseconds: {
     'a vector': pool.costs.vector.milliseconds(1e6),
     'adding one up': pool.costs.merge.milliseconds(1e6),
-    'a comparison': pool.costs.finger.milliseconds(1e6),
+    'a comparison of fingers': pool.costs.finger.milliseconds(1e6),
+    'a face': pool.costs.face.milliseconds(1e6),
   },
 };
 if (options.json) console.log(JSON.stringify(report));
@@ -111,23 +117,14 @@ else {
   console.log({ ...report, indexed: undefined, exact: undefined });
 }
 
-function template(person: number, position: 2 | 7, impression: number) {
-  // The enrolment is done with care; the probe as hard as asked for.
-  const hard = impression === 0 || options.difficulty === undefined ? undefined : Number(options.difficulty);
-  const record = createPerson(PROBE_SEED, person).fingerImpression(position, impression, hard);
-  return toFingerTemplate(record, record.views[0]);
+function probesOf(person: number): Promise<Probe[]> {
+  return probesOfPerson(pool, person, samples);
 }
 
-function probesOf(person: number, impression: number): Promise<Probe[]> {
-  const samples = POSITIONS.slice(0, fingers).map((position, sampleIndex) => ({
-    sampleIndex,
-    viewIndex: 0,
-    template: template(person, position, impression),
-  }));
-  return prepareProbes(pool, samples);
-}
-
-function search(probes: readonly Probe[], source: SubjectScan): Promise<SearchResult> {
+function search(
+  probes: readonly Probe[],
+  source: CandidateSource | ((view: SearchView) => CandidateSource),
+): Promise<SearchResult> {
   const request = {
     probes,
     galleries: new Set<string>(),
@@ -135,7 +132,8 @@ function search(probes: readonly Probe[], source: SubjectScan): Promise<SearchRe
     threshold: { maxLog10Fmr: 0 },
     standardFpir: 0.01,
   };
-  return identify(gallery, () => source, pool, request, new AbortController().signal);
+  const choose = typeof source === 'function' ? source : () => source;
+  return identify(gallery, choose, pool, request, new AbortController().signal);
 }
 
 function newCost(): Cost {
