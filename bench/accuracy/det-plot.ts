@@ -1,5 +1,6 @@
 /** Detection error trade-off curves as a picture: SVG that needs nothing else. */
 import { detCurve, type Scores } from '../../index-builder/error-rates.ts';
+import { COLOURS, escape, LETTER, place, power, text } from '../picture.ts';
 
 export interface DetLine {
   readonly name: string;
@@ -8,10 +9,7 @@ export interface DetLine {
 
 const PLOT = { left: 96, top: 50, right: 616, bottom: 490 } as const;
 const LEGEND = { left: PLOT.right + 18, step: 22, width: 34 } as const;
-/** A generous guess at the width of a letter: a picture that measures no text must not cut it off. */
-const LETTER = 8;
-/** Colours that also people with colour vision deficiency tell apart (Okabe, Ito 2008), and dashes for more lines. */
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
+/** For more lines than there are colours. */
 const DASHES = ['', '7 4', '2 3', '10 3 2 3'];
 
 /** An axis of powers of ten; shares beyond its ends are drawn on its edges. */
@@ -169,21 +167,4 @@ function detPath(curve: Measured['curve'], x: Axis, y: Axis): string {
     [lastX, lastY] = [px, py];
   });
   return commands.join('');
-}
-
-function place(value: number): string {
-  return value.toFixed(1);
-}
-
-function text(x: number, y: number, content: string, anchor = 'middle', attributes = ''): string {
-  return `<text x="${place(x)}" y="${place(y)}" text-anchor="${anchor}" ${attributes}>${escape(content)}</text>`;
-}
-
-function power(x: number, y: number, exponent: number): string {
-  const raised = `10<tspan dy="-5" font-size="9">${String(exponent).replace('-', '−')}</tspan>`;
-  return `<text x="${place(x)}" y="${place(y)}" text-anchor="middle">${exponent === 0 ? '1' : raised}</text>`;
-}
-
-function escape(content: string): string {
-  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

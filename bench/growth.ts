@@ -1,0 +1,120 @@
+/**
+ * How the cost of a search grows with the gallery: two fingers, a face, and both, of people who are not in it, as the
+ * planner searches and by comparing everything, from 10,000 subjects to as many as are asked for; and what a straight
+ * line through the larger galleries predicts for ten times as many. In one process, one worker, without gRPC.
+ *
+ *   npm run bench -- growth [--subjects 1000000] [--searches 12] [--exact 2] [--plot growth.svg] [--json]
+ */
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { CandidateSource } from '../src/matching/candidate-source.ts';
+import { identify } from '../src/matching/identification.ts';
+import { Planner } from '../src/matching/planner.ts';
+import type { Probe } from '../src/matching/probe.ts';
+import type { SearchView } from '../src/matching/search-view.ts';
+import { WorkerPool } from '../src/matching/worker-pool.ts';
+import { costAt, fitCost } from './growth/cost-line.ts';
+import { costPlot } from './growth/cost-plot.ts';
+import { addPeople, emptyGallery } from './search-gallery.ts';
+import { probesOf, type Samples } from './search-people.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    subjects: { type: 'string', default: '1000000' },
+    searches: { type: 'string', default: '12' },
+    exact: { type: 'string', default: '2' },
+    plot: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const [most, searches, exactSearches] = [options.subjects, options.searches, options.exact].map(Number);
+/** Below this the planner searches exactly, which another line describes. */
+const SMALLEST_FITTED = 100_000;
+const PREDICTED = 10 * most;
+const sizes = [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000].filter((size) => size < most);
+sizes.push(most);
+
+const KINDS: readonly { readonly name: string; readonly samples: Samples }[] = [
+  { name: 'two fingers', samples: { fingers: 2, face: false } },
+  { name: 'a face', samples: { fingers: 0, face: true } },
+  { name: 'two fingers and a face', samples: { fingers: 2, face: true } },
+];
+const WAYS = ['as planned', 'exact'] as const;
+
+const gallery = emptyGallery();
+const pool = new WorkerPool(1);
+const planner = new Planner(pool);
+const rows: { subjects: number; kind: string; way: string; mode: string; cost: number; residentMegabytes: number }[] =
+  [];
+let person = 0;
+let filled = 0;
+for (const size of sizes) {
+  await addPeople(gallery, filled, size, availableParallelism(), ['fingers', 'faces']);
+  if (filled === 0) gallery.startAt(1);
+  filled = size;
+  for (const { name, samples } of KINDS) {
+    const costs = { 'as planned': [] as number[], exact: [] as number[] };
+    const modes = { 'as planned': '', exact: '' };
+    // The first few warm up: threads meet the new segments.
+    for (let i = -3; i < searches; i++) {
+      const probes = await probesOf(pool, person++, samples);
+      for (const way of WAYS) {
+        if (way === 'exact' && i !== -1 && (i < 0 || i % Math.ceil(searches / exactSearches) !== 0)) continue;
+        const before = process.cpuUsage();
+        const { mode } = await search(probes, (view) => planner.choose(probes, view, way === 'exact'));
+        const { user, system } = process.cpuUsage(before);
+        modes[way] = mode;
+        if (i >= 0) costs[way].push((user + system) / 1000);
+      }
+    }
+    const residentMegabytes = Math.round(process.memoryUsage.rss() / 1e6);
+    for (const way of WAYS) {
+      const cost = Number(median(costs[way]).toFixed(2));
+      rows.push({ subjects: size, kind: name, way, mode: modes[way], cost, residentMegabytes });
+    }
+  }
+}
+await pool.close();
+
+const curves = KINDS.flatMap(({ name }) =>
+  WAYS.map((way) => {
+    const points = rows.filter(({ kind, way: by }) => kind === name && by === way);
+    const fitted = points.filter(({ subjects }) => subjects >= SMALLEST_FITTED);
+    return { name: `${name}, ${way}`, points, line: fitted.length < 2 ? undefined : fitCost(fitted) };
+  }),
+);
+const predictions = curves.flatMap(({ name, line }) =>
+  line === undefined
+    ? []
+    : [
+        {
+          search: name,
+          'fixed ms': Number(line.fixed.toFixed(1)),
+          'ns a subject': Number((line.perSubject * 1e6).toFixed(1)),
+          [`ms predicted at ${PREDICTED}`]: Math.round(costAt(line, PREDICTED)),
+        },
+      ],
+);
+if (options.plot !== undefined)
+  writeFileSync(options.plot, costPlot('What a search costs by the size of the gallery', curves, PREDICTED));
+if (options.json) console.log(JSON.stringify({ rows, predictions }));
+else {
+  console.table(rows.map(({ cost, ...row }) => ({ ...row, 'CPU ms, median': cost })));
+  console.table(predictions);
+}
+
+function search(probes: readonly Probe[], choose: (view: SearchView) => CandidateSource) {
+  const request = {
+    probes,
+    galleries: new Set<string>(),
+    maxCandidates: 10,
+    threshold: { targetFpir: 0.01 },
+    standardFpir: 0.01,
+  };
+  return identify(gallery, choose, pool, request, new AbortController().signal);
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
