@@ -1,6 +1,7 @@
 /**
  * Comparisons a second of one thread, by each build of the kernels and by the TypeScript reference: interleaved, so that
- * a busy machine disturbs all alike. Synthetic people only.
+ * a busy machine disturbs all alike. And faces far beyond the caches, as a search scans them, beside a loop that only
+ * reads the same memory. Synthetic people only.
  *
  *     npm run bench -- kernels [--rounds 15] [--json]
  */
@@ -9,6 +10,7 @@ import { createPerson } from '../fixtures/person.ts';
 import { FingerEncoder } from '../src/matching/finger-encoder.ts';
 import {
   canRun,
+  FACE_SCRATCH_BYTES,
   FINGER_SCRATCH_BYTES,
   instantiateKernels,
   KERNEL_STATIC_BYTES,
@@ -16,8 +18,10 @@ import {
 } from '../src/matching/kernels.ts';
 import { compareFacesReference } from '../src/matching/reference/face-comparison.ts';
 import { compareFingersReference } from '../src/matching/reference/finger-comparison.ts';
+import { faceScale } from '../src/matching/similarity.ts';
 import { decodeFloat32Embedding } from '../src/templates/face-embedding.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
+import { memoryReader } from './reading.ts';
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '15' }, json: { type: 'boolean', default: false } },
@@ -26,6 +30,9 @@ const rounds = Number(values.rounds);
 /** Faces that fit the second-level cache, so that arithmetic is measured rather than memory. */
 const FACES = 512;
 const FACE_REPEATS = 100;
+/** Faces that fill 200 MB. */
+const SCANNED_FACES = 400_000;
+const FACES_PER_CALL = 4096;
 const FINGERS = 400;
 const FINGER_REPEATS = 3;
 const DIMENSION = 512;
@@ -66,12 +73,52 @@ function contender(build: KernelBuild, records: readonly Uint8Array[], kind: 'fa
   return { name: build, run };
 }
 
+/** Scans of many faces by each build, and reading them, all in one memory. */
+async function scanners(builds: readonly KernelBuild[]): Promise<Contender[]> {
+  const probe = KERNEL_STATIC_BYTES;
+  const scratch = probe + DIMENSION;
+  const similarities = scratch + FACE_SCRATCH_BYTES;
+  const directory = similarities + 2 * FACES_PER_CALL;
+  const start = directory + 4 * SCANNED_FACES;
+  const pages = Math.ceil((start + SCANNED_FACES * DIMENSION) / 65_536);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  for (let i = 0; i < SCANNED_FACES; i++) {
+    new Uint8Array(memory.buffer).set(faceBytes[i % faceBytes.length], start + i * DIMENSION);
+  }
+  new Uint8Array(memory.buffer).set(faceBytes[0], probe);
+  new Uint32Array(memory.buffer, directory, SCANNED_FACES).set(
+    Uint32Array.from({ length: SCANNED_FACES }, (_, i) => (start + i * DIMENSION) / 16),
+  );
+  const scale = faceScale(DIMENSION);
+  const read = await memoryReader(memory);
+  return [
+    {
+      name: 'reading',
+      run: () => {
+        read(start, SCANNED_FACES * DIMENSION);
+        return SCANNED_FACES;
+      },
+    },
+    ...builds.map((build) => {
+      const kernels = instantiateKernels(memory, undefined, build);
+      const run = () => {
+        for (let i = 0; i < SCANNED_FACES; i += FACES_PER_CALL) {
+          const count = Math.min(FACES_PER_CALL, SCANNED_FACES - i);
+          kernels.resembleFaces(probe, DIMENSION, directory + 4 * i, count, similarities, scale, scratch);
+        }
+        return SCANNED_FACES;
+      };
+      return { name: build, run };
+    }),
+  ];
+}
+
 interface Rate {
   readonly name: string;
   /** Comparisons a second: the median of the rounds, and the quartiles. */
   readonly median: number;
   readonly quartiles: readonly [number, number];
-  /** The median of the rounds' ratios to the plain build. */
+  /** The median of the rounds' ratios to the first contender. */
   readonly ratio: number;
 }
 
@@ -127,15 +174,17 @@ const results = {
     ...builds.map((build) => contender(build, fingers, 'finger')),
     { name: 'reference', run: compareEach(fingers.slice(0, 40), compareFingersReference) },
   ]),
+  'faces beyond the caches': measure(await scanners(builds)),
 };
 if (values.json) console.log(JSON.stringify({ rounds, dimension: DIMENSION, results }));
 else {
   for (const [kind, rates] of Object.entries(results)) {
-    console.log(`${kind}, comparisons/s of one thread: median (quartiles), ratio to plain`);
+    console.log(`${kind}, comparisons/s of one thread: median (quartiles), ratio to ${rates[0].name}`);
     for (const { name, median, quartiles, ratio } of rates) {
       const [low, high] = quartiles.map((value) => Math.round(value).toLocaleString('en'));
       const middle = Math.round(median).toLocaleString('en');
-      console.log(`  ${name.padEnd(12)}${middle} (${low} to ${high}), ${ratio.toFixed(3)}`);
+      const bytes = kind.startsWith('faces') ? `, ${((median * DIMENSION) / 1e9).toFixed(1)} GB/s` : '';
+      console.log(`  ${name.padEnd(12)}${middle} (${low} to ${high}), ${ratio.toFixed(3)}${bytes}`);
     }
   }
 }
