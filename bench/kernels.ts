@@ -74,7 +74,7 @@ function contender(build: KernelBuild, records: readonly Uint8Array[], kind: 'fa
 }
 
 /** Scans of many faces by each build, and reading them, all in one memory. */
-async function scanners(builds: readonly KernelBuild[]): Promise<Contender[]> {
+function scanners(builds: readonly KernelBuild[]): Contender[] {
   const probe = KERNEL_STATIC_BYTES;
   const scratch = probe + DIMENSION;
   const similarities = scratch + FACE_SCRATCH_BYTES;
@@ -90,7 +90,7 @@ async function scanners(builds: readonly KernelBuild[]): Promise<Contender[]> {
     Uint32Array.from({ length: SCANNED_FACES }, (_, i) => (start + i * DIMENSION) / 16),
   );
   const scale = faceScale(DIMENSION);
-  const read = await memoryReader(memory);
+  const read = memoryReader(memory);
   return [
     {
       name: 'reading',
@@ -174,7 +174,7 @@ const results = {
     ...builds.map((build) => contender(build, fingers, 'finger')),
     { name: 'reference', run: compareEach(fingers.slice(0, 40), compareFingersReference) },
   ]),
-  'faces beyond the caches': measure(await scanners(builds)),
+  'faces beyond the caches': measure(scanners(builds)),
 };
 if (values.json) console.log(JSON.stringify({ rounds, dimension: DIMENSION, results }));
 else {

@@ -74,11 +74,19 @@ export interface ShortlistTask {
   readonly scopes: readonly SharedArrayBuffer[] | undefined;
 }
 
+/** For each part of a search the references of subjects on its shortlist that were looked at, ascending. */
+export interface ComparisonOrder {
+  /** Compared in any case. */
+  readonly first: readonly Uint32Array[];
+  /** Compared only where those of the same subject say something. */
+  readonly rest: readonly Uint32Array[];
+}
+
 export interface ShortlistResult {
   /** Ordinals, ascending. */
   readonly subjects: Uint32Array;
-  /** `by` vector: for each part, the references of these subjects that were looked at, ascending; else none. */
-  readonly references: readonly Uint32Array[];
+  /** `by` vector: what of these subjects is compared, and when; else nothing. */
+  readonly order: ComparisonOrder;
   readonly busyMs: number;
 }
 

@@ -80,23 +80,6 @@ export class Shortlister {
   }
 }
 
-/** The references of some subjects that were looked at, for each part. */
-export function referencesOf(
-  subjects: Uint32Array,
-  { parts, similarities, ordinals }: ShortlistRequest,
-): Uint32Array[] {
-  const wanted = new Uint8Array(ordinals);
-  for (let i = 0; i < subjects.length; i++) wanted[subjects[i]] = 1;
-  return parts.map((part) => {
-    const { count, offset } = part;
-    const owners = ownersOf(part);
-    const values = new Int16Array(similarities, offset * 2, count);
-    const found: number[] = [];
-    for (let i = 0; i < count; i++) if (wanted[owners[i]] === 1 && values[i] !== REMOVED_SIMILARITY) found.push(i);
-    return Uint32Array.from(found);
-  });
-}
-
 /**
  * Of one trait the best number of a subject is their rank, so it is enough to look at the references of the greatest
  * numbers: no sums of a million subjects.
@@ -189,7 +172,8 @@ function isIn(masks: readonly Uint8Array[] | undefined, ordinal: number): boolea
   return masks === undefined || masks.some((mask) => mask[ordinal] === 1);
 }
 
-function ownersOf({ segment, count }: Part): Uint32Array {
+/** The ordinals of those who own the references of a part. */
+export function ownersOf({ segment, count }: Part): Uint32Array {
   return new Uint32Array(segment.memory.buffer, segment.layout.ownersAddress, count);
 }
 

@@ -137,30 +137,36 @@ export class SubjectScan implements CandidateSource {
     probes: readonly Probe[],
     parts: readonly Part[],
     described: readonly ResembledSegment[],
-    { references }: ShortlistResult,
+    { order }: ShortlistResult,
     most: number,
     { tasks, control, signal }: SearchRun,
   ): Promise<{ readonly best: readonly number[]; readonly compared: number[] }> {
     const compared = probes.map(() => 0);
     const rates = new TraitRates();
-    const works = probes.flatMap(({ packed }, number) => {
-      if (packed === undefined) return [];
-      const ofProbe = parts.flatMap((part, p) =>
-        part.number === number ? [{ segment: part.segment, indices: references[p], trait: described[p].trait }] : [],
-      );
-      const all = ofProbe.flatMap(({ segment, indices, trait }) =>
-        Array.from(segment.ownersOf(indices), (owner) => ({ owner, trait })),
-      );
-      const table = rateTable(packed);
-      return comparisons(this.#pool, packed, ofProbe, control, (result, first) => {
-        compared[number] += result.compared;
-        result.scores.forEach((score, k) => {
-          const { owner, trait } = all[first + k];
-          if (score !== REMOVED_SCORE) rates.note(owner, trait, table.at(score));
+    const works = (references: readonly Uint32Array[]) =>
+      probes.flatMap(({ packed }, number) => {
+        if (packed === undefined) return [];
+        const ofProbe = parts.flatMap((part, p) =>
+          part.number === number ? [{ segment: part.segment, indices: references[p], trait: described[p].trait }] : [],
+        );
+        const all = ofProbe.flatMap(({ segment, indices, trait }) =>
+          Array.from(segment.ownersOf(indices), (owner) => ({ owner, trait })),
+        );
+        const table = rateTable(packed);
+        return comparisons(this.#pool, packed, ofProbe, control, (result, first) => {
+          compared[number] += result.compared;
+          result.scores.forEach((score, k) => {
+            const { owner, trait } = all[first + k];
+            if (score !== REMOVED_SCORE) rates.note(owner, trait, table.at(score));
+          });
         });
       });
+    await tasks.all(works(order.first));
+    const promising = order.rest.map((references, p) => {
+      const owners = parts[p].segment.ownersOf(references);
+      return references.filter((_, k) => rates.isNotable(owners[k]));
     });
-    await tasks.all(works);
+    await tasks.all(works(promising));
     signal.throwIfAborted();
     return { best: rates.best(most), compared };
   }

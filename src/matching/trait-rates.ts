@@ -1,3 +1,4 @@
+import { FLOOR_LOG10_FMR } from './candidate-source.ts';
 import { fusedRank } from './shortlister.ts';
 
 /** The rates of comparison scores by subject and trait, as far as they are out of the ordinary. */
@@ -11,6 +12,12 @@ export class TraitRates {
     let rates = this.#rates.get(ordinal);
     if (rates === undefined) this.#rates.set(ordinal, (rates = new Map<number, number>()));
     if (rate > (rates.get(trait) ?? 0)) rates.set(trait, rate);
+  }
+
+  /** Whether one of a subject's rates is as rare as a candidate's has to be. */
+  isNotable(ordinal: number): boolean {
+    const rates = this.#rates.get(ordinal);
+    return rates !== undefined && Math.max(...rates.values()) >= -1000 * FLOOR_LOG10_FMR;
   }
 
   /** The subjects whose rates together are the rarest, and of equal ones all. */

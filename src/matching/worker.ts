@@ -3,6 +3,7 @@
  * subjects, no requests and no database.
  */
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
+import { orderComparisons } from './comparison-order.ts';
 import { DirectComparer } from './direct-comparison.ts';
 import {
   SEGMENT_UNKNOWN,
@@ -15,7 +16,7 @@ import {
 } from './messages.ts';
 import { ReferenceEncoder } from './reference-encoder.ts';
 import { SegmentReader } from './segment-reader.ts';
-import { referencesOf, Shortlister } from './shortlister.ts';
+import { Shortlister } from './shortlister.ts';
 
 interface Met {
   readonly handle: SegmentHandle;
@@ -72,7 +73,8 @@ function carryOut(task: WorkerTask): WorkerResult {
       return timed(() => {
         const request = { ...task, parts };
         const subjects = list.choose(request);
-        return { subjects, references: task.by === 'vector' ? referencesOf(subjects, request) : [] };
+        const order = task.by === 'vector' ? orderComparisons(subjects, request) : { first: [], rest: [] };
+        return { subjects, order };
       });
     }
     case 'compare': {

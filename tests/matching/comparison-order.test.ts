@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { Segment } from '../../src/gallery/segment.ts';
+import { orderComparisons } from '../../src/matching/comparison-order.ts';
+import { REMOVED_SIMILARITY } from '../../src/matching/kernels.ts';
+import type { ShortlistRequest } from '../../src/matching/shortlister.ts';
+
+const ORDINALS = 30;
+const WANTED = 10;
+
+interface Looked {
+  readonly trait: number;
+  readonly owner: number;
+  readonly similarity: number;
+}
+
+/** A part for each trait. */
+function request(looked: readonly Looked[], wanted = WANTED): ShortlistRequest {
+  const similarities = new SharedArrayBuffer(looked.length * 2);
+  let offset = 0;
+  const parts = [...new Set(looked.map(({ trait }) => trait))].map((trait) => {
+    const own = looked.filter((one) => one.trait === trait);
+    const segment = new Segment(own.length, 16, 16);
+    own.forEach(({ owner, similarity }, i) => {
+      segment.append(new Uint8Array(16), owner);
+      new Int16Array(similarities)[offset + i] = similarity;
+    });
+    offset += own.length;
+    return {
+      trait,
+      segment: segment.handle,
+      count: own.length,
+      offset: offset - own.length,
+      dimension: undefined,
+    };
+  });
+  return { parts, similarities, ordinals: ORDINALS, wanted, by: 'vector', scopes: undefined };
+}
+
+/** Which references are in an order, as `trait owner`. */
+function named(references: readonly Uint32Array[], { parts }: ShortlistRequest): string[] {
+  return parts.flatMap(({ trait, segment: { memory, layout }, count }, p) =>
+    Array.from(references[p], (i) => `${trait} ${new Uint32Array(memory.buffer, layout.ownersAddress, count)[i]}`),
+  );
+}
+
+it('has every reference of the subjects that was looked at once, and for each subject one that comes first', () => {
+  const looked = fc.record({
+    trait: fc.nat(3),
+    owner: fc.nat(ORDINALS - 1),
+    similarity: fc.oneof(fc.integer({ min: -32_767, max: 32_767 }), fc.constant(REMOVED_SIMILARITY)),
+  });
+  const chosen = fc.uniqueArray(fc.nat(ORDINALS - 1), { minLength: 1 });
+  fc.assert(
+    fc.property(fc.array(looked, { minLength: 1 }), chosen, fc.integer({ min: 1, max: 40 }), (all, some, wanted) => {
+      const subjects = Uint32Array.from(some).sort();
+      const task = request(all, wanted);
+      const order = orderComparisons(subjects, task);
+      const [first, rest] = [named(order.first, task), named(order.rest, task)];
+      const expected = all.filter(({ owner, similarity }) => some.includes(owner) && similarity !== REMOVED_SIMILARITY);
+      expect([...first, ...rest].sort()).toEqual(expected.map(({ trait, owner }) => `${trait} ${owner}`).sort());
+      for (const { owner } of expected) expect(first.some((name) => name.endsWith(` ${owner}`))).toBe(true);
+      if (some.length < wanted) expect(rest).toEqual([]);
+    }),
+  );
+});
+
+it('puts the fingers that are most alike first, and has those who are most alike of all at once', () => {
+  // Subject 0 is the most alike; of ten who are wanted, two are compared in any case.
+  const looked = Array.from({ length: 12 }, (_, owner) => [
+    { trait: 0, owner, similarity: 1000 - owner },
+    { trait: 1, owner, similarity: owner % 2 === 0 ? 900 - owner : 1100 - owner },
+  ]).flat();
+  const task = request(looked);
+  const { first, rest } = orderComparisons(
+    Uint32Array.from({ length: 12 }, (_, i) => i),
+    task,
+  );
+  const [at, later] = [named(first, task), named(rest, task)];
+  expect(at).toEqual(expect.arrayContaining(['0 1', '1 1', '0 3', '1 3']));
+  expect(later).toHaveLength(10);
+  for (const owner of [0, 2, 4, 6, 8, 10]) expect(later).toContain(`1 ${owner}`);
+  for (const owner of [5, 7, 9, 11]) expect(later).toContain(`0 ${owner}`);
+});
+
+it('has everything at once where there is one finger', () => {
+  const looked = Array.from({ length: 20 }, (_, owner) => ({ trait: 0, owner, similarity: 50 * owner }));
+  const task = request(looked);
+  const { first, rest } = orderComparisons(
+    Uint32Array.from({ length: 20 }, (_, i) => i),
+    task,
+  );
+  expect(named(first, task)).toHaveLength(20);
+  expect(named(rest, task)).toEqual([]);
+});
