@@ -14,9 +14,9 @@ const ONE_IN_ANY_CASE = 5;
 export function orderComparisons(subjects: Uint32Array, request: ShortlistRequest): ComparisonOrder {
   const traits = [...new Set(request.parts.map(({ trait }) => trait))];
   const found = request.parts.map(() => [] as number[]);
-  const best = bestByTrait(subjects, request, traits, found);
-  const comesFirst = chooseFirst(best, subjects.length, traits.length, request.wanted);
   const slotOf = slotsOf(subjects, request.ordinals);
+  const best = bestByTrait(slotOf, subjects.length, request, traits, found);
+  const comesFirst = chooseFirst(best, subjects.length, traits.length, request.wanted);
   const split = (wanted: 0 | 1) =>
     request.parts.map((part, p) => {
       const owners = ownersOf(part);
@@ -40,13 +40,13 @@ function slotsOf(subjects: Uint32Array, ordinals: number): Uint32Array {
  * @param found - gets the references, for each part
  */
 function bestByTrait(
-  subjects: Uint32Array,
-  { parts, similarities, ordinals }: ShortlistRequest,
+  slotOf: Uint32Array,
+  subjects: number,
+  { parts, similarities }: ShortlistRequest,
   traits: readonly number[],
   found: number[][],
 ): Int16Array {
-  const slotOf = slotsOf(subjects, ordinals);
-  const best = new Int16Array(subjects.length * traits.length).fill(REMOVED_SIMILARITY);
+  const best = new Int16Array(subjects * traits.length).fill(REMOVED_SIMILARITY);
   parts.forEach((part, p) => {
     const owners = ownersOf(part);
     const values = new Int16Array(similarities, part.offset * 2, part.count);

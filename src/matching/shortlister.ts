@@ -47,26 +47,41 @@ export class Shortlister {
     }
     const ranks = this.#ranks.subarray(0, ordinals).fill(NONE);
     const counts = this.#counts.subarray(0, ordinals).fill(0);
-    for (const ofOneTrait of byTrait.values()) {
-      this.#add(ofOneTrait, new Int16Array(similarities), ordinals, by);
-    }
+    const values = new Int16Array(similarities);
+    const [first, ...others] = byTrait.values();
+    if (first !== undefined) this.#begin(first, values, by);
+    for (const ofOneTrait of others) this.#add(ofOneTrait, values, ordinals, by);
     if (scopes !== undefined) leaveOut(ranks, scopes);
-    if (by === 'comparison') rankByRates(ranks, counts);
-    else rankByVectors(ranks, counts);
-    return collect(ranks, wanted);
+    return collect(ranks, by === 'comparison' ? rankByRates(ranks, counts) : rankByVectors(ranks, counts), wanted);
+  }
+
+  /** Takes the best number of each subject for the first trait for its sum. */
+  #begin(parts: readonly Part[], values: Int16Array, by: ShortlistTask['by']): void {
+    const [sums, counts] = [this.#ranks, this.#counts];
+    for (const part of parts) {
+      const owners = ownersOf(part);
+      const rates = ratesOf(part, by);
+      for (let i = 0; i < part.count; i++) {
+        const similarity = values[part.offset + i];
+        const value = rates === undefined ? similarity : rates[similarity - REMOVED_SIMILARITY];
+        const owner = owners[i];
+        if (value === REMOVED_SIMILARITY || value <= sums[owner]) continue;
+        sums[owner] = value;
+        counts[owner] = 1;
+      }
+    }
   }
 
   /** Adds the best number of each subject for one trait to its sum, and counts it. */
-  #add(parts: readonly Part[], similarities: Int16Array, ordinals: number, by: ShortlistTask['by']): void {
+  #add(parts: readonly Part[], values: Int16Array, ordinals: number, by: ShortlistTask['by']): void {
     const best = this.#best.subarray(0, ordinals).fill(REMOVED_SIMILARITY);
     const [sums, counts] = [this.#ranks, this.#counts];
     for (const part of parts) {
-      const { count, offset } = part;
       const owners = ownersOf(part);
       const rates = ratesOf(part, by);
-      for (let i = 0; i < count; i++) {
+      for (let i = 0; i < part.count; i++) {
         const owner = owners[i];
-        const similarity = similarities[offset + i];
+        const similarity = values[part.offset + i];
         const value = rates === undefined ? similarity : rates[similarity - REMOVED_SIMILARITY];
         if (value > best[owner]) best[owner] = value;
       }
@@ -182,17 +197,30 @@ function ratesOf({ dimension }: Part, by: ShortlistTask['by']): Int16Array | und
   return by === 'comparison' && dimension !== undefined ? faceRates(dimension) : undefined;
 }
 
-/** Of vectors, numbers of strangers lie around 0 with one deviation: so their sum is divided by the root of their number. */
-function rankByVectors(sums: Int32Array, counts: Uint8Array): void {
+/**
+ * Of vectors, numbers of strangers lie around 0 with one deviation: so their sum is divided by the root of their number.
+ * @returns how many ranks are in each step; so below
+ */
+function rankByVectors(sums: Int32Array, counts: Uint8Array): Uint32Array {
   const factors = Float64Array.from({ length: MOST_TRAITS }, (_, count) => 1 / Math.sqrt(Math.max(1, count)));
-  // Cut off rather than rounded, which takes four times as long.
-  for (let o = 0; o < sums.length; o++)
-    if (counts[o] > 1 && sums[o] !== NONE) sums[o] = (sums[o] * factors[counts[o]]) | 0;
+  const inStep = new Uint32Array(2 * STEPS);
+  for (let o = 0; o < sums.length; o++) {
+    if (sums[o] === NONE) continue;
+    // Cut off rather than rounded, which takes four times as long.
+    if (counts[o] > 1) sums[o] = (sums[o] * factors[counts[o]]) | 0;
+    inStep[stepOf(sums[o])]++;
+  }
+  return inStep;
 }
 
 /** Of rates: whoever has not even enough in sum for one notable score is no candidate. */
-function rankByRates(sums: Int32Array, counts: Uint8Array): void {
-  for (let o = 0; o < sums.length; o++) sums[o] = sums[o] < LEAST_SUM ? NONE : fusedRank(sums[o], counts[o]);
+function rankByRates(sums: Int32Array, counts: Uint8Array): Uint32Array {
+  const inStep = new Uint32Array(2 * STEPS);
+  for (let o = 0; o < sums.length; o++) {
+    sums[o] = sums[o] < LEAST_SUM ? NONE : fusedRank(sums[o], counts[o]);
+    if (sums[o] !== NONE) inStep[stepOf(sums[o])]++;
+  }
+  return inStep;
 }
 
 /**
@@ -211,13 +239,12 @@ function leaveOut(ranks: Int32Array, scopes: readonly SharedArrayBuffer[]): void
 }
 
 /** The ordinals of the greatest ranks. Steps are counted from 0, so that the same ranks fall together whatever the others are. */
-function collect(ranks: Int32Array, wanted: number): Uint32Array {
-  const inStep = new Uint32Array(2 * STEPS);
-  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE) inStep[stepOf(ranks[o])]++;
+function collect(ranks: Int32Array, inStep: Uint32Array, wanted: number): Uint32Array {
   const step = stepWith(inStep, wanted);
+  const lowest = step === 0 ? NONE + 1 : (step - STEPS) << STEP_BITS;
   const subjects = new Uint32Array(inStep.subarray(step).reduce((sum, count) => sum + count, 0));
   let next = 0;
-  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE && stepOf(ranks[o]) >= step) subjects[next++] = o;
+  for (let o = 0; o < ranks.length; o++) if (ranks[o] >= lowest) subjects[next++] = o;
   return subjects;
 }
 
