@@ -13,53 +13,48 @@ const ONE_IN_ANY_CASE = 5;
  */
 export function orderComparisons(subjects: Uint32Array, request: ShortlistRequest): ComparisonOrder {
   const traits = [...new Set(request.parts.map(({ trait }) => trait))];
-  const found = request.parts.map(() => [] as number[]);
-  const slotOf = slotsOf(subjects, request.ordinals);
-  const best = bestByTrait(slotOf, subjects.length, request, traits, found);
+  const found = findReferences(subjects, request);
+  const best = new Int16Array(subjects.length * traits.length).fill(REMOVED_SIMILARITY);
+  const entries = found.map((references, p) => {
+    const part = request.parts[p];
+    const [owners, trait] = [ownersOf(part), traits.indexOf(part.trait)];
+    const values = new Int16Array(request.similarities, part.offset * 2, part.count);
+    return references.map((i) => {
+      const entry = placeIn(subjects, owners[i]) * traits.length + trait;
+      best[entry] = Math.max(best[entry], values[i]);
+      return entry;
+    });
+  });
   const comesFirst = chooseFirst(best, subjects.length, traits.length, request.wanted);
   const split = (wanted: 0 | 1) =>
-    request.parts.map((part, p) => {
-      const owners = ownersOf(part);
-      const trait = traits.indexOf(part.trait);
-      return Uint32Array.from(
-        found[p].filter((i) => comesFirst[(slotOf[owners[i]] - 1) * traits.length + trait] === wanted),
-      );
-    });
+    found.map((references, p) => references.filter((_, k) => comesFirst[entries[p][k]] === wanted));
   return { first: split(1), rest: split(0) };
 }
 
-/** Where each subject stands in the list, from 1; 0 for those who are not on it. */
-function slotsOf(subjects: Uint32Array, ordinals: number): Uint32Array {
-  const slots = new Uint32Array(ordinals);
-  subjects.forEach((ordinal, slot) => (slots[ordinal] = slot + 1));
-  return slots;
-}
-
-/**
- * The greatest similarity of each subject for each trait; REMOVED_SIMILARITY where there is none.
- * @param found - gets the references, for each part
- */
-function bestByTrait(
-  slotOf: Uint32Array,
-  subjects: number,
-  { parts, similarities }: ShortlistRequest,
-  traits: readonly number[],
-  found: number[][],
-): Int16Array {
-  const best = new Int16Array(subjects * traits.length).fill(REMOVED_SIMILARITY);
-  parts.forEach((part, p) => {
+/** The references of some subjects that were looked at, for each part. */
+function findReferences(subjects: Uint32Array, { parts, similarities, ordinals }: ShortlistRequest): Uint32Array[] {
+  const wanted = new Uint8Array(ordinals);
+  for (let s = 0; s < subjects.length; s++) wanted[subjects[s]] = 1;
+  return parts.map((part) => {
     const owners = ownersOf(part);
     const values = new Int16Array(similarities, part.offset * 2, part.count);
-    const trait = traits.indexOf(part.trait);
+    const found: number[] = [];
     for (let i = 0; i < part.count; i++) {
-      const slot = slotOf[owners[i]];
-      if (slot === 0 || values[i] === REMOVED_SIMILARITY) continue;
-      found[p].push(i);
-      const entry = (slot - 1) * traits.length + trait;
-      if (values[i] > best[entry]) best[entry] = values[i];
+      if (wanted[owners[i]] === 1 && values[i] !== REMOVED_SIMILARITY) found.push(i);
     }
+    return Uint32Array.from(found);
   });
-  return best;
+}
+
+/** Where an ordinal stands among those of the subjects, which are ascending and have it. */
+function placeIn(subjects: Uint32Array, ordinal: number): number {
+  let [low, high] = [0, subjects.length - 1];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (subjects[middle] < ordinal) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** 1 for each subject and trait that come first. */
@@ -67,11 +62,18 @@ function chooseFirst(best: Int16Array, subjects: number, traits: number, wanted:
   const comesFirst = new Uint8Array(best.length);
   const ranks = new Float64Array(subjects);
   for (let s = 0; s < subjects; s++) {
-    const present = Array.from({ length: traits }, (_, t) => s * traits + t)
-      .filter((entry) => best[entry] !== REMOVED_SIMILARITY)
-      .sort((a, b) => best[b] - best[a] || a - b);
-    ranks[s] = present.reduce((sum, entry) => sum + best[entry], 0) / Math.sqrt(present.length);
-    for (const entry of present.slice(0, Math.ceil(present.length / 2))) comesFirst[entry] = 1;
+    const ofSubject = best.subarray(s * traits, (s + 1) * traits);
+    let [present, sum] = [0, 0];
+    for (const similarity of ofSubject) {
+      if (similarity === REMOVED_SIMILARITY) continue;
+      present++;
+      sum += similarity;
+    }
+    ranks[s] = sum / Math.sqrt(present);
+    for (let t = 0; t < traits; t++) {
+      const isFirst = ofSubject[t] !== REMOVED_SIMILARITY && placeOf(t, ofSubject) < present / 2;
+      comesFirst[s * traits + t] = isFirst ? 1 : 0;
+    }
   }
   // A list that is shorter than wanted has everybody, and is to be called exact.
   const inAnyCase = subjects < wanted ? subjects : Math.ceil(wanted / ONE_IN_ANY_CASE);
@@ -80,4 +82,14 @@ function chooseFirst(best: Int16Array, subjects: number, traits: number, wanted:
     if (rank >= least) comesFirst.fill(1, s * traits, (s + 1) * traits);
   });
   return comesFirst;
+}
+
+/** How many traits go before one: those that are more alike, and of equal ones those in front. */
+function placeOf(trait: number, similarities: Int16Array): number {
+  let place = 0;
+  for (let t = 0; t < similarities.length; t++) {
+    const more = similarities[t] - similarities[trait];
+    if (more > 0 || (more === 0 && t < trait)) place++;
+  }
+  return place;
 }
