@@ -53,6 +53,8 @@ const DEFAULT_CANDIDATES = 10;
  * was asked for: a share of it, within limits.
  */
 const RESERVED_SHARE = 0.25;
+/** Of that, what is kept for the last few comparisons and the answer. */
+const RESERVED_FOR_ANSWER = 0.5;
 const LEAST_RESERVED_MS = 30;
 const MOST_RESERVED_MS = 500;
 /** Searches of one stream that may be under way; reading pauses beyond. */
@@ -91,7 +93,7 @@ async function answerIdentify(
   const samples = decodeSamples(request.samples, service.faceModels, 'samples');
   requireFewViews(samples.length, 'samples');
   const { threshold } = request;
-  const { probes, search, result } = await service.admission.run(context.signal, async () => {
+  const { probes, search, result } = await service.admission.run({ ...context, kind: 'search' }, async () => {
     const probes = await prepareProbes(service.pool, samples);
     requireComparable(probes);
     const choose = (view: SearchView) => service.planner.choose(probes, view, request.exact);
@@ -105,7 +107,7 @@ async function answerIdentify(
           : { targetFpir: threshold?.value ?? service.targetFpir },
       standardFpir: service.targetFpir,
       explain: request.explain === true,
-      lookUntilMs: request.allowPartial === true ? lookUntil(context.deadlineMs) : undefined,
+      ...(request.allowPartial === true && partialUntil(context.deadlineMs)),
     };
     const result = await identify(service.gallery, choose, service.pool, search, context.signal);
     return { probes, search, result };
@@ -129,11 +131,12 @@ function requireFewViews(views: number, field: string): void {
   });
 }
 
-/** When a search has to stop looking, so that what it found is compared and on its way before the deadline. */
-function lookUntil(deadlineMs: number): number | undefined {
-  if (!Number.isFinite(deadlineMs)) return undefined;
+/** When a search has to stop looking, and then comparing, so that what it found is on its way before the deadline. */
+function partialUntil(deadlineMs: number): { lookUntilMs?: number; compareUntilMs?: number } {
+  if (!Number.isFinite(deadlineMs)) return {};
   const remaining = deadlineMs - Date.now();
-  return deadlineMs - Math.min(MOST_RESERVED_MS, Math.max(LEAST_RESERVED_MS, remaining * RESERVED_SHARE));
+  const reserved = Math.min(MOST_RESERVED_MS, Math.max(LEAST_RESERVED_MS, remaining * RESERVED_SHARE));
+  return { lookUntilMs: deadlineMs - reserved, compareUntilMs: deadlineMs - reserved * RESERVED_FOR_ANSWER };
 }
 
 function requireComparable(probes: readonly Probe[]): void {
@@ -223,7 +226,7 @@ async function answerVerify(
   requireFewViews(references?.length ?? 0, 'reference_samples.samples');
   const { gallery, pool } = service;
   const explain = request.explain === true;
-  const { probes, result } = await service.admission.run(context.signal, async () => {
+  const { probes, result } = await service.admission.run({ ...context, kind: 'verification' }, async () => {
     const probes = await prepareProbes(pool, samples);
     requireComparable(probes);
     const result =

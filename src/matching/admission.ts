@@ -1,14 +1,33 @@
 import PQueue from 'p-queue';
 import { Failure } from '../failure.ts';
 
+const PRIORITY = { search: 0, verification: 1 } as const;
+/** Share of a new duration in the running mean of how long a search takes. */
+const SHARE_OF_NEWEST = 0.1;
+const LEAST_RETRY_MS = 50;
+const MOST_RETRY_MS = 10_000;
+
+/** What is known of a search that asks for admission. */
+export interface Waiting {
+  /** Gives up the place in the queue when aborted. */
+  readonly signal: AbortSignal;
+  /** When nobody waits for the answer any more, in milliseconds since 1970; Infinity: not known. */
+  readonly deadlineMs: number;
+  /** A verification is a few comparisons: it goes before the searches that wait. */
+  readonly kind: 'search' | 'verification';
+}
+
 /**
  * Lets a bounded number of searches run and a bounded number wait; refuses the rest at once, so that a crowd gets clear
- * answers instead of an ever longer wait.
+ * answers instead of an ever longer wait. Refused is also who would wait beyond the deadline: an answer that comes too
+ * late has cost those who wait as much as one in time.
  */
 export class AdmissionQueue {
   readonly #queue: PQueue;
   readonly #mostWaiting: number;
   readonly #onWait: (waitedMs: number) => void;
+  /** How long a search takes, among as many as run at a time; 0 until one has ended. */
+  #meanMs = 0;
 
   /**
    * @param running - searches under way at the same time, at least 1
@@ -38,31 +57,58 @@ export class AdmissionQueue {
 
   /**
    * Runs the work when its turn has come.
-   * @param signal - gives up the place in the queue when aborted
-   * @throws Failure QUEUE_FULL; the signal's reason when it is aborted before or during the wait
+   * @throws Failure QUEUE_FULL; QUEUE_TOO_LONG when those that go before it will take until the deadline; the signal's
+   * reason when it is aborted before or during the wait
    */
-  async run<T>(signal: AbortSignal, search: () => Promise<T>): Promise<T> {
+  async run<T>({ signal, deadlineMs, kind }: Waiting, search: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
-    if (this.#queue.size >= this.#mostWaiting && this.#queue.pending >= this.#queue.concurrency) {
-      throw new Failure('resource-exhausted', 'QUEUE_FULL', 'Too many searches are waiting; try again shortly.', {
-        retryAfterMs: 250,
-      });
-    }
+    if (this.#queue.pending >= this.#queue.concurrency) this.#requireRoom(deadlineMs, kind);
     const arrived = performance.now();
     // A search that runs keeps its place until its last task has ended; only one that waits gives it up at once.
     const waiting = new AbortController();
     const giveUp = () => waiting.abort(signal.reason);
     signal.addEventListener('abort', giveUp, { once: true });
-    const work = () => {
+    const work = async () => {
       signal.removeEventListener('abort', giveUp);
       signal.throwIfAborted();
-      this.#onWait(performance.now() - arrived);
-      return search();
+      const started = performance.now();
+      this.#onWait(started - arrived);
+      try {
+        return await search();
+      } finally {
+        if (kind === 'search') this.#note(performance.now() - started);
+      }
     };
     try {
-      return await this.#queue.add(work, { signal: waiting.signal });
+      return await this.#queue.add(work, { signal: waiting.signal, priority: PRIORITY[kind] });
     } finally {
       signal.removeEventListener('abort', giveUp);
     }
   }
+
+  #requireRoom(deadlineMs: number, kind: Waiting['kind']): void {
+    const { size, concurrency } = this.#queue;
+    const workOf = (searches: number) => (searches / concurrency) * this.#meanMs;
+    if (size >= this.#mostWaiting) {
+      // Half of those who wait are gone by then: all who were refused come back, and find room for as many.
+      throw new Failure('resource-exhausted', 'QUEUE_FULL', 'Too many searches are waiting; try again shortly.', {
+        retryAfterMs: retryAfter(workOf(size) / 2),
+      });
+    }
+    const ownMs = kind === 'search' ? this.#meanMs : 0;
+    const ahead = kind === 'search' ? size : this.#queue.sizeBy({ priority: PRIORITY[kind] });
+    const lateMs = Date.now() + workOf(ahead) + ownMs - deadlineMs;
+    if (lateMs > 0) {
+      const sentence = 'The searches that are waiting will take longer than the deadline allows; try again shortly.';
+      throw new Failure('resource-exhausted', 'QUEUE_TOO_LONG', sentence, { retryAfterMs: retryAfter(lateMs) });
+    }
+  }
+
+  #note(milliseconds: number): void {
+    this.#meanMs = this.#meanMs === 0 ? milliseconds : this.#meanMs + SHARE_OF_NEWEST * (milliseconds - this.#meanMs);
+  }
+}
+
+function retryAfter(milliseconds: number): number {
+  return Math.round(Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, milliseconds)));
 }

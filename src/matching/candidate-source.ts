@@ -16,7 +16,10 @@ export interface Proposal {
   readonly penetration: number;
   /** Whether everybody who was looked at was also compared: then nobody of them was missed. */
   readonly mode: 'exact' | 'indexed';
-  /** Share of the references in scope that was looked at; below 1 when the control word stopped the work. */
+  /**
+   * Share of the references in scope that was looked at, and of those that were to be compared then; below 1 when a
+   * control word stopped the work.
+   */
   readonly searchedFraction: number;
 }
 
@@ -26,6 +29,8 @@ export interface SearchRun {
   readonly tasks: SearchTasks;
   /** Word 0 becomes 1 when there is no time left to look for more, or nobody waits for the answer. */
   readonly looking: SharedArrayBuffer;
+  /** The same, for comparing what was found: of an indexed search the last that takes long. */
+  readonly comparing: SharedArrayBuffer;
   /** Word 0 becomes 1 when nobody waits for the answer. */
   readonly control: SharedArrayBuffer;
   /** Aborted when nobody waits for the answer. */

@@ -26,6 +26,8 @@ export interface SearchRequest {
   readonly explain?: boolean;
   /** When to stop looking and answer with what was found, in milliseconds since 1970; not given: not before the end. */
   readonly lookUntilMs?: number | undefined;
+  /** When to stop comparing those who look alike; so. */
+  readonly compareUntilMs?: number | undefined;
 }
 
 export interface SearchResult extends CandidateList {
@@ -62,21 +64,15 @@ export async function identify(
   tasksInHand = TASKS_PER_THREAD * pool.size,
 ): Promise<SearchResult> {
   signal.throwIfAborted();
-  // The one stops the first stage, the other everything.
-  const [looking, control] = [new SharedArrayBuffer(4), new SharedArrayBuffer(4)];
-  const stopLooking = () => void Atomics.store(new Int32Array(looking), 0, 1);
-  const stop = () => {
-    stopLooking();
-    Atomics.store(new Int32Array(control), 0, 1);
-  };
+  // The first two stop the first stage, the last everything.
+  const [looking, comparing, control] = [4, 4, 4].map((bytes) => new SharedArrayBuffer(bytes));
+  const stop = () => [looking, comparing, control].forEach(setWord);
   signal.addEventListener('abort', stop, { once: true });
-  const untilEnd = (request.lookUntilMs ?? Infinity) - Date.now();
-  if (untilEnd <= 0) stopLooking();
-  const timer = untilEnd > 0 && untilEnd < 2 ** 31 ? setTimeout(stopLooking, untilEnd) : undefined;
+  const timers = [setWordAt(looking, request.lookUntilMs), setWordAt(comparing, request.compareUntilMs)];
   const view = new SearchView(gallery, request.probes, request.galleries, Date.now());
   try {
     const source = choose(view);
-    const run = { view, tasks: new SearchTasks(tasksInHand), looking, control, signal };
+    const run = { view, tasks: new SearchTasks(tasksInHand), looking, comparing, control, signal };
     const proposal = await source.propose(request.probes, request.maxCandidates, run);
     signal.throwIfAborted();
     const { scored, compared } = await compareSubjects(request.probes, proposal.subjects, run, pool);
@@ -112,10 +108,21 @@ export async function identify(
       penetration: proposal.penetration,
     };
   } finally {
-    clearTimeout(timer);
+    timers.forEach(clearTimeout);
     signal.removeEventListener('abort', stop);
     view.close();
   }
+}
+
+function setWord(word: SharedArrayBuffer): void {
+  Atomics.store(new Int32Array(word), 0, 1);
+}
+
+/** @param at - milliseconds since 1970; undefined: never */
+function setWordAt(word: SharedArrayBuffer, at = Infinity): NodeJS.Timeout | undefined {
+  const wait = at - Date.now();
+  if (wait <= 0) setWord(word);
+  return wait > 0 && wait < 2 ** 31 ? setTimeout(setWord, wait, word) : undefined;
 }
 
 /** The list with explanations, made anew afterwards: a subject that was expunged meanwhile is not shown. */

@@ -117,30 +117,35 @@ export class SubjectScan implements CandidateSource {
     const [chosen] = await tasks.all([() => this.#pool.shortlist(task, handles)]);
     // Only here: where a task failed, its thread may still be writing.
     this.#giveBack(similarities);
-    const searchedFraction = end === 0 ? 1 : read / end;
+    const lookedAt = end === 0 ? 1 : read / end;
     const subjectsOf = (list: Iterable<number>) =>
       Array.from(list, (ordinal) => view.subjectWithOrdinal(ordinal)).filter((subject) => subject !== undefined);
     if (this.mode === 'exact') {
       const subjects = subjectsOf(chosen.subjects);
-      return { subjects, compared: searched, penetration: searchedFraction, mode: 'exact', searchedFraction };
+      return { subjects, compared: searched, penetration: lookedAt, mode: 'exact', searchedFraction: lookedAt };
     }
     const most = listLength(EXACT, maxCandidates);
-    const { best, compared } = await this.#compare(probes, parts, described, chosen, most, run);
+    const { best, compared, share } = await this.#compare(probes, parts, described, chosen, most, run);
     // Fewer than were wanted: there are no others, as in a search of a small gallery among large ones.
     const mode = chosen.subjects.length < wanted ? 'exact' : 'indexed';
-    const penetration = mode === 'exact' ? searchedFraction : chosen.subjects.length / Math.max(1, subjectsInScope);
+    const searchedFraction = lookedAt * share;
+    const penetration =
+      mode === 'exact' ? searchedFraction : share * (chosen.subjects.length / Math.max(1, subjectsInScope));
     return { subjects: subjectsOf(best), compared, penetration, mode, searchedFraction };
   }
 
-  /** Compares the references that the vectors have chosen; the ordinals of the best subjects. */
+  /**
+   * Compares the references that the vectors have chosen.
+   * @returns the ordinals of the best subjects; for each probe the comparisons; the share of those meant that were made
+   */
   async #compare(
     probes: readonly Probe[],
     parts: readonly Part[],
     described: readonly ResembledSegment[],
     { order }: ShortlistResult,
     most: number,
-    { tasks, control, signal }: SearchRun,
-  ): Promise<{ readonly best: readonly number[]; readonly compared: number[] }> {
+    { tasks, comparing, signal }: SearchRun,
+  ): Promise<{ readonly best: readonly number[]; readonly compared: number[]; readonly share: number }> {
     const compared = probes.map(() => 0);
     const rates = new TraitRates();
     const works = (references: readonly Uint32Array[]) =>
@@ -153,7 +158,7 @@ export class SubjectScan implements CandidateSource {
           Array.from(segment.ownersOf(indices), (owner) => ({ owner, trait })),
         );
         const table = rateTable(packed);
-        return comparisons(this.#pool, packed, ofProbe, control, (result, first) => {
+        return comparisons(this.#pool, packed, ofProbe, comparing, (result, first) => {
           compared[number] += result.compared;
           result.scores.forEach((score, k) => {
             const { owner, trait } = all[first + k];
@@ -168,7 +173,9 @@ export class SubjectScan implements CandidateSource {
     });
     await tasks.all(works(promising));
     signal.throwIfAborted();
-    return { best: rates.best(most), compared };
+    const meant = [...order.first, ...promising].reduce((sum, { length }) => sum + length, 0);
+    const share = meant === 0 ? 1 : compared.reduce((sum, count) => sum + count, 0) / meant;
+    return { best: rates.best(most), compared, share };
   }
 
   get #by(): 'comparison' | 'vector' {

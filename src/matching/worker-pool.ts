@@ -2,6 +2,7 @@ import { extname } from 'node:path';
 import { Piscina } from 'piscina';
 import { Failure } from '../failure.ts';
 import { SearchCosts } from './search-costs.ts';
+import { inLaneOf, TaskLanes } from './task-lanes.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import {
@@ -42,6 +43,7 @@ export class WorkerPool {
       idleTimeout: Infinity,
       // Tasks of one millisecond and more: two in hand keep a thread busy while the main thread is.
       concurrentTasksPerWorker: 1,
+      taskQueue: new TaskLanes(),
       recordTiming: false,
     });
   }
@@ -96,8 +98,9 @@ export class WorkerPool {
 
   async #run(task: WorkerTask, handles: readonly SegmentHandle[]): Promise<unknown> {
     try {
-      const answer = await this.#pool.run({ task, handles: [] });
-      return answer === SEGMENT_UNKNOWN ? await this.#pool.run({ task, handles }) : answer;
+      const lane = inLaneOf(task);
+      const answer = await this.#pool.run({ task, handles: [], ...lane });
+      return answer === SEGMENT_UNKNOWN ? await this.#pool.run({ task, handles, ...lane }) : answer;
     } catch (cause) {
       throw new Failure('internal', 'WORKER_FAILED', 'A comparison could not be carried out.', { cause });
     }

@@ -185,6 +185,39 @@ describe('the ways to search', () => {
     }
   });
 
+  it('say so when there is no time to compare everybody who looks alike', async () => {
+    const gallery = filledGallery(20);
+    const probes = await probesOf(1, [2, 7], false);
+    const [pool] = pools;
+    const source = new SubjectScan(INDEXED, pool);
+    const propose = source.propose.bind(source);
+    source.propose = (some, most, run) => {
+      const compare = pool.compare.bind(pool);
+      // The first finger is compared; when the second one's turn comes the time is up.
+      pool.compare = (task, segments) =>
+        compare(task, segments).finally(() => {
+          pool.compare = compare;
+          Atomics.store(new Int32Array(run.comparing), 0, 1);
+        });
+      return propose(some, most, run);
+    };
+    const signal = new AbortController().signal;
+    const partial = await identify(gallery, () => source, pool, requestFor(probes), signal, 1);
+    expect(partial.searchedFraction).toBeGreaterThan(0.3);
+    expect(partial.searchedFraction).toBeLessThan(0.7);
+    expect(partial.candidates[0]?.subject.subjectId).toBe('p1');
+    expect(partial.candidates[0]?.scores).toHaveLength(2);
+    const until = { ...requestFor(probes), compareUntilMs: Date.now() - 1 };
+    expect(await identify(gallery, () => new SubjectScan(INDEXED, pool), pool, until, signal)).toMatchObject({
+      searchedFraction: 0,
+      candidates: [],
+    });
+    const enough = { ...requestFor(probes), compareUntilMs: Date.now() + 60_000 };
+    const whole = await identify(gallery, () => new SubjectScan(INDEXED, pool), pool, enough, signal);
+    expect(whole.searchedFraction).toBe(1);
+    expect(whole.candidates[0]?.subject.subjectId).toBe('p1');
+  });
+
   it('are held against each other by the audit', async () => {
     const gallery = filledGallery(1000);
     const [pool] = pools;

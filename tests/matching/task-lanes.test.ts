@@ -1,0 +1,63 @@
+import fc from 'fast-check';
+import { queueOptionsSymbol, type TaskQueue } from 'piscina';
+import { describe, expect, it } from 'vitest';
+import type { WorkerTask } from '../../src/matching/messages.ts';
+import { inLaneOf, TaskLanes } from '../../src/matching/task-lanes.ts';
+
+type Task = Parameters<TaskQueue['push']>[0];
+const control = new SharedArrayBuffer(4);
+const probe = { modality: 'finger', packed: new Uint8Array(0) } as const;
+const search: WorkerTask = { kind: 'compare', probe, pieces: [], control };
+const verification: WorkerTask = { kind: 'compare', probe, pieces: [] };
+const encoding: WorkerTask = { kind: 'encode', templates: [] };
+
+/** As the pool hands it to the queue. */
+function waiting(task: WorkerTask): Task {
+  return { [queueOptionsSymbol]: inLaneOf(task)[queueOptionsSymbol] };
+}
+
+function drain(lanes: TaskLanes): Task[] {
+  const drained: Task[] = [];
+  for (let task = lanes.shift(); task !== null; task = lanes.shift()) drained.push(task);
+  return drained;
+}
+
+describe('the lanes of tasks', () => {
+  it('take turns, each first come first served', () => {
+    const lanes = new TaskLanes();
+    const [a, b, c] = [search, search, search].map(waiting);
+    const [x, y] = [encoding, verification].map(waiting);
+    for (const task of [a, b, c, x, y]) lanes.push(task);
+    expect(drain(lanes)).toEqual([x, a, y, b, c]);
+    expect(lanes.size).toBe(0);
+  });
+
+  it('lose none and keep the order of each, whatever comes, goes and is taken out', () => {
+    const step = fc.constantFrom('search', 'short', 'shift', 'remove');
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const lanes = new TaskLanes();
+        const model = { search: [] as Task[], short: [] as Task[] };
+        const all = () => [...model.search, ...model.short];
+        for (const one of steps) {
+          if (one === 'search' || one === 'short') {
+            const task = waiting(one === 'search' ? search : encoding);
+            lanes.push(task);
+            model[one].push(task);
+          } else if (one === 'remove') {
+            const task = all().at(steps.length % Math.max(1, all().length));
+            if (task === undefined) continue;
+            lanes.remove(task);
+            for (const lane of [model.search, model.short]) if (lane.includes(task)) lane.splice(lane.indexOf(task), 1);
+          } else {
+            const task = lanes.shift();
+            const lane = [model.search, model.short].find(([first]) => first !== undefined && first === task);
+            expect(task === null).toBe(all().length === 0);
+            if (task !== null) expect(lane?.shift()).toBe(task);
+          }
+          expect(lanes.size).toBe(all().length);
+        }
+      }),
+    );
+  });
+});
