@@ -15,7 +15,7 @@ interface Looked {
 }
 
 /** A part for each trait. */
-function request(looked: readonly Looked[], wanted = WANTED): ShortlistRequest {
+function request(looked: readonly Looked[], wanted = WANTED, face = -1): ShortlistRequest {
   const similarities = new SharedArrayBuffer(looked.length * 2);
   let offset = 0;
   const parts = [...new Set(looked.map(({ trait }) => trait))].map((trait) => {
@@ -31,7 +31,7 @@ function request(looked: readonly Looked[], wanted = WANTED): ShortlistRequest {
       segment: segment.handle,
       count: own.length,
       offset: offset - own.length,
-      dimension: undefined,
+      dimension: trait === face ? 512 : undefined,
     };
   });
   return { parts, similarities, ordinals: ORDINALS, wanted, by: 'vector', scopes: undefined };
@@ -81,6 +81,22 @@ it('puts the fingers that are most alike first, and has those who are most alike
   expect(later).toHaveLength(10);
   for (const owner of [0, 2, 4, 6, 8, 10]) expect(later).toContain(`1 ${owner}`);
   for (const owner of [5, 7, 9, 11]) expect(later).toContain(`0 ${owner}`);
+});
+
+it('compares the face in any case, and does not count it among the fingers', () => {
+  const looked = Array.from({ length: 12 }, (_, owner) => [
+    { trait: 0, owner, similarity: 900 - owner },
+    { trait: 1, owner, similarity: 800 - owner },
+    { trait: 2, owner, similarity: owner % 2 === 0 ? 1000 : -1000 },
+  ]).flat();
+  const task = request(looked, WANTED, 2);
+  const { rest } = orderComparisons(
+    Uint32Array.from({ length: 12 }, (_, i) => i),
+    task,
+  );
+  const later = named(rest, task);
+  expect(later).toHaveLength(10);
+  expect(later.every((name) => name.startsWith('1 '))).toBe(true);
 });
 
 it('has everything at once where there is one finger', () => {
