@@ -8,6 +8,8 @@ const BENCHES: Readonly<Record<string, string>> = {
   'hit-rate': 'candidate vectors: mates found among synthetic prints, held out by person (--data DIR …)',
   search: 'searches among many: cost by the exact and the indexed way, and mates that the index loses (--subjects N)',
   growth: 'what searches cost from 10,000 subjects to 1,000,000, a plot, and what that predicts (--plot FILE)',
+  throughput: 'searches a second with two workers against one, and what the kernels alone reach',
+  load: 'Identify over gRPC at rising rates and at three times too many, and enrolments beside searches',
   'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',
   durability: 'kills the service while it is written to, and counts what is lost (--rounds N)',
   kernels: 'comparisons a second of each build of the kernels and of the reference (--rounds N, --json)',

@@ -4,6 +4,8 @@ import { Failure } from '../failure.ts';
 const PRIORITY = { search: 0, verification: 1 } as const;
 /** Share of a new duration in the running mean of how long a search takes. */
 const SHARE_OF_NEWEST = 0.1;
+/** Searches take unequal time: better to refuse one that would have been in time than to answer one too late. */
+const CAUTION = 1.25;
 const LEAST_RETRY_MS = 50;
 const MOST_RETRY_MS = 10_000;
 
@@ -97,7 +99,7 @@ export class AdmissionQueue {
     }
     const ownMs = kind === 'search' ? this.#meanMs : 0;
     const ahead = kind === 'search' ? size : this.#queue.sizeBy({ priority: PRIORITY[kind] });
-    const lateMs = Date.now() + workOf(ahead) + ownMs - deadlineMs;
+    const lateMs = Date.now() + CAUTION * (workOf(ahead) + ownMs) - deadlineMs;
     if (lateMs > 0) {
       const sentence = 'The searches that are waiting will take longer than the deadline allows; try again shortly.';
       throw new Failure('resource-exhausted', 'QUEUE_TOO_LONG', sentence, { retryAfterMs: retryAfter(lateMs) });
