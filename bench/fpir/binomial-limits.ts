@@ -1,0 +1,31 @@
+import type { Limits } from '../accuracy/confidence.ts';
+
+/**
+ * 95 % confidence limits of a share (Clopper, Pearson, "The use of confidence or fiducial limits illustrated in the case
+ * of the binomial", Biometrika 26, 1934): the shares at which so many events, or more, or fewer, have a chance of 2.5 %.
+ */
+export function binomialLimits(events: number, trials: number): Limits {
+  const low = events === 0 ? 0 : bisect((share) => 1 - chanceOfAtMost(events - 1, trials, share) < 0.025);
+  const high = events === trials ? 1 : bisect((share) => chanceOfAtMost(events, trials, share) > 0.025);
+  return [low, high];
+}
+
+/** Where a condition that holds for small shares ceases to. */
+function bisect(holds: (share: number) => boolean): number {
+  let [low, high] = [0, 1];
+  for (let i = 0; i < 50; i++) {
+    const middle = (low + high) / 2;
+    if (holds(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+function chanceOfAtMost(events: number, trials: number, share: number): number {
+  let [log, sum] = [trials * Math.log1p(-share), 0];
+  for (let k = 0; k <= events; k++) {
+    sum += Math.exp(log);
+    log += Math.log((trials - k) / (k + 1)) + Math.log(share) - Math.log1p(-share);
+  }
+  return sum;
+}
