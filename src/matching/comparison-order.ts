@@ -1,6 +1,6 @@
 import { REMOVED_SIMILARITY } from './kernels.ts';
 import type { ComparisonOrder } from './messages.ts';
-import { ownersOf, type ShortlistRequest } from './shortlister.ts';
+import { ownersOf, vectorRank, type ShortlistRequest } from './shortlister.ts';
 
 /** One subject in so many is compared with all samples in any case: those most alike. */
 const ONE_IN_ANY_CASE = 5;
@@ -71,10 +71,10 @@ function chooseFirst(best: Int16Array, subjects: number, isFace: readonly boolea
     for (let t = 0; t < traits; t++) {
       if (ofSubject[t] === REMOVED_SIMILARITY) continue;
       present++;
-      sum += ofSubject[t];
+      sum += Math.max(0, ofSubject[t]);
       if (!isFace[t]) fingers++;
     }
-    ranks[s] = sum / Math.sqrt(present);
+    ranks[s] = vectorRank(sum, present);
     for (let t = 0; t < traits; t++) {
       const isFirst = isFace[t] || placeOf(t, ofSubject, isFace) < fingers / 2;
       comesFirst[s * traits + t] = ofSubject[t] !== REMOVED_SIMILARITY && isFirst ? 1 : 0;

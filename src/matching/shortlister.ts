@@ -20,6 +20,8 @@ const STEP_BITS = 4;
 const STEPS = 16_384;
 /** More traits than a search can have. */
 const MOST_TRAITS = 64;
+/** Of the similarities of strangers, those below 0 taken for 0: their deviation of 1,800, divided by √(2π). */
+const MEAN_ABOVE_ZERO = 718;
 /** What a score at FLOOR_LOG10_FMR adds, less than the coarseness of the tables. */
 const LEAST_SUM = -1000 * FLOOR_LOG10_FMR - 10;
 
@@ -66,7 +68,7 @@ export class Shortlister {
         const value = rates === undefined ? similarity : rates[similarity - REMOVED_SIMILARITY];
         const owner = owners[i];
         if (value === REMOVED_SIMILARITY || value <= sums[owner]) continue;
-        sums[owner] = value;
+        sums[owner] = Math.max(0, value);
         counts[owner] = 1;
       }
     }
@@ -89,7 +91,7 @@ export class Shortlister {
     for (let o = 0; o < ordinals; o++) {
       const similarity = best[o];
       if (similarity === REMOVED_SIMILARITY) continue;
-      sums[o] = sums[o] === NONE ? similarity : sums[o] + similarity;
+      sums[o] = Math.max(0, sums[o]) + Math.max(0, similarity);
       counts[o]++;
     }
   }
@@ -198,16 +200,25 @@ function ratesOf({ dimension }: Part, by: ShortlistTask['by']): Int16Array | und
 }
 
 /**
- * Of vectors, numbers of strangers lie around 0 with one deviation: so their sum is divided by the root of their number.
- * @returns how many ranks are in each step; so below
+ * Of vectors, numbers of strangers lie around 0 with one deviation. A finger that was captured badly is unlike
+ * everything, which says nothing against its owner: less than 0 counts as 0. What strangers have in sum then is taken
+ * off, and the rest divided by the root of the number of traits: whoever has more of them must not be in front for it.
+ * @param sum - of the similarities above 0
  */
+export function vectorRank(sum: number, traits: number): number {
+  return (sum - traits * MEAN_ABOVE_ZERO) / Math.sqrt(traits);
+}
+
+/** @returns how many ranks are in each step; so below */
 function rankByVectors(sums: Int32Array, counts: Uint8Array): Uint32Array {
   const factors = Float64Array.from({ length: MOST_TRAITS }, (_, count) => 1 / Math.sqrt(Math.max(1, count)));
   const inStep = new Uint32Array(2 * STEPS);
   for (let o = 0; o < sums.length; o++) {
     if (sums[o] === NONE) continue;
     // Cut off rather than rounded, which takes four times as long.
-    if (counts[o] > 1) sums[o] = (sums[o] * factors[counts[o]]) | 0;
+    const traits = counts[o];
+    if (traits > 1) sums[o] = ((sums[o] - traits * MEAN_ABOVE_ZERO) * factors[traits]) | 0;
+    else sums[o] -= MEAN_ABOVE_ZERO;
     inStep[stepOf(sums[o])]++;
   }
   return inStep;

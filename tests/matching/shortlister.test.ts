@@ -42,6 +42,7 @@ function ranked(
   probes: readonly Segments[],
   inScope: (owner: number) => boolean,
   rank: (sum: number, count: number) => number,
+  value: (similarity: number) => number = (similarity) => similarity,
 ): [number, number][] {
   const all = new Map<number, number[]>();
   for (const segments of probes) {
@@ -49,7 +50,7 @@ function ranked(
     for (const { owner, similarity } of segments.flat()) {
       if (similarity !== REMOVED_SIMILARITY) best.set(owner, Math.max(similarity, best.get(owner) ?? -Infinity));
     }
-    for (const [owner, similarity] of best) all.set(owner, [...(all.get(owner) ?? []), similarity]);
+    for (const [owner, similarity] of best) all.set(owner, [...(all.get(owner) ?? []), value(similarity)]);
   }
   return [...all]
     .filter(([owner]) => inScope(owner))
@@ -63,7 +64,9 @@ function ranked(
     .sort(([, a], [, b]) => b - a);
 }
 
-const byVectors = (sum: number, count: number) => sum / Math.sqrt(count);
+/** By vectors what is below 0 counts as 0; what strangers have in sum is taken off. */
+const byVectors = (sum: number, count: number) => (sum - 718 * count) / Math.sqrt(count);
+const aboveZero = (similarity: number) => Math.max(0, similarity);
 
 const similarity = fc.oneof(fc.integer({ min: -32_767, max: 32_767 }), fc.constant(REMOVED_SIMILARITY));
 const reference = fc.record({ owner: fc.nat(ORDINALS - 1), similarity });
@@ -80,7 +83,12 @@ describe('the shortlist', () => {
     fc.assert(
       fc.property(segmentLists, fc.integer({ min: 1, max: ORDINALS }), scopeLists, (probes, wanted, scopes) => {
         const inScope = (owner: number) => scopes === undefined || scopes.some((scope) => scope[owner] === 1);
-        const expected = ranked(probes, inScope, byVectors);
+        // Of one trait alone the similarities themselves decide.
+        const [rank, value] =
+          probes.filter((segments) => segments.length > 0).length === 1
+            ? [(sum: number) => sum]
+            : [byVectors, aboveZero];
+        const expected = ranked(probes, inScope, rank, value);
         const chosen = [...shortlister.choose(task(probes, wanted, scopes))];
         expect(chosen).toEqual([...chosen].sort((a, b) => a - b));
         expect(chosen.length).toBeGreaterThanOrEqual(Math.min(wanted, expected.length));
