@@ -17,7 +17,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { makeTable, type ScoreHistogram } from '../index-builder/calibration-table.ts';
+import { makeTable, type ScoreHistogram } from '../src/matching/calibration-table.ts';
 import { syntheticPrints } from '../index-builder/labelled-prints.ts';
 import { compareAll, packPrints } from '../index-builder/train/comparisons.ts';
 import { Calibration } from '../src/matching/calibration.ts';

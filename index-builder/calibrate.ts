@@ -17,7 +17,7 @@ import { parseArgs } from 'node:util';
 import { kernelHash } from '../src/matching/kernels.ts';
 import { shippedFingerModel } from '../src/matching/shipped-model.ts';
 import { decodeFloat32Embedding } from '../src/templates/face-embedding.ts';
-import { makeTable, type ScoreHistogram } from './calibration-table.ts';
+import { makeTable, type ScoreHistogram } from '../src/matching/calibration-table.ts';
 import { areMates, readPrints, syntheticPrints, type PrintSet } from './labelled-prints.ts';
 import { compareAll, packPrints } from './train/comparisons.ts';
 import { crossValidate } from './train/cross-validation.ts';

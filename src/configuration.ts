@@ -41,6 +41,13 @@ const share = z
   .transform(Number)
   .refine((value) => value >= 0 && value <= 1, 'is not a share between 0 and 1');
 
+const files = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+);
+
 const faceModels = z.string().transform((text, context): FaceModelSetting[] => {
   const models = text.split(',').flatMap((part) => {
     const match = /^\s*([a-z0-9._-]{1,64}):(\d{1,4})\s*$/.exec(part);
@@ -142,6 +149,12 @@ export const SETTINGS = {
     meaning: 'Face models whose embeddings are accepted: `id:dimension`, separated by commas.',
     why: "Embeddings of different models must never be compared, so each has to be named. The default is the demo's.",
   },
+  RIDGEWATCH_CALIBRATIONS: {
+    schema: files,
+    fallback: '',
+    meaning: 'Calibration files made by `ridgewatch calibrate`, separated by commas.',
+    why: 'The tables that come along were measured on other data than yours, and promise less than is delivered.',
+  },
   RIDGEWATCH_MINIMUM_QUALITY: {
     schema: whole(0, 100),
     fallback: '0',
@@ -222,6 +235,7 @@ export interface Configuration {
   readonly defaultDeadlineMs: number;
   readonly drainSeconds: number;
   readonly faceModels: readonly FaceModelSetting[];
+  readonly calibrations: readonly string[];
   readonly minimumQuality: number;
   readonly maxMessageBytes: number;
   readonly maxStreamRecords: number;
@@ -268,6 +282,7 @@ export function readConfiguration(
     defaultDeadlineMs: read('RIDGEWATCH_DEFAULT_DEADLINE_MS'),
     drainSeconds: read('RIDGEWATCH_DRAIN_SECONDS'),
     faceModels: read('RIDGEWATCH_FACE_MODELS'),
+    calibrations: read('RIDGEWATCH_CALIBRATIONS'),
     minimumQuality: read('RIDGEWATCH_MINIMUM_QUALITY'),
     maxMessageBytes: read('RIDGEWATCH_MAX_MESSAGE_BYTES'),
     maxStreamRecords: read('RIDGEWATCH_MAX_STREAM_RECORDS'),

@@ -12,6 +12,8 @@ import { ChangeFollower } from './gallery/change-follower.ts';
 import { Gallery } from './gallery/gallery.ts';
 import { installationFolder, programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
+import { useTables } from './matching/calibration.ts';
+import { readCalibrations } from './matching/calibration-file.ts';
 import { IndexAudit } from './matching/index-audit.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from './matching/gallery-sizing.ts';
 import { preferredBuild } from './matching/kernels.ts';
@@ -60,8 +62,12 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   const readiness = new Readiness();
   const credentials = createServerCredentials(configuration);
 
+  const faceKinds = configuration.faceModels.map(({ id, dimension }) => ({ modelId: id, dimension }));
+  const tables = readCalibrations(configuration.calibrations, faceKinds);
+  useTables(tables);
+
   const gallery = new Gallery(gallerySizing(SEGMENT_CAPACITY));
-  const pool = new WorkerPool(configuration.workers);
+  const pool = new WorkerPool(configuration.workers, tables);
   undo.push(() => pool.close());
   const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
     metrics.observeWait(ms / 1000),

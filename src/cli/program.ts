@@ -1,9 +1,8 @@
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { programVersion } from '../installation.ts';
 import { EXIT, EXIT_TABLE } from './exit-codes.ts';
 import { reportFailure } from './failure-output.ts';
 import { addConnectionOptions, addTemplateOptions, collect, positiveNumber, PURPOSES } from './shared-options.ts';
-import { Option } from 'commander';
 
 /** A command's work: gets positional arguments and options, returns the exit code. */
 type Work<Options> = (args: string[], options: Options) => Promise<number>;
@@ -156,6 +155,23 @@ export function createProgram(): Command {
         '\nPrints the raw score and the estimated false match rate of one comparison.\n\nExample:\n  $ ridgewatch compare 101_1.iso 101_2.iso --json\n  $ ridgewatch compare 101_1.iso 101_2.iso --explain comparison.svg',
       ),
     async () => (await import('./commands/compare.ts')).compare,
+  );
+  runs(
+    program
+      .command('calibrate')
+      .addArgument(new Argument('<modality>', 'what the templates are of').choices(['finger', 'face']))
+      .description('measure on people of your own how alike strangers are')
+      .requiredOption('--data <dir>', 'folder of templates, as of enroll; may be given several times', collect)
+      .requiredOption('--out <file>', 'calibration file to write')
+      .option('--group-by <regex>', 'as of enroll')
+      .option('--model <id:dimension>', 'model of face embeddings')
+      .option('--force', 'write over the file')
+      .option('--json', 'print one JSON document')
+      .addHelpText(
+        'after',
+        '\nEach sub-folder is one person. All templates of different people are compared; where there are several folders,\nthe table takes the worst of them at every score.\n\nExamples:\n  $ ridgewatch calibrate finger --data people/ --out finger.json\n  $ ridgewatch calibrate face --data faces/ --model arcface-r100:512 --out arcface.json\n  $ RIDGEWATCH_CALIBRATIONS=finger.json,arcface.json ridgewatch serve',
+      ),
+    async () => (await import('./commands/calibrate.ts')).calibrate,
   );
   runs(
     addConnectionOptions(

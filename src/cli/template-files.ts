@@ -140,6 +140,15 @@ export function groupFiles(folder: string, groupBy?: RegExp): SubjectFiles[] {
   return [...groups].map(([externalId, files]) => ({ externalId, files }));
 }
 
+/** @throws Failure GROUP_INVALID */
+export function groupPattern(source: string | undefined): RegExp | undefined {
+  try {
+    return source === undefined ? undefined : new RegExp(source);
+  } catch {
+    throw new Failure('invalid-argument', 'GROUP_INVALID', '--group-by is not a regular expression.');
+  }
+}
+
 function list(folder: string): string[] {
   try {
     return readdirSync(folder).sort();

@@ -10,8 +10,8 @@ export interface CalibratedScore {
   readonly extrapolated: boolean;
 }
 
-/** A table file: what was measured, on what. Made by index-builder/calibrate.ts. */
-interface CalibrationTable {
+/** What was measured. Made by calibration-table.ts. */
+export interface CalibrationTable {
   readonly version: string;
   /** Scores ascending. */
   readonly scores: readonly number[];
@@ -87,19 +87,51 @@ export class Calibration {
   }
 }
 
-/** The calibration of the finger kernel. */
-export const fingerCalibration = new Calibration(fingerTable);
+const shippedFinger = new Calibration(fingerTable);
 
-/** The model whose embeddings the face table was measured on has this many components. */
+/** The model whose embeddings the shipped face table was measured on has this many components. */
 const FACE_TABLE_DIMENSION = 512;
 
+/** The score of two equal faces: a unit vector is stored as x · 127 · √d / 4.5, and the product is its square. */
+export function scoreOfCosineOne(dimension: number): number {
+  return (127 * 127 * dimension) / (4.5 * 4.5);
+}
+
+/** Units of a face table for a cosine of 1. */
+export const FACE_TABLE_UNITS = 10_000;
+
+/** What an operator has measured on data of their own. */
+export interface OwnTables {
+  readonly finger?: CalibrationTable | undefined;
+  /** By model. */
+  readonly faces: Readonly<Record<string, { readonly dimension: number; readonly table: CalibrationTable }>>;
+}
+
+let own: OwnTables = { faces: {} };
+let finger = shippedFinger;
+
 /**
- * The calibration of a face model. The table is in ten-thousandths of a cosine, and was measured on the embeddings of
- * one 512-component model: for every other dimension it is a guess, and says so.
+ * Puts an operator's tables in the place of the shipped ones, in this thread: before anything is compared, and once, for
+ * whatever was made with the tables before keeps them.
+ */
+export function useTables(tables: OwnTables): void {
+  own = tables;
+  finger = tables.finger === undefined ? shippedFinger : new Calibration(tables.finger);
+}
+
+/** The calibration of the finger kernel. */
+export function fingerCalibration(): Calibration {
+  return finger;
+}
+
+/**
+ * The calibration of a face model. The shipped table is in ten-thousandths of a cosine, and was measured on the
+ * embeddings of one 512-component model: for every other dimension it is a guess, and says so.
  * @param dimension - components of the model's embeddings
  */
-export function faceCalibration(dimension: number): Calibration {
-  // A unit vector is stored as x · 127 · √d / 4.5, so the integer inner product is the cosine times the square of that.
-  const scoreOfCosineOne = (127 * 127 * dimension) / (4.5 * 4.5);
-  return new Calibration(faceTable, 10_000 / scoreOfCosineOne, dimension !== FACE_TABLE_DIMENSION);
+export function faceCalibration(modelId: string, dimension: number): Calibration {
+  const measured = own.faces[modelId];
+  const scale = FACE_TABLE_UNITS / scoreOfCosineOne(dimension);
+  if (measured?.dimension === dimension) return new Calibration(measured.table, scale);
+  return new Calibration(faceTable, scale, dimension !== FACE_TABLE_DIMENSION);
 }

@@ -25,9 +25,7 @@ export function orderComparisons(subjects: Uint32Array, request: ShortlistReques
       return entry;
     });
   });
-  const isFace = traits.map((trait) =>
-    request.parts.some((part) => part.trait === trait && part.dimension !== undefined),
-  );
+  const isFace = traits.map((trait) => request.parts.some((part) => part.trait === trait && part.face !== undefined));
   const comesFirst = chooseFirst(best, subjects.length, isFace, request.wanted);
   const split = (wanted: 0 | 1) =>
     found.map((references, p) => references.filter((_, k) => comesFirst[entries[p][k]] === wanted));

@@ -4,7 +4,7 @@ import type { FingerTemplate } from '../templates/finger-template.ts';
 import type { ExplainedComparison } from './explained-comparison.ts';
 import { FingerEncoder } from './finger-encoder.ts';
 import { FINGER_PACKED_MAX_BYTES, type KernelBuild } from './kernels.ts';
-import type { PackedProbe } from './messages.ts';
+import type { FaceKind, PackedProbe } from './messages.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from './segment-reader.ts';
 
 const LARGEST_RECORD = Math.max(FINGER_PACKED_MAX_BYTES, 2048);
@@ -35,9 +35,9 @@ export class DirectComparer {
   /** The kernels' form of a template; undefined when it has too few minutiae. */
   pack(template: FingerTemplate | FaceTemplate): PackedProbe | undefined {
     if (template.modality === 'face') {
-      const { values, dimension } = template;
+      const { values, modelId, dimension } = template;
       const packed = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      return { modality: 'face', packed, dimension };
+      return { modality: 'face', packed, modelId, dimension };
     }
     const packed = this.#encoder.encode(template);
     return packed && { modality: 'finger', packed };
@@ -45,7 +45,7 @@ export class DirectComparer {
 
   /** @returns the comparison score; undefined when the two are of different kinds */
   comparePacked(probe: PackedProbe, reference: PackedProbe): number | undefined {
-    if (probe.modality === 'finger' ? reference.modality !== 'finger' : !isFaceOf(reference, probe.dimension)) {
+    if (probe.modality === 'finger' ? reference.modality !== 'finger' : !isFaceOf(reference, probe)) {
       return undefined;
     }
     this.#loadReference(reference.packed);
@@ -68,14 +68,12 @@ export class DirectComparer {
    * dimensions, or too few minutiae
    */
   compare(probe: FingerTemplate | FaceTemplate, reference: FingerTemplate | FaceTemplate): number | undefined {
-    if (probe.modality === 'face' && reference.modality === 'face' && probe.modelId !== reference.modelId)
-      return undefined;
     const packedProbe = this.pack(probe);
     const packedReference = this.pack(reference);
     return packedProbe && packedReference && this.comparePacked(packedProbe, packedReference);
   }
 }
 
-function isFaceOf(packed: PackedProbe, dimension: number): boolean {
-  return packed.modality === 'face' && packed.dimension === dimension;
+function isFaceOf(packed: PackedProbe, { modelId, dimension }: FaceKind): boolean {
+  return packed.modality === 'face' && packed.modelId === modelId && packed.dimension === dimension;
 }

@@ -6,10 +6,17 @@ import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import type { ExplainedComparison } from './explained-comparison.ts';
 
+/** What embeddings have to have in common to be compared. */
+export interface FaceKind {
+  readonly modelId: string;
+  /** Components. */
+  readonly dimension: number;
+}
+
 /** A probe in the kernels' form; a finger may have its candidate vector behind it, as in `withVector`. */
 export type PackedProbe =
   | { readonly modality: 'finger'; readonly packed: Uint8Array }
-  | { readonly modality: 'face'; readonly packed: Uint8Array; readonly dimension: number };
+  | ({ readonly modality: 'face'; readonly packed: Uint8Array } & FaceKind);
 
 /** The id of a segment's handle. */
 export type SegmentId = SegmentHandle['id'];
@@ -55,8 +62,8 @@ export interface ResembledSegment {
   readonly segment: SegmentId;
   readonly count: number;
   readonly offset: number;
-  /** Components of the embeddings; undefined: fingers. */
-  readonly dimension: number | undefined;
+  /** undefined: fingers. */
+  readonly face: FaceKind | undefined;
 }
 
 /** Choose the subjects whose references are most like the probes together. */

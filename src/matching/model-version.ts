@@ -30,10 +30,15 @@ export function fingerVersion(): ModelVersion {
     modality: 'finger',
     model: shippedFingerModel().description.name,
     hash: kernelHash(),
-    calibration: fingerCalibration.version,
+    calibration: fingerCalibration().version,
   };
 }
 
 export function faceVersion(modelId: string, dimension: number): ModelVersion {
-  return { modality: 'face', model: modelId, hash: kernelHash(), calibration: faceCalibration(dimension).version };
+  return {
+    modality: 'face',
+    model: modelId,
+    hash: kernelHash(),
+    calibration: faceCalibration(modelId, dimension).version,
+  };
 }

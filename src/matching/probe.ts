@@ -32,15 +32,20 @@ export async function prepareProbes(pool: WorkerPool, samples: readonly SampleTe
       return {
         ...sample,
         packed: packed === undefined ? undefined : { modality: 'finger', packed },
-        calibration: fingerCalibration,
+        calibration: fingerCalibration(),
       };
     }
     return {
       ...sample,
-      packed: { modality: 'face', packed: packFace(template), dimension: template.dimension },
-      calibration: faceCalibration(template.dimension),
+      packed: packedProbe(template),
+      calibration: faceCalibration(template.modelId, template.dimension),
     };
   });
+}
+
+function packedProbe(template: FaceTemplate): PackedProbe {
+  const { modelId, dimension } = template;
+  return { modality: 'face', packed: packFace(template), modelId, dimension };
 }
 
 /** The kernels' form of a face: its values, as bytes. */

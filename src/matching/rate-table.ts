@@ -1,6 +1,6 @@
-import { faceCalibration, fingerCalibration, type Calibration } from './calibration.ts';
+import { faceCalibration, fingerCalibration, scoreOfCosineOne, type Calibration } from './calibration.ts';
 import { REMOVED_SIMILARITY } from './kernels.ts';
-import type { PackedProbe } from './messages.ts';
+import type { FaceKind, PackedProbe } from './messages.ts';
 import { faceScale } from './similarity.ts';
 
 /** Entries: the rates of all finger scores one by one, of face scores in steps that are finer than the calibration. */
@@ -30,40 +30,45 @@ export class RateTable {
   }
 }
 
-const tables = new Map<number, RateTable>();
+const tables = new Map<string, RateTable>();
 
 /** The table for a probe's scores, made once in each thread. */
 export function rateTable(probe: PackedProbe): RateTable {
-  // 0 stands for fingers: no embedding has no components.
-  const key = probe.modality === 'finger' ? 0 : probe.dimension;
+  const key = probe.modality === 'finger' ? 'finger' : nameOf(probe);
   let table = tables.get(key);
   if (table === undefined) {
-    const scoreOfCosineOne = (127 * 127 * key) / (4.5 * 4.5);
-    table =
-      key === 0
-        ? new RateTable(fingerCalibration, 0, ENTRIES - 1)
-        : new RateTable(faceCalibration(key), -scoreOfCosineOne, scoreOfCosineOne);
+    if (probe.modality === 'finger') table = new RateTable(fingerCalibration(), 0, ENTRIES - 1);
+    else {
+      const greatest = scoreOfCosineOne(probe.dimension);
+      table = new RateTable(faceCalibration(probe.modelId, probe.dimension), -greatest, greatest);
+    }
     tables.set(key, table);
   }
   return table;
 }
 
-const bySimilarity = new Map<number, Int16Array>();
+const bySimilarity = new Map<string, Int16Array>();
 
 /**
  * −1000 · log10 of the false match rate of every similarity of two faces, see similarity.ts; that of −32768 first. What
  * was removed stays so.
  */
-export function faceRates(dimension: number): Int16Array {
-  let rates = bySimilarity.get(dimension);
+export function faceRates(kind: FaceKind): Int16Array {
+  const key = nameOf(kind);
+  let rates = bySimilarity.get(key);
   if (rates === undefined) {
-    const [calibration, scale] = [faceCalibration(dimension), faceScale(dimension) / 2 ** 24];
+    const calibration = faceCalibration(kind.modelId, kind.dimension);
+    const scale = faceScale(kind.dimension) / 2 ** 24;
     rates = Int16Array.from({ length: ENTRIES }, (_, i) => {
       const similarity = i + REMOVED_SIMILARITY;
       return Math.round(-1000 * calibration.rate(similarity / scale).log10Fmr);
     });
     rates[0] = REMOVED_SIMILARITY;
-    bySimilarity.set(dimension, rates);
+    bySimilarity.set(key, rates);
   }
   return rates;
+}
+
+function nameOf({ modelId, dimension }: FaceKind): string {
+  return `${modelId}:${dimension}`;
 }

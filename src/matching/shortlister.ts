@@ -195,8 +195,8 @@ export function ownersOf({ segment, count }: Part): Uint32Array {
 }
 
 /** What makes rates of the numbers: of faces they are similarities. */
-function ratesOf({ dimension }: Part, by: ShortlistTask['by']): Int16Array | undefined {
-  return by === 'comparison' && dimension !== undefined ? faceRates(dimension) : undefined;
+function ratesOf({ face }: Part, by: ShortlistTask['by']): Int16Array | undefined {
+  return by === 'comparison' && face !== undefined ? faceRates(face) : undefined;
 }
 
 /**

@@ -3,6 +3,7 @@
  * about SIMILARITY_OF_ONE times the cosine of two candidate vectors or of two embeddings; strangers lie around 0 with a
  * deviation of a sixteenth of it or so in either, which is why they may be added up.
  */
+import { scoreOfCosineOne } from './calibration.ts';
 import { VECTOR_SIZE } from './finger-vector-model.ts';
 
 /** An eighth of the square of a candidate vector's length, (127 · 16 / 4.5)² / 8. */
@@ -27,5 +28,5 @@ export function vectorOf(packedWithVector: Uint8Array): Int8Array {
  * of length 127 · √dimension / 4.5.
  */
 export function faceScale(dimension: number): number {
-  return Math.round((SIMILARITY_OF_ONE / ((127 * 127 * dimension) / (4.5 * 4.5))) * 2 ** 24);
+  return Math.round((SIMILARITY_OF_ONE / scoreOfCosineOne(dimension)) * 2 ** 24);
 }

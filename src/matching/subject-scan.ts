@@ -3,7 +3,7 @@ import { traitOf } from './candidate-list.ts';
 import type { CandidateSource, Proposal, SearchRun } from './candidate-source.ts';
 import { comparisons, COMPARISONS_PER_TASK } from './comparisons.ts';
 import { REMOVED_SCORE, REMOVED_SIMILARITY } from './kernels.ts';
-import type { ResembledSegment, ResembleResult, ShortlistResult } from './messages.ts';
+import type { FaceKind, ResembledSegment, ResembleResult, ShortlistResult } from './messages.ts';
 import type { Probe } from './probe.ts';
 import { rateTable } from './rate-table.ts';
 import { isStopped } from './search-tasks.ts';
@@ -43,7 +43,7 @@ export const INDEXED: Way = {
   mode: 'indexed',
   smallestShortlist: 2000,
   shortlistPerCandidate: 4,
-  shortlistShare: 0.005,
+  shortlistShare: 0.008,
 };
 
 /** Buffers that are kept for the searches to come; as many as searches usually run at a time. */
@@ -231,6 +231,10 @@ function listLength({ smallestShortlist, shortlistPerCandidate }: Way, maxCandid
   return Math.max(smallestShortlist, shortlistPerCandidate * maxCandidates);
 }
 
+function kindOf({ modelId, dimension }: FaceKind): FaceKind {
+  return { modelId, dimension };
+}
+
 /** Probes of one finger, or of the face, say something of one trait; of unknown position each is taken for its own. */
 function describe(parts: readonly Part[]): ResembledSegment[] {
   const traits = new Map<string, number>();
@@ -238,7 +242,7 @@ function describe(parts: readonly Part[]): ResembledSegment[] {
     const name = traitOf(probe, 0, String(number));
     const trait = traits.get(name) ?? traits.size;
     traits.set(name, trait);
-    const dimension = probe.packed?.modality === 'face' ? probe.packed.dimension : undefined;
-    return { trait, segment: segment.handle.id, count, offset, dimension };
+    const face = probe.packed?.modality === 'face' ? kindOf(probe.packed) : undefined;
+    return { trait, segment: segment.handle.id, count, offset, face };
   });
 }

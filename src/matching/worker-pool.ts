@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
 import { Failure } from '../failure.ts';
+import type { OwnTables } from './calibration.ts';
 import { SearchCosts } from './search-costs.ts';
 import { inLaneOf, TaskLanes } from './task-lanes.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
@@ -32,8 +33,11 @@ export class WorkerPool {
   /** What the threads' work costs here. */
   readonly costs = new SearchCosts();
 
-  /** @param size - threads, at least 1 */
-  constructor(size: number) {
+  /**
+   * @param size - threads, at least 1
+   * @param tables - an operator's calibration tables, which the threads are to use
+   */
+  constructor(size: number, tables: OwnTables = { faces: {} }) {
     this.size = size;
     this.#pool = new Piscina({
       // The same file under its own ending: .ts from the sources, .js from the build.
@@ -44,6 +48,7 @@ export class WorkerPool {
       // Tasks of one millisecond and more: two in hand keep a thread busy while the main thread is.
       concurrentTasksPerWorker: 1,
       taskQueue: new TaskLanes(),
+      workerData: tables,
       recordTiming: false,
     });
   }

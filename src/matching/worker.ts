@@ -2,7 +2,9 @@
  * A worker thread: takes a task, runs kernels, answers. It keeps one reader for each segment it has met; it knows no
  * subjects, no requests and no database.
  */
+import { workerData } from 'piscina';
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
+import { useTables, type OwnTables } from './calibration.ts';
 import { orderComparisons } from './comparison-order.ts';
 import { DirectComparer } from './direct-comparison.ts';
 import {
@@ -24,6 +26,8 @@ interface Met {
 }
 
 class SegmentUnknown extends Error {}
+
+useTables(workerData as OwnTables);
 
 const segments = new Map<SegmentId, Met>();
 let encoder: ReferenceEncoder | undefined;

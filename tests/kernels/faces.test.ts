@@ -17,7 +17,7 @@ const comparer = new DirectComparer();
 
 function compare(a: Int8Array, b: Int8Array, by = comparer): number | undefined {
   const probe = (values: Int8Array) =>
-    ({ modality: 'face', packed: new Uint8Array(values.buffer), dimension: values.length }) as const;
+    ({ modality: 'face', packed: new Uint8Array(values.buffer), modelId: 'model', dimension: values.length }) as const;
   return by.comparePacked(probe(a), probe(b));
 }
 

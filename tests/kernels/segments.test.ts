@@ -42,7 +42,7 @@ describe('a scan of a segment', () => {
     const counts = new SegmentReader(segment.handle).resemble('comparison', probe, 0, 150, out, go());
     expect(counts).toEqual({ read: 150, searched: 148 });
     out.forEach((similarity, i) => {
-      const { log10Fmr } = fingerCalibration.rate(compareFingersReference(probe.packed, references[i]));
+      const { log10Fmr } = fingerCalibration().rate(compareFingersReference(probe.packed, references[i]));
       expect(similarity).toBe(i === 7 || i === 149 ? REMOVED_SIMILARITY : Math.round(-1000 * log10Fmr) + 0);
     });
   });

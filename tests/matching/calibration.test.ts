@@ -5,9 +5,9 @@ import fingerTable from '../../src/matching/calibration/finger.json' with { type
 import { kernelHash } from '../../src/matching/kernels.ts';
 
 describe.each([
-  ['finger', fingerCalibration, 65_535],
-  ['face', faceCalibration(512), 900_000],
-  ['face of another dimension', faceCalibration(256), 450_000],
+  ['finger', fingerCalibration(), 65_535],
+  ['face', faceCalibration('model', 512), 900_000],
+  ['face of another dimension', faceCalibration('model', 256), 450_000],
 ])('the calibration of a %s', (_, calibration, most) => {
   it('never promises more for a lower score, and stays within its range', () => {
     fc.assert(
@@ -52,8 +52,8 @@ describe('a calibration', () => {
   });
 
   it('of a model it was not made from is a guess throughout', () => {
-    expect(faceCalibration(256).rate(0).extrapolated).toBe(true);
-    expect(faceCalibration(512).rate(0).extrapolated).toBe(false);
+    expect(faceCalibration('model', 256).rate(0).extrapolated).toBe(true);
+    expect(faceCalibration('model', 512).rate(0).extrapolated).toBe(false);
   });
 });
 

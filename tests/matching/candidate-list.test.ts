@@ -11,7 +11,7 @@ const probe = (position: 0 | 2 | 7): Probe => ({
   viewIndex: 0,
   template: { ...somePrint(1), position },
   packed: undefined,
-  calibration: fingerCalibration,
+  calibration: fingerCalibration(),
 });
 
 function scored(score: number, trait: string, comparisons = 1): SampleScore {

@@ -31,7 +31,7 @@ function request(looked: readonly Looked[], wanted = WANTED, face = -1): Shortli
       segment: segment.handle,
       count: own.length,
       offset: offset - own.length,
-      dimension: trait === face ? 512 : undefined,
+      face: trait === face ? { modelId: 'model', dimension: 512 } : undefined,
     };
   });
   return { parts, similarities, ordinals: ORDINALS, wanted, by: 'vector', scopes: undefined };

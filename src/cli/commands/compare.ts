@@ -87,7 +87,8 @@ function compareAll(a: readonly Template[], b: readonly Template[]): ViewScore[]
     b.flatMap((reference, j) => {
       const score = comparer.compare(probe, reference);
       if (score === undefined) return [];
-      const calibration = probe.modality === 'finger' ? fingerCalibration : faceCalibration(probe.dimension);
+      const calibration =
+        probe.modality === 'finger' ? fingerCalibration() : faceCalibration(probe.modelId, probe.dimension);
       const { log10Fmr, extrapolated } = calibration.rate(score);
       return [{ view_a: i, view_b: j, score, log10_fmr: log10Fmr, extrapolated }];
     }),

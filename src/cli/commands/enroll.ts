@@ -8,7 +8,14 @@ import type { Provenance as ProvenanceName } from '../../store/records.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { connectionOf, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
-import { groupFiles, readTemplateFile, requestIdOf, toWireSample, type SubjectFiles } from '../template-files.ts';
+import {
+  groupFiles,
+  readTemplateFile,
+  requestIdOf,
+  toWireSample,
+  type SubjectFiles,
+  groupPattern,
+} from '../template-files.ts';
 
 interface EnrollOptions extends ConnectionOptions, TemplateOptions {
   readonly contributor: string;
@@ -31,7 +38,7 @@ const RECORDS_PER_STREAM = 200;
 
 /** Enrols the people whose templates are in a folder. */
 export async function enroll([folder = '']: string[], options: EnrollOptions): Promise<number> {
-  const subjects = groupFiles(folder, toPattern(options.groupBy));
+  const subjects = groupFiles(folder, groupPattern(options.groupBy));
   const client = new ServiceClient(connectionOf(options));
   const bar = new cliProgress.SingleBar(
     {
@@ -62,14 +69,6 @@ export async function enroll([folder = '']: string[], options: EnrollOptions): P
     process.stdout.write(`${summary(enrolled.length, refusals)}\n`);
   }
   return refusals.length > 0 ? EXIT.partlyRefused : EXIT.ok;
-}
-
-function toPattern(source: string | undefined): RegExp | undefined {
-  try {
-    return source === undefined ? undefined : new RegExp(source);
-  } catch {
-    throw new Failure('invalid-argument', 'GROUP_INVALID', '--group-by is not a regular expression.');
-  }
 }
 
 async function enrollChunk(

@@ -14,7 +14,7 @@ const { packedFingers, fingerScores, faceScores } = readResults();
 const templates = fingerTemplates(inputs);
 const faces = faceVectors(inputs);
 const faceProbes = faces.map((values): PackedProbe => {
-  return { modality: 'face', packed: new Uint8Array(values.buffer), dimension: values.length };
+  return { modality: 'face', modelId: 'model', packed: new Uint8Array(values.buffer), dimension: values.length };
 });
 
 it('are the same whichever of the two is the probe', () => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { CalibrationTable } from './calibration.ts';
 
 /** How often each score was seen among comparisons of different people. */
 export interface ScoreHistogram {
@@ -7,16 +8,10 @@ export interface ScoreHistogram {
   readonly total: number;
 }
 
-/** See `CalibrationTable` in src/matching/calibration.ts. */
-export interface CalibrationFile {
-  readonly version: string;
+/** A table, and what it was made from. */
+export interface CalibrationContent extends CalibrationTable {
   /** What it was made from. */
   readonly sources: readonly string[];
-  readonly scores: readonly number[];
-  readonly milliLog10Fmr: readonly number[];
-  /** Rates of higher scores are extrapolated. */
-  readonly measuredTo: number;
-  readonly milliLog10PerStep: number;
 }
 
 /** A rate is believed when at least this many comparisons stand behind it: ± 60 % at 95 % confidence. */
@@ -38,7 +33,7 @@ interface Curve {
  * of the largest source to all.
  * @param step - distance of the table's entries
  */
-export function makeTable(sources: readonly ScoreHistogram[], step: number): CalibrationFile {
+export function makeTable(sources: readonly ScoreHistogram[], step: number): CalibrationContent {
   const curves = sources.map((source) => makeCurve(source, step));
   const lowest = Math.min(...curves.flatMap(({ measured }) => [...measured.keys()]));
   const highest = Math.max(...curves.map(({ end }) => end));
@@ -55,15 +50,19 @@ export function makeTable(sources: readonly ScoreHistogram[], step: number): Cal
     if (worst.curve.measured.has(score)) measuredTo = score;
   }
   const milliLog10PerStep = Number(worstAt(curves, highest).curve.slope.toPrecision(4));
-  const content = JSON.stringify([scores, milliLog10Fmr, measuredTo, milliLog10PerStep]);
+  const table = { scores, milliLog10Fmr, measuredTo, milliLog10PerStep };
   return {
-    version: createHash('sha256').update(content).digest('hex').slice(0, 12),
+    version: tableVersion(table),
     sources: sources.map(({ name, total }) => `${name}: ${total} comparisons`),
-    scores,
-    milliLog10Fmr,
-    measuredTo,
-    milliLog10PerStep,
+    ...table,
   };
+}
+
+/** Digest of a table: twelve hexadecimal digits. */
+export function tableVersion(table: Omit<CalibrationTable, 'version'>): string {
+  const { scores, milliLog10Fmr, measuredTo, milliLog10PerStep } = table;
+  const content = JSON.stringify([scores, milliLog10Fmr, measuredTo, milliLog10PerStep]);
+  return createHash('sha256').update(content).digest('hex').slice(0, 12);
 }
 
 function rateOf(curve: Curve, score: number): number {

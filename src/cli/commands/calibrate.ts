@@ -1,0 +1,156 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import cliProgress from 'cli-progress';
+import { Failure } from '../../failure.ts';
+import { FACE_TABLE_UNITS, scoreOfCosineOne } from '../../matching/calibration.ts';
+import { calibrationFile, type CalibrationSubject } from '../../matching/calibration-file.ts';
+import { makeTable, type ScoreHistogram } from '../../matching/calibration-table.ts';
+import { compareStrangers, type LabelledTemplate } from '../../matching/stranger-scores.ts';
+import { decodeSample } from '../../templates/sample.ts';
+import { EXIT } from '../exit-codes.ts';
+import { groupFiles, groupPattern, readTemplateFile, type FileOptions } from '../template-files.ts';
+
+/** Options of `ridgewatch calibrate`. */
+export interface CalibrateOptions {
+  readonly data: readonly string[];
+  readonly groupBy?: string | undefined;
+  /** `id:dimension`; of faces only. */
+  readonly model?: string | undefined;
+  readonly out: string;
+  readonly force?: boolean | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** With fewer people a table says nothing that thresholds are asked for. */
+const FEWEST_PEOPLE = 30;
+/** Distances of a table's entries. */
+const STEPS = { finger: 10, face: 50 } as const;
+
+/** Measures how often different people of the folders score how much, and writes the table. */
+export async function calibrate([modality]: readonly string[], options: CalibrateOptions): Promise<number> {
+  const subject = subjectOf(modality, options.model);
+  if (existsSync(options.out) && options.force !== true) {
+    const sentence = `${options.out} exists already: name a new file, or say --force.`;
+    throw new Failure('invalid-argument', 'OUTPUT_EXISTS', sentence);
+  }
+  const sets = options.data.map((folder) => ({ folder, templates: readLabelled(folder, subject, options.groupBy) }));
+  const histograms: ScoreHistogram[] = [];
+  const bar = new cliProgress.SingleBar(
+    { stream: process.stderr, format: 'comparing {bar} {percentage} % {duration_formatted}' },
+    cliProgress.Presets.shades_classic,
+  );
+  const total = sets.reduce((sum, { templates }) => sum + templates.length, 0);
+  if (options.json !== true && process.stderr.isTTY) bar.start(total, 0);
+  try {
+    for (const { folder, templates } of sets) {
+      const counts = await compareStrangers(templates, unitOf(subject), () => bar.increment());
+      const comparisons = [...counts.values()].reduce((sum, count) => sum + count, 0);
+      if (comparisons === 0) {
+        const sentence = `No two templates of different people in ${folder} can be compared.`;
+        throw new Failure('invalid-argument', 'NOT_COMPARABLE', sentence);
+      }
+      histograms.push({ name: basename(folder), counts, total: comparisons });
+    }
+  } finally {
+    bar.stop();
+  }
+  const table = makeTable(histograms, STEPS[subject.modality]);
+  if (table.scores.length < 2) {
+    const sentence = 'All scores are the same: nothing can be told from them.';
+    throw new Failure('invalid-argument', 'TOO_FEW_SCORES', sentence);
+  }
+  writeFileSync(options.out, calibrationFile(subject, table));
+  const measuredLog10 = (table.milliLog10Fmr[table.scores.indexOf(table.measuredTo)] ?? 0) / 1000;
+  const summary = {
+    file: options.out,
+    version: table.version,
+    sources: sets.map(({ folder, templates }, i) => ({
+      folder,
+      people: new Set(templates.map(({ person }) => person)).size,
+      templates: templates.length,
+      comparisons: histograms[i].total,
+    })),
+    measured_to_log10_fmr: measuredLog10,
+  };
+  process.stdout.write(options.json === true ? `${JSON.stringify(summary)}\n` : inWords(summary, subject));
+  return EXIT.ok;
+}
+
+function subjectOf(modality: string, model: string | undefined): CalibrationSubject {
+  if (modality === 'finger') {
+    if (model === undefined) return { modality };
+    throw new Failure('invalid-argument', 'NOT_FOR_A_FINGER', '--model is for faces: the finger model comes along.');
+  }
+  const match = /^([a-z0-9._-]{1,64}):(\d{1,4})$/.exec(model ?? '');
+  if (match === null) {
+    throw new Failure(
+      'invalid-argument',
+      'MODEL_REQUIRED',
+      'Say which model made the embeddings: --model id:dimension.',
+    );
+  }
+  return { modality: 'face', model: match[1], dimension: Number(match[2]) };
+}
+
+/** Score units of a table's step of 1. */
+function unitOf(subject: CalibrationSubject): number {
+  return subject.modality === 'finger' ? 1 : scoreOfCosineOne(subject.dimension) / FACE_TABLE_UNITS;
+}
+
+/** @throws Failure that names the file which cannot be read, is of the other modality, or of another dimension */
+function readLabelled(folder: string, subject: CalibrationSubject, groupBy: string | undefined): LabelledTemplate[] {
+  const options: FileOptions = { model: subject.modality === 'face' ? subject.model : undefined, position: 0 };
+  const people = groupFiles(folder, groupPattern(groupBy));
+  if (people.length < FEWEST_PEOPLE) {
+    const sentence = `${folder} has ${people.length} people; it takes ${FEWEST_PEOPLE} and more to say how alike different people are.`;
+    throw new Failure('invalid-argument', 'TOO_FEW_PEOPLE', sentence);
+  }
+  return people.flatMap(({ externalId, files }) =>
+    files.flatMap((file) => {
+      const sample = readTemplateFile(file, options);
+      const isOther =
+        sample.modality !== subject.modality || (subject.modality === 'face' && sample.dimension !== subject.dimension);
+      if (isOther) {
+        const wanted = subject.modality === 'finger' ? 'a finger' : `a face of ${subject.dimension} components`;
+        throw new Failure('invalid-argument', 'MODALITY_MISMATCH', `${file} is not ${wanted}.`);
+      }
+      return templatesOf(file, sample).map((template) => ({ person: externalId, template }));
+    }),
+  );
+}
+
+function templatesOf(file: string, sample: ReturnType<typeof readTemplateFile>): LabelledTemplate['template'][] {
+  try {
+    return decodeSample(sample).map(({ template }) => template);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(error.kind, error.reason, `${file}: ${error.message}`, error.detail);
+  }
+}
+
+interface Summary {
+  readonly file: string;
+  readonly version: string;
+  readonly sources: readonly {
+    readonly folder: string;
+    readonly people: number;
+    readonly templates: number;
+    readonly comparisons: number;
+  }[];
+  readonly measured_to_log10_fmr: number;
+}
+
+function inWords({ file, version, sources, measured_to_log10_fmr: measured }: Summary, subject: CalibrationSubject) {
+  const count = new Intl.NumberFormat('en');
+  const lines = sources.map(
+    ({ folder, people, templates, comparisons }) =>
+      `${folder}: ${count.format(people)} people, ${count.format(templates)} templates, ${count.format(comparisons)} comparisons of different people.`,
+  );
+  const models =
+    subject.modality === 'face' ? `, with ${subject.model}:${subject.dimension} in RIDGEWATCH_FACE_MODELS` : '';
+  return `${[
+    ...lines,
+    `Measured down to a false match rate of 1 in ${count.format(Math.round(10 ** -measured))}; beyond that the table is extrapolated.`,
+    `Written: ${file}, version ${version}. The service takes it from RIDGEWATCH_CALIBRATIONS${models}.`,
+  ].join('\n')}\n`;
+}

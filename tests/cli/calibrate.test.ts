@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createPerson } from '../../fixtures/person.ts';
+import type { GetStatusResponse } from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import { Modality } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { Calibration, faceCalibration, fingerCalibration, useTables } from '../../src/matching/calibration.ts';
+import { callsOf, enrolPerson, runService, samplesOf } from '../api/running-service.ts';
+import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const PEOPLE = 36;
+let folder: string;
+let cluster: TestCluster;
+
+/** Runs the command as a user would. */
+function calibrate(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((done) => {
+    execFile(process.execPath, ['src/cli/main.ts', 'calibrate', ...args], { cwd: root }, (error, stdout, stderr) => {
+      done({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+    });
+  });
+}
+
+const at = (name: string) => join(folder, name);
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  folder = temporaryDirectory();
+  for (let i = 0; i < PEOPLE; i++) {
+    const person = createPerson(0xca11b, i);
+    for (const kind of ['prints', 'faces']) mkdirSync(at(`${kind}/p-${i}`), { recursive: true });
+    for (const capture of [0, 1]) {
+      writeFileSync(at(`prints/p-${i}/${capture}.iso`), person.fingerRecord(2, capture));
+      writeFileSync(at(`faces/p-${i}/${capture}.f32`), new Uint8Array(person.faceEmbedding(capture).buffer));
+    }
+  }
+});
+afterAll(async () => {
+  useTables({ faces: {} });
+  await cluster.stop();
+});
+
+it('measures different people, and the service takes what it wrote', async () => {
+  const finger = await calibrate('finger', '--data', at('prints'), '--out', at('finger.json'), '--json');
+  expect(finger.code).toBe(0);
+  const summary = JSON.parse(finger.stdout) as { version: string; sources: object[] };
+  // Two of each: all pairs but those of one person.
+  expect(summary.sources).toMatchObject([{ people: PEOPLE, templates: 72, comparisons: (72 * 71) / 2 - PEOPLE }]);
+  const face = await calibrate('face', '--data', at('faces'), '--model', 'synthetic-512:512', '--out', at('face.json'));
+  expect([face.code, face.stderr]).toEqual([0, '']);
+  expect(face.stdout).toContain(`${PEOPLE} people, 72 templates`);
+
+  const running = await runService(await cluster.createDatabase(), {
+    RIDGEWATCH_CALIBRATIONS: `${at('finger.json')}, ${at('face.json')}`,
+  });
+  try {
+    const table = (name: string) => JSON.parse(readFileSync(at(name), 'utf8')) as { version: string } & object;
+    const status = await new Promise<GetStatusResponse>((done, fail) =>
+      running.operations.getStatus({}, (error, response) => (error === null ? done(response) : fail(error))),
+    );
+    expect(status.modelVersions.map(({ calibration }) => calibration)).toEqual([
+      summary.version,
+      table('face.json').version,
+    ]);
+    await enrolPerson(running, 1);
+    const { identify } = callsOf(() => running);
+    const { candidates, modelVersions } = await identify(samplesOf(1, 1), {
+      threshold: { $case: 'maxLog10Fmr', value: 0 },
+    });
+    expect(modelVersions.map(({ calibration }) => calibration)).toContain(summary.version);
+    const scores = candidates[0]?.scores ?? [];
+    expect(scores.length).toBeGreaterThan(1);
+    const own = new Calibration(table('finger.json') as never);
+    for (const { modality, score, log10Fmr } of scores) {
+      if (modality === Modality.FINGER) expect(log10Fmr).toBe(own.rate(score).log10Fmr);
+      else expect(log10Fmr).toBe(faceCalibration('synthetic-512', 512).rate(score).log10Fmr);
+    }
+  } finally {
+    await running.stop();
+  }
+  // Who starts without own tables has those that come along.
+  const plain = await runService(await cluster.createDatabase());
+  await plain.stop();
+  expect(fingerCalibration().version).not.toBe(summary.version);
+});
+
+it('refuses what it cannot measure, and the service what is not for it', async () => {
+  const out = at('nothing.json');
+  const few = at('prints/p-1');
+  const wrong = [
+    { args: ['finger', '--data', few, '--out', out], says: `${few} has 2 people; it takes 30` },
+    { args: ['finger', '--data', at('faces'), '--out', out], says: 'is a face embedding' },
+    { args: ['finger', '--data', at('nowhere'), '--out', out], says: 'cannot be read' },
+    { args: ['face', '--data', at('faces'), '--out', out], says: '--model id:dimension' },
+    {
+      args: ['face', '--data', at('faces'), '--model', 'm:256', '--out', out],
+      says: 'is not a face of 256 components',
+    },
+    { args: ['face', '--data', at('prints'), '--model', 'm:512', '--out', out], says: 'is not a face of 512' },
+    { args: ['toe', '--data', at('prints'), '--out', out], says: "'toe' is invalid" },
+    { args: ['finger', '--data', at('prints'), '--out', at('finger.json')], says: 'exists already' },
+  ];
+  writeFileSync(at('finger.json'), '{}', { flag: 'a' });
+  await Promise.all(
+    wrong.map(async ({ args, says }) => {
+      const { code, stderr, stdout } = await calibrate(...args);
+      expect(stderr).toContain(says);
+      expect([code, stdout]).toEqual([2, '']);
+    }),
+  );
+  await expect(
+    runService(await cluster.createDatabase(), { RIDGEWATCH_CALIBRATIONS: at('nowhere.json') }),
+  ).rejects.toMatchObject({ reason: 'CALIBRATION_UNREADABLE' });
+});

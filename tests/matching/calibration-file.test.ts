@@ -1,0 +1,112 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { Calibration } from '../../src/matching/calibration.ts';
+import { calibrationFile, readCalibrations, type CalibrationSubject } from '../../src/matching/calibration-file.ts';
+import { makeTable, type ScoreHistogram } from '../../src/matching/calibration-table.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'ridgewatch-test-calibration-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+let files = 0;
+
+function written(content: string): string {
+  const file = join(folder, `${files++}.json`);
+  writeFileSync(file, content);
+  return file;
+}
+
+const histogram: ScoreHistogram = {
+  name: 'made up',
+  counts: new Map(Array.from({ length: 200 }, (_, i) => [10 * i, Math.ceil(1e6 * Math.exp(-i / 12))])),
+  total: Array.from({ length: 200 }, (_, i) => Math.ceil(1e6 * Math.exp(-i / 12))).reduce((a, b) => a + b, 0),
+};
+const table = makeTable([histogram], 10);
+const FINGER: CalibrationSubject = { modality: 'finger' };
+const FACE: CalibrationSubject = { modality: 'face', model: 'arcface', dimension: 256 };
+const MODELS = [{ modelId: 'arcface', dimension: 256 }];
+
+/** The file, with some of its fields changed. */
+function changed(subject: CalibrationSubject, change: (file: Record<string, unknown>) => void): string {
+  const file = JSON.parse(calibrationFile(subject, table)) as Record<string, unknown>;
+  change(file);
+  return written(JSON.stringify(file));
+}
+
+describe('calibration files', () => {
+  it('are read as they were written', () => {
+    const tables = readCalibrations(
+      [written(calibrationFile(FINGER, table)), written(calibrationFile(FACE, table))],
+      MODELS,
+    );
+    expect(tables.finger).toMatchObject(table);
+    expect(tables.faces).toMatchObject({ arcface: { dimension: 256, table } });
+    expect(readCalibrations([], MODELS)).toEqual({ finger: undefined, faces: {} });
+  });
+
+  it.each([
+    ['is not there', () => join(folder, 'nowhere.json'), 'CALIBRATION_UNREADABLE'],
+    ['is not JSON', () => written('{'), 'CALIBRATION_UNREADABLE'],
+    ['is something else', () => written('{"a":1}'), 'CALIBRATION_INVALID'],
+    [
+      'has another form',
+      () => changed(FINGER, (file) => (file.format = 'ridgewatch-calibration-2')),
+      'CALIBRATION_INVALID',
+    ],
+    ['has no kernel', () => changed(FINGER, (file) => delete file.kernel), 'CALIBRATION_INVALID'],
+    ['was changed', () => changed(FINGER, (file) => (file.milliLog10PerStep = -0.5)), 'CALIBRATION_INVALID'],
+    [
+      'has scores that fall',
+      () => changed(FINGER, (file) => (file.scores = [...table.scores].reverse())),
+      'CALIBRATION_INVALID',
+    ],
+    ['lacks a rate', () => changed(FINGER, (file) => (file.scores = table.scores.slice(1))), 'CALIBRATION_INVALID'],
+    [
+      'is of other kernels',
+      () => changed(FINGER, (file) => (file.kernel = '0123456789abcdef')),
+      'CALIBRATION_OUTDATED',
+    ],
+    ['is of an unknown model', () => changed(FACE, (file) => (file.model = 'facenet')), 'CALIBRATION_OF_NO_MODEL'],
+    ['is of another dimension', () => changed(FACE, (file) => (file.dimension = 512)), 'CALIBRATION_OF_NO_MODEL'],
+  ])('are refused when one %s', (_, file, reason) => {
+    expect(() => readCalibrations([file()], MODELS)).toThrow(expect.objectContaining({ reason }));
+  });
+
+  it('are refused when two are for the same', () => {
+    const twice = [1, 2].map(() => written(calibrationFile(FINGER, table)));
+    expect(() => readCalibrations(twice, MODELS)).toThrow(expect.objectContaining({ reason: 'CALIBRATION_REPEATED' }));
+  });
+});
+
+describe('a table', () => {
+  it('promises no source less than was counted, as far as that was measured', () => {
+    const counts = fc.array(fc.tuple(fc.integer({ min: 0, max: 3000 }), fc.integer({ min: 1, max: 5000 })), {
+      minLength: 30,
+      maxLength: 60,
+    });
+    const sources = fc.array(counts, { minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(sources, (lists) => {
+        const histograms = lists.map((list, i): ScoreHistogram => {
+          const seen = new Map<number, number>();
+          for (const [score, count] of list) seen.set(score, (seen.get(score) ?? 0) + count);
+          return { name: String(i), counts: seen, total: [...seen.values()].reduce((a, b) => a + b, 0) };
+        });
+        const made = makeTable(histograms, 10);
+        const calibration = new Calibration(made);
+        for (const { counts: seen, total } of histograms) {
+          for (const score of made.scores.slice(1)) {
+            if (score > made.measuredTo) break;
+            let above = 0;
+            for (const [other, count] of seen) if (other >= score) above += count;
+            if (above < 10) continue;
+            const { log10Fmr } = calibration.rate(score);
+            expect(log10Fmr).toBeGreaterThanOrEqual(Math.log10(above / total) - 0.001);
+          }
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
