@@ -10,6 +10,7 @@ import { loadDemoGallery } from './demo-gallery.ts';
 import { Failure } from './failure.ts';
 import { ChangeFollower } from './gallery/change-follower.ts';
 import { Gallery } from './gallery/gallery.ts';
+import { Rewriter } from './gallery/rewriter.ts';
 import { installationFolder, programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
 import { useTables } from './matching/calibration.ts';
@@ -40,7 +41,7 @@ export interface Service {
 
 /** Searches under way for each worker thread: one being compared, one being prepared or merged. */
 const SEARCHES_PER_WORKER = 2;
-/** How often the store is asked for changes of other processes, in milliseconds. */
+/** How often the store is asked for changes of other processes, and segments are looked at, in milliseconds. */
 const FOLLOW_INTERVAL_MS = 1000;
 
 /**
@@ -80,7 +81,10 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     (error) => log.warn({ err: error }, 'a search could not be repeated for the audit of the index'),
   );
   undo.push(() => audit.stop());
-  const figures = () => figuresOf(gallery, admission, readiness, audit);
+  const rewriter = new Rewriter(gallery, (error) =>
+    log.warn({ err: error }, 'a segment could not be rewritten; it serves as it is'),
+  );
+  const figures = () => figuresOf(gallery, admission, readiness, audit, rewriter);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
   const http = new HttpServer({ readiness: () => readiness.state, metrics: () => metrics.render() });
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
@@ -177,9 +181,13 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
       .headSequence()
       .then((head) => (head > gallery.version ? follower.advanceTo(head) : undefined))
       .catch((error: unknown) => log.warn({ err: error }, 'the store cannot be followed; searches go on'));
+    void rewriter.run();
   }, FOLLOW_INTERVAL_MS);
   follow.unref();
-  undo.push(() => Promise.resolve(clearInterval(follow)));
+  undo.push(() => {
+    clearInterval(follow);
+    return rewriter.stop();
+  });
 
   readiness.ready();
   server.setServing(true);
@@ -193,6 +201,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     if (!drained) log.warn('calls were cut off: the time for draining was up');
     await http.stop();
     await audit.stop();
+    await rewriter.stop();
     await pool.close();
     await store.close();
     log.info('stopped');
@@ -205,6 +214,7 @@ function figuresOf(
   admission: AdmissionQueue,
   readiness: Readiness,
   audit: IndexAudit,
+  rewriter: Rewriter,
 ): ServiceFigures {
   return {
     subjects: gallery.subjectCount,
@@ -214,6 +224,7 @@ function figuresOf(
     searchesWaiting: admission.waiting,
     ready: readiness.state.stage === 'ready',
     audit: audit.figures,
+    rewritings: rewriter.rewritings,
   };
 }
 

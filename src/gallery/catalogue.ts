@@ -2,12 +2,15 @@ import type { Provenance } from '../store/records.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import type { Segment } from './segment.ts';
 
-/** Where a reference lies in memory. */
+/**
+ * Where a reference lies in memory: one object for as long as it is searchable, so whoever wants to find it later keeps
+ * that. Where it points to changes when its segment is rewritten: a search asks `SearchView.placeOf` where to read.
+ */
 export interface ReferenceLocation {
   readonly referenceId: string;
   readonly partition: PartitionName;
-  readonly segment: Segment;
-  readonly index: number;
+  segment: Segment;
+  index: number;
 }
 
 /**

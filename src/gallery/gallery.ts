@@ -7,8 +7,11 @@ import {
 } from './catalogue.ts';
 import { Membership } from './membership.ts';
 import { Ordinals } from './ordinals.ts';
-import { Partition, type SegmentSizing } from './partition.ts';
+import { Partition } from './partition.ts';
 import { Reclamation, type SearchTicket } from './reclamation.ts';
+import { Rewriting } from './rewriting.ts';
+import { placesOf } from './segment.ts';
+import { SegmentSupply, type SegmentSizing } from './segment-supply.ts';
 
 /** A reference as it becomes searchable. */
 export interface SearchableReference {
@@ -38,9 +41,12 @@ export interface GallerySizing {
 /**
  * Everything that can be searched, in memory: subjects, and their references by partition. Only `apply` changes it,
  * synchronously, so between two turns of the event loop it always stands at one version: the number of the last change.
+ * Rewriting changes where references lie, but not which there are.
  */
 export class Gallery {
   readonly #sizing: GallerySizing;
+  /** For the partitions of all positions. */
+  readonly #fingerSegments: SegmentSupply;
   readonly #partitions = new Map<string, Partition>();
   readonly #subjects = new Map<string, SubjectEntry>();
   readonly #ordinals = new Ordinals();
@@ -52,6 +58,7 @@ export class Gallery {
 
   constructor(sizing: GallerySizing) {
     this.#sizing = sizing;
+    this.#fingerSegments = new SegmentSupply(sizing.finger);
   }
 
   /** Number of the last change that searches see; 0 for an empty gallery. */
@@ -164,6 +171,24 @@ export class Gallery {
     this.#reclamation.end(ticket);
   }
 
+  /** Resolves when the searches that are under way now have ended. */
+  presentSearchesEnded(): Promise<void> {
+    return new Promise((resolve) => this.#reclamation.afterPresentSearches(resolve));
+  }
+
+  /**
+   * Begins to rewrite some segments. Only one rewriting may be under way.
+   * @returns undefined: none is thin
+   * @throws RangeError when there is no memory for the copy
+   */
+  beginRewriting(): Rewriting | undefined {
+    for (const partition of this.#partitions.values()) {
+      const segments = partition.segmentsToRewrite();
+      if (segments.length > 0) return new Rewriting(partition, segments, this.#ordinals);
+    }
+    return undefined;
+  }
+
   /** Takes out the subjects whose time is over. Searches do so by themselves; counts are right after it. */
   expireDue(nowMs: number): void {
     for (let next = this.#expiries.at(-1); next !== undefined && next.at <= nowMs; next = this.#expiries.at(-1)) {
@@ -215,7 +240,7 @@ export class Gallery {
     if (present.size > 0) this.#keepEarlier(subject, sequence);
     subject.references = kept;
     for (const replaced of present.values()) {
-      replaced.segment.retire(replaced.index);
+      for (const { segment, index } of placesOf(replaced)) segment.retire(index);
       this.#reclamation.afterSearchesBefore(sequence, () => this.#remove(replaced));
     }
   }
@@ -235,8 +260,9 @@ export class Gallery {
     const key = partitionKey(name);
     let partition = this.#partitions.get(key);
     if (partition === undefined) {
-      const sizing = name.modality === 'finger' ? this.#sizing.finger : this.#sizing.face(name.modelId);
-      partition = new Partition(name, sizing);
+      const isFinger = name.modality === 'finger';
+      const supply = isFinger ? this.#fingerSegments : new SegmentSupply(this.#sizing.face(name.modelId));
+      partition = new Partition(name, supply);
       this.#partitions.set(key, partition);
     }
     return { referenceId, partition: name, ...partition.append(packed, subject.ordinal) };
@@ -256,11 +282,13 @@ export class Gallery {
   }
 
   /** Takes a reference out of every search, and its bytes out of memory as soon as no kernel can be reading them. */
-  #remove({ segment, index }: ReferenceLocation): void {
-    const address = segment.addressOf(index);
-    if (address === 0) return;
-    segment.remove(index);
-    this.#reclamation.afterPresentSearches(() => segment.erase(index, address));
+  #remove(location: ReferenceLocation): void {
+    for (const { segment, index } of placesOf(location)) {
+      const address = segment.addressOf(index);
+      if (address === 0) continue;
+      segment.remove(index);
+      this.#reclamation.afterPresentSearches(() => segment.erase(index, address));
+    }
   }
 
   #enterGalleries(ordinal: number, names: Iterable<string>): void {

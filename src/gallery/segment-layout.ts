@@ -3,7 +3,8 @@
  * writes references, and the workers, which read them through the kernels.
  *
  *   0                 kernel statics      constant tables; every thread that instantiates the kernels writes the same bytes
- *   STATIC_BYTES      header              HEADER_BYTES; word 0 magic, word 1 layout version, word 2 scratch slots taken
+ *   STATIC_BYTES      header              HEADER_BYTES; word 0 magic, word 1 layout version, word 2 scratch slots taken,
+ *                                         word 3 not 0: closed, threads are to let go of it
  *   + HEADER_BYTES    scratch             SCRATCH_SLOTS × scratchBytes; one slot a thread: probe, kernel scratch, scores
  *   directory         capacity × u32      entry i = address of record i / 16; 0 = removed
  *   owners            capacity × u32      number of the subject who owns reference i (SubjectEntry.ordinal)
@@ -25,7 +26,10 @@ export const SCRATCH_SLOTS = 64;
 export const PAGE_BYTES = 65_536;
 /** 'RWSG', little-endian. */
 export const SEGMENT_MAGIC = 0x47535752;
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
+const HEADER_WORDS = 4;
+const SLOTS_WORD = 2;
+const CLOSED_WORD = 3;
 
 /** Addresses of a segment's parts, in bytes. All are multiples of 16. */
 export interface SegmentLayout {
@@ -81,14 +85,46 @@ export interface SegmentHandle {
   readonly layout: SegmentLayout;
 }
 
+/** The words of the header. They stay where they are when the memory grows. */
+export function headerOf({ memory, layout }: SegmentHandle): Int32Array {
+  return new Int32Array(memory.buffer, layout.headerAddress, HEADER_WORDS);
+}
+
 /**
  * Takes a scratch slot of a segment for the calling thread. Slots are never given back: a thread attaches once.
  * @returns the slot's address in bytes
  * @throws Error when more than SCRATCH_SLOTS threads have attached
  */
 export function claimScratch(handle: SegmentHandle): number {
-  const header = new Int32Array(handle.memory.buffer, handle.layout.headerAddress, 3);
-  const slot = Atomics.add(header, 2, 1);
+  const slot = Atomics.add(headerOf(handle), SLOTS_WORD, 1);
   if (slot >= SCRATCH_SLOTS) throw new Error(`segment ${handle.id} has no scratch slot left for another thread`);
   return handle.layout.scratchAddress + slot * handle.layout.scratchBytes;
+}
+
+/** Bytes of scratch that threads have taken. */
+export function scratchTaken(handle: SegmentHandle): number {
+  return Math.min(SCRATCH_SLOTS, Atomics.load(headerOf(handle), SLOTS_WORD)) * handle.layout.scratchBytes;
+}
+
+/** Tells every thread that has met the segment to let go of it: no search reads it any more. */
+export function closeSegment(handle: SegmentHandle): void {
+  Atomics.store(headerOf(handle), CLOSED_WORD, 1);
+}
+
+/** @param header - see headerOf */
+export function isClosed(header: Int32Array): boolean {
+  return Atomics.load(header, CLOSED_WORD) !== 0;
+}
+
+/**
+ * Lets the collector of the calling thread know that nothing here holds a segment any more. It does not count shared
+ * memory, so it would see no reason to begin: what it does count is room of the same size, which is never written and
+ * so takes no memory.
+ */
+export function announceGarbage({ memory }: SegmentHandle): void {
+  try {
+    void new ArrayBuffer(memory.buffer.byteLength);
+  } catch {
+    // There is no room: the collector has begun before it said so.
+  }
 }

@@ -1,8 +1,10 @@
 import {
   aligned,
+  headerOf,
   LAYOUT_VERSION,
   layoutSegment,
   PAGE_BYTES,
+  scratchTaken,
   SEGMENT_MAGIC,
   type SegmentHandle,
   type SegmentLayout,
@@ -10,22 +12,43 @@ import {
 
 /** Shared memory cannot move, so its greatest size is fixed when it is made: 4 GiB less one page. */
 const MOST_PAGES = 65_535;
+/** Bytes that are wiped in one step: a fraction of a millisecond. */
+const WIPED_PER_STEP = 1 << 20;
+const NOT_COPIED = -1;
 
 let nextSegmentId = 1;
 
+/** Where a reference lies. */
+export interface Place {
+  readonly segment: Segment;
+  readonly index: number;
+}
+
+/** Where the references of a segment that is being rewritten go to. */
+interface Copies {
+  readonly target: Segment;
+  /** For each reference of the segment its index in the target, or NOT_COPIED. */
+  readonly indices: Int32Array;
+}
+
 /**
- * A live segment: references in one shared memory that every worker sees. Only the main thread writes: it copies a
- * record behind the last one and enters it in the directory; searches name the range they read, so no reader ever
- * meets a record that is half written.
+ * References in one shared memory that every worker sees. Only the main thread writes: it copies a record behind the last
+ * one and enters it in the directory; searches name the range they read, so no reader ever meets a record that is half
+ * written.
  */
 export class Segment {
   readonly handle: SegmentHandle;
   readonly #layout: SegmentLayout;
   readonly #memory: WebAssembly.Memory;
+  // Both lie in front of what grows, so that one view of each serves for ever.
+  readonly #directory: Int32Array;
+  readonly #owners: Uint32Array;
   /** References that were replaced, and are still read by the searches that began before. */
   readonly #retired = new Set<number>();
   /** Bytes of each record. */
   readonly #lengths: number[] = [];
+  #copies: Copies | undefined;
+  #isWiped = false;
   #end: number;
   #live = 0;
 
@@ -34,21 +57,17 @@ export class Segment {
    * @param largestRecord - bytes of the largest record that will be appended
    * @param scratchBytes - bytes of one thread's scratch
    * @param vectorBytes - bytes at the end of each packed reference that are its candidate vector
+   * @param spare - of a segment that was made with the same numbers and wiped; not given: memory of its own
+   * @throws RangeError when there is no memory
    */
-  constructor(capacity: number, largestRecord: number, scratchBytes: number, vectorBytes = 0) {
-    this.#layout = layoutSegment(capacity, scratchBytes, vectorBytes);
-    const most = Math.ceil((this.#layout.recordsAddress + capacity * aligned(largestRecord)) / PAGE_BYTES);
-    const initial = Math.ceil(this.#layout.recordsAddress / PAGE_BYTES) + 1;
-    this.#memory = new WebAssembly.Memory({
-      initial,
-      maximum: Math.min(MOST_PAGES, Math.max(most, initial)),
-      shared: true,
-    });
-    const header = new Int32Array(this.#memory.buffer, this.#layout.headerAddress, 3);
-    header[0] = SEGMENT_MAGIC;
-    header[1] = LAYOUT_VERSION;
+  constructor(capacity: number, largestRecord: number, scratchBytes: number, vectorBytes = 0, spare?: SegmentHandle) {
+    this.handle = spare ?? makeMemory(layoutSegment(capacity, scratchBytes, vectorBytes), largestRecord);
+    this.#layout = this.handle.layout;
+    this.#memory = this.handle.memory;
+    const { buffer } = this.#memory;
+    this.#directory = new Int32Array(buffer, this.#layout.directoryAddress, capacity);
+    this.#owners = new Uint32Array(buffer, this.#layout.ownersAddress, capacity);
     this.#end = this.#layout.recordsAddress;
-    this.handle = { id: nextSegmentId++, memory: this.#memory, layout: this.#layout };
   }
 
   /** References appended so far, removed ones included. */
@@ -61,8 +80,13 @@ export class Segment {
     return this.#live;
   }
 
-  get isFull(): boolean {
-    return this.#lengths.length >= this.#layout.capacity;
+  /** Whether another reference can be appended: there is room, and the segment is not being rewritten. */
+  get isOpen(): boolean {
+    return this.count < this.#layout.capacity && !this.isBeingRewritten;
+  }
+
+  get isBeingRewritten(): boolean {
+    return this.#copies !== undefined;
   }
 
   get memoryBytes(): number {
@@ -73,30 +97,17 @@ export class Segment {
    * Appends a packed reference; its last `vectorBytes` bytes are the candidate vector.
    * @param ordinal - of the subject who owns it
    * @returns its index
-   * @throws RangeError when the segment is full
+   * @throws RangeError when the segment is full, or being rewritten, or there is no memory
    */
   append(packed: Uint8Array, ordinal: number): number {
-    if (this.isFull) throw new RangeError('the segment is full');
-    const index = this.#lengths.length;
-    const { ownersAddress, vectorsAddress, vectorBytes } = this.#layout;
-    const record = packed.subarray(0, packed.byteLength - vectorBytes);
-    const length = aligned(record.byteLength);
-    this.#reserve(this.#end + length);
-    new Uint8Array(this.#memory.buffer, this.#end, record.byteLength).set(record);
-    new Uint8Array(this.#memory.buffer, vectorsAddress + index * vectorBytes, vectorBytes).set(
-      packed.subarray(record.byteLength),
-    );
-    new Uint32Array(this.#memory.buffer, ownersAddress, this.#layout.capacity)[index] = ordinal;
-    Atomics.store(this.#directory(), index, this.#end / 16);
-    this.#end += length;
-    this.#lengths.push(length);
-    this.#live++;
-    return index;
+    if (!this.isOpen) throw new RangeError('the segment takes no more references');
+    const recordBytes = packed.byteLength - this.#layout.vectorBytes;
+    return this.#enter(packed.subarray(0, recordBytes), packed.subarray(recordBytes), ordinal);
   }
 
   /** Reference i is no longer counted; searches under way still read it. */
   retire(index: number): void {
-    if (this.addressOf(index) === 0 || this.#retired.has(index)) return;
+    if (!this.isLive(index)) return;
     this.#retired.add(index);
     this.#live--;
   }
@@ -105,7 +116,7 @@ export class Segment {
   remove(index: number): void {
     if (this.addressOf(index) === 0) return;
     if (!this.#retired.delete(index)) this.#live--;
-    Atomics.store(this.#directory(), index, 0);
+    Atomics.store(this.#directory, index, 0);
   }
 
   /**
@@ -114,24 +125,94 @@ export class Segment {
    * @param address - the record's address, from `addressOf` before it was removed
    */
   erase(index: number, address: number): void {
-    const { vectorsAddress, vectorBytes } = this.#layout;
+    if (this.#isWiped) return;
     new Uint8Array(this.#memory.buffer, address, this.#lengths[index] ?? 0).fill(0);
-    new Uint8Array(this.#memory.buffer, vectorsAddress + index * vectorBytes, vectorBytes).fill(0);
+    this.#vector(index).fill(0);
   }
 
   /** Address of the bytes of reference i, 0 when it was removed. */
   addressOf(index: number): number {
-    return (Atomics.load(this.#directory(), index) >>> 0) * 16;
+    return this.#isWiped ? 0 : (Atomics.load(this.#directory, index) >>> 0) * 16;
+  }
+
+  /** Whether reference i is there for searches that begin now. */
+  isLive(index: number): boolean {
+    return this.addressOf(index) !== 0 && !this.#retired.has(index);
   }
 
   /** The ordinals of the subjects who own some references, in their order. */
   ownersOf(indices: Uint32Array): Uint32Array {
-    const owners = new Uint32Array(this.#memory.buffer, this.#layout.ownersAddress, this.#layout.capacity);
-    return indices.map((index) => owners[index]);
+    return indices.map((index) => this.#owners[index]);
   }
 
-  #directory(): Int32Array {
-    return new Int32Array(this.#memory.buffer, this.#layout.directoryAddress, this.#layout.capacity);
+  /** The ordinal of the subject who owns reference i. */
+  ownerOf(index: number): number {
+    return this.#owners[index];
+  }
+
+  /** Takes no more references, for those that are here will be copied to `target`. */
+  beginCopying(target: Segment): void {
+    this.#copies = { target, indices: new Int32Array(this.count).fill(NOT_COPIED) };
+  }
+
+  /** Copies reference i to the target, unless it was removed or replaced: nobody will look for it there. */
+  copy(index: number): void {
+    if (this.#copies === undefined || !this.isLive(index)) return;
+    const { target, indices } = this.#copies;
+    const record = new Uint8Array(this.#memory.buffer, this.addressOf(index), this.#lengths[index]);
+    indices[index] = target.#enter(record, this.#vector(index), this.#owners[index]);
+  }
+
+  /** Forgets the target: the segment is as it was before `beginCopying`. */
+  abandonCopying(): void {
+    this.#copies = undefined;
+  }
+
+  /** Where reference i was copied to. */
+  copyOf(index: number): Place | undefined {
+    const copied = this.#copies?.indices[index] ?? NOT_COPIED;
+    return this.#copies === undefined || copied === NOT_COPIED
+      ? undefined
+      : { segment: this.#copies.target, index: copied };
+  }
+
+  /**
+   * Overwrites everything that says something of a person, step by step. Only when no search reads the segment any more.
+   * Its memory is as good as new afterwards and may become another segment's: this one is empty from now on.
+   */
+  *wipe(): Generator<void> {
+    const { scratchAddress, vectorsAddress, vectorBytes, recordsAddress } = this.#layout;
+    this.#isWiped = true;
+    this.#directory.fill(0);
+    yield* this.#wipe(scratchAddress, scratchTaken(this.handle));
+    yield* this.#wipe(vectorsAddress, this.count * vectorBytes);
+    yield* this.#wipe(recordsAddress, this.#end - recordsAddress);
+  }
+
+  *#wipe(address: number, length: number): Generator<void> {
+    for (let start = 0; start < length; start += WIPED_PER_STEP) {
+      new Uint8Array(this.#memory.buffer, address + start, Math.min(WIPED_PER_STEP, length - start)).fill(0);
+      yield;
+    }
+  }
+
+  #vector(index: number): Uint8Array {
+    const { vectorsAddress, vectorBytes } = this.#layout;
+    return new Uint8Array(this.#memory.buffer, vectorsAddress + index * vectorBytes, vectorBytes);
+  }
+
+  #enter(record: Uint8Array, vector: Uint8Array, ordinal: number): number {
+    const index = this.#lengths.length;
+    const length = aligned(record.byteLength);
+    this.#reserve(this.#end + length);
+    new Uint8Array(this.#memory.buffer, this.#end, record.byteLength).set(record);
+    this.#vector(index).set(vector);
+    this.#owners[index] = ordinal;
+    Atomics.store(this.#directory, index, this.#end / 16);
+    this.#end += length;
+    this.#lengths.push(length);
+    this.#live++;
+    return index;
   }
 
   #reserve(end: number): void {
@@ -145,4 +226,26 @@ export class Segment {
       this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
     }
   }
+}
+
+function makeMemory(layout: SegmentLayout, largestRecord: number): SegmentHandle {
+  const { capacity, recordsAddress } = layout;
+  const most = Math.ceil((recordsAddress + capacity * aligned(largestRecord)) / PAGE_BYTES);
+  const initial = Math.ceil(recordsAddress / PAGE_BYTES) + 1;
+  const maximum = Math.min(MOST_PAGES, Math.max(most, initial));
+  const handle = { id: nextSegmentId++, memory: new WebAssembly.Memory({ initial, maximum, shared: true }), layout };
+  headerOf(handle).set([SEGMENT_MAGIC, LAYOUT_VERSION]);
+  return handle;
+}
+
+/** Where a reference lies: there, and in the copy that was made of it, as long as it may still be read there. */
+export function placesOf({ segment, index }: Place): Place[] {
+  const places: Place[] = [];
+  for (
+    let place: Place | undefined = { segment, index };
+    place !== undefined;
+    place = place.segment.copyOf(place.index)
+  )
+    places.push(place);
+  return places;
 }

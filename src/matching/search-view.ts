@@ -2,6 +2,7 @@ import { partitionKey, referencesAt, type ReferenceLocation, type SubjectEntry }
 import { inScope, type Gallery } from '../gallery/gallery.ts';
 import type { SegmentRange } from '../gallery/partition.ts';
 import type { SearchTicket } from '../gallery/reclamation.ts';
+import { placesOf, type Place, type Segment } from '../gallery/segment.ts';
 import { partitionsFor, type Probe } from './probe.ts';
 
 /**
@@ -22,7 +23,7 @@ export class SearchView {
   /** The partitions that each probe is compared with. */
   readonly #keys: ReadonlyMap<Probe, ReadonlySet<string>>;
   readonly #ranges = new Map<string, SegmentRange[]>();
-  readonly #ends = new Map<number, number>();
+  readonly #ends = new Map<Segment, number>();
 
   /** @param probes - all that this view will be asked about */
   constructor(gallery: Gallery, probes: readonly Probe[], galleries: ReadonlySet<string>, nowMs: number) {
@@ -39,7 +40,7 @@ export class SearchView {
       const key = partitionKey(name);
       const ranges = this.#ranges.get(key) ?? gallery.partition(name)?.ranges() ?? [];
       this.#ranges.set(key, ranges);
-      for (const { segment, end } of ranges) this.#ends.set(segment.handle.id, end);
+      for (const { segment, end } of ranges) this.#ends.set(segment, end);
     }
   }
 
@@ -54,13 +55,21 @@ export class SearchView {
     return subject !== undefined && inScope(subject, this.#galleries) ? subject : undefined;
   }
 
-  /** The references of a subject that this probe is compared with, as of this view. */
+  /** The references of a subject that this probe is compared with, as of this view, and where this view reads them. */
   referencesFor(probe: Probe, subject: SubjectEntry): ReferenceLocation[] {
     const keys = this.#keysOf(probe);
-    return referencesAt(subject, this.version).filter(
-      ({ partition, segment, index }) =>
-        keys.has(partitionKey(partition)) && index < (this.#ends.get(segment.handle.id) ?? 0),
-    );
+    return referencesAt(subject, this.version).flatMap((location) => {
+      const place = keys.has(partitionKey(location.partition)) ? this.placeOf(location) : undefined;
+      return place === undefined ? [] : [{ ...location, ...place }];
+    });
+  }
+
+  /**
+   * Where this search reads a reference; undefined: it is not among what it reads. A segment and the copy that a
+   * rewriting made of it are never both in one view.
+   */
+  placeOf(location: ReferenceLocation): Place | undefined {
+    return placesOf(location).find(({ segment, index }) => index < (this.#ends.get(segment) ?? 0));
   }
 
   /** Whether the subject may still be returned: expunged and expired ones may not. */

@@ -1,9 +1,8 @@
 /**
- * A worker thread: takes a task, runs kernels, answers. It keeps one reader for each segment it has met; it knows no
- * subjects, no requests and no database.
+ * A worker thread: takes a task, runs kernels, answers. It keeps one reader for each segment it has met, until the segment
+ * is closed; it knows no subjects, no requests and no database.
  */
 import { workerData } from 'piscina';
-import type { SegmentHandle } from '../gallery/segment-layout.ts';
 import { useTables, type OwnTables } from './calibration.ts';
 import { orderComparisons } from './comparison-order.ts';
 import { DirectComparer } from './direct-comparison.ts';
@@ -17,28 +16,20 @@ import {
   type WorkerTask,
 } from './messages.ts';
 import { ReferenceEncoder } from './reference-encoder.ts';
-import { SegmentReader } from './segment-reader.ts';
+import type { SegmentReader } from './segment-reader.ts';
+import { SegmentReaders, type MetSegment } from './segment-readers.ts';
 import { Shortlister } from './shortlister.ts';
-
-interface Met {
-  readonly handle: SegmentHandle;
-  readonly reader: SegmentReader;
-}
 
 class SegmentUnknown extends Error {}
 
 useTables(workerData as OwnTables);
 
-const segments = new Map<SegmentId, Met>();
+const segments = new SegmentReaders();
 let encoder: ReferenceEncoder | undefined;
 let shortlister: Shortlister | undefined;
 let comparer: DirectComparer | undefined;
 
-function meet(handle: SegmentHandle): void {
-  if (!segments.has(handle.id)) segments.set(handle.id, { handle, reader: new SegmentReader(handle) });
-}
-
-function met(id: SegmentId): Met {
+function met(id: SegmentId): MetSegment {
   const segment = segments.get(id);
   if (segment === undefined) throw new SegmentUnknown();
   return segment;
@@ -53,7 +44,8 @@ function timed<T>(work: () => T): T & { busyMs: number } {
 
 /** The entry that the pool calls. */
 export default function run({ task, handles }: WorkerMessage): WorkerResult | typeof SEGMENT_UNKNOWN {
-  handles.forEach(meet);
+  segments.forgetClosed();
+  for (const handle of handles) segments.meet(handle);
   try {
     return carryOut(task);
   } catch (error) {

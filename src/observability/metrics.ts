@@ -11,6 +11,8 @@ export interface ServiceFigures {
   readonly ready: boolean;
   /** Indexed searches that were repeated exactly, those of them with a candidate, and the candidates that the index had missed. */
   readonly audit: { readonly searches: number; readonly candidates: number; readonly missed: number };
+  /** Segments that were made in the place of others since the start. */
+  readonly rewritings: number;
 }
 
 /** One call, as far as it is counted. */
@@ -126,6 +128,11 @@ export class Metrics {
       'ridgewatch_index_audit_missed',
       `${audited}first candidates that the index missed.`,
       ({ audit }) => audit.missed,
+    );
+    gauge(
+      'ridgewatch_segment_rewritings',
+      'Segments that were made, since the start, of what was left in others.',
+      ({ rewritings }) => rewritings,
     );
     gauge('ridgewatch_ready', '1 when everything is searchable.', ({ ready }) => (ready ? 1 : 0));
     new Gauge({

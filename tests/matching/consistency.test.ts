@@ -1,7 +1,8 @@
-/** Searches while the gallery changes under them, against a plain map that remembers every version. */
+/** Searches while the gallery changes and its segments are rewritten under them, against a plain map that remembers every version. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type GalleryChange, type SearchableReference } from '../../src/gallery/gallery.ts';
+import { Rewriter } from '../../src/gallery/rewriter.ts';
 import { DirectComparer } from '../../src/matching/direct-comparison.ts';
 import { gallerySizing } from '../../src/matching/gallery-sizing.ts';
 import { identify, type SearchResult } from '../../src/matching/identification.ts';
@@ -49,13 +50,14 @@ const step = fc.oneof(
       scope: fc.subarray([...GALLERIES]),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('breathe') }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('breathe'), turns: fc.integer({ min: 1, max: 12 }) }) },
 );
 type Step = (typeof step extends fc.Arbitrary<infer T> ? T : never) & {
   readonly person: number;
   readonly impression: number;
   readonly way: typeof EXACT;
   readonly scope: readonly string[];
+  readonly turns: number;
 };
 
 describe('searches while the gallery changes', () => {
@@ -71,21 +73,31 @@ describe('searches while the gallery changes', () => {
   afterAll(() => Promise.all(pools.map((pool) => pool.close())));
 
   it('see one version, no half record, no double and nobody who is gone', async () => {
+    let overlapping = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 90 }), async (steps) => {
         const [pool] = pools;
         const gallery = new Gallery(gallerySizing(5));
         const versions: Model[] = [new Map()];
         const answers: Promise<void>[] = [];
+        // A turn of the event loop between any two references that are copied.
+        const rewriter = new Rewriter(gallery, unexpected, 0);
         for (const one of steps as unknown as Step[]) {
-          if (one.kind === 'breathe') await new Promise((resolve) => setImmediate(resolve));
-          else if (one.kind === 'search') answers.push(search(gallery, pool, versions, one));
-          else change(gallery, versions, one);
+          if (one.kind === 'breathe') await breathe(one.turns);
+          else if (one.kind === 'search') {
+            const before = rewriter.rewritings;
+            const countOverlap = () => void (overlapping += rewriter.rewritings > before ? 1 : 0);
+            answers.push(search(gallery, pool, versions, one).then(countOverlap));
+          } else {
+            change(gallery, versions, one);
+            answers.push(rewriter.run());
+          }
         }
         await Promise.all(answers);
       }),
       { numRuns: 100 },
     );
+    expect(overlapping).toBeGreaterThan(100);
   });
 
   async function search(gallery: Gallery, pool: WorkerPool, versions: readonly Model[], { person, way, scope }: Step) {
@@ -153,6 +165,15 @@ describe('searches while the gallery changes', () => {
     versions.push(after);
   }
 });
+
+/** Lets searches and rewritings go on. */
+async function breathe(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+function unexpected(error: unknown): never {
+  throw error;
+}
 
 function attributes(galleries: ReadonlySet<string>, version: number) {
   return {

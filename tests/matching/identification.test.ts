@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
+import { Rewriter } from '../../src/gallery/rewriter.ts';
 import { gallerySizing } from '../../src/matching/gallery-sizing.ts';
 import { identify, type SearchRequest } from '../../src/matching/identification.ts';
 import { IndexAudit } from '../../src/matching/index-audit.ts';
@@ -27,28 +28,46 @@ function face(person: number, capture: number): FaceTemplate {
 }
 
 /** Everybody has a face, two of three a right index finger, every other one a left one; every third is in `b`. */
+function enrol(gallery: Gallery, i: number): void {
+  const fingers = [...(i % 3 > 0 ? [2 as const] : []), ...(i % 2 > 0 ? [7 as const] : [])];
+  const references: SearchableReference[] = fingers.map((position) => ({
+    referenceId: `p${i}-${position}`,
+    partition: { modality: 'finger', position },
+    packed: encoder.encode(print(i, position)),
+  }));
+  const partition = { modality: 'face', modelId: 'm', dimension: 64 } as const;
+  references.push({ referenceId: `p${i}-face`, partition, packed: packFace(face(i, 0)) });
+  const attributes = {
+    version: 1,
+    contributor: 'agency',
+    galleries: new Set(i % 3 === 0 ? ['b'] : ['a']),
+    caveats: [],
+    provenance: 'synthetic',
+    expireTimeMs: undefined,
+    notComparableCount: 0,
+  } as const;
+  gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${i}`, attributes, references });
+}
+
 function filledGallery(capacity: number): Gallery {
   const gallery = new Gallery(gallerySizing(capacity));
+  for (let i = 0; i < PEOPLE; i++) enrol(gallery, i);
+  return gallery;
+}
+
+/** The same people, many of them enrolled anew, in segments that were rewritten. */
+async function rewrittenGallery(): Promise<Gallery> {
+  const gallery = filledGallery(40);
   for (let i = 0; i < PEOPLE; i++) {
-    const fingers = [...(i % 3 > 0 ? [2 as const] : []), ...(i % 2 > 0 ? [7 as const] : [])];
-    const references: SearchableReference[] = fingers.map((position) => ({
-      referenceId: `p${i}-${position}`,
-      partition: { modality: 'finger', position },
-      packed: encoder.encode(print(i, position)),
-    }));
-    const partition = { modality: 'face', modelId: 'm', dimension: 64 } as const;
-    references.push({ referenceId: `p${i}-face`, partition, packed: packFace(face(i, 0)) });
-    const attributes = {
-      version: 1,
-      contributor: 'agency',
-      galleries: new Set(i % 3 === 0 ? ['b'] : ['a']),
-      caveats: [],
-      provenance: 'synthetic',
-      expireTimeMs: undefined,
-      notComparableCount: 0,
-    } as const;
-    gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${i}`, attributes, references });
+    if (i % 5 > 2) continue;
+    gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `p${i}` });
+    enrol(gallery, i);
   }
+  const rewriter = new Rewriter(gallery, (error) => {
+    throw error;
+  });
+  await rewriter.run();
+  expect(rewriter.rewritings).toBeGreaterThan(5);
   return gallery;
 }
 
@@ -90,7 +109,7 @@ describe('the ways to search', () => {
   };
 
   it('give the same list when all subjects are on the shortlist, however the gallery lies and whoever works', async () => {
-    const galleries = [filledGallery(1000), filledGallery(7)];
+    const galleries = [filledGallery(1000), filledGallery(7), await rewrittenGallery()];
     for (const gallery of galleries) {
       gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: 'p5' });
     }

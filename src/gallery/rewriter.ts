@@ -1,0 +1,91 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Gallery } from './gallery.ts';
+import type { Rewriting } from './rewriting.ts';
+
+/** Work between two turns of the event loop, in milliseconds: calls that come meanwhile wait no longer than that. */
+const SLICE_MS = 1;
+/** How long nothing is tried after a failure: memory that was not there is not there at once. */
+const PAUSE_MS = 60_000;
+
+/** Rewrites segments that have lost many of their references, one after the other, while everything else goes on. */
+export class Rewriter {
+  readonly #gallery: Gallery;
+  readonly #onError: (error: unknown) => void;
+  readonly #sliceMs: number;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+  #notBefore = 0;
+  #rewritings = 0;
+
+  /**
+   * @param onError - told when a rewriting failed; the old segments serve on, and after a minute it is tried again
+   * @param sliceMs - 0: a turn of the event loop between any two references
+   */
+  constructor(gallery: Gallery, onError: (error: unknown) => void, sliceMs = SLICE_MS) {
+    this.#gallery = gallery;
+    this.#onError = onError;
+    this.#sliceMs = sliceMs;
+  }
+
+  /** Segments that were made in the place of others, since the start. */
+  get rewritings(): number {
+    return this.#rewritings;
+  }
+
+  /**
+   * Rewrites what is thin now. Costs next to nothing when nothing is.
+   * @returns resolves when nothing is left to do; while it is at work, a second call waits for the same
+   */
+  run(): Promise<void> {
+    return (this.#running ??= this.#rewriteAll().finally(() => (this.#running = undefined)));
+  }
+
+  /**
+   * Abandons a copy that is not complete, and begins no other. Waits for what is past that: for the searches that began
+   * before, and until the old segments are wiped.
+   */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #rewriteAll(): Promise<void> {
+    if (performance.now() < this.#notBefore) return;
+    try {
+      while (!this.#stopped) {
+        const next = this.#gallery.beginRewriting();
+        if (next === undefined) return;
+        await this.#rewrite(next);
+      }
+    } catch (error) {
+      this.#notBefore = performance.now() + PAUSE_MS;
+      this.#onError(error);
+    }
+  }
+
+  async #rewrite(rewriting: Rewriting): Promise<void> {
+    let complete = false;
+    try {
+      complete = await this.#inSlices(rewriting.copy(), () => this.#stopped);
+    } finally {
+      if (!complete) await this.#inSlices(rewriting.abandon());
+    }
+    if (!complete) return;
+    rewriting.switch();
+    this.#rewritings++;
+    await this.#gallery.presentSearchesEnded();
+    await this.#inSlices(rewriting.finish());
+  }
+
+  /** @returns whether all steps were done, rather than stopped */
+  async #inSlices(steps: Generator<void>, isStopped = () => false): Promise<boolean> {
+    let started = performance.now();
+    while (!isStopped()) {
+      if (steps.next().done === true) return true;
+      if (performance.now() - started < this.#sliceMs) continue;
+      await setImmediate();
+      started = performance.now();
+    }
+    return false;
+  }
+}

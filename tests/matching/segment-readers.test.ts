@@ -1,0 +1,73 @@
+/** What is left of segments that were rewritten: nothing, neither here nor in a thread that has read them. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, it } from 'vitest';
+import { Gallery } from '../../src/gallery/gallery.ts';
+import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { gallerySizing } from '../../src/matching/gallery-sizing.ts';
+import { packFace } from '../../src/matching/probe.ts';
+import { SegmentReaders } from '../../src/matching/segment-readers.ts';
+
+const PARTITION = { modality: 'face', modelId: 'm', dimension: 64 } as const;
+const CAPACITY = 64;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+function enrol(gallery: Gallery, name: number): void {
+  const template = { ...PARTITION, quality: 0, values: new Int8Array(64).fill(name % 100) };
+  gallery.apply(gallery.version + 1, {
+    kind: 'upsert',
+    subjectId: `s${name}`,
+    attributes: {
+      version: 1,
+      contributor: 'agency',
+      galleries: new Set(['main']),
+      caveats: [],
+      provenance: 'synthetic',
+      expireTimeMs: undefined,
+      notComparableCount: 0,
+    },
+    references: [{ referenceId: `r${name}`, partition: PARTITION, packed: packFace(template) }],
+  });
+}
+
+it('memory is used again while as many come as go, and given back when fewer are left', async () => {
+  const gallery = new Gallery(gallerySizing(CAPACITY));
+  const rewriter = new Rewriter(gallery, (error) => {
+    throw error;
+  });
+  const readers = new SegmentReaders();
+  const met = new Map<number, WeakRef<WebAssembly.Memory>>();
+  let [first, next] = [0, 0];
+  /** Somebody comes or goes, and a thread has work in every segment. */
+  const step = async (comes: boolean, goes: boolean) => {
+    if (comes) enrol(gallery, next++);
+    if (goes) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${first++}` });
+    if (gallery.version % 20 === 0) await rewriter.run();
+    readers.forgetClosed();
+    for (const { segment } of gallery.partition(PARTITION)?.ranges() ?? []) {
+      readers.meet(segment.handle);
+      met.set(segment.handle.id, new WeakRef(segment.handle.memory));
+    }
+  };
+  for (let i = 0; i < 2000; i++) await step(true, false);
+  expect(met.size).toBe(Math.ceil(2000 / CAPACITY));
+  for (let i = 0; i < 1900; i++) await step(false, true);
+  const shrunk = met.size;
+  for (let i = 0; i < 2000; i++) await step(true, true);
+  expect(met.size).toBeLessThanOrEqual(shrunk + 2);
+  await rewriter.run();
+  readers.forgetClosed();
+  const [partition] = gallery.partitions;
+  expect(rewriter.rewritings).toBeGreaterThan(40);
+  expect(partition.liveCount).toBe(100);
+  expect(partition.segmentCount).toBeLessThanOrEqual(4);
+  // And two that are kept for the references to come.
+  const most = partition.segmentCount + 2;
+  expect(readers.size).toBeLessThanOrEqual(most);
+  // A weak reference that was looked at keeps its target until the turn is over.
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  expect([...met.values()].filter((memory) => memory.deref() !== undefined).length).toBeLessThanOrEqual(most);
+});
