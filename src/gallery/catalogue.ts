@@ -4,7 +4,7 @@ import type { Segment } from './segment.ts';
 
 /**
  * Where a reference lies in memory: one object for as long as it is searchable, so whoever wants to find it later keeps
- * that. Where it points to changes when its segment is rewritten: a search asks `SearchView.placeOf` where to read.
+ * that. Where it points to changes when its segment is rewritten: a search asks `SearchView.referencesFor` where to read.
  */
 export interface ReferenceLocation {
   readonly referenceId: string;

@@ -3,6 +3,7 @@ import type { SampleScore } from './candidate-list.ts';
 import type { ExplainedComparison } from './explained-comparison.ts';
 import type { ExplainTask } from './messages.ts';
 import type { Probe } from './probe.ts';
+import { SearchTasks } from './search-tasks.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 /** A score that is to be explained, and the reference that gave it. */
@@ -19,8 +20,9 @@ export type Explanations = ReadonlyMap<SampleScore, ExplainedComparison>;
 export async function explainScores(pool: WorkerPool, wanted: readonly Unexplained[]): Promise<Explanations> {
   const explanations = new Map<SampleScore, ExplainedComparison>();
   const byProbe = Map.groupBy(wanted, ({ score }) => score.probe);
-  await Promise.all(
-    [...byProbe].map(async ([{ packed }, ofProbe]) => {
+  // Nothing may be under way when the view is closed, whatever fails.
+  await new SearchTasks(Math.max(1, byProbe.size)).all(
+    [...byProbe].map(([{ packed }, ofProbe]) => async () => {
       if (packed?.modality !== 'finger') return;
       const known = ofProbe.flatMap(({ score, reference }) => {
         const place = placeOf(reference);

@@ -1,4 +1,4 @@
-import { partitionKey, referencesAt, type ReferenceLocation, type SubjectEntry } from '../gallery/catalogue.ts';
+import { referencesAt, type ReferenceLocation, type SubjectEntry } from '../gallery/catalogue.ts';
 import { inScope, type Gallery } from '../gallery/gallery.ts';
 import type { SegmentRange } from '../gallery/partition.ts';
 import type { SearchTicket } from '../gallery/reclamation.ts';
@@ -20,10 +20,10 @@ export class SearchView {
   readonly #gallery: Gallery;
   readonly #galleries: ReadonlySet<string>;
   readonly #ticket: SearchTicket;
-  /** The partitions that each probe is compared with. */
-  readonly #keys: ReadonlyMap<Probe, ReadonlySet<string>>;
-  readonly #ranges = new Map<string, SegmentRange[]>();
-  readonly #ends = new Map<Segment, number>();
+  /** What each probe is compared with. */
+  readonly #ranges = new Map<Probe, SegmentRange[]>();
+  /** The same by segment: one past the last reference. */
+  readonly #ends = new Map<Probe, ReadonlyMap<Segment, number>>();
 
   /** @param probes - all that this view will be asked about */
   constructor(gallery: Gallery, probes: readonly Probe[], galleries: ReadonlySet<string>, nowMs: number) {
@@ -34,19 +34,16 @@ export class SearchView {
     this.subjectsInScope = gallery.subjectsInScope(galleries);
     this.ordinals = gallery.ordinalEnd;
     this.scopes = galleries.size === 0 ? undefined : gallery.sharedMembers(galleries);
-    const namesOf = new Map(probes.map((probe) => [probe, partitionsFor(probe.template)]));
-    this.#keys = new Map(Array.from(namesOf, ([probe, names]) => [probe, new Set(names.map(partitionKey))]));
-    for (const name of [...namesOf.values()].flat()) {
-      const key = partitionKey(name);
-      const ranges = this.#ranges.get(key) ?? gallery.partition(name)?.ranges() ?? [];
-      this.#ranges.set(key, ranges);
-      for (const { segment, end } of ranges) this.#ends.set(segment, end);
+    for (const probe of probes) {
+      const ranges = partitionsFor(probe.template).flatMap((name) => gallery.partition(name)?.ranges() ?? []);
+      this.#ranges.set(probe, ranges);
+      this.#ends.set(probe, new Map(ranges.map(({ segment, end }) => [segment, end])));
     }
   }
 
   /** What has to be read to compare the probe with everything. */
   rangesFor(probe: Probe): SegmentRange[] {
-    return [...this.#keysOf(probe)].flatMap((key) => this.#ranges.get(key) ?? []);
+    return known(this.#ranges, probe);
   }
 
   /** The subject with an ordinal, if this search may return it. */
@@ -57,39 +54,39 @@ export class SearchView {
 
   /** The references of a subject that this probe is compared with, as of this view, and where this view reads them. */
   referencesFor(probe: Probe, subject: SubjectEntry): ReferenceLocation[] {
-    const keys = this.#keysOf(probe);
+    const ends = known(this.#ends, probe);
     return referencesAt(subject, this.version).flatMap((location) => {
-      const place = keys.has(partitionKey(location.partition)) ? this.placeOf(location) : undefined;
+      const place = placeIn(ends, location);
       return place === undefined ? [] : [{ ...location, ...place }];
     });
-  }
-
-  /**
-   * Where this search reads a reference; undefined: it is not among what it reads. A segment and the copy that a
-   * rewriting made of it are never both in one view.
-   */
-  placeOf(location: ReferenceLocation): Place | undefined {
-    return placesOf(location).find(({ segment, index }) => index < (this.#ends.get(segment) ?? 0));
   }
 
   /** Whether the subject may still be returned: expunged and expired ones may not. */
   isPresent(subject: SubjectEntry, nowMs: number): boolean {
     const { expireTimeMs } = subject.attributes;
     return (
-      this.#gallery.subject(subject.subjectId) === subject &&
+      this.#gallery.subjectWithOrdinal(subject.ordinal) === subject &&
       inScope(subject, this.#galleries) &&
       (expireTimeMs === undefined || expireTimeMs > nowMs)
     );
-  }
-
-  #keysOf(probe: Probe): ReadonlySet<string> {
-    const keys = this.#keys.get(probe);
-    if (keys === undefined) throw new Error('the view was not made for this probe');
-    return keys;
   }
 
   /** Must be called when the search has ended, however it ended. */
   close(): void {
     this.#gallery.endSearch(this.#ticket);
   }
+}
+
+/**
+ * Where a search reads a reference; undefined: it is not among what it reads. A segment and the copy that a rewriting
+ * made of it are never both in one view.
+ */
+function placeIn(ends: ReadonlyMap<Segment, number>, location: ReferenceLocation): Place | undefined {
+  return placesOf(location).find(({ segment, index }) => index < (ends.get(segment) ?? 0));
+}
+
+function known<T>(byProbe: ReadonlyMap<Probe, T>, probe: Probe): T {
+  const value = byProbe.get(probe);
+  if (value === undefined) throw new Error('the view was not made for this probe');
+  return value;
 }

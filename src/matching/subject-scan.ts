@@ -154,16 +154,14 @@ export class SubjectScan implements CandidateSource {
         const ofProbe = parts.flatMap((part, p) =>
           part.number === number ? [{ segment: part.segment, indices: references[p], trait: described[p].trait }] : [],
         );
-        const all = ofProbe.flatMap(({ segment, indices, trait }) =>
-          Array.from(segment.ownersOf(indices), (owner) => ({ owner, trait })),
-        );
+        const owners = joined(ofProbe.map(({ segment, indices }) => segment.ownersOf(indices)));
+        const traits = joined(ofProbe.map(({ indices, trait }) => new Uint32Array(indices.length).fill(trait)));
         const table = rateTable(packed);
-        return comparisons(this.#pool, packed, ofProbe, comparing, (result, first) => {
-          compared[number] += result.compared;
-          result.scores.forEach((score, k) => {
-            const { owner, trait } = all[first + k];
-            if (score !== REMOVED_SCORE) rates.note(owner, trait, table.at(score));
-          });
+        return comparisons(this.#pool, packed, ofProbe, comparing, ({ compared: count, scores }, first) => {
+          compared[number] += count;
+          // Without a closure for each: there are thousands, and the main thread serves all searches.
+          for (let k = 0; k < scores.length; k++)
+            if (scores[k] !== REMOVED_SCORE) rates.note(owners[first + k], traits[first + k], table.at(scores[k]));
         });
       });
     await tasks.all(works(order.first));
@@ -225,6 +223,16 @@ export class SubjectScan implements CandidateSource {
     // The largest goes: what one large search needed is not kept for ever.
     if (this.#spare.length > MOST_SPARE) this.#spare.pop();
   }
+}
+
+function joined(arrays: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const array of arrays) {
+    all.set(array, end);
+    end += array.length;
+  }
+  return all;
 }
 
 function listLength({ smallestShortlist, shortlistPerCandidate }: Way, maxCandidates: number): number {

@@ -6,6 +6,7 @@ import { REMOVED_SCORE } from './kernels.ts';
 import { comparePieces } from './comparisons.ts';
 import type { Probe } from './probe.ts';
 import { positionOf } from './sample-scores.ts';
+import { SearchTasks } from './search-tasks.ts';
 import { SearchView } from './search-view.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -36,8 +37,9 @@ export async function verifySubject(
   try {
     const subject = gallery.subject(subjectId);
     if (subject === undefined) return undefined;
-    const outcomes = await Promise.all(
-      probes.map(async (probe) => {
+    // Nothing may be under way when the view is closed, whatever fails.
+    const outcomes = await new SearchTasks(probes.length).all(
+      probes.map((probe) => async () => {
         const found: Found[] = [];
         const { packed } = probe;
         if (packed === undefined) return best(probe, found);
