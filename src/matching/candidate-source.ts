@@ -23,6 +23,14 @@ export interface Proposal {
   readonly searchedFraction: number;
 }
 
+/** Whom a search is after. */
+export interface Wanted {
+  /** Length of the list; enough subjects are proposed that its end is right, too. */
+  readonly maxCandidates: number;
+  /** Highest fused log10 rate of a candidate: whoever cannot reach it need not be proposed. */
+  readonly thresholdLog10: number;
+}
+
 /** A search under way, as its stages see it. */
 export interface SearchRun {
   readonly view: SearchView;
@@ -43,9 +51,6 @@ export interface CandidateSource {
   readonly mode: 'exact' | 'indexed';
   /** How long the whole search will keep one thread busy, in milliseconds, by what was measured until now. */
   expectedMs(probes: readonly Probe[], view: SearchView): number;
-  /**
-   * @param maxCandidates - length of the list that is wanted; enough subjects are proposed that its end is right, too
-   * @throws the signal's reason, as soon as no task is under way
-   */
-  propose(probes: readonly Probe[], maxCandidates: number, run: SearchRun): Promise<Proposal>;
+  /** @throws the signal's reason, as soon as no task is under way */
+  propose(probes: readonly Probe[], wanted: Wanted, run: SearchRun): Promise<Proposal>;
 }

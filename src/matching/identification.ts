@@ -73,17 +73,18 @@ export async function identify(
   try {
     const source = choose(view);
     const run = { view, tasks: new SearchTasks(tasksInHand), looking, comparing, control, signal };
-    const proposal = await source.propose(request.probes, request.maxCandidates, run);
-    signal.throwIfAborted();
-    const { scored, compared } = await compareSubjects(request.probes, proposal.subjects, run, pool);
-    signal.throwIfAborted();
     const subjectsSearched = view.subjectsInScope;
     const standardThresholdLog10 = thresholdFor(request.standardFpir, subjectsSearched);
     const thresholdLog10 =
       'targetFpir' in request.threshold
         ? thresholdFor(request.threshold.targetFpir, subjectsSearched)
         : request.threshold.maxLog10Fmr;
-    const rules = { maxCandidates: request.maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
+    const { maxCandidates } = request;
+    const proposal = await source.propose(request.probes, { maxCandidates, thresholdLog10 }, run);
+    signal.throwIfAborted();
+    const { scored, compared } = await compareSubjects(request.probes, proposal.subjects, run, pool);
+    signal.throwIfAborted();
+    const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
     const listNow = () => {
       const now = Date.now();
       const present = [...scored].filter(

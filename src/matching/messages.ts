@@ -77,6 +77,8 @@ export interface ShortlistTask {
   readonly wanted: number;
   /** What the subjects are ranked by: rates, or similarities. */
   readonly by: ResembleTask['by'];
+  /** `by` comparison: subjects whose rates, of each trait the best, have a smaller sum than this are not wanted. */
+  readonly least: number;
   /** One byte for each ordinal, 1: in scope; undefined: all are, several: those in any. */
   readonly scopes: readonly SharedArrayBuffer[] | undefined;
 }

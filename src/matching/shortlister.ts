@@ -22,8 +22,17 @@ const STEPS = 16_384;
 const MOST_TRAITS = 64;
 /** Of the similarities of strangers, those below 0 taken for 0: their deviation of 1,800, divided by √(2π). */
 const MEAN_ABOVE_ZERO = 718;
-/** What a score at FLOOR_LOG10_FMR adds, less than the coarseness of the tables. */
-const LEAST_SUM = -1000 * FLOOR_LOG10_FMR - 10;
+/** By how much the sum of a subject's rates may be too small, for those of faces are read from a table with steps. */
+export const RATE_COARSENESS = 10;
+
+/**
+ * The least sum of rates of a subject who can become a candidate: fusing can only say less than all of them together,
+ * and one that is notable is needed.
+ * @param thresholdLog10 - highest fused log10 rate of a candidate
+ */
+export function leastSum(thresholdLog10: number): number {
+  return Math.floor(-1000 * Math.min(FLOOR_LOG10_FMR, thresholdLog10)) - RATE_COARSENESS;
+}
 
 /**
  * Chooses subjects by what their references have in common with the probes. A subject has, for each trait, the number of
@@ -41,7 +50,7 @@ export class Shortlister {
   choose(task: ShortlistRequest): Uint32Array {
     const byTrait = Map.groupBy(task.parts, ({ trait }) => trait);
     if (byTrait.size === 1) return chooseByOneTrait(task);
-    const { similarities, ordinals, wanted, by, scopes } = task;
+    const { similarities, ordinals, wanted, by, least, scopes } = task;
     if (this.#ranks.length < ordinals) {
       this.#best = new Int16Array(ordinals * 2);
       this.#ranks = new Int32Array(ordinals * 2);
@@ -54,7 +63,11 @@ export class Shortlister {
     if (first !== undefined) this.#begin(first, values, by);
     for (const ofOneTrait of others) this.#add(ofOneTrait, values, ordinals, by);
     if (scopes !== undefined) leaveOut(ranks, scopes);
-    return collect(ranks, by === 'comparison' ? rankByRates(ranks, counts) : rankByVectors(ranks, counts), wanted);
+    return collect(
+      ranks,
+      by === 'comparison' ? rankByRates(ranks, counts, least) : rankByVectors(ranks, counts),
+      wanted,
+    );
   }
 
   /** Takes the best number of each subject for the first trait for its sum. */
@@ -101,10 +114,17 @@ export class Shortlister {
  * Of one trait the best number of a subject is their rank, so it is enough to look at the references of the greatest
  * numbers: no sums of a million subjects.
  */
-function chooseByOneTrait({ parts, similarities, wanted, by, scopes }: ShortlistRequest): Uint32Array {
+function chooseByOneTrait({
+  parts,
+  similarities,
+  wanted,
+  by,
+  least: leastRate,
+  scopes,
+}: ShortlistRequest): Uint32Array {
   const values = new Int16Array(similarities);
   const masks = scopes?.map((scope) => new Uint8Array(scope));
-  const least = by === 'comparison' ? LEAST_SUM : REMOVED_SIMILARITY + 1;
+  const least = by === 'comparison' ? leastRate : REMOVED_SIMILARITY + 1;
   const inStep = new Uint32Array(2 * STEPS);
   for (const part of parts) countSteps(part, values, ratesOf(part, by), least, masks, inStep);
   for (let references = wanted; ; references *= 2) {
@@ -224,11 +244,11 @@ function rankByVectors(sums: Int32Array, counts: Uint8Array): Uint32Array {
   return inStep;
 }
 
-/** Of rates: whoever has not even enough in sum for one notable score is no candidate. */
-function rankByRates(sums: Int32Array, counts: Uint8Array): Uint32Array {
+/** Of rates: whoever has not enough in sum is no candidate. */
+function rankByRates(sums: Int32Array, counts: Uint8Array, least: number): Uint32Array {
   const inStep = new Uint32Array(2 * STEPS);
   for (let o = 0; o < sums.length; o++) {
-    sums[o] = sums[o] < LEAST_SUM ? NONE : fusedRank(sums[o], counts[o]);
+    sums[o] = sums[o] < least ? NONE : fusedRank(sums[o], counts[o]);
     if (sums[o] !== NONE) inStep[stepOf(sums[o])]++;
   }
   return inStep;

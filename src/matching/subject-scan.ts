@@ -1,11 +1,12 @@
 import { countReferences, type SegmentRange } from '../gallery/partition.ts';
 import { traitOf } from './candidate-list.ts';
-import type { CandidateSource, Proposal, SearchRun } from './candidate-source.ts';
+import type { CandidateSource, Proposal, SearchRun, Wanted } from './candidate-source.ts';
 import { comparisons, COMPARISONS_PER_TASK } from './comparisons.ts';
 import { REMOVED_SCORE, REMOVED_SIMILARITY } from './kernels.ts';
-import type { FaceKind, ResembledSegment, ResembleResult, ShortlistResult } from './messages.ts';
+import type { FaceKind, ResembledSegment, ResembleResult, ShortlistResult, ShortlistTask } from './messages.ts';
 import type { Probe } from './probe.ts';
 import { rateTable } from './rate-table.ts';
+import { leastSum } from './shortlister.ts';
 import { isStopped } from './search-tasks.ts';
 import type { SearchView } from './search-view.ts';
 import { TraitRates } from './trait-rates.ts';
@@ -86,7 +87,11 @@ export class SubjectScan implements CandidateSource {
     }, 0);
   }
 
-  async propose(probes: readonly Probe[], maxCandidates: number, run: SearchRun): Promise<Proposal> {
+  async propose(
+    probes: readonly Probe[],
+    { maxCandidates, thresholdLog10 }: Wanted,
+    run: SearchRun,
+  ): Promise<Proposal> {
     const { view, tasks, looking, signal } = run;
     const parts: Part[] = [];
     let end = 0;
@@ -112,20 +117,23 @@ export class SubjectScan implements CandidateSource {
     const { ordinals, scopes, subjectsInScope } = view;
     const described = describe(parts);
     const wanted = this.#wanted(view, maxCandidates);
-    const task = { kind: 'shortlist', parts: described, similarities, ordinals, wanted, by: this.#by, scopes } as const;
+    const lookedAt = end === 0 ? 1 : read / end;
+    // Where something was not looked at, the second stage may find in it what is missing to the threshold.
+    const least = leastSum(lookedAt === 1 ? thresholdLog10 : 0);
+    const choice = { wanted, by: this.#by, least, ordinals, scopes };
+    const task: ShortlistTask = { kind: 'shortlist', parts: described, similarities, ...choice };
     const handles = parts.map(({ segment }) => segment.handle);
     const [chosen] = await tasks.all([() => this.#pool.shortlist(task, handles)]);
     // Only here: where a task failed, its thread may still be writing.
     this.#giveBack(similarities);
-    const lookedAt = end === 0 ? 1 : read / end;
     const subjectsOf = (list: Iterable<number>) =>
       Array.from(list, (ordinal) => view.subjectWithOrdinal(ordinal)).filter((subject) => subject !== undefined);
     if (this.mode === 'exact') {
       const subjects = subjectsOf(chosen.subjects);
       return { subjects, compared: searched, penetration: lookedAt, mode: 'exact', searchedFraction: lookedAt };
     }
-    const most = listLength(EXACT, maxCandidates);
-    const { best, compared, share } = await this.#compare(probes, parts, described, chosen, most, run);
+    const { rates, compared, share } = await this.#compare(probes, parts, described, chosen, run);
+    const best = rates.best(listLength(EXACT, maxCandidates), share === 1 ? least : leastSum(0));
     // Fewer than were wanted: there are no others, as in a search of a small gallery among large ones.
     const mode = chosen.subjects.length < wanted ? 'exact' : 'indexed';
     const searchedFraction = lookedAt * share;
@@ -136,16 +144,15 @@ export class SubjectScan implements CandidateSource {
 
   /**
    * Compares the references that the vectors have chosen.
-   * @returns the ordinals of the best subjects; for each probe the comparisons; the share of those meant that were made
+   * @returns what that says; for each probe the comparisons; the share of those meant that were made
    */
   async #compare(
     probes: readonly Probe[],
     parts: readonly Part[],
     described: readonly ResembledSegment[],
     { order }: ShortlistResult,
-    most: number,
     { tasks, comparing, signal }: SearchRun,
-  ): Promise<{ readonly best: readonly number[]; readonly compared: number[]; readonly share: number }> {
+  ): Promise<{ readonly rates: TraitRates; readonly compared: number[]; readonly share: number }> {
     const compared = probes.map(() => 0);
     const rates = new TraitRates();
     const works = (references: readonly Uint32Array[]) =>
@@ -173,7 +180,7 @@ export class SubjectScan implements CandidateSource {
     signal.throwIfAborted();
     const meant = [...order.first, ...promising].reduce((sum, { length }) => sum + length, 0);
     const share = meant === 0 ? 1 : compared.reduce((sum, count) => sum + count, 0) / meant;
-    return { best: rates.best(most), compared, share };
+    return { rates, compared, share };
   }
 
   get #by(): 'comparison' | 'vector' {

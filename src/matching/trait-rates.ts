@@ -20,13 +20,17 @@ export class TraitRates {
     return rates !== undefined && Math.max(...rates.values()) >= -1000 * FLOOR_LOG10_FMR;
   }
 
-  /** The subjects whose rates together are the rarest, and of equal ones all. */
-  best(most: number): number[] {
-    const ranked = Array.from(this.#rates, ([ordinal, rates]) => {
+  /**
+   * The subjects whose rates together are the rarest, and of equal ones all.
+   * @param leastSum - of the rates of a subject
+   */
+  best(most: number, leastSum: number): number[] {
+    const ranked: { readonly ordinal: number; readonly rank: number }[] = [];
+    for (const [ordinal, rates] of this.#rates) {
       let sum = 0;
       for (const rate of rates.values()) sum += rate;
-      return { ordinal, rank: fusedRank(sum, rates.size) };
-    });
+      if (sum >= leastSum) ranked.push({ ordinal, rank: fusedRank(sum, rates.size) });
+    }
     ranked.sort((a, b) => b.rank - a.rank);
     const least = ranked[Math.min(most, ranked.length) - 1]?.rank ?? 0;
     return ranked.filter(({ rank }) => rank >= least).map(({ ordinal }) => ordinal);

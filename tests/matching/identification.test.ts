@@ -138,6 +138,29 @@ describe('the ways to search', () => {
     expect(best).toBe('p1');
   });
 
+  it('leave out nobody who reaches the threshold, for being after nobody else', async () => {
+    const gallery = filledGallery(50);
+    const [pool] = pools;
+    for (const probes of [
+      await probesOf(1, [2, 7], false),
+      await probesOf(1, [0, 0, 7], true),
+      await probesOf(9, [], true),
+    ]) {
+      for (const way of ['exact', 'indexed'] as const) {
+        const everybody = { ...requestFor(probes), maxCandidates: PEOPLE };
+        const all = await listOf(gallery, pool, way, everybody);
+        expect(all.length).toBeGreaterThan(0);
+        const rates = all.map(([, log10Fmr]) => Number(log10Fmr));
+        // At the rates themselves, too: nobody may be lost by rounding.
+        for (const maxLog10Fmr of rates.flatMap((rate) => [rate, rate - 0.001])) {
+          const request = { ...everybody, threshold: { maxLog10Fmr } };
+          const expected = all.filter(([, log10Fmr]) => Number(log10Fmr) <= maxLog10Fmr);
+          expect(await listOf(gallery, pool, way, request)).toEqual(expected);
+        }
+      }
+    }
+  });
+
   it('find mates among the few that the vectors propose', async () => {
     const gallery = filledGallery(50);
     const few: Way = { ...INDEXED, smallestShortlist: 20, shortlistPerCandidate: 1, shortlistShare: 0 };

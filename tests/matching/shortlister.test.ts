@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Segment } from '../../src/gallery/segment.ts';
 import { REMOVED_SIMILARITY } from '../../src/matching/kernels.ts';
 import { fuseLog10Rates } from '../../src/matching/fusion.ts';
-import { Shortlister, type ShortlistRequest } from '../../src/matching/shortlister.ts';
+import { leastSum, Shortlister, type ShortlistRequest } from '../../src/matching/shortlister.ts';
 
 const ORDINALS = 12;
 
@@ -15,6 +15,7 @@ function task(
   wanted: number,
   scopes?: readonly Uint8Array[],
   by: 'vector' | 'comparison' = 'vector',
+  least = leastSum(0),
 ): ShortlistRequest {
   const all = probes.flat(2);
   const similarities = new SharedArrayBuffer(all.length * 2);
@@ -34,7 +35,7 @@ function task(
     new Uint8Array(scope).set(bytes);
     return scope;
   });
-  return { parts, similarities, ordinals: ORDINALS, wanted, by, scopes: shared };
+  return { parts, similarities, ordinals: ORDINALS, wanted, by, least, scopes: shared };
 }
 
 /** The same by plain maps: subjects and their ranks, the greatest first. */
@@ -102,25 +103,32 @@ describe('the shortlist', () => {
     );
   });
 
-  it('ranks by the chance of all rates together, and leaves out who has not one that is notable', () => {
+  it('ranks by the chance of all rates together, and leaves out who cannot reach the threshold', () => {
     const rate = fc.integer({ min: 0, max: 12_000 });
     const rates = fc.array(fc.array(fc.array(fc.record({ owner: fc.nat(ORDINALS - 1), similarity: rate }))), {
       maxLength: 10,
     });
     fc.assert(
-      fc.property(rates, fc.integer({ min: 1, max: ORDINALS }), (probes, wanted) => {
-        // Fisher's sum depends on the sum of the logarithms alone.
-        const fused = (sum: number, count: number) =>
-          sum < 990 ? -1 : -1000 * fuseLog10Rates([-sum / 1000, ...Array<number>(count - 1).fill(0)]);
-        const expected = ranked(probes, () => true, fused).filter(([, rank]) => rank >= 0);
-        const chosen = [...shortlister.choose(task(probes, wanted, undefined, 'comparison'))];
-        const least = expected[Math.min(wanted, expected.length) - 1]?.[1] ?? 0;
-        for (const [owner, rank] of expected) {
-          if (rank >= least + 2) expect(chosen).toContain(owner);
-          else if (rank < least - 20) expect(chosen).not.toContain(owner);
-        }
-        expect(chosen.every((owner) => expected.some(([known]) => known === owner))).toBe(true);
-      }),
+      fc.property(
+        rates,
+        fc.integer({ min: 1, max: ORDINALS }),
+        fc.integer({ min: -15, max: 0 }),
+        (probes, wanted, threshold) => {
+          // Whatever the threshold, nobody is a candidate without one notable rate.
+          const enough = Math.max(990, -1000 * threshold - 10);
+          // Fisher's sum depends on the sum of the logarithms alone.
+          const fused = (sum: number, count: number) =>
+            sum < enough ? -1 : -1000 * fuseLog10Rates([-sum / 1000, ...Array<number>(count - 1).fill(0)]);
+          const expected = ranked(probes, () => true, fused).filter(([, rank]) => rank >= 0);
+          const chosen = [...shortlister.choose(task(probes, wanted, undefined, 'comparison', leastSum(threshold)))];
+          const least = expected[Math.min(wanted, expected.length) - 1]?.[1] ?? 0;
+          for (const [owner, rank] of expected) {
+            if (rank >= least + 2) expect(chosen).toContain(owner);
+            else if (rank < least - 20) expect(chosen).not.toContain(owner);
+          }
+          expect(chosen.every((owner) => expected.some(([known]) => known === owner))).toBe(true);
+        },
+      ),
     );
   });
 
