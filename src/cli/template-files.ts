@@ -3,10 +3,11 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Modality, TemplateFormat, type Sample } from '../api/generated/ridgewatch/v1/sample.ts';
 import { Failure } from '../failure.ts';
-import type { FingerPosition } from '../templates/finger-template.ts';
+import type { FaceTemplate } from '../templates/face-template.ts';
+import type { FingerPosition, FingerTemplate } from '../templates/finger-template.ts';
 import { decodeIncits378 } from '../templates/incits-378-2004.ts';
 import { decodeIso197942 } from '../templates/iso-19794-2-2005.ts';
-import type { EncodedSample, SampleFormat } from '../templates/sample.ts';
+import { decodeSample, type EncodedSample, type SampleFormat } from '../templates/sample.ts';
 
 /** What files do not say themselves. */
 export interface FileOptions {
@@ -44,6 +45,19 @@ export function readTemplateFile(file: string, options: FileOptions): EncodedSam
   const format = fingerFormat(data);
   const position = knowsPosition(data, format) ? 0 : options.position;
   return { modality: 'finger', format, data, fingerPosition: position, quality: 0, modelId: '', dimension: 0 };
+}
+
+/**
+ * The templates of a file's sample, one for each view.
+ * @throws Failure of the codec, which names the file
+ */
+export function decodeFile(file: string, sample: EncodedSample): (FingerTemplate | FaceTemplate)[] {
+  try {
+    return decodeSample(sample).map(({ template }) => template);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(error.kind, error.reason, `${file}: ${error.message}`, error.detail);
+  }
 }
 
 function faceSample(

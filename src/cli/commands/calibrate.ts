@@ -6,9 +6,8 @@ import { FACE_TABLE_UNITS, scoreOfCosineOne } from '../../matching/calibration.t
 import { calibrationFile, type CalibrationSubject } from '../../matching/calibration-file.ts';
 import { makeTable, type ScoreHistogram } from '../../matching/calibration-table.ts';
 import { compareStrangers, type LabelledTemplate } from '../../matching/stranger-scores.ts';
-import { decodeSample } from '../../templates/sample.ts';
 import { EXIT } from '../exit-codes.ts';
-import { groupFiles, groupPattern, readTemplateFile, type FileOptions } from '../template-files.ts';
+import { decodeFile, groupFiles, groupPattern, readTemplateFile, type FileOptions } from '../template-files.ts';
 
 /** Options of `ridgewatch calibrate`. */
 export interface CalibrateOptions {
@@ -114,18 +113,9 @@ function readLabelled(folder: string, subject: CalibrationSubject, groupBy: stri
         const wanted = subject.modality === 'finger' ? 'a finger' : `a face of ${subject.dimension} components`;
         throw new Failure('invalid-argument', 'MODALITY_MISMATCH', `${file} is not ${wanted}.`);
       }
-      return templatesOf(file, sample).map((template) => ({ person: externalId, template }));
+      return decodeFile(file, sample).map((template) => ({ person: externalId, template }));
     }),
   );
-}
-
-function templatesOf(file: string, sample: ReturnType<typeof readTemplateFile>): LabelledTemplate['template'][] {
-  try {
-    return decodeSample(sample).map(({ template }) => template);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    throw new Failure(error.kind, error.reason, `${file}: ${error.message}`, error.detail);
-  }
 }
 
 interface Summary {

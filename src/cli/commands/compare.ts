@@ -7,7 +7,6 @@ import { modelVersions } from '../../matching/model-version.ts';
 import { faceCalibration, fingerCalibration } from '../../matching/calibration.ts';
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
-import { decodeSample } from '../../templates/sample.ts';
 import { oddsOf } from '../candidate-table.ts';
 import { drawExplanation } from '../explanation-drawing.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -15,7 +14,7 @@ import { FingerExplanation } from '../../api/generated/ridgewatch/v1/explanation
 import { toWireExplanation } from '../../api/wire-explanation.ts';
 import { toProtoJson } from '../proto-json.ts';
 import type { TemplateOptions } from '../shared-options.ts';
-import { readTemplateFile } from '../template-files.ts';
+import { decodeFile, readTemplateFile } from '../template-files.ts';
 
 interface CompareOptions extends TemplateOptions {
   readonly json?: boolean;
@@ -72,13 +71,7 @@ export async function compare([fileA = '', fileB = '']: string[], options: Compa
 }
 
 function templatesOf(file: string, options: CompareOptions): Template[] {
-  const sample = readTemplateFile(file, { model: options.model, position: options.position });
-  try {
-    return decodeSample(sample).map(({ template }) => template);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    throw new Failure(error.kind, error.reason, `${file}: ${error.message}`, error.detail);
-  }
+  return decodeFile(file, readTemplateFile(file, { model: options.model, position: options.position }));
 }
 
 function compareAll(a: readonly Template[], b: readonly Template[]): ViewScore[] {
