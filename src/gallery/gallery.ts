@@ -8,6 +8,7 @@ import {
 import { Membership } from './membership.ts';
 import { Ordinals } from './ordinals.ts';
 import { Partition } from './partition.ts';
+import { ReleasedMemory } from './released-memory.ts';
 import { Reclamation, type SearchTicket } from './reclamation.ts';
 import { Rewriting } from './rewriting.ts';
 import { placesOf } from './segment.ts';
@@ -47,6 +48,7 @@ export class Gallery {
   readonly #sizing: GallerySizing;
   /** For the partitions of all positions. */
   readonly #fingerSegments: SegmentSupply;
+  readonly #released = new ReleasedMemory();
   readonly #partitions = new Map<string, Partition>();
   readonly #subjects = new Map<string, SubjectEntry>();
   readonly #ordinals = new Ordinals();
@@ -58,7 +60,7 @@ export class Gallery {
 
   constructor(sizing: GallerySizing) {
     this.#sizing = sizing;
-    this.#fingerSegments = new SegmentSupply(sizing.finger);
+    this.#fingerSegments = new SegmentSupply(sizing.finger, this.#released);
   }
 
   /** Number of the last change that searches see; 0 for an empty gallery. */
@@ -189,6 +191,16 @@ export class Gallery {
     return undefined;
   }
 
+  /**
+   * Gives up the memory of rewritten segments that was kept and that nobody has needed for a minute, and makes the
+   * collector look for what was given up. To be called now and then.
+   * @param nowMs - as `performance.now` gives it
+   */
+  releaseMemory(nowMs: number): void {
+    for (const { supply } of this.#partitions.values()) supply.releaseUnused(nowMs);
+    this.#released.promptCollection();
+  }
+
   /** Takes out the subjects whose time is over. Searches do so by themselves; counts are right after it. */
   expireDue(nowMs: number): void {
     for (let next = this.#expiries.at(-1); next !== undefined && next.at <= nowMs; next = this.#expiries.at(-1)) {
@@ -261,7 +273,9 @@ export class Gallery {
     let partition = this.#partitions.get(key);
     if (partition === undefined) {
       const isFinger = name.modality === 'finger';
-      const supply = isFinger ? this.#fingerSegments : new SegmentSupply(this.#sizing.face(name.modelId));
+      const supply = isFinger
+        ? this.#fingerSegments
+        : new SegmentSupply(this.#sizing.face(name.modelId), this.#released);
       partition = new Partition(name, supply);
       this.#partitions.set(key, partition);
     }

@@ -50,12 +50,14 @@ export class Rewriter {
   }
 
   async #rewriteAll(): Promise<void> {
+    this.#gallery.releaseMemory(performance.now());
     if (performance.now() < this.#notBefore) return;
     try {
       while (!this.#stopped) {
         const next = this.#gallery.beginRewriting();
         if (next === undefined) return;
         await this.#rewrite(next);
+        this.#gallery.releaseMemory(performance.now());
       }
     } catch (error) {
       this.#notBefore = performance.now() + PAUSE_MS;

@@ -24,7 +24,7 @@ export class Rewriting {
     this.#partition = partition;
     this.#segments = segments;
     this.#ordinals = ordinals;
-    this.#target = partition.supply.take();
+    this.#target = partition.supply.take(segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0));
     this.#leftOver = [this.#target];
     for (const segment of segments) segment.beginCopying(this.#target);
   }

@@ -115,16 +115,3 @@ export function closeSegment(handle: SegmentHandle): void {
 export function isClosed(header: Int32Array): boolean {
   return Atomics.load(header, CLOSED_WORD) !== 0;
 }
-
-/**
- * Lets the collector of the calling thread know that nothing here holds a segment any more. It does not count shared
- * memory, so it would see no reason to begin: what it does count is room of the same size, which is never written and
- * so takes no memory.
- */
-export function announceGarbage({ memory }: SegmentHandle): void {
-  try {
-    void new ArrayBuffer(memory.buffer.byteLength);
-  } catch {
-    // There is no room: the collector has begun before it said so.
-  }
-}

@@ -1,4 +1,5 @@
-import { announceGarbage, closeSegment, type SegmentHandle } from './segment-layout.ts';
+import type { ReleasedMemory } from './released-memory.ts';
+import { closeSegment, type SegmentHandle } from './segment-layout.ts';
 import { Segment } from './segment.ts';
 
 /** How segments are sized. */
@@ -15,6 +16,10 @@ export interface SegmentSizing {
 
 /** Memories that are kept: one for the next rewriting, one for new references. */
 const MOST_SPARE = 2;
+/** And for how long, when nobody needs them. */
+const KEPT_MS = 60_000;
+/** Share of a memory that is used again that has to be needed. */
+const LEAST_USED = 3 / 4;
 
 /**
  * Makes segments of one size, of memory that was given back where there is any: as long as as many references come as
@@ -23,26 +28,44 @@ const MOST_SPARE = 2;
 export class SegmentSupply {
   readonly capacity: number;
   readonly #sizing: SegmentSizing;
-  readonly #spare: SegmentHandle[] = [];
+  readonly #spare: { readonly handle: SegmentHandle; readonly since: number }[] = [];
+  readonly #released: ReleasedMemory;
 
-  constructor(sizing: SegmentSizing) {
+  /** @param released - gets the memory that is not kept */
+  constructor(sizing: SegmentSizing, released: ReleasedMemory) {
     this.#sizing = sizing;
+    this.#released = released;
     this.capacity = sizing.capacity;
   }
 
-  /** @throws RangeError when there is no memory */
-  take(): Segment {
+  /**
+   * @param recordBytes - of records that it is for; not given: it will be filled
+   * @throws RangeError when there is no memory
+   */
+  take(recordBytes = Infinity): Segment {
     const { capacity, largestRecord, scratchBytes, vectorBytes } = this.#sizing;
-    return new Segment(capacity, largestRecord, scratchBytes, vectorBytes, this.#spare.pop());
+    // Memory that was written to is resident, whether it is needed or not.
+    const fitting = this.#spare.findIndex(
+      ({ handle: { memory, layout } }) => layout.recordsAddress + recordBytes >= LEAST_USED * memory.buffer.byteLength,
+    );
+    const [spare] = fitting < 0 ? [] : this.#spare.splice(fitting, 1);
+    return new Segment(capacity, largestRecord, scratchBytes, vectorBytes, spare?.handle);
   }
 
   /** @param segment - wiped */
   giveBack({ handle }: Segment): void {
-    if (this.#spare.length < MOST_SPARE) {
-      this.#spare.push(handle);
-      return;
-    }
-    closeSegment(handle);
-    announceGarbage(handle);
+    this.#spare.push({ handle, since: performance.now() });
+    if (this.#spare.length > MOST_SPARE) this.#releaseFirst();
+  }
+
+  /** Gives up what nobody has needed for a minute. To be called now and then. */
+  releaseUnused(nowMs: number): void {
+    while (nowMs - (this.#spare[0]?.since ?? nowMs) > KEPT_MS) this.#releaseFirst();
+  }
+
+  #releaseFirst(): void {
+    const [first] = this.#spare.splice(0, 1);
+    closeSegment(first.handle);
+    this.#released.add(first.handle.memory);
   }
 }

@@ -51,6 +51,7 @@ export class Segment {
   #isWiped = false;
   #end: number;
   #live = 0;
+  #liveBytes = 0;
 
   /**
    * @param capacity - references it can hold
@@ -78,6 +79,11 @@ export class Segment {
   /** References that can be found. */
   get liveCount(): number {
     return this.#live;
+  }
+
+  /** Bytes of the records that can be found. */
+  get liveBytes(): number {
+    return this.#liveBytes;
   }
 
   /** Whether another reference can be appended: there is room, and the segment is not being rewritten. */
@@ -109,13 +115,13 @@ export class Segment {
   retire(index: number): void {
     if (!this.isLive(index)) return;
     this.#retired.add(index);
-    this.#live--;
+    this.#discount(index);
   }
 
   /** Hides reference i from every search at once, those under way included. Its bytes stay until `erase`. */
   remove(index: number): void {
     if (this.addressOf(index) === 0) return;
-    if (!this.#retired.delete(index)) this.#live--;
+    if (!this.#retired.delete(index)) this.#discount(index);
     Atomics.store(this.#directory, index, 0);
   }
 
@@ -212,7 +218,13 @@ export class Segment {
     this.#end += length;
     this.#lengths.push(length);
     this.#live++;
+    this.#liveBytes += length;
     return index;
+  }
+
+  #discount(index: number): void {
+    this.#live--;
+    this.#liveBytes -= this.#lengths[index];
   }
 
   #reserve(end: number): void {

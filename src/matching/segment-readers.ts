@@ -1,4 +1,6 @@
-import { announceGarbage, headerOf, isClosed, type SegmentHandle } from '../gallery/segment-layout.ts';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { headerOf, isClosed, type SegmentHandle } from '../gallery/segment-layout.ts';
 import type { SegmentId } from './messages.ts';
 import { SegmentReader } from './segment-reader.ts';
 
@@ -29,10 +31,26 @@ export class SegmentReaders {
 
   /** To be called now and then: nobody tells a thread of a segment that was closed. */
   forgetClosed(): void {
-    for (const [id, { handle, header }] of this.#met) {
-      if (!isClosed(header)) continue;
-      this.#met.delete(id);
-      announceGarbage(handle);
-    }
+    if (this.#deleteClosed()) collect();
   }
+
+  #deleteClosed(): boolean {
+    const before = this.#met.size;
+    for (const [id, { header }] of this.#met) if (isClosed(header)) this.#met.delete(id);
+    return this.#met.size < before;
+  }
+}
+
+let collector: (() => void) | undefined;
+
+/**
+ * Collects what this thread let go of: it has little else, so that takes some milliseconds. By itself its collector would
+ * hardly begin, for it does not count shared memory, and never end, for a thread that waits for tasks does nothing else.
+ */
+function collect(): void {
+  if (collector === undefined) {
+    setFlagsFromString('--expose-gc');
+    collector = runInNewContext('gc') as () => void;
+  }
+  collector();
 }

@@ -1,0 +1,72 @@
+/** That the process gives memory back when segments are rewritten, with threads that have read them. */
+import { expect, it, vi } from 'vitest';
+import { Gallery } from '../../src/gallery/gallery.ts';
+import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { comparePieces } from '../../src/matching/comparisons.ts';
+import type { PackedProbe } from '../../src/matching/messages.ts';
+import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/segment-reader.ts';
+import { WorkerPool } from '../../src/matching/worker-pool.ts';
+
+const RECORD_BYTES = 1 << 19;
+/** One for all, so that nothing but segments gives the collectors a reason to begin. */
+const RECORD = new Uint8Array(RECORD_BYTES).fill(1);
+const CAPACITY = 32;
+const SEGMENTS = 24;
+const SIZING = { capacity: CAPACITY, largestRecord: RECORD_BYTES, scratchBytes: SEGMENT_SCRATCH_BYTES, vectorBytes: 0 };
+const PARTITION = { modality: 'face', modelId: 'm', dimension: 64 } as const;
+const PROBE: PackedProbe = { ...PARTITION, packed: new Uint8Array(64) };
+const ATTRIBUTES = {
+  version: 1,
+  contributor: 'agency',
+  galleries: new Set<string>(),
+  caveats: [],
+  provenance: 'synthetic',
+  expireTimeMs: undefined,
+  notComparableCount: 0,
+} as const;
+
+it('resident memory falls when most of a gallery was expunged', async () => {
+  const gallery = new Gallery({ finger: SIZING, face: () => SIZING });
+  const rewriter = new Rewriter(gallery, (error) => {
+    throw error;
+  });
+  const pool = new WorkerPool(1);
+  const search = () => {
+    const ranges = gallery.partition(PARTITION)?.ranges() ?? [];
+    const pieces = ranges.map(({ segment }) => ({ segment, indices: Uint32Array.of(0) }));
+    return comparePieces(pool, PROBE, pieces);
+  };
+  await search();
+  const before = process.memoryUsage.rss();
+  for (let i = 0; i < CAPACITY * SEGMENTS; i++) {
+    const references = [{ referenceId: `r${i}`, partition: PARTITION, packed: RECORD }];
+    const change = { kind: 'upsert', subjectId: `s${i}`, attributes: ATTRIBUTES, references } as const;
+    gallery.apply(gallery.version + 1, change);
+  }
+  await search();
+  const full = CAPACITY * SEGMENTS * RECORD_BYTES;
+  expect(process.memoryUsage.rss() - before).toBeGreaterThan(full * 0.9);
+  for (let i = 0; i < CAPACITY * SEGMENTS; i++) {
+    if (i % 8 > 0) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${i}` });
+  }
+  // As the service does it: the thread learns of it by its next task, the collector looks when it is told to.
+  const settle = async () => {
+    await rewriter.run();
+    await search();
+    expect(process.memoryUsage.rss() - before).toBeLessThan(full / 2);
+  };
+  await vi.waitFor(settle, { timeout: 5000, interval: 10 });
+  // What was kept for new segments goes, too, when none came.
+  const [rewritten, { memoryBytes }] = [process.memoryUsage.rss(), gallery.partitions[0]];
+  const release = async () => {
+    gallery.releaseMemory(Infinity);
+    await search();
+    expect(process.memoryUsage.rss()).toBeLessThan(
+      rewritten - (1.5 * memoryBytes) / gallery.partitions[0].segmentCount,
+    );
+  };
+  await vi.waitFor(release, { timeout: 5000, interval: 10 });
+  await pool.close();
+  const { liveCount, removedCount } = gallery.partitions[0];
+  expect([liveCount, removedCount]).toEqual([(CAPACITY * SEGMENTS) / 8, 0]);
+});
