@@ -11,6 +11,8 @@ const BENCHES: Readonly<Record<string, string>> = {
   growth: 'what searches cost from 10,000 subjects to 1,000,000, a plot, and what that predicts (--plot FILE)',
   throughput: 'searches a second with two workers against one, and what the kernels alone reach',
   load: 'Identify over gRPC at rising rates and at three times too many, and enrolments beside searches',
+  rewriting:
+    'cost of rewriting segments after half of a gallery was expunged, pauses, memory given back (--subjects N)',
   'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',
   durability: 'kills the service while it is written to, and counts what is lost (--rounds N)',
   kernels: 'comparisons a second of each build of the kernels and of the reference (--rounds N, --json)',
