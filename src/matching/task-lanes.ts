@@ -35,6 +35,13 @@ export class TaskLanes implements TaskQueue {
     return this.#lanes[lane].shift() ?? null;
   }
 
+  /** Puts back a task that no thread was free for: its turn was none. */
+  unshift(task: Task): void {
+    const lane = laneOf(task);
+    this.#lanes[lane].unshift(task);
+    this.#next = lane;
+  }
+
   remove(task: Task): void {
     const lane = this.#lanes[laneOf(task)];
     const at = lane.indexOf(task);

@@ -48,6 +48,8 @@ export class WorkerPool {
       // Tasks of one millisecond and more: two in hand keep a thread busy while the main thread is.
       concurrentTasksPerWorker: 1,
       taskQueue: new TaskLanes(),
+      // A task that no thread was free for goes back to where it was, not to the end.
+      stricterFIFO: true,
       workerData: tables,
       recordTiming: false,
     });

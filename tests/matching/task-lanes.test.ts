@@ -32,6 +32,19 @@ describe('the lanes of tasks', () => {
     expect(lanes.size).toBe(0);
   });
 
+  it('forget the turn of a task that is put back', () => {
+    const lanes = new TaskLanes();
+    const [a, b] = [search, search].map(waiting);
+    const [x, y] = [encoding, verification].map(waiting);
+    for (const task of [a, b, x, y]) lanes.push(task);
+    for (let i = 0; i < 3; i++) {
+      const first = lanes.shift();
+      expect(first).toBe(x);
+      lanes.unshift(first as Task);
+    }
+    expect(drain(lanes)).toEqual([x, a, y, b]);
+  });
+
   it('lose none and keep the order of each, whatever comes, goes and is taken out', () => {
     const step = fc.constantFrom('search', 'short', 'shift', 'remove');
     fc.assert(
