@@ -74,12 +74,15 @@ export interface ReceivedStatus {
   readonly reason: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly { readonly field: string; readonly description: string }[];
+  /** RetryInfo, in milliseconds; undefined when the server sent none. */
+  readonly retryAfterMs: number | undefined;
 }
 
 /** Reads the details out of a google.rpc.Status. */
 export function readStatus(status: Status): ReceivedStatus {
   let reason: string | undefined;
   let metadata: Record<string, string> = {};
+  let retryAfterMs: number | undefined;
   const violations: { field: string; description: string }[] = [];
   for (const { typeUrl, value } of status.details) {
     if (typeUrl.endsWith('/google.rpc.ErrorInfo')) {
@@ -88,16 +91,21 @@ export function readStatus(status: Status): ReceivedStatus {
       metadata = info.metadata;
     } else if (typeUrl.endsWith('/google.rpc.BadRequest')) {
       violations.push(...BadRequest.decode(value).fieldViolations);
+    } else if (typeUrl.endsWith('/google.rpc.RetryInfo')) {
+      const { retryDelay } = RetryInfo.decode(value);
+      retryAfterMs = retryDelay && retryDelay.seconds * 1000 + retryDelay.nanos / 1e6;
     }
   }
-  return { code: status.code, message: status.message, reason, metadata, violations };
+  return { code: status.code, message: status.message, reason, metadata, violations, retryAfterMs };
 }
+
+const NO_DETAILS = { reason: undefined, metadata: {}, violations: [], retryAfterMs: undefined } as const;
 
 /** Reads the details out of an error that a grpc-js client call ended with. */
 export function readServiceError(error: { code: number; details: string; metadata: Metadata }): ReceivedStatus {
   const [trailer] = error.metadata.get(DETAILS_TRAILER);
   if (trailer instanceof Uint8Array) return readStatus(Status.decode(trailer));
-  return { code: error.code, message: error.details, reason: undefined, metadata: {}, violations: [] };
+  return { code: error.code, message: error.details, ...NO_DETAILS };
 }
 
 interface Codec<T> {
