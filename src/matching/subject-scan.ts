@@ -44,7 +44,7 @@ export const INDEXED: Way = {
   mode: 'indexed',
   smallestShortlist: 2000,
   shortlistPerCandidate: 4,
-  shortlistShare: 0.008,
+  shortlistShare: 0.006,
 };
 
 /** Buffers that are kept for the searches to come; as many as searches usually run at a time. */
