@@ -9,6 +9,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   'hit-rate': 'candidate vectors: mates found among synthetic prints, held out by person (--data DIR …)',
   search: 'searches among many: cost by the exact and the indexed way, and mates that the index loses (--subjects N)',
   growth: 'what searches cost from 10,000 subjects to 1,000,000, a plot, and what that predicts (--plot FILE)',
+  graph: 'what a graph of faces would find of what the exact scan finds, and at what cost (--data DIR …; --help)',
   throughput: 'searches a second with two workers against one, and what the kernels alone reach',
   load: 'Identify over gRPC at rising rates and at three times too many, and enrolments beside searches',
   rewriting:

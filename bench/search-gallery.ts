@@ -61,20 +61,38 @@ export async function addPeople(
   threads: number,
   parts: readonly Part[],
 ): Promise<void> {
-  const folder = join(tmpdir(), `ridgewatch-search-${galleryKey()}`);
-  mkdirSync(folder, { recursive: true });
-  const chunks = Array.from({ length: Math.ceil(to / CHUNK) }, (_, i) => i).slice(Math.floor(from / CHUNK));
-  const missing = parts.flatMap((part) =>
-    chunks.filter((chunk) => !existsSync(chunkFile(folder, part, chunk))).map((chunk) => ({ part, chunk })),
-  );
-  if (missing.length > 0) await makeChunks(folder, missing, threads);
-  for (const chunk of chunks) {
+  const folder = await haveChunks(from, to, threads, parts);
+  for (const chunk of chunksOf(from, to)) {
     const records = (part: Part) =>
       parts.includes(part) ? splitPacked(readFileSync(chunkFile(folder, part, chunk))) : [];
     const [fingers, faces] = [records('fingers'), records('faces')];
     for (let i = Math.max(0, from - chunk * CHUNK); i < CHUNK && chunk * CHUNK + i < to; i++)
       enrol(gallery, `s${chunk * CHUNK + i}`, [fingers[2 * i], fingers[2 * i + 1]], faces[i]);
   }
+}
+
+/** The faces of the first `people` of it, packed. */
+export async function* facesOf(people: number, threads: number): AsyncGenerator<Uint8Array> {
+  const folder = await haveChunks(0, people, threads, ['faces']);
+  for (const chunk of chunksOf(0, people))
+    yield* splitPacked(readFileSync(chunkFile(folder, 'faces', chunk))).slice(0, people - chunk * CHUNK);
+}
+
+function chunksOf(from: number, to: number): number[] {
+  return Array.from({ length: Math.ceil(to / CHUNK) }, (_, i) => i).slice(Math.floor(from / CHUNK));
+}
+
+/** Makes the chunks that are missing. @returns the folder that has them */
+async function haveChunks(from: number, to: number, threads: number, parts: readonly Part[]): Promise<string> {
+  const folder = join(tmpdir(), `ridgewatch-search-${galleryKey()}`);
+  mkdirSync(folder, { recursive: true });
+  const missing = parts.flatMap((part) =>
+    chunksOf(from, to)
+      .filter((chunk) => !existsSync(chunkFile(folder, part, chunk)))
+      .map((chunk) => ({ part, chunk })),
+  );
+  if (missing.length > 0) await makeChunks(folder, missing, threads);
+  return folder;
 }
 
 /** What a gallery's bytes are like: a digest of a few of its people, as they are encoded now. */

@@ -63,6 +63,7 @@ function finger(person: number, position: 2 | 7, impression: number, difficulty?
   return toFingerTemplate(record, record.views[0]);
 }
 
-function faceOf(person: number, capture: number): FaceTemplate {
+/** A capture of a person's face; 0: the enrolment. */
+export function faceOf(person: number, capture: number): FaceTemplate {
   return faceTemplate(createPerson(PROBE_SEED, person).faceEmbedding(capture));
 }

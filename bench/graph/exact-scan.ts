@@ -1,0 +1,64 @@
+/** The exact scan, as a worker of the service does it: kernels over segments of the service's form, on this thread. */
+import { Segment } from '../../src/gallery/segment.ts';
+import { gallerySizing, SEGMENT_CAPACITY } from '../../src/matching/gallery-sizing.ts';
+import type { PackedProbe } from '../../src/matching/messages.ts';
+import { SegmentReader } from '../../src/matching/segment-reader.ts';
+import { FACE_MODEL } from '../search-gallery.ts';
+import type { FaceSet } from './face-set.ts';
+
+const NEVER_STOPPED = new Int32Array(1);
+
+export class ExactScan {
+  readonly #dimension: number;
+  readonly #readers: { readonly reader: SegmentReader; readonly from: number; readonly count: number }[] = [];
+  readonly #similarities: Int16Array;
+
+  constructor({ references, dimension }: FaceSet) {
+    const rows = references.length / dimension;
+    this.#dimension = dimension;
+    this.#similarities = new Int16Array(rows);
+    const { scratchBytes } = gallerySizing(SEGMENT_CAPACITY).face(FACE_MODEL);
+    for (let from = 0; from < rows; from += SEGMENT_CAPACITY) {
+      const count = Math.min(SEGMENT_CAPACITY, rows - from);
+      const segment = new Segment(SEGMENT_CAPACITY, dimension, scratchBytes);
+      for (let row = from; row < from + count; row++) {
+        segment.append(new Uint8Array(references.buffer, row * dimension, dimension), row);
+      }
+      this.#readers.push({ reader: new SegmentReader(segment.handle), from, count });
+    }
+  }
+
+  /** Reads every face. @returns the row of the one that is most like the probe */
+  search(face: Int8Array): number {
+    const similarities = this.#similarities;
+    const probe = this.#packed(face);
+    for (const { reader, from, count } of this.#readers) {
+      reader.resemble('comparison', probe, 0, count, similarities.subarray(from, from + count), NEVER_STOPPED);
+    }
+    let best = 0;
+    for (let row = 1; row < similarities.length; row++) if (similarities[row] > similarities[best]) best = row;
+    return best;
+  }
+
+  /** Whether the comparison score with a row is greater than with any other. */
+  isFirst(face: Int8Array, row: number): boolean {
+    const best = this.search(face);
+    const similarities = this.#similarities;
+    if (similarities[best] > similarities[row]) return false;
+    // Similarities are rounded scores: those of the same similarity are told apart by their scores.
+    const score = this.#score(face, row);
+    return similarities.every(
+      (similarity, other) => similarity < similarities[row] || other === row || this.#score(face, other) < score,
+    );
+  }
+
+  #score(face: Int8Array, row: number): number {
+    const { reader, from } = this.#readers[Math.floor(row / SEGMENT_CAPACITY)];
+    return reader.compare(this.#packed(face), Uint32Array.of(row - from)).scores[0];
+  }
+
+  #packed(face: Int8Array): PackedProbe {
+    const packed = new Uint8Array(face.buffer, face.byteOffset, face.byteLength);
+    return { modality: 'face', packed, modelId: FACE_MODEL, dimension: this.#dimension };
+  }
+}
