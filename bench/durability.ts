@@ -17,12 +17,9 @@ import {
   type EnrollResponse,
   type ListSubjectsResponse,
 } from '../src/api/generated/ridgewatch/v1/gallery.ts';
-import {
-  IdentificationClient,
-  Purpose,
-  type IdentifyResponse,
-} from '../src/api/generated/ridgewatch/v1/identification.ts';
+import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import { demoSamples } from '../src/demo-gallery.ts';
+import { identifyRequest } from './identify-request.ts';
 import { promised, startProcess } from './service-process.ts';
 
 const SEED = 4242;
@@ -91,16 +88,7 @@ async function searchFor(address: string, people: readonly number[]): Promise<Ma
   const client = new IdentificationClient(address, credentials.createInsecure());
   const found = new Map<number, string[]>();
   for (const person of people) {
-    const request = {
-      samples: demoSamples(createPerson(SEED, person), 0),
-      galleries: [],
-      maxCandidates: 5,
-      threshold: undefined,
-      exact: true,
-      purpose: Purpose.TEST,
-      checkpointId: 'bench',
-      clientRequestId: '',
-    };
+    const request = identifyRequest(demoSamples(createPerson(SEED, person), 0), { maxCandidates: 5, exact: true });
     const { candidates } = await promised<IdentifyResponse>((callback) => client.identify(request, callback));
     found.set(
       person,

@@ -22,7 +22,6 @@ import { syntheticPrints } from '../index-builder/labelled-prints.ts';
 import { compareAll, packPrints } from '../index-builder/train/comparisons.ts';
 import { Calibration } from '../src/matching/calibration.ts';
 import { thresholdFor } from '../src/matching/fusion.ts';
-import { identify } from '../src/matching/identification.ts';
 import { packFace, prepareProbes, type Probe } from '../src/matching/probe.ts';
 import { compareFacesReference } from '../src/matching/reference/face-comparison.ts';
 import { shippedFingerModel } from '../src/matching/shipped-model.ts';
@@ -33,6 +32,7 @@ import type { Gallery } from '../src/gallery/gallery.ts';
 import { binomialLimits } from './fpir/binomial-limits.ts';
 import { addPeople, emptyGallery, enrol } from './search-gallery.ts';
 import { faceTemplate, probesOf, type Samples } from './search-people.ts';
+import { searchAll } from './search-run.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -170,14 +170,7 @@ async function measure(
   for (let i = 0; i < searches; i++) {
     const probes = await probesOfPerson(i);
     if (probes.every(({ packed }) => packed === undefined)) continue;
-    const request = {
-      probes,
-      galleries: new Set<string>(),
-      maxCandidates: 1,
-      threshold: { maxLog10Fmr: 0 },
-      standardFpir: 0.01,
-    };
-    const { candidates } = await identify(gallery, () => source, pool, request, new AbortController().signal);
+    const { candidates } = await searchAll(gallery, pool, probes, () => source, { maxCandidates: 1 });
     const extrapolated = candidates[0]?.scores.some((score) => score.extrapolated) ?? false;
     first.push({ log10Fmr: candidates[0]?.log10Fmr ?? 0, extrapolated });
   }

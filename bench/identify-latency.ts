@@ -12,12 +12,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
 import { build } from 'hdr-histogram-js';
-import {
-  IdentificationClient,
-  Purpose,
-  type IdentifyResponse,
-} from '../src/api/generated/ridgewatch/v1/identification.ts';
+import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
+import { identifyRequest } from './identify-request.ts';
 import { promised, startProcess } from './service-process.ts';
 
 const { values } = parseArgs({
@@ -54,16 +51,7 @@ async function measure(address: string, callers: number) {
     while (next < searches) {
       const probe = probes[next++ % probes.length];
       const started = performance.now();
-      const request = {
-        samples: probe.samples,
-        galleries: [],
-        maxCandidates: 10,
-        threshold: undefined,
-        exact: true,
-        purpose: Purpose.TEST,
-        checkpointId: 'bench',
-        clientRequestId: '',
-      };
+      const request = identifyRequest(probe.samples, { exact: true });
       const { candidates } = await promised<IdentifyResponse>((callback) => client.identify(request, callback));
       histogram.recordValue(Math.round((performance.now() - started) * 1000));
       if (probe.mated) {

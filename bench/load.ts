@@ -21,14 +21,11 @@ import { credentials } from '@grpc/grpc-js';
 import { build } from 'hdr-histogram-js';
 import { createPerson } from '../fixtures/person.ts';
 import { GalleryClient, Provenance, type EnrollResponse } from '../src/api/generated/ridgewatch/v1/gallery.ts';
-import {
-  IdentificationClient,
-  Purpose,
-  type IdentifyResponse,
-} from '../src/api/generated/ridgewatch/v1/identification.ts';
+import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
 import type { LoadOrder, LoadReport } from './load/generator.ts';
+import { identifyRequest } from './identify-request.ts';
 import { promised, startProcess } from './service-process.ts';
 
 const { values: options } = parseArgs({
@@ -124,16 +121,7 @@ function samplesOf(i: number): Sample[] {
 }
 
 function identify(samples: Sample[]): Promise<IdentifyResponse> {
-  const request = {
-    samples,
-    galleries: [],
-    maxCandidates: 10,
-    threshold: undefined,
-    exact: false,
-    purpose: Purpose.TEST,
-    checkpointId: 'bench',
-    clientRequestId: '',
-  };
+  const request = identifyRequest(samples);
   return promised((callback) => client.identify(request, callback));
 }
 

@@ -12,11 +12,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { Random } from '../fixtures/random.ts';
 import { Rewriter } from '../src/gallery/rewriter.ts';
-import { identify } from '../src/matching/identification.ts';
 import { INDEXED, SubjectScan } from '../src/matching/subject-scan.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
 import { emptyGallery, fillGallery } from './search-gallery.ts';
 import { probesOf } from './search-people.ts';
+import { searchAll } from './search-run.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -93,14 +93,7 @@ else {
 }
 
 function search() {
-  const request = {
-    probes,
-    galleries: new Set<string>(),
-    maxCandidates: 10,
-    threshold: { maxLog10Fmr: 0 },
-    standardFpir: 0.01,
-  };
-  return identify(gallery, () => source, pool, request, new AbortController().signal);
+  return searchAll(gallery, pool, probes, () => source);
 }
 
 async function searchUntil(signal: AbortSignal): Promise<void> {

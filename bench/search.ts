@@ -14,7 +14,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { build } from 'hdr-histogram-js';
-import { identify, type SearchResult } from '../src/matching/identification.ts';
+import type { SearchResult } from '../src/matching/identification.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
 import { Planner } from '../src/matching/planner.ts';
 import type { Probe } from '../src/matching/probe.ts';
@@ -24,6 +24,7 @@ import { EXACT, INDEXED, SubjectScan } from '../src/matching/subject-scan.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
 import { emptyGallery, fillGallery } from './search-gallery.ts';
 import { enrolPeople, partsFor, probesOf as probesOfPerson } from './search-people.ts';
+import { searchAll } from './search-run.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -125,15 +126,7 @@ function search(
   probes: readonly Probe[],
   source: CandidateSource | ((view: SearchView) => CandidateSource),
 ): Promise<SearchResult> {
-  const request = {
-    probes,
-    galleries: new Set<string>(),
-    maxCandidates: 10,
-    threshold: { maxLog10Fmr: 0 },
-    standardFpir: 0.01,
-  };
-  const choose = typeof source === 'function' ? source : () => source;
-  return identify(gallery, choose, pool, request, new AbortController().signal);
+  return searchAll(gallery, pool, probes, typeof source === 'function' ? source : () => source);
 }
 
 function newCost(): Cost {

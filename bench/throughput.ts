@@ -13,13 +13,14 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { SegmentRange } from '../src/gallery/partition.ts';
-import { identify } from '../src/matching/identification.ts';
 import type { PackedProbe } from '../src/matching/messages.ts';
 import { Planner } from '../src/matching/planner.ts';
 import { partitionsFor, type Probe } from '../src/matching/probe.ts';
+import type { SearchView } from '../src/matching/search-view.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
 import { emptyGallery, fillGallery } from './search-gallery.ts';
 import { probesOf, type Samples } from './search-people.ts';
+import { searchAll } from './search-run.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -73,15 +74,8 @@ for (const { kind, samples } of KINDS) {
   const searches = (p: number, forSeconds: number) =>
     inLoops(callers * pools[p].size, forSeconds, async (i) => {
       const of = probes[i % PROBES];
-      const request = {
-        probes: of,
-        galleries: new Set<string>(),
-        maxCandidates: 10,
-        threshold: { targetFpir: 0.01 },
-        standardFpir: 0.01,
-      };
-      const choose = (view: Parameters<Planner['choose']>[1]) => planners[p].choose(of, view, options.exact);
-      modes.add((await identify(gallery, choose, pools[p], request, new AbortController().signal)).mode);
+      const choose = (view: SearchView) => planners[p].choose(of, view, options.exact);
+      modes.add((await searchAll(gallery, pools[p], of, choose, { threshold: { targetFpir: 0.01 } })).mode);
     });
   const kernels = (p: number, forSeconds: number) =>
     inLoops(pools[p].size, forSeconds, (i) => kernelWork(pools[p], probes[i % PROBES][0]));

@@ -4,9 +4,10 @@
  */
 import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 import { Random } from '../../fixtures/random.ts';
-import { IdentificationClient, Purpose } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { IdentificationClient } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import { Modality, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 import { demoPerson, demoSamples } from '../../src/demo-gallery.ts';
+import { identifyRequest } from '../identify-request.ts';
 
 export interface LoadOrder {
   readonly address: string;
@@ -77,16 +78,7 @@ async function run({ address, seed, rate, seconds, deadlineMs, subjects }: LoadO
     const planned = start + at;
     latestSendMs = Math.max(latestSendMs, performance.now() - planned);
     const probe = probes[i % PROBES];
-    const request = {
-      samples: probe.samples,
-      galleries: [],
-      maxCandidates: 10,
-      threshold: undefined,
-      exact: false,
-      purpose: Purpose.TEST,
-      checkpointId: 'bench',
-      clientRequestId: '',
-    };
+    const request = identifyRequest(probe.samples);
     await new Promise<void>((done) => {
       clients[i % CLIENTS].identify(
         request,
