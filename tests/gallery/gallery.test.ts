@@ -1,26 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { referencesAt, type SubjectAttributes } from '../../src/gallery/catalogue.ts';
+import { referencesAt } from '../../src/gallery/catalogue.ts';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
 import type { SearchTicket } from '../../src/gallery/reclamation.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
 
 const SIZING = { capacity: 3, largestRecord: 64, scratchBytes: 256, vectorBytes: 0 };
 
 function emptyGallery(): Gallery {
   return new Gallery({ finger: SIZING, face: () => SIZING });
-}
-
-function attributes(changes: Partial<SubjectAttributes> = {}): SubjectAttributes {
-  return {
-    version: 1,
-    contributor: 'agency',
-    galleries: new Set(['main']),
-    caveats: [],
-    provenance: 'synthetic',
-    expireTimeMs: undefined,
-    notComparableCount: 0,
-    ...changes,
-  };
 }
 
 function finger(referenceId: string, fill = 7, position: 1 | 2 = 1): SearchableReference {
@@ -48,10 +36,10 @@ describe('the gallery', () => {
     gallery.apply(1, {
       kind: 'upsert',
       subjectId: 'a',
-      attributes: attributes(),
+      attributes: subjectAttributes(),
       references: [finger('r1'), finger('r2', 8, 2)],
     });
-    gallery.apply(2, { kind: 'upsert', subjectId: 'b', attributes: attributes(), references: [finger('r3')] });
+    gallery.apply(2, { kind: 'upsert', subjectId: 'b', attributes: subjectAttributes(), references: [finger('r3')] });
     expect(found(gallery)).toEqual(['a', 'a', 'b']);
     gallery.apply(3, { kind: 'expunge', subjectId: 'a' });
     expect(found(gallery)).toEqual(['b']);
@@ -68,7 +56,12 @@ describe('the gallery', () => {
   it('opens another segment when one is full', () => {
     const gallery = emptyGallery();
     for (let i = 1; i <= 7; i++) {
-      gallery.apply(i, { kind: 'upsert', subjectId: `s${i}`, attributes: attributes(), references: [finger(`r${i}`)] });
+      gallery.apply(i, {
+        kind: 'upsert',
+        subjectId: `s${i}`,
+        attributes: subjectAttributes(),
+        references: [finger(`r${i}`)],
+      });
     }
     expect(gallery.partitions[0]?.segmentCount).toBe(3);
     expect(found(gallery)).toHaveLength(7);
@@ -76,13 +69,13 @@ describe('the gallery', () => {
 
   it('keeps replaced references for the searches that started before, and drops them afterwards', () => {
     const gallery = emptyGallery();
-    gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: attributes(), references: [finger('old')] });
+    gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: subjectAttributes(), references: [finger('old')] });
     const location = gallery.subject('a')?.references[0];
     const before = gallery.beginSearch(0);
     gallery.apply(2, {
       kind: 'upsert',
       subjectId: 'a',
-      attributes: attributes({ version: 2 }),
+      attributes: subjectAttributes({ version: 2 }),
       references: [finger('new')],
     });
     const after = gallery.beginSearch(0);
@@ -100,7 +93,7 @@ describe('the gallery', () => {
 
   it('hides an expunged subject from searches under way at once, and wipes its bytes when they have ended', () => {
     const gallery = emptyGallery();
-    gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: attributes(), references: [finger('r', 9)] });
+    gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: subjectAttributes(), references: [finger('r', 9)] });
     const location = gallery.subject('a')?.references[0];
     if (location === undefined) throw new Error('no reference');
     const address = location.segment.addressOf(location.index);
@@ -122,7 +115,7 @@ describe('the gallery', () => {
       gallery.apply(sequence, {
         kind: 'upsert',
         subjectId,
-        attributes: attributes(),
+        attributes: subjectAttributes(),
         references: [{ ...finger(subjectId), packed }],
       });
     upsert(1, 'a');
@@ -140,7 +133,12 @@ describe('the gallery', () => {
   it('gives an ordinal again only when no search can mean the one who had it', () => {
     const gallery = emptyGallery();
     const enrol = (sequence: number, subjectId: string) => {
-      gallery.apply(sequence, { kind: 'upsert', subjectId, attributes: attributes(), references: [finger(subjectId)] });
+      gallery.apply(sequence, {
+        kind: 'upsert',
+        subjectId,
+        attributes: subjectAttributes(),
+        references: [finger(subjectId)],
+      });
       return gallery.subject(subjectId)?.ordinal;
     };
     expect([enrol(1, 'a'), enrol(2, 'b')]).toEqual([0, 1]);
@@ -157,13 +155,13 @@ describe('the gallery', () => {
 
   it('does not move references when only the data of a subject changes', () => {
     const gallery = emptyGallery();
-    gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: attributes(), references: [finger('r')] });
+    gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: subjectAttributes(), references: [finger('r')] });
     const before = gallery.subject('a')?.references;
     const references = [{ ...finger('r'), packed: undefined }];
     gallery.apply(2, {
       kind: 'upsert',
       subjectId: 'a',
-      attributes: attributes({ galleries: new Set(['other']) }),
+      attributes: subjectAttributes({ galleries: new Set(['other']) }),
       references,
     });
     expect(gallery.subject('a')?.references).toEqual(before);
@@ -175,19 +173,19 @@ describe('the gallery', () => {
     gallery.apply(1, {
       kind: 'upsert',
       subjectId: 'a',
-      attributes: attributes({ expireTimeMs: 1000 }),
+      attributes: subjectAttributes({ expireTimeMs: 1000 }),
       references: [finger('r1')],
     });
     gallery.apply(2, {
       kind: 'upsert',
       subjectId: 'b',
-      attributes: attributes({ expireTimeMs: 500 }),
+      attributes: subjectAttributes({ expireTimeMs: 500 }),
       references: [finger('r2')],
     });
     gallery.apply(3, {
       kind: 'upsert',
       subjectId: 'a',
-      attributes: attributes({ expireTimeMs: 3000 }),
+      attributes: subjectAttributes({ expireTimeMs: 3000 }),
       references: [finger('r1')],
     });
     gallery.endSearch(gallery.beginSearch(2000));
@@ -218,7 +216,7 @@ describe('the gallery', () => {
             gallery.apply(i + 1, {
               kind: 'upsert',
               subjectId,
-              attributes: attributes({ galleries: new Set([name]) }),
+              attributes: subjectAttributes({ galleries: new Set([name]) }),
               references: searchable,
             });
             model.set(subjectId, { count: references.length, gallery: name });

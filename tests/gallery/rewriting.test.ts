@@ -8,19 +8,12 @@ import { Rewriter } from '../../src/gallery/rewriter.ts';
 import type { Rewriting } from '../../src/gallery/rewriting.ts';
 import { layoutSegment } from '../../src/gallery/segment-layout.ts';
 import { placesOf, type Segment } from '../../src/gallery/segment.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
 
 const RECORD_BYTES = 32;
 const SIZING = { capacity: 4, largestRecord: RECORD_BYTES, scratchBytes: 256, vectorBytes: 16 };
 const PARTITION = { modality: 'finger', position: 1 } as const;
-const ATTRIBUTES: SubjectAttributes = {
-  version: 1,
-  contributor: 'agency',
-  galleries: new Set(['main']),
-  caveats: [],
-  provenance: 'synthetic',
-  expireTimeMs: undefined,
-  notComparableCount: 0,
-};
+const ATTRIBUTES: SubjectAttributes = subjectAttributes();
 
 /** Every memory that was made, whoever holds it now. */
 const memories: WebAssembly.Memory[] = [];

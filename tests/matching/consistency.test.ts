@@ -12,6 +12,7 @@ import { EXACT, INDEXED, SubjectScan } from '../../src/matching/subject-scan.ts'
 import { WorkerPool } from '../../src/matching/worker-pool.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { secondImpression, somePrint } from '../prints.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
 
 const PEOPLE = 24;
 const IMPRESSIONS = 3;
@@ -157,7 +158,7 @@ describe('searches while the gallery changes', () => {
       made = {
         kind: 'upsert',
         subjectId,
-        attributes: attributes(galleries, next),
+        attributes: subjectAttributes({ galleries, version: next }),
         references: searchable(person, references),
       };
     }
@@ -173,18 +174,6 @@ async function breathe(turns: number): Promise<void> {
 
 function unexpected(error: unknown): never {
   throw error;
-}
-
-function attributes(galleries: ReadonlySet<string>, version: number) {
-  return {
-    version,
-    contributor: 'agency',
-    galleries,
-    caveats: [],
-    provenance: 'synthetic',
-    expireTimeMs: undefined,
-    notComparableCount: 0,
-  } as const;
 }
 
 function searchable(person: number, references: ReadonlyMap<string, number>): SearchableReference[] {

@@ -13,6 +13,7 @@ import { WorkerPool } from '../../src/matching/worker-pool.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerPosition, FingerTemplate } from '../../src/templates/finger-template.ts';
 import { random, secondImpression, somePrint } from '../prints.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
 
 const PEOPLE = 240;
 const encoder = new ReferenceEncoder();
@@ -37,15 +38,7 @@ function enrol(gallery: Gallery, i: number): void {
   }));
   const partition = { modality: 'face', modelId: 'm', dimension: 64 } as const;
   references.push({ referenceId: `p${i}-face`, partition, packed: packFace(face(i, 0)) });
-  const attributes = {
-    version: 1,
-    contributor: 'agency',
-    galleries: new Set(i % 3 === 0 ? ['b'] : ['a']),
-    caveats: [],
-    provenance: 'synthetic',
-    expireTimeMs: undefined,
-    notComparableCount: 0,
-  } as const;
+  const attributes = subjectAttributes({ galleries: new Set(i % 3 === 0 ? ['b'] : ['a']) });
   gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${i}`, attributes, references });
 }
 

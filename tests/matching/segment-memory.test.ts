@@ -6,6 +6,7 @@ import { comparePieces } from '../../src/matching/comparisons.ts';
 import type { PackedProbe } from '../../src/matching/messages.ts';
 import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/segment-reader.ts';
 import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
 
 const RECORD_BYTES = 1 << 19;
 /** One for all, so that nothing but segments gives the collectors a reason to begin. */
@@ -15,15 +16,7 @@ const SEGMENTS = 24;
 const SIZING = { capacity: CAPACITY, largestRecord: RECORD_BYTES, scratchBytes: SEGMENT_SCRATCH_BYTES, vectorBytes: 0 };
 const PARTITION = { modality: 'face', modelId: 'm', dimension: 64 } as const;
 const PROBE: PackedProbe = { ...PARTITION, packed: new Uint8Array(64) };
-const ATTRIBUTES = {
-  version: 1,
-  contributor: 'agency',
-  galleries: new Set<string>(),
-  caveats: [],
-  provenance: 'synthetic',
-  expireTimeMs: undefined,
-  notComparableCount: 0,
-} as const;
+const ATTRIBUTES = subjectAttributes({ galleries: new Set<string>() });
 
 it('resident memory falls when most of a gallery was expunged', async () => {
   const gallery = new Gallery({ finger: SIZING, face: () => SIZING });

@@ -7,6 +7,7 @@ import { Rewriter } from '../../src/gallery/rewriter.ts';
 import { gallerySizing } from '../../src/matching/gallery-sizing.ts';
 import { packFace } from '../../src/matching/probe.ts';
 import { SegmentReaders } from '../../src/matching/segment-readers.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
 
 const PARTITION = { modality: 'face', modelId: 'm', dimension: 64 } as const;
 const CAPACITY = 64;
@@ -19,15 +20,7 @@ function enrol(gallery: Gallery, name: number): void {
   gallery.apply(gallery.version + 1, {
     kind: 'upsert',
     subjectId: `s${name}`,
-    attributes: {
-      version: 1,
-      contributor: 'agency',
-      galleries: new Set(['main']),
-      caveats: [],
-      provenance: 'synthetic',
-      expireTimeMs: undefined,
-      notComparableCount: 0,
-    },
+    attributes: subjectAttributes(),
     references: [{ referenceId: `r${name}`, partition: PARTITION, packed: packFace(template) }],
   });
 }
