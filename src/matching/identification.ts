@@ -87,9 +87,7 @@ export async function identify(
     const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
     const listNow = () => {
       const now = Date.now();
-      const present = [...scored].filter(
-        ([subject, scores]) => isNotable(scores) && mayReach(scores, thresholdLog10) && view.isPresent(subject, now),
-      );
+      const present = [...scored].filter(([subject, scores]) => isNotable(scores) && view.isPresent(subject, now));
       return makeCandidateList(
         present.map(([subject, scores]) => ({ subject, scores: inProbeOrder(request.probes, scores) })),
         rules,
@@ -149,16 +147,6 @@ async function explained(listNow: () => CandidateList, view: SearchView, pool: W
 function isNotable(scores: Scores): boolean {
   for (const { log10Fmr } of scores.values()) if (log10Fmr <= FLOOR_LOG10_FMR) return true;
   return false;
-}
-
-/**
- * False where the scores cannot fuse to the threshold, which is cheap to see: whatever fusing does, it says no more than
- * that all of them were independent, and rounds by less than a thousandth.
- */
-function mayReach(scores: Scores, thresholdLog10: number): boolean {
-  let least = -0.001;
-  for (const { log10Fmr } of scores.values()) least += log10Fmr;
-  return least <= thresholdLog10;
 }
 
 function inProbeOrder(probes: readonly Probe[], scores: Scores): SampleScore[] {

@@ -20,6 +20,8 @@ const STEP_BITS = 4;
 const STEPS = 16_384;
 /** More traits than a search can have. */
 const MOST_TRAITS = 64;
+/** 1 divided by the root of so many. */
+const PER_ROOT = Float64Array.from({ length: MOST_TRAITS }, (_, traits) => 1 / Math.sqrt(Math.max(1, traits)));
 /** Of the similarities of strangers, those below 0 taken for 0: their deviation of 1,800, divided by √(2π). */
 const MEAN_ABOVE_ZERO = 718;
 /** By how much the sum of a subject's rates may be too small, for those of faces are read from a table with steps. */
@@ -226,19 +228,16 @@ function ratesOf({ face }: Part, by: ShortlistTask['by']): Int16Array | undefine
  * @param sum - of the similarities above 0
  */
 export function vectorRank(sum: number, traits: number): number {
-  return (sum - traits * MEAN_ABOVE_ZERO) / Math.sqrt(traits);
+  return (sum - traits * MEAN_ABOVE_ZERO) * PER_ROOT[traits];
 }
 
 /** @returns how many ranks are in each step; so below */
 function rankByVectors(sums: Int32Array, counts: Uint8Array): Uint32Array {
-  const factors = Float64Array.from({ length: MOST_TRAITS }, (_, count) => 1 / Math.sqrt(Math.max(1, count)));
   const inStep = new Uint32Array(2 * STEPS);
   for (let o = 0; o < sums.length; o++) {
     if (sums[o] === NONE) continue;
     // Cut off rather than rounded, which takes four times as long.
-    const traits = counts[o];
-    if (traits > 1) sums[o] = ((sums[o] - traits * MEAN_ABOVE_ZERO) * factors[traits]) | 0;
-    else sums[o] -= MEAN_ABOVE_ZERO;
+    sums[o] = vectorRank(sums[o], counts[o]) | 0;
     inStep[stepOf(sums[o])]++;
   }
   return inStep;
