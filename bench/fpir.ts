@@ -1,6 +1,6 @@
 /**
  * Whether the false positive identification rate that is asked for is the one that is delivered: searches for people who
- * are not in the gallery, by the engine as the service runs it, on data that no calibration table was made from.
+ * are not in the gallery, by the engine as the service runs it, on comparisons that no calibration table was made from.
  *
  *   npm run bench -- fpir [--probes 1000] [--sizes 300,1000,3000] [--data DIR] [--json]
  *
