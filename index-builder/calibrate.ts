@@ -14,6 +14,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { FingerBatch } from '../src/matching/finger-batch.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
 import { shippedFingerModel } from '../src/matching/shipped-model.ts';
 import { decodeFloat32Embedding } from '../src/templates/face-embedding.ts';
@@ -61,7 +62,9 @@ async function fingerSets(folders: readonly string[], folds: number): Promise<Sc
   );
   return validated.map(({ name, pairs, scores }, s) => {
     const { list } = sets[s];
-    const strangers = Array.from(scores).filter((_, i) => !areMates(list[pairs[2 * i]], list[pairs[2 * i + 1]]));
+    const strangers = Array.from(scores).filter(
+      (score, i) => score !== FingerBatch.NOT_COMPARABLE && !areMates(list[pairs[2 * i]], list[pairs[2 * i + 1]]),
+    );
     return histogram(name, strangers);
   });
 }
@@ -74,7 +77,8 @@ function syntheticSet(people: number): ScoreHistogram {
 function scoredByShippedModel({ name, list }: PrintSet): ScoreHistogram {
   const strangers: number[] = [];
   compareAll(list, packPrints(list, shippedFingerModel()), (_a, _b, score, mates) => {
-    if (!mates) strangers.push(score);
+    // What has too few minutiae was compared with nothing.
+    if (!mates && score !== FingerBatch.NOT_COMPARABLE) strangers.push(score);
   });
   return histogram(name, strangers);
 }

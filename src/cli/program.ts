@@ -163,13 +163,13 @@ export function createProgram(): Command {
       .description('measure on people of your own how alike strangers are')
       .requiredOption('--data <dir>', 'folder of templates, as of enroll; may be given several times', collect)
       .requiredOption('--out <file>', 'calibration file to write')
-      .option('--group-by <regex>', 'as of enroll')
+      .option('--group-by <regex>', 'files directly in the folder whose names share the first group are of one person')
       .option('--model <id:dimension>', 'model of face embeddings')
       .option('--force', 'write over the file')
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
-        '\nEach sub-folder is one person. All templates of different people are compared; where there are several folders,\nthe table takes the worst of them at every score.\n\nExamples:\n  $ ridgewatch calibrate finger --data people/ --out finger.json\n  $ ridgewatch calibrate face --data faces/ --model arcface-r100:512 --out arcface.json\n  $ RIDGEWATCH_CALIBRATIONS=finger.json,arcface.json ridgewatch serve',
+        '\nEach sub-folder is one person. Of files directly in the folder the name says the person: <person>_<impression>, or\n<person>_<finger>_<impression>. All templates of different people are compared; where there are several folders,\nthe table takes the worst of them at every score.\n\nExamples:\n  $ ridgewatch calibrate finger --data people/ --out finger.json\n  $ ridgewatch calibrate face --data faces/ --model arcface-r100:512 --out arcface.json\n  $ RIDGEWATCH_CALIBRATIONS=finger.json,arcface.json ridgewatch serve',
       ),
     async () => (await import('./commands/calibrate.ts')).calibrate,
   );

@@ -86,6 +86,49 @@ it('measures different people, and the service takes what it wrote', async () =>
   expect(fingerCalibration().version).not.toBe(summary.version);
 });
 
+it('takes files of one folder for the people that their names say', async () => {
+  const sizes = async (data: string, ...more: string[]) => {
+    const { code, stdout } = await calibrate(
+      'finger',
+      '--data',
+      at(data),
+      '--out',
+      at(`${data}.json`),
+      '--json',
+      ...more,
+    );
+    expect(code).toBe(0);
+    return (JSON.parse(stdout) as { version: string; sources: object[] }).sources;
+  };
+  // Two fingers of each, two impressions: no two of one person are strangers.
+  for (const data of ['flat', 'flat-dashes']) mkdirSync(at(data));
+  for (let i = 0; i < PEOPLE; i++) {
+    for (const [finger, capture] of [
+      [2, 0],
+      [2, 1],
+      [7, 0],
+    ] as const) {
+      const record = createPerson(0xca11b, i).fingerRecord(finger, capture);
+      writeFileSync(at(`flat/${i}_${finger}_${capture}.iso`), record);
+      writeFileSync(at(`flat-dashes/${i}-${finger}-${capture}.iso`), record);
+    }
+  }
+  const sources = [{ people: PEOPLE, templates: 108, comparisons: (108 * 107) / 2 - 3 * PEOPLE }];
+  expect(await sizes('flat')).toMatchObject(sources);
+  expect(await sizes('flat-dashes', '--group-by', '^(\\d+)-')).toMatchObject(sources);
+});
+
+it('refuses scores that make no table, and an output that cannot be, before the work', async () => {
+  mkdirSync(at('same'));
+  const embedding = new Uint8Array(createPerson(0xca11b, 1).faceEmbedding(0).buffer);
+  for (let i = 0; i < PEOPLE; i++) writeFileSync(at(`same/${i}.f32`), embedding);
+  const model = ['--model', 'm:512'];
+  const same = await calibrate('face', '--data', at('same'), ...model, '--out', at('same.json'), '--json');
+  expect([same.code, same.stderr]).toEqual([2, expect.stringContaining('TOO_FEW_SCORES') as string]);
+  const lost = await calibrate('face', '--data', at('faces'), ...model, '--out', at('none/face.json'), '--json');
+  expect([lost.code, lost.stderr]).toEqual([2, expect.stringContaining('OUTPUT_UNWRITABLE') as string]);
+});
+
 it('refuses what it cannot measure, and the service what is not for it', async () => {
   const out = at('nothing.json');
   const few = at('prints/p-1');

@@ -1,5 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import cliProgress from 'cli-progress';
 import { Failure } from '../../failure.ts';
 import { FACE_TABLE_UNITS, scoreOfCosineOne } from '../../matching/calibration.ts';
@@ -22,6 +22,11 @@ export interface CalibrateOptions {
 
 /** With fewer people a table says nothing that thresholds are asked for. */
 const FEWEST_PEOPLE = 30;
+/**
+ * Whose a file directly in a folder is, unless --group-by says otherwise: `<person>_<impression>`, or
+ * `<person>_<finger>_<impression>`. One person taken for several would put mates among the strangers.
+ */
+const PERSON_OF_NAME = /^(.+?)(?:_.*)?\.[^.]*$/;
 /** Distances of a table's entries. */
 const STEPS = { finger: 10, face: 50 } as const;
 
@@ -32,6 +37,7 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
     const sentence = `${options.out} exists already: name a new file, or say --force.`;
     throw new Failure('invalid-argument', 'OUTPUT_EXISTS', sentence);
   }
+  requireFolder(options.out);
   const sets = options.data.map((folder) => ({ folder, templates: readLabelled(folder, subject, options.groupBy) }));
   const histograms: ScoreHistogram[] = [];
   const bar = new cliProgress.SingleBar(
@@ -54,11 +60,12 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
     bar.stop();
   }
   const table = makeTable(histograms, STEPS[subject.modality]);
-  if (table.scores.length < 2) {
-    const sentence = 'All scores are the same: nothing can be told from them.';
+  // A table that does not fall at its end would stay at one rate for ever.
+  if (table.scores.length < 2 || table.milliLog10PerStep >= 0) {
+    const sentence = 'The scores of different people hardly differ: nothing can be told from them.';
     throw new Failure('invalid-argument', 'TOO_FEW_SCORES', sentence);
   }
-  writeFileSync(options.out, calibrationFile(subject, table));
+  writeTable(options.out, calibrationFile(subject, table));
   const measuredLog10 = (table.milliLog10Fmr[table.scores.indexOf(table.measuredTo)] ?? 0) / 1000;
   const summary = {
     file: options.out,
@@ -73,6 +80,21 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
   };
   process.stdout.write(options.json === true ? `${JSON.stringify(summary)}\n` : inWords(summary, subject));
   return EXIT.ok;
+}
+
+function writeTable(file: string, content: string): void {
+  try {
+    writeFileSync(file, content);
+  } catch {
+    throw new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', `The file ${file} cannot be written.`);
+  }
+}
+
+/** Looked at before the work of minutes. */
+function requireFolder(file: string): void {
+  if (existsSync(dirname(file))) return;
+  const sentence = `The file ${file} cannot be written: its folder does not exist.`;
+  throw new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', sentence);
 }
 
 function subjectOf(modality: string, model: string | undefined): CalibrationSubject {
@@ -99,7 +121,7 @@ function unitOf(subject: CalibrationSubject): number {
 /** @throws Failure that names the file which cannot be read, is of the other modality, or of another dimension */
 function readLabelled(folder: string, subject: CalibrationSubject, groupBy: string | undefined): LabelledTemplate[] {
   const options: FileOptions = { model: subject.modality === 'face' ? subject.model : undefined, position: 0 };
-  const people = groupFiles(folder, groupPattern(groupBy));
+  const people = groupFiles(folder, groupPattern(groupBy) ?? PERSON_OF_NAME);
   if (people.length < FEWEST_PEOPLE) {
     const sentence = `${folder} has ${people.length} people; it takes ${FEWEST_PEOPLE} and more to say how alike different people are.`;
     throw new Failure('invalid-argument', 'TOO_FEW_PEOPLE', sentence);
