@@ -169,7 +169,7 @@ export function createProgram(): Command {
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
-        '\nEach sub-folder is one person. Of files directly in the folder the name says the person: <person>_<impression>, or\n<person>_<finger>_<impression>. All templates of different people are compared; where there are several folders,\nthe table takes the worst of them at every score.\n\nExamples:\n  $ ridgewatch calibrate finger --data people/ --out finger.json\n  $ ridgewatch calibrate face --data faces/ --model arcface-r100:512 --out arcface.json\n  $ RIDGEWATCH_CALIBRATIONS=finger.json,arcface.json ridgewatch serve',
+        '\nEach sub-folder is one person. Of files directly in the folder the name says the person: <person>_<impression>, or\n<person>_<finger>_<impression>. Faces may also lie in embeddings.f32, one row of floats after the other, with a line for\neach in embeddings.tsv, below a heading, the person in its first column. All templates of different people are compared; where there are several folders,\nthe table takes the worst of them at every score.\n\nExamples:\n  $ ridgewatch calibrate finger --data people/ --out finger.json\n  $ ridgewatch calibrate face --data faces/ --model arcface-r100:512 --out arcface.json\n  $ RIDGEWATCH_CALIBRATIONS=finger.json,arcface.json ridgewatch serve',
       ),
     async () => (await import('./commands/calibrate.ts')).calibrate,
   );

@@ -118,6 +118,35 @@ it('takes files of one folder for the people that their names say', async () => 
   expect(await sizes('flat-dashes', '--group-by', '^(\\d+)-')).toMatchObject(sources);
 });
 
+it('takes embeddings that lie in one file, and names what is wrong there', async () => {
+  const embeddings = Array.from({ length: PEOPLE }, (_, i) =>
+    [0, 1].map((c) => createPerson(0xca11b, i).faceEmbedding(c)),
+  );
+  const rows = embeddings.flat().map((embedding) => Buffer.from(new Uint8Array(embedding.buffer)));
+  const labels = embeddings.flatMap((_, i) => [`p-${i}\t0`, `p-${i}\t1`]);
+  const broken = rows.with(5, Buffer.from(rows[5]).fill(0xff, 8, 12));
+  const run = async (name: string, bytes: readonly Buffer[], lines: readonly string[], model: string) => {
+    mkdirSync(at(name));
+    writeFileSync(at(`${name}/embeddings.f32`), Buffer.concat(bytes));
+    writeFileSync(at(`${name}/embeddings.tsv`), ['person\timage', ...lines].join('\n'));
+    return calibrate('face', '--data', at(name), '--model', model, '--out', at(`${name}.json`), '--json');
+  };
+  const made = await run('rows', rows, labels, 'synthetic-512:512');
+  const folders = await calibrate('face', '--data', at('faces'), '--model', 'm:512', '--out', at('f2.json'), '--json');
+  const versionOf = ({ stdout }: { stdout: string }) => (JSON.parse(stdout) as { version: string }).version;
+  expect(versionOf(made)).toBe(versionOf(folders));
+  for (const [name, bytes, lines, model, says] of [
+    ['rows-nan', broken, labels, 'm:512', 'embeddings.f32: Row 6: A component is not a finite number'],
+    ['rows-short', rows, labels.slice(1), 'm:512', '71 labels'],
+    ['rows-narrow', rows, labels, 'm:256', '256 components for each'],
+    ['rows-nobody', rows, labels.with(3, '\t1'), 'm:512', 'Line 5 of the labels names nobody'],
+    ['rows-few', rows.slice(0, 4), labels.slice(0, 4), 'm:512', 'has 2 people'],
+  ] as const) {
+    const { code, stderr } = await run(name, bytes, lines, model);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(says) as string]);
+  }
+});
+
 it('refuses scores that make no table, and an output that cannot be, before the work', async () => {
   mkdirSync(at('same'));
   const embedding = new Uint8Array(createPerson(0xca11b, 1).faceEmbedding(0).buffer);

@@ -1,11 +1,12 @@
-import { existsSync, writeFileSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import cliProgress from 'cli-progress';
 import { Failure } from '../../failure.ts';
 import { FACE_TABLE_UNITS, scoreOfCosineOne } from '../../matching/calibration.ts';
 import { calibrationFile, type CalibrationSubject } from '../../matching/calibration-file.ts';
 import { makeTable, type ScoreHistogram } from '../../matching/calibration-table.ts';
 import { compareStrangers, type LabelledTemplate } from '../../matching/stranger-scores.ts';
+import { decodeEmbeddingRows } from '../../templates/embedding-rows.ts';
 import { EXIT } from '../exit-codes.ts';
 import { decodeFile, groupFiles, groupPattern, readTemplateFile, type FileOptions } from '../template-files.ts';
 
@@ -27,6 +28,8 @@ const FEWEST_PEOPLE = 30;
  * `<person>_<finger>_<impression>`. One person taken for several would put mates among the strangers.
  */
 const PERSON_OF_NAME = /^(.+?)(?:_.*)?\.[^.]*$/;
+/** Embeddings one after the other, and whose they are, see embedding-rows.ts. */
+const [ROWS, LABELS] = ['embeddings.f32', 'embeddings.tsv'];
 /** Distances of a table's entries. */
 const STEPS = { finger: 10, face: 50 } as const;
 
@@ -120,12 +123,10 @@ function unitOf(subject: CalibrationSubject): number {
 
 /** @throws Failure that names the file which cannot be read, is of the other modality, or of another dimension */
 function readLabelled(folder: string, subject: CalibrationSubject, groupBy: string | undefined): LabelledTemplate[] {
+  if (subject.modality === 'face' && existsSync(join(folder, ROWS))) return readRows(folder, subject);
   const options: FileOptions = { model: subject.modality === 'face' ? subject.model : undefined, position: 0 };
   const people = groupFiles(folder, groupPattern(groupBy) ?? PERSON_OF_NAME);
-  if (people.length < FEWEST_PEOPLE) {
-    const sentence = `${folder} has ${people.length} people; it takes ${FEWEST_PEOPLE} and more to say how alike different people are.`;
-    throw new Failure('invalid-argument', 'TOO_FEW_PEOPLE', sentence);
-  }
+  requirePeople(folder, people.length);
   return people.flatMap(({ externalId, files }) =>
     files.flatMap((file) => {
       const sample = readTemplateFile(file, options);
@@ -138,6 +139,32 @@ function readLabelled(folder: string, subject: CalibrationSubject, groupBy: stri
       return decodeFile(file, sample).map((template) => ({ person: externalId, template }));
     }),
   );
+}
+
+function requirePeople(folder: string, people: number): void {
+  if (people >= FEWEST_PEOPLE) return;
+  const sentence = `${folder} has ${people} people; it takes ${FEWEST_PEOPLE} and more to say how alike different people are.`;
+  throw new Failure('invalid-argument', 'TOO_FEW_PEOPLE', sentence);
+}
+
+/** Embeddings that lie in one file, as data sets have them. */
+function readRows(folder: string, { model, dimension }: CalibrationSubject & { modality: 'face' }): LabelledTemplate[] {
+  const read = (name: string) => {
+    try {
+      return readFileSync(join(folder, name));
+    } catch {
+      throw new Failure('invalid-argument', 'FILE_UNREADABLE', `The file ${join(folder, name)} cannot be read.`);
+    }
+  };
+  const [rows, labels] = [read(ROWS), read(LABELS).toString('utf8')];
+  try {
+    const faces = decodeEmbeddingRows(rows, labels, { modelId: model, dimension, quality: 0 });
+    requirePeople(folder, new Set(faces.map(({ person }) => person)).size);
+    return faces;
+  } catch (error) {
+    if (!(error instanceof Failure) || error.reason === 'TOO_FEW_PEOPLE') throw error;
+    throw new Failure(error.kind, error.reason, `${join(folder, ROWS)}: ${error.message}`, error.detail);
+  }
 }
 
 interface Summary {

@@ -1,0 +1,43 @@
+import { Failure } from '../failure.ts';
+import { decodeFloat32Embedding, type EmbeddingDescription } from './face-embedding.ts';
+import type { FaceTemplate } from './face-template.ts';
+
+/** A face, and whose it is. */
+export interface LabelledFace {
+  readonly person: string;
+  readonly template: FaceTemplate;
+}
+
+/**
+ * Reads embeddings that lie in two files: rows of little-endian floats one after the other, and a text with a heading
+ * and then a line for each row, the person in its first column (tabs between columns).
+ * @throws Failure ROWS_INVALID when there are not as many rows as lines, or a line names nobody; TemplateError's reasons,
+ * with the row
+ */
+export function decodeEmbeddingRows(
+  rows: Uint8Array,
+  labels: string,
+  description: EmbeddingDescription,
+): LabelledFace[] {
+  const people = labels
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line) => line.split('\t')[0].trim());
+  const bytes = description.dimension * 4;
+  if (rows.length !== people.length * bytes) {
+    const sentence = `There are ${rows.length} bytes, and ${people.length} labels: ${description.dimension} components for each would be ${people.length * bytes} bytes.`;
+    throw new Failure('invalid-argument', 'ROWS_INVALID', sentence);
+  }
+  return people.map((person, row) => {
+    if (person === '') {
+      throw new Failure('invalid-argument', 'ROWS_INVALID', `Line ${row + 2} of the labels names nobody.`);
+    }
+    try {
+      return { person, template: decodeFloat32Embedding(rows.subarray(row * bytes, (row + 1) * bytes), description) };
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      throw new Failure(error.kind, error.reason, `Row ${row + 1}: ${error.message}`, error.detail);
+    }
+  });
+}
