@@ -2,36 +2,41 @@
  * Whether the false positive identification rate that is asked for is the one that is delivered: searches for people who
  * are not in the gallery, by the engine as the service runs it, on comparisons that no calibration table was made from.
  *
- *   npm run bench -- fpir [--probes 1000] [--sizes 300,1000,3000] [--data DIR] [--json]
+ *   npm run bench -- fpir [--probes 1000] [--sizes 300,1000,3000] [--data DIR] [--prints DIR] [--json]
  *
  * Synthetic people: one finger, two fingers and a face, by the shipped tables; and fingers by a table made from other
  * synthetic people alone, for the shipped one takes the worst of its sources at every score and so promises each of them
  * too little. --data: a folder with embeddings.f32 and embeddings.tsv (identity in the first column): a table is made
- * from half of the identities, who are then sought among the other half.
+ * from half of the identities; of the others every second one is sought among the rest.
+ *
+ * --prints, for each set: a folder of <finger>_<impression>.iso. See fpir/fingers.ts; minutes on two cores. --sizes none
+ * leaves the synthetic people out.
  *
  * Limits are those of the binomial (Clopper-Pearson, 95 %). They are too narrow where one gallery is searched by all
- * probes: another gallery of the same size would move all the shares together. Real fingers have no row: the shipped
- * model has learned from those at hand.
+ * probes: another gallery of the same size would move all the shares together; and where one finger has several probes,
+ * or a gallery is as small as those of real prints, by more still.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { FACE_DIMENSION } from '../fixtures/face.ts';
 import { makeTable, type ScoreHistogram } from '../src/matching/calibration-table.ts';
 import { syntheticPrints } from '../index-builder/labelled-prints.ts';
 import { compareAll, packPrints } from '../index-builder/train/comparisons.ts';
-import { Calibration } from '../src/matching/calibration.ts';
+import { Calibration, FACE_TABLE_UNITS, scoreOfCosineOne } from '../src/matching/calibration.ts';
 import { thresholdFor } from '../src/matching/fusion.ts';
 import { packFace, prepareProbes, type Probe } from '../src/matching/probe.ts';
-import { compareFacesReference } from '../src/matching/reference/face-comparison.ts';
 import { shippedFingerModel } from '../src/matching/shipped-model.ts';
+import { compareStrangers } from '../src/matching/stranger-scores.ts';
 import { EXACT, SubjectScan } from '../src/matching/subject-scan.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
-import type { FaceTemplate } from '../src/templates/face-template.ts';
+import { decodeEmbeddingRows } from '../src/templates/embedding-rows.ts';
 import type { Gallery } from '../src/gallery/gallery.ts';
 import { binomialLimits } from './fpir/binomial-limits.ts';
-import { addPeople, emptyGallery, enrol } from './search-gallery.ts';
-import { faceTemplate, probesOf, type Samples } from './search-people.ts';
+import { searchPrints, type NonMatedSearch } from './fpir/fingers.ts';
+import { addPeople, emptyGallery, enrol, FACE_MODEL } from './search-gallery.ts';
+import { probesOf, type Samples } from './search-people.ts';
 import { searchAll } from './search-run.ts';
 
 const { values: options } = parseArgs({
@@ -39,11 +44,13 @@ const { values: options } = parseArgs({
     probes: { type: 'string', default: '1000' },
     sizes: { type: 'string', default: '300,1000,3000' },
     data: { type: 'string', multiple: true, default: [] },
+    prints: { type: 'string', multiple: true, default: [] },
+    folds: { type: 'string', default: '4' },
     json: { type: 'boolean', default: false },
   },
 });
 const mostProbes = Number(options.probes);
-const sizes = options.sizes.split(',').map(Number);
+const sizes = options.sizes === 'none' ? [] : options.sizes.split(',').map(Number);
 const REQUESTED = [0.1, 0.03, 0.01, 0.003];
 /** People of a table of their own: neither in galleries nor probes. */
 const TABLE_SEED = 0x7ab1e;
@@ -65,8 +72,9 @@ interface Row {
 
 const pool = new WorkerPool(availableParallelism());
 const rows: Row[] = [];
-await synthetic();
+if (sizes.length > 0) await synthetic();
 for (const folder of options.data) await realFaces(folder);
+if (options.prints.length > 0) await realFingers(options.prints);
 await pool.close();
 if (options.json) console.log(JSON.stringify(rows));
 else console.table(rows);
@@ -107,54 +115,29 @@ function strangersOf(people: number): ScoreHistogram {
   return { name: `synthetic ${people}`, counts, total: (people * (people - 1)) / 2 };
 }
 
-/** Every other identity is sought, by its first image, among the others. */
+/** Half of the people make the table; of the others one half is sought, by each image, among the other half's first ones. */
 async function realFaces(folder: string): Promise<void> {
-  const faces = firstImages(folder);
-  const [sought, enrolled] = [0, 1].map((half) => faces.filter((_, i) => i % 2 === half));
-  const table = tableOf(basename(folder), sought);
+  const name = basename(folder);
+  const labels = readFileSync(join(folder, 'embeddings.tsv'), 'utf8');
+  const rowsOf = readFileSync(join(folder, 'embeddings.f32'));
+  const model = { modelId: FACE_MODEL, dimension: FACE_DIMENSION, quality: 0 };
+  const people = [...Map.groupBy(decodeEmbeddingRows(rowsOf, labels, model), ({ person }) => person).values()];
+  const part = (numbers: readonly number[]) => people.filter((_, i) => numbers.includes(i % 4));
+  const unit = scoreOfCosineOne(FACE_DIMENSION) / FACE_TABLE_UNITS;
+  const counts = await compareStrangers(part([0, 2]).flat(), unit, () => undefined);
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  const calibration = new Calibration(makeTable([{ name, counts, total }], 50), 1 / unit);
   const gallery = emptyGallery();
-  enrolled.forEach((face, i) => enrol(gallery, `r${i}`, [], packFace(face)));
+  const enrolled = part([1]);
+  enrolled.forEach(([{ template }], i) => enrol(gallery, `r${i}`, [], packFace(template)));
   gallery.startAt(1);
-  for (const [name, calibration] of [
-    ['from those sought', table],
-    ['shipped (made from the same data)', undefined],
-  ] as const) {
-    const probes = async (i: number): Promise<Probe[]> => {
-      const made = await prepareProbes(pool, [{ sampleIndex: 0, viewIndex: 0, template: sought[i] }]);
-      return calibration === undefined ? made : made.map((probe) => ({ ...probe, calibration }));
-    };
-    const labels = { people: basename(folder), samples: 'a face', table: name };
-    await measure(gallery, enrolled.length, sought.length, probes, labels);
-  }
-}
-
-function firstImages(folder: string): FaceTemplate[] {
-  const bytes = readFileSync(join(folder, 'embeddings.f32'));
-  const rowsOf = readFileSync(join(folder, 'embeddings.tsv'), 'utf8').trim().split('\n').slice(1);
-  const dimension = bytes.length / 4 / rowsOf.length;
-  const floats = new Float32Array(new Uint8Array(bytes).buffer);
-  const seen = new Set<string>();
-  return rowsOf.flatMap((row, i) => {
-    const identity = row.split('\t')[0];
-    if (seen.has(identity)) return [];
-    seen.add(identity);
-    return [faceTemplate(floats.slice(i * dimension, (i + 1) * dimension))];
-  });
-}
-
-/** In ten-thousandths of a cosine, as the shipped one. */
-function tableOf(name: string, faces: readonly FaceTemplate[]): Calibration {
-  const scoreOfCosineOne = (127 * 127 * faces[0].dimension) / (4.5 * 4.5);
-  const counts = new Map<number, number>();
-  let total = 0;
-  faces.forEach((a, i) => {
-    for (const b of faces.slice(i + 1)) {
-      const score = Math.floor((compareFacesReference(a.values, b.values) / scoreOfCosineOne) * 10_000);
-      counts.set(score, (counts.get(score) ?? 0) + 1);
-      total++;
-    }
-  });
-  return new Calibration(makeTable([{ name, counts, total }], 50), 10_000 / scoreOfCosineOne);
+  const sought = part([3]).flat();
+  const probes = async (i: number): Promise<Probe[]> => {
+    const made = await prepareProbes(pool, [{ sampleIndex: 0, viewIndex: 0, template: sought[i].template }]);
+    return made.map((probe) => ({ ...probe, calibration }));
+  };
+  const what = { people: name, samples: 'a face', table: 'from other people of the set' };
+  await measure(gallery, enrolled.length, sought.length, probes, what);
 }
 
 /** Searches with each probe once, at the laxest threshold, and sees which of the stricter ones its first candidate reaches. */
@@ -166,17 +149,30 @@ async function measure(
   labels: Pick<Row, 'people' | 'samples' | 'table'>,
 ): Promise<void> {
   const source = new SubjectScan(EXACT, pool);
-  const first: { readonly log10Fmr: number; readonly extrapolated: boolean }[] = [];
+  const first: NonMatedSearch[] = [];
   for (let i = 0; i < searches; i++) {
     const probes = await probesOfPerson(i);
     if (probes.every(({ packed }) => packed === undefined)) continue;
     const { candidates } = await searchAll(gallery, pool, probes, () => source, { maxCandidates: 1 });
     const extrapolated = candidates[0]?.scores.some((score) => score.extrapolated) ?? false;
-    first.push({ log10Fmr: candidates[0]?.log10Fmr ?? 0, extrapolated });
+    first.push({ log10Fmr: candidates[0]?.log10Fmr ?? 0, extrapolated, subjects });
   }
+  addRows(first, labels);
+}
+
+/** Among other people's fingers of one half of a set. */
+async function realFingers(folders: readonly string[]): Promise<void> {
+  const searches = await searchPrints(folders, Number(options.folds), availableParallelism());
+  folders.forEach((folder, i) =>
+    addRows(searches[i], { people: basename(folder), samples: 'one finger', table: 'from the other half' }),
+  );
+}
+
+/** One row for each requested rate, of the first candidates of searches. */
+function addRows(first: readonly NonMatedSearch[], labels: Pick<Row, 'people' | 'samples' | 'table'>): void {
+  const subjects = first.reduce((most, search) => Math.max(most, search.subjects), 0);
   for (const requested of REQUESTED) {
-    const threshold = thresholdFor(requested, subjects);
-    const reached = first.filter(({ log10Fmr }) => log10Fmr <= threshold);
+    const reached = first.filter((search) => search.log10Fmr <= thresholdFor(requested, search.subjects));
     const [low, high] = binomialLimits(reached.length, first.length);
     const few = requested * first.length < FEWEST_EXPECTED;
     const verdict =

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const BENCHES: Readonly<Record<string, string>> = {
   accuracy: 'error rates of the finger comparison on real prints, DET plot, scores (--data DIR …; --help)',
   ablations: 'what each part of the finger comparison buys, held out by person (--data DIR …; --help)',
-  fpir: 'false positive identification rates delivered against those requested (--data DIR for real faces)',
+  fpir: 'false positive identification rates delivered against those requested (--data DIR: faces, --prints DIR)',
   'hit-rate': 'candidate vectors: mates found among synthetic prints, held out by person (--data DIR …)',
   search: 'searches among many: cost by the exact and the indexed way, and mates that the index loses (--subjects N)',
   growth: 'what searches cost from 10,000 subjects to 1,000,000, a plot, and what that predicts (--plot FILE)',
