@@ -93,7 +93,8 @@ async function answerIdentify(
   const samples = decodeSamples(request.samples, service.faceModels, 'samples');
   requireFewViews(samples.length, 'samples');
   const { threshold } = request;
-  const { probes, search, result } = await service.admission.run({ ...context, kind: 'search' }, async () => {
+  const partial = request.allowPartial === true;
+  const { probes, search, result } = await service.admission.run({ ...context, kind: 'search', partial }, async () => {
     const probes = await prepareProbes(service.pool, samples);
     requireComparable(probes);
     const choose = (view: SearchView) => service.planner.choose(probes, view, request.exact);
@@ -107,7 +108,7 @@ async function answerIdentify(
           : { targetFpir: threshold?.value ?? service.targetFpir },
       standardFpir: service.targetFpir,
       explain: request.explain === true,
-      ...(request.allowPartial === true && partialUntil(context.deadlineMs)),
+      ...(partial && partialUntil(context.deadlineMs)),
     };
     const result = await identify(service.gallery, choose, service.pool, search, context.signal);
     return { probes, search, result };

@@ -1,8 +1,10 @@
 import PQueue from 'p-queue';
 import { Failure } from '../failure.ts';
+import { SharedTime } from './shared-time.ts';
 
 const PRIORITY = { search: 0, verification: 1 } as const;
-/** Share of a new duration in the running mean of how long a search takes. */
+const KINDS = ['search', 'verification'] as const;
+/** Share of the newest in the running mean of what one costs. */
 const SHARE_OF_NEWEST = 0.1;
 /** Searches take unequal time: better to refuse one that would have been in time than to answer one too late. */
 const CAUTION = 1.25;
@@ -17,6 +19,8 @@ export interface Waiting {
   readonly deadlineMs: number;
   /** A verification is a few comparisons: it goes before the searches that wait. */
   readonly kind: 'search' | 'verification';
+  /** An answer with what there was time for will do, however short the time when the turn has come. */
+  readonly partial?: boolean;
 }
 
 /**
@@ -28,8 +32,9 @@ export class AdmissionQueue {
   readonly #queue: PQueue;
   readonly #mostWaiting: number;
   readonly #onWait: (waitedMs: number) => void;
-  /** How long a search takes, among as many as run at a time; 0 until one has ended. */
-  #meanMs = 0;
+  readonly #time = new SharedTime();
+  /** What one of each kind costs the machine, in milliseconds; 0 until one has ended. */
+  readonly #costs = { search: 0, verification: 0 };
 
   /**
    * @param running - searches under way at the same time, at least 1
@@ -62,9 +67,10 @@ export class AdmissionQueue {
    * @throws Failure QUEUE_FULL; QUEUE_TOO_LONG when those that go before it will take until the deadline; the signal's
    * reason when it is aborted before or during the wait
    */
-  async run<T>({ signal, deadlineMs, kind }: Waiting, search: () => Promise<T>): Promise<T> {
+  async run<T>(who: Waiting, search: () => Promise<T>): Promise<T> {
+    const { signal, kind } = who;
     signal.throwIfAborted();
-    if (this.#queue.pending >= this.#queue.concurrency) this.#requireRoom(deadlineMs, kind);
+    if (this.#queue.pending >= this.#queue.concurrency) this.#requireRoom(who);
     const arrived = performance.now();
     // A search that runs keeps its place until its last task has ended; only one that waits gives it up at once.
     const waiting = new AbortController();
@@ -73,12 +79,15 @@ export class AdmissionQueue {
     const work = async () => {
       signal.removeEventListener('abort', giveUp);
       signal.throwIfAborted();
-      const started = performance.now();
-      this.#onWait(started - arrived);
+      this.#onWait(performance.now() - arrived);
+      const end = this.#time.begin();
+      let whole = false;
       try {
-        return await search();
+        const result = await search();
+        whole = true;
+        return result;
       } finally {
-        if (kind === 'search') this.#note(performance.now() - started);
+        this.#note(kind, end(), whole);
       }
     };
     try {
@@ -88,26 +97,31 @@ export class AdmissionQueue {
     }
   }
 
-  #requireRoom(deadlineMs: number, kind: Waiting['kind']): void {
+  #requireRoom({ deadlineMs, kind, partial = false }: Waiting): void {
     const { size, concurrency } = this.#queue;
-    const workOf = (searches: number) => (searches / concurrency) * this.#meanMs;
+    // Those of its own kind, and those that go before it: also one that runs, for a place has to become free.
+    const ahead = KINDS.filter((other) => PRIORITY[other] >= PRIORITY[kind]);
+    const costOf = (of: Waiting['kind']) => this.#queue.sizeBy({ priority: PRIORITY[of] }) * this.#costs[of];
+    const waitMs = ahead.reduce((sum, other) => sum + costOf(other), this.#costs.search);
     if (size >= this.#mostWaiting) {
       // Half of those who wait are gone by then: all who were refused come back, and find room for as many.
       throw new Failure('resource-exhausted', 'QUEUE_FULL', 'Too many searches are waiting; try again shortly.', {
-        retryAfterMs: retryAfter(workOf(size) / 2),
+        retryAfterMs: retryAfter(waitMs / 2),
       });
     }
-    const ownMs = kind === 'search' ? this.#meanMs : 0;
-    const ahead = kind === 'search' ? size : this.#queue.sizeBy({ priority: PRIORITY[kind] });
-    const lateMs = Date.now() + CAUTION * (workOf(ahead) + ownMs) - deadlineMs;
+    const ownMs = partial ? 0 : concurrency * this.#costs[kind];
+    const lateMs = Date.now() + CAUTION * (waitMs + ownMs) - deadlineMs;
     if (lateMs > 0) {
       const sentence = 'The searches that are waiting will take longer than the deadline allows; try again shortly.';
       throw new Failure('resource-exhausted', 'QUEUE_TOO_LONG', sentence, { retryAfterMs: retryAfter(lateMs) });
     }
   }
 
-  #note(milliseconds: number): void {
-    this.#meanMs = this.#meanMs === 0 ? milliseconds : this.#meanMs + SHARE_OF_NEWEST * (milliseconds - this.#meanMs);
+  /** @param whole - it was carried out; of one that failed or was stopped it is known only that it costs no less */
+  #note(kind: Waiting['kind'], cost: number, whole: boolean): void {
+    const mean = this.#costs[kind];
+    if (!whole && cost <= mean) return;
+    this.#costs[kind] = mean === 0 ? cost : mean + SHARE_OF_NEWEST * (cost - mean);
   }
 }
 

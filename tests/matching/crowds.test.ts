@@ -1,0 +1,166 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { AdmissionQueue, type Waiting } from '../../src/matching/admission.ts';
+
+/** A machine of the test's own clock: whatever runs at a time shares it evenly, as searches share the worker threads. */
+class Machine {
+  readonly #left = new Map<() => void, number>();
+  #since = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Work that takes so many milliseconds of the whole machine. */
+  work(milliseconds: number): Promise<void> {
+    return new Promise((done) => {
+      this.#pass();
+      this.#left.set(done, milliseconds);
+      this.#plan();
+    });
+  }
+
+  #pass(): void {
+    const now = performance.now();
+    const each = (now - this.#since) / Math.max(1, this.#left.size);
+    for (const [done, left] of this.#left) this.#left.set(done, left - each);
+    this.#since = now;
+  }
+
+  #plan(): void {
+    clearTimeout(this.#timer);
+    if (this.#left.size === 0) return;
+    const next = Math.min(...this.#left.values()) * this.#left.size;
+    this.#timer = setTimeout(
+      () => {
+        this.#pass();
+        for (const [done, left] of this.#left) {
+          if (left > 1e-6) continue;
+          this.#left.delete(done);
+          done();
+        }
+        this.#plan();
+      },
+      Math.max(0, Math.ceil(next)),
+    );
+  }
+}
+
+const FOREVER: Waiting = { signal: new AbortController().signal, deadlineMs: Infinity, kind: 'search' };
+
+interface Outcome {
+  readonly accepted: boolean;
+  readonly lateMs: number;
+  readonly reason: unknown;
+}
+
+describe('a crowd after a quiet time', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  async function send(
+    queue: AdmissionQueue,
+    machine: Machine,
+    costMs: number,
+    withinMs: number,
+    changes: Partial<Waiting> = {},
+  ): Promise<Outcome> {
+    const deadlineMs = Date.now() + withinMs;
+    const who: Waiting = { signal: new AbortController().signal, deadlineMs, kind: 'search', ...changes };
+    try {
+      await queue.run(who, () => machine.work(costMs));
+      return { accepted: true, lateMs: Date.now() - deadlineMs, reason: undefined };
+    } catch (error) {
+      return { accepted: false, lateMs: 0, reason: (error as { reason: unknown }).reason };
+    }
+  }
+
+  /** Searches by turns, so that the queue knows what one costs. */
+  async function quietTime(queue: AdmissionQueue, machine: Machine, costMs: number, searches = 20): Promise<void> {
+    for (let i = 0; i < searches; i++) {
+      const alone = send(queue, machine, costMs, 100 * costMs);
+      await vi.advanceTimersByTimeAsync(2 * costMs);
+      expect(await alone).toMatchObject({ accepted: true });
+    }
+  }
+
+  /** What a call is answered without the clock going on; undefined: it was accepted, and waits. */
+  function atOnce(outcome: Promise<Outcome>): Promise<Outcome | undefined> {
+    return Promise.race([outcome, vi.advanceTimersByTimeAsync(0).then(() => undefined)]);
+  }
+
+  it('gets answers in time or refusals, and the machine is kept busy', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          running: fc.integer({ min: 1, max: 8 }),
+          costMs: fc.integer({ min: 5, max: 100 }),
+          atOnce: fc.integer({ min: 0, max: 100 }),
+          crowd: fc.integer({ min: 2, max: 6 }),
+        }),
+        async ({ running, costMs, atOnce, crowd }) => {
+          const [queue, machine] = [new AdmissionQueue(running, 100_000), new Machine()];
+          const withinMs = 40 * costMs;
+          await quietTime(queue, machine, costMs);
+          const outcomes = Array.from({ length: atOnce }, () => send(queue, machine, costMs, withinMs));
+          const calls = 100 * crowd;
+          for (let i = 0; i < calls; i++) {
+            outcomes.push(send(queue, machine, costMs, withinMs));
+            await vi.advanceTimersByTimeAsync(Math.max(1, Math.round(costMs / crowd)));
+          }
+          await vi.advanceTimersByTimeAsync((atOnce + calls) * costMs * 2);
+          const all = await Promise.all(outcomes);
+          expect(all.filter(({ accepted, lateMs }) => accepted && lateMs > 0)).toEqual([]);
+          expect(all.every(({ accepted, reason }) => accepted || reason === 'QUEUE_TOO_LONG')).toBe(true);
+          expect(all.filter(({ accepted }) => accepted).length).toBeGreaterThan(95);
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+
+  it('is not let in because those before were stopped, or failed at once', async () => {
+    const [queue, machine] = [new AdmissionQueue(1, 100), new Machine()];
+    await quietTime(queue, machine, 10);
+    // The machine becomes slow: what runs is stopped before it is done, again and again.
+    for (let i = 0; i < 20; i++) {
+      const controller = new AbortController();
+      const stopped = queue.run({ ...FOREVER, signal: controller.signal }, async () => {
+        await machine.work(100);
+        controller.signal.throwIfAborted();
+      });
+      controller.abort(new Error('stopped'));
+      await Promise.all([expect(stopped).rejects.toThrow('stopped'), vi.advanceTimersByTimeAsync(200)]);
+    }
+    for (let i = 0; i < 20; i++)
+      await queue.run(FOREVER, () => Promise.reject(new Error('bad'))).catch(() => undefined);
+    const [running, waiting] = [send(queue, machine, 100, 10_000), send(queue, machine, 100, 10_000)];
+    expect(await atOnce(send(queue, machine, 100, 200))).toMatchObject({ accepted: false, reason: 'QUEUE_TOO_LONG' });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await Promise.all([running, waiting])).toMatchObject([{ accepted: true }, { accepted: true }]);
+  });
+
+  it('may wait nearly until the deadline where a partial answer will do', async () => {
+    const [queue, machine] = [new AdmissionQueue(1, 100), new Machine()];
+    await quietTime(queue, machine, 100);
+    const running = send(queue, machine, 100, 10_000);
+    expect(await atOnce(send(queue, machine, 100, 200))).toMatchObject({ accepted: false, reason: 'QUEUE_TOO_LONG' });
+    const partial = send(queue, machine, 50, 200, { partial: true });
+    expect(await atOnce(send(queue, machine, 50, 200, { partial: true }))).toMatchObject({ accepted: false });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await Promise.all([running, partial])).toMatchObject([{ accepted: true }, { accepted: true, lateMs: -50 }]);
+  });
+
+  it('of verifications counts as what they cost, and goes before the searches', async () => {
+    const [queue, machine] = [new AdmissionQueue(1, 1000), new Machine()];
+    await quietTime(queue, machine, 100);
+    const verification = { kind: 'verification' } as const;
+    await Promise.all([send(queue, machine, 1, 1000, verification), vi.advanceTimersByTimeAsync(1)]);
+    const running = send(queue, machine, 100, 10_000);
+    const searches = [1, 2, 3].map(() => send(queue, machine, 100, 10_000));
+    const verifications = Array.from({ length: 100 }, () => send(queue, machine, 1, 300, verification));
+    // 100 ms of the one that runs, 300 of those that wait, 100 of the verifications, 100 of its own, and a quarter more.
+    expect(await atOnce(send(queue, machine, 100, 700))).toMatchObject({ accepted: false });
+    const last = send(queue, machine, 100, 800);
+    await vi.advanceTimersByTimeAsync(5000);
+    const all = await Promise.all([running, ...searches, ...verifications, last]);
+    expect(all.filter(({ accepted, lateMs }) => !accepted || lateMs > 0)).toEqual([]);
+  });
+});
