@@ -6,7 +6,7 @@
  *
  * 1. Unloaded: one caller, one search after the other. 2. What eight callers reach who wait for their answers; then rising
  * rates, of which the last is called sustainable that was answered without a refusal or a missed deadline. 3. Three times
- * that rate. 4. Enrolments, one after the other, while 20 searches a second run: how long each takes until it is
+ * that rate; and the same of callers who are content with partial answers. 4. Enrolments, one after the other, while 20 searches a second run: how long each takes until it is
  * searchable, which is when the call returns; every fifth is searched for at once.
  *
  * The gallery is made once and kept in the temporary folder; what is enrolled is expunged again.
@@ -23,6 +23,7 @@ import { createPerson } from '../fixtures/person.ts';
 import { GalleryClient, Provenance, type EnrollResponse } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
+import { SETTINGS } from '../src/configuration.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
 import type { LoadOrder, LoadReport } from './load/generator.ts';
 import { identifyRequest } from './identify-request.ts';
@@ -75,9 +76,10 @@ try {
     sustainable = capacity * share;
   }
   const overload = await load(3 * sustainable, seconds);
+  const partial = await load(3 * sustainable, seconds, true);
   const after = await oneByOne(UNLOADED_SEARCHES);
   const residentAfter = residentMegabytes();
-  const enrolment = await enrolWhileSearching();
+  const enrolment = await enrolWhileSearching(capacity);
   const report = {
     machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version },
     subjects,
@@ -92,8 +94,10 @@ try {
       'refusals that say when to try again': overload.retryAfterMs.filter(Number.isFinite).length,
       'try again after, ms': percentiles(overload.retryAfterMs),
       'refused within, ms': percentiles(overload.refusedMs),
-      'bound of p99, ms': Math.round(2 * at(unloaded, 99) + deadlineMs),
+      'bound of the queue, ms': Math.round(queueBoundMs(capacity)),
+      'bound of p99, ms': Math.round(2 * at(unloaded, 99) + queueBoundMs(capacity)),
     },
+    'overload, partial answers will do': { ...summary(partial), 'partial answers': partial.partial },
     'unloaded again': percentiles(after),
     residentMegabytes: { before, after: residentAfter },
     stillRunning: !ended,
@@ -151,8 +155,15 @@ async function closedLoop(callers: number, duration: number): Promise<number> {
   return done / ((performance.now() - started) / 1000);
 }
 
-async function load(rate: number, duration: number): Promise<LoadReport> {
-  const order: LoadOrder = { address, seed: Math.round(rate), rate, seconds: duration, deadlineMs, subjects };
+/** A search waits at most as long as the longest queue takes, and nobody is let in who would wait beyond the deadline. */
+function queueBoundMs(capacity: number): number {
+  const longest = Number(SETTINGS.RIDGEWATCH_MAX_QUEUED_SEARCHES.fallback);
+  return Math.min(deadlineMs, (longest / capacity) * 1000);
+}
+
+async function load(rate: number, duration: number, allowPartial = false): Promise<LoadReport> {
+  const seed = Math.round(rate);
+  const order: LoadOrder = { address, seed, rate, seconds: duration, deadlineMs, subjects, allowPartial };
   const generator = fork(join(import.meta.dirname, 'load/generator.ts'), { execArgv: [] });
   generator.send(order);
   const [report] = (await once(generator, 'message')) as [LoadReport];
@@ -161,7 +172,7 @@ async function load(rate: number, duration: number): Promise<LoadReport> {
 }
 
 /** How long enrolments take beside searches, and whether who was enrolled is found at once. */
-async function enrolWhileSearching() {
+async function enrolWhileSearching(capacity: number) {
   const people = Array.from({ length: enrolments }, (_, i) => demoSamples(createPerson(ENROL_SEED, i), 0).slice(0, 2));
   // Longer than the enrolments take, and stopped with them.
   const generator = fork(join(import.meta.dirname, 'load/generator.ts'), { execArgv: [] });
@@ -172,6 +183,7 @@ async function enrolWhileSearching() {
     seconds: enrolments / 5 + 5,
     deadlineMs: 10_000,
     subjects,
+    allowPartial: false,
   };
   const reported = once(generator, 'message') as Promise<[LoadReport]>;
   generator.send(order);
@@ -199,6 +211,7 @@ async function enrolWhileSearching() {
     'sought at once': sought,
     'found at once': found,
     'searches beside': summary(searches),
+    'their share of what eight callers reach': Number((SEARCHES_BESIDE_ENROLMENTS / capacity).toFixed(2)),
   };
 }
 

@@ -6,6 +6,7 @@ import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/
 import { Random } from '../../fixtures/random.ts';
 import { IdentificationClient } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import { Modality, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { readServiceError } from '../../src/api/status.ts';
 import { demoPerson, demoSamples } from '../../src/demo-gallery.ts';
 import { identifyRequest } from '../identify-request.ts';
 
@@ -19,12 +20,16 @@ export interface LoadOrder {
   readonly deadlineMs: number;
   /** Enrolled people, from 0; half of the searches are for some of them. */
   readonly subjects: number;
+  /** Whether partial answers will do. */
+  readonly allowPartial: boolean;
 }
 
 export interface LoadReport {
   readonly sent: number;
   /** Of the calls that were answered with a list, from when they were to be sent. */
   readonly answeredMs: readonly number[];
+  /** Those of them that say that less than everything was searched. */
+  readonly partial: number;
   /** Of those that were refused or failed: reason, and how many. */
   readonly failures: Readonly<Record<string, number>>;
   /** Of those refused by RESOURCE_EXHAUSTED: how long the answer took, and what it said of trying again; NaN: nothing. */
@@ -52,7 +57,15 @@ process.on('message', (order: LoadOrder) => {
   );
 });
 
-async function run({ address, seed, rate, seconds, deadlineMs, subjects }: LoadOrder): Promise<LoadReport> {
+async function run({
+  address,
+  seed,
+  rate,
+  seconds,
+  deadlineMs,
+  subjects,
+  allowPartial,
+}: LoadOrder): Promise<LoadReport> {
   const random = new Random(seed);
   const probes = Array.from({ length: PROBES }, (_, i) => ({
     mated: i % 2 === 0,
@@ -69,7 +82,7 @@ async function run({ address, seed, rate, seconds, deadlineMs, subjects }: LoadO
   const refusedMs: number[] = [];
   const retryAfterMs: number[] = [];
   const failures: Record<string, number> = {};
-  let [mated, found, latestSendMs] = [0, 0, 0];
+  let [partial, mated, found, latestSendMs] = [0, 0, 0, 0];
   const arrivals = arrivalTimes(rate, seconds, random);
   const start = performance.now() + 100;
   const startTime = Date.now() + 100;
@@ -78,7 +91,7 @@ async function run({ address, seed, rate, seconds, deadlineMs, subjects }: LoadO
     const planned = start + at;
     latestSendMs = Math.max(latestSendMs, performance.now() - planned);
     const probe = probes[i % PROBES];
-    const request = identifyRequest(probe.samples);
+    const request = identifyRequest(probe.samples, { allowPartial });
     await new Promise<void>((done) => {
       clients[i % CLIENTS].identify(
         request,
@@ -88,6 +101,7 @@ async function run({ address, seed, rate, seconds, deadlineMs, subjects }: LoadO
           const took = performance.now() - planned;
           if (error === null) {
             answeredMs.push(took);
+            if (response.searchedFraction < 1) partial++;
             if (probe.mated) {
               mated++;
               if (response.candidates.length > 0) found++;
@@ -103,11 +117,11 @@ async function run({ address, seed, rate, seconds, deadlineMs, subjects }: LoadO
     failures[name] = (failures[name] ?? 0) + 1;
     if (error.code !== Code.RESOURCE_EXHAUSTED) return;
     refusedMs.push(took);
-    retryAfterMs.push(Number(error.metadata.get('retry-after-ms')[0] ?? NaN));
+    retryAfterMs.push(readServiceError(error).retryAfterMs ?? NaN);
   };
   await Promise.all(calls);
   for (const client of clients) client.close();
-  return { sent: arrivals.length, answeredMs, failures, refusedMs, retryAfterMs, mated, found, latestSendMs };
+  return { sent: arrivals.length, answeredMs, partial, failures, refusedMs, retryAfterMs, mated, found, latestSendMs };
 }
 
 /** Milliseconds from the start: a Poisson process, as of people who do not know of each other. */
