@@ -25,6 +25,7 @@ import {
   type VerifyResponse,
 } from './generated/ridgewatch/v1/identification.ts';
 import { Band, Modality, type SampleScore } from './generated/ridgewatch/v1/sample.ts';
+import { PartialTime } from './partial-time.ts';
 import { toStatus } from './status.ts';
 import { check, identifyRules, verifyRules } from './validation.ts';
 import { decodeSamples, reportSamples, type FaceModel } from './wire-samples.ts';
@@ -45,26 +46,22 @@ export interface IdentificationDependencies {
   requireReady(): void;
 }
 
+interface SearchDependencies extends IdentificationDependencies {
+  readonly partialTime: PartialTime;
+}
+
 /** Views of all samples of a request: twice what sixteen samples of one view have. */
 const MOST_VIEWS = 32;
 const DEFAULT_CANDIDATES = 10;
-/**
- * Of the time that is left to a search with a deadline, what is kept for comparing and answering when a partial answer
- * was asked for: a share of it, within limits.
- */
-const RESERVED_SHARE = 0.25;
-/** Of that, what is kept for the last few comparisons and the answer. */
-const RESERVED_FOR_ANSWER = 0.5;
-const LEAST_RESERVED_MS = 30;
-const MOST_RESERVED_MS = 500;
 /** Searches of one stream that may be under way; reading pauses beyond. */
 const STREAM_WINDOW = 16;
 
 /** The `Identification` service: wire to domain and back; no matching logic. */
 export function identificationService(
-  service: IdentificationDependencies,
+  dependencies: IdentificationDependencies,
   settings: CallSettings,
 ): IdentificationServer {
+  const service = { ...dependencies, partialTime: new PartialTime() };
   return {
     identify: unary('Identification/Identify', settings, (request: IdentifyRequest, context) =>
       answerIdentify(service, request, context),
@@ -77,7 +74,7 @@ export function identificationService(
 }
 
 async function answerIdentify(
-  service: IdentificationDependencies,
+  service: SearchDependencies,
   request: IdentifyRequest,
   context: CallContext,
 ): Promise<IdentifyResponse> {
@@ -98,6 +95,7 @@ async function answerIdentify(
     const probes = await prepareProbes(service.pool, samples);
     requireComparable(probes);
     const choose = (view: SearchView) => service.planner.choose(probes, view, request.exact);
+    const limits = partial ? service.partialTime.limits(context.deadlineMs, Date.now()) : undefined;
     const search = {
       probes,
       galleries: new Set(request.galleries),
@@ -108,10 +106,16 @@ async function answerIdentify(
           : { targetFpir: threshold?.value ?? service.targetFpir },
       standardFpir: service.targetFpir,
       explain: request.explain === true,
-      ...(partial && partialUntil(context.deadlineMs)),
+      ...limits,
     };
-    const result = await identify(service.gallery, choose, service.pool, search, context.signal);
-    return { probes, search, result };
+    let stopped = true;
+    try {
+      const result = await identify(service.gallery, choose, service.pool, search, context.signal);
+      stopped = result.searchedFraction < 1;
+      return { probes, search, result };
+    } finally {
+      if (limits !== undefined && stopped) service.partialTime.note(limits, Date.now());
+    }
   });
   if (result.mode === 'indexed') service.audit.note(search);
   context.note({
@@ -132,14 +136,6 @@ function requireFewViews(views: number, field: string): void {
   });
 }
 
-/** When a search has to stop looking, and then comparing, so that what it found is on its way before the deadline. */
-function partialUntil(deadlineMs: number): { lookUntilMs?: number; compareUntilMs?: number } {
-  if (!Number.isFinite(deadlineMs)) return {};
-  const remaining = deadlineMs - Date.now();
-  const reserved = Math.min(MOST_RESERVED_MS, Math.max(LEAST_RESERVED_MS, remaining * RESERVED_SHARE));
-  return { lookUntilMs: deadlineMs - reserved, compareUntilMs: deadlineMs - reserved * RESERVED_FOR_ANSWER };
-}
-
 function requireComparable(probes: readonly Probe[]): void {
   if (probes.some(({ packed }) => packed !== undefined)) return;
   throw new Failure('failed-precondition', 'NOT_COMPARABLE', 'No sample has enough minutiae to be compared.', {
@@ -148,7 +144,7 @@ function requireComparable(probes: readonly Probe[]): void {
 }
 
 function answerStream(
-  service: IdentificationDependencies,
+  service: SearchDependencies,
   call: ServerDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>,
   settings: CallSettings,
 ): void {
