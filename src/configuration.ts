@@ -82,6 +82,12 @@ export const SETTINGS = {
     meaning: 'Directory of the embedded database.',
     why: 'Below the working directory: easy to find and to delete on a trial.',
   },
+  RIDGEWATCH_KEY_FILE: {
+    schema: optional,
+    fallback: undefined,
+    meaning: 'File with the keys that templates are encrypted with (JSON; `ridgewatch keys create` makes one).',
+    why: 'Not set: `keys.json` in the data directory, made at the first start. There it protects a copy of the database, not of the whole directory: keep it on another disk.',
+  },
   RIDGEWATCH_GRPC_HOST: {
     schema: filled,
     fallback: '127.0.0.1',
@@ -224,6 +230,7 @@ type Value<Name extends SettingName> = z.output<(typeof SETTINGS)[Name]['schema'
 export interface Configuration {
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
+  readonly keyFile: string | undefined;
   readonly grpcHost: string;
   readonly grpcPort: number;
   readonly httpHost: string;
@@ -271,6 +278,7 @@ export function readConfiguration(
   return {
     databaseUrl: read('DATABASE_URL'),
     dataDir: read('RIDGEWATCH_DATA_DIR'),
+    keyFile: read('RIDGEWATCH_KEY_FILE'),
     grpcHost: read('RIDGEWATCH_GRPC_HOST'),
     grpcPort: read('RIDGEWATCH_GRPC_PORT'),
     httpHost: read('RIDGEWATCH_HTTP_HOST'),

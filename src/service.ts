@@ -26,6 +26,7 @@ import { HttpServer } from './observability/http-server.ts';
 import type { Logger } from './observability/logging.ts';
 import { Metrics, type ServiceFigures } from './observability/metrics.ts';
 import { Readiness } from './observability/readiness.ts';
+import { Keys } from './security/keys.ts';
 import { createServerCredentials } from './security/server-credentials.ts';
 import { openStore, type Store } from './store/store.ts';
 
@@ -91,9 +92,11 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   undo.push(() => http.stop());
 
   readiness.starting('Opening the store.');
+  const keys = new Keys(configuration);
   const store = await openStore({
     databaseUrl: configuration.databaseUrl,
     dataDir: configuration.dataDir,
+    keys,
     log: ({ level, message }) => log[level](message),
   });
   undo.push(() => store.close());
@@ -177,6 +180,8 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
 
   const follow = setInterval(() => {
     gallery.expireDue(Date.now());
+    const unread = keys.refresh();
+    if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
     store.subjects
       .headSequence()
       .then((head) => (head > gallery.version ? follower.advanceTo(head) : undefined))

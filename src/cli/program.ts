@@ -1,28 +1,8 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { programVersion } from '../installation.ts';
 import { EXIT, EXIT_TABLE } from './exit-codes.ts';
-import { reportFailure } from './failure-output.ts';
-import { addConnectionOptions, addTemplateOptions, collect, positiveNumber, PURPOSES } from './shared-options.ts';
-
-/** A command's work: gets positional arguments and options, returns the exit code. */
-type Work<Options> = (args: string[], options: Options) => Promise<number>;
-
-/**
- * Wires a command to its module, which is loaded only when the command is used: `compare` should not wait for a
- * database driver.
- */
-function runs<Options extends { json?: boolean }>(command: Command, load: () => Promise<Work<Options>>): Command {
-  return command.action(async (...given: unknown[]) => {
-    const args = given.slice(0, -2).flatMap((value) => (value === undefined ? [] : (value as string | string[])));
-    const options = given.at(-2) as Options;
-    try {
-      const work = await load();
-      process.exitCode = await work(args, options);
-    } catch (error) {
-      process.exitCode = reportFailure(error, options.json === true);
-    }
-  });
-}
+import { addOperatorCommands } from './operator-commands.ts';
+import { addConnectionOptions, addTemplateOptions, collect, positiveNumber, PURPOSES, runs } from './shared-options.ts';
 
 /** Builds the command line. */
 export function createProgram(): Command {
@@ -191,13 +171,14 @@ export function createProgram(): Command {
       .addHelpText('after', '\nExample:\n  $ ridgewatch expunge 3f0c9c1e-… --reason "court order 12/26" --yes'),
     async () => (await import('./commands/expunge.ts')).expunge,
   );
+  addOperatorCommands(program);
   return program;
 }
 
 /** Runs the command line and sets the exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
   const program = createProgram();
-  for (const command of program.commands) command.exitOverride();
+  for (const command of program.commands) for (const one of [command, ...command.commands]) one.exitOverride();
   try {
     await program.parseAsync([...argv]);
   } catch (error) {

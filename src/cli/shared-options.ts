@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { Purpose } from '../api/generated/ridgewatch/v1/identification.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import type { ConnectionSettings } from './client.ts';
+import { reportFailure } from './failure-output.ts';
 
 /** Options of every command that talks to a service. */
 export interface ConnectionOptions {
@@ -72,3 +73,26 @@ export const PURPOSES: Readonly<Record<string, Purpose>> = {
   application: Purpose.APPLICATION,
   test: Purpose.TEST,
 };
+
+/** A command's work: gets positional arguments and options, returns the exit code. */
+type Work<Options> = (args: string[], options: Options) => Promise<number>;
+
+/**
+ * Wires a command to its module, which is loaded only when the command is used: `compare` should not wait for a
+ * database driver.
+ */
+export function runs<Options extends { json?: boolean }>(
+  command: Command,
+  load: () => Promise<Work<Options>>,
+): Command {
+  return command.action(async (...given: unknown[]) => {
+    const args = given.slice(0, -2).flatMap((value) => (value === undefined ? [] : (value as string | string[])));
+    const options = given.at(-2) as Options;
+    try {
+      const work = await load();
+      process.exitCode = await work(args, options);
+    } catch (error) {
+      process.exitCode = reportFailure(error, options.json === true);
+    }
+  });
+}

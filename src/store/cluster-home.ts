@@ -4,8 +4,9 @@
  * beside them.
  */
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
-import { open, rename, rm, symlink } from 'node:fs/promises';
+import { rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { syncDirectory } from '../durable-file.ts';
 import { Failure } from '../failure.ts';
 
 const CLUSTER = 'postgres';
@@ -50,16 +51,4 @@ export async function link(root: string, home: string): Promise<void> {
   await rm(place, { recursive: true, force: true });
   await symlink(clusterFiles(home), place);
   await syncDirectory(root);
-}
-
-/** Puts the names in a directory on disk: rows that were acknowledged are worth nothing in files that have no name. */
-export async function syncDirectory(directory: string): Promise<void> {
-  // Windows cannot open directories, and needs none of this.
-  if (process.platform === 'win32') return;
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

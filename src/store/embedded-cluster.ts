@@ -2,13 +2,14 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
+import { replaceFile } from '../durable-file.ts';
 import { Failure } from '../failure.ts';
-import { clusterFiles, isCluster, link, settle, syncDirectory } from './cluster-home.ts';
+import { clusterFiles, isCluster, link, settle, settledHome } from './cluster-home.ts';
 import { giveAway, prepareHost, type DatabaseHost } from './database-user.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { stopOrphan } from './orphaned-server.ts';
@@ -73,13 +74,40 @@ export async function startEmbeddedCluster(dataDir: string, log: StoreLog): Prom
     watch(server, log);
     return {
       directory: files,
-      url: `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`,
+      url: urlOf(password, port),
       stop: () => stopServer(server).finally(release),
     };
   } catch (error) {
     release();
     throw error instanceof Failure ? error : databaseFailed(root, `error: ${String(error)}`, error);
   }
+}
+
+/**
+ * The PostgreSQL of a data directory that has one: that which a running service has started, else one of our own.
+ * @throws Failure as above; NO_DATABASE; EMBEDDED_DATABASE_FAILED when the service is only starting or stopping
+ */
+export async function joinEmbeddedCluster(dataDir: string, log: StoreLog): Promise<EmbeddedCluster> {
+  if (settledHome(resolve(dataDir)) === undefined) {
+    const sentence = `There is no database in ${resolve(dataDir)}: name the service's data directory (RIDGEWATCH_DATA_DIR), or its DATABASE_URL.`;
+    throw new Failure('not-found', 'NO_DATABASE', sentence);
+  }
+  try {
+    return await startEmbeddedCluster(dataDir, log);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.reason !== 'DATA_DIRECTORY_IN_USE') throw error;
+  }
+  const root = resolve(dataDir);
+  const directory = clusterFiles(settledHome(root) ?? root);
+  // Line 4 of the file that a running server keeps: its port.
+  const port = (await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[3] ?? '';
+  if (!/^\d+$/.test(port))
+    throw databaseFailed(directory, 'error: the service that uses it is starting or stopping', undefined);
+  return { directory, url: urlOf(await passwordOf(root, true), Number(port)), stop: () => Promise.resolve() };
+}
+
+function urlOf(password: string, port: number): string {
+  return `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`;
 }
 
 async function makeWritable(root: string): Promise<void> {
@@ -107,11 +135,8 @@ async function passwordOf(root: string, isInUse: boolean): Promise<string> {
     throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
   }
   const password = randomBytes(24).toString('hex');
-  // Under another name first, and on disk before it is used: half a password must not be taken for one.
-  await rm(`${file}.new`, { force: true });
-  await writeFile(`${file}.new`, password, { mode: 0o600, flush: true });
-  await rename(`${file}.new`, file);
-  await syncDirectory(root);
+  // On disk before it is used: half a password must not be taken for one.
+  await replaceFile(file, password, 0o600);
   return password;
 }
 

@@ -3,7 +3,9 @@ import type pg from 'pg';
 import { appendChanges } from './changes.ts';
 import type { Failure } from '../failure.ts';
 import type { Enrolled, NewEnrolment, NewReference, SubjectWithReferences } from './records.ts';
+import type { Keys } from '../security/keys.ts';
 import { readSubjects } from './rows.ts';
+import { sealTemplate } from './sealed-templates.ts';
 import {
   asStoreFailure,
   changeCollided,
@@ -29,25 +31,34 @@ type Placement = 'added' | 'request-known' | { readonly failure: Failure };
 
 /**
  * Adds subjects in one transaction, each with a change of its own. One that is refused leaves the others alone.
+ * @param keys - that templates are encrypted with
  * @returns an outcome for each, in the order given
  * @throws Failure when the transaction as a whole failed: then nothing was added
  */
-export async function enrolMany(pool: pg.Pool, enrolments: readonly NewEnrolment[]): Promise<EnrolmentOutcome[]> {
+export async function enrolMany(
+  pool: pg.Pool,
+  keys: Keys,
+  enrolments: readonly NewEnrolment[],
+): Promise<EnrolmentOutcome[]> {
   try {
-    return await inTransaction(pool, (client) => enrolIn(client, enrolments));
+    return await inTransaction(pool, (client) => enrolIn(client, keys, enrolments));
   } catch (error) {
     if (enrolments.length === 1 && isRefusedValue(error)) return [{ failure: asStoreFailure(error) }];
     throw error;
   }
 }
 
-async function enrolIn(client: pg.PoolClient, enrolments: readonly NewEnrolment[]): Promise<EnrolmentOutcome[]> {
+async function enrolIn(
+  client: pg.PoolClient,
+  keys: Keys,
+  enrolments: readonly NewEnrolment[],
+): Promise<EnrolmentOutcome[]> {
   const now = new Date();
-  const placements = await place(client, enrolments, now);
+  const placements = await place(client, keys, enrolments, now);
   const repeated = enrolments.filter((enrolment) => placements.get(enrolment) === 'request-known');
   const earlier = await readRequests(client, repeated);
   const ids = [...earlier.values()].map(({ subject_id }) => subject_id);
-  const present = await readUnchanging(client, ids);
+  const present = await readUnchanging(client, keys, ids);
   const sequences = await sequencesOf(client, ids);
   const added = enrolments.filter((enrolment) => placements.get(enrolment) === 'added');
   // Last, because it makes every other writer wait until this transaction has ended.
@@ -73,14 +84,15 @@ async function enrolIn(client: pg.PoolClient, enrolments: readonly NewEnrolment[
  */
 async function place(
   client: pg.PoolClient,
+  keys: Keys,
   enrolments: readonly NewEnrolment[],
   now: Date,
   isPart = false,
 ): Promise<Map<NewEnrolment, Placement>> {
-  if (enrolments.length <= 1 && !isPart) return placeTogether(client, enrolments, now);
+  if (enrolments.length <= 1 && !isPart) return placeTogether(client, keys, enrolments, now);
   await client.query('SAVEPOINT records');
   try {
-    const placements = await placeTogether(client, enrolments, now);
+    const placements = await placeTogether(client, keys, enrolments, now);
     await client.query('RELEASE SAVEPOINT records');
     return placements;
   } catch (error) {
@@ -90,13 +102,14 @@ async function place(
     const [alone] = enrolments;
     if (enrolments.length === 1 && alone !== undefined) return new Map([[alone, { failure: asStoreFailure(error) }]]);
     const half = Math.ceil(enrolments.length / 2);
-    const front = await place(client, enrolments.slice(0, half), now, true);
-    return new Map([...front, ...(await place(client, enrolments.slice(half), now, true))]);
+    const front = await place(client, keys, enrolments.slice(0, half), now, true);
+    return new Map([...front, ...(await place(client, keys, enrolments.slice(half), now, true))]);
   }
 }
 
 async function placeTogether(
   client: pg.PoolClient,
+  keys: Keys,
   enrolments: readonly NewEnrolment[],
   now: Date,
 ): Promise<Map<NewEnrolment, Placement>> {
@@ -107,7 +120,7 @@ async function placeTogether(
     client,
     fresh.filter((enrolment) => !added.has(enrolment)),
   );
-  await insertReferences(client, [...added]);
+  await insertReferences(client, keys, [...added]);
   return new Map(
     enrolments.map((enrolment): [NewEnrolment, Placement] => {
       if (known.has(enrolment)) return [enrolment, 'request-known'];
@@ -192,17 +205,21 @@ async function insertSubjects(
 /** Adds the references of subjects that are in place. */
 export async function insertReferences(
   client: pg.PoolClient,
+  keys: Keys,
   owners: readonly { readonly subject: { readonly subjectId: string }; readonly references: readonly NewReference[] }[],
 ): Promise<void> {
   const rows = owners.flatMap(({ subject, references }) =>
     references.map((reference, ordinal) => ({ ...reference, ordinal, subjectId: subject.subjectId })),
   );
   if (rows.length === 0) return;
+  // Another process may have rotated them a moment ago.
+  keys.refresh();
+  const sealed = rows.map(({ referenceId, template }) => sealTemplate(keys, referenceId, template));
   await client.query(
     `INSERT INTO reference (reference_id, subject_id, ordinal, modality, finger_position, format, stored_format, quality,
-       model_id, dimension, minutia_count, comparable, capture_time, template)
+       model_id, dimension, minutia_count, comparable, capture_time, key_id, template)
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::smallint[], $6::text[], $7::text[],
-       $8::smallint[], $9::text[], $10::int[], $11::int[], $12::boolean[], $13::timestamptz[], $14::bytea[])`,
+       $8::smallint[], $9::text[], $10::int[], $11::int[], $12::boolean[], $13::timestamptz[], $14::text[], $15::bytea[])`,
     [
       rows.map(({ referenceId }) => referenceId),
       rows.map(({ subjectId }) => subjectId),
@@ -217,7 +234,8 @@ export async function insertReferences(
       rows.map(({ minutiaCount }) => minutiaCount),
       rows.map(({ comparable }) => comparable),
       rows.map(({ captureTime }) => captureTime ?? null),
-      rows.map(({ template }) => Buffer.from(template.buffer, template.byteOffset, template.byteLength)),
+      sealed.map(({ keyId }) => keyId),
+      sealed.map(({ bytes }) => bytes),
     ],
   );
 }
@@ -251,10 +269,14 @@ async function readRequests(
 }
 
 /** Reads subjects that nobody can change or expunge before this transaction has ended. */
-async function readUnchanging(client: pg.PoolClient, ids: readonly string[]): Promise<SubjectWithReferences[]> {
+async function readUnchanging(
+  client: pg.PoolClient,
+  keys: Keys,
+  ids: readonly string[],
+): Promise<SubjectWithReferences[]> {
   if (ids.length === 0) return [];
   await client.query('SELECT FROM subject WHERE subject_id = ANY($1) ORDER BY subject_id FOR KEY SHARE', [ids]);
-  return readSubjects(client, 's.subject_id = ANY($1)', [ids]);
+  return readSubjects(client, keys, 's.subject_id = ANY($1)', [ids]);
 }
 
 /** The change that last concerned each subject. */

@@ -1,8 +1,10 @@
 /** Rows of the database and the records they become. */
 import type pg from 'pg';
+import type { Keys } from '../security/keys.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import type { StoredFormat } from '../templates/sample.ts';
 import type { Provenance, ReferenceRecord, SubjectRecord, SubjectWithReferences } from './records.ts';
+import { unsealTemplate } from './sealed-templates.ts';
 
 interface SubjectRow {
   readonly subject_id: string;
@@ -30,6 +32,7 @@ interface ReferenceRow {
   readonly minutia_count: number;
   readonly comparable: boolean;
   readonly capture_time: Date | null;
+  readonly key_id: string | null;
   readonly template: Buffer;
 }
 
@@ -40,10 +43,12 @@ const SUBJECT_COLUMNS = `s.subject_id, s.version, s.contributor, s.external_id, 
 /**
  * Reads subjects with their references, in order of subject id. These are two statements (a join is half as fast for
  * whole galleries): what the second sees must be what the first saw, by the isolation or by a lock.
+ * @param keys - that the templates are encrypted with
  * @param condition - SQL after WHERE, about `subject s`
  */
 export async function readSubjects(
   client: Pick<pg.ClientBase, 'query'>,
+  keys: Keys,
   condition: string,
   values: readonly unknown[],
   limit?: number,
@@ -56,7 +61,10 @@ export async function readSubjects(
     'SELECT * FROM reference WHERE subject_id = ANY($1) ORDER BY subject_id, ordinal',
     [subjects.map(({ subject_id }) => subject_id)],
   );
-  const bySubject = Map.groupBy(references.map(toReference), ({ subjectId }) => subjectId);
+  const bySubject = Map.groupBy(
+    references.map((row) => toReference(row, keys)),
+    ({ subjectId }) => subjectId,
+  );
   return subjects.map((row) => ({ subject: toSubject(row), references: bySubject.get(row.subject_id) ?? [] }));
 }
 
@@ -75,7 +83,7 @@ function toSubject(row: SubjectRow): SubjectRecord {
   };
 }
 
-function toReference(row: ReferenceRow): ReferenceRecord {
+function toReference(row: ReferenceRow, keys: Keys): ReferenceRecord {
   return {
     referenceId: row.reference_id,
     subjectId: row.subject_id,
@@ -89,6 +97,6 @@ function toReference(row: ReferenceRow): ReferenceRecord {
     minutiaCount: row.minutia_count,
     comparable: row.comparable,
     captureTime: row.capture_time ?? undefined,
-    template: row.template,
+    template: unsealTemplate(keys, row),
   };
 }

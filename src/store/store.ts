@@ -1,7 +1,9 @@
 import pg from 'pg';
-import { startEmbeddedCluster, type EmbeddedCluster, type StoreLog } from './embedded-cluster.ts';
+import type { Keys } from '../security/keys.ts';
+import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster, type StoreLog } from './embedded-cluster.ts';
 import { probeDatabase } from './external-database.ts';
 import { migrate } from './migrations.ts';
+import { TemplateKeys } from './template-keys.ts';
 import { SubjectStore } from './subject-store.ts';
 
 export type { StoreLog } from './embedded-cluster.ts';
@@ -9,18 +11,25 @@ export type { StoreLog } from './embedded-cluster.ts';
 /** Connections in the pool: writers wait for each other at the change counter anyway. */
 const POOL_SIZE = 12;
 const CONNECT_TIMEOUT_MS = 5000;
+/** Templates. */
+const REPORTED_EVERY = 50_000;
 
 export interface StoreSettings {
   /** undefined: an embedded database in the data directory. */
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
+  /** That templates are encrypted with; opened here. */
+  readonly keys: Keys;
   readonly log: StoreLog;
+  /** Share an embedded database with a service that runs on it; one that does not run is started. */
+  readonly beside?: boolean;
 }
 
 /** The store: a database, its schema and what is kept in it. */
 export interface Store {
   readonly kind: 'embedded' | 'external';
   readonly subjects: SubjectStore;
+  readonly templateKeys: TemplateKeys;
   close(): Promise<void>;
 }
 
@@ -28,18 +37,19 @@ export interface Store {
  * Opens the database, starts an embedded one where none is configured, and brings its schema up to date.
  * @throws Failure that says in one sentence what is in the way
  */
-export async function openStore({ databaseUrl, dataDir, log }: StoreSettings): Promise<Store> {
+export async function openStore({ databaseUrl, dataDir, keys, log, beside = false }: StoreSettings): Promise<Store> {
   if (databaseUrl !== undefined) await probeDatabase(databaseUrl);
-  const cluster = databaseUrl === undefined ? await startEmbeddedCluster(dataDir, log) : undefined;
+  const cluster =
+    databaseUrl === undefined ? await (beside ? joinEmbeddedCluster : startEmbeddedCluster)(dataDir, log) : undefined;
   try {
-    return await openAt(databaseUrl ?? (cluster as EmbeddedCluster).url, cluster, log);
+    return await openAt(databaseUrl ?? (cluster as EmbeddedCluster).url, cluster, keys, log);
   } catch (error) {
     await cluster?.stop();
     throw error;
   }
 }
 
-async function openAt(url: string, cluster: EmbeddedCluster | undefined, log: StoreLog): Promise<Store> {
+async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: Keys, log: StoreLog): Promise<Store> {
   await migrate(url);
   const pool = new pg.Pool({
     connectionString: url,
@@ -52,12 +62,32 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, log: St
   // A new connection has nobody listening between its first answer and the turn in which it is lent; a refusal that comes
   // in the same packet as that answer would end the process, too. Whoever uses the connection finds it broken.
   pool.on('connect', (client) => client.on('error', () => undefined));
+  const templateKeys = new TemplateKeys(pool, keys);
+  try {
+    await sealEverything(templateKeys, keys, log);
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
   return {
     kind: cluster === undefined ? 'external' : 'embedded',
-    subjects: new SubjectStore(pool),
+    subjects: new SubjectStore(pool, keys),
+    templateKeys,
     close: async () => {
       await pool.end();
       await cluster?.stop();
     },
   };
+}
+
+/** Opens the keys, and encrypts what an earlier version left in plain. */
+async function sealEverything(templateKeys: TemplateKeys, keys: Keys, log: StoreLog): Promise<void> {
+  if (await templateKeys.establish()) {
+    const message = `made a first key in ${keys.file}; without it what is stored cannot be read: keep a copy elsewhere`;
+    log({ level: 'warn', message });
+  }
+  const sealed = await templateKeys.sealStored('plain', (count) => {
+    if (count % REPORTED_EVERY === 0) log({ level: 'info', message: `encrypted ${count} templates so far` });
+  });
+  if (sealed > 0) log({ level: 'info', message: `encrypted ${sealed} templates that an earlier version had stored` });
 }

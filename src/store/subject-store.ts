@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Keys } from '../security/keys.ts';
 import { appendChanges, readChanges, readHead } from './changes.ts';
 import { enrolMany, insertReferences, type EnrolmentOutcome } from './enrolments.ts';
 import type {
@@ -19,9 +20,12 @@ import { inTransaction, READ_ONLY, withConnection } from './transaction.ts';
 /** Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. */
 export class SubjectStore {
   readonly #pool: pg.Pool;
+  readonly #keys: Keys;
 
-  constructor(pool: pg.Pool) {
+  /** @param keys - that templates are encrypted with */
+  constructor(pool: pg.Pool, keys: Keys) {
     this.#pool = pool;
+    this.#keys = keys;
   }
 
   /**
@@ -34,7 +38,7 @@ export class SubjectStore {
     references: readonly NewReference[],
     clientRequest?: ClientRequest,
   ): Promise<Enrolled> {
-    const [outcome] = await enrolMany(this.#pool, [{ subject, references, clientRequest }]);
+    const [outcome] = await enrolMany(this.#pool, this.#keys, [{ subject, references, clientRequest }]);
     if (outcome === undefined) throw new Error('an enrolment came to no outcome');
     if ('failure' in outcome) throw outcome.failure;
     return outcome;
@@ -42,7 +46,7 @@ export class SubjectStore {
 
   /** Adds many subjects in one transaction; a refused one leaves the others alone. Outcomes in the order given. */
   enrollMany(enrolments: readonly NewEnrolment[]): Promise<EnrolmentOutcome[]> {
-    return enrolMany(this.#pool, enrolments);
+    return enrolMany(this.#pool, this.#keys, enrolments);
   }
 
   async get(subjectId: string): Promise<SubjectWithReferences | undefined> {
@@ -52,7 +56,11 @@ export class SubjectStore {
 
   /** The subjects that are there, in order of id. */
   loadSubjects(ids: readonly string[]): Promise<SubjectWithReferences[]> {
-    return inTransaction(this.#pool, (client) => readSubjects(client, 's.subject_id = ANY($1)', [ids]), READ_ONLY);
+    return inTransaction(
+      this.#pool,
+      (client) => readSubjects(client, this.#keys, 's.subject_id = ANY($1)', [ids]),
+      READ_ONLY,
+    );
   }
 
   /** A page of subjects, in order of id. */
@@ -62,7 +70,7 @@ export class SubjectStore {
       AND ($3::text IS NULL OR EXISTS (
         SELECT FROM gallery_membership m WHERE m.gallery = $3 AND m.subject_id = s.subject_id))`;
     const values = [contributor ?? null, afterSubjectId ?? null, gallery ?? null];
-    return inTransaction(this.#pool, (client) => readSubjects(client, condition, values, limit), READ_ONLY);
+    return inTransaction(this.#pool, (client) => readSubjects(client, this.#keys, condition, values, limit), READ_ONLY);
   }
 
   /**
@@ -110,9 +118,9 @@ export class SubjectStore {
       }
       if (references !== undefined) {
         await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
-        await insertReferences(client, [{ subject: { subjectId }, references }]);
+        await insertReferences(client, this.#keys, [{ subject: { subjectId }, references }]);
       }
-      const [updated] = await readSubjects(client, 's.subject_id = $1', [subjectId]);
+      const [updated] = await readSubjects(client, this.#keys, 's.subject_id = $1', [subjectId]);
       if (updated === undefined) throw subjectNotFound();
       const seq = await appendChanges(client, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
       return { ...updated, seq };
@@ -164,7 +172,7 @@ export class SubjectStore {
       let subjectCount = 0;
       let after = '00000000-0000-0000-0000-000000000000';
       for (;;) {
-        const batch = await readSubjects(client, 's.subject_id > $1', [after], batchSize);
+        const batch = await readSubjects(client, this.#keys, 's.subject_id > $1', [after], batchSize);
         if (batch.length === 0) return { seq, subjectCount };
         await onBatch(batch);
         subjectCount += batch.length;

@@ -21,6 +21,7 @@ import { readConfiguration, type SettingName } from '../../src/configuration.ts'
 import { demoSamples } from '../../src/demo-gallery.ts';
 import { createLogger } from '../../src/observability/logging.ts';
 import { startService, type Service } from '../../src/service.ts';
+import { temporaryDirectory } from '../cluster.ts';
 
 export interface RunningService {
   readonly service: Service;
@@ -32,15 +33,28 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
+const dataDirectories = new Map<string, string>();
+
+/** Of every database the same, however often a service is started on it: the keys are in it. */
+export function dataDirectoryOf(databaseUrl: string): string {
+  const known = dataDirectories.get(databaseUrl) ?? temporaryDirectory();
+  dataDirectories.set(databaseUrl, known);
+  return known;
+}
+
+/** @param databaseUrl - undefined: an embedded database, in the data directory that has to be among the settings */
 export async function runService(
-  databaseUrl: string,
+  databaseUrl: string | undefined,
   settings: Partial<Record<SettingName, string>> = {},
 ): Promise<RunningService> {
   const log: string[] = [];
   const configuration = readConfiguration(
     {},
     {
-      DATABASE_URL: databaseUrl,
+      ...(databaseUrl !== undefined && {
+        DATABASE_URL: databaseUrl,
+        RIDGEWATCH_DATA_DIR: dataDirectoryOf(databaseUrl),
+      }),
       RIDGEWATCH_GRPC_PORT: '0',
       RIDGEWATCH_HTTP_PORT: '0',
       RIDGEWATCH_WORKERS: '2',

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { status as Code, Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
@@ -23,6 +25,11 @@ import {
   samplesOf,
   type RunningService,
 } from './running-service.ts';
+
+const newestSchema = readdirSync(join(import.meta.dirname, '../../src/store/migrations'))
+  .sort()
+  .at(-1)
+  ?.replace('.sql', '');
 
 let cluster: TestCluster;
 let url: string;
@@ -348,7 +355,7 @@ describe('listing', () => {
 describe('the service', () => {
   it('states what it holds', async () => {
     const found = await status();
-    expect(found).toMatchObject({ readiness: Readiness.READY, workerCount: 2, schemaVersion: '0001_subjects' });
+    expect(found).toMatchObject({ readiness: Readiness.READY, workerCount: 2, schemaVersion: newestSchema });
     expect(found.storeVersion).toBe(found.galleryVersion);
     expect(
       found.partitions.map(({ modality, fingerPosition, modelId }) => [modality, fingerPosition, modelId]),

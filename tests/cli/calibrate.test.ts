@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
 import type { GetStatusResponse } from '../../src/api/generated/ridgewatch/v1/operations.ts';
@@ -8,20 +7,13 @@ import { Modality } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 import { Calibration, faceCalibration, fingerCalibration, useTables } from '../../src/matching/calibration.ts';
 import { callsOf, enrolPerson, runService, samplesOf } from '../api/running-service.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+import { ridgewatch } from './command.ts';
 
-const root = resolve(import.meta.dirname, '../..');
+const calibrate = (...args: string[]) => ridgewatch(['calibrate', ...args]);
+
 const PEOPLE = 36;
 let folder: string;
 let cluster: TestCluster;
-
-/** Runs the command as a user would. */
-function calibrate(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((done) => {
-    execFile(process.execPath, ['src/cli/main.ts', 'calibrate', ...args], { cwd: root }, (error, stdout, stderr) => {
-      done({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
-    });
-  });
-}
 
 const at = (name: string) => join(folder, name);
 

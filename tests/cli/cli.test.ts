@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
 import { oddsOf } from '../../src/cli/candidate-table.ts';
@@ -10,31 +9,11 @@ import { groupFiles, readTemplateFile } from '../../src/cli/template-files.ts';
 import { DEMO_SEED } from '../../src/demo-gallery.ts';
 import { runService, type RunningService } from '../api/running-service.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+import { ridgewatch } from './command.ts';
 
-const root = resolve(import.meta.dirname, '../..');
 let cluster: TestCluster;
 let running: RunningService;
 let folder: string;
-
-interface Run {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the command as a user would. */
-function ridgewatch(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
-  return new Promise((done) => {
-    execFile(
-      process.execPath,
-      ['src/cli/main.ts', ...args],
-      { cwd: root, env: { ...process.env, ...env } },
-      (error, stdout, stderr) => {
-        done({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
-      },
-    );
-  });
-}
 
 const at = () => ({ RIDGEWATCH_ADDRESS: `127.0.0.1:${running.service.grpcPort}` });
 const json = async (args: readonly string[]) => {

@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { drawExplanation } from '../../src/cli/explanation-drawing.ts';
 import { DirectComparer } from '../../src/matching/direct-comparison.ts';
@@ -8,8 +7,10 @@ import { createPerson } from '../../fixtures/person.ts';
 import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { temporaryDirectory } from '../cluster.ts';
 import { secondImpression, somePrint } from '../prints.ts';
+import { ridgewatch } from './command.ts';
 
-const root = resolve(import.meta.dirname, '../..');
+const compare = (...args: string[]) => ridgewatch(['compare', ...args]);
+
 let folder: string;
 let files: string[];
 
@@ -23,14 +24,6 @@ beforeAll(() => {
   writeFileSync(join(folder, 'faint.iso'), encodeIso197942({ ...record, views }));
   writeFileSync(join(folder, 'face.i8'), new Uint8Array(64).fill(1));
 });
-
-function compare(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((done) => {
-    execFile(process.execPath, ['src/cli/main.ts', 'compare', ...args], { cwd: root }, (error, stdout, stderr) => {
-      done({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
-    });
-  });
-}
 
 /** Whether tags nest and close, attributes are quoted, and nothing is left unescaped. */
 function isWellFormed(xml: string): boolean {

@@ -4,7 +4,10 @@ import type { EnrolmentOutcome } from '../../src/store/enrolments.ts';
 import type { NewEnrolment } from '../../src/store/records.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { temporaryKeys } from '../keys.ts';
 import { enrolment, reference } from './records.ts';
+
+const keys = temporaryKeys();
 
 let cluster: TestCluster;
 let store: Store;
@@ -14,7 +17,12 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 beforeEach(async () => {
-  store = await openStore({ databaseUrl: await cluster.createDatabase(), dataDir: '', log: () => undefined });
+  store = await openStore({
+    databaseUrl: await cluster.createDatabase(),
+    dataDir: '',
+    keys,
+    log: () => undefined,
+  });
   return () => store.close();
 });
 

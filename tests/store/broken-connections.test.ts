@@ -6,7 +6,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { temporaryKeys } from '../keys.ts';
 import { enrolment, reference } from './records.ts';
+
+const keys = temporaryKeys();
 
 let cluster: TestCluster;
 let url: string;
@@ -46,7 +49,7 @@ beforeEach(async () => {
   line = await startLine(Number(new URL(url).port));
   const through = new URL(url);
   through.port = String((line.address() as AddressInfo).port);
-  store = await openStore({ databaseUrl: through.href, dataDir: '', log: () => undefined });
+  store = await openStore({ databaseUrl: through.href, dataDir: '', keys, log: () => undefined });
 });
 afterEach(async () => {
   cut = undefined;
@@ -126,7 +129,7 @@ it('says that it is unavailable when nothing answers, and when it is closed', as
   cut = { at: '', isDelivered: false };
   expect(await failureOf(store.subjects.headSequence())).toMatchObject({ reason: 'STORE_UNAVAILABLE' });
   cut = undefined;
-  const other = await openStore({ databaseUrl: url, dataDir: '', log: () => undefined });
+  const other = await openStore({ databaseUrl: url, dataDir: '', keys, log: () => undefined });
   await other.close();
   expect(await failureOf(other.subjects.headSequence())).toMatchObject({ reason: 'STORE_UNAVAILABLE' });
 });

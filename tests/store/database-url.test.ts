@@ -4,6 +4,9 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openStore } from '../../src/store/store.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { temporaryKeys } from '../keys.ts';
+
+const keys = temporaryKeys();
 
 let cluster: TestCluster;
 
@@ -12,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-const open = (databaseUrl: string) => openStore({ databaseUrl, dataDir: '', log: () => undefined });
+const open = (databaseUrl: string) => openStore({ databaseUrl, dataDir: '', keys, log: () => undefined });
 
 async function refusal(databaseUrl: string): Promise<{ reason: string; message: string }> {
   return open(databaseUrl).then(

@@ -4,7 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { NewEnrolment, SubjectWithReferences } from '../../src/store/records.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { temporaryKeys } from '../keys.ts';
 import { enrolment, reference } from './records.ts';
+
+const keys = temporaryKeys();
 
 let cluster: TestCluster;
 let store: Store;
@@ -16,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 beforeEach(async () => {
   url = await cluster.createDatabase();
-  store = await openStore({ databaseUrl: url, dataDir: '', log: () => undefined });
+  store = await openStore({ databaseUrl: url, dataDir: '', keys, log: () => undefined });
   return () => store.close();
 });
 
@@ -272,7 +275,7 @@ describe('a database that cannot be used', () => {
     ['postgres://u:secret@127.0.0.1:1/x', 'DATABASE_UNREACHABLE'],
     ['postgres://u:secret@no-such-host.invalid:5432/x', 'DATABASE_UNREACHABLE'],
   ])('ends the start in one sentence: %s', async (databaseUrl, reason) => {
-    const failed = openStore({ databaseUrl, dataDir: '', log: () => undefined });
+    const failed = openStore({ databaseUrl, dataDir: '', keys, log: () => undefined });
     await expect(failed).rejects.toMatchObject({ reason });
     await expect(failed).rejects.toSatisfy(
       (error: Error) => !error.message.includes('secret') && !error.message.includes('\n'),
@@ -282,12 +285,12 @@ describe('a database that cannot be used', () => {
   it('is named: wrong password, missing database', async () => {
     const wrong = new URL(url);
     wrong.password = 'wrong';
-    await expect(openStore({ databaseUrl: wrong.href, dataDir: '', log: () => undefined })).rejects.toThrow(
+    await expect(openStore({ databaseUrl: wrong.href, dataDir: '', keys, log: () => undefined })).rejects.toThrow(
       'refuses the user or the password',
     );
     const missing = new URL(url);
     missing.pathname = '/nowhere';
-    await expect(openStore({ databaseUrl: missing.href, dataDir: '', log: () => undefined })).rejects.toThrow(
+    await expect(openStore({ databaseUrl: missing.href, dataDir: '', keys, log: () => undefined })).rejects.toThrow(
       'no database of this name',
     );
   });
@@ -297,7 +300,7 @@ describe('a database that cannot be used', () => {
     await client.connect();
     await client.query("INSERT INTO migration (name, run_on) VALUES ('9999_future', now())");
     await client.end();
-    await expect(openStore({ databaseUrl: url, dataDir: '', log: () => undefined })).rejects.toMatchObject({
+    await expect(openStore({ databaseUrl: url, dataDir: '', keys, log: () => undefined })).rejects.toMatchObject({
       reason: 'SCHEMA_TOO_NEW',
     });
   });

@@ -1,0 +1,39 @@
+import { readConfiguration, type Configuration } from '../configuration.ts';
+import { Keys } from '../security/keys.ts';
+import { openStore, type Store } from '../store/store.ts';
+
+/** Options of commands that work on the store. */
+export interface StoreOptions {
+  readonly dataDir?: string | undefined;
+  readonly keyFile?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** The store as a command has it. */
+export interface StoreAccess {
+  readonly configuration: Configuration;
+  readonly store: Store;
+  readonly keys: Keys;
+}
+
+/**
+ * Lends the store of a service, which may be running, to a command.
+ * @throws Failure
+ */
+export async function withStore<T>(options: StoreOptions, work: (access: StoreAccess) => Promise<T>): Promise<T> {
+  const configuration = readConfiguration(process.env, {
+    ...(options.dataDir !== undefined && { RIDGEWATCH_DATA_DIR: options.dataDir }),
+    ...(options.keyFile !== undefined && { RIDGEWATCH_KEY_FILE: options.keyFile }),
+  });
+  const { databaseUrl, dataDir } = configuration;
+  const keys = new Keys(configuration);
+  const log = ({ level, message }: { readonly level: string; readonly message: string }) => {
+    if (level !== 'info') process.stderr.write(`${message}\n`);
+  };
+  const store = await openStore({ databaseUrl, dataDir, keys, log, beside: true });
+  try {
+    return await work({ configuration, store, keys });
+  } finally {
+    await store.close();
+  }
+}

@@ -1,0 +1,37 @@
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/**
+ * Gives a file new content: whole and on disk when this resolves, the old content when it rejects or the process dies.
+ * @param mode - permissions
+ */
+export async function replaceFile(file: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const draft = `${file}.${process.pid}.new`;
+  try {
+    await rm(draft, { force: true });
+    const handle = await open(draft, 'wx', mode);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(file));
+}
+
+/** Puts the names in a directory on disk: files that were acknowledged are worth nothing when they have no name. */
+export async function syncDirectory(directory: string): Promise<void> {
+  // Windows cannot open directories, and needs none of this.
+  if (process.platform === 'win32') return;
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

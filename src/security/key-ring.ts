@@ -1,0 +1,110 @@
+/** Keys that data at rest is encrypted with: each has an id, and one is current. */
+import { createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { Failure } from '../failure.ts';
+
+const KEY_BYTES = 32;
+const ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+const fileSchema = z.strictObject({
+  current: z.string().regex(ID),
+  keys: z.record(z.string().regex(ID), z.base64()),
+});
+
+/** What a key is used for; each use has a key of its own, derived from the one in the file. */
+export type KeyPurpose = 'template' | 'index' | 'backup';
+
+/** Immutable: a rotation makes another one. */
+export class KeyRing {
+  readonly currentId: string;
+  readonly #secrets: ReadonlyMap<string, Buffer>;
+  readonly #derived = new Map<string, Buffer>();
+
+  private constructor(currentId: string, secrets: ReadonlyMap<string, Buffer>) {
+    this.currentId = currentId;
+    this.#secrets = secrets;
+  }
+
+  /** A ring with one key that nobody else has. */
+  static create(now: Date): KeyRing {
+    return new KeyRing('', new Map()).withNewKey(now);
+  }
+
+  /**
+   * @param text - JSON: `{"current": id, "keys": {id: 32 bytes in base64, …}}`
+   * @param place - what to call it in a message
+   * @throws Failure KEYS_INVALID; the sentence quotes nothing of the text
+   */
+  static parse(text: string, place: string): KeyRing {
+    const invalid = (why: string) =>
+      new Failure('failed-precondition', 'KEYS_INVALID', `The keys in ${place} cannot be used: ${why}.`);
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      throw invalid('they are not JSON');
+    }
+    const parsed = fileSchema.safeParse(json);
+    if (!parsed.success) throw invalid('they are not {"current": id, "keys": {id: 32 bytes in base64}}');
+    const { current, keys } = parsed.data;
+    const secrets = new Map(Object.entries(keys).map(([id, secret]) => [id, Buffer.from(secret, 'base64')]));
+    const short = [...secrets].find(([, secret]) => secret.length !== KEY_BYTES);
+    if (short !== undefined) throw invalid(`key ${short[0]} does not have ${KEY_BYTES} bytes`);
+    if (!secrets.has(current)) throw invalid(`the current key ${current} is not among them`);
+    return new KeyRing(current, secrets);
+  }
+
+  /** As `parse` reads it. */
+  serialise(): string {
+    const keys = Object.fromEntries(Array.from(this.#secrets, ([id, secret]) => [id, secret.toString('base64')]));
+    return `${JSON.stringify({ current: this.currentId, keys }, undefined, 2)}\n`;
+  }
+
+  get ids(): string[] {
+    return [...this.#secrets.keys()];
+  }
+
+  /** The same with another key, which becomes the current one. */
+  withNewKey(now: Date): KeyRing {
+    const id = `${now.toISOString().slice(0, 10)}-${randomBytes(3).toString('hex')}`;
+    return new KeyRing(id, new Map([...this.#secrets, [id, randomBytes(KEY_BYTES)]]));
+  }
+
+  /**
+   * The same without a key.
+   * @throws Failure KEY_IN_USE when it is the current one; KEY_MISSING
+   */
+  without(id: string): KeyRing {
+    if (id === this.currentId)
+      throw new Failure('failed-precondition', 'KEY_IN_USE', `Key ${id} is the current one: rotate first.`);
+    if (!this.#secrets.has(id)) throw keyMissing(id);
+    return new KeyRing(this.currentId, new Map([...this.#secrets].filter(([other]) => other !== id)));
+  }
+
+  /**
+   * 32 bytes for one purpose (HKDF, RFC 5869).
+   * @returns undefined when the ring does not have the key
+   */
+  derive(id: string, purpose: KeyPurpose): Buffer | undefined {
+    const name = `${purpose}/${id}`;
+    const known = this.#derived.get(name);
+    if (known !== undefined) return known;
+    const secret = this.#secrets.get(id);
+    if (secret === undefined) return undefined;
+    const derived = Buffer.from(hkdfSync('sha256', secret, '', `ridgewatch ${purpose} 1`, KEY_BYTES));
+    this.#derived.set(name, derived);
+    return derived;
+  }
+
+  /** Tells whether two programs mean the same key by an id; says nothing of the key. */
+  proof(id: string): Buffer | undefined {
+    const secret = this.#secrets.get(id);
+    if (secret === undefined) return undefined;
+    return createHash('sha256').update('ridgewatch key proof 1').update(secret).digest();
+  }
+}
+
+export function keyMissing(id: string): Failure {
+  const sentence = `Key ${id} is needed to read what is stored and is not among the keys: add it to the key file (RIDGEWATCH_KEY_FILE).`;
+  return new Failure('failed-precondition', 'KEY_MISSING', sentence);
+}

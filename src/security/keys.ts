@@ -1,0 +1,151 @@
+/** Where the keys come from, and how what is stored is sealed with them. */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { replaceFile } from '../durable-file.ts';
+import { Failure } from '../failure.ts';
+import { keyMissing, KeyRing, type KeyPurpose } from './key-ring.ts';
+
+const CIPHER = 'aes-256-gcm';
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const FILE = 'keys.json';
+
+export interface KeySettings {
+  /** Not given: `keys.json` in the data directory. */
+  readonly keyFile: string | undefined;
+  readonly dataDir: string;
+}
+
+/** Something encrypted, and which key opens it. */
+export interface Sealed {
+  readonly keyId: string;
+  /** Nonce, ciphertext, tag. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * The keys of this process. They are read from a file, and again when the file has changed: a rotation made by another
+ * process is followed without a restart.
+ */
+export class Keys {
+  readonly file: string;
+  readonly #isOwn: boolean;
+  #ring: KeyRing | undefined;
+  #readAt = '';
+
+  constructor({ keyFile, dataDir }: KeySettings) {
+    this.file = keyFile ?? join(dataDir, FILE);
+    this.#isOwn = keyFile === undefined;
+  }
+
+  /**
+   * Reads the keys; makes a first one where there is none and nothing was encrypted yet.
+   * @param isInUse - something was encrypted before: a new key would not open it
+   * @returns whether a key was made
+   * @throws Failure KEYS_UNREADABLE, KEYS_INVALID
+   */
+  async open(isInUse: boolean): Promise<boolean> {
+    if (this.#read()) return false;
+    if (isInUse || !this.#isOwn) {
+      const use = isInUse ? 'What is stored was encrypted with keys that are' : 'The keys are to be';
+      const sentence = `${use} in ${this.file}, which is not there: bring it back, or name it in RIDGEWATCH_KEY_FILE.`;
+      throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence);
+    }
+    await this.replace(KeyRing.create(new Date()));
+    return true;
+  }
+
+  /** @throws Error before `open` */
+  get ring(): KeyRing {
+    if (this.#ring === undefined) throw new Error('the keys have not been opened');
+    return this.#ring;
+  }
+
+  /**
+   * Reads the file again when it has changed; what is known stays when that fails.
+   * @returns why it failed
+   */
+  refresh(): Failure | undefined {
+    if (stampOf(this.file) === this.#readAt) return undefined;
+    try {
+      this.#read();
+      return undefined;
+    } catch (error) {
+      if (error instanceof Failure) return error;
+      throw error;
+    }
+  }
+
+  /** Writes another ring to the file: whole or not at all, readable by its owner only. */
+  async replace(ring: KeyRing): Promise<void> {
+    try {
+      await mkdir(dirname(this.file), { recursive: true });
+      await replaceFile(this.file, ring.serialise(), 0o600);
+    } catch (cause) {
+      const sentence = `The key file ${this.file} cannot be written.`;
+      throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence, { cause });
+    }
+    this.#read();
+  }
+
+  /**
+   * Encrypts with the current key (AES-256-GCM, NIST SP 800-38D, random nonce).
+   * @param context - what it is the content of; opens only with the same
+   */
+  seal(plain: Uint8Array, purpose: KeyPurpose, context: string): Sealed {
+    const { currentId } = this.ring;
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv(CIPHER, this.key(currentId, purpose), nonce, { authTagLength: TAG_BYTES }).setAAD(
+      Buffer.from(context),
+    );
+    const bytes = Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    return { keyId: currentId, bytes };
+  }
+
+  /** @throws Failure KEY_MISSING; SEALED_DATA_DAMAGED when it is not what was sealed under this context */
+  unseal({ keyId, bytes }: Sealed, purpose: KeyPurpose, context: string): Buffer {
+    const key = this.key(keyId, purpose);
+    try {
+      const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
+        .setAAD(Buffer.from(context))
+        .setAuthTag(bytes.subarray(bytes.length - TAG_BYTES));
+      return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES)), decipher.final()]);
+    } catch (cause) {
+      const sentence = 'Stored data is not what was encrypted: it was damaged or exchanged.';
+      throw new Failure('internal', 'SEALED_DATA_DAMAGED', sentence, { cause });
+    }
+  }
+
+  /** @throws Failure KEY_MISSING */
+  key(id: string, purpose: KeyPurpose): Buffer {
+    const known = this.ring.derive(id, purpose);
+    if (known !== undefined) return known;
+    // Another process has rotated since.
+    this.refresh();
+    const fresh = this.ring.derive(id, purpose);
+    if (fresh === undefined) throw keyMissing(id);
+    return fresh;
+  }
+
+  #read(): boolean {
+    const stamp = stampOf(this.file);
+    if (stamp === undefined) return false;
+    let text: string;
+    try {
+      text = readFileSync(this.file, 'utf8');
+    } catch (cause) {
+      const sentence = `The key file ${this.file} cannot be read.`;
+      throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence, { cause });
+    }
+    this.#ring = KeyRing.parse(text, this.file);
+    this.#readAt = stamp;
+    return true;
+  }
+}
+
+function stampOf(file: string): string | undefined {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found === undefined ? undefined : `${found.ino} ${found.size} ${found.mtimeMs}`;
+}

@@ -1,0 +1,20 @@
+import { execFile } from 'node:child_process';
+import { resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '../..');
+
+export interface CommandRun {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command as a user would. */
+export function ridgewatch(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CommandRun> {
+  return new Promise((done) => {
+    const options = { cwd: root, env: { ...process.env, ...env } };
+    execFile(process.execPath, ['src/cli/main.ts', ...args], options, (error, stdout, stderr) => {
+      done({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+    });
+  });
+}
