@@ -13,6 +13,9 @@ export interface BuildTask {
   readonly done: Int32Array;
 }
 
+/** Rows are added in an order in which those who are sought lie anywhere: the first are found better than the others. */
+const ORDER_STEP = 0.618;
+
 /** @returns microseconds of this thread's time that adding the faces took */
 export default function buildGraph({ file, references, projection, shape, done }: BuildTask): number {
   const { dimension, size } = projection;
@@ -20,14 +23,27 @@ export default function buildGraph({ file, references, projection, shape, done }
   const index = new hnswlib.HierarchicalNSW(shape.space, size);
   index.initIndex(rows, shape.links, shape.efConstruction, shape.seed);
   let microseconds = 0;
-  for (let row = 0; row < rows; row++) {
+  const step = coprimeStep(rows);
+  for (let added = 0; added < rows; added++) {
+    const row = (added * step) % rows;
     const vector = project(projection, references.subarray(row * dimension, (row + 1) * dimension));
     const before = process.threadCpuUsage();
     index.addPoint(vector, row);
     const { user, system } = process.threadCpuUsage(before);
     microseconds += user + system;
-    Atomics.store(done, 0, row + 1);
+    Atomics.store(done, 0, added + 1);
   }
   index.writeIndexSync(file);
   return microseconds;
+}
+
+/** A step that meets every row once before it comes back to the first. */
+function coprimeStep(rows: number): number {
+  let step = Math.max(1, Math.round(rows * ORDER_STEP));
+  while (greatestCommonDivisor(step, rows) !== 1) step++;
+  return step;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }

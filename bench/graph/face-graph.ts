@@ -41,7 +41,7 @@ export async function faceGraph(faces: FaceSet, projection: Projection, shape: G
   const { size } = projection;
   const digest = createHash('sha256')
     .update(faces.references)
-    .update(JSON.stringify({ size, ...shape }));
+    .update(JSON.stringify({ size, ...shape, order: 'spread' }));
   const file = join(tmpdir(), `ridgewatch-graph-${digest.digest('hex').slice(0, 16)}.hnsw`);
   if (!existsSync(file)) await build(file, faces, projection, shape);
   const before = process.memoryUsage.rss();
