@@ -23,6 +23,9 @@ import {
   type WorkerTask,
 } from './messages.ts';
 
+/** Fingers that are encoded in one task: a request's in one, an import's on all threads. */
+const ENCODED_PER_TASK = 64;
+
 /**
  * The worker threads, with a typed face. Threads are started once and kept: a thread that ends would take its scratch
  * slots in every segment with it.
@@ -88,9 +91,11 @@ export class WorkerPool {
 
   /** Brings finger templates into the kernels' form, with their candidate vectors; undefined where one has too few minutiae. */
   async encode(templates: readonly FingerTemplate[]): Promise<readonly (Uint8Array | undefined)[]> {
-    if (templates.length === 0) return [];
-    const { packed } = (await this.#run({ kind: 'encode', templates }, [])) as EncodeResult;
-    return packed;
+    const parts = Array.from({ length: Math.ceil(templates.length / ENCODED_PER_TASK) }, (_, i) =>
+      templates.slice(i * ENCODED_PER_TASK, (i + 1) * ENCODED_PER_TASK),
+    );
+    const results = await Promise.all(parts.map((part) => this.#run({ kind: 'encode', templates: part }, [])));
+    return results.flatMap((result) => (result as EncodeResult).packed);
   }
 
   /** Tasks that wait for a thread. */
