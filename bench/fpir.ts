@@ -33,7 +33,7 @@ import { EXACT, SubjectScan } from '../src/matching/subject-scan.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
 import { decodeEmbeddingRows } from '../src/templates/embedding-rows.ts';
 import type { Gallery } from '../src/gallery/gallery.ts';
-import { binomialLimits } from './fpir/binomial-limits.ts';
+import { binomialLimits } from '../index-builder/binomial-limits.ts';
 import { searchPrints, type NonMatedSearch } from './fpir/fingers.ts';
 import { addPeople, emptyGallery, enrol, FACE_MODEL } from './search-gallery.ts';
 import { probesOf, type Samples } from './search-people.ts';

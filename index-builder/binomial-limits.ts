@@ -1,10 +1,8 @@
-import type { Limits } from '../accuracy/confidence.ts';
-
 /**
  * 95 % confidence limits of a share (Clopper, Pearson, "The use of confidence or fiducial limits illustrated in the case
  * of the binomial", Biometrika 26, 1934): the shares at which so many events, or more, or fewer, have a chance of 2.5 %.
  */
-export function binomialLimits(events: number, trials: number): Limits {
+export function binomialLimits(events: number, trials: number): readonly [low: number, high: number] {
   const low = events === 0 ? 0 : bisect((share) => 1 - chanceOfAtMost(events - 1, trials, share) < 0.025);
   const high = events === trials ? 1 : bisect((share) => chanceOfAtMost(events, trials, share) > 0.025);
   return [low, high];
