@@ -48,7 +48,7 @@ for (let i = 0; i < subjects; i++) {
 await settle();
 const holed = memory();
 
-const rewriter = new Rewriter(gallery, (error) => {
+const rewriter = new Rewriter({ current: gallery }, (error) => {
   throw error;
 });
 const ended = new AbortController();

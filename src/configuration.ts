@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from './failure.ts';
 
@@ -87,6 +88,12 @@ export const SETTINGS = {
     fallback: undefined,
     meaning: 'File with the keys that templates are encrypted with (JSON; `ridgewatch keys create` makes one).',
     why: 'Not set: `keys.json` in the data directory, made at the first start. There it protects a copy of the database, not of the whole directory: keep it on another disk.',
+  },
+  RIDGEWATCH_INDEX_DIR: {
+    schema: optional,
+    fallback: undefined,
+    meaning: 'Directory of the indexes that `ridgewatch index build` makes.',
+    why: 'Not set: `index` in the data directory. Several services on one machine can share it.',
   },
   RIDGEWATCH_GRPC_HOST: {
     schema: filled,
@@ -231,6 +238,7 @@ export interface Configuration {
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
   readonly keyFile: string | undefined;
+  readonly indexDir: string;
   readonly grpcHost: string;
   readonly grpcPort: number;
   readonly httpHost: string;
@@ -279,6 +287,7 @@ export function readConfiguration(
     databaseUrl: read('DATABASE_URL'),
     dataDir: read('RIDGEWATCH_DATA_DIR'),
     keyFile: read('RIDGEWATCH_KEY_FILE'),
+    indexDir: read('RIDGEWATCH_INDEX_DIR') ?? join(read('RIDGEWATCH_DATA_DIR'), 'index'),
     grpcHost: read('RIDGEWATCH_GRPC_HOST'),
     grpcPort: read('RIDGEWATCH_GRPC_PORT'),
     httpHost: read('RIDGEWATCH_HTTP_HOST'),

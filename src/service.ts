@@ -9,8 +9,11 @@ import type { Configuration } from './configuration.ts';
 import { loadDemoGallery } from './demo-gallery.ts';
 import { Failure } from './failure.ts';
 import { ChangeFollower } from './gallery/change-follower.ts';
-import { Gallery } from './gallery/gallery.ts';
+import type { Gallery } from './gallery/gallery.ts';
+import { IndexSwitcher } from './gallery/index-switcher.ts';
 import { Rewriter } from './gallery/rewriter.ts';
+import { ServedGallery } from './gallery/served-gallery.ts';
+import { startGallery } from './gallery-start.ts';
 import { installationFolder, programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
 import { useTables } from './matching/calibration.ts';
@@ -18,14 +21,15 @@ import { readCalibrations } from './matching/calibration-file.ts';
 import { IndexAudit } from './matching/index-audit.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from './matching/gallery-sizing.ts';
 import { preferredBuild } from './matching/kernels.ts';
-import { fingerVersion } from './matching/model-version.ts';
+import { fingerVersion, packedModels } from './matching/model-version.ts';
 import { Planner } from './matching/planner.ts';
-import { prepareProbes } from './matching/probe.ts';
+import { packTemplates } from './matching/probe.ts';
 import { WorkerPool } from './matching/worker-pool.ts';
 import { HttpServer } from './observability/http-server.ts';
 import type { Logger } from './observability/logging.ts';
 import { Metrics, type ServiceFigures } from './observability/metrics.ts';
 import { Readiness } from './observability/readiness.ts';
+import { KeyedBlockSealer } from './security/block-sealer.ts';
 import { Keys } from './security/keys.ts';
 import { createServerCredentials } from './security/server-credentials.ts';
 import { openStore, type Store } from './store/store.ts';
@@ -68,7 +72,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   const tables = readCalibrations(configuration.calibrations, faceKinds);
   useTables(tables);
 
-  const gallery = new Gallery(gallerySizing(SEGMENT_CAPACITY));
+  const served = new ServedGallery(gallerySizing(SEGMENT_CAPACITY));
   const pool = new WorkerPool(configuration.workers, tables);
   undo.push(() => pool.close());
   const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
@@ -76,16 +80,16 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   );
   const audit = new IndexAudit(
     configuration.indexAuditShare,
-    gallery,
+    served,
     pool,
     () => admission.idle(),
     (error) => log.warn({ err: error }, 'a search could not be repeated for the audit of the index'),
   );
   undo.push(() => audit.stop());
-  const rewriter = new Rewriter(gallery, (error) =>
+  const rewriter = new Rewriter(served, (error) =>
     log.warn({ err: error }, 'a segment could not be rewritten; it serves as it is'),
   );
-  const figures = () => figuresOf(gallery, admission, readiness, audit, rewriter);
+  const figures = () => figuresOf(served.current, admission, readiness, audit, rewriter);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
   const http = new HttpServer({ readiness: () => readiness.state, metrics: () => metrics.render() });
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
@@ -101,13 +105,17 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   });
   undo.push(() => store.close());
 
-  const follower = new ChangeFollower(gallery, store.subjects, async (templates) => {
-    const probes = await prepareProbes(
-      pool,
-      templates.map((template) => ({ sampleIndex: 0, viewIndex: 0, template })),
-    );
-    return probes.map(({ packed }) => packed?.packed);
-  });
+  const follower = new ChangeFollower(served, store.subjects, (templates) => packTemplates(pool, templates));
+  const switcher = new IndexSwitcher(
+    {
+      indexDir: configuration.indexDir,
+      models: packedModels(),
+      sealerOf: (keyId) => new KeyedBlockSealer(keys, keyId, 'index'),
+      stateAt: (sequence) => store.subjects.stateAt(sequence),
+    },
+    served,
+    follower,
+  );
   const faceModels = new Map(configuration.faceModels.map((model) => [model.id, model]));
   const enrolment: EnrolmentDependencies = {
     store: store.subjects,
@@ -130,7 +138,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     {
       identification: identificationService(
         {
-          gallery,
+          served,
           planner: new Planner(pool),
           audit,
           pool,
@@ -147,7 +155,9 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
       ),
       operations: operationsService(
         {
-          gallery,
+          served,
+          switcher,
+          requireReady,
           faceModels,
           workerCount: pool.size,
           programVersion,
@@ -165,13 +175,10 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   const grpcPort = await server.listen(configuration.grpcHost, configuration.grpcPort, credentials);
   undo.push(() => server.stop(0));
 
-  readiness.starting('Loading the gallery.');
-  await follower.start((subjects) => {
-    readiness.starting(`Loading the gallery: ${subjects} subjects so far.`);
-    log.info({ subjects }, 'loading the gallery');
-  });
-  gallery.expireDue(Date.now());
-  if (wantsDemo(configuration, store, gallery)) {
+  const headSequence = () => store.subjects.headSequence();
+  await startGallery({ switcher, follower, headSequence, readiness, log });
+  served.current.expireDue(Date.now());
+  if (wantsDemo(configuration, store, served.current)) {
     await loadDemoGallery(enrolment, configuration.demoSubjects, (people) => {
       readiness.starting(`Making the demo gallery: ${people} of ${configuration.demoSubjects} people.`);
       log.info({ people }, 'making the demo gallery');
@@ -179,13 +186,18 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   }
 
   const follow = setInterval(() => {
-    gallery.expireDue(Date.now());
+    served.current.expireDue(Date.now());
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
-    store.subjects
-      .headSequence()
-      .then((head) => (head > gallery.version ? follower.advanceTo(head) : undefined))
+    headSequence()
+      .then((head) => (head > served.current.version ? follower.advanceTo(head) : undefined))
       .catch((error: unknown) => log.warn({ err: error }, 'the store cannot be followed; searches go on'));
+    switcher
+      .follow()
+      .then((switched) => switched && log.info({ index: switcher.index?.name }, 'switched to another index'))
+      .catch((error: unknown) =>
+        log.warn({ err: error }, 'the published index is refused; the gallery stays as it is'),
+      );
     void rewriter.run();
   }, FOLLOW_INTERVAL_MS);
   follow.unref();
@@ -196,7 +208,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
 
   readiness.ready();
   server.setServing(true);
-  log.info({ grpc_port: grpcPort, http_port: httpPort, subjects: gallery.subjectCount }, 'ready');
+  log.info({ grpc_port: grpcPort, http_port: httpPort, subjects: served.current.subjectCount }, 'ready');
 
   let stopped: Promise<void> | undefined;
   const stop = async () => {
@@ -211,7 +223,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     await store.close();
     log.info('stopped');
   };
-  return { grpcPort, httpPort, subjectCount: () => gallery.subjectCount, stop: () => (stopped ??= stop()) };
+  return { grpcPort, httpPort, subjectCount: () => served.current.subjectCount, stop: () => (stopped ??= stop()) };
 }
 
 function figuresOf(

@@ -1,6 +1,6 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
-import type { Gallery } from '../gallery/gallery.ts';
+import type { CurrentGallery } from '../gallery/served-gallery.ts';
 import type { AdmissionQueue } from '../matching/admission.ts';
 import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/candidate-list.ts';
 import { identify, type SearchResult } from '../matching/identification.ts';
@@ -34,7 +34,7 @@ import { purposeName } from './wire-names.ts';
 
 /** What the identification service works with. */
 export interface IdentificationDependencies {
-  readonly gallery: Gallery;
+  readonly served: CurrentGallery;
   readonly planner: Planner;
   readonly audit: IndexAudit;
   readonly pool: WorkerPool;
@@ -110,7 +110,7 @@ async function answerIdentify(
     };
     let stopped = true;
     try {
-      const result = await identify(service.gallery, choose, service.pool, search, context.signal);
+      const result = await identify(service.served.current, choose, service.pool, search, context.signal);
       stopped = result.searchedFraction < 1;
       return { probes, search, result };
     } finally {
@@ -221,15 +221,15 @@ async function answerVerify(
       : undefined;
   requireFewViews(samples.length, 'samples');
   requireFewViews(references?.length ?? 0, 'reference_samples.samples');
-  const { gallery, pool } = service;
+  const { pool, served } = service;
   const explain = request.explain === true;
   const { probes, result } = await service.admission.run({ ...context, kind: 'verification' }, async () => {
     const probes = await prepareProbes(pool, samples);
     requireComparable(probes);
     const result =
       references === undefined
-        ? await verifySubject(gallery, pool, probes, claim?.$case === 'subjectId' ? claim.value : '', explain)
-        : await verifySamples(gallery, pool, probes, await prepareProbes(pool, references), explain);
+        ? await verifySubject(served.current, pool, probes, claim?.$case === 'subjectId' ? claim.value : '', explain)
+        : await verifySamples(served.current, pool, probes, await prepareProbes(pool, references), explain);
     return { probes, result };
   });
   if (result === undefined) {

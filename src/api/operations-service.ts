@@ -1,9 +1,15 @@
-import type { Gallery } from '../gallery/gallery.ts';
+import type { IndexSwitcher } from '../gallery/index-switcher.ts';
+import type { CurrentGallery } from '../gallery/served-gallery.ts';
 import type { IndexAudit } from '../matching/index-audit.ts';
 import { faceVersion, fingerVersion, type ModelVersion } from '../matching/model-version.ts';
 import { shippedVectorModel } from '../matching/shipped-model.ts';
 import { unary, type CallSettings } from './call.ts';
-import { Readiness, type GetStatusResponse, type OperationsServer } from './generated/ridgewatch/v1/operations.ts';
+import {
+  Readiness,
+  type GetStatusResponse,
+  type OperationsServer,
+  type ReloadIndexResponse,
+} from './generated/ridgewatch/v1/operations.ts';
 import { Modality } from './generated/ridgewatch/v1/sample.ts';
 import { toDuration } from './identification-service.ts';
 import type { FaceModel } from './wire-samples.ts';
@@ -12,13 +18,16 @@ import type { FaceModel } from './wire-samples.ts';
 export type LifeStage = 'starting' | 'ready' | 'stopping';
 
 export interface OperationsDependencies {
-  readonly gallery: Gallery;
+  readonly served: CurrentGallery;
   readonly faceModels: ReadonlyMap<string, FaceModel>;
   readonly workerCount: number;
   readonly programVersion: string;
   readonly startTime: Date;
   readonly simdLevel: string;
   readonly audit: IndexAudit;
+  readonly switcher: IndexSwitcher;
+  /** @throws Failure while the gallery is not searchable */
+  requireReady(): void;
   stage(): { readonly stage: LifeStage; readonly detail: string };
   /** The store's last change and schema; undefined while the store cannot be reached. */
   storeState(): Promise<{ readonly version: number; readonly schema: string } | undefined>;
@@ -32,11 +41,22 @@ const STAGES: Record<LifeStage, Readiness> = {
 
 /** The `Operations` service. */
 export function operationsService(service: OperationsDependencies, settings: CallSettings): OperationsServer {
-  return { getStatus: unary('Operations/GetStatus', settings, () => status(service)) };
+  return {
+    getStatus: unary('Operations/GetStatus', settings, () => status(service)),
+    reloadIndex: unary('Operations/ReloadIndex', settings, () => reloadIndex(service)),
+  };
+}
+
+async function reloadIndex(service: OperationsDependencies): Promise<ReloadIndexResponse> {
+  service.requireReady();
+  const { switcher, served } = service;
+  const switched = await switcher.reload();
+  const { name = '', sequence = 0 } = switcher.index ?? {};
+  return { switched, indexName: name, indexSequence: sequence, galleryVersion: served.current.version };
 }
 
 async function status(service: OperationsDependencies): Promise<GetStatusResponse> {
-  const { gallery } = service;
+  const gallery = service.served.current;
   const store = await service.storeState();
   const { stage, detail } = service.stage();
   const partitions = gallery.partitions;
@@ -75,5 +95,7 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     simdLevel: service.simdLevel,
     indexAudit: service.audit.figures,
     vectorModelHash: shippedVectorModel().hash,
+    indexName: service.switcher.index?.name ?? '',
+    indexSequence: service.switcher.index?.sequence ?? 0,
   };
 }

@@ -15,7 +15,11 @@ import {
   type VerifyRequest,
   type VerifyResponse,
 } from '../api/generated/ridgewatch/v1/identification.ts';
-import { OperationsClient, type GetStatusResponse } from '../api/generated/ridgewatch/v1/operations.ts';
+import {
+  OperationsClient,
+  type GetStatusResponse,
+  type ReloadIndexResponse,
+} from '../api/generated/ridgewatch/v1/operations.ts';
 import { readServiceError } from '../api/status.ts';
 import { createClientCredentials, type ClientTlsSettings } from '../security/client-credentials.ts';
 import { CallFailed } from './failure-output.ts';
@@ -54,6 +58,10 @@ export class ServiceClient {
 
   status(): Promise<GetStatusResponse> {
     return this.#call((options, callback) => this.#operations.getStatus({}, new Metadata(), options, callback));
+  }
+
+  reloadIndex(): Promise<ReloadIndexResponse> {
+    return this.#call((options, callback) => this.#operations.reloadIndex({}, new Metadata(), options, callback));
   }
 
   listSubjects(request: ListSubjectsRequest): Promise<ListSubjectsResponse> {

@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import { runs } from './shared-options.ts';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { addConnectionOptions, positiveNumber, runs } from './shared-options.ts';
 
 /** Commands that work on the store itself, beside the service that runs on it or without one. */
 export function addOperatorCommands(program: Command): void {
@@ -39,6 +39,79 @@ export function addOperatorCommands(program: Command): void {
     ),
     async () => (await import('./commands/keys.ts')).forgetKey,
   );
+  addIndexCommands(program.command('index').description('indexes: files from which a service starts in seconds'));
+}
+
+function addIndexCommands(index: Command): void {
+  const load = () => import('./commands/gallery-index.ts');
+  const workers = (command: Command) => command.option('--workers <count>', 'threads (RIDGEWATCH_WORKERS)');
+  runs(
+    workers(addIndexOptions(index.command('build').description('make an index of what the store holds now')))
+      .option('--no-reuse', 'prepare every template anew, also those that an earlier index holds')
+      .option('--publish', 'publish it when it is done')
+      .addHelpText(
+        'after',
+        '\nA build that was interrupted leaves what it has prepared to the next one.\n\nExample:\n  $ ridgewatch index build && ridgewatch index verify && ridgewatch index publish',
+      ),
+    async () => (await load()).build,
+  );
+  runs(
+    workers(addIndexOptions(index.command('verify').argument('[name]', 'index; the newest when not given')))
+      .description('check every byte, load it, and seek references by themselves')
+      .addOption(new Option('--sample <n>', "references to seek, or 'all'").default('1000').argParser(sampleSize)),
+    async () => (await load()).verify,
+  );
+  runs(
+    addIndexOptions(index.command('list').description('indexes, and which one is published')),
+    async () => (await load()).list,
+  );
+  runs(
+    addIndexOptions(
+      index
+        .command('inspect')
+        .argument('[name]', 'index; the newest when not given')
+        .description('what is in an index'),
+    ),
+    async () => (await load()).inspect,
+  );
+  runs(
+    addIndexOptions(
+      index.command('diff').argument('<first>').argument('<second>').description('in what two indexes differ'),
+    ),
+    async () => (await load()).diff,
+  );
+  runs(
+    addIndexOptions(
+      index
+        .command('publish')
+        .argument('[name]', 'index; the newest when not given')
+        .description('make services take an index, from one moment to the next'),
+    ),
+    async () => (await load()).publishOne,
+  );
+  runs(
+    addConnectionOptions(
+      index
+        .command('reload')
+        .description('make a service take the published index now; by itself it does within a second'),
+    ),
+    async () => (await import('./commands/reload-index.ts')).reloadIndex,
+  );
+  runs(
+    addIndexOptions(index.command('prune').description('remove the oldest indexes, never the published one')).addOption(
+      new Option('--keep <n>', 'how many stay').default(2).argParser(positiveNumber),
+    ),
+    async () => (await load()).pruneOld,
+  );
+}
+
+function addIndexOptions(command: Command): Command {
+  return addStoreOptions(command).option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)');
+}
+
+function sampleSize(text: string): string {
+  if (text === 'all' || /^[1-9]\d{0,8}$/.test(text)) return text;
+  throw new InvalidArgumentError("Expected a whole number from 1 on, or 'all'.");
 }
 
 /** Where the store is. */

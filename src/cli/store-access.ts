@@ -6,6 +6,8 @@ import { openStore, type Store } from '../store/store.ts';
 export interface StoreOptions {
   readonly dataDir?: string | undefined;
   readonly keyFile?: string | undefined;
+  readonly indexDir?: string | undefined;
+  readonly workers?: string | undefined;
   readonly json?: boolean | undefined;
 }
 
@@ -16,15 +18,26 @@ export interface StoreAccess {
   readonly keys: Keys;
 }
 
+/** The settings of the service, as a command is told of them. @throws Failure INVALID_CONFIGURATION */
+export function storeSettings({ dataDir, keyFile, indexDir, workers }: StoreOptions): Configuration {
+  const given = {
+    RIDGEWATCH_DATA_DIR: dataDir,
+    RIDGEWATCH_KEY_FILE: keyFile,
+    RIDGEWATCH_INDEX_DIR: indexDir,
+    RIDGEWATCH_WORKERS: workers,
+  };
+  return readConfiguration(
+    process.env,
+    Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  );
+}
+
 /**
  * Lends the store of a service, which may be running, to a command.
  * @throws Failure
  */
 export async function withStore<T>(options: StoreOptions, work: (access: StoreAccess) => Promise<T>): Promise<T> {
-  const configuration = readConfiguration(process.env, {
-    ...(options.dataDir !== undefined && { RIDGEWATCH_DATA_DIR: options.dataDir }),
-    ...(options.keyFile !== undefined && { RIDGEWATCH_KEY_FILE: options.keyFile }),
-  });
+  const configuration = storeSettings(options);
   const { databaseUrl, dataDir } = configuration;
   const keys = new Keys(configuration);
   const log = ({ level, message }: { readonly level: string; readonly message: string }) => {

@@ -63,3 +63,11 @@ export function referencesAt({ references, earlier }: SubjectEntry, version: num
 export function partitionKey(name: PartitionName): string {
   return name.modality === 'finger' ? `finger:${name.position}` : `face:${name.modelId}:${name.dimension}`;
 }
+
+/** The name that a partition's key stands for. */
+export function partitionOfKey(key: string): PartitionName {
+  const [modality, second, third] = key.split(':');
+  return modality === 'finger'
+    ? { modality, position: Number(second) as FingerPosition }
+    : { modality: 'face', modelId: second, dimension: Number(third) };
+}

@@ -5,13 +5,14 @@ import {
   type SubjectAttributes,
   type SubjectEntry,
 } from './catalogue.ts';
+import { Expiries } from './expiries.ts';
 import { Membership } from './membership.ts';
 import { Ordinals } from './ordinals.ts';
 import { Partition } from './partition.ts';
 import { ReleasedMemory } from './released-memory.ts';
 import { Reclamation, type SearchTicket } from './reclamation.ts';
 import { Rewriting } from './rewriting.ts';
-import { placesOf } from './segment.ts';
+import { placesOf, type Segment } from './segment.ts';
 import { SegmentSupply, type SegmentSizing } from './segment-supply.ts';
 
 /** A reference as it becomes searchable. */
@@ -48,18 +49,19 @@ export class Gallery {
   readonly #sizing: GallerySizing;
   /** For the partitions of all positions. */
   readonly #fingerSegments: SegmentSupply;
-  readonly #released = new ReleasedMemory();
+  readonly #released: ReleasedMemory;
   readonly #partitions = new Map<string, Partition>();
   readonly #subjects = new Map<string, SubjectEntry>();
   readonly #ordinals = new Ordinals();
   readonly #members = new Map<string, Membership>();
   readonly #reclamation = new Reclamation();
-  /** Subjects with an expiry, soonest last, so that the next one due is popped. */
-  readonly #expiries: { readonly at: number; readonly subject: SubjectEntry }[] = [];
+  readonly #expiries = new Expiries();
   #version = 0;
 
-  constructor(sizing: GallerySizing) {
+  /** @param released - shared with the gallery that follows this one, see ServedGallery */
+  constructor(sizing: GallerySizing, released = new ReleasedMemory()) {
     this.#sizing = sizing;
+    this.#released = released;
     this.#fingerSegments = new SegmentSupply(sizing.finger, this.#released);
   }
 
@@ -154,6 +156,27 @@ export class Gallery {
     this.#upsert(subjectId, attributes, references, 0);
   }
 
+  /**
+   * A new segment of a partition, to be filled from a file. Only before `startAt`.
+   * @param recordBytes - about what will be in it
+   * @throws RangeError when there is no memory
+   */
+  adoptSegment(name: PartitionName, recordBytes: number): Segment {
+    return this.#partition(name).addSegment(recordBytes);
+  }
+
+  /**
+   * Adds a subject whose references are in segments already, owned by the number of subjects entered before. Only into an
+   * empty gallery, before `startAt`.
+   */
+  enter(subjectId: string, attributes: SubjectAttributes, references: readonly ReferenceLocation[]): void {
+    const subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references, earlier: [] };
+    this.#subjects.set(subjectId, subject);
+    this.#ordinals.enter(subject);
+    this.#enterGalleries(subject.ordinal, attributes.galleries);
+    this.#expiries.note(subject);
+  }
+
   /** Sets the version after loading, or moves it past changes of which nothing is left to apply. */
   startAt(version: number): void {
     if (version < this.#version) throw new RangeError(`version ${version} lies before ${this.#version}`);
@@ -201,16 +224,20 @@ export class Gallery {
     this.#released.promptCollection();
   }
 
+  /** Takes out a subject without a change: from a gallery that is on its way out, see ServedGallery. */
+  hide(subjectId: string): void {
+    this.#expunge(subjectId);
+  }
+
+  /** Gives up all memory. Only when no search is under way, and none will be. */
+  close(): void {
+    for (const partition of this.#partitions.values()) partition.close();
+  }
+
   /** Takes out the subjects whose time is over. Searches do so by themselves; counts are right after it. */
   expireDue(nowMs: number): void {
-    for (let next = this.#expiries.at(-1); next !== undefined && next.at <= nowMs; next = this.#expiries.at(-1)) {
-      this.#expiries.pop();
-      const { subject, at } = next;
-      // The subject may have got another expiry, or been expunged, since this one was noted.
-      if (this.#subjects.get(subject.subjectId) === subject && subject.attributes.expireTimeMs === at) {
-        this.#expunge(subject.subjectId);
-      }
-    }
+    for (const subject of this.#expiries.due(nowMs))
+      if (this.#subjects.get(subject.subjectId) === subject) this.#expunge(subject.subjectId);
   }
 
   #upsert(
@@ -237,7 +264,7 @@ export class Gallery {
         [...before].filter((name) => !attributes.galleries.has(name)),
       );
     }
-    this.#scheduleExpiry(subject);
+    this.#expiries.note(subject);
     const present = new Map(subject.references.map((location) => [location.referenceId, location]));
     const kept: ReferenceLocation[] = [];
     for (const reference of references) {
@@ -269,17 +296,18 @@ export class Gallery {
   #append(reference: SearchableReference, subject: SubjectEntry): ReferenceLocation {
     const { referenceId, partition: name, packed } = reference;
     if (packed === undefined) throw new Error('a reference that is not in memory came without its template');
+    return { referenceId, partition: name, ...this.#partition(name).append(packed, subject.ordinal) };
+  }
+
+  #partition(name: PartitionName): Partition {
     const key = partitionKey(name);
-    let partition = this.#partitions.get(key);
-    if (partition === undefined) {
-      const isFinger = name.modality === 'finger';
-      const supply = isFinger
-        ? this.#fingerSegments
-        : new SegmentSupply(this.#sizing.face(name.modelId), this.#released);
-      partition = new Partition(name, supply);
-      this.#partitions.set(key, partition);
-    }
-    return { referenceId, partition: name, ...partition.append(packed, subject.ordinal) };
+    const known = this.#partitions.get(key);
+    if (known !== undefined) return known;
+    const isFinger = name.modality === 'finger';
+    const supply = isFinger ? this.#fingerSegments : new SegmentSupply(this.#sizing.face(name.modelId), this.#released);
+    const partition = new Partition(name, supply);
+    this.#partitions.set(key, partition);
+    return partition;
   }
 
   #expunge(subjectId: string): void {
@@ -319,19 +347,6 @@ export class Gallery {
       const hide = this.#members.get(name)?.remove(ordinal);
       if (hide !== undefined) this.#reclamation.afterPresentSearches(hide);
     }
-  }
-
-  #scheduleExpiry(subject: SubjectEntry): void {
-    const at = subject.attributes.expireTimeMs;
-    if (at === undefined) return;
-    let low = 0;
-    let high = this.#expiries.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#expiries[middle]?.at ?? 0) > at) low = middle + 1;
-      else high = middle;
-    }
-    this.#expiries.splice(low, 0, { at, subject });
   }
 }
 

@@ -37,12 +37,15 @@ export class Partition {
     this.supply = supply;
   }
 
+  /** Another, empty segment, which is read from now on. @param recordBytes - see SegmentSupply.take */
+  addSegment(recordBytes?: number): Segment {
+    const segment = this.supply.take(recordBytes);
+    this.#segments.push(segment);
+    return segment;
+  }
+
   append(packed: Uint8Array, ordinal: number): { segment: Segment; index: number } {
-    let segment = this.#open;
-    if (segment === undefined) {
-      segment = this.supply.take();
-      this.#segments.push(segment);
-    }
+    const segment = this.#open ?? this.addSegment();
     return { segment, index: segment.append(packed, ordinal) };
   }
 
@@ -84,6 +87,12 @@ export class Partition {
     return this.#segments
       .filter((segment) => segment.liveCount > 0)
       .map((segment) => ({ segment, end: segment.count }));
+  }
+
+  /** Gives up all memory. */
+  close(): void {
+    for (const segment of this.#segments) this.supply.release(segment);
+    this.#segments = [];
   }
 
   get liveCount(): number {

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Gallery } from './gallery.ts';
 import type { Rewriting } from './rewriting.ts';
+import type { CurrentGallery } from './served-gallery.ts';
 
 /** Work between two turns of the event loop, in milliseconds: calls that come meanwhile wait no longer than that. */
 const SLICE_MS = 1;
@@ -9,7 +10,7 @@ const PAUSE_MS = 60_000;
 
 /** Rewrites segments that have lost many of their references, one after the other, while everything else goes on. */
 export class Rewriter {
-  readonly #gallery: Gallery;
+  readonly #served: CurrentGallery;
   readonly #onError: (error: unknown) => void;
   readonly #sliceMs: number;
   #running: Promise<void> | undefined;
@@ -21,8 +22,8 @@ export class Rewriter {
    * @param onError - told when a rewriting failed; the old segments serve on, and after a minute it is tried again
    * @param sliceMs - 0: a turn of the event loop between any two references
    */
-  constructor(gallery: Gallery, onError: (error: unknown) => void, sliceMs = SLICE_MS) {
-    this.#gallery = gallery;
+  constructor(served: CurrentGallery, onError: (error: unknown) => void, sliceMs = SLICE_MS) {
+    this.#served = served;
     this.#onError = onError;
     this.#sliceMs = sliceMs;
   }
@@ -50,14 +51,15 @@ export class Rewriter {
   }
 
   async #rewriteAll(): Promise<void> {
-    this.#gallery.releaseMemory(performance.now());
+    this.#served.current.releaseMemory(performance.now());
     if (performance.now() < this.#notBefore) return;
     try {
       while (!this.#stopped) {
-        const next = this.#gallery.beginRewriting();
+        const gallery = this.#served.current;
+        const next = gallery.beginRewriting();
         if (next === undefined) return;
-        await this.#rewrite(next);
-        this.#gallery.releaseMemory(performance.now());
+        await this.#rewrite(next, gallery);
+        gallery.releaseMemory(performance.now());
       }
     } catch (error) {
       this.#notBefore = performance.now() + PAUSE_MS;
@@ -65,7 +67,7 @@ export class Rewriter {
     }
   }
 
-  async #rewrite(rewriting: Rewriting): Promise<void> {
+  async #rewrite(rewriting: Rewriting, gallery: Gallery): Promise<void> {
     let complete = false;
     try {
       complete = await this.#inSlices(rewriting.copy(), () => this.#stopped);
@@ -75,7 +77,7 @@ export class Rewriter {
     if (!complete) return;
     rewriting.switch();
     this.#rewritings++;
-    await this.#gallery.presentSearchesEnded();
+    await gallery.presentSearchesEnded();
     await this.#inSlices(rewriting.finish());
   }
 

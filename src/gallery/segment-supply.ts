@@ -63,9 +63,14 @@ export class SegmentSupply {
     while (nowMs - (this.#spare[0]?.since ?? nowMs) > KEPT_MS) this.#releaseFirst();
   }
 
+  /** Gives up the memory of a segment that nobody will read any more. */
+  release({ handle }: Pick<Segment, 'handle'>): void {
+    closeSegment(handle);
+    this.#released.add(handle.memory);
+  }
+
   #releaseFirst(): void {
     const [first] = this.#spare.splice(0, 1);
-    closeSegment(first.handle);
-    this.#released.add(first.handle.memory);
+    this.release(first);
   }
 }

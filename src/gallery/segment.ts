@@ -1,3 +1,4 @@
+import type { ReferenceBlock } from './index-files/reference-block.ts';
 import {
   aligned,
   headerOf,
@@ -109,6 +110,30 @@ export class Segment {
     if (!this.isOpen) throw new RangeError('the segment takes no more references');
     const recordBytes = packed.byteLength - this.#layout.vectorBytes;
     return this.#enter(packed.subarray(0, recordBytes), packed.subarray(recordBytes), ordinal);
+  }
+
+  /**
+   * Appends many references at once; before anybody reads the segment.
+   * @param lengths - bytes of each record, multiples of 16
+   * @param owners - ordinals
+   * @param vectors - the candidate vectors, one after the other; records: so
+   * @throws RangeError when they do not fit, or there is no memory
+   */
+  appendBlock({ lengths, owners, vectors, records }: ReferenceBlock): void {
+    const first = this.count;
+    if (first + lengths.length > this.#layout.capacity) throw new RangeError('the segment takes no more references');
+    this.#reserve(this.#end + records.byteLength);
+    const { vectorsAddress, vectorBytes } = this.#layout;
+    new Uint8Array(this.#memory.buffer, this.#end).set(records);
+    new Uint8Array(this.#memory.buffer, vectorsAddress + first * vectorBytes).set(vectors);
+    this.#owners.set(owners, first);
+    for (let i = 0; i < lengths.length; i++) {
+      Atomics.store(this.#directory, first + i, this.#end / 16);
+      this.#end += lengths[i];
+      this.#lengths.push(lengths[i]);
+    }
+    this.#live += lengths.length;
+    this.#liveBytes += records.byteLength;
   }
 
   /** Reference i is no longer counted; searches under way still read it. */

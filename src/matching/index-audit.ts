@@ -1,4 +1,4 @@
-import type { Gallery } from '../gallery/gallery.ts';
+import type { CurrentGallery } from '../gallery/served-gallery.ts';
 import type { CandidateSource } from './candidate-source.ts';
 import { identify, type SearchRequest } from './identification.ts';
 import { EXACT, INDEXED, SubjectScan } from './subject-scan.ts';
@@ -34,7 +34,7 @@ export interface AuditFigures {
  */
 export class IndexAudit {
   readonly #share: number;
-  readonly #gallery: Gallery;
+  readonly #served: CurrentGallery;
   readonly #pool: WorkerPool;
   readonly #idle: () => Promise<void>;
   readonly #onError: (error: unknown) => void;
@@ -54,14 +54,14 @@ export class IndexAudit {
    */
   constructor(
     share: number,
-    gallery: Gallery,
+    served: CurrentGallery,
     pool: WorkerPool,
     idle: () => Promise<void>,
     onError: (error: unknown) => void,
     index: CandidateSource = new SubjectScan(INDEXED, pool),
   ) {
     this.#share = share;
-    this.#gallery = gallery;
+    this.#served = served;
     this.#pool = pool;
     this.#idle = idle;
     this.#onError = onError;
@@ -114,10 +114,11 @@ export class IndexAudit {
   }
 
   async #repeat(request: SearchRequest, signal: AbortSignal): Promise<void> {
+    const gallery = this.#served.current;
     // One task in hand: a search that comes now waits for a few milliseconds of the audit's work at most. Both begin in
     // one turn of the event loop, so they see one version of the gallery.
     const list = async (source: CandidateSource, maxCandidates: number) =>
-      identify(this.#gallery, () => source, this.#pool, { ...request, maxCandidates }, signal, 1);
+      identify(gallery, () => source, this.#pool, { ...request, maxCandidates }, signal, 1);
     const [exact, indexed] = await Promise.all([
       list(new SubjectScan(EXACT, this.#pool), 1),
       list(this.#index, AMONG_CANDIDATES),
@@ -125,7 +126,7 @@ export class IndexAudit {
     this.#searches++;
     const first = exact.candidates[0]?.subject;
     // Who was expunged meanwhile may be in neither list or in the earlier one only, and says nothing of the index.
-    if (first === undefined || this.#gallery.subject(first.subjectId) !== first) return;
+    if (first === undefined || gallery.subject(first.subjectId) !== first) return;
     this.#candidates++;
     if (!indexed.candidates.some(({ subject }) => subject === first)) this.#missed++;
   }

@@ -2,7 +2,7 @@ import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import { faceCalibration, fingerCalibration } from './calibration.ts';
 import { kernelHash } from './kernels.ts';
-import { shippedFingerModel } from './shipped-model.ts';
+import { shippedFingerModel, shippedVectorModel } from './shipped-model.ts';
 
 /** The version of a comparison algorithm and of its calibration. */
 export interface ModelVersion {
@@ -41,4 +41,9 @@ export function faceVersion(modelId: string, dimension: number): ModelVersion {
     hash: kernelHash(),
     calibration: faceCalibration(modelId, dimension).version,
   };
+}
+
+/** What makes packed references comparable: those of other versions mean nothing here. */
+export function packedModels(): { readonly finger: string; readonly kernels: string; readonly vectors: string } {
+  return { finger: shippedFingerModel().description.name, kernels: kernelHash(), vectors: shippedVectorModel().hash };
 }

@@ -43,6 +43,18 @@ export async function prepareProbes(pool: WorkerPool, samples: readonly SampleTe
   });
 }
 
+/** Brings templates into the kernels' form, in the order given; undefined where one has too few minutiae. */
+export async function packTemplates(
+  pool: WorkerPool,
+  templates: readonly (FingerTemplate | FaceTemplate)[],
+): Promise<(Uint8Array | undefined)[]> {
+  const probes = await prepareProbes(
+    pool,
+    templates.map((template) => ({ sampleIndex: 0, viewIndex: 0, template })),
+  );
+  return probes.map(({ packed }) => packed?.packed);
+}
+
 function packedProbe(template: FaceTemplate): PackedProbe {
   const { modelId, dimension } = template;
   return { modality: 'face', packed: packFace(template), modelId, dimension };

@@ -1,4 +1,5 @@
 /** The change sequence: gapless, in the order of the commits. */
+import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import type { Change } from './records.ts';
 
@@ -58,4 +59,18 @@ export async function readChanges(
     [afterSeq, limit],
   );
   return rows.map(({ seq, kind, subject_id }) => ({ seq: Number(seq), kind, subjectId: subject_id }));
+}
+
+/**
+ * Tells a state of this store from those of all others: a digest of the store's identity and of the change that made it.
+ * @returns undefined: there is no such change
+ */
+export async function readState(client: Pick<pg.ClientBase, 'query'>, seq: number): Promise<string | undefined> {
+  const { rows } = await client.query<{ state: string }>(
+    `SELECT concat_ws(' ', s.store_id, c.seq, c.kind, c.subject_id, c.subject_version, extract(epoch FROM c.at)) AS state
+     FROM change_counter s LEFT JOIN change c ON c.seq = $1 WHERE $1 = 0 OR c.seq IS NOT NULL`,
+    [seq],
+  );
+  const state = rows[0]?.state;
+  return state === undefined ? undefined : createHash('sha256').update(state).digest('hex').slice(0, 32);
 }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
-import { appendChanges, readChanges, readHead } from './changes.ts';
+import { appendChanges, readChanges, readHead, readState } from './changes.ts';
 import { enrolMany, insertReferences, type EnrolmentOutcome } from './enrolments.ts';
 import type {
   Change,
@@ -153,6 +153,14 @@ export class SubjectStore {
     return withConnection(this.#pool, readHead);
   }
 
+  /**
+   * Tells the state that a change has led to from those of all other stores, and from what came of this one when it was
+   * set back. @returns undefined: there is no such change
+   */
+  stateAt(seq: number): Promise<string | undefined> {
+    return withConnection(this.#pool, (client) => readState(client, seq));
+  }
+
   /** Changes after `afterSeq`, at most `limit`, in order. */
   readChanges(afterSeq: number, limit: number): Promise<Change[]> {
     return withConnection(this.#pool, (client) => readChanges(client, afterSeq, limit));
@@ -160,13 +168,15 @@ export class SubjectStore {
 
   /**
    * Streams every subject as all of them stand at one moment.
-   * @param onBatch - awaited before the next batch is read
+   * @param onBatch - awaited before the next batch is read; told the number of the last change at that moment, too
    * @returns the number of the last change at that moment
    */
   snapshot(
-    onBatch: (subjects: readonly SubjectWithReferences[]) => Promise<void>,
+    onBatch: (subjects: readonly SubjectWithReferences[], seq: number) => Promise<void>,
     batchSize: number,
   ): Promise<{ readonly seq: number; readonly subjectCount: number }> {
+    // What the caller throws is not the database's: it comes out as it is.
+    const thrown: unknown[] = [];
     const read = async (client: pg.PoolClient) => {
       const seq = await readHead(client);
       let subjectCount = 0;
@@ -174,12 +184,17 @@ export class SubjectStore {
       for (;;) {
         const batch = await readSubjects(client, this.#keys, 's.subject_id > $1', [after], batchSize);
         if (batch.length === 0) return { seq, subjectCount };
-        await onBatch(batch);
+        await onBatch(batch, seq).catch((error: unknown) => {
+          thrown.push(error);
+          throw error;
+        });
         subjectCount += batch.length;
         after = batch.at(-1)?.subject.subjectId ?? after;
       }
     };
-    return inTransaction(this.#pool, read, READ_ONLY);
+    return inTransaction(this.#pool, read, READ_ONLY).catch((error: unknown) => {
+      throw thrown.length > 0 ? thrown[0] : error;
+    });
   }
 
   /** Name of the last migration. */

@@ -14,7 +14,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { protoPath } from 'grpc-health-check';
 import type { GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import type { IdentificationServer } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { GetStatusResponse, OperationsClient } from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import {
+  GetStatusResponse,
+  OperationsClient,
+  type OperationsServer,
+} from '../../src/api/generated/ridgewatch/v1/operations.ts';
 import { unary } from '../../src/api/call.ts';
 import { ApiServer } from '../../src/api/server.ts';
 import { installationFolder } from '../../src/installation.ts';
@@ -37,7 +41,7 @@ function makeServer(): Promise<ApiServer> {
   const services = {
     identification: unused as IdentificationServer,
     gallery: unused as GalleryServer,
-    operations: { getStatus },
+    operations: { ...(unused as OperationsServer), getStatus },
   };
   return ApiServer.create(services, {
     protoFolder: join(installationFolder, 'proto'),

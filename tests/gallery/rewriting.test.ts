@@ -251,7 +251,7 @@ describe('rewriting', () => {
     const before = partition.memoryBytes;
     for (let i = 0; i < 12; i++) if (i % 4 > 0) twin.expunge(`s${i}`);
     expect([partition.segmentCount, partition.liveCount, partition.removedCount]).toEqual([4, 7, 9]);
-    const rewriter = new Rewriter(twin.gallery, unexpected);
+    const rewriter = new Rewriter({ current: twin.gallery }, unexpected);
     await rewriter.run();
     expect(rewriter.rewritings).toBe(1);
     expect([partition.segmentCount, partition.liveCount, partition.removedCount]).toEqual([2, 7, 0]);
@@ -268,7 +268,7 @@ describe('rewriting', () => {
     const twin = new Twin();
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     for (let i = 0; i < 4; i++) twin.expunge(`s${i}`);
-    await new Rewriter(twin.gallery, unexpected).run();
+    await new Rewriter({ current: twin.gallery }, unexpected).run();
     const [partition] = twin.gallery.partitions;
     expect([partition.segmentCount, partition.memoryBytes]).toEqual([0, 0]);
   });
@@ -277,7 +277,7 @@ describe('rewriting', () => {
     const twin = new Twin();
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     twin.expunge('s1');
-    const rewriter = new Rewriter(twin.gallery, unexpected);
+    const rewriter = new Rewriter({ current: twin.gallery }, unexpected);
     await rewriter.run();
     expect(rewriter.rewritings).toBe(0);
     expect(twin.gallery.partitions[0].removedCount).toBe(1);
@@ -289,7 +289,7 @@ describe('rewriting', () => {
     twin.begin();
     const [{ segment }] = twin.gallery.partitions[0].ranges();
     for (const id of ['s0', 's1']) twin.expunge(id);
-    const rewriter = new Rewriter(twin.gallery, unexpected, 0);
+    const rewriter = new Rewriter({ current: twin.gallery }, unexpected, 0);
     const run = rewriter.run();
     while (rewriter.rewritings === 0) await turn();
     // More turns than it takes to wipe everything.
@@ -312,7 +312,7 @@ describe('rewriting', () => {
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     for (const id of ['s0', 's1']) twin.expunge(id);
     const errors: unknown[] = [];
-    const rewriter = new Rewriter(twin.gallery, (error) => errors.push(error));
+    const rewriter = new Rewriter({ current: twin.gallery }, (error) => errors.push(error));
     const Counting = WebAssembly.Memory;
     WebAssembly.Memory = class extends RealMemory {
       constructor() {
@@ -331,7 +331,7 @@ describe('rewriting', () => {
     // Nor is the segment closed to new references, beyond its capacity.
     twin.upsert('x', [0]);
     twin.check();
-    await new Rewriter(twin.gallery, unexpected).run();
+    await new Rewriter({ current: twin.gallery }, unexpected).run();
     expect(twin.gallery.partitions[0].removedCount).toBe(0);
     twin.check();
   });
@@ -341,7 +341,7 @@ describe('rewriting', () => {
     const twin = new Twin();
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     for (const id of ['s0', 's1']) twin.expunge(id);
-    const rewriter = new Rewriter(twin.gallery, unexpected, 0);
+    const rewriter = new Rewriter({ current: twin.gallery }, unexpected, 0);
     const run = rewriter.run();
     await turn();
     await rewriter.stop();

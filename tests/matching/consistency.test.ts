@@ -82,7 +82,7 @@ describe('searches while the gallery changes', () => {
         const versions: Model[] = [new Map()];
         const answers: Promise<void>[] = [];
         // A turn of the event loop between any two references that are copied.
-        const rewriter = new Rewriter(gallery, unexpected, 0);
+        const rewriter = new Rewriter({ current: gallery }, unexpected, 0);
         for (const one of steps as unknown as Step[]) {
           if (one.kind === 'breathe') await breathe(one.turns);
           else if (one.kind === 'search') {

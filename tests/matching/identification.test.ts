@@ -56,7 +56,7 @@ async function rewrittenGallery(): Promise<Gallery> {
     gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `p${i}` });
     enrol(gallery, i);
   }
-  const rewriter = new Rewriter(gallery, (error) => {
+  const rewriter = new Rewriter({ current: gallery }, (error) => {
     throw error;
   });
   await rewriter.run();
@@ -260,7 +260,7 @@ describe('the ways to search', () => {
     const errors: unknown[] = [];
     const audit = new IndexAudit(
       0.5,
-      gallery,
+      { current: gallery },
       pool,
       () => Promise.resolve(void idle++),
       (error) => errors.push(error),
@@ -283,7 +283,7 @@ describe('the ways to search', () => {
     });
     const strict = new IndexAudit(
       1,
-      gallery,
+      { current: gallery },
       pool,
       () => Promise.resolve(),
       (error) => errors.push(error),

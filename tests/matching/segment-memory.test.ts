@@ -20,7 +20,7 @@ const ATTRIBUTES = subjectAttributes({ galleries: new Set<string>() });
 
 it('resident memory falls when most of a gallery was expunged', async () => {
   const gallery = new Gallery({ finger: SIZING, face: () => SIZING });
-  const rewriter = new Rewriter(gallery, (error) => {
+  const rewriter = new Rewriter({ current: gallery }, (error) => {
     throw error;
   });
   const pool = new WorkerPool(1);

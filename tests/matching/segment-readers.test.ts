@@ -27,7 +27,7 @@ function enrol(gallery: Gallery, name: number): void {
 
 it('memory is used again while as many come as go, and given back when fewer are left', async () => {
   const gallery = new Gallery(gallerySizing(CAPACITY));
-  const rewriter = new Rewriter(gallery, (error) => {
+  const rewriter = new Rewriter({ current: gallery }, (error) => {
     throw error;
   });
   const readers = new SegmentReaders();

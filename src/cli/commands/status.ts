@@ -50,6 +50,9 @@ function render(status: GetStatusResponse): string {
     `ridgewatch ${status.programVersion} on Node.js ${status.runtimeVersion}, ${status.workerCount} workers (${status.simdLevel}), up ${status.uptime?.seconds ?? 0} s`,
     `gallery version ${status.galleryVersion}, store version ${status.storeVersion}, schema ${status.schemaVersion}`,
     `${status.subjectCount} subjects, ${status.referenceCount} references, ${status.notComparableCount} not comparable`,
+    status.indexName === ''
+      ? 'no index: the gallery was made from the store'
+      : `index ${status.indexName}, as of change ${status.indexSequence}`,
     partitions.toString(),
     galleries.toString(),
     'models',

@@ -96,6 +96,22 @@ export function readinessToJSON(object: Readiness): string {
   }
 }
 
+/** Asks for the published index. */
+export interface ReloadIndexRequest {
+}
+
+/** The index that is searched now. */
+export interface ReloadIndexResponse {
+  /** False: it was searched before. */
+  switched: boolean;
+  /** Its name; empty: the gallery was made from the store, and no index is published. */
+  indexName: string;
+  /** The last change that the index itself holds. */
+  indexSequence: number;
+  /** The last change of the gallery that searches see. */
+  galleryVersion: number;
+}
+
 /** Asks for the status. */
 export interface GetStatusRequest {
 }
@@ -146,6 +162,10 @@ export interface GetStatusResponse {
     | undefined;
   /** Hash of the model of the candidate vectors, hexadecimal. */
   vectorModelHash: string;
+  /** The index that the gallery was loaded from; empty: it was made from the store. */
+  indexName: string;
+  /** The last change that the index itself holds. */
+  indexSequence: number;
 }
 
 /** References that are searched together: one finger position, or one face model. */
@@ -173,6 +193,187 @@ export interface GalleryCount {
   /** Subjects in it that can be searched. */
   subjectCount: number;
 }
+
+function createBaseReloadIndexRequest(): ReloadIndexRequest {
+  return {};
+}
+
+export const ReloadIndexRequest: MessageFns<ReloadIndexRequest> = {
+  encode(_: ReloadIndexRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReloadIndexRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReloadIndexRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ReloadIndexRequest {
+    return {};
+  },
+
+  toJSON(_: ReloadIndexRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReloadIndexRequest>, I>>(base?: I): ReloadIndexRequest {
+    return ReloadIndexRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReloadIndexRequest>, I>>(_: I): ReloadIndexRequest {
+    const message = createBaseReloadIndexRequest();
+    return message;
+  },
+};
+
+function createBaseReloadIndexResponse(): ReloadIndexResponse {
+  return { switched: false, indexName: "", indexSequence: 0, galleryVersion: 0 };
+}
+
+export const ReloadIndexResponse: MessageFns<ReloadIndexResponse> = {
+  encode(message: ReloadIndexResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.switched !== false) {
+      writer.uint32(8).bool(message.switched);
+    }
+    if (message.indexName !== "") {
+      writer.uint32(18).string(message.indexName);
+    }
+    if (message.indexSequence !== 0) {
+      writer.uint32(24).uint64(message.indexSequence);
+    }
+    if (message.galleryVersion !== 0) {
+      writer.uint32(32).uint64(message.galleryVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReloadIndexResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReloadIndexResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.switched = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.indexName = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.indexSequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.galleryVersion = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReloadIndexResponse {
+    return {
+      switched: isSet(object.switched) ? globalThis.Boolean(object.switched) : false,
+      indexName: isSet(object.indexName)
+        ? globalThis.String(object.indexName)
+        : isSet(object.index_name)
+        ? globalThis.String(object.index_name)
+        : "",
+      indexSequence: isSet(object.indexSequence)
+        ? globalThis.Number(object.indexSequence)
+        : isSet(object.index_sequence)
+        ? globalThis.Number(object.index_sequence)
+        : 0,
+      galleryVersion: isSet(object.galleryVersion)
+        ? globalThis.Number(object.galleryVersion)
+        : isSet(object.gallery_version)
+        ? globalThis.Number(object.gallery_version)
+        : 0,
+    };
+  },
+
+  toJSON(message: ReloadIndexResponse): unknown {
+    const obj: any = {};
+    if (message.switched !== undefined) {
+      obj.switched = message.switched;
+    }
+    if (message.indexName !== undefined) {
+      obj.indexName = message.indexName;
+    }
+    if (message.indexSequence !== undefined) {
+      obj.indexSequence = Math.round(message.indexSequence);
+    }
+    if (message.galleryVersion !== undefined) {
+      obj.galleryVersion = Math.round(message.galleryVersion);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ReloadIndexResponse>, I>>(base?: I): ReloadIndexResponse {
+    return ReloadIndexResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReloadIndexResponse>, I>>(object: I): ReloadIndexResponse {
+    const message = createBaseReloadIndexResponse();
+    message.switched = object.switched ?? false;
+    message.indexName = object.indexName ?? "";
+    message.indexSequence = object.indexSequence ?? 0;
+    message.galleryVersion = object.galleryVersion ?? 0;
+    return message;
+  },
+};
 
 function createBaseGetStatusRequest(): GetStatusRequest {
   return {};
@@ -247,6 +448,8 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     simdLevel: "",
     indexAudit: undefined,
     vectorModelHash: "",
+    indexName: "",
+    indexSequence: 0,
   };
 }
 
@@ -308,6 +511,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.vectorModelHash !== "") {
       writer.uint32(154).string(message.vectorModelHash);
+    }
+    if (message.indexName !== "") {
+      writer.uint32(162).string(message.indexName);
+    }
+    if (message.indexSequence !== 0) {
+      writer.uint32(168).uint64(message.indexSequence);
     }
     return writer;
   },
@@ -477,6 +686,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.vectorModelHash = reader.string();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.indexName = reader.string();
+            continue;
+          }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.indexSequence = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -570,6 +795,16 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.vector_model_hash)
         ? globalThis.String(object.vector_model_hash)
         : "",
+      indexName: isSet(object.indexName)
+        ? globalThis.String(object.indexName)
+        : isSet(object.index_name)
+        ? globalThis.String(object.index_name)
+        : "",
+      indexSequence: isSet(object.indexSequence)
+        ? globalThis.Number(object.indexSequence)
+        : isSet(object.index_sequence)
+        ? globalThis.Number(object.index_sequence)
+        : 0,
     };
   },
 
@@ -632,6 +867,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.vectorModelHash !== undefined) {
       obj.vectorModelHash = message.vectorModelHash;
     }
+    if (message.indexName !== undefined) {
+      obj.indexName = message.indexName;
+    }
+    if (message.indexSequence !== undefined) {
+      obj.indexSequence = Math.round(message.indexSequence);
+    }
     return obj;
   },
 
@@ -663,6 +904,8 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
       ? IndexAudit.fromPartial(object.indexAudit)
       : undefined;
     message.vectorModelHash = object.vectorModelHash ?? "";
+    message.indexName = object.indexName ?? "";
+    message.indexSequence = object.indexSequence ?? 0;
     return message;
   },
 };
@@ -966,11 +1209,29 @@ export const OperationsService = {
     responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
   },
+  /**
+   * Takes the index that was published, now rather than within a second; answers when it is searched.
+   * The index that was searched goes on being searched when the other one is refused.
+   */
+  reloadIndex: {
+    path: "/ridgewatch.v1.Operations/ReloadIndex" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReloadIndexRequest): Buffer => Buffer.from(ReloadIndexRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReloadIndexRequest => ReloadIndexRequest.decode(value),
+    responseSerialize: (value: ReloadIndexResponse): Buffer => Buffer.from(ReloadIndexResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReloadIndexResponse => ReloadIndexResponse.decode(value),
+  },
 } as const;
 
 export interface OperationsServer extends UntypedServiceImplementation {
   /** States what the service holds, how it searches and whether it is ready. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
+  /**
+   * Takes the index that was published, now rather than within a second; answers when it is searched.
+   * The index that was searched goes on being searched when the other one is refused.
+   */
+  reloadIndex: handleUnaryCall<ReloadIndexRequest, ReloadIndexResponse>;
 }
 
 export interface OperationsClient extends Client {
@@ -989,6 +1250,25 @@ export interface OperationsClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes the index that was published, now rather than within a second; answers when it is searched.
+   * The index that was searched goes on being searched when the other one is refused.
+   */
+  reloadIndex(
+    request: ReloadIndexRequest,
+    callback: (error: ServiceError | null, response: ReloadIndexResponse) => void,
+  ): ClientUnaryCall;
+  reloadIndex(
+    request: ReloadIndexRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReloadIndexResponse) => void,
+  ): ClientUnaryCall;
+  reloadIndex(
+    request: ReloadIndexRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReloadIndexResponse) => void,
   ): ClientUnaryCall;
 }
 

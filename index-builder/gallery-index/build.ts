@@ -1,0 +1,140 @@
+/** From the store to the files of an index. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lockDirectory } from '../../src/store/directory-lock.ts';
+import type { ReferenceRecord, SubjectWithReferences } from '../../src/store/records.ts';
+import type { SubjectStore } from '../../src/store/subject-store.ts';
+import type { PackTemplates } from '../../src/gallery/change-follower.ts';
+import type { BlockSealer } from '../../src/gallery/index-files/block-file.ts';
+import { IndexWriter, type IndexShape, type PackedReference } from '../../src/gallery/index-files/index-writer.ts';
+import {
+  publishedIndex,
+  readManifest,
+  sealOf,
+  type IndexModels,
+  type Manifest,
+} from '../../src/gallery/index-files/manifest.ts';
+import { attributesOf, partitionOf, templateOf } from '../../src/gallery/stored-records.ts';
+import { beginDraft, interruptedDraft, keepDraft } from './draft.ts';
+import { Reuse, type EarlierIndex } from './reuse.ts';
+
+export interface BuildOrder {
+  readonly store: Pick<SubjectStore, 'snapshot' | 'stateAt'>;
+  /** Directory of all indexes. */
+  readonly indexDir: string;
+  readonly shape: IndexShape;
+  readonly models: IndexModels;
+  readonly pack: PackTemplates;
+  /** Of the key that the index is encrypted with. */
+  readonly sealer: BlockSealer;
+  /** Of the key of an earlier index. */
+  readonly sealerOf: (keyId: string) => BlockSealer;
+  /** False: prepare every reference anew. */
+  readonly reuse: boolean;
+  /** Subjects that are read, and whose templates are prepared together; not given: enough to keep all threads busy. */
+  readonly batchSize?: number;
+  readonly onProgress: (progress: BuildProgress) => void;
+  readonly onWarning: (sentence: string) => void;
+}
+
+export interface BuildProgress {
+  readonly subjects: number;
+  readonly references: number;
+  /** Of the references: those that an earlier index had prepared. */
+  readonly reused: number;
+}
+
+export interface BuiltIndex extends BuildProgress {
+  readonly name: string;
+  readonly manifest: Manifest;
+}
+
+const SUBJECTS_PER_BATCH = 2000;
+
+/**
+ * Builds an index of what the store holds at one moment. Holds a batch of subjects and a block of each partition in
+ * memory, whatever the size of the store. A build that is interrupted leaves what it has prepared to the next one.
+ * @throws Failure; what was written stays
+ */
+export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
+  const { store, indexDir, models, shape, sealer } = order;
+  await mkdir(indexDir, { recursive: true, mode: 0o700 });
+  const lock = await lockDirectory(indexDir);
+  const draft = await beginDraft(indexDir);
+  const reuse = new Reuse(await earlierIndexes(order), shape, (error) =>
+    order.onWarning(`An earlier index is not used: ${error instanceof Error ? error.message : String(error)}`),
+  );
+  let writer: IndexWriter | undefined;
+  const begin = async (sequence: number) => {
+    if (writer !== undefined) return writer;
+    const state = await store.stateAt(sequence);
+    if (state === undefined) throw new Error('the store does not know its own last change');
+    return (writer = await IndexWriter.create(draft, { sequence, state, models }, shape, sealer));
+  };
+  let progress: BuildProgress = { subjects: 0, references: 0, reused: 0 };
+  try {
+    const { seq } = await store.snapshot(async (subjects, sequence) => {
+      progress = await addSubjects(await begin(sequence), subjects, reuse, order.pack, progress);
+      order.onProgress(progress);
+    }, order.batchSize ?? SUBJECTS_PER_BATCH);
+    const manifest = await (await begin(seq)).finish();
+    return { ...progress, manifest, name: await keepDraft(indexDir, manifest) };
+  } catch (error) {
+    await writer?.abandon();
+    throw error;
+  } finally {
+    await reuse.close();
+    lock.release();
+  }
+}
+
+/** The one in use, and what is left of an interrupted build. */
+async function earlierIndexes({ indexDir, models, sealerOf, reuse, onWarning }: BuildOrder): Promise<EarlierIndex[]> {
+  if (!reuse) return [];
+  const found: EarlierIndex[] = [];
+  const draft = await interruptedDraft(indexDir, models, sealerOf);
+  if (draft !== undefined) found.push({ ...draft, whole: false });
+  try {
+    const name = await publishedIndex(indexDir);
+    if (name === undefined) return found;
+    const directory = join(indexDir, name);
+    const manifest = await readManifest(directory, sealerOf);
+    if (JSON.stringify(manifest.models) === JSON.stringify(models))
+      found.push({ directory, seal: sealOf(manifest, sealerOf(manifest.keyId)), whole: true });
+  } catch (error) {
+    onWarning(`The published index is not used: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return found;
+}
+
+async function addSubjects(
+  writer: IndexWriter,
+  subjects: readonly SubjectWithReferences[],
+  reuse: Reuse,
+  pack: PackTemplates,
+  before: BuildProgress,
+): Promise<BuildProgress> {
+  const packed = new Map<string, Uint8Array>();
+  for (const { subject } of subjects) await reuse.find(subject.subjectId, packed);
+  const comparable = subjects.flatMap(({ references }) => references.filter((reference) => reference.comparable));
+  const missing = comparable.filter(({ referenceId }) => !packed.has(referenceId));
+  const results = await pack(missing.map(templateOf));
+  missing.forEach(({ referenceId }, i) => {
+    const result = results[i];
+    if (result === undefined) throw new Error('a reference that was comparable cannot be prepared');
+    packed.set(referenceId, result);
+  });
+  const searchable = (reference: ReferenceRecord): PackedReference[] => {
+    const known = packed.get(reference.referenceId);
+    return !reference.comparable || known === undefined
+      ? []
+      : [{ referenceId: reference.referenceId, partition: partitionOf(reference), packed: known }];
+  };
+  for (const one of subjects)
+    await writer.add(one.subject.subjectId, attributesOf(one), one.references.flatMap(searchable));
+  return {
+    subjects: before.subjects + subjects.length,
+    references: before.references + comparable.length,
+    reused: before.reused + comparable.length - missing.length,
+  };
+}

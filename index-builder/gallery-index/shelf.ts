@@ -1,0 +1,110 @@
+/** The indexes in a directory: which there are, which one is in use, and those that are not needed any more. */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../../src/failure.ts';
+import type { BlockSealer } from '../../src/gallery/index-files/block-file.ts';
+import {
+  indexName,
+  isIndexName,
+  publishedIndex,
+  readManifest,
+  requireModels,
+  setPublishedIndex,
+  type IndexModels,
+  type Manifest,
+} from '../../src/gallery/index-files/manifest.ts';
+
+/** Names of the indexes in a directory, the oldest change first. */
+export async function listIndexes(indexDir: string): Promise<string[]> {
+  const names = await readdir(indexDir).catch(() => []);
+  return names.filter(isIndexName).sort();
+}
+
+/**
+ * The index that is meant.
+ * @param name - undefined: the newest
+ * @throws Failure INDEX_NOT_FOUND
+ */
+export async function chooseIndex(indexDir: string, name: string | undefined): Promise<string> {
+  const names = await listIndexes(indexDir);
+  const chosen = name === undefined ? names.at(-1) : names.find((one) => one === name);
+  if (chosen !== undefined) return chosen;
+  const sentence =
+    name === undefined
+      ? `There is no index in ${indexDir}: make one with ridgewatch index build.`
+      : `There is no index ${name} in ${indexDir}: ridgewatch index list shows those that there are.`;
+  throw new Failure('not-found', 'INDEX_NOT_FOUND', sentence);
+}
+
+/**
+ * Makes services take an index, after a look at its manifest: what they would refuse is not published.
+ * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING, INDEX_FORMAT_UNKNOWN, INDEX_OUTDATED, KEY_MISSING
+ */
+export async function publish(
+  indexDir: string,
+  name: string,
+  models: IndexModels,
+  sealerOf: (keyId: string) => BlockSealer,
+): Promise<Manifest> {
+  const manifest = await readManifest(join(indexDir, name), sealerOf);
+  requireModels(manifest, models);
+  if (indexName(manifest) !== name) {
+    const sentence = `The directory ${name} holds another index: ${indexName(manifest)}.`;
+    throw new Failure('failed-precondition', 'INDEX_DAMAGED', sentence);
+  }
+  await setPublishedIndex(indexDir, name);
+  return manifest;
+}
+
+/**
+ * Removes the oldest indexes, never the published one.
+ * @param keep - how many stay, the published one among them; at least 1
+ * @returns the names of those that are gone
+ */
+export async function prune(indexDir: string, keep: number): Promise<string[]> {
+  const published = await publishedIndex(indexDir);
+  const others = (await listIndexes(indexDir)).filter((name) => name !== published);
+  const kept = published === undefined ? keep : keep - 1;
+  const removed = kept > 0 ? others.slice(0, -kept) : others;
+  for (const name of removed) await rm(join(indexDir, name), { recursive: true });
+  return removed;
+}
+
+/** A difference of two indexes: what it is in, and its value in either. */
+export interface ManifestDifference {
+  readonly what: string;
+  readonly first: string | number;
+  readonly second: string | number;
+}
+
+/** In what two indexes differ; nothing: they are the same. */
+export function differences(first: Manifest, second: Manifest): ManifestDifference[] {
+  const [a, b] = [factsOf(first), factsOf(second)];
+  return [...new Set([...a.keys(), ...b.keys()])].flatMap((what) => {
+    const [one, other] = [a.get(what) ?? '–', b.get(what) ?? '–'];
+    return one === other ? [] : [{ what, first: one, second: other }];
+  });
+}
+
+function factsOf({
+  sequence,
+  state,
+  models,
+  keyId,
+  subjects,
+  subjectsFile,
+  partitions,
+}: Manifest): Map<string, string | number> {
+  return new Map<string, string | number>([
+    ['change', sequence],
+    ['state of the store', state],
+    ...Object.entries(models).map(([what, version]): [string, string] => [`model of ${what}`, version]),
+    ['key', keyId],
+    ['subjects', subjects],
+    ...partitions.map(({ key, references }): [string, number] => [`references of ${key}`, references]),
+    ...[subjectsFile, ...partitions.flatMap(({ files }) => files)].map(({ name, sha256 }): [string, string] => [
+      `content of ${name}`,
+      sha256.slice(0, 12),
+    ]),
+  ]);
+}

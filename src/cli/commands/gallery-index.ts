@@ -1,0 +1,250 @@
+import { join } from 'node:path';
+import cliProgress from 'cli-progress';
+import Table from 'cli-table3';
+import { buildIndex } from '../../../index-builder/gallery-index/build.ts';
+import { chooseIndex, differences, listIndexes, prune, publish } from '../../../index-builder/gallery-index/shelf.ts';
+import { verifyIndex } from '../../../index-builder/gallery-index/verify.ts';
+import { filesOf, publishedIndex, readManifest, type Manifest } from '../../gallery/index-files/manifest.ts';
+import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../../matching/gallery-sizing.ts';
+import { packedModels } from '../../matching/model-version.ts';
+import { packTemplates } from '../../matching/probe.ts';
+import { WorkerPool } from '../../matching/worker-pool.ts';
+import { KeyedBlockSealer } from '../../security/block-sealer.ts';
+import { Keys } from '../../security/keys.ts';
+import { EXIT } from '../exit-codes.ts';
+import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
+
+/** Options of commands about indexes. */
+export interface IndexOptions extends StoreOptions {
+  readonly indexDir?: string | undefined;
+}
+
+export interface BuildOptions extends IndexOptions {
+  readonly workers?: string;
+  readonly reuse: boolean;
+  readonly publish?: boolean;
+}
+
+/** Builds an index of what the store holds now. */
+export function build(_args: readonly string[], options: BuildOptions): Promise<number> {
+  return withStore(options, async ({ configuration, store, keys }) => {
+    const { indexDir } = configuration;
+    const pool = new WorkerPool(configuration.workers);
+    const { references } = await store.subjects.counts();
+    const bar = progressBar('building {bar} {value}/{total} references, {speed}, ETA {eta_formatted}', options);
+    const start = performance.now();
+    const speed = (done: number) => `${Math.round((1000 * done) / (performance.now() - start))}/s`;
+    bar.start(references, 0, { speed: '' });
+    try {
+      const built = await buildIndex({
+        store: store.subjects,
+        indexDir,
+        shape: INDEX_SHAPE,
+        models: packedModels(),
+        pack: (templates) => packTemplates(pool, templates),
+        sealer: new KeyedBlockSealer(keys, keys.ring.currentId, 'index'),
+        sealerOf: sealers(keys),
+        reuse: options.reuse,
+        onProgress: (progress) => bar.update(progress.references, { speed: speed(progress.references) }),
+        onWarning: (sentence) => void process.stderr.write(`${sentence}\n`),
+      });
+      bar.stop();
+      if (options.publish === true) await publish(indexDir, built.name, packedModels(), sealers(keys));
+      const { name, manifest, subjects, reused } = built;
+      const seconds = (performance.now() - start) / 1000;
+      const document = {
+        index: name,
+        published: options.publish === true,
+        sequence: manifest.sequence,
+        subjects,
+        references: built.references,
+        reused,
+        bytes: bytesOf(manifest),
+        seconds,
+      };
+      const sentence = `${name}: ${subjects} subjects, ${built.references} references (${reused} as they were in an earlier index), ${megabytes(bytesOf(manifest))}, in ${seconds.toFixed(1)} s.`;
+      const next = options.publish === true ? 'It is published.' : 'ridgewatch index publish makes services take it.';
+      say(options, document, `${sentence} ${next}`);
+      return EXIT.ok;
+    } finally {
+      bar.stop();
+      await pool.close();
+    }
+  });
+}
+
+/** Checks an index, and counts it against the store. */
+export function verify(
+  [name]: readonly string[],
+  options: IndexOptions & { readonly sample: string; readonly workers?: string },
+): Promise<number> {
+  return withStore(options, async ({ configuration, store, keys }) => {
+    const { indexDir } = configuration;
+    const chosen = await chooseIndex(indexDir, name);
+    const pool = new WorkerPool(configuration.workers);
+    const bar = progressBar('{what} {bar} {percentage} %, ETA {eta_formatted}', options);
+    let what = '';
+    try {
+      const report = await verifyIndex({
+        directory: join(indexDir, chosen),
+        models: packedModels(),
+        sealerOf: sealers(keys),
+        sizing: gallerySizing(SEGMENT_CAPACITY),
+        shape: INDEX_SHAPE,
+        pool,
+        sample: options.sample === 'all' ? Infinity : Number(options.sample),
+        onProgress: (now, done, total) => {
+          if (now !== what) bar.start(total, done, { what: now });
+          what = now;
+          bar.update(done);
+        },
+      });
+      bar.stop();
+      const [counts, head] = [await store.subjects.counts(), await store.subjects.headSequence()];
+      const { manifest, references, sought, firstExact, foundIndexed, missRate, missRateLimits } = report;
+      const behind = head - manifest.sequence;
+      const agrees = behind !== 0 || counts.subjects === manifest.subjects;
+      const isGood = agrees && behind >= 0 && firstExact === sought;
+      const document = {
+        index: chosen,
+        ok: isGood,
+        sequence: manifest.sequence,
+        store_sequence: head,
+        subjects: manifest.subjects,
+        store_subjects: counts.subjects,
+        references,
+        bytes: report.bytes,
+        sought,
+        first_exact: firstExact,
+        found_indexed: foundIndexed,
+        miss_rate: missRate,
+        miss_rate_limits: missRateLimits,
+      };
+      const against =
+        behind === 0
+          ? `the store holds ${counts.subjects} subjects${agrees ? ', as it should' : ': they are not the same'}`
+          : behind > 0
+            ? `the store has gone on by ${behind} changes since`
+            : `the store has ${-behind} changes less: it is another one, or an older state`;
+      say(
+        options,
+        document,
+        [
+          `${chosen}: every file and block is what was written (${megabytes(report.bytes)}).`,
+          `${manifest.subjects} subjects, ${references} references; ${against}.`,
+          `${sought} references were sought by themselves: ${firstExact} come first when everything is compared; the index misses ${(100 * missRate).toFixed(2)} % of these (95 %: ${missRateLimits.map((limit) => (100 * limit).toFixed(2)).join(' to ')}).`,
+          isGood ? 'The index is good.' : 'The index is NOT good.',
+        ].join('\n'),
+      );
+      return isGood ? EXIT.ok : EXIT.failed;
+    } finally {
+      bar.stop();
+      await pool.close();
+    }
+  });
+}
+
+/** Shows the indexes that there are. */
+export async function list(_args: readonly string[], options: IndexOptions): Promise<number> {
+  const { indexDir } = storeSettings(options);
+  const [names, published] = [await listIndexes(indexDir), await publishedIndex(indexDir)];
+  const listed = names.map((name) => ({ index: name, published: name === published }));
+  const lines = listed.map(({ index, published: isIt }) => `${index}${isIt ? '  published' : ''}`);
+  say(options, { indexes: listed }, lines.length === 0 ? `There is no index in ${indexDir}.` : lines.join('\n'));
+  return EXIT.ok;
+}
+
+/** Shows what is in an index. */
+export async function inspect([name]: readonly string[], options: IndexOptions): Promise<number> {
+  const { indexDir, sealerOf } = await shelf(options);
+  const chosen = await chooseIndex(indexDir, name);
+  const manifest = await readManifest(join(indexDir, chosen), sealerOf);
+  const table = new Table({ head: ['partition', 'references', 'segments', 'size'], style: { head: [], border: [] } });
+  for (const { key, references, files } of manifest.partitions)
+    table.push([key, references, files.length, megabytes(files.reduce((sum, { bytes }) => sum + bytes, 0))]);
+  const { sequence, subjects, models, keyId } = manifest;
+  say(
+    options,
+    { index: chosen, ...manifest },
+    [
+      `${chosen}: ${subjects} subjects as of change ${sequence}, ${megabytes(bytesOf(manifest))}, key ${keyId}`,
+      `models: fingers ${models.finger}, kernels ${models.kernels}, candidate vectors ${models.vectors}`,
+      table.toString(),
+    ].join('\n'),
+  );
+  return EXIT.ok;
+}
+
+/** Shows in what two indexes differ. */
+export async function diff([first, second]: readonly string[], options: IndexOptions): Promise<number> {
+  const { indexDir, sealerOf } = await shelf(options);
+  const [one, other] = [await chooseIndex(indexDir, first), await chooseIndex(indexDir, second)];
+  const found = differences(
+    await readManifest(join(indexDir, one), sealerOf),
+    await readManifest(join(indexDir, other), sealerOf),
+  );
+  const table = new Table({ head: ['', one, other], style: { head: [], border: [] } });
+  for (const { what, first: a, second: b } of found) table.push([what, a, b]);
+  say(
+    options,
+    { first: one, second: other, differences: found },
+    found.length === 0 ? 'They are the same.' : table.toString(),
+  );
+  return EXIT.ok;
+}
+
+/** Makes services take an index. */
+export async function publishOne([name]: readonly string[], options: IndexOptions): Promise<number> {
+  const { indexDir, sealerOf } = await shelf(options);
+  const chosen = await chooseIndex(indexDir, name);
+  await publish(indexDir, chosen, packedModels(), sealerOf);
+  say(options, { published: chosen }, `${chosen} is published: services take it from now on.`);
+  return EXIT.ok;
+}
+
+/** Removes indexes that are not needed any more. */
+export async function pruneOld(
+  _args: readonly string[],
+  options: IndexOptions & { readonly keep: number },
+): Promise<number> {
+  const removed = await prune(storeSettings(options).indexDir, options.keep);
+  say(options, { removed }, removed.length === 0 ? 'Nothing was removed.' : `Removed: ${removed.join(', ')}.`);
+  return EXIT.ok;
+}
+
+async function shelf(
+  options: IndexOptions,
+): Promise<{ indexDir: string; sealerOf: (keyId: string) => KeyedBlockSealer }> {
+  const configuration = storeSettings(options);
+  const keys = new Keys(configuration);
+  await keys.open(true);
+  return { indexDir: configuration.indexDir, sealerOf: sealers(keys) };
+}
+
+function sealers(keys: Keys): (keyId: string) => KeyedBlockSealer {
+  return (keyId) => new KeyedBlockSealer(keys, keyId, 'index');
+}
+
+function bytesOf(manifest: Manifest): number {
+  return filesOf(manifest).reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** Drawn for people who look at a terminal only. */
+function progressBar(format: string, { json }: IndexOptions): cliProgress.SingleBar {
+  const noTTYOutput = false;
+  const stream = process.stderr;
+  const bar = new cliProgress.SingleBar(
+    { stream, format, noTTYOutput, hideCursor: true },
+    cliProgress.Presets.shades_classic,
+  );
+  if (json === true || !stream.isTTY) bar.start = () => undefined;
+  return bar;
+}
+
+function say({ json }: IndexOptions, document: object, text: string): void {
+  process.stdout.write(`${json === true ? JSON.stringify(document) : text}\n`);
+}

@@ -1,0 +1,180 @@
+/**
+ * Files of an index: encrypted blocks, one after the other.
+ *
+ *   0   8 bytes   "RWSEAL01"
+ *   8   u32       bytes of the first sealed block, little-endian
+ *  12   …         the sealed block, see BlockSealer
+ *       u32 …     and so on; the last block is empty, and sealed as the end
+ *
+ * Each block is sealed under the file's name and its number, the last one under the number of blocks: blocks that were
+ * changed, exchanged, or cut off do not open.
+ */
+import { createHash } from 'node:crypto';
+import { open, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../../failure.ts';
+
+const MAGIC = Buffer.from('RWSEAL01');
+const LENGTH_BYTES = 4;
+/** Far more than any block of ours: a length that is larger was damaged. */
+const MOST_BLOCK_BYTES = 1 << 26;
+
+/** Encrypts blocks, always the same to the same, so that indexes of the same content are the same bytes. */
+export interface BlockSealer {
+  /** Of the key that it uses. */
+  readonly keyId: string;
+  /** @param context - a block opens only under the same */
+  seal(plain: Uint8Array, context: string): Uint8Array;
+  /** @throws when it is not what was sealed under this context */
+  unseal(sealed: Uint8Array, context: string): Buffer;
+  /** Tells whether a text was written by somebody who has the key, in base64. */
+  stamp(text: string): string;
+}
+
+/** What seals the files of one index. */
+export interface IndexSeal {
+  readonly sealer: BlockSealer;
+  /** What the index is made of: its blocks open in no other one. */
+  readonly context: string;
+}
+
+/** What a manifest says of a file. */
+export interface FileFacts {
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export class BlockFileWriter {
+  readonly #name: string;
+  readonly #file: FileHandle;
+  readonly #seal: IndexSeal;
+  readonly #digest = createHash('sha256');
+  #bytes = 0;
+  #blocks = 0;
+
+  private constructor(name: string, file: FileHandle, seal: IndexSeal) {
+    this.#name = name;
+    this.#file = file;
+    this.#seal = seal;
+  }
+
+  /** Makes a new file, which must not be there. */
+  static async create(directory: string, name: string, seal: IndexSeal): Promise<BlockFileWriter> {
+    const writer = new BlockFileWriter(name, await open(join(directory, name), 'wx', 0o600), seal);
+    await writer.#write(MAGIC);
+    return writer;
+  }
+
+  async append(plain: Uint8Array): Promise<void> {
+    await this.#block(plain, contextOf(this.#seal, this.#name, this.#blocks++));
+  }
+
+  /** Ends the file and puts it on disk. */
+  async finish(): Promise<FileFacts> {
+    await this.#block(new Uint8Array(0), endOf(this.#seal, this.#name, this.#blocks));
+    await this.#file.sync();
+    await this.#file.close();
+    return { name: this.#name, bytes: this.#bytes, sha256: this.#digest.digest('hex') };
+  }
+
+  /** Leaves the file as it is. */
+  async abandon(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #block(plain: Uint8Array, context: string): Promise<void> {
+    const sealed = this.#seal.sealer.seal(plain, context);
+    const length = Buffer.alloc(LENGTH_BYTES);
+    length.writeUInt32LE(sealed.length);
+    await this.#write(Buffer.concat([length, sealed]));
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    await this.#file.writeFile(bytes);
+    this.#digest.update(bytes);
+    this.#bytes += bytes.length;
+  }
+}
+
+/**
+ * The blocks of a file, in order.
+ * @param whole - false: end quietly where a file that was not finished ends
+ * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING
+ */
+export async function* readBlocks(
+  directory: string,
+  name: string,
+  seal: IndexSeal,
+  whole = true,
+): AsyncGenerator<Buffer> {
+  const file = await openFile(directory, name);
+  try {
+    const magic = await readExactly(file, MAGIC.length);
+    if (magic?.equals(MAGIC) !== true) {
+      if (whole) throw damaged(name, 'it is no file of an index');
+      return;
+    }
+    for (let number = 0; ; number++) {
+      const length = (await readExactly(file, LENGTH_BYTES))?.readUInt32LE();
+      if (length !== undefined && length > MOST_BLOCK_BYTES) throw damaged(name, `block ${number} does not open`);
+      const sealed = length === undefined ? undefined : await readExactly(file, length);
+      if (sealed === undefined) {
+        if (whole) throw damaged(name, `it ends in block ${number}`);
+        return;
+      }
+      const block = tryUnseal(seal, sealed, contextOf(seal, name, number));
+      if (block === undefined) {
+        if (tryUnseal(seal, sealed, endOf(seal, name, number)) === undefined)
+          throw damaged(name, `block ${number} does not open`);
+        if ((await readExactly(file, 1)) !== undefined) throw damaged(name, 'something follows its end');
+        return;
+      }
+      yield block;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+export function damaged(name: string, why: string): Failure {
+  const sentence = `The index file ${name} is damaged: ${why}. Build the index again: ridgewatch index build.`;
+  return new Failure('failed-precondition', 'INDEX_DAMAGED', sentence);
+}
+
+async function openFile(directory: string, name: string): Promise<FileHandle> {
+  try {
+    return await open(join(directory, name), 'r');
+  } catch (cause) {
+    const sentence = `The index file ${name} is missing or cannot be read. Build the index again: ridgewatch index build.`;
+    throw new Failure('failed-precondition', 'INDEX_FILE_MISSING', sentence, { cause });
+  }
+}
+
+/** @returns undefined where the file ends before */
+async function readExactly(file: FileHandle, length: number): Promise<Buffer | undefined> {
+  const buffer = Buffer.allocUnsafe(length);
+  let end = 0;
+  while (end < length) {
+    const { bytesRead } = await file.read(buffer, end, length - end);
+    if (bytesRead === 0) return undefined;
+    end += bytesRead;
+  }
+  return buffer;
+}
+
+function tryUnseal({ sealer }: IndexSeal, sealed: Uint8Array, context: string): Buffer | undefined {
+  try {
+    return sealer.unseal(sealed, context);
+  } catch {
+    return undefined;
+  }
+}
+
+function contextOf({ context }: IndexSeal, name: string, number: number): string {
+  return `${context} ${name} ${number}`;
+}
+
+function endOf(seal: IndexSeal, name: string, blocks: number): string {
+  return contextOf(seal, name, blocks) + ' end';
+}

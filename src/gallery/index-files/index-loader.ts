@@ -1,0 +1,91 @@
+/** Fills an empty gallery from an index. */
+import { partitionOfKey, type PartitionName, type ReferenceLocation } from '../catalogue.ts';
+import type { Gallery } from '../gallery.ts';
+import type { Segment } from '../segment.ts';
+import { damaged, readBlocks, type IndexSeal } from './block-file.ts';
+import { SUBJECTS_FILE, type Manifest } from './manifest.ts';
+import { decodeReferences } from './reference-block.ts';
+import { SubjectLines } from './subject-lines.ts';
+
+/**
+ * Copies the segments of an index to memory, block by block, and enters its subjects. Other work goes on between blocks.
+ * @param gallery - empty; of no use when this fails
+ * @param onProgress - told the references that are in memory, and then the subjects that can be found
+ * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING; RangeError when there is no memory
+ */
+export async function loadIndex(
+  directory: string,
+  manifest: Manifest,
+  seal: IndexSeal,
+  gallery: Gallery,
+  onProgress: (references: number, subjects: number) => void,
+): Promise<void> {
+  const partitions = new Map<string, LoadedPartition>();
+  let references = 0;
+  for (const facts of manifest.partitions) {
+    const name = partitionOfKey(facts.key);
+    const loaded: Segment[] = [];
+    for (const { name: file, bytes } of facts.files) {
+      const segment = gallery.adoptSegment(name, bytes);
+      for await (const block of readBlocks(directory, file, seal)) {
+        const decoded = decodeReferences(block, facts.vectorBytes, file);
+        segment.appendBlock(decoded);
+        references += decoded.lengths.length;
+        onProgress(references, 0);
+      }
+      loaded.push(segment);
+    }
+    partitions.set(facts.key, new LoadedPartition(name, loaded));
+  }
+  const lines = new SubjectLines();
+  let subjects = 0;
+  for await (const block of readBlocks(directory, SUBJECTS_FILE, seal)) {
+    for (const { subjectId, attributes, references: own } of lines.decode(block)) {
+      const locations = own.map(([referenceId, key]) => {
+        const location = partitions.get(key)?.next(referenceId, subjects);
+        if (location === undefined)
+          throw damaged(SUBJECTS_FILE, `the references of subject number ${subjects} are not there`);
+        return location;
+      });
+      gallery.enter(subjectId, attributes, locations);
+      subjects++;
+    }
+    onProgress(references, subjects);
+  }
+  const leftOver = [...partitions.values()].find((partition) => !partition.isExhausted);
+  if (leftOver !== undefined || subjects !== manifest.subjects)
+    throw damaged(SUBJECTS_FILE, 'it does not hold the owners of all references');
+  gallery.startAt(manifest.sequence);
+}
+
+/** Hands out the references of a partition in their order. */
+class LoadedPartition {
+  readonly #name: PartitionName;
+  readonly #segments: readonly Segment[];
+  #segment = 0;
+  #index = 0;
+
+  constructor(name: PartitionName, segments: readonly Segment[]) {
+    this.#name = name;
+    this.#segments = segments;
+  }
+
+  get isExhausted(): boolean {
+    return this.#current === undefined;
+  }
+
+  /** @returns undefined when there is no other one, or it is somebody else's */
+  next(referenceId: string, owner: number): ReferenceLocation | undefined {
+    const segment = this.#current;
+    if (segment?.ownerOf(this.#index) !== owner) return undefined;
+    return { referenceId, partition: this.#name, segment, index: this.#index++ };
+  }
+
+  get #current(): Segment | undefined {
+    if (this.#index === this.#segments.at(this.#segment)?.count) {
+      this.#segment++;
+      this.#index = 0;
+    }
+    return this.#segments.at(this.#segment);
+  }
+}

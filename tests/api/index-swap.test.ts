@@ -1,0 +1,169 @@
+/** A service that starts from an index, and takes another one while it serves. */
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { setPublishedIndex } from '../../src/gallery/index-files/manifest.ts';
+import { ridgewatch } from '../cli/command.ts';
+import { startTestCluster, type TestCluster } from '../cluster.ts';
+import {
+  call,
+  callsOf,
+  dataDirectoryOf,
+  enrolPerson,
+  refused,
+  runService,
+  samplesOf,
+  type RunningService,
+} from './running-service.ts';
+
+let cluster: TestCluster;
+let url: string;
+let indexDir: string;
+let running: RunningService;
+const { identify, expunge, status } = callsOf(() => running);
+
+const reload = () => call(running.operations, running.operations.reloadIndex.bind(running.operations), {});
+const first = ({ candidates }: IdentifyResponse) => candidates[0]?.subjectId;
+
+/** @returns the name of the new index */
+async function build(...options: string[]): Promise<string> {
+  const env = { DATABASE_URL: url, RIDGEWATCH_DATA_DIR: dataDirectoryOf(url) };
+  const { stdout, stderr, code } = await ridgewatch(['index', 'build', ...options, '--json'], env);
+  expect([stderr, code]).toEqual(['', 0]);
+  return (JSON.parse(stdout) as { index: string }).index;
+}
+
+async function restart(): Promise<void> {
+  await running.stop();
+  running = await runService(url);
+}
+
+/** Spoils a copy of an index, and publishes it. */
+async function publishSpoilt(name: string, spoil: (directory: string) => void): Promise<string> {
+  const number = Number(name.slice(6, 18));
+  const spoilt = `index-${String(number).padStart(12, '0')}-${'f'.repeat(12)}`;
+  rmSync(join(indexDir, spoilt), { recursive: true, force: true });
+  cpSync(join(indexDir, name), join(indexDir, spoilt), { recursive: true });
+  spoil(join(indexDir, spoilt));
+  await setPublishedIndex(indexDir, spoilt);
+  return spoilt;
+}
+
+function flip(file: string): void {
+  const bytes = readFileSync(file);
+  bytes[bytes.length >> 1] ^= 4;
+  writeFileSync(file, bytes);
+}
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  url = await cluster.createDatabase();
+  indexDir = join(dataDirectoryOf(url), 'index');
+  running = await runService(url);
+});
+afterAll(async () => {
+  await running.stop();
+  await cluster.stop();
+});
+
+describe('a service with an index', () => {
+  it('takes it when told, and goes on from it', async () => {
+    const ids: string[] = [];
+    for (const person of [1, 2, 3]) ids.push((await enrolPerson(running, person)).subject?.subjectId ?? '');
+    expect(await reload()).toMatchObject({ switched: false, indexName: '' });
+    const name = await build();
+    // Between the build and the switch: these have to be replayed.
+    const { subject } = await enrolPerson(running, 4);
+    await expunge(ids[0]);
+    expect((await ridgewatch(['index', 'publish'], { RIDGEWATCH_DATA_DIR: dataDirectoryOf(url) })).code).toBe(0);
+    // The service looks for itself, too: whoever is first, it is searched now.
+    expect(await reload()).toMatchObject({ indexName: name, indexSequence: 3, galleryVersion: 5 });
+    expect(first(await identify(samplesOf(1, 1)))).toBeUndefined();
+    expect(first(await identify(samplesOf(2, 1)))).toBe(ids[1]);
+    expect(first(await identify(samplesOf(4, 1)))).toBe(subject?.subjectId);
+    const later = (await enrolPerson(running, 5)).subject?.subjectId;
+    expect(first(await identify(samplesOf(5, 1)))).toBe(later);
+    expect(await status()).toMatchObject({ indexName: name, subjectCount: 4, galleryVersion: 6 });
+  });
+
+  it('starts from it, and from the changes since', async () => {
+    const before = await status();
+    await restart();
+    expect(running.log.join('')).toContain('the gallery was loaded from the index');
+    const after = await status();
+    expect(after).toMatchObject({ indexName: before.indexName, galleryVersion: before.galleryVersion });
+    expect(after.partitions.map(({ liveCount }) => liveCount)).toEqual(
+      before.partitions.map(({ liveCount }) => liveCount),
+    );
+    expect(first(await identify(samplesOf(1, 1)))).toBeUndefined();
+    for (const person of [2, 3, 4, 5]) expect(first(await identify(samplesOf(person, 1)))).toBeDefined();
+  });
+
+  it('switches under load: no call fails, and nobody is missed', async () => {
+    const name = await build();
+    let stopped = false;
+    let answered = 0;
+    const caller = async (person: number) => {
+      const expected = first(await identify(samplesOf(person, 1)));
+      expect(expected).toBeDefined();
+      while (!stopped) {
+        expect(first(await identify(samplesOf(person, 1)))).toBe(expected);
+        answered++;
+      }
+    };
+    const callers = [2, 3, 4, 5].map(caller);
+    const enrolled = Promise.all([6, 7, 8].map((person) => enrolPerson(running, person)));
+    await setPublishedIndex(indexDir, name);
+    await reload();
+    await enrolled;
+    for (const person of [6, 7, 8]) expect(first(await identify(samplesOf(person, 1)))).toBeDefined();
+    stopped = true;
+    await Promise.all(callers);
+    expect(answered).toBeGreaterThan(0);
+    expect((await status()).indexName).toBe(name);
+  });
+
+  it('refuses a bad one with the reason, and goes on as it is', async () => {
+    const { indexName } = await status();
+    const cases: [string, (directory: string) => void][] = [
+      ['INDEX_DAMAGED', (directory) => flip(join(directory, 'finger-2.0000.rws'))],
+      ['INDEX_DAMAGED', (directory) => flip(join(directory, 'manifest.json'))],
+      ['INDEX_FILE_MISSING', (directory) => rmSync(join(directory, 'subjects.rws'))],
+      ['INDEX_FILE_MISSING', (directory) => rmSync(directory, { recursive: true })],
+      [
+        'INDEX_FORMAT_UNKNOWN',
+        (directory) => {
+          const file = join(directory, 'manifest.json');
+          writeFileSync(file, readFileSync(file, 'utf8').replace('"format": 1', '"format": 2'));
+        },
+      ],
+    ];
+    for (const [reason, spoil] of cases) {
+      await publishSpoilt(indexName, spoil);
+      expect((await refused(reload())).reason).toBe(reason);
+      expect((await status()).indexName).toBe(indexName);
+      expect(first(await identify(samplesOf(2, 1)))).toBeDefined();
+    }
+  });
+
+  it('starts from the store when the index is bad, or belongs to another store', async () => {
+    const { indexName, subjectCount } = await status();
+    await publishSpoilt(indexName, (directory) => flip(join(directory, 'subjects.rws')));
+    await restart();
+    expect(running.log.join('')).toContain('INDEX_DAMAGED');
+    expect(await status()).toMatchObject({ indexName: '', subjectCount });
+    expect(first(await identify(samplesOf(2, 1)))).toBeDefined();
+    await setPublishedIndex(indexDir, indexName);
+    expect(await reload()).toMatchObject({ switched: true });
+
+    const other = await runService(await cluster.createDatabase(), {
+      RIDGEWATCH_INDEX_DIR: indexDir,
+      RIDGEWATCH_KEY_FILE: join(dataDirectoryOf(url), 'keys.json'),
+    });
+    expect(other.log.join('')).toContain('INDEX_OF_ANOTHER_STORE');
+    expect(other.service.subjectCount()).toBe(0);
+    await other.stop();
+    expect(readdirSync(indexDir).some((entry) => entry.startsWith('draft'))).toBe(false);
+  });
+});

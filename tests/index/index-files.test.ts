@@ -1,0 +1,377 @@
+/** Indexes of a real store, built, loaded, damaged and refused. */
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPerson } from '../../fixtures/person.ts';
+import { buildIndex, type BuildOrder, type BuiltIndex } from '../../index-builder/gallery-index/build.ts';
+import { differences, listIndexes, prune, publish } from '../../index-builder/gallery-index/shelf.ts';
+import { verifyIndex } from '../../index-builder/gallery-index/verify.ts';
+import { Failure } from '../../src/failure.ts';
+import { Gallery } from '../../src/gallery/gallery.ts';
+import { loadIndex } from '../../src/gallery/index-files/index-loader.ts';
+import {
+  filesOf,
+  publishedIndex,
+  readManifest,
+  requireModels,
+  sealOf,
+} from '../../src/gallery/index-files/manifest.ts';
+import { ChangeFollower } from '../../src/gallery/change-follower.ts';
+import { ServedGallery } from '../../src/gallery/served-gallery.ts';
+import { gallerySizing, INDEX_SHAPE } from '../../src/matching/gallery-sizing.ts';
+import { identify } from '../../src/matching/identification.ts';
+import { packedModels } from '../../src/matching/model-version.ts';
+import { packTemplates, prepareProbes } from '../../src/matching/probe.ts';
+import { EXACT, SubjectScan } from '../../src/matching/subject-scan.ts';
+import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import { KeyedBlockSealer } from '../../src/security/block-sealer.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { toFingerTemplate } from '../../src/templates/normalise.ts';
+import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+import { temporaryKeys } from '../keys.ts';
+import { enrolment, reference } from '../store/records.ts';
+
+/** Small enough for several segments and blocks of few people. */
+const SHAPE = { ...INDEX_SHAPE, capacity: 16, blockSize: 5 };
+const SIZING = gallerySizing(16);
+const PEOPLE = 40;
+
+const keys = temporaryKeys();
+let cluster: TestCluster;
+let store: Store;
+let pools: readonly WorkerPool[];
+const sealerOf = (keyId: string) => new KeyedBlockSealer(keys, keyId, 'index');
+const reason = (text: string) => expect.objectContaining({ reason: text }) as Error;
+
+async function enrolPeople(first: number, count: number): Promise<void> {
+  const made = Array.from({ length: count }, (_, i) => {
+    const person = createPerson(0x1dec5, first + i);
+    const finger = (fingerPosition: 2 | 7) =>
+      reference({ fingerPosition, template: person.fingerRecord(fingerPosition, 0) });
+    const face = reference({
+      modality: 'face',
+      fingerPosition: 0,
+      storedFormat: 'face-values-int8',
+      modelId: 'synthetic-512',
+      dimension: 512,
+      template: Uint8Array.from({ length: 512 }, (_, k) => (k * (first + i + 1)) % 255),
+    });
+    const expireTime = i % 9 === 0 ? new Date(Date.now() + 1e9) : undefined;
+    return {
+      ...enrolment({ galleries: i % 3 === 0 ? ['b', 'a'] : ['a'], caveats: i % 2 === 0 ? ['X'] : [], expireTime }),
+      // One in five has one finger only, one in seven none at all that can be searched.
+      references:
+        i % 7 === 3 ? [reference({ comparable: false })] : i % 5 === 0 ? [finger(7)] : [finger(2), finger(7), face],
+    };
+  });
+  const outcomes = await store.subjects.enrollMany(made);
+  expect(outcomes.filter((outcome) => 'failure' in outcome)).toEqual([]);
+}
+
+function order(indexDir: string, changes: Partial<BuildOrder> = {}): BuildOrder {
+  return {
+    store: store.subjects,
+    indexDir,
+    shape: SHAPE,
+    models: packedModels(),
+    pack: (templates) => packTemplates(pools[0], templates),
+    sealer: sealerOf(keys.ring.currentId),
+    sealerOf,
+    reuse: true,
+    batchSize: 6,
+    onProgress: () => undefined,
+    onWarning: (sentence) => expect.fail(sentence),
+    ...changes,
+  };
+}
+
+/** Digests of the files in a directory. */
+function contentOf(directory: string): Map<string, string> {
+  const digest = (name: string) =>
+    createHash('sha256')
+      .update(readFileSync(join(directory, name)))
+      .digest('hex');
+  return new Map(readdirSync(directory).map((name) => [name, digest(name)]));
+}
+
+async function load(directory: string): Promise<Gallery> {
+  const manifest = await readManifest(directory, sealerOf);
+  const gallery = new Gallery(SIZING);
+  await loadIndex(directory, manifest, sealOf(manifest, sealerOf(manifest.keyId)), gallery, () => undefined);
+  return gallery;
+}
+
+/** Everything that a search could see of a gallery. */
+function described(gallery: Gallery, ids: readonly string[]) {
+  return ids.map((id) => {
+    const subject = gallery.subject(id);
+    return [
+      id,
+      subject?.attributes,
+      subject?.references.map(({ referenceId, partition, segment, index }) => [
+        referenceId,
+        partition,
+        segment.isLive(index),
+        segment.ownerOf(index) === subject.ordinal,
+      ]),
+    ];
+  });
+}
+
+let indexDir: string;
+let built: BuiltIndex;
+
+beforeAll(async () => {
+  pools = [new WorkerPool(2), new WorkerPool(1)];
+  cluster = await startTestCluster();
+  store = await openStore({ databaseUrl: await cluster.createDatabase(), dataDir: '', keys, log: () => undefined });
+  await enrolPeople(0, PEOPLE);
+  indexDir = temporaryDirectory();
+  built = await buildIndex(order(indexDir));
+});
+afterAll(async () => {
+  await store.close();
+  await cluster.stop();
+  await Promise.all(pools.map((pool) => pool.close()));
+});
+
+describe('an index', () => {
+  it('holds what the store holds', async () => {
+    const served = new ServedGallery(SIZING);
+    await new ChangeFollower(served, store.subjects, (templates) => packTemplates(pools[0], templates)).start(
+      () => undefined,
+    );
+    const loaded = await load(join(indexDir, built.name));
+    const ids: string[] = [];
+    await store.subjects.snapshot(
+      (subjects) => Promise.resolve(void ids.push(...subjects.map(({ subject }) => subject.subjectId))),
+      50,
+    );
+    expect(ids).toHaveLength(PEOPLE);
+    expect(described(loaded, ids)).toEqual(described(served.current, ids));
+    expect(loaded.version).toBe(served.current.version);
+    expect(loaded.gallerySizes).toEqual(served.current.gallerySizes);
+    expect(loaded.notComparableCount).toBe(served.current.notComparableCount);
+    const scores = async (gallery: Gallery) => {
+      const record = createPerson(0x1dec5, 1).fingerImpression(7, 1);
+      const template = toFingerTemplate(record, record.views[0]);
+      const probes = await prepareProbes(pools[0], [{ sampleIndex: 0, viewIndex: 0, template }]);
+      const request = {
+        probes,
+        galleries: new Set<string>(),
+        maxCandidates: 10,
+        threshold: { maxLog10Fmr: 0 },
+        standardFpir: 0.01,
+      };
+      const source = new SubjectScan(EXACT, pools[0]);
+      const { candidates } = await identify(gallery, () => source, pools[0], request, new AbortController().signal);
+      return candidates.map(({ subject, log10Fmr }) => [subject.subjectId, log10Fmr]);
+    };
+    expect(await scores(loaded)).toEqual(await scores(served.current));
+    expect((await scores(loaded)).length).toBeGreaterThan(0);
+  });
+
+  it('holds nothing that can be read without the key', async () => {
+    const [{ subject, references }] = await store.subjects.list({
+      gallery: undefined,
+      contributor: undefined,
+      afterSubjectId: undefined,
+      limit: 1,
+    });
+    const packed = (await packTemplates(pools[0], [toFingerTemplate(...firstView())]))[0] ?? new Uint8Array();
+    for (const name of readdirSync(join(indexDir, built.name))) {
+      const bytes = readFileSync(join(indexDir, built.name, name));
+      for (const secret of [subject.subjectId, ...references.map(({ referenceId }) => referenceId)])
+        expect(bytes.includes(secret)).toBe(false);
+      expect(bytes.includes(Buffer.from(packed.subarray(16, 48)))).toBe(false);
+    }
+    function firstView() {
+      const record = createPerson(0x1dec5, 1).fingerImpression(7, 0);
+      return [record, record.views[0]] as const;
+    }
+  });
+
+  it('is the same bytes at any number of threads, in any batches, with or without an earlier one', async () => {
+    const [threads, batches] = [temporaryDirectory(), temporaryDirectory()];
+    const one = await buildIndex(order(threads, { pack: (templates) => packTemplates(pools[1], templates) }));
+    const other = await buildIndex(order(batches, { batchSize: 1000 }));
+    await publish(indexDir, built.name, packedModels(), sealerOf);
+    const again = await buildIndex(order(indexDir));
+    expect(again.reused).toBe(again.references);
+    const expected = contentOf(join(indexDir, built.name));
+    expect([one.name, other.name, again.name]).toEqual([built.name, built.name, built.name]);
+    expect(contentOf(join(threads, one.name))).toEqual(expected);
+    expect(contentOf(join(batches, other.name))).toEqual(expected);
+    expect(await listIndexes(indexDir)).toEqual([built.name]);
+  });
+
+  it('goes on where an interrupted build stopped, wherever that was', async () => {
+    const expected = contentOf(join(indexDir, built.name));
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 6 }), fc.nat(1_000_000), async (batches, cut) => {
+        const directory = temporaryDirectory();
+        let [calls, packed] = [0, 0];
+        const dies = order(directory, {
+          pack: (templates) => {
+            if (calls++ === batches) throw new Error('killed');
+            return packTemplates(pools[0], templates);
+          },
+        });
+        await expect(buildIndex(dies)).rejects.toThrow('killed');
+        // What a kill leaves: files that end anywhere.
+        const files = readdirSync(join(directory, 'draft')).filter((name) => name.endsWith('.rws'));
+        const torn = join(directory, 'draft', files[cut % files.length]);
+        writeFileSync(torn, readFileSync(torn).subarray(0, cut % (statSync(torn).size + 1)));
+        const counting = order(directory, {
+          pack: (templates) => {
+            packed += templates.length;
+            return packTemplates(pools[0], templates);
+          },
+        });
+        const whole = await buildIndex(counting);
+        expect(contentOf(join(directory, whole.name))).toEqual(expected);
+        expect(whole.reused + packed).toBe(whole.references);
+        expect(readdirSync(directory)).toEqual([whole.name]);
+        return true;
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('is checked whole: nobody is missed who is in it', async () => {
+    const seen = new Set<string>();
+    const report = await verifyIndex({
+      directory: join(indexDir, built.name),
+      models: packedModels(),
+      sealerOf,
+      sizing: SIZING,
+      shape: SHAPE,
+      pool: pools[0],
+      sample: Infinity,
+      onProgress: (what) => seen.add(what),
+    });
+    expect(report).toMatchObject({ sought: built.references, missRate: 0 });
+    expect(report.firstExact).toBe(report.foundIndexed);
+    expect(report.firstExact).toBe(report.sought);
+    expect(report.manifest.subjects).toBe(PEOPLE);
+    expect(report.missRateLimits[1]).toBeGreaterThan(0);
+    expect([...seen]).toEqual(['files', 'references', 'searches']);
+  });
+});
+
+describe('a damaged index', () => {
+  let copy: string;
+  const at = (name: string) => join(copy, name);
+  const fresh = () => {
+    copy = join(temporaryDirectory(), 'index');
+    cpSync(join(indexDir, built.name), copy, { recursive: true });
+  };
+  const DAMAGED = /^INDEX_(DAMAGED|FILE_MISSING|FORMAT_UNKNOWN)$|^KEY_MISSING$/;
+
+  async function expectRefused(): Promise<void> {
+    const outcome = await load(copy).then(
+      () => 'loaded',
+      (error: unknown) => (error instanceof Failure ? error.reason : String(error)),
+    );
+    expect(outcome).toMatch(DAMAGED);
+  }
+
+  it('is refused whichever bit was flipped', async () => {
+    const names = readdirSync(join(indexDir, built.name));
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...names), fc.nat(), fc.nat(7), async (name, position, bit) => {
+        fresh();
+        const bytes = readFileSync(at(name));
+        bytes[position % bytes.length] ^= 1 << bit;
+        writeFileSync(at(name), bytes);
+        await expectRefused();
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('is refused wherever a file ends', async () => {
+    const names = readdirSync(join(indexDir, built.name));
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...names), fc.nat(), async (name, length) => {
+        fresh();
+        const bytes = readFileSync(at(name));
+        writeFileSync(at(name), bytes.subarray(0, length % bytes.length));
+        // What follows the last brace of a manifest is nothing.
+        if (name !== 'manifest.json' || length % bytes.length < bytes.length - 1) await expectRefused();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('is refused when a file is missing, longer, or another one', async () => {
+    const manifest = await readManifest(join(indexDir, built.name), sealerOf);
+    for (const { name } of filesOf(manifest)) {
+      fresh();
+      rmSync(at(name));
+      await expectRefused();
+      fresh();
+      writeFileSync(at(name), Buffer.concat([readFileSync(at(name)), Buffer.alloc(1)]));
+      await expectRefused();
+    }
+    const [, first, second] = filesOf(manifest);
+    fresh();
+    renameSync(at(first.name), at('x'));
+    renameSync(at(second.name), at(first.name));
+    renameSync(at('x'), at(second.name));
+    await expectRefused();
+  });
+
+  it('is refused by a manifest that somebody has written', async () => {
+    fresh();
+    const manifest = JSON.parse(readFileSync(at('manifest.json'), 'utf8')) as { subjects: number };
+    writeFileSync(at('manifest.json'), JSON.stringify({ ...manifest, subjects: manifest.subjects - 1 }));
+    await expect(load(copy)).rejects.toThrow(reason('INDEX_DAMAGED'));
+    writeFileSync(at('manifest.json'), JSON.stringify({ ...manifest, format: 99 }));
+    await expect(load(copy)).rejects.toThrow(reason('INDEX_FORMAT_UNKNOWN'));
+  });
+
+  it('is refused when it was made for other models, with the way forward', async () => {
+    const manifest = await readManifest(join(indexDir, built.name), sealerOf);
+    expect(() => requireModels(manifest, packedModels())).not.toThrow();
+    const other = { ...packedModels(), kernels: 'other' };
+    expect(() => requireModels(manifest, other)).toThrow(reason('INDEX_OUTDATED'));
+    expect(() => requireModels(manifest, other)).toThrow(/ridgewatch index build/);
+    await expect(publish(indexDir, built.name, other, sealerOf)).rejects.toThrow(reason('INDEX_OUTDATED'));
+    const foreign = await buildIndex(order(indexDir, { models: other, onWarning: () => undefined }));
+    expect(foreign.reused).toBe(0);
+    rmSync(join(indexDir, foreign.name), { recursive: true });
+  });
+});
+
+describe('indexes in a directory', () => {
+  it('are told apart, published, and removed, but never the published one', async () => {
+    const directory = temporaryDirectory();
+    expect(await publishedIndex(directory)).toBeUndefined();
+    const names: string[] = [];
+    for (const person of [1000, 1001, 1002]) {
+      await enrolPeople(person, 1);
+      names.push((await buildIndex(order(directory))).name);
+    }
+    expect(await listIndexes(directory)).toEqual(names);
+    const [first, second] = await Promise.all(
+      names.slice(0, 2).map((name) => readManifest(join(directory, name), sealerOf)),
+    );
+    expect(differences(first, first)).toEqual([]);
+    expect(differences(first, second)).toContainEqual({ what: 'subjects', first: PEOPLE + 1, second: PEOPLE + 2 });
+    await publish(directory, names[0], packedModels(), sealerOf);
+    expect(await prune(directory, 2)).toEqual([names[1]]);
+    expect(await listIndexes(directory)).toEqual([names[0], names[2]]);
+    expect(await prune(directory, 1)).toEqual([names[2]]);
+    expect(await publishedIndex(directory)).toBe(names[0]);
+    mkdirSync(join(directory, 'index-000000000000-000000000000'));
+    await expect(publish(directory, 'index-000000000000-000000000000', packedModels(), sealerOf)).rejects.toThrow(
+      reason('INDEX_FILE_MISSING'),
+    );
+    expect(await publishedIndex(directory)).toBe(names[0]);
+    writeFileSync(join(directory, 'current'), 'nonsense');
+    await expect(publishedIndex(directory)).rejects.toThrow(reason('INDEX_DAMAGED'));
+  });
+});
