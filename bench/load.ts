@@ -11,23 +11,23 @@
  *
  * The gallery is made once and kept in the temporary folder; what is enrolled is expunged again.
  */
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
-import { build } from 'hdr-histogram-js';
 import { createPerson } from '../fixtures/person.ts';
 import { GalleryClient, Provenance, type EnrollResponse } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { SETTINGS } from '../src/configuration.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
-import type { LoadOrder, LoadReport } from './load/generator.ts';
+import type { LoadReport } from './load/generator.ts';
+import { generate } from './load/generate.ts';
+import { atPercentile, percentiles } from './load/percentiles.ts';
 import { identifyRequest } from './identify-request.ts';
-import { promised, startProcess } from './service-process.ts';
+import { promised, residentMegabytes, startProcess } from './service-process.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -66,7 +66,7 @@ try {
   await oneByOne(20);
   const unloaded = await oneByOne(UNLOADED_SEARCHES);
   const capacity = await closedLoop(8, seconds);
-  const before = residentMegabytes();
+  const before = residentMegabytes(child);
   const steps = [];
   let sustainable = capacity * STEPS[0];
   for (const share of STEPS) {
@@ -78,7 +78,7 @@ try {
   const overload = await load(3 * sustainable, seconds);
   const partial = await load(3 * sustainable, seconds, true);
   const after = await oneByOne(UNLOADED_SEARCHES);
-  const residentAfter = residentMegabytes();
+  const residentAfter = residentMegabytes(child);
   const enrolment = await enrolWhileSearching(capacity);
   const report = {
     machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version },
@@ -95,7 +95,7 @@ try {
       'try again after, ms': percentiles(overload.retryAfterMs),
       'refused within, ms': percentiles(overload.refusedMs),
       'bound of the queue, ms': Math.round(queueBoundMs(capacity)),
-      'bound of p99, ms': Math.round(2 * at(unloaded, 99) + queueBoundMs(capacity)),
+      'bound of p99, ms': Math.round(2 * atPercentile(unloaded, 99) + queueBoundMs(capacity)),
     },
     'overload, partial answers will do': { ...summary(partial), 'partial answers': partial.partial },
     'unloaded again': percentiles(after),
@@ -161,22 +161,15 @@ function queueBoundMs(capacity: number): number {
   return Math.min(deadlineMs, (longest / capacity) * 1000);
 }
 
-async function load(rate: number, duration: number, allowPartial = false): Promise<LoadReport> {
-  const seed = Math.round(rate);
-  const order: LoadOrder = { address, seed, rate, seconds: duration, deadlineMs, subjects, allowPartial };
-  const generator = fork(join(import.meta.dirname, 'load/generator.ts'), { execArgv: [] });
-  generator.send(order);
-  const [report] = (await once(generator, 'message')) as [LoadReport];
-  generator.kill();
-  return report;
+function load(rate: number, duration: number, allowPartial = false): Promise<LoadReport> {
+  return generate({ address, seed: Math.round(rate), rate, seconds: duration, deadlineMs, subjects, allowPartial });
 }
 
 /** How long enrolments take beside searches, and whether who was enrolled is found at once. */
 async function enrolWhileSearching(capacity: number) {
   const people = Array.from({ length: enrolments }, (_, i) => demoSamples(createPerson(ENROL_SEED, i), 0).slice(0, 2));
   // Longer than the enrolments take, and stopped with them.
-  const generator = fork(join(import.meta.dirname, 'load/generator.ts'), { execArgv: [] });
-  const order: LoadOrder = {
+  const reported = generate({
     address,
     seed: 1,
     rate: SEARCHES_BESIDE_ENROLMENTS,
@@ -184,9 +177,7 @@ async function enrolWhileSearching(capacity: number) {
     deadlineMs: 10_000,
     subjects,
     allowPartial: false,
-  };
-  const reported = once(generator, 'message') as Promise<[LoadReport]>;
-  generator.send(order);
+  });
   await new Promise((done) => setTimeout(done, 3000));
   const took: number[] = [];
   let [sought, found] = [0, 0];
@@ -204,8 +195,7 @@ async function enrolWhileSearching(capacity: number) {
     await promised((callback) => gallery.expungeSubject({ subjectId, reason: 'bench' }, callback));
     await new Promise((done) => setTimeout(done, 100));
   }
-  const [searches] = await reported;
-  generator.kill();
+  const searches = await reported;
   return {
     'enrolled until searchable, ms': percentiles(took),
     'sought at once': sought,
@@ -239,21 +229,4 @@ function summary({ sent, answeredMs, failures, mated, found, latestSendMs }: Loa
     'mates found': `${found} of ${mated}`,
     'sent late by, ms': Math.round(latestSendMs),
   };
-}
-
-function percentiles(values: readonly number[]) {
-  return { p50: at(values, 50), p99: at(values, 99), max: at(values, 100) };
-}
-
-function at(values: readonly number[], percentile: number): number {
-  const histogram = build({ numberOfSignificantValueDigits: 3, highestTrackableValue: 3_600_000_000 });
-  for (const value of values) if (Number.isFinite(value)) histogram.recordValue(Math.max(1, Math.round(value * 1000)));
-  return Number((histogram.getValueAtPercentile(percentile) / 1000).toFixed(1));
-}
-
-/** Of the service's process; NaN where the system does not say. */
-function residentMegabytes(): number {
-  const file = `/proc/${child.pid}/status`;
-  const kilobytes = existsSync(file) ? /VmRSS:\s+(\d+)/.exec(readFileSync(file, 'utf8'))?.[1] : undefined;
-  return kilobytes === undefined ? NaN : Math.round(Number(kilobytes) / 1024);
 }

@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   graph: 'what a graph of faces would find of what the exact scan finds, and at what cost (--data DIR …; --help)',
   throughput: 'searches a second with two workers against one, and what the kernels alone reach',
   load: 'Identify over gRPC at rising rates and at three times too many, and enrolments beside searches',
+  index: 'building, verifying and loading an index, and switching to one under load (--subjects N)',
   rewriting:
     'cost of rewriting segments after half of a gallery was expunged, pauses, memory given back (--subjects N)',
   'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ServiceError } from '@grpc/grpc-js';
@@ -28,6 +29,13 @@ export async function startProcess(dataDir: string, env: Readonly<Record<string,
     }
   }
   throw new Error('the service ended before it was ready');
+}
+
+/** Of the service's process; NaN where the system does not say. */
+export function residentMegabytes({ pid }: { readonly pid?: number | undefined }): number {
+  const file = `/proc/${pid}/status`;
+  const kilobytes = existsSync(file) ? /VmRSS:\s+(\d+)/.exec(readFileSync(file, 'utf8'))?.[1] : undefined;
+  return kilobytes === undefined ? NaN : Math.round(Number(kilobytes) / 1024);
 }
 
 /** A call with a callback as a promise. */

@@ -39,12 +39,13 @@ export async function startGallery(start: GalleryStart): Promise<void> {
 async function loadIndex({ switcher, readiness, log }: GalleryStart): Promise<boolean> {
   let logged = 0;
   try {
-    return await switcher.reload((references, subjects) => {
+    const onProgress = (references: number, subjects: number) => {
       readiness.starting(`Loading the index: ${references} references, ${subjects} subjects so far.`);
       if (references < logged + LOGGED_EVERY) return;
       logged = references;
       log.info({ references }, 'loading the index');
-    });
+    };
+    return await switcher.reload({ onProgress, share: 1 });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     log.warn({ reason: error.reason, err: error }, 'the index is refused; the gallery is made from the store');

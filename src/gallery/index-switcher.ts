@@ -3,7 +3,7 @@ import { Failure } from '../failure.ts';
 import type { ChangeFollower } from './change-follower.ts';
 import type { Gallery } from './gallery.ts';
 import type { BlockSealer } from './index-files/block-file.ts';
-import { loadIndex } from './index-files/index-loader.ts';
+import { loadIndex, type LoadSettings } from './index-files/index-loader.ts';
 import {
   publishedIndex,
   readManifest,
@@ -31,6 +31,9 @@ export interface ServedIndex {
   readonly sequence: number;
 }
 
+/** Nobody waits for a switch, but for the calls that the same thread serves meanwhile. */
+const BESIDE_CALLS: LoadSettings = { onProgress: () => undefined, share: 0.2 };
+
 /** Takes the index that was published: at the start, and whenever another one is. */
 export class IndexSwitcher {
   readonly #settings: IndexSettings;
@@ -53,12 +56,11 @@ export class IndexSwitcher {
 
   /**
    * Takes the published index if it is not the one that is served. Calls queue up.
-   * @param onProgress - told references and subjects that are in memory
    * @returns whether the gallery was switched
    * @throws Failure why the index is refused; the gallery stays as it is
    */
-  reload(onProgress: (references: number, subjects: number) => void = () => undefined): Promise<boolean> {
-    const turn = this.#turn.then(() => this.#reload(onProgress));
+  reload(settings = BESIDE_CALLS): Promise<boolean> {
+    const turn = this.#turn.then(() => this.#reload(settings));
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
@@ -73,12 +75,12 @@ export class IndexSwitcher {
     return this.reload();
   }
 
-  async #reload(onProgress: (references: number, subjects: number) => void): Promise<boolean> {
+  async #reload(settings: LoadSettings): Promise<boolean> {
     const name = await publishedIndex(this.#settings.indexDir);
     if (name === undefined || name === this.#index?.name) return false;
     try {
       const manifest = await this.#read(name);
-      const gallery = await this.#load(name, manifest, onProgress);
+      const gallery = await this.#load(name, manifest, settings);
       await this.#follower.switchTo(gallery);
       this.#index = { name, sequence: manifest.sequence };
       return true;
@@ -104,16 +106,12 @@ export class IndexSwitcher {
     return manifest;
   }
 
-  async #load(
-    name: string,
-    manifest: Manifest,
-    onProgress: (references: number, subjects: number) => void,
-  ): Promise<Gallery> {
+  async #load(name: string, manifest: Manifest, settings: LoadSettings): Promise<Gallery> {
     const { indexDir, sealerOf } = this.#settings;
     const gallery = this.#served.makeEmpty();
     try {
       const seal = sealOf(manifest, sealerOf(manifest.keyId));
-      await loadIndex(join(indexDir, name), manifest, seal, gallery, onProgress);
+      await loadIndex(join(indexDir, name), manifest, seal, gallery, settings);
       return gallery;
     } catch (error) {
       gallery.close();

@@ -99,7 +99,10 @@ function contentOf(directory: string): Map<string, string> {
 async function load(directory: string): Promise<Gallery> {
   const manifest = await readManifest(directory, sealerOf);
   const gallery = new Gallery(SIZING);
-  await loadIndex(directory, manifest, sealOf(manifest, sealerOf(manifest.keyId)), gallery, () => undefined);
+  await loadIndex(directory, manifest, sealOf(manifest, sealerOf(manifest.keyId)), gallery, {
+    onProgress: () => undefined,
+    share: 1,
+  });
   return gallery;
 }
 

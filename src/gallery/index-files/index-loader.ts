@@ -1,4 +1,5 @@
 /** Fills an empty gallery from an index. */
+import { setTimeout } from 'node:timers/promises';
 import { partitionOfKey, type PartitionName, type ReferenceLocation } from '../catalogue.ts';
 import type { Gallery } from '../gallery.ts';
 import type { Segment } from '../segment.ts';
@@ -7,10 +8,16 @@ import { SUBJECTS_FILE, type Manifest } from './manifest.ts';
 import { decodeReferences } from './reference-block.ts';
 import { SubjectLines } from './subject-lines.ts';
 
+export interface LoadSettings {
+  /** Told the references that are in memory, and then the subjects that can be found. */
+  readonly onProgress: (references: number, subjects: number) => void;
+  /** Share of this thread's time that loading may take, above 0; 1: all of it, where nobody is served meanwhile. */
+  readonly share: number;
+}
+
 /**
  * Copies the segments of an index to memory, block by block, and enters its subjects. Other work goes on between blocks.
  * @param gallery - empty; of no use when this fails
- * @param onProgress - told the references that are in memory, and then the subjects that can be found
  * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING; RangeError when there is no memory
  */
 export async function loadIndex(
@@ -18,8 +25,9 @@ export async function loadIndex(
   manifest: Manifest,
   seal: IndexSeal,
   gallery: Gallery,
-  onProgress: (references: number, subjects: number) => void,
+  { onProgress, share }: LoadSettings,
 ): Promise<void> {
+  const pace = new Pace(share);
   const partitions = new Map<string, LoadedPartition>();
   let references = 0;
   for (const facts of manifest.partitions) {
@@ -32,6 +40,7 @@ export async function loadIndex(
         segment.appendBlock(decoded);
         references += decoded.lengths.length;
         onProgress(references, 0);
+        await pace.rest();
       }
       loaded.push(segment);
     }
@@ -51,11 +60,29 @@ export async function loadIndex(
       subjects++;
     }
     onProgress(references, subjects);
+    await pace.rest();
   }
   const leftOver = [...partitions.values()].find((partition) => !partition.isExhausted);
   if (leftOver !== undefined || subjects !== manifest.subjects)
     throw damaged(SUBJECTS_FILE, 'it does not hold the owners of all references');
   gallery.startAt(manifest.sequence);
+}
+
+/** Lets others have their share of a thread. */
+class Pace {
+  readonly #restPerWork: number;
+  #workedFrom = performance.now();
+
+  constructor(share: number) {
+    this.#restPerWork = (1 - share) / share;
+  }
+
+  /** To be called often: rests as long as the work since the last rest asks for. */
+  async rest(): Promise<void> {
+    const rest = (performance.now() - this.#workedFrom) * this.#restPerWork;
+    if (rest > 0) await setTimeout(rest);
+    this.#workedFrom = performance.now();
+  }
 }
 
 /** Hands out the references of a partition in their order. */
