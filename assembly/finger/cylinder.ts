@@ -29,7 +29,8 @@ const RADIUS: f64 = 70;
 const CELL: f64 = 17.5;
 /** Cells further than this outside the hull say nothing: squared pixels. */
 const HULL_MARGIN_SQUARED: f64 = 2500;
-/** Where a minutia's contribution ends: squared pixels, (3 σ)². */
+/** Where a minutia's contribution ends, 3 σ: pixels, and their square. */
+const REACH: f64 = 28;
 const REACH_SQUARED: i32 = 784;
 /** Radius and reach together, squared. */
 const FARTHEST_SQUARED: f64 = 9604;
@@ -62,19 +63,46 @@ function markCells(mx: f64, my: f64, c: f64, s: f64, valid: usize): void {
   }
 }
 
-/** Adds the contribution of a minutia at (u, v) in the middle one's frame. */
+/** Adds to one number of the cylinder. */
+function add(cylinder: usize, at: i32, contribution: f64): void {
+  setF(cylinder, at, getF(cylinder, at) + contribution);
+}
+
+/** First, and last, row or column that a contribution at `u` can reach: REACH away, and one more for the rounding. */
+function firstReached(u: f64): i32 {
+  return max(0, floor<f64>((u - REACH + RADIUS) / CELL - 0.5) as i32);
+}
+function lastReached(u: f64): i32 {
+  return min(SIDE - 1, ceil<f64>((u + REACH + RADIUS) / CELL - 0.5) as i32);
+}
+
+/** Adds the contribution of a minutia at (u, v) in the middle one's frame: to a dozen of the 64 cells at most. */
 function addMinutia(u: f64, v: f64, difference: i32, scratch: usize): void {
   const cylinder = scratch + CYLINDER;
-  for (let cell = 0; cell < CELLS; cell++) {
-    if (getB(scratch + VALID_CELLS, cell) == 0) continue;
-    const du = middleOf(cell / SIDE) - u;
-    const dv = middleOf(cell % SIDE) - v;
-    const squared = floor<f64>(du * du + dv * dv + 0.5) as i32;
-    if (squared > REACH_SQUARED) continue;
-    const weight = load<i16>(SPATIAL_WEIGHTS + ((squared as usize) << 1)) as f64;
-    for (let k = 0; k < TURN_CELLS; k++) {
-      const at = k * CELLS + cell;
-      setF(cylinder, at, getF(cylinder, at) + weight * angularWeight(difference, k));
+  const w0 = angularWeight(difference, 0);
+  const w1 = angularWeight(difference, 1);
+  const w2 = angularWeight(difference, 2);
+  const w3 = angularWeight(difference, 3);
+  const w4 = angularWeight(difference, 4);
+  const w5 = angularWeight(difference, 5);
+  const lastRow = lastReached(u);
+  const firstColumn = firstReached(v);
+  const lastColumn = lastReached(v);
+  for (let row = firstReached(u); row <= lastRow; row++) {
+    const du = middleOf(row) - u;
+    for (let column = firstColumn; column <= lastColumn; column++) {
+      const cell = row * SIDE + column;
+      if (getB(scratch + VALID_CELLS, cell) == 0) continue;
+      const dv = middleOf(column) - v;
+      const squared = floor<f64>(du * du + dv * dv + 0.5) as i32;
+      if (squared > REACH_SQUARED) continue;
+      const weight = load<i16>(SPATIAL_WEIGHTS + ((squared as usize) << 1)) as f64;
+      add(cylinder, cell, weight * w0);
+      add(cylinder, cell + CELLS, weight * w1);
+      add(cylinder, cell + 2 * CELLS, weight * w2);
+      add(cylinder, cell + 3 * CELLS, weight * w3);
+      add(cylinder, cell + 4 * CELLS, weight * w4);
+      add(cylinder, cell + 5 * CELLS, weight * w5);
     }
   }
 }
