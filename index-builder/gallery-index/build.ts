@@ -72,14 +72,26 @@ export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
     return (writer = await IndexWriter.create(draft, { sequence, state, models }, shape, sealer));
   };
   let progress: BuildProgress = { subjects: 0, references: 0, reused: 0 };
+  // A batch is written while the next one is prepared: else threads would wait for the disk.
+  let writing = Promise.resolve();
   try {
     const { seq } = await store.snapshot(async (subjects, sequence) => {
-      progress = await addSubjects(await begin(sequence), subjects, reuse, order.pack, progress);
+      const prepared = await prepare(subjects, reuse, order.pack);
+      await writing;
+      writing = write(await begin(sequence), prepared);
+      writing.catch(() => undefined);
+      progress = {
+        subjects: progress.subjects + subjects.length,
+        references: progress.references + prepared.packed.size,
+        reused: progress.reused + prepared.reused,
+      };
       order.onProgress(progress);
     }, order.batchSize ?? SUBJECTS_PER_BATCH);
+    await writing;
     const manifest = await (await begin(seq)).finish();
     return { ...progress, manifest, name: await keepDraft(indexDir, manifest) };
   } catch (error) {
+    await writing.catch(() => undefined);
     await writer?.abandon();
     throw error;
   } finally {
@@ -107,34 +119,39 @@ async function earlierIndexes({ indexDir, models, sealerOf, reuse, onWarning }: 
   return found;
 }
 
-async function addSubjects(
-  writer: IndexWriter,
+/** Subjects, and their packed references by id. */
+interface PreparedSubjects {
+  readonly subjects: readonly SubjectWithReferences[];
+  readonly packed: ReadonlyMap<string, Uint8Array>;
+  /** How many of the references an earlier index had. */
+  readonly reused: number;
+}
+
+async function prepare(
   subjects: readonly SubjectWithReferences[],
   reuse: Reuse,
   pack: PackTemplates,
-  before: BuildProgress,
-): Promise<BuildProgress> {
-  const packed = new Map<string, Uint8Array>();
-  for (const { subject } of subjects) await reuse.find(subject.subjectId, packed);
+): Promise<PreparedSubjects> {
+  const known = new Map<string, Uint8Array>();
+  for (const { subject } of subjects) await reuse.find(subject.subjectId, known);
   const comparable = subjects.flatMap(({ references }) => references.filter((reference) => reference.comparable));
-  const missing = comparable.filter(({ referenceId }) => !packed.has(referenceId));
+  const missing = comparable.filter(({ referenceId }) => !known.has(referenceId));
   const results = await pack(missing.map(templateOf));
   missing.forEach(({ referenceId }, i) => {
     const result = results[i];
     if (result === undefined) throw new Error('a reference that was comparable cannot be prepared');
-    packed.set(referenceId, result);
+    known.set(referenceId, result);
   });
+  const packed = new Map(comparable.map(({ referenceId }) => [referenceId, known.get(referenceId) as Uint8Array]));
+  return { subjects, packed, reused: comparable.length - missing.length };
+}
+
+async function write(writer: IndexWriter, { subjects, packed }: PreparedSubjects): Promise<void> {
   const searchable = (reference: ReferenceRecord): PackedReference[] => {
     const known = packed.get(reference.referenceId);
-    return !reference.comparable || known === undefined
-      ? []
-      : [{ referenceId: reference.referenceId, partition: partitionOf(reference), packed: known }];
+    if (known === undefined) return [];
+    return [{ referenceId: reference.referenceId, partition: partitionOf(reference), packed: known }];
   };
   for (const one of subjects)
     await writer.add(one.subject.subjectId, attributesOf(one), one.references.flatMap(searchable));
-  return {
-    subjects: before.subjects + subjects.length,
-    references: before.references + comparable.length,
-    reused: before.reused + comparable.length - missing.length,
-  };
 }
