@@ -89,6 +89,12 @@ export const SETTINGS = {
     meaning: 'File with the keys that templates are encrypted with (JSON; `ridgewatch keys create` makes one).',
     why: 'Not set: `keys.json` in the data directory, made at the first start. There it protects a copy of the database, not of the whole directory: keep it on another disk.',
   },
+  RIDGEWATCH_RECEIPT_KEY: {
+    schema: optional,
+    fallback: undefined,
+    meaning: 'File with the private key (Ed25519, PEM) that receipts of expunging are signed with.',
+    why: 'Not set: `receipt-key.pem` in the data directory, made at the first start. Services on one database should sign with one key.',
+  },
   RIDGEWATCH_INDEX_DIR: {
     schema: optional,
     fallback: undefined,
@@ -238,6 +244,7 @@ export interface Configuration {
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
   readonly keyFile: string | undefined;
+  readonly receiptKey: string | undefined;
   readonly indexDir: string;
   readonly grpcHost: string;
   readonly grpcPort: number;
@@ -287,6 +294,7 @@ export function readConfiguration(
     databaseUrl: read('DATABASE_URL'),
     dataDir: read('RIDGEWATCH_DATA_DIR'),
     keyFile: read('RIDGEWATCH_KEY_FILE'),
+    receiptKey: read('RIDGEWATCH_RECEIPT_KEY'),
     indexDir: read('RIDGEWATCH_INDEX_DIR') ?? join(read('RIDGEWATCH_DATA_DIR'), 'index'),
     grpcHost: read('RIDGEWATCH_GRPC_HOST'),
     grpcPort: read('RIDGEWATCH_GRPC_PORT'),

@@ -31,6 +31,7 @@ import { Metrics, type ServiceFigures } from './observability/metrics.ts';
 import { Readiness } from './observability/readiness.ts';
 import { KeyedBlockSealer } from './security/block-sealer.ts';
 import { Keys } from './security/keys.ts';
+import { ReceiptSigner } from './security/receipts.ts';
 import { createServerCredentials } from './security/server-credentials.ts';
 import { openStore, type Store } from './store/store.ts';
 
@@ -104,6 +105,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     log: ({ level, message }) => log[level](message),
   });
   undo.push(() => store.close());
+  const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
 
   const follower = new ChangeFollower(served, store.subjects, (templates) => packTemplates(pool, templates));
   const switcher = new IndexSwitcher(
@@ -150,7 +152,13 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
         settings,
       ),
       gallery: galleryService(
-        { ...enrolment, mostStreamRecords: configuration.maxStreamRecords, requireReady },
+        {
+          ...enrolment,
+          mostStreamRecords: configuration.maxStreamRecords,
+          signer,
+          indexDir: configuration.indexDir,
+          requireReady,
+        },
         settings,
       ),
       operations: operationsService(

@@ -1,11 +1,11 @@
 /** The indexes in a directory: which there are, which one is in use, and those that are not needed any more. */
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../src/failure.ts';
 import type { BlockSealer } from '../../src/gallery/index-files/block-file.ts';
 import {
   indexName,
-  isIndexName,
+  listIndexes,
   publishedIndex,
   readManifest,
   requireModels,
@@ -13,12 +13,6 @@ import {
   type IndexModels,
   type Manifest,
 } from '../../src/gallery/index-files/manifest.ts';
-
-/** Names of the indexes in a directory, the oldest change first. */
-export async function listIndexes(indexDir: string): Promise<string[]> {
-  const names = await readdir(indexDir).catch(() => []);
-  return names.filter(isIndexName).sort();
-}
 
 /**
  * The index that is meant.

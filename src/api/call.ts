@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { status as Code, type Deadline, type handleUnaryCall } from '@grpc/grpc-js';
+import { status as Code, type Deadline, type handleUnaryCall, type ServerUnaryCall } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 import { asFailure, toServiceError } from './status.ts';
 
@@ -28,6 +28,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** When the caller stops waiting, in milliseconds since 1970; Infinity: not known. */
   readonly deadlineMs: number;
+  /** Whose certificate the call came with; empty: none was asked for. */
+  readonly caller: string;
   /** Adds facts to the call's report. */
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
 }
@@ -38,15 +40,18 @@ export interface CallSettings {
   readonly defaultDeadlineMs: number;
 }
 
+type AuthContext = ReturnType<ServerUnaryCall<unknown, unknown>['getAuthContext']>;
+
 /** What the four kinds of calls have in common, as far as it matters here. */
 interface AnyCall {
   getDeadline(): Deadline;
+  getAuthContext(): AuthContext;
   on(event: 'cancelled', listener: () => void): unknown;
   off(event: 'cancelled', listener: () => void): unknown;
 }
 
 /** What follows a call's deadline and its cancellation. */
-export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs'> {
+export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'caller'> {
   /** Must be called when the call has ended. */
   readonly release: () => void;
 }
@@ -70,6 +75,7 @@ export function followCall(call: AnyCall, settings: CallSettings, limited: boole
   return {
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,
+    caller: callerOf(call.getAuthContext()),
     release: () => {
       clearTimeout(timer);
       call.off('cancelled', onCancelled);
@@ -77,10 +83,19 @@ export function followCall(call: AnyCall, settings: CallSettings, limited: boole
   };
 }
 
+/** The common name, and the organisation, of the caller's certificate. */
+function callerOf({ sslPeerCertificate }: AuthContext): string {
+  const { CN, O } = sslPeerCertificate?.subject ?? {};
+  return [CN, O]
+    .flat()
+    .filter((part) => part !== undefined)
+    .join(', ');
+}
+
 /** Runs one piece of work as a reported call: times it, names its outcome, turns what it throws into a failure. */
 export async function reported<T>(
   method: string,
-  { signal, deadlineMs }: FollowedCall,
+  { signal, deadlineMs, caller }: FollowedCall,
   settings: CallSettings,
   work: (context: CallContext) => Promise<T>,
 ): Promise<{ response: T } | { failure: Failure }> {
@@ -90,6 +105,7 @@ export async function reported<T>(
     requestId: randomUUID(),
     signal,
     deadlineMs,
+    caller,
     note: (more) => void Object.assign(facts, more),
   };
   const report = (failure: Failure | undefined) => {

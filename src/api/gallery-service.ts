@@ -1,5 +1,7 @@
 import type { ServerReadableStream, sendUnaryData } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
+import { listIndexes, sequenceOfName } from '../gallery/index-files/manifest.ts';
+import type { ReceiptSigner } from '../security/receipts.ts';
 import type { ReferenceRecord, SubjectWithReferences } from '../store/records.ts';
 import { followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
@@ -31,6 +33,10 @@ import { formatToWire } from './wire-samples.ts';
 export interface GalleryDependencies extends EnrolmentDependencies {
   /** Records that one EnrollStream may bring. */
   readonly mostStreamRecords: number;
+  /** Signs what says that somebody was expunged. */
+  readonly signer: ReceiptSigner;
+  /** Directory of the indexes. */
+  readonly indexDir: string;
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
 }
@@ -168,10 +174,25 @@ async function expungeSubject(
 ): Promise<ExpungeSubjectResponse> {
   check(expungeRules, request);
   service.requireReady();
-  const { seq, referencesRemoved } = await service.store.expunge(request.subjectId, request.reason);
+  const { subjectId, reason } = request;
+  const indexes = await listIndexes(service.indexDir);
+  const { seq, referencesRemoved, receipt } = await service.store.expunge(subjectId, reason, (removed) =>
+    service.signer.sign({
+      subjectId,
+      change: removed.seq,
+      time: removed.at.toISOString(),
+      requested_by: context.caller === '' ? 'a caller without a certificate' : context.caller,
+      reason,
+      references_removed: removed.referencesRemoved,
+      indexes_affected: indexes.filter((name) => {
+        const sequence = sequenceOfName(name);
+        return sequence >= removed.firstSeq && sequence < removed.seq;
+      }),
+    }),
+  );
   await service.follower.advanceTo(seq);
   context.note({ gallery_version: seq, reference_count: referencesRemoved });
-  return { galleryVersion: seq, referencesRemoved };
+  return { galleryVersion: seq, referencesRemoved, receipt };
 }
 
 function subjectNotFound(): Failure {

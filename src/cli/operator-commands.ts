@@ -39,7 +39,39 @@ export function addOperatorCommands(program: Command): void {
     ),
     async () => (await import('./commands/keys.ts')).forgetKey,
   );
+  addReceiptCommands(program.command('receipt').description('receipts, which say that somebody was expunged'));
   addIndexCommands(program.command('index').description('indexes: files from which a service starts in seconds'));
+}
+
+function addReceiptCommands(receipt: Command): void {
+  const load = () => import('./commands/receipt.ts');
+  runs(
+    receipt
+      .command('verify')
+      .argument('<file>', 'receipt')
+      .description('check a receipt, with nothing but the public key')
+      .requiredOption('--key <file>', 'public key of the service (PEM)')
+      .option('--subject <id>', 'check that it is of this subject, too')
+      .option('--json', 'print one JSON document')
+      .addHelpText(
+        'after',
+        '\nExample:\n  $ ridgewatch receipt verify receipt.json --key service.pem --subject 3f0c9c1e-…',
+      ),
+    async () => (await load()).verify,
+  );
+  runs(
+    addStoreOptions(receipt.command('public-key').description('print the public key that receipts are checked with')),
+    async () => (await load()).publicKey,
+  );
+  runs(
+    addStoreOptions(
+      receipt
+        .command('show')
+        .argument('<subject>', 'id of the subject who was expunged')
+        .description('print the receipt once more, from the store'),
+    ),
+    async () => (await load()).show,
+  );
 }
 
 function addIndexCommands(index: Command): void {

@@ -168,6 +168,7 @@ export function createProgram(): Command {
     )
       .requiredOption('--reason <text>', 'why; recorded, holds no name')
       .option('--yes', 'do not ask')
+      .option('--receipt <file>', 'write the signed receipt to a new file')
       .addHelpText('after', '\nExample:\n  $ ridgewatch expunge 3f0c9c1e-… --reason "court order 12/26" --yes'),
     async () => (await import('./commands/expunge.ts')).expunge,
   );

@@ -99,3 +99,18 @@ export interface ListFilter {
   /** Only subjects whose id comes later. */
   readonly afterSubjectId: string | undefined;
 }
+
+/** What is known of an expunging when it is about to be committed. */
+export interface Removed {
+  /** The change that says so. */
+  readonly seq: number;
+  readonly at: Date;
+  readonly referencesRemoved: number;
+  /** The change that enrolled the subject. */
+  readonly firstSeq: number;
+}
+
+export interface Expunged extends Pick<Removed, 'seq' | 'referencesRemoved'> {
+  /** As it was signed. */
+  readonly receipt: string;
+}

@@ -6,10 +6,12 @@ import type {
   Change,
   ClientRequest,
   Enrolled,
+  Expunged,
   ListFilter,
   NewEnrolment,
   NewReference,
   NewSubject,
+  Removed,
   SubjectPatch,
   SubjectWithReferences,
 } from './records.ts';
@@ -128,10 +130,12 @@ export class SubjectStore {
   }
 
   /**
-   * Deletes a subject and its references. What remains is the change that says so, and the request id that enrolled it.
+   * Deletes a subject and its references. What remains is the change that says so, the request id that enrolled it, and
+   * a receipt.
+   * @param receiptOf - makes the receipt, from what is known when nothing else can happen any more
    * @throws Failure SUBJECT_NOT_FOUND
    */
-  expunge(subjectId: string, reason: string): Promise<{ readonly seq: number; readonly referencesRemoved: number }> {
+  expunge(subjectId: string, reason: string, receiptOf: (removed: Removed) => string): Promise<Expunged> {
     return inTransaction(this.#pool, async (client) => {
       const now = new Date();
       const { rows } = await client.query<{ version: string }>(
@@ -142,10 +146,24 @@ export class SubjectStore {
       const removed = await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
       await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
       await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);
+      const { rows: changes } = await client.query<{ first: string }>(
+        'SELECT min(seq) AS first FROM change WHERE subject_id = $1',
+        [subjectId],
+      );
       const version = Number(rows[0].version) + 1;
       const seq = await appendChanges(client, [{ kind: 'expunge', subjectId, version, reason }], now);
-      return { seq, referencesRemoved: removed.rowCount ?? 0 };
+      const referencesRemoved = removed.rowCount ?? 0;
+      const receipt = receiptOf({ seq, at: now, referencesRemoved, firstSeq: Number(changes[0]?.first ?? seq) });
+      await client.query('INSERT INTO receipt (seq, document) VALUES ($1, $2)', [seq, receipt]);
+      return { seq, referencesRemoved, receipt };
     });
+  }
+
+  /** The receipts of a subject who was expunged, the latest last. */
+  async receiptsOf(subjectId: string): Promise<string[]> {
+    const sql = `SELECT r.document FROM receipt r JOIN change c USING (seq) WHERE c.subject_id = $1 ORDER BY seq`;
+    const { rows } = await withConnection(this.#pool, (client) => client.query<{ document: string }>(sql, [subjectId]));
+    return rows.map(({ document }) => document);
   }
 
   /** The number of the last change; 0: none yet. */
@@ -168,7 +186,7 @@ export class SubjectStore {
 
   /**
    * Streams every subject as all of them stand at one moment.
-   * @param onBatch - awaited before the next batch is read; told the number of the last change at that moment, too
+   * @param onBatch - works on a batch while the next one is read; told the number of the last change at that moment, too
    * @returns the number of the last change at that moment
    */
   snapshot(
@@ -177,22 +195,26 @@ export class SubjectStore {
   ): Promise<{ readonly seq: number; readonly subjectCount: number }> {
     // What the caller throws is not the database's: it comes out as it is.
     const thrown: unknown[] = [];
+    let working: Promise<void> = Promise.resolve();
+    const work = (batch: readonly SubjectWithReferences[], seq: number) => {
+      working = onBatch(batch, seq);
+      working.catch((error: unknown) => thrown.push(error));
+    };
     const read = async (client: pg.PoolClient) => {
       const seq = await readHead(client);
       let subjectCount = 0;
       let after = '00000000-0000-0000-0000-000000000000';
       for (;;) {
         const batch = await readSubjects(client, this.#keys, 's.subject_id > $1', [after], batchSize);
+        await working;
         if (batch.length === 0) return { seq, subjectCount };
-        await onBatch(batch, seq).catch((error: unknown) => {
-          thrown.push(error);
-          throw error;
-        });
+        work(batch, seq);
         subjectCount += batch.length;
         after = batch.at(-1)?.subject.subjectId ?? after;
       }
     };
-    return inTransaction(this.#pool, read, READ_ONLY).catch((error: unknown) => {
+    return inTransaction(this.#pool, read, READ_ONLY).catch(async (error: unknown) => {
+      await working.catch(() => undefined);
       throw thrown.length > 0 ? thrown[0] : error;
     });
   }

@@ -6,13 +6,14 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
 import { buildIndex, type BuildOrder, type BuiltIndex } from '../../index-builder/gallery-index/build.ts';
-import { differences, listIndexes, prune, publish } from '../../index-builder/gallery-index/shelf.ts';
+import { differences, prune, publish } from '../../index-builder/gallery-index/shelf.ts';
 import { verifyIndex } from '../../index-builder/gallery-index/verify.ts';
 import { Failure } from '../../src/failure.ts';
 import { Gallery } from '../../src/gallery/gallery.ts';
 import { loadIndex } from '../../src/gallery/index-files/index-loader.ts';
 import {
   filesOf,
+  listIndexes,
   publishedIndex,
   readManifest,
   requireModels,

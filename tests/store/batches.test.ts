@@ -157,7 +157,7 @@ describe('a repeated request', () => {
       const { subject } = await store.subjects.enroll(given.subject, given.references, given.clientRequest);
       const again = Array.from({ length: 4 }, () => enrolment({}, `r-${round}`));
       const [, ...answers] = await Promise.all([
-        store.subjects.expunge(subject.subjectId, 'asked'),
+        store.subjects.expunge(subject.subjectId, 'asked', () => 'receipt'),
         ...again.map((one) => store.subjects.enrollMany([one])),
       ]);
       for (const [outcome] of answers)

@@ -93,7 +93,7 @@ describe('enrolment', () => {
 
   it('does not bring back a subject who was expunged', async () => {
     const { subject } = await enroll(enrolment({}, 'r-1'));
-    await store.subjects.expunge(subject.subjectId, 'asked');
+    await store.subjects.expunge(subject.subjectId, 'asked', () => 'receipt');
     await expect(enroll(enrolment({}, 'r-1'))).rejects.toMatchObject({ reason: 'SUBJECT_EXPUNGED' });
   });
 
@@ -167,9 +167,15 @@ describe('update and expunge', () => {
 
   it('deletes a subject with everything of it', async () => {
     const { subject } = await enroll(enrolment());
-    expect(await store.subjects.expunge(subject.subjectId, 'court order')).toEqual({ seq: 2, referencesRemoved: 1 });
+    expect(await store.subjects.expunge(subject.subjectId, 'court order', () => 'receipt')).toEqual({
+      seq: 2,
+      referencesRemoved: 1,
+      receipt: 'receipt',
+    });
     expect(await store.subjects.get(subject.subjectId)).toBeUndefined();
-    await expect(store.subjects.expunge(subject.subjectId, 'again')).rejects.toMatchObject({ kind: 'not-found' });
+    await expect(store.subjects.expunge(subject.subjectId, 'again', () => 'receipt')).rejects.toMatchObject({
+      kind: 'not-found',
+    });
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     const { rows } = await client.query(
@@ -211,7 +217,7 @@ describe('reading', () => {
     const { seq, subjectCount } = await store.subjects.snapshot(async (batch) => {
       seen.push(...batch);
       await enroll(enrolment());
-      await store.subjects.expunge(batch[0]?.subject.subjectId ?? '', 'meanwhile');
+      await store.subjects.expunge(batch[0]?.subject.subjectId ?? '', 'meanwhile', () => 'receipt');
     }, 10);
     expect([seq, subjectCount, seen.length]).toEqual([30, 30, 30]);
     expect(await store.subjects.headSequence()).toBe(36);
@@ -237,7 +243,7 @@ describe('reading', () => {
             present.version++;
             changes++;
           } else if (action === 'expunge' && present !== undefined) {
-            await store.subjects.expunge(present.id, 'r');
+            await store.subjects.expunge(present.id, 'r', () => 'receipt');
             model.delete(subject);
             changes++;
           }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { ExpungeSubjectResponse } from '../../api/generated/ridgewatch/v1/gallery.ts';
 import { Failure } from '../../failure.ts';
@@ -5,10 +6,12 @@ import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
+import { writeReceipt } from './receipt.ts';
 
 interface ExpungeOptions extends ConnectionOptions {
   readonly reason: string;
   readonly yes?: boolean;
+  readonly receipt?: string;
 }
 
 /** Removes a subject for good, after asking. */
@@ -17,9 +20,12 @@ export async function expunge([subjectId = '']: string[], options: ExpungeOption
     process.stderr.write('Nothing was removed.\n');
     return EXIT.refused;
   }
+  // What was removed stays removed: whether the receipt has a place is asked before.
+  if (options.receipt !== undefined) requireNew(options.receipt);
   const client = new ServiceClient(connectionOf(options));
   try {
     const response = await client.expunge({ subjectId, reason: options.reason });
+    if (options.receipt !== undefined) writeReceipt(options.receipt, response.receipt);
     const document = () => JSON.stringify(toProtoJson(ExpungeSubjectResponse.toJSON(response)));
     const sentence = () =>
       `Removed the subject and ${response.referencesRemoved} references (gallery version ${response.galleryVersion}).`;
@@ -28,6 +34,11 @@ export async function expunge([subjectId = '']: string[], options: ExpungeOption
   } finally {
     client.close();
   }
+}
+
+/** @throws Failure OUTPUT_EXISTS */
+function requireNew(file: string): void {
+  if (existsSync(file)) throw new Failure('invalid-argument', 'OUTPUT_EXISTS', `${file} exists already.`);
 }
 
 async function agreed(subjectId: string): Promise<boolean> {

@@ -2,9 +2,15 @@ import { join } from 'node:path';
 import cliProgress from 'cli-progress';
 import Table from 'cli-table3';
 import { buildIndex } from '../../../index-builder/gallery-index/build.ts';
-import { chooseIndex, differences, listIndexes, prune, publish } from '../../../index-builder/gallery-index/shelf.ts';
+import { chooseIndex, differences, prune, publish } from '../../../index-builder/gallery-index/shelf.ts';
 import { verifyIndex } from '../../../index-builder/gallery-index/verify.ts';
-import { filesOf, publishedIndex, readManifest, type Manifest } from '../../gallery/index-files/manifest.ts';
+import {
+  filesOf,
+  listIndexes,
+  publishedIndex,
+  readManifest,
+  type Manifest,
+} from '../../gallery/index-files/manifest.ts';
 import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../../matching/gallery-sizing.ts';
 import { packedModels } from '../../matching/model-version.ts';
 import { packTemplates } from '../../matching/probe.ts';

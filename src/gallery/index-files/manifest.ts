@@ -1,6 +1,6 @@
 /** What an index is made of, and where the one in use is. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { replaceFile } from '../../durable-file.ts';
@@ -143,8 +143,19 @@ export function indexName({ sequence, stamp }: Manifest): string {
   return `index-${String(sequence).padStart(12, '0')}-${digest}`;
 }
 
-export function isIndexName(name: string): boolean {
+function isIndexName(name: string): boolean {
   return NAME.test(name);
+}
+
+/** Names of the indexes in a directory, the oldest change first. */
+export async function listIndexes(indexDir: string): Promise<string[]> {
+  const names = await readdir(indexDir).catch(() => []);
+  return names.filter(isIndexName).sort();
+}
+
+/** The change that an index of this name holds last. */
+export function sequenceOfName(name: string): number {
+  return Number(name.slice('index-'.length, 'index-'.length + 12));
 }
 
 /**

@@ -308,6 +308,11 @@ export interface ExpungeSubjectResponse {
   galleryVersion: number;
   /** References that were removed with it. */
   referencesRemoved: number;
+  /**
+   * The receipt, JSON: who was removed (a digest of the id), when, why, for whom, and from which indexes on disk the data
+   * is gone when they are pruned; signed with the service's key. `ridgewatch receipt verify` checks it.
+   */
+  receipt: string;
 }
 
 function createBaseSubjectData(): SubjectData {
@@ -2106,7 +2111,7 @@ export const ExpungeSubjectRequest: MessageFns<ExpungeSubjectRequest> = {
 };
 
 function createBaseExpungeSubjectResponse(): ExpungeSubjectResponse {
-  return { galleryVersion: 0, referencesRemoved: 0 };
+  return { galleryVersion: 0, referencesRemoved: 0, receipt: "" };
 }
 
 export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
@@ -2116,6 +2121,9 @@ export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
     }
     if (message.referencesRemoved !== 0) {
       writer.uint32(16).uint32(message.referencesRemoved);
+    }
+    if (message.receipt !== "") {
+      writer.uint32(26).string(message.receipt);
     }
     return writer;
   },
@@ -2149,6 +2157,14 @@ export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
             message.referencesRemoved = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.receipt = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2173,6 +2189,7 @@ export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
         : isSet(object.references_removed)
         ? globalThis.Number(object.references_removed)
         : 0,
+      receipt: isSet(object.receipt) ? globalThis.String(object.receipt) : "",
     };
   },
 
@@ -2184,6 +2201,9 @@ export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
     if (message.referencesRemoved !== undefined) {
       obj.referencesRemoved = Math.round(message.referencesRemoved);
     }
+    if (message.receipt !== undefined) {
+      obj.receipt = message.receipt;
+    }
     return obj;
   },
 
@@ -2194,6 +2214,7 @@ export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
     const message = createBaseExpungeSubjectResponse();
     message.galleryVersion = object.galleryVersion ?? 0;
     message.referencesRemoved = object.referencesRemoved ?? 0;
+    message.receipt = object.receipt ?? "";
     return message;
   },
 };

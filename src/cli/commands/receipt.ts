@@ -1,0 +1,69 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Failure } from '../../failure.ts';
+import { digestOfSubject, ReceiptSigner, verifyReceipt } from '../../security/receipts.ts';
+import { EXIT } from '../exit-codes.ts';
+import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
+
+interface VerifyOptions {
+  readonly key: string;
+  readonly subject?: string;
+  readonly json?: boolean;
+}
+
+/** Checks a receipt, with nothing but the public key. */
+export function verify([file]: readonly string[], { key, subject, json }: VerifyOptions): Promise<number> {
+  const content = verifyReceipt(read(file), read(key));
+  if (subject !== undefined && digestOfSubject(subject) !== content.subject_digest) {
+    const sentence = 'The receipt is valid, but not of this subject.';
+    throw new Failure('invalid-argument', 'RECEIPT_OF_ANOTHER', sentence);
+  }
+  const lines = [
+    `The receipt is valid${subject === undefined ? '' : ', and of this subject'}.`,
+    `Removed ${content.time} by change ${content.change}, with ${content.references_removed} references.`,
+    `Requested by ${content.requested_by}: ${content.reason}`,
+    content.indexes_affected.length === 0
+      ? 'No index on disk held the subject.'
+      : `Held by indexes until they are pruned: ${content.indexes_affected.join(', ')}.`,
+  ];
+  process.stdout.write(`${json === true ? JSON.stringify({ valid: true, ...content }) : lines.join('\n')}\n`);
+  return Promise.resolve(EXIT.ok);
+}
+
+/** Writes the public key that receipts are checked with. */
+export async function publicKey(_args: readonly string[], options: StoreOptions): Promise<number> {
+  const { receiptKey, dataDir } = storeSettings(options);
+  const signer = await ReceiptSigner.open(receiptKey, dataDir);
+  process.stdout.write(options.json === true ? `${JSON.stringify({ pem: signer.publicKey })}\n` : signer.publicKey);
+  return EXIT.ok;
+}
+
+/** Shows the receipts of a subject who was expunged: should the answer to the call have been lost. */
+export function show([subjectId]: readonly string[], options: StoreOptions): Promise<number> {
+  return withStore(options, async ({ store }) => {
+    const receipt = (await store.subjects.receiptsOf(subjectId)).at(-1);
+    if (receipt === undefined) {
+      throw new Failure('not-found', 'RECEIPT_NOT_FOUND', 'No subject of this id was expunged from this store.');
+    }
+    process.stdout.write(`${receipt}\n`);
+    return EXIT.ok;
+  });
+}
+
+/** Writes a receipt to a new file. @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE */
+export function writeReceipt(file: string, receipt: string): void {
+  try {
+    writeFileSync(file, `${receipt}\n`, { flag: 'wx' });
+  } catch (cause) {
+    const exists = (cause as { code?: string }).code === 'EEXIST';
+    const sentence = exists ? `${file} exists already.` : `${file} cannot be written.`;
+    throw new Failure('invalid-argument', exists ? 'OUTPUT_EXISTS' : 'OUTPUT_UNWRITABLE', sentence, { cause });
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new Failure('invalid-argument', 'FILE_UNREADABLE', `${file} cannot be read.`, { cause });
+  }
+}

@@ -1,0 +1,141 @@
+/** Proof that somebody was expunged: signed by the service, and checked by whoever has its public key. */
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  verify,
+  type KeyObject,
+} from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { replaceFile } from '../durable-file.ts';
+import { Failure } from '../failure.ts';
+
+const FILE = 'receipt-key.pem';
+
+const contentSchema = z.strictObject({
+  format: z.literal('ridgewatch-expunge-receipt-1'),
+  /** SHA-256 of the subject's id: says who it was to those who know the id, and to nobody else. */
+  subject_digest: z.string().regex(/^[0-9a-f]{64}$/),
+  /** The change that removed the subject. */
+  change: z.int().positive(),
+  time: z.iso.datetime(),
+  /** Whose certificate the call came with. */
+  requested_by: z.string(),
+  reason: z.string(),
+  references_removed: z.int().nonnegative(),
+  /** Indexes on disk that were built while the subject was there: its data is gone when they are pruned. */
+  indexes_affected: z.array(z.string()),
+  /** SHA-256 of the public key (SubjectPublicKeyInfo) that it is signed with. */
+  key: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+const receiptSchema = z.strictObject({ content: contentSchema, signature: z.base64() });
+
+export type ReceiptContent = z.output<typeof contentSchema>;
+
+/** What of a receipt is known where the subject is removed. */
+export type ExpungeFacts = Omit<ReceiptContent, 'format' | 'subject_digest' | 'key'> & { readonly subjectId: string };
+
+/** Signs receipts (Ed25519, RFC 8032). */
+export class ReceiptSigner {
+  readonly #key: KeyObject;
+
+  private constructor(key: KeyObject) {
+    this.#key = key;
+  }
+
+  /**
+   * The key of a data directory; made at first use.
+   * @param file - not given: `receipt-key.pem` in the data directory
+   * @throws Failure KEYS_UNREADABLE, KEYS_INVALID
+   */
+  static async open(file: string | undefined, dataDir: string): Promise<ReceiptSigner> {
+    const place = file ?? join(dataDir, FILE);
+    if (file === undefined && !existsSync(place)) await makeKey(place);
+    let pem: string;
+    try {
+      pem = readFileSync(place, 'utf8');
+    } catch (cause) {
+      const sentence = `The key ${place} that receipts are signed with cannot be read.`;
+      throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence, { cause });
+    }
+    try {
+      const key = createPrivateKey(pem);
+      if (key.asymmetricKeyType === 'ed25519') return new ReceiptSigner(key);
+    } catch {
+      // Said below.
+    }
+    throw new Failure('failed-precondition', 'KEYS_INVALID', `${place} holds no private key for Ed25519 (PEM).`);
+  }
+
+  /** PEM, to give to those who check receipts. */
+  get publicKey(): string {
+    return createPublicKey(this.#key).export({ type: 'spki', format: 'pem' }).toString();
+  }
+
+  /** @returns the receipt as JSON */
+  sign({ subjectId, ...facts }: ExpungeFacts): string {
+    const content = contentSchema.parse({
+      format: 'ridgewatch-expunge-receipt-1',
+      subject_digest: digestOfSubject(subjectId),
+      ...facts,
+      key: fingerprint(createPublicKey(this.#key)),
+    });
+    const signature = sign(null, Buffer.from(JSON.stringify(content)), this.#key).toString('base64');
+    return JSON.stringify({ content, signature });
+  }
+}
+
+/**
+ * Checks a receipt; needs nothing but the public key.
+ * @param text - JSON
+ * @throws Failure RECEIPT_INVALID, KEYS_INVALID
+ */
+export function verifyReceipt(text: string, publicKeyPem: string): ReceiptContent {
+  let key: KeyObject;
+  try {
+    key = createPublicKey(publicKeyPem);
+  } catch {
+    throw new Failure('invalid-argument', 'KEYS_INVALID', 'The public key is none (PEM).');
+  }
+  const invalid = (why: string) =>
+    new Failure('invalid-argument', 'RECEIPT_INVALID', `The receipt is not valid: ${why}.`);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw invalid('it is not JSON');
+  }
+  const parsed = receiptSchema.safeParse(json);
+  if (!parsed.success) throw invalid('it does not have the form of one');
+  const { content, signature } = parsed.data;
+  if (content.key !== fingerprint(key)) throw invalid('it was signed with another key');
+  if (!verify(null, Buffer.from(JSON.stringify(content)), key, Buffer.from(signature, 'base64')))
+    throw invalid('its content is not what was signed');
+  return content;
+}
+
+/** How a receipt names a subject. */
+export function digestOfSubject(subjectId: string): string {
+  return createHash('sha256').update(subjectId).digest('hex');
+}
+
+async function makeKey(place: string): Promise<void> {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  try {
+    await replaceFile(place, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
+  } catch (cause) {
+    const sentence = `The key ${place} that receipts are signed with cannot be written.`;
+    throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence, { cause });
+  }
+}
+
+function fingerprint(key: KeyObject): string {
+  return createHash('sha256')
+    .update(key.export({ type: 'spki', format: 'der' }))
+    .digest('hex');
+}

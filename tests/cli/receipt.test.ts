@@ -1,0 +1,60 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { enrolPerson, runService, type RunningService } from '../api/running-service.ts';
+import { temporaryDirectory } from '../cluster.ts';
+import { ridgewatch } from './command.ts';
+
+let running: RunningService;
+let dataDir: string;
+const at = (name: string) => join(dataDir, name);
+const store = (...args: string[]) => ridgewatch([...args, '--data-dir', dataDir]);
+
+beforeAll(async () => {
+  dataDir = temporaryDirectory();
+  running = await runService(undefined, { RIDGEWATCH_DATA_DIR: dataDir, RIDGEWATCH_DEMO: 'never' });
+});
+afterAll(() => running.stop());
+
+describe('ridgewatch receipt', () => {
+  it('proves offline that somebody was expunged, and until when indexes hold them', async () => {
+    const before = (await enrolPerson(running, 1)).subject?.subjectId ?? '';
+    const built = await store('index', 'build', '--json');
+    const { index } = JSON.parse(built.stdout) as { index: string };
+    const after = (await enrolPerson(running, 2)).subject?.subjectId ?? '';
+    const address = ['--address', `127.0.0.1:${running.service.grpcPort}`, '--reason', 'court order', '--yes'];
+    for (const [subject, file] of [
+      [before, 'before.json'],
+      [after, 'after.json'],
+    ])
+      expect((await ridgewatch(['expunge', subject, ...address, '--receipt', at(file)])).code).toBe(0);
+    writeFileSync(at('service.pem'), (await store('receipt', 'public-key')).stdout);
+
+    const check = (file: string, subject: string) =>
+      ridgewatch(['receipt', 'verify', at(file), '--key', at('service.pem'), '--subject', subject, '--json']);
+    const valid = await check('before.json', before);
+    expect(valid.code).toBe(0);
+    expect(JSON.parse(valid.stdout)).toMatchObject({ reason: 'court order', indexes_affected: [index] });
+    expect(JSON.parse((await check('after.json', after)).stdout)).toMatchObject({ indexes_affected: [] });
+    expect(await check('before.json', after)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('RECEIPT_OF_ANOTHER') as string,
+    });
+    expect((await store('receipt', 'show', before)).stdout).toBe(readFileSync(at('before.json'), 'utf8'));
+    expect((await store('receipt', 'show', '0b9f2a4c-6a55-4f3e-9a53-0c1f6d8f9f10')).code).toBe(2);
+
+    writeFileSync(at('before.json'), readFileSync(at('before.json'), 'utf8').replace('court', 'count'));
+    expect(await check('before.json', before)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('RECEIPT_INVALID') as string,
+    });
+  });
+
+  it('removes nobody when the receipt has no place', async () => {
+    const subject = (await enrolPerson(running, 3)).subject?.subjectId ?? '';
+    const address = ['--address', `127.0.0.1:${running.service.grpcPort}`, '--reason', 'x', '--yes'];
+    const refused = await ridgewatch(['expunge', subject, ...address, '--receipt', at('before.json')]);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('exists already') as string });
+    expect(running.service.subjectCount()).toBe(1);
+  });
+});
