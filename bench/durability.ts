@@ -1,82 +1,155 @@
 /**
- * Kills the service while it enrols and expunges, starts it again and compares with a journal of what was acknowledged.
- * A real process, a real embedded PostgreSQL; SIGKILL at a random moment.
+ * Kills the service, its database or an index build while subjects are enrolled, updated and expunged, starts again and
+ * compares with a journal of what was acknowledged. Real processes, a real embedded PostgreSQL; SIGKILL at a random
+ * moment.
  *
- *   npx tsx bench/durability.ts [--rounds 10] [--json]
+ *   npm run bench -- durability [--rounds 10] [--json]
  */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { credentials, Metadata } from '@grpc/grpc-js';
+import { credentials } from '@grpc/grpc-js';
 import { createPerson } from '../fixtures/person.ts';
-import {
-  GalleryClient,
-  Provenance,
-  type EnrollResponse,
-  type ListSubjectsResponse,
-} from '../src/api/generated/ridgewatch/v1/gallery.ts';
+import { GalleryClient, type ListSubjectsResponse, type Subject } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import { demoSamples } from '../src/demo-gallery.ts';
+import { Keys } from '../src/security/keys.ts';
+import { openStore } from '../src/store/store.ts';
+import { change, Journal, SEED, versionOf } from './durability/changes.ts';
 import { identifyRequest } from './identify-request.ts';
-import { promised, startProcess } from './service-process.ts';
+import { promised, startProcess, type ServiceProcess } from './service-process.ts';
 
-const SEED = 4242;
+const root = resolve(import.meta.dirname, '..');
 const CALLERS = 4;
 const ENVIRONMENT = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_DEMO: 'never' };
+const VICTIMS = ['service', 'database', 'builder'] as const;
+const LOADED_FROM_INDEX = 'the gallery was loaded from the index';
+const CHANGES_PER_READ = 10_000;
 
-/** What was acknowledged, by person. */
-interface Journal {
-  readonly enrolled: Map<number, string>;
-  readonly expunged: Set<string>;
-  /** Sent, and never answered: may be there or not. */
-  readonly unanswered: Set<number>;
-  readonly expungeUnanswered: Set<string>;
+export interface DurabilityResult {
+  readonly rounds: number;
+  /** How often each was killed in the middle of its work. */
+  readonly killed: Readonly<Record<(typeof VICTIMS)[number], number>>;
+  /** Starts from an index, of all. */
+  readonly startsFromIndex: number;
+  /** Enrolments acknowledged, updates, and expungings. */
+  readonly acknowledged: number;
+  readonly updated: number;
+  readonly expunged: number;
+  /** Enrolments that were acknowledged, and not expunged, and are not there. */
+  readonly lost: number;
+  /** Acknowledged updates that are not there, or of which only a part is. */
+  readonly updatesLost: number;
+  /** Expunged subjects that were found again, in the store or by a search with their own templates. */
+  readonly resurrected: number;
+  /** Subjects with some of their references only. */
+  readonly torn: number;
+  /** Acknowledged enrolments that a search with the same samples did not find. */
+  readonly notSearchable: number;
+  /** Numbers that are missing in the sequence of changes. */
+  readonly holes: number;
+  /** Subjects that are there without having been acknowledged: sent, committed, and cut off before the answer. */
+  readonly unansweredButStored: number;
 }
 
-/** Enrols people, and expunges every fifth again, until the connection breaks. */
-async function load(address: string, journal: Journal, next: () => number): Promise<void> {
+/** Runs rounds of load, kill and check on one data directory. */
+export async function killRounds(
+  rounds: number,
+  onRound: (round: number, acknowledged: number) => void,
+): Promise<DurabilityResult> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'ridgewatch-durability-'));
+  const journal = new Journal();
+  const killed = { service: 0, database: 0, builder: 0 };
+  let startsFromIndex = 0;
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const victim = VICTIMS[round % VICTIMS.length];
+      const service = await startProcess(dataDir, ENVIRONMENT);
+      if (service.messages.includes(LOADED_FROM_INDEX)) startsFromIndex++;
+      if (await killRound(victim, service, dataDir, journal)) killed[victim]++;
+      onRound(round + 1, journal.enrolled.size);
+    }
+    const service = await startProcess(dataDir, ENVIRONMENT);
+    if (service.messages.includes(LOADED_FROM_INDEX)) startsFromIndex++;
+    const compared = await compare(service.address, journal);
+    const exited = once(service.child, 'exit');
+    service.child.kill('SIGTERM');
+    await exited;
+    return { rounds, killed, startsFromIndex, ...compared, holes: await countHoles(dataDir) };
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+/** @returns whether the victim was killed before it had ended by itself */
+async function killRound(
+  victim: (typeof VICTIMS)[number],
+  { child, address }: ServiceProcess,
+  dataDir: string,
+  journal: Journal,
+): Promise<boolean> {
+  const serviceGone = once(child, 'exit');
+  const builder = spawn(
+    process.execPath,
+    ['src/cli/main.ts', 'index', 'build', '--publish', '--workers', '1', '--data-dir', dataDir, '--json'],
+    { cwd: root, stdio: 'ignore' },
+  );
+  const builderGone = once(builder, 'exit');
+  const loaded = load(address, journal);
+  let inTime = true;
+  if (victim === 'builder') {
+    // It has to come as far as writing.
+    await Promise.race([delay(500 + 1000 * Math.random()), builderGone]);
+    inTime = builder.exitCode === null;
+    await kill(builder);
+    await delay(300 * Math.random());
+  } else {
+    await delay(150 + 1500 * Math.random());
+    if (victim === 'database') process.kill(databaseOf(dataDir), 'SIGKILL');
+  }
+  // Of a service without a database the calls fail, which ends the load; the others end with the service.
+  if (victim === 'database') await loaded;
+  await kill(child);
+  await loaded;
+  await kill(builder);
+  await Promise.all([serviceGone, builderGone]);
+  return inTime;
+}
+
+function kill(child: ChildProcess): Promise<unknown> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  return exited;
+}
+
+/** The process id of the embedded database: line 1 of the file that it keeps. */
+function databaseOf(dataDir: string): number {
+  return Number(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]);
+}
+
+/** Changes subjects until a call fails. */
+async function load(address: string, journal: Journal): Promise<void> {
   const gallery = new GalleryClient(address, credentials.createInsecure());
   const one = async () => {
-    for (;;) {
-      const person = next();
-      journal.unanswered.add(person);
-      const data = {
-        contributor: 'bench',
-        externalId: `p-${person}`,
-        galleries: ['bench'],
-        caveats: [],
-        provenance: Provenance.SYNTHETIC,
-        expireTime: undefined,
-      };
-      const request = { data, samples: demoSamples(createPerson(SEED, person), 0), clientRequestId: '' };
-      const { subject } = await promised<EnrollResponse>((callback) =>
-        gallery.enroll(request, new Metadata(), { deadline: Date.now() + 10_000 }, callback),
-      );
-      journal.unanswered.delete(person);
-      journal.enrolled.set(person, subject?.subjectId ?? '');
-      if (person % 5 !== 0 || subject === undefined) continue;
-      journal.expungeUnanswered.add(subject.subjectId);
-      await promised((callback) => gallery.expungeSubject({ subjectId: subject.subjectId, reason: 'bench' }, callback));
-      journal.expungeUnanswered.delete(subject.subjectId);
-      journal.expunged.add(subject.subjectId);
-    }
+    for (;;) await change(gallery, journal);
   };
-  // The loops end when the service is killed under them.
   await Promise.allSettled(Array.from({ length: CALLERS }, one));
   gallery.close();
 }
 
-async function listAll(address: string): Promise<Map<string, { externalId: string; references: number }>> {
+async function listAll(address: string): Promise<Map<string, Subject>> {
   const gallery = new GalleryClient(address, credentials.createInsecure());
-  const found = new Map<string, { externalId: string; references: number }>();
+  const found = new Map<string, Subject>();
   let pageToken = '';
   do {
     const request = { gallery: '', contributor: '', pageSize: 500, pageToken };
     const page = await promised<ListSubjectsResponse>((callback) => gallery.listSubjects(request, callback));
-    for (const { subjectId, data, references } of page.subjects)
-      found.set(subjectId, { externalId: data?.externalId ?? '', references: references.length });
+    for (const subject of page.subjects) found.set(subject.subjectId, subject);
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
   gallery.close();
@@ -84,7 +157,7 @@ async function listAll(address: string): Promise<Map<string, { externalId: strin
 }
 
 /** Searches with the very samples that a person was enrolled with. */
-async function searchFor(address: string, people: readonly number[]): Promise<Map<number, string[]>> {
+async function searchFor(address: string, people: Iterable<number>): Promise<Map<number, string[]>> {
   const client = new IdentificationClient(address, credentials.createInsecure());
   const found = new Map<number, string[]>();
   for (const person of people) {
@@ -99,73 +172,48 @@ async function searchFor(address: string, people: readonly number[]): Promise<Ma
   return found;
 }
 
-export interface DurabilityResult {
-  readonly rounds: number;
-  /** Enrolments acknowledged over all rounds, and how many of those not expunged were there after the last restart. */
-  readonly acknowledged: number;
-  readonly lost: number;
-  readonly expunged: number;
-  /** Expunged subjects that were found again, in the store or by a search with their own templates. */
-  readonly resurrected: number;
-  /** Subjects with some of their references only. */
-  readonly torn: number;
-  /** Acknowledged enrolments that a search with the same samples did not find. */
-  readonly notSearchable: number;
-  /** Subjects that are there without having been acknowledged: sent, committed, and cut off before the answer. */
-  readonly unansweredButStored: number;
-}
-
-/** Runs rounds of load, kill and check on one data directory. */
-export async function killRounds(
-  rounds: number,
-  onRound: (round: number, acknowledged: number) => void,
-): Promise<DurabilityResult> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'ridgewatch-durability-'));
-  const journal: Journal = {
-    enrolled: new Map(),
-    expunged: new Set(),
-    unanswered: new Set(),
-    expungeUnanswered: new Set(),
-  };
-  let nextPerson = 0;
-  try {
-    for (let round = 1; round <= rounds; round++) {
-      const { child, address } = await startProcess(dataDir, ENVIRONMENT);
-      const exited = once(child, 'exit');
-      setTimeout(() => child.kill('SIGKILL'), 150 + 700 * Math.random());
-      await load(address, journal, () => nextPerson++);
-      await exited;
-      onRound(round, journal.enrolled.size);
-    }
-    const { child, address } = await startProcess(dataDir, ENVIRONMENT);
-    const result = await compare(address, journal, rounds);
-    const exited = once(child, 'exit');
-    child.kill('SIGTERM');
-    await exited;
-    return result;
-  } finally {
-    rmSync(dataDir, { recursive: true, force: true });
-  }
-}
-
-async function compare(address: string, journal: Journal, rounds: number): Promise<DurabilityResult> {
+async function compare(address: string, { enrolled, expunged, maybeExpunged, updates }: Journal) {
   const stored = await listAll(address);
-  const gone = (id: string) => journal.expunged.has(id) || journal.expungeUnanswered.has(id);
-  const expected = [...journal.enrolled].filter(([, id]) => !gone(id));
-  const searched = await searchFor(address, [...journal.enrolled.keys()]);
-  const known = new Set(journal.enrolled.values());
+  const expected = [...enrolled].filter(([, id]) => !expunged.has(id) && !maybeExpunged.has(id));
+  const searched = await searchFor(address, enrolled.keys());
+  const known = new Set(enrolled.values());
+  const isCurrent = (id: string) => {
+    const subject = stored.get(id);
+    const { acknowledged = 0, sent = 0 } = updates.get(id) ?? {};
+    const version = subject === undefined ? undefined : versionOf(subject);
+    return version === undefined || (version >= acknowledged && version <= sent);
+  };
   return {
-    rounds,
-    acknowledged: journal.enrolled.size,
+    acknowledged: enrolled.size,
+    updated: [...updates.values()].reduce((sum, { acknowledged }) => sum + acknowledged, 0),
+    expunged: expunged.size,
     lost: expected.filter(([, id]) => !stored.has(id)).length,
-    expunged: journal.expunged.size,
-    resurrected: [...journal.enrolled].filter(
-      ([person, id]) => journal.expunged.has(id) && (stored.has(id) || searched.get(person)?.includes(id)),
+    updatesLost: expected.filter(([, id]) => !isCurrent(id)).length,
+    resurrected: [...enrolled].filter(
+      ([person, id]) => expunged.has(id) && (stored.has(id) || searched.get(person)?.includes(id)),
     ).length,
-    torn: [...stored.values()].filter(({ references }) => references !== 3).length,
+    torn: [...stored.values()].filter(({ references }) => references.length !== 3).length,
     notSearchable: expected.filter(([person, id]) => searched.get(person)?.[0] !== id).length,
     unansweredButStored: [...stored.keys()].filter((id) => !known.has(id)).length,
   };
+}
+
+async function countHoles(dataDir: string): Promise<number> {
+  const keys = new Keys({ keyFile: undefined, dataDir });
+  const store = await openStore({ databaseUrl: undefined, dataDir, keys, log: () => undefined });
+  try {
+    const head = await store.subjects.headSequence();
+    let [last, found] = [0, 0];
+    while (last < head) {
+      const changes = await store.subjects.readChanges(last, CHANGES_PER_READ);
+      if (changes.length === 0) break;
+      found += changes.length;
+      last = changes[changes.length - 1].seq;
+    }
+    return head - found;
+  } finally {
+    await store.close();
+  }
 }
 
 if (process.argv[1] === import.meta.filename) {
@@ -176,6 +224,7 @@ if (process.argv[1] === import.meta.filename) {
     console.error(`round ${round}: ${acknowledged} enrolments acknowledged so far`),
   );
   if (values.json) console.log(JSON.stringify(result));
-  else console.table(result);
-  process.exitCode = result.lost + result.resurrected + result.torn + result.notSearchable === 0 ? 0 : 1;
+  else console.table({ ...result, killed: JSON.stringify(result.killed) });
+  const { lost, updatesLost, resurrected, torn, notSearchable, holes } = result;
+  process.exitCode = lost + updatesLost + resurrected + torn + notSearchable + holes === 0 ? 0 : 1;
 }

@@ -16,7 +16,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   rewriting:
     'cost of rewriting segments after half of a gallery was expunged, pauses, memory given back (--subjects N)',
   'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',
-  durability: 'kills the service while it is written to, and counts what is lost (--rounds N)',
+  durability: 'kills the service, its database and index builds in their work, and counts what is lost (--rounds N)',
   kernels: 'comparisons a second of each build of the kernels and of the reference (--rounds N, --json)',
   'fixture-statistics': 'synthetic people beside real data (--data DIR)',
   refusals: 'malformed inputs and what each is answered with',

@@ -11,6 +11,8 @@ export interface ServiceProcess {
   readonly child: ChildProcess;
   /** host:port for gRPC. */
   readonly address: string;
+  /** What it had logged when it was ready. */
+  readonly messages: readonly string[];
 }
 
 /** Starts the service on free ports and waits until it is ready. */
@@ -21,11 +23,13 @@ export async function startProcess(dataDir: string, env: Readonly<Record<string,
     env: { ...process.env, RIDGEWATCH_LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const messages: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     const { msg, grpc_port } = JSON.parse(line) as { msg: string; grpc_port?: number };
+    messages.push(msg);
     if (msg === 'ready') {
       child.stdout.resume();
-      return { child, address: `127.0.0.1:${grpc_port}` };
+      return { child, address: `127.0.0.1:${grpc_port}`, messages };
     }
   }
   throw new Error('the service ended before it was ready');

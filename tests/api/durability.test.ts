@@ -4,5 +4,12 @@ import { killRounds } from '../../bench/durability.ts';
 it('loses nothing that was acknowledged and serves nothing that was expunged, however it dies', async () => {
   const result = await killRounds(3, () => undefined);
   expect(result.acknowledged).toBeGreaterThan(10);
-  expect(result).toMatchObject({ lost: 0, resurrected: 0, torn: 0, notSearchable: 0 });
+  expect(result).toMatchObject({
+    lost: 0,
+    updatesLost: 0,
+    resurrected: 0,
+    torn: 0,
+    notSearchable: 0,
+    holes: 0,
+  });
 });

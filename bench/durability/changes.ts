@@ -1,0 +1,97 @@
+/** Changes that are sent while the service may die at any moment, and what is known of each. */
+import { Metadata } from '@grpc/grpc-js';
+import { createPerson } from '../../fixtures/person.ts';
+import {
+  Provenance,
+  type EnrollResponse,
+  type GalleryClient,
+  type Subject,
+  type UpdateSubjectRequest,
+  type UpdateSubjectResponse,
+} from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { demoSamples } from '../../src/demo-gallery.ts';
+import { promised } from '../service-process.ts';
+
+export const SEED = 4242;
+const DEADLINE_MS = 10_000;
+
+/** What was acknowledged, and what was only sent. */
+export class Journal {
+  /** Subject id by person. */
+  readonly enrolled = new Map<number, string>();
+  readonly expunged = new Set<string>();
+  /** Expungings without an answer: they may have happened or not. */
+  readonly maybeExpunged = new Set<string>();
+  /** By subject: the last update that was acknowledged, and the last that was sent. */
+  readonly updates = new Map<string, { acknowledged: number; sent: number }>();
+  #person = 0;
+
+  nextPerson(): number {
+    return this.#person++;
+  }
+}
+
+/** Enrols somebody; every third is updated, its samples too, and every fifth expunged. @throws when a call fails */
+export async function change(gallery: GalleryClient, journal: Journal): Promise<void> {
+  const person = journal.nextPerson();
+  const request = { data: dataOf(person, 0), samples: samplesOf(person), clientRequestId: '' };
+  const { subject } = await promised<EnrollResponse>((callback) =>
+    gallery.enroll(request, new Metadata(), { deadline: Date.now() + DEADLINE_MS }, callback),
+  );
+  const subjectId = subject?.subjectId ?? '';
+  journal.enrolled.set(person, subjectId);
+  if (person % 3 === 0) await update(gallery, journal, person, subjectId);
+  if (person % 5 === 0) await expunge(gallery, journal, subjectId);
+}
+
+async function update(gallery: GalleryClient, journal: Journal, person: number, subjectId: string): Promise<void> {
+  for (let version = 1; version <= 2; version++) {
+    const { acknowledged = 0 } = journal.updates.get(subjectId) ?? {};
+    journal.updates.set(subjectId, { acknowledged, sent: version });
+    const request: UpdateSubjectRequest = {
+      subjectId,
+      data: dataOf(person, version),
+      updateMask: ['data.caveats', ...(version === 2 ? ['samples'] : [])],
+      samples: version === 2 ? samplesOf(person) : [],
+      expectedVersion: 0,
+    };
+    await promised<UpdateSubjectResponse>((callback) =>
+      gallery.updateSubject(request, new Metadata(), { deadline: Date.now() + DEADLINE_MS }, callback),
+    );
+    journal.updates.set(subjectId, { acknowledged: version, sent: version });
+  }
+}
+
+async function expunge(gallery: GalleryClient, journal: Journal, subjectId: string): Promise<void> {
+  journal.maybeExpunged.add(subjectId);
+  await promised((callback) =>
+    gallery.expungeSubject(
+      { subjectId, reason: 'bench' },
+      new Metadata(),
+      { deadline: Date.now() + DEADLINE_MS },
+      callback,
+    ),
+  );
+  journal.maybeExpunged.delete(subjectId);
+  journal.expunged.add(subjectId);
+}
+
+/** The update that a subject has seen last. */
+export function versionOf({ data }: Subject): number {
+  return Number(data?.caveats[0]?.slice(1) ?? 0);
+}
+
+function dataOf(person: number, version: number) {
+  return {
+    contributor: 'bench',
+    externalId: `p-${person}`,
+    galleries: ['bench'],
+    caveats: version === 0 ? [] : [`V${version}`],
+    provenance: Provenance.SYNTHETIC,
+    expireTime: undefined,
+  };
+}
+
+function samplesOf(person: number) {
+  return demoSamples(createPerson(SEED, person), 0);
+}
