@@ -16,6 +16,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   rewriting:
     'cost of rewriting segments after half of a gallery was expunged, pauses, memory given back (--subjects N)',
   'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',
+  replicas: 'how soon a second service on the same database finds who was enrolled with the first (--enrolments N)',
   durability: 'kills the service, its database and index builds in their work, and counts what is lost (--rounds N)',
   kernels: 'comparisons a second of each build of the kernels and of the reference (--rounds N, --json)',
   'fixture-statistics': 'synthetic people beside real data (--data DIR)',

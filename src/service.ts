@@ -193,13 +193,21 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     });
   }
 
+  const followTo = (head: number) => {
+    if (head <= served.current.version) return;
+    follower
+      .advanceTo(head)
+      .catch((error: unknown) => log.warn({ err: error }, 'the store cannot be followed; searches go on'));
+  };
+  void store.listener.ensure(followTo);
   const follow = setInterval(() => {
     served.current.expireDue(Date.now());
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
-    headSequence()
-      .then((head) => (head > served.current.version ? follower.advanceTo(head) : undefined))
-      .catch((error: unknown) => log.warn({ err: error }, 'the store cannot be followed; searches go on'));
+    headSequence().then(followTo, (error: unknown) =>
+      log.warn({ err: error }, 'the store cannot be followed; searches go on'),
+    );
+    void store.listener.ensure(followTo);
     switcher
       .follow()
       .then((switched) => switched && log.info({ index: switcher.index?.name }, 'switched to another index'))

@@ -9,7 +9,8 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { replaceFile } from '../durable-file.ts';
 import { Failure } from '../failure.ts';
@@ -114,7 +115,10 @@ export function verifyReceipt(text: string, publicKeyPem: string): ReceiptConten
   if (!parsed.success) throw invalid('it does not have the form of one');
   const { content, signature } = parsed.data;
   if (content.key !== fingerprint(key)) throw invalid('it was signed with another key');
-  if (!verify(null, Buffer.from(JSON.stringify(content)), key, Buffer.from(signature, 'base64')))
+  const bytes = Buffer.from(signature, 'base64');
+  // The last characters of base64 say more than there is: only one way of writing a signature is taken.
+  const isExact = bytes.toString('base64') === signature;
+  if (!isExact || !verify(null, Buffer.from(JSON.stringify(content)), key, bytes))
     throw invalid('its content is not what was signed');
   return content;
 }
@@ -127,6 +131,7 @@ export function digestOfSubject(subjectId: string): string {
 async function makeKey(place: string): Promise<void> {
   const { privateKey } = generateKeyPairSync('ed25519');
   try {
+    await mkdir(dirname(place), { recursive: true });
     await replaceFile(place, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
   } catch (cause) {
     const sentence = `The key ${place} that receipts are signed with cannot be written.`;

@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import type { Change } from './records.ts';
 
+/** On which those who listen hear of the last number. */
+export const CHANGE_CHANNEL = 'ridgewatch_change';
+
 export interface NewChange {
   readonly kind: 'upsert' | 'expunge';
   readonly subjectId: string;
@@ -33,6 +36,8 @@ export async function appendChanges(client: pg.PoolClient, changes: readonly New
       now,
     ],
   );
+  // Sent when the transaction commits, and not before.
+  await client.query('SELECT pg_notify($1, $2)', [CHANGE_CHANNEL, String(first + changes.length - 1)]);
   return first;
 }
 

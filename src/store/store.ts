@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { Keys } from '../security/keys.ts';
+import { ChangeListener } from './change-listener.ts';
 import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster, type StoreLog } from './embedded-cluster.ts';
 import { probeDatabase } from './external-database.ts';
 import { migrate } from './migrations.ts';
@@ -30,6 +31,8 @@ export interface Store {
   readonly kind: 'embedded' | 'external';
   readonly subjects: SubjectStore;
   readonly templateKeys: TemplateKeys;
+  /** Hears of changes that other processes make. */
+  readonly listener: ChangeListener;
   close(): Promise<void>;
 }
 
@@ -61,7 +64,13 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: K
   pool.on('error', () => log({ level: 'warn', message: 'a connection to the store was lost' }));
   // A new connection has nobody listening between its first answer and the turn in which it is lent; a refusal that comes
   // in the same packet as that answer would end the process, too. Whoever uses the connection finds it broken.
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  const own = new Set<unknown>();
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined);
+    own.add(backendOf(client));
+  });
+  pool.on('remove', (client) => own.delete(backendOf(client)));
+  const listener = new ChangeListener(url, (backend) => own.has(backend));
   const templateKeys = new TemplateKeys(pool, keys);
   try {
     await sealEverything(templateKeys, keys, log);
@@ -73,11 +82,18 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: K
     kind: cluster === undefined ? 'external' : 'embedded',
     subjects: new SubjectStore(pool, keys),
     templateKeys,
+    listener,
     close: async () => {
+      await listener.stop();
       await pool.end();
       await cluster?.stop();
     },
   };
+}
+
+/** The process id of the backend that a connection leads to; pg has it, and does not say so in its types. */
+function backendOf(client: pg.ClientBase): unknown {
+  return (client as { processID?: unknown }).processID;
 }
 
 /** Opens the keys, and encrypts what an earlier version left in plain. */
