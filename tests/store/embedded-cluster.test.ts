@@ -49,6 +49,28 @@ describe('the embedded database', () => {
     expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
   });
 
+  it('runs again at the same place when it is killed, and stops when it is told to, even then', async () => {
+    const dataDir = directory();
+    const cluster = await start(dataDir);
+    await query(cluster.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    const killed = postmaster(dataDir);
+    process.kill(killed, 'SIGKILL');
+    const answered = async () => {
+      for (;;) {
+        try {
+          return await query(cluster.url, 'SELECT answer FROM kept');
+        } catch {
+          // It is not there yet.
+        }
+      }
+    };
+    expect(await answered()).toEqual([{ answer: 42 }]);
+    expect(postmaster(dataDir)).not.toBe(killed);
+    process.kill(postmaster(dataDir), 'SIGKILL');
+    await cluster.stop();
+    await expect(query(cluster.url, 'SELECT 1')).rejects.toThrow();
+  });
+
   it('begins anew when its making was interrupted', async () => {
     const dataDir = directory();
     mkdirSync(join(dataDir, 'postgres.new/base'), { recursive: true });
