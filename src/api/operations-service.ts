@@ -1,11 +1,13 @@
+import { contentHash } from '../gallery/content-hash.ts';
 import type { IndexSwitcher } from '../gallery/index-switcher.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
 import type { IndexAudit } from '../matching/index-audit.ts';
-import { faceVersion, fingerVersion, type ModelVersion } from '../matching/model-version.ts';
+import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/model-version.ts';
 import { shippedVectorModel } from '../matching/shipped-model.ts';
 import { unary, type CallSettings } from './call.ts';
 import {
   Readiness,
+  type GetContentHashResponse,
   type GetStatusResponse,
   type OperationsServer,
   type ReloadIndexResponse,
@@ -43,8 +45,15 @@ const STAGES: Record<LifeStage, Readiness> = {
 export function operationsService(service: OperationsDependencies, settings: CallSettings): OperationsServer {
   return {
     getStatus: unary('Operations/GetStatus', settings, () => status(service)),
+    getContentHash: unary('Operations/GetContentHash', settings, () => hashContent(service)),
     reloadIndex: unary('Operations/ReloadIndex', settings, () => reloadIndex(service)),
   };
+}
+
+async function hashContent(service: OperationsDependencies): Promise<GetContentHashResponse> {
+  service.requireReady();
+  const { hash, version, subjects } = await contentHash(service.served.current, packedModels());
+  return { hash, galleryVersion: version, subjectCount: subjects };
 }
 
 async function reloadIndex(service: OperationsDependencies): Promise<ReloadIndexResponse> {

@@ -17,6 +17,7 @@ import {
 } from '../api/generated/ridgewatch/v1/identification.ts';
 import {
   OperationsClient,
+  type GetContentHashResponse,
   type GetStatusResponse,
   type ReloadIndexResponse,
 } from '../api/generated/ridgewatch/v1/operations.ts';
@@ -58,6 +59,10 @@ export class ServiceClient {
 
   status(): Promise<GetStatusResponse> {
     return this.#call((options, callback) => this.#operations.getStatus({}, new Metadata(), options, callback));
+  }
+
+  contentHash(): Promise<GetContentHashResponse> {
+    return this.#call((options, callback) => this.#operations.getContentHash({}, new Metadata(), options, callback));
   }
 
   reloadIndex(): Promise<ReloadIndexResponse> {

@@ -39,6 +39,14 @@ export function addOperatorCommands(program: Command): void {
     ),
     async () => (await import('./commands/keys.ts')).forgetKey,
   );
+  runs(
+    addConnectionOptions(
+      program
+        .command('content-hash')
+        .description('a hash of everything that a service can find: the same for two that agree'),
+    ),
+    async () => (await import('./commands/content-hash.ts')).contentHash,
+  );
   addReceiptCommands(program.command('receipt').description('receipts, which say that somebody was expunged'));
   addIndexCommands(program.command('index').description('indexes: files from which a service starts in seconds'));
 }

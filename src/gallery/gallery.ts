@@ -33,6 +33,14 @@ export type GalleryChange =
     }
   | { readonly kind: 'expunge'; readonly subjectId: string };
 
+/** Is told of every change of a subject; what it is told of a subject holds until it returns. */
+export interface GalleryObserver {
+  /** Before a subject is changed or taken out. */
+  before(subject: SubjectEntry): void;
+  /** After a subject was added or changed. */
+  after(subject: SubjectEntry): void;
+}
+
 /** Sizes of segments by modality. */
 export interface GallerySizing {
   readonly finger: SegmentSizing;
@@ -56,6 +64,7 @@ export class Gallery {
   readonly #members = new Map<string, Membership>();
   readonly #reclamation = new Reclamation();
   readonly #expiries = new Expiries();
+  readonly #observers = new Set<GalleryObserver>();
   #version = 0;
 
   /** @param released - shared with the gallery that follows this one, see ServedGallery */
@@ -229,6 +238,12 @@ export class Gallery {
     this.#expunge(subjectId);
   }
 
+  /** @returns ends the observation */
+  observe(observer: GalleryObserver): () => void {
+    this.#observers.add(observer);
+    return () => void this.#observers.delete(observer);
+  }
+
   /** Gives up all memory. Only when no search is under way, and none will be. */
   close(): void {
     for (const partition of this.#partitions.values()) partition.close();
@@ -253,6 +268,7 @@ export class Gallery {
       this.#ordinals.enter(subject);
       this.#enterGalleries(subject.ordinal, attributes.galleries);
     } else {
+      for (const observer of this.#observers) observer.before(subject);
       const before = subject.attributes.galleries;
       subject.attributes = attributes;
       this.#enterGalleries(
@@ -282,6 +298,7 @@ export class Gallery {
       for (const { segment, index } of placesOf(replaced)) segment.retire(index);
       this.#reclamation.afterSearchesBefore(sequence, () => this.#remove(replaced));
     }
+    for (const observer of this.#observers) observer.after(subject);
   }
 
   /** Searches that began before go on with the references that are replaced now. */
@@ -313,6 +330,7 @@ export class Gallery {
   #expunge(subjectId: string): void {
     const subject = this.#subjects.get(subjectId);
     if (subject === undefined) return;
+    for (const observer of this.#observers) observer.before(subject);
     this.#subjects.delete(subjectId);
     this.#ordinals.leave(subject);
     this.#leaveGalleries(subject.ordinal, subject.attributes.galleries);

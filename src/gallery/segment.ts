@@ -166,6 +166,15 @@ export class Segment {
     return this.#isWiped ? 0 : (Atomics.load(this.#directory, index) >>> 0) * 16;
   }
 
+  /** Reference i as it was appended: a copy; only while it is there. */
+  packed(index: number): Uint8Array {
+    const length = this.#lengths[index];
+    const packed = new Uint8Array(length + this.#layout.vectorBytes);
+    packed.set(new Uint8Array(this.#memory.buffer, this.addressOf(index), length));
+    packed.set(this.#vector(index), length);
+    return packed;
+  }
+
   /** Whether reference i is there for searches that begin now. */
   isLive(index: number): boolean {
     return this.addressOf(index) !== 0 && !this.#retired.has(index);

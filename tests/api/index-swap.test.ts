@@ -24,6 +24,7 @@ let running: RunningService;
 const { identify, expunge, status } = callsOf(() => running);
 
 const reload = () => call(running.operations, running.operations.reloadIndex.bind(running.operations), {});
+const contentHash = () => call(running.operations, running.operations.getContentHash.bind(running.operations), {});
 const first = ({ candidates }: IdentifyResponse) => candidates[0]?.subjectId;
 
 /** @returns the name of the new index */
@@ -89,9 +90,11 @@ describe('a service with an index', () => {
 
   it('starts from it, and from the changes since', async () => {
     const before = await status();
+    const hash = await contentHash();
     await restart();
     expect(running.log.join('')).toContain('the gallery was loaded from the index');
     const after = await status();
+    expect(await contentHash()).toEqual(hash);
     expect(after).toMatchObject({ indexName: before.indexName, galleryVersion: before.galleryVersion });
     expect(after.partitions.map(({ liveCount }) => liveCount)).toEqual(
       before.partitions.map(({ liveCount }) => liveCount),
@@ -149,10 +152,12 @@ describe('a service with an index', () => {
 
   it('starts from the store when the index is bad, or belongs to another store', async () => {
     const { indexName, subjectCount } = await status();
+    const hash = await contentHash();
     await publishSpoilt(indexName, (directory) => flip(join(directory, 'subjects.rws')));
     await restart();
     expect(running.log.join('')).toContain('INDEX_DAMAGED');
     expect(await status()).toMatchObject({ indexName: '', subjectCount });
+    expect(await contentHash()).toEqual(hash);
     expect(first(await identify(samplesOf(2, 1)))).toBeDefined();
     await setPublishedIndex(indexDir, indexName);
     expect(await reload()).toMatchObject({ switched: true });

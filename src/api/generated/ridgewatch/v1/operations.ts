@@ -96,6 +96,20 @@ export function readinessToJSON(object: Readiness): string {
   }
 }
 
+/** Asks for the hash. */
+export interface GetContentHashRequest {
+}
+
+/** What the gallery holds, in one number. */
+export interface GetContentHashResponse {
+  /** Hexadecimal. Two services that give the same at the same gallery version find the same. */
+  hash: string;
+  /** The version that it is of. */
+  galleryVersion: number;
+  /** Subjects that can be searched. */
+  subjectCount: number;
+}
+
 /** Asks for the published index. */
 export interface ReloadIndexRequest {
 }
@@ -193,6 +207,167 @@ export interface GalleryCount {
   /** Subjects in it that can be searched. */
   subjectCount: number;
 }
+
+function createBaseGetContentHashRequest(): GetContentHashRequest {
+  return {};
+}
+
+export const GetContentHashRequest: MessageFns<GetContentHashRequest> = {
+  encode(_: GetContentHashRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetContentHashRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetContentHashRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): GetContentHashRequest {
+    return {};
+  },
+
+  toJSON(_: GetContentHashRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetContentHashRequest>, I>>(base?: I): GetContentHashRequest {
+    return GetContentHashRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetContentHashRequest>, I>>(_: I): GetContentHashRequest {
+    const message = createBaseGetContentHashRequest();
+    return message;
+  },
+};
+
+function createBaseGetContentHashResponse(): GetContentHashResponse {
+  return { hash: "", galleryVersion: 0, subjectCount: 0 };
+}
+
+export const GetContentHashResponse: MessageFns<GetContentHashResponse> = {
+  encode(message: GetContentHashResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hash !== "") {
+      writer.uint32(10).string(message.hash);
+    }
+    if (message.galleryVersion !== 0) {
+      writer.uint32(16).uint64(message.galleryVersion);
+    }
+    if (message.subjectCount !== 0) {
+      writer.uint32(24).uint64(message.subjectCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetContentHashResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetContentHashResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hash = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.galleryVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.subjectCount = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetContentHashResponse {
+    return {
+      hash: isSet(object.hash) ? globalThis.String(object.hash) : "",
+      galleryVersion: isSet(object.galleryVersion)
+        ? globalThis.Number(object.galleryVersion)
+        : isSet(object.gallery_version)
+        ? globalThis.Number(object.gallery_version)
+        : 0,
+      subjectCount: isSet(object.subjectCount)
+        ? globalThis.Number(object.subjectCount)
+        : isSet(object.subject_count)
+        ? globalThis.Number(object.subject_count)
+        : 0,
+    };
+  },
+
+  toJSON(message: GetContentHashResponse): unknown {
+    const obj: any = {};
+    if (message.hash !== undefined) {
+      obj.hash = message.hash;
+    }
+    if (message.galleryVersion !== undefined) {
+      obj.galleryVersion = Math.round(message.galleryVersion);
+    }
+    if (message.subjectCount !== undefined) {
+      obj.subjectCount = Math.round(message.subjectCount);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<GetContentHashResponse>, I>>(base?: I): GetContentHashResponse {
+    return GetContentHashResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetContentHashResponse>, I>>(object: I): GetContentHashResponse {
+    const message = createBaseGetContentHashResponse();
+    message.hash = object.hash ?? "";
+    message.galleryVersion = object.galleryVersion ?? 0;
+    message.subjectCount = object.subjectCount ?? 0;
+    return message;
+  },
+};
 
 function createBaseReloadIndexRequest(): ReloadIndexRequest {
   return {};
@@ -1209,6 +1384,18 @@ export const OperationsService = {
     responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
   },
+  /** A hash of everything that searches can find, to compare two services with. Takes some seconds for a million subjects. */
+  getContentHash: {
+    path: "/ridgewatch.v1.Operations/GetContentHash" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetContentHashRequest): Buffer =>
+      Buffer.from(GetContentHashRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetContentHashRequest => GetContentHashRequest.decode(value),
+    responseSerialize: (value: GetContentHashResponse): Buffer =>
+      Buffer.from(GetContentHashResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetContentHashResponse => GetContentHashResponse.decode(value),
+  },
   /**
    * Takes the index that was published, now rather than within a second; answers when it is searched.
    * The index that was searched goes on being searched when the other one is refused.
@@ -1227,6 +1414,8 @@ export const OperationsService = {
 export interface OperationsServer extends UntypedServiceImplementation {
   /** States what the service holds, how it searches and whether it is ready. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
+  /** A hash of everything that searches can find, to compare two services with. Takes some seconds for a million subjects. */
+  getContentHash: handleUnaryCall<GetContentHashRequest, GetContentHashResponse>;
   /**
    * Takes the index that was published, now rather than within a second; answers when it is searched.
    * The index that was searched goes on being searched when the other one is refused.
@@ -1250,6 +1439,22 @@ export interface OperationsClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
+  ): ClientUnaryCall;
+  /** A hash of everything that searches can find, to compare two services with. Takes some seconds for a million subjects. */
+  getContentHash(
+    request: GetContentHashRequest,
+    callback: (error: ServiceError | null, response: GetContentHashResponse) => void,
+  ): ClientUnaryCall;
+  getContentHash(
+    request: GetContentHashRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetContentHashResponse) => void,
+  ): ClientUnaryCall;
+  getContentHash(
+    request: GetContentHashRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetContentHashResponse) => void,
   ): ClientUnaryCall;
   /**
    * Takes the index that was published, now rather than within a second; answers when it is searched.

@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { partitionKey, type SubjectEntry } from './catalogue.ts';
+import type { Gallery } from './gallery.ts';
+import { encodeSubject } from './index-files/subject-lines.ts';
+
+/** Work between two turns of the event loop, in milliseconds. */
+const SLICE_MS = 1;
+/** Numbers below 2^256: as many as there are SHA-256 digests. */
+const MODULUS = 1n << 256n;
+
+export interface ContentHash {
+  /** The version of the gallery that it is of. */
+  readonly version: number;
+  readonly subjects: number;
+  /** Hexadecimal. Of two galleries the same when searches find the same in them. */
+  readonly hash: string;
+}
+
+/**
+ * A hash of everything that searches can find: subjects, what is known of them, and their references, byte for byte as
+ * they are compared. Does not depend on the order in which they came or where they lie: the digests of all subjects are
+ * added up (Bellare, Micciancio, "A new paradigm for collision-free hashing: incrementality at reduced cost", EUROCRYPT
+ * 1997), so that a subject that changes while others are still being counted is taken off and added again. It tells
+ * whether two replicas agree; it is no proof against somebody who makes up galleries for the purpose.
+ * @param models - what made the references
+ * @param sliceMs - 0: a turn of the event loop between any two subjects
+ */
+export async function contentHash(gallery: Gallery, models: object, sliceMs = SLICE_MS): Promise<ContentHash> {
+  let sum = 0n;
+  let next = 0;
+  const isCounted = ({ ordinal }: SubjectEntry) => ordinal < next;
+  const stop = gallery.observe({
+    before: (subject) => {
+      if (isCounted(subject)) sum -= digestOf(subject);
+    },
+    after: (subject) => {
+      if (isCounted(subject)) sum += digestOf(subject);
+    },
+  });
+  try {
+    let started = performance.now();
+    while (next < gallery.ordinalEnd) {
+      const subject = gallery.subjectWithOrdinal(next++);
+      if (subject !== undefined) sum += digestOf(subject);
+      if (performance.now() - started < sliceMs) continue;
+      await setImmediate();
+      started = performance.now();
+    }
+    const total = (((sum % MODULUS) + MODULUS) % MODULUS).toString(16);
+    const hash = createHash('sha256')
+      .update(JSON.stringify([models, gallery.subjectCount, total]))
+      .digest('hex');
+    return { version: gallery.version, subjects: gallery.subjectCount, hash };
+  } finally {
+    stop();
+  }
+}
+
+function digestOf({ subjectId, attributes, references }: SubjectEntry): bigint {
+  const names = references.map(({ referenceId, partition }) => [referenceId, partitionKey(partition)] as const);
+  const digest = createHash('sha256').update(encodeSubject({ subjectId, attributes, references: names }));
+  for (const { segment, index } of references) digest.update(segment.packed(index));
+  return BigInt(`0x${digest.digest('hex')}`);
+}
