@@ -47,6 +47,24 @@ export function addOperatorCommands(program: Command): void {
     ),
     async () => (await import('./commands/content-hash.ts')).contentHash,
   );
+  runs(
+    addStoreOptions(
+      program
+        .command('backup')
+        .argument('<file>', 'new file')
+        .description('write the whole store to an encrypted file, beside the running service'),
+    ).addHelpText('after', '\nThe keys are not in it: keep a copy of the key file elsewhere.'),
+    async () => (await import('./commands/backup.ts')).backup,
+  );
+  runs(
+    addStoreOptions(
+      program.command('restore').argument('<file>', 'backup').description('fill an empty store from a backup'),
+    ).addHelpText(
+      'after',
+      '\nAll of it is restored, or nothing. Needs the key file that the backup was made with.\n\nExample:\n  $ ridgewatch restore backup.rwb --data-dir /var/lib/ridgewatch --key-file keys.json',
+    ),
+    async () => (await import('./commands/backup.ts')).restoreBackup,
+  );
   addReceiptCommands(program.command('receipt').description('receipts, which say that somebody was expunged'));
   addIndexCommands(program.command('index').description('indexes: files from which a service starts in seconds'));
 }

@@ -34,16 +34,21 @@ export function storeSettings({ dataDir, keyFile, indexDir, workers }: StoreOpti
 
 /**
  * Lends the store of a service, which may be running, to a command.
+ * @param which - `new`: no service runs on it, and there may be none yet
  * @throws Failure
  */
-export async function withStore<T>(options: StoreOptions, work: (access: StoreAccess) => Promise<T>): Promise<T> {
+export async function withStore<T>(
+  options: StoreOptions,
+  work: (access: StoreAccess) => Promise<T>,
+  which: 'present' | 'new' = 'present',
+): Promise<T> {
   const configuration = storeSettings(options);
   const { databaseUrl, dataDir } = configuration;
   const keys = new Keys(configuration);
   const log = ({ level, message }: { readonly level: string; readonly message: string }) => {
     if (level !== 'info') process.stderr.write(`${message}\n`);
   };
-  const store = await openStore({ databaseUrl, dataDir, keys, log, beside: true });
+  const store = await openStore({ databaseUrl, dataDir, keys, log, beside: which === 'present' });
   try {
     return await work({ configuration, store, keys });
   } finally {

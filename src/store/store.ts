@@ -5,6 +5,7 @@ import type { StoreLog } from './database-server.ts';
 import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.ts';
 import { probeDatabase } from './external-database.ts';
 import { migrate } from './migrations.ts';
+import { StoreCopy } from './store-copy.ts';
 import { TemplateKeys } from './template-keys.ts';
 import { SubjectStore } from './subject-store.ts';
 
@@ -32,6 +33,8 @@ export interface Store {
   readonly kind: 'embedded' | 'external';
   readonly subjects: SubjectStore;
   readonly templateKeys: TemplateKeys;
+  /** Reads and writes all of it, for backups. */
+  readonly copy: StoreCopy;
   /** Hears of changes that other processes make. */
   readonly listener: ChangeListener;
   close(): Promise<void>;
@@ -83,6 +86,7 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: K
     kind: cluster === undefined ? 'external' : 'embedded',
     subjects: new SubjectStore(pool, keys),
     templateKeys,
+    copy: new StoreCopy(pool, keys),
     listener,
     close: async () => {
       await listener.stop();

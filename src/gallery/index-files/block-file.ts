@@ -11,7 +11,6 @@
  */
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Failure } from '../../failure.ts';
 
 const MAGIC = Buffer.from('RWSEAL01');
@@ -59,9 +58,12 @@ export class BlockFileWriter {
     this.#seal = seal;
   }
 
-  /** Makes a new file, which must not be there. */
-  static async create(directory: string, name: string, seal: IndexSeal): Promise<BlockFileWriter> {
-    const writer = new BlockFileWriter(name, await open(join(directory, name), 'wx', 0o600), seal);
+  /**
+   * Makes a new file, which must not be there.
+   * @param name - that its blocks are sealed under
+   */
+  static async create(path: string, name: string, seal: IndexSeal): Promise<BlockFileWriter> {
+    const writer = new BlockFileWriter(name, await open(path, 'wx', 0o600), seal);
     await writer.#write(MAGIC);
     return writer;
   }
@@ -102,13 +104,8 @@ export class BlockFileWriter {
  * @param whole - false: end quietly where a file that was not finished ends
  * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING
  */
-export async function* readBlocks(
-  directory: string,
-  name: string,
-  seal: IndexSeal,
-  whole = true,
-): AsyncGenerator<Buffer> {
-  const file = await openFile(directory, name);
+export async function* readBlocks(path: string, name: string, seal: IndexSeal, whole = true): AsyncGenerator<Buffer> {
+  const file = await openFile(path, name);
   try {
     const magic = await readExactly(file, MAGIC.length);
     if (magic?.equals(MAGIC) !== true) {
@@ -142,9 +139,9 @@ export function damaged(name: string, why: string): Failure {
   return new Failure('failed-precondition', 'INDEX_DAMAGED', sentence);
 }
 
-async function openFile(directory: string, name: string): Promise<FileHandle> {
+async function openFile(path: string, name: string): Promise<FileHandle> {
   try {
-    return await open(join(directory, name), 'r');
+    return await open(path, 'r');
   } catch (cause) {
     const sentence = `The index file ${name} is missing or cannot be read. Build the index again: ridgewatch index build.`;
     throw new Failure('failed-precondition', 'INDEX_FILE_MISSING', sentence, { cause });

@@ -1,4 +1,5 @@
 /** Fills an empty gallery from an index. */
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { partitionOfKey, type PartitionName, type ReferenceLocation } from '../catalogue.ts';
 import type { Gallery } from '../gallery.ts';
@@ -35,7 +36,7 @@ export async function loadIndex(
     const loaded: Segment[] = [];
     for (const { name: file, bytes } of facts.files) {
       const segment = gallery.adoptSegment(name, bytes);
-      for await (const block of readBlocks(directory, file, seal)) {
+      for await (const block of readBlocks(join(directory, file), file, seal)) {
         const decoded = decodeReferences(block, facts.vectorBytes, file);
         segment.appendBlock(decoded);
         references += decoded.lengths.length;
@@ -48,7 +49,7 @@ export async function loadIndex(
   }
   const lines = new SubjectLines();
   let subjects = 0;
-  for await (const block of readBlocks(directory, SUBJECTS_FILE, seal)) {
+  for await (const block of readBlocks(join(directory, SUBJECTS_FILE), SUBJECTS_FILE, seal)) {
     for (const { subjectId, attributes, references: own } of lines.decode(block)) {
       const locations = own.map(([referenceId, key]) => {
         const location = partitions.get(key)?.next(referenceId, subjects);

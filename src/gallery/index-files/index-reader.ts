@@ -28,7 +28,7 @@ export async function* readIndex(
   const partitions = new Map<string, AsyncGenerator<OwnedReference, void>>();
   let number = 0;
   try {
-    for await (const block of readBlocks(directory, SUBJECTS_FILE, seal, whole)) {
+    for await (const block of readBlocks(join(directory, SUBJECTS_FILE), SUBJECTS_FILE, seal, whole)) {
       for (const subject of lines.decode(block)) {
         const packed: Uint8Array[] = [];
         for (const [, key] of subject.references) {
@@ -62,7 +62,7 @@ async function* readReferences(
 ): AsyncGenerator<OwnedReference, void> {
   for (let number = 0; existsSync(join(directory, segmentFile(key, number))); number++) {
     const name = segmentFile(key, number);
-    for await (const block of readBlocks(directory, name, seal, whole))
+    for await (const block of readBlocks(join(directory, name), name, seal, whole))
       yield* packedOf(decodeReferences(block, vectorBytes, name), vectorBytes);
   }
 }

@@ -85,7 +85,7 @@ export class IndexWriter {
       origin,
       shape,
       seal,
-      await BlockFileWriter.create(directory, SUBJECTS_FILE, seal),
+      await BlockFileWriter.create(join(directory, SUBJECTS_FILE), SUBJECTS_FILE, seal),
     );
   }
 
@@ -197,7 +197,7 @@ class PartitionWriter {
   async #write(): Promise<void> {
     if (this.#pending.length === 0) return;
     const fileName = segmentFile(partitionKey(this.#name), this.#files.length);
-    this.#file ??= await BlockFileWriter.create(this.#directory, fileName, this.#seal);
+    this.#file ??= await BlockFileWriter.create(join(this.#directory, fileName), fileName, this.#seal);
     const references = this.#pending;
     this.#pending = [];
     this.#inFile += references.length;

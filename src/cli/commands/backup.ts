@@ -1,0 +1,50 @@
+import { stat } from 'node:fs/promises';
+import cliProgress from 'cli-progress';
+import { backUp, restore } from '../../backup.ts';
+import { EXIT } from '../exit-codes.ts';
+import { withStore, type StoreOptions } from '../store-access.ts';
+
+const MEGABYTE = 1e6;
+
+/** Writes everything to a file. */
+export function backup([file]: readonly string[], options: StoreOptions): Promise<number> {
+  return withStore(options, async ({ store, keys }) => {
+    const bar = progressBar('backing up {value} MB, {duration_formatted}', options);
+    bar.start(0, 0);
+    const { sequence, bytes } = await backUp(store.copy, keys, file, (done) =>
+      bar.update(Math.round(done / MEGABYTE)),
+    ).finally(() => bar.stop());
+    const sentence = `${file} holds the store as of change ${sequence} (${(bytes / MEGABYTE).toFixed(1)} MB). It opens with key ${keys.ring.currentId}.`;
+    say(options, { file, sequence, bytes, key: keys.ring.currentId }, sentence);
+    return EXIT.ok;
+  });
+}
+
+/** Fills an empty store from a file. */
+export function restoreBackup([file]: readonly string[], options: StoreOptions): Promise<number> {
+  return withStore(
+    options,
+    async ({ store, keys }) => {
+      const size = await stat(file).then(
+        (found) => found.size,
+        () => 0,
+      );
+      const bar = progressBar('restoring {bar} {percentage} %, ETA {eta_formatted}', options);
+      bar.start(size, 0);
+      const { sequence } = await restore(store.copy, keys, file, (done) => bar.update(done)).finally(() => bar.stop());
+      say(options, { file, sequence }, `Restored as of change ${sequence}. Expunge again whoever was expunged since.`);
+      return EXIT.ok;
+    },
+    'new',
+  );
+}
+
+function progressBar(format: string, { json }: StoreOptions): cliProgress.SingleBar {
+  const bar = new cliProgress.SingleBar({ stream: process.stderr, format }, cliProgress.Presets.shades_classic);
+  if (json === true || !process.stderr.isTTY) bar.start = () => undefined;
+  return bar;
+}
+
+function say({ json }: StoreOptions, document: object, sentence: string): void {
+  process.stdout.write(`${json === true ? JSON.stringify(document) : sentence}\n`);
+}

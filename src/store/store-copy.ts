@@ -1,0 +1,161 @@
+import { once } from 'node:events';
+import { finished } from 'node:stream/promises';
+import type pg from 'pg';
+import { from, to, type CopyStreamQuery } from 'pg-copy-streams';
+import { Failure } from '../failure.ts';
+import { keyMissing } from '../security/key-ring.ts';
+import type { Keys } from '../security/keys.ts';
+import { readHead, readState } from './changes.ts';
+import { inTransaction, READ_ONLY } from './transaction.ts';
+
+/** Every table with content, in an order in which rows that others point to come first. */
+const TABLES = [
+  'template_key',
+  'subject',
+  'reference',
+  'gallery_membership',
+  'change',
+  'change_counter',
+  'enrolment_request',
+  'receipt',
+] as const;
+
+export type CopiedTable = (typeof TABLES)[number];
+
+export interface CopyFacts {
+  /** Name of the last migration. */
+  readonly schema: string;
+  /** The last change. */
+  readonly sequence: number;
+  /** See SubjectStore.stateAt. */
+  readonly state: string;
+}
+
+/** Copies everything that a store holds, as PostgreSQL's binary COPY has it. Every method throws Failure. */
+export class StoreCopy {
+  readonly #pool: pg.Pool;
+  readonly #keys: Keys;
+
+  constructor(pool: pg.Pool, keys: Keys) {
+    this.#pool = pool;
+    this.#keys = keys;
+  }
+
+  /**
+   * Reads all tables as they stand at one moment.
+   * @param begin - told what the copy is of
+   * @param take - gets the bytes of one table after the other, in parts of any size
+   */
+  dump(
+    begin: (facts: CopyFacts) => Promise<void>,
+    take: (table: CopiedTable, bytes: Buffer) => Promise<void>,
+  ): Promise<void> {
+    // What the caller throws is not the database's: it comes out as it is.
+    const thrown: unknown[] = [];
+    const note = (error: unknown) => {
+      thrown.push(error);
+      throw error;
+    };
+    const read = async (client: pg.PoolClient) => {
+      await begin(await factsOf(client)).catch(note);
+      for (const table of TABLES) {
+        const stream = client.query(to(`COPY ${table} TO STDOUT (FORMAT binary)`));
+        for await (const bytes of stream) await take(table, bytes as Buffer).catch(note);
+      }
+    };
+    return inTransaction(this.#pool, read, READ_ONLY).catch((error: unknown) => {
+      throw thrown.length > 0 ? thrown[0] : error;
+    });
+  }
+
+  /**
+   * Fills an empty store: all of it or nothing.
+   * @param facts - that the copy was made with
+   * @param feed - hands over what `dump` has read, in the same order
+   * @throws Failure STORE_NOT_EMPTY; SCHEMA_DIFFERS; KEY_MISSING; BACKUP_DAMAGED when what was copied is not that state
+   */
+  restore(
+    facts: CopyFacts,
+    feed: (write: (table: CopiedTable, bytes: Buffer) => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    return inTransaction(this.#pool, async (client) => {
+      const own = await factsOf(client);
+      if (own.schema !== facts.schema) {
+        const sentence = `The backup has schema ${facts.schema}, and this program makes ${own.schema}: restore it with the program that made it, then start this one on the store.`;
+        throw new Failure('failed-precondition', 'SCHEMA_DIFFERS', sentence);
+      }
+      if (own.sequence > 0)
+        throw new Failure(
+          'failed-precondition',
+          'STORE_NOT_EMPTY',
+          'The store holds something: restore into an empty one.',
+        );
+      // What a start has put there.
+      await client.query('DELETE FROM template_key');
+      await client.query('DELETE FROM change_counter');
+      const tables = new TableWriter(client);
+      try {
+        await feed((table, bytes) => tables.write(table, bytes));
+        await tables.end();
+      } catch (error) {
+        await tables.abandon();
+        throw error;
+      }
+      const copied = await factsOf(client);
+      if (copied.sequence !== facts.sequence || copied.state !== facts.state)
+        throw new Failure(
+          'failed-precondition',
+          'BACKUP_DAMAGED',
+          'The backup does not hold what it says that it holds.',
+        );
+      await this.#requireKeys(client);
+    });
+  }
+
+  async #requireKeys(client: pg.PoolClient): Promise<void> {
+    const { rows } = await client.query<{ key_id: string; proof: Buffer }>('SELECT key_id, proof FROM template_key');
+    const missing = rows.find(({ key_id, proof }) => this.#keys.ring.proof(key_id)?.equals(proof) !== true);
+    if (missing !== undefined) throw keyMissing(missing.key_id);
+  }
+}
+
+/** Writes bytes to one table after the other. */
+class TableWriter {
+  readonly #client: pg.PoolClient;
+  #table: CopiedTable | undefined;
+  #stream: CopyStreamQuery | undefined;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(client: pg.PoolClient) {
+    this.#client = client;
+  }
+
+  async write(table: CopiedTable, bytes: Buffer): Promise<void> {
+    if (table !== this.#table) {
+      await this.end();
+      this.#table = table;
+      this.#stream = this.#client.query(from(`COPY ${table} FROM STDIN (FORMAT binary)`));
+      this.#done = finished(this.#stream);
+      this.#done.catch(() => undefined);
+    }
+    if (this.#stream?.write(bytes) === false) await Promise.race([once(this.#stream, 'drain'), this.#done]);
+  }
+
+  /** Tells the database that no more comes: before that it takes no other statement on this connection. */
+  async abandon(): Promise<void> {
+    this.#stream?.destroy(new Error('the copy was abandoned'));
+    await this.#done.catch(() => undefined);
+  }
+
+  async end(): Promise<void> {
+    this.#stream?.end();
+    this.#stream = undefined;
+    await this.#done;
+  }
+}
+
+async function factsOf(client: pg.PoolClient): Promise<CopyFacts> {
+  const { rows } = await client.query<{ name: string }>('SELECT name FROM migration ORDER BY id DESC LIMIT 1');
+  const sequence = await readHead(client);
+  return { schema: rows[0]?.name ?? '', sequence, state: (await readState(client, sequence)) ?? '' };
+}

@@ -1,0 +1,136 @@
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { call, callsOf, enrolPerson, runService, samplesOf, type RunningService } from '../api/running-service.ts';
+import { backUp, restore } from '../../src/backup.ts';
+import { Failure } from '../../src/failure.ts';
+import { Keys } from '../../src/security/keys.ts';
+import { openStore } from '../../src/store/store.ts';
+import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+import { ridgewatch } from './command.ts';
+
+let cluster: TestCluster;
+let running: RunningService;
+let dataDir: string;
+let file: string;
+const { expunge, identify, update } = callsOf(() => running);
+const start = (directory: string) =>
+  runService(undefined, { RIDGEWATCH_DATA_DIR: directory, RIDGEWATCH_DEMO: 'never' });
+const contentHash = ({ operations }: RunningService) =>
+  call(operations, operations.getContentHash.bind(operations), {});
+const reason = (text: string) => expect.objectContaining({ reason: text }) as Error;
+
+/** An empty machine that has the key file. */
+function emptyMachine(): string {
+  const directory = temporaryDirectory();
+  copyFileSync(join(dataDir, 'keys.json'), join(directory, 'keys.json'));
+  return directory;
+}
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  dataDir = temporaryDirectory();
+  running = await start(dataDir);
+  const ids: string[] = [];
+  for (const person of [1, 2, 3, 4, 5]) ids.push((await enrolPerson(running, person)).subject?.subjectId ?? '');
+  await expunge(ids[4]);
+  await update({
+    subjectId: ids[0],
+    expectedVersion: 0,
+    data: undefined,
+    samples: samplesOf(1, 1),
+    updateMask: ['samples'],
+  });
+  file = join(temporaryDirectory(), 'backup.rwb');
+  const { code, stdout, stderr } = await ridgewatch(['backup', file, '--data-dir', dataDir, '--json']);
+  expect([code, stderr]).toEqual([0, '']);
+  expect(JSON.parse(stdout)).toMatchObject({ sequence: 7 });
+});
+afterAll(async () => {
+  await running.stop();
+  await cluster.stop();
+});
+
+describe('a backup', () => {
+  it('brings everything to an empty machine, as the hash of the gallery proves', async () => {
+    const hash = await contentHash(running);
+    const directory = emptyMachine();
+    const restored = await ridgewatch(['restore', file, '--data-dir', directory]);
+    expect(restored).toMatchObject({ code: 0, stderr: '' });
+    const other = await start(directory);
+    expect(await contentHash(other)).toEqual(hash);
+    const found = await identify(samplesOf(2, 1));
+    const there = await callsOf(() => other).identify(samplesOf(2, 1));
+    expect(there.candidates).toEqual(found.candidates);
+    // It goes on where the other one stood.
+    expect((await enrolPerson(other, 9)).galleryVersion).toBe(8);
+    await other.stop();
+  });
+
+  it('holds nothing that can be read without the keys', async () => {
+    const bytes = readFileSync(file);
+    expect(bytes.includes('agency')).toBe(false);
+    const directory = temporaryDirectory();
+    const refused = await ridgewatch(['restore', file, '--data-dir', directory]);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('no backup that the keys') as string });
+  });
+
+  it('is not written over a file, and not restored over a store', async () => {
+    expect(await ridgewatch(['backup', file, '--data-dir', dataDir])).toMatchObject({
+      code: 2,
+      stderr: `${file} exists already.\n`,
+    });
+    const inUse = await ridgewatch(['restore', file, '--data-dir', dataDir]);
+    expect(inUse).toMatchObject({ code: 1, stderr: expect.stringContaining('in use') as string });
+  });
+
+  it('that cannot be written to its end leaves nothing, and the store as it was', async () => {
+    const keys = new Keys({ keyFile: join(dataDir, 'keys.json'), dataDir });
+    const store = await openStore({ databaseUrl: undefined, dataDir, keys, log: () => undefined, beside: true });
+    const full = join(temporaryDirectory(), 'full.rwb');
+    let told = 0;
+    const failing = backUp(store.copy, keys, full, () => {
+      if (++told === 3) throw new Error('no space left');
+    });
+    await expect(failing).rejects.toThrow('no space left');
+    expect(existsSync(full)).toBe(false);
+    expect(await store.subjects.counts()).toEqual({ subjects: 4, references: 12 });
+    await store.close();
+  });
+
+  it('is restored whole or not at all, wherever it is damaged', async () => {
+    const keys = new Keys({ keyFile: join(dataDir, 'keys.json'), dataDir });
+    const databaseUrl = await cluster.createDatabase();
+    const store = await openStore({ databaseUrl, dataDir: '', keys, log: () => undefined });
+    const damaged = join(temporaryDirectory(), 'damaged.rwb');
+    const attempt = () =>
+      restore(store.copy, keys, damaged, () => undefined).then(
+        () => 'restored',
+        (error: unknown) => (error instanceof Failure ? error.reason : String(error)),
+      );
+    try {
+      await fc.assert(
+        fc.asyncProperty(fc.nat(), fc.nat(7), fc.boolean(), async (position, bit, cut) => {
+          const bytes = readFileSync(file);
+          const at = position % bytes.length;
+          bytes[at] ^= 1 << bit;
+          writeFileSync(damaged, cut ? readFileSync(file).subarray(0, at) : bytes);
+          expect(await attempt()).toMatch(/^BACKUP_(DAMAGED|UNREADABLE)$/);
+          expect(await store.subjects.counts()).toEqual({ subjects: 0, references: 0 });
+        }),
+        { numRuns: 60 },
+      );
+      copyFileSync(file, damaged);
+      expect(await attempt()).toBe('restored');
+      expect(await store.subjects.counts()).toEqual({ subjects: 4, references: 12 });
+      expect(await attempt()).toBe('STORE_NOT_EMPTY');
+      const ring = keys.ring.withNewKey(new Date());
+      const without = new Keys({ keyFile: join(temporaryDirectory(), 'k.json'), dataDir });
+      await without.replace(ring.without(keys.ring.currentId));
+      await expect(restore(store.copy, without, damaged, () => undefined)).rejects.toThrow(reason('BACKUP_UNREADABLE'));
+    } finally {
+      await store.close();
+    }
+  });
+});
