@@ -68,6 +68,7 @@ const files = await withStore(async (store) => {
   if (!existsSync(made)) await fill(store);
   writeFileSync(made, '');
   const fresh = await timed(() => build(store, false));
+  const builtWith = residentMegabytes(process);
   await publish(indexDir, fresh.result.name, packedModels(), sealerOf);
   const again = await timed(() => build(store, true));
   const verified = await timed(() => verify(fresh.result.name));
@@ -87,7 +88,7 @@ const files = await withStore(async (store) => {
       verified.result.firstExact,
       verified.result.foundIndexed,
     ].join(', '),
-    'built by a process of, MB': residentMegabytes(process),
+    'built by a process of, MB': builtWith,
   };
 });
 

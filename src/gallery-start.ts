@@ -43,7 +43,7 @@ async function loadIndex({ switcher, readiness, log }: GalleryStart): Promise<bo
       readiness.starting(`Loading the index: ${references} references, ${subjects} subjects so far.`);
       if (references < logged + LOGGED_EVERY) return;
       logged = references;
-      log.info({ references }, 'loading the index');
+      log.info({ reference_count: references }, 'loading the index');
     };
     return await switcher.reload({ onProgress, share: 1 });
   } catch (error) {
