@@ -28,7 +28,7 @@ import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../src/matching/ga
 import { packedModels } from '../src/matching/model-version.ts';
 import { packFace, packTemplates } from '../src/matching/probe.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
-import { KeyedBlockSealer } from '../src/security/block-sealer.ts';
+import { sealersOf } from '../src/security/block-sealer.ts';
 import { Keys } from '../src/security/keys.ts';
 import type { NewEnrolment, NewReference } from '../src/store/records.ts';
 import { openStore, type Store } from '../src/store/store.ts';
@@ -61,7 +61,7 @@ if (!existsSync(made)) rmSync(dataDir, { recursive: true, force: true });
 mkdirSync(dataDir, { recursive: true });
 rmSync(indexDir, { recursive: true, force: true });
 const keys = new Keys({ keyFile: undefined, dataDir });
-const sealerOf = (keyId: string) => new KeyedBlockSealer(keys, keyId, 'index');
+const sealerOf = sealersOf(keys, 'index');
 const pool = new WorkerPool(availableParallelism());
 
 const files = await withStore(async (store) => {

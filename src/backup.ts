@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { Failure } from './failure.ts';
 import { BlockFileWriter, readBlocks, type IndexSeal } from './gallery/index-files/block-file.ts';
-import { KeyedBlockSealer } from './security/block-sealer.ts';
+import { sealersOf } from './security/block-sealer.ts';
 import type { Keys } from './security/keys.ts';
 import type { CopiedTable, CopyFacts, StoreCopy } from './store/store-copy.ts';
 
@@ -77,7 +77,7 @@ export async function backUp(
 /**
  * Fills an empty store from a backup: all of it, or nothing when anything is wrong.
  * @param onProgress - told the bytes that were read so far
- * @throws Failure BACKUP_DAMAGED, BACKUP_UNREADABLE, STORE_NOT_EMPTY, SCHEMA_DIFFERS, KEY_MISSING
+ * @throws Failure BACKUP_DAMAGED, BACKUP_UNREADABLE, STORE_NOT_EMPTY, SCHEMA_DIFFERS, KEY_MISSING, KEY_WRONG
  */
 export async function restore(
   copy: StoreCopy,
@@ -136,7 +136,7 @@ async function* blocksOf(file: string, seal: IndexSeal): AsyncGenerator<Buffer, 
 }
 
 function sealWith(keys: Keys, keyId: string): IndexSeal {
-  return { sealer: new KeyedBlockSealer(keys, keyId, 'backup'), context: `backup ${FORMAT}` };
+  return { sealer: sealersOf(keys, 'backup')(keyId), context: `backup ${FORMAT}` };
 }
 
 async function create(file: string, seal: IndexSeal): Promise<BlockFileWriter> {

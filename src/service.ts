@@ -29,7 +29,7 @@ import { HttpServer } from './observability/http-server.ts';
 import type { Logger } from './observability/logging.ts';
 import { Metrics, type ServiceFigures } from './observability/metrics.ts';
 import { Readiness } from './observability/readiness.ts';
-import { KeyedBlockSealer } from './security/block-sealer.ts';
+import { sealersOf } from './security/block-sealer.ts';
 import { Keys } from './security/keys.ts';
 import { ReceiptSigner } from './security/receipts.ts';
 import { createServerCredentials } from './security/server-credentials.ts';
@@ -112,7 +112,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     {
       indexDir: configuration.indexDir,
       models: packedModels(),
-      sealerOf: (keyId) => new KeyedBlockSealer(keys, keyId, 'index'),
+      sealerOf: sealersOf(keys, 'index'),
       stateAt: (sequence) => store.subjects.stateAt(sequence),
     },
     served,

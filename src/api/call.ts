@@ -28,8 +28,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** When the caller stops waiting, in milliseconds since 1970; Infinity: not known. */
   readonly deadlineMs: number;
-  /** Whose certificate the call came with; empty: none was asked for. */
-  readonly caller: string;
+  /** Whose certificate the call came with; empty: none was asked for. Looked up when it is asked for: few calls do. */
+  caller(): string;
   /** Adds facts to the call's report. */
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
 }
@@ -75,7 +75,7 @@ export function followCall(call: AnyCall, settings: CallSettings, limited: boole
   return {
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,
-    caller: callerOf(call.getAuthContext()),
+    caller: () => callerOf(call.getAuthContext()),
     release: () => {
       clearTimeout(timer);
       call.off('cancelled', onCancelled);

@@ -175,13 +175,14 @@ async function expungeSubject(
   check(expungeRules, request);
   service.requireReady();
   const { subjectId, reason } = request;
+  const caller = context.caller();
   const indexes = await listIndexes(service.indexDir);
   const { seq, referencesRemoved, receipt } = await service.store.expunge(subjectId, reason, (removed) =>
     service.signer.sign({
       subjectId,
       change: removed.seq,
       time: removed.at.toISOString(),
-      requested_by: context.caller === '' ? 'a caller without a certificate' : context.caller,
+      requested_by: caller === '' ? 'a caller without a certificate' : caller,
       reason,
       references_removed: removed.referencesRemoved,
       indexes_affected: indexes.filter((name) => {

@@ -1,10 +1,7 @@
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
+import { createHmac } from 'node:crypto';
+import { decrypt, encrypt, NONCE_BYTES } from './aead.ts';
 import type { KeyPurpose } from './key-ring.ts';
 import type { Keys } from './keys.ts';
-
-const CIPHER = 'aes-256-gcm';
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 
 /**
  * Encrypts blocks with AES-256-GCM, always the same to the same: the nonce is the beginning of an HMAC of the block and
@@ -30,22 +27,20 @@ export class KeyedBlockSealer {
     const mac = createHmac('sha256', this.#nonceKey)
       .update(`${Buffer.byteLength(context)} ${context}`)
       .update(plain);
-    const nonce = mac.digest().subarray(0, NONCE_BYTES);
-    const cipher = createCipheriv(CIPHER, this.#key, nonce, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(context));
-    return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    return encrypt(this.#key, mac.digest().subarray(0, NONCE_BYTES), plain, context);
   }
 
   /** @throws Error when it is not what was sealed under this context */
   unseal(sealed: Uint8Array, context: string): Buffer {
-    const decipher = createDecipheriv(CIPHER, this.#key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
-      .setAAD(Buffer.from(context))
-      .setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
-    const plain = decipher.update(sealed.subarray(NONCE_BYTES, sealed.length - TAG_BYTES));
-    decipher.final();
-    return plain;
+    return decrypt(this.#key, sealed, context);
   }
 
   stamp(text: string): string {
     return createHmac('sha256', this.#stampKey).update(text).digest('base64');
   }
+}
+
+/** The sealers of all keys, for one purpose. */
+export function sealersOf(keys: Keys, purpose: KeyPurpose): (keyId: string) => KeyedBlockSealer {
+  return (keyId) => new KeyedBlockSealer(keys, keyId, purpose);
 }

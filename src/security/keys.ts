@@ -1,15 +1,12 @@
 /** Where the keys come from, and how what is stored is sealed with them. */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { replaceFile } from '../durable-file.ts';
+import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { Failure } from '../failure.ts';
+import { decrypt, encrypt, NONCE_BYTES } from './aead.ts';
 import { keyMissing, KeyRing, type KeyPurpose } from './key-ring.ts';
+import { readSecret, writeSecret } from './secret-file.ts';
 
-const CIPHER = 'aes-256-gcm';
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const FILE = 'keys.json';
 
 export interface KeySettings {
@@ -80,27 +77,17 @@ export class Keys {
 
   /** Writes another ring to the file: whole or not at all, readable by its owner only. */
   async replace(ring: KeyRing): Promise<void> {
-    try {
-      await mkdir(dirname(this.file), { recursive: true });
-      await replaceFile(this.file, ring.serialise(), 0o600);
-    } catch (cause) {
-      const sentence = `The key file ${this.file} cannot be written.`;
-      throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence, { cause });
-    }
+    await writeSecret(this.file, ring.serialise(), this.#description);
     this.#read();
   }
 
   /**
-   * Encrypts with the current key (AES-256-GCM, NIST SP 800-38D, random nonce).
+   * Encrypts with the current key, under a random nonce.
    * @param context - what it is the content of; opens only with the same
    */
   seal(plain: Uint8Array, purpose: KeyPurpose, context: string): Sealed {
     const { currentId } = this.ring;
-    const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv(CIPHER, this.key(currentId, purpose), nonce, { authTagLength: TAG_BYTES }).setAAD(
-      Buffer.from(context),
-    );
-    const bytes = Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    const bytes = encrypt(this.key(currentId, purpose), randomBytes(NONCE_BYTES), plain, context);
     return { keyId: currentId, bytes };
   }
 
@@ -108,10 +95,7 @@ export class Keys {
   unseal({ keyId, bytes }: Sealed, purpose: KeyPurpose, context: string): Buffer {
     const key = this.key(keyId, purpose);
     try {
-      const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
-        .setAAD(Buffer.from(context))
-        .setAuthTag(bytes.subarray(bytes.length - TAG_BYTES));
-      return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES)), decipher.final()]);
+      return decrypt(key, bytes, context);
     } catch (cause) {
       const sentence = 'Stored data is not what was encrypted: it was damaged or exchanged.';
       throw new Failure('internal', 'SEALED_DATA_DAMAGED', sentence, { cause });
@@ -129,17 +113,14 @@ export class Keys {
     return fresh;
   }
 
+  get #description(): string {
+    return `The key file ${this.file}`;
+  }
+
   #read(): boolean {
     const stamp = stampOf(this.file);
     if (stamp === undefined) return false;
-    let text: string;
-    try {
-      text = readFileSync(this.file, 'utf8');
-    } catch (cause) {
-      const sentence = `The key file ${this.file} cannot be read.`;
-      throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence, { cause });
-    }
-    this.#ring = KeyRing.parse(text, this.file);
+    this.#ring = KeyRing.parse(readSecret(this.file, this.#description), this.file);
     this.#readAt = stamp;
     return true;
   }

@@ -8,12 +8,11 @@ import {
   verify,
   type KeyObject,
 } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { replaceFile } from '../durable-file.ts';
 import { Failure } from '../failure.ts';
+import { readSecret, writeSecret } from './secret-file.ts';
 
 const FILE = 'receipt-key.pem';
 
@@ -57,13 +56,7 @@ export class ReceiptSigner {
   static async open(file: string | undefined, dataDir: string): Promise<ReceiptSigner> {
     const place = file ?? join(dataDir, FILE);
     if (file === undefined && !existsSync(place)) await makeKey(place);
-    let pem: string;
-    try {
-      pem = readFileSync(place, 'utf8');
-    } catch (cause) {
-      const sentence = `The key ${place} that receipts are signed with cannot be read.`;
-      throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence, { cause });
-    }
+    const pem = readSecret(place, descriptionOf(place));
     try {
       const key = createPrivateKey(pem);
       if (key.asymmetricKeyType === 'ed25519') return new ReceiptSigner(key);
@@ -130,13 +123,11 @@ export function digestOfSubject(subjectId: string): string {
 
 async function makeKey(place: string): Promise<void> {
   const { privateKey } = generateKeyPairSync('ed25519');
-  try {
-    await mkdir(dirname(place), { recursive: true });
-    await replaceFile(place, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
-  } catch (cause) {
-    const sentence = `The key ${place} that receipts are signed with cannot be written.`;
-    throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence, { cause });
-  }
+  await writeSecret(place, privateKey.export({ type: 'pkcs8', format: 'pem' }), descriptionOf(place));
+}
+
+function descriptionOf(place: string): string {
+  return `The key ${place} that receipts are signed with`;
 }
 
 function fingerprint(key: KeyObject): string {

@@ -47,6 +47,12 @@ export async function readHead(client: Pick<pg.ClientBase, 'query'>): Promise<nu
   return Number(rows[0]?.seq ?? 0);
 }
 
+/** Name of the last migration. */
+export async function readSchema(client: Pick<pg.ClientBase, 'query'>): Promise<string> {
+  const { rows } = await client.query<{ name: string }>('SELECT name FROM migration ORDER BY id DESC LIMIT 1');
+  return rows[0]?.name ?? '';
+}
+
 interface ChangeRow {
   readonly seq: string;
   readonly kind: 'upsert' | 'expunge';

@@ -3,10 +3,10 @@ import { finished } from 'node:stream/promises';
 import type pg from 'pg';
 import { from, to, type CopyStreamQuery } from 'pg-copy-streams';
 import { Failure } from '../failure.ts';
-import { keyMissing } from '../security/key-ring.ts';
 import type { Keys } from '../security/keys.ts';
-import { readHead, readState } from './changes.ts';
-import { inTransaction, READ_ONLY } from './transaction.ts';
+import { readHead, readSchema, readState } from './changes.ts';
+import { requireProofs } from './template-keys.ts';
+import { inTransaction, READ_ONLY, withCallbacks } from './transaction.ts';
 
 /** Every table with content, in an order in which rows that others point to come first. */
 const TABLES = [
@@ -50,21 +50,16 @@ export class StoreCopy {
     begin: (facts: CopyFacts) => Promise<void>,
     take: (table: CopiedTable, bytes: Buffer) => Promise<void>,
   ): Promise<void> {
-    // What the caller throws is not the database's: it comes out as it is.
-    const thrown: unknown[] = [];
-    const note = (error: unknown) => {
-      thrown.push(error);
-      throw error;
-    };
-    const read = async (client: pg.PoolClient) => {
-      await begin(await factsOf(client)).catch(note);
-      for (const table of TABLES) {
-        const stream = client.query(to(`COPY ${table} TO STDOUT (FORMAT binary)`));
-        for await (const bytes of stream) await take(table, bytes as Buffer).catch(note);
-      }
-    };
-    return inTransaction(this.#pool, read, READ_ONLY).catch((error: unknown) => {
-      throw thrown.length > 0 ? thrown[0] : error;
+    return withCallbacks((guard) => {
+      const [beginGuarded, takeGuarded] = [guard(begin), guard(take)];
+      const read = async (client: pg.PoolClient) => {
+        await beginGuarded(await factsOf(client));
+        for (const table of TABLES) {
+          const stream = client.query(to(`COPY ${table} TO STDOUT (FORMAT binary)`));
+          for await (const bytes of stream) await takeGuarded(table, bytes as Buffer);
+        }
+      };
+      return inTransaction(this.#pool, read, READ_ONLY);
     });
   }
 
@@ -72,7 +67,7 @@ export class StoreCopy {
    * Fills an empty store: all of it or nothing.
    * @param facts - that the copy was made with
    * @param feed - hands over what `dump` has read, in the same order
-   * @throws Failure STORE_NOT_EMPTY; SCHEMA_DIFFERS; KEY_MISSING; BACKUP_DAMAGED when what was copied is not that state
+   * @throws Failure STORE_NOT_EMPTY; SCHEMA_DIFFERS; KEY_MISSING, KEY_WRONG; BACKUP_DAMAGED when what was copied is not that state
    */
   restore(
     facts: CopyFacts,
@@ -108,14 +103,8 @@ export class StoreCopy {
           'BACKUP_DAMAGED',
           'The backup does not hold what it says that it holds.',
         );
-      await this.#requireKeys(client);
+      await requireProofs(client, this.#keys);
     });
-  }
-
-  async #requireKeys(client: pg.PoolClient): Promise<void> {
-    const { rows } = await client.query<{ key_id: string; proof: Buffer }>('SELECT key_id, proof FROM template_key');
-    const missing = rows.find(({ key_id, proof }) => this.#keys.ring.proof(key_id)?.equals(proof) !== true);
-    if (missing !== undefined) throw keyMissing(missing.key_id);
   }
 }
 
@@ -155,7 +144,6 @@ class TableWriter {
 }
 
 async function factsOf(client: pg.PoolClient): Promise<CopyFacts> {
-  const { rows } = await client.query<{ name: string }>('SELECT name FROM migration ORDER BY id DESC LIMIT 1');
   const sequence = await readHead(client);
-  return { schema: rows[0]?.name ?? '', sequence, state: (await readState(client, sequence)) ?? '' };
+  return { schema: await readSchema(client), sequence, state: (await readState(client, sequence)) ?? '' };
 }

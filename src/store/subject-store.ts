@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
-import { appendChanges, readChanges, readHead, readState } from './changes.ts';
+import { appendChanges, readChanges, readHead, readSchema, readState } from './changes.ts';
 import { enrolMany, insertReferences, type EnrolmentOutcome } from './enrolments.ts';
 import type {
   Change,
@@ -17,7 +17,7 @@ import type {
 } from './records.ts';
 import { readSubjects } from './rows.ts';
 import { subjectNotFound, versionMismatch } from './store-failure.ts';
-import { inTransaction, READ_ONLY, withConnection } from './transaction.ts';
+import { inTransaction, READ_ONLY, withCallbacks, withConnection } from './transaction.ts';
 
 /** Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. */
 export class SubjectStore {
@@ -193,37 +193,35 @@ export class SubjectStore {
     onBatch: (subjects: readonly SubjectWithReferences[], seq: number) => Promise<void>,
     batchSize: number,
   ): Promise<{ readonly seq: number; readonly subjectCount: number }> {
-    // What the caller throws is not the database's: it comes out as it is.
-    const thrown: unknown[] = [];
-    let working: Promise<void> = Promise.resolve();
-    const work = (batch: readonly SubjectWithReferences[], seq: number) => {
-      working = onBatch(batch, seq);
-      working.catch((error: unknown) => thrown.push(error));
-    };
-    const read = async (client: pg.PoolClient) => {
-      const seq = await readHead(client);
-      let subjectCount = 0;
-      let after = '00000000-0000-0000-0000-000000000000';
-      for (;;) {
-        const batch = await readSubjects(client, this.#keys, 's.subject_id > $1', [after], batchSize);
-        await working;
-        if (batch.length === 0) return { seq, subjectCount };
-        work(batch, seq);
-        subjectCount += batch.length;
-        after = batch.at(-1)?.subject.subjectId ?? after;
+    return withCallbacks(async (guard) => {
+      const work = guard(onBatch);
+      let working: Promise<void> = Promise.resolve();
+      const read = async (client: pg.PoolClient) => {
+        const seq = await readHead(client);
+        let subjectCount = 0;
+        let after = '00000000-0000-0000-0000-000000000000';
+        for (;;) {
+          const batch = await readSubjects(client, this.#keys, 's.subject_id > $1', [after], batchSize);
+          await working;
+          if (batch.length === 0) return { seq, subjectCount };
+          working = work(batch, seq);
+          // Nobody waits for it before the next batch is there.
+          working.catch(() => undefined);
+          subjectCount += batch.length;
+          after = batch.at(-1)?.subject.subjectId ?? after;
+        }
+      };
+      try {
+        return await inTransaction(this.#pool, read, READ_ONLY);
+      } finally {
+        await working.catch(() => undefined);
       }
-    };
-    return inTransaction(this.#pool, read, READ_ONLY).catch(async (error: unknown) => {
-      await working.catch(() => undefined);
-      throw thrown.length > 0 ? thrown[0] : error;
     });
   }
 
   /** Name of the last migration. */
-  async schemaVersion(): Promise<string> {
-    const sql = 'SELECT name FROM migration ORDER BY id DESC LIMIT 1';
-    const { rows } = await withConnection(this.#pool, (client) => client.query<{ name: string }>(sql));
-    return rows[0]?.name ?? '';
+  schemaVersion(): Promise<string> {
+    return withConnection(this.#pool, readSchema);
   }
 
   /** How many there are; reads both tables whole. */

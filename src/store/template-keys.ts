@@ -29,16 +29,9 @@ export class TemplateKeys {
     const keys = this.#keys;
     return inTransaction(this.#pool, async (client) => {
       await client.query('LOCK TABLE template_key IN EXCLUSIVE MODE');
-      const { rows } = await client.query<{ key_id: string; proof: Buffer }>('SELECT key_id, proof FROM template_key');
+      const { rows } = await client.query('SELECT FROM template_key LIMIT 1');
       const made = await keys.open(rows.length > 0);
-      for (const { key_id, proof } of rows) {
-        const own = keys.ring.proof(key_id);
-        if (own === undefined) throw keyMissing(key_id);
-        if (!own.equals(proof)) {
-          const sentence = `Key ${key_id} in ${keys.file} is not the one that the stored templates were encrypted with: bring back the right key file.`;
-          throw new Failure('failed-precondition', 'KEY_WRONG', sentence);
-        }
-      }
+      await requireProofs(client, keys);
       await enter(client, keys.ring);
       return made;
     });
@@ -121,6 +114,21 @@ export class TemplateKeys {
       }
       await client.query('DELETE FROM template_key WHERE key_id = $1', [keyId]);
     });
+  }
+}
+
+/**
+ * Makes sure that the keys at hand are those which the database knows of.
+ * @throws Failure KEY_MISSING, KEY_WRONG
+ */
+export async function requireProofs(client: Pick<pg.ClientBase, 'query'>, keys: Keys): Promise<void> {
+  const { rows } = await client.query<{ key_id: string; proof: Buffer }>('SELECT key_id, proof FROM template_key');
+  for (const { key_id, proof } of rows) {
+    const own = keys.ring.proof(key_id);
+    if (own === undefined) throw keyMissing(key_id);
+    if (own.equals(proof)) continue;
+    const sentence = `Key ${key_id} in ${keys.file} is not the one that the stored templates were encrypted with: bring back the right key file.`;
+    throw new Failure('failed-precondition', 'KEY_WRONG', sentence);
   }
 }
 

@@ -81,3 +81,31 @@ export async function withConnection<T>(
     client.release(broken);
   }
 }
+
+/** Makes a callback whose errors are told from the store's. */
+type Guard = <Arguments extends unknown[]>(
+  callback: (...given: Arguments) => Promise<void>,
+) => (...given: Arguments) => Promise<void>;
+
+/**
+ * Runs work that calls its caller back: what such a callback throws is not the store's, and comes out as it is.
+ * @throws what a callback has thrown, else what the work throws
+ */
+export async function withCallbacks<T>(work: (guard: Guard) => Promise<T>): Promise<T> {
+  const thrown: unknown[] = [];
+  const guard: Guard =
+    (callback) =>
+    async (...given) => {
+      try {
+        await callback(...given);
+      } catch (error) {
+        thrown.push(error);
+        throw error;
+      }
+    };
+  try {
+    return await work(guard);
+  } catch (error) {
+    throw thrown.length > 0 ? thrown[0] : error;
+  }
+}

@@ -27,7 +27,7 @@ import { packedModels } from '../../src/matching/model-version.ts';
 import { packTemplates, prepareProbes } from '../../src/matching/probe.ts';
 import { EXACT, SubjectScan } from '../../src/matching/subject-scan.ts';
 import { WorkerPool } from '../../src/matching/worker-pool.ts';
-import { KeyedBlockSealer } from '../../src/security/block-sealer.ts';
+import { sealersOf } from '../../src/security/block-sealer.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
@@ -43,7 +43,7 @@ const keys = temporaryKeys();
 let cluster: TestCluster;
 let store: Store;
 let pools: readonly WorkerPool[];
-const sealerOf = (keyId: string) => new KeyedBlockSealer(keys, keyId, 'index');
+const sealerOf = sealersOf(keys, 'index');
 const reason = (text: string) => expect.objectContaining({ reason: text }) as Error;
 
 async function enrolPeople(first: number, count: number): Promise<void> {
