@@ -1,6 +1,7 @@
 /** The whole store in one encrypted file, and back. */
 import { rm } from 'node:fs/promises';
 import { z } from 'zod';
+import { newFileRefused } from './durable-file.ts';
 import { Failure } from './failure.ts';
 import { BlockFileWriter, readBlocks, type IndexSeal } from './gallery/index-files/block-file.ts';
 import { sealersOf } from './security/block-sealer.ts';
@@ -143,8 +144,6 @@ async function create(file: string, seal: IndexSeal): Promise<BlockFileWriter> {
   try {
     return await BlockFileWriter.create(file, NAME, seal);
   } catch (cause) {
-    const exists = (cause as { code?: string }).code === 'EEXIST';
-    const sentence = exists ? `${file} exists already.` : `${file} cannot be written.`;
-    throw new Failure('invalid-argument', exists ? 'OUTPUT_EXISTS' : 'OUTPUT_UNWRITABLE', sentence, { cause });
+    throw newFileRefused(file, cause);
   }
 }

@@ -1,5 +1,6 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { Failure } from './failure.ts';
 
 /**
  * Gives a file new content: whole and on disk when this resolves, the old content when it rejects or the process dies.
@@ -34,4 +35,11 @@ export async function syncDirectory(directory: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** Why a new file could not be made: OUTPUT_EXISTS, or OUTPUT_UNWRITABLE. @param cause - what making it has thrown */
+export function newFileRefused(file: string, cause: unknown): Failure {
+  return (cause as { code?: string }).code === 'EEXIST'
+    ? new Failure('invalid-argument', 'OUTPUT_EXISTS', `${file} exists already.`, { cause })
+    : new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', `${file} cannot be written.`, { cause });
 }

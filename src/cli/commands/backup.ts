@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
-import cliProgress from 'cli-progress';
 import { backUp, restore } from '../../backup.ts';
 import { EXIT } from '../exit-codes.ts';
+import { progressBar, say } from '../output.ts';
 import { withStore, type StoreOptions } from '../store-access.ts';
 
 const MEGABYTE = 1e6;
@@ -37,14 +37,4 @@ export function restoreBackup([file]: readonly string[], options: StoreOptions):
     },
     'new',
   );
-}
-
-function progressBar(format: string, { json }: StoreOptions): cliProgress.SingleBar {
-  const bar = new cliProgress.SingleBar({ stream: process.stderr, format }, cliProgress.Presets.shades_classic);
-  if (json === true || !process.stderr.isTTY) bar.start = () => undefined;
-  return bar;
-}
-
-function say({ json }: StoreOptions, document: object, sentence: string): void {
-  process.stdout.write(`${json === true ? JSON.stringify(document) : sentence}\n`);
 }

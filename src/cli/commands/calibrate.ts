@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import cliProgress from 'cli-progress';
 import { Failure } from '../../failure.ts';
 import { FACE_TABLE_UNITS, scoreOfCosineOne } from '../../matching/calibration.ts';
 import { calibrationFile, type CalibrationSubject } from '../../matching/calibration-file.ts';
@@ -8,6 +7,7 @@ import { makeTable, type ScoreHistogram } from '../../matching/calibration-table
 import { compareStrangers, type LabelledTemplate } from '../../matching/stranger-scores.ts';
 import { decodeEmbeddingRows } from '../../templates/embedding-rows.ts';
 import { EXIT } from '../exit-codes.ts';
+import { progressBar } from '../output.ts';
 import { decodeFile, groupFiles, groupPattern, readTemplateFile, type FileOptions } from '../template-files.ts';
 
 /** Options of `ridgewatch calibrate`. */
@@ -43,12 +43,9 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
   requireFolder(options.out);
   const sets = options.data.map((folder) => ({ folder, templates: readLabelled(folder, subject, options.groupBy) }));
   const histograms: ScoreHistogram[] = [];
-  const bar = new cliProgress.SingleBar(
-    { stream: process.stderr, format: 'comparing {bar} {percentage} % {duration_formatted}' },
-    cliProgress.Presets.shades_classic,
-  );
+  const bar = progressBar('comparing {bar} {percentage} % {duration_formatted}', options);
   const total = sets.reduce((sum, { templates }) => sum + templates.length, 0);
-  if (options.json !== true && process.stderr.isTTY) bar.start(total, 0);
+  bar.start(total, 0);
   try {
     for (const { folder, templates } of sets) {
       const counts = await compareStrangers(templates, unitOf(subject), () => bar.increment());

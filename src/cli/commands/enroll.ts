@@ -1,4 +1,3 @@
-import cliProgress from 'cli-progress';
 import Table from 'cli-table3';
 import { Provenance, type EnrollRequest } from '../../api/generated/ridgewatch/v1/gallery.ts';
 import { provenanceToWire } from '../../api/wire-names.ts';
@@ -7,6 +6,7 @@ import { Failure } from '../../failure.ts';
 import type { Provenance as ProvenanceName } from '../../store/records.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
+import { progressBar } from '../output.ts';
 import { connectionOf, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
 import {
   groupFiles,
@@ -40,17 +40,10 @@ const RECORDS_PER_STREAM = 200;
 export async function enroll([folder = '']: string[], options: EnrollOptions): Promise<number> {
   const subjects = groupFiles(folder, groupPattern(options.groupBy));
   const client = new ServiceClient(connectionOf(options));
-  const bar = new cliProgress.SingleBar(
-    {
-      format: 'enrolling {bar} {value}/{total} people, {eta_formatted} left',
-      stream: process.stderr,
-      noTTYOutput: false,
-    },
-    cliProgress.Presets.shades_classic,
-  );
+  const bar = progressBar('enrolling {bar} {value}/{total} people, {eta_formatted} left', options);
   const refusals: Refusal[] = [];
   const enrolled: { external_id: string; subject_id: string }[] = [];
-  if (options.json !== true && process.stderr.isTTY) bar.start(subjects.length, 0);
+  bar.start(subjects.length, 0);
   try {
     for (let start = 0; start < subjects.length; start += RECORDS_PER_STREAM) {
       await enrollChunk(client, subjects.slice(start, start + RECORDS_PER_STREAM), options, enrolled, refusals);

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import cliProgress from 'cli-progress';
 import Table from 'cli-table3';
 import { buildIndex } from '../../../index-builder/gallery-index/build.ts';
 import { chooseIndex, differences, prune, publish } from '../../../index-builder/gallery-index/shelf.ts';
@@ -15,18 +14,13 @@ import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../../matching/gal
 import { packedModels } from '../../matching/model-version.ts';
 import { packTemplates } from '../../matching/probe.ts';
 import { WorkerPool } from '../../matching/worker-pool.ts';
-import { KeyedBlockSealer } from '../../security/block-sealer.ts';
+import { sealersOf, type KeyedBlockSealer } from '../../security/block-sealer.ts';
 import { Keys } from '../../security/keys.ts';
 import { EXIT } from '../exit-codes.ts';
+import { progressBar, say } from '../output.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
 
-/** Options of commands about indexes. */
-export interface IndexOptions extends StoreOptions {
-  readonly indexDir?: string | undefined;
-}
-
-export interface BuildOptions extends IndexOptions {
-  readonly workers?: string;
+export interface BuildOptions extends StoreOptions {
   readonly reuse: boolean;
   readonly publish?: boolean;
 }
@@ -48,14 +42,14 @@ export function build(_args: readonly string[], options: BuildOptions): Promise<
         shape: INDEX_SHAPE,
         models: packedModels(),
         pack: (templates) => packTemplates(pool, templates),
-        sealer: new KeyedBlockSealer(keys, keys.ring.currentId, 'index'),
-        sealerOf: sealers(keys),
+        sealer: sealersOf(keys, 'index')(keys.ring.currentId),
+        sealerOf: sealersOf(keys, 'index'),
         reuse: options.reuse,
         onProgress: (progress) => bar.update(progress.references, { speed: speed(progress.references) }),
         onWarning: (sentence) => void process.stderr.write(`${sentence}\n`),
       });
       bar.stop();
-      if (options.publish === true) await publish(indexDir, built.name, packedModels(), sealers(keys));
+      if (options.publish === true) await publish(indexDir, built.name, packedModels(), sealersOf(keys, 'index'));
       const { name, manifest, subjects, reused } = built;
       const seconds = (performance.now() - start) / 1000;
       const document = {
@@ -82,7 +76,7 @@ export function build(_args: readonly string[], options: BuildOptions): Promise<
 /** Checks an index, and counts it against the store. */
 export function verify(
   [name]: readonly string[],
-  options: IndexOptions & { readonly sample: string; readonly workers?: string },
+  options: StoreOptions & { readonly sample: string },
 ): Promise<number> {
   return withStore(options, async ({ configuration, store, keys }) => {
     const { indexDir } = configuration;
@@ -94,7 +88,7 @@ export function verify(
       const report = await verifyIndex({
         directory: join(indexDir, chosen),
         models: packedModels(),
-        sealerOf: sealers(keys),
+        sealerOf: sealersOf(keys, 'index'),
         sizing: gallerySizing(SEGMENT_CAPACITY),
         shape: INDEX_SHAPE,
         pool,
@@ -151,7 +145,7 @@ export function verify(
 }
 
 /** Shows the indexes that there are. */
-export async function list(_args: readonly string[], options: IndexOptions): Promise<number> {
+export async function list(_args: readonly string[], options: StoreOptions): Promise<number> {
   const { indexDir } = storeSettings(options);
   const [names, published] = [await listIndexes(indexDir), await publishedIndex(indexDir)];
   const listed = names.map((name) => ({ index: name, published: name === published }));
@@ -161,7 +155,7 @@ export async function list(_args: readonly string[], options: IndexOptions): Pro
 }
 
 /** Shows what is in an index. */
-export async function inspect([name]: readonly string[], options: IndexOptions): Promise<number> {
+export async function inspect([name]: readonly string[], options: StoreOptions): Promise<number> {
   const { indexDir, sealerOf } = await shelf(options);
   const chosen = await chooseIndex(indexDir, name);
   const manifest = await readManifest(join(indexDir, chosen), sealerOf);
@@ -182,7 +176,7 @@ export async function inspect([name]: readonly string[], options: IndexOptions):
 }
 
 /** Shows in what two indexes differ. */
-export async function diff([first, second]: readonly string[], options: IndexOptions): Promise<number> {
+export async function diff([first, second]: readonly string[], options: StoreOptions): Promise<number> {
   const { indexDir, sealerOf } = await shelf(options);
   const [one, other] = [await chooseIndex(indexDir, first), await chooseIndex(indexDir, second)];
   const found = differences(
@@ -200,7 +194,7 @@ export async function diff([first, second]: readonly string[], options: IndexOpt
 }
 
 /** Makes services take an index. */
-export async function publishOne([name]: readonly string[], options: IndexOptions): Promise<number> {
+export async function publishOne([name]: readonly string[], options: StoreOptions): Promise<number> {
   const { indexDir, sealerOf } = await shelf(options);
   const chosen = await chooseIndex(indexDir, name);
   await publish(indexDir, chosen, packedModels(), sealerOf);
@@ -211,7 +205,7 @@ export async function publishOne([name]: readonly string[], options: IndexOption
 /** Removes indexes that are not needed any more. */
 export async function pruneOld(
   _args: readonly string[],
-  options: IndexOptions & { readonly keep: number },
+  options: StoreOptions & { readonly keep: number },
 ): Promise<number> {
   const removed = await prune(storeSettings(options).indexDir, options.keep);
   say(options, { removed }, removed.length === 0 ? 'Nothing was removed.' : `Removed: ${removed.join(', ')}.`);
@@ -219,16 +213,12 @@ export async function pruneOld(
 }
 
 async function shelf(
-  options: IndexOptions,
+  options: StoreOptions,
 ): Promise<{ indexDir: string; sealerOf: (keyId: string) => KeyedBlockSealer }> {
   const configuration = storeSettings(options);
   const keys = new Keys(configuration);
   await keys.open(true);
-  return { indexDir: configuration.indexDir, sealerOf: sealers(keys) };
-}
-
-function sealers(keys: Keys): (keyId: string) => KeyedBlockSealer {
-  return (keyId) => new KeyedBlockSealer(keys, keyId, 'index');
+  return { indexDir: configuration.indexDir, sealerOf: sealersOf(keys, 'index') };
 }
 
 function bytesOf(manifest: Manifest): number {
@@ -237,20 +227,4 @@ function bytesOf(manifest: Manifest): number {
 
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-/** Drawn for people who look at a terminal only. */
-function progressBar(format: string, { json }: IndexOptions): cliProgress.SingleBar {
-  const noTTYOutput = false;
-  const stream = process.stderr;
-  const bar = new cliProgress.SingleBar(
-    { stream, format, noTTYOutput, hideCursor: true },
-    cliProgress.Presets.shades_classic,
-  );
-  if (json === true || !stream.isTTY) bar.start = () => undefined;
-  return bar;
-}
-
-function say({ json }: IndexOptions, document: object, text: string): void {
-  process.stdout.write(`${json === true ? JSON.stringify(document) : text}\n`);
 }

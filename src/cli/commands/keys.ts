@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import cliProgress from 'cli-progress';
 import Table from 'cli-table3';
 import { Failure } from '../../failure.ts';
 import { KeyRing } from '../../security/key-ring.ts';
 import { Keys } from '../../security/keys.ts';
 import { EXIT } from '../exit-codes.ts';
+import { progressBar, say } from '../output.ts';
 import { withStore, type StoreOptions } from '../store-access.ts';
 
 /** Makes a key file; never writes over one. */
@@ -52,11 +52,8 @@ export function rotateKeys(
       await keys.replace(ring);
     }
     const { references } = await store.subjects.counts();
-    const bar = new cliProgress.SingleBar(
-      { stream: process.stderr, format: 'encrypting {bar} {value}/{total} {eta_formatted}' },
-      cliProgress.Presets.shades_classic,
-    );
-    if (options.json !== true && process.stderr.isTTY) bar.start(references, 0);
+    const bar = progressBar('encrypting {bar} {value}/{total} {eta_formatted}', options);
+    bar.start(references, 0);
     const sealed = await store.templateKeys.sealStored('all', (count) => bar.update(count)).finally(() => bar.stop());
     const { currentId } = keys.ring;
     say(
@@ -77,8 +74,4 @@ export function forgetKey([id]: readonly string[], options: StoreOptions): Promi
     say(options, { forgotten: id }, `Key ${id} is gone.`);
     return EXIT.ok;
   });
-}
-
-function say({ json }: { readonly json?: boolean | undefined }, document: object, sentence: string): void {
-  process.stdout.write(`${json === true ? JSON.stringify(document) : sentence}\n`);
 }

@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { newFileRefused } from '../../durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { digestOfSubject, ReceiptSigner, verifyReceipt } from '../../security/receipts.ts';
 import { EXIT } from '../exit-codes.ts';
+import { say } from '../output.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
 
 interface VerifyOptions {
@@ -25,7 +27,7 @@ export function verify([file]: readonly string[], { key, subject, json }: Verify
       ? 'No index on disk held the subject.'
       : `Held by indexes until they are pruned: ${content.indexes_affected.join(', ')}.`,
   ];
-  process.stdout.write(`${json === true ? JSON.stringify({ valid: true, ...content }) : lines.join('\n')}\n`);
+  say({ json }, { valid: true, ...content }, lines.join('\n'));
   return Promise.resolve(EXIT.ok);
 }
 
@@ -54,9 +56,7 @@ export function writeReceipt(file: string, receipt: string): void {
   try {
     writeFileSync(file, `${receipt}\n`, { flag: 'wx' });
   } catch (cause) {
-    const exists = (cause as { code?: string }).code === 'EEXIST';
-    const sentence = exists ? `${file} exists already.` : `${file} cannot be written.`;
-    throw new Failure('invalid-argument', exists ? 'OUTPUT_EXISTS' : 'OUTPUT_UNWRITABLE', sentence, { cause });
+    throw newFileRefused(file, cause);
   }
 }
 
