@@ -2,19 +2,19 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockDirectory } from '../../src/store/directory-lock.ts';
-import type { ReferenceRecord, SubjectWithReferences } from '../../src/store/records.ts';
+import type { SubjectWithReferences } from '../../src/store/records.ts';
 import type { SubjectStore } from '../../src/store/subject-store.ts';
-import type { PackTemplates } from '../../src/gallery/change-follower.ts';
 import type { BlockSealer } from '../../src/gallery/index-files/block-file.ts';
-import { IndexWriter, type IndexShape, type PackedReference } from '../../src/gallery/index-files/index-writer.ts';
+import { IndexWriter, type IndexShape } from '../../src/gallery/index-files/index-writer.ts';
 import {
+  isOfModels,
   publishedIndex,
   readManifest,
   sealOf,
   type IndexModels,
   type Manifest,
 } from '../../src/gallery/index-files/manifest.ts';
-import { attributesOf, partitionOf, templateOf } from '../../src/gallery/stored-records.ts';
+import { attributesOf, packStored, searchable, type PackTemplates } from '../../src/gallery/stored-records.ts';
 import { beginDraft, interruptedDraft, keepDraft } from './draft.ts';
 import { Reuse, type EarlierIndex } from './reuse.ts';
 
@@ -82,7 +82,7 @@ export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
       writing.catch(() => undefined);
       progress = {
         subjects: progress.subjects + subjects.length,
-        references: progress.references + prepared.packed.size,
+        references: progress.references + prepared.references,
         reused: progress.reused + prepared.reused,
       };
       order.onProgress(progress);
@@ -111,7 +111,7 @@ async function earlierIndexes({ indexDir, models, sealerOf, reuse, onWarning }: 
     if (name === undefined) return found;
     const directory = join(indexDir, name);
     const manifest = await readManifest(directory, sealerOf);
-    if (JSON.stringify(manifest.models) === JSON.stringify(models))
+    if (isOfModels(manifest, models))
       found.push({ directory, seal: sealOf(manifest, sealerOf(manifest.keyId)), whole: true });
   } catch (error) {
     onWarning(`The published index is not used: ${error instanceof Error ? error.message : String(error)}`);
@@ -123,7 +123,9 @@ async function earlierIndexes({ indexDir, models, sealerOf, reuse, onWarning }: 
 interface PreparedSubjects {
   readonly subjects: readonly SubjectWithReferences[];
   readonly packed: ReadonlyMap<string, Uint8Array>;
-  /** How many of the references an earlier index had. */
+  /** How many references can be searched. */
+  readonly references: number;
+  /** How many of these an earlier index had. */
   readonly reused: number;
 }
 
@@ -132,26 +134,14 @@ async function prepare(
   reuse: Reuse,
   pack: PackTemplates,
 ): Promise<PreparedSubjects> {
-  const known = new Map<string, Uint8Array>();
-  for (const { subject } of subjects) await reuse.find(subject.subjectId, known);
+  const packed = new Map<string, Uint8Array>();
+  for (const { subject } of subjects) await reuse.find(subject.subjectId, packed);
   const comparable = subjects.flatMap(({ references }) => references.filter((reference) => reference.comparable));
-  const missing = comparable.filter(({ referenceId }) => !known.has(referenceId));
-  const results = await pack(missing.map(templateOf));
-  missing.forEach(({ referenceId }, i) => {
-    const result = results[i];
-    if (result === undefined) throw new Error('a reference that was comparable cannot be prepared');
-    known.set(referenceId, result);
-  });
-  const packed = new Map(comparable.map(({ referenceId }) => [referenceId, known.get(referenceId) as Uint8Array]));
-  return { subjects, packed, reused: comparable.length - missing.length };
+  const missing = comparable.filter(({ referenceId }) => !packed.has(referenceId));
+  await packStored(pack, missing, packed);
+  return { subjects, packed, references: comparable.length, reused: comparable.length - missing.length };
 }
 
 async function write(writer: IndexWriter, { subjects, packed }: PreparedSubjects): Promise<void> {
-  const searchable = (reference: ReferenceRecord): PackedReference[] => {
-    const known = packed.get(reference.referenceId);
-    if (known === undefined) return [];
-    return [{ referenceId: reference.referenceId, partition: partitionOf(reference), packed: known }];
-  };
-  for (const one of subjects)
-    await writer.add(one.subject.subjectId, attributesOf(one), one.references.flatMap(searchable));
+  for (const one of subjects) await writer.add(one.subject.subjectId, attributesOf(one), searchable(one, packed));
 }

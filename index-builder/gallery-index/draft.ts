@@ -2,21 +2,20 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { syncDirectory } from '../../src/durable-file.ts';
 import type { BlockSealer, IndexSeal } from '../../src/gallery/index-files/block-file.ts';
-import { DRAFT_FILE, type IndexOrigin } from '../../src/gallery/index-files/index-writer.ts';
-import { indexName, sealOf, type Manifest } from '../../src/gallery/index-files/manifest.ts';
+import { DRAFT_FILE } from '../../src/gallery/index-files/index-writer.ts';
+import {
+  indexName,
+  isOfModels,
+  originSchema,
+  sealOf,
+  type IndexModels,
+  type Manifest,
+} from '../../src/gallery/index-files/manifest.ts';
 
 const DRAFT = 'draft';
 const INTERRUPTED = 'draft-interrupted';
-
-const originSchema = z.object({
-  sequence: z.int(),
-  state: z.string(),
-  models: z.object({ finger: z.string(), kernels: z.string(), vectors: z.string() }),
-  keyId: z.string(),
-});
 
 /**
  * Makes an empty directory for a draft. What an interrupted build has left is kept beside it; of two such ones the one
@@ -36,7 +35,7 @@ export async function beginDraft(indexDir: string): Promise<string> {
 /** Where the files of an unfinished index are, and how they are sealed. @returns undefined: there is none of use */
 export async function interruptedDraft(
   indexDir: string,
-  models: IndexOrigin['models'],
+  models: IndexModels,
   sealerOf: (keyId: string) => BlockSealer,
 ): Promise<{ readonly directory: string; readonly seal: IndexSeal } | undefined> {
   const directory = join(indexDir, INTERRUPTED);
@@ -44,7 +43,7 @@ export async function interruptedDraft(
   if (text === undefined) return undefined;
   try {
     const origin = originSchema.parse(JSON.parse(text));
-    if (JSON.stringify(origin.models) !== JSON.stringify(models)) return undefined;
+    if (!isOfModels(origin, models)) return undefined;
     return { directory, seal: sealOf(origin, sealerOf(origin.keyId)) };
   } catch {
     // Half written, or its key is gone: then everything is prepared again.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Failure } from '../../src/failure.ts';
 import type { BlockSealer } from '../../src/gallery/index-files/block-file.ts';
 import {
+  filesOf,
   indexName,
   listIndexes,
   publishedIndex,
@@ -80,15 +81,8 @@ export function differences(first: Manifest, second: Manifest): ManifestDifferen
   });
 }
 
-function factsOf({
-  sequence,
-  state,
-  models,
-  keyId,
-  subjects,
-  subjectsFile,
-  partitions,
-}: Manifest): Map<string, string | number> {
+function factsOf(manifest: Manifest): Map<string, string | number> {
+  const { sequence, state, models, keyId, subjects, partitions } = manifest;
   return new Map<string, string | number>([
     ['change', sequence],
     ['state of the store', state],
@@ -96,9 +90,6 @@ function factsOf({
     ['key', keyId],
     ['subjects', subjects],
     ...partitions.map(({ key, references }): [string, number] => [`references of ${key}`, references]),
-    ...[subjectsFile, ...partitions.flatMap(({ files }) => files)].map(({ name, sha256 }): [string, string] => [
-      `content of ${name}`,
-      sha256.slice(0, 12),
-    ]),
+    ...filesOf(manifest).map(({ name, sha256 }): [string, string] => [`content of ${name}`, sha256.slice(0, 12)]),
   ]);
 }

@@ -1,10 +1,8 @@
 import { Failure } from '../failure.ts';
 import type { Change, ReferenceRecord, SubjectWithReferences } from '../store/records.ts';
-import type { FaceTemplate } from '../templates/face-template.ts';
-import type { FingerTemplate } from '../templates/finger-template.ts';
-import type { Gallery, SearchableReference } from './gallery.ts';
+import type { Gallery } from './gallery.ts';
 import type { ServedGallery } from './served-gallery.ts';
-import { attributesOf, partitionOf, templateOf } from './stored-records.ts';
+import { attributesOf, packStored, searchable, type PackTemplates } from './stored-records.ts';
 
 /** What the follower needs of the store. */
 export interface ChangeSource {
@@ -15,11 +13,6 @@ export interface ChangeSource {
     batchSize: number,
   ): Promise<{ readonly seq: number; readonly subjectCount: number }>;
 }
-
-/** Brings templates into the kernels' form; undefined where one cannot be compared. */
-export type PackTemplates = (
-  templates: readonly (FingerTemplate | FaceTemplate)[],
-) => Promise<readonly (Uint8Array | undefined)[]>;
 
 /** Packed references by reference id: what an enrolment prepared already and need not be read back. */
 export type PackedReferences = ReadonlyMap<string, Uint8Array>;
@@ -138,21 +131,7 @@ export class ChangeFollower {
         else packed.set(referenceId, prepared);
       }
     }
-    const results = await this.#pack(missing.map(templateOf));
-    missing.forEach(({ referenceId }, i) => {
-      const result = results[i];
-      if (result !== undefined) packed.set(referenceId, result);
-    });
+    await packStored(this.#pack, missing, packed);
     return packed;
   }
-}
-
-function searchable({ references }: SubjectWithReferences, packed: PackedReferences): SearchableReference[] {
-  return references
-    .filter(({ comparable }) => comparable)
-    .map((reference) => ({
-      referenceId: reference.referenceId,
-      partition: partitionOf(reference),
-      packed: packed.get(reference.referenceId),
-    }));
 }

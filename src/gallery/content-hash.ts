@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import { partitionKey, type SubjectEntry } from './catalogue.ts';
 import type { Gallery } from './gallery.ts';
 import { encodeSubject } from './index-files/subject-lines.ts';
+import { inSlices, SLICE_MS } from './slices.ts';
 
-/** Work between two turns of the event loop, in milliseconds. */
-const SLICE_MS = 1;
 /** Numbers below 2^256: as many as there are SHA-256 digests. */
 const MODULUS = 1n << 256n;
 
@@ -38,23 +36,26 @@ export async function contentHash(gallery: Gallery, models: object, sliceMs = SL
       if (isCounted(subject)) sum += digestOf(subject);
     },
   });
-  try {
-    let started = performance.now();
+  let found: ContentHash | undefined;
+  function* count() {
     while (next < gallery.ordinalEnd) {
       const subject = gallery.subjectWithOrdinal(next++);
       if (subject !== undefined) sum += digestOf(subject);
-      if (performance.now() - started < sliceMs) continue;
-      await setImmediate();
-      started = performance.now();
+      yield;
     }
+    // In the step in which the last one is counted: a promise later there may be others.
+    const { version, subjectCount } = gallery;
     const total = (((sum % MODULUS) + MODULUS) % MODULUS).toString(16);
-    const hash = createHash('sha256')
-      .update(JSON.stringify([models, gallery.subjectCount, total]))
-      .digest('hex');
-    return { version: gallery.version, subjects: gallery.subjectCount, hash };
+    const content = JSON.stringify([models, subjectCount, total]);
+    found = { version, subjects: subjectCount, hash: createHash('sha256').update(content).digest('hex') };
+  }
+  try {
+    await inSlices(count(), sliceMs);
   } finally {
     stop();
   }
+  if (found === undefined) throw new Error('the count did not come to its end');
+  return found;
 }
 
 function digestOf({ subjectId, attributes, references }: SubjectEntry): bigint {

@@ -179,11 +179,7 @@ export class Gallery {
    * empty gallery, before `startAt`.
    */
   enter(subjectId: string, attributes: SubjectAttributes, references: readonly ReferenceLocation[]): void {
-    const subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references, earlier: [] };
-    this.#subjects.set(subjectId, subject);
-    this.#ordinals.enter(subject);
-    this.#enterGalleries(subject.ordinal, attributes.galleries);
-    this.#expiries.note(subject);
+    this.#expiries.note(this.#admit(subjectId, attributes, references));
   }
 
   /** Sets the version after loading, or moves it past changes of which nothing is left to apply. */
@@ -263,10 +259,7 @@ export class Gallery {
   ): void {
     let subject = this.#subjects.get(subjectId);
     if (subject === undefined) {
-      subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references: [], earlier: [] };
-      this.#subjects.set(subjectId, subject);
-      this.#ordinals.enter(subject);
-      this.#enterGalleries(subject.ordinal, attributes.galleries);
+      subject = this.#admit(subjectId, attributes, []);
     } else {
       for (const observer of this.#observers) observer.before(subject);
       const before = subject.attributes.galleries;
@@ -299,6 +292,14 @@ export class Gallery {
       this.#reclamation.afterSearchesBefore(sequence, () => this.#remove(replaced));
     }
     for (const observer of this.#observers) observer.after(subject);
+  }
+
+  #admit(subjectId: string, attributes: SubjectAttributes, references: readonly ReferenceLocation[]): SubjectEntry {
+    const subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references, earlier: [] };
+    this.#subjects.set(subjectId, subject);
+    this.#ordinals.enter(subject);
+    this.#enterGalleries(subject.ordinal, attributes.galleries);
+    return subject;
   }
 
   /** Searches that began before go on with the references that are replaced now. */

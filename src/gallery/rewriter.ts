@@ -1,10 +1,8 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Gallery } from './gallery.ts';
 import type { Rewriting } from './rewriting.ts';
 import type { CurrentGallery } from './served-gallery.ts';
+import { inSlices, SLICE_MS } from './slices.ts';
 
-/** Work between two turns of the event loop, in milliseconds: calls that come meanwhile wait no longer than that. */
-const SLICE_MS = 1;
 /** How long nothing is tried after a failure: memory that was not there is not there at once. */
 const PAUSE_MS = 60_000;
 
@@ -70,26 +68,14 @@ export class Rewriter {
   async #rewrite(rewriting: Rewriting, gallery: Gallery): Promise<void> {
     let complete = false;
     try {
-      complete = await this.#inSlices(rewriting.copy(), () => this.#stopped);
+      complete = await inSlices(rewriting.copy(), this.#sliceMs, () => this.#stopped);
     } finally {
-      if (!complete) await this.#inSlices(rewriting.abandon());
+      if (!complete) await inSlices(rewriting.abandon(), this.#sliceMs);
     }
     if (!complete) return;
     rewriting.switch();
     this.#rewritings++;
     await gallery.presentSearchesEnded();
-    await this.#inSlices(rewriting.finish());
-  }
-
-  /** @returns whether all steps were done, rather than stopped */
-  async #inSlices(steps: Generator<void>, isStopped = () => false): Promise<boolean> {
-    let started = performance.now();
-    while (!isStopped()) {
-      if (steps.next().done === true) return true;
-      if (performance.now() - started < this.#sliceMs) continue;
-      await setImmediate();
-      started = performance.now();
-    }
-    return false;
+    await inSlices(rewriting.finish(), this.#sliceMs);
   }
 }

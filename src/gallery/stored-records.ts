@@ -4,8 +4,14 @@ import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import { decodeStored } from '../templates/sample.ts';
 import type { PartitionName, SubjectAttributes } from './catalogue.ts';
+import type { SearchableReference } from './gallery.ts';
 
-export function templateOf(reference: ReferenceRecord): FingerTemplate | FaceTemplate {
+/** Brings templates into the kernels' form; undefined where one cannot be compared. */
+export type PackTemplates = (
+  templates: readonly (FingerTemplate | FaceTemplate)[],
+) => Promise<readonly (Uint8Array | undefined)[]>;
+
+function templateOf(reference: ReferenceRecord): FingerTemplate | FaceTemplate {
   return decodeStored({
     storedFormat: reference.storedFormat,
     template: reference.template,
@@ -17,7 +23,7 @@ export function templateOf(reference: ReferenceRecord): FingerTemplate | FaceTem
 }
 
 /** The partition that a stored reference belongs to. */
-export function partitionOf(reference: ReferenceRecord): PartitionName {
+function partitionOf(reference: ReferenceRecord): PartitionName {
   return reference.modality === 'finger'
     ? { modality: 'finger', position: reference.fingerPosition }
     : { modality: 'face', modelId: reference.modelId ?? '', dimension: reference.dimension ?? 0 };
@@ -33,4 +39,31 @@ export function attributesOf({ subject, references }: SubjectWithReferences): Su
     expireTimeMs: subject.expireTime?.getTime(),
     notComparableCount: references.filter(({ comparable }) => !comparable).length,
   };
+}
+
+/** Packs references, and adds them by id; those that cannot be packed are left out. */
+export async function packStored(
+  pack: PackTemplates,
+  references: readonly ReferenceRecord[],
+  packed: Map<string, Uint8Array>,
+): Promise<void> {
+  const results = await pack(references.map(templateOf));
+  references.forEach(({ referenceId }, i) => {
+    const result = results[i];
+    if (result !== undefined) packed.set(referenceId, result);
+  });
+}
+
+/** The references of a subject that can be searched, with what is packed of them. */
+export function searchable(
+  { references }: SubjectWithReferences,
+  packed: ReadonlyMap<string, Uint8Array>,
+): SearchableReference[] {
+  return references
+    .filter(({ comparable }) => comparable)
+    .map((reference) => ({
+      referenceId: reference.referenceId,
+      partition: partitionOf(reference),
+      packed: packed.get(reference.referenceId),
+    }));
 }

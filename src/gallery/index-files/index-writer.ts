@@ -8,7 +8,7 @@ import {
   sealOf,
   SUBJECTS_FILE,
   writeManifest,
-  type IndexModels,
+  type IndexOrigin,
   type Manifest,
   type PartitionFacts,
 } from './manifest.ts';
@@ -19,15 +19,6 @@ const SUBJECTS_SHARE = 4;
 /** Tells what an unfinished index is: its blocks can be used again. */
 export const DRAFT_FILE = 'draft.json';
 
-/** What an index is made of before it has content. */
-export interface IndexOrigin {
-  /** The last change of the store that it holds. */
-  readonly sequence: number;
-  /** See SubjectStore.stateAt. */
-  readonly state: string;
-  readonly models: IndexModels;
-}
-
 export interface IndexShape {
   /** References of a segment. */
   readonly capacity: number;
@@ -36,9 +27,6 @@ export interface IndexShape {
   /** Bytes of the candidate vector behind each packed reference. */
   vectorBytesOf(name: PartitionName): number;
 }
-
-/** What is kept of a subject's reference in an index. */
-export type PackedReference = SearchableReference & { readonly packed: Uint8Array };
 
 /**
  * Writes an index, subject by subject in order of their ids, and holds no more of it in memory than a block of each
@@ -93,12 +81,13 @@ export class IndexWriter {
   async add(
     subjectId: string,
     attributes: IndexedSubject['attributes'],
-    references: readonly PackedReference[],
+    references: readonly SearchableReference[],
   ): Promise<void> {
     if (subjectId <= this.#lastId) throw new RangeError('subjects come in order of their ids');
     this.#lastId = subjectId;
     const keys: [string, string][] = [];
     for (const { referenceId, partition, packed } of references) {
+      if (packed === undefined) throw new Error('a reference that is to be indexed came without its template');
       const key = partitionKey(partition);
       keys.push([referenceId, key]);
       await this.#partition(key, partition).add({ packed, owner: this.#count });

@@ -43,10 +43,15 @@ const contentSchema = z.strictObject({
   partitions: z.array(partitionSchema),
 });
 
+/** What an index is made of before it has content. */
+export const originSchema = contentSchema.pick({ sequence: true, state: true, models: true, keyId: true });
+
 const manifestSchema = contentSchema.extend({ stamp: z.string() });
 
 /** Versions of what makes references comparable. */
 export type IndexModels = z.output<typeof contentSchema>['models'];
+/** Which change of which store, and by which models. */
+export type IndexOrigin = Omit<z.output<typeof originSchema>, 'keyId'>;
 export type PartitionFacts = z.output<typeof partitionSchema>;
 export type ManifestContent = z.output<typeof contentSchema>;
 
@@ -108,24 +113,28 @@ function textOf(content: ManifestContent): string {
   return JSON.stringify(contentSchema.parse(content));
 }
 
+/** Whether an index was made by these models. */
+export function isOfModels({ models }: Pick<IndexOrigin, 'models'>, own: IndexModels): boolean {
+  return differingModel(models, own) === undefined;
+}
+
 /**
  * Refuses an index of other models.
  * @throws Failure INDEX_OUTDATED
  */
-export function requireModels({ models }: Pick<ManifestContent, 'models'>, own: IndexModels): void {
-  for (const [what, version] of Object.entries(own)) {
-    const found = models[what as keyof IndexModels];
-    if (found === version) continue;
-    const sentence = `The index was built with ${what} ${found}, and this program compares with ${version}. Build the index again: ridgewatch index build.`;
-    throw new Failure('failed-precondition', 'INDEX_OUTDATED', sentence);
-  }
+export function requireModels({ models }: Pick<IndexOrigin, 'models'>, own: IndexModels): void {
+  const what = differingModel(models, own);
+  if (what === undefined) return;
+  const sentence = `The index was built with ${what} ${models[what]}, and this program compares with ${own[what]}. Build the index again: ridgewatch index build.`;
+  throw new Failure('failed-precondition', 'INDEX_OUTDATED', sentence);
+}
+
+function differingModel(models: IndexModels, own: IndexModels): keyof IndexModels | undefined {
+  return (Object.keys(own) as (keyof IndexModels)[]).find((what) => models[what] !== own[what]);
 }
 
 /** How the files of an index are sealed. */
-export function sealOf(
-  { sequence, state, models }: Pick<ManifestContent, 'sequence' | 'state' | 'models'>,
-  sealer: BlockSealer,
-): IndexSeal {
+export function sealOf({ sequence, state, models }: IndexOrigin, sealer: BlockSealer): IndexSeal {
   return {
     sealer,
     context: `index ${INDEX_FORMAT} ${sequence} ${state} ${JSON.stringify([models.finger, models.kernels, models.vectors])}`,
