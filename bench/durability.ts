@@ -5,7 +5,7 @@
  *
  *   npm run bench -- durability [--rounds 10] [--json]
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ import { Keys } from '../src/security/keys.ts';
 import { openStore } from '../src/store/store.ts';
 import { change, Journal, SEED, versionOf } from './durability/changes.ts';
 import { identifyRequest } from './identify-request.ts';
-import { promised, startProcess, type ServiceProcess } from './service-process.ts';
+import { endProcess, promised, startProcess, type ServiceProcess } from './service-process.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const CALLERS = 4;
@@ -76,9 +76,7 @@ export async function killRounds(
     const service = await startProcess(dataDir, ENVIRONMENT);
     if (service.messages.includes(LOADED_FROM_INDEX)) startsFromIndex++;
     const compared = await compare(service.address, journal);
-    const exited = once(service.child, 'exit');
-    service.child.kill('SIGTERM');
-    await exited;
+    await endProcess(service.child);
     return { rounds, killed, startsFromIndex, ...compared, holes: await countHoles(dataDir) };
   } finally {
     rmSync(dataDir, { recursive: true, force: true });
@@ -105,7 +103,7 @@ async function killRound(
     // It has to come as far as writing.
     await Promise.race([delay(500 + 1000 * Math.random()), builderGone]);
     inTime = builder.exitCode === null;
-    await kill(builder);
+    await endProcess(builder, 'SIGKILL');
     await delay(300 * Math.random());
   } else {
     await delay(150 + 1500 * Math.random());
@@ -113,18 +111,11 @@ async function killRound(
   }
   // Of a service without a database the calls fail, which ends most of the load; the database comes back by itself.
   if (victim === 'database') await Promise.race([loaded, delay(2000 * Math.random())]);
-  await kill(child);
+  await endProcess(child, 'SIGKILL');
   await loaded;
-  await kill(builder);
+  await endProcess(builder, 'SIGKILL');
   await Promise.all([serviceGone, builderGone]);
   return inTime;
-}
-
-function kill(child: ChildProcess): Promise<unknown> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  const exited = once(child, 'exit');
-  child.kill('SIGKILL');
-  return exited;
 }
 
 /** The process id of the embedded database: line 1 of the file that it keeps. */

@@ -5,7 +5,6 @@
  *
  *   npm run bench -- identify-latency [--subjects 1000] [--searches 400] [--json]
  */
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +14,7 @@ import { build } from 'hdr-histogram-js';
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
 import { identifyRequest } from './identify-request.ts';
-import { promised, startProcess } from './service-process.ts';
+import { endProcess, promised, startProcess } from './service-process.ts';
 
 const { values } = parseArgs({
   options: {
@@ -97,8 +96,6 @@ try {
     console.table(results);
   }
 } finally {
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  await exited;
+  await endProcess(child);
   rmSync(dataDir, { recursive: true, force: true });
 }

@@ -9,7 +9,6 @@
  * folder. --from-store: also start without an index. Searches arrive at times of their own, at about a third of what the
  * service can do, in rounds without and with a switch by turns.
  */
-import { once } from 'node:events';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +21,7 @@ import { prune, publish } from '../index-builder/gallery-index/shelf.ts';
 import { verifyIndex } from '../index-builder/gallery-index/verify.ts';
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import { OperationsClient, type ReloadIndexResponse } from '../src/api/generated/ridgewatch/v1/operations.ts';
+import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
 import { filesOf } from '../src/gallery/index-files/manifest.ts';
 import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../src/matching/gallery-sizing.ts';
@@ -33,12 +33,13 @@ import { Keys } from '../src/security/keys.ts';
 import type { NewEnrolment, NewReference } from '../src/store/records.ts';
 import { openStore, type Store } from '../src/store/store.ts';
 import { identifyRequest } from './identify-request.ts';
+import { closedLoop } from './load/closed-loop.ts';
 import { generate } from './load/generate.ts';
 import type { LoadReport } from './load/generator.ts';
 import { percentiles } from './load/percentiles.ts';
 import { FACE_MODEL } from './search-gallery.ts';
 import { faceTemplate } from './search-people.ts';
-import { promised, residentMegabytes, startProcess, type ServiceProcess } from './service-process.ts';
+import { endProcess, promised, residentMegabytes, startProcess, type ServiceProcess } from './service-process.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -53,6 +54,9 @@ const DISTINCT = 1000;
 const PER_TRANSACTION = 500;
 const ROUNDS = 3;
 const SHARE_OF_CAPACITY = 1 / 3;
+/** Who finds out what it can do, and for how long. */
+const CALLERS = 4;
+const CALLING_SECONDS = 5;
 
 const dataDir = join(tmpdir(), `ridgewatch-index-${subjects}`);
 const indexDir = join(dataDir, 'index');
@@ -97,12 +101,12 @@ const service = start.result;
 let fromStore: number | undefined;
 try {
   const swap = await measureSwap(service);
-  await stop(service);
+  await endProcess(service.child);
   if (options['from-store']) {
     rmSync(join(indexDir, 'current'));
     const slow = await timed(() => startProcess(dataDir, { RIDGEWATCH_DEMO: 'never' }));
     fromStore = slow.seconds;
-    await stop(slow.result);
+    await endProcess(slow.result.child);
   }
   const report = {
     machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version },
@@ -114,7 +118,7 @@ try {
   if (options.json) console.log(JSON.stringify(report));
   else console.dir(report, { depth: 4 });
 } finally {
-  await stop(service);
+  await endProcess(service.child);
   await pool.close();
 }
 
@@ -236,7 +240,10 @@ function verify(name: string) {
 async function measureSwap({ address, child }: ServiceProcess) {
   const identification = new IdentificationClient(address, credentials.createInsecure());
   const operations = new OperationsClient(address, credentials.createInsecure());
-  const rate = SHARE_OF_CAPACITY * (await capacity(identification));
+  const probes = Array.from({ length: 20 }, (_, i) => demoSamples(demoPerson(i * 97), 1).slice(0, 2));
+  const identify = (samples: Sample[]) =>
+    promised<IdentifyResponse>((callback) => identification.identify(identifyRequest(samples), callback));
+  const rate = SHARE_OF_CAPACITY * (await closedLoop(CALLERS, CALLING_SECONDS, probes, identify));
   const before = residentMegabytes(child);
   const [calm, switching]: [LoadReport[], LoadReport[]] = [[], []];
   const took: number[] = [];
@@ -270,21 +277,6 @@ async function measureSwap({ address, child }: ServiceProcess) {
   };
 }
 
-/** Searches a second that four callers reach who wait for their answers. */
-async function capacity(client: IdentificationClient): Promise<number> {
-  const probes = Array.from({ length: 20 }, (_, i) => demoSamples(demoPerson(i * 97), 1).slice(0, 2));
-  const started = performance.now();
-  let done = 0;
-  const caller = async () => {
-    while (performance.now() - started < 5000) {
-      const request = identifyRequest(probes[done++ % probes.length]);
-      await promised<IdentifyResponse>((callback) => client.identify(request, callback));
-    }
-  };
-  await Promise.all([1, 2, 3, 4].map(caller));
-  return done / ((performance.now() - started) / 1000);
-}
-
 function load(address: string, rate: number, seed: number): Promise<LoadReport> {
   return generate({ address, seed, rate, seconds, deadlineMs: 10_000, subjects: DISTINCT, allowPartial: false });
 }
@@ -301,11 +293,4 @@ function summary(reports: readonly LoadReport[]) {
 
 function sum(reports: readonly LoadReport[], what: 'found' | 'mated'): number {
   return reports.reduce((total, report) => total + report[what], 0);
-}
-
-async function stop({ child }: ServiceProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  await exited;
 }

@@ -11,23 +11,24 @@
  *
  * The gallery is made once and kept in the temporary folder; what is enrolled is expunged again.
  */
-import { once } from 'node:events';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
 import { createPerson } from '../fixtures/person.ts';
-import { GalleryClient, Provenance, type EnrollResponse } from '../src/api/generated/ridgewatch/v1/gallery.ts';
+import { GalleryClient, type EnrollResponse } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { SETTINGS } from '../src/configuration.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
 import type { LoadReport } from './load/generator.ts';
+import { closedLoop } from './load/closed-loop.ts';
 import { generate } from './load/generate.ts';
 import { atPercentile, percentiles } from './load/percentiles.ts';
+import { benchData } from './bench-data.ts';
 import { identifyRequest } from './identify-request.ts';
-import { promised, residentMegabytes, startProcess } from './service-process.ts';
+import { endProcess, promised, residentMegabytes, startProcess } from './service-process.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -65,7 +66,8 @@ const gallery = new GalleryClient(address, credentials.createInsecure());
 try {
   await oneByOne(20);
   const unloaded = await oneByOne(UNLOADED_SEARCHES);
-  const capacity = await closedLoop(8, seconds);
+  const probes = Array.from({ length: 40 }, (_, i) => samplesOf(i));
+  const capacity = await closedLoop(8, seconds, probes, identify);
   const before = residentMegabytes(child);
   const steps = [];
   let sustainable = capacity * STEPS[0];
@@ -108,9 +110,7 @@ try {
 } finally {
   client.close();
   gallery.close();
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  if (!ended) await exited;
+  await endProcess(child);
 }
 
 function print({ steps, ...report }: { readonly steps: readonly object[] } & object): void {
@@ -138,21 +138,6 @@ async function oneByOne(searches: number): Promise<number[]> {
     took.push(performance.now() - started);
   }
   return took;
-}
-
-/** @returns searches a second of callers who wait for their answers */
-async function closedLoop(callers: number, duration: number): Promise<number> {
-  const probes = Array.from({ length: 40 }, (_, i) => samplesOf(i));
-  const started = performance.now();
-  let done = 0;
-  const caller = async () => {
-    while (performance.now() - started < duration * 1000) {
-      await identify(probes[done % probes.length]);
-      done++;
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, caller));
-  return done / ((performance.now() - started) / 1000);
 }
 
 /** A search waits at most as long as the longest queue takes, and nobody is let in who would wait beyond the deadline. */
@@ -207,14 +192,7 @@ async function enrolWhileSearching(capacity: number) {
 
 function enrolRequest(i: number, samples: Sample[]) {
   return {
-    data: {
-      contributor: 'bench',
-      externalId: `load-${Date.now()}-${i}`,
-      galleries: ['bench'],
-      caveats: [],
-      provenance: Provenance.SYNTHETIC,
-      expireTime: undefined,
-    },
+    data: { ...benchData(), externalId: `load-${Date.now()}-${i}` },
     samples,
     clientRequestId: `load-${Date.now()}-${i}`,
   };

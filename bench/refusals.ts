@@ -4,7 +4,6 @@
  *
  *   npm run bench -- refusals [--json]
  */
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +15,7 @@ import { OperationsClient, type GetStatusResponse } from '../src/api/generated/r
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { readServiceError } from '../src/api/status.ts';
 import { demoSamples } from '../src/demo-gallery.ts';
-import { promised, startProcess } from './service-process.ts';
+import { endProcess, promised, startProcess } from './service-process.ts';
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
 const [finger, , face] = demoSamples(createPerson(1, 1), 0) as [Sample, Sample, Sample];
@@ -112,8 +111,6 @@ try {
   gallery.close();
   operations.close();
 } finally {
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  await exited;
+  await endProcess(child);
   rmSync(dataDir, { recursive: true, force: true });
 }

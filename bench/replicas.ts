@@ -6,20 +6,20 @@
  * The database is an embedded one of its own. The second service is asked again and again, so what is told is too long by
  * up to one search.
  */
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
 import { createPerson } from '../fixtures/person.ts';
-import { GalleryClient, Provenance, type EnrollResponse } from '../src/api/generated/ridgewatch/v1/gallery.ts';
+import { GalleryClient, type EnrollResponse } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import { demoSamples } from '../src/demo-gallery.ts';
 import { startEmbeddedCluster } from '../src/store/embedded-cluster.ts';
+import { benchData } from './bench-data.ts';
 import { identifyRequest } from './identify-request.ts';
 import { percentiles } from './load/percentiles.ts';
-import { promised, startProcess, type ServiceProcess } from './service-process.ts';
+import { endProcess, promised, startProcess, type ServiceProcess } from './service-process.ts';
 
 const { values: options } = parseArgs({
   options: { enrolments: { type: 'string', default: '100' }, json: { type: 'boolean', default: false } },
@@ -44,11 +44,7 @@ try {
   if (options.json) console.log(JSON.stringify({ 'enrolled until found by the other, ms': percentiles(took) }));
   else console.table({ 'enrolled until found by the other, ms': percentiles(took) });
 } finally {
-  for (const { child } of services) {
-    const exited = once(child, 'exit');
-    child.kill('SIGTERM');
-    await exited;
-  }
+  for (const { child } of services) await endProcess(child);
   await cluster.stop();
   rmSync(directory, { recursive: true, force: true });
 }
@@ -60,16 +56,8 @@ async function measure(enrolments: number): Promise<number[]> {
   const took: number[] = [];
   for (let i = 0; i < enrolments; i++) {
     const samples = demoSamples(createPerson(SEED, i), 0).slice(0, 2);
-    const data = {
-      contributor: 'bench',
-      externalId: '',
-      galleries: ['bench'],
-      caveats: [],
-      provenance: Provenance.SYNTHETIC,
-      expireTime: undefined,
-    };
     const { subject } = await promised<EnrollResponse>((callback) =>
-      gallery.enroll({ data, samples, clientRequestId: '' }, callback),
+      gallery.enroll({ data: benchData(), samples, clientRequestId: '' }, callback),
     );
     const enrolled = performance.now();
     for (;;) {

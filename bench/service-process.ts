@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -33,6 +34,14 @@ export async function startProcess(dataDir: string, env: Readonly<Record<string,
     }
   }
   throw new Error('the service ended before it was ready');
+}
+
+/** Ends a process, if it has not ended yet. @returns resolves when it has */
+export async function endProcess(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
 }
 
 /** Of the service's process; NaN where the system does not say. */

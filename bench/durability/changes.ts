@@ -2,7 +2,6 @@
 import { Metadata } from '@grpc/grpc-js';
 import { createPerson } from '../../fixtures/person.ts';
 import {
-  Provenance,
   type EnrollResponse,
   type GalleryClient,
   type Subject,
@@ -10,6 +9,7 @@ import {
   type UpdateSubjectResponse,
 } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import { demoSamples } from '../../src/demo-gallery.ts';
+import { benchData } from '../bench-data.ts';
 import { promised } from '../service-process.ts';
 
 export const SEED = 4242;
@@ -82,14 +82,7 @@ export function versionOf({ data }: Subject): number {
 }
 
 function dataOf(person: number, version: number) {
-  return {
-    contributor: 'bench',
-    externalId: `p-${person}`,
-    galleries: ['bench'],
-    caveats: version === 0 ? [] : [`V${version}`],
-    provenance: Provenance.SYNTHETIC,
-    expireTime: undefined,
-  };
+  return { ...benchData(), externalId: `p-${person}`, caveats: version === 0 ? [] : [`V${version}`] };
 }
 
 function samplesOf(person: number) {
