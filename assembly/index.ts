@@ -9,6 +9,7 @@
  */
 export { compareFaces, resembleFaces } from './face/compare';
 export { compareFingers, explainFingers } from './finger/compare';
+export { arrangePlanes } from './finger/code';
 export { encodeFinger } from './finger/encode';
 export { encodeVector, scanVectors } from './finger/vector';
 
@@ -25,4 +26,4 @@ export { FACE_SCRATCH as FACE_SCRATCH_BYTES } from './face/compare';
 export { VECTOR_SCRATCH as VECTOR_SCRATCH_BYTES, VECTOR_TABLES as VECTOR_TABLES_BYTES } from './finger/vector';
 export { KNOT_COUNT, TERMS } from './finger/terms';
 // Addresses of the tables, so that they can be compared with the reference's.
-export { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, SPATIAL_WEIGHTS } from './finger/tables';
+export { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, DISC, SPATIAL_WEIGHTS } from './finger/tables';

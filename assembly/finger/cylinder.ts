@@ -1,127 +1,171 @@
 /**
  * The neighbourhood of a minutia as a cylinder of 8 × 8 places, of which 52 lie within the radius, and 6 directions:
- * Minutia Cylinder-Code, Cappelli, Ferrara, Maltoni, IEEE TPAMI 32(12), 2010. Its sums are whole numbers in double
- * precision, so the order of the minutiae cannot matter.
+ * Minutia Cylinder-Code, Cappelli, Ferrara, Maltoni, IEEE TPAMI 32(12), 2010. Its sums are whole numbers, so the order of
+ * the minutiae cannot matter; the largest, 63 minutiae in one place and of one direction, has thirty bits.
+ *
+ * There, places more than 50 pixels outside the hull of the minutiae do not count. Here they need not be looked for: where
+ * a cylinder has anything, a minutia is within 28 pixels, and the hull no farther.
  */
 import {
   CELLS,
   CYLINDER,
-  CYLINDER_SIZE,
+  PLACES,
+  POINT_X,
+  POINT_Y,
+  ROOTS,
+  ROOTS_ROW,
   SIDE,
   TURN_CELLS,
-  VALID_CELLS,
   angleOf,
   blocksOf,
   cosine,
   getB,
-  getF,
-  setB,
-  setF,
   sine,
   xOf,
   yOf,
 } from './layout';
-import { outsideHull } from './hull';
-import { ANGULAR_WEIGHTS, SPATIAL_WEIGHTS } from './tables';
+import { ANGULAR_WEIGHTS, DISC, SPATIAL_WEIGHTS } from './tables';
 
 /** Pixels. */
 const RADIUS: f64 = 70;
 const CELL: f64 = 17.5;
-/** Cells further than this outside the hull say nothing: squared pixels. */
-const HULL_MARGIN_SQUARED: f64 = 2500;
 /** Where a minutia's contribution ends, 3 σ: pixels, and their square. */
 const REACH: f64 = 28;
 const REACH_SQUARED: i32 = 784;
+/** More than rounding squares to whole numbers can add to it, in cells. */
+const ROUNDING: f64 = 0.001;
 /** Radius and reach together, squared. */
 const FARTHEST_SQUARED: f64 = 9604;
 /** Fractions of a turn that ANGULAR_WEIGHTS counts in: three to a 256th, 128 to a cell. */
 const TURN: i32 = 768;
+/** Largest root; training makes sure that the sums of no cylinder leave thirty-two bits. */
+const LARGEST_ROOT: i16 = 8191;
+/** Bytes of the numbers of a place, of which two are not used, and of their six roots. */
+const PLACE: usize = 32;
+const ROOTS_PLACE: usize = 12;
 
 /** Middle of row or column `i` of the base, in the minutia's own frame. */
 function middleOf(i: i32): f64 {
   return ((i as f64) + 0.5) * CELL - RADIUS;
 }
 
-/** How much of a difference of directions, in 256ths, falls into angular cell `k`. */
-function angularWeight(difference: i32, k: i32): f64 {
-  // The first cell begins at minus half a turn.
-  let distance = k * (TURN / TURN_CELLS) - (TURN - TURN / TURN_CELLS) / 2 - 3 * difference;
-  while (distance < -TURN / 2) distance += TURN;
-  if (distance < 0) distance = -distance;
-  return load<i16>(ANGULAR_WEIGHTS + ((distance as usize) << 1)) as f64;
+/**
+ * How much of a difference of directions falls into an angular cell.
+ * @param distance - from the cell's middle, 0 to TURN, in either direction
+ */
+@inline
+function angularWeight(distance: i32): i32 {
+  const way = min<i32>(distance, TURN - distance);
+  return load<i16>(ANGULAR_WEIGHTS + ((way as usize) << 1)) as i32;
 }
 
-/** Which cells of the base of a minutia at (mx, my) say something. The hull has been made. */
-function markCells(mx: f64, my: f64, c: f64, s: f64, valid: usize): void {
-  for (let cell = 0; cell < CELLS; cell++) {
-    const u = middleOf(cell / SIDE);
-    const v = middleOf(cell % SIDE);
-    const within =
-      u * u + v * v <= RADIUS * RADIUS &&
-      outsideHull(mx + c * u - s * v, my + s * u + c * v) <= HULL_MARGIN_SQUARED;
-    setB(valid, cell, within ? 1 : 0);
-  }
+/** The same angle within a turn; it is less than two. */
+@inline
+function withinTurn(angle: i32): i32 {
+  return angle >= TURN ? angle - TURN : angle;
 }
 
-/** Adds to one number of the cylinder. */
-function add(cylinder: usize, at: i32, contribution: f64): void {
-  setF(cylinder, at, getF(cylinder, at) + contribution);
-}
-
-/** First, and last, row or column that a contribution at `u` can reach: REACH away, and one more for the rounding. */
+/** First, and last, row or column that a contribution at `u` can reach. */
+@inline
 function firstReached(u: f64): i32 {
-  return max(0, floor<f64>((u - REACH + RADIUS) / CELL - 0.5) as i32);
+  return max<i32>(0, ceil<f64>((u - REACH + RADIUS) * (1 / CELL) - (0.5 + ROUNDING)) as i32);
 }
+@inline
 function lastReached(u: f64): i32 {
-  return min(SIDE - 1, ceil<f64>((u + REACH + RADIUS) / CELL - 0.5) as i32);
+  return min<i32>(SIDE - 1, floor<f64>((u + REACH + RADIUS) * (1 / CELL) - (0.5 - ROUNDING)) as i32);
 }
 
-/** Adds the contribution of a minutia at (u, v) in the middle one's frame: to a dozen of the 64 cells at most. */
+/** Adds to four numbers of a place products of sixteen bits, which lie in the lower halves of thirty-two. */
+@inline
+function addProducts(place: usize, weight: v128, weights: v128): void {
+  v128.store(place, i32x4.add(v128.load(place), i32x4.dot_i16x8_s(weight, weights)));
+}
+
+/**
+ * Adds the contribution of a minutia at (u, v) in the middle one's frame: to a dozen of the 64 cells at most.
+ * @param difference - of its direction, in 256ths of a turn, 0 to 255
+ */
 function addMinutia(u: f64, v: f64, difference: i32, scratch: usize): void {
-  const cylinder = scratch + CYLINDER;
-  const w0 = angularWeight(difference, 0);
-  const w1 = angularWeight(difference, 1);
-  const w2 = angularWeight(difference, 2);
-  const w3 = angularWeight(difference, 3);
-  const w4 = angularWeight(difference, 4);
-  const w5 = angularWeight(difference, 5);
+  // The first cell begins at minus half a turn.
+  const d0 = withinTurn(2 * TURN - (TURN - TURN / TURN_CELLS) / 2 - 3 * difference);
+  const d1 = withinTurn(d0 + TURN / TURN_CELLS);
+  const d2 = withinTurn(d1 + TURN / TURN_CELLS);
+  const d3 = withinTurn(d2 + TURN / TURN_CELLS);
+  const d4 = withinTurn(d3 + TURN / TURN_CELLS);
+  const d5 = withinTurn(d4 + TURN / TURN_CELLS);
+  let front = i32x4.splat(angularWeight(d0));
+  front = i32x4.replace_lane(front, 1, angularWeight(d1));
+  front = i32x4.replace_lane(front, 2, angularWeight(d2));
+  front = i32x4.replace_lane(front, 3, angularWeight(d3));
+  let back = i32x4.replace_lane(i32x4.splat(0), 0, angularWeight(d4));
+  back = i32x4.replace_lane(back, 1, angularWeight(d5));
   const lastRow = lastReached(u);
   const firstColumn = firstReached(v);
   const lastColumn = lastReached(v);
   for (let row = firstReached(u); row <= lastRow; row++) {
     const du = middleOf(row) - u;
     for (let column = firstColumn; column <= lastColumn; column++) {
-      const cell = row * SIDE + column;
-      if (getB(scratch + VALID_CELLS, cell) == 0) continue;
       const dv = middleOf(column) - v;
-      const squared = floor<f64>(du * du + dv * dv + 0.5) as i32;
-      if (squared > REACH_SQUARED) continue;
-      const weight = load<i16>(SPATIAL_WEIGHTS + ((squared as usize) << 1)) as f64;
-      add(cylinder, cell, weight * w0);
-      add(cylinder, cell + CELLS, weight * w1);
-      add(cylinder, cell + 2 * CELLS, weight * w2);
-      add(cylinder, cell + 3 * CELLS, weight * w3);
-      add(cylinder, cell + 4 * CELLS, weight * w4);
-      add(cylinder, cell + 5 * CELLS, weight * w5);
+      const squared = (du * du + dv * dv + 0.5) as i32;
+      // No branches: whether a place in the corner is reached is anybody's guess, and to add nothing costs less.
+      const share = load<i16>(SPATIAL_WEIGHTS + ((min<i32>(squared, REACH_SQUARED) as usize) << 1)) as i32;
+      const weight = i32x4.splat(select<i32>(share, 0, squared <= REACH_SQUARED));
+      const place = scratch + CYLINDER + ((row * SIDE + column) as usize) * PLACE;
+      addProducts(place, weight, front);
+      addProducts(place + 16, weight, back);
     }
   }
 }
 
-/** Fills the cylinder of minutia `m` and marks its valid cells. */
+/** Square roots of two of four numbers, rounded down: a crowd of minutiae does not drown a single one. */
+@inline
+function twoRoots(numbers: v128): v128 {
+  return i32x4.trunc_sat_f64x2_s_zero(f64x2.sqrt(f64x2.convert_low_i32x4_s(numbers)));
+}
+
+/** Writes the roots of the cylinder, place by place: twelve bytes each, and four that the next one takes. */
+function flatten(scratch: usize, out: usize): void {
+  const largest = i16x8.splat(LARGEST_ROOT);
+  for (let n = 0; n < PLACES; n++) {
+    const place = scratch + CYLINDER + (getB(DISC, n) as usize) * PLACE;
+    const front = v128.load(place);
+    const four = v128.shuffle<i64>(twoRoots(front), twoRoots(v128.shuffle<i64>(front, front, 1, 0)), 0, 2);
+    const six = i16x8.min_s(i16x8.narrow_i32x4_s(four, twoRoots(v128.load(place + 16))), largest);
+    v128.store(out + (n as usize) * ROOTS_PLACE, six);
+  }
+}
+
+/** Which of four minutiae may reach the cylinder of one at (mx, my), in bits; some of them are a little too far away. */
+@inline
+function nearOf(first: i32, mx: f32, my: f32, scratch: usize): i32 {
+  const dx = f32x4.sub(v128.load(scratch + POINT_X + ((first as usize) << 2)), f32x4.splat(mx));
+  const dy = f32x4.sub(v128.load(scratch + POINT_Y + ((first as usize) << 2)), f32x4.splat(my));
+  const squared = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
+  return i32x4.bitmask(f32x4.le(squared, f32x4.splat(FARTHEST_SQUARED as f32 * 1.01)));
+}
+
+/** Makes the cylinder of minutia `m`, and writes its roots. */
 export function makeCylinder(finger: usize, count: i32, m: i32, scratch: usize): void {
   const blocks = blocksOf(count);
   const angle = angleOf(finger, blocks, m);
   const c = cosine(angle);
   const s = sine(angle);
-  markCells(xOf(finger, m), yOf(finger, blocks, m), c, s, scratch + VALID_CELLS);
-  memory.fill(scratch + CYLINDER, 0, (CYLINDER_SIZE as usize) << 3);
-  for (let o = 0; o < count; o++) {
-    if (o == m) continue;
-    const dx = xOf(finger, o) - xOf(finger, m);
-    const dy = yOf(finger, blocks, o) - yOf(finger, blocks, m);
-    const u = c * dx + s * dy;
-    const v = c * dy - s * dx;
-    if (u * u + v * v > FARTHEST_SQUARED) continue;
-    addMinutia(u, v, (angle - angleOf(finger, blocks, o)) & 255, scratch);
+  const mx = xOf(finger, m);
+  const my = yOf(finger, blocks, m);
+  memory.fill(scratch + CYLINDER, 0, (CELLS as usize) * PLACE);
+  for (let first = 0; first < count; first += 4) {
+    let four = nearOf(first, mx as f32, my as f32, scratch);
+    if (count - first < 4) four &= (1 << (count - first)) - 1;
+    if (m - first < 4 && m >= first) four &= ~(1 << (m - first));
+    for (; four != 0; four &= four - 1) {
+      const o = first + ctz<i32>(four);
+      const dx = xOf(finger, o) - mx;
+      const dy = yOf(finger, blocks, o) - my;
+      const u = c * dx + s * dy;
+      const v = c * dy - s * dx;
+      if (u * u + v * v > FARTHEST_SQUARED) continue;
+      addMinutia(u, v, (angle - angleOf(finger, blocks, o)) & 255, scratch);
+    }
   }
+  flatten(scratch, scratch + ROOTS + (m as usize) * ROOTS_ROW);
 }

@@ -1,13 +1,11 @@
 /** From minutiae to the packed finger. */
 import {
-  BLOCK,
-  CODE_BLOCK_BYTES,
-  ENCODE_HULL,
   HEADER_BYTES,
   MINIMUM_MINUTIAE,
   MOST_MINUTIAE,
   POINT_X,
   POINT_Y,
+  ROOTS,
   blocksOf,
   codesOf,
   packedBytes,
@@ -15,9 +13,8 @@ import {
   xOf,
   yOf,
 } from './layout';
-import { makeCode } from './code';
+import { makeCodes } from './code';
 import { makeCylinder } from './cylinder';
-import { makeHull } from './hull';
 
 /** Bytes of a minutia as the host writes it: i16 x, i16 y, u8 angle, u8 quality << 2 | type, u16 unused. */
 const MINUTIA_BYTES: usize = 8;
@@ -25,7 +22,7 @@ const MINUTIA_BYTES: usize = 8;
 /**
  * @param minutiae - `count` minutiae of MINUTIA_BYTES each
  * @param out - room for the packed finger, 16-byte aligned
- * @param planes - of the codes, see makeCode
+ * @param planes - of the codes, see makeCodes
  * @returns its bytes; 0 when there are too few minutiae to compare, or too many
  */
 export function encodeFinger(minutiae: usize, count: i32, out: usize, planes: usize, scratch: usize): i32 {
@@ -46,11 +43,7 @@ export function encodeFinger(minutiae: usize, count: i32, out: usize, planes: us
     setS(scratch + POINT_X, i, xOf(out, i) as f32);
     setS(scratch + POINT_Y, i, yOf(out, blocks, i) as f32);
   }
-  makeHull(scratch + POINT_X, scratch + POINT_Y, count, scratch + ENCODE_HULL);
-  const codes = codesOf(out, blocks);
-  for (let i = 0; i < count; i++) {
-    makeCylinder(out, count, i, scratch);
-    makeCode(planes, scratch, codes + ((i / BLOCK) as usize) * CODE_BLOCK_BYTES + ((i % BLOCK) as usize));
-  }
+  for (let i = 0; i < count; i++) makeCylinder(out, count, i, scratch);
+  makeCodes(planes, scratch + ROOTS, count, codesOf(out, blocks));
   return length as i32;
 }

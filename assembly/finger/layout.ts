@@ -147,7 +147,7 @@ export const NEAR: usize = 5760;
 /** Bytes of the whole. */
 export const COMPARE_SCRATCH: usize = 37472;
 
-// The cylinder: direction first, then place, value (k, i, j) at k · CELLS + i · SIDE + j.
+// The cylinder.
 /** Cells along one side of the base, cells of the base, cells of a turn. */
 export const SIDE: i32 = 8;
 export const CELLS: i32 = 64;
@@ -155,18 +155,19 @@ export const TURN_CELLS: i32 = 6;
 export const CYLINDER_SIZE: i32 = 384;
 
 // Scratch of encodeFinger, offsets in bytes.
-/** f64 [384]: the cylinder. */
+/** i32 [64 × 8]: a cylinder; place first, then direction, for what a minutia adds to a place it adds to all six. */
 export const CYLINDER: usize = 0;
-/** i16 [384]: its roots. */
-export const ROOTS: usize = 3072;
-/** u8 [64]: cells of the base that are within the radius and not far outside the hull. */
-export const VALID_CELLS: usize = 3840;
 /** f32 [64] each. */
-export const POINT_X: usize = 3904;
-export const POINT_Y: usize = 4160;
-export const ENCODE_HULL: usize = 4416;
+export const POINT_X: usize = 2048;
+export const POINT_Y: usize = 2304;
+/** Places within the radius, and the numbers of a cylinder there. */
+export const PLACES: i32 = 52;
+/** Bytes of the roots of a cylinder, i16 [52 × 6]: only the places within the radius, direction last. */
+export const ROOTS_ROW: usize = 624;
+/** i16 [64 × 312], and sixteen bytes: the roots of all cylinders. */
+export const ROOTS: usize = 2560;
 /** Bytes of the whole. */
-export const ENCODE_SCRATCH: usize = 4608;
+export const ENCODE_SCRATCH: usize = 42512;
 
 export function getF(base: usize, i: i32): f64 {
   return load<f64>(base + ((i as usize) << 3));

@@ -32,6 +32,7 @@ export class FingerEncoder {
     this.#kernels = instantiateKernels(this.#memory, model, build);
     new Int16Array(this.#memory.buffer, PLANES, planes.length).set(planes);
     new Int32Array(this.#memory.buffer, PLANES + planes.byteLength, offsets.length).set(offsets);
+    this.#kernels.arrangePlanes(PLANES, SCRATCH);
   }
 
   /**

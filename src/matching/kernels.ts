@@ -23,13 +23,13 @@ export const EXPLANATION_BYTES = 1040;
 /** Bytes of scratch that `compareFingers` needs, 16-byte aligned. One scratch serves one thread at a time. */
 export const FINGER_SCRATCH_BYTES = 37_472;
 /** Bytes of scratch that `encodeFinger` needs, 16-byte aligned. */
-export const ENCODE_SCRATCH_BYTES = 4608;
+export const ENCODE_SCRATCH_BYTES = 42_512;
 /** Bytes of scratch that `compareFaces` and `resembleFaces` need, 16-byte aligned. */
 export const FACE_SCRATCH_BYTES = 4096;
 /** What `scanVectors` and `resembleFaces` write for a removed reference: less than any similarity. */
 export const REMOVED_SIMILARITY = -32_768;
 /** Bytes of scratch that `encodeVector` needs, 16-byte aligned. */
-export const VECTOR_SCRATCH_BYTES = 11_712;
+export const VECTOR_SCRATCH_BYTES = 27_840;
 /** Score of a reference that was removed: the smallest 32-bit integer. */
 export const REMOVED_SCORE = -(2 ** 31);
 /** A finger with fewer minutiae cannot be compared. */
@@ -43,10 +43,16 @@ export const LARGEST_FINGER_SCORE = 65_535;
  */
 export interface Kernels {
   /**
+   * Brings the planes of a model into the order in which `encodeFinger` reads them, in their own place; once.
+   * @param planes - the model's planes, then their offsets; 16-byte aligned
+   * @param scratch - ENCODE_SCRATCH_BYTES, 16-byte aligned
+   */
+  arrangePlanes(planes: number, scratch: number): void;
+  /**
    * @param minutiae - `count` × 8 bytes: i16 x, i16 y (pixels at 500 dpi), u8 angle (256ths), u8 traits (see
    * packed-layout.ts), u16 unused
    * @param out - room for the packed finger, see packed-layout.ts; 16-byte aligned
-   * @param planes - the model's planes, then their offsets; 16-byte aligned
+   * @param planes - arranged
    * @returns its bytes; 0 for fewer than MINIMUM_MINUTIAE or more than MAX_MINUTIAE
    */
   encodeFinger(minutiae: number, count: number, out: number, planes: number, scratch: number): number;

@@ -66,11 +66,15 @@ class Arena {
 }
 
 /** The planes of the model, and their offsets behind them. */
-function writePlanes(arena: Arena): number {
+function writePlanes(arena: Arena, kernels: Kernels): number {
   const { planes, offsets } = shippedFingerModel();
-  const address = arena.take(planes.byteLength + offsets.byteLength);
+  const length = planes.byteLength + offsets.byteLength;
+  const address = arena.take(length);
   new Int16Array(arena.memory.buffer, address, planes.length).set(planes);
   new Int32Array(arena.memory.buffer, address + planes.byteLength, offsets.length).set(offsets);
+  const scratch = arena.take(ENCODE_SCRATCH_BYTES);
+  const areas = [[address, length] as const, [scratch, ENCODE_SCRATCH_BYTES] as const];
+  arena.expectWritesWithin(areas, () => kernels.arrangePlanes(address, scratch));
   return address;
 }
 
@@ -116,7 +120,7 @@ describe('the kernels write only where they are told to', () => {
       const kernels = instantiateKernels(arena.memory);
       const expected = encodeFingerReference(template) as Uint8Array;
       const input = writeMinutiae(arena, template);
-      const planes = writePlanes(arena);
+      const planes = writePlanes(arena, kernels);
       const out = arena.take(expected.byteLength);
       const scratch = arena.take(ENCODE_SCRATCH_BYTES);
       const areas = [
@@ -134,7 +138,7 @@ describe('the kernels write only where they are told to', () => {
     const arena = new Arena();
     const kernels = instantiateKernels(arena.memory);
     const input = writeMinutiae(arena, somePrint(1, 64));
-    const planes = writePlanes(arena);
+    const planes = writePlanes(arena, kernels);
     const out = arena.take(2 * FINGER_PACKED_MAX_BYTES);
     const scratch = arena.take(ENCODE_SCRATCH_BYTES);
     for (const count of [-1, 0, 1, 4, 65, 2 ** 31 - 1]) {

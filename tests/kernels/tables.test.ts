@@ -40,6 +40,18 @@ describe('the tables', () => {
     });
   });
 
+  it('tell which places of a cylinder lie within its radius', () => {
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+    const exports = instantiateKernels(memory) as unknown as Record<string, { value: number }>;
+    const middle = (i: number) => (i + 0.5) * 17.5 - 70;
+    const within = Array.from({ length: 64 }, (_, cell) => cell).filter(
+      (cell) => Math.hypot(middle(cell >> 3), middle(cell & 7)) <= 70,
+    );
+    const bytes = new Uint8Array(memory.buffer, exports.DISC.value, within.length);
+    expect([...bytes]).toEqual(within);
+    expect(within).toHaveLength(52);
+  });
+
   it('are of the lengths that the kernels read', () => {
     expect(Object.values(tables).map(({ length }) => length)).toEqual([385, 257, 256, 785]);
   });
