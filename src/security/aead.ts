@@ -1,5 +1,5 @@
 /** AES-256-GCM (NIST SP 800-38D), as everything at rest is encrypted with it: nonce, ciphertext, tag. */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 
 const CIPHER = 'aes-256-gcm';
 export const NONCE_BYTES = 12;
@@ -10,13 +10,13 @@ const TAG_BYTES = 16;
  * @param nonce - NONCE_BYTES, never the same for two contents under one key
  * @param context - authenticated, and not part of the result
  */
-export function encrypt(key: Buffer, nonce: Uint8Array, plain: Uint8Array, context: string): Buffer {
+export function encrypt(key: KeyObject, nonce: Uint8Array, plain: Uint8Array, context: string): Buffer {
   const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(context));
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
 /** @throws Error when it is not what was encrypted with this key under this context */
-export function decrypt(key: Buffer, sealed: Uint8Array, context: string): Buffer {
+export function decrypt(key: KeyObject, sealed: Uint8Array, context: string): Buffer {
   const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
     .setAAD(Buffer.from(context))
     .setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { decrypt, encrypt, NONCE_BYTES } from './aead.ts';
 import type { KeyPurpose } from './key-ring.ts';
 import type { Keys } from './keys.ts';
@@ -10,16 +10,16 @@ import type { Keys } from './keys.ts';
  */
 export class KeyedBlockSealer {
   readonly keyId: string;
-  readonly #key: Buffer;
-  readonly #nonceKey: Buffer;
-  readonly #stampKey: Buffer;
+  readonly #key: KeyObject;
+  readonly #nonceKey: KeyObject;
+  readonly #stampKey: KeyObject;
 
   /** @throws Failure KEY_MISSING */
   constructor(keys: Keys, keyId: string, purpose: KeyPurpose) {
     this.keyId = keyId;
     this.#key = keys.key(keyId, purpose);
-    this.#nonceKey = createHmac('sha256', this.#key).update('nonce').digest();
-    this.#stampKey = createHmac('sha256', this.#key).update('stamp').digest();
+    this.#nonceKey = createSecretKey(createHmac('sha256', this.#key).update('nonce').digest());
+    this.#stampKey = createSecretKey(createHmac('sha256', this.#key).update('stamp').digest());
   }
 
   /** @returns nonce, ciphertext, tag */

@@ -1,5 +1,5 @@
 /** Keys that data at rest is encrypted with: each has an id, and one is current. */
-import { createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { createHash, createSecretKey, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
 
@@ -18,7 +18,7 @@ export type KeyPurpose = 'template' | 'index' | 'backup';
 export class KeyRing {
   readonly currentId: string;
   readonly #secrets: ReadonlyMap<string, Buffer>;
-  readonly #derived = new Map<string, Buffer>();
+  readonly #derived = new Map<string, KeyObject>();
 
   private constructor(currentId: string, secrets: ReadonlyMap<string, Buffer>) {
     this.currentId = currentId;
@@ -82,16 +82,16 @@ export class KeyRing {
   }
 
   /**
-   * 32 bytes for one purpose (HKDF, RFC 5869).
+   * 32 bytes for one purpose (HKDF, RFC 5869), as Node.js takes them without looking at them again each time.
    * @returns undefined when the ring does not have the key
    */
-  derive(id: string, purpose: KeyPurpose): Buffer | undefined {
+  derive(id: string, purpose: KeyPurpose): KeyObject | undefined {
     const name = `${purpose}/${id}`;
     const known = this.#derived.get(name);
     if (known !== undefined) return known;
     const secret = this.#secrets.get(id);
     if (secret === undefined) return undefined;
-    const derived = Buffer.from(hkdfSync('sha256', secret, '', `ridgewatch ${purpose} 1`, KEY_BYTES));
+    const derived = createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `ridgewatch ${purpose} 1`, KEY_BYTES)));
     this.#derived.set(name, derived);
     return derived;
   }

@@ -1,5 +1,5 @@
 /** Where the keys come from, and how what is stored is sealed with them. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, type KeyObject } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../failure.ts';
@@ -103,7 +103,7 @@ export class Keys {
   }
 
   /** @throws Failure KEY_MISSING */
-  key(id: string, purpose: KeyPurpose): Buffer {
+  key(id: string, purpose: KeyPurpose): KeyObject {
     const known = this.ring.derive(id, purpose);
     if (known !== undefined) return known;
     // Another process has rotated since.
