@@ -128,7 +128,7 @@ async function withStore<T>(work: (store: Store) => Promise<T>): Promise<T> {
     dataDir,
     keys,
     log: () => undefined,
-    beside: existsSync(join(dataDir, 'postgres')),
+    mode: 'either',
   });
   try {
     return await work(store);

@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   throughput: 'searches a second with two workers against one, and what the kernels alone reach',
   load: 'Identify over gRPC at rising rates and at three times too many, and enrolments beside searches',
   index: 'building, verifying and loading an index, and switching to one under load (--subjects N)',
+  import: 'importing many records in one go, killed on the way, and what an index and a start gain (--references N)',
   rewriting:
     'cost of rewriting segments after half of a gallery was expunged, pauses, memory given back (--subjects N)',
   'identify-latency': 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers',

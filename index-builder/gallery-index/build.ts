@@ -15,7 +15,8 @@ import {
   type Manifest,
 } from '../../src/gallery/index-files/manifest.ts';
 import { attributesOf, packStored, searchable, type PackTemplates } from '../../src/gallery/stored-records.ts';
-import { beginDraft, interruptedDraft, keepDraft } from './draft.ts';
+import { beginDraft, INTERRUPTED, keepDraft, readDraft } from './draft.ts';
+import { preparedDirectories, removePrepared } from './prepared.ts';
 import { Reuse, type EarlierIndex } from './reuse.ts';
 
 export interface BuildOrder {
@@ -61,7 +62,8 @@ export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
   await mkdir(indexDir, { recursive: true, mode: 0o700 });
   const lock = await lockDirectory(indexDir);
   const draft = await beginDraft(indexDir);
-  const reuse = new Reuse(await earlierIndexes(order), shape, (error) =>
+  const prepared = await preparedDirectories(indexDir);
+  const reuse = new Reuse(await earlierIndexes(order, prepared), shape, (error) =>
     order.onWarning(`An earlier index is not used: ${error instanceof Error ? error.message : String(error)}`),
   );
   let writer: IndexWriter | undefined;
@@ -89,7 +91,9 @@ export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
     }, order.batchSize ?? SUBJECTS_PER_BATCH);
     await writing;
     const manifest = await (await begin(seq)).finish();
-    return { ...progress, manifest, name: await keepDraft(indexDir, manifest) };
+    const name = await keepDraft(indexDir, manifest);
+    await removePrepared(prepared);
+    return { ...progress, manifest, name };
   } catch (error) {
     await writing.catch(() => undefined);
     await writer?.abandon();
@@ -100,12 +104,17 @@ export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
   }
 }
 
-/** The one in use, and what is left of an interrupted build. */
-async function earlierIndexes({ indexDir, models, sealerOf, reuse, onWarning }: BuildOrder): Promise<EarlierIndex[]> {
+/** The one in use, what is left of an interrupted build, and what imports have prepared. */
+async function earlierIndexes(
+  { indexDir, models, sealerOf, reuse, onWarning }: BuildOrder,
+  prepared: readonly string[],
+): Promise<EarlierIndex[]> {
   if (!reuse) return [];
   const found: EarlierIndex[] = [];
-  const draft = await interruptedDraft(indexDir, models, sealerOf);
-  if (draft !== undefined) found.push({ ...draft, whole: false });
+  for (const directory of [join(indexDir, INTERRUPTED), ...prepared]) {
+    const draft = await readDraft(directory, models, sealerOf);
+    if (draft !== undefined) found.push({ ...draft, whole: false });
+  }
   try {
     const name = await publishedIndex(indexDir);
     if (name === undefined) return found;

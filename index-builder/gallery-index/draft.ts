@@ -14,8 +14,9 @@ import {
   type Manifest,
 } from '../../src/gallery/index-files/manifest.ts';
 
-const DRAFT = 'draft';
-const INTERRUPTED = 'draft-interrupted';
+export const DRAFT = 'draft';
+/** What is left of a build that was interrupted. */
+export const INTERRUPTED = 'draft-interrupted';
 
 /**
  * Makes an empty directory for a draft. What an interrupted build has left is kept beside it; of two such ones the one
@@ -33,12 +34,11 @@ export async function beginDraft(indexDir: string): Promise<string> {
 }
 
 /** Where the files of an unfinished index are, and how they are sealed. @returns undefined: there is none of use */
-export async function interruptedDraft(
-  indexDir: string,
+export async function readDraft(
+  directory: string,
   models: IndexModels,
   sealerOf: (keyId: string) => BlockSealer,
 ): Promise<{ readonly directory: string; readonly seal: IndexSeal } | undefined> {
-  const directory = join(indexDir, INTERRUPTED);
   const text = await readFile(join(directory, DRAFT_FILE), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   try {

@@ -1,4 +1,5 @@
 /** The indexes in a directory: which there are, which one is in use, and those that are not needed any more. */
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../src/failure.ts';
@@ -14,6 +15,9 @@ import {
   type IndexModels,
   type Manifest,
 } from '../../src/gallery/index-files/manifest.ts';
+import { lockDirectory, type DirectoryLock } from '../../src/store/directory-lock.ts';
+import { DRAFT, INTERRUPTED } from './draft.ts';
+import { preparedDirectories, removePrepared } from './prepared.ts';
 
 /**
  * The index that is meant.
@@ -52,7 +56,8 @@ export async function publish(
 }
 
 /**
- * Removes the oldest indexes, never the published one.
+ * Removes the oldest indexes, never the published one, and what imports and interrupted builds have left, unless a build
+ * is under way that may need it.
  * @param keep - how many stay, the published one among them; at least 1
  * @returns the names of those that are gone
  */
@@ -62,7 +67,25 @@ export async function prune(indexDir: string, keep: number): Promise<string[]> {
   const kept = published === undefined ? keep : keep - 1;
   const removed = kept > 0 ? others.slice(0, -kept) : others;
   for (const name of removed) await rm(join(indexDir, name), { recursive: true });
+  await removeRemains(indexDir);
   return removed;
+}
+
+async function removeRemains(indexDir: string): Promise<void> {
+  if (!existsSync(indexDir)) return;
+  let lock: DirectoryLock;
+  try {
+    lock = await lockDirectory(indexDir);
+  } catch (error) {
+    if (error instanceof Failure && error.reason === 'DATA_DIRECTORY_IN_USE') return;
+    throw error;
+  }
+  try {
+    for (const name of [DRAFT, INTERRUPTED]) await rm(join(indexDir, name), { recursive: true, force: true });
+    await removePrepared(await preparedDirectories(indexDir));
+  } finally {
+    lock.release();
+  }
 }
 
 /** A difference of two indexes: what it is in, and its value in either. */

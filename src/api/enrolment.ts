@@ -1,4 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { v7 as newId } from 'uuid';
 import { Failure } from '../failure.ts';
 import type { ChangeFollower, PackedReferences } from '../gallery/change-follower.ts';
 import { minutiaCountOf, prepareProbes } from '../matching/probe.ts';
@@ -11,14 +12,18 @@ import { check, enrollRules } from './validation.ts';
 import { provenanceName } from './wire-names.ts';
 import { decodeSamples, type FaceModel, type RequestSample } from './wire-samples.ts';
 
-/** What enrolling works with. */
-export interface EnrolmentDependencies {
-  readonly store: SubjectStore;
-  readonly follower: ChangeFollower;
-  readonly pool: WorkerPool;
+/** What samples have to be like. */
+export interface SampleRules {
   readonly faceModels: ReadonlyMap<string, FaceModel>;
   /** Samples of a stated quality below this are refused, 0 to 100; 0: none. */
   readonly minimumQuality: number;
+}
+
+/** What enrolling works with. */
+export interface EnrolmentDependencies extends SampleRules {
+  readonly store: SubjectStore;
+  readonly follower: ChangeFollower;
+  readonly pool: WorkerPool;
   /** Told the reason of each record that a stream brought in vain; refused calls are counted elsewhere. */
   countRefusal(reason: string): void;
 }
@@ -44,7 +49,7 @@ export async function prepareEnrolment(
   if (data === undefined) throw new Failure('invalid-argument', 'INVALID_REQUEST', 'is required', { field: 'data' });
   const { references, packed } = await prepareReferences(service, request.samples);
   return {
-    subject: { subjectId: randomUUID(), ...subjectColumns(data) },
+    subject: { subjectId: newId(), ...subjectColumns(data) },
     references,
     packed,
     clientRequest:
@@ -60,22 +65,48 @@ export async function prepareReferences(
   service: EnrolmentDependencies,
   samples: readonly Sample[],
 ): Promise<{ references: NewReference[]; packed: PackedReferences }> {
-  const decoded = decodeSamples(samples, service.faceModels, 'samples');
-  for (const { sampleIndex, template } of decoded)
-    requireQuality(sampleIndex, template.quality, service.minimumQuality);
+  const decoded = decodeForEnrolment(samples, service);
   const probes = await prepareProbes(service.pool, decoded);
-  if (probes.every((probe) => probe.packed === undefined)) {
+  return referencesOf(
+    decoded,
+    probes.map(({ packed }) => packed?.packed),
+  );
+}
+
+/**
+ * Decodes samples, and looks at their quality.
+ * @throws Failure: malformed, of an unknown face model, below the quality gate
+ */
+export function decodeForEnrolment(
+  samples: readonly Sample[],
+  { faceModels, minimumQuality }: SampleRules,
+): RequestSample[] {
+  const decoded = decodeSamples(samples, faceModels, 'samples');
+  for (const { sampleIndex, template } of decoded) requireQuality(sampleIndex, template.quality, minimumQuality);
+  return decoded;
+}
+
+/**
+ * Makes references of decoded samples.
+ * @param packed - in the kernels' form, in the same order; undefined where one has too few minutiae
+ * @throws Failure NOT_COMPARABLE
+ */
+export function referencesOf(
+  decoded: readonly RequestSample[],
+  packed: readonly (Uint8Array | undefined)[],
+): { references: NewReference[]; packed: PackedReferences } {
+  if (packed.every((one) => one === undefined)) {
     const sentence = 'No sample has enough minutiae to be compared; the subject could never be found.';
     throw new Failure('failed-precondition', 'NOT_COMPARABLE', sentence, { field: 'samples' });
   }
-  const packed = new Map<string, Uint8Array>();
+  const byId = new Map<string, Uint8Array>();
   const references = decoded.map((sample, i) => {
-    const reference = toNewReference(sample, probes[i]?.packed !== undefined);
-    const bytes = probes[i]?.packed?.packed;
-    if (bytes !== undefined) packed.set(reference.referenceId, bytes);
+    const bytes = packed[i];
+    const reference = toNewReference(sample, bytes !== undefined);
+    if (bytes !== undefined) byId.set(reference.referenceId, bytes);
     return reference;
   });
-  return { references, packed };
+  return { references, packed: byId };
 }
 
 /** The stored form of a subject's data. */
@@ -102,7 +133,7 @@ function toNewReference(sample: RequestSample, comparable: boolean): NewReferenc
   const { template, record, storedFormat, format, captureTime } = sample;
   const isFinger = template.modality === 'finger';
   return {
-    referenceId: randomUUID(),
+    referenceId: newId(),
     modality: template.modality,
     fingerPosition: isFinger ? template.position : 0,
     format,
@@ -118,7 +149,7 @@ function toNewReference(sample: RequestSample, comparable: boolean): NewReferenc
 }
 
 /** SHA-256 of the request without its id: what tells a repetition from another request under the same id. */
-function digestOf(request: EnrollRequest): Uint8Array {
+export function digestOf(request: EnrollRequest): Uint8Array {
   const content = EnrollRequest.encode({ ...request, clientRequestId: '' }).finish();
   return createHash('sha256').update(content).digest();
 }

@@ -14,6 +14,6 @@ export const EXIT_TABLE = `Exit codes:
   1  the service could not be reached, or failed
   2  wrong usage, or the input was refused
   3  identify --exit-code: there is at least one candidate to review
-  4  enroll: some records were refused
+  4  enroll, import: some records were refused
   5  compare, identify, verify: too few minutiae to compare
   6  status: the service is not ready`;

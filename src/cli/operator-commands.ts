@@ -50,6 +50,22 @@ export function addOperatorCommands(program: Command): void {
   runs(
     addStoreOptions(
       program
+        .command('import')
+        .argument('<file>', 'records: .ndjson, .jsonl or .binpb')
+        .description('enrol the records of a file, straight into the store, beside the running service or without one'),
+    )
+      .option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)')
+      .option('--workers <count>', 'threads (RIDGEWATCH_WORKERS)')
+      .option('--report <file>', 'write every record that is refused, and why, to a new file (one JSON object a line)')
+      .addHelpText(
+        'after',
+        '\nEach record is an EnrollRequest of the contract: a line of JSON, or its bytes behind their length (protobuf’s\ndelimited form). An import that was interrupted goes on where it was; what was enrolled before is left as it is.\n\nExample:\n  $ ridgewatch import watchlist.ndjson --report refused.ndjson && ridgewatch index build --publish',
+      ),
+    async () => (await import('./commands/import.ts')).importRecords,
+  );
+  runs(
+    addStoreOptions(
+      program
         .command('backup')
         .argument('<file>', 'new file')
         .description('write the whole store to an encrypted file, beside the running service'),

@@ -1,6 +1,6 @@
 import { readConfiguration, type Configuration } from '../configuration.ts';
 import { Keys } from '../security/keys.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, type Store, type StoreMode } from '../store/store.ts';
 
 /** Options of commands that work on the store. */
 export interface StoreOptions {
@@ -34,13 +34,12 @@ export function storeSettings({ dataDir, keyFile, indexDir, workers }: StoreOpti
 
 /**
  * Lends the store of a service, which may be running, to a command.
- * @param which - `new`: no service runs on it, and there may be none yet
  * @throws Failure
  */
 export async function withStore<T>(
   options: StoreOptions,
   work: (access: StoreAccess) => Promise<T>,
-  which: 'present' | 'new' = 'present',
+  mode: StoreMode = 'present',
 ): Promise<T> {
   const configuration = storeSettings(options);
   const { databaseUrl, dataDir } = configuration;
@@ -48,7 +47,7 @@ export async function withStore<T>(
   const log = ({ level, message }: { readonly level: string; readonly message: string }) => {
     if (level !== 'info') process.stderr.write(`${message}\n`);
   };
-  const store = await openStore({ databaseUrl, dataDir, keys, log, beside: which === 'present' });
+  const store = await openStore({ databaseUrl, dataDir, keys, log, mode });
   try {
     return await work({ configuration, store, keys });
   } finally {

@@ -18,6 +18,8 @@ export interface EmbeddedCluster {
   readonly url: string;
   /** Where its files are. */
   readonly directory: string;
+  /** It belongs to a service that runs. */
+  readonly isShared: boolean;
   stop(): Promise<void>;
 }
 
@@ -50,6 +52,7 @@ export async function startEmbeddedCluster(dataDir: string, log: StoreLog): Prom
     const server = await DatabaseServer.start(host, files, log);
     return {
       directory: files,
+      isShared: false,
       url: urlOf(password, server.port),
       stop: () => server.stop().finally(release),
     };
@@ -59,12 +62,16 @@ export async function startEmbeddedCluster(dataDir: string, log: StoreLog): Prom
   }
 }
 
+export function hasEmbeddedCluster(dataDir: string): boolean {
+  return settledHome(resolve(dataDir)) !== undefined;
+}
+
 /**
  * The PostgreSQL of a data directory that has one: that which a running service has started, else one of our own.
  * @throws Failure as above; NO_DATABASE; EMBEDDED_DATABASE_FAILED when the service is only starting or stopping
  */
 export async function joinEmbeddedCluster(dataDir: string, log: StoreLog): Promise<EmbeddedCluster> {
-  if (settledHome(resolve(dataDir)) === undefined) {
+  if (!hasEmbeddedCluster(dataDir)) {
     const sentence = `There is no database in ${resolve(dataDir)}: name the service's data directory (RIDGEWATCH_DATA_DIR), or its DATABASE_URL.`;
     throw new Failure('not-found', 'NO_DATABASE', sentence);
   }
@@ -79,7 +86,8 @@ export async function joinEmbeddedCluster(dataDir: string, log: StoreLog): Promi
   const port = (await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[3] ?? '';
   if (!/^\d+$/.test(port))
     throw databaseFailed(directory, 'error: the service that uses it is starting or stopping', undefined);
-  return { directory, url: urlOf(await passwordOf(root, true), Number(port)), stop: () => Promise.resolve() };
+  const url = urlOf(await passwordOf(root, true), Number(port));
+  return { directory, url, isShared: true, stop: () => Promise.resolve() };
 }
 
 function urlOf(password: string, port: number): string {

@@ -48,13 +48,18 @@ export async function enrolMany(
   }
 }
 
-async function enrolIn(
+/**
+ * The same within a transaction of the caller's, of which it should be nearly the last step.
+ * @param isPart - a single record that is refused leaves the transaction alone, too
+ */
+export async function enrolIn(
   client: pg.PoolClient,
   keys: Keys,
   enrolments: readonly NewEnrolment[],
+  isPart = false,
 ): Promise<EnrolmentOutcome[]> {
   const now = new Date();
-  const placements = await place(client, keys, enrolments, now);
+  const placements = await place(client, keys, enrolments, now, isPart);
   const repeated = enrolments.filter((enrolment) => placements.get(enrolment) === 'request-known');
   const earlier = await readRequests(client, repeated);
   const ids = [...earlier.values()].map(({ subject_id }) => subject_id);
@@ -87,7 +92,7 @@ async function place(
   keys: Keys,
   enrolments: readonly NewEnrolment[],
   now: Date,
-  isPart = false,
+  isPart: boolean,
 ): Promise<Map<NewEnrolment, Placement>> {
   if (enrolments.length <= 1 && !isPart) return placeTogether(client, keys, enrolments, now);
   await client.query('SAVEPOINT records');

@@ -12,9 +12,12 @@ const CONNECT_TIMEOUT_MS = 5000;
 /**
  * Brings the schema up to date, forward only, under the library's advisory lock: two programs that start together do it
  * once.
- * @throws Failure DATABASE_UNREACHABLE, SCHEMA_TOO_NEW when a newer program has been here, MIGRATION_FAILED
+ * @param which - `keep`: an older schema is left as it is and refused, for a service may run on it; an empty database
+ * gets a schema all the same
+ * @throws Failure DATABASE_UNREACHABLE, SCHEMA_TOO_NEW when a newer program has been here, SCHEMA_TOO_OLD,
+ * MIGRATION_FAILED
  */
-export async function migrate(url: string): Promise<void> {
+export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   client.on('error', () => undefined);
   try {
@@ -26,6 +29,7 @@ export async function migrate(url: string): Promise<void> {
   }
   try {
     await refuseNewerSchema(client);
+    if (which === 'keep') await refuseOlderSchema(client);
     const silent = () => undefined;
     await runner({
       dbClient: client,
@@ -49,12 +53,28 @@ export async function migrate(url: string): Promise<void> {
 
 /** A migration that this program does not know was made by a later one, whose schema this one cannot serve. */
 async function refuseNewerSchema(client: pg.Client): Promise<void> {
-  const { rows: tables } = await client.query('SELECT to_regclass($1) AS present', [TABLE]);
-  if ((tables as { present: string | null }[])[0]?.present === null) return;
-  const known = new Set(readdirSync(FOLDER).map((file) => file.replace(/\.sql$/, '')));
-  const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${TABLE} ORDER BY id`);
-  const unknown = rows.find(({ name }) => !known.has(name));
+  const known = new Set(ownMigrations());
+  const unknown = (await appliedMigrations(client)).find((name) => !known.has(name));
   if (unknown === undefined) return;
-  const sentence = `The database was brought to schema ${unknown.name} by a newer ridgewatch: use that one, or another database.`;
+  const sentence = `The database was brought to schema ${unknown} by a newer ridgewatch: use that one, or another database.`;
   throw new Failure('failed-precondition', 'SCHEMA_TOO_NEW', sentence);
+}
+
+async function refuseOlderSchema(client: pg.Client): Promise<void> {
+  const applied = await appliedMigrations(client);
+  if (applied.length === 0 || applied.length === ownMigrations().length) return;
+  const sentence = `The database has schema ${applied.at(-1)} of an older ridgewatch, and a service may run on it: start the service of this version first, which brings it up to date.`;
+  throw new Failure('failed-precondition', 'SCHEMA_TOO_OLD', sentence);
+}
+
+function ownMigrations(): string[] {
+  return readdirSync(FOLDER).map((file) => file.replace(/\.sql$/, ''));
+}
+
+/** Their names, in order; none in an empty database. */
+async function appliedMigrations(client: pg.Client): Promise<string[]> {
+  const { rows: tables } = await client.query('SELECT to_regclass($1) AS present', [TABLE]);
+  if ((tables as { present: string | null }[])[0]?.present === null) return [];
+  const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${TABLE} ORDER BY id`);
+  return rows.map(({ name }) => name);
 }

@@ -2,8 +2,14 @@ import pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { ChangeListener } from './change-listener.ts';
 import type { StoreLog } from './database-server.ts';
-import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.ts';
+import {
+  hasEmbeddedCluster,
+  joinEmbeddedCluster,
+  startEmbeddedCluster,
+  type EmbeddedCluster,
+} from './embedded-cluster.ts';
 import { probeDatabase } from './external-database.ts';
+import { Imports } from './imports.ts';
 import { migrate } from './migrations.ts';
 import { StoreCopy } from './store-copy.ts';
 import { TemplateKeys } from './template-keys.ts';
@@ -24,15 +30,22 @@ export interface StoreSettings {
   /** That templates are encrypted with; opened here. */
   readonly keys: Keys;
   readonly log: StoreLog;
-  /** Share an embedded database with a service that runs on it; one that does not run is started. */
-  readonly beside?: boolean;
+  readonly mode?: StoreMode;
 }
+
+/**
+ * `own`: an embedded database is for this process alone, and made where there is none. `present`: it is shared with a
+ * service that runs on it, and started where none does; there has to be one. `either`: shared, too, and made where there
+ * is none. A shared database keeps its schema: a service that runs on it knows no other one.
+ */
+export type StoreMode = 'own' | 'present' | 'either';
 
 /** The store: a database, its schema and what is kept in it. */
 export interface Store {
   readonly kind: 'embedded' | 'external';
   readonly subjects: SubjectStore;
   readonly templateKeys: TemplateKeys;
+  readonly imports: Imports;
   /** Reads and writes all of it, for backups. */
   readonly copy: StoreCopy;
   /** Hears of changes that other processes make. */
@@ -44,20 +57,28 @@ export interface Store {
  * Opens the database, starts an embedded one where none is configured, and brings its schema up to date.
  * @throws Failure that says in one sentence what is in the way
  */
-export async function openStore({ databaseUrl, dataDir, keys, log, beside = false }: StoreSettings): Promise<Store> {
-  if (databaseUrl !== undefined) await probeDatabase(databaseUrl);
-  const cluster =
-    databaseUrl === undefined ? await (beside ? joinEmbeddedCluster : startEmbeddedCluster)(dataDir, log) : undefined;
+export async function openStore({ databaseUrl, dataDir, keys, log, mode = 'own' }: StoreSettings): Promise<Store> {
+  if (databaseUrl !== undefined) {
+    await probeDatabase(databaseUrl);
+    await migrate(databaseUrl, mode === 'own' ? 'upgrade' : 'keep');
+    return openAt(databaseUrl, undefined, keys, log);
+  }
+  const cluster = await openCluster(dataDir, mode, log);
   try {
-    return await openAt(databaseUrl ?? (cluster as EmbeddedCluster).url, cluster, keys, log);
+    await migrate(cluster.url, cluster.isShared ? 'keep' : 'upgrade');
+    return await openAt(cluster.url, cluster, keys, log);
   } catch (error) {
-    await cluster?.stop();
+    await cluster.stop();
     throw error;
   }
 }
 
+function openCluster(dataDir: string, mode: StoreMode, log: StoreLog): Promise<EmbeddedCluster> {
+  const isOwn = mode === 'own' || (mode === 'either' && !hasEmbeddedCluster(dataDir));
+  return isOwn ? startEmbeddedCluster(dataDir, log) : joinEmbeddedCluster(dataDir, log);
+}
+
 async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: Keys, log: StoreLog): Promise<Store> {
-  await migrate(url);
   const pool = new pg.Pool({
     connectionString: url,
     max: POOL_SIZE,
@@ -86,6 +107,7 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: K
     kind: cluster === undefined ? 'external' : 'embedded',
     subjects: new SubjectStore(pool, keys),
     templateKeys,
+    imports: new Imports(pool, keys),
     copy: new StoreCopy(pool, keys),
     listener,
     close: async () => {

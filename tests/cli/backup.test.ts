@@ -87,7 +87,7 @@ describe('a backup', () => {
 
   it('that cannot be written to its end leaves nothing, and the store as it was', async () => {
     const keys = new Keys({ keyFile: join(dataDir, 'keys.json'), dataDir });
-    const store = await openStore({ databaseUrl: undefined, dataDir, keys, log: () => undefined, beside: true });
+    const store = await openStore({ databaseUrl: undefined, dataDir, keys, log: () => undefined, mode: 'present' });
     const full = join(temporaryDirectory(), 'full.rwb');
     let told = 0;
     const failing = backUp(store.copy, keys, full, () => {

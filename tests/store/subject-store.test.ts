@@ -310,4 +310,21 @@ describe('a database that cannot be used', () => {
       reason: 'SCHEMA_TOO_NEW',
     });
   });
+
+  it('of an older schema is left to the service that may run on it', async () => {
+    const older = await cluster.createDatabase();
+    const client = new pg.Client({ connectionString: older });
+    await client.connect();
+    const open = (mode: 'own' | 'present') =>
+      openStore({ databaseUrl: older, dataDir: '', keys, log: () => undefined, mode });
+    await (await open('own')).close();
+    await client.query('DROP TABLE import_refusal, import');
+    await client.query("DELETE FROM migration WHERE name = '0005_import'");
+    await expect(open('present')).rejects.toMatchObject({ reason: 'SCHEMA_TOO_OLD' });
+    const { rows } = await client.query("SELECT to_regclass('import') AS found");
+    expect(rows).toEqual([{ found: null }]);
+    await client.end();
+    await (await open('own')).close();
+    await (await open('present')).close();
+  });
 });

@@ -35,6 +35,6 @@ export function restoreBackup([file]: readonly string[], options: StoreOptions):
       say(options, { file, sequence }, `Restored as of change ${sequence}. Expunge again whoever was expunged since.`);
       return EXIT.ok;
     },
-    'new',
+    'own',
   );
 }

@@ -1,0 +1,153 @@
+import { createWriteStream, existsSync } from 'node:fs';
+import { link, rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import Table from 'cli-table3';
+import { PreparedReferences } from '../../../index-builder/gallery-index/prepared.ts';
+import { newFileRefused } from '../../durable-file.ts';
+import { Failure } from '../../failure.ts';
+import { importFile, type ImportedFile } from '../../import/import.ts';
+import { INDEX_SHAPE } from '../../matching/gallery-sizing.ts';
+import { packedModels } from '../../matching/model-version.ts';
+import { sealersOf } from '../../security/block-sealer.ts';
+import type { ImportRefusal, Imports } from '../../store/imports.ts';
+import { EXIT } from '../exit-codes.ts';
+import { progressBar, say } from '../output.ts';
+import { withStore, type StoreOptions } from '../store-access.ts';
+
+export interface ImportOptions extends StoreOptions {
+  readonly report?: string;
+}
+
+const SHOWN_REFUSALS = 10;
+
+/** Enrols the records of a file. */
+export function importRecords([file]: readonly string[], options: ImportOptions): Promise<number> {
+  const { report } = options;
+  if (report !== undefined && existsSync(report)) throw newFileRefused(report, { code: 'EEXIST' });
+  const work = async ({ configuration, store, keys }: Parameters<Parameters<typeof withStore>[1]>[0]) => {
+    const { indexDir, workers, faceModels, minimumQuality, maxMessageBytes } = configuration;
+    const bar = progressBar('importing {bar} {percentage} %, {speed} references/s, ETA {eta_formatted}', options);
+    const prepared = await PreparedReferences.begin(
+      indexDir,
+      INDEX_SHAPE,
+      packedModels(),
+      sealersOf(keys, 'index')(keys.ring.currentId),
+    );
+    const start = performance.now();
+    const seconds = () => (performance.now() - start) / 1000;
+    let first: number | undefined;
+    let imported: ImportedFile;
+    try {
+      imported = await importFile({
+        file,
+        imports: store.imports,
+        workers,
+        rules: {
+          faceModels: new Map(faceModels.map((model) => [model.id, model])),
+          minimumQuality,
+          mostRecordBytes: maxMessageBytes,
+        },
+        onEnrolled: (subjects, packed) => prepared.add(subjects, packed),
+        onProgress: ({ offset, size, references }) => {
+          if (first === undefined) bar.start(size, offset, { speed: '' });
+          first ??= references;
+          bar.update(offset, { speed: String(Math.round((references - first) / seconds())) });
+        },
+      });
+    } finally {
+      bar.stop();
+      await prepared.close();
+    }
+    await conclude(file, imported, store.imports, seconds(), options);
+    return imported.state.refused > 0 ? EXIT.partlyRefused : EXIT.ok;
+  };
+  return withStore(options, work, 'either');
+}
+
+/** Reports, and only then forgets. */
+async function conclude(
+  file: string,
+  { digest, before, state }: ImportedFile,
+  imports: Imports,
+  seconds: number,
+  options: ImportOptions,
+): Promise<void> {
+  const { report } = options;
+  const byReason = new Map<string, number>();
+  const shown: ImportRefusal[] = [];
+  const lines = async function* () {
+    for await (const refusal of imports.refusals(digest)) {
+      byReason.set(refusal.reason, (byReason.get(refusal.reason) ?? 0) + 1);
+      if (shown.length < SHOWN_REFUSALS) shown.push(refusal);
+      const { externalId, ...rest } = refusal;
+      yield `${JSON.stringify({ ...rest, external_id: externalId })}\n`;
+    }
+  };
+  if (report === undefined) for await (const line of lines()) void line;
+  else await writeNew(report, lines());
+  await imports.end(digest);
+  const document = {
+    file,
+    records: state.records,
+    enrolled: state.subjects,
+    references: state.references,
+    enrolled_before: state.repeated,
+    refused: state.refused,
+    refused_by_reason: Object.fromEntries(byReason),
+    ...(report !== undefined && { report }),
+    resumed_at_record: before.records,
+    seconds,
+    references_per_second: Math.round((state.references - before.references) / seconds),
+  };
+  say(options, document, summary(document, shown));
+}
+
+/** Whole or not at all: a report that is cut off would hide whom it lacks. */
+async function writeNew(file: string, lines: AsyncIterable<string>): Promise<void> {
+  const draft = `${file}.${process.pid}.new`;
+  try {
+    await pipeline(lines, createWriteStream(draft, { flags: 'wx', mode: 0o600, flush: true }));
+    await link(draft, file);
+  } catch (cause) {
+    throw cause instanceof Failure ? cause : newFileRefused(file, cause);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+interface Summary {
+  readonly records: number;
+  readonly enrolled: number;
+  readonly references: number;
+  readonly enrolled_before: number;
+  readonly refused: number;
+  readonly refused_by_reason: Readonly<Record<string, number>>;
+  readonly report?: string;
+  readonly resumed_at_record: number;
+  readonly seconds: number;
+  readonly references_per_second: number;
+}
+
+function summary(document: Summary, shown: readonly ImportRefusal[]): string {
+  const { records, enrolled, references, enrolled_before, refused, report, seconds } = document;
+  const lines = [
+    `${records} records: ${enrolled} subjects enrolled with ${references} references, ${enrolled_before} enrolled before, ${refused} refused.`,
+  ];
+  if (document.resumed_at_record > 0)
+    lines.push(`An interrupted import was gone on with at record ${document.resumed_at_record + 1}.`);
+  lines.push(`${document.references_per_second} references/s for ${seconds.toFixed(1)} s.`);
+  if (refused > 0) {
+    const table = new Table({
+      head: ['record', 'external id', 'reason', 'field', 'what is wrong'],
+      style: { head: [], border: [] },
+    });
+    for (const { record, externalId, reason, field, message } of shown)
+      table.push([record, externalId, reason, field, message]);
+    const reasons = Object.entries(document.refused_by_reason).map(([reason, count]) => `${reason} ${count}`);
+    lines.push(`Refused: ${reasons.join(', ')}.`, table.toString());
+    if (report !== undefined) lines.push(`All of them are in ${report}.`);
+    else if (refused > shown.length) lines.push('These are the first; --report writes all of them to a file.');
+  }
+  if (enrolled > 0) lines.push('ridgewatch index build --publish makes an index of what was prepared here.');
+  return lines.join('\n');
+}

@@ -1,0 +1,32 @@
+/** A thread that prepares records: takes a piece of a file, and gives back what the store and an index keep of it. */
+import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
+import type { PieceTask, ThreadSettings } from './messages.ts';
+import { Preparation, type PreparedPiece, type PreparedRecord } from './preparation.ts';
+
+const preparation = new Preparation(workerData as ThreadSettings);
+
+/** The entry that the pool calls. */
+export default function run({ bytes, format }: PieceTask): unknown {
+  return move(gathered(preparation.prepare(bytes, format)));
+}
+
+/** Brings all templates into one piece of memory, which changes hands without being copied: they are thousands. */
+function gathered(piece: PreparedPiece) {
+  const arrays = piece.prepared.flatMap(({ references, packed }) => [
+    ...references.map(({ template }) => template),
+    ...packed.values(),
+  ]);
+  const all = new Uint8Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  const taken = (array: Uint8Array): Uint8Array => {
+    all.set(array, at);
+    at += array.length;
+    return all.subarray(at - array.length, at);
+  };
+  const prepared = piece.prepared.map((record): PreparedRecord => ({
+    ...record,
+    references: record.references.map((reference) => ({ ...reference, template: taken(reference.template) })),
+    packed: new Map([...record.packed].map(([id, packed]) => [id, taken(packed)])),
+  }));
+  return { [transferableSymbol]: [all.buffer], [valueSymbol]: { ...piece, prepared } };
+}

@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { call, callsOf, runService, type RunningService } from '../api/running-service.ts';
+import { createPerson } from '../../fixtures/person.ts';
+import { demoSamples } from '../../src/demo-gallery.ts';
+import { temporaryDirectory } from '../cluster.ts';
+import { fileOf, lineOf, record } from '../import/record-files.ts';
+import { ridgewatch } from './command.ts';
+
+const spoilt = (person: number) => {
+  const { samples, ...rest } = record(person);
+  return { ...rest, samples: samples.slice(0, 1).map((sample) => ({ ...sample, data: sample.data.subarray(0, 30) })) };
+};
+
+describe('ridgewatch import', () => {
+  let running: RunningService;
+  let dataDir: string;
+  const { identify } = callsOf(() => running);
+  const probeOf = (person: number) => demoSamples(createPerson(0x1a907, person), 1);
+
+  beforeAll(async () => {
+    dataDir = temporaryDirectory();
+    running = await runService(undefined, { RIDGEWATCH_DATA_DIR: dataDir, RIDGEWATCH_DEMO: 'never' });
+  });
+  afterAll(() => running.stop());
+
+  it('makes a running service find whom it enrols, and reports whom it does not', async () => {
+    const file = fileOf('watchlist.ndjson', Buffer.concat([record(1), spoilt(2), record(3)].map(lineOf)));
+    const report = join(temporaryDirectory(), 'refused.ndjson');
+    const args = ['import', file, '--data-dir', dataDir, '--workers', '1'];
+    const first = await ridgewatch([...args, '--report', report, '--json']);
+    expect(first).toMatchObject({ code: 4, stderr: '' });
+    expect(JSON.parse(first.stdout)).toMatchObject({ records: 3, enrolled: 2, references: 6, refused: 1 });
+    expect(
+      readFileSync(report, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toMatchObject([
+      { record: 2, reason: 'TRUNCATED', field: 'samples[0].data', external_id: 'person-2', contributor: 'agency' },
+    ]);
+    await expect
+      .poll(() => call(running.operations, running.operations.getStatus.bind(running.operations), {}))
+      .toMatchObject({ subjectCount: 2 });
+    const { candidates } = await identify(probeOf(3));
+    expect(candidates).toMatchObject([{ rank: 1 }]);
+
+    expect(await ridgewatch([...args, '--report', report])).toMatchObject({
+      code: 2,
+      stderr: `${report} exists already.\n`,
+    });
+    const again = await ridgewatch(args);
+    expect(again.code).toBe(4);
+    expect(again.stdout).toContain('0 subjects enrolled with 0 references, 2 enrolled before, 1 refused');
+    expect(again.stdout).toContain('person-2');
+    const built = await ridgewatch(['index', 'build', '--data-dir', dataDir, '--workers', '1', '--json']);
+    expect(JSON.parse(built.stdout)).toMatchObject({ references: 6, reused: 6 });
+  });
+
+  it('says what it cannot read', async () => {
+    const unknown = await ridgewatch(['import', 'people.csv', '--data-dir', dataDir]);
+    expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('.ndjson') as string });
+    const missing = await ridgewatch(['import', 'nowhere.ndjson', '--data-dir', dataDir]);
+    expect(missing).toMatchObject({ code: 2, stderr: 'The file nowhere.ndjson cannot be read.\n' });
+  });
+
+  it('killed at any moment, goes on where it was on an empty machine', async () => {
+    const people = 300;
+    const samples = Array.from({ length: 10 }, (_, i) => record(i).samples);
+    const requests = Array.from({ length: people }, (_, i) => ({
+      ...record(0),
+      ...named(i),
+      samples: samples[i % 10],
+    }));
+    const file = fileOf('many.ndjson', Buffer.concat(requests.map(lineOf)));
+    const directory = temporaryDirectory();
+    const args = ['import', file, '--data-dir', directory, '--workers', '1', '--json'];
+    const child = spawn(process.execPath, ['src/cli/main.ts', ...args], { stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    // Its database is there before the first record.
+    await expect.poll(() => existsSync(join(directory, 'index')), { timeout: 30_000, interval: 5 }).toBe(true);
+    child.kill('SIGKILL');
+    await ended;
+    const { code, stdout } = await ridgewatch(args);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ records: people, enrolled: people, references: 3 * people });
+  });
+});
+
+function named(i: number) {
+  const { data } = record(0);
+  return { data: data && { ...data, externalId: `many-${i}` } };
+}

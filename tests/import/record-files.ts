@@ -1,0 +1,45 @@
+/** Files of records for tests, in either format. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { createPerson } from '../../fixtures/person.ts';
+import { EnrollRequest, Provenance } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { demoSamples } from '../../src/demo-gallery.ts';
+import { temporaryDirectory } from '../cluster.ts';
+
+/** A good record: two fingers and a face of a synthetic person. */
+export function record(person: number, changes: Partial<EnrollRequest['data'] & object> = {}): EnrollRequest {
+  return {
+    data: {
+      contributor: 'agency',
+      externalId: `person-${person}`,
+      galleries: ['watchlist'],
+      caveats: [],
+      provenance: Provenance.SYNTHETIC,
+      expireTime: undefined,
+      ...changes,
+    },
+    samples: demoSamples(createPerson(0x1a907, person), 0),
+    clientRequestId: '',
+  };
+}
+
+export function lineOf(request: EnrollRequest): Buffer {
+  return Buffer.from(`${JSON.stringify(EnrollRequest.toJSON(request))}\n`);
+}
+
+/** Bytes behind their length, as protobuf's own writer has it. */
+export function delimited(bytes: Uint8Array): Buffer {
+  return Buffer.from(new BinaryWriter().bytes(bytes).finish());
+}
+
+export function delimitedOf(request: EnrollRequest): Buffer {
+  return delimited(EnrollRequest.encode(request).finish());
+}
+
+/** A new file of this content. @param name - with its ending */
+export function fileOf(name: string, content: Uint8Array): string {
+  const file = join(temporaryDirectory(), name);
+  writeFileSync(file, content);
+  return file;
+}
