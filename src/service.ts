@@ -90,7 +90,9 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   const rewriter = new Rewriter(served, (error) =>
     log.warn({ err: error }, 'a segment could not be rewritten; it serves as it is'),
   );
-  const figures = () => figuresOf(served.current, admission, readiness, audit, rewriter);
+  // Metrics are asked for from the first moment on, before there is a store.
+  let indexes: IndexSwitcher | undefined = undefined;
+  const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
   const http = new HttpServer({ readiness: () => readiness.state, metrics: () => metrics.render() });
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
@@ -118,6 +120,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     served,
     follower,
   );
+  indexes = switcher;
   const faceModels = new Map(configuration.faceModels.map((model) => [model.id, model]));
   const enrolment: EnrolmentDependencies = {
     store: store.subjects,
@@ -244,6 +247,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
 
 function figuresOf(
   gallery: Gallery,
+  switcher: IndexSwitcher | undefined,
   admission: AdmissionQueue,
   readiness: Readiness,
   audit: IndexAudit,
@@ -253,6 +257,7 @@ function figuresOf(
     subjects: gallery.subjectCount,
     references: gallery.partitions.map(({ key, liveCount }) => ({ partition: key, count: liveCount })),
     galleryVersion: gallery.version,
+    index: { sequence: switcher?.index?.sequence ?? 0, isRefusing: switcher?.isRefusing === true },
     searchesUnderWay: admission.running,
     searchesWaiting: admission.waiting,
     ready: readiness.state.stage === 'ready',

@@ -56,6 +56,24 @@ export async function publish(
 }
 
 /**
+ * Refuses to let go of the key that the published index opens with: a service could not start from it any more.
+ * @throws Failure KEY_IN_USE
+ */
+export async function requireNotOfPublished(
+  indexDir: string,
+  keyId: string,
+  sealerOf: (keyId: string) => BlockSealer,
+): Promise<void> {
+  const name = await publishedIndex(indexDir);
+  // One that cannot be read serves nobody.
+  const manifest =
+    name === undefined ? undefined : await readManifest(join(indexDir, name), sealerOf).catch(() => undefined);
+  if (manifest?.keyId !== keyId) return;
+  const sentence = `The published index is encrypted with key ${keyId}: publish one that is not, with ridgewatch index build --publish.`;
+  throw new Failure('failed-precondition', 'KEY_IN_USE', sentence);
+}
+
+/**
  * Removes the oldest indexes, never the published one, and what imports and interrupted builds have left, unless a build
  * is under way that may need it.
  * @param keep - how many stay, the published one among them; at least 1

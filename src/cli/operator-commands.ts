@@ -35,8 +35,10 @@ export function addOperatorCommands(program: Command): void {
       keys
         .command('forget')
         .argument('<id>', 'key to remove from the key file')
-        .description('remove a key that no template is encrypted with; older backups cannot be read without it'),
-    ),
+        .description(
+          'remove a key that neither a template nor the published index is encrypted with; older backups cannot be read without it',
+        ),
+    ).option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)'),
     async () => (await import('./commands/keys.ts')).forgetKey,
   );
   runs(

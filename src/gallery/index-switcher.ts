@@ -54,6 +54,11 @@ export class IndexSwitcher {
     return this.#index;
   }
 
+  /** Whether the index that was published last is not served, because something is wrong with it. */
+  get isRefusing(): boolean {
+    return this.#refused !== '';
+  }
+
   /**
    * Takes the published index if it is not the one that is served. Calls queue up.
    * @returns whether the gallery was switched
@@ -83,6 +88,7 @@ export class IndexSwitcher {
       const gallery = await this.#load(name, manifest, settings);
       await this.#follower.switchTo(gallery);
       this.#index = { name, sequence: manifest.sequence };
+      this.#refused = '';
       return true;
     } catch (error) {
       this.#refused = name;

@@ -6,6 +6,8 @@ export interface ServiceFigures {
   /** Searchable references by partition, e.g. `finger:2`. */
   readonly references: readonly { readonly partition: string; readonly count: number }[];
   readonly galleryVersion: number;
+  /** The index that the gallery was loaded from: its last change, 0 where there was none; and whether a newer one is refused. */
+  readonly index: { readonly sequence: number; readonly isRefusing: boolean };
   readonly searchesUnderWay: number;
   readonly searchesWaiting: number;
   readonly ready: boolean;
@@ -115,6 +117,14 @@ export class Metrics {
       });
     gauge('ridgewatch_subjects', 'Subjects that can be searched.', ({ subjects }) => subjects);
     gauge('ridgewatch_gallery_version', 'The last change that searches see.', ({ galleryVersion }) => galleryVersion);
+    gauge(
+      'ridgewatch_index_sequence',
+      'The last change of the index that the gallery was loaded from; 0: it was made from the store.',
+      ({ index }) => index.sequence,
+    );
+    gauge('ridgewatch_index_refused', '1 while the published index is refused; the log says why.', ({ index }) =>
+      index.isRefusing ? 1 : 0,
+    );
     gauge('ridgewatch_searches_under_way', 'Searches under way.', ({ searchesUnderWay }) => searchesUnderWay);
     gauge(
       'ridgewatch_searches_waiting',

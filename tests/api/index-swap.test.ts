@@ -25,6 +25,7 @@ const { identify, expunge, status } = callsOf(() => running);
 
 const reload = () => call(running.operations, running.operations.reloadIndex.bind(running.operations), {});
 const contentHash = () => call(running.operations, running.operations.getContentHash.bind(running.operations), {});
+const metrics = async () => (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
 const first = ({ candidates }: IdentifyResponse) => candidates[0]?.subjectId;
 
 /** @returns the name of the new index */
@@ -86,6 +87,18 @@ describe('a service with an index', () => {
     const later = (await enrolPerson(running, 5)).subject?.subjectId;
     expect(first(await identify(samplesOf(5, 1)))).toBe(later);
     expect(await status()).toMatchObject({ indexName: name, subjectCount: 4, galleryVersion: 6 });
+    expect(await metrics()).toContain('\nridgewatch_index_sequence 3\n');
+  });
+
+  it('keeps the key that it opens with', async () => {
+    const env = { DATABASE_URL: url, RIDGEWATCH_DATA_DIR: dataDirectoryOf(url) };
+    const list = async () =>
+      (JSON.parse((await ridgewatch(['keys', 'list', '--json'], env)).stdout) as { keys: { id: string }[] }).keys;
+    const [{ id }] = await list();
+    expect((await ridgewatch(['keys', 'rotate'], env)).code).toBe(0);
+    const refusal = await ridgewatch(['keys', 'forget', id], env);
+    expect(refusal).toMatchObject({ code: 1, stderr: expect.stringContaining('index build --publish') as string });
+    expect(await list()).toHaveLength(2);
   });
 
   it('starts from it, and from the changes since', async () => {

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import Table from 'cli-table3';
+import { requireNotOfPublished } from '../../../index-builder/gallery-index/shelf.ts';
 import { Failure } from '../../failure.ts';
+import { sealersOf } from '../../security/block-sealer.ts';
 import { KeyRing } from '../../security/key-ring.ts';
 import { Keys } from '../../security/keys.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -67,8 +69,9 @@ export function rotateKeys(
 
 /** Removes a key that nothing needs. */
 export function forgetKey([id]: readonly string[], options: StoreOptions): Promise<number> {
-  return withStore(options, async ({ store, keys }) => {
+  return withStore(options, async ({ configuration, store, keys }) => {
     const ring = keys.ring.without(id);
+    await requireNotOfPublished(configuration.indexDir, id, sealersOf(keys, 'index'));
     await store.templateKeys.forget(id);
     await keys.replace(ring);
     say(options, { forgotten: id }, `Key ${id} is gone.`);

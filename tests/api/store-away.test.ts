@@ -1,0 +1,47 @@
+/** A service whose database goes away, and comes back. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { startLine, type Line } from '../line.ts';
+import { callsOf, enrolPerson, refused, runService, samplesOf, type RunningService } from './running-service.ts';
+
+let cluster: TestCluster;
+let line: Line;
+let running: RunningService;
+const { identify, verify, expunge, status } = callsOf(() => running);
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  line = await startLine(await cluster.createDatabase());
+  running = await runService(line.url);
+});
+afterAll(async () => {
+  await running.stop();
+  line.close();
+  await cluster.stop();
+});
+
+describe('while its database is away', () => {
+  it('a service searches from memory, refuses to write, and goes on by itself afterwards', async () => {
+    const id = (await enrolPerson(running, 1)).subject?.subjectId ?? '';
+    line.cut();
+    const { candidates } = await identify(samplesOf(1, 1));
+    expect(candidates[0]?.subjectId).toBe(id);
+    expect(await verify(samplesOf(1, 1), { $case: 'subjectId', value: id })).toMatchObject({ scores: [{}, {}, {}] });
+    for (const write of [() => enrolPerson(running, 2), () => expunge(id)]) {
+      const refusal = await refused(write());
+      expect(refusal).toMatchObject({ reason: 'STORE_UNAVAILABLE', code: 14 });
+      expect(refusal.retryAfterMs).toBeGreaterThan(0);
+    }
+    // Nothing of what was refused is in force.
+    expect(await status()).toMatchObject({ subjectCount: 1 });
+    expect((await identify(samplesOf(2, 1))).candidates).toEqual([]);
+    expect((await identify(samplesOf(1, 1))).candidates[0]?.subjectId).toBe(id);
+
+    line.mend();
+    const enrolled = await enrolPerson(running, 2);
+    expect(enrolled.galleryVersion).toBe(2);
+    expect((await identify(samplesOf(2, 1))).candidates[0]?.subjectId).toBe(enrolled.subject?.subjectId);
+    await expunge(id);
+    expect((await identify(samplesOf(1, 1))).candidates).toEqual([]);
+  });
+});
