@@ -8,9 +8,9 @@ import { v7 as newId } from 'uuid';
 import type { ImportRefusal, Imports, ImportState, ImportStep } from '../store/imports.ts';
 import type { SubjectWithReferences } from '../store/records.ts';
 import { Failure } from '../failure.ts';
-import type { PieceResult, PieceTask } from './messages.ts';
-import { recordTooLarge, refusalOf, type PreparationRules } from './preparation.ts';
+import { recordTooLarge, refusalOf, type PreparationRules, type PreparedPiece } from './preparation.ts';
 import { formatOf, readPieces, unreadable, type RecordFormat, type RecordPiece } from './record-file.ts';
+import type { PieceTask } from './worker.ts';
 
 /** Some hundred records: a transaction of a fraction of a second, in which other writers wait for moments only. */
 const PIECE_BYTES = 1 << 19;
@@ -48,7 +48,7 @@ export interface ImportedFile {
 
 /** A piece of the file, and what becomes of it in a thread. */
 interface PieceUnderWay extends RecordPiece {
-  readonly result: Promise<PieceResult>;
+  readonly result: Promise<PreparedPiece>;
 }
 
 /**
@@ -64,7 +64,7 @@ export async function importFile(order: ImportOrder): Promise<ImportedFile> {
   const format = formatOf(file);
   const { digest, size } = await identify(file);
   const before = await imports.begin(digest);
-  const pool = new Piscina<PieceTask, PieceResult>({
+  const pool = new Piscina<PieceTask, PreparedPiece>({
     // The same file under its own ending: .ts from the sources, .js from the build.
     filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
     minThreads: order.workers,
@@ -110,11 +110,11 @@ export async function importFile(order: ImportOrder): Promise<ImportedFile> {
 }
 
 async function prepare(
-  pool: Piscina<PieceTask, PieceResult>,
+  pool: Piscina<PieceTask, PreparedPiece>,
   { bytes, isTooLarge }: RecordPiece,
   format: RecordFormat,
   mostRecordBytes: number,
-): Promise<PieceResult> {
+): Promise<PreparedPiece> {
   if (!isTooLarge) return pool.run({ bytes, format }, { transferList: [bytes.buffer] });
   const refusal = refusalOf(recordTooLarge(mostRecordBytes), undefined);
   return { count: 1, prepared: [], refused: [{ position: 0, refusal }] };

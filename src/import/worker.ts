@@ -1,9 +1,15 @@
 /** A thread that prepares records: takes a piece of a file, and gives back what the store and an index keep of it. */
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
-import type { PieceTask, ThreadSettings } from './messages.ts';
-import { Preparation, type PreparedPiece, type PreparedRecord } from './preparation.ts';
+import { Preparation, type PreparationRules, type PreparedPiece, type PreparedRecord } from './preparation.ts';
+import type { RecordFormat } from './record-file.ts';
 
-const preparation = new Preparation(workerData as ThreadSettings);
+/** Records of a piece of a file. */
+export interface PieceTask {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly format: RecordFormat;
+}
+
+const preparation = new Preparation(workerData as PreparationRules);
 
 /** The entry that the pool calls. */
 export default function run({ bytes, format }: PieceTask): unknown {
