@@ -10,9 +10,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { program } from 'commander';
-import { readPrints } from '../index-builder/labelled-prints.ts';
-import { crossValidate } from '../index-builder/train/cross-validation.ts';
-import { PARAMETERS, syntheticPeopleOf } from '../index-builder/train/model.ts';
+import { PARAMETERS } from '../index-builder/train/model.ts';
 import { atLeast } from '../index-builder/whole-number.ts';
 import type { FingerModel } from '../src/matching/finger-model.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
@@ -22,7 +20,8 @@ import { measureGroups, type Figures } from './accuracy/figures.ts';
 import { collectScores } from './accuracy/finger-scores.ts';
 import { groupSets, type Group } from './accuracy/groups.ts';
 import { scoreFile } from './accuracy/score-file.ts';
-import { scoreSets, type ScoredSet } from './accuracy/scored-set.ts';
+import { scoreFolders } from './accuracy/score-folders.ts';
+import type { ScoredSet } from './accuracy/scored-set.ts';
 import { failureLine, searchTable, thresholdTable, timingTable, verificationTable } from './accuracy/tables.ts';
 import { measureTimings, type Timings } from './accuracy/timings.ts';
 
@@ -64,7 +63,7 @@ async function measure(options: AccuracyOptions): Promise<void> {
     throw new Error('--data: two folders have the same name, and their figures could not be told apart');
   }
   const model = shippedFingerModel();
-  const sets = await score(folders, model, options);
+  const sets = await scoreFolders(folders, options.threads, options.crossValidate);
   const groups = groupSets(sets);
   const figures = measureGroups(groups);
   if (options.scores !== undefined) writeFileSync(options.scores, scoreFile(sets));
@@ -77,29 +76,6 @@ async function measure(options: AccuracyOptions): Promise<void> {
   const timings = sets.map(({ set }) => measureTimings(set));
   if (options.json) printJson(model, sets, figures, timings, options.crossValidate);
   else printTables(model, sets, figures, timings, options.crossValidate);
-}
-
-async function score(folders: readonly string[], model: FingerModel, options: AccuracyOptions): Promise<ScoredSet[]> {
-  if (options.crossValidate === undefined)
-    return scoreSets(
-      folders.map((folder) => ({ folder })),
-      options.threads,
-    );
-  // As many synthetic people as the shipped model learned from.
-  const synthetic = syntheticPeopleOf(model);
-  const sets = folders.map(readPrints);
-  const tell = (done: number, total: number) => {
-    if (process.stderr.isTTY)
-      process.stderr.write(`\rcross-validation: ${done} of ${total} trainings${done === total ? '\n' : ''}`);
-  };
-  const validated = await crossValidate(
-    { folders, synthetic },
-    PARAMETERS,
-    options.crossValidate,
-    options.threads,
-    tell,
-  );
-  return validated.map(({ pairs, scores }, i) => ({ set: sets[i], pairs, scores }));
 }
 
 function writePlot(folder: string, groups: readonly Group[], folds: number | undefined): void {

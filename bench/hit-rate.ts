@@ -17,9 +17,10 @@ import { prepareRoots, trainVectorModel, type SetOfRoots } from '../index-builde
 import { FingerEncoder } from '../src/matching/finger-encoder.ts';
 import { VECTOR_SIZE } from '../src/matching/finger-vector-model.ts';
 import { VectorEncoder } from '../src/matching/finger-vector.ts';
-import { instantiateKernels, KERNEL_STATIC_BYTES, kernelHash } from '../src/matching/kernels.ts';
+import { kernelHash } from '../src/matching/kernels.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
 import { joinPacked, splitPacked } from './packed-file.ts';
+import { vectorScanner } from './vector-scanner.ts';
 
 const GALLERY_SEED = 0x6a11e7;
 const PENETRATIONS = [0.001, 0.01, 0.05] as const;
@@ -118,7 +119,7 @@ function ranksOf(
   const packed = list.map(({ template }) => encoder.encode(template));
   microseconds.codes = (1000 * (performance.now() - begun)) / list.length;
   const own = packed.map((finger) => (finger === undefined ? new Int8Array(VECTOR_SIZE) : vectors.encode(finger)));
-  const scan = scanner([...own, ...distractors]);
+  const scan = vectorScanner([...own, ...distractors]);
   return list.flatMap((probe, a) => {
     if (foldOf(probe) !== fold) return [];
     const scores = scan(own[a]);
@@ -141,22 +142,4 @@ function atLeast(sorted: Float64Array, score: number): number {
     else high = middle;
   }
   return sorted.length - low;
-}
-
-/** Scans all vectors with the kernel. */
-function scanner(all: readonly Int8Array[]): (probe: Int8Array) => Int16Array {
-  const directory = KERNEL_STATIC_BYTES + 2 * VECTOR_SIZE;
-  const rows = directory + Math.ceil(all.length / 4) * 16;
-  const scores = rows + all.length * VECTOR_SIZE;
-  const pages = Math.ceil((scores + all.length * 2) / 65_536);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  const kernels = instantiateKernels(memory);
-  new Uint32Array(memory.buffer, directory, all.length).fill(1);
-  const bytes = new Int8Array(memory.buffer);
-  all.forEach((vector, i) => bytes.set(vector, rows + i * VECTOR_SIZE));
-  return (probe) => {
-    new Int16Array(memory.buffer, KERNEL_STATIC_BYTES, VECTOR_SIZE).set(probe);
-    kernels.scanVectors(KERNEL_STATIC_BYTES, rows, directory, all.length, scores);
-    return Int16Array.from(new Int16Array(memory.buffer, scores, all.length));
-  };
 }

@@ -1,18 +1,23 @@
 /**
- * The service under load, over gRPC, on the embedded database: searches with two fingers arrive at times of their own
- * (open loop, Poisson) from another process.
+ * The service under load, over gRPC, on the embedded database: calls arrive at times of their own (open loop, Poisson)
+ * from other processes, and each is timed from when it was to be sent.
  *
- *   npm run bench -- load [--subjects 10000] [--seconds 15] [--deadline 1000] [--enrolments 100] [--json]
+ *   npm run bench -- load [--subjects 10000] [--seconds 15] [--deadline 1000] [--p99 250] [--processes 2] [--searches-only]
+ *     [--enrolments 100] [--json]
  *
- * 1. Unloaded: one caller, one search after the other. 2. What eight callers reach who wait for their answers; then rising
- * rates, of which the last is called sustainable that was answered without a refusal or a missed deadline. 3. Three times
- * that rate; and the same of callers who are content with partial answers. 4. Enrolments, one after the other, while 20 searches a second run: how long each takes until it is
- * searchable, which is when the call returns; every fifth is searched for at once.
+ * 1. Unloaded: one caller, one search with two fingers after the other. 2. What eight callers reach who wait for their
+ * answers; then rising rates of a border's calls (two fingers, one, ten, a face, enrolments; half of the searches for
+ * people who are enrolled), with the service's CPU and queue beside. The last that was answered without a refusal or a
+ * missed deadline is sustainable; the knee is the last whose p99 was within --p99. 3. Half the sustainable rate, while
+ * autocannon asks for health and metrics over HTTP. 4. Three times the sustainable rate, two fingers only; and the same of
+ * callers who are content with partial answers. 5. Enrolments, one after the other, while 20 searches a second run: how
+ * long each takes until it is searchable, which is when the call returns; every fifth is searched for at once.
  *
- * The gallery is made once and kept in the temporary folder; what is enrolled is expunged again.
+ * The gallery is made once and kept in the temporary folder; what is enrolled is expunged again. Generators share the
+ * machine with the service: what they take, it does not get.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
@@ -22,10 +27,13 @@ import { IdentificationClient, type IdentifyResponse } from '../src/api/generate
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { SETTINGS } from '../src/configuration.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
-import type { LoadReport } from './load/generator.ts';
+import { watched, type Beside } from './load/beside.ts';
+import type { LoadOrder, LoadReport } from './load/generator.ts';
+import { askHttp } from './load/http.ts';
+import { BORDER, ONLY_TWO_FINGERS } from './load/kinds.ts';
 import { closedLoop } from './load/closed-loop.ts';
 import { generate } from './load/generate.ts';
-import { atPercentile, percentiles } from './load/percentiles.ts';
+import { atPercentile, curveOf, percentiles } from './load/percentiles.ts';
 import { benchData } from './bench-data.ts';
 import { identifyRequest } from './identify-request.ts';
 import { endProcess, promised, residentMegabytes, startProcess } from './service-process.ts';
@@ -36,17 +44,24 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '15' },
     deadline: { type: 'string', default: '1000' },
     enrolments: { type: 'string', default: '100' },
+    p99: { type: 'string', default: '250' },
+    processes: { type: 'string', default: '2' },
+    'searches-only': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
-const [subjects, seconds, deadlineMs, enrolments] = [
+const [subjects, seconds, deadlineMs, enrolments, targetP99, processes] = [
   options.subjects,
   options.seconds,
   options.deadline,
   options.enrolments,
+  options.p99,
+  options.processes,
 ].map(Number);
+const mix = options['searches-only'] ? ONLY_TWO_FINGERS : BORDER;
 const UNLOADED_SEARCHES = 100;
-const STEPS = [0.5, 0.6, 0.7, 0.8, 0.9];
+const STEPS = [0.3, 0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.6, 2];
+const HTTP_PATHS = ['/readyz', '/metrics'] as const;
 const SEARCHES_BESIDE_ENROLMENTS = 20;
 const ENROL_SEED = 0xe27011;
 
@@ -54,7 +69,7 @@ const dataDir = join(tmpdir(), `ridgewatch-load-${subjects}`);
 const made = join(dataDir, 'made');
 if (!existsSync(made)) rmSync(dataDir, { recursive: true, force: true });
 mkdirSync(dataDir, { recursive: true });
-const { child, address } = await startProcess(dataDir, {
+const { child, address, httpAddress } = await startProcess(dataDir, {
   RIDGEWATCH_DEMO: 'always',
   RIDGEWATCH_DEMO_SUBJECTS: String(subjects),
 });
@@ -69,27 +84,38 @@ try {
   const probes = Array.from({ length: 40 }, (_, i) => samplesOf(i));
   const capacity = await closedLoop(8, seconds, probes, identify);
   const before = residentMegabytes(child);
-  const steps = [];
+  const steps: Step[] = [];
   let sustainable = capacity * STEPS[0];
+  let knee = 0;
   for (const share of STEPS) {
-    const report = await load(capacity * share, seconds);
-    steps.push({ 'searches/s': Number((capacity * share).toFixed(1)), ...summary(report) });
-    if (Object.keys(report.failures).length > 0) break;
-    sustainable = capacity * share;
+    const rate = capacity * share;
+    const { result, beside } = await watched(child, httpAddress, () => load(rate, { mix }));
+    const step = stepOf(rate, result, beside);
+    steps.push(step);
+    if (step.p99 <= targetP99) knee = rate;
+    if (Object.keys(result.failures).length > 0) break;
+    sustainable = rate;
   }
-  const overload = await load(3 * sustainable, seconds);
-  const partial = await load(3 * sustainable, seconds, true);
+  const half = load(sustainable / 2, { mix });
+  const http = [];
+  for (const path of HTTP_PATHS) http.push(await askHttp(httpAddress, path, seconds / HTTP_PATHS.length));
+  const besideHttp = await half;
+  const overload = await load(3 * sustainable);
+  const partial = await load(3 * sustainable, { allowPartial: true });
   const after = await oneByOne(UNLOADED_SEARCHES);
   const residentAfter = residentMegabytes(child);
   const enrolment = await enrolWhileSearching(capacity);
   const report = {
-    machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version },
     subjects,
     deadlineMs,
+    mix,
+    'generators, processes': processes,
     unloaded: percentiles(unloaded),
     'eight callers, searches/s': Number(capacity.toFixed(1)),
     steps,
     sustainable: Number(sustainable.toFixed(1)),
+    [`calls/s at p99 within ${targetP99} ms`]: Number(knee.toFixed(1)),
+    http: { 'gRPC calls/s beside': Number((sustainable / 2).toFixed(1)), calls: summary(besideHttp), asked: http },
     overload: {
       'searches/s': Number((3 * sustainable).toFixed(1)),
       ...summary(overload),
@@ -113,10 +139,30 @@ try {
   await endProcess(child);
 }
 
-function print({ steps, ...report }: { readonly steps: readonly object[] } & object): void {
+interface Step {
+  readonly 'calls/s': number;
+  readonly p99: number;
+  readonly [what: string]: unknown;
+}
+
+function stepOf(rate: number, report: LoadReport, { cores, queue }: Beside): Step {
+  const byKind = Object.entries(report.byKind).map(([kind, took]) => [kind, percentiles(took)]);
+  return {
+    'calls/s': Number(rate.toFixed(1)),
+    ...summary(report),
+    'cores of the service': cores,
+    'queue, median and most': `${queue.median}, ${queue.most}`,
+    curve: curveOf(report.answeredMs),
+    byKind: Object.fromEntries(byKind) as Record<string, unknown>,
+  };
+}
+
+function print({ steps, ...report }: { readonly steps: readonly Step[] } & object): void {
   console.dir(report, { depth: 4 });
   console.log('Open loop, rising:');
-  console.table(steps);
+  console.table(steps.map(({ curve: _curve, byKind: _byKind, ...row }) => row));
+  console.log(`Kinds of calls, at ${steps[0]['calls/s']} a second:`);
+  console.table(steps[0].byKind);
 }
 
 /** Two fingers of enrolled people and of strangers, by turns. */
@@ -146,8 +192,9 @@ function queueBoundMs(capacity: number): number {
   return Math.min(deadlineMs, (longest / capacity) * 1000);
 }
 
-function load(rate: number, duration: number, allowPartial = false): Promise<LoadReport> {
-  return generate({ address, seed: Math.round(rate), rate, seconds: duration, deadlineMs, subjects, allowPartial });
+function load(rate: number, changes: Partial<LoadOrder> = {}): Promise<LoadReport> {
+  const order = { address, seed: Math.round(rate), rate, seconds, deadlineMs, subjects, allowPartial: false };
+  return generate({ ...order, ...changes }, processes);
 }
 
 /** How long enrolments take beside searches, and whether who was enrolled is found at once. */

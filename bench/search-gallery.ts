@@ -71,6 +71,15 @@ export async function addPeople(
   }
 }
 
+/** The two fingers of each of the first `people` of it, packed. */
+export async function* fingersOf(people: number, threads: number): AsyncGenerator<readonly [Uint8Array, Uint8Array]> {
+  const folder = await haveChunks(0, people, threads, ['fingers']);
+  for (const chunk of chunksOf(0, people)) {
+    const fingers = splitPacked(readFileSync(chunkFile(folder, 'fingers', chunk)));
+    for (let i = 0; i < CHUNK && chunk * CHUNK + i < people; i++) yield [fingers[2 * i], fingers[2 * i + 1]];
+  }
+}
+
 /** The faces of the first `people` of it, packed. */
 export async function* facesOf(people: number, threads: number): AsyncGenerator<Uint8Array> {
   const folder = await haveChunks(0, people, threads, ['faces']);

@@ -58,6 +58,12 @@ export function probesOf(pool: WorkerPool, person: number, samples: Samples): Pr
   );
 }
 
+/** A capture of a person's two fingers; 0: the enrolment. */
+export function packedFingersOf(person: number, capture: number, difficulty?: number): (Uint8Array | undefined)[] {
+  const encoder = new ReferenceEncoder();
+  return POSITIONS.map((position) => encoder.encode(finger(person, position, capture, difficulty)));
+}
+
 function finger(person: number, position: 2 | 7, impression: number, difficulty?: number): FingerTemplate {
   const record = createPerson(PROBE_SEED, person).fingerImpression(position, impression, difficulty);
   return toFingerTemplate(record, record.views[0]);

@@ -22,6 +22,8 @@ import type { CandidateSource } from '../src/matching/candidate-source.ts';
 import type { SearchView } from '../src/matching/search-view.ts';
 import { EXACT, INDEXED, SubjectScan } from '../src/matching/subject-scan.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
+import { quantile } from './harness/spread.ts';
+import { watchStages } from './search-stages.ts';
 import { emptyGallery, fillGallery } from './search-gallery.ts';
 import { enrolPeople, partsFor, probesOf as probesOfPerson } from './search-people.ts';
 import { searchAll } from './search-run.ts';
@@ -66,12 +68,16 @@ interface Cost {
   readonly elapsedMs: number[];
 }
 const costs = { indexed: newCost(), exact: newCost() };
+const stages = watchStages(pool);
 
 // Warm up: kernels are compiled, memory is paged in, costs are known.
 for (let i = 0; i < 5; i++) await search(await probesOf(mated + nonMated + i), indexed);
+const breakdown: Record<string, number>[] = [];
 for (let i = 0; i < nonMated; i++) {
   const probes = await probesOf(mated + i);
+  stages.begin();
   await measured(costs.indexed, probes, indexed);
+  breakdown.push(stages.end(costs.indexed.cpuMs.at(-1) ?? NaN));
   if (i % Math.ceil(nonMated / exactSearches) === 0) await measured(costs.exact, probes, exact);
 }
 let [first, missed, neither] = [0, 0, 0];
@@ -102,6 +108,7 @@ const report = {
   exact: summary(costs.exact),
   mated: { searches: mated, first, missedByIndex: missed, rankedFirstByNeither: neither, minutiaeOfMissed: losses },
   hitRate: first / (first + missed),
+  'stages of an indexed search, CPU ms': mediansOf(breakdown),
   nanoseconds: {
     'a vector': pool.costs.vector.milliseconds(1e6),
     'adding one up': pool.costs.merge.milliseconds(1e6),
@@ -115,7 +122,7 @@ else {
     { way: 'indexed', ...report.indexed },
     { way: 'exact', ...report.exact },
   ]);
-  console.log({ ...report, indexed: undefined, exact: undefined });
+  console.dir({ ...report, indexed: undefined, exact: undefined }, { depth: 3 });
 }
 
 function probesOf(person: number): Promise<Probe[]> {
@@ -127,6 +134,21 @@ function search(
   source: CandidateSource | ((view: SearchView) => CandidateSource),
 ): Promise<SearchResult> {
   return searchAll(gallery, pool, probes, typeof source === 'function' ? source : () => source);
+}
+
+function mediansOf(parts: readonly Record<string, number>[]): Record<string, number> {
+  const names = Object.keys(parts[0] ?? {});
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      Number(
+        quantile(
+          parts.map((part) => part[name]),
+          0.5,
+        ).toFixed(2),
+      ),
+    ]),
+  );
 }
 
 function newCost(): Cost {

@@ -12,6 +12,8 @@ export interface ServiceProcess {
   readonly child: ChildProcess;
   /** host:port for gRPC. */
   readonly address: string;
+  /** http://host:port for health and metrics. */
+  readonly httpAddress: string;
   /** What it had logged when it was ready. */
   readonly messages: readonly string[];
 }
@@ -26,11 +28,16 @@ export async function startProcess(dataDir: string, env: Readonly<Record<string,
   });
   const messages: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
-    const { msg, grpc_port } = JSON.parse(line) as { msg: string; grpc_port?: number };
+    const { msg, grpc_port, http_port } = JSON.parse(line) as { msg: string; grpc_port?: number; http_port?: number };
     messages.push(msg);
     if (msg === 'ready') {
       child.stdout.resume();
-      return { child, address: `127.0.0.1:${grpc_port}`, messages };
+      return {
+        child,
+        address: `127.0.0.1:${grpc_port}`,
+        httpAddress: `http://127.0.0.1:${http_port}`,
+        messages,
+      };
     }
   }
   throw new Error('the service ended before it was ready');

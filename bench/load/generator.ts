@@ -1,14 +1,16 @@
 /**
- * A process of its own that sends searches at times fixed beforehand, whatever becomes of those before, and counts the
+ * A process of its own that makes calls at times fixed beforehand, whatever becomes of those before, and counts the
  * time of each from when it was to be sent: a service that stops for a while cannot hide it.
  */
 import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 import { Random } from '../../fixtures/random.ts';
-import { IdentificationClient } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { Modality, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import { readServiceError } from '../../src/api/status.ts';
-import { demoPerson, demoSamples } from '../../src/demo-gallery.ts';
+import { benchData } from '../bench-data.ts';
 import { identifyRequest } from '../identify-request.ts';
+import { promised } from '../service-process.ts';
+import { draw, makeProbes, ONLY_TWO_FINGERS, type Mix, type Probe } from './kinds.ts';
 
 export interface LoadOrder {
   readonly address: string;
@@ -22,12 +24,15 @@ export interface LoadOrder {
   readonly subjects: number;
   /** Whether partial answers will do. */
   readonly allowPartial: boolean;
+  /** Kinds of calls; not given: searches with two fingers. */
+  readonly mix?: Mix;
 }
 
 export interface LoadReport {
   readonly sent: number;
-  /** Of the calls that were answered with a list, from when they were to be sent. */
+  /** Of the calls that were answered, from when they were to be sent; and the same by kind. */
   readonly answeredMs: readonly number[];
+  readonly byKind: Readonly<Record<string, readonly number[]>>;
   /** Those of them that say that less than everything was searched. */
   readonly partial: number;
   /** Of those that were refused or failed: reason, and how many. */
@@ -42,8 +47,6 @@ export interface LoadReport {
   readonly latestSendMs: number;
 }
 
-/** Searches made beforehand. */
-const PROBES = 60;
 /** Connections: one carries a hundred calls at a time. */
 const CLIENTS = 8;
 
@@ -57,71 +60,81 @@ process.on('message', (order: LoadOrder) => {
   );
 });
 
-async function run({
-  address,
-  seed,
-  rate,
-  seconds,
-  deadlineMs,
-  subjects,
-  allowPartial,
-}: LoadOrder): Promise<LoadReport> {
+async function run(order: LoadOrder): Promise<LoadReport> {
+  const { address, seed, rate, seconds, deadlineMs, subjects, allowPartial, mix = ONLY_TWO_FINGERS } = order;
   const random = new Random(seed);
-  const probes = Array.from({ length: PROBES }, (_, i) => ({
-    mated: i % 2 === 0,
-    samples: fingersOf(i % 2 === 0 ? random.below(subjects) : subjects + random.below(1_000_000)),
-  }));
+  const probes = makeProbes(mix, subjects, random);
+  const local = { 'grpc.use_local_subchannel_pool': 1 };
   const clients = Array.from(
     { length: CLIENTS },
-    () => new IdentificationClient(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 }),
+    () => new IdentificationClient(address, credentials.createInsecure(), local),
   );
+  const gallery = new GalleryClient(address, credentials.createInsecure(), local);
   await Promise.all(
-    clients.map((client) => new Promise<void>((done) => client.waitForReady(Date.now() + 10_000, () => done()))),
+    [...clients, gallery].map(
+      (client) => new Promise<void>((done) => client.waitForReady(Date.now() + 10_000, () => done())),
+    ),
   );
   const answeredMs: number[] = [];
+  const byKind: Record<string, number[]> = {};
   const refusedMs: number[] = [];
   const retryAfterMs: number[] = [];
   const failures: Record<string, number> = {};
+  const enrolled: string[] = [];
   let [partial, mated, found, latestSendMs] = [0, 0, 0, 0];
-  const arrivals = arrivalTimes(rate, seconds, random);
+  const calls = arrivalTimes(rate, seconds, random).map((at, i) => {
+    const kind = draw(mix, random);
+    const all = probes.get(kind) ?? [];
+    return { at, i, probe: all[random.below(all.length)] };
+  });
   const start = performance.now() + 100;
   const startTime = Date.now() + 100;
-  const calls = arrivals.map(async (at, i) => {
+
+  const identify = async (i: number, { samples, mated: isMated }: Probe, deadline: number) => {
+    const request = identifyRequest(samples, { allowPartial });
+    const { candidates, searchedFraction } = await promised<IdentifyResponse>((callback) =>
+      clients[i % CLIENTS].identify(request, new Metadata(), { deadline }, callback),
+    );
+    if (searchedFraction < 1) partial++;
+    if (!isMated) return;
+    mated++;
+    if (candidates.length > 0) found++;
+  };
+  const enrol = async (i: number, { samples }: Probe, deadline: number) => {
+    const name = `load-${process.pid}-${startTime}-${i}`;
+    const request = { data: { ...benchData(), externalId: name }, samples, clientRequestId: name };
+    const { subject } = await promised<EnrollResponse>((callback) =>
+      gallery.enroll(request, new Metadata(), { deadline }, callback),
+    );
+    enrolled.push(subject?.subjectId ?? '');
+  };
+  const send = async ({ at, i, probe }: (typeof calls)[number]) => {
     await until(start + at);
     const planned = start + at;
     latestSendMs = Math.max(latestSendMs, performance.now() - planned);
-    const probe = probes[i % PROBES];
-    const request = identifyRequest(probe.samples, { allowPartial });
-    await new Promise<void>((done) => {
-      clients[i % CLIENTS].identify(
-        request,
-        new Metadata(),
-        { deadline: startTime + at + deadlineMs },
-        (error, response) => {
-          const took = performance.now() - planned;
-          if (error === null) {
-            answeredMs.push(took);
-            if (response.searchedFraction < 1) partial++;
-            if (probe.mated) {
-              mated++;
-              if (response.candidates.length > 0) found++;
-            }
-          } else note(error, took);
-          done();
-        },
-      );
-    });
-  });
+    try {
+      await (probe.kind === 'enrolment' ? enrol : identify)(i, probe, startTime + at + deadlineMs);
+      const took = performance.now() - planned;
+      answeredMs.push(took);
+      (byKind[probe.kind] ??= []).push(took);
+    } catch (error) {
+      note(error as ServiceError, performance.now() - planned);
+    }
+  };
   const note = (error: ServiceError, took: number) => {
-    const name = Code[error.code];
+    const name = Code[error.code] ?? 'UNKNOWN';
     failures[name] = (failures[name] ?? 0) + 1;
     if (error.code !== Code.RESOURCE_EXHAUSTED) return;
     refusedMs.push(took);
     retryAfterMs.push(readServiceError(error).retryAfterMs ?? NaN);
   };
-  await Promise.all(calls);
-  for (const client of clients) client.close();
-  return { sent: arrivals.length, answeredMs, partial, failures, refusedMs, retryAfterMs, mated, found, latestSendMs };
+  await Promise.all(calls.map(send));
+  // Afterwards, so that the gallery is for the next run what it was for this one.
+  for (const subjectId of enrolled)
+    await promised((callback) => gallery.expungeSubject({ subjectId, reason: 'bench' }, callback));
+  for (const client of [...clients, gallery]) client.close();
+  const sent = calls.length;
+  return { sent, answeredMs, byKind, partial, failures, refusedMs, retryAfterMs, mated, found, latestSendMs };
 }
 
 /** Milliseconds from the start: a Poisson process, as of people who do not know of each other. */
@@ -136,8 +149,4 @@ function arrivalTimes(rate: number, seconds: number, random: Random): number[] {
 
 function until(time: number): Promise<void> {
   return new Promise((done) => setTimeout(done, Math.max(0, time - performance.now())));
-}
-
-function fingersOf(person: number): Sample[] {
-  return demoSamples(demoPerson(person), 1).filter(({ modality }) => modality === Modality.FINGER);
 }

@@ -4,6 +4,7 @@ import {
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   VECTOR_SCRATCH_BYTES,
+  type KernelBuild,
   type Kernels,
 } from './kernels.ts';
 import { shippedVectorModel } from './shipped-model.ts';
@@ -18,10 +19,11 @@ export class VectorEncoder {
   readonly #memory: WebAssembly.Memory;
   readonly #kernels: Kernels;
 
-  constructor(model: Omit<VectorModel, 'hash'> = shippedVectorModel()) {
+  /** @param build - which kernels; the fastest that run here when not given */
+  constructor(model: Omit<VectorModel, 'hash'> = shippedVectorModel(), build?: KernelBuild) {
     const pages = Math.ceil((TABLES + VECTOR_TABLES_BYTES) / 65_536);
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    this.#kernels = instantiateKernels(this.#memory);
+    this.#kernels = instantiateKernels(this.#memory, undefined, build);
     let address = TABLES;
     for (const part of vectorTables(model)) {
       const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);

@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { kernelHash } from '../../src/matching/kernels.ts';
+import type { BenchDocument } from './document.ts';
+import type { Machine } from './machine.ts';
+
+/**
+ * Runs a bench as a program of its own, and waits for what it prints.
+ * @returns what it measured, and its exit code: not 0 when what it measured is not as it should be
+ * @throws Error when it prints nothing
+ */
+export async function runBench(
+  bench: string,
+  args: readonly string[],
+  machine: Machine,
+): Promise<{ readonly document: BenchDocument; readonly status: number }> {
+  const date = new Date().toISOString();
+  const started = performance.now();
+  const { output, status } = await collect(bench, [...args, '--json']);
+  if (output.trim() === '') throw new Error(`${bench} ended with ${status}`);
+  const seconds = Number(((performance.now() - started) / 1000).toFixed(1));
+  const result = JSON.parse(output) as unknown;
+  const document = { bench, date, seconds, arguments: args, kernel: kernelHash(), machine, result };
+  return { document, status: status ?? 1 };
+}
+
+async function collect(
+  bench: string,
+  args: readonly string[],
+): Promise<{ readonly output: string; readonly status: number | null }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '..', `${bench}.ts`), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const [status] = (await once(child, 'close')) as [number | null];
+  return { output, status };
+}

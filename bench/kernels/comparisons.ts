@@ -1,0 +1,77 @@
+/** Comparisons of what fits the caches, so that arithmetic is measured and not memory. */
+import {
+  FINGER_SCRATCH_BYTES,
+  instantiateKernels,
+  KERNEL_STATIC_BYTES,
+  type KernelBuild,
+} from '../../src/matching/kernels.ts';
+import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
+import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
+import type { Contender, ContenderGroup } from '../harness/rates.ts';
+import { aligned, asBytes, DIMENSION, faceValues, packedFingers } from './people.ts';
+
+const FACES = 513;
+const FACE_REPEATS = 100;
+const FINGERS = 401;
+const FINGER_REPEATS = 3;
+/** The reference is slow: so many are enough. */
+const BY_REFERENCE = 40;
+
+export function comparisons(builds: readonly KernelBuild[]): ContenderGroup[] {
+  const [faces, fingers] = [faceValues(FACES), packedFingers(FINGERS)];
+  return [
+    {
+      name: 'comparing faces',
+      unit: 'comparisons',
+      contenders: [
+        ...builds.map((build) => byKernel(build, faces.map(asBytes), 'face')),
+        byReference(faces, compareFacesReference),
+      ],
+    },
+    {
+      name: 'comparing fingers',
+      unit: 'comparisons',
+      contenders: [
+        ...builds.map((build) => byKernel(build, fingers, 'finger')),
+        byReference(fingers.slice(0, BY_REFERENCE), compareFingersReference),
+      ],
+    },
+  ];
+}
+
+/** One batch in a memory of its own: the first record is the probe. */
+function byKernel(build: KernelBuild, records: readonly Uint8Array[], kind: 'face' | 'finger'): Contender {
+  const scratch = KERNEL_STATIC_BYTES;
+  const directory = scratch + aligned(FINGER_SCRATCH_BYTES);
+  const scores = directory + aligned(4 * records.length);
+  let end = scores + aligned(4 * records.length);
+  const addresses = records.map((record) => {
+    const address = end;
+    end += aligned(record.byteLength);
+    return address;
+  });
+  const pages = Math.ceil(end / 65_536);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const kernels = instantiateKernels(memory, undefined, build);
+  records.forEach((record, i) => new Uint8Array(memory.buffer).set(record, addresses[i]));
+  new Uint32Array(memory.buffer, directory, records.length).set(addresses.map((address) => address / 16));
+  const count = records.length - 1;
+  const repeats = kind === 'face' ? FACE_REPEATS : FINGER_REPEATS;
+  const once = () => {
+    if (kind === 'face') kernels.compareFaces(addresses[0], DIMENSION, directory + 4, count, scores, scratch);
+    else kernels.compareFingers(addresses[0], directory + 4, count, scores, scratch);
+  };
+  const run = () => {
+    for (let i = 0; i < repeats; i++) once();
+    return repeats * count;
+  };
+  return { name: build, run };
+}
+
+function byReference<T>(all: readonly T[], compare: (a: T, b: T) => number): Contender {
+  const run = () => {
+    for (const one of all) compare(all[0], one);
+    return all.length;
+  };
+  return { name: 'reference', run };
+}

@@ -1,0 +1,23 @@
+/** What it costs to call a kernel that has nothing to do: why a batch crosses the border once. */
+import { instantiateKernels, KERNEL_STATIC_BYTES, type KernelBuild } from '../../src/matching/kernels.ts';
+import type { ContenderGroup } from '../harness/rates.ts';
+import { DIMENSION } from './people.ts';
+
+const CALLS = 1_000_000;
+
+export function crossing(builds: readonly KernelBuild[]): ContenderGroup {
+  return {
+    name: 'calling a kernel for nothing',
+    unit: 'calls',
+    contenders: builds.map((build) => {
+      const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
+      const kernels = instantiateKernels(memory, undefined, build);
+      const at = KERNEL_STATIC_BYTES;
+      const run = () => {
+        for (let i = 0; i < CALLS; i++) kernels.compareFaces(at, DIMENSION, at, 0, at, at);
+        return CALLS;
+      };
+      return { name: build, run };
+    }),
+  };
+}

@@ -1,0 +1,37 @@
+/** Whom kernels are measured on. */
+import { createPerson } from '../../fixtures/person.ts';
+import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
+import { decodeFloat32Embedding } from '../../src/templates/face-embedding.ts';
+import type { FingerTemplate } from '../../src/templates/finger-template.ts';
+import { toFingerTemplate } from '../../src/templates/normalise.ts';
+
+export const DIMENSION = 512;
+const FINGER_SEED = 1;
+const FACE_SEED = 2;
+
+export function templatesOf(count: number): FingerTemplate[] {
+  return Array.from({ length: count }, (_, i) => {
+    const record = createPerson(FINGER_SEED, i).fingerImpression(2, 0);
+    return toFingerTemplate(record, record.views[0]);
+  });
+}
+
+export function packedFingers(count: number): Uint8Array[] {
+  const encoder = new FingerEncoder();
+  return templatesOf(count).flatMap((template) => encoder.encode(template) ?? []);
+}
+
+export function faceValues(count: number): Int8Array[] {
+  return Array.from({ length: count }, (_, i) => {
+    const bytes = new Uint8Array(createPerson(FACE_SEED, i).faceEmbedding(0).buffer);
+    return decodeFloat32Embedding(bytes, { modelId: 'synthetic', dimension: DIMENSION, quality: 0 }).values;
+  });
+}
+
+export function asBytes(values: Int8Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+export function aligned(bytes: number): number {
+  return Math.ceil(bytes / 16) * 16;
+}

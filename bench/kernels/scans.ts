@@ -1,0 +1,113 @@
+/** Scans of far more than the caches hold, as searches make them, beside a loop that only reads the same memory. */
+import { VECTOR_SIZE } from '../../src/matching/finger-vector-model.ts';
+import { VectorEncoder } from '../../src/matching/finger-vector.ts';
+import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
+import { scanVectorsReference } from '../../src/matching/reference/finger-vector.ts';
+import {
+  FACE_SCRATCH_BYTES,
+  instantiateKernels,
+  KERNEL_STATIC_BYTES,
+  type KernelBuild,
+  type Kernels,
+} from '../../src/matching/kernels.ts';
+import { faceScale } from '../../src/matching/similarity.ts';
+import type { Contender, ContenderGroup } from '../harness/rates.ts';
+import { memoryReader } from '../reading.ts';
+import { asBytes, DIMENSION, faceValues, packedFingers } from './people.ts';
+
+const DISTINCT = 512;
+const PER_CALL = 4096;
+
+/** A kernel's scan of some rows, and where its rows, its directory, its scores and its scratch are. */
+type Scan = (
+  kernels: Kernels,
+  at: { readonly rows: number; readonly directory: number; readonly scores: number; readonly scratch: number },
+  probe: number,
+  count: number,
+) => void;
+
+export function scans(builds: readonly KernelBuild[], scanned: number): ContenderGroup[] {
+  const values = faceValues(DISTINCT);
+  const faces = values.map(asBytes);
+  const scale = faceScale(DIMENSION);
+  const scanFaces: Scan = (kernels, { directory, scores, scratch }, probe, count) =>
+    void kernels.resembleFaces(probe, DIMENSION, directory, count, scores, scale, scratch);
+  const encoder = new VectorEncoder();
+  const vectors = packedFingers(DISTINCT).map((finger) => encoder.encode(finger));
+  // A probe is widened to sixteen bits.
+  const widened = new Uint8Array(Int16Array.from(vectors[0]).buffer);
+  const scanVectors: Scan = (kernels, { rows, directory, scores }, probe, count) =>
+    kernels.scanVectors(probe, rows, directory, count, scores);
+  return [
+    {
+      name: 'scanning faces beyond the caches',
+      unit: 'faces',
+      bytes: DIMENSION,
+      contenders: [
+        ...scanners(builds, scanned, faces, faces[0], scanFaces),
+        byReference(values, (all) => all.map((face) => compareFacesReference(values[0], face))),
+      ],
+    },
+    {
+      name: 'scanning candidate vectors beyond the caches',
+      unit: 'vectors',
+      bytes: VECTOR_SIZE,
+      contenders: [
+        ...scanners(builds, scanned, vectors.map(asBytes), widened, scanVectors),
+        byReference(vectors, (all) => scanVectorsReference(vectors[0], all)),
+      ],
+    },
+  ];
+}
+
+/** Of so few that they stay in the caches, which flatters it. */
+function byReference(rows: readonly Int8Array[], scan: (rows: readonly Int8Array[]) => unknown): Contender {
+  const run = () => {
+    scan(rows);
+    return rows.length;
+  };
+  return { name: 'reference', run };
+}
+
+/** All in one memory; reading it is the first. */
+function scanners(
+  builds: readonly KernelBuild[],
+  count: number,
+  rows: readonly Uint8Array[],
+  probeBytes: Uint8Array,
+  scan: Scan,
+): Contender[] {
+  const rowBytes = rows[0].length;
+  const probe = KERNEL_STATIC_BYTES;
+  const scratch = probe + probeBytes.length;
+  const scores = scratch + FACE_SCRATCH_BYTES;
+  const directory = scores + 2 * PER_CALL;
+  const start = directory + 4 * count;
+  const pages = Math.ceil((start + count * rowBytes) / 65_536);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const bytes = new Uint8Array(memory.buffer);
+  for (let i = 0; i < count; i++) bytes.set(rows[i % rows.length], start + i * rowBytes);
+  bytes.set(probeBytes, probe);
+  new Uint32Array(memory.buffer, directory, count).set(
+    Uint32Array.from({ length: count }, (_, i) => (start + i * rowBytes) / 16),
+  );
+  const read = memoryReader(memory);
+  const reading = () => {
+    read(start, count * rowBytes);
+    return count;
+  };
+  return [
+    { name: 'reading', run: reading },
+    ...builds.map((build) => {
+      const kernels = instantiateKernels(memory, undefined, build);
+      const run = () => {
+        for (let i = 0; i < count; i += PER_CALL) {
+          const at = { rows: start + i * rowBytes, directory: directory + 4 * i, scores, scratch };
+          scan(kernels, at, probe, Math.min(PER_CALL, count - i));
+        }
+        return count;
+      };
+      return { name: build, run };
+    }),
+  ];
+}

@@ -1,0 +1,41 @@
+/**
+ * One page of what a suite has measured, with plots, beside the stored baseline.
+ *
+ *   npm run bench -- report [--suite quick] [--out report.html] [--keep-as-baseline]
+ *
+ * --suite: quick or nightly, whichever was run. --keep-as-baseline: later runs are compared with this one. Ends with 1
+ * when a ratio has become worse than the baseline's beyond its noise.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { keptIn, RESULTS } from './harness/document.ts';
+import { machineLine } from './harness/machine.ts';
+import { baselineFile, compareWith, readBaseline, writeBaseline } from './report/baseline.ts';
+import { figuresOf } from './report/figures.ts';
+import { page } from './report/page.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    suite: { type: 'string', default: 'quick' },
+    out: { type: 'string', default: 'report.html' },
+    'keep-as-baseline': { type: 'boolean', default: false },
+  },
+});
+const folder = join(RESULTS, options.suite);
+if (!existsSync(folder)) {
+  console.error(`There is nothing in ${folder}: run npm run bench -- ${options.suite} first.`);
+  process.exit(2);
+}
+const documents = [...keptIn(folder).values()].sort((a, b) => (a.date < b.date ? -1 : 1));
+const figures = documents.flatMap(figuresOf);
+const file = baselineFile(options.suite);
+const baseline = readBaseline(file);
+writeFileSync(options.out, page(documents, figures, baseline));
+const worse = baseline === undefined ? [] : compareWith(baseline, figures).filter(({ verdict }) => verdict === 'WORSE');
+console.log(`${options.out}: ${documents.length} measurements, ${figures.length} figures.`);
+for (const { figure, ratio } of worse)
+  console.log(`WORSE: ${figure.bench}, ${figure.name}: ${ratio.toFixed(2)} of the baseline's.`);
+const [{ date, machine, kernel }] = documents;
+if (options['keep-as-baseline']) writeBaseline(file, { date, machine: machineLine(machine), kernel, figures });
+if (worse.length > 0) process.exitCode = 1;

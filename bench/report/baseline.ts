@@ -1,0 +1,79 @@
+/** What was measured before, and whether it has become worse. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Figure } from './figures.ts';
+
+export interface Baseline {
+  /** ISO 8601. */
+  readonly date: string;
+  readonly machine: string;
+  readonly kernel: string;
+  /** Ratios only: nothing else can be compared with another day, let alone another machine. */
+  readonly figures: readonly Figure[];
+}
+
+/** A suite has a baseline of its own, for its galleries have other sizes. */
+export function baselineFile(suite: string): string {
+  return join(import.meta.dirname, `../baselines/${suite}.json`);
+}
+
+export function readBaseline(file: string): Baseline | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Baseline) : undefined;
+}
+
+export function writeBaseline(file: string, baseline: Baseline): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const figures = baseline.figures.filter(({ isRatio, value }) => isRatio && Number.isFinite(value));
+  writeFileSync(file, `${JSON.stringify({ ...baseline, figures }, undefined, 2)}\n`);
+}
+
+/** Of a figure without a spread, and the least of any: repeats of a quiet machine differ by as much. */
+const LEAST_NOISE = 0.05;
+/** Quartiles hold half of all repeats; so many of their widths hold nearly all. */
+const WIDTHS = 2;
+
+export interface Comparison {
+  readonly figure: Figure;
+  readonly before: Figure;
+  /** Now to before. */
+  readonly ratio: number;
+  /** How far it may be from 1 by chance. */
+  readonly noise: number;
+  readonly verdict: 'as before' | 'better' | 'WORSE';
+}
+
+/** Figures of both, compared; those that are not in the baseline are left out. */
+export function compareWith(baseline: Baseline, figures: readonly Figure[]): Comparison[] {
+  const known = new Map(baseline.figures.map((figure) => [keyOf(figure), figure]));
+  return figures.flatMap((figure) => {
+    const before = known.get(keyOf(figure));
+    return before === undefined || !figure.isRatio ? [] : [compare(figure, before)];
+  });
+}
+
+function compare(figure: Figure, before: Figure): Comparison {
+  const noise = Math.max(LEAST_NOISE, WIDTHS * (widthOf(figure) + widthOf(before)));
+  // What was nothing is as it was, or it is not.
+  if (before.value === 0 || figure.value === 0) {
+    const isSame = figure.value === before.value || within(figure, before);
+    const isWorse = !isSame && (figure.better === 'less') === figure.value > before.value;
+    return { figure, before, ratio: NaN, noise, verdict: isSame ? 'as before' : isWorse ? 'WORSE' : 'better' };
+  }
+  const ratio = figure.value / before.value;
+  const change = figure.better === 'more' ? ratio : 1 / ratio;
+  const verdict = change < 1 / (1 + noise) ? 'WORSE' : change > 1 + noise ? 'better' : 'as before';
+  return { figure, before, ratio, noise, verdict };
+}
+
+/** Whether one lies within the limits of the other. */
+function within({ value }: Figure, { low = NaN, high = NaN }: Figure): boolean {
+  return value >= low && value <= high;
+}
+
+function widthOf({ value, low, high }: Figure): number {
+  return low === undefined || high === undefined || value === 0 ? 0 : (high - low) / 2 / Math.abs(value);
+}
+
+function keyOf({ bench, name }: Figure): string {
+  return `${bench} ${name}`;
+}

@@ -1,0 +1,50 @@
+/** Figures in lines, beside the stored baseline. */
+import Table from 'cli-table3';
+import { compareWith, type Baseline, type Comparison } from './baseline.ts';
+import type { Figure } from './figures.ts';
+
+/** A number with as many digits as say something. */
+export function shownValue({ value, unit }: Pick<Figure, 'value' | 'unit'>): string {
+  const rounded =
+    Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
+  return `${rounded}${unit === '' ? '' : ` ${unit}`}`;
+}
+
+export function shownSpread({ low, high }: Figure): string {
+  return low === undefined || high === undefined
+    ? ''
+    : `${Number(low.toPrecision(3))} to ${Number(high.toPrecision(3))}`;
+}
+
+/** By figure; none where there is no baseline. */
+export function comparisonsOf(
+  baseline: Baseline | undefined,
+  figures: readonly Figure[],
+): ReadonlyMap<Figure, Comparison> {
+  if (baseline === undefined) return new Map();
+  return new Map(compareWith(baseline, figures).map((comparison) => [comparison.figure, comparison]));
+}
+
+export function shownComparison(comparison: Comparison | undefined): string {
+  if (comparison === undefined) return '';
+  const { before, ratio, noise, verdict } = comparison;
+  const change = Number.isNaN(ratio) ? '' : `, ${ratio.toFixed(2)} of it`;
+  return `${verdict} (${shownValue(before)}${change}; noise ${(100 * noise).toFixed(0)} %)`;
+}
+
+export function summaryTable(figures: readonly Figure[], baseline: Baseline | undefined): string {
+  const comparisons = comparisonsOf(baseline, figures);
+  const head = [
+    'bench',
+    'figure',
+    'value',
+    'spread or limits',
+    ...(baseline === undefined ? [] : ['beside the baseline']),
+  ];
+  const table = new Table({ head, style: { head: [], border: [], compact: true } });
+  for (const figure of figures) {
+    const cells = [figure.bench, figure.name, shownValue(figure), shownSpread(figure)];
+    table.push(baseline === undefined ? cells : [...cells, shownComparison(comparisons.get(figure))]);
+  }
+  return table.toString();
+}

@@ -1,0 +1,107 @@
+/** Error rates of strata at one threshold (ISO/IEC 19795-10): where the same setting treats people differently. */
+import { Random } from '../../fixtures/random.ts';
+import { areMates } from '../../index-builder/labelled-prints.ts';
+import { limitsOfZeroErrors, type Limits } from '../accuracy/confidence.ts';
+import type { ScoredSet } from '../accuracy/scored-set.ts';
+import type { Column } from './columns.ts';
+
+const REPLICATES = 500;
+const SEED = 0x57a7a;
+/** Fewer say nothing. */
+export const FEWEST_FINGERS = 10;
+
+/** A comparison of a stratum. */
+interface Counted {
+  readonly isMated: boolean;
+  /** Numbers of the two fingers. */
+  readonly fingers: readonly [number, number];
+  readonly isError: boolean;
+}
+
+export interface Rate {
+  readonly comparisons: number;
+  readonly fingers: number;
+  readonly share: number;
+  /** 95 %, by drawing fingers; where no error was seen, Clopper-Pearson with as many trials as fingers. */
+  readonly limits: Limits;
+}
+
+export interface Stratum {
+  readonly value: string;
+  /** undefined: fewer than FEWEST_FINGERS fingers. */
+  readonly fnmr: Rate | undefined;
+  readonly fmr: Rate | undefined;
+}
+
+/** The rates of everything, and of each value of a column. */
+export function strataOf(sets: readonly ScoredSet[], threshold: number, column: Column | undefined): Stratum[] {
+  const strata = new Map<string, Counted[]>();
+  const fingers = new Map<string, number>();
+  const numberOf = (set: string, finger: string) => {
+    const key = `${set} ${finger}`;
+    const known = fingers.get(key) ?? fingers.size;
+    fingers.set(key, known);
+    return known;
+  };
+  for (const { set, pairs, scores } of sets) {
+    const values = set.list.map((print) => (column === undefined ? 'all' : column.valueOf(print, set)));
+    const numbers = set.list.map(({ finger }) => numberOf(set.name, finger));
+    scores.forEach((score, i) => {
+      const [a, b] = [pairs[2 * i], pairs[2 * i + 1]];
+      const value = together(values[a], values[b], column?.order);
+      if (value === undefined) return;
+      const isMated = areMates(set.list[a], set.list[b]);
+      const counted = strata.get(value) ?? [];
+      strata.set(value, counted);
+      counted.push({ isMated, fingers: [numbers[a], numbers[b]], isError: isMated !== score >= threshold });
+    });
+  }
+  const order = column?.order ?? [...strata.keys()].sort();
+  return order.flatMap((value) => {
+    const counted = strata.get(value);
+    if (counted === undefined) return [];
+    return [{ value, fnmr: rateOf(counted, true), fmr: rateOf(counted, false) }];
+  });
+}
+
+function together(a: string | undefined, b: string | undefined, order: readonly string[] | undefined) {
+  if (a === undefined || b === undefined || a === b) return a === b ? a : undefined;
+  return order?.find((value) => value === a || value === b);
+}
+
+function rateOf(all: readonly Counted[], isMated: boolean): Rate | undefined {
+  const counted = all.filter((one) => one.isMated === isMated);
+  const names = [...new Set(counted.flatMap(({ fingers }) => fingers))];
+  if (names.length < FEWEST_FINGERS) return undefined;
+  const errors = counted.filter(({ isError }) => isError).length;
+  return {
+    comparisons: counted.length,
+    fingers: names.length,
+    share: errors / counted.length,
+    limits: errors === 0 ? limitsOfZeroErrors(names.length) : drawn(counted, names),
+  };
+}
+
+/** The subset bootstrap, see accuracy/confidence.ts: fingers are drawn, and a comparison counts by its two. */
+function drawn(counted: readonly Counted[], names: readonly number[]): Limits {
+  const position = new Map(names.map((name, i) => [name, i]));
+  const a = Int32Array.from(counted, ({ fingers }) => position.get(fingers[0]) ?? 0);
+  const b = Int32Array.from(counted, ({ fingers }) => position.get(fingers[1]) ?? 0);
+  const isError = Uint8Array.from(counted, (one) => Number(one.isError));
+  const times = new Int32Array(names.length);
+  const shares: number[] = [];
+  for (let r = 0; r < REPLICATES; r++) {
+    const random = new Random(SEED, r);
+    times.fill(0);
+    for (let i = 0; i < names.length; i++) times[random.below(names.length)]++;
+    let [trials, errors] = [0, 0];
+    for (let i = 0; i < a.length; i++) {
+      const weight = a[i] === b[i] ? times[a[i]] : times[a[i]] * times[b[i]];
+      trials += weight;
+      errors += weight * isError[i];
+    }
+    if (trials > 0) shares.push(errors / trials);
+  }
+  const sorted = Float64Array.from(shares).sort();
+  return [sorted[Math.round(0.025 * (sorted.length - 1))], sorted[Math.round(0.975 * (sorted.length - 1))]];
+}
