@@ -15,7 +15,7 @@ const [name = 'quick', ...given] = process.argv.slice(2);
 if (!(name in BENCHES)) {
   console.error('npm run bench -- NAME [options], with one of:\n');
   for (const [bench, { what }] of Object.entries(BENCHES)) console.error(`  ${bench.padEnd(20)}${what}`);
-  process.exit(2);
+  process.exit(name === 'help' ? 0 : 2);
 }
 const at = given.indexOf('--out');
 const out = at === -1 ? undefined : given[at + 1];

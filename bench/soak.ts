@@ -6,12 +6,13 @@
  *   npm run bench -- soak [--minutes 10] [--subjects 2000] [--rate 15] [--faults 2] [--json]
  *
  * Searches arrive --rate a second (open loop) in rounds of half a minute; beside them subjects are enrolled and expunged,
- * as many of one as of the other, and every fourth round an index is built and published. --faults times, at even
- * distances, the database is killed (SIGKILL), and comes back by itself; and once the service itself, which starts again.
+ * as many of one as of the other, and every fourth round an index is built and published. After a few rounds the service
+ * itself is killed (SIGKILL), and starts again; after that, --faults times at even distances, the database, which comes
+ * back by itself.
  *
  * Answers are checked by sample: whoever is enrolled is sought and has to be found, at once and ten rounds later; whoever
- * was expunged must never be. Memory and latency are compared between the first third of the rounds and the last, those
- * with a fault left out.
+ * was expunged must never be. Memory and latency are compared between the first third of the rounds since the service was
+ * started again and the last third, those with a fault left out.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -59,10 +60,14 @@ interface Round {
 }
 
 const rounds = Math.max(3, Math.round((60 * minutes) / roundSeconds));
+const restartAt = faults > 0 ? Math.floor(rounds / 8) : -1;
 const faultAt = new Map<number, Fault>(
-  Array.from({ length: faults }, (_, i) => [Math.floor(((i + 1) * rounds) / (faults + 2)), 'database killed']),
+  Array.from({ length: faults }, (_, i) => [
+    restartAt + Math.ceil(((i + 1) * (rounds - restartAt)) / (faults + 1)) - 1,
+    'database killed',
+  ]),
 );
-if (faults > 0) faultAt.set(Math.floor(((faults + 1) * rounds) / (faults + 2)), 'service killed');
+if (faults > 0) faultAt.set(restartAt, 'service killed');
 
 const dataDir = mkdtempSync(join(tmpdir(), 'ridgewatch-soak-'));
 let service = await start();
@@ -142,8 +147,9 @@ async function buildIndex(): Promise<void> {
 
 function report(checked: Awaited<ReturnType<LivingGallery['checkEverybody']>>): void {
   const calm = done.filter(({ fault }) => fault === undefined);
-  const third = Math.max(1, Math.floor(calm.length / 3));
-  const [first, last] = [calm.slice(0, third), calm.slice(-third)];
+  const ofOneProcess = done.slice(restartAt + 1).filter(({ fault }) => fault === undefined);
+  const third = Math.max(1, Math.floor(ofOneProcess.length / 3));
+  const [first, last] = [ofOneProcess.slice(0, third), ofOneProcess.slice(-third)];
   const median = (part: readonly Round[], of: (round: Round) => number) => quantile(part.map(of), 0.5);
   const drift = (of: (round: Round) => number) => ({
     'first third': median(first, of),

@@ -49,7 +49,13 @@ export function nightly({ prints, faces }: SuiteData): SuiteStep[] {
     step('rewriting'),
     step('durability --rounds 60'),
     step('soak --minutes 30'),
-    step('fpir'),
+    {
+      bench: 'fpir',
+      arguments: [
+        ...faces.flatMap((folder) => ['--data', folder]),
+        ...prints.flatMap((folder) => ['--prints', folder]),
+      ],
+    },
     ...withData('accuracy', prints, '--data', '--cross-validate', '5'),
     ...withData('strata', prints, '--data', '--cross-validate', '5'),
     ...(faces.length === 0 ? [] : [{ bench: 'graph', arguments: faces.flatMap((folder) => ['--data', folder]) }]),
