@@ -107,15 +107,16 @@ export class BlockFileWriter {
 export async function* readBlocks(path: string, name: string, seal: IndexSeal, whole = true): AsyncGenerator<Buffer> {
   const file = await openFile(path, name);
   try {
-    const magic = await readExactly(file, MAGIC.length);
+    const reader = new Reader(file);
+    const magic = await reader.read(MAGIC.length);
     if (magic?.equals(MAGIC) !== true) {
       if (whole) throw damaged(name, 'it is no file of an index');
       return;
     }
     for (let number = 0; ; number++) {
-      const length = (await readExactly(file, LENGTH_BYTES))?.readUInt32LE();
+      const length = (await reader.read(LENGTH_BYTES))?.readUInt32LE();
       if (length !== undefined && length > MOST_BLOCK_BYTES) throw damaged(name, `block ${number} does not open`);
-      const sealed = length === undefined ? undefined : await readExactly(file, length);
+      const sealed = length === undefined ? undefined : await reader.read(length);
       if (sealed === undefined) {
         if (whole) throw damaged(name, `it ends in block ${number}`);
         return;
@@ -124,7 +125,7 @@ export async function* readBlocks(path: string, name: string, seal: IndexSeal, w
       if (block === undefined) {
         if (tryUnseal(seal, sealed, endOf(seal, name, number)) === undefined)
           throw damaged(name, `block ${number} does not open`);
-        if ((await readExactly(file, 1)) !== undefined) throw damaged(name, 'something follows its end');
+        if ((await reader.read(1)) !== undefined) throw damaged(name, 'something follows its end');
         return;
       }
       yield block;
@@ -148,16 +149,36 @@ async function openFile(path: string, name: string): Promise<FileHandle> {
   }
 }
 
-/** @returns undefined where the file ends before */
-async function readExactly(file: FileHandle, length: number): Promise<Buffer | undefined> {
-  const buffer = Buffer.allocUnsafe(length);
-  let end = 0;
-  while (end < length) {
-    const { bytesRead } = await file.read(buffer, end, length - end);
-    if (bytesRead === 0) return undefined;
-    end += bytesRead;
+/** Reads a file from its beginning, always into the same memory. */
+class Reader {
+  readonly #file: FileHandle;
+  #memory = Buffer.allocUnsafeSlow(0);
+
+  constructor(file: FileHandle) {
+    this.#file = file;
   }
-  return buffer;
+
+  /** @returns the next bytes, until it is called again; undefined where the file ends before */
+  async read(length: number): Promise<Buffer | undefined> {
+    if (this.#memory.length < length) this.#memory = Buffer.allocUnsafeSlow(length);
+    let end = 0;
+    while (end < length) {
+      const { bytesRead } = await this.#file.read(this.#memory, end, length - end);
+      if (bytesRead === 0) return undefined;
+      end += bytesRead;
+    }
+    return this.#memory.subarray(0, length);
+  }
+}
+
+/**
+ * Gives the memory of a block back that was copied elsewhere. The collector would do so as well, but not before it has
+ * looked through everything there is: with a million references that is a tenth of a second of this thread, once for
+ * every thirty blocks.
+ */
+export function releaseBlock({ buffer, byteLength }: Buffer): void {
+  // Small ones share their memory with others.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 function tryUnseal({ sealer }: IndexSeal, sealed: Uint8Array, context: string): Buffer | undefined {

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { partitionOfKey, type PartitionName, type ReferenceLocation } from '../catalogue.ts';
 import type { Gallery } from '../gallery.ts';
 import type { Segment } from '../segment.ts';
-import { damaged, readBlocks, type IndexSeal } from './block-file.ts';
+import { damaged, readBlocks, releaseBlock, type IndexSeal } from './block-file.ts';
 import { SUBJECTS_FILE, type Manifest } from './manifest.ts';
 import { decodeReferences } from './reference-block.ts';
 import { SubjectLines } from './subject-lines.ts';
@@ -40,6 +40,7 @@ export async function loadIndex(
         const decoded = decodeReferences(block, facts.vectorBytes, file);
         segment.appendBlock(decoded);
         references += decoded.lengths.length;
+        releaseBlock(block);
         onProgress(references, 0);
         await pace.rest();
       }
