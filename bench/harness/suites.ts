@@ -40,7 +40,7 @@ export function nightly({ prints, faces }: SuiteData): SuiteStep[] {
     step('search --subjects 300000 --mated 500 --non-mated 60 --exact 4'),
     step('growth --subjects 300000'),
     step('penetration --subjects 100000 --mated 1000'),
-    step('e1n --subjects 50000 --mated 500 --non-mated 2000'),
+    step('e1n --subjects 50000 --mated 500 --non-mated 1000'),
     step('throughput --subjects 100000'),
     step('load --subjects 10000 --seconds 20'),
     step('import --references 1000000'),
