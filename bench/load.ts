@@ -9,7 +9,7 @@
  * answers; then rising rates of a border's calls (two fingers, one, ten, a face, enrolments; half of the searches for
  * people who are enrolled), with the service's CPU and queue beside. The last that was answered without a refusal or a
  * missed deadline is sustainable; the knee is the last whose p99 was within --p99. 3. Half the sustainable rate, while
- * autocannon asks for health and metrics over HTTP. 4. Three times the sustainable rate, two fingers only; and the same of
+ * autocannon asks for health, metrics and searches over HTTP. 4. Three times the sustainable rate, two fingers only; and the same of
  * callers who are content with partial answers. 5. Enrolments, one after the other, while 20 searches a second run: how
  * long each takes until it is searchable, which is when the call returns; every fifth is searched for at once.
  *
@@ -29,7 +29,7 @@ import { SETTINGS } from '../src/configuration.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
 import { watched, type Beside } from './load/beside.ts';
 import type { LoadOrder, LoadReport } from './load/generator.ts';
-import { askHttp } from './load/http.ts';
+import { askHttp, searchHttp } from './load/http.ts';
 import { BORDER, ONLY_TWO_FINGERS } from './load/kinds.ts';
 import { closedLoop } from './load/closed-loop.ts';
 import { generate } from './load/generate.ts';
@@ -72,6 +72,7 @@ mkdirSync(dataDir, { recursive: true });
 const { child, address, httpAddress } = await startProcess(dataDir, {
   RIDGEWATCH_DEMO: 'always',
   RIDGEWATCH_DEMO_SUBJECTS: String(subjects),
+  RIDGEWATCH_HTTP_IDENTIFY: 'true',
 });
 writeFileSync(made, '');
 let ended = false;
@@ -98,7 +99,9 @@ try {
   }
   const half = load(sustainable / 2, { mix });
   const http = [];
-  for (const path of HTTP_PATHS) http.push(await askHttp(httpAddress, path, seconds / HTTP_PATHS.length));
+  const part = seconds / (HTTP_PATHS.length + 1);
+  for (const path of HTTP_PATHS) http.push(await askHttp(httpAddress, path, part));
+  http.push(await searchHttp(httpAddress, samplesOf(0), part));
   const besideHttp = await half;
   const overload = await load(3 * sustainable);
   const partial = await load(3 * sustainable, { allowPartial: true });

@@ -125,6 +125,12 @@ export const SETTINGS = {
     meaning: 'Port of the same; 0: any free one.',
     why: 'In the range that Prometheus exporters use.',
   },
+  RIDGEWATCH_HTTP_IDENTIFY: {
+    schema: yesOrNo,
+    fallback: 'false',
+    meaning: '`true`: also answer searches in JSON there, `POST /v1/identify`; on the loopback address only.',
+    why: 'HTTP here knows neither TLS nor certificates: it is for a program beside the service that has no gRPC.',
+  },
   RIDGEWATCH_WORKERS: {
     schema: whole(1, 64),
     fallback: String(Math.min(64, availableParallelism())),
@@ -250,6 +256,7 @@ export interface Configuration {
   readonly grpcPort: number;
   readonly httpHost: string;
   readonly httpPort: number;
+  readonly httpIdentify: boolean;
   readonly workers: number;
   readonly targetFpir: number;
   readonly indexAuditShare: number;
@@ -300,6 +307,7 @@ export function readConfiguration(
     grpcPort: read('RIDGEWATCH_GRPC_PORT'),
     httpHost: read('RIDGEWATCH_HTTP_HOST'),
     httpPort: read('RIDGEWATCH_HTTP_PORT'),
+    httpIdentify: read('RIDGEWATCH_HTTP_IDENTIFY'),
     workers: read('RIDGEWATCH_WORKERS'),
     targetFpir: read('RIDGEWATCH_TARGET_FPIR'),
     indexAuditShare: read('RIDGEWATCH_INDEX_AUDIT_SHARE'),

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { CallReport } from './api/call.ts';
 import type { EnrolmentDependencies } from './api/enrolment.ts';
 import { galleryService } from './api/gallery-service.ts';
+import { httpIdentify, type HttpIdentify } from './api/http-identify.ts';
 import { identificationService } from './api/identification-service.ts';
 import { operationsService } from './api/operations-service.ts';
 import { ApiServer } from './api/server.ts';
@@ -32,7 +33,7 @@ import { Readiness } from './observability/readiness.ts';
 import { sealersOf } from './security/block-sealer.ts';
 import { Keys } from './security/keys.ts';
 import { ReceiptSigner } from './security/receipts.ts';
-import { createServerCredentials } from './security/server-credentials.ts';
+import { createServerCredentials, requirePrivateHttp } from './security/server-credentials.ts';
 import { openStore, type Store } from './store/store.ts';
 
 /** A running service. */
@@ -68,6 +69,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   const startTime = new Date();
   const readiness = new Readiness();
   const credentials = createServerCredentials(configuration);
+  requirePrivateHttp(configuration);
 
   const faceKinds = configuration.faceModels.map(({ id, dimension }) => ({ modelId: id, dimension }));
   const tables = readCalibrations(configuration.calibrations, faceKinds);
@@ -94,7 +96,13 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   let indexes: IndexSwitcher | undefined = undefined;
   const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
-  const http = new HttpServer({ readiness: () => readiness.state, metrics: () => metrics.render() });
+  let search: HttpIdentify | undefined = undefined;
+  const http = new HttpServer({
+    readiness: () => readiness.state,
+    metrics: () => metrics.render(),
+    ...(configuration.httpIdentify && { identify: () => search }),
+    mostBodyBytes: configuration.maxMessageBytes,
+  });
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
   undo.push(() => http.stop());
 
@@ -139,21 +147,23 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   };
 
   const settings = { observe: observer(log, metrics), defaultDeadlineMs: configuration.defaultDeadlineMs };
+  const identification = identificationService(
+    {
+      served,
+      planner: new Planner(pool),
+      audit,
+      pool,
+      admission,
+      faceModels,
+      targetFpir: configuration.targetFpir,
+      requireReady,
+    },
+    settings,
+  );
+  search = httpIdentify(identification.identify);
   const server = await ApiServer.create(
     {
-      identification: identificationService(
-        {
-          served,
-          planner: new Planner(pool),
-          audit,
-          pool,
-          admission,
-          faceModels,
-          targetFpir: configuration.targetFpir,
-          requireReady,
-        },
-        settings,
-      ),
+      identification,
       gallery: galleryService(
         {
           ...enrolment,

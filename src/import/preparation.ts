@@ -1,6 +1,7 @@
 /** From the bytes of a record to what the store and an index keep of it. */
 import { decodeForEnrolment, digestOf, referencesOf, subjectColumns, type SampleRules } from '../api/enrolment.ts';
 import { EnrollRequest } from '../api/generated/ridgewatch/v1/gallery.ts';
+import { readEnrollRequest } from '../api/json-requests.ts';
 import { asFailure } from '../api/status.ts';
 import { check, enrollRules } from '../api/validation.ts';
 import { Failure } from '../failure.ts';
@@ -10,7 +11,6 @@ import type { ClientRequest, NewReference, NewSubject } from '../store/records.t
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import { recordsOf, type RecordFormat } from './record-file.ts';
-import { readJsonRecord } from './record-json.ts';
 
 /** Why a record is refused, for the report. */
 export interface Refusal {
@@ -78,11 +78,11 @@ export class Preparation {
 
   #read(bytes: Uint8Array, format: RecordFormat): EnrollRequest {
     if (bytes.length > this.#rules.mostRecordBytes) throw recordTooLarge(this.#rules.mostRecordBytes);
-    if (format === 'ndjson') return readJsonRecord(bytes);
+    if (format === 'ndjson') return readEnrollRequest(bytes);
     try {
       return EnrollRequest.decode(bytes);
     } catch {
-      throw new Failure('invalid-argument', 'RECORD_UNREADABLE', 'The record is not an EnrollRequest of the contract.');
+      throw new Failure('invalid-argument', 'REQUEST_UNREADABLE', 'It is not an EnrollRequest of the contract.');
     }
   }
 

@@ -7,7 +7,22 @@ import type { ReadinessState } from './readiness.ts';
 export interface HttpSources {
   readiness(): ReadinessState;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Answers searches; undefined: this surface takes none. */
+  identify?(): HttpSearch | undefined;
+  /** Bytes of the largest body. */
+  readonly mostBodyBytes?: number;
 }
+
+/** @param deadline - in milliseconds since 1970; Infinity: none @param onHangUp - told what to do when the caller is gone */
+export type HttpSearch = (
+  body: Uint8Array,
+  deadline: number,
+  onHangUp: (listener: () => void) => void,
+) => Promise<{ readonly status: number; readonly document: unknown }>;
+
+/** In which a caller says how long it waits, in milliseconds. */
+const TIMEOUT_HEADER = 'x-timeout-ms';
+const IDENTIFY = '/v1/identify';
 
 interface Answer {
   readonly status: number;
@@ -15,7 +30,7 @@ interface Answer {
   readonly body: string;
 }
 
-/** The HTTP surface for orchestrators and Prometheus: `/livez`, `/readyz`, `/metrics`. */
+/** The HTTP surface for orchestrators and Prometheus: `/livez`, `/readyz`, `/metrics`; and `/v1/identify`, where it is on. */
 export class HttpServer {
   readonly #server: Server;
   readonly #sources: HttpSources;
@@ -54,13 +69,28 @@ export class HttpServer {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { status, contentType, body } = await this.#answer(request);
+    const isSearch = request.url === IDENTIFY && this.#sources.identify !== undefined;
+    const { status, contentType, body } = await (isSearch ? this.#search(request, response) : this.#answer(request));
     response.writeHead(status, {
       'content-type': contentType,
       'cache-control': 'no-store',
-      ...(status === 405 && { allow: 'GET, HEAD' }),
+      ...(status === 405 && { allow: isSearch ? 'POST' : 'GET, HEAD' }),
     });
     response.end(request.method === 'HEAD' ? undefined : body);
+  }
+
+  async #search(request: IncomingMessage, response: ServerResponse): Promise<Answer> {
+    if (request.method !== 'POST') return json(405, { error: 'use POST' });
+    const body = await readBody(request, this.#sources.mostBodyBytes ?? Infinity);
+    if (body === undefined) return json(413, { error: 'the body is too large' });
+    const search = this.#sources.identify?.();
+    if (search === undefined) return json(503, { error: 'the service is starting' });
+    const timeout = Number(request.headers[TIMEOUT_HEADER] ?? Infinity);
+    if (!(timeout > 0)) return json(400, { error: `${TIMEOUT_HEADER} is not a number of milliseconds` });
+    const { status, document } = await search(body, Date.now() + timeout, (listener) =>
+      response.once('close', () => void (response.writableEnded || listener())),
+    );
+    return json(status, document as object);
   }
 
   async #answer(request: IncomingMessage): Promise<Answer> {
@@ -84,4 +114,16 @@ export class HttpServer {
 
 function json(status: number, body: object): Answer {
   return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(body)}\n` };
+}
+
+/** @returns undefined when it has more bytes than that */
+async function readBody(request: IncomingMessage, most: number): Promise<Uint8Array | undefined> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > most) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }

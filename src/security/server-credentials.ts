@@ -55,3 +55,22 @@ function invalid(sentence: string): Failure {
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
+
+/**
+ * Searches over HTTP come without TLS and without certificates.
+ * @throws Failure PLAINTEXT_REFUSED where that would be another way in
+ */
+export function requirePrivateHttp(settings: {
+  readonly httpIdentify: boolean;
+  readonly httpHost: string;
+  readonly tlsClientCa: string | undefined;
+}): void {
+  if (!settings.httpIdentify) return;
+  const why = !isLoopback(settings.httpHost)
+    ? `RIDGEWATCH_HTTP_HOST is ${settings.httpHost}, and searches over HTTP are answered on the loopback address only`
+    : settings.tlsClientCa === undefined
+      ? undefined
+      : 'with RIDGEWATCH_TLS_CLIENT_CA only callers with a certificate are served, and over HTTP nobody can show one';
+  if (why === undefined) return;
+  throw new Failure('failed-precondition', 'PLAINTEXT_REFUSED', `RIDGEWATCH_HTTP_IDENTIFY cannot be used: ${why}.`);
+}

@@ -164,7 +164,7 @@ describe('an import', () => {
     const { digest, state } = await importFile(order(file));
     expect(state).toMatchObject({ records: 12, subjects: 2, refused: 8 });
     expect(await refusalsOf(digest)).toMatchObject([
-      { record: 3, reason: 'RECORD_UNREADABLE' },
+      { record: 3, reason: 'REQUEST_UNREADABLE' },
       { record: 4, reason: 'INVALID_REQUEST' },
       { record: 5, reason: 'INVALID_REQUEST', field: 'data', message: expect.stringContaining('expireTiem') as string },
       { record: 6, reason: 'INVALID_REQUEST', field: 'data.expire_time' },
@@ -187,7 +187,7 @@ describe('an import', () => {
   it('refuses bytes that are no record, also where they look like one', async () => {
     const file = fileOf('a.binpb', Buffer.concat([delimited(Buffer.from([0x0a, 0xff, 0xff])), delimitedOf(record(1))]));
     const { digest } = await importFile(order(file));
-    expect(await refusalsOf(digest)).toMatchObject([{ record: 1, reason: 'RECORD_UNREADABLE' }]);
+    expect(await refusalsOf(digest)).toMatchObject([{ record: 1, reason: 'REQUEST_UNREADABLE' }]);
     expect(await externalIds()).toEqual(['person-1']);
   });
 

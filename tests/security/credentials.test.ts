@@ -7,7 +7,7 @@ import {
   GetStatusResponse,
 } from '../../src/api/generated/ridgewatch/v1/operations.ts';
 import { createClientCredentials } from '../../src/security/client-credentials.ts';
-import { createServerCredentials, isLoopback } from '../../src/security/server-credentials.ts';
+import { createServerCredentials, isLoopback, requirePrivateHttp } from '../../src/security/server-credentials.ts';
 
 const file = (name: string) => join(import.meta.dirname, 'certificates', name);
 const PLAIN = {
@@ -86,5 +86,17 @@ describe('mutual TLS', () => {
     expect(() =>
       createClientCredentials({ tlsCa: undefined, tlsCert: file('client.pem'), tlsKey: file('client.key') }),
     ).toThrow('authority');
+  });
+});
+
+describe('searches over HTTP', () => {
+  const refusal = (httpHost: string, tlsClientCa?: string) => () =>
+    requirePrivateHttp({ httpIdentify: true, httpHost, tlsClientCa });
+
+  it('are for this machine only, and no way around certificates', () => {
+    for (const host of ['127.0.0.1', '127.8.0.1', '::1', 'localhost']) expect(refusal(host)).not.toThrow();
+    for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example'])
+      expect(refusal(host)).toThrow(expect.objectContaining({ reason: 'PLAINTEXT_REFUSED' }) as Error);
+    expect(refusal('127.0.0.1', 'ca.pem')).toThrow('RIDGEWATCH_TLS_CLIENT_CA');
   });
 });

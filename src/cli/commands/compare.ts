@@ -12,7 +12,7 @@ import { drawExplanation } from '../explanation-drawing.ts';
 import { EXIT } from '../exit-codes.ts';
 import { FingerExplanation } from '../../api/generated/ridgewatch/v1/explanation.ts';
 import { toWireExplanation } from '../../api/wire-explanation.ts';
-import { toProtoJson } from '../proto-json.ts';
+import { toProtoJson } from '../../api/proto-json.ts';
 import type { TemplateOptions } from '../shared-options.ts';
 import { decodeFile, readTemplateFile } from '../template-files.ts';
 

@@ -4,7 +4,7 @@ import { Failure } from '../../failure.ts';
 import { renderCandidates } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../proto-json.ts';
+import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
 /** The demo subject who comes again, and how many people beyond the gallery the other traveller is. */

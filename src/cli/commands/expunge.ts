@@ -4,7 +4,7 @@ import { ExpungeSubjectResponse } from '../../api/generated/ridgewatch/v1/galler
 import { Failure } from '../../failure.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../proto-json.ts';
+import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 import { writeReceipt } from './receipt.ts';
 

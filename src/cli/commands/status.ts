@@ -3,7 +3,7 @@ import { GetStatusResponse, Readiness } from '../../api/generated/ridgewatch/v1/
 import { Modality } from '../../api/generated/ridgewatch/v1/sample.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../proto-json.ts';
+import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
 /** Shows what the service holds and whether it is ready. */

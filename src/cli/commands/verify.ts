@@ -3,7 +3,7 @@ import { Failure } from '../../failure.ts';
 import { renderVerification } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../proto-json.ts';
+import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, PURPOSES, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
 import { readTemplateFile, toWireSample } from '../template-files.ts';
 

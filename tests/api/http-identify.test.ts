@@ -1,0 +1,86 @@
+/** Searches in JSON over HTTP: the same as over gRPC. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { callsOf, enrolPerson, runService, samplesOf, type RunningService } from './running-service.ts';
+
+let cluster: TestCluster;
+let running: RunningService;
+const { identify } = callsOf(() => running);
+const request = (person: number, changes: object = {}) => ({
+  samples: samplesOf(person, 1).map((sample) => Sample.toJSON(sample)),
+  purpose: 'PURPOSE_TEST',
+  checkpoint_id: 'gate-1',
+  ...changes,
+});
+
+async function post(body: unknown, headers: Record<string, string> = {}) {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const url = `http://127.0.0.1:${running.service.httpPort}/v1/identify`;
+  const response = await fetch(url, { method: 'POST', body: text, headers });
+  return { status: response.status, document: (await response.json()) as Record<string, unknown> };
+}
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  running = await runService(await cluster.createDatabase(), {
+    RIDGEWATCH_HTTP_IDENTIFY: 'true',
+    RIDGEWATCH_MAX_MESSAGE_BYTES: '65536',
+  });
+});
+afterAll(async () => {
+  await running.stop();
+  await cluster.stop();
+});
+
+describe('a search over HTTP', () => {
+  it('finds whom one over gRPC finds, with the same scores, and is counted as one', async () => {
+    for (const person of [1, 2, 3]) await enrolPerson(running, person);
+    const { candidates } = await identify(samplesOf(2, 1));
+    const { status, document } = await post(request(2, { target_fpir: 0.01 }));
+    expect(status).toBe(200);
+    expect(document.candidates).toMatchObject([
+      { rank: 1, subject_id: candidates[0]?.subjectId, log10_fmr: candidates[0]?.log10Fmr },
+    ]);
+    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    expect(metrics).toContain('ridgewatch_grpc_calls_total{method="Identification/Identify",code="OK"} 2');
+    expect(running.log.filter((line) => line.includes('"gate-1"'))).toHaveLength(2);
+  });
+
+  it.each([
+    ['no JSON', '{"samples":', 400, 'REQUEST_UNREADABLE'],
+    ['an unknown field', request(1, { target_fpr: 0.1 }), 400, 'INVALID_REQUEST'],
+    ['two thresholds', request(1, { targetFpir: 0.1, maxLog10Fmr: -3 }), 400, 'INVALID_REQUEST'],
+    ['no purpose', request(1, { purpose: null }), 400, 'INVALID_REQUEST'],
+    ['no sample', request(1, { samples: [] }), 400, 'INVALID_REQUEST'],
+    ['a list', [], 400, 'INVALID_REQUEST'],
+  ])('refuses %s with the reason', async (_, body, status, reason) => {
+    expect(await post(body)).toMatchObject({ status, document: { error: { reason } } });
+  });
+
+  it('keeps to its limits: size, time, method', async () => {
+    expect((await post(`{"x": "${'y'.repeat(70_000)}"}`)).status).toBe(413);
+    expect(await post(request(1), { 'x-timeout-ms': '0.001' })).toMatchObject({
+      status: 504,
+      document: { error: { reason: 'DEADLINE_EXCEEDED' } },
+    });
+    expect((await post(request(1), { 'x-timeout-ms': 'soon' })).status).toBe(400);
+    const url = `http://127.0.0.1:${running.service.httpPort}/v1/identify`;
+    expect((await fetch(url)).status).toBe(405);
+  });
+
+  it('is not there unless it is asked for, and nowhere else than on this machine', async () => {
+    const url = await cluster.createDatabase();
+    const plain = await runService(url);
+    const refused = await fetch(`http://127.0.0.1:${plain.service.httpPort}/v1/identify`, {
+      method: 'POST',
+      body: '{}',
+    });
+    expect(refused.status).toBe(405);
+    await plain.stop();
+    for (const changes of [{ RIDGEWATCH_HTTP_HOST: '0.0.0.0' }, { RIDGEWATCH_HTTP_HOST: '192.0.2.7' }])
+      await expect(runService(url, { RIDGEWATCH_HTTP_IDENTIFY: 'true', ...changes })).rejects.toMatchObject({
+        reason: 'PLAINTEXT_REFUSED',
+      });
+  });
+});
