@@ -13,21 +13,22 @@ export interface SuiteResult {
 }
 
 /**
- * Runs a suite, and keeps what it measures: bench/results/<suite>/<bench>.json, and nothing of an earlier run. One that
- * fails does not keep the others from running.
+ * Runs a suite, and keeps what it measures: bench/results/<suite>/<bench>.json, in the place of what an earlier run has
+ * left of the same bench. One that fails does not keep the others from running.
  */
 export async function runSuite(name: string, steps: readonly SuiteStep[], machine: Machine): Promise<SuiteResult> {
   const folder = join(RESULTS, name);
-  rmSync(folder, { recursive: true, force: true });
   const documents: BenchDocument[] = [];
   const failed: string[] = [];
   const started = Date.now();
   for (const [i, { bench, arguments: given }] of steps.entries()) {
     const seconds = Math.round((Date.now() - started) / 1000);
     process.stderr.write(`[${i + 1} of ${steps.length}, ${seconds} s] ${bench} ${given.join(' ')}\n`);
+    const file = join(folder, `${bench}.json`);
+    rmSync(file, { force: true });
     try {
       const { document, status } = await runBench(bench, given, machine);
-      keep(document, join(folder, `${bench}.json`));
+      keep(document, file);
       documents.push(document);
       if (status !== 0) failed.push(bench);
     } catch (error) {

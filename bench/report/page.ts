@@ -20,16 +20,17 @@ export function page(
   baseline: Baseline | undefined,
 ): string {
   const [first] = documents;
+  const newest = documents[documents.length - 1];
   return `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Ridgewatch: measurements of ${first.date.slice(0, 10)}</title><style>${STYLE}</style></head>
 <body>
 <h1>Ridgewatch: measurements of ${first.date.slice(0, 10)}</h1>
-<p>${escape(machineLine(first.machine))}.<br>Kernels and finger model: <code>${first.kernel}</code>.</p>
+<p>${escape(machineLine(first.machine))}.<br>Kernels and finger model: <code>${newest.kernel}</code>.</p>
 <p class="note">Times and rates are this machine's; ratios and error rates are not. People are synthetic unless a set of real ones is named. What each figure means, how it is measured and what it does not say: docs/benchmarks.md.</p>
 <h2>Figures</h2>
 ${figureTable(figures, baseline)}
-${documents.map(section).join('\n')}
+${documents.map((document) => section(document, newest.kernel)).join('\n')}
 </body>
 </html>
 `;
@@ -54,13 +55,13 @@ ${rows.join('\n')}
 </table>`;
 }
 
-function section(document: BenchDocument): string {
+function section(document: BenchDocument, kernel: string): string {
   const { bench, arguments: given, date, seconds } = document;
   const command = `npm run bench -- ${[bench, ...given].map((part) => (part.includes(' ') ? `"${part}"` : part)).join(' ')}`;
   // Where data lies is nobody's business who reads the page.
   const shown = command.replace(/(?:\/[\w.-]+)+\/([\w.-]+)/g, '…/$1');
   return `<h2>${escape(bench)}</h2>
-<p class="note"><code>${escape(shown)}</code>, ${date.slice(0, 16).replace('T', ' ')}, ${Math.round(seconds)} s</p>
+<p class="note"><code>${escape(shown)}</code>, ${date.slice(0, 16).replace('T', ' ')}, ${Math.round(seconds)} s${document.kernel === kernel ? '' : `, with other kernels: <code>${document.kernel}</code>`}</p>
 ${plotsOf(document).join('\n')}
 ${tablesOf(document).join('\n')}`;
 }

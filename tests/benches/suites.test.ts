@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { BENCHES } from '../../bench/harness/benches.ts';
+import { runBench } from '../../bench/harness/run.ts';
+import { nightly, QUICK } from '../../bench/harness/suites.ts';
+import type { Machine } from '../../bench/harness/machine.ts';
+import { figuresOf } from '../../bench/report/figures.ts';
+import { page } from '../../bench/report/page.ts';
+import { compareWith } from '../../bench/report/baseline.ts';
+
+const folder = join(import.meta.dirname, '../../bench');
+const machine: Machine = {
+  cpu: 'a processor',
+  cores: 2,
+  memoryGigabytes: 8,
+  system: 'linux 6',
+  node: 'v24',
+  v8: '13',
+  simd: 'simd128',
+  readGigabytesPerSecond: { median: 10, low: 9, high: 11, count: 3 },
+};
+
+describe('the benches', () => {
+  it.each(Object.keys(BENCHES))('%s is a program of its own', (name) => {
+    expect(existsSync(join(folder, `${name}.ts`))).toBe(true);
+  });
+
+  it('of the suites are all known, and none is run twice', () => {
+    for (const suite of [QUICK, nightly({ prints: ['p'], faces: ['f'] }), nightly({ prints: [], faces: [] })]) {
+      const names = suite.map(({ bench }) => bench);
+      for (const name of names) expect(Object.keys(BENCHES)).toContain(name);
+      expect(new Set(names).size).toBe(names.length);
+    }
+  });
+
+  it('give documents from which figures and a page are made', async () => {
+    const kernels = await runBench('kernels', ['--rounds', '3', '--scanned', '2000'], machine);
+    expect(kernels.status).toBe(0);
+    const limited = (share: number) => ({ share, low: share / 2, high: Math.min(1, share * 2) });
+    const times = { mean: 1, median: 1, max: 2 };
+    const result = {
+      subjects: 60,
+      rows: [
+        {
+          kind: 'a face',
+          mode: 'exact',
+          'mated, ms': times,
+          'non-mated, ms': times,
+          'rank 1': limited(1),
+          fnir: [0.1, 0.01, 0.001].map((fpir) => ({
+            ...limited(0.02),
+            fpir,
+            threshold: -3,
+            extrapolated: fpir < 0.05,
+          })),
+        },
+      ],
+    };
+    const documents = [kernels.document, { ...kernels.document, bench: 'e1n', result }];
+    const figures = documents.flatMap(figuresOf);
+    expect(figures.filter(({ bench }) => bench === 'kernels').length).toBeGreaterThan(5);
+    expect(figures).toContainEqual(expect.objectContaining({ bench: 'e1n', name: 'a face, rank 1 of 60', unit: '%' }));
+    for (const { value } of figures) expect(Number.isFinite(value)).toBe(true);
+    const baseline = { date: '2026-01-01', machine: 'the same', kernel: 'k', figures };
+    for (const { verdict } of compareWith(baseline, figures)) expect(verdict).toBe('as before');
+    const html = page(documents, figures, baseline);
+    expect(html).toContain('FNIR against FPIR');
+    expect(html).not.toMatch(/NaN|undefined|\[object/);
+    // It needs nothing else.
+    expect(html).not.toMatch(/<script|<link|src=|https?:\/\/(?!www\.w3\.org)/);
+  });
+});
