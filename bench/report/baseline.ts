@@ -27,8 +27,10 @@ export function writeBaseline(file: string, baseline: Baseline): void {
   writeFileSync(file, `${JSON.stringify({ ...baseline, figures }, undefined, 2)}\n`);
 }
 
-/** Of a figure without a spread, and the least of any: repeats of a quiet machine differ by as much. */
-const LEAST_NOISE = 0.05;
+/** Two runs on a quiet machine differ by as much, whatever their repeats say. */
+const LEAST_NOISE = 0.1;
+/** Half the width that a figure is taken to have which was measured once. */
+const UNKNOWN_WIDTH = 0.06;
 /** Quartiles hold half of all repeats; so many of their widths hold nearly all. */
 const WIDTHS = 2;
 
@@ -71,7 +73,8 @@ function within({ value }: Figure, { low = NaN, high = NaN }: Figure): boolean {
 }
 
 function widthOf({ value, low, high }: Figure): number {
-  return low === undefined || high === undefined || value === 0 ? 0 : (high - low) / 2 / Math.abs(value);
+  if (low === undefined || high === undefined) return UNKNOWN_WIDTH;
+  return value === 0 ? 0 : (high - low) / 2 / Math.abs(value);
 }
 
 function keyOf({ bench, name }: Figure): string {

@@ -54,7 +54,9 @@ const READERS: Readonly<Partial<Record<string, (result: unknown) => Part[]>>> = 
   kernels: (result) =>
     (result as { results: readonly Rates[] }).results.flatMap(({ name, rates }) => {
       const [first, ...others] = rates;
-      return others.map((row): Part => {
+      // How fast memory is says nothing about the reference.
+      const compared = others.filter((row) => row.name !== 'reference' || first.name !== 'reading');
+      return compared.map((row): Part => {
         const isReference = row.name === 'reference';
         const { median, low, high } = row.ratio;
         return isReference
@@ -166,10 +168,20 @@ const READERS: Readonly<Partial<Record<string, (result: unknown) => Part[]>>> = 
       },
     ];
   },
-  throughput: (result) =>
-    Object.entries(flat(result))
-      .filter(([name]) => name.endsWith('ratio'))
-      .map(([name, value]): Part => ({ name: `two workers to one: ${name}`, value, ...ratio, ...more })),
+  throughput: (result) => {
+    const { rows, workers } = result as {
+      workers: number;
+      rows: readonly { kind: string; searched: { ratio: { median: number; least: number; most: number } } }[];
+    };
+    return rows.map(({ kind, searched: { ratio: measured } }): Part => ({
+      name: `${workers} workers to one, ${kind}`,
+      value: measured.median,
+      low: measured.least,
+      high: measured.most,
+      ...ratio,
+      ...more,
+    }));
+  },
   soak: (result) => {
     const drift = (name: string) => (result as Record<string, { ratio: number }>)[name].ratio;
     const count = (name: string) => (result as Record<string, number>)[name];
@@ -229,13 +241,3 @@ const READERS: Readonly<Partial<Record<string, (result: unknown) => Part[]>>> = 
       });
   },
 };
-
-/** Numbers of nested objects, by their paths. */
-function flat(value: unknown, path = ''): Record<string, number> {
-  if (typeof value === 'number') return { [path]: value };
-  if (typeof value !== 'object' || value === null) return {};
-  return Object.assign(
-    {},
-    ...Object.entries(value).map(([key, inner]) => flat(inner, path === '' ? key : `${path}, ${key}`)),
-  ) as Record<string, number>;
-}
