@@ -19,8 +19,9 @@ if (!(name in BENCHES)) {
 }
 const at = given.indexOf('--out');
 const out = at === -1 ? undefined : given[at + 1];
-const rest = at === -1 ? given : [...given.slice(0, at), ...given.slice(at + 2)];
-const isBare = BENCHES[name].isBare === true || rest.includes('--help');
+const isBare = BENCHES[name].isBare === true || given.includes('--help');
+// Those that make a file of their own take its name themselves.
+const rest = at === -1 || isBare ? given : [...given.slice(0, at), ...given.slice(at + 2)];
 if (isBare || (!rest.includes('--json') && out === undefined)) {
   if (!isBare) console.error(machineLine(describeMachine()));
   const { status } = spawnSync(process.execPath, [join(import.meta.dirname, `${name}.ts`), ...rest], {

@@ -68,7 +68,16 @@ const READERS: Readonly<Partial<Record<string, (result: unknown) => Part[]>>> = 
               ...ratio,
               ...more,
             }
-          : { name: `${name}: ${row.name} to ${first.name}`, value: median, low, high, ...ratio, ...more };
+          : {
+              name: `${name}: ${row.name} to ${first.name}`,
+              value: median,
+              low,
+              high,
+              ...more,
+              ...ratio,
+              // Whoever shares the machine shares its memory, too: this ratio is of the day.
+              isRatio: first.name !== 'reading',
+            };
       });
     }),
   search: (result) => {
