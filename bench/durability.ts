@@ -5,11 +5,10 @@
  *
  *   npm run bench -- durability [--rounds 10] [--json]
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { credentials, status, type ServiceError } from '@grpc/grpc-js';
@@ -27,9 +26,15 @@ import { Keys } from '../src/security/keys.ts';
 import { openStore } from '../src/store/store.ts';
 import { change, Journal, SEED, versionOf } from './durability/changes.ts';
 import { identifyRequest } from './identify-request.ts';
-import { endProcess, promised, startProcess, type ServiceProcess } from './service-process.ts';
+import {
+  databaseProcess,
+  startCommand,
+  endProcess,
+  promised,
+  startProcess,
+  type ServiceProcess,
+} from './service-process.ts';
 
-const root = resolve(import.meta.dirname, '..');
 const CALLERS = 4;
 const ENVIRONMENT = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_DEMO: 'never' };
 const VICTIMS = ['service', 'database', 'builder'] as const;
@@ -113,11 +118,7 @@ async function killRound(
   journal: Journal,
 ): Promise<boolean> {
   const serviceGone = once(child, 'exit');
-  const builder = spawn(
-    process.execPath,
-    ['src/cli/main.ts', 'index', 'build', '--publish', '--workers', '1', '--data-dir', dataDir, '--json'],
-    { cwd: root, stdio: 'ignore' },
-  );
+  const builder = startCommand(['index', 'build', '--publish', '--workers', '1'], dataDir);
   const builderGone = once(builder, 'exit');
   const loaded = load(address, journal);
   let inTime = true;
@@ -130,7 +131,7 @@ async function killRound(
   } else {
     if (afterBuild) await builderGone;
     await delay(150 + 1500 * Math.random());
-    if (victim === 'database') process.kill(databaseOf(dataDir), 'SIGKILL');
+    if (victim === 'database') process.kill(databaseProcess(dataDir), 'SIGKILL');
   }
   // Of a service without a database the calls fail, which ends most of the load; the database comes back by itself.
   if (victim === 'database') await Promise.race([loaded, delay(2000 * Math.random())]);
@@ -139,11 +140,6 @@ async function killRound(
   await endProcess(builder, 'SIGKILL');
   await Promise.all([serviceGone, builderGone]);
   return inTime;
-}
-
-/** The process id of the embedded database: line 1 of the file that it keeps. */
-function databaseOf(dataDir: string): number {
-  return Number(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]);
 }
 
 /** Changes subjects until a call fails. */

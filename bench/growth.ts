@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Planner } from '../src/matching/planner.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
+import { quantile } from './harness/spread.ts';
 import { costAt, fitCost } from './growth/cost-line.ts';
 import { costPlot } from './growth/cost-plot.ts';
 import { addPeople, emptyGallery } from './search-gallery.ts';
@@ -75,7 +76,7 @@ for (const size of sizes) {
     }
     const residentMegabytes = Math.round(process.memoryUsage.rss() / 1e6);
     for (const way of WAYS) {
-      const cost = Number(median(costs[way]).toFixed(2));
+      const cost = Number(quantile(costs[way], 0.5).toFixed(2));
       rows.push({ subjects: size, kind: name, way, mode: modes[way], cost, residentMegabytes });
     }
   }
@@ -107,8 +108,4 @@ if (options.json) console.log(JSON.stringify({ rows, predictions }));
 else {
   console.table(rows.map(({ cost, ...row }) => ({ ...row, 'CPU ms, median': cost })));
   console.table(predictions);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
 }

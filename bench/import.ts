@@ -10,20 +10,21 @@
  * A second import, of another and smaller file, is killed (SIGKILL) --kills times at random moments, and gone
  * on with; then everything is counted against what the file held.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { Provenance, EnrollRequest } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import { Modality, type Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { createPerson } from '../fixtures/person.ts';
 import { demoSamples } from '../src/demo-gallery.ts';
-import { endProcess, startProcess } from './service-process.ts';
+import { endProcess, startCommand, startProcess } from './service-process.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -82,7 +83,7 @@ try {
 
   const [wholeLost, killedLost] = [lostOf(whole, subjects), lostOf(killed, fewer)];
   const report = {
-    machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, workers: Number(workers) },
+    workers: Number(workers),
     file: `${format}, ${Math.round(statSync(large).size / 1e6)} MB`,
     'references of a subject': perSubject,
     references: whole.references,
@@ -135,10 +136,7 @@ async function writeRecords(file: string, name: string, count: number): Promise<
         clientRequestId: '',
       };
       if (format === 'ndjson') yield `${JSON.stringify(EnrollRequest.toJSON(request))}\n`;
-      else {
-        const bytes = EnrollRequest.encode(request).finish();
-        yield Buffer.concat([varint(bytes.length), bytes]);
-      }
+      else yield new BinaryWriter().bytes(EnrollRequest.encode(request).finish()).finish();
     }
   };
   await pipeline(Readable.from(records()), createWriteStream(file));
@@ -146,14 +144,6 @@ async function writeRecords(file: string, name: string, count: number): Promise<
 
 function spoilt(sample: Sample): Sample {
   return { ...sample, data: sample.data.subarray(0, 40) };
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest >>>= 7) {
-    if (rest < 0x80) return Buffer.from([...bytes, rest]);
-    bytes.push((rest & 0x7f) | 0x80);
-  }
 }
 
 function importFile(dataDir: string, file: string): Imported {
@@ -174,11 +164,7 @@ function run(args: readonly string[], dataDir: string): unknown {
 
 async function killAndGoOn(dataDir: string, file: string): Promise<Imported> {
   for (let kill = 0; kill < kills; kill++) {
-    const child = spawn(
-      process.execPath,
-      ['src/cli/main.ts', 'import', file, '--workers', workers, '--data-dir', dataDir, '--json'],
-      { cwd: root, env: { ...process.env, ...ENVIRONMENT }, stdio: 'ignore' },
-    );
+    const child = startCommand(['import', file, '--workers', workers], dataDir, ENVIRONMENT);
     const ended = once(child, 'exit');
     await Promise.race([delay(1500 + 1000 * Math.random()), ended]);
     if (child.exitCode !== null)

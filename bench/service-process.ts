@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ServiceError } from '@grpc/grpc-js';
 
@@ -41,6 +41,24 @@ export async function startProcess(dataDir: string, env: Readonly<Record<string,
     }
   }
   throw new Error('the service ended before it was ready');
+}
+
+/** Starts another command on a service's data directory. */
+export function startCommand(
+  args: readonly string[],
+  dataDir: string,
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  return spawn(process.execPath, ['src/cli/main.ts', ...args, '--data-dir', dataDir, '--json'], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: 'ignore',
+  });
+}
+
+/** The process id of the embedded database: line 1 of the file that it keeps. */
+export function databaseProcess(dataDir: string): number {
+  return Number(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]);
 }
 
 /** Ends a process, if it has not ended yet. @returns resolves when it has */

@@ -14,18 +14,24 @@
  * was expunged must never be. Memory and latency are compared between the first third of the rounds since the service was
  * started again and the last third, those with a fault left out.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { LivingGallery } from './soak/living-gallery.ts';
 import { generate } from './load/generate.ts';
 import { ONLY_TWO_FINGERS } from './load/kinds.ts';
 import { percentiles } from './load/percentiles.ts';
 import { quantile } from './harness/spread.ts';
-import { endProcess, residentMegabytes, startProcess, type ServiceProcess } from './service-process.ts';
+import {
+  databaseProcess,
+  startCommand,
+  endProcess,
+  residentMegabytes,
+  startProcess,
+  type ServiceProcess,
+} from './service-process.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -45,7 +51,6 @@ const [minutes, subjects, rate, faults, roundSeconds] = [
   options.round,
 ].map(Number);
 const INDEX_EVERY = 4;
-const root = resolve(import.meta.dirname, '..');
 
 type Fault = 'database killed' | 'service killed' | undefined;
 
@@ -129,8 +134,7 @@ async function runRound(round: number): Promise<Round> {
 async function strike(fault: Exclude<Fault, undefined>): Promise<void> {
   await new Promise((ready) => setTimeout(ready, (1000 * roundSeconds) / 4));
   if (fault === 'database killed') {
-    // Line 1 of the file that it keeps: its process id.
-    process.kill(Number(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]), 'SIGKILL');
+    process.kill(databaseProcess(dataDir), 'SIGKILL');
     return;
   }
   await endProcess(service.child, 'SIGKILL');
@@ -139,8 +143,7 @@ async function strike(fault: Exclude<Fault, undefined>): Promise<void> {
 }
 
 async function buildIndex(): Promise<void> {
-  const args = ['src/cli/main.ts', 'index', 'build', '--publish', '--workers', '1', '--data-dir', dataDir];
-  const builder = spawn(process.execPath, args, { cwd: root, stdio: 'ignore' });
+  const builder = startCommand(['index', 'build', '--publish', '--workers', '1'], dataDir);
   const [status] = (await once(builder, 'exit')) as [number | null];
   if (status === 0) indexes++;
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { CallReport } from './api/call.ts';
 import type { EnrolmentDependencies } from './api/enrolment.ts';
 import { galleryService } from './api/gallery-service.ts';
-import { httpIdentify, type HttpIdentify } from './api/http-identify.ts';
+import { httpIdentify } from './api/http-identify.ts';
 import { identificationService } from './api/identification-service.ts';
 import { operationsService } from './api/operations-service.ts';
 import { ApiServer } from './api/server.ts';
@@ -26,7 +26,7 @@ import { fingerVersion, packedModels } from './matching/model-version.ts';
 import { Planner } from './matching/planner.ts';
 import { packTemplates } from './matching/probe.ts';
 import { WorkerPool } from './matching/worker-pool.ts';
-import { HttpServer } from './observability/http-server.ts';
+import { HttpServer, type HttpSearch } from './observability/http-server.ts';
 import type { Logger } from './observability/logging.ts';
 import { Metrics, type ServiceFigures } from './observability/metrics.ts';
 import { Readiness } from './observability/readiness.ts';
@@ -96,7 +96,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
   let indexes: IndexSwitcher | undefined = undefined;
   const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
-  let search: HttpIdentify | undefined = undefined;
+  let search: HttpSearch | undefined = undefined;
   const http = new HttpServer({
     readiness: () => readiness.state,
     metrics: () => metrics.render(),

@@ -1,4 +1,4 @@
-/** A line to a database that can be cut. */
+/** A line to a database that can be cut: at once, or at a statement. */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
@@ -7,14 +7,17 @@ export interface Line {
   readonly url: string;
   /** Ends every connection, and takes no other one. */
   cut(): void;
-  /** Takes connections again. */
+  /** Cuts connections in the middle: where this statement is sent. @param isDelivered - the database still hears it */
+  cutAt(statement: string, isDelivered: boolean): void;
+  /** Takes connections again, and cuts no more. */
   mend(): void;
   close(): void;
 }
 
 export async function startLine(databaseUrl: string): Promise<Line> {
   const sockets = new Set<Socket>();
-  let isCut = false;
+  let isDown = false;
+  let at: { readonly statement: string; readonly isDelivered: boolean } | undefined;
   const server = createServer((near) => {
     const far = connect(Number(new URL(databaseUrl).port), '127.0.0.1');
     const end = () => {
@@ -27,8 +30,14 @@ export async function startLine(databaseUrl: string): Promise<Line> {
       sockets.add(socket);
       socket.on('error', end).on('close', end);
     }
-    if (isCut) end();
-    near.pipe(far).pipe(near);
+    if (isDown) end();
+    let isCut = false;
+    far.on('data', (data) => (isCut ? end() : near.write(data)));
+    near.on('data', (data) => {
+      isCut ||= at !== undefined && data.includes(at.statement);
+      if (isCut && at?.isDelivered === false) end();
+      else far.write(data);
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -40,10 +49,14 @@ export async function startLine(databaseUrl: string): Promise<Line> {
   return {
     url: through.href,
     cut: () => {
-      isCut = true;
+      isDown = true;
       endAll();
     },
-    mend: () => void (isCut = false),
+    cutAt: (statement, isDelivered) => void (at = { statement, isDelivered }),
+    mend: () => {
+      isDown = false;
+      at = undefined;
+    },
     close: () => {
       server.close();
       endAll();

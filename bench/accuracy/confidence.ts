@@ -51,7 +51,8 @@ export function rateLimits(
   return { eer: percentiles(eers), fnmr: fnmrs.map(percentiles) };
 }
 
-function percentiles(values: readonly number[]): Limits | undefined {
+/** Between which the middle 95 % of resampled rates lie; undefined of none. */
+export function percentiles(values: readonly number[]): Limits | undefined {
   if (values.length === 0) return undefined;
   const sorted = Float64Array.from(values).sort();
   const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))];

@@ -1,7 +1,7 @@
 /** Error rates of strata at one threshold (ISO/IEC 19795-10): where the same setting treats people differently. */
 import { Random } from '../../fixtures/random.ts';
 import { areMates } from '../../index-builder/labelled-prints.ts';
-import { limitsOfZeroErrors, type Limits } from '../accuracy/confidence.ts';
+import { limitsOfZeroErrors, percentiles, type Limits } from '../accuracy/confidence.ts';
 import type { ScoredSet } from '../accuracy/scored-set.ts';
 import type { Column } from './columns.ts';
 
@@ -102,6 +102,5 @@ function drawn(counted: readonly Counted[], names: readonly number[]): Limits {
     }
     if (trials > 0) shares.push(errors / trials);
   }
-  const sorted = Float64Array.from(shares).sort();
-  return [sorted[Math.round(0.025 * (sorted.length - 1))], sorted[Math.round(0.975 * (sorted.length - 1))]];
+  return percentiles(shares) ?? [0, 1];
 }

@@ -3,12 +3,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as newId } from 'uuid';
-import { Failure } from '../../src/failure.ts';
 import type { BlockSealer } from '../../src/gallery/index-files/block-file.ts';
 import { IndexWriter, type IndexShape } from '../../src/gallery/index-files/index-writer.ts';
 import type { IndexModels } from '../../src/gallery/index-files/manifest.ts';
 import { attributesOf, searchable } from '../../src/gallery/stored-records.ts';
-import { lockDirectory, type DirectoryLock } from '../../src/store/directory-lock.ts';
+import { lockDirectory, tryLockDirectory, type DirectoryLock } from '../../src/store/directory-lock.ts';
 import type { SubjectWithReferences } from '../../src/store/records.ts';
 
 const NAME = /^prepared-[0-9a-f-]{36}$/;
@@ -76,11 +75,7 @@ export async function preparedDirectories(indexDir: string): Promise<string[]> {
 /** Removes prepared references that are not needed any more; what an import is still writing stays. */
 export async function removePrepared(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
-    try {
-      const lock = await lockDirectory(directory);
-      await rm(directory, { recursive: true, force: true }).finally(() => lock.release());
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-    }
+    const lock = await tryLockDirectory(directory);
+    if (lock !== undefined) await rm(directory, { recursive: true, force: true }).finally(() => lock.release());
   }
 }

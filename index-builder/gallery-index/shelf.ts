@@ -15,7 +15,7 @@ import {
   type IndexModels,
   type Manifest,
 } from '../../src/gallery/index-files/manifest.ts';
-import { lockDirectory, type DirectoryLock } from '../../src/store/directory-lock.ts';
+import { tryLockDirectory } from '../../src/store/directory-lock.ts';
 import { DRAFT, INTERRUPTED } from './draft.ts';
 import { preparedDirectories, removePrepared } from './prepared.ts';
 
@@ -91,13 +91,8 @@ export async function prune(indexDir: string, keep: number): Promise<string[]> {
 
 async function removeRemains(indexDir: string): Promise<void> {
   if (!existsSync(indexDir)) return;
-  let lock: DirectoryLock;
-  try {
-    lock = await lockDirectory(indexDir);
-  } catch (error) {
-    if (error instanceof Failure && error.reason === 'DATA_DIRECTORY_IN_USE') return;
-    throw error;
-  }
+  const lock = await tryLockDirectory(indexDir);
+  if (lock === undefined) return;
   try {
     for (const name of [DRAFT, INTERRUPTED]) await rm(join(indexDir, name), { recursive: true, force: true });
     await removePrepared(await preparedDirectories(indexDir));

@@ -44,9 +44,7 @@ export async function prepareEnrolment(
   service: EnrolmentDependencies,
   request: EnrollRequest,
 ): Promise<PreparedEnrolment> {
-  check(enrollRules, request);
-  const { data } = request;
-  if (data === undefined) throw new Failure('invalid-argument', 'INVALID_REQUEST', 'is required', { field: 'data' });
+  const data = checkedData(request);
   const { references, packed } = await prepareReferences(service, request.samples);
   return {
     subject: { subjectId: newId(), ...subjectColumns(data) },
@@ -55,6 +53,17 @@ export async function prepareEnrolment(
     clientRequest:
       request.clientRequestId === '' ? undefined : { id: request.clientRequestId, digest: digestOf(request) },
   };
+}
+
+/**
+ * Checks all of a request but the content of its templates.
+ * @throws Failure INVALID_REQUEST
+ */
+export function checkedData(request: EnrollRequest): SubjectData {
+  check(enrollRules, request);
+  const { data } = request;
+  if (data === undefined) throw new Failure('invalid-argument', 'INVALID_REQUEST', 'is required', { field: 'data' });
+  return data;
 }
 
 /**

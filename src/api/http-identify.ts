@@ -1,5 +1,6 @@
 /** Identify over HTTP, in JSON: the same search, under the same rules, for callers without gRPC on the same machine. */
 import { status as Code, type handleUnaryCall, type ServerUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import type { HttpSearch } from '../observability/http-server.ts';
 import { IdentifyResponse, type IdentifyRequest } from './generated/ridgewatch/v1/identification.ts';
 import { readIdentifyRequest } from './json-requests.ts';
 import { toProtoJson } from './proto-json.ts';
@@ -19,30 +20,16 @@ const HTTP_STATUS: Partial<Record<Code, number>> = {
   [Code.DEADLINE_EXCEEDED]: 504,
 };
 
-/** What HTTP answers with. */
-export interface HttpAnswer {
-  readonly status: number;
-  readonly document: unknown;
-}
-
 interface Outcome {
   /** As grpc-js would send it; null: there is none. */
   readonly error: unknown;
   readonly response: IdentifyResponse | null | undefined;
 }
 
-/** Answers a request; `onHangUp` is told what to do when the caller is gone. */
-export type HttpIdentify = (
-  body: Uint8Array,
-  deadline: number,
-  onHangUp: (listener: () => void) => void,
-) => Promise<HttpAnswer>;
-
 /**
  * Calls the gRPC method from within, so that nothing about it is another: rules, admission, log, metrics.
- * @returns takes the body, and the deadline in milliseconds since 1970, or Infinity
  */
-export function httpIdentify(identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>): HttpIdentify {
+export function httpIdentify(identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>): HttpSearch {
   return async (body, deadline, onHangUp) => {
     try {
       const request = readIdentifyRequest(body);
@@ -67,7 +54,7 @@ export function httpIdentify(identify: handleUnaryCall<IdentifyRequest, Identify
   };
 }
 
-function refusal(thrown: unknown): HttpAnswer {
+function refusal(thrown: unknown): Awaited<ReturnType<HttpSearch>> {
   const error = isServiceError(thrown) ? thrown : toServiceError(asFailure(thrown));
   const { code, message, reason, violations, retryAfterMs } = readServiceError(error);
   return {

@@ -1,9 +1,15 @@
 /** From the bytes of a record to what the store and an index keep of it. */
-import { decodeForEnrolment, digestOf, referencesOf, subjectColumns, type SampleRules } from '../api/enrolment.ts';
+import {
+  checkedData,
+  decodeForEnrolment,
+  digestOf,
+  referencesOf,
+  subjectColumns,
+  type SampleRules,
+} from '../api/enrolment.ts';
 import { EnrollRequest } from '../api/generated/ridgewatch/v1/gallery.ts';
 import { readEnrollRequest } from '../api/json-requests.ts';
 import { asFailure } from '../api/status.ts';
-import { check, enrollRules } from '../api/validation.ts';
 import { Failure } from '../failure.ts';
 import { packFace } from '../matching/probe.ts';
 import { ReferenceEncoder } from '../matching/reference-encoder.ts';
@@ -87,9 +93,7 @@ export class Preparation {
   }
 
   #prepareOne(request: EnrollRequest): Omit<PreparedRecord, 'position'> {
-    check(enrollRules, request);
-    const { data } = request;
-    if (data === undefined) throw new Failure('invalid-argument', 'INVALID_REQUEST', 'is required', { field: 'data' });
+    const data = checkedData(request);
     const decoded = decodeForEnrolment(request.samples, this.#rules);
     const packed = decoded.map(({ template }) => this.#pack(template));
     const digest = digestOf(request);

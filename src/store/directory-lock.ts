@@ -18,6 +18,14 @@ export interface DirectoryLock {
  * @throws Failure DATA_DIRECTORY_IN_USE
  */
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
+  const lock = await tryLockDirectory(directory);
+  if (lock !== undefined) return lock;
+  const sentence = `The data directory ${directory} is in use by another ridgewatch: stop that one, or set RIDGEWATCH_DATA_DIR to another directory.`;
+  throw new Failure('failed-precondition', 'DATA_DIRECTORY_IN_USE', sentence);
+}
+
+/** @returns undefined when another process uses it */
+export async function tryLockDirectory(directory: string): Promise<DirectoryLock | undefined> {
   // By what the directory is and not what it is called: one that is moved while it is in use stays locked.
   const { dev, ino } = statSync(directory, { bigint: true });
   const name = `ridgewatch-${dev}-${ino}`;
@@ -27,10 +35,7 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
     unlinkSync(path);
     server = await listen(path);
   }
-  if (server === undefined) {
-    const sentence = `The data directory ${directory} is in use by another ridgewatch: stop that one, or set RIDGEWATCH_DATA_DIR to another directory.`;
-    throw new Failure('failed-precondition', 'DATA_DIRECTORY_IN_USE', sentence);
-  }
+  if (server === undefined) return undefined;
   const held = server;
   return { release: () => void held.close() };
 }

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -7,6 +5,7 @@ import { Failure } from '../../src/failure.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { temporaryKeys } from '../keys.ts';
+import { startLine, type Line } from '../line.ts';
 import { enrolment, reference } from './records.ts';
 
 const keys = temporaryKeys();
@@ -14,31 +13,7 @@ const keys = temporaryKeys();
 let cluster: TestCluster;
 let url: string;
 let store: Store;
-let line: Server;
-/** The statement at which the line is cut, and whether the database still hears it. */
-let cut: { readonly at: string; readonly isDelivered: boolean } | undefined;
-
-/** A line to the database that can be cut in the middle of a transaction. */
-async function startLine(port: number): Promise<Server> {
-  const server = createServer((near: Socket) => {
-    const far = connect(port, '127.0.0.1');
-    const end = () => {
-      near.destroy();
-      far.destroy();
-    };
-    for (const socket of [near, far]) socket.on('error', end).on('close', end);
-    let isCut = false;
-    far.on('data', (data) => (isCut ? end() : near.write(data)));
-    near.on('data', (data) => {
-      isCut ||= cut !== undefined && data.includes(cut.at);
-      if (isCut && cut?.isDelivered === false) end();
-      else far.write(data);
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return server;
-}
+let line: Line;
 
 beforeAll(async () => {
   cluster = await startTestCluster();
@@ -46,13 +21,11 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 beforeEach(async () => {
   url = await cluster.createDatabase();
-  line = await startLine(Number(new URL(url).port));
-  const through = new URL(url);
-  through.port = String((line.address() as AddressInfo).port);
-  store = await openStore({ databaseUrl: through.href, dataDir: '', keys, log: () => undefined });
+  line = await startLine(url);
+  store = await openStore({ databaseUrl: line.url, dataDir: '', keys, log: () => undefined });
 });
 afterEach(async () => {
-  cut = undefined;
+  line.mend();
   await store.close();
   line.close();
 });
@@ -70,26 +43,26 @@ const enroll = (given = enrolment()) => store.subjects.enroll(given.subject, giv
 
 it.each([true, false])('says that the outcome of a commit is unknown (delivered: %s)', async (isDelivered) => {
   const given = enrolment({}, 'r-1');
-  cut = { at: 'COMMIT', isDelivered };
+  line.cutAt('COMMIT', isDelivered);
   expect(await failureOf(enroll(given))).toMatchObject({ kind: 'unavailable', reason: 'COMMIT_OUTCOME_UNKNOWN' });
-  cut = undefined;
+  line.mend();
   const again = enrolment({}, 'r-1');
   expect((await enroll(again)).repeated).toBe(isDelivered);
   expect(await store.subjects.counts()).toEqual({ subjects: 1, references: 1 });
 });
 
 it('does not say so of a reading, which changes nothing', async () => {
-  cut = { at: 'COMMIT', isDelivered: true };
+  line.cutAt('COMMIT', true);
   const { subject } = enrolment();
   expect(await failureOf(store.subjects.get(subject.subjectId))).toMatchObject({ reason: 'STORE_UNAVAILABLE' });
 });
 
 it('changes nothing when the connection breaks before the commit, and goes on when it is back', async () => {
-  cut = { at: 'UPDATE change_counter', isDelivered: true };
+  line.cutAt('UPDATE change_counter', true);
   const failure = await failureOf(enroll());
   expect(failure).toMatchObject({ kind: 'unavailable', reason: 'STORE_UNAVAILABLE' });
   expect(failure.detail.retryAfterMs).toBeGreaterThan(0);
-  cut = undefined;
+  line.mend();
   expect(await enroll()).toMatchObject({ seq: 1 });
   expect(await store.subjects.readChanges(0, 10)).toHaveLength(1);
 });
@@ -126,9 +99,9 @@ async function enrollAgain(times: number): Promise<Awaited<ReturnType<typeof enr
 }
 
 it('says that it is unavailable when nothing answers, and when it is closed', async () => {
-  cut = { at: '', isDelivered: false };
+  line.cutAt('', false);
   expect(await failureOf(store.subjects.headSequence())).toMatchObject({ reason: 'STORE_UNAVAILABLE' });
-  cut = undefined;
+  line.mend();
   const other = await openStore({ databaseUrl: url, dataDir: '', keys, log: () => undefined });
   await other.close();
   expect(await failureOf(other.subjects.headSequence())).toMatchObject({ reason: 'STORE_UNAVAILABLE' });

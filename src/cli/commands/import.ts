@@ -12,7 +12,7 @@ import { sealersOf } from '../../security/block-sealer.ts';
 import type { ImportRefusal, Imports } from '../../store/imports.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';
-import { withStore, type StoreOptions } from '../store-access.ts';
+import { withStore, type StoreAccess, type StoreOptions } from '../store-access.ts';
 
 export interface ImportOptions extends StoreOptions {
   readonly report?: string;
@@ -24,7 +24,7 @@ const SHOWN_REFUSALS = 10;
 export function importRecords([file]: readonly string[], options: ImportOptions): Promise<number> {
   const { report } = options;
   if (report !== undefined && existsSync(report)) throw newFileRefused(report, { code: 'EEXIST' });
-  const work = async ({ configuration, store, keys }: Parameters<Parameters<typeof withStore>[1]>[0]) => {
+  const work = async ({ configuration, store, keys }: StoreAccess) => {
     const { indexDir, workers, faceModels, minimumQuality, maxMessageBytes } = configuration;
     const bar = progressBar('importing {bar} {percentage} %, {speed} references/s, ETA {eta_formatted}', options);
     const prepared = await PreparedReferences.begin(
