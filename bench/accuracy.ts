@@ -15,7 +15,7 @@ import { atLeast } from '../index-builder/whole-number.ts';
 import type { FingerModel } from '../src/matching/finger-model.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
 import { shippedFingerModel } from '../src/matching/shipped-model.ts';
-import { detPlot } from './accuracy/det-plot.ts';
+import { detPlot, detTitle, measuredCurve, type MeasuredCurve } from './accuracy/det-plot.ts';
 import { measureGroups, type Figures } from './accuracy/figures.ts';
 import { collectScores } from './accuracy/finger-scores.ts';
 import { groupSets, type Group } from './accuracy/groups.ts';
@@ -67,30 +67,21 @@ async function measure(options: AccuracyOptions): Promise<void> {
   const groups = groupSets(sets);
   const figures = measureGroups(groups);
   if (options.scores !== undefined) writeFileSync(options.scores, scoreFile(sets));
-  if (options.plots !== undefined)
-    writePlot(
-      options.plots,
-      groups.filter(({ name }) => figures.some((group) => group.name === name)),
-      options.crossValidate,
-    );
+  const det = detCurves(groups.filter(({ name }) => figures.some((group) => group.name === name)));
+  if (options.plots !== undefined) {
+    mkdirSync(options.plots, { recursive: true });
+    writeFileSync(join(options.plots, 'det.svg'), detPlot(detTitle(options.crossValidate), det));
+  }
   const timings = sets.map(({ set }) => measureTimings(set));
-  if (options.json) printJson(model, sets, figures, timings, options.crossValidate);
+  if (options.json) printJson(model, sets, { figures, timings, det }, options.crossValidate);
   else printTables(model, sets, figures, timings, options.crossValidate);
 }
 
-function writePlot(folder: string, groups: readonly Group[], folds: number | undefined): void {
-  const title = `Finger comparison: ${folds === undefined ? 'shipped model' : `cross-validated, ${folds} folds`}`;
-  // One set alone is drawn by its databases as well.
+/** Of sets and of all together; one set alone is drawn by its databases as well. */
+function detCurves(groups: readonly Group[]): MeasuredCurve[] {
   const sets = groups.filter(({ kind }) => kind === 'set');
   const drawn = sets.length === 1 ? groups : groups.filter(({ kind, name }) => kind === 'set' || name === 'pooled');
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(
-    join(folder, 'det.svg'),
-    detPlot(
-      title,
-      drawn.map((group) => ({ name: group.name, scores: collectScores(group) })),
-    ),
-  );
+  return drawn.map((group) => measuredCurve(group.name, collectScores(group)));
 }
 
 /** Sets that the shipped model learned from: what it reaches on them is not what it reaches on others. */
@@ -102,8 +93,11 @@ function seenInTraining(model: FingerModel, sets: readonly ScoredSet[]): string[
 function printJson(
   model: FingerModel,
   sets: readonly ScoredSet[],
-  figures: readonly Figures[],
-  timings: readonly Timings[],
+  measured: {
+    readonly figures: readonly Figures[];
+    readonly timings: readonly Timings[];
+    readonly det: readonly MeasuredCurve[];
+  },
   folds: number | undefined,
 ): void {
   const report = {
@@ -112,8 +106,7 @@ function printJson(
     kernel: kernelHash(),
     seenInTraining: folds === undefined ? seenInTraining(model, sets) : [],
     sets: sets.map(({ set: { name, fingers, prints, digest } }) => ({ name, fingers, prints, digest })),
-    figures,
-    timings,
+    ...measured,
   };
   console.log(JSON.stringify(report, (_, value: unknown) => (value === undefined ? null : value)));
 }

@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { createPerson } from '../fixtures/person.ts';
+import { Random } from '../fixtures/random.ts';
 import { GalleryClient, type ListSubjectsResponse, type Subject } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationClient,
@@ -24,7 +25,8 @@ import {
 import { demoSamples } from '../src/demo-gallery.ts';
 import { Keys } from '../src/security/keys.ts';
 import { openStore } from '../src/store/store.ts';
-import { change, Journal, SEED, versionOf } from './durability/changes.ts';
+import { change, Journal, versionOf } from './durability/changes.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { identifyRequest } from './identify-request.ts';
 import {
   databaseProcess,
@@ -35,6 +37,8 @@ import {
   type ServiceProcess,
 } from './service-process.ts';
 
+/** When something is killed. */
+const moments = new Random(SEEDS.kills);
 const CALLERS = 4;
 const ENVIRONMENT = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_DEMO: 'never' };
 const VICTIMS = ['service', 'database', 'builder'] as const;
@@ -124,17 +128,17 @@ async function killRound(
   let inTime = true;
   if (victim === 'builder') {
     // It has to come as far as writing.
-    await Promise.race([delay(500 + 1000 * Math.random()), builderGone]);
+    await Promise.race([delay(500 + 1000 * moments.uniform()), builderGone]);
     inTime = builder.exitCode === null;
     await endProcess(builder, 'SIGKILL');
-    await delay(300 * Math.random());
+    await delay(300 * moments.uniform());
   } else {
     if (afterBuild) await builderGone;
-    await delay(150 + 1500 * Math.random());
+    await delay(150 + 1500 * moments.uniform());
     if (victim === 'database') process.kill(databaseProcess(dataDir), 'SIGKILL');
   }
   // Of a service without a database the calls fail, which ends most of the load; the database comes back by itself.
-  if (victim === 'database') await Promise.race([loaded, delay(2000 * Math.random())]);
+  if (victim === 'database') await Promise.race([loaded, delay(2000 * moments.uniform())]);
   await endProcess(child, 'SIGKILL');
   await loaded;
   await endProcess(builder, 'SIGKILL');
@@ -175,7 +179,7 @@ async function searchAll(address: string, { enrolled, expunged }: Journal): Prom
   const found = new Map<number, string[]>();
   const verifiable = new Set<string>();
   const search = async (person: number, exact: boolean) => {
-    const request = identifyRequest(demoSamples(createPerson(SEED, person), 0), { maxCandidates: 5, exact });
+    const request = identifyRequest(demoSamples(createPerson(SEEDS.enrolled, person), 0), { maxCandidates: 5, exact });
     const { candidates } = await promised<IdentifyResponse>((callback) => client.identify(request, callback));
     return candidates.map(({ subjectId }) => subjectId);
   };
@@ -197,7 +201,7 @@ async function searchAll(address: string, { enrolled, expunged }: Journal): Prom
 /** Whether a subject can still be claimed to be somebody. */
 async function canBeVerified(client: IdentificationClient, subjectId: string): Promise<boolean> {
   const request: VerifyRequest = {
-    samples: demoSamples(createPerson(SEED, 0), 0),
+    samples: demoSamples(createPerson(SEEDS.enrolled, 0), 0),
     claim: { $case: 'subjectId', value: subjectId },
     purpose: Purpose.TEST,
     checkpointId: 'bench',

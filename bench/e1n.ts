@@ -18,6 +18,7 @@ import { createPerson } from '../fixtures/person.ts';
 import { thresholdFor } from '../src/matching/fusion.ts';
 import { Planner } from '../src/matching/planner.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { quantile } from './harness/spread.ts';
 import { emptyGallery, fillGallery } from './search-gallery.ts';
 import { enrolPeople, probesOf, type Samples } from './search-people.ts';
@@ -169,7 +170,10 @@ function times(searches: readonly Search[]): Times {
 }
 
 function meanRecordBytes(): number {
-  const sizes = Array.from({ length: RECORDS }, (_, i) => createPerson(1, i).fingerRecord(2, 0).length);
+  const sizes = Array.from(
+    { length: RECORDS },
+    (_, i) => createPerson(SEEDS.kernelFingers, i).fingerRecord(2, 0).length,
+  );
   return sizes.reduce((sum, size) => sum + size, 0) / RECORDS;
 }
 

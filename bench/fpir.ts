@@ -35,6 +35,7 @@ import { decodeEmbeddingRows } from '../src/templates/embedding-rows.ts';
 import type { Gallery } from '../src/gallery/gallery.ts';
 import { binomialLimits } from '../index-builder/binomial-limits.ts';
 import { searchPrints, type NonMatedSearch } from './fpir/fingers.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { addPeople, emptyGallery, enrol, FACE_MODEL } from './search-gallery.ts';
 import { probesOf, type Samples } from './search-people.ts';
 import { searchAll } from './search-run.ts';
@@ -53,7 +54,6 @@ const mostProbes = Number(options.probes);
 const sizes = options.sizes === 'none' ? [] : options.sizes.split(',').map(Number);
 const REQUESTED = [0.1, 0.03, 0.01, 0.003];
 /** People of a table of their own: neither in galleries nor probes. */
-const TABLE_SEED = 0x7ab1e;
 const TABLE_PEOPLE = 1500;
 /** Fewer false positives than this are expected: the share says little. */
 const FEWEST_EXPECTED = 5;
@@ -107,7 +107,7 @@ async function synthetic(): Promise<void> {
 
 /** Scores of different synthetic people by the shipped model. */
 function strangersOf(people: number): ScoreHistogram {
-  const { list } = syntheticPrints(TABLE_SEED, people, 1);
+  const { list } = syntheticPrints(SEEDS.fpirTable, people, 1);
   const counts = new Map<number, number>();
   compareAll(list, packPrints(list, shippedFingerModel()), (_a, _b, score) =>
     counts.set(score, (counts.get(score) ?? 0) + 1),

@@ -3,7 +3,7 @@
  * much of the scan's cost, both on one thread of one process and interleaved. The service has no graph: this says why.
  *
  *   npm run bench -- graph [--subjects 100000] [--mates 2000] [--data DIR] [--dimensions 192] [--links 16]
- *     [--ef-construction 100] [--ef 50,100,200,400,800] [--space ip] [--seed 100] [--json]
+ *     [--ef-construction 100] [--ef 50,100,200,400,800] [--space ip] [--json]
  *
  * The scan is the service's first stage, kernels over segments, and the choice of the face that is most alike. What
  * projecting a probe takes is not counted.
@@ -25,6 +25,7 @@ import {
   type SearchFigures,
   type ShareOfMates,
 } from './graph/searches.ts';
+import { SEEDS } from './harness/seeds.ts';
 
 interface GraphOptions extends GraphShape {
   readonly subjects: number;
@@ -59,7 +60,6 @@ program
   .option('--ef-construction <n>', 'candidates while building', atLeast(1), 100)
   .option('--ef <list>', 'candidates while searching', wholeNumbers, [50, 100, 200, 400, 800])
   .addOption(new Option('--space <name>', 'what is near').choices(['ip', 'l2']).default('ip'))
-  .option('--seed <n>', 'of the layers that faces are put in', atLeast(0), 100)
   .option('--json', 'print one JSON object', false)
   .showHelpAfterError();
 
@@ -71,14 +71,14 @@ try {
 }
 
 async function measure(options: GraphOptions): Promise<void> {
-  const { subjects, mates, data, space, links, efConstruction, seed } = options;
+  const { subjects, mates, data, space, links, efConstruction } = options;
   if (mates > subjects) throw new Error('--mates must be --subjects at most.');
   const faces =
     data === undefined
       ? await syntheticFaces(subjects, mates, availableParallelism())
       : realFaces(data, subjects, mates);
   const projection = projectionOf(faces, options.dimensions);
-  const graph = await faceGraph(faces, projection, { space, links, efConstruction, seed });
+  const graph = await faceGraph(faces, projection, { space, links, efConstruction, seed: SEEDS.layers });
   const figures = compareWithScan(faces, new ExactScan(faces), graph.index, projection, options.ef);
   const deletion = seekDeleted(faces, graph.index, projection, Math.max(...options.ef), DELETED);
   const report: Report = {
@@ -86,7 +86,14 @@ async function measure(options: GraphOptions): Promise<void> {
     subjects,
     dimension: faces.dimension,
     kernels: preferredBuild(),
-    graph: { dimensions: projection.size, space, links, efConstruction, seed, ...costOf(graph, subjects) },
+    graph: {
+      dimensions: projection.size,
+      space,
+      links,
+      efConstruction,
+      seed: SEEDS.layers,
+      ...costOf(graph, subjects),
+    },
     figures,
     deletion,
   };

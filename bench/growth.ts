@@ -11,8 +11,8 @@ import { parseArgs } from 'node:util';
 import { Planner } from '../src/matching/planner.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
 import { quantile } from './harness/spread.ts';
-import { costAt, fitCost } from './growth/cost-line.ts';
-import { costPlot } from './growth/cost-plot.ts';
+import { costAt } from './growth/cost-line.ts';
+import { costCurves, costPlot, predictedSize } from './growth/cost-plot.ts';
 import { addPeople, emptyGallery } from './search-gallery.ts';
 import { probesOf, type Samples } from './search-people.ts';
 import { searchAll } from './search-run.ts';
@@ -27,9 +27,6 @@ const { values: options } = parseArgs({
   },
 });
 const [most, searches, exactSearches] = [options.subjects, options.searches, options.exact].map(Number);
-/** Below this the planner searches exactly, which another line describes. */
-const SMALLEST_FITTED = 100_000;
-const PREDICTED = 10 * most;
 const sizes = [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000].filter((size) => size < most);
 sizes.push(most);
 
@@ -83,14 +80,8 @@ for (const size of sizes) {
 }
 await pool.close();
 
-const curves = KINDS.flatMap(({ name }) =>
-  WAYS.map((way) => {
-    const points = rows.filter(({ kind, way: by }) => kind === name && by === way);
-    const fitted = points.filter(({ subjects }) => subjects >= SMALLEST_FITTED);
-    return { name: `${name}, ${way}`, points, line: fitted.length < 2 ? undefined : fitCost(fitted) };
-  }),
-);
-const predictions = curves.flatMap(({ name, line }) =>
+const predicted = predictedSize(rows);
+const predictions = costCurves(rows).flatMap(({ name, line }) =>
   line === undefined
     ? []
     : [
@@ -98,12 +89,11 @@ const predictions = curves.flatMap(({ name, line }) =>
           search: name,
           'fixed ms': Number(line.fixed.toFixed(1)),
           'ns a subject': Number((line.perSubject * 1e6).toFixed(1)),
-          [`ms predicted at ${PREDICTED}`]: Math.round(costAt(line, PREDICTED)),
+          [`ms predicted at ${predicted}`]: Math.round(costAt(line, predicted)),
         },
       ],
 );
-if (options.plot !== undefined)
-  writeFileSync(options.plot, costPlot('What a search costs by the size of the gallery', curves, PREDICTED));
+if (options.plot !== undefined) writeFileSync(options.plot, costPlot(rows));
 if (options.json) console.log(JSON.stringify({ rows, predictions }));
 else {
   console.table(rows.map(({ cost, ...row }) => ({ ...row, 'CPU ms, median': cost })));

@@ -19,10 +19,10 @@ import { VECTOR_SIZE } from '../src/matching/finger-vector-model.ts';
 import { VectorEncoder } from '../src/matching/finger-vector.ts';
 import { kernelHash } from '../src/matching/kernels.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { joinPacked, splitPacked } from './packed-file.ts';
 import { vectorScanner } from './vector-scanner.ts';
 
-const GALLERY_SEED = 0x6a11e7;
 const PENETRATIONS = [0.001, 0.01, 0.05] as const;
 
 interface MatedRank {
@@ -86,7 +86,7 @@ function packedGallery(count: number): Uint8Array[] {
   if (existsSync(file)) return splitPacked(readFileSync(file));
   const packed: Uint8Array[] = [];
   for (let i = 0; i < count; i++) {
-    const record = createPerson(GALLERY_SEED, i).fingerImpression(2, 1);
+    const record = createPerson(SEEDS.hitRateGallery, i).fingerImpression(2, 1);
     const finger = encoder.encode(toFingerTemplate(record, record.views[0]));
     if (finger !== undefined) packed.push(finger);
   }

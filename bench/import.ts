@@ -23,7 +23,9 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { Provenance, EnrollRequest } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import { Modality, type Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { createPerson } from '../fixtures/person.ts';
+import { Random } from '../fixtures/random.ts';
 import { demoSamples } from '../src/demo-gallery.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { endProcess, startCommand, startProcess } from './service-process.ts';
 
 const { values: options } = parseArgs({
@@ -38,8 +40,9 @@ const { values: options } = parseArgs({
 });
 const [references, kills] = [options.references, options.kills].map(Number);
 const { format, workers } = options;
+/** When it is killed. */
+const moments = new Random(SEEDS.kills);
 const root = resolve(import.meta.dirname, '..');
-const SEED = 0x1a90_7e5;
 const DISTINCT = 1000;
 const BAD_EVERY = 1000;
 /** Enough to be killed in the midst of it. */
@@ -58,7 +61,7 @@ interface Imported {
 }
 
 const people = Array.from({ length: DISTINCT }, (_, i) =>
-  demoSamples(createPerson(SEED, i), 0).filter(
+  demoSamples(createPerson(SEEDS.enrolled, i), 0).filter(
     ({ modality }) => !options['fingers-only'] || modality === Modality.FINGER,
   ),
 );
@@ -166,7 +169,7 @@ async function killAndGoOn(dataDir: string, file: string): Promise<Imported> {
   for (let kill = 0; kill < kills; kill++) {
     const child = startCommand(['import', file, '--workers', workers], dataDir, ENVIRONMENT);
     const ended = once(child, 'exit');
-    await Promise.race([delay(1500 + 1000 * Math.random()), ended]);
+    await Promise.race([delay(1500 + 1000 * moments.uniform()), ended]);
     if (child.exitCode !== null)
       throw new Error('the import came to its end before it was killed: take more references');
     child.kill('SIGKILL');

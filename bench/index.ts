@@ -10,7 +10,7 @@
  * service can do, in rounds without and with a switch by turns.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { randomUUID } from 'node:crypto';
@@ -32,6 +32,7 @@ import { sealersOf } from '../src/security/block-sealer.ts';
 import { Keys } from '../src/security/keys.ts';
 import type { NewEnrolment, NewReference } from '../src/store/records.ts';
 import { openStore, type Store } from '../src/store/store.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { identifyRequest } from './identify-request.ts';
 import { closedLoop } from './load/closed-loop.ts';
 import { generate } from './load/generate.ts';
@@ -109,7 +110,6 @@ try {
     await endProcess(slow.result.child);
   }
   const report = {
-    machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version },
     index: files,
     'started from the index in, s': start.seconds,
     ...(fromStore !== undefined && { 'started from the store in, s': fromStore }),
@@ -277,8 +277,16 @@ async function measureSwap({ address, child }: ServiceProcess) {
   };
 }
 
-function load(address: string, rate: number, seed: number): Promise<LoadReport> {
-  return generate({ address, seed, rate, seconds, deadlineMs: 10_000, subjects: DISTINCT, allowPartial: false });
+function load(address: string, rate: number, round: number): Promise<LoadReport> {
+  return generate({
+    address,
+    seed: SEEDS.arrivals + round,
+    rate,
+    seconds,
+    deadlineMs: 10_000,
+    subjects: DISTINCT,
+    allowPartial: false,
+  });
 }
 
 function summary(reports: readonly LoadReport[]) {

@@ -27,6 +27,7 @@ import { IdentificationClient, type IdentifyResponse } from '../src/api/generate
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { SETTINGS } from '../src/configuration.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { watched, type Beside } from './load/beside.ts';
 import type { LoadOrder, LoadReport } from './load/generator.ts';
 import { askHttp, searchHttp } from './load/http.ts';
@@ -63,7 +64,6 @@ const UNLOADED_SEARCHES = 100;
 const STEPS = [0.3, 0.5, 0.7, 0.85, 1, 1.15, 1.3, 1.6, 2];
 const HTTP_PATHS = ['/readyz', '/metrics'] as const;
 const SEARCHES_BESIDE_ENROLMENTS = 20;
-const ENROL_SEED = 0xe27011;
 
 const dataDir = join(tmpdir(), `ridgewatch-load-${subjects}`);
 const made = join(dataDir, 'made');
@@ -196,17 +196,27 @@ function queueBoundMs(capacity: number): number {
 }
 
 function load(rate: number, changes: Partial<LoadOrder> = {}): Promise<LoadReport> {
-  const order = { address, seed: Math.round(rate), rate, seconds, deadlineMs, subjects, allowPartial: false };
+  const order = {
+    address,
+    seed: SEEDS.arrivals + Math.round(rate),
+    rate,
+    seconds,
+    deadlineMs,
+    subjects,
+    allowPartial: false,
+  };
   return generate({ ...order, ...changes }, processes);
 }
 
 /** How long enrolments take beside searches, and whether who was enrolled is found at once. */
 async function enrolWhileSearching(capacity: number) {
-  const people = Array.from({ length: enrolments }, (_, i) => demoSamples(createPerson(ENROL_SEED, i), 0).slice(0, 2));
+  const people = Array.from({ length: enrolments }, (_, i) =>
+    demoSamples(createPerson(SEEDS.enrolled, i), 0).slice(0, 2),
+  );
   // Longer than the enrolments take, and stopped with them.
   const reported = generate({
     address,
-    seed: 1,
+    seed: SEEDS.arrivals,
     rate: SEARCHES_BESIDE_ENROLMENTS,
     seconds: enrolments / 5 + 5,
     deadlineMs: 10_000,

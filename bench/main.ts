@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- NAME [options]`: runs one of the measurements, each of which is a program of its own. With --json it
- * prints one document: the machine, the arguments, and what came out; --out FILE writes that to a file as well.
+ * prints one document: the machine, the arguments, the seeds, and what came out; --out FILE writes that to a file as
+ * well, and --seed N takes other seeds.
  *
  * `npm run bench` alone runs a short suite of them, and `npm run bench -- nightly` a long one.
  */
@@ -10,6 +11,7 @@ import { BENCHES } from './harness/benches.ts';
 import { keep } from './harness/document.ts';
 import { describeMachine, machineLine } from './harness/machine.ts';
 import { runBench } from './harness/run.ts';
+import { SEED_VARIABLE } from './harness/seeds.ts';
 
 const [name = 'quick', ...given] = process.argv.slice(2);
 if (!(name in BENCHES)) {
@@ -17,11 +19,12 @@ if (!(name in BENCHES)) {
   for (const [bench, { what }] of Object.entries(BENCHES)) console.error(`  ${bench.padEnd(20)}${what}`);
   process.exit(name === 'help' ? 0 : 2);
 }
-const at = given.indexOf('--out');
-const out = at === -1 ? undefined : given[at + 1];
+const [seed, unseeded] = taken(given, '--seed');
+if (seed !== undefined) process.env[SEED_VARIABLE] = seed;
+const [out, unkept] = taken(unseeded, '--out');
 const isBare = BENCHES[name].isBare === true || given.includes('--help');
 // Those that make a file of their own take its name themselves.
-const rest = at === -1 || isBare ? given : [...given.slice(0, at), ...given.slice(at + 2)];
+const rest = isBare ? unseeded : unkept;
 if (isBare || (!rest.includes('--json') && out === undefined)) {
   if (!isBare) console.error(machineLine(describeMachine()));
   const { status } = spawnSync(process.execPath, [join(import.meta.dirname, `${name}.ts`), ...rest], {
@@ -37,4 +40,10 @@ if (isBare || (!rest.includes('--json') && out === undefined)) {
   console.log(JSON.stringify(document));
   if (out !== undefined) keep(document, out);
   process.exitCode = status;
+}
+
+/** The value of an option, and the arguments without both. */
+function taken(args: readonly string[], option: string): [string | undefined, readonly string[]] {
+  const at = args.indexOf(option);
+  return at === -1 ? [undefined, args] : [args[at + 1] ?? '', [...args.slice(0, at), ...args.slice(at + 2)]];
 }

@@ -17,6 +17,7 @@ import { IdentificationClient, type IdentifyResponse } from '../src/api/generate
 import { demoSamples } from '../src/demo-gallery.ts';
 import { startEmbeddedCluster } from '../src/store/embedded-cluster.ts';
 import { benchData } from './bench-data.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { identifyRequest } from './identify-request.ts';
 import { percentiles } from './load/percentiles.ts';
 import { endProcess, promised, startProcess, type ServiceProcess } from './service-process.ts';
@@ -24,7 +25,6 @@ import { endProcess, promised, startProcess, type ServiceProcess } from './servi
 const { values: options } = parseArgs({
   options: { enrolments: { type: 'string', default: '100' }, json: { type: 'boolean', default: false } },
 });
-const SEED = 0x2e9;
 
 const directory = mkdtempSync(join(tmpdir(), 'ridgewatch-replicas-'));
 const cluster = await startEmbeddedCluster(directory, () => undefined);
@@ -55,7 +55,7 @@ async function measure(enrolments: number): Promise<number[]> {
   const identification = new IdentificationClient(second.address, credentials.createInsecure());
   const took: number[] = [];
   for (let i = 0; i < enrolments; i++) {
-    const samples = demoSamples(createPerson(SEED, i), 0).slice(0, 2);
+    const samples = demoSamples(createPerson(SEEDS.enrolled, i), 0).slice(0, 2);
     const { subject } = await promised<EnrollResponse>((callback) =>
       gallery.enroll({ data: benchData(), samples, clientRequestId: '' }, callback),
     );

@@ -14,6 +14,7 @@ import { Random } from '../fixtures/random.ts';
 import { Rewriter } from '../src/gallery/rewriter.ts';
 import { INDEXED, SubjectScan } from '../src/matching/subject-scan.ts';
 import { WorkerPool } from '../src/matching/worker-pool.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { emptyGallery, fillGallery } from './search-gallery.ts';
 import { probesOf } from './search-people.ts';
 import { searchAll } from './search-run.ts';
@@ -28,7 +29,6 @@ const { values: options } = parseArgs({
   },
 });
 const [subjects, expunged, workers] = [options.subjects, options.expunged, options.workers].map(Number);
-const SEED = 0x9e3779;
 /** Searches before resident memory is read: all threads have had a task, and something to collect. */
 const SETTLING = 10;
 
@@ -41,7 +41,7 @@ const probes = await probesOf(pool, 0, { fingers: 2, face: false });
 await settle();
 const full = memory();
 
-const random = new Random(SEED, subjects, 1);
+const random = new Random(SEEDS.expunged, subjects, 1);
 for (let i = 0; i < subjects; i++) {
   if (random.uniform() < expunged) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${i}` });
 }

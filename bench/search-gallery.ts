@@ -20,11 +20,11 @@ import { Gallery, type SearchableReference } from '../src/gallery/gallery.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from '../src/matching/gallery-sizing.ts';
 import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { splitPacked } from './packed-file.ts';
 
 /** The model of the synthetic faces. */
 export const FACE_MODEL = 'synthetic-512';
-export const GALLERY_SEED = 0x5ea7c4;
 /** People per chunk. */
 const CHUNK = 2500;
 
@@ -109,7 +109,7 @@ function galleryKey(): string {
   const encoder = new ReferenceEncoder();
   const digest = createHash('sha256');
   for (let person = 0; person < 10; person++) {
-    const record = createPerson(GALLERY_SEED, person).fingerImpression(2, 0);
+    const record = createPerson(SEEDS.gallery, person).fingerImpression(2, 0);
     digest.update(encoder.encode(toFingerTemplate(record, record.views[0])) ?? '');
   }
   return digest.digest('hex').slice(0, 16);
@@ -135,7 +135,7 @@ async function makeChunks(
   bar.start(chunks.length, 0);
   await Promise.all(
     chunks.map(async ({ part, chunk }) => {
-      const bytes = await pool.run({ part, seed: GALLERY_SEED, from: chunk * CHUNK, to: (chunk + 1) * CHUNK });
+      const bytes = await pool.run({ part, seed: SEEDS.gallery, from: chunk * CHUNK, to: (chunk + 1) * CHUNK });
       const file = chunkFile(folder, part, chunk);
       writeFileSync(`${file}.part`, bytes);
       renameSync(`${file}.part`, file);

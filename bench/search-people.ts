@@ -9,9 +9,9 @@ import { decodeFloat32Embedding } from '../src/templates/face-embedding.ts';
 import type { FaceTemplate } from '../src/templates/face-template.ts';
 import type { FingerTemplate } from '../src/templates/finger-template.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { enrol, FACE_MODEL, type Part } from './search-gallery.ts';
 
-const PROBE_SEED = 0xb0de5;
 const POSITIONS = [2, 7] as const;
 
 /** What a probe has. */
@@ -65,11 +65,11 @@ export function packedFingersOf(person: number, capture: number, difficulty?: nu
 }
 
 function finger(person: number, position: 2 | 7, impression: number, difficulty?: number): FingerTemplate {
-  const record = createPerson(PROBE_SEED, person).fingerImpression(position, impression, difficulty);
+  const record = createPerson(SEEDS.probes, person).fingerImpression(position, impression, difficulty);
   return toFingerTemplate(record, record.views[0]);
 }
 
 /** A capture of a person's face; 0: the enrolment. */
 export function faceOf(person: number, capture: number): FaceTemplate {
-  return faceTemplate(createPerson(PROBE_SEED, person).faceEmbedding(capture));
+  return faceTemplate(createPerson(SEEDS.probes, person).faceEmbedding(capture));
 }

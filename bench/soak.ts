@@ -19,6 +19,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { SEEDS } from './harness/seeds.ts';
 import { LivingGallery } from './soak/living-gallery.ts';
 import { generate } from './load/generate.ts';
 import { ONLY_TWO_FINGERS } from './load/kinds.ts';
@@ -100,7 +101,7 @@ function start(): Promise<ServiceProcess> {
 
 function load(seconds: number) {
   const { address } = service;
-  const seed = done.length + 1;
+  const seed = SEEDS.arrivals + done.length;
   return generate({
     address,
     seed,

@@ -16,6 +16,7 @@ import { errorRates, sortScores } from '../index-builder/error-rates.ts';
 import { areMates } from '../index-builder/labelled-prints.ts';
 import { scoreFolders } from './accuracy/score-folders.ts';
 import { scoreSets } from './accuracy/scored-set.ts';
+import { SEEDS } from './harness/seeds.ts';
 import { COLUMNS, readColumns } from './strata/columns.ts';
 import { FEWEST_FINGERS, strataOf, type Rate, type Stratum } from './strata/rates.ts';
 
@@ -31,7 +32,7 @@ const { values: options } = parseArgs({
 });
 const threads = Number(options.threads);
 const folds = options['cross-validate'] === undefined ? undefined : Number(options['cross-validate']);
-const SYNTHETIC = { seed: 0x57a7a, people: 150, impressions: 4 };
+const SYNTHETIC = { seed: SEEDS.strata, people: 150, impressions: 4 };
 
 const sets =
   options.data.length > 0

@@ -10,7 +10,7 @@
  *
  * --callers for each worker; --workers are compared with one; --exact: compare everything, instead of as planned
  */
-import { availableParallelism, cpus, loadavg } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { SegmentRange } from '../src/gallery/partition.ts';
 import type { PackedProbe } from '../src/matching/messages.ts';
@@ -101,12 +101,9 @@ for (const { kind, samples } of KINDS) {
 }
 await Promise.all(pools.map((pool) => pool.close()));
 
-const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, load: round2(loadavg()[0]) };
-if (options.json) console.log(JSON.stringify({ machine, subjects, rounds, callers, workers, rows }));
+if (options.json) console.log(JSON.stringify({ subjects, rounds, callers, workers, rows }));
 else {
-  console.log(
-    `${subjects} subjects, ${callers} callers a worker; ${machine.cores} × ${machine.cpu}, Node.js ${machine.node}`,
-  );
+  console.log(`${subjects} subjects, ${callers} callers a worker`);
   console.table(
     rows.flatMap(({ kind, mode, searched, kernels, ofCeiling }) => [
       { work: `${kind}, ${mode}`, ...flat(searched), 'of the ceiling': ofCeiling },

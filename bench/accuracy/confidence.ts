@@ -6,13 +6,13 @@
  */
 import { Random } from '../../fixtures/random.ts';
 import { errorRates } from '../../index-builder/error-rates.ts';
+import { SEEDS } from '../harness/seeds.ts';
 import type { FingerScores } from './finger-scores.ts';
 
 /** 95 % confidence limits of a share. */
 export type Limits = readonly [low: number, high: number];
 
 const REPLICATES = 1000;
-const SEED = 0xb007;
 const CONFIDENCE = 0.95;
 
 export interface RateLimits {
@@ -34,7 +34,7 @@ export function rateLimits(
   const mated = new Int32Array(matedFingers.length);
   const nonMated = new Int32Array(nonMatedFingers.length / 2);
   for (let r = 0; r < replicates; r++) {
-    const random = new Random(SEED, r);
+    const random = new Random(SEEDS.bootstrap, r);
     drawn.fill(0);
     for (let f = 0; f < fingers; f++) drawn[random.below(fingers)]++;
     let [matedTotal, nonMatedTotal] = [0, 0];

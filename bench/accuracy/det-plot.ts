@@ -2,11 +2,6 @@
 import { detCurve, type Scores } from '../../index-builder/error-rates.ts';
 import { COLOURS, escape, LETTER, place, power, text } from '../picture.ts';
 
-export interface DetLine {
-  readonly name: string;
-  readonly scores: Scores;
-}
-
 const PLOT = { left: 96, top: 50, right: 616, bottom: 490 } as const;
 const LEGEND = { left: PLOT.right + 18, step: 22, width: 34 } as const;
 /** For more lines than there are colours. */
@@ -21,28 +16,37 @@ interface Axis {
 }
 
 /** Where a set was measured: both rates, from the FMR of one false match on. */
-interface Measured {
+export interface MeasuredCurve {
   readonly name: string;
+  /** Comparisons. */
+  readonly mated: number;
+  readonly nonMated: number;
   readonly curve: readonly { readonly fmr: number; readonly fnmr: number }[];
 }
 
+/** Steps that change neither rate by more than that share of it are left out. */
+const FINEST = 0.005;
+
+export function detTitle(folds: number | undefined): string {
+  return `Finger comparison: ${folds === undefined ? 'shipped model' : `cross-validated, ${folds} folds`}`;
+}
+
 /** FMR to the right and FNMR upwards, both logarithmic, as far as they were measured. */
-export function detPlot(title: string, lines: readonly DetLine[]): string {
-  const measured = lines.map(({ name, scores }): Measured => ({ name, curve: measuredCurve(scores) }));
+export function detPlot(title: string, measured: readonly MeasuredCurve[]): string {
   const points = measured.flatMap(({ curve }) => curve);
   const x = axis(
     points.map(({ fmr }) => fmr),
-    Math.max(...lines.map(({ scores }) => scores.nonMated.length)),
+    Math.max(...measured.map(({ nonMated }) => nonMated)),
     PLOT.left,
     PLOT.right,
   );
   const y = axis(
     points.map(({ fnmr }) => fnmr),
-    Math.max(...lines.map(({ scores }) => scores.mated.length)),
+    Math.max(...measured.map(({ mated }) => mated)),
     PLOT.bottom,
     PLOT.top,
   );
-  const names = [...lines.map(({ name }) => name), EQUAL];
+  const names = [...measured.map(({ name }) => name), EQUAL];
   const width = LEGEND.left + LEGEND.width + LETTER * Math.max(18, ...names.map(({ length }) => length)) + 20;
   const height = Math.max(PLOT.bottom + 90, PLOT.top + LEGEND.step * names.length + 20);
   const parts = [
@@ -52,7 +56,7 @@ export function detPlot(title: string, lines: readonly DetLine[]): string {
     text(PLOT.left, 28, title, 'start', 'font-size="16"'),
     ...grid(x, y),
     ...measured.flatMap((line, i) => drawLine(line, i, x, y)),
-    ...drawEqual(lines.length, x, y),
+    ...drawEqual(measured.length, x, y),
     text((PLOT.left + PLOT.right) / 2, PLOT.bottom + 45, 'false match rate (FMR)'),
     text(
       (PLOT.left + PLOT.right) / 2,
@@ -74,10 +78,17 @@ export function detPlot(title: string, lines: readonly DetLine[]): string {
 }
 
 /** Below the FMR of one false match nothing was measured: there the line begins, at the FNMR without any. */
-function measuredCurve(scores: Scores): Measured['curve'] {
-  const curve = detCurve(scores);
-  const clean = curve.filter(({ fmr }) => fmr === 0).at(-1);
-  return [{ fmr: 1 / scores.nonMated.length, fnmr: clean?.fnmr ?? 1 }, ...curve.filter(({ fmr }) => fmr > 0)];
+export function measuredCurve(name: string, scores: Scores): MeasuredCurve {
+  const all = detCurve(scores);
+  const clean = all.filter(({ fmr }) => fmr === 0).at(-1);
+  const curve = [{ fmr: 1 / scores.nonMated.length, fnmr: clean?.fnmr ?? 1 }];
+  const steps = all.filter(({ fmr }) => fmr > 0);
+  steps.forEach(({ fmr, fnmr }, i) => {
+    const last = curve[curve.length - 1];
+    const isFine = fmr <= last.fmr * (1 + FINEST) && fnmr >= last.fnmr * (1 - FINEST);
+    if (!isFine || i === steps.length - 1) curve.push({ fmr, fnmr });
+  });
+  return { name, mated: scores.mated.length, nonMated: scores.nonMated.length, curve };
 }
 
 /**
@@ -127,7 +138,7 @@ function steps({ lowest, highest }: Axis): { share: number; exponent: number; is
   );
 }
 
-function drawLine({ name, curve }: Measured, i: number, x: Axis, y: Axis): string[] {
+function drawLine({ name, curve }: MeasuredCurve, i: number, x: Axis, y: Axis): string[] {
   const dash = DASHES[Math.floor(i / COLOURS.length) % DASHES.length];
   const style = `stroke="${COLOURS[i % COLOURS.length]}" stroke-width="1.8" fill="none"${dash && ` stroke-dasharray="${dash}"`}`;
   return [`<path class="det" d="${detPath(curve, x, y)}" ${style}/>`, ...legend(i, name, style)];
@@ -150,7 +161,7 @@ function legend(i: number, name: string, style: string): string[] {
 }
 
 /** Steps, because between two thresholds nothing was measured; steps too small to be seen are left out. */
-function detPath(curve: Measured['curve'], x: Axis, y: Axis): string {
+function detPath(curve: MeasuredCurve['curve'], x: Axis, y: Axis): string {
   let [lastX, lastY] = [x.at(curve[0].fmr), y.at(curve[0].fnmr)];
   const commands = [`M${place(lastX)} ${place(lastY)}`];
   const draw = (command: string) => {

@@ -10,9 +10,9 @@ import {
 } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import { demoSamples } from '../../src/demo-gallery.ts';
 import { benchData } from '../bench-data.ts';
+import { SEEDS } from '../harness/seeds.ts';
 import { promised } from '../service-process.ts';
 
-export const SEED = 4242;
 const DEADLINE_MS = 10_000;
 
 /** What was acknowledged, and what was only sent. */
@@ -86,5 +86,5 @@ function dataOf(person: number, version: number) {
 }
 
 function samplesOf(person: number) {
-  return demoSamples(createPerson(SEED, person), 0);
+  return demoSamples(createPerson(SEEDS.enrolled, person), 0);
 }

@@ -2,9 +2,9 @@
 import { Presets, SingleBar } from 'cli-progress';
 import { CholeskyDecomposition } from 'ml-matrix';
 import { Random } from '../../fixtures/random.ts';
+import { SEEDS } from '../harness/seeds.ts';
 import { meanProducts } from './moments.ts';
 
-const SEED = 0x57a46e;
 /** Of the mean variance: keeps the covariance of few people positive. */
 const RIDGE = 1e-6;
 const PER_STEP = 1000;
@@ -34,7 +34,7 @@ export function drawStrangers(
   const bar = new SingleBar({ format: 'strangers {bar} {value}/{total} {duration_formatted}' }, Presets.shades_classic);
   bar.start(count, 0);
   for (let stranger = 0; stranger < count; stranger++) {
-    const random = new Random(SEED, stranger);
+    const random = new Random(SEEDS.strangers, stranger);
     for (let k = 0; k < dimension; k++) drawn[k] = random.normal();
     const embedding = Float32Array.from(factor, (row, k) => {
       let sum = mean[k];

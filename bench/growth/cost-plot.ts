@@ -1,75 +1,63 @@
-/** What searches cost by the number of subjects, as a picture: SVG that needs nothing else. */
-import { COLOURS, escape, LETTER, place, power, text } from '../picture.ts';
-import { costAt, type CostLine } from './cost-line.ts';
+/** What searches cost by the number of subjects, and what that predicts. */
+import { plot, type Point } from '../report/plot.ts';
+import { costAt, fitCost, type CostLine } from './cost-line.ts';
+
+export interface CostRow {
+  readonly subjects: number;
+  readonly kind: string;
+  readonly way: string;
+  /** Milliseconds. */
+  readonly cost: number;
+}
 
 export interface CostCurve {
   readonly name: string;
-  /** Measured; milliseconds. */
-  readonly points: readonly { readonly subjects: number; readonly cost: number }[];
-  /** Drawn on to the end of the axis; undefined: nothing is predicted. */
+  readonly points: readonly CostRow[];
+  /** Undefined: too few sizes to predict anything. */
   readonly line: CostLine | undefined;
 }
 
-const PLOT = { left: 80, top: 50, right: 600, bottom: 470 } as const;
+/** Below this the planner searches exactly, which another line describes. */
+const SMALLEST_FITTED = 100_000;
+const PREDICTED_TIMES = 10;
 
-/**
- * Both axes are logarithmic. Dots were measured, dashes are predicted.
- * @param most - subjects at the end of the axis
- */
-export function costPlot(title: string, curves: readonly CostCurve[], most: number): string {
-  const sizes = [...curves.flatMap(({ points }) => points.map(({ subjects }) => subjects)), most];
-  const costs = curves.flatMap(({ points, line }) => [
-    ...points.map(({ cost }) => cost),
-    ...(line === undefined ? [] : [costAt(line, most)]),
-  ]);
-  const x = axis(sizes, PLOT.left, PLOT.right);
-  const y = axis(costs, PLOT.bottom, PLOT.top);
-  const legend = PLOT.right + 18;
-  const width = legend + 34 + LETTER * Math.max(...curves.map(({ name }) => name.length));
-  const height = PLOT.bottom + 70;
-  return `${[
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="13">`,
-    `<title>${escape(title)}</title>`,
-    `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    text(PLOT.left, 28, title, 'start', 'font-size="16"'),
-    ...x.powers.flatMap((exponent) => [
-      `<path d="M${place(x.at(10 ** exponent))} ${PLOT.top}V${PLOT.bottom}" stroke="#ccc"/>`,
-      power(x.at(10 ** exponent), PLOT.bottom + 20, exponent),
-    ]),
-    ...y.powers.flatMap((exponent) => [
-      `<path d="M${PLOT.left} ${place(y.at(10 ** exponent))}H${PLOT.right}" stroke="#ccc"/>`,
-      text(PLOT.left - 8, y.at(10 ** exponent) + 4, String(10 ** exponent), 'end'),
-    ]),
-    ...curves.flatMap(({ name, points, line }, i) => {
-      const style = `stroke="${COLOURS[i % COLOURS.length]}" fill="none" stroke-width="1.8"`;
-      const path = points.map(({ subjects, cost }) => `${place(x.at(subjects))} ${place(y.at(cost))}`).join('L');
-      const dots = points.map(
-        ({ subjects, cost }) =>
-          `<circle cx="${place(x.at(subjects))}" cy="${place(y.at(cost))}" r="3" fill="${COLOURS[i % COLOURS.length]}"/>`,
-      );
-      const last = points.at(-1)?.subjects ?? most;
-      const steps = Array.from({ length: 21 }, (_, k) => last * (most / last) ** (k / 20));
-      const beyond =
-        line && steps.map((subjects) => `${place(x.at(subjects))} ${place(y.at(costAt(line, subjects)))}`).join('L');
-      const at = PLOT.top + 12 + 22 * i;
-      return [
-        `<path d="M${path}" ${style}/>`,
-        ...dots,
-        ...(beyond === undefined ? [] : [`<path d="M${beyond}" ${style} stroke-dasharray="6 4"/>`]),
-        `<path d="M${legend} ${at}h26" ${style}/>`,
-        text(legend + 34, at + 4, name, 'start'),
-      ];
-    }),
-    text((PLOT.left + PLOT.right) / 2, PLOT.bottom + 45, 'subjects'),
-    text(0, 0, 'CPU milliseconds', 'middle', `transform="translate(18 ${(PLOT.top + PLOT.bottom) / 2}) rotate(-90)"`),
-    '</svg>',
-  ].join('\n')}\n`;
+/** A curve for each kind of search and way of searching. */
+export function costCurves(rows: readonly CostRow[]): CostCurve[] {
+  const nameOf = ({ kind, way }: CostRow) => `${kind}, ${way}`;
+  return [...new Set(rows.map(nameOf))].map((name) => {
+    const points = rows.filter((row) => nameOf(row) === name);
+    const fitted = points.filter(({ subjects }) => subjects >= SMALLEST_FITTED);
+    return { name, points, line: fitted.length < 2 ? undefined : fitCost(fitted) };
+  });
 }
 
-function axis(values: readonly number[], from: number, to: number) {
-  const lowest = Math.floor(Math.log10(Math.min(...values)));
-  const highest = Math.max(lowest + 1, Math.ceil(Math.log10(Math.max(...values))));
-  const powers = Array.from({ length: highest - lowest + 1 }, (_, i) => lowest + i);
-  const at = (value: number) => from + ((Math.log10(value) - lowest) / (highest - lowest)) * (to - from);
-  return { powers, at };
+/** Subjects that a cost is predicted for. */
+export function predictedSize(rows: readonly CostRow[]): number {
+  return PREDICTED_TIMES * Math.max(...rows.map(({ subjects }) => subjects));
+}
+
+/** As SVG; both axes are logarithmic. Dots were measured, dashes are predicted. */
+export function costPlot(rows: readonly CostRow[]): string {
+  const size = predictedSize(rows);
+  const label = (value: number) => value.toLocaleString('en');
+  return plot({
+    title: 'What a search costs by the size of the gallery (dashed: predicted)',
+    x: { name: 'subjects', isLogarithmic: true, label },
+    y: { name: 'CPU milliseconds', isLogarithmic: true, label },
+    lines: costCurves(rows).map(({ name, points, line }) => ({
+      name,
+      points: points.map(({ subjects, cost }) => ({ x: subjects, y: cost })),
+      beyond: line === undefined ? [] : predicted(line, points[points.length - 1].subjects, size),
+    })),
+  });
+}
+
+const STEPS = 12;
+
+/** A straight line is a curve where axes are logarithmic. */
+function predicted(line: CostLine, from: number, to: number): Point[] {
+  return Array.from({ length: STEPS }, (_, i) => {
+    const subjects = from * (to / from) ** ((i + 1) / STEPS);
+    return { x: subjects, y: costAt(line, subjects) };
+  });
 }

@@ -10,6 +10,8 @@ export interface BenchDocument {
   /** How long it took. */
   readonly seconds: number;
   readonly arguments: readonly string[];
+  /** By what is drawn with them, see seeds.ts. */
+  readonly seeds: Readonly<Record<string, number>>;
   /** Version of the kernels and of the finger model: a figure of another one is another figure. */
   readonly kernel: string;
   readonly machine: Machine;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { kernelHash } from '../../src/matching/kernels.ts';
 import type { BenchDocument } from './document.ts';
 import type { Machine } from './machine.ts';
+import { namedSeeds } from './seeds.ts';
 
 /**
  * Runs a bench as a program of its own, and waits for what it prints.
@@ -21,7 +22,16 @@ export async function runBench(
   if (output.trim() === '') throw new Error(`${bench} ended with ${status}`);
   const seconds = Number(((performance.now() - started) / 1000).toFixed(1));
   const result = JSON.parse(output) as unknown;
-  const document = { bench, date, seconds, arguments: args, kernel: kernelHash(), machine, result };
+  const document = {
+    bench,
+    date,
+    seconds,
+    arguments: args,
+    seeds: namedSeeds(),
+    kernel: kernelHash(),
+    machine,
+    result,
+  };
   return { document, status: status ?? 1 };
 }
 

@@ -4,14 +4,13 @@ import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
 import { decodeFloat32Embedding } from '../../src/templates/face-embedding.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
+import { SEEDS } from '../harness/seeds.ts';
 
 export const DIMENSION = 512;
-const FINGER_SEED = 1;
-const FACE_SEED = 2;
 
 export function templatesOf(count: number): FingerTemplate[] {
   return Array.from({ length: count }, (_, i) => {
-    const record = createPerson(FINGER_SEED, i).fingerImpression(2, 0);
+    const record = createPerson(SEEDS.kernelFingers, i).fingerImpression(2, 0);
     return toFingerTemplate(record, record.views[0]);
   });
 }
@@ -23,7 +22,7 @@ export function packedFingers(count: number): Uint8Array[] {
 
 export function faceValues(count: number): Int8Array[] {
   return Array.from({ length: count }, (_, i) => {
-    const bytes = new Uint8Array(createPerson(FACE_SEED, i).faceEmbedding(0).buffer);
+    const bytes = new Uint8Array(createPerson(SEEDS.kernelFaces, i).faceEmbedding(0).buffer);
     return decodeFloat32Embedding(bytes, { modelId: 'synthetic', dimension: DIMENSION, quality: 0 }).values;
   });
 }

@@ -1,7 +1,7 @@
 /** What was measured before, and whether it has become worse. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Figure } from './figures.ts';
+import type { Figure } from './figure.ts';
 
 export interface Baseline {
   /** ISO 8601. */

@@ -3,7 +3,7 @@ import type { BenchDocument } from '../harness/document.ts';
 import { machineLine } from '../harness/machine.ts';
 import { escape } from '../picture.ts';
 import type { Baseline } from './baseline.ts';
-import type { Figure } from './figures.ts';
+import type { Figure } from './figure.ts';
 import { plotsOf } from './plots.ts';
 import { comparisonsOf, shownComparison, shownSpread, shownValue } from './summary.ts';
 import { tablesOf } from './tables.ts';

@@ -3,9 +3,15 @@ import { COLOURS, escape, LETTER, place, text } from '../picture.ts';
 
 export interface Line {
   readonly name: string;
-  readonly points: readonly { readonly x: number; readonly y: number }[];
-  /** Drawn where something was extrapolated. */
-  readonly isDashed?: boolean;
+  /** Measured. */
+  readonly points: readonly Point[];
+  /** Extrapolated from the measured ones, or predicted: where the line goes on, dashed. */
+  readonly beyond?: readonly Point[];
+}
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
 }
 
 export interface PlotOrder {
@@ -26,7 +32,7 @@ const PLOT = { left: 90, top: 46, right: 560, bottom: 360 } as const;
 const LEGEND = PLOT.right + 18;
 
 export function plot({ title, x, y, lines }: PlotOrder): string {
-  const points = lines.flatMap((line) => line.points);
+  const points = lines.flatMap((line) => [...line.points, ...(line.beyond ?? [])]);
   const [across, up] = [
     axisOf(
       points.map((point) => point.x),
@@ -55,12 +61,18 @@ export function plot({ title, x, y, lines }: PlotOrder): string {
       `<path d="M${PLOT.left} ${place(up.at(tick))}H${PLOT.right}" stroke="#ddd"/>`,
       text(PLOT.left - 8, up.at(tick) + 4, up.label(tick), 'end'),
     ]),
-    ...lines.flatMap(({ name, points: own, isDashed }, i) => {
-      const style = `stroke="${COLOURS[i % COLOURS.length]}" fill="none" stroke-width="1.8"${isDashed === true ? ' stroke-dasharray="6 4"' : ''}`;
-      const path = own.map((point) => `${place(across.at(point.x))} ${place(up.at(point.y))}`).join('L');
+    ...lines.flatMap(({ name, points: own, beyond = [] }, i) => {
+      const style = `stroke="${COLOURS[i % COLOURS.length]}" fill="none" stroke-width="1.8"`;
+      const path = (part: readonly Point[], dashes = '') =>
+        part.length < 2
+          ? []
+          : [
+              `<path d="M${part.map((point) => `${place(across.at(point.x))} ${place(up.at(point.y))}`).join('L')}" ${style}${dashes}/>`,
+            ];
       const level = PLOT.top + 12 + 22 * i;
       return [
-        `<path d="M${path}" ${style}/>`,
+        ...path(own),
+        ...path([...own.slice(-1), ...beyond], ' stroke-dasharray="6 4"'),
         ...own.map(
           (point) =>
             `<circle cx="${place(across.at(point.x))}" cy="${place(up.at(point.y))}" r="2.5" fill="${COLOURS[i % COLOURS.length]}"/>`,

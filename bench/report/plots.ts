@@ -1,4 +1,6 @@
 /** What of a measurement is better seen than read. */
+import { detPlot, detTitle, type MeasuredCurve } from '../accuracy/det-plot.ts';
+import { costPlot, type CostRow } from '../growth/cost-plot.ts';
 import type { BenchDocument } from '../harness/document.ts';
 import { CURVE } from '../load/percentiles.ts';
 import { plot } from './plot.ts';
@@ -39,15 +41,11 @@ const PLOTS: Readonly<Partial<Record<string, (result: unknown) => string[]>>> = 
         title: `FNIR against FPIR, ${whole(subjects)} subjects (dashed: extrapolated)`,
         x: { name: 'false positive identification rate (FPIR)', isLogarithmic: true, label: percent },
         y: { name: 'false negative identification rate (FNIR)', isLogarithmic: false, label: percent },
-        lines: rows.flatMap(({ kind, fnir }) => {
-          const measured = fnir.filter(({ extrapolated }) => !extrapolated);
-          // From the last that was measured on.
-          const beyond = fnir.slice(Math.max(0, measured.length - 1));
-          return [
-            ...(measured.length === 0 ? [] : [{ name: kind, points: measured.map(at) }]),
-            ...(beyond.length < 2 ? [] : [{ name: `${kind}, extrapolated`, points: beyond.map(at), isDashed: true }]),
-          ];
-        }),
+        lines: rows.map(({ kind, fnir }) => ({
+          name: kind,
+          points: fnir.filter(({ extrapolated }) => !extrapolated).map(at),
+          beyond: fnir.filter(({ extrapolated }) => extrapolated).map(at),
+        })),
       }),
     ];
   },
@@ -72,44 +70,32 @@ const PLOTS: Readonly<Partial<Record<string, (result: unknown) => string[]>>> = 
       }),
     ];
   },
-  growth: (result) => {
-    const { rows } = result as { rows: readonly { subjects: number; kind: string; way: string; cost: number }[] };
-    const names = [...new Set(rows.map(({ kind, way }) => `${kind}, ${way}`))];
+  growth: (result) => [costPlot((result as { rows: readonly CostRow[] }).rows)],
+  graph: (result) => {
+    const { figures, subjects } = result as {
+      subjects: number;
+      figures: { graph: readonly { first: { share: number }; timesFaster: number }[] };
+    };
     return [
       plot({
-        title: 'What a search costs by the size of the gallery',
-        x: { name: 'subjects', isLogarithmic: true, label: whole },
-        y: { name: 'CPU milliseconds', isLogarithmic: true, label: whole },
-        lines: names.map((name) => ({
-          name,
-          points: rows
-            .filter(({ kind, way }) => `${kind}, ${way}` === name)
-            .map(({ subjects, cost }) => ({ x: subjects, y: cost })),
-        })),
+        title: `What a graph of ${whole(subjects)} faces finds, by how much faster than the scan it is`,
+        x: { name: 'times as fast as the exact scan', isLogarithmic: true, label: String },
+        y: { name: 'share of the mates that the scan ranks first', isLogarithmic: false, label: percent },
+        lines: [
+          {
+            name: 'ranked first',
+            points: figures.graph.map(({ first, timesFaster }) => ({ x: timesFaster, y: first.share })),
+          },
+        ],
       }),
     ];
   },
   accuracy: (result) => {
-    const { figures } = result as {
-      figures: readonly {
-        name: string;
-        kind: string;
-        points: readonly { fmr: number; point: { fnmr: number } | null }[];
-      }[];
+    const { det, crossValidation } = result as {
+      det: readonly MeasuredCurve[];
+      crossValidation: { folds: number } | null;
     };
-    return [
-      plot({
-        title: 'FNMR against FMR (`accuracy --plots` draws every step)',
-        x: { name: 'false match rate (FMR)', isLogarithmic: true, label: percent },
-        y: { name: 'false non-match rate (FNMR)', isLogarithmic: false, label: percent },
-        lines: figures
-          .filter(({ kind }) => kind === 'set')
-          .map(({ name, points }) => ({
-            name,
-            points: points.flatMap(({ fmr, point }) => (fmr > 0 && point !== null ? [{ x: fmr, y: point.fnmr }] : [])),
-          })),
-      }),
-    ];
+    return [detPlot(detTitle(crossValidation?.folds), det)];
   },
   soak: (result) => {
     const { each } = result as { each: readonly { p50: number; p99: number; residentMegabytes: number }[] };

@@ -1,7 +1,7 @@
 /** Figures in lines, beside the stored baseline. */
 import Table from 'cli-table3';
 import { compareWith, type Baseline, type Comparison } from './baseline.ts';
-import type { Figure } from './figures.ts';
+import type { Figure } from './figure.ts';
 
 /** A number with as many digits as say something. */
 export function shownValue({ value, unit }: Pick<Figure, 'value' | 'unit'>): string {

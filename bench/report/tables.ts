@@ -6,10 +6,15 @@ import { escape } from '../picture.ts';
 /** Nested further than this it is shown as text. */
 const DEPTH = 2;
 
+/** Parts that are drawn, and have far too many numbers to be read. */
+const DRAWN = new Set(['det', 'curve']);
+
 /** Of any result: lists of objects become tables, other values become lines. */
 export function tablesOf({ result }: BenchDocument): string[] {
   const isList = Array.isArray(result);
-  const parts = isList ? [['', result] as const] : Object.entries(result as object);
+  const parts = isList
+    ? [['', result] as const]
+    : Object.entries(result as object).filter(([name]) => !DRAWN.has(name));
   const lines = parts.filter(([, value]) => !isTable(value) && !isGroup(value));
   return [
     ...(lines.length === 0 ? [] : [valueTable(lines)]),
@@ -47,7 +52,7 @@ function valueTable(entries: readonly (readonly [string, unknown])[]): string {
 }
 
 function rowTable(rows: readonly object[]): string {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => !DRAWN.has(name));
   const head = columns.map((column) => `<th>${escape(column)}</th>`).join('');
   const body = rows.map((row) => {
     const known = row as Record<string, unknown>;

@@ -5,10 +5,10 @@ import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridg
 import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import { demoSamples } from '../../src/demo-gallery.ts';
 import { benchData } from '../bench-data.ts';
+import { SEEDS } from '../harness/seeds.ts';
 import { identifyRequest } from '../identify-request.ts';
 import { promised } from '../service-process.ts';
 
-const SEED = 0x50a4;
 /** Present at a time. */
 const MOST = 40;
 const PAUSE_MS = 200;
@@ -79,7 +79,7 @@ export class LivingGallery {
   async #enrol(): Promise<void> {
     const person = this.#person++;
     const name = `soak-${person}`;
-    const samples = demoSamples(createPerson(SEED, person), 0);
+    const samples = demoSamples(createPerson(SEEDS.enrolled, person), 0);
     const request = { data: { ...benchData(), externalId: name }, samples, clientRequestId: name };
     const { subject } = await patiently(() =>
       promised<EnrollResponse>((callback) =>
@@ -108,7 +108,7 @@ export class LivingGallery {
   }
 
   async #expect({ person, subjectId }: Resident, isPresent: boolean): Promise<void> {
-    const request = identifyRequest(demoSamples(createPerson(SEED, person), 0));
+    const request = identifyRequest(demoSamples(createPerson(SEEDS.enrolled, person), 0));
     const { candidates } = await patiently(() =>
       promised<IdentifyResponse>((callback) => this.#identification.identify(request, callback)),
     );

@@ -3,10 +3,10 @@ import { Random } from '../../fixtures/random.ts';
 import { areMates } from '../../index-builder/labelled-prints.ts';
 import { limitsOfZeroErrors, percentiles, type Limits } from '../accuracy/confidence.ts';
 import type { ScoredSet } from '../accuracy/scored-set.ts';
+import { SEEDS } from '../harness/seeds.ts';
 import type { Column } from './columns.ts';
 
 const REPLICATES = 500;
-const SEED = 0x57a7a;
 /** Fewer say nothing. */
 export const FEWEST_FINGERS = 10;
 
@@ -91,7 +91,7 @@ function drawn(counted: readonly Counted[], names: readonly number[]): Limits {
   const times = new Int32Array(names.length);
   const shares: number[] = [];
   for (let r = 0; r < REPLICATES; r++) {
-    const random = new Random(SEED, r);
+    const random = new Random(SEEDS.bootstrap, r);
     times.fill(0);
     for (let i = 0; i < names.length; i++) times[random.below(names.length)]++;
     let [trials, errors] = [0, 0];

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { SharedAnswer } from './shared-answer.ts';
 
 /** What the gauges show at one moment. */
 export interface ServiceFigures {
@@ -38,6 +39,7 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
  */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #rendering: SharedAnswer<string>;
   readonly #calls: Counter<'method' | 'code'>;
   readonly #refused: Counter<'reason'>;
   readonly #seconds: Histogram<'method'>;
@@ -45,7 +47,7 @@ export class Metrics {
   readonly #comparisons: Counter;
 
   /**
-   * @param figures - asked at every scrape
+   * @param figures - asked once for every rendering
    * @param build - program version and comparison model
    */
   constructor(figures: () => ServiceFigures, build: { readonly version: string; readonly model: string }) {
@@ -81,7 +83,12 @@ export class Metrics {
       help: 'Comparisons of a probe sample with a reference.',
       registers,
     });
-    this.#addGauges(figures, build);
+    let now: ServiceFigures | undefined;
+    this.#addGauges(() => (now ??= figures()), build);
+    this.#rendering = new SharedAnswer(() => {
+      now = undefined;
+      return this.#registry.metrics();
+    });
   }
 
   observeCall({ method, code, reason, seconds, comparisons }: CallFigures): void {
@@ -99,9 +106,9 @@ export class Metrics {
     this.#waited.observe(seconds);
   }
 
-  /** The metrics in the text format of Prometheus. */
+  /** The metrics in the text format of Prometheus; whoever asks a hundred times a second waits a little. */
   async render(): Promise<{ readonly contentType: string; readonly body: string }> {
-    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+    return { contentType: this.#registry.contentType, body: await this.#rendering.get() };
   }
 
   #addGauges(figures: () => ServiceFigures, build: { readonly version: string; readonly model: string }): void {

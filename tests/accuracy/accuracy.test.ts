@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { detPlot } from '../../bench/accuracy/det-plot.ts';
+import { detPlot, measuredCurve } from '../../bench/accuracy/det-plot.ts';
 import { figuresOf, measureGroups } from '../../bench/accuracy/figures.ts';
 import { groupSets } from '../../bench/accuracy/groups.ts';
 import { scoreFile } from '../../bench/accuracy/score-file.ts';
@@ -118,10 +118,7 @@ describe('the DET plot', () => {
     Array.from({ length: 100 }, (_, i) => 50 + i),
     Array.from({ length: 1000 }, (_, i) => Math.floor(i / 10)),
   );
-  const svg = detPlot('a < b', [
-    { name: 'one & two', scores },
-    { name: 'three', scores },
-  ]);
+  const svg = detPlot('a < b', [measuredCurve('one & two', scores), measuredCurve('three', scores)]);
 
   it('is SVG without references to anything outside, and escapes names', () => {
     expect(svg).toMatch(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg"[^]*<\/svg>\n$/);
@@ -152,18 +149,12 @@ describe('the DET plot', () => {
 
   it('draws nothing below the rate of one false match, of which the sets have different ones', () => {
     const fewer = sortScores(scores.mated, [10, 90]);
-    const { H } = lineOf(
-      detPlot('', [
-        { name: 'many', scores },
-        { name: 'few', scores: fewer },
-      ]),
-      1,
-    );
+    const { H } = lineOf(detPlot('', [measuredCurve('many', scores), measuredCurve('few', fewer)]), 1);
     expect(H[0]).toBeGreaterThan(500);
   });
 
   it('has room for long names and for many lines, and says what the ticks are', () => {
-    const lines = Array.from({ length: 40 }, (_, i) => ({ name: `${'n'.repeat(60)}${i}`, scores }));
+    const lines = Array.from({ length: 40 }, (_, i) => measuredCurve(`${'n'.repeat(60)}${i}`, scores));
     const [, width, height] = /width="(\d+)" height="(\d+)"/.exec(detPlot('', lines)) ?? [];
     expect(Number(width)).toBeGreaterThan(650 + 60 * 7);
     expect(Number(height)).toBeGreaterThan(40 * 22);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareWith, type Baseline } from '../../bench/report/baseline.ts';
-import type { Figure } from '../../bench/report/figures.ts';
+import type { Figure } from '../../bench/report/figure.ts';
 import { quantile, spreadOf } from '../../bench/harness/spread.ts';
 
 const figure = (value: number, changes: Partial<Figure> = {}): Figure => ({

@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+import { SharedAnswer } from '../../src/observability/shared-answer.ts';
+
+it('gives those who come together one answer, and those who come while it is made the next one', async () => {
+  const ends: ((value: number) => void)[] = [];
+  const answer = new SharedAnswer(() => new Promise<number>((done) => ends.push(done)));
+  const together = [answer.get(), answer.get()];
+  await expect.poll(() => ends.length).toBe(1);
+  // It has begun: what it says could have been true before these asked.
+  const later = [answer.get(), answer.get()];
+  ends[0](1);
+  expect(await Promise.all(together)).toEqual([1, 1]);
+  await expect.poll(() => ends.length).toBe(2);
+  ends[1](2);
+  expect(await Promise.all(later)).toEqual([2, 2]);
+  expect(ends).toHaveLength(2);
+});
+
+it('works no more than a tenth of the time, however many ask', async () => {
+  const [began, worked]: [number[], number[]] = [[], []];
+  const answer = new SharedAnswer(() => {
+    const started = performance.now();
+    began.push(started);
+    while (performance.now() < started + 5);
+    worked.push(performance.now() - started);
+    return Promise.resolve(0);
+  });
+  for (let i = 0; i < 8; i++) await answer.get();
+  const between = began.slice(1).map((at, i) => (at - began[i]) / worked[i]);
+  // Timers round down to whole milliseconds.
+  for (const times of between) expect(times).toBeGreaterThan(9);
+});
+
+it('goes on after work that failed', async () => {
+  let calls = 0;
+  const answer = new SharedAnswer(() => (calls++ === 0 ? Promise.reject(new Error('once')) : Promise.resolve(calls)));
+  await expect(answer.get()).rejects.toThrow('once');
+  expect(await answer.get()).toBe(2);
+});
