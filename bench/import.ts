@@ -26,7 +26,7 @@ import { createPerson } from '../fixtures/person.ts';
 import { Random } from '../fixtures/random.ts';
 import { demoSamples } from '../src/demo-gallery.ts';
 import { SEEDS } from './harness/seeds.ts';
-import { endProcess, startCommand, startProcess } from './service-process.ts';
+import { endProcess, serviceEnvironment, startCommand, startProcess } from './service-process.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -158,7 +158,7 @@ function run(args: readonly string[], dataDir: string): unknown {
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
     ['src/cli/main.ts', ...args, '--data-dir', dataDir, '--json'],
-    { cwd: root, env: { ...process.env, ...ENVIRONMENT }, encoding: 'utf8' },
+    { cwd: root, env: serviceEnvironment(ENVIRONMENT), encoding: 'utf8' },
   );
   // 4: some records were refused, as they should be.
   if (status !== 0 && status !== 4) throw new Error(`${args[0]} ended with ${status}: ${stderr}`);

@@ -18,12 +18,21 @@ export interface ServiceProcess {
   readonly messages: readonly string[];
 }
 
+/**
+ * Of a service, or a command beside one, that a bench starts: nothing of what the caller has set for a service of their
+ * own, whose database is not to be measured, let alone killed.
+ */
+export function serviceEnvironment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const isSetting = (name: string) => name === 'DATABASE_URL' || name.startsWith('RIDGEWATCH_');
+  return { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !isSetting(name))), ...env };
+}
+
 /** Starts the service on free ports and waits until it is ready. */
 export async function startProcess(dataDir: string, env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
   const args = ['src/cli/main.ts', 'serve', '--data-dir', dataDir, '--grpc-port', '0', '--http-port', '0', '--json'];
   const child = spawn(process.execPath, args, {
     cwd: root,
-    env: { ...process.env, RIDGEWATCH_LOG_LEVEL: 'info', ...env },
+    env: serviceEnvironment({ RIDGEWATCH_LOG_LEVEL: 'info', ...env }),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const messages: string[] = [];
@@ -51,7 +60,7 @@ export function startCommand(
 ): ChildProcess {
   return spawn(process.execPath, ['src/cli/main.ts', ...args, '--data-dir', dataDir, '--json'], {
     cwd: root,
-    env: { ...process.env, ...env },
+    env: serviceEnvironment(env),
     stdio: 'ignore',
   });
 }

@@ -38,7 +38,7 @@ export function nightly({ prints, faces }: SuiteData): SuiteStep[] {
   return [
     step('kernels --rounds 31'),
     step('search --subjects 300000 --mated 500 --non-mated 60 --exact 4'),
-    step('growth --subjects 300000'),
+    step('growth --subjects 1000000'),
     step('penetration --subjects 100000 --mated 1000'),
     step('e1n --subjects 50000 --mated 500 --non-mated 1000'),
     step('throughput --subjects 100000'),
@@ -58,6 +58,7 @@ export function nightly({ prints, faces }: SuiteData): SuiteStep[] {
     },
     ...withData('accuracy', prints, '--data', '--cross-validate', '5'),
     ...withData('strata', prints, '--data', '--cross-validate', '5'),
-    ...(faces.length === 0 ? [] : [{ bench: 'graph', arguments: faces.flatMap((folder) => ['--data', folder]) }]),
+    // Of real faces, where there are some, one set: the others are no news to a graph.
+    { bench: 'graph', arguments: faces.slice(0, 1).flatMap((folder) => ['--data', folder]) },
   ];
 }

@@ -43,7 +43,7 @@ export interface LoadReport {
   /** Searches for enrolled people that were answered, and how many of these had a candidate. */
   readonly mated: number;
   readonly found: number;
-  /** How much later than planned the last of the thousand was sent: the generator itself must not be the bottleneck. */
+  /** How much later than planned a call was sent at most: the generator itself must not be the bottleneck. */
   readonly latestSendMs: number;
 }
 
