@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from './failure.ts';
 
@@ -23,6 +23,32 @@ export async function replaceFile(file: string, content: string | Uint8Array, mo
     throw error;
   }
   await syncDirectory(dirname(file));
+}
+
+/**
+ * Makes a new file that only its owner may read: whole and on disk when this resolves; when it rejects or the process
+ * dies, there is none.
+ * @param fill - writes its content
+ * @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE; whatever Failure `fill` throws
+ */
+export async function createFile(file: string, fill: (draft: FileHandle) => Promise<void>): Promise<void> {
+  const draft = `${file}.${process.pid}.new`;
+  try {
+    const handle = await open(draft, 'wx', 0o600);
+    try {
+      await fill(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    // Unlike renaming, it does not take the place of one that has come to be meanwhile.
+    await link(draft, file);
+    await syncDirectory(dirname(file));
+  } catch (cause) {
+    throw cause instanceof Failure ? cause : newFileRefused(file, cause);
+  } finally {
+    await rm(draft, { force: true });
+  }
 }
 
 /** Puts the names in a directory on disk: files that were acknowledged are worth nothing when they have no name. */

@@ -2,7 +2,6 @@ import type { ServerReadableStream, sendUnaryData } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 import { listIndexes, sequenceOfName } from '../gallery/index-files/manifest.ts';
 import type { ReceiptSigner } from '../security/receipts.ts';
-import type { ReferenceRecord, SubjectWithReferences } from '../store/records.ts';
 import { followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
 import { prepareEnrolment, prepareReferences, subjectColumns, type EnrolmentDependencies } from './enrolment.ts';
@@ -18,17 +17,13 @@ import type {
   GetSubjectResponse,
   ListSubjectsRequest,
   ListSubjectsResponse,
-  Reference,
-  Subject,
   UpdateSubjectRequest,
   UpdateSubjectResponse,
 } from './generated/ridgewatch/v1/gallery.ts';
-import { Modality } from './generated/ridgewatch/v1/sample.ts';
 import { PageTokens } from './page-token.ts';
 import { toServiceError } from './status.ts';
 import { check, expungeRules, listRules, onlyNamedFields, subjectIdRules, updateRules } from './validation.ts';
-import { provenanceToWire } from './wire-names.ts';
-import { formatToWire } from './wire-samples.ts';
+import { toWireSubject } from './wire-subjects.ts';
 
 export interface GalleryDependencies extends EnrolmentDependencies {
   /** Records that one EnrollStream may bring. */
@@ -198,37 +193,4 @@ async function expungeSubject(
 
 function subjectNotFound(): Failure {
   return new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
-}
-
-/** A stored subject as the contract shows it: without templates. */
-export function toWireSubject({ subject, references }: SubjectWithReferences): Subject {
-  return {
-    subjectId: subject.subjectId,
-    version: subject.version,
-    data: {
-      contributor: subject.contributor,
-      externalId: subject.externalId ?? '',
-      galleries: [...subject.galleries],
-      caveats: [...subject.caveats],
-      provenance: provenanceToWire(subject.provenance),
-      expireTime: subject.expireTime,
-    },
-    references: references.map(toWireReference),
-    createTime: subject.createTime,
-    updateTime: subject.updateTime,
-  };
-}
-
-function toWireReference(reference: ReferenceRecord): Reference {
-  return {
-    referenceId: reference.referenceId,
-    modality: reference.modality === 'finger' ? Modality.FINGER : Modality.FACE,
-    fingerPosition: reference.fingerPosition,
-    format: formatToWire(reference.format),
-    quality: reference.quality,
-    modelId: reference.modelId ?? '',
-    minutiaCount: reference.minutiaCount,
-    captureTime: reference.captureTime,
-    comparable: reference.comparable,
-  };
 }

@@ -68,6 +68,23 @@ export function addOperatorCommands(program: Command): void {
   runs(
     addStoreOptions(
       program
+        .command('export')
+        .argument('<file>', 'new file: .ndjson, .jsonl or .binpb')
+        .description(
+          'write the records of the store to a file that import reads, templates and all, beside the service',
+        ),
+    )
+      .option('--gallery <name>', 'only those who belong to it')
+      .option('--contributor <name>', 'only those whom it owns')
+      .addHelpText(
+        'after',
+        '\nThe templates are not encrypted in it. Faces are as they are stored: a byte for each component. To move a whole\nstore, with its receipts and the numbers of its changes, use backup and restore.\n\nExample:\n  $ ridgewatch export watchlist.ndjson --gallery watchlist',
+      ),
+    async () => (await import('./commands/export.ts')).exportToFile,
+  );
+  runs(
+    addStoreOptions(
+      program
         .command('backup')
         .argument('<file>', 'new file')
         .description('write the whole store to an encrypted file, beside the running service'),

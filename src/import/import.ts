@@ -56,7 +56,7 @@ interface PieceUnderWay extends RecordPiece {
  * enrolled: interrupted at any moment, the next import of the same file goes on where this one was. A record that was
  * enrolled before, by an import or a call, is counted and left as it is. Holds a few pieces in memory, whatever the size
  * of the file.
- * @throws Failure IMPORT_FILE_UNREADABLE, IMPORT_FORMAT_UNKNOWN, IMPORT_FILE_DAMAGED, IMPORT_UNDER_WAY; of the store. What
+ * @throws Failure IMPORT_FILE_UNREADABLE, RECORD_FORMAT_UNKNOWN, IMPORT_FILE_DAMAGED, IMPORT_UNDER_WAY; of the store. What
  * was imported before stays.
  */
 export async function importFile(order: ImportOrder): Promise<ImportedFile> {

@@ -15,12 +15,12 @@ const LINE_FEED = 10;
 /** Of a length as a varint: 28 bits are more than any record may have. */
 const MOST_LENGTH_BYTES = 4;
 
-/** @throws Failure IMPORT_FORMAT_UNKNOWN */
+/** @throws Failure RECORD_FORMAT_UNKNOWN */
 export function formatOf(file: string): RecordFormat {
   const format = FORMATS[extname(file).toLowerCase()];
   if (format !== undefined) return format;
   const sentence = `${file} has none of the endings ${Object.keys(FORMATS).join(', ')}, which say how its records are written.`;
-  throw new Failure('invalid-argument', 'IMPORT_FORMAT_UNKNOWN', sentence);
+  throw new Failure('invalid-argument', 'RECORD_FORMAT_UNKNOWN', sentence);
 }
 
 /** Whole records, one behind the other. */

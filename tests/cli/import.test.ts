@@ -58,6 +58,16 @@ describe('ridgewatch import', () => {
     expect(again.stdout).toContain('person-2');
     const built = await ridgewatch(['index', 'build', '--data-dir', dataDir, '--workers', '1', '--json']);
     expect(JSON.parse(built.stdout)).toMatchObject({ references: 6, reused: 6 });
+
+    const exported = join(temporaryDirectory(), 'exported.ndjson');
+    const out = await ridgewatch(['export', exported, '--gallery', 'watchlist', '--data-dir', dataDir]);
+    expect(out).toMatchObject({ code: 0, stdout: expect.stringContaining('2 subjects with 6 references') as string });
+    const ids = readFileSync(exported, 'utf8').matchAll(/"external_id":"([^"]*)"/g);
+    expect([...ids].map(([, id]) => id)).toEqual(['person-1', 'person-3']);
+    expect(await ridgewatch(['export', exported, '--data-dir', dataDir])).toMatchObject({
+      code: 2,
+      stderr: `${exported} exists already.\n`,
+    });
   });
 
   it('says what it cannot read', async () => {

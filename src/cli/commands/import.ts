@@ -1,10 +1,7 @@
-import { createWriteStream, existsSync } from 'node:fs';
-import { link, rm } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
+import { existsSync } from 'node:fs';
 import Table from 'cli-table3';
 import { PreparedReferences } from '../../../index-builder/gallery-index/prepared.ts';
-import { newFileRefused } from '../../durable-file.ts';
-import { Failure } from '../../failure.ts';
+import { createFile, newFileRefused } from '../../durable-file.ts';
 import { importFile, type ImportedFile } from '../../import/import.ts';
 import { INDEX_SHAPE } from '../../matching/gallery-sizing.ts';
 import { packedModels } from '../../matching/model-version.ts';
@@ -84,7 +81,8 @@ async function conclude(
     }
   };
   if (report === undefined) for await (const line of lines()) void line;
-  else await writeNew(report, lines());
+  // Whole or not at all: a report that is cut off would hide whom it lacks.
+  else await createFile(report, (draft) => draft.writeFile(lines()));
   await imports.end(digest);
   const document = {
     file,
@@ -100,19 +98,6 @@ async function conclude(
     references_per_second: Math.round((state.references - before.references) / seconds),
   };
   say(options, document, summary(document, shown));
-}
-
-/** Whole or not at all: a report that is cut off would hide whom it lacks. */
-async function writeNew(file: string, lines: AsyncIterable<string>): Promise<void> {
-  const draft = `${file}.${process.pid}.new`;
-  try {
-    await pipeline(lines, createWriteStream(draft, { flags: 'wx', mode: 0o600, flush: true }));
-    await link(draft, file);
-  } catch (cause) {
-    throw cause instanceof Failure ? cause : newFileRefused(file, cause);
-  } finally {
-    await rm(draft, { force: true });
-  }
 }
 
 interface Summary {

@@ -1,0 +1,76 @@
+/** Stored subjects in the contract's form. */
+import type { ReferenceRecord, SubjectRecord, SubjectWithReferences } from '../store/records.ts';
+import type { StoredFormat } from '../templates/sample.ts';
+import type { EnrollRequest, Reference, Subject, SubjectData } from './generated/ridgewatch/v1/gallery.ts';
+import { Modality, TemplateFormat, type Sample } from './generated/ridgewatch/v1/sample.ts';
+import { provenanceToWire } from './wire-names.ts';
+import { formatToWire } from './wire-samples.ts';
+
+/** As calls show it: without templates. */
+export function toWireSubject({ subject, references }: SubjectWithReferences): Subject {
+  return {
+    subjectId: subject.subjectId,
+    version: subject.version,
+    data: toWireData(subject),
+    references: references.map(toWireReference),
+    createTime: subject.createTime,
+    updateTime: subject.updateTime,
+  };
+}
+
+/**
+ * What would enrol it again, templates and all. Samples are as they are stored: a view of a record of several is a record
+ * of its own, and a face has the bytes that its embedding became. It is named by the subject's id, so that enrolling it
+ * twice enrols nobody twice.
+ */
+export function toEnrollRequest({ subject, references }: SubjectWithReferences): EnrollRequest {
+  return { data: toWireData(subject), samples: references.map(toWireSample), clientRequestId: subject.subjectId };
+}
+
+function toWireData(subject: SubjectRecord): SubjectData {
+  return {
+    contributor: subject.contributor,
+    externalId: subject.externalId ?? '',
+    galleries: [...subject.galleries],
+    caveats: [...subject.caveats],
+    provenance: provenanceToWire(subject.provenance),
+    expireTime: subject.expireTime,
+  };
+}
+
+function toWireReference(reference: ReferenceRecord): Reference {
+  return {
+    referenceId: reference.referenceId,
+    modality: modalityOf(reference),
+    fingerPosition: reference.fingerPosition,
+    format: formatToWire(reference.format),
+    quality: reference.quality,
+    modelId: reference.modelId ?? '',
+    minutiaCount: reference.minutiaCount,
+    captureTime: reference.captureTime,
+    comparable: reference.comparable,
+  };
+}
+
+const STORED_FORMATS: Readonly<Record<StoredFormat, TemplateFormat>> = {
+  'iso-19794-2-2005': TemplateFormat.ISO_19794_2_2005,
+  'incits-378-2004': TemplateFormat.INCITS_378_2004,
+  'face-values-int8': TemplateFormat.FACE_EMBEDDING_INT8,
+};
+
+function toWireSample(reference: ReferenceRecord): Sample {
+  return {
+    modality: modalityOf(reference),
+    format: STORED_FORMATS[reference.storedFormat],
+    data: Buffer.from(reference.template),
+    fingerPosition: reference.fingerPosition,
+    quality: reference.quality,
+    modelId: reference.modelId ?? '',
+    dimension: reference.dimension ?? 0,
+    captureTime: reference.captureTime,
+  };
+}
+
+function modalityOf({ modality }: ReferenceRecord): Modality {
+  return modality === 'finger' ? Modality.FINGER : Modality.FACE;
+}

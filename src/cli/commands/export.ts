@@ -1,0 +1,33 @@
+import { existsSync } from 'node:fs';
+import { newFileRefused } from '../../durable-file.ts';
+import { exportRecords } from '../../export/export.ts';
+import { EXIT } from '../exit-codes.ts';
+import { progressBar, say } from '../output.ts';
+import { withStore, type StoreOptions } from '../store-access.ts';
+
+export interface ExportOptions extends StoreOptions {
+  readonly gallery?: string;
+  readonly contributor?: string;
+}
+
+/** Writes the records of the store to a file that an import reads. */
+export function exportToFile([file]: readonly string[], options: ExportOptions): Promise<number> {
+  const { gallery, contributor } = options;
+  // At once, and not after a million of them.
+  if (existsSync(file)) throw newFileRefused(file, { code: 'EEXIST' });
+  return withStore(options, async ({ store }) => {
+    const bar = progressBar('exporting {bar} {percentage} %, ETA {eta_formatted}', options);
+    bar.start((await store.subjects.counts()).subjects, 0);
+    const exported = await exportRecords({
+      file,
+      store: store.subjects,
+      gallery,
+      contributor,
+      onProgress: (done) => bar.update(done),
+    }).finally(() => bar.stop());
+    const { subjects, references, sequence } = exported;
+    const sentence = `${file} holds ${subjects} subjects with ${references} references, as of change ${sequence}. Their templates are not encrypted in it: keep it as you keep the keys.`;
+    say(options, { file, ...exported }, sentence);
+    return EXIT.ok;
+  });
+}

@@ -1,0 +1,61 @@
+/** From the store to a file of records, which an import reads. */
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { EnrollRequest } from '../api/generated/ridgewatch/v1/gallery.ts';
+import { toProtoJson } from '../api/proto-json.ts';
+import { toEnrollRequest } from '../api/wire-subjects.ts';
+import { createFile } from '../durable-file.ts';
+import { formatOf, type RecordFormat } from '../import/record-file.ts';
+import type { SubjectWithReferences } from '../store/records.ts';
+import type { SubjectStore } from '../store/subject-store.ts';
+
+/** Subjects of a batch: what is held in memory. */
+const BATCH = 500;
+
+export interface ExportOrder {
+  /** A new one; its ending says how records are written. */
+  readonly file: string;
+  readonly store: Pick<SubjectStore, 'snapshot'>;
+  /** Undefined: whatever galleries they belong to. */
+  readonly gallery: string | undefined;
+  /** Undefined: whoever owns them. */
+  readonly contributor: string | undefined;
+  /** Told how many have been looked at. */
+  readonly onProgress: (subjects: number) => void;
+}
+
+export interface Exported {
+  /** The last change of the store that the file shows. */
+  readonly sequence: number;
+  readonly subjects: number;
+  readonly references: number;
+}
+
+/**
+ * Writes subjects, as they all stand at one moment, in order of their ids. The file is there whole or not at all, and
+ * nobody but its owner may read it: templates in it are not encrypted. Searches and changes go on meanwhile.
+ * @throws Failure RECORD_FORMAT_UNKNOWN, OUTPUT_EXISTS, OUTPUT_UNWRITABLE; of the store
+ */
+export async function exportRecords(order: ExportOrder): Promise<Exported> {
+  const { file, store, gallery, contributor, onProgress } = order;
+  const format = formatOf(file);
+  const isWanted = ({ subject }: SubjectWithReferences) =>
+    (gallery === undefined || subject.galleries.includes(gallery)) &&
+    (contributor === undefined || subject.contributor === contributor);
+  let [seen, subjects, references, sequence] = [0, 0, 0, 0];
+  await createFile(file, async (draft) => {
+    const write = async (batch: readonly SubjectWithReferences[]) => {
+      const wanted = batch.filter(isWanted);
+      await draft.writeFile(Buffer.concat(wanted.map((subject) => bytesOf(toEnrollRequest(subject), format))));
+      subjects += wanted.length;
+      references += wanted.reduce((sum, one) => sum + one.references.length, 0);
+      onProgress((seen += batch.length));
+    };
+    ({ seq: sequence } = await store.snapshot(write, BATCH));
+  });
+  return { sequence, subjects, references };
+}
+
+function bytesOf(request: EnrollRequest, format: RecordFormat): Uint8Array {
+  if (format === 'ndjson') return Buffer.from(`${JSON.stringify(toProtoJson(EnrollRequest.toJSON(request)))}\n`);
+  return new BinaryWriter().bytes(EnrollRequest.encode(request).finish()).finish();
+}

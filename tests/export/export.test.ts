@@ -1,0 +1,171 @@
+/** Exports from a real database: what is written is what an import makes of it again. */
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { EnrollRequest } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { exportRecords, type ExportOrder } from '../../src/export/export.ts';
+import { importFile } from '../../src/import/import.ts';
+import type { SubjectWithReferences } from '../../src/store/records.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { decodeInt8Embedding } from '../../src/templates/face-embedding.ts';
+import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+import { fileOf, lineOf, record } from '../import/record-files.ts';
+import { temporaryKeys } from '../keys.ts';
+
+let cluster: TestCluster;
+let store: Store;
+const reason = (text: string) => expect.objectContaining({ reason: text }) as Error;
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+});
+afterAll(() => cluster.stop());
+const newStore = async () =>
+  openStore({
+    databaseUrl: await cluster.createDatabase(),
+    dataDir: '',
+    keys: temporaryKeys(),
+    log: () => undefined,
+  });
+beforeEach(async () => {
+  store = await newStore();
+  return () => store.close();
+});
+
+function importInto({ imports }: Store, file: string) {
+  return importFile({
+    file,
+    imports,
+    workers: 1,
+    rules: {
+      faceModels: new Map([['synthetic-512', { id: 'synthetic-512', dimension: 512 }]]),
+      minimumQuality: 0,
+      mostRecordBytes: 1 << 20,
+    },
+    onEnrolled: () => Promise.resolve(),
+    onProgress: () => undefined,
+  });
+}
+
+async function enrol(requests: readonly EnrollRequest[]) {
+  const { state } = await importInto(store, fileOf('people.ndjson', Buffer.concat(requests.map(lineOf))));
+  expect(state.refused).toBe(0);
+}
+
+function exportTo(file: string, changes: Partial<ExportOrder> = {}) {
+  const order = {
+    file,
+    store: store.subjects,
+    gallery: undefined,
+    contributor: undefined,
+    onProgress: () => undefined,
+  };
+  return exportRecords({ ...order, ...changes });
+}
+
+/** Everybody, without what a store gives by itself: ids, times, and the format in which a face came. */
+async function contentOf({ subjects }: Store) {
+  const all: SubjectWithReferences[] = [];
+  await subjects.snapshot((batch) => Promise.resolve(void all.push(...batch)), 100);
+  return all
+    .map(({ subject, references }) => ({
+      ...subject,
+      subjectId: '',
+      createTime: undefined,
+      updateTime: undefined,
+      version: 0,
+      references: references.map((reference) => ({
+        ...reference,
+        referenceId: '',
+        subjectId: '',
+        format: reference.modality === 'face' ? '' : reference.format,
+        template: Buffer.from(reference.template).toString('base64'),
+      })),
+    }))
+    .sort((a, b) => (String(a.externalId) < String(b.externalId) ? -1 : 1));
+}
+
+describe('an export', () => {
+  const people = [
+    record(1),
+    record(2, { caveats: ['EYES-ONLY', 'A'], galleries: ['b', 'a'] }),
+    record(3, { expireTime: new Date('2099-01-02T03:04:05Z'), externalId: '', contributor: 'other' }),
+  ];
+
+  it.each(['everybody.ndjson', 'everybody.jsonl', 'everybody.binpb'])(
+    '%s is what enrols the same people elsewhere, once',
+    async (name) => {
+      await enrol(people);
+      const file = join(temporaryDirectory(), name);
+      expect(await exportTo(file)).toEqual({ sequence: 3, subjects: 3, references: 9 });
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      expect(readdirSync(dirname(file))).toEqual([name]);
+      const other = await newStore();
+      try {
+        expect((await importInto(other, file)).state).toMatchObject({ subjects: 3, references: 9, refused: 0 });
+        expect(await contentOf(other)).toEqual(await contentOf(store));
+        await other.imports.end((await importInto(other, file)).digest);
+        expect((await importInto(other, file)).state).toMatchObject({ subjects: 0, repeated: 3, refused: 0 });
+      } finally {
+        await other.close();
+      }
+    },
+  );
+
+  it('takes one gallery, or one contributor, or both', async () => {
+    await enrol(people);
+    const count = async (changes: Partial<ExportOrder>) =>
+      (await exportTo(join(temporaryDirectory(), 'some.ndjson'), changes)).subjects;
+    expect(await count({ gallery: 'a' })).toBe(1);
+    expect(await count({ contributor: 'other' })).toBe(1);
+    expect(await count({ gallery: 'watchlist' })).toBe(2);
+    expect(await count({ gallery: 'a', contributor: 'other' })).toBe(0);
+    expect(await count({ gallery: 'nobody' })).toBe(0);
+  });
+
+  it('lets no file be overwritten, and leaves none that is not whole', async () => {
+    await enrol(people);
+    const file = join(temporaryDirectory(), 'kept.ndjson');
+    writeFileSync(file, 'mine');
+    await expect(exportTo(file)).rejects.toThrow(reason('OUTPUT_EXISTS'));
+    expect(readFileSync(file, 'utf8')).toBe('mine');
+    await expect(exportTo(join(temporaryDirectory(), 'people.csv'))).rejects.toThrow(reason('RECORD_FORMAT_UNKNOWN'));
+    await expect(exportTo(join(temporaryDirectory(), 'nowhere', 'a.ndjson'))).rejects.toThrow(
+      reason('OUTPUT_UNWRITABLE'),
+    );
+    const cut = join(temporaryDirectory(), 'cut.ndjson');
+    const failing: ExportOrder['store'] = {
+      snapshot: (onBatch, size) =>
+        store.subjects.snapshot(async (batch, seq) => {
+          await onBatch(batch, seq);
+          throw new Error('the line is dead');
+        }, size),
+    };
+    await expect(exportTo(cut, { store: failing })).rejects.toThrow();
+    expect(existsSync(cut)).toBe(false);
+    expect(readdirSync(dirname(cut))).toEqual([]);
+  });
+
+  it('of an empty store is an empty file', async () => {
+    const file = join(temporaryDirectory(), 'nobody.binpb');
+    expect(await exportTo(file)).toEqual({ sequence: 0, subjects: 0, references: 0 });
+    expect(statSync(file).size).toBe(0);
+  });
+});
+
+it('stored faces are what becomes of them when they are enrolled again', () => {
+  const component = fc.integer({ min: -127, max: 127 });
+  const embedding = fc
+    .int8Array({ min: -127, max: 127, minLength: 64, maxLength: 64 })
+    .chain((values) => fc.tuple(fc.constant(values), fc.nat(63), component))
+    .map(([values, at, value]) => values.with(at, value === 0 ? 1 : value));
+  fc.assert(
+    fc.property(embedding, (values) => {
+      const facts = { modelId: 'm', dimension: 64, quality: 0 };
+      const stored = decodeInt8Embedding(new Uint8Array(values.buffer), facts).values;
+      const again = decodeInt8Embedding(new Uint8Array(Int8Array.from(stored).buffer), facts).values;
+      expect([...again]).toEqual([...stored]);
+    }),
+  );
+});
