@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { kernelHash } from '../src/matching/kernels.ts';
-import { describeMachine, machineLine } from './harness/machine.ts';
+import { describeMachine, machineLine, processorOf } from './harness/machine.ts';
 import { runSuite } from './harness/run-suite.ts';
 import { QUICK } from './harness/suites.ts';
 import { baselineFile, readBaseline, writeBaseline } from './report/baseline.ts';
@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
   options: { json: { type: 'boolean', default: false }, 'keep-as-baseline': { type: 'boolean', default: false } },
 });
 const machine = describeMachine();
+const processor = processorOf(machine);
 console.error(machineLine(machine));
 const { documents, failed } = await runSuite('quick', QUICK, machine);
 const figures = documents.flatMap(figuresOf);
@@ -24,14 +25,20 @@ const baseline = readBaseline(file);
 if (options.json) console.log(JSON.stringify({ machine, figures, failed }));
 else {
   console.log(`\n${machineLine(machine)}\n`);
-  console.log(summaryTable(figures, baseline));
+  console.log(summaryTable(figures, baseline, processor));
   if (baseline !== undefined) console.log(`Baseline: ${baseline.date.slice(0, 10)}, ${baseline.machine}`);
   console.log(
     'What these figures say, and what not: docs/benchmarks.md. All of it as a page: npm run bench -- report.',
   );
 }
 if (options['keep-as-baseline'])
-  writeBaseline(file, { date: new Date().toISOString(), machine: machineLine(machine), kernel: kernelHash(), figures });
+  writeBaseline(file, {
+    date: new Date().toISOString(),
+    machine: machineLine(machine),
+    processor,
+    kernel: kernelHash(),
+    figures,
+  });
 if (failed.length > 0) {
   console.error(`Failed: ${failed.join(', ')}`);
   process.exitCode = 1;

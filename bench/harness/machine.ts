@@ -46,6 +46,11 @@ export function describeMachine(): Machine {
   };
 }
 
+/** What ratios of speeds depend on: on another one they are other ratios. */
+export function processorOf({ cpu, cores, simd }: Machine): string {
+  return `${cpu}, ${cores} cores, ${simd}`;
+}
+
 export function machineLine({ cpu, cores, memoryGigabytes, node, v8, simd, readGigabytesPerSecond }: Machine): string {
   const { median, low, high } = readGigabytesPerSecond;
   return `${cpu}, ${cores} cores, ${memoryGigabytes} GB; Node.js ${node} (V8 ${v8}), ${simd}; memory read at ${median.toFixed(1)} GB/s (${low.toFixed(1)} to ${high.toFixed(1)})`;

@@ -1,12 +1,14 @@
 /** What was measured before, and whether it has become worse. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Figure } from './figure.ts';
+import { ratio as ratios, type Figure } from './figure.ts';
 
 export interface Baseline {
   /** ISO 8601. */
   readonly date: string;
   readonly machine: string;
+  /** See processorOf. */
+  readonly processor: string;
   readonly kernel: string;
   /** Ratios only: nothing else can be compared with another day, let alone another machine. */
   readonly figures: readonly Figure[];
@@ -41,19 +43,23 @@ export interface Comparison {
   readonly ratio: number;
   /** How far it may be from 1 by chance. */
   readonly noise: number;
-  readonly verdict: 'as before' | 'better' | 'WORSE';
+  /** Of a ratio of speeds that another processor gave: nothing. */
+  readonly verdict: 'as before' | 'better' | 'WORSE' | 'another processor';
 }
 
-/** Figures of both, compared; those that are not in the baseline are left out. */
-export function compareWith(baseline: Baseline, figures: readonly Figure[]): Comparison[] {
+/**
+ * Figures of both, compared; those that are not in the baseline are left out.
+ * @param processor - that the figures were measured on
+ */
+export function compareWith(baseline: Baseline, figures: readonly Figure[], processor: string): Comparison[] {
   const known = new Map(baseline.figures.map((figure) => [keyOf(figure), figure]));
   return figures.flatMap((figure) => {
     const before = known.get(keyOf(figure));
-    return before === undefined || !figure.isRatio ? [] : [compare(figure, before)];
+    return before === undefined || !figure.isRatio ? [] : [compare(figure, before, processor === baseline.processor)];
   });
 }
 
-function compare(figure: Figure, before: Figure): Comparison {
+function compare(figure: Figure, before: Figure, isSameProcessor: boolean): Comparison {
   const noise = Math.max(LEAST_NOISE, WIDTHS * (widthOf(figure) + widthOf(before)));
   // What was nothing is as it was, or it is not.
   if (before.value === 0 || figure.value === 0) {
@@ -63,7 +69,8 @@ function compare(figure: Figure, before: Figure): Comparison {
   }
   const ratio = figure.value / before.value;
   const change = figure.better === 'more' ? ratio : 1 / ratio;
-  const verdict = change < 1 / (1 + noise) ? 'WORSE' : change > 1 + noise ? 'better' : 'as before';
+  const known = change < 1 / (1 + noise) ? 'WORSE' : change > 1 + noise ? 'better' : 'as before';
+  const verdict = figure.unit === ratios.unit && !isSameProcessor ? 'another processor' : known;
   return { figure, before, ratio, noise, verdict };
 }
 

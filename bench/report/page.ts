@@ -1,6 +1,6 @@
 /** The page: everything in one file, to be opened anywhere. */
 import type { BenchDocument } from '../harness/document.ts';
-import { machineLine } from '../harness/machine.ts';
+import { machineLine, processorOf } from '../harness/machine.ts';
 import { escape } from '../picture.ts';
 import type { Baseline } from './baseline.ts';
 import type { Figure } from './figure.ts';
@@ -29,18 +29,18 @@ export function page(
 <p>${escape(machineLine(first.machine))}.<br>Kernels and finger model: <code>${newest.kernel}</code>.</p>
 <p class="note">Times and rates are this machine's; ratios and error rates are not. People are synthetic unless a set of real ones is named. What each figure means, how it is measured and what it does not say: docs/benchmarks.md.</p>
 <h2>Figures</h2>
-${figureTable(figures, baseline)}
+${figureTable(figures, baseline, processorOf(first.machine))}
 ${documents.map((document) => section(document, newest.kernel)).join('\n')}
 </body>
 </html>
 `;
 }
 
-function figureTable(figures: readonly Figure[], baseline: Baseline | undefined): string {
-  const comparisons = comparisonsOf(baseline, figures);
+function figureTable(figures: readonly Figure[], baseline: Baseline | undefined, processor: string): string {
+  const comparisons = comparisonsOf(baseline, figures, processor);
   const rows = figures.map((figure) => {
     const comparison = comparisons.get(figure);
-    const mark = { 'as before': '', better: ' class="better"', WORSE: ' class="worse"' }[
+    const mark = { better: ' class="better"', WORSE: ' class="worse"', 'as before': '', 'another processor': '' }[
       comparison?.verdict ?? 'as before'
     ];
     return `<tr${mark}><td>${escape(figure.bench)}</td><td>${escape(figure.name)}</td><td class="n">${escape(shownValue(figure))}</td><td>${escape(shownSpread(figure))}</td><td>${escape(shownComparison(comparison))}</td></tr>`;

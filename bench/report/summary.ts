@@ -20,9 +20,10 @@ export function shownSpread({ low, high }: Figure): string {
 export function comparisonsOf(
   baseline: Baseline | undefined,
   figures: readonly Figure[],
+  processor: string,
 ): ReadonlyMap<Figure, Comparison> {
   if (baseline === undefined) return new Map();
-  return new Map(compareWith(baseline, figures).map((comparison) => [comparison.figure, comparison]));
+  return new Map(compareWith(baseline, figures, processor).map((comparison) => [comparison.figure, comparison]));
 }
 
 export function shownComparison(comparison: Comparison | undefined): string {
@@ -32,8 +33,8 @@ export function shownComparison(comparison: Comparison | undefined): string {
   return `${verdict} (${shownValue(before)}${change}; noise ${(100 * noise).toFixed(0)} %)`;
 }
 
-export function summaryTable(figures: readonly Figure[], baseline: Baseline | undefined): string {
-  const comparisons = comparisonsOf(baseline, figures);
+export function summaryTable(figures: readonly Figure[], baseline: Baseline | undefined, processor: string): string {
+  const comparisons = comparisonsOf(baseline, figures, processor);
   const head = [
     'bench',
     'figure',

@@ -13,8 +13,14 @@ const figure = (value: number, changes: Partial<Figure> = {}): Figure => ({
   isRatio: true,
   ...changes,
 });
-const baselineOf = (...figures: Figure[]): Baseline => ({ date: '', machine: '', kernel: '', figures });
-const verdict = (before: Figure, now: Figure) => compareWith(baselineOf(before), [now])[0]?.verdict;
+const baselineOf = (...figures: Figure[]): Baseline => ({
+  date: '',
+  machine: '',
+  processor: 'one',
+  kernel: '',
+  figures,
+});
+const verdict = (before: Figure, now: Figure) => compareWith(baselineOf(before), [now], 'one')[0]?.verdict;
 
 describe('a comparison with a baseline', () => {
   it('marks what has become worse, whichever way is better', () => {
@@ -41,7 +47,14 @@ describe('a comparison with a baseline', () => {
   });
 
   it('leaves out what is no ratio, and what was not measured then', () => {
-    expect(compareWith(baselineOf(figure(1)), [figure(2, { isRatio: false }), figure(2, { name: 'new' })])).toEqual([]);
+    const others = [figure(2, { isRatio: false }), figure(2, { name: 'new' })];
+    expect(compareWith(baselineOf(figure(1)), others, 'one')).toEqual([]);
+  });
+
+  it('does not judge ratios of speeds by another processor, but does judge what was found', () => {
+    const found = (value: number) => figure(value, { unit: '%', name: 'a hit rate' });
+    const compared = compareWith(baselineOf(figure(2), found(99)), [figure(1), found(50)], 'another');
+    expect(compared.map((one) => one.verdict)).toEqual(['another processor', 'WORSE']);
   });
 
   it('never calls the same figure worse', () => {
