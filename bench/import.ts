@@ -97,7 +97,7 @@ try {
     'killed on the way': kills,
     'lost or doubled after kills': killedLost,
     'imported once more: enrolled, known': `${again.enrolled}, ${again.enrolled_before}`,
-    'index built in, s': built.seconds,
+    'index built in, s': Number(built.seconds.toFixed(1)),
     'references that were prepared already': `${built.reused} of ${built.references}`,
     'import and index, references/s': Math.round(built.references / (whole.seconds + killed.seconds + built.seconds)),
     'service started in, s': Number(startSeconds.toFixed(1)),

@@ -41,8 +41,8 @@ export const OPERATIONS: Readonly<Record<string, Reader>> = {
     return [
       { name: 'imported, references', value: own['references/s'], ...aSecond, ...more },
       {
-        name: 'lost or doubled, with kills',
-        value: own['lost or doubled after kills'],
+        name: 'lost or doubled',
+        value: own['lost or doubled'] + own['lost or doubled after kills'],
         ...count,
         ...less,
       },
