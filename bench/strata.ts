@@ -17,7 +17,7 @@ import { areMates } from '../index-builder/labelled-prints.ts';
 import { scoreFolders } from './accuracy/score-folders.ts';
 import { scoreSets } from './accuracy/scored-set.ts';
 import { SEEDS } from './harness/seeds.ts';
-import { COLUMNS, readColumns } from './strata/columns.ts';
+import { COLUMNS, knownOf, readColumns, requireKnown } from './strata/columns.ts';
 import { FEWEST_FINGERS, strataOf, type Rate, type Stratum } from './strata/rates.ts';
 
 const { values: options } = parseArgs({
@@ -42,7 +42,11 @@ const sets =
         folds,
       )
     : await scoreSets([SYNTHETIC], threads);
-const columns = [...COLUMNS, ...(options.labels === undefined ? [] : readColumns(options.labels))];
+const prints = sets.map(({ set }) => set);
+const labels = options.labels === undefined ? [] : readColumns(options.labels);
+requireKnown(labels, prints, options.labels ?? '');
+const columns = [...COLUMNS, ...labels];
+const total = prints.reduce((sum, { list }) => sum + list.length, 0);
 
 const [mated, nonMated]: [number[], number[]] = [[], []];
 for (const { set, pairs, scores } of sets)
@@ -55,10 +59,18 @@ if (point === undefined) throw new Error(`there are too few comparisons for a fa
 const { threshold } = point;
 const [all] = strataOf(sets, threshold, undefined);
 const tables = columns
-  .map((column) => ({ column: column.name, strata: strataOf(sets, threshold, column) }))
+  .map((column) => ({
+    column: column.name,
+    known: `${knownOf(column, prints)} of ${total} prints`,
+    strata: strataOf(sets, threshold, column),
+  }))
   // A column of one value divides nobody.
   .filter(({ strata }) => strata.length > 1)
-  .map(({ column, strata }) => ({ column, strata: strata.map(judged), 'highest to lowest FNMR': disparity(strata) }));
+  .map(({ strata, ...rest }) => ({
+    ...rest,
+    strata: strata.map(judged),
+    'highest to lowest FNMR': disparity(strata),
+  }));
 
 const trained =
   folds === undefined
@@ -68,7 +80,7 @@ if (options.json) console.log(JSON.stringify({ fmr, threshold, scores: trained, 
 else {
   console.log(`Threshold ${threshold}: a false match rate of ${fmr} over all. Scores: ${trained}.`);
   console.log(`All: FNMR ${shown(all.fnmr)}, FMR ${shown(all.fmr)} (95 % limits by drawing fingers).`);
-  for (const { column, strata, 'highest to lowest FNMR': ratio } of tables) {
+  for (const { column, known, strata, 'highest to lowest FNMR': ratio } of tables) {
     const table = new Table({
       head: [column, 'mated', 'fingers', 'FNMR %', 'non-mated', 'FMR %', ''],
       style: { head: [], border: [], compact: true },
@@ -83,6 +95,7 @@ else {
         shown(rate),
         verdict,
       ]);
+    console.log(`\nBy ${column}, which is known of ${known}.`);
     console.log(table.toString());
     if (ratio !== undefined) console.log(`Highest FNMR to lowest: ${ratio.toFixed(1)}.\n`);
   }

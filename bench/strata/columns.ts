@@ -37,6 +37,21 @@ export const COLUMNS: readonly Column[] = [
   },
 ];
 
+/** Of how many prints the value is known. */
+export function knownOf({ valueOf }: Column, sets: readonly PrintSet[]): number {
+  return sets.reduce((sum, set) => sum + set.list.filter((print) => valueOf(print, set) !== undefined).length, 0);
+}
+
+/** @throws Error when a column of the user's says nothing of any print: it names other prints, or other sets */
+export function requireKnown(columns: readonly Column[], sets: readonly PrintSet[], file: string): void {
+  const unknown = columns.find((column) => knownOf(column, sets) === 0);
+  if (unknown === undefined) return;
+  const [example] = sets.flatMap(({ list }) => list);
+  throw new Error(
+    `${file}: "${unknown.name}" is known of no print; the first column has to name prints such as "${example?.name}", or fingers`,
+  );
+}
+
 /**
  * Columns of a file: lines of values, tab or comma between them, below a line of names. The first column says whose they
  * are: the path of a print in its set, or a finger, which is that path without `_<impression>.iso`.

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { areMates } from '../../index-builder/labelled-prints.ts';
 import { scoreSets, type ScoredSet } from '../../bench/accuracy/scored-set.ts';
-import { COLUMNS, readColumns } from '../../bench/strata/columns.ts';
+import { COLUMNS, knownOf, readColumns, requireKnown } from '../../bench/strata/columns.ts';
 import { strataOf } from '../../bench/strata/rates.ts';
 import { fileOf } from '../import/record-files.ts';
 
@@ -55,6 +55,17 @@ describe('strata', () => {
     const { mated, fnmr, nonMated } = counted((a, b) => isFirst(a) && isFirst(b));
     expect(strata[0].fnmr).toMatchObject({ comparisons: mated, share: fnmr });
     expect(strata[0].fmr).toMatchObject({ comparisons: nonMated });
+  });
+
+  it('of labels that name other prints are refused, and of some are counted', () => {
+    const columnsOf = (lines: string) => readColumns(fileOf('labels.csv', Buffer.from(`finger,group\n${lines}\n`)));
+    const prints = sets.map(({ set }) => set);
+    expect(() => {
+      requireKnown(columnsOf('nobody,a'), prints, 'labels.csv');
+    }).toThrow('"group" is known of no print');
+    const some = columnsOf('0,a\n1,b');
+    requireKnown(some, prints, 'labels.csv');
+    expect(knownOf(some[0], prints)).toBe(2 * 3);
   });
 
   it('by bands take the worse of two, and say nothing of few fingers', () => {
