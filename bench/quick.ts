@@ -8,7 +8,7 @@ import { kernelHash } from '../src/matching/kernels.ts';
 import { describeMachine, machineLine, processorOf } from './harness/machine.ts';
 import { runSuite } from './harness/run-suite.ts';
 import { QUICK } from './harness/suites.ts';
-import { baselineFile, readBaseline, writeBaseline } from './report/baseline.ts';
+import { baselineFile, compareWith, readBaseline, writeBaseline } from './report/baseline.ts';
 import { figuresOf } from './report/figures.ts';
 import { summaryTable } from './report/summary.ts';
 
@@ -22,8 +22,10 @@ const { documents, failed } = await runSuite('quick', QUICK, machine);
 const figures = documents.flatMap(figuresOf);
 const file = baselineFile('quick');
 const baseline = readBaseline(file);
-if (options.json) console.log(JSON.stringify({ machine, figures, failed }));
-else {
+if (options.json) {
+  const compared = baseline === undefined ? [] : compareWith(baseline, figures, processor);
+  console.log(JSON.stringify({ machine, figures, compared, failed }));
+} else {
   console.log(`\n${machineLine(machine)}\n`);
   console.log(summaryTable(figures, baseline, processor));
   if (baseline !== undefined) console.log(`Baseline: ${baseline.date.slice(0, 10)}, ${baseline.machine}`);

@@ -1,7 +1,7 @@
 /**
  * One page of what a suite has measured, with plots, beside the stored baseline.
  *
- *   npm run bench -- report [--suite quick] [--out report.html] [--keep-as-baseline]
+ *   npm run bench -- report [--suite quick] [--out report.html] [--keep-as-baseline] [--json]
  *
  * --suite: quick or nightly, whichever was run. --keep-as-baseline: later runs are compared with this one. Ends with 1
  * when a ratio has become worse than the baseline's beyond its noise.
@@ -20,6 +20,7 @@ const { values: options } = parseArgs({
     suite: { type: 'string', default: 'quick' },
     out: { type: 'string', default: 'report.html' },
     'keep-as-baseline': { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
   },
 });
 const folder = join(RESULTS, options.suite);
@@ -36,9 +37,12 @@ const processor = processorOf(machine);
 const compared = baseline === undefined ? [] : compareWith(baseline, figures, processor);
 const worse = compared.filter(({ verdict }) => verdict === 'WORSE');
 writeFileSync(options.out, page(documents, figures, baseline));
-console.log(`${options.out}: ${documents.length} measurements, ${figures.length} figures.`);
-for (const { figure, ratio } of worse)
-  console.log(`WORSE: ${figure.bench}, ${figure.name}: ${ratio.toFixed(2)} of the baseline's.`);
+if (options.json) console.log(JSON.stringify({ machine, page: options.out, figures, compared }));
+else {
+  console.log(`${options.out}: ${documents.length} measurements, ${figures.length} figures.`);
+  for (const { figure, ratio } of worse)
+    console.log(`WORSE: ${figure.bench}, ${figure.name}: ${ratio.toFixed(2)} of the baseline's.`);
+}
 if (options['keep-as-baseline'])
   writeBaseline(file, { date, machine: machineLine(machine), processor, kernel, figures });
 if (worse.length > 0) process.exitCode = 1;
