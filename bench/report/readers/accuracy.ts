@@ -53,12 +53,14 @@ export const ACCURACY: Readonly<Record<string, Reader>> = {
     ];
   },
   fpir: (result) => {
-    const rows = result as readonly { verdict: string }[];
-    const among = (what: string) => rows.filter(({ verdict }) => verdict.startsWith(what)).length;
+    const rows = (result as readonly { verdict: string }[]).filter(
+      ({ verdict }) => !verdict.includes('too few to tell'),
+    );
+    const exceeding = rows.filter(({ verdict }) => verdict.startsWith('MORE')).length;
     return [
       {
         name: `of ${rows.length} rates, those delivered that exceed what was requested`,
-        value: among('MORE'),
+        value: exceeding,
         ...count,
         ...less,
       },
