@@ -60,7 +60,7 @@ export function compareWith(baseline: Baseline, figures: readonly Figure[], proc
 }
 
 function compare(figure: Figure, before: Figure, isSameProcessor: boolean): Comparison {
-  const noise = Math.max(LEAST_NOISE, WIDTHS * (widthOf(figure) + widthOf(before)));
+  const noise = Math.max(figure.leastNoise ?? LEAST_NOISE, WIDTHS * (widthOf(figure) + widthOf(before)));
   // What was nothing is as it was, or it is not.
   if (before.value === 0 || figure.value === 0) {
     const isSame = figure.value === before.value || within(figure, before);

@@ -11,6 +11,8 @@ export interface Figure {
   /** Between which it lies: quartiles of repeats, or confidence limits. */
   readonly low?: number;
   readonly high?: number;
+  /** How far it may differ between runs, whatever the repeats of one say; a share of it. */
+  readonly leastNoise?: number;
 }
 
 /** What a reader of a bench's result says of it. */

@@ -37,6 +37,11 @@ describe('a comparison with a baseline', () => {
     expect(verdict(figure(2, wide), figure(0.9))).toBe('WORSE');
   });
 
+  it('lets pass what is known to differ between runs', () => {
+    expect(verdict(figure(2), figure(1.6, { leastNoise: 0.35 }))).toBe('as before');
+    expect(verdict(figure(2), figure(1.4, { leastNoise: 0.35 }))).toBe('WORSE');
+  });
+
   it('knows that one lost record is worse than none, and that limits may hold nothing', () => {
     const lost = (value: number, changes: Partial<Figure> = {}) =>
       figure(value, { better: 'less', unit: '', ...changes });

@@ -7,6 +7,9 @@ interface Rates {
   readonly rates: readonly { readonly name: string; readonly rate: Spread; readonly ratio: Spread }[];
 }
 
+/** The engine compiles the reference anew in every run, and not always alike: 1.3 times as fast was seen. */
+const REFERENCE_NOISE = 0.35;
+
 export const SEARCHES: Readonly<Record<string, Reader>> = {
   kernels: (result) =>
     (result as { results: readonly Rates[] }).results.flatMap(({ name, rates }) => {
@@ -22,6 +25,7 @@ export const SEARCHES: Readonly<Record<string, Reader>> = {
               value: 1 / median,
               low: 1 / high,
               high: 1 / low,
+              leastNoise: REFERENCE_NOISE,
               ...ratio,
               ...more,
             }
