@@ -85,8 +85,12 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: K
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   });
-  // An idle connection that breaks is replaced at the next query; without a listener it would end the process.
-  pool.on('error', () => log({ level: 'warn', message: 'a connection to the store was lost' }));
+  // An idle connection that breaks is replaced at the next query; without a listener it would end the process. Those that
+  // break while all are closed are no news.
+  let isClosing = false;
+  pool.on('error', () => {
+    if (!isClosing) log({ level: 'warn', message: 'a connection to the store was lost' });
+  });
   // A new connection has nobody listening between its first answer and the turn in which it is lent; a refusal that comes
   // in the same packet as that answer would end the process, too. Whoever uses the connection finds it broken.
   const own = new Set<unknown>();
@@ -111,6 +115,7 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: K
     copy: new StoreCopy(pool, keys),
     listener,
     close: async () => {
+      isClosing = true;
       await listener.stop();
       await pool.end();
       await cluster?.stop();
