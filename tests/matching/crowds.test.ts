@@ -101,18 +101,21 @@ describe('a crowd after a quiet time', () => {
           await quietTime(queue, machine, costMs);
           const outcomes = Array.from({ length: atOnce }, () => send(queue, machine, costMs, withinMs));
           const calls = 100 * crowd;
+          // Whole milliseconds: a crowd of cheap searches comes somewhat faster or slower than it is called.
+          const pauseMs = Math.max(1, Math.round(costMs / crowd));
           for (let i = 0; i < calls; i++) {
             outcomes.push(send(queue, machine, costMs, withinMs));
-            await vi.advanceTimersByTimeAsync(Math.max(1, Math.round(costMs / crowd)));
+            await vi.advanceTimersByTimeAsync(pauseMs);
           }
           await vi.advanceTimersByTimeAsync((atOnce + calls) * costMs * 2);
           const all = await Promise.all(outcomes);
           expect(all.filter(({ accepted, lateMs }) => accepted && lateMs > 0)).toEqual([]);
           expect(all.every(({ accepted, reason }) => accepted || reason === 'QUEUE_TOO_LONG')).toBe(true);
-          expect(all.filter(({ accepted }) => accepted).length).toBeGreaterThan(95);
+          const possible = (calls * pauseMs) / costMs;
+          expect(all.filter(({ accepted }) => accepted).length).toBeGreaterThan(0.95 * possible);
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 15, examples: [[{ running: 8, costMs: 7, atOnce: 2, crowd: 5 }]] },
     );
   });
 
