@@ -217,7 +217,9 @@ export async function insertReferences(
     references.map((reference, ordinal) => ({ ...reference, ordinal, subjectId: subject.subjectId })),
   );
   if (rows.length === 0) return;
-  // Another process may have rotated them a moment ago.
+  // Whoever rotates the keys waits for those who hold them, and only then looks for what is encrypted with the old one. So
+  // they are held before they are used, and not from the insertion on; another process may have rotated them meanwhile.
+  await client.query('SELECT FROM template_key FOR KEY SHARE');
   keys.refresh();
   const sealed = rows.map(({ referenceId, template }) => sealTemplate(keys, referenceId, template));
   await client.query(

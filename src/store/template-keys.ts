@@ -61,9 +61,13 @@ export class TemplateKeys {
     }
   }
 
-  /** Until nobody is in the middle of adding a template: those that were encrypted with another key are all there then. */
+  /**
+   * Until nobody is in the middle of adding a template: those that were encrypted with another key are all there then. The
+   * table's lock and not the rows', for those who come later wait in line behind it: however many add templates all the
+   * time, its turn comes.
+   */
   #waitForWriters(): Promise<unknown> {
-    return inTransaction(this.#pool, (client) => client.query('SELECT FROM template_key FOR UPDATE'));
+    return inTransaction(this.#pool, (client) => client.query('LOCK TABLE template_key IN EXCLUSIVE MODE'));
   }
 
   #sealStep(

@@ -44,6 +44,12 @@ async function templatesOf(ids: readonly string[]): Promise<Uint8Array[]> {
   return subjects.flatMap(({ references }) => references.map((one) => Uint8Array.from(one.template)));
 }
 
+/** That wait for a lock which another one holds; nobody else works on this file's cluster. */
+async function transactionsWaiting(): Promise<number> {
+  const { rows } = await database.query('SELECT FROM pg_locks WHERE NOT granted');
+  return rows.length;
+}
+
 describe('stored templates', () => {
   it('are encrypted, each differently', async () => {
     await enrol(3);
@@ -120,6 +126,23 @@ describe('the keys of a database', () => {
     await store.close();
     store = await open(keys);
     expect(await templatesOf(before.slice(0, 3))).toEqual([template, template, template]);
+  });
+
+  it('are rotated for enrolments, too, that were encrypted before and written after', async () => {
+    const old = keys.ring.currentId;
+    // Nobody may write references, but everybody may read and lock them.
+    await database.query('BEGIN; LOCK TABLE reference IN SHARE MODE');
+    const writing = enrol(3);
+    await expect.poll(transactionsWaiting).toBe(1);
+    const ring = keys.ring.withNewKey(new Date());
+    await store.templateKeys.enter(ring);
+    await keys.replace(ring);
+    const sealing = store.templateKeys.sealStored('all', () => undefined);
+    await expect.poll(transactionsWaiting).toBe(2);
+    await database.query('COMMIT');
+    await Promise.all([writing, sealing]);
+    expect(await store.templateKeys.count()).toEqual(new Map([[ring.currentId, 3]]));
+    await store.templateKeys.forget(old);
   });
 
   it('do not forget one that is needed', async () => {
