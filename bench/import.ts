@@ -19,12 +19,13 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import { Provenance, EnrollRequest } from '../src/api/generated/ridgewatch/v1/gallery.ts';
+import { Provenance, type EnrollRequest } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import { Modality, type Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { createPerson } from '../fixtures/person.ts';
 import { Random } from '../fixtures/random.ts';
 import { demoSamples } from '../src/demo-gallery.ts';
+import { recordBytes } from '../src/export/export.ts';
+import { formatOf } from '../src/import/record-file.ts';
 import { SEEDS } from './harness/seeds.ts';
 import { endProcess, serviceEnvironment, startCommand, startProcess } from './service-process.ts';
 
@@ -138,8 +139,7 @@ async function writeRecords(file: string, name: string, count: number): Promise<
         samples: i % BAD_EVERY === 0 ? [spoilt(people[i % DISTINCT][0])] : people[i % DISTINCT],
         clientRequestId: '',
       };
-      if (format === 'ndjson') yield `${JSON.stringify(EnrollRequest.toJSON(request))}\n`;
-      else yield new BinaryWriter().bytes(EnrollRequest.encode(request).finish()).finish();
+      yield recordBytes(request, formatOf(file));
     }
   };
   await pipeline(Readable.from(records()), createWriteStream(file));

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from './failure.ts';
@@ -6,23 +7,8 @@ import { Failure } from './failure.ts';
  * Gives a file new content: whole and on disk when this resolves, the old content when it rejects or the process dies.
  * @param mode - permissions
  */
-export async function replaceFile(file: string, content: string | Uint8Array, mode: number): Promise<void> {
-  const draft = `${file}.${process.pid}.new`;
-  try {
-    await rm(draft, { force: true });
-    const handle = await open(draft, 'wx', mode);
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(draft, file);
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
-  }
-  await syncDirectory(dirname(file));
+export function replaceFile(file: string, content: string | Uint8Array, mode: number): Promise<void> {
+  return writeWhole(file, mode, (draft) => draft.writeFile(content), rename);
 }
 
 /**
@@ -32,23 +18,36 @@ export async function replaceFile(file: string, content: string | Uint8Array, mo
  * @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE; whatever Failure `fill` throws
  */
 export async function createFile(file: string, fill: (draft: FileHandle) => Promise<void>): Promise<void> {
+  try {
+    // Unlike renaming, a link does not take the place of a file that has come to be meanwhile.
+    await writeWhole(file, 0o600, fill, link);
+  } catch (cause) {
+    throw cause instanceof Failure ? cause : newFileRefused(file, cause);
+  }
+}
+
+/** @param place - gives the draft, which is on disk, the name of the file */
+async function writeWhole(
+  file: string,
+  mode: number,
+  fill: (draft: FileHandle) => Promise<void>,
+  place: (draft: string, file: string) => Promise<void>,
+): Promise<void> {
   const draft = `${file}.${process.pid}.new`;
   try {
-    const handle = await open(draft, 'wx', 0o600);
+    await rm(draft, { force: true });
+    const handle = await open(draft, 'wx', mode);
     try {
       await fill(handle);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    // Unlike renaming, it does not take the place of one that has come to be meanwhile.
-    await link(draft, file);
-    await syncDirectory(dirname(file));
-  } catch (cause) {
-    throw cause instanceof Failure ? cause : newFileRefused(file, cause);
+    await place(draft, file);
   } finally {
     await rm(draft, { force: true });
   }
+  await syncDirectory(dirname(file));
 }
 
 /** Puts the names in a directory on disk: files that were acknowledged are worth nothing when they have no name. */
@@ -61,6 +60,11 @@ export async function syncDirectory(directory: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** Before much work is done for a file that could not be made in the end. @throws Failure OUTPUT_EXISTS */
+export function requireNew(file: string): void {
+  if (existsSync(file)) throw newFileRefused(file, { code: 'EEXIST' });
 }
 
 /** Why a new file could not be made: OUTPUT_EXISTS, or OUTPUT_UNWRITABLE. @param cause - what making it has thrown */

@@ -19,7 +19,7 @@ export interface ExportOrder {
   readonly gallery: string | undefined;
   /** Undefined: whoever owns them. */
   readonly contributor: string | undefined;
-  /** Told how many have been looked at. */
+  /** Told how many have been written. */
   readonly onProgress: (subjects: number) => void;
 }
 
@@ -38,24 +38,20 @@ export interface Exported {
 export async function exportRecords(order: ExportOrder): Promise<Exported> {
   const { file, store, gallery, contributor, onProgress } = order;
   const format = formatOf(file);
-  const isWanted = ({ subject }: SubjectWithReferences) =>
-    (gallery === undefined || subject.galleries.includes(gallery)) &&
-    (contributor === undefined || subject.contributor === contributor);
-  let [seen, subjects, references, sequence] = [0, 0, 0, 0];
+  let [subjects, references, sequence] = [0, 0, 0];
   await createFile(file, async (draft) => {
     const write = async (batch: readonly SubjectWithReferences[]) => {
-      const wanted = batch.filter(isWanted);
-      await draft.writeFile(Buffer.concat(wanted.map((subject) => bytesOf(toEnrollRequest(subject), format))));
-      subjects += wanted.length;
-      references += wanted.reduce((sum, one) => sum + one.references.length, 0);
-      onProgress((seen += batch.length));
+      await draft.writeFile(Buffer.concat(batch.map((subject) => recordBytes(toEnrollRequest(subject), format))));
+      references += batch.reduce((sum, one) => sum + one.references.length, 0);
+      onProgress((subjects += batch.length));
     };
-    ({ seq: sequence } = await store.snapshot(write, BATCH));
+    ({ seq: sequence } = await store.snapshot(write, BATCH, { gallery, contributor }));
   });
   return { sequence, subjects, references };
 }
 
-function bytesOf(request: EnrollRequest, format: RecordFormat): Uint8Array {
+/** A record as it stands in a file of records. */
+export function recordBytes(request: EnrollRequest, format: RecordFormat): Uint8Array {
   if (format === 'ndjson') return Buffer.from(`${JSON.stringify(toProtoJson(EnrollRequest.toJSON(request)))}\n`);
   return new BinaryWriter().bytes(EnrollRequest.encode(request).finish()).finish();
 }

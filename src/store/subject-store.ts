@@ -66,13 +66,20 @@ export class SubjectStore {
   }
 
   /** A page of subjects, in order of id. */
-  list({ gallery, contributor, limit, afterSubjectId }: ListFilter): Promise<SubjectWithReferences[]> {
+  list(filter: ListFilter): Promise<SubjectWithReferences[]> {
+    return inTransaction(this.#pool, (client) => this.#page(client, filter), READ_ONLY);
+  }
+
+  #page(
+    client: pg.PoolClient,
+    { gallery, contributor, limit, afterSubjectId }: ListFilter,
+  ): Promise<SubjectWithReferences[]> {
     const condition = `($1::text IS NULL OR s.contributor = $1)
       AND ($2::uuid IS NULL OR s.subject_id > $2)
       AND ($3::text IS NULL OR EXISTS (
         SELECT FROM gallery_membership m WHERE m.gallery = $3 AND m.subject_id = s.subject_id))`;
     const values = [contributor ?? null, afterSubjectId ?? null, gallery ?? null];
-    return inTransaction(this.#pool, (client) => readSubjects(client, this.#keys, condition, values, limit), READ_ONLY);
+    return readSubjects(client, this.#keys, condition, values, limit);
   }
 
   /**
@@ -185,13 +192,15 @@ export class SubjectStore {
   }
 
   /**
-   * Streams every subject as all of them stand at one moment.
+   * Streams subjects as all of them stand at one moment.
+   * @param which - not given: every one
    * @param onBatch - works on a batch while the next one is read; told the number of the last change at that moment, too
    * @returns the number of the last change at that moment
    */
   snapshot(
     onBatch: (subjects: readonly SubjectWithReferences[], seq: number) => Promise<void>,
     batchSize: number,
+    which: Pick<ListFilter, 'gallery' | 'contributor'> = { gallery: undefined, contributor: undefined },
   ): Promise<{ readonly seq: number; readonly subjectCount: number }> {
     return withCallbacks(async (guard) => {
       const work = guard(onBatch);
@@ -199,16 +208,16 @@ export class SubjectStore {
       const read = async (client: pg.PoolClient) => {
         const seq = await readHead(client);
         let subjectCount = 0;
-        let after = '00000000-0000-0000-0000-000000000000';
+        let afterSubjectId: string | undefined;
         for (;;) {
-          const batch = await readSubjects(client, this.#keys, 's.subject_id > $1', [after], batchSize);
+          const batch = await this.#page(client, { ...which, limit: batchSize, afterSubjectId });
           await working;
           if (batch.length === 0) return { seq, subjectCount };
           working = work(batch, seq);
           // Nobody waits for it before the next batch is there.
           working.catch(() => undefined);
           subjectCount += batch.length;
-          after = batch.at(-1)?.subject.subjectId ?? after;
+          afterSubjectId = batch.at(-1)?.subject.subjectId;
         }
       };
       try {

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { newFileRefused } from '../../durable-file.ts';
+import { requireNew } from '../../durable-file.ts';
 import { exportRecords } from '../../export/export.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';
@@ -13,11 +12,10 @@ export interface ExportOptions extends StoreOptions {
 /** Writes the records of the store to a file that an import reads. */
 export function exportToFile([file]: readonly string[], options: ExportOptions): Promise<number> {
   const { gallery, contributor } = options;
-  // At once, and not after a million of them.
-  if (existsSync(file)) throw newFileRefused(file, { code: 'EEXIST' });
+  requireNew(file);
   return withStore(options, async ({ store }) => {
-    const bar = progressBar('exporting {bar} {percentage} %, ETA {eta_formatted}', options);
-    bar.start((await store.subjects.counts()).subjects, 0);
+    const bar = progressBar('exporting {value} subjects, {duration_formatted}', options);
+    bar.start(0, 0);
     const exported = await exportRecords({
       file,
       store: store.subjects,

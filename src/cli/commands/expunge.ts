@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { ExpungeSubjectResponse } from '../../api/generated/ridgewatch/v1/gallery.ts';
+import { requireNew } from '../../durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -34,11 +34,6 @@ export async function expunge([subjectId = '']: string[], options: ExpungeOption
   } finally {
     client.close();
   }
-}
-
-/** @throws Failure OUTPUT_EXISTS */
-function requireNew(file: string): void {
-  if (existsSync(file)) throw new Failure('invalid-argument', 'OUTPUT_EXISTS', `${file} exists already.`);
 }
 
 async function agreed(subjectId: string): Promise<boolean> {

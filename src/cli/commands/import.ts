@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
 import Table from 'cli-table3';
 import { PreparedReferences } from '../../../index-builder/gallery-index/prepared.ts';
-import { createFile, newFileRefused } from '../../durable-file.ts';
+import { createFile, requireNew } from '../../durable-file.ts';
 import { importFile, type ImportedFile } from '../../import/import.ts';
 import { INDEX_SHAPE } from '../../matching/gallery-sizing.ts';
 import { packedModels } from '../../matching/model-version.ts';
@@ -20,7 +19,7 @@ const SHOWN_REFUSALS = 10;
 /** Enrols the records of a file. */
 export function importRecords([file]: readonly string[], options: ImportOptions): Promise<number> {
   const { report } = options;
-  if (report !== undefined && existsSync(report)) throw newFileRefused(report, { code: 'EEXIST' });
+  if (report !== undefined) requireNew(report);
   const work = async ({ configuration, store, keys }: StoreAccess) => {
     const { indexDir, workers, faceModels, minimumQuality, maxMessageBytes } = configuration;
     const bar = progressBar('importing {bar} {percentage} %, {speed} references/s, ETA {eta_formatted}', options);
