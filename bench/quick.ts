@@ -23,8 +23,7 @@ const figures = documents.flatMap(figuresOf);
 const file = baselineFile('quick');
 const baseline = readBaseline(file);
 if (options.json) {
-  const compared = baseline === undefined ? [] : compareWith(baseline, figures, processor);
-  console.log(JSON.stringify({ machine, figures, compared, failed }));
+  console.log(JSON.stringify({ machine, figures, compared: compareWith(baseline, figures, processor), failed }));
 } else {
   console.log(`\n${machineLine(machine)}\n`);
   console.log(summaryTable(figures, baseline, processor));
@@ -34,13 +33,7 @@ if (options.json) {
   );
 }
 if (options['keep-as-baseline'])
-  writeBaseline(file, {
-    date: new Date().toISOString(),
-    machine: machineLine(machine),
-    processor,
-    kernel: kernelHash(),
-    figures,
-  });
+  writeBaseline(file, { date: new Date().toISOString(), machine, kernel: kernelHash() }, figures);
 if (failed.length > 0) {
   console.error(`Failed: ${failed.join(', ')}`);
   process.exitCode = 1;

@@ -10,7 +10,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { keptIn, RESULTS } from './harness/document.ts';
-import { machineLine, processorOf } from './harness/machine.ts';
+import { processorOf } from './harness/machine.ts';
 import { baselineFile, compareWith, readBaseline, writeBaseline } from './report/baseline.ts';
 import { figuresOf } from './report/figures.ts';
 import { page } from './report/page.ts';
@@ -32,9 +32,9 @@ const documents = [...keptIn(folder).values()].sort((a, b) => (a.date < b.date ?
 const figures = documents.flatMap(figuresOf);
 const file = baselineFile(options.suite);
 const baseline = readBaseline(file);
-const [{ date, machine, kernel }] = documents;
-const processor = processorOf(machine);
-const compared = baseline === undefined ? [] : compareWith(baseline, figures, processor);
+const [first] = documents;
+const { machine } = first;
+const compared = compareWith(baseline, figures, processorOf(machine));
 const worse = compared.filter(({ verdict }) => verdict === 'WORSE');
 writeFileSync(options.out, page(documents, figures, baseline));
 if (options.json) console.log(JSON.stringify({ machine, page: options.out, figures, compared }));
@@ -43,6 +43,5 @@ else {
   for (const { figure, ratio } of worse)
     console.log(`WORSE: ${figure.bench}, ${figure.name}: ${ratio.toFixed(2)} of the baseline's.`);
 }
-if (options['keep-as-baseline'])
-  writeBaseline(file, { date, machine: machineLine(machine), processor, kernel, figures });
+if (options['keep-as-baseline']) writeBaseline(file, first, figures);
 if (worse.length > 0) process.exitCode = 1;

@@ -1,6 +1,8 @@
 /** What was measured before, and whether it has become worse. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { BenchDocument } from '../harness/document.ts';
+import { machineLine, processorOf } from '../harness/machine.ts';
 import { ratio as ratios, type Figure } from './figure.ts';
 
 export interface Baseline {
@@ -23,10 +25,21 @@ export function readBaseline(file: string): Baseline | undefined {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Baseline) : undefined;
 }
 
-export function writeBaseline(file: string, baseline: Baseline): void {
+/** Keeps of figures those that can be compared with later ones. @param run - when, and on what, they were measured */
+export function writeBaseline(
+  file: string,
+  { date, machine, kernel }: Pick<BenchDocument, 'date' | 'machine' | 'kernel'>,
+  figures: readonly Figure[],
+): void {
   mkdirSync(dirname(file), { recursive: true });
-  const figures = baseline.figures.filter(({ isRatio, value }) => isRatio && Number.isFinite(value));
-  writeFileSync(file, `${JSON.stringify({ ...baseline, figures }, undefined, 2)}\n`);
+  const baseline: Baseline = {
+    date,
+    machine: machineLine(machine),
+    processor: processorOf(machine),
+    kernel,
+    figures: figures.filter(({ isRatio, value }) => isRatio && Number.isFinite(value)),
+  };
+  writeFileSync(file, `${JSON.stringify(baseline, undefined, 2)}\n`);
 }
 
 /** Two runs on a quiet machine differ by as much, whatever their repeats say. */
@@ -48,10 +61,15 @@ export interface Comparison {
 }
 
 /**
- * Figures of both, compared; those that are not in the baseline are left out.
+ * Figures of both, compared; those that are not in the baseline are left out, and all where there is none.
  * @param processor - that the figures were measured on
  */
-export function compareWith(baseline: Baseline, figures: readonly Figure[], processor: string): Comparison[] {
+export function compareWith(
+  baseline: Baseline | undefined,
+  figures: readonly Figure[],
+  processor: string,
+): Comparison[] {
+  if (baseline === undefined) return [];
   const known = new Map(baseline.figures.map((figure) => [keyOf(figure), figure]));
   return figures.flatMap((figure) => {
     const before = known.get(keyOf(figure));

@@ -41,6 +41,11 @@ export interface Limited {
   readonly high: number;
 }
 
+/** With both of its limits; null: there are none. */
+export function withLimits(value: number, limits: readonly [number, number] | null) {
+  return limits === null ? { value: 100 * value } : percent({ share: value, low: limits[0], high: limits[1] });
+}
+
 export function percent({ share: value, low, high }: Limited) {
   return { value: 100 * value, low: 100 * low, high: 100 * high };
 }

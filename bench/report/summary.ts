@@ -22,7 +22,6 @@ export function comparisonsOf(
   figures: readonly Figure[],
   processor: string,
 ): ReadonlyMap<Figure, Comparison> {
-  if (baseline === undefined) return new Map();
   return new Map(compareWith(baseline, figures, processor).map((comparison) => [comparison.figure, comparison]));
 }
 

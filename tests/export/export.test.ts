@@ -10,6 +10,7 @@ import type { SubjectWithReferences } from '../../src/store/records.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { decodeInt8Embedding } from '../../src/templates/face-embedding.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+import { importOrder } from '../import/import-order.ts';
 import { fileOf, lineOf, record } from '../import/record-files.ts';
 import { temporaryKeys } from '../keys.ts';
 
@@ -34,18 +35,7 @@ beforeEach(async () => {
 });
 
 function importInto({ imports }: Store, file: string) {
-  return importFile({
-    file,
-    imports,
-    workers: 1,
-    rules: {
-      faceModels: new Map([['synthetic-512', { id: 'synthetic-512', dimension: 512 }]]),
-      minimumQuality: 0,
-      mostRecordBytes: 1 << 20,
-    },
-    onEnrolled: () => Promise.resolve(),
-    onProgress: () => undefined,
-  });
+  return importFile(importOrder(imports, file));
 }
 
 async function enrol(requests: readonly EnrollRequest[]) {

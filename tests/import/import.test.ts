@@ -15,6 +15,7 @@ import type { ImportRefusal } from '../../src/store/imports.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { temporaryKeys } from '../keys.ts';
+import { importOrder } from './import-order.ts';
 import { delimited, delimitedOf, fileOf, lineOf, record } from './record-files.ts';
 
 const keys = temporaryKeys();
@@ -31,21 +32,7 @@ beforeEach(async () => {
   return () => store.close();
 });
 
-function order(file: string, changes: Partial<ImportOrder> = {}): ImportOrder {
-  return {
-    file,
-    imports: store.imports,
-    workers: 1,
-    rules: {
-      faceModels: new Map([['synthetic-512', { id: 'synthetic-512', dimension: 512 }]]),
-      minimumQuality: 0,
-      mostRecordBytes: 1 << 20,
-    },
-    onEnrolled: () => Promise.resolve(),
-    onProgress: () => undefined,
-    ...changes,
-  };
-}
+const order = (file: string, changes: Partial<ImportOrder> = {}) => importOrder(store.imports, file, changes);
 
 async function refusalsOf(digest: Uint8Array): Promise<ImportRefusal[]> {
   const refusals: ImportRefusal[] = [];

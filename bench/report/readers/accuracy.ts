@@ -1,5 +1,5 @@
 /** Figures of what comparisons are worth. */
-import { count, less, percent, ratio, share, type Part, type Reader } from '../figure.ts';
+import { count, less, ratio, share, withLimits, type Part, type Reader } from '../figure.ts';
 
 export const ACCURACY: Readonly<Record<string, Reader>> = {
   accuracy: (result) => {
@@ -15,17 +15,14 @@ export const ACCURACY: Readonly<Record<string, Reader>> = {
     return figures
       .filter(({ kind }) => kind === 'set')
       .flatMap(({ name, eer, eerLimits, points }): Part[] => {
-        const limits = (of: readonly [number, number] | null) =>
-          of === null ? {} : { low: 100 * of[0], high: 100 * of[1] };
         const strict = points.find(({ fmr, point }) => fmr === 1e-4 && point !== null);
         return [
-          { name: `${name}, EER`, value: 100 * eer, ...limits(eerLimits), ...share, ...less },
+          { name: `${name}, EER`, ...withLimits(eer, eerLimits), ...share, ...less },
           ...(strict?.point
             ? [
                 {
                   name: `${name}, FNMR at FMR 10⁻⁴`,
-                  value: 100 * strict.point.fnmr,
-                  ...limits(strict.limits),
+                  ...withLimits(strict.point.fnmr, strict.limits),
                   ...share,
                   ...less,
                 },
@@ -39,14 +36,11 @@ export const ACCURACY: Readonly<Record<string, Reader>> = {
       all: { fnmr?: { share: number; limits: readonly [number, number] } };
       columns: readonly { column: string; 'highest to lowest FNMR'?: number }[];
     };
-    const whole = ({ share: value, limits: [low, high] }: NonNullable<typeof all.fnmr>): Part => ({
-      name: 'FNMR of all',
-      ...percent({ share: value, low, high }),
-      ...share,
-      ...less,
-    });
+    const { fnmr } = all;
     return [
-      ...(all.fnmr === undefined ? [] : [whole(all.fnmr)]),
+      ...(fnmr === undefined
+        ? []
+        : [{ name: 'FNMR of all', ...withLimits(fnmr.share, fnmr.limits), ...share, ...less }]),
       ...columns.flatMap(({ column, 'highest to lowest FNMR': value }): Part[] =>
         value === undefined ? [] : [{ name: `highest FNMR to lowest by ${column}`, value, ...ratio, ...less }],
       ),

@@ -1,6 +1,17 @@
 /** Figures of kernels and of searches in one process. */
 import type { Spread } from '../../harness/spread.ts';
-import { less, milliseconds, more, percent, ratio, share, type Limited, type Part, type Reader } from '../figure.ts';
+import {
+  less,
+  milliseconds,
+  more,
+  percent,
+  ratio,
+  share,
+  withLimits,
+  type Limited,
+  type Part,
+  type Reader,
+} from '../figure.ts';
 
 interface Rates {
   readonly name: string;
@@ -68,9 +79,7 @@ export const SEARCHES: Readonly<Record<string, Reader>> = {
         .filter(({ penetration }) => penetration === 1e-3 || penetration === 1e-2)
         .map(({ penetration, hitRate, low, high }): Part => ({
           name: `mates among the first ${100 * penetration} % of ${subjects}, ${name}`,
-          value: 100 * hitRate,
-          low: 100 * low,
-          high: 100 * high,
+          ...percent({ share: hitRate, low, high }),
           ...share,
           ...more,
         })),
@@ -121,10 +130,9 @@ export const SEARCHES: Readonly<Record<string, Reader>> = {
       };
     };
     return figures.graph.flatMap(({ ef, first, timesFaster }): Part[] => {
-      const [low, high] = first.limits;
       const name = `graph of ${subjects} faces, ef ${ef}`;
       return [
-        { name: `${name}: mates it ranks first`, ...percent({ share: first.share, low, high }), ...share, ...more },
+        { name: `${name}: mates it ranks first`, ...withLimits(first.share, first.limits), ...share, ...more },
         { name: `${name}: scan to graph, time`, value: timesFaster, ...ratio, ...more },
       ];
     });

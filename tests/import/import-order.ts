@@ -1,0 +1,19 @@
+/** An import as tests order it: one thread, the faces of synthetic people. */
+import type { ImportOrder } from '../../src/import/import.ts';
+import type { Imports } from '../../src/store/imports.ts';
+
+export function importOrder(imports: Imports, file: string, changes: Partial<ImportOrder> = {}): ImportOrder {
+  return {
+    file,
+    imports,
+    workers: 1,
+    rules: {
+      faceModels: new Map([['synthetic-512', { id: 'synthetic-512', dimension: 512 }]]),
+      minimumQuality: 0,
+      mostRecordBytes: 1 << 20,
+    },
+    onEnrolled: () => Promise.resolve(),
+    onProgress: () => undefined,
+    ...changes,
+  };
+}
