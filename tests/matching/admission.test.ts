@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { AdmissionQueue } from '../../src/matching/admission.ts';
+import { AdmissionQueue, type Waiting } from '../../src/matching/admission.ts';
 
 const never = { signal: new AbortController().signal, deadlineMs: Infinity, kind: 'search' } as const;
 
@@ -61,51 +61,6 @@ describe('admission of searches', () => {
     expect(await queue.run(never, () => Promise.resolve(1))).toBe(1);
   });
 
-  it('refuses who would wait beyond the deadline, and says when to try again', async () => {
-    const queue = new AdmissionQueue(1, 5);
-    const long = gate();
-    const before = queue.run(never, long.work);
-    await long.started;
-    // So it is known how long a search takes: until now.
-    const began = performance.now();
-    long.open();
-    await before;
-    const [first, second] = [gate(), gate()];
-    const running = queue.run(never, first.work);
-    await first.started;
-    const waiting = queue.run(never, second.work);
-    await expect(queue.run({ ...never, deadlineMs: Date.now() }, second.work)).rejects.toMatchObject({
-      kind: 'resource-exhausted',
-      reason: 'QUEUE_TOO_LONG',
-    });
-    const patient = queue.run({ ...never, deadlineMs: Date.now() + 1000 * (performance.now() - began) + 60_000 }, () =>
-      Promise.resolve('patient'),
-    );
-    first.open();
-    second.open();
-    expect(await Promise.all([running, waiting, patient])).toEqual(['done', 'done', 'patient']);
-    // Nobody is in the way: a deadline that is short is not for the queue to judge.
-    expect(await queue.run({ ...never, deadlineMs: Date.now() - 1 }, () => Promise.resolve('alone'))).toBe('alone');
-  });
-
-  it('asks those who find it full to come back when half of it is done', async () => {
-    const queue = new AdmissionQueue(1, 2);
-    const gates = [gate(), gate(), gate()];
-    gates[0].open();
-    await queue.run(never, gates[0].work);
-    const running = queue.run(never, gates[1].work);
-    await gates[1].started;
-    const waiting = [1, 2].map(() => queue.run(never, gates[2].work));
-    const refused = await queue.run(never, gates[2].work).catch((error: unknown) => error);
-    expect(refused).toMatchObject({ reason: 'QUEUE_FULL' });
-    const { retryAfterMs = 0 } = (refused as Failure).detail;
-    expect(retryAfterMs).toBeGreaterThanOrEqual(50);
-    expect(retryAfterMs).toBeLessThanOrEqual(10_000);
-    gates[1].open();
-    gates[2].open();
-    await Promise.all([running, ...waiting]);
-  });
-
   it('lets a verification go before the searches that wait', async () => {
     const queue = new AdmissionQueue(1, 5);
     const first = gate();
@@ -122,5 +77,138 @@ describe('admission of searches', () => {
     first.open();
     await Promise.all([running, ...waiting]);
     expect(order).toEqual(['verification', 'another verification', 'search', 'another search']);
+  });
+});
+
+describe('what a refused search is told, of searches of known cost', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance', 'Date'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  /** Lets one search take so long, by the clock of the test. */
+  async function learn(queue: AdmissionQueue, costMs: number, kind: Waiting['kind'] = 'search'): Promise<void> {
+    const { work, started, open } = gate();
+    const ended = queue.run({ ...never, kind }, work);
+    await started;
+    vi.advanceTimersByTime(costMs);
+    open();
+    await ended;
+  }
+
+  /** A queue of which every place is taken, and some wait. */
+  async function crowded(
+    queue: AdmissionQueue,
+    { running, searches, verifications = 0 }: { running: number; searches: number; verifications?: number },
+  ): Promise<() => Promise<unknown>> {
+    const gates = Array.from({ length: running + searches + verifications }, gate);
+    const all = gates.map(({ work }, i) =>
+      queue.run(i < running + searches ? never : { ...never, kind: 'verification' }, work),
+    );
+    await Promise.all(gates.slice(0, running).map(({ started }) => started));
+    expect([queue.running, queue.waiting]).toEqual([running, searches + verifications]);
+    return () => {
+      for (const { open } of gates) open();
+      return Promise.all(all);
+    };
+  }
+
+  const refusal = (queue: AdmissionQueue, changes: Partial<Waiting> = {}) =>
+    queue.run({ ...never, ...changes }, () => expect.fail('it was let in')).catch((error: unknown) => error);
+
+  it.each([
+    // One that runs and those that wait: half of what they take is 1000 ms each.
+    { waiting: 1, retryAfterMs: 2000 },
+    { waiting: 2, retryAfterMs: 3000 },
+    { waiting: 5, retryAfterMs: 6000 },
+    { waiting: 8, retryAfterMs: 9000 },
+    // No caller is sent away for longer.
+    { waiting: 9, retryAfterMs: 10_000 },
+    { waiting: 50, retryAfterMs: 10_000 },
+  ])('comes back when half of $waiting that wait is done: $retryAfterMs ms', async ({ waiting, retryAfterMs }) => {
+    const queue = new AdmissionQueue(1, waiting);
+    await learn(queue, 2000);
+    const release = await crowded(queue, { running: 1, searches: waiting });
+    expect(await refusal(queue)).toMatchObject({ reason: 'QUEUE_FULL', detail: { retryAfterMs } });
+    await release();
+  });
+
+  it('comes back no sooner than in 50 ms, however cheap searches are', async () => {
+    const queue = new AdmissionQueue(1, 2);
+    await learn(queue, 10);
+    const release = await crowded(queue, { running: 1, searches: 2 });
+    expect(await refusal(queue)).toMatchObject({ reason: 'QUEUE_FULL', detail: { retryAfterMs: 50 } });
+    await release();
+  });
+
+  it('waits as long for two at a time as for one: they share the machine', async () => {
+    const queue = new AdmissionQueue(2, 3);
+    const [one, other] = [gate(), gate()];
+    const both = [queue.run(never, one.work), queue.run(never, other.work)];
+    await Promise.all([one.started, other.started]);
+    // Each has half of 4000 ms.
+    vi.advanceTimersByTime(4000);
+    one.open();
+    other.open();
+    await Promise.all(both);
+    const release = await crowded(queue, { running: 2, searches: 3 });
+    expect(await refusal(queue)).toMatchObject({ reason: 'QUEUE_FULL', detail: { retryAfterMs: 4000 } });
+    await release();
+  });
+
+  it('of a verification counts the verifications before it, not the searches that it goes before', async () => {
+    const queue = new AdmissionQueue(1, 6);
+    await learn(queue, 2000);
+    await learn(queue, 100, 'verification');
+    const release = await crowded(queue, { running: 1, searches: 4, verifications: 2 });
+    expect(await refusal(queue, { kind: 'verification' })).toMatchObject({ detail: { retryAfterMs: 1100 } });
+    expect(await refusal(queue)).toMatchObject({ detail: { retryAfterMs: 5100 } });
+    await release();
+  });
+
+  it('is what the newest searches have cost, a tenth of each', async () => {
+    const queue = new AdmissionQueue(1, 1);
+    await learn(queue, 2000);
+    await learn(queue, 7000);
+    const release = await crowded(queue, { running: 1, searches: 1 });
+    expect(await refusal(queue)).toMatchObject({ detail: { retryAfterMs: 2500 } });
+    await release();
+  });
+
+  // One that runs, those that wait and itself, and a quarter more.
+  it.each([
+    { running: 1, searches: 0, neededMs: 1000 },
+    { running: 1, searches: 1, neededMs: 1500 },
+    { running: 1, searches: 4, neededMs: 3000 },
+    // Two at a time take twice as long for each.
+    { running: 2, searches: 1, neededMs: 2000 },
+  ])('behind $running and $searches needs $neededMs ms, or is too late by so much', async (crowd) => {
+    const { running, searches, neededMs } = crowd;
+    const queue = new AdmissionQueue(running, 10);
+    await learn(queue, 400);
+    const release = await crowded(queue, { running, searches });
+    const within = (milliseconds: number) => ({ ...never, deadlineMs: Date.now() + milliseconds });
+    for (const lateMs of [700, neededMs, 50])
+      expect(await refusal(queue, within(neededMs - lateMs))).toMatchObject({
+        reason: 'QUEUE_TOO_LONG',
+        detail: { retryAfterMs: lateMs },
+      });
+    expect(await refusal(queue, within(neededMs - 1))).toMatchObject({ detail: { retryAfterMs: 50 } });
+    const inTime = queue.run(within(neededMs), () => Promise.resolve('in time'));
+    // Where a partial answer will do, its own time does not count.
+    const partial = queue.run({ ...within(neededMs), partial: true }, () => Promise.resolve('in part'));
+    const ownMs = 1.25 * running * 400;
+    const shortMs = neededMs + 2 * 500 - ownMs;
+    expect(await refusal(queue, { ...within(shortMs - 60), partial: true })).toMatchObject({
+      reason: 'QUEUE_TOO_LONG',
+      detail: { retryAfterMs: 60 },
+    });
+    await release();
+    expect(await Promise.all([inTime, partial])).toEqual(['in time', 'in part']);
+  });
+
+  it('is not refused for a short deadline where it need not wait', async () => {
+    const queue = new AdmissionQueue(1, 5);
+    await learn(queue, 2000);
+    const late = { ...never, deadlineMs: Date.now() - 1 };
+    expect(await queue.run(late, () => Promise.resolve('alone'))).toBe('alone');
   });
 });

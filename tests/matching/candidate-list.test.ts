@@ -37,6 +37,8 @@ describe('fusing the scores of a subject', () => {
       fc.property(fc.integer({ min: 200, max: 2000 }), fc.integer({ min: 2, max: 16 }), (score, times) => {
         const once = fuse([scored(score, 'finger:2')]);
         const repeated = fuse(Array.from({ length: times }, () => scored(score, 'finger:2')));
+        // The choice of the best is paid for, as that among references is.
+        expect(repeated).toBe(fuse([scored(score, 'finger:2', times)]));
         expect(repeated).toBeGreaterThanOrEqual(once);
         expect(fuse([scored(score, 'finger:2'), scored(score, 'finger:7')])).toBeLessThan(once);
       }),
@@ -59,31 +61,67 @@ describe('fusing the scores of a subject', () => {
 describe('a candidate list', () => {
   const rules = { maxCandidates: 2, thresholdLog10: -2, standardThresholdLog10: -4, subjectsSearched: 100 };
 
-  it('is ordered by rate, then score, then id, whatever the order of the work', () => {
+  it('is ordered by rate, then by the sum of the scores, then by id, whatever the order of the work', () => {
+    const finger = (...scores: number[]) => scores.map((score) => scored(score, 'finger:2'));
     const people = [
-      { subject: subject('c'), scores: [scored(900, 'finger:2')] },
-      { subject: subject('a'), scores: [scored(900, 'finger:2')] },
-      { subject: subject('b'), scores: [scored(1500, 'finger:2')] },
-      { subject: subject('d'), scores: [scored(10, 'finger:2')] },
+      { subject: subject('d'), scores: finger(900, 500) },
+      // The best of two samples of one finger counts: these have the rate of `d`, and more in sum.
+      { subject: subject('f'), scores: finger(900, 800) },
+      { subject: subject('b'), scores: finger(900, 500) },
+      { subject: subject('a'), scores: finger(900, 400) },
+      // A higher rate and a lower sum than `f`.
+      { subject: subject('z'), scores: finger(1500) },
+      { subject: subject('c'), scores: finger(10) },
       { subject: subject('e'), scores: [] },
     ];
+    const rates = people.slice(0, 4).map(({ scores }) => fuse(scores));
+    expect(new Set(rates).size).toBe(1);
+    const ranked = ['z', 'f', 'b', 'd', 'a'];
     fc.assert(
-      fc.property(fc.shuffledSubarray(people, { minLength: 5 }), (order) => {
-        const { candidates, truncated } = makeCandidateList(order, rules);
-        expect(candidates.map(({ subject: { subjectId }, rank }) => [subjectId, rank])).toEqual([
-          ['b', 1],
-          ['a', 2],
-        ]);
-        expect(truncated).toBe(true);
+      fc.property(fc.shuffledSubarray(people, { minLength: 7 }), fc.integer({ min: 1, max: 7 }), (order, length) => {
+        const { candidates, truncated } = makeCandidateList(order, { ...rules, maxCandidates: length });
+        const expected = ranked.slice(0, length).map((subjectId, i) => [subjectId, i + 1]);
+        expect(candidates.map(({ subject: { subjectId }, rank }) => [subjectId, rank])).toEqual(expected);
+        expect(truncated).toBe(length < ranked.length);
       }),
     );
   });
 
+  it('ends at the threshold, which is still a candidate', () => {
+    const one = [{ subject: subject('a'), scores: [scored(900, 'finger:2')] }];
+    const thresholdLog10 = fuse(one[0].scores);
+    const at = (threshold: number) => makeCandidateList(one, { ...rules, thresholdLog10: threshold });
+    expect(at(thresholdLog10)).toMatchObject({ band: 'review', candidates: [{ log10Fmr: thresholdLog10 }] });
+    expect(at(thresholdLog10 - 1e-9)).toEqual({ candidates: [], band: 'no-candidate', truncated: false });
+  });
+
+  it('has no subject of whom nothing was compared, even where every rate is a candidate', () => {
+    const nothing = [{ subject: subject('a'), scores: [] }];
+    expect(makeCandidateList(nothing, { ...rules, thresholdLog10: 0 }).candidates).toEqual([]);
+  });
+
+  it('tells how often a list of so many people has a candidate by chance', () => {
+    const one = [{ subject: subject('a'), scores: [scored(900, 'finger:2')] }];
+    const fpirOver = (subjectsSearched: number) =>
+      makeCandidateList(one, { ...rules, subjectsSearched }).candidates[0]?.fpir ?? NaN;
+    const fmr = 10 ** fuse(one[0].scores);
+    expect(fpirOver(1)).toBeCloseTo(fmr, 9);
+    expect(fpirOver(200)).toBeCloseTo(1 - (1 - fmr) ** 200, 9);
+  });
+
   it('calls strong only what is a thousand times rarer than both thresholds ask for', () => {
-    const bands = [850, 1300, 1800].map(
-      (score) => makeCandidateList([{ subject: subject('a'), scores: [scored(score, 'finger:2')] }], rules).band,
-    );
-    expect(bands).toEqual(['review', 'review', 'strong-candidate']);
+    const one = [{ subject: subject('a'), scores: [scored(1800, 'finger:2')] }];
+    const rate = fuse(one[0].scores);
+    const bandAt = (thresholdLog10: number, standardThresholdLog10: number) =>
+      makeCandidateList(one, { ...rules, thresholdLog10, standardThresholdLog10 }).band;
+    for (const lax of [rate + 3, rate + 4, 0]) {
+      expect(bandAt(rate + 3, lax)).toBe('strong-candidate');
+      expect(bandAt(lax, rate + 3)).toBe('strong-candidate');
+    }
+    for (const lax of [rate + 2.999, rate + 4, 0]) {
+      expect(bandAt(rate + 2.999, lax)).toBe('review');
+      expect(bandAt(lax, rate + 2.999)).toBe('review');
+    }
     expect(makeCandidateList([], rules).band).toBe('no-candidate');
   });
 });
