@@ -60,19 +60,6 @@ export function alignAll(prints: readonly LabelledPrint[], batch: FingerBatch): 
   };
 }
 
-/** Some of the alignments. */
-export function chooseAlignments(all: Alignments, choose: (a: number, b: number) => boolean): Alignments {
-  const rows = Array.from(all.labels.keys()).filter((row) => choose(all.pairs[2 * row], all.pairs[2 * row + 1]));
-  const masses = new Int32Array(rows.length * KNOT_COUNT);
-  rows.forEach((row, i) => masses.set(all.masses.subarray(row * KNOT_COUNT, (row + 1) * KNOT_COUNT), i * KNOT_COUNT));
-  return {
-    masses,
-    labels: Uint8Array.from(rows, (row) => all.labels[row]),
-    weights: Float64Array.from(rows, (row) => all.weights[row]),
-    pairs: Int32Array.from(rows.flatMap((row) => [all.pairs[2 * row], all.pairs[2 * row + 1]])),
-  };
-}
-
 /** The alignments of several sets as one. Positions of prints are those within their own sets. */
 export function joinAlignments(sets: readonly Alignments[]): Alignments {
   const masses = new Int32Array(sets.reduce((sum, set) => sum + set.masses.length, 0));

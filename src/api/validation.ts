@@ -97,6 +97,7 @@ export const enrollRules = z.object({
   clientRequestId: optionalName,
 });
 
+/** Fields that UpdateSubject can change. */
 const PATHS = [
   'data.external_id',
   'data.galleries',
@@ -105,8 +106,6 @@ const PATHS = [
   'data.expire_time',
   'samples',
 ] as const;
-/** A field that UpdateSubject can change. */
-export type UpdatePath = (typeof PATHS)[number];
 
 export const updateRules = z
   .object({

@@ -5,6 +5,7 @@ import type { ExplainedComparison } from './explained-comparison.ts';
 import { FingerEncoder } from './finger-encoder.ts';
 import { FINGER_PACKED_MAX_BYTES, type KernelBuild } from './kernels.ts';
 import type { FaceKind, PackedProbe } from './messages.ts';
+import { packFace } from './probe.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from './segment-reader.ts';
 
 const LARGEST_RECORD = Math.max(FINGER_PACKED_MAX_BYTES, 2048);
@@ -35,9 +36,8 @@ export class DirectComparer {
   /** The kernels' form of a template; undefined when it has too few minutiae. */
   pack(template: FingerTemplate | FaceTemplate): PackedProbe | undefined {
     if (template.modality === 'face') {
-      const { values, modelId, dimension } = template;
-      const packed = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      return { modality: 'face', packed, modelId, dimension };
+      const { modelId, dimension } = template;
+      return { modality: 'face', packed: packFace(template), modelId, dimension };
     }
     const packed = this.#encoder.encode(template);
     return packed && { modality: 'finger', packed };

@@ -5,7 +5,6 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { installationFolder } from '../installation.ts';
-import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerModel } from './finger-model.ts';
 import { VECTOR_TABLES_BYTES } from './finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from './packed-layout.ts';
@@ -204,25 +203,4 @@ function expectSize(exports: WebAssembly.Instance['exports'], name: string, expe
   const found = exports[name];
   if (typeof found === 'object' && 'value' in found && found.value === expected) return;
   throw new Error(`The kernels were built from other sources (${name}). Run: npm run build`);
-}
-
-/** @returns how many minutiae a packed finger has */
-export function minutiaCount(packed: Uint8Array): number {
-  const count = packed[0];
-  if (count === undefined) throw new RangeError('a packed finger has at least a header');
-  return count;
-}
-
-/** Brings face templates into the kernels' form: the values, and zeros up to a multiple of 16 bytes. */
-export class FaceKernel {
-  /** @returns bytes of a packed face, which is what `compareFaces` takes for its dimension */
-  static packedBytes(dimension: number): number {
-    return Math.ceil(dimension / 16) * 16;
-  }
-
-  static pack({ values }: FaceTemplate): Uint8Array {
-    const packed = new Uint8Array(FaceKernel.packedBytes(values.length));
-    new Int8Array(packed.buffer).set(values);
-    return packed;
-  }
 }

@@ -2,16 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { FingerEncoder, traitsOf } from '../../src/matching/finger-encoder.ts';
 import {
   ENCODE_SCRATCH_BYTES,
-  FaceKernel,
   FINGER_PACKED_MAX_BYTES,
   FACE_SCRATCH_BYTES,
   FINGER_SCRATCH_BYTES,
   instantiateKernels,
   KERNEL_STATIC_BYTES,
-  minutiaCount,
   REMOVED_SCORE,
   type Kernels,
 } from '../../src/matching/kernels.ts';
+import { packFace } from '../../src/matching/probe.ts';
 import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
 import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
 import { encodeFingerReference } from '../../src/matching/reference/finger-encoding.ts';
@@ -249,12 +248,11 @@ describe('a batch', () => {
 });
 
 describe('packing', () => {
-  it('tells how many minutiae a packed finger has', () => {
-    for (const count of [5, 16, 33, 64]) expect(minutiaCount(pack(somePrint(count, count)))).toBe(count);
-    expect(() => minutiaCount(new Uint8Array(0))).toThrow(RangeError);
+  it('puts the number of minutiae first, where the kernels look for it', () => {
+    for (const count of [5, 16, 33, 64]) expect(pack(somePrint(count, count))[0]).toBe(count);
   });
 
-  it('keeps a face as it is and fills it up to sixteen bytes', () => {
+  it('keeps the values of a face as they are, and no others of the buffer that they lie in', () => {
     const face = (values: Int8Array): FaceTemplate => ({
       modality: 'face',
       modelId: 'm',
@@ -262,11 +260,10 @@ describe('packing', () => {
       quality: 0,
       values,
     });
-    const odd = Int8Array.from({ length: 70 }, (_, i) => i - 35);
-    const packed = FaceKernel.pack(face(odd));
-    expect(packed.byteLength).toBe(FaceKernel.packedBytes(70));
-    expect([...new Int8Array(packed.buffer)]).toEqual([...odd, ...new Int8Array(10)]);
-    // A view into a larger buffer is packed, not its whole buffer.
-    expect(FaceKernel.pack(face(new Int8Array(256).fill(3).subarray(16, 80)))).toEqual(new Uint8Array(64).fill(3));
+    const values = Int8Array.from({ length: 80 }, (_, i) => i - 40);
+    expect([...new Int8Array(Uint8Array.from(packFace(face(values))).buffer)]).toEqual([...values]);
+    const among = new Int8Array(256).fill(3);
+    among.set(values, 16);
+    expect(packFace(face(among.subarray(16, 96)))).toEqual(packFace(face(values)));
   });
 });
