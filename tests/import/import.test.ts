@@ -1,11 +1,13 @@
 /** Imports into a real database: what is enrolled, refused, gone on with and kept for an index. */
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { buildIndex, type BuildOrder } from '../../index-builder/gallery-index/build.ts';
 import { PreparedReferences } from '../../index-builder/gallery-index/prepared.ts';
-import { importFile, type ImportOrder } from '../../src/import/import.ts';
+import { importFile, type ImportedFile, type ImportOrder } from '../../src/import/import.ts';
 import { INDEX_SHAPE } from '../../src/matching/gallery-sizing.ts';
 import { packedModels } from '../../src/matching/model-version.ts';
 import { packTemplates } from '../../src/matching/probe.ts';
@@ -21,6 +23,7 @@ import { delimited, delimitedOf, fileOf, lineOf, record } from './record-files.t
 const keys = temporaryKeys();
 let cluster: TestCluster;
 let store: Store;
+let url: string;
 const reason = (text: string) => expect.objectContaining({ reason: text }) as Error;
 
 beforeAll(async () => {
@@ -28,7 +31,8 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 beforeEach(async () => {
-  store = await openStore({ databaseUrl: await cluster.createDatabase(), dataDir: '', keys, log: () => undefined });
+  url = await cluster.createDatabase();
+  store = await openStore({ databaseUrl: url, dataDir: '', keys, log: () => undefined });
   return () => store.close();
 });
 
@@ -178,14 +182,39 @@ describe('an import', () => {
     expect(await externalIds()).toEqual(['person-1']);
   });
 
-  it('is made by one process at a time, and loses nothing when two try', async () => {
-    const content = Buffer.concat(Array.from({ length: 20 }, (_, i) => lineOf(record(i))));
-    const file = fileOf('a.ndjson', content);
-    const outcomes = await Promise.allSettled([1, 2].map(() => importFile(order(file, { pieceBytes: 5000 }))));
-    const failed = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
-    for (const failure of failed) expect(failure).toMatchObject({ reason: 'IMPORT_UNDER_WAY' });
-    expect(failed.length).toBeLessThan(2);
+  it('is made by one process at a time: one that finds that another has gone on ends, and nothing is lost', async () => {
+    const file = fileOf('a.ndjson', Buffer.concat(Array.from({ length: 20 }, (_, i) => lineOf(record(i)))));
+    const other: ImportedFile[] = [];
+    const overtaken = importFile(
+      order(file, {
+        pieceBytes: 5000,
+        // The first piece is enrolled: here another process imports the same file, to its end.
+        onEnrolled: async () => void other.push(await importFile(order(file, { pieceBytes: 5000 }))),
+      }),
+    );
+    await expect(overtaken).rejects.toThrow(reason('IMPORT_UNDER_WAY'));
+    expect(other).toHaveLength(1);
+    const [{ before, state }] = other;
+    expect(before.subjects).toBeGreaterThan(0);
+    expect(before.subjects).toBeLessThan(20);
+    expect(state).toMatchObject({ records: 20, subjects: 20, repeated: 0, refused: 0 });
     expect(await externalIds()).toHaveLength(20);
+  });
+
+  it('waits while another process is about to go on, and then ends', async () => {
+    const digest = createHash('sha256').update('a file').digest();
+    const before = await store.imports.begin(digest);
+    const [other, watcher] = [1, 2].map(() => new pg.Client({ connectionString: url }));
+    await Promise.all([other.connect(), watcher.connect()]);
+    await other.query('BEGIN; UPDATE import SET byte_offset = byte_offset + 1000');
+    const step = { from: 0, to: 10, records: 1, enrolments: [], refused: [], refusalOf: () => expect.fail('none') };
+    const overtaken = expect(store.imports.take(digest, step)).rejects.toThrow(reason('IMPORT_UNDER_WAY'));
+    const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`;
+    await vi.waitFor(async () => expect((await watcher.query(waiting)).rowCount).toBe(1), { timeout: 30_000 });
+    await other.query('COMMIT');
+    await overtaken;
+    expect(await store.imports.begin(digest)).toEqual({ ...before, offset: 1000 });
+    await Promise.all([other.end(), watcher.end()]);
   });
 
   it('leaves what it prepared to the next build, which makes the same index of it', async () => {
