@@ -18,8 +18,10 @@ import { garbage, random, secondImpression, somePrint } from '../prints.ts';
 import { isoFiles, sharedData } from '../shared-data.ts';
 import { buildCases } from './builds.ts';
 
-/** Second impressions score above this, and whatever is alike by chance below. */
-const CHANCE = 1500;
+/** The highest score whose rate the calibration has measured, see likeness.test.ts: what is alike by chance is below. */
+const MEASURED = 990;
+/** Second impressions of a whole print score above this. */
+const MATED = 1500;
 
 interface FingerKernels {
   readonly encoder: FingerEncoder;
@@ -178,7 +180,7 @@ describe('a finger comparison', () => {
   it('recognises a finger turned by any angle', () => {
     for (let turn = 0; turn < 256; turn += 16) {
       const first = pack(somePrint(turn + 1));
-      expect(compare(pack(secondImpression(somePrint(turn + 1), turn + 2, turn)), first)).toBeGreaterThan(CHANCE);
+      expect(compare(pack(secondImpression(somePrint(turn + 1), turn + 2, turn)), first)).toBeGreaterThan(MATED);
     }
   });
 
@@ -197,13 +199,13 @@ describe('a finger comparison', () => {
     const scores = crowds.flatMap((crowd) =>
       [...prints, ...crowds].filter((p) => p !== crowd).map((p) => compare(crowd, p)),
     );
-    expect(Math.max(...scores)).toBeLessThan(CHANCE);
+    expect(Math.max(...scores)).toBeLessThan(MEASURED);
   });
 
   it('gives tiny templates no high score against others', () => {
     const prints = Array.from({ length: 60 }, (_, i) => pack(somePrint(i, 45)));
     const tiny = Array.from({ length: 60 }, (_, i) => pack(somePrint(2000 + i, 6)));
-    expect(Math.max(...tiny.flatMap((t) => prints.map((p) => compare(t, p))))).toBeLessThan(CHANCE);
+    expect(Math.max(...tiny.flatMap((t) => prints.map((p) => compare(t, p))))).toBeLessThan(MEASURED);
   });
 
   it('does not compare fewer than five minutiae', () => {
