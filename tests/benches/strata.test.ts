@@ -68,11 +68,36 @@ describe('strata', () => {
     expect(knownOf(some[0], prints)).toBe(2 * 3);
   });
 
-  it('by bands take the worse of two, and say nothing of few fingers', () => {
+  it('by bands take the fewer of two', () => {
     const column = COLUMNS.find(({ name }) => name.startsWith('minutiae'));
+    const [{ set }] = sets;
+    const bands = ['under 20', '20 to 29', '30 to 39', '40 and more'];
+    const bandOf = (i: number) => {
+      const { length } = set.list[i].template.minutiae;
+      return length < 20 ? 0 : length < 30 ? 1 : length < 40 ? 2 : 3;
+    };
     const strata = strataOf(sets, THRESHOLD, column);
-    const total = strata.reduce((sum, { fnmr, fmr }) => sum + (fnmr?.comparisons ?? 0) + (fmr?.comparisons ?? 0), 0);
-    expect(total).toBeLessThanOrEqual(sets[0].scores.length);
-    for (const { fnmr } of strata) expect(fnmr?.fingers ?? 10).toBeGreaterThanOrEqual(10);
+    let compared = 0;
+    for (const { value, fnmr, fmr } of strata) {
+      const band = bands.indexOf(value);
+      const expected = counted((a, b) => Math.min(bandOf(a), bandOf(b)) === band);
+      if (fnmr !== undefined) expect(fnmr).toMatchObject({ comparisons: expected.mated, share: expected.fnmr });
+      if (fmr !== undefined) expect(fmr).toMatchObject({ comparisons: expected.nonMated, share: expected.fmr });
+      if (fmr !== undefined) compared++;
+    }
+    // There is more than one band, or nothing was divided.
+    expect(compared).toBeGreaterThanOrEqual(2);
+  });
+
+  it('say nothing of fewer than ten fingers', () => {
+    const group = (finger: number) => (finger < 10 ? 'ten' : finger < 19 ? 'nine' : 'five');
+    const lines = Array.from({ length: 24 }, (_, i) => `${i},${group(i)}`).join('\n');
+    const [column] = readColumns(fileOf('labels.csv', Buffer.from(`finger,group\n${lines}\n`)));
+    const strata = new Map(strataOf(sets, THRESHOLD, column).map((stratum) => [stratum.value, stratum]));
+    expect([...strata.keys()].sort()).toEqual(['five', 'nine', 'ten']);
+    expect(strata.get('ten')?.fnmr?.fingers).toBe(10);
+    expect(strata.get('ten')?.fmr?.fingers).toBe(10);
+    for (const few of ['nine', 'five'])
+      expect(strata.get(few)).toEqual({ value: few, fnmr: undefined, fmr: undefined });
   });
 });
