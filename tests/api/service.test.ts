@@ -333,27 +333,50 @@ describe('streams', () => {
 });
 
 describe('listing', () => {
-  it('gives every subject once, page by page', async () => {
-    const seen: string[] = [];
+  const list = async (filter: { gallery?: string; contributor?: string }, pageSize: number) => {
+    const pages: string[][] = [];
     let pageToken = '';
     do {
       const page = await call(running.gallery, running.gallery.listSubjects.bind(running.gallery), {
         gallery: '',
         contributor: '',
-        pageSize: 3,
+        ...filter,
+        pageSize,
         pageToken,
       });
-      seen.push(...page.subjects.map(({ subjectId }) => subjectId));
+      pages.push(page.subjects.map(({ subjectId }) => subjectId));
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
-    expect(new Set(seen).size).toBe(seen.length);
-    expect(seen).toEqual([...seen].sort());
-    expect(seen.length).toBeGreaterThanOrEqual((await status()).subjectCount);
+    return pages;
+  };
+
+  it('gives every subject once, page by page', async () => {
+    const ids: string[] = [];
+    for (const person of [100, 101, 102, 103, 104, 105, 106]) {
+      const { data } = enrolRequest([]);
+      if (data === undefined) throw new Error('no data');
+      const galleries = person < 103 ? ['listed', 'listed-too'] : ['listed'];
+      const contributor = person === 106 ? 'other-agency' : 'listing-agency';
+      const { subject } = await enroll(samplesOf(person, 0), { data: { ...data, galleries, contributor } });
+      ids.push(subject?.subjectId ?? '');
+    }
+    const sorted = [...ids].sort();
+    expect(await list({ gallery: 'listed' }, 3)).toEqual([sorted.slice(0, 3), sorted.slice(3, 6), sorted.slice(6)]);
+    expect((await list({ gallery: 'listed' }, 7)).flat()).toEqual(sorted);
+    expect((await list({ gallery: 'listed-too' }, 2)).flat()).toEqual(ids.slice(0, 3).sort());
+    expect((await list({ contributor: 'listing-agency' }, 4)).flat()).toEqual(ids.slice(0, 6).sort());
+    expect((await list({ gallery: 'listed-too', contributor: 'other-agency' }, 4)).flat()).toEqual([]);
+    const everybody = (await list({}, 5)).flat();
+    expect(everybody).toEqual([...new Set(everybody)].sort());
+    expect(everybody).toEqual(expect.arrayContaining(ids));
+    // Those that have expired are still on record, and not searched.
+    expect(everybody.length).toBeGreaterThanOrEqual((await status()).subjectCount);
   });
 });
 
 describe('the service', () => {
   it('states what it holds', async () => {
+    await enrolPerson(running, 110);
     const found = await status();
     expect(found).toMatchObject({ readiness: Readiness.READY, workerCount: 2, schemaVersion: newestSchema });
     expect(found.storeVersion).toBe(found.galleryVersion);
@@ -371,41 +394,61 @@ describe('the service', () => {
     const outcome = call(
       running.identification,
       running.identification.identify.bind(running.identification),
-      identifyRequest(samplesOf(2, 1)),
+      identifyRequest(samplesOf(120, 1)),
       { deadline: Date.now() - 1 },
     );
     expect(await refused(outcome)).toMatchObject({ code: Code.DEADLINE_EXCEEDED });
   });
 
-  it('says how much it has searched when a partial answer will do', async () => {
-    const request = { ...identifyRequest(samplesOf(2, 1)), allowPartial: true };
-    const answer = call(running.identification, running.identification.identify.bind(running.identification), request, {
-      deadline: Date.now() + 20_000,
-    });
-    expect(await answer).toMatchObject({ searchedFraction: 1, searchMode: SearchMode.EXACT, index: undefined });
+  it('searches everything when a partial answer will do and there is time', async () => {
+    const { subject } = await enrolPerson(running, 130);
+    const request = { ...identifyRequest(samplesOf(130, 1)), allowPartial: true };
+    const answer = await call(
+      running.identification,
+      running.identification.identify.bind(running.identification),
+      request,
+      { deadline: Date.now() + 20_000 },
+    );
+    expect(answer).toMatchObject({ searchedFraction: 1, searchMode: SearchMode.EXACT, index: undefined });
+    expect(first(answer)).toBe(subject?.subjectId);
   });
 
   it('tells orchestrators and Prometheus about itself', async () => {
     const at = `http://127.0.0.1:${running.service.httpPort}`;
     expect((await fetch(`${at}/livez`)).status).toBe(200);
     expect(await (await fetch(`${at}/readyz`)).json()).toEqual({ readiness: 'ready', detail: '' });
-    const metrics = await (await fetch(`${at}/metrics`)).text();
-    for (const name of [
-      'ridgewatch_grpc_calls_total{method="Identification/Identify",code="OK"}',
-      'ridgewatch_refused_total{reason="TRUNCATED"}',
-      'ridgewatch_subjects ',
-      'ridgewatch_references{partition="finger:2"}',
-      'ridgewatch_ready 1',
-    ]) {
-      expect(metrics).toContain(name);
-    }
     expect((await fetch(`${at}/nowhere`)).status).toBe(404);
     expect((await fetch(`${at}/livez`, { method: 'POST' })).status).toBe(405);
   });
 
+  it('counts calls, refusals and what it holds', async () => {
+    const names = [
+      'ridgewatch_grpc_calls_total{method="Identification/Identify",code="OK"}',
+      'ridgewatch_refused_total{reason="TRUNCATED"}',
+      'ridgewatch_subjects',
+      'ridgewatch_references{partition="finger:2"}',
+      'ridgewatch_references{partition="face:synthetic-512:512"}',
+      'ridgewatch_ready',
+    ];
+    const figures = async () => {
+      const text = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+      const lines = text.split('\n');
+      return names.map((name) => Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length) ?? 0));
+    };
+    const [calls, refusals, subjects, fingers, faces, ready] = await figures();
+    expect(ready).toBe(1);
+    await enrolPerson(running, 140);
+    await identify(samplesOf(140, 1));
+    const cut = { ...samplesOf(141, 0)[0], data: Buffer.from('FMR') };
+    expect(await refused(enroll([cut]))).toMatchObject({ reason: 'TRUNCATED' });
+    expect(await figures()).toEqual([calls + 1, refusals + 1, subjects + 1, fingers + 1, faces + 1, 1]);
+  });
+
   it('has the same gallery after a restart', async () => {
+    const { subject } = await enrolPerson(running, 150);
     const before = await status();
-    const found = await identify(samplesOf(2, 1), EVERYBODY);
+    const found = await identify(samplesOf(150, 1), EVERYBODY);
+    expect(first(found)).toBe(subject?.subjectId);
     await running.stop();
     running = await runService(url);
     const after = await status();
@@ -414,7 +457,7 @@ describe('the service', () => {
       before.subjectCount,
       before.referenceCount,
     ]);
-    const again = await identify(samplesOf(2, 1), EVERYBODY);
+    const again = await identify(samplesOf(150, 1), EVERYBODY);
     expect(again.candidates.map(({ subjectId, log10Fmr, scores }) => ({ subjectId, log10Fmr, scores }))).toEqual(
       found.candidates.map(({ subjectId, log10Fmr, scores }) => ({ subjectId, log10Fmr, scores })),
     );
