@@ -1,58 +1,180 @@
+/** Searches beyond what the service may run and let wait: over gRPC, each of them held for as long as the test wants. */
 import { status as Code } from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ReceivedStatus } from '../../src/api/status.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { AdmissionQueue, type Waiting } from '../../src/matching/admission.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
-import { callsOf, enrolPerson, runService, samplesOf, type RunningService } from './running-service.ts';
+import {
+  call,
+  callsOf,
+  enrolPerson,
+  identifyRequest,
+  refused,
+  runService,
+  samplesOf,
+  type RunningService,
+} from './running-service.ts';
 
-/** Two searches may be under way, one may wait. */
-const SETTINGS = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_MAX_QUEUED_SEARCHES: '1' };
+/** Searches under way for one worker thread. */
+const AT_ONCE = 2;
+
+/** Keeps the searches that were admitted from going on, and notes the order in which their turns came. */
+class Holder {
+  readonly begun: Waiting['kind'][] = [];
+  readonly #restore: () => void;
+  readonly #gate = Promise.withResolvers<void>();
+  #queue: AdmissionQueue | undefined;
+
+  constructor() {
+    const hold = (queue: AdmissionQueue, kind: Waiting['kind']) => {
+      this.#queue = queue;
+      this.begun.push(kind);
+      return this.#gate.promise;
+    };
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the queue that it was called on
+    const { run } = AdmissionQueue.prototype;
+    AdmissionQueue.prototype.run = function <T>(this: AdmissionQueue, who: Waiting, search: () => Promise<T>) {
+      return run.call(this, who, () => hold(this, who.kind).then(search)) as Promise<T>;
+    };
+    this.#restore = () => (AdmissionQueue.prototype.run = run);
+  }
+
+  /** Resolves when so many searches have begun, and so many wait. */
+  async holds(begun: number, waiting: number): Promise<void> {
+    await expect
+      .poll(() => [this.begun.length, this.#queue?.waiting ?? 0], { timeout: 20_000 })
+      .toEqual([begun, waiting]);
+  }
+
+  /** Lets all go on, and holds none that comes later. */
+  release(): void {
+    this.#restore();
+    this.#gate.resolve();
+  }
+}
 
 let cluster: TestCluster;
 let running: RunningService;
+let holder: Holder | undefined;
+const { identify, verify } = callsOf(() => running);
 
 beforeAll(async () => {
   cluster = await startTestCluster();
-  running = await runService(await cluster.createDatabase(), SETTINGS);
 });
-afterAll(async () => {
+afterAll(() => cluster.stop());
+beforeEach(() => {
+  holder = undefined;
+});
+afterEach(async () => {
+  holder?.release();
   await running.stop();
-  await cluster.stop();
 });
 
-const { identify, verify } = callsOf(() => running);
+/** One worker thread, so many searches that may wait, and one subject: person 1. @returns its id */
+async function serve(mostWaiting: number): Promise<string> {
+  const settings = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_MAX_QUEUED_SEARCHES: String(mostWaiting) };
+  running = await runService(await cluster.createDatabase(), settings);
+  return (await enrolPerson(running, 1)).subject?.subjectId ?? '';
+}
+
+function hold(): Holder {
+  return (holder = new Holder());
+}
+
+/** Makes one search that takes exactly so long, so that the service knows what searches cost. */
+async function learn(costMs: number): Promise<void> {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const held = hold();
+    const answer = identify(samplesOf(1, 1));
+    while (held.begun.length === 0) await new Promise(setImmediate);
+    vi.advanceTimersByTime(costMs);
+    held.release();
+    await answer;
+  } finally {
+    vi.useRealTimers();
+  }
+}
 
 describe('a crowd of searches', () => {
-  it('is answered as far as there is room, and the others are told when to come back', async () => {
-    const { subject } = await enrolPerson(running, 1);
-    const samples = samplesOf(1, 1);
-    const crowd = await Promise.allSettled(Array.from({ length: 60 }, () => identify(samples)));
-    const [answers, refusals] = Object.values(
-      Object.groupBy(crowd, ({ status }) => (status === 'fulfilled' ? 'answers' : 'refusals')),
-    );
-    expect(answers?.length).toBeGreaterThanOrEqual(3);
-    expect(refusals?.length).toBeGreaterThan(0);
-    for (const outcome of crowd) {
-      if (outcome.status === 'fulfilled') {
-        expect(outcome.value.candidates[0]?.subjectId).toBe(subject?.subjectId);
-      } else {
-        const { code, reason, retryAfterMs } = outcome.reason as ReceivedStatus;
+  it.each([
+    { waiting: 1, retryAfterMs: 400 },
+    { waiting: 3, retryAfterMs: 800 },
+    { waiting: 6, retryAfterMs: 1400 },
+  ])(
+    'is answered as far as there is room ($waiting may wait), and the others are told to come back in $retryAfterMs ms',
+    async ({ waiting, retryAfterMs }) => {
+      const subjectId = await serve(waiting);
+      await learn(400);
+      const held = hold();
+      const admitted = Array.from({ length: AT_ONCE + waiting }, () => identify(samplesOf(1, 1)));
+      await held.holds(AT_ONCE, waiting);
+      const others = Array.from({ length: 20 }, () => refused(identify(samplesOf(1, 1))));
+      for (const { code, reason, ...rest } of await Promise.all(others)) {
         expect([code, reason]).toEqual([Code.RESOURCE_EXHAUSTED, 'QUEUE_FULL']);
-        expect(retryAfterMs).toBeGreaterThanOrEqual(50);
-        expect(retryAfterMs).toBeLessThanOrEqual(10_000);
+        expect(rest.retryAfterMs).toBe(retryAfterMs);
       }
-    }
-    // Afterwards everything is as before, for searches and for enrolments.
-    expect((await identify(samples)).candidates[0]?.subjectId).toBe(subject?.subjectId);
-    const claim = { $case: 'subjectId', value: subject?.subjectId ?? '' } as const;
-    expect((await verify(samples, claim)).scores).toHaveLength(3);
+      await held.holds(AT_ONCE, waiting);
+      held.release();
+      const found = (await Promise.all(admitted)).map(({ candidates }) => candidates[0]?.subjectId);
+      expect(found).toEqual(admitted.map(() => subjectId));
+      // Afterwards everything is as before.
+      expect((await identify(samplesOf(1, 1))).candidates[0]?.subjectId).toBe(subjectId);
+    },
+  );
+
+  it('lets verifications go before the searches that wait', async () => {
+    const subjectId = await serve(10);
+    const held = hold();
+    const searches = Array.from({ length: AT_ONCE + 3 }, () => identify(samplesOf(1, 1)));
+    await held.holds(AT_ONCE, 3);
+    const claim = { $case: 'subjectId', value: subjectId } as const;
+    const verifications = [1, 2].map(() => verify(samplesOf(1, 1), claim));
+    await held.holds(AT_ONCE, 5);
+    held.release();
+    await Promise.all([...searches, ...verifications]);
+    expect(held.begun).toEqual(['search', 'search', 'verification', 'verification', 'search', 'search', 'search']);
+    for (const { scores } of await Promise.all(verifications)) expect(scores).toHaveLength(3);
   });
 
-  it('does not keep anybody from being enrolled', async () => {
-    const searches = Promise.allSettled(Array.from({ length: 30 }, () => identify(samplesOf(1, 1))));
+  it('is refused at once what would be answered too late, and told by how much', async () => {
+    await serve(10);
+    await learn(400);
+    const held = hold();
+    const admitted = Array.from({ length: AT_ONCE }, () => identify(samplesOf(1, 1)));
+    await held.holds(AT_ONCE, 0);
+    const { identification } = running;
+    const within = (milliseconds: number, allowPartial = false) =>
+      call(
+        identification,
+        identification.identify.bind(identification),
+        { ...identifyRequest(samplesOf(1, 1)), allowPartial },
+        { deadline: Date.now() + milliseconds },
+      );
+    // One place becomes free in 400 ms, its own search shares the machine with another: a quarter more than 1200 ms.
+    const began = Date.now();
+    const late = await refused(within(1000));
+    const passedMs = Date.now() - began;
+    expect(late).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, reason: 'QUEUE_TOO_LONG' });
+    expect(late.retryAfterMs).toBeGreaterThanOrEqual(500 - 2);
+    expect(late.retryAfterMs).toBeLessThanOrEqual(500 + passedMs);
+    const patient = [within(30_000), within(30_000, true)];
+    await held.holds(AT_ONCE, 2);
+    held.release();
+    await Promise.all([...admitted, ...patient]);
+  });
+
+  it('does not keep anybody from being enrolled, nor the service from saying how it is', async () => {
+    await serve(1);
+    const held = hold();
+    const crowd = Array.from({ length: AT_ONCE + 1 }, () => identify(samplesOf(1, 1)));
+    await held.holds(AT_ONCE, 1);
     const { subject } = await enrolPerson(running, 2);
     expect(subject?.subjectId).toMatch(/./);
-    const outcomes = await searches;
-    expect(outcomes.some(({ status }) => status === 'fulfilled')).toBe(true);
+    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    expect(metrics).toMatch(/^ridgewatch_searches_under_way 2$/m);
+    expect(metrics).toMatch(/^ridgewatch_searches_waiting 1$/m);
+    held.release();
+    await Promise.all(crowd);
     expect((await identify(samplesOf(2, 1))).candidates[0]?.subjectId).toBe(subject?.subjectId);
   });
 });

@@ -1,0 +1,77 @@
+/** An answer with what there was time for, over gRPC. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { SearchMode, type IdentifyRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { isStopped } from '../../src/matching/search-tasks.ts';
+import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import { startTestCluster, type TestCluster } from '../cluster.ts';
+import {
+  call,
+  enrolPerson,
+  identifyRequest,
+  refused,
+  runService,
+  samplesOf,
+  type RunningService,
+} from './running-service.ts';
+
+// eslint-disable-next-line @typescript-eslint/unbound-method -- called with the pool that it was called on
+const { resemble } = WorkerPool.prototype;
+let cluster: TestCluster;
+let running: RunningService;
+let subjectId: string;
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  running = await runService(await cluster.createDatabase());
+  subjectId = (await enrolPerson(running, 1)).subject?.subjectId ?? '';
+  for (const person of [2, 3]) await enrolPerson(running, person);
+});
+afterAll(async () => {
+  await running.stop();
+  await cluster.stop();
+});
+
+/**
+ * Searches while the threads are so slow that of the first finger alone everything is read before the time is up: all
+ * other tasks are begun only when the service itself has said that there is no time to look further.
+ */
+async function searchSlowly<T>(search: () => Promise<T>): Promise<T> {
+  let tasks = 0;
+  WorkerPool.prototype.resemble = async function (task, segment) {
+    const isFirst = tasks++ === 0;
+    // Ends with the search at the latest: a search that is given up is stopped in the same way.
+    while (!isFirst && !isStopped(task.control)) await new Promise((next) => setTimeout(next, 1));
+    return resemble.call(this, task, segment);
+  };
+  return search().finally(() => (WorkerPool.prototype.resemble = resemble));
+}
+
+function identifyWithin(milliseconds: number, changes: Partial<IdentifyRequest>) {
+  const { identification } = running;
+  const request = identifyRequest(samplesOf(1, 1), changes);
+  const deadline = Date.now() + milliseconds;
+  return call(identification, identification.identify.bind(identification), request, { deadline });
+}
+
+// Tried again where the machine stood still for half a second, which is what is kept for the answer.
+it('says which share was searched when the time was up, and who was found in it', { retry: 2 }, async () => {
+  const answer = await searchSlowly(() => identifyWithin(2000, { allowPartial: true, clientRequestId: 'partly' }));
+  // One of three parts: the first finger of everybody, neither the second nor the face.
+  expect(answer.searchedFraction).toBeCloseTo(1 / 3, 9);
+  expect(answer).toMatchObject({ requestId: 'partly', searchMode: SearchMode.EXACT, subjectsSearched: 3 });
+  // Whoever was found by one finger is judged by all samples.
+  expect(answer.candidates[0]).toMatchObject({ subjectId, rank: 1 });
+  expect(answer.candidates[0]?.scores).toHaveLength(3);
+  const lines = running.log.map((line) => JSON.parse(line) as { request_id?: string; searched_fraction?: number });
+  const line = lines.find(({ request_id }) => request_id === 'partly');
+  expect(line?.searched_fraction).toBeCloseTo(1 / 3, 9);
+});
+
+it('is not given to who wants everything: then the deadline ends the search', async () => {
+  const refusal = await refused(searchSlowly(() => identifyWithin(500, { allowPartial: false })));
+  expect(refusal).toMatchObject({ code: 4 });
+});
+
+it('is whole where there is time', async () => {
+  expect(await identifyWithin(20_000, { allowPartial: true })).toMatchObject({ searchedFraction: 1 });
+});
