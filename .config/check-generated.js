@@ -13,7 +13,7 @@ function texts(folder) {
   return new Map(
     files.map((entry) => {
       const path = join(entry.parentPath, entry.name);
-      return [path.slice(folder.length), readFileSync(path, 'utf8')];
+      return [path.slice(folder.length), readFileSync(path, 'latin1')];
     }),
   );
 }
@@ -25,6 +25,8 @@ try {
   const template = readFileSync(join(root, 'proto/buf.gen.yaml'), 'utf8');
   writeFileSync(join(scratch, 'proto/buf.gen.yaml'), template.replace('../src/api/generated', '../generated'));
   execFileSync('buf', ['generate'], { cwd: join(scratch, 'proto'), stdio: 'inherit', env });
+  const descriptors = ['--as-file-descriptor-set', '--exclude-source-info', '-o', '../generated/descriptors.binpb'];
+  execFileSync('buf', ['build', ...descriptors], { cwd: join(scratch, 'proto'), stdio: 'inherit', env });
   const fresh = texts(join(scratch, 'generated'));
   const present = texts(committed);
   const stale = [...new Set([...fresh.keys(), ...present.keys()])].filter(
