@@ -35,6 +35,16 @@ export class ByteReader {
     return this.#bytes.slice(start, start + length);
   }
 
+  /** The next bytes, which stay to be read; fewer where there are fewer. */
+  peek(length: number): Uint8Array {
+    return this.#bytes.subarray(this.offset, this.offset + length);
+  }
+
+  /** Whether there is nothing but zeros from a place on. */
+  isZeroFrom(offset: number): boolean {
+    return offset <= this.#bytes.length && this.#bytes.subarray(offset).every((byte) => byte === 0);
+  }
+
   /** Refuses the template unless the condition holds. */
   require(condition: boolean, reason: string, offset: number, message: string): asserts condition {
     if (!condition) throw new TemplateError(reason, offset, message);

@@ -1,5 +1,7 @@
 import { Failure } from '../failure.ts';
+import { judgeComponents, judgeSignedBytes, requireOneScale, wouldFitInOtherOrder } from './component-judgement.ts';
 import type { FaceTemplate } from './face-template.ts';
+import { unnoticed, type Notice } from './sample-warnings.ts';
 import { TemplateError } from './template-error.ts';
 
 /** Limits of an embedding's number of components. */
@@ -11,6 +13,8 @@ const MODEL_ID = /^[a-z0-9._-]{1,64}$/;
 /** Standard deviations that the range of a signed byte covers; components of real embeddings rarely lie beyond. */
 const RANGE_IN_DEVIATIONS = 4.5;
 const LARGEST_VALUE = 127;
+/** The most that rounding can change the length: half a unit for each component, of as many as length 1 has. */
+const MAX_ROUNDING = RANGE_IN_DEVIATIONS / LARGEST_VALUE / 2;
 
 /** What the bytes of an embedding do not say themselves. */
 export interface EmbeddingDescription {
@@ -35,32 +39,55 @@ export function checkDescription({ modelId, dimension }: EmbeddingDescription): 
 
 /**
  * Reads little-endian IEEE 754 binary32 components, any positive norm.
- * @throws TemplateError: wrong length, NaN or infinity, no length at all; Failure as `checkDescription`
+ * @param notice - told of what is odd about it
+ * @throws TemplateError: wrong length, NaN or infinity, magnitudes that no model makes, no length at all; Failure as
+ * `checkDescription`
  */
-export function decodeFloat32Embedding(bytes: Uint8Array, description: EmbeddingDescription): FaceTemplate {
+export function decodeFloat32Embedding(
+  bytes: Uint8Array,
+  description: EmbeddingDescription,
+  notice: Notice = unnoticed,
+): FaceTemplate {
   checkDescription(description);
   requireLength(bytes, description.dimension * 4);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const components = Array.from({ length: description.dimension }, (_, i) => {
     const value = view.getFloat32(i * 4, true);
-    if (!Number.isFinite(value)) throw new TemplateError('NOT_FINITE', i * 4, 'A component is not a finite number');
-    return value;
+    if (Number.isFinite(value)) return value;
+    const order = wouldFitInOtherOrder(view) ? ': the bytes seem to be in big-endian order' : '';
+    throw new TemplateError('NOT_FINITE', i * 4, `A component is not a finite number${order}`);
   });
-  return quantise(components, description);
+  requireOneScale(components, view);
+  return judged(withUnitLength(components, description), notice);
 }
 
 /**
- * Reads signed bytes, −127 to 127.
+ * Reads signed bytes, −127 to 127. Values that are a template's already stay as they are: what was stored, written to a
+ * file and enrolled again is the same.
+ * @param notice - told of what is odd about it
  * @throws TemplateError: wrong length, −128, all zero; Failure as `checkDescription`
  */
-export function decodeInt8Embedding(bytes: Uint8Array, description: EmbeddingDescription): FaceTemplate {
+export function decodeInt8Embedding(
+  bytes: Uint8Array,
+  description: EmbeddingDescription,
+  notice: Notice = unnoticed,
+): FaceTemplate {
   checkDescription(description);
   requireLength(bytes, description.dimension);
   const components = Array.from(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), (value, i) => {
-    if (value === -128) throw new TemplateError('OUT_OF_RANGE', i, 'A component is −128, which has no counterpart');
-    return value;
+    if (value !== -128) return value;
+    throw new TemplateError('OUT_OF_RANGE', i, 'A component is −128, which has no counterpart');
   });
-  return quantise(components, description);
+  judgeSignedBytes(components, notice);
+  const template = isCanonical(components)
+    ? { modality: 'face' as const, ...description, values: Int8Array.from(components) }
+    : withUnitLength(components, description);
+  return judged(template, notice);
+}
+
+function judged(template: FaceTemplate, notice: Notice): FaceTemplate {
+  judgeComponents(template.values, notice);
+  return template;
 }
 
 /**
@@ -85,14 +112,30 @@ function requireLength(bytes: Uint8Array, expected: number): void {
 }
 
 /** Unit length, then signed bytes. Sums in index order in double precision, so that it comes out the same everywhere. */
-function quantise(components: readonly number[], description: EmbeddingDescription): FaceTemplate {
-  let squares = 0;
-  for (const value of components) squares += value * value;
-  const norm = Math.sqrt(squares);
+function withUnitLength(components: readonly number[], description: EmbeddingDescription): FaceTemplate {
+  const norm = lengthOf(components);
   if (norm === 0) throw new TemplateError('NO_LENGTH', 0, 'All components are zero');
-  const scale = (LARGEST_VALUE * Math.sqrt(description.dimension)) / RANGE_IN_DEVIATIONS / norm;
+  const scale = unitLength(description.dimension) / norm;
   const values = Int8Array.from(components, (value) =>
     Math.max(-LARGEST_VALUE, Math.min(LARGEST_VALUE, Math.round(value * scale))),
   );
   return { modality: 'face', ...description, values };
+}
+
+/** Whether signed bytes are what some embedding becomes: of unit length but for rounding, or shorter where cut off. */
+function isCanonical(components: readonly number[]): boolean {
+  const ratio = lengthOf(components) / unitLength(components.length);
+  if (ratio > 1 + MAX_ROUNDING) return false;
+  return ratio >= 1 - MAX_ROUNDING || components.some((value) => Math.abs(value) === LARGEST_VALUE);
+}
+
+function lengthOf(components: readonly number[]): number {
+  let squares = 0;
+  for (const value of components) squares += value * value;
+  return Math.sqrt(squares);
+}
+
+/** What length 1 is in signed bytes. */
+function unitLength(dimension: number): number {
+  return (LARGEST_VALUE * Math.sqrt(dimension)) / RANGE_IN_DEVIATIONS;
 }

@@ -3,9 +3,9 @@ import type { FingerPosition, MinutiaType } from './finger-template.ts';
 /** A minutia in the units of its record. */
 export interface RecordMinutia {
   readonly type: MinutiaType;
-  /** Pixels from the left edge, 0 to imageWidth − 1. */
+  /** Pixels from the left edge, 0 to imageWidth − 1; imageWidth where a device counts from 1. */
   readonly x: number;
-  /** Pixels from the upper edge, downwards, 0 to imageHeight − 1. */
+  /** Pixels from the upper edge, downwards, 0 to imageHeight − 1; imageHeight where a device counts from 1. */
   readonly y: number;
   /** Counter-clockwise from the x axis, in units of 1 / angleUnitsPerTurn of a turn. */
   readonly angle: number;
@@ -13,7 +13,7 @@ export interface RecordMinutia {
   readonly quality: number;
 }
 
-/** An extended data area: kept as it is, not interpreted. */
+/** An extended data area: kept as it is, not compared. */
 export interface ExtendedData {
   /** Type code; ISO/IEC 19794-2:2005 Table 6. */
   readonly type: number;
@@ -25,9 +25,9 @@ export interface FingerView {
   readonly position: FingerPosition;
   /** 0 to 15. */
   readonly viewNumber: number;
-  /** ISO/IEC 19794-2:2005 Table 3: 0 live plain, 1 live rolled, 2 non-live plain, 3 non-live rolled, 8 swipe. */
+  /** ISO/IEC 19794-2:2005 Table 3: 0 live plain, 1 live rolled, 2 non-live plain, 3 non-live rolled, 8 swipe, 9 contactless. */
   readonly impressionType: number;
-  /** 0 to 100. */
+  /** 0 to 100; 0: not stated. */
   readonly quality: number;
   /** At most 255. */
   readonly minutiae: readonly RecordMinutia[];
@@ -36,6 +36,8 @@ export interface FingerView {
 
 /** What ISO/IEC 19794-2:2005 and ANSI/INCITS 378-2004 records have in common. */
 export interface FingerMinutiaeRecord {
+  /** INCITS only: who made the software, and which it is. Zero where it is not stated. */
+  readonly productIdentifier?: number;
   /** Certification in the upper four bits, device id in the lower twelve. */
   readonly captureEquipment: number;
   /** Pixels, 1 to 16383 (a minutia's coordinate has 14 bits). */

@@ -3,29 +3,67 @@
  * capture equipment to the last view. They differ in front of it (length, product id) and in the unit of angles.
  */
 import type { ByteReader } from './byte-reader.ts';
-import type { ExtendedData, FingerMinutiaeRecord, FingerView, RecordMinutia } from './finger-minutiae-record.ts';
+import { extendedLength, readExtendedBlock, type AreaFrame } from './extended-data.ts';
+import type { FingerMinutiaeRecord, FingerView, RecordMinutia } from './finger-minutiae-record.ts';
 import type { FingerPosition, MinutiaType } from './finger-template.ts';
+import type { Notice } from './sample-warnings.ts';
+import { judgeViewNumbers, judgeViews } from './view-judgement.ts';
 
 /** Bytes of a minutia. */
 const MINUTIA_BYTES = 6;
 /** Coordinates have fourteen bits. */
 const COORDINATE_MASK = 0x3fff;
-const IMPRESSION_TYPES = new Set([0, 1, 2, 3, 8]);
+const IMPRESSION_TYPES = new Set([0, 1, 2, 3, 8, 9]);
+/** NIST SP 800-76: no attempt was made to tell the quality, or it failed. */
+const UNSTATED_QUALITIES = new Set([254, 255]);
 
-/** Reads from the capture equipment to the last view. */
-export function readBody(reader: ByteReader, angleUnitsPerTurn: 256 | 180): FingerMinutiaeRecord {
+/** A record, and what only its end depends on. */
+export interface ReadBody {
+  readonly record: FingerMinutiaeRecord;
+  /** Whether the last view has an extended data block. */
+  readonly endsWithBlock: boolean;
+}
+
+/**
+ * Reads from the capture equipment to the last view.
+ * @param statedLength - the record's length field
+ */
+export function readBody(
+  reader: ByteReader,
+  angleUnitsPerTurn: 256 | 180,
+  statedLength: number,
+  notice: Notice,
+): ReadBody {
   const captureEquipment = reader.u16('capture equipment');
   const imageWidth = readSize(reader, 'image width');
   const imageHeight = readSize(reader, 'image height');
-  const xResolution = readResolution(reader, imageWidth, 'horizontal resolution');
-  const yResolution = readResolution(reader, imageHeight, 'vertical resolution');
+  const resolutionAt = reader.offset;
+  const xResolution = readResolution(reader, imageWidth, 'horizontal resolution', notice);
+  const yResolution = readResolution(reader, imageHeight, 'vertical resolution', notice);
   const viewCount = reader.u8('number of views');
   reader.require(viewCount > 0, 'NO_VIEWS', reader.offset - 1, 'The record holds no finger view');
   const reserved = reader.u8('reserved byte');
   reader.require(reserved === 0, 'RESERVED_NOT_ZERO', reader.offset - 1, 'The reserved byte of the header is not zero');
   const frame = { imageWidth, imageHeight, angleUnitsPerTurn };
-  const views = Array.from({ length: viewCount }, () => readView(reader, frame));
-  return { captureEquipment, imageWidth, imageHeight, xResolution, yResolution, angleUnitsPerTurn, views };
+  const recordEnd = endOf(reader, statedLength);
+  let endsWithBlock = false;
+  const viewsAt: number[] = [];
+  const views = Array.from({ length: viewCount }, (_, viewIndex) => {
+    const isLast = viewIndex === viewCount - 1;
+    viewsAt.push(reader.offset);
+    const { view, hasBlock } = readView(reader, frame, viewIndex, isLast ? recordEnd : undefined, notice);
+    endsWithBlock = hasBlock;
+    return view;
+  });
+  const record = { captureEquipment, imageWidth, imageHeight, xResolution, yResolution, angleUnitsPerTurn, views };
+  judgeViewNumbers(views, viewsAt, notice);
+  judgeViews(record, viewsAt, resolutionAt, notice);
+  return { record, endsWithBlock };
+}
+
+/** Where the record ends by its length field, if nothing but padding follows there. */
+function endOf(reader: ByteReader, statedLength: number): number | undefined {
+  return reader.isZeroFrom(statedLength) ? statedLength : undefined;
 }
 
 function readSize(reader: ByteReader, what: string): number {
@@ -36,42 +74,57 @@ function readSize(reader: ByteReader, what: string): number {
 }
 
 /** No hand is wider than this, so no image of one is, in centimetres. */
-const LARGEST_IMAGE = 40;
+const MAX_IMAGE_CM = 40;
+/** No sensor whose prints can be compared is narrower: the smallest that make records are 0.8 cm wide. */
+const MIN_IMAGE_CM = 0.7;
+/** 250 dpi, the least that the standards allow, and 1,000 dpi, rounded up; in pixels per centimetre. */
+const MIN_USUAL_RESOLUTION = 98;
+const MAX_USUAL_RESOLUTION = 400;
 
-function readResolution(reader: ByteReader, size: number, what: string): number {
+function readResolution(reader: ByteReader, size: number, what: string, notice: Notice): number {
   const at = reader.offset;
   const resolution = reader.u16(what);
   reader.require(resolution > 0, 'RESOLUTION_INVALID', at, `The ${what} is zero`);
-  const fits = size / resolution <= LARGEST_IMAGE;
-  reader.require(fits, 'IMAGE_TOO_LARGE', at, `At this ${what} the image is more than ${LARGEST_IMAGE} cm long`);
+  const fits = size / resolution <= MAX_IMAGE_CM;
+  reader.require(fits, 'IMAGE_TOO_LARGE', at, `At this ${what} the image is more than ${MAX_IMAGE_CM} cm long`);
+  if (size / resolution < MIN_IMAGE_CM) notice('IMAGE_TOO_SMALL', at);
+  if (resolution < MIN_USUAL_RESOLUTION || resolution > MAX_USUAL_RESOLUTION) notice('RESOLUTION_UNLIKELY', at);
   return resolution;
 }
 
-type Frame = Pick<FingerMinutiaeRecord, 'imageWidth' | 'imageHeight' | 'angleUnitsPerTurn'>;
-
-function readView(reader: ByteReader, frame: Frame): FingerView {
+function readView(
+  reader: ByteReader,
+  frame: AreaFrame,
+  viewIndex: number,
+  recordEnd: number | undefined,
+  notice: Notice,
+): { readonly view: FingerView; readonly hasBlock: boolean } {
   const position = reader.u8('finger position');
   reader.require(position <= 10, 'FINGER_POSITION_INVALID', reader.offset - 1, 'The finger position is not 0 to 10');
   const numberAndImpression = reader.u8('impression type');
   const impressionType = numberAndImpression & 15;
   const known = IMPRESSION_TYPES.has(impressionType);
   reader.require(known, 'IMPRESSION_TYPE_INVALID', reader.offset - 1, 'The impression type is not one of the standard');
-  const quality = reader.u8('finger quality');
+  const statedQuality = reader.u8('finger quality');
+  const isUnstated = UNSTATED_QUALITIES.has(statedQuality);
+  if (isUnstated) notice('QUALITY_NOT_STATED', reader.offset - 1, viewIndex);
+  const quality = isUnstated ? 0 : statedQuality;
   reader.require(quality <= 100, 'QUALITY_INVALID', reader.offset - 1, 'The finger quality is above 100');
   const count = reader.u8('number of minutiae');
-  const minutiae = Array.from({ length: count }, () => readMinutia(reader, frame));
-  const extendedData = readExtendedData(reader);
+  const minutiae = Array.from({ length: count }, () => readMinutia(reader, frame, viewIndex, notice));
+  const { areas, isThere } = readExtendedBlock(reader, { frame, minutiae, viewIndex, recordEnd }, notice);
   const viewNumber = numberAndImpression >> 4;
-  return { position: position as FingerPosition, viewNumber, impressionType, quality, minutiae, extendedData };
+  const view = { position: position as FingerPosition, viewNumber, impressionType, quality, minutiae };
+  return { view: { ...view, extendedData: areas }, hasBlock: isThere };
 }
 
-function readMinutia(reader: ByteReader, frame: Frame): RecordMinutia {
+function readMinutia(reader: ByteReader, frame: AreaFrame, viewIndex: number, notice: Notice): RecordMinutia {
   const at = reader.offset;
   const typeAndX = reader.u16('minutia');
   const type = typeAndX >> 14;
   reader.require(type !== 3, 'MINUTIA_TYPE_INVALID', at, 'The minutia type is not one of the standard');
   const x = typeAndX & COORDINATE_MASK;
-  reader.require(x < frame.imageWidth, 'MINUTIA_OUTSIDE_IMAGE', at, 'The minutia lies to the right of the image');
+  reader.require(x <= frame.imageWidth, 'MINUTIA_OUTSIDE_IMAGE', at, 'The minutia lies to the right of the image');
   const reservedAndY = reader.u16('minutia');
   reader.require(
     reservedAndY >> 14 === 0,
@@ -80,28 +133,14 @@ function readMinutia(reader: ByteReader, frame: Frame): RecordMinutia {
     'The reserved bits of the minutia are not zero',
   );
   const y = reservedAndY & COORDINATE_MASK;
-  reader.require(y < frame.imageHeight, 'MINUTIA_OUTSIDE_IMAGE', at + 2, 'The minutia lies below the image');
+  reader.require(y <= frame.imageHeight, 'MINUTIA_OUTSIDE_IMAGE', at + 2, 'The minutia lies below the image');
+  if (x === frame.imageWidth) notice('COUNTED_FROM_ONE', at, viewIndex);
+  if (y === frame.imageHeight) notice('COUNTED_FROM_ONE', at + 2, viewIndex);
   const angle = reader.u8('minutia');
   reader.require(angle < frame.angleUnitsPerTurn, 'ANGLE_INVALID', at + 4, 'The minutia angle is a full turn or more');
   const quality = reader.u8('minutia');
   reader.require(quality <= 100, 'QUALITY_INVALID', at + 5, 'The minutia quality is above 100');
   return { type: type as MinutiaType, x, y, angle, quality };
-}
-
-function readExtendedData(reader: ByteReader): ExtendedData[] {
-  const blockLength = reader.u16('extended data length');
-  const end = reader.offset + blockLength;
-  const areas: ExtendedData[] = [];
-  while (reader.offset < end) {
-    const at = reader.offset;
-    const type = reader.u16('extended data type');
-    const length = reader.u16('extended data area length');
-    const fits = length >= 4 && at + length <= end;
-    reader.require(fits, 'EXTENDED_DATA_INVALID', at + 2, 'The length of an extended data area does not fit its block');
-    areas.push({ type, data: reader.bytes(length - 4, 'extended data area') });
-  }
-  reader.require(reader.offset === end, 'EXTENDED_DATA_INVALID', end, 'The extended data block ends within an area');
-  return areas;
 }
 
 /** Bytes that `writeBody` needs. */
@@ -110,10 +149,6 @@ export function bodyLength(record: FingerMinutiaeRecord): number {
     ({ minutiae, extendedData }) => 6 + MINUTIA_BYTES * minutiae.length + extendedLength(extendedData),
   );
   return 12 + views.reduce((sum, length) => sum + length, 0);
-}
-
-function extendedLength(areas: readonly ExtendedData[]): number {
-  return areas.reduce((sum, { data }) => sum + 4 + data.length, 0);
 }
 
 /**

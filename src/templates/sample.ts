@@ -3,9 +3,13 @@ import { decodeFloat32Embedding, decodeInt8Embedding, decodeStoredFace } from '.
 import type { FaceTemplate } from './face-template.ts';
 import type { FingerMinutiaeRecord, FingerView } from './finger-minutiae-record.ts';
 import type { FingerPosition, FingerTemplate } from './finger-template.ts';
-import { decodeIncits378 } from './incits-378-2004.ts';
-import { decodeIso197942, encodeIso197942 } from './iso-19794-2-2005.ts';
+import { isSound } from './extended-data.ts';
+import { cutIncits378, decodeIncits378, encodeIncits378 } from './incits-378-2004.ts';
+import { cutIso197942, decodeIso197942, encodeIso197942 } from './iso-19794-2-2005.ts';
+import { standardOf, type MinutiaeStandard } from './minutiae-standard.ts';
 import { toFingerTemplate } from './normalise.ts';
+import { ArrivalNotices, type Notice, type SampleWarning } from './sample-warnings.ts';
+import { TemplateError } from './template-error.ts';
 
 /** Formats in which a sample can arrive. */
 export type SampleFormat = 'iso-19794-2-2005' | 'incits-378-2004' | 'face-embedding-float32' | 'face-embedding-int8';
@@ -36,6 +40,8 @@ export interface DecodedSample {
   /** What to store. */
   readonly record: Uint8Array;
   readonly storedFormat: StoredFormat;
+  /** What is odd about the view, each kind of it once in a sample. What is of the whole record stands with the first. */
+  readonly warnings: readonly SampleWarning[];
 }
 
 /** A sample as it is stored. */
@@ -51,7 +57,8 @@ export interface StoredSample {
 const LARGEST_DATA = 65_536;
 
 /**
- * Decodes a sample into its views: as many as the record holds for a finger, one for a face.
+ * Decodes a sample into its views: as many as the record holds for a finger, one for a face. The templates are those that
+ * `decodeStored` makes of what is to be stored.
  * @throws TemplateError for malformed data; Failure that names the sample's field for everything else
  */
 export function decodeSample(sample: EncodedSample): DecodedSample[] {
@@ -67,7 +74,7 @@ export function decodeSample(sample: EncodedSample): DecodedSample[] {
 export function decodeStored(stored: StoredSample): FingerTemplate | FaceTemplate {
   const { storedFormat, template, fingerPosition, quality, modelId, dimension } = stored;
   if (storedFormat === 'face-values-int8') return decodeStoredFace(template, { modelId, dimension, quality });
-  const record = storedFormat === 'iso-19794-2-2005' ? decodeIso197942(template) : decodeIncits378(template);
+  const record = CODECS[storedFormat].decode(template);
   const [view] = record.views;
   if (view === undefined) throw new Error('a stored record holds no view');
   return { ...toFingerTemplate(record, view), position: fingerPosition, quality };
@@ -77,29 +84,57 @@ function decodeFace(sample: EncodedSample): DecodedSample {
   if (sample.fingerPosition !== 0) throw refusal('NOT_FOR_A_FACE', 'A face has no finger position.', 'finger_position');
   const { modelId, dimension, quality, data } = sample;
   const decode = sample.format === 'face-embedding-int8' ? decodeInt8Embedding : decodeFloat32Embedding;
-  const template = decode(data, { modelId, dimension, quality });
+  const notices = new ArrivalNotices();
+  const template = decode(data, { modelId, dimension, quality }, notices.notice);
   const { buffer, byteOffset, byteLength } = template.values;
   const record = new Uint8Array(buffer, byteOffset, byteLength);
-  return { viewIndex: 0, template, record, storedFormat: 'face-values-int8' };
+  return { viewIndex: 0, template, record, storedFormat: 'face-values-int8', warnings: notices.warnings };
 }
 
 function decodeFingers(sample: EncodedSample): DecodedSample[] {
   if (sample.modelId !== '') throw refusal('NOT_FOR_A_FINGER', 'A finger has no face model.', 'model_id');
   if (sample.dimension !== 0) throw refusal('NOT_FOR_A_FINGER', 'A finger has no dimension.', 'dimension');
-  const isIso = sample.format === 'iso-19794-2-2005';
-  const record = isIso ? decodeIso197942(sample.data) : decodeIncits378(sample.data);
+  const storedFormat = sample.format as MinutiaeStandard;
+  const notices = new ArrivalNotices();
+  const record = readRecord(sample.data, storedFormat, notices.notice);
   const isSingle = record.views.length === 1;
   return record.views.map((view, viewIndex) => {
-    const position = positionOf(sample, view, isSingle);
+    const fingerPosition = positionOf(sample, view, isSingle);
     requireSameQuality(sample, view);
     const quality = view.quality || sample.quality;
+    const stored = isSingle
+      ? withoutPadding(sample.data, storedFormat, notices)
+      : CODECS[storedFormat].encode(singleView(record, view));
     return {
       viewIndex,
-      template: { ...toFingerTemplate(record, view), position, quality },
-      record: isSingle ? sample.data : encodeIso197942(singleView(record, view)),
-      storedFormat: isSingle ? (sample.format as StoredFormat) : 'iso-19794-2-2005',
+      template: decodeStored({ storedFormat, template: stored, fingerPosition, quality, modelId: '', dimension: 0 }),
+      record: stored,
+      storedFormat,
+      warnings: notices.warnings.filter((warning) => warning.viewIndex === viewIndex),
     };
   });
+}
+
+const CODECS = {
+  'iso-19794-2-2005': { decode: decodeIso197942, encode: encodeIso197942, cut: cutIso197942, name: 'ISO/IEC 19794-2:2005' },
+  'incits-378-2004': { decode: decodeIncits378, encode: encodeIncits378, cut: cutIncits378, name: 'ANSI/INCITS 378-2004' },
+} as const;
+
+/** Reads a record; one that is refused because it is of the other standard is refused for that. */
+function readRecord(data: Uint8Array, format: MinutiaeStandard, notice: Notice): FingerMinutiaeRecord {
+  try {
+    return CODECS[format].decode(data, notice);
+  } catch (thrown) {
+    const standard = standardOf(data);
+    if (!(thrown instanceof TemplateError) || standard === undefined || standard === format) throw thrown;
+    const sentence = `The format says ${CODECS[format].name}, the header of the record that it is of ${CODECS[standard].name}.`;
+    throw refusal('FORMAT_CONTRADICTS_RECORD', sentence, 'format');
+  }
+}
+
+function withoutPadding(data: Uint8Array, format: MinutiaeStandard, notices: ArrivalNotices): Uint8Array {
+  const padding = notices.find('PADDED');
+  return padding === undefined ? data : CODECS[format].cut(data, padding.offset);
 }
 
 function positionOf({ fingerPosition }: EncodedSample, view: FingerView, isSingle: boolean): FingerPosition {
@@ -119,11 +154,18 @@ function requireSameQuality({ quality }: EncodedSample, view: FingerView): void 
   throw refusal('QUALITY_CONTRADICTS_RECORD', 'The record states another quality.', 'quality');
 }
 
-/** One view of a record of several, as a record of its own. Angles become ISO's. */
+/**
+ * One view of a record of several, as a valid record of its own: the finger's first view, its minutiae within the image,
+ * and no extended data but what the standard says.
+ */
 function singleView(record: FingerMinutiaeRecord, view: FingerView): FingerMinutiaeRecord {
-  const toIso = (angle: number) => Math.round((angle * 256) / record.angleUnitsPerTurn) & 255;
-  const minutiae = view.minutiae.map((minutia) => ({ ...minutia, angle: toIso(minutia.angle) }));
-  return { ...record, angleUnitsPerTurn: 256, views: [{ ...view, minutiae }] };
+  const frame = {
+    ...record,
+    imageWidth: Math.max(record.imageWidth, ...view.minutiae.map(({ x }) => x + 1)),
+    imageHeight: Math.max(record.imageHeight, ...view.minutiae.map(({ y }) => y + 1)),
+  };
+  const extendedData = view.extendedData.filter((area) => isSound(area, view, frame));
+  return { ...frame, views: [{ ...view, viewNumber: 0, extendedData }] };
 }
 
 function refusal(reason: string, message: string, field: string): Failure {

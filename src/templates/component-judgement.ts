@@ -1,0 +1,63 @@
+/**
+ * What the components of an embedding say about how they were written. Only ratios are looked at: an embedding may have
+ * any length. Of the 6,274 embeddings of LFW that the data hold none comes near any of these limits.
+ */
+import type { Notice } from './sample-warnings.ts';
+import { TemplateError } from './template-error.ts';
+
+/**
+ * Components of one embedding are of one scale: 2⁴⁰ lies between hardly any two. Read in the wrong order of bytes, or as
+ * another type of number, exponents are random, and most components are nothing beside the largest.
+ */
+const SCALE = 2 ** -40;
+const MAX_SHARE_OFF_SCALE = 0.5;
+/** Real embeddings of 512 components have 117 and more; all length in one component is 1. */
+const MIN_EFFECTIVE_COMPONENTS = 4;
+/** Share of the length that all components have in common: at most 0.03 in real ones, 0.64 when none is negative. */
+const MAX_COMMON_SHARE = 0.9;
+/** 3 for a normal distribution, 1.8 for a flat one, 1 when all are equally far from zero; real ones have at least 2.4. */
+const MIN_KURTOSIS = 1.25;
+
+/** @throws TemplateError COMPONENTS_IMPLAUSIBLE */
+export function requireOneScale(components: readonly number[], view: DataView): void {
+  if (shareOffScale(components) <= MAX_SHARE_OFF_SCALE) return;
+  const order = wouldFitInOtherOrder(view) ? ': the bytes seem to be in big-endian order' : '';
+  throw new TemplateError('COMPONENTS_IMPLAUSIBLE', 0, `The components are of magnitudes that no model makes${order}`);
+}
+
+/** Whether the components would be of one scale if their bytes stood in the other order. */
+export function wouldFitInOtherOrder(view: DataView): boolean {
+  const components = Array.from({ length: view.byteLength / 4 }, (_, i) => view.getFloat32(i * 4, false));
+  return components.every(Number.isFinite) && shareOffScale(components) <= MAX_SHARE_OFF_SCALE;
+}
+
+/** Share of the components that are nothing beside the largest, and yet not zero. */
+function shareOffScale(components: readonly number[]): number {
+  const largest = components.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return components.filter((value) => value !== 0 && Math.abs(value) < largest * SCALE).length / components.length;
+}
+
+/** Tells of templates that are like everybody's, or like hardly anybody's. */
+export function judgeComponents(values: Int8Array, notice: Notice): void {
+  const [sum, squares, fourths] = powerSums(values);
+  if (squares === 0) return;
+  if ((squares * squares) / fourths < MIN_EFFECTIVE_COMPONENTS) notice('COMPONENTS_CONCENTRATED', 0);
+  if ((sum * sum) / values.length / squares > MAX_COMMON_SHARE) notice('COMPONENTS_ALIKE', 0);
+}
+
+/** Tells of signed bytes that are unsigned ones: what was near zero is at the ends. Two values only are another matter. */
+export function judgeSignedBytes(values: readonly number[], notice: Notice): void {
+  const [, squares, fourths] = powerSums(values);
+  if (squares === 0 || (fourths * values.length) / (squares * squares) >= MIN_KURTOSIS) return;
+  if (new Set(values.map(Math.abs)).size > 1) notice('COMPONENTS_UNSIGNED', 0);
+}
+
+function powerSums(values: Iterable<number>): [number, number, number] {
+  let [sum, squares, fourths] = [0, 0, 0];
+  for (const value of values) {
+    sum += value;
+    squares += value * value;
+    fourths += value ** 4;
+  }
+  return [sum, squares, fourths];
+}
