@@ -53,5 +53,8 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
     what: 'kills the service, its database and index builds in their work, and counts what is lost (--rounds N)',
   },
   'fixture-statistics': { what: 'synthetic people beside real data (--data DIR)' },
+  mutations: {
+    what: 'damaged samples of every format: refused with a reason, or live = stored = imported (--inputs N, --data DIR)',
+  },
   refusals: { what: 'malformed inputs and what each is answered with' },
 };

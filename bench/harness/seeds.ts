@@ -31,6 +31,8 @@ const UNSHIFTED = {
   enrolled: 0xe27011,
   /** Who is expunged in `rewriting`. */
   expunged: 0x9e3779,
+  /** Who is damaged in `mutations`, and how. */
+  mutations: 0xda3a9e,
   /** Fingers that confidence limits are drawn with. */
   bootstrap: 0xb007,
 } as const;

@@ -11,7 +11,7 @@ const WARNINGS = {
   PADDED: 'Zeros follow after the end of the record; they are left out',
   EXTENDED_DATA_INVALID: 'Extended data are not what the standard says; they are not used to compare',
   EXTENDED_DATA_TYPE_RESERVED: 'An extended data area is of a type that the standard reserves',
-  VIEW_NUMBER_INVALID: "The view numbers of a finger do not begin with 0 and rise",
+  VIEW_NUMBER_INVALID: 'The view numbers of a finger do not begin with 0 and rise',
   VIEW_REPEATED: 'A view repeats the number or the minutiae of another one of the same finger',
   RESOLUTION_UNLIKELY: 'The resolution is not one of 250 to 1,000 dpi; the field counts pixels per centimetre',
   ANGLES_ALIKE: 'All minutiae of a view have the same angle',

@@ -116,8 +116,18 @@ function decodeFingers(sample: EncodedSample): DecodedSample[] {
 }
 
 const CODECS = {
-  'iso-19794-2-2005': { decode: decodeIso197942, encode: encodeIso197942, cut: cutIso197942, name: 'ISO/IEC 19794-2:2005' },
-  'incits-378-2004': { decode: decodeIncits378, encode: encodeIncits378, cut: cutIncits378, name: 'ANSI/INCITS 378-2004' },
+  'iso-19794-2-2005': {
+    decode: decodeIso197942,
+    encode: encodeIso197942,
+    cut: cutIso197942,
+    name: 'ISO/IEC 19794-2:2005',
+  },
+  'incits-378-2004': {
+    decode: decodeIncits378,
+    encode: encodeIncits378,
+    cut: cutIncits378,
+    name: 'ANSI/INCITS 378-2004',
+  },
 } as const;
 
 /** Reads a record; one that is refused because it is of the other standard is refused for that. */

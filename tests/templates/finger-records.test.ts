@@ -153,7 +153,11 @@ describe('an ISO/IEC 19794-2:2005 record', () => {
     ['QUALITY_NOT_STATED', FIRST_VIEW + 2, changed((b) => (b[FIRST_VIEW + 2] = 254))],
     ['QUALITY_NOT_STATED', FIRST_VIEW + 2, changed((b) => (b[FIRST_VIEW + 2] = 255))],
     ['PADDED', encodeIso197942(base).length, Uint8Array.of(...encodeIso197942(base), 0)],
-    ['PADDED', encodeIso197942(base).length, Uint8Array.of(...encodeIso197942(base), ...new Array<number>(900).fill(0))],
+    [
+      'PADDED',
+      encodeIso197942(base).length,
+      Uint8Array.of(...encodeIso197942(base), ...new Array<number>(900).fill(0)),
+    ],
     // The length field may count the padding.
     [
       'PADDED',
