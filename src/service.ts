@@ -137,6 +137,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     faceModels,
     minimumQuality: configuration.minimumQuality,
     countRefusal: (reason) => metrics.observeRefusal(reason),
+    countWarnings: (warnings) => metrics.observeWarnings(warnings),
   };
   const requireReady = () => {
     const { stage, detail } = readiness.state;
@@ -156,6 +157,7 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
       admission,
       faceModels,
       targetFpir: configuration.targetFpir,
+      countWarnings: (warnings) => metrics.observeWarnings(warnings),
       requireReady,
     },
     settings,

@@ -2,6 +2,7 @@ import { Failure } from '../failure.ts';
 import { prepareEnrolment, type EnrolmentDependencies, type PreparedEnrolment } from './enrolment.ts';
 import type { EnrollOutcome, EnrollRequest, EnrollStreamResponse } from './generated/ridgewatch/v1/gallery.ts';
 import { asFailure, toStatus } from './status.ts';
+import { warningCodes } from './wire-warnings.ts';
 
 /** One message of the stream. */
 export interface StreamedRecord {
@@ -72,12 +73,18 @@ async function enrollBatch(
     const common = { recordIndex: first + i, clientRequestId: batch[i]?.clientRequestId ?? '' };
     if (outcome !== undefined && !('failure' in outcome)) {
       response.enrolledCount++;
-      return { ...common, outcome: { $case: 'subjectId', value: outcome.subject.subjectId } };
+      const warnings = 'prepared' in item ? item.prepared.warnings : [];
+      service.countWarnings(warnings);
+      return {
+        ...common,
+        outcome: { $case: 'subjectId', value: outcome.subject.subjectId },
+        warnings: warningCodes(warnings),
+      };
     }
     const failure = asFailure(outcome?.failure);
     response.refusedCount++;
     service.countRefusal(failure.reason);
-    return { ...common, outcome: { $case: 'error', value: toStatus(failure) } };
+    return { ...common, outcome: { $case: 'error', value: toStatus(failure) }, warnings: [] };
   });
 }
 

@@ -7,10 +7,11 @@ import type { WorkerPool } from '../matching/worker-pool.ts';
 import type { NewReference, NewSubject } from '../store/records.ts';
 import type { SubjectStore } from '../store/subject-store.ts';
 import { EnrollRequest, type SubjectData } from './generated/ridgewatch/v1/gallery.ts';
-import type { Sample } from './generated/ridgewatch/v1/sample.ts';
+import type { Sample, SampleWarning } from './generated/ridgewatch/v1/sample.ts';
 import { check, enrollRules } from './validation.ts';
 import { provenanceName } from './wire-names.ts';
 import { decodeSamples, type FaceModel, type RequestSample } from './wire-samples.ts';
+import { toWireWarnings } from './wire-warnings.ts';
 
 /** What samples have to be like. */
 export interface SampleRules {
@@ -26,6 +27,8 @@ export interface EnrolmentDependencies extends SampleRules {
   readonly pool: WorkerPool;
   /** Told the reason of each record that a stream brought in vain; refused calls are counted elsewhere. */
   countRefusal(reason: string): void;
+  /** Told of what is odd about samples that were read. */
+  countWarnings(warnings: readonly { readonly code: string }[]): void;
 }
 
 /** A request that passed every check, ready for the store. */
@@ -33,6 +36,7 @@ export interface PreparedEnrolment {
   readonly subject: NewSubject;
   readonly references: readonly NewReference[];
   readonly packed: PackedReferences;
+  readonly warnings: readonly SampleWarning[];
   readonly clientRequest: { readonly id: string; readonly digest: Uint8Array } | undefined;
 }
 
@@ -45,11 +49,12 @@ export async function prepareEnrolment(
   request: EnrollRequest,
 ): Promise<PreparedEnrolment> {
   const data = checkedData(request);
-  const { references, packed } = await prepareReferences(service, request.samples);
+  const { references, packed, warnings } = await prepareReferences(service, request.samples);
   return {
     subject: { subjectId: newId(), ...subjectColumns(data) },
     references,
     packed,
+    warnings,
     clientRequest:
       request.clientRequestId === '' ? undefined : { id: request.clientRequestId, digest: digestOf(request) },
   };
@@ -66,6 +71,13 @@ export function checkedData(request: EnrollRequest): SubjectData {
   return data;
 }
 
+/** References, what is packed of them, and what is odd about the samples that they were made of. */
+export interface ReferencesToAdd {
+  readonly references: NewReference[];
+  readonly packed: PackedReferences;
+  readonly warnings: SampleWarning[];
+}
+
 /**
  * Decodes samples into references.
  * @throws Failure: malformed, below the quality gate, or none of them comparable
@@ -73,7 +85,7 @@ export function checkedData(request: EnrollRequest): SubjectData {
 export async function prepareReferences(
   service: EnrolmentDependencies,
   samples: readonly Sample[],
-): Promise<{ references: NewReference[]; packed: PackedReferences }> {
+): Promise<ReferencesToAdd> {
   const decoded = decodeForEnrolment(samples, service);
   const probes = await prepareProbes(service.pool, decoded);
   return referencesOf(
@@ -103,7 +115,7 @@ export function decodeForEnrolment(
 export function referencesOf(
   decoded: readonly RequestSample[],
   packed: readonly (Uint8Array | undefined)[],
-): { references: NewReference[]; packed: PackedReferences } {
+): ReferencesToAdd {
   if (packed.every((one) => one === undefined)) {
     const sentence = 'No sample has enough minutiae to be compared; the subject could never be found.';
     throw new Failure('failed-precondition', 'NOT_COMPARABLE', sentence, { field: 'samples' });
@@ -115,7 +127,7 @@ export function referencesOf(
     if (bytes !== undefined) byId.set(reference.referenceId, bytes);
     return reference;
   });
-  return { references, packed: byId };
+  return { references, packed: byId, warnings: toWireWarnings(decoded) };
 }
 
 /** The stored form of a subject's data. */

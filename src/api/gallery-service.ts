@@ -24,6 +24,7 @@ import { PageTokens } from './page-token.ts';
 import { toServiceError } from './status.ts';
 import { check, expungeRules, listRules, onlyNamedFields, subjectIdRules, updateRules } from './validation.ts';
 import { toWireSubject } from './wire-subjects.ts';
+import { warningFacts } from './wire-warnings.ts';
 
 export interface GalleryDependencies extends EnrolmentDependencies {
   /** Records that one EnrollStream may bring. */
@@ -63,7 +64,7 @@ async function enroll(
   context: CallContext,
 ): Promise<EnrollResponse> {
   service.requireReady();
-  const { subject, references, packed, clientRequest } = await prepareEnrolment(service, request);
+  const { subject, references, packed, warnings, clientRequest } = await prepareEnrolment(service, request);
   // From here on the call is carried through: a change that is half made known would be worse than a late answer.
   context.signal.throwIfAborted();
   const enrolled = await service.store.enroll(subject, references, clientRequest);
@@ -72,8 +73,15 @@ async function enroll(
     reference_count: references.length,
     gallery_version: enrolled.seq,
     repeated_request: enrolled.repeated,
+    ...warningFacts(warnings),
   });
-  return { subject: toWireSubject(enrolled), galleryVersion: enrolled.seq, repeatedRequest: enrolled.repeated };
+  service.countWarnings(warnings);
+  return {
+    subject: toWireSubject(enrolled),
+    galleryVersion: enrolled.seq,
+    repeatedRequest: enrolled.repeated,
+    warnings: [...warnings],
+  };
 }
 
 function enrollStream(
@@ -139,9 +147,9 @@ async function updateSubject(
   check(updateRules, onlyNamedFields(request));
   service.requireReady();
   const mask = new Set(request.updateMask);
-  const { references, packed } = mask.has('samples')
+  const { references, packed, warnings } = mask.has('samples')
     ? await prepareReferences(service, request.samples)
-    : { references: undefined, packed: new Map<string, Uint8Array>() };
+    : { references: undefined, packed: new Map<string, Uint8Array>(), warnings: [] };
   const columns = request.data === undefined ? undefined : subjectColumns(request.data);
   const patch = {
     ...(mask.has('data.external_id') && { externalId: columns?.externalId ?? null }),
@@ -158,8 +166,9 @@ async function updateSubject(
     references,
   );
   await service.follower.advanceTo(updated.seq, packed);
-  context.note({ gallery_version: updated.seq });
-  return { subject: toWireSubject(updated), galleryVersion: updated.seq };
+  context.note({ gallery_version: updated.seq, ...warningFacts(warnings) });
+  service.countWarnings(warnings);
+  return { subject: toWireSubject(updated), galleryVersion: updated.seq, warnings };
 }
 
 async function expungeSubject(

@@ -31,6 +31,7 @@ import { check, identifyRules, verifyRules } from './validation.ts';
 import { decodeSamples, reportSamples, type FaceModel } from './wire-samples.ts';
 import { toWireExplanation } from './wire-explanation.ts';
 import { purposeName } from './wire-names.ts';
+import { toWireWarnings, warningFacts, type WarnedView } from './wire-warnings.ts';
 
 /** What the identification service works with. */
 export interface IdentificationDependencies {
@@ -42,6 +43,8 @@ export interface IdentificationDependencies {
   readonly faceModels: ReadonlyMap<string, FaceModel>;
   /** False positive identification rate when the caller names none. */
   readonly targetFpir: number;
+  /** Told of what is odd about samples that were read. */
+  countWarnings(warnings: readonly { readonly code: string }[]): void;
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
 }
@@ -89,6 +92,7 @@ async function answerIdentify(
   service.requireReady();
   const samples = decodeSamples(request.samples, service.faceModels, 'samples');
   requireFewViews(samples.length, 'samples');
+  noteWarnings(service, context, samples);
   const { threshold } = request;
   const partial = request.allowPartial === true;
   const { probes, search, result } = await service.admission.run({ ...context, kind: 'search', partial }, async () => {
@@ -126,6 +130,12 @@ async function answerIdentify(
     candidate_count: result.candidates.length,
   });
   return identifyResponse(context.requestId, probes, result, service.audit.figures, performance.now() - started);
+}
+
+function noteWarnings(service: IdentificationDependencies, context: CallContext, views: readonly WarnedView[]): void {
+  const warnings = views.flatMap((view) => view.warnings ?? []);
+  service.countWarnings(warnings);
+  context.note(warningFacts(warnings));
 }
 
 /** A record holds up to 255 views, and every one of them costs a search as much as a sample. */
@@ -221,6 +231,7 @@ async function answerVerify(
       : undefined;
   requireFewViews(samples.length, 'samples');
   requireFewViews(references?.length ?? 0, 'reference_samples.samples');
+  noteWarnings(service, context, [...samples, ...(references ?? [])]);
   const { pool, served } = service;
   const explain = request.explain === true;
   const { probes, result } = await service.admission.run({ ...context, kind: 'verification' }, async () => {
@@ -236,7 +247,8 @@ async function answerVerify(
     throw new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
   }
   context.note({ gallery_version: result.galleryVersion, comparisons: result.compared.reduce((sum, n) => sum + n, 0) });
-  return verifyResponse(context.requestId, probes, result, performance.now() - started);
+  const referenceWarnings = toWireWarnings(references ?? []);
+  return { ...verifyResponse(context.requestId, probes, result, performance.now() - started), referenceWarnings };
 }
 
 function identifyResponse(
@@ -282,7 +294,7 @@ function verifyResponse(
   probes: readonly Probe[],
   result: VerificationResult,
   elapsedMs: number,
-): VerifyResponse {
+): Omit<VerifyResponse, 'referenceWarnings'> {
   return {
     requestId,
     log10Fmr: result.log10Fmr,

@@ -6,6 +6,7 @@ import { Modality, SampleOutcome, TemplateFormat, type Sample } from './generate
 import type { SampleReport as WireSampleReport } from './generated/ridgewatch/v1/sample.ts';
 import type { Probe } from '../matching/probe.ts';
 import { minutiaCountOf } from '../matching/probe.ts';
+import { toWireWarnings } from './wire-warnings.ts';
 
 /** A configured face model. */
 export interface FaceModel {
@@ -140,6 +141,7 @@ export function reportSamples(
       reason: REASONS[outcome] ?? '',
       minutiaCount: minutiaCountOf(template),
       referencesCompared,
+      warnings: toWireWarnings([probe]),
     };
   });
 }

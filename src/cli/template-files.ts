@@ -1,13 +1,18 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { extname } from 'node:path';
 import { Modality, TemplateFormat, type Sample } from '../api/generated/ridgewatch/v1/sample.ts';
 import { Failure } from '../failure.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerPosition, FingerTemplate } from '../templates/finger-template.ts';
 import { decodeIncits378 } from '../templates/incits-378-2004.ts';
 import { decodeIso197942 } from '../templates/iso-19794-2-2005.ts';
+import { standardOf, type MinutiaeStandard } from '../templates/minutiae-standard.ts';
+import { nameOfData } from '../templates/other-formats.ts';
+import type { SampleWarning } from '../templates/sample-warnings.ts';
 import { decodeSample, type EncodedSample, type SampleFormat } from '../templates/sample.ts';
+
+export { groupFiles, groupPattern } from './template-folders.ts';
 
 /** What files do not say themselves. */
 export interface FileOptions {
@@ -23,7 +28,6 @@ const FACE_FORMATS: Partial<Record<string, { readonly format: SampleFormat; read
   '.i8': { format: 'face-embedding-int8', bytes: 1 },
 };
 const FINGER_MAGIC = 'FMR\0';
-const ENDINGS = new Set(['.iso', '.fmr', '.ist', '.ansi', '.f32', '.i8']);
 
 /**
  * Reads a template from a file. Faces are known by their ending (.f32, .i8); finger records by their content.
@@ -39,7 +43,9 @@ export function readTemplateFile(file: string, options: FileOptions): EncodedSam
   const face = FACE_FORMATS[extname(file).toLowerCase()];
   if (face !== undefined) return faceSample(file, data, face.format, face.bytes, options.model);
   if (data.subarray(0, 4).toString('latin1') !== FINGER_MAGIC) {
-    const sentence = `The file ${file} is neither a finger minutiae record (it does not start with FMR) nor a face embedding (.f32 or .i8).`;
+    const name = nameOfData(data);
+    const instead = name === undefined ? '' : ` It is ${name}.`;
+    const sentence = `The file ${file} is neither a finger minutiae record (it does not start with FMR) nor a face embedding (.f32 or .i8).${instead}`;
     throw new Failure('invalid-argument', 'FILE_NOT_A_TEMPLATE', sentence);
   }
   const format = fingerFormat(data);
@@ -49,11 +55,18 @@ export function readTemplateFile(file: string, options: FileOptions): EncodedSam
 
 /**
  * The templates of a file's sample, one for each view.
+ * @param warn - told of what is odd about it
  * @throws Failure of the codec, which names the file
  */
-export function decodeFile(file: string, sample: EncodedSample): (FingerTemplate | FaceTemplate)[] {
+export function decodeFile(
+  file: string,
+  sample: EncodedSample,
+  warn: (warning: SampleWarning) => void = () => undefined,
+): (FingerTemplate | FaceTemplate)[] {
   try {
-    return decodeSample(sample).map(({ template }) => template);
+    const views = decodeSample(sample);
+    for (const { warnings } of views) warnings.forEach(warn);
+    return views.map(({ template }) => template);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     throw new Failure(error.kind, error.reason, `${file}: ${error.message}`, error.detail);
@@ -75,9 +88,11 @@ function faceSample(
   return { modality: 'face', format, data, fingerPosition: 0, quality: 0, modelId: model, dimension };
 }
 
-/** ISO and INCITS records start alike: what can be read as INCITS but not as ISO is INCITS. */
-function fingerFormat(data: Uint8Array): SampleFormat {
-  return !decodes(decodeIso197942, data) && decodes(decodeIncits378, data) ? 'incits-378-2004' : 'iso-19794-2-2005';
+/** ISO and INCITS records start alike: what can be read as one only is of that, and a faulty one what its header says. */
+function fingerFormat(data: Uint8Array): MinutiaeStandard {
+  const [isIso, isIncits] = [decodes(decodeIso197942, data), decodes(decodeIncits378, data)];
+  if (isIso !== isIncits) return isIso ? 'iso-19794-2-2005' : 'incits-378-2004';
+  return standardOf(data) ?? 'iso-19794-2-2005';
 }
 
 function decodes(decode: (data: Uint8Array) => unknown, data: Uint8Array): boolean {
@@ -123,63 +138,6 @@ export function toWireSample({
     dimension,
     captureTime: undefined,
   };
-}
-
-/** The files of one subject. */
-export interface SubjectFiles {
-  readonly externalId: string;
-  readonly files: readonly string[];
-}
-
-/**
- * Groups the templates of a folder by subject: those in a sub-folder belong together, and those directly in it are one
- * subject each, unless `groupBy` finds a common first group in their names.
- * @throws Failure FOLDER_UNREADABLE, NO_TEMPLATES, GROUP_INVALID
- */
-export function groupFiles(folder: string, groupBy?: RegExp): SubjectFiles[] {
-  const groups = new Map<string, string[]>();
-  const add = (externalId: string, file: string) => groups.set(externalId, [...(groups.get(externalId) ?? []), file]);
-  for (const name of list(folder)) {
-    const path = join(folder, name);
-    if (statSync(path).isDirectory()) {
-      for (const inner of list(path).filter(isTemplate)) add(name, join(path, inner));
-    } else if (isTemplate(name)) {
-      add(groupOf(name, groupBy), path);
-    }
-  }
-  if (groups.size === 0) {
-    const sentence = `There are no templates (${[...ENDINGS].join(', ')}) in ${folder}.`;
-    throw new Failure('invalid-argument', 'NO_TEMPLATES', sentence);
-  }
-  return [...groups].map(([externalId, files]) => ({ externalId, files }));
-}
-
-/** @throws Failure GROUP_INVALID */
-export function groupPattern(source: string | undefined): RegExp | undefined {
-  try {
-    return source === undefined ? undefined : new RegExp(source);
-  } catch {
-    throw new Failure('invalid-argument', 'GROUP_INVALID', '--group-by is not a regular expression.');
-  }
-}
-
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch {
-    throw new Failure('invalid-argument', 'FOLDER_UNREADABLE', `The folder ${folder} cannot be read.`);
-  }
-}
-
-function isTemplate(name: string): boolean {
-  return ENDINGS.has(extname(name).toLowerCase());
-}
-
-function groupOf(name: string, groupBy: RegExp | undefined): string {
-  if (groupBy === undefined) return basename(name, extname(name));
-  const group = groupBy.exec(name)?.[1];
-  if (group !== undefined) return group;
-  throw new Failure('invalid-argument', 'GROUP_INVALID', `--group-by has no first group for ${name}.`);
 }
 
 /** Names an enrolment by its content, so that a repeated run enrols nobody twice. */

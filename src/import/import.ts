@@ -44,6 +44,8 @@ export interface ImportedFile {
   /** How far an earlier import of it had come, that was interrupted. */
   readonly before: ImportState;
   readonly state: ImportState;
+  /** Subjects enrolled now whose samples are odd, by the code of what is odd about them. */
+  readonly warnings: ReadonlyMap<string, number>;
 }
 
 /** A piece of the file, and what becomes of it in a thread. */
@@ -75,10 +77,11 @@ export async function importFile(order: ImportOrder): Promise<ImportedFile> {
   });
   const underWay: PieceUnderWay[] = [];
   let state = before;
+  const warnings = new Map<string, number>();
   const takeNext = async () => {
     const piece = underWay.shift();
     if (piece === undefined) return;
-    state = await takePiece(order, digest, state, piece);
+    state = await takePiece(order, digest, state, piece, warnings);
     order.onProgress({ ...state, size });
   };
   order.onProgress({ ...state, size });
@@ -98,7 +101,7 @@ export async function importFile(order: ImportOrder): Promise<ImportedFile> {
       if (underWay.length >= order.workers + PIECES_AHEAD) await takeNext();
     }
     while (underWay.length > 0) await takeNext();
-    return { digest, before, state };
+    return { digest, before, state, warnings };
   } catch (error) {
     // Where a file is found to be damaged, what comes before is still to be taken.
     if (error instanceof Failure && error.reason === 'IMPORT_FILE_DAMAGED')
@@ -125,6 +128,7 @@ async function takePiece(
   digest: Buffer,
   state: ImportState,
   { start, end, result }: PieceUnderWay,
+  warnings: Map<string, number>,
 ): Promise<ImportState> {
   const { count, prepared, refused } = await result;
   // Counted from 1, as lines are.
@@ -147,6 +151,12 @@ async function takePiece(
     },
   };
   const { outcomes, state: next } = await imports.take(digest, step);
+  outcomes.forEach((outcome, i) => {
+    if ('failure' in outcome || outcome.repeated) return;
+    for (const code of new Set(prepared[i]?.warnings.map((warning) => warning.code))) {
+      warnings.set(code, (warnings.get(code) ?? 0) + 1);
+    }
+  });
   const enrolled = outcomes.filter((outcome) => !('failure' in outcome) && !outcome.repeated);
   await onEnrolled(enrolled as SubjectWithReferences[], new Map(prepared.flatMap(({ packed }) => [...packed])));
   return next;

@@ -38,6 +38,8 @@ export interface PreparedRecord {
   /** Packed references, and their candidate vectors, by reference id. */
   readonly packed: ReadonlyMap<string, Uint8Array>;
   readonly clientRequest: ClientRequest;
+  /** What is odd about its samples. */
+  readonly warnings: readonly { readonly code: string }[];
 }
 
 export interface RefusedRecord {

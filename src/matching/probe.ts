@@ -2,6 +2,7 @@ import type { PartitionName } from '../gallery/catalogue.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
 import { MAX_MINUTIAE, type FingerPosition, type FingerTemplate } from '../templates/finger-template.ts';
 import { faceCalibration, fingerCalibration, type Calibration } from './calibration.ts';
+import type { SampleWarning } from '../templates/sample-warnings.ts';
 import type { PackedProbe } from './messages.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -12,6 +13,8 @@ export interface SampleTemplate {
   /** Position of the view within the sample's record. */
   readonly viewIndex: number;
   readonly template: FingerTemplate | FaceTemplate;
+  /** What is odd about the view. */
+  readonly warnings?: readonly SampleWarning[];
 }
 
 /** A sample ready to be compared. `packed` is undefined when it has too few minutiae. */

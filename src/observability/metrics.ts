@@ -42,6 +42,7 @@ export class Metrics {
   readonly #rendering: SharedAnswer<string>;
   readonly #calls: Counter<'method' | 'code'>;
   readonly #refused: Counter<'reason'>;
+  readonly #warned: Counter<'code'>;
   readonly #seconds: Histogram<'method'>;
   readonly #waited: Histogram;
   readonly #comparisons: Counter;
@@ -63,6 +64,12 @@ export class Metrics {
       name: 'ridgewatch_refused_total',
       help: 'Calls, and records of enrolment streams, that were refused or failed, by reason.',
       labelNames: ['reason'],
+      registers,
+    });
+    this.#warned = new Counter({
+      name: 'ridgewatch_sample_warnings_total',
+      help: 'Samples that were read although something is odd about them, by what it is.',
+      labelNames: ['code'],
       registers,
     });
     this.#seconds = new Histogram({
@@ -100,6 +107,10 @@ export class Metrics {
 
   observeRefusal(reason: string): void {
     this.#refused.inc({ reason });
+  }
+
+  observeWarnings(warnings: readonly { readonly code: string }[]): void {
+    for (const { code } of warnings) this.#warned.inc({ code });
   }
 
   observeWait(seconds: number): void {

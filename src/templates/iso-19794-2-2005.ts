@@ -1,7 +1,7 @@
 import { ByteReader } from './byte-reader.ts';
 import type { FingerMinutiaeRecord } from './finger-minutiae-record.ts';
 import { bodyLength, readBody, writeBody, type ReadBody } from './finger-view-codec.ts';
-import { nameOfData, nameOfVersion } from './other-formats.ts';
+import { nameOfData, refusalOfVersion } from './other-formats.ts';
 import { unnoticed, type Notice } from './sample-warnings.ts';
 
 /** 'FMR\0' and ' 20\0' (ISO/IEC 19794-2:2005 7.3.1, 7.3.2). */
@@ -38,10 +38,7 @@ export function readIdentifiers(reader: ByteReader): void {
     reader.require(false, 'NOT_A_MINUTIAE_RECORD', 0, `The data does not start with 'FMR'${instead}`);
   }
   const version = reader.u32('version number');
-  if (version !== VERSION_NUMBER) {
-    const sentence = `The version of the record is not ' 20'${nameOfVersion(start)}`;
-    reader.require(false, 'VERSION_UNSUPPORTED', 4, sentence);
-  }
+  reader.require(version === VERSION_NUMBER, 'VERSION_UNSUPPORTED', 4, refusalOfVersion(start));
 }
 
 /** What the record ends with must be the end of its data but for padding, and its length field must agree. */

@@ -41,13 +41,10 @@ const VERSIONS: Partial<Record<string, string>> = {
   ' 10\0': 'a draft of the standards',
 };
 
-/**
- * What a finger minutiae record of another version is, to go on with a sentence about it. Nothing of the record is
- * quoted but a version that is known.
- */
-export function nameOfVersion(data: Uint8Array): string {
+/** What to say of a finger minutiae record of another version. Nothing of it is quoted but a version that is known. */
+export function refusalOfVersion(data: Uint8Array): string {
   const version = Buffer.from(data.subarray(4, 8)).toString('latin1');
   const name = VERSIONS[version];
-  if (name === undefined) return '';
-  return `, which ISO/IEC 19794-2:2005 and ANSI/INCITS 378-2004 have, but '${version.slice(0, 3)}', that of ${name}; it is not read yet`;
+  if (name === undefined) return "The version of the record is not ' 20'";
+  return `The record is of version '${version.slice(0, 3)}', that of ${name}, which is not read yet; ' 20' is`;
 }

@@ -34,8 +34,9 @@ interface ViewScore {
 
 /** Compares two template files in this process: every view of one with every view of the other. */
 export async function compare([fileA = '', fileB = '']: string[], options: CompareOptions): Promise<number> {
-  const a = templatesOf(fileA, options);
-  const b = templatesOf(fileB, options);
+  const warnings: FileWarning[] = [];
+  const a = templatesOf(fileA, options, warnings);
+  const b = templatesOf(fileB, options, warnings);
   if (a[0]?.modality !== b[0]?.modality) {
     throw new Failure('invalid-argument', 'MODALITY_MISMATCH', 'A finger and a face cannot be compared.');
   }
@@ -62,16 +63,30 @@ export async function compare([fileA = '', fileB = '']: string[], options: Compa
     }),
     views,
     model,
+    ...(warnings.length > 0 && { warnings }),
     ...(explanation !== undefined && {
       explanation: toProtoJson(FingerExplanation.toJSON(toWireExplanation(explanation))),
     }),
   };
+  for (const { file, message, byte_offset } of options.json ? [] : warnings)
+    process.stderr.write(`Warning: ${file}: ${message} (byte ${byte_offset}).\n`);
   process.stdout.write(options.json ? `${JSON.stringify(document)}\n` : `${inWords(best)}\n`);
   return Promise.resolve(best === undefined ? EXIT.notComparable : EXIT.ok);
 }
 
-function templatesOf(file: string, options: CompareOptions): Template[] {
-  return decodeFile(file, readTemplateFile(file, { model: options.model, position: options.position }));
+/** Something odd about a file that was read all the same. */
+interface FileWarning {
+  readonly file: string;
+  readonly code: string;
+  readonly byte_offset: number;
+  readonly message: string;
+}
+
+function templatesOf(file: string, options: CompareOptions, warnings: FileWarning[]): Template[] {
+  const sample = readTemplateFile(file, { model: options.model, position: options.position });
+  return decodeFile(file, sample, ({ code, offset, message }) => {
+    warnings.push({ file, code, byte_offset: offset, message });
+  });
 }
 
 function compareAll(a: readonly Template[], b: readonly Template[]): ViewScore[] {

@@ -8,14 +8,8 @@ import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar } from '../output.ts';
 import { connectionOf, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
-import {
-  groupFiles,
-  readTemplateFile,
-  requestIdOf,
-  toWireSample,
-  type SubjectFiles,
-  groupPattern,
-} from '../template-files.ts';
+import { readTemplateFile, requestIdOf, toWireSample } from '../template-files.ts';
+import { groupPattern, namesOf, readTemplateFolder, type PassedOver, type SubjectFiles } from '../template-folders.ts';
 
 interface EnrollOptions extends ConnectionOptions, TemplateOptions {
   readonly contributor: string;
@@ -36,13 +30,23 @@ interface Refusal {
 /** Records per stream: progress moves, and a connection that breaks costs little. */
 const RECORDS_PER_STREAM = 200;
 
+/** Files passed over that the document names; it counts them all. */
+const MAX_NAMED_FILES = 1000;
+
+interface Enrolled {
+  readonly external_id: string;
+  readonly subject_id: string;
+  /** Codes of what is odd about the templates; left out where there is nothing. */
+  readonly warnings?: readonly string[];
+}
+
 /** Enrols the people whose templates are in a folder. */
 export async function enroll([folder = '']: string[], options: EnrollOptions): Promise<number> {
-  const subjects = groupFiles(folder, groupPattern(options.groupBy));
+  const { subjects, passedOver } = readTemplateFolder(folder, groupPattern(options.groupBy));
   const client = new ServiceClient(connectionOf(options));
   const bar = progressBar('enrolling {bar} {value}/{total} people, {eta_formatted} left', options);
   const refusals: Refusal[] = [];
-  const enrolled: { external_id: string; subject_id: string }[] = [];
+  const enrolled: Enrolled[] = [];
   bar.start(subjects.length, 0);
   try {
     for (let start = 0; start < subjects.length; start += RECORDS_PER_STREAM) {
@@ -55,11 +59,17 @@ export async function enroll([folder = '']: string[], options: EnrollOptions): P
   }
   if (options.json) {
     const refused = refusals.map(({ externalId, ...rest }) => ({ external_id: externalId, ...rest }));
-    process.stdout.write(
-      `${JSON.stringify({ enrolled_count: enrolled.length, refused_count: refused.length, enrolled, refused })}\n`,
-    );
+    const document = {
+      enrolled_count: enrolled.length,
+      refused_count: refused.length,
+      passed_over_count: passedOver.length,
+      enrolled,
+      refused,
+      passed_over: passedOver.slice(0, MAX_NAMED_FILES),
+    };
+    process.stdout.write(`${JSON.stringify(document)}\n`);
   } else {
-    process.stdout.write(`${summary(enrolled.length, refusals)}\n`);
+    process.stdout.write(`${[summary(enrolled.length, refusals), ...remarks(enrolled, passedOver)].join('\n')}\n`);
   }
   return refusals.length > 0 ? EXIT.partlyRefused : EXIT.ok;
 }
@@ -68,7 +78,7 @@ async function enrollChunk(
   client: ServiceClient,
   subjects: readonly SubjectFiles[],
   options: EnrollOptions,
-  enrolled: { external_id: string; subject_id: string }[],
+  enrolled: Enrolled[],
   refusals: Refusal[],
 ): Promise<void> {
   const readable: { subject: SubjectFiles; request: EnrollRequest }[] = [];
@@ -85,7 +95,9 @@ async function enrollChunk(
   readable.forEach(({ subject }, i) => {
     const outcome = outcomes[i]?.outcome;
     if (outcome?.$case === 'subjectId') {
-      enrolled.push({ external_id: subject.externalId, subject_id: outcome.value });
+      const { warnings = [] } = outcomes[i] ?? {};
+      const ids = { external_id: subject.externalId, subject_id: outcome.value };
+      enrolled.push(warnings.length === 0 ? ids : { ...ids, warnings });
     } else {
       const status = outcome?.$case === 'error' ? readStatus(outcome.value) : undefined;
       const { reason = 'UNKNOWN', message = 'The service gave no outcome.', metadata = {} } = status ?? {};
@@ -108,6 +120,18 @@ function toRequest({ externalId, files }: SubjectFiles, options: EnrollOptions):
     samples: templates.map(toWireSample),
     clientRequestId: requestIdOf(options.contributor, externalId, templates),
   };
+}
+
+/** What was passed over, and what is odd about what was enrolled. */
+function remarks(enrolled: readonly Enrolled[], passedOver: readonly PassedOver[]): string[] {
+  const lines = passedOver.length === 0 ? [] : [`Passed over ${passedOver.length}: ${namesOf(passedOver, 50)}.`];
+  const codes = Map.groupBy(
+    enrolled.flatMap(({ warnings = [] }) => warnings),
+    (code) => code,
+  );
+  for (const [code, times] of codes)
+    lines.push(`Warning ${code} of ${times.length}; docs/errors.md says what it means.`);
+  return lines;
 }
 
 function summary(enrolledCount: number, refusals: readonly Refusal[]): string {

@@ -63,7 +63,7 @@ export function importRecords([file]: readonly string[], options: ImportOptions)
 /** Reports, and only then forgets. */
 async function conclude(
   file: string,
-  { digest, before, state }: ImportedFile,
+  { digest, before, state, warnings }: ImportedFile,
   imports: Imports,
   seconds: number,
   options: ImportOptions,
@@ -91,6 +91,7 @@ async function conclude(
     enrolled_before: state.repeated,
     refused: state.refused,
     refused_by_reason: Object.fromEntries(byReason),
+    warned_by_code: Object.fromEntries(warnings),
     ...(report !== undefined && { report }),
     resumed_at_record: before.records,
     seconds,
@@ -106,6 +107,7 @@ interface Summary {
   readonly enrolled_before: number;
   readonly refused: number;
   readonly refused_by_reason: Readonly<Record<string, number>>;
+  readonly warned_by_code: Readonly<Record<string, number>>;
   readonly report?: string;
   readonly resumed_at_record: number;
   readonly seconds: number;
@@ -132,6 +134,9 @@ function summary(document: Summary, shown: readonly ImportRefusal[]): string {
     if (report !== undefined) lines.push(`All of them are in ${report}.`);
     else if (refused > shown.length) lines.push('These are the first; --report writes all of them to a file.');
   }
+  const warned = Object.entries(document.warned_by_code).map(([code, count]) => `${code} ${count}`);
+  if (warned.length > 0)
+    lines.push(`Enrolled with warnings: ${warned.join(', ')}; docs/errors.md says what they mean.`);
   if (enrolled > 0) lines.push('ridgewatch index build --publish makes an index of what was prepared here.');
   return lines.join('\n');
 }

@@ -31,6 +31,7 @@ import {
   modalityFromJSON,
   modalityToJSON,
   Sample,
+  SampleWarning,
   TemplateFormat,
   templateFormatFromJSON,
   templateFormatToJSON,
@@ -114,7 +115,12 @@ export function provenanceToJSON(object: Provenance): string {
 export interface SubjectData {
   /** The agency that owns the record: 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', ':' and '-'. */
   contributor: string;
-  /** The contributor's own key for the record, at most 128 characters. Unique for each contributor when given. */
+  /**
+   * The contributor's own key for the record, at most 128 characters. Unique for each contributor when given. What two
+   * people would take for the same is refused, never changed: characters that cannot be seen, control characters and
+   * marks of writing direction among them; blanks at either end, and other blanks than the space; what is not in
+   * Unicode's composed form (NFC); what is not valid UTF-8, and what Unicode has not assigned.
+   */
   externalId: string;
   /** The galleries it belongs to, 1 to 32 names of 1 to 64 characters as in contributor. */
   galleries: string[];
@@ -196,6 +202,8 @@ export interface EnrollResponse {
   galleryVersion: number;
   /** True when this answers a repeated request and nothing was changed now. */
   repeatedRequest: boolean;
+  /** What is odd about the samples, though they were read: each kind once for a sample. */
+  warnings: SampleWarning[];
 }
 
 /** One record of a stream. */
@@ -231,6 +239,8 @@ export interface EnrollOutcome {
     /** Why it was refused: the status that Enroll would have ended with. */
     { $case: "error"; value: Status }
     | undefined;
+  /** What is odd about the samples of a record that was enrolled: the code of each kind, once. */
+  warnings: string[];
 }
 
 /** Names the subject to read. */
@@ -292,13 +302,15 @@ export interface UpdateSubjectResponse {
     | undefined;
   /** The change that put it in force. */
   galleryVersion: number;
+  /** What is odd about the new samples, though they were read: each kind once for a sample. */
+  warnings: SampleWarning[];
 }
 
 /** Names the subject to remove. */
 export interface ExpungeSubjectRequest {
   /** The subject's id. */
   subjectId: string;
-  /** Why it is removed, 1 to 200 characters. Holds no name; recorded. */
+  /** Why it is removed, 1 to 200 characters, all of which can be seen. Holds no name; recorded. */
   reason: string;
 }
 
@@ -974,7 +986,7 @@ export const EnrollRequest: MessageFns<EnrollRequest> = {
 };
 
 function createBaseEnrollResponse(): EnrollResponse {
-  return { subject: undefined, galleryVersion: 0, repeatedRequest: false };
+  return { subject: undefined, galleryVersion: 0, repeatedRequest: false, warnings: [] };
 }
 
 export const EnrollResponse: MessageFns<EnrollResponse> = {
@@ -987,6 +999,9 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
     }
     if (message.repeatedRequest !== false) {
       writer.uint32(24).bool(message.repeatedRequest);
+    }
+    for (const v of message.warnings) {
+      SampleWarning.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1028,6 +1043,14 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
             message.repeatedRequest = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.warnings.push(SampleWarning.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1053,6 +1076,9 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
         : isSet(object.repeated_request)
         ? globalThis.Boolean(object.repeated_request)
         : false,
+      warnings: globalThis.Array.isArray(object?.warnings)
+        ? object.warnings.map((e: any) => SampleWarning.fromJSON(e))
+        : [],
     };
   },
 
@@ -1067,6 +1093,9 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
     if (message.repeatedRequest !== undefined) {
       obj.repeatedRequest = message.repeatedRequest;
     }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings.map((e) => SampleWarning.toJSON(e));
+    }
     return obj;
   },
 
@@ -1080,6 +1109,7 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
       : undefined;
     message.galleryVersion = object.galleryVersion ?? 0;
     message.repeatedRequest = object.repeatedRequest ?? false;
+    message.warnings = object.warnings?.map((e) => SampleWarning.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1285,7 +1315,7 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
 };
 
 function createBaseEnrollOutcome(): EnrollOutcome {
-  return { recordIndex: 0, clientRequestId: "", outcome: undefined };
+  return { recordIndex: 0, clientRequestId: "", outcome: undefined, warnings: [] };
 }
 
 export const EnrollOutcome: MessageFns<EnrollOutcome> = {
@@ -1303,6 +1333,9 @@ export const EnrollOutcome: MessageFns<EnrollOutcome> = {
       case "error":
         Status.encode(message.outcome.value, writer.uint32(34).fork()).join();
         break;
+    }
+    for (const v of message.warnings) {
+      writer.uint32(42).string(v!);
     }
     return writer;
   },
@@ -1352,6 +1385,14 @@ export const EnrollOutcome: MessageFns<EnrollOutcome> = {
             message.outcome = { $case: "error", value: Status.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.warnings.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1383,6 +1424,7 @@ export const EnrollOutcome: MessageFns<EnrollOutcome> = {
         : isSet(object.error)
         ? { $case: "error", value: Status.fromJSON(object.error) }
         : undefined,
+      warnings: globalThis.Array.isArray(object?.warnings) ? object.warnings.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -1398,6 +1440,9 @@ export const EnrollOutcome: MessageFns<EnrollOutcome> = {
       obj.subjectId = message.outcome.value;
     } else if (message.outcome?.$case === "error") {
       obj.error = Status.toJSON(message.outcome.value);
+    }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings;
     }
     return obj;
   },
@@ -1423,6 +1468,7 @@ export const EnrollOutcome: MessageFns<EnrollOutcome> = {
         break;
       }
     }
+    message.warnings = object.warnings?.map((e) => e) || [];
     return message;
   },
 };
@@ -1931,7 +1977,7 @@ export const UpdateSubjectRequest: MessageFns<UpdateSubjectRequest> = {
 };
 
 function createBaseUpdateSubjectResponse(): UpdateSubjectResponse {
-  return { subject: undefined, galleryVersion: 0 };
+  return { subject: undefined, galleryVersion: 0, warnings: [] };
 }
 
 export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
@@ -1941,6 +1987,9 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
     }
     if (message.galleryVersion !== 0) {
       writer.uint32(16).uint64(message.galleryVersion);
+    }
+    for (const v of message.warnings) {
+      SampleWarning.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1974,6 +2023,14 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
             message.galleryVersion = longToNumber(reader.uint64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.warnings.push(SampleWarning.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1994,6 +2051,9 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
         : isSet(object.gallery_version)
         ? globalThis.Number(object.gallery_version)
         : 0,
+      warnings: globalThis.Array.isArray(object?.warnings)
+        ? object.warnings.map((e: any) => SampleWarning.fromJSON(e))
+        : [],
     };
   },
 
@@ -2004,6 +2064,9 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
     }
     if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
+    }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings.map((e) => SampleWarning.toJSON(e));
     }
     return obj;
   },
@@ -2017,6 +2080,7 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
       ? Subject.fromPartial(object.subject)
       : undefined;
     message.galleryVersion = object.galleryVersion ?? 0;
+    message.warnings = object.warnings?.map((e) => SampleWarning.fromPartial(e)) || [];
     return message;
   },
 };

@@ -32,6 +32,7 @@ import {
   Sample,
   SampleReport,
   SampleScore,
+  SampleWarning,
 } from "./sample.ts";
 
 export const protobufPackage = "ridgewatch.v1";
@@ -365,7 +366,14 @@ export interface VerifyResponse {
   /** The last change of the gallery that the comparison saw. */
   galleryVersion: number;
   /** Time spent in the service. */
-  elapsed: Duration | undefined;
+  elapsed:
+    | Duration
+    | undefined;
+  /**
+   * What is odd about the reference samples that were sent, though they were read. What is odd about the probe samples
+   * stands in their reports.
+   */
+  referenceWarnings: SampleWarning[];
 }
 
 function createBaseIdentifyRequest(): IdentifyRequest {
@@ -2015,6 +2023,7 @@ function createBaseVerifyResponse(): VerifyResponse {
     modelVersions: [],
     galleryVersion: 0,
     elapsed: undefined,
+    referenceWarnings: [],
   };
 }
 
@@ -2040,6 +2049,9 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
     }
     if (message.elapsed !== undefined) {
       Duration.encode(message.elapsed, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.referenceWarnings) {
+      SampleWarning.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -2113,6 +2125,14 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
             message.elapsed = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.referenceWarnings.push(SampleWarning.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2152,6 +2172,11 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
         ? globalThis.Number(object.gallery_version)
         : 0,
       elapsed: isSet(object.elapsed) ? Duration.fromJSON(object.elapsed) : undefined,
+      referenceWarnings: globalThis.Array.isArray(object?.referenceWarnings)
+        ? object.referenceWarnings.map((e: any) => SampleWarning.fromJSON(e))
+        : globalThis.Array.isArray(object?.reference_warnings)
+        ? object.reference_warnings.map((e: any) => SampleWarning.fromJSON(e))
+        : [],
     };
   },
 
@@ -2178,6 +2203,9 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
     if (message.elapsed !== undefined) {
       obj.elapsed = Duration.toJSON(message.elapsed);
     }
+    if (message.referenceWarnings?.length) {
+      obj.referenceWarnings = message.referenceWarnings.map((e) => SampleWarning.toJSON(e));
+    }
     return obj;
   },
 
@@ -2195,6 +2223,7 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
     message.elapsed = (object.elapsed !== undefined && object.elapsed !== null)
       ? Duration.fromPartial(object.elapsed)
       : undefined;
+    message.referenceWarnings = object.referenceWarnings?.map((e) => SampleWarning.fromPartial(e)) || [];
     return message;
   },
 };

@@ -432,6 +432,22 @@ export interface SampleReport {
   minutiaCount: number;
   /** References that this sample was compared with. */
   referencesCompared: number;
+  /** What is odd about the view, though it was read: each kind once for a sample, with the view where it was seen first. */
+  warnings: SampleWarning[];
+}
+
+/** Something odd about a sample that was read all the same. It holds no biometric data. */
+export interface SampleWarning {
+  /** Position of the sample in the request, from 0. */
+  sampleIndex: number;
+  /** Position of the finger view inside the record, from 0. 0 for a face, and for what is odd about the whole record. */
+  viewIndex: number;
+  /** Constant, for programs. docs/errors.md lists them. */
+  code: string;
+  /** The byte of `data` at which it was seen first. */
+  byteOffset: number;
+  /** A sentence for people. */
+  message: string;
 }
 
 /** The result of comparing one probe sample with one subject's reference. */
@@ -675,6 +691,7 @@ function createBaseSampleReport(): SampleReport {
     reason: "",
     minutiaCount: 0,
     referencesCompared: 0,
+    warnings: [],
   };
 }
 
@@ -706,6 +723,9 @@ export const SampleReport: MessageFns<SampleReport> = {
     }
     if (message.referencesCompared !== 0) {
       writer.uint32(72).uint64(message.referencesCompared);
+    }
+    for (const v of message.warnings) {
+      SampleWarning.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -795,6 +815,14 @@ export const SampleReport: MessageFns<SampleReport> = {
             message.referencesCompared = longToNumber(reader.uint64());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.warnings.push(SampleWarning.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -838,6 +866,9 @@ export const SampleReport: MessageFns<SampleReport> = {
         : isSet(object.references_compared)
         ? globalThis.Number(object.references_compared)
         : 0,
+      warnings: globalThis.Array.isArray(object?.warnings)
+        ? object.warnings.map((e: any) => SampleWarning.fromJSON(e))
+        : [],
     };
   },
 
@@ -870,6 +901,9 @@ export const SampleReport: MessageFns<SampleReport> = {
     if (message.referencesCompared !== undefined) {
       obj.referencesCompared = Math.round(message.referencesCompared);
     }
+    if (message.warnings?.length) {
+      obj.warnings = message.warnings.map((e) => SampleWarning.toJSON(e));
+    }
     return obj;
   },
 
@@ -887,6 +921,152 @@ export const SampleReport: MessageFns<SampleReport> = {
     message.reason = object.reason ?? "";
     message.minutiaCount = object.minutiaCount ?? 0;
     message.referencesCompared = object.referencesCompared ?? 0;
+    message.warnings = object.warnings?.map((e) => SampleWarning.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSampleWarning(): SampleWarning {
+  return { sampleIndex: 0, viewIndex: 0, code: "", byteOffset: 0, message: "" };
+}
+
+export const SampleWarning: MessageFns<SampleWarning> = {
+  encode(message: SampleWarning, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sampleIndex !== 0) {
+      writer.uint32(8).uint32(message.sampleIndex);
+    }
+    if (message.viewIndex !== 0) {
+      writer.uint32(16).uint32(message.viewIndex);
+    }
+    if (message.code !== "") {
+      writer.uint32(26).string(message.code);
+    }
+    if (message.byteOffset !== 0) {
+      writer.uint32(32).uint32(message.byteOffset);
+    }
+    if (message.message !== "") {
+      writer.uint32(42).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SampleWarning {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSampleWarning();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sampleIndex = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.viewIndex = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.byteOffset = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SampleWarning {
+    return {
+      sampleIndex: isSet(object.sampleIndex)
+        ? globalThis.Number(object.sampleIndex)
+        : isSet(object.sample_index)
+        ? globalThis.Number(object.sample_index)
+        : 0,
+      viewIndex: isSet(object.viewIndex)
+        ? globalThis.Number(object.viewIndex)
+        : isSet(object.view_index)
+        ? globalThis.Number(object.view_index)
+        : 0,
+      code: isSet(object.code) ? globalThis.String(object.code) : "",
+      byteOffset: isSet(object.byteOffset)
+        ? globalThis.Number(object.byteOffset)
+        : isSet(object.byte_offset)
+        ? globalThis.Number(object.byte_offset)
+        : 0,
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+    };
+  },
+
+  toJSON(message: SampleWarning): unknown {
+    const obj: any = {};
+    if (message.sampleIndex !== undefined) {
+      obj.sampleIndex = Math.round(message.sampleIndex);
+    }
+    if (message.viewIndex !== undefined) {
+      obj.viewIndex = Math.round(message.viewIndex);
+    }
+    if (message.code !== undefined) {
+      obj.code = message.code;
+    }
+    if (message.byteOffset !== undefined) {
+      obj.byteOffset = Math.round(message.byteOffset);
+    }
+    if (message.message !== undefined) {
+      obj.message = message.message;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SampleWarning>, I>>(base?: I): SampleWarning {
+    return SampleWarning.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SampleWarning>, I>>(object: I): SampleWarning {
+    const message = createBaseSampleWarning();
+    message.sampleIndex = object.sampleIndex ?? 0;
+    message.viewIndex = object.viewIndex ?? 0;
+    message.code = object.code ?? "";
+    message.byteOffset = object.byteOffset ?? 0;
+    message.message = object.message ?? "";
     return message;
   },
 };
