@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { Failure } from '../failure.ts';
 import { Provenance } from './generated/ridgewatch/v1/gallery.ts';
 import { Purpose } from './generated/ridgewatch/v1/identification.ts';
+import { identifier, remark } from './text-rules.ts';
 
 const MOST_PROBE_SAMPLES = 16;
 const MOST_ENROLLED_SAMPLES = 32;
@@ -80,11 +81,7 @@ const caveats = z
   .refine((list) => new Set(list).size === list.length, 'names the same code twice');
 const subjectData = z.object({
   contributor: name,
-  externalId: z
-    .string()
-    .max(128, 'must have at most 128 characters')
-    // eslint-disable-next-line no-control-regex -- control characters are what is refused
-    .regex(/^[^\u0000-\u001f\u007f]*$/, 'must not hold control characters'),
+  externalId: identifier,
   galleries: names.min(1, 'needs at least one gallery'),
   caveats,
   provenance,
@@ -137,7 +134,7 @@ export function onlyNamedFields<T extends { data?: object | undefined; updateMas
 export const subjectIdRules = z.object({ subjectId: uuid });
 export const expungeRules = z.object({
   subjectId: uuid,
-  reason: z.string().trim().min(1, 'is required').max(200, 'must have at most 200 characters'),
+  reason: remark,
 });
 export const listRules = z.object({
   gallery: optionalName,
