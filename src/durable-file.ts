@@ -1,14 +1,30 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { link, open, readdir, readFile, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { Failure } from './failure.ts';
+
+/** What follows the name of a file in the name of its draft; earlier versions had a process id there. */
+const DRAFT_ENDING = /^\.[0-9a-f]{1,12}\.new$/;
+/** A draft that nothing was written to for so long was left behind by a process that is gone. */
+const ABANDONED_MS = 3_600_000;
 
 /**
  * Gives a file new content: whole and on disk when this resolves, the old content when it rejects or the process dies.
+ * What was written is read back before it takes the old content's place. A link stays one: what it leads to is replaced.
  * @param mode - permissions
  */
-export function replaceFile(file: string, content: string | Uint8Array, mode: number): Promise<void> {
-  return writeWhole(file, mode, (draft) => draft.writeFile(content), rename);
+export async function replaceFile(file: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const place = await realpath(file).catch(() => file);
+  await writeWhole(
+    place,
+    mode,
+    (draft) => draft.writeFile(content),
+    async (draft, target) => {
+      await requireContent(draft, content);
+      await rename(draft, target);
+    },
+  );
 }
 
 /**
@@ -22,7 +38,8 @@ export async function createFile(file: string, fill: (draft: FileHandle) => Prom
     // Unlike renaming, a link does not take the place of a file that has come to be meanwhile.
     await writeWhole(file, 0o600, fill, link);
   } catch (cause) {
-    throw cause instanceof Failure ? cause : newFileRefused(file, cause);
+    if (!isSystemError(cause)) throw cause;
+    throw newFileRefused(file, cause);
   }
 }
 
@@ -33,9 +50,10 @@ async function writeWhole(
   fill: (draft: FileHandle) => Promise<void>,
   place: (draft: string, file: string) => Promise<void>,
 ): Promise<void> {
-  const draft = `${file}.${process.pid}.new`;
+  await removeAbandoned(file);
+  // Never a name that another process may have chosen: in containers all process ids are alike.
+  const draft = `${file}.${randomBytes(6).toString('hex')}.new`;
   try {
-    await rm(draft, { force: true });
     const handle = await open(draft, 'wx', mode);
     try {
       await fill(handle);
@@ -48,6 +66,25 @@ async function writeWhole(
     await rm(draft, { force: true });
   }
   await syncDirectory(dirname(file));
+}
+
+/** Removes drafts of a file whose writers were killed: they take room, and may hold secrets. */
+async function removeAbandoned(file: string): Promise<void> {
+  const [directory, name] = [dirname(file), basename(file)];
+  const names = await readdir(directory).catch(() => []);
+  for (const other of names) {
+    if (!other.startsWith(name) || !DRAFT_ENDING.test(other.slice(name.length))) continue;
+    const draft = join(directory, other);
+    const written = await stat(draft).catch(() => undefined);
+    if (written === undefined || Date.now() - written.mtimeMs < ABANDONED_MS) continue;
+    await rm(draft, { force: true }).catch(() => undefined);
+  }
+}
+
+async function requireContent(draft: string, content: string | Uint8Array): Promise<void> {
+  const found = await readFile(draft);
+  if (!found.equals(typeof content === 'string' ? Buffer.from(content) : content))
+    throw new Error('the disk does not give back what was written');
 }
 
 /** Puts the names in a directory on disk: files that were acknowledged are worth nothing when they have no name. */
@@ -69,7 +106,38 @@ export function requireNew(file: string): void {
 
 /** Why a new file could not be made: OUTPUT_EXISTS, or OUTPUT_UNWRITABLE. @param cause - what making it has thrown */
 export function newFileRefused(file: string, cause: unknown): Failure {
-  return (cause as { code?: string }).code === 'EEXIST'
-    ? new Failure('invalid-argument', 'OUTPUT_EXISTS', `${file} exists already.`, { cause })
-    : new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', `${file} cannot be written.`, { cause });
+  if (codeOf(cause) === 'EEXIST')
+    return new Failure('invalid-argument', 'OUTPUT_EXISTS', `${file} exists already.`, { cause });
+  const sentence = `${file} cannot be written.${whyOf(cause)}`;
+  return new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', sentence, { cause });
+}
+
+const WHY: Partial<Record<string, string>> = {
+  ENOSPC: 'No space is left on the disk',
+  EDQUOT: 'The quota of the disk is used up',
+  EFBIG: 'It would be larger than a file may be',
+  EROFS: 'The file system is read-only',
+  EACCES: 'Permission is denied',
+  EPERM: 'Permission is denied',
+  EBUSY: 'It is mounted by itself, and such a file cannot be replaced: mount its directory',
+  ENOENT: 'There is no such directory',
+  ENOTDIR: 'What should be a directory is none',
+  EISDIR: 'It is a directory',
+  EIO: 'The disk reports an error',
+};
+
+/** A sentence that says why a file could not be written, behind a blank; empty where that is not known. */
+export function whyOf(cause: unknown): string {
+  const code = codeOf(cause);
+  if (code === undefined) return '';
+  return ` ${WHY[code] ?? `The reason is ${code}`}.`;
+}
+
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && codeOf(error) !== undefined;
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
 }

@@ -7,6 +7,7 @@ import type { BlockSealer } from '../../src/gallery/index-files/block-file.ts';
 import {
   filesOf,
   indexName,
+  keyOf,
   listIndexes,
   publishedIndex,
   readManifest,
@@ -71,6 +72,13 @@ export async function requireNotOfPublished(
   if (manifest?.keyId !== keyId) return;
   const sentence = `The published index is encrypted with key ${keyId}: publish one that is not, with ridgewatch index build --publish.`;
   throw new Failure('failed-precondition', 'KEY_IN_USE', sentence);
+}
+
+/** Names of the indexes that open with a key, as their manifests say. */
+export async function indexesOf(indexDir: string, keyId: string): Promise<string[]> {
+  const names = await listIndexes(indexDir);
+  const keys = await Promise.all(names.map((name) => keyOf(join(indexDir, name))));
+  return names.filter((_, i) => keys[i] === keyId);
 }
 
 /**

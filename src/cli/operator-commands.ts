@@ -38,7 +38,9 @@ export function addOperatorCommands(program: Command): void {
         .description(
           'remove a key that neither a template nor the published index is encrypted with; older backups cannot be read without it',
         ),
-    ).option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)'),
+    )
+      .option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)')
+      .option('--yes', 'do not ask'),
     async () => (await import('./commands/keys.ts')).forgetKey,
   );
   runs(

@@ -66,8 +66,23 @@ export class KeyRing {
 
   /** The same with another key, which becomes the current one. */
   withNewKey(now: Date): KeyRing {
-    const id = `${now.toISOString().slice(0, 10)}-${randomBytes(3).toString('hex')}`;
-    return new KeyRing(id, new Map([...this.#secrets, [id, randomBytes(KEY_BYTES)]]));
+    const id = newKeyId(now);
+    return this.withKey(id).withCurrent(id);
+  }
+
+  /**
+   * The same with another key, under an id that no key of the ring has. The current one stays: nothing is encrypted with
+   * the new one yet.
+   */
+  withKey(id: string): KeyRing {
+    if (this.#secrets.has(id)) throw new RangeError('a key is never replaced');
+    return new KeyRing(this.currentId, new Map([...this.#secrets, [id, randomBytes(KEY_BYTES)]]));
+  }
+
+  /** The same with another one of its keys as the current one. @throws Failure KEY_MISSING */
+  withCurrent(id: string): KeyRing {
+    if (!this.#secrets.has(id)) throw keyMissing(id);
+    return new KeyRing(id, this.#secrets);
   }
 
   /**
@@ -102,6 +117,11 @@ export class KeyRing {
     if (secret === undefined) return undefined;
     return createHash('sha256').update('ridgewatch key proof 1').update(secret).digest();
   }
+}
+
+/** An id for a new key. */
+export function newKeyId(now: Date): string {
+  return `${now.toISOString().slice(0, 10)}-${randomBytes(3).toString('hex')}`;
 }
 
 export function keyMissing(id: string): Failure {

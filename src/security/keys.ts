@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Failure } from '../failure.ts';
 import { decrypt, encrypt, NONCE_BYTES } from './aead.ts';
 import { keyMissing, KeyRing, type KeyPurpose } from './key-ring.ts';
-import { readSecret, writeSecret } from './secret-file.ts';
+import { createSecret, readSecret, writeSecret } from './secret-file.ts';
 
 const FILE = 'keys.json';
 
@@ -50,8 +50,25 @@ export class Keys {
       const sentence = `${use} in ${this.file}, which is not there: bring it back, or name it in RIDGEWATCH_KEY_FILE.`;
       throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence);
     }
-    await this.replace(KeyRing.create(new Date()));
-    return true;
+    return this.create();
+  }
+
+  /**
+   * Makes the file, with a first key; never in the place of another one.
+   * @returns false: there is one already, which was read
+   * @throws Failure KEYS_UNREADABLE
+   */
+  async create(): Promise<boolean> {
+    const made = await createSecret(this.file, KeyRing.create(new Date()).serialise(), this.#description);
+    this.#read();
+    return made;
+  }
+
+  /** Reads the keys, which have to be there. @throws Failure KEYS_UNREADABLE, KEYS_INVALID */
+  read(): void {
+    if (this.#read()) return;
+    const sentence = `${this.#description} is not there: name the right one (--key-file, RIDGEWATCH_KEY_FILE).`;
+    throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence);
   }
 
   /** @throws Error before `open` */
@@ -75,10 +92,22 @@ export class Keys {
     }
   }
 
-  /** Writes another ring to the file: whole or not at all, readable by its owner only. */
+  /**
+   * Writes another ring to the file: whole or not at all, readable by its owner only.
+   * @throws Failure KEYS_UNREADABLE; the file is as it was
+   */
   async replace(ring: KeyRing): Promise<void> {
     await writeSecret(this.file, ring.serialise(), this.#description);
     this.#read();
+  }
+
+  /**
+   * Changes what the file holds now, whatever was read before. One process at a time: the caller sees to that.
+   * @throws Failure KEYS_UNREADABLE, KEYS_INVALID; the file is as it was
+   */
+  async change(changed: (ring: KeyRing) => KeyRing): Promise<void> {
+    this.read();
+    await this.replace(changed(this.ring));
   }
 
   /**

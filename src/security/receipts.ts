@@ -12,7 +12,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
-import { readSecret, writeSecret } from './secret-file.ts';
+import { createSecret, readSecret } from './secret-file.ts';
 
 const FILE = 'receipt-key.pem';
 
@@ -123,7 +123,8 @@ export function digestOfSubject(subjectId: string): string {
 
 async function makeKey(place: string): Promise<void> {
   const { privateKey } = generateKeyPairSync('ed25519');
-  await writeSecret(place, privateKey.export({ type: 'pkcs8', format: 'pem' }), descriptionOf(place));
+  // Of two processes that start together one makes it: a receipt whose key was replaced could not be checked.
+  await createSecret(place, privateKey.export({ type: 'pkcs8', format: 'pem' }), descriptionOf(place));
 }
 
 function descriptionOf(place: string): string {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { replaceFile } from '../durable-file.ts';
+import { whyOf, createFile, replaceFile } from '../durable-file.ts';
 import { Failure } from '../failure.ts';
 
 /**
@@ -11,10 +11,26 @@ import { Failure } from '../failure.ts';
  */
 export async function writeSecret(file: string, content: string | Uint8Array, what: string): Promise<void> {
   try {
-    await mkdir(dirname(file), { recursive: true });
+    await makeFolder(file);
     await replaceFile(file, content, 0o600);
   } catch (cause) {
-    throw new Failure('failed-precondition', 'KEYS_UNREADABLE', `${what} cannot be written.`, { cause });
+    throw unwritable(what, cause);
+  }
+}
+
+/**
+ * The same for a file that is not there yet.
+ * @returns false: another process has made it meanwhile, and it is as that one made it
+ * @throws Failure KEYS_UNREADABLE
+ */
+export async function createSecret(file: string, content: string | Uint8Array, what: string): Promise<boolean> {
+  try {
+    await makeFolder(file);
+    await createFile(file, (draft) => draft.writeFile(content));
+    return true;
+  } catch (error) {
+    if (error instanceof Failure && error.reason === 'OUTPUT_EXISTS') return false;
+    throw unwritable(what, error instanceof Failure ? error.detail.cause : error);
   }
 }
 
@@ -25,4 +41,13 @@ export function readSecret(file: string, what: string): string {
   } catch (cause) {
     throw new Failure('failed-precondition', 'KEYS_UNREADABLE', `${what} cannot be read.`, { cause });
   }
+}
+
+async function makeFolder(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+}
+
+function unwritable(what: string, cause: unknown): Failure {
+  const sentence = `${what} cannot be written.${whyOf(cause)}`;
+  return new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence, { cause });
 }

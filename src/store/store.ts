@@ -130,7 +130,12 @@ function backendOf(client: pg.ClientBase): unknown {
 
 /** Opens the keys, and encrypts what an earlier version left in plain. */
 async function sealEverything(templateKeys: TemplateKeys, keys: Keys, log: StoreLog): Promise<void> {
-  if (await templateKeys.establish()) {
+  const { made, missing } = await templateKeys.establish();
+  for (const id of missing) {
+    const message = `key ${id}, of which the store knows, is not in ${keys.file}, or is another one there; no template is encrypted with it: ridgewatch keys forget ${id} ends this warning`;
+    log({ level: 'warn', message });
+  }
+  if (made) {
     const message = `made a first key in ${keys.file}; without it what is stored cannot be read: keep a copy elsewhere`;
     log({ level: 'warn', message });
   }

@@ -1,13 +1,23 @@
 import type pg from 'pg';
 import { Failure } from '../failure.ts';
-import { keyMissing, type KeyRing } from '../security/key-ring.ts';
+import { keyMissing, newKeyId, type KeyRing } from '../security/key-ring.ts';
 import type { Keys } from '../security/keys.ts';
 import { sealTemplate, unsealTemplate, type SealedRow } from './sealed-templates.ts';
-import { inTransaction, withConnection } from './transaction.ts';
+import { inTransaction, withCallbacks, withConnection } from './transaction.ts';
 
 /** Rows that are encrypted again in one transaction: some tens of milliseconds, in which nobody waits for many of them. */
 const ROWS_PER_STEP = 500;
+/** Held while the key file is changed; any number that no other lock of this database has. */
+const KEY_FILE_LOCK = 7_319_522_806;
 const NO_REFERENCE = '00000000-0000-0000-0000-000000000000';
+
+/** What came of looking at the keys. */
+export interface Established {
+  /** A first key was made. */
+  readonly made: boolean;
+  /** Keys that the database knows of, that are not at hand, and that no template is encrypted with. */
+  readonly missing: readonly string[];
+}
 
 /** Which keys the stored templates are encrypted with. Every method throws Failure. */
 export class TemplateKeys {
@@ -21,25 +31,64 @@ export class TemplateKeys {
 
   /**
    * Opens the keys, and makes sure that they are those of this database. One program at a time: two that start together
-   * must not each make a key.
-   * @returns whether a first key was made
+   * must not each make a key. The file is written before the database knows of a key, so whenever this is interrupted
+   * the next start finds a key that it can use.
    * @throws Failure KEYS_UNREADABLE, KEYS_INVALID, KEY_MISSING, KEY_WRONG
    */
-  establish(): Promise<boolean> {
+  establish(): Promise<Established> {
     const keys = this.#keys;
     return inTransaction(this.#pool, async (client) => {
       await client.query('LOCK TABLE template_key IN EXCLUSIVE MODE');
       const { rows } = await client.query('SELECT FROM template_key LIMIT 1');
       const made = await keys.open(rows.length > 0);
-      await requireProofs(client, keys);
-      await enter(client, keys.ring);
-      return made;
+      const missing = await requireProofs(client, keys);
+      await enter(client, keys.ring, keys.ring.currentId);
+      return { made, missing };
     });
   }
 
-  /** Makes the current key of a ring known to the database, which has to be before anything is encrypted with it. */
-  enter(ring: KeyRing): Promise<void> {
-    return withConnection(this.#pool, (client) => enter(client, ring));
+  /**
+   * Makes a new key the current one. First it is in the file, written and read back, and used by no process; then the
+   * database knows of it; and only then is it the current one, for templates are encrypted with that as soon as it is in
+   * the file. Interrupted or refused anywhere, it leaves at most a key that nothing is encrypted with.
+   * @returns the id of the key
+   * @throws Failure KEYS_UNREADABLE, KEYS_INVALID; KEYS_IN_CHANGE
+   */
+  rotate(now: Date): Promise<string> {
+    const id = newKeyId(now);
+    return this.#alone(async () => {
+      await this.#keys.change((ring) => ring.withKey(id));
+      await this.enter(this.#keys.ring, id);
+      await this.#keys.change((ring) => ring.withCurrent(id));
+      return id;
+    });
+  }
+
+  /** Makes a key of a ring known to the database, which has to be before anything is encrypted with it. */
+  enter(ring: KeyRing, id = ring.currentId): Promise<void> {
+    return withConnection(this.#pool, (client) => enter(client, ring, id));
+  }
+
+  /**
+   * Runs work that changes the key file while no other process does: of two that write it at once, the second would drop
+   * the first one's key.
+   */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    return withCallbacks(async (guard) => {
+      let result: [T] | undefined;
+      const guarded = guard(async () => void (result = [await work()]));
+      await inTransaction(this.#pool, async (client) => {
+        const sql = 'SELECT pg_try_advisory_xact_lock($1) AS locked';
+        const { rows } = await client.query<{ locked: boolean }>(sql, [KEY_FILE_LOCK]);
+        if (rows[0]?.locked !== true) {
+          const sentence = 'Another process changes the keys now: let it come to its end.';
+          throw new Failure('failed-precondition', 'KEYS_IN_CHANGE', sentence);
+        }
+        await guarded();
+      });
+      if (result === undefined) throw new Error('work under a lock came to no result');
+      return result[0];
+    });
   }
 
   /**
@@ -107,39 +156,70 @@ export class TemplateKeys {
   /**
    * Forgets a key that nothing is encrypted with any more. A program that has not heard of the rotation and goes on using
    * it is refused by the database, for the row that it points to is gone.
+   * @returns whether the database knew it
    * @throws Failure KEY_IN_USE
    */
-  forget(keyId: string): Promise<void> {
+  forget(keyId: string): Promise<boolean> {
     return inTransaction(this.#pool, async (client) => {
-      const { rows } = await client.query('SELECT FROM reference WHERE key_id = $1 LIMIT 1', [keyId]);
-      if (rows.length > 0) {
-        const sentence = `Templates are encrypted with key ${keyId}: rotate first.`;
+      if (await isUsed(client, keyId)) {
+        const sentence = `Templates are encrypted with key ${keyId}: rotate first. Those that ridgewatch store check calls damaged are never encrypted again; they have to be mended or expunged before.`;
         throw new Failure('failed-precondition', 'KEY_IN_USE', sentence);
       }
-      await client.query('DELETE FROM template_key WHERE key_id = $1', [keyId]);
+      const { rowCount } = await client.query('DELETE FROM template_key WHERE key_id = $1', [keyId]);
+      return rowCount === 1;
+    });
+  }
+
+  /**
+   * The same, and takes it out of the file: first the one and then the other, so that at no moment the database names a
+   * key that is gone.
+   * @throws Failure KEY_IN_USE, KEY_MISSING; KEYS_UNREADABLE when the file cannot be written: it is as it was
+   */
+  drop(keyId: string): Promise<void> {
+    return this.#alone(async () => {
+      this.#keys.read();
+      const isInFile = this.#keys.ring.ids.includes(keyId);
+      // Refuses to take the current one out before anything is changed.
+      if (isInFile) this.#keys.ring.without(keyId);
+      const wasKnown = await this.forget(keyId);
+      if (isInFile) await this.#keys.change((ring) => ring.without(keyId));
+      else if (!wasKnown) throw keyMissing(keyId);
     });
   }
 }
 
 /**
- * Makes sure that the keys at hand are those which the database knows of.
+ * Makes sure that the keys at hand are those which the database knows of, as far as anything is encrypted with them.
+ * @returns ids of keys that are not at hand, or are others, and that no template is encrypted with
  * @throws Failure KEY_MISSING, KEY_WRONG
  */
-export async function requireProofs(client: Pick<pg.ClientBase, 'query'>, keys: Keys): Promise<void> {
-  const { rows } = await client.query<{ key_id: string; proof: Buffer }>('SELECT key_id, proof FROM template_key');
+export async function requireProofs(client: Pick<pg.ClientBase, 'query'>, keys: Keys): Promise<string[]> {
+  const { rows } = await client.query<{ key_id: string; proof: Buffer }>(
+    'SELECT key_id, proof FROM template_key ORDER BY key_id',
+  );
+  const missing: string[] = [];
   for (const { key_id, proof } of rows) {
     const own = keys.ring.proof(key_id);
+    if (own?.equals(proof) === true) continue;
+    // One that is encrypted with from now on has to be the one that other processes mean.
+    const isNeeded = key_id === keys.ring.currentId || (await isUsed(client, key_id));
+    if (!isNeeded) {
+      missing.push(key_id);
+      continue;
+    }
     if (own === undefined) throw keyMissing(key_id);
-    if (own.equals(proof)) continue;
     const sentence = `Key ${key_id} in ${keys.file} is not the one that the stored templates were encrypted with: bring back the right key file.`;
     throw new Failure('failed-precondition', 'KEY_WRONG', sentence);
   }
+  return missing;
 }
 
-async function enter(client: Pick<pg.ClientBase, 'query'>, ring: KeyRing): Promise<void> {
-  const { currentId } = ring;
-  await client.query('INSERT INTO template_key VALUES ($1, $2) ON CONFLICT (key_id) DO NOTHING', [
-    currentId,
-    ring.proof(currentId),
-  ]);
+/** Whether a template is encrypted with a key. Reads the whole table where none is. */
+async function isUsed(client: Pick<pg.ClientBase, 'query'>, keyId: string): Promise<boolean> {
+  const { rows } = await client.query('SELECT FROM reference WHERE key_id = $1 LIMIT 1', [keyId]);
+  return rows.length > 0;
+}
+
+async function enter(client: Pick<pg.ClientBase, 'query'>, ring: KeyRing, id: string): Promise<void> {
+  await client.query('INSERT INTO template_key VALUES ($1, $2) ON CONFLICT (key_id) DO NOTHING', [id, ring.proof(id)]);
 }

@@ -40,7 +40,10 @@ describe('ridgewatch keys', () => {
       { id: before[0].id, current: false, templates: 0 },
       { id: expect.not.stringMatching(before[0].id) as string, current: true, templates: 6 },
     ]);
-    expect(await keys('forget', before[0].id)).toEqual({ forgotten: before[0].id });
+    const unasked = await ridgewatch(['keys', 'forget', before[0].id, '--data-dir', dataDir]);
+    expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('every backup that was made') as string });
+    expect(((await keys('list')) as Listed).keys).toHaveLength(2);
+    expect(await keys('forget', before[0].id, '--yes')).toEqual({ forgotten: before[0].id });
     await running.stop();
     running = await start();
     const { candidates } = await calls.identify(samplesOf(1, 1));

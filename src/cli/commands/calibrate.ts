@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { newFileRefused, replaceFile } from '../../durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { FACE_TABLE_UNITS, scoreOfCosineOne } from '../../matching/calibration.ts';
 import { calibrationFile, type CalibrationSubject } from '../../matching/calibration-file.ts';
@@ -65,7 +66,7 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
     const sentence = 'The scores of different people hardly differ: nothing can be told from them.';
     throw new Failure('invalid-argument', 'TOO_FEW_SCORES', sentence);
   }
-  writeTable(options.out, calibrationFile(subject, table));
+  await writeTable(options.out, calibrationFile(subject, table));
   const measuredLog10 = (table.milliLog10Fmr[table.scores.indexOf(table.measuredTo)] ?? 0) / 1000;
   const summary = {
     file: options.out,
@@ -82,11 +83,11 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
   return EXIT.ok;
 }
 
-function writeTable(file: string, content: string): void {
+async function writeTable(file: string, content: string): Promise<void> {
   try {
-    writeFileSync(file, content);
-  } catch {
-    throw new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', `The file ${file} cannot be written.`);
+    await replaceFile(file, content, 0o644);
+  } catch (cause) {
+    throw newFileRefused(file, cause);
   }
 }
 

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { createFile } from '../../durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { DirectComparer } from '../../matching/direct-comparison.ts';
 import type { ExplainedComparison } from '../../matching/explained-comparison.ts';
@@ -51,7 +51,7 @@ export async function compare([fileA = '', fileB = '']: string[], options: Compa
   const explanation =
     best === undefined || options.explain === undefined
       ? undefined
-      : explain(a[best.view_a], b[best.view_b], [fileA, fileB], options.explain);
+      : await explain(a[best.view_a], b[best.view_b], [fileA, fileB], options.explain);
   const [model] = modelVersions(a);
   const document = {
     outcome: best === undefined ? 'not comparable' : 'compared',
@@ -71,7 +71,7 @@ export async function compare([fileA = '', fileB = '']: string[], options: Compa
   for (const { file, message, byte_offset } of options.json ? [] : warnings)
     process.stderr.write(`Warning: ${file}: ${message} (byte ${byte_offset}).\n`);
   process.stdout.write(options.json ? `${JSON.stringify(document)}\n` : `${inWords(best)}\n`);
-  return Promise.resolve(best === undefined ? EXIT.notComparable : EXIT.ok);
+  return best === undefined ? EXIT.notComparable : EXIT.ok;
 }
 
 /** Something odd about a file that was read all the same. */
@@ -103,34 +103,22 @@ function compareAll(a: readonly Template[], b: readonly Template[]): ViewScore[]
   );
 }
 
-/** Explains the score of two fingers, and draws it into a new file. */
-function explain(
+/** Explains the score of two fingers, and draws it into a new file, whose owner alone may read it: it shows minutiae. */
+async function explain(
   a: Template | undefined,
   b: Template | undefined,
   [probeName, referenceName]: readonly [string, string],
   file: string,
-): ExplainedComparison | undefined {
+): Promise<ExplainedComparison | undefined> {
   const comparer = new DirectComparer();
   const [probe, reference] = [a && comparer.pack(a)?.packed, b && comparer.pack(b)?.packed];
   if (probe === undefined || reference === undefined) return undefined;
   const explanation = comparer.explainPacked(probe, reference);
   if (explanation === undefined) return undefined;
   const names = { probeName: basename(probeName), referenceName: basename(referenceName) };
-  writeNew(file, drawExplanation({ ...names, probe, reference, explanation }));
+  const drawing = drawExplanation({ ...names, probe, reference, explanation });
+  await createFile(file, (draft) => draft.writeFile(drawing));
   return explanation;
-}
-
-/** Writes a file that only its owner may read, for it shows minutiae; never over another one. */
-function writeNew(file: string, content: string): void {
-  try {
-    writeFileSync(file, content, { flag: 'wx', mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      const sentence = `${file} exists already: name a new file, or remove that one.`;
-      throw new Failure('invalid-argument', 'OUTPUT_EXISTS', sentence);
-    }
-    throw new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', `The file ${file} cannot be written.`);
-  }
 }
 
 function inWords(best: ViewScore | undefined): string {

@@ -1,8 +1,7 @@
-import { createInterface } from 'node:readline/promises';
 import { ExpungeSubjectResponse } from '../../api/generated/ridgewatch/v1/gallery.ts';
 import { requireNew } from '../../durable-file.ts';
-import { Failure } from '../../failure.ts';
 import { ServiceClient } from '../client.ts';
+import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
@@ -16,7 +15,7 @@ interface ExpungeOptions extends ConnectionOptions {
 
 /** Removes a subject for good, after asking. */
 export async function expunge([subjectId = '']: string[], options: ExpungeOptions): Promise<number> {
-  if (options.yes !== true && !(await agreed(subjectId))) {
+  if (!(await agreed(options, `Remove subject ${subjectId} and all its references for good?`))) {
     process.stderr.write('Nothing was removed.\n');
     return EXIT.refused;
   }
@@ -25,7 +24,7 @@ export async function expunge([subjectId = '']: string[], options: ExpungeOption
   const client = new ServiceClient(connectionOf(options));
   try {
     const response = await client.expunge({ subjectId, reason: options.reason });
-    if (options.receipt !== undefined) writeReceipt(options.receipt, response.receipt);
+    if (options.receipt !== undefined) await writeReceipt(options.receipt, subjectId, response.receipt);
     const document = () => JSON.stringify(toProtoJson(ExpungeSubjectResponse.toJSON(response)));
     const sentence = () =>
       `Removed the subject and ${response.referencesRemoved} references (gallery version ${response.galleryVersion}).`;
@@ -33,22 +32,5 @@ export async function expunge([subjectId = '']: string[], options: ExpungeOption
     return EXIT.ok;
   } finally {
     client.close();
-  }
-}
-
-async function agreed(subjectId: string): Promise<boolean> {
-  if (!process.stdin.isTTY) {
-    throw new Failure(
-      'invalid-argument',
-      'CONFIRMATION_REQUIRED',
-      'Nobody can be asked here: say --yes to remove the subject.',
-    );
-  }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await terminal.question(`Remove subject ${subjectId} and all its references for good? Type yes: `);
-    return answer.trim() === 'yes';
-  } finally {
-    terminal.close();
   }
 }

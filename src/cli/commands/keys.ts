@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import Table from 'cli-table3';
-import { requireNotOfPublished } from '../../../index-builder/gallery-index/shelf.ts';
+import { indexesOf, requireNotOfPublished } from '../../../index-builder/gallery-index/shelf.ts';
 import { Failure } from '../../failure.ts';
 import { sealersOf } from '../../security/block-sealer.ts';
-import { KeyRing } from '../../security/key-ring.ts';
 import { Keys } from '../../security/keys.ts';
+import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';
 import { withStore, type StoreOptions } from '../store-access.ts';
@@ -13,12 +13,13 @@ import { withStore, type StoreOptions } from '../store-access.ts';
 /** Makes a key file; never writes over one. */
 export async function createKeys([file]: readonly string[], options: { readonly json?: boolean }): Promise<number> {
   const keyFile = resolve(file);
-  if (existsSync(keyFile)) {
+  const exists = () => {
     const sentence = `${file} exists already: what was encrypted with its keys could not be read without them.`;
-    throw new Failure('invalid-argument', 'OUTPUT_EXISTS', sentence);
-  }
+    return new Failure('invalid-argument', 'OUTPUT_EXISTS', sentence);
+  };
+  if (existsSync(keyFile)) throw exists();
   const keys = new Keys({ keyFile, dataDir: '' });
-  await keys.replace(KeyRing.create(new Date()));
+  if (!(await keys.create())) throw exists();
   const { currentId } = keys.ring;
   say(
     options,
@@ -47,12 +48,7 @@ export function rotateKeys(
   options: StoreOptions & { readonly keep?: boolean },
 ): Promise<number> {
   return withStore(options, async ({ store, keys }) => {
-    if (options.keep !== true) {
-      const ring = keys.ring.withNewKey(new Date());
-      // The database has to know it before anybody encrypts with it, which they may as soon as it is in the file.
-      await store.templateKeys.enter(ring);
-      await keys.replace(ring);
-    }
+    if (options.keep !== true) await store.templateKeys.rotate(new Date());
     const { references } = await store.subjects.counts();
     const bar = progressBar('encrypting {bar} {value}/{total} {eta_formatted}', options);
     bar.start(references, 0);
@@ -67,14 +63,29 @@ export function rotateKeys(
   });
 }
 
-/** Removes a key that nothing needs. */
-export function forgetKey([id]: readonly string[], options: StoreOptions): Promise<number> {
+interface ForgetOptions extends StoreOptions {
+  readonly yes?: boolean;
+}
+
+/** Removes a key that nothing needs, after asking. */
+export function forgetKey([id]: readonly string[], options: ForgetOptions): Promise<number> {
   return withStore(options, async ({ configuration, store, keys }) => {
-    const ring = keys.ring.without(id);
-    await requireNotOfPublished(configuration.indexDir, id, sealersOf(keys, 'index'));
-    await store.templateKeys.forget(id);
-    await keys.replace(ring);
-    say(options, { forgotten: id }, `Key ${id} is gone.`);
+    const { indexDir } = configuration;
+    await requireNotOfPublished(indexDir, id, sealersOf(keys, 'index'));
+    if (id === keys.ring.currentId) keys.ring.without(id);
+    const indexes = await indexesOf(indexDir, id);
+    const lost = [
+      `every backup that was made while key ${id} was the current one`,
+      ...(indexes.length > 0 ? [`the indexes ${indexes.join(', ')}`] : []),
+    ].join(', and ');
+    const isAgreed = await agreed(options, `Without key ${id} nothing opens ${lost}. Forget it for good?`);
+    if (!isAgreed) {
+      process.stderr.write('Nothing was removed.\n');
+      return EXIT.refused;
+    }
+    await store.templateKeys.drop(id);
+    const document = { forgotten: id, ...(indexes.length > 0 && { unreadable_indexes: indexes }) };
+    say(options, document, `Key ${id} is gone, and with it ${lost}.`);
     return EXIT.ok;
   });
 }

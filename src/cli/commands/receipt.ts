@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { newFileRefused } from '../../durable-file.ts';
+import { readFileSync } from 'node:fs';
+import { createFile } from '../../durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { digestOfSubject, ReceiptSigner, verifyReceipt } from '../../security/receipts.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -51,12 +51,17 @@ export function show([subjectId]: readonly string[], options: StoreOptions): Pro
   });
 }
 
-/** Writes a receipt to a new file. @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE */
-export function writeReceipt(file: string, receipt: string): void {
+/**
+ * Writes a receipt to a new file that only its owner may read.
+ * @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE: says where the receipt is still to be had
+ */
+export async function writeReceipt(file: string, subjectId: string, receipt: string): Promise<void> {
   try {
-    writeFileSync(file, `${receipt}\n`, { flag: 'wx' });
-  } catch (cause) {
-    throw newFileRefused(file, cause);
+    await createFile(file, (draft) => draft.writeFile(`${receipt}\n`));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const sentence = `The subject is removed, but the receipt is not written: ${error.message} The store keeps it: ridgewatch receipt show ${subjectId}`;
+    throw new Failure(error.kind, error.reason, sentence, error.detail);
   }
 }
 

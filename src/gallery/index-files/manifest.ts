@@ -87,6 +87,15 @@ export async function readManifest(directory: string, sealerOf: (keyId: string) 
   return manifest;
 }
 
+/** The key that an index says it opens with; undefined where it says nothing that can be read. */
+export async function keyOf(directory: string): Promise<string | undefined> {
+  try {
+    return parse(await readFile(join(directory, MANIFEST_FILE), 'utf8')).keyId;
+  } catch {
+    return undefined;
+  }
+}
+
 function parse(text: string): Manifest {
   let json: unknown;
   try {

@@ -1,0 +1,20 @@
+import { createInterface } from 'node:readline/promises';
+import { Failure } from '../failure.ts';
+
+/**
+ * Asks whether something may be done that cannot be undone.
+ * @throws Failure CONFIRMATION_REQUIRED where no terminal is there to ask
+ */
+export async function agreed({ yes }: { readonly yes?: boolean }, question: string): Promise<boolean> {
+  if (yes === true) return true;
+  if (!process.stdin.isTTY) {
+    const sentence = `${question} There is no terminal to ask: say --yes.`;
+    throw new Failure('invalid-argument', 'CONFIRMATION_REQUIRED', sentence);
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await terminal.question(`${question} Type yes: `)).trim() === 'yes';
+  } finally {
+    terminal.close();
+  }
+}
