@@ -44,7 +44,7 @@ export class Keys {
    * @throws Failure KEYS_UNREADABLE, KEYS_INVALID
    */
   async open(isInUse: boolean): Promise<boolean> {
-    if (this.#read()) return false;
+    if (this.readIfThere()) return false;
     if (isInUse || !this.#isOwn) {
       const use = isInUse ? 'What is stored was encrypted with keys that are' : 'The keys are to be';
       const sentence = `${use} in ${this.file}, which is not there: bring it back, or name it in RIDGEWATCH_KEY_FILE.`;
@@ -60,15 +60,20 @@ export class Keys {
    */
   async create(): Promise<boolean> {
     const made = await createSecret(this.file, KeyRing.create(new Date()).serialise(), this.#description);
-    this.#read();
+    this.readIfThere();
     return made;
   }
 
   /** Reads the keys, which have to be there. @throws Failure KEYS_UNREADABLE, KEYS_INVALID */
   read(): void {
-    if (this.#read()) return;
+    if (this.readIfThere()) return;
     const sentence = `${this.#description} is not there: name the right one (--key-file, RIDGEWATCH_KEY_FILE).`;
     throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence);
+  }
+
+  /** Whether they have been read. */
+  get isOpen(): boolean {
+    return this.#ring !== undefined;
   }
 
   /** @throws Error before `open` */
@@ -84,7 +89,7 @@ export class Keys {
   refresh(): Failure | undefined {
     if (stampOf(this.file) === this.#readAt) return undefined;
     try {
-      this.#read();
+      this.readIfThere();
       return undefined;
     } catch (error) {
       if (error instanceof Failure) return error;
@@ -98,7 +103,7 @@ export class Keys {
    */
   async replace(ring: KeyRing): Promise<void> {
     await writeSecret(this.file, ring.serialise(), this.#description);
-    this.#read();
+    this.readIfThere();
   }
 
   /**
@@ -146,7 +151,8 @@ export class Keys {
     return `The key file ${this.file}`;
   }
 
-  #read(): boolean {
+  /** @returns whether they are there @throws Failure KEYS_UNREADABLE, KEYS_INVALID */
+  readIfThere(): boolean {
     const stamp = stampOf(this.file);
     if (stamp === undefined) return false;
     this.#ring = KeyRing.parse(readSecret(this.file, this.#description), this.file);

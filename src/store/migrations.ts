@@ -6,7 +6,8 @@ import { Failure } from '../failure.ts';
 import { explain } from './external-database.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
-const TABLE = 'migration';
+/** In which the names of the migrations stand that were made. */
+export const MIGRATION_TABLE = 'migration';
 const CONNECT_TIMEOUT_MS = 5000;
 
 /**
@@ -34,7 +35,7 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
     await runner({
       dbClient: client,
       dir: FOLDER,
-      migrationsTable: TABLE,
+      migrationsTable: MIGRATION_TABLE,
       direction: 'up',
       advisoryLockMode: 'wait',
       logger: { debug: silent, info: silent, warn: silent, error: silent },
@@ -73,8 +74,8 @@ function ownMigrations(): string[] {
 
 /** Their names, in order; none in an empty database. */
 async function appliedMigrations(client: pg.Client): Promise<string[]> {
-  const { rows: tables } = await client.query('SELECT to_regclass($1) AS present', [TABLE]);
+  const { rows: tables } = await client.query('SELECT to_regclass($1) AS present', [MIGRATION_TABLE]);
   if ((tables as { present: string | null }[])[0]?.present === null) return [];
-  const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${TABLE} ORDER BY id`);
+  const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${MIGRATION_TABLE} ORDER BY id`);
   return rows.map(({ name }) => name);
 }

@@ -1,26 +1,15 @@
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
-import type pg from 'pg';
+import pg from 'pg';
 import { from, to, type CopyStreamQuery } from 'pg-copy-streams';
 import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
 import { readHead, readSchema, readState } from './changes.ts';
+import { readTables } from './tables.ts';
 import { requireProofs } from './template-keys.ts';
-import { inTransaction, READ_ONLY, withCallbacks } from './transaction.ts';
+import { inTransaction, READ_ONLY, withCallbacks, withoutTimeLimit } from './transaction.ts';
 
-/** Every table with content, in an order in which rows that others point to come first. */
-const TABLES = [
-  'template_key',
-  'subject',
-  'reference',
-  'gallery_membership',
-  'change',
-  'change_counter',
-  'enrolment_request',
-  'receipt',
-] as const;
-
-export type CopiedTable = (typeof TABLES)[number];
+const { escapeIdentifier } = pg;
 
 export interface CopyFacts {
   /** Name of the last migration. */
@@ -29,6 +18,14 @@ export interface CopyFacts {
   readonly sequence: number;
   /** See SubjectStore.stateAt. */
   readonly state: string;
+}
+
+/** What a copy is of, and what it takes to read it. */
+export interface DumpFacts extends CopyFacts {
+  /** Names of all tables, in the order in which they are copied. */
+  readonly tables: readonly string[];
+  /** Keys that templates in it are encrypted with. */
+  readonly templateKeys: readonly string[];
 }
 
 /** Copies everything that a store holds, as PostgreSQL's binary COPY has it. Every method throws Failure. */
@@ -47,15 +44,21 @@ export class StoreCopy {
    * @param take - gets the bytes of one table after the other, in parts of any size
    */
   dump(
-    begin: (facts: CopyFacts) => Promise<void>,
-    take: (table: CopiedTable, bytes: Buffer) => Promise<void>,
+    begin: (facts: DumpFacts) => Promise<void>,
+    take: (table: string, bytes: Buffer) => Promise<void>,
   ): Promise<void> {
     return withCallbacks((guard) => {
       const [beginGuarded, takeGuarded] = [guard(begin), guard(take)];
       const read = async (client: pg.PoolClient) => {
-        await beginGuarded(await factsOf(client));
-        for (const table of TABLES) {
-          const stream = client.query(to(`COPY ${table} TO STDOUT (FORMAT binary)`));
+        await withoutTimeLimit(client);
+        const tables = await readTables(client);
+        const sql = `SELECT key_id FROM template_key k
+          WHERE EXISTS (SELECT FROM reference r WHERE r.key_id = k.key_id) ORDER BY key_id`;
+        const { rows } = await client.query<{ key_id: string }>(sql);
+        const templateKeys = rows.map(({ key_id }) => key_id);
+        await beginGuarded({ ...(await factsOf(client)), tables, templateKeys });
+        for (const table of tables) {
+          const stream = client.query(to(`COPY ${escapeIdentifier(table)} TO STDOUT (FORMAT binary)`));
           for await (const bytes of stream) await takeGuarded(table, bytes as Buffer);
         }
       };
@@ -71,9 +74,10 @@ export class StoreCopy {
    */
   restore(
     facts: CopyFacts,
-    feed: (write: (table: CopiedTable, bytes: Buffer) => Promise<void>) => Promise<void>,
+    feed: (write: (table: string, bytes: Buffer) => Promise<void>) => Promise<void>,
   ): Promise<void> {
     return inTransaction(this.#pool, async (client) => {
+      await withoutTimeLimit(client);
       const own = await factsOf(client);
       if (own.schema !== facts.schema) {
         const sentence = `The backup has schema ${facts.schema}, and this program makes ${own.schema}: restore it with the program that made it, then start this one on the store.`;
@@ -88,7 +92,9 @@ export class StoreCopy {
       // What a start has put there.
       await client.query('DELETE FROM template_key');
       await client.query('DELETE FROM change_counter');
-      const tables = new TableWriter(client);
+      // How far imports are that have enrolled nothing yet.
+      await client.query('DELETE FROM import');
+      const tables = new TableWriter(client, new Set(await readTables(client)));
       try {
         await feed((table, bytes) => tables.write(table, bytes));
         await tables.end();
@@ -111,19 +117,27 @@ export class StoreCopy {
 /** Writes bytes to one table after the other. */
 class TableWriter {
   readonly #client: pg.PoolClient;
-  #table: CopiedTable | undefined;
+  readonly #tables: ReadonlySet<string>;
+  #table: string | undefined;
   #stream: CopyStreamQuery | undefined;
   #done: Promise<void> = Promise.resolve();
 
-  constructor(client: pg.PoolClient) {
+  /** @param tables - that there are */
+  constructor(client: pg.PoolClient, tables: ReadonlySet<string>) {
     this.#client = client;
+    this.#tables = tables;
   }
 
-  async write(table: CopiedTable, bytes: Buffer): Promise<void> {
+  /** @throws Failure SCHEMA_DIFFERS */
+  async write(table: string, bytes: Buffer): Promise<void> {
     if (table !== this.#table) {
       await this.end();
+      if (!this.#tables.has(table)) {
+        const sentence = `The backup holds a table ${table}, which this store does not have: restore it with the program that made it.`;
+        throw new Failure('failed-precondition', 'SCHEMA_DIFFERS', sentence);
+      }
       this.#table = table;
-      this.#stream = this.#client.query(from(`COPY ${table} FROM STDIN (FORMAT binary)`));
+      this.#stream = this.#client.query(from(`COPY ${escapeIdentifier(table)} FROM STDIN (FORMAT binary)`));
       this.#done = finished(this.#stream);
       this.#done.catch(() => undefined);
     }

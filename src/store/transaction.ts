@@ -39,6 +39,11 @@ export function inTransaction<T>(
   });
 }
 
+/** For the rest of a transaction: it reads or writes whole tables, which may take as long as it takes. */
+export async function withoutTimeLimit(client: Pick<pg.ClientBase, 'query'>): Promise<void> {
+  await client.query('SET LOCAL statement_timeout = 0');
+}
+
 async function commit(client: pg.PoolClient, changes: boolean, discard: Discard): Promise<void> {
   let command: string;
   try {

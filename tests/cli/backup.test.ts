@@ -1,10 +1,11 @@
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, callsOf, enrolPerson, runService, samplesOf, type RunningService } from '../api/running-service.ts';
 import { backUp, restore } from '../../src/backup.ts';
 import { Failure } from '../../src/failure.ts';
+import { KeyRing } from '../../src/security/key-ring.ts';
 import { Keys } from '../../src/security/keys.ts';
 import { openStore } from '../../src/store/store.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
@@ -74,6 +75,27 @@ describe('a backup', () => {
     const directory = temporaryDirectory();
     const refused = await ridgewatch(['restore', file, '--data-dir', directory]);
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('no backup that the keys') as string });
+  });
+
+  it('asks for the keys it needs, makes none, and touches nothing before it has them', async () => {
+    const { currentId } = KeyRing.parse(readFileSync(join(dataDir, 'keys.json'), 'utf8'), '');
+    const directory = temporaryDirectory();
+    const strangers = join(temporaryDirectory(), 'keys.json');
+    await new Keys({ keyFile: strangers, dataDir: '' }).create();
+    for (const args of [[], ['--key-file', join(directory, 'none.json')], ['--key-file', strangers]]) {
+      const refused = await ridgewatch(['restore', file, '--data-dir', directory, ...args]);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toContain(`it needs key ${currentId}`);
+      expect(refused.stderr).toContain('--key-file');
+      expect(readdirSync(directory)).toEqual([]);
+    }
+    const cut = join(temporaryDirectory(), 'cut.rwb');
+    writeFileSync(cut, readFileSync(file).subarray(0, -40));
+    const right = ['--data-dir', directory, '--key-file', join(dataDir, 'keys.json')];
+    const damaged = await ridgewatch(['restore', cut, ...right]);
+    expect(damaged).toMatchObject({ code: 1, stderr: expect.stringContaining('is damaged') as string });
+    expect(readdirSync(directory)).toEqual([]);
+    expect(await ridgewatch(['restore', file, ...right])).toMatchObject({ code: 0, stderr: '' });
   });
 
   it('is not written over a file, and not restored over a store', async () => {

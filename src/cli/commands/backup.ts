@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises';
-import { backUp, restore } from '../../backup.ts';
+import { backUp, checkBackup, restore } from '../../backup.ts';
+import { Keys } from '../../security/keys.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';
-import { withStore, type StoreOptions } from '../store-access.ts';
+import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
 
 const MEGABYTE = 1e6;
 
@@ -20,15 +21,23 @@ export function backup([file]: readonly string[], options: StoreOptions): Promis
   });
 }
 
-/** Fills an empty store from a file. */
-export function restoreBackup([file]: readonly string[], options: StoreOptions): Promise<number> {
+/**
+ * Fills an empty store from a file. The backup is read to its end before there is a store, and the keys are those that
+ * are there: one that was made here would be of no use, and the store would ask for it ever after.
+ */
+export async function restoreBackup([file]: readonly string[], options: StoreOptions): Promise<number> {
+  const own = new Keys(storeSettings(options));
+  own.readIfThere();
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => 0,
+  );
+  const check = progressBar('checking {bar} {percentage} %, ETA {eta_formatted}', options);
+  check.start(size, 0);
+  await checkBackup(own, file, (done) => check.update(done)).finally(() => check.stop());
   return withStore(
     options,
     async ({ store, keys }) => {
-      const size = await stat(file).then(
-        (found) => found.size,
-        () => 0,
-      );
       const bar = progressBar('restoring {bar} {percentage} %, ETA {eta_formatted}', options);
       bar.start(size, 0);
       const { sequence } = await restore(store.copy, keys, file, (done) => bar.update(done)).finally(() => bar.stop());

@@ -63,7 +63,12 @@ export class BlockFileWriter {
    * @param name - that its blocks are sealed under
    */
   static async create(path: string, name: string, seal: IndexSeal): Promise<BlockFileWriter> {
-    const writer = new BlockFileWriter(name, await open(path, 'wx', 0o600), seal);
+    return BlockFileWriter.begin(await open(path, 'wx', 0o600), name, seal);
+  }
+
+  /** Goes on in a file that is open, where it stands; closing it is left to whoever has opened it. */
+  static async begin(file: FileHandle, name: string, seal: IndexSeal): Promise<BlockFileWriter> {
+    const writer = new BlockFileWriter(name, file, seal);
     await writer.#write(MAGIC);
     return writer;
   }
@@ -72,11 +77,17 @@ export class BlockFileWriter {
     await this.#block(plain, contextOf(this.#seal, this.#name, this.#blocks++));
   }
 
-  /** Ends the file and puts it on disk. */
+  /** Ends the file, puts it on disk and closes it. */
   async finish(): Promise<FileFacts> {
-    await this.#block(new Uint8Array(0), endOf(this.#seal, this.#name, this.#blocks));
+    const facts = await this.end();
     await this.#file.sync();
     await this.#file.close();
+    return facts;
+  }
+
+  /** Writes the last block. */
+  async end(): Promise<FileFacts> {
+    await this.#block(new Uint8Array(0), endOf(this.#seal, this.#name, this.#blocks));
     return { name: this.#name, bytes: this.#bytes, sha256: this.#digest.digest('hex') };
   }
 
@@ -102,12 +113,19 @@ export class BlockFileWriter {
 /**
  * The blocks of a file, in order.
  * @param whole - false: end quietly where a file that was not finished ends
+ * @param from - where they begin
  * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING
  */
-export async function* readBlocks(path: string, name: string, seal: IndexSeal, whole = true): AsyncGenerator<Buffer> {
+export async function* readBlocks(
+  path: string,
+  name: string,
+  seal: IndexSeal,
+  whole = true,
+  from = 0,
+): AsyncGenerator<Buffer> {
   const file = await openFile(path, name);
   try {
-    const reader = new Reader(file);
+    const reader = new Reader(file, from);
     const magic = await reader.read(MAGIC.length);
     if (magic?.equals(MAGIC) !== true) {
       if (whole) throw damaged(name, 'it is no file of an index');
@@ -149,13 +167,15 @@ async function openFile(path: string, name: string): Promise<FileHandle> {
   }
 }
 
-/** Reads a file from its beginning, always into the same memory. */
+/** Reads a file from one place on, always into the same memory. */
 class Reader {
   readonly #file: FileHandle;
+  #at: number;
   #memory = Buffer.allocUnsafeSlow(0);
 
-  constructor(file: FileHandle) {
+  constructor(file: FileHandle, from: number) {
     this.#file = file;
+    this.#at = from;
   }
 
   /** @returns the next bytes, until it is called again; undefined where the file ends before */
@@ -163,8 +183,9 @@ class Reader {
     if (this.#memory.length < length) this.#memory = Buffer.allocUnsafeSlow(length);
     let end = 0;
     while (end < length) {
-      const { bytesRead } = await this.#file.read(this.#memory, end, length - end);
+      const { bytesRead } = await this.#file.read(this.#memory, end, length - end, this.#at);
       if (bytesRead === 0) return undefined;
+      this.#at += bytesRead;
       end += bytesRead;
     }
     return this.#memory.subarray(0, length);

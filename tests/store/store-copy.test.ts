@@ -1,0 +1,149 @@
+/** That a backup has all there is in it, and is whole or not there. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { backUp, restore } from '../../src/backup.ts';
+import { BlockFileWriter } from '../../src/gallery/index-files/block-file.ts';
+import { sealersOf } from '../../src/security/block-sealer.ts';
+import type { Keys } from '../../src/security/keys.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { readTables } from '../../src/store/tables.ts';
+import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+import { temporaryKeys } from '../keys.ts';
+import { enrolment } from './records.ts';
+
+const isRoot = process.getuid?.() === 0 && process.platform === 'linux';
+const EXTRA = `CREATE TABLE aardvark (subject_id uuid REFERENCES subject, "odd name" text);
+  CREATE TABLE "Zebra ""x""" (id int PRIMARY KEY);
+  ALTER TABLE template_key ADD COLUMN zebra int REFERENCES "Zebra ""x"""`;
+
+let cluster: TestCluster;
+let keys: Keys;
+let source: { readonly store: Store; readonly database: pg.Client };
+let file: string;
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+});
+afterAll(() => cluster.stop());
+beforeEach(async () => {
+  keys = temporaryKeys();
+  file = join(temporaryDirectory(), 'backup.rwb');
+  source = await open();
+  const made = [enrolment({}, 'request-1'), enrolment({ externalId: 'x' }), enrolment()];
+  await source.store.subjects.enrollMany(made);
+  await source.store.subjects.expunge(made[2].subject.subjectId, 'test', () => '{}');
+  await source.database.query("INSERT INTO import (digest, byte_offset, refused_count) VALUES ('\\x01', 17, 1)");
+  await source.database.query("INSERT INTO import_refusal VALUES ('\\x01', 1, 'R', repeat('m', 9000), 'f', 'c', 'e')");
+});
+
+async function open() {
+  const url = await cluster.createDatabase();
+  const store = await openStore({ databaseUrl: url, dataDir: '', keys, log: () => undefined });
+  const database = new pg.Client({ connectionString: url });
+  await database.connect();
+  closing.push(() => Promise.all([database.end(), store.close()]));
+  return { store, database };
+}
+const closing: (() => Promise<unknown>)[] = [];
+afterAll(() => Promise.all(closing.map((close) => close())));
+
+/** All tables but the migrations' own, and everything in them. */
+async function contentOf(database: pg.Client): Promise<Record<string, string>> {
+  const { rows } = await database.query<{ name: string }>(
+    `SELECT table_name AS name FROM information_schema.tables
+     WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'migration'`,
+  );
+  const content: Record<string, string> = {};
+  for (const { name } of rows) {
+    const { rows: lines } = await database.query<{ line: string }>(
+      `SELECT t::text AS line FROM ${pg.escapeIdentifier(name)} t ORDER BY 1`,
+    );
+    content[name] = createHash('sha256')
+      .update(lines.map(({ line }) => line).join('\n'))
+      .digest('hex');
+    if (lines.length === 0) content[name] = 'empty';
+  }
+  return content;
+}
+
+describe('a copy of the store', () => {
+  it('has every table of the schema, none of them empty here, and brings each back', async () => {
+    const target = await open();
+    await backUp(source.store.copy, keys, file, () => undefined);
+    await restore(target.store.copy, keys, file, () => undefined);
+    const content = await contentOf(source.database);
+    expect(Object.values(content)).not.toContain('empty');
+    expect(await contentOf(target.database)).toEqual(content);
+    expect(Object.keys(content).sort()).toEqual((await readTables(source.database)).sort());
+  });
+
+  it('has tables that were added since, too, in an order that their foreign keys allow', async () => {
+    const target = await open();
+    for (const { database } of [source, target]) await database.query(EXTRA);
+    await source.database.query('INSERT INTO "Zebra ""x""" VALUES (1); UPDATE template_key SET zebra = 1');
+    await source.database.query('INSERT INTO aardvark SELECT subject_id, NULL FROM subject');
+    await backUp(source.store.copy, keys, file, () => undefined);
+    await restore(target.store.copy, keys, file, () => undefined);
+    expect(await contentOf(target.database)).toEqual(await contentOf(source.database));
+  });
+
+  it('with a table that the store does not have is refused, and nothing is changed', async () => {
+    const target = await open();
+    await source.database.query(EXTRA);
+    await backUp(source.store.copy, keys, file, () => undefined);
+    const before = await contentOf(target.database);
+    await expect(restore(target.store.copy, keys, file, () => undefined)).rejects.toThrow(
+      expect.objectContaining({
+        reason: 'SCHEMA_DIFFERS',
+        message: expect.stringContaining('Zebra') as string,
+      }) as Error,
+    );
+    expect(await contentOf(target.database)).toEqual(before);
+  });
+
+  it('of the first format, without what imports keep, is restored as before', async () => {
+    const handle = await openFile(file, 'wx');
+    const sealer = sealersOf(keys, 'backup')(keys.ring.currentId);
+    const writer = await BlockFileWriter.begin(handle, 'backup', { sealer, context: 'backup 1' });
+    await source.store.copy.dump(
+      ({ schema, sequence, state }) =>
+        writer.append(Buffer.from(JSON.stringify({ format: 1, schema, sequence, state }))),
+      async (table, bytes) => {
+        if (!table.startsWith('import')) await writer.append(Buffer.concat([Buffer.from(`${table}\n`), bytes]));
+      },
+    );
+    await writer.finish();
+    const target = await open();
+    await restore(target.store.copy, keys, file, () => undefined);
+    const { import: states, import_refusal: refusals, ...content } = await contentOf(target.database);
+    expect([states, refusals]).toEqual(['empty', 'empty']);
+    expect(await contentOf(source.database)).toMatchObject(content);
+  });
+
+  it.skipIf(!isRoot)('that does not fit leaves nothing in the way of the next (needs root on Linux)', async () => {
+    const mount = join(temporaryDirectory(), 'small');
+    mkdirSync(mount);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', mount]);
+    try {
+      const small = join(mount, 'backup.rwb');
+      const unwritable = expect.objectContaining({ reason: 'OUTPUT_UNWRITABLE' }) as Error;
+      await expect(backUp(source.store.copy, keys, small, () => undefined)).rejects.toThrow(unwritable);
+      expect(readdirSync(mount)).toEqual([]);
+      writeFileSync(join(mount, 'full'), Buffer.alloc(4096));
+      await expect(backUp(source.store.copy, keys, small, () => undefined)).rejects.toThrow(unwritable);
+      expect(readdirSync(mount)).toEqual(['full']);
+      execFileSync('mount', ['-o', 'remount,size=1m', mount]);
+      // What a backup that was killed has left is in nobody's way.
+      writeFileSync(join(mount, `backup.rwb.${process.pid}.new`), '');
+      const { bytes } = await backUp(source.store.copy, keys, small, () => undefined);
+      expect(readFileSync(small)).toHaveLength(bytes);
+    } finally {
+      execFileSync('umount', [mount]);
+    }
+  });
+});
