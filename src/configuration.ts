@@ -83,6 +83,13 @@ export const SETTINGS = {
     meaning: 'Directory of the embedded database.',
     why: 'Below the working directory: easy to find and to delete on a trial.',
   },
+  RIDGEWATCH_STORE_PATIENCE_SECONDS: {
+    schema: whole(0, 86_400),
+    fallback: '600',
+    meaning:
+      'How long a start waits for a command, such as an import, that runs the embedded database, in seconds. Commands wait as long for each other.',
+    why: 'A command that began while the service was down must not keep it from starting; one that takes longer should be run beside the service.',
+  },
   RIDGEWATCH_KEY_FILE: {
     schema: optional,
     fallback: undefined,
@@ -249,6 +256,7 @@ type Value<Name extends SettingName> = z.output<(typeof SETTINGS)[Name]['schema'
 export interface Configuration {
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
+  readonly storePatienceSeconds: number;
   readonly keyFile: string | undefined;
   readonly receiptKey: string | undefined;
   readonly indexDir: string;
@@ -300,6 +308,7 @@ export function readConfiguration(
   return {
     databaseUrl: read('DATABASE_URL'),
     dataDir: read('RIDGEWATCH_DATA_DIR'),
+    storePatienceSeconds: read('RIDGEWATCH_STORE_PATIENCE_SECONDS'),
     keyFile: read('RIDGEWATCH_KEY_FILE'),
     receiptKey: read('RIDGEWATCH_RECEIPT_KEY'),
     indexDir: read('RIDGEWATCH_INDEX_DIR') ?? join(read('RIDGEWATCH_DATA_DIR'), 'index'),

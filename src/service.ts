@@ -53,19 +53,25 @@ const FOLLOW_INTERVAL_MS = 1000;
 
 /**
  * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
+ * @param signal - breaks off the wait for another process that uses the store
  * @throws Failure that says in one sentence what is in the way; whatever was started is stopped again
  */
-export async function startService(configuration: Configuration, log: Logger): Promise<Service> {
+export async function startService(configuration: Configuration, log: Logger, signal?: AbortSignal): Promise<Service> {
   const undo: (() => Promise<unknown>)[] = [];
   try {
-    return await start(configuration, log, undo);
+    return await start(configuration, log, undo, signal);
   } catch (thrown) {
     for (const step of undo.reverse()) await step().catch(() => undefined);
     throw thrown;
   }
 }
 
-async function start(configuration: Configuration, log: Logger, undo: (() => Promise<unknown>)[]): Promise<Service> {
+async function start(
+  configuration: Configuration,
+  log: Logger,
+  undo: (() => Promise<unknown>)[],
+  signal: AbortSignal | undefined,
+): Promise<Service> {
   const startTime = new Date();
   const readiness = new Readiness();
   const credentials = createServerCredentials(configuration);
@@ -113,6 +119,11 @@ async function start(configuration: Configuration, log: Logger, undo: (() => Pro
     dataDir: configuration.dataDir,
     keys,
     log: ({ level, message }) => log[level](message),
+    patience: {
+      patienceMs: configuration.storePatienceSeconds * 1000,
+      onWait: (sentence) => readiness.starting(`Opening the store: ${sentence}.`),
+      signal,
+    },
   });
   undo.push(() => store.close());
   const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);

@@ -60,7 +60,7 @@ const SUBJECTS_PER_BATCH = 2000;
 export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
   const { store, indexDir, models, shape, sealer } = order;
   await mkdir(indexDir, { recursive: true, mode: 0o700 });
-  const lock = await lockDirectory(indexDir);
+  const lock = lockDirectory(indexDir);
   const draft = await beginDraft(indexDir);
   const prepared = await preparedDirectories(indexDir);
   const reuse = new Reuse(await earlierIndexes(order, prepared), shape, (error) =>

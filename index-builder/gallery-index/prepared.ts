@@ -37,7 +37,7 @@ export class PreparedReferences {
     const id = newId();
     const directory = join(indexDir, `prepared-${id}`);
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const lock = await lockDirectory(directory);
+    const lock = lockDirectory(directory);
     // Of no state of the store: its blocks open nowhere else.
     const writer = await IndexWriter.create(directory, { sequence: 0, state: id, models }, shape, sealer);
     return new PreparedReferences(directory, writer, lock);
@@ -75,7 +75,7 @@ export async function preparedDirectories(indexDir: string): Promise<string[]> {
 /** Removes prepared references that are not needed any more; what an import is still writing stays. */
 export async function removePrepared(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
-    const lock = await tryLockDirectory(directory);
+    const lock = tryLockDirectory(directory);
     if (lock !== undefined) await rm(directory, { recursive: true, force: true }).finally(() => lock.release());
   }
 }

@@ -99,7 +99,7 @@ export async function prune(indexDir: string, keep: number): Promise<string[]> {
 
 async function removeRemains(indexDir: string): Promise<void> {
   if (!existsSync(indexDir)) return;
-  const lock = await tryLockDirectory(indexDir);
+  const lock = tryLockDirectory(indexDir);
   if (lock === undefined) return;
   try {
     for (const name of [DRAFT, INTERRUPTED]) await rm(join(indexDir, name), { recursive: true, force: true });

@@ -42,12 +42,19 @@ export async function withStore<T>(
   mode: StoreMode = 'present',
 ): Promise<T> {
   const configuration = storeSettings(options);
-  const { databaseUrl, dataDir } = configuration;
+  const { databaseUrl, dataDir, storePatienceSeconds } = configuration;
   const keys = new Keys(configuration);
   const log = ({ level, message }: { readonly level: string; readonly message: string }) => {
     if (level !== 'info') process.stderr.write(`${message}\n`);
   };
-  const store = await openStore({ databaseUrl, dataDir, keys, log, mode });
+  const store = await openStore({
+    databaseUrl,
+    dataDir,
+    keys,
+    log,
+    mode,
+    patience: { patienceMs: storePatienceSeconds * 1000 },
+  });
   try {
     return await work({ configuration, store, keys });
   } finally {

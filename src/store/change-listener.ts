@@ -1,7 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { CHANGE_CHANNEL } from './changes.ts';
-
-const CONNECT_TIMEOUT_MS = 5000;
+import { connectionTo } from './connection.ts';
 
 /**
  * Hears of the changes that other processes make, in the moment of their commit (LISTEN/NOTIFY), on a connection of its
@@ -36,11 +35,7 @@ export class ChangeListener {
   }
 
   async #connect(onChange: (seq: number) => void): Promise<void> {
-    const client = new pg.Client({
-      connectionString: this.#url,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-    });
+    const client = connectionTo(this.#url);
     const forget = () => {
       if (this.#client === client) this.#client = undefined;
     };

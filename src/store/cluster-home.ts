@@ -5,7 +5,7 @@
  */
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { rename, rm, symlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { syncDirectory } from '../durable-file.ts';
 import { Failure } from '../failure.ts';
 
@@ -32,7 +32,11 @@ export function settledHome(root: string): string | undefined {
   if (lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() !== true)
     return isCluster(place) ? root : undefined;
   const files = resolve(root, readlinkSync(place));
-  if (isCluster(files)) return dirname(files);
+  if (isCluster(files) && basename(files) === CLUSTER) return dirname(files);
+  if (isCluster(files)) {
+    const sentence = `The link ${place} leads to ${files}: give that directory the name ${CLUSTER}, and let the link lead there.`;
+    throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
+  }
   const sentence = `The embedded database's files were in ${files} and are gone: bring them back, or remove the link ${place} to begin anew.`;
   throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
 }

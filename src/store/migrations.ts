@@ -1,14 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runner } from 'node-pg-migrate';
-import pg from 'pg';
+import type pg from 'pg';
 import { Failure } from '../failure.ts';
+import { connectionTo } from './connection.ts';
 import { explain } from './external-database.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
 /** In which the names of the migrations stand that were made. */
 export const MIGRATION_TABLE = 'migration';
-const CONNECT_TIMEOUT_MS = 5000;
 
 /**
  * Brings the schema up to date, forward only, under the library's advisory lock: two programs that start together do it
@@ -19,7 +19,7 @@ const CONNECT_TIMEOUT_MS = 5000;
  * MIGRATION_FAILED
  */
 export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  const client = connectionTo(url);
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -1,13 +1,10 @@
 import pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { ChangeListener } from './change-listener.ts';
+import type { Patience } from './cluster-claim.ts';
+import { poolOptions } from './connection.ts';
 import type { StoreLog } from './database-server.ts';
-import {
-  hasEmbeddedCluster,
-  joinEmbeddedCluster,
-  startEmbeddedCluster,
-  type EmbeddedCluster,
-} from './embedded-cluster.ts';
+import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.ts';
 import { probeDatabase } from './external-database.ts';
 import { Imports } from './imports.ts';
 import { migrate } from './migrations.ts';
@@ -19,7 +16,6 @@ export type { StoreLog } from './database-server.ts';
 
 /** Connections in the pool: writers wait for each other at the change counter anyway. */
 const POOL_SIZE = 12;
-const CONNECT_TIMEOUT_MS = 5000;
 /** Templates. */
 const REPORTED_EVERY = 50_000;
 
@@ -31,11 +27,13 @@ export interface StoreSettings {
   readonly keys: Keys;
   readonly log: StoreLog;
   readonly mode?: StoreMode;
+  /** For a process that uses the embedded database; it is told to the log all the same. */
+  readonly patience?: Partial<Patience>;
 }
 
 /**
  * `own`: an embedded database is for this process alone, and made where there is none. `present`: it is shared with a
- * service that runs on it, and started where none does; there has to be one. `either`: shared, too, and made where there
+ * service or command that runs it, and started where none does; there has to be one. `either`: shared, too, and made where there
  * is none. A shared database keeps its schema: a service that runs on it knows no other one.
  */
 export type StoreMode = 'own' | 'present' | 'either';
@@ -57,13 +55,14 @@ export interface Store {
  * Opens the database, starts an embedded one where none is configured, and brings its schema up to date.
  * @throws Failure that says in one sentence what is in the way
  */
-export async function openStore({ databaseUrl, dataDir, keys, log, mode = 'own' }: StoreSettings): Promise<Store> {
+export async function openStore(settings: StoreSettings): Promise<Store> {
+  const { databaseUrl, keys, log, mode = 'own' } = settings;
   if (databaseUrl !== undefined) {
     await probeDatabase(databaseUrl);
     await migrate(databaseUrl, mode === 'own' ? 'upgrade' : 'keep');
     return openAt(databaseUrl, undefined, keys, log);
   }
-  const cluster = await openCluster(dataDir, mode, log);
+  const cluster = await openCluster(settings);
   try {
     await migrate(cluster.url, cluster.isShared ? 'keep' : 'upgrade');
     return await openAt(cluster.url, cluster, keys, log);
@@ -73,18 +72,13 @@ export async function openStore({ databaseUrl, dataDir, keys, log, mode = 'own' 
   }
 }
 
-function openCluster(dataDir: string, mode: StoreMode, log: StoreLog): Promise<EmbeddedCluster> {
-  const isOwn = mode === 'own' || (mode === 'either' && !hasEmbeddedCluster(dataDir));
-  return isOwn ? startEmbeddedCluster(dataDir, log) : joinEmbeddedCluster(dataDir, log);
+function openCluster({ dataDir, log, patience, mode = 'own' }: StoreSettings): Promise<EmbeddedCluster> {
+  if (mode === 'own') return startEmbeddedCluster(dataDir, log, patience);
+  return joinEmbeddedCluster(dataDir, log, patience, mode === 'either' ? 'make' : 'refuse');
 }
 
 async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: Keys, log: StoreLog): Promise<Store> {
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: POOL_SIZE,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-  });
+  const pool = new pg.Pool(poolOptions(url, POOL_SIZE));
   // An idle connection that breaks is replaced at the next query; without a listener it would end the process. Those that
   // break while all are closed are no news.
   let isClosing = false;

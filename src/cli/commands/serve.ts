@@ -1,4 +1,5 @@
 import { readConfiguration, type SettingName } from '../../configuration.ts';
+import { Failure } from '../../failure.ts';
 import { createLogger } from '../../observability/logging.ts';
 import { startService } from '../../service.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -31,8 +32,9 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
   let service;
   try {
     configuration = readConfiguration(process.env, overrides);
-    service = await startService(configuration, createLogger(configuration.logLevel));
+    service = await startService(configuration, createLogger(configuration.logLevel), told.signal);
   } catch (error) {
+    if (told.signal.aborted && error instanceof Failure && error.reason === 'STOPPED_WHILE_STARTING') return EXIT.ok;
     reportFailure(error, options.json === true);
     return EXIT.failed;
   }
@@ -43,21 +45,22 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
         `It holds ${service.subjectCount().toLocaleString('en')} subjects. In another terminal, try:\n\n  npx ridgewatch demo\n  npx ridgewatch status\n\nCtrl-C stops it.\n\n`,
     );
   }
-  await told;
+  await told.stop;
   await service.stop();
   return EXIT.ok;
 }
 
 /** Resolves at the first signal to stop; a second one ends the process at once. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false;
+function stopSignal(): { readonly stop: Promise<void>; readonly signal: AbortSignal } {
+  const controller = new AbortController();
+  const stop = new Promise<void>((resolve) => {
     const onSignal = () => {
-      if (asked) process.exit(EXIT.failed);
-      asked = true;
+      if (controller.signal.aborted) process.exit(EXIT.failed);
+      controller.abort();
       resolve();
     };
     process.on('SIGINT', onSignal);
     process.on('SIGTERM', onSignal);
   });
+  return { stop, signal: controller.signal };
 }

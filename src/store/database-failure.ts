@@ -1,0 +1,92 @@
+/** Why the embedded PostgreSQL did not start, in one sentence: what the program itself said comes first. */
+import { Failure } from '../failure.ts';
+
+/** How a program ended, and what it said on its standard error. */
+export interface ProgramEnd {
+  readonly output: string;
+  readonly code?: number | string | null | undefined;
+  readonly signal?: string | null | undefined;
+  readonly cause?: unknown;
+}
+
+/** Characters that are passed on at most. */
+const MAX_REASON = 600;
+/** Of a program that names no error: how many of its last lines are passed on. */
+const LAST_LINES = 3;
+/** As PostgreSQL writes it: `2026-01-31 12:00:00.000 UTC [123] FATAL:  could not …`, `initdb: error: could not …`. */
+const LINE = /^(?:\d{4}-\d\d-\d\d [\d:.]+ \S+ \[\d+\] |\S*(?:initdb|postgres): )?(?:(\w+): {1,2})?(.*)$/;
+const ERRORS = new Set(['FATAL', 'PANIC', 'ERROR', 'error']);
+/** Of these levels a line may say why an error came about. */
+const REASONS = new Set(['LOG', 'WARNING']);
+const SOME_REASON = /^(could not|page verification failed|invalid)/;
+/** What belongs to the line above. */
+const CONTINUED = new Set(['DETAIL', 'HINT', 'detail', 'hint']);
+/** Said to clients that were too early; no reason of anything. */
+const NO_REASON = /^the database system is (starting up|not yet accepting connections|shutting down|in recovery mode)/;
+/** What to do about reasons that PostgreSQL has no remedy for. */
+const REMEDIES: readonly (readonly [RegExp, string])[] = [
+  [
+    /could not look up effective user ID/,
+    'PostgreSQL makes a database only for a user who is listed in /etc/passwd: run this as one who is (of a container: with a line for this user id in /etc/passwd), for the first start at least, or set DATABASE_URL',
+  ],
+  [
+    /error while loading shared libraries|Library not loaded|cannot open shared object/,
+    'the installation is not complete: install it again with npm ci, without --ignore-scripts, or set DATABASE_URL',
+  ],
+  [/\b(ENOENT|EACCES)\b.*|not found|Permission denied$/, 'see whether the installation is complete and may be run'],
+  [/No space left on device|Disk quota exceeded|ENOSPC|EDQUOT/, 'the disk is full: make room'],
+  [
+    /invalid page in block|page verification failed/,
+    'a page of the database was damaged on the disk: restore a backup into an empty data directory',
+  ],
+];
+
+/** @param place - the directory of its files */
+export function databaseFailed(place: string, end: ProgramEnd): Failure {
+  const sentence = `The embedded database in ${place} could not be started: ${reasonOf(end)}.`;
+  return new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence, { cause: end.cause });
+}
+
+/** The end of a sentence. */
+function reasonOf(end: ProgramEnd): string {
+  const said = wordsOf(end.output);
+  const known = REMEDIES.find(([pattern]) => pattern.test(said));
+  const parts = [said, howItEnded(end), known?.[1] ?? ''].filter((part) => part !== '');
+  return parts.length === 0 ? 'it gave no reason' : parts.join('; ');
+}
+
+/** What it said about an error; else the last that it said at all. */
+function wordsOf(output: string): string {
+  const lines = linesOf(output);
+  const at = lines.findLastIndex(({ level, words }) => ERRORS.has(level) && !NO_REASON.test(words));
+  const error = lines.slice(at, at + 1);
+  // As the line that says why, before the one that says that no socket could be made.
+  const before = lines.slice(Math.max(0, at - LAST_LINES), Math.max(0, at));
+  const why = before.filter(({ level, words }) => REASONS.has(level) && SOME_REASON.test(words));
+  const further = lines.slice(at + 1).filter(({ level }) => CONTINUED.has(level));
+  const chosen = at < 0 ? lines.slice(-LAST_LINES) : [...why, ...error, ...further];
+  return chosen
+    .map(({ words }) => words)
+    .join('; ')
+    .slice(0, MAX_REASON);
+}
+
+function linesOf(output: string): { readonly level: string; readonly words: string }[] {
+  return output.split('\n').flatMap((text) => {
+    const [, level = '', words = ''] = LINE.exec(text.replace(/\p{C}+/gu, ' ').trim()) ?? [];
+    const said = words.trim().replace(/\.$/, '');
+    return said === '' ? [] : [{ level, words: said }];
+  });
+}
+
+function howItEnded({ code, signal }: ProgramEnd): string {
+  if (typeof signal === 'string') return `it was ended by ${signal}`;
+  if (code === undefined || code === null || code === 0) return '';
+  return `exit code ${code}`;
+}
+
+/** What a running database said about its end, for the log. Only that line: what follows it may quote rows. */
+export function lastWords(output: string): string {
+  const said = linesOf(output).findLast(({ level, words }) => /FATAL|PANIC/.test(level) && !NO_REASON.test(words));
+  return (said?.words ?? '').slice(0, MAX_REASON);
+}
