@@ -1,0 +1,106 @@
+/** What devices send that is odd: read, told in every answer, counted, logged without data, and the same after a restart. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { syntheticOriginals } from '../../bench/mutations/originals.ts';
+import { createPerson } from '../../fixtures/person.ts';
+import { Modality, TemplateFormat, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { call, callsOf, refused, runService, type RunningService } from './running-service.ts';
+
+let cluster: TestCluster;
+let database: string;
+let running: RunningService;
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  database = await cluster.createDatabase();
+  running = await runService(database);
+});
+afterAll(async () => {
+  await running.stop();
+  await cluster.stop();
+});
+
+const { identify, verify, enroll, update } = callsOf(() => running);
+const contentHash = () => call(running.operations, running.operations.getContentHash.bind(running.operations), {});
+
+const person = createPerson(42, 1);
+const FINGER_QUALITY = 26;
+
+function finger(data: Uint8Array, format: TemplateFormat = TemplateFormat.ISO_19794_2_2005): Sample {
+  return {
+    modality: Modality.FINGER,
+    format,
+    data: Buffer.from(data),
+    fingerPosition: 0,
+    quality: 0,
+    modelId: '',
+    dimension: 0,
+    captureTime: undefined,
+  };
+}
+
+/** Padded, and of a quality that is not stated. */
+function odd(capture: number): Sample {
+  const record = person.fingerRecord(2, capture);
+  record[FINGER_QUALITY] = 254;
+  return finger(Buffer.concat([record, Buffer.alloc(40)]));
+}
+
+/** Four views of unequal resolution: angles are stretched, which rounds them. */
+function unequal(): Sample {
+  const [, , , several] = syntheticOriginals(43, 1);
+  if (several === undefined) throw new Error('no record of several views');
+  return finger(several.data, TemplateFormat.INCITS_378_2004);
+}
+
+it('odd samples are enrolled, found, and told of in every answer', async () => {
+  const plain = finger(person.fingerRecord(7, 0));
+  const { subject, warnings } = await enroll([plain, odd(0)]);
+  const end = person.fingerRecord(2, 0).length;
+  expect(warnings).toMatchObject([
+    { sampleIndex: 1, viewIndex: 0, code: 'QUALITY_NOT_STATED', byteOffset: FINGER_QUALITY },
+    { sampleIndex: 1, viewIndex: 0, code: 'PADDED', byteOffset: end },
+  ]);
+  const found = await identify([odd(1), plain]);
+  expect(found.candidates[0]?.subjectId).toBe(subject?.subjectId);
+  expect(found.samples.map((sample) => sample.warnings.map(({ code }) => code))).toEqual([
+    ['QUALITY_NOT_STATED', 'PADDED'],
+    [],
+  ]);
+  const verified = await verify([plain], {
+    $case: 'referenceSamples',
+    value: { samples: [plain, odd(0)] },
+  });
+  expect(verified.referenceWarnings.map(({ sampleIndex, code }) => [sampleIndex, code])).toEqual([
+    [1, 'QUALITY_NOT_STATED'],
+    [1, 'PADDED'],
+  ]);
+  const updated = await update({
+    subjectId: subject?.subjectId ?? '',
+    expectedVersion: 0,
+    data: undefined,
+    samples: [odd(2)],
+    updateMask: ['samples'],
+  });
+  expect(updated.warnings).toHaveLength(2);
+  const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+  expect(metrics).toContain('ridgewatch_sample_warnings_total{code="PADDED"} 4');
+  expect(metrics).toContain('ridgewatch_sample_warnings_total{code="QUALITY_NOT_STATED"} 4');
+  const line = running.log.find((entry) => entry.includes('Gallery/Enroll"'));
+  expect(JSON.parse(line ?? '{}')).toMatchObject({ warnings: 'PADDED QUALITY_NOT_STATED' });
+});
+
+it('a record that is called by the name of another standard is refused for that', async () => {
+  const sample = { ...unequal(), format: TemplateFormat.ISO_19794_2_2005 };
+  const status = await refused(enroll([sample]));
+  expect(status).toMatchObject({ reason: 'FORMAT_CONTRADICTS_RECORD' });
+  expect(status.violations[0]?.field).toBe('samples[0].format');
+});
+
+it('records of several views of unequal resolution are after a restart what they were before', async () => {
+  await enroll([unequal()]);
+  const before = await contentHash();
+  await running.stop();
+  running = await runService(database);
+  expect(await contentHash()).toEqual(before);
+});
