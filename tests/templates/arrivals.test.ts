@@ -1,0 +1,215 @@
+/** What is refused of samples that arrive, or told, though their format allows it: they would never be found, or always. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createPerson } from '../../fixtures/person.ts';
+import type { FingerMinutiaeRecord, FingerView } from '../../src/templates/finger-minutiae-record.ts';
+import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
+import { decodeSample, decodeStored } from '../../src/templates/sample.ts';
+import { TemplateError } from '../../src/templates/template-error.ts';
+import { isoFiles, sharedData } from '../shared-data.ts';
+
+const record = createPerson(9, 1).fingerImpression(2, 0);
+const [view] = record.views;
+if (view === undefined) throw new Error('no view');
+const [X_RESOLUTION, Y_RESOLUTION] = [18, 20];
+
+function finger(data: Uint8Array) {
+  const about = { modality: 'finger', format: 'iso-19794-2-2005', fingerPosition: 0, quality: 0 } as const;
+  return { ...about, data, modelId: '', dimension: 0 };
+}
+const arrive = (changes: Partial<FingerMinutiaeRecord>) =>
+  outcome(() => decodeSample(finger(encodeIso197942({ ...record, ...changes }))));
+
+/** The codes of the warnings, or the reason and place of the refusal. */
+function outcome(decode: () => ReturnType<typeof decodeSample>): unknown {
+  try {
+    return decode().flatMap(({ warnings }) => warnings.map(({ code }) => code));
+  } catch (error) {
+    if (error instanceof TemplateError) return { reason: error.reason, offset: error.offset };
+    throw error;
+  }
+}
+
+describe('a finger record', () => {
+  it.each([
+    ['dots per inch in a print of 280 pixels', 500, 280, 'IMAGE_TOO_SMALL'],
+    ['dots per inch in one of 300 pixels', 508, 300, 'IMAGE_TOO_SMALL'],
+    ['dots per inch in one of 1,000 dpi', 1000, 600, 'IMAGE_TOO_SMALL'],
+    ['dots per inch in a large one', 500, 800, 'RESOLUTION_IMPLAUSIBLE'],
+  ])('with %s for pixels per centimetre is refused', (_, resolution, size, reason) => {
+    const inside = ({ minutiae }: FingerView) => minutiae.filter(({ x, y }) => x < size && y < size);
+    const views = [{ ...view, minutiae: inside(view) }];
+    const frame = { imageWidth: size, imageHeight: size, views };
+    expect(arrive({ ...frame, xResolution: resolution, yResolution: resolution })).toEqual({
+      reason,
+      offset: X_RESOLUTION,
+    });
+  });
+
+  it('is refused for either resolution, and read where it is stored already', () => {
+    expect(arrive({ yResolution: 900 })).toEqual({ reason: 'IMAGE_TOO_SMALL', offset: Y_RESOLUTION });
+    const stored = encodeIso197942({ ...record, yResolution: 900 });
+    const facts = { fingerPosition: 2, quality: 0, modelId: '', dimension: 0 } as const;
+    expect(decodeStored({ storedFormat: 'iso-19794-2-2005', template: stored, ...facts })).toMatchObject({
+      modality: 'finger',
+    });
+  });
+
+  it.each([
+    [77, ['RESOLUTION_UNLIKELY']],
+    [98, []],
+    [197, []],
+    [224, []],
+    [394, []],
+  ])('of %i pixels per centimetre is read, and told where that is unlikely', (resolution, warnings) => {
+    expect(arrive({ xResolution: resolution, yResolution: resolution })).toEqual(warnings);
+  });
+
+  it('of one view numbered 7 is told, and one of several that rise is not', () => {
+    expect(arrive({ views: [{ ...view, viewNumber: 7 }] })).toEqual(['VIEW_NUMBER_INVALID']);
+    const other = { ...view, viewNumber: 2, minutiae: view.minutiae.slice(1) };
+    expect(arrive({ views: [view, other] })).toEqual([]);
+    expect(arrive({ views: [other, view] })).toEqual(['VIEW_NUMBER_INVALID']);
+    expect(arrive({ views: [view, { ...other, viewNumber: 0 }] })).toEqual(['VIEW_REPEATED']);
+    expect(arrive({ views: [view, { ...view, viewNumber: 1 }] })).toEqual(['VIEW_REPEATED']);
+    expect(arrive({ views: [view, { ...view, position: 3 }] })).toEqual([]);
+  });
+
+  it.each([17, 176, 255])('of %i views is refused where a finger has more than 16 of them', (count) => {
+    const views = Array.from({ length: count }, (_, i) => ({
+      ...view,
+      minutiae: view.minutiae.slice(0, 9),
+      viewNumber: i & 15,
+    }));
+    const at = 24 + 16 * (4 + 6 * 9 + 2);
+    expect(arrive({ views })).toEqual({ reason: 'TOO_MANY_VIEWS', offset: at });
+  });
+
+  it('of minutiae without angles is told', () => {
+    const minutiae = view.minutiae.map((minutia) => ({ ...minutia, angle: 0 }));
+    expect(arrive({ views: [{ ...view, minutiae }] })).toEqual(['ANGLES_ALIKE']);
+  });
+
+  it.skipIf(!sharedData)(
+    'of a real print is neither told nor refused (skipped where the shared data is not present)',
+    () => {
+      for (const { bytes } of isoFiles('fingerprints')) expect(outcome(() => decodeSample(finger(bytes)))).toEqual([]);
+    },
+  );
+});
+
+describe('an embedding', () => {
+  const DIMENSION = 512;
+  const face = (
+    data: Uint8Array,
+    format: 'face-embedding-float32' | 'face-embedding-int8' = 'face-embedding-float32',
+  ) =>
+    outcome(() =>
+      decodeSample({
+        modality: 'face',
+        format,
+        data,
+        fingerPosition: 0,
+        quality: 0,
+        modelId: 'm',
+        dimension: DIMENSION,
+      }),
+    );
+  const floats = (values: Iterable<number>) => Buffer.from(Float32Array.from(values).buffer);
+  const bigEndian = (values: Float32Array) => {
+    const bytes = Buffer.alloc(values.length * 4);
+    values.forEach((value, i) => bytes.writeFloatBE(value, i * 4));
+    return bytes;
+  };
+  const embeddings = Array.from({ length: 40 }, (_, i) => createPerson(9, i).faceEmbedding(0));
+
+  it('of any length is read without a word', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...embeddings), fc.integer({ min: -110, max: 120 }), (embedding, exponent) => {
+        expect(face(floats(embedding.map((value) => value * 2 ** exponent)))).toEqual([]);
+      }),
+    );
+  });
+
+  it('without negative components, and one with many zeros, are read without a word', () => {
+    for (const embedding of embeddings) {
+      expect(face(floats(embedding.map(Math.abs)))).toEqual([]);
+      expect(face(floats(embedding.map((value) => Math.max(0, value - 0.05))))).toEqual([]);
+    }
+  });
+
+  it('in big-endian order is refused, whichever it is', () => {
+    const refusals = embeddings.map((embedding) => face(bigEndian(embedding)));
+    for (const refused of refusals) {
+      expect(['NOT_FINITE', 'COMPONENTS_IMPLAUSIBLE']).toContain((refused as { reason: string }).reason);
+    }
+    // Where chance makes no infinity of any component, too.
+    const finite = Float32Array.from(embeddings[0] ?? [], (value, i) => {
+      const bytes = new DataView(new ArrayBuffer(4));
+      bytes.setFloat32(0, value);
+      bytes.setUint8(3, (i * 37) % 120);
+      return bytes.getFloat32(0);
+    });
+    expect(face(bigEndian(finite))).toEqual({ reason: 'COMPONENTS_IMPLAUSIBLE', offset: 0 });
+    expect(() =>
+      decodeSample({
+        modality: 'face',
+        format: 'face-embedding-float32',
+        data: bigEndian(finite),
+        fingerPosition: 0,
+        quality: 0,
+        modelId: 'm',
+        dimension: DIMENSION,
+      }),
+    ).toThrow('big-endian');
+  });
+
+  it('of another type of number is refused', () => {
+    const [embedding = new Float32Array(DIMENSION)] = embeddings;
+    const halves = Buffer.from(Float64Array.from(embedding.slice(0, DIMENSION / 2)).buffer);
+    expect(face(halves)).toMatchObject({
+      reason: expect.stringMatching('NOT_FINITE|COMPONENTS_IMPLAUSIBLE') as string,
+    });
+    const bytes = Int8Array.from({ length: DIMENSION * 4 }, (_, i) =>
+      Math.round(300 * (embedding[i % DIMENSION] ?? 0)),
+    );
+    expect(face(Buffer.from(bytes.buffer))).toMatchObject({
+      reason: expect.stringMatching('NOT_FINITE|COMPONENTS_IMPLAUSIBLE') as string,
+    });
+  });
+
+  it.each([
+    ['one component', (_: number, i: number) => (i === 7 ? 1 : 0), ['COMPONENTS_CONCENTRATED']],
+    ['the same components', () => 0.3, ['COMPONENTS_ALIKE']],
+    ['unsigned bytes', (value: number) => 128 + 300 * value, ['COMPONENTS_ALIKE']],
+  ])('of %s is told', (_, make, warnings) => {
+    expect(face(floats(Array.from(embeddings[0] ?? [], make)))).toEqual(warnings);
+  });
+
+  it('of unsigned bytes read as signed ones is told, or refused', () => {
+    const unsigned = Uint8Array.from(embeddings[0] ?? [], (value) => 128 + Math.round(600 * value));
+    expect(face(unsigned, 'face-embedding-int8')).toMatchObject({ reason: 'OUT_OF_RANGE' });
+    expect(
+      face(
+        unsigned.map((value) => (value === 128 ? 129 : value)),
+        'face-embedding-int8',
+      ),
+    ).toEqual(['COMPONENTS_UNSIGNED']);
+    const signs = Int8Array.from(embeddings[0] ?? [], (value) => (value < 0 ? -1 : 1));
+    expect(face(Uint8Array.from(signs), 'face-embedding-int8')).toEqual([]);
+  });
+
+  it.skipIf(!sharedData)(
+    'of a real face is neither told nor refused (skipped where the shared data is not present)',
+    () => {
+      const rows = readFileSync(join(sharedData ?? '', 'lfw-embeddings/embeddings.f32'));
+      for (let at = 0; at < rows.length; at += 10 * DIMENSION * 4) {
+        const row = rows.subarray(at, at + DIMENSION * 4);
+        expect(face(row)).toEqual([]);
+        expect(Array.isArray(face(Buffer.from(row).swap32()))).toBe(false);
+      }
+    },
+  );
+});
