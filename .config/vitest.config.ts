@@ -10,6 +10,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     reporters: ['default', ['json', { outputFile: 'dist/test-report.json' }]],
-    sequence: { shuffle: { files: true, tests: false } },
+    // No test may need another one: the order is a new one each time, and can be had again by its seed (`--sequence.seed`).
+    sequence: { shuffle: { files: true, tests: true } },
   },
 });
