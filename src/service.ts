@@ -6,14 +6,17 @@ import { httpIdentify } from './api/http-identify.ts';
 import { identificationService } from './api/identification-service.ts';
 import { operationsService } from './api/operations-service.ts';
 import { ApiServer } from './api/server.ts';
+import type { FaceModel } from './api/wire-samples.ts';
 import type { Configuration } from './configuration.ts';
 import { loadDemoGallery } from './demo-gallery.ts';
 import { Failure } from './failure.ts';
 import { ChangeFollower } from './gallery/change-follower.ts';
 import type { Gallery } from './gallery/gallery.ts';
 import { IndexSwitcher } from './gallery/index-switcher.ts';
+import { Quarantine, type OnDamage } from './gallery/quarantine.ts';
 import { Rewriter } from './gallery/rewriter.ts';
 import { ServedGallery } from './gallery/served-gallery.ts';
+import type { PackTemplates } from './gallery/stored-records.ts';
 import { startGallery } from './gallery-start.ts';
 import { installationFolder, programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
@@ -35,6 +38,7 @@ import { Keys } from './security/keys.ts';
 import { ReceiptSigner } from './security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from './security/server-credentials.ts';
 import { openStore, type Store } from './store/store.ts';
+import type { StoreCondition, StoreHealth } from './store/store-health.ts';
 
 /** A running service. */
 export interface Service {
@@ -50,6 +54,9 @@ export interface Service {
 const SEARCHES_PER_WORKER = 2;
 /** How often the store is asked for changes of other processes, and segments are looked at, in milliseconds. */
 const FOLLOW_INTERVAL_MS = 1000;
+/** Damaged references that are named in the log one by one, and in the metrics. */
+const MAX_LOGGED_DAMAGE = 1000;
+const MAX_LABELLED = 100;
 
 /**
  * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
@@ -100,7 +107,9 @@ async function start(
   );
   // Metrics are asked for from the first moment on, before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
-  const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter);
+  let health: StoreHealth | undefined = undefined;
+  const quarantine = new Quarantine(damageLog(log));
+  const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter, health, quarantine);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
   let search: HttpSearch | undefined = undefined;
   const http = new HttpServer({
@@ -126,15 +135,18 @@ async function start(
     },
   });
   undo.push(() => store.close());
+  health = store.health;
   const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
 
-  const follower = new ChangeFollower(served, store.subjects, (templates) => packTemplates(pool, templates));
+  const pack: PackTemplates = (templates) => packTemplates(pool, templates);
+  const follower = new ChangeFollower(served, store.subjects, pack, quarantine);
   const switcher = new IndexSwitcher(
     {
       indexDir: configuration.indexDir,
       models: packedModels(),
       sealerOf: sealersOf(keys, 'index'),
       stateAt: (sequence) => store.subjects.stateAt(sequence),
+      onDamaged: (damaged) => quarantine.add(damaged),
     },
     served,
     follower,
@@ -149,6 +161,7 @@ async function start(
     minimumQuality: configuration.minimumQuality,
     countRefusal: (reason) => metrics.observeRefusal(reason),
     countWarnings: (warnings) => metrics.observeWarnings(warnings),
+    quarantine,
   };
   const requireReady = () => {
     const { stage, detail } = readiness.state;
@@ -158,7 +171,10 @@ async function start(
       throw new Failure('unavailable', 'STOPPING', 'The service is stopping.', { retryAfterMs: 1000 });
   };
 
-  const settings = { observe: observer(log, metrics), defaultDeadlineMs: configuration.defaultDeadlineMs };
+  const settings = {
+    observe: observer(log, metrics, store.health),
+    defaultDeadlineMs: configuration.defaultDeadlineMs,
+  };
   const identification = identificationService(
     {
       served,
@@ -170,6 +186,7 @@ async function start(
       targetFpir: configuration.targetFpir,
       countWarnings: (warnings) => metrics.observeWarnings(warnings),
       requireReady,
+      quarantine,
     },
     settings,
   );
@@ -200,6 +217,8 @@ async function start(
           audit,
           stage: () => readiness.state,
           storeState: () => storeState(store),
+          condition: () => store.health.condition,
+          quarantine,
         },
         settings,
       ),
@@ -219,6 +238,18 @@ async function start(
     });
   }
 
+  warnOfStrangeModels(served.current, faceModels, log);
+  const onCondition = ({ isReachable, isWritable, trouble }: StoreCondition) => {
+    readiness.store(trouble?.message ?? '');
+    const facts = {
+      store_reachable: isReachable,
+      store_writable: isWritable,
+      ...(trouble && { reason: trouble.reason }),
+    };
+    if (trouble === undefined) log.info(facts, 'the store takes changes again');
+    else log.warn(facts, 'the store takes no changes; searches go on');
+  };
+
   const followTo = (head: number) => {
     if (head <= served.current.version) return;
     follower
@@ -234,6 +265,7 @@ async function start(
       log.warn({ err: error }, 'the store cannot be followed; searches go on'),
     );
     void store.listener.ensure(followTo);
+    void store.health.check(onCondition);
     switcher
       .follow()
       .then((switched) => switched && log.info({ index: switcher.index?.name }, 'switched to another index'))
@@ -275,6 +307,8 @@ function figuresOf(
   readiness: Readiness,
   audit: IndexAudit,
   rewriter: Rewriter,
+  health: StoreHealth | undefined,
+  quarantine: Quarantine,
 ): ServiceFigures {
   return {
     subjects: gallery.subjectCount,
@@ -286,6 +320,8 @@ function figuresOf(
     ready: readiness.state.stage === 'ready',
     audit: audit.figures,
     rewritings: rewriter.rewritings,
+    store: health?.condition ?? { isReachable: false, isWritable: false },
+    damagedReferences: { count: quarantine.count, ids: quarantine.list(MAX_LABELLED).map((one) => one.referenceId) },
   };
 }
 
@@ -303,9 +339,32 @@ async function storeState(store: Store): Promise<{ version: number; schema: stri
   }
 }
 
+/** Which reference is damaged is the one fact about a single reference that is logged, under a name of its own. */
+function damageLog(log: Logger): OnDamage {
+  let left = MAX_LOGGED_DAMAGE;
+  return ({ referenceId, reason }) => {
+    if (left-- > 0) log.error({ damaged_reference: referenceId, reason }, 'a stored reference is damaged');
+    else if (left === -1) log.error('more stored references are damaged: ridgewatch store check lists them');
+  };
+}
+
+/** References of face models that are not configured are kept, and no probe is compared with them. */
+function warnOfStrangeModels(gallery: Gallery, faceModels: ReadonlyMap<string, FaceModel>, log: Logger): void {
+  for (const { name, liveCount } of gallery.partitions) {
+    if (name.modality !== 'face' || liveCount === 0) continue;
+    if (faceModels.get(name.modelId)?.dimension === name.dimension) continue;
+    log.warn(
+      { model: name.modelId, dimension: name.dimension, reference_count: liveCount },
+      'references of a face model that is not configured (RIDGEWATCH_FACE_MODELS) are kept and not compared',
+    );
+  }
+}
+
 /** Reports each call to the log and the metrics. */
-function observer(log: Logger, metrics: Metrics): (report: CallReport) => void {
-  return ({ method, requestId, code, reason, seconds, facts, defect }) => {
+function observer(log: Logger, metrics: Metrics, health: StoreHealth): (report: CallReport) => void {
+  return ({ method, requestId, code, reason, seconds, facts, defect, cause }) => {
+    // What a call has met, the next probe looks at.
+    if (reason?.startsWith('STORE_') === true) health.doubt();
     metrics.observeCall({ method, code, reason, seconds, comparisons: Number(facts.comparisons ?? 0) });
     const line = {
       method,
@@ -316,6 +375,7 @@ function observer(log: Logger, metrics: Metrics): (report: CallReport) => void {
       ...facts,
     };
     if (defect !== undefined) log.error({ ...line, err: defect }, 'call failed by a defect');
+    else if (cause !== undefined) log.warn({ ...line, err: cause }, 'call failed');
     else log.info(line, 'call');
   };
 }

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockDirectory } from '../../src/store/directory-lock.ts';
-import type { SubjectWithReferences } from '../../src/store/records.ts';
+import type { DamagedReference, SubjectWithReferences } from '../../src/store/records.ts';
 import type { SubjectStore } from '../../src/store/subject-store.ts';
 import type { BlockSealer } from '../../src/gallery/index-files/block-file.ts';
 import { IndexWriter, type IndexShape } from '../../src/gallery/index-files/index-writer.ts';
@@ -51,6 +51,8 @@ export interface BuiltIndex extends BuildProgress {
 }
 
 const SUBJECTS_PER_BATCH = 2000;
+/** Damaged references that are named one by one. */
+const MAX_WARNINGS = 20;
 
 /**
  * Builds an index of what the store holds at one moment. Holds a batch of subjects and a block of each partition in
@@ -77,8 +79,10 @@ export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
   // A batch is written while the next one is prepared: else threads would wait for the disk.
   let writing = Promise.resolve();
   try {
-    const { seq } = await store.snapshot(async (subjects, sequence) => {
+    const damaged: DamagedReference[] = [];
+    const { seq } = await store.snapshot(async (subjects, sequence, unreadable = []) => {
       const prepared = await prepare(subjects, reuse, order.pack);
+      damaged.push(...unreadable, ...prepared.damaged);
       await writing;
       writing = write(await begin(sequence), prepared);
       writing.catch(() => undefined);
@@ -90,7 +94,11 @@ export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
       order.onProgress(progress);
     }, order.batchSize ?? SUBJECTS_PER_BATCH);
     await writing;
-    const manifest = await (await begin(seq)).finish();
+    for (const { referenceId, reason } of damaged.slice(0, MAX_WARNINGS))
+      order.onWarning(`Reference ${referenceId || '(its id cannot be read)'} is damaged and left out (${reason}).`);
+    if (damaged.length > 0)
+      order.onWarning(`${damaged.length} stored references are damaged: ridgewatch store check lists them.`);
+    const manifest = await (await begin(seq)).finish(damaged);
     const name = await keepDraft(indexDir, manifest);
     await removePrepared(prepared);
     return { ...progress, manifest, name };
@@ -136,6 +144,7 @@ interface PreparedSubjects {
   readonly references: number;
   /** How many of these an earlier index had. */
   readonly reused: number;
+  readonly damaged: readonly DamagedReference[];
 }
 
 async function prepare(
@@ -147,10 +156,17 @@ async function prepare(
   for (const { subject } of subjects) await reuse.find(subject.subjectId, packed);
   const comparable = subjects.flatMap(({ references }) => references.filter((reference) => reference.comparable));
   const missing = comparable.filter(({ referenceId }) => !packed.has(referenceId));
-  await packStored(pack, missing, packed);
-  return { subjects, packed, references: comparable.length, reused: comparable.length - missing.length };
+  const damaged = await packStored(pack, missing, packed);
+  return {
+    subjects,
+    packed,
+    references: comparable.length - damaged.length,
+    reused: comparable.length - missing.length,
+    damaged: [...damaged, ...subjects.flatMap((subject) => subject.damaged ?? [])],
+  };
 }
 
-async function write(writer: IndexWriter, { subjects, packed }: PreparedSubjects): Promise<void> {
-  for (const one of subjects) await writer.add(one.subject.subjectId, attributesOf(one), searchable(one, packed));
+async function write(writer: IndexWriter, { subjects, packed, damaged }: PreparedSubjects): Promise<void> {
+  const ids = new Set(damaged.map(({ referenceId }) => referenceId));
+  for (const one of subjects) await writer.add(one.subject.subjectId, attributesOf(one), searchable(one, packed, ids));
 }

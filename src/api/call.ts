@@ -16,6 +16,8 @@ export interface CallReport {
   readonly facts: Readonly<Record<string, string | number | boolean>>;
   /** What was thrown, when the failure is a defect of the service. */
   readonly defect: unknown;
+  /** What a failure came from that is none, as the state of the store; undefined where nothing more is to be said. */
+  readonly cause?: unknown;
 }
 
 export type CallObserver = (report: CallReport) => void;
@@ -109,13 +111,15 @@ export async function reported<T>(
     note: (more) => void Object.assign(facts, more),
   };
   const report = (failure: Failure | undefined) => {
+    const sqlstate = failure?.detail.metadata?.['sqlstate'];
     settings.observe({
       method,
       requestId: context.requestId,
       code: failure === undefined ? 'OK' : (Code[toServiceError(failure).code] ?? 'UNKNOWN'),
       reason: failure?.reason,
       seconds: (performance.now() - started) / 1000,
-      facts,
+      facts: sqlstate === undefined ? facts : { ...facts, sqlstate },
+      cause: failure?.kind === 'internal' ? undefined : failure?.detail.cause,
       defect: failure?.kind === 'internal' ? (failure.detail.cause ?? failure) : undefined,
     });
   };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { v7 as newId } from 'uuid';
 import { Failure } from '../failure.ts';
 import type { ChangeFollower, PackedReferences } from '../gallery/change-follower.ts';
+import type { Quarantine } from '../gallery/quarantine.ts';
 import { minutiaCountOf, prepareProbes } from '../matching/probe.ts';
 import type { WorkerPool } from '../matching/worker-pool.ts';
 import type { NewReference, NewSubject } from '../store/records.ts';
@@ -29,6 +30,8 @@ export interface EnrolmentDependencies extends SampleRules {
   countRefusal(reason: string): void;
   /** Told of what is odd about samples that were read. */
   countWarnings(warnings: readonly { readonly code: string }[]): void;
+  /** What is stored and damaged. */
+  readonly quarantine: Quarantine;
 }
 
 /** A request that passed every check, ready for the store. */

@@ -112,6 +112,7 @@ async function getSubject(service: GalleryDependencies, request: GetSubjectReque
   check(subjectIdRules, request);
   const found = await service.store.get(request.subjectId);
   if (found === undefined) throw subjectNotFound();
+  service.quarantine.add(found.damaged ?? []);
   return { subject: toWireSubject(found) };
 }
 
@@ -131,6 +132,7 @@ async function listSubjects(
     limit: limit + 1,
     afterSubjectId: request.pageToken === '' ? undefined : pageTokens.read(request.pageToken, filters),
   });
+  service.quarantine.add(found.flatMap((one) => one.damaged ?? []));
   const page = found.slice(0, limit);
   const last = page.at(-1);
   return {

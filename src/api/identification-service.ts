@@ -1,5 +1,6 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
+import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
 import type { AdmissionQueue } from '../matching/admission.ts';
 import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/candidate-list.ts';
@@ -47,6 +48,8 @@ export interface IdentificationDependencies {
   countWarnings(warnings: readonly { readonly code: string }[]): void;
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
+  /** What is stored and damaged. */
+  readonly quarantine: Quarantine;
 }
 
 interface SearchDependencies extends IdentificationDependencies {
@@ -243,6 +246,7 @@ async function answerVerify(
         : await verifySamples(served.current, pool, probes, await prepareProbes(pool, references), explain);
     return { probes, result };
   });
+  if (claim?.$case === 'subjectId') requireUndamaged(service.quarantine, claim.value, result);
   if (result === undefined) {
     throw new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
   }
@@ -287,6 +291,19 @@ function identifyResponse(
         ? undefined
         : { vectorModelHash: shippedVectorModel().hash, penetration: result.penetration, audit },
   };
+}
+
+/**
+ * A sample that met no reference would be taken for one that is not alike. Where there may have been one which is damaged,
+ * nothing is said.
+ * @throws Failure REFERENCE_DAMAGED
+ */
+function requireUndamaged(quarantine: Quarantine, subjectId: string, result: VerificationResult | undefined): void {
+  if (quarantine.of(subjectId).length === 0) return;
+  if (result !== undefined && result.compared.every((count) => count > 0)) return;
+  const sentence =
+    'A reference of the subject is damaged, and a sample found no other one of its kind. Enrol the samples again: UpdateSubject.';
+  throw new Failure('failed-precondition', 'REFERENCE_DAMAGED', sentence, { field: 'subject_id' });
 }
 
 function verifyResponse(

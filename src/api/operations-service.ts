@@ -1,5 +1,6 @@
 import { contentHash } from '../gallery/content-hash.ts';
 import type { IndexSwitcher } from '../gallery/index-switcher.ts';
+import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
 import type { IndexAudit } from '../matching/index-audit.ts';
 import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/model-version.ts';
@@ -33,7 +34,13 @@ export interface OperationsDependencies {
   stage(): { readonly stage: LifeStage; readonly detail: string };
   /** The store's last change and schema; undefined while the store cannot be reached. */
   storeState(): Promise<{ readonly version: number; readonly schema: string } | undefined>;
+  /** Whether the store can be reached and written, as the last look has found. */
+  condition(): { readonly isReachable: boolean; readonly isWritable: boolean };
+  readonly quarantine: Quarantine;
 }
+
+/** Damaged references that one status names. */
+const MAX_NAMED = 1000;
 
 const STAGES: Record<LifeStage, Readiness> = {
   starting: Readiness.STARTING,
@@ -106,5 +113,9 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     vectorModelHash: shippedVectorModel().hash,
     indexName: service.switcher.index?.name ?? '',
     indexSequence: service.switcher.index?.sequence ?? 0,
+    storeReachable: store !== undefined,
+    storeWritable: store !== undefined && service.condition().isWritable,
+    damagedReferenceCount: service.quarantine.count,
+    damagedReferences: service.quarantine.list(MAX_NAMED),
   };
 }

@@ -7,7 +7,7 @@ import { provenanceToWire } from './wire-names.ts';
 import { formatToWire } from './wire-samples.ts';
 
 /** As calls show it: without templates. */
-export function toWireSubject({ subject, references }: SubjectWithReferences): Subject {
+export function toWireSubject({ subject, references, damaged = [] }: SubjectWithReferences): Subject {
   return {
     subjectId: subject.subjectId,
     version: subject.version,
@@ -15,6 +15,7 @@ export function toWireSubject({ subject, references }: SubjectWithReferences): S
     references: references.map(toWireReference),
     createTime: subject.createTime,
     updateTime: subject.updateTime,
+    damagedReferenceIds: damaged.map(({ referenceId }) => referenceId),
   };
 }
 

@@ -7,6 +7,7 @@ export const EXIT = {
   partlyRefused: 4,
   notComparable: 5,
   notReady: 6,
+  damaged: 7,
 } as const;
 
 export const EXIT_TABLE = `Exit codes:
@@ -14,6 +15,7 @@ export const EXIT_TABLE = `Exit codes:
   1  the service could not be reached, or failed
   2  wrong usage, or the input was refused
   3  identify --exit-code: there is at least one candidate to review
-  4  enroll, import: some records were refused
+  4  enroll, import: some records were refused; export, keys rotate: damaged references were passed over
   5  compare, identify, verify: too few minutiae to compare
-  6  status: the service is not ready`;
+  6  status: the service is not ready
+  7  store check: something stored is damaged`;

@@ -102,6 +102,23 @@ export function addOperatorCommands(program: Command): void {
     ),
     async () => (await import('./commands/backup.ts')).restoreBackup,
   );
+  const store = program.command('store').description('the store itself');
+  runs(
+    addStoreOptions(
+      store
+        .command('check')
+        .description('read every row and every template of the store, and say which are damaged (code 7 where any is)'),
+    )
+      .option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)')
+      .option('--expunge', 'remove damaged references, and expunge subjects that have no other one')
+      .option('--reason <text>', 'with --expunge: what changes and receipts say')
+      .option('--yes', 'do not ask')
+      .addHelpText(
+        'after',
+        '\nBeside the running service, or without one. A service that meets damage serves everything else.',
+      ),
+    async () => (await import('./commands/store-check.ts')).checkStore,
+  );
   addReceiptCommands(program.command('receipt').description('receipts, which say that somebody was expunged'));
   addIndexCommands(program.command('index').description('indexes: files from which a service starts in seconds'));
 }

@@ -5,7 +5,8 @@ import { toProtoJson } from '../api/proto-json.ts';
 import { toEnrollRequest } from '../api/wire-subjects.ts';
 import { createFile } from '../durable-file.ts';
 import { formatOf, type RecordFormat } from '../import/record-file.ts';
-import type { SubjectWithReferences } from '../store/records.ts';
+import { faultOf } from '../gallery/stored-records.ts';
+import type { DamagedReference, SubjectWithReferences } from '../store/records.ts';
 import type { SubjectStore } from '../store/subject-store.ts';
 
 /** Subjects of a batch: what is held in memory. */
@@ -28,6 +29,8 @@ export interface Exported {
   readonly sequence: number;
   readonly subjects: number;
   readonly references: number;
+  /** Stored references that the file lacks, for they are damaged. */
+  readonly damaged: readonly DamagedReference[];
 }
 
 /**
@@ -39,15 +42,32 @@ export async function exportRecords(order: ExportOrder): Promise<Exported> {
   const { file, store, gallery, contributor, onProgress } = order;
   const format = formatOf(file);
   let [subjects, references, sequence] = [0, 0, 0];
+  const damaged: DamagedReference[] = [];
   await createFile(file, async (draft) => {
-    const write = async (batch: readonly SubjectWithReferences[]) => {
+    const write = async (
+      whole: readonly SubjectWithReferences[],
+      _: number,
+      unreadable: readonly DamagedReference[] = [],
+    ) => {
+      damaged.push(...unreadable);
+      const batch = whole.map((one) => withoutFaulty(one, damaged)).filter((one) => one.references.length > 0);
       await draft.writeFile(Buffer.concat(batch.map((subject) => recordBytes(toEnrollRequest(subject), format))));
       references += batch.reduce((sum, one) => sum + one.references.length, 0);
       onProgress((subjects += batch.length));
     };
     ({ seq: sequence } = await store.snapshot(write, BATCH, { gallery, contributor }));
   });
-  return { sequence, subjects, references };
+  return { sequence, subjects, references, damaged };
+}
+
+/** What an import would take of a subject. @param damaged - what is damaged of it is added here */
+function withoutFaulty(one: SubjectWithReferences, damaged: DamagedReference[]): SubjectWithReferences {
+  damaged.push(...(one.damaged ?? []));
+  const faults = one.references.map(faultOf);
+  const found = faults.filter((fault) => fault !== undefined);
+  if (found.length === 0) return one;
+  damaged.push(...found);
+  return { ...one, references: one.references.filter((_, i) => faults[i] === undefined) };
 }
 
 /** A record as it stands in a file of records. */

@@ -1,15 +1,26 @@
 import { Failure } from '../failure.ts';
-import type { Change, ReferenceRecord, SubjectWithReferences } from '../store/records.ts';
-import type { Gallery } from './gallery.ts';
+import type {
+  Change,
+  DamagedReference,
+  ReferenceRecord,
+  SubjectsRead,
+  SubjectWithReferences,
+} from '../store/records.ts';
+import type { Gallery, GalleryChange, SearchableReference } from './gallery.ts';
+import { Quarantine } from './quarantine.ts';
 import type { ServedGallery } from './served-gallery.ts';
 import { attributesOf, packStored, searchable, type PackTemplates } from './stored-records.ts';
 
 /** What the follower needs of the store. */
 export interface ChangeSource {
   readChanges(afterSeq: number, limit: number): Promise<readonly Change[]>;
-  loadSubjects(ids: readonly string[]): Promise<readonly SubjectWithReferences[]>;
+  readSubjects(ids: readonly string[]): Promise<SubjectsRead>;
   snapshot(
-    onBatch: (subjects: readonly SubjectWithReferences[], seq: number) => Promise<void>,
+    onBatch: (
+      subjects: readonly SubjectWithReferences[],
+      seq: number,
+      unreadable?: readonly DamagedReference[],
+    ) => Promise<void>,
     batchSize: number,
   ): Promise<{ readonly seq: number; readonly subjectCount: number }>;
 }
@@ -29,13 +40,16 @@ export class ChangeFollower {
   readonly #served: ServedGallery;
   readonly #source: ChangeSource;
   readonly #pack: PackTemplates;
+  readonly #quarantine: Quarantine;
   readonly #prepared = new Map<string, Uint8Array>();
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(served: ServedGallery, source: ChangeSource, pack: PackTemplates) {
+  /** @param quarantine - holds what is stored and damaged */
+  constructor(served: ServedGallery, source: ChangeSource, pack: PackTemplates, quarantine = new Quarantine()) {
     this.#served = served;
     this.#source = source;
     this.#pack = pack;
+    this.#quarantine = quarantine;
   }
 
   /**
@@ -45,10 +59,11 @@ export class ChangeFollower {
   async start(onProgress: (subjects: number) => void): Promise<void> {
     const gallery = this.#served.current;
     let loaded = 0;
-    const { seq } = await this.#source.snapshot(async (subjects) => {
+    const { seq } = await this.#source.snapshot(async (subjects, _, unreadable = []) => {
+      this.#quarantine.add(unreadable);
       const packed = await this.#packMissing(gallery, subjects);
       for (const subject of subjects) {
-        gallery.load(subject.subject.subjectId, attributesOf(subject), searchable(subject, packed));
+        gallery.load(subject.subject.subjectId, attributesOf(subject), this.#searchable(gallery, subject, packed));
       }
       loaded += subjects.length;
       onProgress(loaded);
@@ -101,25 +116,42 @@ export class ChangeFollower {
         throw new Failure('internal', 'CHANGE_MISSING', 'The change sequence of the store has a hole.');
       }
       const upserts = [...new Set(changes.filter(({ kind }) => kind === 'upsert').map(({ subjectId }) => subjectId))];
-      const subjects = upserts.length === 0 ? [] : await this.#source.loadSubjects(upserts);
+      const none: SubjectsRead = { subjects: [], unreadable: [] };
+      const { subjects, unreadable } = upserts.length === 0 ? none : await this.#source.readSubjects(upserts);
+      this.#quarantine.add(unreadable);
+      const hidden = new Set(unreadable.map(({ subjectId }) => subjectId));
       const packed = await this.#packMissing(gallery, subjects);
       const byId = new Map(subjects.map((subject) => [subject.subject.subjectId, subject]));
       for (const { seq, kind, subjectId } of changes) {
         const subject = byId.get(subjectId);
         // A subject that is gone by now was expunged by a later change: what lies between was never to be seen.
-        if (kind === 'expunge' || subject === undefined) {
+        if (kind === 'upsert' && hidden.has(subjectId)) {
+          gallery.apply(seq, asItStands(gallery, subjectId));
+        } else if (kind === 'expunge' || subject === undefined) {
+          this.#quarantine.set(subjectId, []);
           gallery.apply(seq, { kind: 'expunge', subjectId });
           this.#served.hide(subjectId);
         } else {
-          const references = searchable(subject, packed);
+          const references = this.#searchable(gallery, subject, packed);
           gallery.apply(seq, { kind: 'upsert', subjectId, attributes: attributesOf(subject), references });
         }
       }
     }
   }
 
+  /** The references of a subject that can be searched; what is damaged is entered in the quarantine. */
+  #searchable(gallery: Gallery, subject: SubjectWithReferences, { packed, damaged }: Packed): SearchableReference[] {
+    const { subjectId } = subject.subject;
+    const found = [...(subject.damaged ?? []), ...(damaged.get(subjectId) ?? [])];
+    this.#quarantine.set(subjectId, found);
+    const ids = new Set(found.map(({ referenceId }) => referenceId));
+    const kept =
+      found.length === 0 ? [] : presentOf(gallery, subjectId).filter(({ referenceId }) => ids.has(referenceId));
+    return [...searchable(subject, packed, ids), ...kept];
+  }
+
   /** Packs the references that neither the gallery holds nor an enrolment prepared. */
-  async #packMissing(gallery: Gallery, subjects: readonly SubjectWithReferences[]): Promise<PackedReferences> {
+  async #packMissing(gallery: Gallery, subjects: readonly SubjectWithReferences[]): Promise<Packed> {
     const packed = new Map<string, Uint8Array>();
     const missing: ReferenceRecord[] = [];
     for (const { subject, references } of subjects) {
@@ -131,7 +163,26 @@ export class ChangeFollower {
         else packed.set(referenceId, prepared);
       }
     }
-    await packStored(this.#pack, missing, packed);
-    return packed;
+    const damaged = await packStored(this.#pack, missing, packed);
+    return { packed, damaged: Map.groupBy(damaged, ({ subjectId }) => subjectId) };
   }
+}
+
+interface Packed {
+  readonly packed: PackedReferences;
+  /** What could not be packed, by subject. */
+  readonly damaged: ReadonlyMap<string, readonly DamagedReference[]>;
+}
+
+/** What the gallery holds of a subject: it was read when it was whole. */
+function presentOf(gallery: Gallery, subjectId: string): SearchableReference[] {
+  const { references = [] } = gallery.subject(subjectId) ?? {};
+  return references.map(({ referenceId, partition }) => ({ referenceId, partition, packed: undefined }));
+}
+
+/** A change of a subject that cannot be read: what was known of it before stays, for to be hidden is worse. */
+function asItStands(gallery: Gallery, subjectId: string): GalleryChange {
+  const entry = gallery.subject(subjectId);
+  if (entry === undefined) return { kind: 'expunge', subjectId };
+  return { kind: 'upsert', subjectId, attributes: entry.attributes, references: presentOf(gallery, subjectId) };
 }

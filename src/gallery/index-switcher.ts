@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Failure } from '../failure.ts';
+import type { DamagedReference } from '../store/records.ts';
 import type { ChangeFollower } from './change-follower.ts';
 import type { Gallery } from './gallery.ts';
 import type { BlockSealer } from './index-files/block-file.ts';
@@ -22,6 +23,8 @@ export interface IndexSettings {
   readonly sealerOf: (keyId: string) => BlockSealer;
   /** See SubjectStore.stateAt. */
   readonly stateAt: (sequence: number) => Promise<string | undefined>;
+  /** Told of the stored references that an index lacks, for they were damaged when it was built. */
+  readonly onDamaged?: (damaged: readonly DamagedReference[]) => void;
 }
 
 /** An index that is served. */
@@ -86,6 +89,8 @@ export class IndexSwitcher {
     try {
       const manifest = await this.#read(name);
       const gallery = await this.#load(name, manifest, settings);
+      // Before the changes since the index are read, which may have mended some.
+      this.#settings.onDamaged?.(manifest.damaged ?? []);
       await this.#follower.switchTo(gallery);
       this.#index = { name, sequence: manifest.sequence };
       this.#refused = '';

@@ -1,5 +1,5 @@
 /** What the gallery makes of stored records. */
-import type { ReferenceRecord, SubjectWithReferences } from '../store/records.ts';
+import type { DamagedReference, ReferenceRecord, SubjectWithReferences } from '../store/records.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import { decodeStored } from '../templates/sample.ts';
@@ -41,26 +41,60 @@ export function attributesOf({ subject, references }: SubjectWithReferences): Su
   };
 }
 
-/** Packs references, and adds them by id; those that cannot be packed are left out. */
+/**
+ * Packs references, and adds them by id.
+ * @param references - comparable ones
+ * @returns those that hold no template which could be packed: they are not what was enrolled
+ */
 export async function packStored(
   pack: PackTemplates,
   references: readonly ReferenceRecord[],
   packed: Map<string, Uint8Array>,
-): Promise<void> {
-  const results = await pack(references.map(templateOf));
-  references.forEach(({ referenceId }, i) => {
+): Promise<DamagedReference[]> {
+  const damaged: DamagedReference[] = [];
+  const readable: { readonly reference: ReferenceRecord; readonly template: FingerTemplate | FaceTemplate }[] = [];
+  for (const reference of references) {
+    try {
+      readable.push({ reference, template: templateOf(reference) });
+    } catch {
+      damaged.push(damagedAs(reference, 'TEMPLATE_UNREADABLE'));
+    }
+  }
+  const results = await pack(readable.map(({ template }) => template));
+  readable.forEach(({ reference }, i) => {
     const result = results[i];
-    if (result !== undefined) packed.set(referenceId, result);
+    // It was comparable when it was enrolled.
+    if (result === undefined) damaged.push(damagedAs(reference, 'TEMPLATE_UNREADABLE'));
+    else packed.set(reference.referenceId, result);
   });
+  return damaged;
 }
 
-/** The references of a subject that can be searched, with what is packed of them. */
+/** Why a stored reference holds no template that could be read; undefined: it does. */
+export function faultOf(reference: ReferenceRecord): DamagedReference | undefined {
+  try {
+    templateOf(reference);
+    return undefined;
+  } catch {
+    return damagedAs(reference, 'TEMPLATE_UNREADABLE');
+  }
+}
+
+function damagedAs({ referenceId, subjectId }: ReferenceRecord, reason: string): DamagedReference {
+  return { referenceId, subjectId, reason };
+}
+
+/**
+ * The references of a subject that can be searched, with what is packed of them.
+ * @param damaged - ids of those that cannot
+ */
 export function searchable(
   { references }: SubjectWithReferences,
   packed: ReadonlyMap<string, Uint8Array>,
+  damaged: ReadonlySet<string> = new Set(),
 ): SearchableReference[] {
   return references
-    .filter(({ comparable }) => comparable)
+    .filter(({ comparable, referenceId }) => comparable && !damaged.has(referenceId))
     .map((reference) => ({
       referenceId: reference.referenceId,
       partition: partitionOf(reference),

@@ -99,8 +99,9 @@ export class HttpServer {
       case '/livez':
         return json(200, { live: true });
       case '/readyz': {
-        const { stage, detail } = this.#sources.readiness();
-        return json(stage === 'ready' ? 200 : 503, { readiness: stage, detail });
+        const { stage, detail, writing } = this.#sources.readiness();
+        const state = { readiness: stage, detail, ...(!writing && { writing }) };
+        return json(stage === 'ready' ? 200 : 503, state);
       }
       case '/metrics': {
         const { contentType, body } = await this.#sources.metrics();

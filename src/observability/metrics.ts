@@ -12,6 +12,10 @@ export interface ServiceFigures {
   readonly searchesUnderWay: number;
   readonly searchesWaiting: number;
   readonly ready: boolean;
+  /** Whether the store can be reached and written, as the last probe of it has found. */
+  readonly store: { readonly isReachable: boolean; readonly isWritable: boolean };
+  /** Stored references that are damaged: how many, and the ids of some. */
+  readonly damagedReferences: { readonly count: number; readonly ids: readonly string[] };
   /** Indexed searches that were repeated exactly, those of them with a candidate, and the candidates that the index had missed. */
   readonly audit: { readonly searches: number; readonly candidates: number; readonly missed: number };
   /** Segments that were made in the place of others since the start. */
@@ -163,6 +167,27 @@ export class Metrics {
       ({ rewritings }) => rewritings,
     );
     gauge('ridgewatch_ready', '1 when everything is searchable.', ({ ready }) => (ready ? 1 : 0));
+    gauge('ridgewatch_store_reachable', '1 while the store can be reached.', ({ store }) =>
+      store.isReachable ? 1 : 0,
+    );
+    gauge('ridgewatch_store_writable', '1 while the store takes changes; searches go on without.', ({ store }) =>
+      store.isWritable ? 1 : 0,
+    );
+    gauge(
+      'ridgewatch_damaged_references',
+      'Stored references that are damaged, and not searched if they were so when they were loaded; the log, GetStatus and ridgewatch store check say which.',
+      ({ damagedReferences }) => damagedReferences.count,
+    );
+    new Gauge({
+      name: 'ridgewatch_damaged_reference',
+      help: '1 for each stored reference that is damaged, by its id; of the first hundred.',
+      labelNames: ['reference'],
+      registers,
+      collect() {
+        this.reset();
+        for (const reference of figures().damagedReferences.ids) this.set({ reference }, 1);
+      },
+    });
     new Gauge({
       name: 'ridgewatch_references',
       help: 'References that can be searched, by partition.',

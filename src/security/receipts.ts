@@ -16,8 +16,11 @@ import { createSecret, readSecret } from './secret-file.ts';
 
 const FILE = 'receipt-key.pem';
 
+/** Of a removal the subject remains, with the references that were not removed. */
+const FORMATS = { expunge: 'ridgewatch-expunge-receipt-1', removal: 'ridgewatch-removal-receipt-1' } as const;
+
 const contentSchema = z.strictObject({
-  format: z.literal('ridgewatch-expunge-receipt-1'),
+  format: z.enum([FORMATS.expunge, FORMATS.removal]),
   /** SHA-256 of the subject's id: says who it was to those who know the id, and to nobody else. */
   subject_digest: z.string().regex(/^[0-9a-f]{64}$/),
   /** The change that removed the subject. */
@@ -72,9 +75,9 @@ export class ReceiptSigner {
   }
 
   /** @returns the receipt as JSON */
-  sign({ subjectId, ...facts }: ExpungeFacts): string {
+  sign({ subjectId, ...facts }: ExpungeFacts, what: keyof typeof FORMATS = 'expunge'): string {
     const content = contentSchema.parse({
-      format: 'ridgewatch-expunge-receipt-1',
+      format: FORMATS[what],
       subject_digest: digestOfSubject(subjectId),
       ...facts,
       key: fingerprint(createPublicKey(this.#key)),
@@ -114,6 +117,11 @@ export function verifyReceipt(text: string, publicKeyPem: string): ReceiptConten
   if (!isExact || !verify(null, Buffer.from(JSON.stringify(content)), key, bytes))
     throw invalid('its content is not what was signed');
   return content;
+}
+
+/** Whether the subject of a receipt remains. */
+export function isOfRemoval({ format }: ReceiptContent): boolean {
+  return format === FORMATS.removal;
 }
 
 /** How a receipt names a subject. */

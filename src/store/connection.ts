@@ -29,9 +29,16 @@ class SettledClient extends pg.Client {
   }
 }
 
-/** A client that is not connected yet. @throws Failure DATABASE_URL_INVALID; an error of a file that the URL names */
-export function connectionTo(url: string): pg.Client {
-  return new SettledClient(optionsOf(url));
+/**
+ * A client that is not connected yet.
+ * @param limits - times after which it gives up, where they are not to be the usual ones
+ * @throws Failure DATABASE_URL_INVALID; an error of a file that the URL names
+ */
+export function connectionTo(
+  url: string,
+  limits: Pick<pg.ClientConfig, 'connectionTimeoutMillis' | 'query_timeout'> = {},
+): pg.Client {
+  return new SettledClient({ ...optionsOf(url), ...limits });
 }
 
 /** Options of a pool of such clients. @throws as above */

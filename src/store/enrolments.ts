@@ -280,10 +280,11 @@ async function readUnchanging(
   client: pg.PoolClient,
   keys: Keys,
   ids: readonly string[],
-): Promise<SubjectWithReferences[]> {
+): Promise<readonly SubjectWithReferences[]> {
   if (ids.length === 0) return [];
   await client.query('SELECT FROM subject WHERE subject_id = ANY($1) ORDER BY subject_id FOR KEY SHARE', [ids]);
-  return readSubjects(client, keys, 's.subject_id = ANY($1)', [ids]);
+  const { subjects } = await readSubjects(client, keys, 's.subject_id = ANY($1)', [ids]);
+  return subjects;
 }
 
 /** The change that last concerned each subject. */

@@ -54,8 +54,26 @@ export interface ReferenceRecord extends NewReference {
 
 export interface SubjectWithReferences {
   readonly subject: SubjectRecord;
-  /** In the order in which they were given. */
+  /** In the order in which they were given; those that can be read. */
   readonly references: readonly ReferenceRecord[];
+  /** Those that are not what was stored, and are not among the others; not given: none. */
+  readonly damaged?: readonly DamagedReference[];
+}
+
+/** A stored reference that is not what was enrolled. */
+export interface DamagedReference {
+  /** Empty where not even this can be read. */
+  readonly referenceId: string;
+  readonly subjectId: string;
+  /** What is wrong: a reason of docs/errors.md. */
+  readonly reason: string;
+}
+
+/** Subjects as they are read where some of them may be damaged. */
+export interface SubjectsRead {
+  readonly subjects: readonly SubjectWithReferences[];
+  /** The references of subjects that cannot be read themselves. */
+  readonly unreadable: readonly DamagedReference[];
 }
 
 /** The caller's name for an enrolment, and what tells a repetition from another one under the same name. */

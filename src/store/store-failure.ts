@@ -1,24 +1,108 @@
 import pg from 'pg';
-import { Failure } from '../failure.ts';
+import { Failure, type FailureKind } from '../failure.ts';
 
 const RETRY_AFTER_MS = 1000;
+/** Until a disk may have been made room on. */
+const MENDED_AFTER_MS = 30_000;
 const UNIQUE_VIOLATION = '23505';
-const DEADLOCK = '40P01';
-const SERIALISATION = '40001';
+const OUTCOME_UNKNOWN = '40003';
 /**
- * SQLSTATEs that mean the database is going away or not there: class 08 connection, 57P operator intervention, and
- * no connection left.
+ * SQLSTATEs that mean the database is going away or not there: class 08 connection, 57P operator intervention, no
+ * connection left, and a connection that was ended because its transaction took too long.
  */
-const GONE = /^(08|57P|53300$)/;
+const GONE = /^(08|57P|53300$|25P0[34]$)/;
 /** Classes of SQLSTATE that find fault with a value: 22 data, 23 constraints. */
 const REFUSED_VALUE = /^2[23]/;
+/** What is stored is not what was written: a page, a row or an index is damaged. */
+const DAMAGED = /^XX00[12]$/;
+
+interface KnownState {
+  readonly states: RegExp;
+  readonly kind: FailureKind;
+  readonly reason: string;
+  readonly sentence: string;
+  readonly retryAfterMs?: number;
+}
+
+/** What the database may lack or have in its way, the first that matches: its operator can mend it, a caller waits. */
+const KNOWN_STATES: readonly KnownState[] = [
+  {
+    states: /^53100$/,
+    kind: 'resource-exhausted',
+    reason: 'STORE_FULL',
+    sentence: 'The store has no space left on its disk; nothing was changed.',
+    retryAfterMs: MENDED_AFTER_MS,
+  },
+  {
+    states: /^53/,
+    kind: 'resource-exhausted',
+    reason: 'STORE_EXHAUSTED',
+    sentence: 'The store has no memory or other resources left; nothing was changed.',
+    retryAfterMs: RETRY_AFTER_MS,
+  },
+  {
+    states: /^54/,
+    kind: 'resource-exhausted',
+    reason: 'STORE_LIMIT_EXCEEDED',
+    sentence: 'The store cannot do as much at once; nothing was changed.',
+  },
+  {
+    states: /^25006$/,
+    kind: 'unavailable',
+    reason: 'STORE_READ_ONLY',
+    sentence: 'The store can only be read now; nothing was changed.',
+    retryAfterMs: MENDED_AFTER_MS,
+  },
+  {
+    states: /^58/,
+    kind: 'unavailable',
+    reason: 'STORE_IO_ERROR',
+    sentence: 'The disk of the store, or its operating system, reports an error; nothing was changed.',
+    retryAfterMs: MENDED_AFTER_MS,
+  },
+  {
+    states: DAMAGED,
+    kind: 'failed-precondition',
+    reason: 'STORE_DAMAGED',
+    sentence:
+      'A part of the store that this needs is damaged; nothing was changed. ridgewatch store check says what it is.',
+  },
+  {
+    states: /^40/,
+    kind: 'aborted',
+    reason: 'CHANGE_COLLIDED',
+    sentence: 'The change collided with another one; nothing was changed.',
+    retryAfterMs: 50,
+  },
+  {
+    states: /^55P03$/,
+    kind: 'unavailable',
+    reason: 'STORE_BUSY',
+    sentence: 'Others have held for too long what this needs of the store; nothing was changed.',
+    retryAfterMs: RETRY_AFTER_MS,
+  },
+  {
+    states: /^57/,
+    kind: 'unavailable',
+    reason: 'STORE_TOO_SLOW',
+    sentence: 'The store did not come to an end within its time limit; nothing was changed.',
+    retryAfterMs: RETRY_AFTER_MS,
+  },
+  {
+    states: /^(42501|28)/,
+    kind: 'failed-precondition',
+    reason: 'STORE_FORBIDDEN',
+    sentence: 'The database user of the service may not do what this needs; nothing was changed.',
+  },
+];
+
 const NETWORK = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
   ...['EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN'],
 ]);
 /** What pg says without a code. */
 const GONE_WITHOUT_CODE =
-  /^Connection terminated|^timeout exceeded when trying to connect|^Client has encountered a connection error|^Client was closed|^Cannot use a pool after calling end/;
+  /^Connection terminated|^timeout exceeded when trying to connect|^timeout expired|^Query read timeout|^Client has encountered a connection error|^Client was closed|^Cannot use a pool after calling end/;
 
 /** Whether an error says that the connection to the database is gone or was never there. */
 export function isConnectionError(error: unknown): boolean {
@@ -43,6 +127,12 @@ function sqlStateOf(error: unknown): string | undefined {
   return error instanceof Failure ? error.detail.metadata?.['sqlstate'] : undefined;
 }
 
+/** Whether what was to be read is there and is not what was written. */
+export function isDamage(error: unknown): boolean {
+  const code = error instanceof pg.DatabaseError ? error.code : sqlStateOf(error);
+  return code !== undefined && DAMAGED.test(code);
+}
+
 /**
  * Turns an error of the database into a failure. Messages and details of the database quote row values, templates
  * among them, and failures are logged with their causes: so neither is passed on, only the SQLSTATE and what it names
@@ -50,15 +140,18 @@ function sqlStateOf(error: unknown): string | undefined {
  */
 export function asStoreFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
-  if (isConnectionError(error)) return storeUnavailable();
+  if (isConnectionError(error)) return storeUnavailable(error);
   const { code, constraint } = error instanceof pg.DatabaseError ? error : { code: undefined, constraint: undefined };
   if (code === UNIQUE_VIOLATION && constraint === 'subject_contributor_external_id_key') return externalIdTaken();
-  if (code === DEADLOCK || code === SERIALISATION) return changeCollided();
+  if (code === OUTCOME_UNKNOWN) return commitOutcomeUnknown();
   const metadata: Record<string, string> = code === undefined ? {} : { sqlstate: code };
-  return new Failure('internal', 'STORE_ERROR', 'The store met an error; nothing was changed.', {
-    metadata,
-    cause: withoutValues(error),
-  });
+  const detail = { metadata, cause: withoutValues(error) };
+  const known = KNOWN_STATES.find(({ states }) => code !== undefined && states.test(code));
+  if (known !== undefined) {
+    const { kind, reason, sentence, retryAfterMs } = known;
+    return new Failure(kind, reason, sentence, { ...detail, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  }
+  return new Failure('internal', 'STORE_ERROR', 'The store met an error; nothing was changed.', detail);
 }
 
 /** An error's kind and where it came from, without its words. */
@@ -72,9 +165,16 @@ function withoutValues(error: unknown): Error {
   return told;
 }
 
-export function storeUnavailable(): Failure {
+/** @param error - why; a code of the network or of the database is told, and nothing else of it */
+export function storeUnavailable(error: unknown): Failure {
   const sentence = 'The store cannot be reached; nothing was changed.';
-  return new Failure('unavailable', 'STORE_UNAVAILABLE', sentence, { retryAfterMs: RETRY_AFTER_MS });
+  const code = (error as { code?: unknown } | null)?.code;
+  const metadata: Record<string, string> = error instanceof pg.DatabaseError && code ? { sqlstate: String(code) } : {};
+  return new Failure('unavailable', 'STORE_UNAVAILABLE', sentence, {
+    retryAfterMs: RETRY_AFTER_MS,
+    metadata,
+    cause: withoutValues(error),
+  });
 }
 
 export function changeCollided(): Failure {
@@ -99,6 +199,19 @@ export function subjectExpunged(): Failure {
 
 export function subjectNotFound(): Failure {
   return new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
+}
+
+/** A subject of which nothing can be read: so nothing can be said of it, and it cannot be changed. */
+export function subjectDamaged(): Failure {
+  const sentence =
+    'The subject is stored and cannot be read: its row is damaged. ridgewatch store check says what can be done.';
+  return new Failure('failed-precondition', 'SUBJECT_DAMAGED', sentence, { field: 'subject_id' });
+}
+
+/** @param reason - what is wrong with it */
+export function referenceDamaged(reason: string): Failure {
+  const sentence = 'Stored data is not what was encrypted or written: it was damaged or exchanged.';
+  return new Failure('internal', reason, sentence);
 }
 
 export function versionMismatch(present: number): Failure {

@@ -8,6 +8,8 @@ import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from 
 import { probeDatabase } from './external-database.ts';
 import { Imports } from './imports.ts';
 import { migrate } from './migrations.ts';
+import { StoreRepair } from './store-repair.ts';
+import { StoreHealth } from './store-health.ts';
 import { StoreCopy } from './store-copy.ts';
 import { TemplateKeys } from './template-keys.ts';
 import { SubjectStore } from './subject-store.ts';
@@ -16,6 +18,13 @@ export type { StoreLog } from './database-server.ts';
 
 /** Connections in the pool: writers wait for each other at the change counter anyway. */
 const POOL_SIZE = 12;
+/**
+ * Every wait for the database has an end, unless its URL or its administrator has set another one: of a statement, of a
+ * lock, and of a transaction in which nothing happens. What reads whole tables lifts the first one for itself.
+ */
+const TIME_LIMITS = `SELECT set_config(name, own, false)
+  FROM (VALUES ('statement_timeout', '30s'), ('lock_timeout', '10s'), ('idle_in_transaction_session_timeout', '10min'))
+    AS limits (name, own) WHERE current_setting(name) = '0'`;
 /** Templates. */
 const REPORTED_EVERY = 50_000;
 
@@ -46,8 +55,12 @@ export interface Store {
   readonly imports: Imports;
   /** Reads and writes all of it, for backups. */
   readonly copy: StoreCopy;
+  /** Finds what is damaged, and takes it out. */
+  readonly repair: StoreRepair;
   /** Hears of changes that other processes make. */
   readonly listener: ChangeListener;
+  /** Knows whether it can be reached and written. */
+  readonly health: StoreHealth;
   close(): Promise<void>;
 }
 
@@ -78,7 +91,12 @@ function openCluster({ dataDir, log, patience, mode = 'own' }: StoreSettings): P
 }
 
 async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: Keys, log: StoreLog): Promise<Store> {
-  const pool = new pg.Pool(poolOptions(url, POOL_SIZE));
+  const pool = new pg.Pool({
+    ...poolOptions(url, POOL_SIZE),
+    keepAliveInitialDelayMillis: 10_000,
+    // Awaited, whatever the types say: nobody is lent a connection without limits.
+    onConnect: ((client: pg.ClientBase) => client.query(TIME_LIMITS)) as unknown as (client: pg.ClientBase) => void,
+  });
   // An idle connection that breaks is replaced at the next query; without a listener it would end the process. Those that
   // break while all are closed are no news.
   let isClosing = false;
@@ -107,7 +125,9 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: K
     templateKeys,
     imports: new Imports(pool, keys),
     copy: new StoreCopy(pool, keys),
+    repair: new StoreRepair(pool),
     listener,
+    health: new StoreHealth(url),
     close: async () => {
       isClosing = true;
       await listener.stop();

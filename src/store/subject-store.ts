@@ -5,6 +5,7 @@ import { enrolMany, insertReferences, type EnrolmentOutcome } from './enrolments
 import type {
   Change,
   ClientRequest,
+  DamagedReference,
   Enrolled,
   Expunged,
   ListFilter,
@@ -13,11 +14,28 @@ import type {
   NewSubject,
   Removed,
   SubjectPatch,
+  SubjectsRead,
   SubjectWithReferences,
 } from './records.ts';
-import { readSubjects } from './rows.ts';
-import { subjectNotFound, versionMismatch } from './store-failure.ts';
-import { inTransaction, READ_ONLY, withCallbacks, withConnection } from './transaction.ts';
+import { tryRead } from './damaged-pages.ts';
+import { nameReferences } from './damaged-names.ts';
+import {
+  lostSubjects,
+  readableSubjectIds,
+  readPresent,
+  readSubjects,
+  readSubjectsById,
+  referencesOfUnreadable,
+  type SubjectsAround,
+} from './rows.ts';
+import { referenceDamaged, subjectDamaged, subjectNotFound, versionMismatch } from './store-failure.ts';
+import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
+
+type OnBatch = (
+  subjects: readonly SubjectWithReferences[],
+  seq: number,
+  unreadable?: readonly DamagedReference[],
+) => Promise<void>;
 
 /** Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. */
 export class SubjectStore {
@@ -51,35 +69,99 @@ export class SubjectStore {
     return enrolMany(this.#pool, this.#keys, enrolments);
   }
 
+  /** @throws Failure STORE_DAMAGED when it is there and cannot be read */
   async get(subjectId: string): Promise<SubjectWithReferences | undefined> {
-    const [found] = await this.loadSubjects([subjectId]);
-    return found;
+    const { subjects, unreadable } = await this.readSubjects([subjectId]);
+    if (unreadable.length > 0) throw subjectDamaged();
+    return subjects[0];
   }
 
-  /** The subjects that are there, in order of id. */
-  loadSubjects(ids: readonly string[]): Promise<SubjectWithReferences[]> {
-    return inTransaction(
+  /**
+   * The subjects that are there, in order of id, if all of them can be read.
+   * @throws Failure with the reason of the first reference that is damaged
+   */
+  async loadSubjects(ids: readonly string[]): Promise<SubjectWithReferences[]> {
+    const { subjects, unreadable } = await this.readSubjects(ids);
+    const damaged = [...unreadable, ...subjects.flatMap((subject) => subject.damaged ?? [])];
+    if (damaged[0] !== undefined) throw referenceDamaged(damaged[0].reason);
+    return [...subjects];
+  }
+
+  /** The subjects that are there, in order of id, and what of them is damaged. */
+  async readSubjects(ids: readonly string[]): Promise<SubjectsRead> {
+    const read = await inTransaction(
       this.#pool,
       (client) => readSubjects(client, this.#keys, 's.subject_id = ANY($1)', [ids]),
       READ_ONLY,
     );
+    // In a damaged block of the table subjects are not found by their ids, which is not to be taken for their being gone.
+    const found = new Set([
+      ...read.subjects.map(({ subject }) => subject.subjectId),
+      ...read.unreadable.map((one) => one.subjectId),
+    ]);
+    const missing = read.isAround ? ids.filter((id) => !found.has(id)) : [];
+    const lost = await this.#lostOf(missing);
+    return this.#named({ subjects: read.subjects, unreadable: [...read.unreadable, ...lost] });
   }
 
-  /** A page of subjects, in order of id. */
-  list(filter: ListFilter): Promise<SubjectWithReferences[]> {
-    return inTransaction(this.#pool, (client) => this.#page(client, filter), READ_ONLY);
+  /** A page of subjects, in order of id; those that cannot be read themselves are left out. */
+  async list(filter: ListFilter): Promise<readonly SubjectWithReferences[]> {
+    const { subjects } = await inTransaction(this.#pool, (client) => this.#page(client, filter), READ_ONLY);
+    return subjects;
   }
 
-  #page(
-    client: pg.PoolClient,
-    { gallery, contributor, limit, afterSubjectId }: ListFilter,
-  ): Promise<SubjectWithReferences[]> {
-    const condition = `($1::text IS NULL OR s.contributor = $1)
-      AND ($2::uuid IS NULL OR s.subject_id > $2)
-      AND ($3::text IS NULL OR EXISTS (
-        SELECT FROM gallery_membership m WHERE m.gallery = $3 AND m.subject_id = s.subject_id))`;
-    const values = [contributor ?? null, afterSubjectId ?? null, gallery ?? null];
-    return readSubjects(client, this.#keys, condition, values, limit);
+  #page(client: pg.PoolClient, filter: ListFilter): Promise<SubjectsAround> {
+    const { condition, values } = conditionOf(filter);
+    return readSubjects(client, this.#keys, condition, values, filter.limit);
+  }
+
+  /** The references of those of the subjects whose rows are lost, and which the change sequence says are enrolled. */
+  #lostOf(ids: readonly string[]): Promise<DamagedReference[]> {
+    if (ids.length === 0) return Promise.resolve([]);
+    const read = async (client: pg.PoolClient) => {
+      const { rows } = await client.query<{ subject_id: string }>(
+        `SELECT DISTINCT ON (subject_id) subject_id, kind FROM change WHERE subject_id = ANY($1) ORDER BY subject_id, seq DESC`,
+        [ids],
+      );
+      const enrolled = (rows as { subject_id: string; kind: string }[]).filter(({ kind }) => kind === 'upsert');
+      return referencesOfUnreadable(
+        client,
+        enrolled.map(({ subject_id }) => subject_id),
+      );
+    };
+    return inTransaction(this.#pool, read, READ_ONLY);
+  }
+
+  /** Names the references that could not be read with their subjects. */
+  async #named({ subjects, unreadable }: SubjectsRead): Promise<SubjectsRead> {
+    const damaged = [...unreadable, ...subjects.flatMap((subject) => subject.damaged ?? [])];
+    if (!damaged.some(({ referenceId }) => referenceId === '')) return { subjects, unreadable };
+    const named = Map.groupBy(await this.name(damaged), ({ subjectId }) => subjectId);
+    const present = new Set(subjects.map(({ subject }) => subject.subjectId));
+    return {
+      subjects: subjects.map((one) => {
+        const found = named.get(one.subject.subjectId);
+        return found === undefined ? one : { ...one, damaged: found };
+      }),
+      unreadable: [...named].flatMap(([subjectId, found]) => (present.has(subjectId) ? [] : found)),
+    };
+  }
+
+  /** Names damaged references as far as the database's indexes tell which they are. */
+  async name(damaged: readonly DamagedReference[]): Promise<DamagedReference[]> {
+    let named: DamagedReference[] = [...damaged];
+    const undo = new Error('what was only looked at is undone');
+    await withConnection(this.#pool, async (client) => {
+      await client.query('BEGIN');
+      try {
+        named = await nameReferences(client, damaged);
+        throw undo;
+      } catch (error) {
+        await client.query('ROLLBACK');
+        if (error !== undo) throw error;
+      }
+    });
+    return named;
   }
 
   /**
@@ -129,7 +211,9 @@ export class SubjectStore {
         await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
         await insertReferences(client, this.#keys, [{ subject: { subjectId }, references }]);
       }
-      const [updated] = await readSubjects(client, this.#keys, 's.subject_id = $1', [subjectId]);
+      const { subjects, unreadable } = await readSubjects(client, this.#keys, 's.subject_id = $1', [subjectId]);
+      if (unreadable.length > 0) throw subjectDamaged();
+      const [updated] = subjects;
       if (updated === undefined) throw subjectNotFound();
       const seq = await appendChanges(client, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
       return { ...updated, seq };
@@ -194,11 +278,12 @@ export class SubjectStore {
   /**
    * Streams subjects as all of them stand at one moment.
    * @param which - not given: every one
-   * @param onBatch - works on a batch while the next one is read; told the number of the last change at that moment, too
+   * @param onBatch - works on a batch while the next one is read; told the number of the last change at that moment, and
+   * the references of subjects that cannot be read themselves, too
    * @returns the number of the last change at that moment
    */
   snapshot(
-    onBatch: (subjects: readonly SubjectWithReferences[], seq: number) => Promise<void>,
+    onBatch: OnBatch,
     batchSize: number,
     which: Pick<ListFilter, 'gallery' | 'contributor'> = { gallery: undefined, contributor: undefined },
   ): Promise<{ readonly seq: number; readonly subjectCount: number }> {
@@ -208,17 +293,16 @@ export class SubjectStore {
       const read = async (client: pg.PoolClient) => {
         const seq = await readHead(client);
         let subjectCount = 0;
-        let afterSubjectId: string | undefined;
-        for (;;) {
-          const batch = await this.#page(client, { ...which, limit: batchSize, afterSubjectId });
+        for await (const batch of this.#batches(client, which, batchSize)) {
+          const { subjects, unreadable } = await this.#named(batch);
           await working;
-          if (batch.length === 0) return { seq, subjectCount };
-          working = work(batch, seq);
+          working = work(subjects, seq, unreadable);
           // Nobody waits for it before the next batch is there.
           working.catch(() => undefined);
-          subjectCount += batch.length;
-          afterSubjectId = batch.at(-1)?.subject.subjectId;
+          subjectCount += subjects.length;
         }
+        await working;
+        return { seq, subjectCount };
       };
       try {
         return await inTransaction(this.#pool, read, READ_ONLY);
@@ -226,6 +310,35 @@ export class SubjectStore {
         await working.catch(() => undefined);
       }
     });
+  }
+
+  /** Pages of subjects; where these meet damage, all that are left by their ids, and what is left of the others. */
+  async *#batches(
+    client: pg.PoolClient,
+    which: Pick<ListFilter, 'gallery' | 'contributor'>,
+    batchSize: number,
+  ): AsyncGenerator<SubjectsRead, void> {
+    let afterSubjectId: string | undefined;
+    for (;;) {
+      const filter = { ...which, limit: batchSize, afterSubjectId };
+      const batch = await tryRead(client, () => readPage(client, this.#keys, filter));
+      if (batch === undefined) break;
+      if (batch.subjects.length === 0 && batch.unreadable.length === 0) return;
+      yield batch;
+      afterSubjectId = [
+        ...batch.subjects.map(({ subject }) => subject.subjectId),
+        ...batch.unreadable.map((one) => one.subjectId),
+      ]
+        .sort()
+        .at(-1);
+    }
+    await withoutTimeLimit(client);
+    const { condition, values } = conditionOf({ ...which, afterSubjectId });
+    const ids = await readableSubjectIds(client, condition, values);
+    for (let at = 0; at < ids.length; at += batchSize)
+      yield await readSubjectsById(client, this.#keys, ids.slice(at, at + batchSize));
+    const lost = await lostSubjects(client);
+    if (lost.length > 0) yield { subjects: [], unreadable: await referencesOfUnreadable(client, lost) };
   }
 
   /** Name of the last migration. */
@@ -237,7 +350,36 @@ export class SubjectStore {
   async counts(): Promise<{ readonly subjects: number; readonly references: number }> {
     const sql = 'SELECT (SELECT count(*) FROM subject) AS subjects, (SELECT count(*) FROM reference) AS "references"';
     type Row = Record<'subjects' | 'references', string>;
-    const { rows } = await withConnection(this.#pool, (client) => client.query<Row>(sql));
+    const { rows } = await inTransaction(
+      this.#pool,
+      async (client) => {
+        await withoutTimeLimit(client);
+        return client.query<Row>(sql);
+      },
+      READ_ONLY,
+    );
     return { subjects: Number(rows[0]?.subjects), references: Number(rows[0]?.references) };
   }
+}
+
+/** A page as it is where nothing of the subjects themselves is damaged. @throws DatabaseError where something is */
+function readPage(client: pg.PoolClient, keys: Keys, filter: ListFilter): Promise<SubjectsRead> {
+  const { condition, values } = conditionOf(filter);
+  return readPresent(client, keys, condition, values, filter.limit);
+}
+
+/** SQL about `subject s`, and the values in it. */
+function conditionOf({
+  gallery,
+  contributor,
+  afterSubjectId,
+}: Pick<ListFilter, 'gallery' | 'contributor' | 'afterSubjectId'>): {
+  readonly condition: string;
+  readonly values: unknown[];
+} {
+  const condition = `($1::text IS NULL OR s.contributor = $1)
+      AND ($2::uuid IS NULL OR s.subject_id > $2)
+      AND ($3::text IS NULL OR EXISTS (
+        SELECT FROM gallery_membership m WHERE m.gallery = $3 AND m.subject_id = s.subject_id))`;
+  return { condition, values: [contributor ?? null, afterSubjectId ?? null, gallery ?? null] };
 }

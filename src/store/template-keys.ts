@@ -1,9 +1,12 @@
 import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import { keyMissing, newKeyId, type KeyRing } from '../security/key-ring.ts';
-import type { Keys } from '../security/keys.ts';
+import type { Keys, Sealed } from '../security/keys.ts';
+import { blocksOf, readBlocks } from './damaged-pages.ts';
+import type { DamagedReference } from './records.ts';
 import { sealTemplate, unsealTemplate, type SealedRow } from './sealed-templates.ts';
-import { inTransaction, withCallbacks, withConnection } from './transaction.ts';
+import { isDamage } from './store-failure.ts';
+import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
 /** Rows that are encrypted again in one transaction: some tens of milliseconds, in which nobody waits for many of them. */
 const ROWS_PER_STEP = 500;
@@ -17,6 +20,18 @@ export interface Established {
   readonly made: boolean;
   /** Keys that the database knows of, that are not at hand, and that no template is encrypted with. */
   readonly missing: readonly string[];
+}
+
+/** What came of encrypting everything again. */
+export interface Resealed {
+  readonly sealed: number;
+  readonly damaged: readonly DamagedReference[];
+}
+
+interface SealedStep {
+  readonly last: string | undefined;
+  readonly count: number;
+  readonly damaged: readonly DamagedReference[];
 }
 
 /** Which keys the stored templates are encrypted with. Every method throws Failure. */
@@ -96,17 +111,70 @@ export class TemplateKeys {
    * than one step takes, and no change of a subject comes of it. May be stopped at any time and begun again.
    * @param which - `plain`: only those that are not encrypted at all
    * @param onProgress - told how many were encrypted so far
-   * @returns how many were encrypted
+   * @returns how many were encrypted, and which could not be read: these stay as they are
    */
-  async sealStored(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<number> {
+  async sealAll(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<Resealed> {
     await this.#waitForWriters();
+    const damaged: DamagedReference[] = [];
     let [after, sealed] = [NO_REFERENCE, 0];
     for (;;) {
-      const { last, count } = await this.#sealStep(which, after);
-      if (last === undefined) return sealed;
-      after = last;
-      sealed += count;
+      const step = await this.#sealStep(which, after).catch((error: unknown) => {
+        if (!isDamage(error)) throw error;
+        return undefined;
+      });
+      if (step === undefined) break;
+      damaged.push(...step.damaged);
+      if (step.last === undefined) return { sealed, damaged };
+      after = step.last;
+      sealed += step.count;
       onProgress(sealed);
+    }
+    // A damaged block is in the way of reading in order: what lies around it is read block by block.
+    const { ids, lost } = await this.#unsealedAround(which);
+    // What was damaged before is met again.
+    damaged.splice(0, damaged.length, ...lost);
+    for (let at = 0; at < ids.length; at += ROWS_PER_STEP) {
+      for (const step of await this.#sealThese(ids.slice(at, at + ROWS_PER_STEP))) {
+        damaged.push(...step.damaged);
+        sealed += step.count;
+      }
+      onProgress(sealed);
+    }
+    return { sealed, damaged };
+  }
+
+  /** The same, and silent about what could not be read. */
+  async sealStored(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<number> {
+    return (await this.sealAll(which, onProgress)).sealed;
+  }
+
+  /** Ids of what is to be encrypted, in blocks that can be read; and subjects with references in others. */
+  #unsealedAround(which: 'plain' | 'all'): Promise<{ readonly ids: string[]; readonly lost: DamagedReference[] }> {
+    const condition = which === 'plain' ? 'key_id IS NULL' : 'key_id IS DISTINCT FROM $1';
+    const values = which === 'plain' ? [] : [this.#keys.ring.currentId];
+    const read = async (client: pg.PoolClient) => {
+      await withoutTimeLimit(client);
+      const { readable, damaged } = await blocksOf(client, 'reference');
+      const sql = (within: string) => `SELECT reference_id FROM reference WHERE ${condition} AND ${within}`;
+      const rows = await readBlocks<{ reference_id: string }>(client, readable, sql, values);
+      const lost = damaged.map(() => ({ referenceId: '', subjectId: '', reason: 'STORE_DAMAGED' }));
+      return { ids: rows.map(({ reference_id }) => reference_id).sort(), lost };
+    };
+    return inTransaction(this.#pool, read, READ_ONLY);
+  }
+
+  /** @returns a step for each part of them that could be read together */
+  async #sealThese(ids: readonly string[]): Promise<SealedStep[]> {
+    const condition = 'key_id IS DISTINCT FROM $2 AND reference_id = ANY($1)';
+    try {
+      return [await this.#seal(condition, [ids, this.#keys.ring.currentId])];
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      const [only] = ids;
+      if (ids.length === 1 && only !== undefined)
+        return [{ last: only, count: 0, damaged: [{ referenceId: only, subjectId: '', reason: 'STORE_DAMAGED' }] }];
+      const half = Math.ceil(ids.length / 2);
+      return [...(await this.#sealThese(ids.slice(0, half))), ...(await this.#sealThese(ids.slice(half)))];
     }
   }
 
@@ -119,37 +187,54 @@ export class TemplateKeys {
     return inTransaction(this.#pool, (client) => client.query('LOCK TABLE template_key IN EXCLUSIVE MODE'));
   }
 
-  #sealStep(
-    which: 'plain' | 'all',
-    after: string,
-  ): Promise<{ readonly last: string | undefined; readonly count: number }> {
+  #sealStep(which: 'plain' | 'all', after: string): Promise<SealedStep> {
+    const condition = `${which === 'plain' ? 'key_id IS NULL' : 'key_id IS DISTINCT FROM $2'} AND reference_id > $1`;
+    return this.#seal(condition, which === 'plain' ? [after] : [after, this.#keys.ring.currentId]);
+  }
+
+  /** Encrypts again, in one transaction, the first rows that a condition is true of. What does not open is left alone. */
+  #seal(condition: string, values: readonly unknown[]): Promise<SealedStep> {
     const keys = this.#keys;
-    const condition = which === 'plain' ? 'key_id IS NULL' : 'key_id IS DISTINCT FROM $2';
     return inTransaction(this.#pool, async (client) => {
-      const { rows } = await client.query<SealedRow>(
-        `SELECT reference_id, key_id, template FROM reference WHERE ${condition} AND reference_id > $1
+      const { rows } = await client.query<SealedRow & { readonly subject_id: string }>(
+        `SELECT reference_id, subject_id, key_id, template FROM reference WHERE ${condition}
          ORDER BY reference_id LIMIT ${ROWS_PER_STEP} FOR NO KEY UPDATE`,
-        which === 'plain' ? [after] : [after, keys.ring.currentId],
+        [...values],
       );
-      const again = rows.map((row) => sealTemplate(keys, row.reference_id, unsealTemplate(keys, row)));
+      const damaged: DamagedReference[] = [];
+      const again: { readonly id: string; readonly sealed: Sealed }[] = [];
+      for (const row of rows) {
+        const { reference_id: id, subject_id: subjectId } = row;
+        try {
+          again.push({ id, sealed: sealTemplate(keys, id, unsealTemplate(keys, row)) });
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+          if (error.reason === 'KEY_MISSING' && (await isKnown(client, row.key_id))) throw error;
+          const reason = error.reason === 'KEY_MISSING' ? 'KEY_UNKNOWN' : error.reason;
+          damaged.push({ referenceId: id, subjectId, reason });
+        }
+      }
       await client.query(
         `UPDATE reference r SET key_id = s.key_id, template = s.template
          FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS s(reference_id, key_id, template)
          WHERE r.reference_id = s.reference_id`,
-        [
-          rows.map(({ reference_id }) => reference_id),
-          again.map(({ keyId }) => keyId),
-          again.map(({ bytes }) => bytes),
-        ],
+        [again.map(({ id }) => id), again.map(({ sealed }) => sealed.keyId), again.map(({ sealed }) => sealed.bytes)],
       );
-      return { last: rows.at(-1)?.reference_id, count: rows.length };
+      return { last: rows.at(-1)?.reference_id, count: again.length, damaged };
     });
   }
 
   /** Stored templates by the key that they are encrypted with. Reads the whole table. */
   async count(): Promise<Map<string, number>> {
     const sql = 'SELECT key_id, count(*) FROM reference WHERE key_id IS NOT NULL GROUP BY key_id';
-    const { rows } = await withConnection(this.#pool, (client) => client.query<{ key_id: string; count: string }>(sql));
+    const { rows } = await inTransaction(
+      this.#pool,
+      async (client) => {
+        await withoutTimeLimit(client);
+        return client.query<{ key_id: string; count: string }>(sql);
+      },
+      READ_ONLY,
+    );
     return new Map(rows.map(({ key_id, count }) => [key_id, Number(count)]));
   }
 
@@ -214,8 +299,15 @@ export async function requireProofs(client: Pick<pg.ClientBase, 'query'>, keys: 
   return missing;
 }
 
+/** Whether the database knows a key. */
+async function isKnown(client: Pick<pg.ClientBase, 'query'>, keyId: string | null): Promise<boolean> {
+  const { rows } = await client.query('SELECT FROM template_key WHERE key_id = $1', [keyId]);
+  return rows.length > 0;
+}
+
 /** Whether a template is encrypted with a key. Reads the whole table where none is. */
 async function isUsed(client: Pick<pg.ClientBase, 'query'>, keyId: string): Promise<boolean> {
+  await withoutTimeLimit(client);
   const { rows } = await client.query('SELECT FROM reference WHERE key_id = $1 LIMIT 1', [keyId]);
   return rows.length > 0;
 }

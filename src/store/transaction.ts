@@ -69,9 +69,9 @@ export async function withConnection<T>(
   let client: pg.PoolClient;
   try {
     client = await pool.connect();
-  } catch {
+  } catch (error) {
     // Refused, unreachable, a password that was changed, a database that was dropped: no caller can tell or mend that.
-    throw storeUnavailable();
+    throw storeUnavailable(error);
   }
   let broken = false;
   const discard = () => void (broken = true);

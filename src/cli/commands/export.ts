@@ -1,5 +1,6 @@
 import { requireNew } from '../../durable-file.ts';
 import { exportRecords } from '../../export/export.ts';
+import { warnOfDamage } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';
 import { withStore, type StoreOptions } from '../store-access.ts';
@@ -23,9 +24,11 @@ export function exportToFile([file]: readonly string[], options: ExportOptions):
       contributor,
       onProgress: (done) => bar.update(done),
     }).finally(() => bar.stop());
-    const { subjects, references, sequence } = exported;
+    const { damaged, ...facts } = exported;
+    const { subjects, references, sequence } = facts;
+    warnOfDamage(damaged);
     const sentence = `${file} holds ${subjects} subjects with ${references} references, as of change ${sequence}. Their templates are not encrypted in it: keep it as you keep the keys.`;
-    say(options, { file, ...exported }, sentence);
-    return EXIT.ok;
+    say(options, { file, ...facts, ...(damaged.length > 0 && { damaged }) }, sentence);
+    return damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
   });
 }

@@ -5,6 +5,7 @@ import { indexesOf, requireNotOfPublished } from '../../../index-builder/gallery
 import { Failure } from '../../failure.ts';
 import { sealersOf } from '../../security/block-sealer.ts';
 import { Keys } from '../../security/keys.ts';
+import { warnOfDamage } from '../damage-output.ts';
 import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';
@@ -49,17 +50,21 @@ export function rotateKeys(
 ): Promise<number> {
   return withStore(options, async ({ store, keys }) => {
     if (options.keep !== true) await store.templateKeys.rotate(new Date());
-    const { references } = await store.subjects.counts();
+    // Where a damaged block keeps them from being counted, the bar is all that is lost.
+    const { references } = await store.subjects.counts().catch(() => ({ references: 0 }));
     const bar = progressBar('encrypting {bar} {value}/{total} {eta_formatted}', options);
     bar.start(references, 0);
-    const sealed = await store.templateKeys.sealStored('all', (count) => bar.update(count)).finally(() => bar.stop());
+    const { sealed, damaged } = await store.templateKeys
+      .sealAll('all', (count) => bar.update(count))
+      .finally(() => bar.stop());
+    warnOfDamage(damaged);
     const { currentId } = keys.ring;
     say(
       options,
-      { current: currentId, encrypted: sealed },
+      { current: currentId, encrypted: sealed, ...(damaged.length > 0 && { damaged }) },
       `${sealed} templates were encrypted with key ${currentId}.`,
     );
-    return EXIT.ok;
+    return damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
   });
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createFile } from '../../durable-file.ts';
 import { Failure } from '../../failure.ts';
-import { digestOfSubject, ReceiptSigner, verifyReceipt } from '../../security/receipts.ts';
+import { digestOfSubject, isOfRemoval, ReceiptSigner, verifyReceipt } from '../../security/receipts.ts';
 import { EXIT } from '../exit-codes.ts';
 import { say } from '../output.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
@@ -21,7 +21,9 @@ export function verify([file]: readonly string[], { key, subject, json }: Verify
   }
   const lines = [
     `The receipt is valid${subject === undefined ? '' : ', and of this subject'}.`,
-    `Removed ${content.time} by change ${content.change}, with ${content.references_removed} references.`,
+    isOfRemoval(content)
+      ? `${content.references_removed} references removed ${content.time} by change ${content.change}; the subject remains.`
+      : `Removed ${content.time} by change ${content.change}, with ${content.references_removed} references.`,
     `Requested by ${content.requested_by}: ${content.reason}`,
     content.indexes_affected.length === 0
       ? 'No index on disk held the subject.'

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DamagedReference } from '../../store/records.ts';
 import { partitionKey, type PartitionName } from '../catalogue.ts';
 import type { SearchableReference } from '../gallery.ts';
 import { BlockFileWriter, type BlockSealer, type FileFacts, type IndexSeal } from './block-file.ts';
@@ -97,8 +98,11 @@ export class IndexWriter {
     if (this.#lines.length === this.#subjectsPerBlock) await this.#writeSubjects();
   }
 
-  /** Ends every file, and then writes the manifest. */
-  async finish(): Promise<Manifest> {
+  /**
+   * Ends every file, and then writes the manifest.
+   * @param damaged - stored references that are not among those which were added
+   */
+  async finish(damaged: readonly DamagedReference[] = []): Promise<Manifest> {
     await this.#writeSubjects();
     const subjectsFile = await this.#subjects.finish();
     const partitions: PartitionFacts[] = [];
@@ -111,6 +115,7 @@ export class IndexWriter {
       subjects: this.#count,
       subjectsFile,
       partitions,
+      ...(damaged.length > 0 && { damaged: [...damaged] }),
     };
     return writeManifest(this.#directory, content, this.#seal.sealer);
   }

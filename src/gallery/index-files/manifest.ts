@@ -41,6 +41,8 @@ const contentSchema = z.strictObject({
   subjects: z.int().nonnegative(),
   subjectsFile: fileSchema,
   partitions: z.array(partitionSchema),
+  /** Stored references that it lacks, for they are damaged; not there: none. */
+  damaged: z.array(z.strictObject({ referenceId: z.string(), subjectId: z.string(), reason: z.string() })).optional(),
 });
 
 /** What an index is made of before it has content. */

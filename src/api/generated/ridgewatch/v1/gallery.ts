@@ -173,7 +173,11 @@ export interface Subject {
     | Date
     | undefined;
   /** When it was last changed. */
-  updateTime: Date | undefined;
+  updateTime:
+    | Date
+    | undefined;
+  /** Ids of references that are stored and damaged: they are not among the others. An update of the samples replaces them. */
+  damagedReferenceIds: string[];
 }
 
 /** One subject to add. */
@@ -714,7 +718,15 @@ export const Reference: MessageFns<Reference> = {
 };
 
 function createBaseSubject(): Subject {
-  return { subjectId: "", version: 0, data: undefined, references: [], createTime: undefined, updateTime: undefined };
+  return {
+    subjectId: "",
+    version: 0,
+    data: undefined,
+    references: [],
+    createTime: undefined,
+    updateTime: undefined,
+    damagedReferenceIds: [],
+  };
 }
 
 export const Subject: MessageFns<Subject> = {
@@ -736,6 +748,9 @@ export const Subject: MessageFns<Subject> = {
     }
     if (message.updateTime !== undefined) {
       Timestamp.encode(toTimestamp(message.updateTime), writer.uint32(50).fork()).join();
+    }
+    for (const v of message.damagedReferenceIds) {
+      writer.uint32(162).string(v!);
     }
     return writer;
   },
@@ -801,6 +816,14 @@ export const Subject: MessageFns<Subject> = {
             message.updateTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.damagedReferenceIds.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -835,6 +858,11 @@ export const Subject: MessageFns<Subject> = {
         : isSet(object.update_time)
         ? fromJsonTimestamp(object.update_time)
         : undefined,
+      damagedReferenceIds: globalThis.Array.isArray(object?.damagedReferenceIds)
+        ? object.damagedReferenceIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.damaged_reference_ids)
+        ? object.damaged_reference_ids.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -858,6 +886,9 @@ export const Subject: MessageFns<Subject> = {
     if (message.updateTime !== undefined) {
       obj.updateTime = message.updateTime.toISOString();
     }
+    if (message.damagedReferenceIds?.length) {
+      obj.damagedReferenceIds = message.damagedReferenceIds;
+    }
     return obj;
   },
 
@@ -874,6 +905,7 @@ export const Subject: MessageFns<Subject> = {
     message.references = object.references?.map((e) => Reference.fromPartial(e)) || [];
     message.createTime = object.createTime ?? undefined;
     message.updateTime = object.updateTime ?? undefined;
+    message.damagedReferenceIds = object.damagedReferenceIds?.map((e) => e) || [];
     return message;
   },
 };

@@ -180,6 +180,24 @@ export interface GetStatusResponse {
   indexName: string;
   /** The last change that the index itself holds. */
   indexSequence: number;
+  /** The store can be reached; as the last look at it has found, some seconds ago at most. */
+  storeReachable: boolean;
+  /** The store takes changes. Searches go on where it does not, and detail says why. */
+  storeWritable: boolean;
+  /** Stored references that are known to be damaged. They are not compared, unless they were loaded before. */
+  damagedReferenceCount: number;
+  /** Which they are, in order of their ids; 1000 of them at most. */
+  damagedReferences: DamagedReference[];
+}
+
+/** A stored reference that is not what was enrolled. `ridgewatch store check --expunge` removes it. */
+export interface DamagedReference {
+  /** Empty where not even the id can be read. */
+  referenceId: string;
+  /** Whose it is; empty where that cannot be read. */
+  subjectId: string;
+  /** What is wrong with it: a constant of docs/errors.md, e.g. "SEALED_DATA_DAMAGED". */
+  reason: string;
 }
 
 /** References that are searched together: one finger position, or one face model. */
@@ -625,6 +643,10 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     vectorModelHash: "",
     indexName: "",
     indexSequence: 0,
+    storeReachable: false,
+    storeWritable: false,
+    damagedReferenceCount: 0,
+    damagedReferences: [],
   };
 }
 
@@ -692,6 +714,18 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.indexSequence !== 0) {
       writer.uint32(168).uint64(message.indexSequence);
+    }
+    if (message.storeReachable !== false) {
+      writer.uint32(320).bool(message.storeReachable);
+    }
+    if (message.storeWritable !== false) {
+      writer.uint32(328).bool(message.storeWritable);
+    }
+    if (message.damagedReferenceCount !== 0) {
+      writer.uint32(336).uint32(message.damagedReferenceCount);
+    }
+    for (const v of message.damagedReferences) {
+      DamagedReference.encode(v!, writer.uint32(346).fork()).join();
     }
     return writer;
   },
@@ -877,6 +911,38 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.indexSequence = longToNumber(reader.uint64());
             continue;
           }
+          case 40: {
+            if (tag !== 320) {
+              break;
+            }
+
+            message.storeReachable = reader.bool();
+            continue;
+          }
+          case 41: {
+            if (tag !== 328) {
+              break;
+            }
+
+            message.storeWritable = reader.bool();
+            continue;
+          }
+          case 42: {
+            if (tag !== 336) {
+              break;
+            }
+
+            message.damagedReferenceCount = reader.uint32();
+            continue;
+          }
+          case 43: {
+            if (tag !== 346) {
+              break;
+            }
+
+            message.damagedReferences.push(DamagedReference.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -980,6 +1046,26 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.index_sequence)
         ? globalThis.Number(object.index_sequence)
         : 0,
+      storeReachable: isSet(object.storeReachable)
+        ? globalThis.Boolean(object.storeReachable)
+        : isSet(object.store_reachable)
+        ? globalThis.Boolean(object.store_reachable)
+        : false,
+      storeWritable: isSet(object.storeWritable)
+        ? globalThis.Boolean(object.storeWritable)
+        : isSet(object.store_writable)
+        ? globalThis.Boolean(object.store_writable)
+        : false,
+      damagedReferenceCount: isSet(object.damagedReferenceCount)
+        ? globalThis.Number(object.damagedReferenceCount)
+        : isSet(object.damaged_reference_count)
+        ? globalThis.Number(object.damaged_reference_count)
+        : 0,
+      damagedReferences: globalThis.Array.isArray(object?.damagedReferences)
+        ? object.damagedReferences.map((e: any) => DamagedReference.fromJSON(e))
+        : globalThis.Array.isArray(object?.damaged_references)
+        ? object.damaged_references.map((e: any) => DamagedReference.fromJSON(e))
+        : [],
     };
   },
 
@@ -1048,6 +1134,18 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.indexSequence !== undefined) {
       obj.indexSequence = Math.round(message.indexSequence);
     }
+    if (message.storeReachable !== undefined) {
+      obj.storeReachable = message.storeReachable;
+    }
+    if (message.storeWritable !== undefined) {
+      obj.storeWritable = message.storeWritable;
+    }
+    if (message.damagedReferenceCount !== undefined) {
+      obj.damagedReferenceCount = Math.round(message.damagedReferenceCount);
+    }
+    if (message.damagedReferences?.length) {
+      obj.damagedReferences = message.damagedReferences.map((e) => DamagedReference.toJSON(e));
+    }
     return obj;
   },
 
@@ -1081,6 +1179,119 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.vectorModelHash = object.vectorModelHash ?? "";
     message.indexName = object.indexName ?? "";
     message.indexSequence = object.indexSequence ?? 0;
+    message.storeReachable = object.storeReachable ?? false;
+    message.storeWritable = object.storeWritable ?? false;
+    message.damagedReferenceCount = object.damagedReferenceCount ?? 0;
+    message.damagedReferences = object.damagedReferences?.map((e) => DamagedReference.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDamagedReference(): DamagedReference {
+  return { referenceId: "", subjectId: "", reason: "" };
+}
+
+export const DamagedReference: MessageFns<DamagedReference> = {
+  encode(message: DamagedReference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.referenceId !== "") {
+      writer.uint32(10).string(message.referenceId);
+    }
+    if (message.subjectId !== "") {
+      writer.uint32(18).string(message.subjectId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DamagedReference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDamagedReference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.referenceId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.subjectId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DamagedReference {
+    return {
+      referenceId: isSet(object.referenceId)
+        ? globalThis.String(object.referenceId)
+        : isSet(object.reference_id)
+        ? globalThis.String(object.reference_id)
+        : "",
+      subjectId: isSet(object.subjectId)
+        ? globalThis.String(object.subjectId)
+        : isSet(object.subject_id)
+        ? globalThis.String(object.subject_id)
+        : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: DamagedReference): unknown {
+    const obj: any = {};
+    if (message.referenceId !== undefined) {
+      obj.referenceId = message.referenceId;
+    }
+    if (message.subjectId !== undefined) {
+      obj.subjectId = message.subjectId;
+    }
+    if (message.reason !== undefined) {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DamagedReference>, I>>(base?: I): DamagedReference {
+    return DamagedReference.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DamagedReference>, I>>(object: I): DamagedReference {
+    const message = createBaseDamagedReference();
+    message.referenceId = object.referenceId ?? "";
+    message.subjectId = object.subjectId ?? "";
+    message.reason = object.reason ?? "";
     return message;
   },
 };

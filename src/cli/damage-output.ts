@@ -1,0 +1,16 @@
+import type { DamagedReference } from '../store/records.ts';
+
+/** Damaged references that are named on standard error one by one. */
+const MAX_NAMED = 20;
+
+/** Says on standard error what was passed over. */
+export function warnOfDamage(damaged: readonly DamagedReference[]): void {
+  for (const one of damaged.slice(0, MAX_NAMED)) process.stderr.write(`passed over: ${describeDamage(one)}\n`);
+  if (damaged.length > 0)
+    process.stderr.write(`${damaged.length} stored references are damaged: ridgewatch store check lists them.\n`);
+}
+
+export function describeDamage({ referenceId, subjectId, reason }: DamagedReference): string {
+  const reference = referenceId === '' ? 'a reference whose id cannot be read' : `reference ${referenceId}`;
+  return `${reference} of subject ${subjectId} (${reason})`;
+}

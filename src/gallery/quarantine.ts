@@ -1,0 +1,53 @@
+import type { DamagedReference } from '../store/records.ts';
+
+/** Told of a reference that was not known to be damaged before. */
+export type OnDamage = (found: DamagedReference) => void;
+
+/**
+ * Stored references that are known to be damaged. They are kept out of searches, while everything else is served; the
+ * references of the same subject, too.
+ */
+export class Quarantine {
+  readonly #bySubject = new Map<string, readonly DamagedReference[]>();
+  #onDamage: OnDamage = () => undefined;
+  #count = 0;
+
+  /** @param onDamage - told of those that come from now on */
+  constructor(onDamage?: OnDamage) {
+    if (onDamage !== undefined) this.#onDamage = onDamage;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** In order of the references' ids. @param limit - at most so many */
+  list(limit: number): DamagedReference[] {
+    const all = [...this.#bySubject.values()].flat();
+    return all.sort((a, b) => (a.referenceId < b.referenceId ? -1 : 1)).slice(0, limit);
+  }
+
+  of(subjectId: string): readonly DamagedReference[] {
+    return this.#bySubject.get(subjectId) ?? [];
+  }
+
+  /** What is damaged of a subject, as it was read last; it was not read: leaves what is known. */
+  set(subjectId: string, damaged: readonly DamagedReference[]): void {
+    const before = this.of(subjectId);
+    if (damaged.length === 0 && before.length === 0) return;
+    this.#count += damaged.length - before.length;
+    if (damaged.length === 0) this.#bySubject.delete(subjectId);
+    else this.#bySubject.set(subjectId, damaged);
+    const known = new Set(before.map(({ referenceId }) => referenceId));
+    for (const one of damaged) if (!known.has(one.referenceId)) this.#onDamage(one);
+  }
+
+  /** What was met elsewhere, beside what is known. */
+  add(damaged: readonly DamagedReference[]): void {
+    for (const [subjectId, found] of Map.groupBy(damaged, (one) => one.subjectId)) {
+      const known = this.of(subjectId);
+      const fresh = found.filter((one) => !known.some(({ referenceId }) => referenceId === one.referenceId));
+      if (fresh.length > 0) this.set(subjectId, [...known, ...fresh]);
+    }
+  }
+}

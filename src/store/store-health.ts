@@ -1,0 +1,103 @@
+/** Whether the store can be reached and written, found out by trying. */
+import pg from 'pg';
+import type { Failure } from '../failure.ts';
+import { connectionTo } from './connection.ts';
+import { asStoreFailure } from './store-failure.ts';
+
+/** Between two probes of a store that can be written, and of one that cannot, in milliseconds. */
+const INTERVAL_MS = 10_000;
+const TROUBLED_INTERVAL_MS = 2000;
+/** A probe that takes longer has found that the store does not answer. */
+const CONNECT_TIMEOUT_MS = 3000;
+const STATEMENT_TIMEOUT_MS = 3000;
+const ANSWER_TIMEOUT_MS = 5000;
+
+export interface StoreCondition {
+  readonly isReachable: boolean;
+  readonly isWritable: boolean;
+  /** Why it cannot be reached or written, a reason of docs/errors.md and a sentence; undefined where it can. */
+  readonly trouble: Pick<Failure, 'reason' | 'message'> | undefined;
+}
+
+const HEALTHY: StoreCondition = { isReachable: true, isWritable: true, trouble: undefined };
+
+/**
+ * Asks for room on the disk, for a sort that does not fit into so little memory is written to a file, and for a commit
+ * that is on disk; leaves no trace. A table of its own would take its room once and never notice that there is no more.
+ */
+const PROBE = `SET LOCAL work_mem = '64kB';
+  SELECT count(*) FROM (SELECT g FROM generate_series(1, 12000) g ORDER BY md5(g::text) OFFSET 0) sorted;
+  SELECT pg_logical_emit_message(true, 'ridgewatch', 'probe')`;
+
+/** Holds what the last probe has found. One probe at a time, on a connection of its own, and each has an end. */
+export class StoreHealth {
+  readonly #url: string;
+  #condition = HEALTHY;
+  #under: Promise<void> | undefined;
+  #dueAt = 0;
+
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  get condition(): StoreCondition {
+    return this.#condition;
+  }
+
+  /** Something was refused by the store: the next look is due at once. */
+  doubt(): void {
+    this.#dueAt = 0;
+  }
+
+  /**
+   * Looks, if a look is due and none is under way. To be called now and then.
+   * @param onChange - told when it is otherwise than before
+   */
+  check(onChange: (now: StoreCondition) => void): Promise<void> {
+    if (this.#under !== undefined) return this.#under;
+    if (performance.now() < this.#dueAt) return Promise.resolve();
+    this.#dueAt = Infinity;
+    return (this.#under = this.#look(onChange).finally(() => (this.#under = undefined)));
+  }
+
+  async #look(onChange: (now: StoreCondition) => void): Promise<void> {
+    const trouble = await probe(this.#url);
+    const before = this.#condition;
+    this.#condition =
+      trouble === undefined
+        ? HEALTHY
+        : { isReachable: trouble.reason !== 'STORE_UNAVAILABLE', isWritable: false, trouble };
+    // Unless it was doubted meanwhile.
+    if (this.#dueAt === Infinity)
+      this.#dueAt = performance.now() + (trouble === undefined ? INTERVAL_MS : TROUBLED_INTERVAL_MS);
+    if (before.trouble?.reason !== trouble?.reason) onChange(this.#condition);
+  }
+}
+
+/** @returns why the store cannot be written; undefined: it can */
+async function probe(url: string): Promise<Failure | undefined> {
+  const client = connectionTo(url, { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, query_timeout: ANSWER_TIMEOUT_MS });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query(`SET statement_timeout = ${STATEMENT_TIMEOUT_MS}; SET lock_timeout = ${STATEMENT_TIMEOUT_MS}`);
+    const sql = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS fixed`;
+    const { rows } = await client.query<{ fixed: boolean }>(sql);
+    if (rows[0]?.fixed === true) return asStoreFailure(new ReadOnly());
+    await client.query(`BEGIN; ${PROBE}; COMMIT`);
+    return undefined;
+  } catch (error) {
+    return asStoreFailure(error);
+  } finally {
+    // Not waited for: to a server that does not answer it would take for ever.
+    void client.end().catch(() => undefined);
+  }
+}
+
+/** What the database says to a change where it takes none. */
+class ReadOnly extends pg.DatabaseError {
+  constructor() {
+    super('it can only be read', 0, 'error');
+    this.code = '25006';
+  }
+}

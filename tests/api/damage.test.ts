@@ -1,0 +1,216 @@
+/** A service on a store in which rows are damaged: it serves everything else, and says which they are. */
+import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Provenance } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { KeyRing } from '../../src/security/key-ring.ts';
+import { ridgewatch } from '../cli/command.ts';
+import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+import {
+  call,
+  callsOf,
+  dataDirectoryOf,
+  enrolPerson,
+  refused,
+  runService,
+  samplesOf,
+  type RunningService,
+} from './running-service.ts';
+
+let cluster: TestCluster;
+let url: string;
+let database: pg.Client;
+let running: RunningService;
+const { identify, verify, enroll, update, status } = callsOf(() => running);
+/** The damage done to one reference each, by SQL with its id as $1 and that of another one of the same person as $2. */
+const KINDS: readonly (readonly [string, string, string])[] = [
+  [
+    'a flipped bit',
+    'SEALED_DATA_DAMAGED',
+    'UPDATE reference SET template = set_bit(template, 300, 1 - get_bit(template, 300)) WHERE reference_id = $1',
+  ],
+  [
+    'a template that is cut off',
+    'SEALED_DATA_DAMAGED',
+    'UPDATE reference SET template = substr(template, 1, 20) WHERE reference_id = $1',
+  ],
+  ['an empty template', 'SEALED_DATA_DAMAGED', "UPDATE reference SET template = '' WHERE reference_id = $1"],
+  [
+    "another one's template",
+    'SEALED_DATA_DAMAGED',
+    'UPDATE reference SET template = (SELECT template FROM reference WHERE reference_id = $2) WHERE reference_id = $1',
+  ],
+  ['another key', 'SEALED_DATA_DAMAGED', "UPDATE reference SET key_id = 'other' WHERE reference_id = $1"],
+  ['a key that never was', 'KEY_UNKNOWN', "UPDATE reference SET key_id = 'never' WHERE reference_id = $1"],
+  [
+    'a plain template that is none',
+    'TEMPLATE_UNREADABLE',
+    "UPDATE reference SET key_id = NULL, template = '\\x464d52' WHERE reference_id = $1",
+  ],
+  ['an unknown format', 'ROW_INVALID', "UPDATE reference SET stored_format = 'nonsense' WHERE reference_id = $1"],
+  ['a position that no finger has', 'ROW_INVALID', 'UPDATE reference SET finger_position = 77 WHERE reference_id = $1'],
+  ['an unknown modality', 'ROW_INVALID', "UPDATE reference SET modality = 'iris' WHERE reference_id = $1"],
+  ['a time without end', 'ROW_INVALID', "UPDATE reference SET capture_time = 'infinity' WHERE reference_id = $1"],
+];
+const NO_ORDER = 'ALTER TABLE reference DROP CONSTRAINT IF EXISTS reference_check';
+
+interface Person {
+  readonly subjectId: string;
+  readonly references: readonly string[];
+}
+const people: Person[] = [];
+let wholly: Person;
+let unreadable: Person;
+
+async function enrolOne(person: number): Promise<Person> {
+  const { subject } = await enrolPerson(running, person);
+  return { subjectId: subject?.subjectId ?? '', references: (subject?.references ?? []).map((one) => one.referenceId) };
+}
+
+beforeAll(async () => {
+  cluster = await startTestCluster();
+  url = await cluster.createDatabase();
+  running = await runService(url);
+  for (const person of KINDS.keys()) people.push(await enrolOne(person));
+  wholly = await enrolOne(50);
+  unreadable = await enrolOne(51);
+  await running.stop();
+  database = new pg.Client({ connectionString: url });
+  await database.connect();
+  const { rows } = await database.query<{ conname: string }>(
+    "SELECT conname FROM pg_constraint WHERE conrelid = 'reference'::regclass AND contype IN ('c', 'f')",
+  );
+  for (const { conname } of rows)
+    await database.query(`ALTER TABLE reference DROP CONSTRAINT ${pg.escapeIdentifier(conname)}`);
+  await database.query(NO_ORDER);
+  // A key that the key file has, and that is not the one of the row.
+  const file = join(dataDirectoryOf(url), 'keys.json');
+  const ring = KeyRing.parse(readFileSync(file, 'utf8'), file).withKey('other');
+  await database.query("INSERT INTO template_key VALUES ('other', $1)", [ring.proof('other')]);
+  writeFileSync(file, ring.serialise());
+  for (const [i, [, , sql]] of KINDS.entries()) {
+    const { references } = people[i];
+    await database.query(sql, sql.includes('$2') ? [references[0], references[1]] : [references[0]]);
+  }
+  await database.query('UPDATE reference SET template = $2 WHERE subject_id = $1', [
+    wholly.subjectId,
+    Buffer.alloc(64),
+  ]);
+  await database.query("UPDATE subject SET expire_time = 'infinity' WHERE subject_id = $1", [unreadable.subjectId]);
+  running = await runService(url);
+});
+afterAll(async () => {
+  await database.end();
+  await running.stop();
+  await cluster.stop();
+});
+
+describe('a service on a store with damaged rows', () => {
+  it('starts, and says in status, log and metrics which they are', async () => {
+    const { damagedReferenceCount, damagedReferences, readiness } = await status();
+    expect(readiness).toBe(2);
+    const reasons = new Map(damagedReferences.map((one) => [one.referenceId, one.reason]));
+    for (const [i, [kind, reason]] of KINDS.entries())
+      expect([kind, reasons.get(people[i].references[0])]).toEqual([kind, reason]);
+    for (const id of wholly.references) expect(reasons.get(id)).toBe('SEALED_DATA_DAMAGED');
+    for (const id of unreadable.references) expect(reasons.get(id)).toBe('SUBJECT_DAMAGED');
+    expect(damagedReferenceCount).toBe(KINDS.length + 6);
+    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    expect(metrics).toContain(`ridgewatch_damaged_references ${KINDS.length + 6}`);
+    for (const [id] of reasons) {
+      expect(running.log.filter((line) => line.includes(`"damaged_reference":"${id}"`))).toHaveLength(1);
+      expect(metrics).toContain(`ridgewatch_damaged_reference{reference="${id}"} 1`);
+    }
+    // And of the subjects nothing.
+    for (const { subjectId } of [...people, wholly, unreadable]) expect(running.log.join()).not.toContain(subjectId);
+  });
+
+  it('finds every subject by the references that are whole', async () => {
+    for (const [i, { subjectId }] of people.entries())
+      expect((await identify(samplesOf(i, 1))).candidates[0]?.subjectId).toBe(subjectId);
+  });
+
+  it('refuses a verification that would need what is damaged, and no other one', async () => {
+    const [{ subjectId }] = people;
+    const claim = (value: string) => ({ $case: 'subjectId', value }) as const;
+    const [first, second] = samplesOf(0, 1);
+    expect(await refused(verify([first], claim(subjectId)))).toMatchObject({ reason: 'REFERENCE_DAMAGED', code: 9 });
+    expect((await verify([second], claim(subjectId))).scores).toHaveLength(1);
+    for (const { subjectId: id } of [wholly, unreadable])
+      expect(await refused(verify([second], claim(id)))).toMatchObject({ reason: 'REFERENCE_DAMAGED' });
+  });
+
+  it('shows what is left of a subject, and takes an update that replaces it', async () => {
+    const { subjectId, references } = people[1];
+    const { gallery } = running;
+    const get = (id: string) => call(gallery, gallery.getSubject.bind(gallery), { subjectId: id });
+    const { subject } = await get(subjectId);
+    expect(subject?.damagedReferenceIds).toEqual([references[0]]);
+    expect(subject?.references).toHaveLength(2);
+    expect(await refused(get(unreadable.subjectId))).toMatchObject({ reason: 'SUBJECT_DAMAGED', code: 9 });
+    const mended = await update({
+      subjectId,
+      expectedVersion: 0,
+      data: undefined,
+      samples: samplesOf(1, 0),
+      updateMask: ['samples'],
+    });
+    expect(mended.subject?.damagedReferenceIds).toEqual([]);
+    expect((await status()).damagedReferences.map((one) => one.referenceId)).not.toContain(references[0]);
+    expect((await verify([samplesOf(1, 1)[0]], { $case: 'subjectId', value: subjectId })).scores).toHaveLength(1);
+  });
+
+  it('keeps in memory what is damaged later, though the subject is changed', async () => {
+    const { subject } = await enroll(samplesOf(60, 0));
+    const { subjectId = '', references = [] } = subject ?? {};
+    await database.query("UPDATE reference SET template = '\\x00' WHERE subject_id = $1", [subjectId]);
+    await database.query('UPDATE subject SET version = version + 1 WHERE subject_id = $1', [subjectId]);
+    const data = { ...enrolData(), galleries: ['other'] };
+    await update({ subjectId, expectedVersion: 0, data, samples: [], updateMask: ['data.galleries'] });
+    expect((await identify(samplesOf(60, 1), { galleries: ['other'] })).candidates[0]?.subjectId).toBe(subjectId);
+    const known = (await status()).damagedReferences.map((one) => one.referenceId);
+    expect(known).toEqual(expect.arrayContaining(references.map((one) => one.referenceId)));
+  });
+
+  it('is rotated, exported and checked around them, and mended by store check --expunge', async () => {
+    const at = (file: string) => join(temporaryDirectory(), file);
+    const env = { DATABASE_URL: url, RIDGEWATCH_DATA_DIR: dataDirectoryOf(url) };
+    const rotated = await ridgewatch(['keys', 'rotate', '--json'], env);
+    expect(rotated.code).toBe(4);
+    expect((JSON.parse(rotated.stdout) as { damaged: unknown[] }).damaged.length).toBeGreaterThan(KINDS.length - 5);
+    const exported = await ridgewatch(['export', at('all.ndjson'), '--json'], env);
+    expect(exported.code).toBe(4);
+    expect(exported.stderr).toContain(people[0].references[0]);
+    const checked = await ridgewatch(['store', 'check', '--json'], env);
+    expect(checked.code).toBe(7);
+    const { damaged } = JSON.parse(checked.stdout) as { damaged: { reference_id: string }[] };
+    expect(damaged.map((one) => one.reference_id).sort()).toEqual(
+      (await status()).damagedReferences.map((one) => one.referenceId),
+    );
+    expect((await ridgewatch(['store', 'check', '--expunge'], env)).code).toBe(2);
+    const mended = await ridgewatch(['store', 'check', '--expunge', '--yes', '--json'], env);
+    expect([mended.code, mended.stderr]).toEqual([0, '']);
+    const { repaired } = JSON.parse(mended.stdout) as { repaired: { subject_id: string; outcome: string }[] };
+    const outcomes = new Map(repaired.map((one) => [one.subject_id, one.outcome]));
+    expect(outcomes.get(people[0].subjectId)).toBe('references removed');
+    expect(outcomes.get(wholly.subjectId)).toBe('expunged');
+    expect(outcomes.get(unreadable.subjectId)).toBe('expunged');
+    const { rows } = await database.query<{ n: string }>('SELECT count(*) AS n FROM receipt');
+    expect(Number(rows[0].n)).toBe(repaired.length);
+    await expect.poll(async () => (await status()).damagedReferenceCount, { timeout: 10_000 }).toBe(0);
+    expect((await identify(samplesOf(0, 1))).candidates[0]?.subjectId).toBe(people[0].subjectId);
+    expect((await ridgewatch(['store', 'check'], env)).code).toBe(0);
+  });
+});
+
+function enrolData() {
+  return {
+    contributor: 'agency',
+    externalId: '',
+    galleries: [],
+    caveats: [],
+    provenance: Provenance.SYNTHETIC,
+    expireTime: undefined,
+  };
+}
