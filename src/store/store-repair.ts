@@ -1,5 +1,5 @@
 /** Looking for what is damaged in a store, and taking it out. */
-import type pg from 'pg';
+import pg from 'pg';
 import { appendChanges } from './changes.ts';
 import { blocksOf } from './damaged-pages.ts';
 import type { DamagedReference, Removed } from './records.ts';
@@ -43,8 +43,11 @@ export class StoreRepair {
       await withoutTimeLimit(client);
       const found: DamagedBlock[] = [];
       for (const table of await readTables(client)) {
-        const { damaged } = await blocksOf(client, `"${table.replaceAll('"', '""')}"`);
-        for (const block of damaged) found.push({ table, block, isMended: MENDED_TABLES.has(table) });
+        const places = [pg.escapeIdentifier(table), ...(await overflowOf(client, table))];
+        for (const place of places) {
+          const { damaged } = await blocksOf(client, place);
+          for (const block of damaged) found.push({ table, block, isMended: MENDED_TABLES.has(table) });
+        }
       }
       return found;
     };
@@ -129,6 +132,16 @@ export class StoreRepair {
       }
     });
   }
+}
+
+/** Where the large values of a table lie (TOAST), as SQL has it; only an administrator of the database may read there. */
+async function overflowOf(client: pg.PoolClient, table: string): Promise<string[]> {
+  const { rows } = await client.query<{ place: string }>(
+    `SELECT reltoastrelid::regclass::text AS place FROM pg_class
+     WHERE oid = $1::regclass AND reltoastrelid <> 0 AND current_setting('is_superuser') = 'on'`,
+    [pg.escapeIdentifier(table)],
+  );
+  return rows.map(({ place }) => place);
 }
 
 async function within<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
