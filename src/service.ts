@@ -230,7 +230,6 @@ async function start(
 
   const headSequence = () => store.subjects.headSequence();
   await startGallery({ switcher, follower, headSequence, readiness, log });
-  served.current.expireDue(Date.now());
   if (wantsDemo(configuration, store, served.current)) {
     await loadDemoGallery(enrolment, configuration.demoSubjects, (people) => {
       readiness.starting(`Making the demo gallery: ${people} of ${configuration.demoSubjects} people.`);
@@ -258,7 +257,6 @@ async function start(
   };
   void store.listener.ensure(followTo);
   const follow = setInterval(() => {
-    served.current.expireDue(Date.now());
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
     headSequence().then(followTo, (error: unknown) =>
@@ -312,7 +310,10 @@ function figuresOf(
 ): ServiceFigures {
   return {
     subjects: gallery.subjectCount,
-    references: gallery.partitions.map(({ key, liveCount }) => ({ partition: key, count: liveCount })),
+    references: gallery.partitionCounts.map(({ partition, liveCount }) => ({
+      partition: partition.key,
+      count: liveCount,
+    })),
     galleryVersion: gallery.version,
     index: { sequence: switcher?.index?.sequence ?? 0, isRefusing: switcher?.isRefusing === true },
     searchesUnderWay: admission.running,

@@ -25,7 +25,13 @@ export async function enrollMany(
   mostRecords: number,
   signal: AbortSignal,
 ): Promise<EnrollStreamResponse> {
-  const response: EnrollStreamResponse = { outcomes: [], enrolledCount: 0, refusedCount: 0, galleryVersion: 0 };
+  const response: EnrollStreamResponse = {
+    outcomes: [],
+    enrolledCount: 0,
+    refusedCount: 0,
+    galleryVersion: 0,
+    newGalleries: [],
+  };
   let batch: EnrollRequest[] = [];
   const flush = async () => {
     signal.throwIfAborted();
@@ -60,12 +66,15 @@ async function enrollBatch(
     ),
   );
   const accepted = prepared.flatMap((item) => ('prepared' in item ? [item.prepared] : []));
+  const wanted = accepted.map(({ subject }) => service.follower.newAmong(subject.galleries));
   const stored = accepted.length === 0 ? [] : await service.store.enrollMany(accepted);
   const sequences = stored.flatMap((outcome) => ('failure' in outcome ? [] : [outcome.seq]));
   if (sequences.length > 0) {
     const last = Math.max(...sequences);
     await service.follower.advanceTo(last, new Map(accepted.flatMap(({ packed }) => [...packed])));
     response.galleryVersion = Math.max(response.galleryVersion, last);
+    const made = wanted.filter((_, i) => 'subject' in stored[i]).flat();
+    response.newGalleries = [...new Set([...response.newGalleries, ...made])].sort();
   }
   let next = 0;
   return prepared.map((item, i): EnrollOutcome => {

@@ -67,6 +67,7 @@ async function enroll(
   const { subject, references, packed, warnings, clientRequest } = await prepareEnrolment(service, request);
   // From here on the call is carried through: a change that is half made known would be worse than a late answer.
   context.signal.throwIfAborted();
+  const newGalleries = service.follower.newAmong(subject.galleries);
   const enrolled = await service.store.enroll(subject, references, clientRequest);
   await service.follower.advanceTo(enrolled.seq, packed);
   context.note({
@@ -74,12 +75,14 @@ async function enroll(
     gallery_version: enrolled.seq,
     repeated_request: enrolled.repeated,
     ...warningFacts(warnings),
+    ...(newGalleries.length > 0 && { new_gallery_count: newGalleries.length }),
   });
   service.countWarnings(warnings);
   return {
     subject: toWireSubject(enrolled),
     galleryVersion: enrolled.seq,
     repeatedRequest: enrolled.repeated,
+    newGalleries,
     warnings: [...warnings],
   };
 }
@@ -133,6 +136,7 @@ async function listSubjects(
     afterSubjectId: request.pageToken === '' ? undefined : pageTokens.read(request.pageToken, filters),
   });
   service.quarantine.add(found.flatMap((one) => one.damaged ?? []));
+  if (found.length === 0 && gallery !== '') await service.store.requireGallery(gallery);
   const page = found.slice(0, limit);
   const last = page.at(-1);
   return {
@@ -161,6 +165,7 @@ async function updateSubject(
     ...(mask.has('data.expire_time') && { expireTime: columns?.expireTime ?? null }),
   };
   context.signal.throwIfAborted();
+  const newGalleries = service.follower.newAmong(patch.galleries ?? []);
   const updated = await service.store.update(
     request.subjectId,
     request.expectedVersion || undefined,
@@ -168,9 +173,13 @@ async function updateSubject(
     references,
   );
   await service.follower.advanceTo(updated.seq, packed);
-  context.note({ gallery_version: updated.seq, ...warningFacts(warnings) });
+  context.note({
+    gallery_version: updated.seq,
+    ...warningFacts(warnings),
+    ...(newGalleries.length > 0 && { new_gallery_count: newGalleries.length }),
+  });
   service.countWarnings(warnings);
-  return { subject: toWireSubject(updated), galleryVersion: updated.seq, warnings };
+  return { subject: toWireSubject(updated), galleryVersion: updated.seq, newGalleries, warnings };
 }
 
 async function expungeSubject(

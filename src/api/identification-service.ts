@@ -4,7 +4,7 @@ import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
 import type { AdmissionQueue } from '../matching/admission.ts';
 import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/candidate-list.ts';
-import { identify, type SearchResult } from '../matching/identification.ts';
+import { identify, type EmptyScope as DomainEmptyScope, type SearchResult } from '../matching/identification.ts';
 import type { AuditFigures, IndexAudit } from '../matching/index-audit.ts';
 import { modelVersions } from '../matching/model-version.ts';
 import type { Planner } from '../matching/planner.ts';
@@ -15,6 +15,7 @@ import { verifySamples, verifySubject, type VerificationResult } from '../matchi
 import type { WorkerPool } from '../matching/worker-pool.ts';
 import { followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
 import {
+  EmptyScope,
   SearchMode,
   type IdentificationServer,
   type IdentifyRequest,
@@ -26,6 +27,7 @@ import {
   type VerifyResponse,
 } from './generated/ridgewatch/v1/identification.ts';
 import { Band, Modality, type SampleScore } from './generated/ridgewatch/v1/sample.ts';
+import { galleryUnknown } from '../store/store-failure.ts';
 import { PartialTime } from './partial-time.ts';
 import { toStatus } from './status.ts';
 import { check, identifyRules, verifyRules } from './validation.ts';
@@ -93,6 +95,7 @@ async function answerIdentify(
     sample_count: request.samples.length,
   });
   service.requireReady();
+  requireKnown(service.served, request.galleries);
   const samples = decodeSamples(request.samples, service.faceModels, 'samples');
   requireFewViews(samples.length, 'samples');
   noteWarnings(service, context, samples);
@@ -131,6 +134,7 @@ async function answerIdentify(
     search_mode: result.mode,
     searched_fraction: result.searchedFraction,
     candidate_count: result.candidates.length,
+    ...(result.emptyScope && { empty_scope: result.emptyScope }),
   });
   return identifyResponse(context.requestId, probes, result, service.audit.figures, performance.now() - started);
 }
@@ -147,6 +151,12 @@ function requireFewViews(views: number, field: string): void {
   throw new Failure('invalid-argument', 'TOO_MANY_VIEWS', `The samples hold more than ${MOST_VIEWS} views together.`, {
     field,
   });
+}
+
+/** A search of a gallery by a wrong name would find nobody, whoever stands there. */
+function requireKnown({ current }: CurrentGallery, galleries: readonly string[]): void {
+  const unknown = galleries.flatMap((name, i) => (current.knows(name) ? [] : [`galleries[${i}]`]));
+  if (unknown.length > 0) throw galleryUnknown(...unknown);
 }
 
 function requireComparable(probes: readonly Probe[]): void {
@@ -290,6 +300,7 @@ function identifyResponse(
       result.mode === 'exact'
         ? undefined
         : { vectorModelHash: shippedVectorModel().hash, penetration: result.penetration, audit },
+    emptyScope: result.emptyScope === undefined ? EmptyScope.UNSPECIFIED : EMPTY_SCOPES[result.emptyScope],
   };
 }
 
@@ -322,6 +333,11 @@ function verifyResponse(
     elapsed: toDuration(elapsedMs),
   };
 }
+
+const EMPTY_SCOPES: Record<DomainEmptyScope, EmptyScope> = {
+  'no-subject': EmptyScope.NO_SUBJECT,
+  'no-reference': EmptyScope.NO_REFERENCE,
+};
 
 const BANDS: Record<DomainBand, Band> = {
   'no-candidate': Band.NO_CANDIDATE,

@@ -75,7 +75,7 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
   const gallery = service.served.current;
   const store = await service.storeState();
   const { stage, detail } = service.stage();
-  const partitions = gallery.partitions;
+  const partitions = gallery.partitionCounts;
   const versions: ModelVersion[] = [
     fingerVersion(),
     ...[...service.faceModels.values()].map(({ id, dimension }) => faceVersion(id, dimension)),
@@ -91,11 +91,11 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     subjectCount: gallery.subjectCount,
     referenceCount: partitions.reduce((sum, { liveCount }) => sum + liveCount, 0),
     notComparableCount: gallery.notComparableCount,
-    partitions: partitions.map(({ name, liveCount, removedCount, segmentCount, memoryBytes }) => ({
+    partitions: partitions.map(({ partition: { name, removedCount, segmentCount, memoryBytes }, ...counts }) => ({
       modality: name.modality === 'finger' ? Modality.FINGER : Modality.FACE,
       fingerPosition: name.modality === 'finger' ? name.position : 0,
       modelId: name.modality === 'face' ? name.modelId : '',
-      liveCount,
+      ...counts,
       removedCount,
       segmentCount,
       memoryBytes,

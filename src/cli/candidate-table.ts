@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import {
+  EmptyScope,
   type IdentifyResponse,
   SearchMode,
   type VerifyResponse,
@@ -30,6 +31,11 @@ const BANDS: Partial<Record<Band, string>> = {
   [Band.NO_CANDIDATE]: 'no candidate',
   [Band.REVIEW]: 'review',
   [Band.STRONG_CANDIDATE]: 'strong candidate',
+};
+
+const EMPTY_SCOPES: Partial<Record<EmptyScope, string>> = {
+  [EmptyScope.NO_SUBJECT]: 'no subject is in scope',
+  [EmptyScope.NO_REFERENCE]: 'no subject in scope has a reference that the samples can be compared with',
 };
 
 /** e.g. `1 in 3.2 million`. */
@@ -93,6 +99,9 @@ export function renderCandidates(response: IdentifyResponse): string {
     ...indexLines(response),
     ...unusedOf(response.samples),
   ];
+  const empty = EMPTY_SCOPES[response.emptyScope];
+  if (empty !== undefined)
+    return [...lines, `Nothing was searched: ${empty}. This says nothing of the person.`].join('\n');
   if (response.candidates.length === 0) {
     return [
       ...lines,

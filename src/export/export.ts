@@ -15,7 +15,7 @@ const BATCH = 500;
 export interface ExportOrder {
   /** A new one; its ending says how records are written. */
   readonly file: string;
-  readonly store: Pick<SubjectStore, 'snapshot'>;
+  readonly store: Pick<SubjectStore, 'snapshot' | 'requireGallery'>;
   /** Undefined: whatever galleries they belong to. */
   readonly gallery: string | undefined;
   /** Undefined: whoever owns them. */
@@ -36,11 +36,12 @@ export interface Exported {
 /**
  * Writes subjects, as they all stand at one moment, in order of their ids. The file is there whole or not at all, and
  * nobody but its owner may read it: templates in it are not encrypted. Searches and changes go on meanwhile.
- * @throws Failure RECORD_FORMAT_UNKNOWN, OUTPUT_EXISTS, OUTPUT_UNWRITABLE; of the store
+ * @throws Failure RECORD_FORMAT_UNKNOWN, GALLERY_UNKNOWN, OUTPUT_EXISTS, OUTPUT_UNWRITABLE; of the store
  */
 export async function exportRecords(order: ExportOrder): Promise<Exported> {
   const { file, store, gallery, contributor, onProgress } = order;
   const format = formatOf(file);
+  if (gallery !== undefined) await store.requireGallery(gallery);
   let [subjects, references, sequence] = [0, 0, 0];
   const damaged: DamagedReference[] = [];
   await createFile(file, async (draft) => {

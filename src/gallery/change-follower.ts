@@ -15,6 +15,8 @@ import { attributesOf, packStored, searchable, type PackTemplates } from './stor
 export interface ChangeSource {
   readChanges(afterSeq: number, limit: number): Promise<readonly Change[]>;
   readSubjects(ids: readonly string[]): Promise<SubjectsRead>;
+  /** The names of all galleries that any subject ever belonged to. */
+  galleries(): Promise<readonly string[]>;
   snapshot(
     onBatch: (
       subjects: readonly SubjectWithReferences[],
@@ -68,6 +70,7 @@ export class ChangeFollower {
       loaded += subjects.length;
       onProgress(loaded);
     }, SUBJECTS_PER_BATCH);
+    await this.#learnGalleries();
     gallery.startAt(seq);
   }
 
@@ -93,6 +96,7 @@ export class ChangeFollower {
    * @returns resolves when the old one is gone, too
    */
   async switchTo(gallery: Gallery): Promise<void> {
+    await this.#learnGalleries();
     // Far behind at first, and nobody waits for it; the few changes that come meanwhile are applied in turn.
     await this.#advance(gallery, this.#served.current.version);
     let gone: Promise<void> | undefined;
@@ -101,7 +105,6 @@ export class ChangeFollower {
       // Searches of the old one must not find who is gone from the new one. At the start there is nobody in it.
       if (current.version > 0) await this.#advance(current, gallery.version);
       await this.#advance(gallery, current.version);
-      gallery.expireDue(Date.now());
       gone = this.#served.replace(gallery);
     });
     this.#turn = turn.catch(() => undefined);
@@ -122,6 +125,9 @@ export class ChangeFollower {
       const hidden = new Set(unreadable.map(({ subjectId }) => subjectId));
       const packed = await this.#packMissing(gallery, subjects);
       const byId = new Map(subjects.map((subject) => [subject.subject.subjectId, subject]));
+      // Who has been changed or expunged again is not seen as this change left them, in a gallery perhaps that is empty now.
+      if (changes.some(({ kind, subjectId, version }) => kind === 'upsert' && versionOf(byId, subjectId) !== version))
+        await this.#learnGalleries();
       for (const { seq, kind, subjectId } of changes) {
         const subject = byId.get(subjectId);
         // A subject that is gone by now was expunged by a later change: what lies between was never to be seen.
@@ -148,6 +154,18 @@ export class ChangeFollower {
     const kept =
       found.length === 0 ? [] : presentOf(gallery, subjectId).filter(({ referenceId }) => ids.has(referenceId));
     return [...searchable(subject, packed, ids), ...kept];
+  }
+
+  /**
+   * Of the galleries of a change that is about to be made, those that no subject has belonged to. Two changes that are
+   * made at the same time may both be told so.
+   */
+  newAmong(galleries: readonly string[]): string[] {
+    return galleries.filter((name) => !this.#served.current.knows(name));
+  }
+
+  async #learnGalleries(): Promise<void> {
+    this.#served.learnNames(await this.#source.galleries());
   }
 
   /** Packs the references that neither the gallery holds nor an enrolment prepared. */
@@ -185,4 +203,8 @@ function asItStands(gallery: Gallery, subjectId: string): GalleryChange {
   const entry = gallery.subject(subjectId);
   if (entry === undefined) return { kind: 'expunge', subjectId };
   return { kind: 'upsert', subjectId, attributes: entry.attributes, references: presentOf(gallery, subjectId) };
+}
+
+function versionOf(subjects: ReadonlyMap<string, SubjectWithReferences>, subjectId: string): number | undefined {
+  return subjects.get(subjectId)?.subject.version;
 }

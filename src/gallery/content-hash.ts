@@ -3,6 +3,7 @@ import { partitionKey, type SubjectEntry } from './catalogue.ts';
 import type { Gallery } from './gallery.ts';
 import { encodeSubject } from './index-files/subject-lines.ts';
 import { inSlices, SLICE_MS } from './slices.ts';
+import { isBefore } from './subject-filter.ts';
 
 /** Numbers below 2^256: as many as there are SHA-256 digests. */
 const MODULUS = 1n << 256n;
@@ -16,9 +17,9 @@ export interface ContentHash {
 }
 
 /**
- * A hash of everything that searches can find: subjects, what is known of them, and their references, byte for byte as
- * they are compared. Does not depend on the order in which they came or where they lie: the digests of all subjects are
- * added up (Bellare, Micciancio, "A new paradigm for collision-free hashing: incrementality at reduced cost", EUROCRYPT
+ * A hash of everything that searches can find at the instant at which it is begun: subjects who have not expired then,
+ * what is known of them, and their references, byte for byte as they are compared. Does not depend on the order in which
+ * they came or where they lie: the digests of all subjects are added up (Bellare, Micciancio, "A new paradigm for collision-free hashing: incrementality at reduced cost", EUROCRYPT
  * 1997), so that a subject that changes while others are still being counted is taken off and added again. It tells
  * whether two replicas agree; it is no proof against somebody who makes up galleries for the purpose.
  * @param models - what made the references
@@ -27,27 +28,34 @@ export interface ContentHash {
 export async function contentHash(gallery: Gallery, models: object, sliceMs = SLICE_MS): Promise<ContentHash> {
   let sum = 0n;
   let next = 0;
+  let subjects = 0;
+  const instant = gallery.now();
+  const add = (subject: SubjectEntry, times: 1 | -1) => {
+    if (!isBefore(instant, subject.attributes.expireTimeMs)) return;
+    subjects += times;
+    sum += BigInt(times) * digestOf(subject);
+  };
   const isCounted = ({ ordinal }: SubjectEntry) => ordinal < next;
   const stop = gallery.observe({
     before: (subject) => {
-      if (isCounted(subject)) sum -= digestOf(subject);
+      if (isCounted(subject)) add(subject, -1);
     },
     after: (subject) => {
-      if (isCounted(subject)) sum += digestOf(subject);
+      if (isCounted(subject)) add(subject, 1);
     },
   });
   let found: ContentHash | undefined;
   function* count() {
     while (next < gallery.ordinalEnd) {
       const subject = gallery.subjectWithOrdinal(next++);
-      if (subject !== undefined) sum += digestOf(subject);
+      if (subject !== undefined) add(subject, 1);
       yield;
     }
     // In the step in which the last one is counted: a promise later there may be others.
-    const { version, subjectCount } = gallery;
+    const { version } = gallery;
     const total = (((sum % MODULUS) + MODULUS) % MODULUS).toString(16);
-    const content = JSON.stringify([models, subjectCount, total]);
-    found = { version, subjects: subjectCount, hash: createHash('sha256').update(content).digest('hex') };
+    const content = JSON.stringify([models, subjects, total]);
+    found = { version, subjects, hash: createHash('sha256').update(content).digest('hex') };
   }
   try {
     await inSlices(count(), sliceMs);

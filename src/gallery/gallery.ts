@@ -5,15 +5,17 @@ import {
   type SubjectAttributes,
   type SubjectEntry,
 } from './catalogue.ts';
-import { Expiries } from './expiries.ts';
-import { Membership } from './membership.ts';
+import { wallClock, type Clock } from './clock.ts';
+import { GalleryNames } from './gallery-names.ts';
 import { Ordinals } from './ordinals.ts';
 import { Partition } from './partition.ts';
 import { ReleasedMemory } from './released-memory.ts';
 import { Reclamation, type SearchTicket } from './reclamation.ts';
 import { Rewriting } from './rewriting.ts';
+import { Scopes } from './scopes.ts';
 import { placesOf, type Segment } from './segment.ts';
 import { SegmentSupply, type SegmentSizing } from './segment-supply.ts';
+import { isBefore, type SubjectFilter } from './subject-filter.ts';
 
 /** A reference as it becomes searchable. */
 export interface SearchableReference {
@@ -41,6 +43,15 @@ export interface GalleryObserver {
   after(subject: SubjectEntry): void;
 }
 
+/** What of a partition searches find now, and what they pass over. */
+export interface PartitionCount {
+  readonly partition: Partition;
+  /** References that can be found. */
+  readonly liveCount: number;
+  /** References of subjects who have expired. */
+  readonly expiredCount: number;
+}
+
 /** Sizes of segments by modality. */
 export interface GallerySizing {
   readonly finger: SegmentSizing;
@@ -51,7 +62,8 @@ export interface GallerySizing {
 /**
  * Everything that can be searched, in memory: subjects, and their references by partition. Only `apply` changes it,
  * synchronously, so between two turns of the event loop it always stands at one version: the number of the last change.
- * Rewriting changes where references lie, but not which there are.
+ * Rewriting changes where references lie, but not which there are. Who has expired is no change: every search, and every
+ * count, compares with its own instant.
  */
 export class Gallery {
   readonly #sizing: GallerySizing;
@@ -61,15 +73,28 @@ export class Gallery {
   readonly #partitions = new Map<string, Partition>();
   readonly #subjects = new Map<string, SubjectEntry>();
   readonly #ordinals = new Ordinals();
-  readonly #members = new Map<string, Membership>();
+  readonly #names: GalleryNames;
+  readonly #scopes: Scopes;
+  readonly #clock: Clock;
   readonly #reclamation = new Reclamation();
-  readonly #expiries = new Expiries();
   readonly #observers = new Set<GalleryObserver>();
   #version = 0;
 
-  /** @param released - shared with the gallery that follows this one, see ServedGallery */
-  constructor(sizing: GallerySizing, released = new ReleasedMemory()) {
+  /**
+   * @param clock - tells who has expired
+   * @param names - shared with the gallery that follows this one, see ServedGallery
+   * @param released - so, too
+   */
+  constructor(
+    sizing: GallerySizing,
+    clock: Clock = wallClock,
+    names = new GalleryNames(),
+    released = new ReleasedMemory(),
+  ) {
     this.#sizing = sizing;
+    this.#clock = clock;
+    this.#names = names;
+    this.#scopes = new Scopes(names);
     this.#released = released;
     this.#fingerSegments = new SegmentSupply(sizing.finger, this.#released);
   }
@@ -79,13 +104,27 @@ export class Gallery {
     return this.#version;
   }
 
-  get subjectCount(): number {
+  /** The instant that a search which begins now compares expiries with, in milliseconds since 1970. */
+  now(): number {
+    return this.#clock();
+  }
+
+  /** Subjects in memory, expired ones included. */
+  get storedSubjectCount(): number {
     return this.#subjects.size;
   }
 
+  /** Subjects that can be found now. */
+  get subjectCount(): number {
+    return this.subjectsInScope(new Set());
+  }
+
+  /** References of theirs that are stored but cannot be compared. */
   get notComparableCount(): number {
+    const instant = this.now();
     let sum = 0;
-    for (const subject of this.#subjects.values()) sum += subject.attributes.notComparableCount;
+    for (const { attributes } of this.#subjects.values())
+      if (isBefore(instant, attributes.expireTimeMs)) sum += attributes.notComparableCount;
     return sum;
   }
 
@@ -98,14 +137,32 @@ export class Gallery {
     return [...this.#partitions.values()].sort((a, b) => (order(a) < order(b) ? -1 : 1));
   }
 
-  /** Galleries and the number of their subjects, in order of name. */
-  get gallerySizes(): readonly (readonly [string, number])[] {
-    return [...this.#members]
-      .map(([name, { size }]) => [name, size] as const)
-      .filter(([, size]) => size > 0)
-      .sort(([a], [b]) => (a < b ? -1 : 1));
+  /** What searches find now in the partitions, in the same order. */
+  get partitionCounts(): readonly PartitionCount[] {
+    const expired = new Map<string, number>();
+    for (const ordinal of this.#scopes.expiredAt(this.now(), this.ordinalEnd)) {
+      for (const { partition } of this.#ordinals.subject(ordinal)?.references ?? []) {
+        const key = partitionKey(partition);
+        expired.set(key, (expired.get(key) ?? 0) + 1);
+      }
+    }
+    return this.partitions.map((partition) => {
+      const expiredCount = expired.get(partition.key) ?? 0;
+      return { partition, liveCount: partition.liveCount - expiredCount, expiredCount };
+    });
   }
 
+  /** All galleries that any subject ever belonged to, and the number of their subjects now, in order of name. */
+  get gallerySizes(): readonly (readonly [string, number])[] {
+    return this.#scopes.sizesAt(this.now());
+  }
+
+  /** Whether any subject ever belonged to a gallery of this name. */
+  knows(gallery: string): boolean {
+    return this.#names.has(gallery);
+  }
+
+  /** A subject, whether expired or not. */
   subject(subjectId: string): SubjectEntry | undefined {
     return this.#subjects.get(subjectId);
   }
@@ -120,9 +177,18 @@ export class Gallery {
     return this.#ordinals.subject(ordinal);
   }
 
-  /** The members of galleries, for workers: see Membership.shared. Names that nobody is in are left out. */
-  sharedMembers(galleries: ReadonlySet<string>): SharedArrayBuffer[] {
-    return [...galleries].flatMap((name) => this.#members.get(name)?.shared ?? []);
+  /** For workers: which subjects a search of these galleries may find. @returns undefined: all */
+  filterAt(galleries: ReadonlySet<string>, instantMs: number): SubjectFilter | undefined {
+    return this.#scopes.filterAt(galleries, instantMs);
+  }
+
+  /** Those whom a search of these galleries may find; undefined: they are too many to be listed. */
+  listed(galleries: ReadonlySet<string>, instantMs: number): SubjectEntry[] | undefined {
+    const ordinals = this.#scopes.listed(galleries);
+    if (ordinals === undefined) return undefined;
+    return Array.from(ordinals, (ordinal) => this.#ordinals.subject(ordinal)).filter(
+      (subject) => subject !== undefined && isBefore(instantMs, subject.attributes.expireTimeMs),
+    ) as SubjectEntry[];
   }
 
   /** The ids of the references of a subject that are searchable now. */
@@ -137,15 +203,11 @@ export class Gallery {
   }
 
   /**
-   * Subjects in scope.
+   * Subjects in scope who have not expired.
    * @param galleries - names; empty: all
    */
-  subjectsInScope(galleries: ReadonlySet<string>): number {
-    if (galleries.size === 0) return this.#subjects.size;
-    if (galleries.size === 1) return this.#members.get([...galleries][0] ?? '')?.size ?? 0;
-    let count = 0;
-    for (const subject of this.#subjects.values()) if (inScope(subject, galleries)) count++;
-    return count;
+  subjectsInScope(galleries: ReadonlySet<string>, instantMs = this.now()): number {
+    return this.#scopes.sizeAt(galleries, instantMs);
   }
 
   /**
@@ -179,7 +241,7 @@ export class Gallery {
    * empty gallery, before `startAt`.
    */
   enter(subjectId: string, attributes: SubjectAttributes, references: readonly ReferenceLocation[]): void {
-    this.#expiries.note(this.#admit(subjectId, attributes, references));
+    this.#admit(subjectId, attributes, references);
   }
 
   /** Sets the version after loading, or moves it past changes of which nothing is left to apply. */
@@ -189,12 +251,11 @@ export class Gallery {
   }
 
   /**
-   * Begins a search: what is replaced from now on stays readable until the ticket is ended. Subjects whose time is over
-   * are taken out first.
+   * Begins a search: what is replaced from now on stays readable until the ticket is ended.
+   * @param instantMs - that it compares expiries with, from its beginning to its end
    */
-  beginSearch(nowMs: number): SearchTicket {
-    this.expireDue(nowMs);
-    return this.#reclamation.begin(this.#version);
+  beginSearch(instantMs = this.now()): SearchTicket {
+    return this.#reclamation.begin(this.#version, instantMs);
   }
 
   endSearch(ticket: SearchTicket): void {
@@ -245,12 +306,6 @@ export class Gallery {
     for (const partition of this.#partitions.values()) partition.close();
   }
 
-  /** Takes out the subjects whose time is over. Searches do so by themselves; counts are right after it. */
-  expireDue(nowMs: number): void {
-    for (const subject of this.#expiries.due(nowMs))
-      if (this.#subjects.get(subject.subjectId) === subject) this.#expunge(subject.subjectId);
-  }
-
   #upsert(
     subjectId: string,
     attributes: SubjectAttributes,
@@ -262,18 +317,11 @@ export class Gallery {
       subject = this.#admit(subjectId, attributes, []);
     } else {
       for (const observer of this.#observers) observer.before(subject);
-      const before = subject.attributes.galleries;
+      const before = subject.attributes;
       subject.attributes = attributes;
-      this.#enterGalleries(
-        subject.ordinal,
-        [...attributes.galleries].filter((name) => !before.has(name)),
-      );
-      this.#leaveGalleries(
-        subject.ordinal,
-        [...before].filter((name) => !attributes.galleries.has(name)),
-      );
+      for (const hide of this.#scopes.change(subject.ordinal, before, attributes))
+        this.#reclamation.afterPresentSearches(hide);
     }
-    this.#expiries.note(subject);
     const present = new Map(subject.references.map((location) => [location.referenceId, location]));
     const kept: ReferenceLocation[] = [];
     for (const reference of references) {
@@ -298,7 +346,7 @@ export class Gallery {
     const subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references, earlier: [] };
     this.#subjects.set(subjectId, subject);
     this.#ordinals.enter(subject);
-    this.#enterGalleries(subject.ordinal, attributes.galleries);
+    this.#scopes.enter(subject.ordinal, attributes);
     return subject;
   }
 
@@ -334,7 +382,8 @@ export class Gallery {
     for (const observer of this.#observers) observer.before(subject);
     this.#subjects.delete(subjectId);
     this.#ordinals.leave(subject);
-    this.#leaveGalleries(subject.ordinal, subject.attributes.galleries);
+    for (const hide of this.#scopes.leave(subject.ordinal, subject.attributes))
+      this.#reclamation.afterPresentSearches(hide);
     this.#reclamation.afterPresentSearches(() => this.#ordinals.release(subject.ordinal));
     for (const reference of subject.references) this.#remove(reference);
     for (const { references } of subject.earlier) for (const reference of references) this.#remove(reference);
@@ -351,27 +400,4 @@ export class Gallery {
       this.#reclamation.afterPresentSearches(() => segment.erase(index, address));
     }
   }
-
-  #enterGalleries(ordinal: number, names: Iterable<string>): void {
-    for (const name of names) {
-      const members = this.#members.get(name) ?? new Membership();
-      this.#members.set(name, members);
-      members.add(ordinal);
-    }
-  }
-
-  /** Searches under way go on with the galleries as they were: who moves from one to another is not lost in between. */
-  #leaveGalleries(ordinal: number, names: Iterable<string>): void {
-    for (const name of names) {
-      const hide = this.#members.get(name)?.remove(ordinal);
-      if (hide !== undefined) this.#reclamation.afterPresentSearches(hide);
-    }
-  }
-}
-
-/** Whether a subject belongs to one of the galleries; an empty set means all. */
-export function inScope(subject: SubjectEntry, galleries: ReadonlySet<string>): boolean {
-  if (galleries.size === 0) return true;
-  for (const gallery of subject.attributes.galleries) if (galleries.has(gallery)) return true;
-  return false;
 }

@@ -2,6 +2,8 @@
 export interface SearchTicket {
   /** The gallery version that the search sees. */
   readonly version: number;
+  /** The instant that it compares expiries with, in milliseconds since 1970. */
+  readonly instantMs: number;
   /** When it began, counted in searches. */
   readonly order: number;
 }
@@ -20,8 +22,8 @@ export class Reclamation {
   #deferred: Deferred[] = [];
   #order = 0;
 
-  begin(version: number): SearchTicket {
-    const ticket = { version, order: ++this.#order };
+  begin(version: number, instantMs: number): SearchTicket {
+    const ticket = { version, instantMs, order: ++this.#order };
     this.#searches.add(ticket);
     return ticket;
   }

@@ -1,3 +1,5 @@
+import { wallClock, type Clock } from './clock.ts';
+import { GalleryNames } from './gallery-names.ts';
 import { Gallery, type GallerySizing } from './gallery.ts';
 import { ReleasedMemory } from './released-memory.ts';
 
@@ -12,12 +14,15 @@ export interface CurrentGallery {
  */
 export class ServedGallery implements CurrentGallery {
   readonly #sizing: GallerySizing;
+  readonly #clock: Clock;
+  readonly #names = new GalleryNames();
   readonly #released = new ReleasedMemory();
   readonly #retiring = new Set<Gallery>();
   #current: Gallery;
 
-  constructor(sizing: GallerySizing) {
+  constructor(sizing: GallerySizing, clock: Clock = wallClock) {
     this.#sizing = sizing;
+    this.#clock = clock;
     this.#current = this.makeEmpty();
   }
 
@@ -27,7 +32,7 @@ export class ServedGallery implements CurrentGallery {
 
   /** A gallery that could become the current one. */
   makeEmpty(): Gallery {
-    return new Gallery(this.#sizing, this.#released);
+    return new Gallery(this.#sizing, this.#clock, this.#names, this.#released);
   }
 
   /**
@@ -46,6 +51,11 @@ export class ServedGallery implements CurrentGallery {
       old.close();
       this.#released.promptCollection();
     });
+  }
+
+  /** Names of galleries that subjects belonged to, as the store has them: of those that were emptied nothing else tells. */
+  learnNames(names: Iterable<string>): void {
+    this.#names.add(names);
   }
 
   /** Nobody finds this subject any more, in whichever gallery. The current one learns it by a change of its own. */

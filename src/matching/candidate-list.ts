@@ -27,6 +27,9 @@ export interface SampleScore {
   readonly explanation?: ExplainedComparison | undefined;
 }
 
+/** The best score of each probe against one subject; probes that it has no reference for are absent. */
+export type Scores = Map<Probe, SampleScore>;
+
 /** A reference that a probe was compared with. */
 export interface ComparedReference {
   /** undefined for one that is not in the gallery. */

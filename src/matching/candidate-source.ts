@@ -1,4 +1,5 @@
 import type { SubjectEntry } from '../gallery/catalogue.ts';
+import type { Scores } from './candidate-list.ts';
 import type { Probe } from './probe.ts';
 import type { SearchTasks } from './search-tasks.ts';
 import type { SearchView } from './search-view.ts';
@@ -21,6 +22,15 @@ export interface Proposal {
    * control word stopped the work.
    */
   readonly searchedFraction: number;
+  /** What compareSubjects would find of all subjects in scope, where that is known already: the second stage is done. */
+  readonly complete?: ComparedSubjects | undefined;
+}
+
+export interface ComparedSubjects {
+  /** The best score of each probe for each subject. */
+  readonly scored: ReadonlyMap<SubjectEntry, Scores>;
+  /** For each probe: comparisons that were made. */
+  readonly compared: readonly number[];
 }
 
 /** Whom a search is after. */

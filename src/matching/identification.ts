@@ -1,11 +1,11 @@
 import type { Gallery } from '../gallery/gallery.ts';
 import { countReferences } from '../gallery/partition.ts';
-import { makeCandidateList, type CandidateList, type SampleScore } from './candidate-list.ts';
-import { FLOOR_LOG10_FMR, type CandidateSource } from './candidate-source.ts';
+import { makeCandidateList, type CandidateList, type SampleScore, type Scores } from './candidate-list.ts';
+import type { CandidateSource } from './candidate-source.ts';
 import { explainScores, withExplanations } from './explain-scores.ts';
 import { fpirOf, thresholdFor } from './fusion.ts';
 import type { Probe } from './probe.ts';
-import { compareSubjects, type Scores } from './sample-scores.ts';
+import { compareSubjects, isNotable } from './sample-scores.ts';
 import { SearchTasks } from './search-tasks.ts';
 import { SearchView } from './search-view.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -24,6 +24,8 @@ export interface SearchRequest {
   readonly standardFpir: number;
   /** Tell what the finger scores of the candidates come from. */
   readonly explain?: boolean;
+  /** That expiries are compared with, in milliseconds since 1970; not given: when the search begins. */
+  readonly instantMs?: number | undefined;
   /** When to stop looking and answer with what was found, in milliseconds since 1970; not given: not before the end. */
   readonly lookUntilMs?: number | undefined;
   /** When to stop comparing those who look alike; so. */
@@ -45,7 +47,12 @@ export interface SearchResult extends CandidateList {
   readonly searchedFraction: number;
   /** Share of the subjects in scope that was compared. */
   readonly penetration: number;
+  /** Why nothing was searched, where nothing was: that there is no candidate then says nothing of the person. */
+  readonly emptyScope: EmptyScope | undefined;
 }
+
+/** No subject is in scope, or none of them has a reference that any probe can be compared with. */
+export type EmptyScope = 'no-subject' | 'no-reference';
 
 /**
  * Finds the subjects whom the probes resemble. First a candidate source proposes subjects; then every sample is compared
@@ -69,7 +76,7 @@ export async function identify(
   const stop = () => [looking, comparing, control].forEach(setWord);
   signal.addEventListener('abort', stop, { once: true });
   const timers = [setWordAt(looking, request.lookUntilMs), setWordAt(comparing, request.compareUntilMs)];
-  const view = new SearchView(gallery, request.probes, request.galleries, Date.now());
+  const view = new SearchView(gallery, request.probes, request.galleries, request.instantMs);
   try {
     const source = choose(view);
     const run = { view, tasks: new SearchTasks(tasksInHand), looking, comparing, control, signal };
@@ -82,17 +89,20 @@ export async function identify(
     const { maxCandidates } = request;
     const proposal = await source.propose(request.probes, { maxCandidates, thresholdLog10 }, run);
     signal.throwIfAborted();
-    const { scored, compared } = await compareSubjects(request.probes, proposal.subjects, run, pool);
+    const { scored, compared } =
+      proposal.complete ?? (await compareSubjects(request.probes, proposal.subjects, run, pool));
     signal.throwIfAborted();
     const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
     const listNow = () => {
-      const now = Date.now();
-      const present = [...scored].filter(([subject, scores]) => isNotable(scores) && view.isPresent(subject, now));
+      const present = [...scored].filter(([subject, scores]) => isNotable(scores) && view.isPresent(subject));
       return makeCandidateList(
         present.map(([subject, scores]) => ({ subject, scores: inProbeOrder(request.probes, scores) })),
         rules,
       );
     };
+    // The first stage has met most of these before; what is compared again is not counted twice.
+    const made = proposal.compared.map((count, p) => Math.max(count, compared[p]));
+    const isComplete = proposal.mode === 'exact' && proposal.searchedFraction === 1;
     const list = request.explain === true ? await explained(listNow, view, pool) : listNow();
     signal.throwIfAborted();
     return {
@@ -102,17 +112,22 @@ export async function identify(
       mode: proposal.mode,
       subjectsSearched,
       galleryVersion: view.version,
-      // The first stage has met most of these before; what is compared again is not counted twice.
-      compared: proposal.compared.map((count, p) => Math.max(count, compared[p])),
-      inScope: request.probes.map((probe) => countReferences(view.rangesFor(probe))),
+      compared: made,
+      inScope: request.probes.map((probe, p) => (isComplete ? made[p] : countReferences(view.rangesFor(probe)))),
       searchedFraction: proposal.searchedFraction,
       penetration: proposal.penetration,
+      emptyScope: emptyScope(subjectsSearched, made, proposal.searchedFraction),
     };
   } finally {
     timers.forEach(clearTimeout);
     signal.removeEventListener('abort', stop);
     view.close();
   }
+}
+
+function emptyScope(subjects: number, compared: readonly number[], fraction: number): EmptyScope | undefined {
+  if (subjects === 0) return 'no-subject';
+  return fraction === 1 && compared.every((count) => count === 0) ? 'no-reference' : undefined;
 }
 
 function setWord(word: SharedArrayBuffer): void {
@@ -141,12 +156,6 @@ async function explained(listNow: () => CandidateList, view: SearchView, pool: W
     scores: withExplanations(candidate.scores, explanations),
   }));
   return { ...list, candidates };
-}
-
-/** Whatever the source: a subject of whom no sample is out of the ordinary is not a candidate. */
-function isNotable(scores: Scores): boolean {
-  for (const { log10Fmr } of scores.values()) if (log10Fmr <= FLOOR_LOG10_FMR) return true;
-  return false;
 }
 
 function inProbeOrder(probes: readonly Probe[], scores: Scores): SampleScore[] {

@@ -116,9 +116,10 @@ export class IndexAudit {
   async #repeat(request: SearchRequest, signal: AbortSignal): Promise<void> {
     const gallery = this.#served.current;
     // One task in hand: a search that comes now waits for a few milliseconds of the audit's work at most. Both begin in
-    // one turn of the event loop, so they see one version of the gallery.
+    // one turn of the event loop, so they see one version of the gallery; and at one instant.
+    const instantMs = gallery.now();
     const list = async (source: CandidateSource, maxCandidates: number) =>
-      identify(gallery, () => source, this.#pool, { ...request, maxCandidates }, signal, 1);
+      identify(gallery, () => source, this.#pool, { ...request, maxCandidates, instantMs }, signal, 1);
     const [exact, indexed] = await Promise.all([
       list(new SubjectScan(EXACT, this.#pool), 1),
       list(this.#index, AMONG_CANDIDATES),

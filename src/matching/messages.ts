@@ -3,6 +3,7 @@
  * reference are shared; everything else is copied, so it is kept small.
  */
 import type { SegmentHandle } from '../gallery/segment-layout.ts';
+import type { SubjectFilter } from '../gallery/subject-filter.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import type { ExplainedComparison } from './explained-comparison.ts';
 
@@ -42,6 +43,8 @@ export interface ResembleTask {
   readonly similarities: SharedArrayBuffer;
   /** Position of the segment's reference 0 in `similarities`. */
   readonly offset: number;
+  /** Whose references are passed over, as if they were removed; undefined: nobody's. */
+  readonly filter?: SubjectFilter | undefined;
   /** Word 0 becomes 1 when nobody waits for the answer any more. */
   readonly control: SharedArrayBuffer;
 }
@@ -49,6 +52,8 @@ export interface ResembleTask {
 export interface ResembleResult {
   /** References of the range that were looked at: fewer than all when the control word stopped the work. */
   readonly read: number;
+  /** Of those, the ones that the filter let through, removed ones included. */
+  readonly passed: number;
   /** Of those, the ones that are there; not counted where only candidate vectors were read. */
   readonly searched: number;
   /** What it cost. */
@@ -66,7 +71,7 @@ export interface ResembledSegment {
   readonly face: FaceKind | undefined;
 }
 
-/** Choose the subjects whose references are most like the probes together. */
+/** Choose the subjects whose references are most like the probes together. Who is not in scope has no similarities. */
 export interface ShortlistTask {
   readonly kind: 'shortlist';
   readonly parts: readonly ResembledSegment[];
@@ -79,8 +84,6 @@ export interface ShortlistTask {
   readonly by: ResembleTask['by'];
   /** `by` comparison: subjects whose rates, of each trait the best, have a smaller sum than this are not wanted. */
   readonly least: number;
-  /** One byte for each ordinal, 1: in scope; undefined: all are, several: those in any. */
-  readonly scopes: readonly SharedArrayBuffer[] | undefined;
 }
 
 /** For each part of a search the references of subjects on its shortlist that were looked at, ascending. */

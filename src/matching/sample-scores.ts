@@ -1,8 +1,8 @@
 import type { ReferenceLocation, SubjectEntry } from '../gallery/catalogue.ts';
 import type { Segment } from '../gallery/segment.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
-import { sampleScore, traitOf, type SampleScore } from './candidate-list.ts';
-import type { SearchRun } from './candidate-source.ts';
+import { sampleScore, traitOf, type SampleScore, type Scores } from './candidate-list.ts';
+import { FLOOR_LOG10_FMR, type ComparedSubjects, type SearchRun } from './candidate-source.ts';
 import { comparisons } from './comparisons.ts';
 import { REMOVED_SCORE } from './kernels.ts';
 import type { CompareResult } from './messages.ts';
@@ -10,12 +10,15 @@ import type { Probe } from './probe.ts';
 import type { SearchView } from './search-view.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
-/** The best score of each probe against one subject; probes that it has no reference for are absent. */
-export type Scores = Map<Probe, SampleScore>;
-
 /** The finger position of a reference; 0 for a face, or when it is not known. */
 export function positionOf(location: ReferenceLocation): FingerPosition {
   return location.partition.modality === 'finger' ? location.partition.position : 0;
+}
+
+/** Whatever the source: a subject of whom no sample is out of the ordinary is not a candidate. */
+export function isNotable(scores: Scores | undefined): boolean {
+  for (const { log10Fmr } of scores?.values() ?? []) if (log10Fmr <= FLOOR_LOG10_FMR) return true;
+  return false;
 }
 
 /** Keeps the higher score; of equal ones the lower reference id, so that the order of the work does not matter. */
@@ -45,14 +48,14 @@ interface Pair {
 
 /**
  * Compares each probe with every reference of the subjects that it can be compared with.
- * @returns the best score of each probe for each subject; for each probe: comparisons that were made
+ * @returns what they have given until the run's control word stopped them
  */
 export async function compareSubjects(
   probes: readonly Probe[],
   subjects: readonly SubjectEntry[],
   { view, tasks, control }: SearchRun,
   pool: WorkerPool,
-): Promise<{ readonly scored: ReadonlyMap<SubjectEntry, Scores>; readonly compared: number[] }> {
+): Promise<ComparedSubjects> {
   const scored = new Map(subjects.map((subject): [SubjectEntry, Scores] => [subject, new Map<Probe, SampleScore>()]));
   const compared = probes.map(() => 0);
   const works: (() => Promise<void>)[] = [];

@@ -1,13 +1,16 @@
 import { referencesAt, type ReferenceLocation, type SubjectEntry } from '../gallery/catalogue.ts';
-import { inScope, type Gallery } from '../gallery/gallery.ts';
+import type { Gallery } from '../gallery/gallery.ts';
 import type { SegmentRange } from '../gallery/partition.ts';
 import type { SearchTicket } from '../gallery/reclamation.ts';
+import { inScope } from '../gallery/scopes.ts';
 import { placesOf, type Place, type Segment } from '../gallery/segment.ts';
+import { isBefore, type SubjectFilter } from '../gallery/subject-filter.ts';
 import { partitionsFor, type Probe } from './probe.ts';
 
 /**
- * The gallery as one search sees it: the version and the ranges are taken in one turn of the event loop, so a change
- * that comes later is neither seen nor half seen. Expunged subjects are the exception: they vanish at once.
+ * The gallery as one search sees it: the version, the ranges and the instant that expiries are compared with are taken in
+ * one turn of the event loop, so a change that comes later is neither seen nor half seen, and what the clock says later
+ * makes no difference. Expunged subjects are the exception: they vanish at once.
  */
 export class SearchView {
   readonly version: number;
@@ -15,8 +18,12 @@ export class SearchView {
   readonly subjectsInScope: number;
   /** One past the greatest ordinal of a subject that the search may meet. */
   readonly ordinals: number;
-  /** Who is in scope, see ShortlistTask. */
-  readonly scopes: readonly SharedArrayBuffer[] | undefined;
+  /** Who may be found, for workers; undefined: all subjects. */
+  readonly filter: SubjectFilter | undefined;
+  /** The subjects in scope, where they are few in a gallery and known without looking at all others. */
+  readonly listed: readonly SubjectEntry[] | undefined;
+  /** Share of the subjects in memory that is in scope. */
+  readonly scopeShare: number;
   readonly #gallery: Gallery;
   readonly #galleries: ReadonlySet<string>;
   readonly #ticket: SearchTicket;
@@ -25,15 +32,21 @@ export class SearchView {
   /** The same by segment: one past the last reference. */
   readonly #ends = new Map<Probe, ReadonlyMap<Segment, number>>();
 
-  /** @param probes - all that this view will be asked about */
-  constructor(gallery: Gallery, probes: readonly Probe[], galleries: ReadonlySet<string>, nowMs: number) {
+  /**
+   * @param probes - all that this view will be asked about
+   * @param instantMs - in milliseconds since 1970: who has expired then is not found; two searches that are to see the
+   * same get the same
+   */
+  constructor(gallery: Gallery, probes: readonly Probe[], galleries: ReadonlySet<string>, instantMs = gallery.now()) {
     this.#gallery = gallery;
     this.#galleries = galleries;
-    this.#ticket = gallery.beginSearch(nowMs);
+    this.#ticket = gallery.beginSearch(instantMs);
     this.version = this.#ticket.version;
-    this.subjectsInScope = gallery.subjectsInScope(galleries);
+    this.subjectsInScope = gallery.subjectsInScope(galleries, instantMs);
     this.ordinals = gallery.ordinalEnd;
-    this.scopes = galleries.size === 0 ? undefined : gallery.sharedMembers(galleries);
+    this.filter = gallery.filterAt(galleries, instantMs);
+    this.listed = gallery.listed(galleries, instantMs);
+    this.scopeShare = Math.min(1, this.subjectsInScope / Math.max(1, gallery.storedSubjectCount));
     for (const probe of probes) {
       const ranges = partitionsFor(probe.template).flatMap((name) => gallery.partition(name)?.ranges() ?? []);
       this.#ranges.set(probe, ranges);
@@ -49,7 +62,7 @@ export class SearchView {
   /** The subject with an ordinal, if this search may return it. */
   subjectWithOrdinal(ordinal: number): SubjectEntry | undefined {
     const subject = this.#gallery.subjectWithOrdinal(ordinal);
-    return subject !== undefined && inScope(subject, this.#galleries) ? subject : undefined;
+    return subject !== undefined && this.isPresent(subject) ? subject : undefined;
   }
 
   /** The references of a subject that this probe is compared with, as of this view, and where this view reads them. */
@@ -61,13 +74,12 @@ export class SearchView {
     });
   }
 
-  /** Whether the subject may still be returned: expunged and expired ones may not. */
-  isPresent(subject: SubjectEntry, nowMs: number): boolean {
-    const { expireTimeMs } = subject.attributes;
+  /** Whether the subject may be returned: not who was expunged, is in none of the galleries, or has expired. */
+  isPresent(subject: SubjectEntry): boolean {
     return (
       this.#gallery.subjectWithOrdinal(subject.ordinal) === subject &&
       inScope(subject, this.#galleries) &&
-      (expireTimeMs === undefined || expireTimeMs > nowMs)
+      isBefore(this.#ticket.instantMs, subject.attributes.expireTimeMs)
     );
   }
 

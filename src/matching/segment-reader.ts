@@ -1,4 +1,5 @@
 import { claimScratch, type SegmentHandle } from '../gallery/segment-layout.ts';
+import { SubjectMask, type SubjectFilter } from '../gallery/subject-filter.ts';
 import { explainedComparison, type ExplainedComparison } from './explained-comparison.ts';
 import { readExplanation } from './finger-explanation.ts';
 import { VECTOR_SIZE } from './finger-vector-model.ts';
@@ -20,12 +21,12 @@ import { shippedFingerModel } from './shipped-model.ts';
 /** References per kernel call: long enough to make the crossing cheap, short enough to notice a stop within 2 ms. */
 const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
-const LARGEST_BATCH = Math.max(FINGER_BATCH, FACE_BATCH);
+/** References per call when vectors are scanned. */
+const VECTOR_BATCH = 4096;
+const LARGEST_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH);
 const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
 export const LARGEST_FACE_BYTES = 2048;
 const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + VECTOR_SIZE, LARGEST_FACE_BYTES);
-/** References per call when vectors are scanned. */
-const VECTOR_BATCH = 4096;
 
 const NEVER_STOPPED = new Int32Array(1);
 
@@ -37,6 +38,7 @@ export class SegmentReader {
   readonly #kernels: Kernels;
   readonly #memory: WebAssembly.Memory;
   readonly #directoryAddress: number;
+  readonly #ownersAddress: number;
   readonly #vectorsAddress: number;
   readonly #probeAddress: number;
   readonly #scratchAddress: number;
@@ -47,6 +49,7 @@ export class SegmentReader {
     this.#memory = handle.memory;
     this.#kernels = instantiateKernels(handle.memory, undefined, build);
     this.#directoryAddress = handle.layout.directoryAddress;
+    this.#ownersAddress = handle.layout.ownersAddress;
     this.#vectorsAddress = handle.layout.vectorsAddress;
     this.#probeAddress = claimScratch(handle);
     this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
@@ -58,6 +61,7 @@ export class SegmentReader {
    * How alike the probe and references `from` to `to` are, see ResembleTask, batch by batch, until done or told to stop.
    * @param out - i16 for each reference, `out[i]` of reference `from + i`; REMOVED_SIMILARITY for those not looked at
    * @param control - word 0 is looked at between batches; not 0 = stop
+   * @param filter - see ResembleTask
    */
   resemble(
     by: 'comparison' | 'vector',
@@ -66,23 +70,29 @@ export class SegmentReader {
     to: number,
     out: Int16Array,
     control: Int32Array,
+    filter?: SubjectFilter,
   ): Omit<ResembleResult, 'busyMs'> {
     const byVector = by === 'vector' && probe.modality === 'finger';
     if (byVector) this.#loadWidened(vectorOf(probe.packed));
     else this.#loadProbe(probe);
     const batch = byVector ? VECTOR_BATCH : probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
-    let [read, searched] = [0, 0];
+    const mask = filter && new SubjectMask(filter);
+    let [read, passed, searched] = [0, 0, 0];
     while (from + read < to && Atomics.load(control, 0) === 0) {
-      const count = Math.min(batch, to - from - read);
-      const part = out.subarray(read, read + count);
       const first = from + read;
-      if (byVector) part.set(this.#scanVectors(first, count));
-      else if (probe.modality === 'face') searched += this.#resembleFaces(probe.dimension, first, count, part);
-      else searched += this.#rateFingers(probe, first, count, part);
+      const count = Math.min(batch, to - first);
+      const part = out.subarray(read, read + count);
+      const passing = mask === undefined ? count : this.#filterDirectory(mask, first, count);
+      const directory = mask === undefined ? this.#directoryAddress + first * 4 : this.#ownDirectoryAddress;
+      if (passing === 0) part.fill(REMOVED_SIMILARITY);
+      else if (byVector) part.set(this.#scanVectors(first, directory, count));
+      else if (probe.modality === 'face') searched += this.#resembleFaces(probe.dimension, directory, count, part);
+      else searched += this.#rateFingers(probe, directory, count, part);
+      passed += passing;
       read += count;
     }
     out.fill(REMOVED_SIMILARITY, read);
-    return { read, searched };
+    return { read, passed, searched };
   }
 
   /**
@@ -133,17 +143,24 @@ export class SegmentReader {
     new Uint8Array(this.#memory.buffer, this.#probeAddress, probe.packed.byteLength).set(probe.packed);
   }
 
-  #scanVectors(first: number, count: number): Int16Array {
+  /** Makes a directory of this thread's own, of those references that a mask lets through. @returns how many they are */
+  #filterDirectory(mask: SubjectMask, first: number, count: number): number {
+    const { buffer } = this.#memory;
+    const directory = new Int32Array(buffer, this.#directoryAddress + first * 4, count);
+    const owners = new Uint32Array(buffer, this.#ownersAddress + first * 4, count);
+    return mask.copyEntries(directory, owners, new Int32Array(buffer, this.#ownDirectoryAddress, count));
+  }
+
+  #scanVectors(first: number, directory: number, count: number): Int16Array {
     const vectors = this.#vectorsAddress + first * VECTOR_SIZE;
-    const directory = this.#directoryAddress + first * 4;
     this.#kernels.scanVectors(this.#probeAddress, vectors, directory, count, this.#scoresAddress);
     return new Int16Array(this.#memory.buffer, this.#scoresAddress, count);
   }
 
   /** @returns references that are there */
-  #rateFingers(probe: PackedProbe, first: number, count: number, out: Int16Array): number {
+  #rateFingers(probe: PackedProbe, directory: number, count: number, out: Int16Array): number {
     const rates = rateTable(probe);
-    const scores = this.#run(probe, this.#directoryAddress + first * 4, count);
+    const scores = this.#run(probe, directory, count);
     let present = 0;
     for (let i = 0; i < count; i++) {
       const removed = scores[i] === REMOVED_SCORE;
@@ -154,8 +171,7 @@ export class SegmentReader {
   }
 
   /** @returns references that are there */
-  #resembleFaces(dimension: number, first: number, count: number, out: Int16Array): number {
-    const directory = this.#directoryAddress + first * 4;
+  #resembleFaces(dimension: number, directory: number, count: number, out: Int16Array): number {
     const [probe, scores, scale] = [this.#probeAddress, this.#scoresAddress, faceScale(dimension)];
     const present = this.#kernels.resembleFaces(
       probe,

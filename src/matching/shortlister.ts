@@ -52,7 +52,7 @@ export class Shortlister {
   choose(task: ShortlistRequest): Uint32Array {
     const byTrait = Map.groupBy(task.parts, ({ trait }) => trait);
     if (byTrait.size === 1) return chooseByOneTrait(task);
-    const { similarities, ordinals, wanted, by, least, scopes } = task;
+    const { similarities, ordinals, wanted, by, least } = task;
     if (this.#ranks.length < ordinals) {
       this.#best = new Int16Array(ordinals * 2);
       this.#ranks = new Int32Array(ordinals * 2);
@@ -64,7 +64,6 @@ export class Shortlister {
     const [first, ...others] = byTrait.values();
     if (first !== undefined) this.#begin(first, values, by);
     for (const ofOneTrait of others) this.#add(ofOneTrait, values, ordinals, by);
-    if (scopes !== undefined) leaveOut(ranks, scopes);
     return collect(
       ranks,
       by === 'comparison' ? rankByRates(ranks, counts, least) : rankByVectors(ranks, counts),
@@ -116,24 +115,16 @@ export class Shortlister {
  * Of one trait the best number of a subject is their rank, so it is enough to look at the references of the greatest
  * numbers: no sums of a million subjects.
  */
-function chooseByOneTrait({
-  parts,
-  similarities,
-  wanted,
-  by,
-  least: leastRate,
-  scopes,
-}: ShortlistRequest): Uint32Array {
+function chooseByOneTrait({ parts, similarities, wanted, by, least: leastRate }: ShortlistRequest): Uint32Array {
   const values = new Int16Array(similarities);
-  const masks = scopes?.map((scope) => new Uint8Array(scope));
   const least = by === 'comparison' ? leastRate : REMOVED_SIMILARITY + 1;
   const inStep = new Uint32Array(2 * STEPS);
-  for (const part of parts) countSteps(part, values, ratesOf(part, by), least, masks, inStep);
+  for (const part of parts) countSteps(part, values, ratesOf(part, by), least, inStep);
   for (let references = wanted; ; references *= 2) {
     const step = stepWith(inStep, references);
     const best = new Map<number, number>();
     const lowest = Math.max(least, (step - STEPS) << STEP_BITS);
-    for (const part of parts) noteBest(part, values, ratesOf(part, by), lowest, masks, best);
+    for (const part of parts) noteBest(part, values, ratesOf(part, by), lowest, best);
     // Fewer subjects than references, where some have several: look farther down.
     if (best.size >= wanted || step === 0) return greatest(best, wanted);
   }
@@ -145,14 +136,12 @@ function countSteps(
   values: Int16Array,
   rates: Int16Array | undefined,
   least: number,
-  masks: readonly Uint8Array[] | undefined,
   inStep: Uint32Array,
 ): void {
-  const owners = ownersOf(part);
   const enough = similarityWith(rates, least);
   for (let i = 0; i < part.count; i++) {
     const similarity = values[part.offset + i];
-    if (similarity < enough || !isIn(masks, owners[i])) continue;
+    if (similarity < enough) continue;
     const value = rates === undefined ? similarity : rates[similarity - REMOVED_SIMILARITY];
     inStep[(value >> STEP_BITS) + STEPS]++;
   }
@@ -164,14 +153,13 @@ function noteBest(
   values: Int16Array,
   rates: Int16Array | undefined,
   lowest: number,
-  masks: readonly Uint8Array[] | undefined,
   best: Map<number, number>,
 ): void {
   const owners = ownersOf(part);
   const enough = similarityWith(rates, lowest);
   for (let i = 0; i < part.count; i++) {
     const similarity = values[part.offset + i];
-    if (similarity < enough || !isIn(masks, owners[i])) continue;
+    if (similarity < enough) continue;
     const value = rates === undefined ? similarity : rates[similarity - REMOVED_SIMILARITY];
     const known = best.get(owners[i]);
     if (known === undefined || value > known) best.set(owners[i], value);
@@ -205,10 +193,6 @@ function stepWith(inStep: Uint32Array, wanted: number): number {
   let [found, step] = [0, inStep.length];
   while (step > 0 && found < wanted) found += inStep[--step];
   return step;
-}
-
-function isIn(masks: readonly Uint8Array[] | undefined, ordinal: number): boolean {
-  return masks === undefined || masks.some((mask) => mask[ordinal] === 1);
 }
 
 /** The ordinals of those who own the references of a part. */
@@ -260,12 +244,6 @@ export function fusedRank(sum: number, count: number): number {
   if (count < 2) return sum;
   const x = (sum / 1000) * Math.LN10;
   return Math.round(sum - 1000 * Math.log10(fisherSeries(x, count)));
-}
-
-/** Takes out who is in none of the scopes. */
-function leaveOut(ranks: Int32Array, scopes: readonly SharedArrayBuffer[]): void {
-  const masks = scopes.map((scope) => new Uint8Array(scope));
-  for (let o = 0; o < ranks.length; o++) if (ranks[o] !== NONE && !isIn(masks, o)) ranks[o] = NONE;
 }
 
 /** The ordinals of the greatest ranks. Steps are counted from 0, so that the same ranks fall together whatever the others are. */

@@ -49,7 +49,7 @@ export const INDEXED: Way = {
 
 /** Buffers that are kept for the searches to come; as many as searches usually run at a time. */
 const MOST_SPARE = 4;
-const NOTHING: ResembleResult = { read: 0, searched: 0, busyMs: 0 };
+const NOTHING: ResembleResult = { read: 0, passed: 0, searched: 0, busyMs: 0 };
 
 interface Part extends SegmentRange {
   readonly probe: Probe;
@@ -79,10 +79,11 @@ export class SubjectScan implements CandidateSource {
     const wanted = this.#wanted(view, 0);
     return probes.reduce((sum, probe) => {
       if (probe.packed === undefined) return sum;
-      const references = countReferences(view.rangesFor(probe));
+      const all = countReferences(view.rangesFor(probe));
+      const references = view.filter === undefined ? all : all * view.scopeShare;
       const compare = probe.packed.modality === 'finger' ? finger : face;
       const look = compare === finger && this.mode === 'indexed' ? vector : compare;
-      const adding = merge.milliseconds(references + view.ordinals);
+      const adding = merge.milliseconds(all + view.ordinals + (view.filter === undefined ? 0 : all));
       return sum + look.milliseconds(references) + adding + compare.milliseconds(Math.min(wanted, references));
     }, 0);
   }
@@ -106,7 +107,7 @@ export class SubjectScan implements CandidateSource {
     const searched = probes.map(() => 0);
     let read = 0;
     const works = parts.flatMap((part) =>
-      this.#works(part, similarities, looking).map((work) => async () => {
+      this.#works(part, similarities, view, looking).map((work) => async () => {
         const result = await work();
         read += result.read;
         searched[part.number] += result.searched;
@@ -114,13 +115,13 @@ export class SubjectScan implements CandidateSource {
     );
     await tasks.all(works);
     signal.throwIfAborted();
-    const { ordinals, scopes, subjectsInScope } = view;
+    const { ordinals, subjectsInScope } = view;
     const described = describe(parts);
     const wanted = this.#wanted(view, maxCandidates);
     const lookedAt = end === 0 ? 1 : read / end;
     // Where something was not looked at, the second stage may find in it what is missing to the threshold.
     const least = leastSum(lookedAt === 1 ? thresholdLog10 : 0);
-    const choice = { wanted, by: this.#by, least, ordinals, scopes };
+    const choice = { wanted, by: this.#by, least, ordinals };
     const task: ShortlistTask = { kind: 'shortlist', parts: described, similarities, ...choice };
     const handles = parts.map(({ segment }) => segment.handle);
     const [chosen] = await tasks.all([() => this.#pool.shortlist(task, handles)]);
@@ -195,12 +196,14 @@ export class SubjectScan implements CandidateSource {
   #works(
     { probe, segment, end, offset }: Part,
     similarities: SharedArrayBuffer,
+    { filter, scopeShare }: SearchView,
     control: SharedArrayBuffer,
   ): (() => Promise<ResembleResult>)[] {
     const { packed } = probe;
     const by = this.#by;
     if (packed === undefined) return [];
-    const step = packed.modality === 'finger' && by === 'comparison' ? COMPARISONS_PER_TASK : READ_PER_TASK;
+    const isCompared = packed.modality === 'finger' && by === 'comparison';
+    const step = isCompared ? taskLength(filter === undefined ? 1 : scopeShare) : READ_PER_TASK;
     return Array.from({ length: Math.ceil(end / step) }, (_, task) => {
       const [from, to] = [task * step, Math.min(end, (task + 1) * step)];
       return async () => {
@@ -209,7 +212,7 @@ export class SubjectScan implements CandidateSource {
           return NOTHING;
         }
         const { handle } = segment;
-        const range = { segment: handle.id, from, to, similarities, offset, control };
+        const range = { segment: handle.id, from, to, similarities, offset, filter, control };
         return this.#pool.resemble({ kind: 'resemble', by, probe: packed, ...range }, handle);
       };
     });
@@ -230,6 +233,14 @@ export class SubjectScan implements CandidateSource {
     // The largest goes: what one large search needed is not kept for ever.
     if (this.#spare.length > MOST_SPARE) this.#spare.pop();
   }
+}
+
+/** References of a task of comparisons, where a share of them is in scope. */
+function taskLength(share: number): number {
+  return Math.min(
+    READ_PER_TASK,
+    Math.ceil(COMPARISONS_PER_TASK / Math.max(share, COMPARISONS_PER_TASK / READ_PER_TASK)),
+  );
 }
 
 function joined(arrays: readonly Uint32Array[]): Uint32Array {

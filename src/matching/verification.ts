@@ -24,7 +24,7 @@ export interface VerificationResult {
 /**
  * Compares the probes with an enrolled subject.
  * @param explain - tell what the finger scores come from
- * @returns undefined when the subject is not in the gallery, or was removed while the comparison ran
+ * @returns undefined when the subject is not in the gallery, has expired, or was removed while the comparison ran
  */
 export async function verifySubject(
   gallery: Gallery,
@@ -33,10 +33,10 @@ export async function verifySubject(
   subjectId: string,
   explain = false,
 ): Promise<VerificationResult | undefined> {
-  const view = new SearchView(gallery, probes, new Set(), Date.now());
+  const view = new SearchView(gallery, probes, new Set());
   try {
     const subject = gallery.subject(subjectId);
-    if (subject === undefined) return undefined;
+    if (subject === undefined || !view.isPresent(subject)) return undefined;
     // Nothing may be under way when the view is closed, whatever fails.
     const outcomes = await new SearchTasks(probes.length).all(
       probes.map((probe) => async () => {
@@ -61,7 +61,7 @@ export async function verifySubject(
       }),
     );
     const result = await summarise(outcomes, view.version, pool, explain);
-    return view.isPresent(subject, Date.now()) ? result : undefined;
+    return view.isPresent(subject) ? result : undefined;
   } finally {
     view.close();
   }

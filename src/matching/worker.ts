@@ -57,10 +57,10 @@ export default function run({ task, handles }: WorkerMessage): WorkerResult | ty
 function carryOut(task: WorkerTask): WorkerResult {
   switch (task.kind) {
     case 'resemble': {
-      const { by, probe, segment, from, to, similarities, offset, control } = task;
+      const { by, probe, segment, from, to, similarities, offset, filter, control } = task;
       const { reader } = met(segment);
       const out = new Int16Array(similarities, (offset + from) * 2, to - from);
-      return timed(() => reader.resemble(by, probe, from, to, out, new Int32Array(control)));
+      return timed(() => reader.resemble(by, probe, from, to, out, new Int32Array(control), filter));
     }
     case 'shortlist': {
       const parts = task.parts.map((part) => ({ ...part, segment: met(part.segment).handle }));

@@ -57,6 +57,7 @@ interface ChangeRow {
   readonly seq: string;
   readonly kind: 'upsert' | 'expunge';
   readonly subject_id: string;
+  readonly subject_version: string;
 }
 
 /** Changes after `afterSeq`, at most `limit`, in order. */
@@ -66,10 +67,15 @@ export async function readChanges(
   limit: number,
 ): Promise<Change[]> {
   const { rows } = await client.query<ChangeRow>(
-    'SELECT seq, kind, subject_id FROM change WHERE seq > $1 ORDER BY seq LIMIT $2',
+    'SELECT seq, kind, subject_id, subject_version FROM change WHERE seq > $1 ORDER BY seq LIMIT $2',
     [afterSeq, limit],
   );
-  return rows.map(({ seq, kind, subject_id }) => ({ seq: Number(seq), kind, subjectId: subject_id }));
+  return rows.map(({ seq, kind, subject_id, subject_version }) => ({
+    seq: Number(seq),
+    kind,
+    subjectId: subject_id,
+    version: Number(subject_version),
+  }));
 }
 
 /**

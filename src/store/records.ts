@@ -108,6 +108,8 @@ export interface Change {
   readonly seq: number;
   readonly kind: 'upsert' | 'expunge';
   readonly subjectId: string;
+  /** Of the subject, which the change has made. */
+  readonly version: number;
 }
 
 export interface ListFilter {

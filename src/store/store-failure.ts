@@ -214,6 +214,18 @@ export function referenceDamaged(reason: string): Failure {
   return new Failure('internal', reason, sentence);
 }
 
+/**
+ * Not `not-found`: a caller who takes that of a search for "the person was not found" would let everybody pass.
+ * @param fields - that name such galleries
+ */
+export function galleryUnknown(...fields: readonly string[]): Failure {
+  const description = 'No subject ever belonged to a gallery of this name.';
+  return new Failure('failed-precondition', 'GALLERY_UNKNOWN', description, {
+    field: fields[0] ?? '',
+    violations: fields.map((field) => ({ field, description })),
+  });
+}
+
 export function versionMismatch(present: number): Failure {
   const sentence = 'The subject was changed since the version that the update is based on.';
   return new Failure('aborted', 'VERSION_MISMATCH', sentence, {

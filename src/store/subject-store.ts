@@ -28,7 +28,7 @@ import {
   referencesOfUnreadable,
   type SubjectsAround,
 } from './rows.ts';
-import { referenceDamaged, subjectDamaged, subjectNotFound, versionMismatch } from './store-failure.ts';
+import { galleryUnknown, referenceDamaged, subjectDamaged, subjectNotFound, versionMismatch } from './store-failure.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
 type OnBatch = (
@@ -268,6 +268,20 @@ export class SubjectStore {
    */
   stateAt(seq: number): Promise<string | undefined> {
     return withConnection(this.#pool, (client) => readState(client, seq));
+  }
+
+  /** The names of all galleries that any subject ever belonged to. */
+  async galleries(): Promise<string[]> {
+    const sql = 'SELECT name FROM gallery';
+    const { rows } = await withConnection(this.#pool, (client) => client.query<{ name: string }>(sql));
+    return rows.map(({ name }) => name);
+  }
+
+  /** @throws Failure GALLERY_UNKNOWN when no subject ever belonged to it */
+  async requireGallery(name: string): Promise<void> {
+    const sql = 'SELECT FROM gallery WHERE name = $1';
+    const { rows } = await withConnection(this.#pool, (client) => client.query(sql, [name]));
+    if (rows.length === 0) throw galleryUnknown('gallery');
   }
 
   /** Changes after `afterSeq`, at most `limit`, in order. */

@@ -141,8 +141,10 @@ describe('the way of a person', () => {
     } satisfies SubjectData;
     const { subject } = await enroll(samplesOf(10, 0), { data });
     expect(first(await identify(samplesOf(10, 1), { galleries: ['north'] }))).toBe(subject?.subjectId);
-    const south = await identify(samplesOf(10, 1), { galleries: ['south'] });
-    expect([south.candidates, south.subjectsSearched, south.band]).toEqual([[], 0, Band.NO_CANDIDATE]);
+    expect(await refused(identify(samplesOf(10, 1), { galleries: ['north', 'south'] }))).toMatchObject({
+      reason: 'GALLERY_UNKNOWN',
+      violations: [expect.objectContaining({ field: 'galleries[1]' })],
+    });
     const moved = await update({
       subjectId: subject?.subjectId ?? '',
       expectedVersion: 1,
@@ -152,6 +154,8 @@ describe('the way of a person', () => {
     });
     expect(moved.subject).toMatchObject({ version: 2, data: { galleries: ['south'], caveats: ['NO-NOTICE'] } });
     expect(first(await identify(samplesOf(10, 1), { galleries: ['south'] }))).toBe(subject?.subjectId);
+    const north = await identify(samplesOf(10, 1), { galleries: ['north'] });
+    expect([north.candidates, north.subjectsSearched, north.band]).toEqual([[], 0, Band.NO_CANDIDATE]);
     expect(
       await refused(
         update({

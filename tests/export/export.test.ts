@@ -111,7 +111,8 @@ describe('an export', () => {
     expect(await count({ contributor: 'other' })).toBe(1);
     expect(await count({ gallery: 'watchlist' })).toBe(2);
     expect(await count({ gallery: 'a', contributor: 'other' })).toBe(0);
-    expect(await count({ gallery: 'nobody' })).toBe(0);
+    // A wrong name is not an empty gallery.
+    await expect(count({ gallery: 'nobody' })).rejects.toThrow(reason('GALLERY_UNKNOWN'));
   });
 
   it('lets no file be overwritten, and leaves none that is not whole', async () => {
@@ -126,6 +127,7 @@ describe('an export', () => {
     );
     const cut = join(temporaryDirectory(), 'cut.ndjson');
     const failing: ExportOrder['store'] = {
+      requireGallery: () => Promise.resolve(),
       snapshot: (onBatch, size) =>
         store.subjects.snapshot(async (batch, seq) => {
           await onBatch(batch, seq);

@@ -40,11 +40,35 @@ describe('a scan of a segment', () => {
     segment.remove(149);
     const out = new Int16Array(150);
     const counts = new SegmentReader(segment.handle).resemble('comparison', probe, 0, 150, out, go());
-    expect(counts).toEqual({ read: 150, searched: 148 });
+    expect(counts).toEqual({ read: 150, passed: 150, searched: 148 });
     out.forEach((similarity, i) => {
       const { log10Fmr } = fingerCalibration().rate(compareFingersReference(probe.packed, references[i]));
       expect(similarity).toBe(i === 7 || i === 149 ? REMOVED_SIMILARITY : Math.round(-1000 * log10Fmr) + 0);
     });
+  });
+
+  it('passes over the references of subjects whom the filter hides, as if they were removed', () => {
+    const { segment } = filled(150);
+    segment.remove(9);
+    const everything = new Int16Array(150);
+    const reader = new SegmentReader(segment.handle);
+    reader.resemble('comparison', probe, 0, 150, everything, go());
+    const [members, times] = [new SharedArrayBuffer(140), new SharedArrayBuffer(8 * 150)];
+    // Who has left a gallery is seen by the searches that began before.
+    new Uint8Array(members).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 3));
+    new Float64Array(times).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 2 === 0 ? Infinity : 1000));
+    const isMember = (ordinal: number) => ordinal < 140 && ordinal % 3 > 0;
+    for (const instantMs of [999, 1000]) {
+      const isHidden = (ordinal: number) => !isMember(ordinal) || (instantMs === 1000 && ordinal % 2 > 0);
+      const out = new Int16Array(130);
+      const filter = { scopes: [members], expiry: { times, instantMs } };
+      const counts = reader.resemble('comparison', probe, 20, 150, out, go(), filter);
+      const passed = Array.from(out, (_, i) => 20 + i).filter((ordinal) => !isHidden(ordinal)).length;
+      expect(counts).toEqual({ read: 130, passed, searched: passed });
+      out.forEach((similarity, i) =>
+        expect(similarity).toBe(isHidden(20 + i) ? REMOVED_SIMILARITY : everything[20 + i]),
+      );
+    }
   });
 
   it('stops when told to, and marks what it has not looked at', () => {
@@ -53,7 +77,7 @@ describe('a scan of a segment', () => {
     const stop = go();
     stop[0] = 1;
     const counts = new SegmentReader(segment.handle).resemble('comparison', probe, 0, 100, out, stop);
-    expect(counts).toEqual({ read: 0, searched: 0 });
+    expect(counts).toEqual({ read: 0, passed: 0, searched: 0 });
     expect(out.every((similarity) => similarity === REMOVED_SIMILARITY)).toBe(true);
   });
 
@@ -90,7 +114,7 @@ describe('a scan of a segment', () => {
       ),
     );
     for (const { busyMs, ...counts } of await Promise.all(tasks)) {
-      expect(counts).toEqual({ read: 300, searched: 300 });
+      expect(counts).toEqual({ read: 300, passed: 300, searched: 300 });
       expect(busyMs).toBeGreaterThan(0);
     }
     for (let i = 0; i < 12; i++) expect(new Int16Array(similarities, i * 600, 300)).toEqual(alone);

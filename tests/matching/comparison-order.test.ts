@@ -34,7 +34,7 @@ function request(looked: readonly Looked[], wanted = WANTED, face = -1): Shortli
       face: trait === face ? { modelId: 'model', dimension: 512 } : undefined,
     };
   });
-  return { parts, similarities, ordinals: ORDINALS, wanted, by: 'vector', least: 0, scopes: undefined };
+  return { parts, similarities, ordinals: ORDINALS, wanted, by: 'vector', least: 0 };
 }
 
 /** Which references are in an order, as `trait owner`. */

@@ -13,7 +13,6 @@ type Segments = readonly (readonly { readonly owner: number; readonly similarity
 function task(
   probes: readonly Segments[],
   wanted: number,
-  scopes?: readonly Uint8Array[],
   by: 'vector' | 'comparison' = 'vector',
   least = leastSum(0),
 ): ShortlistRequest {
@@ -30,18 +29,12 @@ function task(
       return part;
     }),
   );
-  const shared = scopes?.map((bytes) => {
-    const scope = new SharedArrayBuffer(bytes.length);
-    new Uint8Array(scope).set(bytes);
-    return scope;
-  });
-  return { parts, similarities, ordinals: ORDINALS, wanted, by, least, scopes: shared };
+  return { parts, similarities, ordinals: ORDINALS, wanted, by, least };
 }
 
 /** The same by plain maps: subjects and their ranks, the greatest first. */
 function ranked(
   probes: readonly Segments[],
-  inScope: (owner: number) => boolean,
   rank: (sum: number, count: number) => number,
   value: (similarity: number) => number = (similarity) => similarity,
 ): [number, number][] {
@@ -54,7 +47,6 @@ function ranked(
     for (const [owner, similarity] of best) all.set(owner, [...(all.get(owner) ?? []), value(similarity)]);
   }
   return [...all]
-    .filter(([owner]) => inScope(owner))
     .map(([owner, values]): [number, number] => [
       owner,
       rank(
@@ -72,25 +64,20 @@ const aboveZero = (similarity: number) => Math.max(0, similarity);
 const similarity = fc.oneof(fc.integer({ min: -32_767, max: 32_767 }), fc.constant(REMOVED_SIMILARITY));
 const reference = fc.record({ owner: fc.nat(ORDINALS - 1), similarity });
 const segmentLists = fc.array(fc.array(fc.array(reference, { maxLength: 8 }), { maxLength: 3 }), { maxLength: 3 });
-const scopeLists = fc.option(
-  fc.array(fc.uint8Array({ minLength: 4, maxLength: ORDINALS, max: 1 }), { minLength: 0, maxLength: 2 }),
-  { nil: undefined },
-);
 
 describe('the shortlist', () => {
   const shortlister = new Shortlister();
 
   it('has those most alike, of all probes together, and hardly more than are wanted', () => {
     fc.assert(
-      fc.property(segmentLists, fc.integer({ min: 1, max: ORDINALS }), scopeLists, (probes, wanted, scopes) => {
-        const inScope = (owner: number) => scopes === undefined || scopes.some((scope) => scope[owner] === 1);
+      fc.property(segmentLists, fc.integer({ min: 1, max: ORDINALS }), (probes, wanted) => {
         // Of one trait alone the similarities themselves decide.
         const [rank, value] =
           probes.filter((segments) => segments.length > 0).length === 1
             ? [(sum: number) => sum]
             : [byVectors, aboveZero];
-        const expected = ranked(probes, inScope, rank, value);
-        const chosen = [...shortlister.choose(task(probes, wanted, scopes))];
+        const expected = ranked(probes, rank, value);
+        const chosen = [...shortlister.choose(task(probes, wanted))];
         expect(chosen).toEqual([...chosen].sort((a, b) => a - b));
         expect(chosen.length).toBeGreaterThanOrEqual(Math.min(wanted, expected.length));
         const least = expected[Math.min(wanted, expected.length) - 1]?.[1] ?? 0;
@@ -119,8 +106,8 @@ describe('the shortlist', () => {
           // Fisher's sum depends on the sum of the logarithms alone.
           const fused = (sum: number, count: number) =>
             sum < enough ? -1 : -1000 * fuseLog10Rates([-sum / 1000, ...Array<number>(count - 1).fill(0)]);
-          const expected = ranked(probes, () => true, fused).filter(([, rank]) => rank >= 0);
-          const chosen = [...shortlister.choose(task(probes, wanted, undefined, 'comparison', leastSum(threshold)))];
+          const expected = ranked(probes, fused).filter(([, rank]) => rank >= 0);
+          const chosen = [...shortlister.choose(task(probes, wanted, 'comparison', leastSum(threshold)))];
           const least = expected[Math.min(wanted, expected.length) - 1]?.[1] ?? 0;
           for (const [owner, rank] of expected) {
             if (rank >= least + 2) expect(chosen).toContain(owner);
@@ -138,7 +125,7 @@ describe('the shortlist', () => {
       Array.from({ length: ORDINALS - 1 }, (_, owner) => ({ owner, similarity: 900 })),
     ]);
     const mate = [[{ owner: ORDINALS - 1, similarity: 8000 }]];
-    expect([...shortlister.choose(task([...strangers, mate], 1, undefined, 'comparison'))]).toEqual([ORDINALS - 1]);
+    expect([...shortlister.choose(task([...strangers, mate], 1, 'comparison'))]).toEqual([ORDINALS - 1]);
   });
 
   it('does not depend on the order of references and segments', () => {

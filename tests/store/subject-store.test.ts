@@ -318,10 +318,11 @@ describe('a database that cannot be used', () => {
     const open = (mode: 'own' | 'present') =>
       openStore({ databaseUrl: older, dataDir: '', keys, log: () => undefined, mode });
     await (await open('own')).close();
-    await client.query('DROP TABLE import_refusal, import');
-    await client.query("DELETE FROM migration WHERE name = '0005_import'");
+    await client.query('DROP TABLE gallery');
+    await client.query('DROP FUNCTION note_galleries, keep_first_seen CASCADE');
+    await client.query("DELETE FROM migration WHERE name = '0006_galleries'");
     await expect(open('present')).rejects.toMatchObject({ reason: 'SCHEMA_TOO_OLD' });
-    const { rows } = await client.query("SELECT to_regclass('import') AS found");
+    const { rows } = await client.query("SELECT to_regclass('gallery') AS found");
     expect(rows).toEqual([{ found: null }]);
     await client.end();
     await (await open('own')).close();

@@ -91,7 +91,9 @@ async function enrollChunk(
     }
   }
   if (readable.length === 0) return;
-  const { outcomes } = await client.enrollStream(readable.map(({ request }) => request));
+  const { outcomes, newGalleries } = await client.enrollStream(readable.map(({ request }) => request));
+  if (newGalleries.length > 0)
+    process.stderr.write(`No subject belonged to these galleries before: ${newGalleries.join(', ')}.\n`);
   readable.forEach(({ subject }, i) => {
     const outcome = outcomes[i]?.outcome;
     if (outcome?.$case === 'subjectId') {

@@ -27,18 +27,29 @@ const STAGES: Partial<Record<Readiness, string>> = {
 
 function render(status: GetStatusResponse): string {
   const plain = { head: [], border: [] };
-  const partitions = new Table({ head: ['partition', 'references', 'removed', 'segments', 'memory'], style: plain });
+  const partitions = new Table({
+    head: ['partition', 'references', 'expired', 'removed', 'segments', 'memory'],
+    style: plain,
+  });
   for (const {
     modality,
     fingerPosition,
     modelId,
     liveCount,
+    expiredCount,
     removedCount,
     segmentCount,
     memoryBytes,
   } of status.partitions) {
     const name = modality === Modality.FACE ? `face ${modelId}` : `finger ${fingerPosition}`;
-    partitions.push([name, liveCount, removedCount, segmentCount, `${(memoryBytes / 2 ** 20).toFixed(1)} MiB`]);
+    partitions.push([
+      name,
+      liveCount,
+      expiredCount,
+      removedCount,
+      segmentCount,
+      `${(memoryBytes / 2 ** 20).toFixed(1)} MiB`,
+    ]);
   }
   const galleries = new Table({ head: ['gallery', 'subjects'], style: plain });
   for (const { gallery, subjectCount } of status.galleries) galleries.push([gallery, subjectCount]);

@@ -206,6 +206,8 @@ export interface EnrollResponse {
   galleryVersion: number;
   /** True when this answers a repeated request and nothing was changed now. */
   repeatedRequest: boolean;
+  /** Of the subject's galleries those that no subject had belonged to before, in order: a mistyped name shows here. */
+  newGalleries: string[];
   /** What is odd about the samples, though they were read: each kind once for a sample. */
   warnings: SampleWarning[];
 }
@@ -226,6 +228,8 @@ export interface EnrollStreamResponse {
   refusedCount: number;
   /** The change that made the last of them searchable. */
   galleryVersion: number;
+  /** Of the galleries of the records enrolled those that no subject had belonged to before, in order. */
+  newGalleries: string[];
 }
 
 /** What became of one record. */
@@ -261,7 +265,7 @@ export interface GetSubjectResponse {
 
 /** Names a page of subjects. */
 export interface ListSubjectsRequest {
-  /** Only subjects of this gallery. Empty: all. */
+  /** Only subjects of this gallery. Empty: all. One that no subject ever belonged to is refused with GALLERY_UNKNOWN. */
   gallery: string;
   /** Only subjects of this contributor. Empty: all. */
   contributor: string;
@@ -306,6 +310,8 @@ export interface UpdateSubjectResponse {
     | undefined;
   /** The change that put it in force. */
   galleryVersion: number;
+  /** Of the subject's galleries those that no subject had belonged to before: as in EnrollResponse. */
+  newGalleries: string[];
   /** What is odd about the new samples, though they were read: each kind once for a sample. */
   warnings: SampleWarning[];
 }
@@ -1018,7 +1024,7 @@ export const EnrollRequest: MessageFns<EnrollRequest> = {
 };
 
 function createBaseEnrollResponse(): EnrollResponse {
-  return { subject: undefined, galleryVersion: 0, repeatedRequest: false, warnings: [] };
+  return { subject: undefined, galleryVersion: 0, repeatedRequest: false, newGalleries: [], warnings: [] };
 }
 
 export const EnrollResponse: MessageFns<EnrollResponse> = {
@@ -1031,6 +1037,9 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
     }
     if (message.repeatedRequest !== false) {
       writer.uint32(24).bool(message.repeatedRequest);
+    }
+    for (const v of message.newGalleries) {
+      writer.uint32(34).string(v!);
     }
     for (const v of message.warnings) {
       SampleWarning.encode(v!, writer.uint32(42).fork()).join();
@@ -1075,6 +1084,14 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
             message.repeatedRequest = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.newGalleries.push(reader.string());
+            continue;
+          }
           case 5: {
             if (tag !== 42) {
               break;
@@ -1108,6 +1125,11 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
         : isSet(object.repeated_request)
         ? globalThis.Boolean(object.repeated_request)
         : false,
+      newGalleries: globalThis.Array.isArray(object?.newGalleries)
+        ? object.newGalleries.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.new_galleries)
+        ? object.new_galleries.map((e: any) => globalThis.String(e))
+        : [],
       warnings: globalThis.Array.isArray(object?.warnings)
         ? object.warnings.map((e: any) => SampleWarning.fromJSON(e))
         : [],
@@ -1125,6 +1147,9 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
     if (message.repeatedRequest !== undefined) {
       obj.repeatedRequest = message.repeatedRequest;
     }
+    if (message.newGalleries?.length) {
+      obj.newGalleries = message.newGalleries;
+    }
     if (message.warnings?.length) {
       obj.warnings = message.warnings.map((e) => SampleWarning.toJSON(e));
     }
@@ -1141,6 +1166,7 @@ export const EnrollResponse: MessageFns<EnrollResponse> = {
       : undefined;
     message.galleryVersion = object.galleryVersion ?? 0;
     message.repeatedRequest = object.repeatedRequest ?? false;
+    message.newGalleries = object.newGalleries?.map((e) => e) || [];
     message.warnings = object.warnings?.map((e) => SampleWarning.fromPartial(e)) || [];
     return message;
   },
@@ -1216,7 +1242,7 @@ export const EnrollStreamRequest: MessageFns<EnrollStreamRequest> = {
 };
 
 function createBaseEnrollStreamResponse(): EnrollStreamResponse {
-  return { outcomes: [], enrolledCount: 0, refusedCount: 0, galleryVersion: 0 };
+  return { outcomes: [], enrolledCount: 0, refusedCount: 0, galleryVersion: 0, newGalleries: [] };
 }
 
 export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
@@ -1232,6 +1258,9 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
     }
     if (message.galleryVersion !== 0) {
       writer.uint32(32).uint64(message.galleryVersion);
+    }
+    for (const v of message.newGalleries) {
+      writer.uint32(42).string(v!);
     }
     return writer;
   },
@@ -1281,6 +1310,14 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
             message.galleryVersion = longToNumber(reader.uint64());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.newGalleries.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1313,6 +1350,11 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
         : isSet(object.gallery_version)
         ? globalThis.Number(object.gallery_version)
         : 0,
+      newGalleries: globalThis.Array.isArray(object?.newGalleries)
+        ? object.newGalleries.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.new_galleries)
+        ? object.new_galleries.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -1330,6 +1372,9 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
     if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
     }
+    if (message.newGalleries?.length) {
+      obj.newGalleries = message.newGalleries;
+    }
     return obj;
   },
 
@@ -1342,6 +1387,7 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
     message.enrolledCount = object.enrolledCount ?? 0;
     message.refusedCount = object.refusedCount ?? 0;
     message.galleryVersion = object.galleryVersion ?? 0;
+    message.newGalleries = object.newGalleries?.map((e) => e) || [];
     return message;
   },
 };
@@ -2009,7 +2055,7 @@ export const UpdateSubjectRequest: MessageFns<UpdateSubjectRequest> = {
 };
 
 function createBaseUpdateSubjectResponse(): UpdateSubjectResponse {
-  return { subject: undefined, galleryVersion: 0, warnings: [] };
+  return { subject: undefined, galleryVersion: 0, newGalleries: [], warnings: [] };
 }
 
 export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
@@ -2019,6 +2065,9 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
     }
     if (message.galleryVersion !== 0) {
       writer.uint32(16).uint64(message.galleryVersion);
+    }
+    for (const v of message.newGalleries) {
+      writer.uint32(26).string(v!);
     }
     for (const v of message.warnings) {
       SampleWarning.encode(v!, writer.uint32(34).fork()).join();
@@ -2055,6 +2104,14 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
             message.galleryVersion = longToNumber(reader.uint64());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.newGalleries.push(reader.string());
+            continue;
+          }
           case 4: {
             if (tag !== 34) {
               break;
@@ -2083,6 +2140,11 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
         : isSet(object.gallery_version)
         ? globalThis.Number(object.gallery_version)
         : 0,
+      newGalleries: globalThis.Array.isArray(object?.newGalleries)
+        ? object.newGalleries.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.new_galleries)
+        ? object.new_galleries.map((e: any) => globalThis.String(e))
+        : [],
       warnings: globalThis.Array.isArray(object?.warnings)
         ? object.warnings.map((e: any) => SampleWarning.fromJSON(e))
         : [],
@@ -2096,6 +2158,9 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
     }
     if (message.galleryVersion !== undefined) {
       obj.galleryVersion = Math.round(message.galleryVersion);
+    }
+    if (message.newGalleries?.length) {
+      obj.newGalleries = message.newGalleries;
     }
     if (message.warnings?.length) {
       obj.warnings = message.warnings.map((e) => SampleWarning.toJSON(e));
@@ -2112,6 +2177,7 @@ export const UpdateSubjectResponse: MessageFns<UpdateSubjectResponse> = {
       ? Subject.fromPartial(object.subject)
       : undefined;
     message.galleryVersion = object.galleryVersion ?? 0;
+    message.newGalleries = object.newGalleries?.map((e) => e) || [];
     message.warnings = object.warnings?.map((e) => SampleWarning.fromPartial(e)) || [];
     return message;
   },

@@ -109,6 +109,58 @@ export function purposeToJSON(object: Purpose): string {
   }
 }
 
+/** Why there was nothing to search. */
+export const EmptyScope = {
+  /** UNSPECIFIED - There was something to search. */
+  UNSPECIFIED: 0,
+  /** NO_SUBJECT - No subject is in the galleries named, or in any: none was enrolled, or all were expunged, taken out or have expired. */
+  NO_SUBJECT: 1,
+  /** NO_REFERENCE - No subject in scope has a reference that a sample of the search can be compared with. */
+  NO_REFERENCE: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type EmptyScope = typeof EmptyScope[keyof typeof EmptyScope];
+
+export namespace EmptyScope {
+  export type UNSPECIFIED = typeof EmptyScope.UNSPECIFIED;
+  export type NO_SUBJECT = typeof EmptyScope.NO_SUBJECT;
+  export type NO_REFERENCE = typeof EmptyScope.NO_REFERENCE;
+  export type UNRECOGNIZED = typeof EmptyScope.UNRECOGNIZED;
+}
+
+export function emptyScopeFromJSON(object: any): EmptyScope {
+  switch (object) {
+    case 0:
+    case "EMPTY_SCOPE_UNSPECIFIED":
+      return EmptyScope.UNSPECIFIED;
+    case 1:
+    case "EMPTY_SCOPE_NO_SUBJECT":
+      return EmptyScope.NO_SUBJECT;
+    case 2:
+    case "EMPTY_SCOPE_NO_REFERENCE":
+      return EmptyScope.NO_REFERENCE;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return EmptyScope.UNRECOGNIZED;
+  }
+}
+
+export function emptyScopeToJSON(object: EmptyScope): string {
+  switch (object) {
+    case EmptyScope.UNSPECIFIED:
+      return "EMPTY_SCOPE_UNSPECIFIED";
+    case EmptyScope.NO_SUBJECT:
+      return "EMPTY_SCOPE_NO_SUBJECT";
+    case EmptyScope.NO_REFERENCE:
+      return "EMPTY_SCOPE_NO_REFERENCE";
+    case EmptyScope.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** How a gallery was searched. */
 export const SearchMode = {
   /** UNSPECIFIED - Never sent. */
@@ -165,7 +217,10 @@ export function searchModeToJSON(object: SearchMode): string {
 export interface IdentifyRequest {
   /** What the checkpoint captured: 1 to 16 samples of one person. */
   samples: Sample[];
-  /** Names of the galleries to search, at most 32. Empty: all of them. */
+  /**
+   * Names of the galleries to search, at most 32. Empty: all of them. One that no subject ever belonged to is refused
+   * with GALLERY_UNKNOWN.
+   */
   galleries: string[];
   /** The longest candidate list wanted, 1 to 500. 0: 10. */
   maxCandidates: number;
@@ -240,7 +295,11 @@ export interface IdentifyResponse {
     | Duration
     | undefined;
   /** What is known of the index. Only of an indexed search. */
-  index: IndexReport | undefined;
+  index:
+    | IndexReport
+    | undefined;
+  /** Why nothing was searched. That there is no candidate then says nothing of the person. */
+  emptyScope: EmptyScope;
 }
 
 /** What an index did in a search, and how much it loses. */
@@ -670,6 +729,7 @@ function createBaseIdentifyResponse(): IdentifyResponse {
     truncated: false,
     elapsed: undefined,
     index: undefined,
+    emptyScope: 0,
   };
 }
 
@@ -716,6 +776,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     }
     if (message.index !== undefined) {
       IndexReport.encode(message.index, writer.uint32(114).fork()).join();
+    }
+    if (message.emptyScope !== 0) {
+      writer.uint32(120).int32(message.emptyScope);
     }
     return writer;
   },
@@ -845,6 +908,14 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
             message.index = IndexReport.decode(reader, reader.uint32());
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.emptyScope = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -905,6 +976,11 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
       truncated: isSet(object.truncated) ? globalThis.Boolean(object.truncated) : false,
       elapsed: isSet(object.elapsed) ? Duration.fromJSON(object.elapsed) : undefined,
       index: isSet(object.index) ? IndexReport.fromJSON(object.index) : undefined,
+      emptyScope: isSet(object.emptyScope)
+        ? emptyScopeFromJSON(object.emptyScope)
+        : isSet(object.empty_scope)
+        ? emptyScopeFromJSON(object.empty_scope)
+        : 0,
     };
   },
 
@@ -952,6 +1028,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     if (message.index !== undefined) {
       obj.index = IndexReport.toJSON(message.index);
     }
+    if (message.emptyScope !== undefined) {
+      obj.emptyScope = emptyScopeToJSON(message.emptyScope);
+    }
     return obj;
   },
 
@@ -978,6 +1057,7 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     message.index = (object.index !== undefined && object.index !== null)
       ? IndexReport.fromPartial(object.index)
       : undefined;
+    message.emptyScope = object.emptyScope ?? 0;
     return message;
   },
 };

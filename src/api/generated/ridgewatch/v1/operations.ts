@@ -146,7 +146,10 @@ export interface GetStatusResponse {
   storeVersion: number;
   /** Version of the database schema. */
   schemaVersion: string;
-  /** Subjects that can be searched. */
+  /**
+   * Subjects that can be searched. Those who have expired cannot, here and in every other number, until they are
+   * expunged or expire later.
+   */
   subjectCount: number;
   /** References that can be searched. */
   referenceCount: number;
@@ -154,7 +157,7 @@ export interface GetStatusResponse {
   notComparableCount: number;
   /** The searchable references by partition, in order of modality, finger position and model. */
   partitions: Partition[];
-  /** Galleries and their subjects, in order of name. */
+  /** All galleries that any subject ever belonged to, those that were emptied included, in order of name. */
   galleries: GalleryCount[];
   /** The comparison algorithms in use. */
   modelVersions: ModelVersion[];
@@ -216,6 +219,8 @@ export interface Partition {
   segmentCount: number;
   /** Memory they take, in bytes. */
   memoryBytes: number;
+  /** References of subjects who have expired: they take room, and cannot be found. */
+  expiredCount: number;
 }
 
 /** A gallery and its size. */
@@ -1305,6 +1310,7 @@ function createBasePartition(): Partition {
     removedCount: 0,
     segmentCount: 0,
     memoryBytes: 0,
+    expiredCount: 0,
   };
 }
 
@@ -1330,6 +1336,9 @@ export const Partition: MessageFns<Partition> = {
     }
     if (message.memoryBytes !== 0) {
       writer.uint32(56).uint64(message.memoryBytes);
+    }
+    if (message.expiredCount !== 0) {
+      writer.uint32(64).uint64(message.expiredCount);
     }
     return writer;
   },
@@ -1403,6 +1412,14 @@ export const Partition: MessageFns<Partition> = {
             message.memoryBytes = longToNumber(reader.uint64());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.expiredCount = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1448,6 +1465,11 @@ export const Partition: MessageFns<Partition> = {
         : isSet(object.memory_bytes)
         ? globalThis.Number(object.memory_bytes)
         : 0,
+      expiredCount: isSet(object.expiredCount)
+        ? globalThis.Number(object.expiredCount)
+        : isSet(object.expired_count)
+        ? globalThis.Number(object.expired_count)
+        : 0,
     };
   },
 
@@ -1474,6 +1496,9 @@ export const Partition: MessageFns<Partition> = {
     if (message.memoryBytes !== undefined) {
       obj.memoryBytes = Math.round(message.memoryBytes);
     }
+    if (message.expiredCount !== undefined) {
+      obj.expiredCount = Math.round(message.expiredCount);
+    }
     return obj;
   },
 
@@ -1489,6 +1514,7 @@ export const Partition: MessageFns<Partition> = {
     message.removedCount = object.removedCount ?? 0;
     message.segmentCount = object.segmentCount ?? 0;
     message.memoryBytes = object.memoryBytes ?? 0;
+    message.expiredCount = object.expiredCount ?? 0;
     return message;
   },
 };
