@@ -1,0 +1,214 @@
+/** Small galleries in large stores: only what is in scope is compared, and the answer is that of a comparison of everything. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
+import { MOST_LISTED } from '../../src/gallery/membership.ts';
+import { Rewriter } from '../../src/gallery/rewriter.ts';
+import type { CandidateSource } from '../../src/matching/candidate-source.ts';
+import { gallerySizing } from '../../src/matching/gallery-sizing.ts';
+import { identify, type SearchRequest } from '../../src/matching/identification.ts';
+import { Planner } from '../../src/matching/planner.ts';
+import { packFace, prepareProbes, type Probe } from '../../src/matching/probe.ts';
+import { ReferenceEncoder } from '../../src/matching/reference-encoder.ts';
+import { ScopeList } from '../../src/matching/scope-list.ts';
+import { SearchView } from '../../src/matching/search-view.ts';
+import { EXACT, INDEXED, SubjectScan } from '../../src/matching/subject-scan.ts';
+import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import type { FaceTemplate } from '../../src/templates/face-template.ts';
+import type { FingerPosition, FingerTemplate } from '../../src/templates/finger-template.ts';
+import { random, secondImpression, somePrint } from '../prints.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
+
+const PEOPLE = 150;
+const POSITIONS = [0, 2, 7] as const;
+const FACES = { modality: 'face', modelId: 'm', dimension: 64 } as const;
+const encoder = new ReferenceEncoder();
+const print = (person: number, position: FingerPosition): FingerTemplate => ({
+  ...somePrint(person * 20 + position, 30 + (person % 20)),
+  position,
+});
+
+function face(person: number, capture: number): FaceTemplate {
+  const [own, noise] = [random(person), random(person * 1000 + capture)];
+  const values = Int8Array.from({ length: 64 }, () => Math.round(60 * (own() - 0.5) + 30 * (noise() - 0.5)));
+  return { ...FACES, quality: 0, values };
+}
+
+/** Of every person one finger of each position, and the face: who has which is drawn. */
+const packedFingers = Array.from({ length: PEOPLE }, (_, person) =>
+  POSITIONS.map((position) => encoder.encode(print(person, position))),
+);
+const packedFaces = Array.from({ length: PEOPLE }, (_, person) => packFace(face(person, 0)));
+
+interface Drawn {
+  readonly traits: readonly boolean[];
+  readonly galleries: readonly string[];
+  readonly isExpunged: boolean;
+  readonly expireTimeMs: number | undefined;
+}
+const drawn: fc.Arbitrary<Drawn> = fc.record({
+  traits: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
+  galleries: fc.oneof(
+    { weight: 5, arbitrary: fc.constant(['all']) },
+    { weight: 1, arbitrary: fc.subarray(['all', 'x', 'y', 'z']) },
+  ),
+  isExpunged: fc.integer({ min: 0, max: 4 }).map((n) => n === 0),
+  expireTimeMs: fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined, freq: 3 }),
+});
+
+function fill(gallery: Gallery, people: readonly Drawn[]): void {
+  people.forEach(({ traits, galleries, expireTimeMs }, person) => {
+    const references = POSITIONS.flatMap((position, p): SearchableReference[] => {
+      const partition = { modality: 'finger', position } as const;
+      return traits[p] ? [{ referenceId: `p${person}-${position}`, partition, packed: packedFingers[person][p] }] : [];
+    });
+    if (traits[3]) references.push({ referenceId: `p${person}-face`, partition: FACES, packed: packedFaces[person] });
+    const attributes = subjectAttributes({ galleries: new Set(galleries), expireTimeMs });
+    gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${person}`, attributes, references });
+  });
+  people.forEach(({ isExpunged }, person) => {
+    if (isExpunged) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `p${person}` });
+  });
+}
+
+describe('a gallery of few subjects', () => {
+  let pool: WorkerPool;
+  const probes: Probe[][] = [];
+  beforeAll(async () => {
+    pool = new WorkerPool(2);
+    for (let person = 0; person < 6; person++) {
+      const fingers = POSITIONS.slice(person % 3).map((position, i) => ({
+        sampleIndex: i,
+        viewIndex: 0,
+        template: secondImpression(print(person, position), person, 20),
+      }));
+      const faces = person % 2 === 0 ? [{ sampleIndex: 9, viewIndex: 0, template: face(person, 1) }] : [];
+      probes.push(await prepareProbes(pool, [...fingers, ...faces]));
+    }
+  });
+  afterAll(() => pool.close());
+
+  const search = (gallery: Gallery, source: CandidateSource, request: Partial<SearchRequest>) => {
+    const whole = {
+      probes: probes[0],
+      galleries: new Set<string>(),
+      maxCandidates: 10,
+      threshold: { maxLog10Fmr: 0 },
+      standardFpir: 0.01,
+      ...request,
+    };
+    return identify(gallery, () => source, pool, whole, new AbortController().signal);
+  };
+
+  it('gives the answer of a scan of everything, bit for bit', async () => {
+    let found = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(drawn, { minLength: PEOPLE, maxLength: PEOPLE }),
+        fc.nat(5),
+        fc.subarray(['x', 'y', 'z', 'nobody'], { minLength: 1 }),
+        fc.record({
+          maxCandidates: fc.constantFrom(1, 3, 500),
+          threshold: fc.constantFrom({ maxLog10Fmr: 0 }, { maxLog10Fmr: -3 }, { targetFpir: 0.1 }),
+          instantMs: fc.nat(20),
+          explain: fc.boolean(),
+        }),
+        fc.constantFrom(7, 1000),
+        async (strangers, who, scope, changes, capacity) => {
+          // The person sought is among the few more often than chance has it.
+          const mate = { ...strangers[who], galleries: scope, traits: [true, true, true, true], isExpunged: false };
+          const people = who > 0 ? strangers.with(who, mate) : strangers;
+          const gallery = new Gallery(gallerySizing(capacity));
+          fill(gallery, people);
+          // In the middle of a search, too: the view has been taken by then.
+          const rewriting = new Rewriter({ current: gallery }, (error) => expect.fail(String(error)), 0).run();
+          const request = { ...changes, probes: probes[who], galleries: new Set(scope) };
+          const [list, scan] = await Promise.all([
+            search(gallery, new ScopeList(pool), request),
+            search(gallery, new SubjectScan(EXACT, pool), request),
+          ]);
+          expect(list).toEqual(scan);
+          expect(list.searchedFraction).toBe(1);
+          // Nothing but what is in scope was compared, by the scan as well.
+          const references = people.reduce((sum, { traits, galleries, isExpunged, expireTimeMs }) => {
+            const isOut = isExpunged || !galleries.some((name) => scope.includes(name));
+            if (isOut || (expireTimeMs ?? Infinity) <= changes.instantMs) return sum;
+            return sum + traits.filter(Boolean).length;
+          }, 0);
+          for (const count of list.compared) expect(count).toBeLessThanOrEqual(references);
+          const indexed = await search(gallery, new SubjectScan(INDEXED, pool), request);
+          expect(indexed.candidates).toEqual(scan.candidates);
+          found += list.candidates.length;
+          await rewriting;
+        },
+      ),
+      { numRuns: 60 },
+    );
+    expect(found).toBeGreaterThan(20);
+  }, 60_000);
+
+  it('is searched so where it is a small part of the store, whether or not exactly is asked for', () => {
+    const gallery = new Gallery(gallerySizing(1000));
+    const add = (from: number, to: number, name: string) => {
+      for (let i = from; i < to; i++) {
+        const attributes = subjectAttributes({ galleries: new Set([name]) });
+        const partition = { modality: 'finger', position: 2 } as const;
+        const packed = packedFingers[i % PEOPLE][1];
+        gallery.load(`s${i}`, attributes, [{ referenceId: `r${i}`, partition, packed }]);
+      }
+    };
+    add(0, MOST_LISTED + 1, 'large');
+    add(MOST_LISTED + 1, MOST_LISTED + 3, 'two');
+    const planner = new Planner(pool);
+    const choose = (galleries: readonly string[], exact: boolean) => {
+      const view = new SearchView(gallery, probes[0], new Set(galleries));
+      try {
+        return planner.choose(probes[0], view, exact);
+      } finally {
+        view.close();
+      }
+    };
+    for (const exact of [true, false]) {
+      expect(choose(['two'], exact)).toBeInstanceOf(ScopeList);
+      expect(choose(['two', 'nobody'], exact)).toBeInstanceOf(ScopeList);
+      expect(choose(['large'], exact)).toBeInstanceOf(SubjectScan);
+      expect(choose(['large', 'two'], exact)).toBeInstanceOf(SubjectScan);
+      expect(choose([], exact)).toBeInstanceOf(SubjectScan);
+    }
+    // It is listed again when it has become small.
+    for (let i = 0; i < MOST_LISTED / 2 + 1; i++)
+      gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${i}` });
+    expect(gallery.listed(new Set(['large']), 0)).toHaveLength(MOST_LISTED / 2);
+  });
+
+  it('answers in part when there is no time for all of it, and compares whom it found with all samples', async () => {
+    const gallery = new Gallery(gallerySizing(1000));
+    const everything = { traits: [true, true, true, true], isExpunged: false, expireTimeMs: undefined };
+    fill(
+      gallery,
+      Array.from({ length: PEOPLE }, () => ({ ...everything, galleries: ['x'] })),
+    );
+    const request = { galleries: new Set(['x']) };
+    expect(await search(gallery, new ScopeList(pool), { ...request, lookUntilMs: Date.now() - 1 })).toMatchObject({
+      candidates: [],
+      searchedFraction: 0,
+      emptyScope: undefined,
+    });
+    const source = new ScopeList(pool);
+    const propose = source.propose.bind(source);
+    source.propose = (some, most, run) => {
+      const compare = pool.compare.bind(pool);
+      let tasks = 0;
+      pool.compare = (task, segments) =>
+        compare(task, segments).finally(() => {
+          if (++tasks === 1) Atomics.store(new Int32Array(run.looking), 0, 1);
+        });
+      return propose(some, most, run).finally(() => (pool.compare = compare));
+    };
+    const partial = await search(gallery, source, request);
+    expect(partial.searchedFraction).toBeGreaterThan(0);
+    expect(partial.searchedFraction).toBeLessThan(1);
+    expect(partial.candidates[0]?.subject.subjectId).toBe('p0');
+    expect(partial.candidates[0]?.scores).toHaveLength(probes[0].length);
+  });
+});
