@@ -25,6 +25,9 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   search: {
     what: 'searches among many: cost by the exact and the indexed way, stages, and mates that the index loses (--subjects N)',
   },
+  scope: {
+    what: 'searches of small galleries in a large store, and among subjects some of whom have expired (--subjects N)',
+  },
   growth: {
     what: 'what searches cost from 10,000 subjects to 1,000,000, a plot, and what that predicts (--plot FILE)',
   },
