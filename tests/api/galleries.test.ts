@@ -7,7 +7,7 @@ import {
   type IdentifyResponse,
   type IdentifyStreamResponse,
 } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { Sample, SampleOutcome } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { Band, Sample, SampleOutcome } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 import { readStatus } from '../../src/api/status.ts';
 import { ridgewatch } from '../cli/command.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
@@ -42,14 +42,20 @@ function list(gallery: string): Promise<ListSubjectsResponse> {
   return call(running.gallery, running.gallery.listSubjects.bind(running.gallery), filter);
 }
 
-async function post(galleries: readonly string[]) {
+async function post(galleries: readonly string[], to = running) {
   const samples = samplesOf(1, 1).map((sample) => Sample.toJSON(sample));
-  const response = await fetch(`http://127.0.0.1:${running.service.httpPort}/v1/identify`, {
+  const response = await fetch(`http://127.0.0.1:${to.service.httpPort}/v1/identify`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ samples, purpose: 'PURPOSE_TEST', checkpoint_id: 'gate-1', galleries }),
   });
   return { status: response.status, document: (await response.json()) as Record<string, unknown> };
+}
+
+/** Of galleries that are not known, as counted. */
+async function refusals(): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+  return Number(/^ridgewatch_refused_total\{reason="GALLERY_UNKNOWN"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
 }
 
 async function restart(): Promise<void> {
@@ -69,12 +75,17 @@ afterAll(async () => {
 
 describe('an empty store', () => {
   it('says of every search that there was nothing to search', async () => {
-    expect(await identify(samplesOf(1, 1))).toMatchObject({
-      candidates: [],
-      subjectsSearched: 0,
-      emptyScope: EmptyScope.NO_SUBJECT,
-    });
-    expect((await post([])).document).toMatchObject({ empty_scope: 'EMPTY_SCOPE_NO_SUBJECT' });
+    const empty = await runService(await cluster.createDatabase(), SETTINGS);
+    try {
+      expect(await callsOf(() => empty).identify(samplesOf(1, 1))).toMatchObject({
+        candidates: [],
+        subjectsSearched: 0,
+        emptyScope: EmptyScope.NO_SUBJECT,
+      });
+      expect((await post([], empty)).document).toMatchObject({ empty_scope: 'EMPTY_SCOPE_NO_SUBJECT' });
+    } finally {
+      await empty.stop();
+    }
   });
 });
 
@@ -82,6 +93,7 @@ describe('a gallery that no subject ever belonged to', () => {
   it('is refused by every way to search, and by a listing', async () => {
     await enroll(samplesOf(1, 0), { data: dataIn(['watchlist']) });
     expect(first(await identify(samplesOf(1, 1), { galleries: ['watchlist'] }))).toBeDefined();
+    const before = await refusals();
     const unknown = {
       code: Code.FAILED_PRECONDITION,
       reason: 'GALLERY_UNKNOWN',
@@ -98,12 +110,11 @@ describe('a gallery that no subject ever belonged to', () => {
       violations: [{ field: 'gallery' }],
     });
     expect((await list('watchlist')).subjects).toHaveLength(1);
-    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
-    expect(metrics).toContain('ridgewatch_refused_total{reason="GALLERY_UNKNOWN"} 5');
+    expect((await refusals()) - before).toBe(5);
   });
 
   it('is named when a subject is enrolled in it, and once only', async () => {
-    const { subject, newGalleries } = await enroll(samplesOf(2, 0), { data: dataIn(['watchlist', 'new-b', 'new-a']) });
+    const { subject, newGalleries } = await enroll(samplesOf(2, 0), { data: dataIn(['new-b', 'new-a']) });
     expect([...newGalleries].sort()).toEqual(['new-a', 'new-b']);
     expect((await enroll(samplesOf(3, 0), { data: dataIn(['new-a']) })).newGalleries).toEqual([]);
     const moved = await update({
@@ -123,17 +134,49 @@ describe('a gallery that no subject ever belonged to', () => {
       enrolment.end();
     });
     expect(response).toMatchObject({ enrolledCount: 2, newGalleries: ['new-d'] });
-    expect(await refused(identify(samplesOf(1, 1), { galleries: ['new-e'] }))).toMatchObject({
+    expect(await refused(identify(samplesOf(2, 1), { galleries: ['new-e'] }))).toMatchObject({
       reason: 'GALLERY_UNKNOWN',
     });
   });
 });
 
-describe('a gallery in which nothing can be searched', () => {
-  const emptied: IdentifyRequestChanges = { galleries: ['emptied'] };
-  type IdentifyRequestChanges = NonNullable<Parameters<typeof identify>[1]>;
+describe('a gallery', () => {
+  it('searches only the galleries that are named', async () => {
+    const data = { ...dataIn(['north'], { externalId: 'gallery-test' }), caveats: ['NO-NOTICE'] };
+    const { subject } = await enroll(samplesOf(20, 0), { data });
+    expect(first(await identify(samplesOf(20, 1), { galleries: ['north'] }))).toBe(subject?.subjectId);
+    expect(await refused(identify(samplesOf(20, 1), { galleries: ['north', 'south'] }))).toMatchObject({
+      reason: 'GALLERY_UNKNOWN',
+      violations: [expect.objectContaining({ field: 'galleries[1]' })],
+    });
+    const moved = await update({
+      subjectId: subject?.subjectId ?? '',
+      expectedVersion: 1,
+      data: { ...data, galleries: ['south'], caveats: [] },
+      samples: [],
+      updateMask: ['data.galleries'],
+    });
+    expect(moved.subject).toMatchObject({ version: 2, data: { galleries: ['south'], caveats: ['NO-NOTICE'] } });
+    expect(first(await identify(samplesOf(20, 1), { galleries: ['south'] }))).toBe(subject?.subjectId);
+    const north = await identify(samplesOf(20, 1), { galleries: ['north'] });
+    expect([north.candidates, north.subjectsSearched, north.band]).toEqual([[], 0, Band.NO_CANDIDATE]);
+    expect(
+      await refused(
+        update({
+          subjectId: subject?.subjectId ?? '',
+          expectedVersion: 1,
+          data: { ...data, galleries: ['x'], caveats: [] },
+          samples: [],
+          updateMask: ['data.galleries'],
+        }),
+      ),
+    ).toMatchObject({ code: Code.ABORTED, reason: 'VERSION_MISMATCH' });
+  });
+});
 
+describe('a gallery in which nothing can be searched', () => {
   it('says so, whichever way it became empty', async () => {
+    const emptied = { galleries: ['emptied'] };
     const { subject } = await enroll(samplesOf(10, 0), { data: dataIn(['emptied']) });
     expect(await identify(samplesOf(10, 1), emptied)).toMatchObject({
       subjectsSearched: 1,
@@ -189,13 +232,16 @@ describe('a gallery in which nothing can be searched', () => {
   it('is known after a restart, to a service that has an index, and to another one on the same database', async () => {
     const env = { DATABASE_URL: url, RIDGEWATCH_DATA_DIR: dataDirectoryOf(url) };
     const nothing = { emptyScope: EmptyScope.NO_SUBJECT };
+    const emptied = { galleries: ['emptied-before'] };
+    const once = await enroll(samplesOf(14, 0), { data: dataIn(emptied.galleries) });
+    await expunge(once.subject?.subjectId ?? '');
     await restart();
     expect(await identify(samplesOf(10, 1), emptied)).toMatchObject(nothing);
     expect((await ridgewatch(['index', 'build', '--publish'], env)).code).toBe(0);
     await restart();
     expect((await status()).indexName).not.toBe('');
     expect(await identify(samplesOf(10, 1), emptied)).toMatchObject(nothing);
-    expect(await refused(identify(samplesOf(1, 1), { galleries: ['watchlsit'] }))).toMatchObject({
+    expect(await refused(identify(samplesOf(10, 1), { galleries: ['emptied-befroe'] }))).toMatchObject({
       reason: 'GALLERY_UNKNOWN',
     });
     const other = await runService(url, SETTINGS);
@@ -212,7 +258,7 @@ describe('a gallery in which nothing can be searched', () => {
       const { galleryVersion } = await expunge(subject?.subjectId ?? '');
       const calls = callsOf(() => other);
       await expect.poll(async () => (await calls.status()).galleryVersion, { timeout: 10_000 }).toBe(galleryVersion);
-      for (const gallery of ['emptied', 'brief', 'briefer'])
+      for (const gallery of ['emptied-before', 'brief', 'briefer'])
         expect(await calls.identify(samplesOf(10, 1), { galleries: [gallery] })).toMatchObject(nothing);
     } finally {
       await other.stop();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { status as Code, Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
-import type { EnrollStreamResponse, SubjectData } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import type { EnrollStreamResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import {
   SearchMode,
   type IdentifyResponse,
@@ -130,45 +130,6 @@ describe('the way of a person', () => {
     expect(strip(c)).toEqual(strip(a));
   });
 
-  it('searches only the galleries that are named', async () => {
-    const data = {
-      contributor: 'agency',
-      externalId: 'gallery-test',
-      galleries: ['north'],
-      caveats: ['NO-NOTICE'],
-      provenance: 2,
-      expireTime: undefined,
-    } satisfies SubjectData;
-    const { subject } = await enroll(samplesOf(10, 0), { data });
-    expect(first(await identify(samplesOf(10, 1), { galleries: ['north'] }))).toBe(subject?.subjectId);
-    expect(await refused(identify(samplesOf(10, 1), { galleries: ['north', 'south'] }))).toMatchObject({
-      reason: 'GALLERY_UNKNOWN',
-      violations: [expect.objectContaining({ field: 'galleries[1]' })],
-    });
-    const moved = await update({
-      subjectId: subject?.subjectId ?? '',
-      expectedVersion: 1,
-      data: { ...data, galleries: ['south'], caveats: [] },
-      samples: [],
-      updateMask: ['data.galleries'],
-    });
-    expect(moved.subject).toMatchObject({ version: 2, data: { galleries: ['south'], caveats: ['NO-NOTICE'] } });
-    expect(first(await identify(samplesOf(10, 1), { galleries: ['south'] }))).toBe(subject?.subjectId);
-    const north = await identify(samplesOf(10, 1), { galleries: ['north'] });
-    expect([north.candidates, north.subjectsSearched, north.band]).toEqual([[], 0, Band.NO_CANDIDATE]);
-    expect(
-      await refused(
-        update({
-          subjectId: subject?.subjectId ?? '',
-          expectedVersion: 1,
-          data: { ...data, galleries: ['x'], caveats: [] },
-          samples: [],
-          updateMask: ['data.galleries'],
-        }),
-      ),
-    ).toMatchObject({ code: Code.ABORTED, reason: 'VERSION_MISMATCH' });
-  });
-
   it('is found by new references after an update and no longer by the old ones', async () => {
     const { subject } = await enrolPerson(running, 20);
     const subjectId = subject?.subjectId ?? '';
@@ -181,30 +142,6 @@ describe('the way of a person', () => {
     });
     expect(first(await identify(samplesOf(21, 1)))).toBe(subjectId);
     expect((await identify(samplesOf(20, 1))).candidates.map((candidate) => candidate.subjectId)).not.toContain(
-      subjectId,
-    );
-  });
-
-  it('ends when the record expires', async () => {
-    const data = {
-      contributor: 'agency',
-      externalId: '',
-      galleries: ['main'],
-      caveats: [],
-      provenance: 0,
-      expireTime: new Date(Date.now() + 3_600_000),
-    } satisfies SubjectData;
-    const { subject } = await enroll(samplesOf(30, 0), { data });
-    const subjectId = subject?.subjectId ?? '';
-    expect(first(await identify(samplesOf(30, 1)))).toBe(subjectId);
-    await update({
-      subjectId,
-      expectedVersion: 0,
-      data: { ...data, galleries: [], caveats: [], expireTime: new Date(Date.now() - 1) },
-      samples: [],
-      updateMask: ['data.expire_time'],
-    });
-    expect((await identify(samplesOf(30, 1))).candidates.map((candidate) => candidate.subjectId)).not.toContain(
       subjectId,
     );
   });
