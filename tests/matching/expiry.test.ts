@@ -20,7 +20,7 @@ import type { SearchView } from '../../src/matching/search-view.ts';
 import { EXACT, INDEXED, SubjectScan } from '../../src/matching/subject-scan.ts';
 import { verifySubject } from '../../src/matching/verification.ts';
 import { WorkerPool } from '../../src/matching/worker-pool.ts';
-import type { Change, SubjectWithReferences } from '../../src/store/records.ts';
+import type { Change, SubjectsRead, SubjectWithReferences } from '../../src/store/records.ts';
 import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
 import { createPerson } from '../../fixtures/person.ts';
@@ -136,8 +136,8 @@ class World implements ChangeSource {
     return Promise.resolve([...GALLERIES]);
   }
 
-  loadSubjects(ids: readonly string[]): Promise<SubjectWithReferences[]> {
-    return Promise.resolve(ids.flatMap((id) => storedAs(id, this.model.get(id)) ?? []));
+  readSubjects(ids: readonly string[]): Promise<SubjectsRead> {
+    return Promise.resolve({ subjects: ids.flatMap((id) => storedAs(id, this.model.get(id)) ?? []), unreadable: [] });
   }
 
   snapshot(): Promise<never> {
