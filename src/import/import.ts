@@ -9,6 +9,7 @@ import type { ImportRefusal, Imports, ImportState, ImportStep } from '../store/i
 import type { SubjectWithReferences } from '../store/records.ts';
 import { Failure } from '../failure.ts';
 import { recordTooLarge, refusalOf, type PreparationRules, type PreparedPiece } from './preparation.ts';
+import { namesIn } from './record-names.ts';
 import { formatOf, readPieces, unreadable, type RecordFormat, type RecordPiece } from './record-file.ts';
 import type { PieceTask } from './worker.ts';
 
@@ -119,7 +120,7 @@ async function prepare(
   mostRecordBytes: number,
 ): Promise<PreparedPiece> {
   if (!isTooLarge) return pool.run({ bytes, format }, { transferList: [bytes.buffer] });
-  const refusal = refusalOf(recordTooLarge(mostRecordBytes), undefined);
+  const refusal = refusalOf(recordTooLarge(mostRecordBytes), namesIn(bytes, format));
   return { count: 1, prepared: [], refused: [{ position: 0, refusal }] };
 }
 
@@ -147,7 +148,7 @@ async function takePiece(
     refusalOf: (enrolment, failure): ImportRefusal => {
       const { position, subject } = prepared[enrolment];
       const data = { contributor: subject.contributor, externalId: subject.externalId ?? '' };
-      return { record: numberOf(position), ...refusalOf(failure, undefined), ...data };
+      return { record: numberOf(position), ...refusalOf(failure, data) };
     },
   };
   const { outcomes, state: next } = await imports.take(digest, step);

@@ -17,16 +17,14 @@ import type { ClientRequest, NewReference, NewSubject } from '../store/records.t
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
 import { recordsOf, type RecordFormat } from './record-file.ts';
+import { namesIn, NO_NAMES, readableName, type RecordNames } from './record-names.ts';
 
 /** Why a record is refused, for the report. */
-export interface Refusal {
+export interface Refusal extends RecordNames {
   readonly reason: string;
   readonly message: string;
   /** Path of the field, or empty. */
   readonly field: string;
-  /** What the record says of itself, as far as it can be read; else empty. */
-  readonly contributor: string;
-  readonly externalId: string;
 }
 
 /** A record that passed every check. */
@@ -78,7 +76,7 @@ export class Preparation {
         request = this.#read(bytes, format);
         prepared.push({ position, ...this.#prepareOne(request) });
       } catch (thrown) {
-        refused.push({ position, refusal: refusalOf(asFailure(thrown), request) });
+        refused.push({ position, refusal: refusalOf(asFailure(thrown), namesOf(request, bytes, format)) });
       }
     }
     return { count, prepared, refused };
@@ -120,17 +118,16 @@ function requestIdOf(digest: Uint8Array): string {
   return `import-${Buffer.from(digest).toString('hex').slice(0, 40)}`;
 }
 
-export function refusalOf(
-  { reason, message, detail }: Failure,
-  request: Pick<EnrollRequest, 'data'> | undefined,
-): Refusal {
-  return {
-    reason,
-    message,
-    field: detail.field ?? (detail.violations ?? []).map(({ field }) => field).join(', '),
-    contributor: request?.data?.contributor ?? '',
-    externalId: request?.data?.externalId ?? '',
-  };
+export function refusalOf({ reason, message, detail }: Failure, names: RecordNames): Refusal {
+  const field = detail.field ?? (detail.violations ?? []).map((violation) => violation.field).join(', ');
+  return { reason, message, field, ...names };
+}
+
+/** Of a record that was read as a whole, or of one that was not. */
+function namesOf(request: EnrollRequest | undefined, bytes: Uint8Array, format: RecordFormat): RecordNames {
+  if (request === undefined) return namesIn(bytes, format);
+  const { contributor, externalId } = request.data ?? NO_NAMES;
+  return { contributor: readableName(contributor), externalId: readableName(externalId) };
 }
 
 function isBlank(line: Uint8Array): boolean {

@@ -12,6 +12,8 @@ export type RecordFormat = 'ndjson' | 'binpb';
 
 const FORMATS: Partial<Record<string, RecordFormat>> = { '.ndjson': 'ndjson', '.jsonl': 'ndjson', '.binpb': 'binpb' };
 const LINE_FEED = 10;
+/** Of a record that is too large. */
+const HEAD_BYTES = 1 << 16;
 /** Of a length as a varint: 28 bits are more than any record may have. */
 const MOST_LENGTH_BYTES = 4;
 
@@ -29,7 +31,7 @@ export interface RecordPiece {
   /** Where the piece begins in the file, and where it ends. */
   readonly start: number;
   readonly end: number;
-  /** It is a single record that is larger than a record may be, and its bytes are not here. */
+  /** It is a single record that is larger than a record may be, and only its beginning is here. */
   readonly isTooLarge: boolean;
 }
 
@@ -68,13 +70,19 @@ export async function* readPieces(path: string, order: PieceOrder): AsyncGenerat
         start += end;
       } else {
         const next = await endOfLarge(file, path, format, start, size);
-        yield { bytes: new Uint8Array(0), start, end: next, isTooLarge: true };
+        yield { bytes: beginningOf(bytes, format), start, end: next, isTooLarge: true };
         start = next;
       }
     }
   } finally {
     await file.close();
   }
+}
+
+/** What is looked at of a record that is too large: without the length before it. */
+function beginningOf(bytes: Uint8Array<ArrayBuffer>, format: RecordFormat): Uint8Array<ArrayBuffer> {
+  const from = format === 'binpb' ? (lengthAt(bytes, 0)?.from ?? 0) : 0;
+  return bytes.slice(from, from + HEAD_BYTES);
 }
 
 /** The records of a piece, in order; of lines also the empty ones. */

@@ -168,8 +168,8 @@ function withoutValues(error: unknown): Error {
 /** @param error - why; a code of the network or of the database is told, and nothing else of it */
 export function storeUnavailable(error: unknown): Failure {
   const sentence = 'The store cannot be reached; nothing was changed.';
-  const code = (error as { code?: unknown } | null)?.code;
-  const metadata: Record<string, string> = error instanceof pg.DatabaseError && code ? { sqlstate: String(code) } : {};
+  const code = error instanceof pg.DatabaseError ? error.code : undefined;
+  const metadata: Record<string, string> = code === undefined ? {} : { sqlstate: code };
   return new Failure('unavailable', 'STORE_UNAVAILABLE', sentence, {
     retryAfterMs: RETRY_AFTER_MS,
     metadata,

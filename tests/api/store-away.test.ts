@@ -37,11 +37,25 @@ describe('while its database is away', () => {
     expect((await identify(samplesOf(2, 1))).candidates).toEqual([]);
     expect((await identify(samplesOf(1, 1))).candidates[0]?.subjectId).toBe(id);
 
+    const at = `http://127.0.0.1:${running.service.httpPort}`;
+    const readiness = async () => (await fetch(`${at}/readyz`)).json() as Promise<object>;
+    const metrics = async () => (await fetch(`${at}/metrics`)).text();
+    await expect.poll(readiness, { timeout: 15_000 }).toMatchObject({
+      readiness: 'ready',
+      writing: false,
+      detail: expect.stringContaining('Searching, not writing') as string,
+    });
+    await expect.poll(metrics).toContain('ridgewatch_store_writable 0');
+    expect(await status()).toMatchObject({ storeReachable: false, storeWritable: false });
+    expect(running.log.some((line) => line.includes('the store takes no changes'))).toBe(true);
+
     line.mend();
     const enrolled = await enrolPerson(running, 2);
     expect(enrolled.galleryVersion).toBe(2);
     expect((await identify(samplesOf(2, 1))).candidates[0]?.subjectId).toBe(enrolled.subject?.subjectId);
     await expunge(id);
     expect((await identify(samplesOf(1, 1))).candidates).toEqual([]);
+    await expect.poll(readiness, { timeout: 15_000 }).toEqual({ readiness: 'ready', detail: '' });
+    expect(await status()).toMatchObject({ storeReachable: true, storeWritable: true });
   });
 });

@@ -14,6 +14,16 @@ it('follows the life of the service, in one direction', async () => {
   expect(await ready()).toBe(503);
   readiness.ready();
   expect(await ready()).toBe(200);
+  readiness.store('The store has no space left.');
+  expect(await (await fetch(`${at}/readyz`)).json()).toEqual({
+    readiness: 'ready',
+    detail: 'Searching, not writing: The store has no space left.',
+    writing: false,
+  });
+  // Taking it out of service would help no checkpoint.
+  expect(await ready()).toBe(200);
+  readiness.store('');
+  expect(await (await fetch(`${at}/readyz`)).json()).toEqual({ readiness: 'ready', detail: '' });
   readiness.stopping();
   readiness.ready();
   readiness.starting('again');
