@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toIncits } from '../../bench/mutations/originals.ts';
@@ -100,6 +101,8 @@ describe('a folder of templates', () => {
   const write = (name: string, bytes: Uint8Array = iso) => writeFileSync(join(folder, name), bytes);
   let cluster: TestCluster;
   let running: RunningService;
+  /** Whoever opened it as a file would be refused, or wait. */
+  let socket: Server;
 
   beforeAll(async () => {
     for (const name of ['anna', 'anna/deeper', 'berta', 'leer', '.git']) mkdirSync(join(folder, name));
@@ -112,11 +115,13 @@ describe('a folder of templates', () => {
     write('anna/deeper/2.iso');
     symlinkSync(join(folder, 'nowhere'), join(folder, 'broken.iso'));
     symlinkSync(join(folder, 'loop.iso'), join(folder, 'loop.iso'));
-    execFileSync('mkfifo', [join(folder, 'pipe.iso')]);
+    socket = createServer().listen(join(folder, 'socket.iso'));
+    await once(socket, 'listening');
     cluster = await startTestCluster();
     running = await runService(await cluster.createDatabase());
   });
   afterAll(async () => {
+    socket.close();
     await running.stop();
     await cluster.stop();
   });
@@ -135,7 +140,7 @@ describe('a folder of templates', () => {
     ['leer', 'an empty folder'],
     ['loop.iso', 'unreadable'],
     ['noending', 'another ending'],
-    ['pipe.iso', 'no file'],
+    ['socket.iso', 'no file'],
   ];
 
   it('tells of everything in it that no template is read from', () => {
