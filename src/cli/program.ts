@@ -178,6 +178,8 @@ export function createProgram(): Command {
 
 /** Runs the command line and sets the exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
+  // Whatever is written is its owner's alone, where nothing else is said.
+  process.umask(0o077);
   const program = createProgram();
   for (const command of program.commands) for (const one of [command, ...command.commands]) one.exitOverride();
   try {

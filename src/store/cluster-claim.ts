@@ -117,7 +117,7 @@ function tryGuest(root: string): Guest | undefined {
 
 /**
  * Claims the database for a service. It waits for a command that has it, which will end; another service will not.
- * @throws Failure DATA_DIRECTORY_IN_USE, which says by what; STOPPED_WHILE_STARTING
+ * @throws Failure DATA_DIRECTORY_IN_USE, which says by what; START_GIVEN_UP
  */
 export function claimForService(root: string, patience: Patience, warn: (s: string) => void): Promise<ClusterClaim> {
   const attempt = () => ClusterClaim.try(root, 'service', warn);
@@ -162,5 +162,5 @@ async function waitFor<T>(
 
 function stoppedWhileStarting(): Failure {
   const sentence = 'The start was broken off while it waited for another process.';
-  return new Failure('cancelled', 'STOPPED_WHILE_STARTING', sentence);
+  return new Failure('cancelled', 'START_GIVEN_UP', sentence);
 }

@@ -9,6 +9,12 @@ export interface ProgramEnd {
   readonly cause?: unknown;
 }
 
+/** A line of a program. */
+interface Line {
+  readonly level: string;
+  readonly words: string;
+}
+
 /** Characters that are passed on at most. */
 const MAX_REASON = 600;
 /** Of a program that names no error: how many of its last lines are passed on. */
@@ -34,7 +40,7 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
     'the installation is not complete: install it again with npm ci, without --ignore-scripts, or set DATABASE_URL',
   ],
   [/\b(ENOENT|EACCES)\b.*|not found|Permission denied$/, 'see whether the installation is complete and may be run'],
-  [/No space left on device|Disk quota exceeded|ENOSPC|EDQUOT/, 'the disk is full: make room'],
+  [/no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes|ENOSPC|EDQUOT/i, 'the disk is full: make room'],
   [
     /invalid page in block|page verification failed/,
     'a page of the database was damaged on the disk: restore a backup into an empty data directory',
@@ -49,33 +55,34 @@ export function databaseFailed(place: string, end: ProgramEnd): Failure {
 
 /** The end of a sentence. */
 function reasonOf(end: ProgramEnd): string {
-  const said = wordsOf(end.output);
-  const known = REMEDIES.find(([pattern]) => pattern.test(said));
-  const parts = [said, howItEnded(end), known?.[1] ?? ''].filter((part) => part !== '');
+  const words = wordsOf(end.output);
+  const known = REMEDIES.find(([pattern]) => pattern.test(words));
+  const parts = [words, howItEnded(end), known?.[1] ?? ''].filter((part) => part !== '');
   return parts.length === 0 ? 'it gave no reason' : parts.join('; ');
 }
 
-/** What it said about an error; else the last that it said at all. */
+/** What it said about its first error and its last; else the last that it said at all. */
 function wordsOf(output: string): string {
   const lines = linesOf(output);
-  const at = lines.findLastIndex(({ level, words }) => ERRORS.has(level) && !NO_REASON.test(words));
-  const error = lines.slice(at, at + 1);
+  const isError = ({ level, words }: Line) => ERRORS.has(level) && !NO_REASON.test(words);
+  const [first, last] = [lines.findIndex(isError), lines.findLastIndex(isError)];
+  if (first < 0) return said(lines.slice(-LAST_LINES));
   // As the line that says why, before the one that says that no socket could be made.
-  const before = lines.slice(Math.max(0, at - LAST_LINES), Math.max(0, at));
+  const before = lines.slice(Math.max(0, first - LAST_LINES), first);
   const why = before.filter(({ level, words }) => REASONS.has(level) && SOME_REASON.test(words));
-  const further = lines.slice(at + 1).filter(({ level }) => CONTINUED.has(level));
-  const chosen = at < 0 ? lines.slice(-LAST_LINES) : [...why, ...error, ...further];
-  return chosen
-    .map(({ words }) => words)
-    .join('; ')
-    .slice(0, MAX_REASON);
+  const further = lines.slice(last + 1).filter(({ level }) => CONTINUED.has(level));
+  return said([...why, ...lines.slice(first, first + 1), ...lines.slice(last, last + 1), ...further]);
 }
 
-function linesOf(output: string): { readonly level: string; readonly words: string }[] {
+function said(lines: readonly Line[]): string {
+  return [...new Set(lines.map(({ words }) => words))].join('; ').slice(0, MAX_REASON);
+}
+
+function linesOf(output: string): Line[] {
   return output.split('\n').flatMap((text) => {
     const [, level = '', words = ''] = LINE.exec(text.replace(/\p{C}+/gu, ' ').trim()) ?? [];
-    const said = words.trim().replace(/\.$/, '');
-    return said === '' ? [] : [{ level, words: said }];
+    const trimmed = words.trim().replace(/\.$/, '');
+    return trimmed === '' ? [] : [{ level, words: trimmed }];
   });
 }
 
@@ -87,6 +94,6 @@ function howItEnded({ code, signal }: ProgramEnd): string {
 
 /** What a running database said about its end, for the log. Only that line: what follows it may quote rows. */
 export function lastWords(output: string): string {
-  const said = linesOf(output).findLast(({ level, words }) => /FATAL|PANIC/.test(level) && !NO_REASON.test(words));
-  return (said?.words ?? '').slice(0, MAX_REASON);
+  const last = linesOf(output).findLast(({ level, words }) => /FATAL|PANIC/.test(level) && !NO_REASON.test(words));
+  return (last?.words ?? '').slice(0, MAX_REASON);
 }

@@ -1,7 +1,7 @@
 import { execFile, type ExecFileException } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -42,7 +42,7 @@ const PATIENCE_MS = 60_000;
  * Starts the PostgreSQL of a data directory for a service, and makes it on first use. Its files are in
  * `<dataDir>/postgres`, which is a link where they had to be kept elsewhere.
  * @throws Failure DATA_DIRECTORY_UNWRITABLE, DATA_DIRECTORY_IN_USE, LOCK_REFUSED, EMBEDDED_DATABASE_FAILED,
- * STOPPED_WHILE_STARTING
+ * START_GIVEN_UP
  */
 export function startEmbeddedCluster(
   dataDir: string,
@@ -195,7 +195,7 @@ function urlOf(password: string, port: number): string {
 async function makeDirectory(root: string): Promise<void> {
   try {
     if (!existsSync(root)) {
-      await mkdir(dirname(root), { recursive: true, mode: 0o755 });
+      await makeParents(dirname(root));
       await mkdir(root, { mode: 0o700 }).catch((error: unknown) => {
         if ((error as { code?: string }).code !== 'EEXIST') throw error;
       });
@@ -207,6 +207,13 @@ async function makeDirectory(root: string): Promise<void> {
     const sentence = `The data directory ${root} cannot be written to (${code ?? 'no reason given'}): set RIDGEWATCH_DATA_DIR to one that can.`;
     throw new Failure('failed-precondition', 'DATA_DIRECTORY_UNWRITABLE', sentence, { cause });
   }
+}
+
+/** Under root the database's user has to pass through them; they hold nothing themselves. */
+async function makeParents(parent: string): Promise<void> {
+  const first = await mkdir(parent, { recursive: true, mode: 0o700 });
+  if (first === undefined || process.getuid?.() !== 0) return;
+  for (let at = parent; at.length >= first.length; at = dirname(at)) await chmod(at, 0o711);
 }
 
 /**

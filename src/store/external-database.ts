@@ -89,6 +89,11 @@ export function explain(error: unknown): string {
       return 'the user may not do what is needed';
     case '53300':
       return 'it has no connection left';
+    case '53100':
+      return 'its disk is full';
+    case 'XX001':
+    case 'XX002':
+      return `a page or an index of it was damaged on the disk (error ${code}): restore a backup into an empty database`;
     case '57P03':
       return 'it is starting up or shutting down';
     case undefined:

@@ -44,7 +44,9 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
     await refuseNewerSchema(client);
   } catch (cause) {
     if (cause instanceof Failure) throw cause;
-    const why = /permission denied/.test(String(cause)) ? ': its user may not create tables in it' : '';
+    const code = (cause as { code?: unknown }).code;
+    const told = typeof code === 'string' ? `: ${explain(cause)}` : '';
+    const why = /permission denied/.test(String(cause)) ? ': its user may not create tables in it' : told;
     const sentence = `The database schema could not be brought up to date${why}.`;
     throw new Failure('failed-precondition', 'MIGRATION_FAILED', sentence, { cause });
   } finally {

@@ -16,6 +16,7 @@ const WAYS = [
   ['SIGQUIT', 5000],
   ['SIGKILL', 5000],
 ] as const;
+const UNSEEN_PATIENCE_MS = 1500;
 /** For parts of a killed server that are just ending. */
 const PAUSE_MS = 300;
 const POLL_MS = 20;
@@ -48,8 +49,8 @@ export async function lockServer(files: string, warn: (sentence: string) => void
     if (lock !== undefined) return lock;
     const pids = serverProcesses(files);
     for (const pid of pids) send(pid, signal);
-    // What cannot be seen may be ending by itself: as long as one wait is enough for that.
-    if (pids.length > 0 || signal === 'SIGINT') lock = await free(patienceMs);
+    // What cannot be seen from here may be ending by itself.
+    lock = await free(pids.length > 0 ? patienceMs : UNSEEN_PATIENCE_MS);
   }
   if (lock !== undefined) return lock;
   const seen = serverProcesses(files);

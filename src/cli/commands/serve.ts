@@ -34,7 +34,7 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
     configuration = readConfiguration(process.env, overrides);
     service = await startService(configuration, createLogger(configuration.logLevel), told.signal);
   } catch (error) {
-    if (told.signal.aborted && error instanceof Failure && error.reason === 'STOPPED_WHILE_STARTING') return EXIT.ok;
+    if (told.signal.aborted && error instanceof Failure && error.reason === 'START_GIVEN_UP') return EXIT.ok;
     reportFailure(error, options.json === true);
     return EXIT.failed;
   }
