@@ -40,7 +40,10 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
     'the installation is not complete: install it again with npm ci, without --ignore-scripts, or set DATABASE_URL',
   ],
   [/\b(ENOENT|EACCES)\b.*|not found|Permission denied$/, 'see whether the installation is complete and may be run'],
-  [/no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes|ENOSPC|EDQUOT/i, 'the disk is full: make room'],
+  [
+    /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes|ENOSPC|EDQUOT/i,
+    'the disk is full: make room',
+  ],
   [
     /invalid page in block|page verification failed/,
     'a page of the database was damaged on the disk: restore a backup into an empty data directory',

@@ -30,6 +30,7 @@ export type Holder = z.output<typeof holderSchema>;
 export class DirectoryLock {
   readonly #lock: FileLock;
   #holder: Holder;
+  #released = false;
 
   private constructor(lock: FileLock, holder: Holder) {
     this.#lock = lock;
@@ -50,6 +51,8 @@ export class DirectoryLock {
   }
 
   release(): void {
+    if (this.#released) return;
+    this.#released = true;
     this.#write('');
     this.#lock.release();
   }

@@ -25,6 +25,7 @@ let locking: Locking | undefined;
  */
 export class FileLock {
   readonly descriptor: number;
+  #released = false;
 
   private constructor(descriptor: number) {
     this.descriptor = descriptor;
@@ -55,7 +56,9 @@ export class FileLock {
 
   /** Our part of it: processes that have inherited the open file keep the lock. */
   release(): void {
-    closeSync(this.descriptor);
+    // Twice would close what has the number by then.
+    if (!this.#released) closeSync(this.descriptor);
+    this.#released = true;
   }
 }
 

@@ -65,6 +65,15 @@ describe('a lock on a file', () => {
     second?.release();
   });
 
+  it('is released once: what has its number later stays open', () => {
+    const first = take();
+    first?.release();
+    const second = take();
+    first?.release();
+    expect(take()).toBeUndefined();
+    second?.release();
+  });
+
   it('is shared by those who ask for that, and excludes all others', () => {
     const shared = () => FileLock.take(file, { missing: 'make', shared: true });
     const [first, second] = [shared(), shared()];
