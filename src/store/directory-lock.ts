@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, realpathSync, writeSync } from 'node:fs';
+import { readFileSync, realpathSync, rmSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -25,23 +25,36 @@ export type Holder = z.output<typeof holderSchema>;
 
 /**
  * Held while a process uses a directory: a lock on a file in it, so that it is kept wherever the directory is seen, and
- * ends with the process. The file stays, and says who has the lock: nothing but sentences depends on what it says.
+ * ends with the process. The file says who has the lock: nothing but sentences depends on what it says.
  */
 export class DirectoryLock {
   readonly #lock: FileLock;
+  /** The file, where it is to go with the lock. */
+  readonly #passing: string | undefined;
   #holder: Holder;
   #released = false;
 
-  private constructor(lock: FileLock, holder: Holder) {
+  private constructor(lock: FileLock, passing: string | undefined, holder: Holder) {
     this.#lock = lock;
+    this.#passing = passing;
     this.#holder = holder;
     this.#write(JSON.stringify(holder));
   }
 
-  /** @returns undefined when another process has it. @throws Failure LOCK_REFUSED; an error of the system */
-  static take(directory: string, kind: Holder['kind']): DirectoryLock | undefined {
-    const lock = FileLock.take(join(directory, FILE), { missing: 'make' });
-    return lock && new DirectoryLock(lock, { kind, command: ownCommand(), pid: process.pid, host: ownHost() });
+  /**
+   * @param file - `passing`: it is removed with the lock
+   * @returns undefined when another process has it
+   * @throws Failure LOCK_REFUSED; an error of the system
+   */
+  static take(
+    directory: string,
+    kind: Holder['kind'],
+    file: 'lasting' | 'passing' = 'lasting',
+  ): DirectoryLock | undefined {
+    const path = join(directory, FILE);
+    const lock = FileLock.take(path, { missing: 'make' });
+    const passing = file === 'passing' ? path : undefined;
+    return lock && new DirectoryLock(lock, passing, { kind, command: ownCommand(), pid: process.pid, host: ownHost() });
   }
 
   /** Says that the database can be reached. */
@@ -54,6 +67,8 @@ export class DirectoryLock {
     if (this.#released) return;
     this.#released = true;
     this.#write('');
+    // Before the lock ends: who has opened the file meanwhile finds that it is not the directory's any more.
+    if (this.#passing !== undefined) rmSync(this.#passing, { force: true });
     this.#lock.release();
   }
 
@@ -82,7 +97,7 @@ export function describeHolder(holder: Holder | undefined): string {
   return `${holder.command} (process ${holder.pid}${host})`;
 }
 
-/** @throws Failure DATA_DIRECTORY_IN_USE, LOCK_REFUSED */
+/** For work of some time on a directory. @throws Failure DATA_DIRECTORY_IN_USE, LOCK_REFUSED */
 export function lockDirectory(directory: string): DirectoryLock {
   const lock = tryLockDirectory(directory);
   if (lock === undefined) throw directoryInUse(directory, holderOf(directory));
@@ -91,7 +106,7 @@ export function lockDirectory(directory: string): DirectoryLock {
 
 /** @returns undefined when another process uses it */
 export function tryLockDirectory(directory: string): DirectoryLock | undefined {
-  return DirectoryLock.take(directory, 'command');
+  return DirectoryLock.take(directory, 'command', 'passing');
 }
 
 export function directoryInUse(directory: string, holder: Holder | undefined): Failure {

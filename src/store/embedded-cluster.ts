@@ -110,6 +110,7 @@ async function run(
   try {
     const { host } = claim;
     const files = clusterFiles(host.home);
+    await removeDrafts(host.home);
     const password = await passwordOf(root, isCluster(files));
     if (isCluster(files)) await link(root, host.home);
     else await initialise(host, root, password, log);
@@ -234,14 +235,21 @@ async function passwordOf(root: string, isInUse: boolean): Promise<string> {
   return password;
 }
 
+/** What a killed making has left. Its programs may still be writing: what cannot be removed now is the next start's. */
+async function removeDrafts(home: string): Promise<void> {
+  for (const name of await readdir(home)) {
+    if (!name.startsWith(DRAFT)) continue;
+    const options = { recursive: true, force: true, maxRetries: 10, retryDelay: 50 };
+    await rm(join(home, name), options).catch(() => undefined);
+  }
+}
+
 /**
  * Makes the cluster under another name and renames it when it is complete, so that a start which is killed half-way
  * leaves nothing that looks like a cluster. Each attempt has a name of its own: what a killed one had started may still
  * be writing.
  */
 async function initialise(host: DatabaseHost, root: string, password: string, log: StoreLog): Promise<void> {
-  for (const name of await readdir(host.home))
-    if (name.startsWith(DRAFT)) await rm(join(host.home, name), { recursive: true, force: true });
   await rm(clusterFiles(host.home), { recursive: true, force: true });
   log({ level: 'info', message: 'making the embedded database' });
   const draft = join(host.home, `${DRAFT}-${randomBytes(4).toString('hex')}`);

@@ -48,7 +48,8 @@ export async function lockServer(files: string, warn: (sentence: string) => void
   for (const [signal, patienceMs] of WAYS) {
     if (lock !== undefined) return lock;
     const pids = serverProcesses(files);
-    for (const pid of pids) send(pid, signal);
+    // One that was halted, as with its container, hears nothing before it goes on.
+    for (const pid of pids) if (send(pid, signal)) send(pid, 'SIGCONT');
     // What cannot be seen from here may be ending by itself.
     lock = await free(pids.length > 0 ? patienceMs : UNSEEN_PATIENCE_MS);
   }

@@ -1,11 +1,13 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -14,6 +16,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
@@ -68,6 +72,29 @@ async function expectKept(dataDir: string): Promise<EmbeddedCluster> {
   const cluster = await start(dataDir);
   expect(await query(cluster.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
   return cluster;
+}
+
+/** Starts a database in a process of its own, which says where it is, or why it is not. */
+function startProcess(
+  dataDir: string,
+  user: { uid?: number; gid?: number } = {},
+): ChildProcessByStdio<null, Readable, null> {
+  const source = resolve(import.meta.dirname, '../../src/store/embedded-cluster.ts');
+  const script = `const { startEmbeddedCluster } = await import(${JSON.stringify(source)});
+    const { url } = await startEmbeddedCluster(process.argv[1], () => undefined).catch((error) => ({ url: error.message }));
+    console.log(url); setInterval(() => undefined, 1e6);`;
+  const started = spawn(process.execPath, ['--input-type=module', '-e', script, dataDir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    ...user,
+  });
+  processes.push(started);
+  return started;
+}
+
+async function startElsewhere(dataDir: string): Promise<{ process: ChildProcess; url: string }> {
+  const started = startProcess(dataDir);
+  const [url] = (await once(started.stdout.setEncoding('utf8'), 'data')) as [string];
+  return { process: started, url: url.trim() };
 }
 
 async function refusal(dataDir: string): Promise<{ reason: string; message: string }> {
@@ -177,18 +204,11 @@ describe('the data directory', () => {
 describe('the database process', () => {
   it('is stopped when the service that started it was killed, and nothing is lost', async () => {
     const dataDir = directory();
-    const source = resolve(import.meta.dirname, '../../src/store/embedded-cluster.ts');
-    const script = `const { startEmbeddedCluster } = await import(${JSON.stringify(source)});
-      const { url } = await startEmbeddedCluster(process.argv[1], () => undefined); console.log(url); setInterval(() => undefined, 1e6);`;
-    const service = spawn(process.execPath, ['--input-type=module', '-e', script, dataDir], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    processes.push(service);
-    const [url] = (await once(service.stdout.setEncoding('utf8'), 'data')) as [string];
-    await query(url.trim(), 'CREATE TABLE kept AS SELECT 42 AS answer');
+    const { process: service, url } = await startElsewhere(dataDir);
+    await query(url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     const orphan = registeredServer(join(dataDir, 'postgres'));
     // A transaction that nobody will end must not hold up the shutdown.
-    const hanging = new pg.Client({ connectionString: url.trim() });
+    const hanging = new pg.Client({ connectionString: url });
     hanging.on('error', () => undefined);
     await hanging.connect();
     await hanging.query('BEGIN; INSERT INTO kept VALUES (43)');
@@ -217,6 +237,53 @@ describe('the database process', () => {
     writeFileSync(file, registered.replace(/^\d+/, String(other.pid)));
     await expectKept(dataDir);
     expect(other.exitCode ?? other.signalCode).toBeNull();
+  });
+
+  it('starts whatever a power cut left of the file that names its predecessor', async () => {
+    const dataDir = directory();
+    const { directory: files } = await fill(dataDir);
+    const file = join(files, 'postmaster.pid');
+    const user = statSync(files);
+    for (const left of ['', '\0'.repeat(80), '\n', 'x\n/data\n', '0\n', '-3', '99999999999\n', '4711']) {
+      writeFileSync(file, left, { mode: 0o600 });
+      chownSync(file, user.uid, user.gid);
+      await (await expectKept(dataDir)).stop();
+    }
+  });
+
+  it('starts though its predecessor was halted, and no file names it', async () => {
+    const dataDir = directory();
+    const service = await startElsewhere(dataDir);
+    await query(service.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    const orphan = registeredServer(join(dataDir, 'postgres'));
+    service.process.kill('SIGKILL');
+    await once(service.process, 'exit');
+    rmSync(join(dataDir, 'postgres/postmaster.pid'));
+    process.kill(orphan, 'SIGSTOP');
+    await expectKept(dataDir);
+    expect(isAlive(orphan)).toBe(false);
+  });
+
+  it('starts after it was killed at any moment', async () => {
+    const dataDir = directory();
+    for (let round = 0; round < 8; round++) {
+      const started = startProcess(dataDir);
+      // From the first moments of its making to some time after it is ready.
+      await delay(Math.random() * 400 * round);
+      started.kill('SIGKILL');
+      await once(started, 'exit');
+    }
+    const { url } = await start(dataDir);
+    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(readdirSync(dataDir).filter((name) => name.includes('.new'))).toEqual([]);
+  });
+
+  it.skipIf(!isRoot || !isLinux)('says what to do about a user without a name (needs root)', async () => {
+    const parent = directory();
+    chownSync(parent, 1_000_650_000, 0);
+    const { stdout } = startProcess(join(parent, 'data'), { uid: 1_000_650_000, gid: 0 });
+    const [text] = (await once(stdout.setEncoding('utf8'), 'data')) as [string];
+    expect(text).toMatch(/could not look up effective user ID 1000650000.*\/etc\/passwd/);
   });
 
   it.skipIf(!isLinux)('is not reached by a Ctrl-C in the terminal (needs /proc)', async () => {

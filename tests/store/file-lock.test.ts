@@ -2,8 +2,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chownSync,
+  closeSync,
+  fstatSync,
   linkSync,
   mkdirSync,
+  openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -13,7 +17,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DirectoryLock, holderOf } from '../../src/store/directory-lock.ts';
+import { DirectoryLock, holderOf, tryLockDirectory } from '../../src/store/directory-lock.ts';
 import { FileLock } from '../../src/store/file-lock.ts';
 import { temporaryDirectory } from '../cluster.ts';
 
@@ -171,6 +175,19 @@ describe('the lock of a directory', () => {
     const lock = DirectoryLock.take(directory, 'service');
     expect(holderOf(directory)).toMatchObject({ kind: 'service' });
     lock?.release();
+  });
+
+  it('goes with its file where that is wanted, and stays safe', () => {
+    const first = tryLockDirectory(directory);
+    const late = openSync(join(directory, 'ridgewatch.lock'), 'r+');
+    expect(tryLockDirectory(directory)).toBeUndefined();
+    first?.release();
+    expect(readdirSync(directory)).toEqual([]);
+    const second = tryLockDirectory(directory);
+    expect(fstatSync(late).ino).not.toBe(statSync(join(directory, 'ridgewatch.lock')).ino);
+    expect(tryLockDirectory(directory)).toBeUndefined();
+    second?.release();
+    closeSync(late);
   });
 
   it('is not had when the directory is gone', () => {
