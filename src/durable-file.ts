@@ -56,6 +56,8 @@ async function writeWhole(
   try {
     const handle = await open(draft, 'wx', mode);
     try {
+      // As is asked for, whatever the umask says.
+      await handle.chmod(mode);
       await fill(handle);
       await handle.sync();
     } finally {

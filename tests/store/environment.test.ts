@@ -75,7 +75,7 @@ describe('a hostile environment', () => {
   it.each([...Object.keys(HOSTILE), 'all'] as (keyof typeof HOSTILE | 'all')[])(
     'changes no connection: %s',
     async (name) => {
-        const before = await facts(url);
+      const before = await facts(url);
       endure(name === 'all' ? undefined : [name]);
       expect(await facts(url)).toEqual(before);
       expect(before).toMatchObject({ application: 'ridgewatch', read_only: 'off', zone: 'UTC', encoding: 'UTF8' });
