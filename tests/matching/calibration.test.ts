@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Calibration, faceCalibration, fingerCalibration } from '../../src/matching/calibration.ts';
+import { Calibration, faceCalibration, fingerCalibration, scoreOfCosineOne } from '../../src/matching/calibration.ts';
+import faceTable from '../../src/matching/calibration/face.json' with { type: 'json' };
 import fingerTable from '../../src/matching/calibration/finger.json' with { type: 'json' };
 import { kernelHash } from '../../src/matching/kernels.ts';
 
@@ -54,6 +55,25 @@ describe('a calibration', () => {
   it('of a model it was not made from is a guess throughout', () => {
     expect(faceCalibration('model', 256).rate(0).extrapolated).toBe(true);
     expect(faceCalibration('model', 512).rate(0).extrapolated).toBe(false);
+  });
+});
+
+describe('the calibration of faces', () => {
+  const entry = (cosine: number) => faceTable.milliLog10Fmr[faceTable.scores.indexOf(10_000 * cosine)] / 1000;
+
+  it('is of cosines, whatever unit the kernel scores in', () => {
+    // What the kernel says of two equal faces of 512 components, each 4.5 / sqrt(512) of the unit vector.
+    const one = 127 ** 2 * (512 / 4.5 ** 2);
+    expect(scoreOfCosineOne(512)).toBeCloseTo(one, 6);
+    const calibration = faceCalibration('model', 512);
+    const cosines = faceTable.scores.filter((score) => score % 500 === 0 && score <= faceTable.measuredTo);
+    expect(cosines.length).toBeGreaterThan(5);
+    for (const score of cosines)
+      expect(calibration.rate((score / 10_000) * one).log10Fmr).toBeCloseTo(entry(score / 10_000), 2);
+    // The same cosine, of half as many components.
+    const half = faceCalibration('model', 256);
+    for (const score of cosines)
+      expect(half.rate(((score / 10_000) * one) / 2).log10Fmr).toBeCloseTo(entry(score / 10_000), 2);
   });
 });
 

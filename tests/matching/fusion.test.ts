@@ -53,6 +53,18 @@ describe('fusing the false match rates of samples', () => {
     );
   });
 
+  it('is told in thousandths of a power of ten, to the nearest', () => {
+    expect([-1.23449, -1.2345001, -0.0004, -0.0006, 0.3, -61].map(roundLog10)).toEqual([
+      -1.234, -1.235, 0, -0.001, 0, -60,
+    ]);
+    fc.assert(
+      fc.property(fc.array(log10Rate, { minLength: 1, maxLength: 16 }), (rates) => {
+        const fused = fuseLog10Rates(rates);
+        expect(fused).toBe(Number(fused.toFixed(3)));
+      }),
+    );
+  });
+
   it('says nothing for no samples, and stays within its bounds', () => {
     expect(fuseLog10Rates([])).toBe(0);
     expect(fuseLog10Rates(Array.from({ length: 16 }, () => -12))).toBe(-60);
@@ -91,8 +103,26 @@ describe('rates over many comparisons', () => {
           const delivered = fpirOf(thresholdFor(target, subjects), subjects);
           expect(delivered).toBeLessThanOrEqual(target * (1 + 1e-9));
           expect(delivered).toBeGreaterThan(target * 0.99);
+          // Told in thousandths, rounded down.
+          const threshold = thresholdFor(target, subjects);
+          expect(threshold).toBe(Number(threshold.toFixed(3)));
         },
       ),
     );
+  });
+
+  it('of one subject, and of none, is the target itself', () => {
+    for (const subjects of [0, 1]) expect(thresholdFor(0.01, subjects)).toBeCloseTo(-2, 3);
+    expect(thresholdFor(0.01, 100)).toBe(-3.998);
+    expect(thresholdFor(1e-9, 2 ** 31)).toBeGreaterThanOrEqual(-60);
+  });
+
+  it('knows no rate above one, and none below the smallest', () => {
+    for (const rate of [0, 0.5, 3]) {
+      expect(log10OfAny(rate, 7)).toBe(0);
+      expect(log10OfEach(rate, 7)).toBe(0);
+    }
+    expect(log10OfAny(-60, 1)).toBeCloseTo(-60, 6);
+    expect(log10OfEach(-60, 1000)).toBeCloseTo(-63, 6);
   });
 });
