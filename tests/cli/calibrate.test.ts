@@ -164,9 +164,9 @@ it('refuses what it cannot measure, and the service what is not for it', async (
     },
     { args: ['face', '--data', at('prints'), '--model', 'm:512', '--out', out], says: 'is not a face of 512' },
     { args: ['toe', '--data', at('prints'), '--out', out], says: "'toe' is invalid" },
-    { args: ['finger', '--data', at('prints'), '--out', at('finger.json')], says: 'exists already' },
+    { args: ['finger', '--data', at('prints'), '--out', at('taken.json')], says: 'exists already' },
   ];
-  writeFileSync(at('finger.json'), '{}', { flag: 'a' });
+  writeFileSync(at('taken.json'), '{}');
   await Promise.all(
     wrong.map(async ({ args, says }) => {
       const { code, stderr, stdout } = await calibrate(...args);

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -80,7 +80,11 @@ describe('ridgewatch', () => {
 
   it('identifies, verifies and expunges', async () => {
     const probe = [join(folder, 'p-2-again.iso'), join(folder, 'p-2-again-left.iso')];
-    const identify = ['identify', ...probe, '--gallery', 'cli'];
+    // A record of its own, for it will be expunged.
+    cpSync(join(folder, 'people/p-2'), join(folder, 'leaving/p-2'), { recursive: true });
+    const enroll = ['enroll', join(folder, 'leaving'), '--contributor', 'agency-b', '--gallery', 'leaving'];
+    expect(await json([...enroll, '--model', 'synthetic-512'])).toMatchObject({ enrolled: [{}], refused: [] });
+    const identify = ['identify', ...probe, '--gallery', 'leaving'];
     const found = (await json(identify)) as { candidates: { subject_id: string; rank: number }[] };
     expect(found.candidates).toHaveLength(1);
     const subject = found.candidates[0]?.subject_id ?? '';
