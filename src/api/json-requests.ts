@@ -1,56 +1,104 @@
 /**
  * Requests in the JSON form of protobuf, read strictly: a field that the contract does not have is refused, for a misspelt
- * `expire_time` must not become a record that never expires. Fields may be in camel or in snake case.
+ * `expire_time` must not become a record that never expires, and so is one that is there twice. Fields may be in camel or in
+ * snake case, numbers in strings, bytes in either alphabet of base64, and empty fields null.
  */
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
 import { EnrollRequest } from './generated/ridgewatch/v1/gallery.ts';
 import { IdentifyRequest } from './generated/ridgewatch/v1/identification.ts';
+import { checkJsonText, unreadable } from './json-text.ts';
 import { check } from './validation.ts';
 
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
+/** Characters of a template of 64 KiB; one longer is never decoded. */
+const MAX_BASE64 = Math.ceil(65_536 / 3) * 4;
+const STANDARD = /^[A-Za-z0-9+/]*(={0,2})$/;
+const URL_SAFE = /^[A-Za-z0-9_-]*(={0,2})$/;
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+/** Longer than any number that means something. */
+const MAX_NUMBER = 32;
+const MAX_WHOLE = 0xffff_ffff;
+/** Numbers that JSON has no other notation for; the request's own rules refuse them. */
+const NOT_FINITE: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity']);
+const YEAR_ZERO = /^0000/;
+
 /** A value that the contract does not know becomes one that the request's own rules refuse. */
 const enumeration = z.union([z.string(), z.int()], 'must be a name or a number of the contract');
-const text = z.string('must be a string');
-const number = z.int('must be a whole number').min(0, 'must not be negative').max(0xffff_ffff, 'is too large');
-const time = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' });
+const text = z
+  .string('must be a string')
+  .refine((value) => value.isWellFormed(), 'must be well-formed Unicode: it holds half of a surrogate pair');
+const isNumeral = (value: unknown) => typeof value === 'string' && value.length <= MAX_NUMBER && NUMBER.test(value);
+const whole = z
+  .unknown()
+  .superRefine((value, { addIssue }) => {
+    if (value === null || value === undefined) return;
+    const number = typeof value === 'number' || isNumeral(value) ? Number(value) : NaN;
+    const fault = !Number.isInteger(number)
+      ? 'must be a whole number'
+      : number < 0
+        ? 'must not be negative'
+        : number > MAX_WHOLE
+          ? 'is too large'
+          : undefined;
+    if (fault !== undefined) addIssue({ code: 'custom', message: fault });
+  })
+  .optional();
+const rate = z
+  .unknown()
+  .refine(
+    (value) => (value ?? 0) === 0 || typeof value === 'number' || isNumeral(value) || NOT_FINITE.has(value as string),
+    'must be a number',
+  )
+  .optional();
+const time = z.iso
+  .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
+  .refine((value) => !YEAR_ZERO.test(value), 'must not lie before the year 1');
+const base64 = text.refine((value) => value.length > MAX_BASE64 || isBase64(value), 'must be base64');
 /** Empty fields may also be null, as protobuf has it. */
 const strict = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  z.strictObject(shape, { error: (issue) => (issue.code === 'invalid_type' ? 'must be an object' : undefined) });
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? unknownFields(issue.keys)
+        : issue.code === 'invalid_type'
+          ? 'must be an object'
+          : undefined,
+  });
 
 const sampleSchema = strict({
   modality: enumeration.nullish(),
   format: enumeration.nullish(),
-  data: text.regex(BASE64, 'must be base64').nullish(),
+  data: base64.nullish(),
   fingerPosition: enumeration.nullish(),
-  quality: number.nullish(),
+  quality: whole,
   modelId: text.nullish(),
-  dimension: number.nullish(),
+  dimension: whole,
   captureTime: time.nullish(),
 });
 
 const samples = z.array(sampleSchema, 'must be a list of samples').nullish();
 const strings = z.array(text, 'must be a list of strings').nullish();
 const yesOrNo = z.boolean('must be true or false').nullish();
-const rate = z.number('must be a number').nullish();
+
+const subjectSchema = strict({
+  contributor: text.nullish(),
+  externalId: text.nullish(),
+  galleries: strings,
+  caveats: strings,
+  provenance: enumeration.nullish(),
+  expireTime: time.nullish(),
+});
 
 const enrollSchema = strict({
-  data: strict({
-    contributor: text.nullish(),
-    externalId: text.nullish(),
-    galleries: strings,
-    caveats: strings,
-    provenance: enumeration.nullish(),
-    expireTime: time.nullish(),
-  }).nullish(),
+  data: subjectSchema.nullish(),
   samples,
   clientRequestId: text.nullish(),
 });
 
-const identifySchema = strict({
+const identifyShape = strict({
   samples,
   galleries: strings,
-  maxCandidates: number.nullish(),
+  maxCandidates: whole,
   targetFpir: rate,
   maxLog10Fmr: rate,
   exact: yesOrNo,
@@ -59,39 +107,82 @@ const identifySchema = strict({
   clientRequestId: text.nullish(),
   explain: yesOrNo,
   allowPartial: yesOrNo,
-}).refine(
-  ({ targetFpir, maxLog10Fmr }) => (targetFpir ?? undefined) === undefined || (maxLog10Fmr ?? undefined) === undefined,
+});
+const identifySchema = identifyShape.refine(
+  ({ targetFpir, maxLog10Fmr }) => (targetFpir ?? null) === null || (maxLog10Fmr ?? null) === null,
   'target_fpir and max_log10_fmr exclude each other',
 );
 
-/** @throws Failure REQUEST_UNREADABLE, INVALID_REQUEST */
+/** Both names of every field, and the one it is kept under. */
+const FIELDS: ReadonlyMap<string, string> = new Map(
+  [sampleSchema, subjectSchema, enrollSchema, identifyShape].flatMap(({ shape }) =>
+    Object.keys(shape).flatMap((name): [string, string][] => [
+      [name, name],
+      [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), name],
+    ]),
+  ),
+);
+
+/** @throws Failure REQUEST_UNREADABLE, REQUEST_TOO_COMPLEX, FIELD_REPEATED, DATA_TOO_LARGE, INVALID_REQUEST */
 export function readEnrollRequest(bytes: Uint8Array): EnrollRequest {
   return EnrollRequest.fromJSON(read(bytes, enrollSchema));
 }
 
-/** @throws Failure REQUEST_UNREADABLE, INVALID_REQUEST */
+/** @throws Failure REQUEST_UNREADABLE, REQUEST_TOO_COMPLEX, FIELD_REPEATED, DATA_TOO_LARGE, INVALID_REQUEST */
 export function readIdentifyRequest(bytes: Uint8Array): IdentifyRequest {
   return IdentifyRequest.fromJSON(read(bytes, identifySchema));
 }
 
-function read(bytes: Uint8Array, schema: z.ZodType): unknown {
+function read(bytes: Uint8Array, schema: z.ZodType<{ samples?: z.output<typeof samples> }>): unknown {
+  checkJsonText(bytes, fieldOf);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    throw new Failure('invalid-argument', 'REQUEST_UNREADABLE', 'It is not a JSON object in UTF-8.');
+    throw unreadable();
   }
-  const request = inCamelCase(json);
+  const request = withFields(json);
   check(schema, request);
+  (request as z.output<typeof identifyShape>).samples?.forEach(({ data }, i) => requireSmall(data ?? '', i));
   return request;
 }
 
-function inCamelCase(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(inCamelCase);
+function fieldOf(key: string): string {
+  return FIELDS.get(key) ?? key;
+}
+
+/** The same with each field under the name it is kept under; the depth has been checked. */
+function withFields(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withFields);
   if (typeof value !== 'object' || value === null) return value;
+  // `__proto__` is a field like any other that the contract does not have, but the schemas would not see it.
   const pairs = Object.entries(value).map(([key, item]): [string, unknown] => [
-    key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
-    inCamelCase(item),
+    key === '__proto__' ? '' : fieldOf(key),
+    withFields(item),
   ]);
   return Object.fromEntries(pairs);
+}
+
+function isBase64(value: string): boolean {
+  const padding = (STANDARD.exec(value) ?? URL_SAFE.exec(value))?.[1];
+  if (padding === undefined) return false;
+  const digits = value.length - padding.length;
+  return digits % 4 !== 1 && (padding === '' || value.length % 4 === 0);
+}
+
+/** Named only where it looks like a field's name: a key may hold anything. */
+function unknownFields(keys: readonly string[]): string {
+  const named = keys
+    .filter((key) => /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(key))
+    .slice(0, 3)
+    .map((key) => key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()));
+  const names = named.length === 0 ? '' : `: ${named.join(', ')}${named.length < keys.length ? ', …' : ''}`;
+  return `has ${keys.length === 1 ? 'a field' : `${keys.length} fields`} that the contract does not have${names}`;
+}
+
+function requireSmall(data: string, index: number): void {
+  if (data.length <= MAX_BASE64) return;
+  throw new Failure('invalid-argument', 'DATA_TOO_LARGE', 'The template has more than 65536 bytes.', {
+    field: `samples[${index}].data`,
+  });
 }
