@@ -1,34 +1,26 @@
 // Lints the contract and fails when src/api/generated is not what the contract generates.
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { buf, committed, generate, root } from './generate-contract.js';
 
-const root = resolve(import.meta.dirname, '..');
-const committed = join(root, 'src/api/generated');
-const scratch = mkdtempSync(join(tmpdir(), 'ridgewatch-proto-'));
+const scratch = mkdtempSync(join(tmpdir(), 'ridgewatch-generated-'));
 
-function texts(folder) {
+function contents(folder) {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return new Map(
     files.map((entry) => {
       const path = join(entry.parentPath, entry.name);
-      return [path.slice(folder.length), readFileSync(path, 'latin1')];
+      return [path.slice(folder.length), readFileSync(path, 'base64')];
     }),
   );
 }
 
 try {
-  const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` };
-  execFileSync('buf', ['lint'], { cwd: join(root, 'proto'), stdio: 'inherit', env });
-  cpSync(join(root, 'proto'), join(scratch, 'proto'), { recursive: true });
-  const template = readFileSync(join(root, 'proto/buf.gen.yaml'), 'utf8');
-  writeFileSync(join(scratch, 'proto/buf.gen.yaml'), template.replace('../src/api/generated', '../generated'));
-  execFileSync('buf', ['generate'], { cwd: join(scratch, 'proto'), stdio: 'inherit', env });
-  const descriptors = ['--as-file-descriptor-set', '--exclude-source-info', '-o', '../generated/descriptors.binpb'];
-  execFileSync('buf', ['build', ...descriptors], { cwd: join(scratch, 'proto'), stdio: 'inherit', env });
-  const fresh = texts(join(scratch, 'generated'));
-  const present = texts(committed);
+  buf(join(root, 'proto'), 'lint');
+  generate(scratch);
+  const fresh = contents(scratch);
+  const present = contents(committed);
   const stale = [...new Set([...fresh.keys(), ...present.keys()])].filter(
     (name) => fresh.get(name) !== present.get(name),
   );

@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import type { CallReport } from './api/call.ts';
+import { reportOfEnded, type CallReport } from './api/call.ts';
 import type { EnrolmentDependencies } from './api/enrolment.ts';
 import { galleryService } from './api/gallery-service.ts';
 import { httpIdentify } from './api/http-identify.ts';
@@ -18,7 +17,7 @@ import { Rewriter } from './gallery/rewriter.ts';
 import { ServedGallery } from './gallery/served-gallery.ts';
 import type { PackTemplates } from './gallery/stored-records.ts';
 import { startGallery } from './gallery-start.ts';
-import { installationFolder, programVersion } from './installation.ts';
+import { programVersion } from './installation.ts';
 import { AdmissionQueue } from './matching/admission.ts';
 import { useTables } from './matching/calibration.ts';
 import { readCalibrations } from './matching/calibration-file.ts';
@@ -29,10 +28,12 @@ import { fingerVersion, packedModels } from './matching/model-version.ts';
 import { Planner } from './matching/planner.ts';
 import { packTemplates } from './matching/probe.ts';
 import { WorkerPool } from './matching/worker-pool.ts';
+import { descriptorLimit, shareConnections } from './network/descriptor-limit.ts';
 import { HttpServer, type HttpSearch } from './observability/http-server.ts';
 import type { Logger } from './observability/logging.ts';
 import { Metrics, type ServiceFigures } from './observability/metrics.ts';
 import { Readiness } from './observability/readiness.ts';
+import { RefusalLog } from './observability/refusal-log.ts';
 import { sealersOf } from './security/block-sealer.ts';
 import { Keys } from './security/keys.ts';
 import { ReceiptSigner } from './security/receipts.ts';
@@ -111,13 +112,30 @@ async function start(
   const quarantine = new Quarantine(damageLog(log));
   const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter, health, quarantine);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
+  const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
+  const connections = connectionsOf(configuration, log);
   let search: HttpSearch | undefined = undefined;
-  const http = new HttpServer({
-    readiness: () => readiness.state,
-    metrics: () => metrics.render(),
-    ...(configuration.httpIdentify && { identify: () => search }),
-    mostBodyBytes: configuration.maxMessageBytes,
-  });
+  let server: ApiServer | undefined = undefined;
+  const http = new HttpServer(
+    {
+      readiness: () => readiness.state,
+      metrics: () => metrics.render(),
+      ...(configuration.httpIdentify && { identify: () => search }),
+      obstacle: () => server?.obstacle,
+      refused: (refusal, defect) => {
+        if (defect !== undefined) log.error({ err: defect }, 'a request over HTTP failed by a defect');
+        refusals.report(refusal);
+      },
+    },
+    {
+      mostBodyBytes: configuration.maxMessageBytes,
+      mostBytesHeld: configuration.maxUnfinishedBytes,
+      mostConnections: connections.http,
+      headersMs: configuration.handshakeSeconds * 1000,
+      requestMs: configuration.messageSeconds * 1000,
+      keepAliveMs: configuration.httpKeepAliveSeconds * 1000,
+    },
+  );
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
   undo.push(() => http.stop());
 
@@ -190,8 +208,8 @@ async function start(
     },
     settings,
   );
-  search = httpIdentify(identification.identify);
-  const server = await ApiServer.create(
+  search = httpIdentify(identification.identify, settings.observe);
+  const api = new ApiServer(
     {
       identification,
       gallery: galleryService(
@@ -223,10 +241,22 @@ async function start(
         settings,
       ),
     },
-    { protoFolder: join(installationFolder, 'proto'), maxMessageBytes: configuration.maxMessageBytes },
+    {
+      maxMessageBytes: configuration.maxMessageBytes,
+      maxUnfinishedBytes: configuration.maxUnfinishedBytes,
+      maxConnections: connections.grpc,
+      maxConcurrentCalls: configuration.maxConcurrentCalls,
+      handshakeMs: configuration.handshakeSeconds * 1000,
+      messageMs: configuration.messageSeconds * 1000,
+      streamIdleMs: configuration.streamIdleSeconds * 1000,
+      connectionIdleMs: configuration.connectionIdleSeconds * 1000,
+      refused: (refusal) => refusals.report(refusal),
+      ended: (call) => settings.observe(reportOfEnded(call)),
+    },
   );
-  const grpcPort = await server.listen(configuration.grpcHost, configuration.grpcPort, credentials);
-  undo.push(() => server.stop(0));
+  server = api;
+  const grpcPort = await api.listen(configuration.grpcHost, configuration.grpcPort, credentials);
+  undo.push(() => api.stop(0));
 
   const headSequence = () => store.subjects.headSequence();
   await startGallery({ switcher, follower, headSequence, readiness, log });
@@ -279,14 +309,14 @@ async function start(
   });
 
   readiness.ready();
-  server.setServing(true);
+  api.setServing(true);
   log.info({ grpc_port: grpcPort, http_port: httpPort, subjects: served.current.subjectCount }, 'ready');
 
   let stopped: Promise<void> | undefined;
   const stop = async () => {
     readiness.stopping();
     clearInterval(follow);
-    const drained = await server.stop(configuration.drainSeconds * 1000);
+    const drained = await api.stop(configuration.drainSeconds * 1000);
     if (!drained) log.warn('calls were cut off: the time for draining was up');
     await http.stop();
     await audit.stop();
@@ -359,6 +389,17 @@ function warnOfStrangeModels(gallery: Gallery, faceModels: ReadonlyMap<string, F
       'references of a face model that is not configured (RIDGEWATCH_FACE_MODELS) are kept and not compared',
     );
   }
+}
+
+/** How many connections each surface may have, said where that is fewer than was asked for. */
+function connectionsOf(configuration: Configuration, log: Logger): { readonly grpc: number; readonly http: number } {
+  const wanted = { grpc: configuration.maxConnections, http: configuration.maxHttpConnections };
+  const { grpc, http, cutBy } = shareConnections(wanted, descriptorLimit());
+  if (cutBy !== undefined) {
+    const figures = { descriptor_limit: cutBy, grpc_connections: grpc, http_connections: http };
+    log.info(figures, 'the limit of file descriptors allows fewer connections than the settings');
+  }
+  return { grpc, http };
 }
 
 /** Reports each call to the log and the metrics. */

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { status as Code, type Deadline, type handleUnaryCall, type ServerUnaryCall } from '@grpc/grpc-js';
+import {
+  status as Code,
+  type Deadline,
+  type handleUnaryCall,
+  type Metadata,
+  type ServerUnaryCall,
+} from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 import { asFailure, toServiceError } from './status.ts';
+import { endOf, type EndedCall } from './watched-calls.ts';
 
 /** What a call did, for the log and the metrics. Facts are counts and names of things, never biometrics or identities. */
 export interface CallReport {
@@ -46,6 +53,8 @@ type AuthContext = ReturnType<ServerUnaryCall<unknown, unknown>['getAuthContext'
 
 /** What the four kinds of calls have in common, as far as it matters here. */
 interface AnyCall {
+  /** None where the call did not come over gRPC. */
+  readonly metadata?: Metadata;
   getDeadline(): Deadline;
   getAuthContext(): AuthContext;
   on(event: 'cancelled', listener: () => void): unknown;
@@ -74,6 +83,8 @@ export function followCall(call: AnyCall, settings: CallSettings, limited: boole
   // grpc-js cancels a call on the server when its deadline passes: say which of the two it was.
   const onCancelled = () => (Number.isFinite(at) && Date.now() >= at ? expire() : cancel());
   call.on('cancelled', onCancelled);
+  const end = endOf(call.metadata);
+  end?.addEventListener('abort', () => controller.abort(end.reason));
   return {
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,
@@ -133,6 +144,20 @@ export async function reported<T>(
     report(failure);
     return { failure };
   }
+}
+
+/** The report of a call that was ended before its handler, or beside it. */
+export function reportOfEnded({ path, failure, seconds }: EndedCall): CallReport {
+  return {
+    // `/ridgewatch.v1.Identification/Identify`
+    method: path.replace(/^\/(?:.*\.)?/, ''),
+    requestId: randomUUID(),
+    code: Code[toServiceError(failure).code] ?? 'UNKNOWN',
+    reason: failure.reason,
+    seconds,
+    facts: {},
+    defect: undefined,
+  };
 }
 
 /** A unary handler: deadline, report and error mapping around the work. */

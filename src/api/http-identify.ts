@@ -1,6 +1,8 @@
 /** Identify over HTTP, in JSON: the same search, under the same rules, for callers without gRPC on the same machine. */
+import { randomUUID } from 'node:crypto';
 import { status as Code, type handleUnaryCall, type ServerUnaryCall, type ServiceError } from '@grpc/grpc-js';
 import type { HttpSearch } from '../observability/http-server.ts';
+import type { CallObserver } from './call.ts';
 import { IdentifyResponse, type IdentifyRequest } from './generated/ridgewatch/v1/identification.ts';
 import { readIdentifyRequest } from './json-requests.ts';
 import { toProtoJson } from './proto-json.ts';
@@ -28,29 +30,46 @@ interface Outcome {
 
 /**
  * Calls the gRPC method from within, so that nothing about it is another: rules, admission, log, metrics.
+ * @param observe - told of requests that cannot be read; of the others the method tells it
  */
-export function httpIdentify(identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>): HttpSearch {
+export function httpIdentify(
+  identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>,
+  observe: CallObserver,
+): HttpSearch {
   return async (body, deadline, onHangUp) => {
+    const started = performance.now();
+    let request: IdentifyRequest;
     try {
-      const request = readIdentifyRequest(body);
-      const { error, response } = await new Promise<Outcome>((resolve) => {
-        const call = {
-          request,
-          getDeadline: () => deadline,
-          // Nobody has shown a certificate.
-          getAuthContext: () => ({}),
-          on: (_: 'cancelled', listener: () => void) => onHangUp(listener),
-          off: () => undefined,
-        };
-        identify(call as unknown as ServerUnaryCall<IdentifyRequest, IdentifyResponse>, (error, response) =>
-          resolve({ error, response }),
-        );
-      });
-      if (error !== null || !response) return refusal(error);
-      return { status: 200, document: toProtoJson(IdentifyResponse.toJSON(response)) };
+      request = readIdentifyRequest(body);
     } catch (thrown) {
-      return refusal(thrown);
+      const failure = asFailure(thrown);
+      const error = toServiceError(failure);
+      observe({
+        method: 'Identification/Identify',
+        requestId: randomUUID(),
+        code: Code[error.code],
+        reason: failure.reason,
+        seconds: (performance.now() - started) / 1000,
+        facts: {},
+        defect: failure.kind === 'internal' ? thrown : undefined,
+      });
+      return refusal(error);
     }
+    const { error, response } = await new Promise<Outcome>((resolve) => {
+      const call = {
+        request,
+        getDeadline: () => deadline,
+        // Nobody has shown a certificate.
+        getAuthContext: () => ({}),
+        on: (_: 'cancelled', listener: () => void) => onHangUp(listener),
+        off: () => undefined,
+      };
+      identify(call as unknown as ServerUnaryCall<IdentifyRequest, IdentifyResponse>, (error, response) =>
+        resolve({ error, response }),
+      );
+    });
+    if (error !== null || !response) return refusal(error);
+    return { status: 200, document: toProtoJson(IdentifyResponse.toJSON(response)) };
   };
 }
 

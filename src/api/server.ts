@@ -1,23 +1,49 @@
-import { join } from 'node:path';
-import type { ServerCredentials } from '@grpc/grpc-js';
-import { logVerbosity, Server, setLogVerbosity, type ServerOptions } from '@grpc/grpc-js';
-import { load } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
-import { Failure } from '../failure.ts';
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  setLogVerbosity,
+  type ServerOptions,
+  type ServiceDefinition,
+} from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import type { Refusal } from '../observability/refusal-log.ts';
+import type { ServerTls } from '../security/server-credentials.ts';
 import { GalleryService, type GalleryServer } from './generated/ridgewatch/v1/gallery.ts';
 import { IdentificationService, type IdentificationServer } from './generated/ridgewatch/v1/identification.ts';
 import { OperationsService, type OperationsServer } from './generated/ridgewatch/v1/operations.ts';
+import { GrpcListener } from './grpc-listener.ts';
+import { followStreams } from './library-refusals.ts';
+import { reflectionService } from './reflection.ts';
+import { CallWatch, type EndedCall } from './watched-calls.ts';
 
 /** Name under which each service reports its health; the empty name stands for the whole server. */
 const SERVICES = ['', 'ridgewatch.v1.Identification', 'ridgewatch.v1.Gallery', 'ridgewatch.v1.Operations'];
 
 export interface ApiServerSettings {
-  /** Folder that holds ridgewatch/v1/*.proto, for reflection. */
-  readonly protoFolder: string;
   /** Largest request and answer, in bytes. */
   readonly maxMessageBytes: number;
+  /** Bytes of unfinished messages, of all callers together. */
+  readonly maxUnfinishedBytes: number;
+  readonly maxConnections: number;
+  /** Calls that one connection may have under way. */
+  readonly maxConcurrentCalls: number;
+  /** Times in milliseconds: to become a connection of HTTP/2; for a message; of a stream, and of a connection, without any. */
+  readonly handshakeMs: number;
+  readonly messageMs: number;
+  readonly streamIdleMs: number;
+  readonly connectionIdleMs: number;
+  /** Told of what is refused before it becomes a call. */
+  refused(refusal: Refusal): void;
+  /** Told of calls that are ended because of their callers. */
+  ended(call: EndedCall): void;
 }
+
+/** Of everything that has a time: how often is looked whether it is over, at most; in milliseconds. */
+const MOST_SWEEP_MS = 250;
+/** Time for a connection that is told to close, in milliseconds. */
+const CLOSING_MS = 5000;
+const FULL = 'The gRPC port has as many connections as it may have, and all are in use: new clients are turned away.';
 
 export interface ApiServices {
   readonly identification: IdentificationServer;
@@ -28,55 +54,89 @@ export interface ApiServices {
 /** The gRPC server: the three services, health and reflection. */
 export class ApiServer {
   readonly #server: Server;
+  readonly #settings: ApiServerSettings;
+  readonly #watch: CallWatch;
   readonly #health = new HealthImplementation(Object.fromEntries(SERVICES.map((name) => [name, 'NOT_SERVING'])));
+  #listener: GrpcListener | undefined;
+  #unfollow: () => void = () => undefined;
+  #sweep: NodeJS.Timeout | undefined;
 
-  private constructor(server: Server) {
-    this.#server = server;
-  }
-
-  static async create(services: ApiServices, settings: ApiServerSettings): Promise<ApiServer> {
+  constructor(services: ApiServices, settings: ApiServerSettings) {
     // The library writes to standard error by itself; what fails here is thrown, and logged by whoever catches it.
     setLogVerbosity(logVerbosity.NONE);
+    this.#settings = settings;
+    this.#watch = new CallWatch(
+      {
+        messageMs: settings.messageMs,
+        streamIdleMs: settings.streamIdleMs,
+        mostBytesHeld: settings.maxUnfinishedBytes,
+      },
+      (peer) => this.#listener?.connectionOf(peer),
+      (call) => settings.ended(call),
+    );
     const options: ServerOptions = {
       'grpc.max_receive_message_length': settings.maxMessageBytes,
       'grpc.max_send_message_length': settings.maxMessageBytes,
+      'grpc.max_concurrent_streams': settings.maxConcurrentCalls,
+      // Says goodbye first, so that a call that is just being made goes over another connection.
+      'grpc.max_connection_idle_ms': settings.connectionIdleMs,
       // A checkpoint that vanished without a word must not hold a connection for ever.
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
+      // Nobody reads its record of every connection.
+      'grpc.enable_channelz': 0,
+      interceptors: [this.#watch.interceptor],
     };
-    const api = new ApiServer(new Server(options));
-    api.#server.addService(IdentificationService, services.identification);
-    api.#server.addService(GalleryService, services.gallery);
-    api.#server.addService(OperationsService, services.operations);
-    api.#health.addToServer(api.#server);
-    const files = ['identification', 'gallery', 'operations'].map((name) =>
-      join(settings.protoFolder, 'ridgewatch/v1', `${name}.proto`),
-    );
-    const definition = await load([...files, healthProto], { includeDirs: [settings.protoFolder] });
-    new ReflectionService(definition).addToServer(api.#server);
-    return api;
+    this.#server = new Server(options);
+    this.#server.addService(this.#measured(IdentificationService), services.identification);
+    this.#server.addService(this.#measured(GalleryService), services.gallery);
+    this.#server.addService(this.#measured(OperationsService), services.operations);
+    this.#health.addToServer(this.#server);
+    reflectionService().addToServer(this.#server);
   }
 
   /**
    * Starts to listen.
    * @param port - 0: any free one
+   * @param tls - undefined: without TLS
    * @returns the port
    * @throws Failure PORT_IN_USE, ADDRESS_UNUSABLE
    */
-  listen(host: string, port: number, credentials: ServerCredentials): Promise<number> {
-    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, credentials, (error, bound) => {
-        if (error === null) resolve(bound);
-        else if (error.message.includes('EADDRINUSE')) {
-          const sentence = `gRPC port ${port} on ${host} is in use by another program: set RIDGEWATCH_GRPC_PORT to a free one.`;
-          reject(new Failure('failed-precondition', 'PORT_IN_USE', sentence));
-        } else {
-          const sentence = `The service cannot listen on ${address}: check RIDGEWATCH_GRPC_HOST and RIDGEWATCH_GRPC_PORT.`;
-          reject(new Failure('failed-precondition', 'ADDRESS_UNUSABLE', sentence, { cause: error }));
-        }
-      });
-    });
+  async listen(host: string, port: number, tls: ServerTls | undefined): Promise<number> {
+    const { handshakeMs, maxConnections, connectionIdleMs, refused } = this.#settings;
+    // TLS has been dealt with when a connection gets here.
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    const listener = new GrpcListener(
+      tls,
+      { handshakeMs, mostConnections: maxConnections },
+      (socket) => injector.injectConnection(socket),
+      (reason) => refused({ surface: 'grpc', reason }),
+    );
+    const bound = await listener.listen(host, port);
+    this.#listener = listener;
+    this.#unfollow = followStreams(
+      (peer) => listener.connectionOf(peer),
+      ({ reason, code }) => refused({ surface: 'grpc', reason, facts: { code } }),
+    );
+    this.#sweep = setInterval(
+      () => {
+        listener.connections.endIdle(connectionIdleMs + CLOSING_MS);
+        this.#watch.sweep(listener.connections.all);
+      },
+      Math.min(MOST_SWEEP_MS, connectionIdleMs),
+    );
+    this.#sweep.unref();
+    return bound;
+  }
+
+  /** Connections that are open. */
+  get connectionCount(): number {
+    return this.#listener?.connections.count ?? 0;
+  }
+
+  /** Why no further client can be taken; undefined: they can. */
+  get obstacle(): string | undefined {
+    return this.#listener?.connections.isFull === true ? FULL : undefined;
   }
 
   /** What grpc.health.v1.Health answers. */
@@ -90,15 +150,32 @@ export class ApiServer {
    */
   stop(drainMs: number): Promise<boolean> {
     this.setServing(false);
-    return new Promise((resolve) => {
+    this.#listener?.close();
+    const ended = new Promise<boolean>((resolve) => {
       const timer = setTimeout(() => {
         this.#server.forceShutdown();
         resolve(false);
       }, drainMs);
+      // Of connections that it was handed, grpc-js does not wait for the end.
       this.#server.tryShutdown(() => {
-        clearTimeout(timer);
-        resolve(true);
+        void (this.#listener?.connections.empty() ?? Promise.resolve()).then(() => {
+          clearTimeout(timer);
+          resolve(true);
+        });
       });
     });
+    return ended.finally(() => {
+      clearInterval(this.#sweep);
+      this.#unfollow();
+      this.#listener?.connections.endAll();
+    });
+  }
+
+  #measured<Service extends ServiceDefinition>(service: Service): Service {
+    const methods = Object.entries(service as ServiceDefinition).map(([name, method]) => [
+      name,
+      { ...method, requestDeserialize: this.#watch.measured(method.requestDeserialize) },
+    ]);
+    return Object.fromEntries(methods) as Service;
   }
 }

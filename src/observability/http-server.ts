@@ -1,17 +1,49 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Failure } from '../failure.ts';
+import { ByteBudget } from '../network/byte-budget.ts';
+import { Connections, type Connection } from '../network/connections.ts';
+import { HttpRefusal, json, toRefusal, unknownPath, unreadable, wrongMethod, type Answer } from './http-answers.ts';
+import { readBody } from './http-body.ts';
+import { requireJson, requireLocalProgram } from './http-callers.ts';
 import type { ReadinessState } from './readiness.ts';
+import type { Refusal } from './refusal-log.ts';
 
 export interface HttpSources {
   readiness(): ReadinessState;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Why no further client can be taken elsewhere; undefined: they can. */
+  obstacle?(): string | undefined;
   /** Answers searches; undefined: this surface takes none. */
   identify?(): HttpSearch | undefined;
-  /** Bytes of the largest body. */
-  readonly mostBodyBytes?: number;
+  /** Told of each request that is refused here. */
+  refused?(refusal: Refusal, defect: unknown): void;
 }
+
+export interface HttpLimits {
+  /** Bytes of the largest body. */
+  readonly mostBodyBytes: number;
+  /** Bytes of all bodies that are held at one time. */
+  readonly mostBytesHeld: number;
+  readonly mostConnections: number;
+  /** Time for the headers of a request, in milliseconds. */
+  readonly headersMs: number;
+  /** Time for a request with its body, and for an answer to be taken, in milliseconds. */
+  readonly requestMs: number;
+  /** Time between two requests on one connection, in milliseconds. */
+  readonly keepAliveMs: number;
+}
+
+const DEFAULT_LIMITS: HttpLimits = {
+  mostBodyBytes: 4_194_304,
+  mostBytesHeld: 134_217_728,
+  mostConnections: 256,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  keepAliveMs: 60_000,
+};
 
 /** @param deadline - in milliseconds since 1970; Infinity: none @param onHangUp - told what to do when the caller is gone */
 export type HttpSearch = (
@@ -23,21 +55,55 @@ export type HttpSearch = (
 /** In which a caller says how long it waits, in milliseconds. */
 const TIMEOUT_HEADER = 'x-timeout-ms';
 const IDENTIFY = '/v1/identify';
-
-interface Answer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-}
+/** Often enough to end a request that takes too long soon after its time is up. */
+const MOST_CHECK_MS = 1000;
 
 /** The HTTP surface for orchestrators and Prometheus: `/livez`, `/readyz`, `/metrics`; and `/v1/identify`, where it is on. */
 export class HttpServer {
   readonly #server: Server;
   readonly #sources: HttpSources;
+  readonly #limits: HttpLimits;
+  readonly #budget: ByteBudget;
+  readonly #connections: Connections;
+  readonly #bySocket = new WeakMap<Duplex, Connection>();
+  readonly #answering = new WeakMap<Duplex, ServerResponse>();
+  /** Those that have been told why, and whose hanging up is no news. */
+  readonly #refusedSockets = new WeakSet<Duplex>();
+  #host = '';
 
-  constructor(sources: HttpSources) {
+  constructor(sources: HttpSources, limits: Partial<HttpLimits> = {}) {
     this.#sources = sources;
-    this.#server = createServer((request, response) => void this.#handle(request, response));
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    const { headersMs, requestMs, keepAliveMs, mostBytesHeld, mostConnections } = this.#limits;
+    this.#budget = new ByteBudget(mostBytesHeld);
+    this.#connections = new Connections(mostConnections, () => this.#report('CONNECTION_EVICTED'));
+    this.#server = createServer({
+      headersTimeout: Math.min(headersMs, requestMs),
+      requestTimeout: requestMs,
+      keepAliveTimeout: keepAliveMs,
+      connectionsCheckingInterval: Math.min(MOST_CHECK_MS, headersMs / 2, requestMs / 2),
+    });
+    this.#server.on('connection', (socket: Socket) => this.#accept(socket));
+    this.#server.on('request', (request, response) => void this.#handle(request, response));
+    this.#server.on('checkExpectation', (_request, response: ServerResponse) => {
+      const sentence = 'Only the expectation 100-continue is known.';
+      this.#refuse(response, new HttpRefusal(417, new Failure('invalid-argument', 'EXPECTATION_UNKNOWN', sentence)));
+    });
+    this.#server.on('connect', (_request, socket: Duplex) => this.#refuseSocket(socket, wrongMethod('GET, HEAD')));
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+      // Hanging up between two requests is how connections end.
+      if (error.code === 'ECONNRESET' || error.code === 'EPIPE') socket.destroy();
+      else this.#refuseSocket(socket, unreadable(error.code));
+    });
+  }
+
+  /** Bytes of bodies that are held now. */
+  get bytesHeld(): number {
+    return this.#budget.held;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.count;
   }
 
   /**
@@ -46,6 +112,7 @@ export class HttpServer {
    * @throws Failure PORT_IN_USE, ADDRESS_UNUSABLE
    */
   async start(host: string, port: number): Promise<number> {
+    this.#host = host;
     this.#server.listen(port, host);
     try {
       await once(this.#server, 'listening');
@@ -57,6 +124,7 @@ export class HttpServer {
       const sentence = `The service cannot listen on ${host}:${port}: check RIDGEWATCH_HTTP_HOST and RIDGEWATCH_HTTP_PORT.`;
       throw new Failure('failed-precondition', 'ADDRESS_UNUSABLE', sentence, { cause });
     }
+    this.#server.on('error', (error) => this.#sources.refused?.({ surface: 'http', reason: 'INTERNAL_ERROR' }, error));
     return (this.#server.address() as AddressInfo).port;
   }
 
@@ -65,42 +133,72 @@ export class HttpServer {
     const closed = once(this.#server, 'close');
     this.#server.close();
     this.#server.closeAllConnections();
+    this.#connections.endAll();
     await closed;
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const isSearch = request.url === IDENTIFY && this.#sources.identify !== undefined;
-    const { status, contentType, body } = await (isSearch ? this.#search(request, response) : this.#answer(request));
-    response.writeHead(status, {
-      'content-type': contentType,
-      'cache-control': 'no-store',
-      ...(status === 405 && { allow: isSearch ? 'POST' : 'GET, HEAD' }),
-    });
-    response.end(request.method === 'HEAD' ? undefined : body);
+  #accept(socket: Socket): void {
+    // What goes wrong with a socket is told by its request; without a request it concerns nobody.
+    socket.on('error', () => undefined);
+    const connection = this.#connections.admit(socket);
+    if (connection === undefined) this.#report('TOO_MANY_CONNECTIONS');
+    else this.#bySocket.set(socket, connection);
   }
 
-  async #search(request: IncomingMessage, response: ServerResponse): Promise<Answer> {
-    if (request.method !== 'POST') return json(405, { error: 'use POST' });
-    const body = await readBody(request, this.#sources.mostBodyBytes ?? Infinity);
-    if (body === undefined) return json(413, { error: 'the body is too large' });
-    const search = this.#sources.identify?.();
-    if (search === undefined) return json(503, { error: 'the service is starting' });
-    const timeout = Number(request.headers[TIMEOUT_HEADER] ?? Infinity);
-    if (!(timeout > 0)) return json(400, { error: `${TIMEOUT_HEADER} is not a number of milliseconds` });
-    const { status, document } = await search(body, Date.now() + timeout, (listener) =>
-      response.once('close', () => void (response.writableEnded || listener())),
-    );
-    return json(status, document as object);
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request;
+    this.#answering.set(socket, response);
+    request.on('error', () => undefined);
+    response.on('error', () => undefined);
+    const connection = this.#bySocket.get(socket);
+    if (connection !== undefined) connection.lastActive = performance.now();
+    try {
+      const isSearch = request.url === IDENTIFY && this.#sources.identify !== undefined;
+      const answer = await (isSearch ? this.#search(request, response, connection) : this.#answer(request));
+      this.#send(response, answer);
+    } catch (thrown) {
+      this.#refuse(response, toRefusal(thrown));
+    }
+  }
+
+  async #search(
+    request: IncomingMessage,
+    response: ServerResponse,
+    connection: Connection | undefined,
+  ): Promise<Answer> {
+    if (request.method !== 'POST') throw wrongMethod('POST');
+    requireLocalProgram(request, this.#host);
+    requireJson(request);
+    const timeout = timeoutOf(request);
+    const body = await readBody(request, this.#limits.mostBodyBytes, this.#budget);
+    if (connection !== undefined) connection.working++;
+    try {
+      const search = this.#sources.identify?.();
+      if (search === undefined) {
+        const failure = new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
+        throw new HttpRefusal(503, failure);
+      }
+      const { status, document } = await search(body.bytes, Date.now() + timeout, (listener) =>
+        response.once('close', () => void (response.writableEnded || listener())),
+      );
+      return json(status, document as object);
+    } finally {
+      body.release();
+      if (connection !== undefined) connection.working--;
+    }
   }
 
   async #answer(request: IncomingMessage): Promise<Answer> {
-    if (request.method !== 'GET' && request.method !== 'HEAD') return json(405, { error: 'use GET or HEAD' });
-    switch ((request.url ?? '').split('?')[0]) {
+    const path = (request.url ?? '').split('?')[0];
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod('GET, HEAD');
+    switch (path) {
       case '/livez':
         return json(200, { live: true });
       case '/readyz': {
         const { stage, detail, writing } = this.#sources.readiness();
+        const obstacle = stage === 'ready' ? this.#sources.obstacle?.() : undefined;
         const state = { readiness: stage, detail, ...(!writing && { writing }) };
+        if (obstacle !== undefined) return json(503, { ...state, readiness: 'full', detail: obstacle });
         return json(stage === 'ready' ? 200 : 503, state);
       }
       case '/metrics': {
@@ -108,23 +206,65 @@ export class HttpServer {
         return { status: 200, contentType, body };
       }
       default:
-        return json(404, { error: 'there is /livez, /readyz and /metrics' });
+        throw unknownPath();
     }
   }
-}
 
-function json(status: number, body: object): Answer {
-  return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(body)}\n` };
-}
-
-/** @returns undefined when it has more bytes than that */
-async function readBody(request: IncomingMessage, most: number): Promise<Uint8Array | undefined> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes > most) return undefined;
-    parts.push(part);
+  #send(response: ServerResponse, { status, contentType, body, allow }: Answer): void {
+    if (response.destroyed || response.headersSent) return;
+    response.writeHead(status, {
+      'content-type': contentType,
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...(allow !== undefined && { allow }),
+    });
+    response.end(response.req.method === 'HEAD' ? undefined : body);
+    // Whoever asks and does not listen must not keep the answer in memory.
+    const timer = setTimeout(() => response.destroy(), this.#limits.requestMs);
+    timer.unref();
+    response.once('close', () => clearTimeout(timer));
   }
-  return Buffer.concat(parts);
+
+  #refuse(response: ServerResponse, refusal: HttpRefusal): void {
+    // What is still coming is read and forgotten, within the time for a request.
+    response.req.resume();
+    if (!this.#refusedSockets.has(response.req.socket)) this.#report(refusal.failure.reason, refusal);
+    this.#send(response, refusal.answer);
+  }
+
+  /** Answers on a connection whose request cannot be read, and ends it. */
+  #refuseSocket(socket: Duplex, refusal: HttpRefusal): void {
+    if (!this.#refusedSockets.has(socket)) this.#report(refusal.failure.reason, refusal);
+    this.#refusedSockets.add(socket);
+    const under = this.#answering.get(socket);
+    const isFree = under === undefined || under.writableFinished || !under.headersSent;
+    if (!socket.writable || !isFree) {
+      socket.destroy();
+      return;
+    }
+    const { status, contentType, body } = refusal.answer;
+    const head = [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+      `content-type: ${contentType}`,
+      `content-length: ${Buffer.byteLength(body)}`,
+      'cache-control: no-store',
+      'connection: close',
+    ];
+    socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
+    socket.destroy();
+  }
+
+  #report(reason: string, refusal?: HttpRefusal): void {
+    const facts = refusal === undefined ? {} : { facts: { status: refusal.status } };
+    this.#sources.refused?.({ surface: 'http', reason, ...facts }, refusal?.failure.detail.cause);
+  }
+}
+
+/** How long the caller waits, in milliseconds. */
+function timeoutOf(request: IncomingMessage): number {
+  const timeout = Number(request.headers[TIMEOUT_HEADER] ?? Infinity);
+  if (timeout > 0) return timeout;
+  const sentence = 'It is not a number of milliseconds.';
+  throw new Failure('invalid-argument', 'TIMEOUT_INVALID', sentence, { field: TIMEOUT_HEADER });
 }

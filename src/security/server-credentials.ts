@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { ServerCredentials } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 
 export interface ServerTlsSettings {
@@ -11,16 +10,29 @@ export interface ServerTlsSettings {
   readonly allowPlaintext: boolean;
 }
 
+/** What the server shows to clients, and what it asks of them. */
+export interface ServerTls {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  /** Authorities of the clients' certificates. */
+  readonly ca?: Buffer;
+  readonly requestCert: boolean;
+  readonly rejectUnauthorized: boolean;
+  readonly minVersion: 'TLSv1.2';
+}
+
 /**
- * How the gRPC server proves who it is, and whom it serves.
+ * How the gRPC server proves who it is, and whom it serves. Nothing of it comes from the environment: gRPC's own credentials
+ * take cipher suites and authorities from there.
+ * @returns undefined: without TLS
  * @throws Failure PLAINTEXT_REFUSED, TLS_INVALID: one sentence that names the setting
  */
-export function createServerCredentials(settings: ServerTlsSettings): ServerCredentials {
+export function createServerCredentials(settings: ServerTlsSettings): ServerTls | undefined {
   const { tlsCert, tlsKey, tlsClientCa, grpcHost } = settings;
   if (tlsCert === undefined && tlsKey === undefined) {
     if (tlsClientCa !== undefined)
       throw invalid('RIDGEWATCH_TLS_CLIENT_CA needs RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY.');
-    if (isLoopback(grpcHost) || settings.allowPlaintext) return ServerCredentials.createInsecure();
+    if (isLoopback(grpcHost) || settings.allowPlaintext) return undefined;
     const sentence = `Without TLS the service listens on the loopback address only, not on ${grpcHost}: set RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY, or RIDGEWATCH_ALLOW_PLAINTEXT=true on a network that encrypts by itself.`;
     throw new Failure('failed-precondition', 'PLAINTEXT_REFUSED', sentence);
   }
@@ -28,15 +40,24 @@ export function createServerCredentials(settings: ServerTlsSettings): ServerCred
     throw invalid('RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY go together.');
   const cert = readPem('RIDGEWATCH_TLS_CERT', tlsCert);
   const key = readPem('RIDGEWATCH_TLS_KEY', tlsKey);
-  const clientCa = tlsClientCa === undefined ? null : readPem('RIDGEWATCH_TLS_CLIENT_CA', tlsClientCa);
+  const ca = tlsClientCa === undefined ? undefined : readPem('RIDGEWATCH_TLS_CLIENT_CA', tlsClientCa);
+  const asksClients = ca !== undefined;
+  const tls = {
+    cert,
+    key,
+    ...(ca && { ca }),
+    requestCert: asksClients,
+    rejectUnauthorized: asksClients,
+    minVersion: 'TLSv1.2',
+  } as const;
   try {
-    createSecureContext({ cert, key, ...(clientCa && { ca: clientCa }) });
+    createSecureContext(tls);
   } catch {
     throw invalid(
       'RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY do not hold a certificate and the key that belongs to it.',
     );
   }
-  return ServerCredentials.createSsl(clientCa, [{ cert_chain: cert, private_key: key }], clientCa !== null);
+  return tls;
 }
 
 function readPem(setting: string, file: string): Buffer {

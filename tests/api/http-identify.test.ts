@@ -4,6 +4,7 @@ import { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { callsOf, enrolPerson, runService, samplesOf, type RunningService } from './running-service.ts';
 
+const JSON_BODY = { 'content-type': 'application/json' };
 let cluster: TestCluster;
 let running: RunningService;
 const { identify } = callsOf(() => running);
@@ -17,7 +18,7 @@ const request = (person: number, changes: object = {}) => ({
 async function post(body: unknown, headers: Record<string, string> = {}) {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   const url = `http://127.0.0.1:${running.service.httpPort}/v1/identify`;
-  const response = await fetch(url, { method: 'POST', body: text, headers });
+  const response = await fetch(url, { method: 'POST', body: text, headers: { ...JSON_BODY, ...headers } });
   return { status: response.status, document: (await response.json()) as Record<string, unknown> };
 }
 

@@ -1,36 +1,27 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import {
-  credentials,
-  loadPackageDefinition,
-  Metadata,
-  ServerCredentials,
-  type Client,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { credentials, loadPackageDefinition, Metadata, type Client, type ServiceError } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { protoPath } from 'grpc-health-check';
-import type { GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import type { IdentificationServer } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import {
   GetStatusResponse,
   OperationsClient,
   type OperationsServer,
 } from '../../src/api/generated/ridgewatch/v1/operations.ts';
 import { unary } from '../../src/api/call.ts';
-import { ApiServer } from '../../src/api/server.ts';
+import type { ApiServer } from '../../src/api/server.ts';
 import { installationFolder } from '../../src/installation.ts';
+import { createApiServer } from './api-server.ts';
 
 const SETTINGS = { observe: () => undefined, defaultDeadlineMs: 50 };
-const unused = {} as Record<string, unknown>;
 let server: ApiServer;
 let address: string;
 let started: PromiseWithResolvers<void>;
 let finish: PromiseWithResolvers<GetStatusResponse>;
 
-function makeServer(): Promise<ApiServer> {
+function makeServer(): ApiServer {
   started = Promise.withResolvers();
   finish = Promise.withResolvers();
   const getStatus = unary('Operations/GetStatus', SETTINGS, (_: unknown, { signal }) => {
@@ -38,20 +29,12 @@ function makeServer(): Promise<ApiServer> {
     signal.addEventListener('abort', () => finish.reject(signal.reason as Error));
     return finish.promise;
   });
-  const services = {
-    identification: unused as IdentificationServer,
-    gallery: unused as GalleryServer,
-    operations: { ...(unused as OperationsServer), getStatus },
-  };
-  return ApiServer.create(services, {
-    protoFolder: join(installationFolder, 'proto'),
-    maxMessageBytes: 4_194_304,
-  });
+  return createApiServer({ operations: { getStatus } as unknown as OperationsServer }).server;
 }
 
 beforeEach(async () => {
-  server = await makeServer();
-  address = `127.0.0.1:${await server.listen('127.0.0.1', 0, ServerCredentials.createInsecure())}`;
+  server = makeServer();
+  address = `127.0.0.1:${await server.listen('127.0.0.1', 0, undefined)}`;
 });
 afterEach(() => server.stop(0));
 
@@ -99,8 +82,8 @@ describe('the gRPC server', () => {
     const blocker = createServer().listen(0, '127.0.0.1');
     await once(blocker, 'listening');
     const { port } = blocker.address() as AddressInfo;
-    const other = await makeServer();
-    await expect(other.listen('127.0.0.1', port, ServerCredentials.createInsecure())).rejects.toMatchObject({
+    const other = makeServer();
+    await expect(other.listen('127.0.0.1', port, undefined)).rejects.toMatchObject({
       reason: 'PORT_IN_USE',
     });
     blocker.close();

@@ -1,0 +1,166 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import { Failure } from '../failure.ts';
+import { Connections, type Connection } from '../network/connections.ts';
+import type { ServerTls } from '../security/server-credentials.ts';
+import { handshakeRefusal } from '../security/tls-refusals.ts';
+
+/** What every connection of HTTP/2 begins with. */
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+const TLS_HANDSHAKE = 0x16;
+const OLD_HTTP_ANSWER = 'HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-length: 0\r\n\r\n';
+
+export interface ListenerLimits {
+  /** Time for a connection to become one of HTTP/2, over TLS where that is on, in milliseconds. */
+  readonly handshakeMs: number;
+  readonly mostConnections: number;
+}
+
+/** Where a connection comes from, as calls know it. */
+export interface Peer {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+}
+
+/**
+ * Listens for gRPC. A connection is handed on once it has proven to be HTTP/2, over TLS and with a certificate where that
+ * is asked for; until then it costs a timer and a socket.
+ */
+export class GrpcListener {
+  readonly connections: Connections;
+  readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
+  readonly #limits: ListenerLimits;
+  readonly #handOn: (socket: Socket) => void;
+  readonly #refused: (reason: string) => void;
+  readonly #byPeer = new Map<string, Connection>();
+  readonly #handedOn = new WeakSet<Connection>();
+
+  /**
+   * @param handOn - takes the connections that calls may come over
+   * @param refused - told why one was ended before that
+   */
+  constructor(
+    tls: ServerTls | undefined,
+    limits: ListenerLimits,
+    handOn: (socket: Socket) => void,
+    refused: (reason: string) => void,
+  ) {
+    this.#limits = limits;
+    this.#handOn = handOn;
+    this.#refused = refused;
+    this.connections = new Connections(limits.mostConnections, () => refused('CONNECTION_EVICTED'));
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#tls = tls && this.#createTls(tls);
+  }
+
+  /**
+   * @param port - 0: any free one
+   * @returns the port
+   * @throws Failure PORT_IN_USE, ADDRESS_UNUSABLE
+   */
+  async listen(host: string, port: number): Promise<number> {
+    this.#server.listen(port, host);
+    try {
+      await once(this.#server, 'listening');
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'EADDRINUSE') {
+        const sentence = `gRPC port ${port} on ${host} is in use by another program: set RIDGEWATCH_GRPC_PORT to a free one.`;
+        throw new Failure('failed-precondition', 'PORT_IN_USE', sentence);
+      }
+      const sentence = `The service cannot listen on ${host}:${port}: check RIDGEWATCH_GRPC_HOST and RIDGEWATCH_GRPC_PORT.`;
+      throw new Failure('failed-precondition', 'ADDRESS_UNUSABLE', sentence, { cause });
+    }
+    this.#server.on('error', () => this.#refused('ACCEPT_FAILED'));
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** The connection that a call came over; undefined once it has closed. */
+  connectionOf(peer: Peer): Connection | undefined {
+    return this.#byPeer.get(keyOf(peer));
+  }
+
+  /** Takes no further connections; those that are open stay. */
+  close(): void {
+    this.#server.close();
+    for (const connection of this.connections.all) if (!this.#handedOn.has(connection)) connection.socket.destroy();
+  }
+
+  #accept(socket: Socket): void {
+    // What ends a connection concerns its calls, and they are told.
+    socket.on('error', () => undefined);
+    const connection = this.connections.admit(socket);
+    if (connection === undefined) {
+      this.#refused('TOO_MANY_CONNECTIONS');
+      return;
+    }
+    const key = keyOf(socket);
+    this.#byPeer.set(key, connection);
+    socket.once('close', () => {
+      if (this.#byPeer.get(key) === connection) this.#byPeer.delete(key);
+    });
+    if (this.#tls === undefined) this.#awaitPreface(socket);
+    else this.#tls.emit('connection', socket);
+  }
+
+  #createTls(tls: ServerTls): TlsServer {
+    const server = createTlsServer({
+      ...tls,
+      ALPNProtocols: ['h2'],
+      handshakeTimeout: this.#limits.handshakeMs,
+    });
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      this.#refused(handshakeRefusal(error, socket));
+      socket.destroy();
+    });
+    server.on('secureConnection', (socket: TLSSocket) => {
+      socket.on('error', () => undefined);
+      if (socket.alpnProtocol === 'h2') {
+        this.#awaitPreface(socket);
+        return;
+      }
+      this.#refused('HTTP2_EXPECTED');
+      socket.destroy();
+    });
+    return server;
+  }
+
+  /** Looks at the first bytes, and gives them back. */
+  #awaitPreface(socket: Socket): void {
+    let seen: Buffer = Buffer.alloc(0);
+    const settle = (reason: string | undefined) => {
+      clearTimeout(timer);
+      socket.removeListener('readable', look);
+      socket.removeListener('close', gone);
+      if (reason === undefined) return;
+      this.#refused(reason);
+      if (reason === 'HTTP2_EXPECTED') socket.write(OLD_HTTP_ANSWER);
+      socket.destroy();
+    };
+    const timer = setTimeout(() => settle('HANDSHAKE_TIMEOUT'), this.#limits.handshakeMs);
+    timer.unref();
+    const gone = () => settle(seen.length === 0 ? undefined : 'HANDSHAKE_ABORTED');
+    const look = () => {
+      const part = socket.read() as Buffer | null;
+      if (part === null) return;
+      seen = seen.length === 0 ? part : Buffer.concat([seen, part]);
+      const length = Math.min(seen.length, PREFACE.length);
+      if (!seen.subarray(0, length).equals(PREFACE.subarray(0, length))) {
+        settle(seen[0] === TLS_HANDSHAKE ? 'PLAINTEXT_EXPECTED' : 'HTTP2_EXPECTED');
+      } else if (length === PREFACE.length) {
+        settle(undefined);
+        socket.unshift(seen);
+        const connection = this.connectionOf(socket);
+        if (connection !== undefined) this.#handedOn.add(connection);
+        this.#handOn(socket);
+      }
+    };
+    socket.on('readable', look);
+    socket.once('close', gone);
+  }
+}
+
+function keyOf({ remoteAddress, remotePort }: Peer): string {
+  return `${remoteAddress ?? ''}:${remotePort ?? 0}`;
+}

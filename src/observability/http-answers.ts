@@ -1,0 +1,82 @@
+import { Failure, type FailureKind } from '../failure.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  /** Methods, where another was used. */
+  readonly allow?: string;
+}
+
+export function json(status: number, body: object): Answer {
+  return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(body)}\n` };
+}
+
+/** A request that is refused before it becomes a call. */
+export class HttpRefusal {
+  readonly status: number;
+  readonly failure: Failure;
+  readonly allow: string | undefined;
+
+  constructor(status: number, failure: Failure, allow?: string) {
+    this.status = status;
+    this.failure = failure;
+    this.allow = allow;
+  }
+
+  get answer(): Answer {
+    const { kind, reason, message, detail } = this.failure;
+    const { retryAfterMs } = detail;
+    const error = { code: codeOf(kind), message, reason, ...(retryAfterMs && { retry_after_ms: retryAfterMs }) };
+    return { ...json(this.status, { error }), ...(this.allow !== undefined && { allow: this.allow }) };
+  }
+}
+
+const STATUS: Partial<Record<string, number>> = {
+  HOST_REFUSED: 403,
+  ORIGIN_REFUSED: 403,
+  CONTENT_TYPE_UNSUPPORTED: 415,
+  BODY_TOO_LARGE: 413,
+  TOO_MANY_BODIES: 503,
+  CALLER_GONE: 499,
+};
+
+/** Whatever was thrown while a request was dealt with. */
+export function toRefusal(thrown: unknown): HttpRefusal {
+  if (thrown instanceof HttpRefusal) return thrown;
+  if (thrown instanceof Failure) return new HttpRefusal(STATUS[thrown.reason] ?? 400, thrown);
+  const sentence = 'The service met an error of its own; it has been recorded.';
+  return new HttpRefusal(500, new Failure('internal', 'INTERNAL_ERROR', sentence, { cause: thrown }));
+}
+
+export function unknownPath(): HttpRefusal {
+  const sentence = 'There is /livez, /readyz and /metrics, and POST /v1/identify where RIDGEWATCH_HTTP_IDENTIFY is on.';
+  return new HttpRefusal(404, new Failure('not-found', 'PATH_UNKNOWN', sentence));
+}
+
+export function wrongMethod(allow: string): HttpRefusal {
+  return new HttpRefusal(405, new Failure('invalid-argument', 'METHOD_NOT_ALLOWED', `Use ${allow}.`), allow);
+}
+
+/** What Node.js says of a request that it cannot read. */
+export function unreadable(code: string | undefined): HttpRefusal {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new HttpRefusal(
+        408,
+        new Failure('deadline-exceeded', 'HTTP_TIMEOUT', 'The request did not arrive in time.'),
+      );
+    case 'HPE_HEADER_OVERFLOW':
+      return new HttpRefusal(431, new Failure('invalid-argument', 'HTTP_HEAD_TOO_LARGE', 'The headers are too large.'));
+    default:
+      return new HttpRefusal(
+        400,
+        new Failure('invalid-argument', 'HTTP_MALFORMED', 'This is not a request of HTTP/1.1.'),
+      );
+  }
+}
+
+/** As google.rpc.Code names it. */
+function codeOf(kind: FailureKind): string {
+  return kind.toUpperCase().replaceAll('-', '_');
+}

@@ -1,0 +1,50 @@
+/** Which requests may be searches: those of programs on this machine, never those that a web page makes in a browser. */
+import type { IncomingMessage } from 'node:http';
+import { Failure } from '../failure.ts';
+
+/** With any port: the service may be reached through a tunnel. */
+const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
+const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
+
+/**
+ * A name that somebody else's DNS points to this machine would let a web page of theirs ask for searches; a page can
+ * choose neither `Host` nor `Origin`, nor send JSON to another origin without asking first.
+ * @param host - address that the service listens on
+ * @throws Failure HOST_REFUSED, ORIGIN_REFUSED, CONTENT_TYPE_UNSUPPORTED
+ */
+export function requireLocalProgram(request: IncomingMessage, host: string): void {
+  const hosts = valuesOf(request, 'host');
+  const [named] = hosts;
+  if (hosts.length !== 1 || named === undefined || !(LOOPBACK_HOST.test(named) || isAddress(named, host))) {
+    const sentence = 'Searches are answered for the host localhost, or another name of the loopback address, only.';
+    throw new Failure('permission-denied', 'HOST_REFUSED', sentence, { field: 'Host' });
+  }
+  const site = valuesOf(request, 'sec-fetch-site');
+  const isForeign =
+    valuesOf(request, 'origin').some((origin) => origin !== `http://${named}`) ||
+    site.some((value) => value !== 'same-origin' && value !== 'none');
+  if (isForeign) {
+    const sentence = 'Searches are not answered for web pages of another origin.';
+    throw new Failure('permission-denied', 'ORIGIN_REFUSED', sentence, { field: 'Origin' });
+  }
+}
+
+/** @throws Failure CONTENT_TYPE_UNSUPPORTED */
+export function requireJson(request: IncomingMessage): void {
+  const encoding = valuesOf(request, 'content-encoding');
+  const isPlain = encoding.every((value) => value.trim().toLowerCase() === 'identity');
+  const types = valuesOf(request, 'content-type');
+  if (isPlain && types.length === 1 && JSON_TYPE.test(types[0]?.trim() ?? '')) return;
+  const sentence = 'The body must be application/json in UTF-8, without a content encoding.';
+  throw new Failure('invalid-argument', 'CONTENT_TYPE_UNSUPPORTED', sentence, { field: 'Content-Type' });
+}
+
+function isAddress(named: string, host: string): boolean {
+  const own = host.includes(':') ? `[${host}]` : host;
+  return named.toLowerCase().replace(/:\d{1,5}$/, '') === own.toLowerCase();
+}
+
+/** All values of a header, also those that Node.js drops or joins. */
+function valuesOf(request: IncomingMessage, name: string): string[] {
+  return request.headersDistinct[name] ?? [];
+}

@@ -1,0 +1,21 @@
+import type { TLSSocket } from 'node:tls';
+
+/** What OpenSSL, or Node.js, says when it ends a handshake, and what that is called here. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/HANDSHAKE_TIMEOUT/, 'HANDSHAKE_TIMEOUT'],
+  [/DID_NOT_RETURN_A_CERTIFICATE/, 'TLS_NO_CERTIFICATE'],
+  [/HTTP_REQUEST|WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|RECORD_TOO_SMALL|UNEXPECTED_MESSAGE/, 'TLS_EXPECTED'],
+  [/UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|NO_SHARED_CIPHER|NO_SUITABLE|NO_COMMON/, 'TLS_VERSION_UNSUPPORTED'],
+  [/NO_APPLICATION_PROTOCOL/, 'HTTP2_EXPECTED'],
+  [/ALERT_(?:UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE)/, 'TLS_SERVER_DISTRUSTED'],
+  [/CERTIFICATE_VERIFY_FAILED/, 'TLS_CERTIFICATE_REFUSED'],
+  [/ECONNRESET|EPIPE/, 'HANDSHAKE_ABORTED'],
+];
+
+/** Why a TLS handshake came to nothing, as a constant reason. Nothing in it comes from the client. */
+export function handshakeRefusal(error: NodeJS.ErrnoException, socket: TLSSocket): string {
+  // Node.js looks at the certificate after the handshake, and then says that the connection was reset.
+  if (socket.authorizationError) return 'TLS_CERTIFICATE_REFUSED';
+  const code = error.code ?? '';
+  return REASONS.find(([pattern]) => pattern.test(code))?.[1] ?? 'TLS_HANDSHAKE_FAILED';
+}

@@ -1,0 +1,46 @@
+/** A gRPC server with one method that does something, and its refusals. */
+import { unary } from '../../src/api/call.ts';
+import type { GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import type { IdentificationServer } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { GetStatusResponse, type OperationsServer } from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import { ApiServer, type ApiServerSettings, type ApiServices } from '../../src/api/server.ts';
+import type { Refusal } from '../../src/observability/refusal-log.ts';
+
+export interface Watched {
+  readonly server: ApiServer;
+  /** What was refused before it became a call, and the calls that were ended because of their callers. */
+  readonly refusals: string[];
+}
+
+/** Methods that are not given are not there. */
+export function createApiServer(
+  services: Partial<ApiServices> = {},
+  settings: Partial<ApiServerSettings> = {},
+): Watched {
+  const refusals: string[] = [];
+  const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 10_000 }, () =>
+    Promise.resolve(GetStatusResponse.create({ detail: 'served' })),
+  );
+  const server = new ApiServer(
+    {
+      identification: {} as IdentificationServer,
+      gallery: {} as GalleryServer,
+      operations: { getStatus } as unknown as OperationsServer,
+      ...services,
+    },
+    {
+      maxMessageBytes: 4_194_304,
+      maxUnfinishedBytes: 134_217_728,
+      maxConnections: 100,
+      maxConcurrentCalls: 100,
+      handshakeMs: 10_000,
+      messageMs: 30_000,
+      streamIdleMs: 60_000,
+      connectionIdleMs: 60_000,
+      refused: ({ reason }: Refusal) => void refusals.push(reason),
+      ended: ({ failure }) => void refusals.push(failure.reason),
+      ...settings,
+    },
+  );
+  return { server, refusals };
+}
