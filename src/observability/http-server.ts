@@ -81,6 +81,8 @@ export class HttpServer {
       headersTimeout: Math.min(headersMs, requestMs),
       requestTimeout: requestMs,
       keepAliveTimeout: keepAliveMs,
+      // Looked at here, where it is counted.
+      requireHostHeader: false,
       connectionsCheckingInterval: Math.min(MOST_CHECK_MS, headersMs / 2, requestMs / 2),
     });
     this.#server.on('connection', (socket: Socket) => this.#accept(socket));
@@ -153,6 +155,7 @@ export class HttpServer {
     const connection = this.#bySocket.get(socket);
     if (connection !== undefined) connection.lastActive = performance.now();
     try {
+      if (request.headers.host === undefined && request.httpVersion === '1.1') throw unreadable(undefined);
       const isSearch = request.url === IDENTIFY && this.#sources.identify !== undefined;
       const answer = await (isSearch ? this.#search(request, response, connection) : this.#answer(request));
       this.#send(response, answer);

@@ -1,0 +1,261 @@
+/** Callers of the HTTP surface who break off, never end, or should not be there; over raw sockets. */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HttpServer, type HttpLimits } from '../../src/observability/http-server.ts';
+
+let server: HttpServer;
+let port: number;
+let refusals: string[];
+let defects: unknown[];
+let searched: number[];
+
+async function start(limits: Partial<HttpLimits> = {}): Promise<void> {
+  // What a server of another test still says goes to that test.
+  const [said, thrown, bodies]: [string[], unknown[], number[]] = [[], [], []];
+  [refusals, defects, searched] = [said, thrown, bodies];
+  server = new HttpServer(
+    {
+      readiness: () => ({ stage: 'ready', detail: '' }),
+      metrics: () => Promise.resolve({ contentType: 'text/plain', body: 'x 1\n' }),
+      identify: () => (body) => {
+        bodies.push(body.length);
+        return Promise.resolve({ status: 200, document: { bytes: body.length } });
+      },
+      refused: ({ reason }, defect) => {
+        said.push(reason);
+        if (defect !== undefined) thrown.push(defect);
+      },
+    },
+    { mostBodyBytes: 1_000_000, ...limits },
+  );
+  port = await server.start('127.0.0.1', 0);
+}
+
+beforeEach(() => start());
+afterEach(async () => {
+  await server.stop();
+  expect(defects).toEqual([]);
+});
+
+const HEAD = 'POST /v1/identify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n';
+
+async function open(text = ''): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  socket.write(text);
+  return socket;
+}
+
+/** Everything that comes back until the server ends the connection. */
+async function answerOf(text: string): Promise<string> {
+  const socket = await open(text);
+  let answer = '';
+  socket.setEncoding('utf8').on('data', (part: string) => (answer += part));
+  if (!socket.closed) await once(socket, 'close');
+  return answer;
+}
+
+async function post(headers: Record<string, string>, body = '{}'): Promise<string> {
+  const lines = Object.entries({ host: 'localhost', 'content-type': 'application/json', ...headers });
+  const head = lines.filter(([, value]) => value !== '').map(([name, value]) => `${name}: ${value}\r\n`);
+  const text = `POST /v1/identify HTTP/1.1\r\n${head.join('')}connection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  return answerOf(text);
+}
+
+async function isAlive(): Promise<boolean> {
+  return (await fetch(`http://127.0.0.1:${port}/livez`)).status === 200;
+}
+
+describe('a caller who breaks off', () => {
+  it.each([
+    ['hangs up in the middle of a body', `${HEAD}content-length: 1000\r\n\r\n{"samples":`, 'CALLER_GONE'],
+    ['hangs up in the middle of a chunk', `${HEAD}transfer-encoding: chunked\r\n\r\nff\r\n{"a"`, 'CALLER_GONE'],
+  ])('%s is counted, and nothing else happens', async (_, text, reason) => {
+    const socket = await open(text);
+    await expect.poll(() => server.bytesHeld).toBeGreaterThan(0);
+    socket.resetAndDestroy();
+    await expect.poll(() => refusals).toEqual([reason]);
+    await expect.poll(() => server.bytesHeld).toBe(0);
+    expect(await isAlive()).toBe(true);
+  });
+
+  it.each([
+    ['a bad chunk size', `${HEAD}transfer-encoding: chunked\r\n\r\nxyz\r\n{}`],
+    ['a chunk longer than it says', `${HEAD}transfer-encoding: chunked\r\n\r\n1\r\n{}}}}\r\n0\r\n\r\n`],
+    ['an unknown transfer encoding', `${HEAD}transfer-encoding: gzip, foo\r\n\r\n{}`],
+    ['a length that is no number', `${HEAD}content-length: ten\r\n\r\n{}`],
+    ['two lengths', `${HEAD}content-length: 2\r\ncontent-length: 3\r\n\r\n{}`],
+    ['a length and chunks', `${HEAD}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}`],
+    ['no HTTP', 'hello\r\n\r\n'],
+    ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
+    ['a header without a name', 'GET /livez HTTP/1.1\r\n: x\r\n\r\n'],
+    ['no host', 'GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n'],
+  ])('sends %s is told so', async (_, text) => {
+    expect(await answerOf(text)).toMatch(/^HTTP\/1.1 400 /);
+    expect(refusals).toEqual(['HTTP_MALFORMED']);
+    expect(await isAlive()).toBe(true);
+  });
+
+  it('sends headers without end is told so', async () => {
+    const answer = await answerOf(`GET /livez HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(20_000)}`);
+    expect(answer).toMatch(/^HTTP\/1.1 431 /);
+    expect(refusals).toEqual(['HTTP_HEAD_TOO_LARGE']);
+  });
+});
+
+describe('a caller who never ends', () => {
+  it.each([
+    ['headers', 'GET /livez HTTP/1.1\r\nhost: localhost\r\n'],
+    ['a body', `${HEAD}content-length: 1000\r\n\r\n{"samples":`],
+    ['chunks', `${HEAD}transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n`],
+  ])('sending %s is ended when the time is up', async (_, text) => {
+    await server.stop();
+    await start({ headersMs: 100, requestMs: 100 });
+    expect(await answerOf(text)).toMatch(/^HTTP\/1.1 408 /);
+    expect(refusals).toEqual(['HTTP_TIMEOUT']);
+    await expect.poll(() => server.bytesHeld).toBe(0);
+  });
+
+  it('using a connection that was kept is ended when that time is up', async () => {
+    await server.stop();
+    await start({ keepAliveMs: 100 });
+    expect(await answerOf('GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it('cannot take more memory than there is for bodies, however many there are', async () => {
+    await server.stop();
+    await start({ mostBytesHeld: 3_000_000, mostConnections: 100 });
+    const part = `${HEAD}content-length: 900000\r\n\r\n${'x'.repeat(500_000)}`;
+    const sockets = await Promise.all(Array.from({ length: 30 }, () => open(part)));
+    await expect.poll(() => refusals.filter((reason) => reason === 'TOO_MANY_BODIES').length).toBeGreaterThan(20);
+    expect(server.bytesHeld).toBeLessThanOrEqual(3_000_000);
+    expect(server.bytesHeld).toBeGreaterThan(0);
+    expect(await isAlive()).toBe(true);
+    for (const socket of sockets) socket.destroy();
+    await expect.poll(() => server.bytesHeld).toBe(0);
+    expect(await post({})).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it('cannot keep others out by holding connections', async () => {
+    await server.stop();
+    await start({ mostConnections: 8 });
+    const sockets = await Promise.all(Array.from({ length: 20 }, () => open(`${HEAD}content-length: 9\r\n\r\n{`)));
+    expect(await isAlive()).toBe(true);
+    expect(server.connectionCount).toBeLessThanOrEqual(8);
+    expect(refusals).toContain('CONNECTION_EVICTED');
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('cannot make much of little: a body in chunks of a byte takes what its bytes take', async () => {
+    const socket = await open(`${HEAD}transfer-encoding: chunked\r\n\r\n${'1\r\nx\r\n'.repeat(10_000)}`);
+    await expect.poll(() => server.bytesHeld).toBeGreaterThanOrEqual(10_000);
+    expect(server.bytesHeld).toBeLessThan(40_000);
+    socket.destroy();
+  });
+});
+
+describe('a search', () => {
+  it.each([
+    ['another host', { host: 'evil.example' }, 403, 'HOST_REFUSED'],
+    ['another host with our port', { host: 'evil.example:9151' }, 403, 'HOST_REFUSED'],
+    ['a host that begins like ours', { host: 'localhost.evil.example' }, 403, 'HOST_REFUSED'],
+    ['an address that begins like ours', { host: '127.0.0.1.evil.example' }, 403, 'HOST_REFUSED'],
+    ['the address of nobody', { host: '0.0.0.0:9151' }, 403, 'HOST_REFUSED'],
+    ['another origin', { origin: 'http://evil.example' }, 403, 'ORIGIN_REFUSED'],
+    ['another port as origin', { origin: 'http://localhost:3000' }, 403, 'ORIGIN_REFUSED'],
+    ['the origin of a file', { origin: 'null' }, 403, 'ORIGIN_REFUSED'],
+    ['another site', { 'sec-fetch-site': 'cross-site' }, 403, 'ORIGIN_REFUSED'],
+    ['a site beside ours', { 'sec-fetch-site': 'same-site' }, 403, 'ORIGIN_REFUSED'],
+    ['no content type', { 'content-type': '' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
+    ['a content type of forms', { 'content-type': 'text/plain' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
+    ['one that hides in another', { 'content-type': 'text/plain; application/json' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
+    ['another alphabet', { 'content-type': 'application/json; charset=utf-16' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
+    ['a content encoding', { 'content-encoding': 'gzip' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
+    ['no time', { 'x-timeout-ms': 'soon' }, 400, 'TIMEOUT_INVALID'],
+    ['an expectation', { expect: 'the-unexpected' }, 417, 'EXPECTATION_UNKNOWN'],
+  ])('with %s is refused before its body is read', async (_, headers, status, reason) => {
+    expect(await post(headers)).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*"reason":"${reason}"`));
+    expect(refusals).toEqual([reason]);
+    expect(searched).toEqual([]);
+  });
+
+  it('with two hosts is refused', async () => {
+    const text = 'POST /v1/identify HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\nconnection: close\r\n';
+    expect(await answerOf(`${text}content-type: application/json\r\ncontent-length: 2\r\n\r\n{}`)).toMatch(
+      /^HTTP\/1.1 40[03] /,
+    );
+    expect(searched).toEqual([]);
+  });
+
+  it.each(['localhost', 'localhost:9151', 'LOCALHOST', '127.0.0.1:80', '127.1.2.3', '[::1]:9151'])(
+    'for the host %s is answered',
+    async (host) => {
+      expect(await post({ host })).toMatch(/^HTTP\/1.1 200 /);
+      expect(await post({ host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' })).toMatch(/ 200 /);
+      expect(searched).toEqual([2, 2]);
+    },
+  );
+
+  it.each(['application/json', 'Application/JSON; charset=UTF-8', 'application/json;charset="utf-8"'])(
+    'in %s is answered',
+    async (type) => expect(await post({ 'content-type': type })).toMatch(/^HTTP\/1.1 200 /),
+  );
+});
+
+describe('other requests', () => {
+  it('are answered for any host: orchestrators ask by address', async () => {
+    for (const path of ['livez', 'readyz', 'metrics'])
+      expect(await answerOf(`GET /${path} HTTP/1.1\r\nhost: 10.1.2.3:9151\r\nconnection: close\r\n\r\n`)).toMatch(
+        / 200 /,
+      );
+  });
+
+  it.each([
+    ['GET /nowhere', 404, 'PATH_UNKNOWN'],
+    ['POST /livez', 405, 'METHOD_NOT_ALLOWED'],
+    ['GET /v1/identify', 405, 'METHOD_NOT_ALLOWED'],
+    ['CONNECT example:443', 405, 'METHOD_NOT_ALLOWED'],
+  ])('%s is refused and counted', async (line, status, reason) => {
+    const answer = await answerOf(`${line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(refusals).toEqual([reason]);
+  });
+
+  it('that are too large are refused before they have arrived, and the connection goes on', async () => {
+    const socket = await open(`${HEAD}content-length: 1000001\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 413 /);
+    socket.write(`${'x'.repeat(1_000_001)}GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    const [next] = (await once(socket, 'data')) as [Buffer];
+    expect(next.toString()).toMatch(/^HTTP\/1.1 200 /);
+    socket.destroy();
+    expect(refusals).toEqual(['BODY_TOO_LARGE']);
+  });
+});
+
+it('survives any bytes, and keeps nothing of them', async () => {
+  const begin = fc.constantFrom(
+    '',
+    'GET / HTTP/1.1\r\n',
+    HEAD,
+    `${HEAD}content-length: 5\r\n\r\n`,
+    `${HEAD}transfer-encoding: chunked\r\n\r\n`,
+  );
+  await fc.assert(
+    fc.asyncProperty(begin, fc.uint8Array({ maxLength: 300 }), fc.boolean(), async (text, bytes, isRude) => {
+      const socket = await open(text);
+      socket.resume();
+      await new Promise((written) => socket.write(bytes, written));
+      if (isRude) socket.resetAndDestroy();
+      else socket.end();
+      if (!socket.closed) await once(socket, 'close');
+    }),
+    { numRuns: 200 },
+  );
+  await expect.poll(() => server.connectionCount).toBe(0);
+  expect(server.bytesHeld).toBe(0);
+  expect(await isAlive()).toBe(true);
+});
