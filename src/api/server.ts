@@ -164,10 +164,11 @@ export class ApiServer {
         });
       });
     });
-    return ended.finally(() => {
+    return ended.finally(async () => {
       clearInterval(this.#sweep);
       this.#unfollow();
       this.#listener?.connections.endAll();
+      await this.#listener?.connections.empty();
     });
   }
 

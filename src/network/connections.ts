@@ -63,14 +63,16 @@ export class Connections {
     this.#open.set(socket, connection);
     socket.once('close', () => {
       this.#open.delete(socket);
-      if (this.#open.size === 0) this.#whenEmpty?.resolve();
+      if (this.#open.size > 0) return;
+      this.#whenEmpty?.resolve();
+      this.#whenEmpty = undefined;
     });
     return connection;
   }
 
   /** Resolves when none is open. */
   async empty(): Promise<void> {
-    if (this.#open.size > 0) await (this.#whenEmpty ??= Promise.withResolvers()).promise;
+    while (this.#open.size > 0) await (this.#whenEmpty ??= Promise.withResolvers<void>()).promise;
   }
 
   /** Ends what has had no call for that long, in milliseconds. */
