@@ -68,6 +68,8 @@ export function unreadable(code: string | undefined): HttpRefusal {
       );
     case 'HPE_HEADER_OVERFLOW':
       return new HttpRefusal(431, new Failure('invalid-argument', 'HTTP_HEAD_TOO_LARGE', 'The headers are too large.'));
+    case 'HPE_INVALID_EOF_STATE':
+      return new HttpRefusal(400, new Failure('cancelled', 'CALLER_GONE', 'The request ended before it was complete.'));
     default:
       return new HttpRefusal(
         400,

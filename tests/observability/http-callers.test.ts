@@ -82,6 +82,15 @@ describe('a caller who breaks off', () => {
     expect(await isAlive()).toBe(true);
   });
 
+  it('ends in the middle of a body in good order is told so', async () => {
+    const socket = await open(`${HEAD}content-length: 1000\r\n\r\n{"samples":`);
+    socket.end();
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 400 [^]*CALLER_GONE/);
+    await expect.poll(() => server.connectionCount).toBe(0);
+    expect(refusals).toEqual(['CALLER_GONE']);
+  });
+
   it.each([
     ['a bad chunk size', `${HEAD}transfer-encoding: chunked\r\n\r\nxyz\r\n{}`],
     ['a chunk longer than it says', `${HEAD}transfer-encoding: chunked\r\n\r\n1\r\n{}}}}\r\n0\r\n\r\n`],
