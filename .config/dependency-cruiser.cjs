@@ -51,6 +51,12 @@ module.exports = {
       '^src/(api|matching|gallery|store|security|cli)/',
     ),
     forbid(
+      'network-is-a-leaf',
+      'Connections and bytes know neither gRPC nor HTTP.',
+      room('network'),
+      '^src/(api|matching|gallery|store|security|observability|cli)/|node_modules/@grpc/',
+    ),
+    forbid(
       'security-is-a-leaf',
       'Identities and keys know no features.',
       room('security'),

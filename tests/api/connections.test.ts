@@ -11,6 +11,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { followCall, reported, unary, type CallReport } from '../../src/api/call.ts';
 import {
   EnrollStreamRequest,
+  EnrollStreamResponse,
   GalleryClient,
   type GalleryServer,
 } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
@@ -331,7 +332,7 @@ describe('a stream', () => {
         const followed = followCall(call, settings, false);
         void reported('Gallery/EnrollStream', followed, settings, async () => {
           for await (const _ of call);
-          return { outcomes: [], enrolledCount: 0, refusedCount: 0, galleryVersion: 0 };
+          return EnrollStreamResponse.create({});
         }).then((outcome) => {
           if ('failure' in outcome) callback(toServiceError(outcome.failure));
           else callback(null, outcome.response);

@@ -65,6 +65,25 @@ describe('a search over HTTP', () => {
     expect(await post(body)).toMatchObject({ status, document: { error: { reason } } });
   });
 
+  it('counts and logs what it refuses before there is a search, without what was sent', async () => {
+    const before = running.log.length;
+    expect((await post('{"samples":[],"samples":[]}')).document).toMatchObject({ error: { reason: 'FIELD_REPEATED' } });
+    expect((await post({ 'Jane Kowalski': 1 })).status).toBe(400);
+    expect((await post('{}', { 'content-type': 'text/plain' })).status).toBe(415);
+    expect((await post('{}', { origin: 'http://kowalski.example' })).status).toBe(403);
+    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    for (const reason of ['FIELD_REPEATED', 'CONTENT_TYPE_UNSUPPORTED', 'ORIGIN_REFUSED'])
+      expect(metrics).toContain(`ridgewatch_refused_total{reason="${reason}"} 1`);
+    const lines = running.log.slice(before);
+    expect(lines.map((line) => (JSON.parse(line) as { reason: string }).reason)).toEqual([
+      'FIELD_REPEATED',
+      'INVALID_REQUEST',
+      'CONTENT_TYPE_UNSUPPORTED',
+      'ORIGIN_REFUSED',
+    ]);
+    expect(lines.join('').toLowerCase()).not.toContain('kowalski');
+  });
+
   it('keeps to its limits: size, time, method', async () => {
     expect((await post(`{"x": "${'y'.repeat(70_000)}"}`)).status).toBe(413);
     expect(await post(request(1), { 'x-timeout-ms': '0.001' })).toMatchObject({
