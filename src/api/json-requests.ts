@@ -30,7 +30,7 @@ const text = z
 const isNumeral = (value: unknown) => typeof value === 'string' && value.length <= MAX_NUMBER && NUMBER.test(value);
 const whole = z
   .unknown()
-  .superRefine((value, { addIssue }) => {
+  .superRefine((value, context) => {
     if (value === null || value === undefined) return;
     const number = typeof value === 'number' || isNumeral(value) ? Number(value) : NaN;
     const fault = !Number.isInteger(number)
@@ -40,7 +40,7 @@ const whole = z
         : number > MAX_WHOLE
           ? 'is too large'
           : undefined;
-    if (fault !== undefined) addIssue({ code: 'custom', message: fault });
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
   })
   .optional();
 const rate = z

@@ -103,7 +103,8 @@ export class ApiServer {
    * @throws Failure PORT_IN_USE, ADDRESS_UNUSABLE
    */
   async listen(host: string, port: number, tls: ServerTls | undefined): Promise<number> {
-    const { handshakeMs, maxConnections, connectionIdleMs, refused } = this.#settings;
+    const { handshakeMs, maxConnections, connectionIdleMs } = this.#settings;
+    const refused = (refusal: Refusal) => this.#settings.refused(refusal);
     // TLS has been dealt with when a connection gets here.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const listener = new GrpcListener(

@@ -13,12 +13,13 @@ export function json(status: number, body: object): Answer {
 }
 
 /** A request that is refused before it becomes a call. */
-export class HttpRefusal {
+export class HttpRefusal extends Error {
   readonly status: number;
   readonly failure: Failure;
   readonly allow: string | undefined;
 
   constructor(status: number, failure: Failure, allow?: string) {
+    super(failure.message);
     this.status = status;
     this.failure = failure;
     this.allow = allow;

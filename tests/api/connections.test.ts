@@ -331,7 +331,7 @@ describe('a stream', () => {
       enrollStream: ((call, callback) => {
         const followed = followCall(call, settings, false);
         void reported('Gallery/EnrollStream', followed, settings, async () => {
-          for await (const _ of call);
+          for await (const message of call) expect(message).toBeDefined();
           return EnrollStreamResponse.create({});
         }).then((outcome) => {
           if ('failure' in outcome) callback(toServiceError(outcome.failure));
