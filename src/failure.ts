@@ -15,7 +15,8 @@ export type FailureKind =
   | 'cancelled'
   | 'aborted'
   | 'unavailable'
-  | 'internal';
+  | 'internal'
+  | 'unimplemented';
 
 export interface FailureDetail {
   /** Path of the request's field, e.g. `samples[0].data`. */

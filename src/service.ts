@@ -177,7 +177,10 @@ async function start(
     pool,
     faceModels,
     minimumQuality: configuration.minimumQuality,
-    countRefusal: (reason) => metrics.observeRefusal(reason),
+    countRefusal: ({ reason, kind, detail }) => {
+      metrics.observeRefusal(reason);
+      if (kind === 'internal') log.error({ reason, err: detail.cause }, 'a record of a stream failed by a defect');
+    },
     countWarnings: (warnings) => metrics.observeWarnings(warnings),
     quarantine,
   };
@@ -216,6 +219,7 @@ async function start(
         {
           ...enrolment,
           mostStreamRecords: configuration.maxStreamRecords,
+          maxMessageBytes: configuration.maxMessageBytes,
           signer,
           indexDir: configuration.indexDir,
           requireReady,

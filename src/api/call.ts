@@ -4,11 +4,13 @@ import {
   type Deadline,
   type handleUnaryCall,
   type Metadata,
+  type sendUnaryData,
   type ServerUnaryCall,
 } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
-import { asFailure, toServiceError } from './status.ts';
+import { asFailure, statusName, toServiceError } from './status.ts';
 import { endOf, type EndedCall } from './watched-calls.ts';
+import { answerTo, requestOf } from './wire-request.ts';
 
 /** What a call did, for the log and the metrics. Facts are counts and names of things, never biometrics or identities. */
 export interface CallReport {
@@ -105,13 +107,19 @@ function callerOf({ sslPeerCertificate }: AuthContext): string {
     .join(', ');
 }
 
-/** Runs one piece of work as a reported call: times it, names its outcome, turns what it throws into a failure. */
+/** What came of a reported call. */
+export type Outcome<T> = { readonly response: T } | { readonly failure: Failure };
+
+/**
+ * Runs one piece of work as a reported call: times it, names its outcome, turns what it throws into a failure. It never
+ * fails itself.
+ */
 export async function reported<T>(
   method: string,
   { signal, deadlineMs, caller }: FollowedCall,
   settings: CallSettings,
   work: (context: CallContext) => Promise<T>,
-): Promise<{ response: T } | { failure: Failure }> {
+): Promise<Outcome<T>> {
   const started = performance.now();
   const facts: Record<string, string | number | boolean> = {};
   const context: CallContext = {
@@ -121,28 +129,34 @@ export async function reported<T>(
     caller,
     note: (more) => void Object.assign(facts, more),
   };
-  const report = (failure: Failure | undefined) => {
-    const sqlstate = failure?.detail.metadata?.['sqlstate'];
-    settings.observe({
-      method,
-      requestId: context.requestId,
-      code: failure === undefined ? 'OK' : (Code[toServiceError(failure).code] ?? 'UNKNOWN'),
-      reason: failure?.reason,
-      seconds: (performance.now() - started) / 1000,
-      facts: sqlstate === undefined ? facts : { ...facts, sqlstate },
-      cause: failure?.kind === 'internal' ? undefined : failure?.detail.cause,
-      defect: failure?.kind === 'internal' ? (failure.detail.cause ?? failure) : undefined,
-    });
-  };
+  let outcome: Outcome<T>;
   try {
-    const response = await work(context);
-    report(undefined);
-    return { response };
+    outcome = { response: await work(context) };
   } catch (thrown) {
     // Work that was stopped fails in its own words; the reason it was stopped is what the caller has to hear.
-    const failure = asFailure(signal.aborted ? signal.reason : thrown);
-    report(failure);
-    return { failure };
+    outcome = { failure: asFailure(signal.aborted ? signal.reason : thrown) };
+  }
+  const failure = 'failure' in outcome ? outcome.failure : undefined;
+  const sqlstate = failure?.detail.metadata?.['sqlstate'];
+  observe(settings, {
+    method,
+    requestId: context.requestId,
+    code: failure === undefined ? 'OK' : statusName(failure),
+    reason: failure?.reason,
+    seconds: (performance.now() - started) / 1000,
+    facts: sqlstate === undefined ? facts : { ...facts, sqlstate },
+    cause: failure?.kind === 'internal' ? undefined : failure?.detail.cause,
+    defect: failure?.kind === 'internal' ? (failure.detail.cause ?? failure) : undefined,
+  });
+  return outcome;
+}
+
+/** A log that cannot be written keeps no caller from the answer. */
+function observe(settings: CallSettings, report: CallReport): void {
+  try {
+    settings.observe(report);
+  } catch {
+    // There is nowhere left to say so.
   }
 }
 
@@ -152,7 +166,7 @@ export function reportOfEnded({ path, failure, seconds }: EndedCall): CallReport
     // `/ridgewatch.v1.Identification/Identify`
     method: path.replace(/^\/(?:.*\.)?/, ''),
     requestId: randomUUID(),
-    code: Code[toServiceError(failure).code] ?? 'UNKNOWN',
+    code: statusName(failure),
     reason: failure.reason,
     seconds,
     facts: {},
@@ -160,7 +174,29 @@ export function reportOfEnded({ path, failure, seconds }: EndedCall): CallReport
   };
 }
 
-/** A unary handler: deadline, report and error mapping around the work. */
+/** Ends a call with what came of it. It never throws: what the library does not take is reported, and said in short. */
+export function endCall<T>(
+  method: string,
+  settings: CallSettings,
+  callback: sendUnaryData<T>,
+  outcome: Outcome<T>,
+): void {
+  try {
+    if ('failure' in outcome) callback(toServiceError(outcome.failure));
+    else callback(null, outcome.response);
+  } catch (thrown) {
+    const requestId = randomUUID();
+    const { reason } = asFailure(thrown);
+    observe(settings, { method, requestId, code: 'INTERNAL', reason, seconds: 0, facts: {}, defect: thrown });
+    try {
+      callback({ code: Code.INTERNAL, details: 'The answer could not be sent.' });
+    } catch {
+      // The call is over; there is no other way to tell the caller.
+    }
+  }
+}
+
+/** A unary handler: deadline, report and error mapping around the work; reading and writing are part of it. */
 export function unary<Request, Response>(
   method: string,
   settings: CallSettings,
@@ -168,10 +204,11 @@ export function unary<Request, Response>(
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     const followed = followCall(call, settings, true);
-    void reported(method, followed, settings, (context) => work(call.request, context)).then((outcome) => {
+    void reported(method, followed, settings, async (context) =>
+      answerTo(call.request, await work(requestOf(call.request), context)),
+    ).then((outcome) => {
       followed.release();
-      if ('failure' in outcome) callback(toServiceError(outcome.failure));
-      else callback(null, outcome.response);
+      endCall(method, settings, callback, outcome);
     });
   };
 }

@@ -1,100 +1,236 @@
 import { Failure } from '../failure.ts';
-import { prepareEnrolment, type EnrolmentDependencies, type PreparedEnrolment } from './enrolment.ts';
-import type { EnrollOutcome, EnrollRequest, EnrollStreamResponse } from './generated/ridgewatch/v1/gallery.ts';
-import { asFailure, toStatus } from './status.ts';
+import {
+  decodeRequest,
+  packEnrolment,
+  type DecodedEnrolment,
+  type EnrolmentDependencies,
+  type PreparedEnrolment,
+} from './enrolment.ts';
+import {
+  EnrollOutcome,
+  type EnrollRequest,
+  type EnrollStreamRequest,
+  type EnrollStreamResponse,
+} from './generated/ridgewatch/v1/gallery.ts';
+import { asFailure, MAX_OUTCOME_STATUS_BYTES, toShortStatus } from './status.ts';
+import { requestOf, type WireRequest } from './wire-request.ts';
 import { warningCodes } from './wire-warnings.ts';
 
 /** One message of the stream. */
-export interface StreamedRecord {
-  readonly record?: EnrollRequest | undefined;
+export type StreamedRecord = EnrollStreamRequest | WireRequest<EnrollStreamRequest, never>;
+
+export interface StreamLimits {
+  readonly records: number;
+  /** Of the answer. */
+  readonly answerBytes: number;
 }
 
 /** Records that share a transaction: enough to make the commit cheap, few enough to keep it short. */
 const RECORDS_PER_BATCH = 100;
+/** Where a message holds `record.client_request_id`, and the most bytes of one that is told again. */
+const REQUEST_ID_PATH = [1, 3];
+const MAX_REQUEST_ID_BYTES = 64;
+/** Largest outcome: the status, the request id, and what is around them. */
+const MAX_OUTCOME_BYTES = MAX_OUTCOME_STATUS_BYTES + MAX_REQUEST_ID_BYTES + 32;
+/** What stands in front of an outcome in the answer. */
+const MAX_FRAME_BYTES = 4;
+/** Names of new galleries in the answer, of at most 64 bytes each. */
+const MAX_NEW_GALLERIES = 100;
+/** What the answer holds besides outcomes. */
+const MAX_COUNTS_BYTES = 64 + MAX_NEW_GALLERIES * 66;
 
-type Prepared = { readonly prepared: PreparedEnrolment } | { readonly failure: Failure };
+interface Received {
+  readonly clientRequestId: string;
+  readonly request: EnrollRequest | Failure;
+}
+
+/** What became of a record that was not refused. */
+interface EnrolledRecord {
+  readonly subjectId: string;
+  readonly warnings: PreparedEnrolment['warnings'];
+}
 
 /**
- * Enrols the records of a stream, batch by batch. A record that is refused does not touch the others; when the stream
- * breaks off, what was enrolled by then stays enrolled, and can be repeated safely under its client request ids.
- * @throws Failure TOO_MANY_RECORDS; the signal's reason
+ * Enrols the records of a stream, batch by batch. A record that is refused does not touch the others. What was enrolled
+ * is always told: where the stream has to end before its end, because it is too long, the answer is full or the store
+ * fails, the outcomes so far are the answer, and the last one says why nothing after it was looked at.
+ * @throws Failure when nothing was enrolled; the signal's reason
  */
 export async function enrollMany(
   service: EnrolmentDependencies,
   records: AsyncIterable<StreamedRecord>,
-  mostRecords: number,
+  limits: StreamLimits,
   signal: AbortSignal,
 ): Promise<EnrollStreamResponse> {
-  const response: EnrollStreamResponse = {
+  const stream = new EnrolmentStream(service, limits);
+  for await (const record of records) {
+    signal.throwIfAborted();
+    if (!(await stream.take(record))) break;
+  }
+  signal.throwIfAborted();
+  await stream.flush(true);
+  return stream.response;
+}
+
+class EnrolmentStream {
+  readonly response: EnrollStreamResponse = {
     outcomes: [],
     enrolledCount: 0,
     refusedCount: 0,
     galleryVersion: 0,
     newGalleries: [],
+    endedEarly: false,
   };
-  let batch: EnrollRequest[] = [];
-  const flush = async () => {
-    signal.throwIfAborted();
-    const outcomes = await enrollBatch(service, batch, response);
-    response.outcomes.push(...outcomes);
-    batch = [];
-  };
-  for await (const { record } of records) {
-    if (response.outcomes.length + batch.length >= mostRecords) {
-      const sentence = `A stream may bring at most ${mostRecords} records; those before have been dealt with.`;
-      throw new Failure('resource-exhausted', 'TOO_MANY_RECORDS', sentence, { field: 'record' });
-    }
-    batch.push(record ?? emptyRecord());
-    if (batch.length === RECORDS_PER_BATCH) await flush();
+  readonly #service: EnrolmentDependencies;
+  readonly #limits: StreamLimits;
+  #batch: Received[] = [];
+  /** Left of the answer when every record of the batch has the largest outcome, and one more says why the stream ends. */
+  #bytesLeft: number;
+
+  constructor(service: EnrolmentDependencies, limits: StreamLimits) {
+    this.#service = service;
+    this.#limits = limits;
+    this.#bytesLeft = limits.answerBytes - MAX_COUNTS_BYTES - MAX_OUTCOME_BYTES;
   }
-  if (batch.length > 0) await flush();
-  return response;
+
+  /** @returns whether there may be more */
+  async take(record: StreamedRecord): Promise<boolean> {
+    const { records } = this.#limits;
+    if (this.response.outcomes.length + this.#batch.length >= records) {
+      const sentence = `A stream may bring at most ${records} records: this one and those after it were not looked at.`;
+      return this.#end(new Failure('resource-exhausted', 'TOO_MANY_RECORDS', sentence));
+    }
+    // It may fit after all once it is known what became of the others.
+    if (this.#bytesLeft < MAX_OUTCOME_BYTES && !(await this.flush())) return false;
+    if (this.#bytesLeft < MAX_OUTCOME_BYTES) {
+      const sentence = 'The answer holds no more outcomes: this record and those after it were not looked at.';
+      return this.#end(new Failure('resource-exhausted', 'TOO_MANY_OUTCOMES', sentence));
+    }
+    this.#bytesLeft -= MAX_OUTCOME_BYTES;
+    this.#batch.push(receive(record));
+    return this.#batch.length < RECORDS_PER_BATCH || this.flush();
+  }
+
+  /**
+   * Enrols what has been taken.
+   * @param isLast - there is no record after it
+   * @returns false: the stream has ended, for the store failed
+   */
+  async flush(isLast = false): Promise<boolean> {
+    const batch = this.#batch;
+    this.#batch = [];
+    if (batch.length === 0) return !this.response.endedEarly;
+    const prepared = await prepareBatch(this.#service, batch);
+    let failed: Failure | undefined;
+    try {
+      const { outcomes, unfollowed } = await storeBatch(this.#service, prepared, this.response);
+      outcomes.forEach((outcome, i) => this.#note(batch[i]?.clientRequestId ?? '', outcome));
+      failed = unfollowed;
+    } catch (thrown) {
+      failed = asFailure(thrown);
+      // Nothing was enrolled, so the call itself can say so.
+      if (this.response.enrolledCount === 0) throw failed;
+      for (const [i, { clientRequestId }] of batch.entries()) {
+        const own = prepared[i];
+        this.#note(clientRequestId, own instanceof Failure ? own : failed);
+      }
+    }
+    return failed === undefined || isLast || this.#end(failed);
+  }
+
+  /** Tells why the stream ends, in the place of the first record that was not looked at. */
+  async #end(why: Failure): Promise<false> {
+    await this.flush();
+    if (!this.response.endedEarly) {
+      this.response.endedEarly = true;
+      this.#note('', why);
+    }
+    return false;
+  }
+
+  #note(clientRequestId: string, came: EnrolledRecord | Failure): void {
+    const { outcomes } = this.response;
+    const outcome: EnrollOutcome = { recordIndex: outcomes.length, clientRequestId, outcome: undefined, warnings: [] };
+    if (came instanceof Failure) {
+      this.response.refusedCount++;
+      this.#service.countRefusal(came);
+      outcome.outcome = { $case: 'error', value: toShortStatus(came) };
+    } else {
+      this.response.enrolledCount++;
+      this.#service.countWarnings(came.warnings);
+      outcome.outcome = { $case: 'subjectId', value: came.subjectId };
+      outcome.warnings = warningCodes(came.warnings);
+    }
+    outcomes.push(outcome);
+    this.#bytesLeft += MAX_OUTCOME_BYTES - EnrollOutcome.encode(outcome).finish().length - MAX_FRAME_BYTES;
+  }
 }
 
-async function enrollBatch(
+/** What is wrong with one record is told in its place. */
+function receive(record: StreamedRecord): Received {
+  try {
+    const request = requestOf(record).record ?? emptyRecord();
+    const { clientRequestId } = request;
+    return {
+      clientRequestId: Buffer.byteLength(clientRequestId) <= MAX_REQUEST_ID_BYTES ? clientRequestId : '',
+      request,
+    };
+  } catch (thrown) {
+    const clientRequestId =
+      'findText' in record ? record.findText(REQUEST_ID_PATH, MAX_REQUEST_ID_BYTES) : record.record?.clientRequestId;
+    return { clientRequestId: clientRequestId ?? '', request: asFailure(thrown) };
+  }
+}
+
+/** Decodes one record after the other, so that others get their turn, and brings all of them into the kernels' form. */
+async function prepareBatch(
   service: EnrolmentDependencies,
-  batch: readonly EnrollRequest[],
-  response: EnrollStreamResponse,
-): Promise<EnrollOutcome[]> {
-  const first = response.outcomes.length;
-  const prepared = await Promise.all(
-    batch.map((request): Promise<Prepared> =>
-      prepareEnrolment(service, request).then(
-        (done) => ({ prepared: done }),
-        (thrown: unknown) => ({ failure: asFailure(thrown) }),
-      ),
-    ),
+  batch: readonly Received[],
+): Promise<(PreparedEnrolment | Failure)[]> {
+  const decoded: (DecodedEnrolment | Failure)[] = [];
+  for (const { request } of batch) {
+    decoded.push(request instanceof Failure ? request : await decodeRequest(service, request).catch(asFailure));
+  }
+  return Promise.all(
+    decoded.map(async (one) => (one instanceof Failure ? one : packEnrolment(service, one).catch(asFailure))),
   );
-  const accepted = prepared.flatMap((item) => ('prepared' in item ? [item.prepared] : []));
+}
+
+/**
+ * @returns for each record the subject, or why it was refused; and why the gallery did not follow, when it did not
+ * @throws Failure when the transaction failed
+ */
+async function storeBatch(
+  service: EnrolmentDependencies,
+  prepared: readonly (PreparedEnrolment | Failure)[],
+  response: EnrollStreamResponse,
+): Promise<{ outcomes: (EnrolledRecord | Failure)[]; unfollowed: Failure | undefined }> {
+  const accepted = prepared.filter((one): one is PreparedEnrolment => !(one instanceof Failure));
   const wanted = accepted.map(({ subject }) => service.follower.newAmong(subject.galleries));
   const stored = accepted.length === 0 ? [] : await service.store.enrollMany(accepted);
   const sequences = stored.flatMap((outcome) => ('failure' in outcome ? [] : [outcome.seq]));
+  const made = wanted.filter((_, i) => stored[i] !== undefined && !('failure' in stored[i])).flat();
+  response.newGalleries = [...new Set([...response.newGalleries, ...made])].sort().slice(0, MAX_NEW_GALLERIES);
+  let unfollowed: Failure | undefined;
   if (sequences.length > 0) {
     const last = Math.max(...sequences);
-    await service.follower.advanceTo(last, new Map(accepted.flatMap(({ packed }) => [...packed])));
-    response.galleryVersion = Math.max(response.galleryVersion, last);
-    const made = wanted.filter((_, i) => 'subject' in stored[i]).flat();
-    response.newGalleries = [...new Set([...response.newGalleries, ...made])].sort();
+    try {
+      await service.follower.advanceTo(last, new Map(accepted.flatMap(({ packed }) => [...packed])));
+      response.galleryVersion = Math.max(response.galleryVersion, last);
+    } catch (thrown) {
+      // They are enrolled all the same, and will be found as soon as the gallery follows.
+      unfollowed = asFailure(thrown);
+    }
   }
   let next = 0;
-  return prepared.map((item, i): EnrollOutcome => {
-    const outcome = 'failure' in item ? item : stored[next++];
-    const common = { recordIndex: first + i, clientRequestId: batch[i]?.clientRequestId ?? '' };
-    if (outcome !== undefined && !('failure' in outcome)) {
-      response.enrolledCount++;
-      const warnings = 'prepared' in item ? item.prepared.warnings : [];
-      service.countWarnings(warnings);
-      return {
-        ...common,
-        outcome: { $case: 'subjectId', value: outcome.subject.subjectId },
-        warnings: warningCodes(warnings),
-      };
-    }
-    const failure = asFailure(outcome?.failure);
-    response.refusedCount++;
-    service.countRefusal(failure.reason);
-    return { ...common, outcome: { $case: 'error', value: toStatus(failure) }, warnings: [] };
+  const outcomes = prepared.map((one): EnrolledRecord | Failure => {
+    if (one instanceof Failure) return one;
+    const outcome = stored[next++];
+    if (outcome === undefined) throw new Error('an enrolment came to no outcome');
+    if ('failure' in outcome) return asFailure(outcome.failure);
+    return { subjectId: outcome.subject.subjectId, warnings: one.warnings };
   });
+  return { outcomes, unfollowed };
 }
 
 function emptyRecord(): EnrollRequest {

@@ -11,7 +11,7 @@ import { EnrollRequest, type SubjectData } from './generated/ridgewatch/v1/galle
 import type { Sample, SampleWarning } from './generated/ridgewatch/v1/sample.ts';
 import { check, enrollRules } from './validation.ts';
 import { provenanceName } from './wire-names.ts';
-import { decodeSamples, type FaceModel, type RequestSample } from './wire-samples.ts';
+import { decodeSamples, decodeSamplesAtOnce, type FaceModel, type RequestSample } from './wire-samples.ts';
 import { toWireWarnings } from './wire-warnings.ts';
 
 /** What samples have to be like. */
@@ -26,8 +26,8 @@ export interface EnrolmentDependencies extends SampleRules {
   readonly store: SubjectStore;
   readonly follower: ChangeFollower;
   readonly pool: WorkerPool;
-  /** Told the reason of each record that a stream brought in vain; refused calls are counted elsewhere. */
-  countRefusal(reason: string): void;
+  /** Told of each record that a stream brought in vain; refused calls are counted elsewhere. */
+  countRefusal(failure: Failure): void;
   /** Told of what is odd about samples that were read. */
   countWarnings(warnings: readonly { readonly code: string }[]): void;
   /** What is stored and damaged. */
@@ -43,6 +43,13 @@ export interface PreparedEnrolment {
   readonly clientRequest: { readonly id: string; readonly digest: Uint8Array } | undefined;
 }
 
+/** A request whose samples have been read. */
+export interface DecodedEnrolment {
+  readonly request: EnrollRequest;
+  readonly data: SubjectData;
+  readonly samples: readonly RequestSample[];
+}
+
 /**
  * Checks a request and brings it into the store's form. Touches nothing: a request that is refused leaves no trace.
  * @throws Failure that names the field
@@ -51,8 +58,21 @@ export async function prepareEnrolment(
   service: EnrolmentDependencies,
   request: EnrollRequest,
 ): Promise<PreparedEnrolment> {
+  return packEnrolment(service, await decodeRequest(service, request));
+}
+
+/** The first part of it, which is done here. */
+export async function decodeRequest(rules: SampleRules, request: EnrollRequest): Promise<DecodedEnrolment> {
   const data = checkedData(request);
-  const { references, packed, warnings } = await prepareReferences(service, request.samples);
+  return { request, data, samples: await decodeReferences(rules, request.samples) };
+}
+
+/** The second part, which other threads do. */
+export async function packEnrolment(
+  { pool }: Pick<EnrolmentDependencies, 'pool'>,
+  { request, data, samples }: DecodedEnrolment,
+): Promise<PreparedEnrolment> {
+  const { references, packed, warnings } = await packReferences(pool, samples);
   return {
     subject: { subjectId: newId(), ...subjectColumns(data) },
     references,
@@ -89,8 +109,15 @@ export async function prepareReferences(
   service: EnrolmentDependencies,
   samples: readonly Sample[],
 ): Promise<ReferencesToAdd> {
-  const decoded = decodeForEnrolment(samples, service);
-  const probes = await prepareProbes(service.pool, decoded);
+  return packReferences(service.pool, await decodeReferences(service, samples));
+}
+
+async function decodeReferences(rules: SampleRules, samples: readonly Sample[]): Promise<RequestSample[]> {
+  return requireQualities(await decodeSamples(samples, rules.faceModels, 'samples'), rules.minimumQuality);
+}
+
+async function packReferences(pool: WorkerPool, decoded: readonly RequestSample[]): Promise<ReferencesToAdd> {
+  const probes = await prepareProbes(pool, decoded);
   return referencesOf(
     decoded,
     probes.map(({ packed }) => packed?.packed),
@@ -98,15 +125,18 @@ export async function prepareReferences(
 }
 
 /**
- * Decodes samples, and looks at their quality.
+ * Decodes samples at once, and looks at their quality: for a thread that nothing else waits for.
  * @throws Failure: malformed, of an unknown face model, below the quality gate
  */
 export function decodeForEnrolment(
   samples: readonly Sample[],
   { faceModels, minimumQuality }: SampleRules,
 ): RequestSample[] {
-  const decoded = decodeSamples(samples, faceModels, 'samples');
-  for (const { sampleIndex, template } of decoded) requireQuality(sampleIndex, template.quality, minimumQuality);
+  return requireQualities(decodeSamplesAtOnce(samples, faceModels, 'samples'), minimumQuality);
+}
+
+function requireQualities(decoded: RequestSample[], minimum: number): RequestSample[] {
+  for (const { sampleIndex, template } of decoded) requireQuality(sampleIndex, template.quality, minimum);
   return decoded;
 }
 

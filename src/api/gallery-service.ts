@@ -2,26 +2,26 @@ import type { ServerReadableStream, sendUnaryData } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 import { listIndexes, sequenceOfName } from '../gallery/index-files/manifest.ts';
 import type { ReceiptSigner } from '../security/receipts.ts';
-import { followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
+import { endCall, followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
 import { prepareEnrolment, prepareReferences, subjectColumns, type EnrolmentDependencies } from './enrolment.ts';
-import type {
-  EnrollRequest,
-  EnrollResponse,
-  EnrollStreamRequest,
-  EnrollStreamResponse,
-  ExpungeSubjectRequest,
-  ExpungeSubjectResponse,
-  GalleryServer,
-  GetSubjectRequest,
-  GetSubjectResponse,
-  ListSubjectsRequest,
-  ListSubjectsResponse,
-  UpdateSubjectRequest,
-  UpdateSubjectResponse,
+import {
+  Subject,
+  type EnrollRequest,
+  type EnrollResponse,
+  type EnrollStreamRequest,
+  type EnrollStreamResponse,
+  type ExpungeSubjectRequest,
+  type ExpungeSubjectResponse,
+  type GalleryServer,
+  type GetSubjectRequest,
+  type GetSubjectResponse,
+  type ListSubjectsRequest,
+  type ListSubjectsResponse,
+  type UpdateSubjectRequest,
+  type UpdateSubjectResponse,
 } from './generated/ridgewatch/v1/gallery.ts';
 import { PageTokens } from './page-token.ts';
-import { toServiceError } from './status.ts';
 import { check, expungeRules, listRules, onlyNamedFields, subjectIdRules, updateRules } from './validation.ts';
 import { toWireSubject } from './wire-subjects.ts';
 import { warningFacts } from './wire-warnings.ts';
@@ -29,6 +29,8 @@ import { warningFacts } from './wire-warnings.ts';
 export interface GalleryDependencies extends EnrolmentDependencies {
   /** Records that one EnrollStream may bring. */
   readonly mostStreamRecords: number;
+  /** Largest answer. */
+  readonly maxMessageBytes: number;
   /** Signs what says that somebody was expunged. */
   readonly signer: ReceiptSigner;
   /** Directory of the indexes. */
@@ -38,6 +40,13 @@ export interface GalleryDependencies extends EnrolmentDependencies {
 }
 
 const DEFAULT_PAGE = 100;
+/** Of the subjects of a page: few enough to be written without keeping others waiting. */
+const MAX_PAGE_BYTES = 1_048_576;
+/** Subjects that are read at once: with their templates they may have two megabytes each. */
+const SUBJECTS_PER_READ = 25;
+/** What stands in front of a subject in its page, and the token at its end. */
+const MAX_FRAME_BYTES = 6;
+const MAX_TOKEN_BYTES = 256;
 
 /** The `Gallery` service: every change is on disk and in force before its call returns. */
 export function galleryService(service: GalleryDependencies, settings: CallSettings): GalleryServer {
@@ -93,21 +102,22 @@ function enrollStream(
   callback: sendUnaryData<EnrollStreamResponse>,
   settings: CallSettings,
 ): void {
+  const method = 'Gallery/EnrollStream';
   const followed = followCall(call, settings, false);
-  void reported('Gallery/EnrollStream', followed, settings, async (context) => {
+  void reported(method, followed, settings, async (context) => {
     service.requireReady();
-    const response = await enrollMany(
-      service,
-      call as AsyncIterable<StreamedRecord>,
-      service.mostStreamRecords,
-      followed.signal,
-    );
-    context.note({ enrolled_count: response.enrolledCount, refused_count: response.refusedCount });
+    const limits = { records: service.mostStreamRecords, answerBytes: service.maxMessageBytes };
+    const response = await enrollMany(service, call as AsyncIterable<StreamedRecord>, limits, followed.signal);
+    const { enrolledCount, refusedCount, endedEarly } = response;
+    context.note({
+      enrolled_count: enrolledCount,
+      refused_count: refusedCount,
+      ...(endedEarly && { ended_early: true }),
+    });
     return response;
   }).then((outcome) => {
     followed.release();
-    if ('failure' in outcome) callback(toServiceError(outcome.failure));
-    else callback(null, outcome.response);
+    endCall(method, settings, callback, outcome);
   });
 }
 
@@ -119,6 +129,7 @@ async function getSubject(service: GalleryDependencies, request: GetSubjectReque
   return { subject: toWireSubject(found) };
 }
 
+/** Subjects end a page when it has as many as were asked for, or as many bytes as a page may have. */
 async function listSubjects(
   service: GalleryDependencies,
   request: ListSubjectsRequest,
@@ -128,21 +139,29 @@ async function listSubjects(
   const { gallery, contributor } = request;
   const filters = `${gallery}/${contributor}`;
   const limit = request.pageSize || DEFAULT_PAGE;
-  const found = await service.store.list({
-    gallery: gallery || undefined,
-    contributor: contributor || undefined,
-    // One more than asked for tells whether there is another page.
-    limit: limit + 1,
-    afterSubjectId: request.pageToken === '' ? undefined : pageTokens.read(request.pageToken, filters),
-  });
-  service.quarantine.add(found.flatMap((one) => one.damaged ?? []));
-  if (found.length === 0 && gallery !== '') await service.store.requireGallery(gallery);
-  const page = found.slice(0, limit);
-  const last = page.at(-1);
-  return {
-    subjects: page.map(toWireSubject),
-    nextPageToken: found.length > limit && last ? pageTokens.make(last.subject.subjectId, filters) : '',
-  };
+  const filter = { gallery: gallery || undefined, contributor: contributor || undefined };
+  const subjects: Subject[] = [];
+  let bytesLeft = Math.min(MAX_PAGE_BYTES, service.maxMessageBytes - MAX_TOKEN_BYTES);
+  let afterSubjectId = request.pageToken === '' ? undefined : pageTokens.read(request.pageToken, filters);
+  const endedHere = () => ({ subjects, nextPageToken: pageTokens.make(afterSubjectId ?? '', filters) });
+  for (;;) {
+    const isFull = subjects.length === limit;
+    const wanted = isFull ? 1 : Math.min(SUBJECTS_PER_READ, limit - subjects.length);
+    const found = await service.store.list({ ...filter, limit: wanted, afterSubjectId });
+    service.quarantine.add(found.flatMap((one) => one.damaged ?? []));
+    if (found.length === 0) break;
+    if (isFull) return endedHere();
+    for (const one of found) {
+      const subject = toWireSubject(one);
+      bytesLeft -= Subject.encode(subject).finish().length + MAX_FRAME_BYTES;
+      // A subject that is larger than a page is a page of its own.
+      if (bytesLeft < 0 && subjects.length > 0) return endedHere();
+      subjects.push(subject);
+      afterSubjectId = subject.subjectId;
+    }
+  }
+  if (subjects.length === 0 && gallery !== '') await service.store.requireGallery(gallery);
+  return { subjects, nextPageToken: '' };
 }
 
 async function updateSubject(

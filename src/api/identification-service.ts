@@ -1,4 +1,3 @@
-import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
@@ -13,23 +12,21 @@ import type { SearchView } from '../matching/search-view.ts';
 import { shippedVectorModel } from '../matching/shipped-model.ts';
 import { verifySamples, verifySubject, type VerificationResult } from '../matching/verification.ts';
 import type { WorkerPool } from '../matching/worker-pool.ts';
-import { followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
+import { unary, type CallContext, type CallSettings } from './call.ts';
 import {
   EmptyScope,
   SearchMode,
   type IdentificationServer,
   type IdentifyRequest,
   type IdentifyResponse,
-  type IdentifyStreamRequest,
-  type IdentifyStreamResponse,
   type ModelVersion,
   type VerifyRequest,
   type VerifyResponse,
 } from './generated/ridgewatch/v1/identification.ts';
 import { Band, Modality, type SampleScore } from './generated/ridgewatch/v1/sample.ts';
 import { galleryUnknown } from '../store/store-failure.ts';
+import { answerStream } from './identification-stream.ts';
 import { PartialTime } from './partial-time.ts';
-import { toStatus } from './status.ts';
 import { check, identifyRules, verifyRules } from './validation.ts';
 import { decodeSamples, reportSamples, type FaceModel } from './wire-samples.ts';
 import { toWireExplanation } from './wire-explanation.ts';
@@ -58,11 +55,7 @@ interface SearchDependencies extends IdentificationDependencies {
   readonly partialTime: PartialTime;
 }
 
-/** Views of all samples of a request: twice what sixteen samples of one view have. */
-const MOST_VIEWS = 32;
 const DEFAULT_CANDIDATES = 10;
-/** Searches of one stream that may be under way; reading pauses beyond. */
-const STREAM_WINDOW = 16;
 
 /** The `Identification` service: wire to domain and back; no matching logic. */
 export function identificationService(
@@ -74,7 +67,8 @@ export function identificationService(
     identify: unary('Identification/Identify', settings, (request: IdentifyRequest, context) =>
       answerIdentify(service, request, context),
     ),
-    identifyStream: (call) => answerStream(service, call, settings),
+    identifyStream: (call) =>
+      answerStream(call, settings, (request, context) => answerIdentify(service, request, context)),
     verify: unary('Identification/Verify', settings, (request: VerifyRequest, context) =>
       answerVerify(service, request, context),
     ),
@@ -96,8 +90,7 @@ async function answerIdentify(
   });
   service.requireReady();
   requireKnown(service.served, request.galleries);
-  const samples = decodeSamples(request.samples, service.faceModels, 'samples');
-  requireFewViews(samples.length, 'samples');
+  const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
   noteWarnings(service, context, samples);
   const { threshold } = request;
   const partial = request.allowPartial === true;
@@ -145,14 +138,6 @@ function noteWarnings(service: IdentificationDependencies, context: CallContext,
   context.note(warningFacts(warnings));
 }
 
-/** A record holds up to 255 views, and every one of them costs a search as much as a sample. */
-function requireFewViews(views: number, field: string): void {
-  if (views <= MOST_VIEWS) return;
-  throw new Failure('invalid-argument', 'TOO_MANY_VIEWS', `The samples hold more than ${MOST_VIEWS} views together.`, {
-    field,
-  });
-}
-
 /** A search of a gallery by a wrong name would find nobody, whoever stands there. */
 function requireKnown({ current }: CurrentGallery, galleries: readonly string[]): void {
   const unknown = galleries.flatMap((name, i) => (current.knows(name) ? [] : [`galleries[${i}]`]));
@@ -164,62 +149,6 @@ function requireComparable(probes: readonly Probe[]): void {
   throw new Failure('failed-precondition', 'NOT_COMPARABLE', 'No sample has enough minutiae to be compared.', {
     field: 'samples',
   });
-}
-
-function answerStream(
-  service: SearchDependencies,
-  call: ServerDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>,
-  settings: CallSettings,
-): void {
-  const followed = followCall(call, settings, false);
-  const { signal, release } = followed;
-  const underWay = new Set<string>();
-  let ended = false;
-  const finish = () => {
-    if (!ended || underWay.size > 0) return;
-    release();
-    call.end();
-  };
-  const answer = async (request: IdentifyRequest | undefined) => {
-    const requestId = request?.clientRequestId ?? '';
-    const repeated = underWay.has(requestId);
-    if (!repeated) underWay.add(requestId);
-    const outcome = await reported('Identification/IdentifyStream', followed, settings, async (context) => {
-      if (request === undefined || requestId === '') {
-        const sentence = 'Every search of a stream needs a client_request_id.';
-        throw new Failure('invalid-argument', 'REQUEST_ID_REQUIRED', sentence, {
-          field: 'request.client_request_id',
-        });
-      }
-      if (repeated) {
-        const sentence = 'A search with this id is under way in this stream.';
-        throw new Failure('invalid-argument', 'REQUEST_ID_IN_USE', sentence, { field: 'request.client_request_id' });
-      }
-      return answerIdentify(service, request, context);
-    });
-    if (!repeated) underWay.delete(requestId);
-    if (!signal.aborted) {
-      call.write({
-        requestId,
-        outcome:
-          'response' in outcome
-            ? { $case: 'response', value: outcome.response }
-            : { $case: 'error', value: toStatus(outcome.failure) },
-      });
-    }
-    if (underWay.size < STREAM_WINDOW && call.isPaused()) call.resume();
-    finish();
-  };
-  call.on('data', ({ request }: IdentifyStreamRequest) => {
-    void answer(request);
-    if (underWay.size >= STREAM_WINDOW) call.pause();
-  });
-  call.on('end', () => {
-    ended = true;
-    finish();
-  });
-  call.on('error', () => release());
-  signal.addEventListener('abort', release, { once: true });
 }
 
 async function answerVerify(
@@ -236,14 +165,12 @@ async function answerVerify(
     sample_count: request.samples.length,
   });
   service.requireReady();
-  const samples = decodeSamples(request.samples, service.faceModels, 'samples');
+  const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
   const { claim } = request;
   const references =
     claim?.$case === 'referenceSamples'
-      ? decodeSamples(claim.value.samples, service.faceModels, 'reference_samples.samples')
+      ? await decodeSamples(claim.value.samples, service.faceModels, 'reference_samples.samples', context.signal)
       : undefined;
-  requireFewViews(samples.length, 'samples');
-  requireFewViews(references?.length ?? 0, 'reference_samples.samples');
   noteWarnings(service, context, [...samples, ...(references ?? [])]);
   const { pool, served } = service;
   const explain = request.explain === true;

@@ -16,6 +16,7 @@ import { GrpcListener } from './grpc-listener.ts';
 import { followStreams } from './library-refusals.ts';
 import { reflectionService } from './reflection.ts';
 import { CallWatch, type EndedCall } from './watched-calls.ts';
+import { overTheWire } from './wire-request.ts';
 
 /** Name under which each service reports its health; the empty name stands for the whole server. */
 const SERVICES = ['', 'ridgewatch.v1.Identification', 'ridgewatch.v1.Gallery', 'ridgewatch.v1.Operations'];
@@ -174,7 +175,7 @@ export class ApiServer {
   }
 
   #measured<Service extends ServiceDefinition>(service: Service): Service {
-    const methods = Object.entries(service as ServiceDefinition).map(([name, method]) => [
+    const methods = Object.entries(overTheWire(service, this.#settings.maxMessageBytes)).map(([name, method]) => [
       name,
       { ...method, requestDeserialize: this.#watch.measured(method.requestDeserialize) },
     ]);

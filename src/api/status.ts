@@ -7,7 +7,7 @@ import { Status } from './generated/google/rpc/status.ts';
 /** Grouping of the reasons in google.rpc.ErrorInfo. */
 const DOMAIN = 'ridgewatch';
 /** Trailer in which gRPC carries a google.rpc.Status. */
-const DETAILS_TRAILER = 'grpc-status-details-bin';
+export const DETAILS_TRAILER = 'grpc-status-details-bin';
 
 const CODES: Record<FailureKind, Code> = {
   'invalid-argument': Code.INVALID_ARGUMENT,
@@ -22,6 +22,7 @@ const CODES: Record<FailureKind, Code> = {
   aborted: Code.ABORTED,
   unavailable: Code.UNAVAILABLE,
   internal: Code.INTERNAL,
+  unimplemented: Code.UNIMPLEMENTED,
 };
 
 /**
@@ -35,15 +36,53 @@ export function asFailure(thrown: unknown): Failure {
   });
 }
 
+/** Name of the gRPC status that a failure becomes. */
+export function statusName({ kind }: Failure): string {
+  return Code[CODES[kind]];
+}
+
+/**
+ * How much of a failure is told. Many clients take eight kilobytes of trailers and break the connection for more, and
+ * the sentence is in them twice: what is left out is at least counted.
+ */
+interface Extent {
+  readonly sentenceBytes: number;
+  readonly violations: number;
+  readonly violationBytes: number;
+  readonly metadataBytes: number;
+}
+const IN_TRAILERS: Extent = { sentenceBytes: 600, violations: 16, violationBytes: 1600, metadataBytes: 600 };
+/** Among the outcomes of a stream, which has to hold thousands of them. */
+const AMONG_OUTCOMES: Extent = { sentenceBytes: 160, violations: 1, violationBytes: 200, metadataBytes: 100 };
+/** Largest encoded status of a refused record. A test checks that none is larger. */
+export const MAX_OUTCOME_STATUS_BYTES = 900;
+
 /** The status that a call ends with, details included. */
 export function toStatus(failure: Failure): Status {
+  return statusWithin(failure, IN_TRAILERS);
+}
+
+/** The same in short, for a record of a stream. */
+export function toShortStatus(failure: Failure): Status {
+  return statusWithin(failure, AMONG_OUTCOMES);
+}
+
+function statusWithin(failure: Failure, extent: Extent): Status {
   const { field, violations, metadata, retryAfterMs } = failure.detail;
-  const details = [
-    pack('google.rpc.ErrorInfo', ErrorInfo, { reason: failure.reason, domain: DOMAIN, metadata: { ...metadata } }),
-  ];
   const fields = violations ?? (field === undefined ? [] : [{ field, description: failure.message }]);
-  if (fields.length > 0) {
-    const fieldViolations = fields.map((violation) => ({ ...violation, reason: failure.reason }));
+  const named = within(fields, extent);
+  const leftOut = fields.length - named.length;
+  const info = {
+    reason: failure.reason,
+    domain: DOMAIN,
+    metadata: {
+      ...boundedMetadata(metadata ?? {}, extent.metadataBytes),
+      ...(leftOut > 0 && { violations_left_out: String(leftOut) }),
+    },
+  };
+  const details = [pack('google.rpc.ErrorInfo', ErrorInfo, info)];
+  if (named.length > 0) {
+    const fieldViolations = named.map((violation) => ({ ...violation, reason: failure.reason }));
     details.push(pack('google.rpc.BadRequest', BadRequest, { fieldViolations }));
   }
   if (retryAfterMs !== undefined) {
@@ -51,8 +90,59 @@ export function toStatus(failure: Failure): Status {
     const nanos = Math.round((retryAfterMs - seconds * 1000) * 1e6);
     details.push(pack('google.rpc.RetryInfo', RetryInfo, { retryDelay: { seconds, nanos } }));
   }
-  const message = field === undefined ? failure.message : `${field}: ${failure.message}`;
-  return { code: CODES[failure.kind], message, details };
+  const sentence = field === undefined ? failure.message : `${field}: ${failure.message}`;
+  const more = leftOut > 0 && violations !== undefined ? `; and ${leftOut} more` : '';
+  return {
+    code: CODES[failure.kind],
+    message: shortened(sentence, extent.sentenceBytes - more.length) + more,
+    details,
+  };
+}
+
+type Violation = { readonly field: string; readonly description: string };
+
+/** As many as there is room for, from the first on. */
+function within(violations: readonly Violation[], { violations: most, violationBytes }: Extent): Violation[] {
+  const named: Violation[] = [];
+  let left = violationBytes;
+  for (const { field, description } of violations.slice(0, most)) {
+    if (left < 40) break;
+    const one = {
+      field: shortened(field, Math.ceil(left / 3)),
+      description: shortened(description, Math.ceil(left / 2)),
+    };
+    left -= Buffer.byteLength(one.field) + Buffer.byteLength(one.description);
+    named.push(one);
+  }
+  return named;
+}
+
+function boundedMetadata(metadata: Readonly<Record<string, string>>, bytes: number): Record<string, string> {
+  const kept: Record<string, string> = {};
+  let left = bytes;
+  for (const [key, value] of Object.entries(metadata)) {
+    left -= key.length;
+    if (left <= 0) break;
+    kept[key] = shortened(value, left);
+    left -= Buffer.byteLength(kept[key]);
+  }
+  return kept;
+}
+
+const ELLIPSIS = '…';
+
+/** At most so many bytes of a text, whole characters; what could not be sent at all is replaced. */
+function shortened(text: string, bytes: number): string {
+  // No character takes less than a byte: what lies beyond cannot be needed.
+  const whole = text.slice(0, bytes + 1).toWellFormed();
+  if (whole.length === text.length && Buffer.byteLength(whole) <= bytes) return whole;
+  let [kept, left] = ['', bytes - Buffer.byteLength(ELLIPSIS)];
+  for (const character of whole) {
+    left -= Buffer.byteLength(character);
+    if (left < 0) break;
+    kept += character;
+  }
+  return kept + ELLIPSIS;
 }
 
 /** The same as what grpc-js wants thrown: code, sentence, and the details in the trailer. */

@@ -7,9 +7,8 @@ import { Failure } from '../failure.ts';
 import { Provenance } from './generated/ridgewatch/v1/gallery.ts';
 import { Purpose } from './generated/ridgewatch/v1/identification.ts';
 import { identifier, remark } from './text-rules.ts';
+import { MAX_ENROLLED_SAMPLES, MAX_NAMES, MAX_PROBE_SAMPLES, MAX_UPDATE_PATHS } from './wire-limits.ts';
 
-const MOST_PROBE_SAMPLES = 16;
-const MOST_ENROLLED_SAMPLES = 32;
 export const MOST_CANDIDATES = 500;
 export const MOST_LISTED = 1000;
 
@@ -32,7 +31,7 @@ function samples(most: number) {
 
 const names = z
   .array(name)
-  .max(32, 'must have at most 32 names')
+  .max(MAX_NAMES, `must have at most ${MAX_NAMES} names`)
   .refine((list) => new Set(list).size === list.length, 'names the same thing twice');
 
 const purpose = z
@@ -48,7 +47,7 @@ const threshold = z
   .optional();
 
 export const identifyRules = z.object({
-  samples: samples(MOST_PROBE_SAMPLES),
+  samples: samples(MAX_PROBE_SAMPLES),
   galleries: names,
   maxCandidates: wholeNumber.max(MOST_CANDIDATES, `must be at most ${MOST_CANDIDATES}`),
   threshold,
@@ -58,11 +57,11 @@ export const identifyRules = z.object({
 });
 
 export const verifyRules = z.object({
-  samples: samples(MOST_PROBE_SAMPLES),
+  samples: samples(MAX_PROBE_SAMPLES),
   claim: z.union(
     [
       z.object({ $case: z.literal('subjectId'), value: uuid }),
-      z.object({ $case: z.literal('referenceSamples'), value: z.object({ samples: samples(MOST_PROBE_SAMPLES) }) }),
+      z.object({ $case: z.literal('referenceSamples'), value: z.object({ samples: samples(MAX_PROBE_SAMPLES) }) }),
     ],
     'must name a subject (UUID in lower case) or hold 1 to 16 reference samples',
   ),
@@ -71,13 +70,19 @@ export const verifyRules = z.object({
   clientRequestId: optionalName,
 });
 
-/** The last time that every notation of a time can tell. */
-const LATEST_TIME = new Date('9999-12-31T23:59:59Z');
+/** The times that every notation of a time can tell. */
+const EARLIEST_TIME = new Date('0001-01-01T00:00:00Z');
+const LATEST_TIME = new Date('9999-12-31T23:59:59.999Z');
+
+const time = z
+  .date('must be a valid time')
+  .min(EARLIEST_TIME, 'must not lie before the year 1')
+  .max(LATEST_TIME, 'must not lie after the year 9999');
 
 const provenance = z.number().refine((value) => knows(Provenance, value), 'is not a known provenance');
 const caveats = z
   .array(z.string().regex(/^[A-Z0-9_-]{1,32}$/, 'must be 1 to 32 characters of A-Z, 0-9, _ and -'))
-  .max(32, 'must have at most 32 codes')
+  .max(MAX_NAMES, `must have at most ${MAX_NAMES} codes`)
   .refine((list) => new Set(list).size === list.length, 'names the same code twice');
 const subjectData = z.object({
   contributor: name,
@@ -85,12 +90,12 @@ const subjectData = z.object({
   galleries: names.min(1, 'needs at least one gallery'),
   caveats,
   provenance,
-  expireTime: z.date('must be a valid time').max(LATEST_TIME, 'must not lie after the year 9999').optional(),
+  expireTime: time.optional(),
 });
 
 export const enrollRules = z.object({
   data: subjectData,
-  samples: samples(MOST_ENROLLED_SAMPLES),
+  samples: samples(MAX_ENROLLED_SAMPLES),
   clientRequestId: optionalName,
 });
 
@@ -110,9 +115,10 @@ export const updateRules = z
     expectedVersion: wholeNumber,
     updateMask: z
       .array(z.enum(PATHS, `must be one of ${PATHS.join(', ')}`), 'is required')
-      .min(1, 'must name at least one field'),
+      .min(1, 'must name at least one field')
+      .max(MAX_UPDATE_PATHS, `must name at most ${MAX_UPDATE_PATHS} fields`),
     data: subjectData.partial().optional(),
-    samples: z.array(z.unknown()).max(MOST_ENROLLED_SAMPLES, `must have at most ${MOST_ENROLLED_SAMPLES} samples`),
+    samples: z.array(z.unknown()).max(MAX_ENROLLED_SAMPLES, `must have at most ${MAX_ENROLLED_SAMPLES} samples`),
   })
   .superRefine(({ updateMask, data, samples: given }, context) => {
     const issue = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
@@ -143,6 +149,9 @@ export const listRules = z.object({
   pageToken: z.string().max(256, 'was not made by this service'),
 });
 
+/** Faults that the sentence names. The status says how many more there are. */
+const MAX_NAMED_FAULTS = 16;
+
 /**
  * Checks a request against its rules.
  * @throws Failure INVALID_REQUEST that names every field at fault
@@ -151,7 +160,8 @@ export function check(rules: z.ZodType, request: unknown): void {
   const result = rules.safeParse(request);
   if (result.success) return;
   const violations = result.error.issues.map(({ path, message }) => ({ field: fieldPath(path), description: message }));
-  const sentence = violations.map(({ field, description }) => `${field} ${description}`).join('; ');
+  const named = violations.slice(0, MAX_NAMED_FAULTS);
+  const sentence = named.map(({ field, description }) => `${field} ${description}`).join('; ');
   throw new Failure('invalid-argument', 'INVALID_REQUEST', sentence, { violations });
 }
 

@@ -2,10 +2,13 @@
 import { Failure } from '../failure.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import { decodeSample, type DecodedSample, type SampleFormat } from '../templates/sample.ts';
+import { statedViews } from '../templates/stated-views.ts';
+import { inTurn } from './decoding-turns.ts';
 import { Modality, SampleOutcome, TemplateFormat, type Sample } from './generated/ridgewatch/v1/sample.ts';
 import type { SampleReport as WireSampleReport } from './generated/ridgewatch/v1/sample.ts';
 import type { Probe } from '../matching/probe.ts';
 import { minutiaCountOf } from '../matching/probe.ts';
+import { MAX_VIEWS } from './wire-limits.ts';
 import { toWireWarnings } from './wire-warnings.ts';
 
 /** A configured face model. */
@@ -38,22 +41,60 @@ export interface RequestSample extends DecodedSample {
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
 /**
- * Decodes every view of every sample of a request.
+ * Decodes every view of every sample of a request, in turn with other requests.
  * @param path - where the samples stand in the request, for errors: `samples`
- * @throws Failure that names the sample and the field: malformed templates, unknown formats, unknown face models
+ * @throws Failure that names the sample and the field: malformed templates, unknown formats, unknown face models;
+ *   TOO_MANY_VIEWS; the signal's reason
  */
-export function decodeSamples(
+export async function decodeSamples(
+  samples: readonly Sample[],
+  models: ReadonlyMap<string, FaceModel>,
+  path: string,
+  signal?: AbortSignal,
+): Promise<RequestSample[]> {
+  requireFewViews(samples, path);
+  const decoded: RequestSample[] = [];
+  for (const [sampleIndex, sample] of samples.entries()) {
+    signal?.throwIfAborted();
+    decoded.push(...(await inTurn(() => decodeAt(sample, sampleIndex, models, path))));
+  }
+  return decoded;
+}
+
+/** The same at once, for a thread that nothing else waits for. */
+export function decodeSamplesAtOnce(
   samples: readonly Sample[],
   models: ReadonlyMap<string, FaceModel>,
   path: string,
 ): RequestSample[] {
-  return samples.flatMap((sample, sampleIndex) => {
-    try {
-      return decodeOne(sample, sampleIndex, models);
-    } catch (thrown) {
-      throw thrown instanceof Failure ? thrown.within(`${path}[${sampleIndex}]`) : thrown;
-    }
+  requireFewViews(samples, path);
+  return samples.flatMap((sample, sampleIndex) => decodeAt(sample, sampleIndex, models, path));
+}
+
+/** Every view costs as much as a sample. Their records say how many they hold before any is read. */
+function requireFewViews(samples: readonly Sample[], path: string): void {
+  let views = 0;
+  for (const { format, data } of samples) {
+    const known = FORMATS[format];
+    views += known === undefined ? 1 : statedViews(known, data);
+  }
+  if (views <= MAX_VIEWS) return;
+  throw new Failure('invalid-argument', 'TOO_MANY_VIEWS', `The samples hold more than ${MAX_VIEWS} views together.`, {
+    field: path,
   });
+}
+
+function decodeAt(
+  sample: Sample,
+  sampleIndex: number,
+  models: ReadonlyMap<string, FaceModel>,
+  path: string,
+): RequestSample[] {
+  try {
+    return decodeOne(sample, sampleIndex, models);
+  } catch (thrown) {
+    throw thrown instanceof Failure ? thrown.within(`${path}[${sampleIndex}]`) : thrown;
+  }
 }
 
 function decodeOne(sample: Sample, sampleIndex: number, models: ReadonlyMap<string, FaceModel>): RequestSample[] {

@@ -1,7 +1,8 @@
-import { status as Code, type ServiceError } from '@grpc/grpc-js';
+import { status as Code } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { EnrollStreamResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import { Modality, TemplateFormat, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
-import { readServiceError } from '../../src/api/status.ts';
+import { readStatus } from '../../src/api/status.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import {
   call,
@@ -183,13 +184,23 @@ describe('the limits that an operator sets', () => {
     const good = samplesOf(1, 0);
     const outcome = call(gallery, gallery.enroll.bind(gallery), enrolRequest(good));
     expect(await refused(outcome)).toMatchObject({ code: Code.FAILED_PRECONDITION, reason: 'QUALITY_TOO_LOW' });
-    const stream = new Promise((_, reject) => {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what is compared is the status
-      const call = gallery.enrollStream((error) => reject(readServiceError(error as ServiceError)));
-      for (let i = 0; i < 3; i++) call.write({ record: enrolRequest(good.slice(2)) });
+    const answer = await new Promise<EnrollStreamResponse>((resolve, reject) => {
+      const call = gallery.enrollStream((error, response) => (error === null ? resolve(response) : reject(error)));
+      for (let i = 0; i < 4; i++) call.write({ record: enrolRequest(good.slice(2), { clientRequestId: `r-${i}` }) });
       call.end();
     });
-    expect(await refused(stream)).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, reason: 'TOO_MANY_RECORDS' });
+    // What was dealt with is told; the last outcome says why the others were not looked at.
+    expect(answer).toMatchObject({ enrolledCount: 2, refusedCount: 1, endedEarly: true });
+    expect(
+      answer.outcomes.map(({ clientRequestId, outcome }) => [
+        clientRequestId,
+        outcome?.$case === 'error' ? readStatus(outcome.value).reason : outcome?.$case,
+      ]),
+    ).toEqual([
+      ['r-0', 'subjectId'],
+      ['r-1', 'subjectId'],
+      ['', 'TOO_MANY_RECORDS'],
+    ]);
     await strict.stop();
   });
 });

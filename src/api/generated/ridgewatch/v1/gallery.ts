@@ -128,7 +128,7 @@ export interface SubjectData {
   caveats: string[];
   /** How the record came to be. */
   provenance: Provenance;
-  /** After this time the subject is no longer searched. Not set: it does not expire. */
+  /** After this time the subject is no longer searched. Not set: it does not expire. A time of the years 1 to 9999. */
   expireTime: Date | undefined;
 }
 
@@ -186,7 +186,10 @@ export interface EnrollRequest {
   data:
     | SubjectData
     | undefined;
-  /** 1 to 32 samples of one person. At least one must be comparable. */
+  /**
+   * 1 to 32 samples of one person, of 32 views together: every view becomes a reference. At least one must be
+   * comparable.
+   */
   samples: Sample[];
   /**
    * Makes the call safe to repeat: 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', ':' and '-', unique for each
@@ -220,7 +223,10 @@ export interface EnrollStreamRequest {
 
 /** What became of every record of a stream. */
 export interface EnrollStreamResponse {
-  /** One outcome for each record, in the order they were sent. */
+  /**
+   * One outcome for each record, in the order they were sent. The error of one is told in short: its reason, its first
+   * field, and the beginning of its sentence.
+   */
   outcomes: EnrollOutcome[];
   /** Records enrolled, repeated requests included. */
   enrolledCount: number;
@@ -228,15 +234,23 @@ export interface EnrollStreamResponse {
   refusedCount: number;
   /** The change that made the last of them searchable. */
   galleryVersion: number;
-  /** Of the galleries of the records enrolled those that no subject had belonged to before, in order. */
+  /**
+   * Of the galleries of the records enrolled those that no subject had belonged to before, in order; a
+   * hundred at most.
+   */
   newGalleries: string[];
+  /**
+   * True when the stream was ended before its end: it is too long, the answer is full, or the store failed. The last
+   * outcome says why; its record and those after it were not looked at, and can be sent in another stream.
+   */
+  endedEarly: boolean;
 }
 
 /** What became of one record. */
 export interface EnrollOutcome {
   /** Position of the record in the stream, from 0. */
   recordIndex: number;
-  /** The record's client_request_id. */
+  /** The record's client_request_id, where it can be told. */
   clientRequestId: string;
   /** What came of it. */
   outcome:
@@ -269,7 +283,10 @@ export interface ListSubjectsRequest {
   gallery: string;
   /** Only subjects of this contributor. Empty: all. */
   contributor: string;
-  /** The most subjects wanted, 1 to 1000. 0: 100. */
+  /**
+   * The most subjects wanted, 1 to 1000. 0: 100. A page may hold fewer although there are more: it has a megabyte at
+   * most.
+   */
   pageSize: number;
   /** The next_page_token of the page before, with the same filters. Empty: the first page. */
   pageToken: string;
@@ -287,13 +304,13 @@ export interface ListSubjectsResponse {
 export interface UpdateSubjectRequest {
   /** The subject's id. */
   subjectId: string;
-  /** The version that the change is based on; refused when the subject has moved on. 0: any. */
+  /** The version that the change is based on; refused when the subject has moved on. 0: any. At most 2^53 - 1. */
   expectedVersion: number;
   /** New values for the fields named in update_mask. */
   data:
     | SubjectData
     | undefined;
-  /** New references, replacing all present ones, when update_mask names "samples": 1 to 32. */
+  /** New references, replacing all present ones, when update_mask names "samples": 1 to 32, of 32 views together. */
   samples: Sample[];
   /**
    * What to change: "data.external_id", "data.galleries", "data.caveats", "data.provenance", "data.expire_time",
@@ -1242,7 +1259,7 @@ export const EnrollStreamRequest: MessageFns<EnrollStreamRequest> = {
 };
 
 function createBaseEnrollStreamResponse(): EnrollStreamResponse {
-  return { outcomes: [], enrolledCount: 0, refusedCount: 0, galleryVersion: 0, newGalleries: [] };
+  return { outcomes: [], enrolledCount: 0, refusedCount: 0, galleryVersion: 0, newGalleries: [], endedEarly: false };
 }
 
 export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
@@ -1261,6 +1278,9 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
     }
     for (const v of message.newGalleries) {
       writer.uint32(42).string(v!);
+    }
+    if (message.endedEarly !== false) {
+      writer.uint32(48).bool(message.endedEarly);
     }
     return writer;
   },
@@ -1318,6 +1338,14 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
             message.newGalleries.push(reader.string());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.endedEarly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1355,6 +1383,11 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
         : globalThis.Array.isArray(object?.new_galleries)
         ? object.new_galleries.map((e: any) => globalThis.String(e))
         : [],
+      endedEarly: isSet(object.endedEarly)
+        ? globalThis.Boolean(object.endedEarly)
+        : isSet(object.ended_early)
+        ? globalThis.Boolean(object.ended_early)
+        : false,
     };
   },
 
@@ -1375,6 +1408,9 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
     if (message.newGalleries?.length) {
       obj.newGalleries = message.newGalleries;
     }
+    if (message.endedEarly !== undefined) {
+      obj.endedEarly = message.endedEarly;
+    }
     return obj;
   },
 
@@ -1388,6 +1424,7 @@ export const EnrollStreamResponse: MessageFns<EnrollStreamResponse> = {
     message.refusedCount = object.refusedCount ?? 0;
     message.galleryVersion = object.galleryVersion ?? 0;
     message.newGalleries = object.newGalleries?.map((e) => e) || [];
+    message.endedEarly = object.endedEarly ?? false;
     return message;
   },
 };
@@ -2397,7 +2434,11 @@ export const GalleryService = {
     responseSerialize: (value: EnrollResponse): Buffer => Buffer.from(EnrollResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): EnrollResponse => EnrollResponse.decode(value),
   },
-  /** Adds many subjects. Each record stands for itself: one that is refused does not touch the others. */
+  /**
+   * Adds many subjects. Each record stands for itself: one that is refused does not touch the others. An answer names
+   * everything that was enrolled. A stream that ends with an error has enrolled what came before it, or not: send it
+   * again under the same client_request_ids.
+   */
   enrollStream: {
     path: "/ridgewatch.v1.Gallery/EnrollStream" as const,
     requestStream: true as const,
@@ -2457,7 +2498,11 @@ export const GalleryService = {
 export interface GalleryServer extends UntypedServiceImplementation {
   /** Adds a subject with its references, in one transaction: all of it or nothing. */
   enroll: handleUnaryCall<EnrollRequest, EnrollResponse>;
-  /** Adds many subjects. Each record stands for itself: one that is refused does not touch the others. */
+  /**
+   * Adds many subjects. Each record stands for itself: one that is refused does not touch the others. An answer names
+   * everything that was enrolled. A stream that ends with an error has enrolled what came before it, or not: send it
+   * again under the same client_request_ids.
+   */
   enrollStream: handleClientStreamingCall<EnrollStreamRequest, EnrollStreamResponse>;
   /** Reads a subject. Templates are never returned. */
   getSubject: handleUnaryCall<GetSubjectRequest, GetSubjectResponse>;
@@ -2486,7 +2531,11 @@ export interface GalleryClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: EnrollResponse) => void,
   ): ClientUnaryCall;
-  /** Adds many subjects. Each record stands for itself: one that is refused does not touch the others. */
+  /**
+   * Adds many subjects. Each record stands for itself: one that is refused does not touch the others. An answer names
+   * everything that was enrolled. A stream that ends with an error has enrolled what came before it, or not: send it
+   * again under the same client_request_ids.
+   */
   enrollStream(
     callback: (error: ServiceError | null, response: EnrollStreamResponse) => void,
   ): ClientWritableStream<EnrollStreamRequest>;

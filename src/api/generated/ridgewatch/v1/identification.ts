@@ -215,7 +215,7 @@ export function searchModeToJSON(object: SearchMode): string {
 
 /** A search of the gallery. */
 export interface IdentifyRequest {
-  /** What the checkpoint captured: 1 to 16 samples of one person. */
+  /** What the checkpoint captured: 1 to 16 samples of one person, of 32 views together. */
   samples: Sample[];
   /**
    * Names of the galleries to search, at most 32. Empty: all of them. One that no subject ever belonged to is refused
@@ -383,7 +383,7 @@ export interface IdentifyStreamResponse {
 
 /** A 1:1 comparison. */
 export interface VerifyRequest {
-  /** What was captured: 1 to 16 samples of one person. */
+  /** What was captured: 1 to 16 samples of one person, of 32 views together. */
   samples: Sample[];
   /** Whom to compare with. */
   claim:
@@ -406,7 +406,7 @@ export interface VerifyRequest {
 
 /** Samples of one person to compare with. */
 export interface ReferenceSamples {
-  /** 1 to 16 samples. */
+  /** 1 to 16 samples, of 32 views together. */
   samples: Sample[];
 }
 
@@ -2323,7 +2323,8 @@ export const IdentificationService = {
   },
   /**
    * Many searches over one connection. Answers carry the request's id and may come in another order; a search that
-   * fails answers with an error in its place and leaves the stream open.
+   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. A caller who does not
+   * take the answers is not read any further.
    */
   identifyStream: {
     path: "/ridgewatch.v1.Identification/IdentifyStream" as const,
@@ -2353,7 +2354,8 @@ export interface IdentificationServer extends UntypedServiceImplementation {
   identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>;
   /**
    * Many searches over one connection. Answers carry the request's id and may come in another order; a search that
-   * fails answers with an error in its place and leaves the stream open.
+   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. A caller who does not
+   * take the answers is not read any further.
    */
   identifyStream: handleBidiStreamingCall<IdentifyStreamRequest, IdentifyStreamResponse>;
   /** Compares the probe with one enrolled subject, or with samples sent along (1:1). */
@@ -2379,7 +2381,8 @@ export interface IdentificationClient extends Client {
   ): ClientUnaryCall;
   /**
    * Many searches over one connection. Answers carry the request's id and may come in another order; a search that
-   * fails answers with an error in its place and leaves the stream open.
+   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. A caller who does not
+   * take the answers is not read any further.
    */
   identifyStream(): ClientDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>;
   identifyStream(options: Partial<CallOptions>): ClientDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>;

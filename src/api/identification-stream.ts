@@ -1,0 +1,92 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { Failure } from '../failure.ts';
+import { followCall, reported, type CallContext, type CallSettings } from './call.ts';
+import type {
+  IdentifyRequest,
+  IdentifyResponse,
+  IdentifyStreamRequest,
+  IdentifyStreamResponse,
+} from './generated/ridgewatch/v1/identification.ts';
+import { toStatus } from './status.ts';
+import { answerTo, requestOf, WireRequest } from './wire-request.ts';
+
+const METHOD = 'Identification/IdentifyStream';
+/** Searches of one stream whose answers the caller has not taken yet; reading pauses beyond. */
+const STREAM_WINDOW = 16;
+/** Where a message holds `request.client_request_id`, and the most bytes of one. */
+const REQUEST_ID_PATH = [1, 9];
+const MAX_REQUEST_ID_BYTES = 64;
+
+type Message = IdentifyStreamRequest | WireRequest<IdentifyStreamRequest, IdentifyStreamResponse>;
+type Search = (request: IdentifyRequest, context: CallContext) => Promise<IdentifyResponse>;
+
+/**
+ * Answers the searches of a stream, each as it is done. What is wrong with one is said in its place, and the stream goes
+ * on. A caller who does not take the answers is not read any further.
+ */
+export function answerStream(
+  call: ServerDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>,
+  settings: CallSettings,
+  search: Search,
+): void {
+  const followed = followCall(call, settings, false);
+  const { signal, release } = followed;
+  const underWay = new Set<string>();
+  let untaken = 0;
+  let ended = false;
+  const finish = () => {
+    if (!ended || untaken > 0) return;
+    release();
+    call.end();
+  };
+  const taken = () => {
+    untaken--;
+    if (untaken < STREAM_WINDOW && call.isPaused()) call.resume();
+    finish();
+  };
+  const answer = async (message: Message) => {
+    let requestId = '';
+    let isOwner = false;
+    const outcome = await reported(METHOD, followed, settings, async (context) => {
+      requestId = idOf(message);
+      const { request } = requestOf(message);
+      requestId = request?.clientRequestId ?? '';
+      const repeated = underWay.has(requestId);
+      if (!repeated) underWay.add(requestId);
+      isOwner = !repeated;
+      if (request === undefined || requestId === '') {
+        const sentence = 'Every search of a stream needs a client_request_id.';
+        throw new Failure('invalid-argument', 'REQUEST_ID_REQUIRED', sentence, { field: 'request.client_request_id' });
+      }
+      if (repeated) {
+        const sentence = 'A search with this id is under way in this stream.';
+        throw new Failure('invalid-argument', 'REQUEST_ID_IN_USE', sentence, { field: 'request.client_request_id' });
+      }
+      const response: IdentifyStreamResponse['outcome'] = { $case: 'response', value: await search(request, context) };
+      return answerTo(message, { requestId, outcome: response });
+    });
+    if (isOwner) underWay.delete(requestId);
+    if (signal.aborted || !call.writable) return;
+    const refused = (failure: Failure): IdentifyStreamResponse => ({
+      requestId,
+      outcome: { $case: 'error', value: toStatus(failure) },
+    });
+    call.write('response' in outcome ? outcome.response : refused(outcome.failure), taken);
+  };
+  call.on('data', (message: Message) => {
+    if (++untaken >= STREAM_WINDOW) call.pause();
+    void answer(message);
+  });
+  call.on('end', () => {
+    ended = true;
+    finish();
+  });
+  call.on('error', () => release());
+  signal.addEventListener('abort', release, { once: true });
+}
+
+/** Told from the bytes, so that it is known of a search that cannot be read, too. */
+function idOf(message: Message): string {
+  if (!(message instanceof WireRequest)) return message.request?.clientRequestId ?? '';
+  return message.findText(REQUEST_ID_PATH, MAX_REQUEST_ID_BYTES) ?? '';
+}

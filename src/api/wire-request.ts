@@ -1,0 +1,111 @@
+/**
+ * Requests as they come over the wire, and answers as they go. The library would decode and encode outside of what is
+ * reported: a request that cannot be read, or an answer that is too large, would leave neither line nor count.
+ */
+import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Failure } from '../failure.ts';
+import { contractMethod } from './contract.ts';
+import { shapeOf, type MessageShape } from './message-shape.ts';
+import { findText, walkMessage } from './wire-walk.ts';
+
+/** A request nobody has read yet. */
+export class WireRequest<Request, Response> {
+  readonly #bytes: Buffer;
+  readonly #method: WireMethod<Request, Response>;
+
+  constructor(bytes: Buffer, method: WireMethod<Request, Response>) {
+    this.#bytes = bytes;
+    this.#method = method;
+  }
+
+  /** @throws Failure that names the field: see `walkMessage` */
+  read(): Request {
+    return readMessage(this.#method.requestShape, { decode: this.#method.decode }, this.#bytes);
+  }
+
+  /** A text of the request, although it cannot be read. @param path - numbers of the fields that lead to it */
+  findText(path: readonly number[], mostBytes: number): string | undefined {
+    return findText(this.#bytes, path, mostBytes);
+  }
+
+  /** @throws Failure ANSWER_TOO_LARGE */
+  answer(response: Response): WireAnswer {
+    return writeAnswer(this.#method, response);
+  }
+}
+
+/** An answer in its final form. */
+export class WireAnswer {
+  readonly bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+}
+
+export interface WireMethod<Request, Response> {
+  readonly requestShape: MessageShape;
+  readonly decode: (bytes: Buffer) => Request;
+  readonly encode: (response: Response) => Buffer;
+  readonly maxMessageBytes: number;
+}
+
+/** @throws Failure that names the field: see `walkMessage` */
+export function readMessage<T>(shape: MessageShape, message: { decode(bytes: Buffer): T }, bytes: Buffer): T {
+  walkMessage(shape, bytes);
+  try {
+    return message.decode(bytes);
+  } catch (thrown) {
+    const sentence = 'The message is not what the contract says.';
+    throw new Failure('invalid-argument', 'REQUEST_UNREADABLE', sentence, { cause: thrown });
+  }
+}
+
+function writeAnswer<Response>(
+  method: Pick<WireMethod<unknown, Response>, 'encode' | 'maxMessageBytes'>,
+  response: Response,
+): WireAnswer {
+  const bytes = method.encode(response);
+  if (bytes.length <= method.maxMessageBytes) return new WireAnswer(bytes);
+  const sentence = `The answer has ${bytes.length} bytes, and may have ${method.maxMessageBytes}: ask for less at once.`;
+  throw new Failure('resource-exhausted', 'ANSWER_TOO_LARGE', sentence);
+}
+
+/** The service with requests that are read, and answers that are written, by its handlers. */
+export function overTheWire(
+  service: ServiceDefinition,
+  maxMessageBytes: number,
+): ServiceDefinition<UntypedServiceImplementation> {
+  return Object.fromEntries(
+    Object.entries(service).map(([name, definition]) => [name, methodOverTheWire(definition, maxMessageBytes)]),
+  );
+}
+
+function methodOverTheWire(
+  definition: MethodDefinition<unknown, unknown>,
+  maxMessageBytes: number,
+): MethodDefinition<unknown, unknown> {
+  const method: WireMethod<unknown, unknown> = {
+    requestShape: shapeOf(contractMethod(definition.path).input),
+    decode: definition.requestDeserialize,
+    encode: definition.responseSerialize,
+    maxMessageBytes,
+  };
+  return {
+    ...definition,
+    requestDeserialize: (bytes: Buffer) => new WireRequest(bytes, method),
+    responseSerialize: (answer: unknown) =>
+      answer instanceof WireAnswer ? answer.bytes : definition.responseSerialize(answer),
+  };
+}
+
+/** What a handler was given: from the wire it still has to be read, from within the process it is there. */
+export function requestOf<Request>(given: Request | WireRequest<Request, never>): Request {
+  return given instanceof WireRequest ? given.read() : given;
+}
+
+/** The answer in the form that belongs to the request. */
+export function answerTo<Response>(given: unknown, response: Response): Response {
+  // The library hands an answer on as it is to the definition's serialiser, which knows both forms.
+  return given instanceof WireRequest ? (given.answer(response) as Response) : response;
+}
