@@ -162,7 +162,8 @@ class Walk {
   #skip(wireType: number, end: number): void {
     if (wireType === WIRE.varint) return this.#varint(end);
     if (wireType === WIRE.bytes) {
-      this.#at += this.#length(end);
+      const length = this.#length(end);
+      this.#at += length;
       return;
     }
     // Groups are older than the contract; they could be nested without an end.

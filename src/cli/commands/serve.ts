@@ -4,6 +4,7 @@ import { createLogger } from '../../observability/logging.ts';
 import { startService } from '../../service.ts';
 import { EXIT } from '../exit-codes.ts';
 import { reportFailure } from '../failure-output.ts';
+import { LastResort } from '../last-resort.ts';
 
 interface ServeOptions {
   readonly dataDir?: string;
@@ -29,10 +30,13 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
   // Before the start, so that Ctrl-C during it does not leave a database behind.
   const told = stopSignal();
   let configuration;
+  let lastResort;
   let service;
   try {
     configuration = readConfiguration(process.env, overrides);
-    service = await startService(configuration, createLogger(configuration.logLevel), told.signal);
+    const log = createLogger(configuration.logLevel);
+    lastResort = new LastResort(log, configuration.drainSeconds * 1000);
+    service = await startService(configuration, log, told.signal);
   } catch (error) {
     if (told.signal.aborted && error instanceof Failure && error.reason === 'START_GIVEN_UP') return EXIT.ok;
     reportFailure(error, options.json === true);
@@ -45,9 +49,9 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
         `It holds ${service.subjectCount().toLocaleString('en')} subjects. In another terminal, try:\n\n  npx ridgewatch demo\n  npx ridgewatch status\n\nCtrl-C stops it.\n\n`,
     );
   }
-  await told.stop;
+  await Promise.race([told.stop, lastResort.met]);
   await service.stop();
-  return EXIT.ok;
+  return lastResort.happened ? EXIT.failed : EXIT.ok;
 }
 
 /** Resolves at the first signal to stop; a second one ends the process at once. */

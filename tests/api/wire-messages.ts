@@ -1,0 +1,52 @@
+/** Messages as bytes: what callers can send who do not keep to the contract. */
+import type { DescField, DescMessage } from '@bufbuild/protobuf';
+
+export function varint(value: number | bigint): Buffer {
+  const bytes: number[] = [];
+  let rest = BigInt.asUintN(64, BigInt(value));
+  do {
+    bytes.push(Number(rest & 127n) | (rest > 127n ? 128 : 0));
+    rest >>= 7n;
+  } while (rest > 0n);
+  return Buffer.from(bytes);
+}
+
+export function field(number: number, value: Buffer | number | bigint): Buffer {
+  if (!Buffer.isBuffer(value)) return Buffer.concat([varint(number * 8), varint(value)]);
+  return Buffer.concat([varint(number * 8 + 2), varint(value.length), value]);
+}
+
+/** A repeated field of a request, and the fields that lead to it. */
+export interface RepeatedField {
+  readonly path: readonly DescField[];
+  /** As the contract writes it, with the places of what it is in: `samples`, `record.data.galleries`. */
+  readonly name: string;
+}
+
+/** Every repeated field that a message can hold, at any depth. */
+export function repeatedFields(message: DescMessage, outer: readonly DescField[] = []): RepeatedField[] {
+  return message.fields.flatMap((one) => {
+    const path = [...outer, one];
+    const inner = one.message === undefined ? [] : repeatedFields(one.message, path);
+    if (one.fieldKind !== 'list') return inner;
+    return [
+      {
+        path,
+        name: path
+          .map(({ name }, i) => (i < path.length - 1 && path[i]?.fieldKind === 'list' ? `${name}[0]` : name))
+          .join('.'),
+      },
+      ...inner,
+    ];
+  });
+}
+
+/** As many empty values of a repeated field as fit. */
+export function fullOfEmptyValues({ path }: RepeatedField, bytes: number): Buffer {
+  const [last, ...outer] = path.toReversed();
+  if (last === undefined) throw new Error('the path is empty');
+  const one = field(last.number, Buffer.alloc(0));
+  let message = Buffer.alloc(Math.floor((bytes - 16 * outer.length) / one.length) * one.length, one);
+  for (const { number } of outer) message = field(number, message);
+  return message;
+}
