@@ -46,7 +46,7 @@ export function fullOfEmptyValues({ path }: RepeatedField, bytes: number): Buffe
   const [last, ...outer] = path.toReversed();
   if (last === undefined) throw new Error('the path is empty');
   const one = field(last.number, Buffer.alloc(0));
-  let message = Buffer.alloc(Math.floor((bytes - 16 * outer.length) / one.length) * one.length, one);
+  let message: Buffer = Buffer.alloc(Math.floor((bytes - 16 * outer.length) / one.length) * one.length, one);
   for (const { number } of outer) message = field(number, message);
   return message;
 }

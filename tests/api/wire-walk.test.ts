@@ -1,4 +1,4 @@
-import { create, fromBinary, toBinary, type DescMessage } from '@bufbuild/protobuf';
+import { fromBinary, ScalarType, toBinary, type DescMessage, type Message } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -64,17 +64,17 @@ function messageOf(message: DescMessage): fc.Arbitrary<Buffer> {
     const value: fc.Arbitrary<Buffer | number | bigint> =
       one.message !== undefined
         ? messageOf(one.message)
-        : one.message === undefined && one.scalar === 9
+        : one.scalar === ScalarType.STRING
           ? fc.string({ unit: 'binary', maxLength: 12 }).map((text) => Buffer.from(text.toWellFormed()))
-          : one.scalar === 12
+          : one.scalar === ScalarType.BYTES
             ? fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes))
             : message.typeName === 'google.protobuf.Timestamp' && one.name === 'seconds'
               ? fc.bigInt(-62_135_596_800n, 253_402_300_799n)
-              : one.scalar === 1
+              : one.scalar === ScalarType.DOUBLE
                 ? fc.constant(0)
                 : fc.nat(1);
     const encoded =
-      one.scalar === 1
+      one.scalar === ScalarType.DOUBLE
         ? fc.double().map((number) => {
             const bytes = Buffer.alloc(8);
             bytes.writeDoubleLE(number);
@@ -312,7 +312,7 @@ function normalised(name: string, bytes: Buffer): Buffer {
 
 /** Our times count whole milliseconds. */
 function withoutFractions(message: DescMessage, value: object): void {
-  const seen = reflect(message, value as ReturnType<typeof create>);
+  const seen = reflect(message, value as Message);
   for (const one of message.fields) {
     if (one.message === undefined || !seen.isSet(one)) continue;
     const inner = seen.get(one) as unknown;
