@@ -29,8 +29,8 @@ export interface Exported {
   readonly sequence: number;
   readonly subjects: number;
   readonly references: number;
-  /** Stored references that the file lacks, for they are damaged. */
-  readonly damaged: readonly DamagedReference[];
+  /** Stored references that the file lacks, for they are damaged; not given: none. */
+  readonly damaged?: readonly DamagedReference[];
 }
 
 /**
@@ -58,7 +58,7 @@ export async function exportRecords(order: ExportOrder): Promise<Exported> {
     };
     ({ seq: sequence } = await store.snapshot(write, BATCH, { gallery, contributor }));
   });
-  return { sequence, subjects, references, damaged };
+  return { sequence, subjects, references, ...(damaged.length > 0 && { damaged }) };
 }
 
 /** What an import would take of a subject. @param damaged - what is damaged of it is added here */

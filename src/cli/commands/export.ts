@@ -24,7 +24,7 @@ export function exportToFile([file]: readonly string[], options: ExportOptions):
       contributor,
       onProgress: (done) => bar.update(done),
     }).finally(() => bar.stop());
-    const { damaged, ...facts } = exported;
+    const { damaged = [], ...facts } = exported;
     const { subjects, references, sequence } = facts;
     warnOfDamage(damaged);
     const sentence = `${file} holds ${subjects} subjects with ${references} references, as of change ${sequence}. Their templates are not encrypted in it: keep it as you keep the keys.`;
