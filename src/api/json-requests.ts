@@ -170,12 +170,9 @@ function isBase64(value: string): boolean {
   return digits % 4 !== 1 && (padding === '' || value.length % 4 === 0);
 }
 
-/** Named only where it looks like a field's name: a key may hold anything. */
+/** Named as it is written, and only where it looks like a field's name: a key may hold anything. */
 function unknownFields(keys: readonly string[]): string {
-  const named = keys
-    .filter((key) => /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(key))
-    .slice(0, 3)
-    .map((key) => key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()));
+  const named = keys.filter((key) => /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(key)).slice(0, 3);
   const names = named.length === 0 ? '' : `: ${named.join(', ')}${named.length < keys.length ? ', …' : ''}`;
   return `has ${keys.length === 1 ? 'a field' : `${keys.length} fields`} that the contract does not have${names}`;
 }

@@ -31,6 +31,14 @@ describe('a record that is refused', () => {
     expect(refused).toMatchObject([{ refusal: { contributor: 'imp', externalId: 'r4100' } }]);
   });
 
+  it('names a field that the contract does not have as the file has it', () => {
+    for (const key of ['expire_tim', 'expireTim']) {
+      const line = JSON.stringify({ data: { ...who, [key]: '2030-01-01T00:00:00Z' }, samples: [sample] });
+      const { refused } = new Preparation(rules).prepare(Buffer.from(`${line}\n`), 'ndjson');
+      expect(refused[0].refusal.message).toContain(key);
+    }
+  });
+
   it('shows numbers as they are written, and replaces what cannot be shown', () => {
     const ofId = (id: string) => namesOfLine(`{"data": {"external_id": ${id}}, "samples": 1}`).externalId;
     expect(ofId('17')).toBe('17');
