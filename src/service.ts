@@ -40,6 +40,7 @@ import { ReceiptSigner } from './security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from './security/server-credentials.ts';
 import { openStore, type Store } from './store/store.ts';
 import type { StoreCondition, StoreHealth } from './store/store-health.ts';
+import { Undo } from './undo.ts';
 
 /** A running service. */
 export interface Service {
@@ -49,6 +50,8 @@ export interface Service {
   readonly subjectCount: () => number;
   /** Drains calls and stops everything; the second call waits for the first. */
   stop(): Promise<void>;
+  /** Cuts off the calls that a stop waits for. */
+  hurry(): void;
 }
 
 /** Searches under way for each worker thread: one being compared, one being prepared or merged. */
@@ -61,24 +64,44 @@ const MAX_LABELLED = 100;
 
 /**
  * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
- * @param signal - breaks off the wait for another process that uses the store
- * @throws Failure that says in one sentence what is in the way; whatever was started is stopped again
+ * @param stopRequest - aborted: it is not wanted any more, and the start is given up wherever it is
+ * @throws Failure that says in one sentence what is in the way, START_GIVEN_UP among them; whatever was started is
+ * stopped again
  */
-export async function startService(configuration: Configuration, log: Logger, signal?: AbortSignal): Promise<Service> {
-  const undo: (() => Promise<unknown>)[] = [];
+export async function startService(
+  configuration: Configuration,
+  log: Logger,
+  stopRequest: AbortSignal = new AbortController().signal,
+): Promise<Service> {
+  const undo = new Undo();
+  const starting = start(configuration, log, undo, stopRequest);
   try {
-    return await start(configuration, log, undo, signal);
+    return await Promise.race([starting, rejectionOf(stopRequest)]);
   } catch (thrown) {
-    for (const step of undo.reverse()) await step().catch(() => undefined);
+    await undo.run();
+    // It meets what was taken from under it, and ends; what it had begun meanwhile is stopped, too.
+    await starting.then(
+      (service) => service.stop(),
+      () => undefined,
+    );
+    await undo.run();
     throw thrown;
   }
+}
+
+function rejectionOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const give = () => reject(new Failure('cancelled', 'START_GIVEN_UP', 'The service was told to stop while it started.'));
+    if (signal.aborted) give();
+    else signal.addEventListener('abort', give, { once: true });
+  });
 }
 
 async function start(
   configuration: Configuration,
   log: Logger,
-  undo: (() => Promise<unknown>)[],
-  signal: AbortSignal | undefined,
+  undo: Undo,
+  signal: AbortSignal,
 ): Promise<Service> {
   const startTime = new Date();
   const readiness = new Readiness();
@@ -329,7 +352,13 @@ async function start(
     await store.close();
     log.info('stopped');
   };
-  return { grpcPort, httpPort, subjectCount: () => served.current.subjectCount, stop: () => (stopped ??= stop()) };
+  return {
+    grpcPort,
+    httpPort,
+    subjectCount: () => served.current.subjectCount,
+    stop: () => (stopped ??= stop()),
+    hurry: () => void server.stop(0),
+  };
 }
 
 function figuresOf(

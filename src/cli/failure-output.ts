@@ -2,6 +2,7 @@ import { status as Code } from '@grpc/grpc-js';
 import type { ReceivedStatus } from '../api/status.ts';
 import { Failure } from '../failure.ts';
 import { EXIT } from './exit-codes.ts';
+import { Interrupted } from './stop-signals.ts';
 
 /** A call that the service refused or could not carry out. */
 export class CallFailed extends Error {
@@ -52,6 +53,10 @@ function describe(error: unknown): { sentence: string; document: Record<string, 
     };
     const refused = kind === 'invalid-argument' || kind === 'not-found';
     return { sentence: message, document, exitCode: refused ? EXIT.refused : EXIT.failed };
+  }
+  if (error instanceof Interrupted) {
+    const document = { code: 'CANCELLED', reason: 'INTERRUPTED', message: error.message };
+    return { sentence: error.message, document, exitCode: error.exitCode };
   }
   const message = error instanceof Error ? error.message : String(error);
   return { sentence: message, document: { code: 'UNKNOWN', message }, exitCode: EXIT.failed };

@@ -1,6 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { readConfiguration, type Configuration } from '../configuration.ts';
 import { Keys } from '../security/keys.ts';
 import { openStore, type Store, type StoreMode } from '../store/store.ts';
+import { Interrupted, StopSignals } from './stop-signals.ts';
 
 /** Options of commands that work on the store. */
 export interface StoreOptions {
@@ -32,9 +34,14 @@ export function storeSettings({ dataDir, keyFile, indexDir, workers }: StoreOpti
   );
 }
 
+/** Time that interrupted work gets to clear up, in milliseconds. */
+const CLEARING_UP_MS = 10_000;
+
 /**
  * Lends the store of a service, which may be running, to a command.
  * @throws Failure
+ * @throws Interrupted when the process was told to end; a database that was started for the command is stopped all the
+ * same
  */
 export async function withStore<T>(
   options: StoreOptions,
@@ -47,17 +54,41 @@ export async function withStore<T>(
   const log = ({ level, message }: { readonly level: string; readonly message: string }) => {
     if (level !== 'info') process.stderr.write(`${message}\n`);
   };
-  const store = await openStore({
-    databaseUrl,
-    dataDir,
-    keys,
-    log,
-    mode,
-    patience: { patienceMs: storePatienceSeconds * 1000 },
-  });
+  const signals = new StopSignals();
   try {
-    return await work({ configuration, store, keys });
+    const store = await openStore({
+      databaseUrl,
+      dataDir,
+      keys,
+      log,
+      mode,
+      patience: { patienceMs: storePatienceSeconds * 1000, signal: signals.asked },
+    });
+    let working: Promise<T> | undefined;
+    try {
+      return await Promise.race([interruptionOf(signals.asked), (working = work({ configuration, store, keys }))]);
+    } finally {
+      // Work that is interrupted meets a closed store, and clears up after itself.
+      await store.close();
+      if (signals.asked.aborted) await settled(working, CLEARING_UP_MS);
+    }
   } finally {
-    await store.close();
+    signals.close();
   }
+}
+
+function interruptionOf(asked: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const interrupt = () => reject(new Interrupted(asked.reason as NodeJS.Signals));
+    if (asked.aborted) interrupt();
+    else asked.addEventListener('abort', interrupt, { once: true });
+  });
+}
+
+/** Waits until work has come to its end, whatever that is, or the time is up. */
+async function settled(work: Promise<unknown> | undefined, ms: number): Promise<void> {
+  const limit = new AbortController();
+  const ended = Promise.resolve(work).catch(() => undefined);
+  await Promise.race([ended, delay(ms, undefined, { signal: limit.signal }).catch(() => undefined)]);
+  limit.abort();
 }

@@ -1,10 +1,12 @@
 import { readConfiguration, type SettingName } from '../../configuration.ts';
 import { Failure } from '../../failure.ts';
-import { createLogger } from '../../observability/logging.ts';
+import { createLogger, type Logger } from '../../observability/logging.ts';
 import { startService } from '../../service.ts';
 import { EXIT } from '../exit-codes.ts';
 import { reportFailure } from '../failure-output.ts';
 import { LastResort } from '../last-resort.ts';
+import { launch } from '../launch.ts';
+import { exitCodeOf, StopSignals } from '../stop-signals.ts';
 
 interface ServeOptions {
   readonly dataDir?: string;
@@ -28,17 +30,20 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
     Record<SettingName, string>
   >;
   // Before the start, so that Ctrl-C during it does not leave a database behind.
-  const told = stopSignal();
+  let log: Logger | undefined;
+  const signals = new StopSignals((signal) => log?.info({ signal }, 'this signal changes nothing'));
   let configuration;
   let lastResort;
   let service;
   try {
     configuration = readConfiguration(process.env, overrides);
-    const log = createLogger(configuration.logLevel);
+    log = createLogger(configuration.logLevel);
     lastResort = new LastResort(log, configuration.drainSeconds * 1000);
-    service = await startService(configuration, log, told.signal);
+    sayWhatIsIgnored(log);
+    service = await startService(configuration, log, signals.asked);
   } catch (error) {
-    if (told.signal.aborted && error instanceof Failure && error.reason === 'START_GIVEN_UP') return EXIT.ok;
+    const isGivenUp = error instanceof Failure && error.reason === 'START_GIVEN_UP';
+    if (signals.asked.aborted && isGivenUp) return EXIT.ok;
     reportFailure(error, options.json === true);
     return EXIT.failed;
   }
@@ -49,22 +54,24 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
         `It holds ${service.subjectCount().toLocaleString('en')} subjects. In another terminal, try:\n\n  npx ridgewatch demo\n  npx ridgewatch status\n\nCtrl-C stops it.\n\n`,
     );
   }
-  await Promise.race([told.stop, lastResort.met]);
+  await Promise.race([aborted(signals.asked), lastResort.met]);
+  if (signals.asked.aborted) log.info({ signal: signals.asked.reason as NodeJS.Signals }, 'told to stop');
+  signals.hurried.addEventListener('abort', () => service.hurry(), { once: true });
   await service.stop();
+  if (signals.hurried.aborted) return exitCodeOf(signals.hurried.reason as NodeJS.Signals);
   return lastResort.happened ? EXIT.failed : EXIT.ok;
 }
 
-/** Resolves at the first signal to stop; a second one ends the process at once. */
-function stopSignal(): { readonly stop: Promise<void>; readonly signal: AbortSignal } {
-  const controller = new AbortController();
-  const stop = new Promise<void>((resolve) => {
-    const onSignal = () => {
-      if (controller.signal.aborted) process.exit(EXIT.failed);
-      controller.abort();
-      resolve();
-    };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    // Listeners do not keep a process; its server does.
+    else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  return { stop, signal: controller.signal };
+}
+
+/** Operators who set one of them believe that it does something. */
+function sayWhatIsIgnored(log: Logger): void {
+  if (launch.ignored.length === 0) return;
+  log.warn({ variables: launch.ignored }, 'these variables of the environment are not obeyed');
 }
