@@ -36,6 +36,7 @@ import {
   startProcess,
   type ServiceProcess,
 } from './service-process.ts';
+import { DIRECT_CHANNEL } from '../src/security/client-channel.ts';
 
 /** When something is killed. */
 const moments = new Random(SEEDS.kills);
@@ -148,7 +149,7 @@ async function killRound(
 
 /** Changes subjects until a call fails. */
 async function load(address: string, journal: Journal): Promise<void> {
-  const gallery = new GalleryClient(address, credentials.createInsecure());
+  const gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
   const one = async () => {
     for (;;) await change(gallery, journal);
   };
@@ -157,7 +158,7 @@ async function load(address: string, journal: Journal): Promise<void> {
 }
 
 async function listAll(address: string): Promise<Map<string, Subject>> {
-  const gallery = new GalleryClient(address, credentials.createInsecure());
+  const gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
   const found = new Map<string, Subject>();
   let pageToken = '';
   do {
@@ -175,7 +176,7 @@ async function listAll(address: string): Promise<Map<string, Subject>> {
  * that does not find whom it should. Then asks for every expunged subject by its id.
  */
 async function searchAll(address: string, { enrolled, expunged }: Journal): Promise<SearchResult> {
-  const client = new IdentificationClient(address, credentials.createInsecure());
+  const client = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
   const found = new Map<number, string[]>();
   const verifiable = new Set<string>();
   const search = async (person: number, exact: boolean) => {

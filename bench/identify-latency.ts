@@ -15,6 +15,7 @@ import { IdentificationClient, type IdentifyResponse } from '../src/api/generate
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
 import { identifyRequest } from './identify-request.ts';
 import { endProcess, promised, startProcess } from './service-process.ts';
+import { DIRECT_CHANNEL } from '../src/security/client-channel.ts';
 
 const { values } = parseArgs({
   options: {
@@ -35,7 +36,11 @@ const probes = Array.from({ length: Math.min(200, searches) }, (_, i) => {
 async function measure(address: string, callers: number) {
   const clients = Array.from(
     { length: callers },
-    () => new IdentificationClient(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 }),
+    () =>
+      new IdentificationClient(address, credentials.createInsecure(), {
+        ...DIRECT_CHANNEL,
+        'grpc.use_local_subchannel_pool': 1,
+      }),
   );
   const histogram = build({
     lowestDiscernibleValue: 1,

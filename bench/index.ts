@@ -41,6 +41,7 @@ import { percentiles } from './load/percentiles.ts';
 import { FACE_MODEL } from './search-gallery.ts';
 import { faceTemplate } from './search-people.ts';
 import { endProcess, promised, residentMegabytes, startProcess, type ServiceProcess } from './service-process.ts';
+import { DIRECT_CHANNEL } from '../src/security/client-channel.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -238,8 +239,8 @@ function verify(name: string) {
 
 /** Searches beside switches, and searches beside nothing. */
 async function measureSwap({ address, child }: ServiceProcess) {
-  const identification = new IdentificationClient(address, credentials.createInsecure());
-  const operations = new OperationsClient(address, credentials.createInsecure());
+  const identification = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const operations = new OperationsClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
   const probes = Array.from({ length: 20 }, (_, i) => demoSamples(demoPerson(i * 97), 1).slice(0, 2));
   const identify = (samples: Sample[]) =>
     promised<IdentifyResponse>((callback) => identification.identify(identifyRequest(samples), callback));

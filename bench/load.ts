@@ -38,6 +38,7 @@ import { atPercentile, curveOf, percentiles } from './load/percentiles.ts';
 import { benchData } from './bench-data.ts';
 import { identifyRequest } from './identify-request.ts';
 import { endProcess, promised, residentMegabytes, startProcess } from './service-process.ts';
+import { DIRECT_CHANNEL } from '../src/security/client-channel.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -77,8 +78,8 @@ const { child, address, httpAddress } = await startProcess(dataDir, {
 writeFileSync(made, '');
 let ended = false;
 child.once('exit', () => (ended = true));
-const client = new IdentificationClient(address, credentials.createInsecure());
-const gallery = new GalleryClient(address, credentials.createInsecure());
+const client = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+const gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
 try {
   await oneByOne(20);
   const unloaded = await oneByOne(UNLOADED_SEARCHES);

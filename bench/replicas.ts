@@ -21,6 +21,7 @@ import { SEEDS } from './harness/seeds.ts';
 import { identifyRequest } from './identify-request.ts';
 import { percentiles } from './load/percentiles.ts';
 import { endProcess, promised, startProcess, type ServiceProcess } from './service-process.ts';
+import { DIRECT_CHANNEL } from '../src/security/client-channel.ts';
 
 const { values: options } = parseArgs({
   options: { enrolments: { type: 'string', default: '100' }, json: { type: 'boolean', default: false } },
@@ -51,8 +52,8 @@ try {
 
 async function measure(enrolments: number): Promise<number[]> {
   const [first, second] = services;
-  const gallery = new GalleryClient(first.address, credentials.createInsecure());
-  const identification = new IdentificationClient(second.address, credentials.createInsecure());
+  const gallery = new GalleryClient(first.address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const identification = new IdentificationClient(second.address, credentials.createInsecure(), DIRECT_CHANNEL);
   const took: number[] = [];
   for (let i = 0; i < enrolments; i++) {
     const samples = demoSamples(createPerson(SEEDS.enrolled, i), 0).slice(0, 2);

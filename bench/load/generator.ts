@@ -11,6 +11,7 @@ import { benchData } from '../bench-data.ts';
 import { identifyRequest } from '../identify-request.ts';
 import { promised } from '../service-process.ts';
 import { draw, makeProbes, ONLY_TWO_FINGERS, type Mix, type Probe } from './kinds.ts';
+import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
 export interface LoadOrder {
   readonly address: string;
@@ -64,7 +65,7 @@ async function run(order: LoadOrder): Promise<LoadReport> {
   const { address, seed, rate, seconds, deadlineMs, subjects, allowPartial, mix = ONLY_TWO_FINGERS } = order;
   const random = new Random(seed);
   const probes = makeProbes(mix, subjects, random);
-  const local = { 'grpc.use_local_subchannel_pool': 1 };
+  const local = { ...DIRECT_CHANNEL, 'grpc.use_local_subchannel_pool': 1 };
   const clients = Array.from(
     { length: CLIENTS },
     () => new IdentificationClient(address, credentials.createInsecure(), local),

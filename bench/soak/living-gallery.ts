@@ -8,6 +8,7 @@ import { benchData } from '../bench-data.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { identifyRequest } from '../identify-request.ts';
 import { promised } from '../service-process.ts';
+import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
 /** Present at a time. */
 const MOST = 40;
@@ -32,15 +33,15 @@ export class LivingGallery {
   #foundAgain = 0;
 
   constructor(address: string) {
-    this.#gallery = new GalleryClient(address, credentials.createInsecure());
-    this.#identification = new IdentificationClient(address, credentials.createInsecure());
+    this.#gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+    this.#identification = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
   }
 
   /** After a restart: another port. */
   moveTo(address: string): void {
     this.close();
-    this.#gallery = new GalleryClient(address, credentials.createInsecure());
-    this.#identification = new IdentificationClient(address, credentials.createInsecure());
+    this.#gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+    this.#identification = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
   }
 
   close(): void {

@@ -21,8 +21,10 @@ import {
   type GetStatusResponse,
   type ReloadIndexResponse,
 } from '../api/generated/ridgewatch/v1/operations.ts';
-import { readServiceError } from '../api/status.ts';
+import { readServiceError, type ReceivedStatus } from '../api/status.ts';
+import { DIRECT_CHANNEL } from '../security/client-channel.ts';
 import { createClientCredentials, type ClientTlsSettings } from '../security/client-credentials.ts';
+import { diagnose } from './connection-diagnosis.ts';
 import { CallFailed } from './failure-output.ts';
 
 export interface ConnectionSettings extends ClientTlsSettings {
@@ -44,9 +46,9 @@ export class ServiceClient {
   constructor(settings: ConnectionSettings) {
     const credentials = createClientCredentials(settings);
     this.#settings = settings;
-    this.#identification = new IdentificationClient(settings.address, credentials);
-    this.#gallery = new GalleryClient(settings.address, credentials);
-    this.#operations = new OperationsClient(settings.address, credentials);
+    this.#identification = new IdentificationClient(settings.address, credentials, DIRECT_CHANNEL);
+    this.#gallery = new GalleryClient(settings.address, credentials, DIRECT_CHANNEL);
+    this.#operations = new OperationsClient(settings.address, credentials, DIRECT_CHANNEL);
   }
 
   identify(request: IdentifyRequest): Promise<IdentifyResponse> {
@@ -98,16 +100,29 @@ export class ServiceClient {
     return new Promise((resolve, reject) => {
       start({ deadline }, (error, response) => {
         if (error === null) resolve(response);
-        else reject(new CallFailed(this.#explain(error)));
+        else this.#explain(error).then((status) => reject(new CallFailed(status)), reject);
       });
     });
   }
 
-  #explain(error: ServiceError) {
+  /** A status without a reason comes from the connection, or from another program, and not from the service. */
+  async #explain(error: ServiceError): Promise<ReceivedStatus> {
+    const { address, timeoutSeconds } = this.#settings;
     const status = readServiceError(error);
-    // A status without a reason comes from the connection, not from the service.
-    if (status.reason !== undefined || status.code !== (Code.UNAVAILABLE as number)) return status;
-    const message = `No service answers at ${this.#settings.address}: start one with "npm start", or name it with --address.`;
-    return { ...status, message, reason: 'SERVICE_UNREACHABLE' };
+    if (status.reason !== undefined) return status;
+    if (status.code === (Code.UNAVAILABLE as number)) {
+      const found = await diagnose(address, this.#settings);
+      const message = `The connection to ${address} broke: the service was stopped, or the network is disturbed. Try again.`;
+      return { ...status, ...(found ?? { message, reason: 'CONNECTION_BROKEN' }) };
+    }
+    if (status.code === (Code.DEADLINE_EXCEEDED as number)) {
+      const message = `${address} has not answered within ${timeoutSeconds} s: allow it more with --timeout, or see whether it is overloaded.`;
+      return { ...status, message, reason: 'NO_ANSWER' };
+    }
+    if (status.code === (Code.UNIMPLEMENTED as number)) {
+      const message = `What listens at ${address} speaks gRPC, but is no Ridgewatch service, or one of another version.`;
+      return { ...status, message, reason: 'NOT_A_SERVICE' };
+    }
+    return status;
   }
 }

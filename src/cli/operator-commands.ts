@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { addConnectionOptions, positiveNumber, runs } from './shared-options.ts';
+import { wholeNumber } from './numbers.ts';
+import { addConnectionOptions, runs } from './shared-options.ts';
 
 /** Commands that work on the store itself, beside the service that runs on it or without one. */
 export function addOperatorCommands(program: Command): void {
@@ -211,7 +212,7 @@ function addIndexCommands(index: Command): void {
   );
   runs(
     addIndexOptions(index.command('prune').description('remove the oldest indexes, never the published one')).addOption(
-      new Option('--keep <n>', 'how many stay').default(2).argParser(positiveNumber),
+      new Option('--keep <n>', 'how many stay').default(2).argParser(wholeNumber(1, 1_000_000)),
     ),
     async () => (await load()).pruneOld,
   );

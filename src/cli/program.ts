@@ -1,8 +1,9 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { programVersion } from '../installation.ts';
 import { EXIT, EXIT_TABLE } from './exit-codes.ts';
+import { decimalNumber, wholeNumber } from './numbers.ts';
 import { addOperatorCommands } from './operator-commands.ts';
-import { addConnectionOptions, addTemplateOptions, collect, positiveNumber, PURPOSES, runs } from './shared-options.ts';
+import { addConnectionOptions, addTemplateOptions, collect, PURPOSES, runs } from './shared-options.ts';
 
 /** Builds the command line. */
 export function createProgram(): Command {
@@ -79,13 +80,13 @@ export function createProgram(): Command {
       ),
     )
       .option('--gallery <name>', 'search this gallery only; may be given several times', collect)
-      .option('--max-candidates <n>', 'longest list wanted, 1 to 500', positiveNumber, 10)
+      .option('--max-candidates <n>', 'longest list wanted, 1 to 500', wholeNumber(1, 500), 10)
       .addOption(
-        new Option('--target-fpir <rate>', 'false positive identification rate that sets the threshold')
-          .argParser(positiveNumber)
+        new Option('--target-fpir <rate>', 'false positive identification rate that sets the threshold, 1e-9 to 0.5')
+          .argParser(decimalNumber(1e-9, 0.5))
           .conflicts('maxLog10Fmr'),
       )
-      .addOption(new Option('--max-log10-fmr <log10>', 'explicit threshold, -12 to 0').argParser(Number))
+      .addOption(new Option('--max-log10-fmr <log10>', 'explicit threshold, -12 to 0').argParser(decimalNumber(-12, 0)))
       .option('--exact', 'compare with every reference, without any index')
       .addOption(new Option('--purpose <why>', 'why the search is made').choices(Object.keys(PURPOSES)).default('test'))
       .option('--checkpoint <id>', 'the checkpoint that asks', 'cli')

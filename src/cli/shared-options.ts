@@ -1,8 +1,13 @@
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { Purpose } from '../api/generated/ridgewatch/v1/identification.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
+import { serviceAddress } from './address.ts';
 import type { ConnectionSettings } from './client.ts';
 import { reportFailure } from './failure-output.ts';
+import { decimalNumber, wholeNumber } from './numbers.ts';
+
+/** A day: no wait is without an end. */
+const MAX_TIMEOUT_SECONDS = 86_400;
 
 /** Options of every command that talks to a service. */
 export interface ConnectionOptions {
@@ -15,17 +20,25 @@ export interface ConnectionOptions {
 }
 
 export function addConnectionOptions(command: Command): Command {
+  return addAddressOptions(command).option(
+    '--json',
+    'print one JSON document; failures go to standard error, as JSON too',
+  );
+}
+
+/** Where a service is, and how to talk to it. */
+export function addAddressOptions(command: Command): Command {
   return command
     .addOption(
       new Option('--address <host:port>', 'gRPC address of the service')
         .env('RIDGEWATCH_ADDRESS')
+        .argParser(serviceAddress)
         .default('127.0.0.1:50151'),
     )
-    .option('--timeout <seconds>', 'deadline of each call', positiveNumber, 30)
+    .option('--timeout <seconds>', 'deadline of each call', decimalNumber(0.001, MAX_TIMEOUT_SECONDS), 30)
     .option('--tls-ca <file>', 'authorities (PEM) that the server must be certified by; switches TLS on')
     .option('--tls-cert <file>', 'own certificate (PEM), for mutual TLS')
-    .option('--tls-key <file>', 'its private key (PEM)')
-    .option('--json', 'print one JSON document; failures go to standard error, as JSON too');
+    .option('--tls-key <file>', 'its private key (PEM)');
 }
 
 export function connectionOf(options: ConnectionOptions): ConnectionSettings {
@@ -50,16 +63,9 @@ export function addTemplateOptions(command: Command): Command {
     );
 }
 
-export function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
-  return value;
-}
-
+/** A finger position; 0: not known. */
 function fingerPosition(text: string): FingerPosition {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 10) throw new InvalidArgumentError('It must be 0 to 10.');
-  return value as FingerPosition;
+  return wholeNumber(0, 10)(text) as FingerPosition;
 }
 
 /** Gathers an option that may be given several times. */

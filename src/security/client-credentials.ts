@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 
@@ -10,30 +11,87 @@ export interface ClientTlsSettings {
   readonly tlsKey: string | undefined;
 }
 
-/**
- * How a client proves who it is, and whom it trusts.
- * @throws Failure TLS_INVALID: one sentence
- */
-export function createClientCredentials({ tlsCa, tlsCert, tlsKey }: ClientTlsSettings): ChannelCredentials {
-  if (tlsCa === undefined) {
-    if (tlsCert !== undefined || tlsKey !== undefined)
-      throw invalid('A client certificate needs the authority of the server too.');
-    return ChannelCredentials.createInsecure();
-  }
-  if ((tlsCert === undefined) !== (tlsKey === undefined))
-    throw invalid('A client certificate and its key go together.');
-  return ChannelCredentials.createSsl(
-    read(tlsCa),
-    tlsKey === undefined ? null : read(tlsKey),
-    tlsCert === undefined ? null : read(tlsCert),
-  );
+/** What the files hold (PEM). */
+export interface ClientTlsFiles {
+  readonly ca: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
 }
 
-function read(file: string): Buffer {
+/** More than any chain of certificates takes. */
+const MAX_PEM_BYTES = 1 << 20;
+const CERTIFICATE = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/;
+const KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
+
+/**
+ * How a client proves who it is, and whom it trusts: those authorities and no others, whatever the environment says.
+ * @throws Failure TLS_INVALID: one sentence
+ */
+export function createClientCredentials(settings: ClientTlsSettings): ChannelCredentials {
+  const { tlsCa, tlsCert, tlsKey } = settings;
+  if (tlsCa === undefined) {
+    if (tlsCert !== undefined || tlsKey !== undefined)
+      throw invalid('A client certificate needs the authority of the server too: --tls-ca.');
+    return ChannelCredentials.createInsecure();
+  }
+  const { ca, cert, key } = readTlsFiles(settings);
+  return ChannelCredentials.createSsl(ca, key ?? null, cert ?? null, { rejectUnauthorized: true });
+}
+
+/** @throws Failure TLS_INVALID that names the file and what is wrong with it */
+export function readTlsFiles({ tlsCa = '', tlsCert, tlsKey }: ClientTlsSettings): ClientTlsFiles {
+  if (tlsCert === undefined || tlsKey === undefined) {
+    if (tlsCert !== tlsKey) throw invalid('A client certificate and its key go together: --tls-cert, --tls-key.');
+    return { ca: readAuthorities(tlsCa) };
+  }
+  const files = {
+    ca: readAuthorities(tlsCa),
+    cert: read('--tls-cert', tlsCert, CERTIFICATE, 'certificate'),
+    key: read('--tls-key', tlsKey, KEY, 'private key'),
+  };
   try {
-    return readFileSync(file);
+    createSecureContext(files);
   } catch {
-    throw invalid(`The file ${file} cannot be read.`);
+    const sentence = `${tlsKey} (--tls-key) does not hold the key, without a passphrase, of the certificate in ${tlsCert} (--tls-cert).`;
+    throw invalid(sentence);
+  }
+  return files;
+}
+
+function readAuthorities(file: string): Buffer {
+  const ca = read('--tls-ca', file, CERTIFICATE, 'certificate');
+  try {
+    createSecureContext({ ca });
+  } catch {
+    throw invalid(`${file} (--tls-ca) holds a certificate that is damaged.`);
+  }
+  return ca;
+}
+
+function read(option: string, file: string, wanted: RegExp, what: string): Buffer {
+  let content: Buffer;
+  try {
+    content = readBounded(file);
+  } catch (cause) {
+    const { code = 'unknown' } = cause as NodeJS.ErrnoException;
+    throw invalid(`The file ${file} (${option}) cannot be read (${code}).`);
+  }
+  if (wanted.test(content.toString('latin1'))) return content;
+  throw invalid(`The file ${file} (${option}) holds no ${what} in PEM.`);
+}
+
+/** Of a pipe, or what has no end, too. */
+function readBounded(file: string): Buffer {
+  const handle = openSync(file, 'r');
+  try {
+    const content = Buffer.alloc(MAX_PEM_BYTES + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < content.length; length += read)
+      read = readSync(handle, content, length, content.length - length, null);
+    if (length > MAX_PEM_BYTES) throw Object.assign(new Error('too large'), { code: 'EFBIG' });
+    return content.subarray(0, length);
+  } finally {
+    closeSync(handle);
   }
 }
 

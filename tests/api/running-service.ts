@@ -22,6 +22,7 @@ import { demoSamples } from '../../src/demo-gallery.ts';
 import { createLogger } from '../../src/observability/logging.ts';
 import { startService, type Service } from '../../src/service.ts';
 import { temporaryDirectory } from '../cluster.ts';
+import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
 export interface RunningService {
   readonly service: Service;
@@ -68,9 +69,9 @@ export async function runService(
   );
   const address = `127.0.0.1:${service.grpcPort}`;
   const clients = {
-    identification: new IdentificationClient(address, credentials.createInsecure()),
-    gallery: new GalleryClient(address, credentials.createInsecure()),
-    operations: new OperationsClient(address, credentials.createInsecure()),
+    identification: new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL),
+    gallery: new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL),
+    operations: new OperationsClient(address, credentials.createInsecure(), DIRECT_CHANNEL),
   };
   return {
     service,

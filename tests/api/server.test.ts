@@ -13,6 +13,7 @@ import {
 import { unary } from '../../src/api/call.ts';
 import type { ApiServer } from '../../src/api/server.ts';
 import { installationFolder } from '../../src/installation.ts';
+import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 import { createApiServer } from './api-server.ts';
 
 const SETTINGS = { observe: () => undefined, defaultDeadlineMs: 50 };
@@ -39,7 +40,7 @@ beforeEach(async () => {
 afterEach(() => server.stop(0));
 
 function ask(deadline = Date.now() + 30_000): Promise<GetStatusResponse> {
-  const client = new OperationsClient(address, credentials.createInsecure());
+  const client = new OperationsClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
   return new Promise<GetStatusResponse>((resolve, reject) => {
     const done = (error: ServiceError | null, response: GetStatusResponse) =>
       error === null ? resolve(response) : reject(error);
@@ -72,7 +73,7 @@ describe('the gRPC server', () => {
   });
 
   it('gives a deadline to calls that bring none', async () => {
-    const client = new OperationsClient(address, credentials.createInsecure());
+    const client = new OperationsClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
     const outcome = new Promise((resolve) => client.getStatus({}, (error) => resolve(error?.code)));
     expect(await outcome).toBe(4);
     client.close();

@@ -4,6 +4,7 @@ import { OperationsClient, type GetStatusResponse } from '../../src/api/generate
 import { createClientCredentials } from '../../src/security/client-credentials.ts';
 import { createApiServer } from '../api/api-server.ts';
 import { createServerCredentials, isLoopback, requirePrivateHttp } from '../../src/security/server-credentials.ts';
+import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
 const file = (name: string) => join(import.meta.dirname, 'certificates', name);
 const PLAIN = {
@@ -45,7 +46,7 @@ describe('mutual TLS', () => {
   async function ask(client: Parameters<typeof createClientCredentials>[0]): Promise<GetStatusResponse> {
     const { server } = createApiServer();
     const port = await server.listen('127.0.0.1', 0, createServerCredentials({ ...TLS, tlsClientCa: file('ca.pem') }));
-    const operations = new OperationsClient(`localhost:${port}`, createClientCredentials(client));
+    const operations = new OperationsClient(`localhost:${port}`, createClientCredentials(client), DIRECT_CHANNEL);
     try {
       return await new Promise((resolve, reject) =>
         operations.getStatus({}, (error, response) => (error ? reject(error) : resolve(response))),
