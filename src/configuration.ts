@@ -15,15 +15,14 @@ const port = whole(0, 65_535);
 const filled = z.string().min(1, 'is empty');
 const optional = z.string().optional();
 const yesOrNo = z.enum(['true', 'false'], "is not 'true' or 'false'").transform((value) => value === 'true');
-const rate = z
+/** What JavaScript takes for a number besides, as an empty text or one in base 16, is a mistake. */
+const decimal = z
   .string()
-  .transform(Number)
-  .refine((value) => value >= 1e-9 && value <= 0.5, 'is not a rate between 1e-9 and 0.5');
+  .regex(/^\d+(\.\d+)?(e[+-]?\d+)?$/i, 'is not a number')
+  .transform(Number);
+const rate = decimal.refine((value) => value >= 1e-9 && value <= 0.5, 'is not a rate between 1e-9 and 0.5');
 
-const share = z
-  .string()
-  .transform(Number)
-  .refine((value) => value >= 0 && value <= 1, 'is not a share between 0 and 1');
+const share = decimal.refine((value) => value >= 0 && value <= 1, 'is not a share between 0 and 1');
 
 const files = z.string().transform((text) =>
   text
@@ -279,7 +278,7 @@ export interface Configuration {
 }
 
 /** Variables of the same family that are not settings of the service. */
-const FOREIGN = new Set(['RIDGEWATCH_ADDRESS', 'RIDGEWATCH_SHARED_DATA']);
+const FOREIGN = new Set(['RIDGEWATCH_ADDRESS', 'RIDGEWATCH_STACK_TRACES', 'RIDGEWATCH_SHARED_DATA']);
 
 /**
  * Reads the configuration.

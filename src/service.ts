@@ -91,18 +91,14 @@ export async function startService(
 
 function rejectionOf(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    const give = () => reject(new Failure('cancelled', 'START_GIVEN_UP', 'The service was told to stop while it started.'));
+    const give = () =>
+      reject(new Failure('cancelled', 'START_GIVEN_UP', 'The service was told to stop while it started.'));
     if (signal.aborted) give();
     else signal.addEventListener('abort', give, { once: true });
   });
 }
 
-async function start(
-  configuration: Configuration,
-  log: Logger,
-  undo: Undo,
-  signal: AbortSignal,
-): Promise<Service> {
+async function start(configuration: Configuration, log: Logger, undo: Undo, signal: AbortSignal): Promise<Service> {
   const startTime = new Date();
   const readiness = new Readiness();
   const credentials = createServerCredentials(configuration);

@@ -7,6 +7,8 @@ import {
   type ExpungeSubjectResponse,
   type ListSubjectsRequest,
   type ListSubjectsResponse,
+  type UpdateSubjectRequest,
+  type UpdateSubjectResponse,
 } from '../api/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationClient,
@@ -73,6 +75,10 @@ export class ServiceClient {
 
   listSubjects(request: ListSubjectsRequest): Promise<ListSubjectsResponse> {
     return this.#call((options, callback) => this.#gallery.listSubjects(request, new Metadata(), options, callback));
+  }
+
+  update(request: UpdateSubjectRequest): Promise<UpdateSubjectResponse> {
+    return this.#call((options, callback) => this.#gallery.updateSubject(request, new Metadata(), options, callback));
   }
 
   expunge(request: ExpungeSubjectRequest): Promise<ExpungeSubjectResponse> {

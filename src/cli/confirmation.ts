@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { Failure } from '../failure.ts';
 
@@ -13,7 +14,9 @@ export async function agreed({ yes }: { readonly yes?: boolean }, question: stri
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return (await terminal.question(`${question} Type yes: `)).trim() === 'yes';
+    // Who ends the input instead, with Ctrl-D, does not agree.
+    const ended = once(terminal, 'close').then(() => '');
+    return (await Promise.race([terminal.question(`${question} Type yes: `), ended])).trim() === 'yes';
   } finally {
     terminal.close();
   }

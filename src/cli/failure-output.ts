@@ -30,6 +30,8 @@ const REFUSED: ReadonlySet<number> = new Set([
  */
 export function reportFailure(error: unknown, json: boolean): number {
   const { sentence, document, exitCode } = describe(error);
+  if (error instanceof Error && process.env.RIDGEWATCH_STACK_TRACES === 'true')
+    process.stderr.write(`${error.stack}\n`);
   process.stderr.write(json ? `${JSON.stringify({ error: document })}\n` : `${sentence}\n`);
   return exitCode;
 }
@@ -59,5 +61,10 @@ function describe(error: unknown): { sentence: string; document: Record<string, 
     return { sentence: error.message, document, exitCode: error.exitCode };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { sentence: message, document: { code: 'UNKNOWN', message }, exitCode: EXIT.failed };
+  const { syscall } = (error ?? {}) as { syscall?: unknown };
+  const sentence =
+    typeof syscall === 'string'
+      ? `The system refused: ${message}.`
+      : `ridgewatch failed by a defect of its own: ${message}. RIDGEWATCH_STACK_TRACES=true shows where.`;
+  return { sentence, document: { code: 'UNKNOWN', message: sentence }, exitCode: EXIT.failed };
 }

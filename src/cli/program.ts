@@ -1,6 +1,7 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { programVersion } from '../installation.ts';
 import { EXIT, EXIT_TABLE } from './exit-codes.ts';
+import { outliveReaders } from './stray-errors.ts';
 import { decimalNumber, wholeNumber } from './numbers.ts';
 import { addOperatorCommands } from './operator-commands.ts';
 import { addConnectionOptions, addTemplateOptions, collect, PURPOSES, runs } from './shared-options.ts';
@@ -13,7 +14,7 @@ export function createProgram(): Command {
     )
     .version(programVersion)
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text) })
+    .configureOutput({ outputError: (text, write) => write(usageError(text)) })
     .addHelpText(
       'after',
       `\n${EXIT_TABLE}\n\nExamples:\n  $ ridgewatch serve\n  $ ridgewatch demo\n  $ ridgewatch identify right-index.iso left-index.iso`,
@@ -64,9 +65,15 @@ export function createProgram(): Command {
         '--group-by <regex>',
         'files directly in the folder whose names share the first group belong to one person',
       )
+      .addOption(
+        new Option(
+          '--each-file-a-person',
+          'files directly in the folder are of a person each, however alike their names',
+        ).conflicts('groupBy'),
+      )
       .addHelpText(
         'after',
-        '\nEach sub-folder is one person (external id = its name); each file directly in the folder is one too.\nRunning it again enrols nobody twice.\n\nExamples:\n  $ ridgewatch enroll people/ --contributor agency-a --gallery watchlist\n  $ ridgewatch enroll prints/ --group-by "^(\\d+)_"',
+        '\nEach sub-folder is one person (external id = its name); each file directly in the folder is one too.\nWhere names of such files begin alike, it has to be said whether they are of one person.\nRunning it again enrols nobody twice; with another --gallery it adds the same people to that, too.\n\nExamples:\n  $ ridgewatch enroll people/ --contributor agency-a --gallery watchlist\n  $ ridgewatch enroll prints/ --group-by "^(\\d+)_"',
       ),
     async () => (await import('./commands/enroll.ts')).enroll,
   );
@@ -177,10 +184,18 @@ export function createProgram(): Command {
   return program;
 }
 
+/** What is wrong with the arguments: in the form that other failures have. */
+function usageError(text: string): string {
+  if (!process.argv.includes('--json')) return text;
+  const message = text.trim().replace(/^error: /, '');
+  return `${JSON.stringify({ error: { code: 'INVALID_ARGUMENT', reason: 'USAGE', message } })}\n`;
+}
+
 /** Runs the command line and sets the exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
   // Whatever is written is its owner's alone, where nothing else is said.
   process.umask(0o077);
+  outliveReaders();
   const program = createProgram();
   for (const command of program.commands) for (const one of [command, ...command.commands]) one.exitOverride();
   try {

@@ -4,7 +4,9 @@ import type { FingerPosition } from '../templates/finger-template.ts';
 import { serviceAddress } from './address.ts';
 import type { ConnectionSettings } from './client.ts';
 import { reportFailure } from './failure-output.ts';
+import { reportStrayErrors } from './stray-errors.ts';
 import { decimalNumber, wholeNumber } from './numbers.ts';
+import { Interrupted } from './stop-signals.ts';
 
 /** A day: no wait is without an end. */
 const MAX_TIMEOUT_SECONDS = 86_400;
@@ -94,11 +96,16 @@ export function runs<Options extends { json?: boolean }>(
   return command.action(async (...given: unknown[]) => {
     const args = given.slice(0, -2).flatMap((value) => (value === undefined ? [] : (value as string | string[])));
     const options = given.at(-2) as Options;
+    // A service logs what happens to it, and drains.
+    // The service has a last resort of its own.
+    if (command.name() !== 'serve') reportStrayErrors(options.json === true);
     try {
       const work = await load();
       process.exitCode = await work(args, options);
     } catch (error) {
       process.exitCode = reportFailure(error, options.json === true);
+      // What it has left running must not keep it.
+      if (error instanceof Interrupted) process.exit();
     }
   });
 }

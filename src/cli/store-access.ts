@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { readConfiguration, type Configuration } from '../configuration.ts';
+import type { Configuration } from '../configuration.ts';
 import { Keys } from '../security/keys.ts';
 import { openStore, type Store, type StoreMode } from '../store/store.ts';
+import { givenSettings } from './given-settings.ts';
 import { Interrupted, StopSignals } from './stop-signals.ts';
 
 /** Options of commands that work on the store. */
@@ -22,16 +23,7 @@ export interface StoreAccess {
 
 /** The settings of the service, as a command is told of them. @throws Failure INVALID_CONFIGURATION */
 export function storeSettings({ dataDir, keyFile, indexDir, workers }: StoreOptions): Configuration {
-  const given = {
-    RIDGEWATCH_DATA_DIR: dataDir,
-    RIDGEWATCH_KEY_FILE: keyFile,
-    RIDGEWATCH_INDEX_DIR: indexDir,
-    RIDGEWATCH_WORKERS: workers,
-  };
-  return readConfiguration(
-    process.env,
-    Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-  );
+  return givenSettings({ dataDir, keyFile, indexDir, workers });
 }
 
 /** Time that interrupted work gets to clear up, in milliseconds. */

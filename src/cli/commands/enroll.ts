@@ -1,11 +1,13 @@
 import Table from 'cli-table3';
-import { Provenance, type EnrollRequest } from '../../api/generated/ridgewatch/v1/gallery.ts';
+import { Provenance, type EnrollOutcome, type EnrollRequest } from '../../api/generated/ridgewatch/v1/gallery.ts';
 import { provenanceToWire } from '../../api/wire-names.ts';
 import { readStatus } from '../../api/status.ts';
 import { Failure } from '../../failure.ts';
 import type { Provenance as ProvenanceName } from '../../store/records.ts';
+import { addToGalleries } from '../add-to-galleries.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
+import { requireOneFileEach } from '../flat-folders.ts';
 import { progressBar } from '../output.ts';
 import { connectionOf, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
 import { readTemplateFile, requestIdOf, toWireSample } from '../template-files.ts';
@@ -17,6 +19,7 @@ interface EnrollOptions extends ConnectionOptions, TemplateOptions {
   readonly caveat?: readonly string[];
   readonly provenance: ProvenanceName;
   readonly groupBy?: string;
+  readonly eachFileAPerson?: boolean;
 }
 
 interface Refusal {
@@ -36,6 +39,8 @@ const MAX_NAMED_FILES = 1000;
 interface Enrolled {
   readonly external_id: string;
   readonly subject_id: string;
+  /** Whether it was enrolled before, and belongs to these galleries from now on. */
+  readonly added_to_galleries?: boolean;
   /** Codes of what is odd about the templates; left out where there is nothing. */
   readonly warnings?: readonly string[];
 }
@@ -43,6 +48,7 @@ interface Enrolled {
 /** Enrols the people whose templates are in a folder. */
 export async function enroll([folder = '']: string[], options: EnrollOptions): Promise<number> {
   const { subjects, passedOver } = readTemplateFolder(folder, groupPattern(options.groupBy));
+  if (options.groupBy === undefined && options.eachFileAPerson !== true) requireOneFileEach(folder, subjects);
   const client = new ServiceClient(connectionOf(options));
   const bar = progressBar('enrolling {bar} {value}/{total} people, {eta_formatted} left', options);
   const refusals: Refusal[] = [];
@@ -69,7 +75,7 @@ export async function enroll([folder = '']: string[], options: EnrollOptions): P
     };
     process.stdout.write(`${JSON.stringify(document)}\n`);
   } else {
-    process.stdout.write(`${[summary(enrolled.length, refusals), ...remarks(enrolled, passedOver)].join('\n')}\n`);
+    process.stdout.write(`${[summary(enrolled, refusals), ...remarks(enrolled, passedOver)].join('\n')}\n`);
   }
   return refusals.length > 0 ? EXIT.partlyRefused : EXIT.ok;
 }
@@ -94,7 +100,19 @@ async function enrollChunk(
   const { outcomes, newGalleries } = await client.enrollStream(readable.map(({ request }) => request));
   if (newGalleries.length > 0)
     process.stderr.write(`No subject belonged to these galleries before: ${newGalleries.join(', ')}.\n`);
-  readable.forEach(({ subject }, i) => {
+  // The request's id is made of the person and the templates: the same id with other content is the same person again.
+  const present = readable.filter((_, i) => reasonOf(outcomes[i]) === 'CLIENT_REQUEST_ID_REUSED');
+  const added = await addToGalleries(
+    client,
+    present.map(({ request }) => request),
+  );
+  readable.forEach(({ subject, request }, i) => {
+    const again = added.get(request);
+    if (again !== undefined && 'subjectId' in again) {
+      const ids = { external_id: subject.externalId, subject_id: again.subjectId };
+      enrolled.push(again.changed ? { ...ids, added_to_galleries: true } : ids);
+      return;
+    }
     const outcome = outcomes[i]?.outcome;
     if (outcome?.$case === 'subjectId') {
       const { warnings = [] } = outcomes[i] ?? {};
@@ -103,9 +121,19 @@ async function enrollChunk(
     } else {
       const status = outcome?.$case === 'error' ? readStatus(outcome.value) : undefined;
       const { reason = 'UNKNOWN', message = 'The service gave no outcome.', metadata = {} } = status ?? {};
-      refusals.push({ ...subject, reason, message, metadata });
+      refusals.push({ ...subject, reason, message: again?.why ?? explained(reason, message), metadata });
     }
   });
+}
+
+function reasonOf(outcome: EnrollOutcome | undefined): string | undefined {
+  return outcome?.outcome?.$case === 'error' ? readStatus(outcome.outcome.value).reason : undefined;
+}
+
+/** What to do where the sentence for programs does not say it. */
+function explained(reason: string, message: string): string {
+  if (reason !== 'EXTERNAL_ID_TAKEN') return message;
+  return `${message} It was enrolled from other templates: they are changed, and galleries added, by UpdateSubject.`;
 }
 
 function toRequest({ externalId, files }: SubjectFiles, options: EnrollOptions): EnrollRequest {
@@ -136,8 +164,10 @@ function remarks(enrolled: readonly Enrolled[], passedOver: readonly PassedOver[
   return lines;
 }
 
-function summary(enrolledCount: number, refusals: readonly Refusal[]): string {
-  const first = `Enrolled ${enrolledCount} people; refused ${refusals.length}.`;
+function summary(enrolled: readonly Enrolled[], refusals: readonly Refusal[]): string {
+  const added = enrolled.filter(({ added_to_galleries }) => added_to_galleries).length;
+  const before = added === 0 ? '' : ` ${added} of them were enrolled before, and belong to these galleries, too, now.`;
+  const first = `Enrolled ${enrolled.length} people; refused ${refusals.length}.${before}`;
   if (refusals.length === 0) return first;
   const table = new Table({
     head: ['person', 'files', 'reason', 'what is wrong'],

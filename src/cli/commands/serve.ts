@@ -1,9 +1,9 @@
-import { readConfiguration, type SettingName } from '../../configuration.ts';
 import { Failure } from '../../failure.ts';
 import { createLogger, type Logger } from '../../observability/logging.ts';
 import { startService } from '../../service.ts';
 import { EXIT } from '../exit-codes.ts';
 import { reportFailure } from '../failure-output.ts';
+import { givenSettings } from '../given-settings.ts';
 import { LastResort } from '../last-resort.ts';
 import { launch } from '../launch.ts';
 import { exitCodeOf, StopSignals } from '../stop-signals.ts';
@@ -19,16 +19,7 @@ interface ServeOptions {
 
 /** Runs the service until it is told to stop. */
 export async function serve(_args: string[], options: ServeOptions): Promise<number> {
-  const given = {
-    RIDGEWATCH_DATA_DIR: options.dataDir,
-    RIDGEWATCH_GRPC_PORT: options.grpcPort,
-    RIDGEWATCH_HTTP_PORT: options.httpPort,
-    RIDGEWATCH_WORKERS: options.workers,
-    RIDGEWATCH_DEMO: options.demo,
-  };
-  const overrides = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<
-    Record<SettingName, string>
-  >;
+  const { dataDir, grpcPort, httpPort, workers, demo } = options;
   // Before the start, so that Ctrl-C during it does not leave a database behind.
   let log: Logger | undefined;
   const signals = new StopSignals((signal) => log?.info({ signal }, 'this signal changes nothing'));
@@ -36,7 +27,7 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
   let lastResort;
   let service;
   try {
-    configuration = readConfiguration(process.env, overrides);
+    configuration = givenSettings({ dataDir, grpcPort, httpPort, workers, demo });
     log = createLogger(configuration.logLevel);
     lastResort = new LastResort(log, configuration.drainSeconds * 1000);
     sayWhatIsIgnored(log);

@@ -1,0 +1,58 @@
+/** People who are enrolled already, from the same templates, and are to belong to further galleries. */
+import type { EnrollRequest, Subject } from '../api/generated/ridgewatch/v1/gallery.ts';
+import type { ServiceClient } from './client.ts';
+import { CallFailed } from './failure-output.ts';
+
+const PAGE_SIZE = 200;
+
+/** What became of one: the subject, or why it was left as it is. */
+export type Added = { readonly subjectId: string; readonly changed: boolean } | { readonly why: string };
+
+/**
+ * Adds subjects to the galleries of their requests; those that they belong to stay.
+ * @param requests - of one contributor; the service has refused them for the subjects are there, with the same
+ * templates
+ */
+export async function addToGalleries(
+  client: ServiceClient,
+  requests: readonly EnrollRequest[],
+): Promise<Map<EnrollRequest, Added>> {
+  const wanted = new Map(requests.map((request) => [request.data?.externalId ?? '', request]));
+  const added = new Map<EnrollRequest, Added>();
+  const contributor = requests[0]?.data?.contributor ?? '';
+  let pageToken = '';
+  do {
+    const page = await client.listSubjects({ gallery: '', contributor, pageSize: PAGE_SIZE, pageToken });
+    for (const subject of page.subjects) {
+      const request = wanted.get(subject.data?.externalId ?? '');
+      if (request === undefined) continue;
+      added.set(request, await addOne(client, subject, request));
+    }
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '' && added.size < wanted.size);
+  return added;
+}
+
+async function addOne(client: ServiceClient, subject: Subject, { data: asked }: EnrollRequest): Promise<Added> {
+  const { subjectId, version, data } = subject;
+  if (data === undefined || asked === undefined) return { why: 'The service does not say what is known of it.' };
+  const sameCaveats = [...data.caveats].sort().join() === [...asked.caveats].sort().join();
+  if (!sameCaveats || data.provenance !== asked.provenance) {
+    return { why: 'It is enrolled already, from the same templates, but with other caveats or of another provenance.' };
+  }
+  const galleries = [...new Set([...data.galleries, ...asked.galleries])];
+  if (galleries.length === data.galleries.length) return { subjectId, changed: false };
+  try {
+    await client.update({
+      subjectId,
+      expectedVersion: version,
+      data: { ...data, galleries },
+      samples: [],
+      updateMask: ['data.galleries'],
+    });
+    return { subjectId, changed: true };
+  } catch (error) {
+    if (error instanceof CallFailed && error.status.reason !== undefined) return { why: error.message };
+    throw error;
+  }
+}
