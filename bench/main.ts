@@ -8,26 +8,36 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { BENCHES } from './harness/benches.ts';
+import { helpOf } from './harness/help.ts';
+import { outliveReaders } from './harness/usage-errors.ts';
 import { keep } from './harness/document.ts';
 import { describeMachine, machineLine } from './harness/machine.ts';
-import { runBench } from './harness/run.ts';
+import { BENCH_FLAGS, runBench } from './harness/run.ts';
 import { SEED_VARIABLE } from './harness/seeds.ts';
 
+outliveReaders();
 const [name = 'quick', ...given] = process.argv.slice(2);
-if (!(name in BENCHES)) {
-  console.error('npm run bench -- NAME [options], with one of:\n');
-  for (const [bench, { what }] of Object.entries(BENCHES)) console.error(`  ${bench.padEnd(20)}${what}`);
-  process.exit(name === 'help' ? 0 : 2);
+const wantsHelp = ['help', '--help', '-h'];
+if (!Object.hasOwn(BENCHES, name)) {
+  const lines = Object.entries(BENCHES).map(([bench, { what }]) => `  ${bench.padEnd(20)}${what}`);
+  const list = `npm run bench -- NAME [options], with one of:\n\n${lines.join('\n')}\n\nnpm run bench -- NAME --help says more of each.`;
+  if (wantsHelp.includes(name)) console.log(list);
+  else console.error(list);
+  process.exit(wantsHelp.includes(name) ? 0 : 2);
+}
+if (given.some((argument) => wantsHelp.includes(argument))) {
+  console.log(helpOf(name, BENCHES[name].what));
+  process.exit(0);
 }
 const [seed, unseeded] = taken(given, '--seed');
 if (seed !== undefined) process.env[SEED_VARIABLE] = seed;
 const [out, unkept] = taken(unseeded, '--out');
-const isBare = BENCHES[name].isBare === true || given.includes('--help');
+const isBare = BENCHES[name].isBare === true;
 // Those that make a file of their own take its name themselves.
 const rest = isBare ? unseeded : unkept;
 if (isBare || (!rest.includes('--json') && out === undefined)) {
   if (!isBare) console.error(machineLine(describeMachine()));
-  const { status } = spawnSync(process.execPath, [join(import.meta.dirname, `${name}.ts`), ...rest], {
+  const { status } = spawnSync(process.execPath, [...BENCH_FLAGS, join(import.meta.dirname, `${name}.ts`), ...rest], {
     stdio: 'inherit',
   });
   process.exitCode = status ?? 1;

@@ -6,6 +6,9 @@ import type { BenchDocument } from './document.ts';
 import type { Machine } from './machine.ts';
 import { namedSeeds } from './seeds.ts';
 
+/** Of the Node.js that runs a bench: what goes wrong with its arguments or its output ends it with a sentence. */
+export const BENCH_FLAGS = ['--import', new URL('usage-errors.ts', import.meta.url).href];
+
 /**
  * Runs a bench as a program of its own, and waits for what it prints.
  * @returns what it measured, and its exit code: not 0 when what it measured is not as it should be
@@ -39,7 +42,7 @@ async function collect(
   bench: string,
   args: readonly string[],
 ): Promise<{ readonly output: string; readonly status: number | null }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '..', `${bench}.ts`), ...args], {
+  const child = spawn(process.execPath, [...BENCH_FLAGS, join(import.meta.dirname, '..', `${bench}.ts`), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let output = '';
