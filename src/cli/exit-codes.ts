@@ -8,6 +8,7 @@ export const EXIT = {
   notComparable: 5,
   notReady: 6,
   damaged: 7,
+  nothingSearched: 8,
 } as const;
 
 export const EXIT_TABLE = `Exit codes:
@@ -18,4 +19,7 @@ export const EXIT_TABLE = `Exit codes:
   4  enroll, import: some records were refused; export, keys rotate: damaged references were passed over
   5  compare, identify, verify: too few minutiae to compare
   6  status: the service is not ready
-  7  store check: something stored is damaged`;
+  7  store check: something stored is damaged
+  8  identify: nothing was in scope, so nothing was searched; this says nothing of the person
+
+128 and a number: ended by that signal`;

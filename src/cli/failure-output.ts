@@ -53,7 +53,7 @@ function describe(error: unknown): { sentence: string; document: Record<string, 
       field: detail.field,
       metadata: detail.metadata,
     };
-    const refused = kind === 'invalid-argument' || kind === 'not-found';
+    const refused = kind === 'invalid-argument' || kind === 'not-found' || reason === 'GALLERY_UNKNOWN';
     return { sentence: message, document, exitCode: refused ? EXIT.refused : EXIT.failed };
   }
   if (error instanceof Interrupted) {

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { wholeNumber } from './numbers.ts';
-import { addConnectionOptions, runs } from './shared-options.ts';
+import { addAddressOptions, addConnectionOptions, runs } from './shared-options.ts';
 
 /** Commands that work on the store itself, beside the service that runs on it or without one. */
 export function addOperatorCommands(program: Command): void {
@@ -159,7 +159,11 @@ function addIndexCommands(index: Command): void {
   const load = () => import('./commands/gallery-index.ts');
   const workers = (command: Command) => command.option('--workers <count>', 'threads (RIDGEWATCH_WORKERS)');
   runs(
-    workers(addIndexOptions(index.command('build').description('make an index of what the store holds now')))
+    workers(
+      addAddressOptions(
+        addIndexOptions(index.command('build').description('make an index of what the store holds now')),
+      ),
+    )
       .option('--no-reuse', 'prepare every template anew, also those that an earlier index holds')
       .option('--publish', 'publish it when it is done')
       .addHelpText(
@@ -194,11 +198,13 @@ function addIndexCommands(index: Command): void {
     async () => (await load()).diff,
   );
   runs(
-    addIndexOptions(
-      index
-        .command('publish')
-        .argument('[name]', 'index; the newest when not given')
-        .description('make services take an index, from one moment to the next'),
+    addAddressOptions(
+      addIndexOptions(
+        index
+          .command('publish')
+          .argument('[name]', 'index; the newest when not given')
+          .description('make services take an index, from one moment to the next; the one at --address is asked'),
+      ),
     ),
     async () => (await load()).publishOne,
   );

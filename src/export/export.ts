@@ -4,6 +4,7 @@ import { EnrollRequest } from '../api/generated/ridgewatch/v1/gallery.ts';
 import { toProtoJson } from '../api/proto-json.ts';
 import { toEnrollRequest } from '../api/wire-subjects.ts';
 import { createFile } from '../durable-file.ts';
+import { Failure } from '../failure.ts';
 import { formatOf, type RecordFormat } from '../import/record-file.ts';
 import { faultOf } from '../gallery/stored-records.ts';
 import type { DamagedReference, SubjectWithReferences } from '../store/records.ts';
@@ -36,7 +37,8 @@ export interface Exported {
 /**
  * Writes subjects, as they all stand at one moment, in order of their ids. The file is there whole or not at all, and
  * nobody but its owner may read it: templates in it are not encrypted. Searches and changes go on meanwhile.
- * @throws Failure RECORD_FORMAT_UNKNOWN, GALLERY_UNKNOWN, OUTPUT_EXISTS, OUTPUT_UNWRITABLE; of the store
+ * @throws Failure RECORD_FORMAT_UNKNOWN, GALLERY_UNKNOWN, NOTHING_TO_EXPORT, OUTPUT_EXISTS, OUTPUT_UNWRITABLE; of the
+ * store
  */
 export async function exportRecords(order: ExportOrder): Promise<Exported> {
   const { file, store, gallery, contributor, onProgress } = order;
@@ -57,6 +59,9 @@ export async function exportRecords(order: ExportOrder): Promise<Exported> {
       onProgress((subjects += batch.length));
     };
     ({ seq: sequence } = await store.snapshot(write, BATCH, { gallery, contributor }));
+    // A mistyped name must not look like a list without people.
+    const isEmpty = subjects === 0 && damaged.length === 0;
+    if (isEmpty && (gallery ?? contributor) !== undefined) throw nothingToExport();
   });
   return { sequence, subjects, references, ...(damaged.length > 0 && { damaged }) };
 }
@@ -69,6 +74,11 @@ function withoutFaulty(one: SubjectWithReferences, damaged: DamagedReference[]):
   if (found.length === 0) return one;
   damaged.push(...found);
   return { ...one, references: one.references.filter((_, i) => faults[i] === undefined) };
+}
+
+function nothingToExport(): Failure {
+  const sentence = 'No subject is of this gallery and contributor: nothing was written.';
+  return new Failure('not-found', 'NOTHING_TO_EXPORT', sentence);
 }
 
 /** A record as it stands in a file of records. */

@@ -18,6 +18,8 @@ import { sealersOf, type KeyedBlockSealer } from '../../security/block-sealer.ts
 import { Keys } from '../../security/keys.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';
+import { afterPublishing } from '../publication.ts';
+import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
 
 export interface BuildOptions extends StoreOptions {
@@ -25,8 +27,11 @@ export interface BuildOptions extends StoreOptions {
   readonly publish?: boolean;
 }
 
+/** Options of what publishes. */
+type PublishOptions = StoreOptions & ConnectionOptions;
+
 /** Builds an index of what the store holds now. */
-export function build(_args: readonly string[], options: BuildOptions): Promise<number> {
+export function build(_args: readonly string[], options: BuildOptions & PublishOptions): Promise<number> {
   return withStore(options, async ({ configuration, store, keys }) => {
     const { indexDir } = configuration;
     const pool = new WorkerPool(configuration.workers);
@@ -50,11 +55,14 @@ export function build(_args: readonly string[], options: BuildOptions): Promise<
       });
       bar.stop();
       if (options.publish === true) await publish(indexDir, built.name, packedModels(), sealersOf(keys, 'index'));
+      const publication =
+        options.publish === true ? await afterPublishing(indexDir, built.name, connectionOf(options)) : undefined;
       const { name, manifest, subjects, reused } = built;
       const seconds = (performance.now() - start) / 1000;
       const document = {
         index: name,
         published: options.publish === true,
+        ...(publication !== undefined && { directory: publication.directory, service: publication.service }),
         sequence: manifest.sequence,
         subjects,
         references: built.references,
@@ -63,7 +71,7 @@ export function build(_args: readonly string[], options: BuildOptions): Promise<
         seconds,
       };
       const sentence = `${name}: ${subjects} subjects, ${built.references} references (${reused} as they were in an earlier index), ${megabytes(bytesOf(manifest))}, in ${seconds.toFixed(1)} s.`;
-      const next = options.publish === true ? 'It is published.' : 'ridgewatch index publish makes services take it.';
+      const next = publication?.sentence ?? 'ridgewatch index publish makes services take it.';
       say(options, document, `${sentence} ${next}`);
       return EXIT.ok;
     } finally {
@@ -194,11 +202,12 @@ export async function diff([first, second]: readonly string[], options: StoreOpt
 }
 
 /** Makes services take an index. */
-export async function publishOne([name]: readonly string[], options: StoreOptions): Promise<number> {
+export async function publishOne([name]: readonly string[], options: PublishOptions): Promise<number> {
   const { indexDir, sealerOf } = await shelf(options);
   const chosen = await chooseIndex(indexDir, name);
   await publish(indexDir, chosen, packedModels(), sealerOf);
-  say(options, { published: chosen }, `${chosen} is published: services take it from now on.`);
+  const { sentence, ...publication } = await afterPublishing(indexDir, chosen, connectionOf(options));
+  say(options, { published: chosen, ...publication }, sentence);
   return EXIT.ok;
 }
 

@@ -1,4 +1,4 @@
-import { IdentifyResponse } from '../../api/generated/ridgewatch/v1/identification.ts';
+import { EmptyScope, IdentifyResponse } from '../../api/generated/ridgewatch/v1/identification.ts';
 import { Purpose } from '../../api/generated/ridgewatch/v1/identification.ts';
 import { renderCandidates } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
@@ -41,6 +41,8 @@ export async function identify(files: string[], options: IdentifyOptions): Promi
     });
     const document = () => JSON.stringify(toProtoJson(IdentifyResponse.toJSON(response)));
     process.stdout.write(`${options.json ? document() : renderCandidates(response)}\n`);
+    // An empty list of candidates would look like an answer about the person.
+    if (response.emptyScope !== EmptyScope.UNSPECIFIED) return EXIT.nothingSearched;
     return options.exitCode && response.candidates.length > 0 ? EXIT.candidates : EXIT.ok;
   } finally {
     client.close();
