@@ -1,14 +1,18 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { BENCHES } from '../../bench/harness/benches.ts';
-import { runBench } from '../../bench/harness/run.ts';
+import { helpOf } from '../../bench/harness/help.ts';
+import { BENCH_FLAGS, runBench } from '../../bench/harness/run.ts';
 import { nightly, QUICK } from '../../bench/harness/suites.ts';
 import { processorOf, type Machine } from '../../bench/harness/machine.ts';
 import { figuresOf } from '../../bench/report/figures.ts';
 import { page } from '../../bench/report/page.ts';
 import { compareWith } from '../../bench/report/baseline.ts';
 
+const run = promisify(execFile);
 const folder = join(import.meta.dirname, '../../bench');
 const machine: Machine = {
   cpu: 'a processor',
@@ -24,6 +28,25 @@ const machine: Machine = {
 describe('the benches', () => {
   it.each(Object.keys(BENCHES))('%s is a program of its own', (name) => {
     expect(existsSync(join(folder, `${name}.ts`))).toBe(true);
+  });
+
+  it.each(Object.keys(BENCHES))('%s says what it does', (name) => {
+    expect(helpOf(name, BENCHES[name]?.what ?? '').split('\n').length).toBeGreaterThan(4);
+  });
+
+  it('are told of with --help, and not run, whoever reads it', async () => {
+    const main = join(folder, 'main.ts');
+    for (const args of [['soak', '--help'], ['load', '-h'], ['--help'], ['durability', '--rounds', '9', '--help']]) {
+      const { stdout, stderr } = await run(process.execPath, [main, ...args]);
+      expect([stdout.startsWith('npm run bench -- '), stderr]).toEqual([true, '']);
+    }
+    const { stderr } = await run('/bin/sh', ['-c', `"${process.execPath}" "${main}" help | head -1`]);
+    expect(stderr).toBe('');
+  });
+
+  it('end with a sentence on an option that they do not have', async () => {
+    const wrong = run(process.execPath, [...BENCH_FLAGS, join(folder, 'refusals.ts'), '--nope']);
+    await expect(wrong).rejects.toMatchObject({ code: 2, stderr: expect.not.stringContaining('    at ') as string });
   });
 
   it('of the suites are all known, and none is run twice', () => {

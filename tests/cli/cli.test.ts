@@ -1,7 +1,8 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
 import { oddsOf } from '../../src/cli/candidate-table.ts';
@@ -134,7 +135,12 @@ describe('ridgewatch', () => {
     [['status', '--address', '127.0.0.1:1', '--timeout', '5'], 1, 'No service answers at 127.0.0.1:1'],
     [['identify'], 2, "missing required argument 'files'"],
     [['fly'], 2, "unknown command 'fly'"],
-    [['status', '--timeout', 'soon'], 2, 'must be a number above 0'],
+    [['status', '--timeout', 'soon'], 2, "'--timeout <seconds>' argument 'soon' is invalid"],
+    [['index', 'build', '--workers', '1e1'], 2, '--workers: RIDGEWATCH_WORKERS is not a whole number'],
+    [['enroll', 'package.json'], 2, 'cannot be read'],
+    [['compare', '.', '.'], 2, 'cannot be read'],
+    [['import', '/no/such.ndjson'], 2, 'cannot be read'],
+    [['import', '.'], 2, 'cannot be read'],
   ])('%j ends with %i and a sentence', async (args, code, sentence) => {
     const run = await ridgewatch(args);
     expect(run.code).toBe(code);
@@ -176,6 +182,66 @@ describe('ridgewatch', () => {
       expect(run.stderr).not.toContain('secret');
     }
     blocker.close();
+  });
+
+  it('asks whose the files of a flat folder are where their names begin alike', async () => {
+    const flat = join(folder, 'flat');
+    mkdirSync(flat);
+    for (const index of [1, 2])
+      for (const position of [2, 7] as const)
+        writeFileSync(
+          join(flat, `${100 + index}_${position}_1.iso`),
+          createPerson(77, index).fingerRecord(position, 0),
+        );
+    const refused = await ridgewatch(['enroll', flat, '--json'], at());
+    expect([refused.code, refused.stdout]).toEqual([2, '']);
+    const { error } = JSON.parse(refused.stderr) as { error: { reason: string; message: string } };
+    expect(error.reason).toBe('GROUPING_AMBIGUOUS');
+    expect(error.message).toContain('4 people, or 2');
+    const suggested = /--group-by "([^"]+)"/.exec(error.message)?.[1] ?? '';
+    const grouped = ['enroll', flat, '--contributor', 'flat', '--gallery', 'first', '--group-by', suggested];
+    expect(await json(grouped)).toMatchObject({ enrolled_count: 2, refused_count: 0 });
+    const separate = ['enroll', flat, '--contributor', 'apart', '--gallery', 'apart', '--each-file-a-person'];
+    expect(await json(separate)).toMatchObject({ enrolled_count: 4, refused_count: 0 });
+
+    // The same people into a second gallery, without being enrolled twice; and once more, without a change.
+    const second = grouped.map((argument) => (argument === 'first' ? 'second' : argument));
+    const { enrolled } = (await json(grouped)) as { enrolled: { subject_id: string }[] };
+    const ids = enrolled.map(({ subject_id }) => subject_id);
+    expect(await json(second)).toMatchObject({
+      enrolled: ids.map((subject_id) => ({ subject_id, added_to_galleries: true })),
+    });
+    const again = (await json(second)) as { enrolled: object[] };
+    expect(again.enrolled.map((one) => 'added_to_galleries' in one)).toEqual([false, false]);
+    const { galleries } = (await json(['status'])) as { galleries: object[] };
+    expect(galleries).toContainEqual({ gallery: 'first', subject_count: 2 });
+    expect(galleries).toContainEqual({ gallery: 'second', subject_count: 2 });
+
+    // Other caveats are another matter than another gallery.
+    const other = await ridgewatch([...second, '--caveat', 'restricted', '--json'], at());
+    expect(other.code).toBe(4);
+    expect(other.stdout).toContain('other caveats');
+  });
+
+  it('outlives readers that have seen enough, and says what cannot be written', async () => {
+    const piped = (command: string) =>
+      new Promise<{ stderr: string; stdout: string }>((done) =>
+        execFile('/bin/bash', ['-c', command], { cwd: resolve(import.meta.dirname, '../..') }, (_, stdout, stderr) =>
+          done({ stdout, stderr }),
+        ),
+      );
+    const program = `'${process.execPath}' src/cli/main.ts`;
+    for (const args of ['--help', 'identify --help']) {
+      const { stdout, stderr } = await piped(`${program} ${args} | head -1; echo "\${PIPESTATUS[0]}"`);
+      expect([stdout.split('\n')[0]?.startsWith('Usage:'), stderr]).toEqual([true, '']);
+      expect(['0', '141']).toContain(stdout.split('\n')[1]);
+    }
+    const closed = await piped(`${program} --help >&-; ${program} fly 2>&-; true`);
+    expect(closed.stderr).not.toContain('    at ');
+    if (existsSync('/dev/full')) {
+      const full = await piped(`${program} --help >/dev/full; echo "$?"`);
+      expect([full.stdout.trim(), full.stderr]).toEqual(['1', 'The answer cannot be written (ENOSPC).\n']);
+    }
   });
 
   it('explains itself', async () => {

@@ -3,15 +3,20 @@ import { createServer, type AddressInfo, type Server as NetServer } from 'node:n
 import { createServer as createTlsServer } from 'node:tls';
 import { join } from 'node:path';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { OperationsService, GetStatusResponse, Readiness } from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import { unary } from '../../src/api/call.ts';
+import {
+  GetStatusResponse,
+  Readiness,
+  type OperationsServer,
+} from '../../src/api/generated/ridgewatch/v1/operations.ts';
 import { hostAndPort, serviceAddress } from '../../src/cli/address.ts';
 import { ServiceClient } from '../../src/cli/client.ts';
 import { CallFailed } from '../../src/cli/failure-output.ts';
 import type { ClientTlsSettings } from '../../src/security/client-credentials.ts';
-import { createServerCredentials } from '../../src/security/server-credentials.ts';
+import { createServerCredentials, type ServerTls } from '../../src/security/server-credentials.ts';
+import { createApiServer } from '../api/api-server.ts';
 import { temporaryDirectory } from '../cluster.ts';
 import { ridgewatch } from './command.ts';
 
@@ -20,16 +25,13 @@ const close: (() => unknown)[] = [];
 afterAll(() => Promise.all(close.map((end) => end())));
 
 /** A service that answers GetStatus. @returns its port */
-async function serve(credentials: ServerCredentials): Promise<number> {
-  const server = new Server();
-  server.addService(OperationsService, {
-    getStatus: (_: unknown, callback: (error: null, response: GetStatusResponse) => void) =>
-      callback(null, GetStatusResponse.create({ readiness: Readiness.READY })),
-  });
-  close.push(() => server.forceShutdown());
-  return new Promise((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port))),
+async function serve(credentials: ServerTls | undefined): Promise<number> {
+  const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 10_000 }, () =>
+    Promise.resolve(GetStatusResponse.create({ readiness: Readiness.READY })),
   );
+  const { server } = createApiServer({ operations: { getStatus } as unknown as OperationsServer });
+  close.push(() => server.stop(0));
+  return server.listen('127.0.0.1', 0, credentials);
 }
 
 async function listen(server: NetServer): Promise<number> {
@@ -65,7 +67,7 @@ async function ask(host: string, port: number, tlsFiles: Partial<ClientTlsSettin
 
 describe('a service that cannot be reached', () => {
   it('is told apart from one that can', async () => {
-    expect(await ask('127.0.0.1', await serve(ServerCredentials.createInsecure()))).toMatchObject({ reason: 'OK' });
+    expect(await ask('127.0.0.1', await serve(undefined))).toMatchObject({ reason: 'OK' });
     expect(await ask('localhost', await serve(tls()), CA)).toMatchObject({ reason: 'OK' });
     const mutual = await serve(tls({ clientCa: 'ca.pem' }));
     expect(await ask('localhost', mutual, { ...CA, ...own('client') })).toMatchObject({ reason: 'OK' });
@@ -74,14 +76,7 @@ describe('a service that cannot be reached', () => {
   it.each<[string, string, string, () => Promise<number>, Partial<ClientTlsSettings>, string]>([
     ['TLS_REQUIRED', '--tls-ca', 'TLS, met without', () => serve(tls()), {}, '127.0.0.1'],
     ['TLS_REQUIRED', '--tls-ca', 'mutual TLS, met without', () => serve(tls({ clientCa: 'ca.pem' })), {}, '127.0.0.1'],
-    [
-      'TLS_NOT_SPOKEN',
-      'leave out --tls-ca',
-      'no TLS',
-      () => serve(ServerCredentials.createInsecure()),
-      CA,
-      'localhost',
-    ],
+    ['TLS_NOT_SPOKEN', 'leave out --tls-ca', 'no TLS', () => serve(undefined), CA, 'localhost'],
     [
       'CERTIFICATE_UNTRUSTED',
       '--tls-ca',
@@ -221,7 +216,7 @@ it.each(['grpc_proxy', 'https_proxy', 'http_proxy', 'HTTP_PROXY', 'HTTPS_PROXY',
           .end(),
       ),
     );
-    const port = await serve(ServerCredentials.createInsecure());
+    const port = await serve(undefined);
     const env = { [variable]: `http://127.0.0.1:${proxy}`, no_proxy: '', NO_PROXY: '' };
     const run = await ridgewatch(['status', '--address', `localhost:${port}`], { ...env, NODE_USE_ENV_PROXY: '1' });
     expect([run.code, met]).toEqual([0, 0]);

@@ -1,6 +1,8 @@
+import { stat } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { PreparedReferences } from '../../../index-builder/gallery-index/prepared.ts';
 import { createFile, requireNew } from '../../durable-file.ts';
+import { Failure } from '../../failure.ts';
 import { importFile, type ImportedFile } from '../../import/import.ts';
 import { INDEX_SHAPE } from '../../matching/gallery-sizing.ts';
 import { packedModels } from '../../matching/model-version.ts';
@@ -17,8 +19,10 @@ export interface ImportOptions extends StoreOptions {
 const SHOWN_REFUSALS = 10;
 
 /** Enrols the records of a file. */
-export function importRecords([file]: readonly string[], options: ImportOptions): Promise<number> {
+export async function importRecords([file]: readonly string[], options: ImportOptions): Promise<number> {
   const { report } = options;
+  // Before a store is made for it.
+  await requireFile(file);
   if (report !== undefined) requireNew(report);
   const work = async ({ configuration, store, keys }: StoreAccess) => {
     const { indexDir, workers, faceModels, minimumQuality, maxMessageBytes } = configuration;
@@ -58,6 +62,15 @@ export function importRecords([file]: readonly string[], options: ImportOptions)
     return imported.state.refused > 0 ? EXIT.partlyRefused : EXIT.ok;
   };
   return withStore(options, work, 'either');
+}
+
+/** @throws Failure FILE_UNREADABLE */
+async function requireFile(file: string): Promise<void> {
+  const isReadable = await stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  if (!isReadable) throw new Failure('invalid-argument', 'FILE_UNREADABLE', `The file ${file} cannot be read.`);
 }
 
 /** Reports, and only then forgets. */

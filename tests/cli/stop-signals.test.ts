@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { expect, it } from 'vitest';
+
+const module = resolve(import.meta.dirname, '../../src/cli/stop-signals.ts');
+
+/** A process that is told to stop by what `body` does with `signals`. */
+async function listening(body: string) {
+  const code = `import { StopSignals, exitCodeOf } from ${JSON.stringify(module)};
+    const signals = new StopSignals((signal) => console.log('nothing', signal));
+    const alive = setInterval(() => undefined, 1000);
+    ${body}
+    console.log('ready');`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines: string[] = [];
+  const reader = createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  await once(reader, 'line');
+  return { child, lines, reader };
+}
+
+/** Of Linux; what Node.js keeps from listeners, what stops and continues, and what tells of faults is left out. */
+const OTHERS =
+  /^SIG(KILL|STOP|TSTP|TTIN|TTOU|CONT|CHLD|WINCH|URG|PIPE|XFSZ|USR1|USR2|SEGV|BUS|ILL|FPE|ABRT|IOT|TRAP|SYS|POLL|UNUSED|INFO|BREAK)$/;
+const ending = Object.keys(constants.signals).filter((name) => !OTHERS.test(name)) as NodeJS.Signals[];
+
+it('every other signal that would end a process asks it to stop', async () => {
+  expect(ending.length).toBeGreaterThan(7);
+  const asked = `signals.asked.addEventListener('abort', () => { console.log(signals.asked.reason); clearInterval(alive); });`;
+  await Promise.all(
+    ending.map(async (signal) => {
+      const { child, lines } = await listening(asked);
+      child.kill(signal);
+      await once(child, 'close');
+      expect([signal, child.exitCode, lines.at(-1)]).toEqual([signal, 0, signal]);
+    }),
+  );
+});
+
+it('those that mean something else change nothing', async () => {
+  const { child, lines, reader } = await listening(`signals.asked.addEventListener('abort', () => process.exit(9));`);
+  for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) {
+    child.kill(signal);
+    await once(reader, 'line');
+    expect(lines.at(-1)).toBe(`nothing ${signal}`);
+  }
+  child.kill('SIGTERM');
+  await once(child, 'close');
+  expect(child.exitCode).toBe(9);
+});
+
+it('a request that comes several times at once is one; a later one hurries, and the third ends at once', async () => {
+  const { child, lines, reader } = await listening(
+    `signals.asked.addEventListener('abort', () => console.log('asked'));
+     signals.hurried.addEventListener('abort', () => console.log('hurried'));
+     // Time passes as the test says.
+     const now = performance.now.bind(performance);
+     let ahead = 0;
+     performance.now = () => now() + ahead;
+     process.on('SIGUSR2', () => (ahead += 5000));`,
+  );
+  const later = async () => {
+    child.kill('SIGUSR2');
+    await once(reader, 'line');
+  };
+  child.kill('SIGINT');
+  await once(reader, 'line');
+  child.kill('SIGINT');
+  child.kill('SIGTERM');
+  await later();
+  child.kill('SIGINT');
+  await once(reader, 'line');
+  expect(lines.filter((line) => !line.startsWith('nothing'))).toEqual(['ready', 'asked', 'hurried']);
+  await later();
+  child.kill('SIGTERM');
+  await once(child, 'close');
+  expect(child.exitCode).toBe(128 + constants.signals.SIGTERM);
+});
