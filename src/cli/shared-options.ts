@@ -96,7 +96,6 @@ export function runs<Options extends { json?: boolean }>(
   return command.action(async (...given: unknown[]) => {
     const args = given.slice(0, -2).flatMap((value) => (value === undefined ? [] : (value as string | string[])));
     const options = given.at(-2) as Options;
-    // A service logs what happens to it, and drains.
     // The service has a last resort of its own.
     if (command.name() !== 'serve') reportStrayErrors(options.json === true);
     try {
