@@ -15,8 +15,7 @@ export type FailureKind =
   | 'cancelled'
   | 'aborted'
   | 'unavailable'
-  | 'internal'
-  | 'unimplemented';
+  | 'internal';
 
 export interface FailureDetail {
   /** Path of the request's field, e.g. `samples[0].data`. */

@@ -19,7 +19,7 @@ import { warningCodes } from './wire-warnings.ts';
 /** One message of the stream. */
 export type StreamedRecord = EnrollStreamRequest | WireRequest<EnrollStreamRequest, never>;
 
-export interface StreamLimits {
+interface StreamLimits {
   readonly records: number;
   /** Of the answer. */
   readonly answerBytes: number;

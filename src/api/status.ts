@@ -7,7 +7,7 @@ import { Status } from './generated/google/rpc/status.ts';
 /** Grouping of the reasons in google.rpc.ErrorInfo. */
 const DOMAIN = 'ridgewatch';
 /** Trailer in which gRPC carries a google.rpc.Status. */
-export const DETAILS_TRAILER = 'grpc-status-details-bin';
+const DETAILS_TRAILER = 'grpc-status-details-bin';
 
 const CODES: Record<FailureKind, Code> = {
   'invalid-argument': Code.INVALID_ARGUMENT,
@@ -22,7 +22,6 @@ const CODES: Record<FailureKind, Code> = {
   aborted: Code.ABORTED,
   unavailable: Code.UNAVAILABLE,
   internal: Code.INTERNAL,
-  unimplemented: Code.UNIMPLEMENTED,
 };
 
 /**

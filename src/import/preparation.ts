@@ -7,9 +7,12 @@ import {
   subjectColumns,
   type SampleRules,
 } from '../api/enrolment.ts';
+import { contractMethod } from '../api/contract.ts';
 import { EnrollRequest } from '../api/generated/ridgewatch/v1/gallery.ts';
 import { readEnrollRequest } from '../api/json-requests.ts';
+import { shapeOf } from '../api/message-shape.ts';
 import { asFailure } from '../api/status.ts';
+import { readMessage } from '../api/wire-request.ts';
 import { Failure } from '../failure.ts';
 import { packFace } from '../matching/probe.ts';
 import { ReferenceEncoder } from '../matching/reference-encoder.ts';
@@ -60,6 +63,7 @@ export interface PreparationRules extends SampleRules {
 export class Preparation {
   readonly #rules: PreparationRules;
   readonly #encoder = new ReferenceEncoder();
+  readonly #shape = shapeOf(contractMethod('/ridgewatch.v1.Gallery/Enroll').input);
 
   constructor(rules: PreparationRules) {
     this.#rules = rules;
@@ -85,11 +89,7 @@ export class Preparation {
   #read(bytes: Uint8Array, format: RecordFormat): EnrollRequest {
     if (bytes.length > this.#rules.mostRecordBytes) throw recordTooLarge(this.#rules.mostRecordBytes);
     if (format === 'ndjson') return readEnrollRequest(bytes);
-    try {
-      return EnrollRequest.decode(bytes);
-    } catch {
-      throw new Failure('invalid-argument', 'REQUEST_UNREADABLE', 'It is not an EnrollRequest of the contract.');
-    }
+    return readMessage(this.#shape, EnrollRequest, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
   }
 
   #prepareOne(request: EnrollRequest): Omit<PreparedRecord, 'position'> {

@@ -142,13 +142,17 @@ function setWordAt(word: SharedArrayBuffer, at = Infinity): NodeJS.Timeout | und
 }
 
 /** The list with explanations, made anew afterwards: a subject that was expunged meanwhile is not shown. */
+/** Scores of an answer that are explained, of the best candidates first: 500 candidates of 32 views would be 50 megabytes. */
+const MAX_EXPLAINED = 500;
+
 async function explained(listNow: () => CandidateList, view: SearchView, pool: WorkerPool): Promise<CandidateList> {
-  const wanted = listNow().candidates.flatMap(({ subject, scores }) =>
-    scores.map((score) => {
-      const references = view.referencesFor(score.probe, subject);
-      return { score, reference: references.find(({ referenceId }) => referenceId === score.referenceId) };
-    }),
+  const scored = listNow().candidates.flatMap(({ subject, scores }) =>
+    scores.flatMap((score) => (score.probe.packed?.modality === 'finger' ? [{ subject, score }] : [])),
   );
+  const wanted = scored.slice(0, MAX_EXPLAINED).map(({ subject, score }) => {
+    const references = view.referencesFor(score.probe, subject);
+    return { score, reference: references.find(({ referenceId }) => referenceId === score.referenceId) };
+  });
   const explanations = await explainScores(pool, wanted);
   const list = listNow();
   const candidates = list.candidates.map((candidate) => ({

@@ -251,8 +251,8 @@ export interface IdentifyRequest {
    */
   clientRequestId: string;
   /**
-   * Ask for an explanation of every finger score of the candidates returned. It is biometric data: it shows minutiae of
-   * the references.
+   * Ask for an explanation of every finger score of the candidates returned; where these are more than 500, of the first
+   * 500. It is biometric data: it shows minutiae of the references.
    */
   explain?:
     | boolean
