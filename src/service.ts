@@ -1,18 +1,17 @@
-import { reportOfEnded, type CallReport } from './api/call.ts';
+import { reportOfEnded } from './api/call.ts';
 import type { EnrolmentDependencies } from './api/enrolment.ts';
 import { galleryService } from './api/gallery-service.ts';
 import { httpIdentify } from './api/http-identify.ts';
 import { identificationService } from './api/identification-service.ts';
 import { operationsService } from './api/operations-service.ts';
 import { ApiServer } from './api/server.ts';
-import type { FaceModel } from './api/wire-samples.ts';
 import type { Configuration } from './configuration.ts';
 import { loadDemoGallery } from './demo-gallery.ts';
 import { Failure } from './failure.ts';
 import { ChangeFollower } from './gallery/change-follower.ts';
 import type { Gallery } from './gallery/gallery.ts';
 import { IndexSwitcher } from './gallery/index-switcher.ts';
-import { Quarantine, type OnDamage } from './gallery/quarantine.ts';
+import { Quarantine } from './gallery/quarantine.ts';
 import { Rewriter } from './gallery/rewriter.ts';
 import { ServedGallery } from './gallery/served-gallery.ts';
 import type { PackTemplates } from './gallery/stored-records.ts';
@@ -28,16 +27,16 @@ import { fingerVersion, packedModels } from './matching/model-version.ts';
 import { Planner } from './matching/planner.ts';
 import { packTemplates } from './matching/probe.ts';
 import { WorkerPool } from './matching/worker-pool.ts';
-import { descriptorLimit, shareConnections } from './network/descriptor-limit.ts';
 import { HttpServer, type HttpSearch } from './observability/http-server.ts';
 import type { Logger } from './observability/logging.ts';
-import { Metrics, type ServiceFigures } from './observability/metrics.ts';
+import { Metrics } from './observability/metrics.ts';
 import { Readiness } from './observability/readiness.ts';
 import { RefusalLog } from './observability/refusal-log.ts';
 import { sealersOf } from './security/block-sealer.ts';
 import { Keys } from './security/keys.ts';
 import { ReceiptSigner } from './security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from './security/server-credentials.ts';
+import { connectionsOf, damageLog, figuresOf, observer, warnOfStrangeModels } from './service-reports.ts';
 import { openStore, type Store } from './store/store.ts';
 import type { StoreCondition, StoreHealth } from './store/store-health.ts';
 import { Undo } from './undo.ts';
@@ -58,9 +57,6 @@ export interface Service {
 const SEARCHES_PER_WORKER = 2;
 /** How often the store is asked for changes of other processes, and segments are looked at, in milliseconds. */
 const FOLLOW_INTERVAL_MS = 1000;
-/** Damaged references that are named in the log one by one, and in the metrics. */
-const MAX_LOGGED_DAMAGE = 1000;
-const MAX_LABELLED = 100;
 
 /**
  * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
@@ -357,34 +353,6 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
   };
 }
 
-function figuresOf(
-  gallery: Gallery,
-  switcher: IndexSwitcher | undefined,
-  admission: AdmissionQueue,
-  readiness: Readiness,
-  audit: IndexAudit,
-  rewriter: Rewriter,
-  health: StoreHealth | undefined,
-  quarantine: Quarantine,
-): ServiceFigures {
-  return {
-    subjects: gallery.subjectCount,
-    references: gallery.partitionCounts.map(({ partition, liveCount }) => ({
-      partition: partition.key,
-      count: liveCount,
-    })),
-    galleryVersion: gallery.version,
-    index: { sequence: switcher?.index?.sequence ?? 0, isRefusing: switcher?.isRefusing === true },
-    searchesUnderWay: admission.running,
-    searchesWaiting: admission.waiting,
-    ready: readiness.state.stage === 'ready',
-    audit: audit.figures,
-    rewritings: rewriter.rewritings,
-    store: health?.condition ?? { isReachable: false, isWritable: false },
-    damagedReferences: { count: quarantine.count, ids: quarantine.list(MAX_LABELLED).map((one) => one.referenceId) },
-  };
-}
-
 /** The demo gallery is for looking around: never on a database of somebody's own, unless asked for. */
 function wantsDemo(configuration: Configuration, store: Store, gallery: Gallery): boolean {
   if (configuration.demo === 'never' || gallery.version > 0) return false;
@@ -397,56 +365,4 @@ async function storeState(store: Store): Promise<{ version: number; schema: stri
   } catch {
     return undefined;
   }
-}
-
-/** Which reference is damaged is the one fact about a single reference that is logged, under a name of its own. */
-function damageLog(log: Logger): OnDamage {
-  let left = MAX_LOGGED_DAMAGE;
-  return ({ referenceId, reason }) => {
-    if (left-- > 0) log.error({ damaged_reference: referenceId, reason }, 'a stored reference is damaged');
-    else if (left === -1) log.error('more stored references are damaged: ridgewatch store check lists them');
-  };
-}
-
-/** References of face models that are not configured are kept, and no probe is compared with them. */
-function warnOfStrangeModels(gallery: Gallery, faceModels: ReadonlyMap<string, FaceModel>, log: Logger): void {
-  for (const { name, liveCount } of gallery.partitions) {
-    if (name.modality !== 'face' || liveCount === 0) continue;
-    if (faceModels.get(name.modelId)?.dimension === name.dimension) continue;
-    log.warn(
-      { model: name.modelId, dimension: name.dimension, reference_count: liveCount },
-      'references of a face model that is not configured (RIDGEWATCH_FACE_MODELS) are kept and not compared',
-    );
-  }
-}
-
-/** How many connections each surface may have, said where that is fewer than was asked for. */
-function connectionsOf(configuration: Configuration, log: Logger): { readonly grpc: number; readonly http: number } {
-  const wanted = { grpc: configuration.maxConnections, http: configuration.maxHttpConnections };
-  const { grpc, http, cutBy } = shareConnections(wanted, descriptorLimit());
-  if (cutBy !== undefined) {
-    const figures = { descriptor_limit: cutBy, grpc_connections: grpc, http_connections: http };
-    log.info(figures, 'the limit of file descriptors allows fewer connections than the settings');
-  }
-  return { grpc, http };
-}
-
-/** Reports each call to the log and the metrics. */
-function observer(log: Logger, metrics: Metrics, health: StoreHealth): (report: CallReport) => void {
-  return ({ method, requestId, code, reason, seconds, facts, defect, cause }) => {
-    // What a call has met, the next probe looks at.
-    if (reason?.startsWith('STORE_') === true) health.doubt();
-    metrics.observeCall({ method, code, reason, seconds, comparisons: Number(facts.comparisons ?? 0) });
-    const line = {
-      method,
-      request_id: requestId,
-      code,
-      ...(reason && { reason }),
-      ms: Math.round(seconds * 1000),
-      ...facts,
-    };
-    if (defect !== undefined) log.error({ ...line, err: defect }, 'call failed by a defect');
-    else if (cause !== undefined) log.warn({ ...line, err: cause }, 'call failed');
-    else log.info(line, 'call');
-  };
 }
