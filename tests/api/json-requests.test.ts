@@ -99,6 +99,7 @@ describe('what is refused', () => {
     ['a field twice further in', '{"samples":[{"quality":1},{"quality":1,"quality":2}]}', 'FIELD_REPEATED'],
     ['a field twice with something between', '{"exact":true,"samples":[{"quality":1}],"exact":true}', 'FIELD_REPEATED'],
     ['an unknown field twice', '{"x":1,"x":2}', 'FIELD_REPEATED'],
+    ['17 levels of lists', deep(16), 'REQUEST_TOO_COMPLEX'],
     ['5,000 levels of lists', deep(5000), 'REQUEST_TOO_COMPLEX'],
     ['2 million levels of objects', '{"a":'.repeat(2_000_000), 'REQUEST_TOO_COMPLEX'],
     ['a million numbers', `{"samples":[${'1,'.repeat(1_000_000)}1]}`, 'REQUEST_TOO_COMPLEX'],
