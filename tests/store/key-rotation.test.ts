@@ -71,20 +71,20 @@ describe('a rotation that is interrupted', () => {
     ['when the new key is the current one, before anything is encrypted with it', 1, false],
   ])('%s leaves a store that starts, reads, writes and rotates', async (_, steps, diesBeforeWriting) => {
     const mortal = new MortalKeys({ keyFile, dataDir: '' });
-    const before = await withStore(mortal, async (store) => {
-      const id = await enrol(store);
-      mortal.left = steps;
-      mortal.diesBeforeWriting = diesBeforeWriting;
-      await expect(store.templateKeys.rotate(new Date())).rejects.toThrow('killed');
-      // A service that has the store open meanwhile goes on, whatever it reads in the file.
-      const service = new Keys({ keyFile, dataDir: '' });
-      await withStore(service, async (other) => {
-        await enrol(other);
+    const service = new Keys({ keyFile, dataDir: '' });
+    // A service that has had the store open since before goes on, whatever it reads in the file.
+    const before = await withStore(service, (running) =>
+      withStore(mortal, async (store) => {
+        const id = await enrol(store);
+        mortal.left = steps;
+        mortal.diesBeforeWriting = diesBeforeWriting;
+        await expect(store.templateKeys.rotate(new Date())).rejects.toThrow('killed');
+        await enrol(running);
         service.refresh();
-        await enrol(other);
-      });
-      return id;
-    });
+        await enrol(running);
+        return id;
+      }),
+    );
     const keys = new Keys({ keyFile, dataDir: '' });
     await withStore(keys, async (store) => {
       const after = await enrol(store);
