@@ -39,7 +39,7 @@ import { createServerCredentials, requirePrivateHttp } from './security/server-c
 import { connectionsOf, damageLog, figuresOf, observer, warnOfStrangeModels } from './service-reports.ts';
 import { openStore, type Store } from './store/store.ts';
 import type { StoreCondition, StoreHealth } from './store/store-health.ts';
-import { Undo } from './undo.ts';
+import { wholeOrNothing, type Undo } from './undo.ts';
 
 /** A running service. */
 export interface Service {
@@ -64,34 +64,12 @@ const FOLLOW_INTERVAL_MS = 1000;
  * @throws Failure that says in one sentence what is in the way, START_GIVEN_UP among them; whatever was started is
  * stopped again
  */
-export async function startService(
+export function startService(
   configuration: Configuration,
   log: Logger,
   stopRequest: AbortSignal = new AbortController().signal,
 ): Promise<Service> {
-  const undo = new Undo();
-  const starting = start(configuration, log, undo, stopRequest);
-  try {
-    return await Promise.race([starting, rejectionOf(stopRequest)]);
-  } catch (thrown) {
-    await undo.run();
-    // It meets what was taken from under it, and ends; what it had begun meanwhile is stopped, too.
-    await starting.then(
-      (service) => service.stop(),
-      () => undefined,
-    );
-    await undo.run();
-    throw thrown;
-  }
-}
-
-function rejectionOf(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const give = () =>
-      reject(new Failure('cancelled', 'START_GIVEN_UP', 'The service was told to stop while it started.'));
-    if (signal.aborted) give();
-    else signal.addEventListener('abort', give, { once: true });
-  });
+  return wholeOrNothing((undo) => start(configuration, log, undo, stopRequest), stopRequest);
 }
 
 async function start(configuration: Configuration, log: Logger, undo: Undo, signal: AbortSignal): Promise<Service> {

@@ -32,12 +32,14 @@ it.each([
 describe('numbers of options', () => {
   it('are read as they are written', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 500 }), (value) => expect(wholeNumber(1, 500)(String(value))).toBe(value)),
+      fc.property(fc.integer({ min: 1, max: 500 }), (value) => {
+        expect(wholeNumber(1, 500)(String(value))).toBe(value);
+      }),
     );
     fc.assert(
-      fc.property(fc.double({ min: -12, max: 0, noNaN: true }), (value) =>
-        expect(decimalNumber(-12, 0)(String(value))).toBe(Number(String(value))),
-      ),
+      fc.property(fc.double({ min: -12, max: 0, noNaN: true }), (value) => {
+        expect(decimalNumber(-12, 0)(String(value))).toBe(Number(String(value)));
+      }),
     );
     expect([decimalNumber(1e-9, 0.5)('1e-4'), decimalNumber(1e-9, 0.5)('0.5')]).toEqual([1e-4, 0.5]);
   });
