@@ -218,7 +218,7 @@ describe('ridgewatch', () => {
     expect(galleries).toContainEqual({ gallery: 'second', subject_count: 2 });
 
     // Other caveats are another matter than another gallery.
-    const other = await ridgewatch([...second, '--caveat', 'restricted', '--json'], at());
+    const other = await ridgewatch([...second, '--caveat', 'RESTRICTED', '--json'], at());
     expect(other.code).toBe(4);
     expect(other.stdout).toContain('other caveats');
   });
