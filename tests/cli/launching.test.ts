@@ -35,6 +35,12 @@ interface Started {
 }
 
 const PATIENCE_MS = 30_000;
+const QUIET = {
+  RIDGEWATCH_GRPC_PORT: '0',
+  RIDGEWATCH_HTTP_PORT: '0',
+  RIDGEWATCH_DEMO: 'never',
+  RIDGEWATCH_WORKERS: '1',
+};
 /** npm builds what it links to, unless it is told not to. */
 const OF_NPM = { npm_config_cache: temporaryDirectory(), npm_config_ignore_scripts: 'true' };
 const running: Started[] = [];
@@ -67,10 +73,7 @@ async function start(command: readonly string[], extra: NodeJS.ProcessEnv = {}):
     stdio: ['ignore', 'pipe', 'ignore'],
     env: environment({
       RIDGEWATCH_DATA_DIR: dataDir,
-      RIDGEWATCH_GRPC_PORT: '0',
-      RIDGEWATCH_HTTP_PORT: '0',
-      RIDGEWATCH_DEMO: 'never',
-      RIDGEWATCH_WORKERS: '1',
+      ...QUIET,
       ...extra,
     }),
   });
@@ -232,6 +235,28 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
     expect(await exitOf(started)).toEqual([0, null]);
     await expectNothingLeft(started);
   });
+
+  const full = existsSync('/dev/full');
+  it.skipIf(!full)(
+    `goes on when its log cannot be written${full ? '' : ' (skipped: there is no /dev/full)'}`,
+    async () => {
+      const [portFile, command] = [join(temporaryDirectory(), 'port'), join(dist, 'ridgewatch.sh')];
+      const dataDir = dataDirectory();
+      // What is said to people comes to standard error, and tells the port.
+      const child = spawn('/bin/sh', ['-c', `exec "${command}" serve >/dev/full 2>"${portFile}"`], {
+        stdio: 'ignore',
+        env: environment({ ...QUIET, RIDGEWATCH_DATA_DIR: dataDir }),
+      });
+      const port = () =>
+        Number(/gRPC on 127\.0\.0\.1:(\d+)/.exec(existsSync(portFile) ? readFileSync(portFile, 'utf8') : '')?.[1]);
+      await until('it is ready', () => port() > 0);
+      for (let i = 0; i < 3; i++) child.kill('SIGUSR2');
+      expect(await listens(port())).toBe(true);
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+      expect([child.exitCode, existsSync(join(dataDir, 'postgres/postmaster.pid'))]).toEqual([0, false]);
+    },
+  );
 
   it('outlives a terminal when nohup says so', async () => {
     const started = await start(['/bin/sh', '-c', `trap '' HUP; exec "${join(dist, 'ridgewatch.sh')}" serve`]);
