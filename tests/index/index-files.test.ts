@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
 import { buildIndex, type BuildOrder, type BuiltIndex } from '../../index-builder/gallery-index/build.ts';
 import { differences, prune, publish } from '../../index-builder/gallery-index/shelf.ts';
@@ -130,13 +130,15 @@ let built: BuiltIndex;
 beforeAll(async () => {
   pools = [new WorkerPool(2), new WorkerPool(1)];
   cluster = await startTestCluster();
+});
+beforeEach(async () => {
   store = await openStore({ databaseUrl: await cluster.createDatabase(), dataDir: '', keys, log: () => undefined });
   await enrolPeople(0, PEOPLE);
   indexDir = temporaryDirectory();
   built = await buildIndex(order(indexDir));
 });
+afterEach(() => store.close());
 afterAll(async () => {
-  await store.close();
   await cluster.stop();
   await Promise.all(pools.map((pool) => pool.close()));
 });
