@@ -157,7 +157,12 @@ describe('an import', () => {
     expect(await refusalsOf(digest)).toMatchObject([
       { record: 3, reason: 'REQUEST_UNREADABLE' },
       { record: 4, reason: 'INVALID_REQUEST' },
-      { record: 5, reason: 'INVALID_REQUEST', field: 'data', message: expect.stringContaining('expireTiem') as string },
+      {
+        record: 5,
+        reason: 'INVALID_REQUEST',
+        field: 'data',
+        message: expect.stringContaining('expire_tiem') as string,
+      },
       { record: 6, reason: 'INVALID_REQUEST', field: 'data.expire_time' },
       { record: 7, reason: 'INVALID_REQUEST', field: 'samples[0].data' },
       { record: 8, reason: 'INVALID_REQUEST', field: 'samples[0].quality' },

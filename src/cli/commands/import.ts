@@ -4,6 +4,7 @@ import { PreparedReferences } from '../../../index-builder/gallery-index/prepare
 import { createFile, requireNew } from '../../durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { importFile, type ImportedFile } from '../../import/import.ts';
+import { formatOf } from '../../import/record-file.ts';
 import { INDEX_SHAPE } from '../../matching/gallery-sizing.ts';
 import { packedModels } from '../../matching/model-version.ts';
 import { sealersOf } from '../../security/block-sealer.ts';
@@ -64,8 +65,9 @@ export async function importRecords([file]: readonly string[], options: ImportOp
   return withStore(options, work, 'either');
 }
 
-/** @throws Failure FILE_UNREADABLE */
+/** @throws Failure RECORD_FORMAT_UNKNOWN, FILE_UNREADABLE */
 async function requireFile(file: string): Promise<void> {
+  formatOf(file);
   const isReadable = await stat(file).then(
     (found) => found.isFile(),
     () => false,
