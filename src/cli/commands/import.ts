@@ -67,12 +67,11 @@ export async function importRecords([file]: readonly string[], options: ImportOp
 
 /** @throws Failure RECORD_FORMAT_UNKNOWN, FILE_UNREADABLE */
 async function requireFile(file: string): Promise<void> {
+  const found = await stat(file).catch(() => undefined);
+  const unreadable = new Failure('invalid-argument', 'FILE_UNREADABLE', `The file ${file} cannot be read.`);
+  if (found !== undefined && !found.isFile()) throw unreadable;
   formatOf(file);
-  const isReadable = await stat(file).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-  if (!isReadable) throw new Failure('invalid-argument', 'FILE_UNREADABLE', `The file ${file} cannot be read.`);
+  if (found === undefined) throw unreadable;
 }
 
 /** Reports, and only then forgets. */
