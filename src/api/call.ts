@@ -69,6 +69,11 @@ export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' 
   readonly release: () => void;
 }
 
+/** How long before its deadline a call that is cancelled has run into it: as long as a request may be under way. */
+const MOMENT_MS = 100;
+/** And no more than this share of the time it had. */
+const MOMENT_SHARE = 0.2;
+
 /** Begins to follow a call. */
 export function followCall(call: AnyCall, settings: CallSettings, limited: boolean): FollowedCall {
   const controller = new AbortController();
@@ -82,11 +87,13 @@ export function followCall(call: AnyCall, settings: CallSettings, limited: boole
   const cancel = () => controller.abort(new Failure('cancelled', 'CANCELLED', 'The caller cancelled the call.'));
   // setTimeout takes at most 2^31 − 1 ms and fires at once for more.
   const timer = remaining < 2 ** 31 ? setTimeout(expire, Math.max(0, remaining)) : undefined;
-  // grpc-js cancels a call on the server when its deadline passes: say which of the two it was.
-  const onCancelled = () => (Number.isFinite(at) && Date.now() >= at ? expire() : cancel());
+  // grpc-js cancels a call on the server when its deadline passes, and a client does when its own has: a moment earlier,
+  // for the time began there first. Say which of the two it was.
+  const end = at - Math.min(MOMENT_MS, remaining * MOMENT_SHARE);
+  const onCancelled = () => (Number.isFinite(at) && Date.now() >= end ? expire() : cancel());
   call.on('cancelled', onCancelled);
-  const end = endOf(call.metadata);
-  end?.addEventListener('abort', () => controller.abort(end.reason));
+  const ended = endOf(call.metadata);
+  ended?.addEventListener('abort', () => controller.abort(ended.reason));
   return {
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,

@@ -1,16 +1,17 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import { connect, constants } from 'node:http2';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { credentials, loadPackageDefinition, Metadata, type Client, type ServiceError } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { protoPath } from 'grpc-health-check';
 import {
   GetStatusResponse,
   OperationsClient,
   type OperationsServer,
 } from '../../src/api/generated/ridgewatch/v1/operations.ts';
-import { unary } from '../../src/api/call.ts';
+import { followCall, unary } from '../../src/api/call.ts';
 import type { ApiServer } from '../../src/api/server.ts';
 import { installationFolder } from '../../src/installation.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
@@ -48,6 +49,21 @@ function ask(deadline = Date.now() + 30_000): Promise<GetStatusResponse> {
   }).finally(() => client.close());
 }
 
+/** A call of GetStatus by hand, with a time of its own. */
+function callWithTimeout(timeout: string) {
+  const session = connect(`http://${address}`);
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/ridgewatch.v1.Operations/GetStatus',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    'grpc-timeout': timeout,
+  });
+  stream.on('error', () => undefined);
+  stream.end(Buffer.alloc(5));
+  return { session, stream };
+}
+
 describe('the gRPC server', () => {
   it('lets a call under way end before it stops, and takes no other', async () => {
     const underWay = ask();
@@ -68,16 +84,39 @@ describe('the gRPC server', () => {
   });
 
   it('tells the work that the deadline has passed', async () => {
-    const client = new OperationsClient(address, credentials.createInsecure());
-    // Only then is the time the call's own.
-    await new Promise((ready) => client.waitForReady(Date.now() + 30_000, ready));
-    const outcome = new Promise((resolve) =>
-      client.getStatus({}, new Metadata(), { deadline: Date.now() + 500 }, (error) => resolve(error?.code)),
-    );
+    // A caller that waits longer than it said it would: one that hangs up as well races with the service's own clock.
+    const { session, stream } = callWithTimeout('500m');
+    const trailers = once(stream, 'response') as Promise<[Record<string, string>]>;
     await started.promise;
-    expect(await outcome).toBe(4);
-    client.close();
     await expect(finish.promise).rejects.toMatchObject({ reason: 'DEADLINE_EXCEEDED' });
+    expect((await trailers)[0]['grpc-status']).toBe('4');
+    session.destroy();
+  });
+
+  it('tells the work that the caller has hung up', async () => {
+    const { session, stream } = callWithTimeout('100S');
+    await started.promise;
+    stream.close(constants.NGHTTP2_CANCEL);
+    await expect(finish.promise).rejects.toMatchObject({ reason: 'CANCELLED' });
+    session.destroy();
+  });
+
+  it.each([
+    [10_000, 9950, 'DEADLINE_EXCEEDED'],
+    [10_000, 9850, 'CANCELLED'],
+    [50, 45, 'DEADLINE_EXCEEDED'],
+    [50, 25, 'CANCELLED'],
+  ])('of %d ms takes one that is cancelled after %d ms for %s', (timeMs, afterMs, reason) => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const call = Object.assign(new EventEmitter(), { getDeadline: () => deadline, getAuthContext: () => ({}) });
+    const deadline = Date.now() + timeMs;
+    const followed = followCall(call, SETTINGS, true);
+    vi.advanceTimersByTime(afterMs);
+    expect(followed.signal.aborted).toBe(false);
+    call.emit('cancelled');
+    expect(followed.signal.reason).toMatchObject({ reason });
+    followed.release();
   });
 
   it('gives a deadline to calls that bring none', async () => {
