@@ -11,6 +11,8 @@ const LEAST_NODE = 24;
 
 // Otherwise it opens a debugger, to which every process of this machine could talk.
 process.on('SIGUSR1', () => undefined);
+// They are for whoever changes this program. On standard error they would stand beside the one document of --json.
+process.noDeprecation = true;
 
 const args = process.argv.slice(2);
 const launcher = launch.byLauncher ? undefined : launcherFile();

@@ -223,6 +223,13 @@ it.each(['grpc_proxy', 'https_proxy', 'http_proxy', 'HTTP_PROXY', 'HTTPS_PROXY',
   },
 );
 
+it.each(['localhost', '127.0.0.1'])('a fault of TLS at %s is one document and nothing beside it', async (host) => {
+  const port = await serve(tls({ cert: 'other.pem', key: 'other.key' }));
+  const run = await ridgewatch(['status', '--address', `${host}:${port}`, '--tls-ca', CA.tlsCa, '--json']);
+  expect([run.code, run.stdout]).toEqual([1, '']);
+  expect(JSON.parse(run.stderr)).toMatchObject({ error: { reason: 'CERTIFICATE_UNTRUSTED' } });
+});
+
 it('what the environment says of trust is not obeyed', async () => {
   const port = await serve(tls({ cert: 'other.pem', key: 'other.key' }));
   const roots = join(temporaryDirectory(), 'roots.pem');
