@@ -128,3 +128,7 @@ export function keyMissing(id: string): Failure {
   const sentence = `Key ${id} is needed to read what is stored and is not among the keys: add it to the key file (RIDGEWATCH_KEY_FILE).`;
   return new Failure('failed-precondition', 'KEY_MISSING', sentence);
 }
+
+export function keyNotFound(id: string): Failure {
+  return new Failure('not-found', 'KEY_NOT_FOUND', `There is no key ${id}: ridgewatch keys list shows those there are.`);
+}

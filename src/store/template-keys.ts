@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { Failure } from '../failure.ts';
-import { keyMissing, newKeyId, type KeyRing } from '../security/key-ring.ts';
+import { keyMissing, keyNotFound, newKeyId, type KeyRing } from '../security/key-ring.ts';
 import type { Keys, Sealed } from '../security/keys.ts';
 import { blocksOf, readBlocks } from './damaged-pages.ts';
 import type { DamagedReference } from './records.ts';
@@ -255,10 +255,18 @@ export class TemplateKeys {
     });
   }
 
+  /** Whether the key file or the database has a key of this id. */
+  async isKnown(keyId: string): Promise<boolean> {
+    if (this.#keys.ring.ids.includes(keyId)) return true;
+    const sql = 'SELECT FROM template_key WHERE key_id = $1';
+    const { rows } = await withConnection(this.#pool, (client) => client.query(sql, [keyId]));
+    return rows.length > 0;
+  }
+
   /**
    * The same, and takes it out of the file: first the one and then the other, so that at no moment the database names a
    * key that is gone.
-   * @throws Failure KEY_IN_USE, KEY_MISSING; KEYS_UNREADABLE when the file cannot be written: it is as it was
+   * @throws Failure KEY_IN_USE, KEY_NOT_FOUND; KEYS_UNREADABLE when the file cannot be written: it is as it was
    */
   drop(keyId: string): Promise<void> {
     return this.#alone(async () => {
@@ -268,7 +276,7 @@ export class TemplateKeys {
       if (isInFile) this.#keys.ring.without(keyId);
       const wasKnown = await this.forget(keyId);
       if (isInFile) await this.#keys.change((ring) => ring.without(keyId));
-      else if (!wasKnown) throw keyMissing(keyId);
+      else if (!wasKnown) throw keyNotFound(keyId);
     });
   }
 }

@@ -41,7 +41,7 @@ describe('ridgewatch keys', () => {
       { id: expect.not.stringMatching(before[0].id) as string, current: true, templates: 6 },
     ]);
     const unasked = await ridgewatch(['keys', 'forget', before[0].id, '--data-dir', dataDir]);
-    expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('every backup that was made') as string });
+    expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('the backups that were made') as string });
     expect(((await keys('list')) as Listed).keys).toHaveLength(2);
     expect(await keys('forget', before[0].id, '--yes')).toEqual({ forgotten: before[0].id });
     await running.stop();
@@ -56,6 +56,10 @@ describe('ridgewatch keys', () => {
     const [{ id }] = ((await keys('list')) as Listed).keys;
     const needed = await ridgewatch(['keys', 'forget', id, '--data-dir', dataDir]);
     expect(needed).toMatchObject({ code: 1, stderr: `Key ${id} is the current one: rotate first.\n` });
+    // Nothing is asked of a key that there is none of.
+    const unknown = await ridgewatch(['keys', 'forget', 'never-was', '--data-dir', dataDir, '--json']);
+    expect(unknown).toMatchObject({ code: 2, stdout: '' });
+    expect(JSON.parse(unknown.stderr)).toMatchObject({ error: { code: 'NOT_FOUND', reason: 'KEY_NOT_FOUND' } });
     const written = await ridgewatch(['keys', 'create', join(dataDir, 'keys.json')]);
     expect(written).toMatchObject({ code: 2, stderr: expect.stringContaining('exists already') as string });
   });

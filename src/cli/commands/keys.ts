@@ -4,6 +4,7 @@ import Table from 'cli-table3';
 import { indexesOf, requireNotOfPublished } from '../../../index-builder/gallery-index/shelf.ts';
 import { Failure } from '../../failure.ts';
 import { sealersOf } from '../../security/block-sealer.ts';
+import { keyNotFound } from '../../security/key-ring.ts';
 import { Keys } from '../../security/keys.ts';
 import { warnOfDamage } from '../damage-output.ts';
 import { agreed } from '../confirmation.ts';
@@ -76,21 +77,22 @@ interface ForgetOptions extends StoreOptions {
 export function forgetKey([id]: readonly string[], options: ForgetOptions): Promise<number> {
   return withStore(options, async ({ configuration, store, keys }) => {
     const { indexDir } = configuration;
+    if (!(await store.templateKeys.isKnown(id))) throw keyNotFound(id);
     await requireNotOfPublished(indexDir, id, sealersOf(keys, 'index'));
     if (id === keys.ring.currentId) keys.ring.without(id);
     const indexes = await indexesOf(indexDir, id);
     const lost = [
-      `every backup that was made while key ${id} was the current one`,
+      `the backups that were made while key ${id} was the current one`,
       ...(indexes.length > 0 ? [`the indexes ${indexes.join(', ')}`] : []),
-    ].join(', and ');
-    const isAgreed = await agreed(options, `Without key ${id} nothing opens ${lost}. Forget it for good?`);
+    ].join(' and ');
+    const isAgreed = await agreed(options, `Without key ${id}, ${lost} can never be read again. Forget it for good?`);
     if (!isAgreed) {
       process.stderr.write('Nothing was removed.\n');
       return EXIT.refused;
     }
     await store.templateKeys.drop(id);
     const document = { forgotten: id, ...(indexes.length > 0 && { unreadable_indexes: indexes }) };
-    say(options, document, `Key ${id} is gone, and with it ${lost}.`);
+    say(options, document, `Key ${id} is forgotten. Without a copy of it, ${lost} cannot be read.`);
     return EXIT.ok;
   });
 }
