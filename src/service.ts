@@ -74,7 +74,8 @@ export function startService(
 
 async function start(configuration: Configuration, log: Logger, undo: Undo, signal: AbortSignal): Promise<Service> {
   const startTime = new Date();
-  const readiness = new Readiness();
+  const quarantine = new Quarantine(damageLog(log));
+  const readiness = new Readiness(() => quarantine.count);
   const credentials = createServerCredentials(configuration);
   requirePrivateHttp(configuration);
 
@@ -102,7 +103,6 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
   // Metrics are asked for from the first moment on, before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
   let health: StoreHealth | undefined = undefined;
-  const quarantine = new Quarantine(damageLog(log));
   const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter, health, quarantine);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
   const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));

@@ -121,6 +121,7 @@ async function answerIdentify(
     }
   });
   if (result.mode === 'indexed') service.audit.note(search);
+  const damagedReferenceCount = service.quarantine.unsearched(service.served.current, search.galleries);
   context.note({
     gallery_version: result.galleryVersion,
     comparisons: result.compared.reduce((sum, count) => sum + count, 0),
@@ -128,8 +129,13 @@ async function answerIdentify(
     searched_fraction: result.searchedFraction,
     candidate_count: result.candidates.length,
     ...(result.emptyScope && { empty_scope: result.emptyScope }),
+    ...(damagedReferenceCount > 0 && { damaged_references: damagedReferenceCount }),
   });
-  return identifyResponse(context.requestId, probes, result, service.audit.figures, performance.now() - started);
+  const elapsedMs = performance.now() - started;
+  return {
+    ...identifyResponse(context.requestId, probes, result, service.audit.figures, elapsedMs),
+    damagedReferenceCount,
+  };
 }
 
 function noteWarnings(service: IdentificationDependencies, context: CallContext, views: readonly WarnedView[]): void {
@@ -198,7 +204,7 @@ function identifyResponse(
   result: SearchResult,
   audit: AuditFigures,
   elapsedMs: number,
-): IdentifyResponse {
+): Omit<IdentifyResponse, 'damagedReferenceCount'> {
   return {
     requestId,
     candidates: result.candidates.map(({ subject, rank, log10Fmr, fpir, band, scores }) => ({

@@ -89,6 +89,13 @@ function indexLines({ index }: IdentifyResponse): string[] {
   return [`The index proposed ${percentOf(index.penetration)} of the subjects; ${known}.`];
 }
 
+/** Whoever has no other reference than these is not found. */
+function damageLines({ damagedReferenceCount }: IdentifyResponse): string[] {
+  if (damagedReferenceCount === 0) return [];
+  const count = `${damagedReferenceCount.toLocaleString('en')} stored references`;
+  return [`Up to ${count} could not be compared, for they are damaged: ridgewatch store check says which.`];
+}
+
 /** A candidate list for a person to read. It offers candidates to look at; it decides nothing. */
 export function renderCandidates(response: IdentifyResponse): string {
   const mode = response.searchMode === SearchMode.EXACT ? 'exactly' : 'through an index';
@@ -98,6 +105,7 @@ export function renderCandidates(response: IdentifyResponse): string {
     `Threshold: ${oddsOf(response.thresholdLog10Fmr)} (a search for somebody who is not enrolled shows a candidate in ${percentOf(response.fpir)} of cases).`,
     ...indexLines(response),
     ...unusedOf(response.samples),
+    ...damageLines(response),
   ];
   const empty = EMPTY_SCOPES[response.emptyScope];
   if (empty !== undefined)

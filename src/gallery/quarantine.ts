@@ -1,7 +1,12 @@
 import type { DamagedReference } from '../store/records.ts';
+import { inScope } from './scopes.ts';
+import type { Gallery } from './gallery.ts';
 
 /** Told of a reference that was not known to be damaged before. */
 export type OnDamage = (found: DamagedReference) => void;
+
+/** Subjects who are looked at one by one for a search; of more all are taken to be in its scope. */
+const MOST_EXAMINED = 1000;
 
 /**
  * Stored references that are known to be damaged. They are kept out of searches, while everything else is served; the
@@ -29,6 +34,22 @@ export class Quarantine {
 
   of(subjectId: string): readonly DamagedReference[] {
     return this.#bySubject.get(subjectId) ?? [];
+  }
+
+  /**
+   * How many of them a search of these galleries leaves out: those who are in none of them, and those that were loaded
+   * before they were damaged, are not counted. At most so many, for what cannot be read may be in any gallery.
+   * @param galleries - empty: all
+   */
+  unsearched(gallery: Gallery, galleries: ReadonlySet<string>): number {
+    if (this.#bySubject.size > MOST_EXAMINED) return this.#count;
+    let count = 0;
+    for (const [subjectId, damaged] of this.#bySubject) {
+      const entry = gallery.subject(subjectId);
+      if (entry !== undefined && !inScope(entry, galleries)) continue;
+      for (const { referenceId } of damaged) if (!gallery.holds(subjectId, referenceId)) count++;
+    }
+    return count;
   }
 
   /** What is damaged of a subject, as it was read last; it was not read: leaves what is known. */

@@ -198,9 +198,10 @@ export class HttpServer {
       case '/livez':
         return json(200, { live: true });
       case '/readyz': {
-        const { stage, detail, writing } = this.#sources.readiness();
+        const { stage, detail, writing, damagedReferences } = this.#sources.readiness();
         const obstacle = stage === 'ready' ? this.#sources.obstacle?.() : undefined;
-        const state = { readiness: stage, detail, ...(!writing && { writing }) };
+        const damage = damagedReferences > 0 && { damaged_references: damagedReferences };
+        const state = { readiness: stage, detail, ...(!writing && { writing }), ...damage };
         if (obstacle !== undefined) return json(503, { ...state, readiness: 'full', detail: obstacle });
         return json(stage === 'ready' ? 200 : 503, state);
       }

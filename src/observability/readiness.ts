@@ -7,6 +7,8 @@ export interface ReadinessState {
   readonly detail: string;
   /** False: searches are answered, changes are refused, for the store takes none now. */
   readonly writing: boolean;
+  /** Stored references that are known to be damaged. */
+  readonly damagedReferences: number;
 }
 
 /**
@@ -16,12 +18,25 @@ export interface ReadinessState {
 export class Readiness {
   #state = { stage: 'starting' as LifeStage, detail: 'Starting.' };
   #trouble = '';
+  readonly #damaged: () => number;
+
+  /** @param damaged - tells how many stored references are known to be damaged */
+  constructor(damaged: () => number = () => 0) {
+    this.#damaged = damaged;
+  }
 
   get state(): ReadinessState {
     const writing = this.#trouble === '';
     const { stage, detail } = this.#state;
-    if (stage === 'ready' && !writing) return { stage, detail: `Searching, not writing: ${this.#trouble}`, writing };
-    return { stage, detail, writing };
+    const damagedReferences = this.#damaged();
+    const facts = { stage, writing, damagedReferences };
+    if (stage !== 'ready') return { ...facts, detail };
+    const sentences = [
+      ...(detail === '' ? [] : [detail]),
+      ...(writing ? [] : [`Searching, not writing: ${this.#trouble}`]),
+      ...(damagedReferences === 0 ? [] : [damageSentence(damagedReferences)]),
+    ];
+    return { ...facts, detail: sentences.join(' ') };
   }
 
   /** Says how far the start has come. Without effect once the service is ready or stopping. */
@@ -41,4 +56,9 @@ export class Readiness {
   store(trouble: string): void {
     this.#trouble = trouble;
   }
+}
+
+function damageSentence(count: number): string {
+  const what = count === 1 ? '1 stored reference is' : `${count} stored references are`;
+  return `${what} damaged, and searches leave out what was not loaded before: ridgewatch store check says more.`;
 }

@@ -130,5 +130,9 @@ export function keyMissing(id: string): Failure {
 }
 
 export function keyNotFound(id: string): Failure {
-  return new Failure('not-found', 'KEY_NOT_FOUND', `There is no key ${id}: ridgewatch keys list shows those there are.`);
+  return new Failure(
+    'not-found',
+    'KEY_NOT_FOUND',
+    `There is no key ${id}: ridgewatch keys list shows those there are.`,
+  );
 }

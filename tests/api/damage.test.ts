@@ -144,6 +144,34 @@ describe('a service on a store with damaged rows', () => {
     for (const { subjectId } of [...people, wholly, unreadable]) expect(running.log.join()).not.toContain(subjectId);
   });
 
+  it('says so in one sentence, to whoever asks whether it is ready or looks at the status', async () => {
+    const { running } = damaged;
+    const { damagedReferenceCount, detail } = await status();
+    const sentence = `${damagedReferenceCount} stored references are damaged`;
+    expect(detail).toContain(sentence);
+    const ready = await fetch(`http://127.0.0.1:${running.service.httpPort}/readyz`);
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toMatchObject({ readiness: 'ready', damaged_references: damagedReferenceCount });
+    const shown = await ridgewatch(['status', '--address', `127.0.0.1:${running.service.grpcPort}`]);
+    expect([shown.code, shown.stdout.split('\n')[0]]).toEqual([0, expect.stringContaining(sentence)]);
+  });
+
+  it('tells every search how many references of its scope could not be compared', async () => {
+    const { running, wholly, unreadable } = damaged;
+    const before = await enroll(samplesOf(70, 0), { data: { ...enrolData(), galleries: ['whole'] } });
+    const elsewhere = await identify(samplesOf(70, 1), { galleries: ['whole'] });
+    expect(elsewhere.candidates[0]?.subjectId).toBe(before.subject?.subjectId);
+    // Of whose own row is not to be read, nobody knows the galleries.
+    expect(elsewhere.damagedReferenceCount).toBe(unreadable.references.length);
+    const everywhere = await identify(samplesOf(70, 1));
+    expect(everywhere.damagedReferenceCount).toBeGreaterThanOrEqual(
+      KINDS.length + wholly.references.length + unreadable.references.length,
+    );
+    expect(running.log.some((line) => line.includes(`"damaged_references":${unreadable.references.length},`))).toBe(
+      true,
+    );
+  });
+
   it('finds every subject by the references that are whole', async () => {
     for (const [i, { subjectId }] of damaged.people.entries())
       expect((await identify(samplesOf(i, 1))).candidates[0]?.subjectId).toBe(subjectId);

@@ -17,7 +17,7 @@ async function start(limits: Partial<HttpLimits> = {}): Promise<void> {
   [refusals, defects, searched] = [said, thrown, bodies];
   server = new HttpServer(
     {
-      readiness: () => ({ stage: 'ready', detail: '', writing: true }),
+      readiness: () => ({ stage: 'ready', detail: '', writing: true, damagedReferences: 0 }),
       metrics: () => Promise.resolve({ contentType: 'text/plain', body: 'x 1\n' }),
       identify: () => (body) => {
         bodies.push(body.length);

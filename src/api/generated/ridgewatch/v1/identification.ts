@@ -300,6 +300,11 @@ export interface IdentifyResponse {
     | undefined;
   /** Why nothing was searched. That there is no candidate then says nothing of the person. */
   emptyScope: EmptyScope;
+  /**
+   * Stored references that may be in scope, of whichever modality, and that were not compared because they are damaged;
+   * at most so many. Above 0 the person may be enrolled and not be found: GetStatus and `ridgewatch store check` say more.
+   */
+  damagedReferenceCount: number;
 }
 
 /** What an index did in a search, and how much it loses. */
@@ -730,6 +735,7 @@ function createBaseIdentifyResponse(): IdentifyResponse {
     elapsed: undefined,
     index: undefined,
     emptyScope: 0,
+    damagedReferenceCount: 0,
   };
 }
 
@@ -779,6 +785,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     }
     if (message.emptyScope !== 0) {
       writer.uint32(120).int32(message.emptyScope);
+    }
+    if (message.damagedReferenceCount !== 0) {
+      writer.uint32(128).uint32(message.damagedReferenceCount);
     }
     return writer;
   },
@@ -916,6 +925,14 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
             message.emptyScope = reader.int32() as any;
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.damagedReferenceCount = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -981,6 +998,11 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
         : isSet(object.empty_scope)
         ? emptyScopeFromJSON(object.empty_scope)
         : 0,
+      damagedReferenceCount: isSet(object.damagedReferenceCount)
+        ? globalThis.Number(object.damagedReferenceCount)
+        : isSet(object.damaged_reference_count)
+        ? globalThis.Number(object.damaged_reference_count)
+        : 0,
     };
   },
 
@@ -1031,6 +1053,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     if (message.emptyScope !== undefined) {
       obj.emptyScope = emptyScopeToJSON(message.emptyScope);
     }
+    if (message.damagedReferenceCount !== undefined) {
+      obj.damagedReferenceCount = Math.round(message.damagedReferenceCount);
+    }
     return obj;
   },
 
@@ -1058,6 +1083,7 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
       ? IndexReport.fromPartial(object.index)
       : undefined;
     message.emptyScope = object.emptyScope ?? 0;
+    message.damagedReferenceCount = object.damagedReferenceCount ?? 0;
     return message;
   },
 };
