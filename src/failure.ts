@@ -15,6 +15,7 @@ export type FailureKind =
   | 'cancelled'
   | 'aborted'
   | 'unavailable'
+  | 'unimplemented'
   | 'internal';
 
 export interface FailureDetail {

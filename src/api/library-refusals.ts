@@ -1,10 +1,10 @@
 /**
- * What grpc-js answers by itself: methods that there are not, messages that are too large or cannot be read. It tells no
- * handler and no interceptor, so the streams of HTTP/2 are looked at. Also ends streams that were answered and whose callers go on:
+ * What grpc-js answers by itself: messages that are missing, too large, or cannot be read. It tells no handler and no
+ * interceptor, so the streams of HTTP/2 are looked at, their headers before it sees them. Also ends streams that were answered and whose callers go on:
  * what they have sent would stay in memory for as long as they like.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { constants, type ServerHttp2Stream, type OutgoingHttpHeaders } from 'node:http2';
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { status as Code } from '@grpc/grpc-js';
 import type { Connection } from '../network/connections.ts';
 import type { Peer } from './grpc-listener.ts';
@@ -18,7 +18,6 @@ const FINISHED = 'http2.server.stream.finish';
 
 const REASONS: Partial<Record<number, string>> = {
   [Code.UNKNOWN]: 'INTERNAL_ERROR',
-  [Code.NOT_FOUND]: 'HEALTH_SERVICE_UNKNOWN',
   [Code.RESOURCE_EXHAUSTED]: 'MESSAGE_TOO_LARGE',
   [Code.UNIMPLEMENTED]: 'CALL_UNSUPPORTED',
   [Code.INTERNAL]: 'MESSAGE_UNREADABLE',
@@ -33,18 +32,21 @@ export interface LibraryRefusal {
 /**
  * Begins to look at the streams of one server.
  * @param connectionOf - tells its connections from those of other servers
+ * @param settle - sees the headers of each call, and may change them, before grpc-js does
  * @returns ends it
  */
 export function followStreams(
   connectionOf: (peer: Peer) => Connection | undefined,
+  settle: (headers: IncomingHttpHeaders) => void,
   refused: (refusal: LibraryRefusal) => void,
 ): () => void {
   const ours = new WeakSet<ServerHttp2Stream>();
   const created = (message: unknown) => {
-    const { stream } = message as { stream: ServerHttp2Stream };
+    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
     const socket = stream.session?.socket;
     if (socket === undefined || connectionOf(socket) === undefined) return;
     ours.add(stream);
+    settle(headers);
     stream.once('finish', () => endSoon(stream));
   };
   const finished = (message: unknown) => {

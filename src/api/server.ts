@@ -5,16 +5,21 @@ import {
   setLogVerbosity,
   type ServerOptions,
   type ServiceDefinition,
+  type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
+import type { Failure } from '../failure.ts';
 import type { Refusal } from '../observability/refusal-log.ts';
 import type { ServerTls } from '../security/server-credentials.ts';
 import { GalleryService, type GalleryServer } from './generated/ridgewatch/v1/gallery.ts';
 import { IdentificationService, type IdentificationServer } from './generated/ridgewatch/v1/identification.ts';
 import { OperationsService, type OperationsServer } from './generated/ridgewatch/v1/operations.ts';
+import { addRefusals, settleHead } from './call-head.ts';
+import { describedService } from './described-service.ts';
 import { GrpcListener } from './grpc-listener.ts';
+import { Health } from './health.ts';
 import { followStreams } from './library-refusals.ts';
-import { reflectionService } from './reflection.ts';
+import { Reflection, REFLECTION_SERVICES } from './reflection.ts';
+import { statusName } from './status.ts';
 import { CallWatch, type EndedCall } from './watched-calls.ts';
 import { overTheWire } from './wire-request.ts';
 
@@ -57,7 +62,8 @@ export class ApiServer {
   readonly #server: Server;
   readonly #settings: ApiServerSettings;
   readonly #watch: CallWatch;
-  readonly #health = new HealthImplementation(Object.fromEntries(SERVICES.map((name) => [name, 'NOT_SERVING'])));
+  readonly #health: Health;
+  readonly #paths = new Set<string>();
   #listener: GrpcListener | undefined;
   #unfollow: () => void = () => undefined;
   #sweep: NodeJS.Timeout | undefined;
@@ -89,11 +95,16 @@ export class ApiServer {
       interceptors: [this.#watch.interceptor],
     };
     this.#server = new Server(options);
-    this.#server.addService(this.#measured(IdentificationService), services.identification);
-    this.#server.addService(this.#measured(GalleryService), services.gallery);
-    this.#server.addService(this.#measured(OperationsService), services.operations);
-    this.#health.addToServer(this.#server);
-    reflectionService().addToServer(this.#server);
+    const refused = (failure: Failure) =>
+      settings.refused({ surface: 'grpc', reason: failure.reason, facts: { code: statusName(failure) } });
+    this.#health = new Health(SERVICES, refused);
+    const reflection = new Reflection(refused);
+    this.#add(IdentificationService, services.identification);
+    this.#add(GalleryService, services.gallery);
+    this.#add(OperationsService, services.operations);
+    this.#add(describedService('grpc.health.v1.Health'), this.#health.implementation);
+    for (const name of REFLECTION_SERVICES) this.#add(describedService(name), reflection.implementation);
+    addRefusals(this.#server, refused);
   }
 
   /**
@@ -118,6 +129,7 @@ export class ApiServer {
     this.#listener = listener;
     this.#unfollow = followStreams(
       (peer) => listener.connectionOf(peer),
+      (headers) => settleHead(headers, this.#paths),
       ({ reason, code }) => refused({ surface: 'grpc', reason, facts: { code } }),
     );
     this.#sweep = setInterval(
@@ -143,7 +155,7 @@ export class ApiServer {
 
   /** What grpc.health.v1.Health answers. */
   setServing(serving: boolean): void {
-    for (const name of SERVICES) this.#health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
+    this.#health.setServing(serving);
   }
 
   /**
@@ -174,11 +186,12 @@ export class ApiServer {
     });
   }
 
-  #measured<Service extends ServiceDefinition>(service: Service): Service {
+  #add(service: ServiceDefinition, implementation: UntypedServiceImplementation): void {
     const methods = Object.entries(overTheWire(service, this.#settings.maxMessageBytes)).map(([name, method]) => [
       name,
       { ...method, requestDeserialize: this.#watch.measured(method.requestDeserialize) },
     ]);
-    return Object.fromEntries(methods) as Service;
+    this.#server.addService(Object.fromEntries(methods) as ServiceDefinition, implementation);
+    for (const { path } of Object.values(service)) this.#paths.add(path);
   }
 }

@@ -21,6 +21,7 @@ const CODES: Record<FailureKind, Code> = {
   cancelled: Code.CANCELLED,
   aborted: Code.ABORTED,
   unavailable: Code.UNAVAILABLE,
+  unimplemented: Code.UNIMPLEMENTED,
   internal: Code.INTERNAL,
 };
 

@@ -291,12 +291,6 @@ describe('a call', () => {
     expect(await ask()).toBe('served');
   });
 
-  it('with a time that is none is counted', async () => {
-    await start();
-    expect((await statusOf(begin(session(), STATUS, { 'grpc-timeout': 'soon' })))[0]).toBe(Code.INTERNAL);
-    expect(refusals).toEqual(['MESSAGE_UNREADABLE']);
-  });
-
   it('whose deadline passes before its message is complete is counted', async () => {
     await start();
     const stream = begin(session(), STATUS, { 'grpc-timeout': '50m' });

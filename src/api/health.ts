@@ -1,0 +1,102 @@
+/** `grpc.health.v1.Health`: whether the server, and each of its services, serves. */
+import type {
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServerWritableStream,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { Failure } from '../failure.ts';
+import { asFailure, toServiceError } from './status.ts';
+import { answerTo, requestOf, type WireRequest } from './wire-request.ts';
+
+/** `grpc.health.v1.HealthCheckResponse.ServingStatus` */
+const SERVING = 1;
+const NOT_SERVING = 2;
+const SERVICE_UNKNOWN = 3;
+
+interface CheckRequest {
+  readonly service: string;
+}
+interface CheckResponse {
+  readonly status: number;
+}
+interface ListResponse {
+  readonly statuses: Readonly<Record<string, CheckResponse>>;
+}
+type Watcher = ServerWritableStream<CheckRequest | WireRequest<CheckRequest, CheckResponse>, CheckResponse>;
+
+/** What health answers, and who wants to hear of it when it changes. */
+export class Health {
+  readonly #names: readonly string[];
+  readonly #refused: (failure: Failure) => void;
+  readonly #watchers = new Set<Watcher>();
+  #serving = false;
+
+  /**
+   * @param names - of the services; the empty one stands for the whole server
+   * @param refused - told of what callers are refused
+   */
+  constructor(names: readonly string[], refused: (failure: Failure) => void) {
+    this.#names = names;
+    this.#refused = refused;
+  }
+
+  /** For the server: methods by name. */
+  get implementation(): UntypedServiceImplementation {
+    return { check: this.#check, watch: this.#watch, list: this.#list };
+  }
+
+  setServing(serving: boolean): void {
+    this.#serving = serving;
+    for (const watcher of this.#watchers) watcher.write(this.#ofAll);
+  }
+
+  get #ofAll(): CheckResponse {
+    return { status: this.#serving ? SERVING : NOT_SERVING };
+  }
+
+  readonly #check: handleUnaryCall<CheckRequest, CheckResponse> = (call, callback) => {
+    try {
+      if (!this.#names.includes(requestOf(call.request).service)) throw serviceUnknown();
+      callback(null, answerTo(call.request, this.#ofAll));
+    } catch (thrown) {
+      callback(toServiceError(this.#told(thrown)));
+    }
+  };
+
+  readonly #watch: handleServerStreamingCall<CheckRequest, CheckResponse> = (call) => {
+    try {
+      // Who asks for a service that there is not may wait for it: the protocol has it so.
+      if (!this.#names.includes(requestOf(call.request).service)) {
+        call.write({ status: SERVICE_UNKNOWN });
+        return;
+      }
+      call.write(this.#ofAll);
+      this.#watchers.add(call);
+      call.on('cancelled', () => this.#watchers.delete(call));
+    } catch (thrown) {
+      call.emit('error', toServiceError(this.#told(thrown)));
+    }
+  };
+
+  readonly #list: handleUnaryCall<object, ListResponse> = (call, callback) => {
+    try {
+      requestOf(call.request);
+      const statuses = Object.fromEntries(this.#names.map((name) => [name, this.#ofAll]));
+      callback(null, answerTo(call.request, { statuses }));
+    } catch (thrown) {
+      callback(toServiceError(this.#told(thrown)));
+    }
+  };
+
+  #told(thrown: unknown): Failure {
+    const failure = asFailure(thrown);
+    this.#refused(failure);
+    return failure;
+  }
+}
+
+function serviceUnknown(): Failure {
+  const sentence = 'The server has no service of this name.';
+  return new Failure('not-found', 'HEALTH_SERVICE_UNKNOWN', sentence, { field: 'service' });
+}
