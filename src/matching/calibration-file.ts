@@ -50,10 +50,10 @@ export function calibrationFile(subject: CalibrationSubject, content: Calibratio
  */
 export function readCalibrations(files: readonly string[], faceModels: readonly FaceKind[]): OwnTables {
   let finger: CalibrationTable | undefined;
-  const faces: Record<string, { dimension: number; table: CalibrationTable }> = {};
+  const faces = new Map<string, { dimension: number; table: CalibrationTable }>();
   for (const file of files) {
     const read = readOne(file);
-    const isSecond = read.modality === 'finger' ? finger !== undefined : faces[read.model] !== undefined;
+    const isSecond = read.modality === 'finger' ? finger !== undefined : faces.has(read.model);
     if (isSecond) {
       throw new Failure(
         'failed-precondition',
@@ -73,7 +73,7 @@ export function readCalibrations(files: readonly string[], faceModels: readonly 
         const sentence = `${file} is for the face model ${model}:${dimension}, which is not in RIDGEWATCH_FACE_MODELS.`;
         throw new Failure('failed-precondition', 'CALIBRATION_OF_NO_MODEL', sentence);
       }
-      faces[model] = { dimension, table: read };
+      faces.set(model, { dimension, table: read });
     }
   }
   return { finger, faces };

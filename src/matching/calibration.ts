@@ -104,10 +104,10 @@ export const FACE_TABLE_UNITS = 10_000;
 export interface OwnTables {
   readonly finger?: CalibrationTable | undefined;
   /** By model. */
-  readonly faces: Readonly<Record<string, { readonly dimension: number; readonly table: CalibrationTable }>>;
+  readonly faces: ReadonlyMap<string, { readonly dimension: number; readonly table: CalibrationTable }>;
 }
 
-let own: OwnTables = { faces: {} };
+let own: OwnTables = { faces: new Map() };
 let finger = shippedFinger;
 
 /**
@@ -130,7 +130,7 @@ export function fingerCalibration(): Calibration {
  * @param dimension - components of the model's embeddings
  */
 export function faceCalibration(modelId: string, dimension: number): Calibration {
-  const measured = own.faces[modelId];
+  const measured = own.faces.get(modelId);
   const scale = FACE_TABLE_UNITS / scoreOfCosineOne(dimension);
   if (measured?.dimension === dimension) return new Calibration(measured.table, scale);
   return new Calibration(faceTable, scale, dimension !== FACE_TABLE_DIMENSION);

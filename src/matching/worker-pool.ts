@@ -40,7 +40,7 @@ export class WorkerPool {
    * @param size - threads, at least 1
    * @param tables - an operator's calibration tables, which the threads are to use
    */
-  constructor(size: number, tables: OwnTables = { faces: {} }) {
+  constructor(size: number, tables: OwnTables = { faces: new Map() }) {
     this.size = size;
     this.#pool = new Piscina({
       // The same file under its own ending: .ts from the sources, .js from the build.

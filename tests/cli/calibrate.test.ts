@@ -30,7 +30,7 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
-  useTables({ faces: {} });
+  useTables({ faces: new Map() });
   await cluster.stop();
 });
 

@@ -41,8 +41,8 @@ describe('calibration files', () => {
       MODELS,
     );
     expect(tables.finger).toMatchObject(table);
-    expect(tables.faces).toMatchObject({ arcface: { dimension: 256, table } });
-    expect(readCalibrations([], MODELS)).toEqual({ finger: undefined, faces: {} });
+    expect(tables.faces.get('arcface')).toMatchObject({ dimension: 256, table });
+    expect(readCalibrations([], MODELS)).toEqual({ finger: undefined, faces: new Map() });
   });
 
   it.each([
@@ -71,6 +71,12 @@ describe('calibration files', () => {
     ['is of another dimension', () => changed(FACE, (file) => (file.dimension = 512)), 'CALIBRATION_OF_NO_MODEL'],
   ])('are refused when one %s', (_, file, reason) => {
     expect(() => readCalibrations([file()], MODELS)).toThrow(expect.objectContaining({ reason }));
+  });
+
+  it.each(['__proto__', 'constructor', 'to-string'])('may be for a model of any name: %s', (model) => {
+    const file = written(calibrationFile({ ...FACE, model }, table));
+    const { faces } = readCalibrations([file], [{ modelId: model, dimension: 256 }]);
+    expect(faces.get(model)).toMatchObject({ table });
   });
 
   it('are refused when two are for the same', () => {
