@@ -110,7 +110,7 @@ const identifyShape = strict({
 });
 const identifySchema = identifyShape.refine(
   ({ targetFpir, maxLog10Fmr }) => (targetFpir ?? null) === null || (maxLog10Fmr ?? null) === null,
-  'target_fpir and max_log10_fmr exclude each other',
+  { error: 'and target_fpir exclude each other', path: ['maxLog10Fmr'] },
 );
 
 /** Both names of every field, and the one it is kept under. */

@@ -2,6 +2,8 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Failure } from '../failure.ts';
 
 const MAC_BYTES = 12;
+const ID_BYTES = 16;
+const TOKEN_CHARACTERS = Math.ceil(((MAC_BYTES + ID_BYTES) * 4) / 3);
 
 /**
  * Page tokens: the last subject id of a page, signed together with the filters, so that a token can neither be made up
@@ -20,10 +22,12 @@ export class PageTokens {
    * @throws Failure PAGE_TOKEN_INVALID
    */
   read(token: string, filters: string): string {
-    const bytes = Buffer.from(token, 'base64url');
+    const bytes = Buffer.from(token.slice(0, TOKEN_CHARACTERS), 'base64url');
     const id = bytes.subarray(MAC_BYTES);
     const valid =
-      bytes.length === MAC_BYTES + 16 && timingSafeEqual(bytes.subarray(0, MAC_BYTES), this.#mac(id, filters));
+      token.length === TOKEN_CHARACTERS &&
+      bytes.length === MAC_BYTES + ID_BYTES &&
+      timingSafeEqual(bytes.subarray(0, MAC_BYTES), this.#mac(id, filters));
     if (!valid) {
       const sentence = 'The page token is not one that this service made for this listing.';
       throw new Failure('invalid-argument', 'PAGE_TOKEN_INVALID', sentence, { field: 'page_token' });

@@ -12,17 +12,25 @@ import { MAX_ENROLLED_SAMPLES, MAX_NAMES, MAX_PROBE_SAMPLES, MAX_UPDATE_PATHS } 
 export const MOST_CANDIDATES = 500;
 export const MOST_LISTED = 1000;
 
-const NAME = /^[A-Za-z0-9._:-]+$/;
-const name = z
+const optionalName = z
   .string()
-  .min(1, 'is required')
   .max(64, 'must have at most 64 characters')
-  .regex(NAME, "may hold A-Z, a-z, 0-9, '.', '_', ':' and '-' only");
-const optionalName = z.union([z.literal(''), name]);
+  .regex(/^[A-Za-z0-9._:-]*$/, "may hold A-Z, a-z, 0-9, '.', '_', ':' and '-' only");
+const name = optionalName.min(1, 'is required');
 const uuid = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'must be a UUID in lower case');
-const wholeNumber = z.number().int().nonnegative();
+
+/** Anything else is told the whole range, whichever way it misses it. */
+function numberWithin(least: number, most: number) {
+  const sentence = `must be a number from ${least} to ${most}`;
+  return z.number(sentence).min(least, sentence).max(most, sentence);
+}
+
+function wholeNumberTo(most: number) {
+  const sentence = `must be a whole number from 0 to ${most}`;
+  return z.number(sentence).int(sentence).min(0, sentence).max(most, sentence);
+}
 
 /** Samples are looked at one by one later; here only how many there are. */
 function samples(most: number) {
@@ -40,16 +48,16 @@ const purpose = z
   .refine((value) => value === 0 || knows(Purpose, value), 'is not a known purpose');
 
 const threshold = z
-  .union([
-    z.object({ $case: z.literal('targetFpir'), value: z.number().min(1e-9).max(0.5) }),
-    z.object({ $case: z.literal('maxLog10Fmr'), value: z.number().min(-12).max(0) }),
+  .discriminatedUnion('$case', [
+    z.object({ $case: z.literal('targetFpir'), value: numberWithin(1e-9, 0.5) }),
+    z.object({ $case: z.literal('maxLog10Fmr'), value: numberWithin(-12, 0) }),
   ])
   .optional();
 
 export const identifyRules = z.object({
   samples: samples(MAX_PROBE_SAMPLES),
   galleries: names,
-  maxCandidates: wholeNumber.max(MOST_CANDIDATES, `must be at most ${MOST_CANDIDATES}`),
+  maxCandidates: wholeNumberTo(MOST_CANDIDATES),
   threshold,
   purpose,
   checkpointId: name,
@@ -58,12 +66,13 @@ export const identifyRules = z.object({
 
 export const verifyRules = z.object({
   samples: samples(MAX_PROBE_SAMPLES),
-  claim: z.union(
+  claim: z.discriminatedUnion(
+    '$case',
     [
       z.object({ $case: z.literal('subjectId'), value: uuid }),
       z.object({ $case: z.literal('referenceSamples'), value: z.object({ samples: samples(MAX_PROBE_SAMPLES) }) }),
     ],
-    'must name a subject (UUID in lower case) or hold 1 to 16 reference samples',
+    `is required: subject_id, or reference_samples with 1 to ${MAX_PROBE_SAMPLES} samples`,
   ),
   purpose,
   checkpointId: name,
@@ -112,9 +121,9 @@ const PATHS = [
 export const updateRules = z
   .object({
     subjectId: uuid,
-    expectedVersion: wholeNumber,
+    expectedVersion: wholeNumberTo(Number.MAX_SAFE_INTEGER),
     updateMask: z
-      .array(z.enum(PATHS, `must be one of ${PATHS.join(', ')}`), 'is required')
+      .array(z.enum(PATHS, `must be one of ${PATHS.join(', ')}`), 'is required: it must name at least one field')
       .min(1, 'must name at least one field')
       .max(MAX_UPDATE_PATHS, `must name at most ${MAX_UPDATE_PATHS} fields`),
     data: subjectData.partial().optional(),
@@ -145,8 +154,9 @@ export const expungeRules = z.object({
 export const listRules = z.object({
   gallery: optionalName,
   contributor: optionalName,
-  pageSize: wholeNumber.max(MOST_LISTED, `must be at most ${MOST_LISTED}`),
-  pageToken: z.string().max(256, 'was not made by this service'),
+  pageSize: wholeNumberTo(MOST_LISTED),
+  // What it holds is looked at where it is read.
+  pageToken: z.string(),
 });
 
 /** Faults that the sentence names. The status says how many more there are. */
@@ -157,23 +167,45 @@ const MAX_NAMED_FAULTS = 16;
  * @throws Failure INVALID_REQUEST that names every field at fault
  */
 export function check(rules: z.ZodType, request: unknown): void {
-  const result = rules.safeParse(request);
+  const result = rules.safeParse(request, { error: inOwnWords });
   if (result.success) return;
-  const violations = result.error.issues.map(({ path, message }) => ({ field: fieldPath(path), description: message }));
+  const violations = result.error.issues.map(({ path, message }) => ({
+    field: fieldPath(path, request),
+    description: message,
+  }));
   const named = violations.slice(0, MAX_NAMED_FAULTS);
   const sentence = named.map(({ field, description }) => `${field} ${description}`).join('; ');
   throw new Failure('invalid-argument', 'INVALID_REQUEST', sentence, { violations });
 }
 
-/** `['samples', 0, 'fingerPosition']` as the contract writes it: `samples[0].finger_position`. */
-function fieldPath(path: readonly PropertyKey[]): string {
-  let text = '';
+/** For rules without a sentence: the library's tell of types that no client knows. */
+function inOwnWords({ code, input }: { readonly code?: string; readonly input: unknown }): string {
+  if (input === undefined) return 'is required';
+  return code === 'invalid_type' ? 'is of another type than the contract says' : 'is not a value of the contract';
+}
+
+/**
+ * The path of a fault as the contract writes it: `['samples', 0, 'fingerPosition']` is `samples[0].finger_position`. A
+ * oneof is called by its member that is set, and the list of a field mask by the name it has there.
+ */
+function fieldPath(path: readonly PropertyKey[], request: unknown): string {
+  const parts: string[] = [];
+  let value = request;
   for (const part of path) {
-    if (typeof part === 'number') text += `[${part}]`;
-    // The wrapper of a oneof is not part of the contract.
-    else if (part !== '$case' && part !== 'value') text += `${text === '' ? '' : '.'}${toSnake(String(part))}`;
+    const member = memberOf(value);
+    if (typeof part === 'number') parts.push(`${parts.pop() ?? ''}[${part}]`);
+    else if (member !== undefined && part === 'value') parts.splice(-1, 1, toSnake(member));
+    else if (part !== '$case') parts.push(toSnake(String(part)));
+    value = (value as Readonly<Record<PropertyKey, unknown>> | undefined)?.[part];
+    if (part === 'updateMask' && path.length > 1) parts.push('paths');
   }
-  return text === '' ? 'request' : text;
+  return parts.length === 0 ? 'request' : parts.join('.');
+}
+
+/** Name of the member of a oneof; undefined: it is something else. */
+function memberOf(value: unknown): string | undefined {
+  const member = typeof value === 'object' && value !== null && '$case' in value ? value.$case : undefined;
+  return typeof member === 'string' ? member : undefined;
 }
 
 function toSnake(name: string): string {

@@ -39,8 +39,8 @@ describe('bad input', () => {
     ['no checkpoint', { checkpointId: '' }, 'INVALID_REQUEST', 'checkpoint_id'],
     ['checkpoint with a space', { checkpointId: 'gate 1' }, 'INVALID_REQUEST', 'checkpoint_id'],
     ['too many candidates', { maxCandidates: 501 }, 'INVALID_REQUEST', 'max_candidates'],
-    ['FPIR above its range', { threshold: { $case: 'targetFpir', value: 0.9 } }, 'INVALID_REQUEST', 'threshold'],
-    ['FPIR that is no number', { threshold: { $case: 'targetFpir', value: NaN } }, 'INVALID_REQUEST', 'threshold'],
+    ['FPIR above its range', { threshold: { $case: 'targetFpir', value: 0.9 } }, 'INVALID_REQUEST', 'target_fpir'],
+    ['FPIR that is no number', { threshold: { $case: 'targetFpir', value: NaN } }, 'INVALID_REQUEST', 'target_fpir'],
     ['gallery named twice', { galleries: ['a', 'a'] }, 'INVALID_REQUEST', 'galleries'],
   ])('in the request is refused with its field: %s', async (_, changes, reason, field) => {
     const status = await refused(identify([finger()], changes));

@@ -139,7 +139,7 @@ describe('what is refused', () => {
     [{ samples: [{ captureTime: '0000-01-01T00:00:00Z' }] }, 'samples[0].capture_time'],
     [{ samples: [{ captureTime: '2026-02-30T00:00:00Z' }] }, 'samples[0].capture_time'],
     [{ samples: {} }, 'samples'],
-    [{ targetFpir: 0.1, max_log10_fmr: -3 }, 'request'],
+    [{ targetFpir: 0.1, max_log10_fmr: -3 }, 'max_log10_fmr'],
     ['{"__proto__":{"samples":[]}}', 'request'],
     ['{"samples":[{"__proto__":null}]}', 'samples[0]'],
     ['{"constructor":1}', 'request'],

@@ -48,6 +48,13 @@ it('is refused when a bit of it was changed, or a byte is missing or added', () 
 
 it('is refused by another service, and when it was made up', () => {
   const token = new PageTokens().make('0b9f2a4c-6a55-4f3e-9a53-0c1f6d8f9f10', '');
-  for (const wrong of [token, 'made-up', 'A'.repeat(38)])
+  for (const wrong of [token, 'made-up', 'A'.repeat(38), 'A'.repeat(4000), ''])
     expect(() => new PageTokens().read(wrong, '')).toThrow(invalid);
+});
+
+it('is refused however much stands behind it', () => {
+  const tokens = new PageTokens();
+  const token = tokens.make('0b9f2a4c-6a55-4f3e-9a53-0c1f6d8f9f10', '');
+  for (const more of [' ', '=', '!', 'A', 'A'.repeat(4000)])
+    expect(() => tokens.read(token + more, '')).toThrow(invalid);
 });

@@ -79,10 +79,11 @@ const CASES: readonly Case[] = [
   ['identifyRules', 'max_candidates', [{ maxCandidates: 500 }], [{ maxCandidates: 501 }, { maxCandidates: -1 }]],
   [
     'identifyRules',
-    'threshold',
-    [fpir(1e-9), fpir(0.5), rate(-12), rate(0)],
-    [fpir(0), fpir(9e-10), fpir(0.51), fpir(NaN), rate(-12.001), rate(0.001), rate(NaN), rate(-Infinity)],
+    'target_fpir',
+    [fpir(1e-9), fpir(0.5)],
+    [fpir(0), fpir(9e-10), fpir(0.51), fpir(NaN), fpir(Infinity)],
   ],
+  ['identifyRules', 'max_log10_fmr', [rate(-12), rate(0)], [rate(-12.001), rate(0.001), rate(NaN), rate(-Infinity)]],
   ['identifyRules', 'purpose', [{ purpose: 1 }], [{ purpose: 0 }, { purpose: -1 }, { purpose: 99 }]],
   [
     'identifyRules',
@@ -97,15 +98,21 @@ const CASES: readonly Case[] = [
     [{ clientRequestId: letters(65) }, { clientRequestId: 'a b' }],
   ],
   ['verifyRules', 'samples', [{ samples: list(16) }], [{ samples: [] }, { samples: list(17) }]],
+  ['verifyRules', 'claim', [], [{ claim: undefined }]],
   [
     'verifyRules',
-    'claim',
-    [{ claim: references(1) }, { claim: references(16) }],
+    'subject_id',
+    [{ claim: { $case: 'subjectId', value: UUID } }],
     [
-      { claim: undefined },
       { claim: { $case: 'subjectId', value: UUID.toUpperCase() } },
       { claim: { $case: 'subjectId', value: `${UUID}0` } },
     ],
+  ],
+  [
+    'verifyRules',
+    'reference_samples.samples',
+    [{ claim: references(1) }, { claim: references(16) }],
+    [{ claim: references(0) }, { claim: references(17) }],
   ],
   ['verifyRules', 'purpose', [{ purpose: 1 }], [{ purpose: 0 }, { purpose: 99 }]],
   ['verifyRules', 'checkpoint_id', [{ checkpointId: 'a' }], [{ checkpointId: '' }]],
@@ -148,7 +155,7 @@ const CASES: readonly Case[] = [
       { updateMask: undefined, samples: [] },
     ],
   ],
-  ['updateRules', 'update_mask[1]', [], [{ updateMask: ['samples', 'data.contributor'] }]],
+  ['updateRules', 'update_mask.paths[1]', [], [{ updateMask: ['samples', 'data.contributor'] }]],
   [
     'updateRules',
     'samples',
@@ -170,7 +177,6 @@ const CASES: readonly Case[] = [
   ['listRules', 'gallery', [{ gallery: letters(64) }], [{ gallery: letters(65) }]],
   ['listRules', 'contributor', [{ contributor: 'a' }], [{ contributor: 'a b' }]],
   ['listRules', 'page_size', [{ pageSize: 1000 }], [{ pageSize: 1001 }, { pageSize: -1 }]],
-  ['listRules', 'page_token', [{ pageToken: letters(256) }], [{ pageToken: letters(257) }]],
   ['subjectIdRules', 'subject_id', [{ subjectId: UUID }], [{ subjectId: 'x' }]],
   ['expungeRules', 'subject_id', [{ subjectId: UUID }], [{ subjectId: UUID.toUpperCase() }]],
 ];
@@ -198,8 +204,19 @@ it('names every field at fault', () => {
   expect(fieldsAtFault('identifyRules', changes).sort()).toEqual(['checkpoint_id', 'purpose', 'samples']);
 });
 
-it('verifies against one to sixteen reference samples', () => {
-  for (const length of [0, 17]) expect(fieldsAtFault('verifyRules', { claim: references(length) })).toHaveLength(1);
+it.each<[keyof typeof RULES, object, string]>([
+  ['enrollRules', { data: undefined }, 'data is required'],
+  ['identifyRules', fpir(NaN), 'target_fpir must be a number from 1e-9 to 0.5'],
+  ['identifyRules', fpir(0.6), 'target_fpir must be a number from 1e-9 to 0.5'],
+  ['identifyRules', rate(-Infinity), 'max_log10_fmr must be a number from -12 to 0'],
+  ['identifyRules', { maxCandidates: 501 }, 'max_candidates must be a whole number from 0 to 500'],
+  ['listRules', { pageSize: 1001 }, 'page_size must be a whole number from 0 to 1000'],
+  ['updateRules', { updateMask: undefined, samples: [] }, 'update_mask is required: it must name at least one field'],
+  ['verifyRules', { claim: undefined }, 'claim is required: subject_id, or reference_samples with 1 to 16 samples'],
+])('%s: %j is told in words, with the bounds', (rules, changes, sentence) => {
+  expect(() => check(RULES[rules], { ...REQUESTS[rules], ...changes })).toThrow(
+    expect.objectContaining({ message: sentence }),
+  );
 });
 
 it('an update looks at the named fields of its data only', () => {
