@@ -18,23 +18,43 @@ const MAX_COMMON_SHARE = 0.9;
 /** 3 for a normal distribution, 1.8 for a flat one, 1 when all are equally far from zero; real ones have at least 2.4. */
 const MIN_KURTOSIS = 1.25;
 
-/** @throws TemplateError COMPONENTS_IMPLAUSIBLE */
+/**
+ * @param view - the bytes that the components were read from
+ * @throws TemplateError NOT_FINITE, COMPONENTS_IMPLAUSIBLE
+ */
 export function requireOneScale(components: readonly number[], view: DataView): void {
-  if (shareOffScale(components) <= MAX_SHARE_OFF_SCALE) return;
-  const order = wouldFitInOtherOrder(view) ? ': the bytes seem to be in big-endian order' : '';
-  throw new TemplateError('COMPONENTS_IMPLAUSIBLE', 0, `The components are of magnitudes that no model makes${order}`);
+  const first = components.findIndex((value) => !Number.isFinite(value));
+  const finite = first < 0 ? components : components.filter(Number.isFinite);
+  const isOneScale = shareOffScale(finite) <= MAX_SHARE_OFF_SCALE;
+  if (first < 0 && isOneScale) return;
+  // Where those that are numbers are of one scale, the order is right, and the fault is another.
+  const isOrderWrong = (!isOneScale || finite.length === 0) && wouldFitInOtherOrder(view);
+  const order = isOrderWrong ? ': the bytes seem to be in big-endian order' : '';
+  if (first < 0) {
+    const sentence = `The components are of magnitudes that no model makes${order}`;
+    throw new TemplateError('COMPONENTS_IMPLAUSIBLE', 0, sentence);
+  }
+  const sentence = `Component ${first}, counted from 0, is NaN or infinite${order}`;
+  throw new TemplateError('NOT_FINITE', first * 4, sentence);
 }
 
-/** Whether the components would be of one scale if their bytes stood in the other order. */
-export function wouldFitInOtherOrder(view: DataView): boolean {
+/** Whether the components would be those of a model if their bytes stood in the other order. */
+function wouldFitInOtherOrder(view: DataView): boolean {
   const components = Array.from({ length: view.byteLength / 4 }, (_, i) => view.getFloat32(i * 4, false));
-  return components.every(Number.isFinite) && shareOffScale(components) <= MAX_SHARE_OFF_SCALE;
+  if (!components.every(Number.isFinite)) return false;
+  const largest = largestOf(components);
+  return largest >= SCALE && largest <= 1 / SCALE && shareOffScale(components) <= MAX_SHARE_OFF_SCALE;
 }
 
 /** Share of the components that are nothing beside the largest, and yet not zero. */
 function shareOffScale(components: readonly number[]): number {
-  const largest = components.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  if (components.length === 0) return 0;
+  const largest = largestOf(components);
   return components.filter((value) => value !== 0 && Math.abs(value) < largest * SCALE).length / components.length;
+}
+
+function largestOf(components: readonly number[]): number {
+  return components.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
 /** Tells of templates that are like everybody's, or like hardly anybody's. */

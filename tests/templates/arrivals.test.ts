@@ -102,21 +102,18 @@ describe('a finger record', () => {
 
 describe('an embedding', () => {
   const DIMENSION = 512;
-  const face = (
-    data: Uint8Array,
-    format: 'face-embedding-float32' | 'face-embedding-int8' = 'face-embedding-float32',
-  ) =>
-    outcome(() =>
-      decodeSample({
-        modality: 'face',
-        format,
-        data,
-        fingerPosition: 0,
-        quality: 0,
-        modelId: 'm',
-        dimension: DIMENSION,
-      }),
-    );
+  type Format = 'face-embedding-float32' | 'face-embedding-int8';
+  const decoded = (data: Uint8Array, format: Format = 'face-embedding-float32') =>
+    decodeSample({
+      modality: 'face',
+      format,
+      data,
+      fingerPosition: 0,
+      quality: 0,
+      modelId: 'm',
+      dimension: DIMENSION,
+    });
+  const face = (data: Uint8Array, format?: Format) => outcome(() => decoded(data, format));
   const floats = (values: Iterable<number>) => Buffer.from(Float32Array.from(values).buffer);
   const bigEndian = (values: Float32Array) => {
     const bytes = Buffer.alloc(values.length * 4);
@@ -153,17 +150,31 @@ describe('an embedding', () => {
       return bytes.getFloat32(0);
     });
     expect(face(bigEndian(finite))).toEqual({ reason: 'COMPONENTS_IMPLAUSIBLE', offset: 0 });
-    expect(() =>
-      decodeSample({
-        modality: 'face',
-        format: 'face-embedding-float32',
-        data: bigEndian(finite),
-        fingerPosition: 0,
-        quality: 0,
-        modelId: 'm',
-        dimension: DIMENSION,
-      }),
-    ).toThrow('big-endian');
+    expect(() => decoded(bigEndian(finite))).toThrow('big-endian');
+    // One of them is infinite by chance.
+    expect(() => decoded(bigEndian(finite.with(3, Buffer.from([0x3c, 0, 0x80, 0x7f]).readFloatBE())))).toThrow(
+      /^Component 3, .*: the bytes seem to be in big-endian order/,
+    );
+  });
+
+  it('that holds what is no finite number is told the first of them, and nothing of its order', () => {
+    const [embedding = new Float32Array(DIMENSION)] = embeddings;
+    const with1 = (at: number, value: number) => embedding.map((was, i) => (i === at ? value : was));
+    const all = (value: number) => new Array<number>(DIMENSION).fill(value);
+    const refused = (values: Iterable<number>, first: number) =>
+      expect(() => decoded(floats(values))).toThrow(
+        expect.objectContaining({
+          reason: 'NOT_FINITE',
+          message: `Component ${first}, counted from 0, is NaN or infinite (byte ${first * 4})`,
+        }),
+      );
+    for (const value of [NaN, Infinity, -Infinity]) {
+      refused(all(value), 0);
+      for (const at of [0, 7, DIMENSION - 1]) {
+        refused(with1(at, value), at);
+        refused(all(1).with(at, value), at);
+      }
+    }
   });
 
   it('of another type of number is refused', () => {
