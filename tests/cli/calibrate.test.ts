@@ -128,7 +128,7 @@ it('takes embeddings that lie in one file, and names what is wrong there', async
   const versionOf = ({ stdout }: { stdout: string }) => (JSON.parse(stdout) as { version: string }).version;
   expect(versionOf(made)).toBe(versionOf(folders));
   for (const [name, bytes, lines, model, says] of [
-    ['rows-nan', broken, labels, 'm:512', 'embeddings.f32: Row 6: A component is not a finite number'],
+    ['rows-nan', broken, labels, 'm:512', 'embeddings.f32: Row 6: Component 2, counted from 0, is NaN or infinite'],
     ['rows-short', rows, labels.slice(1), 'm:512', '71 labels'],
     ['rows-narrow', rows, labels, 'm:256', '256 components for each'],
     ['rows-nobody', rows, labels.with(3, '\t1'), 'm:512', 'Line 5 of the labels names nobody'],
