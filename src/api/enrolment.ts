@@ -12,7 +12,7 @@ import type { Sample, SampleWarning } from './generated/ridgewatch/v1/sample.ts'
 import { check, enrollRules } from './validation.ts';
 import { provenanceName } from './wire-names.ts';
 import { decodeSamples, decodeSamplesAtOnce, type FaceModel, type RequestSample } from './wire-samples.ts';
-import { toWireWarnings } from './wire-warnings.ts';
+import { dataWarnings, toWireWarnings } from './wire-warnings.ts';
 
 /** What samples have to be like. */
 export interface SampleRules {
@@ -77,7 +77,7 @@ export async function packEnrolment(
     subject: { subjectId: newId(), ...subjectColumns(data) },
     references,
     packed,
-    warnings,
+    warnings: [...warnings, ...dataWarnings(data)],
     clientRequest:
       request.clientRequestId === '' ? undefined : { id: request.clientRequestId, digest: digestOf(request) },
   };

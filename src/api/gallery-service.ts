@@ -24,7 +24,7 @@ import {
 import { PageTokens } from './page-token.ts';
 import { check, expungeRules, listRules, onlyNamedFields, subjectIdRules, updateRules } from './validation.ts';
 import { toWireSubject } from './wire-subjects.ts';
-import { warningFacts } from './wire-warnings.ts';
+import { dataWarnings, warningFacts } from './wire-warnings.ts';
 
 export interface GalleryDependencies extends EnrolmentDependencies {
   /** Records that one EnrollStream may bring. */
@@ -172,7 +172,11 @@ async function updateSubject(
   check(updateRules, onlyNamedFields(request));
   service.requireReady();
   const mask = new Set(request.updateMask);
-  const { references, packed, warnings } = mask.has('samples')
+  const {
+    references,
+    packed,
+    warnings: ofSamples,
+  } = mask.has('samples')
     ? await prepareReferences(service, request.samples)
     : { references: undefined, packed: new Map<string, Uint8Array>(), warnings: [] };
   const columns = request.data === undefined ? undefined : subjectColumns(request.data);
@@ -183,6 +187,7 @@ async function updateSubject(
     ...(mask.has('data.provenance') && { provenance: columns?.provenance }),
     ...(mask.has('data.expire_time') && { expireTime: columns?.expireTime ?? null }),
   };
+  const warnings = [...ofSamples, ...dataWarnings(mask.has('data.expire_time') ? (columns ?? {}) : {})];
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(patch.galleries ?? []);
   const updated = await service.store.update(

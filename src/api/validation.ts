@@ -79,13 +79,14 @@ export const verifyRules = z.object({
   clientRequestId: optionalName,
 });
 
-/** The times that every notation of a time can tell. */
-const EARLIEST_TIME = new Date('0001-01-01T00:00:00Z');
+/** Earlier than anything that could have expired: what lies before is a date that somebody left out, or misread. */
+const EARLIEST_EXPIRY = new Date('1900-01-01T00:00:00Z');
+/** The last time that every notation of a time can tell. */
 const LATEST_TIME = new Date('9999-12-31T23:59:59.999Z');
 
-const time = z
+const expiry = z
   .date('must be a valid time')
-  .min(EARLIEST_TIME, 'must not lie before the year 1')
+  .min(EARLIEST_EXPIRY, 'must not lie before the year 1900')
   .max(LATEST_TIME, 'must not lie after the year 9999');
 
 const provenance = z.number().refine((value) => knows(Provenance, value), 'is not a known provenance');
@@ -99,7 +100,7 @@ const subjectData = z.object({
   galleries: names.min(1, 'needs at least one gallery'),
   caveats,
   provenance,
-  expireTime: time.optional(),
+  expireTime: expiry.optional(),
 });
 
 export const enrollRules = z.object({

@@ -16,8 +16,20 @@ export function toWireWarnings(views: readonly WarnedView[]): WireSampleWarning[
       code,
       byteOffset: offset,
       message: `${message}.`,
+      field: '',
     })),
   );
+}
+
+/**
+ * What is odd about a subject's data. Somebody who has expired is stored as anybody is, and nobody would ever be told that
+ * no search looks there.
+ */
+export function dataWarnings({ expireTime }: { readonly expireTime?: Date | undefined }): WireSampleWarning[] {
+  if (expireTime === undefined || expireTime.getTime() > Date.now()) return [];
+  const message = 'The expire time lies in the past: the subject is stored, and no search finds it.';
+  const code = 'EXPIRED_ALREADY';
+  return [{ sampleIndex: 0, viewIndex: 0, code, byteOffset: 0, message, field: 'data.expire_time' }];
 }
 
 /** The codes, each once, in order. */

@@ -13,6 +13,7 @@ import { readEnrollRequest } from '../api/json-requests.ts';
 import { shapeOf } from '../api/message-shape.ts';
 import { asFailure } from '../api/status.ts';
 import { readMessage } from '../api/wire-request.ts';
+import { dataWarnings } from '../api/wire-warnings.ts';
 import { Failure } from '../failure.ts';
 import { packFace } from '../matching/probe.ts';
 import { ReferenceEncoder } from '../matching/reference-encoder.ts';
@@ -39,7 +40,7 @@ export interface PreparedRecord {
   /** Packed references, and their candidate vectors, by reference id. */
   readonly packed: ReadonlyMap<string, Uint8Array>;
   readonly clientRequest: ClientRequest;
-  /** What is odd about its samples. */
+  /** What is odd about it. */
   readonly warnings: readonly { readonly code: string }[];
 }
 
@@ -97,9 +98,11 @@ export class Preparation {
     const decoded = decodeForEnrolment(request.samples, this.#rules);
     const packed = decoded.map(({ template }) => this.#pack(template));
     const digest = digestOf(request);
+    const { warnings, ...made } = referencesOf(decoded, packed);
     return {
       subject: subjectColumns(data),
-      ...referencesOf(decoded, packed),
+      ...made,
+      warnings: [...warnings, ...dataWarnings(data)],
       clientRequest: { id: request.clientRequestId || requestIdOf(digest), digest },
     };
   }

@@ -72,7 +72,7 @@ export class Metrics {
     });
     this.#warned = new Counter({
       name: 'ridgewatch_sample_warnings_total',
-      help: 'Samples that were read although something is odd about them, by what it is.',
+      help: 'Samples and records that were taken although something is odd about them, by what it is.',
       labelNames: ['code'],
       registers,
     });

@@ -141,8 +141,15 @@ const CASES: readonly Case[] = [
   [
     'enrollRules',
     'data.expire_time',
-    [ofData({ expireTime: new Date('9999-12-31T23:59:59.999Z') })],
-    [ofData({ expireTime: new Date(Date.UTC(10_000, 0)) }), ofData({ expireTime: new Date(NaN) })],
+    [
+      ofData({ expireTime: new Date('9999-12-31T23:59:59.999Z') }),
+      ofData({ expireTime: new Date('1900-01-01T00:00:00Z') }),
+    ],
+    [
+      ofData({ expireTime: new Date('1899-12-31T23:59:59.999Z') }),
+      ofData({ expireTime: new Date(Date.UTC(10_000, 0)) }),
+      ofData({ expireTime: new Date(NaN) }),
+    ],
   ],
   ['updateRules', 'subject_id', [{ subjectId: UUID }], [{ subjectId: '' }, { subjectId: UUID.slice(1) }]],
   ['updateRules', 'expected_version', [{ expectedVersion: 7 }], [{ expectedVersion: -1 }, { expectedVersion: 1.5 }]],

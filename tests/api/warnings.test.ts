@@ -1,7 +1,8 @@
 /** What devices send that is odd: read, told in every answer, counted, logged without data, and the same after a restart. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { syntheticOriginals } from '../../bench/mutations/originals.ts';
 import { createPerson } from '../../fixtures/person.ts';
+import { Provenance, type EnrollStreamResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import { Modality, TemplateFormat, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { call, callsOf, refused, runService, type RunningService } from './running-service.ts';
@@ -88,6 +89,69 @@ it('odd samples are enrolled, found, and told of in every answer', async () => {
   expect(metrics).toContain('ridgewatch_sample_warnings_total{code="QUALITY_NOT_STATED"} 4');
   const lines = running.log.filter((entry) => entry.includes('Gallery/Enroll"'));
   expect(lines.join('')).toContain('"warnings":"PADDED QUALITY_NOT_STATED"');
+});
+
+describe('an expire time', () => {
+  const plain = finger(person.fingerRecord(7, 0));
+  const PAST = new Date('2001-02-03T04:05:06Z');
+  const dataUntil = (expireTime: Date | undefined) => ({ ...base, expireTime });
+  const base = {
+    contributor: 'agency',
+    externalId: '',
+    galleries: ['main'],
+    caveats: [],
+    provenance: Provenance.SYNTHETIC,
+  };
+  const counted = async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    return Number(/ridgewatch_sample_warnings_total\{code="EXPIRED_ALREADY"\} (\d+)/.exec(metrics)?.[1] ?? 0);
+  };
+  const stream = (expireTime: Date) =>
+    new Promise<EnrollStreamResponse>((resolve, reject) => {
+      const open = running.gallery.enrollStream((error, response) =>
+        error === null ? resolve(response) : reject(error),
+      );
+      open.end({ record: { data: dataUntil(expireTime), samples: [plain], clientRequestId: '' } });
+    });
+  const updated = async (subjectId: string, expireTime: Date | undefined, path = 'data.expire_time') =>
+    (await update({ subjectId, expectedVersion: 0, data: dataUntil(expireTime), samples: [], updateMask: [path] }))
+      .warnings;
+
+  it('in the past is told, counted and logged, by every way to set it', async () => {
+    const before = await counted();
+    const { subject, warnings } = await enroll([plain], { data: dataUntil(PAST) });
+    const told = [expect.objectContaining({ code: 'EXPIRED_ALREADY', field: 'data.expire_time', sampleIndex: 0 })];
+    expect(warnings).toEqual(told);
+    expect((await stream(PAST)).outcomes).toMatchObject([{ warnings: ['EXPIRED_ALREADY'] }]);
+    const id = subject?.subjectId ?? '';
+    expect(await updated(id, new Date(Date.now() - 1000))).toEqual(told);
+    expect(await counted()).toBe(before + 3);
+    for (const method of ['Gallery/Enroll', 'Gallery/UpdateSubject'])
+      expect(running.log.filter((line) => line.includes(`"${method}"`)).at(-1)).toContain('EXPIRED_ALREADY');
+    // What is not set is not looked at.
+    expect(await updated(id, PAST, 'data.caveats')).toEqual([]);
+  });
+
+  it('in the future, and none, are told nothing', async () => {
+    const before = await counted();
+    const { subject, warnings } = await enroll([plain], { data: dataUntil(new Date(Date.now() + 3_600_000)) });
+    expect(warnings).toEqual([]);
+    expect(await updated(subject?.subjectId ?? '', undefined)).toEqual([]);
+    expect(await counted()).toBe(before);
+  });
+
+  it('before the year 1900 is refused', async () => {
+    for (const time of ['0001-01-01T00:00:00Z', '1899-12-31T23:59:59Z']) {
+      const status = await refused(enroll([plain], { data: dataUntil(new Date(time)) }));
+      expect(status).toMatchObject({
+        reason: 'INVALID_REQUEST',
+        violations: [{ field: 'data.expire_time', description: 'must not lie before the year 1900' }],
+      });
+      const { outcomes } = await stream(new Date(time));
+      expect(outcomes[0]?.outcome?.$case).toBe('error');
+    }
+    expect((await enroll([plain], { data: dataUntil(new Date('1900-01-01T00:00:00Z')) })).warnings).toHaveLength(1);
+  });
 });
 
 it('a record that is called by the name of another standard is refused for that', async () => {

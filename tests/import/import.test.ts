@@ -128,6 +128,20 @@ describe.each([
 });
 
 describe('an import', () => {
+  it('takes who has expired already, and says how many; not who would have before 1900', async () => {
+    const until = (time: string) => ({ expireTime: new Date(time) });
+    const lines = [
+      record(1, until('2001-02-03T04:05:06Z')),
+      record(2, until('2999-01-01T00:00:00Z')),
+      record(3, until('1900-01-01T00:00:00Z')),
+      record(4, until('1899-12-31T00:00:00Z')),
+    ].map(lineOf);
+    const { digest, state, warnings } = await importFile(order(fileOf('a.ndjson', Buffer.concat(lines))));
+    expect(state).toMatchObject({ subjects: 3, refused: 1 });
+    expect(warnings.get('EXPIRED_ALREADY')).toBe(2);
+    expect(await refusalsOf(digest)).toMatchObject([{ record: 4, field: 'data.expire_time' }]);
+  });
+
   it('refuses what is no record, by its line, and goes on behind it', async () => {
     const good = lineOf(record(1)).toString();
     const [sample] = record(2).samples;

@@ -128,7 +128,10 @@ export interface SubjectData {
   caveats: string[];
   /** How the record came to be. */
   provenance: Provenance;
-  /** After this time the subject is no longer searched. Not set: it does not expire. A time of the years 1 to 9999. */
+  /**
+   * After this time the subject is no longer searched. Not set: it does not expire. A time of the years 1900 to 9999; one
+   * that is past already is taken with the warning EXPIRED_ALREADY.
+   */
   expireTime: Date | undefined;
 }
 
@@ -211,7 +214,7 @@ export interface EnrollResponse {
   repeatedRequest: boolean;
   /** Of the subject's galleries those that no subject had belonged to before, in order: a mistyped name shows here. */
   newGalleries: string[];
-  /** What is odd about the samples, though they were read: each kind once for a sample. */
+  /** What is odd about the samples, though they were read: each kind once for a sample. And about the record. */
   warnings: SampleWarning[];
 }
 
@@ -261,7 +264,7 @@ export interface EnrollOutcome {
     /** Why it was refused: the status that Enroll would have ended with. */
     { $case: "error"; value: Status }
     | undefined;
-  /** What is odd about the samples of a record that was enrolled: the code of each kind, once. */
+  /** What is odd about a record that was enrolled, and about its samples: the code of each kind, once. */
   warnings: string[];
 }
 
@@ -329,7 +332,7 @@ export interface UpdateSubjectResponse {
   galleryVersion: number;
   /** Of the subject's galleries those that no subject had belonged to before: as in EnrollResponse. */
   newGalleries: string[];
-  /** What is odd about the new samples, though they were read: each kind once for a sample. */
+  /** What is odd about the new samples, though they were read: each kind once for a sample. And about the new data. */
   warnings: SampleWarning[];
 }
 

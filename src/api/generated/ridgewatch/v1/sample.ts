@@ -436,7 +436,7 @@ export interface SampleReport {
   warnings: SampleWarning[];
 }
 
-/** Something odd about a sample that was read all the same. It holds no biometric data. */
+/** Something odd about a sample, or about a record, that was taken all the same. It holds no biometric data. */
 export interface SampleWarning {
   /** Position of the sample in the request, from 0. */
   sampleIndex: number;
@@ -448,6 +448,11 @@ export interface SampleWarning {
   byteOffset: number;
   /** A sentence for people. */
   message: string;
+  /**
+   * The field of the request that it is about, e.g. "data.expire_time"; the places above are 0 then. Empty: the data of
+   * the sample.
+   */
+  field: string;
 }
 
 /** The result of comparing one probe sample with one subject's reference. */
@@ -927,7 +932,7 @@ export const SampleReport: MessageFns<SampleReport> = {
 };
 
 function createBaseSampleWarning(): SampleWarning {
-  return { sampleIndex: 0, viewIndex: 0, code: "", byteOffset: 0, message: "" };
+  return { sampleIndex: 0, viewIndex: 0, code: "", byteOffset: 0, message: "", field: "" };
 }
 
 export const SampleWarning: MessageFns<SampleWarning> = {
@@ -946,6 +951,9 @@ export const SampleWarning: MessageFns<SampleWarning> = {
     }
     if (message.message !== "") {
       writer.uint32(42).string(message.message);
+    }
+    if (message.field !== "") {
+      writer.uint32(50).string(message.field);
     }
     return writer;
   },
@@ -1003,6 +1011,14 @@ export const SampleWarning: MessageFns<SampleWarning> = {
             message.message = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.field = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1034,6 +1050,7 @@ export const SampleWarning: MessageFns<SampleWarning> = {
         ? globalThis.Number(object.byte_offset)
         : 0,
       message: isSet(object.message) ? globalThis.String(object.message) : "",
+      field: isSet(object.field) ? globalThis.String(object.field) : "",
     };
   },
 
@@ -1054,6 +1071,9 @@ export const SampleWarning: MessageFns<SampleWarning> = {
     if (message.message !== undefined) {
       obj.message = message.message;
     }
+    if (message.field !== undefined) {
+      obj.field = message.field;
+    }
     return obj;
   },
 
@@ -1067,6 +1087,7 @@ export const SampleWarning: MessageFns<SampleWarning> = {
     message.code = object.code ?? "";
     message.byteOffset = object.byteOffset ?? 0;
     message.message = object.message ?? "";
+    message.field = object.field ?? "";
     return message;
   },
 };
