@@ -32,6 +32,8 @@ export interface ImportOrder {
     packed: ReadonlyMap<string, Uint8Array>,
   ) => Promise<void>;
   readonly onProgress: (progress: ImportProgress) => void;
+  /** Told at once of galleries that no subject had belonged to: an import that is interrupted has said so, too. */
+  readonly onNewGalleries: (names: readonly string[]) => void;
 }
 
 export interface ImportProgress extends ImportState {
@@ -47,6 +49,8 @@ export interface ImportedFile {
   readonly state: ImportState;
   /** Subjects enrolled now whose samples are odd, by the code of what is odd about them. */
   readonly warnings: ReadonlyMap<string, number>;
+  /** Galleries of subjects enrolled now that none had belonged to before, in order: a mistyped name shows here. */
+  readonly newGalleries: readonly string[];
 }
 
 /** A piece of the file, and what becomes of it in a thread. */
@@ -78,11 +82,11 @@ export async function importFile(order: ImportOrder): Promise<ImportedFile> {
   });
   const underWay: PieceUnderWay[] = [];
   let state = before;
-  const warnings = new Map<string, number>();
+  const found: Found = { warnings: new Map(), newGalleries: new Set() };
   const takeNext = async () => {
     const piece = underWay.shift();
     if (piece === undefined) return;
-    state = await takePiece(order, digest, state, piece, warnings);
+    state = await takePiece(order, digest, state, piece, found);
     order.onProgress({ ...state, size });
   };
   order.onProgress({ ...state, size });
@@ -102,7 +106,8 @@ export async function importFile(order: ImportOrder): Promise<ImportedFile> {
       if (underWay.length >= order.workers + PIECES_AHEAD) await takeNext();
     }
     while (underWay.length > 0) await takeNext();
-    return { digest, before, state, warnings };
+    const { warnings, newGalleries } = found;
+    return { digest, before, state, warnings, newGalleries: [...newGalleries].sort() };
   } catch (error) {
     // Where a file is found to be damaged, what comes before is still to be taken.
     if (error instanceof Failure && error.reason === 'IMPORT_FILE_DAMAGED')
@@ -124,12 +129,18 @@ async function prepare(
   return { count: 1, prepared: [], refused: [{ position: 0, refusal }] };
 }
 
+/** What there is to tell of the records enrolled so far. */
+interface Found {
+  readonly warnings: Map<string, number>;
+  readonly newGalleries: Set<string>;
+}
+
 async function takePiece(
-  { imports, onEnrolled }: ImportOrder,
+  { imports, onEnrolled, onNewGalleries }: ImportOrder,
   digest: Buffer,
   state: ImportState,
   { start, end, result }: PieceUnderWay,
-  warnings: Map<string, number>,
+  { warnings, newGalleries }: Found,
 ): Promise<ImportState> {
   const { count, prepared, refused } = await result;
   // Counted from 1, as lines are.
@@ -151,7 +162,9 @@ async function takePiece(
       return { record: numberOf(position), ...refusalOf(failure, data) };
     },
   };
-  const { outcomes, state: next } = await imports.take(digest, step);
+  const { outcomes, state: next, newGalleries: newHere } = await imports.take(digest, step);
+  if (newHere.length > 0) onNewGalleries(newHere);
+  for (const name of newHere) newGalleries.add(name);
   outcomes.forEach((outcome, i) => {
     if ('failure' in outcome || outcome.repeated) return;
     for (const code of new Set(prepared[i]?.warnings.map((warning) => warning.code))) {

@@ -44,6 +44,13 @@ export interface ImportStep {
   refusalOf(enrolment: number, failure: Failure): ImportRefusal;
 }
 
+/** What became of a piece. */
+interface ImportedStep {
+  readonly outcomes: readonly EnrolmentOutcome[];
+  readonly state: ImportState;
+  readonly newGalleries: readonly string[];
+}
+
 interface StateRow {
   readonly byte_offset: string;
   readonly record_count: string;
@@ -85,18 +92,17 @@ export class Imports {
 
   /**
    * Enrols a piece, notes what is refused, and moves on, all in one transaction.
+   * @returns also the galleries that no subject had belonged to, in order
    * @throws Failure IMPORT_UNDER_WAY when another process has moved on meanwhile
    */
-  take(
-    digest: Uint8Array,
-    step: ImportStep,
-  ): Promise<{ readonly outcomes: readonly EnrolmentOutcome[]; readonly state: ImportState }> {
+  take(digest: Uint8Array, step: ImportStep): Promise<ImportedStep> {
     return inTransaction(this.#pool, async (client) => {
       const { rows: present } = await client.query(
         'SELECT FROM import WHERE digest = $1 AND byte_offset = $2 FOR UPDATE',
         [digest, step.from],
       );
       if (present.length === 0) throw importUnderWay();
+      const known = await knownAmong(client, step.enrolments);
       const outcomes = await enrolIn(client, this.#keys, step.enrolments, true);
       const refused = [...step.refused];
       let [subjects, references, repeated] = [0, 0, 0];
@@ -115,7 +121,7 @@ export class Imports {
          WHERE digest = $1 RETURNING *`,
         [digest, step.to, step.records, subjects, references, repeated, refused.length],
       );
-      return { outcomes, state: stateOf(rows[0]) };
+      return { outcomes, state: stateOf(rows[0]), newGalleries: newGalleriesOf(outcomes, known) };
     });
   }
 
@@ -139,6 +145,21 @@ export class Imports {
   async end(digest: Uint8Array): Promise<void> {
     await withConnection(this.#pool, (client) => client.query('DELETE FROM import WHERE digest = $1', [digest]));
   }
+}
+
+/** The galleries of enrolments that somebody has belonged to. */
+async function knownAmong(client: pg.PoolClient, enrolments: readonly NewEnrolment[]): Promise<Set<string>> {
+  const names = new Set(enrolments.flatMap(({ subject }) => subject.galleries));
+  const sql = 'SELECT name FROM gallery WHERE name = ANY($1)';
+  const { rows } = await client.query<{ name: string }>(sql, [[...names]]);
+  return new Set(rows.map(({ name }) => name));
+}
+
+function newGalleriesOf(outcomes: readonly EnrolmentOutcome[], known: ReadonlySet<string>): string[] {
+  const names = outcomes.flatMap((outcome) =>
+    'failure' in outcome || outcome.repeated ? [] : outcome.subject.galleries.filter((name) => !known.has(name)),
+  );
+  return [...new Set(names)].sort();
 }
 
 async function insertRefusals(client: pg.PoolClient, digest: Uint8Array, refused: ImportRefusal[]): Promise<void> {

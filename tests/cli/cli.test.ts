@@ -99,12 +99,35 @@ describe('ridgewatch', () => {
     expect(await ridgewatch(['expunge', subject, '--reason', 'test'], at())).toMatchObject({ code: 2, stdout: '' });
     expect(await json(['expunge', subject, '--reason', 'test', '--yes'])).toMatchObject({ references_removed: 3 });
     expect(await json(identify)).toMatchObject({ band: 'BAND_NO_CANDIDATE' });
+    // Nobody is left to be found, which must not look like nobody being found.
+    for (const options of [[], ['--json'], ['--exit-code']])
+      expect((await ridgewatch([...identify, ...options], at())).code).toBe(8);
     const again = await ridgewatch(['expunge', subject, '--reason', 'test', '--yes', '--json'], at());
     expect([again.code, again.stdout, JSON.parse(again.stderr)]).toMatchObject([
       2,
       '',
       { error: { code: 'NOT_FOUND', reason: 'SUBJECT_NOT_FOUND' } },
     ]);
+  });
+
+  it('tells people which of the files they sent are odd, and where', async () => {
+    const odd = temporaryDirectory();
+    const padded = (name: string, capture: number) => {
+      const record = createPerson(DEMO_SEED, 5001).fingerRecord(2, capture);
+      writeFileSync(join(odd, name), Buffer.concat([record, Buffer.alloc(9)]));
+      return `Warning: ${join(odd, name)}: Zeros follow after the end of the record; they are left out (byte ${record.length}).\n`;
+    };
+    const [one, other] = [padded('odd-1.iso', 1), padded('odd-2.iso', 0)];
+    const [odd1, odd2] = [join(odd, 'odd-1.iso'), join(odd, 'odd-2.iso')];
+    const identify = ['identify', join(folder, 'p-1-again.iso'), odd1];
+    expect(await ridgewatch(identify, at())).toMatchObject({ code: 0, stderr: one });
+    const verify = ['verify', odd1, '--against', odd2];
+    expect(await ridgewatch(verify, at())).toMatchObject({ code: 0, stderr: one + other });
+    for (const args of [identify, verify])
+      expect(await ridgewatch([...args, '--json'], at())).toMatchObject({
+        stderr: '',
+        stdout: expect.stringContaining('PADDED') as string,
+      });
   });
 
   it('compares two files without a service', async () => {

@@ -34,6 +34,7 @@ describe('ridgewatch import', () => {
     const first = await ridgewatch([...args, '--report', report, '--json']);
     expect(first).toMatchObject({ code: 4, stderr: '' });
     expect(JSON.parse(first.stdout)).toMatchObject({ records: 3, enrolled: 2, references: 6, refused: 1 });
+    expect(JSON.parse(first.stdout)).toMatchObject({ new_gallery_count: 1, new_galleries: ['watchlist'] });
     expect(
       readFileSync(report, 'utf8')
         .trim()
@@ -56,6 +57,7 @@ describe('ridgewatch import', () => {
     expect(again.code).toBe(4);
     expect(again.stdout).toContain('0 subjects enrolled with 0 references, 2 enrolled before, 1 refused');
     expect(again.stdout).toContain('person-2');
+    expect(again.stdout + again.stderr).not.toContain('belonged');
     const built = await ridgewatch(['index', 'build', '--data-dir', dataDir, '--workers', '1', '--json']);
     expect(JSON.parse(built.stdout)).toMatchObject({ references: 6, reused: 6 });
 
@@ -68,6 +70,23 @@ describe('ridgewatch import', () => {
       code: 2,
       stderr: `${exported} exists already.\n`,
     });
+  });
+
+  it('says which galleries are new, for a mistyped name hides people', async () => {
+    const lines = [record(11, { galleries: ['wachtlist', 'mian'] }), record(12, { galleries: ['wachtlist'] })];
+    const file = fileOf('more.ndjson', Buffer.concat(lines.map(lineOf)));
+    const { code, stdout, stderr } = await ridgewatch([
+      'import',
+      file,
+      '--data-dir',
+      temporaryDirectory(),
+      '--workers',
+      '1',
+    ]);
+    const sentence = 'No subject belonged to these galleries before: mian, wachtlist.';
+    expect(code).toBe(0);
+    expect(stderr).toContain(sentence);
+    expect(stdout).toContain(sentence);
   });
 
   it('says what it cannot read', async () => {

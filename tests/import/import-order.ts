@@ -14,6 +14,7 @@ export function importOrder(imports: Imports, file: string, changes: Partial<Imp
     },
     onEnrolled: () => Promise.resolve(),
     onProgress: () => undefined,
+    onNewGalleries: () => undefined,
     ...changes,
   };
 }

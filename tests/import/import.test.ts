@@ -128,6 +128,24 @@ describe.each([
 });
 
 describe('an import', () => {
+  it('names the galleries that nobody belonged to before, each time at once, and not those of whom it refuses', async () => {
+    const content = [
+      record(1, { galleries: ['a', 'b'] }),
+      record(2, { galleries: ['b'] }),
+      { ...broken(3), data: record(3, { galleries: ['c'] }).data },
+      record(1, { galleries: ['d'] }),
+      record(4, { galleries: ['d', 'a'] }),
+    ].map(lineOf);
+    const told: (readonly string[])[] = [];
+    const names = { onNewGalleries: (some: readonly string[]) => void told.push(some), pieceBytes: 1 };
+    const { state, newGalleries } = await importFile(order(fileOf('a.ndjson', Buffer.concat(content)), names));
+    expect(state).toMatchObject({ subjects: 3, refused: 2 });
+    expect(newGalleries).toEqual(['a', 'b', 'd']);
+    expect(told).toEqual([['a', 'b'], ['d']]);
+    const others = fileOf('b.ndjson', lineOf(record(5, { galleries: ['a', 'd'] })));
+    expect((await importFile(order(others))).newGalleries).toEqual([]);
+  });
+
   it('takes who has expired already, and says how many; not who would have before 1900', async () => {
     const until = (time: string) => ({ expireTime: new Date(time) });
     const lines = [

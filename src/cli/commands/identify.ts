@@ -5,6 +5,7 @@ import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, PURPOSES, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
+import { tellOdd } from '../odd-samples.ts';
 import { readTemplateFile, toWireSample } from '../template-files.ts';
 
 interface IdentifyOptions extends ConnectionOptions, TemplateOptions {
@@ -41,6 +42,11 @@ export async function identify(files: string[], options: IdentifyOptions): Promi
     });
     const document = () => JSON.stringify(toProtoJson(IdentifyResponse.toJSON(response)));
     process.stdout.write(`${options.json ? document() : renderCandidates(response)}\n`);
+    tellOdd(
+      files,
+      response.samples.flatMap(({ warnings }) => warnings),
+      options,
+    );
     // An empty list of candidates would look like an answer about the person.
     if (response.emptyScope !== EmptyScope.UNSPECIFIED) return EXIT.nothingSearched;
     return options.exitCode && response.candidates.length > 0 ? EXIT.candidates : EXIT.ok;

@@ -18,6 +18,9 @@ export interface ImportOptions extends StoreOptions {
 }
 
 const SHOWN_REFUSALS = 10;
+/** Galleries that the document names; it counts them all. */
+const MOST_NAMED = 100;
+const NAMED_IN_A_LINE = 20;
 
 /** Enrols the records of a file. */
 export async function importRecords([file]: readonly string[], options: ImportOptions): Promise<number> {
@@ -49,6 +52,9 @@ export async function importRecords([file]: readonly string[], options: ImportOp
           mostRecordBytes: maxMessageBytes,
         },
         onEnrolled: (subjects, packed) => prepared.add(subjects, packed),
+        onNewGalleries: (names) => {
+          if (options.json !== true) process.stderr.write(`${newGalleriesLine(names)}\n`);
+        },
         onProgress: ({ offset, size, references }) => {
           if (first === undefined) bar.start(size, offset, { speed: '' });
           first ??= references;
@@ -77,7 +83,7 @@ async function requireFile(file: string): Promise<void> {
 /** Reports, and only then forgets. */
 async function conclude(
   file: string,
-  { digest, before, state, warnings }: ImportedFile,
+  { digest, before, state, warnings, newGalleries }: ImportedFile,
   imports: Imports,
   seconds: number,
   options: ImportOptions,
@@ -106,6 +112,8 @@ async function conclude(
     refused: state.refused,
     refused_by_reason: Object.fromEntries(byReason),
     warned_by_code: Object.fromEntries(warnings),
+    new_gallery_count: newGalleries.length,
+    new_galleries: newGalleries.slice(0, MOST_NAMED),
     ...(report !== undefined && { report }),
     resumed_at_record: before.records,
     seconds,
@@ -122,6 +130,7 @@ interface Summary {
   readonly refused: number;
   readonly refused_by_reason: Readonly<Record<string, number>>;
   readonly warned_by_code: Readonly<Record<string, number>>;
+  readonly new_galleries: readonly string[];
   readonly report?: string;
   readonly resumed_at_record: number;
   readonly seconds: number;
@@ -151,6 +160,13 @@ function summary(document: Summary, shown: readonly ImportRefusal[]): string {
   const warned = Object.entries(document.warned_by_code).map(([code, count]) => `${code} ${count}`);
   if (warned.length > 0)
     lines.push(`Enrolled with warnings: ${warned.join(', ')}; docs/errors.md says what they mean.`);
+  if (document.new_galleries.length > 0) lines.push(newGalleriesLine(document.new_galleries));
   if (enrolled > 0) lines.push('ridgewatch index build --publish makes an index of what was prepared here.');
   return lines.join('\n');
+}
+
+/** A mistyped name shows here, and nowhere else: searches of the right gallery would not find these people. */
+function newGalleriesLine(names: readonly string[]): string {
+  const more = names.length > NAMED_IN_A_LINE ? ` and ${names.length - NAMED_IN_A_LINE} more` : '';
+  return `No subject belonged to these galleries before: ${names.slice(0, NAMED_IN_A_LINE).join(', ')}${more}.`;
 }

@@ -4,6 +4,7 @@ import { renderVerification } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../../api/proto-json.ts';
+import { tellOdd } from '../odd-samples.ts';
 import { connectionOf, PURPOSES, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
 import { readTemplateFile, toWireSample } from '../template-files.ts';
 
@@ -31,6 +32,12 @@ export async function verify(files: string[], options: VerifyOptions): Promise<n
     });
     const document = () => JSON.stringify(toProtoJson(VerifyResponse.toJSON(response)));
     process.stdout.write(`${options.json ? document() : renderVerification(response)}\n`);
+    tellOdd(
+      files,
+      response.samples.flatMap(({ warnings }) => warnings),
+      options,
+    );
+    tellOdd(options.against ?? [], response.referenceWarnings, options);
     return response.scores.length > 0 ? EXIT.ok : EXIT.notComparable;
   } finally {
     client.close();
