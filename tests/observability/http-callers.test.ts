@@ -100,6 +100,12 @@ describe('a caller who breaks off', () => {
     ['a length and chunks', `${HEAD}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}`],
     ['no HTTP', 'hello\r\n\r\n'],
     ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
+    ['a zero character in the path', 'GET /liv\0ez HTTP/1.1\r\nhost: localhost\r\n\r\n'],
+    ['a control character in the path', 'GET /livez\x01 HTTP/1.1\r\nhost: localhost\r\n\r\n'],
+    ['a zero character in the name of a header', 'GET /livez HTTP/1.1\r\nhost: localhost\r\na\0b: c\r\n\r\n'],
+    ['a zero character in a header', 'GET /livez HTTP/1.1\r\nhost: local\0host\r\n\r\n'],
+    ['an escape character in a header', 'GET /livez HTTP/1.1\r\nhost: localhost\r\na: \x1b[31m\r\n\r\n'],
+    ['a method that is none', 'GE\0T /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'],
     ['a header without a name', 'GET /livez HTTP/1.1\r\n: x\r\n\r\n'],
     ['no host', 'GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n'],
   ])('sends %s is told so', async (_, text) => {
