@@ -201,6 +201,31 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
   });
 });
 
+describe('what callers write', () => {
+  const CANARY = /canary/i;
+  const TEXTS = ['Canary-7f3a', 'canary7f3a', 'CANARY', 'Canary 7f3a \u00e4', 'canary\0', 'canary'.padEnd(300, 'x')];
+  /** Names that callers make up for their calls, so as to find them in the log; they stand there as far as they are valid. */
+  const LOGGED = ['checkpoint_id', 'client_request_id'];
+  const isLogged = (name: string, text: string) => LOGGED.includes(name) && /^[A-Za-z0-9._:-]{1,64}$/.test(text);
+
+  it.each(methods)('is not told again by a refusal of $name, nor in the log', async ({ name, parent, input }) => {
+    for (const path of pathsOf(input)) {
+      const last = path.at(-1);
+      const isText = [ScalarType.STRING, ScalarType.BYTES].includes(
+        (last?.fieldKind === 'list' && last.listKind === 'scalar' ? last.scalar : last?.scalar) as ScalarType,
+      );
+      if (last === undefined || !isText) continue;
+      for (const text of TEXTS) {
+        const lines = running.log.length;
+        const message = withValues(RIGHT[name] ?? new Uint8Array(), path, field(last.number, Buffer.from(text)));
+        const refusal = refusalOf(name, await rawCall(session, `/${parent.typeName}/${name}`, message));
+        expect(JSON.stringify(refusal ?? {}), last.name).not.toMatch(CANARY);
+        if (!isLogged(last.name, text)) expect(running.log.slice(lines).join('\n'), last.name).not.toMatch(CANARY);
+      }
+    }
+  });
+});
+
 describe('in JSON', () => {
   const VALUES = [1, -1, 1.5, 1e300, true, '', 'x', 'NaN', 'ä', [], [1], [null], {}, { x: 1 }, '9'.repeat(400)];
   const VALID = /^(request|[a-z][a-z0-9_]*(\[\d+\])?(\.[a-z][a-z0-9_]*(\[\d+\])?)*)$/;
