@@ -4,9 +4,10 @@ import { Failure } from '../failure.ts';
 
 /**
  * Asks whether something may be done that cannot be undone.
+ * @param word - that agrees
  * @throws Failure CONFIRMATION_REQUIRED where no terminal is there to ask
  */
-export async function agreed({ yes }: { readonly yes?: boolean }, question: string): Promise<boolean> {
+export async function agreed({ yes }: { readonly yes?: boolean }, question: string, word = 'yes'): Promise<boolean> {
   if (yes === true) return true;
   if (!process.stdin.isTTY) {
     const sentence = `${question} There is no terminal to ask: say --yes.`;
@@ -16,7 +17,7 @@ export async function agreed({ yes }: { readonly yes?: boolean }, question: stri
   try {
     // Who ends the input instead, with Ctrl-D, does not agree.
     const ended = once(terminal, 'close').then(() => '');
-    return (await Promise.race([terminal.question(`${question} Type yes: `), ended])).trim() === 'yes';
+    return (await Promise.race([terminal.question(`${question} Type ${word}: `), ended])).trim() === word;
   } finally {
     terminal.close();
   }

@@ -108,15 +108,27 @@ export function addOperatorCommands(program: Command): void {
     addStoreOptions(
       store
         .command('check')
-        .description('read every row and every template of the store, and say which are damaged (code 7 where any is)'),
+        .description(
+          'read every row, template and index of the store, and say which are damaged (code 7 where any is)',
+        ),
     )
       .option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)')
-      .option('--expunge', 'remove damaged references, and expunge subjects that have no other one')
+      .option('--repair', 'build anew what is known from elsewhere: indexes, counters, lists; loses nothing')
+      .option(
+        '--expunge',
+        'the same, then remove damaged references and blocks, and expunge subjects that have no other reference',
+      )
+      .addOption(
+        new Option(
+          '--expunge-at-most <n>',
+          'with --expunge: so many subjects may be expunged; needed with --yes for more than a tenth',
+        ).argParser(wholeNumber(0, 1_000_000_000)),
+      )
       .option('--reason <text>', 'with --expunge: what changes and receipts say')
       .option('--yes', 'do not ask')
       .addHelpText(
         'after',
-        '\nBeside the running service, or without one. A service that meets damage serves everything else.',
+        '\nBeside the running service, or without one; also where a service does not start. One that meets damage serves\neverything else.\n\nExample:\n  $ ridgewatch store check\n  $ ridgewatch store check --repair\n  $ ridgewatch store check --expunge --expunge-at-most 3',
       ),
     async () => (await import('./commands/store-check.ts')).checkStore,
   );

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Configuration } from '../configuration.ts';
 import { Keys } from '../security/keys.ts';
-import { openStore, type Store, type StoreMode } from '../store/store.ts';
+import { openStore, type Store, type StoreMode, type StoreSettings } from '../store/store.ts';
 import { givenSettings } from './given-settings.ts';
 import { Interrupted, StopSignals } from './stop-signals.ts';
 
@@ -31,6 +31,7 @@ const CLEARING_UP_MS = 10_000;
 
 /**
  * Lends the store of a service, which may be running, to a command.
+ * @param examine - done before the store is opened
  * @throws Failure
  * @throws Interrupted when the process was told to end; a database that was started for the command is stopped all the
  * same
@@ -39,6 +40,7 @@ export async function withStore<T>(
   options: StoreOptions,
   work: (access: StoreAccess) => Promise<T>,
   mode: StoreMode = 'present',
+  examine?: StoreSettings['examine'],
 ): Promise<T> {
   const configuration = storeSettings(options);
   const { databaseUrl, dataDir, storePatienceSeconds } = configuration;
@@ -54,6 +56,7 @@ export async function withStore<T>(
       keys,
       log,
       mode,
+      ...(examine !== undefined && { examine }),
       patience: { patienceMs: storePatienceSeconds * 1000, signal: signals.asked },
     });
     let working: Promise<T> | undefined;

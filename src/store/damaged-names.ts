@@ -1,14 +1,14 @@
 /** Which references lie in blocks that cannot be read: the indexes still say, which lie elsewhere. */
-import type pg from 'pg';
+import pg from 'pg';
 import { blocksOf, tryRead } from './damaged-pages.ts';
 import type { DamagedReference } from './records.ts';
 import { withoutTimeLimit } from './transaction.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** The key of an index entry, as hexadecimal digits, and the place of the row that it leads to. */
+/** The key of an index entry, and the place of the row that it leads to. */
 interface Entry {
-  readonly key: string;
+  readonly key: Buffer;
   readonly place: string;
 }
 
@@ -28,10 +28,11 @@ export async function nameReferences(
   const references = await entriesOf(client, 'reference_pkey', blocks);
   const subjects = await entriesOf(client, 'reference_subject', blocks);
   if (references === undefined || subjects === undefined) return [...damaged];
-  const subjectAt = new Map(subjects.map(({ key, place }) => [place, key]));
+  const subjectAt = new Map(subjects.map(({ key, place }) => [place, uuidOf(key)]));
   const wanted = new Map(unnamed.map((one) => [one.subjectId, one]));
   const named = new Map<string, DamagedReference>();
-  for (const { key: referenceId, place } of references) {
+  for (const { key, place } of references) {
+    const referenceId = uuidOf(key);
     const one = wanted.get(subjectAt.get(place) ?? '');
     if (one === undefined) continue;
     const sql = 'SELECT FROM reference WHERE reference_id = $1';
@@ -43,7 +44,27 @@ export async function nameReferences(
   return [...damaged.filter((one) => one.referenceId !== '' || !found.has(one.subjectId)), ...named.values()];
 }
 
-/** The entries of an index of UUIDs that lead to some blocks of its table. @returns undefined: they cannot be looked at */
+/**
+ * The memberships that lie in blocks which cannot be read: an index holds all that there is to know of them. One that was
+ * taken away shortly before may be among them, unless its subject was never changed.
+ * @param client - in a transaction that is rolled back: the extension is made in it
+ * @returns galleries by subject; undefined: the database's user may not look
+ */
+export async function lostMemberships(client: Client): Promise<Map<string, string[]> | undefined> {
+  await withoutTimeLimit(client);
+  const { damaged: blocks } = await blocksOf(client, 'gallery_membership');
+  const entries = await entriesOf(client, 'gallery_membership_pkey', blocks);
+  if (entries === undefined) return undefined;
+  const found = new Map<string, string[]>();
+  for (const { key } of entries) {
+    const { text, end } = textOf(key);
+    const subjectId = uuidOf(key.subarray(end));
+    if (text !== '') found.set(subjectId, [...(found.get(subjectId) ?? []), text]);
+  }
+  return found;
+}
+
+/** The entries of an index that lead to some blocks of its table. @returns undefined: they cannot be looked at */
 async function entriesOf(client: Client, index: string, blocks: readonly number[]): Promise<Entry[] | undefined> {
   await client.query('SAVEPOINT naming');
   try {
@@ -53,19 +74,16 @@ async function entriesOf(client: Client, index: string, blocks: readonly number[
        FROM generate_series(1, pg_relation_size('${index}') / current_setting('block_size')::int - 1) AS n(block),
          LATERAL bt_page_stats('${index}', n.block) s WHERE s.type = 'l'`,
     );
-    const entries: Entry[] = [];
-    for (const { block, rightmost } of pages) {
-      // The first item of a page that is not the last is no entry, but the bound to the next page.
-      const { rows } = await client.query<{ data: string; place: string }>(
-        `SELECT data, place::text AS place FROM bt_page_items('${index}', $1) i,
-           LATERAL unnest(coalesce(i.tids, ARRAY[i.htid])) AS place
-         WHERE i.itemoffset > $2 AND (place::text::point)[0]::bigint = ANY($3)`,
-        [block, rightmost ? 0 : 1, blocks],
-      );
-      for (const { data, place } of rows) entries.push({ key: uuidOf(data), place });
-    }
-    return entries;
-  } catch {
+    // The first item of a page that is not the last is no entry, but the bound to the next page.
+    const { rows } = await client.query<{ data: string; place: string }>(
+      `SELECT i.data, place::text AS place FROM unnest($1::bigint[], $2::int[]) AS p(block, after),
+         LATERAL bt_page_items('${index}', p.block) i, LATERAL unnest(coalesce(i.tids, ARRAY[i.htid])) AS place
+       WHERE i.itemoffset > p.after AND i.dead IS NOT TRUE AND (place::text::point)[0]::bigint = ANY($3)`,
+      [pages.map(({ block }) => block), pages.map(({ rightmost }) => (rightmost ? 0 : 1)), blocks],
+    );
+    return rows.map(({ data, place }) => ({ key: Buffer.from(data.replaceAll(' ', ''), 'hex'), place }));
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw error;
     await client.query('ROLLBACK TO SAVEPOINT naming');
     return undefined;
   } finally {
@@ -73,9 +91,18 @@ async function entriesOf(client: Client, index: string, blocks: readonly number[
   }
 }
 
-/** @param data - sixteen bytes as two digits each, with blanks between */
-function uuidOf(data: string): string {
-  const digits = data.replaceAll(' ', '').slice(0, 32);
+/** A text as an index holds it: its length stands before it, in one byte where it is short. */
+function textOf(key: Buffer): { readonly text: string; readonly end: number } {
+  const first = key[0] ?? 1;
+  const isShort = (first & 1) === 1;
+  const end = isShort ? first >> 1 : key.readUInt32LE(0) >>> 2;
+  // Compressed ones are longer than any gallery's name.
+  if (!isShort && (first & 2) === 2) return { text: '', end };
+  return { text: key.subarray(isShort ? 1 : 4, end).toString('utf8'), end };
+}
+
+function uuidOf(key: Buffer): string {
+  const digits = key.subarray(0, 16).toString('hex');
   return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
     '-',
   );

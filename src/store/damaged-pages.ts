@@ -1,6 +1,6 @@
 /** Reading around what the database itself calls damaged. */
 import type pg from 'pg';
-import { isDamage } from './store-failure.ts';
+import { isDamage, tableNotPlanned } from './store-failure.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
@@ -28,23 +28,35 @@ export async function tryRead<T>(client: Client, read: () => Promise<T>): Promis
   }
 }
 
+/** Attempts that may meet damage before the rest is given up: with a damaged index every one of them does. */
+const ATTEMPTS = 64;
+
 /**
- * Reads many things together, and where that meets damage halves of them, until what cannot be read is alone.
+ * Reads many things together, and where that meets damage halves of them, until what cannot be read is alone. Things are
+ * found by an index, so what is not read this way may still be there: whoever asks looks for it in the blocks.
+ * @param attempts - that may fail; what is left then counts as not read
  * @returns what was read, and what could not be
  */
 export async function readAround<Id, Row>(
   client: Client,
   ids: readonly Id[],
   read: (ids: readonly Id[]) => Promise<readonly Row[]>,
+  attempts: number = ATTEMPTS,
 ): Promise<{ readonly rows: Row[]; readonly failed: Id[] }> {
-  if (ids.length === 0) return { rows: [], failed: [] };
-  const rows = await tryRead(client, () => read(ids));
-  if (rows !== undefined) return { rows: [...rows], failed: [] };
-  if (ids.length === 1) return { rows: [], failed: [...ids] };
-  const half = Math.ceil(ids.length / 2);
-  const front = await readAround(client, ids.slice(0, half), read);
-  const back = await readAround(client, ids.slice(half), read);
-  return { rows: [...front.rows, ...back.rows], failed: [...front.failed, ...back.failed] };
+  const [found, failed]: [Row[], Id[]] = [[], []];
+  let left = attempts;
+  const look = async (some: readonly Id[]): Promise<void> => {
+    if (some.length === 0) return;
+    const rows = left > 0 ? await tryRead(client, () => read(some)) : undefined;
+    if (rows !== undefined) return void found.push(...rows);
+    left--;
+    if (some.length === 1 || left <= 0) return void failed.push(...some);
+    const half = Math.ceil(some.length / 2);
+    await look(some.slice(0, half));
+    await look(some.slice(half));
+  };
+  await look(ids);
+  return { rows: found, failed };
 }
 
 /** Makes a query read a table in the order of its blocks, and nothing but those that it names. */
@@ -58,14 +70,44 @@ async function inBlocks<T>(client: Client, read: () => Promise<T>): Promise<T> {
   return result;
 }
 
+/** The blocks of a table. */
+export interface Blocks {
+  readonly readable: readonly BlockRange[];
+  readonly damaged: readonly number[];
+}
+
+/** The blocks of the tables that one transaction reads, each looked at once. */
+export class BlocksAtHand {
+  readonly #client: Client;
+  readonly #known = new Map<string, Promise<Blocks>>();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  of(table: string): Promise<Blocks> {
+    const known = this.#known.get(table) ?? blocksOf(this.#client, table);
+    this.#known.set(table, known);
+    return known;
+  }
+}
+
+/**
+ * Whether queries of a table can be planned: they cannot where the first block of an index of it is damaged, though they
+ * would not use that index.
+ * @param table - as SQL has it
+ */
+export async function isPlanned(client: Client, table: string): Promise<boolean> {
+  return (await tryRead(client, () => client.query(`EXPLAIN SELECT FROM ${table}`))) !== undefined;
+}
+
 /**
  * Which blocks of a table can be read, found by halving.
  * @param table - as SQL has it
+ * @throws Failure STORE_DAMAGED where this cannot be said because of an index: the table must not be taken for unreadable
  */
-export async function blocksOf(
-  client: Client,
-  table: string,
-): Promise<{ readonly readable: BlockRange[]; readonly damaged: number[] }> {
+export async function blocksOf(client: Client, table: string): Promise<Blocks> {
+  if (!(await isPlanned(client, table))) throw tableNotPlanned(table);
   const { rows } = await client.query<{ blocks: string }>(
     `SELECT pg_relation_size('${table.replaceAll("'", "''")}') / current_setting('block_size')::int AS blocks`,
   );

@@ -5,6 +5,7 @@ import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
 import { explain } from './external-database.ts';
+import { asStoreFailure, isDamage } from './store-failure.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
 /** In which the names of the migrations stand that were made. */
@@ -16,7 +17,7 @@ export const MIGRATION_TABLE = 'migration';
  * @param which - `keep`: an older schema is left as it is and refused, for a service may run on it; an empty database
  * gets a schema all the same
  * @throws Failure DATABASE_UNREACHABLE, SCHEMA_TOO_NEW when a newer program has been here, SCHEMA_TOO_OLD,
- * MIGRATION_FAILED
+ * MIGRATION_FAILED, STORE_DAMAGED
  */
 export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'): Promise<void> {
   const client = connectionTo(url);
@@ -44,6 +45,7 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
     await refuseNewerSchema(client);
   } catch (cause) {
     if (cause instanceof Failure) throw cause;
+    if (isDamage(cause)) throw asStoreFailure(cause);
     const code = (cause as { code?: unknown }).code;
     const told = typeof code === 'string' ? `: ${explain(cause)}` : '';
     const why = /permission denied/.test(String(cause)) ? ': its user may not create tables in it' : told;
@@ -70,8 +72,15 @@ async function refuseOlderSchema(client: pg.Client): Promise<void> {
   throw new Failure('failed-precondition', 'SCHEMA_TOO_OLD', sentence);
 }
 
-function ownMigrations(): string[] {
-  return readdirSync(FOLDER).map((file) => file.replace(/\.sql$/, ''));
+/** The names of those that this program makes, in order. */
+export function ownMigrations(): string[] {
+  return readdirSync(FOLDER)
+    .map((file) => file.replace(/\.sql$/, ''))
+    .sort();
+}
+
+export function migrationFile(name: string): string {
+  return join(FOLDER, `${name}.sql`);
 }
 
 /** Their names, in order; none in an empty database. */

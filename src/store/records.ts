@@ -58,6 +58,8 @@ export interface SubjectWithReferences {
   readonly references: readonly ReferenceRecord[];
   /** Those that are not what was stored, and are not among the others; not given: none. */
   readonly damaged?: readonly DamagedReference[];
+  /** It may have belonged to more galleries, which cannot be read; not given: to none. */
+  readonly mayLackGalleries?: boolean;
 }
 
 /** A stored reference that is not what was enrolled. */

@@ -4,9 +4,19 @@ import type { Keys } from '../security/keys.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import type { StoredFormat } from '../templates/sample.ts';
 import { Failure } from '../failure.ts';
-import { blocksOf, readAround, readBlocks, tryRead } from './damaged-pages.ts';
+import { BlocksAtHand, readAround, tryRead } from './damaged-pages.ts';
 import { isPossibleReference, isPossibleSubject } from './possible-rows.ts';
 import type { DamagedReference, Provenance, ReferenceRecord, SubjectRecord, SubjectsRead } from './records.ts';
+import {
+  damagedReference,
+  membershipsOf,
+  REFERENCE_FACTS,
+  SUBJECT_FACTS,
+  readableSubjectIds,
+  referencesOfUnreadable,
+  rescueReferences,
+  rescueSubjects,
+} from './rescued-rows.ts';
 import { unsealTemplate } from './sealed-templates.ts';
 
 export interface SubjectRow {
@@ -46,15 +56,8 @@ export interface SubjectsAround extends SubjectsRead {
   readonly isAround: boolean;
 }
 
-type Facts = Omit<ReferenceRow, 'template'>;
-
-const SUBJECT_COLUMNS = `s.subject_id, s.version, s.contributor, s.external_id, s.caveats, s.provenance, s.expire_time,
-  s.create_time, s.update_time,
+const SUBJECT_COLUMNS = `${SUBJECT_FACTS},
   ARRAY(SELECT gallery FROM gallery_membership g WHERE g.subject_id = s.subject_id ORDER BY gallery COLLATE "C") AS galleries`;
-
-/** All but the template, which may lie elsewhere and be damaged alone. */
-const REFERENCE_FACTS = `reference_id, subject_id, ordinal, modality, finger_position, format, stored_format, quality, model_id,
-  dimension, minutia_count, comparable, capture_time, key_id`;
 
 /**
  * Reads subjects with their references, in order of subject id. These are two statements (a join is half as fast for
@@ -73,8 +76,9 @@ export async function readSubjects(
 ): Promise<SubjectsAround> {
   const found = await tryRead(client, () => readPresent(client, keys, condition, values, limit));
   if (found !== undefined) return { ...found, isAround: false };
-  const ids = await readableSubjectIds(client, condition, values, limit);
-  return { ...(await readSubjectsById(client, keys, ids)), isAround: true };
+  const blocks = new BlocksAtHand(client);
+  const ids = await readableSubjectIds(client, blocks, condition, values, limit);
+  return { ...(await readSubjectsById(client, keys, ids, blocks)), isAround: true };
 }
 
 /** The same where nothing of the subjects themselves is damaged. @throws DatabaseError where something is */
@@ -91,56 +95,36 @@ export async function readPresent(
   return withReferences(client, keys, rows, []);
 }
 
-/** The same of subjects that are there, one by one where they cannot be read together. */
-export async function readSubjectsById(client: Client, keys: Keys, ids: readonly string[]): Promise<SubjectsRead> {
-  const sql = `SELECT ${SUBJECT_COLUMNS} FROM subject s WHERE s.subject_id = ANY($1) ORDER BY s.subject_id`;
+/**
+ * The same of subjects that are there, as far as they lie in blocks that can be read, whether an index finds them or not.
+ * Of some the galleries may not be all that there were.
+ */
+export async function readSubjectsById(
+  client: Client,
+  keys: Keys,
+  ids: readonly string[],
+  blocks: BlocksAtHand,
+): Promise<SubjectsRead> {
+  const sql = `SELECT ${SUBJECT_FACTS} FROM subject s WHERE s.subject_id = ANY($1)`;
   const { rows, failed } = await readAround(
     client,
     ids,
-    async (some) => (await client.query<SubjectRow>(sql, [some])).rows,
+    async (some) => (await client.query<Omit<SubjectRow, 'galleries'>>(sql, [some])).rows,
   );
-  return withReferences(client, keys, rows, await referencesOfUnreadable(client, failed));
+  const rescued = failed.length === 0 ? [] : await rescueSubjects(client, blocks, failed);
+  const found = [...rows, ...rescued].sort((a, b) => (a.subject_id < b.subject_id ? -1 : 1));
+  const present = new Set(found.map(({ subject_id }) => subject_id));
+  const { galleries, unsure } = await membershipsOf(client, blocks, [...present]);
+  const whole = found.map((row) => ({ ...row, galleries: galleries.get(row.subject_id) ?? [] }));
+  const lost = failed.filter((id) => !present.has(id));
+  const unreadable = await referencesOfUnreadable(client, blocks, lost);
+  return withReferences(client, keys, whole, unreadable, { blocks, unsure });
 }
 
-/** Ids of the subjects that a condition is true of, in order, as far as they lie in blocks that can be read. */
-export async function readableSubjectIds(
-  client: Client,
-  condition: string,
-  values: readonly unknown[],
-  limit?: number,
-): Promise<string[]> {
-  const { readable } = await blocksOf(client, 'subject');
-  const end = limit === undefined ? '' : `ORDER BY s.subject_id LIMIT ${Math.floor(limit)}`;
-  const rows = await readBlocks<{ subject_id: string }>(
-    client,
-    readable,
-    (within) =>
-      `SELECT s.subject_id FROM subject s WHERE ${condition} AND s.${within.replace(' AND ', ' AND s.')} ${end}`,
-    values,
-  );
-  return rows
-    .map(({ subject_id }) => subject_id)
-    .sort()
-    .slice(0, limit);
-}
-
-/** The references of subjects of which nothing can be read. */
-export async function referencesOfUnreadable(
-  client: Client,
-  subjectIds: readonly string[],
-): Promise<DamagedReference[]> {
-  const { rows } = await readAround(client, subjectIds, async (ids) => {
-    const sql = 'SELECT reference_id, subject_id FROM reference WHERE subject_id = ANY($1) ORDER BY reference_id';
-    return (await client.query<Pick<ReferenceRow, 'reference_id' | 'subject_id'>>(sql, [ids])).rows;
-  });
-  const bySubject = Map.groupBy(rows, ({ subject_id }) => subject_id);
-  return subjectIds.flatMap((subjectId) =>
-    (bySubject.get(subjectId) ?? [{ reference_id: '' }]).map(({ reference_id }) => ({
-      referenceId: reference_id,
-      subjectId,
-      reason: 'SUBJECT_DAMAGED',
-    })),
-  );
+/** What is known beside the rows of subjects where some of them are damaged. */
+interface Around {
+  readonly blocks: BlocksAtHand;
+  readonly unsure: ReadonlySet<string>;
 }
 
 async function withReferences(
@@ -148,6 +132,7 @@ async function withReferences(
   keys: Keys,
   rows: readonly SubjectRow[],
   unreadable: readonly DamagedReference[],
+  { blocks, unsure }: Around = { blocks: new BlocksAtHand(client), unsure: new Set() },
 ): Promise<SubjectsRead> {
   if (rows.length === 0) return { subjects: [], unreadable };
   const faulty = rows.filter((row) => !isPossibleSubject(row)).map(({ subject_id }) => subject_id);
@@ -156,34 +141,21 @@ async function withReferences(
     client,
     keys,
     good.map(({ subject_id }) => subject_id),
+    blocks,
   );
   const references = Map.groupBy(read.references, ({ subjectId }) => subjectId);
   const damaged = Map.groupBy(read.damaged, ({ subjectId }) => subjectId);
   const subjects = good.map((row) => {
     const found = damaged.get(row.subject_id);
-    const one = { subject: toSubject(row), references: references.get(row.subject_id) ?? [] };
+    const one = {
+      subject: toSubject(row),
+      references: references.get(row.subject_id) ?? [],
+      ...(unsure.has(row.subject_id) && { mayLackGalleries: true }),
+    };
     return found === undefined ? one : { ...one, damaged: found };
   });
-  const more = faulty.length === 0 ? [] : await referencesOfUnreadable(client, faulty);
+  const more = faulty.length === 0 ? [] : await referencesOfUnreadable(client, blocks, faulty);
   return { subjects, unreadable: [...unreadable, ...more] };
-}
-
-/** Subjects that references name and that are not among those that can be read. */
-export async function lostSubjects(client: Client): Promise<string[]> {
-  const { readable: own } = await blocksOf(client, 'subject');
-  const present = await readBlocks<{ subject_id: string }>(
-    client,
-    own,
-    (within) => `SELECT subject_id FROM subject WHERE ${within}`,
-  );
-  const { readable } = await blocksOf(client, 'reference');
-  const named = await readBlocks<{ subject_id: string }>(
-    client,
-    readable,
-    (within) => `SELECT DISTINCT subject_id FROM reference WHERE ${within}`,
-  );
-  const known = new Set(present.map(({ subject_id }) => subject_id));
-  return [...new Set(named.map(({ subject_id }) => subject_id))].filter((id) => !known.has(id)).sort();
 }
 
 interface ReferencesRead {
@@ -192,7 +164,12 @@ interface ReferencesRead {
 }
 
 /** The references of subjects, in the order of each. */
-async function readReferences(client: Client, keys: Keys, subjectIds: readonly string[]): Promise<ReferencesRead> {
+async function readReferences(
+  client: Client,
+  keys: Keys,
+  subjectIds: readonly string[],
+  blocks: BlocksAtHand,
+): Promise<ReferencesRead> {
   const order = 'ORDER BY subject_id, ordinal';
   const { rows, failed } = await readAround(client, subjectIds, async (ids) => {
     const sql = `SELECT ${REFERENCE_FACTS}, template FROM reference WHERE subject_id = ANY($1) ${order}`;
@@ -200,7 +177,7 @@ async function readReferences(client: Client, keys: Keys, subjectIds: readonly s
   });
   const damaged: DamagedReference[] = [];
   if (failed.length > 0) {
-    const rescued = await rescueReferences(client, failed);
+    const rescued = await rescueReferences(client, blocks, failed);
     rows.push(...rescued.rows);
     damaged.push(...rescued.damaged);
   }
@@ -211,36 +188,6 @@ async function readReferences(client: Client, keys: Keys, subjectIds: readonly s
     else references.push(read);
   }
   return { references, damaged };
-}
-
-/** What can be read of the references of subjects that cannot be read together. */
-async function rescueReferences(
-  client: Client,
-  subjectIds: readonly string[],
-): Promise<{ readonly rows: ReferenceRow[]; readonly damaged: DamagedReference[] }> {
-  const facts = `SELECT ${REFERENCE_FACTS} FROM reference WHERE subject_id = ANY($1)`;
-  const { rows, failed } = await readAround(
-    client,
-    subjectIds,
-    async (ids) => (await client.query<Facts>(facts, [ids])).rows,
-  );
-  const damaged: DamagedReference[] = [];
-  if (failed.length > 0) {
-    const { readable } = await blocksOf(client, 'reference');
-    rows.push(...(await readBlocks<Facts>(client, readable, (within) => `${facts} AND ${within}`, [failed])));
-    // Which of their references these are, the blocks do not tell; see damaged-names.ts.
-    damaged.push(...failed.map((subjectId) => ({ referenceId: '', subjectId, reason: 'STORE_DAMAGED' })));
-  }
-  rows.sort((a, b) => (a.subject_id < b.subject_id ? -1 : a.subject_id > b.subject_id ? 1 : a.ordinal - b.ordinal));
-  const whole: ReferenceRow[] = [];
-  for (const row of rows) {
-    const sql = 'SELECT template FROM reference WHERE reference_id = $1';
-    const found = await tryRead(client, () => client.query<{ template: Buffer }>(sql, [row.reference_id]));
-    const template = found?.rows[0]?.template;
-    if (template === undefined) damaged.push(damagedReference(row, 'STORE_DAMAGED'));
-    else whole.push({ ...row, template });
-  }
-  return { rows: whole, damaged };
 }
 
 /** @throws Failure KEY_MISSING when a key is not at hand that the database knows */
@@ -261,10 +208,6 @@ async function readReference(
     if (rows.length > 0) throw error;
     return damagedReference(row, 'KEY_UNKNOWN');
   }
-}
-
-function damagedReference({ reference_id, subject_id }: Facts, reason: string): DamagedReference {
-  return { referenceId: reference_id, subjectId: subject_id, reason };
 }
 
 function toSubject(row: SubjectRow): SubjectRecord {

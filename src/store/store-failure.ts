@@ -134,6 +134,28 @@ export function isDamage(error: unknown): boolean {
 }
 
 /**
+ * Where the damage is that the database speaks of: numbers of files and blocks, and names of the schema, but no values.
+ * Empty where it does not say.
+ */
+export function damagedPlaceOf(error: unknown): Record<string, string> {
+  if (error instanceof Failure) {
+    const { file, block, index } = error.detail.metadata ?? {};
+    return { ...(file && { file }), ...(block && { block }), ...(index && { index }) };
+  }
+  const message = error instanceof Error ? error.message : '';
+  const page = /(\d+) [^"]*"?((?:base|global|pg_tblspc)\/[\w/.]+)/.exec(message);
+  if (page?.[1] !== undefined && page[2] !== undefined) return { block: page[1], file: page[2] };
+  const index = /"(\w{1,63})"/.exec(message)?.[1];
+  return index === undefined ? {} : { index };
+}
+
+/** @param table - of which no query can be planned */
+export function tableNotPlanned(table: string): Failure {
+  const sentence = `An index of the table ${table} is damaged, which keeps the database from reading the table; nothing was changed and nothing is lost: ridgewatch store check --repair builds it anew.`;
+  return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata: { table } });
+}
+
+/**
  * Turns an error of the database into a failure. Messages and details of the database quote row values, templates
  * among them, and failures are logged with their causes: so neither is passed on, only the SQLSTATE and what it names
  * of the schema.
@@ -144,7 +166,8 @@ export function asStoreFailure(error: unknown): Failure {
   const { code, constraint } = error instanceof pg.DatabaseError ? error : { code: undefined, constraint: undefined };
   if (code === UNIQUE_VIOLATION && constraint === 'subject_contributor_external_id_key') return externalIdTaken();
   if (code === OUTCOME_UNKNOWN) return commitOutcomeUnknown();
-  const metadata: Record<string, string> = code === undefined ? {} : { sqlstate: code };
+  const place = isDamage(error) ? damagedPlaceOf(error) : {};
+  const metadata: Record<string, string> = code === undefined ? {} : { sqlstate: code, ...place };
   const detail = { metadata, cause: withoutValues(error) };
   const known = KNOWN_STATES.find(({ states }) => code !== undefined && states.test(code));
   if (known !== undefined) {

@@ -1,23 +1,41 @@
-/** Looking for what is damaged in a store, and taking it out. */
+/** Looking for what is damaged in a store, mending what can be mended without a loss, and taking out the rest. */
 import pg from 'pg';
+import { Failure } from '../failure.ts';
+import type { Keys } from '../security/keys.ts';
 import { appendChanges } from './changes.ts';
-import { blocksOf } from './damaged-pages.ts';
+import { findDamagedIndexes, rebuildIndexes, type DamagedIndex, type Rebuilt } from './damaged-indexes.ts';
+import { blocksOf, isPlanned, tryRead } from './damaged-pages.ts';
 import type { DamagedReference, Removed } from './records.ts';
-import { readTables } from './tables.ts';
+import { countMissingChanges, fillMissingChanges, isCounterWrong, rebuildCounter } from './rebuilt-changes.ts';
+import { rebuildMigrations } from './rebuilt-migrations.ts';
+import { rewriteLeaf, rewriteMemberships } from './rewritten-tables.ts';
+import { readAllTables } from './tables.ts';
+import { enterKeysAtHand } from './template-keys.ts';
 import { inTransaction, READ_ONLY, withConnection, withoutTimeLimit } from './transaction.ts';
 
-/** Tables whose damaged blocks go with what is expunged; what others have lost only a backup brings back. */
-const MENDED_TABLES = new Set(['reference', 'subject', 'gallery_membership']);
+/** Tables whose rows follow from others, or from files beside the store. */
+const DERIVED_TABLES = new Set(['change_counter', 'migration', 'template_key']);
+/** Tables that others point to, and that are too large to be written by hand. */
+const VACUUMED_TABLES = new Set(['reference', 'subject', 'change', 'import', 'template_key']);
 /** Reads what can be read of damaged blocks, and takes the rest for empty. Only an administrator of the database may. */
-const READ_DAMAGED = 'ignore_checksum_failure = on; SET zero_damaged_pages = on';
-const NOT_MENDED = 'RESET ignore_checksum_failure; RESET zero_damaged_pages';
+const READ_DAMAGED = 'SET LOCAL ignore_checksum_failure = on; SET LOCAL zero_damaged_pages = on';
 
-/** A block of a table that cannot be read. */
+/** A block of a table, of its large values, or of its sequence of numbers that cannot be read. */
 export interface DamagedBlock {
   readonly table: string;
   readonly block: number;
-  /** It goes with what is expunged; else only a backup brings back what it held. */
-  readonly isMended: boolean;
+  /** `repair`: what it held is known from elsewhere; `expunge`: what it held is lost, and only a backup brings it back. */
+  readonly mend: 'repair' | 'expunge';
+}
+
+/** What is damaged apart from the rows of subjects and references. */
+export interface Structure {
+  readonly blocks: readonly DamagedBlock[];
+  readonly indexes: readonly DamagedIndex[];
+  /** Numbers of the change sequence that have no change. */
+  readonly missingChanges: number;
+  /** The counter of the changes does not say which the last one is. */
+  readonly isCounterWrong: boolean;
 }
 
 /** What became of a subject with damaged references. */
@@ -29,24 +47,71 @@ export interface Repaired {
   readonly seq: number;
 }
 
+type ReceiptOf = (removed: Removed & { readonly subjectId: string; readonly isExpunged: boolean }) => string;
+
 /** Every method throws Failure. */
 export class StoreRepair {
   readonly #pool: pg.Pool;
+  readonly #keys: Keys;
 
-  constructor(pool: pg.Pool) {
+  /** @param keys - from which those that the database knows are entered again where it has lost them */
+  constructor(pool: pg.Pool, keys: Keys) {
     this.#pool = pool;
+    this.#keys = keys;
   }
 
-  /** The blocks of all tables that cannot be read. */
+  /** Reads all tables and indexes. */
+  async examine(): Promise<Structure> {
+    const indexes = await this.damagedIndexes('entries');
+    const blocks = await this.damagedBlocks();
+    const isKnown = (table: string) =>
+      !blocks.some((one) => one.table === table) && !indexes.some((one) => one.table === table);
+    if (!isKnown('change')) return { blocks, indexes, missingChanges: 0, isCounterWrong: false };
+    return inTransaction(
+      this.#pool,
+      async (client) => {
+        await withoutTimeLimit(client);
+        const hasTables = (await readAllTables(client)).length > 0;
+        return {
+          blocks,
+          indexes,
+          missingChanges: hasTables ? await countMissingChanges(client) : 0,
+          isCounterWrong: hasTables && isKnown('change_counter') && (await isCounterWrong(client)),
+        };
+      },
+      READ_ONLY,
+    );
+  }
+
+  /** The indexes that are damaged. */
+  damagedIndexes(how: 'blocks' | 'entries'): Promise<DamagedIndex[]> {
+    return withConnection(this.#pool, async (client, discard) => {
+      await client.query('BEGIN');
+      try {
+        await withoutTimeLimit(client);
+        return await findDamagedIndexes(client, how);
+      } finally {
+        await client.query('ROLLBACK').catch(discard);
+      }
+    });
+  }
+
+  /** The blocks of all tables that cannot be read; of a table that an index keeps from being read, none. */
   damagedBlocks(): Promise<DamagedBlock[]> {
     const read = async (client: pg.PoolClient) => {
       await withoutTimeLimit(client);
       const found: DamagedBlock[] = [];
-      for (const table of await readTables(client)) {
-        const places = [pg.escapeIdentifier(table), ...(await overflowOf(client, table))];
-        for (const place of places) {
+      for (const table of await readAllTables(client)) {
+        const mend = DERIVED_TABLES.has(table) ? 'repair' : 'expunge';
+        if (!(await isPlanned(client, pg.escapeIdentifier(table)))) continue;
+        for (const place of [pg.escapeIdentifier(table), ...(await overflowOf(client, table))]) {
+          if (!(await isPlanned(client, place))) continue;
           const { damaged } = await blocksOf(client, place);
-          for (const block of damaged) found.push({ table, block, isMended: MENDED_TABLES.has(table) });
+          for (const block of damaged) found.push({ table, block, mend });
+        }
+        for (const sequence of await sequencesOf(client, table)) {
+          const read = await tryRead(client, () => client.query(`SELECT FROM ${sequence}`));
+          if (read === undefined) found.push({ table, block: 0, mend });
         }
       }
       return found;
@@ -54,84 +119,161 @@ export class StoreRepair {
     return inTransaction(this.#pool, read, READ_ONLY);
   }
 
-  /**
-   * Takes damaged references out: a subject that has others is changed, and one that has none, or cannot be read itself,
-   * is expunged. Either is a change with a reason and a receipt.
-   * @param damaged - of one subject
-   * @param receiptOf - makes the receipt
-   */
-  remove(
-    subjectId: string,
-    damaged: readonly DamagedReference[],
-    reason: string,
-    receiptOf: (removed: Removed & { readonly isExpunged: boolean }) => string,
-  ): Promise<Repaired> {
-    return this.#readingDamaged(damaged, (client) =>
-      within(client, async () => {
-        const now = new Date();
-        const ids = damaged.flatMap(({ referenceId }) => (referenceId === '' ? [] : [referenceId]));
-        const { rows: present } = await client.query('SELECT FROM subject WHERE subject_id = $1 FOR UPDATE', [
-          subjectId,
-        ]);
-        const { rows: versions } = await client.query<{ version: string; first: string }>(
-          'SELECT max(subject_version) AS version, min(seq) AS first FROM change WHERE subject_id = $1',
-          [subjectId],
-        );
-        const removed = await client.query('DELETE FROM reference WHERE reference_id = ANY($1)', [ids]);
-        const { rows: left } = await client.query('SELECT FROM reference WHERE subject_id = $1 LIMIT 1', [subjectId]);
-        const isUnreadable = damaged.some((one) => one.reason === 'SUBJECT_DAMAGED');
-        const isExpunged = present.length === 0 || left.length === 0 || isUnreadable;
-        let referencesRemoved = Math.max(removed.rowCount ?? 0, damaged.length);
-        if (isExpunged) {
-          const others = await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
-          referencesRemoved += others.rowCount ?? 0;
-          await client.query('DELETE FROM gallery_membership WHERE subject_id = $1', [subjectId]);
-          await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
-          await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);
-        } else {
-          const sql = 'UPDATE subject SET version = version + 1, update_time = $2 WHERE subject_id = $1';
-          await client.query(sql, [subjectId, now]);
-        }
-        const version = Number(versions[0]?.version ?? 0) + 1;
-        const kind = isExpunged ? 'expunge' : 'upsert';
-        const seq = await appendChanges(client, [{ kind, subjectId, version, reason }], now);
-        const firstSeq = Number(versions[0]?.first ?? seq);
-        const receipt = receiptOf({ seq, at: now, referencesRemoved, firstSeq, isExpunged });
-        await client.query('INSERT INTO receipt (seq, document) VALUES ($1, $2)', [seq, receipt]);
-        return { subjectId, isExpunged, referencesRemoved, seq };
-      }),
-    );
-  }
-
-  /** Writes the tables that had damaged blocks anew, without these. Others wait for it. */
-  async rewrite(blocks: readonly DamagedBlock[]): Promise<void> {
-    const tables = new Set(blocks.filter(({ isMended }) => isMended).map(({ table }) => table));
-    for (const table of tables) {
-      await withConnection(this.#pool, async (client, discard) => {
-        try {
-          await client.query(`SET ${READ_DAMAGED}; SET statement_timeout = 0`);
-          await client.query(`VACUUM FULL ${table}`);
-        } finally {
-          // With settings of its own it is of no use to others.
-          discard(undefined);
-        }
-      });
-    }
-  }
-
-  /** Damaged blocks are read only where they have to be: what is in them is not what was written. */
-  #readingDamaged<T>(damaged: readonly DamagedReference[], work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const isNeeded = damaged.some(({ reason }) => reason === 'STORE_DAMAGED' || reason === 'SUBJECT_DAMAGED');
+  /** Builds indexes anew. What cannot be built is told, and nothing is lost by it. */
+  rebuildIndexes(damaged: readonly DamagedIndex[]): Promise<Rebuilt[]> {
     return withConnection(this.#pool, async (client, discard) => {
-      if (!isNeeded) return work(client);
       try {
-        await client.query(`SET ${READ_DAMAGED}`);
-        return await work(client);
+        return await rebuildIndexes(client, damaged);
       } finally {
-        await client.query(NOT_MENDED).catch(discard);
+        // With settings of its own it is of no use to others.
+        discard(undefined);
       }
     });
   }
+
+  /**
+   * Mends the tables whose rows follow from others: the list of the migrations, the counter of the changes, the keys.
+   * @returns the tables
+   */
+  async restoreDerived({ blocks, isCounterWrong }: Structure): Promise<string[]> {
+    const damaged = new Set(blocks.filter(({ mend }) => mend === 'repair').map(({ table }) => table));
+    const lostChanges = blocks.filter(({ table }) => table === 'change').length;
+    if (isCounterWrong) damaged.add('change_counter');
+    for (const table of damaged) {
+      if (table === 'template_key') {
+        const enter = (client: pg.PoolClient) => enterKeysAtHand(client, this.#keys);
+        await inTransaction(this.#pool, enter, READ_ONLY);
+        await this.#vacuum(table);
+        await inTransaction(this.#pool, enter);
+      } else if (table === 'migration') await inTransaction(this.#pool, rebuildMigrations);
+      else await inTransaction(this.#pool, (client) => rebuildCounter(client, lostChanges));
+    }
+    return [...damaged];
+  }
+
+  /**
+   * Takes damaged references out: a subject that has others is changed, and one that has none, or cannot be read itself,
+   * is expunged. Either is a change with a reason and a receipt. All of them, or none.
+   * @param damaged - by subject
+   * @param mostExpunged - more subjects are not expunged
+   * @param receiptOf - makes the receipts
+   * @throws Failure TOO_MANY_EXPUNGED: nothing was changed
+   */
+  removeAll(
+    damaged: readonly DamagedReference[],
+    reason: string,
+    mostExpunged: number,
+    receiptOf: ReceiptOf,
+  ): Promise<Repaired[]> {
+    const bySubject = Map.groupBy(damaged, (one) => one.subjectId);
+    if (bySubject.size === 0) return Promise.resolve([]);
+    const isAround = damaged.some((one) => one.reason === 'STORE_DAMAGED' || one.reason === 'SUBJECT_DAMAGED');
+    return inTransaction(this.#pool, async (client) => {
+      await withoutTimeLimit(client);
+      // Damaged blocks are read only where they have to be: what is in them is not what was written.
+      if (isAround) await readDamaged(client);
+      const done: Repaired[] = [];
+      for (const [subjectId, found] of bySubject) done.push(await remove(client, subjectId, found, reason, receiptOf));
+      const expunged = done.filter(({ isExpunged }) => isExpunged).length;
+      if (expunged > mostExpunged) {
+        const sentence = `${expunged} subjects would be expunged, and at most ${mostExpunged} were agreed to; nothing was changed.`;
+        throw new Failure('failed-precondition', 'TOO_MANY_EXPUNGED', sentence);
+      }
+      return done;
+    });
+  }
+
+  /**
+   * Writes the tables that had damaged blocks anew, without these, and puts in again what is known from elsewhere. Others
+   * wait for it.
+   * @param unsure - subjects that may have lost memberships: each is changed, so that services read it again
+   * @returns the tables
+   */
+  async rewrite(blocks: readonly DamagedBlock[], unsure: readonly string[], reason: string): Promise<string[]> {
+    const damaged = new Set(blocks.filter(({ mend }) => mend === 'expunge').map(({ table }) => table));
+    const tables = (await withConnection(this.#pool, readAllTables)).filter((table) => damaged.has(table));
+    // In their order those that others point to come first.
+    for (const table of tables) {
+      if (VACUUMED_TABLES.has(table)) await this.#vacuum(table);
+      else if (table === 'gallery_membership')
+        await inTransaction(this.#pool, (client) => rewriteMemberships(client, unsure, reason));
+      else await inTransaction(this.#pool, (client) => rewriteLeaf(client, table));
+      if (table === 'change') await this.fillChanges(reason);
+    }
+    return tables;
+  }
+
+  /** Enters a change for every number that has none. @returns how many */
+  fillChanges(reason: string): Promise<number> {
+    return inTransaction(this.#pool, (client) => fillMissingChanges(client, reason));
+  }
+
+  /** Whether the user of the database may do what mending some blocks takes. */
+  async mayMend(blocks: readonly DamagedBlock[]): Promise<boolean> {
+    if (!blocks.some(({ table }) => VACUUMED_TABLES.has(table))) return true;
+    const sql = "SELECT current_setting('is_superuser') AS may";
+    const { rows } = await withConnection(this.#pool, (client) => client.query<{ may: string }>(sql));
+    return rows[0]?.may === 'on';
+  }
+
+  #vacuum(table: string): Promise<void> {
+    return withConnection(this.#pool, async (client, discard) => {
+      try {
+        await client.query(
+          'SET zero_damaged_pages = on; SET statement_timeout = 0; SET max_parallel_maintenance_workers = 0',
+        );
+        await client.query(`VACUUM FULL ${pg.escapeIdentifier(table)}`);
+      } finally {
+        discard(undefined);
+      }
+    });
+  }
+}
+
+async function readDamaged(client: pg.PoolClient): Promise<void> {
+  await client.query(READ_DAMAGED);
+  // Indexes that are set aside are not entered into either; writing the table anew builds them.
+  await client.query(
+    `UPDATE pg_index SET indisready = false WHERE NOT indisvalid AND indrelid IN ('subject'::regclass, 'reference'::regclass)`,
+  );
+}
+
+async function remove(
+  client: pg.PoolClient,
+  subjectId: string,
+  damaged: readonly DamagedReference[],
+  reason: string,
+  receiptOf: ReceiptOf,
+): Promise<Repaired> {
+  const now = new Date();
+  const ids = damaged.flatMap(({ referenceId }) => (referenceId === '' ? [] : [referenceId]));
+  const { rows: present } = await client.query('SELECT FROM subject WHERE subject_id = $1 FOR UPDATE', [subjectId]);
+  const { rows: versions } = await client.query<{ version: string; first: string }>(
+    'SELECT max(subject_version) AS version, min(seq) AS first FROM change WHERE subject_id = $1',
+    [subjectId],
+  );
+  const removed = await client.query('DELETE FROM reference WHERE reference_id = ANY($1)', [ids]);
+  const { rows: left } = await client.query('SELECT FROM reference WHERE subject_id = $1 LIMIT 1', [subjectId]);
+  const isUnreadable = damaged.some((one) => one.reason === 'SUBJECT_DAMAGED');
+  const isExpunged = present.length === 0 || left.length === 0 || isUnreadable;
+  let referencesRemoved = Math.max(removed.rowCount ?? 0, damaged.length);
+  if (isExpunged) {
+    const others = await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
+    referencesRemoved += others.rowCount ?? 0;
+    await client.query('DELETE FROM gallery_membership WHERE subject_id = $1', [subjectId]);
+    await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
+    await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);
+  } else {
+    const sql = 'UPDATE subject SET version = version + 1, update_time = $2 WHERE subject_id = $1';
+    await client.query(sql, [subjectId, now]);
+  }
+  const version = Number(versions[0]?.version ?? 0) + 1;
+  const kind = isExpunged ? 'expunge' : 'upsert';
+  const seq = await appendChanges(client, [{ kind, subjectId, version, reason }], now);
+  const firstSeq = Number(versions[0]?.first ?? seq);
+  const receipt = receiptOf({ subjectId, seq, at: now, referencesRemoved, firstSeq, isExpunged });
+  await client.query('INSERT INTO receipt (seq, document) VALUES ($1, $2)', [seq, receipt]);
+  return { subjectId, isExpunged, referencesRemoved, seq };
 }
 
 /** Where the large values of a table lie (TOAST), as SQL has it; only an administrator of the database may read there. */
@@ -144,15 +286,12 @@ async function overflowOf(client: pg.PoolClient, table: string): Promise<string[
   return rows.map(({ place }) => place);
 }
 
-async function within<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
-  await client.query('BEGIN');
-  try {
-    const result = await work();
-    const { command } = await client.query('COMMIT');
-    if (command !== 'COMMIT') throw new Error('the commit became a rollback');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
+/** The sequences that number the rows of a table, as SQL has them. */
+async function sequencesOf(client: pg.PoolClient, table: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT s.oid::regclass::text AS name FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype IN ('a', 'i')
+     WHERE s.relkind = 'S' AND d.refobjid = $1::regclass`,
+    [pg.escapeIdentifier(table)],
+  );
+  return rows.map(({ name }) => name);
 }

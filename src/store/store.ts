@@ -8,6 +8,7 @@ import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from 
 import { probeDatabase } from './external-database.ts';
 import { Imports } from './imports.ts';
 import { migrate } from './migrations.ts';
+import { withPlace } from './damaged-place.ts';
 import { StoreRepair } from './store-repair.ts';
 import { StoreHealth } from './store-health.ts';
 import { StoreCopy } from './store-copy.ts';
@@ -38,6 +39,8 @@ export interface StoreSettings {
   readonly mode?: StoreMode;
   /** For a process that uses the embedded database; it is told to the log all the same. */
   readonly patience?: Partial<Patience>;
+  /** Looks at the database, and may mend it, before anything is read or changed: the store may not open as it is. */
+  readonly examine?: (repair: StoreRepair) => Promise<void>;
 }
 
 /**
@@ -69,16 +72,14 @@ export interface Store {
  * @throws Failure that says in one sentence what is in the way
  */
 export async function openStore(settings: StoreSettings): Promise<Store> {
-  const { databaseUrl, keys, log, mode = 'own' } = settings;
+  const { databaseUrl, mode = 'own' } = settings;
   if (databaseUrl !== undefined) {
     await probeDatabase(databaseUrl);
-    await migrate(databaseUrl, mode === 'own' ? 'upgrade' : 'keep');
-    return openAt(databaseUrl, undefined, keys, log);
+    return openAt(databaseUrl, undefined, settings, mode === 'own' ? 'upgrade' : 'keep');
   }
   const cluster = await openCluster(settings);
   try {
-    await migrate(cluster.url, cluster.isShared ? 'keep' : 'upgrade');
-    return await openAt(cluster.url, cluster, keys, log);
+    return await openAt(cluster.url, cluster, settings, cluster.isShared ? 'keep' : 'upgrade');
   } catch (error) {
     await cluster.stop();
     throw error;
@@ -90,7 +91,12 @@ function openCluster({ dataDir, log, patience, mode = 'own' }: StoreSettings): P
   return joinEmbeddedCluster(dataDir, log, patience, mode === 'either' ? 'make' : 'refuse');
 }
 
-async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: Keys, log: StoreLog): Promise<Store> {
+async function openAt(
+  url: string,
+  cluster: EmbeddedCluster | undefined,
+  { keys, log, examine, mode = 'own' }: StoreSettings,
+  schema: 'upgrade' | 'keep',
+): Promise<Store> {
   const pool = new pg.Pool({
     ...poolOptions(url, POOL_SIZE),
     keepAliveInitialDelayMillis: 10_000,
@@ -113,19 +119,28 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: K
   pool.on('remove', (client) => own.delete(backendOf(client)));
   const listener = new ChangeListener(url, (backend) => own.has(backend));
   const templateKeys = new TemplateKeys(pool, keys);
+  const repair = new StoreRepair(pool, keys);
+  const subjects = new SubjectStore(pool, keys);
   try {
+    if (examine !== undefined) await examine(repair);
+    else if (mode === 'own') await mendIndexes(repair, log);
+    await migrate(url, schema);
     await sealEverything(templateKeys, keys, log);
+    // Without it nothing can be served or changed.
+    await subjects.headSequence();
   } catch (error) {
+    const failure = await withPlace(pool, error);
+    isClosing = true;
     await pool.end();
-    throw error;
+    throw failure;
   }
   return {
     kind: cluster === undefined ? 'external' : 'embedded',
-    subjects: new SubjectStore(pool, keys),
+    subjects,
     templateKeys,
     imports: new Imports(pool, keys),
     copy: new StoreCopy(pool, keys),
-    repair: new StoreRepair(pool),
+    repair,
     listener,
     health: new StoreHealth(url),
     close: async () => {
@@ -135,6 +150,24 @@ async function openAt(url: string, cluster: EmbeddedCluster | undefined, keys: K
       await cluster?.stop();
     },
   };
+}
+
+/**
+ * Builds damaged indexes anew, which stand in the way of everything and hold nothing of their own. What cannot be built is
+ * read around, as far as that is possible.
+ */
+async function mendIndexes(repair: StoreRepair, log: StoreLog): Promise<void> {
+  const damaged = await repair.damagedIndexes('blocks');
+  if (damaged.length === 0) return;
+  for (const { index, table, outcome } of await repair.rebuildIndexes(damaged)) {
+    if (outcome === 'rebuilt') {
+      const message = `the index ${index} of the table ${table} was damaged, and was built anew; nothing is lost by that`;
+      log({ level: 'warn', message });
+    } else {
+      const message = `the index ${index} of the table ${table} is damaged, and could not be built anew (${outcome}): ridgewatch store check says what to do`;
+      log({ level: 'error', message });
+    }
+  }
 }
 
 /** The process id of the backend that a connection leads to; pg has it, and does not say so in its types. */

@@ -17,17 +17,10 @@ import type {
   SubjectsRead,
   SubjectWithReferences,
 } from './records.ts';
-import { tryRead } from './damaged-pages.ts';
-import { nameReferences } from './damaged-names.ts';
-import {
-  lostSubjects,
-  readableSubjectIds,
-  readPresent,
-  readSubjects,
-  readSubjectsById,
-  referencesOfUnreadable,
-  type SubjectsAround,
-} from './rows.ts';
+import { BlocksAtHand, readBlocks, tryRead } from './damaged-pages.ts';
+import { lostMemberships, nameReferences } from './damaged-names.ts';
+import { lostSubjects, readableSubjectIds, referencesOfUnreadable } from './rescued-rows.ts';
+import { readPresent, readSubjects, readSubjectsById, type SubjectsAround } from './rows.ts';
 import { galleryUnknown, referenceDamaged, subjectDamaged, subjectNotFound, versionMismatch } from './store-failure.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
@@ -101,13 +94,14 @@ export class SubjectStore {
     ]);
     const missing = read.isAround ? ids.filter((id) => !found.has(id)) : [];
     const lost = await this.#lostOf(missing);
-    return this.#named({ subjects: read.subjects, unreadable: [...read.unreadable, ...lost] });
+    const subjects = await this.#withGalleries(read.subjects);
+    return this.#named({ subjects, unreadable: [...read.unreadable, ...lost] });
   }
 
   /** A page of subjects, in order of id; those that cannot be read themselves are left out. */
   async list(filter: ListFilter): Promise<readonly SubjectWithReferences[]> {
     const { subjects } = await inTransaction(this.#pool, (client) => this.#page(client, filter), READ_ONLY);
-    return subjects;
+    return this.#withGalleries(subjects);
   }
 
   #page(client: pg.PoolClient, filter: ListFilter): Promise<SubjectsAround> {
@@ -126,10 +120,30 @@ export class SubjectStore {
       const enrolled = (rows as { subject_id: string; kind: string }[]).filter(({ kind }) => kind === 'upsert');
       return referencesOfUnreadable(
         client,
+        new BlocksAtHand(client),
         enrolled.map(({ subject_id }) => subject_id),
       );
     };
     return inTransaction(this.#pool, read, READ_ONLY);
+  }
+
+  /**
+   * The galleries of subjects whose memberships cannot be read, as the database's indexes name them. A subject that was
+   * changed since it was enrolled may have left one of them: to be searched there is the lesser evil.
+   */
+  async #withGalleries(
+    subjects: readonly SubjectWithReferences[],
+    lost: () => Promise<Map<string, string[]> | undefined> = () => this.#undone(lostMemberships),
+  ): Promise<readonly SubjectWithReferences[]> {
+    if (!subjects.some((one) => one.mayLackGalleries === true)) return subjects;
+    const named = await lost();
+    if (named === undefined) return subjects;
+    return subjects.map((one) => {
+      if (one.mayLackGalleries !== true) return one;
+      const { subject } = one;
+      const galleries = [...new Set([...subject.galleries, ...(named.get(subject.subjectId) ?? [])])].sort();
+      return { ...one, subject: { ...subject, galleries }, mayLackGalleries: subject.version > 1 };
+    });
   }
 
   /** Names the references that could not be read with their subjects. */
@@ -148,33 +162,33 @@ export class SubjectStore {
   }
 
   /** Names damaged references as far as the database's indexes tell which they are. */
-  async name(damaged: readonly DamagedReference[]): Promise<DamagedReference[]> {
-    let named: DamagedReference[] = [...damaged];
-    const undo = new Error('what was only looked at is undone');
-    await withConnection(this.#pool, async (client) => {
+  name(damaged: readonly DamagedReference[]): Promise<DamagedReference[]> {
+    return this.#undone((client) => nameReferences(client, damaged));
+  }
+
+  /** Looks at something in a transaction that is rolled back. */
+  #undone<T>(look: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return withConnection(this.#pool, async (client, discard) => {
       await client.query('BEGIN');
       try {
-        named = await nameReferences(client, damaged);
-        throw undo;
-      } catch (error) {
-        await client.query('ROLLBACK');
-        if (error !== undo) throw error;
+        return await look(client);
+      } finally {
+        await client.query('ROLLBACK').catch(discard);
       }
     });
-    return named;
   }
 
   /**
    * Changes a subject, and replaces its references when new ones are given.
    * @throws Failure SUBJECT_NOT_FOUND, VERSION_MISMATCH, EXTERNAL_ID_TAKEN
    */
-  update(
+  async update(
     subjectId: string,
     expectedVersion: number | undefined,
     patch: SubjectPatch,
     references: readonly NewReference[] | undefined,
   ): Promise<SubjectWithReferences & { readonly seq: number }> {
-    return inTransaction(this.#pool, async (client) => {
+    const { seq, ...updated } = await inTransaction(this.#pool, async (client) => {
       const now = new Date();
       const { rows } = await client.query<{ version: string }>(
         'SELECT version FROM subject WHERE subject_id = $1 FOR UPDATE',
@@ -218,6 +232,8 @@ export class SubjectStore {
       const seq = await appendChanges(client, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
       return { ...updated, seq };
     });
+    const [complete = updated] = await this.#withGalleries([updated]);
+    return { ...complete, seq };
   }
 
   /**
@@ -273,8 +289,21 @@ export class SubjectStore {
   /** The names of all galleries that any subject ever belonged to. */
   async galleries(): Promise<string[]> {
     const sql = 'SELECT name FROM gallery';
-    const { rows } = await withConnection(this.#pool, (client) => client.query<{ name: string }>(sql));
-    return rows.map(({ name }) => name);
+    const read = async (client: pg.PoolClient) => {
+      const whole = await tryRead(client, () => client.query<{ name: string }>(sql));
+      if (whole !== undefined) return whole.rows.map(({ name }) => name);
+      await withoutTimeLimit(client);
+      const blocks = new BlocksAtHand(client);
+      const names = new Set<string>();
+      // Of those that nobody belongs to any more the names may be lost.
+      for (const [table, column] of [['gallery', 'name'] as const, ['gallery_membership', 'gallery'] as const]) {
+        const { readable } = await blocks.of(table);
+        const condition = (within: string) => `SELECT DISTINCT ${column} AS name FROM ${table} WHERE ${within}`;
+        for (const { name } of await readBlocks<{ name: string }>(client, readable, condition)) names.add(name);
+      }
+      return [...names];
+    };
+    return inTransaction(this.#pool, read, READ_ONLY);
   }
 
   /** @throws Failure GALLERY_UNKNOWN when no subject ever belonged to it */
@@ -304,11 +333,14 @@ export class SubjectStore {
     return withCallbacks(async (guard) => {
       const work = guard(onBatch);
       let working: Promise<void> = Promise.resolve();
+      let memberships: Promise<Map<string, string[]> | undefined> | undefined;
+      const lost = () => (memberships ??= this.#undone(lostMemberships));
       const read = async (client: pg.PoolClient) => {
         const seq = await readHead(client);
         let subjectCount = 0;
         for await (const batch of this.#batches(client, which, batchSize)) {
-          const { subjects, unreadable } = await this.#named(batch);
+          const { subjects: named, unreadable } = await this.#named(batch);
+          const subjects = await this.#withGalleries(named, lost);
           await working;
           working = work(subjects, seq, unreadable);
           // Nobody waits for it before the next batch is there.
@@ -348,11 +380,12 @@ export class SubjectStore {
     }
     await withoutTimeLimit(client);
     const { condition, values } = conditionOf({ ...which, afterSubjectId });
-    const ids = await readableSubjectIds(client, condition, values);
+    const blocks = new BlocksAtHand(client);
+    const ids = await readableSubjectIds(client, blocks, condition, values);
     for (let at = 0; at < ids.length; at += batchSize)
-      yield await readSubjectsById(client, this.#keys, ids.slice(at, at + batchSize));
-    const lost = await lostSubjects(client);
-    if (lost.length > 0) yield { subjects: [], unreadable: await referencesOfUnreadable(client, lost) };
+      yield await readSubjectsById(client, this.#keys, ids.slice(at, at + batchSize), blocks);
+    const lost = await lostSubjects(client, blocks);
+    if (lost.length > 0) yield { subjects: [], unreadable: await referencesOfUnreadable(client, blocks, lost) };
   }
 
   /** Name of the last migration. */

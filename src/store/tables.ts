@@ -27,6 +27,17 @@ export async function readTables(client: Pick<pg.ClientBase, 'query'>): Promise<
   return inOrder(rows);
 }
 
+/** The same, and the list of the migrations, as far as there is a schema. */
+export async function readAllTables(client: Pick<pg.ClientBase, 'query'>): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class
+     WHERE relname = $1 AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('subject'))`,
+    [MIGRATION_TABLE],
+  );
+  const own = rows.map(({ name }) => name);
+  return own.length === 0 ? [] : [...own, ...(await readTables(client))];
+}
+
 function inOrder(tables: readonly TableRow[]): string[] {
   const ordered: string[] = [];
   let left = [...tables];

@@ -323,3 +323,43 @@ async function isUsed(client: Pick<pg.ClientBase, 'query'>, keyId: string): Prom
 async function enter(client: Pick<pg.ClientBase, 'query'>, ring: KeyRing, id: string): Promise<void> {
   await client.query('INSERT INTO template_key VALUES ($1, $2) ON CONFLICT (key_id) DO NOTHING', [id, ring.proof(id)]);
 }
+
+/**
+ * Enters the keys of the key file that templates are encrypted with, where the database has lost them; in a transaction
+ * that changes nothing it only makes sure that it could.
+ * @throws Failure KEY_MISSING, KEY_WRONG: a key is not at hand, or opens nothing
+ */
+export async function enterKeysAtHand(client: pg.PoolClient, keys: Keys): Promise<void> {
+  keys.readIfThere();
+  await withoutTimeLimit(client);
+  const used = new Map<string, SealedRow[]>();
+  const { readable } = await blocksOf(client, 'reference');
+  const sql = (within: string) => `SELECT key_id, min(ctid) AS place FROM reference
+    WHERE key_id IS NOT NULL AND ${within} GROUP BY key_id`;
+  for (const { key_id, place } of await readBlocks<{ key_id: string; place: string }>(client, readable, sql)) {
+    const { rows } = await client.query<SealedRow>(
+      'SELECT reference_id, key_id, template FROM reference WHERE ctid = $1::tid',
+      [place],
+    );
+    used.set(key_id, [...(used.get(key_id) ?? []), ...rows]);
+  }
+  const { rows: mode } = await client.query<{ transaction_read_only: string }>('SHOW transaction_read_only');
+  const isTrial = mode[0]?.transaction_read_only === 'on';
+  for (const [id, rows] of used) {
+    if (!keys.ring.ids.includes(id)) throw keyMissing(id);
+    if (!rows.some((row) => opens(keys, row))) {
+      const sentence = `Key ${id} in ${keys.file} opens no stored template: bring back the right key file.`;
+      throw new Failure('failed-precondition', 'KEY_WRONG', sentence);
+    }
+    if (!isTrial) await enter(client, keys.ring, id);
+  }
+}
+
+function opens(keys: Keys, row: SealedRow): boolean {
+  try {
+    unsealTemplate(keys, row);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -238,7 +238,11 @@ describe('a service on a store with damaged rows', () => {
       (await status()).damagedReferences.map((one) => one.referenceId),
     );
     expect((await ridgewatch(['store', 'check', '--expunge'], env)).code).toBe(2);
-    const mended = await ridgewatch(['store', 'check', '--expunge', '--yes', '--json'], env);
+    // More than a tenth of the store: only by their number.
+    const many = await ridgewatch(['store', 'check', '--expunge', '--yes', '--json'], env);
+    expect([many.code, many.stderr]).toEqual([2, expect.stringContaining('EXPUNGE_LIMIT')]);
+    const order = ['store', 'check', '--expunge', '--yes', '--expunge-at-most', '2', '--json'];
+    const mended = await ridgewatch(order, env);
     expect([mended.code, mended.stderr]).toEqual([0, '']);
     const { repaired } = JSON.parse(mended.stdout) as { repaired: { subject_id: string; outcome: string }[] };
     const outcomes = new Map(repaired.map((one) => [one.subject_id, one.outcome]));

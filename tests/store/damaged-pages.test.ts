@@ -134,10 +134,10 @@ describe('a block of the references', () => {
     await opened.subjects.enroll(late.subject, late.references);
 
     const blocks = await opened.repair.damagedBlocks();
-    expect(blocks).toEqual([{ table: 'reference', block: DAMAGED_BLOCK, isMended: true }]);
-    for (const { subject, damaged: found = [] } of read.subjects)
-      await opened.repair.remove(subject.subjectId, found, 'test', () => '{}');
-    await opened.repair.rewrite(blocks);
+    expect(blocks).toEqual([{ table: 'reference', block: DAMAGED_BLOCK, mend: 'expunge' }]);
+    const found = read.subjects.flatMap((one) => one.damaged ?? []);
+    await opened.repair.removeAll(found, 'test', hit.length, () => '{}');
+    await opened.repair.rewrite(blocks, [], 'test');
     expect(await opened.repair.damagedBlocks()).toEqual([]);
     const after = await readAll(opened);
     expect(after.damaged).toEqual([]);
@@ -173,11 +173,14 @@ describe('a block of the subjects', () => {
     expect(read.subjects).toEqual([]);
     expect(read.unreadable.map(({ referenceId }) => referenceId).sort()).toEqual([...lost[0].references].sort());
     const blocks = await opened.repair.damagedBlocks();
-    for (const { subjectId, references } of lost) {
-      const found = references.map((referenceId) => ({ referenceId, subjectId, reason: 'SUBJECT_DAMAGED' }));
-      expect((await opened.repair.remove(subjectId, found, 'test', () => '{}')).isExpunged).toBe(true);
-    }
-    await opened.repair.rewrite(blocks);
+    const found = lost.flatMap(({ subjectId, references }) =>
+      references.map((referenceId) => ({ referenceId, subjectId, reason: 'SUBJECT_DAMAGED' })),
+    );
+    // All of them, or none.
+    const remove = (most: number) => opened.repair.removeAll(found, 'test', most, () => '{}');
+    await expect(remove(lost.length - 1)).rejects.toMatchObject({ reason: 'TOO_MANY_EXPUNGED' });
+    expect((await remove(lost.length)).map(({ isExpunged }) => isExpunged)).toEqual(lost.map(() => true));
+    await opened.repair.rewrite(blocks, [], 'test');
     expect(await opened.repair.damagedBlocks()).toEqual([]);
     const after = await readAll(opened);
     expect([after.damaged, after.all.length]).toEqual([[], enrolled.length - lost.length]);
@@ -193,11 +196,11 @@ describe('a template that lies elsewhere (TOAST)', () => {
     expect(damaged).toEqual([references[0]]);
     expect(whole).toContain(references[1]);
     const blocks = await opened.repair.damagedBlocks();
-    expect(blocks).toEqual([{ table: 'reference', block: 1, isMended: true }]);
+    expect(blocks).toEqual([{ table: 'reference', block: 1, mend: 'expunge' }]);
     const [found] = (await opened.subjects.readSubjects([subjectId])).subjects;
-    const repaired = await opened.repair.remove(subjectId, found.damaged ?? [], 'test', () => '{}');
+    const [repaired] = await opened.repair.removeAll(found.damaged ?? [], 'test', 0, () => '{}');
     expect(repaired).toMatchObject({ isExpunged: false, referencesRemoved: 1 });
-    await opened.repair.rewrite(blocks);
+    await opened.repair.rewrite(blocks, [], 'test');
     expect([(await readAll(opened)).damaged, await opened.repair.damagedBlocks()]).toEqual([[], []]);
   });
 });

@@ -1,67 +1,82 @@
-import Table from 'cli-table3';
+import { Failure } from '../../failure.ts';
 import { listIndexes, sequenceOfName } from '../../gallery/index-files/manifest.ts';
 import { faultOf } from '../../gallery/stored-records.ts';
 import { ReceiptSigner } from '../../security/receipts.ts';
 import type { DamagedReference } from '../../store/records.ts';
-import type { DamagedBlock, Repaired } from '../../store/store-repair.ts';
+import type { Repaired, StoreRepair, Structure } from '../../store/store-repair.ts';
 import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';
 import { withStore, type StoreAccess, type StoreOptions } from '../store-access.ts';
+import { documentOf, isStructureDamaged, sentencesOf, type Findings, type Mended } from '../store-report.ts';
 
 interface CheckOptions extends StoreOptions {
+  readonly repair?: boolean;
   readonly expunge?: boolean;
+  readonly expungeAtMost?: number;
   readonly yes?: boolean;
   readonly reason?: string;
 }
 
-interface Findings {
-  readonly subjects: number;
-  readonly references: number;
-  readonly damaged: readonly DamagedReference[];
-  readonly blocks: readonly DamagedBlock[];
-}
-
 const SUBJECTS_PER_BATCH = 500;
 const REASON = 'damaged in the store';
+/** Of the subjects: more are not expunged without being counted by whoever asks for it. */
+const USUAL_SHARE = 0.1;
+const NONE: Structure = { blocks: [], indexes: [], missingChanges: 0, isCounterWrong: false };
 
-/** Reads every row and every template, and says what is damaged; with --expunge takes it out. */
-export function checkStore(_args: readonly string[], options: CheckOptions): Promise<number> {
-  return withStore(options, async (access) => {
-    const findings = await read(access, options);
-    const { damaged, blocks } = findings;
-    const isDamaged = damaged.length > 0 || blocks.length > 0;
-    if (options.expunge !== true || !isDamaged) {
-      report(findings, undefined, options);
-      return isDamaged ? EXIT.damaged : EXIT.ok;
-    }
-    const subjects = new Set(damaged.map(({ subjectId }) => subjectId)).size;
-    const question = `Remove ${damaged.length} damaged references of ${subjects} subjects for good, and expunge the subjects that have no other one?`;
-    if (!(await agreed(options, question))) {
-      process.stderr.write('Nothing was removed.\n');
-      return EXIT.refused;
-    }
-    const repaired = await mend(access, findings, options.reason ?? REASON);
-    const after = await read(access, options);
-    report(after, repaired, options);
-    return after.damaged.length > 0 || after.blocks.length > 0 ? EXIT.damaged : EXIT.ok;
-  });
+/**
+ * Reads every row, every template and every index, and says what is damaged; with --repair mends what can be mended
+ * without a loss, with --expunge takes the rest out. The database is looked at before the store is opened, which damage
+ * may keep from opening.
+ */
+export async function checkStore(_args: readonly string[], options: CheckOptions): Promise<number> {
+  let structure = NONE;
+  let mended: Mended | undefined;
+  const reason = options.reason ?? REASON;
+  const examine = async (repair: StoreRepair) => {
+    structure = await repair.examine();
+    if (options.repair !== true && options.expunge !== true) return;
+    mended = await mendWithoutLoss(repair, structure, reason);
+    if (isStructureDamaged(structure)) structure = await repair.examine();
+  };
+  const work = async (access: StoreAccess) => {
+    const findings = { ...(await read(access, options)), structure };
+    if (options.expunge === true && isDamaged(findings)) return takeOut(access, findings, mended, reason, options);
+    return report(findings, mended, options);
+  };
+  try {
+    return await withStore(options, work, 'present', examine);
+  } catch (error) {
+    if (!(error instanceof Failure) || !isStructureDamaged(structure) || error.kind === 'invalid-argument') throw error;
+    // It does not open: what was found is all there is to say, and why.
+    const nothing = { subjects: 0, references: 0, expungeable: 0, damaged: [], mayLackGalleries: [] };
+    return report({ ...nothing, structure, obstacle: error.message }, mended, options);
+  }
 }
 
-async function read({ store }: StoreAccess, options: CheckOptions): Promise<Findings> {
+function isDamaged({ damaged, mayLackGalleries, structure }: Findings): boolean {
+  return damaged.length > 0 || mayLackGalleries.length > 0 || isStructureDamaged(structure);
+}
+
+async function read({ store }: StoreAccess, options: CheckOptions): Promise<Omit<Findings, 'structure'>> {
   const bar = progressBar('reading {value} subjects, {duration_formatted}', options);
   bar.start(0, 0);
   const damaged = new Map<string, DamagedReference>();
   const note = (found: readonly (DamagedReference | undefined)[]) => {
     for (const one of found) if (one !== undefined) damaged.set(`${one.subjectId} ${one.referenceId}`, one);
   };
+  const mayLackGalleries: string[] = [];
+  const spared = new Set<string>();
   let [subjects, references] = [0, 0];
   try {
     await store.subjects.snapshot((batch, _, unreadable = []) => {
       note(unreadable);
       for (const one of batch) {
         note(one.damaged ?? []);
-        note(one.references.map(faultOf));
+        const faults = one.references.map(faultOf);
+        note(faults);
+        if (faults.includes(undefined)) spared.add(one.subject.subjectId);
+        if (one.mayLackGalleries === true) mayLackGalleries.push(one.subject.subjectId);
         references += one.references.length;
       }
       bar.update((subjects += batch.length));
@@ -70,82 +85,102 @@ async function read({ store }: StoreAccess, options: CheckOptions): Promise<Find
   } finally {
     bar.stop();
   }
-  return { subjects, references, damaged: [...damaged.values()], blocks: await store.repair.damagedBlocks() };
+  const all = [...damaged.values()];
+  const expungeable = new Set(all.flatMap(({ subjectId }) => (spared.has(subjectId) ? [] : [subjectId]))).size;
+  return { subjects, references, expungeable, damaged: all, mayLackGalleries };
 }
 
-async function mend({ store, configuration }: StoreAccess, findings: Findings, reason: string): Promise<Repaired[]> {
+async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason: string): Promise<Mended> {
+  const indexes = structure.indexes.length === 0 ? [] : await repair.rebuildIndexes(structure.indexes);
+  // What an index kept from being looked at is seen only now.
+  const now = indexes.length === 0 ? structure : await repair.examine();
+  const tables = await repair.restoreDerived(now);
+  const isWhole = now.missingChanges > 0 && !now.blocks.some(({ table }) => table === 'change');
+  return { indexes, tables, changesFilled: isWhole ? await repair.fillChanges(reason) : 0, rewritten: [], repaired: [] };
+}
+
+/** Takes out what cannot be read, once it was agreed to. */
+async function takeOut(
+  access: StoreAccess,
+  findings: Findings,
+  before: Mended | undefined,
+  reason: string,
+  options: CheckOptions,
+): Promise<number> {
+  const { repair } = access.store;
+  const { structure, damaged } = findings;
+  const left = before?.indexes.filter(({ outcome }) => outcome !== 'rebuilt' && outcome !== 'table-damaged') ?? [];
+  if (left.length > 0 || !(await repair.mayMend(structure.blocks))) {
+    const what = left.length > 0 ? 'the indexes are built anew' : 'an administrator of the database asks for it';
+    const obstacle = `Nothing is expunged before ${what}.`;
+    return report({ ...findings, obstacle }, before, options);
+  }
+  if (!(await isAgreed(findings, options))) {
+    process.stderr.write('Nothing was removed.\n');
+    return EXIT.refused;
+  }
+  const most = options.expungeAtMost ?? findings.expungeable;
+  const repaired = await removeDamaged(access, damaged, reason, most);
+  const tables = await repair.rewrite(structure.blocks, findings.mayLackGalleries, reason);
+  const rewritten = tables.map((table) => ({
+    table,
+    blocks: structure.blocks.filter((one) => one.table === table).map(({ block }) => block),
+  }));
+  const none: Mended = { indexes: [], tables: [], changesFilled: 0, rewritten: [], repaired: [] };
+  const after = await repair.examine();
+  return report(
+    { ...(await read(access, options)), structure: after },
+    { ...(before ?? none), rewritten, repaired },
+    options,
+  );
+}
+
+/** @throws Failure EXPUNGE_LIMIT: more would be expunged than was agreed to, or than is usual */
+function isAgreed({ subjects, expungeable, damaged, structure }: Findings, options: CheckOptions): Promise<boolean> {
+  const unreadable = new Set(damaged.filter((one) => one.reason === 'SUBJECT_DAMAGED').map((one) => one.subjectId));
+  const all = subjects + unreadable.size;
+  const isMany = expungeable > all * USUAL_SHARE;
+  const { expungeAtMost } = options;
+  if (expungeAtMost === undefined ? isMany && options.yes === true : expungeable > expungeAtMost) {
+    const sentence = `${expungeable} of ${all} subjects would be expunged for good; nothing was expunged. A backup may bring them back. If that is meant, say --expunge-at-most ${expungeable}.`;
+    throw new Failure('invalid-argument', 'EXPUNGE_LIMIT', sentence);
+  }
+  const changed = new Set(damaged.map(({ subjectId }) => subjectId)).size;
+  const lossy = new Set(structure.blocks.filter(({ mend }) => mend === 'expunge').map(({ table }) => table));
+  const blocks = lossy.size === 0 ? '' : ` and what the damaged blocks of ${[...lossy].join(', ')} held`;
+  const question = `Remove ${damaged.length} damaged references of ${changed} subjects${blocks} for good, and expunge ${expungeable} of ${all} subjects, of which nothing else can be read?`;
+  return agreed(options, question, isMany ? String(expungeable) : 'yes');
+}
+
+async function removeDamaged(
+  { store, configuration }: StoreAccess,
+  damaged: readonly DamagedReference[],
+  reason: string,
+  mostExpunged: number,
+): Promise<Repaired[]> {
   const { receiptKey, dataDir, indexDir } = configuration;
   const signer = await ReceiptSigner.open(receiptKey, dataDir);
   const indexes = await listIndexes(indexDir);
-  const repaired: Repaired[] = [];
-  for (const [subjectId, damaged] of Map.groupBy(findings.damaged, (one) => one.subjectId)) {
-    const done = await store.repair.remove(subjectId, damaged, reason, ({ isExpunged, ...removed }) =>
-      signer.sign(
-        {
-          subjectId,
-          change: removed.seq,
-          time: removed.at.toISOString(),
-          requested_by: 'ridgewatch store check',
-          reason,
-          references_removed: removed.referencesRemoved,
-          indexes_affected: indexes.filter((name) => {
-            const sequence = sequenceOfName(name);
-            return sequence >= removed.firstSeq && sequence < removed.seq;
-          }),
-        },
-        isExpunged ? 'expunge' : 'removal',
-      ),
-    );
-    repaired.push(done);
-  }
-  await store.repair.rewrite(findings.blocks);
-  return repaired;
+  return store.repair.removeAll(damaged, reason, mostExpunged, ({ subjectId, isExpunged, ...removed }) =>
+    signer.sign(
+      {
+        subjectId,
+        change: removed.seq,
+        time: removed.at.toISOString(),
+        requested_by: 'ridgewatch store check',
+        reason,
+        references_removed: removed.referencesRemoved,
+        indexes_affected: indexes.filter((name) => {
+          const sequence = sequenceOfName(name);
+          return sequence >= removed.firstSeq && sequence < removed.seq;
+        }),
+      },
+      isExpunged ? 'expunge' : 'removal',
+    ),
+  );
 }
 
-function report(
-  { subjects, references, damaged, blocks }: Findings,
-  repaired: readonly Repaired[] | undefined,
-  options: CheckOptions,
-): void {
-  const document = {
-    subjects,
-    references,
-    damaged: damaged.map(({ referenceId, subjectId, reason }) => ({
-      reference_id: referenceId,
-      subject_id: subjectId,
-      reason,
-    })),
-    blocks: blocks.map(({ table, block, isMended }) => ({ table, block, mended_by_expunge: isMended })),
-    ...(repaired !== undefined && {
-      repaired: repaired.map(({ subjectId, isExpunged, referencesRemoved, seq }) => ({
-        subject_id: subjectId,
-        outcome: isExpunged ? 'expunged' : 'references removed',
-        references_removed: referencesRemoved,
-        change: seq,
-      })),
-    }),
-  };
-  const lines = [`${references} references of ${subjects} subjects can be read.`];
-  const style = { head: [], border: [] };
-  if (repaired !== undefined) {
-    const expunged = repaired.filter(({ isExpunged }) => isExpunged).length;
-    lines.push(
-      `${repaired.length} subjects were mended, ${expunged} of them by expunging them; receipt show has the receipts.`,
-    );
-  }
-  if (damaged.length > 0) {
-    const table = new Table({ head: ['reference', 'subject', 'what is wrong'], style });
-    for (const { referenceId, subjectId, reason } of damaged) table.push([referenceId || '?', subjectId, reason]);
-    lines.push(`${damaged.length} references are damaged:`, table.toString());
-  }
-  if (blocks.length > 0) {
-    const table = new Table({ head: ['table', 'block', 'what mends it'], style });
-    for (const { table: name, block, isMended } of blocks)
-      table.push([name, block, isMended ? '--expunge' : 'a backup']);
-    lines.push(`${blocks.length} blocks cannot be read:`, table.toString());
-  }
-  if (damaged.length + blocks.length === 0) lines.push('Nothing is damaged.');
-  else if (repaired === undefined)
-    lines.push('A backup brings them back; --expunge removes them, with a receipt for each subject.');
-  say(options, document, lines.join('\n'));
+function report(findings: Findings, mended: Mended | undefined, options: CheckOptions): number {
+  say(options, documentOf(findings, mended), sentencesOf(findings, mended).join('\n'));
+  return isDamaged(findings) ? EXIT.damaged : EXIT.ok;
 }

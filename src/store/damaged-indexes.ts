@@ -1,0 +1,211 @@
+/** Indexes of the database: which of them are damaged, and building these anew. What they say stands in the tables, too. */
+import pg from 'pg';
+import { isPlanned } from './damaged-pages.ts';
+import { damagedPlaceOf, isDamage } from './store-failure.ts';
+import { readAllTables } from './tables.ts';
+
+type Client = Pick<pg.ClientBase, 'query'>;
+
+/** An index that is not what it should be. */
+export interface DamagedIndex {
+  /** As SQL has it. */
+  readonly index: string;
+  /** Whose rows it finds; that of an index of large values (TOAST), too. */
+  readonly table: string;
+  /** Where the damage was met; undefined: the database does not say. */
+  readonly block: number | undefined;
+}
+
+/** What became of a damaged index. */
+export interface Rebuilt extends DamagedIndex {
+  /**
+   * `rebuilt`; `table-damaged`: first the table has to be mended; `duplicates`: rows that must differ are equal;
+   * `forbidden`: the database user may not.
+   */
+  readonly outcome: 'rebuilt' | 'table-damaged' | 'duplicates' | 'forbidden';
+}
+
+interface IndexRow {
+  readonly index: string;
+  readonly table: string;
+  readonly oid: number;
+  readonly is_usable: boolean;
+  readonly is_overflow: boolean;
+}
+
+const UNIQUE_VIOLATION = '23505';
+const FORBIDDEN = '42501';
+const OBJECT_MISSING = /^(42|0A|58P01$)/;
+/** Reads every block of an index, which checks its sum, and says whether one of them is empty: PostgreSQL passes over those. */
+const READ_BLOCKS = `SELECT coalesce(bool_or(p.page = decode(repeat('00', length(p.page)), 'hex')), false) AS empty
+  FROM generate_series(0, pg_relation_size($1::oid) / current_setting('block_size')::int - 1) AS n(block),
+    LATERAL (SELECT get_raw_page($1::oid::regclass::text, n.block) AS page) p`;
+
+/**
+ * Finds the indexes that are damaged.
+ * @param client - in a transaction that is rolled back: extensions are made in it
+ * @param how - `blocks`: reads every block, as far as the user of the database may; `entries`: also compares what is in
+ * them with the tables
+ */
+export async function findDamagedIndexes(client: Client, how: 'blocks' | 'entries'): Promise<DamagedIndex[]> {
+  const found: DamagedIndex[] = [];
+  const hasPages = await hasExtension(client, 'pageinspect');
+  const hasCheck = await hasExtension(client, 'amcheck');
+  for (const table of await readAllTables(client)) {
+    const all = await indexesOf(client, table);
+    const isReadable = await isPlanned(client, pg.escapeIdentifier(table));
+    for (const one of all) {
+      const damage = await damageOf(client, one, { how, hasPages, hasCheck, isReadable });
+      if (damage !== undefined) found.push({ index: one.index, table, block: damage.block });
+    }
+    // Whose first block it is cannot be told without reading them: all of them are built anew then.
+    if (!isReadable && !found.some((one) => one.table === table))
+      found.push(...all.filter((one) => !one.is_overflow).map(({ index }) => ({ index, table, block: 0 })));
+  }
+  return found;
+}
+
+interface Means {
+  readonly how: 'blocks' | 'entries';
+  readonly hasPages: boolean;
+  readonly hasCheck: boolean;
+  readonly isReadable: boolean;
+}
+
+async function damageOf(client: Client, one: IndexRow, means: Means): Promise<{ block: number | undefined } | undefined> {
+  if (!one.is_usable) return { block: undefined };
+  if (means.hasPages) {
+    const read = await attempt(client, () => client.query<{ empty: boolean }>(READ_BLOCKS, [one.oid]));
+    if (typeof read === 'string') return { block: blockOf(read) };
+    if (means.how === 'blocks' && read?.rows[0]?.empty !== true) return undefined;
+  } else if (means.how === 'blocks') {
+    return undefined;
+  }
+  if (means.hasCheck) {
+    const sound = await attempt(client, () => client.query('SELECT bt_index_check($1::oid::regclass)', [one.oid]));
+    if (typeof sound === 'string') return { block: blockOf(sound) };
+    if (sound !== undefined) {
+      // Damage of the table ends this one, too: it says nothing of the index then.
+      const sql = 'SELECT bt_index_check($1::oid::regclass, true)';
+      const whole = await attempt(client, () => client.query(sql, [one.oid]), 'XX002');
+      return typeof whole === 'string' ? { block: blockOf(whole) } : undefined;
+    }
+  }
+  if (!means.isReadable || one.is_overflow) return undefined;
+  const scanned = await scan(client, one);
+  return typeof scanned === 'string' ? { block: blockOf(scanned) } : undefined;
+}
+
+/** Reads the rows of a table by an index, which any user of it may. Only what blames the index is damage of it. */
+async function scan(client: Client, { oid, index, table }: IndexRow): Promise<unknown> {
+  const { rows } = await client.query<{ columns: string; condition: string | null; file: string }>(
+    `SELECT string_agg(pg_get_indexdef(indexrelid, n, true), ', ' ORDER BY n) AS columns,
+       min(pg_get_expr(indpred, indrelid)) AS condition, min(pg_relation_filepath(indexrelid)) AS file
+     FROM pg_index, generate_series(1, indnkeyatts) n WHERE indexrelid = $1`,
+    [oid],
+  );
+  const [{ columns, condition, file } = { columns: '', condition: null, file: '' }] = rows;
+  const sql = `SELECT count(*) FROM (SELECT FROM ${pg.escapeIdentifier(table)} WHERE ${condition ?? 'true'} ORDER BY ${columns} OFFSET 0) s`;
+  const blames = (place: Record<string, string>) =>
+    place['file'] === file || place['index'] === index.replaceAll('"', '');
+  await client.query('SAVEPOINT scanning');
+  const set = (value: string) => `SET LOCAL enable_seqscan = ${value}; SET LOCAL enable_sort = ${value}; SET LOCAL enable_bitmapscan = ${value}`;
+  try {
+    await client.query(set('off'));
+    await client.query(sql);
+    return undefined;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return blames(damagedPlaceOf(error)) ? String(damagedPlaceOf(error)['block'] ?? '') : undefined;
+  } finally {
+    await client.query('ROLLBACK TO SAVEPOINT scanning');
+  }
+}
+
+/**
+ * Tries a look at an index.
+ * @returns the block at which it met damage, or an empty text; undefined: it cannot look
+ */
+async function attempt<T>(client: Client, look: () => Promise<T>, only?: string): Promise<T | string | undefined> {
+  await client.query('SAVEPOINT looking');
+  try {
+    const result = await look();
+    await client.query('RELEASE SAVEPOINT looking');
+    return result;
+  } catch (error) {
+    const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+    if (!/^(XX|42|0A|58P01$|22|54)/.test(code)) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT looking');
+    if (OBJECT_MISSING.test(code) || (only !== undefined && code !== only)) return undefined;
+    return damagedPlaceOf(error)['block'] ?? '';
+  }
+}
+
+function blockOf(text: string): number | undefined {
+  return text === '' ? undefined : Number(text);
+}
+
+async function hasExtension(client: Client, name: 'pageinspect' | 'amcheck'): Promise<boolean> {
+  await client.query('SAVEPOINT extending');
+  try {
+    await client.query(`CREATE EXTENSION IF NOT EXISTS ${name}`);
+    const { rows } = await client.query<{ may: boolean }>(
+      `SELECT bool_and(has_function_privilege(p.oid, 'execute')) AS may FROM pg_proc p
+       JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
+       WHERE e.extname = $1 AND p.proname IN ('get_raw_page', 'bt_index_check')`,
+      [name],
+    );
+    return rows[0]?.may === true;
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT extending');
+    return false;
+  } finally {
+    await client.query('RELEASE SAVEPOINT extending');
+  }
+}
+
+async function indexesOf(client: Client, table: string): Promise<IndexRow[]> {
+  const { rows } = await client.query<IndexRow>(
+    `SELECT i.indexrelid::regclass::text AS index, $1::text AS "table", i.indexrelid AS oid,
+       i.indisvalid AND i.indisready AS is_usable, i.indrelid <> t.oid AS is_overflow
+     FROM pg_class t JOIN pg_index i ON i.indrelid IN (t.oid, t.reltoastrelid)
+     WHERE t.oid = $2::regclass ORDER BY 1`,
+    [table, pg.escapeIdentifier(table)],
+  );
+  return rows;
+}
+
+/**
+ * Builds damaged indexes anew, from the tables: nothing is lost by it. Who changes the table waits for it.
+ * @param client - in no transaction, and of no use to others afterwards
+ */
+export async function rebuildIndexes(client: Client, damaged: readonly DamagedIndex[]): Promise<Rebuilt[]> {
+  // Planned with helpers it would read the first blocks of all indexes.
+  await client.query('SET statement_timeout = 0; SET max_parallel_maintenance_workers = 0');
+  const done: Rebuilt[] = [];
+  for (const one of damaged) {
+    try {
+      await client.query(`REINDEX INDEX ${one.index}`);
+      done.push({ ...one, outcome: 'rebuilt' });
+    } catch (error) {
+      const code = error instanceof pg.DatabaseError ? error.code : undefined;
+      if (isDamage(error)) done.push({ ...one, outcome: 'table-damaged' });
+      else if (code === UNIQUE_VIOLATION) done.push({ ...one, outcome: 'duplicates' });
+      else if (code === FORBIDDEN) done.push({ ...one, outcome: 'forbidden' });
+      else throw error;
+    }
+  }
+  for (const one of done) if (one.outcome === 'table-damaged') await setAside(client, one.index);
+  return done;
+}
+
+/**
+ * Keeps queries from an index that cannot be built anew before its table is mended: they read the table then. Only an
+ * administrator of the database may; building it anew puts it back.
+ */
+async function setAside(client: Client, index: string): Promise<void> {
+  const { rows } = await client.query<{ may: string }>("SELECT current_setting('is_superuser') AS may");
+  if (rows[0]?.may !== 'on') return;
+  await client.query('UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1::regclass', [index]);
+}

@@ -1,0 +1,29 @@
+/** Says of damage that keeps the store from opening which table it is in, and what to do. */
+import type pg from 'pg';
+import { Failure } from '../failure.ts';
+import { damagedPlaceOf, isDamage } from './store-failure.ts';
+
+/** The sentence of a failure that speaks of damage, with the name of the table; other errors as they are. */
+export async function withPlace(pool: pg.Pool, error: unknown): Promise<unknown> {
+  if (!(error instanceof Failure) || !isDamage(error)) return error;
+  const { file, block, index } = damagedPlaceOf(error);
+  const place = await nameOf(pool, file, index).catch(() => undefined);
+  if (place === undefined) return error;
+  const where = block === undefined ? place : `Block ${block} of ${place}`;
+  const sentence = `${where[0]?.toUpperCase()}${where.slice(1)} is damaged; nothing was changed. ridgewatch store check says everything that is; --repair mends what can be mended without a loss, and what --expunge would lose a backup brings back (ridgewatch restore, into an empty store).`;
+  return new Failure(error.kind, error.reason, sentence, error.detail);
+}
+
+async function nameOf(pool: pg.Pool, file: string | undefined, index: string | undefined): Promise<string | undefined> {
+  const { rows } = await pool.query<{ name: string; kind: string; table: string }>(
+    `SELECT c.relname AS name, c.relkind AS kind, coalesce(i.indrelid, t.oid, c.oid)::regclass::text AS "table"
+     FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.reltoastrelid = c.oid
+     WHERE pg_relation_filepath(c.oid) = $1 OR (c.relname = $2 AND c.relkind = 'i') LIMIT 1`,
+    [file ?? null, index ?? null],
+  );
+  const [found] = rows;
+  if (found === undefined) return undefined;
+  if (found.kind === 'i') return `the index ${found.name} of the table ${found.table}`;
+  if (found.kind === 'S') return `the sequence ${found.name}`;
+  return `the table ${found.table}`;
+}

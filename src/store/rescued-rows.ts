@@ -1,0 +1,160 @@
+/** Rows that lie around what is damaged: found in the blocks that can be read where no index finds them. */
+import type pg from 'pg';
+import { readAround, readBlocks, tryRead, type BlocksAtHand } from './damaged-pages.ts';
+import type { DamagedReference } from './records.ts';
+import type { ReferenceRow, SubjectRow } from './rows.ts';
+
+type Client = Pick<pg.ClientBase, 'query'>;
+/** `place`: where the row lies, by which it is found without an index. */
+type Facts = Omit<ReferenceRow, 'template'> & { readonly place: string };
+
+export const SUBJECT_FACTS = `s.subject_id, s.version, s.contributor, s.external_id, s.caveats, s.provenance, s.expire_time,
+  s.create_time, s.update_time`;
+
+/** All but the template, which may lie elsewhere and be damaged alone. */
+export const REFERENCE_FACTS = `reference_id, subject_id, ordinal, modality, finger_position, format, stored_format, quality,
+  model_id, dimension, minutia_count, comparable, capture_time, key_id`;
+
+/** Reads those of the subjects that lie in blocks which can be read. */
+export async function rescueSubjects(
+  client: Client,
+  blocks: BlocksAtHand,
+  ids: readonly string[],
+): Promise<Omit<SubjectRow, 'galleries'>[]> {
+  const { readable } = await blocks.of('subject');
+  const sql = (within: string) => `SELECT ${SUBJECT_FACTS} FROM subject s WHERE s.subject_id = ANY($1) AND ${within}`;
+  return readBlocks<Omit<SubjectRow, 'galleries'>>(client, readable, sql, [ids]);
+}
+
+/**
+ * The galleries of subjects, as far as they can be read.
+ * @returns `unsure`: subjects that may have belonged to others, too
+ */
+export async function membershipsOf(
+  client: Client,
+  blocks: BlocksAtHand,
+  ids: readonly string[],
+): Promise<{ readonly galleries: Map<string, string[]>; readonly unsure: Set<string> }> {
+  type Membership = { readonly subject_id: string; readonly gallery: string };
+  const sql = 'SELECT subject_id, gallery FROM gallery_membership WHERE subject_id = ANY($1)';
+  const read = async (some: readonly string[]) => (await client.query<Membership>(sql, [some])).rows;
+  // Each is asked for alone in the end: those whose memberships can be read are told from those that may lack some.
+  const { rows, failed } = await readAround(client, ids, read, Infinity);
+  let unsure: readonly string[] = [];
+  if (failed.length > 0) {
+    const { readable, damaged } = await blocks.of('gallery_membership');
+    const condition = (within: string) => `${sql} AND ${within}`;
+    rows.push(...(await readBlocks<Membership>(client, readable, condition, [failed])));
+    if (damaged.length > 0) unsure = failed;
+  }
+  const galleries = new Map<string, string[]>();
+  for (const { subject_id, gallery } of rows) galleries.set(subject_id, [...(galleries.get(subject_id) ?? []), gallery]);
+  for (const names of galleries.values()) names.sort();
+  return { galleries, unsure: new Set(unsure) };
+}
+
+/** Ids of the subjects that a condition is true of, in order, as far as they lie in blocks that can be read. */
+export async function readableSubjectIds(
+  client: Client,
+  blocks: BlocksAtHand,
+  condition: string,
+  values: readonly unknown[],
+  limit?: number,
+): Promise<string[]> {
+  const { readable } = await blocks.of('subject');
+  const end = limit === undefined ? '' : `ORDER BY s.subject_id LIMIT ${Math.floor(limit)}`;
+  const rows = await readBlocks<{ subject_id: string }>(
+    client,
+    readable,
+    (within) =>
+      `SELECT s.subject_id FROM subject s WHERE ${condition} AND s.${within.replace(' AND ', ' AND s.')} ${end}`,
+    values,
+  );
+  return rows
+    .map(({ subject_id }) => subject_id)
+    .sort()
+    .slice(0, limit);
+}
+
+/** The references of subjects of which nothing can be read. */
+export async function referencesOfUnreadable(
+  client: Client,
+  blocks: BlocksAtHand,
+  subjectIds: readonly string[],
+): Promise<DamagedReference[]> {
+  type Named = Pick<ReferenceRow, 'reference_id' | 'subject_id'>;
+  const sql = 'SELECT reference_id, subject_id FROM reference WHERE subject_id = ANY($1)';
+  const read = async (ids: readonly string[]) => (await client.query<Named>(sql, [ids])).rows;
+  const { rows, failed } = await readAround(client, subjectIds, read);
+  if (failed.length > 0) {
+    const { readable } = await blocks.of('reference');
+    rows.push(...(await readBlocks<Named>(client, readable, (within) => `${sql} AND ${within}`, [failed])));
+  }
+  rows.sort((a, b) => (a.reference_id < b.reference_id ? -1 : 1));
+  const bySubject = Map.groupBy(rows, ({ subject_id }) => subject_id);
+  return subjectIds.flatMap((subjectId) =>
+    (bySubject.get(subjectId) ?? [{ reference_id: '' }]).map(({ reference_id }) => ({
+      referenceId: reference_id,
+      subjectId,
+      reason: 'SUBJECT_DAMAGED',
+    })),
+  );
+}
+
+/** Subjects that references name and that are not among those that can be read. */
+export async function lostSubjects(client: Client, blocks: BlocksAtHand): Promise<string[]> {
+  const { readable: own } = await blocks.of('subject');
+  const present = await readBlocks<{ subject_id: string }>(
+    client,
+    own,
+    (within) => `SELECT subject_id FROM subject WHERE ${within}`,
+  );
+  const { readable } = await blocks.of('reference');
+  const named = await readBlocks<{ subject_id: string }>(
+    client,
+    readable,
+    (within) => `SELECT DISTINCT subject_id FROM reference WHERE ${within}`,
+  );
+  const known = new Set(present.map(({ subject_id }) => subject_id));
+  return [...new Set(named.map(({ subject_id }) => subject_id))].filter((id) => !known.has(id)).sort();
+}
+
+/** What can be read of the references of subjects that cannot be read together. */
+export async function rescueReferences(
+  client: Client,
+  blocks: BlocksAtHand,
+  subjectIds: readonly string[],
+): Promise<{ readonly rows: ReferenceRow[]; readonly damaged: DamagedReference[] }> {
+  const facts = `SELECT ${REFERENCE_FACTS}, ctid::text AS place FROM reference WHERE subject_id = ANY($1)`;
+  const { rows, failed } = await readAround(
+    client,
+    subjectIds,
+    async (ids) => (await client.query<Facts>(facts, [ids])).rows,
+    Infinity,
+  );
+  const damaged: DamagedReference[] = [];
+  if (failed.length > 0) {
+    const { readable, damaged: lost } = await blocks.of('reference');
+    rows.push(...(await readBlocks<Facts>(client, readable, (within) => `${facts} AND ${within}`, [failed])));
+    // Which of their references these are, the blocks do not tell; see damaged-names.ts.
+    // An index may be what is damaged, and then nothing is lost.
+    if (lost.length > 0) damaged.push(...failed.map((subjectId) => ({ referenceId: '', subjectId, reason: 'STORE_DAMAGED' })));
+  }
+  rows.sort((a, b) => (a.subject_id < b.subject_id ? -1 : a.subject_id > b.subject_id ? 1 : a.ordinal - b.ordinal));
+  const whole: ReferenceRow[] = [];
+  for (const row of rows) {
+    const sql = 'SELECT template FROM reference WHERE ctid = $1::tid';
+    const found = await tryRead(client, () => client.query<{ template: Buffer }>(sql, [row.place]));
+    const template = found?.rows[0]?.template;
+    if (template === undefined) damaged.push(damagedReference(row, 'STORE_DAMAGED'));
+    else whole.push({ ...row, template });
+  }
+  return { rows: whole, damaged };
+}
+
+export function damagedReference(
+  { reference_id, subject_id }: Pick<ReferenceRow, 'reference_id' | 'subject_id'>,
+  reason: string,
+): DamagedReference {
+  return { referenceId: reference_id, subjectId: subject_id, reason };
+}
