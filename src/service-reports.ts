@@ -55,6 +55,15 @@ export function damageLog(log: Logger): OnDamage {
   };
 }
 
+/** Which subjects these are store check says; who searches a gallery has to know that there are some. */
+export function warnOfDoubtfulGalleries({ unsureCount }: Quarantine, log: Logger): void {
+  if (unsureCount === 0) return;
+  log.error(
+    { subject_count: unsureCount },
+    'the galleries of some subjects cannot be read for certain: searches of one gallery may miss them; ridgewatch store check lists them',
+  );
+}
+
 /** References of face models that are not configured are kept, and no probe is compared with them. */
 export function warnOfStrangeModels(gallery: Gallery, faceModels: ReadonlyMap<string, FaceModel>, log: Logger): void {
   for (const { name, liveCount } of gallery.partitions) {

@@ -36,7 +36,14 @@ import { sealersOf } from './security/block-sealer.ts';
 import { Keys } from './security/keys.ts';
 import { ReceiptSigner } from './security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from './security/server-credentials.ts';
-import { connectionsOf, damageLog, figuresOf, observer, warnOfStrangeModels } from './service-reports.ts';
+import {
+  connectionsOf,
+  damageLog,
+  figuresOf,
+  observer,
+  warnOfDoubtfulGalleries,
+  warnOfStrangeModels,
+} from './service-reports.ts';
 import { openStore, type Store } from './store/store.ts';
 import type { StoreCondition, StoreHealth } from './store/store-health.ts';
 import { wholeOrNothing, type Undo } from './undo.ts';
@@ -265,6 +272,7 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
   }
 
   warnOfStrangeModels(served.current, faceModels, log);
+  warnOfDoubtfulGalleries(quarantine, log);
   const onCondition = ({ isReachable, isWritable, trouble }: StoreCondition) => {
     readiness.store(trouble?.message ?? '');
     const facts = {

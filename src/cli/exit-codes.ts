@@ -16,7 +16,8 @@ export const EXIT_TABLE = `Exit codes:
   1  the service could not be reached, or failed
   2  wrong usage, or the input was refused
   3  identify --exit-code: there is at least one candidate to review
-  4  enroll, import: some records were refused; export, keys rotate: damaged references were passed over
+  4  enroll, import: some records were refused; export, keys rotate: damaged references were
+     passed over; backup: it holds damaged references
   5  compare, identify, verify: too few minutiae to compare
   6  status: the service is not ready
   7  store check: something stored is damaged

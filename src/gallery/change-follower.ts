@@ -150,6 +150,7 @@ export class ChangeFollower {
     const { subjectId } = subject.subject;
     const found = [...(subject.damaged ?? []), ...(damaged.get(subjectId) ?? [])];
     this.#quarantine.set(subjectId, found);
+    this.#quarantine.doubtGalleries(subjectId, subject.mayLackGalleries === true);
     const ids = new Set(found.map(({ referenceId }) => referenceId));
     const kept =
       found.length === 0 ? [] : presentOf(gallery, subjectId).filter(({ referenceId }) => ids.has(referenceId));

@@ -14,6 +14,7 @@ const MOST_EXAMINED = 1000;
  */
 export class Quarantine {
   readonly #bySubject = new Map<string, readonly DamagedReference[]>();
+  readonly #unsure = new Set<string>();
   #onDamage: OnDamage = () => undefined;
   #count = 0;
 
@@ -24,6 +25,17 @@ export class Quarantine {
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Subjects that may have belonged to more galleries than can be read, or to fewer. */
+  get unsureCount(): number {
+    return this.#unsure.size;
+  }
+
+  /** Whether the galleries of a subject are in doubt, as it was read last. */
+  doubtGalleries(subjectId: string, isDoubtful: boolean): void {
+    if (isDoubtful) this.#unsure.add(subjectId);
+    else this.#unsure.delete(subjectId);
   }
 
   /** In order of the references' ids. @param limit - at most so many */

@@ -72,7 +72,11 @@ interface Means {
   readonly isReadable: boolean;
 }
 
-async function damageOf(client: Client, one: IndexRow, means: Means): Promise<{ block: number | undefined } | undefined> {
+async function damageOf(
+  client: Client,
+  one: IndexRow,
+  means: Means,
+): Promise<{ block: number | undefined } | undefined> {
   if (!one.is_usable) return { block: undefined };
   if (means.hasPages) {
     const read = await attempt(client, () => client.query<{ empty: boolean }>(READ_BLOCKS, [one.oid]));
@@ -109,7 +113,8 @@ async function scan(client: Client, { oid, index, table }: IndexRow): Promise<un
   const blames = (place: Record<string, string>) =>
     place['file'] === file || place['index'] === index.replaceAll('"', '');
   await client.query('SAVEPOINT scanning');
-  const set = (value: string) => `SET LOCAL enable_seqscan = ${value}; SET LOCAL enable_sort = ${value}; SET LOCAL enable_bitmapscan = ${value}`;
+  const set = (value: string) =>
+    `SET LOCAL enable_seqscan = ${value}; SET LOCAL enable_sort = ${value}; SET LOCAL enable_bitmapscan = ${value}`;
   try {
     await client.query(set('off'));
     await client.query(sql);

@@ -12,7 +12,7 @@ const TRIAL = 'ridgewatch_trial';
 const SHAPE = `SELECT coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '') AS shape FROM (
     SELECT concat_ws(' ', c.relkind, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull) AS line
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE c.relnamespace = $1::oid AND c.relkind IN ('r', 'i') AND c.relname NOT IN ($2, $2 || '_pkey')
+    WHERE c.relnamespace = $1::oid AND c.relkind IN ('r', 'i') AND c.relname NOT IN ($2::text, $2::text || '_pkey')
     UNION ALL SELECT concat_ws(' ', 'f', p.proname) FROM pg_proc p
     WHERE p.pronamespace = $1::oid AND p.prorettype = 'trigger'::regtype
   ) lines`;

@@ -48,7 +48,8 @@ export async function membershipsOf(
     if (damaged.length > 0) unsure = failed;
   }
   const galleries = new Map<string, string[]>();
-  for (const { subject_id, gallery } of rows) galleries.set(subject_id, [...(galleries.get(subject_id) ?? []), gallery]);
+  for (const { subject_id, gallery } of rows)
+    galleries.set(subject_id, [...(galleries.get(subject_id) ?? []), gallery]);
   for (const names of galleries.values()) names.sort();
   return { galleries, unsure: new Set(unsure) };
 }
@@ -138,7 +139,8 @@ export async function rescueReferences(
     rows.push(...(await readBlocks<Facts>(client, readable, (within) => `${facts} AND ${within}`, [failed])));
     // Which of their references these are, the blocks do not tell; see damaged-names.ts.
     // An index may be what is damaged, and then nothing is lost.
-    if (lost.length > 0) damaged.push(...failed.map((subjectId) => ({ referenceId: '', subjectId, reason: 'STORE_DAMAGED' })));
+    if (lost.length > 0)
+      damaged.push(...failed.map((subjectId) => ({ referenceId: '', subjectId, reason: 'STORE_DAMAGED' })));
   }
   rows.sort((a, b) => (a.subject_id < b.subject_id ? -1 : a.subject_id > b.subject_id ? 1 : a.ordinal - b.ordinal));
   const whole: ReferenceRow[] = [];

@@ -17,7 +17,9 @@ export async function rewriteLeaf(client: pg.PoolClient, table: string): Promise
   await putBack(client, table);
   // Those that somebody belongs to are known from there.
   if (table === 'gallery')
-    await client.query('INSERT INTO gallery (name) SELECT DISTINCT gallery FROM gallery_membership ON CONFLICT DO NOTHING');
+    await client.query(
+      'INSERT INTO gallery (name) SELECT DISTINCT gallery FROM gallery_membership ON CONFLICT DO NOTHING',
+    );
 }
 
 /**
@@ -68,9 +70,7 @@ async function keepReadable(client: pg.PoolClient, table: string): Promise<void>
 async function keep(client: pg.PoolClient, name: string, range: BlockRange): Promise<void> {
   const { from, end } = range;
   const insert = (low: string, high: string) =>
-    client.query(
-      `INSERT INTO ${KEPT} SELECT * FROM ${name} WHERE ctid >= '${low}'::tid AND ctid < '${high}'::tid`,
-    );
+    client.query(`INSERT INTO ${KEPT} SELECT * FROM ${name} WHERE ctid >= '${low}'::tid AND ctid < '${high}'::tid`);
   if (from === end) return;
   if ((await tryRead(client, () => insert(`(${from},0)`, `(${end},0)`))) !== undefined) return;
   if (end - from > 1) {
@@ -93,9 +93,7 @@ async function putBack(client: pg.PoolClient, table: string): Promise<void> {
      WHERE f.conrelid = $1::regclass AND f.contype = 'f'`,
     [name],
   );
-  const present = keys.map(
-    ({ target, own, other }) => `EXISTS (SELECT FROM ${target} t WHERE t.${other} = k.${own})`,
-  );
+  const present = keys.map(({ target, own, other }) => `EXISTS (SELECT FROM ${target} t WHERE t.${other} = k.${own})`);
   await client.query(`TRUNCATE ${name}`);
   await client.query(
     `INSERT INTO ${name} SELECT k.* FROM ${KEPT} k WHERE ${['true', ...present].join(' AND ')} ON CONFLICT DO NOTHING`,

@@ -17,8 +17,13 @@ import { inTransaction, READ_ONLY, withConnection, withoutTimeLimit } from './tr
 const DERIVED_TABLES = new Set(['change_counter', 'migration', 'template_key']);
 /** Tables that others point to, and that are too large to be written by hand. */
 const VACUUMED_TABLES = new Set(['reference', 'subject', 'change', 'import', 'template_key']);
-/** Reads what can be read of damaged blocks, and takes the rest for empty. Only an administrator of the database may. */
-const READ_DAMAGED = 'SET LOCAL ignore_checksum_failure = on; SET LOCAL zero_damaged_pages = on';
+/** Tables that are written anew last, for what is in them says what has to be removed; each may need those before it. */
+const LAST_TABLES = ['subject', 'reference', 'gallery_membership', 'gallery'];
+/**
+ * Takes damaged blocks for empty. Their rows are not read as they are: what stands in them is not what was written, and
+ * would be kept as if it were. Only an administrator of the database may.
+ */
+const WITHOUT_DAMAGED = 'SET LOCAL zero_damaged_pages = on';
 
 /** A block of a table, of its large values, or of its sequence of numbers that cannot be read. */
 export interface DamagedBlock {
@@ -170,8 +175,8 @@ export class StoreRepair {
     const isAround = damaged.some((one) => one.reason === 'STORE_DAMAGED' || one.reason === 'SUBJECT_DAMAGED');
     return inTransaction(this.#pool, async (client) => {
       await withoutTimeLimit(client);
-      // Damaged blocks are read only where they have to be: what is in them is not what was written.
-      if (isAround) await readDamaged(client);
+      // Damaged blocks are passed over only where they have to be.
+      if (isAround) await withoutDamaged(client);
       const done: Repaired[] = [];
       for (const [subjectId, found] of bySubject) done.push(await remove(client, subjectId, found, reason, receiptOf));
       const expunged = done.filter(({ isExpunged }) => isExpunged).length;
@@ -186,13 +191,20 @@ export class StoreRepair {
   /**
    * Writes the tables that had damaged blocks anew, without these, and puts in again what is known from elsewhere. Others
    * wait for it.
+   * @param when - before damaged references are removed, or after: a removal has to be noted in tables that are whole
    * @param unsure - subjects that may have lost memberships: each is changed, so that services read it again
    * @returns the tables
    */
-  async rewrite(blocks: readonly DamagedBlock[], unsure: readonly string[], reason: string): Promise<string[]> {
+  async rewrite(
+    blocks: readonly DamagedBlock[],
+    when: 'before' | 'after',
+    unsure: readonly string[],
+    reason: string,
+  ): Promise<string[]> {
     const damaged = new Set(blocks.filter(({ mend }) => mend === 'expunge').map(({ table }) => table));
-    const tables = (await withConnection(this.#pool, readAllTables)).filter((table) => damaged.has(table));
     // In their order those that others point to come first.
+    const others = (await withConnection(this.#pool, readAllTables)).filter((table) => !LAST_TABLES.includes(table));
+    const tables = (when === 'before' ? others : LAST_TABLES).filter((table) => damaged.has(table));
     for (const table of tables) {
       if (VACUUMED_TABLES.has(table)) await this.#vacuum(table);
       else if (table === 'gallery_membership')
@@ -230,8 +242,8 @@ export class StoreRepair {
   }
 }
 
-async function readDamaged(client: pg.PoolClient): Promise<void> {
-  await client.query(READ_DAMAGED);
+async function withoutDamaged(client: pg.PoolClient): Promise<void> {
+  await client.query(WITHOUT_DAMAGED);
   // Indexes that are set aside are not entered into either; writing the table anew builds them.
   await client.query(
     `UPDATE pg_index SET indisready = false WHERE NOT indisvalid AND indrelid IN ('subject'::regclass, 'reference'::regclass)`,

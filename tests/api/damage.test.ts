@@ -231,6 +231,13 @@ describe('a service on a store with damaged rows', () => {
     const exported = await ridgewatch(['export', at('all.ndjson'), '--json'], env);
     expect(exported.code).toBe(4);
     expect(exported.stderr).toContain(people[0].references[0]);
+    const backup = await ridgewatch(['backup', at('all.rwb'), '--json'], env);
+    expect(backup.code).toBe(4);
+    expect(backup.stderr).toMatch(/The backup holds \d+ references as they are: damaged/);
+    const { damaged: inBackup } = JSON.parse(backup.stdout) as { damaged: { referenceId: string }[] };
+    expect(inBackup.map((one) => one.referenceId).sort()).toEqual(
+      (await status()).damagedReferences.map((one) => one.referenceId),
+    );
     const checked = await ridgewatch(['store', 'check', '--json'], env);
     expect(checked.code).toBe(7);
     const found = JSON.parse(checked.stdout) as { damaged: { reference_id: string }[] };

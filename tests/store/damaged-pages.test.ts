@@ -137,7 +137,7 @@ describe('a block of the references', () => {
     expect(blocks).toEqual([{ table: 'reference', block: DAMAGED_BLOCK, mend: 'expunge' }]);
     const found = read.subjects.flatMap((one) => one.damaged ?? []);
     await opened.repair.removeAll(found, 'test', hit.length, () => '{}');
-    await opened.repair.rewrite(blocks, [], 'test');
+    await opened.repair.rewrite(blocks, 'after', [], 'test');
     expect(await opened.repair.damagedBlocks()).toEqual([]);
     const after = await readAll(opened);
     expect(after.damaged).toEqual([]);
@@ -180,7 +180,7 @@ describe('a block of the subjects', () => {
     const remove = (most: number) => opened.repair.removeAll(found, 'test', most, () => '{}');
     await expect(remove(lost.length - 1)).rejects.toMatchObject({ reason: 'TOO_MANY_EXPUNGED' });
     expect((await remove(lost.length)).map(({ isExpunged }) => isExpunged)).toEqual(lost.map(() => true));
-    await opened.repair.rewrite(blocks, [], 'test');
+    await opened.repair.rewrite(blocks, 'after', [], 'test');
     expect(await opened.repair.damagedBlocks()).toEqual([]);
     const after = await readAll(opened);
     expect([after.damaged, after.all.length]).toEqual([[], enrolled.length - lost.length]);
@@ -200,7 +200,7 @@ describe('a template that lies elsewhere (TOAST)', () => {
     const [found] = (await opened.subjects.readSubjects([subjectId])).subjects;
     const [repaired] = await opened.repair.removeAll(found.damaged ?? [], 'test', 0, () => '{}');
     expect(repaired).toMatchObject({ isExpunged: false, referencesRemoved: 1 });
-    await opened.repair.rewrite(blocks, [], 'test');
+    await opened.repair.rewrite(blocks, 'after', [], 'test');
     expect([(await readAll(opened)).damaged, await opened.repair.damagedBlocks()]).toEqual([[], []]);
   });
 });

@@ -1,11 +1,16 @@
 import { stat } from 'node:fs/promises';
 import { backUp, checkBackup, restore } from '../../backup.ts';
+import { faultOf } from '../../gallery/stored-records.ts';
 import { Keys } from '../../security/keys.ts';
+import type { DamagedReference, SubjectWithReferences } from '../../store/records.ts';
+import type { Store } from '../../store/store.ts';
+import { warnOfDamage } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
 
 const MEGABYTE = 1e6;
+const SUBJECTS_PER_BATCH = 500;
 
 /** Writes everything to a file. */
 export function backup([file]: readonly string[], options: StoreOptions): Promise<number> {
@@ -15,10 +20,38 @@ export function backup([file]: readonly string[], options: StoreOptions): Promis
     const { sequence, bytes } = await backUp(store.copy, keys, file, (done) =>
       bar.update(Math.round(done / MEGABYTE)),
     ).finally(() => bar.stop());
+    const damaged = await damagedIn(store, options);
+    warnOfDamage(damaged);
+    if (damaged.length > 0)
+      process.stderr.write(
+        `The backup holds ${damaged.length} references as they are: damaged. Keep an earlier one.\n`,
+      );
     const sentence = `${file} holds the store as of change ${sequence} (${(bytes / MEGABYTE).toFixed(1)} MB). It opens with key ${keys.ring.currentId}.`;
-    say(options, { file, sequence, bytes, key: keys.ring.currentId }, sentence);
-    return EXIT.ok;
+    const facts = { file, sequence, bytes, key: keys.ring.currentId };
+    say(options, { ...facts, ...(damaged.length > 0 && { damaged }) }, sentence);
+    return damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
   });
+}
+
+/** The references that were copied as they are, and that are not what was enrolled: a copy alone does not tell. */
+async function damagedIn(store: Store, options: StoreOptions): Promise<DamagedReference[]> {
+  const bar = progressBar('checking {value} subjects, {duration_formatted}', options);
+  bar.start(0, 0);
+  const damaged: DamagedReference[] = [];
+  let subjects = 0;
+  const note = (batch: readonly SubjectWithReferences[], unreadable: readonly DamagedReference[]) => {
+    damaged.push(...unreadable);
+    for (const one of batch) {
+      damaged.push(...(one.damaged ?? []));
+      damaged.push(...one.references.map(faultOf).filter((fault) => fault !== undefined));
+    }
+    bar.update((subjects += batch.length));
+    return Promise.resolve();
+  };
+  await store.subjects
+    .snapshot((batch, _, unreadable = []) => note(batch, unreadable), SUBJECTS_PER_BATCH)
+    .finally(() => bar.stop());
+  return damaged;
 }
 
 /**

@@ -96,7 +96,13 @@ async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason
   const now = indexes.length === 0 ? structure : await repair.examine();
   const tables = await repair.restoreDerived(now);
   const isWhole = now.missingChanges > 0 && !now.blocks.some(({ table }) => table === 'change');
-  return { indexes, tables, changesFilled: isWhole ? await repair.fillChanges(reason) : 0, rewritten: [], repaired: [] };
+  return {
+    indexes,
+    tables,
+    changesFilled: isWhole ? await repair.fillChanges(reason) : 0,
+    rewritten: [],
+    repaired: [],
+  };
 }
 
 /** Takes out what cannot be read, once it was agreed to. */
@@ -120,8 +126,11 @@ async function takeOut(
     return EXIT.refused;
   }
   const most = options.expungeAtMost ?? findings.expungeable;
+  const rewrite = (when: 'before' | 'after') =>
+    repair.rewrite(structure.blocks, when, findings.mayLackGalleries, reason);
+  const first = await rewrite('before');
   const repaired = await removeDamaged(access, damaged, reason, most);
-  const tables = await repair.rewrite(structure.blocks, findings.mayLackGalleries, reason);
+  const tables = [...first, ...(await rewrite('after'))];
   const rewritten = tables.map((table) => ({
     table,
     blocks: structure.blocks.filter((one) => one.table === table).map(({ block }) => block),
