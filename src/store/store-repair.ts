@@ -212,6 +212,8 @@ export class StoreRepair {
       else await inTransaction(this.#pool, (client) => rewriteLeaf(client, table));
       if (table === 'change') await this.fillChanges(reason);
     }
+    // Those that were set aside stay so until they are built by themselves.
+    if (tables.length > 0) await this.rebuildIndexes(await this.damagedIndexes('blocks'));
     return tables;
   }
 

@@ -1,0 +1,209 @@
+/** Damaged indexes where it is harder: beside a damaged table, in use, and in a database that belongs to others. */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Keys } from '../../src/security/keys.ts';
+import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
+import type { DamagedReference, SubjectWithReferences } from '../../src/store/records.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { temporaryDirectory } from '../cluster.ts';
+import { enrolment, reference } from './records.ts';
+
+const BLOCK = 8192;
+let dataDir: string;
+let cluster: EmbeddedCluster;
+let administrator: pg.Client;
+let count = 0;
+/** Those of the test: a database of a user who is no administrator, a client of the administrator, and what was enrolled. */
+let url: string;
+let ownUrl: string;
+let client: pg.Client;
+let enrolled: string[];
+let store: Store | undefined;
+let log: string[];
+
+const keys = () => new Keys({ keyFile: join(dataDir, 'keys.json'), dataDir });
+
+async function open(databaseUrl: string): Promise<Store> {
+  log = [];
+  const heard = ({ message }: { readonly message: string }) => void log.push(message);
+  return (store = await openStore({ databaseUrl, dataDir, keys: keys(), log: heard }));
+}
+
+async function close(): Promise<void> {
+  await store?.close();
+  store = undefined;
+}
+
+beforeAll(async () => {
+  dataDir = temporaryDirectory();
+  await keys().create();
+  cluster = await startEmbeddedCluster(dataDir, () => undefined);
+  administrator = new pg.Client({ connectionString: cluster.url });
+  await administrator.connect();
+  await administrator.query("CREATE ROLE owner LOGIN PASSWORD 'p'; CREATE ROLE guest LOGIN PASSWORD 'p'");
+});
+afterAll(async () => {
+  await administrator.end();
+  await cluster.stop();
+});
+
+beforeEach(async () => {
+  const name = `store_${++count}`;
+  await administrator.query(`CREATE DATABASE ${name} OWNER owner`);
+  url = cluster.url.replace(/\/postgres$/, `/${name}`);
+  ownUrl = userUrl('owner');
+  const template = Uint8Array.from({ length: 400 }, (_, i) => (i * 7919) & 255);
+  const made = Array.from({ length: 200 }, (_, i) => ({
+    ...enrolment({ galleries: ['main', `gallery ${i % 5}`], externalId: `external ${i}` }),
+    references: [reference({ template }), reference({ template, fingerPosition: 3 })],
+  }));
+  const opened = await open(ownUrl);
+  await opened.subjects.enrollMany(made);
+  await close();
+  enrolled = made.map(({ subject }) => subject.subjectId).sort();
+  client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query('CREATE EXTENSION pg_buffercache');
+});
+afterEach(async () => {
+  await close();
+  await client.end();
+});
+
+function userUrl(user: string): string {
+  const parsed = new URL(url);
+  [parsed.username, parsed.password] = [user, 'p'];
+  return parsed.href;
+}
+
+/** Changes a block on the disk, which nobody has in memory then. @param block - from the end where it is negative */
+async function damage(relation: string, block: number): Promise<void> {
+  await client.query('CHECKPOINT');
+  const { rows } = await client.query<{ path: string; blocks: number }>(
+    `SELECT pg_relation_filepath($1::regclass) AS path, pg_buffercache_evict_relation($1::regclass),
+       (pg_relation_size($1::regclass) / ${BLOCK})::int AS blocks`,
+    [relation],
+  );
+  const [{ path, blocks }] = rows;
+  const file = openSync(join(cluster.directory, path), 'r+');
+  writeSync(file, Buffer.alloc(64, 0xa5), 0, 64, ((block + blocks) % blocks) * BLOCK + 100);
+  closeSync(file);
+}
+
+async function readAll({ subjects }: Store) {
+  const [all, damaged]: [SubjectWithReferences[], DamagedReference[]] = [[], []];
+  await subjects.snapshot((batch, _, unreadable = []) => {
+    all.push(...batch);
+    damaged.push(...unreadable, ...batch.flatMap((one) => one.damaged ?? []));
+    return Promise.resolve();
+  }, 40);
+  const ids = all.map(({ subject }) => subject.subjectId).sort();
+  return { all, ids, damaged, references: all.reduce((sum, one) => sum + one.references.length, 0) };
+}
+
+describe('a damaged index', () => {
+  it('is built anew by a start, which says so', async () => {
+    await damage('subject_pkey', -1);
+    await damage('reference_subject', 0);
+    const opened = await open(url);
+    expect(await readAll(opened)).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
+    expect(log.sort()).toEqual([
+      expect.stringContaining('reference_subject of the table reference was damaged, and was built anew'),
+      expect.stringContaining('subject_pkey of the table subject was damaged, and was built anew'),
+    ]);
+  });
+
+  it('is read around, and changes that need it are refused', async () => {
+    const opened = await open(url);
+    for (const index of ['subject_pkey', 'reference_subject', 'subject_contributor_external_id_key'])
+      await damage(index, 1);
+    const [id] = enrolled;
+    expect((await opened.subjects.get(id))?.references).toHaveLength(2);
+    expect(await readAll(opened)).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
+    const damaged = { reason: 'STORE_DAMAGED' };
+    await expect(opened.subjects.expunge(id, 'test', () => '{}')).rejects.toMatchObject(damaged);
+    await expect(opened.subjects.update(id, 1, { caveats: ['x'] }, undefined)).rejects.toMatchObject(damaged);
+    const twin = enrolment({ externalId: 'external 0' });
+    await expect(opened.subjects.enroll(twin.subject, twin.references)).rejects.toMatchObject(damaged);
+    const { indexes, blocks } = await opened.repair.examine();
+    expect([indexes.length, blocks]).toEqual([3, []]);
+    const outcomes = (await opened.repair.rebuildIndexes(indexes)).map(({ outcome }) => outcome);
+    expect(outcomes).toEqual(['rebuilt', 'rebuilt', 'rebuilt']);
+    await expect(opened.subjects.enroll(twin.subject, twin.references)).rejects.toMatchObject({
+      reason: 'EXTERNAL_ID_TAKEN',
+    });
+  });
+
+  it.each([0, 1])('beside a damaged table is put out of use (block %i), and built with the table', async (block) => {
+    await damage('subject_pkey', block);
+    const { rows } = await client
+      .query<{ id: string }>("SELECT subject_id AS id FROM subject WHERE ctid < '(1,0)'::tid")
+      .catch(() => client.query<{ id: string }>('SELECT NULL AS id WHERE false'));
+    await damage('subject', 0);
+    const opened = await open(url);
+    expect(log).toEqual([expect.stringContaining('could not be built anew (table-damaged)')]);
+    const { ids, damaged } = await readAll(opened);
+    expect(ids.length).toBeGreaterThan(100);
+    expect(ids.length).toBeLessThan(enrolled.length);
+    if (rows.length > 0) expect(enrolled.length - ids.length).toBe(rows.length);
+    expect(new Set(damaged.map(({ subjectId }) => subjectId)).size).toBe(enrolled.length - ids.length);
+    const { blocks, indexes } = await opened.repair.examine();
+    expect([blocks, indexes]).toMatchObject([[{ table: 'subject', block: 0 }], [{ index: 'subject_pkey' }]]);
+    await opened.repair.removeAll(damaged, 'test', damaged.length, () => '{}');
+    await opened.repair.rewrite(blocks, 'after', [], 'test');
+    expect(await opened.repair.examine()).toMatchObject({ blocks: [], indexes: [] });
+    expect(await readAll(opened)).toMatchObject({ ids, damaged: [] });
+  });
+});
+
+describe('in a database whose user is no administrator', () => {
+  it.each([0, 1])('an index is found, and its owner builds it anew (block %i)', async (block) => {
+    await damage('subject_pkey', block);
+    await damage('reference_subject', block);
+    const opened = await open(ownUrl);
+    expect(await readAll(opened)).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
+    const { indexes } = await opened.repair.examine();
+    // Where nothing can be planned a start builds it.
+    expect(indexes.map(({ index }) => index).sort()).toEqual(block === 0 ? [] : ['reference_subject', 'subject_pkey']);
+    await opened.repair.rebuildIndexes(indexes);
+    expect(await opened.repair.examine()).toMatchObject({ blocks: [], indexes: [] });
+  });
+
+  it('who does not own the tables is told what to do, and is shown no empty store', async () => {
+    await client.query(
+      'GRANT SELECT, INSERT, UPDATE, DELETE, REFERENCES ON ALL TABLES IN SCHEMA public TO guest; GRANT CREATE ON SCHEMA public TO guest',
+    );
+    await damage('subject_pkey', 0);
+    await expect(open(userUrl('guest'))).resolves.toBeDefined();
+    expect(log).toContainEqual(expect.stringMatching(/subject_pkey .*could not be built anew \(forbidden\)/));
+    await expect(readAll(store as Store)).rejects.toMatchObject({
+      reason: 'STORE_DAMAGED',
+      message: expect.stringContaining('An index of the table subject is damaged') as string,
+    });
+  });
+
+  it('memberships that cannot be read are told, and their subjects stay', async () => {
+    await damage('gallery_membership', 0);
+    const opened = await open(ownUrl);
+    const { all, ids, damaged, references } = await readAll(opened);
+    expect([ids, damaged, references]).toEqual([enrolled, [], 400]);
+    const unsure = all.filter((one) => one.mayLackGalleries);
+    expect(unsure.length).toBeGreaterThan(0);
+    expect(unsure.length).toBeLessThan(enrolled.length);
+    const sure = all.filter((one) => !one.mayLackGalleries);
+    expect(sure.map(({ subject }) => subject.galleries.length)).toEqual(sure.map(() => 2));
+    const head = await opened.subjects.headSequence();
+    const { blocks } = await opened.repair.examine();
+    const touched = unsure.map(({ subject }) => subject.subjectId);
+    // Without a look at the index what is lost is lost; the subjects are changed, so that services read them again.
+    await opened.repair.rewrite(blocks, 'after', touched, 'test');
+    expect(await opened.repair.examine()).toMatchObject({ blocks: [], indexes: [] });
+    const changes = await opened.subjects.readChanges(head, 1000);
+    expect(changes.map(({ kind, subjectId }) => `${kind} ${subjectId}`).sort()).toEqual(
+      touched.map((id) => `upsert ${id}`).sort(),
+    );
+    expect(await readAll(opened)).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
+  });
+});
