@@ -9,6 +9,7 @@ import type { Rewriter } from './gallery/rewriter.ts';
 import type { AdmissionQueue } from './matching/admission.ts';
 import type { IndexAudit } from './matching/index-audit.ts';
 import { descriptorLimit, shareConnections } from './network/descriptor-limit.ts';
+import { LineLimit } from './observability/line-limit.ts';
 import type { Logger } from './observability/logging.ts';
 import type { Metrics, ServiceFigures } from './observability/metrics.ts';
 import type { Readiness } from './observability/readiness.ts';
@@ -90,12 +91,22 @@ export function connectionsOf(
   return { grpc, http };
 }
 
-/** Reports each call to the log and the metrics. */
+/** Lines for one method and reason in ten seconds. A refusal costs its caller five bytes, and a line has two hundred. */
+const MOST_ALIKE = 100;
+
+/**
+ * Reports each call to the log and the metrics. Whatever is served of people has its line, for it says who asked what;
+ * of many refusals for the same reason, and of many calls for the service's status, few are logged. Each is counted.
+ */
 export function observer(log: Logger, metrics: Metrics, health: StoreHealth): (report: CallReport) => void {
+  const limit = new LineLimit(MOST_ALIKE);
   return ({ method, requestId, code, reason, seconds, facts, defect, cause }) => {
     // What a call has met, the next probe looks at.
     if (reason?.startsWith('STORE_') === true) health.doubt();
     metrics.observeCall({ method, code, reason, seconds, comparisons: Number(facts.comparisons ?? 0) });
+    const isKept = reason === undefined && !method.startsWith('Operations/');
+    const more = isKept ? {} : limit.admit(`${method} ${reason ?? code}`);
+    if (more === undefined) return;
     const line = {
       method,
       request_id: requestId,
@@ -103,6 +114,7 @@ export function observer(log: Logger, metrics: Metrics, health: StoreHealth): (r
       ...(reason && { reason }),
       ms: Math.round(seconds * 1000),
       ...facts,
+      ...more,
     };
     if (defect !== undefined) log.error({ ...line, err: defect }, 'call failed by a defect');
     else if (cause !== undefined) log.warn({ ...line, err: cause }, 'call failed');

@@ -28,6 +28,7 @@ import { Planner } from './matching/planner.ts';
 import { packTemplates } from './matching/probe.ts';
 import { WorkerPool } from './matching/worker-pool.ts';
 import { HttpServer, type HttpSearch } from './observability/http-server.ts';
+import { LineLimit } from './observability/line-limit.ts';
 import type { Logger } from './observability/logging.ts';
 import { Metrics } from './observability/metrics.ts';
 import { Readiness } from './observability/readiness.ts';
@@ -62,6 +63,8 @@ export interface Service {
 
 /** Searches under way for each worker thread: one being compared, one being prepared or merged. */
 const SEARCHES_PER_WORKER = 2;
+/** Lines about defects that records of streams, or requests over HTTP, have met, for one reason in ten seconds. */
+const MOST_DEFECTS = 20;
 /** How often the store is asked for changes of other processes, and segments are looked at, in milliseconds. */
 const FOLLOW_INTERVAL_MS = 1000;
 
@@ -112,6 +115,7 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
   let health: StoreHealth | undefined = undefined;
   const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter, health, quarantine);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
+  const defects = new LineLimit(MOST_DEFECTS);
   const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
   const connections = connectionsOf(configuration, log);
   let search: HttpSearch | undefined = undefined;
@@ -123,7 +127,8 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
       ...(configuration.httpIdentify && { identify: () => search }),
       obstacle: () => server?.obstacle,
       refused: (refusal, defect) => {
-        if (defect !== undefined) log.error({ err: defect }, 'a request over HTTP failed by a defect');
+        const more = defect === undefined ? undefined : defects.admit('http');
+        if (more !== undefined) log.error({ err: defect, ...more }, 'a request over HTTP failed by a defect');
         refusals.report(refusal);
       },
     },
@@ -179,7 +184,9 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
     minimumQuality: configuration.minimumQuality,
     countRefusal: ({ reason, kind, detail }) => {
       metrics.observeRefusal(reason);
-      if (kind === 'internal') log.error({ reason, err: detail.cause }, 'a record of a stream failed by a defect');
+      const more = kind === 'internal' ? defects.admit(reason) : undefined;
+      if (more !== undefined)
+        log.error({ reason, err: detail.cause, ...more }, 'a record of a stream failed by a defect');
     },
     countWarnings: (warnings) => metrics.observeWarnings(warnings),
     quarantine,

@@ -5,7 +5,7 @@ import { status as Code } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ApiServer } from '../../src/api/server.ts';
 import { createApiServer } from './api-server.ts';
-import { beginCall, framed, rawCall } from './raw-call.ts';
+import { headBytes, beginCall, frame, messageCall } from './raw-call.ts';
 
 const STATUS = '/ridgewatch.v1.Operations/GetStatus';
 const EMPTY = new Uint8Array();
@@ -26,14 +26,14 @@ afterEach(async () => {
 it.each(['soon', 'abc', '', '-1S', '123456789S', '1.5S', '1', 'S', '1 S', '1s', '+1S', '1S, 2S'])(
   'a time that is none is the mistake of the caller, and counted: "%s"',
   async (timeout) => {
-    const { status } = await rawCall(session, STATUS, EMPTY, { 'grpc-timeout': timeout });
+    const { status } = await messageCall(session, STATUS, EMPTY, { 'grpc-timeout': timeout });
     expect(status).toMatchObject({ code: Code.INVALID_ARGUMENT, reason: 'TIMEOUT_INVALID' });
     expect(refusals).toEqual(['TIMEOUT_INVALID']);
   },
 );
 
 it.each(['0n', '0S', '1n'])('no time at all is over at once, and counted: %s', async (timeout) => {
-  const { status } = await rawCall(session, STATUS, undefined, { 'grpc-timeout': timeout });
+  const { status } = await messageCall(session, STATUS, undefined, { 'grpc-timeout': timeout });
   expect(status.code).toBe(Code.DEADLINE_EXCEEDED);
   await expect.poll(() => refusals).toEqual(['DEADLINE_EXCEEDED']);
 });
@@ -43,9 +43,9 @@ it.each(['99999999H', '597H', '99999999S', '99999999m', '10S'])(
   async (timeout) => {
     const stream = beginCall(session, STATUS, { 'grpc-timeout': timeout }).resume();
     // One that could be over would be by then.
-    await rawCall(session, STATUS, undefined, { 'grpc-timeout': '20m' });
+    await messageCall(session, STATUS, undefined, { 'grpc-timeout': '20m' });
     const trailers = once(stream, 'trailers') as Promise<[Record<string, string>]>;
-    stream.end(framed(EMPTY));
+    stream.end(frame(EMPTY));
     expect((await trailers)[0]['grpc-status']).toBe('0');
     await expect.poll(() => refusals).toEqual(['DEADLINE_EXCEEDED']);
   },
@@ -61,13 +61,14 @@ it.each([
   ['of a time', STATUS, { 'grpc-timeout': `${LONG}S` }],
   ['of a way to write messages', STATUS, { 'content-type': `text/${LONG}` }],
 ])('a name that is not known is counted, and not told again: %s', async (_, path, headers) => {
-  const { status, headBytes } = await rawCall(session, path, EMPTY, headers);
+  const answer = await messageCall(session, path, EMPTY, headers);
+  const { status } = answer;
   expect(status.code).not.toBe(Code.OK);
-  expect(headBytes).toBeLessThan(2000);
+  expect(headBytes(answer)).toBeLessThan(2000);
   expect(refusals).toHaveLength(1);
 });
 
 it('says that there is no such method, with a reason', async () => {
-  const { status } = await rawCall(session, '/ridgewatch.v1.Operations/Nothing', EMPTY);
+  const { status } = await messageCall(session, '/ridgewatch.v1.Operations/Nothing', EMPTY);
   expect(status).toMatchObject({ code: Code.UNIMPLEMENTED, reason: 'CALL_UNSUPPORTED' });
 });

@@ -24,7 +24,7 @@ import { readEnrollRequest, readIdentifyRequest } from '../../src/api/json-reque
 import { readStatus, type ReceivedStatus } from '../../src/api/status.ts';
 import { Failure } from '../../src/failure.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
-import { rawCall, type Answered } from './raw-call.ts';
+import { messageCall, type RawAnswer } from './raw-call.ts';
 import {
   enrolRequest,
   identifyRequest,
@@ -146,7 +146,7 @@ function exists(path: string, message: DescMessage): boolean {
 }
 
 /** Of a call, or of the one record or search of its stream; undefined: it was not refused. */
-function refusalOf(name: string, { messages: [answer], status }: Answered): Answered['status'] | undefined {
+function refusalOf(name: string, { messages: [answer], status }: RawAnswer): RawAnswer['status'] | undefined {
   if (status.code !== (Code.OK as number)) return status;
   if (answer === undefined || !name.endsWith('Stream')) return undefined;
   const outcome =
@@ -172,7 +172,7 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
   const paths = pathsOf(input).map((one) => ({ where: one.map((part) => part.name).join('.'), one }));
 
   it('has a right request to begin with', async () => {
-    const refusal = refusalOf(name, await rawCall(session, path, right));
+    const refusal = refusalOf(name, await messageCall(session, path, right));
     expect([undefined, 'SUBJECT_NOT_FOUND']).toContain(refusal?.reason);
   });
 
@@ -181,7 +181,7 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
     if (last === undefined) throw new Error('the path is empty');
     let refused = 0;
     for (const values of wrongValues(last)) {
-      const refusal = refusalOf(name, await rawCall(session, path, withValues(right, one, values)));
+      const refusal = refusalOf(name, await messageCall(session, path, withValues(right, one, values)));
       if (refusal === undefined) continue;
       refused++;
       const what = `${where}: ${values.subarray(0, 20).toString('hex')}: ${refusal.message}`;
@@ -218,7 +218,7 @@ describe('what callers write', () => {
       for (const text of TEXTS) {
         const lines = running.log.length;
         const message = withValues(RIGHT[name] ?? new Uint8Array(), path, field(last.number, Buffer.from(text)));
-        const refusal = refusalOf(name, await rawCall(session, `/${parent.typeName}/${name}`, message));
+        const refusal = refusalOf(name, await messageCall(session, `/${parent.typeName}/${name}`, message));
         expect(JSON.stringify(refusal ?? {}), last.name).not.toMatch(CANARY);
         if (!isLogged(last.name, text)) expect(running.log.slice(lines).join('\n'), last.name).not.toMatch(CANARY);
       }

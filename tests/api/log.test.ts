@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Provenance } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { IdentifyStreamRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { frame, openSession, rawCall } from './raw-call.ts';
 import {
   call,
   enrolRequest,
@@ -106,4 +108,35 @@ it('holds a line for each call, and nothing that identifies a person', async () 
     ]),
   ];
   for (const word of forbidden) expect(text).not.toContain(word);
+});
+
+it('has few lines of what is refused alike, however often, and all of what is served; the metrics count each', async () => {
+  const busy = await runService(await cluster.createDatabase());
+  const session = openSession(busy.service.grpcPort);
+  const served = identifyRequest(samplesOf(1, 1), { clientRequestId: 'served' });
+  const one = frame(IdentifyStreamRequest.encode({ request: served }).finish());
+  const body = Buffer.concat([Buffer.alloc(5 * 5000), one, Buffer.alloc(5 * 5000), one]);
+  await rawCall(session, '/ridgewatch.v1.Identification/IdentifyStream', body);
+  for (let i = 0; i < 300; i++) await rawCall(session, '/ridgewatch.v1.Gallery/GetSubject', frame(Buffer.alloc(0)));
+  for (let i = 0; i < 300; i++) await rawCall(session, '/ridgewatch.v1.Operations/GetStatus', frame(Buffer.alloc(0)));
+  session.destroy();
+  const metrics = await (await fetch(`http://127.0.0.1:${busy.service.httpPort}/metrics`)).text();
+  await busy.stop();
+
+  const lines = busy.log.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const about = (method: string, code: string) =>
+    lines.filter((line) => line['method'] === method && line['code'] === code).length;
+  const counted = (method: string, code: string) =>
+    Number(new RegExp(`calls_total\\{method="${method}",code="${code}"\\} (\\d+)`).exec(metrics)?.[1]);
+  for (const [method, code, count] of [
+    ['Identification/IdentifyStream', 'INVALID_ARGUMENT', 10_000],
+    ['Gallery/GetSubject', 'INVALID_ARGUMENT', 300],
+    ['Operations/GetStatus', 'OK', 300],
+  ] as const) {
+    expect(counted(method, code)).toBe(count);
+    // A hundred in ten seconds.
+    expect(about(method, code)).toBeGreaterThanOrEqual(100);
+    expect(about(method, code)).toBeLessThan(300);
+  }
+  expect(about('Identification/IdentifyStream', 'OK')).toBe(2);
 });

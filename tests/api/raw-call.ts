@@ -1,60 +1,94 @@
-/** A call over HTTP/2 as it is, so that anything at all can be sent. */
-import { once } from 'node:events';
-import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
+/** Calls as bytes, for what the client library would never send. */
+import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import { Status } from '../../src/api/generated/google/rpc/status.ts';
 import { readStatus, type ReceivedStatus } from '../../src/api/status.ts';
 
-export interface Answered {
+export interface RawAnswer {
+  /** Headers and trailers together. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly messages: readonly Buffer[];
-  readonly status: Pick<ReceivedStatus, 'code' | 'reason' | 'message' | 'violations'>;
-  /** Of all headers and trailers. */
-  readonly headBytes: number;
+  readonly status: ReceivedStatus;
 }
 
-export function framed(bytes: Uint8Array): Buffer {
+/** A message in its frame. */
+export function frame(bytes: Uint8Array, flag = 0, length = bytes.length): Buffer {
   const head = Buffer.alloc(5);
-  head.writeUInt32BE(bytes.length, 1);
+  head[0] = flag;
+  head.writeUInt32BE(length, 1);
   return Buffer.concat([head, bytes]);
 }
 
+/** Begins a call. */
 export function beginCall(
   session: ClientHttp2Session,
   path: string,
-  headers: Readonly<Record<string, string>> = {},
+  changes: Readonly<Record<string, string>> = {},
 ): ClientHttp2Stream {
-  const base = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };
-  return session.request({ ...base, ...headers });
+  const head = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };
+  return session.request({ ...head, ...changes });
 }
 
-/** Sends one message, if there is one, and takes all that comes back. */
-export async function rawCall(
+export function openSession(port: number): ClientHttp2Session {
+  const session = connect(`http://127.0.0.1:${port}`);
+  session.on('error', () => undefined);
+  return session;
+}
+
+/** Sends bytes as the body of a call, which is left open where there are none, and takes what is answered, until the stream has closed. */
+export function rawCall(
+  session: ClientHttp2Session,
+  path: string,
+  body: Uint8Array | undefined,
+  changes: Readonly<Record<string, string>> = {},
+): Promise<RawAnswer> {
+  const stream = beginCall(session, path, changes);
+  const headers: Record<string, string> = {};
+  const note = (more: IncomingHttpHeaders) => {
+    for (const [name, value] of Object.entries(more)) headers[name] = String(value);
+  };
+  const parts: Buffer[] = [];
+  stream.on('response', note);
+  stream.on('trailers', note);
+  stream.on('data', (part: Buffer) => parts.push(part));
+  stream.on('error', () => undefined);
+  if (body === undefined) stream.resume();
+  else stream.end(body);
+  return new Promise((resolve) =>
+    stream.on('close', () =>
+      resolve({ headers, messages: messagesIn(Buffer.concat(parts)), status: statusIn(headers) }),
+    ),
+  );
+}
+
+/** Sends one message, if there is one. */
+export function messageCall(
   session: ClientHttp2Session,
   path: string,
   message?: Uint8Array,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<Answered> {
-  const stream = beginCall(session, path, headers);
-  const head: Record<string, string> = {};
-  const note = (more: object) => void Object.assign(head, more);
-  const parts: Buffer[] = [];
-  stream.on('response', note).on('trailers', note);
-  stream.on('data', (part: Buffer) => parts.push(part));
-  if (message === undefined) stream.resume();
-  else stream.end(framed(message));
-  await once(stream, 'close');
-  const details = head['grpc-status-details-bin'];
-  const bare = { code: Number(head['grpc-status']), message: head['grpc-message'] ?? '', reason: undefined };
-  return {
-    messages: messagesOf(Buffer.concat(parts)),
-    status:
-      details === undefined ? { ...bare, violations: [] } : readStatus(Status.decode(Buffer.from(details, 'base64'))),
-    headBytes: JSON.stringify(head).length,
-  };
+  changes: Readonly<Record<string, string>> = {},
+): Promise<RawAnswer> {
+  return rawCall(session, path, message && frame(message), changes);
 }
 
-function messagesOf(bytes: Buffer): Buffer[] {
+/** Bytes of all headers and trailers together. */
+export function headBytes({ headers }: RawAnswer): number {
+  return JSON.stringify(headers).length;
+}
+
+function messagesIn(bytes: Buffer): Buffer[] {
   const messages: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += 5 + bytes.readUInt32BE(at + 1))
-    messages.push(bytes.subarray(at + 5, at + 5 + bytes.readUInt32BE(at + 1)));
+  for (let at = 0; at + 5 <= bytes.length;) {
+    const length = bytes.readUInt32BE(at + 1);
+    messages.push(bytes.subarray(at + 5, at + 5 + length));
+    at += 5 + length;
+  }
   return messages;
+}
+
+function statusIn(headers: Readonly<Record<string, string>>): ReceivedStatus {
+  const details = headers['grpc-status-details-bin'];
+  if (details !== undefined) return readStatus(Status.decode(Buffer.from(details, 'base64')));
+  const code = Number(headers['grpc-status'] ?? NaN);
+  const message = decodeURIComponent(headers['grpc-message'] ?? '');
+  return { code, message, reason: undefined, metadata: {}, violations: [], retryAfterMs: undefined };
 }

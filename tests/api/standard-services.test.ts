@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contract } from '../../src/api/contract.ts';
 import type { ApiServer } from '../../src/api/server.ts';
 import { createApiServer } from './api-server.ts';
-import { beginCall, framed, rawCall } from './raw-call.ts';
+import { headBytes, beginCall, frame, messageCall } from './raw-call.ts';
 import { field } from './wire-messages.ts';
 
 let server: ApiServer;
@@ -29,7 +29,7 @@ const WATCH = '/grpc.health.v1.Health/Watch';
 const LIST = '/grpc.health.v1.Health/List';
 const REFLECT = ['v1', 'v1alpha'].map((version) => `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`);
 
-const ask = (path: string, bytes: Uint8Array) => rawCall(session, path, bytes);
+const ask = (path: string, bytes: Uint8Array) => messageCall(session, path, bytes);
 
 function message(name: string): DescMessage {
   const found = contract().getMessage(name);
@@ -45,17 +45,19 @@ describe('health', () => {
     ['every object has', '__proto__'],
     ['is as long as texts may be', 'x'.repeat(4096)],
   ])('of a service whose name %s is not found, and the name not told again', async (_, service) => {
-    const { status, headBytes } = await ask(CHECK, asks(service));
+    const answer = await ask(CHECK, asks(service));
+    const { status } = answer;
     expect(status).toMatchObject({ code: Code.NOT_FOUND, reason: 'HEALTH_SERVICE_UNKNOWN' });
     expect(status.violations[0]?.field).toBe('service');
-    expect(headBytes).toBeLessThan(1000);
+    expect(headBytes(answer)).toBeLessThan(1000);
     expect(refusals).toEqual(['HEALTH_SERVICE_UNKNOWN']);
   });
 
   it('of a service with a name of 200 KB is refused in short', async () => {
-    const { status, headBytes } = await ask(CHECK, asks('x'.repeat(200_000)));
+    const answer = await ask(CHECK, asks('x'.repeat(200_000)));
+    const { status } = answer;
     expect(status.code).toBe(Code.INVALID_ARGUMENT);
-    expect(headBytes).toBeLessThan(1000);
+    expect(headBytes(answer)).toBeLessThan(1000);
     expect(refusals).toHaveLength(1);
   });
 
@@ -81,7 +83,7 @@ describe('health', () => {
     const stream = beginCall(session, WATCH);
     let received = Buffer.alloc(0);
     stream.on('data', (part: Buffer) => (received = Buffer.concat([received, part])));
-    stream.end(framed(asks(service)));
+    stream.end(frame(asks(service)));
     await once(stream, 'data');
     server.setServing(true);
     // Each answer is one frame with one field.
