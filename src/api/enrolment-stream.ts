@@ -13,7 +13,8 @@ import {
   type EnrollStreamResponse,
 } from './generated/ridgewatch/v1/gallery.ts';
 import { asFailure, MAX_OUTCOME_STATUS_BYTES, toShortStatus } from './status.ts';
-import { requestOf, type WireRequest } from './wire-request.ts';
+import { doneWith } from './watched-calls.ts';
+import { requestOf, WireRequest } from './wire-request.ts';
 import { warningCodes } from './wire-warnings.ts';
 
 /** One message of the stream. */
@@ -27,6 +28,8 @@ interface StreamLimits {
 
 /** Records that share a transaction: enough to make the commit cheap, few enough to keep it short. */
 const RECORDS_PER_BATCH = 100;
+/** Records are kept until their batch is stored: of the largest, a hundred would take too much memory. */
+const BYTES_PER_BATCH = 4_194_304;
 /** Where a message holds `record.client_request_id`, and the most bytes of one that is told again. */
 const REQUEST_ID_PATH = [1, 3];
 const MAX_REQUEST_ID_BYTES = 64;
@@ -40,6 +43,7 @@ const MAX_NEW_GALLERIES = 100;
 const MAX_COUNTS_BYTES = 64 + MAX_NEW_GALLERIES * 66;
 
 interface Received {
+  readonly record: StreamedRecord;
   readonly clientRequestId: string;
   readonly request: EnrollRequest | Failure;
 }
@@ -52,15 +56,18 @@ interface EnrolledRecord {
 
 /**
  * Enrols the records of a stream, batch by batch. A record that is refused does not touch the others. What was enrolled
- * is always told: where the stream has to end before its end, because it is too long, the answer is full or the store
- * fails, the outcomes so far are the answer, and the last one says why nothing after it was looked at.
- * @throws Failure when nothing was enrolled; the signal's reason
+ * is always told: where the stream has to end before its end, because it is too long, the answer is full, the store fails
+ * or the caller sends what is no message, or nothing for too long, the outcomes so far are the answer, and the last one
+ * says why nothing after it was looked at.
+ * @param fault - tells, once there are no more records, why there are none
+ * @throws Failure when there is nothing to tell beside it; the signal's reason
  */
 export async function enrollMany(
   service: EnrolmentDependencies,
   records: AsyncIterable<StreamedRecord>,
   limits: StreamLimits,
   signal: AbortSignal,
+  fault: () => Failure | undefined,
 ): Promise<EnrollStreamResponse> {
   const stream = new EnrolmentStream(service, limits);
   for await (const record of records) {
@@ -68,7 +75,9 @@ export async function enrollMany(
     if (!(await stream.take(record))) break;
   }
   signal.throwIfAborted();
-  await stream.flush(true);
+  const why = fault();
+  if (why === undefined) await stream.flush(true);
+  else await stream.cutOff(why);
   return stream.response;
 }
 
@@ -84,6 +93,7 @@ class EnrolmentStream {
   readonly #service: EnrolmentDependencies;
   readonly #limits: StreamLimits;
   #batch: Received[] = [];
+  #batchBytes = 0;
   /** Left of the answer when every record of the batch has the largest outcome, and one more says why the stream ends. */
   #bytesLeft: number;
 
@@ -108,7 +118,16 @@ class EnrolmentStream {
     }
     this.#bytesLeft -= MAX_OUTCOME_BYTES;
     this.#batch.push(receive(record));
-    return this.#batch.length < RECORDS_PER_BATCH || this.flush();
+    this.#batchBytes += record instanceof WireRequest ? record.byteLength : 0;
+    const isFull = this.#batch.length >= RECORDS_PER_BATCH || this.#batchBytes >= BYTES_PER_BATCH;
+    return !isFull || this.flush();
+  }
+
+  /** The caller sends no more, and not because all is sent. @throws Failure why, when there is nothing else to tell */
+  async cutOff(why: Failure): Promise<void> {
+    if (this.response.endedEarly) return;
+    if (this.response.outcomes.length + this.#batch.length === 0) throw why;
+    await this.#end(why);
   }
 
   /**
@@ -119,6 +138,7 @@ class EnrolmentStream {
   async flush(isLast = false): Promise<boolean> {
     const batch = this.#batch;
     this.#batch = [];
+    this.#batchBytes = 0;
     if (batch.length === 0) return !this.response.endedEarly;
     const prepared = await prepareBatch(this.#service, batch);
     let failed: Failure | undefined;
@@ -135,6 +155,7 @@ class EnrolmentStream {
         this.#note(clientRequestId, own instanceof Failure ? own : failed);
       }
     }
+    for (const { record } of batch) doneWith(record);
     return failed === undefined || isLast || this.#end(failed);
   }
 
@@ -172,13 +193,14 @@ function receive(record: StreamedRecord): Received {
     const request = requestOf(record).record ?? emptyRecord();
     const { clientRequestId } = request;
     return {
+      record,
       clientRequestId: Buffer.byteLength(clientRequestId) <= MAX_REQUEST_ID_BYTES ? clientRequestId : '',
       request,
     };
   } catch (thrown) {
     const clientRequestId =
       'findText' in record ? record.findText(REQUEST_ID_PATH, MAX_REQUEST_ID_BYTES) : record.record?.clientRequestId;
-    return { clientRequestId: clientRequestId ?? '', request: asFailure(thrown) };
+    return { record, clientRequestId: clientRequestId ?? '', request: asFailure(thrown) };
   }
 }
 

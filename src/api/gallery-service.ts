@@ -23,6 +23,7 @@ import {
 } from './generated/ridgewatch/v1/gallery.ts';
 import { PageTokens } from './page-token.ts';
 import { check, expungeRules, listRules, onlyNamedFields, subjectIdRules, updateRules } from './validation.ts';
+import { faultOf } from './watched-calls.ts';
 import { toWireSubject } from './wire-subjects.ts';
 import { dataWarnings, warningFacts } from './wire-warnings.ts';
 
@@ -104,10 +105,12 @@ function enrollStream(
 ): void {
   const method = 'Gallery/EnrollStream';
   const followed = followCall(call, settings, false);
+  const fault = faultOf(call.metadata);
   void reported(method, followed, settings, async (context) => {
     service.requireReady();
     const limits = { records: service.mostStreamRecords, answerBytes: service.maxMessageBytes };
-    const response = await enrollMany(service, call as AsyncIterable<StreamedRecord>, limits, followed.signal);
+    const records = call as AsyncIterable<StreamedRecord>;
+    const response = await enrollMany(service, records, limits, followed.signal, fault);
     const { enrolledCount, refusedCount, endedEarly } = response;
     context.note({
       enrolled_count: enrolledCount,

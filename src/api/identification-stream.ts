@@ -7,7 +7,8 @@ import type {
   IdentifyStreamRequest,
   IdentifyStreamResponse,
 } from './generated/ridgewatch/v1/identification.ts';
-import { toStatus } from './status.ts';
+import { toServiceError, toStatus } from './status.ts';
+import { doneWith, faultOf } from './watched-calls.ts';
 import { answerTo, requestOf, WireRequest } from './wire-request.ts';
 
 const METHOD = 'Identification/IdentifyStream';
@@ -22,7 +23,8 @@ type Search = (request: IdentifyRequest, context: CallContext) => Promise<Identi
 
 /**
  * Answers the searches of a stream, each as it is done. What is wrong with one is said in its place, and the stream goes
- * on. A caller who does not take the answers is not read any further.
+ * on. A caller who does not take the answers is not read any further. What is no message ends the stream, after the
+ * answers to those before it: it is said in its place, too, and is the status.
  */
 export function answerStream(
   call: ServerDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>,
@@ -31,13 +33,16 @@ export function answerStream(
 ): void {
   const followed = followCall(call, settings, false);
   const { signal, release } = followed;
+  const fault = faultOf(call.metadata);
   const underWay = new Set<string>();
   let untaken = 0;
   let ended = false;
   const finish = () => {
     if (!ended || untaken > 0) return;
     release();
-    call.end();
+    const why = fault();
+    if (why === undefined) call.end();
+    else call.emit('error', toServiceError(why));
   };
   const taken = () => {
     untaken--;
@@ -66,12 +71,16 @@ export function answerStream(
       return answerTo(message, { requestId, outcome: response });
     });
     if (isOwner) underWay.delete(requestId);
-    if (signal.aborted || !call.writable) return;
-    const refused = (failure: Failure): IdentifyStreamResponse => ({
-      requestId,
-      outcome: { $case: 'error', value: toStatus(failure) },
-    });
-    call.write('response' in outcome ? outcome.response : refused(outcome.failure), taken);
+    doneWith(message);
+    tell('response' in outcome ? outcome.response : refusal(requestId, outcome.failure));
+  };
+  const tell = (response: IdentifyStreamResponse) => {
+    if (!signal.aborted && call.writable) call.write(response, taken);
+  };
+  const tellFault = async (why: Failure) => {
+    untaken++;
+    await reported(METHOD, followed, settings, () => Promise.reject(why));
+    tell(refusal('', why));
   };
   call.on('data', (message: Message) => {
     if (++untaken >= STREAM_WINDOW) call.pause();
@@ -79,10 +88,16 @@ export function answerStream(
   });
   call.on('end', () => {
     ended = true;
-    finish();
+    const why = fault();
+    if (why === undefined) finish();
+    else void tellFault(why);
   });
   call.on('error', () => release());
   signal.addEventListener('abort', release, { once: true });
+}
+
+function refusal(requestId: string, failure: Failure): IdentifyStreamResponse {
+  return { requestId, outcome: { $case: 'error', value: toStatus(failure) } };
 }
 
 /** Told from the bytes, so that it is known of a search that cannot be read, too. */

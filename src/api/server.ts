@@ -29,7 +29,7 @@ const SERVICES = ['', 'ridgewatch.v1.Identification', 'ridgewatch.v1.Gallery', '
 export interface ApiServerSettings {
   /** Largest request and answer, in bytes. */
   readonly maxMessageBytes: number;
-  /** Bytes of unfinished messages, of all callers together. */
+  /** Bytes of messages that the service is not done with, of all callers together. */
   readonly maxUnfinishedBytes: number;
   readonly maxConnections: number;
   /** Calls that one connection may have under way. */
@@ -76,6 +76,7 @@ export class ApiServer {
       {
         messageMs: settings.messageMs,
         streamIdleMs: settings.streamIdleMs,
+        mostMessageBytes: settings.maxMessageBytes,
         mostBytesHeld: settings.maxUnfinishedBytes,
       },
       (peer) => this.#listener?.connectionOf(peer),
@@ -127,15 +128,19 @@ export class ApiServer {
     );
     const bound = await listener.listen(host, port);
     this.#listener = listener;
-    this.#unfollow = followStreams(
+    const closeGates = this.#watch.open();
+    const unfollow = followStreams(
       (peer) => listener.connectionOf(peer),
       (headers) => settleHead(headers, this.#paths),
       ({ reason, code }) => refused({ surface: 'grpc', reason, facts: { code } }),
     );
+    this.#unfollow = () => {
+      closeGates();
+      unfollow();
+    };
     this.#sweep = setInterval(
       () => {
         listener.connections.endIdle(connectionIdleMs + CLOSING_MS);
-        this.#watch.sweep(listener.connections.all);
       },
       Math.min(MOST_SWEEP_MS, connectionIdleMs),
     );
@@ -146,6 +151,11 @@ export class ApiServer {
   /** Connections that are open. */
   get connectionCount(): number {
     return this.#listener?.connections.count ?? 0;
+  }
+
+  /** Bytes of messages that the service is not done with. */
+  get bytesHeld(): number {
+    return this.#watch.bytesHeld;
   }
 
   /** Why no further client can be taken; undefined: they can. */

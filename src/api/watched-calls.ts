@@ -1,24 +1,30 @@
 /**
  * Watches what callers owe: a message that was begun, the next one of a stream. Whoever keeps the service waiting for longer
- * than allowed, or holds more memory with unfinished messages than there is, has the call ended with a status.
+ * than allowed, holds more memory with messages than there is, or sends what is none, has the call ended with a status.
  */
 import {
+  Metadata,
   ServerInterceptingCall,
-  type Metadata,
+  status as Code,
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 import type { Connection } from '../network/connections.ts';
 import type { Peer } from './grpc-listener.ts';
+import type { MessageGate } from './message-gate.ts';
+import { MessageGates } from './message-gates.ts';
+import { MessageMemory, type Holder, type Share } from './message-memory.ts';
 import { toServiceError } from './status.ts';
+import { Turns } from './turns.ts';
 
 export interface WatchLimits {
   /** Time for the one message of a call to become complete, in milliseconds. */
   readonly messageMs: number;
   /** Time that a stream may be without a message, in milliseconds. */
   readonly streamIdleMs: number;
-  /** Bytes of unfinished messages, of all callers together. */
+  /** Bytes of one message, and of those of all callers together that the service is not done with. */
+  readonly mostMessageBytes: number;
   readonly mostBytesHeld: number;
 }
 
@@ -30,28 +36,38 @@ export interface EndedCall {
   readonly seconds: number;
 }
 
-/** A connection's calls, and how many of its bytes belong to messages that are complete. */
-interface Traffic {
-  readonly connection: Connection;
-  readonly calls: Set<WatchedCall>;
-  settledBytes: number;
-}
+/** Messages are taken in turn: of those that are refused at once, a caller can send a hundred thousand a second. */
+const receiving = new Turns();
 
-/** Beside its own bytes a message has frames around it. */
-const FRAMING = 1.01;
-
-const ends = new WeakMap<Metadata, AbortSignal>();
+const calls = new WeakMap<Metadata, WatchedCall>();
+const undone = new WeakMap<object, () => void>();
 
 /** Aborted, with a Failure as reason, when the call that came with these headers is ended because of its caller. */
 export function endOf(metadata: Metadata | undefined): AbortSignal | undefined {
-  return metadata && ends.get(metadata);
+  return metadata && calls.get(metadata)?.ending;
+}
+
+/**
+ * For handlers of streams that tell in their answer why the stream came to no good end; otherwise it becomes the status.
+ * @returns tells, once there are no more messages, why there are none; undefined: the caller has sent all
+ */
+export function faultOf(metadata: Metadata | undefined): () => Failure | undefined {
+  const call = metadata && calls.get(metadata);
+  return call === undefined ? () => undefined : call.tellFault();
+}
+
+/** The service is done with a message of a stream: it takes no memory any more. */
+export function doneWith(message: object): void {
+  undone.get(message)?.();
+  undone.delete(message);
 }
 
 export class CallWatch {
   readonly #limits: WatchLimits;
   readonly #connectionOf: (peer: Peer) => Connection | undefined;
   readonly #ended: (call: EndedCall) => void;
-  readonly #traffic = new WeakMap<Connection, Traffic>();
+  readonly #memory: MessageMemory;
+  readonly #gates: MessageGates;
   readonly #sizes = new WeakMap<object, number>();
 
   /** @param ended - told of each call whose handler does not report its end */
@@ -63,19 +79,34 @@ export class CallWatch {
     this.#limits = limits;
     this.#connectionOf = connectionOf;
     this.#ended = ended;
+    this.#memory = new MessageMemory(limits.mostBytesHeld);
+    this.#gates = new MessageGates(limits.mostMessageBytes, connectionOf, (connection, gate, change) =>
+      this.#memory.changed(connection, gate.held, change),
+    );
   }
 
   readonly interceptor: ServerInterceptor = (method, call) => {
-    const traffic = this.#trafficOf(call.getConnectionInfo());
+    const connection = this.#connectionOf(call.getConnectionInfo());
     return new WatchedCall(call, {
       path: method.path,
       streams: { request: method.requestStream, response: method.responseStream },
       limits: this.#limits,
-      traffic,
-      sizeOf: (message) => this.#sizes.get(message) ?? 0,
+      share: connection && this.#memory.shareOf(connection),
+      gate: this.#gates.arriving,
+      sizeOf: (message) => this.#sizes.get(message),
       ended: this.#ended,
     });
   };
+
+  /** Bytes of messages that the service is not done with. */
+  get bytesHeld(): number {
+    return this.#memory.held;
+  }
+
+  /** Begins to look at what comes. @returns ends it */
+  open(): () => void {
+    return this.#gates.open();
+  }
 
   /** Remembers how many bytes a message had. */
   measured<T>(deserialize: (bytes: Buffer) => T): (bytes: Buffer) => T {
@@ -85,91 +116,77 @@ export class CallWatch {
       return message;
     };
   }
-
-  /** Ends the calls that hold most, until what is held fits. To be called again and again. */
-  sweep(connections: Iterable<Connection>): void {
-    const held = [...connections]
-      .map((connection) => this.#traffic.get(connection))
-      .filter((traffic) => traffic !== undefined)
-      .map((traffic) => ({ traffic, bytes: unfinishedBytes(traffic) }))
-      .filter(({ bytes }) => bytes > 0)
-      .sort((a, b) => b.bytes - a.bytes);
-    let sum = held.reduce((total, { bytes }) => total + bytes, 0);
-    for (const { traffic, bytes } of held) {
-      if (sum <= this.#limits.mostBytesHeld) return;
-      sum -= bytes;
-      const sentence = 'The messages that are being received take all the memory that they may: try again later.';
-      for (const call of [...traffic.calls])
-        call.end(new Failure('resource-exhausted', 'TOO_MANY_UNFINISHED', sentence, { retryAfterMs: 1000 }));
-    }
-  }
-
-  #trafficOf(peer: Peer): Traffic | undefined {
-    const connection = this.#connectionOf(peer);
-    if (connection === undefined) return undefined;
-    const known = this.#traffic.get(connection);
-    if (known !== undefined) return known;
-    const traffic = { connection, calls: new Set<WatchedCall>(), settledBytes: connection.socket.bytesRead };
-    this.#traffic.set(connection, traffic);
-    return traffic;
-  }
-}
-
-/** Of messages that are not complete. */
-function unfinishedBytes({ connection, calls, settledBytes }: Traffic): number {
-  return calls.size === 0 ? 0 : connection.socket.bytesRead - settledBytes;
 }
 
 interface WatchedCallParts {
   readonly path: string;
   readonly streams: { readonly request: boolean; readonly response: boolean };
   readonly limits: WatchLimits;
-  readonly traffic: Traffic | undefined;
-  sizeOf(message: object): number;
+  readonly share: Share | undefined;
+  readonly gate: MessageGate | undefined;
+  /** Undefined for messages of the library's own services. */
+  sizeOf(message: object): number | undefined;
   ended(call: EndedCall): void;
 }
+
+type PartialStatus = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 
 /** `waiting`: for the caller; `working`: the caller waits for us; `over`. */
 type Phase = 'waiting' | 'working' | 'over';
 
-class WatchedCall extends ServerInterceptingCall {
+/** Of messages, what the service takes. */
+const ACCEPTED_ENCODING = 'identity';
+
+class WatchedCall extends ServerInterceptingCall implements Holder {
   readonly #call: ServerInterceptingCallInterface;
   readonly #parts: WatchedCallParts;
   readonly #end = new AbortController();
   readonly #started = performance.now();
   readonly #timer: NodeJS.Timeout;
   #phase: Phase = 'over';
+  #messages = 0;
   /** Messages of a stream that have no answer yet. */
   #unanswered = 0;
   #halfClosed = false;
+  #hasSentHeaders = false;
+  /** Why a stream of requests brings no more, and whether its handler tells. */
+  #fault: Failure | undefined;
+  #isFaultTold = false;
 
   constructor(call: ServerInterceptingCallInterface, parts: WatchedCallParts) {
     super(call, {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, onward) => {
-            ends.set(metadata, this.#end.signal);
+            calls.set(metadata, this);
             onward(metadata);
+            parts.gate?.attach((failure) => this.#faulty(failure));
           },
           onReceiveMessage: (message: object, onward) => {
-            this.#received(message);
-            onward(message);
+            if (this.#received(message)) void receiving.take(() => onward(message));
           },
           onReceiveHalfClose: (onward) => {
+            if (this.#phase === 'over') return;
+            if (!parts.streams.request && this.#messages === 0) {
+              this.end(unreadable('it brings no message'));
+              return;
+            }
             this.#halfClosed = true;
             this.#enter('working');
             onward();
           },
           onCancel: () => this.#cancelled(),
         }),
+      sendMetadata: (metadata, onward) => {
+        this.#hasSentHeaders = true;
+        metadata.set('grpc-accept-encoding', ACCEPTED_ENCODING);
+        onward(metadata);
+      },
       sendMessage: (message, onward) => {
         this.#answered();
         onward(message);
       },
-      sendStatus: (status, onward) => {
-        this.#enter('over');
-        onward(status);
-      },
+      sendStatus: (status, onward) => onward(this.#finalStatus(status)),
     });
     this.#call = call;
     this.#parts = parts;
@@ -177,6 +194,19 @@ class WatchedCall extends ServerInterceptingCall {
     this.#timer = setTimeout(() => this.#late(), streams.request ? limits.streamIdleMs : limits.messageMs);
     this.#timer.unref();
     this.#enter('waiting');
+  }
+
+  get ending(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  get held(): number {
+    return this.#parts.gate?.held ?? 0;
+  }
+
+  tellFault(): () => Failure | undefined {
+    this.#isFaultTold = true;
+    return () => this.#fault;
   }
 
   override startRead(): void {
@@ -187,15 +217,44 @@ class WatchedCall extends ServerInterceptingCall {
 
   /** Ends the call, if it waits for its caller. */
   end(failure: Failure): void {
-    if (this.#phase !== 'waiting' || this.#isWatched) return;
-    const { streams, path } = this.#parts;
-    this.#enter('over');
-    this.#end.abort(failure);
-    // The handler of a stream of requests with one answer reports the call as a whole.
-    if (!streams.request || streams.response) {
-      this.#parts.ended({ path, failure, seconds: (performance.now() - this.#started) / 1000 });
+    if (this.#phase !== 'waiting' || this.#isWatched || this.#fault !== undefined) return;
+    const { streams } = this.#parts;
+    // Of a stream of requests with one answer, that tells what became of the messages so far.
+    if (streams.request && !streams.response) {
+      this.#cutOff(failure);
+      return;
     }
-    this.#call.sendStatus(toServiceError(failure));
+    this.#end.abort(failure);
+    this.#reportEnd(failure);
+    this.sendStatus(toServiceError(failure));
+  }
+
+  /** What came is no message. Those before it are dealt with first. */
+  #faulty(failure: Failure): void {
+    if (this.#phase === 'over' || this.#fault !== undefined) return;
+    if (this.#parts.streams.request) this.#cutOff(failure);
+    else this.end(failure);
+  }
+
+  #cutOff(failure: Failure): void {
+    this.#fault = failure;
+    this.#parts.gate?.endInput();
+  }
+
+  #reportEnd(failure: Failure): void {
+    const { path, ended } = this.#parts;
+    ended({ path, failure, seconds: (performance.now() - this.#started) / 1000 });
+  }
+
+  #finalStatus(status: PartialStatus): PartialStatus {
+    const untold = this.#isFaultTold || status.code !== Code.OK ? undefined : this.#fault;
+    if (untold !== undefined) this.#reportEnd(untold);
+    this.#enter('over');
+    const final = untold === undefined ? status : toServiceError(untold);
+    if (this.#hasSentHeaders) return final;
+    const metadata = final.metadata?.clone() ?? new Metadata();
+    metadata.set('grpc-accept-encoding', ACCEPTED_ENCODING);
+    return { ...final, metadata };
   }
 
   /** Whether a caller who sends nothing may be waiting for us. */
@@ -203,19 +262,24 @@ class WatchedCall extends ServerInterceptingCall {
     return this.#parts.streams.response && this.#unanswered > 0;
   }
 
-  #received(message: object): void {
-    const { traffic, streams } = this.#parts;
-    if (traffic !== undefined) {
-      const size = this.#parts.sizeOf(message);
-      const { socket } = traffic.connection;
-      traffic.settledBytes =
-        traffic.calls.size <= 1
-          ? socket.bytesRead
-          : Math.min(socket.bytesRead, traffic.settledBytes + Math.ceil(size * FRAMING));
+  /** @returns whether it is to be handed on */
+  #received(message: object): boolean {
+    if (this.#phase === 'over') return false;
+    const { gate, streams, sizeOf } = this.#parts;
+    if (!streams.request && ++this.#messages > 1) {
+      this.end(unreadable('it brings more than one message'));
+      return false;
+    }
+    const size = sizeOf(message);
+    if (streams.request) {
+      // What the library's own services are given is small.
+      if (size === undefined) gate?.release();
+      else undone.set(message, () => gate?.release(size));
     }
     this.#unanswered++;
     // The end of a call with one message is still to come.
     if (streams.request) this.#enter('working');
+    return true;
   }
 
   #answered(): void {
@@ -262,21 +326,27 @@ class WatchedCall extends ServerInterceptingCall {
   }
 
   #enter(phase: Phase): void {
-    const { traffic } = this.#parts;
+    const { share, gate } = this.#parts;
     if (phase === 'waiting') this.#timer.refresh();
-    if (phase === 'over') clearTimeout(this.#timer);
+    if (phase === 'over') {
+      clearTimeout(this.#timer);
+      gate?.shut();
+    }
     const before = this.#phase;
     this.#phase = phase;
-    if (traffic === undefined) return;
-    const { connection, calls } = traffic;
+    if (share === undefined) return;
+    const { connection, waiting } = share;
     connection.lastActive = performance.now();
     if (before === phase) return;
     if (before === 'waiting') connection.waiting--;
     if (before === 'working') connection.working--;
     if (phase === 'waiting') connection.waiting++;
     if (phase === 'working') connection.working++;
-    if (phase === 'waiting') calls.add(this);
-    else calls.delete(this);
-    if (calls.size === 0) traffic.settledBytes = connection.socket.bytesRead;
+    if (phase === 'waiting') waiting.add(this);
+    else waiting.delete(this);
   }
+}
+
+function unreadable(what: string): Failure {
+  return new Failure('invalid-argument', 'REQUEST_UNREADABLE', `The call is not what the contract says: ${what}.`);
 }

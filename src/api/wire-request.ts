@@ -18,6 +18,10 @@ export class WireRequest<Request, Response> {
     this.#method = method;
   }
 
+  get byteLength(): number {
+    return this.#bytes.length;
+  }
+
   /** @throws Failure that names the field: see `walkMessage` */
   read(): Request {
     return readMessage(this.#method.requestShape, { decode: this.#method.decode }, this.#bytes);

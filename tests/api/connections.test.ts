@@ -30,6 +30,7 @@ import { readServiceError, readStatus, toServiceError } from '../../src/api/stat
 import { Status } from '../../src/api/generated/google/rpc/status.ts';
 import { createClientCredentials } from '../../src/security/client-credentials.ts';
 import { createServerCredentials } from '../../src/security/server-credentials.ts';
+import { faultOf } from '../../src/api/watched-calls.ts';
 import { createApiServer } from './api-server.ts';
 
 const file = (name: string) => join(import.meta.dirname, '../security/certificates', name);
@@ -272,7 +273,7 @@ describe('a call', () => {
 
   it.each([
     ['of a method that there is not', '/ridgewatch.v1.Operations/Nothing', {}, Buffer.alloc(0), 'CALL_UNSUPPORTED'],
-    ['without a message', STATUS, {}, Buffer.alloc(0), 'CALL_UNSUPPORTED'],
+    ['without a message', STATUS, {}, Buffer.alloc(0), 'REQUEST_UNREADABLE'],
     ['with a message that is too large', STATUS, {}, framed(Buffer.alloc(10), 5_000_000), 'MESSAGE_TOO_LARGE'],
     ['with another content type', STATUS, { 'content-type': 'text/html' }, Buffer.alloc(0), 'CONTENT_TYPE_UNSUPPORTED'],
     [
@@ -280,7 +281,7 @@ describe('a call', () => {
       STATUS,
       { 'grpc-encoding': 'x' },
       Buffer.from([1, 0, 0, 0, 1, 7]),
-      'CALL_UNSUPPORTED',
+      'COMPRESSION_UNSUPPORTED',
     ],
   ])('%s is counted', async (_, path, headers, bytes, reason) => {
     await start();
@@ -324,8 +325,11 @@ describe('a stream', () => {
     gallery: {
       enrollStream: ((call, callback) => {
         const followed = followCall(call, settings, false);
+        const fault = faultOf(call.metadata);
         void reported('Gallery/EnrollStream', followed, settings, async () => {
           for await (const message of call) expect(message).toBeDefined();
+          const why = fault();
+          if (why !== undefined) throw why;
           return EnrollStreamResponse.create({});
         }).then((outcome) => {
           if ('failure' in outcome) callback(toServiceError(outcome.failure));

@@ -3,7 +3,7 @@
  * again and again. Told apart from the service, so that neither waits for the other's work.
  */
 import { Agent, get } from 'node:http';
-import { connect } from 'node:http2';
+import { connect, type ClientHttp2Session } from 'node:http2';
 import { parentPort, workerData } from 'node:worker_threads';
 
 export interface Attack {
@@ -11,6 +11,11 @@ export interface Attack {
   readonly bytes: Uint8Array;
   /** Calls at once. */
   readonly times: number;
+  /** Over how many connections; undefined: each over its own. */
+  readonly connections?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The bytes are the whole body, and not one message. */
+  readonly isBody?: boolean;
 }
 
 export interface Attacked {
@@ -18,6 +23,8 @@ export interface Attacked {
   readonly trailers: Readonly<Record<string, string>>;
   /** Messages that came back in the last call. */
   readonly messages: readonly Uint8Array[];
+  /** How many of the calls ended with each status of gRPC; those that were broken off with none. */
+  readonly codes: Readonly<Record<string, number>>;
   /** The longest that `/livez` took, in milliseconds, and how often it was asked. */
   readonly worstMs: number;
   readonly asked: number;
@@ -36,32 +43,43 @@ function livez(): Promise<number> {
   });
 }
 
-/** Over a connection of its own, as another caller would. */
-function call({ path, bytes }: Attack): Promise<Omit<Attacked, 'worstMs' | 'asked'>> {
-  const session = connect(`http://127.0.0.1:${grpcPort}`);
-  return new Promise<Omit<Attacked, 'worstMs' | 'asked'>>((resolve, reject) => {
-    session.on('error', reject);
+interface Called {
+  readonly trailers: Readonly<Record<string, string>>;
+  readonly messages: readonly Uint8Array[];
+}
+
+function openSession(): ClientHttp2Session {
+  const session = connect(`http://127.0.0.1:${grpcPort}`, { maxSessionMemory: 1000 });
+  session.on('error', () => undefined);
+  return session;
+}
+
+function call(session: ClientHttp2Session, { path, bytes, headers, isBody }: Attack): Promise<Called> {
+  return new Promise<Called>((resolve) => {
     const stream = session.request({
       ':method': 'POST',
       ':path': path,
       'content-type': 'application/grpc',
       te: 'trailers',
+      ...headers,
     });
     const trailers: Record<string, string> = {};
-    const note = (headers: object) => {
-      for (const [name, value] of Object.entries(headers)) trailers[name] = String(value);
+    const note = (more: object) => {
+      for (const [name, value] of Object.entries(more)) trailers[name] = String(value);
     };
     const chunks: Buffer[] = [];
     stream.on('response', note);
     stream.on('trailers', note);
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    stream.on('error', reject);
+    stream.on('error', () => undefined);
     stream.on('close', () => resolve({ trailers, messages: framesOf(Buffer.concat(chunks)) }));
-    const frame = Buffer.alloc(5);
-    frame.writeUInt32BE(bytes.length, 1);
-    stream.write(frame);
+    if (isBody !== true) {
+      const frame = Buffer.alloc(5);
+      frame.writeUInt32BE(bytes.length, 1);
+      stream.write(frame);
+    }
     stream.end(bytes);
-  }).finally(() => session.destroy());
+  });
 }
 
 function framesOf(bytes: Buffer): Uint8Array[] {
@@ -77,15 +95,24 @@ function framesOf(bytes: Buffer): Uint8Array[] {
 async function attack(one: Attack): Promise<Attacked> {
   let [worstMs, asked, over] = [0, 0, false];
   await livez();
-  const calls = Promise.all(Array.from({ length: one.times }, () => call(one)));
+  const sessions = Array.from({ length: one.connections ?? one.times }, openSession);
+  const calls = Promise.all(
+    Array.from({ length: one.times }, (_, i) => call(sessions[i % sessions.length] as ClientHttp2Session, one)),
+  ).finally(() => sessions.forEach((session) => session.destroy()));
   const end = () => void (over = true);
   calls.then(end, end);
   do {
     worstMs = Math.max(worstMs, await livez());
     asked++;
   } while (!over);
-  const last = (await calls).at(-1) ?? { trailers: {}, messages: [] };
-  return { ...last, worstMs, asked };
+  const all = await calls;
+  const codes: Record<string, number> = {};
+  for (const { trailers } of all) {
+    const code = trailers['grpc-status'] ?? 'none';
+    codes[code] = (codes[code] ?? 0) + 1;
+  }
+  const last = all.at(-1) ?? { trailers: {}, messages: [] };
+  return { ...last, codes, worstMs, asked };
 }
 
 parentPort?.on('message', (message: Attack) => {

@@ -243,8 +243,9 @@ export interface EnrollStreamResponse {
    */
   newGalleries: string[];
   /**
-   * True when the stream was ended before its end: it is too long, the answer is full, or the store failed. The last
-   * outcome says why; its record and those after it were not looked at, and can be sent in another stream.
+   * True when the stream was ended before its end: it is too long, the answer is full, the store failed, what came was
+   * no message (cut off, compressed, too large), or nothing came for too long. The last outcome says why; its record and
+   * those after it were not looked at, and can be sent in another stream.
    */
   endedEarly: boolean;
 }

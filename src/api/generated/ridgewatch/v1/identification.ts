@@ -2349,8 +2349,9 @@ export const IdentificationService = {
   },
   /**
    * Many searches over one connection. Answers carry the request's id and may come in another order; a search that
-   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. A caller who does not
-   * take the answers is not read any further.
+   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. What is no message (cut
+   * off, compressed, too large) answers with an error without a request id, which is the status of the stream, too. A
+   * caller who does not take the answers is not read any further.
    */
   identifyStream: {
     path: "/ridgewatch.v1.Identification/IdentifyStream" as const,
@@ -2380,8 +2381,9 @@ export interface IdentificationServer extends UntypedServiceImplementation {
   identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>;
   /**
    * Many searches over one connection. Answers carry the request's id and may come in another order; a search that
-   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. A caller who does not
-   * take the answers is not read any further.
+   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. What is no message (cut
+   * off, compressed, too large) answers with an error without a request id, which is the status of the stream, too. A
+   * caller who does not take the answers is not read any further.
    */
   identifyStream: handleBidiStreamingCall<IdentifyStreamRequest, IdentifyStreamResponse>;
   /** Compares the probe with one enrolled subject, or with samples sent along (1:1). */
@@ -2407,8 +2409,9 @@ export interface IdentificationClient extends Client {
   ): ClientUnaryCall;
   /**
    * Many searches over one connection. Answers carry the request's id and may come in another order; a search that
-   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. A caller who does not
-   * take the answers is not read any further.
+   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. What is no message (cut
+   * off, compressed, too large) answers with an error without a request id, which is the status of the stream, too. A
+   * caller who does not take the answers is not read any further.
    */
   identifyStream(): ClientDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>;
   identifyStream(options: Partial<CallOptions>): ClientDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>;

@@ -1,0 +1,68 @@
+/** Puts a gate before every call of one server, and tells the library's interceptor which one belongs to its call. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { Failure } from '../failure.ts';
+import type { Connection } from '../network/connections.ts';
+import type { Peer } from './grpc-listener.ts';
+import { MessageGate } from './message-gate.ts';
+
+const CREATED = 'http2.server.stream.created';
+
+export class MessageGates {
+  readonly #mostBytes: number;
+  readonly #connectionOf: (peer: Peer) => Connection | undefined;
+  readonly #holding: (connection: Connection, gate: MessageGate, change: number) => void;
+  readonly #gates = new WeakMap<ServerHttp2Stream, MessageGate>();
+  readonly #sessions = new WeakSet<ServerHttp2Session>();
+  #arriving: MessageGate | undefined;
+
+  /**
+   * @param mostBytes - of a message
+   * @param connectionOf - tells the server's connections from those of others
+   * @param holding - told how many bytes more, or fewer, a gate holds
+   */
+  constructor(
+    mostBytes: number,
+    connectionOf: (peer: Peer) => Connection | undefined,
+    holding: (connection: Connection, gate: MessageGate, change: number) => void,
+  ) {
+    this.#mostBytes = mostBytes;
+    this.#connectionOf = connectionOf;
+    this.#holding = holding;
+  }
+
+  /** @returns ends it */
+  open(): () => void {
+    const created = (message: unknown) => {
+      const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
+      this.#guard(stream, headers);
+    };
+    subscribe(CREATED, created);
+    return () => unsubscribe(CREATED, created);
+  }
+
+  /** Of the call that is just being made: interceptors are made within the event that brings its stream. */
+  get arriving(): MessageGate | undefined {
+    return this.#arriving;
+  }
+
+  #guard(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const session = stream.session as ServerHttp2Session | undefined;
+    const connection = session?.socket === undefined ? undefined : this.#connectionOf(session.socket);
+    if (session === undefined || connection === undefined) return;
+    const encoding = headers['grpc-encoding'] ?? 'identity';
+    const limits = { mostBytes: this.#mostBytes, isCompressed: encoding !== 'identity' };
+    const holding = (gate: MessageGate, change: number) => this.#holding(connection, gate, change);
+    this.#gates.set(stream, new MessageGate(stream, limits, holding, faultOfMethod(headers[':method'])));
+    if (this.#sessions.has(session)) return;
+    this.#sessions.add(session);
+    session.prependListener('stream', (arriving: ServerHttp2Stream) => {
+      this.#arriving = this.#gates.get(arriving);
+    });
+  }
+}
+
+function faultOfMethod(method: unknown): Failure | undefined {
+  if (method === 'POST') return undefined;
+  return new Failure('invalid-argument', 'METHOD_NOT_ALLOWED', 'Calls of gRPC come with the method POST.');
+}
