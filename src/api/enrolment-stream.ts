@@ -13,6 +13,7 @@ import {
   type EnrollStreamResponse,
 } from './generated/ridgewatch/v1/gallery.ts';
 import { asFailure, MAX_OUTCOME_STATUS_BYTES, toShortStatus } from './status.ts';
+import { Turns } from './turns.ts';
 import { doneWith } from './watched-calls.ts';
 import { requestOf, WireRequest } from './wire-request.ts';
 import { warningCodes } from './wire-warnings.ts';
@@ -41,6 +42,9 @@ const MAX_FRAME_BYTES = 4;
 const MAX_NEW_GALLERIES = 100;
 /** What the answer holds besides outcomes. */
 const MAX_COUNTS_BYTES = 64 + MAX_NEW_GALLERIES * 66;
+
+/** Records of many streams that are refused at once would otherwise be dealt with all together. */
+const refusing = new Turns();
 
 interface Received {
   readonly record: StreamedRecord;
@@ -144,7 +148,8 @@ class EnrolmentStream {
     let failed: Failure | undefined;
     try {
       const { outcomes, unfollowed } = await storeBatch(this.#service, prepared, this.response);
-      outcomes.forEach((outcome, i) => this.#note(batch[i]?.clientRequestId ?? '', outcome));
+      for (const [i, outcome] of outcomes.entries())
+        await refusing.take(() => this.#note(batch[i]?.clientRequestId ?? '', outcome));
       failed = unfollowed;
     } catch (thrown) {
       failed = asFailure(thrown);
@@ -211,6 +216,7 @@ async function prepareBatch(
 ): Promise<(PreparedEnrolment | Failure)[]> {
   const decoded: (DecodedEnrolment | Failure)[] = [];
   for (const { request } of batch) {
+    await refusing.take(() => undefined);
     decoded.push(request instanceof Failure ? request : await decodeRequest(service, request).catch(asFailure));
   }
   return Promise.all(

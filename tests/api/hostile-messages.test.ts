@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { availableParallelism, loadavg } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { gzipSync } from 'node:zlib';
 import { status as Code } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -30,10 +31,13 @@ import {
   verifyRequest,
   type RunningService,
 } from './running-service.ts';
+import { frame } from './raw-call.ts';
 import { field, fullOfEmptyValues, repeatedFields } from './wire-messages.ts';
 
 /** What a caller asks of the service while another one sends the worst there is, in milliseconds. */
 const BOUND_MS = 100;
+/** For a test that sends much, and again where the machine was busy. */
+const MANY_MS = 60_000;
 const MAX_MESSAGE_BYTES = 4_194_304;
 /** All trailers of a call; many clients take no more than 8 KiB of headers. */
 const MAX_TRAILER_BYTES = 8192;
@@ -63,9 +67,9 @@ const methods = [...contract().files]
     method,
   }));
 
-async function attack(path: string, bytes: Uint8Array, times = 1): Promise<Attacked> {
+async function attack(path: string, bytes: Uint8Array, times = 1, how: Partial<Attack> = {}): Promise<Attacked> {
   const answered = once(caller, 'message');
-  caller.postMessage({ path, bytes, times } satisfies Attack);
+  caller.postMessage({ path, bytes, times, ...how } satisfies Attack);
   const [result] = (await answered) as [Attacked | { error: string }];
   if ('error' in result) throw new Error(result.error);
   return result;
@@ -127,7 +131,7 @@ async function longestTurn(during: Promise<unknown>): Promise<number> {
  * How long others wait while one caller sends. A stall of the service comes every time, one of the machine now and then:
  * so of several tries the best counts, and from the wait is taken what callers wait here for an idle service.
  */
-async function worstWait(path: string, bytes: Uint8Array, times = 1): Promise<Wait> {
+async function worstWait(path: string, bytes: Uint8Array, times = 1, how: Partial<Attack> = {}): Promise<Wait> {
   let best: Wait | undefined;
   for (
     let attempt = 0;
@@ -135,7 +139,7 @@ async function worstWait(path: string, bytes: Uint8Array, times = 1): Promise<Wa
     attempt++
   ) {
     const idle = await attack('/ridgewatch.v1.Operations/GetStatus', Buffer.alloc(0));
-    const attacked = attack(path, bytes, times);
+    const attacked = attack(path, bytes, times, how);
     const turnMs = await longestTurn(attacked);
     const last = await attacked;
     const livezMs = Math.max(0, last.worstMs - idle.worstMs);
@@ -242,10 +246,52 @@ describe('while one caller sends the worst there is', () => {
     expectNobodyWaits(`${path} ${what}`, wait);
   });
 
-  it('nor for ten of them at once', async () => {
-    const bytes = EnrollRequest.encode(enrolRequest(full)).finish();
-    expectNobodyWaits('ten enrolments', await worstWait('/ridgewatch.v1.Gallery/Enroll', bytes, 10));
-  });
+  it(
+    'nor for ten of them at once',
+    async () => {
+      const bytes = EnrollRequest.encode(enrolRequest(full)).finish();
+      expectNobodyWaits('ten enrolments', await worstWait('/ridgewatch.v1.Gallery/Enroll', bytes, 10));
+    },
+    MANY_MS,
+  );
+});
+
+describe('while one caller sends more messages than anybody would', () => {
+  const waits: string[] = [];
+  afterAll(() => console.log(waits.join('\n')));
+
+  const gzip = frame(gzipSync(Buffer.alloc(MAX_MESSAGE_BYTES - 64)), 1);
+  it.each<[string, string, Uint8Array, number, Partial<Attack>]>([
+    ['bombs', 'Identification/Identify', gzip, 300, { headers: { 'grpc-encoding': 'gzip' } }],
+    ['empty records', 'Gallery/EnrollStream', Buffer.alloc(1_000_000), 1, {}],
+    ['empty searches', 'Identification/IdentifyStream', Buffer.alloc(50_000), 1, {}],
+    ['a thousand streams', 'Identification/IdentifyStream', Buffer.alloc(0), 1000, {}],
+    ['calls', 'Operations/GetStatus', Buffer.alloc(5), 300, {}],
+    ['streams of empty records', 'Gallery/EnrollStream', Buffer.alloc(250), 300, {}],
+  ])(
+    '%s: nobody else waits',
+    async (what, name, bytes, times, how) => {
+      const connections = Math.min(times, 10);
+      const wait = await worstWait(`/ridgewatch.v1.${name}`, bytes, times, { ...how, isBody: true, connections });
+      waits.push(`${what}: livez ${wait.livezMs.toFixed(0)} ms, turn ${wait.turnMs.toFixed(0)} ms`);
+      expect(wait.last.codes['none']).toBeUndefined();
+      expect(wait.turnMs).toBeLessThan(BOUND_MS);
+      expect(wait.livezMs).toBeLessThan(BOUND_MS * crowding());
+    },
+    MANY_MS,
+  );
+
+  it(
+    'questions about the contract: nobody else waits',
+    async () => {
+      const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
+      const wait = await worstWait(path, Buffer.alloc(50_000), 1, { isBody: true });
+      waits.push(`reflection: livez ${wait.livezMs.toFixed(0)} ms, turn ${wait.turnMs.toFixed(0)} ms`);
+      expect(wait.turnMs).toBeLessThan(BOUND_MS);
+      expect(wait.livezMs).toBeLessThan(BOUND_MS * crowding());
+    },
+    MANY_MS,
+  );
 });
 
 describe('bytes that are no message', () => {
