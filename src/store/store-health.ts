@@ -2,15 +2,15 @@
 import pg from 'pg';
 import type { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
+import { waitPatiently } from './patience.ts';
 import { asStoreFailure } from './store-failure.ts';
 
 /** Between two probes of a store that can be written, and of one that cannot, in milliseconds. */
 const INTERVAL_MS = 10_000;
 const TROUBLED_INTERVAL_MS = 2000;
-/** A probe that takes longer has found that the store does not answer. */
-const CONNECT_TIMEOUT_MS = 3000;
+/** A statement that takes longer is ended by the database; a probe that does has found that the store does not answer. */
 const STATEMENT_TIMEOUT_MS = 3000;
-const ANSWER_TIMEOUT_MS = 5000;
+const ANSWER_TIMEOUT_MS = 10_000;
 
 export interface StoreCondition {
   readonly isReachable: boolean;
@@ -32,12 +32,15 @@ const PROBE = `SET LOCAL work_mem = '64kB';
 /** Holds what the last probe has found. One probe at a time, on a connection of its own, and each has an end. */
 export class StoreHealth {
   readonly #url: string;
+  readonly #answerMs: number;
   #condition = HEALTHY;
   #under: Promise<void> | undefined;
   #dueAt = 0;
 
-  constructor(url: string) {
+  /** @param answerMs - for a probe as a whole */
+  constructor(url: string, answerMs = ANSWER_TIMEOUT_MS) {
     this.#url = url;
+    this.#answerMs = answerMs;
   }
 
   get condition(): StoreCondition {
@@ -61,7 +64,7 @@ export class StoreHealth {
   }
 
   async #look(onChange: (now: StoreCondition) => void): Promise<void> {
-    const trouble = await probe(this.#url);
+    const trouble = await probe(this.#url, this.#answerMs);
     const before = this.#condition;
     this.#condition =
       trouble === undefined
@@ -75,9 +78,11 @@ export class StoreHealth {
 }
 
 /** @returns why the store cannot be written; undefined: it can */
-async function probe(url: string): Promise<Failure | undefined> {
-  const client = connectionTo(url, { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, query_timeout: ANSWER_TIMEOUT_MS });
+async function probe(url: string, answerMs: number): Promise<Failure | undefined> {
+  // The client's own time-outs run while this process is late, and say then that the store does not answer.
+  const client = connectionTo(url, { connectionTimeoutMillis: 0, query_timeout: 0 });
   client.on('error', () => undefined);
+  const answered = waitPatiently(answerMs, () => client.connection.stream.destroy());
   try {
     await client.connect();
     await client.query(`SET statement_timeout = ${STATEMENT_TIMEOUT_MS}; SET lock_timeout = ${STATEMENT_TIMEOUT_MS}`);
@@ -89,6 +94,7 @@ async function probe(url: string): Promise<Failure | undefined> {
   } catch (error) {
     return asStoreFailure(error);
   } finally {
+    answered();
     // Not waited for: to a server that does not answer it would take for ever.
     void client.end().catch(() => undefined);
   }

@@ -1,6 +1,8 @@
 /** What the database says when something is in its way, and what becomes of it. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -116,6 +118,23 @@ describe('the health of a store', () => {
     const nowhere = new StoreHealth('postgres://nobody@127.0.0.1:9/none');
     await nowhere.check(() => undefined);
     expect(nowhere.condition).toMatchObject({ isReachable: false, trouble: { reason: 'STORE_UNAVAILABLE' } });
+  });
+
+  it('is not doubted because this process is late, only because there is no answer', async () => {
+    const health = new StoreHealth(url, 1000);
+    const checked = health.check(() => undefined);
+    const busyUntil = performance.now() + 1100;
+    while (performance.now() < busyUntil);
+    await checked;
+    expect(health.condition).toMatchObject({ isReachable: true, isWritable: true });
+
+    const silent = createServer((socket) => socket.on('error', () => undefined));
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const deaf = new StoreHealth(`postgres://nobody@127.0.0.1:${port}/none`, 400);
+    await deaf.check(() => undefined);
+    expect(deaf.condition).toMatchObject({ isReachable: false, trouble: { reason: 'STORE_UNAVAILABLE' } });
+    silent.close();
   });
 });
 
