@@ -126,6 +126,13 @@ export class GrpcListener {
     return server;
   }
 
+  /** What a client does to HTTP/2 itself belongs to no call, and ends the connection. */
+  #watchRules(socket: Socket): void {
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code?.startsWith('ERR_HTTP2_') === true) this.#refused('HTTP2_RULES_BROKEN');
+    });
+  }
+
   /** Looks at the first bytes, and gives them back. */
   #awaitPreface(socket: Socket): void {
     let seen: Buffer = Buffer.alloc(0);
@@ -151,6 +158,7 @@ export class GrpcListener {
       } else if (length === PREFACE.length) {
         settle(undefined);
         socket.unshift(seen);
+        this.#watchRules(socket);
         const connection = this.connectionOf(socket);
         if (connection !== undefined) this.#handedOn.add(connection);
         this.#handOn(socket);

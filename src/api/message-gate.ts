@@ -27,6 +27,7 @@ export interface MessageLimits {
 }
 
 export class MessageGate {
+  readonly #stream: ServerHttp2Stream;
   readonly #push: ServerHttp2Stream['push'];
   readonly #limits: MessageLimits;
   readonly #holding: Holding;
@@ -50,6 +51,7 @@ export class MessageGate {
    * @param fault - what is wrong with the call already
    */
   constructor(stream: ServerHttp2Stream, limits: MessageLimits, holding: Holding, fault: Failure | undefined) {
+    this.#stream = stream;
     this.#push = stream.push.bind(stream);
     this.#limits = limits;
     this.#holding = holding;
@@ -61,6 +63,16 @@ export class MessageGate {
   /** Bytes of messages that are in memory. */
   get held(): number {
     return this.#told;
+  }
+
+  /** Whether the caller has broken the call off: that looks like an end, and is none. */
+  get isBrokenOff(): boolean {
+    return this.#stream.closed;
+  }
+
+  /** Whether the caller was told anything. */
+  get isAnswered(): boolean {
+    return this.#stream.headersSent;
   }
 
   /** @param onFault - told once, at once where there is one already, of what is wrong with the messages */
@@ -112,7 +124,7 @@ export class MessageGate {
 
   #end(): boolean {
     this.#callerHasEnded = true;
-    if (!this.#isShut && this.#fault === undefined && this.#isPartial) {
+    if (!this.#isShut && !this.isBrokenOff && this.#fault === undefined && this.#isPartial) {
       this.#fault = unreadable('it ends within a message');
       this.#onFault?.(this.#fault);
     }

@@ -166,7 +166,7 @@ class WatchedCall extends ServerInterceptingCall implements Holder {
             if (this.#received(message)) void receiving.take(() => onward(message));
           },
           onReceiveHalfClose: (onward) => {
-            if (this.#phase === 'over') return;
+            if (this.#phase === 'over' || parts.gate?.isBrokenOff === true) return;
             if (!parts.streams.request && this.#messages === 0) {
               this.end(unreadable('it brings no message'));
               return;
@@ -314,15 +314,16 @@ class WatchedCall extends ServerInterceptingCall implements Holder {
   }
 
   #cancelled(): void {
-    const { streams, path } = this.#parts;
-    const isUnseen = this.#phase === 'waiting' && !streams.request && !this.#halfClosed;
+    const isUnseen = this.#phase === 'waiting' && !this.#parts.streams.request && !this.#halfClosed;
     this.#enter('over');
-    const deadline = this.#call.getDeadline();
-    // grpc-js ends it by itself, and no handler has seen it yet.
-    if (!isUnseen || Date.now() < Number(deadline)) return;
-    const sentence = 'The deadline passed before the message was complete.';
-    const failure = new Failure('deadline-exceeded', 'DEADLINE_EXCEEDED', sentence);
-    this.#parts.ended({ path, failure, seconds: (performance.now() - this.#started) / 1000 });
+    const isLate = Date.now() >= Number(this.#call.getDeadline());
+    // Handlers report what they have seen, and what the library answers by itself is looked at elsewhere.
+    if (!isUnseen || (!isLate && this.#parts.gate?.isAnswered === true)) return;
+    this.#reportEnd(
+      isLate
+        ? new Failure('deadline-exceeded', 'DEADLINE_EXCEEDED', 'The deadline passed before the message was complete.')
+        : new Failure('cancelled', 'CANCELLED', 'The caller broke the call off before the message was complete.'),
+    );
   }
 
   #enter(phase: Phase): void {

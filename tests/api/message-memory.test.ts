@@ -40,7 +40,7 @@ async function start(finish: Promise<void>): Promise<Started> {
   const port = await server.listen('127.0.0.1', 0, undefined);
   ends.push(() => server.stop(0));
   const http = new HttpServer({
-    readiness: () => ({ stage: 'ready', detail: '', writing: true }),
+    readiness: () => ({ stage: 'ready', detail: '', writing: true, damagedReferences: 0 }),
     metrics: () => Promise.resolve({ contentType: '', body: '' }),
   });
   const httpPort = await http.start('127.0.0.1', 0);
