@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { Failure } from '../failure.ts';
 import type { ByteBudget } from '../network/byte-budget.ts';
 
-const FIRST_BYTES = 4096;
+/** Of the smallest and the largest page; each is as large as all before it, so that a small body takes little. */
+const LEAST_PAGE_BYTES = 4096;
+const MOST_PAGE_BYTES = 65_536;
 
 /** A body, and what of the budget it takes until `release`. */
 export interface ReceivedBody {
@@ -10,8 +12,66 @@ export interface ReceivedBody {
   release(): void;
 }
 
+/** What has come of a body, in pages: parts of a byte each would hold a hundred times what they bring. */
+class Pages {
+  readonly #budget: ByteBudget;
+  #pages: Buffer[] = [];
+  /** Of the last page. */
+  #used = 0;
+  #held = 0;
+  length = 0;
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget;
+  }
+
+  /** @returns whether there was room */
+  add(part: Buffer): boolean {
+    for (let at = 0; at < part.length;) {
+      let page = this.#pages.at(-1);
+      if (page === undefined || this.#used === page.length) {
+        page = this.#take(Math.min(MOST_PAGE_BYTES, Math.max(LEAST_PAGE_BYTES, this.length)));
+        if (page === undefined) return false;
+        this.#pages.push(page);
+        this.#used = 0;
+      }
+      const copied = part.copy(page, this.#used, at);
+      this.#used += copied;
+      this.length += copied;
+      at += copied;
+    }
+    return true;
+  }
+
+  /** All in one piece of memory. @returns undefined: there was no room */
+  join(): Uint8Array | undefined {
+    const [first] = this.#pages;
+    if (this.#pages.length === 1) return first?.subarray(0, this.length);
+    const whole = this.#take(this.length);
+    if (whole === undefined) return undefined;
+    let at = 0;
+    for (const page of this.#pages) at += page.copy(whole, at, 0, Math.min(page.length, this.length - at));
+    this.#budget.give(this.#held - whole.length);
+    this.#held = whole.length;
+    this.#pages = [];
+    return whole;
+  }
+
+  release(): void {
+    this.#budget.give(this.#held);
+    this.#held = 0;
+    this.#pages = [];
+  }
+
+  #take(bytes: number): Buffer | undefined {
+    if (!this.#budget.take(bytes)) return undefined;
+    this.#held += bytes;
+    return Buffer.allocUnsafeSlow(bytes);
+  }
+}
+
 /**
- * Reads a body into one piece of memory: parts of a byte each would hold a hundred times what they bring.
+ * Reads a body.
  * @throws Failure BODY_TOO_LARGE, TOO_MANY_BODIES, CALLER_GONE; what is still to come is then read and forgotten
  */
 export function readBody(request: IncomingMessage, most: number, budget: ByteBudget): Promise<ReceivedBody> {
@@ -25,13 +85,9 @@ export function readBody(request: IncomingMessage, most: number, budget: ByteBud
     return Promise.reject(tooLarge());
   }
   return new Promise((resolve, reject) => {
-    let memory = Buffer.alloc(0);
-    let used = 0;
+    const pages = new Pages(budget);
     let ended = false;
-    const release = () => {
-      budget.give(memory.length);
-      memory = Buffer.alloc(0);
-    };
+    const release = () => pages.release();
     const refuse = (failure: Failure) => {
       if (ended) return;
       ended = true;
@@ -40,30 +96,23 @@ export function readBody(request: IncomingMessage, most: number, budget: ByteBud
       request.resume();
       reject(failure);
     };
+    const tooMany = () => {
+      const sentence = 'The bodies that are being received take all the memory that they may: try again later.';
+      refuse(new Failure('resource-exhausted', 'TOO_MANY_BODIES', sentence, { retryAfterMs: 1000 }));
+    };
     const take = (part: Buffer) => {
-      const needed = used + part.length;
-      if (needed > most) return refuse(tooLarge());
-      if (needed > memory.length) {
-        const capacity = Math.min(most, Math.max(FIRST_BYTES, needed, 2 * memory.length));
-        if (!budget.take(capacity)) {
-          const sentence = 'The bodies that are being received take all the memory that they may: try again later.';
-          return refuse(new Failure('resource-exhausted', 'TOO_MANY_BODIES', sentence, { retryAfterMs: 1000 }));
-        }
-        const larger = Buffer.allocUnsafeSlow(capacity);
-        memory.copy(larger, 0, 0, used);
-        budget.give(memory.length);
-        memory = larger;
-      }
-      part.copy(memory, used);
-      used = needed;
+      if (pages.length + part.length > most) refuse(tooLarge());
+      else if (!pages.add(part)) tooMany();
     };
     const gone = () =>
       refuse(new Failure('cancelled', 'CALLER_GONE', 'The caller hung up before the body was complete.'));
     request.on('data', take);
     request.on('end', () => {
       if (ended) return;
+      const bytes = pages.length === 0 ? new Uint8Array() : pages.join();
+      if (bytes === undefined) return tooMany();
       ended = true;
-      resolve({ bytes: memory.subarray(0, used), release });
+      resolve({ bytes, release });
     });
     request.on('error', gone);
     request.on('close', gone);

@@ -10,6 +10,7 @@ import { readBody } from './http-body.ts';
 import { requireJson, requireLocalProgram } from './http-callers.ts';
 import type { ReadinessState } from './readiness.ts';
 import type { Refusal } from './refusal-log.ts';
+import { forgetBody, isUnread } from './unread-body.ts';
 
 export interface HttpSources {
   readiness(): ReadinessState;
@@ -55,6 +56,9 @@ export type HttpSearch = (
 /** In which a caller says how long it waits, in milliseconds. */
 const TIMEOUT_HEADER = 'x-timeout-ms';
 const IDENTIFY = '/v1/identify';
+/** Of a body that is refused, so many times the largest is still read, for so many milliseconds at most. */
+const MOST_FORGOTTEN = 4;
+const MOST_FORGETTING_MS = 5000;
 /** Often enough to end a request that takes too long soon after its time is up. */
 const MOST_CHECK_MS = 1000;
 
@@ -216,6 +220,7 @@ export class HttpServer {
 
   #send(response: ServerResponse, { status, contentType, body, allow }: Answer): void {
     if (response.destroyed || response.headersSent) return;
+    const { req: request } = response;
     response.writeHead(status, {
       'content-type': contentType,
       'content-length': Buffer.byteLength(body),
@@ -223,7 +228,16 @@ export class HttpServer {
       'x-content-type-options': 'nosniff',
       ...(allow !== undefined && { allow }),
     });
-    response.end(response.req.method === 'HEAD' ? undefined : body);
+    const shown = request.method === 'HEAD' ? '' : body;
+    if (isUnread(request)) {
+      const { mostBodyBytes, requestMs } = this.#limits;
+      // Told once: that the rest does not come is no news.
+      this.#refusedSockets.add(request.socket);
+      request.once('end', () => this.#refusedSockets.delete(request.socket));
+      response.write(shown);
+      const milliseconds = Math.min(MOST_FORGETTING_MS, requestMs);
+      forgetBody(request, response, { bytes: MOST_FORGOTTEN * mostBodyBytes, milliseconds });
+    } else response.end(shown);
     // Whoever asks and does not listen must not keep the answer in memory.
     const timer = setTimeout(() => response.destroy(), this.#limits.requestMs);
     timer.unref();
@@ -231,8 +245,6 @@ export class HttpServer {
   }
 
   #refuse(response: ServerResponse, refusal: HttpRefusal): void {
-    // What is still coming is read and forgotten, within the time for a request.
-    response.req.resume();
     if (!this.#refusedSockets.has(response.req.socket)) this.#report(refusal.failure.reason, refusal);
     this.#send(response, refusal.answer);
   }

@@ -10,17 +10,19 @@ let port: number;
 let refusals: string[];
 let defects: unknown[];
 let searched: number[];
+let bodies: Uint8Array[];
 
 async function start(limits: Partial<HttpLimits> = {}): Promise<void> {
   // What a server of another test still says goes to that test.
-  const [said, thrown, bodies]: [string[], unknown[], number[]] = [[], [], []];
-  [refusals, defects, searched] = [said, thrown, bodies];
+  const [said, thrown, lengths, received]: [string[], unknown[], number[], Uint8Array[]] = [[], [], [], []];
+  [refusals, defects, searched, bodies] = [said, thrown, lengths, received];
   server = new HttpServer(
     {
       readiness: () => ({ stage: 'ready', detail: '', writing: true, damagedReferences: 0 }),
       metrics: () => Promise.resolve({ contentType: 'text/plain', body: 'x 1\n' }),
       identify: () => (body) => {
-        bodies.push(body.length);
+        lengths.push(body.length);
+        received.push(Uint8Array.from(body));
         return Promise.resolve({ status: 200, document: { bytes: body.length } });
       },
       refused: ({ reason }, defect) => {
@@ -249,6 +251,60 @@ describe('other requests', () => {
     socket.destroy();
     expect(refusals).toEqual(['BODY_TOO_LARGE']);
   });
+});
+
+describe('a body that is too large', () => {
+  /** Sends a body as fast as it is taken, and tells what came back and how the connection ended. */
+  async function upload(bytes: number): Promise<{ answer: string; failed: string | undefined; sent: number }> {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    let [answer, sent] = ['', 0];
+    let failed: string | undefined;
+    socket.on('data', (part: Buffer) => (answer += part.toString()));
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => (failed = code));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(`${HEAD}connection: close\r\ncontent-length: ${bytes}\r\n\r\n`);
+    const part = Buffer.alloc(65_536, ' ');
+    while (sent < bytes && !socket.destroyed) {
+      const now = part.subarray(0, Math.min(part.length, bytes - sent));
+      await new Promise((resolve) => socket.write(now, resolve));
+      sent += now.length;
+    }
+    await closed;
+    return { answer, failed, sent };
+  }
+
+  it('is answered, and its caller gets to read why', async () => {
+    await server.stop();
+    await start({ mostBodyBytes: 10_000_000 });
+    const { answer, failed, sent } = await upload(35_000_000);
+    expect(answer).toMatch(/^HTTP\/1.1 413 [^]*BODY_TOO_LARGE/);
+    expect([failed, sent]).toEqual([undefined, 35_000_000]);
+    expect(refusals).toEqual(['BODY_TOO_LARGE']);
+  });
+
+  it('is not read for ever', async () => {
+    const { sent } = await upload(100_000_000);
+    expect(sent).toBeLessThan(50_000_000);
+    expect(refusals).toEqual(['BODY_TOO_LARGE']);
+    await expect.poll(() => server.connectionCount).toBe(0);
+  });
+
+  it('ends the connection when it does not come', async () => {
+    await server.stop();
+    await start({ requestMs: 100 });
+    expect(await answerOf(`${HEAD}content-length: 1000001\r\n\r\n`)).toMatch(/^HTTP\/1.1 413 /);
+    expect(refusals).toEqual(['BODY_TOO_LARGE']);
+  });
+});
+
+it.each([1, 4096, 4097, 65_537, 999_999])('a body of %i bytes is handed on as it came', async (bytes) => {
+  const body = Buffer.from(Array.from({ length: bytes }, (_, i) => (i * 7) % 251));
+  const headers = { 'content-type': 'application/json', connection: 'close' };
+  const response = await fetch(`http://127.0.0.1:${port}/v1/identify`, { method: 'POST', headers, body });
+  expect(response.status).toBe(200);
+  expect(bodies.map((one) => Buffer.from(one).equals(body))).toEqual([true]);
+  await expect.poll(() => server.bytesHeld).toBe(0);
 });
 
 it('survives any bytes, and keeps nothing of them', async () => {
