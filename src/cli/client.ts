@@ -115,7 +115,8 @@ export class ServiceClient {
   async #explain(error: ServiceError): Promise<ReceivedStatus> {
     const { address, timeoutSeconds } = this.#settings;
     const status = readServiceError(error);
-    if (status.reason !== undefined) return status;
+    // A service of another version says of a method that it does not have that there is none.
+    if (status.reason !== undefined && status.code !== (Code.UNIMPLEMENTED as number)) return status;
     if (status.code === (Code.UNAVAILABLE as number)) {
       const found = await diagnose(address, this.#settings);
       const message = `The connection to ${address} broke: the service was stopped, or the network is disturbed. Try again.`;

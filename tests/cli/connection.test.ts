@@ -15,6 +15,7 @@ import { hostAndPort, serviceAddress } from '../../src/cli/address.ts';
 import { ServiceClient } from '../../src/cli/client.ts';
 import { CallFailed } from '../../src/cli/failure-output.ts';
 import type { ClientTlsSettings } from '../../src/security/client-credentials.ts';
+import { Failure } from '../../src/failure.ts';
 import { createServerCredentials, type ServerTls } from '../../src/security/server-credentials.ts';
 import { createApiServer } from '../api/api-server.ts';
 import { temporaryDirectory } from '../cluster.ts';
@@ -24,11 +25,11 @@ const certificate = (name: string) => join(import.meta.dirname, '../security/cer
 const close: (() => unknown)[] = [];
 afterAll(() => Promise.all(close.map((end) => end())));
 
+const READY = () => Promise.resolve(GetStatusResponse.create({ readiness: Readiness.READY }));
+
 /** A service that answers GetStatus. @returns its port */
-async function serve(credentials: ServerTls | undefined): Promise<number> {
-  const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 10_000 }, () =>
-    Promise.resolve(GetStatusResponse.create({ readiness: Readiness.READY })),
-  );
+async function serve(credentials: ServerTls | undefined, answer = READY): Promise<number> {
+  const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 10_000 }, answer);
   const { server } = createApiServer({ operations: { getStatus } as unknown as OperationsServer });
   close.push(() => server.stop(0));
   return server.listen('127.0.0.1', 0, credentials);
@@ -309,6 +310,13 @@ describe('--address', () => {
     expect(ambient.code).toBe(2);
     expect(ambient.stderr).toContain('RIDGEWATCH_ADDRESS');
   });
+});
+
+it('a service of another version, which lacks the method, is told apart', async () => {
+  const lacks = () => Promise.reject(new Failure('unimplemented', 'CALL_UNSUPPORTED', 'There is no such method.'));
+  const answer = await ask('127.0.0.1', await serve(undefined, lacks));
+  expect(answer).toMatchObject({ code: 12, reason: 'NOT_A_SERVICE' });
+  expect(answer.message).toContain('another version');
 });
 
 it('a call that gets no answer ends in time, and says so', async () => {
