@@ -31,6 +31,7 @@ interface IndexRow {
   readonly oid: number;
   readonly is_usable: boolean;
   readonly is_overflow: boolean;
+  readonly file: string;
 }
 
 const UNIQUE_VIOLATION = '23505';
@@ -79,19 +80,19 @@ async function damageOf(
 ): Promise<{ block: number | undefined } | undefined> {
   if (!one.is_usable) return { block: undefined };
   if (means.hasPages) {
-    const read = await attempt(client, () => client.query<{ empty: boolean }>(READ_BLOCKS, [one.oid]));
+    const read = await attempt(client, one, () => client.query<{ empty: boolean }>(READ_BLOCKS, [one.oid]));
     if (typeof read === 'string') return { block: blockOf(read) };
     if (means.how === 'blocks' && read?.rows[0]?.empty !== true) return undefined;
   } else if (means.how === 'blocks') {
     return undefined;
   }
   if (means.hasCheck) {
-    const sound = await attempt(client, () => client.query('SELECT bt_index_check($1::oid::regclass)', [one.oid]));
+    const sound = await attempt(client, one, () => client.query('SELECT bt_index_check($1::oid::regclass)', [one.oid]));
     if (typeof sound === 'string') return { block: blockOf(sound) };
     if (sound !== undefined) {
       // Damage of the table ends this one, too: it says nothing of the index then.
       const sql = 'SELECT bt_index_check($1::oid::regclass, true)';
-      const whole = await attempt(client, () => client.query(sql, [one.oid]), 'XX002');
+      const whole = await attempt(client, one, () => client.query(sql, [one.oid]), 'XX002');
       return typeof whole === 'string' ? { block: blockOf(whole) } : undefined;
     }
   }
@@ -131,7 +132,12 @@ async function scan(client: Client, { oid, index, table }: IndexRow): Promise<un
  * Tries a look at an index.
  * @returns the block at which it met damage, or an empty text; undefined: it cannot look
  */
-async function attempt<T>(client: Client, look: () => Promise<T>, only?: string): Promise<T | string | undefined> {
+async function attempt<T>(
+  client: Client,
+  { file }: IndexRow,
+  look: () => Promise<T>,
+  only?: string,
+): Promise<T | string | undefined> {
   await client.query('SAVEPOINT looking');
   try {
     const result = await look();
@@ -142,7 +148,10 @@ async function attempt<T>(client: Client, look: () => Promise<T>, only?: string)
     if (!/^(XX|42|0A|58P01$|22|54)/.test(code)) throw error;
     await client.query('ROLLBACK TO SAVEPOINT looking');
     if (OBJECT_MISSING.test(code) || (only !== undefined && code !== only)) return undefined;
-    return damagedPlaceOf(error)['block'] ?? '';
+    const place = damagedPlaceOf(error);
+    // What it met elsewhere, as in the catalogue of the database, says nothing of this index.
+    if (place['file'] !== undefined && place['file'] !== file) throw error;
+    return place['block'] ?? '';
   }
 }
 
@@ -173,7 +182,8 @@ async function hasExtension(client: Client, name: 'pageinspect' | 'amcheck'): Pr
 async function indexesOf(client: Client, table: string): Promise<IndexRow[]> {
   const { rows } = await client.query<IndexRow>(
     `SELECT i.indexrelid::regclass::text AS index, $1::text AS "table", i.indexrelid AS oid,
-       i.indisvalid AND i.indisready AS is_usable, i.indrelid <> t.oid AS is_overflow
+       i.indisvalid AND i.indisready AS is_usable, i.indrelid <> t.oid AS is_overflow,
+       pg_relation_filepath(i.indexrelid) AS file
      FROM pg_class t JOIN pg_index i ON i.indrelid IN (t.oid, t.reltoastrelid)
      WHERE t.oid = $2::regclass ORDER BY 1`,
     [table, pg.escapeIdentifier(table)],

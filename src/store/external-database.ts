@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
+import { catalogueDamaged, isDamage } from './store-failure.ts';
 
 /** Waits before trying again, in milliseconds: a database that was started together with the service needs a moment. */
 const PATIENCE_MS = [250, 500, 1000] as const;
@@ -9,7 +10,7 @@ const STARTING = new Set(['ECONNREFUSED', '57P03']);
 
 /**
  * Makes sure that a database can be used before anything is built on it.
- * @throws Failure DATABASE_URL_INVALID, DATABASE_UNREACHABLE: one sentence without the password
+ * @throws Failure DATABASE_URL_INVALID, DATABASE_UNREACHABLE, STORE_DAMAGED: one sentence without the password
  */
 export async function probeDatabase(url: string): Promise<void> {
   const place = describe(url);
@@ -18,6 +19,7 @@ export async function probeDatabase(url: string): Promise<void> {
       await connectOnce(url);
       return;
     } catch (error) {
+      if (isDamage(error)) throw catalogueDamaged(error);
       const wait = PATIENCE_MS[attempt];
       if (wait === undefined || !STARTING.has((error as { code?: string }).code ?? '')) {
         const sentence = `The database at ${place} (DATABASE_URL) cannot be used: ${explain(error)}.`;
@@ -93,7 +95,7 @@ export function explain(error: unknown): string {
       return 'its disk is full';
     case 'XX001':
     case 'XX002':
-      return `a page or an index of it was damaged on the disk (error ${code}): restore a backup into an empty database`;
+      return `its catalogue was damaged on the disk (error ${code}): restore a backup into an empty database, or, where only an index of the catalogue is damaged, have an administrator REINDEX SYSTEM with ignore_system_indexes = on`;
     case '57P03':
       return 'it is starting up or shutting down';
     case undefined:

@@ -5,7 +5,7 @@ import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
 import { explain } from './external-database.ts';
-import { asStoreFailure, isDamage } from './store-failure.ts';
+import { asStoreFailure, catalogueDamaged, damagedPlaceOf, isDamage, isOfCatalogue } from './store-failure.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
 /** In which the names of the migrations stand that were made. */
@@ -46,6 +46,8 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
   } catch (cause) {
     if (cause instanceof Failure) throw cause;
     if (isDamage(cause)) throw asStoreFailure(cause);
+    // The library puts what it met into words of its own.
+    if (isOfCatalogue(damagedPlaceOf(cause))) throw catalogueDamaged(cause);
     const code = (cause as { code?: unknown }).code;
     const told = typeof code === 'string' ? `: ${explain(cause)}` : '';
     const why = /permission denied/.test(String(cause)) ? ': its user may not create tables in it' : told;

@@ -1,6 +1,6 @@
 /** The list of the migrations, where it is lost: the schema itself says which of them were made. */
 import { readFileSync } from 'node:fs';
-import pg from 'pg';
+import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import { MIGRATION_TABLE, migrationFile, ownMigrations } from './migrations.ts';
 

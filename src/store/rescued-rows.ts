@@ -2,18 +2,11 @@
 import type pg from 'pg';
 import { readAround, readBlocks, tryRead, type BlocksAtHand } from './damaged-pages.ts';
 import type { DamagedReference } from './records.ts';
-import type { ReferenceRow, SubjectRow } from './rows.ts';
+import { REFERENCE_FACTS, SUBJECT_FACTS, type ReferenceRow, type SubjectRow } from './row-shapes.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 /** `place`: where the row lies, by which it is found without an index. */
 type Facts = Omit<ReferenceRow, 'template'> & { readonly place: string };
-
-export const SUBJECT_FACTS = `s.subject_id, s.version, s.contributor, s.external_id, s.caveats, s.provenance, s.expire_time,
-  s.create_time, s.update_time`;
-
-/** All but the template, which may lie elsewhere and be damaged alone. */
-export const REFERENCE_FACTS = `reference_id, subject_id, ordinal, modality, finger_position, format, stored_format, quality,
-  model_id, dimension, minutia_count, comparable, capture_time, key_id`;
 
 /** Reads those of the subjects that lie in blocks which can be read. */
 export async function rescueSubjects(

@@ -1,54 +1,20 @@
 /** Rows of the database and the records they become. */
 import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
-import type { FingerPosition } from '../templates/finger-template.ts';
-import type { StoredFormat } from '../templates/sample.ts';
 import { Failure } from '../failure.ts';
 import { BlocksAtHand, readAround, tryRead } from './damaged-pages.ts';
 import { isPossibleReference, isPossibleSubject } from './possible-rows.ts';
-import type { DamagedReference, Provenance, ReferenceRecord, SubjectRecord, SubjectsRead } from './records.ts';
+import type { DamagedReference, ReferenceRecord, SubjectRecord, SubjectsRead } from './records.ts';
+import { REFERENCE_FACTS, SUBJECT_FACTS, type ReferenceRow, type SubjectRow } from './row-shapes.ts';
 import {
   damagedReference,
   membershipsOf,
-  REFERENCE_FACTS,
-  SUBJECT_FACTS,
   readableSubjectIds,
   referencesOfUnreadable,
   rescueReferences,
   rescueSubjects,
 } from './rescued-rows.ts';
 import { unsealTemplate } from './sealed-templates.ts';
-
-export interface SubjectRow {
-  readonly subject_id: string;
-  readonly version: string;
-  readonly contributor: string;
-  readonly external_id: string | null;
-  readonly galleries: string[];
-  readonly caveats: string[];
-  readonly provenance: Provenance;
-  readonly expire_time: Date | null;
-  readonly create_time: Date;
-  readonly update_time: Date;
-}
-
-export interface ReferenceRow {
-  readonly reference_id: string;
-  readonly subject_id: string;
-  readonly ordinal: number;
-  readonly modality: 'finger' | 'face';
-  readonly finger_position: FingerPosition;
-  readonly format: string;
-  readonly stored_format: StoredFormat;
-  readonly quality: number;
-  readonly model_id: string | null;
-  readonly dimension: number | null;
-  readonly minutia_count: number;
-  readonly comparable: boolean;
-  readonly capture_time: Date | null;
-  readonly key_id: string | null;
-  readonly template: Buffer;
-}
 
 type Client = Pick<pg.ClientBase, 'query'>;
 /** What was read, and whether around damaged blocks of the subjects themselves, in which others may lie. */

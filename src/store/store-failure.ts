@@ -149,6 +149,24 @@ export function damagedPlaceOf(error: unknown): Record<string, string> {
   return index === undefined ? {} : { index };
 }
 
+/** Files below this number are of the database itself, until somebody has written them anew. */
+const FIRST_OWN_FILE = 16_384;
+
+/** Whether a place is in what the database knows of itself, and not in what is stored. */
+export function isOfCatalogue({ file }: Record<string, string>): boolean {
+  const number = /(\d+)$/.exec(file ?? '')?.[1];
+  return number !== undefined && Number(number) < FIRST_OWN_FILE;
+}
+
+/** @param error - that a connection met, or that names a place in the catalogue */
+export function catalogueDamaged(error: unknown): Failure {
+  const { file, block } = damagedPlaceOf(error);
+  const place = file === undefined ? '' : `, file ${file}, block ${block}`;
+  const sentence = `The catalogue in which PostgreSQL keeps what it knows of its tables is damaged${place}; nothing was changed, and the tables themselves are not what is damaged. Keep a copy of the database's files, and restore a backup into an empty store (ridgewatch restore); where only an index of the catalogue is damaged, an administrator mends it with REINDEX SYSTEM, on a connection with ignore_system_indexes = on.`;
+  const metadata = { ...(file && block && { file, block }) };
+  return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata, cause: withoutValues(error) });
+}
+
 /** @param table - of which no query can be planned */
 export function tableNotPlanned(table: string): Failure {
   const sentence = `An index of the table ${table} is damaged, which keeps the database from reading the table; nothing was changed and nothing is lost: ridgewatch store check --repair builds it anew.`;
@@ -167,6 +185,7 @@ export function asStoreFailure(error: unknown): Failure {
   if (code === UNIQUE_VIOLATION && constraint === 'subject_contributor_external_id_key') return externalIdTaken();
   if (code === OUTCOME_UNKNOWN) return commitOutcomeUnknown();
   const place = isDamage(error) ? damagedPlaceOf(error) : {};
+  if (isOfCatalogue(place)) return catalogueDamaged(error);
   const metadata: Record<string, string> = code === undefined ? {} : { sqlstate: code, ...place };
   const detail = { metadata, cause: withoutValues(error) };
   const known = KNOWN_STATES.find(({ states }) => code !== undefined && states.test(code));

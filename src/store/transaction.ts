@@ -1,8 +1,10 @@
 import type pg from 'pg';
 import {
   asStoreFailure,
+  catalogueDamaged,
   commitOutcomeUnknown,
   isConnectionError,
+  isDamage,
   isRefusal,
   storeUnavailable,
 } from './store-failure.ts';
@@ -71,7 +73,7 @@ export async function withConnection<T>(
     client = await pool.connect();
   } catch (error) {
     // Refused, unreachable, a password that was changed, a database that was dropped: no caller can tell or mend that.
-    throw storeUnavailable(error);
+    throw isDamage(error) ? catalogueDamaged(error) : storeUnavailable(error);
   }
   let broken = false;
   const discard = () => void (broken = true);

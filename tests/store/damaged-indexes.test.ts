@@ -3,6 +3,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Failure } from '../../src/failure.ts';
 import { Keys } from '../../src/security/keys.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
 import type { DamagedReference, SubjectWithReferences } from '../../src/store/records.ts';
@@ -205,5 +206,26 @@ describe('in a database whose user is no administrator', () => {
       touched.map((id) => `upsert ${id}`).sort(),
     );
     expect(await readAll(opened)).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
+  });
+});
+
+describe('the catalogue of the database', () => {
+  it.each([
+    ['pg_class', 0],
+    ['pg_attribute', -1],
+    ['pg_class_oid_index', 0],
+    ['pg_statistic', 0],
+  ])('is said to be what is damaged (%s), and no table is blamed for it', async (relation, block) => {
+    await client.query('ANALYZE');
+    await damage(relation, block);
+    const refused = open(url).then((opened) => readAll(opened));
+    const outcome = await refused.catch((error: unknown) => error);
+    if (outcome instanceof Failure)
+      expect([outcome.reason, outcome.message]).toEqual([
+        'STORE_DAMAGED',
+        expect.stringMatching(/^The catalogue .* restore a backup/),
+      ]);
+    else expect(outcome).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
+    expect(log).toEqual([]);
   });
 });

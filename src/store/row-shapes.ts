@@ -1,0 +1,42 @@
+/** Rows of subjects and references, as the database has them. */
+import type { FingerPosition } from '../templates/finger-template.ts';
+import type { StoredFormat } from '../templates/sample.ts';
+import type { Provenance } from './records.ts';
+
+export interface SubjectRow {
+  readonly subject_id: string;
+  readonly version: string;
+  readonly contributor: string;
+  readonly external_id: string | null;
+  readonly galleries: string[];
+  readonly caveats: string[];
+  readonly provenance: Provenance;
+  readonly expire_time: Date | null;
+  readonly create_time: Date;
+  readonly update_time: Date;
+}
+
+export interface ReferenceRow {
+  readonly reference_id: string;
+  readonly subject_id: string;
+  readonly ordinal: number;
+  readonly modality: 'finger' | 'face';
+  readonly finger_position: FingerPosition;
+  readonly format: string;
+  readonly stored_format: StoredFormat;
+  readonly quality: number;
+  readonly model_id: string | null;
+  readonly dimension: number | null;
+  readonly minutia_count: number;
+  readonly comparable: boolean;
+  readonly capture_time: Date | null;
+  readonly key_id: string | null;
+  readonly template: Buffer;
+}
+
+export const SUBJECT_FACTS = `s.subject_id, s.version, s.contributor, s.external_id, s.caveats, s.provenance, s.expire_time,
+  s.create_time, s.update_time`;
+
+/** All but the template, which may lie elsewhere and be damaged alone. */
+export const REFERENCE_FACTS = `reference_id, subject_id, ordinal, modality, finger_position, format, stored_format, quality,
+  model_id, dimension, minutia_count, comparable, capture_time, key_id`;
