@@ -37,10 +37,13 @@ interface IndexRow {
 const UNIQUE_VIOLATION = '23505';
 const FORBIDDEN = '42501';
 const OBJECT_MISSING = /^(42|0A|58P01$)/;
-/** Reads every block of an index, which checks its sum, and says whether one of them is empty: PostgreSQL passes over those. */
-const READ_BLOCKS = `SELECT coalesce(bool_or(p.page = decode(repeat('00', length(p.page)), 'hex')), false) AS empty
+/**
+ * Reads every block of an index, which checks its sum, and says whether one of them is empty (`pd_upper`, at byte 14, is
+ * 0): PostgreSQL takes those for new ones.
+ */
+const READ_BLOCKS = `SELECT coalesce(bool_or(get_byte(p.page, 14) = 0 AND get_byte(p.page, 15) = 0), false) AS empty
   FROM generate_series(0, pg_relation_size($1::oid) / current_setting('block_size')::int - 1) AS n(block),
-    LATERAL (SELECT get_raw_page($1::oid::regclass::text, n.block) AS page) p`;
+    LATERAL (SELECT get_raw_page($1::oid::regclass::text, n.block) AS page OFFSET 0) p`;
 
 /**
  * Finds the indexes that are damaged.

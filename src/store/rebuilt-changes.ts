@@ -18,6 +18,21 @@ export async function countMissingChanges(client: Client): Promise<number> {
   return Number(rows[0]?.missing);
 }
 
+/** The last change that is known of each subject. */
+const LAST_CHANGES = `SELECT DISTINCT ON (subject_id) subject_id, kind, subject_version FROM change ORDER BY subject_id, seq DESC`;
+
+/**
+ * Subjects that the changes say are enrolled, and that are not there: PostgreSQL takes a block of zeros for a new one, and
+ * says nothing of what had been in it.
+ */
+export async function vanishedSubjects(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ subject_id: string }>(
+    `SELECT l.subject_id FROM (${LAST_CHANGES}) l
+     WHERE l.kind = 'upsert' AND NOT EXISTS (SELECT FROM subject s WHERE s.subject_id = l.subject_id) ORDER BY 1`,
+  );
+  return rows.map(({ subject_id }) => subject_id);
+}
+
 /** Whether the counter names another change than the last one. */
 export async function isCounterWrong(client: Client): Promise<boolean> {
   const { rows } = await client.query<{ wrong: boolean }>(
@@ -43,8 +58,8 @@ export async function rebuildCounter(client: pg.PoolClient, lostBlocks: number):
 }
 
 /**
- * Enters a change for every number that has none: that of a subject whose last change is among what is lost, else one
- * that concerns nobody.
+ * Enters a change for every number that has none: that of a subject whose last change is among what is lost, be it there
+ * or expunged, else one that concerns nobody.
  * @returns how many
  */
 export async function fillMissingChanges(client: pg.PoolClient, reason: string): Promise<number> {
@@ -52,16 +67,17 @@ export async function fillMissingChanges(client: pg.PoolClient, reason: string):
   const { rows } = await client.query<{ last: string }>('SELECT seq AS last FROM change_counter FOR UPDATE');
   const { rowCount } = await client.query(
     `WITH missing AS (
-       SELECT g.seq, row_number() OVER (ORDER BY g.seq) AS n
+       SELECT g.seq, row_number() OVER (ORDER BY g.seq DESC) AS n
        FROM generate_series(1, $1::bigint) AS g(seq) WHERE NOT EXISTS (SELECT FROM change c WHERE c.seq = g.seq)
-     ), unnamed AS (
-       SELECT s.subject_id, s.version, row_number() OVER (ORDER BY s.update_time, s.subject_id) AS n FROM subject s
+     ), unnoted AS (
+       SELECT 'expunge' AS kind, l.subject_id, l.subject_version + 1 AS version FROM (${LAST_CHANGES}) l
+       WHERE l.kind = 'upsert' AND NOT EXISTS (SELECT FROM subject s WHERE s.subject_id = l.subject_id)
+       UNION ALL SELECT 'upsert', s.subject_id, s.version FROM subject s
        WHERE NOT EXISTS (SELECT FROM change c WHERE c.subject_id = s.subject_id AND c.subject_version = s.version)
-     )
+     ), numbered AS (SELECT *, row_number() OVER (ORDER BY kind, subject_id) AS n FROM unnoted)
      INSERT INTO change (seq, kind, subject_id, subject_version, reason, at)
-     SELECT m.seq, CASE WHEN u.n IS NULL THEN 'expunge' ELSE 'upsert' END, coalesce(u.subject_id, $2), coalesce(u.version, 1),
-       $3, now()
-     FROM missing m LEFT JOIN unnamed u USING (n)`,
+     SELECT m.seq, coalesce(u.kind, 'expunge'), coalesce(u.subject_id, $2), coalesce(u.version, 1), $3, now()
+     FROM missing m LEFT JOIN numbered u USING (n)`,
     [rows[0]?.last ?? 0, NOBODY, reason],
   );
   return rowCount ?? 0;

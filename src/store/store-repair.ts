@@ -6,7 +6,13 @@ import { appendChanges } from './changes.ts';
 import { findDamagedIndexes, rebuildIndexes, type DamagedIndex, type Rebuilt } from './damaged-indexes.ts';
 import { blocksOf, isPlanned, tryRead } from './damaged-pages.ts';
 import type { DamagedReference, Removed } from './records.ts';
-import { countMissingChanges, fillMissingChanges, isCounterWrong, rebuildCounter } from './rebuilt-changes.ts';
+import {
+  countMissingChanges,
+  fillMissingChanges,
+  isCounterWrong,
+  rebuildCounter,
+  vanishedSubjects,
+} from './rebuilt-changes.ts';
 import { rebuildMigrations } from './rebuilt-migrations.ts';
 import { rewriteLeaf, rewriteMemberships } from './rewritten-tables.ts';
 import { readAllTables } from './tables.ts';
@@ -120,6 +126,15 @@ export class StoreRepair {
         }
       }
       return found;
+    };
+    return inTransaction(this.#pool, read, READ_ONLY);
+  }
+
+  /** Subjects that are gone, and that no change says were expunged; none where what tells so is damaged itself. */
+  vanishedSubjects(): Promise<string[]> {
+    const read = async (client: pg.PoolClient) => {
+      await withoutTimeLimit(client);
+      return (await tryRead(client, () => vanishedSubjects(client))) ?? [];
     };
     return inTransaction(this.#pool, read, READ_ONLY);
   }

@@ -80,7 +80,7 @@ function userUrl(user: string): string {
 }
 
 /** Changes a block on the disk, which nobody has in memory then. @param block - from the end where it is negative */
-async function damage(relation: string, block: number): Promise<void> {
+async function damage(relation: string, block: number, bytes = Buffer.alloc(64, 0xa5)): Promise<void> {
   await client.query('CHECKPOINT');
   const { rows } = await client.query<{ path: string; blocks: number }>(
     `SELECT pg_relation_filepath($1::regclass) AS path, pg_buffercache_evict_relation($1::regclass),
@@ -89,7 +89,8 @@ async function damage(relation: string, block: number): Promise<void> {
   );
   const [{ path, blocks }] = rows;
   const file = openSync(join(cluster.directory, path), 'r+');
-  writeSync(file, Buffer.alloc(64, 0xa5), 0, 64, ((block + blocks) % blocks) * BLOCK + 100);
+  const at = ((block + blocks) % blocks) * BLOCK + (bytes.length === BLOCK ? 0 : 100);
+  writeSync(file, bytes, 0, bytes.length, at);
   closeSync(file);
 }
 
@@ -114,6 +115,13 @@ describe('a damaged index', () => {
       expect.stringContaining('reference_subject of the table reference was damaged, and was built anew'),
       expect.stringContaining('subject_pkey of the table subject was damaged, and was built anew'),
     ]);
+  });
+
+  it('is found where a block of it is full of zeros, which PostgreSQL takes for a new one', async () => {
+    await damage('subject_pkey', 1, Buffer.alloc(BLOCK));
+    await damage('reference_subject', 1, Buffer.alloc(BLOCK));
+    expect(await readAll(await open(url))).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
+    expect(log).toHaveLength(2);
   });
 
   it('is read around, and changes that need it are refused', async () => {
@@ -156,6 +164,24 @@ describe('a damaged index', () => {
     await opened.repair.rewrite(blocks, 'after', [], 'test');
     expect(await opened.repair.examine()).toMatchObject({ blocks: [], indexes: [] });
     expect(await readAll(opened)).toMatchObject({ ids, damaged: [] });
+  });
+});
+
+describe('a block of subjects that is full of zeros', () => {
+  it('is noticed, for the changes say who was there', async () => {
+    await damage('subject', 0, Buffer.alloc(BLOCK));
+    const opened = await open(url);
+    const { ids } = await readAll(opened);
+    expect(ids.length).toBeLessThan(enrolled.length);
+    const vanished = await opened.repair.vanishedSubjects();
+    expect([...ids, ...vanished].sort()).toEqual(enrolled);
+    const lost = vanished.map((subjectId) => ({ referenceId: '', subjectId, reason: 'SUBJECT_DAMAGED' }));
+    await opened.repair.removeAll(lost, 'test', lost.length, () => '{}');
+    expect(await opened.repair.vanishedSubjects()).toEqual([]);
+    const { rows } = await client.query(
+      'SELECT FROM reference r LEFT JOIN subject s USING (subject_id) WHERE s IS NULL',
+    );
+    expect(rows).toEqual([]);
   });
 });
 

@@ -85,6 +85,9 @@ async function read({ store }: StoreAccess, options: CheckOptions): Promise<Omit
   } finally {
     bar.stop();
   }
+  const named = new Set([...damaged.values()].map(({ subjectId }) => subjectId));
+  const vanished = (await store.repair.vanishedSubjects()).filter((subjectId) => !named.has(subjectId));
+  note(vanished.map((subjectId) => ({ referenceId: '', subjectId, reason: 'SUBJECT_DAMAGED' })));
   const all = [...damaged.values()];
   const expungeable = new Set(all.flatMap(({ subjectId }) => (spared.has(subjectId) ? [] : [subjectId]))).size;
   return { subjects, references, expungeable, damaged: all, mayLackGalleries };
