@@ -9,7 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 import { asFailure, statusName, toServiceError } from './status.ts';
-import { endOf, type EndedCall } from './watched-calls.ts';
+import { endOf, type EndedCall } from './watched-call.ts';
 import { answerTo, requestOf } from './wire-request.ts';
 
 /** What a call did, for the log and the metrics. Facts are counts and names of things, never biometrics or identities. */

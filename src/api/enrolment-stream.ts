@@ -14,7 +14,7 @@ import {
 } from './generated/ridgewatch/v1/gallery.ts';
 import { asFailure, MAX_OUTCOME_STATUS_BYTES, toShortStatus } from './status.ts';
 import { Turns } from './turns.ts';
-import { doneWith } from './watched-calls.ts';
+import { doneWith } from './watched-call.ts';
 import { requestOf, WireRequest } from './wire-request.ts';
 import { warningCodes } from './wire-warnings.ts';
 

@@ -23,7 +23,7 @@ import {
 } from './generated/ridgewatch/v1/gallery.ts';
 import { PageTokens } from './page-token.ts';
 import { check, expungeRules, listRules, onlyNamedFields, subjectIdRules, updateRules } from './validation.ts';
-import { faultOf } from './watched-calls.ts';
+import { faultOf } from './watched-call.ts';
 import { toWireSubject } from './wire-subjects.ts';
 import { dataWarnings, warningFacts } from './wire-warnings.ts';
 

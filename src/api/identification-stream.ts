@@ -8,7 +8,7 @@ import type {
   IdentifyStreamResponse,
 } from './generated/ridgewatch/v1/identification.ts';
 import { toServiceError, toStatus } from './status.ts';
-import { doneWith, faultOf } from './watched-calls.ts';
+import { doneWith, faultOf } from './watched-call.ts';
 import { answerTo, requestOf, WireRequest } from './wire-request.ts';
 
 const METHOD = 'Identification/IdentifyStream';

@@ -20,7 +20,8 @@ import { Health } from './health.ts';
 import { followStreams } from './library-refusals.ts';
 import { Reflection, REFLECTION_SERVICES } from './reflection.ts';
 import { statusName } from './status.ts';
-import { CallWatch, type EndedCall } from './watched-calls.ts';
+import type { EndedCall } from './watched-call.ts';
+import { CallWatch } from './watched-calls.ts';
 import { overTheWire } from './wire-request.ts';
 
 /** Name under which each service reports its health; the empty name stands for the whole server. */

@@ -96,9 +96,10 @@ async function attack(one: Attack): Promise<Attacked> {
   let [worstMs, asked, over] = [0, 0, false];
   await livez();
   const sessions = Array.from({ length: one.connections ?? one.times }, openSession);
-  const calls = Promise.all(
-    Array.from({ length: one.times }, (_, i) => call(sessions[i % sessions.length] as ClientHttp2Session, one)),
-  ).finally(() => sessions.forEach((session) => session.destroy()));
+  const spread = Array.from({ length: one.times }, (_, i) => sessions[i % sessions.length] ?? openSession());
+  const calls = Promise.all(spread.map((session) => call(session, one))).finally(() =>
+    sessions.forEach((session) => session.destroy()),
+  );
   const end = () => void (over = true);
   calls.then(end, end);
   do {

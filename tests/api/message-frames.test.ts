@@ -13,6 +13,7 @@ import {
 import { readStatus } from '../../src/api/status.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { frame, openSession, rawCall } from './raw-call.ts';
+import { field } from './wire-messages.ts';
 import { call, enrolRequest, identifyRequest, runService, samplesOf, type RunningService } from './running-service.ts';
 
 const IDENTIFY = '/ridgewatch.v1.Identification/Identify';
@@ -232,5 +233,43 @@ describe('a stream of the library', () => {
       expect(status).toMatchObject({ code, reason });
     });
     expect(changes).toEqual({ [reason]: 1 });
+  });
+});
+
+describe('a stream', () => {
+  it('of enrolments that brings no more tells whom it enrolled, and why it ended', async () => {
+    const hasty = await runService(await cluster.createDatabase(), { RIDGEWATCH_STREAM_IDLE_SECONDS: '1' });
+    const client = openSession(hasty.service.grpcPort);
+    const stream = client.request({
+      ':method': 'POST',
+      ':path': ENROLL_STREAM,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    const record = EnrollStreamRequest.encode({ record: enrolRequest(face) }).finish();
+    stream.write(Buffer.concat([frame(record), frame(record), frame(record).subarray(0, 9)]));
+    const parts: Buffer[] = [];
+    for await (const part of stream) parts.push(part as Buffer);
+    const { enrolledCount, outcomes, endedEarly } = EnrollStreamResponse.decode(Buffer.concat(parts).subarray(5));
+    expect([enrolledCount, endedEarly]).toEqual([2, true]);
+    const last = outcomes[2]?.outcome;
+    expect(last?.$case === 'error' && readStatus(last.value).reason).toBe('STREAM_IDLE');
+    client.destroy();
+    await hasty.stop();
+  });
+
+  it.each([
+    ['enrolments', ENROLL_STREAM],
+    ['searches', IDENTIFY_STREAM],
+    ['questions', REFLECTION],
+  ])('of %s may bring more, one after the other, than there is memory for at once', async (_, path) => {
+    const small = await runService(await cluster.createDatabase(), { RIDGEWATCH_MAX_UNFINISHED_BYTES: '1048576' });
+    const client = openSession(small.service.grpcPort);
+    const one = frame(field(1000, Buffer.alloc(1000)));
+    const { status } = await rawCall(client, path, Buffer.alloc(3000 * one.length, one));
+    expect(status.code).toBe(Code.OK);
+    expect(small.log.filter((line) => line.includes('TOO_MANY_UNFINISHED'))).toEqual([]);
+    client.destroy();
+    await small.stop();
   });
 });

@@ -26,7 +26,7 @@ interface Started {
   readonly server: ApiServer;
   readonly port: number;
   readonly refusals: readonly string[];
-  attack(what: Attack): Promise<Attacked>;
+  readonly attack: (what: Attack) => Promise<Attacked>;
 }
 
 /** @param finish - searches are answered when it resolves */
