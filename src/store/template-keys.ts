@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import { keyMissing, keyNotFound, newKeyId, type KeyRing } from '../security/key-ring.ts';
 import type { Keys, Sealed } from '../security/keys.ts';
-import { blocksOf, readBlocks } from './damaged-pages.ts';
+import { blocksOf, readBlocks, tryRead } from './damaged-pages.ts';
 import type { DamagedReference } from './records.ts';
 import { sealTemplate, unsealTemplate, type SealedRow } from './sealed-templates.ts';
 import { isDamage } from './store-failure.ts';
@@ -327,21 +327,19 @@ async function enter(client: Pick<pg.ClientBase, 'query'>, ring: KeyRing, id: st
 /**
  * Enters the keys of the key file that templates are encrypted with, where the database has lost them; in a transaction
  * that changes nothing it only makes sure that it could.
- * @throws Failure KEY_MISSING, KEY_WRONG: a key is not at hand, or opens nothing
+ * @throws Failure KEYS_UNREADABLE; KEY_MISSING, KEY_WRONG: a key is not at hand, or opens nothing
  */
 export async function enterKeysAtHand(client: pg.PoolClient, keys: Keys): Promise<void> {
-  keys.readIfThere();
+  keys.read();
   await withoutTimeLimit(client);
   const used = new Map<string, SealedRow[]>();
   const { readable } = await blocksOf(client, 'reference');
   const sql = (within: string) => `SELECT key_id, min(ctid) AS place FROM reference
     WHERE key_id IS NOT NULL AND ${within} GROUP BY key_id`;
   for (const { key_id, place } of await readBlocks<{ key_id: string; place: string }>(client, readable, sql)) {
-    const { rows } = await client.query<SealedRow>(
-      'SELECT reference_id, key_id, template FROM reference WHERE ctid = $1::tid',
-      [place],
-    );
-    used.set(key_id, [...(used.get(key_id) ?? []), ...rows]);
+    const template = 'SELECT reference_id, key_id, template FROM reference WHERE ctid = $1::tid';
+    const found = await tryRead(client, () => client.query<SealedRow>(template, [place]));
+    used.set(key_id, [...(used.get(key_id) ?? []), ...(found?.rows ?? [])]);
   }
   const { rows: mode } = await client.query<{ transaction_read_only: string }>('SHOW transaction_read_only');
   const isTrial = mode[0]?.transaction_read_only === 'on';

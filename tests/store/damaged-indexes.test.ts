@@ -167,6 +167,27 @@ describe('a damaged index', () => {
   });
 });
 
+describe('keys that the database has lost', () => {
+  it('are entered again only from a key file that opens what is stored', async () => {
+    await damage('template_key', 0);
+    const mend = (at: Keys) =>
+      openStore({
+        databaseUrl: url,
+        dataDir,
+        keys: at,
+        log: () => undefined,
+        examine: async (repair) => void (await repair.restoreDerived(await repair.examine())),
+      });
+    const strange = new Keys({ keyFile: join(temporaryDirectory(), 'keys.json'), dataDir });
+    await expect(mend(strange)).rejects.toMatchObject({ reason: 'KEYS_UNREADABLE' });
+    await strange.create();
+    await expect(mend(strange)).rejects.toMatchObject({ reason: 'KEY_MISSING' });
+    store = await mend(keys());
+    expect(await readAll(store)).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
+    expect(await store.repair.examine()).toMatchObject({ blocks: [], indexes: [] });
+  });
+});
+
 describe('a block of subjects that is full of zeros', () => {
   it('is noticed, for the changes say who was there', async () => {
     await damage('subject', 0, Buffer.alloc(BLOCK));
