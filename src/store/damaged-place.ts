@@ -10,8 +10,10 @@ export async function withPlace(pool: pg.Pool, error: unknown): Promise<unknown>
   const place = await nameOf(pool, file, index).catch(() => undefined);
   if (place === undefined) return error;
   const where = block === undefined ? place : `Block ${block} of ${place}`;
-  const sentence = `${where[0]?.toUpperCase()}${where.slice(1)} is damaged; nothing was changed. ridgewatch store check says everything that is; --repair mends what can be mended without a loss, and what --expunge would lose a backup brings back (ridgewatch restore, into an empty store).`;
-  return new Failure(error.kind, error.reason, sentence, error.detail);
+  const named = `${where[0]?.toUpperCase()}${where.slice(1)} is damaged`;
+  const sentence = `${named}; nothing was changed. ridgewatch store check says everything that is; --repair mends what can be mended without a loss, and what --expunge would lose a backup brings back (ridgewatch restore, into an empty store).`;
+  const metadata = { ...error.detail.metadata, damage: named };
+  return new Failure(error.kind, error.reason, sentence, { ...error.detail, metadata });
 }
 
 async function nameOf(pool: pg.Pool, file: string | undefined, index: string | undefined): Promise<string | undefined> {

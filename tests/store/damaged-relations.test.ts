@@ -211,6 +211,7 @@ async function damageTable(relation: Relation, block: number): Promise<void> {
   if (typeof started === 'string') {
     expect(started).toMatch(/(table|index|sequence) \w+.*store check/);
     expect(['change_counter', 'migration', 'template_key']).toContain(table);
+    expect(found.obstacle).toMatch(/^The store does not open: Block \d+ of the table \w+ is damaged\.$/);
   } else {
     // Whose references are lost is there all the same, until that is said to be expunged.
     const isThere = relation.name === 'subject' ? kept : [...galleries.keys()].sort();

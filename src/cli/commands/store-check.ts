@@ -50,7 +50,9 @@ export async function checkStore(_args: readonly string[], options: CheckOptions
     if (!(error instanceof Failure) || !isStructureDamaged(structure) || error.kind === 'invalid-argument') throw error;
     // It does not open: what was found is all there is to say, and why.
     const nothing = { subjects: 0, references: 0, expungeable: 0, damaged: [], mayLackGalleries: [] };
-    return report({ ...nothing, structure, obstacle: error.message }, mended, options);
+    const why = error.detail.metadata?.['damage'];
+    const obstacle = why === undefined ? error.message : `The store does not open: ${why}.`;
+    return report({ ...nothing, structure, obstacle }, mended, options);
   }
 }
 
