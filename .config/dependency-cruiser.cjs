@@ -11,6 +11,14 @@ const forbid = (name, comment, from, to) => ({
   to: { path: to },
 });
 
+const layer = (name, above) =>
+  forbid(
+    `matching-${name}-knows-no-higher-layer`,
+    'model, kernels, rates, workers, search: each knows those before it.',
+    room(`matching/${name}`),
+    `^src/matching/(${above})/`,
+  );
+
 module.exports = {
   forbidden: [
     {
@@ -37,6 +45,23 @@ module.exports = {
       'Matching knows neither gRPC nor SQL.',
       room('matching'),
       '^src/(api|store|security|cli)/|node_modules/(@grpc|pg)/',
+    ),
+    // The layers of matching, from the bottom: a layer knows those below it.
+    layer('model', 'kernels|rates|workers|search'),
+    layer('kernels', 'rates|workers|search'),
+    layer('rates', 'workers|search'),
+    layer('workers', 'search'),
+    forbid(
+      'oracle-stands-beside',
+      'The oracle says by other means what the kernels compute; nothing that is shipped may need it.',
+      '^(src/(?!matching/oracle/)|fixtures/)',
+      '^src/matching/oracle/',
+    ),
+    forbid(
+      'oracle-knows-no-searching',
+      'The oracle knows the model and the sizes that the kernels state.',
+      room('matching/oracle'),
+      '^src/matching/(rates|workers|search)/',
     ),
     forbid(
       'store-knows-only-itself',

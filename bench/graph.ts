@@ -12,7 +12,7 @@ import { availableParallelism } from 'node:os';
 import Table from 'cli-table3';
 import { InvalidArgumentError, Option, program } from 'commander';
 import { atLeast } from '../index-builder/whole-number.ts';
-import { preferredBuild, type KernelBuild } from '../src/matching/kernels.ts';
+import { preferredBuild, type KernelBuild } from '../src/matching/kernels/kernels.ts';
 import { ExactScan } from './graph/exact-scan.ts';
 import { faceGraph, type FaceGraph, type GraphShape } from './graph/face-graph.ts';
 import { realFaces, syntheticFaces, type FaceSet } from './graph/face-set.ts';

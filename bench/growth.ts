@@ -8,8 +8,8 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { Planner } from '../src/matching/planner.ts';
-import { WorkerPool } from '../src/matching/worker-pool.ts';
+import { Planner } from '../src/matching/search/planner.ts';
+import { WorkerPool } from '../src/matching/workers/worker-pool.ts';
 import { quantile } from './harness/spread.ts';
 import { costAt } from './growth/cost-line.ts';
 import { costCurves, costPlot, predictedSize } from './growth/cost-plot.ts';

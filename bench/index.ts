@@ -24,10 +24,11 @@ import { OperationsClient, type ReloadIndexResponse } from '../src/api/generated
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
 import { filesOf } from '../src/gallery/index-files/manifest.ts';
-import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../src/matching/gallery-sizing.ts';
-import { packedModels } from '../src/matching/model-version.ts';
-import { packFace, packTemplates } from '../src/matching/probe.ts';
-import { WorkerPool } from '../src/matching/worker-pool.ts';
+import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../src/matching/workers/gallery-sizing.ts';
+import { packedModels } from '../src/matching/rates/model-version.ts';
+import { packTemplates } from '../src/matching/search/probe.ts';
+import { packFace } from '../src/matching/kernels/packed-probe.ts';
+import { WorkerPool } from '../src/matching/workers/worker-pool.ts';
 import { sealersOf } from '../src/security/block-sealer.ts';
 import { Keys } from '../src/security/keys.ts';
 import type { NewEnrolment, NewReference } from '../src/store/records.ts';

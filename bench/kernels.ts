@@ -8,7 +8,7 @@
  * --scanned: faces (512 bytes each) and candidate vectors (256) that a scan reads.
  */
 import { parseArgs } from 'node:util';
-import { canRun } from '../src/matching/kernels.ts';
+import { canRun } from '../src/matching/kernels/kernels.ts';
 import { compareRates, type RateRow } from './harness/rates.ts';
 import { comparisons } from './kernels/comparisons.ts';
 import { crossing } from './kernels/crossing.ts';

@@ -4,7 +4,7 @@
  *   npm run bench [-- quick] [--json] [--keep-as-baseline]
  */
 import { parseArgs } from 'node:util';
-import { kernelHash } from '../src/matching/kernels.ts';
+import { kernelHash } from '../src/matching/kernels/kernels.ts';
 import { describeMachine, machineLine, processorOf } from './harness/machine.ts';
 import { runSuite } from './harness/run-suite.ts';
 import { QUICK } from './harness/suites.ts';

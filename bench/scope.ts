@@ -11,11 +11,11 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Gallery } from '../src/gallery/gallery.ts';
-import type { CandidateSource } from '../src/matching/candidate-source.ts';
-import { kernelHash } from '../src/matching/kernels.ts';
-import { ScopeList } from '../src/matching/scope-list.ts';
-import { EXACT, INDEXED, SubjectScan } from '../src/matching/subject-scan.ts';
-import { WorkerPool } from '../src/matching/worker-pool.ts';
+import type { CandidateSource } from '../src/matching/search/candidate-source.ts';
+import { kernelHash } from '../src/matching/kernels/kernels.ts';
+import { ScopeList } from '../src/matching/search/scope-list.ts';
+import { EXACT, INDEXED, SubjectScan } from '../src/matching/search/subject-scan.ts';
+import { WorkerPool } from '../src/matching/workers/worker-pool.ts';
 import { quantile } from './harness/spread.ts';
 import { emptyGallery, fillGallery } from './search-gallery.ts';
 import { partsFor, probesOf } from './search-people.ts';

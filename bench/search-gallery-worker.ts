@@ -1,7 +1,7 @@
 import { createPerson } from '../fixtures/person.ts';
 import { Random } from '../fixtures/random.ts';
-import { packFace } from '../src/matching/probe.ts';
-import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
+import { packFace } from '../src/matching/kernels/packed-probe.ts';
+import { ReferenceEncoder } from '../src/matching/kernels/reference-encoder.ts';
 import type { FingerTemplate, Minutia } from '../src/templates/finger-template.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';
 import { joinPacked } from './packed-file.ts';

@@ -2,9 +2,10 @@
 import { FACE_DIMENSION } from '../fixtures/face.ts';
 import { createPerson } from '../fixtures/person.ts';
 import type { Gallery } from '../src/gallery/gallery.ts';
-import { packFace, prepareProbes, type Probe } from '../src/matching/probe.ts';
-import { ReferenceEncoder } from '../src/matching/reference-encoder.ts';
-import type { WorkerPool } from '../src/matching/worker-pool.ts';
+import { prepareProbes, type Probe } from '../src/matching/search/probe.ts';
+import { packFace } from '../src/matching/kernels/packed-probe.ts';
+import { ReferenceEncoder } from '../src/matching/kernels/reference-encoder.ts';
+import type { WorkerPool } from '../src/matching/workers/worker-pool.ts';
 import { decodeFloat32Embedding } from '../src/templates/face-embedding.ts';
 import type { FaceTemplate } from '../src/templates/face-template.ts';
 import type { FingerTemplate } from '../src/templates/finger-template.ts';

@@ -1,9 +1,9 @@
 import type { Gallery } from '../src/gallery/gallery.ts';
-import type { CandidateSource } from '../src/matching/candidate-source.ts';
-import { identify, type SearchRequest, type SearchResult } from '../src/matching/identification.ts';
-import type { Probe } from '../src/matching/probe.ts';
-import type { SearchView } from '../src/matching/search-view.ts';
-import type { WorkerPool } from '../src/matching/worker-pool.ts';
+import type { CandidateSource } from '../src/matching/search/candidate-source.ts';
+import { identify, type SearchRequest, type SearchResult } from '../src/matching/search/identification.ts';
+import type { Probe } from '../src/matching/search/probe.ts';
+import type { SearchView } from '../src/matching/search/search-view.ts';
+import type { WorkerPool } from '../src/matching/workers/worker-pool.ts';
 
 /** A search of everybody, as the benches make them. @param changes - to ten candidates, at whatever threshold */
 export function searchAll(

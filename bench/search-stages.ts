@@ -1,5 +1,5 @@
 /** Where the time of a search goes. */
-import type { WorkerPool } from '../src/matching/worker-pool.ts';
+import type { WorkerPool } from '../src/matching/workers/worker-pool.ts';
 
 const STAGES = {
   resemble: 'looking at everybody',

@@ -13,11 +13,11 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { SegmentRange } from '../src/gallery/partition.ts';
-import type { PackedProbe } from '../src/matching/messages.ts';
-import { Planner } from '../src/matching/planner.ts';
-import { partitionsFor, type Probe } from '../src/matching/probe.ts';
-import type { SearchView } from '../src/matching/search-view.ts';
-import { WorkerPool } from '../src/matching/worker-pool.ts';
+import type { PackedProbe } from '../src/matching/kernels/packed-probe.ts';
+import { Planner } from '../src/matching/search/planner.ts';
+import { partitionsFor, type Probe } from '../src/matching/search/probe.ts';
+import type { SearchView } from '../src/matching/search/search-view.ts';
+import { WorkerPool } from '../src/matching/workers/worker-pool.ts';
 import { emptyGallery, fillGallery } from './search-gallery.ts';
 import { probesOf, type Samples } from './search-people.ts';
 import { searchAll } from './search-run.ts';

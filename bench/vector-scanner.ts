@@ -1,5 +1,5 @@
-import { VECTOR_SIZE } from '../src/matching/finger-vector-model.ts';
-import { instantiateKernels, KERNEL_STATIC_BYTES } from '../src/matching/kernels.ts';
+import { VECTOR_SIZE } from '../src/matching/model/finger-vector-model.ts';
+import { instantiateKernels, KERNEL_STATIC_BYTES } from '../src/matching/kernels/kernels.ts';
 
 /** Scans candidate vectors with the kernel. @returns gives their similarities to a probe */
 export function vectorScanner(all: readonly Int8Array[]): (probe: Int8Array) => Int16Array {

@@ -1,8 +1,8 @@
 /**
  * Makes the tables that map comparison scores to false match rates, from comparisons of different people.
  *
- *   npx tsx index-builder/calibrate.ts finger --data DIR… [--synthetic N] [--folds 4] --out src/matching/calibration/finger.json
- *   npx tsx index-builder/calibrate.ts face --data DIR --out src/matching/calibration/face.json
+ *   npx tsx index-builder/calibrate.ts finger --data DIR… [--synthetic N] [--folds 4] --out src/matching/rates/calibration/finger.json
+ *   npx tsx index-builder/calibrate.ts face --data DIR --out src/matching/rates/calibration/face.json
  *
  * finger: each DIR is a set of <finger>_<impression>.iso files of one source; sets are not mixed, and the table takes
  * the worst of them at every score, so that no source is promised a better rate than it has. Their scores are
@@ -14,13 +14,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { FingerBatch } from '../src/matching/finger-batch.ts';
-import { FACE_TABLE_UNITS, scoreOfCosineOne } from '../src/matching/calibration.ts';
-import { kernelHash } from '../src/matching/kernels.ts';
-import { shippedFingerModel } from '../src/matching/shipped-model.ts';
-import { compareStrangers } from '../src/matching/stranger-scores.ts';
+import { FingerBatch } from '../src/matching/kernels/finger-batch.ts';
+import { FACE_TABLE_UNITS } from '../src/matching/rates/calibration.ts';
+import { scoreOfCosineOne } from '../src/matching/kernels/similarity.ts';
+import { kernelHash } from '../src/matching/kernels/kernels.ts';
+import { shippedFingerModel } from '../src/matching/model/shipped-model.ts';
+import { compareStrangers } from '../src/matching/workers/stranger-scores.ts';
 import { decodeEmbeddingRows } from '../src/templates/embedding-rows.ts';
-import { makeTable, type ScoreHistogram } from '../src/matching/calibration-table.ts';
+import { makeTable, type ScoreHistogram } from '../src/matching/rates/calibration-table.ts';
 import { areMates, readPrints, syntheticPrints, type PrintSet } from './labelled-prints.ts';
 import { compareAll, packPrints } from './train/comparisons.ts';
 import { crossValidate } from './train/cross-validation.ts';

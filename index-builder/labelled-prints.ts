@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createPerson } from '../fixtures/person.ts';
-import type { TrainingSet } from '../src/matching/finger-model.ts';
+import type { TrainingSet } from '../src/matching/model/finger-model.ts';
 import type { FingerTemplate } from '../src/templates/finger-template.ts';
 import { decodeIso197942 } from '../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../src/templates/normalise.ts';

@@ -1,6 +1,6 @@
 /**
- * Addresses and sizes that the kernels and their host agree on: src/matching/packed-layout.ts describes the packed
- * finger, src/matching/kernels.ts gives room for the scratch, src/matching/finger-model.ts places the model.
+ * Addresses and sizes that the kernels and their host agree on: src/matching/model/packed-layout.ts describes the packed
+ * finger, src/matching/kernels/kernels.ts gives room for the scratch, src/matching/model/finger-model.ts places the model.
  */
 import { COSINES } from './tables';
 

@@ -1,6 +1,6 @@
 /**
  * The terms of the score: what is looked at, and in how many steps. A term is a curve through knots a power of two
- * apart, straight between them; index-builder/train/score.ts learns the knots' weights. src/matching/score-terms.ts
+ * apart, straight between them; index-builder/train/score.ts learns the knots' weights. src/matching/model/score-terms.ts
  * has the same table with the meaning of every term, and a test compares the two.
  */
 import { MASSES } from './layout';

@@ -27,7 +27,7 @@ const CELL_PIXELS: f64 = 15.0;
 const FARTHEST: i32 = 150;
 const NEAREST_SQUARED: i32 = 36;
 
-// The tables, as src/matching/finger-vector-model.ts lays them out.
+// The tables, as src/matching/model/finger-vector-model.ts lays them out.
 const RANKS: usize = 256;
 const DIRECTIONS: usize = RANKS + 256;
 const CENTRE: usize = DIRECTIONS + 737280;

@@ -18,8 +18,8 @@ import {
 } from '../../index-builder/train/model.ts';
 import { learnWeights, plainWeights } from '../../index-builder/train/score.ts';
 import type { TrainingPrints } from '../../index-builder/train/training-prints.ts';
-import { KNOT_COUNT, WEIGHTS_PER_POINT, WHOLE } from '../../src/matching/score-terms.ts';
-import type { FingerModel } from '../../src/matching/finger-model.ts';
+import { KNOT_COUNT, WEIGHTS_PER_POINT, WHOLE } from '../../src/matching/model/score-terms.ts';
+import type { FingerModel } from '../../src/matching/model/finger-model.ts';
 import { VARIANTS, type Codes, type Variant } from './variants.ts';
 
 /** Scores of one set's comparisons across the two folds; the order is the same for every variant. */

@@ -1,7 +1,7 @@
 /** A thread that compares prints: reads and encodes a set once, then compares the rows that it is told. */
 import { packPrints } from '../../index-builder/train/comparisons.ts';
-import type { FingerBatch } from '../../src/matching/finger-batch.ts';
-import { shippedFingerModel } from '../../src/matching/shipped-model.ts';
+import type { FingerBatch } from '../../src/matching/kernels/finger-batch.ts';
+import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 import { readSource, type PrintSource } from './scored-set.ts';
 
 export interface ComparisonTask {

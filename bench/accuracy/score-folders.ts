@@ -1,7 +1,7 @@
 import { readPrints } from '../../index-builder/labelled-prints.ts';
 import { crossValidate } from '../../index-builder/train/cross-validation.ts';
 import { PARAMETERS, syntheticPeopleOf } from '../../index-builder/train/model.ts';
-import { shippedFingerModel } from '../../src/matching/shipped-model.ts';
+import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 import { scoreSets, type ScoredSet } from './scored-set.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { packPrints } from '../../index-builder/train/comparisons.ts';
 import type { LabelledPrint, PrintSet } from '../../index-builder/labelled-prints.ts';
-import { shippedFingerModel } from '../../src/matching/shipped-model.ts';
+import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 
 export interface Timings {
   readonly name: string;

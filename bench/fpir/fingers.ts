@@ -6,10 +6,10 @@
 import { areStrangers, readPrints } from '../../index-builder/labelled-prints.ts';
 import { crossValidate, type ValidatedSet } from '../../index-builder/train/cross-validation.ts';
 import { PARAMETERS, syntheticPeopleOf } from '../../index-builder/train/model.ts';
-import { Calibration } from '../../src/matching/calibration.ts';
-import { makeTable } from '../../src/matching/calibration-table.ts';
-import { FingerBatch } from '../../src/matching/finger-batch.ts';
-import { shippedFingerModel } from '../../src/matching/shipped-model.ts';
+import { Calibration } from '../../src/matching/rates/calibration.ts';
+import { makeTable } from '../../src/matching/rates/calibration-table.ts';
+import { FingerBatch } from '../../src/matching/kernels/finger-batch.ts';
+import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 
 /** A search for somebody who is not in the gallery. */
 export interface NonMatedSearch {

@@ -1,8 +1,8 @@
 /** The exact scan, as a worker of the service does it: kernels over segments of the service's form, on this thread. */
 import { Segment } from '../../src/gallery/segment.ts';
-import { gallerySizing, SEGMENT_CAPACITY } from '../../src/matching/gallery-sizing.ts';
-import type { PackedProbe } from '../../src/matching/messages.ts';
-import { SegmentReader } from '../../src/matching/segment-reader.ts';
+import { gallerySizing, SEGMENT_CAPACITY } from '../../src/matching/workers/gallery-sizing.ts';
+import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
+import { SegmentReader } from '../../src/matching/workers/segment-reader.ts';
 import { FACE_MODEL } from '../search-gallery.ts';
 import type { FaceSet } from './face-set.ts';
 

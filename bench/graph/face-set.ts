@@ -4,7 +4,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { FACE_DIMENSION } from '../../fixtures/face.ts';
-import { packFace } from '../../src/matching/probe.ts';
+import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { facesOf } from '../search-gallery.ts';
 import { faceOf, faceTemplate } from '../search-people.ts';
 import { drawStrangers } from './strangers.ts';

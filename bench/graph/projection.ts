@@ -1,6 +1,6 @@
 /** What a graph is given of a face: all of its components, or its principal directions. */
 import { EigenvalueDecomposition } from 'ml-matrix';
-import { scoreOfCosineOne } from '../../src/matching/calibration.ts';
+import { scoreOfCosineOne } from '../../src/matching/kernels/similarity.ts';
 import { meanProducts } from './moments.ts';
 import type { FaceSet } from './face-set.ts';
 

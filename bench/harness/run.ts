@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { kernelHash } from '../../src/matching/kernels.ts';
+import { kernelHash } from '../../src/matching/kernels/kernels.ts';
 import type { BenchDocument } from './document.ts';
 import type { Machine } from './machine.ts';
 import { namedSeeds } from './seeds.ts';

@@ -4,9 +4,9 @@ import {
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   type KernelBuild,
-} from '../../src/matching/kernels.ts';
-import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
-import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
+} from '../../src/matching/kernels/kernels.ts';
+import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
+import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
 import type { Contender, ContenderGroup } from '../harness/rates.ts';
 import { aligned, asBytes, DIMENSION, faceValues, packedFingers } from './people.ts';
 

@@ -1,5 +1,5 @@
 /** What it costs to call a kernel that has nothing to do: why a batch crosses the border once. */
-import { instantiateKernels, KERNEL_STATIC_BYTES, type KernelBuild } from '../../src/matching/kernels.ts';
+import { instantiateKernels, KERNEL_STATIC_BYTES, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
 import type { ContenderGroup } from '../harness/rates.ts';
 import { DIMENSION } from './people.ts';
 

@@ -1,9 +1,9 @@
 /** From templates to what is searched. */
-import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
-import { VectorEncoder } from '../../src/matching/finger-vector.ts';
-import type { KernelBuild } from '../../src/matching/kernels.ts';
-import { encodeFingerReference } from '../../src/matching/reference/finger-encoding.ts';
-import { encodeVectorReference } from '../../src/matching/reference/finger-vector.ts';
+import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
+import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
+import type { KernelBuild } from '../../src/matching/kernels/kernels.ts';
+import { encodeFingerReference } from '../../src/matching/oracle/finger-encoding.ts';
+import { encodeVectorReference } from '../../src/matching/oracle/finger-vector.ts';
 import type { Contender, ContenderGroup } from '../harness/rates.ts';
 import { packedFingers, templatesOf } from './people.ts';
 

@@ -1,6 +1,6 @@
 /** Whom kernels are measured on. */
 import { createPerson } from '../../fixtures/person.ts';
-import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
+import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import { decodeFloat32Embedding } from '../../src/templates/face-embedding.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';

@@ -1,16 +1,16 @@
 /** Scans of far more than the caches hold, as searches make them, beside a loop that only reads the same memory. */
-import { VECTOR_SIZE } from '../../src/matching/finger-vector-model.ts';
-import { VectorEncoder } from '../../src/matching/finger-vector.ts';
-import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
-import { scanVectorsReference } from '../../src/matching/reference/finger-vector.ts';
+import { VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
+import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
+import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
+import { scanVectorsReference } from '../../src/matching/oracle/finger-vector.ts';
 import {
   FACE_SCRATCH_BYTES,
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   type KernelBuild,
   type Kernels,
-} from '../../src/matching/kernels.ts';
-import { faceScale } from '../../src/matching/similarity.ts';
+} from '../../src/matching/kernels/kernels.ts';
+import { faceScale } from '../../src/matching/kernels/similarity.ts';
 import type { Contender, ContenderGroup } from '../harness/rates.ts';
 import { memoryReader } from '../reading.ts';
 import { asBytes, DIMENSION, faceValues, packedFingers } from './people.ts';

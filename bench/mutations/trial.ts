@@ -1,8 +1,8 @@
 /** What has to hold of any sample at all: it is refused in so many words, or what is live of it is what is stored. */
 import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../../src/failure.ts';
-import { packFace } from '../../src/matching/probe.ts';
-import { ReferenceEncoder } from '../../src/matching/reference-encoder.ts';
+import { packFace } from '../../src/matching/kernels/packed-probe.ts';
+import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import {

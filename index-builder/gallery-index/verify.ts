@@ -17,12 +17,13 @@ import {
   type Manifest,
 } from '../../src/gallery/index-files/manifest.ts';
 import { Gallery, type GallerySizing } from '../../src/gallery/gallery.ts';
-import { FLOOR_LOG10_FMR, type CandidateSource } from '../../src/matching/candidate-source.ts';
-import { faceCalibration, fingerCalibration } from '../../src/matching/calibration.ts';
-import { identify } from '../../src/matching/identification.ts';
-import type { Probe } from '../../src/matching/probe.ts';
-import { EXACT, INDEXED, SubjectScan } from '../../src/matching/subject-scan.ts';
-import type { WorkerPool } from '../../src/matching/worker-pool.ts';
+import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
+import { FLOOR_LOG10_FMR } from '../../src/matching/rates/fusion.ts';
+import { faceCalibration, fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { identify } from '../../src/matching/search/identification.ts';
+import type { Probe } from '../../src/matching/search/probe.ts';
+import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { binomialLimits } from '../binomial-limits.ts';
 
 /** Subjects who are equally alike and told one by one. */

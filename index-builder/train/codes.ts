@@ -9,7 +9,7 @@
  */
 import { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { Random } from '../../fixtures/random.ts';
-import { CODE_BITS, CYLINDER_SIZE } from '../../src/matching/finger-model.ts';
+import { CODE_BITS, CYLINDER_SIZE } from '../../src/matching/model/finger-model.ts';
 import type { Cylinders } from './cylinders.ts';
 
 /** Directions that are kept. */

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { SingleBar, Presets } from 'cli-progress';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import { readFingerModel, writeFingerModel } from '../../src/matching/finger-model.ts';
+import { readFingerModel, writeFingerModel } from '../../src/matching/model/finger-model.ts';
 import { readPrints, type PrintSet } from '../labelled-prints.ts';
 import { atLeast } from '../whole-number.ts';
 import { crossValidate } from './cross-validation.ts';

@@ -1,6 +1,6 @@
-import { CYLINDER_SIZE } from '../../src/matching/finger-model.ts';
-import { MINIMUM_MINUTIAE } from '../../src/matching/kernels.ts';
-import { convexHull, packedMinutiae, rootsOf } from '../../src/matching/reference/finger-encoding.ts';
+import { CYLINDER_SIZE } from '../../src/matching/model/finger-model.ts';
+import { MINIMUM_MINUTIAE } from '../../src/matching/kernels/kernels.ts';
+import { convexHull, packedMinutiae, rootsOf } from '../../src/matching/oracle/finger-encoding.ts';
 import type { LabelledPrint } from '../labelled-prints.ts';
 
 /** The roots of all cylinders of some prints, those places of a cylinder that can be more than zero. */

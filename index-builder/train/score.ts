@@ -4,7 +4,13 @@
  * A curve is learned as its rises from knot to knot, so that the ridge pulls it towards a straight level, not towards
  * zero, and beyond what was ever seen it goes on level.
  */
-import { FIRST_KNOTS, KNOT_COUNT, SCORE_TERMS, WEIGHTS_PER_POINT, WHOLE } from '../../src/matching/score-terms.ts';
+import {
+  FIRST_KNOTS,
+  KNOT_COUNT,
+  SCORE_TERMS,
+  WEIGHTS_PER_POINT,
+  WHOLE,
+} from '../../src/matching/model/score-terms.ts';
 import type { Alignments } from './comparisons.ts';
 import { fitLogistic } from './ridge-logistic.ts';
 

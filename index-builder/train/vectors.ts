@@ -8,8 +8,8 @@ import {
   VECTOR_SIZE,
   writeVectorModel,
   type VectorModel,
-} from '../../src/matching/finger-vector-model.ts';
-import { pairRoots } from '../../src/matching/reference/finger-vector.ts';
+} from '../../src/matching/model/finger-vector-model.ts';
+import { pairRoots } from '../../src/matching/oracle/finger-vector.ts';
 import type { LabelledPrint, PrintSet } from '../labelled-prints.ts';
 import { linearDiscriminants, type ClassOfRows } from './discriminants.ts';
 import type { Progress } from './model.ts';

@@ -1,17 +1,17 @@
 import { Failure } from '../failure.ts';
 import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
-import type { AdmissionQueue } from '../matching/admission.ts';
-import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/candidate-list.ts';
-import { identify, type EmptyScope as DomainEmptyScope, type SearchResult } from '../matching/identification.ts';
-import type { AuditFigures, IndexAudit } from '../matching/index-audit.ts';
-import { modelVersions } from '../matching/model-version.ts';
-import type { Planner } from '../matching/planner.ts';
-import { prepareProbes, type Probe } from '../matching/probe.ts';
-import type { SearchView } from '../matching/search-view.ts';
-import { shippedVectorModel } from '../matching/shipped-model.ts';
-import { verifySamples, verifySubject, type VerificationResult } from '../matching/verification.ts';
-import type { WorkerPool } from '../matching/worker-pool.ts';
+import type { AdmissionQueue } from '../matching/search/admission.ts';
+import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/search/candidate-list.ts';
+import { identify, type EmptyScope as DomainEmptyScope, type SearchResult } from '../matching/search/identification.ts';
+import type { AuditFigures, IndexAudit } from '../matching/search/index-audit.ts';
+import { modelVersions } from '../matching/rates/model-version.ts';
+import type { Planner } from '../matching/search/planner.ts';
+import { prepareProbes, type Probe } from '../matching/search/probe.ts';
+import type { SearchView } from '../matching/search/search-view.ts';
+import { shippedVectorModel } from '../matching/model/shipped-model.ts';
+import { verifySamples, verifySubject, type VerificationResult } from '../matching/search/verification.ts';
+import type { WorkerPool } from '../matching/workers/worker-pool.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import {
   EmptyScope,
@@ -26,7 +26,7 @@ import {
 import { Band, Modality, type SampleScore } from './generated/ridgewatch/v1/sample.ts';
 import { galleryUnknown } from '../store/store-failure.ts';
 import { answerStream } from './identification-stream.ts';
-import { PartialTime } from './partial-time.ts';
+import { PartialTime } from '../matching/search/partial-time.ts';
 import { check, identifyRules, verifyRules } from './validation.ts';
 import { decodeSamples, reportSamples, type FaceModel } from './wire-samples.ts';
 import { toWireExplanation } from './wire-explanation.ts';

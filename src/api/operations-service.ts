@@ -2,9 +2,9 @@ import { contentHash } from '../gallery/content-hash.ts';
 import type { IndexSwitcher } from '../gallery/index-switcher.ts';
 import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
-import type { IndexAudit } from '../matching/index-audit.ts';
-import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/model-version.ts';
-import { shippedVectorModel } from '../matching/shipped-model.ts';
+import type { IndexAudit } from '../matching/search/index-audit.ts';
+import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/rates/model-version.ts';
+import { shippedVectorModel } from '../matching/model/shipped-model.ts';
 import { unary, type CallSettings } from './call.ts';
 import {
   Readiness,

@@ -1,4 +1,4 @@
-import type { ComparedMinutia, ExplainedComparison } from '../matching/explained-comparison.ts';
+import type { ComparedMinutia, ExplainedComparison } from '../matching/model/explained-comparison.ts';
 import {
   MinutiaType,
   type ComparedMinutia as WireMinutia,

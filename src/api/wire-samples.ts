@@ -6,8 +6,8 @@ import { statedViews } from '../templates/stated-views.ts';
 import { inTurn } from './decoding-turns.ts';
 import { Modality, SampleOutcome, TemplateFormat, type Sample } from './generated/ridgewatch/v1/sample.ts';
 import type { SampleReport as WireSampleReport } from './generated/ridgewatch/v1/sample.ts';
-import type { Probe } from '../matching/probe.ts';
-import { minutiaCountOf } from '../matching/probe.ts';
+import type { Probe } from '../matching/search/probe.ts';
+import { minutiaCountOf } from '../matching/search/probe.ts';
 import { MAX_VIEWS } from './wire-limits.ts';
 import { toWireWarnings } from './wire-warnings.ts';
 

@@ -1,5 +1,5 @@
 /** Draws what a finger comparison score comes from, as one SVG file that needs nothing else. */
-import { minutiaeOf, type ComparedMinutia, type ExplainedComparison } from '../matching/explained-comparison.ts';
+import { minutiaeOf, type ComparedMinutia, type ExplainedComparison } from '../matching/model/explained-comparison.ts';
 
 /** Two prints and what their comparison found. */
 export interface DrawnComparison {

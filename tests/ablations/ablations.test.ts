@@ -7,8 +7,8 @@ import { alignAll, compareAll, packPrints } from '../../index-builder/train/comp
 import { validateFolds } from '../../index-builder/train/cross-validation.ts';
 import { PARAMETERS, prepareSet } from '../../index-builder/train/model.ts';
 import { FULL_SHAPE, learnWeights, plainWeights } from '../../index-builder/train/score.ts';
-import { FIRST_KNOTS, KNOT_COUNT, SCORE_TERMS, WEIGHTS_PER_POINT } from '../../src/matching/score-terms.ts';
-import { shippedFingerModel } from '../../src/matching/shipped-model.ts';
+import { FIRST_KNOTS, KNOT_COUNT, SCORE_TERMS, WEIGHTS_PER_POINT } from '../../src/matching/model/score-terms.ts';
+import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 
 const set = syntheticPrints(0xab1, 8, 3);
 const batch = packPrints(set.list, shippedFingerModel());

@@ -8,8 +8,8 @@ import { searchFigures } from '../../bench/accuracy/searches.ts';
 import { sortScores } from '../../index-builder/error-rates.ts';
 import { syntheticPrints, type LabelledPrint } from '../../index-builder/labelled-prints.ts';
 import { packPrints } from '../../index-builder/train/comparisons.ts';
-import { shippedFingerModel } from '../../src/matching/shipped-model.ts';
-import { FingerBatch } from '../../src/matching/finger-batch.ts';
+import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
+import { FingerBatch } from '../../src/matching/kernels/finger-batch.ts';
 
 const [{ template }] = syntheticPrints(1, 1, 1).list;
 const FAILURE = FingerBatch.NOT_COMPARABLE;

@@ -1,7 +1,7 @@
 /** Searches beyond what the service may run and let wait: over gRPC, each of them held for as long as the test wants. */
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { AdmissionQueue, type Waiting } from '../../src/matching/admission.ts';
+import { AdmissionQueue, type Waiting } from '../../src/matching/search/admission.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import {
   call,

@@ -1,8 +1,8 @@
 /** An answer with what there was time for, over gRPC. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SearchMode, type IdentifyRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { isStopped } from '../../src/matching/search-tasks.ts';
-import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import { isStopped } from '../../src/matching/search/search-tasks.ts';
+import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import {
   call,

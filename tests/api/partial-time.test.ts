@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { PartialTime } from '../../src/api/partial-time.ts';
+import { PartialTime } from '../../src/matching/search/partial-time.ts';
 
 const DEADLINE = 1_000_000;
 /** What is kept of so many milliseconds. */

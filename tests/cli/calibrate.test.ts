@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
 import type { GetStatusResponse } from '../../src/api/generated/ridgewatch/v1/operations.ts';
 import { Modality } from '../../src/api/generated/ridgewatch/v1/sample.ts';
-import { Calibration, faceCalibration, fingerCalibration, useTables } from '../../src/matching/calibration.ts';
+import { Calibration, faceCalibration, fingerCalibration, useTables } from '../../src/matching/rates/calibration.ts';
 import { callsOf, enrolPerson, runService, samplesOf } from '../api/running-service.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { ridgewatch } from './command.ts';

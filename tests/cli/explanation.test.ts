@@ -2,7 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { drawExplanation } from '../../src/cli/explanation-drawing.ts';
-import { DirectComparer } from '../../src/matching/direct-comparison.ts';
+import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import { createPerson } from '../../fixtures/person.ts';
 import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { temporaryDirectory } from '../cluster.ts';

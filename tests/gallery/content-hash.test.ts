@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { contentHash } from '../../src/gallery/content-hash.ts';
 import { Gallery, type GalleryChange } from '../../src/gallery/gallery.ts';
 import { Rewriter } from '../../src/gallery/rewriter.ts';
-import { gallerySizing } from '../../src/matching/gallery-sizing.ts';
+import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 
 const SUBJECTS = 12;

@@ -14,7 +14,7 @@ import { faceTemplate } from '../../bench/search-people.ts';
 import { FACE_DIMENSION } from '../../fixtures/face.ts';
 import { createPerson } from '../../fixtures/person.ts';
 import { Random } from '../../fixtures/random.ts';
-import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
+import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
 
 const SUBJECTS = 400;
 const MATES = 60;

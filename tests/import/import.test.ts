@@ -8,10 +8,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { buildIndex, type BuildOrder } from '../../index-builder/gallery-index/build.ts';
 import { PreparedReferences } from '../../index-builder/gallery-index/prepared.ts';
 import { importFile, type ImportedFile, type ImportOrder } from '../../src/import/import.ts';
-import { INDEX_SHAPE } from '../../src/matching/gallery-sizing.ts';
-import { packedModels } from '../../src/matching/model-version.ts';
-import { packTemplates } from '../../src/matching/probe.ts';
-import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import { INDEX_SHAPE } from '../../src/matching/workers/gallery-sizing.ts';
+import { packedModels } from '../../src/matching/rates/model-version.ts';
+import { packTemplates } from '../../src/matching/search/probe.ts';
+import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { sealersOf } from '../../src/security/block-sealer.ts';
 import type { ImportRefusal } from '../../src/store/imports.ts';
 import { openStore, type Store } from '../../src/store/store.ts';

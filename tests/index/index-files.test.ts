@@ -21,12 +21,12 @@ import {
 } from '../../src/gallery/index-files/manifest.ts';
 import { ChangeFollower } from '../../src/gallery/change-follower.ts';
 import { ServedGallery } from '../../src/gallery/served-gallery.ts';
-import { gallerySizing, INDEX_SHAPE } from '../../src/matching/gallery-sizing.ts';
-import { identify } from '../../src/matching/identification.ts';
-import { packedModels } from '../../src/matching/model-version.ts';
-import { packTemplates, prepareProbes } from '../../src/matching/probe.ts';
-import { EXACT, SubjectScan } from '../../src/matching/subject-scan.ts';
-import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import { gallerySizing, INDEX_SHAPE } from '../../src/matching/workers/gallery-sizing.ts';
+import { identify } from '../../src/matching/search/identification.ts';
+import { packedModels } from '../../src/matching/rates/model-version.ts';
+import { packTemplates, prepareProbes } from '../../src/matching/search/probe.ts';
+import { EXACT, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { sealersOf } from '../../src/security/block-sealer.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DirectComparer } from '../../src/matching/direct-comparison.ts';
+import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import {
   FACE_SCRATCH_BYTES,
   instantiateKernels,
@@ -8,9 +8,9 @@ import {
   REMOVED_SCORE,
   REMOVED_SIMILARITY,
   type KernelBuild,
-} from '../../src/matching/kernels.ts';
-import { faceScale } from '../../src/matching/similarity.ts';
-import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
+} from '../../src/matching/kernels/kernels.ts';
+import { faceScale } from '../../src/matching/kernels/similarity.ts';
+import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
 import { buildCases } from './builds.ts';
 
 const comparer = new DirectComparer();

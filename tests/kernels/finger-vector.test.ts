@@ -1,23 +1,23 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
+import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import {
   readVectorModel,
   VECTOR_SIZE,
   VECTOR_TABLES_BYTES,
   vectorTables,
   writeVectorModel,
-} from '../../src/matching/finger-vector-model.ts';
-import { VectorEncoder } from '../../src/matching/finger-vector.ts';
+} from '../../src/matching/model/finger-vector-model.ts';
+import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
 import {
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   REMOVED_SIMILARITY,
   VECTOR_SCRATCH_BYTES,
-} from '../../src/matching/kernels.ts';
-import { encodeVectorReference, scanVectorsReference } from '../../src/matching/reference/finger-vector.ts';
-import { shippedVectorModel } from '../../src/matching/shipped-model.ts';
+} from '../../src/matching/kernels/kernels.ts';
+import { encodeVectorReference, scanVectorsReference } from '../../src/matching/oracle/finger-vector.ts';
+import { shippedVectorModel } from '../../src/matching/model/shipped-model.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';

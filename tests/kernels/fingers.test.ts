@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DirectComparer } from '../../src/matching/direct-comparison.ts';
-import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
+import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
+import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import {
   MINIMUM_MINUTIAE,
   FINGER_PACKED_MAX_BYTES,
   LARGEST_FINGER_SCORE,
   type KernelBuild,
-} from '../../src/matching/kernels.ts';
-import { packedOffsets } from '../../src/matching/packed-layout.ts';
-import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
-import { encodeFingerReference } from '../../src/matching/reference/finger-encoding.ts';
+} from '../../src/matching/kernels/kernels.ts';
+import { packedOffsets } from '../../src/matching/model/packed-layout.ts';
+import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
+import { encodeFingerReference } from '../../src/matching/oracle/finger-encoding.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';

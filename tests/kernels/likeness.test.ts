@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { fingerCalibration } from '../../src/matching/calibration.ts';
-import { DirectComparer } from '../../src/matching/direct-comparison.ts';
-import type { PackedProbe } from '../../src/matching/messages.ts';
+import { fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
+import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';

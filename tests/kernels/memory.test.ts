@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FingerEncoder, traitsOf } from '../../src/matching/finger-encoder.ts';
+import { FingerEncoder, traitsOf } from '../../src/matching/kernels/finger-encoder.ts';
 import {
   ENCODE_SCRATCH_BYTES,
   FINGER_PACKED_MAX_BYTES,
@@ -9,12 +9,12 @@ import {
   KERNEL_STATIC_BYTES,
   REMOVED_SCORE,
   type Kernels,
-} from '../../src/matching/kernels.ts';
-import { packFace } from '../../src/matching/probe.ts';
-import { compareFacesReference } from '../../src/matching/reference/face-comparison.ts';
-import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
-import { encodeFingerReference } from '../../src/matching/reference/finger-encoding.ts';
-import { shippedFingerModel } from '../../src/matching/shipped-model.ts';
+} from '../../src/matching/kernels/kernels.ts';
+import { packFace } from '../../src/matching/kernels/packed-probe.ts';
+import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
+import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
+import { encodeFingerReference } from '../../src/matching/oracle/finger-encoding.ts';
+import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { garbage, random, secondImpression, somePrint } from '../prints.ts';

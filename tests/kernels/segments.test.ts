@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { layoutSegment, claimScratch, SCRATCH_SLOTS } from '../../src/gallery/segment-layout.ts';
 import { Segment } from '../../src/gallery/segment.ts';
-import { FingerEncoder } from '../../src/matching/finger-encoder.ts';
+import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import {
   FINGER_PACKED_MAX_BYTES,
   FINGER_SCRATCH_BYTES,
@@ -9,12 +9,12 @@ import {
   KERNEL_STATIC_BYTES,
   REMOVED_SCORE,
   REMOVED_SIMILARITY,
-} from '../../src/matching/kernels.ts';
-import type { PackedProbe } from '../../src/matching/messages.ts';
-import { compareFingersReference } from '../../src/matching/reference/finger-comparison.ts';
-import { SEGMENT_SCRATCH_BYTES, SegmentReader } from '../../src/matching/segment-reader.ts';
-import { fingerCalibration } from '../../src/matching/calibration.ts';
-import { WorkerPool } from '../../src/matching/worker-pool.ts';
+} from '../../src/matching/kernels/kernels.ts';
+import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
+import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
+import { SEGMENT_SCRATCH_BYTES, SegmentReader } from '../../src/matching/workers/segment-reader.ts';
+import { fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { secondImpression, somePrint } from '../prints.ts';
 
 const encoder = new FingerEncoder();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { instantiateKernels, kernelHash, KERNEL_STATIC_BYTES } from '../../src/matching/kernels.ts';
-import { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, SPATIAL_WEIGHTS, UNIT } from '../../src/matching/reference/tables.ts';
+import { instantiateKernels, kernelHash, KERNEL_STATIC_BYTES } from '../../src/matching/kernels/kernels.ts';
+import { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, SPATIAL_WEIGHTS, UNIT } from '../../src/matching/oracle/tables.ts';
 
 const tables = { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, SPATIAL_WEIGHTS };
 const TURN = 2 * Math.PI;

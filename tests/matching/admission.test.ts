@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { AdmissionQueue, type Waiting } from '../../src/matching/admission.ts';
+import { AdmissionQueue, type Waiting } from '../../src/matching/search/admission.ts';
 
 const never = { signal: new AbortController().signal, deadlineMs: Infinity, kind: 'search' } as const;
 

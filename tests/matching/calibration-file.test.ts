@@ -3,9 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { Calibration } from '../../src/matching/calibration.ts';
-import { calibrationFile, readCalibrations, type CalibrationSubject } from '../../src/matching/calibration-file.ts';
-import { makeTable, type ScoreHistogram } from '../../src/matching/calibration-table.ts';
+import { Calibration } from '../../src/matching/rates/calibration.ts';
+import {
+  calibrationFile,
+  readCalibrations,
+  type CalibrationSubject,
+} from '../../src/matching/rates/calibration-file.ts';
+import { makeTable, type ScoreHistogram } from '../../src/matching/rates/calibration-table.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ridgewatch-test-calibration-'));
 afterAll(() => rmSync(folder, { recursive: true }));

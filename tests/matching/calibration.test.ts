@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Calibration, faceCalibration, fingerCalibration, scoreOfCosineOne } from '../../src/matching/calibration.ts';
-import faceTable from '../../src/matching/calibration/face.json' with { type: 'json' };
-import fingerTable from '../../src/matching/calibration/finger.json' with { type: 'json' };
-import { kernelHash } from '../../src/matching/kernels.ts';
+import { Calibration, faceCalibration, fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { scoreOfCosineOne } from '../../src/matching/kernels/similarity.ts';
+import faceTable from '../../src/matching/rates/calibration/face.json' with { type: 'json' };
+import fingerTable from '../../src/matching/rates/calibration/finger.json' with { type: 'json' };
+import { kernelHash } from '../../src/matching/kernels/kernels.ts';
 
 describe.each([
   ['finger', fingerCalibration(), 65_535],

@@ -1,9 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SubjectEntry } from '../../src/gallery/catalogue.ts';
-import { fuse, makeCandidateList, sampleScore, traitOf, type SampleScore } from '../../src/matching/candidate-list.ts';
-import { fingerCalibration } from '../../src/matching/calibration.ts';
-import type { Probe } from '../../src/matching/probe.ts';
+import {
+  fuse,
+  makeCandidateList,
+  sampleScore,
+  traitOf,
+  type SampleScore,
+} from '../../src/matching/search/candidate-list.ts';
+import { fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import type { Probe } from '../../src/matching/search/probe.ts';
 import { somePrint } from '../prints.ts';
 
 const probe = (position: 0 | 2 | 7): Probe => ({

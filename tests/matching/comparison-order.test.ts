@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Segment } from '../../src/gallery/segment.ts';
-import { orderComparisons } from '../../src/matching/comparison-order.ts';
-import { REMOVED_SIMILARITY } from '../../src/matching/kernels.ts';
-import type { ShortlistRequest } from '../../src/matching/shortlister.ts';
+import { orderComparisons } from '../../src/matching/workers/comparison-order.ts';
+import { REMOVED_SIMILARITY } from '../../src/matching/kernels/kernels.ts';
+import type { ShortlistRequest } from '../../src/matching/workers/shortlister.ts';
 
 const ORDINALS = 30;
 const WANTED = 10;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { AdmissionQueue, type Waiting } from '../../src/matching/admission.ts';
+import { AdmissionQueue, type Waiting } from '../../src/matching/search/admission.ts';
 
 /** A machine of the test's own clock: whatever runs at a time shares it evenly, as searches share the worker threads. */
 class Machine {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { DirectComparer } from '../../src/matching/direct-comparison.ts';
-import { minutiaeOf, type ExplainedComparison } from '../../src/matching/explained-comparison.ts';
-import { originOf } from '../../src/matching/finger-encoder.ts';
-import { LARGEST_FINGER_SCORE } from '../../src/matching/kernels.ts';
-import { SCORE_TERMS } from '../../src/matching/score-terms.ts';
+import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
+import { minutiaeOf, type ExplainedComparison } from '../../src/matching/model/explained-comparison.ts';
+import { originOf } from '../../src/matching/kernels/finger-encoder.ts';
+import { LARGEST_FINGER_SCORE } from '../../src/matching/kernels/kernels.ts';
+import { SCORE_TERMS } from '../../src/matching/model/score-terms.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { garbage, secondImpression, somePrint } from '../prints.ts';
 

@@ -7,7 +7,7 @@ import {
   log10OfEach,
   roundLog10,
   thresholdFor,
-} from '../../src/matching/fusion.ts';
+} from '../../src/matching/rates/fusion.ts';
 
 const log10Rate = fc.double({ min: -12, max: 0, noNaN: true });
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { partitionKey } from '../../src/gallery/catalogue.ts';
-import { partitionsFor } from '../../src/matching/probe.ts';
+import { partitionsFor } from '../../src/matching/search/probe.ts';
 import { somePrint } from '../prints.ts';
 
 const keys = (template: Parameters<typeof partitionsFor>[0]) => partitionsFor(template).map(partitionKey);

@@ -2,10 +2,10 @@
 import { expect, it, vi } from 'vitest';
 import { Gallery } from '../../src/gallery/gallery.ts';
 import { Rewriter } from '../../src/gallery/rewriter.ts';
-import { comparePieces } from '../../src/matching/comparisons.ts';
-import type { PackedProbe } from '../../src/matching/messages.ts';
-import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/segment-reader.ts';
-import { WorkerPool } from '../../src/matching/worker-pool.ts';
+import { comparePieces } from '../../src/matching/search/comparisons.ts';
+import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
+import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/workers/segment-reader.ts';
+import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 
 const RECORD_BYTES = 1 << 19;

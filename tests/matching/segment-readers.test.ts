@@ -4,9 +4,9 @@ import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { Gallery } from '../../src/gallery/gallery.ts';
 import { Rewriter } from '../../src/gallery/rewriter.ts';
-import { gallerySizing } from '../../src/matching/gallery-sizing.ts';
-import { packFace } from '../../src/matching/probe.ts';
-import { SegmentReaders } from '../../src/matching/segment-readers.ts';
+import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
+import { packFace } from '../../src/matching/kernels/packed-probe.ts';
+import { SegmentReaders } from '../../src/matching/workers/segment-readers.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 
 const PARTITION = { modality: 'face', modelId: 'm', dimension: 64 } as const;

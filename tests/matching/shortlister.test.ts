@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Segment } from '../../src/gallery/segment.ts';
-import { REMOVED_SIMILARITY } from '../../src/matching/kernels.ts';
-import { fuseLog10Rates } from '../../src/matching/fusion.ts';
-import { leastSum, Shortlister, type ShortlistRequest } from '../../src/matching/shortlister.ts';
+import { REMOVED_SIMILARITY } from '../../src/matching/kernels/kernels.ts';
+import { fuseLog10Rates } from '../../src/matching/rates/fusion.ts';
+import { leastSum, Shortlister, type ShortlistRequest } from '../../src/matching/workers/shortlister.ts';
 
 const ORDINALS = 12;
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { queueOptionsSymbol, type TaskQueue } from 'piscina';
 import { describe, expect, it } from 'vitest';
-import type { WorkerTask } from '../../src/matching/messages.ts';
-import { inLaneOf, TaskLanes } from '../../src/matching/task-lanes.ts';
+import type { WorkerTask } from '../../src/matching/workers/messages.ts';
+import { inLaneOf, TaskLanes } from '../../src/matching/workers/task-lanes.ts';
 
 type Task = Parameters<TaskQueue['push']>[0];
 const control = new SharedArrayBuffer(4);

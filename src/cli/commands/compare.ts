@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { createFile } from '../../durable-file.ts';
 import { Failure } from '../../failure.ts';
-import { DirectComparer } from '../../matching/direct-comparison.ts';
-import type { ExplainedComparison } from '../../matching/explained-comparison.ts';
-import { modelVersions } from '../../matching/model-version.ts';
-import { faceCalibration, fingerCalibration } from '../../matching/calibration.ts';
+import { DirectComparer } from '../../matching/workers/direct-comparison.ts';
+import type { ExplainedComparison } from '../../matching/model/explained-comparison.ts';
+import { modelVersions } from '../../matching/rates/model-version.ts';
+import { faceCalibration, fingerCalibration } from '../../matching/rates/calibration.ts';
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import { oddsOf } from '../candidate-table.ts';

@@ -10,10 +10,10 @@ import {
   readManifest,
   type Manifest,
 } from '../../gallery/index-files/manifest.ts';
-import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../../matching/gallery-sizing.ts';
-import { packedModels } from '../../matching/model-version.ts';
-import { packTemplates } from '../../matching/probe.ts';
-import { WorkerPool } from '../../matching/worker-pool.ts';
+import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../../matching/workers/gallery-sizing.ts';
+import { packedModels } from '../../matching/rates/model-version.ts';
+import { packTemplates } from '../../matching/search/probe.ts';
+import { WorkerPool } from '../../matching/workers/worker-pool.ts';
 import { sealersOf, type KeyedBlockSealer } from '../../security/block-sealer.ts';
 import { Keys } from '../../security/keys.ts';
 import { EXIT } from '../exit-codes.ts';

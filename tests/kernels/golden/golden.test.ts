@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { DirectComparer } from '../../../src/matching/direct-comparison.ts';
-import type { PackedProbe } from '../../../src/matching/messages.ts';
-import { compareFacesReference } from '../../../src/matching/reference/face-comparison.ts';
-import { compareFingersReference } from '../../../src/matching/reference/finger-comparison.ts';
-import { encodeFingerReference } from '../../../src/matching/reference/finger-encoding.ts';
-import { VECTOR_SIZE } from '../../../src/matching/finger-vector-model.ts';
-import { WorkerPool } from '../../../src/matching/worker-pool.ts';
+import { DirectComparer } from '../../../src/matching/workers/direct-comparison.ts';
+import type { PackedProbe } from '../../../src/matching/kernels/packed-probe.ts';
+import { compareFacesReference } from '../../../src/matching/oracle/face-comparison.ts';
+import { compareFingersReference } from '../../../src/matching/oracle/finger-comparison.ts';
+import { encodeFingerReference } from '../../../src/matching/oracle/finger-encoding.ts';
+import { VECTOR_SIZE } from '../../../src/matching/model/finger-vector-model.ts';
+import { WorkerPool } from '../../../src/matching/workers/worker-pool.ts';
 import { buildCases } from '../builds.ts';
 import { everyPair, faceVectors, fingerTemplates, hashOf, readInputs, readResults } from './golden.ts';
 

@@ -6,9 +6,9 @@
  */
 import { writeFileSync } from 'node:fs';
 import { format } from 'prettier';
-import { compareFacesReference } from '../../../src/matching/reference/face-comparison.ts';
-import { compareFingersReference } from '../../../src/matching/reference/finger-comparison.ts';
-import { encodeFingerReference } from '../../../src/matching/reference/finger-encoding.ts';
+import { compareFacesReference } from '../../../src/matching/oracle/face-comparison.ts';
+import { compareFingersReference } from '../../../src/matching/oracle/finger-comparison.ts';
+import { encodeFingerReference } from '../../../src/matching/oracle/finger-encoding.ts';
 import type { FingerTemplate } from '../../../src/templates/finger-template.ts';
 import { garbage, random, secondImpression, somePrint } from '../../prints.ts';
 import {

@@ -1,0 +1,75 @@
+import { MAX_MINUTIAE, type FingerTemplate, type Minutia } from '../../templates/finger-template.ts';
+import type { FingerModel } from '../model/finger-model.ts';
+import {
+  ENCODE_SCRATCH_BYTES,
+  instantiateKernels,
+  KERNEL_STATIC_BYTES,
+  MINIMUM_MINUTIAE,
+  type KernelBuild,
+  type Kernels,
+} from './kernels.ts';
+import { FINGER_PACKED_MAX_BYTES, packedOffsets } from '../model/packed-layout.ts';
+import { shippedFingerModel } from '../model/shipped-model.ts';
+
+const MINUTIA_BYTES = 8;
+const INPUT = KERNEL_STATIC_BYTES;
+const OUTPUT = INPUT + MAX_MINUTIAE * MINUTIA_BYTES;
+const SCRATCH = OUTPUT + FINGER_PACKED_MAX_BYTES;
+const PLANES = SCRATCH + ENCODE_SCRATCH_BYTES;
+/** Coordinates are kept in sixteen bits, from the lower left corner of the print. */
+const LARGEST_COORDINATE = 32_767;
+
+/** Brings finger templates into the kernels' form, in a small memory of its own. */
+export class FingerEncoder {
+  readonly #memory: WebAssembly.Memory;
+  readonly #kernels: Kernels;
+
+  /** @param build - which kernels; the fastest that run here when not given */
+  constructor(model: FingerModel = shippedFingerModel(), build?: KernelBuild) {
+    const { planes, offsets } = model;
+    const pages = Math.ceil((PLANES + planes.byteLength + offsets.byteLength) / 65_536);
+    this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.#kernels = instantiateKernels(this.#memory, model, build);
+    new Int16Array(this.#memory.buffer, PLANES, planes.length).set(planes);
+    new Int32Array(this.#memory.buffer, PLANES + planes.byteLength, offsets.length).set(offsets);
+    this.#kernels.arrangePlanes(PLANES, SCRATCH);
+  }
+
+  /**
+   * @returns the packed finger; undefined when the template has fewer than MINIMUM_MINUTIAE minutiae
+   * @throws RangeError when it spreads over more pixels than coordinates can tell, which decoding excludes
+   */
+  encode(template: FingerTemplate): Uint8Array | undefined {
+    const { minutiae } = template;
+    if (minutiae.length < MINIMUM_MINUTIAE) return undefined;
+    const view = new DataView(this.#memory.buffer, INPUT, MAX_MINUTIAE * MINUTIA_BYTES);
+    const { x: originX, y: originY } = originOf(template);
+    minutiae.forEach((minutia, i) => {
+      const { x, y, angle } = minutia;
+      view.setInt16(i * MINUTIA_BYTES, relative(x, originX), true);
+      view.setInt16(i * MINUTIA_BYTES + 2, relative(y, originY), true);
+      view.setUint8(i * MINUTIA_BYTES + 4, angle);
+      view.setUint8(i * MINUTIA_BYTES + 5, traitsOf(minutia));
+    });
+    const length = this.#kernels.encodeFinger(INPUT, minutiae.length, OUTPUT, PLANES, SCRATCH);
+    if (length !== packedOffsets(minutiae.length).length) throw new RangeError('the template has too many minutiae');
+    return Uint8Array.from(new Uint8Array(this.#memory.buffer, OUTPUT, length));
+  }
+}
+
+/** Type and quality in one byte: quality 1 to 100 becomes 1 to 63, and 0 stays not stated. */
+export function traitsOf({ type, quality }: Minutia): number {
+  const steps = quality === 0 ? 0 : Math.max(1, Math.round((quality * 63) / 100));
+  return (steps << 2) | type;
+}
+
+/** The lower left corner of the minutiae: coordinates count from there. */
+export function originOf({ minutiae }: FingerTemplate): { readonly x: number; readonly y: number } {
+  return { x: Math.min(...minutiae.map(({ x }) => x)), y: Math.min(...minutiae.map(({ y }) => y)) };
+}
+
+function relative(coordinate: number, origin: number): number {
+  const value = coordinate - origin;
+  if (value > LARGEST_COORDINATE) throw new RangeError('the template is larger than a hand');
+  return value;
+}

@@ -1,0 +1,16 @@
+import type { FingerTemplate } from '../../templates/finger-template.ts';
+import { FingerEncoder } from './finger-encoder.ts';
+import { VectorEncoder } from './finger-vector.ts';
+import { withVector } from './similarity.ts';
+
+/** Brings finger templates into the form in which they are searched: packed, and their candidate vector behind. */
+export class ReferenceEncoder {
+  readonly #fingers = new FingerEncoder();
+  readonly #vectors = new VectorEncoder();
+
+  /** @returns undefined when the template has fewer than MINIMUM_MINUTIAE minutiae */
+  encode(template: FingerTemplate): Uint8Array | undefined {
+    const packed = this.#fingers.encode(template);
+    return packed && withVector(packed, this.#vectors.encode(packed));
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * Similarity at first sight: what decides which references are worth a comparison. A whole number in sixteen bits,
+ * about SIMILARITY_OF_ONE times the cosine of two candidate vectors or of two embeddings; strangers lie around 0 with a
+ * deviation of a sixteenth of it or so in either, which is why they may be added up.
+ */
+import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
+
+/** An eighth of the square of a candidate vector's length, (127 · 16 / 4.5)² / 8. */
+export const SIMILARITY_OF_ONE = 25_484;
+
+/** A packed finger and, behind it, its candidate vector: the form in which references are kept and probes travel. */
+export function withVector(packed: Uint8Array, vector: Int8Array): Uint8Array {
+  const both = new Uint8Array(packed.byteLength + vector.byteLength);
+  both.set(packed);
+  both.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength), packed.byteLength);
+  return both;
+}
+
+/** The candidate vector at the end of a packed finger. */
+export function vectorOf(packedWithVector: Uint8Array): Int8Array {
+  const { buffer, byteOffset, byteLength } = packedWithVector;
+  return new Int8Array(buffer, byteOffset + byteLength - VECTOR_SIZE, VECTOR_SIZE);
+}
+
+/** The score of two equal faces: a unit vector is stored as x · 127 · √d / 4.5, and the product is its square. */
+export function scoreOfCosineOne(dimension: number): number {
+  return (127 * 127 * dimension) / (4.5 * 4.5);
+}
+
+/**
+ * What the comparison score of two faces is multiplied by to be their similarity, times 2²⁴ and rounded. Embeddings are
+ * of length 127 · √dimension / 4.5.
+ */
+export function faceScale(dimension: number): number {
+  return Math.round((SIMILARITY_OF_ONE / scoreOfCosineOne(dimension)) * 2 ** 24);
+}

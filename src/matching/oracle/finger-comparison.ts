@@ -1,0 +1,107 @@
+/**
+ * The finger kernel's comparison in plain TypeScript: slow, short, and the same to the last bit. The reasons for each
+ * step are in assembly/finger/. Order matters wherever numbers are added, and Math.fround stands wherever the kernel
+ * counts in single precision.
+ */
+import type { FingerModel } from '../model/finger-model.ts';
+import { KNOT_COUNT, WEIGHTS_PER_POINT, WHOLE } from '../model/score-terms.ts';
+import { LARGEST_FINGER_SCORE } from '../kernels/kernels.ts';
+import { shippedFingerModel } from '../model/shipped-model.ts';
+import { alignCluster, alignMatches, type Alignment } from './alignment.ts';
+import { weighEvidence } from './evidence.ts';
+import { unpackFinger, type Comparison, type Finger, type Pair } from './finger.ts';
+import { pairMinutiae, type Pairing } from './pairing.ts';
+import { clusterOf, measureAgreements, relax, shortlist, supportOf } from './consensus.ts';
+
+const LEAST_SUPPORT = Math.fround(0.9);
+const LEAST_FIT = 19.4481;
+const SMALLEST_OVERLAP = 9;
+const FEWEST_MATCHES = 3;
+const FEWEST_FOR_AFFINE = 5;
+const PASSES = 3;
+
+/**
+ * Compares two packed fingers; the score is the same whichever of them is the probe.
+ * @returns 0: no alignment was found; else 1 to 65535
+ */
+export function compareFingersReference(
+  probe: Uint8Array,
+  reference: Uint8Array,
+  model: FingerModel = shippedFingerModel(),
+): number {
+  const [first, second] = isFirst(probe, reference) ? [probe, reference] : [reference, probe];
+  const found = align(unpackFinger(first), unpackFinger(second));
+  if (found === undefined) return 0;
+  const { comparison, alignment, matches } = found;
+  const masses = weighEvidence(comparison, alignment, matches);
+  let sum = 0;
+  for (let k = 0; k < KNOT_COUNT; k++) sum += masses[k] * model.weights[k];
+  return Math.min(LARGEST_FINGER_SCORE, Math.max(1, Math.floor(sum / (WHOLE * WEIGHTS_PER_POINT))));
+}
+
+/** Fewer minutiae first; of equals the one whose bytes, as little-endian numbers of sixty-four bits, come first. */
+function isFirst(one: Uint8Array, other: Uint8Array): boolean {
+  if (one[0] !== other[0]) return one[0] < other[0];
+  const [a, b] = [one, other].map(({ buffer, byteOffset, byteLength }) => new DataView(buffer, byteOffset, byteLength));
+  for (let k = 0; k < one.length; k += 8) {
+    const [p, q] = [a.getBigUint64(k, true), b.getBigUint64(k, true)];
+    if (p !== q) return p < q;
+  }
+  return true;
+}
+
+interface Found {
+  readonly comparison: Comparison;
+  readonly alignment: Alignment;
+  readonly matches: readonly Pair[];
+}
+
+function align(a: Finger, b: Finger): Found | undefined {
+  const distances = a.codes.map((p) => b.codes.map((q) => codeDistance(p, q)));
+  const { pairs, meanDistance } = shortlist(a, b, distances);
+  const comparison = { a, b, distances, meanDistance };
+  const agreements = measureAgreements(pairs);
+  const weights = pairs.map(({ weight }) => weight);
+  const first = agreements.map((row) => supportOf(row, weights));
+  if (Math.max(0, ...first) < LEAST_SUPPORT) return undefined;
+  const strengths = relax(agreements, weights, first);
+  let alignment = alignCluster(clusterOf(pairs, agreements, strengths));
+  let pairing = pairMinutiae(comparison, alignment);
+  if (pairing.matches.length < FEWEST_MATCHES || !fits(comparison, alignment, pairing)) return undefined;
+  for (let pass = 1; pass < PASSES; pass++) {
+    const { matches } = pairing;
+    alignment = alignMatches(a, b, matches, pass > 1 && matches.length >= FEWEST_FOR_AFFINE);
+    pairing = pairMinutiae(comparison, alignment);
+    if (pairing.matches.length < FEWEST_MATCHES) return undefined;
+  }
+  return { comparison, alignment, matches: pairing.matches };
+}
+
+function codeDistance(a: Uint8Array, b: Uint8Array): number {
+  let bits = 0;
+  a.forEach((byte, k) => {
+    for (let rest = byte ^ b[k]; rest !== 0; rest &= rest - 1) bits++;
+  });
+  return bits;
+}
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+function fits({ a, b }: Comparison, alignment: Alignment, { fit }: Pairing): boolean {
+  const moved = a.x.map((x, i) => alignment.move(x, a.y[i]));
+  const fixed = b.x.map((x, j) => ({ x, y: b.y[j] }));
+  const overlaps =
+    Math.max(SMALLEST_OVERLAP, inBox(moved, fixed)) * LEAST_FIT * Math.max(SMALLEST_OVERLAP, inBox(fixed, moved));
+  return fit * fit * (fit * fit) >= overlaps;
+}
+
+/** How many points lie in the box around others. */
+function inBox(points: readonly Point[], others: readonly Point[]): number {
+  const xs = others.map(({ x }) => x);
+  const ys = others.map(({ y }) => y);
+  const [left, right, lower, upper] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  return points.filter(({ x, y }) => x >= left && x <= right && y >= lower && y <= upper).length;
+}

@@ -1,0 +1,133 @@
+import faceTable from './calibration/face.json' with { type: 'json' };
+import fingerTable from './calibration/finger.json' with { type: 'json' };
+import { scoreOfCosineOne } from '../kernels/similarity.ts';
+import { roundLog10 } from './fusion.ts';
+
+/** A score's meaning as an error rate. */
+export interface CalibratedScore {
+  /** log10 of the estimated false match rate of one comparison, SMALLEST to 0, in thousandths. */
+  readonly log10Fmr: number;
+  /** The score lies beyond the data the table was made from. */
+  readonly extrapolated: boolean;
+}
+
+/** What was measured. Made by calibration-table.ts. */
+export interface CalibrationTable {
+  readonly version: string;
+  /** Scores ascending. */
+  readonly scores: readonly number[];
+  /** log10 of the share of comparisons of different people that scored at least this, in thousandths; descending. */
+  readonly milliLog10Fmr: readonly number[];
+  /** Rates of higher scores are extrapolated, in the table and beyond it. */
+  readonly measuredTo: number;
+  /** Thousandths of log10 per score step beyond the last entry; negative. */
+  readonly milliLog10PerStep: number;
+}
+
+/** No single comparison claims less than this: no data this side of it exists. */
+const SMALLEST_LOG10_FMR = -12;
+
+/**
+ * Maps comparison scores to false match rates: monotone, linear between the entries of the table, and beyond its last
+ * one along the measured slope, marked as extrapolated.
+ */
+export class Calibration {
+  readonly #table: CalibrationTable;
+  readonly #scale: number;
+  readonly #alwaysExtrapolated: boolean;
+
+  /**
+   * @param scale - factor from a comparison score to the unit of the table
+   * @param alwaysExtrapolated - the table was not made from this model's scores
+   */
+  constructor(table: CalibrationTable, scale = 1, alwaysExtrapolated = false) {
+    this.#table = table;
+    this.#scale = scale;
+    this.#alwaysExtrapolated = alwaysExtrapolated;
+  }
+
+  get version(): string {
+    return this.#table.version;
+  }
+
+  rate(score: number): CalibratedScore {
+    const { scores, milliLog10Fmr, milliLog10PerStep, measuredTo } = this.#table;
+    const x = score * this.#scale;
+    const last = scores.length - 1;
+    const first = scores[0] ?? 0;
+    if (x <= first) return { log10Fmr: 0, extrapolated: this.#alwaysExtrapolated };
+    const end = scores[last] ?? 0;
+    if (x > end) {
+      const beyond = (milliLog10Fmr[last] ?? 0) + (x - end) * milliLog10PerStep;
+      return { log10Fmr: roundLog10(Math.max(SMALLEST_LOG10_FMR, beyond / 1000)), extrapolated: true };
+    }
+    let low = 0;
+    let high = last;
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if ((scores[middle] ?? 0) <= x) low = middle;
+      else high = middle;
+    }
+    const [x0, x1] = [scores[low] ?? 0, scores[high] ?? 0];
+    const [y0, y1] = [milliLog10Fmr[low] ?? 0, milliLog10Fmr[high] ?? 0];
+    const y = x1 === x0 ? y1 : y0 + ((x - x0) / (x1 - x0)) * (y1 - y0);
+    const extrapolated = this.#alwaysExtrapolated || x > measuredTo;
+    return { log10Fmr: roundLog10(Math.max(SMALLEST_LOG10_FMR, y / 1000)), extrapolated };
+  }
+
+  /** The lowest integer score whose rate is at most `log10Fmr`. */
+  scoreAt(log10Fmr: number): number {
+    let low = -(2 ** 31);
+    let high = 2 ** 31 - 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.rate(middle).log10Fmr <= log10Fmr) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+const shippedFinger = new Calibration(fingerTable);
+
+/** The model whose embeddings the shipped face table was measured on has this many components. */
+const FACE_TABLE_DIMENSION = 512;
+
+/** Units of a face table for a cosine of 1. */
+export const FACE_TABLE_UNITS = 10_000;
+
+/** What an operator has measured on data of their own. */
+export interface OwnTables {
+  readonly finger?: CalibrationTable | undefined;
+  /** By model. */
+  readonly faces: ReadonlyMap<string, { readonly dimension: number; readonly table: CalibrationTable }>;
+}
+
+let own: OwnTables = { faces: new Map() };
+let finger = shippedFinger;
+
+/**
+ * Puts an operator's tables in the place of the shipped ones, in this thread: before anything is compared, and once, for
+ * whatever was made with the tables before keeps them.
+ */
+export function useTables(tables: OwnTables): void {
+  own = tables;
+  finger = tables.finger === undefined ? shippedFinger : new Calibration(tables.finger);
+}
+
+/** The calibration of the finger kernel. */
+export function fingerCalibration(): Calibration {
+  return finger;
+}
+
+/**
+ * The calibration of a face model. The shipped table is in ten-thousandths of a cosine, and was measured on the
+ * embeddings of one 512-component model: for every other dimension it is a guess, and says so.
+ * @param dimension - components of the model's embeddings
+ */
+export function faceCalibration(modelId: string, dimension: number): Calibration {
+  const measured = own.faces.get(modelId);
+  const scale = FACE_TABLE_UNITS / scoreOfCosineOne(dimension);
+  if (measured?.dimension === dimension) return new Calibration(measured.table, scale);
+  return new Calibration(faceTable, scale, dimension !== FACE_TABLE_DIMENSION);
+}

@@ -1,0 +1,49 @@
+import type { FaceTemplate } from '../../templates/face-template.ts';
+import type { FingerTemplate } from '../../templates/finger-template.ts';
+import { faceCalibration, fingerCalibration } from './calibration.ts';
+import { kernelHash } from '../kernels/kernels.ts';
+import { shippedFingerModel, shippedVectorModel } from '../model/shipped-model.ts';
+
+/** The version of a comparison algorithm and of its calibration. */
+export interface ModelVersion {
+  readonly modality: 'finger' | 'face';
+  /** Finger: the comparison model. Face: the model that made the embeddings. */
+  readonly model: string;
+  /** Hash of everything that decides a score. */
+  readonly hash: string;
+  readonly calibration: string;
+}
+
+/** The versions used for these templates, each once, fingers first. */
+export function modelVersions(templates: readonly (FingerTemplate | FaceTemplate)[]): ModelVersion[] {
+  const versions = new Map<string, ModelVersion>();
+  for (const template of templates) {
+    const version =
+      template.modality === 'finger' ? fingerVersion() : faceVersion(template.modelId, template.dimension);
+    versions.set(`${version.modality === 'finger' ? 0 : 1}${version.model}`, version);
+  }
+  return [...versions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, version]) => version);
+}
+
+export function fingerVersion(): ModelVersion {
+  return {
+    modality: 'finger',
+    model: shippedFingerModel().description.name,
+    hash: kernelHash(),
+    calibration: fingerCalibration().version,
+  };
+}
+
+export function faceVersion(modelId: string, dimension: number): ModelVersion {
+  return {
+    modality: 'face',
+    model: modelId,
+    hash: kernelHash(),
+    calibration: faceCalibration(modelId, dimension).version,
+  };
+}
+
+/** What makes packed references comparable: those of other versions mean nothing here. */
+export function packedModels(): { readonly finger: string; readonly kernels: string; readonly vectors: string } {
+  return { finger: shippedFingerModel().description.name, kernels: kernelHash(), vectors: shippedVectorModel().hash };
+}

@@ -1,0 +1,133 @@
+import type { SubjectEntry } from '../../gallery/catalogue.ts';
+import type { FingerPosition } from '../../templates/finger-template.ts';
+import { fpirOf, fuseLog10Rates, log10OfAny } from '../rates/fusion.ts';
+import type { ExplainedComparison } from '../model/explained-comparison.ts';
+import type { Probe } from './probe.ts';
+
+/** How strongly a candidate asks for the attention of an examiner. Never a decision. */
+export type Band = 'no-candidate' | 'review' | 'strong-candidate';
+
+/** How much rarer than the threshold a strong candidate is: a thousand times. */
+const STRONG_LOG10 = -3;
+
+/** The best score of one probe against one subject. */
+export interface SampleScore {
+  readonly probe: Probe;
+  /** The reference that gave it; undefined for a reference that is not in the gallery. */
+  readonly referenceId: string | undefined;
+  readonly score: number;
+  /** log10 of the false match rate of one comparison at this score. */
+  readonly log10Fmr: number;
+  readonly extrapolated: boolean;
+  /** References of the subject that the probe was compared with; the best of them counts. */
+  readonly comparisons: number;
+  /** The part of the body that was compared, e.g. `finger:2`: two samples of one trait are not two witnesses. */
+  readonly trait: string;
+  /** What the score comes from, when that was asked for and is known: of fingers whose reference is still there. */
+  readonly explanation?: ExplainedComparison | undefined;
+}
+
+/** The best score of each probe against one subject; probes that it has no reference for are absent. */
+export type Scores = Map<Probe, SampleScore>;
+
+/** A reference that a probe was compared with. */
+export interface ComparedReference {
+  /** undefined for one that is not in the gallery. */
+  readonly referenceId: string | undefined;
+  readonly trait: string;
+}
+
+/** A subject whom the probe resembles. */
+export interface Candidate {
+  readonly subject: SubjectEntry;
+  /** From 1. */
+  readonly rank: number;
+  /** log10 of the fused false match rate. */
+  readonly log10Fmr: number;
+  /** The chance that a person who is not in the gallery gets a candidate this strong. */
+  readonly fpir: number;
+  readonly band: Band;
+  /** In the order of the probes. */
+  readonly scores: readonly SampleScore[];
+}
+
+export interface CandidateList {
+  readonly candidates: readonly Candidate[];
+  readonly band: Band;
+  /** More subjects reached the threshold than the list has room for. */
+  readonly truncated: boolean;
+}
+
+/**
+ * The trait that a comparison is about: the face, or the finger by whichever of the two positions is known. Where
+ * neither is, each reference is taken for a finger of its own.
+ * @param name - anything that tells the reference from the subject's others
+ */
+export function traitOf(probe: Probe, referencePosition: FingerPosition, name: string): string {
+  const { template } = probe;
+  if (template.modality === 'face') return 'face';
+  const position = template.position || referencePosition;
+  return position === 0 ? `reference:${name}` : `finger:${position}`;
+}
+
+/** Reads a score as an error rate. */
+export function sampleScore(
+  probe: Probe,
+  reference: ComparedReference,
+  score: number,
+  comparisons: number,
+): SampleScore {
+  return { probe, ...reference, score, ...probe.calibration.rate(score), comparisons };
+}
+
+/**
+ * The fused log10 rate of a subject's scores. Of several references the best counted, and of several samples of one
+ * trait the best counts: both are choices, which cost. Only different traits are independent and multiply: the same
+ * finger sent ten times says no more than once.
+ */
+export function fuse(scores: readonly SampleScore[]): number {
+  const byTrait = Map.groupBy(scores, ({ trait }) => trait);
+  const rates = [...byTrait.values()].map((samples) => {
+    const each = samples.map(({ log10Fmr, comparisons }) => log10OfAny(log10Fmr, comparisons));
+    return log10OfAny(Math.min(...each), samples.length);
+  });
+  return fuseLog10Rates(rates);
+}
+
+export interface ListRules {
+  readonly maxCandidates: number;
+  /** Highest fused log10 rate of a candidate. */
+  readonly thresholdLog10: number;
+  /** The threshold of the service's own target rate: an explicit, laxer one does not make a candidate strong. */
+  readonly standardThresholdLog10: number;
+  readonly subjectsSearched: number;
+}
+
+/**
+ * Makes the candidate list: subjects at or above the threshold, most unlike chance first. Equal rates are ordered by
+ * the sum of the raw scores and then by subject id, so the list never depends on the order of the work.
+ */
+export function makeCandidateList(
+  scored: readonly { subject: SubjectEntry; scores: readonly SampleScore[] }[],
+  rules: ListRules,
+): CandidateList {
+  const reached = scored
+    .map(({ subject, scores }) => ({
+      subject,
+      scores,
+      log10Fmr: fuse(scores),
+      sum: scores.reduce((sum, { score }) => sum + score, 0),
+    }))
+    .filter(({ log10Fmr, scores }) => scores.length > 0 && log10Fmr <= rules.thresholdLog10)
+    .sort((a, b) => a.log10Fmr - b.log10Fmr || b.sum - a.sum || (a.subject.subjectId < b.subject.subjectId ? -1 : 1));
+  const strong = Math.min(rules.thresholdLog10, rules.standardThresholdLog10) + STRONG_LOG10;
+  const candidates = reached.slice(0, rules.maxCandidates).map(({ subject, scores, log10Fmr }, i): Candidate => ({
+    subject,
+    rank: i + 1,
+    log10Fmr,
+    fpir: fpirOf(log10Fmr, rules.subjectsSearched),
+    band: log10Fmr <= strong ? 'strong-candidate' : 'review',
+    scores,
+  }));
+  return { candidates, band: candidates[0]?.band ?? 'no-candidate', truncated: reached.length > candidates.length };
+}

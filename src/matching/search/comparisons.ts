@@ -1,0 +1,70 @@
+import type { Segment } from '../../gallery/segment.ts';
+import type { CompareResult } from '../workers/messages.ts';
+import type { PackedProbe } from '../kernels/packed-probe.ts';
+import { isStopped } from './search-tasks.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+
+/** Fingers per task: a few milliseconds of work, so that a long list is shared among the threads, and searches are too. */
+export const COMPARISONS_PER_TASK = 512;
+
+/** Some references of a segment that are to be compared. */
+export interface Piece {
+  readonly segment: Segment;
+  readonly indices: Uint32Array;
+}
+
+/**
+ * Comparisons of a probe with single references, as pieces of work that are left out once it is stopped.
+ * @param take - gets the result of a piece of work, and where its first reference stands among all of them
+ */
+export function comparisons(
+  pool: WorkerPool,
+  probe: PackedProbe,
+  pieces: readonly Piece[],
+  control: SharedArrayBuffer,
+  take: (result: CompareResult, first: number) => void,
+): (() => Promise<void>)[] {
+  let first = 0;
+  return intoTasks(pieces).map((ofTask) => {
+    const start = first;
+    first += countOf(ofTask);
+    return async () => {
+      if (!isStopped(control)) take(await comparePieces(pool, probe, ofTask, control), start);
+    };
+  });
+}
+
+/** Compares a probe with references of any segments, in one task. */
+export function comparePieces(
+  pool: WorkerPool,
+  probe: PackedProbe,
+  pieces: readonly Piece[],
+  control?: SharedArrayBuffer,
+): Promise<CompareResult> {
+  const named = pieces.map(({ segment, indices }) => ({ segment: segment.handle.id, indices }));
+  const handles = pieces.map(({ segment }) => segment.handle);
+  return pool.compare({ kind: 'compare', probe, pieces: named, ...(control && { control }) }, handles);
+}
+
+/** Tasks of as many references each as a task should have: one may be of many segments, and one segment's of many tasks. */
+function intoTasks(pieces: readonly Piece[]): Piece[][] {
+  const tasks: Piece[][] = [];
+  let room = 0;
+  for (const { segment, indices } of pieces) {
+    for (let from = 0; from < indices.length;) {
+      if (room === 0) {
+        tasks.push([]);
+        room = COMPARISONS_PER_TASK;
+      }
+      const taken = indices.slice(from, from + room);
+      tasks.at(-1)?.push({ segment, indices: taken });
+      from += taken.length;
+      room -= taken.length;
+    }
+  }
+  return tasks;
+}
+
+function countOf(pieces: readonly Piece[]): number {
+  return pieces.reduce((sum, { indices }) => sum + indices.length, 0);
+}

@@ -1,0 +1,167 @@
+import type { Gallery } from '../../gallery/gallery.ts';
+import { countReferences } from '../../gallery/partition.ts';
+import { makeCandidateList, type CandidateList, type SampleScore, type Scores } from './candidate-list.ts';
+import type { CandidateSource } from './candidate-source.ts';
+import { explainScores, withExplanations } from './explain-scores.ts';
+import { fpirOf, thresholdFor } from '../rates/fusion.ts';
+import type { Probe } from './probe.ts';
+import { compareSubjects, isNotable } from './sample-scores.ts';
+import { SearchTasks } from './search-tasks.ts';
+import { SearchView } from './search-view.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+
+/** Tasks of one search that wait for a thread, or run, for each thread: one in work, one ready. */
+const TASKS_PER_THREAD = 2;
+
+/** A 1:N search. */
+export interface SearchRequest {
+  readonly probes: readonly Probe[];
+  /** Galleries to search; empty: all. */
+  readonly galleries: ReadonlySet<string>;
+  readonly maxCandidates: number;
+  readonly threshold: { readonly targetFpir: number } | { readonly maxLog10Fmr: number };
+  /** False positive identification rate that the service is set to. */
+  readonly standardFpir: number;
+  /** Tell what the finger scores of the candidates come from. */
+  readonly explain?: boolean;
+  /** That expiries are compared with, in milliseconds since 1970; not given: when the search begins. */
+  readonly instantMs?: number | undefined;
+  /** When to stop looking and answer with what was found, in milliseconds since 1970; not given: not before the end. */
+  readonly lookUntilMs?: number | undefined;
+  /** When to stop comparing those who look alike; so. */
+  readonly compareUntilMs?: number | undefined;
+}
+
+export interface SearchResult extends CandidateList {
+  readonly thresholdLog10: number;
+  /** The rate that the threshold stands for at this number of subjects. */
+  readonly fpir: number;
+  readonly mode: 'exact' | 'indexed';
+  readonly subjectsSearched: number;
+  readonly galleryVersion: number;
+  /** For each probe: references that it was compared with. */
+  readonly compared: readonly number[];
+  /** For each probe: references that there are to compare it with. */
+  readonly inScope: readonly number[];
+  /** Share of the references in scope that was looked at; below 1 only when the time was up. */
+  readonly searchedFraction: number;
+  /** Share of the subjects in scope that was compared. */
+  readonly penetration: number;
+  /** Why nothing was searched, where nothing was: that there is no candidate then says nothing of the person. */
+  readonly emptyScope: EmptyScope | undefined;
+}
+
+/** No subject is in scope, or none of them has a reference that any probe can be compared with. */
+export type EmptyScope = 'no-subject' | 'no-reference';
+
+/**
+ * Finds the subjects whom the probes resemble. First a candidate source proposes subjects; then every sample is compared
+ * with every reference of theirs that it can be, so that a subject found by one finger is judged by all samples.
+ * @param choose - says which source, once it is known what there is to search
+ * @param signal - aborts the search; the workers stop within a few milliseconds, and only then it is over
+ * @param tasksInHand - see SearchTasks
+ * @throws the signal's reason
+ */
+export async function identify(
+  gallery: Gallery,
+  choose: (view: SearchView) => CandidateSource,
+  pool: WorkerPool,
+  request: SearchRequest,
+  signal: AbortSignal,
+  tasksInHand = TASKS_PER_THREAD * pool.size,
+): Promise<SearchResult> {
+  signal.throwIfAborted();
+  // The first two stop the first stage, the last everything.
+  const [looking, comparing, control] = [4, 4, 4].map((bytes) => new SharedArrayBuffer(bytes));
+  const stop = () => [looking, comparing, control].forEach(setWord);
+  signal.addEventListener('abort', stop, { once: true });
+  const timers = [setWordAt(looking, request.lookUntilMs), setWordAt(comparing, request.compareUntilMs)];
+  const view = new SearchView(gallery, request.probes, request.galleries, request.instantMs);
+  try {
+    const source = choose(view);
+    const run = { view, tasks: new SearchTasks(tasksInHand), looking, comparing, control, signal };
+    const subjectsSearched = view.subjectsInScope;
+    const standardThresholdLog10 = thresholdFor(request.standardFpir, subjectsSearched);
+    const thresholdLog10 =
+      'targetFpir' in request.threshold
+        ? thresholdFor(request.threshold.targetFpir, subjectsSearched)
+        : request.threshold.maxLog10Fmr;
+    const { maxCandidates } = request;
+    const proposal = await source.propose(request.probes, { maxCandidates, thresholdLog10 }, run);
+    signal.throwIfAborted();
+    const { scored, compared } =
+      proposal.complete ?? (await compareSubjects(request.probes, proposal.subjects, run, pool));
+    signal.throwIfAborted();
+    const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
+    const listNow = () => {
+      const present = [...scored].filter(([subject, scores]) => isNotable(scores) && view.isPresent(subject));
+      return makeCandidateList(
+        present.map(([subject, scores]) => ({ subject, scores: inProbeOrder(request.probes, scores) })),
+        rules,
+      );
+    };
+    // The first stage has met most of these before; what is compared again is not counted twice.
+    const made = proposal.compared.map((count, p) => Math.max(count, compared[p]));
+    const isComplete = proposal.mode === 'exact' && proposal.searchedFraction === 1;
+    const list = request.explain === true ? await explained(listNow, view, pool) : listNow();
+    signal.throwIfAborted();
+    return {
+      ...list,
+      thresholdLog10,
+      fpir: fpirOf(thresholdLog10, subjectsSearched),
+      mode: proposal.mode,
+      subjectsSearched,
+      galleryVersion: view.version,
+      compared: made,
+      inScope: request.probes.map((probe, p) => (isComplete ? made[p] : countReferences(view.rangesFor(probe)))),
+      searchedFraction: proposal.searchedFraction,
+      penetration: proposal.penetration,
+      emptyScope: emptyScope(subjectsSearched, made, proposal.searchedFraction),
+    };
+  } finally {
+    timers.forEach(clearTimeout);
+    signal.removeEventListener('abort', stop);
+    view.close();
+  }
+}
+
+function emptyScope(subjects: number, compared: readonly number[], fraction: number): EmptyScope | undefined {
+  if (subjects === 0) return 'no-subject';
+  return fraction === 1 && compared.every((count) => count === 0) ? 'no-reference' : undefined;
+}
+
+function setWord(word: SharedArrayBuffer): void {
+  Atomics.store(new Int32Array(word), 0, 1);
+}
+
+/** @param at - milliseconds since 1970; undefined: never */
+function setWordAt(word: SharedArrayBuffer, at = Infinity): NodeJS.Timeout | undefined {
+  const wait = at - Date.now();
+  if (wait <= 0) setWord(word);
+  return wait > 0 && wait < 2 ** 31 ? setTimeout(setWord, wait, word) : undefined;
+}
+
+/** The list with explanations, made anew afterwards: a subject that was expunged meanwhile is not shown. */
+/** Scores of an answer that are explained, of the best candidates first: 500 candidates of 32 views would be 50 megabytes. */
+const MAX_EXPLAINED = 500;
+
+async function explained(listNow: () => CandidateList, view: SearchView, pool: WorkerPool): Promise<CandidateList> {
+  const scored = listNow().candidates.flatMap(({ subject, scores }) =>
+    scores.flatMap((score) => (score.probe.packed?.modality === 'finger' ? [{ subject, score }] : [])),
+  );
+  const wanted = scored.slice(0, MAX_EXPLAINED).map(({ subject, score }) => {
+    const references = view.referencesFor(score.probe, subject);
+    return { score, reference: references.find(({ referenceId }) => referenceId === score.referenceId) };
+  });
+  const explanations = await explainScores(pool, wanted);
+  const list = listNow();
+  const candidates = list.candidates.map((candidate) => ({
+    ...candidate,
+    scores: withExplanations(candidate.scores, explanations),
+  }));
+  return { ...list, candidates };
+}
+
+function inProbeOrder(probes: readonly Probe[], scores: Scores): SampleScore[] {
+  return probes.flatMap((probe) => scores.get(probe) ?? []);
+}

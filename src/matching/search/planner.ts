@@ -1,0 +1,35 @@
+import type { CandidateSource } from './candidate-source.ts';
+import type { Probe } from './probe.ts';
+import { ScopeList } from './scope-list.ts';
+import type { SearchView } from './search-view.ts';
+import { EXACT, INDEXED, SubjectScan } from './subject-scan.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+
+/**
+ * A search that keeps a thread busy no longer than this is done exactly: nobody waits for it, and nothing is missed.
+ * The same search is cheap enough when it costs little more than the indexed one.
+ */
+const CHEAP_MS = 25;
+const WORTH = 2;
+
+/** Chooses how to search, by what the ways cost as measured on this machine. */
+export class Planner {
+  readonly #listed: CandidateSource;
+  readonly #exact: CandidateSource;
+  readonly #indexed: CandidateSource;
+
+  constructor(pool: WorkerPool) {
+    this.#listed = new ScopeList(pool);
+    this.#exact = new SubjectScan(EXACT, pool);
+    this.#indexed = new SubjectScan(INDEXED, pool);
+  }
+
+  /** @param exact - the caller insists on comparing everything */
+  choose(probes: readonly Probe[], view: SearchView, exact: boolean): CandidateSource {
+    const scan = this.#exact.expectedMs(probes, view);
+    const list = this.#listed.expectedMs(probes, view);
+    const [complete, cost] = list <= scan ? [this.#listed, list] : [this.#exact, scan];
+    if (exact || cost <= CHEAP_MS || cost <= WORTH * this.#indexed.expectedMs(probes, view)) return complete;
+    return this.#indexed;
+  }
+}

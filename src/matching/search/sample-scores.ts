@@ -1,0 +1,97 @@
+import type { ReferenceLocation, SubjectEntry } from '../../gallery/catalogue.ts';
+import type { Segment } from '../../gallery/segment.ts';
+import type { FingerPosition } from '../../templates/finger-template.ts';
+import { sampleScore, traitOf, type SampleScore, type Scores } from './candidate-list.ts';
+import type { ComparedSubjects, SearchRun } from './candidate-source.ts';
+import { FLOOR_LOG10_FMR } from '../rates/fusion.ts';
+import { comparisons } from './comparisons.ts';
+import { REMOVED_SCORE } from '../kernels/kernels.ts';
+import type { CompareResult } from '../workers/messages.ts';
+import type { Probe } from './probe.ts';
+import type { SearchView } from './search-view.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+
+/** The finger position of a reference; 0 for a face, or when it is not known. */
+export function positionOf(location: ReferenceLocation): FingerPosition {
+  return location.partition.modality === 'finger' ? location.partition.position : 0;
+}
+
+/** Whatever the source: a subject of whom no sample is out of the ordinary is not a candidate. */
+export function isNotable(scores: Scores | undefined): boolean {
+  for (const { log10Fmr } of scores?.values() ?? []) if (log10Fmr <= FLOOR_LOG10_FMR) return true;
+  return false;
+}
+
+/** Keeps the higher score; of equal ones the lower reference id, so that the order of the work does not matter. */
+function keepBest(
+  scores: Scores,
+  probe: Probe,
+  referenceId: string,
+  position: FingerPosition,
+  score: number,
+  comparisons: number,
+): void {
+  const best = scores.get(probe);
+  const better =
+    best === undefined ||
+    score > best.score ||
+    (score === best.score && best.referenceId !== undefined && referenceId < best.referenceId);
+  if (!better) return;
+  const reference = { referenceId, trait: traitOf(probe, position, referenceId) };
+  scores.set(probe, sampleScore(probe, reference, score, comparisons));
+}
+
+interface Pair {
+  readonly scores: Scores;
+  readonly location: ReferenceLocation;
+  readonly comparisons: number;
+}
+
+/**
+ * Compares each probe with every reference of the subjects that it can be compared with.
+ * @returns what they have given until the run's control word stopped them
+ */
+export async function compareSubjects(
+  probes: readonly Probe[],
+  subjects: readonly SubjectEntry[],
+  { view, tasks, control }: SearchRun,
+  pool: WorkerPool,
+): Promise<ComparedSubjects> {
+  const scored = new Map(subjects.map((subject): [SubjectEntry, Scores] => [subject, new Map<Probe, SampleScore>()]));
+  const compared = probes.map(() => 0);
+  const works: (() => Promise<void>)[] = [];
+  for (const [p, probe] of probes.entries()) {
+    const { packed } = probe;
+    if (packed === undefined) continue;
+    const bySegment = [...pairsBySegment(probe, scored, view)];
+    const pieces = bySegment.map(([segment, pairs]) => ({
+      segment,
+      indices: Uint32Array.from(pairs, ({ location }) => location.index),
+    }));
+    const all = bySegment.flatMap(([, pairs]) => pairs);
+    const take = (result: CompareResult, first: number) => {
+      compared[p] += result.compared;
+      result.scores.forEach((score, i) => {
+        const { scores, location, comparisons: count } = all[first + i];
+        if (score === REMOVED_SCORE) return;
+        keepBest(scores, probe, location.referenceId, positionOf(location), score, count);
+      });
+    };
+    works.push(...comparisons(pool, packed, pieces, control, take));
+  }
+  await tasks.all(works);
+  return { scored, compared };
+}
+
+function pairsBySegment(probe: Probe, scored: ReadonlyMap<SubjectEntry, Scores>, view: SearchView) {
+  const bySegment = new Map<Segment, Pair[]>();
+  for (const [subject, scores] of scored) {
+    const references = view.referencesFor(probe, subject);
+    for (const location of references) {
+      let pairs = bySegment.get(location.segment);
+      if (pairs === undefined) bySegment.set(location.segment, (pairs = []));
+      pairs.push({ scores, location, comparisons: references.length });
+    }
+  }
+  return bySegment;
+}

@@ -1,0 +1,54 @@
+import { countReferences } from '../../gallery/partition.ts';
+import type { CandidateSource, Proposal, SearchRun, Wanted } from './candidate-source.ts';
+import type { Probe } from './probe.ts';
+import { compareSubjects, isNotable } from './sample-scores.ts';
+import type { SearchView } from './search-view.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+
+/** What the main thread spends on one reference of a list, in milliseconds: a scan leaves nearly all of them to workers. */
+const LISTING_MS = 0.004;
+
+/**
+ * For galleries of few subjects among many: goes to the references of each of them, and compares these with all samples.
+ * What it costs follows from the gallery and not from the store, and the answer is that of a comparison of everything.
+ */
+export class ScopeList implements CandidateSource {
+  readonly mode = 'exact';
+  readonly #pool: WorkerPool;
+
+  constructor(pool: WorkerPool) {
+    this.#pool = pool;
+  }
+
+  /** Infinity where the subjects are not listed. */
+  expectedMs(probes: readonly Probe[], view: SearchView): number {
+    if (view.listed === undefined) return Infinity;
+    const { finger, face } = this.#pool.costs;
+    return probes.reduce((sum, probe) => {
+      if (probe.packed === undefined) return sum;
+      const references = countReferences(view.rangesFor(probe)) * view.scopeShare;
+      const compare = probe.packed.modality === 'finger' ? finger : face;
+      return sum + compare.milliseconds(references) + LISTING_MS * references;
+    }, 0);
+  }
+
+  async propose(probes: readonly Probe[], _wanted: Wanted, run: SearchRun): Promise<Proposal> {
+    const { view, looking, signal } = run;
+    const subjects = view.listed;
+    if (subjects === undefined) throw new Error('the subjects in scope are not listed');
+    const meant = probes.map((probe) =>
+      probe.packed === undefined
+        ? 0
+        : subjects.reduce((sum, subject) => sum + view.referencesFor(probe, subject).length, 0),
+    );
+    const found = await compareSubjects(probes, subjects, { ...run, control: looking }, this.#pool);
+    signal.throwIfAborted();
+    const [all, made] = [meant, found.compared].map((counts) => counts.reduce((sum, count) => sum + count, 0));
+    const searchedFraction = all === 0 ? 1 : made / all;
+    const { compared } = found;
+    const facts = { compared, penetration: searchedFraction, mode: this.mode, searchedFraction } as const;
+    if (made === all) return { ...facts, subjects, complete: found };
+    // Who was found by what there was time for is compared with all samples, as after a scan.
+    return { ...facts, subjects: subjects.filter((subject) => isNotable(found.scored.get(subject))) };
+  }
+}

@@ -1,0 +1,104 @@
+import { referencesAt, type ReferenceLocation, type SubjectEntry } from '../../gallery/catalogue.ts';
+import type { Gallery } from '../../gallery/gallery.ts';
+import type { SegmentRange } from '../../gallery/partition.ts';
+import type { SearchTicket } from '../../gallery/reclamation.ts';
+import { inScope } from '../../gallery/scopes.ts';
+import { placesOf, type Place, type Segment } from '../../gallery/segment.ts';
+import { isBefore, type SubjectFilter } from '../../gallery/subject-filter.ts';
+import { partitionsFor, type Probe } from './probe.ts';
+
+/**
+ * The gallery as one search sees it: the version, the ranges and the instant that expiries are compared with are taken in
+ * one turn of the event loop, so a change that comes later is neither seen nor half seen, and what the clock says later
+ * makes no difference. Expunged subjects are the exception: they vanish at once.
+ */
+export class SearchView {
+  readonly version: number;
+  /** Subjects in scope, for the false positive identification rate. */
+  readonly subjectsInScope: number;
+  /** One past the greatest ordinal of a subject that the search may meet. */
+  readonly ordinals: number;
+  /** Who may be found, for workers; undefined: all subjects. */
+  readonly filter: SubjectFilter | undefined;
+  /** The subjects in scope, where they are few in a gallery and known without looking at all others. */
+  readonly listed: readonly SubjectEntry[] | undefined;
+  /** Share of the subjects in memory that is in scope. */
+  readonly scopeShare: number;
+  readonly #gallery: Gallery;
+  readonly #galleries: ReadonlySet<string>;
+  readonly #ticket: SearchTicket;
+  /** What each probe is compared with. */
+  readonly #ranges = new Map<Probe, SegmentRange[]>();
+  /** The same by segment: one past the last reference. */
+  readonly #ends = new Map<Probe, ReadonlyMap<Segment, number>>();
+
+  /**
+   * @param probes - all that this view will be asked about
+   * @param instantMs - in milliseconds since 1970: who has expired then is not found; two searches that are to see the
+   * same get the same
+   */
+  constructor(gallery: Gallery, probes: readonly Probe[], galleries: ReadonlySet<string>, instantMs = gallery.now()) {
+    this.#gallery = gallery;
+    this.#galleries = galleries;
+    this.#ticket = gallery.beginSearch(instantMs);
+    this.version = this.#ticket.version;
+    this.subjectsInScope = gallery.subjectsInScope(galleries, instantMs);
+    this.ordinals = gallery.ordinalEnd;
+    this.filter = gallery.filterAt(galleries, instantMs);
+    this.listed = gallery.listed(galleries, instantMs);
+    this.scopeShare = Math.min(1, this.subjectsInScope / Math.max(1, gallery.storedSubjectCount));
+    for (const probe of probes) {
+      const ranges = partitionsFor(probe.template).flatMap((name) => gallery.partition(name)?.ranges() ?? []);
+      this.#ranges.set(probe, ranges);
+      this.#ends.set(probe, new Map(ranges.map(({ segment, end }) => [segment, end])));
+    }
+  }
+
+  /** What has to be read to compare the probe with everything. */
+  rangesFor(probe: Probe): SegmentRange[] {
+    return known(this.#ranges, probe);
+  }
+
+  /** The subject with an ordinal, if this search may return it. */
+  subjectWithOrdinal(ordinal: number): SubjectEntry | undefined {
+    const subject = this.#gallery.subjectWithOrdinal(ordinal);
+    return subject !== undefined && this.isPresent(subject) ? subject : undefined;
+  }
+
+  /** The references of a subject that this probe is compared with, as of this view, and where this view reads them. */
+  referencesFor(probe: Probe, subject: SubjectEntry): ReferenceLocation[] {
+    const ends = known(this.#ends, probe);
+    return referencesAt(subject, this.version).flatMap((location) => {
+      const place = placeIn(ends, location);
+      return place === undefined ? [] : [{ ...location, ...place }];
+    });
+  }
+
+  /** Whether the subject may be returned: not who was expunged, is in none of the galleries, or has expired. */
+  isPresent(subject: SubjectEntry): boolean {
+    return (
+      this.#gallery.subjectWithOrdinal(subject.ordinal) === subject &&
+      inScope(subject, this.#galleries) &&
+      isBefore(this.#ticket.instantMs, subject.attributes.expireTimeMs)
+    );
+  }
+
+  /** Must be called when the search has ended, however it ended. */
+  close(): void {
+    this.#gallery.endSearch(this.#ticket);
+  }
+}
+
+/**
+ * Where a search reads a reference; undefined: it is not among what it reads. A segment and the copy that a rewriting
+ * made of it are never both in one view.
+ */
+function placeIn(ends: ReadonlyMap<Segment, number>, location: ReferenceLocation): Place | undefined {
+  return placesOf(location).find(({ segment, index }) => index < (ends.get(segment) ?? 0));
+}
+
+function known<T>(byProbe: ReadonlyMap<Probe, T>, probe: Probe): T {
+  const value = byProbe.get(probe);
+  if (value === undefined) throw new Error('the view was not made for this probe');
+  return value;
+}

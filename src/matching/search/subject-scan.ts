@@ -1,0 +1,275 @@
+import { countReferences, type SegmentRange } from '../../gallery/partition.ts';
+import { traitOf } from './candidate-list.ts';
+import type { CandidateSource, Proposal, SearchRun, Wanted } from './candidate-source.ts';
+import { comparisons, COMPARISONS_PER_TASK } from './comparisons.ts';
+import { REMOVED_SCORE, REMOVED_SIMILARITY } from '../kernels/kernels.ts';
+import type { ResembledSegment, ResembleResult, ShortlistResult, ShortlistTask } from '../workers/messages.ts';
+import type { FaceKind } from '../kernels/packed-probe.ts';
+import type { Probe } from './probe.ts';
+import { rateTable } from '../rates/rate-table.ts';
+import { leastSum } from '../workers/shortlister.ts';
+import { isStopped } from './search-tasks.ts';
+import type { SearchView } from './search-view.ts';
+import { TraitRates } from './trait-rates.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+
+/**
+ * Vectors, and faces, per task. A task should take a millisecond and more, or the messages cost more than the work, and
+ * only a few, so that searches share the threads fairly.
+ */
+const READ_PER_TASK = 65_536;
+
+/** How subjects are proposed. */
+export interface Way {
+  readonly mode: 'exact' | 'indexed';
+  /** Subjects carried into the second stage: enough that the end of a list is not decided by the first stage. */
+  readonly smallestShortlist: number;
+  readonly shortlistPerCandidate: number;
+  /** Of all subjects. */
+  readonly shortlistShare: number;
+}
+
+/** Compares every reference. */
+export const EXACT: Way = {
+  mode: 'exact',
+  smallestShortlist: 200,
+  shortlistPerCandidate: 4,
+  shortlistShare: 0,
+};
+
+/**
+ * Reads the candidate vector of every finger, and compares every face. A subject whose fingers' vectors say little may
+ * be missed: `bench search` tells how often, and the audit how often it happens in life.
+ */
+export const INDEXED: Way = {
+  mode: 'indexed',
+  smallestShortlist: 2000,
+  shortlistPerCandidate: 4,
+  shortlistShare: 0.006,
+};
+
+/** Buffers that are kept for the searches to come; as many as searches usually run at a time. */
+const MOST_SPARE = 4;
+const NOTHING: ResembleResult = { read: 0, passed: 0, searched: 0, busyMs: 0 };
+
+interface Part extends SegmentRange {
+  readonly probe: Probe;
+  readonly number: number;
+  readonly offset: number;
+}
+
+/**
+ * Reads all references in scope, puts together what they say of each subject, and proposes the subjects that are most
+ * like the probes: two fingers that are each among the first twentieth make a strong pair.
+ */
+export class SubjectScan implements CandidateSource {
+  readonly mode: 'exact' | 'indexed';
+  readonly #way: Way;
+  readonly #pool: WorkerPool;
+  /** Room for similarities that no search is using: fresh memory costs more than filling it. */
+  readonly #spare: SharedArrayBuffer[] = [];
+
+  constructor(way: Way, pool: WorkerPool) {
+    this.mode = way.mode;
+    this.#way = way;
+    this.#pool = pool;
+  }
+
+  expectedMs(probes: readonly Probe[], view: SearchView): number {
+    const { vector, finger, face, merge } = this.#pool.costs;
+    const wanted = this.#wanted(view, 0);
+    return probes.reduce((sum, probe) => {
+      if (probe.packed === undefined) return sum;
+      const all = countReferences(view.rangesFor(probe));
+      const references = view.filter === undefined ? all : all * view.scopeShare;
+      const compare = probe.packed.modality === 'finger' ? finger : face;
+      const look = compare === finger && this.mode === 'indexed' ? vector : compare;
+      const adding = merge.milliseconds(all + view.ordinals + (view.filter === undefined ? 0 : all));
+      return sum + look.milliseconds(references) + adding + compare.milliseconds(Math.min(wanted, references));
+    }, 0);
+  }
+
+  async propose(
+    probes: readonly Probe[],
+    { maxCandidates, thresholdLog10 }: Wanted,
+    run: SearchRun,
+  ): Promise<Proposal> {
+    const { view, tasks, looking, signal } = run;
+    const parts: Part[] = [];
+    let end = 0;
+    probes.forEach((probe, number) => {
+      if (probe.packed === undefined) return;
+      for (const range of view.rangesFor(probe)) {
+        parts.push({ ...range, probe, number, offset: end });
+        end += range.end;
+      }
+    });
+    const similarities = this.#take(end);
+    const searched = probes.map(() => 0);
+    let read = 0;
+    const works = parts.flatMap((part) =>
+      this.#works(part, similarities, view, looking).map((work) => async () => {
+        const result = await work();
+        read += result.read;
+        searched[part.number] += result.searched;
+      }),
+    );
+    await tasks.all(works);
+    signal.throwIfAborted();
+    const { ordinals, subjectsInScope } = view;
+    const described = describe(parts);
+    const wanted = this.#wanted(view, maxCandidates);
+    const lookedAt = end === 0 ? 1 : read / end;
+    // Where something was not looked at, the second stage may find in it what is missing to the threshold.
+    const least = leastSum(lookedAt === 1 ? thresholdLog10 : 0);
+    const choice = { wanted, by: this.#by, least, ordinals };
+    const task: ShortlistTask = { kind: 'shortlist', parts: described, similarities, ...choice };
+    const handles = parts.map(({ segment }) => segment.handle);
+    const [chosen] = await tasks.all([() => this.#pool.shortlist(task, handles)]);
+    // Only here: where a task failed, its thread may still be writing.
+    this.#giveBack(similarities);
+    const subjectsOf = (list: Iterable<number>) =>
+      Array.from(list, (ordinal) => view.subjectWithOrdinal(ordinal)).filter((subject) => subject !== undefined);
+    if (this.mode === 'exact') {
+      const subjects = subjectsOf(chosen.subjects);
+      return { subjects, compared: searched, penetration: lookedAt, mode: 'exact', searchedFraction: lookedAt };
+    }
+    const { rates, compared, share } = await this.#compare(probes, parts, described, chosen, run);
+    const best = rates.best(listLength(EXACT, maxCandidates), share === 1 ? least : leastSum(0));
+    // Fewer than were wanted: there are no others, as in a search of a small gallery among large ones.
+    const mode = chosen.subjects.length < wanted ? 'exact' : 'indexed';
+    const searchedFraction = lookedAt * share;
+    const penetration =
+      mode === 'exact' ? searchedFraction : share * (chosen.subjects.length / Math.max(1, subjectsInScope));
+    return { subjects: subjectsOf(best), compared, penetration, mode, searchedFraction };
+  }
+
+  /**
+   * Compares the references that the vectors have chosen.
+   * @returns what that says; for each probe the comparisons; the share of those meant that were made
+   */
+  async #compare(
+    probes: readonly Probe[],
+    parts: readonly Part[],
+    described: readonly ResembledSegment[],
+    { order }: ShortlistResult,
+    { tasks, comparing, signal }: SearchRun,
+  ): Promise<{ readonly rates: TraitRates; readonly compared: number[]; readonly share: number }> {
+    const compared = probes.map(() => 0);
+    const rates = new TraitRates();
+    const works = (references: readonly Uint32Array[]) =>
+      probes.flatMap(({ packed }, number) => {
+        if (packed === undefined) return [];
+        const ofProbe = parts.flatMap((part, p) =>
+          part.number === number ? [{ segment: part.segment, indices: references[p], trait: described[p].trait }] : [],
+        );
+        const owners = joined(ofProbe.map(({ segment, indices }) => segment.ownersOf(indices)));
+        const traits = joined(ofProbe.map(({ indices, trait }) => new Uint32Array(indices.length).fill(trait)));
+        const table = rateTable(packed);
+        return comparisons(this.#pool, packed, ofProbe, comparing, ({ compared: count, scores }, first) => {
+          compared[number] += count;
+          // Without a closure for each: there are thousands, and the main thread serves all searches.
+          for (let k = 0; k < scores.length; k++)
+            if (scores[k] !== REMOVED_SCORE) rates.note(owners[first + k], traits[first + k], table.at(scores[k]));
+        });
+      });
+    await tasks.all(works(order.first));
+    const promising = order.rest.map((references, p) => {
+      const owners = parts[p].segment.ownersOf(references);
+      return references.filter((_, k) => rates.isNotable(owners[k]));
+    });
+    await tasks.all(works(promising));
+    signal.throwIfAborted();
+    const meant = [...order.first, ...promising].reduce((sum, { length }) => sum + length, 0);
+    const share = meant === 0 ? 1 : compared.reduce((sum, count) => sum + count, 0) / meant;
+    return { rates, compared, share };
+  }
+
+  get #by(): 'comparison' | 'vector' {
+    return this.mode === 'exact' ? 'comparison' : 'vector';
+  }
+
+  /** Subjects that are compared. */
+  #wanted(view: SearchView, maxCandidates: number): number {
+    return Math.max(listLength(this.#way, maxCandidates), this.#way.shortlistShare * view.ordinals);
+  }
+
+  #works(
+    { probe, segment, end, offset }: Part,
+    similarities: SharedArrayBuffer,
+    { filter, scopeShare }: SearchView,
+    control: SharedArrayBuffer,
+  ): (() => Promise<ResembleResult>)[] {
+    const { packed } = probe;
+    const by = this.#by;
+    if (packed === undefined) return [];
+    const isCompared = packed.modality === 'finger' && by === 'comparison';
+    const step = isCompared ? taskLength(filter === undefined ? 1 : scopeShare) : READ_PER_TASK;
+    return Array.from({ length: Math.ceil(end / step) }, (_, task) => {
+      const [from, to] = [task * step, Math.min(end, (task + 1) * step)];
+      return async () => {
+        if (isStopped(control)) {
+          new Int16Array(similarities, (offset + from) * 2, to - from).fill(REMOVED_SIMILARITY);
+          return NOTHING;
+        }
+        const { handle } = segment;
+        const range = { segment: handle.id, from, to, similarities, offset, filter, control };
+        return this.#pool.resemble({ kind: 'resemble', by, probe: packed, ...range }, handle);
+      };
+    });
+  }
+
+  /** The smallest spare one that is large enough. */
+  #take(references: number): SharedArrayBuffer {
+    const bytes = 2 * references;
+    const fitting = this.#spare.findIndex(({ byteLength }) => byteLength >= bytes);
+    if (fitting >= 0) return this.#spare.splice(fitting, 1)[0];
+    // An eighth more, so that a gallery that grows does not make every one too small at once.
+    return new SharedArrayBuffer(2 * Math.ceil(references * 1.125));
+  }
+
+  #giveBack(buffer: SharedArrayBuffer): void {
+    this.#spare.push(buffer);
+    this.#spare.sort((a, b) => a.byteLength - b.byteLength);
+    // The largest goes: what one large search needed is not kept for ever.
+    if (this.#spare.length > MOST_SPARE) this.#spare.pop();
+  }
+}
+
+/** References of a task of comparisons, where a share of them is in scope. */
+function taskLength(share: number): number {
+  return Math.min(
+    READ_PER_TASK,
+    Math.ceil(COMPARISONS_PER_TASK / Math.max(share, COMPARISONS_PER_TASK / READ_PER_TASK)),
+  );
+}
+
+function joined(arrays: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const array of arrays) {
+    all.set(array, end);
+    end += array.length;
+  }
+  return all;
+}
+
+function listLength({ smallestShortlist, shortlistPerCandidate }: Way, maxCandidates: number): number {
+  return Math.max(smallestShortlist, shortlistPerCandidate * maxCandidates);
+}
+
+function kindOf({ modelId, dimension }: FaceKind): FaceKind {
+  return { modelId, dimension };
+}
+
+/** Probes of one finger, or of the face, say something of one trait; of unknown position each is taken for its own. */
+function describe(parts: readonly Part[]): ResembledSegment[] {
+  const traits = new Map<string, number>();
+  return parts.map(({ probe, number, segment, end: count, offset }) => {
+    const name = traitOf(probe, 0, String(number));
+    const trait = traits.get(name) ?? traits.size;
+    traits.set(name, trait);
+    const face = probe.packed?.modality === 'face' ? kindOf(probe.packed) : undefined;
+    return { trait, segment: segment.handle.id, count, offset, face };
+  });
+}

@@ -1,0 +1,38 @@
+import { FLOOR_LOG10_FMR } from '../rates/fusion.ts';
+import { fusedRank } from '../workers/shortlister.ts';
+
+/** The rates of comparison scores by subject and trait, as far as they are out of the ordinary. */
+export class TraitRates {
+  /** By ordinal: the best −1000 · log10 of each trait. A rate of 1, which most strangers have, says nothing. */
+  readonly #rates = new Map<number, Map<number, number>>();
+
+  /** @param rate - −1000 · log10 of a false match rate */
+  note(ordinal: number, trait: number, rate: number): void {
+    if (rate <= 0) return;
+    let rates = this.#rates.get(ordinal);
+    if (rates === undefined) this.#rates.set(ordinal, (rates = new Map<number, number>()));
+    if (rate > (rates.get(trait) ?? 0)) rates.set(trait, rate);
+  }
+
+  /** Whether one of a subject's rates is as rare as a candidate's has to be. */
+  isNotable(ordinal: number): boolean {
+    const rates = this.#rates.get(ordinal);
+    return rates !== undefined && Math.max(...rates.values()) >= -1000 * FLOOR_LOG10_FMR;
+  }
+
+  /**
+   * The subjects whose rates together are the rarest, and of equal ones all.
+   * @param leastSum - of the rates of a subject
+   */
+  best(most: number, leastSum: number): number[] {
+    const ranked: { readonly ordinal: number; readonly rank: number }[] = [];
+    for (const [ordinal, rates] of this.#rates) {
+      let sum = 0;
+      for (const rate of rates.values()) sum += rate;
+      if (sum >= leastSum) ranked.push({ ordinal, rank: fusedRank(sum, rates.size) });
+    }
+    ranked.sort((a, b) => b.rank - a.rank);
+    const least = ranked[Math.min(most, ranked.length) - 1]?.rank ?? 0;
+    return ranked.filter(({ rank }) => rank >= least).map(({ ordinal }) => ordinal);
+  }
+}

@@ -1,0 +1,25 @@
+import type { GallerySizing } from '../../gallery/gallery.ts';
+import type { IndexShape } from '../../gallery/index-files/index-writer.ts';
+import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
+import { FINGER_PACKED_MAX_BYTES } from '../kernels/kernels.ts';
+import { LARGEST_FACE_BYTES, SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';
+
+/** References that a live segment of the service holds before the next one is opened. */
+export const SEGMENT_CAPACITY = 65_536;
+
+/**
+ * Room for what the encoders make and the readers need.
+ * @param capacity - references that a segment holds
+ */
+export function gallerySizing(capacity: number): GallerySizing {
+  const sizing = { capacity, scratchBytes: SEGMENT_SCRATCH_BYTES };
+  const face = { ...sizing, largestRecord: LARGEST_FACE_BYTES, vectorBytes: 0 };
+  return { finger: { ...sizing, largestRecord: FINGER_PACKED_MAX_BYTES, vectorBytes: VECTOR_SIZE }, face: () => face };
+}
+
+/** How the service's indexes are cut up: a block is a megabyte of fingers, read and copied in a millisecond. */
+export const INDEX_SHAPE: IndexShape = {
+  capacity: SEGMENT_CAPACITY,
+  blockSize: 1024,
+  vectorBytesOf: ({ modality }) => (modality === 'finger' ? VECTOR_SIZE : 0),
+};

@@ -1,0 +1,196 @@
+import { claimScratch, type SegmentHandle } from '../../gallery/segment-layout.ts';
+import { SubjectMask, type SubjectFilter } from '../../gallery/subject-filter.ts';
+import { explainedComparison, type ExplainedComparison } from '../model/explained-comparison.ts';
+import { readExplanation } from '../model/finger-explanation.ts';
+import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
+import { rateTable } from '../rates/rate-table.ts';
+import { faceScale, vectorOf } from '../kernels/similarity.ts';
+import {
+  FACE_SCRATCH_BYTES,
+  FINGER_PACKED_MAX_BYTES,
+  FINGER_SCRATCH_BYTES,
+  instantiateKernels,
+  REMOVED_SCORE,
+  REMOVED_SIMILARITY,
+  type KernelBuild,
+  type Kernels,
+} from '../kernels/kernels.ts';
+import type { CompareResult, ResembleResult } from './messages.ts';
+import type { PackedProbe } from '../kernels/packed-probe.ts';
+import { shippedFingerModel } from '../model/shipped-model.ts';
+
+/** References per kernel call: long enough to make the crossing cheap, short enough to notice a stop within 2 ms. */
+const FINGER_BATCH = 64;
+const FACE_BATCH = 4096;
+/** References per call when vectors are scanned. */
+const VECTOR_BATCH = 4096;
+const LARGEST_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH);
+const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
+export const LARGEST_FACE_BYTES = 2048;
+const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + VECTOR_SIZE, LARGEST_FACE_BYTES);
+
+const NEVER_STOPPED = new Int32Array(1);
+
+/** Scratch that one thread needs in a segment: probe, kernel scratch, scores and a directory of its own. */
+export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + LARGEST_BATCH * 8;
+
+/** One thread's view of one segment: the kernels, instantiated over the segment's memory, and the thread's scratch. */
+export class SegmentReader {
+  readonly #kernels: Kernels;
+  readonly #memory: WebAssembly.Memory;
+  readonly #directoryAddress: number;
+  readonly #ownersAddress: number;
+  readonly #vectorsAddress: number;
+  readonly #probeAddress: number;
+  readonly #scratchAddress: number;
+  readonly #scoresAddress: number;
+  readonly #ownDirectoryAddress: number;
+
+  constructor(handle: SegmentHandle, build?: KernelBuild) {
+    this.#memory = handle.memory;
+    this.#kernels = instantiateKernels(handle.memory, undefined, build);
+    this.#directoryAddress = handle.layout.directoryAddress;
+    this.#ownersAddress = handle.layout.ownersAddress;
+    this.#vectorsAddress = handle.layout.vectorsAddress;
+    this.#probeAddress = claimScratch(handle);
+    this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
+    this.#scoresAddress = this.#scratchAddress + KERNEL_SCRATCH_BYTES;
+    this.#ownDirectoryAddress = this.#scoresAddress + LARGEST_BATCH * 4;
+  }
+
+  /**
+   * How alike the probe and references `from` to `to` are, see ResembleTask, batch by batch, until done or told to stop.
+   * @param out - i16 for each reference, `out[i]` of reference `from + i`; REMOVED_SIMILARITY for those not looked at
+   * @param control - word 0 is looked at between batches; not 0 = stop
+   * @param filter - see ResembleTask
+   */
+  resemble(
+    by: 'comparison' | 'vector',
+    probe: PackedProbe,
+    from: number,
+    to: number,
+    out: Int16Array,
+    control: Int32Array,
+    filter?: SubjectFilter,
+  ): Omit<ResembleResult, 'busyMs'> {
+    const byVector = by === 'vector' && probe.modality === 'finger';
+    if (byVector) this.#loadWidened(vectorOf(probe.packed));
+    else this.#loadProbe(probe);
+    const batch = byVector ? VECTOR_BATCH : probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
+    const mask = filter && new SubjectMask(filter);
+    let [read, passed, searched] = [0, 0, 0];
+    while (from + read < to && Atomics.load(control, 0) === 0) {
+      const first = from + read;
+      const count = Math.min(batch, to - first);
+      const part = out.subarray(read, read + count);
+      const passing = mask === undefined ? count : this.#filterDirectory(mask, first, count);
+      const directory = mask === undefined ? this.#directoryAddress + first * 4 : this.#ownDirectoryAddress;
+      if (passing === 0) part.fill(REMOVED_SIMILARITY);
+      else if (byVector) part.set(this.#scanVectors(first, directory, count));
+      else if (probe.modality === 'face') searched += this.#resembleFaces(probe.dimension, directory, count, part);
+      else searched += this.#rateFingers(probe, directory, count, part);
+      passed += passing;
+      read += count;
+    }
+    out.fill(REMOVED_SIMILARITY, read);
+    return { read, passed, searched };
+  }
+
+  /**
+   * Compares the probe with single references. Scores in the order of the indices.
+   * @param control - as above; what it stopped is REMOVED_SCORE
+   */
+  compare(
+    probe: PackedProbe,
+    indices: Uint32Array,
+    control: Int32Array = NEVER_STOPPED,
+  ): Omit<CompareResult, 'busyMs'> {
+    const result = new Int32Array(indices.length).fill(REMOVED_SCORE);
+    const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
+    this.#loadProbe(probe);
+    let start = 0;
+    for (; start < indices.length && Atomics.load(control, 0) === 0; start += batch) {
+      const count = Math.min(batch, indices.length - start);
+      const directory = new Int32Array(this.#memory.buffer, this.#directoryAddress);
+      const own = new Int32Array(this.#memory.buffer, this.#ownDirectoryAddress, count);
+      for (let i = 0; i < count; i++) own[i] = Atomics.load(directory, indices[start + i]);
+      result.set(this.#run(probe, this.#ownDirectoryAddress, count), start);
+    }
+    return { scores: result, compared: Math.min(start, indices.length) };
+  }
+
+  /**
+   * What the score of a finger with one reference comes from.
+   * @param probe - a packed finger
+   * @returns undefined when the reference was removed
+   */
+  explain(probe: Uint8Array, index: number): ExplainedComparison | undefined {
+    const address = Atomics.load(new Uint32Array(this.#memory.buffer, this.#directoryAddress), index) * 16;
+    if (address === 0) return undefined;
+    this.#loadProbe({ modality: 'finger', packed: probe });
+    // The scores' room, which is larger than EXPLANATION_BYTES, holds the kernel's answer.
+    this.#kernels.explainFingers(this.#probeAddress, address, this.#scoresAddress, this.#scratchAddress);
+    const { buffer } = this.#memory;
+    const explanation = readExplanation(buffer, this.#scoresAddress);
+    return explainedComparison(explanation, probe, new Uint8Array(buffer, address), shippedFingerModel());
+  }
+
+  /** As the kernel of vectors wants it: sixteen bits a value. */
+  #loadWidened(vector: Int8Array): void {
+    new Int16Array(this.#memory.buffer, this.#probeAddress, vector.length).set(vector);
+  }
+
+  #loadProbe(probe: PackedProbe): void {
+    new Uint8Array(this.#memory.buffer, this.#probeAddress, probe.packed.byteLength).set(probe.packed);
+  }
+
+  /** Makes a directory of this thread's own, of those references that a mask lets through. @returns how many they are */
+  #filterDirectory(mask: SubjectMask, first: number, count: number): number {
+    const { buffer } = this.#memory;
+    const directory = new Int32Array(buffer, this.#directoryAddress + first * 4, count);
+    const owners = new Uint32Array(buffer, this.#ownersAddress + first * 4, count);
+    return mask.copyEntries(directory, owners, new Int32Array(buffer, this.#ownDirectoryAddress, count));
+  }
+
+  #scanVectors(first: number, directory: number, count: number): Int16Array {
+    const vectors = this.#vectorsAddress + first * VECTOR_SIZE;
+    this.#kernels.scanVectors(this.#probeAddress, vectors, directory, count, this.#scoresAddress);
+    return new Int16Array(this.#memory.buffer, this.#scoresAddress, count);
+  }
+
+  /** @returns references that are there */
+  #rateFingers(probe: PackedProbe, directory: number, count: number, out: Int16Array): number {
+    const rates = rateTable(probe);
+    const scores = this.#run(probe, directory, count);
+    let present = 0;
+    for (let i = 0; i < count; i++) {
+      const removed = scores[i] === REMOVED_SCORE;
+      out[i] = removed ? REMOVED_SIMILARITY : rates.at(scores[i]);
+      if (!removed) present++;
+    }
+    return present;
+  }
+
+  /** @returns references that are there */
+  #resembleFaces(dimension: number, directory: number, count: number, out: Int16Array): number {
+    const [probe, scores, scale] = [this.#probeAddress, this.#scoresAddress, faceScale(dimension)];
+    const present = this.#kernels.resembleFaces(
+      probe,
+      dimension,
+      directory,
+      count,
+      scores,
+      scale,
+      this.#scratchAddress,
+    );
+    out.set(new Int16Array(this.#memory.buffer, scores, count));
+    return present;
+  }
+
+  #run(probe: PackedProbe, directory: number, count: number): Int32Array {
+    const [address, scores, scratch] = [this.#probeAddress, this.#scoresAddress, this.#scratchAddress];
+    if (probe.modality === 'finger') this.#kernels.compareFingers(address, directory, count, scores, scratch);
+    else this.#kernels.compareFaces(address, probe.dimension, directory, count, scores, scratch);
+    return new Int32Array(this.#memory.buffer, scores, count);
+  }
+}

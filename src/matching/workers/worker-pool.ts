@@ -1,0 +1,122 @@
+import { extname } from 'node:path';
+import { Piscina } from 'piscina';
+import { Failure } from '../../failure.ts';
+import type { OwnTables } from '../rates/calibration.ts';
+import { SearchCosts } from './search-costs.ts';
+import { inLaneOf, TaskLanes } from './task-lanes.ts';
+import type { FingerTemplate } from '../../templates/finger-template.ts';
+import type { SegmentHandle } from '../../gallery/segment-layout.ts';
+import {
+  SEGMENT_UNKNOWN,
+  type CompareResult,
+  type CompareTask,
+  type CrossCompareResult,
+  type CrossCompareTask,
+  type EncodeResult,
+  type ExplainResult,
+  type ExplainTask,
+  type ResembleResult,
+  type ResembleTask,
+  type ShortlistResult,
+  type ShortlistTask,
+  type WorkerMessage,
+  type WorkerTask,
+} from './messages.ts';
+
+/** Fingers that are encoded in one task: a request's in one, an import's on all threads. */
+const ENCODED_PER_TASK = 64;
+
+/**
+ * The worker threads, with a typed face. Threads are started once and kept: a thread that ends would take its scratch
+ * slots in every segment with it.
+ */
+export class WorkerPool {
+  readonly #pool: Piscina<WorkerMessage, unknown>;
+  readonly size: number;
+  /** What the threads' work costs here. */
+  readonly costs = new SearchCosts();
+
+  /**
+   * @param size - threads, at least 1
+   * @param tables - an operator's calibration tables, which the threads are to use
+   */
+  constructor(size: number, tables: OwnTables = { faces: new Map() }) {
+    this.size = size;
+    this.#pool = new Piscina({
+      // The same file under its own ending: .ts from the sources, .js from the build.
+      filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
+      minThreads: size,
+      maxThreads: size,
+      idleTimeout: Infinity,
+      // Tasks of one millisecond and more: two in hand keep a thread busy while the main thread is.
+      concurrentTasksPerWorker: 1,
+      taskQueue: new TaskLanes(),
+      // A task that no thread was free for goes back to where it was, not to the end.
+      stricterFIFO: true,
+      workerData: tables,
+      recordTiming: false,
+    });
+  }
+
+  /** @param segment - the handle of the task's segment; so in all of these */
+  async resemble(task: ResembleTask, segment: SegmentHandle): Promise<ResembleResult> {
+    const result = (await this.#run(task, [segment])) as ResembleResult;
+    const { vector, finger, face } = this.costs;
+    const ofFingers = task.by === 'vector' ? vector : finger;
+    // Where little passes the filter, that is what takes the time.
+    if (2 * result.passed >= result.read)
+      (task.probe.modality === 'finger' ? ofFingers : face).note(result.busyMs, result.passed);
+    return result;
+  }
+
+  async shortlist(task: ShortlistTask, segments: readonly SegmentHandle[]): Promise<ShortlistResult> {
+    const result = (await this.#run(task, segments)) as ShortlistResult;
+    const traits = new Set(task.parts.map(({ trait }) => trait)).size;
+    const references = task.parts.reduce((sum, { count }) => sum + count, 0);
+    this.costs.merge.note(result.busyMs, references + traits * task.ordinals);
+    return result;
+  }
+
+  async compare(task: CompareTask, segments: readonly SegmentHandle[]): Promise<CompareResult> {
+    const result = (await this.#run(task, segments)) as CompareResult;
+    if (task.probe.modality === 'finger') this.costs.finger.note(result.busyMs, result.compared);
+    return result;
+  }
+
+  crossCompare(task: CrossCompareTask): Promise<CrossCompareResult> {
+    return this.#run(task, []) as Promise<CrossCompareResult>;
+  }
+
+  explain(task: ExplainTask, segments: readonly SegmentHandle[]): Promise<ExplainResult> {
+    return this.#run(task, segments) as Promise<ExplainResult>;
+  }
+
+  /** Brings finger templates into the kernels' form, with their candidate vectors; undefined where one has too few minutiae. */
+  async encode(templates: readonly FingerTemplate[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const parts = Array.from({ length: Math.ceil(templates.length / ENCODED_PER_TASK) }, (_, i) =>
+      templates.slice(i * ENCODED_PER_TASK, (i + 1) * ENCODED_PER_TASK),
+    );
+    const results = await Promise.all(parts.map((part) => this.#run({ kind: 'encode', templates: part }, [])));
+    return results.flatMap((result) => (result as EncodeResult).packed);
+  }
+
+  /** Tasks that wait for a thread. */
+  get queued(): number {
+    return this.#pool.queueSize;
+  }
+
+  /** Lets the tasks under way end, then stops the threads. */
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+
+  async #run(task: WorkerTask, handles: readonly SegmentHandle[]): Promise<unknown> {
+    try {
+      const lane = inLaneOf(task);
+      const answer = await this.#pool.run({ task, handles: [], ...lane });
+      return answer === SEGMENT_UNKNOWN ? await this.#pool.run({ task, handles, ...lane }) : answer;
+    } catch (cause) {
+      throw new Failure('internal', 'WORKER_FAILED', 'A comparison could not be carried out.', { cause });
+    }
+  }
+}
