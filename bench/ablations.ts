@@ -7,7 +7,7 @@
 import { availableParallelism } from 'node:os';
 import Table from 'cli-table3';
 import { program } from 'commander';
-import { readPrints, type PrintSet } from '../index-builder/labelled-prints.ts';
+import { readPrints, type PrintSet } from '../index-builder/prints/labelled-prints.ts';
 import { runFolds } from '../index-builder/train/cross-validation.ts';
 import { PARAMETERS, syntheticPeopleOf } from '../index-builder/train/model.ts';
 import { atLeast } from '../index-builder/whole-number.ts';

@@ -3,7 +3,7 @@
  *
  *   npm run bench -- accuracy --data DIR… [--scores out.csv] [--json] [--threads N] [--plots DIR] [--cross-validate FOLDS]
  *
- * Each DIR is a set of one extractor's ISO/IEC 19794-2:2005 records, see index-builder/labelled-prints.ts; folders below
+ * Each DIR is a set of one extractor's ISO/IEC 19794-2:2005 records, see index-builder/prints/labelled-prints.ts; folders below
  * it are databases. Prints of different sets are not compared with each other.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';

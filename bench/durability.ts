@@ -22,7 +22,7 @@ import {
   type VerifyRequest,
   type VerifyResponse,
 } from '../src/api/generated/ridgewatch/v1/identification.ts';
-import { demoSamples } from '../src/demo-gallery.ts';
+import { demoSamples } from '../src/service/demo-gallery.ts';
 import { Keys } from '../src/security/keys.ts';
 import { openStore } from '../src/store/store.ts';
 import { change, Journal, versionOf } from './durability/changes.ts';

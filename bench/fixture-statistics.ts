@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createPerson } from '../fixtures/person.ts';
-import { errorRates, sortScores } from '../index-builder/error-rates.ts';
+import { errorRates, sortScores } from '../index-builder/statistics/error-rates.ts';
 import { DirectComparer } from '../src/matching/workers/direct-comparison.ts';
 import type { PackedProbe } from '../src/matching/kernels/packed-probe.ts';
 import type { FingerTemplate } from '../src/templates/finger-template.ts';

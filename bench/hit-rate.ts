@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createPerson } from '../fixtures/person.ts';
-import { areStrangers, readPrints } from '../index-builder/labelled-prints.ts';
+import { areStrangers, readPrints } from '../index-builder/prints/labelled-prints.ts';
 import { foldsOf } from '../index-builder/train/cross-validation.ts';
 import { syntheticSets } from '../index-builder/train/model.ts';
 import { prepareRoots, trainVectorModel, type SetOfRoots } from '../index-builder/train/vectors.ts';

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
 import { build } from 'hdr-histogram-js';
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
-import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
+import { demoPerson, demoSamples } from '../src/service/demo-gallery.ts';
 import { identifyRequest } from './identify-request.ts';
 import { endProcess, promised, startProcess } from './service-process.ts';
 import { DIRECT_CHANNEL } from '../src/security/client-channel.ts';

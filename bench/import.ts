@@ -23,9 +23,9 @@ import { Provenance, type EnrollRequest } from '../src/api/generated/ridgewatch/
 import { Modality, type Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { createPerson } from '../fixtures/person.ts';
 import { Random } from '../fixtures/random.ts';
-import { demoSamples } from '../src/demo-gallery.ts';
-import { recordBytes } from '../src/export/export.ts';
-import { formatOf } from '../src/import/record-file.ts';
+import { demoSamples } from '../src/service/demo-gallery.ts';
+import { recordBytes } from '../src/transfer/export.ts';
+import { formatOf } from '../src/transfer/import/record-file.ts';
 import { SEEDS } from './harness/seeds.ts';
 import { endProcess, serviceEnvironment, startCommand, startProcess } from './service-process.ts';
 

@@ -26,7 +26,7 @@ import { GalleryClient, type EnrollResponse } from '../src/api/generated/ridgewa
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { SETTINGS } from '../src/configuration.ts';
-import { demoPerson, demoSamples } from '../src/demo-gallery.ts';
+import { demoPerson, demoSamples } from '../src/service/demo-gallery.ts';
 import { SEEDS } from './harness/seeds.ts';
 import { watched, type Beside } from './load/beside.ts';
 import type { LoadOrder, LoadReport } from './load/generator.ts';

@@ -9,7 +9,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { binomialLimits } from '../index-builder/binomial-limits.ts';
+import { binomialLimits } from '../index-builder/statistics/binomial-limits.ts';
 import { VECTOR_SIZE } from '../src/matching/model/finger-vector-model.ts';
 import { fingersOf } from './search-gallery.ts';
 import { packedFingersOf } from './search-people.ts';

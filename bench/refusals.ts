@@ -14,7 +14,7 @@ import { GalleryClient, Provenance, type EnrollResponse } from '../src/api/gener
 import { OperationsClient, type GetStatusResponse } from '../src/api/generated/ridgewatch/v1/operations.ts';
 import type { Sample } from '../src/api/generated/ridgewatch/v1/sample.ts';
 import { readServiceError } from '../src/api/status.ts';
-import { demoSamples } from '../src/demo-gallery.ts';
+import { demoSamples } from '../src/service/demo-gallery.ts';
 import { endProcess, promised, startProcess } from './service-process.ts';
 import { DIRECT_CHANNEL } from '../src/security/client-channel.ts';
 

@@ -14,7 +14,7 @@ import { credentials } from '@grpc/grpc-js';
 import { createPerson } from '../fixtures/person.ts';
 import { GalleryClient, type EnrollResponse } from '../src/api/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, type IdentifyResponse } from '../src/api/generated/ridgewatch/v1/identification.ts';
-import { demoSamples } from '../src/demo-gallery.ts';
+import { demoSamples } from '../src/service/demo-gallery.ts';
 import { startEmbeddedCluster } from '../src/store/embedded-cluster.ts';
 import { benchData } from './bench-data.ts';
 import { SEEDS } from './harness/seeds.ts';

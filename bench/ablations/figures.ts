@@ -1,5 +1,5 @@
 /** From the scores of the variants to what each part buys. */
-import { errorRates, LOWEST_THRESHOLD, sortScores } from '../../index-builder/error-rates.ts';
+import { errorRates, LOWEST_THRESHOLD, sortScores } from '../../index-builder/statistics/error-rates.ts';
 import type { FoldScores } from './fold.ts';
 
 /** False match rates that FNMR is given at, ascending. */

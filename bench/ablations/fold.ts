@@ -4,7 +4,7 @@
  * What is dear is made once: codes are learned in one chain of rounds, and where a comparison's alignment stays the same
  * its terms are kept, so that leaving out a term only costs a training of the score.
  */
-import { areMates, areStrangers, type LabelledPrint } from '../../index-builder/labelled-prints.ts';
+import { areMates, areStrangers, type LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
 import { alignAll, joinAlignments, packPrints } from '../../index-builder/train/comparisons.ts';
 import { foldsOf, type FoldTask } from '../../index-builder/train/cross-validation.ts';
 import type { Planes } from '../../index-builder/train/codes.ts';

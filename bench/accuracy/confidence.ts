@@ -5,7 +5,7 @@
  * comparisons, and a non-mated comparison counts by the product of its two fingers.
  */
 import { Random } from '../../fixtures/random.ts';
-import { errorRates } from '../../index-builder/error-rates.ts';
+import { errorRates } from '../../index-builder/statistics/error-rates.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import type { FingerScores } from './finger-scores.ts';
 

@@ -1,5 +1,5 @@
 /** Detection error trade-off curves as a picture: SVG that needs nothing else. */
-import { detCurve, type Scores } from '../../index-builder/error-rates.ts';
+import { detCurve, type Scores } from '../../index-builder/statistics/error-rates.ts';
 import { COLOURS, escape, LETTER, place, power, text } from '../picture.ts';
 
 const PLOT = { left: 96, top: 50, right: 616, bottom: 490 } as const;

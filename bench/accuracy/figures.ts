@@ -1,4 +1,4 @@
-import { errorRates, type OperatingPoint } from '../../index-builder/error-rates.ts';
+import { errorRates, type OperatingPoint } from '../../index-builder/statistics/error-rates.ts';
 import { limitsOfZeroErrors, rateLimits, type Limits } from './confidence.ts';
 import { collectScores } from './finger-scores.ts';
 import type { Group } from './groups.ts';

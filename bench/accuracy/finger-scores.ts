@@ -1,5 +1,5 @@
-import { areMates } from '../../index-builder/labelled-prints.ts';
-import type { Scores } from '../../index-builder/error-rates.ts';
+import { areMates } from '../../index-builder/prints/labelled-prints.ts';
+import type { Scores } from '../../index-builder/statistics/error-rates.ts';
 import type { Group } from './groups.ts';
 
 /** Scores of a group's comparisons, from the highest to the lowest, with the fingers that they are of. */

@@ -1,4 +1,4 @@
-import { readPrints } from '../../index-builder/labelled-prints.ts';
+import { readPrints } from '../../index-builder/prints/labelled-prints.ts';
 import { crossValidate } from '../../index-builder/train/cross-validation.ts';
 import { PARAMETERS, syntheticPeopleOf } from '../../index-builder/train/model.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';

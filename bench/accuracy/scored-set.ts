@@ -8,7 +8,7 @@ import {
   readPrints,
   syntheticPrints,
   type PrintSet,
-} from '../../index-builder/labelled-prints.ts';
+} from '../../index-builder/prints/labelled-prints.ts';
 import type { ComparisonTask } from './comparison-worker.ts';
 
 /** Where prints come from: a folder of records, or synthetic people, whom tests use. */

@@ -1,6 +1,6 @@
 /** Identification: every print searched in a gallery of one impression of each finger of its own set. */
-import { LOWEST_THRESHOLD, errorRates, sortScores } from '../../index-builder/error-rates.ts';
-import { areMates, type LabelledPrint } from '../../index-builder/labelled-prints.ts';
+import { LOWEST_THRESHOLD, errorRates, sortScores } from '../../index-builder/statistics/error-rates.ts';
+import { areMates, type LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
 import type { Group, GroupPart } from './groups.ts';
 
 /** The false positive identification rate that FNIR is given at. */

@@ -1,5 +1,5 @@
 import { packPrints } from '../../index-builder/train/comparisons.ts';
-import type { LabelledPrint, PrintSet } from '../../index-builder/labelled-prints.ts';
+import type { LabelledPrint, PrintSet } from '../../index-builder/prints/labelled-prints.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 
 export interface Timings {

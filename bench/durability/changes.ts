@@ -8,7 +8,7 @@ import {
   type UpdateSubjectRequest,
   type UpdateSubjectResponse,
 } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { demoSamples } from '../../src/demo-gallery.ts';
+import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { benchData } from '../bench-data.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { promised } from '../service-process.ts';

@@ -3,7 +3,7 @@
  * searches are made of these scores, not by the service: each print is sought among the first impressions of other
  * people's fingers of its own half of the people, by a table made from the other half.
  */
-import { areStrangers, readPrints } from '../../index-builder/labelled-prints.ts';
+import { areStrangers, readPrints } from '../../index-builder/prints/labelled-prints.ts';
 import { crossValidate, type ValidatedSet } from '../../index-builder/train/cross-validation.ts';
 import { PARAMETERS, syntheticPeopleOf } from '../../index-builder/train/model.ts';
 import { Calibration } from '../../src/matching/rates/calibration.ts';

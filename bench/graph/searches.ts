@@ -1,7 +1,7 @@
 /** Searches of a graph beside the exact scan, on this thread, turn and turn about. */
 import type { HierarchicalNSW } from 'hnswlib-node';
 import type { Limits } from '../accuracy/confidence.ts';
-import { binomialLimits } from '../../index-builder/binomial-limits.ts';
+import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
 import type { ExactScan } from './exact-scan.ts';
 import type { FaceSet } from './face-set.ts';
 import { project, type Projection } from './projection.ts';

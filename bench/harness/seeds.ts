@@ -2,7 +2,7 @@
  * Seeds of all that benches draw at random, in one place, because every document names them. A figure that is only there
  * with these seeds says nothing: `--seed N` adds N to each, and makes other people, other arrivals, other moments.
  */
-import { DEMO_SEED } from '../../src/demo-gallery.ts';
+import { DEMO_SEED } from '../../src/service/demo-gallery.ts';
 
 /** In which the harness tells benches, and those their threads and processes, what was asked for. */
 export const SEED_VARIABLE = 'RIDGEWATCH_BENCH_SEED';

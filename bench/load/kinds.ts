@@ -1,7 +1,7 @@
 /** What callers send. */
 import type { Random } from '../../fixtures/random.ts';
 import { Modality, TemplateFormat, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
-import { demoPerson, demoSamples } from '../../src/demo-gallery.ts';
+import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
 
 export const KINDS = ['two fingers', 'one finger', 'ten fingers', 'face', 'enrolment'] as const;
 export type Kind = (typeof KINDS)[number];

@@ -3,7 +3,7 @@ import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/
 import { createPerson } from '../../fixtures/person.ts';
 import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { demoSamples } from '../../src/demo-gallery.ts';
+import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { benchData } from '../bench-data.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { identifyRequest } from '../identify-request.ts';

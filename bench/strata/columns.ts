@@ -1,7 +1,7 @@
 /** By what prints are told apart: what their records say, where they come from, and what a file of the user's says. */
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { LabelledPrint, PrintSet } from '../../index-builder/labelled-prints.ts';
+import type { LabelledPrint, PrintSet } from '../../index-builder/prints/labelled-prints.ts';
 
 /** A way to divide prints. */
 export interface Column {

@@ -1,6 +1,6 @@
 /** Error rates of strata at one threshold (ISO/IEC 19795-10): where the same setting treats people differently. */
 import { Random } from '../../fixtures/random.ts';
-import { areMates } from '../../index-builder/labelled-prints.ts';
+import { areMates } from '../../index-builder/prints/labelled-prints.ts';
 import { limitsOfZeroErrors, percentiles, type Limits } from '../accuracy/confidence.ts';
 import type { ScoredSet } from '../accuracy/scored-set.ts';
 import { SEEDS } from '../harness/seeds.ts';

@@ -4,7 +4,7 @@ import { SingleBar, Presets } from 'cli-progress';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { readFingerModel, writeFingerModel } from '../../src/matching/model/finger-model.ts';
-import { readPrints, type PrintSet } from '../labelled-prints.ts';
+import { readPrints, type PrintSet } from '../prints/labelled-prints.ts';
 import { atLeast } from '../whole-number.ts';
 import { crossValidate } from './cross-validation.ts';
 import { FALSE_MATCH_RATES, heldOutRates } from './held-out.ts';

@@ -2,7 +2,7 @@ import { FingerBatch } from '../../src/matching/kernels/finger-batch.ts';
 import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import type { FingerModel } from '../../src/matching/model/finger-model.ts';
 import { KNOT_COUNT } from '../../src/matching/model/score-terms.ts';
-import { areMates, areStrangers, type LabelledPrint } from '../labelled-prints.ts';
+import { areMates, areStrangers, type LabelledPrint } from '../prints/labelled-prints.ts';
 
 /** What the alignments of a set's pairs show; pairs without an alignment are not there. */
 export interface Alignments {

@@ -5,7 +5,7 @@
  */
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
-import type { LabelledPrint } from '../labelled-prints.ts';
+import type { LabelledPrint } from '../prints/labelled-prints.ts';
 import { compareAll, packPrints } from './comparisons.ts';
 import { trainModel, type PreparedSet, type TrainingParameters } from './model.ts';
 

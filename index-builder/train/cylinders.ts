@@ -1,7 +1,7 @@
 import { CYLINDER_SIZE } from '../../src/matching/model/finger-model.ts';
 import { MINIMUM_MINUTIAE } from '../../src/matching/kernels/kernels.ts';
 import { convexHull, packedMinutiae, rootsOf } from '../../src/matching/oracle/finger-encoding.ts';
-import type { LabelledPrint } from '../labelled-prints.ts';
+import type { LabelledPrint } from '../prints/labelled-prints.ts';
 
 /** The roots of all cylinders of some prints, those places of a cylinder that can be more than zero. */
 export interface Cylinders {

@@ -1,7 +1,7 @@
 /** What a cross-validation says, in a few numbers: `npm run bench -- accuracy --cross-validate` says more. */
-import { errorRates, sortScores } from '../error-rates.ts';
-import type { PrintSet } from '../labelled-prints.ts';
-import { areMates } from '../labelled-prints.ts';
+import { errorRates, sortScores } from '../statistics/error-rates.ts';
+import type { PrintSet } from '../prints/labelled-prints.ts';
+import { areMates } from '../prints/labelled-prints.ts';
 import type { ValidatedSet } from './cross-validation.ts';
 
 export interface HeldOutRates {

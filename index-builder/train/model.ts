@@ -1,6 +1,6 @@
 /** Learns a whole finger model: codes first, from mates that a simpler model finds, then the score. */
 import { readFingerModel, writeFingerModel, type FingerModel } from '../../src/matching/model/finger-model.ts';
-import { areMates, syntheticPrints, type LabelledPrint, type PrintSet } from '../labelled-prints.ts';
+import { areMates, syntheticPrints, type LabelledPrint, type PrintSet } from '../prints/labelled-prints.ts';
 import { learnPlanes, randomPlanes, type Planes } from './codes.ts';
 import { alignAll, joinAlignments, packPrints } from './comparisons.ts';
 import { makeCylinders, type Cylinders } from './cylinders.ts';

@@ -1,5 +1,5 @@
 /** Prints of a training source, ready for training; read once for each thread. */
-import { readPrints } from '../labelled-prints.ts';
+import { readPrints } from '../prints/labelled-prints.ts';
 import type { TrainingSource } from './cross-validation.ts';
 import { prepareSet, syntheticSets, type PreparedSet } from './model.ts';
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { writeVectorModel } from '../../src/matching/model/finger-vector-model.ts';
-import { readPrints } from '../labelled-prints.ts';
+import { readPrints } from '../prints/labelled-prints.ts';
 import { SYNTHETIC, syntheticSets } from './model.ts';
 import { prepareRoots, trainVectorModel } from './vectors.ts';
 

@@ -10,7 +10,7 @@ import {
   type VectorModel,
 } from '../../src/matching/model/finger-vector-model.ts';
 import { pairRoots } from '../../src/matching/oracle/finger-vector.ts';
-import type { LabelledPrint, PrintSet } from '../labelled-prints.ts';
+import type { LabelledPrint, PrintSet } from '../prints/labelled-prints.ts';
 import { linearDiscriminants, type ClassOfRows } from './discriminants.ts';
 import type { Progress } from './model.ts';
 

@@ -1,6 +1,7 @@
 import type { ServerReadableStream, sendUnaryData } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
-import { listIndexes, sequenceOfName } from '../gallery/index-files/manifest.ts';
+import { sequenceOfName } from '../index-files/index-catalog.ts';
+import { listIndexes } from '../index-files/index-catalog.ts';
 import type { ReceiptSigner } from '../security/receipts.ts';
 import { endCall, followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';

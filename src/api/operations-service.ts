@@ -1,5 +1,5 @@
 import { contentHash } from '../gallery/content-hash.ts';
-import type { IndexSwitcher } from '../gallery/index-switcher.ts';
+import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
 import type { IndexAudit } from '../matching/search/index-audit.ts';

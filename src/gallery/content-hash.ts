@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { partitionKey, type SubjectEntry } from './catalogue.ts';
 import type { Gallery } from './gallery.ts';
-import { encodeSubject } from './index-files/subject-lines.ts';
+import { encodeSubject } from './subject-lines.ts';
 import { inSlices, SLICE_MS } from './slices.ts';
 import { isBefore } from './subject-filter.ts';
 

@@ -1,4 +1,4 @@
-import type { ReferenceBlock } from './index-files/reference-block.ts';
+import type { ReferenceBlock } from './reference-block.ts';
 import {
   aligned,
   headerOf,

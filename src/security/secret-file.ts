@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { whyOf, createFile, replaceFile } from '../durable-file.ts';
+import { whyOf, createFile, replaceFile } from '../files/durable-file.ts';
 import { Failure } from '../failure.ts';
 
 /**

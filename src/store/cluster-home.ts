@@ -6,7 +6,7 @@
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { syncDirectory } from '../durable-file.ts';
+import { syncDirectory } from '../files/durable-file.ts';
 import { Failure } from '../failure.ts';
 
 const CLUSTER = 'postgres';

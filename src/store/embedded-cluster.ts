@@ -5,7 +5,7 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises
 import { connect } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { replaceFile } from '../durable-file.ts';
+import { replaceFile } from '../files/durable-file.ts';
 import { Failure } from '../failure.ts';
 import { childEnvironment } from './child-environment.ts';
 import { claimForCommand, claimForService, ClusterClaim, type Patience } from './cluster-claim.ts';

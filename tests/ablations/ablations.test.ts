@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { measureVariants } from '../../bench/ablations/figures.ts';
 import { ablateFolds, scoreOf } from '../../bench/ablations/fold.ts';
 import { TERM_GROUPS, VARIANTS } from '../../bench/ablations/variants.ts';
-import { syntheticPrints } from '../../index-builder/labelled-prints.ts';
+import { syntheticPrints } from '../../index-builder/prints/labelled-prints.ts';
 import { alignAll, compareAll, packPrints } from '../../index-builder/train/comparisons.ts';
 import { validateFolds } from '../../index-builder/train/cross-validation.ts';
 import { PARAMETERS, prepareSet } from '../../index-builder/train/model.ts';

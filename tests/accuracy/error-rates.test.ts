@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { limitsOfZeroErrors, rateLimits } from '../../bench/accuracy/confidence.ts';
-import { detCurve, errorRates, sortScores } from '../../index-builder/error-rates.ts';
+import { detCurve, errorRates, sortScores } from '../../index-builder/statistics/error-rates.ts';
 import { heldOutRates } from '../../index-builder/train/held-out.ts';
-import { syntheticPrints } from '../../index-builder/labelled-prints.ts';
+import { syntheticPrints } from '../../index-builder/prints/labelled-prints.ts';
 
 const FAILURE = -(2 ** 31);
 const scores = fc.array(fc.oneof(fc.integer({ min: 0, max: 60 }), fc.constant(FAILURE)), {

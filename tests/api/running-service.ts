@@ -18,9 +18,9 @@ import { OperationsClient } from '../../src/api/generated/ridgewatch/v1/operatio
 import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 import { readServiceError, type ReceivedStatus } from '../../src/api/status.ts';
 import { readConfiguration, type SettingName } from '../../src/configuration.ts';
-import { demoSamples } from '../../src/demo-gallery.ts';
+import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { createLogger } from '../../src/observability/logging.ts';
-import { startService, type Service } from '../../src/service.ts';
+import { startService, type Service } from '../../src/service/service.ts';
 import { temporaryDirectory } from '../cluster.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 

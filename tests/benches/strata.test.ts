@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { areMates } from '../../index-builder/labelled-prints.ts';
+import { areMates } from '../../index-builder/prints/labelled-prints.ts';
 import { scoreSets, type ScoredSet } from '../../bench/accuracy/scored-set.ts';
 import { COLUMNS, knownOf, readColumns, requireKnown } from '../../bench/strata/columns.ts';
 import { strataOf } from '../../bench/strata/rates.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, callsOf, enrolPerson, runService, samplesOf, type RunningService } from '../api/running-service.ts';
-import { backUp, restore } from '../../src/backup.ts';
+import { backUp, restore } from '../../src/transfer/backup.ts';
 import { Failure } from '../../src/failure.ts';
 import { KeyRing } from '../../src/security/key-ring.ts';
 import { Keys } from '../../src/security/keys.ts';

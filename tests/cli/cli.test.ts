@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
 import { oddsOf } from '../../src/cli/candidate-table.ts';
 import { groupFiles, readTemplateFile } from '../../src/cli/template-files.ts';
-import { DEMO_SEED } from '../../src/demo-gallery.ts';
+import { DEMO_SEED } from '../../src/service/demo-gallery.ts';
 import { runService, type RunningService } from '../api/running-service.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { ridgewatch } from './command.ts';

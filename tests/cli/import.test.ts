@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, callsOf, runService, type RunningService } from '../api/running-service.ts';
 import { createPerson } from '../../fixtures/person.ts';
-import { demoSamples } from '../../src/demo-gallery.ts';
+import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { temporaryDirectory } from '../cluster.ts';
 import { fileOf, lineOf, record } from '../import/record-files.ts';
 import { ridgewatch } from './command.ts';

@@ -1,5 +1,5 @@
 /** An import as tests order it: one thread, the faces of synthetic people. */
-import type { ImportOrder } from '../../src/import/import.ts';
+import type { ImportOrder } from '../../src/transfer/import/import.ts';
 import type { Imports } from '../../src/store/imports.ts';
 
 export function importOrder(imports: Imports, file: string, changes: Partial<ImportOrder> = {}): ImportOrder {

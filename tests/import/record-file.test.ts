@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Failure } from '../../src/failure.ts';
-import { formatOf, readPieces, recordsOf, type RecordFormat } from '../../src/import/record-file.ts';
+import { formatOf, readPieces, recordsOf, type RecordFormat } from '../../src/transfer/import/record-file.ts';
 import { delimited, fileOf } from './record-files.ts';
 
 const MOST = 64;

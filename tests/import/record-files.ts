@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { createPerson } from '../../fixtures/person.ts';
 import { EnrollRequest, Provenance } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { demoSamples } from '../../src/demo-gallery.ts';
+import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { temporaryDirectory } from '../cluster.ts';
 
 /** A good record: two fingers and a face of a synthetic person. */

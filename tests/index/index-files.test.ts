@@ -5,20 +5,15 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
-import { buildIndex, type BuildOrder, type BuiltIndex } from '../../index-builder/gallery-index/build.ts';
-import { differences, prune, publish } from '../../index-builder/gallery-index/shelf.ts';
-import { verifyIndex } from '../../index-builder/gallery-index/verify.ts';
+import { buildIndex, type BuildOrder, type BuiltIndex } from '../../index-builder/build/build-index.ts';
+import { differences, prune, publish } from '../../src/index-files/index-catalog.ts';
+import { verifyIndex } from '../../index-builder/verify/verify-index.ts';
 import { Failure } from '../../src/failure.ts';
 import { Gallery } from '../../src/gallery/gallery.ts';
-import { loadIndex } from '../../src/gallery/index-files/index-loader.ts';
-import {
-  filesOf,
-  listIndexes,
-  publishedIndex,
-  readManifest,
-  requireModels,
-  sealOf,
-} from '../../src/gallery/index-files/manifest.ts';
+import { loadIndex } from '../../src/index-files/index-loader.ts';
+import { filesOf, readManifest, requireModels, sealOf } from '../../src/index-files/manifest.ts';
+import { publishedIndex } from '../../src/index-files/index-catalog.ts';
+import { listIndexes } from '../../src/index-files/index-catalog.ts';
 import { ChangeFollower } from '../../src/gallery/change-follower.ts';
 import { ServedGallery } from '../../src/gallery/served-gallery.ts';
 import { gallerySizing, INDEX_SHAPE } from '../../src/matching/workers/gallery-sizing.ts';

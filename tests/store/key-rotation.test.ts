@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createFile, replaceFile } from '../../src/durable-file.ts';
+import { createFile, replaceFile } from '../../src/files/durable-file.ts';
 import { KeyRing } from '../../src/security/key-ring.ts';
 import { Keys } from '../../src/security/keys.ts';
 import { openStore, type Store } from '../../src/store/store.ts';

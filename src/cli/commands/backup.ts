@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { backUp, checkBackup, restore } from '../../backup.ts';
+import { backUp, checkBackup, restore } from '../../transfer/backup.ts';
 import { faultOf } from '../../gallery/stored-records.ts';
 import { Keys } from '../../security/keys.ts';
 import type { DamagedReference, SubjectWithReferences } from '../../store/records.ts';

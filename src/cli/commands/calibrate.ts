@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { newFileRefused, replaceFile } from '../../durable-file.ts';
+import { newFileRefused, replaceFile } from '../../files/durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { FACE_TABLE_UNITS } from '../../matching/rates/calibration.ts';
 import { scoreOfCosineOne } from '../../matching/kernels/similarity.ts';

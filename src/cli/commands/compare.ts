@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { createFile } from '../../durable-file.ts';
+import { createFile } from '../../files/durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { DirectComparer } from '../../matching/workers/direct-comparison.ts';
 import type { ExplainedComparison } from '../../matching/model/explained-comparison.ts';

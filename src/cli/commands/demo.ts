@@ -1,5 +1,5 @@
 import { Purpose, IdentifyResponse } from '../../api/generated/ridgewatch/v1/identification.ts';
-import { DEMO_CONTRIBUTOR, DEMO_GALLERY, demoPerson, demoSamples } from '../../demo-gallery.ts';
+import { DEMO_CONTRIBUTOR, DEMO_GALLERY, demoPerson, demoSamples } from '../../service/demo-gallery.ts';
 import { Failure } from '../../failure.ts';
 import { renderCandidates } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';

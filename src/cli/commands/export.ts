@@ -1,5 +1,5 @@
-import { requireNew } from '../../durable-file.ts';
-import { exportRecords } from '../../export/export.ts';
+import { requireNew } from '../../files/durable-file.ts';
+import { exportRecords } from '../../transfer/export.ts';
 import { warnOfDamage } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, say } from '../output.ts';

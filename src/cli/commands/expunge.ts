@@ -1,5 +1,5 @@
 import { ExpungeSubjectResponse } from '../../api/generated/ridgewatch/v1/gallery.ts';
-import { requireNew } from '../../durable-file.ts';
+import { requireNew } from '../../files/durable-file.ts';
 import { ServiceClient } from '../client.ts';
 import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';

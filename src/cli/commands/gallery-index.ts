@@ -1,15 +1,11 @@
 import { join } from 'node:path';
 import Table from 'cli-table3';
-import { buildIndex } from '../../../index-builder/gallery-index/build.ts';
-import { chooseIndex, differences, prune, publish } from '../../../index-builder/gallery-index/shelf.ts';
-import { verifyIndex } from '../../../index-builder/gallery-index/verify.ts';
-import {
-  filesOf,
-  listIndexes,
-  publishedIndex,
-  readManifest,
-  type Manifest,
-} from '../../gallery/index-files/manifest.ts';
+import { buildIndex } from '../../../index-builder/build/build-index.ts';
+import { chooseIndex, differences, prune, publish } from '../../index-files/index-catalog.ts';
+import { verifyIndex } from '../../../index-builder/verify/verify-index.ts';
+import { filesOf, readManifest, type Manifest } from '../../index-files/manifest.ts';
+import { publishedIndex } from '../../index-files/index-catalog.ts';
+import { listIndexes } from '../../index-files/index-catalog.ts';
 import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../../matching/workers/gallery-sizing.ts';
 import { packedModels } from '../../matching/rates/model-version.ts';
 import { packTemplates } from '../../matching/search/probe.ts';

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import Table from 'cli-table3';
-import { PreparedReferences } from '../../../index-builder/gallery-index/prepared.ts';
-import { createFile, requireNew } from '../../durable-file.ts';
+import { PreparedReferences } from '../../index-files/prepared-references.ts';
+import { createFile, requireNew } from '../../files/durable-file.ts';
 import { Failure } from '../../failure.ts';
-import { importFile, type ImportedFile } from '../../import/import.ts';
-import { formatOf } from '../../import/record-file.ts';
+import { importFile, type ImportedFile } from '../../transfer/import/import.ts';
+import { formatOf } from '../../transfer/import/record-file.ts';
 import { INDEX_SHAPE } from '../../matching/workers/gallery-sizing.ts';
 import { packedModels } from '../../matching/rates/model-version.ts';
 import { sealersOf } from '../../security/block-sealer.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import Table from 'cli-table3';
-import { indexesOf, requireNotOfPublished } from '../../../index-builder/gallery-index/shelf.ts';
+import { indexesOf, requireNotOfPublished } from '../../index-files/index-catalog.ts';
 import { Failure } from '../../failure.ts';
 import { sealersOf } from '../../security/block-sealer.ts';
 import { keyNotFound } from '../../security/key-ring.ts';

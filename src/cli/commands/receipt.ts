@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createFile } from '../../durable-file.ts';
+import { createFile } from '../../files/durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { digestOfSubject, isOfRemoval, ReceiptSigner, verifyReceipt } from '../../security/receipts.ts';
 import { EXIT } from '../exit-codes.ts';

@@ -1,6 +1,6 @@
 import { Failure } from '../../failure.ts';
 import { createLogger, type Logger } from '../../observability/logging.ts';
-import { startService } from '../../service.ts';
+import { startService } from '../../service/service.ts';
 import { EXIT } from '../exit-codes.ts';
 import { reportFailure } from '../failure-output.ts';
 import { givenSettings } from '../given-settings.ts';

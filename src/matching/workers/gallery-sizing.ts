@@ -1,5 +1,5 @@
 import type { GallerySizing } from '../../gallery/gallery.ts';
-import type { IndexShape } from '../../gallery/index-files/index-writer.ts';
+import type { IndexShape } from '../../index-files/index-writer.ts';
 import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from '../kernels/kernels.ts';
 import { LARGEST_FACE_BYTES, SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';

@@ -1,0 +1,68 @@
+import type { IndexSeal } from '../../src/files/block-file.ts';
+import { readIndex, type SubjectOfIndex } from '../../src/index-files/index-reader.ts';
+import type { IndexShape } from '../../src/index-files/index-writer.ts';
+
+/** An index that was built before, or a part of one. */
+export interface EarlierIndex {
+  readonly directory: string;
+  readonly seal: IndexSeal;
+  /** False: it was not finished. */
+  readonly whole: boolean;
+}
+
+/**
+ * Packed references of earlier indexes: a reference never changes under its id, so what was prepared once with the same
+ * models need not be again. Read side by side with the store, both in order of the subjects' ids.
+ */
+export class Reuse {
+  readonly #sources: Source[];
+
+  /** @param onDamage - told when an earlier index cannot be read on: it is not used any more */
+  constructor(indexes: readonly EarlierIndex[], shape: IndexShape, onDamage: (error: unknown) => void) {
+    this.#sources = indexes.map((index) => new Source(index, shape, onDamage));
+  }
+
+  /** Adds the packed references of a subject to a map; subjects have to be asked for in order. */
+  async find(subjectId: string, found: Map<string, Uint8Array>): Promise<void> {
+    for (const source of this.#sources) await source.find(subjectId, found);
+  }
+
+  async close(): Promise<void> {
+    for (const source of this.#sources) await source.close();
+  }
+}
+
+class Source {
+  readonly #subjects: AsyncGenerator<SubjectOfIndex, void>;
+  readonly #onDamage: (error: unknown) => void;
+  #next: SubjectOfIndex | undefined;
+  #ended = false;
+
+  constructor({ directory, seal, whole }: EarlierIndex, shape: IndexShape, onDamage: (error: unknown) => void) {
+    this.#subjects = readIndex(directory, seal, (name) => shape.vectorBytesOf(name), whole);
+    this.#onDamage = onDamage;
+  }
+
+  async find(subjectId: string, found: Map<string, Uint8Array>): Promise<void> {
+    while (!this.#ended && (this.#next === undefined || this.#next.subjectId < subjectId)) await this.#advance();
+    if (this.#next?.subjectId !== subjectId) return;
+    const { references, packed } = this.#next;
+    references.forEach(([referenceId], i) => found.set(referenceId, packed[i]));
+  }
+
+  async close(): Promise<void> {
+    await this.#subjects.return(undefined);
+  }
+
+  async #advance(): Promise<void> {
+    try {
+      const { value, done } = await this.#subjects.next();
+      this.#next = done === true ? undefined : value;
+      this.#ended = done === true;
+    } catch (error) {
+      this.#ended = true;
+      this.#next = undefined;
+      this.#onDamage(error);
+    }
+  }
+}

@@ -1,0 +1,177 @@
+/** Whether an index is whole, and whether whoever is in it is found. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { partitionOfKey } from '../../src/gallery/catalogue.ts';
+import { damaged, type BlockSealer, type FileFacts, type IndexSeal } from '../../src/files/block-file.ts';
+import type { IndexShape } from '../../src/index-files/index-writer.ts';
+import { loadIndex } from '../../src/index-files/index-loader.ts';
+import { readIndex } from '../../src/index-files/index-reader.ts';
+import {
+  filesOf,
+  readManifest,
+  requireModels,
+  sealOf,
+  type IndexModels,
+  type Manifest,
+} from '../../src/index-files/manifest.ts';
+import { Gallery, type GallerySizing } from '../../src/gallery/gallery.ts';
+import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
+import { FLOOR_LOG10_FMR } from '../../src/matching/rates/fusion.ts';
+import { faceCalibration, fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { identify } from '../../src/matching/search/identification.ts';
+import type { Probe } from '../../src/matching/search/probe.ts';
+import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+import { binomialLimits } from '../statistics/binomial-limits.ts';
+
+/** Subjects who are equally alike and told one by one. */
+const MOST_TIED = 20;
+
+export interface VerifyOrder {
+  readonly directory: string;
+  readonly models: IndexModels;
+  readonly sealerOf: (keyId: string) => BlockSealer;
+  readonly sizing: GallerySizing;
+  readonly shape: IndexShape;
+  readonly pool: WorkerPool;
+  /** References that are sought, evenly spread; Infinity: all. */
+  readonly sample: number;
+  readonly onProgress: (what: string, done: number, total: number) => void;
+}
+
+export interface VerifyReport {
+  readonly manifest: Manifest;
+  readonly bytes: number;
+  readonly references: number;
+  /** References that were sought by themselves. */
+  readonly sought: number;
+  /** Of those, the ones whose subject nobody goes before when everything is compared. */
+  readonly firstExact: number;
+  /** Of those, the ones with whom it is so in the indexed search, too. */
+  readonly foundIndexed: number;
+  /** Share of them that it does not find, with 95 % limits (Clopper-Pearson). */
+  readonly missRate: number;
+  readonly missRateLimits: readonly [low: number, high: number];
+}
+
+/**
+ * Checks every file against the manifest, opens every block, loads the index as the service does, and seeks references by
+ * themselves, exactly and by the index.
+ * @throws Failure as the service would refuse it
+ */
+export async function verifyIndex(order: VerifyOrder): Promise<VerifyReport> {
+  const { directory, sealerOf, onProgress } = order;
+  const manifest = await readManifest(directory, sealerOf);
+  requireModels(manifest, order.models);
+  const files = filesOf(manifest);
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  let checked = 0;
+  for (const file of files) {
+    await checkFile(directory, file);
+    onProgress('files', (checked += file.bytes), bytes);
+  }
+  const gallery = new Gallery(order.sizing);
+  const seal = sealOf(manifest, sealerOf(manifest.keyId));
+  const references = manifest.partitions.reduce((sum, partition) => sum + partition.references, 0);
+  await loadIndex(directory, manifest, seal, gallery, {
+    onProgress: (loaded) => onProgress('references', loaded, references),
+    share: 1,
+  });
+  const found = await seek(order, seal, gallery, references);
+  const missed = found.firstExact - found.foundIndexed;
+  return {
+    manifest,
+    bytes,
+    references,
+    ...found,
+    missRate: found.firstExact === 0 ? 0 : missed / found.firstExact,
+    missRateLimits: found.firstExact === 0 ? [0, 1] : binomialLimits(missed, found.firstExact),
+  };
+}
+
+async function checkFile(directory: string, { name, bytes, sha256 }: FileFacts): Promise<void> {
+  const path = join(directory, name);
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => undefined,
+  );
+  if (size !== bytes) throw damaged(name, size === undefined ? 'it is missing' : `it has ${size} bytes, not ${bytes}`);
+  const digest = createHash('sha256');
+  for await (const part of createReadStream(path)) digest.update(part as Buffer);
+  if (digest.digest('hex') !== sha256) throw damaged(name, 'its content is not what was written');
+}
+
+async function seek(
+  { directory, pool, sample, onProgress, shape }: VerifyOrder,
+  seal: IndexSeal,
+  gallery: Gallery,
+  references: number,
+): Promise<Pick<VerifyReport, 'sought' | 'firstExact' | 'foundIndexed'>> {
+  const [exact, indexed] = [new SubjectScan(EXACT, pool), new SubjectScan(INDEXED, pool)];
+  const wanted = Math.min(sample, references);
+  const every = references / wanted;
+  let [seen, sought, firstExact, foundIndexed] = [0, 0, 0, 0];
+  for await (const { subjectId, references: own, packed } of readIndex(directory, seal, (name) =>
+    shape.vectorBytesOf(name),
+  )) {
+    for (const [i, [, key]] of own.entries()) {
+      if (Math.floor(seen++ / every) < sought) continue;
+      sought++;
+      const probe = probeOf(key, packed[i]);
+      if (await isFirst(subjectId, gallery, exact, pool, probe)) {
+        firstExact++;
+        if (await isFirst(subjectId, gallery, indexed, pool, probe)) foundIndexed++;
+      }
+      onProgress('searches', sought, wanted);
+    }
+  }
+  return { sought, firstExact, foundIndexed };
+}
+
+/** Whether nobody is more alike than a subject. Somebody who was enrolled by several agencies is as alike as they are. */
+async function isFirst(
+  subjectId: string,
+  gallery: Gallery,
+  source: CandidateSource,
+  pool: WorkerPool,
+  probe: Probe,
+): Promise<boolean> {
+  const request = {
+    probes: [probe],
+    galleries: new Set<string>(),
+    maxCandidates: MOST_TIED,
+    threshold: { maxLog10Fmr: FLOOR_LOG10_FMR },
+    standardFpir: 0.01,
+  };
+  const { candidates } = await identify(gallery, () => source, pool, request, new AbortController().signal);
+  const tied = candidates.filter(({ log10Fmr }) => log10Fmr === candidates[0].log10Fmr);
+  // As many as a list has: then there may be more of them than it shows.
+  return tied.length === MOST_TIED || tied.some(({ subject }) => subject.subjectId === subjectId);
+}
+
+/** A reference as a probe. What its template held beside what is compared does not matter here. */
+function probeOf(key: string, packed: Uint8Array): Probe {
+  const name = partitionOfKey(key);
+  if (name.modality === 'finger') {
+    const template = { modality: 'finger', position: name.position, quality: 0, minutiae: [] } as const;
+    return {
+      sampleIndex: 0,
+      viewIndex: 0,
+      template,
+      packed: { modality: 'finger', packed },
+      calibration: fingerCalibration(),
+    };
+  }
+  const { modelId, dimension } = name;
+  const template = { modality: 'face', modelId, dimension, quality: 0, values: new Int8Array(packed) } as const;
+  const calibration = faceCalibration(modelId, dimension);
+  return {
+    sampleIndex: 0,
+    viewIndex: 0,
+    template,
+    packed: { modality: 'face', packed, modelId, dimension },
+    calibration,
+  };
+}

@@ -1,0 +1,219 @@
+/**
+ * Files of an index: encrypted blocks, one after the other.
+ *
+ *   0   8 bytes   "RWSEAL01"
+ *   8   u32       bytes of the first sealed block, little-endian
+ *  12   …         the sealed block, see BlockSealer
+ *       u32 …     and so on; the last block is empty, and sealed as the end
+ *
+ * Each block is sealed under the file's name and its number, the last one under the number of blocks: blocks that were
+ * changed, exchanged, or cut off do not open.
+ */
+import { createHash } from 'node:crypto';
+import { open, type FileHandle } from 'node:fs/promises';
+import { Failure } from '../failure.ts';
+
+const MAGIC = Buffer.from('RWSEAL01');
+const LENGTH_BYTES = 4;
+/** Far more than any block of ours: a length that is larger was damaged. */
+const MOST_BLOCK_BYTES = 1 << 26;
+
+/** Encrypts blocks, always the same to the same, so that indexes of the same content are the same bytes. */
+export interface BlockSealer {
+  /** Of the key that it uses. */
+  readonly keyId: string;
+  /** @param context - a block opens only under the same */
+  seal(plain: Uint8Array, context: string): Uint8Array;
+  /** @throws when it is not what was sealed under this context */
+  unseal(sealed: Uint8Array, context: string): Buffer;
+  /** Tells whether a text was written by somebody who has the key, in base64. */
+  stamp(text: string): string;
+}
+
+/** What seals the files of one index. */
+export interface IndexSeal {
+  readonly sealer: BlockSealer;
+  /** What the index is made of: its blocks open in no other one. */
+  readonly context: string;
+}
+
+/** What a manifest says of a file. */
+export interface FileFacts {
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export class BlockFileWriter {
+  readonly #name: string;
+  readonly #file: FileHandle;
+  readonly #seal: IndexSeal;
+  readonly #digest = createHash('sha256');
+  #bytes = 0;
+  #blocks = 0;
+
+  private constructor(name: string, file: FileHandle, seal: IndexSeal) {
+    this.#name = name;
+    this.#file = file;
+    this.#seal = seal;
+  }
+
+  /**
+   * Makes a new file, which must not be there.
+   * @param name - that its blocks are sealed under
+   */
+  static async create(path: string, name: string, seal: IndexSeal): Promise<BlockFileWriter> {
+    return BlockFileWriter.begin(await open(path, 'wx', 0o600), name, seal);
+  }
+
+  /** Goes on in a file that is open, where it stands; closing it is left to whoever has opened it. */
+  static async begin(file: FileHandle, name: string, seal: IndexSeal): Promise<BlockFileWriter> {
+    const writer = new BlockFileWriter(name, file, seal);
+    await writer.#write(MAGIC);
+    return writer;
+  }
+
+  async append(plain: Uint8Array): Promise<void> {
+    await this.#block(plain, contextOf(this.#seal, this.#name, this.#blocks++));
+  }
+
+  /** Ends the file, puts it on disk and closes it. */
+  async finish(): Promise<FileFacts> {
+    const facts = await this.end();
+    await this.#file.sync();
+    await this.#file.close();
+    return facts;
+  }
+
+  /** Writes the last block. */
+  async end(): Promise<FileFacts> {
+    await this.#block(new Uint8Array(0), endOf(this.#seal, this.#name, this.#blocks));
+    return { name: this.#name, bytes: this.#bytes, sha256: this.#digest.digest('hex') };
+  }
+
+  /** Leaves the file as it is. */
+  async abandon(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #block(plain: Uint8Array, context: string): Promise<void> {
+    const sealed = this.#seal.sealer.seal(plain, context);
+    const length = Buffer.alloc(LENGTH_BYTES);
+    length.writeUInt32LE(sealed.length);
+    await this.#write(Buffer.concat([length, sealed]));
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    await this.#file.writeFile(bytes);
+    this.#digest.update(bytes);
+    this.#bytes += bytes.length;
+  }
+}
+
+/**
+ * The blocks of a file, in order.
+ * @param whole - false: end quietly where a file that was not finished ends
+ * @param from - where they begin
+ * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING
+ */
+export async function* readBlocks(
+  path: string,
+  name: string,
+  seal: IndexSeal,
+  whole = true,
+  from = 0,
+): AsyncGenerator<Buffer> {
+  const file = await openFile(path, name);
+  try {
+    const reader = new Reader(file, from);
+    const magic = await reader.read(MAGIC.length);
+    if (magic?.equals(MAGIC) !== true) {
+      if (whole) throw damaged(name, 'it is no file of an index');
+      return;
+    }
+    for (let number = 0; ; number++) {
+      const length = (await reader.read(LENGTH_BYTES))?.readUInt32LE();
+      if (length !== undefined && length > MOST_BLOCK_BYTES) throw damaged(name, `block ${number} does not open`);
+      const sealed = length === undefined ? undefined : await reader.read(length);
+      if (sealed === undefined) {
+        if (whole) throw damaged(name, `it ends in block ${number}`);
+        return;
+      }
+      const block = tryUnseal(seal, sealed, contextOf(seal, name, number));
+      if (block === undefined) {
+        if (tryUnseal(seal, sealed, endOf(seal, name, number)) === undefined)
+          throw damaged(name, `block ${number} does not open`);
+        if ((await reader.read(1)) !== undefined) throw damaged(name, 'something follows its end');
+        return;
+      }
+      yield block;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+export function damaged(name: string, why: string): Failure {
+  const sentence = `The index file ${name} is damaged: ${why}. Build the index again: ridgewatch index build.`;
+  return new Failure('failed-precondition', 'INDEX_DAMAGED', sentence);
+}
+
+async function openFile(path: string, name: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (cause) {
+    const sentence = `The index file ${name} is missing or cannot be read. Build the index again: ridgewatch index build.`;
+    throw new Failure('failed-precondition', 'INDEX_FILE_MISSING', sentence, { cause });
+  }
+}
+
+/** Reads a file from one place on, always into the same memory. */
+class Reader {
+  readonly #file: FileHandle;
+  #at: number;
+  #memory = Buffer.allocUnsafeSlow(0);
+
+  constructor(file: FileHandle, from: number) {
+    this.#file = file;
+    this.#at = from;
+  }
+
+  /** @returns the next bytes, until it is called again; undefined where the file ends before */
+  async read(length: number): Promise<Buffer | undefined> {
+    if (this.#memory.length < length) this.#memory = Buffer.allocUnsafeSlow(length);
+    let end = 0;
+    while (end < length) {
+      const { bytesRead } = await this.#file.read(this.#memory, end, length - end, this.#at);
+      if (bytesRead === 0) return undefined;
+      this.#at += bytesRead;
+      end += bytesRead;
+    }
+    return this.#memory.subarray(0, length);
+  }
+}
+
+/**
+ * Gives the memory of a block back that was copied elsewhere. The collector would do so as well, but not before it has
+ * looked through everything there is: with a million references that is a tenth of a second of this thread, once for
+ * every thirty blocks.
+ */
+export function releaseBlock({ buffer, byteLength }: Buffer): void {
+  // Small ones share their memory with others.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
+}
+
+function tryUnseal({ sealer }: IndexSeal, sealed: Uint8Array, context: string): Buffer | undefined {
+  try {
+    return sealer.unseal(sealed, context);
+  } catch {
+    return undefined;
+  }
+}
+
+function contextOf({ context }: IndexSeal, name: string, number: number): string {
+  return `${context} ${name} ${number}`;
+}
+
+function endOf(seal: IndexSeal, name: string, blocks: number): string {
+  return contextOf(seal, name, blocks) + ' end';
+}

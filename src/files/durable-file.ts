@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { link, open, readdir, readFile, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Failure } from '../failure.ts';
+
+/** What follows the name of a file in the name of its draft; earlier versions had a process id there. */
+const DRAFT_ENDING = /^\.[0-9a-f]{1,12}\.new$/;
+/** A draft that nothing was written to for so long was left behind by a process that is gone. */
+const ABANDONED_MS = 3_600_000;
+
+/**
+ * Gives a file new content: whole and on disk when this resolves, the old content when it rejects or the process dies.
+ * What was written is read back before it takes the old content's place. A link stays one: what it leads to is replaced.
+ * @param mode - permissions
+ */
+export async function replaceFile(file: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const place = await realpath(file).catch(() => file);
+  await writeWhole(
+    place,
+    mode,
+    (draft) => draft.writeFile(content),
+    async (draft, target) => {
+      await requireContent(draft, content);
+      await rename(draft, target);
+    },
+  );
+}
+
+/**
+ * Makes a new file that only its owner may read: whole and on disk when this resolves; when it rejects or the process
+ * dies, there is none.
+ * @param fill - writes its content
+ * @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE; whatever Failure `fill` throws
+ */
+export async function createFile(file: string, fill: (draft: FileHandle) => Promise<void>): Promise<void> {
+  try {
+    // Unlike renaming, a link does not take the place of a file that has come to be meanwhile.
+    await writeWhole(file, 0o600, fill, link);
+  } catch (cause) {
+    if (!isSystemError(cause)) throw cause;
+    throw newFileRefused(file, cause);
+  }
+}
+
+/** @param place - gives the draft, which is on disk, the name of the file */
+async function writeWhole(
+  file: string,
+  mode: number,
+  fill: (draft: FileHandle) => Promise<void>,
+  place: (draft: string, file: string) => Promise<void>,
+): Promise<void> {
+  await removeAbandoned(file);
+  // Never a name that another process may have chosen: in containers all process ids are alike.
+  const draft = `${file}.${randomBytes(6).toString('hex')}.new`;
+  try {
+    const handle = await open(draft, 'wx', mode);
+    try {
+      // As is asked for, whatever the umask says.
+      await handle.chmod(mode);
+      await fill(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await place(draft, file);
+  } finally {
+    await rm(draft, { force: true });
+  }
+  await syncDirectory(dirname(file));
+}
+
+/** Removes drafts of a file whose writers were killed: they take room, and may hold secrets. */
+async function removeAbandoned(file: string): Promise<void> {
+  const [directory, name] = [dirname(file), basename(file)];
+  const names = await readdir(directory).catch(() => []);
+  for (const other of names) {
+    if (!other.startsWith(name) || !DRAFT_ENDING.test(other.slice(name.length))) continue;
+    const draft = join(directory, other);
+    const written = await stat(draft).catch(() => undefined);
+    if (written === undefined || Date.now() - written.mtimeMs < ABANDONED_MS) continue;
+    await rm(draft, { force: true }).catch(() => undefined);
+  }
+}
+
+async function requireContent(draft: string, content: string | Uint8Array): Promise<void> {
+  const found = await readFile(draft);
+  if (!found.equals(typeof content === 'string' ? Buffer.from(content) : content))
+    throw new Error('the disk does not give back what was written');
+}
+
+/** Puts the names in a directory on disk: files that were acknowledged are worth nothing when they have no name. */
+export async function syncDirectory(directory: string): Promise<void> {
+  // Windows cannot open directories, and needs none of this.
+  if (process.platform === 'win32') return;
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Before much work is done for a file that could not be made in the end. @throws Failure OUTPUT_EXISTS */
+export function requireNew(file: string): void {
+  if (existsSync(file)) throw newFileRefused(file, { code: 'EEXIST' });
+}
+
+/** Why a new file could not be made: OUTPUT_EXISTS, or OUTPUT_UNWRITABLE. @param cause - what making it has thrown */
+export function newFileRefused(file: string, cause: unknown): Failure {
+  if (codeOf(cause) === 'EEXIST')
+    return new Failure('invalid-argument', 'OUTPUT_EXISTS', `${file} exists already.`, { cause });
+  const sentence = `${file} cannot be written.${whyOf(cause)}`;
+  return new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', sentence, { cause });
+}
+
+const WHY: Partial<Record<string, string>> = {
+  ENOSPC: 'No space is left on the disk',
+  EDQUOT: 'The quota of the disk is used up',
+  EFBIG: 'It would be larger than a file may be',
+  EROFS: 'The file system is read-only',
+  EACCES: 'Permission is denied',
+  EPERM: 'Permission is denied',
+  EBUSY: 'It is mounted by itself, and such a file cannot be replaced: mount its directory',
+  ENOENT: 'There is no such directory',
+  ENOTDIR: 'What should be a directory is none',
+  EISDIR: 'It is a directory',
+  EIO: 'The disk reports an error',
+};
+
+/** A sentence that says why a file could not be written, behind a blank; empty where that is not known. */
+export function whyOf(cause: unknown): string {
+  const code = codeOf(cause);
+  if (code === undefined) return '';
+  return ` ${WHY[code] ?? `The reason is ${code}`}.`;
+}
+
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && codeOf(error) !== undefined;
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
+}

@@ -1,0 +1,70 @@
+/** Subjects as a block of an index file has them: one JSON array a line. */
+import type { SubjectAttributes } from './catalogue.ts';
+
+export interface IndexedSubject {
+  readonly subjectId: string;
+  readonly attributes: SubjectAttributes;
+  /** Of each reference its id and the key of its partition; where it lies there follows from the order of all of them. */
+  readonly references: readonly (readonly [referenceId: string, partitionKey: string])[];
+}
+
+type Line = [
+  subjectId: string,
+  version: number,
+  contributor: string,
+  galleries: string[],
+  caveats: readonly string[],
+  provenance: SubjectAttributes['provenance'],
+  expireTimeMs: number | null,
+  notComparableCount: number,
+  references: IndexedSubject['references'],
+];
+
+/** The same to the same, whatever the order in which galleries were entered. */
+export function encodeSubject({ subjectId, attributes, references }: IndexedSubject): string {
+  const { version, contributor, galleries, caveats, provenance, expireTimeMs, notComparableCount } = attributes;
+  const names = [...galleries].sort();
+  const expiry = expireTimeMs ?? null;
+  const line: Line = [
+    subjectId,
+    version,
+    contributor,
+    names,
+    caveats,
+    provenance,
+    expiry,
+    notComparableCount,
+    references,
+  ];
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** Reads lines that `encodeSubject` has made. Subjects in the same galleries share one set: they are many, and sets large. */
+export class SubjectLines {
+  readonly #galleries = new Map<string, ReadonlySet<string>>();
+
+  decode(block: Buffer): IndexedSubject[] {
+    const lines = JSON.parse(`[${block.toString('utf8').trimEnd().replaceAll('\n', ',')}]`) as Line[];
+    return lines.map((line) => {
+      const [subjectId, version, contributor, galleries, caveats, provenance, expiry, notComparableCount, references] =
+        line;
+      const attributes = {
+        version,
+        contributor,
+        galleries: this.#shared(galleries),
+        caveats,
+        provenance,
+        expireTimeMs: expiry ?? undefined,
+        notComparableCount,
+      };
+      return { subjectId, attributes, references };
+    });
+  }
+
+  #shared(names: readonly string[]): ReadonlySet<string> {
+    const key = JSON.stringify(names);
+    const known = this.#galleries.get(key) ?? new Set(names);
+    this.#galleries.set(key, known);
+    return known;
+  }
+}

@@ -1,0 +1,167 @@
+/** The indexes in a directory: which there are, which one is in use, and those that are not needed any more. */
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../failure.ts';
+import { replaceFile } from '../files/durable-file.ts';
+import type { BlockSealer } from '../files/block-file.ts';
+import { filesOf, indexName, keyOf, readManifest, requireModels, type IndexModels, type Manifest } from './manifest.ts';
+import { tryLockDirectory } from '../store/directory-lock.ts';
+import { DRAFT, INTERRUPTED } from './draft.ts';
+import { preparedDirectories, removePrepared } from './prepared-references.ts';
+
+/** Names the index that services take. */
+const CURRENT_FILE = 'current';
+const NAME = /^index-\d{12}-[0-9a-f]{12}$/;
+
+function isIndexName(name: string): boolean {
+  return NAME.test(name);
+}
+
+/** Names of the indexes in a directory, the oldest change first. */
+export async function listIndexes(indexDir: string): Promise<string[]> {
+  const names = await readdir(indexDir).catch(() => []);
+  return names.filter(isIndexName).sort();
+}
+
+/** The change that an index of this name holds last. */
+export function sequenceOfName(name: string): number {
+  return Number(name.slice('index-'.length, 'index-'.length + 12));
+}
+
+/**
+ * The name of the index that services take.
+ * @returns undefined: none was published
+ * @throws Failure INDEX_DAMAGED
+ */
+export async function publishedIndex(indexDir: string): Promise<string | undefined> {
+  const file = join(indexDir, CURRENT_FILE);
+  if (!existsSync(file)) return undefined;
+  const name = (await readFile(file, 'utf8')).trim();
+  if (isIndexName(name)) return name;
+  const sentence = `${file} names no index. Publish one: ridgewatch index publish.`;
+  throw new Failure('failed-precondition', 'INDEX_DAMAGED', sentence);
+}
+
+/** Makes services take this index: from one moment to the next. */
+export async function setPublishedIndex(indexDir: string, name: string): Promise<void> {
+  await replaceFile(join(indexDir, CURRENT_FILE), `${name}\n`, 0o600);
+}
+
+/**
+ * The index that is meant.
+ * @param name - undefined: the newest
+ * @throws Failure INDEX_NOT_FOUND
+ */
+export async function chooseIndex(indexDir: string, name: string | undefined): Promise<string> {
+  const names = await listIndexes(indexDir);
+  const chosen = name === undefined ? names.at(-1) : names.find((one) => one === name);
+  if (chosen !== undefined) return chosen;
+  const sentence =
+    name === undefined
+      ? `There is no index in ${indexDir}: make one with ridgewatch index build.`
+      : `There is no index ${name} in ${indexDir}: ridgewatch index list shows those that there are.`;
+  throw new Failure('not-found', 'INDEX_NOT_FOUND', sentence);
+}
+
+/**
+ * Makes services take an index, after a look at its manifest: what they would refuse is not published.
+ * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING, INDEX_FORMAT_UNKNOWN, INDEX_OUTDATED, KEY_MISSING
+ */
+export async function publish(
+  indexDir: string,
+  name: string,
+  models: IndexModels,
+  sealerOf: (keyId: string) => BlockSealer,
+): Promise<Manifest> {
+  const manifest = await readManifest(join(indexDir, name), sealerOf);
+  requireModels(manifest, models);
+  if (indexName(manifest) !== name) {
+    const sentence = `The directory ${name} holds another index: ${indexName(manifest)}.`;
+    throw new Failure('failed-precondition', 'INDEX_DAMAGED', sentence);
+  }
+  await setPublishedIndex(indexDir, name);
+  return manifest;
+}
+
+/**
+ * Refuses to let go of the key that the published index opens with: a service could not start from it any more.
+ * @throws Failure KEY_IN_USE
+ */
+export async function requireNotOfPublished(
+  indexDir: string,
+  keyId: string,
+  sealerOf: (keyId: string) => BlockSealer,
+): Promise<void> {
+  const name = await publishedIndex(indexDir);
+  // One that cannot be read serves nobody.
+  const manifest =
+    name === undefined ? undefined : await readManifest(join(indexDir, name), sealerOf).catch(() => undefined);
+  if (manifest?.keyId !== keyId) return;
+  const sentence = `The published index is encrypted with key ${keyId}: publish one that is not, with ridgewatch index build --publish.`;
+  throw new Failure('failed-precondition', 'KEY_IN_USE', sentence);
+}
+
+/** Names of the indexes that open with a key, as their manifests say. */
+export async function indexesOf(indexDir: string, keyId: string): Promise<string[]> {
+  const names = await listIndexes(indexDir);
+  const keys = await Promise.all(names.map((name) => keyOf(join(indexDir, name))));
+  return names.filter((_, i) => keys[i] === keyId);
+}
+
+/**
+ * Removes the oldest indexes, never the published one, and what imports and interrupted builds have left, unless a build
+ * is under way that may need it.
+ * @param keep - how many stay, the published one among them; at least 1
+ * @returns the names of those that are gone
+ */
+export async function prune(indexDir: string, keep: number): Promise<string[]> {
+  const published = await publishedIndex(indexDir);
+  const others = (await listIndexes(indexDir)).filter((name) => name !== published);
+  const kept = published === undefined ? keep : keep - 1;
+  const removed = kept > 0 ? others.slice(0, -kept) : others;
+  for (const name of removed) await rm(join(indexDir, name), { recursive: true });
+  await removeRemains(indexDir);
+  return removed;
+}
+
+async function removeRemains(indexDir: string): Promise<void> {
+  if (!existsSync(indexDir)) return;
+  const lock = tryLockDirectory(indexDir);
+  if (lock === undefined) return;
+  try {
+    for (const name of [DRAFT, INTERRUPTED]) await rm(join(indexDir, name), { recursive: true, force: true });
+    await removePrepared(await preparedDirectories(indexDir));
+  } finally {
+    lock.release();
+  }
+}
+
+/** A difference of two indexes: what it is in, and its value in either. */
+export interface ManifestDifference {
+  readonly what: string;
+  readonly first: string | number;
+  readonly second: string | number;
+}
+
+/** In what two indexes differ; nothing: they are the same. */
+export function differences(first: Manifest, second: Manifest): ManifestDifference[] {
+  const [a, b] = [factsOf(first), factsOf(second)];
+  return [...new Set([...a.keys(), ...b.keys()])].flatMap((what) => {
+    const [one, other] = [a.get(what) ?? '–', b.get(what) ?? '–'];
+    return one === other ? [] : [{ what, first: one, second: other }];
+  });
+}
+
+function factsOf(manifest: Manifest): Map<string, string | number> {
+  const { sequence, state, models, keyId, subjects, partitions } = manifest;
+  return new Map<string, string | number>([
+    ['change', sequence],
+    ['state of the store', state],
+    ...Object.entries(models).map(([what, version]): [string, string] => [`model of ${what}`, version]),
+    ['key', keyId],
+    ['subjects', subjects],
+    ...partitions.map(({ key, references }): [string, number] => [`references of ${key}`, references]),
+    ...filesOf(manifest).map(({ name, sha256 }): [string, string] => [`content of ${name}`, sha256.slice(0, 12)]),
+  ]);
+}

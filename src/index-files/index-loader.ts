@@ -1,0 +1,120 @@
+/** Fills an empty gallery from an index. */
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { partitionOfKey, type PartitionName, type ReferenceLocation } from '../gallery/catalogue.ts';
+import type { Gallery } from '../gallery/gallery.ts';
+import type { Segment } from '../gallery/segment.ts';
+import { damaged, readBlocks, releaseBlock, type IndexSeal } from '../files/block-file.ts';
+import { SUBJECTS_FILE, type Manifest } from './manifest.ts';
+import { decodeReferences } from '../gallery/reference-block.ts';
+import { SubjectLines } from '../gallery/subject-lines.ts';
+
+export interface LoadSettings {
+  /** Told the references that are in memory, and then the subjects that can be found. */
+  readonly onProgress: (references: number, subjects: number) => void;
+  /** Share of this thread's time that loading may take, above 0; 1: all of it, where nobody is served meanwhile. */
+  readonly share: number;
+}
+
+/**
+ * Copies the segments of an index to memory, block by block, and enters its subjects. Other work goes on between blocks.
+ * @param gallery - empty; of no use when this fails
+ * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING; RangeError when there is no memory
+ */
+export async function loadIndex(
+  directory: string,
+  manifest: Manifest,
+  seal: IndexSeal,
+  gallery: Gallery,
+  { onProgress, share }: LoadSettings,
+): Promise<void> {
+  const pace = new Pace(share);
+  const partitions = new Map<string, LoadedPartition>();
+  let references = 0;
+  for (const facts of manifest.partitions) {
+    const name = partitionOfKey(facts.key);
+    const loaded: Segment[] = [];
+    for (const { name: file, bytes } of facts.files) {
+      const segment = gallery.adoptSegment(name, bytes);
+      for await (const block of readBlocks(join(directory, file), file, seal)) {
+        const decoded = decodeReferences(block, facts.vectorBytes, file);
+        segment.appendBlock(decoded);
+        references += decoded.lengths.length;
+        releaseBlock(block);
+        onProgress(references, 0);
+        await pace.rest();
+      }
+      loaded.push(segment);
+    }
+    partitions.set(facts.key, new LoadedPartition(name, loaded));
+  }
+  const lines = new SubjectLines();
+  let subjects = 0;
+  for await (const block of readBlocks(join(directory, SUBJECTS_FILE), SUBJECTS_FILE, seal)) {
+    for (const { subjectId, attributes, references: own } of lines.decode(block)) {
+      const locations = own.map(([referenceId, key]) => {
+        const location = partitions.get(key)?.next(referenceId, subjects);
+        if (location === undefined)
+          throw damaged(SUBJECTS_FILE, `the references of subject number ${subjects} are not there`);
+        return location;
+      });
+      gallery.enter(subjectId, attributes, locations);
+      subjects++;
+    }
+    onProgress(references, subjects);
+    await pace.rest();
+  }
+  const leftOver = [...partitions.values()].find((partition) => !partition.isExhausted);
+  if (leftOver !== undefined || subjects !== manifest.subjects)
+    throw damaged(SUBJECTS_FILE, 'it does not hold the owners of all references');
+  gallery.startAt(manifest.sequence);
+}
+
+/** Lets others have their share of a thread. */
+class Pace {
+  readonly #restPerWork: number;
+  #workedFrom = performance.now();
+
+  constructor(share: number) {
+    this.#restPerWork = (1 - share) / share;
+  }
+
+  /** To be called often: rests as long as the work since the last rest asks for. */
+  async rest(): Promise<void> {
+    const rest = (performance.now() - this.#workedFrom) * this.#restPerWork;
+    if (rest > 0) await setTimeout(rest);
+    this.#workedFrom = performance.now();
+  }
+}
+
+/** Hands out the references of a partition in their order. */
+class LoadedPartition {
+  readonly #name: PartitionName;
+  readonly #segments: readonly Segment[];
+  #segment = 0;
+  #index = 0;
+
+  constructor(name: PartitionName, segments: readonly Segment[]) {
+    this.#name = name;
+    this.#segments = segments;
+  }
+
+  get isExhausted(): boolean {
+    return this.#current === undefined;
+  }
+
+  /** @returns undefined when there is no other one, or it is somebody else's */
+  next(referenceId: string, owner: number): ReferenceLocation | undefined {
+    const segment = this.#current;
+    if (segment?.ownerOf(this.#index) !== owner) return undefined;
+    return { referenceId, partition: this.#name, segment, index: this.#index++ };
+  }
+
+  get #current(): Segment | undefined {
+    if (this.#index === this.#segments.at(this.#segment)?.count) {
+      this.#segment++;
+      this.#index = 0;
+    }
+    return this.#segments.at(this.#segment);
+  }
+}

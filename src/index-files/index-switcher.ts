@@ -1,0 +1,126 @@
+import { join } from 'node:path';
+import { Failure } from '../failure.ts';
+import type { DamagedReference } from '../store/records.ts';
+import type { ChangeFollower } from '../gallery/change-follower.ts';
+import type { Gallery } from '../gallery/gallery.ts';
+import type { BlockSealer } from '../files/block-file.ts';
+import { loadIndex, type LoadSettings } from './index-loader.ts';
+import { readManifest, requireModels, sealOf, type IndexModels, type Manifest } from './manifest.ts';
+import { publishedIndex } from './index-catalog.ts';
+import type { ServedGallery } from '../gallery/served-gallery.ts';
+
+export interface IndexSettings {
+  /** Directory of the indexes. */
+  readonly indexDir: string;
+  /** What this program compares with. */
+  readonly models: IndexModels;
+  readonly sealerOf: (keyId: string) => BlockSealer;
+  /** See SubjectStore.stateAt. */
+  readonly stateAt: (sequence: number) => Promise<string | undefined>;
+  /** Told of the stored references that an index lacks, for they were damaged when it was built. */
+  readonly onDamaged?: (damaged: readonly DamagedReference[]) => void;
+}
+
+/** An index that is served. */
+export interface ServedIndex {
+  readonly name: string;
+  /** The last change that it holds; later ones were applied since. */
+  readonly sequence: number;
+}
+
+/** Nobody waits for a switch, but for the calls that the same thread serves meanwhile. */
+const BESIDE_CALLS: LoadSettings = { onProgress: () => undefined, share: 0.2 };
+
+/** Takes the index that was published: at the start, and whenever another one is. */
+export class IndexSwitcher {
+  readonly #settings: IndexSettings;
+  readonly #served: ServedGallery;
+  readonly #follower: ChangeFollower;
+  #index: ServedIndex | undefined;
+  #refused = '';
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(settings: IndexSettings, served: ServedGallery, follower: ChangeFollower) {
+    this.#settings = settings;
+    this.#served = served;
+    this.#follower = follower;
+  }
+
+  /** undefined: the gallery was made from the store. */
+  get index(): ServedIndex | undefined {
+    return this.#index;
+  }
+
+  /** Whether the index that was published last is not served, because something is wrong with it. */
+  get isRefusing(): boolean {
+    return this.#refused !== '';
+  }
+
+  /**
+   * Takes the published index if it is not the one that is served. Calls queue up.
+   * @returns whether the gallery was switched
+   * @throws Failure why the index is refused; the gallery stays as it is
+   */
+  reload(settings = BESIDE_CALLS): Promise<boolean> {
+    const turn = this.#turn.then(() => this.#reload(settings));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /**
+   * The same, but silent about an index that was refused before: to be called now and then.
+   * @throws Failure the first time
+   */
+  async follow(): Promise<boolean> {
+    const name = await publishedIndex(this.#settings.indexDir);
+    if (name === undefined || name === this.#index?.name || name === this.#refused) return false;
+    return this.reload();
+  }
+
+  async #reload(settings: LoadSettings): Promise<boolean> {
+    const name = await publishedIndex(this.#settings.indexDir);
+    if (name === undefined || name === this.#index?.name) return false;
+    try {
+      const manifest = await this.#read(name);
+      const gallery = await this.#load(name, manifest, settings);
+      // Before the changes since the index are read, which may have mended some.
+      this.#settings.onDamaged?.(manifest.damaged ?? []);
+      await this.#follower.switchTo(gallery);
+      this.#index = { name, sequence: manifest.sequence };
+      this.#refused = '';
+      return true;
+    } catch (error) {
+      this.#refused = name;
+      throw error instanceof RangeError
+        ? new Failure('resource-exhausted', 'INDEX_TOO_LARGE', 'There is not enough memory for the index.', {
+            cause: error,
+          })
+        : error;
+    }
+  }
+
+  async #read(name: string): Promise<Manifest> {
+    const { indexDir, models, sealerOf, stateAt } = this.#settings;
+    const manifest = await readManifest(join(indexDir, name), sealerOf);
+    requireModels(manifest, models);
+    if ((await stateAt(manifest.sequence)) !== manifest.state) {
+      const sentence =
+        'The index was built from another store, or from this one before it was set back. Build it again: ridgewatch index build.';
+      throw new Failure('failed-precondition', 'INDEX_OF_ANOTHER_STORE', sentence);
+    }
+    return manifest;
+  }
+
+  async #load(name: string, manifest: Manifest, settings: LoadSettings): Promise<Gallery> {
+    const { indexDir, sealerOf } = this.#settings;
+    const gallery = this.#served.makeEmpty();
+    try {
+      const seal = sealOf(manifest, sealerOf(manifest.keyId));
+      await loadIndex(join(indexDir, name), manifest, seal, gallery, settings);
+      return gallery;
+    } catch (error) {
+      gallery.close();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,212 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DamagedReference } from '../store/records.ts';
+import { partitionKey, type PartitionName } from '../gallery/catalogue.ts';
+import type { SearchableReference } from '../gallery/gallery.ts';
+import { BlockFileWriter, type BlockSealer, type FileFacts, type IndexSeal } from '../files/block-file.ts';
+import {
+  INDEX_FORMAT,
+  sealOf,
+  SUBJECTS_FILE,
+  writeManifest,
+  type IndexOrigin,
+  type Manifest,
+  type PartitionFacts,
+} from './manifest.ts';
+import { encodeReferences, type OwnedReference } from '../gallery/reference-block.ts';
+import { encodeSubject, type IndexedSubject } from '../gallery/subject-lines.ts';
+
+const SUBJECTS_SHARE = 4;
+/** Tells what an unfinished index is: its blocks can be used again. */
+export const DRAFT_FILE = 'draft.json';
+
+export interface IndexShape {
+  /** References of a segment. */
+  readonly capacity: number;
+  /** References of a block; subjects: a quarter of that, for they take longer to enter. */
+  readonly blockSize: number;
+  /** Bytes of the candidate vector behind each packed reference. */
+  vectorBytesOf(name: PartitionName): number;
+}
+
+/**
+ * Writes an index, subject by subject in order of their ids, and holds no more of it in memory than a block of each
+ * partition. The same subjects make the same bytes.
+ */
+export class IndexWriter {
+  readonly #directory: string;
+  readonly #origin: IndexOrigin;
+  readonly #shape: IndexShape;
+  readonly #seal: IndexSeal;
+  readonly #subjects: BlockFileWriter;
+  readonly #subjectsPerBlock: number;
+  readonly #partitions = new Map<string, PartitionWriter>();
+  #lines: string[] = [];
+  #count = 0;
+  #lastId = '';
+
+  private constructor(
+    directory: string,
+    origin: IndexOrigin,
+    shape: IndexShape,
+    seal: IndexSeal,
+    subjects: BlockFileWriter,
+  ) {
+    this.#directory = directory;
+    this.#origin = origin;
+    this.#shape = shape;
+    this.#seal = seal;
+    this.#subjects = subjects;
+    this.#subjectsPerBlock = Math.ceil(shape.blockSize / SUBJECTS_SHARE);
+  }
+
+  /** @param directory - empty */
+  static async create(
+    directory: string,
+    origin: IndexOrigin,
+    shape: IndexShape,
+    sealer: BlockSealer,
+  ): Promise<IndexWriter> {
+    await writeFile(join(directory, DRAFT_FILE), JSON.stringify({ ...origin, keyId: sealer.keyId }), { mode: 0o600 });
+    const seal = sealOf(origin, sealer);
+    return new IndexWriter(
+      directory,
+      origin,
+      shape,
+      seal,
+      await BlockFileWriter.create(join(directory, SUBJECTS_FILE), SUBJECTS_FILE, seal),
+    );
+  }
+
+  /** @throws RangeError when the subject's id does not lie behind the last one */
+  async add(
+    subjectId: string,
+    attributes: IndexedSubject['attributes'],
+    references: readonly SearchableReference[],
+  ): Promise<void> {
+    if (subjectId <= this.#lastId) throw new RangeError('subjects come in order of their ids');
+    this.#lastId = subjectId;
+    const keys: [string, string][] = [];
+    for (const { referenceId, partition, packed } of references) {
+      if (packed === undefined) throw new Error('a reference that is to be indexed came without its template');
+      const key = partitionKey(partition);
+      keys.push([referenceId, key]);
+      await this.#partition(key, partition).add({ packed, owner: this.#count });
+    }
+    this.#lines.push(encodeSubject({ subjectId, attributes, references: keys }));
+    this.#count++;
+    if (this.#lines.length === this.#subjectsPerBlock) await this.#writeSubjects();
+  }
+
+  /**
+   * Ends every file, and then writes the manifest.
+   * @param damaged - stored references that are not among those which were added
+   */
+  async finish(damaged: readonly DamagedReference[] = []): Promise<Manifest> {
+    await this.#writeSubjects();
+    const subjectsFile = await this.#subjects.finish();
+    const partitions: PartitionFacts[] = [];
+    for (const [, writer] of [...this.#partitions].sort(([a], [b]) => (a < b ? -1 : 1)))
+      partitions.push(await writer.finish());
+    const content = {
+      format: INDEX_FORMAT,
+      keyId: this.#seal.sealer.keyId,
+      ...this.#origin,
+      subjects: this.#count,
+      subjectsFile,
+      partitions,
+      ...(damaged.length > 0 && { damaged: [...damaged] }),
+    };
+    return writeManifest(this.#directory, content, this.#seal.sealer);
+  }
+
+  /** Leaves what was written, for another build to use. */
+  async abandon(): Promise<void> {
+    await this.#subjects.abandon();
+    for (const writer of this.#partitions.values()) await writer.abandon();
+  }
+
+  #partition(key: string, name: PartitionName): PartitionWriter {
+    const known = this.#partitions.get(key);
+    if (known !== undefined) return known;
+    const writer = new PartitionWriter(this.#directory, name, this.#shape, this.#seal);
+    this.#partitions.set(key, writer);
+    return writer;
+  }
+
+  async #writeSubjects(): Promise<void> {
+    if (this.#lines.length === 0) return;
+    await this.#subjects.append(Buffer.from(this.#lines.join('')));
+    this.#lines = [];
+  }
+}
+
+/** Writes the references of a partition: a file for each segment. */
+class PartitionWriter {
+  readonly #directory: string;
+  readonly #name: PartitionName;
+  readonly #seal: IndexSeal;
+  readonly #capacity: number;
+  readonly #blockSize: number;
+  readonly #vectorBytes: number;
+  readonly #files: FileFacts[] = [];
+  #pending: OwnedReference[] = [];
+  #file: BlockFileWriter | undefined;
+  #inFile = 0;
+  #references = 0;
+
+  constructor(directory: string, name: PartitionName, shape: IndexShape, seal: IndexSeal) {
+    this.#directory = directory;
+    this.#name = name;
+    this.#seal = seal;
+    this.#capacity = shape.capacity;
+    this.#blockSize = shape.blockSize;
+    this.#vectorBytes = shape.vectorBytesOf(name);
+  }
+
+  async add(reference: OwnedReference): Promise<void> {
+    this.#pending.push(reference);
+    this.#references++;
+    const isFull = this.#inFile + this.#pending.length === this.#capacity;
+    if (isFull || this.#pending.length === this.#blockSize) await this.#write();
+    if (isFull) await this.#endFile();
+  }
+
+  async finish(): Promise<PartitionFacts> {
+    await this.#write();
+    await this.#endFile();
+    const [first, ...others] = this.#files;
+    return {
+      key: partitionKey(this.#name),
+      vectorBytes: this.#vectorBytes,
+      references: this.#references,
+      files: [first, ...others],
+    };
+  }
+
+  async abandon(): Promise<void> {
+    await this.#file?.abandon();
+  }
+
+  async #write(): Promise<void> {
+    if (this.#pending.length === 0) return;
+    const fileName = segmentFile(partitionKey(this.#name), this.#files.length);
+    this.#file ??= await BlockFileWriter.create(join(this.#directory, fileName), fileName, this.#seal);
+    const references = this.#pending;
+    this.#pending = [];
+    this.#inFile += references.length;
+    await this.#file.append(encodeReferences(references, this.#vectorBytes));
+  }
+
+  async #endFile(): Promise<void> {
+    if (this.#file === undefined) return;
+    this.#files.push(await this.#file.finish());
+    this.#file = undefined;
+    this.#inFile = 0;
+  }
+}
+
+/** @param number - of the segment in its partition, from 0 */
+export function segmentFile(key: string, number: number): string {
+  return `${key.replaceAll(':', '-')}.${String(number).padStart(4, '0')}.rws`;
+}

@@ -1,0 +1,54 @@
+import { Failure } from '../failure.ts';
+import type { ChangeFollower } from '../gallery/change-follower.ts';
+import type { IndexSwitcher } from '../index-files/index-switcher.ts';
+import type { Logger } from '../observability/logging.ts';
+import type { Readiness } from '../observability/readiness.ts';
+
+/** References between two lines of the log. */
+const LOGGED_EVERY = 100_000;
+
+export interface GalleryStart {
+  readonly switcher: IndexSwitcher;
+  readonly follower: ChangeFollower;
+  /** The number of the store's last change. */
+  readonly headSequence: () => Promise<number>;
+  readonly readiness: Readiness;
+  readonly log: Logger;
+}
+
+/**
+ * Brings everything that the store holds into memory: from the published index and the changes since, or, where there is
+ * no index or it is refused, from the store itself.
+ */
+export async function startGallery(start: GalleryStart): Promise<void> {
+  const { switcher, follower, headSequence, readiness, log } = start;
+  readiness.starting('Loading the gallery.');
+  if (await loadIndex(start)) {
+    readiness.starting('Applying the changes since the index was built.');
+    await follower.advanceTo(await headSequence());
+    log.info({ index: switcher.index?.name }, 'the gallery was loaded from the index');
+    return;
+  }
+  await follower.start((subjects) => {
+    readiness.starting(`Loading the gallery: ${subjects} subjects so far.`);
+    log.info({ subjects }, 'loading the gallery');
+  });
+}
+
+/** @returns whether there was an index to take */
+async function loadIndex({ switcher, readiness, log }: GalleryStart): Promise<boolean> {
+  let logged = 0;
+  try {
+    const onProgress = (references: number, subjects: number) => {
+      readiness.starting(`Loading the index: ${references} references, ${subjects} subjects so far.`);
+      if (references < logged + LOGGED_EVERY) return;
+      logged = references;
+      log.info({ reference_count: references }, 'loading the index');
+    };
+    return await switcher.reload({ onProgress, share: 1 });
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    log.warn({ reason: error.reason, err: error }, 'the index is refused; the gallery is made from the store');
+    return false;
+  }
+}

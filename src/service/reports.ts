@@ -1,0 +1,123 @@
+/** What a running service says of itself: to the log, and to the metrics. */
+import type { CallReport } from '../api/call.ts';
+import type { FaceModel } from '../api/wire-samples.ts';
+import type { Configuration } from '../configuration.ts';
+import type { Gallery } from '../gallery/gallery.ts';
+import type { IndexSwitcher } from '../index-files/index-switcher.ts';
+import type { OnDamage, Quarantine } from '../gallery/quarantine.ts';
+import type { Rewriter } from '../gallery/rewriter.ts';
+import type { AdmissionQueue } from '../matching/search/admission.ts';
+import type { IndexAudit } from '../matching/search/index-audit.ts';
+import { descriptorLimit, shareConnections } from '../network/descriptor-limit.ts';
+import { LineLimit } from '../observability/line-limit.ts';
+import type { Logger } from '../observability/logging.ts';
+import type { Metrics, ServiceFigures } from '../observability/metrics.ts';
+import type { Readiness } from '../observability/readiness.ts';
+import type { StoreHealth } from '../store/store-health.ts';
+
+/** Damaged references that are named in the log one by one, and in the metrics. */
+const MAX_LOGGED_DAMAGE = 1000;
+const MAX_LABELLED = 100;
+
+export function figuresOf(
+  gallery: Gallery,
+  switcher: IndexSwitcher | undefined,
+  admission: AdmissionQueue,
+  readiness: Readiness,
+  audit: IndexAudit,
+  rewriter: Rewriter,
+  health: StoreHealth | undefined,
+  quarantine: Quarantine,
+): ServiceFigures {
+  return {
+    subjects: gallery.subjectCount,
+    references: gallery.partitionCounts.map(({ partition, liveCount }) => ({
+      partition: partition.key,
+      count: liveCount,
+    })),
+    galleryVersion: gallery.version,
+    index: { sequence: switcher?.index?.sequence ?? 0, isRefusing: switcher?.isRefusing === true },
+    searchesUnderWay: admission.running,
+    searchesWaiting: admission.waiting,
+    ready: readiness.state.stage === 'ready',
+    audit: audit.figures,
+    rewritings: rewriter.rewritings,
+    store: health?.condition ?? { isReachable: false, isWritable: false },
+    damagedReferences: { count: quarantine.count, ids: quarantine.list(MAX_LABELLED).map((one) => one.referenceId) },
+  };
+}
+
+/** Which reference is damaged is the one fact about a single reference that is logged, under a name of its own. */
+export function damageLog(log: Logger): OnDamage {
+  let left = MAX_LOGGED_DAMAGE;
+  return ({ referenceId, reason }) => {
+    if (left-- > 0) log.error({ damaged_reference: referenceId, reason }, 'a stored reference is damaged');
+    else if (left === -1) log.error('more stored references are damaged: ridgewatch store check lists them');
+  };
+}
+
+/** Which subjects these are store check says; who searches a gallery has to know that there are some. */
+export function warnOfDoubtfulGalleries({ unsureCount }: Quarantine, log: Logger): void {
+  if (unsureCount === 0) return;
+  log.error(
+    { subject_count: unsureCount },
+    'the galleries of some subjects cannot be read for certain: searches of one gallery may miss them; ridgewatch store check lists them',
+  );
+}
+
+/** References of face models that are not configured are kept, and no probe is compared with them. */
+export function warnOfStrangeModels(gallery: Gallery, faceModels: ReadonlyMap<string, FaceModel>, log: Logger): void {
+  for (const { name, liveCount } of gallery.partitions) {
+    if (name.modality !== 'face' || liveCount === 0) continue;
+    if (faceModels.get(name.modelId)?.dimension === name.dimension) continue;
+    log.warn(
+      { model: name.modelId, dimension: name.dimension, reference_count: liveCount },
+      'references of a face model that is not configured (RIDGEWATCH_FACE_MODELS) are kept and not compared',
+    );
+  }
+}
+
+/** How many connections each surface may have, said where that is fewer than was asked for. */
+export function connectionsOf(
+  configuration: Configuration,
+  log: Logger,
+): { readonly grpc: number; readonly http: number } {
+  const wanted = { grpc: configuration.maxConnections, http: configuration.maxHttpConnections };
+  const { grpc, http, cutBy } = shareConnections(wanted, descriptorLimit());
+  if (cutBy !== undefined) {
+    const figures = { descriptor_limit: cutBy, grpc_connections: grpc, http_connections: http };
+    log.info(figures, 'the limit of file descriptors allows fewer connections than the settings');
+  }
+  return { grpc, http };
+}
+
+/** Lines for one method and reason in ten seconds. A refusal costs its caller five bytes, and a line has two hundred. */
+const MOST_ALIKE = 100;
+
+/**
+ * Reports each call to the log and the metrics. Whatever is served of people has its line, for it says who asked what;
+ * of many refusals for the same reason, and of many calls for the service's status, few are logged. Each is counted.
+ */
+export function observer(log: Logger, metrics: Metrics, health: StoreHealth): (report: CallReport) => void {
+  const limit = new LineLimit(MOST_ALIKE);
+  return ({ method, requestId, code, reason, seconds, facts, defect, cause }) => {
+    // What a call has met, the next probe looks at.
+    if (reason?.startsWith('STORE_') === true) health.doubt();
+    metrics.observeCall({ method, code, reason, seconds, comparisons: Number(facts.comparisons ?? 0) });
+    const isKept = reason === undefined && !method.startsWith('Operations/');
+    const more = isKept ? {} : limit.admit(`${method} ${reason ?? code}`);
+    if (more === undefined) return;
+    const line = {
+      method,
+      request_id: requestId,
+      code,
+      ...(reason && { reason }),
+      ms: Math.round(seconds * 1000),
+      ...facts,
+      ...more,
+    };
+    if (defect !== undefined) log.error({ ...line, err: defect }, 'call failed by a defect');
+    else if (cause !== undefined) log.warn({ ...line, err: cause }, 'call failed');
+    else log.info(line, 'call');
+  };
+}

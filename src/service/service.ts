@@ -1,0 +1,354 @@
+import { reportOfEnded } from '../api/call.ts';
+import type { EnrolmentDependencies } from '../api/enrolment.ts';
+import { galleryService } from '../api/gallery-service.ts';
+import { httpIdentify } from '../api/http-identify.ts';
+import { identificationService } from '../api/identification-service.ts';
+import { operationsService } from '../api/operations-service.ts';
+import { ApiServer } from '../api/server.ts';
+import type { Configuration } from '../configuration.ts';
+import { loadDemoGallery } from './demo-gallery.ts';
+import { Failure } from '../failure.ts';
+import { ChangeFollower } from '../gallery/change-follower.ts';
+import type { Gallery } from '../gallery/gallery.ts';
+import { IndexSwitcher } from '../index-files/index-switcher.ts';
+import { Quarantine } from '../gallery/quarantine.ts';
+import { Rewriter } from '../gallery/rewriter.ts';
+import { ServedGallery } from '../gallery/served-gallery.ts';
+import type { PackTemplates } from '../gallery/stored-records.ts';
+import { startGallery } from './gallery-start.ts';
+import { programVersion } from '../installation.ts';
+import { AdmissionQueue } from '../matching/search/admission.ts';
+import { useTables } from '../matching/rates/calibration.ts';
+import { readCalibrations } from '../matching/rates/calibration-file.ts';
+import { IndexAudit } from '../matching/search/index-audit.ts';
+import { gallerySizing, SEGMENT_CAPACITY } from '../matching/workers/gallery-sizing.ts';
+import { preferredBuild } from '../matching/kernels/kernels.ts';
+import { fingerVersion, packedModels } from '../matching/rates/model-version.ts';
+import { Planner } from '../matching/search/planner.ts';
+import { packTemplates } from '../matching/search/probe.ts';
+import { WorkerPool } from '../matching/workers/worker-pool.ts';
+import { type HttpSearch, HttpServer } from '../observability/http-server.ts';
+import { LineLimit } from '../observability/line-limit.ts';
+import type { Logger } from '../observability/logging.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { Readiness } from '../observability/readiness.ts';
+import { RefusalLog } from '../observability/refusal-log.ts';
+import { sealersOf } from '../security/block-sealer.ts';
+import { Keys } from '../security/keys.ts';
+import { ReceiptSigner } from '../security/receipts.ts';
+import { createServerCredentials, requirePrivateHttp } from '../security/server-credentials.ts';
+import { connectionsOf, damageLog, figuresOf, observer, warnOfDoubtfulGalleries, warnOfStrangeModels } from './reports.ts';
+import { openStore, type Store } from '../store/store.ts';
+import type { StoreCondition, StoreHealth } from '../store/store-health.ts';
+import { wholeOrNothing, type Undo } from './undo.ts';
+
+/** A running service. */
+export interface Service {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** Subjects that can be searched. */
+  readonly subjectCount: () => number;
+  /** Drains calls and stops everything; the second call waits for the first. */
+  stop(): Promise<void>;
+  /** Cuts off the calls that a stop waits for. */
+  hurry(): void;
+}
+
+/** Searches under way for each worker thread: one being compared, one being prepared or merged. */
+const SEARCHES_PER_WORKER = 2;
+/** Lines about defects that records of streams, or requests over HTTP, have met, for one reason in ten seconds. */
+const MOST_DEFECTS = 20;
+/** How often the store is asked for changes of other processes, and segments are looked at, in milliseconds. */
+const FOLLOW_INTERVAL_MS = 1000;
+
+/**
+ * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
+ * @param stopRequest - aborted: it is not wanted any more, and the start is given up wherever it is
+ * @throws Failure that says in one sentence what is in the way, START_GIVEN_UP among them; whatever was started is
+ * stopped again
+ */
+export function startService(
+  configuration: Configuration,
+  log: Logger,
+  stopRequest: AbortSignal = new AbortController().signal,
+): Promise<Service> {
+  return wholeOrNothing((undo) => start(configuration, log, undo, stopRequest), stopRequest);
+}
+
+async function start(configuration: Configuration, log: Logger, undo: Undo, signal: AbortSignal): Promise<Service> {
+  const startTime = new Date();
+  const quarantine = new Quarantine(damageLog(log));
+  const readiness = new Readiness(() => quarantine.count);
+  const credentials = createServerCredentials(configuration);
+  requirePrivateHttp(configuration);
+
+  const faceKinds = configuration.faceModels.map(({ id, dimension }) => ({ modelId: id, dimension }));
+  const tables = readCalibrations(configuration.calibrations, faceKinds);
+  useTables(tables);
+
+  const served = new ServedGallery(gallerySizing(SEGMENT_CAPACITY));
+  const pool = new WorkerPool(configuration.workers, tables);
+  undo.push(() => pool.close());
+  const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
+    metrics.observeWait(ms / 1000),
+  );
+  const audit = new IndexAudit(
+    configuration.indexAuditShare,
+    served,
+    pool,
+    () => admission.idle(),
+    (error) => log.warn({ err: error }, 'a search could not be repeated for the audit of the index'),
+  );
+  undo.push(() => audit.stop());
+  const rewriter = new Rewriter(served, (error) =>
+    log.warn({ err: error }, 'a segment could not be rewritten; it serves as it is'),
+  );
+  // Metrics are asked for from the first moment on, before there is a store.
+  let indexes: IndexSwitcher | undefined = undefined;
+  let health: StoreHealth | undefined = undefined;
+  const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter, health, quarantine);
+  const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
+  const defects = new LineLimit(MOST_DEFECTS);
+  const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
+  const connections = connectionsOf(configuration, log);
+  let search: HttpSearch | undefined = undefined;
+  let server: ApiServer | undefined = undefined;
+  const http = new HttpServer(
+    {
+      readiness: () => readiness.state,
+      metrics: () => metrics.render(),
+      ...(configuration.httpIdentify && { identify: () => search }),
+      obstacle: () => server?.obstacle,
+      refused: (refusal, defect) => {
+        const more = defect === undefined ? undefined : defects.admit('http');
+        if (more !== undefined) log.error({ err: defect, ...more }, 'a request over HTTP failed by a defect');
+        refusals.report(refusal);
+      },
+    },
+    {
+      mostBodyBytes: configuration.maxMessageBytes,
+      mostBytesHeld: configuration.maxUnfinishedBytes,
+      mostConnections: connections.http,
+      headersMs: configuration.handshakeSeconds * 1000,
+      requestMs: configuration.messageSeconds * 1000,
+      keepAliveMs: configuration.httpKeepAliveSeconds * 1000,
+    },
+  );
+  const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
+  undo.push(() => http.stop());
+
+  readiness.starting('Opening the store.');
+  const keys = new Keys(configuration);
+  const store = await openStore({
+    databaseUrl: configuration.databaseUrl,
+    dataDir: configuration.dataDir,
+    keys,
+    log: ({ level, message }) => log[level](message),
+    patience: {
+      patienceMs: configuration.storePatienceSeconds * 1000,
+      onWait: (sentence) => readiness.starting(`Opening the store: ${sentence}.`),
+      signal,
+    },
+  });
+  undo.push(() => store.close());
+  health = store.health;
+  const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
+
+  const pack: PackTemplates = (templates) => packTemplates(pool, templates);
+  const follower = new ChangeFollower(served, store.subjects, pack, quarantine);
+  const switcher = new IndexSwitcher(
+    {
+      indexDir: configuration.indexDir,
+      models: packedModels(),
+      sealerOf: sealersOf(keys, 'index'),
+      stateAt: (sequence) => store.subjects.stateAt(sequence),
+      onDamaged: (damaged) => quarantine.add(damaged),
+    },
+    served,
+    follower,
+  );
+  indexes = switcher;
+  const faceModels = new Map(configuration.faceModels.map((model) => [model.id, model]));
+  const enrolment: EnrolmentDependencies = {
+    store: store.subjects,
+    follower,
+    pool,
+    faceModels,
+    minimumQuality: configuration.minimumQuality,
+    countRefusal: ({ reason, kind, detail }) => {
+      metrics.observeRefusal(reason);
+      const more = kind === 'internal' ? defects.admit(reason) : undefined;
+      if (more !== undefined)
+        log.error({ reason, err: detail.cause, ...more }, 'a record of a stream failed by a defect');
+    },
+    countWarnings: (warnings) => metrics.observeWarnings(warnings),
+    quarantine,
+  };
+  const requireReady = () => {
+    const { stage, detail } = readiness.state;
+    if (stage === 'starting')
+      throw new Failure('failed-precondition', 'NOT_READY', `The gallery is being loaded. ${detail}`);
+    if (stage === 'stopping')
+      throw new Failure('unavailable', 'STOPPING', 'The service is stopping.', { retryAfterMs: 1000 });
+  };
+
+  const settings = {
+    observe: observer(log, metrics, store.health),
+    defaultDeadlineMs: configuration.defaultDeadlineMs,
+  };
+  const identification = identificationService(
+    {
+      served,
+      planner: new Planner(pool),
+      audit,
+      pool,
+      admission,
+      faceModels,
+      targetFpir: configuration.targetFpir,
+      countWarnings: (warnings) => metrics.observeWarnings(warnings),
+      requireReady,
+      quarantine,
+    },
+    settings,
+  );
+  search = httpIdentify(identification.identify, settings.observe);
+  const api = new ApiServer(
+    {
+      identification,
+      gallery: galleryService(
+        {
+          ...enrolment,
+          mostStreamRecords: configuration.maxStreamRecords,
+          maxMessageBytes: configuration.maxMessageBytes,
+          signer,
+          indexDir: configuration.indexDir,
+          requireReady,
+        },
+        settings,
+      ),
+      operations: operationsService(
+        {
+          served,
+          switcher,
+          requireReady,
+          faceModels,
+          workerCount: pool.size,
+          programVersion,
+          startTime,
+          simdLevel: preferredBuild() === 'relaxed' ? 'relaxed-simd' : 'simd128',
+          audit,
+          stage: () => readiness.state,
+          storeState: () => storeState(store),
+          condition: () => store.health.condition,
+          quarantine,
+        },
+        settings,
+      ),
+    },
+    {
+      maxMessageBytes: configuration.maxMessageBytes,
+      maxUnfinishedBytes: configuration.maxUnfinishedBytes,
+      maxConnections: connections.grpc,
+      maxConcurrentCalls: configuration.maxConcurrentCalls,
+      handshakeMs: configuration.handshakeSeconds * 1000,
+      messageMs: configuration.messageSeconds * 1000,
+      streamIdleMs: configuration.streamIdleSeconds * 1000,
+      connectionIdleMs: configuration.connectionIdleSeconds * 1000,
+      refused: (refusal) => refusals.report(refusal),
+      ended: (call) => settings.observe(reportOfEnded(call)),
+    },
+  );
+  server = api;
+  const grpcPort = await api.listen(configuration.grpcHost, configuration.grpcPort, credentials);
+  undo.push(() => api.stop(0));
+
+  const headSequence = () => store.subjects.headSequence();
+  await startGallery({ switcher, follower, headSequence, readiness, log });
+  if (wantsDemo(configuration, store, served.current)) {
+    await loadDemoGallery(enrolment, configuration.demoSubjects, (people) => {
+      readiness.starting(`Making the demo gallery: ${people} of ${configuration.demoSubjects} people.`);
+      log.info({ people }, 'making the demo gallery');
+    });
+  }
+
+  warnOfStrangeModels(served.current, faceModels, log);
+  warnOfDoubtfulGalleries(quarantine, log);
+  const onCondition = ({ isReachable, isWritable, trouble }: StoreCondition) => {
+    readiness.store(trouble?.message ?? '');
+    const facts = {
+      store_reachable: isReachable,
+      store_writable: isWritable,
+      ...(trouble && { reason: trouble.reason }),
+    };
+    if (trouble === undefined) log.info(facts, 'the store takes changes again');
+    else log.warn(facts, 'the store takes no changes; searches go on');
+  };
+
+  const followTo = (head: number) => {
+    if (head <= served.current.version) return;
+    follower
+      .advanceTo(head)
+      .catch((error: unknown) => log.warn({ err: error }, 'the store cannot be followed; searches go on'));
+  };
+  void store.listener.ensure(followTo);
+  const follow = setInterval(() => {
+    const unread = keys.refresh();
+    if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
+    headSequence().then(followTo, (error: unknown) =>
+      log.warn({ err: error }, 'the store cannot be followed; searches go on'),
+    );
+    void store.listener.ensure(followTo);
+    void store.health.check(onCondition);
+    switcher
+      .follow()
+      .then((switched) => switched && log.info({ index: switcher.index?.name }, 'switched to another index'))
+      .catch((error: unknown) =>
+        log.warn({ err: error }, 'the published index is refused; the gallery stays as it is'),
+      );
+    void rewriter.run();
+  }, FOLLOW_INTERVAL_MS);
+  follow.unref();
+  undo.push(() => {
+    clearInterval(follow);
+    return rewriter.stop();
+  });
+
+  readiness.ready();
+  api.setServing(true);
+  log.info({ grpc_port: grpcPort, http_port: httpPort, subjects: served.current.subjectCount }, 'ready');
+
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    readiness.stopping();
+    clearInterval(follow);
+    const drained = await api.stop(configuration.drainSeconds * 1000);
+    if (!drained) log.warn('calls were cut off: the time for draining was up');
+    await http.stop();
+    await audit.stop();
+    await rewriter.stop();
+    await pool.close();
+    await store.close();
+    log.info('stopped');
+  };
+  return {
+    grpcPort,
+    httpPort,
+    subjectCount: () => served.current.subjectCount,
+    stop: () => (stopped ??= stop()),
+    hurry: () => void server.stop(0),
+  };
+}
+
+/** The demo gallery is for looking around: never on a database of somebody's own, unless asked for. */
+function wantsDemo(configuration: Configuration, store: Store, gallery: Gallery): boolean {
+  if (configuration.demo === 'never' || gallery.version > 0) return false;
+  return configuration.demo === 'always' || store.kind === 'embedded';
+}
+
+async function storeState(store: Store): Promise<{ version: number; schema: string } | undefined> {
+  try {
+    return { version: await store.subjects.headSequence(), schema: await store.subjects.schemaVersion() };
+  } catch {
+    return undefined;
+  }
+}

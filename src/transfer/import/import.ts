@@ -1,0 +1,190 @@
+/** From a file of records to the store. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { Piscina } from 'piscina';
+import { v7 as newId } from 'uuid';
+import type { ImportRefusal, Imports, ImportState, ImportStep } from '../../store/imports.ts';
+import type { SubjectWithReferences } from '../../store/records.ts';
+import { Failure } from '../../failure.ts';
+import { recordTooLarge, refusalOf, type PreparationRules, type PreparedPiece } from './preparation.ts';
+import { namesIn } from './record-names.ts';
+import { formatOf, readPieces, unreadable, type RecordFormat, type RecordPiece } from './record-file.ts';
+import type { PieceTask } from './worker.ts';
+
+/** Some hundred records: a transaction of a fraction of a second, in which other writers wait for moments only. */
+const PIECE_BYTES = 1 << 19;
+/** Beyond one for each thread: what is ready while the store takes the one before. */
+const PIECES_AHEAD = 2;
+
+export interface ImportOrder {
+  readonly file: string;
+  readonly imports: Imports;
+  readonly rules: PreparationRules;
+  /** Threads that prepare records. */
+  readonly workers: number;
+  /** Of a piece; not given: PIECE_BYTES. */
+  readonly pieceBytes?: number;
+  /** Given what was enrolled, after it is in the store, in order of the subjects' ids. */
+  readonly onEnrolled: (
+    subjects: readonly SubjectWithReferences[],
+    packed: ReadonlyMap<string, Uint8Array>,
+  ) => Promise<void>;
+  readonly onProgress: (progress: ImportProgress) => void;
+  /** Told at once of galleries that no subject had belonged to: an import that is interrupted has said so, too. */
+  readonly onNewGalleries: (names: readonly string[]) => void;
+}
+
+export interface ImportProgress extends ImportState {
+  /** Bytes of the file. */
+  readonly size: number;
+}
+
+export interface ImportedFile {
+  /** Which file it is: the SHA-256 of its content. */
+  readonly digest: Buffer;
+  /** How far an earlier import of it had come, that was interrupted. */
+  readonly before: ImportState;
+  readonly state: ImportState;
+  /** Subjects enrolled now whose samples are odd, by the code of what is odd about them. */
+  readonly warnings: ReadonlyMap<string, number>;
+  /** Galleries of subjects enrolled now that none had belonged to before, in order: a mistyped name shows here. */
+  readonly newGalleries: readonly string[];
+}
+
+/** A piece of the file, and what becomes of it in a thread. */
+interface PieceUnderWay extends RecordPiece {
+  readonly result: Promise<PreparedPiece>;
+}
+
+/**
+ * Enrols the records of a file, piece by piece, in their order. How far it is stands in the store, together with what was
+ * enrolled: interrupted at any moment, the next import of the same file goes on where this one was. A record that was
+ * enrolled before, by an import or a call, is counted and left as it is. Holds a few pieces in memory, whatever the size
+ * of the file.
+ * @throws Failure IMPORT_FILE_UNREADABLE, RECORD_FORMAT_UNKNOWN, IMPORT_FILE_DAMAGED, IMPORT_UNDER_WAY; of the store. What
+ * was imported before stays.
+ */
+export async function importFile(order: ImportOrder): Promise<ImportedFile> {
+  const { file, imports, rules } = order;
+  const format = formatOf(file);
+  const { digest, size } = await identify(file);
+  const before = await imports.begin(digest);
+  const pool = new Piscina<PieceTask, PreparedPiece>({
+    // The same file under its own ending: .ts from the sources, .js from the build.
+    filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
+    minThreads: order.workers,
+    maxThreads: order.workers,
+    idleTimeout: Infinity,
+    workerData: rules,
+    recordTiming: false,
+  });
+  const underWay: PieceUnderWay[] = [];
+  let state = before;
+  const found: Found = { warnings: new Map(), newGalleries: new Set() };
+  const takeNext = async () => {
+    const piece = underWay.shift();
+    if (piece === undefined) return;
+    state = await takePiece(order, digest, state, piece, found);
+    order.onProgress({ ...state, size });
+  };
+  order.onProgress({ ...state, size });
+  try {
+    const { mostRecordBytes } = rules;
+    for await (const piece of readPieces(file, {
+      format,
+      from: before.offset,
+      size,
+      pieceBytes: order.pieceBytes ?? PIECE_BYTES,
+      mostRecordBytes,
+    })) {
+      const result = prepare(pool, piece, format, mostRecordBytes);
+      // Nobody waits for it before its turn.
+      result.catch(() => undefined);
+      underWay.push({ ...piece, result });
+      if (underWay.length >= order.workers + PIECES_AHEAD) await takeNext();
+    }
+    while (underWay.length > 0) await takeNext();
+    const { warnings, newGalleries } = found;
+    return { digest, before, state, warnings, newGalleries: [...newGalleries].sort() };
+  } catch (error) {
+    // Where a file is found to be damaged, what comes before is still to be taken.
+    if (error instanceof Failure && error.reason === 'IMPORT_FILE_DAMAGED')
+      while (underWay.length > 0) await takeNext();
+    throw error;
+  } finally {
+    await pool.destroy();
+  }
+}
+
+async function prepare(
+  pool: Piscina<PieceTask, PreparedPiece>,
+  { bytes, isTooLarge }: RecordPiece,
+  format: RecordFormat,
+  mostRecordBytes: number,
+): Promise<PreparedPiece> {
+  if (!isTooLarge) return pool.run({ bytes, format }, { transferList: [bytes.buffer] });
+  const refusal = refusalOf(recordTooLarge(mostRecordBytes), namesIn(bytes, format));
+  return { count: 1, prepared: [], refused: [{ position: 0, refusal }] };
+}
+
+/** What there is to tell of the records enrolled so far. */
+interface Found {
+  readonly warnings: Map<string, number>;
+  readonly newGalleries: Set<string>;
+}
+
+async function takePiece(
+  { imports, onEnrolled, onNewGalleries }: ImportOrder,
+  digest: Buffer,
+  state: ImportState,
+  { start, end, result }: PieceUnderWay,
+  { warnings, newGalleries }: Found,
+): Promise<ImportState> {
+  const { count, prepared, refused } = await result;
+  // Counted from 1, as lines are.
+  const numberOf = (position: number) => state.records + position + 1;
+  const step: ImportStep = {
+    from: start,
+    to: end,
+    records: count,
+    enrolments: prepared.map(({ subject, references, clientRequest }) => ({
+      // Ids that grow: rows of one import lie together, and an index finds what was prepared in its own order.
+      subject: { subjectId: newId(), ...subject },
+      references,
+      clientRequest,
+    })),
+    refused: refused.map(({ position, refusal }) => ({ record: numberOf(position), ...refusal })),
+    refusalOf: (enrolment, failure): ImportRefusal => {
+      const { position, subject } = prepared[enrolment];
+      const data = { contributor: subject.contributor, externalId: subject.externalId ?? '' };
+      return { record: numberOf(position), ...refusalOf(failure, data) };
+    },
+  };
+  const { outcomes, state: next, newGalleries: newHere } = await imports.take(digest, step);
+  if (newHere.length > 0) onNewGalleries(newHere);
+  for (const name of newHere) newGalleries.add(name);
+  outcomes.forEach((outcome, i) => {
+    if ('failure' in outcome || outcome.repeated) return;
+    for (const code of new Set(prepared[i]?.warnings.map((warning) => warning.code))) {
+      warnings.set(code, (warnings.get(code) ?? 0) + 1);
+    }
+  });
+  const enrolled = outcomes.filter((outcome) => !('failure' in outcome) && !outcome.repeated);
+  await onEnrolled(enrolled as SubjectWithReferences[], new Map(prepared.flatMap(({ packed }) => [...packed])));
+  return next;
+}
+
+async function identify(file: string): Promise<{ readonly digest: Buffer; readonly size: number }> {
+  const hash = createHash('sha256');
+  try {
+    const { size } = await stat(file);
+    if (size > 0)
+      for await (const chunk of createReadStream(file, { end: size - 1, highWaterMark: 1 << 20 }))
+        hash.update(chunk as Buffer);
+    return { digest: hash.digest(), size };
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
+}
