@@ -24,7 +24,7 @@ import { FACE_DIMENSION } from '../fixtures/face.ts';
 import { makeTable, type ScoreHistogram } from '../src/matching/rates/calibration-table.ts';
 import { syntheticPrints } from '../index-builder/prints/labelled-prints.ts';
 import { compareAll, packPrints } from '../index-builder/train/comparisons.ts';
-import { Calibration, FACE_TABLE_UNITS } from '../src/matching/rates/calibration.ts';
+import { Calibrations, FACE_TABLE_UNITS } from '../src/matching/rates/calibrations.ts';
 import { scoreOfCosineOne } from '../src/matching/kernels/similarity.ts';
 import { thresholdFor } from '../src/matching/rates/fusion.ts';
 import { prepareProbes, type Probe } from '../src/matching/search/probe.ts';
@@ -72,17 +72,16 @@ interface Row {
   readonly verdict: string;
 }
 
-const pool = new WorkerPool(availableParallelism());
 const rows: Row[] = [];
 if (sizes.length > 0) await synthetic();
 for (const folder of options.data) await realFaces(folder);
 if (options.prints.length > 0) await realFingers(options.prints);
-await pool.close();
 if (options.json) console.log(JSON.stringify(rows));
 else console.table(rows);
 
 async function synthetic(): Promise<void> {
-  const ownTable = new Calibration(makeTable([strangersOf(TABLE_PEOPLE)], 10));
+  const own = { finger: makeTable([strangersOf(TABLE_PEOPLE)], 10), faces: new Map() };
+  const pools = [new WorkerPool(availableParallelism()), new WorkerPool(availableParallelism(), new Calibrations(own))];
   const kinds: readonly { readonly name: string; readonly samples: Samples; readonly own: boolean }[] = [
     { name: 'one finger', samples: { fingers: 1, face: false }, own: false },
     { name: 'one finger', samples: { fingers: 1, face: false }, own: true },
@@ -97,14 +96,14 @@ async function synthetic(): Promise<void> {
     if (filled === 0) gallery.startAt(1);
     filled = size;
     for (const { name, samples, own } of kinds) {
-      const probes = async (person: number) => {
-        const made = await probesOf(pool, person, samples);
-        return own ? made.map((probe) => ({ ...probe, calibration: ownTable })) : made;
-      };
+      // Both stages of a search go by the tables of its pool.
+      const pool = pools[own ? 1 : 0];
+      const probes = (person: number) => probesOf(pool, person, samples);
       const table = own ? 'from synthetic people' : 'shipped';
-      await measure(gallery, size, mostProbes, probes, { people: 'synthetic', samples: name, table });
+      await measure(gallery, pool, size, mostProbes, probes, { people: 'synthetic', samples: name, table });
     }
   }
+  for (const pool of pools) await pool.close();
 }
 
 /** Scores of different synthetic people by the shipped model. */
@@ -128,23 +127,24 @@ async function realFaces(folder: string): Promise<void> {
   const unit = scoreOfCosineOne(FACE_DIMENSION) / FACE_TABLE_UNITS;
   const counts = await compareStrangers(part([0, 2]).flat(), unit, () => undefined);
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  const calibration = new Calibration(makeTable([{ name, counts, total }], 50), 1 / unit);
+  const table = makeTable([{ name, counts, total }], 50);
+  const own = { faces: new Map([[FACE_MODEL, { dimension: FACE_DIMENSION, table }]]) };
+  const pool = new WorkerPool(availableParallelism(), new Calibrations(own));
   const gallery = emptyGallery();
   const enrolled = part([1]);
   enrolled.forEach(([{ template }], i) => enrol(gallery, `r${i}`, [], packFace(template)));
   gallery.startAt(1);
   const sought = part([3]).flat();
-  const probes = async (i: number): Promise<Probe[]> => {
-    const made = await prepareProbes(pool, [{ sampleIndex: 0, viewIndex: 0, template: sought[i].template }]);
-    return made.map((probe) => ({ ...probe, calibration }));
-  };
+  const probes = (i: number) => prepareProbes(pool, [{ sampleIndex: 0, viewIndex: 0, template: sought[i].template }]);
   const what = { people: name, samples: 'a face', table: 'from other people of the set' };
-  await measure(gallery, enrolled.length, sought.length, probes, what);
+  await measure(gallery, pool, enrolled.length, sought.length, probes, what);
+  await pool.close();
 }
 
 /** Searches with each probe once, at the laxest threshold, and sees which of the stricter ones its first candidate reaches. */
 async function measure(
   gallery: Gallery,
+  pool: WorkerPool,
   subjects: number,
   searches: number,
   probesOfPerson: (i: number) => Promise<Probe[]>,

@@ -2,6 +2,7 @@
 import { Segment } from '../../src/gallery/segment.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from '../../src/matching/workers/gallery-sizing.ts';
 import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
+import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { SegmentReader } from '../../src/matching/workers/segment-reader.ts';
 import { FACE_MODEL } from '../search-gallery.ts';
 import type { FaceSet } from './face-set.ts';
@@ -24,7 +25,7 @@ export class ExactScan {
       for (let row = from; row < from + count; row++) {
         segment.append(new Uint8Array(references.buffer, row * dimension, dimension), row);
       }
-      this.#readers.push({ reader: new SegmentReader(segment.handle), from, count });
+      this.#readers.push({ reader: new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS), from, count });
     }
   }
 

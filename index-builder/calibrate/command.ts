@@ -15,13 +15,13 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { Argument, type Command } from 'commander';
 import { FingerBatch } from '../../src/matching/kernels/finger-batch.ts';
-import { FACE_TABLE_UNITS } from '../../src/matching/rates/calibration.ts';
+import { FACE_TABLE_UNITS } from '../../src/matching/rates/calibrations.ts';
 import { scoreOfCosineOne } from '../../src/matching/kernels/similarity.ts';
 import { kernelHash } from '../../src/matching/kernels/kernels.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 import { compareStrangers } from '../../src/matching/workers/stranger-scores.ts';
 import { decodeEmbeddingRows } from '../../src/templates/embedding-rows.ts';
-import { makeTable, type ScoreHistogram } from '../../src/matching/rates/calibration-table.ts';
+import { makeTable, TABLE_STEPS, type ScoreHistogram } from '../../src/matching/rates/calibration-table.ts';
 import { atLeast } from '../whole-number.ts';
 import { areMates, readPrints, syntheticPrints, type PrintSet } from '../prints/labelled-prints.ts';
 import { compareAll, packPrints } from '../train/comparisons.ts';
@@ -33,9 +33,6 @@ const CALIBRATION_SEED = 0x5ca1e;
 
 /** What the shipped face table is measured on; the name is of no account. */
 const FACE_MODEL = { modelId: 'calibration', dimension: 512, quality: 0 };
-
-/** Distance of a table's entries: points of a finger score, ten-thousandths of a cosine. */
-const STEPS = { finger: 10, face: 50 } as const;
 
 interface CalibrateOptions {
   readonly data: readonly string[];
@@ -57,14 +54,14 @@ export function addCalibrateCommand(program: Command): void {
     .action(calibrate);
 }
 
-async function calibrate(modality: keyof typeof STEPS, options: CalibrateOptions): Promise<void> {
+async function calibrate(modality: keyof typeof TABLE_STEPS, options: CalibrateOptions): Promise<void> {
   const { data, synthetic, folds, out } = options;
   const sources =
     modality === 'finger'
       ? [...(await fingerSets(data, folds)), ...(synthetic > 0 ? [syntheticSet(synthetic)] : [])]
       : await Promise.all(data.map(faceSet));
   if (sources.length === 0) throw new Error('there is nothing to compare: name folders with --data');
-  const table = makeTable(sources, STEPS[modality]);
+  const table = makeTable(sources, TABLE_STEPS[modality]);
   writeFileSync(out, `${JSON.stringify({ kernel: kernelHash(), ...table }, undefined, 2)}\n`);
   console.log(`${out}: ${table.version}, ${table.scores.length} entries, ${table.sources.join('; ')}`);
 }

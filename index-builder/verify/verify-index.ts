@@ -19,7 +19,7 @@ import {
 import { Gallery, type GallerySizing } from '../../src/gallery/gallery.ts';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
 import { FLOOR_LOG10_FMR } from '../../src/matching/rates/fusion.ts';
-import { faceCalibration, fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { identify } from '../../src/matching/search/identification.ts';
 import type { Probe } from '../../src/matching/search/probe.ts';
 import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
@@ -161,12 +161,12 @@ function probeOf(key: string, packed: Uint8Array): Probe {
       viewIndex: 0,
       template,
       packed: { modality: 'finger', packed },
-      calibration: fingerCalibration(),
+      calibration: SHIPPED_CALIBRATIONS.finger,
     };
   }
   const { modelId, dimension } = name;
   const template = { modality: 'face', modelId, dimension, quality: 0, values: new Int8Array(packed) } as const;
-  const calibration = faceCalibration(modelId, dimension);
+  const calibration = SHIPPED_CALIBRATIONS.face({ modelId, dimension });
   return {
     sampleIndex: 0,
     viewIndex: 0,

@@ -5,6 +5,7 @@ import type { AdmissionQueue } from '../matching/search/admission.ts';
 import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/search/candidate-list.ts';
 import { identify, type EmptyScope as DomainEmptyScope, type SearchResult } from '../matching/search/identification.ts';
 import type { AuditFigures, IndexAudit } from '../matching/search/index-audit.ts';
+import type { Calibrations } from '../matching/rates/calibrations.ts';
 import { modelVersions } from '../matching/rates/model-version.ts';
 import type { Planner } from '../matching/search/planner.ts';
 import { prepareProbes, type Probe } from '../matching/search/probe.ts';
@@ -133,7 +134,7 @@ async function answerIdentify(
   });
   const elapsedMs = performance.now() - started;
   return {
-    ...identifyResponse(context.requestId, probes, result, service.audit.figures, elapsedMs),
+    ...identifyResponse(service.pool, context.requestId, probes, result, service.audit.figures, elapsedMs),
     damagedReferenceCount,
   };
 }
@@ -195,10 +196,11 @@ async function answerVerify(
   }
   context.note({ gallery_version: result.galleryVersion, comparisons: result.compared.reduce((sum, n) => sum + n, 0) });
   const referenceWarnings = toWireWarnings(references ?? []);
-  return { ...verifyResponse(context.requestId, probes, result, performance.now() - started), referenceWarnings };
+  return { ...verifyResponse(pool, context.requestId, probes, result, performance.now() - started), referenceWarnings };
 }
 
 function identifyResponse(
+  { calibrations }: WorkerPool,
   requestId: string,
   probes: readonly Probe[],
   result: SearchResult,
@@ -225,7 +227,7 @@ function identifyResponse(
     searchedFraction: result.searchedFraction,
     subjectsSearched: result.subjectsSearched,
     galleryVersion: result.galleryVersion,
-    modelVersions: toWireModels(probes),
+    modelVersions: toWireModels(calibrations, probes),
     samples: reportSamples(probes, result.compared, result.inScope),
     truncated: result.truncated,
     elapsed: toDuration(elapsedMs),
@@ -251,6 +253,7 @@ function requireUndamaged(quarantine: Quarantine, subjectId: string, result: Ver
 }
 
 function verifyResponse(
+  { calibrations }: WorkerPool,
   requestId: string,
   probes: readonly Probe[],
   result: VerificationResult,
@@ -261,7 +264,7 @@ function verifyResponse(
     log10Fmr: result.log10Fmr,
     scores: result.scores.map(toWireScore),
     samples: reportSamples(probes, result.compared, result.compared),
-    modelVersions: toWireModels(probes),
+    modelVersions: toWireModels(calibrations, probes),
     galleryVersion: result.galleryVersion,
     elapsed: toDuration(elapsedMs),
   };
@@ -300,8 +303,9 @@ function toWireScore({
   };
 }
 
-function toWireModels(probes: readonly Probe[]): ModelVersion[] {
-  return modelVersions(probes.map(({ template }) => template)).map(({ modality, ...version }) => ({
+function toWireModels(calibrations: Calibrations, probes: readonly Probe[]): ModelVersion[] {
+  const templates = probes.map(({ template }) => template);
+  return modelVersions(calibrations, templates).map(({ modality, ...version }) => ({
     modality: modality === 'finger' ? Modality.FINGER : Modality.FACE,
     ...version,
   }));

@@ -4,6 +4,7 @@ import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
 import type { IndexAudit } from '../matching/search/index-audit.ts';
 import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/rates/model-version.ts';
+import type { Calibrations } from '../matching/rates/calibrations.ts';
 import { shippedVectorModel } from '../matching/model/shipped-model.ts';
 import { unary, type CallSettings } from './call.ts';
 import {
@@ -23,6 +24,7 @@ export type LifeStage = 'starting' | 'ready' | 'stopping';
 export interface OperationsDependencies {
   readonly served: CurrentGallery;
   readonly faceModels: ReadonlyMap<string, FaceModel>;
+  readonly calibrations: Calibrations;
   readonly workerCount: number;
   readonly programVersion: string;
   readonly startTime: Date;
@@ -77,8 +79,10 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
   const { stage, detail } = service.stage();
   const partitions = gallery.partitionCounts;
   const versions: ModelVersion[] = [
-    fingerVersion(),
-    ...[...service.faceModels.values()].map(({ id, dimension }) => faceVersion(id, dimension)),
+    fingerVersion(service.calibrations),
+    ...[...service.faceModels.values()].map(({ id, dimension }) =>
+      faceVersion(service.calibrations, { modelId: id, dimension }),
+    ),
   ];
   return {
     readiness: STAGES[stage],

@@ -18,7 +18,7 @@ import type { PackTemplates } from '../gallery/stored-records.ts';
 import { startGallery } from './gallery-start.ts';
 import { programVersion } from '../installation.ts';
 import { AdmissionQueue } from '../matching/search/admission.ts';
-import { useTables } from '../matching/rates/calibration.ts';
+import { Calibrations } from '../matching/rates/calibrations.ts';
 import { readCalibrations } from '../matching/rates/calibration-file.ts';
 import { IndexAudit } from '../matching/search/index-audit.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from '../matching/workers/gallery-sizing.ts';
@@ -83,11 +83,10 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
   requirePrivateHttp(configuration);
 
   const faceKinds = configuration.faceModels.map(({ id, dimension }) => ({ modelId: id, dimension }));
-  const tables = readCalibrations(configuration.calibrations, faceKinds);
-  useTables(tables);
+  const calibrations = new Calibrations(readCalibrations(configuration.calibrations, faceKinds));
 
   const served = new ServedGallery(gallerySizing(SEGMENT_CAPACITY));
-  const pool = new WorkerPool(configuration.workers, tables);
+  const pool = new WorkerPool(configuration.workers, calibrations);
   undo.push(() => pool.close());
   const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
     metrics.observeWait(ms / 1000),
@@ -107,7 +106,7 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
   let indexes: IndexSwitcher | undefined = undefined;
   let health: StoreHealth | undefined = undefined;
   const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter, health, quarantine);
-  const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion().model });
+  const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion(calibrations).model });
   const defects = new LineLimit(MOST_DEFECTS);
   const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
   const connections = connectionsOf(configuration, log);
@@ -232,6 +231,7 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
           switcher,
           requireReady,
           faceModels,
+          calibrations,
           workerCount: pool.size,
           programVersion,
           startTime,

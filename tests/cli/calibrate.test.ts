@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
 import type { GetStatusResponse } from '../../src/api/generated/ridgewatch/v1/operations.ts';
 import { Modality } from '../../src/api/generated/ridgewatch/v1/sample.ts';
-import { Calibration, faceCalibration, fingerCalibration, useTables } from '../../src/matching/rates/calibration.ts';
+import { readCalibrations } from '../../src/matching/rates/calibration-file.ts';
+import { Calibrations, SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { callsOf, enrolPerson, runService, samplesOf } from '../api/running-service.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { ridgewatch } from './command.ts';
@@ -29,10 +30,7 @@ beforeAll(async () => {
     }
   }
 });
-afterAll(async () => {
-  useTables({ faces: new Map() });
-  await cluster.stop();
-});
+afterAll(() => cluster.stop());
 
 it('measures different people, and the service takes what it wrote', async () => {
   const finger = await calibrate('finger', '--data', at('prints'), '--out', at('finger.json'), '--json');
@@ -64,18 +62,25 @@ it('measures different people, and the service takes what it wrote', async () =>
     expect(modelVersions.map(({ calibration }) => calibration)).toContain(summary.version);
     const scores = candidates[0]?.scores ?? [];
     expect(scores.length).toBeGreaterThan(1);
-    const own = new Calibration(table('finger.json') as never);
+    const kind = { modelId: 'synthetic-512', dimension: 512 };
+    const own = new Calibrations(readCalibrations([at('finger.json'), at('face.json')], [kind]));
     for (const { modality, score, log10Fmr } of scores) {
-      if (modality === Modality.FINGER) expect(log10Fmr).toBe(own.rate(score).log10Fmr);
-      else expect(log10Fmr).toBe(faceCalibration('synthetic-512', 512).rate(score).log10Fmr);
+      const calibration = modality === Modality.FINGER ? own.finger : own.face(kind);
+      expect(log10Fmr).toBe(calibration.rate(score).log10Fmr);
     }
   } finally {
     await running.stop();
   }
-  // Who starts without own tables has those that come along.
+  // A service without tables of its own, in the same process, has those that come along.
   const plain = await runService(await cluster.createDatabase());
-  await plain.stop();
-  expect(fingerCalibration().version).not.toBe(summary.version);
+  try {
+    const { modelVersions } = await callsOf(() => plain).status();
+    const calibrations = modelVersions.map(({ calibration }) => calibration);
+    expect(calibrations).toContain(SHIPPED_CALIBRATIONS.finger.version);
+    expect(calibrations).not.toContain(summary.version);
+  } finally {
+    await plain.stop();
+  }
 });
 
 it('takes files of one folder for the people that their names say', async () => {

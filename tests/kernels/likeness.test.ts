@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
@@ -41,7 +41,7 @@ function turned(print: FingerTemplate, turn: number): FingerTemplate {
 
 describe('the bound of a score by chance', () => {
   it('is the last one that the calibration has measured', () => {
-    const calibration = fingerCalibration();
+    const calibration = SHIPPED_CALIBRATIONS.finger;
     expect(calibration.rate(MEASURED.score)).toEqual({ log10Fmr: MEASURED.log10Fmr, extrapolated: false });
     expect(calibration.rate(MEASURED.score + 1).extrapolated).toBe(true);
   });

@@ -13,7 +13,7 @@ import {
 import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
 import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from '../../src/matching/workers/segment-reader.ts';
-import { fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { secondImpression, somePrint } from '../prints.ts';
 
@@ -39,10 +39,17 @@ describe('a scan of a segment', () => {
     segment.remove(7);
     segment.remove(149);
     const out = new Int16Array(150);
-    const counts = new SegmentReader(segment.handle).resemble('comparison', probe, 0, 150, out, go());
+    const counts = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).resemble(
+      'comparison',
+      probe,
+      0,
+      150,
+      out,
+      go(),
+    );
     expect(counts).toEqual({ read: 150, passed: 150, searched: 148 });
     out.forEach((similarity, i) => {
-      const { log10Fmr } = fingerCalibration().rate(compareFingersReference(probe.packed, references[i]));
+      const { log10Fmr } = SHIPPED_CALIBRATIONS.finger.rate(compareFingersReference(probe.packed, references[i]));
       expect(similarity).toBe(i === 7 || i === 149 ? REMOVED_SIMILARITY : Math.round(-1000 * log10Fmr) + 0);
     });
   });
@@ -51,7 +58,7 @@ describe('a scan of a segment', () => {
     const { segment } = filled(150);
     segment.remove(9);
     const everything = new Int16Array(150);
-    const reader = new SegmentReader(segment.handle);
+    const reader = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS);
     reader.resemble('comparison', probe, 0, 150, everything, go());
     const [members, times] = [new SharedArrayBuffer(140), new SharedArrayBuffer(8 * 150)];
     // Who has left a gallery is seen by the searches that began before.
@@ -76,7 +83,14 @@ describe('a scan of a segment', () => {
     const out = new Int16Array(100);
     const stop = go();
     stop[0] = 1;
-    const counts = new SegmentReader(segment.handle).resemble('comparison', probe, 0, 100, out, stop);
+    const counts = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).resemble(
+      'comparison',
+      probe,
+      0,
+      100,
+      out,
+      stop,
+    );
     expect(counts).toEqual({ read: 0, passed: 0, searched: 0 });
     expect(out.every((similarity) => similarity === REMOVED_SIMILARITY)).toBe(true);
   });
@@ -84,7 +98,10 @@ describe('a scan of a segment', () => {
   it('says which single references were removed', () => {
     const { segment } = filled(5);
     segment.remove(2);
-    const { scores, compared } = new SegmentReader(segment.handle).compare(probe, Uint32Array.of(1, 2, 4, 1));
+    const { scores, compared } = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).compare(
+      probe,
+      Uint32Array.of(1, 2, 4, 1),
+    );
     expect(compared).toBe(4);
     expect(scores[1]).toBe(REMOVED_SCORE);
     expect(scores[0]).toBe(scores[3]);
@@ -93,7 +110,7 @@ describe('a scan of a segment', () => {
   it('is the same in every thread, and in several at once', async () => {
     const { segment } = filled(300);
     const alone = new Int16Array(300);
-    new SegmentReader(segment.handle).resemble('comparison', probe, 0, 300, alone, go());
+    new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).resemble('comparison', probe, 0, 300, alone, go());
     const pool = new WorkerPool(2);
     const control = new SharedArrayBuffer(4);
     const similarities = new SharedArrayBuffer(12 * 300 * 2);

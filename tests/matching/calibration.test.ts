@@ -1,15 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Calibration, faceCalibration, fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { Calibration } from '../../src/matching/rates/calibration.ts';
+import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { scoreOfCosineOne } from '../../src/matching/kernels/similarity.ts';
 import faceTable from '../../src/matching/rates/calibration/face.json' with { type: 'json' };
 import fingerTable from '../../src/matching/rates/calibration/finger.json' with { type: 'json' };
 import { kernelHash } from '../../src/matching/kernels/kernels.ts';
 
 describe.each([
-  ['finger', fingerCalibration(), 65_535],
-  ['face', faceCalibration('model', 512), 900_000],
-  ['face of another dimension', faceCalibration('model', 256), 450_000],
+  ['finger', SHIPPED_CALIBRATIONS.finger, 65_535],
+  ['face', SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 512 }), 900_000],
+  ['face of another dimension', SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 256 }), 450_000],
 ])('the calibration of a %s', (_, calibration, most) => {
   it('never promises more for a lower score, and stays within its range', () => {
     fc.assert(
@@ -54,8 +55,8 @@ describe('a calibration', () => {
   });
 
   it('of a model it was not made from is a guess throughout', () => {
-    expect(faceCalibration('model', 256).rate(0).extrapolated).toBe(true);
-    expect(faceCalibration('model', 512).rate(0).extrapolated).toBe(false);
+    expect(SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 256 }).rate(0).extrapolated).toBe(true);
+    expect(SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 512 }).rate(0).extrapolated).toBe(false);
   });
 });
 
@@ -66,13 +67,13 @@ describe('the calibration of faces', () => {
     // What the kernel says of two equal faces of 512 components, each 4.5 / sqrt(512) of the unit vector.
     const one = 127 ** 2 * (512 / 4.5 ** 2);
     expect(scoreOfCosineOne(512)).toBeCloseTo(one, 6);
-    const calibration = faceCalibration('model', 512);
+    const calibration = SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 512 });
     const cosines = faceTable.scores.filter((score) => score % 500 === 0 && score <= faceTable.measuredTo);
     expect(cosines.length).toBeGreaterThan(5);
     for (const score of cosines)
       expect(calibration.rate((score / 10_000) * one).log10Fmr).toBeCloseTo(entry(score / 10_000), 2);
     // The same cosine, of half as many components.
-    const half = faceCalibration('model', 256);
+    const half = SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 256 });
     for (const score of cosines)
       expect(half.rate(((score / 10_000) * one) / 2).log10Fmr).toBeCloseTo(entry(score / 10_000), 2);
   });

@@ -8,7 +8,7 @@ import {
   traitOf,
   type SampleScore,
 } from '../../src/matching/search/candidate-list.ts';
-import { fingerCalibration } from '../../src/matching/rates/calibration.ts';
+import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import type { Probe } from '../../src/matching/search/probe.ts';
 import { somePrint } from '../prints.ts';
 
@@ -17,7 +17,7 @@ const probe = (position: 0 | 2 | 7): Probe => ({
   viewIndex: 0,
   template: { ...somePrint(1), position },
   packed: undefined,
-  calibration: fingerCalibration(),
+  calibration: SHIPPED_CALIBRATIONS.finger,
 });
 
 function scored(score: number, trait: string, comparisons = 1): SampleScore {

@@ -32,6 +32,7 @@ function request(looked: readonly Looked[], wanted = WANTED, face = -1): Shortli
       count: own.length,
       offset: offset - own.length,
       face: trait === face ? { modelId: 'model', dimension: 512 } : undefined,
+      rates: undefined,
     };
   });
   return { parts, similarities, ordinals: ORDINALS, wanted, by: 'vector', least: 0 };

@@ -6,6 +6,7 @@ import { Gallery } from '../../src/gallery/gallery.ts';
 import { Rewriter } from '../../src/gallery/rewriter.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
+import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { SegmentReaders } from '../../src/matching/workers/segment-readers.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 
@@ -30,7 +31,7 @@ it('memory is used again while as many come as go, and given back when fewer are
   const rewriter = new Rewriter({ current: gallery }, (error) => {
     throw error;
   });
-  const readers = new SegmentReaders();
+  const readers = new SegmentReaders(SHIPPED_CALIBRATIONS);
   const met = new Map<number, WeakRef<WebAssembly.Memory>>();
   let [first, next] = [0, 0];
   /** Somebody comes or goes, and a thread has work in every segment. */

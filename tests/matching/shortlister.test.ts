@@ -24,7 +24,14 @@ function task(
     segments.map((references) => {
       const segment = new Segment(Math.max(1, references.length), 16, 16);
       references.forEach(({ owner }) => segment.append(new Uint8Array(16), owner));
-      const part = { trait, segment: segment.handle, count: references.length, offset, face: undefined };
+      const part = {
+        trait,
+        segment: segment.handle,
+        count: references.length,
+        offset,
+        face: undefined,
+        rates: undefined,
+      };
       offset += references.length;
       return part;
     }),

@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { newFileRefused, replaceFile } from '../../files/durable-file.ts';
 import { Failure } from '../../failure.ts';
-import { FACE_TABLE_UNITS } from '../../matching/rates/calibration.ts';
+import { FACE_TABLE_UNITS } from '../../matching/rates/calibrations.ts';
 import { scoreOfCosineOne } from '../../matching/kernels/similarity.ts';
 import { calibrationFile, type CalibrationSubject } from '../../matching/rates/calibration-file.ts';
-import { makeTable, type ScoreHistogram } from '../../matching/rates/calibration-table.ts';
+import { makeTable, TABLE_STEPS, type ScoreHistogram } from '../../matching/rates/calibration-table.ts';
 import { compareStrangers, type LabelledTemplate } from '../../matching/workers/stranger-scores.ts';
 import { decodeEmbeddingRows } from '../../templates/embedding-rows.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -32,8 +32,6 @@ const FEWEST_PEOPLE = 30;
 const PERSON_OF_NAME = /^(.+?)(?:_.*)?\.[^.]*$/;
 /** Embeddings one after the other, and whose they are, see embedding-rows.ts. */
 const [ROWS, LABELS] = ['embeddings.f32', 'embeddings.tsv'];
-/** Distances of a table's entries. */
-const STEPS = { finger: 10, face: 50 } as const;
 
 /** Measures how often different people of the folders score how much, and writes the table. */
 export async function calibrate([modality]: readonly string[], options: CalibrateOptions): Promise<number> {
@@ -61,7 +59,7 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
   } finally {
     bar.stop();
   }
-  const table = makeTable(histograms, STEPS[subject.modality]);
+  const table = makeTable(histograms, TABLE_STEPS[subject.modality]);
   // A table that does not fall at its end would stay at one rate for ever.
   if (table.scores.length < 2 || table.milliLog10PerStep >= 0) {
     const sentence = 'The scores of different people hardly differ: nothing can be told from them.';

@@ -4,7 +4,7 @@ import { Failure } from '../../failure.ts';
 import { DirectComparer } from '../../matching/workers/direct-comparison.ts';
 import type { ExplainedComparison } from '../../matching/model/explained-comparison.ts';
 import { modelVersions } from '../../matching/rates/model-version.ts';
-import { faceCalibration, fingerCalibration } from '../../matching/rates/calibration.ts';
+import { SHIPPED_CALIBRATIONS } from '../../matching/rates/calibrations.ts';
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import { oddsOf } from '../candidate-table.ts';
@@ -52,7 +52,7 @@ export async function compare([fileA = '', fileB = '']: string[], options: Compa
     best === undefined || options.explain === undefined
       ? undefined
       : await explain(a[best.view_a], b[best.view_b], [fileA, fileB], options.explain);
-  const [model] = modelVersions(a);
+  const [model] = modelVersions(SHIPPED_CALIBRATIONS, a);
   const document = {
     outcome: best === undefined ? 'not comparable' : 'compared',
     ...(best !== undefined && {
@@ -95,9 +95,7 @@ function compareAll(a: readonly Template[], b: readonly Template[]): ViewScore[]
     b.flatMap((reference, j) => {
       const score = comparer.compare(probe, reference);
       if (score === undefined) return [];
-      const calibration =
-        probe.modality === 'finger' ? fingerCalibration() : faceCalibration(probe.modelId, probe.dimension);
-      const { log10Fmr, extrapolated } = calibration.rate(score);
+      const { log10Fmr, extrapolated } = SHIPPED_CALIBRATIONS.of(probe).rate(score);
       return [{ view_a: i, view_b: j, score, log10_fmr: log10Fmr, extrapolated }];
     }),
   );

@@ -1,6 +1,5 @@
 import { Failure } from '../../failure.ts';
 import { listIndexes, sequenceOfName } from '../../index-files/index-catalog.ts';
-import Table from 'cli-table3';
 import { faultOf } from '../../gallery/stored-records.ts';
 import { ReceiptSigner } from '../../security/receipts.ts';
 import type { DamagedReference } from '../../store/records.ts';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Failure } from '../../failure.ts';
-import type { CalibrationTable, OwnTables } from './calibration.ts';
+import type { CalibrationTable } from './calibration.ts';
+import type { OwnTables } from './calibrations.ts';
 import { tableVersion, type CalibrationContent } from './calibration-table.ts';
 import { kernelHash } from '../kernels/kernels.ts';
 import type { FaceKind } from '../kernels/packed-probe.ts';

@@ -1,6 +1,3 @@
-import faceTable from './calibration/face.json' with { type: 'json' };
-import fingerTable from './calibration/finger.json' with { type: 'json' };
-import { scoreOfCosineOne } from '../kernels/similarity.ts';
 import { roundLog10 } from './fusion.ts';
 
 /** A score's meaning as an error rate. */
@@ -86,48 +83,4 @@ export class Calibration {
     }
     return low;
   }
-}
-
-const shippedFinger = new Calibration(fingerTable);
-
-/** The model whose embeddings the shipped face table was measured on has this many components. */
-const FACE_TABLE_DIMENSION = 512;
-
-/** Units of a face table for a cosine of 1. */
-export const FACE_TABLE_UNITS = 10_000;
-
-/** What an operator has measured on data of their own. */
-export interface OwnTables {
-  readonly finger?: CalibrationTable | undefined;
-  /** By model. */
-  readonly faces: ReadonlyMap<string, { readonly dimension: number; readonly table: CalibrationTable }>;
-}
-
-let own: OwnTables = { faces: new Map() };
-let finger = shippedFinger;
-
-/**
- * Puts an operator's tables in the place of the shipped ones, in this thread: before anything is compared, and once, for
- * whatever was made with the tables before keeps them.
- */
-export function useTables(tables: OwnTables): void {
-  own = tables;
-  finger = tables.finger === undefined ? shippedFinger : new Calibration(tables.finger);
-}
-
-/** The calibration of the finger kernel. */
-export function fingerCalibration(): Calibration {
-  return finger;
-}
-
-/**
- * The calibration of a face model. The shipped table is in ten-thousandths of a cosine, and was measured on the
- * embeddings of one 512-component model: for every other dimension it is a guess, and says so.
- * @param dimension - components of the model's embeddings
- */
-export function faceCalibration(modelId: string, dimension: number): Calibration {
-  const measured = own.faces.get(modelId);
-  const scale = FACE_TABLE_UNITS / scoreOfCosineOne(dimension);
-  if (measured?.dimension === dimension) return new Calibration(measured.table, scale);
-  return new Calibration(faceTable, scale, dimension !== FACE_TABLE_DIMENSION);
 }

@@ -1,6 +1,7 @@
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
-import { faceCalibration, fingerCalibration } from './calibration.ts';
+import type { FaceKind } from '../kernels/packed-probe.ts';
+import type { Calibrations } from './calibrations.ts';
 import { kernelHash } from '../kernels/kernels.ts';
 import { shippedFingerModel, shippedVectorModel } from '../model/shipped-model.ts';
 
@@ -15,31 +16,33 @@ export interface ModelVersion {
 }
 
 /** The versions used for these templates, each once, fingers first. */
-export function modelVersions(templates: readonly (FingerTemplate | FaceTemplate)[]): ModelVersion[] {
+export function modelVersions(
+  calibrations: Calibrations,
+  templates: readonly (FingerTemplate | FaceTemplate)[],
+): ModelVersion[] {
   const versions = new Map<string, ModelVersion>();
   for (const template of templates) {
-    const version =
-      template.modality === 'finger' ? fingerVersion() : faceVersion(template.modelId, template.dimension);
+    const version = template.modality === 'finger' ? fingerVersion(calibrations) : faceVersion(calibrations, template);
     versions.set(`${version.modality === 'finger' ? 0 : 1}${version.model}`, version);
   }
   return [...versions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, version]) => version);
 }
 
-export function fingerVersion(): ModelVersion {
+export function fingerVersion(calibrations: Calibrations): ModelVersion {
   return {
     modality: 'finger',
     model: shippedFingerModel().description.name,
     hash: kernelHash(),
-    calibration: fingerCalibration().version,
+    calibration: calibrations.finger.version,
   };
 }
 
-export function faceVersion(modelId: string, dimension: number): ModelVersion {
+export function faceVersion(calibrations: Calibrations, kind: FaceKind): ModelVersion {
   return {
     modality: 'face',
-    model: modelId,
+    model: kind.modelId,
     hash: kernelHash(),
-    calibration: faceCalibration(modelId, dimension).version,
+    calibration: calibrations.face(kind).version,
   };
 }
 

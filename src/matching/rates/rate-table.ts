@@ -1,8 +1,6 @@
-import { faceCalibration, fingerCalibration, type Calibration } from './calibration.ts';
-import { scoreOfCosineOne } from '../kernels/similarity.ts';
 import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
-import type { FaceKind, PackedProbe } from '../kernels/packed-probe.ts';
-import { faceScale } from '../kernels/similarity.ts';
+import { faceScale, scoreOfCosineOne } from '../kernels/similarity.ts';
+import type { Calibration } from './calibration.ts';
 
 /** Entries: the rates of all finger scores one by one, of face scores in steps that are finer than the calibration. */
 const ENTRIES = 65_536;
@@ -31,45 +29,28 @@ export class RateTable {
   }
 }
 
-const tables = new Map<string, RateTable>();
-
-/** The table for a probe's scores, made once in each thread. */
-export function rateTable(probe: PackedProbe): RateTable {
-  const key = probe.modality === 'finger' ? 'finger' : nameOf(probe);
-  let table = tables.get(key);
-  if (table === undefined) {
-    if (probe.modality === 'finger') table = new RateTable(fingerCalibration(), 0, ENTRIES - 1);
-    else {
-      const greatest = scoreOfCosineOne(probe.dimension);
-      table = new RateTable(faceCalibration(probe.modelId, probe.dimension), -greatest, greatest);
-    }
-    tables.set(key, table);
-  }
-  return table;
+/** The rates of all finger scores. */
+export function fingerRateTable(calibration: Calibration): RateTable {
+  return new RateTable(calibration, 0, ENTRIES - 1);
 }
 
-const bySimilarity = new Map<string, Int16Array>();
+/** The rates of all scores of two faces. @param dimension - components of the embeddings */
+export function faceRateTable(calibration: Calibration, dimension: number): RateTable {
+  const greatest = scoreOfCosineOne(dimension);
+  return new RateTable(calibration, -greatest, greatest);
+}
 
 /**
  * −1000 · log10 of the false match rate of every similarity of two faces, see similarity.ts; that of −32768 first. What
  * was removed stays so.
+ * @param dimension - components of the embeddings
  */
-export function faceRates(kind: FaceKind): Int16Array {
-  const key = nameOf(kind);
-  let rates = bySimilarity.get(key);
-  if (rates === undefined) {
-    const calibration = faceCalibration(kind.modelId, kind.dimension);
-    const scale = faceScale(kind.dimension) / 2 ** 24;
-    rates = Int16Array.from({ length: ENTRIES }, (_, i) => {
-      const similarity = i + REMOVED_SIMILARITY;
-      return Math.round(-1000 * calibration.rate(similarity / scale).log10Fmr);
-    });
-    rates[0] = REMOVED_SIMILARITY;
-    bySimilarity.set(key, rates);
-  }
+export function faceRates(calibration: Calibration, dimension: number): Int16Array {
+  const scale = faceScale(dimension) / 2 ** 24;
+  const rates = Int16Array.from({ length: ENTRIES }, (_, i) => {
+    const similarity = i + REMOVED_SIMILARITY;
+    return Math.round(-1000 * calibration.rate(similarity / scale).log10Fmr);
+  });
+  rates[0] = REMOVED_SIMILARITY;
   return rates;
-}
-
-function nameOf({ modelId, dimension }: FaceKind): string {
-  return `${modelId}:${dimension}`;
 }

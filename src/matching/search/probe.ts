@@ -1,7 +1,7 @@
 import type { PartitionName } from '../../gallery/catalogue.ts';
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import { MAX_MINUTIAE, type FingerPosition, type FingerTemplate } from '../../templates/finger-template.ts';
-import { faceCalibration, fingerCalibration, type Calibration } from '../rates/calibration.ts';
+import type { Calibration } from '../rates/calibration.ts';
 import type { SampleWarning } from '../../templates/sample-warnings.ts';
 import { packFace, type PackedProbe } from '../kernels/packed-probe.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
@@ -30,19 +30,10 @@ export async function prepareProbes(pool: WorkerPool, samples: readonly SampleTe
   let nextFinger = 0;
   return samples.map((sample) => {
     const { template } = sample;
-    if (template.modality === 'finger') {
-      const packed = packedFingers[nextFinger++];
-      return {
-        ...sample,
-        packed: packed === undefined ? undefined : { modality: 'finger', packed },
-        calibration: fingerCalibration(),
-      };
-    }
-    return {
-      ...sample,
-      packed: packedProbe(template),
-      calibration: faceCalibration(template.modelId, template.dimension),
-    };
+    const calibration = pool.calibrations.of(template);
+    if (template.modality === 'face') return { ...sample, packed: packedProbe(template), calibration };
+    const packed = packedFingers[nextFinger++];
+    return { ...sample, packed: packed && { modality: 'finger', packed }, calibration };
   });
 }
 

@@ -6,7 +6,6 @@ import { REMOVED_SCORE, REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import type { ResembledSegment, ResembleResult, ShortlistResult, ShortlistTask } from '../workers/messages.ts';
 import type { FaceKind } from '../kernels/packed-probe.ts';
 import type { Probe } from './probe.ts';
-import { rateTable } from '../rates/rate-table.ts';
 import { leastSum } from '../workers/shortlister.ts';
 import { isStopped } from './search-tasks.ts';
 import type { SearchView } from './search-view.ts';
@@ -165,7 +164,7 @@ export class SubjectScan implements CandidateSource {
         );
         const owners = joined(ofProbe.map(({ segment, indices }) => segment.ownersOf(indices)));
         const traits = joined(ofProbe.map(({ indices, trait }) => new Uint32Array(indices.length).fill(trait)));
-        const table = rateTable(packed);
+        const table = this.#pool.calibrations.rateTable(packed);
         return comparisons(this.#pool, packed, ofProbe, comparing, ({ compared: count, scores }, first) => {
           compared[number] += count;
           // Without a closure for each: there are thousands, and the main thread serves all searches.

@@ -6,6 +6,7 @@ import { FingerEncoder } from '../kernels/finger-encoder.ts';
 import { FINGER_PACKED_MAX_BYTES, type KernelBuild } from '../kernels/kernels.ts';
 import type { FaceKind, PackedProbe } from '../kernels/packed-probe.ts';
 import { packFace } from '../kernels/packed-probe.ts';
+import { SHIPPED_CALIBRATIONS } from '../rates/calibrations.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from './segment-reader.ts';
 
 const LARGEST_RECORD = Math.max(FINGER_PACKED_MAX_BYTES, 2048);
@@ -28,7 +29,7 @@ export class DirectComparer {
     const layout = layoutSegment(1, SEGMENT_SCRATCH_BYTES);
     const pages = Math.ceil((layout.recordsAddress + LARGEST_RECORD) / 65_536);
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    this.#reader = new SegmentReader({ id: 0, memory: this.#memory, layout }, build);
+    this.#reader = new SegmentReader({ id: 0, memory: this.#memory, layout }, SHIPPED_CALIBRATIONS, build);
     this.#directoryAddress = layout.directoryAddress;
     this.#recordAddress = layout.recordsAddress;
   }

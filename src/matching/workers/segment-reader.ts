@@ -3,7 +3,7 @@ import { SubjectMask, type SubjectFilter } from '../../gallery/subject-filter.ts
 import { explainedComparison, type ExplainedComparison } from '../model/explained-comparison.ts';
 import { readExplanation } from '../model/finger-explanation.ts';
 import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
-import { rateTable } from '../rates/rate-table.ts';
+import type { Calibrations } from '../rates/calibrations.ts';
 import { faceScale, vectorOf } from '../kernels/similarity.ts';
 import {
   FACE_SCRATCH_BYTES,
@@ -37,6 +37,7 @@ export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + LARGES
 /** One thread's view of one segment: the kernels, instantiated over the segment's memory, and the thread's scratch. */
 export class SegmentReader {
   readonly #kernels: Kernels;
+  readonly #calibrations: Calibrations;
   readonly #memory: WebAssembly.Memory;
   readonly #directoryAddress: number;
   readonly #ownersAddress: number;
@@ -46,7 +47,8 @@ export class SegmentReader {
   readonly #scoresAddress: number;
   readonly #ownDirectoryAddress: number;
 
-  constructor(handle: SegmentHandle, build?: KernelBuild) {
+  constructor(handle: SegmentHandle, calibrations: Calibrations, build?: KernelBuild) {
+    this.#calibrations = calibrations;
     this.#memory = handle.memory;
     this.#kernels = instantiateKernels(handle.memory, undefined, build);
     this.#directoryAddress = handle.layout.directoryAddress;
@@ -160,7 +162,7 @@ export class SegmentReader {
 
   /** @returns references that are there */
   #rateFingers(probe: PackedProbe, directory: number, count: number, out: Int16Array): number {
-    const rates = rateTable(probe);
+    const rates = this.#calibrations.rateTable(probe);
     const scores = this.#run(probe, directory, count);
     let present = 0;
     for (let i = 0; i < count; i++) {

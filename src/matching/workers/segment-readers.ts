@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { headerOf, isClosed, type SegmentHandle } from '../../gallery/segment-layout.ts';
+import type { Calibrations } from '../rates/calibrations.ts';
 import type { SegmentId } from './messages.ts';
 import { SegmentReader } from './segment-reader.ts';
 
@@ -13,7 +14,12 @@ export interface MetSegment {
 
 /** The segments that one thread has met, until they are closed: then it lets go of their memory. */
 export class SegmentReaders {
+  readonly #calibrations: Calibrations;
   readonly #met = new Map<SegmentId, MetSegment>();
+
+  constructor(calibrations: Calibrations) {
+    this.#calibrations = calibrations;
+  }
 
   get size(): number {
     return this.#met.size;
@@ -21,7 +27,11 @@ export class SegmentReaders {
 
   meet(handle: SegmentHandle): void {
     if (this.#met.has(handle.id)) return;
-    this.#met.set(handle.id, { handle, reader: new SegmentReader(handle), header: headerOf(handle) });
+    this.#met.set(handle.id, {
+      handle,
+      reader: new SegmentReader(handle, this.#calibrations),
+      header: headerOf(handle),
+    });
   }
 
   /** @returns undefined: not met */

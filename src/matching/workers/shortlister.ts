@@ -1,12 +1,12 @@
 import type { SegmentHandle } from '../../gallery/segment-layout.ts';
-import { FLOOR_LOG10_FMR } from '../rates/fusion.ts';
-import { fisherSeries } from '../rates/fusion.ts';
+import { fisherSeries, FLOOR_LOG10_FMR } from '../rates/fusion.ts';
 import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import type { ResembledSegment, ShortlistTask } from './messages.ts';
-import { faceRates } from '../rates/rate-table.ts';
 
 interface Part extends Omit<ResembledSegment, 'segment'> {
   readonly segment: SegmentHandle;
+  /** What makes rates of the numbers, where these are similarities of faces: see Calibrations. */
+  readonly rates: Int16Array | undefined;
 }
 
 /** A task whose segments are at hand. */
@@ -62,8 +62,8 @@ export class Shortlister {
     const counts = this.#counts.subarray(0, ordinals).fill(0);
     const values = new Int16Array(similarities);
     const [first, ...others] = byTrait.values();
-    if (first !== undefined) this.#begin(first, values, by);
-    for (const ofOneTrait of others) this.#add(ofOneTrait, values, ordinals, by);
+    if (first !== undefined) this.#begin(first, values);
+    for (const ofOneTrait of others) this.#add(ofOneTrait, values, ordinals);
     return collect(
       ranks,
       by === 'comparison' ? rankByRates(ranks, counts, least) : rankByVectors(ranks, counts),
@@ -72,11 +72,11 @@ export class Shortlister {
   }
 
   /** Takes the best number of each subject for the first trait for its sum. */
-  #begin(parts: readonly Part[], values: Int16Array, by: ShortlistTask['by']): void {
+  #begin(parts: readonly Part[], values: Int16Array): void {
     const [sums, counts] = [this.#ranks, this.#counts];
     for (const part of parts) {
       const owners = ownersOf(part);
-      const rates = ratesOf(part, by);
+      const { rates } = part;
       for (let i = 0; i < part.count; i++) {
         const similarity = values[part.offset + i];
         const value = rates === undefined ? similarity : rates[similarity - REMOVED_SIMILARITY];
@@ -89,12 +89,12 @@ export class Shortlister {
   }
 
   /** Adds the best number of each subject for one trait to its sum, and counts it. */
-  #add(parts: readonly Part[], values: Int16Array, ordinals: number, by: ShortlistTask['by']): void {
+  #add(parts: readonly Part[], values: Int16Array, ordinals: number): void {
     const best = this.#best.subarray(0, ordinals).fill(REMOVED_SIMILARITY);
     const [sums, counts] = [this.#ranks, this.#counts];
     for (const part of parts) {
       const owners = ownersOf(part);
-      const rates = ratesOf(part, by);
+      const { rates } = part;
       for (let i = 0; i < part.count; i++) {
         const owner = owners[i];
         const similarity = values[part.offset + i];
@@ -119,12 +119,12 @@ function chooseByOneTrait({ parts, similarities, wanted, by, least: leastRate }:
   const values = new Int16Array(similarities);
   const least = by === 'comparison' ? leastRate : REMOVED_SIMILARITY + 1;
   const inStep = new Uint32Array(2 * STEPS);
-  for (const part of parts) countSteps(part, values, ratesOf(part, by), least, inStep);
+  for (const part of parts) countSteps(part, values, part.rates, least, inStep);
   for (let references = wanted; ; references *= 2) {
     const step = stepWith(inStep, references);
     const best = new Map<number, number>();
     const lowest = Math.max(least, (step - STEPS) << STEP_BITS);
-    for (const part of parts) noteBest(part, values, ratesOf(part, by), lowest, best);
+    for (const part of parts) noteBest(part, values, part.rates, lowest, best);
     // Fewer subjects than references, where some have several: look farther down.
     if (best.size >= wanted || step === 0) return greatest(best, wanted);
   }
@@ -198,11 +198,6 @@ function stepWith(inStep: Uint32Array, wanted: number): number {
 /** The ordinals of those who own the references of a part. */
 export function ownersOf({ segment, count }: Part): Uint32Array {
   return new Uint32Array(segment.memory.buffer, segment.layout.ownersAddress, count);
-}
-
-/** What makes rates of the numbers: of faces they are similarities. */
-function ratesOf({ face }: Part, by: ShortlistTask['by']): Int16Array | undefined {
-  return by === 'comparison' && face !== undefined ? faceRates(face) : undefined;
 }
 
 /**

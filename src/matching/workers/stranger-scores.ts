@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Segment } from '../../gallery/segment.ts';
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
+import { SHIPPED_CALIBRATIONS } from '../rates/calibrations.ts';
 import { DirectComparer } from './direct-comparison.ts';
 import { REMOVED_SCORE } from '../kernels/kernels.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from './segment-reader.ts';
@@ -34,7 +35,7 @@ export async function compareStrangers(
   const largest = Math.max(16, ...packed.map((one) => one.packed.byteLength));
   const segment = new Segment(Math.max(1, packed.length), largest, SEGMENT_SCRATCH_BYTES);
   for (const one of packed) segment.append(one.packed, 0);
-  const reader = new SegmentReader(segment.handle);
+  const reader = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS);
   for (const [i, probe] of packed.entries()) {
     const others = Uint32Array.from(packed.keys()).filter((j) => j > i && people[j] !== people[i]);
     for (const score of reader.compare(probe, others).scores) {

@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
 import { Failure } from '../../failure.ts';
-import type { OwnTables } from '../rates/calibration.ts';
+import { SHIPPED_CALIBRATIONS, type Calibrations } from '../rates/calibrations.ts';
 import { SearchCosts } from './search-costs.ts';
 import { inLaneOf, TaskLanes } from './task-lanes.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
@@ -33,15 +33,17 @@ const ENCODED_PER_TASK = 64;
 export class WorkerPool {
   readonly #pool: Piscina<WorkerMessage, unknown>;
   readonly size: number;
+  readonly calibrations: Calibrations;
   /** What the threads' work costs here. */
   readonly costs = new SearchCosts();
 
   /**
    * @param size - threads, at least 1
-   * @param tables - an operator's calibration tables, which the threads are to use
+   * @param calibrations - which the threads are to use, too
    */
-  constructor(size: number, tables: OwnTables = { faces: new Map() }) {
+  constructor(size: number, calibrations: Calibrations = SHIPPED_CALIBRATIONS) {
     this.size = size;
+    this.calibrations = calibrations;
     this.#pool = new Piscina({
       // The same file under its own ending: .ts from the sources, .js from the build.
       filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
@@ -53,7 +55,7 @@ export class WorkerPool {
       taskQueue: new TaskLanes(),
       // A task that no thread was free for goes back to where it was, not to the end.
       stricterFIFO: true,
-      workerData: tables,
+      workerData: calibrations.tables,
       recordTiming: false,
     });
   }

@@ -3,7 +3,7 @@
  * is closed; it knows no subjects, no requests and no database.
  */
 import { workerData } from 'piscina';
-import { useTables, type OwnTables } from '../rates/calibration.ts';
+import { Calibrations, type OwnTables } from '../rates/calibrations.ts';
 import { orderComparisons } from './comparison-order.ts';
 import { DirectComparer } from './direct-comparison.ts';
 import {
@@ -22,9 +22,8 @@ import { Shortlister } from './shortlister.ts';
 
 class SegmentUnknown extends Error {}
 
-useTables(workerData as OwnTables);
-
-const segments = new SegmentReaders();
+const calibrations = new Calibrations(workerData as OwnTables);
+const segments = new SegmentReaders(calibrations);
 let encoder: ReferenceEncoder | undefined;
 let shortlister: Shortlister | undefined;
 let comparer: DirectComparer | undefined;
@@ -63,7 +62,10 @@ function carryOut(task: WorkerTask): WorkerResult {
       return timed(() => reader.resemble(by, probe, from, to, out, new Int32Array(control), filter));
     }
     case 'shortlist': {
-      const parts = task.parts.map((part) => ({ ...part, segment: met(part.segment).handle }));
+      const parts = task.parts.map((part) => {
+        const rates = task.by === 'comparison' && part.face ? calibrations.faceRates(part.face) : undefined;
+        return { ...part, segment: met(part.segment).handle, rates };
+      });
       shortlister ??= new Shortlister();
       const list = shortlister;
       return timed(() => {
