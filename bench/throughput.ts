@@ -17,6 +17,7 @@ import type { PackedProbe } from '../src/matching/kernels/packed-probe.ts';
 import { Planner } from '../src/matching/search/planner.ts';
 import { partitionsFor, type Probe } from '../src/matching/search/probe.ts';
 import type { SearchView } from '../src/matching/search/search-view.ts';
+import { StopSignal } from '../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../src/matching/workers/worker-pool.ts';
 import { emptyGallery, fillGallery } from './search-gallery.ts';
 import { probesOf, type Samples } from './search-people.ts';
@@ -152,8 +153,7 @@ async function kernelWork(pool: WorkerPool, { template, packed }: Probe): Promis
 async function readAll(pool: WorkerPool, probe: PackedProbe, { segment, end }: SegmentRange): Promise<void> {
   const { handle } = segment;
   const similarities = new SharedArrayBuffer(2 * end);
-  const control = new SharedArrayBuffer(4);
-  const range = { segment: handle.id, from: 0, to: end, similarities, offset: 0, control };
+  const range = { segment: handle.id, from: 0, to: end, similarities, offset: 0, stop: new StopSignal().all };
   await pool.resemble({ kind: 'resemble', by: 'comparison', probe, ...range }, handle);
 }
 

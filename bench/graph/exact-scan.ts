@@ -2,12 +2,13 @@
 import { Segment } from '../../src/gallery/segment.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from '../../src/matching/workers/gallery-sizing.ts';
 import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
+import { StopSignal } from '../../src/matching/workers/stop-signal.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { SegmentReader } from '../../src/matching/workers/segment-reader.ts';
 import { FACE_MODEL } from '../search-gallery.ts';
 import type { FaceSet } from './face-set.ts';
 
-const NEVER_STOPPED = new Int32Array(1);
+const NEVER_STOPPED = new StopSignal().all;
 
 export class ExactScan {
   readonly #dimension: number;

@@ -1,7 +1,7 @@
 /** An answer with what there was time for, over gRPC. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SearchMode, type IdentifyRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { isStopped } from '../../src/matching/search/search-tasks.ts';
+import { isStopped } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import {
@@ -40,7 +40,7 @@ async function searchSlowly<T>(search: () => Promise<T>): Promise<T> {
   WorkerPool.prototype.resemble = async function (task, segment) {
     const isFirst = tasks++ === 0;
     // Ends with the search at the latest: a search that is given up is stopped in the same way.
-    while (!isFirst && !isStopped(task.control)) await new Promise((next) => setTimeout(next, 1));
+    while (!isFirst && !isStopped(task.stop)) await new Promise((next) => setTimeout(next, 1));
     return resemble.call(this, task, segment);
   };
   return search().finally(() => (WorkerPool.prototype.resemble = resemble));

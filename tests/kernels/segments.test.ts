@@ -14,12 +14,13 @@ import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
 import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from '../../src/matching/workers/segment-reader.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
+import { STOP, StopSignal } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { secondImpression, somePrint } from '../prints.ts';
 
 const encoder = new FingerEncoder();
 const pack = (seed: number, count = 20 + (seed % 40)) => encoder.encode(somePrint(seed, count)) as Uint8Array;
-const go = () => new Int32Array(new SharedArrayBuffer(4));
+const go = () => new StopSignal().scan;
 
 function filled(count: number): { segment: Segment; references: Uint8Array[] } {
   const segment = new Segment(count, FINGER_PACKED_MAX_BYTES, SEGMENT_SCRATCH_BYTES);
@@ -81,15 +82,15 @@ describe('a scan of a segment', () => {
   it('stops when told to, and marks what it has not looked at', () => {
     const { segment } = filled(100);
     const out = new Int16Array(100);
-    const stop = go();
-    stop[0] = 1;
+    const signal = new StopSignal();
+    signal.raise(STOP.scan);
     const counts = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).resemble(
       'comparison',
       probe,
       0,
       100,
       out,
-      stop,
+      signal.scan,
     );
     expect(counts).toEqual({ read: 0, passed: 0, searched: 0 });
     expect(out.every((similarity) => similarity === REMOVED_SIMILARITY)).toBe(true);
@@ -112,7 +113,7 @@ describe('a scan of a segment', () => {
     const alone = new Int16Array(300);
     new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).resemble('comparison', probe, 0, 300, alone, go());
     const pool = new WorkerPool(2);
-    const control = new SharedArrayBuffer(4);
+    const stop = go();
     const similarities = new SharedArrayBuffer(12 * 300 * 2);
     const tasks = Array.from({ length: 12 }, (_, i) =>
       pool.resemble(
@@ -125,7 +126,7 @@ describe('a scan of a segment', () => {
           to: 300,
           similarities,
           offset: i * 300,
-          control,
+          stop,
         },
         segment.handle,
       ),

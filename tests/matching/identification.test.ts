@@ -10,6 +10,7 @@ import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
 import { SearchView } from '../../src/matching/search/search-view.ts';
 import { EXACT, INDEXED, SubjectScan, type Way } from '../../src/matching/search/subject-scan.ts';
+import { STOP } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerPosition, FingerTemplate } from '../../src/templates/finger-template.ts';
@@ -199,14 +200,14 @@ describe('the ways to search', () => {
       const none = await search(new SubjectScan(way, pool), Date.now() - 1);
       expect(none).toMatchObject({ candidates: [], compared: [0, 0], inScope: all.inScope });
       expect(none.searchedFraction).toBe(0);
-      // Two tasks are done, then the time is up: the third finds the control word set.
+      // Two tasks are done, then the time is up: the third finds itself stopped.
       let tasks = 0;
       const slow = new SubjectScan(way, pool);
       const propose = slow.propose.bind(slow);
       slow.propose = (some, most, run) => {
         const resemble = pool.resemble.bind(pool);
         pool.resemble = (task, segment) => {
-          if (tasks++ === 2) Atomics.store(new Int32Array(run.looking), 0, 1);
+          if (tasks++ === 2) run.stop.raise(STOP.scan);
           return resemble(task, segment);
         };
         return propose(some, most, run).finally(() => (pool.resemble = resemble));
@@ -233,7 +234,7 @@ describe('the ways to search', () => {
       pool.compare = (task, segments) =>
         compare(task, segments).finally(() => {
           pool.compare = compare;
-          Atomics.store(new Int32Array(run.comparing), 0, 1);
+          run.stop.raise(STOP.compare);
         });
       return propose(some, most, run);
     };

@@ -14,6 +14,7 @@ import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.t
 import { ScopeList } from '../../src/matching/search/scope-list.ts';
 import { SearchView } from '../../src/matching/search/search-view.ts';
 import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { STOP } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerPosition, FingerTemplate } from '../../src/templates/finger-template.ts';
@@ -202,7 +203,7 @@ describe('a gallery of few subjects', () => {
       let tasks = 0;
       pool.compare = (task, segments) =>
         compare(task, segments).finally(() => {
-          if (++tasks === 1) Atomics.store(new Int32Array(run.looking), 0, 1);
+          if (++tasks === 1) run.stop.raise(STOP.scan);
         });
       return propose(some, most, run).finally(() => (pool.compare = compare));
     };

@@ -2,12 +2,13 @@ import fc from 'fast-check';
 import { queueOptionsSymbol, type TaskQueue } from 'piscina';
 import { describe, expect, it } from 'vitest';
 import type { WorkerTask } from '../../src/matching/workers/messages.ts';
+import { StopSignal } from '../../src/matching/workers/stop-signal.ts';
 import { inLaneOf, TaskLanes } from '../../src/matching/workers/task-lanes.ts';
 
 type Task = Parameters<TaskQueue['push']>[0];
-const control = new SharedArrayBuffer(4);
+const stop = new StopSignal().all;
 const probe = { modality: 'finger', packed: new Uint8Array(0) } as const;
-const search: WorkerTask = { kind: 'compare', probe, pieces: [], control };
+const search: WorkerTask = { kind: 'compare', probe, pieces: [], stop };
 const verification: WorkerTask = { kind: 'compare', probe, pieces: [] };
 const encoding: WorkerTask = { kind: 'encode', templates: [] };
 

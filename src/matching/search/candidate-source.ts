@@ -2,6 +2,7 @@ import type { SubjectEntry } from '../../gallery/catalogue.ts';
 import type { Scores } from './candidate-list.ts';
 import type { Probe } from './probe.ts';
 import type { SearchTasks } from './search-tasks.ts';
+import type { StopSignal } from '../workers/stop-signal.ts';
 import type { SearchView } from './search-view.ts';
 
 /** What the first stage of a search found. */
@@ -15,8 +16,8 @@ export interface Proposal {
   /** Whether everybody who was looked at was also compared: then nobody of them was missed. */
   readonly mode: 'exact' | 'indexed';
   /**
-   * Share of the references in scope that was looked at, and of those that were to be compared then; below 1 when a
-   * control word stopped the work.
+   * Share of the references in scope that was looked at, and of those that were to be compared then; below 1 when the
+   * search was stopped.
    */
   readonly searchedFraction: number;
   /** What compareSubjects would find of all subjects in scope, where that is known already: the second stage is done. */
@@ -42,12 +43,8 @@ export interface Wanted {
 export interface SearchRun {
   readonly view: SearchView;
   readonly tasks: SearchTasks;
-  /** Word 0 becomes 1 when there is no time left to look for more, or nobody waits for the answer. */
-  readonly looking: SharedArrayBuffer;
-  /** The same, for comparing what was found: of an indexed search the last that takes long. */
-  readonly comparing: SharedArrayBuffer;
-  /** Word 0 becomes 1 when nobody waits for the answer. */
-  readonly control: SharedArrayBuffer;
+  /** Stops the stages when their time is up, and everything when nobody waits for the answer any more. */
+  readonly stop: StopSignal;
   /** Aborted when nobody waits for the answer. */
   readonly signal: AbortSignal;
 }

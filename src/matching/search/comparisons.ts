@@ -1,7 +1,7 @@
 import type { Segment } from '../../gallery/segment.ts';
 import type { CompareResult } from '../workers/messages.ts';
 import type { PackedProbe } from '../kernels/packed-probe.ts';
-import { isStopped } from './search-tasks.ts';
+import { isStopped, type StopMark } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /** Fingers per task: a few milliseconds of work, so that a long list is shared among the threads, and searches are too. */
@@ -21,7 +21,7 @@ export function comparisons(
   pool: WorkerPool,
   probe: PackedProbe,
   pieces: readonly Piece[],
-  control: SharedArrayBuffer,
+  stop: StopMark,
   take: (result: CompareResult, first: number) => void,
 ): (() => Promise<void>)[] {
   let first = 0;
@@ -29,7 +29,7 @@ export function comparisons(
     const start = first;
     first += countOf(ofTask);
     return async () => {
-      if (!isStopped(control)) take(await comparePieces(pool, probe, ofTask, control), start);
+      if (!isStopped(stop)) take(await comparePieces(pool, probe, ofTask, stop), start);
     };
   });
 }
@@ -39,11 +39,11 @@ export function comparePieces(
   pool: WorkerPool,
   probe: PackedProbe,
   pieces: readonly Piece[],
-  control?: SharedArrayBuffer,
+  stop?: StopMark,
 ): Promise<CompareResult> {
   const named = pieces.map(({ segment, indices }) => ({ segment: segment.handle.id, indices }));
   const handles = pieces.map(({ segment }) => segment.handle);
-  return pool.compare({ kind: 'compare', probe, pieces: named, ...(control && { control }) }, handles);
+  return pool.compare({ kind: 'compare', probe, pieces: named, ...(stop && { stop }) }, handles);
 }
 
 /** Tasks of as many references each as a task should have: one may be of many segments, and one segment's of many tasks. */

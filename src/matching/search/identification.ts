@@ -8,6 +8,7 @@ import type { Probe } from './probe.ts';
 import { compareSubjects, isNotable } from './sample-scores.ts';
 import { SearchTasks } from './search-tasks.ts';
 import { SearchView } from './search-view.ts';
+import { STOP, StopSignal, type StopLevel } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /** Tasks of one search that wait for a thread, or run, for each thread: one in work, one ready. */
@@ -71,15 +72,14 @@ export async function identify(
   tasksInHand = TASKS_PER_THREAD * pool.size,
 ): Promise<SearchResult> {
   signal.throwIfAborted();
-  // The first two stop the first stage, the last everything.
-  const [looking, comparing, control] = [4, 4, 4].map((bytes) => new SharedArrayBuffer(bytes));
-  const stop = () => [looking, comparing, control].forEach(setWord);
-  signal.addEventListener('abort', stop, { once: true });
-  const timers = [setWordAt(looking, request.lookUntilMs), setWordAt(comparing, request.compareUntilMs)];
+  const stop = new StopSignal();
+  const abandon = () => stop.raise(STOP.all);
+  signal.addEventListener('abort', abandon, { once: true });
+  const timers = [raiseAt(stop, STOP.scan, request.lookUntilMs), raiseAt(stop, STOP.compare, request.compareUntilMs)];
   const view = new SearchView(gallery, request.probes, request.galleries, request.instantMs);
   try {
     const source = choose(view);
-    const run = { view, tasks: new SearchTasks(tasksInHand), looking, comparing, control, signal };
+    const run = { view, tasks: new SearchTasks(tasksInHand), stop, signal };
     const subjectsSearched = view.subjectsInScope;
     const standardThresholdLog10 = thresholdFor(request.standardFpir, subjectsSearched);
     const thresholdLog10 =
@@ -120,7 +120,7 @@ export async function identify(
     };
   } finally {
     timers.forEach(clearTimeout);
-    signal.removeEventListener('abort', stop);
+    signal.removeEventListener('abort', abandon);
     view.close();
   }
 }
@@ -130,21 +130,17 @@ function emptyScope(subjects: number, compared: readonly number[], fraction: num
   return fraction === 1 && compared.every((count) => count === 0) ? 'no-reference' : undefined;
 }
 
-function setWord(word: SharedArrayBuffer): void {
-  Atomics.store(new Int32Array(word), 0, 1);
-}
-
 /** @param at - milliseconds since 1970; undefined: never */
-function setWordAt(word: SharedArrayBuffer, at = Infinity): NodeJS.Timeout | undefined {
+function raiseAt(stop: StopSignal, level: StopLevel, at = Infinity): NodeJS.Timeout | undefined {
   const wait = at - Date.now();
-  if (wait <= 0) setWord(word);
-  return wait > 0 && wait < 2 ** 31 ? setTimeout(setWord, wait, word) : undefined;
+  if (wait <= 0) stop.raise(level);
+  return wait > 0 && wait < 2 ** 31 ? setTimeout(() => stop.raise(level), wait) : undefined;
 }
 
-/** The list with explanations, made anew afterwards: a subject that was expunged meanwhile is not shown. */
 /** Scores of an answer that are explained, of the best candidates first: 500 candidates of 32 views would be 50 megabytes. */
 const MAX_EXPLAINED = 500;
 
+/** The list with explanations, made anew afterwards: a subject that was expunged meanwhile is not shown. */
 async function explained(listNow: () => CandidateList, view: SearchView, pool: WorkerPool): Promise<CandidateList> {
   const scored = listNow().candidates.flatMap(({ subject, scores }) =>
     scores.flatMap((score) => (score.probe.packed?.modality === 'finger' ? [{ subject, score }] : [])),

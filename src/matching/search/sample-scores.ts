@@ -9,6 +9,7 @@ import { REMOVED_SCORE } from '../kernels/kernels.ts';
 import type { CompareResult } from '../workers/messages.ts';
 import type { Probe } from './probe.ts';
 import type { SearchView } from './search-view.ts';
+import type { StopMark } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /** The finger position of a reference; 0 for a face, or when it is not known. */
@@ -49,13 +50,15 @@ interface Pair {
 
 /**
  * Compares each probe with every reference of the subjects that it can be compared with.
- * @returns what they have given until the run's control word stopped them
+ * @param until - when it is to stop
+ * @returns what they have given until then
  */
 export async function compareSubjects(
   probes: readonly Probe[],
   subjects: readonly SubjectEntry[],
-  { view, tasks, control }: SearchRun,
+  { view, tasks, stop }: SearchRun,
   pool: WorkerPool,
+  until: StopMark = stop.all,
 ): Promise<ComparedSubjects> {
   const scored = new Map(subjects.map((subject): [SubjectEntry, Scores] => [subject, new Map<Probe, SampleScore>()]));
   const compared = probes.map(() => 0);
@@ -77,7 +80,7 @@ export async function compareSubjects(
         keepBest(scores, probe, location.referenceId, positionOf(location), score, count);
       });
     };
-    works.push(...comparisons(pool, packed, pieces, control, take));
+    works.push(...comparisons(pool, packed, pieces, until, take));
   }
   await tasks.all(works);
   return { scored, compared };

@@ -33,7 +33,7 @@ export class ScopeList implements CandidateSource {
   }
 
   async propose(probes: readonly Probe[], _wanted: Wanted, run: SearchRun): Promise<Proposal> {
-    const { view, looking, signal } = run;
+    const { view, stop, signal } = run;
     const subjects = view.listed;
     if (subjects === undefined) throw new Error('the subjects in scope are not listed');
     const meant = probes.map((probe) =>
@@ -41,7 +41,7 @@ export class ScopeList implements CandidateSource {
         ? 0
         : subjects.reduce((sum, subject) => sum + view.referencesFor(probe, subject).length, 0),
     );
-    const found = await compareSubjects(probes, subjects, { ...run, control: looking }, this.#pool);
+    const found = await compareSubjects(probes, subjects, run, this.#pool, stop.scan);
     signal.throwIfAborted();
     const [all, made] = [meant, found.compared].map((counts) => counts.reduce((sum, count) => sum + count, 0));
     const searchedFraction = all === 0 ? 1 : made / all;

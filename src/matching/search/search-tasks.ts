@@ -1,10 +1,5 @@
 import PQueue from 'p-queue';
 
-/** Whether word 0 of a control word says that the work is not wanted any more. */
-export function isStopped(control: SharedArrayBuffer): boolean {
-  return Atomics.load(new Int32Array(control), 0) !== 0;
-}
-
 /**
  * The tasks of one search. Only a few of them wait for a thread at a time: a search that comes later need not wait for
  * all of this one's, and one that is stopped leaves nothing behind in the queue.

@@ -7,7 +7,7 @@ import type { ResembledSegment, ResembleResult, ShortlistResult, ShortlistTask }
 import type { FaceKind } from '../kernels/packed-probe.ts';
 import type { Probe } from './probe.ts';
 import { leastSum } from '../workers/shortlister.ts';
-import { isStopped } from './search-tasks.ts';
+import { isStopped, type StopMark } from '../workers/stop-signal.ts';
 import type { SearchView } from './search-view.ts';
 import { TraitRates } from './trait-rates.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
@@ -93,7 +93,7 @@ export class SubjectScan implements CandidateSource {
     { maxCandidates, thresholdLog10 }: Wanted,
     run: SearchRun,
   ): Promise<Proposal> {
-    const { view, tasks, looking, signal } = run;
+    const { view, tasks, stop, signal } = run;
     const parts: Part[] = [];
     let end = 0;
     probes.forEach((probe, number) => {
@@ -107,7 +107,7 @@ export class SubjectScan implements CandidateSource {
     const searched = probes.map(() => 0);
     let read = 0;
     const works = parts.flatMap((part) =>
-      this.#works(part, similarities, view, looking).map((work) => async () => {
+      this.#works(part, similarities, view, stop.scan).map((work) => async () => {
         const result = await work();
         read += result.read;
         searched[part.number] += result.searched;
@@ -152,7 +152,7 @@ export class SubjectScan implements CandidateSource {
     parts: readonly Part[],
     described: readonly ResembledSegment[],
     { order }: ShortlistResult,
-    { tasks, comparing, signal }: SearchRun,
+    { tasks, stop, signal }: SearchRun,
   ): Promise<{ readonly rates: TraitRates; readonly compared: number[]; readonly share: number }> {
     const compared = probes.map(() => 0);
     const rates = new TraitRates();
@@ -165,7 +165,7 @@ export class SubjectScan implements CandidateSource {
         const owners = joined(ofProbe.map(({ segment, indices }) => segment.ownersOf(indices)));
         const traits = joined(ofProbe.map(({ indices, trait }) => new Uint32Array(indices.length).fill(trait)));
         const table = this.#pool.calibrations.rateTable(packed);
-        return comparisons(this.#pool, packed, ofProbe, comparing, ({ compared: count, scores }, first) => {
+        return comparisons(this.#pool, packed, ofProbe, stop.compare, ({ compared: count, scores }, first) => {
           compared[number] += count;
           // Without a closure for each: there are thousands, and the main thread serves all searches.
           for (let k = 0; k < scores.length; k++)
@@ -197,7 +197,7 @@ export class SubjectScan implements CandidateSource {
     { probe, segment, end, offset }: Part,
     similarities: SharedArrayBuffer,
     { filter, scopeShare }: SearchView,
-    control: SharedArrayBuffer,
+    stop: StopMark,
   ): (() => Promise<ResembleResult>)[] {
     const { packed } = probe;
     const by = this.#by;
@@ -207,12 +207,12 @@ export class SubjectScan implements CandidateSource {
     return Array.from({ length: Math.ceil(end / step) }, (_, task) => {
       const [from, to] = [task * step, Math.min(end, (task + 1) * step)];
       return async () => {
-        if (isStopped(control)) {
+        if (isStopped(stop)) {
           new Int16Array(similarities, (offset + from) * 2, to - from).fill(REMOVED_SIMILARITY);
           return NOTHING;
         }
         const { handle } = segment;
-        const range = { segment: handle.id, from, to, similarities, offset, filter, control };
+        const range = { segment: handle.id, from, to, similarities, offset, filter, stop };
         return this.#pool.resemble({ kind: 'resemble', by, probe: packed, ...range }, handle);
       };
     });

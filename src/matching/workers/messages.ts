@@ -1,11 +1,12 @@
 /**
- * What the main thread and the worker threads say to each other. Memories, control words and what is said of every
+ * What the main thread and the worker threads say to each other. Memories, stop words and what is said of every
  * reference are shared; everything else is copied, so it is kept small.
  */
 import type { SegmentHandle } from '../../gallery/segment-layout.ts';
 import type { SubjectFilter } from '../../gallery/subject-filter.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import type { FaceKind, PackedProbe } from '../kernels/packed-probe.ts';
+import type { StopMark } from './stop-signal.ts';
 import type { ExplainedComparison } from '../model/explained-comparison.ts';
 
 /** The id of a segment's handle. */
@@ -34,12 +35,11 @@ export interface ResembleTask {
   readonly offset: number;
   /** Whose references are passed over, as if they were removed; undefined: nobody's. */
   readonly filter?: SubjectFilter | undefined;
-  /** Word 0 becomes 1 when nobody waits for the answer any more. */
-  readonly control: SharedArrayBuffer;
+  readonly stop: StopMark;
 }
 
 export interface ResembleResult {
-  /** References of the range that were looked at: fewer than all when the control word stopped the work. */
+  /** References of the range that were looked at: fewer than all when the work was stopped. */
   readonly read: number;
   /** Of those, the ones that the filter let through, removed ones included. */
   readonly passed: number;
@@ -102,8 +102,8 @@ export interface CompareTask {
   readonly kind: 'compare';
   readonly probe: PackedProbe;
   readonly pieces: readonly SegmentReferences[];
-  /** As above, where somebody may stop waiting. */
-  readonly control?: SharedArrayBuffer;
+  /** Not given: it is carried out in any case. */
+  readonly stop?: StopMark;
 }
 
 /** Scores in the order of the pieces and their indices; REMOVED_SCORE where the reference was removed meanwhile, or the work stopped. */

@@ -16,6 +16,7 @@ import {
   type Kernels,
 } from '../kernels/kernels.ts';
 import type { CompareResult, ResembleResult } from './messages.ts';
+import { isStopped, StopSignal, type StopMark } from './stop-signal.ts';
 import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { shippedFingerModel } from '../model/shipped-model.ts';
 
@@ -29,7 +30,7 @@ const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
 export const LARGEST_FACE_BYTES = 2048;
 const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + VECTOR_SIZE, LARGEST_FACE_BYTES);
 
-const NEVER_STOPPED = new Int32Array(1);
+const NEVER_STOPPED = new StopSignal().all;
 
 /** Scratch that one thread needs in a segment: probe, kernel scratch, scores and a directory of its own. */
 export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + LARGEST_BATCH * 8;
@@ -63,7 +64,7 @@ export class SegmentReader {
   /**
    * How alike the probe and references `from` to `to` are, see ResembleTask, batch by batch, until done or told to stop.
    * @param out - i16 for each reference, `out[i]` of reference `from + i`; REMOVED_SIMILARITY for those not looked at
-   * @param control - word 0 is looked at between batches; not 0 = stop
+   * @param stop - looked at between batches
    * @param filter - see ResembleTask
    */
   resemble(
@@ -72,7 +73,7 @@ export class SegmentReader {
     from: number,
     to: number,
     out: Int16Array,
-    control: Int32Array,
+    stop: StopMark,
     filter?: SubjectFilter,
   ): Omit<ResembleResult, 'busyMs'> {
     const byVector = by === 'vector' && probe.modality === 'finger';
@@ -81,7 +82,7 @@ export class SegmentReader {
     const batch = byVector ? VECTOR_BATCH : probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
     const mask = filter && new SubjectMask(filter);
     let [read, passed, searched] = [0, 0, 0];
-    while (from + read < to && Atomics.load(control, 0) === 0) {
+    while (from + read < to && !isStopped(stop)) {
       const first = from + read;
       const count = Math.min(batch, to - first);
       const part = out.subarray(read, read + count);
@@ -100,18 +101,14 @@ export class SegmentReader {
 
   /**
    * Compares the probe with single references. Scores in the order of the indices.
-   * @param control - as above; what it stopped is REMOVED_SCORE
+   * @param stop - as above; what was not compared is REMOVED_SCORE
    */
-  compare(
-    probe: PackedProbe,
-    indices: Uint32Array,
-    control: Int32Array = NEVER_STOPPED,
-  ): Omit<CompareResult, 'busyMs'> {
+  compare(probe: PackedProbe, indices: Uint32Array, stop: StopMark = NEVER_STOPPED): Omit<CompareResult, 'busyMs'> {
     const result = new Int32Array(indices.length).fill(REMOVED_SCORE);
     const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
     this.#loadProbe(probe);
     let start = 0;
-    for (; start < indices.length && Atomics.load(control, 0) === 0; start += batch) {
+    for (; start < indices.length && !isStopped(stop); start += batch) {
       const count = Math.min(batch, indices.length - start);
       const directory = new Int32Array(this.#memory.buffer, this.#directoryAddress);
       const own = new Int32Array(this.#memory.buffer, this.#ownDirectoryAddress, count);

@@ -8,7 +8,7 @@ type Lane = 'short' | 'search';
 
 /** What a task says of its lane, for the queue. */
 export function inLaneOf(task: WorkerTask): { readonly [queueOptionsSymbol]: { readonly lane: Lane } } {
-  const ofSearch = task.kind === 'resemble' || task.kind === 'shortlist' || (task.kind === 'compare' && task.control);
+  const ofSearch = task.kind === 'resemble' || task.kind === 'shortlist' || (task.kind === 'compare' && task.stop);
   return { [queueOptionsSymbol]: { lane: ofSearch ? 'search' : 'short' } };
 }
 

@@ -56,10 +56,10 @@ export default function run({ task, handles }: WorkerMessage): WorkerResult | ty
 function carryOut(task: WorkerTask): WorkerResult {
   switch (task.kind) {
     case 'resemble': {
-      const { by, probe, segment, from, to, similarities, offset, filter, control } = task;
+      const { by, probe, segment, from, to, similarities, offset, filter, stop } = task;
       const { reader } = met(segment);
       const out = new Int16Array(similarities, (offset + from) * 2, to - from);
-      return timed(() => reader.resemble(by, probe, from, to, out, new Int32Array(control), filter));
+      return timed(() => reader.resemble(by, probe, from, to, out, stop, filter));
     }
     case 'shortlist': {
       const parts = task.parts.map((part) => {
@@ -106,13 +106,13 @@ function carryOut(task: WorkerTask): WorkerResult {
 }
 
 function comparePieces(
-  { probe, control }: CompareTask,
+  { probe, stop }: CompareTask,
   pieces: readonly { readonly reader: SegmentReader; readonly indices: Uint32Array }[],
 ): Omit<CompareResult, 'busyMs'> {
   const scores = new Int32Array(pieces.reduce((sum, { indices }) => sum + indices.length, 0));
   let [next, compared] = [0, 0];
   for (const { reader, indices } of pieces) {
-    const result = reader.compare(probe, indices, control && new Int32Array(control));
+    const result = reader.compare(probe, indices, stop);
     scores.set(result.scores, next);
     next += indices.length;
     compared += result.compared;

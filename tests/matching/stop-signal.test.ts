@@ -1,0 +1,16 @@
+import * as fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { isStopped, STOP, StopSignal, type StopLevel } from '../../src/matching/workers/stop-signal.ts';
+
+const LEVELS: readonly StopLevel[] = [STOP.scan, STOP.compare, STOP.all];
+
+it('stops what its highest level stops, and never takes it back', () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...LEVELS)), (raised) => {
+      const signal = new StopSignal();
+      for (const level of raised) signal.raise(level);
+      const highest = Math.max(0, ...raised);
+      expect([signal.scan, signal.compare, signal.all].map(isStopped)).toEqual(LEVELS.map((level) => level <= highest));
+    }),
+  );
+});
