@@ -1,14 +1,10 @@
 /** Comparisons of what fits the caches, so that arithmetic is measured and not memory. */
-import {
-  FINGER_SCRATCH_BYTES,
-  instantiateKernels,
-  KERNEL_STATIC_BYTES,
-  type KernelBuild,
-} from '../../src/matching/kernels/kernels.ts';
+import { KernelArena } from '../../src/matching/kernels/kernel-arena.ts';
+import { FINGER_SCRATCH_BYTES, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
 import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
 import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
 import type { Contender, ContenderGroup } from '../harness/rates.ts';
-import { aligned, asBytes, DIMENSION, faceValues, packedFingers } from './people.ts';
+import { asBytes, DIMENSION, faceValues, packedFingers } from './people.ts';
 
 const FACES = 513;
 const FACE_REPEATS = 100;
@@ -41,20 +37,14 @@ export function comparisons(builds: readonly KernelBuild[]): ContenderGroup[] {
 
 /** One batch in a memory of its own: the first record is the probe. */
 function byKernel(build: KernelBuild, records: readonly Uint8Array[], kind: 'face' | 'finger'): Contender {
-  const scratch = KERNEL_STATIC_BYTES;
-  const directory = scratch + aligned(FINGER_SCRATCH_BYTES);
-  const scores = directory + aligned(4 * records.length);
-  let end = scores + aligned(4 * records.length);
-  const addresses = records.map((record) => {
-    const address = end;
-    end += aligned(record.byteLength);
-    return address;
-  });
-  const pages = Math.ceil(end / 65_536);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  const kernels = instantiateKernels(memory, undefined, build);
-  records.forEach((record, i) => new Uint8Array(memory.buffer).set(record, addresses[i]));
-  new Uint32Array(memory.buffer, directory, records.length).set(addresses.map((address) => address / 16));
+  const arena = new KernelArena();
+  const scratch = arena.reserve(FINGER_SCRATCH_BYTES);
+  const directory = arena.reserve(4 * records.length);
+  const scores = arena.reserve(4 * records.length);
+  const addresses = records.map((record) => arena.reserve(record.byteLength));
+  const kernels = arena.instantiate(undefined, build);
+  records.forEach((record, i) => arena.write(addresses[i], record));
+  new Uint32Array(arena.buffer, directory, records.length).set(addresses.map((address) => address / 16));
   const count = records.length - 1;
   const repeats = kind === 'face' ? FACE_REPEATS : FINGER_REPEATS;
   const once = () => {

@@ -30,7 +30,3 @@ export function faceValues(count: number): Int8Array[] {
 export function asBytes(values: Int8Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
-
-export function aligned(bytes: number): number {
-  return Math.ceil(bytes / 16) * 16;
-}

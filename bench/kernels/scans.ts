@@ -3,13 +3,8 @@ import { VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
 import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
 import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
 import { scanVectorsReference } from '../../src/matching/oracle/finger-vector.ts';
-import {
-  FACE_SCRATCH_BYTES,
-  instantiateKernels,
-  KERNEL_STATIC_BYTES,
-  type KernelBuild,
-  type Kernels,
-} from '../../src/matching/kernels/kernels.ts';
+import { KernelArena } from '../../src/matching/kernels/kernel-arena.ts';
+import { FACE_SCRATCH_BYTES, type KernelBuild, type Kernels } from '../../src/matching/kernels/kernels.ts';
 import { faceScale } from '../../src/matching/kernels/similarity.ts';
 import type { Contender, ContenderGroup } from '../harness/rates.ts';
 import { memoryReader } from '../reading.ts';
@@ -78,20 +73,18 @@ function scanners(
   scan: Scan,
 ): Contender[] {
   const rowBytes = rows[0].length;
-  const probe = KERNEL_STATIC_BYTES;
-  const scratch = probe + probeBytes.length;
-  const scores = scratch + FACE_SCRATCH_BYTES;
-  const directory = scores + 2 * PER_CALL;
-  const start = directory + 4 * count;
-  const pages = Math.ceil((start + count * rowBytes) / 65_536);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  const bytes = new Uint8Array(memory.buffer);
-  for (let i = 0; i < count; i++) bytes.set(rows[i % rows.length], start + i * rowBytes);
-  bytes.set(probeBytes, probe);
-  new Uint32Array(memory.buffer, directory, count).set(
+  const arena = new KernelArena();
+  const probe = arena.reserve(probeBytes.length);
+  const scratch = arena.reserve(FACE_SCRATCH_BYTES);
+  const scores = arena.reserve(2 * PER_CALL);
+  const directory = arena.reserve(4 * count);
+  const start = arena.reserve(count * rowBytes);
+  for (let i = 0; i < count; i++) arena.write(start + i * rowBytes, rows[i % rows.length]);
+  arena.write(probe, probeBytes);
+  new Uint32Array(arena.buffer, directory, count).set(
     Uint32Array.from({ length: count }, (_, i) => (start + i * rowBytes) / 16),
   );
-  const read = memoryReader(memory);
+  const read = memoryReader(arena.memory);
   const reading = () => {
     read(start, count * rowBytes);
     return count;
@@ -99,7 +92,7 @@ function scanners(
   return [
     { name: 'reading', run: reading },
     ...builds.map((build) => {
-      const kernels = instantiateKernels(memory, undefined, build);
+      const kernels = arena.instantiate(undefined, build);
       const run = () => {
         for (let i = 0; i < count; i += PER_CALL) {
           const at = { rows: start + i * rowBytes, directory: directory + 4 * i, scores, scratch };

@@ -1,38 +1,31 @@
 import { MAX_MINUTIAE, type FingerTemplate, type Minutia } from '../../templates/finger-template.ts';
 import type { FingerModel } from '../model/finger-model.ts';
-import {
-  ENCODE_SCRATCH_BYTES,
-  instantiateKernels,
-  KERNEL_STATIC_BYTES,
-  MINIMUM_MINUTIAE,
-  type KernelBuild,
-  type Kernels,
-} from './kernels.ts';
+import { KernelArena } from './kernel-arena.ts';
+import { ENCODE_SCRATCH_BYTES, MINIMUM_MINUTIAE, type KernelBuild, type Kernels } from './kernels.ts';
 import { FINGER_PACKED_MAX_BYTES, packedOffsets } from '../model/packed-layout.ts';
 import { shippedFingerModel } from '../model/shipped-model.ts';
 
 const MINUTIA_BYTES = 8;
-const INPUT = KERNEL_STATIC_BYTES;
-const OUTPUT = INPUT + MAX_MINUTIAE * MINUTIA_BYTES;
-const SCRATCH = OUTPUT + FINGER_PACKED_MAX_BYTES;
-const PLANES = SCRATCH + ENCODE_SCRATCH_BYTES;
 /** Coordinates are kept in sixteen bits, from the lower left corner of the print. */
 const LARGEST_COORDINATE = 32_767;
 
 /** Brings finger templates into the kernels' form, in a small memory of its own. */
 export class FingerEncoder {
-  readonly #memory: WebAssembly.Memory;
+  readonly #arena = new KernelArena();
+  readonly #input = this.#arena.reserve(MAX_MINUTIAE * MINUTIA_BYTES);
+  readonly #output = this.#arena.reserve(FINGER_PACKED_MAX_BYTES);
+  readonly #scratch = this.#arena.reserve(ENCODE_SCRATCH_BYTES);
+  readonly #planes: number;
   readonly #kernels: Kernels;
 
   /** @param build - which kernels; the fastest that run here when not given */
   constructor(model: FingerModel = shippedFingerModel(), build?: KernelBuild) {
     const { planes, offsets } = model;
-    const pages = Math.ceil((PLANES + planes.byteLength + offsets.byteLength) / 65_536);
-    this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    this.#kernels = instantiateKernels(this.#memory, model, build);
-    new Int16Array(this.#memory.buffer, PLANES, planes.length).set(planes);
-    new Int32Array(this.#memory.buffer, PLANES + planes.byteLength, offsets.length).set(offsets);
-    this.#kernels.arrangePlanes(PLANES, SCRATCH);
+    this.#planes = this.#arena.reserve(planes.byteLength + offsets.byteLength);
+    this.#kernels = this.#arena.instantiate(model, build);
+    this.#arena.write(this.#planes, planes);
+    this.#arena.write(this.#planes + planes.byteLength, offsets);
+    this.#kernels.arrangePlanes(this.#planes, this.#scratch);
   }
 
   /**
@@ -42,7 +35,7 @@ export class FingerEncoder {
   encode(template: FingerTemplate): Uint8Array | undefined {
     const { minutiae } = template;
     if (minutiae.length < MINIMUM_MINUTIAE) return undefined;
-    const view = new DataView(this.#memory.buffer, INPUT, MAX_MINUTIAE * MINUTIA_BYTES);
+    const view = new DataView(this.#arena.buffer, this.#input, MAX_MINUTIAE * MINUTIA_BYTES);
     const { x: originX, y: originY } = originOf(template);
     minutiae.forEach((minutia, i) => {
       const { x, y, angle } = minutia;
@@ -51,9 +44,9 @@ export class FingerEncoder {
       view.setUint8(i * MINUTIA_BYTES + 4, angle);
       view.setUint8(i * MINUTIA_BYTES + 5, traitsOf(minutia));
     });
-    const length = this.#kernels.encodeFinger(INPUT, minutiae.length, OUTPUT, PLANES, SCRATCH);
+    const length = this.#kernels.encodeFinger(this.#input, minutiae.length, this.#output, this.#planes, this.#scratch);
     if (length !== packedOffsets(minutiae.length).length) throw new RangeError('the template has too many minutiae');
-    return Uint8Array.from(new Uint8Array(this.#memory.buffer, OUTPUT, length));
+    return Uint8Array.from(new Uint8Array(this.#arena.buffer, this.#output, length));
   }
 }
 

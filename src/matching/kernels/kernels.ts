@@ -14,7 +14,7 @@ import { shippedFingerModel } from '../model/shipped-model.ts';
 export { FINGER_PACKED_MAX_BYTES } from '../model/packed-layout.ts';
 
 /** Bytes at the beginning of every memory that belong to the kernels: their constant tables, and the score's weights. */
-export const KERNEL_STATIC_BYTES = 65_536;
+export { STATIC_BYTES as KERNEL_STATIC_BYTES } from '../../gallery/segment-layout.ts';
 /** Where the weights of the finger score are, in every memory. */
 const FINGER_WEIGHTS_ADDRESS = 32_768;
 /** Bytes that `explainFingers` writes. */

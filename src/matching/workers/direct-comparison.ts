@@ -1,4 +1,4 @@
-import { layoutSegment } from '../../gallery/segment-layout.ts';
+import { layoutSegment, PAGE_BYTES } from '../../gallery/segment-layout.ts';
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import type { ExplainedComparison } from '../model/explained-comparison.ts';
@@ -27,7 +27,7 @@ export class DirectComparer {
   constructor(build?: KernelBuild) {
     this.#encoder = new FingerEncoder(undefined, build);
     const layout = layoutSegment(1, SEGMENT_SCRATCH_BYTES);
-    const pages = Math.ceil((layout.recordsAddress + LARGEST_RECORD) / 65_536);
+    const pages = Math.ceil((layout.recordsAddress + LARGEST_RECORD) / PAGE_BYTES);
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.#reader = new SegmentReader({ id: 0, memory: this.#memory, layout }, SHIPPED_CALIBRATIONS, build);
     this.#directoryAddress = layout.directoryAddress;

@@ -151,10 +151,19 @@ export interface ExplainResult {
   readonly explained: readonly (ExplainedComparison | undefined)[];
 }
 
-export type WorkerTask = ResembleTask | ShortlistTask | CompareTask | CrossCompareTask | EncodeTask | ExplainTask;
+/** What a thread is asked, by kind, and what it answers. */
+export interface TaskMap {
+  readonly resemble: { readonly task: ResembleTask; readonly result: ResembleResult };
+  readonly shortlist: { readonly task: ShortlistTask; readonly result: ShortlistResult };
+  readonly compare: { readonly task: CompareTask; readonly result: CompareResult };
+  readonly 'cross-compare': { readonly task: CrossCompareTask; readonly result: CrossCompareResult };
+  readonly encode: { readonly task: EncodeTask; readonly result: EncodeResult };
+  readonly explain: { readonly task: ExplainTask; readonly result: ExplainResult };
+}
 
-export type WorkerResult =
-  ResembleResult | ShortlistResult | CompareResult | CrossCompareResult | EncodeResult | ExplainResult;
+export type TaskKind = keyof TaskMap;
+export type WorkerTask = TaskMap[TaskKind]['task'];
+export type WorkerResult = TaskMap[TaskKind]['result'];
 
 /**
  * A task as it travels. A shared memory takes longer to hand over than a short task to run, so a thread keeps the

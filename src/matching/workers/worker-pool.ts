@@ -12,7 +12,6 @@ import {
   type CompareTask,
   type CrossCompareResult,
   type CrossCompareTask,
-  type EncodeResult,
   type ExplainResult,
   type ExplainTask,
   type ResembleResult,
@@ -20,7 +19,8 @@ import {
   type ShortlistResult,
   type ShortlistTask,
   type WorkerMessage,
-  type WorkerTask,
+  type TaskKind,
+  type TaskMap,
 } from './messages.ts';
 
 /** Fingers that are encoded in one task: a request's in one, an import's on all threads. */
@@ -50,7 +50,7 @@ export class WorkerPool {
       minThreads: size,
       maxThreads: size,
       idleTimeout: Infinity,
-      // Tasks of one millisecond and more: two in hand keep a thread busy while the main thread is.
+      // A task that waits in a thread could not be overtaken by one of another search: see TaskLanes.
       concurrentTasksPerWorker: 1,
       taskQueue: new TaskLanes(),
       // A task that no thread was free for goes back to where it was, not to the end.
@@ -62,7 +62,7 @@ export class WorkerPool {
 
   /** @param segment - the handle of the task's segment; so in all of these */
   async resemble(task: ResembleTask, segment: SegmentHandle): Promise<ResembleResult> {
-    const result = (await this.#run(task, [segment])) as ResembleResult;
+    const result = await this.#run(task, [segment]);
     const { vector, finger, face } = this.costs;
     const ofFingers = task.by === 'vector' ? vector : finger;
     // Where little passes the filter, that is what takes the time.
@@ -72,7 +72,7 @@ export class WorkerPool {
   }
 
   async shortlist(task: ShortlistTask, segments: readonly SegmentHandle[]): Promise<ShortlistResult> {
-    const result = (await this.#run(task, segments)) as ShortlistResult;
+    const result = await this.#run(task, segments);
     const traits = new Set(task.parts.map(({ trait }) => trait)).size;
     const references = task.parts.reduce((sum, { count }) => sum + count, 0);
     this.costs.merge.note(result.busyMs, references + traits * task.ordinals);
@@ -80,17 +80,17 @@ export class WorkerPool {
   }
 
   async compare(task: CompareTask, segments: readonly SegmentHandle[]): Promise<CompareResult> {
-    const result = (await this.#run(task, segments)) as CompareResult;
+    const result = await this.#run(task, segments);
     if (task.probe.modality === 'finger') this.costs.finger.note(result.busyMs, result.compared);
     return result;
   }
 
   crossCompare(task: CrossCompareTask): Promise<CrossCompareResult> {
-    return this.#run(task, []) as Promise<CrossCompareResult>;
+    return this.#run(task, []);
   }
 
   explain(task: ExplainTask, segments: readonly SegmentHandle[]): Promise<ExplainResult> {
-    return this.#run(task, segments) as Promise<ExplainResult>;
+    return this.#run(task, segments);
   }
 
   /** Brings finger templates into the kernels' form, with their candidate vectors; undefined where one has too few minutiae. */
@@ -98,8 +98,10 @@ export class WorkerPool {
     const parts = Array.from({ length: Math.ceil(templates.length / ENCODED_PER_TASK) }, (_, i) =>
       templates.slice(i * ENCODED_PER_TASK, (i + 1) * ENCODED_PER_TASK),
     );
-    const results = await Promise.all(parts.map((part) => this.#run({ kind: 'encode', templates: part }, [])));
-    return results.flatMap((result) => (result as EncodeResult).packed);
+    const results = await Promise.all(
+      parts.map((part) => this.#run<'encode'>({ kind: 'encode', templates: part }, [])),
+    );
+    return results.flatMap(({ packed }) => packed);
   }
 
   /** Tasks that wait for a thread. */
@@ -112,11 +114,20 @@ export class WorkerPool {
     await this.#pool.close();
   }
 
-  async #run(task: WorkerTask, handles: readonly SegmentHandle[]): Promise<unknown> {
+  async #run<Kind extends TaskKind>(
+    task: TaskMap[Kind]['task'] & { readonly kind: Kind },
+    handles: readonly SegmentHandle[],
+  ): Promise<TaskMap[Kind]['result']> {
+    const lane = inLaneOf(task);
+    // The thread's handlers are typed by the same map; Piscina itself knows no kinds.
+    const send = (message: WorkerMessage) =>
+      this.#pool.run({ ...message, ...lane }) as Promise<TaskMap[Kind]['result'] | typeof SEGMENT_UNKNOWN>;
     try {
-      const lane = inLaneOf(task);
-      const answer = await this.#pool.run({ task, handles: [], ...lane });
-      return answer === SEGMENT_UNKNOWN ? await this.#pool.run({ task, handles, ...lane }) : answer;
+      const answer = await send({ task, handles: [] });
+      if (answer !== SEGMENT_UNKNOWN) return answer;
+      const second = await send({ task, handles });
+      if (second === SEGMENT_UNKNOWN) throw new Error('a thread does not know a segment that came with its task');
+      return second;
     } catch (cause) {
       throw new Failure('internal', 'WORKER_FAILED', 'A comparison could not be carried out.', { cause });
     }

@@ -13,7 +13,8 @@ import {
   type SegmentId,
   type WorkerMessage,
   type WorkerResult,
-  type WorkerTask,
+  type TaskKind,
+  type TaskMap,
 } from './messages.ts';
 import { ReferenceEncoder } from '../kernels/reference-encoder.ts';
 import type { SegmentReader } from './segment-reader.ts';
@@ -53,56 +54,58 @@ export default function run({ task, handles }: WorkerMessage): WorkerResult | ty
   }
 }
 
-function carryOut(task: WorkerTask): WorkerResult {
-  switch (task.kind) {
-    case 'resemble': {
-      const { by, probe, segment, from, to, similarities, offset, filter, stop } = task;
-      const { reader } = met(segment);
-      const out = new Int16Array(similarities, (offset + from) * 2, to - from);
-      return timed(() => reader.resemble(by, probe, from, to, out, stop, filter));
-    }
-    case 'shortlist': {
-      const parts = task.parts.map((part) => {
-        const rates = task.by === 'comparison' && part.face ? calibrations.faceRates(part.face) : undefined;
-        return { ...part, segment: met(part.segment).handle, rates };
-      });
-      shortlister ??= new Shortlister();
-      const list = shortlister;
-      return timed(() => {
-        const request = { ...task, parts };
-        const subjects = list.choose(request);
-        const order = task.by === 'vector' ? orderComparisons(subjects, request) : { first: [], rest: [] };
-        return { subjects, order };
-      });
-    }
-    case 'compare': {
-      const pieces = task.pieces.map(({ segment, indices }) => ({ reader: met(segment).reader, indices }));
-      return timed(() => comparePieces(task, pieces));
-    }
-    case 'cross-compare': {
-      comparer ??= new DirectComparer();
-      const direct = comparer;
-      return {
-        scores: task.probes.map((probe) => task.references.map((reference) => direct.comparePacked(probe, reference))),
-      };
-    }
-    case 'encode': {
-      encoder ??= new ReferenceEncoder();
-      const fingers = encoder;
-      return { packed: task.templates.map((template) => fingers.encode(template)) };
-    }
-    case 'explain': {
-      comparer ??= new DirectComparer();
-      const direct = comparer;
-      return {
-        explained: task.references.map((reference) =>
-          reference instanceof Uint8Array
-            ? direct.explainPacked(task.probe, reference)
-            : met(reference.segment).reader.explain(task.probe, reference.index),
-        ),
-      };
-    }
-  }
+type Handlers = { readonly [Kind in TaskKind]: (task: TaskMap[Kind]['task']) => TaskMap[Kind]['result'] };
+
+const HANDLERS: Handlers = {
+  resemble: ({ by, probe, segment, from, to, similarities, offset, filter, stop }) => {
+    const { reader } = met(segment);
+    const out = new Int16Array(similarities, (offset + from) * 2, to - from);
+    return timed(() => reader.resemble(by, probe, from, to, out, stop, filter));
+  },
+  shortlist: (task) => {
+    const parts = task.parts.map((part) => {
+      const rates = task.by === 'comparison' && part.face ? calibrations.faceRates(part.face) : undefined;
+      return { ...part, segment: met(part.segment).handle, rates };
+    });
+    shortlister ??= new Shortlister();
+    const list = shortlister;
+    return timed(() => {
+      const request = { ...task, parts };
+      const subjects = list.choose(request);
+      const order = task.by === 'vector' ? orderComparisons(subjects, request) : { first: [], rest: [] };
+      return { subjects, order };
+    });
+  },
+  compare: (task) => {
+    const pieces = task.pieces.map(({ segment, indices }) => ({ reader: met(segment).reader, indices }));
+    return timed(() => comparePieces(task, pieces));
+  },
+  'cross-compare': ({ probes, references }) => {
+    comparer ??= new DirectComparer();
+    const direct = comparer;
+    return { scores: probes.map((probe) => references.map((reference) => direct.comparePacked(probe, reference))) };
+  },
+  encode: ({ templates }) => {
+    encoder ??= new ReferenceEncoder();
+    const fingers = encoder;
+    return { packed: templates.map((template) => fingers.encode(template)) };
+  },
+  explain: ({ probe, references }) => {
+    comparer ??= new DirectComparer();
+    const direct = comparer;
+    return {
+      explained: references.map((reference) =>
+        reference instanceof Uint8Array
+          ? direct.explainPacked(probe, reference)
+          : met(reference.segment).reader.explain(probe, reference.index),
+      ),
+    };
+  },
+};
+
+/** By the handler of its kind. */
+function carryOut<Kind extends TaskKind>(task: TaskMap[Kind]['task'] & { readonly kind: Kind }): WorkerResult {
+  return HANDLERS[task.kind](task);
 }
 
 function comparePieces(

@@ -1,0 +1,47 @@
+import { aligned, PAGE_BYTES } from '../../gallery/segment-layout.ts';
+import type { FingerModel } from '../model/finger-model.ts';
+import { instantiateKernels, KERNEL_STATIC_BYTES, type KernelBuild, type Kernels } from './kernels.ts';
+
+/**
+ * A memory for kernels, laid out by what is reserved: behind the kernels' own tables, one area after the other, each
+ * aligned to 16 bytes. It is made when it is first used, and holds nothing else; it never grows.
+ */
+export class KernelArena {
+  #end = KERNEL_STATIC_BYTES;
+  #memory: WebAssembly.Memory | undefined;
+
+  /**
+   * Makes room for an area.
+   * @returns its address in bytes, a multiple of 16
+   * @throws Error once the memory is in use
+   */
+  reserve(bytes: number): number {
+    if (this.#memory !== undefined) throw new Error('the arena is in use already');
+    const address = this.#end;
+    this.#end += aligned(bytes);
+    return address;
+  }
+
+  /** Shared, for kernels ask for that; zero where nothing was written. */
+  get memory(): WebAssembly.Memory {
+    if (this.#memory === undefined) {
+      const pages = Math.ceil(this.#end / PAGE_BYTES);
+      this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    }
+    return this.#memory;
+  }
+
+  get buffer(): ArrayBufferLike {
+    return this.memory.buffer;
+  }
+
+  /** Copies an array into the memory. */
+  write(address: number, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
+    new Uint8Array(this.buffer, address, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+
+  /** @throws Error when the kernels are not built */
+  instantiate(model?: FingerModel, build?: KernelBuild): Kernels {
+    return instantiateKernels(this.memory, model, build);
+  }
+}
