@@ -100,6 +100,12 @@ module.exports = {
       '^src/(api|matching|gallery|index-files|transfer|store|security|service|cli)/',
     ),
     forbid(
+      'http-knows-no-features',
+      'HTTP knows connections and bytes; what its paths answer is given to it.',
+      room('http'),
+      '^src/(templates|api|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
+    ),
+    forbid(
       'network-is-a-leaf',
       'Connections and bytes know neither gRPC nor HTTP.',
       room('network'),

@@ -74,11 +74,24 @@ const MOMENT_MS = 100;
 /** And no more than this share of the time it had. */
 const MOMENT_SHARE = 0.2;
 
-/** Begins to follow a call. */
-export function followCall(call: AnyCall, settings: CallSettings, limited: boolean): FollowedCall {
+/** What a wire tells of a call. */
+export interface Followable {
+  /** When the caller stops waiting, in milliseconds since 1970; Infinity: it does not say. */
+  readonly at: number;
+  /** Has a listener told when the caller cancels. @returns takes it back */
+  readonly cancelled: (listener: () => void) => () => void;
+  /** Aborted where the call is ended beside its handler. */
+  readonly end?: AbortSignal | undefined;
+  readonly caller: () => string;
+}
+
+/**
+ * Begins to follow a call.
+ * @param limited - a call that brings no deadline gets the default one
+ */
+export function follow(call: Followable, settings: CallSettings, limited: boolean): FollowedCall {
   const controller = new AbortController();
-  const deadline = call.getDeadline();
-  const at = deadline instanceof Date ? deadline.getTime() : deadline;
+  const { at, end: ended } = call;
   const remaining = Number.isFinite(at) ? at - Date.now() : limited ? settings.defaultDeadlineMs : Infinity;
   const expire = () =>
     controller.abort(
@@ -90,19 +103,29 @@ export function followCall(call: AnyCall, settings: CallSettings, limited: boole
   // grpc-js cancels a call on the server when its deadline passes, and a client does when its own has: a moment earlier,
   // for the time began there first. Say which of the two it was.
   const end = at - Math.min(MOMENT_MS, remaining * MOMENT_SHARE);
-  const onCancelled = () => (Number.isFinite(at) && Date.now() >= end ? expire() : cancel());
-  call.on('cancelled', onCancelled);
-  const ended = endOf(call.metadata);
+  const forget = call.cancelled(() => (Number.isFinite(at) && Date.now() >= end ? expire() : cancel()));
   ended?.addEventListener('abort', () => controller.abort(ended.reason));
   return {
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,
-    caller: () => callerOf(call.getAuthContext()),
+    caller: call.caller,
     release: () => {
       clearTimeout(timer);
-      call.off('cancelled', onCancelled);
+      forget();
     },
   };
+}
+
+/** The same for a call of gRPC. */
+export function followCall(call: AnyCall, settings: CallSettings, limited: boolean): FollowedCall {
+  const deadline = call.getDeadline();
+  const cancelled = (listener: () => void) => {
+    call.on('cancelled', listener);
+    return () => void call.off('cancelled', listener);
+  };
+  const at = deadline instanceof Date ? deadline.getTime() : deadline;
+  const caller = () => callerOf(call.getAuthContext());
+  return follow({ at, cancelled, end: endOf(call.metadata), caller }, settings, limited);
 }
 
 /** The common name, and the organisation, of the caller's certificate. */

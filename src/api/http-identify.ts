@@ -1,12 +1,16 @@
 /** Identify over HTTP, in JSON: the same search, under the same rules, for callers without gRPC on the same machine. */
-import { randomUUID } from 'node:crypto';
-import { status as Code, type handleUnaryCall, type ServerUnaryCall, type ServiceError } from '@grpc/grpc-js';
-import type { HttpSearch } from '../observability/http-server.ts';
-import type { CallObserver } from './call.ts';
-import { IdentifyResponse, type IdentifyRequest } from './generated/ridgewatch/v1/identification.ts';
+import { status as Code } from '@grpc/grpc-js';
+import { json, type Answer } from '../http/answers.ts';
+import type { JsonRoute } from '../http/routes.ts';
+import type { Failure } from '../failure.ts';
+import { follow, reported, type CallSettings } from './call.ts';
+import { IdentifyResponse } from './generated/ridgewatch/v1/identification.ts';
+import type { AnswerIdentify } from './identification-service.ts';
 import { readIdentifyRequest } from './json-requests.ts';
 import { toProtoJson } from './proto-json.ts';
-import { asFailure, readServiceError, toServiceError } from './status.ts';
+import { readServiceError, toServiceError } from './status.ts';
+
+export const IDENTIFY_PATH = '/v1/identify';
 
 /** As google.rpc.Code maps them. */
 const HTTP_STATUS: Partial<Record<Code, number>> = {
@@ -22,66 +26,26 @@ const HTTP_STATUS: Partial<Record<Code, number>> = {
   [Code.DEADLINE_EXCEEDED]: 504,
 };
 
-interface Outcome {
-  /** As grpc-js would send it; null: there is none. */
-  readonly error: unknown;
-  readonly response: IdentifyResponse | null | undefined;
-}
-
-/**
- * Calls the gRPC method from within, so that nothing about it is another: rules, admission, log, metrics.
- * @param observe - told of requests that cannot be read; of the others the method tells it
- */
-export function httpIdentify(
-  identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>,
-  observe: CallObserver,
-): HttpSearch {
-  return async (body, deadline, onHangUp) => {
-    const started = performance.now();
-    let request: IdentifyRequest;
-    try {
-      request = readIdentifyRequest(body);
-    } catch (thrown) {
-      const failure = asFailure(thrown);
-      const error = toServiceError(failure);
-      observe({
-        method: 'Identification/Identify',
-        requestId: randomUUID(),
-        code: Code[error.code],
-        reason: failure.reason,
-        seconds: (performance.now() - started) / 1000,
-        facts: {},
-        defect: failure.kind === 'internal' ? thrown : undefined,
-      });
-      return refusal(error);
-    }
-    const { error, response } = await new Promise<Outcome>((resolve) => {
-      const call = {
-        request,
-        getDeadline: () => deadline,
-        // Nobody has shown a certificate.
-        getAuthContext: () => ({}),
-        on: (_: 'cancelled', listener: () => void) => onHangUp(listener),
-        off: () => undefined,
-      };
-      identify(call as unknown as ServerUnaryCall<IdentifyRequest, IdentifyResponse>, (error, response) =>
-        resolve({ error, response }),
-      );
-    });
-    if (error !== null || !response) return refusal(error);
-    return { status: 200, document: toProtoJson(IdentifyResponse.toJSON(response)) };
+/** Reported under the name of the gRPC method, for it is the same. */
+export function identifyRoute(answer: AnswerIdentify, settings: CallSettings): JsonRoute {
+  return async ({ body, deadlineMs, onHangUp }) => {
+    const cancelled = (listener: () => void) => {
+      onHangUp(listener);
+      return () => undefined;
+    };
+    // No certificate was shown.
+    const followed = follow({ at: deadlineMs, cancelled, caller: () => '' }, settings, true);
+    const outcome = await reported('Identification/Identify', followed, settings, (context) =>
+      answer(readIdentifyRequest(body), context),
+    );
+    followed.release();
+    if ('failure' in outcome) return refusal(outcome.failure);
+    return json(200, toProtoJson(IdentifyResponse.toJSON(outcome.response)) as object);
   };
 }
 
-function refusal(thrown: unknown): Awaited<ReturnType<HttpSearch>> {
-  const error = isServiceError(thrown) ? thrown : toServiceError(asFailure(thrown));
-  const { code, message, reason, violations, retryAfterMs } = readServiceError(error);
-  return {
-    status: HTTP_STATUS[code as Code] ?? 500,
-    document: { error: { code: Code[code], message, reason, violations, retry_after_ms: retryAfterMs } },
-  };
-}
-
-function isServiceError(thrown: unknown): thrown is ServiceError {
-  return typeof thrown === 'object' && thrown !== null && 'code' in thrown && 'metadata' in thrown;
+function refusal(failure: Failure): Answer {
+  const { code, message, reason, violations, retryAfterMs } = readServiceError(toServiceError(failure));
+  const error = { code: Code[code], message, reason, violations, retry_after_ms: retryAfterMs };
+  return json(HTTP_STATUS[code as Code] ?? 500, { error });
 }

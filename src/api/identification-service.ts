@@ -1,18 +1,9 @@
-import { Failure } from '../failure.ts';
-import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/served-gallery.ts';
-import type { AdmissionQueue } from '../matching/search/admission.ts';
-import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/search/candidate-list.ts';
-import { identify, type EmptyScope as DomainEmptyScope, type SearchResult } from '../matching/search/identification.ts';
-import type { AuditFigures, IndexAudit } from '../matching/search/index-audit.ts';
-import type { Calibrations } from '../matching/rates/calibrations.ts';
-import { modelVersions } from '../matching/rates/model-version.ts';
-import type { Planner } from '../matching/search/planner.ts';
-import { prepareProbes, type Probe } from '../matching/search/probe.ts';
-import type { SearchView } from '../matching/search/search-view.ts';
 import { shippedVectorModel } from '../matching/model/shipped-model.ts';
-import { verifySamples, verifySubject, type VerificationResult } from '../matching/search/verification.ts';
-import type { WorkerPool } from '../matching/workers/worker-pool.ts';
+import type { ModelVersion as DomainModelVersion } from '../matching/rates/model-version.ts';
+import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/search/candidate-list.ts';
+import type { EmptyScope as DomainEmptyScope } from '../matching/search/identification.ts';
+import type { Identified, IdentifyQuery, Searcher, Verified } from '../matching/search/searcher.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import {
   EmptyScope,
@@ -25,9 +16,7 @@ import {
   type VerifyResponse,
 } from './generated/ridgewatch/v1/identification.ts';
 import { Band, Modality, type SampleScore } from './generated/ridgewatch/v1/sample.ts';
-import { galleryUnknown } from '../store/store-failure.ts';
 import { answerStream } from './identification-stream.ts';
-import { PartialTime } from '../matching/search/partial-time.ts';
 import { check, identifyRules, verifyRules } from './validation.ts';
 import { decodeSamples, reportSamples, type FaceModel } from './wire-samples.ts';
 import { toWireExplanation } from './wire-explanation.ts';
@@ -37,125 +26,73 @@ import { toWireWarnings, warningFacts, type WarnedView } from './wire-warnings.t
 /** What the identification service works with. */
 export interface IdentificationDependencies {
   readonly served: CurrentGallery;
-  readonly planner: Planner;
-  readonly audit: IndexAudit;
-  readonly pool: WorkerPool;
-  readonly admission: AdmissionQueue;
+  readonly searcher: Searcher;
   readonly faceModels: ReadonlyMap<string, FaceModel>;
-  /** False positive identification rate when the caller names none. */
-  readonly targetFpir: number;
   /** Told of what is odd about samples that were read. */
   countWarnings(warnings: readonly { readonly code: string }[]): void;
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
-  /** What is stored and damaged. */
-  readonly quarantine: Quarantine;
 }
 
-interface SearchDependencies extends IdentificationDependencies {
-  readonly partialTime: PartialTime;
-}
+/** Answers one search, whichever wire it came over. @throws Failure */
+export type AnswerIdentify = (request: IdentifyRequest, context: CallContext) => Promise<IdentifyResponse>;
 
 const DEFAULT_CANDIDATES = 10;
 
 /** The `Identification` service: wire to domain and back; no matching logic. */
 export function identificationService(
-  dependencies: IdentificationDependencies,
+  service: IdentificationDependencies,
   settings: CallSettings,
 ): IdentificationServer {
-  const service = { ...dependencies, partialTime: new PartialTime() };
+  const answer = identifyBy(service);
   return {
-    identify: unary('Identification/Identify', settings, (request: IdentifyRequest, context) =>
-      answerIdentify(service, request, context),
-    ),
-    identifyStream: (call) =>
-      answerStream(call, settings, (request, context) => answerIdentify(service, request, context)),
+    identify: unary('Identification/Identify', settings, answer),
+    identifyStream: (call) => answerStream(call, settings, answer),
     verify: unary('Identification/Verify', settings, (request: VerifyRequest, context) =>
       answerVerify(service, request, context),
     ),
   };
 }
 
+/** Answers searches of any wire. */
+export function identifyBy(service: IdentificationDependencies): AnswerIdentify {
+  return (request, context) => answerIdentify(service, request, context);
+}
+
 async function answerIdentify(
-  service: SearchDependencies,
+  service: IdentificationDependencies,
   request: IdentifyRequest,
   context: CallContext,
 ): Promise<IdentifyResponse> {
   const started = performance.now();
   check(identifyRules, request);
-  context.requestId = request.clientRequestId || context.requestId;
-  context.note({
-    checkpoint_id: request.checkpointId,
-    purpose: purposeName(request.purpose),
-    sample_count: request.samples.length,
-  });
+  noteCaller(context, request);
   service.requireReady();
-  requireKnown(service.served, request.galleries);
+  // Before the samples, which cost something, are read.
+  service.served.current.requireKnown(request.galleries);
   const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
   noteWarnings(service, context, samples);
-  const { threshold } = request;
-  const partial = request.allowPartial === true;
-  const { probes, search, result } = await service.admission.run({ ...context, kind: 'search', partial }, async () => {
-    const probes = await prepareProbes(service.pool, samples);
-    requireComparable(probes);
-    const choose = (view: SearchView) => service.planner.choose(probes, view, request.exact);
-    const limits = partial ? service.partialTime.limits(context.deadlineMs, Date.now()) : undefined;
-    const search = {
-      probes,
-      galleries: new Set(request.galleries),
-      maxCandidates: request.maxCandidates || DEFAULT_CANDIDATES,
-      threshold:
-        threshold?.$case === 'maxLog10Fmr'
-          ? { maxLog10Fmr: threshold.value }
-          : { targetFpir: threshold?.value ?? service.targetFpir },
-      standardFpir: service.targetFpir,
-      explain: request.explain === true,
-      ...limits,
-    };
-    let stopped = true;
-    try {
-      const result = await identify(service.served.current, choose, service.pool, search, context.signal);
-      stopped = result.searchedFraction < 1;
-      return { probes, search, result };
-    } finally {
-      if (limits !== undefined && stopped) service.partialTime.note(limits, Date.now());
-    }
-  });
-  if (result.mode === 'indexed') service.audit.note(search);
-  const damagedReferenceCount = service.quarantine.unsearched(service.served.current, search.galleries);
+  const query = {
+    samples,
+    galleries: request.galleries,
+    maxCandidates: request.maxCandidates || DEFAULT_CANDIDATES,
+    threshold: thresholdOf(request),
+    isExact: request.exact,
+    explain: request.explain === true,
+    allowPartial: request.allowPartial === true,
+  };
+  const found = await service.searcher.identify(query, context);
+  const { result, damagedReferences } = found;
   context.note({
     gallery_version: result.galleryVersion,
-    comparisons: result.compared.reduce((sum, count) => sum + count, 0),
+    comparisons: sum(result.compared),
     search_mode: result.mode,
     searched_fraction: result.searchedFraction,
     candidate_count: result.candidates.length,
     ...(result.emptyScope && { empty_scope: result.emptyScope }),
-    ...(damagedReferenceCount > 0 && { damaged_references: damagedReferenceCount }),
+    ...(damagedReferences > 0 && { damaged_references: damagedReferences }),
   });
-  const elapsedMs = performance.now() - started;
-  return {
-    ...identifyResponse(service.pool, context.requestId, probes, result, service.audit.figures, elapsedMs),
-    damagedReferenceCount,
-  };
-}
-
-function noteWarnings(service: IdentificationDependencies, context: CallContext, views: readonly WarnedView[]): void {
-  const warnings = views.flatMap((view) => view.warnings ?? []);
-  service.countWarnings(warnings);
-  context.note(warningFacts(warnings));
-}
-
-/** A search of a gallery by a wrong name would find nobody, whoever stands there. */
-function requireKnown({ current }: CurrentGallery, galleries: readonly string[]): void {
-  const unknown = galleries.flatMap((name, i) => (current.knows(name) ? [] : [`galleries[${i}]`]));
-  if (unknown.length > 0) throw galleryUnknown(...unknown);
-}
-
-function requireComparable(probes: readonly Probe[]): void {
-  if (probes.some(({ packed }) => packed !== undefined)) return;
-  throw new Failure('failed-precondition', 'NOT_COMPARABLE', 'No sample has enough minutiae to be compared.', {
-    field: 'samples',
-  });
+  return identifyResponse(context.requestId, found, performance.now() - started);
 }
 
 async function answerVerify(
@@ -165,12 +102,7 @@ async function answerVerify(
 ): Promise<VerifyResponse> {
   const started = performance.now();
   check(verifyRules, request);
-  context.requestId = request.clientRequestId || context.requestId;
-  context.note({
-    checkpoint_id: request.checkpointId,
-    purpose: purposeName(request.purpose),
-    sample_count: request.samples.length,
-  });
+  noteCaller(context, request);
   service.requireReady();
   const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
   const { claim } = request;
@@ -179,34 +111,45 @@ async function answerVerify(
       ? await decodeSamples(claim.value.samples, service.faceModels, 'reference_samples.samples', context.signal)
       : undefined;
   noteWarnings(service, context, [...samples, ...(references ?? [])]);
-  const { pool, served } = service;
-  const explain = request.explain === true;
-  const { probes, result } = await service.admission.run({ ...context, kind: 'verification' }, async () => {
-    const probes = await prepareProbes(pool, samples);
-    requireComparable(probes);
-    const result =
-      references === undefined
-        ? await verifySubject(served.current, pool, probes, claim?.$case === 'subjectId' ? claim.value : '', explain)
-        : await verifySamples(served.current, pool, probes, await prepareProbes(pool, references), explain);
-    return { probes, result };
-  });
-  if (claim?.$case === 'subjectId') requireUndamaged(service.quarantine, claim.value, result);
-  if (result === undefined) {
-    throw new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
-  }
-  context.note({ gallery_version: result.galleryVersion, comparisons: result.compared.reduce((sum, n) => sum + n, 0) });
+  const stated =
+    references === undefined ? { subjectId: claim?.$case === 'subjectId' ? claim.value : '' } : { references };
+  const query = { samples, claim: stated, explain: request.explain === true };
+  const found = await service.searcher.verify(query, context);
+  const { result } = found;
+  context.note({ gallery_version: result.galleryVersion, comparisons: sum(result.compared) });
   const referenceWarnings = toWireWarnings(references ?? []);
-  return { ...verifyResponse(pool, context.requestId, probes, result, performance.now() - started), referenceWarnings };
+  return { ...verifyResponse(context.requestId, found, performance.now() - started), referenceWarnings };
+}
+
+function noteCaller(context: CallContext, request: IdentifyRequest | VerifyRequest): void {
+  context.requestId = request.clientRequestId || context.requestId;
+  context.note({
+    checkpoint_id: request.checkpointId,
+    purpose: purposeName(request.purpose),
+    sample_count: request.samples.length,
+  });
+}
+
+function noteWarnings(service: IdentificationDependencies, context: CallContext, views: readonly WarnedView[]): void {
+  const warnings = views.flatMap((view) => view.warnings ?? []);
+  service.countWarnings(warnings);
+  context.note(warningFacts(warnings));
+}
+
+function thresholdOf({ threshold }: IdentifyRequest): IdentifyQuery['threshold'] {
+  if (threshold === undefined) return undefined;
+  return threshold.$case === 'maxLog10Fmr' ? { maxLog10Fmr: threshold.value } : { targetFpir: threshold.value };
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 function identifyResponse(
-  { calibrations }: WorkerPool,
   requestId: string,
-  probes: readonly Probe[],
-  result: SearchResult,
-  audit: AuditFigures,
+  { probes, result, modelVersions, audit, damagedReferences }: Identified,
   elapsedMs: number,
-): Omit<IdentifyResponse, 'damagedReferenceCount'> {
+): IdentifyResponse {
   return {
     requestId,
     candidates: result.candidates.map(({ subject, rank, log10Fmr, fpir, band, scores }) => ({
@@ -227,36 +170,19 @@ function identifyResponse(
     searchedFraction: result.searchedFraction,
     subjectsSearched: result.subjectsSearched,
     galleryVersion: result.galleryVersion,
-    modelVersions: toWireModels(calibrations, probes),
+    modelVersions: modelVersions.map(toWireModel),
     samples: reportSamples(probes, result.compared, result.inScope),
     truncated: result.truncated,
     elapsed: toDuration(elapsedMs),
-    index:
-      result.mode === 'exact'
-        ? undefined
-        : { vectorModelHash: shippedVectorModel().hash, penetration: result.penetration, audit },
+    index: audit && { vectorModelHash: shippedVectorModel().hash, penetration: result.penetration, audit },
     emptyScope: result.emptyScope === undefined ? EmptyScope.UNSPECIFIED : EMPTY_SCOPES[result.emptyScope],
+    damagedReferenceCount: damagedReferences,
   };
 }
 
-/**
- * A sample that met no reference would be taken for one that is not alike. Where there may have been one which is damaged,
- * nothing is said.
- * @throws Failure REFERENCE_DAMAGED
- */
-function requireUndamaged(quarantine: Quarantine, subjectId: string, result: VerificationResult | undefined): void {
-  if (quarantine.of(subjectId).length === 0) return;
-  if (result !== undefined && result.compared.every((count) => count > 0)) return;
-  const sentence =
-    'A reference of the subject is damaged, and a sample found no other one of its kind. Enrol the samples again: UpdateSubject.';
-  throw new Failure('failed-precondition', 'REFERENCE_DAMAGED', sentence, { field: 'subject_id' });
-}
-
 function verifyResponse(
-  { calibrations }: WorkerPool,
   requestId: string,
-  probes: readonly Probe[],
-  result: VerificationResult,
+  { probes, result, modelVersions }: Verified,
   elapsedMs: number,
 ): Omit<VerifyResponse, 'referenceWarnings'> {
   return {
@@ -264,7 +190,7 @@ function verifyResponse(
     log10Fmr: result.log10Fmr,
     scores: result.scores.map(toWireScore),
     samples: reportSamples(probes, result.compared, result.compared),
-    modelVersions: toWireModels(calibrations, probes),
+    modelVersions: modelVersions.map(toWireModel),
     galleryVersion: result.galleryVersion,
     elapsed: toDuration(elapsedMs),
   };
@@ -303,12 +229,8 @@ function toWireScore({
   };
 }
 
-function toWireModels(calibrations: Calibrations, probes: readonly Probe[]): ModelVersion[] {
-  const templates = probes.map(({ template }) => template);
-  return modelVersions(calibrations, templates).map(({ modality, ...version }) => ({
-    modality: modality === 'finger' ? Modality.FINGER : Modality.FACE,
-    ...version,
-  }));
+function toWireModel({ modality, ...version }: DomainModelVersion): ModelVersion {
+  return { modality: modality === 'finger' ? Modality.FINGER : Modality.FACE, ...version };
 }
 
 /** Milliseconds as a google.protobuf.Duration. */

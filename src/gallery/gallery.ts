@@ -1,3 +1,4 @@
+import { galleryUnknown } from '../store/store-failure.ts';
 import {
   partitionKey,
   type PartitionName,
@@ -160,6 +161,12 @@ export class Gallery {
   /** Whether any subject ever belonged to a gallery of this name. */
   knows(gallery: string): boolean {
     return this.#names.has(gallery);
+  }
+
+  /** @throws Failure GALLERY_UNKNOWN that names each by its place among these */
+  requireKnown(galleries: readonly string[]): void {
+    const unknown = galleries.flatMap((name, i) => (this.knows(name) ? [] : [`galleries[${i}]`]));
+    if (unknown.length > 0) throw galleryUnknown(...unknown);
   }
 
   /** A subject, whether expired or not. */

@@ -1,8 +1,8 @@
 import { reportOfEnded } from '../api/call.ts';
 import type { EnrolmentDependencies } from '../api/enrolment.ts';
 import { galleryService } from '../api/gallery-service.ts';
-import { httpIdentify } from '../api/http-identify.ts';
-import { identificationService } from '../api/identification-service.ts';
+import { IDENTIFY_PATH, identifyRoute } from '../api/http-identify.ts';
+import { identificationService, identifyBy } from '../api/identification-service.ts';
 import { operationsService } from '../api/operations-service.ts';
 import { ApiServer } from '../api/server.ts';
 import type { Configuration } from '../configuration.ts';
@@ -27,7 +27,10 @@ import { fingerVersion, packedModels } from '../matching/rates/model-version.ts'
 import { Planner } from '../matching/search/planner.ts';
 import { packTemplates } from '../matching/search/probe.ts';
 import { WorkerPool } from '../matching/workers/worker-pool.ts';
-import { type HttpSearch, HttpServer } from '../observability/http-server.ts';
+import { HttpServer } from '../http/http-server.ts';
+import type { JsonRoute } from '../http/routes.ts';
+import { servicePages } from '../observability/pages.ts';
+import { Searcher } from '../matching/search/searcher.ts';
 import { LineLimit } from '../observability/line-limit.ts';
 import type { Logger } from '../observability/logging.ts';
 import { Metrics } from '../observability/metrics.ts';
@@ -37,7 +40,14 @@ import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from '../security/server-credentials.ts';
-import { connectionsOf, damageLog, figuresOf, observer, warnOfDoubtfulGalleries, warnOfStrangeModels } from './reports.ts';
+import {
+  connectionsOf,
+  damageLog,
+  figuresOf,
+  observer,
+  warnOfDoubtfulGalleries,
+  warnOfStrangeModels,
+} from './reports.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { StoreCondition, StoreHealth } from '../store/store-health.ts';
 import { wholeOrNothing, type Undo } from './undo.ts';
@@ -110,19 +120,23 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
   const defects = new LineLimit(MOST_DEFECTS);
   const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
   const connections = connectionsOf(configuration, log);
-  let search: HttpSearch | undefined = undefined;
+  let identify: JsonRoute | undefined = undefined;
   let server: ApiServer | undefined = undefined;
+  const pages = servicePages({
+    readiness: () => readiness.state,
+    metrics: () => metrics.render(),
+    obstacle: () => server?.obstacle,
+  });
+  const identifyOrWait: JsonRoute = (request) => {
+    if (identify !== undefined) return identify(request);
+    throw new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
+  };
   const http = new HttpServer(
-    {
-      readiness: () => readiness.state,
-      metrics: () => metrics.render(),
-      ...(configuration.httpIdentify && { identify: () => search }),
-      obstacle: () => server?.obstacle,
-      refused: (refusal, defect) => {
-        const more = defect === undefined ? undefined : defects.admit('http');
-        if (more !== undefined) log.error({ err: defect, ...more }, 'a request over HTTP failed by a defect');
-        refusals.report(refusal);
-      },
+    { pages, json: new Map(configuration.httpIdentify ? [[IDENTIFY_PATH, identifyOrWait]] : []) },
+    ({ reason, status, defect }) => {
+      const more = defect === undefined ? undefined : defects.admit('http');
+      if (more !== undefined) log.error({ err: defect, ...more }, 'a request over HTTP failed by a defect');
+      refusals.report({ surface: 'http', reason, ...(status !== undefined && { facts: { status } }) });
     },
     {
       mostBodyBytes: configuration.maxMessageBytes,
@@ -195,22 +209,13 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
     observe: observer(log, metrics, store.health),
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };
-  const identification = identificationService(
-    {
-      served,
-      planner: new Planner(pool),
-      audit,
-      pool,
-      admission,
-      faceModels,
-      targetFpir: configuration.targetFpir,
-      countWarnings: (warnings) => metrics.observeWarnings(warnings),
-      requireReady,
-      quarantine,
-    },
-    settings,
-  );
-  search = httpIdentify(identification.identify, settings.observe);
+  const { targetFpir } = configuration;
+  const planner = new Planner(pool);
+  const searcher = new Searcher({ served, planner, audit, pool, admission, quarantine, targetFpir });
+  const countWarnings = (warnings: readonly { readonly code: string }[]) => metrics.observeWarnings(warnings);
+  const identifying = { served, searcher, faceModels, countWarnings, requireReady };
+  const identification = identificationService(identifying, settings);
+  identify = identifyRoute(identifyBy(identifying), settings);
   const api = new ApiServer(
     {
       identification,

@@ -8,7 +8,8 @@ import { unary } from '../../src/api/call.ts';
 import { EnrollStreamResponse, type GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import { IdentifyResponse, type IdentificationServer } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import type { ApiServer, ApiServices } from '../../src/api/server.ts';
-import { HttpServer } from '../../src/observability/http-server.ts';
+import { json } from '../../src/http/answers.ts';
+import { HttpServer } from '../../src/http/http-server.ts';
 import { createApiServer } from './api-server.ts';
 import type { Attack, Attacked } from './hostile-caller.ts';
 import { frame, openSession, rawCall } from './raw-call.ts';
@@ -42,10 +43,8 @@ async function start(finish: Promise<void>, services: Partial<ApiServices> = {})
   );
   const port = await server.listen('127.0.0.1', 0, undefined);
   ends.push(() => server.stop(0));
-  const http = new HttpServer({
-    readiness: () => ({ stage: 'ready', detail: '', writing: true, damagedReferences: 0 }),
-    metrics: () => Promise.resolve({ contentType: '', body: '' }),
-  });
+  const pages = new Map([['/livez', () => json(200, { live: true })]]);
+  const http = new HttpServer({ pages, json: new Map() }, () => undefined);
   const httpPort = await http.start('127.0.0.1', 0);
   ends.push(() => http.stop());
   const caller = new Worker(new URL('hostile-caller.ts', import.meta.url), {

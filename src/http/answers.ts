@@ -40,6 +40,7 @@ const STATUS: Partial<Record<string, number>> = {
   BODY_TOO_LARGE: 413,
   TOO_MANY_BODIES: 503,
   CALLER_GONE: 499,
+  NOT_READY: 503,
 };
 
 /** Whatever was thrown while a request was dealt with. */
@@ -50,8 +51,8 @@ export function toRefusal(thrown: unknown): HttpRefusal {
   return new HttpRefusal(500, new Failure('internal', 'INTERNAL_ERROR', sentence, { cause: thrown }));
 }
 
-export function unknownPath(): HttpRefusal {
-  const sentence = 'There is /livez, /readyz and /metrics, and POST /v1/identify where RIDGEWATCH_HTTP_IDENTIFY is on.';
+/** @param sentence - says which paths there are */
+export function unknownPath(sentence: string): HttpRefusal {
   return new HttpRefusal(404, new Failure('not-found', 'PATH_UNKNOWN', sentence));
 }
 

@@ -1,12 +1,18 @@
 import { expect, it } from 'vitest';
-import { HttpServer } from '../../src/observability/http-server.ts';
+import { HttpServer } from '../../src/http/http-server.ts';
+import { servicePages } from '../../src/observability/pages.ts';
 import { Readiness } from '../../src/observability/readiness.ts';
 
 const metrics = () => Promise.resolve({ contentType: 'text/plain', body: 'x 1\n' });
+const serverOf = (readiness: Readiness) =>
+  new HttpServer(
+    { pages: servicePages({ readiness: () => readiness.state, metrics }), json: new Map() },
+    () => undefined,
+  );
 
 it('follows the life of the service, in one direction', async () => {
   const readiness = new Readiness();
-  const server = new HttpServer({ readiness: () => readiness.state, metrics });
+  const server = serverOf(readiness);
   const at = `http://127.0.0.1:${await server.start('127.0.0.1', 0)}`;
   const ready = async () => (await fetch(`${at}/readyz`)).status;
   readiness.starting('Loading.');
@@ -34,9 +40,9 @@ it('follows the life of the service, in one direction', async () => {
 });
 
 it('says in one sentence that its port is taken', async () => {
-  const first = new HttpServer({ readiness: () => new Readiness().state, metrics });
+  const first = serverOf(new Readiness());
   const port = await first.start('127.0.0.1', 0);
-  const second = new HttpServer({ readiness: () => new Readiness().state, metrics });
+  const second = serverOf(new Readiness());
   await expect(second.start('127.0.0.1', port)).rejects.toMatchObject({
     reason: 'PORT_IN_USE',
     message: expect.stringContaining(String(port)) as string,

@@ -5,22 +5,19 @@ import type { Duplex } from 'node:stream';
 import { Failure } from '../failure.ts';
 import { ByteBudget } from '../network/byte-budget.ts';
 import { Connections, type Connection } from '../network/connections.ts';
-import { HttpRefusal, json, toRefusal, unknownPath, unreadable, wrongMethod, type Answer } from './http-answers.ts';
-import { readBody } from './http-body.ts';
-import { requireJson, requireLocalProgram } from './http-callers.ts';
-import type { ReadinessState } from './readiness.ts';
-import type { Refusal } from './refusal-log.ts';
+import { HttpRefusal, toRefusal, unknownPath, unreadable, wrongMethod, type Answer } from './answers.ts';
+import { readBody } from './body.ts';
+import { requireJson, requireLocalProgram } from './callers.ts';
+import { describeRoutes, type JsonRoute, type Routes } from './routes.ts';
 import { forgetBody, isUnread } from './unread-body.ts';
 
-export interface HttpSources {
-  readiness(): ReadinessState;
-  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
-  /** Why no further client can be taken elsewhere; undefined: they can. */
-  obstacle?(): string | undefined;
-  /** Answers searches; undefined: this surface takes none. */
-  identify?(): HttpSearch | undefined;
-  /** Told of each request that is refused here. */
-  refused?(refusal: Refusal, defect: unknown): void;
+/** A request that is refused here: told without anything that comes from the caller. */
+export interface HttpRefused {
+  readonly reason: string;
+  /** Undefined where there was no request to answer. */
+  readonly status: number | undefined;
+  /** What was thrown, where it is a defect. */
+  readonly defect: unknown;
 }
 
 export interface HttpLimits {
@@ -46,26 +43,19 @@ const DEFAULT_LIMITS: HttpLimits = {
   keepAliveMs: 60_000,
 };
 
-/** @param deadline - in milliseconds since 1970; Infinity: none @param onHangUp - told what to do when the caller is gone */
-export type HttpSearch = (
-  body: Uint8Array,
-  deadline: number,
-  onHangUp: (listener: () => void) => void,
-) => Promise<{ readonly status: number; readonly document: unknown }>;
-
 /** In which a caller says how long it waits, in milliseconds. */
 const TIMEOUT_HEADER = 'x-timeout-ms';
-const IDENTIFY = '/v1/identify';
 /** Of a body that is refused, so many times the largest is still read, for so many milliseconds at most. */
 const MOST_FORGOTTEN = 4;
 const MOST_FORGETTING_MS = 5000;
 /** Often enough to end a request that takes too long soon after its time is up. */
 const MOST_CHECK_MS = 1000;
 
-/** The HTTP surface for orchestrators and Prometheus: `/livez`, `/readyz`, `/metrics`; and `/v1/identify`, where it is on. */
+/** A server of pages and of JSON, bounded in connections, bytes and time. */
 export class HttpServer {
   readonly #server: Server;
-  readonly #sources: HttpSources;
+  readonly #routes: Routes;
+  readonly #refused: (refused: HttpRefused) => void;
   readonly #limits: HttpLimits;
   readonly #budget: ByteBudget;
   readonly #connections: Connections;
@@ -75,8 +65,10 @@ export class HttpServer {
   readonly #refusedSockets = new WeakSet<Duplex>();
   #host = '';
 
-  constructor(sources: HttpSources, limits: Partial<HttpLimits> = {}) {
-    this.#sources = sources;
+  /** @param refused - told of each request that is refused here */
+  constructor(routes: Routes, refused: (refused: HttpRefused) => void, limits: Partial<HttpLimits> = {}) {
+    this.#routes = routes;
+    this.#refused = refused;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     const { headersMs, requestMs, keepAliveMs, mostBytesHeld, mostConnections } = this.#limits;
     this.#budget = new ByteBudget(mostBytesHeld);
@@ -130,7 +122,7 @@ export class HttpServer {
       const sentence = `The service cannot listen on ${host}:${port}: check RIDGEWATCH_HTTP_HOST and RIDGEWATCH_HTTP_PORT.`;
       throw new Failure('failed-precondition', 'ADDRESS_UNUSABLE', sentence, { cause });
     }
-    this.#server.on('error', (error) => this.#sources.refused?.({ surface: 'http', reason: 'INTERNAL_ERROR' }, error));
+    this.#server.on('error', (defect) => this.#refused({ reason: 'INTERNAL_ERROR', status: undefined, defect }));
     return (this.#server.address() as AddressInfo).port;
   }
 
@@ -160,15 +152,18 @@ export class HttpServer {
     if (connection !== undefined) connection.lastActive = performance.now();
     try {
       if (request.headers.host === undefined && request.httpVersion === '1.1') throw unreadable(undefined);
-      const isSearch = request.url === IDENTIFY && this.#sources.identify !== undefined;
-      const answer = await (isSearch ? this.#search(request, response, connection) : this.#answer(request));
+      const route = this.#routes.json.get(request.url ?? '');
+      const answer = await (route === undefined
+        ? this.#show(request)
+        : this.#takeJson(route, request, response, connection));
       this.#send(response, answer);
     } catch (thrown) {
       this.#refuse(response, toRefusal(thrown));
     }
   }
 
-  async #search(
+  async #takeJson(
+    route: JsonRoute,
     request: IncomingMessage,
     response: ServerResponse,
     connection: Connection | undefined,
@@ -180,42 +175,23 @@ export class HttpServer {
     const body = await readBody(request, this.#limits.mostBodyBytes, this.#budget);
     if (connection !== undefined) connection.working++;
     try {
-      const search = this.#sources.identify?.();
-      if (search === undefined) {
-        const failure = new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
-        throw new HttpRefusal(503, failure);
-      }
-      const { status, document } = await search(body.bytes, Date.now() + timeout, (listener) =>
-        response.once('close', () => void (response.writableEnded || listener())),
-      );
-      return json(status, document as object);
+      return await route({
+        body: body.bytes,
+        deadlineMs: Date.now() + timeout,
+        onHangUp: (listener) => void response.once('close', () => void (response.writableEnded || listener())),
+      });
     } finally {
       body.release();
       if (connection !== undefined) connection.working--;
     }
   }
 
-  async #answer(request: IncomingMessage): Promise<Answer> {
+  async #show(request: IncomingMessage): Promise<Answer> {
     const path = (request.url ?? '').split('?')[0];
     if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod('GET, HEAD');
-    switch (path) {
-      case '/livez':
-        return json(200, { live: true });
-      case '/readyz': {
-        const { stage, detail, writing, damagedReferences } = this.#sources.readiness();
-        const obstacle = stage === 'ready' ? this.#sources.obstacle?.() : undefined;
-        const damage = damagedReferences > 0 && { damaged_references: damagedReferences };
-        const state = { readiness: stage, detail, ...(!writing && { writing }), ...damage };
-        if (obstacle !== undefined) return json(503, { ...state, readiness: 'full', detail: obstacle });
-        return json(stage === 'ready' ? 200 : 503, state);
-      }
-      case '/metrics': {
-        const { contentType, body } = await this.#sources.metrics();
-        return { status: 200, contentType, body };
-      }
-      default:
-        throw unknownPath();
-    }
+    const page = this.#routes.pages.get(path);
+    if (page === undefined) throw unknownPath(describeRoutes(this.#routes));
+    return page();
   }
 
   #send(response: ServerResponse, { status, contentType, body, allow }: Answer): void {
@@ -272,8 +248,7 @@ export class HttpServer {
   }
 
   #report(reason: string, refusal?: HttpRefusal): void {
-    const facts = refusal === undefined ? {} : { facts: { status: refusal.status } };
-    this.#sources.refused?.({ surface: 'http', reason, ...facts }, refusal?.failure.detail.cause);
+    this.#refused({ reason, status: refusal?.status, defect: refusal?.failure.detail.cause });
   }
 }
 

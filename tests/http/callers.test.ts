@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { HttpServer, type HttpLimits } from '../../src/observability/http-server.ts';
+import { json } from '../../src/http/answers.ts';
+import type { JsonRoute } from '../../src/http/routes.ts';
+import { HttpServer, type HttpLimits } from '../../src/http/http-server.ts';
 
 let server: HttpServer;
 let port: number;
@@ -16,19 +18,17 @@ async function start(limits: Partial<HttpLimits> = {}): Promise<void> {
   // What a server of another test still says goes to that test.
   const [said, thrown, lengths, received]: [string[], unknown[], number[], Uint8Array[]] = [[], [], [], []];
   [refusals, defects, searched, bodies] = [said, thrown, lengths, received];
+  const identify: JsonRoute = ({ body }) => {
+    lengths.push(body.length);
+    received.push(Uint8Array.from(body));
+    return Promise.resolve(json(200, { bytes: body.length }));
+  };
+  const pages = new Map(['/livez', '/readyz', '/metrics'].map((path) => [path, () => json(200, { path })]));
   server = new HttpServer(
-    {
-      readiness: () => ({ stage: 'ready', detail: '', writing: true, damagedReferences: 0 }),
-      metrics: () => Promise.resolve({ contentType: 'text/plain', body: 'x 1\n' }),
-      identify: () => (body) => {
-        lengths.push(body.length);
-        received.push(Uint8Array.from(body));
-        return Promise.resolve({ status: 200, document: { bytes: body.length } });
-      },
-      refused: ({ reason }, defect) => {
-        said.push(reason);
-        if (defect !== undefined) thrown.push(defect);
-      },
+    { pages, json: new Map([['/v1/identify', identify]]) },
+    ({ reason, defect }) => {
+      said.push(reason);
+      if (defect !== undefined) thrown.push(defect);
     },
     { mostBodyBytes: 1_000_000, ...limits },
   );

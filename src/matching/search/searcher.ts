@@ -1,0 +1,165 @@
+/** The use cases of matching: 1:N and 1:1, from decoded samples to a result, whoever asks and over whichever wire. */
+import { Failure } from '../../failure.ts';
+import type { Quarantine } from '../../gallery/quarantine.ts';
+import type { CurrentGallery } from '../../gallery/served-gallery.ts';
+import { modelVersions, type ModelVersion } from '../rates/model-version.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+import type { AdmissionQueue } from './admission.ts';
+import { identify, type SearchRequest, type SearchResult } from './identification.ts';
+import type { AuditFigures, IndexAudit } from './index-audit.ts';
+import { PartialTime } from './partial-time.ts';
+import type { Planner } from './planner.ts';
+import { prepareProbes, type Probe, type SampleTemplate } from './probe.ts';
+import type { SearchView } from './search-view.ts';
+import { verifySamples, verifySubject, type VerificationResult } from './verification.ts';
+
+/** What a searcher works with. */
+export interface SearcherParts {
+  readonly served: CurrentGallery;
+  readonly planner: Planner;
+  readonly audit: IndexAudit;
+  readonly pool: WorkerPool;
+  readonly admission: AdmissionQueue;
+  /** What is stored and damaged. */
+  readonly quarantine: Quarantine;
+  /** False positive identification rate where a query states no threshold. */
+  readonly targetFpir: number;
+}
+
+/** For how long the caller waits. */
+export interface Patience {
+  /** Aborted, with the reason, when the result is not wanted any more. */
+  readonly signal: AbortSignal;
+  /** In milliseconds since 1970; Infinity: not known. */
+  readonly deadlineMs: number;
+}
+
+/** A 1:N search, as a caller states it. */
+export interface IdentifyQuery {
+  readonly samples: readonly SampleTemplate[];
+  /** Names; empty: all galleries. */
+  readonly galleries: readonly string[];
+  readonly maxCandidates: number;
+  /** Undefined: the service's own false positive identification rate. */
+  readonly threshold: SearchRequest['threshold'] | undefined;
+  /** Compare with every reference in scope, without any index. */
+  readonly isExact: boolean;
+  readonly explain: boolean;
+  /** Answer with what was searched when the time is up. */
+  readonly allowPartial: boolean;
+}
+
+interface Compared<Result> {
+  readonly probes: readonly Probe[];
+  readonly result: Result;
+  /** Of the algorithms used. */
+  readonly modelVersions: readonly ModelVersion[];
+}
+
+export interface Identified extends Compared<SearchResult> {
+  /** What is known of the index; undefined where none was used. */
+  readonly audit: AuditFigures | undefined;
+  /** Stored references that may be in scope and could not be compared, for they are damaged; at most so many. */
+  readonly damagedReferences: number;
+}
+
+export type Verified = Compared<VerificationResult>;
+
+/** A 1:1 comparison: with an enrolled subject, or with samples. */
+export interface VerifyQuery {
+  readonly samples: readonly SampleTemplate[];
+  readonly claim: { readonly subjectId: string } | { readonly references: readonly SampleTemplate[] };
+  readonly explain: boolean;
+}
+
+/** Every method throws Failure: QUEUE_FULL, QUEUE_TOO_LONG, NOT_COMPARABLE; and the reason of the patience's signal. */
+export class Searcher {
+  readonly #parts: SearcherParts;
+  readonly #partialTime = new PartialTime();
+
+  constructor(parts: SearcherParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Waits for its turn, brings the samples into the kernels' form, chooses the way to search, and searches. A share of
+   * the indexed searches is repeated later, for the audit.
+   * @throws Failure GALLERY_UNKNOWN
+   */
+  async identify(query: IdentifyQuery, { signal, deadlineMs }: Patience): Promise<Identified> {
+    const { served, planner, audit, pool, admission, quarantine, targetFpir } = this.#parts;
+    // A search of a gallery by a wrong name would find no one, whoever is enrolled.
+    served.current.requireKnown(query.galleries);
+    const { allowPartial: partial, isExact, maxCandidates, explain } = query;
+    const waiting = { signal, deadlineMs, kind: 'search', partial } as const;
+    const { search, result } = await admission.run(waiting, async () => {
+      const probes = await this.#prepare(query.samples);
+      const choose = (view: SearchView) => planner.choose(probes, view, isExact);
+      const limits = partial ? this.#partialTime.limits(deadlineMs, Date.now()) : undefined;
+      const search = {
+        probes,
+        galleries: new Set(query.galleries),
+        maxCandidates,
+        threshold: query.threshold ?? { targetFpir },
+        standardFpir: targetFpir,
+        explain,
+        ...limits,
+      };
+      let isStopped = true;
+      try {
+        const result = await identify(served.current, choose, pool, search, signal);
+        isStopped = result.searchedFraction < 1;
+        return { search, result };
+      } finally {
+        if (limits !== undefined && isStopped) this.#partialTime.note(limits, Date.now());
+      }
+    });
+    if (result.mode === 'indexed') audit.note(search);
+    return {
+      ...this.#compared(search.probes, result),
+      audit: result.mode === 'indexed' ? audit.figures : undefined,
+      damagedReferences: quarantine.unsearched(served.current, search.galleries),
+    };
+  }
+
+  /** @throws Failure SUBJECT_NOT_FOUND, REFERENCE_DAMAGED */
+  async verify({ samples, claim, explain }: VerifyQuery, { signal, deadlineMs }: Patience): Promise<Verified> {
+    const { served, pool, admission, quarantine } = this.#parts;
+    const { probes, result } = await admission.run({ signal, deadlineMs, kind: 'verification' }, async () => {
+      const probes = await this.#prepare(samples);
+      const result =
+        'subjectId' in claim
+          ? await verifySubject(served.current, pool, probes, claim.subjectId, explain)
+          : await verifySamples(served.current, pool, probes, await prepareProbes(pool, claim.references), explain);
+      return { probes, result };
+    });
+    if ('subjectId' in claim) requireUndamaged(quarantine, claim.subjectId, result);
+    if (result !== undefined) return this.#compared(probes, result);
+    throw new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
+  }
+
+  async #prepare(samples: readonly SampleTemplate[]): Promise<Probe[]> {
+    const probes = await prepareProbes(this.#parts.pool, samples);
+    if (probes.some(({ packed }) => packed !== undefined)) return probes;
+    const sentence = 'No sample has enough minutiae to be compared.';
+    throw new Failure('failed-precondition', 'NOT_COMPARABLE', sentence, { field: 'samples' });
+  }
+
+  #compared<Result>(probes: readonly Probe[], result: Result): Compared<Result> {
+    const templates = probes.map(({ template }) => template);
+    return { probes, result, modelVersions: modelVersions(this.#parts.pool.calibrations, templates) };
+  }
+}
+
+/**
+ * A sample that met no reference would be taken for one that is not alike. Where there may have been one which is damaged,
+ * nothing is said.
+ * @throws Failure REFERENCE_DAMAGED
+ */
+function requireUndamaged(quarantine: Quarantine, subjectId: string, result: VerificationResult | undefined): void {
+  if (quarantine.of(subjectId).length === 0) return;
+  if (result !== undefined && result.compared.every((count) => count > 0)) return;
+  const sentence =
+    'A reference of the subject is damaged, and a sample found no other one of its kind. Enrol the samples again: UpdateSubject.';
+  throw new Failure('failed-precondition', 'REFERENCE_DAMAGED', sentence, { field: 'subject_id' });
+}

@@ -1,0 +1,34 @@
+import { json } from '../http/answers.ts';
+import type { Page } from '../http/routes.ts';
+import type { ReadinessState } from './readiness.ts';
+
+export interface PageSources {
+  readiness(): ReadinessState;
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Why no further client can be taken elsewhere; undefined: they can. */
+  obstacle?(): string | undefined;
+}
+
+/** For orchestrators and Prometheus: `/livez`, `/readyz`, `/metrics`. */
+export function servicePages(sources: PageSources): ReadonlyMap<string, Page> {
+  return new Map<string, Page>([
+    ['/livez', () => json(200, { live: true })],
+    ['/readyz', () => readyz(sources)],
+    [
+      '/metrics',
+      async () => {
+        const { contentType, body } = await sources.metrics();
+        return { status: 200, contentType, body };
+      },
+    ],
+  ]);
+}
+
+function readyz(sources: PageSources) {
+  const { stage, detail, writing, damagedReferences } = sources.readiness();
+  const obstacle = stage === 'ready' ? sources.obstacle?.() : undefined;
+  const damage = damagedReferences > 0 && { damaged_references: damagedReferences };
+  const state = { readiness: stage, detail, ...(!writing && { writing }), ...damage };
+  if (obstacle !== undefined) return json(503, { ...state, readiness: 'full', detail: obstacle });
+  return json(stage === 'ready' ? 200 : 503, state);
+}
