@@ -29,7 +29,8 @@ type Watcher = ServerWritableStream<CheckRequest | WireRequest<CheckRequest, Che
 export class Health {
   readonly #names: readonly string[];
   readonly #refused: (failure: Failure) => void;
-  readonly #watchers = new Set<Watcher>();
+  /** And whether the service that each asks for is there. */
+  readonly #watchers = new Map<Watcher, boolean>();
   #serving = false;
 
   /**
@@ -48,7 +49,13 @@ export class Health {
 
   setServing(serving: boolean): void {
     this.#serving = serving;
-    for (const watcher of this.#watchers) watcher.write(this.#ofAll);
+    for (const [watcher, isKnown] of this.#watchers) if (isKnown) watcher.write(this.#ofAll);
+  }
+
+  /** Ends the calls of those who watch: a server that stops would wait for them. */
+  end(): void {
+    for (const watcher of this.#watchers.keys()) watcher.end();
+    this.#watchers.clear();
   }
 
   get #ofAll(): CheckResponse {
@@ -67,12 +74,9 @@ export class Health {
   readonly #watch: handleServerStreamingCall<CheckRequest, CheckResponse> = (call) => {
     try {
       // Who asks for a service that there is not may wait for it: the protocol has it so.
-      if (!this.#names.includes(requestOf(call.request).service)) {
-        call.write({ status: SERVICE_UNKNOWN });
-        return;
-      }
-      call.write(this.#ofAll);
-      this.#watchers.add(call);
+      const isKnown = this.#names.includes(requestOf(call.request).service);
+      call.write(isKnown ? this.#ofAll : { status: SERVICE_UNKNOWN });
+      this.#watchers.set(call, isKnown);
       call.on('cancelled', () => this.#watchers.delete(call));
     } catch (thrown) {
       call.emit('error', toServiceError(this.#told(thrown)));

@@ -175,6 +175,7 @@ export class ApiServer {
    */
   stop(drainMs: number): Promise<boolean> {
     this.setServing(false);
+    this.#health.end();
     this.#listener?.close();
     const ended = new Promise<boolean>((resolve) => {
       const timer = setTimeout(() => {

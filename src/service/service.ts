@@ -40,6 +40,7 @@ import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from '../security/server-credentials.ts';
+import { PeriodicTasks } from './periodic-tasks.ts';
 import {
   connectionsOf,
   damageLog,
@@ -49,8 +50,8 @@ import {
   warnOfStrangeModels,
 } from './reports.ts';
 import { openStore, type Store } from '../store/store.ts';
-import type { StoreCondition, StoreHealth } from '../store/store-health.ts';
-import { wholeOrNothing, type Undo } from './undo.ts';
+import type { StoreHealth } from '../store/store-health.ts';
+import { wholeOrNothing, type Teardown } from './teardown.ts';
 
 /** A running service. */
 export interface Service {
@@ -68,9 +69,6 @@ export interface Service {
 const SEARCHES_PER_WORKER = 2;
 /** Lines about defects that records of streams, or requests over HTTP, have met, for one reason in ten seconds. */
 const MOST_DEFECTS = 20;
-/** How often the store is asked for changes of other processes, and segments are looked at, in milliseconds. */
-const FOLLOW_INTERVAL_MS = 1000;
-
 /**
  * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
  * @param stopRequest - aborted: it is not wanted any more, and the start is given up wherever it is
@@ -82,10 +80,15 @@ export function startService(
   log: Logger,
   stopRequest: AbortSignal = new AbortController().signal,
 ): Promise<Service> {
-  return wholeOrNothing((undo) => start(configuration, log, undo, stopRequest), stopRequest);
+  return wholeOrNothing((teardown) => start(configuration, log, teardown, stopRequest), stopRequest);
 }
 
-async function start(configuration: Configuration, log: Logger, undo: Undo, signal: AbortSignal): Promise<Service> {
+async function start(
+  configuration: Configuration,
+  log: Logger,
+  teardown: Teardown,
+  signal: AbortSignal,
+): Promise<Service> {
   const startTime = new Date();
   const quarantine = new Quarantine(damageLog(log));
   const readiness = new Readiness(() => quarantine.count);
@@ -97,7 +100,7 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
 
   const served = new ServedGallery(gallerySizing(SEGMENT_CAPACITY));
   const pool = new WorkerPool(configuration.workers, calibrations);
-  undo.push(() => pool.close());
+  teardown.add(() => pool.close());
   const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
     metrics.observeWait(ms / 1000),
   );
@@ -108,7 +111,7 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
     () => admission.idle(),
     (error) => log.warn({ err: error }, 'a search could not be repeated for the audit of the index'),
   );
-  undo.push(() => audit.stop());
+  teardown.add(() => audit.stop());
   const rewriter = new Rewriter(served, (error) =>
     log.warn({ err: error }, 'a segment could not be rewritten; it serves as it is'),
   );
@@ -148,7 +151,7 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
     },
   );
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
-  undo.push(() => http.stop());
+  teardown.add(() => http.stop());
 
   readiness.starting('Opening the store.');
   const keys = new Keys(configuration);
@@ -163,7 +166,7 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
       signal,
     },
   });
-  undo.push(() => store.close());
+  teardown.add(() => store.close());
   health = store.health;
   const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
 
@@ -265,7 +268,11 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
   );
   server = api;
   const grpcPort = await api.listen(configuration.grpcHost, configuration.grpcPort, credentials);
-  undo.push(() => api.stop(0));
+  // Where a start is given up there is nothing to wait for.
+  teardown.add(async () => {
+    const drained = await api.stop(readiness.state.stage === 'stopping' ? configuration.drainSeconds * 1000 : 0);
+    if (!drained) log.warn('calls were cut off: the time for draining was up');
+  });
 
   const headSequence = () => store.subjects.headSequence();
   await startGallery({ switcher, follower, headSequence, readiness, log });
@@ -278,63 +285,20 @@ async function start(configuration: Configuration, log: Logger, undo: Undo, sign
 
   warnOfStrangeModels(served.current, faceModels, log);
   warnOfDoubtfulGalleries(quarantine, log);
-  const onCondition = ({ isReachable, isWritable, trouble }: StoreCondition) => {
-    readiness.store(trouble?.message ?? '');
-    const facts = {
-      store_reachable: isReachable,
-      store_writable: isWritable,
-      ...(trouble && { reason: trouble.reason }),
-    };
-    if (trouble === undefined) log.info(facts, 'the store takes changes again');
-    else log.warn(facts, 'the store takes no changes; searches go on');
-  };
-
-  const followTo = (head: number) => {
-    if (head <= served.current.version) return;
-    follower
-      .advanceTo(head)
-      .catch((error: unknown) => log.warn({ err: error }, 'the store cannot be followed; searches go on'));
-  };
-  void store.listener.ensure(followTo);
-  const follow = setInterval(() => {
-    const unread = keys.refresh();
-    if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
-    headSequence().then(followTo, (error: unknown) =>
-      log.warn({ err: error }, 'the store cannot be followed; searches go on'),
-    );
-    void store.listener.ensure(followTo);
-    void store.health.check(onCondition);
-    switcher
-      .follow()
-      .then((switched) => switched && log.info({ index: switcher.index?.name }, 'switched to another index'))
-      .catch((error: unknown) =>
-        log.warn({ err: error }, 'the published index is refused; the gallery stays as it is'),
-      );
-    void rewriter.run();
-  }, FOLLOW_INTERVAL_MS);
-  follow.unref();
-  undo.push(() => {
-    clearInterval(follow);
-    return rewriter.stop();
-  });
+  const tasks = new PeriodicTasks({ store, keys, served, follower, switcher, rewriter, readiness, log });
+  tasks.start();
+  teardown.add(() => tasks.stop());
 
   readiness.ready();
   api.setServing(true);
   log.info({ grpc_port: grpcPort, http_port: httpPort, subjects: served.current.subjectCount }, 'ready');
 
-  let stopped: Promise<void> | undefined;
   const stop = async () => {
     readiness.stopping();
-    clearInterval(follow);
-    const drained = await api.stop(configuration.drainSeconds * 1000);
-    if (!drained) log.warn('calls were cut off: the time for draining was up');
-    await http.stop();
-    await audit.stop();
-    await rewriter.stop();
-    await pool.close();
-    await store.close();
+    await teardown.run();
     log.info('stopped');
   };
+  let stopped: Promise<void> | undefined;
   return {
     grpcPort,
     httpPort,

@@ -37,9 +37,9 @@ function message(name: string): DescMessage {
   return found;
 }
 
-describe('health', () => {
-  const asks = (service: string) => field(1, Buffer.from(service));
+const asks = (service: string) => field(1, Buffer.from(service));
 
+describe('health', () => {
   it.each([
     ['is not known', 'nobody'],
     ['every object has', '__proto__'],
@@ -92,6 +92,18 @@ describe('health', () => {
     stream.close();
     await once(stream, 'close');
   });
+});
+
+it('that is watched stops no later for it', async () => {
+  const streams = ['', 'nobody'].map((service) => {
+    const stream = beginCall(session, WATCH);
+    stream.end(frame(asks(service)));
+    return stream;
+  });
+  await Promise.all(streams.map((stream) => once(stream, 'data')));
+  const ended = streams.map((stream) => once(stream.resume(), 'end'));
+  expect(await server.stop(60_000)).toBe(true);
+  await Promise.all(ended);
 });
 
 describe('bytes that are no message', () => {

@@ -1,0 +1,104 @@
+import type { ChangeFollower } from '../gallery/change-follower.ts';
+import type { Rewriter } from '../gallery/rewriter.ts';
+import type { CurrentGallery } from '../gallery/served-gallery.ts';
+import type { IndexSwitcher } from '../index-files/index-switcher.ts';
+import type { Logger } from '../observability/logging.ts';
+import type { Readiness } from '../observability/readiness.ts';
+import type { Keys } from '../security/keys.ts';
+import type { Store } from '../store/store.ts';
+import type { StoreCondition } from '../store/store-health.ts';
+
+/** In milliseconds. */
+const INTERVAL_MS = 1000;
+
+export interface PeriodicParts {
+  readonly store: Store;
+  readonly keys: Keys;
+  readonly served: CurrentGallery;
+  readonly follower: ChangeFollower;
+  readonly switcher: IndexSwitcher;
+  readonly rewriter: Rewriter;
+  readonly readiness: Readiness;
+  readonly log: Logger;
+}
+
+/**
+ * What a service does each second: reads the key file again, follows the changes of other processes, probes the store,
+ * takes an index that was published, rewrites segments that lost many references. Each task is under way once at a time,
+ * and none that fails keeps the others from their turn.
+ */
+export class PeriodicTasks {
+  readonly #parts: PeriodicParts;
+  #timer: NodeJS.Timeout | undefined;
+  #isReadingHead = false;
+
+  constructor(parts: PeriodicParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#listen();
+    this.#timer = setInterval(() => this.#run(), INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#parts.rewriter.stop();
+  }
+
+  #run(): void {
+    const { keys, store, switcher, rewriter, log } = this.#parts;
+    const unread = keys.refresh();
+    if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
+    void this.#followHead();
+    this.#listen();
+    void store.health.check((condition) => this.#tell(condition));
+    switcher
+      .follow()
+      .then((switched) => switched && log.info({ index: switcher.index?.name }, 'switched to another index'))
+      .catch((error: unknown) =>
+        log.warn({ err: error }, 'the published index is refused; the gallery stays as it is'),
+      );
+    void rewriter.run();
+  }
+
+  /** Changes are told of as they are made; where that was missed, the number of the last one is read. */
+  #listen(): void {
+    void this.#parts.store.listener.ensure((head) => this.#followTo(head));
+  }
+
+  /** A store that is slow to answer is not asked a second time meanwhile. */
+  async #followHead(): Promise<void> {
+    if (this.#isReadingHead) return;
+    this.#isReadingHead = true;
+    try {
+      this.#followTo(await this.#parts.store.subjects.headSequence());
+    } catch (error) {
+      this.#lost(error);
+    } finally {
+      this.#isReadingHead = false;
+    }
+  }
+
+  #followTo(head: number): void {
+    const { served, follower } = this.#parts;
+    if (head > served.current.version) follower.advanceTo(head).catch((error: unknown) => this.#lost(error));
+  }
+
+  #lost(error: unknown): void {
+    this.#parts.log.warn({ err: error }, 'the store cannot be followed; searches go on');
+  }
+
+  #tell({ isReachable, isWritable, trouble }: StoreCondition): void {
+    const { readiness, log } = this.#parts;
+    readiness.store(trouble?.message ?? '');
+    const facts = {
+      store_reachable: isReachable,
+      store_writable: isWritable,
+      ...(trouble && { reason: trouble.reason }),
+    };
+    if (trouble === undefined) log.info(facts, 'the store takes changes again');
+    else log.warn(facts, 'the store takes no changes; searches go on');
+  }
+}
