@@ -1,10 +1,9 @@
-import { reportOfEnded } from '../api/call.ts';
 import type { EnrolmentDependencies } from '../api/enrolment.ts';
 import { galleryService } from '../api/gallery-service.ts';
-import { IDENTIFY_PATH, identifyRoute } from '../api/http-identify.ts';
+import { identifyRoute } from '../api/http-identify.ts';
 import { identificationService, identifyBy } from '../api/identification-service.ts';
 import { operationsService } from '../api/operations-service.ts';
-import { ApiServer } from '../api/server.ts';
+import type { ApiServer } from '../api/server.ts';
 import type { Configuration } from '../configuration.ts';
 import { loadDemoGallery } from './demo-gallery.ts';
 import { Failure } from '../failure.ts';
@@ -27,9 +26,7 @@ import { fingerVersion, packedModels } from '../matching/rates/model-version.ts'
 import { Planner } from '../matching/search/planner.ts';
 import { packTemplates } from '../matching/search/probe.ts';
 import { WorkerPool } from '../matching/workers/worker-pool.ts';
-import { HttpServer } from '../http/http-server.ts';
 import type { JsonRoute } from '../http/routes.ts';
-import { servicePages } from '../observability/pages.ts';
 import { Searcher } from '../matching/search/searcher.ts';
 import { LineLimit } from '../observability/line-limit.ts';
 import type { Logger } from '../observability/logging.ts';
@@ -51,6 +48,7 @@ import {
 } from './reports.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { StoreHealth } from '../store/store-health.ts';
+import { makeApiServer, makeHttpServer } from './surfaces.ts';
 import { wholeOrNothing, type Teardown } from './teardown.ts';
 
 /** A running service. */
@@ -125,31 +123,17 @@ async function start(
   const connections = connectionsOf(configuration, log);
   let identify: JsonRoute | undefined = undefined;
   let server: ApiServer | undefined = undefined;
-  const pages = servicePages({
-    readiness: () => readiness.state,
-    metrics: () => metrics.render(),
+  const http = makeHttpServer({
+    configuration,
+    mostConnections: connections.http,
+    readiness,
+    metrics,
+    refusals,
+    defects,
+    log,
     obstacle: () => server?.obstacle,
+    identify: () => identify,
   });
-  const identifyOrWait: JsonRoute = (request) => {
-    if (identify !== undefined) return identify(request);
-    throw new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
-  };
-  const http = new HttpServer(
-    { pages, json: new Map(configuration.httpIdentify ? [[IDENTIFY_PATH, identifyOrWait]] : []) },
-    ({ reason, status, defect }) => {
-      const more = defect === undefined ? undefined : defects.admit('http');
-      if (more !== undefined) log.error({ err: defect, ...more }, 'a request over HTTP failed by a defect');
-      refusals.report({ surface: 'http', reason, ...(status !== undefined && { facts: { status } }) });
-    },
-    {
-      mostBodyBytes: configuration.maxMessageBytes,
-      mostBytesHeld: configuration.maxUnfinishedBytes,
-      mostConnections: connections.http,
-      headersMs: configuration.handshakeSeconds * 1000,
-      requestMs: configuration.messageSeconds * 1000,
-      keepAliveMs: configuration.httpKeepAliveSeconds * 1000,
-    },
-  );
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
   teardown.add(() => http.stop());
 
@@ -219,52 +203,39 @@ async function start(
   const identifying = { served, searcher, faceModels, countWarnings, requireReady };
   const identification = identificationService(identifying, settings);
   identify = identifyRoute(identifyBy(identifying), settings);
-  const api = new ApiServer(
+  const gallery = galleryService(
     {
-      identification,
-      gallery: galleryService(
-        {
-          ...enrolment,
-          mostStreamRecords: configuration.maxStreamRecords,
-          maxMessageBytes: configuration.maxMessageBytes,
-          signer,
-          indexDir: configuration.indexDir,
-          requireReady,
-        },
-        settings,
-      ),
-      operations: operationsService(
-        {
-          served,
-          switcher,
-          requireReady,
-          faceModels,
-          calibrations,
-          workerCount: pool.size,
-          programVersion,
-          startTime,
-          simdLevel: preferredBuild() === 'relaxed' ? 'relaxed-simd' : 'simd128',
-          audit,
-          stage: () => readiness.state,
-          storeState: () => storeState(store),
-          condition: () => store.health.condition,
-          quarantine,
-        },
-        settings,
-      ),
-    },
-    {
+      ...enrolment,
+      mostStreamRecords: configuration.maxStreamRecords,
       maxMessageBytes: configuration.maxMessageBytes,
-      maxUnfinishedBytes: configuration.maxUnfinishedBytes,
-      maxConnections: connections.grpc,
-      maxConcurrentCalls: configuration.maxConcurrentCalls,
-      handshakeMs: configuration.handshakeSeconds * 1000,
-      messageMs: configuration.messageSeconds * 1000,
-      streamIdleMs: configuration.streamIdleSeconds * 1000,
-      connectionIdleMs: configuration.connectionIdleSeconds * 1000,
-      refused: (refusal) => refusals.report(refusal),
-      ended: (call) => settings.observe(reportOfEnded(call)),
+      signer,
+      indexDir: configuration.indexDir,
+      requireReady,
     },
+    settings,
+  );
+  const operations = operationsService(
+    {
+      served,
+      switcher,
+      requireReady,
+      faceModels,
+      calibrations,
+      workerCount: pool.size,
+      programVersion,
+      startTime,
+      simdLevel: preferredBuild() === 'relaxed' ? 'relaxed-simd' : 'simd128',
+      audit,
+      stage: () => readiness.state,
+      storeState: () => storeState(store),
+      condition: () => store.health.condition,
+      quarantine,
+    },
+    settings,
+  );
+  const api = makeApiServer(
+    { identification, gallery, operations },
+    { configuration, mostConnections: connections.grpc, refusals, observe: settings.observe },
   );
   server = api;
   const grpcPort = await api.listen(configuration.grpcHost, configuration.grpcPort, credentials);
@@ -304,7 +275,7 @@ async function start(
     httpPort,
     subjectCount: () => served.current.subjectCount,
     stop: () => (stopped ??= stop()),
-    hurry: () => void server.stop(0),
+    hurry: () => void api.stop(0),
   };
 }
 

@@ -1,0 +1,79 @@
+/** The two surfaces of a service, set as its configuration says. */
+import { reportOfEnded, type CallObserver } from '../api/call.ts';
+import { IDENTIFY_PATH } from '../api/http-identify.ts';
+import { ApiServer, type ApiServices } from '../api/server.ts';
+import type { Configuration } from '../configuration.ts';
+import { Failure } from '../failure.ts';
+import { HttpServer } from '../http/http-server.ts';
+import type { JsonRoute } from '../http/routes.ts';
+import type { LineLimit } from '../observability/line-limit.ts';
+import type { Logger } from '../observability/logging.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { servicePages } from '../observability/pages.ts';
+import type { Readiness } from '../observability/readiness.ts';
+import type { RefusalLog } from '../observability/refusal-log.ts';
+
+interface SurfaceParts {
+  readonly configuration: Configuration;
+  readonly mostConnections: number;
+  readonly refusals: RefusalLog;
+}
+
+export interface HttpParts extends SurfaceParts {
+  readonly readiness: Readiness;
+  readonly metrics: Metrics;
+  /** Bounds the lines about defects. */
+  readonly defects: LineLimit;
+  readonly log: Logger;
+  /** Why no further client of gRPC can be taken; undefined: they can, or there is no server yet. */
+  readonly obstacle: () => string | undefined;
+  /** Undefined until searches can be answered. */
+  readonly identify: () => JsonRoute | undefined;
+}
+
+/** Pages from the first moment on, and searches in JSON where they are asked for. */
+export function makeHttpServer(parts: HttpParts): HttpServer {
+  const { configuration, mostConnections, readiness, metrics, refusals, defects, log, obstacle } = parts;
+  const pages = servicePages({ readiness: () => readiness.state, metrics: () => metrics.render(), obstacle });
+  const identify: JsonRoute = (request) => {
+    const route = parts.identify();
+    if (route !== undefined) return route(request);
+    throw new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
+  };
+  return new HttpServer(
+    { pages, json: new Map(configuration.httpIdentify ? [[IDENTIFY_PATH, identify]] : []) },
+    ({ reason, status, defect }) => {
+      const more = defect === undefined ? undefined : defects.admit('http');
+      if (more !== undefined) log.error({ err: defect, ...more }, 'a request over HTTP failed by a defect');
+      refusals.report({ surface: 'http', reason, ...(status !== undefined && { facts: { status } }) });
+    },
+    {
+      mostBodyBytes: configuration.maxMessageBytes,
+      mostBytesHeld: configuration.maxUnfinishedBytes,
+      mostConnections,
+      headersMs: configuration.handshakeSeconds * 1000,
+      requestMs: configuration.messageSeconds * 1000,
+      keepAliveMs: configuration.httpKeepAliveSeconds * 1000,
+    },
+  );
+}
+
+export interface ApiParts extends SurfaceParts {
+  readonly observe: CallObserver;
+}
+
+export function makeApiServer(services: ApiServices, parts: ApiParts): ApiServer {
+  const { configuration, mostConnections, refusals, observe } = parts;
+  return new ApiServer(services, {
+    maxMessageBytes: configuration.maxMessageBytes,
+    maxUnfinishedBytes: configuration.maxUnfinishedBytes,
+    maxConnections: mostConnections,
+    maxConcurrentCalls: configuration.maxConcurrentCalls,
+    handshakeMs: configuration.handshakeSeconds * 1000,
+    messageMs: configuration.messageSeconds * 1000,
+    streamIdleMs: configuration.streamIdleSeconds * 1000,
+    connectionIdleMs: configuration.connectionIdleSeconds * 1000,
+    refused: (refusal) => refusals.report(refusal),
+    ended: (call) => observe(reportOfEnded(call)),
+  });
+}
