@@ -6,8 +6,7 @@
  * `npm run bench` alone runs a short suite of them, and `npm run bench -- nightly` a long one.
  */
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { BENCHES } from './harness/benches.ts';
+import { BENCHES, programOf } from './harness/benches.ts';
 import { helpOf } from './harness/help.ts';
 import { outliveReaders } from './harness/usage-errors.ts';
 import { keep } from './harness/document.ts';
@@ -37,7 +36,7 @@ const isBare = BENCHES[name].isBare === true;
 const rest = isBare ? unseeded : unkept;
 if (isBare || (!rest.includes('--json') && out === undefined)) {
   if (!isBare) console.error(machineLine(describeMachine()));
-  const { status } = spawnSync(process.execPath, [...BENCH_FLAGS, join(import.meta.dirname, `${name}.ts`), ...rest], {
+  const { status } = spawnSync(process.execPath, [...BENCH_FLAGS, programOf(name), ...rest], {
     stdio: 'inherit',
   });
   process.exitCode = status ?? 1;

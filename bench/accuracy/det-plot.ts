@@ -1,6 +1,6 @@
 /** Detection error trade-off curves as a picture: SVG that needs nothing else. */
 import { detCurve, type Scores } from '../../index-builder/statistics/error-rates.ts';
-import { COLOURS, escape, LETTER, place, power, text } from '../picture.ts';
+import { COLOURS, escape, LETTER, place, power, text } from '../drawing/picture.ts';
 
 const PLOT = { left: 96, top: 50, right: 616, bottom: 490 } as const;
 const LEGEND = { left: PLOT.right + 18, step: 22, width: 34 } as const;

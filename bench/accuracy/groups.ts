@@ -1,7 +1,7 @@
 /** What rates are reported of: sets, the databases in them, and all of them pooled. */
 import { dirname } from 'node:path';
 import type { LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
-import type { ScoredSet } from './scored-set.ts';
+import type { ScoredSet } from '../scores/scored-set.ts';
 
 /** Comparisons that are counted together. Prints of two sets are never compared, so a pool has its sets' comparisons. */
 export interface Group {

@@ -1,5 +1,5 @@
 /** Comparison scores as a file that other programs can read. */
-import type { ScoredSet } from './scored-set.ts';
+import type { ScoredSet } from '../scores/scored-set.ts';
 
 /**
  * CSV (RFC 4180, lines end with LF), header `probe,reference,score`: every comparison once (a score is the same in

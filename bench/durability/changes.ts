@@ -9,9 +9,9 @@ import {
   type UpdateSubjectResponse,
 } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
-import { benchData } from '../bench-data.ts';
+import { benchData } from '../service/subject-data.ts';
 import { SEEDS } from '../harness/seeds.ts';
-import { promised } from '../service-process.ts';
+import { promised } from '../service/process.ts';
 
 const DEADLINE_MS = 10_000;
 

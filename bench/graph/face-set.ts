@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { FACE_DIMENSION } from '../../fixtures/face.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
-import { facesOf } from '../search-gallery.ts';
-import { faceOf, faceTemplate } from '../search-people.ts';
+import { facesOf } from '../gallery/synthetic-gallery.ts';
+import { faceOf, faceTemplate } from '../people/sought-people.ts';
 import { drawStrangers } from './strangers.ts';
 
 export interface FaceSet {

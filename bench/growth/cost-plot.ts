@@ -1,5 +1,5 @@
 /** What searches cost by the number of subjects, and what that predicts. */
-import { plot, type Point } from '../report/plot.ts';
+import { plot, type Point } from '../drawing/plot.ts';
 import { costAt, fitCost, type CostLine } from './cost-line.ts';
 
 export interface CostRow {

@@ -1,4 +1,5 @@
-/** The measurements that there are: a program for each, in the file of its name. */
+/** The suites that there are: a program for each, in the folder of its name. */
+import { join } from 'node:path';
 
 interface Bench {
   readonly what: string;
@@ -61,3 +62,8 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   },
   refusals: { what: 'malformed inputs and what each is answered with' },
 };
+
+/** The program of a suite. */
+export function programOf(name: string): string {
+  return join(import.meta.dirname, '..', name, 'main.ts');
+}

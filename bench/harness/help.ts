@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { programOf } from './benches.ts';
 
-/** What a bench does and which options it has: the comment that its file begins with. */
+/** What a bench does and which options it has: the comment that its program begins with. */
 export function helpOf(bench: string, what: string): string {
-  const source = readFileSync(join(import.meta.dirname, '..', `${bench}.ts`), 'utf8');
+  const source = readFileSync(programOf(bench), 'utf8');
   const comment = /^\/\*\*(.*?)\*\//s.exec(source)?.[1] ?? '';
   const text = comment.replaceAll(/^ *\*? ?/gm, '').trim();
   return `npm run bench -- ${bench}: ${what}\n\n${text}\n\nEvery bench: --json prints one document, --out FILE writes it to a file as well, --seed N takes other seeds.`;

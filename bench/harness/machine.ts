@@ -1,7 +1,7 @@
 /** What a figure was measured on: without it the figure says nothing. */
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 import { preferredBuild } from '../../src/matching/kernels/kernels.ts';
-import { memoryReader } from '../reading.ts';
+import { memoryReader } from './memory-reader.ts';
 import { spreadOf, type Spread } from './spread.ts';
 
 export interface Machine {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { kernelHash } from '../../src/matching/kernels/kernels.ts';
+import { programOf } from './benches.ts';
 import type { BenchDocument } from './document.ts';
 import type { Machine } from './machine.ts';
 import { namedSeeds } from './seeds.ts';
@@ -42,7 +42,7 @@ async function collect(
   bench: string,
   args: readonly string[],
 ): Promise<{ readonly output: string; readonly status: number | null }> {
-  const child = spawn(process.execPath, [...BENCH_FLAGS, join(import.meta.dirname, '..', `${bench}.ts`), ...args], {
+  const child = spawn(process.execPath, [...BENCH_FLAGS, programOf(bench), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let output = '';

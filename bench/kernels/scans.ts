@@ -7,7 +7,7 @@ import { KernelArena } from '../../src/matching/kernels/kernel-arena.ts';
 import { FACE_SCRATCH_BYTES, type KernelBuild, type Kernels } from '../../src/matching/kernels/kernels.ts';
 import { faceScale } from '../../src/matching/kernels/similarity.ts';
 import type { Contender, ContenderGroup } from '../harness/rates.ts';
-import { memoryReader } from '../reading.ts';
+import { memoryReader } from '../harness/memory-reader.ts';
 import { asBytes, DIMENSION, faceValues, packedFingers } from './people.ts';
 
 const DISTINCT = 512;

@@ -1,7 +1,7 @@
 /** The page: everything in one file, to be opened anywhere. */
 import type { BenchDocument } from '../harness/document.ts';
 import { machineLine, processorOf } from '../harness/machine.ts';
-import { escape } from '../picture.ts';
+import { escape } from '../drawing/picture.ts';
 import type { Baseline } from './baseline.ts';
 import type { Figure } from './figure.ts';
 import { plotsOf } from './plots.ts';

@@ -2,8 +2,8 @@
 import { detPlot, detTitle, type MeasuredCurve } from '../accuracy/det-plot.ts';
 import { costPlot, type CostRow } from '../growth/cost-plot.ts';
 import type { BenchDocument } from '../harness/document.ts';
-import { CURVE } from '../load/percentiles.ts';
-import { plot } from './plot.ts';
+import { CURVE } from '../harness/percentiles.ts';
+import { plot } from '../drawing/plot.ts';
 
 const percent = (value: number) => `${Number((100 * value).toPrecision(2))} %`;
 const whole = (value: number) => value.toLocaleString('en');

@@ -1,7 +1,7 @@
 /** What a bench measured, as tables. */
 import type { BenchDocument } from '../harness/document.ts';
 import type { Spread } from '../harness/spread.ts';
-import { escape } from '../picture.ts';
+import { escape } from '../drawing/picture.ts';
 
 /** Nested further than this it is shown as text. */
 const DEPTH = 2;

@@ -4,10 +4,10 @@ import { createPerson } from '../../fixtures/person.ts';
 import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
-import { benchData } from '../bench-data.ts';
+import { benchData } from '../service/subject-data.ts';
 import { SEEDS } from '../harness/seeds.ts';
-import { identifyRequest } from '../identify-request.ts';
-import { promised } from '../service-process.ts';
+import { identifyRequest } from '../service/identify-request.ts';
+import { promised } from '../service/process.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
 /** Present at a time. */

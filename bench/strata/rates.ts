@@ -2,7 +2,7 @@
 import { Random } from '../../fixtures/random.ts';
 import { areMates } from '../../index-builder/prints/labelled-prints.ts';
 import { limitsOfZeroErrors, percentiles, type Limits } from '../accuracy/confidence.ts';
-import type { ScoredSet } from '../accuracy/scored-set.ts';
+import type { ScoredSet } from '../scores/scored-set.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import type { Column } from './columns.ts';
 
@@ -82,7 +82,7 @@ function rateOf(all: readonly Counted[], isMated: boolean): Rate | undefined {
   };
 }
 
-/** The subset bootstrap, see accuracy/confidence.ts: fingers are drawn, and a comparison counts by its two. */
+/** The subset bootstrap, see bench/accuracy/confidence.ts: fingers are drawn, and a comparison counts by its two. */
 function drawn(counted: readonly Counted[], names: readonly number[]): Limits {
   const position = new Map(names.map((name, i) => [name, i]));
   const a = Int32Array.from(counted, ({ fingers }) => position.get(fingers[0]) ?? 0);

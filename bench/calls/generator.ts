@@ -1,0 +1,153 @@
+/**
+ * A process of its own that makes calls at times fixed beforehand, whatever becomes of those before, and counts the
+ * time of each from when it was to be sent: a service that stops for a while cannot hide it.
+ */
+import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
+import { Random } from '../../fixtures/random.ts';
+import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { readServiceError } from '../../src/api/status.ts';
+import { benchData } from '../service/subject-data.ts';
+import { identifyRequest } from '../service/identify-request.ts';
+import { promised } from '../service/process.ts';
+import { draw, makeProbes, ONLY_TWO_FINGERS, type Mix, type Probe } from './kinds.ts';
+import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+
+export interface LoadOrder {
+  readonly address: string;
+  readonly seed: number;
+  /** Calls a second. */
+  readonly rate: number;
+  readonly seconds: number;
+  /** Of each call, from when it is to be sent. */
+  readonly deadlineMs: number;
+  /** Enrolled people, from 0; half of the searches are for some of them. */
+  readonly subjects: number;
+  /** Whether partial answers will do. */
+  readonly allowPartial: boolean;
+  /** Kinds of calls; not given: searches with two fingers. */
+  readonly mix?: Mix;
+}
+
+export interface LoadReport {
+  readonly sent: number;
+  /** Of the calls that were answered, from when they were to be sent; and the same by kind. */
+  readonly answeredMs: readonly number[];
+  readonly byKind: Readonly<Record<string, readonly number[]>>;
+  /** Those of them that say that less than everything was searched. */
+  readonly partial: number;
+  /** Of those that were refused or failed: reason, and how many. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** Of those refused by RESOURCE_EXHAUSTED: how long the answer took, and what it said of trying again; NaN: nothing. */
+  readonly refusedMs: readonly number[];
+  readonly retryAfterMs: readonly number[];
+  /** Searches for enrolled people that were answered, and how many of these had a candidate. */
+  readonly mated: number;
+  readonly found: number;
+  /** How much later than planned a call was sent at most: the generator itself must not be the bottleneck. */
+  readonly latestSendMs: number;
+}
+
+/** Connections: one carries a hundred calls at a time. */
+const CLIENTS = 8;
+
+process.on('message', (order: LoadOrder) => {
+  run(order).then(
+    (report) => process.send?.(report),
+    (error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    },
+  );
+});
+
+async function run(order: LoadOrder): Promise<LoadReport> {
+  const { address, seed, rate, seconds, deadlineMs, subjects, allowPartial, mix = ONLY_TWO_FINGERS } = order;
+  const random = new Random(seed);
+  const probes = makeProbes(mix, subjects, random);
+  const local = { ...DIRECT_CHANNEL, 'grpc.use_local_subchannel_pool': 1 };
+  const clients = Array.from(
+    { length: CLIENTS },
+    () => new IdentificationClient(address, credentials.createInsecure(), local),
+  );
+  const gallery = new GalleryClient(address, credentials.createInsecure(), local);
+  await Promise.all(
+    [...clients, gallery].map(
+      (client) => new Promise<void>((done) => client.waitForReady(Date.now() + 10_000, () => done())),
+    ),
+  );
+  const answeredMs: number[] = [];
+  const byKind: Record<string, number[]> = {};
+  const refusedMs: number[] = [];
+  const retryAfterMs: number[] = [];
+  const failures: Record<string, number> = {};
+  const enrolled: string[] = [];
+  let [partial, mated, found, latestSendMs] = [0, 0, 0, 0];
+  const calls = arrivalTimes(rate, seconds, random).map((at, i) => {
+    const kind = draw(mix, random);
+    const all = probes.get(kind) ?? [];
+    return { at, i, probe: all[random.below(all.length)] };
+  });
+  const start = performance.now() + 100;
+  const startTime = Date.now() + 100;
+
+  const identify = async (i: number, { samples, mated: isMated }: Probe, deadline: number) => {
+    const request = identifyRequest(samples, { allowPartial });
+    const { candidates, searchedFraction } = await promised<IdentifyResponse>((callback) =>
+      clients[i % CLIENTS].identify(request, new Metadata(), { deadline }, callback),
+    );
+    if (searchedFraction < 1) partial++;
+    if (!isMated) return;
+    mated++;
+    if (candidates.length > 0) found++;
+  };
+  const enrol = async (i: number, { samples }: Probe, deadline: number) => {
+    const name = `load-${process.pid}-${startTime}-${i}`;
+    const request = { data: { ...benchData(), externalId: name }, samples, clientRequestId: name };
+    const { subject } = await promised<EnrollResponse>((callback) =>
+      gallery.enroll(request, new Metadata(), { deadline }, callback),
+    );
+    enrolled.push(subject?.subjectId ?? '');
+  };
+  const send = async ({ at, i, probe }: (typeof calls)[number]) => {
+    await until(start + at);
+    const planned = start + at;
+    latestSendMs = Math.max(latestSendMs, performance.now() - planned);
+    try {
+      await (probe.kind === 'enrolment' ? enrol : identify)(i, probe, startTime + at + deadlineMs);
+      const took = performance.now() - planned;
+      answeredMs.push(took);
+      (byKind[probe.kind] ??= []).push(took);
+    } catch (error) {
+      note(error as ServiceError, performance.now() - planned);
+    }
+  };
+  const note = (error: ServiceError, took: number) => {
+    const name = Code[error.code] ?? 'UNKNOWN';
+    failures[name] = (failures[name] ?? 0) + 1;
+    if (error.code !== Code.RESOURCE_EXHAUSTED) return;
+    refusedMs.push(took);
+    retryAfterMs.push(readServiceError(error).retryAfterMs ?? NaN);
+  };
+  await Promise.all(calls.map(send));
+  // Afterwards, so that the gallery is for the next run what it was for this one.
+  for (const subjectId of enrolled)
+    await promised((callback) => gallery.expungeSubject({ subjectId, reason: 'bench' }, callback));
+  for (const client of [...clients, gallery]) client.close();
+  const sent = calls.length;
+  return { sent, answeredMs, byKind, partial, failures, refusedMs, retryAfterMs, mated, found, latestSendMs };
+}
+
+/** Milliseconds from the start: a Poisson process, as of people who do not know of each other. */
+function arrivalTimes(rate: number, seconds: number, random: Random): number[] {
+  const times: number[] = [];
+  for (let at = 0; ;) {
+    at += (-Math.log(1 - random.uniform()) / rate) * 1000;
+    if (at >= seconds * 1000) return times;
+    times.push(at);
+  }
+}
+
+function until(time: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, Math.max(0, time - performance.now())));
+}

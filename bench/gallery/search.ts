@@ -1,0 +1,25 @@
+import type { Gallery } from '../../src/gallery/gallery.ts';
+import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
+import { identify, type SearchRequest, type SearchResult } from '../../src/matching/search/identification.ts';
+import type { Probe } from '../../src/matching/search/probe.ts';
+import type { SearchView } from '../../src/matching/search/search-view.ts';
+import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+
+/** A search of everybody, as the benches make them. @param changes - to ten candidates, at whatever threshold */
+export function searchAll(
+  gallery: Gallery,
+  pool: WorkerPool,
+  probes: readonly Probe[],
+  choose: (view: SearchView) => CandidateSource,
+  changes: Partial<SearchRequest> = {},
+): Promise<SearchResult> {
+  const request = {
+    probes,
+    galleries: new Set<string>(),
+    maxCandidates: 10,
+    threshold: { maxLog10Fmr: 0 },
+    standardFpir: 0.01,
+    ...changes,
+  };
+  return identify(gallery, choose, pool, request, new AbortController().signal);
+}

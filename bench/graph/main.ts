@@ -1,0 +1,160 @@
+/**
+ * What a graph (HNSW) would buy for faces: how many of the mates that the exact scan ranks first it finds, and at how
+ * much of the scan's cost, both on one thread of one process and interleaved. The service has no graph: this says why.
+ *
+ *   npm run bench -- graph [--subjects 100000] [--mates 2000] [--data DIR] [--dimensions 192] [--links 16]
+ *     [--ef-construction 100] [--ef 50,100,200,400,800] [--space ip] [--json]
+ *
+ * The scan is the service's first stage, kernels over segments, and the choice of the face that is most alike. What
+ * projecting a probe takes is not counted.
+ */
+import { availableParallelism } from 'node:os';
+import Table from 'cli-table3';
+import { InvalidArgumentError, Option, program } from 'commander';
+import { atLeast } from '../../index-builder/whole-number.ts';
+import { preferredBuild, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
+import { ExactScan } from './exact-scan.ts';
+import { faceGraph, type FaceGraph, type GraphShape } from './face-graph.ts';
+import { realFaces, syntheticFaces, type FaceSet } from './face-set.ts';
+import { principalDirections, wholeFaces, type Projection } from './projection.ts';
+import {
+  compareWithScan,
+  LIST_LENGTH,
+  seekDeleted,
+  type DeletionFigures,
+  type SearchFigures,
+  type ShareOfMates,
+} from './searches.ts';
+import { SEEDS } from '../harness/seeds.ts';
+
+interface GraphOptions extends GraphShape {
+  readonly subjects: number;
+  readonly mates: number;
+  readonly data?: string;
+  readonly dimensions?: number;
+  readonly ef: readonly number[];
+  readonly json: boolean;
+}
+
+interface Report {
+  readonly faces: string;
+  readonly subjects: number;
+  readonly dimension: number;
+  readonly kernels: KernelBuild;
+  readonly graph: GraphShape & ReturnType<typeof costOf> & { readonly dimensions: number };
+  readonly figures: SearchFigures;
+  readonly deletion: DeletionFigures;
+}
+
+/** Mates that are deleted in the end. */
+const DELETED = 100;
+
+program
+  .name('npm run bench -- graph')
+  .description('what an HNSW graph of faces would find of what the exact scan finds, and at what cost')
+  .option('--subjects <n>', 'faces that are searched', atLeast(LIST_LENGTH + DELETED), 100_000)
+  .option('--mates <n>', 'of these, how many are sought', atLeast(1), 2000)
+  .option('--data <folder>', 'real mates, from embeddings.f32 and embeddings.tsv, among strangers who are made')
+  .option('--dimensions <n>', 'principal directions that the graph is given; when not given the whole face', atLeast(1))
+  .option('--links <n>', 'links of a face (M)', atLeast(2), 16)
+  .option('--ef-construction <n>', 'candidates while building', atLeast(1), 100)
+  .option('--ef <list>', 'candidates while searching', wholeNumbers, [50, 100, 200, 400, 800])
+  .addOption(new Option('--space <name>', 'what is near').choices(['ip', 'l2']).default('ip'))
+  .option('--json', 'print one JSON object', false)
+  .showHelpAfterError();
+
+try {
+  await measure(program.parse().opts<GraphOptions>());
+} catch (error) {
+  console.error(`graph: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
+
+async function measure(options: GraphOptions): Promise<void> {
+  const { subjects, mates, data, space, links, efConstruction } = options;
+  if (mates > subjects) throw new Error('--mates must be --subjects at most.');
+  const faces =
+    data === undefined
+      ? await syntheticFaces(subjects, mates, availableParallelism())
+      : realFaces(data, subjects, mates);
+  const projection = projectionOf(faces, options.dimensions);
+  const graph = await faceGraph(faces, projection, { space, links, efConstruction, seed: SEEDS.layers });
+  const figures = compareWithScan(faces, new ExactScan(faces), graph.index, projection, options.ef);
+  const deletion = seekDeleted(faces, graph.index, projection, Math.max(...options.ef), DELETED);
+  const report: Report = {
+    faces: faces.description,
+    subjects,
+    dimension: faces.dimension,
+    kernels: preferredBuild(),
+    graph: {
+      dimensions: projection.size,
+      space,
+      links,
+      efConstruction,
+      seed: SEEDS.layers,
+      ...costOf(graph, subjects),
+    },
+    figures,
+    deletion,
+  };
+  if (options.json) console.log(JSON.stringify(report));
+  else print(report);
+}
+
+function projectionOf(faces: FaceSet, dimensions: number | undefined): Projection {
+  if (dimensions === undefined) return wholeFaces(faces.dimension);
+  if (dimensions > faces.dimension) throw new Error(`--dimensions must be ${faces.dimension} at most.`);
+  return principalDirections(faces, dimensions);
+}
+
+/** For each face. */
+function costOf({ buildMicroseconds, fileBytes, residentBytes }: FaceGraph, subjects: number) {
+  return {
+    buildMilliseconds: buildMicroseconds / 1000 / subjects,
+    fileBytes: fileBytes / subjects,
+    residentBytes: residentBytes / subjects,
+  };
+}
+
+function print(report: Report): void {
+  const { graph, dimension, deletion } = report;
+  const { searches, firstByScan, scanMilliseconds } = report.figures;
+  const nanoseconds = (1e6 * scanMilliseconds) / report.subjects;
+  console.log(`${report.faces}.`);
+  console.log(
+    `Exact scan (${report.kernels} kernels, ${dimension} bytes a face): ${scanMilliseconds.toFixed(2)} ms a search, ` +
+      `${nanoseconds.toFixed(1)} ns a face; ranks ${firstByScan} of ${searches} mates first.`,
+  );
+  console.log(
+    `Graph of ${graph.dimensions} components, ${graph.space}, M ${graph.links}, efConstruction ${graph.efConstruction}: ` +
+      `${graph.buildMilliseconds.toFixed(2)} ms to add a face; for each face ${Math.round(graph.fileBytes)} bytes in its ` +
+      `file, ${Math.round(graph.residentBytes)} in memory.`,
+  );
+  console.log(
+    'Of the mates that the scan ranks first, with 95 % limits (Clopper-Pearson); times of one thread, medians.',
+  );
+  const table = new Table({
+    head: ['ef', 'first by the graph', `among its first ${LIST_LENGTH}`, 'ms a search', 'times faster'],
+    colAligns: ['right', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { ef, first, listed, milliseconds, timesFaster } of report.figures.graph) {
+    table.push([ef, percent(first), percent(listed), milliseconds.toFixed(2), timesFaster.toFixed(1)]);
+  }
+  console.log(table.toString());
+  console.log(
+    `${deletion.deleted} mates that the graph had found were marked as deleted: ${deletion.returned} came back, and ` +
+      `${deletion.shortLists} lists were shorter than ${LIST_LENGTH}. Their bytes stay in the graph until it is built again.`,
+  );
+}
+
+function percent({ share, limits: [low, high] }: ShareOfMates): string {
+  return `${(100 * share).toFixed(2)} % (${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})`;
+}
+
+function wholeNumbers(list: string): number[] {
+  const numbers = list.split(',').map(Number);
+  if (!numbers.every((value) => Number.isInteger(value) && value > 0))
+    throw new InvalidArgumentError('expected whole numbers from 1 on, separated by commas');
+  return numbers;
+}

@@ -1,0 +1,106 @@
+/**
+ * Identify over gRPC on a gallery of demo people (two fingers and a face each), from another process: latency
+ * percentiles and throughput with 1 and with 8 callers, each of which waits for its answer before it asks again. Half
+ * of the searches are for people who are enrolled. It is a first look; a load test with an open loop says more.
+ *
+ *   npm run bench -- identify-latency [--subjects 1000] [--searches 400] [--json]
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { credentials } from '@grpc/grpc-js';
+import { build } from 'hdr-histogram-js';
+import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
+import { identifyRequest } from '../service/identify-request.ts';
+import { endProcess, promised, startProcess } from '../service/process.ts';
+import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+
+const { values } = parseArgs({
+  options: {
+    subjects: { type: 'string', default: '1000' },
+    searches: { type: 'string', default: '400' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const subjects = Number(values.subjects);
+const searches = Number(values.searches);
+
+/** Probes made beforehand, so that making them is not measured: even ones are enrolled people. */
+const probes = Array.from({ length: Math.min(200, searches) }, (_, i) => {
+  const index = i % 2 === 0 ? i % subjects : subjects + i;
+  return { mated: i % 2 === 0, samples: demoSamples(demoPerson(index), 1) };
+});
+
+async function measure(address: string, callers: number) {
+  const clients = Array.from(
+    { length: callers },
+    () =>
+      new IdentificationClient(address, credentials.createInsecure(), {
+        ...DIRECT_CHANNEL,
+        'grpc.use_local_subchannel_pool': 1,
+      }),
+  );
+  const histogram = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 60_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
+  let next = 0;
+  let mates = 0;
+  let found = 0;
+  let falsePositives = 0;
+  const caller = async (client: IdentificationClient) => {
+    while (next < searches) {
+      const probe = probes[next++ % probes.length];
+      const started = performance.now();
+      const request = identifyRequest(probe.samples, { exact: true });
+      const { candidates } = await promised<IdentifyResponse>((callback) => client.identify(request, callback));
+      histogram.recordValue(Math.round((performance.now() - started) * 1000));
+      if (probe.mated) {
+        mates++;
+        found += candidates.length > 0 ? 1 : 0;
+      } else {
+        falsePositives += candidates.length > 0 ? 1 : 0;
+      }
+    }
+  };
+  const started = performance.now();
+  await Promise.all(clients.map(caller));
+  const seconds = (performance.now() - started) / 1000;
+  for (const client of clients) client.close();
+  const ms = (percentile: number) => Number((histogram.getValueAtPercentile(percentile) / 1000).toFixed(1));
+  return {
+    callers,
+    searches,
+    'p50 ms': ms(50),
+    'p99 ms': ms(99),
+    'max ms': ms(100),
+    'searches/s': Number((searches / seconds).toFixed(1)),
+    'mated with a candidate %': Number(((100 * found) / mates).toFixed(1)),
+    'non-mated with a candidate %': Number(((100 * falsePositives) / (searches - mates)).toFixed(1)),
+  };
+}
+
+const dataDir = mkdtempSync(join(tmpdir(), 'ridgewatch-latency-'));
+const { child, address } = await startProcess(dataDir, {
+  RIDGEWATCH_DEMO: 'always',
+  RIDGEWATCH_DEMO_SUBJECTS: String(subjects),
+  RIDGEWATCH_LOG_LEVEL: 'info',
+});
+try {
+  await measure(address, 2);
+  const results = [await measure(address, 1), await measure(address, 8)];
+  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
+  if (values.json) console.log(JSON.stringify({ machine, subjects, results }));
+  else {
+    console.log(
+      `${subjects} subjects, ${3 * subjects} references, exact; ${machine.cores} × ${machine.cpu}, Node.js ${machine.node}`,
+    );
+    console.table(results);
+  }
+} finally {
+  await endProcess(child);
+  rmSync(dataDir, { recursive: true, force: true });
+}

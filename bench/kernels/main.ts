@@ -1,0 +1,58 @@
+/**
+ * What each kernel does in a second on one thread: each build of it and its TypeScript reference, interleaved, so that a
+ * busy machine disturbs all alike; scans far beyond the caches beside a loop that only reads the same memory; and what a
+ * call from JavaScript into WebAssembly costs. Synthetic people only.
+ *
+ *     npm run bench -- kernels [--rounds 15] [--scanned 400000] [--json]
+ *
+ * --scanned: faces (512 bytes each) and candidate vectors (256) that a scan reads.
+ */
+import { parseArgs } from 'node:util';
+import { canRun } from '../../src/matching/kernels/kernels.ts';
+import { compareRates, type RateRow } from '../harness/rates.ts';
+import { comparisons } from './comparisons.ts';
+import { crossing } from './crossing.ts';
+import { encoders } from './encoders.ts';
+import { scans } from './scans.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '15' },
+    scanned: { type: 'string', default: '400000' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const builds = (['plain', 'relaxed'] as const).filter(canRun);
+
+const groups = [
+  ...comparisons(builds),
+  ...encoders(builds),
+  ...scans(builds, Number(values.scanned)),
+  crossing(builds),
+];
+const results = groups.map(({ name, unit, bytes, contenders }) => ({
+  name,
+  unit,
+  rates: compareRates(contenders, rounds).map((row) => ({
+    ...row,
+    ...(bytes !== undefined && { gigabytesPerSecond: (row.rate.median * bytes) / 1e9 }),
+  })),
+}));
+
+if (values.json) console.log(JSON.stringify({ rounds, results }));
+else
+  for (const { name, unit, rates } of results) {
+    console.log(`\n${name}, ${unit} a second: median (quartiles); ratio to ${rates[0].name} in the same round`);
+    console.table(rates.map(shown));
+  }
+
+function shown({ name, rate, ratio, gigabytesPerSecond }: RateRow & { readonly gigabytesPerSecond?: number }) {
+  const whole = (value: number) => Math.round(value).toLocaleString('en');
+  return {
+    by: name,
+    rate: `${whole(rate.median)} (${whole(rate.low)} to ${whole(rate.high)})`,
+    ratio: `${ratio.median.toFixed(3)} (${ratio.low.toFixed(3)} to ${ratio.high.toFixed(3)})`,
+    ...(gigabytesPerSecond !== undefined && { 'GB/s': gigabytesPerSecond.toFixed(1) }),
+  };
+}

@@ -1,0 +1,75 @@
+/**
+ * Two services on one database: how soon the second finds who was enrolled with the first, from when that call returned.
+ *
+ *   npm run bench -- replicas [--enrolments 100] [--json]
+ *
+ * The database is an embedded one of its own. The second service is asked again and again, so what is told is too long by
+ * up to one search.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { credentials } from '@grpc/grpc-js';
+import { createPerson } from '../../fixtures/person.ts';
+import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { demoSamples } from '../../src/service/demo-gallery.ts';
+import { startEmbeddedCluster } from '../../src/store/embedded-cluster.ts';
+import { benchData } from '../service/subject-data.ts';
+import { SEEDS } from '../harness/seeds.ts';
+import { identifyRequest } from '../service/identify-request.ts';
+import { percentiles } from '../harness/percentiles.ts';
+import { endProcess, promised, startProcess, type ServiceProcess } from '../service/process.ts';
+import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+
+const { values: options } = parseArgs({
+  options: { enrolments: { type: 'string', default: '100' }, json: { type: 'boolean', default: false } },
+});
+
+const directory = mkdtempSync(join(tmpdir(), 'ridgewatch-replicas-'));
+const cluster = await startEmbeddedCluster(directory, () => undefined);
+const environment = {
+  DATABASE_URL: cluster.url,
+  RIDGEWATCH_KEY_FILE: join(directory, 'keys.json'),
+  RIDGEWATCH_DEMO: 'never',
+  RIDGEWATCH_WORKERS: '1',
+};
+const services: ServiceProcess[] = [];
+try {
+  // The first makes the keys.
+  const { RIDGEWATCH_KEY_FILE, ...first } = environment;
+  services.push(await startProcess(directory, first));
+  services.push(await startProcess(join(directory, 'second'), { ...environment, RIDGEWATCH_KEY_FILE }));
+  const took = await measure(Number(options.enrolments));
+  if (options.json) console.log(JSON.stringify({ 'enrolled until found by the other, ms': percentiles(took) }));
+  else console.table({ 'enrolled until found by the other, ms': percentiles(took) });
+} finally {
+  for (const { child } of services) await endProcess(child);
+  await cluster.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function measure(enrolments: number): Promise<number[]> {
+  const [first, second] = services;
+  const gallery = new GalleryClient(first.address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const identification = new IdentificationClient(second.address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const took: number[] = [];
+  for (let i = 0; i < enrolments; i++) {
+    const samples = demoSamples(createPerson(SEEDS.enrolled, i), 0).slice(0, 2);
+    const { subject } = await promised<EnrollResponse>((callback) =>
+      gallery.enroll({ data: benchData(), samples, clientRequestId: '' }, callback),
+    );
+    const enrolled = performance.now();
+    for (;;) {
+      const { candidates } = await promised<IdentifyResponse>((callback) =>
+        identification.identify(identifyRequest(samples), callback),
+      );
+      if (candidates.some(({ subjectId }) => subjectId === subject?.subjectId)) break;
+    }
+    took.push(performance.now() - enrolled);
+  }
+  gallery.close();
+  identification.close();
+  return took;
+}

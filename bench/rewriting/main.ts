@@ -1,0 +1,120 @@
+/**
+ * What it costs to rewrite the segments of a gallery that has lost half of its people, what that holds up, and what
+ * memory it gives back. In one process, without gRPC; one search after the other goes on all the time with --searching.
+ *
+ *   npm run bench -- rewriting [--subjects 100000] [--expunged 0.5] [--workers 1] [--searching] [--json]
+ *
+ * Pauses are those of the main thread's event loop, measured every millisecond; without --searching they are the
+ * rewriting's alone. Resident memory is read after a search, for threads let go of memory when they get a task.
+ */
+import { availableParallelism } from 'node:os';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import { Random } from '../../fixtures/random.ts';
+import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+import { SEEDS } from '../harness/seeds.ts';
+import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
+import { probesOf } from '../people/sought-people.ts';
+import { searchAll } from '../gallery/search.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    subjects: { type: 'string', default: '100000' },
+    expunged: { type: 'string', default: '0.5' },
+    workers: { type: 'string', default: '1' },
+    searching: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const [subjects, expunged, workers] = [options.subjects, options.expunged, options.workers].map(Number);
+/** Searches before resident memory is read: all threads have had a task, and something to collect. */
+const SETTLING = 10;
+
+const gallery = emptyGallery();
+await fillGallery(gallery, subjects, availableParallelism());
+gallery.startAt(1);
+const pool = new WorkerPool(workers);
+const source = new SubjectScan(INDEXED, pool);
+const probes = await probesOf(pool, 0, { fingers: 2, face: false });
+await settle();
+const full = memory();
+
+const random = new Random(SEEDS.expunged, subjects, 1);
+for (let i = 0; i < subjects; i++) {
+  if (random.uniform() < expunged) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${i}` });
+}
+await settle();
+const holed = memory();
+
+const rewriter = new Rewriter({ current: gallery }, (error) => {
+  throw error;
+});
+const ended = new AbortController();
+const searching = options.searching ? searchUntil(ended.signal) : Promise.resolve();
+const pauses = monitorEventLoopDelay({ resolution: 1 });
+const [cpu, started] = [process.threadCpuUsage(), performance.now()];
+pauses.enable();
+await rewriter.run();
+pauses.disable();
+const elapsedMs = performance.now() - started;
+const { user, system } = process.threadCpuUsage(cpu);
+ended.abort();
+await searching;
+await settle();
+const rewritten = memory();
+// As it is a minute later, when the memory that was kept for new segments has not been needed.
+gallery.releaseMemory(Infinity);
+await settle();
+gallery.releaseMemory(Infinity);
+await settle();
+const later = memory();
+await pool.close();
+
+const references = gallery.partitions.reduce((sum, { liveCount }) => sum + liveCount, 0);
+const report = {
+  subjects,
+  referencesLeft: references,
+  workers,
+  searching: options.searching,
+  rewritings: rewriter.rewritings,
+  'main thread ms': Math.round((user + system) / 1000),
+  'main thread µs a reference': Number(((user + system) / references).toFixed(2)),
+  'elapsed ms': Math.round(elapsedMs),
+  'longest pause ms': Number((pauses.max / 1e6).toFixed(1)),
+  'p99 of pauses ms': Number((pauses.percentile(99) / 1e6).toFixed(1)),
+  memory: { full, 'half gone': holed, rewritten, 'a minute later': later },
+};
+if (options.json) console.log(JSON.stringify(report));
+else {
+  console.table(report.memory);
+  console.log({ ...report, memory: undefined });
+}
+
+function search() {
+  return searchAll(gallery, pool, probes, () => source);
+}
+
+async function searchUntil(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) await search();
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < SETTLING; i++) await search();
+}
+
+function memory() {
+  const sum = (of: 'segmentCount' | 'removedCount' | 'memoryBytes') =>
+    gallery.partitions.reduce((total, partition) => total + partition[of], 0);
+  return {
+    segments: sum('segmentCount'),
+    removed: sum('removedCount'),
+    'segments MB': megabytes(sum('memoryBytes')),
+    'resident MB': megabytes(process.memoryUsage.rss()),
+  };
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e6);
+}

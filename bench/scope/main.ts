@@ -1,0 +1,128 @@
+/**
+ * What a search of a small gallery in a large store costs, and what it costs to pass over subjects who have expired: as
+ * shares of what the same search costs when everything is in scope, all of it interleaved, on one gallery.
+ *
+ *   npm run bench -- scope [--subjects 30000] [--small 2] [--medium 1000] [--rounds 8] [--fingers 2] [--face] [--json]
+ *
+ * CPU is that of the whole process. `expired` is the store with one subject in a hundred expired, as of an instant after
+ * their time; `everything` the same search before it, when nothing has to be passed over. A scan of the small gallery
+ * reads whom references belong to and compares what is in scope; a list goes to the references of the subjects.
+ */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { Gallery } from '../../src/gallery/gallery.ts';
+import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
+import { kernelHash } from '../../src/matching/kernels/kernels.ts';
+import { ScopeList } from '../../src/matching/search/scope-list.ts';
+import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+import { quantile } from '../harness/spread.ts';
+import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
+import { partsFor, probesOf } from '../people/sought-people.ts';
+import { searchAll } from '../gallery/search.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    subjects: { type: 'string', default: '30000' },
+    small: { type: 'string', default: '2' },
+    medium: { type: 'string', default: '1000' },
+    rounds: { type: 'string', default: '8' },
+    fingers: { type: 'string', default: '2' },
+    face: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const [subjects, small, medium, rounds, fingers] = [
+  options.subjects,
+  options.small,
+  options.medium,
+  options.rounds,
+  options.fingers,
+].map(Number);
+const samples = { fingers, face: options.face };
+/** One subject in so many expires, at this time. */
+const ONE_IN = 100;
+const EXPIRY_MS = 1000;
+
+const gallery = emptyGallery();
+await fillGallery(gallery, subjects, availableParallelism(), partsFor(samples));
+gallery.startAt(1);
+for (let i = 0; i < subjects; i++) setAside(gallery, i);
+const pool = new WorkerPool(1);
+const [exact, indexed, list] = [new SubjectScan(EXACT, pool), new SubjectScan(INDEXED, pool), new ScopeList(pool)];
+
+interface Case {
+  readonly source: CandidateSource;
+  readonly galleries: readonly string[];
+  readonly instantMs: number;
+  readonly ms: number[];
+}
+const of = (source: CandidateSource, galleries: readonly string[] = [], instantMs = 0): Case => ({
+  source,
+  galleries,
+  instantMs,
+  ms: [],
+});
+const cases: Record<string, Case> = {
+  'everything, exact': of(exact),
+  'everything, indexed': of(indexed),
+  'expired, exact': of(exact, [], EXPIRY_MS),
+  'expired, indexed': of(indexed, [], EXPIRY_MS),
+  'small, list': of(list, ['small']),
+  'small, scan': of(exact, ['small']),
+  'medium, list': of(list, ['medium']),
+  'medium, scan': of(exact, ['medium']),
+};
+for (let round = -1; round < rounds; round++) {
+  const probes = await probesOf(pool, 1_000 + round, samples);
+  for (const one of Object.values(cases)) {
+    const before = process.cpuUsage();
+    await searchAll(gallery, pool, probes, () => one.source, {
+      galleries: new Set(one.galleries),
+      instantMs: one.instantMs,
+    });
+    const { user, system } = process.cpuUsage(before);
+    // The first round warms up.
+    if (round >= 0) one.ms.push((user + system) / 1000);
+  }
+}
+await pool.close();
+
+const median = (name: string) => quantile(cases[name].ms, 0.5);
+const share = (name: string, whole: string) => Number((median(name) / median(whole)).toPrecision(3));
+const report = {
+  kernel: kernelHash(),
+  subjects,
+  small,
+  medium,
+  'CPU ms, median': Object.fromEntries(Object.keys(cases).map((name) => [name, Number(median(name).toFixed(2))])),
+  ratios: {
+    'small, list / everything, exact': share('small, list', 'everything, exact'),
+    'small, scan / everything, exact': share('small, scan', 'everything, exact'),
+    'medium, list / everything, exact': share('medium, list', 'everything, exact'),
+    'medium, scan / everything, exact': share('medium, scan', 'everything, exact'),
+    'expired / everything, exact': share('expired, exact', 'everything, exact'),
+    'expired / everything, indexed': share('expired, indexed', 'everything, indexed'),
+  },
+};
+if (options.json) console.log(JSON.stringify(report));
+else console.dir(report, { depth: 3 });
+
+/** Puts the first subjects into galleries of their own, and lets some expire. */
+function setAside(of: Gallery, i: number): void {
+  const subject = of.subject(`s${i}`);
+  if (subject === undefined) return;
+  const galleries = new Set([
+    ...subject.attributes.galleries,
+    ...(i < small ? ['small'] : []),
+    ...(i < medium ? ['medium'] : []),
+  ]);
+  const expireTimeMs = i % ONE_IN === ONE_IN - 1 ? EXPIRY_MS : undefined;
+  if (galleries.size === subject.attributes.galleries.size && expireTimeMs === undefined) return;
+  of.apply(of.version + 1, {
+    kind: 'upsert',
+    subjectId: subject.subjectId,
+    attributes: { ...subject.attributes, galleries, expireTimeMs },
+    references: subject.references.map(({ referenceId, partition }) => ({ referenceId, partition, packed: undefined })),
+  });
+}

@@ -1,0 +1,181 @@
+/**
+ * Searches with known fingers, with a face or with both among synthetic people: what one costs, by the exact and the
+ * indexed way, interleaved, and how many mates the indexed way loses that a comparison of everything ranks first. In one
+ * process, without gRPC.
+ *
+ *   npm run bench -- search [--subjects 100000] [--mated 300] [--non-mated 40] [--exact 4] [--workers 1]
+ *     [--fingers 2] [--face] [--difficulty 2] [--json]
+ *
+ * --fingers 0 to 2, --face: what the probes have; --difficulty of the probe's fingers: 1 ordinary, above 2 bad; drawn
+ * for each when not given
+ *
+ * CPU is that of the whole process, the main thread's work on lists included. Faces are scanned either way.
+ */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { build } from 'hdr-histogram-js';
+import type { SearchResult } from '../../src/matching/search/identification.ts';
+import { kernelHash } from '../../src/matching/kernels/kernels.ts';
+import { Planner } from '../../src/matching/search/planner.ts';
+import type { Probe } from '../../src/matching/search/probe.ts';
+import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
+import type { SearchView } from '../../src/matching/search/search-view.ts';
+import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+import { quantile } from '../harness/spread.ts';
+import { watchStages } from './stages.ts';
+import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
+import { enrolPeople, partsFor, probesOf as probesOfPerson } from '../people/sought-people.ts';
+import { searchAll } from '../gallery/search.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    subjects: { type: 'string', default: '100000' },
+    mated: { type: 'string', default: '300' },
+    'non-mated': { type: 'string', default: '40' },
+    exact: { type: 'string', default: '4' },
+    workers: { type: 'string', default: '1' },
+    fingers: { type: 'string', default: '2' },
+    face: { type: 'boolean', default: false },
+    difficulty: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const [subjects, mated, nonMated, exactSearches, workers, fingers] = [
+  options.subjects,
+  options.mated,
+  options['non-mated'],
+  options.exact,
+  options.workers,
+  options.fingers,
+].map(Number);
+const samples = {
+  fingers,
+  face: options.face,
+  difficulty: options.difficulty === undefined ? undefined : Number(options.difficulty),
+};
+
+const gallery = emptyGallery();
+await fillGallery(gallery, subjects - mated, availableParallelism(), partsFor(samples));
+enrolPeople(gallery, mated, partsFor(samples));
+gallery.startAt(1);
+const pool = new WorkerPool(workers);
+const [exact, indexed] = [new SubjectScan(EXACT, pool), new SubjectScan(INDEXED, pool)];
+const planner = new Planner(pool);
+
+interface Cost {
+  readonly cpuMs: number[];
+  readonly elapsedMs: number[];
+}
+const costs = { indexed: newCost(), exact: newCost() };
+const stages = watchStages(pool);
+
+// Warm up: kernels are compiled, memory is paged in, costs are known.
+for (let i = 0; i < 5; i++) await search(await probesOf(mated + nonMated + i), indexed);
+const breakdown: Record<string, number>[] = [];
+for (let i = 0; i < nonMated; i++) {
+  const probes = await probesOf(mated + i);
+  stages.begin();
+  await measured(costs.indexed, probes, indexed);
+  breakdown.push(stages.end(costs.indexed.cpuMs.at(-1) ?? NaN));
+  if (i % Math.ceil(nonMated / exactSearches) === 0) await measured(costs.exact, probes, exact);
+}
+let [first, missed, neither] = [0, 0, 0];
+const losses: string[] = [];
+for (let i = 0; i < mated; i++) {
+  const probes = await probesOf(i);
+  if ((await search(probes, indexed)).candidates[0]?.subject.subjectId === `m${i}`) first++;
+  else if ((await search(probes, exact)).candidates[0]?.subject.subjectId === `m${i}`) {
+    missed++;
+    losses.push(probes.map(({ template }) => ('minutiae' in template ? template.minutiae.length : 0)).join('+'));
+  } else neither++;
+}
+const plannedProbes = await probesOf(mated);
+const planned = await search(plannedProbes, (view) => planner.choose(plannedProbes, view, false));
+await pool.close();
+
+const report = {
+  kernel: kernelHash(),
+  subjects,
+  references: gallery.partitions.reduce((sum, { liveCount }) => sum + liveCount, 0),
+  segmentMegabytes: Math.round(gallery.partitions.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0) / 1e6),
+  residentMegabytes: Math.round(process.memoryUsage.rss() / 1e6),
+  workers,
+  fingers,
+  face: options.face,
+  planned: planned.mode,
+  indexed: summary(costs.indexed),
+  exact: summary(costs.exact),
+  mated: { searches: mated, first, missedByIndex: missed, rankedFirstByNeither: neither, minutiaeOfMissed: losses },
+  hitRate: first / (first + missed),
+  'stages of an indexed search, CPU ms': mediansOf(breakdown),
+  nanoseconds: {
+    'a vector': pool.costs.vector.milliseconds(1e6),
+    'adding one up': pool.costs.merge.milliseconds(1e6),
+    'a comparison of fingers': pool.costs.finger.milliseconds(1e6),
+    'a face': pool.costs.face.milliseconds(1e6),
+  },
+};
+if (options.json) console.log(JSON.stringify(report));
+else {
+  console.table([
+    { way: 'indexed', ...report.indexed },
+    { way: 'exact', ...report.exact },
+  ]);
+  console.dir({ ...report, indexed: undefined, exact: undefined }, { depth: 3 });
+}
+
+function probesOf(person: number): Promise<Probe[]> {
+  return probesOfPerson(pool, person, samples);
+}
+
+function search(
+  probes: readonly Probe[],
+  source: CandidateSource | ((view: SearchView) => CandidateSource),
+): Promise<SearchResult> {
+  return searchAll(gallery, pool, probes, typeof source === 'function' ? source : () => source);
+}
+
+function mediansOf(parts: readonly Record<string, number>[]): Record<string, number> {
+  const names = Object.keys(parts[0] ?? {});
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      Number(
+        quantile(
+          parts.map((part) => part[name]),
+          0.5,
+        ).toFixed(2),
+      ),
+    ]),
+  );
+}
+
+function newCost(): Cost {
+  return { cpuMs: [], elapsedMs: [] };
+}
+
+async function measured(cost: Cost, probes: readonly Probe[], source: SubjectScan): Promise<void> {
+  const [cpu, started] = [process.cpuUsage(), performance.now()];
+  await search(probes, source);
+  cost.elapsedMs.push(performance.now() - started);
+  const { user, system } = process.cpuUsage(cpu);
+  cost.cpuMs.push((user + system) / 1000);
+}
+
+function summary({ cpuMs, elapsedMs }: Cost) {
+  const of = (values: readonly number[]) => {
+    const histogram = build({ numberOfSignificantValueDigits: 3 });
+    for (const value of values) histogram.recordValue(Math.round(value * 1000));
+    const at = (percentile: number) => Number((histogram.getValueAtPercentile(percentile) / 1000).toFixed(1));
+    return { median: at(50), most: at(100) };
+  };
+  const [cpu, elapsed] = [of(cpuMs), of(elapsedMs)];
+  return {
+    searches: cpuMs.length,
+    'CPU ms, median': cpu.median,
+    'CPU ms, most': cpu.most,
+    'elapsed ms, median': elapsed.median,
+    'elapsed ms, most': elapsed.most,
+  };
+}

@@ -1,0 +1,43 @@
+/** Where the time of a search goes. */
+import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+
+const STAGES = {
+  resemble: 'looking at everybody',
+  shortlist: 'choosing whom to compare',
+  compare: 'comparing',
+} as const;
+
+export interface Stages {
+  begin(): void;
+  /** @param cpuMs - of the whole process since `begin` @returns milliseconds of each stage, and of the rest */
+  end(cpuMs: number): Record<string, number>;
+}
+
+/** Adds up what the threads were busy with. Puts itself between the pool and whoever calls it from now on. */
+export function watchStages(pool: WorkerPool): Stages {
+  const busy = { resemble: 0, shortlist: 0, compare: 0 };
+  const watch = <Arguments extends unknown[], Result extends { readonly busyMs: number }>(
+    stage: keyof typeof STAGES,
+    own: (...given: Arguments) => Promise<Result>,
+  ) => {
+    return async (...given: Arguments): Promise<Result> => {
+      const result = await own(...given);
+      busy[stage] += result.busyMs;
+      return result;
+    };
+  };
+  pool.resemble = watch('resemble', pool.resemble.bind(pool));
+  pool.shortlist = watch('shortlist', pool.shortlist.bind(pool));
+  pool.compare = watch('compare', pool.compare.bind(pool));
+  return {
+    begin: () => void Object.assign(busy, { resemble: 0, shortlist: 0, compare: 0 }),
+    end: (cpuMs) => {
+      const parts = Object.entries(STAGES).map(([stage, name]): [string, number] => [
+        name,
+        busy[stage as keyof typeof STAGES],
+      ]);
+      const known = parts.reduce((sum, [, ms]) => sum + ms, 0);
+      return { ...Object.fromEntries(parts), 'the main thread, and messages': Math.max(0, cpuMs - known) };
+    },
+  };
+}

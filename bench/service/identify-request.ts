@@ -1,0 +1,17 @@
+import { Purpose, type IdentifyRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+
+/** A search of all galleries, as the benches ask for it. @param changes - to ten candidates, searched as planned */
+export function identifyRequest(samples: Sample[], changes: Partial<IdentifyRequest> = {}): IdentifyRequest {
+  return {
+    samples,
+    galleries: [],
+    maxCandidates: 10,
+    threshold: undefined,
+    exact: false,
+    purpose: Purpose.TEST,
+    checkpointId: 'bench',
+    clientRequestId: '',
+    ...changes,
+  };
+}

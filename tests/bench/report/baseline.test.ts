@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { compareWith, type Baseline } from '../../../bench/report/baseline.ts';
+import type { Figure } from '../../../bench/report/figure.ts';
+import { quantile, spreadOf } from '../../../bench/harness/spread.ts';
+
+const figure = (value: number, changes: Partial<Figure> = {}): Figure => ({
+  bench: 'kernels',
+  name: 'a ratio',
+  value,
+  unit: '×',
+  better: 'more',
+  isRatio: true,
+  ...changes,
+});
+const baselineOf = (...figures: Figure[]): Baseline => ({
+  date: '',
+  machine: '',
+  processor: 'one',
+  kernel: '',
+  figures,
+});
+const verdict = (before: Figure, now: Figure) => compareWith(baselineOf(before), [now], 'one')[0]?.verdict;
+
+describe('a comparison with a baseline', () => {
+  it('marks what has become worse, whichever way is better', () => {
+    expect(verdict(figure(2), figure(1.5))).toBe('WORSE');
+    expect(verdict(figure(2), figure(2.5))).toBe('better');
+    expect(verdict(figure(2, { better: 'less' }), figure(2.5, { better: 'less' }))).toBe('WORSE');
+    expect(verdict(figure(2), figure(1.98))).toBe('as before');
+  });
+
+  it('lets pass what lies within the spreads of both', () => {
+    const wide = { low: 1.6, high: 2.4 };
+    expect(verdict(figure(2, wide), figure(1.5))).toBe('as before');
+    expect(verdict(figure(2), figure(1.5, { low: 1.2, high: 1.8 }))).toBe('as before');
+    expect(verdict(figure(2, wide), figure(0.9))).toBe('WORSE');
+  });
+
+  it('lets pass what is known to differ between runs', () => {
+    expect(verdict(figure(2), figure(1.6, { leastNoise: 0.35 }))).toBe('as before');
+    expect(verdict(figure(2), figure(1.4, { leastNoise: 0.35 }))).toBe('WORSE');
+  });
+
+  it('knows that one lost record is worse than none, and that limits may hold nothing', () => {
+    const lost = (value: number, changes: Partial<Figure> = {}) =>
+      figure(value, { better: 'less', unit: '', ...changes });
+    expect(verdict(lost(0), lost(0))).toBe('as before');
+    expect(verdict(lost(0), lost(1))).toBe('WORSE');
+    expect(verdict(lost(1), lost(0))).toBe('better');
+    expect(verdict(lost(0, { low: 0, high: 3.6 }), lost(1))).toBe('as before');
+  });
+
+  it('leaves out what is no ratio, and what was not measured then', () => {
+    const others = [figure(2, { isRatio: false }), figure(2, { name: 'new' })];
+    expect(compareWith(baselineOf(figure(1)), others, 'one')).toEqual([]);
+  });
+
+  it('does not judge ratios of speeds by another processor, but does judge what was found', () => {
+    const found = (value: number) => figure(value, { unit: '%', name: 'a hit rate' });
+    const compared = compareWith(baselineOf(figure(2), found(99)), [figure(1), found(50)], 'another');
+    expect(compared.map((one) => one.verdict)).toEqual(['another processor', 'WORSE']);
+  });
+
+  it('never calls the same figure worse', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 1e-6, max: 1e6 }),
+        fc.constantFrom('more' as const, 'less' as const),
+        (value, better) => {
+          expect(verdict(figure(value, { better }), figure(value, { better }))).toBe('as before');
+        },
+      ),
+    );
+  });
+});
+
+describe('a spread', () => {
+  it('is of measurements that were made, in order', () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ noNaN: true }), { minLength: 1 }), (values) => {
+        const { low, median, high, count } = spreadOf(values);
+        expect(low <= median && median <= high).toBe(true);
+        for (const value of [low, median, high]) expect(values.some((one) => one === value)).toBe(true);
+        expect(count).toBe(values.length);
+      }),
+    );
+    expect(quantile([], 0.5)).toBeNaN();
+  });
+});
