@@ -6,14 +6,11 @@
  */
 import { Random } from '../../fixtures/random.ts';
 import { errorRates } from '../../index-builder/statistics/error-rates.ts';
+import { resampledLimits, type Limits } from '../harness/limits.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import type { FingerScores } from './finger-scores.ts';
 
-/** 95 % confidence limits of a share. */
-export type Limits = readonly [low: number, high: number];
-
 const REPLICATES = 1000;
-const CONFIDENCE = 0.95;
 
 export interface RateLimits {
   readonly eer: Limits | undefined;
@@ -48,21 +45,5 @@ export function rateLimits(
     eers.push(rates.eer);
     rates.points.forEach((point, i) => point !== undefined && fnmrs[i].push(point.fnmr));
   }
-  return { eer: percentiles(eers), fnmr: fnmrs.map(percentiles) };
-}
-
-/** Between which the middle 95 % of resampled rates lie; undefined of none. */
-export function percentiles(values: readonly number[]): Limits | undefined {
-  if (values.length === 0) return undefined;
-  const sorted = Float64Array.from(values).sort();
-  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))];
-  return [at((1 - CONFIDENCE) / 2), at((1 + CONFIDENCE) / 2)];
-}
-
-/**
- * Limits (Clopper-Pearson) where no error was seen, and the bootstrap has nothing to draw.
- * @param trials - independent ones: fingers, not comparisons
- */
-export function limitsOfZeroErrors(trials: number): Limits {
-  return [0, 1 - ((1 - CONFIDENCE) / 2) ** (1 / trials)];
+  return { eer: resampledLimits(eers), fnmr: fnmrs.map(resampledLimits) };
 }

@@ -1,5 +1,7 @@
 import { errorRates, type OperatingPoint } from '../../index-builder/statistics/error-rates.ts';
-import { limitsOfZeroErrors, rateLimits, type Limits } from './confidence.ts';
+import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import type { Limits } from '../harness/limits.ts';
+import { rateLimits } from './confidence.ts';
 import { collectScores } from './finger-scores.ts';
 import type { Group } from './groups.ts';
 import { searchFigures, type SearchFigures } from './searches.ts';
@@ -39,7 +41,8 @@ export function figuresOf(group: Group): Figures {
   }
   const rates = errorRates(scores, FALSE_MATCH_RATES);
   const limits = rateLimits(scores, FALSE_MATCH_RATES);
-  const zero = limitsOfZeroErrors(new Set(scores.matedFingers).size);
+  // The bootstrap has nothing to draw where no error was seen. Trials that are independent: fingers, not comparisons.
+  const zero = binomialLimits(0, new Set(scores.matedFingers).size);
   return {
     name: group.name,
     kind: group.kind,

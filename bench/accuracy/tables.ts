@@ -1,6 +1,6 @@
 /** Figures as people read them. */
 import Table from 'cli-table3';
-import type { Limits } from './confidence.ts';
+import type { Limits } from '../harness/limits.ts';
 import { FALSE_MATCH_RATES, type Figures } from './figures.ts';
 import { FPIR } from './searches.ts';
 import type { Timings } from './timings.ts';

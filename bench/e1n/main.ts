@@ -19,9 +19,10 @@ import { thresholdFor } from '../../src/matching/rates/fusion.ts';
 import { Planner } from '../../src/matching/search/planner.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { SEEDS } from '../harness/seeds.ts';
-import { quantile } from '../harness/spread.ts';
+import { medianOf, quantile } from '../harness/spread.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
-import { enrolPeople, probesOf, type Samples } from '../people/sought-people.ts';
+import { enrolPeople } from '../gallery/enrolled-people.ts';
+import { probesOf, type Samples } from '../people/sought-people.ts';
 import { searchAll } from '../gallery/search.ts';
 
 const { values: options } = parseArgs({
@@ -164,7 +165,7 @@ function times(searches: readonly Search[]): Times {
   const round = (value: number) => Number(value.toFixed(1));
   return {
     mean: round(elapsed.reduce((sum, value) => sum + value, 0) / elapsed.length),
-    median: round(quantile(elapsed, 0.5)),
+    median: round(medianOf(elapsed)),
     max: round(quantile(elapsed, 1)),
   };
 }

@@ -11,6 +11,7 @@ import { errorRates, sortScores } from '../../index-builder/statistics/error-rat
 import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
+import { quantile } from '../harness/spread.ts';
 import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
 
@@ -55,8 +56,6 @@ function syntheticPrints(): Print[] {
   );
 }
 
-const quantile = (values: readonly number[], q: number) =>
-  [...values].sort((a, b) => a - b)[Math.floor(q * values.length)] ?? NaN;
 const quantiles = (values: readonly number[]) =>
   [0.05, 0.5, 0.95].map((q) => Number(quantile(values, q).toFixed(1))).join(' / ');
 const percent = (share: number) => Number((100 * share).toFixed(2));

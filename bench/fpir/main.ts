@@ -38,7 +38,8 @@ import type { Gallery } from '../../src/gallery/gallery.ts';
 import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
 import { searchPrints, type NonMatedSearch } from './fingers.ts';
 import { SEEDS } from '../harness/seeds.ts';
-import { addPeople, emptyGallery, enrol, FACE_MODEL } from '../gallery/synthetic-gallery.ts';
+import { addPeople, emptyGallery, enrol } from '../gallery/synthetic-gallery.ts';
+import { FACE_MODEL } from '../people/synthetic-face.ts';
 import { probesOf, type Samples } from '../people/sought-people.ts';
 import { searchAll } from '../gallery/search.ts';
 

@@ -5,7 +5,7 @@ import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.t
 import type { FingerTemplate, Minutia } from '../../src/templates/finger-template.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
 import { joinPacked } from './packed-file.ts';
-import { faceTemplate } from '../people/sought-people.ts';
+import { faceTemplate } from '../people/synthetic-face.ts';
 import type { ChunkTask } from './synthetic-gallery.ts';
 
 /** People whose fingers are made as a whole. */

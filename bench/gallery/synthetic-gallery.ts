@@ -21,10 +21,9 @@ import { gallerySizing, SEGMENT_CAPACITY } from '../../src/matching/workers/gall
 import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
 import { SEEDS } from '../harness/seeds.ts';
+import { FACE_MODEL } from '../people/synthetic-face.ts';
 import { splitPacked } from './packed-file.ts';
 
-/** The model of the synthetic faces. */
-export const FACE_MODEL = 'synthetic-512';
 /** People per chunk. */
 const CHUNK = 2500;
 

@@ -5,7 +5,7 @@ import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
 import { StopSignal } from '../../src/matching/workers/stop-signal.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { SegmentReader } from '../../src/matching/workers/segment-reader.ts';
-import { FACE_MODEL } from '../gallery/synthetic-gallery.ts';
+import { FACE_MODEL } from '../people/synthetic-face.ts';
 import type { FaceSet } from './face-set.ts';
 
 const NEVER_STOPPED = new StopSignal().all;

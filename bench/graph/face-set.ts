@@ -6,7 +6,8 @@ import { basename, join } from 'node:path';
 import { FACE_DIMENSION } from '../../fixtures/face.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { facesOf } from '../gallery/synthetic-gallery.ts';
-import { faceOf, faceTemplate } from '../people/sought-people.ts';
+import { faceOf } from '../people/sought-people.ts';
+import { faceTemplate } from '../people/synthetic-face.ts';
 import { drawStrangers } from './strangers.ts';
 
 export interface FaceSet {

@@ -1,6 +1,7 @@
 /** Searches of a graph beside the exact scan, on this thread, turn and turn about. */
 import type { HierarchicalNSW } from 'hnswlib-node';
-import type { Limits } from '../accuracy/confidence.ts';
+import type { Limits } from '../harness/limits.ts';
+import { medianOf } from '../harness/spread.ts';
 import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
 import type { ExactScan } from './exact-scan.ts';
 import type { FaceSet } from './face-set.ts';
@@ -72,13 +73,13 @@ export function compareWithScan(
   return {
     searches: probes.length,
     firstByScan,
-    scanMilliseconds: median(scanTimes),
+    scanMilliseconds: medianOf(scanTimes),
     graph: ways.map(({ ef, times, ratios, first, listed }) => ({
       ef,
       first: share(first),
       listed: share(listed),
-      milliseconds: median(times),
-      timesFaster: median(ratios),
+      milliseconds: medianOf(times),
+      timesFaster: medianOf(ratios),
     })),
   };
 }
@@ -122,8 +123,4 @@ function timed<T>(work: () => T): { readonly result: T; readonly milliseconds: n
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
 }

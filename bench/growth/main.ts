@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Planner } from '../../src/matching/search/planner.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
-import { quantile } from '../harness/spread.ts';
+import { medianOf } from '../harness/spread.ts';
 import { costAt } from './cost-line.ts';
 import { costCurves, costPlot, predictedSize } from './cost-plot.ts';
 import { addPeople, emptyGallery } from '../gallery/synthetic-gallery.ts';
@@ -73,7 +73,7 @@ for (const size of sizes) {
     }
     const residentMegabytes = Math.round(process.memoryUsage.rss() / 1e6);
     for (const way of WAYS) {
-      const cost = Number(quantile(costs[way], 0.5).toFixed(2));
+      const cost = Number(medianOf(costs[way]).toFixed(2));
       rows.push({ subjects: size, kind: name, way, mode: modes[way], cost, residentMegabytes });
     }
   }

@@ -10,9 +10,9 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
-import { build } from 'hdr-histogram-js';
 import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
+import { percentiles } from '../harness/percentiles.ts';
 import { identifyRequest } from '../service/identify-request.ts';
 import { endProcess, promised, startProcess } from '../service/process.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
@@ -42,11 +42,7 @@ async function measure(address: string, callers: number) {
         'grpc.use_local_subchannel_pool': 1,
       }),
   );
-  const histogram = build({
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: 60_000_000,
-    numberOfSignificantValueDigits: 3,
-  });
+  const took: number[] = [];
   let next = 0;
   let mates = 0;
   let found = 0;
@@ -57,7 +53,7 @@ async function measure(address: string, callers: number) {
       const started = performance.now();
       const request = identifyRequest(probe.samples, { exact: true });
       const { candidates } = await promised<IdentifyResponse>((callback) => client.identify(request, callback));
-      histogram.recordValue(Math.round((performance.now() - started) * 1000));
+      took.push(performance.now() - started);
       if (probe.mated) {
         mates++;
         found += candidates.length > 0 ? 1 : 0;
@@ -70,13 +66,13 @@ async function measure(address: string, callers: number) {
   await Promise.all(clients.map(caller));
   const seconds = (performance.now() - started) / 1000;
   for (const client of clients) client.close();
-  const ms = (percentile: number) => Number((histogram.getValueAtPercentile(percentile) / 1000).toFixed(1));
+  const { p50, p99, max } = percentiles(took);
   return {
     callers,
     searches,
-    'p50 ms': ms(50),
-    'p99 ms': ms(99),
-    'max ms': ms(100),
+    'p50 ms': p50,
+    'p99 ms': p99,
+    'max ms': max,
     'searches/s': Number((searches / seconds).toFixed(1)),
     'mated with a candidate %': Number(((100 * found) / mates).toFixed(1)),
     'non-mated with a candidate %': Number(((100 * falsePositives) / (searches - mates)).toFixed(1)),

@@ -39,8 +39,7 @@ import { closedLoop } from '../calls/closed-loop.ts';
 import { generate } from '../calls/generate.ts';
 import type { LoadReport } from '../calls/generator.ts';
 import { percentiles } from '../harness/percentiles.ts';
-import { FACE_MODEL } from '../gallery/synthetic-gallery.ts';
-import { faceTemplate } from '../people/sought-people.ts';
+import { FACE_MODEL, faceTemplate } from '../people/synthetic-face.ts';
 import { endProcess, promised, residentMegabytes, startProcess, type ServiceProcess } from '../service/process.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 

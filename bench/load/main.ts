@@ -34,7 +34,7 @@ import { askHttp, searchHttp } from './http.ts';
 import { BORDER, ONLY_TWO_FINGERS } from '../calls/kinds.ts';
 import { closedLoop } from '../calls/closed-loop.ts';
 import { generate } from '../calls/generate.ts';
-import { atPercentile, curveOf, percentiles } from '../harness/percentiles.ts';
+import { curveOf, percentiles } from '../harness/percentiles.ts';
 import { benchData } from '../service/subject-data.ts';
 import { identifyRequest } from '../service/identify-request.ts';
 import { endProcess, promised, residentMegabytes, startProcess } from '../service/process.ts';
@@ -127,7 +127,7 @@ try {
       'try again after, ms': percentiles(overload.retryAfterMs),
       'refused within, ms': percentiles(overload.refusedMs),
       'bound of the queue, ms': Math.round(queueBoundMs(capacity)),
-      'bound of p99, ms': Math.round(2 * atPercentile(unloaded, 99) + queueBoundMs(capacity)),
+      'bound of p99, ms': Math.round(2 * percentiles(unloaded).p99 + queueBoundMs(capacity)),
     },
     'overload, partial answers will do': { ...summary(partial), 'partial answers': partial.partial },
     'unloaded again': percentiles(after),

@@ -16,9 +16,10 @@ import { kernelHash } from '../../src/matching/kernels/kernels.ts';
 import { ScopeList } from '../../src/matching/search/scope-list.ts';
 import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
-import { quantile } from '../harness/spread.ts';
+import { medianOf } from '../harness/spread.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
-import { partsFor, probesOf } from '../people/sought-people.ts';
+import { partsFor } from '../gallery/enrolled-people.ts';
+import { probesOf } from '../people/sought-people.ts';
 import { searchAll } from '../gallery/search.ts';
 
 const { values: options } = parseArgs({
@@ -88,7 +89,7 @@ for (let round = -1; round < rounds; round++) {
 }
 await pool.close();
 
-const median = (name: string) => quantile(cases[name].ms, 0.5);
+const median = (name: string) => medianOf(cases[name].ms);
 const share = (name: string, whole: string) => Number((median(name) / median(whole)).toPrecision(3));
 const report = {
   kernel: kernelHash(),

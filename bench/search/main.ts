@@ -13,7 +13,6 @@
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { build } from 'hdr-histogram-js';
 import type { SearchResult } from '../../src/matching/search/identification.ts';
 import { kernelHash } from '../../src/matching/kernels/kernels.ts';
 import { Planner } from '../../src/matching/search/planner.ts';
@@ -22,10 +21,12 @@ import type { CandidateSource } from '../../src/matching/search/candidate-source
 import type { SearchView } from '../../src/matching/search/search-view.ts';
 import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
-import { quantile } from '../harness/spread.ts';
+import { percentiles } from '../harness/percentiles.ts';
+import { medianOf } from '../harness/spread.ts';
 import { watchStages } from './stages.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
-import { enrolPeople, partsFor, probesOf as probesOfPerson } from '../people/sought-people.ts';
+import { enrolPeople, partsFor } from '../gallery/enrolled-people.ts';
+import { probesOf as probesOfPerson } from '../people/sought-people.ts';
 import { searchAll } from '../gallery/search.ts';
 
 const { values: options } = parseArgs({
@@ -138,17 +139,7 @@ function search(
 
 function mediansOf(parts: readonly Record<string, number>[]): Record<string, number> {
   const names = Object.keys(parts[0] ?? {});
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      Number(
-        quantile(
-          parts.map((part) => part[name]),
-          0.5,
-        ).toFixed(2),
-      ),
-    ]),
-  );
+  return Object.fromEntries(names.map((name) => [name, Number(medianOf(parts.map((part) => part[name])).toFixed(2))]));
 }
 
 function newCost(): Cost {
@@ -164,18 +155,12 @@ async function measured(cost: Cost, probes: readonly Probe[], source: SubjectSca
 }
 
 function summary({ cpuMs, elapsedMs }: Cost) {
-  const of = (values: readonly number[]) => {
-    const histogram = build({ numberOfSignificantValueDigits: 3 });
-    for (const value of values) histogram.recordValue(Math.round(value * 1000));
-    const at = (percentile: number) => Number((histogram.getValueAtPercentile(percentile) / 1000).toFixed(1));
-    return { median: at(50), most: at(100) };
-  };
-  const [cpu, elapsed] = [of(cpuMs), of(elapsedMs)];
+  const [cpu, elapsed] = [percentiles(cpuMs), percentiles(elapsedMs)];
   return {
     searches: cpuMs.length,
-    'CPU ms, median': cpu.median,
-    'CPU ms, most': cpu.most,
-    'elapsed ms, median': elapsed.median,
-    'elapsed ms, most': elapsed.most,
+    'CPU ms, median': cpu.p50,
+    'CPU ms, most': cpu.max,
+    'elapsed ms, median': elapsed.p50,
+    'elapsed ms, most': elapsed.max,
   };
 }

@@ -24,7 +24,7 @@ import { LivingGallery } from './living-gallery.ts';
 import { generate } from '../calls/generate.ts';
 import { ONLY_TWO_FINGERS } from '../calls/kinds.ts';
 import { percentiles } from '../harness/percentiles.ts';
-import { quantile } from '../harness/spread.ts';
+import { medianOf } from '../harness/spread.ts';
 import {
   databaseProcess,
   startCommand,
@@ -154,7 +154,7 @@ function report(checked: Awaited<ReturnType<LivingGallery['checkEverybody']>>): 
   const ofOneProcess = done.slice(restartAt + 1).filter(({ fault }) => fault === undefined);
   const third = Math.max(1, Math.floor(ofOneProcess.length / 3));
   const [first, last] = [ofOneProcess.slice(0, third), ofOneProcess.slice(-third)];
-  const median = (part: readonly Round[], of: (round: Round) => number) => quantile(part.map(of), 0.5);
+  const median = (part: readonly Round[], of: (round: Round) => number) => medianOf(part.map(of));
   const drift = (of: (round: Round) => number) => ({
     'first third': median(first, of),
     'last third': median(last, of),

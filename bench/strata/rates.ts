@@ -1,7 +1,8 @@
 /** Error rates of strata at one threshold (ISO/IEC 19795-10): where the same setting treats people differently. */
 import { Random } from '../../fixtures/random.ts';
 import { areMates } from '../../index-builder/prints/labelled-prints.ts';
-import { limitsOfZeroErrors, percentiles, type Limits } from '../accuracy/confidence.ts';
+import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { resampledLimits, type Limits } from '../harness/limits.ts';
 import type { ScoredSet } from '../scores/scored-set.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import type { Column } from './columns.ts';
@@ -78,7 +79,7 @@ function rateOf(all: readonly Counted[], isMated: boolean): Rate | undefined {
     comparisons: counted.length,
     fingers: names.length,
     share: errors / counted.length,
-    limits: errors === 0 ? limitsOfZeroErrors(names.length) : drawn(counted, names),
+    limits: errors === 0 ? binomialLimits(0, names.length) : drawn(counted, names),
   };
 }
 
@@ -102,5 +103,5 @@ function drawn(counted: readonly Counted[], names: readonly number[]): Limits {
     }
     if (trials > 0) shares.push(errors / trials);
   }
-  return percentiles(shares) ?? [0, 1];
+  return resampledLimits(shares) ?? [0, 1];
 }

@@ -19,6 +19,7 @@ import { partitionsFor, type Probe } from '../../src/matching/search/probe.ts';
 import type { SearchView } from '../../src/matching/search/search-view.ts';
 import { StopSignal } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+import { medianOf } from '../harness/spread.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
 import { probesOf, type Samples } from '../people/sought-people.ts';
 import { searchAll } from '../gallery/search.ts';
@@ -161,10 +162,10 @@ async function readAll(pool: WorkerPool, probe: PackedProbe, { segment, end }: S
 function comparison([one, several]: Round[][]) {
   const rate = (of: Round) => of.done / of.seconds;
   return {
-    one: round2(median(one.map(rate))),
-    several: round2(median(several.map(rate))),
-    cpuMs: [one, several].map((of) => round2(median(of.map(({ cpuMs, done }) => cpuMs / done)))),
-    mainMs: [one, several].map((of) => round2(median(of.map(({ mainMs, done }) => mainMs / done)))),
+    one: round2(medianOf(one.map(rate))),
+    several: round2(medianOf(several.map(rate))),
+    cpuMs: [one, several].map((of) => round2(medianOf(of.map(({ cpuMs, done }) => cpuMs / done)))),
+    mainMs: [one, several].map((of) => round2(medianOf(of.map(({ mainMs, done }) => mainMs / done)))),
     byCpu: round2(byCpu(one, several)),
     ratio: spread(one.map((of, i) => rate(several[i]) / rate(of))),
   };
@@ -175,8 +176,8 @@ function comparison([one, several]: Round[][]) {
  * also by there being only so many cores for them and the main thread.
  */
 function byCpu(one: readonly Round[], several: readonly Round[]): number {
-  const ofWorkers = median(one.map(({ cpuMs, mainMs, done }) => (cpuMs - mainMs) / done));
-  const ofAll = median(several.map(({ cpuMs, done }) => cpuMs / done));
+  const ofWorkers = medianOf(one.map(({ cpuMs, mainMs, done }) => (cpuMs - mainMs) / done));
+  const ofAll = medianOf(several.map(({ cpuMs, done }) => cpuMs / done));
   return Math.min(workers, (availableParallelism() * ofWorkers) / ofAll);
 }
 
@@ -193,12 +194,7 @@ function flat({ one, several, cpuMs, mainMs, byCpu, ratio }: ReturnType<typeof c
 }
 
 function spread(values: readonly number[]) {
-  return { median: round2(median(values)), least: round2(Math.min(...values)), most: round2(Math.max(...values)) };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+  return { median: round2(medianOf(values)), least: round2(Math.min(...values)), most: round2(Math.max(...values)) };
 }
 
 function round2(value: number): number {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { killRounds } from '../../bench/durability/main.ts';
+import { killRounds } from '../../bench/durability/kill-rounds.ts';
 
 it('loses nothing that was acknowledged and serves nothing that was expunged, however it dies', async () => {
   const result = await killRounds(3, () => undefined);

@@ -10,7 +10,7 @@ import { meanProducts } from '../../../bench/graph/moments.ts';
 import { principalDirections, project, wholeFaces, type Projection } from '../../../bench/graph/projection.ts';
 import { compareWithScan, seekDeleted } from '../../../bench/graph/searches.ts';
 import { drawStrangers } from '../../../bench/graph/strangers.ts';
-import { faceTemplate } from '../../../bench/people/sought-people.ts';
+import { faceTemplate } from '../../../bench/people/synthetic-face.ts';
 import { FACE_DIMENSION } from '../../../fixtures/face.ts';
 import { createPerson } from '../../../fixtures/person.ts';
 import { Random } from '../../../fixtures/random.ts';

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareWith, type Baseline } from '../../../bench/report/baseline.ts';
 import type { Figure } from '../../../bench/report/figure.ts';
-import { quantile, spreadOf } from '../../../bench/harness/spread.ts';
 
 const figure = (value: number, changes: Partial<Figure> = {}): Figure => ({
   bench: 'kernels',
@@ -72,19 +71,5 @@ describe('a comparison with a baseline', () => {
         },
       ),
     );
-  });
-});
-
-describe('a spread', () => {
-  it('is of measurements that were made, in order', () => {
-    fc.assert(
-      fc.property(fc.array(fc.double({ noNaN: true }), { minLength: 1 }), (values) => {
-        const { low, median, high, count } = spreadOf(values);
-        expect(low <= median && median <= high).toBe(true);
-        for (const value of [low, median, high]) expect(values.some((one) => one === value)).toBe(true);
-        expect(count).toBe(values.length);
-      }),
-    );
-    expect(quantile([], 0.5)).toBeNaN();
   });
 });
