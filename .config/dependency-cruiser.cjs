@@ -19,6 +19,11 @@ const layer = (name, above) =>
     `^src/matching/(${above})/`,
   );
 
+/** What suites of bench/ share; the other folders there are suites. */
+const BENCH_ROOMS = 'harness|people|gallery|scores|service|calls|drawing';
+/** Suites that read what others have measured. */
+const BENCH_READERS = 'quick|report';
+
 module.exports = {
   forbidden: [
     {
@@ -146,6 +151,31 @@ module.exports = {
       'Tests import the product, never the reverse.',
       '^(src|index-builder|fixtures)/',
       '^(tests|bench)/',
+    ),
+    {
+      name: 'suites-know-no-other-suite',
+      severity: 'error',
+      comment: 'A suite is a program of its own; what two of them need has a room. Reports read them all.',
+      from: { path: `^bench/(?!(?:${BENCH_ROOMS}|${BENCH_READERS})/)([^/]+)/` },
+      to: { path: `^bench/(?!(?:${BENCH_ROOMS})/)[^/]+/`, pathNot: '^bench/$1/' },
+    },
+    forbid(
+      'bench-rooms-know-no-suite',
+      'Rooms are used by suites.',
+      `^bench/(${BENCH_ROOMS})/`,
+      `^bench/(?!(?:${BENCH_ROOMS})/)`,
+    ),
+    forbid(
+      'bench-harness-is-a-leaf',
+      'The harness runs suites as programs; it imports none, and no room.',
+      '^bench/harness/',
+      '^bench/(?!harness/)',
+    ),
+    forbid(
+      'bench-people-know-no-gallery',
+      'Galleries are made of people, and services are called.',
+      '^bench/people/',
+      '^bench/(gallery|scores|service|calls)/',
     ),
     {
       name: 'no-undeclared-packages',

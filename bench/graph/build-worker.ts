@@ -1,5 +1,5 @@
 import hnswlib from 'hnswlib-node';
-import type { GraphShape } from './face-graph.ts';
+import type { GraphShape } from './graph-shape.ts';
 import { project, type Projection } from './projection.ts';
 
 export interface BuildTask {

@@ -11,17 +11,8 @@ import hnswlib, { type HierarchicalNSW } from 'hnswlib-node';
 import { Piscina } from 'piscina';
 import type { BuildTask } from './build-worker.ts';
 import type { FaceSet } from './face-set.ts';
+import type { GraphShape } from './graph-shape.ts';
 import type { Projection } from './projection.ts';
-
-export interface GraphShape {
-  /** What is near: the greatest inner product, or the least distance. */
-  readonly space: 'ip' | 'l2';
-  /** Links of a face, each way. */
-  readonly links: number;
-  /** Candidates that are kept while a face is linked. */
-  readonly efConstruction: number;
-  readonly seed: number;
-}
 
 export interface FaceGraph {
   /** Labels are rows. */

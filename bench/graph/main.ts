@@ -14,8 +14,9 @@ import { InvalidArgumentError, Option, program } from 'commander';
 import { atLeast } from '../../index-builder/whole-number.ts';
 import { preferredBuild, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
 import { ExactScan } from './exact-scan.ts';
-import { faceGraph, type FaceGraph, type GraphShape } from './face-graph.ts';
+import { faceGraph, type FaceGraph } from './face-graph.ts';
 import { realFaces, syntheticFaces, type FaceSet } from './face-set.ts';
+import type { GraphShape } from './graph-shape.ts';
 import { principalDirections, wholeFaces, type Projection } from './projection.ts';
 import {
   compareWithScan,

@@ -2,7 +2,7 @@
 import { packPrints } from '../../index-builder/train/comparisons.ts';
 import type { FingerBatch } from '../../src/matching/kernels/finger-batch.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
-import { readSource, type PrintSource } from './scored-set.ts';
+import { readSource, type PrintSource } from './print-source.ts';
 
 export interface ComparisonTask {
   readonly source: PrintSource;

@@ -2,18 +2,9 @@
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
-import {
-  areMates,
-  areStrangers,
-  readPrints,
-  syntheticPrints,
-  type PrintSet,
-} from '../../index-builder/prints/labelled-prints.ts';
+import { areMates, areStrangers, type PrintSet } from '../../index-builder/prints/labelled-prints.ts';
 import type { ComparisonTask } from './comparison-worker.ts';
-
-/** Where prints come from: a folder of records, or synthetic people, whom tests use. */
-export type PrintSource =
-  { readonly folder: string } | { readonly seed: number; readonly people: number; readonly impressions: number };
+import { readSource, type PrintSource } from './print-source.ts';
 
 /** Prints, and the scores of every two of them that are mates, or strangers for sure. */
 export interface ScoredSet {
@@ -22,12 +13,6 @@ export interface ScoredSet {
   readonly pairs: Int32Array;
   /** One for each pair: 0 and above, or FingerBatch.NOT_COMPARABLE. */
   readonly scores: Int32Array;
-}
-
-export function readSource(source: PrintSource): PrintSet {
-  return 'folder' in source
-    ? readPrints(source.folder)
-    : syntheticPrints(source.seed, source.people, source.impressions);
 }
 
 /** Comparisons of one task: enough to make up for sending it. */
