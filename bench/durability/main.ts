@@ -6,6 +6,7 @@
  *   npm run bench -- durability [--rounds 10] [--json]
  */
 import { parseArgs } from 'node:util';
+import { inWords } from '../harness/words.ts';
 import { killRounds } from './kill-rounds.ts';
 
 const { values } = parseArgs({
@@ -15,6 +16,6 @@ const result = await killRounds(Number(values.rounds), (round, acknowledged) =>
   console.error(`round ${round}: ${acknowledged} enrolments acknowledged so far`),
 );
 if (values.json) console.log(JSON.stringify(result));
-else console.table({ ...result, killed: JSON.stringify(result.killed) });
+else console.table(inWords({ ...result, killed: JSON.stringify(result.killed) }));
 const { lost, updatesLost, resurrected, torn, notSearchable, holes } = result;
 process.exitCode = lost + updatesLost + resurrected + torn + notSearchable + holes === 0 ? 0 : 1;

@@ -20,6 +20,7 @@ import { Planner } from '../../src/matching/search/planner.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { medianOf, quantile } from '../harness/spread.ts';
+import { inWords } from '../harness/words.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
 import { enrolPeople } from '../gallery/enrolled-people.ts';
 import { probesOf, type Samples } from '../people/sought-people.ts';
@@ -182,7 +183,7 @@ function print(): void {
   const table = new Table({
     head: [
       '',
-      'way',
+      'method',
       'mated ms: mean/median/max',
       'non-mated ms',
       'rank 1 %',
@@ -208,7 +209,7 @@ function print(): void {
   );
   console.log(table.toString());
   console.log('* extrapolated: too few searches for a threshold of their own; the calibrated one is used.');
-  console.table(partitions);
+  console.table(inWords(partitions));
   console.log(
     `A finger record (ISO/IEC 19794-2) has ${report['bytes of a finger record']} bytes, the gallery ${report['gallery, MB']} MB, the process ${report['process, MB']} MB.`,
   );

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { Planner } from '../../src/matching/search/planner.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { medianOf } from '../harness/spread.ts';
+import { inWords } from '../harness/words.ts';
 import { costAt } from './cost-line.ts';
 import { costCurves, costPlot, predictedSize } from './cost-plot.ts';
 import { addPeople, emptyGallery } from '../gallery/synthetic-gallery.ts';
@@ -96,6 +97,6 @@ const predictions = costCurves(rows).flatMap(({ name, line }) =>
 if (options.plot !== undefined) writeFileSync(options.plot, costPlot(rows));
 if (options.json) console.log(JSON.stringify({ rows, predictions }));
 else {
-  console.table(rows.map(({ cost, ...row }) => ({ ...row, 'CPU ms, median': cost })));
-  console.table(predictions);
+  console.table(inWords(rows.map(({ cost, ...row }) => ({ ...row, 'CPU ms, median': cost }))));
+  console.table(inWords(predictions));
 }

@@ -20,6 +20,7 @@ import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
 import { kernelHash } from '../../src/matching/kernels/kernels.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
 import { SEEDS } from '../harness/seeds.ts';
+import { inWords } from '../harness/words.ts';
 import { joinPacked, splitPacked } from '../gallery/packed-file.ts';
 import { vectorScanner } from '../gallery/vector-scanner.ts';
 
@@ -68,7 +69,7 @@ if (options.json)
   console.log(JSON.stringify({ kernel: kernelHash(), gallery: galleryPrints, folds, results, ...cost }));
 else {
   console.table(results);
-  console.table([cost]);
+  console.table(inWords([cost]));
 }
 
 function hitRates(of: readonly MatedRank[]): Record<string, number> {

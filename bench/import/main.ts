@@ -27,6 +27,7 @@ import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { recordBytes } from '../../src/transfer/export.ts';
 import { formatOf } from '../../src/transfer/import/record-file.ts';
 import { SEEDS } from '../harness/seeds.ts';
+import { inWords } from '../harness/words.ts';
 import { endProcess, ROOT, serviceEnvironment, startCommand, startProcess } from '../service/process.ts';
 
 const { values: options } = parseArgs({
@@ -103,7 +104,7 @@ try {
     'service started in, s': Number(startSeconds.toFixed(1)),
   };
   if (options.json) console.log(JSON.stringify(report));
-  else console.dir(report);
+  else console.dir(inWords(report));
   process.exitCode = wholeLost + killedLost + again.enrolled === 0 ? 0 : 1;
 } finally {
   rmSync(directory, { recursive: true, force: true });

@@ -39,6 +39,7 @@ import { closedLoop } from '../calls/closed-loop.ts';
 import { generate } from '../calls/generate.ts';
 import type { LoadReport } from '../calls/generator.ts';
 import { percentiles } from '../harness/percentiles.ts';
+import { inWords } from '../harness/words.ts';
 import { FACE_MODEL, faceTemplate } from '../people/synthetic-face.ts';
 import { endProcess, promised, residentMegabytes, startProcess, type ServiceProcess } from '../service/process.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
@@ -117,7 +118,7 @@ try {
     switching: swap,
   };
   if (options.json) console.log(JSON.stringify(report));
-  else console.dir(report, { depth: 4 });
+  else console.dir(inWords(report), { depth: 4 });
 } finally {
   await endProcess(service.child);
   await pool.close();

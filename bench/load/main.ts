@@ -35,6 +35,7 @@ import { BORDER, ONLY_TWO_FINGERS } from '../calls/kinds.ts';
 import { closedLoop } from '../calls/closed-loop.ts';
 import { generate } from '../calls/generate.ts';
 import { curveOf, percentiles } from '../harness/percentiles.ts';
+import { inWords } from '../harness/words.ts';
 import { benchData } from '../service/subject-data.ts';
 import { identifyRequest } from '../service/identify-request.ts';
 import { endProcess, promised, residentMegabytes, startProcess } from '../service/process.ts';
@@ -162,10 +163,10 @@ function stepOf(rate: number, report: LoadReport, { cores, queue }: Beside): Ste
 }
 
 function print({ steps, ...report }: { readonly steps: readonly Step[] } & object): void {
-  console.dir(report, { depth: 4 });
-  console.log('Open loop, rising:');
-  console.table(steps.map(({ curve: _curve, byKind: _byKind, ...row }) => row));
-  console.log(`Kinds of calls, at ${steps[0]['calls/s']} a second:`);
+  console.dir(inWords(report), { depth: 4 });
+  console.log('Open loop at rising rates:');
+  console.table(inWords(steps.map(({ curve: _curve, byKind: _byKind, ...row }) => row)));
+  console.log(`Latency by kind of call at ${steps[0]['calls/s']} calls/s, ms:`);
   console.table(steps[0].byKind);
 }
 

@@ -20,6 +20,7 @@ import { benchData } from '../service/subject-data.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { identifyRequest } from '../service/identify-request.ts';
 import { percentiles } from '../harness/percentiles.ts';
+import { inWords } from '../harness/words.ts';
 import { endProcess, promised, startProcess, type ServiceProcess } from '../service/process.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
@@ -42,8 +43,9 @@ try {
   services.push(await startProcess(directory, first));
   services.push(await startProcess(join(directory, 'second'), { ...environment, RIDGEWATCH_KEY_FILE }));
   const took = await measure(Number(options.enrolments));
-  if (options.json) console.log(JSON.stringify({ 'enrolled until found by the other, ms': percentiles(took) }));
-  else console.table({ 'enrolled until found by the other, ms': percentiles(took) });
+  const report = { 'enrolled until found by the other, ms': percentiles(took) };
+  if (options.json) console.log(JSON.stringify(report));
+  else console.table(inWords(report));
 } finally {
   for (const { child } of services) await endProcess(child);
   await cluster.stop();

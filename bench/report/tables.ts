@@ -1,6 +1,7 @@
 /** What a bench measured, as tables. */
 import type { BenchDocument } from '../harness/document.ts';
 import type { Spread } from '../harness/spread.ts';
+import { inWords } from '../harness/words.ts';
 import { escape } from '../drawing/picture.ts';
 
 /** Nested further than this it is shown as text. */
@@ -10,7 +11,8 @@ const DEPTH = 2;
 const DRAWN = new Set(['det', 'curve']);
 
 /** Of any result: lists of objects become tables, other values become lines. */
-export function tablesOf({ result }: BenchDocument): string[] {
+export function tablesOf(document: BenchDocument): string[] {
+  const result = inWords(document.result);
   const isList = Array.isArray(result);
   const parts = isList
     ? [['', result] as const]

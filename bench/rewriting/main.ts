@@ -15,6 +15,7 @@ import { Rewriter } from '../../src/gallery/rewriter.ts';
 import { INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { SEEDS } from '../harness/seeds.ts';
+import { inWords } from '../harness/words.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
 import { probesOf } from '../people/sought-people.ts';
 import { searchAll } from '../gallery/search.ts';
@@ -88,8 +89,9 @@ const report = {
 };
 if (options.json) console.log(JSON.stringify(report));
 else {
-  console.table(report.memory);
-  console.log({ ...report, memory: undefined });
+  const { memory: memories, ...rest } = report;
+  console.table(inWords(memories));
+  console.log(inWords(rest));
 }
 
 function search() {

@@ -23,6 +23,7 @@ import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-s
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { percentiles } from '../harness/percentiles.ts';
 import { medianOf } from '../harness/spread.ts';
+import { inWords } from '../harness/words.ts';
 import { watchStages } from './stages.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
 import { enrolPeople, partsFor } from '../gallery/enrolled-people.ts';
@@ -119,11 +120,13 @@ const report = {
 };
 if (options.json) console.log(JSON.stringify(report));
 else {
-  console.table([
-    { way: 'indexed', ...report.indexed },
-    { way: 'exact', ...report.exact },
-  ]);
-  console.dir({ ...report, indexed: undefined, exact: undefined }, { depth: 3 });
+  const { indexed: ofIndexed, exact: ofExact, ...rest } = report;
+  const costTable = [
+    { way: 'indexed', ...ofIndexed },
+    { way: 'exact', ...ofExact },
+  ];
+  console.table(inWords(costTable));
+  console.dir(inWords(rest), { depth: 3 });
 }
 
 function probesOf(person: number): Promise<Probe[]> {

@@ -25,6 +25,7 @@ import { generate } from '../calls/generate.ts';
 import { ONLY_TWO_FINGERS } from '../calls/kinds.ts';
 import { percentiles } from '../harness/percentiles.ts';
 import { medianOf } from '../harness/spread.ts';
+import { inWords } from '../harness/words.ts';
 import {
   databaseProcess,
   startCommand,
@@ -177,6 +178,9 @@ function report(checked: Awaited<ReturnType<LivingGallery['checkEverybody']>>): 
     each: done,
   };
   if (options.json) console.log(JSON.stringify(result));
-  else console.dir({ ...result, each: undefined }, { depth: 3 });
+  else {
+    const { each: _each, ...rest } = result;
+    console.dir(inWords(rest), { depth: 3 });
+  }
   if (failed + checked['enrolled and not found'] + checked['expunged and found'] > 0) process.exitCode = 1;
 }

@@ -97,7 +97,7 @@ else {
       ]);
     console.log(`\nBy ${column}, which is known of ${known}.`);
     console.log(table.toString());
-    if (ratio !== undefined) console.log(`Highest FNMR to lowest: ${ratio.toFixed(1)}.\n`);
+    if (ratio !== undefined) console.log(`FNMR, highest / lowest: ${ratio.toFixed(1)}.\n`);
   }
 }
 
