@@ -1,9 +1,9 @@
 /**
- * `npm run bench -- NAME [options]`: runs one of the measurements, each of which is a program of its own. With --json it
- * prints one document: the machine, the arguments, the seeds, and what came out; --out FILE writes that to a file as
- * well, and --seed N takes other seeds.
+ * `npm run bench -- NAME [options]`: runs one suite, bench/NAME/main.ts, as a program of its own. --json prints one
+ * document: the machine, the arguments, the seeds, the result. --out FILE also writes it to a file. --seed N adds N to
+ * every seed.
  *
- * `npm run bench` alone runs a short suite of them, and `npm run bench -- nightly` a long one.
+ * `npm run bench` alone is `quick`, the short run; `nightly` is the long one.
  */
 import { spawnSync } from 'node:child_process';
 import { BENCHES, programOf } from './harness/benches.ts';
@@ -19,7 +19,7 @@ const [name = 'quick', ...given] = process.argv.slice(2);
 const wantsHelp = ['help', '--help', '-h'];
 if (!Object.hasOwn(BENCHES, name)) {
   const lines = Object.entries(BENCHES).map(([bench, { what }]) => `  ${bench.padEnd(20)}${what}`);
-  const list = `npm run bench -- NAME [options], with one of:\n\n${lines.join('\n')}\n\nnpm run bench -- NAME --help says more of each.`;
+  const list = `npm run bench -- NAME [options], with one of:\n\n${lines.join('\n')}\n\nnpm run bench -- NAME --help describes one.`;
   if (wantsHelp.includes(name)) console.log(list);
   else console.error(list);
   process.exit(wantsHelp.includes(name) ? 0 : 2);

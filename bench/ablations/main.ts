@@ -1,6 +1,6 @@
 /**
- * What each part of the finger comparison buys: the error rates of the whole, and of the whole without one part, on
- * people that no training saw. Cross-validated as `bench -- accuracy --cross-validate` is.
+ * Ablation of the finger comparison: error rates of the whole, and without one part at a time. Cross-validated by
+ * person, as `accuracy --cross-validate`.
  *
  *   npm run bench -- ablations --data DIR… [--folds N] [--synthetic PEOPLE] [--threads N] [--json]
  */
@@ -27,16 +27,16 @@ interface AblationOptions {
 
 program
   .name('npm run bench -- ablations')
-  .description('what each part of the finger comparison buys, held out by person')
+  .description('error rates of the finger comparison without one part at a time, cross-validated by person')
   .requiredOption('--data <folder...>', 'sets of records <finger>_<impression>.iso, one set for each extractor')
   // Of two folds, a comparison across them would leave no real print to learn from.
-  .option('--folds <n>', 'folds that people are dealt into', atLeast(3), 4)
+  .option('--folds <n>', 'folds by person', atLeast(3), 4)
   .option(
     '--synthetic <people>',
-    'synthetic people in training; when not given as many as the shipped model has seen',
+    'synthetic people in training; when not given as many as of the shipped model',
     atLeast(1),
   )
-  .option('--threads <n>', 'threads; no figure depends on them', atLeast(1), availableParallelism())
+  .option('--threads <n>', 'threads; results do not depend on them', atLeast(1), availableParallelism())
   .option('--json', 'print one JSON object', false)
   .showHelpAfterError();
 
@@ -84,13 +84,11 @@ function printTable(
   synthetic: number,
   figures: readonly (readonly SetFigures[])[],
 ): void {
+  console.log(`Cross-validated in ${folds} folds by person: no model was trained on either person of a comparison.`);
   console.log(
-    `Held out: people in ${folds} folds; every comparison by a model that has seen neither of the two people.`,
+    `Training with ${synthetic} synthetic people. FNMR in % at FMR 10^-3 and 10^-4. −: mated pairs that match at`,
   );
-  console.log(`Training with ${synthetic} synthetic people. FNMR in % at FMR 10^-3 and 10^-4. Mates that match with`);
-  console.log(
-    'everything and not with the variant at 10^-3 are lost (−), those that match only with the variant won (+).',
-  );
+  console.log('FMR 10^-3 with everything and not with the variant; +: those that match with the variant alone.');
   const head = ['', ...sets.flatMap(({ name }) => [`${name} 10^-3`, '10^-4', '− +']), 'all: − +'];
   const colAligns = head.map((_, i) => (i === 0 ? 'left' : 'right'));
   const table = new Table({ head, colAligns, style: { head: [], border: [], compact: true } });

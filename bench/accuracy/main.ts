@@ -1,10 +1,11 @@
 /**
- * Accuracy of the finger comparison on prints whose finger is known (ISO/IEC 19795-1): verification and identification.
+ * Accuracy of the finger comparison on labelled prints: verification and identification (ISO/IEC 19795-1).
  *
  *   npm run bench -- accuracy --data DIR… [--scores out.csv] [--json] [--threads N] [--plots DIR] [--cross-validate FOLDS]
  *
- * Each DIR is a set of one extractor's ISO/IEC 19794-2:2005 records, see index-builder/prints/labelled-prints.ts; folders below
- * it are databases. Prints of different sets are not compared with each other.
+ * Each DIR holds the ISO/IEC 19794-2:2005 records of one feature extractor, see
+ * index-builder/prints/labelled-prints.ts. Its subfolders are databases. Prints of different sets are not compared with
+ * each other.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -40,14 +41,10 @@ program
   .requiredOption('--data <folder...>', 'sets of records <finger>_<impression>.iso, one set for each extractor')
   .option('--scores <file>', 'write every comparison as CSV: probe,reference,score')
   .option('--json', 'print one JSON object', false)
-  .option('--threads <n>', 'threads; no figure depends on them', atLeast(1), availableParallelism())
+  .option('--threads <n>', 'threads; results do not depend on them', atLeast(1), availableParallelism())
   .option('--plots <folder>', 'write det.svg there: FNMR over FMR, one line for each set')
   // Of two folds, a comparison across them would leave no real print to learn from.
-  .option(
-    '--cross-validate <folds>',
-    'compare by models that saw neither person, instead of the shipped one',
-    atLeast(3),
-  )
+  .option('--cross-validate <folds>', 'models trained on neither person, instead of the shipped model', atLeast(3))
   .showHelpAfterError();
 
 try {
@@ -122,25 +119,21 @@ function printTables(
   if (folds === undefined) {
     console.log(`Model ${model.description.name} ${model.hash}, kernel ${kernelHash()}.`);
     if (seen.length > 0)
-      console.log(`The model learned from these very sets, --cross-validate says more: ${seen.join(', ')}.`);
+      console.log(`The model was trained on these sets; use --cross-validate for held-out rates: ${seen.join(', ')}.`);
   } else {
-    console.log(
-      `Cross-validated, people in ${folds} folds: every comparison by a model that saw neither of the two people.`,
-    );
-    console.log(`Scores of different models are counted together. Kernel with the shipped model: ${kernelHash()}.`);
+    console.log(`Cross-validated in ${folds} folds by person: no model was trained on either person of a comparison.`);
+    console.log(`Scores of all folds are pooled. Kernel with the shipped model: ${kernelHash()}.`);
   }
   console.log(failureLine(figures));
+  console.log('\nVerification: rates in %, with 95 % confidence limits [low, high] (subset bootstrap by finger);');
   console.log(
-    '\nVerification: rates in %, with 95 % confidence limits [low, high] from drawing fingers (subset bootstrap);',
-  );
-  console.log(
-    'without an error, Clopper-Pearson with as many trials as fingers. -: fewer than 1/FMR non-mated comparisons.',
+    'without an error, Clopper-Pearson with one trial per finger. -: fewer than 1/FMR non-mated comparisons.',
   );
   console.log(verificationTable(figures));
   console.log('\nThresholds (the lowest score that matches):');
   console.log(thresholdTable(figures));
-  console.log('\nIdentification: gallery of the first impression of each finger; the other prints are searched.');
+  console.log('\nIdentification: references are the first impressions of fingers, probes are the other prints.');
   console.log(searchTable(figures));
-  console.log('\nTimings (one thread; they differ from run to run and between machines):');
+  console.log('\nTimings of one thread:');
   console.log(timingTable(timings));
 }

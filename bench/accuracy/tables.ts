@@ -41,7 +41,7 @@ export function searchTable(figures: readonly Figures[]): string {
 }
 
 export function timingTable(timings: readonly Timings[]): string {
-  const table = newTable(['set', 'impostor µs', 'encode ms']);
+  const table = newTable(['set', 'non-mated comparison µs', 'encode ms']);
   for (const { name, nonMatedUs, encodeMs } of timings) table.push([name, nonMatedUs.toFixed(1), encodeMs.toFixed(2)]);
   return table.toString();
 }
@@ -49,7 +49,7 @@ export function timingTable(timings: readonly Timings[]): string {
 export function failureLine(figures: readonly Figures[]): string {
   const sets = figures.filter(({ kind }) => kind === 'set');
   const counts = sets.map(({ name, failures }) => `${name} ${failures.mated} mated, ${failures.nonMated} non-mated`);
-  return `Failures to compare (too few minutiae; counted as comparisons that do not match): ${counts.join('; ')}.`;
+  return `Failures to compare (too few minutiae; counted as non-matches): ${counts.join('; ')}.`;
 }
 
 function newTable(head: string[]) {

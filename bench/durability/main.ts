@@ -1,9 +1,11 @@
 /**
- * Kills the service, its database or an index build while subjects are enrolled, updated and expunged, starts again and
- * compares with a journal of what was acknowledged. Real processes, a real embedded PostgreSQL; SIGKILL at a random
- * moment.
+ * Crash recovery: kills the service, its database, or an index build (SIGKILL at random moments) while subjects are
+ * enrolled, updated, and expunged; restarts, and compares with a journal of acknowledged changes. Real processes,
+ * embedded PostgreSQL.
  *
  *   npm run bench -- durability [--rounds 10] [--json]
+ *
+ * Exits with 1 when a change was lost or undone.
  */
 import { parseArgs } from 'node:util';
 import { inWords } from '../harness/words.ts';

@@ -1,14 +1,13 @@
 /**
- * One-to-many searches in the form in which NIST tabulates them (FRIF TE E1N): search times of people who are and who are
- * not in the gallery on one thread, the false negative identification rate (FNIR) at false positive identification rates
- * (FPIR) of 10⁻¹ to 10⁻⁵, and what templates and galleries take.
+ * One-to-many search in the form of NIST FRIF TE E1N: times of mated and non-mated searches on one thread, FNIR at FPIR
+ * 10⁻¹ to 10⁻⁵, template size, gallery size.
  *
  *   npm run bench -- e1n [--subjects 20000] [--mated 300] [--non-mated 1000] [--kinds "two fingers,a face"] [--json]
  *
- * Synthetic people: real ones are another matter, see `accuracy` and `strata`. Searches are made as the service plans
- * them, without a threshold, and give ten candidates. A threshold for an FPIR is measured on the searches of those who are
- * not in the gallery, where there are ten for each false positive; else it is the one that the calibration promises,
- * and the row is marked extrapolated. Limits: Clopper-Pearson, 95 %.
+ * Synthetic people; for real ones see `accuracy` and `strata`. The planner chooses how to search. There is no
+ * threshold, and a search returns ten candidates. The threshold for an FPIR is measured on the non-mated searches where
+ * at least ten false positives are expected. Elsewhere it is the calibrated one, and the row is marked extrapolated.
+ * Limits: Clopper-Pearson, 95 %.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -208,7 +207,7 @@ function print(): void {
     `${subjects} synthetic subjects; ${mated} mated and ${nonMated} non-mated searches of each kind, one thread.`,
   );
   console.log(table.toString());
-  console.log('* extrapolated: too few searches for a threshold of their own; the calibrated one is used.');
+  console.log('* extrapolated: too few non-mated searches to measure the threshold; the calibrated one is used.');
   console.table(inWords(partitions));
   console.log(
     `A finger record (ISO/IEC 19794-2) has ${report['bytes of a finger record']} bytes, the gallery ${report['gallery, MB']} MB, the process ${report['process, MB']} MB.`,

@@ -1,5 +1,5 @@
 /**
- * Synthetic people beside real data: minutiae, scores through the finger kernel, cosines of embeddings.
+ * Statistics of synthetic people and of real data: minutiae, comparison scores, cosines of embeddings.
  *
  *   npm run bench -- fixture-statistics --data ../shared/data [--people 150] [--json]
  */
@@ -11,6 +11,7 @@ import { errorRates, sortScores } from '../../index-builder/statistics/error-rat
 import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
+import { inWords } from '../harness/words.ts';
 import { quantile } from '../harness/spread.ts';
 import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
@@ -149,17 +150,19 @@ else {
 if (values.json) console.log(JSON.stringify({ fingers, faces }));
 else {
   console.table(
-    Object.fromEntries(
-      Object.keys(fingers.synthetic ?? {}).map((row) => [
-        row,
-        Object.fromEntries(
-          Object.entries(fingers).map(([set, figures]) => [set, figures[row as keyof typeof figures]]),
-        ),
-      ]),
+    inWords(
+      Object.fromEntries(
+        Object.keys(fingers.synthetic ?? {}).map((row) => [
+          row,
+          Object.fromEntries(
+            Object.entries(fingers).map(([set, figures]) => [set, figures[row as keyof typeof figures]]),
+          ),
+        ]),
+      ),
     ),
   );
   for (const kind of ['genuine', 'impostor'] as const) {
-    console.log(`cosines of ${kind} pairs of faces`);
+    console.log(`cosines of ${kind === 'genuine' ? 'mated' : 'non-mated'} pairs of faces`);
     console.table(Object.fromEntries(Object.entries(faces).map(([set, figures]) => [set, figures[kind]])));
   }
 }

@@ -1,20 +1,19 @@
 /**
- * Whether the false positive identification rate that is asked for is the one that is delivered: searches for people who
- * are not in the gallery, by the engine as the service runs it, on comparisons that no calibration table was made from.
+ * Delivered against requested false positive identification rate: non-mated searches by the service's engine, on
+ * comparisons that no calibration table was made from.
  *
  *   npm run bench -- fpir [--probes 1000] [--sizes 300,1000,3000] [--data DIR] [--prints DIR] [--json]
  *
- * Synthetic people: one finger, two fingers and a face, by the shipped tables; and fingers by a table made from other
- * synthetic people alone, for the shipped one takes the worst of its sources at every score and so promises each of them
- * too little. --data: a folder with embeddings.f32 and embeddings.tsv (identity in the first column): a table is made
- * from half of the identities; of the others every second one is sought among the rest.
+ * Synthetic people: one finger, two fingers, and a face, with the shipped tables. Fingers also with a table of other
+ * synthetic people alone: the shipped table takes the worst of its sources at every score, so it promises too little to
+ * each. --data: a folder with embeddings.f32 and embeddings.tsv, identity in the first column. Half of the identities
+ * make a table; of the others every second is a probe, and the rest are the gallery.
  *
- * --prints, for each set: a folder of <finger>_<impression>.iso. See fpir/fingers.ts; minutes on two cores. --sizes none
- * leaves the synthetic people out.
+ * --prints, once for each set: a folder of <finger>_<impression>.iso, see bench/fpir/fingers.ts. Takes minutes on two
+ * cores. --sizes none: no synthetic people.
  *
- * Limits are those of the binomial (Clopper-Pearson, 95 %). They are too narrow where one gallery is searched by all
- * probes: another gallery of the same size would move all the shares together; and where one finger has several probes,
- * or a gallery is as small as those of real prints, by more still.
+ * Limits: Clopper-Pearson, 95 %. They are too narrow where all probes search one gallery, where one finger has several
+ * probes, and where the gallery is as small as those of real prints.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

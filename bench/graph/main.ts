@@ -1,12 +1,12 @@
 /**
- * What a graph (HNSW) would buy for faces: how many of the mates that the exact scan ranks first it finds, and at how
- * much of the scan's cost, both on one thread of one process and interleaved. The service has no graph: this says why.
+ * HNSW against the exact scan for faces: recall of the mates that the exact scan ranks first, and the speed-up. Both
+ * run on one thread of one process, interleaved. The service has no graph.
  *
  *   npm run bench -- graph [--subjects 100000] [--mates 2000] [--data DIR] [--dimensions 192] [--links 16]
  *     [--ef-construction 100] [--ef 50,100,200,400,800] [--space ip] [--json]
  *
- * The scan is the service's first stage, kernels over segments, and the choice of the face that is most alike. What
- * projecting a probe takes is not counted.
+ * --links is M of hnswlib, --ef-construction and --ef are its ef_construction and ef. The exact scan is the first stage
+ * of the service, kernels over segments, and the choice of the greatest score. Projecting the probe is not timed.
  */
 import { availableParallelism } from 'node:os';
 import Table from 'cli-table3';
@@ -52,15 +52,15 @@ const DELETED = 100;
 
 program
   .name('npm run bench -- graph')
-  .description('what an HNSW graph of faces would find of what the exact scan finds, and at what cost')
-  .option('--subjects <n>', 'faces that are searched', atLeast(LIST_LENGTH + DELETED), 100_000)
-  .option('--mates <n>', 'of these, how many are sought', atLeast(1), 2000)
-  .option('--data <folder>', 'real mates, from embeddings.f32 and embeddings.tsv, among strangers who are made')
-  .option('--dimensions <n>', 'principal directions that the graph is given; when not given the whole face', atLeast(1))
-  .option('--links <n>', 'links of a face (M)', atLeast(2), 16)
-  .option('--ef-construction <n>', 'candidates while building', atLeast(1), 100)
-  .option('--ef <list>', 'candidates while searching', wholeNumbers, [50, 100, 200, 400, 800])
-  .addOption(new Option('--space <name>', 'what is near').choices(['ip', 'l2']).default('ip'))
+  .description('HNSW against the exact scan for faces: recall and speed-up')
+  .option('--subjects <n>', 'enrolled faces', atLeast(LIST_LENGTH + DELETED), 100_000)
+  .option('--mates <n>', 'mated probes', atLeast(1), 2000)
+  .option('--data <folder>', 'real mates from embeddings.f32 and embeddings.tsv, among synthetic strangers')
+  .option('--dimensions <n>', 'principal components in the graph; when not given the whole embedding', atLeast(1))
+  .option('--links <n>', 'M of hnswlib: links of an element in each layer', atLeast(2), 16)
+  .option('--ef-construction <n>', 'ef_construction of hnswlib', atLeast(1), 100)
+  .option('--ef <list>', 'ef of hnswlib', wholeNumbers, [50, 100, 200, 400, 800])
+  .addOption(new Option('--space <name>', 'inner product or squared distance').choices(['ip', 'l2']).default('ip'))
   .option('--json', 'print one JSON object', false)
   .showHelpAfterError();
 
@@ -123,19 +123,19 @@ function print(report: Report): void {
   const nanoseconds = (1e6 * scanMilliseconds) / report.subjects;
   console.log(`${report.faces}.`);
   console.log(
-    `Exact scan (${report.kernels} kernels, ${dimension} bytes a face): ${scanMilliseconds.toFixed(2)} ms a search, ` +
-      `${nanoseconds.toFixed(1)} ns a face; ranks ${firstByScan} of ${searches} mates first.`,
+    `Exact scan (${report.kernels} kernels, ${dimension} bytes per face): ${scanMilliseconds.toFixed(2)} ms per search, ` +
+      `${nanoseconds.toFixed(1)} ns per face; ${firstByScan} of ${searches} mates at rank 1.`,
   );
   console.log(
-    `Graph of ${graph.dimensions} components, ${graph.space}, M ${graph.links}, efConstruction ${graph.efConstruction}: ` +
-      `${graph.buildMilliseconds.toFixed(2)} ms to add a face; for each face ${Math.round(graph.fileBytes)} bytes in its ` +
-      `file, ${Math.round(graph.residentBytes)} in memory.`,
+    `HNSW: ${graph.dimensions} components, space ${graph.space}, M ${graph.links}, ef_construction ${graph.efConstruction}; ` +
+      `${graph.buildMilliseconds.toFixed(2)} ms of build per face; per face ${Math.round(graph.fileBytes)} bytes of file, ` +
+      `${Math.round(graph.residentBytes)} of memory.`,
   );
   console.log(
-    'Of the mates that the scan ranks first, with 95 % limits (Clopper-Pearson); times of one thread, medians.',
+    'Share of the mates at rank 1 of the exact scan, with 95 % limits (Clopper-Pearson). Median times of one thread.',
   );
   const table = new Table({
-    head: ['ef', 'first by the graph', `among its first ${LIST_LENGTH}`, 'ms a search', 'times faster'],
+    head: ['ef', 'rank 1', `in top ${LIST_LENGTH}`, 'ms per search', 'speed-up'],
     colAligns: ['right', 'right', 'right', 'right', 'right'],
     style: { head: [], border: [], compact: true },
   });
@@ -144,8 +144,8 @@ function print(report: Report): void {
   }
   console.log(table.toString());
   console.log(
-    `${deletion.deleted} mates that the graph had found were marked as deleted: ${deletion.returned} came back, and ` +
-      `${deletion.shortLists} lists were shorter than ${LIST_LENGTH}. Their bytes stay in the graph until it is built again.`,
+    `${deletion.deleted} mates at rank 1 were marked as deleted: ${deletion.returned} returned afterwards, ` +
+      `${deletion.shortLists} results of fewer than ${LIST_LENGTH}. Their memory is kept until the graph is built again.`,
   );
 }
 

@@ -41,7 +41,7 @@ export function costPlot(rows: readonly CostRow[]): string {
   const size = predictedSize(rows);
   const label = (value: number) => value.toLocaleString('en');
   return plot({
-    title: 'What a search costs by the size of the gallery (dashed: predicted)',
+    title: 'Search cost by gallery size (dashed: predicted)',
     x: { name: 'subjects', isLogarithmic: true, label },
     y: { name: 'CPU milliseconds', isLogarithmic: true, label },
     lines: costCurves(rows).map(({ name, points, line }) => ({

@@ -1,7 +1,7 @@
 /**
- * How the cost of a search grows with the gallery: two fingers, a face, and both, of people who are not in it, as the
- * planner searches and by comparing everything, from 10,000 subjects to as many as are asked for; and what a straight
- * line through the larger galleries predicts for ten times as many. In one process, one worker, without gRPC.
+ * Search cost by gallery size, from 10,000 subjects to --subjects: two fingers, a face, and both; non-mated searches,
+ * planned and exact. A straight line through the larger galleries predicts ten times as many. In one process, one
+ * worker, without gRPC.
  *
  *   npm run bench -- growth [--subjects 1000000] [--searches 12] [--exact 2] [--plot growth.svg] [--json]
  */

@@ -6,5 +6,5 @@ export function helpOf(bench: string, what: string): string {
   const source = readFileSync(programOf(bench), 'utf8');
   const comment = /^\/\*\*(.*?)\*\//s.exec(source)?.[1] ?? '';
   const text = comment.replaceAll(/^ *\*? ?/gm, '').trim();
-  return `npm run bench -- ${bench}: ${what}\n\n${text}\n\nEvery bench: --json prints one document, --out FILE writes it to a file as well, --seed N takes other seeds.`;
+  return `npm run bench -- ${bench}: ${what}\n\n${text}\n\nEvery suite: --json prints one JSON document, --out FILE also writes it to a file, --seed N adds N to every seed.`;
 }

@@ -18,7 +18,7 @@ const step = (line: string): SuiteStep => {
   return { bench, arguments: rest };
 };
 
-/** What can be said in three minutes on two cores: small galleries, few searches, and no real data. */
+/** Three minutes on two cores: small galleries, few searches, no real data. */
 export const QUICK: readonly SuiteStep[] = [
   step('kernels --rounds 7 --scanned 200000'),
   step('search --subjects 20000 --mated 100 --non-mated 20 --exact 4'),
@@ -31,7 +31,7 @@ export const QUICK: readonly SuiteStep[] = [
   step('import --references 30000 --kills 0'),
 ];
 
-/** Everything, for hours. */
+/** Every suite at full size: hours. */
 export function nightly({ prints, faces }: SuiteData): SuiteStep[] {
   const withData = (bench: string, data: readonly string[], flag: string, ...rest: string[]): SuiteStep[] =>
     data.length === 0 ? [] : [{ bench, arguments: [...data.flatMap((folder) => [flag, folder]), ...rest] }];
@@ -58,7 +58,7 @@ export function nightly({ prints, faces }: SuiteData): SuiteStep[] {
     },
     ...withData('accuracy', prints, '--data', '--cross-validate', '5'),
     ...withData('strata', prints, '--data', '--cross-validate', '5'),
-    // Of real faces, where there are some, one set: the others are no news to a graph.
+    // One set of real faces, where there is one: other embedding sets do not change the graph result.
     { bench: 'graph', arguments: faces.slice(0, 1).flatMap((folder) => ['--data', folder]) },
   ];
 }

@@ -13,7 +13,7 @@ outliveReaders();
 process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
   const isUsage = error.code?.startsWith('ERR_PARSE_ARGS') === true;
   process.stderr.write(
-    isUsage ? `${error.message}\nnpm run bench -- NAME --help tells the options.\n` : `${error.stack}\n`,
+    isUsage ? `${error.message}\nnpm run bench -- NAME --help lists the options.\n` : `${error.stack}\n`,
   );
   process.exit(isUsage ? 2 : 1);
 });

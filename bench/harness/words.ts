@@ -4,6 +4,11 @@
  * ISO/IEC 19795-1, hnswlib's, PostgreSQL's).
  */
 export const WORDS: Readonly<Record<string, string>> = {
+  // fixture-statistics
+  'genuine scores': 'mated scores',
+  'impostor 99 / 99.9 %': 'non-mated scores, 99 / 99.9 %',
+  genuine: 'mated',
+  impostor: 'non-mated',
   // search
   'stages of an indexed search, CPU ms': 'indexed search by stage, CPU ms',
   'looking at everybody': 'scan',

@@ -1,7 +1,7 @@
 /**
- * Candidate vectors of real prints among synthetic ones: the share of mated pairs whose reference is among the first
- * 0.1, 1 and 5 % of the gallery; of all pairs, and of those whose reference is the finger's first impression. People are
- * dealt into folds; a probe is searched with vectors of a model that has seen nothing of its person.
+ * Hit rate of candidate vectors: real prints searched in a gallery of synthetic ones, at penetration rates of 0.1, 1,
+ * and 5 %. Of all mated pairs, and of those whose reference is the first impression of its finger. Held out by person:
+ * a probe's vector is of a model that was not trained on its person.
  *
  *   npm run bench -- hit-rate --data DIR [--data DIR …] [--synthetic 100000] [--train-synthetic 2000] [--folds 4] [--json]
  */

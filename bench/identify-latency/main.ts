@@ -1,7 +1,6 @@
 /**
- * Identify over gRPC on a gallery of demo people (two fingers and a face each), from another process: latency
- * percentiles and throughput with 1 and with 8 callers, each of which waits for its answer before it asks again. Half
- * of the searches are for people who are enrolled. It is a first look; a load test with an open loop says more.
+ * Latency of Identify over gRPC on a demo gallery (two fingers and a face per subject): p50, p99, and throughput,
+ * closed loop with 1 and with 8 callers. Half of the searches are mated. `load` has an open loop.
  *
  *   npm run bench -- identify-latency [--subjects 1000] [--searches 400] [--json]
  */

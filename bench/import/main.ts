@@ -1,14 +1,13 @@
 /**
- * `ridgewatch import` of many references in one go: how fast, killed on the way or not, and what it leaves to a build of
- * an index and to the start of a service.
+ * `ridgewatch import` of a large file: throughput, recovery after SIGKILL, the index build after it, and the service
+ * start.
  *
  *   npm run bench -- import [--references 300000] [--fingers-only] [--format binpb|ndjson] [--kills 3] [--workers N] [--json]
  *
- * Each subject has two fingers and a face, which makes three references, or with --fingers-only two fingers, which is the
- * most work for each. The templates of a thousand synthetic people are used again and again, under other external ids,
- * for how they look does not matter here; each is prepared anew. One record in a thousand is bad and has to be reported.
- * A second import, of another and smaller file, is killed (SIGKILL) --kills times at random moments, and gone
- * on with; then everything is counted against what the file held.
+ * A subject has two fingers and a face: three references. --fingers-only: two fingers, the most work per reference. The
+ * templates of a thousand synthetic people are used repeatedly under other external ids; each is encoded anew. One
+ * record in a thousand is malformed and must be reported. A second, smaller import is killed --kills times at random
+ * moments and resumed. All counts are compared with the file.
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -170,8 +169,7 @@ async function killAndGoOn(dataDir: string, file: string): Promise<Imported> {
     const child = startCommand(['import', file, '--workers', workers], dataDir, ENVIRONMENT);
     const ended = once(child, 'exit');
     await Promise.race([delay(1500 + 1000 * moments.uniform()), ended]);
-    if (child.exitCode !== null)
-      throw new Error('the import came to its end before it was killed: take more references');
+    if (child.exitCode !== null) throw new Error('the import ended before it was killed: give more --references');
     child.kill('SIGKILL');
     await ended;
   }

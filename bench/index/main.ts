@@ -1,13 +1,12 @@
 /**
- * Indexes of a real store: how long building and verifying one takes, and how large it is; how long a service takes to
- * start from it; and what calls notice when it switches to another one.
+ * Index operations on a real store: build, incremental build, verify, size, start from the index, and search latency
+ * during a reload.
  *
  *   npm run bench -- index [--subjects 100000] [--seconds 20] [--from-store] [--json]
  *
- * Each subject has two fingers and a face, which makes three references; the templates of a thousand synthetic people are
- * enrolled again and again, for how they look does not matter here. The store is made once and kept in the temporary
- * folder. --from-store: also start without an index. Searches arrive at times of their own, at about a third of what the
- * service can do, in rounds without and with a switch by turns.
+ * A subject has two fingers and a face: three references. The templates of a thousand synthetic people are enrolled
+ * repeatedly. The store is kept in the temporary folder between runs. --from-store: also start without an index.
+ * Searches are open loop at a third of the service's closed-loop rate, in alternating rounds with and without a reload.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';

@@ -1,11 +1,11 @@
 /**
- * What each kernel does in a second on one thread: each build of it and its TypeScript reference, interleaved, so that a
- * busy machine disturbs all alike; scans far beyond the caches beside a loop that only reads the same memory; and what a
- * call from JavaScript into WebAssembly costs. Synthetic people only.
+ * Throughput of each kernel on one thread: each build, and the TypeScript reference, interleaved in every round. Scans
+ * read far more than the caches hold; a loop that only reads the same memory is their upper bound. Also the cost of a
+ * call from JavaScript into WebAssembly. Synthetic people only.
  *
  *     npm run bench -- kernels [--rounds 15] [--scanned 400000] [--json]
  *
- * --scanned: faces (512 bytes each) and candidate vectors (256) that a scan reads.
+ * --scanned: rows of a scan; a face has 512 bytes, a candidate vector 256.
  */
 import { parseArgs } from 'node:util';
 import { canRun } from '../../src/matching/kernels/kernels.ts';
@@ -43,7 +43,7 @@ const results = groups.map(({ name, unit, bytes, contenders }) => ({
 if (values.json) console.log(JSON.stringify({ rounds, results }));
 else
   for (const { name, unit, rates } of results) {
-    console.log(`\n${name}, ${unit} a second: median (quartiles); ratio to ${rates[0].name} in the same round`);
+    console.log(`\n${name}, ${unit}/s: median (quartiles); ratio to ${rates[0].name} in the same round`);
     console.table(rates.map(shown));
   }
 

@@ -1,20 +1,21 @@
 /**
- * The service under load, over gRPC, on the embedded database: calls arrive at times of their own (open loop, Poisson)
- * from other processes, and each is timed from when it was to be sent.
+ * The service under load over gRPC, on the embedded database. Calls are open loop with Poisson arrivals, sent by other
+ * processes. Latency counts from the scheduled send time.
  *
  *   npm run bench -- load [--subjects 10000] [--seconds 15] [--deadline 1000] [--p99 250] [--processes 2] [--searches-only]
  *     [--enrolments 100] [--json]
  *
- * 1. Unloaded: one caller, one search with two fingers after the other. 2. What eight callers reach who wait for their
- * answers; then rising rates of a border's calls (two fingers, one, ten, a face, enrolments; half of the searches for
- * people who are enrolled), with the service's CPU and queue beside. The last that was answered without a refusal or a
- * missed deadline is sustainable; the knee is the last whose p99 was within --p99. 3. Half the sustainable rate, while
- * autocannon asks for health, metrics and searches over HTTP. 4. Three times the sustainable rate, two fingers only; and the same of
- * callers who are content with partial answers. 5. Enrolments, one after the other, while 20 searches a second run: how
- * long each takes until it is searchable, which is when the call returns; every fifth is searched for at once.
+ * 1. One caller: sequential searches with two fingers.
+ * 2. Closed loop with 8 callers. Then rising open-loop rates of a mix of calls: two fingers, one, ten, a face, enrolments;
+ *    half of the searches are mated. The sustainable rate is the last without a refusal or a missed deadline. The knee is
+ *    the last with a p99 within --p99. Service CPU and queue length are sampled.
+ * 3. Half the sustainable rate, with concurrent HTTP requests by autocannon: health, metrics, searches.
+ * 4. Three times the sustainable rate, two fingers only; then the same with partial results allowed.
+ * 5. Sequential enrolments beside 20 searches a second: the time until the subject is searchable, which is when the call
+ *    returns. Every fifth is searched at once.
  *
- * The gallery is made once and kept in the temporary folder; what is enrolled is expunged again. Generators share the
- * machine with the service: what they take, it does not get.
+ * The gallery is kept in the temporary folder between runs; subjects enrolled by a run are expunged. Load generators
+ * share the cores of the machine with the service.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,11 +1,10 @@
 /**
- * Damages samples of every format and puts each through what a service does with it: decoding, storing, reading what was
- * stored, exporting, importing.
+ * Damages samples of every format, and decodes, stores, reads, exports, and imports each.
  *
  *   npm run bench -- mutations [--inputs 2000000] [--seed N] [--data DIR] [--json]
  *
- * Nothing but a refusal with a reason may come out, or a template that is the same live, stored and imported. Ends with
- * code 1 where anything else does. --data names the shared data, whose records are damaged, too.
+ * Each must be refused with a reason, or give the same template live, stored, and imported. Exits with 1 otherwise.
+ * --data: the shared data; its records are damaged, too.
  */
 import { parseArgs } from 'node:util';
 import { Random } from '../../fixtures/random.ts';
@@ -63,7 +62,7 @@ else {
   console.log(`  ${counts.read} read, live = stored = imported (packed bytes of ${counts.packed} of them, too)`);
   console.log(`  ${counts.warned} of them with warnings: ${listed(warnings)}`);
   console.log(`  ${counts.refused} refused: ${listed(refusals)}`);
-  console.log(`  ${counts.faults} anything else${faults.map((fault) => `\n    ${fault}`).join('')}`);
+  console.log(`  ${counts.faults} faults${faults.map((fault) => `\n    ${fault}`).join('')}`);
 }
 process.exitCode = counts.faults > 0 ? 1 : 0;
 

@@ -1,9 +1,9 @@
 /**
- * Everything, for hours, and then the report.
+ * The long suite: hours. Then the report.
  *
  *   npm run bench -- nightly [--prints DIR …] [--faces DIR …] [--out report.html] [--only NAME …] [--keep-as-baseline]
  *
- * Ends with 1 when a bench failed or a ratio has become worse than the baseline's beyond its noise.
+ * Exits with 1 when a suite failed, or a ratio is worse than in the baseline by more than its noise.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';

@@ -1,12 +1,11 @@
 /**
- * How far down one has to go: the share of mates that lie among the first so many of the gallery when it is ordered by
- * candidate vectors, by one finger and by two. What an index that compares only those would hit.
+ * Hit rate against penetration rate of a gallery that is ordered by candidate vectors, with one finger and with two.
  *
  *   npm run bench -- penetration [--subjects 100000] [--mated 500] [--difficulty 2] [--json]
  *
- * Synthetic people, see bench/gallery/synthetic-gallery.ts; `hit-rate` measures real prints, held out. --difficulty of the
- * probe's fingers: 1 ordinary, above 2 bad; drawn for each when not given. Two fingers: by the sum of their similarities,
- * as the engine does.
+ * Synthetic people, see bench/gallery/synthetic-gallery.ts; `hit-rate` has real prints. --difficulty of the probe's
+ * fingers: 1 is ordinary, above 2 is bad; drawn for each when not given. Two fingers are ordered by the sum of their
+ * similarities, as in the engine.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -59,10 +58,10 @@ const curves = (['one finger', 'two fingers'] as const).map((name) => ({
 if (options.json) console.log(JSON.stringify({ subjects, mated, curves }));
 else
   for (const { name, points } of curves) {
-    console.log(`${name}: share of mates among the first so many of ${subjects} subjects`);
+    console.log(`${name}: hit rate by penetration rate, ${subjects} subjects`);
     console.table(
       points.map(({ penetration, hitRate, low, high }) => ({
-        'penetration %': 100 * penetration,
+        'penetration rate %': 100 * penetration,
         'hit rate %': (100 * hitRate).toFixed(2),
         'limits, 95 %': `${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)}`,
       })),

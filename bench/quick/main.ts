@@ -1,7 +1,9 @@
 /**
- * `npm run bench`: what can be said in three minutes, and how its ratios compare with the stored baseline.
+ * The short suite: three minutes on two cores. Compares its ratios with the stored baseline.
  *
  *   npm run bench [-- quick] [--json] [--keep-as-baseline]
+ *
+ * --keep-as-baseline: store this run as the baseline.
  */
 import { parseArgs } from 'node:util';
 import { kernelHash } from '../../src/matching/kernels/kernels.ts';
@@ -28,9 +30,7 @@ if (options.json) {
   console.log(`\n${machineLine(machine)}\n`);
   console.log(summaryTable(figures, baseline, processor));
   if (baseline !== undefined) console.log(`Baseline: ${baseline.date.slice(0, 10)}, ${baseline.machine}`);
-  console.log(
-    'What these figures say, and what not: docs/benchmarks.md. All of it as a page: npm run bench -- report.',
-  );
+  console.log('Definitions: docs/benchmarks.md. The same as a page with plots: npm run bench -- report.');
 }
 if (options['keep-as-baseline'])
   writeBaseline(file, { date: new Date().toISOString(), machine, kernel: kernelHash() }, figures);

@@ -1,6 +1,6 @@
 /**
- * Malformed inputs and what each is answered with: a template is damaged in one way after another and sent to Identify
- * and Enroll. Prints status, reason, field, byte offset; afterwards nothing may be stored.
+ * Malformed samples, one kind of damage each, sent to Enroll: status, reason, field, byte offset. Nothing may be
+ * stored.
  *
  *   npm run bench -- refusals [--json]
  */

@@ -1,10 +1,10 @@
 /**
- * Two services on one database: how soon the second finds who was enrolled with the first, from when that call returned.
+ * Replication delay between two services on one database: from the return of Enroll on the first until Identify on the
+ * second returns the subject.
  *
  *   npm run bench -- replicas [--enrolments 100] [--json]
  *
- * The database is an embedded one of its own. The second service is asked again and again, so what is told is too long by
- * up to one search.
+ * The database is embedded. The second service is polled, so a figure is too long by up to one search.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,10 +1,10 @@
 /**
- * One page of what a suite has measured, with plots, beside the stored baseline.
+ * One HTML page of all results of a run: plots, tables, comparison with the stored baseline.
  *
  *   npm run bench -- report [--suite quick] [--out report.html] [--keep-as-baseline] [--json]
  *
- * --suite: quick or nightly, whichever was run. --keep-as-baseline: later runs are compared with this one. Ends with 1
- * when a ratio has become worse than the baseline's beyond its noise.
+ * --suite: quick or nightly. --keep-as-baseline: store this run as the baseline. Exits with 1 when a ratio is worse
+ * than in the baseline by more than its noise.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

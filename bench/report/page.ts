@@ -27,7 +27,7 @@ export function page(
 <body>
 <h1>Ridgewatch: measurements of ${first.date.slice(0, 10)}</h1>
 <p>${escape(machineLine(first.machine))}.<br>Kernels and finger model: <code>${newest.kernel}</code>.</p>
-<p class="note">Times and rates are this machine's; ratios and error rates are not. People are synthetic unless a set of real ones is named. What each figure means, how it is measured and what it does not say: docs/benchmarks.md.</p>
+<p class="note">Times and rates depend on the machine; ratios and error rates do not. People are synthetic unless a set of real ones is named. Definitions, methods, and limits of each figure: docs/benchmarks.md.</p>
 <h2>Figures</h2>
 ${figureTable(figures, baseline, processorOf(first.machine))}
 ${documents.map((document) => section(document, newest.kernel)).join('\n')}
@@ -47,10 +47,10 @@ function figureTable(figures: readonly Figure[], baseline: Baseline | undefined,
   });
   const beside =
     baseline === undefined
-      ? 'There is no baseline to compare with.'
+      ? 'There is no baseline.'
       : `Baseline: ${baseline.date.slice(0, 10)}, ${baseline.machine}, kernels <code>${baseline.kernel}</code>. Only ratios, error rates and counts are compared.`;
   return `<p class="note">${beside} Spreads are quartiles of repeats, limits 95 %.</p>
-<table><tr><th>bench</th><th>figure</th><th>value</th><th>spread or limits</th><th>beside the baseline</th></tr>
+<table><tr><th>suite</th><th>figure</th><th>value</th><th>spread or limits</th><th>against the baseline</th></tr>
 ${rows.join('\n')}
 </table>`;
 }

@@ -1,4 +1,4 @@
-/** What of a measurement is better seen than read. */
+/** Plots of results. */
 import { detPlot, detTitle, type MeasuredCurve } from '../accuracy/det-plot.ts';
 import { costPlot, type CostRow } from '../growth/cost-plot.ts';
 import type { BenchDocument } from '../harness/document.ts';
@@ -21,7 +21,7 @@ const PLOTS: Readonly<Partial<Record<string, (result: unknown) => string[]>>> = 
     return [
       plot({
         title: `Hit rate against penetration, ${whole(subjects)} subjects`,
-        x: { name: 'penetration: share of the gallery that is compared', isLogarithmic: true, label: percent },
+        x: { name: 'penetration rate', isLogarithmic: true, label: percent },
         y: { name: 'hit rate', isLogarithmic: false, label: percent },
         lines: curves.map(({ name, points }) => ({
           name,
@@ -53,9 +53,9 @@ const PLOTS: Readonly<Partial<Record<string, (result: unknown) => string[]>>> = 
     const { steps } = result as { steps: readonly { 'calls/s': number; curve: readonly number[] }[] };
     return [
       plot({
-        title: 'How long calls take, by rate',
+        title: 'Latency by rate',
         x: {
-          name: 'share of calls that took longer',
+          name: 'share of calls with a higher latency',
           isLogarithmic: true,
           label: percent,
         },
@@ -78,12 +78,12 @@ const PLOTS: Readonly<Partial<Record<string, (result: unknown) => string[]>>> = 
     };
     return [
       plot({
-        title: `What a graph of ${whole(subjects)} faces finds, by how much faster than the scan it is`,
-        x: { name: 'times as fast as the exact scan', isLogarithmic: true, label: String },
-        y: { name: 'share of the mates that the scan ranks first', isLogarithmic: false, label: percent },
+        title: `HNSW of ${whole(subjects)} faces: recall against speed-up`,
+        x: { name: 'speed-up over the exact scan', isLogarithmic: true, label: String },
+        y: { name: 'recall of the mates at rank 1 of the exact scan', isLogarithmic: false, label: percent },
         lines: [
           {
-            name: 'ranked first',
+            name: 'rank 1',
             points: figures.graph.map(({ first, timesFaster }) => ({ x: timesFaster, y: first.share })),
           },
         ],

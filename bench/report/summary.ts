@@ -28,18 +28,18 @@ export function comparisonsOf(
 export function shownComparison(comparison: Comparison | undefined): string {
   if (comparison === undefined) return '';
   const { before, ratio, noise, verdict } = comparison;
-  const change = Number.isNaN(ratio) ? '' : `, ${ratio.toFixed(2)} of it`;
-  return `${verdict} (${shownValue(before)}${change}; noise ${(100 * noise).toFixed(0)} %)`;
+  const change = Number.isNaN(ratio) ? '' : `, ratio ${ratio.toFixed(2)}`;
+  return `${verdict} (baseline ${shownValue(before)}${change}; noise ${(100 * noise).toFixed(0)} %)`;
 }
 
 export function summaryTable(figures: readonly Figure[], baseline: Baseline | undefined, processor: string): string {
   const comparisons = comparisonsOf(baseline, figures, processor);
   const head = [
-    'bench',
+    'suite',
     'figure',
     'value',
     'spread or limits',
-    ...(baseline === undefined ? [] : ['beside the baseline']),
+    ...(baseline === undefined ? [] : ['against the baseline']),
   ];
   const table = new Table({ head, style: { head: [], border: [], compact: true } });
   for (const figure of figures) {

@@ -1,11 +1,12 @@
 /**
- * What it costs to rewrite the segments of a gallery that has lost half of its people, what that holds up, and what
- * memory it gives back. In one process, without gRPC; one search after the other goes on all the time with --searching.
+ * Cost of rewriting the segments of a gallery of which half was expunged: CPU of the main thread, event loop delay,
+ * memory released. In one process, without gRPC.
  *
  *   npm run bench -- rewriting [--subjects 100000] [--expunged 0.5] [--workers 1] [--searching] [--json]
  *
- * Pauses are those of the main thread's event loop, measured every millisecond; without --searching they are the
- * rewriting's alone. Resident memory is read after a search, for threads let go of memory when they get a task.
+ * --searching: sequential searches run meanwhile. Event loop delay is sampled every millisecond; without --searching it
+ * is caused by rewriting alone. Resident memory is read after searches, because threads release memory when they get a
+ * task.
  */
 import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';

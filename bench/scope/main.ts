@@ -1,12 +1,12 @@
 /**
- * What a search of a small gallery in a large store costs, and what it costs to pass over subjects who have expired: as
- * shares of what the same search costs when everything is in scope, all of it interleaved, on one gallery.
+ * Search cost by scope, on one gallery, interleaved: a small gallery of a large store, and a store with expired
+ * subjects. Ratios are to the same search of the whole store.
  *
  *   npm run bench -- scope [--subjects 30000] [--small 2] [--medium 1000] [--rounds 8] [--fingers 2] [--face] [--json]
  *
- * CPU is that of the whole process. `expired` is the store with one subject in a hundred expired, as of an instant after
- * their time; `everything` the same search before it, when nothing has to be passed over. A scan of the small gallery
- * reads whom references belong to and compares what is in scope; a list goes to the references of the subjects.
+ * CPU of the whole process. `list` compares the references of the gallery's subjects. `scan` reads the owner of every
+ * reference and compares those in scope. `expired` has one subject in a hundred expired; `everything` is the same
+ * search before their expiry.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

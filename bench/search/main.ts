@@ -1,15 +1,14 @@
 /**
- * Searches with known fingers, with a face or with both among synthetic people: what one costs, by the exact and the
- * indexed way, interleaved, and how many mates the indexed way loses that a comparison of everything ranks first. In one
- * process, without gRPC.
+ * Search cost and hit rate among synthetic people: exact and indexed search interleaved. The hit rate is the share of
+ * mates at rank 1 of the exact search that the indexed search has at rank 1. In one process, without gRPC.
  *
  *   npm run bench -- search [--subjects 100000] [--mated 300] [--non-mated 40] [--exact 4] [--workers 1]
  *     [--fingers 2] [--face] [--difficulty 2] [--json]
  *
- * --fingers 0 to 2, --face: what the probes have; --difficulty of the probe's fingers: 1 ordinary, above 2 bad; drawn
- * for each when not given
+ * --fingers 0 to 2, --face: samples of a probe. --difficulty of the probe's fingers: 1 is ordinary, above 2 is bad;
+ * drawn for each when not given.
  *
- * CPU is that of the whole process, the main thread's work on lists included. Faces are scanned either way.
+ * Prints CPU of the whole process by stage: scan, shortlist, compare, main thread. Faces are scanned by both methods.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

@@ -1,12 +1,12 @@
 /**
- * Whether the finger comparison treats people alike (ISO/IEC 19795-10): false non-match and false match rates of strata, at
- * the one threshold that has the asked-for false match rate over all.
+ * Differential performance of the finger comparison (ISO/IEC 19795-10): FNMR and FMR by stratum, at the one threshold
+ * that has the requested FMR over all comparisons.
  *
  *   npm run bench -- strata --data DIR … [--labels FILE] [--fmr 0.001] [--cross-validate FOLDS] [--json]
  *
- * Each DIR is a set of prints as for `accuracy`. Strata are capture sets and databases, finger positions, bands of quality
- * and of the number of minutiae; --labels names further columns, see bench/strata/columns.ts. A comparison counts where both
- * prints are of one stratum; of bands, in the worse one. Without --data: synthetic people, which shows the table.
+ * Each DIR is a set of prints as for `accuracy`. Strata are capture sets, databases, finger positions, bands of
+ * quality, and bands of minutia counts. --labels adds columns, see bench/strata/columns.ts. A comparison counts where
+ * both prints are of one stratum; of two bands, in the lower one. Without --data: synthetic people.
  */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
@@ -78,8 +78,8 @@ const trained =
     : `cross-validated, ${folds} folds`;
 if (options.json) console.log(JSON.stringify({ fmr, threshold, scores: trained, all, columns: tables }));
 else {
-  console.log(`Threshold ${threshold}: a false match rate of ${fmr} over all. Scores: ${trained}.`);
-  console.log(`All: FNMR ${shown(all.fnmr)}, FMR ${shown(all.fmr)} (95 % limits by drawing fingers).`);
+  console.log(`Threshold ${threshold}: FMR ${fmr} over all comparisons. Scores: ${trained}.`);
+  console.log(`All: FNMR ${shown(all.fnmr)}, FMR ${shown(all.fmr)} (95 % limits: subset bootstrap by finger).`);
   for (const { column, known, strata, 'highest to lowest FNMR': ratio } of tables) {
     const table = new Table({
       head: [column, 'mated', 'fingers', 'FNMR %', 'non-mated', 'FMR %', ''],
@@ -95,7 +95,7 @@ else {
         shown(rate),
         verdict,
       ]);
-    console.log(`\nBy ${column}, which is known of ${known}.`);
+    console.log(`\nBy ${column}; known for ${known}.`);
     console.log(table.toString());
     if (ratio !== undefined) console.log(`FNMR, highest / lowest: ${ratio.toFixed(1)}.\n`);
   }

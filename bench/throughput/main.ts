@@ -1,14 +1,14 @@
 /**
- * Searches a second with one worker and with two, several searches under way at once as in the service: two fingers, and
- * a face, of people who are not in the gallery. Rounds of both take turns in one run, and beside them rounds of nothing
- * but kernel work in one thread and in two: cores that are shared, or two halves of one core, do not do twice the work
- * of one whatever the program. `ratio by CPU` is what the CPU time of the threads allows, which holds on a busy machine,
- * too. In one process, without gRPC.
+ * Searches a second with several workers against one, with concurrent searches as in the service: two fingers, and a
+ * face; non-mated. Rounds of both are interleaved with rounds of kernel work alone on one thread and on as many: cores
+ * that are shared, or two hardware threads of one core, do not double any program. `ratio by CPU` is the bound that the
+ * threads' CPU time sets; it holds on a busy machine. In one process, without gRPC.
  *
  *   npm run bench -- throughput [--subjects 100000] [--rounds 9] [--seconds 2] [--callers 2] [--workers 2] [--exact]
  *     [--json]
  *
- * --callers for each worker; --workers are compared with one; --exact: compare everything, instead of as planned
+ * --callers: concurrent searches per worker. --workers: compared with one. --exact: exact search instead of the planned
+ * one.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -105,11 +105,11 @@ await Promise.all(pools.map((pool) => pool.close()));
 
 if (options.json) console.log(JSON.stringify({ subjects, rounds, callers, workers, rows }));
 else {
-  console.log(`${subjects} subjects, ${callers} callers a worker`);
+  console.log(`${subjects} subjects, ${callers} concurrent searches per worker`);
   console.table(
     rows.flatMap(({ kind, mode, searched, kernels, ofCeiling }) => [
-      { work: `${kind}, ${mode}`, ...flat(searched), 'of the ceiling': ofCeiling },
-      { work: `${kind}: kernels alone`, ...flat(kernels) },
+      { work: `${kind}, ${mode}`, ...flat(searched), 'share of kernel ratio': ofCeiling },
+      { work: `${kind}, kernels alone`, ...flat(kernels) },
     ]),
   );
 }
@@ -183,13 +183,13 @@ function byCpu(one: readonly Round[], several: readonly Round[]): number {
 
 function flat({ one, several, cpuMs, mainMs, byCpu, ratio }: ReturnType<typeof comparison>) {
   return {
-    'one /s': one,
-    [`${workers} workers /s`]: several,
-    'CPU ms each': cpuMs.join(', '),
-    'of the main thread': mainMs.join(', '),
+    '1 worker, /s': one,
+    [`${workers} workers, /s`]: several,
+    'CPU ms per search': cpuMs.join(', '),
+    'main thread ms': mainMs.join(', '),
     'ratio by CPU': byCpu,
     ratio: ratio.median,
-    'least to most': `${ratio.least} to ${ratio.most}`,
+    'min to max': `${ratio.least} to ${ratio.most}`,
   };
 }
 
