@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -26,6 +26,13 @@ const machine: Machine = {
 };
 
 describe('the benches', () => {
+  it('are the folders that have a program, and nothing but their entry stands beside them', () => {
+    const entries = readdirSync(folder, { withFileTypes: true });
+    const programs = entries.filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, 'main.ts')));
+    expect(programs.map(({ name }) => name).sort()).toEqual(Object.keys(BENCHES).sort());
+    expect(entries.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual(['main.ts']);
+  });
+
   it.each(Object.keys(BENCHES))('%s is a program of its own', (name) => {
     expect(existsSync(programOf(name))).toBe(true);
   });
