@@ -1,0 +1,12 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { templates } from '../../docs/examples/templates/write.ts';
+import { root } from './run-example.ts';
+
+it('the templates of the examples are those of people who do not exist, as the fixtures make them', () => {
+  const made = templates();
+  expect(made.size).toBe(18);
+  for (const [name, bytes] of made)
+    expect(readFileSync(join(root, 'docs/examples/templates', name)), name).toEqual(Buffer.from(bytes));
+});
