@@ -1,0 +1,56 @@
+/** Figures of docs/accuracy.md that follow from the product, computed once more. */
+import { describe, expect, it } from 'vitest';
+import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { thresholdFor } from '../../src/matching/rates/fusion.ts';
+import { pages } from './pages.ts';
+
+const text = (name: string) => pages.find((page) => page.name === name)?.text ?? '';
+const page = text('docs/accuracy.md');
+
+/** The cells of the table whose head begins with this, without the head. */
+function table(head: string): string[][] {
+  const lines = page.slice(page.indexOf(`| ${head}`)).split('\n');
+  const end = lines.findIndex((line) => !line.startsWith('|'));
+  return lines.slice(2, end).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+const numberOf = (cell: string) => Number(cell.replaceAll(',', '').replace('−', '-'));
+
+describe('docs/accuracy.md', () => {
+  it('has the thresholds that the service would apply', () => {
+    const rows = table('target FPIR');
+    expect(rows).toHaveLength(4);
+    for (const [fpir = '', ...thresholds] of rows)
+      expect(thresholds.map(numberOf)).toEqual([1, 1000, 100_000, 1_000_000].map((n) => thresholdFor(Number(fpir), n)));
+  });
+
+  it('has numbers of searches that the binomial agrees with', () => {
+    const rows = table('to believe a rate of').map((row) => row.map(numberOf));
+    expect(rows).toHaveLength(3);
+    for (const [rate = 0, none = 0, thirty = 0] of rows) {
+      // The largest rate at which no error in so many trials still has a chance of 5 %.
+      expect(-Math.log(0.05) / none).toBeLessThanOrEqual(rate);
+      expect(-Math.log(0.05) / (none * 0.99)).toBeGreaterThan(rate);
+      expect(thirty * rate).toBeCloseTo(30, 9);
+    }
+    const [[, few], [low, high]] = [binomialLimits(0, 300), binomialLimits(30, 3000)];
+    expect(page).toContain(`0 of 300 gives at most ${(100 * few).toFixed(2)} %`);
+    expect(page).toContain(`30 of 3,000 gives ${(100 * low).toFixed(2)} % to ${(100 * high).toFixed(2)} %`);
+  });
+
+  it('has the error rates of the model card', () => {
+    const [, a, b, c] = /FNMR at FMR 10⁻³ of ([\d.]+) %, ([\d.]+) % and ([\d.]+) %/.exec(page) ?? [];
+    const held = ['fvc2002-secugen', 'fvc2002-mindtct', 'fcj2020-mindtct'].map(
+      (set) =>
+        new RegExp(`^\\| ${set} +\\| [\\d,]+ +\\| [\\d,]+ +\\| [\\d.]+ % +\\| ([\\d.]+) %`, 'm').exec(
+          text('docs/model-card.md'),
+        )?.[1],
+    );
+    expect([a, b, c]).toEqual(held);
+    expect(held.every((rate) => rate !== undefined)).toBe(true);
+  });
+});
