@@ -75,6 +75,14 @@ describe('the pages', () => {
     expect(broken).toEqual([]);
   });
 
+  it('can be reached from README and from the page on architecture', () => {
+    const linked = (name: string) => pages.find((page) => page.name === name)?.text ?? '';
+    for (const page of ['examples/README', 'operating', 'accuracy', 'kernels', 'tunables']) {
+      expect(linked('README.md')).toContain(`(docs/${page}.md)`);
+      expect(linked('docs/architecture.md')).toContain(`(${page}.md)`);
+    }
+  });
+
   it('name settings that there are', () => {
     const sources = sourceText('src') + sourceText('tests') + sourceText('bench');
     expect(
