@@ -1,5 +1,5 @@
 /** From the scores of the variants to what each part buys. */
-import { errorRates, LOWEST_THRESHOLD, sortScores } from '../../index-builder/statistics/error-rates.ts';
+import { errorRates, MIN_THRESHOLD, sortScores } from '../../index-builder/statistics/error-rates.ts';
 import type { FoldScores } from './fold.ts';
 
 /** False match rates that FNMR is given at, ascending. */
@@ -54,5 +54,5 @@ function joinFolds(folds: readonly (readonly (readonly FoldScores[])[])[], v: nu
 /** Which mated comparisons match at FMR 10⁻³; none where it cannot be told. */
 function matesFound({ mated, nonMated }: FoldScores): boolean[] {
   const [point] = errorRates(sortScores(mated, nonMated), [COUNTED]).points;
-  return Array.from(mated, (score) => point !== undefined && score >= Math.max(LOWEST_THRESHOLD, point.threshold));
+  return Array.from(mated, (score) => point !== undefined && score >= Math.max(MIN_THRESHOLD, point.threshold));
 }

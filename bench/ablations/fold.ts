@@ -128,11 +128,11 @@ function scoreTrial({ mates, rows, masses }: Trial, weights: Int32Array): FoldSc
   return { mated: scores.filter((_, i) => mates[i] === 1), nonMated: scores.filter((_, i) => mates[i] === 0) };
 }
 
-const LARGEST_SCORE = 65_535;
+const MAX_SCORE = 65_535;
 
 /** The score of an alignment, to the last point as assembly/finger/score.ts has it: doubles hold its sums exactly. */
 export function scoreOf(masses: Int32Array, weights: Int32Array): number {
   let sum = 0;
   for (let k = 0; k < KNOT_COUNT; k++) sum += masses[k] * weights[k];
-  return Math.min(LARGEST_SCORE, Math.max(1, Math.floor(sum / (WHOLE * WEIGHTS_PER_POINT))));
+  return Math.min(MAX_SCORE, Math.max(1, Math.floor(sum / (WHOLE * WEIGHTS_PER_POINT))));
 }

@@ -1,5 +1,5 @@
 /** Identification: every print searched in a gallery of one impression of each finger of its own set. */
-import { LOWEST_THRESHOLD, errorRates, sortScores } from '../../index-builder/statistics/error-rates.ts';
+import { MIN_THRESHOLD, errorRates, sortScores } from '../../index-builder/statistics/error-rates.ts';
 import { areMates, type LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
 import type { Group, GroupPart } from './groups.ts';
 
@@ -24,7 +24,7 @@ export function searchFigures({ parts }: Group): SearchFigures {
   if (mates.length === 0) return { searches: 0, rankOne: undefined, fnir: undefined, threshold: undefined };
   const [point] = errorRates(sortScores(mates, others), [FPIR]).points;
   // A mate that shares the first place with somebody else does not count.
-  const first = mates.filter((score, i) => score >= LOWEST_THRESHOLD && score > others[i]).length;
+  const first = mates.filter((score, i) => score >= MIN_THRESHOLD && score > others[i]).length;
   return { searches: mates.length, rankOne: first / mates.length, fnir: point?.fnmr, threshold: point?.threshold };
 }
 

@@ -1,10 +1,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { LoadOrder, LoadReport } from './generator.ts';
+import type { LoadOptions, LoadReport } from './generator.ts';
 
 /** Sends calls from processes of their own, each its share of them. */
-export async function generate(order: LoadOrder, processes = 1): Promise<LoadReport> {
+export async function generate(order: LoadOptions, processes = 1): Promise<LoadReport> {
   const reports = await Promise.all(
     Array.from({ length: processes }, (_, i) =>
       send({ ...order, seed: order.seed + i * 0x10001, rate: order.rate / processes }),
@@ -13,7 +13,7 @@ export async function generate(order: LoadOrder, processes = 1): Promise<LoadRep
   return merge(reports);
 }
 
-async function send(order: LoadOrder): Promise<LoadReport> {
+async function send(order: LoadOptions): Promise<LoadReport> {
   const generator = fork(join(import.meta.dirname, 'generator.ts'), { execArgv: [] });
   generator.send(order);
   const [report] = (await once(generator, 'message')) as [LoadReport];

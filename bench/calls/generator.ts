@@ -13,7 +13,7 @@ import { promised } from '../service/process.ts';
 import { draw, makeProbes, ONLY_TWO_FINGERS, type Mix, type Probe } from './kinds.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
-export interface LoadOrder {
+export interface LoadOptions {
   readonly address: string;
   readonly seed: number;
   /** Calls a second. */
@@ -51,7 +51,7 @@ export interface LoadReport {
 /** Connections: one carries a hundred calls at a time. */
 const CLIENTS = 8;
 
-process.on('message', (order: LoadOrder) => {
+process.on('message', (order: LoadOptions) => {
   run(order).then(
     (report) => process.send?.(report),
     (error: unknown) => {
@@ -61,7 +61,7 @@ process.on('message', (order: LoadOrder) => {
   );
 });
 
-async function run(order: LoadOrder): Promise<LoadReport> {
+async function run(order: LoadOptions): Promise<LoadReport> {
   const { address, seed, rate, seconds, deadlineMs, subjects, allowPartial, mix = ONLY_TWO_FINGERS } = order;
   const random = new Random(seed);
   const probes = makeProbes(mix, subjects, random);

@@ -14,14 +14,14 @@ export interface Point {
   readonly y: number;
 }
 
-export interface PlotOrder {
+export interface PlotOptions {
   readonly title: string;
-  readonly x: AxisOrder;
-  readonly y: AxisOrder;
+  readonly x: AxisOptions;
+  readonly y: AxisOptions;
   readonly lines: readonly Line[];
 }
 
-export interface AxisOrder {
+export interface AxisOptions {
   readonly name: string;
   readonly isLogarithmic: boolean;
   /** What is written at a place of the axis. */
@@ -31,7 +31,7 @@ export interface AxisOrder {
 const PLOT = { left: 90, top: 46, right: 560, bottom: 360 } as const;
 const LEGEND = PLOT.right + 18;
 
-export function plot({ title, x, y, lines }: PlotOrder): string {
+export function plot({ title, x, y, lines }: PlotOptions): string {
   const points = lines.flatMap((line) => [...line.points, ...(line.beyond ?? [])]);
   const [across, up] = [
     axisOf(
@@ -87,7 +87,7 @@ export function plot({ title, x, y, lines }: PlotOrder): string {
   ].join('\n');
 }
 
-function axisOf(values: readonly number[], { isLogarithmic, label = String }: AxisOrder, from: number, to: number) {
+function axisOf(values: readonly number[], { isLogarithmic, label = String }: AxisOptions, from: number, to: number) {
   return isLogarithmic ? logarithmic(values, label, from, to) : linear(values, label, from, to);
 }
 

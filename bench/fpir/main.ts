@@ -52,13 +52,13 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const mostProbes = Number(options.probes);
+const maxProbes = Number(options.probes);
 const sizes = options.sizes === 'none' ? [] : options.sizes.split(',').map(Number);
 const REQUESTED = [0.1, 0.03, 0.01, 0.003];
 /** People of a table of their own: neither in galleries nor probes. */
 const TABLE_PEOPLE = 1500;
 /** Fewer false positives than this are expected: the share says little. */
-const FEWEST_EXPECTED = 5;
+const MIN_EXPECTED = 5;
 
 interface Row {
   readonly people: string;
@@ -100,7 +100,7 @@ async function synthetic(): Promise<void> {
       const pool = pools[own ? 1 : 0];
       const probes = (person: number) => probesOf(pool, person, samples);
       const table = own ? 'from synthetic people' : 'shipped';
-      await measure(gallery, pool, size, mostProbes, probes, { people: 'synthetic', samples: name, table });
+      await measure(gallery, pool, size, maxProbes, probes, { people: 'synthetic', samples: name, table });
     }
   }
   for (const pool of pools) await pool.close();
@@ -176,7 +176,7 @@ function addRows(first: readonly NonMatedSearch[], labels: Pick<Row, 'people' | 
   for (const requested of REQUESTED) {
     const reached = first.filter((search) => search.log10Fmr <= thresholdFor(requested, search.subjects));
     const [low, high] = binomialLimits(reached.length, first.length);
-    const few = requested * first.length < FEWEST_EXPECTED;
+    const few = requested * first.length < MIN_EXPECTED;
     const verdict =
       requested < low ? 'MORE than requested' : requested > high ? 'fewer than requested' : 'as requested';
     rows.push({

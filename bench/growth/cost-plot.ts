@@ -18,7 +18,7 @@ export interface CostCurve {
 }
 
 /** Below this the planner searches exactly, which another line describes. */
-const SMALLEST_FITTED = 100_000;
+const MIN_FITTED = 100_000;
 const PREDICTED_TIMES = 10;
 
 /** A curve for each kind of search and way of searching. */
@@ -26,7 +26,7 @@ export function costCurves(rows: readonly CostRow[]): CostCurve[] {
   const nameOf = ({ kind, way }: CostRow) => `${kind}, ${way}`;
   return [...new Set(rows.map(nameOf))].map((name) => {
     const points = rows.filter((row) => nameOf(row) === name);
-    const fitted = points.filter(({ subjects }) => subjects >= SMALLEST_FITTED);
+    const fitted = points.filter(({ subjects }) => subjects >= MIN_FITTED);
     return { name, points, line: fitted.length < 2 ? undefined : fitCost(fitted) };
   });
 }

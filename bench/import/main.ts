@@ -46,7 +46,7 @@ const moments = new Random(SEEDS.kills);
 const DISTINCT = 1000;
 const BAD_EVERY = 1000;
 /** Enough to be killed in the midst of it. */
-const LEAST_KILLED = 20_000;
+const MIN_KILLED = 20_000;
 const ENVIRONMENT = { RIDGEWATCH_FACE_MODELS: 'synthetic-512:512', RIDGEWATCH_DEMO: 'never' };
 
 interface Imported {
@@ -72,7 +72,7 @@ try {
   const dataDir = join(directory, 'data');
   const [large, small] = ['large', 'small'].map((name) => join(directory, `${name}.${format}`));
   await writeRecords(large, 'large', subjects);
-  const fewer = Math.max(LEAST_KILLED, Math.ceil(subjects / 10));
+  const fewer = Math.max(MIN_KILLED, Math.ceil(subjects / 10));
   await writeRecords(small, 'small', fewer);
 
   const whole = importFile(dataDir, large);

@@ -30,7 +30,7 @@ import { SETTINGS } from '../../src/configuration.ts';
 import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { watched, type Beside } from './beside.ts';
-import type { LoadOrder, LoadReport } from '../calls/generator.ts';
+import type { LoadOptions, LoadReport } from '../calls/generator.ts';
 import { askHttp, searchHttp } from './http.ts';
 import { BORDER, ONLY_TWO_FINGERS } from '../calls/kinds.ts';
 import { closedLoop } from '../calls/closed-loop.ts';
@@ -198,7 +198,7 @@ function queueBoundMs(capacity: number): number {
   return Math.min(deadlineMs, (longest / capacity) * 1000);
 }
 
-function load(rate: number, changes: Partial<LoadOrder> = {}): Promise<LoadReport> {
+function load(rate: number, changes: Partial<LoadOptions> = {}): Promise<LoadReport> {
   const order = {
     address,
     seed: SEEDS.arrivals + Math.round(rate),

@@ -43,7 +43,7 @@ export function writeBaseline(
 }
 
 /** Two runs on a quiet machine differ by as much, whatever their repeats say. */
-const LEAST_NOISE = 0.1;
+const MIN_NOISE = 0.1;
 /** Half the width that a figure is taken to have which was measured once. */
 const UNKNOWN_WIDTH = 0.06;
 /** Quartiles hold half of all repeats; so many of their widths hold nearly all. */
@@ -78,7 +78,7 @@ export function compareWith(
 }
 
 function compare(figure: Figure, before: Figure, isSameProcessor: boolean): Comparison {
-  const noise = Math.max(figure.leastNoise ?? LEAST_NOISE, WIDTHS * (widthOf(figure) + widthOf(before)));
+  const noise = Math.max(figure.minNoise ?? MIN_NOISE, WIDTHS * (widthOf(figure) + widthOf(before)));
   // What was nothing is as it was, or it is not.
   if (before.value === 0 || figure.value === 0) {
     const isSame = figure.value === before.value || within(figure, before);

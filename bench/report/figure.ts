@@ -12,7 +12,7 @@ export interface Figure {
   readonly low?: number;
   readonly high?: number;
   /** How far it may differ between runs, whatever the repeats of one say; a share of it. */
-  readonly leastNoise?: number;
+  readonly minNoise?: number;
 }
 
 /** What a reader of a bench's result says of it. */

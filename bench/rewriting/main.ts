@@ -12,7 +12,7 @@ import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { Random } from '../../fixtures/random.ts';
-import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
 import { INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { SEEDS } from '../harness/seeds.ts';
@@ -50,7 +50,7 @@ for (let i = 0; i < subjects; i++) {
 await settle();
 const holed = memory();
 
-const rewriter = new Rewriter({ current: gallery }, (error) => {
+const compactor = new Compactor({ current: gallery }, (error) => {
   throw error;
 });
 const ended = new AbortController();
@@ -58,7 +58,7 @@ const searching = options.searching ? searchUntil(ended.signal) : Promise.resolv
 const pauses = monitorEventLoopDelay({ resolution: 1 });
 const [cpu, started] = [process.threadCpuUsage(), performance.now()];
 pauses.enable();
-await rewriter.run();
+await compactor.run();
 pauses.disable();
 const elapsedMs = performance.now() - started;
 const { user, system } = process.threadCpuUsage(cpu);
@@ -80,7 +80,7 @@ const report = {
   referencesLeft: references,
   workers,
   searching: options.searching,
-  rewritings: rewriter.rewritings,
+  rewritings: compactor.compactions,
   'main thread ms': Math.round((user + system) / 1000),
   'main thread µs a reference': Number(((user + system) / references).toFixed(2)),
   'elapsed ms': Math.round(elapsedMs),

@@ -2,7 +2,7 @@
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 
 const STAGES = {
-  resemble: 'looking at everybody',
+  scan: 'looking at everybody',
   shortlist: 'choosing whom to compare',
   compare: 'comparing',
 } as const;
@@ -15,7 +15,7 @@ export interface Stages {
 
 /** Adds up what the threads were busy with. Puts itself between the pool and whoever calls it from now on. */
 export function watchStages(pool: WorkerPool): Stages {
-  const busy = { resemble: 0, shortlist: 0, compare: 0 };
+  const busy = { scan: 0, shortlist: 0, compare: 0 };
   const watch = <Arguments extends unknown[], Result extends { readonly busyMs: number }>(
     stage: keyof typeof STAGES,
     own: (...given: Arguments) => Promise<Result>,
@@ -26,11 +26,11 @@ export function watchStages(pool: WorkerPool): Stages {
       return result;
     };
   };
-  pool.resemble = watch('resemble', pool.resemble.bind(pool));
+  pool.scan = watch('scan', pool.scan.bind(pool));
   pool.shortlist = watch('shortlist', pool.shortlist.bind(pool));
   pool.compare = watch('compare', pool.compare.bind(pool));
   return {
-    begin: () => void Object.assign(busy, { resemble: 0, shortlist: 0, compare: 0 }),
+    begin: () => void Object.assign(busy, { scan: 0, shortlist: 0, compare: 0 }),
     end: (cpuMs) => {
       const parts = Object.entries(STAGES).map(([stage, name]): [string, number] => [
         name,

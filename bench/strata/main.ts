@@ -18,7 +18,7 @@ import { scoreFolders } from '../scores/score-folders.ts';
 import { scoreSets } from '../scores/scored-set.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { COLUMNS, knownOf, readColumns, requireKnown } from './columns.ts';
-import { FEWEST_FINGERS, strataOf, type Rate, type Stratum } from './rates.ts';
+import { MIN_FINGERS, strataOf, type Rate, type Stratum } from './rates.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -109,7 +109,7 @@ function judged(stratum: Stratum) {
     if (own.limits[0] > whole.limits[1]) return [`higher ${which.toUpperCase()}`];
     return own.limits[1] < whole.limits[0] ? [`lower ${which.toUpperCase()}`] : [];
   });
-  const isFew = stratum.fnmr === undefined ? [`fewer than ${FEWEST_FINGERS} fingers`] : [];
+  const isFew = stratum.fnmr === undefined ? [`fewer than ${MIN_FINGERS} fingers`] : [];
   return { ...stratum, verdict: [...verdicts, ...isFew].join(', ') };
 }
 

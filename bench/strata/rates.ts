@@ -9,7 +9,7 @@ import type { Column } from './columns.ts';
 
 const REPLICATES = 500;
 /** Fewer say nothing. */
-export const FEWEST_FINGERS = 10;
+export const MIN_FINGERS = 10;
 
 /** A comparison of a stratum. */
 interface Counted {
@@ -29,7 +29,7 @@ export interface Rate {
 
 export interface Stratum {
   readonly value: string;
-  /** undefined: fewer than FEWEST_FINGERS fingers. */
+  /** undefined: fewer than MIN_FINGERS fingers. */
   readonly fnmr: Rate | undefined;
   readonly fmr: Rate | undefined;
 }
@@ -73,7 +73,7 @@ function together(a: string | undefined, b: string | undefined, order: readonly 
 function rateOf(all: readonly Counted[], isMated: boolean): Rate | undefined {
   const counted = all.filter((one) => one.isMated === isMated);
   const names = [...new Set(counted.flatMap(({ fingers }) => fingers))];
-  if (names.length < FEWEST_FINGERS) return undefined;
+  if (names.length < MIN_FINGERS) return undefined;
   const errors = counted.filter(({ isError }) => isError).length;
   return {
     comparisons: counted.length,

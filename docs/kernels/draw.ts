@@ -298,7 +298,7 @@ function drawScore({ terms, score }: DrawnComparison): string {
 
 /** A segment of fingers as the service lays it out. */
 function drawSegment(): string {
-  const { scratchBytes, vectorBytes, largestRecord } = gallerySizing(SEGMENT_CAPACITY).finger;
+  const { scratchBytes, vectorBytes, maxRecordBytes } = gallerySizing(SEGMENT_CAPACITY).finger;
   const layout = layoutSegment(SEGMENT_CAPACITY, scratchBytes, vectorBytes);
   const parts = [
     { from: 0, name: 'constant tables', what: `${STATIC_BYTES} bytes; the same in every segment` },
@@ -325,7 +325,7 @@ function drawSegment(): string {
       what: `packed fingers of up to ${FINGER_PACKED_MAX_BYTES} bytes, one behind the other; grows`,
     },
   ];
-  if (largestRecord !== FINGER_PACKED_MAX_BYTES) throw new Error('the picture of a segment is of another record');
+  if (maxRecordBytes !== FINGER_PACKED_MAX_BYTES) throw new Error('the picture of a segment is of another record');
   const [top, row] = [48, 44];
   return picture(WIDTH, top + parts.length * row + 20, 'The memory of a segment', [
     text(20, 26, `A segment of fingers: ${SEGMENT_CAPACITY} references at most`, 'font-weight="600"'),

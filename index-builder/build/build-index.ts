@@ -13,7 +13,7 @@ import { beginDraft, INTERRUPTED, keepDraft, readDraft } from '../../src/index-f
 import { preparedDirectories, removePrepared } from '../../src/index-files/prepared-references.ts';
 import { Reuse, type EarlierIndex } from './earlier-references.ts';
 
-export interface BuildOrder {
+export interface IndexBuildOptions {
   readonly store: Pick<SubjectStore, 'snapshot' | 'stateAt'>;
   /** Directory of all indexes. */
   readonly indexDir: string;
@@ -53,7 +53,7 @@ const MAX_WARNINGS = 20;
  * memory, whatever the size of the store. A build that is interrupted leaves what it has prepared to the next one.
  * @throws Failure; what was written stays
  */
-export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
+export async function buildIndex(order: IndexBuildOptions): Promise<BuiltIndex> {
   const { store, indexDir, models, shape, sealer } = order;
   await mkdir(indexDir, { recursive: true, mode: 0o700 });
   const lock = lockDirectory(indexDir);
@@ -108,7 +108,7 @@ export async function buildIndex(order: BuildOrder): Promise<BuiltIndex> {
 
 /** The one in use, what is left of an interrupted build, and what imports have prepared. */
 async function earlierIndexes(
-  { indexDir, models, sealerOf, reuse, onWarning }: BuildOrder,
+  { indexDir, models, sealerOf, reuse, onWarning }: IndexBuildOptions,
   prepared: readonly string[],
 ): Promise<EarlierIndex[]> {
   if (!reuse) return [];

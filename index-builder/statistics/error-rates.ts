@@ -1,11 +1,11 @@
 /**
  * Error rates of comparisons (ISO/IEC 19795-1) from their scores. Scores are whole numbers, higher is more alike; a
- * comparison matches at a threshold when its score is at least that. Scores below LOWEST_THRESHOLD never match: they
+ * comparison matches at a threshold when its score is at least that. Scores below MIN_THRESHOLD never match: they
  * stand for "nothing in common" and for failures to compare.
  */
 
 /** Score 0 says that no alignment was found. */
-export const LOWEST_THRESHOLD = 1;
+export const MIN_THRESHOLD = 1;
 
 /** Scores from the highest to the lowest. */
 export interface Scores {
@@ -57,7 +57,7 @@ export function errorRates(scores: Scores, falseMatchRates: readonly number[], w
   let [eer, nearest, crossed] = [0.5, 1, false];
   while (points.length < falseMatchRates.length || !crossed) {
     const score = Math.max(mated[i] ?? -Infinity, nonMated[j] ?? -Infinity);
-    if (score < LOWEST_THRESHOLD) break;
+    if (score < MIN_THRESHOLD) break;
     const fnmrAbove = (matedTotal - matches) / matedTotal;
     for (; i < mated.length && mated[i] === score; i++) matches += weights?.mated[i] ?? 1;
     for (; j < nonMated.length && nonMated[j] === score; j++) falseMatches += weights?.nonMated[j] ?? 1;
@@ -75,7 +75,7 @@ export function errorRates(scores: Scores, falseMatchRates: readonly number[], w
     }
   }
   while (points.length < falseMatchRates.length) {
-    points.push({ threshold: LOWEST_THRESHOLD, fnmr: (matedTotal - matches) / matedTotal });
+    points.push({ threshold: MIN_THRESHOLD, fnmr: (matedTotal - matches) / matedTotal });
   }
   return {
     eer,
@@ -106,7 +106,7 @@ export function detCurve({ mated, nonMated }: Scores): DetPoint[] {
   let [i, j] = [0, 0];
   for (;;) {
     const threshold = Math.max(mated[i] ?? -Infinity, nonMated[j] ?? -Infinity);
-    if (threshold < LOWEST_THRESHOLD) return curve;
+    if (threshold < MIN_THRESHOLD) return curve;
     while (i < mated.length && mated[i] === threshold) i++;
     while (j < nonMated.length && nonMated[j] === threshold) j++;
     curve.push({ threshold, fmr: j / nonMated.length, fnmr: (mated.length - i) / mated.length });

@@ -15,7 +15,7 @@ export interface TrainingParameters extends ScoreTraining {
 }
 
 /** Chosen by cross-validation on FVC2002 set B and FCJ2020, see docs/model-card.md. */
-export const PARAMETERS: TrainingParameters = { seed: 1, rounds: 2, ridge: 0.005, smallestDeviation: 0.2 };
+export const PARAMETERS: TrainingParameters = { seed: 1, rounds: 2, ridge: 0.005, minDeviation: 0.2 };
 
 /** Synthetic people for training: apart from those of the demo gallery and the benches by their seed. */
 export const SYNTHETIC = { seed: 0x7a11, impressions: 4 } as const;

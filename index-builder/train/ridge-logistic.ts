@@ -21,25 +21,25 @@ export interface LogisticModel {
 
 /** Rows that are added to the curvature at a time. */
 const BLOCK = 4;
-const MOST_ROUNDS = 40;
+const MAX_ROUNDS = 40;
 /** The largest step of a coefficient, in deviations of its column, that ends the search. */
 const SETTLED = 1e-4;
 
 /**
  * @param ridge - penalty of a squared coefficient, its column standardised, as a share of the sum of weights
- * @param smallestDeviation - columns that vary less are taken to vary so much: what is hardly ever seen stays near zero
+ * @param minDeviation - columns that vary less are taken to vary so much: what is hardly ever seen stays near zero
  */
-export function fitLogistic(examples: Examples, ridge: number, smallestDeviation: number): LogisticModel {
+export function fitLogistic(examples: Examples, ridge: number, minDeviation: number): LogisticModel {
   const { columns, labels, weights } = examples;
   const rows = labels.length;
-  const { means, deviations } = standardise(examples, smallestDeviation);
+  const { means, deviations } = standardise(examples, minDeviation);
   const size = columns + 1;
   const beta = new Float64Array(size);
   const totalWeight = weights.reduce((sum, weight) => sum + weight, 0);
   // Rows wait until there are four of them: so many at a time, the matrix is read and written a quarter as often.
   const waiting = Array.from({ length: BLOCK }, () => new Float64Array(size));
   const curvatures = new Float64Array(BLOCK);
-  for (let round = 0; round < MOST_ROUNDS; round++) {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
     const gradient = new Float64Array(size);
     const hessian = new Float64Array(size * size);
     let count = 0;

@@ -69,13 +69,13 @@ export const CERTAIN_POINTS = 1050;
 
 export interface ScoreTraining {
   readonly ridge: number;
-  readonly smallestDeviation: number;
+  readonly minDeviation: number;
 }
 
 /** @returns weights of the knots, sixteenths of points; zeros for terms that take no part */
 export function learnWeights(
   alignments: Alignments,
-  { ridge, smallestDeviation }: ScoreTraining,
+  { ridge, minDeviation }: ScoreTraining,
   shape: ScoreShape = FULL_SHAPE,
 ): Int32Array {
   const { masses, labels, weights } = alignments;
@@ -88,7 +88,7 @@ export function learnWeights(
       values[row * columns.length + c] = sum / WHOLE;
     });
   }
-  const model = fitLogistic({ values, columns: columns.length, labels, weights }, ridge, smallestDeviation);
+  const model = fitLogistic({ values, columns: columns.length, labels, weights }, ridge, minDeviation);
   const points = new Float64Array(KNOT_COUNT);
   columns.forEach((column, c) => {
     for (let k = column.from; k < column.to; k++)

@@ -27,9 +27,9 @@ import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { binomialLimits } from '../statistics/binomial-limits.ts';
 
 /** Subjects who are equally alike and told one by one. */
-const MOST_TIED = 20;
+const MAX_TIED = 20;
 
-export interface VerifyOrder {
+export interface IndexVerifyOptions {
   readonly directory: string;
   readonly models: IndexModels;
   readonly sealerOf: (keyId: string) => BlockSealer;
@@ -61,7 +61,7 @@ export interface VerifyReport {
  * themselves, exactly and by the index.
  * @throws Failure as the service would refuse it
  */
-export async function verifyIndex(order: VerifyOrder): Promise<VerifyReport> {
+export async function verifyIndex(order: IndexVerifyOptions): Promise<VerifyReport> {
   const { directory, sealerOf, onProgress } = order;
   const manifest = await readManifest(directory, sealerOf);
   requireModels(manifest, order.models);
@@ -104,7 +104,7 @@ async function checkFile(directory: string, { name, bytes, sha256 }: FileFacts):
 }
 
 async function seek(
-  { directory, pool, sample, onProgress, shape }: VerifyOrder,
+  { directory, pool, sample, onProgress, shape }: IndexVerifyOptions,
   seal: IndexSeal,
   gallery: Gallery,
   references: number,
@@ -141,14 +141,14 @@ async function isFirst(
   const request = {
     probes: [probe],
     galleries: new Set<string>(),
-    maxCandidates: MOST_TIED,
+    maxCandidates: MAX_TIED,
     threshold: { maxLog10Fmr: FLOOR_LOG10_FMR },
     standardFpir: 0.01,
   };
   const { candidates } = await identify(gallery, () => source, pool, request, new AbortController().signal);
   const tied = candidates.filter(({ log10Fmr }) => log10Fmr === candidates[0].log10Fmr);
   // As many as a list has: then there may be more of them than it shows.
-  return tied.length === MOST_TIED || tied.some(({ subject }) => subject.subjectId === subjectId);
+  return tied.length === MAX_TIED || tied.some(({ subject }) => subject.subjectId === subjectId);
 }
 
 /** A reference as a probe. What its template held beside what is compared does not matter here. */

@@ -14,8 +14,8 @@ const TIMEOUT = 'grpc-timeout';
 const TIMEOUT_VALUE = /^(\d{1,8})([HMSmun])$/;
 const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 /** grpc-js, and timers, count milliseconds in 31 bits; beyond, a long time would be over at once. */
-const LONGEST_MS = 2 ** 31 - 1;
-const LONGEST = `${Math.floor(LONGEST_MS / 3_600_000)}H`;
+const MAX_MS = 2 ** 31 - 1;
+const LONGEST = `${Math.floor(MAX_MS / 3_600_000)}H`;
 
 const REFUSALS = new Map<string, Failure>(
   [
@@ -45,7 +45,7 @@ export function addRefusals(server: Server, refused: (failure: Failure) => void)
  * Brings the headers of a call into a form that grpc-js understands, or leads it to its refusal.
  * @param paths - of the methods that there are
  */
-export function settleHead(headers: IncomingHttpHeaders, paths: ReadonlySet<string>): void {
+export function normaliseHead(headers: IncomingHttpHeaders, paths: ReadonlySet<string>): void {
   if (!paths.has(headers[PATH] ?? '')) headers[PATH] = pathOf('CALL_UNSUPPORTED');
   const timeout = headers[TIMEOUT];
   if (timeout === undefined) return;
@@ -53,5 +53,5 @@ export function settleHead(headers: IncomingHttpHeaders, paths: ReadonlySet<stri
   if (digits === undefined) {
     headers[PATH] = pathOf('TIMEOUT_INVALID');
     delete headers['grpc-timeout'];
-  } else if (Number(digits) * (UNIT_MS[unit] ?? 1) > LONGEST_MS) headers[TIMEOUT] = LONGEST;
+  } else if (Number(digits) * (UNIT_MS[unit] ?? 1) > MAX_MS) headers[TIMEOUT] = LONGEST;
 }

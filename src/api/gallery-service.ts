@@ -30,7 +30,7 @@ import { dataWarnings, warningFacts } from './wire-warnings.ts';
 
 export interface GalleryDependencies extends EnrolmentDependencies {
   /** Records that one EnrollStream may bring. */
-  readonly mostStreamRecords: number;
+  readonly maxStreamRecords: number;
   /** Largest answer. */
   readonly maxMessageBytes: number;
   /** Signs what says that somebody was expunged. */
@@ -109,7 +109,7 @@ function enrollStream(
   const fault = faultOf(call.metadata);
   void reported(method, followed, settings, async (context) => {
     service.requireReady();
-    const limits = { records: service.mostStreamRecords, answerBytes: service.maxMessageBytes };
+    const limits = { records: service.maxStreamRecords, answerBytes: service.maxMessageBytes };
     const records = call as AsyncIterable<StreamedRecord>;
     const response = await enrollMany(service, records, limits, followed.signal, fault);
     const { enrolledCount, refusedCount, endedEarly } = response;

@@ -14,7 +14,7 @@ const OLD_HTTP_ANSWER = 'HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: 
 export interface ListenerLimits {
   /** Time for a connection to become one of HTTP/2, over TLS where that is on, in milliseconds. */
   readonly handshakeMs: number;
-  readonly mostConnections: number;
+  readonly maxConnections: number;
 }
 
 /** Where a connection comes from, as calls know it. */
@@ -50,7 +50,7 @@ export class GrpcListener {
     this.#limits = limits;
     this.#handOn = handOn;
     this.#refused = refused;
-    this.connections = new Connections(limits.mostConnections, () => refused('CONNECTION_EVICTED'));
+    this.connections = new Connections(limits.maxConnections, () => refused('CONNECTION_EVICTED'));
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#tls = tls && this.#createTls(tls);
   }

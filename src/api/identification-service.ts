@@ -1,4 +1,4 @@
-import type { CurrentGallery } from '../gallery/served-gallery.ts';
+import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import { shippedVectorModel } from '../matching/model/shipped-model.ts';
 import type { ModelVersion as DomainModelVersion } from '../matching/rates/model-version.ts';
 import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/search/candidate-list.ts';

@@ -62,13 +62,13 @@ export function checkJsonText(bytes: Uint8Array, fieldOf: (key: string) => strin
 }
 
 /** The place of the quote that ends the string. */
-function endOfString(text: Buffer, start: number, mostQuotes: number): number {
+function endOfString(text: Buffer, start: number, maxQuotes: number): number {
   let end = text.indexOf(QUOTE, start + 1);
   for (let quotes = 0; end >= 0; quotes++) {
     let backslashes = 0;
     while (text[end - 1 - backslashes] === BACKSLASH && end - 1 - backslashes > start) backslashes++;
     if (backslashes % 2 === 0) return end;
-    if (quotes > mostQuotes) throw tooComplex(`It has more than ${MAX_PARTS} parts.`);
+    if (quotes > maxQuotes) throw tooComplex(`It has more than ${MAX_PARTS} parts.`);
     end = text.indexOf(QUOTE, end + 1);
   }
   throw unreadable();

@@ -21,7 +21,7 @@ const COMPRESSED = 1;
 type Holding = (gate: MessageGate, change: number) => void;
 
 export interface MessageLimits {
-  readonly mostBytes: number;
+  readonly maxBytes: number;
   /** Whether the call names a compression. */
   readonly isCompressed: boolean;
 }
@@ -153,8 +153,8 @@ export class MessageGate {
         const byte = piece[at] ?? 0;
         if (this.#headBytes === 0) this.#fault = faultOfFlag(byte, this.#limits.isCompressed);
         else this.#length = this.#length * 256 + byte;
-        if (this.#headBytes === FRAME_HEAD_BYTES - 1 && this.#length > this.#limits.mostBytes)
-          this.#fault = tooLarge(this.#length, this.#limits.mostBytes);
+        if (this.#headBytes === FRAME_HEAD_BYTES - 1 && this.#length > this.#limits.maxBytes)
+          this.#fault = tooLarge(this.#length, this.#limits.maxBytes);
         if (this.#fault !== undefined) {
           this.#partial = 0;
           cuts.push(at);

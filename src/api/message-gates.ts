@@ -9,7 +9,7 @@ import { MessageGate } from './message-gate.ts';
 const CREATED = 'http2.server.stream.created';
 
 export class MessageGates {
-  readonly #mostBytes: number;
+  readonly #maxBytes: number;
   readonly #connectionOf: (peer: Peer) => Connection | undefined;
   readonly #holding: (connection: Connection, gate: MessageGate, change: number) => void;
   readonly #gates = new WeakMap<ServerHttp2Stream, MessageGate>();
@@ -17,16 +17,16 @@ export class MessageGates {
   #arriving: MessageGate | undefined;
 
   /**
-   * @param mostBytes - of a message
+   * @param maxBytes - of a message
    * @param connectionOf - tells the server's connections from those of others
    * @param holding - told how many bytes more, or fewer, a gate holds
    */
   constructor(
-    mostBytes: number,
+    maxBytes: number,
     connectionOf: (peer: Peer) => Connection | undefined,
     holding: (connection: Connection, gate: MessageGate, change: number) => void,
   ) {
-    this.#mostBytes = mostBytes;
+    this.#maxBytes = maxBytes;
     this.#connectionOf = connectionOf;
     this.#holding = holding;
   }
@@ -51,7 +51,7 @@ export class MessageGates {
     const connection = session?.socket === undefined ? undefined : this.#connectionOf(session.socket);
     if (session === undefined || connection === undefined) return;
     const encoding = headers['grpc-encoding'] ?? 'identity';
-    const limits = { mostBytes: this.#mostBytes, isCompressed: encoding !== 'identity' };
+    const limits = { maxBytes: this.#maxBytes, isCompressed: encoding !== 'identity' };
     const holding = (gate: MessageGate, change: number) => this.#holding(connection, gate, change);
     this.#gates.set(stream, new MessageGate(stream, limits, holding, faultOfMethod(headers[':method'])));
     if (this.#sessions.has(session)) return;

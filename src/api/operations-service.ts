@@ -1,7 +1,7 @@
 import { contentHash } from '../gallery/content-hash.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Quarantine } from '../gallery/quarantine.ts';
-import type { CurrentGallery } from '../gallery/served-gallery.ts';
+import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { IndexAudit } from '../matching/search/index-audit.ts';
 import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/rates/model-version.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';

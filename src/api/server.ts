@@ -13,7 +13,7 @@ import type { ServerTls } from '../security/server-credentials.ts';
 import { GalleryService, type GalleryServer } from './generated/ridgewatch/v1/gallery.ts';
 import { IdentificationService, type IdentificationServer } from './generated/ridgewatch/v1/identification.ts';
 import { OperationsService, type OperationsServer } from './generated/ridgewatch/v1/operations.ts';
-import { addRefusals, settleHead } from './call-head.ts';
+import { addRefusals, normaliseHead } from './call-head.ts';
 import { describedService } from './described-service.ts';
 import { GrpcListener } from './grpc-listener.ts';
 import { Health } from './health.ts';
@@ -47,7 +47,7 @@ export interface ApiServerSettings {
 }
 
 /** Of everything that has a time: how often is looked whether it is over, at most; in milliseconds. */
-const MOST_SWEEP_MS = 250;
+const MAX_SWEEP_MS = 250;
 /** Time for a connection that is told to close, in milliseconds. */
 const CLOSING_MS = 5000;
 const FULL = 'The gRPC port has as many connections as it may have, and all are in use: new clients are turned away.';
@@ -77,8 +77,8 @@ export class ApiServer {
       {
         messageMs: settings.messageMs,
         streamIdleMs: settings.streamIdleMs,
-        mostMessageBytes: settings.maxMessageBytes,
-        mostBytesHeld: settings.maxUnfinishedBytes,
+        maxMessageBytes: settings.maxMessageBytes,
+        maxBytesHeld: settings.maxUnfinishedBytes,
       },
       (peer) => this.#listener?.connectionOf(peer),
       (call) => settings.ended(call),
@@ -123,7 +123,7 @@ export class ApiServer {
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const listener = new GrpcListener(
       tls,
-      { handshakeMs, mostConnections: maxConnections },
+      { handshakeMs, maxConnections: maxConnections },
       (socket) => injector.injectConnection(socket),
       (reason) => refused({ surface: 'grpc', reason }),
     );
@@ -132,7 +132,7 @@ export class ApiServer {
     const closeGates = this.#watch.open();
     const unfollow = followStreams(
       (peer) => listener.connectionOf(peer),
-      (headers) => settleHead(headers, this.#paths),
+      (headers) => normaliseHead(headers, this.#paths),
       ({ reason, code }) => refused({ surface: 'grpc', reason, facts: { code } }),
     );
     this.#unfollow = () => {
@@ -143,7 +143,7 @@ export class ApiServer {
       () => {
         listener.connections.endIdle(connectionIdleMs + CLOSING_MS);
       },
-      Math.min(MOST_SWEEP_MS, connectionIdleMs),
+      Math.min(MAX_SWEEP_MS, connectionIdleMs),
     );
     this.#sweep.unref();
     return bound;

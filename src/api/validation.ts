@@ -9,8 +9,8 @@ import { Purpose } from './generated/ridgewatch/v1/identification.ts';
 import { identifier, remark } from './text-rules.ts';
 import { MAX_ENROLLED_SAMPLES, MAX_NAMES, MAX_PROBE_SAMPLES, MAX_UPDATE_PATHS } from './wire-limits.ts';
 
-export const MOST_CANDIDATES = 500;
-export const MOST_LISTED = 1000;
+export const MAX_CANDIDATES = 500;
+export const MAX_LISTED = 1000;
 
 const optionalName = z
   .string()
@@ -57,7 +57,7 @@ const threshold = z
 export const identifyRules = z.object({
   samples: samples(MAX_PROBE_SAMPLES),
   galleries: names,
-  maxCandidates: wholeNumberTo(MOST_CANDIDATES),
+  maxCandidates: wholeNumberTo(MAX_CANDIDATES),
   threshold,
   purpose,
   checkpointId: name,
@@ -155,7 +155,7 @@ export const expungeRules = z.object({
 export const listRules = z.object({
   gallery: optionalName,
   contributor: optionalName,
-  pageSize: wholeNumberTo(MOST_LISTED),
+  pageSize: wholeNumberTo(MAX_LISTED),
   // What it holds is looked at where it is read.
   pageToken: z.string(),
 });

@@ -8,8 +8,8 @@ import { WatchedCall, type EndedCall, type Patience } from './watched-call.ts';
 
 export interface WatchLimits extends Patience {
   /** Bytes of one message, and of those of all callers together that the service is not done with. */
-  readonly mostMessageBytes: number;
-  readonly mostBytesHeld: number;
+  readonly maxMessageBytes: number;
+  readonly maxBytesHeld: number;
 }
 
 export class CallWatch {
@@ -29,8 +29,8 @@ export class CallWatch {
     this.#limits = limits;
     this.#connectionOf = connectionOf;
     this.#ended = ended;
-    this.#memory = new MessageMemory(limits.mostBytesHeld);
-    this.#gates = new MessageGates(limits.mostMessageBytes, connectionOf, (connection, gate, change) =>
+    this.#memory = new MessageMemory(limits.maxBytesHeld);
+    this.#gates = new MessageGates(limits.maxMessageBytes, connectionOf, (connection, gate, change) =>
       this.#memory.changed(connection, gate.held, change),
     );
   }

@@ -28,8 +28,8 @@ export class WireRequest<Request, Response> {
   }
 
   /** A text of the request, although it cannot be read. @param path - numbers of the fields that lead to it */
-  findText(path: readonly number[], mostBytes: number): string | undefined {
-    return findText(this.#bytes, path, mostBytes);
+  findText(path: readonly number[], maxBytes: number): string | undefined {
+    return findText(this.#bytes, path, maxBytes);
   }
 
   /** @throws Failure ANSWER_TOO_LARGE */

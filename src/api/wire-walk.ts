@@ -28,10 +28,10 @@ export function walkMessage(shape: MessageShape, bytes: Uint8Array): void {
  * @param path - numbers of the fields that lead to it
  * @returns undefined: it cannot be told
  */
-export function findText(bytes: Uint8Array, path: readonly number[], mostBytes: number): string | undefined {
+export function findText(bytes: Uint8Array, path: readonly number[], maxBytes: number): string | undefined {
   try {
     const found = new Walk(bytes).find(path, bytes.length);
-    if (found === undefined || found.length > mostBytes || !isUtf8(found)) return undefined;
+    if (found === undefined || found.length > maxBytes || !isUtf8(found)) return undefined;
     return Buffer.from(found.buffer, found.byteOffset, found.length).toString('utf8');
   } catch {
     return undefined;

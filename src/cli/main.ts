@@ -7,7 +7,7 @@ import { launch, launcherEnvironment, launcherFile } from './launch.ts';
 import { endWithParent } from './parent.ts';
 import { relay } from './relay.ts';
 
-const LEAST_NODE = 24;
+const MIN_NODE = 24;
 
 // Otherwise it opens a debugger, to which every process of this machine could talk.
 process.on('SIGUSR1', () => undefined);
@@ -16,11 +16,11 @@ process.noDeprecation = true;
 
 const args = process.argv.slice(2);
 const launcher = launch.byLauncher ? undefined : launcherFile();
-if (Number(process.versions.node.split('.')[0]) < LEAST_NODE) {
+if (Number(process.versions.node.split('.')[0]) < MIN_NODE) {
   if (launcher !== undefined) relay(launcher, args);
   else {
     process.stderr.write(
-      `ridgewatch needs Node.js ${LEAST_NODE}; this is ${process.versions.node}. The one that it brings along is not there: install it once more with install scripts allowed (npm ci, or npm install -g).\n`,
+      `ridgewatch needs Node.js ${MIN_NODE}; this is ${process.versions.node}. The one that it brings along is not there: install it once more with install scripts allowed (npm ci, or npm install -g).\n`,
     );
     process.exitCode = 1;
   }

@@ -6,7 +6,7 @@ interface OutputOptions {
 }
 
 /** Prints the answer: for people, or with --json as one document. */
-export function say({ json }: OutputOptions, document: object, text: string): void {
+export function printResult({ json }: OutputOptions, document: object, text: string): void {
   process.stdout.write(`${json === true ? JSON.stringify(document) : text}\n`);
 }
 

@@ -16,7 +16,7 @@ import { Failure } from '../failure.ts';
 const MAGIC = Buffer.from('RWSEAL01');
 const LENGTH_BYTES = 4;
 /** Far more than any block of ours: a length that is larger was damaged. */
-const MOST_BLOCK_BYTES = 1 << 26;
+const MAX_BLOCK_BYTES = 1 << 26;
 
 /** Encrypts blocks, always the same to the same, so that indexes of the same content are the same bytes. */
 export interface BlockSealer {
@@ -133,7 +133,7 @@ export async function* readBlocks(
     }
     for (let number = 0; ; number++) {
       const length = (await reader.read(LENGTH_BYTES))?.readUInt32LE();
-      if (length !== undefined && length > MOST_BLOCK_BYTES) throw damaged(name, `block ${number} does not open`);
+      if (length !== undefined && length > MAX_BLOCK_BYTES) throw damaged(name, `block ${number} does not open`);
       const sealed = length === undefined ? undefined : await reader.read(length);
       if (sealed === undefined) {
         if (whole) throw damaged(name, `it ends in block ${number}`);

@@ -8,7 +8,7 @@ import type {
 } from '../store/records.ts';
 import type { Gallery, GalleryChange, SearchableReference } from './gallery.ts';
 import { Quarantine } from './quarantine.ts';
-import type { ServedGallery } from './served-gallery.ts';
+import type { ActiveGallery } from './active-gallery.ts';
 import { attributesOf, packStored, searchable, type PackTemplates } from './stored-records.ts';
 
 /** What the follower needs of the store. */
@@ -39,7 +39,7 @@ const SUBJECTS_PER_BATCH = 500;
  * of a change, whoever made it: an enrolment of this process, a restart, or another process on the same database.
  */
 export class ChangeFollower {
-  readonly #served: ServedGallery;
+  readonly #served: ActiveGallery;
   readonly #source: ChangeSource;
   readonly #pack: PackTemplates;
   readonly #quarantine: Quarantine;
@@ -47,7 +47,7 @@ export class ChangeFollower {
   #turn: Promise<void> = Promise.resolve();
 
   /** @param quarantine - holds what is stored and damaged */
-  constructor(served: ServedGallery, source: ChangeSource, pack: PackTemplates, quarantine = new Quarantine()) {
+  constructor(served: ActiveGallery, source: ChangeSource, pack: PackTemplates, quarantine = new Quarantine()) {
     this.#served = served;
     this.#source = source;
     this.#pack = pack;

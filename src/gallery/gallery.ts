@@ -12,7 +12,7 @@ import { Ordinals } from './ordinals.ts';
 import { Partition } from './partition.ts';
 import { ReleasedMemory } from './released-memory.ts';
 import { Reclamation, type SearchTicket } from './reclamation.ts';
-import { Rewriting } from './rewriting.ts';
+import { Compaction } from './compaction.ts';
 import { Scopes } from './scopes.ts';
 import { placesOf, type Segment } from './segment.ts';
 import { SegmentSupply, type SegmentSizing } from './segment-supply.ts';
@@ -63,7 +63,7 @@ export interface GallerySizing {
 /**
  * Everything that can be searched, in memory: subjects, and their references by partition. Only `apply` changes it,
  * synchronously, so between two turns of the event loop it always stands at one version: the number of the last change.
- * Rewriting changes where references lie, but not which there are. Who has expired is no change: every search, and every
+ * Compaction changes where references lie, but not which there are. Who has expired is no change: every search, and every
  * count, compares with its own instant.
  */
 export class Gallery {
@@ -83,7 +83,7 @@ export class Gallery {
 
   /**
    * @param clock - tells who has expired
-   * @param names - shared with the gallery that follows this one, see ServedGallery
+   * @param names - shared with the gallery that follows this one, see ActiveGallery
    * @param released - so, too
    */
   constructor(
@@ -275,14 +275,14 @@ export class Gallery {
   }
 
   /**
-   * Begins to rewrite some segments. Only one rewriting may be under way.
+   * Begins to rewrite some segments. Only one compaction may be under way.
    * @returns undefined: none is thin
    * @throws RangeError when there is no memory for the copy
    */
-  beginRewriting(): Rewriting | undefined {
+  beginCompaction(): Compaction | undefined {
     for (const partition of this.#partitions.values()) {
       const segments = partition.segmentsToRewrite();
-      if (segments.length > 0) return new Rewriting(partition, segments, this.#ordinals);
+      if (segments.length > 0) return new Compaction(partition, segments, this.#ordinals);
     }
     return undefined;
   }
@@ -297,7 +297,7 @@ export class Gallery {
     this.#released.promptCollection();
   }
 
-  /** Takes out a subject without a change: from a gallery that is on its way out, see ServedGallery. */
+  /** Takes out a subject without a change: from a gallery that is on its way out, see ActiveGallery. */
   hide(subjectId: string): void {
     this.#expunge(subjectId);
   }

@@ -4,7 +4,7 @@ import { SortedTimes } from './sorted-times.ts';
 const BELONGS = 1;
 const LEAVING = 2;
 /** A gallery of so many is kept as a list, too, so that what a search of it costs follows from it alone. */
-export const MOST_LISTED = 2048;
+export const MAX_LISTED = 2048;
 
 /**
  * Which subjects belong to a gallery, as one byte for each ordinal in memory that the workers see. A search that is
@@ -51,7 +51,7 @@ export class Membership {
     this.#size++;
     if (expireTimeMs !== undefined) this.#expiries.add(expireTimeMs);
     this.#listed?.add(ordinal);
-    if (this.#size > MOST_LISTED) this.#listed = undefined;
+    if (this.#size > MAX_LISTED) this.#listed = undefined;
   }
 
   /** A subject who belongs expires at another time. */
@@ -73,7 +73,7 @@ export class Membership {
     if (expireTimeMs !== undefined) this.#expiries.delete(expireTimeMs);
     this.#listed?.delete(ordinal);
     // Not as soon as it could be: who comes and goes at the limit would make it be listed anew each time.
-    if (this.#size <= MOST_LISTED / 2) this.#listed ??= this.#list();
+    if (this.#size <= MAX_LISTED / 2) this.#listed ??= this.#list();
     return () => {
       if (this.#leaving.get(ordinal) !== departure) return;
       this.#leaving.delete(ordinal);

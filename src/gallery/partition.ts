@@ -3,7 +3,7 @@ import type { Segment } from './segment.ts';
 import type { SegmentSupply } from './segment-supply.ts';
 
 /**
- * A segment is thin when more than this share of its references was removed. Rewriting then copies three references at
+ * A segment is thin when more than this share of its references was removed. Compaction then copies three references at
  * most for each one that was removed, some microseconds; and what is left takes no more than a third above what it needs,
  * in memory and in the time of a scan.
  */
@@ -23,7 +23,7 @@ export function countReferences(ranges: readonly SegmentRange[]): number {
   return ranges.reduce((sum, { end }) => sum + end, 0);
 }
 
-/** The references of one finger position or one face model. Grows by opening another segment, shrinks by rewriting. */
+/** The references of one finger position or one face model. Grows by opening another segment, shrinks by compaction. */
 export class Partition {
   readonly name: PartitionName;
   readonly key: string;

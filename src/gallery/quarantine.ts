@@ -6,7 +6,7 @@ import type { Gallery } from './gallery.ts';
 export type OnDamage = (found: DamagedReference) => void;
 
 /** Subjects who are looked at one by one for a search; of more all are taken to be in its scope. */
-const MOST_EXAMINED = 1000;
+const MAX_EXAMINED = 1000;
 
 /**
  * Stored references that are known to be damaged. They are kept out of searches, while everything else is served; the
@@ -54,7 +54,7 @@ export class Quarantine {
    * @param galleries - empty: all
    */
   unsearched(gallery: Gallery, galleries: ReadonlySet<string>): number {
-    if (this.#bySubject.size > MOST_EXAMINED) return this.#count;
+    if (this.#bySubject.size > MAX_EXAMINED) return this.#count;
     let count = 0;
     for (const [subjectId, damaged] of this.#bySubject) {
       const entry = gallery.subject(subjectId);

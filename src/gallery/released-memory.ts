@@ -1,5 +1,5 @@
 /** Room that is allocated to be counted: larger ones would be refused where memory is short. */
-const MOST_TOLD = 1 << 28;
+const MAX_TOLD = 1 << 28;
 
 /**
  * Shared memory that the main thread has let go of and its collector has not found yet. The collector does not count
@@ -21,7 +21,7 @@ export class ReleasedMemory {
   promptCollection(): void {
     if (this.#bytes === 0) return;
     try {
-      void new ArrayBuffer(Math.min(this.#bytes, MOST_TOLD));
+      void new ArrayBuffer(Math.min(this.#bytes, MAX_TOLD));
     } catch {
       // There is no room: the collector has begun before it said so.
     }

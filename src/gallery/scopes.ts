@@ -1,6 +1,6 @@
 import type { SubjectAttributes, SubjectEntry } from './catalogue.ts';
 import type { GalleryNames } from './gallery-names.ts';
-import { Membership, MOST_LISTED } from './membership.ts';
+import { Membership, MAX_LISTED } from './membership.ts';
 import { SortedTimes } from './sorted-times.ts';
 import { ExpiryColumn, type SubjectFilter } from './subject-filter.ts';
 
@@ -93,7 +93,7 @@ export class Scopes {
     if (galleries.size === 0) return undefined;
     const all = new Set<number>();
     for (const { listed } of this.#known(galleries)) {
-      if (listed === undefined || all.size + listed.size > MOST_LISTED) return undefined;
+      if (listed === undefined || all.size + listed.size > MAX_LISTED) return undefined;
       for (const ordinal of listed) all.add(ordinal);
     }
     return all;

@@ -7,19 +7,19 @@ export interface SegmentSizing {
   /** References a segment holds before the next one is opened. */
   readonly capacity: number;
   /** Bytes of the largest packed reference. */
-  readonly largestRecord: number;
+  readonly maxRecordBytes: number;
   /** Bytes of scratch that one worker thread needs. */
   readonly scratchBytes: number;
   /** Bytes of the candidate vector at the end of each packed reference; 0: it has none. */
   readonly vectorBytes: number;
 }
 
-/** Memories that are kept: one for the next rewriting, one for new references. */
-const MOST_SPARE = 2;
+/** Memories that are kept: one for the next compaction, one for new references. */
+const MAX_SPARE = 2;
 /** And for how long, when nobody needs them. */
 const KEPT_MS = 60_000;
 /** Share of a memory that is used again that has to be needed. */
-const LEAST_USED = 3 / 4;
+const MIN_USED = 3 / 4;
 
 /**
  * Makes segments of one size, of memory that was given back where there is any: as long as as many references come as
@@ -43,19 +43,19 @@ export class SegmentSupply {
    * @throws RangeError when there is no memory
    */
   take(recordBytes = Infinity): Segment {
-    const { capacity, largestRecord, scratchBytes, vectorBytes } = this.#sizing;
+    const { capacity, maxRecordBytes, scratchBytes, vectorBytes } = this.#sizing;
     // Memory that was written to is resident, whether it is needed or not.
     const fitting = this.#spare.findIndex(
-      ({ handle: { memory, layout } }) => layout.recordsAddress + recordBytes >= LEAST_USED * memory.buffer.byteLength,
+      ({ handle: { memory, layout } }) => layout.recordsAddress + recordBytes >= MIN_USED * memory.buffer.byteLength,
     );
     const [spare] = fitting < 0 ? [] : this.#spare.splice(fitting, 1);
-    return new Segment(capacity, largestRecord, scratchBytes, vectorBytes, spare?.handle);
+    return new Segment(capacity, maxRecordBytes, scratchBytes, vectorBytes, spare?.handle);
   }
 
   /** @param segment - wiped */
   giveBack({ handle }: Segment): void {
     this.#spare.push({ handle, since: performance.now() });
-    if (this.#spare.length > MOST_SPARE) this.#releaseFirst();
+    if (this.#spare.length > MAX_SPARE) this.#releaseFirst();
   }
 
   /** Gives up what nobody has needed for a minute. To be called now and then. */

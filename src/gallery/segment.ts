@@ -12,7 +12,7 @@ import {
 } from './segment-layout.ts';
 
 /** Shared memory cannot move, so its greatest size is fixed when it is made: 4 GiB less one page. */
-const MOST_PAGES = 65_535;
+const MAX_PAGES = 65_535;
 /** Bytes that are wiped in one step: a fraction of a millisecond. */
 const WIPED_PER_STEP = 1 << 20;
 const NOT_COPIED = -1;
@@ -56,14 +56,14 @@ export class Segment {
 
   /**
    * @param capacity - references it can hold
-   * @param largestRecord - bytes of the largest record that will be appended
+   * @param maxRecordBytes - bytes of the largest record that will be appended
    * @param scratchBytes - bytes of one thread's scratch
    * @param vectorBytes - bytes at the end of each packed reference that are its candidate vector
    * @param spare - of a segment that was made with the same numbers and wiped; not given: memory of its own
    * @throws RangeError when there is no memory
    */
-  constructor(capacity: number, largestRecord: number, scratchBytes: number, vectorBytes = 0, spare?: SegmentHandle) {
-    this.handle = spare ?? makeMemory(layoutSegment(capacity, scratchBytes, vectorBytes), largestRecord);
+  constructor(capacity: number, maxRecordBytes: number, scratchBytes: number, vectorBytes = 0, spare?: SegmentHandle) {
+    this.handle = spare ?? makeMemory(layoutSegment(capacity, scratchBytes, vectorBytes), maxRecordBytes);
     this.#layout = this.handle.layout;
     this.#memory = this.handle.memory;
     const { buffer } = this.#memory;
@@ -274,11 +274,11 @@ export class Segment {
   }
 }
 
-function makeMemory(layout: SegmentLayout, largestRecord: number): SegmentHandle {
+function makeMemory(layout: SegmentLayout, maxRecordBytes: number): SegmentHandle {
   const { capacity, recordsAddress } = layout;
-  const most = Math.ceil((recordsAddress + capacity * aligned(largestRecord)) / PAGE_BYTES);
+  const most = Math.ceil((recordsAddress + capacity * aligned(maxRecordBytes)) / PAGE_BYTES);
   const initial = Math.ceil(recordsAddress / PAGE_BYTES) + 1;
-  const maximum = Math.min(MOST_PAGES, Math.max(most, initial));
+  const maximum = Math.min(MAX_PAGES, Math.max(most, initial));
   const handle = { id: nextSegmentId++, memory: new WebAssembly.Memory({ initial, maximum, shared: true }), layout };
   headerOf(handle).set([SEGMENT_MAGIC, LAYOUT_VERSION]);
   return handle;

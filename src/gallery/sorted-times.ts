@@ -1,5 +1,5 @@
 /** Times of one list: one that is full is cut in two. Short enough that putting one in moves little. */
-const MOST_IN_LIST = 1024;
+const MAX_IN_LIST = 1024;
 
 /** Times in their order, each as often as it was added; tells how many lie before an instant without looking at all. */
 export class SortedTimes {
@@ -14,7 +14,7 @@ export class SortedTimes {
       return;
     }
     list.splice(countBelow(list, time), 0, time);
-    if (list.length > MOST_IN_LIST) this.#lists.splice(this.#lists.indexOf(list) + 1, 0, list.splice(MOST_IN_LIST / 2));
+    if (list.length > MAX_IN_LIST) this.#lists.splice(this.#lists.indexOf(list) + 1, 0, list.splice(MAX_IN_LIST / 2));
   }
 
   /** Takes out one that was added. */

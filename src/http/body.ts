@@ -3,8 +3,8 @@ import { Failure } from '../failure.ts';
 import type { ByteBudget } from '../network/byte-budget.ts';
 
 /** Of the smallest and the largest page; each is as large as all before it, so that a small body takes little. */
-const LEAST_PAGE_BYTES = 4096;
-const MOST_PAGE_BYTES = 65_536;
+const MIN_PAGE_BYTES = 4096;
+const MAX_PAGE_BYTES = 65_536;
 
 /** A body, and what of the budget it takes until `release`. */
 export interface ReceivedBody {
@@ -30,7 +30,7 @@ class Pages {
     for (let at = 0; at < part.length;) {
       let page = this.#pages.at(-1);
       if (page === undefined || this.#used === page.length) {
-        page = this.#take(Math.min(MOST_PAGE_BYTES, Math.max(LEAST_PAGE_BYTES, this.length)));
+        page = this.#take(Math.min(MAX_PAGE_BYTES, Math.max(MIN_PAGE_BYTES, this.length)));
         if (page === undefined) return false;
         this.#pages.push(page);
         this.#used = 0;

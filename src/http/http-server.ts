@@ -22,10 +22,10 @@ export interface HttpRefused {
 
 export interface HttpLimits {
   /** Bytes of the largest body. */
-  readonly mostBodyBytes: number;
+  readonly maxBodyBytes: number;
   /** Bytes of all bodies that are held at one time. */
-  readonly mostBytesHeld: number;
-  readonly mostConnections: number;
+  readonly maxBytesHeld: number;
+  readonly maxConnections: number;
   /** Time for the headers of a request, in milliseconds. */
   readonly headersMs: number;
   /** Time for a request with its body, and for an answer to be taken, in milliseconds. */
@@ -35,9 +35,9 @@ export interface HttpLimits {
 }
 
 const DEFAULT_LIMITS: HttpLimits = {
-  mostBodyBytes: 4_194_304,
-  mostBytesHeld: 134_217_728,
-  mostConnections: 256,
+  maxBodyBytes: 4_194_304,
+  maxBytesHeld: 134_217_728,
+  maxConnections: 256,
   headersMs: 10_000,
   requestMs: 30_000,
   keepAliveMs: 60_000,
@@ -46,10 +46,10 @@ const DEFAULT_LIMITS: HttpLimits = {
 /** In which a caller says how long it waits, in milliseconds. */
 const TIMEOUT_HEADER = 'x-timeout-ms';
 /** Of a body that is refused, so many times the largest is still read, for so many milliseconds at most. */
-const MOST_FORGOTTEN = 4;
-const MOST_FORGETTING_MS = 5000;
+const MAX_FORGOTTEN = 4;
+const MAX_FORGETTING_MS = 5000;
 /** Often enough to end a request that takes too long soon after its time is up. */
-const MOST_CHECK_MS = 1000;
+const MAX_CHECK_MS = 1000;
 
 /** A server of pages and of JSON, bounded in connections, bytes and time. */
 export class HttpServer {
@@ -70,16 +70,16 @@ export class HttpServer {
     this.#routes = routes;
     this.#refused = refused;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
-    const { headersMs, requestMs, keepAliveMs, mostBytesHeld, mostConnections } = this.#limits;
-    this.#budget = new ByteBudget(mostBytesHeld);
-    this.#connections = new Connections(mostConnections, () => this.#report('CONNECTION_EVICTED'));
+    const { headersMs, requestMs, keepAliveMs, maxBytesHeld, maxConnections } = this.#limits;
+    this.#budget = new ByteBudget(maxBytesHeld);
+    this.#connections = new Connections(maxConnections, () => this.#report('CONNECTION_EVICTED'));
     this.#server = createServer({
       headersTimeout: Math.min(headersMs, requestMs),
       requestTimeout: requestMs,
       keepAliveTimeout: keepAliveMs,
       // Looked at here, where it is counted.
       requireHostHeader: false,
-      connectionsCheckingInterval: Math.min(MOST_CHECK_MS, headersMs / 2, requestMs / 2),
+      connectionsCheckingInterval: Math.min(MAX_CHECK_MS, headersMs / 2, requestMs / 2),
     });
     this.#server.on('connection', (socket: Socket) => this.#accept(socket));
     this.#server.on('request', (request, response) => void this.#handle(request, response));
@@ -172,7 +172,7 @@ export class HttpServer {
     requireLocalProgram(request, this.#host);
     requireJson(request);
     const timeout = timeoutOf(request);
-    const body = await readBody(request, this.#limits.mostBodyBytes, this.#budget);
+    const body = await readBody(request, this.#limits.maxBodyBytes, this.#budget);
     if (connection !== undefined) connection.working++;
     try {
       return await route({
@@ -206,13 +206,13 @@ export class HttpServer {
     });
     const shown = request.method === 'HEAD' ? '' : body;
     if (isUnread(request)) {
-      const { mostBodyBytes, requestMs } = this.#limits;
+      const { maxBodyBytes, requestMs } = this.#limits;
       // Told once: that the rest does not come is no news.
       this.#refusedSockets.add(request.socket);
       request.once('end', () => this.#refusedSockets.delete(request.socket));
       response.write(shown);
-      const milliseconds = Math.min(MOST_FORGETTING_MS, requestMs);
-      forgetBody(request, response, { bytes: MOST_FORGOTTEN * mostBodyBytes, milliseconds });
+      const milliseconds = Math.min(MAX_FORGETTING_MS, requestMs);
+      forgetBody(request, response, { bytes: MAX_FORGOTTEN * maxBodyBytes, milliseconds });
     } else response.end(shown);
     // Whoever asks and does not listen must not keep the answer in memory.
     const timer = setTimeout(() => response.destroy(), this.#limits.requestMs);

@@ -7,7 +7,7 @@ import type { BlockSealer } from '../files/block-file.ts';
 import { loadIndex, type LoadSettings } from './index-loader.ts';
 import { readManifest, requireModels, sealOf, type IndexModels, type Manifest } from './manifest.ts';
 import { publishedIndex } from './index-catalog.ts';
-import type { ServedGallery } from '../gallery/served-gallery.ts';
+import type { ActiveGallery } from '../gallery/active-gallery.ts';
 
 export interface IndexSettings {
   /** Directory of the indexes. */
@@ -34,13 +34,13 @@ const BESIDE_CALLS: LoadSettings = { onProgress: () => undefined, share: 0.2 };
 /** Takes the index that was published: at the start, and whenever another one is. */
 export class IndexSwitcher {
   readonly #settings: IndexSettings;
-  readonly #served: ServedGallery;
+  readonly #served: ActiveGallery;
   readonly #follower: ChangeFollower;
   #index: ServedIndex | undefined;
   #refused = '';
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(settings: IndexSettings, served: ServedGallery, follower: ChangeFollower) {
+  constructor(settings: IndexSettings, served: ActiveGallery, follower: ChangeFollower) {
     this.#settings = settings;
     this.#served = served;
     this.#follower = follower;

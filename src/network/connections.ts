@@ -41,7 +41,7 @@ export class Connections {
 
   /** Whether a new client would be turned away. */
   get isFull(): boolean {
-    return this.#open.size >= this.#most && this.#leastNeeded() === undefined;
+    return this.#open.size >= this.#most && this.#minNeeded() === undefined;
   }
 
   /**
@@ -50,7 +50,7 @@ export class Connections {
    */
   admit(socket: Socket): Connection | undefined {
     if (this.#open.size >= this.#most) {
-      const ended = this.#leastNeeded();
+      const ended = this.#minNeeded();
       if (ended === undefined) {
         socket.destroy();
         return undefined;
@@ -87,7 +87,7 @@ export class Connections {
   }
 
   /** First those without a call, then those whose callers have been quiet; of the address that has most; the oldest. */
-  #leastNeeded(): Connection | undefined {
+  #minNeeded(): Connection | undefined {
     const held = new Map<string, number>();
     for (const { socket } of this.#open.values()) {
       const address = socket.remoteAddress ?? '';
@@ -95,12 +95,12 @@ export class Connections {
     }
     const quietSince = performance.now() - QUIET_MS;
     let least: Connection | undefined;
-    let leastRank: readonly number[] = [];
+    let minRank: readonly number[] = [];
     for (const connection of this.#open.values()) {
       const { working, waiting, lastActive, socket } = connection;
       if (working > 0 || (waiting > 0 && lastActive > quietSince)) continue;
       const rank = [waiting > 0 ? 1 : 0, -(held.get(socket.remoteAddress ?? '') ?? 0), lastActive];
-      if (least === undefined || isBefore(rank, leastRank)) [least, leastRank] = [connection, rank];
+      if (least === undefined || isBefore(rank, minRank)) [least, minRank] = [connection, rank];
     }
     return least;
   }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 /** File descriptors for everything that is no client: the database, index files, the log, threads. */
 const RESERVED = 128;
 /** Fewer than that are no service: the reserve has to give way. */
-const FEWEST_CONNECTIONS = 16;
+const MIN_CONNECTIONS = 16;
 
 export interface ConnectionShares {
   readonly grpc: number;
@@ -27,9 +27,9 @@ export function shareConnections(
   wanted: { readonly grpc: number; readonly http: number },
   limit: number,
 ): ConnectionShares {
-  const room = Math.max(FEWEST_CONNECTIONS, limit - RESERVED);
+  const room = Math.max(MIN_CONNECTIONS, limit - RESERVED);
   // Orchestrators have to get through whatever is asked for over gRPC.
-  const http = Math.min(wanted.http, Math.max(FEWEST_CONNECTIONS / 2, Math.floor(room / 4)));
+  const http = Math.min(wanted.http, Math.max(MIN_CONNECTIONS / 2, Math.floor(room / 4)));
   const grpc = Math.min(wanted.grpc, room - http);
   return { grpc, http, cutBy: grpc < wanted.grpc || http < wanted.http ? limit : undefined };
 }

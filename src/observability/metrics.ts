@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { SharedAnswer } from './shared-answer.ts';
+import { Coalesced } from './coalesced.ts';
 
 /** What the gauges show at one moment. */
 export interface ServiceFigures {
@@ -19,7 +19,7 @@ export interface ServiceFigures {
   /** Indexed searches that were repeated exactly, those of them with a candidate, and the candidates that the index had missed. */
   readonly audit: { readonly searches: number; readonly candidates: number; readonly missed: number };
   /** Segments that were made in the place of others since the start. */
-  readonly rewritings: number;
+  readonly compactions: number;
 }
 
 /** One call, as far as it is counted. */
@@ -43,7 +43,7 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
  */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #rendering: SharedAnswer<string>;
+  readonly #rendering: Coalesced<string>;
   readonly #calls: Counter<'method' | 'code'>;
   readonly #refused: Counter<'reason'>;
   readonly #warned: Counter<'code'>;
@@ -96,7 +96,7 @@ export class Metrics {
     });
     let now: ServiceFigures | undefined;
     this.#addGauges(() => (now ??= figures()), build);
-    this.#rendering = new SharedAnswer(() => {
+    this.#rendering = new Coalesced(() => {
       now = undefined;
       return this.#registry.metrics();
     });
@@ -164,7 +164,7 @@ export class Metrics {
     gauge(
       'ridgewatch_segment_rewritings',
       'Segments that were made, since the start, of what was left in others.',
-      ({ rewritings }) => rewritings,
+      ({ compactions }) => compactions,
     );
     gauge('ridgewatch_ready', '1 when everything is searchable.', ({ ready }) => (ready ? 1 : 0));
     gauge('ridgewatch_store_reachable', '1 while the store can be reached.', ({ store }) =>

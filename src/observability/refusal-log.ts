@@ -11,7 +11,7 @@ export interface Refusal {
 }
 
 /** Lines for one reason in ten seconds; what is more is counted and said with the next one. */
-const MOST_LINES = 20;
+const MAX_LINES = 20;
 
 /**
  * Counts and logs refusals. Each is counted; of many for the same reason few are logged, so that a scanner cannot fill the
@@ -20,7 +20,7 @@ const MOST_LINES = 20;
 export class RefusalLog {
   readonly #log: Logger;
   readonly #count: (reason: string) => void;
-  readonly #limit = new LineLimit(MOST_LINES);
+  readonly #limit = new LineLimit(MAX_LINES);
 
   constructor(log: Logger, count: (reason: string) => void) {
     this.#log = log;

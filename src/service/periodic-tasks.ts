@@ -1,6 +1,6 @@
 import type { ChangeFollower } from '../gallery/change-follower.ts';
-import type { Rewriter } from '../gallery/rewriter.ts';
-import type { CurrentGallery } from '../gallery/served-gallery.ts';
+import type { Compactor } from '../gallery/compactor.ts';
+import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Logger } from '../observability/logging.ts';
 import type { Readiness } from '../observability/readiness.ts';
@@ -17,7 +17,7 @@ export interface PeriodicParts {
   readonly served: CurrentGallery;
   readonly follower: ChangeFollower;
   readonly switcher: IndexSwitcher;
-  readonly rewriter: Rewriter;
+  readonly compactor: Compactor;
   readonly readiness: Readiness;
   readonly log: Logger;
 }
@@ -44,11 +44,11 @@ export class PeriodicTasks {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#parts.rewriter.stop();
+    await this.#parts.compactor.stop();
   }
 
   #run(): void {
-    const { keys, store, switcher, rewriter, log } = this.#parts;
+    const { keys, store, switcher, compactor, log } = this.#parts;
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
     void this.#followHead();
@@ -60,7 +60,7 @@ export class PeriodicTasks {
       .catch((error: unknown) =>
         log.warn({ err: error }, 'the published index is refused; the gallery stays as it is'),
       );
-    void rewriter.run();
+    void compactor.run();
   }
 
   /** Changes are told of as they are made; where that was missed, the number of the last one is read. */

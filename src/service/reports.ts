@@ -5,7 +5,7 @@ import type { Configuration } from '../configuration.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { OnDamage, Quarantine } from '../gallery/quarantine.ts';
-import type { Rewriter } from '../gallery/rewriter.ts';
+import type { Compactor } from '../gallery/compactor.ts';
 import type { AdmissionQueue } from '../matching/search/admission.ts';
 import type { IndexAudit } from '../matching/search/index-audit.ts';
 import { descriptorLimit, shareConnections } from '../network/descriptor-limit.ts';
@@ -25,7 +25,7 @@ export function figuresOf(
   admission: AdmissionQueue,
   readiness: Readiness,
   audit: IndexAudit,
-  rewriter: Rewriter,
+  compactor: Compactor,
   health: StoreHealth | undefined,
   quarantine: Quarantine,
 ): ServiceFigures {
@@ -41,7 +41,7 @@ export function figuresOf(
     searchesWaiting: admission.waiting,
     ready: readiness.state.stage === 'ready',
     audit: audit.figures,
-    rewritings: rewriter.rewritings,
+    compactions: compactor.compactions,
     store: health?.condition ?? { isReachable: false, isWritable: false },
     damagedReferences: { count: quarantine.count, ids: quarantine.list(MAX_LABELLED).map((one) => one.referenceId) },
   };
@@ -92,14 +92,14 @@ export function connectionsOf(
 }
 
 /** Lines for one method and reason in ten seconds. A refusal costs its caller five bytes, and a line has two hundred. */
-const MOST_ALIKE = 100;
+const MAX_ALIKE = 100;
 
 /**
  * Reports each call to the log and the metrics. Whatever is served of people has its line, for it says who asked what;
  * of many refusals for the same reason, and of many calls for the service's status, few are logged. Each is counted.
  */
 export function observer(log: Logger, metrics: Metrics, health: StoreHealth): (report: CallReport) => void {
-  const limit = new LineLimit(MOST_ALIKE);
+  const limit = new LineLimit(MAX_ALIKE);
   return ({ method, requestId, code, reason, seconds, facts, defect, cause }) => {
     // What a call has met, the next probe looks at.
     if (reason?.startsWith('STORE_') === true) health.doubt();

@@ -11,8 +11,8 @@ import { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import { IndexSwitcher } from '../index-files/index-switcher.ts';
 import { Quarantine } from '../gallery/quarantine.ts';
-import { Rewriter } from '../gallery/rewriter.ts';
-import { ServedGallery } from '../gallery/served-gallery.ts';
+import { Compactor } from '../gallery/compactor.ts';
+import { ActiveGallery } from '../gallery/active-gallery.ts';
 import type { PackTemplates } from '../gallery/stored-records.ts';
 import { startGallery } from './gallery-start.ts';
 import { programVersion } from '../installation.ts';
@@ -66,7 +66,7 @@ export interface Service {
 /** Searches under way for each worker thread: one being compared, one being prepared or merged. */
 const SEARCHES_PER_WORKER = 2;
 /** Lines about defects that records of streams, or requests over HTTP, have met, for one reason in ten seconds. */
-const MOST_DEFECTS = 20;
+const MAX_DEFECTS = 20;
 /**
  * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
  * @param stopRequest - aborted: it is not wanted any more, and the start is given up wherever it is
@@ -96,7 +96,7 @@ async function start(
   const faceKinds = configuration.faceModels.map(({ id, dimension }) => ({ modelId: id, dimension }));
   const calibrations = new Calibrations(readCalibrations(configuration.calibrations, faceKinds));
 
-  const served = new ServedGallery(gallerySizing(SEGMENT_CAPACITY));
+  const served = new ActiveGallery(gallerySizing(SEGMENT_CAPACITY));
   const pool = new WorkerPool(configuration.workers, calibrations);
   teardown.add(() => pool.close());
   const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
@@ -110,22 +110,22 @@ async function start(
     (error) => log.warn({ err: error }, 'a search could not be repeated for the audit of the index'),
   );
   teardown.add(() => audit.stop());
-  const rewriter = new Rewriter(served, (error) =>
+  const compactor = new Compactor(served, (error) =>
     log.warn({ err: error }, 'a segment could not be rewritten; it serves as it is'),
   );
   // Metrics are asked for from the first moment on, before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
   let health: StoreHealth | undefined = undefined;
-  const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, rewriter, health, quarantine);
+  const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, compactor, health, quarantine);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion(calibrations).model });
-  const defects = new LineLimit(MOST_DEFECTS);
+  const defects = new LineLimit(MAX_DEFECTS);
   const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
   const connections = connectionsOf(configuration, log);
   let identify: JsonRoute | undefined = undefined;
   let server: ApiServer | undefined = undefined;
   const http = makeHttpServer({
     configuration,
-    mostConnections: connections.http,
+    maxConnections: connections.http,
     readiness,
     metrics,
     refusals,
@@ -206,7 +206,7 @@ async function start(
   const gallery = galleryService(
     {
       ...enrolment,
-      mostStreamRecords: configuration.maxStreamRecords,
+      maxStreamRecords: configuration.maxStreamRecords,
       maxMessageBytes: configuration.maxMessageBytes,
       signer,
       indexDir: configuration.indexDir,
@@ -235,7 +235,7 @@ async function start(
   );
   const api = makeApiServer(
     { identification, gallery, operations },
-    { configuration, mostConnections: connections.grpc, refusals, observe: settings.observe },
+    { configuration, maxConnections: connections.grpc, refusals, observe: settings.observe },
   );
   server = api;
   const grpcPort = await api.listen(configuration.grpcHost, configuration.grpcPort, credentials);
@@ -256,7 +256,7 @@ async function start(
 
   warnOfStrangeModels(served.current, faceModels, log);
   warnOfDoubtfulGalleries(quarantine, log);
-  const tasks = new PeriodicTasks({ store, keys, served, follower, switcher, rewriter, readiness, log });
+  const tasks = new PeriodicTasks({ store, keys, served, follower, switcher, compactor, readiness, log });
   tasks.start();
   teardown.add(() => tasks.stop());
 

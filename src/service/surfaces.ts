@@ -15,7 +15,7 @@ import type { RefusalLog } from '../observability/refusal-log.ts';
 
 interface SurfaceParts {
   readonly configuration: Configuration;
-  readonly mostConnections: number;
+  readonly maxConnections: number;
   readonly refusals: RefusalLog;
 }
 
@@ -33,7 +33,7 @@ export interface HttpParts extends SurfaceParts {
 
 /** Pages from the first moment on, and searches in JSON where they are asked for. */
 export function makeHttpServer(parts: HttpParts): HttpServer {
-  const { configuration, mostConnections, readiness, metrics, refusals, defects, log, obstacle } = parts;
+  const { configuration, maxConnections, readiness, metrics, refusals, defects, log, obstacle } = parts;
   const pages = servicePages({ readiness: () => readiness.state, metrics: () => metrics.render(), obstacle });
   const identify: JsonRoute = (request) => {
     const route = parts.identify();
@@ -48,9 +48,9 @@ export function makeHttpServer(parts: HttpParts): HttpServer {
       refusals.report({ surface: 'http', reason, ...(status !== undefined && { facts: { status } }) });
     },
     {
-      mostBodyBytes: configuration.maxMessageBytes,
-      mostBytesHeld: configuration.maxUnfinishedBytes,
-      mostConnections,
+      maxBodyBytes: configuration.maxMessageBytes,
+      maxBytesHeld: configuration.maxUnfinishedBytes,
+      maxConnections,
       headersMs: configuration.handshakeSeconds * 1000,
       requestMs: configuration.messageSeconds * 1000,
       keepAliveMs: configuration.httpKeepAliveSeconds * 1000,
@@ -63,11 +63,11 @@ export interface ApiParts extends SurfaceParts {
 }
 
 export function makeApiServer(services: ApiServices, parts: ApiParts): ApiServer {
-  const { configuration, mostConnections, refusals, observe } = parts;
+  const { configuration, maxConnections, refusals, observe } = parts;
   return new ApiServer(services, {
     maxMessageBytes: configuration.maxMessageBytes,
     maxUnfinishedBytes: configuration.maxUnfinishedBytes,
-    maxConnections: mostConnections,
+    maxConnections: maxConnections,
     maxConcurrentCalls: configuration.maxConcurrentCalls,
     handshakeMs: configuration.handshakeSeconds * 1000,
     messageMs: configuration.messageSeconds * 1000,

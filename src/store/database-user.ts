@@ -46,7 +46,7 @@ export async function prepareHost(root: string, warn: (sentence: string) => void
 }
 
 /** Gives a directory to the database's user. */
-export async function giveAway(directory: string, { uid, gid }: DatabaseHost['identity']): Promise<void> {
+export async function transferOwnership(directory: string, { uid, gid }: DatabaseHost['identity']): Promise<void> {
   if (uid !== undefined && gid !== undefined) await chown(directory, uid, gid);
 }
 

@@ -12,7 +12,7 @@ import { claimForCommand, claimForService, ClusterClaim, type Patience } from '.
 import { clusterFiles, isCluster, link, settle, settledHome } from './cluster-home.ts';
 import { databaseFailed } from './database-failure.ts';
 import { DatabaseServer, type StoreLog } from './database-server.ts';
-import { giveAway, type DatabaseHost } from './database-user.ts';
+import { transferOwnership, type DatabaseHost } from './database-user.ts';
 import { describeHolder, holderOf } from './directory-lock.ts';
 import type { FileLock } from './file-lock.ts';
 import { lockServer, settleRegistration } from './orphaned-server.ts';
@@ -257,7 +257,7 @@ async function initialise(host: DatabaseHost, root: string, password: string, lo
   try {
     await mkdir(draft, { mode: 0o700 });
     await writeFile(passwordFile, password, { mode: 0o600, flag: 'wx' });
-    for (const given of [draft, passwordFile]) await giveAway(given, host.identity);
+    for (const given of [draft, passwordFile]) await transferOwnership(given, host.identity);
     await runInitdb(host, draft, passwordFile);
     await settle(draft, root, host.home);
   } catch (error) {

@@ -6,7 +6,7 @@ import { withoutTimeLimit } from './transaction.ts';
 type Client = Pick<pg.ClientBase, 'query'>;
 
 /** Rows that fit into a block at most. */
-const MOST_IN_BLOCK = 300;
+const MAX_IN_BLOCK = 300;
 /** Nobody has it: whoever applies such a change finds nobody to take out. */
 const NOBODY = '00000000-0000-0000-0000-000000000000';
 
@@ -54,7 +54,7 @@ export async function rebuildCounter(client: pg.PoolClient, lostBlocks: number):
   const parts = await readBlocks<{ last: string | null }>(client, readable, read);
   const last = parts.reduce((most, part) => Math.max(most, Number(part.last ?? 0)), 0);
   await client.query('TRUNCATE change_counter');
-  await client.query('INSERT INTO change_counter (seq) VALUES ($1)', [last + lostBlocks * MOST_IN_BLOCK]);
+  await client.query('INSERT INTO change_counter (seq) VALUES ($1)', [last + lostBlocks * MAX_IN_BLOCK]);
 }
 
 /**

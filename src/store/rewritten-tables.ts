@@ -7,7 +7,7 @@ import { withoutTimeLimit } from './transaction.ts';
 
 const { escapeIdentifier } = pg;
 /** Rows that fit into a block at most. */
-const MOST_IN_BLOCK = 300;
+const MAX_IN_BLOCK = 300;
 /** Where what can be read waits meanwhile. */
 const KEPT = 'kept_of_damaged';
 
@@ -79,7 +79,7 @@ async function keep(client: pg.PoolClient, name: string, range: BlockRange): Pro
     await keep(client, name, { from: middle, end });
     return;
   }
-  for (let row = 1; row <= MOST_IN_BLOCK; row++)
+  for (let row = 1; row <= MAX_IN_BLOCK; row++)
     await tryRead(client, () => insert(`(${from},${row})`, `(${from},${row + 1})`));
 }
 

@@ -175,14 +175,14 @@ export class StoreRepair {
    * Takes damaged references out: a subject that has others is changed, and one that has none, or cannot be read itself,
    * is expunged. Either is a change with a reason and a receipt. All of them, or none.
    * @param damaged - by subject
-   * @param mostExpunged - more subjects are not expunged
+   * @param maxExpunged - more subjects are not expunged
    * @param receiptOf - makes the receipts
    * @throws Failure TOO_MANY_EXPUNGED: nothing was changed
    */
   removeAll(
     damaged: readonly DamagedReference[],
     reason: string,
-    mostExpunged: number,
+    maxExpunged: number,
     receiptOf: ReceiptOf,
   ): Promise<Repaired[]> {
     const bySubject = Map.groupBy(damaged, (one) => one.subjectId);
@@ -195,8 +195,8 @@ export class StoreRepair {
       const done: Repaired[] = [];
       for (const [subjectId, found] of bySubject) done.push(await remove(client, subjectId, found, reason, receiptOf));
       const expunged = done.filter(({ isExpunged }) => isExpunged).length;
-      if (expunged > mostExpunged) {
-        const sentence = `${expunged} subjects would be expunged, and at most ${mostExpunged} were agreed to; nothing was changed.`;
+      if (expunged > maxExpunged) {
+        const sentence = `${expunged} subjects would be expunged, and at most ${maxExpunged} were agreed to; nothing was changed.`;
         throw new Failure('failed-precondition', 'TOO_MANY_EXPUNGED', sentence);
       }
       return done;

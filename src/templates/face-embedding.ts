@@ -5,16 +5,16 @@ import { unnoticed, type Notice } from './sample-warnings.ts';
 import { TemplateError } from './template-error.ts';
 
 /** Limits of an embedding's number of components. */
-const SMALLEST_DIMENSION = 64;
-const LARGEST_DIMENSION = 2048;
+const MIN_DIMENSION = 64;
+const MAX_DIMENSION = 2048;
 /** Kernels read sixteen components at a time. */
 const DIMENSION_STEP = 16;
 const MODEL_ID = /^[a-z0-9._-]{1,64}$/;
 /** Standard deviations that the range of a signed byte covers; components of real embeddings rarely lie beyond. */
 const RANGE_IN_DEVIATIONS = 4.5;
-const LARGEST_VALUE = 127;
+const MAX_VALUE = 127;
 /** The most that rounding can change the length: half a unit for each component, of as many as length 1 has. */
-const MAX_ROUNDING = RANGE_IN_DEVIATIONS / LARGEST_VALUE / 2;
+const MAX_ROUNDING = RANGE_IN_DEVIATIONS / MAX_VALUE / 2;
 
 /** What the bytes of an embedding do not say themselves. */
 export interface EmbeddingDescription {
@@ -30,9 +30,9 @@ export function checkDescription({ modelId, dimension }: EmbeddingDescription): 
     const sentence = "The model id must be 1 to 64 characters of a-z, 0-9, '.', '_' and '-'.";
     throw new Failure('invalid-argument', 'MODEL_ID_INVALID', sentence, { field: 'model_id' });
   }
-  const inRange = dimension >= SMALLEST_DIMENSION && dimension <= LARGEST_DIMENSION;
+  const inRange = dimension >= MIN_DIMENSION && dimension <= MAX_DIMENSION;
   if (!inRange || dimension % DIMENSION_STEP !== 0) {
-    const sentence = `The dimension must be ${SMALLEST_DIMENSION} to ${LARGEST_DIMENSION}, a multiple of ${DIMENSION_STEP}.`;
+    const sentence = `The dimension must be ${MIN_DIMENSION} to ${MAX_DIMENSION}, a multiple of ${DIMENSION_STEP}.`;
     throw new Failure('invalid-argument', 'DIMENSION_INVALID', sentence, { field: 'dimension' });
   }
 }
@@ -112,7 +112,7 @@ function withUnitLength(components: readonly number[], description: EmbeddingDes
   if (norm === 0) throw new TemplateError('NO_LENGTH', 0, 'All components are zero');
   const scale = unitLength(description.dimension) / norm;
   const values = Int8Array.from(components, (value) =>
-    Math.max(-LARGEST_VALUE, Math.min(LARGEST_VALUE, Math.round(value * scale))),
+    Math.max(-MAX_VALUE, Math.min(MAX_VALUE, Math.round(value * scale))),
   );
   return { modality: 'face', ...description, values };
 }
@@ -121,7 +121,7 @@ function withUnitLength(components: readonly number[], description: EmbeddingDes
 function isCanonical(components: readonly number[]): boolean {
   const ratio = lengthOf(components) / unitLength(components.length);
   if (ratio > 1 + MAX_ROUNDING) return false;
-  return ratio >= 1 - MAX_ROUNDING || components.some((value) => Math.abs(value) === LARGEST_VALUE);
+  return ratio >= 1 - MAX_ROUNDING || components.some((value) => Math.abs(value) === MAX_VALUE);
 }
 
 function lengthOf(components: readonly number[]): number {
@@ -132,5 +132,5 @@ function lengthOf(components: readonly number[]): number {
 
 /** What length 1 is in signed bytes. */
 function unitLength(dimension: number): number {
-  return (LARGEST_VALUE * Math.sqrt(dimension)) / RANGE_IN_DEVIATIONS;
+  return (MAX_VALUE * Math.sqrt(dimension)) / RANGE_IN_DEVIATIONS;
 }

@@ -54,7 +54,7 @@ export interface StoredSample {
   readonly dimension: number;
 }
 
-const LARGEST_DATA = 65_536;
+const MAX_DATA = 65_536;
 
 /**
  * Decodes a sample into its views: as many as the record holds for a finger, one for a face. The templates are those that
@@ -64,8 +64,7 @@ const LARGEST_DATA = 65_536;
 export function decodeSample(sample: EncodedSample): DecodedSample[] {
   const { data, quality } = sample;
   if (data.length === 0) throw refusal('DATA_MISSING', 'The template is empty.', 'data');
-  if (data.length > LARGEST_DATA)
-    throw refusal('DATA_TOO_LARGE', `The template has more than ${LARGEST_DATA} bytes.`, 'data');
+  if (data.length > MAX_DATA) throw refusal('DATA_TOO_LARGE', `The template has more than ${MAX_DATA} bytes.`, 'data');
   if (quality > 100) throw refusal('QUALITY_INVALID', 'The quality is above 100.', 'quality');
   return sample.modality === 'face' ? [decodeFace(sample)] : decodeFingers(sample);
 }

@@ -20,7 +20,7 @@ const BLOCK_BYTES = 1 << 20;
  * open under this very line only.
  */
 const PREAMBLE = /^RWBACKUP2 (\{[^\n]{1,16000}\})\n/;
-const MOST_PREAMBLE_BYTES = 16_384;
+const MAX_PREAMBLE_BYTES = 16_384;
 
 const headSchema = z.strictObject({
   format: z.union([z.literal(FORMAT), z.literal(FIRST_FORMAT)]),
@@ -181,7 +181,7 @@ function notOpened(file: string, keys: Keys, needed: readonly string[]): Failure
 async function readPreamble(
   file: string,
 ): Promise<{ readonly line: string; readonly needed: z.output<typeof preambleSchema> | undefined }> {
-  const bytes = Buffer.alloc(MOST_PREAMBLE_BYTES);
+  const bytes = Buffer.alloc(MAX_PREAMBLE_BYTES);
   let length: number;
   try {
     const handle = await openFile(file, 'r');

@@ -13,7 +13,7 @@ import type { SubjectStore } from '../store/subject-store.ts';
 /** Subjects of a batch: what is held in memory. */
 const BATCH = 500;
 
-export interface ExportOrder {
+export interface ExportOptions {
   /** A new one; its ending says how records are written. */
   readonly file: string;
   readonly store: Pick<SubjectStore, 'snapshot' | 'requireGallery'>;
@@ -40,7 +40,7 @@ export interface Exported {
  * @throws Failure RECORD_FORMAT_UNKNOWN, GALLERY_UNKNOWN, NOTHING_TO_EXPORT, OUTPUT_EXISTS, OUTPUT_UNWRITABLE; of the
  * store
  */
-export async function exportRecords(order: ExportOrder): Promise<Exported> {
+export async function exportRecords(order: ExportOptions): Promise<Exported> {
   const { file, store, gallery, contributor, onProgress } = order;
   const format = formatOf(file);
   if (gallery !== undefined) await store.requireGallery(gallery);

@@ -19,7 +19,7 @@ const STATUS = '/ridgewatch.v1.Operations/GetStatus';
 const MIB = 1_048_576;
 /** What a caller asks of the service while another one sends the worst there is, in milliseconds. */
 const BOUND_MS = 100;
-const MOST_HELD = 16 * MIB;
+const MAX_HELD = 16 * MIB;
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -39,7 +39,7 @@ async function start(finish: Promise<void>, services: Partial<ApiServices> = {})
   const identify = unary('Identification/Identify', settings, () => finish.then(() => IdentifyResponse.create({})));
   const { server, refusals } = createApiServer(
     { identification: { identify } as unknown as IdentificationServer, ...services },
-    { maxUnfinishedBytes: MOST_HELD },
+    { maxUnfinishedBytes: MAX_HELD },
   );
   const port = await server.listen('127.0.0.1', 0, undefined);
   ends.push(() => server.stop(0));
@@ -76,7 +76,7 @@ describe('messages of all callers together', () => {
     const { server, attack } = await start(Promise.resolve());
     // Valid to the frame, and no request: refused as soon as they are complete.
     const attacked = attack({ path: IDENTIFY, bytes: new Uint8Array(4 * MIB - 16), times: 60, connections: 6 });
-    expect(await mostOf(() => server.bytesHeld, attacked)).toBeLessThanOrEqual(MOST_HELD + MIB);
+    expect(await mostOf(() => server.bytesHeld, attacked)).toBeLessThanOrEqual(MAX_HELD + MIB);
     const { codes } = await attacked;
     expect(Object.keys(codes).map(Number)).toContain(Code.INVALID_ARGUMENT);
     await expect.poll(() => server.bytesHeld).toBe(0);
@@ -95,7 +95,7 @@ describe('messages of all callers together', () => {
     ends.push(() => session.destroy());
     expect((await rawCall(session, STATUS, frame(Buffer.alloc(0)))).status.code).toBe(Code.OK);
     finish.resolve();
-    expect(await most).toBeLessThanOrEqual(MOST_HELD + MIB);
+    expect(await most).toBeLessThanOrEqual(MAX_HELD + MIB);
     expect((await attacked).codes).toEqual({ [Code.OK]: 3, [Code.RESOURCE_EXHAUSTED]: 37 });
     await expect.poll(() => server.bytesHeld).toBe(0);
   });

@@ -70,8 +70,8 @@ afterEach(async () => {
 });
 
 /** One worker thread, so many searches that may wait, and one subject: person 1. @returns its id */
-async function serve(mostWaiting: number): Promise<string> {
-  const settings = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_MAX_QUEUED_SEARCHES: String(mostWaiting) };
+async function serve(maxWaiting: number): Promise<string> {
+  const settings = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_MAX_QUEUED_SEARCHES: String(maxWaiting) };
   running = await runService(await cluster.createDatabase(), settings);
   return (await enrolPerson(running, 1)).subject?.subjectId ?? '';
 }

@@ -15,7 +15,7 @@ import {
 } from './running-service.ts';
 
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the pool that it was called on
-const { resemble } = WorkerPool.prototype;
+const { scan } = WorkerPool.prototype;
 let cluster: TestCluster;
 let running: RunningService;
 let subjectId: string;
@@ -37,13 +37,13 @@ afterAll(async () => {
  */
 async function searchSlowly<T>(search: () => Promise<T>): Promise<T> {
   let tasks = 0;
-  WorkerPool.prototype.resemble = async function (task, segment) {
+  WorkerPool.prototype.scan = async function (task, segment) {
     const isFirst = tasks++ === 0;
     // Ends with the search at the latest: a search that is given up is stopped in the same way.
     while (!isFirst && !isStopped(task.stop)) await new Promise((next) => setTimeout(next, 1));
-    return resemble.call(this, task, segment);
+    return scan.call(this, task, segment);
   };
-  return search().finally(() => (WorkerPool.prototype.resemble = resemble));
+  return search().finally(() => (WorkerPool.prototype.scan = scan));
 }
 
 function identifyWithin(milliseconds: number, changes: Partial<IdentifyRequest>) {

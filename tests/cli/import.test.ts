@@ -7,7 +7,7 @@ import { call, callsOf, runService, type RunningService } from '../api/running-s
 import { createPerson } from '../../fixtures/person.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { temporaryDirectory } from '../cluster.ts';
-import { fileOf, lineOf, record } from '../import/record-files.ts';
+import { fileOf, lineOf, record } from '../transfer/import/record-files.ts';
 import { ridgewatch } from './command.ts';
 
 const spoilt = (person: number) => {

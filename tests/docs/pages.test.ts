@@ -18,7 +18,7 @@ const FIGURES: ServiceFigures = {
   store: { isReachable: true, isWritable: true },
   damagedReferences: { count: 0, ids: [] },
   audit: { searches: 0, candidates: 0, missed: 0 },
-  rewritings: 0,
+  compactions: 0,
 };
 
 /** Each page with those of its names that are wrong; none where all are right. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contentHash } from '../../src/gallery/content-hash.ts';
 import { Gallery, type GalleryChange } from '../../src/gallery/gallery.ts';
-import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 
@@ -59,7 +59,7 @@ describe('the hash of a gallery', () => {
         const last = new Map(one.map((each) => [each.subject, each]));
         const direct = filled([...last.values()].filter(({ kind }) => kind === 'upsert').reverse());
         expect(await hashOf(direct)).toBe(await hashOf(a));
-        await new Rewriter({ current: a }, (error) => expect.fail(String(error)), 0).run();
+        await new Compactor({ current: a }, (error) => expect.fail(String(error)), 0).run();
         expect(await hashOf(a)).toBe(await hashOf(direct));
       }),
       { numRuns: 100 },

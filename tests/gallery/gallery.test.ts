@@ -6,7 +6,7 @@ import { isBefore } from '../../src/gallery/subject-filter.ts';
 import type { SearchTicket } from '../../src/gallery/reclamation.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 
-const SIZING = { capacity: 3, largestRecord: 64, scratchBytes: 256, vectorBytes: 0 };
+const SIZING = { capacity: 3, maxRecordBytes: 64, scratchBytes: 256, vectorBytes: 0 };
 
 function emptyGallery(): Gallery {
   return new Gallery({ finger: SIZING, face: () => SIZING });

@@ -1,10 +1,10 @@
 /** What a follower learns of galleries that are empty again before it hears of them. */
 import { describe, expect, it } from 'vitest';
 import { ChangeFollower, type ChangeSource } from '../../src/gallery/change-follower.ts';
-import { ServedGallery } from '../../src/gallery/served-gallery.ts';
+import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import type { Change, SubjectWithReferences } from '../../src/store/records.ts';
 
-const SIZING = { capacity: 3, largestRecord: 64, scratchBytes: 256, vectorBytes: 0 };
+const SIZING = { capacity: 3, maxRecordBytes: 64, scratchBytes: 256, vectorBytes: 0 };
 
 function subject(version: number, galleries: readonly string[]): SubjectWithReferences {
   const times = { createTime: new Date(0), updateTime: new Date(0) };
@@ -27,7 +27,7 @@ function follow(changes: readonly Change[], present: SubjectWithReferences | und
     galleries: () => Promise.resolve([...Array<string>(++asked).fill('first'), 'second']),
     snapshot: () => Promise.reject(new Error('not asked for')),
   };
-  const served = new ServedGallery({ finger: SIZING, face: () => SIZING });
+  const served = new ActiveGallery({ finger: SIZING, face: () => SIZING });
   const follower = new ChangeFollower(served, source, () => Promise.resolve([]));
   return { served, asked: () => asked, advance: () => follower.advanceTo(changes.length) };
 }

@@ -30,7 +30,7 @@ async function start(limits: Partial<HttpLimits> = {}): Promise<void> {
       said.push(reason);
       if (defect !== undefined) thrown.push(defect);
     },
-    { mostBodyBytes: 1_000_000, ...limits },
+    { maxBodyBytes: 1_000_000, ...limits },
   );
   port = await server.start('127.0.0.1', 0);
 }
@@ -144,7 +144,7 @@ describe('a caller who never ends', () => {
 
   it('cannot take more memory than there is for bodies, however many there are', async () => {
     await server.stop();
-    await start({ mostBytesHeld: 3_000_000, mostConnections: 100 });
+    await start({ maxBytesHeld: 3_000_000, maxConnections: 100 });
     const part = `${HEAD}content-length: 900000\r\n\r\n${'x'.repeat(500_000)}`;
     const sockets = await Promise.all(Array.from({ length: 30 }, () => open(part)));
     await expect.poll(() => refusals.filter((reason) => reason === 'TOO_MANY_BODIES').length).toBeGreaterThan(20);
@@ -158,7 +158,7 @@ describe('a caller who never ends', () => {
 
   it('cannot keep others out by holding connections', async () => {
     await server.stop();
-    await start({ mostConnections: 8 });
+    await start({ maxConnections: 8 });
     const sockets = await Promise.all(Array.from({ length: 20 }, () => open(`${HEAD}content-length: 9\r\n\r\n{`)));
     expect(await isAlive()).toBe(true);
     expect(server.connectionCount).toBeLessThanOrEqual(8);
@@ -276,7 +276,7 @@ describe('a body that is too large', () => {
 
   it('is answered, and its caller gets to read why', async () => {
     await server.stop();
-    await start({ mostBodyBytes: 10_000_000 });
+    await start({ maxBodyBytes: 10_000_000 });
     const { answer, failed, sent } = await upload(35_000_000);
     expect(answer).toMatch(/^HTTP\/1.1 413 [^]*BODY_TOO_LARGE/);
     expect([failed, sent]).toEqual([undefined, 35_000_000]);

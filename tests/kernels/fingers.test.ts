@@ -5,7 +5,7 @@ import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import {
   MINIMUM_MINUTIAE,
   FINGER_PACKED_MAX_BYTES,
-  LARGEST_FINGER_SCORE,
+  MAX_FINGER_SCORE,
   type KernelBuild,
 } from '../../src/matching/kernels/kernels.ts';
 import { packedOffsets } from '../../src/matching/model/packed-layout.ts';
@@ -188,7 +188,7 @@ describe('a finger comparison', () => {
     for (const count of [5, 12, 40, 64]) {
       const packed = pack(somePrint(count, count));
       const itself = compare(packed, packed);
-      expect(itself).toBeLessThanOrEqual(LARGEST_FINGER_SCORE);
+      expect(itself).toBeLessThanOrEqual(MAX_FINGER_SCORE);
       expect(itself).toBeGreaterThan(compare(packed, pack(somePrint(count + 100))));
     }
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FingerEncoder, traitsOf } from '../../src/matching/kernels/finger-encoder.ts';
+import { FingerEncoder, attributeByteOf } from '../../src/matching/kernels/finger-encoder.ts';
 import {
   ENCODE_SCRATCH_BYTES,
   FINGER_PACKED_MAX_BYTES,
@@ -87,7 +87,7 @@ function writeMinutiae(arena: Arena, { minutiae }: FingerTemplate): number {
     view.setInt16(address + 8 * i, x - left, true);
     view.setInt16(address + 8 * i + 2, y - lower, true);
     view.setUint8(address + 8 * i + 4, angle);
-    view.setUint8(address + 8 * i + 5, traitsOf(minutia));
+    view.setUint8(address + 8 * i + 5, attributeByteOf(minutia));
   });
   return address;
 }

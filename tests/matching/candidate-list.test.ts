@@ -5,7 +5,7 @@ import {
   fuse,
   makeCandidateList,
   sampleScore,
-  traitOf,
+  instanceNameOf,
   type SampleScore,
 } from '../../src/matching/search/candidate-list.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
@@ -20,8 +20,8 @@ const probe = (position: 0 | 2 | 7): Probe => ({
   calibration: SHIPPED_CALIBRATIONS.finger,
 });
 
-function scored(score: number, trait: string, comparisons = 1): SampleScore {
-  return sampleScore(probe(2), { referenceId: 'r', trait }, score, comparisons);
+function scored(score: number, instance: string, comparisons = 1): SampleScore {
+  return sampleScore(probe(2), { referenceId: 'r', instance }, score, comparisons);
 }
 
 function subject(subjectId: string): SubjectEntry {
@@ -56,11 +56,11 @@ describe('fusing the scores of a subject', () => {
   });
 
   it('knows a finger by whichever position is known', () => {
-    expect([traitOf(probe(2), 0, 'r'), traitOf(probe(0), 7, 'r'), traitOf(probe(0), 0, 'r')]).toEqual([
-      'finger:2',
-      'finger:7',
-      'reference:r',
-    ]);
+    expect([
+      instanceNameOf(probe(2), 0, 'r'),
+      instanceNameOf(probe(0), 7, 'r'),
+      instanceNameOf(probe(0), 0, 'r'),
+    ]).toEqual(['finger:2', 'finger:7', 'reference:r']);
   });
 });
 

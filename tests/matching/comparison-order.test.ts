@@ -9,17 +9,17 @@ const ORDINALS = 30;
 const WANTED = 10;
 
 interface Looked {
-  readonly trait: number;
+  readonly instance: number;
   readonly owner: number;
   readonly similarity: number;
 }
 
-/** A part for each trait. */
+/** A part for each instance. */
 function request(looked: readonly Looked[], wanted = WANTED, face = -1): ShortlistRequest {
   const similarities = new SharedArrayBuffer(looked.length * 2);
   let offset = 0;
-  const parts = [...new Set(looked.map(({ trait }) => trait))].map((trait) => {
-    const own = looked.filter((one) => one.trait === trait);
+  const parts = [...new Set(looked.map(({ instance }) => instance))].map((instance) => {
+    const own = looked.filter((one) => one.instance === instance);
     const segment = new Segment(own.length, 16, 16);
     own.forEach(({ owner, similarity }, i) => {
       segment.append(new Uint8Array(16), owner);
@@ -27,27 +27,27 @@ function request(looked: readonly Looked[], wanted = WANTED, face = -1): Shortli
     });
     offset += own.length;
     return {
-      trait,
+      instance,
       segment: segment.handle,
       count: own.length,
       offset: offset - own.length,
-      face: trait === face ? { modelId: 'model', dimension: 512 } : undefined,
+      face: instance === face ? { modelId: 'model', dimension: 512 } : undefined,
       rates: undefined,
     };
   });
   return { parts, similarities, ordinals: ORDINALS, wanted, by: 'vector', least: 0 };
 }
 
-/** Which references are in an order, as `trait owner`. */
+/** Which references are in an order, as `instance owner`. */
 function named(references: readonly Uint32Array[], { parts }: ShortlistRequest): string[] {
-  return parts.flatMap(({ trait, segment: { memory, layout }, count }, p) =>
-    Array.from(references[p], (i) => `${trait} ${new Uint32Array(memory.buffer, layout.ownersAddress, count)[i]}`),
+  return parts.flatMap(({ instance, segment: { memory, layout }, count }, p) =>
+    Array.from(references[p], (i) => `${instance} ${new Uint32Array(memory.buffer, layout.ownersAddress, count)[i]}`),
   );
 }
 
 it('has every reference of the subjects that was looked at once, and for each subject one that comes first', () => {
   const looked = fc.record({
-    trait: fc.nat(3),
+    instance: fc.nat(3),
     owner: fc.nat(ORDINALS - 1),
     similarity: fc.oneof(fc.integer({ min: -32_767, max: 32_767 }), fc.constant(REMOVED_SIMILARITY)),
   });
@@ -59,7 +59,7 @@ it('has every reference of the subjects that was looked at once, and for each su
       const order = orderComparisons(subjects, task);
       const [first, rest] = [named(order.first, task), named(order.rest, task)];
       const expected = all.filter(({ owner, similarity }) => some.includes(owner) && similarity !== REMOVED_SIMILARITY);
-      expect([...first, ...rest].sort()).toEqual(expected.map(({ trait, owner }) => `${trait} ${owner}`).sort());
+      expect([...first, ...rest].sort()).toEqual(expected.map(({ instance, owner }) => `${instance} ${owner}`).sort());
       for (const { owner } of expected) expect(first.some((name) => name.endsWith(` ${owner}`))).toBe(true);
       if (some.length < wanted) expect(rest).toEqual([]);
     }),
@@ -69,8 +69,8 @@ it('has every reference of the subjects that was looked at once, and for each su
 it('puts the fingers that are most alike first, and has those who are most alike of all at once', () => {
   // Subject 0 is the most alike; of ten who are wanted, two are compared in any case.
   const looked = Array.from({ length: 12 }, (_, owner) => [
-    { trait: 0, owner, similarity: 1000 - owner },
-    { trait: 1, owner, similarity: owner % 2 === 0 ? 900 - owner : 1100 - owner },
+    { instance: 0, owner, similarity: 1000 - owner },
+    { instance: 1, owner, similarity: owner % 2 === 0 ? 900 - owner : 1100 - owner },
   ]).flat();
   const task = request(looked);
   const { first, rest } = orderComparisons(
@@ -86,9 +86,9 @@ it('puts the fingers that are most alike first, and has those who are most alike
 
 it('compares the face in any case, and does not count it among the fingers', () => {
   const looked = Array.from({ length: 12 }, (_, owner) => [
-    { trait: 0, owner, similarity: 900 - owner },
-    { trait: 1, owner, similarity: 800 - owner },
-    { trait: 2, owner, similarity: owner % 2 === 0 ? 1000 : -1000 },
+    { instance: 0, owner, similarity: 900 - owner },
+    { instance: 1, owner, similarity: 800 - owner },
+    { instance: 2, owner, similarity: owner % 2 === 0 ? 1000 : -1000 },
   ]).flat();
   const task = request(looked, WANTED, 2);
   const { rest } = orderComparisons(
@@ -101,7 +101,7 @@ it('compares the face in any case, and does not count it among the fingers', () 
 });
 
 it('has everything at once where there is one finger', () => {
-  const looked = Array.from({ length: 20 }, (_, owner) => ({ trait: 0, owner, similarity: 50 * owner }));
+  const looked = Array.from({ length: 20 }, (_, owner) => ({ instance: 0, owner, similarity: 50 * owner }));
   const task = request(looked);
   const { first, rest } = orderComparisons(
     Uint32Array.from({ length: 20 }, (_, i) => i),

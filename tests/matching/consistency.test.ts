@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type GalleryChange, type SearchableReference } from '../../src/gallery/gallery.ts';
-import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
 import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { identify, type SearchResult } from '../../src/matching/search/identification.ts';
@@ -82,16 +82,16 @@ describe('searches while the gallery changes', () => {
         const versions: Model[] = [new Map()];
         const answers: Promise<void>[] = [];
         // A turn of the event loop between any two references that are copied.
-        const rewriter = new Rewriter({ current: gallery }, unexpected, 0);
+        const compactor = new Compactor({ current: gallery }, unexpected, 0);
         for (const one of steps as unknown as Step[]) {
           if (one.kind === 'breathe') await breathe(one.turns);
           else if (one.kind === 'search') {
-            const before = rewriter.rewritings;
-            const countOverlap = () => void (overlapping += rewriter.rewritings > before ? 1 : 0);
+            const before = compactor.compactions;
+            const countOverlap = () => void (overlapping += compactor.compactions > before ? 1 : 0);
             answers.push(search(gallery, pool, versions, one).then(countOverlap));
           } else {
             change(gallery, versions, one);
-            answers.push(rewriter.run());
+            answers.push(compactor.run());
           }
         }
         await Promise.all(answers);
@@ -167,7 +167,7 @@ describe('searches while the gallery changes', () => {
   }
 });
 
-/** Lets searches and rewritings go on. */
+/** Lets searches and compactions go on. */
 async function breathe(turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

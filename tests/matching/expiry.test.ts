@@ -1,6 +1,6 @@
 /**
  * Who is found while the clock jumps, both ways, and everything else changes, too: against a plain model that remembers
- * every version. Two galleries, expiries that are set, moved and taken away, expunging, rewriting, and galleries that are
+ * every version. Two galleries, expiries that are set, moved and taken away, expunging, compaction, and galleries that are
  * loaded anew and catch up.
  */
 import fc from 'fast-check';
@@ -8,8 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChangeFollower, type ChangeSource } from '../../src/gallery/change-follower.ts';
 import { contentHash } from '../../src/gallery/content-hash.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
-import { Rewriter } from '../../src/gallery/rewriter.ts';
-import { ServedGallery } from '../../src/gallery/served-gallery.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
+import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { identify, type SearchRequest, type SearchResult } from '../../src/matching/search/identification.ts';
 import { IndexAudit } from '../../src/matching/search/index-audit.ts';
@@ -86,13 +86,13 @@ class World implements ChangeSource {
   now = 0;
   searchesUnderWay = 0;
   readonly versions: Model[] = [new Map()];
-  readonly served = new ServedGallery(gallerySizing(5), () => this.now);
+  readonly served = new ActiveGallery(gallerySizing(5), () => this.now);
   readonly follower = new ChangeFollower(this.served, this, (templates) =>
     Promise.resolve(
       templates.map((template) => (template.modality === 'finger' ? encoder.encode(template) : undefined)),
     ),
   );
-  readonly rewriter = new Rewriter(this.served, (error) => expect.fail(String(error)), 0);
+  readonly compactor = new Compactor(this.served, (error) => expect.fail(String(error)), 0);
   readonly #changes: Change[] = [];
 
   get gallery(): Gallery {
@@ -265,7 +265,7 @@ describe('subjects with an expiry', () => {
       case 'load':
         return world.load(one.back);
       case 'rewrite':
-        void world.rewriter.run();
+        void world.compactor.run();
         return;
       case 'breathe':
         for (let turn = 0; turn < one.turns; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -324,7 +324,7 @@ describe('subjects with an expiry', () => {
 
   /** What counts say at any instant follows from the model alone, and a gallery that is made anew says the same. */
   async function checkCounts(world: World): Promise<void> {
-    await world.rewriter.run();
+    await world.compactor.run();
     const { gallery, model } = world;
     const fresh = world.served.makeEmpty();
     for (const [id, known] of model)
@@ -353,7 +353,7 @@ describe('subjects with an expiry', () => {
 
   it('are the same for both of the searches that the audit compares, whatever the clock does between them', async () => {
     const instants = [1000, 2000];
-    const served = new ServedGallery(gallerySizing(5), () => instants.shift() ?? 3000);
+    const served = new ActiveGallery(gallerySizing(5), () => instants.shift() ?? 3000);
     const attributes = subjectAttributes({ expireTimeMs: 1500 });
     served.current.load('0', attributes, [{ ...referenceOf({ referenceId: 'r' }), packed: packed[0] }]);
     const audit = new IndexAudit(

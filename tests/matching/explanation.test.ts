@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import { minutiaeOf, type ExplainedComparison } from '../../src/matching/model/explained-comparison.ts';
 import { originOf } from '../../src/matching/kernels/finger-encoder.ts';
-import { LARGEST_FINGER_SCORE } from '../../src/matching/kernels/kernels.ts';
+import { MAX_FINGER_SCORE } from '../../src/matching/kernels/kernels.ts';
 import { SCORE_TERMS } from '../../src/matching/model/score-terms.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { garbage, secondImpression, somePrint } from '../prints.ts';
@@ -39,7 +39,7 @@ describe('the explanation of a finger score', () => {
       const { score, terms, pairs } = explain(a, b);
       expect(terms.map(({ name }) => name)).toEqual(SCORE_TERMS.map(({ name }) => name));
       const sum = terms.reduce((total, { points }) => total + points, 0);
-      const bounded = Math.max(0, Math.min(LARGEST_FINGER_SCORE, sum));
+      const bounded = Math.max(0, Math.min(MAX_FINGER_SCORE, sum));
       if (pairs.length > 0) expect(Math.abs(score - bounded)).toBeLessThanOrEqual(1);
     }
   });

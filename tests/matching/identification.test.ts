@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
-import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { identify, type SearchRequest } from '../../src/matching/search/identification.ts';
 import { IndexAudit } from '../../src/matching/search/index-audit.ts';
@@ -9,7 +9,7 @@ import { prepareProbes, type Probe } from '../../src/matching/search/probe.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
 import { SearchView } from '../../src/matching/search/search-view.ts';
-import { EXACT, INDEXED, SubjectScan, type Way } from '../../src/matching/search/subject-scan.ts';
+import { EXACT, INDEXED, SubjectScan, type SearchStrategy } from '../../src/matching/search/subject-scan.ts';
 import { STOP } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
@@ -58,11 +58,11 @@ async function rewrittenGallery(): Promise<Gallery> {
     gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `p${i}` });
     enrol(gallery, i);
   }
-  const rewriter = new Rewriter({ current: gallery }, (error) => {
+  const compactor = new Compactor({ current: gallery }, (error) => {
     throw error;
   });
-  await rewriter.run();
-  expect(rewriter.rewritings).toBeGreaterThan(5);
+  await compactor.run();
+  expect(compactor.compactions).toBeGreaterThan(5);
   return gallery;
 }
 
@@ -158,7 +158,7 @@ describe('the ways to search', () => {
 
   it('find mates among the few that the vectors propose', async () => {
     const gallery = filledGallery(50);
-    const few: Way = { ...INDEXED, smallestShortlist: 20, shortlistPerCandidate: 1, shortlistShare: 0 };
+    const few: SearchStrategy = { ...INDEXED, minShortlist: 20, shortlistPerCandidate: 1, shortlistShare: 0 };
     const [pool] = pools;
     let found = 0;
     const people = Array.from({ length: 30 }, (_, i) => 6 * i + 1);
@@ -205,12 +205,12 @@ describe('the ways to search', () => {
       const slow = new SubjectScan(way, pool);
       const propose = slow.propose.bind(slow);
       slow.propose = (some, most, run) => {
-        const resemble = pool.resemble.bind(pool);
-        pool.resemble = (task, segment) => {
+        const scan = pool.scan.bind(pool);
+        pool.scan = (task, segment) => {
           if (tasks++ === 2) run.stop.raise(STOP.scan);
-          return resemble(task, segment);
+          return scan(task, segment);
         };
-        return propose(some, most, run).finally(() => (pool.resemble = resemble));
+        return propose(some, most, run).finally(() => (pool.scan = scan));
       };
       const partial = await search(slow, Date.now() + 60_000);
       expect(partial.searchedFraction).toBeGreaterThan(0);

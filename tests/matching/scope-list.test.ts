@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
-import { MOST_LISTED } from '../../src/gallery/membership.ts';
-import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { MAX_LISTED } from '../../src/gallery/membership.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { identify, type SearchRequest } from '../../src/matching/search/identification.ts';
@@ -43,13 +43,13 @@ const packedFingers = Array.from({ length: PEOPLE }, (_, person) =>
 const packedFaces = Array.from({ length: PEOPLE }, (_, person) => packFace(face(person, 0)));
 
 interface Drawn {
-  readonly traits: readonly boolean[];
+  readonly instances: readonly boolean[];
   readonly galleries: readonly string[];
   readonly isExpunged: boolean;
   readonly expireTimeMs: number | undefined;
 }
 const drawn: fc.Arbitrary<Drawn> = fc.record({
-  traits: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
+  instances: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
   galleries: fc.oneof(
     { weight: 5, arbitrary: fc.constant(['all']) },
     { weight: 1, arbitrary: fc.subarray(['all', 'x', 'y', 'z']) },
@@ -59,12 +59,15 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
 });
 
 function fill(gallery: Gallery, people: readonly Drawn[]): void {
-  people.forEach(({ traits, galleries, expireTimeMs }, person) => {
+  people.forEach(({ instances, galleries, expireTimeMs }, person) => {
     const references = POSITIONS.flatMap((position, p): SearchableReference[] => {
       const partition = { modality: 'finger', position } as const;
-      return traits[p] ? [{ referenceId: `p${person}-${position}`, partition, packed: packedFingers[person][p] }] : [];
+      return instances[p]
+        ? [{ referenceId: `p${person}-${position}`, partition, packed: packedFingers[person][p] }]
+        : [];
     });
-    if (traits[3]) references.push({ referenceId: `p${person}-face`, partition: FACES, packed: packedFaces[person] });
+    if (instances[3])
+      references.push({ referenceId: `p${person}-face`, partition: FACES, packed: packedFaces[person] });
     const attributes = subjectAttributes({ galleries: new Set(galleries), expireTimeMs });
     gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${person}`, attributes, references });
   });
@@ -118,12 +121,12 @@ describe('a gallery of few subjects', () => {
         fc.constantFrom(7, 1000),
         async (strangers, who, scope, changes, capacity) => {
           // The person sought is among the few more often than chance has it.
-          const mate = { ...strangers[who], galleries: scope, traits: [true, true, true, true], isExpunged: false };
+          const mate = { ...strangers[who], galleries: scope, instances: [true, true, true, true], isExpunged: false };
           const people = who > 0 ? strangers.with(who, mate) : strangers;
           const gallery = new Gallery(gallerySizing(capacity));
           fill(gallery, people);
           // In the middle of a search, too: the view has been taken by then.
-          const rewriting = new Rewriter({ current: gallery }, (error) => expect.fail(String(error)), 0).run();
+          const compaction = new Compactor({ current: gallery }, (error) => expect.fail(String(error)), 0).run();
           const request = { ...changes, probes: probes[who], galleries: new Set(scope) };
           const [list, scan] = await Promise.all([
             search(gallery, new ScopeList(pool), request),
@@ -132,16 +135,16 @@ describe('a gallery of few subjects', () => {
           expect(list).toEqual(scan);
           expect(list.searchedFraction).toBe(1);
           // Nothing but what is in scope was compared, by the scan as well.
-          const references = people.reduce((sum, { traits, galleries, isExpunged, expireTimeMs }) => {
+          const references = people.reduce((sum, { instances, galleries, isExpunged, expireTimeMs }) => {
             const isOut = isExpunged || !galleries.some((name) => scope.includes(name));
             if (isOut || (expireTimeMs ?? Infinity) <= changes.instantMs) return sum;
-            return sum + traits.filter(Boolean).length;
+            return sum + instances.filter(Boolean).length;
           }, 0);
           for (const count of list.compared) expect(count).toBeLessThanOrEqual(references);
           const indexed = await search(gallery, new SubjectScan(INDEXED, pool), request);
           expect(indexed.candidates).toEqual(scan.candidates);
           found += list.candidates.length;
-          await rewriting;
+          await compaction;
         },
       ),
       { numRuns: 60 },
@@ -159,8 +162,8 @@ describe('a gallery of few subjects', () => {
         gallery.load(`s${i}`, attributes, [{ referenceId: `r${i}`, partition, packed }]);
       }
     };
-    add(0, MOST_LISTED + 1, 'large');
-    add(MOST_LISTED + 1, MOST_LISTED + 3, 'two');
+    add(0, MAX_LISTED + 1, 'large');
+    add(MAX_LISTED + 1, MAX_LISTED + 3, 'two');
     const planner = new Planner(pool);
     const choose = (galleries: readonly string[], exact: boolean) => {
       const view = new SearchView(gallery, probes[0], new Set(galleries));
@@ -178,14 +181,14 @@ describe('a gallery of few subjects', () => {
       expect(choose([], exact)).toBeInstanceOf(SubjectScan);
     }
     // It is listed again when it has become small.
-    for (let i = 0; i < MOST_LISTED / 2 + 1; i++)
+    for (let i = 0; i < MAX_LISTED / 2 + 1; i++)
       gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${i}` });
-    expect(gallery.listed(new Set(['large']), 0)).toHaveLength(MOST_LISTED / 2);
+    expect(gallery.listed(new Set(['large']), 0)).toHaveLength(MAX_LISTED / 2);
   });
 
   it('answers in part when there is no time for all of it, and compares whom it found with all samples', async () => {
     const gallery = new Gallery(gallerySizing(1000));
-    const everything = { traits: [true, true, true, true], isExpunged: false, expireTimeMs: undefined };
+    const everything = { instances: [true, true, true, true], isExpunged: false, expireTimeMs: undefined };
     fill(
       gallery,
       Array.from({ length: PEOPLE }, () => ({ ...everything, galleries: ['x'] })),

@@ -1,7 +1,7 @@
 /** That the process gives memory back when segments are rewritten, with threads that have read them. */
 import { expect, it, vi } from 'vitest';
 import { Gallery } from '../../src/gallery/gallery.ts';
-import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
 import { comparePieces } from '../../src/matching/search/comparisons.ts';
 import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
 import { SEGMENT_SCRATCH_BYTES } from '../../src/matching/workers/segment-reader.ts';
@@ -13,14 +13,19 @@ const RECORD_BYTES = 1 << 19;
 const RECORD = new Uint8Array(RECORD_BYTES).fill(1);
 const CAPACITY = 32;
 const SEGMENTS = 24;
-const SIZING = { capacity: CAPACITY, largestRecord: RECORD_BYTES, scratchBytes: SEGMENT_SCRATCH_BYTES, vectorBytes: 0 };
+const SIZING = {
+  capacity: CAPACITY,
+  maxRecordBytes: RECORD_BYTES,
+  scratchBytes: SEGMENT_SCRATCH_BYTES,
+  vectorBytes: 0,
+};
 const PARTITION = { modality: 'face', modelId: 'm', dimension: 64 } as const;
 const PROBE: PackedProbe = { ...PARTITION, packed: new Uint8Array(64) };
 const ATTRIBUTES = subjectAttributes({ galleries: new Set<string>() });
 
 it('resident memory falls when most of a gallery was expunged', async () => {
   const gallery = new Gallery({ finger: SIZING, face: () => SIZING });
-  const rewriter = new Rewriter({ current: gallery }, (error) => {
+  const compactor = new Compactor({ current: gallery }, (error) => {
     throw error;
   });
   const pool = new WorkerPool(1);
@@ -44,7 +49,7 @@ it('resident memory falls when most of a gallery was expunged', async () => {
   }
   // As the service does it: the thread learns of it by its next task, the collector looks when it is told to.
   const settle = async () => {
-    await rewriter.run();
+    await compactor.run();
     await search();
     expect(process.memoryUsage.rss() - before).toBeLessThan(full / 2);
   };

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { Gallery } from '../../src/gallery/gallery.ts';
-import { Rewriter } from '../../src/gallery/rewriter.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
@@ -28,7 +28,7 @@ function enrol(gallery: Gallery, name: number): void {
 
 it('memory is used again while as many come as go, and given back when fewer are left', async () => {
   const gallery = new Gallery(gallerySizing(CAPACITY));
-  const rewriter = new Rewriter({ current: gallery }, (error) => {
+  const compactor = new Compactor({ current: gallery }, (error) => {
     throw error;
   });
   const readers = new SegmentReaders(SHIPPED_CALIBRATIONS);
@@ -38,7 +38,7 @@ it('memory is used again while as many come as go, and given back when fewer are
   const step = async (comes: boolean, goes: boolean) => {
     if (comes) enrol(gallery, next++);
     if (goes) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${first++}` });
-    if (gallery.version % 20 === 0) await rewriter.run();
+    if (gallery.version % 20 === 0) await compactor.run();
     readers.forgetClosed();
     for (const { segment } of gallery.partition(PARTITION)?.ranges() ?? []) {
       readers.meet(segment.handle);
@@ -51,10 +51,10 @@ it('memory is used again while as many come as go, and given back when fewer are
   const shrunk = met.size;
   for (let i = 0; i < 2000; i++) await step(true, true);
   expect(met.size).toBeLessThanOrEqual(shrunk + 2);
-  await rewriter.run();
+  await compactor.run();
   readers.forgetClosed();
   const [partition] = gallery.partitions;
-  expect(rewriter.rewritings).toBeGreaterThan(40);
+  expect(compactor.compactions).toBeGreaterThan(40);
   expect(partition.liveCount).toBe(100);
   expect(partition.segmentCount).toBeLessThanOrEqual(4);
   // And two that are kept for the references to come.

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Segment } from '../../src/gallery/segment.ts';
 import { REMOVED_SIMILARITY } from '../../src/matching/kernels/kernels.ts';
 import { fuseLog10Rates } from '../../src/matching/rates/fusion.ts';
-import { leastSum, Shortlister, type ShortlistRequest } from '../../src/matching/workers/shortlister.ts';
+import { minSum, Shortlister, type ShortlistRequest } from '../../src/matching/workers/shortlister.ts';
 
 const ORDINALS = 12;
 
@@ -14,18 +14,18 @@ function task(
   probes: readonly Segments[],
   wanted: number,
   by: 'vector' | 'comparison' = 'vector',
-  least = leastSum(0),
+  least = minSum(0),
 ): ShortlistRequest {
   const all = probes.flat(2);
   const similarities = new SharedArrayBuffer(all.length * 2);
   new Int16Array(similarities).set(all.map(({ similarity }) => similarity));
   let offset = 0;
-  const parts = probes.flatMap((segments, trait) =>
+  const parts = probes.flatMap((segments, instance) =>
     segments.map((references) => {
       const segment = new Segment(Math.max(1, references.length), 16, 16);
       references.forEach(({ owner }) => segment.append(new Uint8Array(16), owner));
       const part = {
-        trait,
+        instance,
         segment: segment.handle,
         count: references.length,
         offset,
@@ -78,7 +78,7 @@ describe('the shortlist', () => {
   it('has those most alike, of all probes together, and hardly more than are wanted', () => {
     fc.assert(
       fc.property(segmentLists, fc.integer({ min: 1, max: ORDINALS }), (probes, wanted) => {
-        // Of one trait alone the similarities themselves decide.
+        // Of one instance alone the similarities themselves decide.
         const [rank, value] =
           probes.filter((segments) => segments.length > 0).length === 1
             ? [(sum: number) => sum]
@@ -114,7 +114,7 @@ describe('the shortlist', () => {
           const fused = (sum: number, count: number) =>
             sum < enough ? -1 : -1000 * fuseLog10Rates([-sum / 1000, ...Array<number>(count - 1).fill(0)]);
           const expected = ranked(probes, fused).filter(([, rank]) => rank >= 0);
-          const chosen = [...shortlister.choose(task(probes, wanted, 'comparison', leastSum(threshold)))];
+          const chosen = [...shortlister.choose(task(probes, wanted, 'comparison', minSum(threshold)))];
           const least = expected[Math.min(wanted, expected.length) - 1]?.[1] ?? 0;
           for (const [owner, rank] of expected) {
             if (rank >= least + 2) expect(chosen).toContain(owner);

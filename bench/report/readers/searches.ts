@@ -36,7 +36,7 @@ export const SEARCHES: Readonly<Record<string, Reader>> = {
               value: 1 / median,
               low: 1 / high,
               high: 1 / low,
-              leastNoise: REFERENCE_NOISE,
+              minNoise: REFERENCE_NOISE,
               ...ratio,
               ...more,
             }

@@ -6,7 +6,7 @@ import type { DamagedReference, SubjectWithReferences } from '../../store/record
 import type { Store } from '../../store/store.ts';
 import { warnOfDamage } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
-import { progressBar, say } from '../output.ts';
+import { progressBar, printResult } from '../output.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
 
 const MEGABYTE = 1e6;
@@ -28,7 +28,7 @@ export function backup([file]: readonly string[], options: StoreOptions): Promis
       );
     const sentence = `${file} holds the store as of change ${sequence} (${(bytes / MEGABYTE).toFixed(1)} MB). It opens with key ${keys.ring.currentId}.`;
     const facts = { file, sequence, bytes, key: keys.ring.currentId };
-    say(options, { ...facts, ...(damaged.length > 0 && { damaged }) }, sentence);
+    printResult(options, { ...facts, ...(damaged.length > 0 && { damaged }) }, sentence);
     return damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
   });
 }
@@ -74,7 +74,11 @@ export async function restoreBackup([file]: readonly string[], options: StoreOpt
       const bar = progressBar('restoring {bar} {percentage} %, ETA {eta_formatted}', options);
       bar.start(size, 0);
       const { sequence } = await restore(store.copy, keys, file, (done) => bar.update(done)).finally(() => bar.stop());
-      say(options, { file, sequence }, `Restored as of change ${sequence}. Expunge again whoever was expunged since.`);
+      printResult(
+        options,
+        { file, sequence },
+        `Restored as of change ${sequence}. Expunge again whoever was expunged since.`,
+      );
       return EXIT.ok;
     },
     'own',

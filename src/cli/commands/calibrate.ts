@@ -24,7 +24,7 @@ export interface CalibrateOptions {
 }
 
 /** With fewer people a table says nothing that thresholds are asked for. */
-const FEWEST_PEOPLE = 30;
+const MIN_PEOPLE = 30;
 /**
  * Whose a file directly in a folder is, unless --group-by says otherwise: `<person>_<impression>`, or
  * `<person>_<finger>_<impression>`. One person taken for several would put mates among the strangers.
@@ -139,8 +139,8 @@ function readLabelled(folder: string, subject: CalibrationSubject, groupBy: stri
 }
 
 function requirePeople(folder: string, people: number): void {
-  if (people >= FEWEST_PEOPLE) return;
-  const sentence = `${folder} has ${people} people; it takes ${FEWEST_PEOPLE} and more to say how alike different people are.`;
+  if (people >= MIN_PEOPLE) return;
+  const sentence = `${folder} has ${people} people; it takes ${MIN_PEOPLE} and more to say how alike different people are.`;
   throw new Failure('invalid-argument', 'TOO_FEW_PEOPLE', sentence);
 }
 

@@ -2,7 +2,7 @@ import { requireNew } from '../../files/durable-file.ts';
 import { exportRecords } from '../../transfer/export.ts';
 import { warnOfDamage } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
-import { progressBar, say } from '../output.ts';
+import { progressBar, printResult } from '../output.ts';
 import { withStore, type StoreOptions } from '../store-access.ts';
 
 export interface ExportOptions extends StoreOptions {
@@ -28,7 +28,7 @@ export function exportToFile([file]: readonly string[], options: ExportOptions):
     const { subjects, references, sequence } = facts;
     warnOfDamage(damaged);
     const sentence = `${file} holds ${subjects} subjects with ${references} references, as of change ${sequence}. Their templates are not encrypted in it: keep it as you keep the keys.`;
-    say(options, { file, ...facts, ...(damaged.length > 0 && { damaged }) }, sentence);
+    printResult(options, { file, ...facts, ...(damaged.length > 0 && { damaged }) }, sentence);
     return damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
   });
 }

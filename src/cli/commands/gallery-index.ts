@@ -13,7 +13,7 @@ import { WorkerPool } from '../../matching/workers/worker-pool.ts';
 import { sealersOf, type KeyedBlockSealer } from '../../security/block-sealer.ts';
 import { Keys } from '../../security/keys.ts';
 import { EXIT } from '../exit-codes.ts';
-import { progressBar, say } from '../output.ts';
+import { progressBar, printResult } from '../output.ts';
 import { afterPublishing } from '../publication.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
@@ -68,7 +68,7 @@ export function build(_args: readonly string[], options: BuildOptions & PublishO
       };
       const sentence = `${name}: ${subjects} subjects, ${built.references} references (${reused} as they were in an earlier index), ${megabytes(bytesOf(manifest))}, in ${seconds.toFixed(1)} s.`;
       const next = publication?.sentence ?? 'ridgewatch index publish makes services take it.';
-      say(options, document, `${sentence} ${next}`);
+      printResult(options, document, `${sentence} ${next}`);
       return EXIT.ok;
     } finally {
       bar.stop();
@@ -130,7 +130,7 @@ export function verify(
           : behind > 0
             ? `the store has gone on by ${behind} changes since`
             : `the store has ${-behind} changes less: it is another one, or an older state`;
-      say(
+      printResult(
         options,
         document,
         [
@@ -154,7 +154,11 @@ export async function list(_args: readonly string[], options: StoreOptions): Pro
   const [names, published] = [await listIndexes(indexDir), await publishedIndex(indexDir)];
   const listed = names.map((name) => ({ index: name, published: name === published }));
   const lines = listed.map(({ index, published: isIt }) => `${index}${isIt ? '  published' : ''}`);
-  say(options, { indexes: listed }, lines.length === 0 ? `There is no index in ${indexDir}.` : lines.join('\n'));
+  printResult(
+    options,
+    { indexes: listed },
+    lines.length === 0 ? `There is no index in ${indexDir}.` : lines.join('\n'),
+  );
   return EXIT.ok;
 }
 
@@ -167,7 +171,7 @@ export async function inspect([name]: readonly string[], options: StoreOptions):
   for (const { key, references, files } of manifest.partitions)
     table.push([key, references, files.length, megabytes(files.reduce((sum, { bytes }) => sum + bytes, 0))]);
   const { sequence, subjects, models, keyId } = manifest;
-  say(
+  printResult(
     options,
     { index: chosen, ...manifest },
     [
@@ -189,7 +193,7 @@ export async function diff([first, second]: readonly string[], options: StoreOpt
   );
   const table = new Table({ head: ['', one, other], style: { head: [], border: [] } });
   for (const { what, first: a, second: b } of found) table.push([what, a, b]);
-  say(
+  printResult(
     options,
     { first: one, second: other, differences: found },
     found.length === 0 ? 'They are the same.' : table.toString(),
@@ -203,7 +207,7 @@ export async function publishOne([name]: readonly string[], options: PublishOpti
   const chosen = await chooseIndex(indexDir, name);
   await publish(indexDir, chosen, packedModels(), sealerOf);
   const { sentence, ...publication } = await afterPublishing(indexDir, chosen, connectionOf(options));
-  say(options, { published: chosen, ...publication }, sentence);
+  printResult(options, { published: chosen, ...publication }, sentence);
   return EXIT.ok;
 }
 
@@ -213,7 +217,7 @@ export async function pruneOld(
   options: StoreOptions & { readonly keep: number },
 ): Promise<number> {
   const removed = await prune(storeSettings(options).indexDir, options.keep);
-  say(options, { removed }, removed.length === 0 ? 'Nothing was removed.' : `Removed: ${removed.join(', ')}.`);
+  printResult(options, { removed }, removed.length === 0 ? 'Nothing was removed.' : `Removed: ${removed.join(', ')}.`);
   return EXIT.ok;
 }
 

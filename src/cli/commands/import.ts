@@ -10,7 +10,7 @@ import { packedModels } from '../../matching/rates/model-version.ts';
 import { sealersOf } from '../../security/block-sealer.ts';
 import type { ImportRefusal, Imports } from '../../store/imports.ts';
 import { EXIT } from '../exit-codes.ts';
-import { progressBar, say } from '../output.ts';
+import { progressBar, printResult } from '../output.ts';
 import { withStore, type StoreAccess, type StoreOptions } from '../store-access.ts';
 
 export interface ImportOptions extends StoreOptions {
@@ -19,7 +19,7 @@ export interface ImportOptions extends StoreOptions {
 
 const SHOWN_REFUSALS = 10;
 /** Galleries that the document names; it counts them all. */
-const MOST_NAMED = 100;
+const MAX_NAMED = 100;
 const NAMED_IN_A_LINE = 20;
 
 /** Enrols the records of a file. */
@@ -49,7 +49,7 @@ export async function importRecords([file]: readonly string[], options: ImportOp
         rules: {
           faceModels: new Map(faceModels.map((model) => [model.id, model])),
           minimumQuality,
-          mostRecordBytes: maxMessageBytes,
+          maxRecordBytes: maxMessageBytes,
         },
         onEnrolled: (subjects, packed) => prepared.add(subjects, packed),
         onNewGalleries: (names) => {
@@ -113,13 +113,13 @@ async function conclude(
     refused_by_reason: Object.fromEntries(byReason),
     warned_by_code: Object.fromEntries(warnings),
     new_gallery_count: newGalleries.length,
-    new_galleries: newGalleries.slice(0, MOST_NAMED),
+    new_galleries: newGalleries.slice(0, MAX_NAMED),
     ...(report !== undefined && { report }),
     resumed_at_record: before.records,
     seconds,
     references_per_second: Math.round((state.references - before.references) / seconds),
   };
-  say(options, document, summary(document, shown));
+  printResult(options, document, summary(document, shown));
 }
 
 interface Summary {

@@ -9,7 +9,7 @@ import { Keys } from '../../security/keys.ts';
 import { warnOfDamage } from '../damage-output.ts';
 import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
-import { progressBar, say } from '../output.ts';
+import { progressBar, printResult } from '../output.ts';
 import { withStore, type StoreOptions } from '../store-access.ts';
 
 /** Makes a key file; never writes over one. */
@@ -23,7 +23,7 @@ export async function createKeys([file]: readonly string[], options: { readonly 
   const keys = new Keys({ keyFile, dataDir: '' });
   if (!(await keys.create())) throw exists();
   const { currentId } = keys.ring;
-  say(
+  printResult(
     options,
     { file, current: currentId },
     `${file} holds key ${currentId}. Keep a copy elsewhere: nothing opens without it.`,
@@ -39,7 +39,7 @@ export function listKeys(_args: readonly string[], options: StoreOptions): Promi
     const listed = ring.ids.map((id) => ({ id, current: id === ring.currentId, templates: counts.get(id) ?? 0 }));
     const table = new Table({ head: ['key', 'templates', ''], style: { head: [], border: [] } });
     for (const { id, templates, current } of listed) table.push([id, templates, current ? 'current' : '']);
-    say(options, { file: keys.file, keys: listed }, table.toString());
+    printResult(options, { file: keys.file, keys: listed }, table.toString());
     return EXIT.ok;
   });
 }
@@ -60,7 +60,7 @@ export function rotateKeys(
       .finally(() => bar.stop());
     warnOfDamage(damaged);
     const { currentId } = keys.ring;
-    say(
+    printResult(
       options,
       { current: currentId, encrypted: sealed, ...(damaged.length > 0 && { damaged }) },
       `${sealed} templates were encrypted with key ${currentId}.`,
@@ -92,7 +92,7 @@ export function forgetKey([id]: readonly string[], options: ForgetOptions): Prom
     }
     await store.templateKeys.drop(id);
     const document = { forgotten: id, ...(indexes.length > 0 && { unreadable_indexes: indexes }) };
-    say(options, document, `Key ${id} is forgotten. Without a copy of it, ${lost} cannot be read.`);
+    printResult(options, document, `Key ${id} is forgotten. Without a copy of it, ${lost} cannot be read.`);
     return EXIT.ok;
   });
 }

@@ -3,7 +3,7 @@ import { createFile } from '../../files/durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { digestOfSubject, isOfRemoval, ReceiptSigner, verifyReceipt } from '../../security/receipts.ts';
 import { EXIT } from '../exit-codes.ts';
-import { say } from '../output.ts';
+import { printResult } from '../output.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
 
 interface VerifyOptions {
@@ -29,7 +29,7 @@ export function verify([file]: readonly string[], { key, subject, json }: Verify
       ? 'No index on disk held the subject.'
       : `Held by indexes until they are pruned: ${content.indexes_affected.join(', ')}.`,
   ];
-  say({ json }, { valid: true, ...content }, lines.join('\n'));
+  printResult({ json }, { valid: true, ...content }, lines.join('\n'));
   return Promise.resolve(EXIT.ok);
 }
 

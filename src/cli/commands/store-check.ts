@@ -6,7 +6,7 @@ import type { DamagedReference } from '../../store/records.ts';
 import type { Repaired, StoreRepair, Structure } from '../../store/store-repair.ts';
 import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
-import { progressBar, say } from '../output.ts';
+import { progressBar, printResult } from '../output.ts';
 import { withStore, type StoreAccess, type StoreOptions } from '../store-access.ts';
 import { documentOf, isStructureDamaged, sentencesOf, type Findings, type Mended } from '../store-report.ts';
 
@@ -170,12 +170,12 @@ async function removeDamaged(
   { store, configuration }: StoreAccess,
   damaged: readonly DamagedReference[],
   reason: string,
-  mostExpunged: number,
+  maxExpunged: number,
 ): Promise<Repaired[]> {
   const { receiptKey, dataDir, indexDir } = configuration;
   const signer = await ReceiptSigner.open(receiptKey, dataDir);
   const indexes = await listIndexes(indexDir);
-  return store.repair.removeAll(damaged, reason, mostExpunged, ({ subjectId, isExpunged, ...removed }) =>
+  return store.repair.removeAll(damaged, reason, maxExpunged, ({ subjectId, isExpunged, ...removed }) =>
     signer.sign(
       {
         subjectId,
@@ -195,6 +195,6 @@ async function removeDamaged(
 }
 
 function report(findings: Findings, mended: Mended | undefined, options: CheckOptions): number {
-  say(options, documentOf(findings, mended), sentencesOf(findings, mended).join('\n'));
+  printResult(options, documentOf(findings, mended), sentencesOf(findings, mended).join('\n'));
   return isDamaged(findings) ? EXIT.damaged : EXIT.ok;
 }

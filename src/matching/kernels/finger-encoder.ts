@@ -7,7 +7,7 @@ import { shippedFingerModel } from '../model/shipped-model.ts';
 
 const MINUTIA_BYTES = 8;
 /** Coordinates are kept in sixteen bits, from the lower left corner of the print. */
-const LARGEST_COORDINATE = 32_767;
+const MAX_COORDINATE = 32_767;
 
 /** Brings finger templates into the kernels' form, in a small memory of its own. */
 export class FingerEncoder {
@@ -42,7 +42,7 @@ export class FingerEncoder {
       view.setInt16(i * MINUTIA_BYTES, relative(x, originX), true);
       view.setInt16(i * MINUTIA_BYTES + 2, relative(y, originY), true);
       view.setUint8(i * MINUTIA_BYTES + 4, angle);
-      view.setUint8(i * MINUTIA_BYTES + 5, traitsOf(minutia));
+      view.setUint8(i * MINUTIA_BYTES + 5, attributeByteOf(minutia));
     });
     const length = this.#kernels.encodeFinger(this.#input, minutiae.length, this.#output, this.#planes, this.#scratch);
     if (length !== packedOffsets(minutiae.length).length) throw new RangeError('the template has too many minutiae');
@@ -51,7 +51,7 @@ export class FingerEncoder {
 }
 
 /** Type and quality in one byte: quality 1 to 100 becomes 1 to 63, and 0 stays not stated. */
-export function traitsOf({ type, quality }: Minutia): number {
+export function attributeByteOf({ type, quality }: Minutia): number {
   const steps = quality === 0 ? 0 : Math.max(1, Math.round((quality * 63) / 100));
   return (steps << 2) | type;
 }
@@ -63,6 +63,6 @@ export function originOf({ minutiae }: FingerTemplate): { readonly x: number; re
 
 function relative(coordinate: number, origin: number): number {
   const value = coordinate - origin;
-  if (value > LARGEST_COORDINATE) throw new RangeError('the template is larger than a hand');
+  if (value > MAX_COORDINATE) throw new RangeError('the template is larger than a hand');
   return value;
 }

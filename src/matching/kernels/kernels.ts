@@ -34,7 +34,7 @@ export const REMOVED_SCORE = -(2 ** 31);
 /** A finger with fewer minutiae cannot be compared. */
 export const MINIMUM_MINUTIAE = 5;
 /** The highest comparison score of two fingers. */
-export const LARGEST_FINGER_SCORE = 65_535;
+export const MAX_FINGER_SCORE = 65_535;
 
 /**
  * The kernels over one memory. All arguments are byte addresses or counts. They check nothing: packed fingers have to
@@ -48,7 +48,7 @@ export interface Kernels {
    */
   arrangePlanes(planes: number, scratch: number): void;
   /**
-   * @param minutiae - `count` × 8 bytes: i16 x, i16 y (pixels at 500 dpi), u8 angle (256ths), u8 traits (see
+   * @param minutiae - `count` × 8 bytes: i16 x, i16 y (pixels at 500 dpi), u8 angle (256ths), u8 attributes (see
    * packed-layout.ts), u16 unused
    * @param out - room for the packed finger, see packed-layout.ts; 16-byte aligned
    * @param planes - arranged
@@ -71,7 +71,7 @@ export interface Kernels {
   /**
    * Compares one packed finger with `count` others. The score is the same whichever of the two is the probe.
    * @param directory - u32 for each: its address / 16; 0: removed
-   * @param scores - i32 for each: 0 to LARGEST_FINGER_SCORE, or REMOVED_SCORE
+   * @param scores - i32 for each: 0 to MAX_FINGER_SCORE, or REMOVED_SCORE
    */
   compareFingers(probe: number, directory: number, count: number, scores: number, scratch: number): void;
   /**

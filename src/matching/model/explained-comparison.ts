@@ -60,13 +60,13 @@ export function explainedComparison(
 /** A minutia of a packed finger. */
 export function minutiaAt(packed: Uint8Array, index: number): ComparedMinutia {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-  const { x, y, angle, traits } = packedOffsets(view.getUint8(0));
+  const { x, y, angle, attributes } = packedOffsets(view.getUint8(0));
   return {
     index,
     x: view.getInt16(x + 2 * index, true),
     y: view.getInt16(y + 2 * index, true),
     angle: view.getUint8(angle + index),
-    type: (view.getUint8(traits + index) & 3) as MinutiaType,
+    type: (view.getUint8(attributes + index) & 3) as MinutiaType,
   };
 }
 

@@ -10,7 +10,7 @@ export const CODE_BITS = 128;
 /** Values of a cylinder. */
 export const CYLINDER_SIZE = 384;
 /** Largest root of a cylinder's value that counts. */
-export const LARGEST_ROOT = 8191;
+export const MAX_ROOT = 8191;
 
 /** 'RWFM'. */
 const KIND = { magic: 0x4d465752, format: 1, what: 'finger model' } as const;
@@ -57,7 +57,7 @@ function checkParts({ planes, offsets, weights }: Omit<FingerModel, 'hash'>): vo
   if (weights.length !== KNOT_COUNT) throw new RangeError('weights of the wrong size');
   for (let k = 0; k < CODE_BITS; k++) {
     let most = 0;
-    for (let i = 0; i < CYLINDER_SIZE; i++) most += Math.abs(planes[k * CYLINDER_SIZE + i]) * LARGEST_ROOT;
+    for (let i = 0; i < CYLINDER_SIZE; i++) most += Math.abs(planes[k * CYLINDER_SIZE + i]) * MAX_ROOT;
     if (most >= 2 ** 31) throw new RangeError(`the sums of plane ${k} could leave thirty-two bits`);
   }
 }

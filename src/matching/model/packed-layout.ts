@@ -5,7 +5,7 @@
  *   16           i16 x [16 b]          pixels at 500 dpi
  *   16 + 32 b    i16 y [16 b]
  *   16 + 64 b    u8 angle [16 b]       256ths of a turn
- *   16 + 80 b    u8 traits [16 b]      quality << 2 | type; quality 1 to 63, 0: not stated
+ *   16 + 80 b    u8 attributes [16 b]      quality << 2 | type; quality 1 to 63, 0: not stated
  *   16 + 96 b    b blocks of codes     16 byte planes × 16 minutiae
  *
  * Codes are stored by planes because the distance of one probe code to sixteen reference codes is then sixteen
@@ -27,7 +27,7 @@ export interface PackedOffsets {
   readonly x: number;
   readonly y: number;
   readonly angle: number;
-  readonly traits: number;
+  readonly attributes: number;
   readonly codes: number;
   /** Bytes of the whole. */
   readonly length: number;
@@ -41,7 +41,7 @@ export function packedOffsets(minutiae: number): PackedOffsets {
     x,
     y: x + blocks * 32,
     angle: x + blocks * 64,
-    traits: x + blocks * 80,
+    attributes: x + blocks * 80,
     codes: x + blocks * 96,
     length: x + blocks * BYTES_PER_BLOCK,
   };

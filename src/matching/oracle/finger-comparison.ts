@@ -5,7 +5,7 @@
  */
 import type { FingerModel } from '../model/finger-model.ts';
 import { KNOT_COUNT, WEIGHTS_PER_POINT, WHOLE } from '../model/score-terms.ts';
-import { LARGEST_FINGER_SCORE } from '../kernels/kernels.ts';
+import { MAX_FINGER_SCORE } from '../kernels/kernels.ts';
 import { shippedFingerModel } from '../model/shipped-model.ts';
 import { alignCluster, alignMatches, type Alignment } from './alignment.ts';
 import { weighEvidence } from './evidence.ts';
@@ -36,7 +36,7 @@ export function compareFingersReference(
   const masses = weighEvidence(comparison, alignment, matches);
   let sum = 0;
   for (let k = 0; k < KNOT_COUNT; k++) sum += masses[k] * model.weights[k];
-  return Math.min(LARGEST_FINGER_SCORE, Math.max(1, Math.floor(sum / (WHOLE * WEIGHTS_PER_POINT))));
+  return Math.min(MAX_FINGER_SCORE, Math.max(1, Math.floor(sum / (WHOLE * WEIGHTS_PER_POINT))));
 }
 
 /** Fewer minutiae first; of equals the one whose bytes, as little-endian numbers of sixty-four bits, come first. */

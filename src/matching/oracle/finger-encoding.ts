@@ -3,8 +3,8 @@
  * tested against and where to read what it does; the reasons are in assembly/finger/.
  */
 import type { FingerTemplate } from '../../templates/finger-template.ts';
-import { originOf, traitsOf } from '../kernels/finger-encoder.ts';
-import { CYLINDER_SIZE, LARGEST_ROOT, type FingerModel } from '../model/finger-model.ts';
+import { originOf, attributeByteOf } from '../kernels/finger-encoder.ts';
+import { CYLINDER_SIZE, MAX_ROOT, type FingerModel } from '../model/finger-model.ts';
 import { MINIMUM_MINUTIAE } from '../kernels/kernels.ts';
 import { BLOCK, CODE_BYTES, packedOffsets } from '../model/packed-layout.ts';
 import { shippedFingerModel } from '../model/shipped-model.ts';
@@ -68,7 +68,7 @@ export function encodeFingerReference(
     view.setInt16(offsets.x + 2 * i, minutia.x, true);
     view.setInt16(offsets.y + 2 * i, minutia.y, true);
     packed[offsets.angle + i] = minutia.angle;
-    packed[offsets.traits + i] = traitsOf(template.minutiae[i]);
+    packed[offsets.attributes + i] = attributeByteOf(template.minutiae[i]);
     const block = offsets.codes + Math.floor(i / BLOCK) * BLOCK * CODE_BYTES;
     codeOf(rootsOf(minutia, minutiae, hull), model).forEach(
       (byte, k) => (packed[block + k * BLOCK + (i % BLOCK)] = byte),
@@ -77,11 +77,9 @@ export function encodeFingerReference(
   return packed;
 }
 
-/** The roots of a minutia's cylinder, whole numbers up to LARGEST_ROOT. */
+/** The roots of a minutia's cylinder, whole numbers up to MAX_ROOT. */
 export function rootsOf(minutia: Directed, all: readonly Directed[], hull: readonly Point[]): Int16Array {
-  return Int16Array.from(cylinderOf(minutia, all, hull), (value) =>
-    Math.min(LARGEST_ROOT, Math.floor(Math.sqrt(value))),
-  );
+  return Int16Array.from(cylinderOf(minutia, all, hull), (value) => Math.min(MAX_ROOT, Math.floor(Math.sqrt(value))));
 }
 
 function codeOf(roots: Int16Array, { planes, offsets }: FingerModel): Uint8Array {

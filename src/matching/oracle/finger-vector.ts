@@ -1,6 +1,6 @@
 /** The candidate vector in plain TypeScript, the same to the last bit as the kernel's; reasons in assembly/finger/vector.ts. */
 import type { FingerTemplate } from '../../templates/finger-template.ts';
-import { traitsOf } from '../kernels/finger-encoder.ts';
+import { attributeByteOf } from '../kernels/finger-encoder.ts';
 import {
   PAIR_CELLS,
   PAIR_LENGTHS,
@@ -38,7 +38,7 @@ export function pairRoots(
 ): Int16Array | undefined {
   if (template.minutiae.length < MINIMUM_MINUTIAE) return undefined;
   const minutiae = packedMinutiae(template);
-  const weights = template.minutiae.map((minutia) => quality[traitsOf(minutia) >> 2]);
+  const weights = template.minutiae.map((minutia) => quality[attributeByteOf(minutia) >> 2]);
   const histogram = new Int32Array(PAIR_CELLS);
   minutiae.forEach((first, i) => {
     const squares = minutiae.map(({ x, y }) => (x - first.x) ** 2 + (y - first.y) ** 2);

@@ -49,8 +49,8 @@ export function unpackFinger(packed: Uint8Array): Finger {
     x: each((i) => view.getInt16(offsets.x + 2 * i, true)),
     y: each((i) => view.getInt16(offsets.y + 2 * i, true)),
     angle: each((i) => packed[offsets.angle + i]),
-    type: each((i) => packed[offsets.traits + i] & 3),
-    quality: each((i) => packed[offsets.traits + i] >> 2),
+    type: each((i) => packed[offsets.attributes + i] & 3),
+    quality: each((i) => packed[offsets.attributes + i] >> 2),
     codes: each((i) => {
       const first = offsets.codes + Math.floor(i / BLOCK) * BLOCK * CODE_BYTES + (i % BLOCK);
       return Uint8Array.from({ length: CODE_BYTES }, (_, k) => packed[first + k * BLOCK]);

@@ -18,7 +18,7 @@ export interface CalibrationContent extends CalibrationTable {
 }
 
 /** A rate is believed when at least this many comparisons stand behind it: ± 60 % at 95 % confidence. */
-const FEWEST_SEEN = 10;
+const MIN_SEEN = 10;
 /** Thousandths of log10 over which the slope of a tail is measured. */
 const TAIL_SPAN = 1000;
 
@@ -89,7 +89,7 @@ function makeCurve({ counts, total }: ScoreHistogram, step: number): Curve {
   let seen = 0;
   for (let score = Math.floor(highest / step) * step; score >= Math.floor(lowest / step) * step; score -= step) {
     for (let entry = ordered[next]; entry !== undefined && entry[0] >= score; entry = ordered[++next]) seen += entry[1];
-    if (seen >= FEWEST_SEEN) measured.set(score, Math.round(1000 * Math.log10(seen / total)));
+    if (seen >= MIN_SEEN) measured.set(score, Math.round(1000 * Math.log10(seen / total)));
   }
   const end = Math.max(...measured.keys());
   const rateAtEnd = measured.get(end) ?? 0;

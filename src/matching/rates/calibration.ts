@@ -22,7 +22,7 @@ export interface CalibrationTable {
 }
 
 /** No single comparison claims less than this: no data this side of it exists. */
-const SMALLEST_LOG10_FMR = -12;
+const MIN_LOG10_FMR = -12;
 
 /**
  * Maps comparison scores to false match rates: monotone, linear between the entries of the table, and beyond its last
@@ -56,7 +56,7 @@ export class Calibration {
     const end = scores[last] ?? 0;
     if (x > end) {
       const beyond = (milliLog10Fmr[last] ?? 0) + (x - end) * milliLog10PerStep;
-      return { log10Fmr: roundLog10(Math.max(SMALLEST_LOG10_FMR, beyond / 1000)), extrapolated: true };
+      return { log10Fmr: roundLog10(Math.max(MIN_LOG10_FMR, beyond / 1000)), extrapolated: true };
     }
     let low = 0;
     let high = last;
@@ -69,7 +69,7 @@ export class Calibration {
     const [y0, y1] = [milliLog10Fmr[low] ?? 0, milliLog10Fmr[high] ?? 0];
     const y = x1 === x0 ? y1 : y0 + ((x - x0) / (x1 - x0)) * (y1 - y0);
     const extrapolated = this.#alwaysExtrapolated || x > measuredTo;
-    return { log10Fmr: roundLog10(Math.max(SMALLEST_LOG10_FMR, y / 1000)), extrapolated };
+    return { log10Fmr: roundLog10(Math.max(MIN_LOG10_FMR, y / 1000)), extrapolated };
   }
 
   /** The lowest integer score whose rate is at most `log10Fmr`. */

@@ -6,15 +6,14 @@
 /** Steps in which logarithms of rates are reported: a thousandth of a power of ten. */
 const STEPS_PER_DECADE = 1000;
 /** No rate below 10^-60 is ever claimed. */
-export const SMALLEST_LOG10_RATE = -60;
+export const MIN_LOG10_RATE = -60;
 
 /** A subject whose scores are all more common than this among different people is not a candidate. */
 export const FLOOR_LOG10_FMR = -1;
 
 /** Rounds a log10 rate to the reported steps, never above 0. */
 export function roundLog10(log10Rate: number): number {
-  const rounded =
-    Math.round(Math.max(SMALLEST_LOG10_RATE, Math.min(0, log10Rate)) * STEPS_PER_DECADE) / STEPS_PER_DECADE;
+  const rounded = Math.round(Math.max(MIN_LOG10_RATE, Math.min(0, log10Rate)) * STEPS_PER_DECADE) / STEPS_PER_DECADE;
   return rounded === 0 ? 0 : rounded;
 }
 
@@ -81,5 +80,5 @@ export function fpirOf(log10Rate: number, subjectsSearched: number): number {
  */
 export function thresholdFor(targetFpir: number, subjectsSearched: number): number {
   const exact = log10OfEach(Math.log10(targetFpir), Math.max(1, subjectsSearched));
-  return Math.max(SMALLEST_LOG10_RATE, Math.floor(exact * STEPS_PER_DECADE) / STEPS_PER_DECADE);
+  return Math.max(MIN_LOG10_RATE, Math.floor(exact * STEPS_PER_DECADE) / STEPS_PER_DECADE);
 }

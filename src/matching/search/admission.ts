@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import { Failure } from '../../failure.ts';
-import { SharedTime } from './shared-time.ts';
+import { ProcessorSharingClock } from './processor-sharing-clock.ts';
 
 const PRIORITY = { search: 0, verification: 1 } as const;
 const KINDS = ['search', 'verification'] as const;
@@ -8,8 +8,8 @@ const KINDS = ['search', 'verification'] as const;
 const SHARE_OF_NEWEST = 0.1;
 /** Searches take unequal time: better to refuse one that would have been in time than to answer one too late. */
 const CAUTION = 1.25;
-const LEAST_RETRY_MS = 50;
-const MOST_RETRY_MS = 10_000;
+const MIN_RETRY_MS = 50;
+const MAX_RETRY_MS = 10_000;
 
 /** What is known of a search that asks for admission. */
 export interface Waiting {
@@ -30,20 +30,20 @@ export interface Waiting {
  */
 export class AdmissionQueue {
   readonly #queue: PQueue;
-  readonly #mostWaiting: number;
+  readonly #maxWaiting: number;
   readonly #onWait: (waitedMs: number) => void;
-  readonly #time = new SharedTime();
+  readonly #time = new ProcessorSharingClock();
   /** What one of each kind costs the machine, in milliseconds; 0 until one has ended. */
   readonly #costs = { search: 0, verification: 0 };
 
   /**
    * @param running - searches under way at the same time, at least 1
-   * @param mostWaiting - searches that may wait
+   * @param maxWaiting - searches that may wait
    * @param onWait - told how long each search waited
    */
-  constructor(running: number, mostWaiting: number, onWait: (waitedMs: number) => void = () => undefined) {
+  constructor(running: number, maxWaiting: number, onWait: (waitedMs: number) => void = () => undefined) {
     this.#queue = new PQueue({ concurrency: running });
-    this.#mostWaiting = mostWaiting;
+    this.#maxWaiting = maxWaiting;
     this.#onWait = onWait;
   }
 
@@ -103,7 +103,7 @@ export class AdmissionQueue {
     const ahead = KINDS.filter((other) => PRIORITY[other] >= PRIORITY[kind]);
     const costOf = (of: Waiting['kind']) => this.#queue.sizeBy({ priority: PRIORITY[of] }) * this.#costs[of];
     const waitMs = ahead.reduce((sum, other) => sum + costOf(other), this.#costs.search);
-    if (size >= this.#mostWaiting) {
+    if (size >= this.#maxWaiting) {
       // Half of those who wait are gone by then: all who were refused come back, and find room for as many.
       throw new Failure('resource-exhausted', 'QUEUE_FULL', 'Too many searches are waiting; try again shortly.', {
         retryAfterMs: retryAfter(waitMs / 2),
@@ -126,5 +126,5 @@ export class AdmissionQueue {
 }
 
 function retryAfter(milliseconds: number): number {
-  return Math.round(Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, milliseconds)));
+  return Math.round(Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, milliseconds)));
 }

@@ -21,8 +21,8 @@ export interface SampleScore {
   readonly extrapolated: boolean;
   /** References of the subject that the probe was compared with; the best of them counts. */
   readonly comparisons: number;
-  /** The part of the body that was compared, e.g. `finger:2`: two samples of one trait are not two witnesses. */
-  readonly trait: string;
+  /** The part of the body that was compared, e.g. `finger:2`: two samples of one instance are not two witnesses. */
+  readonly instance: string;
   /** What the score comes from, when that was asked for and is known: of fingers whose reference is still there. */
   readonly explanation?: ExplainedComparison | undefined;
 }
@@ -34,7 +34,7 @@ export type Scores = Map<Probe, SampleScore>;
 export interface ComparedReference {
   /** undefined for one that is not in the gallery. */
   readonly referenceId: string | undefined;
-  readonly trait: string;
+  readonly instance: string;
 }
 
 /** A subject whom the probe resembles. */
@@ -59,11 +59,11 @@ export interface CandidateList {
 }
 
 /**
- * The trait that a comparison is about: the face, or the finger by whichever of the two positions is known. Where
+ * The instance that a comparison is about: the face, or the finger by whichever of the two positions is known. Where
  * neither is, each reference is taken for a finger of its own.
  * @param name - anything that tells the reference from the subject's others
  */
-export function traitOf(probe: Probe, referencePosition: FingerPosition, name: string): string {
+export function instanceNameOf(probe: Probe, referencePosition: FingerPosition, name: string): string {
   const { template } = probe;
   if (template.modality === 'face') return 'face';
   const position = template.position || referencePosition;
@@ -82,12 +82,12 @@ export function sampleScore(
 
 /**
  * The fused log10 rate of a subject's scores. Of several references the best counted, and of several samples of one
- * trait the best counts: both are choices, which cost. Only different traits are independent and multiply: the same
+ * instance the best counts: both are choices, which cost. Only different instances are independent and multiply: the same
  * finger sent ten times says no more than once.
  */
 export function fuse(scores: readonly SampleScore[]): number {
-  const byTrait = Map.groupBy(scores, ({ trait }) => trait);
-  const rates = [...byTrait.values()].map((samples) => {
+  const byInstance = Map.groupBy(scores, ({ instance }) => instance);
+  const rates = [...byInstance.values()].map((samples) => {
     const each = samples.map(({ log10Fmr, comparisons }) => log10OfAny(log10Fmr, comparisons));
     return log10OfAny(Math.min(...each), samples.length);
   });

@@ -1,11 +1,11 @@
-import type { CurrentGallery } from '../../gallery/served-gallery.ts';
+import type { CurrentGallery } from '../../gallery/active-gallery.ts';
 import type { CandidateSource } from './candidate-source.ts';
 import { identify, type SearchRequest } from './identification.ts';
 import { EXACT, INDEXED, SubjectScan } from './subject-scan.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /** Searches that wait to be repeated; more are passed over, so that probes do not pile up in memory. */
-const MOST_WAITING = 8;
+const MAX_WAITING = 8;
 /** The index has found a subject who is among so many candidates of its own. */
 const AMONG_CANDIDATES = 500;
 /** For how long a search is kept, and for how long a repetition may take: probes are not to be held for long. */
@@ -79,7 +79,7 @@ export class IndexAudit {
     this.#due += this.#share;
     if (this.#due < 1 || this.#stop.signal.aborted) return;
     this.#due -= 1;
-    if (this.#waiting.length >= MOST_WAITING) return;
+    if (this.#waiting.length >= MAX_WAITING) return;
     const { probes, galleries, standardFpir } = request;
     const repeated = { probes, galleries, maxCandidates: 1, threshold: { targetFpir: standardFpir }, standardFpir };
     this.#waiting.push({ request: repeated, since: performance.now() });

@@ -1,9 +1,9 @@
 /** Of the time that is left, what is kept for comparing what was found and answering: a share of it, within limits. */
 const RESERVED_SHARE = 0.25;
-const LEAST_RESERVED_MS = 30;
-const MOST_RESERVED_MS = 500;
+const MIN_RESERVED_MS = 30;
+const MAX_RESERVED_MS = 500;
 /** What is kept at most of little time: else nothing would be searched at all. */
-const MOST_RESERVED_SHARE = 0.6;
+const MAX_RESERVED_SHARE = 0.6;
 /** Of what is kept, the part for the last few comparisons and the answer. */
 const RESERVED_FOR_ANSWER = 0.5;
 /** Some take longer than the mean. */
@@ -30,8 +30,8 @@ export class PartialTime {
   limits(deadlineMs: number, nowMs: number): PartialLimits | undefined {
     if (!Number.isFinite(deadlineMs)) return undefined;
     const remaining = Math.max(0, deadlineMs - nowMs);
-    const wanted = Math.max(LEAST_RESERVED_MS, remaining * RESERVED_SHARE, CAUTION * this.#meanMs);
-    const most = Math.min(MOST_RESERVED_MS, Math.max(LEAST_RESERVED_MS, remaining * MOST_RESERVED_SHARE));
+    const wanted = Math.max(MIN_RESERVED_MS, remaining * RESERVED_SHARE, CAUTION * this.#meanMs);
+    const most = Math.min(MAX_RESERVED_MS, Math.max(MIN_RESERVED_MS, remaining * MAX_RESERVED_SHARE));
     const reserved = Math.min(wanted, most);
     return { lookUntilMs: deadlineMs - reserved, compareUntilMs: deadlineMs - reserved * RESERVED_FOR_ANSWER };
   }

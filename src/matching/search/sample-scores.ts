@@ -1,7 +1,7 @@
 import type { ReferenceLocation, SubjectEntry } from '../../gallery/catalogue.ts';
 import type { Segment } from '../../gallery/segment.ts';
 import type { FingerPosition } from '../../templates/finger-template.ts';
-import { sampleScore, traitOf, type SampleScore, type Scores } from './candidate-list.ts';
+import { sampleScore, instanceNameOf, type SampleScore, type Scores } from './candidate-list.ts';
 import type { ComparedSubjects, SearchRun } from './candidate-source.ts';
 import { FLOOR_LOG10_FMR } from '../rates/fusion.ts';
 import { comparisons } from './comparisons.ts';
@@ -38,7 +38,7 @@ function keepBest(
     score > best.score ||
     (score === best.score && best.referenceId !== undefined && referenceId < best.referenceId);
   if (!better) return;
-  const reference = { referenceId, trait: traitOf(probe, position, referenceId) };
+  const reference = { referenceId, instance: instanceNameOf(probe, position, referenceId) };
   scores.set(probe, sampleScore(probe, reference, score, comparisons));
 }
 

@@ -90,7 +90,7 @@ export class SearchView {
 }
 
 /**
- * Where a search reads a reference; undefined: it is not among what it reads. A segment and the copy that a rewriting
+ * Where a search reads a reference; undefined: it is not among what it reads. A segment and the copy that a compaction
  * made of it are never both in one view.
  */
 function placeIn(ends: ReadonlyMap<Segment, number>, location: ReferenceLocation): Place | undefined {

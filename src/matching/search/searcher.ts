@@ -1,7 +1,7 @@
 /** The use cases of matching: 1:N and 1:1, from decoded samples to a result, whoever asks and over whichever wire. */
 import { Failure } from '../../failure.ts';
 import type { Quarantine } from '../../gallery/quarantine.ts';
-import type { CurrentGallery } from '../../gallery/served-gallery.ts';
+import type { CurrentGallery } from '../../gallery/active-gallery.ts';
 import { modelVersions, type ModelVersion } from '../rates/model-version.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { AdmissionQueue } from './admission.ts';

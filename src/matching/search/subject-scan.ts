@@ -1,15 +1,15 @@
 import { countReferences, type SegmentRange } from '../../gallery/partition.ts';
-import { traitOf } from './candidate-list.ts';
+import { instanceNameOf } from './candidate-list.ts';
 import type { CandidateSource, Proposal, SearchRun, Wanted } from './candidate-source.ts';
 import { comparisons, COMPARISONS_PER_TASK } from './comparisons.ts';
 import { REMOVED_SCORE, REMOVED_SIMILARITY } from '../kernels/kernels.ts';
-import type { ResembledSegment, ResembleResult, ShortlistResult, ShortlistTask } from '../workers/messages.ts';
+import type { ScannedSegment, ScanResult, ShortlistResult, ShortlistTask } from '../workers/messages.ts';
 import type { FaceKind } from '../kernels/packed-probe.ts';
 import type { Probe } from './probe.ts';
-import { leastSum } from '../workers/shortlister.ts';
+import { minSum } from '../workers/shortlister.ts';
 import { isStopped, type StopMark } from '../workers/stop-signal.ts';
 import type { SearchView } from './search-view.ts';
-import { TraitRates } from './trait-rates.ts';
+import { InstanceRates } from './instance-rates.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /**
@@ -19,19 +19,19 @@ import type { WorkerPool } from '../workers/worker-pool.ts';
 const READ_PER_TASK = 65_536;
 
 /** How subjects are proposed. */
-export interface Way {
+export interface SearchStrategy {
   readonly mode: 'exact' | 'indexed';
   /** Subjects carried into the second stage: enough that the end of a list is not decided by the first stage. */
-  readonly smallestShortlist: number;
+  readonly minShortlist: number;
   readonly shortlistPerCandidate: number;
   /** Of all subjects. */
   readonly shortlistShare: number;
 }
 
 /** Compares every reference. */
-export const EXACT: Way = {
+export const EXACT: SearchStrategy = {
   mode: 'exact',
-  smallestShortlist: 200,
+  minShortlist: 200,
   shortlistPerCandidate: 4,
   shortlistShare: 0,
 };
@@ -40,16 +40,16 @@ export const EXACT: Way = {
  * Reads the candidate vector of every finger, and compares every face. A subject whose fingers' vectors say little may
  * be missed: `bench search` tells how often, and the audit how often it happens in life.
  */
-export const INDEXED: Way = {
+export const INDEXED: SearchStrategy = {
   mode: 'indexed',
-  smallestShortlist: 2000,
+  minShortlist: 2000,
   shortlistPerCandidate: 4,
   shortlistShare: 0.006,
 };
 
 /** Buffers that are kept for the searches to come; as many as searches usually run at a time. */
-const MOST_SPARE = 4;
-const NOTHING: ResembleResult = { read: 0, passed: 0, searched: 0, busyMs: 0 };
+const MAX_SPARE = 4;
+const NOTHING: ScanResult = { read: 0, passed: 0, searched: 0, busyMs: 0 };
 
 interface Part extends SegmentRange {
   readonly probe: Probe;
@@ -63,14 +63,14 @@ interface Part extends SegmentRange {
  */
 export class SubjectScan implements CandidateSource {
   readonly mode: 'exact' | 'indexed';
-  readonly #way: Way;
+  readonly #strategy: SearchStrategy;
   readonly #pool: WorkerPool;
   /** Room for similarities that no search is using: fresh memory costs more than filling it. */
   readonly #spare: SharedArrayBuffer[] = [];
 
-  constructor(way: Way, pool: WorkerPool) {
+  constructor(way: SearchStrategy, pool: WorkerPool) {
     this.mode = way.mode;
-    this.#way = way;
+    this.#strategy = way;
     this.#pool = pool;
   }
 
@@ -120,7 +120,7 @@ export class SubjectScan implements CandidateSource {
     const wanted = this.#wanted(view, maxCandidates);
     const lookedAt = end === 0 ? 1 : read / end;
     // Where something was not looked at, the second stage may find in it what is missing to the threshold.
-    const least = leastSum(lookedAt === 1 ? thresholdLog10 : 0);
+    const least = minSum(lookedAt === 1 ? thresholdLog10 : 0);
     const choice = { wanted, by: this.#by, least, ordinals };
     const task: ShortlistTask = { kind: 'shortlist', parts: described, similarities, ...choice };
     const handles = parts.map(({ segment }) => segment.handle);
@@ -134,7 +134,7 @@ export class SubjectScan implements CandidateSource {
       return { subjects, compared: searched, penetration: lookedAt, mode: 'exact', searchedFraction: lookedAt };
     }
     const { rates, compared, share } = await this.#compare(probes, parts, described, chosen, run);
-    const best = rates.best(listLength(EXACT, maxCandidates), share === 1 ? least : leastSum(0));
+    const best = rates.best(listLength(EXACT, maxCandidates), share === 1 ? least : minSum(0));
     // Fewer than were wanted: there are no others, as in a search of a small gallery among large ones.
     const mode = chosen.subjects.length < wanted ? 'exact' : 'indexed';
     const searchedFraction = lookedAt * share;
@@ -150,26 +150,30 @@ export class SubjectScan implements CandidateSource {
   async #compare(
     probes: readonly Probe[],
     parts: readonly Part[],
-    described: readonly ResembledSegment[],
+    described: readonly ScannedSegment[],
     { order }: ShortlistResult,
     { tasks, stop, signal }: SearchRun,
-  ): Promise<{ readonly rates: TraitRates; readonly compared: number[]; readonly share: number }> {
+  ): Promise<{ readonly rates: InstanceRates; readonly compared: number[]; readonly share: number }> {
     const compared = probes.map(() => 0);
-    const rates = new TraitRates();
+    const rates = new InstanceRates();
     const works = (references: readonly Uint32Array[]) =>
       probes.flatMap(({ packed }, number) => {
         if (packed === undefined) return [];
         const ofProbe = parts.flatMap((part, p) =>
-          part.number === number ? [{ segment: part.segment, indices: references[p], trait: described[p].trait }] : [],
+          part.number === number
+            ? [{ segment: part.segment, indices: references[p], instance: described[p].instance }]
+            : [],
         );
         const owners = joined(ofProbe.map(({ segment, indices }) => segment.ownersOf(indices)));
-        const traits = joined(ofProbe.map(({ indices, trait }) => new Uint32Array(indices.length).fill(trait)));
+        const instances = joined(
+          ofProbe.map(({ indices, instance }) => new Uint32Array(indices.length).fill(instance)),
+        );
         const table = this.#pool.calibrations.rateTable(packed);
         return comparisons(this.#pool, packed, ofProbe, stop.compare, ({ compared: count, scores }, first) => {
           compared[number] += count;
           // Without a closure for each: there are thousands, and the main thread serves all searches.
           for (let k = 0; k < scores.length; k++)
-            if (scores[k] !== REMOVED_SCORE) rates.note(owners[first + k], traits[first + k], table.at(scores[k]));
+            if (scores[k] !== REMOVED_SCORE) rates.note(owners[first + k], instances[first + k], table.at(scores[k]));
         });
       });
     await tasks.all(works(order.first));
@@ -190,7 +194,7 @@ export class SubjectScan implements CandidateSource {
 
   /** Subjects that are compared. */
   #wanted(view: SearchView, maxCandidates: number): number {
-    return Math.max(listLength(this.#way, maxCandidates), this.#way.shortlistShare * view.ordinals);
+    return Math.max(listLength(this.#strategy, maxCandidates), this.#strategy.shortlistShare * view.ordinals);
   }
 
   #works(
@@ -198,7 +202,7 @@ export class SubjectScan implements CandidateSource {
     similarities: SharedArrayBuffer,
     { filter, scopeShare }: SearchView,
     stop: StopMark,
-  ): (() => Promise<ResembleResult>)[] {
+  ): (() => Promise<ScanResult>)[] {
     const { packed } = probe;
     const by = this.#by;
     if (packed === undefined) return [];
@@ -213,7 +217,7 @@ export class SubjectScan implements CandidateSource {
         }
         const { handle } = segment;
         const range = { segment: handle.id, from, to, similarities, offset, filter, stop };
-        return this.#pool.resemble({ kind: 'resemble', by, probe: packed, ...range }, handle);
+        return this.#pool.scan({ kind: 'scan', by, probe: packed, ...range }, handle);
       };
     });
   }
@@ -231,7 +235,7 @@ export class SubjectScan implements CandidateSource {
     this.#spare.push(buffer);
     this.#spare.sort((a, b) => a.byteLength - b.byteLength);
     // The largest goes: what one large search needed is not kept for ever.
-    if (this.#spare.length > MOST_SPARE) this.#spare.pop();
+    if (this.#spare.length > MAX_SPARE) this.#spare.pop();
   }
 }
 
@@ -253,22 +257,22 @@ function joined(arrays: readonly Uint32Array[]): Uint32Array {
   return all;
 }
 
-function listLength({ smallestShortlist, shortlistPerCandidate }: Way, maxCandidates: number): number {
-  return Math.max(smallestShortlist, shortlistPerCandidate * maxCandidates);
+function listLength({ minShortlist, shortlistPerCandidate }: SearchStrategy, maxCandidates: number): number {
+  return Math.max(minShortlist, shortlistPerCandidate * maxCandidates);
 }
 
 function kindOf({ modelId, dimension }: FaceKind): FaceKind {
   return { modelId, dimension };
 }
 
-/** Probes of one finger, or of the face, say something of one trait; of unknown position each is taken for its own. */
-function describe(parts: readonly Part[]): ResembledSegment[] {
-  const traits = new Map<string, number>();
+/** Probes of one finger, or of the face, say something of one instance; of unknown position each is taken for its own. */
+function describe(parts: readonly Part[]): ScannedSegment[] {
+  const instances = new Map<string, number>();
   return parts.map(({ probe, number, segment, end: count, offset }) => {
-    const name = traitOf(probe, 0, String(number));
-    const trait = traits.get(name) ?? traits.size;
-    traits.set(name, trait);
+    const name = instanceNameOf(probe, 0, String(number));
+    const instance = instances.get(name) ?? instances.size;
+    instances.set(name, instance);
     const face = probe.packed?.modality === 'face' ? kindOf(probe.packed) : undefined;
-    return { trait, segment: segment.handle.id, count, offset, face };
+    return { instance, segment: segment.handle.id, count, offset, face };
   });
 }

@@ -1,6 +1,6 @@
 import type { Segment } from '../../gallery/segment.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
-import { fuse, sampleScore, traitOf, type ComparedReference, type SampleScore } from './candidate-list.ts';
+import { fuse, sampleScore, instanceNameOf, type ComparedReference, type SampleScore } from './candidate-list.ts';
 import { explainScores, withExplanations, type Unexplained } from './explain-scores.ts';
 import { REMOVED_SCORE } from '../kernels/kernels.ts';
 import { comparePieces } from './comparisons.ts';
@@ -51,8 +51,8 @@ export async function verifySubject(
         const { scores } = await comparePieces(pool, packed, pieces);
         [...bySegment.values()].flat().forEach((reference, i) => {
           const { referenceId } = reference;
-          const trait = traitOf(probe, positionOf(reference), referenceId);
-          found.push({ referenceId, trait, score: scores[i], reference });
+          const instance = instanceNameOf(probe, positionOf(reference), referenceId);
+          found.push({ referenceId, instance, score: scores[i], reference });
         });
         return best(
           probe,
@@ -94,14 +94,14 @@ export async function verifySamples(
       const score = line[i];
       if (score === undefined || !sameSource(probe, reference)) return [];
       const position = reference.template.modality === 'finger' ? reference.template.position : 0;
-      return [{ referenceId: undefined, trait: traitOf(probe, position, String(i)), score, reference }];
+      return [{ referenceId: undefined, instance: instanceNameOf(probe, position, String(i)), score, reference }];
     });
     return best(probe, found);
   });
   return summarise(outcomes, gallery.version, pool, explain);
 }
 
-/** Whether two samples may be of the same trait. */
+/** Whether two samples may be of the same instance. */
 function sameSource({ template: a }: Probe, { template: b }: Probe): boolean {
   if (a.modality === 'face') return b.modality === 'face' && a.modelId === b.modelId;
   return b.modality === 'finger' && (a.position === 0 || b.position === 0 || a.position === b.position);

@@ -12,20 +12,22 @@ const ONE_IN_ANY_CASE = 5;
  * subjects, and of 298 of ordinary ones, none is lost by it; four of ten comparisons are saved.
  */
 export function orderComparisons(subjects: Uint32Array, request: ShortlistRequest): ComparisonOrder {
-  const traits = [...new Set(request.parts.map(({ trait }) => trait))];
+  const instances = [...new Set(request.parts.map(({ instance }) => instance))];
   const found = findReferences(subjects, request);
-  const best = new Int16Array(subjects.length * traits.length).fill(REMOVED_SIMILARITY);
+  const best = new Int16Array(subjects.length * instances.length).fill(REMOVED_SIMILARITY);
   const entries = found.map((references, p) => {
     const part = request.parts[p];
-    const [owners, trait] = [ownersOf(part), traits.indexOf(part.trait)];
+    const [owners, instance] = [ownersOf(part), instances.indexOf(part.instance)];
     const values = new Int16Array(request.similarities, part.offset * 2, part.count);
     return references.map((i) => {
-      const entry = placeIn(subjects, owners[i]) * traits.length + trait;
+      const entry = placeIn(subjects, owners[i]) * instances.length + instance;
       best[entry] = Math.max(best[entry], values[i]);
       return entry;
     });
   });
-  const isFace = traits.map((trait) => request.parts.some((part) => part.trait === trait && part.face !== undefined));
+  const isFace = instances.map((instance) =>
+    request.parts.some((part) => part.instance === instance && part.face !== undefined),
+  );
   const comesFirst = chooseFirst(best, subjects.length, isFace, request.wanted);
   const split = (wanted: 0 | 1) =>
     found.map((references, p) => references.filter((_, k) => comesFirst[entries[p][k]] === wanted));
@@ -58,42 +60,42 @@ function placeIn(subjects: Uint32Array, ordinal: number): number {
   return low;
 }
 
-/** 1 for each subject and trait that come first. */
+/** 1 for each subject and instance that come first. */
 function chooseFirst(best: Int16Array, subjects: number, isFace: readonly boolean[], wanted: number): Uint8Array {
-  const traits = isFace.length;
+  const instances = isFace.length;
   const comesFirst = new Uint8Array(best.length);
   const ranks = new Float64Array(subjects);
   for (let s = 0; s < subjects; s++) {
-    const ofSubject = best.subarray(s * traits, (s + 1) * traits);
+    const ofSubject = best.subarray(s * instances, (s + 1) * instances);
     let [present, fingers, sum] = [0, 0, 0];
-    for (let t = 0; t < traits; t++) {
+    for (let t = 0; t < instances; t++) {
       if (ofSubject[t] === REMOVED_SIMILARITY) continue;
       present++;
       sum += Math.max(0, ofSubject[t]);
       if (!isFace[t]) fingers++;
     }
     ranks[s] = vectorRank(sum, present);
-    for (let t = 0; t < traits; t++) {
+    for (let t = 0; t < instances; t++) {
       const isFirst = isFace[t] || placeOf(t, ofSubject, isFace) < fingers / 2;
-      comesFirst[s * traits + t] = ofSubject[t] !== REMOVED_SIMILARITY && isFirst ? 1 : 0;
+      comesFirst[s * instances + t] = ofSubject[t] !== REMOVED_SIMILARITY && isFirst ? 1 : 0;
     }
   }
   // A list that is shorter than wanted has everybody, and is to be called exact.
   const inAnyCase = subjects < wanted ? subjects : Math.ceil(wanted / ONE_IN_ANY_CASE);
   const least = ranks.toSorted()[subjects - inAnyCase] ?? -Infinity;
   ranks.forEach((rank, s) => {
-    if (rank >= least) comesFirst.fill(1, s * traits, (s + 1) * traits);
+    if (rank >= least) comesFirst.fill(1, s * instances, (s + 1) * instances);
   });
   return comesFirst;
 }
 
 /** How many fingers go before one: those that are more alike, and of equal ones those in front. */
-function placeOf(trait: number, similarities: Int16Array, isFace: readonly boolean[]): number {
+function placeOf(instance: number, similarities: Int16Array, isFace: readonly boolean[]): number {
   let place = 0;
   for (let t = 0; t < similarities.length; t++) {
     if (isFace[t]) continue;
-    const more = similarities[t] - similarities[trait];
-    if (more > 0 || (more === 0 && t < trait)) place++;
+    const more = similarities[t] - similarities[instance];
+    if (more > 0 || (more === 0 && t < instance)) place++;
   }
   return place;
 }

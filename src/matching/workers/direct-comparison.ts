@@ -9,7 +9,7 @@ import { packFace } from '../kernels/packed-probe.ts';
 import { SHIPPED_CALIBRATIONS } from '../rates/calibrations.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from './segment-reader.ts';
 
-const LARGEST_RECORD = Math.max(FINGER_PACKED_MAX_BYTES, 2048);
+const MAX_RECORD = Math.max(FINGER_PACKED_MAX_BYTES, 2048);
 const ONLY = Uint32Array.of(0);
 
 /**
@@ -27,7 +27,7 @@ export class DirectComparer {
   constructor(build?: KernelBuild) {
     this.#encoder = new FingerEncoder(undefined, build);
     const layout = layoutSegment(1, SEGMENT_SCRATCH_BYTES);
-    const pages = Math.ceil((layout.recordsAddress + LARGEST_RECORD) / PAGE_BYTES);
+    const pages = Math.ceil((layout.recordsAddress + MAX_RECORD) / PAGE_BYTES);
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.#reader = new SegmentReader({ id: 0, memory: this.#memory, layout }, SHIPPED_CALIBRATIONS, build);
     this.#directoryAddress = layout.directoryAddress;

@@ -2,7 +2,7 @@ import type { GallerySizing } from '../../gallery/gallery.ts';
 import type { IndexShape } from '../../index-files/index-writer.ts';
 import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from '../kernels/kernels.ts';
-import { LARGEST_FACE_BYTES, SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';
+import { MAX_FACE_BYTES, SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';
 
 /** References that a live segment of the service holds before the next one is opened. */
 export const SEGMENT_CAPACITY = 65_536;
@@ -13,8 +13,8 @@ export const SEGMENT_CAPACITY = 65_536;
  */
 export function gallerySizing(capacity: number): GallerySizing {
   const sizing = { capacity, scratchBytes: SEGMENT_SCRATCH_BYTES };
-  const face = { ...sizing, largestRecord: LARGEST_FACE_BYTES, vectorBytes: 0 };
-  return { finger: { ...sizing, largestRecord: FINGER_PACKED_MAX_BYTES, vectorBytes: VECTOR_SIZE }, face: () => face };
+  const face = { ...sizing, maxRecordBytes: MAX_FACE_BYTES, vectorBytes: 0 };
+  return { finger: { ...sizing, maxRecordBytes: FINGER_PACKED_MAX_BYTES, vectorBytes: VECTOR_SIZE }, face: () => face };
 }
 
 /** How the service's indexes are cut up: a block is a megabyte of fingers, read and copied in a millisecond. */

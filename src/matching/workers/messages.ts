@@ -16,8 +16,8 @@ export type SegmentId = SegmentHandle['id'];
  * Tell how alike a probe and a range of a segment are. The answers go to shared memory, for there are as many as
  * references.
  */
-export interface ResembleTask {
-  readonly kind: 'resemble';
+export interface ScanTask {
+  readonly kind: 'scan';
   /**
    * `comparison`: of fingers −1000 · log10 of the false match rate of their comparison score. `vector`: of fingers the
    * similarity of their candidate vectors. Of faces either way the similarity of their embeddings, see similarity.ts.
@@ -38,7 +38,7 @@ export interface ResembleTask {
   readonly stop: StopMark;
 }
 
-export interface ResembleResult {
+export interface ScanResult {
   /** References of the range that were looked at: fewer than all when the work was stopped. */
   readonly read: number;
   /** Of those, the ones that the filter let through, removed ones included. */
@@ -49,10 +49,10 @@ export interface ResembleResult {
   readonly busyMs: number;
 }
 
-/** Where the similarities of one probe with one segment are, see ResembleTask. */
-export interface ResembledSegment {
+/** Where the similarities of one probe with one segment are, see ScanTask. */
+export interface ScannedSegment {
   /** What it says something of: of several probes of one finger the best counts. */
-  readonly trait: number;
+  readonly instance: number;
   readonly segment: SegmentId;
   readonly count: number;
   readonly offset: number;
@@ -63,15 +63,15 @@ export interface ResembledSegment {
 /** Choose the subjects whose references are most like the probes together. Who is not in scope has no similarities. */
 export interface ShortlistTask {
   readonly kind: 'shortlist';
-  readonly parts: readonly ResembledSegment[];
+  readonly parts: readonly ScannedSegment[];
   readonly similarities: SharedArrayBuffer;
   /** One past the greatest ordinal. */
   readonly ordinals: number;
   /** Subjects that are wanted; a few more may come. */
   readonly wanted: number;
   /** What the subjects are ranked by: rates, or similarities. */
-  readonly by: ResembleTask['by'];
-  /** `by` comparison: subjects whose rates, of each trait the best, have a smaller sum than this are not wanted. */
+  readonly by: ScanTask['by'];
+  /** `by` comparison: subjects whose rates, of each instance the best, have a smaller sum than this are not wanted. */
   readonly least: number;
 }
 
@@ -153,7 +153,7 @@ export interface ExplainResult {
 
 /** What a thread is asked, by kind, and what it answers. */
 export interface TaskMap {
-  readonly resemble: { readonly task: ResembleTask; readonly result: ResembleResult };
+  readonly scan: { readonly task: ScanTask; readonly result: ScanResult };
   readonly shortlist: { readonly task: ShortlistTask; readonly result: ShortlistResult };
   readonly compare: { readonly task: CompareTask; readonly result: CompareResult };
   readonly 'cross-compare': { readonly task: CrossCompareTask; readonly result: CrossCompareResult };

@@ -15,7 +15,7 @@ import {
   type KernelBuild,
   type Kernels,
 } from '../kernels/kernels.ts';
-import type { CompareResult, ResembleResult } from './messages.ts';
+import type { CompareResult, ScanResult } from './messages.ts';
 import { isStopped, StopSignal, type StopMark } from './stop-signal.ts';
 import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { shippedFingerModel } from '../model/shipped-model.ts';
@@ -25,15 +25,15 @@ const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
 /** References per call when vectors are scanned. */
 const VECTOR_BATCH = 4096;
-const LARGEST_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH);
+const MAX_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH);
 const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
-export const LARGEST_FACE_BYTES = 2048;
-const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + VECTOR_SIZE, LARGEST_FACE_BYTES);
+export const MAX_FACE_BYTES = 2048;
+const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + VECTOR_SIZE, MAX_FACE_BYTES);
 
 const NEVER_STOPPED = new StopSignal().all;
 
 /** Scratch that one thread needs in a segment: probe, kernel scratch, scores and a directory of its own. */
-export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + LARGEST_BATCH * 8;
+export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + MAX_BATCH * 8;
 
 /** One thread's view of one segment: the kernels, instantiated over the segment's memory, and the thread's scratch. */
 export class SegmentReader {
@@ -58,16 +58,16 @@ export class SegmentReader {
     this.#probeAddress = claimScratch(handle);
     this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
     this.#scoresAddress = this.#scratchAddress + KERNEL_SCRATCH_BYTES;
-    this.#ownDirectoryAddress = this.#scoresAddress + LARGEST_BATCH * 4;
+    this.#ownDirectoryAddress = this.#scoresAddress + MAX_BATCH * 4;
   }
 
   /**
-   * How alike the probe and references `from` to `to` are, see ResembleTask, batch by batch, until done or told to stop.
+   * How alike the probe and references `from` to `to` are, see ScanTask, batch by batch, until done or told to stop.
    * @param out - i16 for each reference, `out[i]` of reference `from + i`; REMOVED_SIMILARITY for those not looked at
    * @param stop - looked at between batches
-   * @param filter - see ResembleTask
+   * @param filter - see ScanTask
    */
-  resemble(
+  scan(
     by: 'comparison' | 'vector',
     probe: PackedProbe,
     from: number,
@@ -75,7 +75,7 @@ export class SegmentReader {
     out: Int16Array,
     stop: StopMark,
     filter?: SubjectFilter,
-  ): Omit<ResembleResult, 'busyMs'> {
+  ): Omit<ScanResult, 'busyMs'> {
     const byVector = by === 'vector' && probe.modality === 'finger';
     if (byVector) this.#loadWidened(vectorOf(probe.packed));
     else this.#loadProbe(probe);

@@ -1,9 +1,9 @@
 import type { SegmentHandle } from '../../gallery/segment-layout.ts';
 import { fisherSeries, FLOOR_LOG10_FMR } from '../rates/fusion.ts';
 import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
-import type { ResembledSegment, ShortlistTask } from './messages.ts';
+import type { ScannedSegment, ShortlistTask } from './messages.ts';
 
-interface Part extends Omit<ResembledSegment, 'segment'> {
+interface Part extends Omit<ScannedSegment, 'segment'> {
   readonly segment: SegmentHandle;
   /** What makes rates of the numbers, where these are similarities of faces: see Calibrations. */
   readonly rates: Int16Array | undefined;
@@ -18,10 +18,10 @@ const NONE = -(2 ** 31);
 /** Ranks are counted in steps of sixteen: a list may be longer than wanted by those in its last step. */
 const STEP_BITS = 4;
 const STEPS = 16_384;
-/** More traits than a search can have. */
-const MOST_TRAITS = 64;
+/** More instances than a search can have. */
+const MAX_INSTANCES = 64;
 /** 1 divided by the root of so many. */
-const PER_ROOT = Float64Array.from({ length: MOST_TRAITS }, (_, traits) => 1 / Math.sqrt(Math.max(1, traits)));
+const PER_ROOT = Float64Array.from({ length: MAX_INSTANCES }, (_, instances) => 1 / Math.sqrt(Math.max(1, instances)));
 /** Of the similarities of strangers, those below 0 taken for 0: their deviation of 1,800, divided by √(2π). */
 const MEAN_ABOVE_ZERO = 718;
 /** By how much the sum of a subject's rates may be too small, for those of faces are read from a table with steps. */
@@ -32,12 +32,12 @@ export const RATE_COARSENESS = 10;
  * and one that is notable is needed.
  * @param thresholdLog10 - highest fused log10 rate of a candidate
  */
-export function leastSum(thresholdLog10: number): number {
+export function minSum(thresholdLog10: number): number {
   return Math.floor(-1000 * Math.min(FLOOR_LOG10_FMR, thresholdLog10)) - RATE_COARSENESS;
 }
 
 /**
- * Chooses subjects by what their references have in common with the probes. A subject has, for each trait, the number of
+ * Chooses subjects by what their references have in common with the probes. A subject has, for each instance, the number of
  * the best pair of a probe and a reference, and ranks by what these numbers say together: a subject with few references
  * must not fall behind strangers with many, who have more numbers to add. Which subjects are chosen depends on the
  * numbers alone: not on the order of references, segments or ordinals.
@@ -50,8 +50,8 @@ export class Shortlister {
 
   /** @returns ordinals, ascending: the `wanted` best, and those as good as the last of them */
   choose(task: ShortlistRequest): Uint32Array {
-    const byTrait = Map.groupBy(task.parts, ({ trait }) => trait);
-    if (byTrait.size === 1) return chooseByOneTrait(task);
+    const byInstance = Map.groupBy(task.parts, ({ instance }) => instance);
+    if (byInstance.size === 1) return chooseByOneInstance(task);
     const { similarities, ordinals, wanted, by, least } = task;
     if (this.#ranks.length < ordinals) {
       this.#best = new Int16Array(ordinals * 2);
@@ -61,9 +61,9 @@ export class Shortlister {
     const ranks = this.#ranks.subarray(0, ordinals).fill(NONE);
     const counts = this.#counts.subarray(0, ordinals).fill(0);
     const values = new Int16Array(similarities);
-    const [first, ...others] = byTrait.values();
+    const [first, ...others] = byInstance.values();
     if (first !== undefined) this.#begin(first, values);
-    for (const ofOneTrait of others) this.#add(ofOneTrait, values, ordinals);
+    for (const ofOneInstance of others) this.#add(ofOneInstance, values, ordinals);
     return collect(
       ranks,
       by === 'comparison' ? rankByRates(ranks, counts, least) : rankByVectors(ranks, counts),
@@ -71,7 +71,7 @@ export class Shortlister {
     );
   }
 
-  /** Takes the best number of each subject for the first trait for its sum. */
+  /** Takes the best number of each subject for the first instance for its sum. */
   #begin(parts: readonly Part[], values: Int16Array): void {
     const [sums, counts] = [this.#ranks, this.#counts];
     for (const part of parts) {
@@ -88,7 +88,7 @@ export class Shortlister {
     }
   }
 
-  /** Adds the best number of each subject for one trait to its sum, and counts it. */
+  /** Adds the best number of each subject for one instance to its sum, and counts it. */
   #add(parts: readonly Part[], values: Int16Array, ordinals: number): void {
     const best = this.#best.subarray(0, ordinals).fill(REMOVED_SIMILARITY);
     const [sums, counts] = [this.#ranks, this.#counts];
@@ -112,12 +112,12 @@ export class Shortlister {
 }
 
 /**
- * Of one trait the best number of a subject is their rank, so it is enough to look at the references of the greatest
+ * Of one instance the best number of a subject is their rank, so it is enough to look at the references of the greatest
  * numbers: no sums of a million subjects.
  */
-function chooseByOneTrait({ parts, similarities, wanted, by, least: leastRate }: ShortlistRequest): Uint32Array {
+function chooseByOneInstance({ parts, similarities, wanted, by, least: minRate }: ShortlistRequest): Uint32Array {
   const values = new Int16Array(similarities);
-  const least = by === 'comparison' ? leastRate : REMOVED_SIMILARITY + 1;
+  const least = by === 'comparison' ? minRate : REMOVED_SIMILARITY + 1;
   const inStep = new Uint32Array(2 * STEPS);
   for (const part of parts) countSteps(part, values, part.rates, least, inStep);
   for (let references = wanted; ; references *= 2) {
@@ -203,11 +203,11 @@ export function ownersOf({ segment, count }: Part): Uint32Array {
 /**
  * Of vectors, numbers of strangers lie around 0 with one deviation. A finger that was captured badly is unlike
  * everything, which says nothing against its owner: less than 0 counts as 0. What strangers have in sum then is taken
- * off, and the rest divided by the root of the number of traits: whoever has more of them must not be in front for it.
+ * off, and the rest divided by the root of the number of instances: whoever has more of them must not be in front for it.
  * @param sum - of the similarities above 0
  */
-export function vectorRank(sum: number, traits: number): number {
-  return (sum - traits * MEAN_ABOVE_ZERO) * PER_ROOT[traits];
+export function vectorRank(sum: number, instances: number): number {
+  return (sum - instances * MEAN_ABOVE_ZERO) * PER_ROOT[instances];
 }
 
 /** @returns how many ranks are in each step; so below */
@@ -251,7 +251,7 @@ function collect(ranks: Int32Array, inStep: Uint32Array, wanted: number): Uint32
   return subjects;
 }
 
-/** Ranks of several traits together may be larger than one number; what is beyond the last step is alike enough. */
+/** Ranks of several instances together may be larger than one number; what is beyond the last step is alike enough. */
 function stepOf(rank: number): number {
   return Math.max(0, Math.min(2 * STEPS - 1, (rank >> STEP_BITS) + STEPS));
 }

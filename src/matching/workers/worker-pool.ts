@@ -3,7 +3,7 @@ import { Piscina } from 'piscina';
 import { Failure } from '../../failure.ts';
 import { SHIPPED_CALIBRATIONS, type Calibrations } from '../rates/calibrations.ts';
 import { SearchCosts } from './search-costs.ts';
-import { inLaneOf, TaskLanes } from './task-lanes.ts';
+import { inLaneOf, FairTaskQueue } from './fair-task-queue.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import type { SegmentHandle } from '../../gallery/segment-layout.ts';
 import {
@@ -14,8 +14,8 @@ import {
   type CrossCompareTask,
   type ExplainResult,
   type ExplainTask,
-  type ResembleResult,
-  type ResembleTask,
+  type ScanResult,
+  type ScanTask,
   type ShortlistResult,
   type ShortlistTask,
   type WorkerMessage,
@@ -50,9 +50,9 @@ export class WorkerPool {
       minThreads: size,
       maxThreads: size,
       idleTimeout: Infinity,
-      // A task that waits in a thread could not be overtaken by one of another search: see TaskLanes.
+      // A task that waits in a thread could not be overtaken by one of another search: see FairTaskQueue.
       concurrentTasksPerWorker: 1,
-      taskQueue: new TaskLanes(),
+      taskQueue: new FairTaskQueue(),
       // A task that no thread was free for goes back to where it was, not to the end.
       stricterFIFO: true,
       workerData: calibrations.tables,
@@ -61,7 +61,7 @@ export class WorkerPool {
   }
 
   /** @param segment - the handle of the task's segment; so in all of these */
-  async resemble(task: ResembleTask, segment: SegmentHandle): Promise<ResembleResult> {
+  async scan(task: ScanTask, segment: SegmentHandle): Promise<ScanResult> {
     const result = await this.#run(task, [segment]);
     const { vector, finger, face } = this.costs;
     const ofFingers = task.by === 'vector' ? vector : finger;
@@ -73,9 +73,9 @@ export class WorkerPool {
 
   async shortlist(task: ShortlistTask, segments: readonly SegmentHandle[]): Promise<ShortlistResult> {
     const result = await this.#run(task, segments);
-    const traits = new Set(task.parts.map(({ trait }) => trait)).size;
+    const instances = new Set(task.parts.map(({ instance }) => instance)).size;
     const references = task.parts.reduce((sum, { count }) => sum + count, 0);
-    this.costs.merge.note(result.busyMs, references + traits * task.ordinals);
+    this.costs.merge.note(result.busyMs, references + instances * task.ordinals);
     return result;
   }
 

@@ -57,10 +57,10 @@ export default function run({ task, handles }: WorkerMessage): WorkerResult | ty
 type Handlers = { readonly [Kind in TaskKind]: (task: TaskMap[Kind]['task']) => TaskMap[Kind]['result'] };
 
 const HANDLERS: Handlers = {
-  resemble: ({ by, probe, segment, from, to, similarities, offset, filter, stop }) => {
+  scan: ({ by, probe, segment, from, to, similarities, offset, filter, stop }) => {
     const { reader } = met(segment);
     const out = new Int16Array(similarities, (offset + from) * 2, to - from);
-    return timed(() => reader.resemble(by, probe, from, to, out, stop, filter));
+    return timed(() => reader.scan(by, probe, from, to, out, stop, filter));
   },
   shortlist: (task) => {
     const parts = task.parts.map((part) => {

@@ -18,7 +18,7 @@ const PIECE_BYTES = 1 << 19;
 /** Beyond one for each thread: what is ready while the store takes the one before. */
 const PIECES_AHEAD = 2;
 
-export interface ImportOrder {
+export interface ImportOptions {
   readonly file: string;
   readonly imports: Imports;
   readonly rules: PreparationRules;
@@ -66,7 +66,7 @@ interface PieceUnderWay extends RecordPiece {
  * @throws Failure IMPORT_FILE_UNREADABLE, RECORD_FORMAT_UNKNOWN, IMPORT_FILE_DAMAGED, IMPORT_UNDER_WAY; of the store. What
  * was imported before stays.
  */
-export async function importFile(order: ImportOrder): Promise<ImportedFile> {
+export async function importFile(order: ImportOptions): Promise<ImportedFile> {
   const { file, imports, rules } = order;
   const format = formatOf(file);
   const { digest, size } = await identify(file);
@@ -91,15 +91,15 @@ export async function importFile(order: ImportOrder): Promise<ImportedFile> {
   };
   order.onProgress({ ...state, size });
   try {
-    const { mostRecordBytes } = rules;
+    const { maxRecordBytes } = rules;
     for await (const piece of readPieces(file, {
       format,
       from: before.offset,
       size,
       pieceBytes: order.pieceBytes ?? PIECE_BYTES,
-      mostRecordBytes,
+      maxRecordBytes,
     })) {
-      const result = prepare(pool, piece, format, mostRecordBytes);
+      const result = prepare(pool, piece, format, maxRecordBytes);
       // Nobody waits for it before its turn.
       result.catch(() => undefined);
       underWay.push({ ...piece, result });
@@ -122,10 +122,10 @@ async function prepare(
   pool: Piscina<PieceTask, PreparedPiece>,
   { bytes, isTooLarge }: RecordPiece,
   format: RecordFormat,
-  mostRecordBytes: number,
+  maxRecordBytes: number,
 ): Promise<PreparedPiece> {
   if (!isTooLarge) return pool.run({ bytes, format }, { transferList: [bytes.buffer] });
-  const refusal = refusalOf(recordTooLarge(mostRecordBytes), namesIn(bytes, format));
+  const refusal = refusalOf(recordTooLarge(maxRecordBytes), namesIn(bytes, format));
   return { count: 1, prepared: [], refused: [{ position: 0, refusal }] };
 }
 
@@ -136,7 +136,7 @@ interface Found {
 }
 
 async function takePiece(
-  { imports, onEnrolled, onNewGalleries }: ImportOrder,
+  { imports, onEnrolled, onNewGalleries }: ImportOptions,
   digest: Buffer,
   state: ImportState,
   { start, end, result }: PieceUnderWay,

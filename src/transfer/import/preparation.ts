@@ -57,7 +57,7 @@ export interface PreparedPiece {
 }
 
 export interface PreparationRules extends SampleRules {
-  readonly mostRecordBytes: number;
+  readonly maxRecordBytes: number;
 }
 
 /** Prepares records; in a thread of its own, for it is much work. */
@@ -88,7 +88,7 @@ export class Preparation {
   }
 
   #read(bytes: Uint8Array, format: RecordFormat): EnrollRequest {
-    if (bytes.length > this.#rules.mostRecordBytes) throw recordTooLarge(this.#rules.mostRecordBytes);
+    if (bytes.length > this.#rules.maxRecordBytes) throw recordTooLarge(this.#rules.maxRecordBytes);
     if (format === 'ndjson') return readEnrollRequest(bytes);
     return readMessage(this.#shape, EnrollRequest, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
   }
@@ -112,8 +112,8 @@ export class Preparation {
   }
 }
 
-export function recordTooLarge(mostBytes: number): Failure {
-  return new Failure('invalid-argument', 'RECORD_TOO_LARGE', `The record has more than ${mostBytes} bytes.`);
+export function recordTooLarge(maxBytes: number): Failure {
+  return new Failure('invalid-argument', 'RECORD_TOO_LARGE', `The record has more than ${maxBytes} bytes.`);
 }
 
 /** A record that has no name of its own is named by its content, so that importing it again enrols nobody twice. */

@@ -15,7 +15,7 @@ const LINE_FEED = 10;
 /** Of a record that is too large. */
 const HEAD_BYTES = 1 << 16;
 /** Of a length as a varint: 28 bits are more than any record may have. */
-const MOST_LENGTH_BYTES = 4;
+const MAX_LENGTH_BYTES = 4;
 
 /** @throws Failure RECORD_FORMAT_UNKNOWN */
 export function formatOf(file: string): RecordFormat {
@@ -35,7 +35,7 @@ export interface RecordPiece {
   readonly isTooLarge: boolean;
 }
 
-export interface PieceOrder {
+export interface PieceOptions {
   readonly format: RecordFormat;
   /** Where to begin: the end of a record. */
   readonly from: number;
@@ -44,15 +44,15 @@ export interface PieceOrder {
   /** A piece has about as many. */
   readonly pieceBytes: number;
   /** A record has no more. */
-  readonly mostRecordBytes: number;
+  readonly maxRecordBytes: number;
 }
 
 /**
  * Reads a file piece by piece.
  * @throws Failure IMPORT_FILE_UNREADABLE; IMPORT_FILE_DAMAGED where it is not known any more where records begin
  */
-export async function* readPieces(path: string, order: PieceOrder): AsyncGenerator<RecordPiece, void> {
-  const { format, size, mostRecordBytes } = order;
+export async function* readPieces(path: string, order: PieceOptions): AsyncGenerator<RecordPiece, void> {
+  const { format, size, maxRecordBytes } = order;
   const file = await openFile(path);
   try {
     for (let start = order.from; start < size;) {
@@ -60,8 +60,8 @@ export async function* readPieces(path: string, order: PieceOrder): AsyncGenerat
       let bytes = await readAt(file, path, start, wanted);
       let end = lastBorder(bytes, format, start + wanted === size);
       // One record fills it all: up to the most that it may have.
-      while (end === 0 && wanted < Math.min(2 * mostRecordBytes, size - start)) {
-        wanted = Math.min(2 * mostRecordBytes, 2 * wanted, size - start);
+      while (end === 0 && wanted < Math.min(2 * maxRecordBytes, size - start)) {
+        wanted = Math.min(2 * maxRecordBytes, 2 * wanted, size - start);
         bytes = await readAt(file, path, start, wanted);
         end = lastBorder(bytes, format, start + wanted === size);
       }
@@ -116,7 +116,7 @@ function lastBorder(bytes: Uint8Array, format: RecordFormat, isLast: boolean): n
 /** @returns undefined where the bytes do not hold the whole length, or it is far too large */
 function lengthAt(bytes: Uint8Array, at: number): { readonly bytes: number; readonly from: number } | undefined {
   let value = 0;
-  for (let i = 0; i < MOST_LENGTH_BYTES && at + i < bytes.length; i++) {
+  for (let i = 0; i < MAX_LENGTH_BYTES && at + i < bytes.length; i++) {
     const byte = bytes[at + i];
     value |= (byte & 0x7f) << (7 * i);
     if (byte < 0x80) return { bytes: value, from: at + i + 1 };
@@ -133,7 +133,7 @@ async function endOfLarge(
   size: number,
 ): Promise<number> {
   if (format === 'binpb') {
-    const bytes = await readAt(file, path, start, Math.min(MOST_LENGTH_BYTES, size - start));
+    const bytes = await readAt(file, path, start, Math.min(MAX_LENGTH_BYTES, size - start));
     const length = lengthAt(bytes, 0);
     const end = length === undefined ? Infinity : start + length.from + length.bytes;
     if (end <= size) return end;

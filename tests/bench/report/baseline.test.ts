@@ -37,8 +37,8 @@ describe('a comparison with a baseline', () => {
   });
 
   it('lets pass what is known to differ between runs', () => {
-    expect(verdict(figure(2), figure(1.6, { leastNoise: 0.35 }))).toBe('as before');
-    expect(verdict(figure(2), figure(1.4, { leastNoise: 0.35 }))).toBe('WORSE');
+    expect(verdict(figure(2), figure(1.6, { minNoise: 0.35 }))).toBe('as before');
+    expect(verdict(figure(2), figure(1.4, { minNoise: 0.35 }))).toBe('WORSE');
   });
 
   it('knows that one lost record is worse than none, and that limits may hold nothing', () => {

@@ -3,7 +3,7 @@ import { areMates } from '../../../index-builder/prints/labelled-prints.ts';
 import { scoreSets, type ScoredSet } from '../../../bench/scores/scored-set.ts';
 import { COLUMNS, knownOf, readColumns, requireKnown } from '../../../bench/strata/columns.ts';
 import { strataOf } from '../../../bench/strata/rates.ts';
-import { fileOf } from '../../import/record-files.ts';
+import { fileOf } from '../../transfer/import/record-files.ts';
 
 const THRESHOLD = 600;
 let sets: ScoredSet[];

@@ -2,12 +2,12 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EnrollRequest } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { Preparation } from '../../src/transfer/import/preparation.ts';
-import { namesIn } from '../../src/transfer/import/record-names.ts';
+import { EnrollRequest } from '../../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { Preparation } from '../../../src/transfer/import/preparation.ts';
+import { namesIn } from '../../../src/transfer/import/record-names.ts';
 import { delimited, record } from './record-files.ts';
 
-const rules = { faceModels: new Map(), minimumQuality: 0, mostRecordBytes: 1 << 20 };
+const rules = { faceModels: new Map(), minimumQuality: 0, maxRecordBytes: 1 << 20 };
 const sample = { modality: 'MODALITY_FINGER', format: 'TEMPLATE_FORMAT_ISO_19794_2_2005', data: 'AAAA' };
 const who = { contributor: 'imp', external_id: 'r4100' };
 const namesOfLine = (line: string) => namesIn(Buffer.from(line), 'ndjson');

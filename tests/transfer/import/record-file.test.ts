@@ -1,8 +1,8 @@
 /** Files of records are cut into pieces between records, whatever their sizes. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Failure } from '../../src/failure.ts';
-import { formatOf, readPieces, recordsOf, type RecordFormat } from '../../src/transfer/import/record-file.ts';
+import { Failure } from '../../../src/failure.ts';
+import { formatOf, readPieces, recordsOf, type RecordFormat } from '../../../src/transfer/import/record-file.ts';
 import { delimited, fileOf } from './record-files.ts';
 
 const MOST = 64;
@@ -23,7 +23,7 @@ async function read(format: RecordFormat, bytes: Uint8Array, pieceBytes: number,
   const records: (string | undefined)[] = [];
   let last = from;
   const ends: number[] = [];
-  const order = { format, from, size: bytes.length, pieceBytes, mostRecordBytes: MOST };
+  const order = { format, from, size: bytes.length, pieceBytes, maxRecordBytes: MOST };
   for await (const { bytes: part, start, end, isTooLarge } of readPieces(fileOf(`records.${format}`, bytes), order)) {
     expect(start).toBe(last);
     last = end;

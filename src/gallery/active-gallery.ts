@@ -12,7 +12,7 @@ export interface CurrentGallery {
  * The gallery that searches see, and that another one can take the place of between two turns of the event loop. Searches
  * that began in the old one end there; until then whoever is expunged is taken out of it, too.
  */
-export class ServedGallery implements CurrentGallery {
+export class ActiveGallery implements CurrentGallery {
   readonly #sizing: GallerySizing;
   readonly #clock: Clock;
   readonly #names = new GalleryNames();

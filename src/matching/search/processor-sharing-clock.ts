@@ -2,7 +2,7 @@
  * What pieces of work cost that share the machine: a millisecond in which four run counts a quarter for each. So a search
  * costs the same in a crowd as alone, and the cost of those who wait is how long the machine will take for them.
  */
-export class SharedTime {
+export class ProcessorSharingClock {
   #running = 0;
   #shared = 0;
   #at = 0;

@@ -1,17 +1,17 @@
 import { FLOOR_LOG10_FMR } from '../rates/fusion.ts';
 import { fusedRank } from '../workers/shortlister.ts';
 
-/** The rates of comparison scores by subject and trait, as far as they are out of the ordinary. */
-export class TraitRates {
-  /** By ordinal: the best −1000 · log10 of each trait. A rate of 1, which most strangers have, says nothing. */
+/** The rates of comparison scores by subject and instance, as far as they are out of the ordinary. */
+export class InstanceRates {
+  /** By ordinal: the best −1000 · log10 of each instance. A rate of 1, which most strangers have, says nothing. */
   readonly #rates = new Map<number, Map<number, number>>();
 
   /** @param rate - −1000 · log10 of a false match rate */
-  note(ordinal: number, trait: number, rate: number): void {
+  note(ordinal: number, instance: number, rate: number): void {
     if (rate <= 0) return;
     let rates = this.#rates.get(ordinal);
     if (rates === undefined) this.#rates.set(ordinal, (rates = new Map<number, number>()));
-    if (rate > (rates.get(trait) ?? 0)) rates.set(trait, rate);
+    if (rate > (rates.get(instance) ?? 0)) rates.set(instance, rate);
   }
 
   /** Whether one of a subject's rates is as rare as a candidate's has to be. */
@@ -22,14 +22,14 @@ export class TraitRates {
 
   /**
    * The subjects whose rates together are the rarest, and of equal ones all.
-   * @param leastSum - of the rates of a subject
+   * @param minSum - of the rates of a subject
    */
-  best(most: number, leastSum: number): number[] {
+  best(most: number, minSum: number): number[] {
     const ranked: { readonly ordinal: number; readonly rank: number }[] = [];
     for (const [ordinal, rates] of this.#rates) {
       let sum = 0;
       for (const rate of rates.values()) sum += rate;
-      if (sum >= leastSum) ranked.push({ ordinal, rank: fusedRank(sum, rates.size) });
+      if (sum >= minSum) ranked.push({ ordinal, rank: fusedRank(sum, rates.size) });
     }
     ranked.sort((a, b) => b.rank - a.rank);
     const least = ranked[Math.min(most, ranked.length) - 1]?.rank ?? 0;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
-import { buildIndex, type BuildOrder, type BuiltIndex } from '../../index-builder/build/build-index.ts';
+import { buildIndex, type IndexBuildOptions, type BuiltIndex } from '../../index-builder/build/build-index.ts';
 import { differences, prune, publish } from '../../src/index-files/index-catalog.ts';
 import { verifyIndex } from '../../index-builder/verify/verify-index.ts';
 import { Failure } from '../../src/failure.ts';
@@ -15,7 +15,7 @@ import { filesOf, readManifest, requireModels, sealOf } from '../../src/index-fi
 import { publishedIndex } from '../../src/index-files/index-catalog.ts';
 import { listIndexes } from '../../src/index-files/index-catalog.ts';
 import { ChangeFollower } from '../../src/gallery/change-follower.ts';
-import { ServedGallery } from '../../src/gallery/served-gallery.ts';
+import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import { gallerySizing, INDEX_SHAPE } from '../../src/matching/workers/gallery-sizing.ts';
 import { identify } from '../../src/matching/search/identification.ts';
 import { packedModels } from '../../src/matching/rates/model-version.ts';
@@ -66,7 +66,7 @@ async function enrolPeople(first: number, count: number): Promise<void> {
   expect(outcomes.filter((outcome) => 'failure' in outcome)).toEqual([]);
 }
 
-function order(indexDir: string, changes: Partial<BuildOrder> = {}): BuildOrder {
+function order(indexDir: string, changes: Partial<IndexBuildOptions> = {}): IndexBuildOptions {
   return {
     store: store.subjects,
     indexDir,
@@ -140,7 +140,7 @@ afterAll(async () => {
 
 describe('an index', () => {
   it('holds what the store holds', async () => {
-    const served = new ServedGallery(SIZING);
+    const served = new ActiveGallery(SIZING);
     await new ChangeFollower(served, store.subjects, (templates) => packTemplates(pools[0], templates)).start(
       () => undefined,
     );

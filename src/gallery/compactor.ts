@@ -1,23 +1,23 @@
 import type { Gallery } from './gallery.ts';
-import type { Rewriting } from './rewriting.ts';
-import type { CurrentGallery } from './served-gallery.ts';
+import type { Compaction } from './compaction.ts';
+import type { CurrentGallery } from './active-gallery.ts';
 import { inSlices, SLICE_MS } from './slices.ts';
 
 /** How long nothing is tried after a failure: memory that was not there is not there at once. */
 const PAUSE_MS = 60_000;
 
 /** Rewrites segments that have lost many of their references, one after the other, while everything else goes on. */
-export class Rewriter {
+export class Compactor {
   readonly #served: CurrentGallery;
   readonly #onError: (error: unknown) => void;
   readonly #sliceMs: number;
   #running: Promise<void> | undefined;
   #stopped = false;
   #notBefore = 0;
-  #rewritings = 0;
+  #compactions = 0;
 
   /**
-   * @param onError - told when a rewriting failed; the old segments serve on, and after a minute it is tried again
+   * @param onError - told when a compaction failed; the old segments serve on, and after a minute it is tried again
    * @param sliceMs - 0: a turn of the event loop between any two references
    */
   constructor(served: CurrentGallery, onError: (error: unknown) => void, sliceMs = SLICE_MS) {
@@ -27,8 +27,8 @@ export class Rewriter {
   }
 
   /** Segments that were made in the place of others, since the start. */
-  get rewritings(): number {
-    return this.#rewritings;
+  get compactions(): number {
+    return this.#compactions;
   }
 
   /**
@@ -36,7 +36,7 @@ export class Rewriter {
    * @returns resolves when nothing is left to do; while it is at work, a second call waits for the same
    */
   run(): Promise<void> {
-    return (this.#running ??= this.#rewriteAll().finally(() => (this.#running = undefined)));
+    return (this.#running ??= this.#compactAll().finally(() => (this.#running = undefined)));
   }
 
   /**
@@ -48,15 +48,15 @@ export class Rewriter {
     await this.#running;
   }
 
-  async #rewriteAll(): Promise<void> {
+  async #compactAll(): Promise<void> {
     this.#served.current.releaseMemory(performance.now());
     if (performance.now() < this.#notBefore) return;
     try {
       while (!this.#stopped) {
         const gallery = this.#served.current;
-        const next = gallery.beginRewriting();
+        const next = gallery.beginCompaction();
         if (next === undefined) return;
-        await this.#rewrite(next, gallery);
+        await this.#compact(next, gallery);
         gallery.releaseMemory(performance.now());
       }
     } catch (error) {
@@ -65,17 +65,17 @@ export class Rewriter {
     }
   }
 
-  async #rewrite(rewriting: Rewriting, gallery: Gallery): Promise<void> {
+  async #compact(compaction: Compaction, gallery: Gallery): Promise<void> {
     let complete = false;
     try {
-      complete = await inSlices(rewriting.copy(), this.#sliceMs, () => this.#stopped);
+      complete = await inSlices(compaction.copy(), this.#sliceMs, () => this.#stopped);
     } finally {
-      if (!complete) await inSlices(rewriting.abandon(), this.#sliceMs);
+      if (!complete) await inSlices(compaction.abandon(), this.#sliceMs);
     }
     if (!complete) return;
-    rewriting.switch();
-    this.#rewritings++;
+    compaction.switch();
+    this.#compactions++;
     await gallery.presentSearchesEnded();
-    await inSlices(rewriting.finish(), this.#sliceMs);
+    await inSlices(compaction.finish(), this.#sliceMs);
   }
 }

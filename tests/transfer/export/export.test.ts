@@ -3,16 +3,16 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { EnrollRequest } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { exportRecords, type ExportOrder } from '../../src/transfer/export.ts';
-import { importFile } from '../../src/transfer/import/import.ts';
-import type { SubjectWithReferences } from '../../src/store/records.ts';
-import { openStore, type Store } from '../../src/store/store.ts';
-import { decodeInt8Embedding } from '../../src/templates/face-embedding.ts';
-import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
+import type { EnrollRequest } from '../../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { exportRecords, type ExportOptions } from '../../../src/transfer/export.ts';
+import { importFile } from '../../../src/transfer/import/import.ts';
+import type { SubjectWithReferences } from '../../../src/store/records.ts';
+import { openStore, type Store } from '../../../src/store/store.ts';
+import { decodeInt8Embedding } from '../../../src/templates/face-embedding.ts';
+import { startTestCluster, temporaryDirectory, type TestCluster } from '../../cluster.ts';
 import { importOrder } from '../import/import-order.ts';
 import { fileOf, lineOf, record } from '../import/record-files.ts';
-import { temporaryKeys } from '../keys.ts';
+import { temporaryKeys } from '../../keys.ts';
 
 let cluster: TestCluster;
 let store: Store;
@@ -43,7 +43,7 @@ async function enrol(requests: readonly EnrollRequest[]) {
   expect(state.refused).toBe(0);
 }
 
-function exportTo(file: string, changes: Partial<ExportOrder> = {}) {
+function exportTo(file: string, changes: Partial<ExportOptions> = {}) {
   const order = {
     file,
     store: store.subjects,
@@ -105,7 +105,7 @@ describe('an export', () => {
 
   it('takes one gallery, or one contributor, or both', async () => {
     await enrol(people);
-    const count = async (changes: Partial<ExportOrder>) =>
+    const count = async (changes: Partial<ExportOptions>) =>
       (await exportTo(join(temporaryDirectory(), 'some.ndjson'), changes)).subjects;
     expect(await count({ gallery: 'a' })).toBe(1);
     expect(await count({ contributor: 'other' })).toBe(1);
@@ -126,7 +126,7 @@ describe('an export', () => {
       reason('OUTPUT_UNWRITABLE'),
     );
     const cut = join(temporaryDirectory(), 'cut.ndjson');
-    const failing: ExportOrder['store'] = {
+    const failing: ExportOptions['store'] = {
       requireGallery: () => Promise.resolve(),
       snapshot: (onBatch, size) =>
         store.subjects.snapshot(async (batch, seq) => {

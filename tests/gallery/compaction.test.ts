@@ -4,14 +4,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencesAt, type SubjectAttributes, type SubjectEntry } from '../../src/gallery/catalogue.ts';
 import { Gallery } from '../../src/gallery/gallery.ts';
 import type { SearchTicket } from '../../src/gallery/reclamation.ts';
-import { Rewriter } from '../../src/gallery/rewriter.ts';
-import type { Rewriting } from '../../src/gallery/rewriting.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
+import type { Compaction } from '../../src/gallery/compaction.ts';
 import { layoutSegment } from '../../src/gallery/segment-layout.ts';
 import { placesOf, type Segment } from '../../src/gallery/segment.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 
 const RECORD_BYTES = 32;
-const SIZING = { capacity: 4, largestRecord: RECORD_BYTES, scratchBytes: 256, vectorBytes: 16 };
+const SIZING = { capacity: 4, maxRecordBytes: RECORD_BYTES, scratchBytes: 256, vectorBytes: 16 };
 const PARTITION = { modality: 'finger', position: 1 } as const;
 const ATTRIBUTES: SubjectAttributes = subjectAttributes();
 
@@ -153,13 +153,13 @@ function occurrences(word: bigint): number[] {
     .filter((count) => count > 0);
 }
 
-/** Does one step of a rewriting after the other, and begins another when one is over. */
+/** Does one step of a compaction after the other, and begins another when one is over. */
 class StepByStep {
   readonly #gallery: Gallery;
-  #rewriting: Rewriting | undefined;
+  #compaction: Compaction | undefined;
   #steps: Generator<void> | undefined;
   #stage: 'copy' | 'wait' | 'finish' = 'copy';
-  rewritings = 0;
+  compactions = 0;
 
   constructor(gallery: Gallery) {
     this.#gallery = gallery;
@@ -169,32 +169,32 @@ class StepByStep {
   async step(): Promise<boolean> {
     // What waits for searches hears of their end in a microtask.
     await Promise.resolve();
-    if (this.#rewriting === undefined) {
-      this.#rewriting = this.#gallery.beginRewriting();
-      this.#steps = this.#rewriting?.copy();
+    if (this.#compaction === undefined) {
+      this.#compaction = this.#gallery.beginCompaction();
+      this.#steps = this.#compaction?.copy();
       this.#stage = 'copy';
-      return this.#rewriting !== undefined;
+      return this.#compaction !== undefined;
     }
     if (this.#stage === 'wait' || this.#steps?.next().done !== true) return true;
     if (this.#stage === 'copy') {
       this.#stage = 'wait';
-      this.#rewriting.switch();
-      const finish = this.#rewriting.finish();
+      this.#compaction.switch();
+      const finish = this.#compaction.finish();
       void this.#gallery.presentSearchesEnded().then(() => {
         this.#stage = 'finish';
         this.#steps = finish;
       });
     } else {
-      this.#rewriting = undefined;
-      this.rewritings++;
+      this.#compaction = undefined;
+      this.compactions++;
     }
     return true;
   }
 
   abandon(): void {
-    if (this.#rewriting === undefined || this.#stage !== 'copy') return;
-    for (const steps = this.#rewriting.abandon(); steps.next().done !== true;);
-    this.#rewriting = undefined;
+    if (this.#compaction === undefined || this.#stage !== 'copy') return;
+    for (const steps = this.#compaction.abandon(); steps.next().done !== true;);
+    this.#compaction = undefined;
   }
 }
 
@@ -209,9 +209,9 @@ const command = fc.oneof(
 );
 type Command = readonly [string, ...unknown[]];
 
-describe('rewriting', () => {
+describe('compaction', () => {
   it('loses nobody, brings nobody back and leaves no byte of the expunged, whatever happens meanwhile', async () => {
-    let rewritings = 0;
+    let compactions = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 80 }), async (commands) => {
         memories.length = 0;
@@ -237,11 +237,11 @@ describe('rewriting', () => {
         for (const partition of twin.gallery.partitions) {
           expect(partition.removedCount).toBeLessThanOrEqual(partition.liveCount / 3);
         }
-        rewritings += steps.rewritings;
+        compactions += steps.compactions;
       }),
       { numRuns: 100 },
     );
-    expect(rewritings).toBeGreaterThan(100);
+    expect(compactions).toBeGreaterThan(100);
   });
 
   it('makes one segment of several thin ones, and of small ones that fit', async () => {
@@ -251,9 +251,9 @@ describe('rewriting', () => {
     const before = partition.memoryBytes;
     for (let i = 0; i < 12; i++) if (i % 4 > 0) twin.expunge(`s${i}`);
     expect([partition.segmentCount, partition.liveCount, partition.removedCount]).toEqual([4, 7, 9]);
-    const rewriter = new Rewriter({ current: twin.gallery }, unexpected);
-    await rewriter.run();
-    expect(rewriter.rewritings).toBe(1);
+    const compactor = new Compactor({ current: twin.gallery }, unexpected);
+    await compactor.run();
+    expect(compactor.compactions).toBe(1);
     expect([partition.segmentCount, partition.liveCount, partition.removedCount]).toEqual([2, 7, 0]);
     expect(partition.memoryBytes).toBe(before / 2);
     twin.check();
@@ -268,7 +268,7 @@ describe('rewriting', () => {
     const twin = new Twin();
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     for (let i = 0; i < 4; i++) twin.expunge(`s${i}`);
-    await new Rewriter({ current: twin.gallery }, unexpected).run();
+    await new Compactor({ current: twin.gallery }, unexpected).run();
     const [partition] = twin.gallery.partitions;
     expect([partition.segmentCount, partition.memoryBytes]).toEqual([0, 0]);
   });
@@ -277,9 +277,9 @@ describe('rewriting', () => {
     const twin = new Twin();
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     twin.expunge('s1');
-    const rewriter = new Rewriter({ current: twin.gallery }, unexpected);
-    await rewriter.run();
-    expect(rewriter.rewritings).toBe(0);
+    const compactor = new Compactor({ current: twin.gallery }, unexpected);
+    await compactor.run();
+    expect(compactor.compactions).toBe(0);
     expect(twin.gallery.partitions[0].removedCount).toBe(1);
   });
 
@@ -289,9 +289,9 @@ describe('rewriting', () => {
     twin.begin();
     const [{ segment }] = twin.gallery.partitions[0].ranges();
     for (const id of ['s0', 's1']) twin.expunge(id);
-    const rewriter = new Rewriter({ current: twin.gallery }, unexpected, 0);
-    const run = rewriter.run();
-    while (rewriter.rewritings === 0) await turn();
+    const compactor = new Compactor({ current: twin.gallery }, unexpected, 0);
+    const run = compactor.run();
+    while (compactor.compactions === 0) await turn();
     // More turns than it takes to wipe everything.
     for (let i = 0; i < 50; i++) await turn();
     expect(twin.gallery.partitions[0].ranges().map(({ end }) => end)).toEqual([2]);
@@ -312,7 +312,7 @@ describe('rewriting', () => {
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     for (const id of ['s0', 's1']) twin.expunge(id);
     const errors: unknown[] = [];
-    const rewriter = new Rewriter({ current: twin.gallery }, (error) => errors.push(error));
+    const compactor = new Compactor({ current: twin.gallery }, (error) => errors.push(error));
     const Counting = WebAssembly.Memory;
     WebAssembly.Memory = class extends RealMemory {
       constructor() {
@@ -320,8 +320,8 @@ describe('rewriting', () => {
       }
     };
     try {
-      await rewriter.run();
-      await rewriter.run();
+      await compactor.run();
+      await compactor.run();
     } finally {
       WebAssembly.Memory = Counting;
     }
@@ -331,7 +331,7 @@ describe('rewriting', () => {
     // Nor is the segment closed to new references, beyond its capacity.
     twin.upsert('x', [0]);
     twin.check();
-    await new Rewriter({ current: twin.gallery }, unexpected).run();
+    await new Compactor({ current: twin.gallery }, unexpected).run();
     expect(twin.gallery.partitions[0].removedCount).toBe(0);
     twin.check();
   });
@@ -341,12 +341,12 @@ describe('rewriting', () => {
     const twin = new Twin();
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     for (const id of ['s0', 's1']) twin.expunge(id);
-    const rewriter = new Rewriter({ current: twin.gallery }, unexpected, 0);
-    const run = rewriter.run();
+    const compactor = new Compactor({ current: twin.gallery }, unexpected, 0);
+    const run = compactor.run();
     await turn();
-    await rewriter.stop();
+    await compactor.stop();
     await run;
-    expect(rewriter.rewritings).toBe(0);
+    expect(compactor.compactions).toBe(0);
     twin.check();
     for (const word of [...twin.model.values()].flatMap((references) => [...references.values()])) {
       expect(occurrences(word)).toEqual([RECORD_BYTES / 8 + 2]);

@@ -7,7 +7,7 @@ import type { Segment } from './segment.ts';
  * ended, finish. Between any two steps the gallery may change, and searches may begin and end. What is removed meanwhile
  * is removed from the copy, too (`placesOf`); what is appended goes to other segments.
  */
-export class Rewriting {
+export class Compaction {
   readonly #partition: Partition;
   readonly #segments: readonly Segment[];
   readonly #ordinals: Ordinals;

@@ -5,18 +5,18 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { buildIndex, type BuildOrder } from '../../index-builder/build/build-index.ts';
-import { PreparedReferences } from '../../src/index-files/prepared-references.ts';
-import { importFile, type ImportedFile, type ImportOrder } from '../../src/transfer/import/import.ts';
-import { INDEX_SHAPE } from '../../src/matching/workers/gallery-sizing.ts';
-import { packedModels } from '../../src/matching/rates/model-version.ts';
-import { packTemplates } from '../../src/matching/search/probe.ts';
-import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
-import { sealersOf } from '../../src/security/block-sealer.ts';
-import type { ImportRefusal } from '../../src/store/imports.ts';
-import { openStore, type Store } from '../../src/store/store.ts';
-import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
-import { temporaryKeys } from '../keys.ts';
+import { buildIndex, type IndexBuildOptions } from '../../../index-builder/build/build-index.ts';
+import { PreparedReferences } from '../../../src/index-files/prepared-references.ts';
+import { importFile, type ImportedFile, type ImportOptions } from '../../../src/transfer/import/import.ts';
+import { INDEX_SHAPE } from '../../../src/matching/workers/gallery-sizing.ts';
+import { packedModels } from '../../../src/matching/rates/model-version.ts';
+import { packTemplates } from '../../../src/matching/search/probe.ts';
+import { WorkerPool } from '../../../src/matching/workers/worker-pool.ts';
+import { sealersOf } from '../../../src/security/block-sealer.ts';
+import type { ImportRefusal } from '../../../src/store/imports.ts';
+import { openStore, type Store } from '../../../src/store/store.ts';
+import { startTestCluster, temporaryDirectory, type TestCluster } from '../../cluster.ts';
+import { temporaryKeys } from '../../keys.ts';
 import { importOrder } from './import-order.ts';
 import { delimited, delimitedOf, fileOf, lineOf, record } from './record-files.ts';
 
@@ -36,7 +36,7 @@ beforeEach(async () => {
   return () => store.close();
 });
 
-const order = (file: string, changes: Partial<ImportOrder> = {}) => importOrder(store.imports, file, changes);
+const order = (file: string, changes: Partial<ImportOptions> = {}) => importOrder(store.imports, file, changes);
 
 async function refusalsOf(digest: Uint8Array): Promise<ImportRefusal[]> {
   const refusals: ImportRefusal[] = [];
@@ -259,7 +259,7 @@ describe('an import', () => {
     const sealerOf = sealersOf(keys, 'index');
     const sealer = sealerOf(keys.ring.currentId);
     const indexDir = temporaryDirectory();
-    const build = (changes: Partial<BuildOrder>) =>
+    const build = (changes: Partial<IndexBuildOptions>) =>
       buildIndex({
         store: store.subjects,
         indexDir,

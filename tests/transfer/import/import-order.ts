@@ -1,8 +1,8 @@
 /** An import as tests order it: one thread, the faces of synthetic people. */
-import type { ImportOrder } from '../../src/transfer/import/import.ts';
-import type { Imports } from '../../src/store/imports.ts';
+import type { ImportOptions } from '../../../src/transfer/import/import.ts';
+import type { Imports } from '../../../src/store/imports.ts';
 
-export function importOrder(imports: Imports, file: string, changes: Partial<ImportOrder> = {}): ImportOrder {
+export function importOrder(imports: Imports, file: string, changes: Partial<ImportOptions> = {}): ImportOptions {
   return {
     file,
     imports,
@@ -10,7 +10,7 @@ export function importOrder(imports: Imports, file: string, changes: Partial<Imp
     rules: {
       faceModels: new Map([['synthetic-512', { id: 'synthetic-512', dimension: 512 }]]),
       minimumQuality: 0,
-      mostRecordBytes: 1 << 20,
+      maxRecordBytes: 1 << 20,
     },
     onEnrolled: () => Promise.resolve(),
     onProgress: () => undefined,

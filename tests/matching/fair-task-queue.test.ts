@@ -3,7 +3,7 @@ import { queueOptionsSymbol, type TaskQueue } from 'piscina';
 import { describe, expect, it } from 'vitest';
 import type { WorkerTask } from '../../src/matching/workers/messages.ts';
 import { StopSignal } from '../../src/matching/workers/stop-signal.ts';
-import { inLaneOf, TaskLanes } from '../../src/matching/workers/task-lanes.ts';
+import { inLaneOf, FairTaskQueue } from '../../src/matching/workers/fair-task-queue.ts';
 
 type Task = Parameters<TaskQueue['push']>[0];
 const stop = new StopSignal().all;
@@ -17,7 +17,7 @@ function waiting(task: WorkerTask): Task {
   return { [queueOptionsSymbol]: inLaneOf(task)[queueOptionsSymbol] };
 }
 
-function drain(lanes: TaskLanes): Task[] {
+function drain(lanes: FairTaskQueue): Task[] {
   const drained: Task[] = [];
   for (let task = lanes.shift(); task !== null; task = lanes.shift()) drained.push(task);
   return drained;
@@ -25,7 +25,7 @@ function drain(lanes: TaskLanes): Task[] {
 
 describe('the lanes of tasks', () => {
   it('take turns, each first come first served', () => {
-    const lanes = new TaskLanes();
+    const lanes = new FairTaskQueue();
     const [a, b, c] = [search, search, search].map(waiting);
     const [x, y] = [encoding, verification].map(waiting);
     for (const task of [a, b, c, x, y]) lanes.push(task);
@@ -34,7 +34,7 @@ describe('the lanes of tasks', () => {
   });
 
   it('forget the turn of a task that is put back', () => {
-    const lanes = new TaskLanes();
+    const lanes = new FairTaskQueue();
     const [a, b] = [search, search].map(waiting);
     const [x, y] = [encoding, verification].map(waiting);
     for (const task of [a, b, x, y]) lanes.push(task);
@@ -50,7 +50,7 @@ describe('the lanes of tasks', () => {
     const step = fc.constantFrom('search', 'short', 'shift', 'remove');
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const lanes = new TaskLanes();
+        const lanes = new FairTaskQueue();
         const model = { search: [] as Task[], short: [] as Task[] };
         const all = () => [...model.search, ...model.short];
         for (const one of steps) {

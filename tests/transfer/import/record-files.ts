@@ -2,10 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import { createPerson } from '../../fixtures/person.ts';
-import { EnrollRequest, Provenance } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { demoSamples } from '../../src/service/demo-gallery.ts';
-import { temporaryDirectory } from '../cluster.ts';
+import { createPerson } from '../../../fixtures/person.ts';
+import { EnrollRequest, Provenance } from '../../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { demoSamples } from '../../../src/service/demo-gallery.ts';
+import { temporaryDirectory } from '../../cluster.ts';
 
 /** A good record: two fingers and a face of a synthetic person. */
 export function record(person: number, changes: Partial<EnrollRequest['data'] & object> = {}): EnrollRequest {

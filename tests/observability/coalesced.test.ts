@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { SharedAnswer } from '../../src/observability/shared-answer.ts';
+import { Coalesced } from '../../src/observability/coalesced.ts';
 
 it('gives those who come together one answer, and those who come while it is made the next one', async () => {
   const ends: ((value: number) => void)[] = [];
-  const answer = new SharedAnswer(() => new Promise<number>((done) => ends.push(done)));
+  const answer = new Coalesced(() => new Promise<number>((done) => ends.push(done)));
   const together = [answer.get(), answer.get()];
   await expect.poll(() => ends.length).toBe(1);
   // It has begun: what it says could have been true before these asked.
@@ -18,7 +18,7 @@ it('gives those who come together one answer, and those who come while it is mad
 
 it('works no more than a tenth of the time, however many ask', async () => {
   const [began, worked]: [number[], number[]] = [[], []];
-  const answer = new SharedAnswer(() => {
+  const answer = new Coalesced(() => {
     const started = performance.now();
     began.push(started);
     while (performance.now() < started + 5);
@@ -33,7 +33,7 @@ it('works no more than a tenth of the time, however many ask', async () => {
 
 it('goes on after work that failed', async () => {
   let calls = 0;
-  const answer = new SharedAnswer(() => (calls++ === 0 ? Promise.reject(new Error('once')) : Promise.resolve(calls)));
+  const answer = new Coalesced(() => (calls++ === 0 ? Promise.reject(new Error('once')) : Promise.resolve(calls)));
   await expect(answer.get()).rejects.toThrow('once');
   expect(await answer.get()).toBe(2);
 });

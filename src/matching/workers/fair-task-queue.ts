@@ -8,7 +8,7 @@ type Lane = 'short' | 'search';
 
 /** What a task says of its lane, for the queue. */
 export function inLaneOf(task: WorkerTask): { readonly [queueOptionsSymbol]: { readonly lane: Lane } } {
-  const ofSearch = task.kind === 'resemble' || task.kind === 'shortlist' || (task.kind === 'compare' && task.stop);
+  const ofSearch = task.kind === 'scan' || task.kind === 'shortlist' || (task.kind === 'compare' && task.stop);
   return { [queueOptionsSymbol]: { lane: ofSearch ? 'search' : 'short' } };
 }
 
@@ -16,7 +16,7 @@ export function inLaneOf(task: WorkerTask): { readonly [queueOptionsSymbol]: { r
  * Tasks that wait for a thread, first come first served in each lane. The lanes take turns, so that neither a crowd of
  * searches holds up an enrolment nor a bulk of enrolments the searches.
  */
-export class TaskLanes implements TaskQueue {
+export class FairTaskQueue implements TaskQueue {
   readonly #lanes: Readonly<Record<Lane, Task[]>> = { short: [], search: [] };
   #next: Lane = 'short';
 

@@ -1,14 +1,14 @@
 /** Of the thread's time; the rest is the searches'. */
 const SHARE = 0.1;
 /** Nobody waits longer than that for the work to begin, however long it took before. */
-const MOST_WAIT_MS = 1000;
+const MAX_WAIT_MS = 1000;
 
 /**
  * An answer that is the same for everybody who asks at the time: those who come while nobody works on it get one answer
  * together, and however many ask, working on it takes no more than a tenth of the thread's time. Nobody gets an answer
  * that was begun before they asked.
  */
-export class SharedAnswer<T> {
+export class Coalesced<T> {
   readonly #make: () => Promise<T>;
   #next: Promise<T> | undefined;
   /** Settles when what is being made has been made. */
@@ -25,7 +25,7 @@ export class SharedAnswer<T> {
 
   async #afterTheOneBefore(): Promise<T> {
     await this.#underWay;
-    const wait = Math.min(MOST_WAIT_MS, this.#notBefore - performance.now());
+    const wait = Math.min(MAX_WAIT_MS, this.#notBefore - performance.now());
     if (wait > 0) await new Promise((done) => setTimeout(done, wait));
     // Whoever comes from now on would get something old.
     this.#next = undefined;
