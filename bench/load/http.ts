@@ -20,6 +20,7 @@ export function searchHttp(httpAddress: string, samples: readonly Sample[], seco
   };
   return ask(httpAddress, '/v1/identify', seconds, {
     method: 'POST',
+    headers: { 'content-type': 'application/json' },
     body: JSON.stringify(request),
     overallRate: SEARCHES,
   });

@@ -36,7 +36,7 @@ const CASES: readonly (readonly [string, Sample])[] = [
   ['length field zero', edited(finger, (b) => b.writeUInt32BE(0, 8))],
   ['cut in the header', { ...finger, data: finger.data.subarray(0, 20) }],
   ['cut in a minutia', { ...finger, data: finger.data.subarray(0, 61) }],
-  ['bytes after the end', { ...finger, data: Buffer.concat([finger.data, Buffer.from([0])]) }],
+  ['bytes after the end', { ...finger, data: Buffer.concat([finger.data, Buffer.from([1])]) }],
   ['image of width 0', edited(finger, (b) => b.writeUInt16BE(0, 14))],
   ['resolution 0', edited(finger, (b) => b.writeUInt16BE(0, 18))],
   ['resolution 1 pixel/cm', edited(finger, (b) => b.writeUInt16BE(1, 18))],

@@ -1,0 +1,25 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it } from 'vitest';
+import { searchHttp } from '../../../bench/load/http.ts';
+import { demoPerson, demoSamples } from '../../../src/service/demo-gallery.ts';
+
+it('searches over HTTP in JSON that says that it is JSON, without which it is refused', async () => {
+  const seen: IncomingHttpHeaders[] = [];
+  const server = createServer((request, response) => {
+    seen.push(request.headers);
+    request.resume().on('end', () => response.end('{}'));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { failed } = await searchHttp(address, demoSamples(demoPerson(0), 1), 1);
+    expect(failed).toBe(0);
+    expect(seen.length).toBeGreaterThan(0);
+    for (const headers of seen) expect(headers['content-type']).toBe('application/json');
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
