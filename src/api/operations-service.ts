@@ -6,7 +6,7 @@ import type { IndexAudit } from '../matching/search/index-audit.ts';
 import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/rates/model-version.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
 import { shippedVectorModel } from '../matching/model/shipped-model.ts';
-import { unary, type CallSettings } from './call.ts';
+import { unary, type CallContext, type CallSettings } from './call.ts';
 import {
   Readiness,
   type GetContentHashResponse,
@@ -55,7 +55,7 @@ export function operationsService(service: OperationsDependencies, settings: Cal
   return {
     getStatus: unary('Operations/GetStatus', settings, () => status(service)),
     getContentHash: unary('Operations/GetContentHash', settings, () => hashContent(service)),
-    reloadIndex: unary('Operations/ReloadIndex', settings, () => reloadIndex(service)),
+    reloadIndex: unary('Operations/ReloadIndex', settings, (_, context) => reloadIndex(service, context)),
   };
 }
 
@@ -65,11 +65,13 @@ async function hashContent(service: OperationsDependencies): Promise<GetContentH
   return { hash, galleryVersion: version, subjectCount: subjects };
 }
 
-async function reloadIndex(service: OperationsDependencies): Promise<ReloadIndexResponse> {
+async function reloadIndex(service: OperationsDependencies, context: CallContext): Promise<ReloadIndexResponse> {
   service.requireReady();
   const { switcher, served } = service;
   const switched = await switcher.reload();
   const { name = '', sequence = 0 } = switcher.index ?? {};
+  // Which index a search was answered from has to be found in the log, whoever asked for the switch.
+  context.note({ index: name, switched });
   return { switched, indexName: name, indexSequence: sequence, galleryVersion: served.current.version };
 }
 

@@ -59,6 +59,22 @@ export class ReceiptSigner {
   static async open(file: string | undefined, dataDir: string): Promise<ReceiptSigner> {
     const place = file ?? join(dataDir, FILE);
     if (file === undefined && !existsSync(place)) await makeKey(place);
+    return ReceiptSigner.#of(place);
+  }
+
+  /**
+   * The key that is there, for those who only look: one that is made now has signed nothing.
+   * @param file - as of `open`
+   * @throws Failure KEYS_UNREADABLE, KEYS_INVALID
+   */
+  static read(file: string | undefined, dataDir: string): ReceiptSigner {
+    const place = file ?? join(dataDir, FILE);
+    if (existsSync(place)) return ReceiptSigner.#of(place);
+    const sentence = `${descriptionOf(place)} is not there: a service makes one at its start, and after a restore the one of before has to be put back.`;
+    throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence);
+  }
+
+  static #of(place: string): ReceiptSigner {
     const pem = readSecret(place, descriptionOf(place));
     try {
       const key = createPrivateKey(pem);

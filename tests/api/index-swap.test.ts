@@ -95,6 +95,10 @@ describe('a service with an index', () => {
     expect((await ridgewatch(['index', 'publish'], { RIDGEWATCH_DATA_DIR: dataDirectoryOf(url) })).code).toBe(0);
     // The service looks for itself, too: whoever is first, it is searched now.
     expect(await reload()).toMatchObject({ indexName: name, indexSequence: 3, galleryVersion: 5 });
+    // From the log it can be told which index searches were answered from.
+    expect(running.log.map((line) => JSON.parse(line) as object)).toContainEqual(
+      expect.objectContaining({ method: 'Operations/ReloadIndex', code: 'OK', index: name }),
+    );
     expect(first(await identify(samplesOf(1, 1)))).toBeUndefined();
     expect(first(await identify(samplesOf(2, 1)))).toBe(ids[1]);
     expect(first(await identify(samplesOf(4, 1)))).toBe(fourth);

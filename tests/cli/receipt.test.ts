@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { enrolPerson, runService, type RunningService } from '../api/running-service.ts';
@@ -48,6 +48,16 @@ describe('ridgewatch receipt', () => {
       code: 2,
       stderr: expect.stringContaining('RECEIPT_INVALID') as string,
     });
+  });
+
+  it('has no public key where there is no key, and makes none', async () => {
+    const nowhere = join(dataDir, 'mistyped');
+    expect(await ridgewatch(['receipt', 'public-key', '--data-dir', nowhere])).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('is not there: a service makes one at its start') as string,
+    });
+    expect(existsSync(nowhere)).toBe(false);
   });
 
   it('removes nobody when the receipt has no place', async () => {

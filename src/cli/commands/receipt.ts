@@ -34,11 +34,11 @@ export function verify([file]: readonly string[], { key, subject, json }: Verify
 }
 
 /** Writes the public key that receipts are checked with. */
-export async function publicKey(_args: readonly string[], options: StoreOptions): Promise<number> {
+export function publicKey(_args: readonly string[], options: StoreOptions): Promise<number> {
   const { receiptKey, dataDir } = storeSettings(options);
-  const signer = await ReceiptSigner.open(receiptKey, dataDir);
+  const signer = ReceiptSigner.read(receiptKey, dataDir);
   process.stdout.write(options.json === true ? `${JSON.stringify({ pem: signer.publicKey })}\n` : signer.publicKey);
-  return EXIT.ok;
+  return Promise.resolve(EXIT.ok);
 }
 
 /** Shows the receipts of a subject who was expunged: should the answer to the call have been lost. */
