@@ -40,7 +40,7 @@ const EMPTY_SCOPES: Partial<Record<EmptyScope, string>> = {
 
 /** e.g. `1 in 3.2 million`. */
 export function oddsOf(log10Rate: number): string {
-  if (log10Rate >= 0) return 'by chance';
+  if (log10Rate >= 0) return '1 in 1';
   const count = 10 ** -log10Rate;
   if (count < 1e4) return `1 in ${Math.round(count).toLocaleString('en')}`;
   for (const [unit, name] of [
@@ -78,38 +78,40 @@ function millisecondsOf({ elapsed }: Pick<IdentifyResponse, 'elapsed'>): string 
   return `${((elapsed?.seconds ?? 0) * 1000 + (elapsed?.nanos ?? 0) / 1e6).toFixed(0)} ms`;
 }
 
-/** An index may lose somebody: the reader is told what is known of that. */
+/** What is measured of the subjects that the index misses. */
 function indexLines({ index }: IdentifyResponse): string[] {
   if (index === undefined) return [];
   const { searches, candidates, missed, missRateUpper } = index.audit ?? { searches: 0, candidates: 0, missed: 0 };
   const known =
     candidates === 0 || missRateUpper === undefined
-      ? 'what the index misses has not been measured here yet'
-      : `${searches.toLocaleString('en')} searches were repeated exactly, and of ${candidates} first candidates ${missed} had been missed (at most ${percentOf(missRateUpper)})`;
+      ? 'the share of mates that the index misses has not been measured here yet'
+      : `of ${candidates} first candidates of ${searches.toLocaleString('en')} searches that were repeated exactly, the index had missed ${missed} (at most ${percentOf(missRateUpper)})`;
   return [`The index proposed ${percentOf(index.penetration)} of the subjects; ${known}.`];
 }
 
-/** Whoever has no other reference than these is not found. */
+/** A subject who has only damaged references cannot be found. */
 function damageLines({ damagedReferenceCount }: IdentifyResponse): string[] {
   if (damagedReferenceCount === 0) return [];
   const count = `${damagedReferenceCount.toLocaleString('en')} stored references`;
-  return [`Up to ${count} could not be compared, for they are damaged: ridgewatch store check says which.`];
+  return [
+    `Up to ${count} in scope were not compared because they are damaged. List them with "ridgewatch store check".`,
+  ];
 }
 
-/** A candidate list for a person to read. It offers candidates to look at; it decides nothing. */
+/** A candidate list as text. It offers candidates for review; it decides nothing. */
 export function renderCandidates(response: IdentifyResponse): string {
   const mode = response.searchMode === SearchMode.EXACT ? 'exactly' : 'through an index';
   const searched = response.searchedFraction < 1 ? ` (${percentOf(response.searchedFraction)} of them)` : '';
   const lines = [
     `Searched ${response.subjectsSearched.toLocaleString('en')} subjects ${mode}${searched} in ${millisecondsOf(response)}.`,
-    `Threshold: ${oddsOf(response.thresholdLog10Fmr)} (a search for somebody who is not enrolled shows a candidate in ${percentOf(response.fpir)} of cases).`,
+    `Threshold: FMR ${oddsOf(response.thresholdLog10Fmr)} (FPIR ${percentOf(response.fpir)}: the share of searches for subjects who are not enrolled that show a candidate).`,
     ...indexLines(response),
     ...unusedOf(response.samples),
     ...damageLines(response),
   ];
   const empty = EMPTY_SCOPES[response.emptyScope];
   if (empty !== undefined)
-    return [...lines, `Nothing was searched: ${empty}. This says nothing of the person.`].join('\n');
+    return [...lines, `Nothing was searched: ${empty}. This says nothing about the person.`].join('\n');
   if (response.candidates.length === 0) {
     return [
       ...lines,
@@ -117,7 +119,7 @@ export function renderCandidates(response: IdentifyResponse): string {
     ].join('\n');
   }
   const table = new Table({
-    head: ['rank', 'subject', 'alike by chance', 'band', 'scores', 'contributor', 'caveats'],
+    head: ['rank', 'subject', 'FMR', 'band', 'scores', 'contributor', 'caveats'],
     style: { head: [], border: [] },
   });
   for (const { rank, subjectId, log10Fmr, band, scores, contributor, caveats } of response.candidates) {
@@ -133,7 +135,7 @@ export function renderCandidates(response: IdentifyResponse): string {
   }
   const isExtrapolated = response.candidates.some(({ scores }) => scores.some(({ extrapolated }) => extrapolated));
   const note = isExtrapolated
-    ? ['* Extrapolated: no comparison of different people that was measured scored as high.']
+    ? ['* Extrapolated: the score lies above every measured comparison of different people.']
     : [];
   const more = response.truncated ? ['More subjects reached the threshold than the list has room for.'] : [];
   return [
@@ -148,9 +150,9 @@ export function renderCandidates(response: IdentifyResponse): string {
   ].join('\n');
 }
 
-/** A 1:1 comparison for a person to read. */
+/** A 1:1 comparison as text. */
 export function renderVerification(response: VerifyResponse): string {
-  const table = new Table({ head: ['sample', 'score', 'alike by chance'], style: { head: [], border: [] } });
+  const table = new Table({ head: ['sample', 'score', 'FMR'], style: { head: [], border: [] } });
   for (const score of response.scores) {
     table.push([
       sampleName(score),
@@ -161,9 +163,7 @@ export function renderVerification(response: VerifyResponse): string {
   return [
     ...unusedOf(response.samples),
     ...(response.scores.length > 0 ? [table.toString()] : []),
-    response.scores.length > 0
-      ? `All samples together: as alike as this by chance ${oddsOf(response.log10Fmr)}.`
-      : 'Nothing could be compared.',
+    response.scores.length > 0 ? `All samples fused: FMR ${oddsOf(response.log10Fmr)}.` : 'Nothing could be compared.',
     ...renderExplanations(response.scores, sampleName),
     'Whether it is the same person is for a trained examiner to say.',
   ].join('\n');

@@ -4,30 +4,30 @@ import { addAddressOptions, addConnectionOptions, runs } from './shared-options.
 
 /** Commands that work on the store itself, beside the service that runs on it or without one. */
 export function addOperatorCommands(program: Command): void {
-  const keys = program.command('keys').description('the keys that stored templates are encrypted with');
+  const keys = program.command('keys').description('keys that encrypt stored templates');
   runs(
     keys
       .command('create')
       .argument('<file>', 'key file to write')
-      .description('make a file with a first key, for RIDGEWATCH_KEY_FILE')
+      .description('create a key file with a first key, for RIDGEWATCH_KEY_FILE')
       .option('--json', 'print one JSON document')
       .addHelpText('after', '\nExample:\n  $ ridgewatch keys create /etc/ridgewatch/keys.json'),
     async () => (await import('./commands/keys.ts')).createKeys,
   );
   runs(
-    addStoreOptions(keys.command('list').description('keys, and how many templates each encrypts')),
+    addStoreOptions(keys.command('list').description('list keys and the number of templates that each encrypts')),
     async () => (await import('./commands/keys.ts')).listKeys,
   );
   runs(
     addStoreOptions(
       keys
         .command('rotate')
-        .description('make a new key and encrypt every template with it, while the service goes on'),
+        .description('create a key and re-encrypt every template with it, beside the running service'),
     )
-      .option('--keep', 'no new key: only encrypt what is not encrypted with the current one, as after an interruption')
+      .option('--keep', 'no new key: finish an interrupted rotation')
       .addHelpText(
         'after',
-        '\nThe old key stays in the file, for backups and indexes need it; keys forget removes it.',
+        '\nThe old key stays in the file because backups and indexes need it. "keys forget" removes it.',
       ),
     async () => (await import('./commands/keys.ts')).rotateKeys,
   );
@@ -48,7 +48,7 @@ export function addOperatorCommands(program: Command): void {
     addConnectionOptions(
       program
         .command('content-hash')
-        .description('a hash of everything that a service can find: the same for two that agree'),
+        .description('print a hash of all searchable content; two services that agree print the same'),
     ),
     async () => (await import('./commands/content-hash.ts')).contentHash,
   );
@@ -57,11 +57,11 @@ export function addOperatorCommands(program: Command): void {
       program
         .command('import')
         .argument('<file>', 'records: .ndjson, .jsonl or .binpb')
-        .description('enrol the records of a file, straight into the store, beside the running service or without one'),
+        .description('enrol the records of a file directly into the store, with or without a running service'),
     )
       .option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)')
       .option('--workers <count>', 'threads (RIDGEWATCH_WORKERS)')
-      .option('--report <file>', 'write every record that is refused, and why, to a new file (one JSON object a line)')
+      .option('--report <file>', 'write each refused record and its reason to a new file, one JSON object a line')
       .addHelpText(
         'after',
         '\nEach record is an EnrollRequest of the contract: a line of JSON, or its bytes behind their length (protobuf’s\ndelimited form). An import that was interrupted goes on where it was; what was enrolled before is left as it is.\n\nExample:\n  $ ridgewatch import watchlist.ndjson --report refused.ndjson && ridgewatch index build --publish',
@@ -77,8 +77,8 @@ export function addOperatorCommands(program: Command): void {
           'write the records of the store to a file that import reads, templates and all, beside the service',
         ),
     )
-      .option('--gallery <name>', 'only those who belong to it')
-      .option('--contributor <name>', 'only those whom it owns')
+      .option('--gallery <name>', 'only subjects of this gallery')
+      .option('--contributor <name>', 'only subjects of this contributor')
       .addHelpText(
         'after',
         '\nThe templates are not encrypted in it. Faces are as they are stored: a byte for each component. To move a whole\nstore, with its receipts and the numbers of its changes, use backup and restore.\n\nExample:\n  $ ridgewatch export watchlist.ndjson --gallery watchlist',
@@ -90,7 +90,7 @@ export function addOperatorCommands(program: Command): void {
       program
         .command('backup')
         .argument('<file>', 'new file')
-        .description('write the whole store to an encrypted file, beside the running service'),
+        .description('write the whole store to an encrypted file, beside a running service'),
     ).addHelpText('after', '\nThe keys are not in it: keep a copy of the key file elsewhere.'),
     async () => (await import('./commands/backup.ts')).backup,
   );
@@ -113,7 +113,7 @@ export function addOperatorCommands(program: Command): void {
         ),
     )
       .option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)')
-      .option('--repair', 'build anew what is known from elsewhere: indexes, counters, lists; loses nothing')
+      .option('--repair', 'rebuild what can be derived from other data: indexes, counters, lists; loses nothing')
       .option(
         '--expunge',
         'the same, then remove damaged references and blocks, and expunge subjects that have no other reference',
@@ -132,7 +132,7 @@ export function addOperatorCommands(program: Command): void {
       ),
     async () => (await import('./commands/store-check.ts')).checkStore,
   );
-  addReceiptCommands(program.command('receipt').description('receipts, which say that somebody was expunged'));
+  addReceiptCommands(program.command('receipt').description('signed receipts of expunged subjects'));
   addIndexCommands(program.command('index').description('indexes: files from which a service starts in seconds'));
 }
 
@@ -142,9 +142,9 @@ function addReceiptCommands(receipt: Command): void {
     receipt
       .command('verify')
       .argument('<file>', 'receipt')
-      .description('check a receipt, with nothing but the public key')
+      .description('verify a receipt offline, with the public key')
       .requiredOption('--key <file>', 'public key of the service (PEM)')
-      .option('--subject <id>', 'check that it is of this subject, too')
+      .option('--subject <id>', 'also check that it is for this subject')
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
@@ -153,7 +153,7 @@ function addReceiptCommands(receipt: Command): void {
     async () => (await load()).verify,
   );
   runs(
-    addStoreOptions(receipt.command('public-key').description('print the public key that receipts are checked with')),
+    addStoreOptions(receipt.command('public-key').description('print the public key that verifies receipts')),
     async () => (await load()).publicKey,
   );
   runs(
@@ -161,7 +161,7 @@ function addReceiptCommands(receipt: Command): void {
       receipt
         .command('show')
         .argument('<subject>', 'id of the subject who was expunged')
-        .description('print the receipt once more, from the store'),
+        .description('print the receipt of a subject from the store'),
     ),
     async () => (await load()).show,
   );
@@ -172,12 +172,10 @@ function addIndexCommands(index: Command): void {
   const workers = (command: Command) => command.option('--workers <count>', 'threads (RIDGEWATCH_WORKERS)');
   runs(
     workers(
-      addAddressOptions(
-        addIndexOptions(index.command('build').description('make an index of what the store holds now')),
-      ),
+      addAddressOptions(addIndexOptions(index.command('build').description('build an index of the current store'))),
     )
-      .option('--no-reuse', 'prepare every template anew, also those that an earlier index holds')
-      .option('--publish', 'publish it when it is done')
+      .option('--no-reuse', 'encode every template again, also those in an earlier index')
+      .option('--publish', 'publish the index afterwards')
       .addHelpText(
         'after',
         '\nA build that was interrupted leaves what it has prepared to the next one.\n\nExample:\n  $ ridgewatch index build && ridgewatch index verify && ridgewatch index publish',
@@ -186,12 +184,12 @@ function addIndexCommands(index: Command): void {
   );
   runs(
     workers(addIndexOptions(index.command('verify').argument('[name]', 'index; the newest when not given')))
-      .description('check every byte, load it, and seek references by themselves')
+      .description('verify every byte, load the index, and search it with its own references')
       .addOption(new Option('--sample <n>', "references to seek, or 'all'").default('1000').argParser(sampleSize)),
     async () => (await load()).verify,
   );
   runs(
-    addIndexOptions(index.command('list').description('indexes, and which one is published')),
+    addIndexOptions(index.command('list').description('list indexes and the published one')),
     async () => (await load()).list,
   );
   runs(
@@ -199,13 +197,13 @@ function addIndexCommands(index: Command): void {
       index
         .command('inspect')
         .argument('[name]', 'index; the newest when not given')
-        .description('what is in an index'),
+        .description('show the manifest of an index'),
     ),
     async () => (await load()).inspect,
   );
   runs(
     addIndexOptions(
-      index.command('diff').argument('<first>').argument('<second>').description('in what two indexes differ'),
+      index.command('diff').argument('<first>').argument('<second>').description('show the differences of two indexes'),
     ),
     async () => (await load()).diff,
   );
@@ -215,7 +213,7 @@ function addIndexCommands(index: Command): void {
         index
           .command('publish')
           .argument('[name]', 'index; the newest when not given')
-          .description('make services take an index, from one moment to the next; the one at --address is asked'),
+          .description('publish an index: services switch to it; the one at --address is asked to at once'),
       ),
     ),
     async () => (await load()).publishOne,
@@ -224,12 +222,12 @@ function addIndexCommands(index: Command): void {
     addConnectionOptions(
       index
         .command('reload')
-        .description('make a service take the published index now; by itself it does within a second'),
+        .description('make a service load the published index now; it does so by itself within a second'),
     ),
     async () => (await import('./commands/reload-index.ts')).reloadIndex,
   );
   runs(
-    addIndexOptions(index.command('prune').description('remove the oldest indexes, never the published one')).addOption(
+    addIndexOptions(index.command('prune').description('delete the oldest indexes, never the published one')).addOption(
       new Option('--keep <n>', 'how many stay').default(2).argParser(wholeNumber(1, 1_000_000)),
     ),
     async () => (await load()).pruneOld,

@@ -10,7 +10,7 @@ import { addConnectionOptions, addTemplateOptions, collect, PURPOSES, runs } fro
 export function createProgram(): Command {
   const program = new Command('ridgewatch')
     .description(
-      'Biometric matching service: finds out whom a person resembles in a gallery. Candidates for a trained examiner, never decisions.',
+      '1:N biometric identification service. Answers are candidates for a trained examiner, never decisions.',
     )
     .version(programVersion)
     .exitOverride()
@@ -23,13 +23,13 @@ export function createProgram(): Command {
   runs(
     program
       .command('serve')
-      .description('run the service until it is told to stop (Ctrl-C, SIGTERM)')
+      .description('run the service until Ctrl-C or SIGTERM')
       .option('--data-dir <dir>', 'directory of the embedded database (RIDGEWATCH_DATA_DIR)')
       .option('--grpc-port <port>', 'port for gRPC (RIDGEWATCH_GRPC_PORT)')
       .option('--http-port <port>', 'port for health and metrics (RIDGEWATCH_HTTP_PORT)')
-      .option('--workers <count>', 'threads that compare (RIDGEWATCH_WORKERS)')
+      .option('--workers <count>', 'comparison threads (RIDGEWATCH_WORKERS)')
       .option('--demo <when>', 'load the demo gallery into an empty store: auto, always, never (RIDGEWATCH_DEMO)')
-      .option('--json', 'say nothing to people: only the log, JSON lines on standard output')
+      .option('--json', 'write JSON log lines only, to standard output')
       .addHelpText(
         'after',
         '\nAll settings: docs/configuration.md.\n\nExamples:\n  $ ridgewatch serve --data-dir /var/lib/ridgewatch\n  $ DATABASE_URL=postgres://ridgewatch@db/ridgewatch ridgewatch serve',
@@ -40,7 +40,7 @@ export function createProgram(): Command {
     addConnectionOptions(
       program
         .command('demo')
-        .description('search the demo gallery for a traveller who is in it and for one who is not'),
+        .description('search the demo gallery for one traveller who is enrolled and one who is not'),
     ).addHelpText('after', '\nExample:\n  $ ridgewatch demo --json | jq .travellers[0].response.candidates'),
     async () => (await import('./commands/demo.ts')).demo,
   );
@@ -50,7 +50,7 @@ export function createProgram(): Command {
         program
           .command('enroll')
           .argument('<dir>', 'folder of templates')
-          .description('add the people whose templates are in a folder'),
+          .description('enrol the subjects whose templates are in a folder'),
       ),
     )
       .option('--contributor <name>', 'agency that owns the records', 'local')
@@ -63,17 +63,17 @@ export function createProgram(): Command {
       )
       .option(
         '--group-by <regex>',
-        'files directly in the folder whose names share the first group belong to one person',
+        'files directly in the folder whose names share the first group belong to one subject',
       )
       .addOption(
         new Option(
           '--each-file-a-person',
-          'files directly in the folder are of a person each, however alike their names',
+          'each file directly in the folder is a subject of its own, however similar the names',
         ).conflicts('groupBy'),
       )
       .addHelpText(
         'after',
-        '\nEach sub-folder is one person (external id = its name); each file directly in the folder is one too.\nWhere names of such files begin alike, it has to be said whether they are of one person.\nRunning it again enrols nobody twice; with another --gallery it adds the same people to that, too.\n\nExamples:\n  $ ridgewatch enroll people/ --contributor agency-a --gallery watchlist\n  $ ridgewatch enroll prints/ --group-by "^(\\d+)_"',
+        '\nEach sub-folder is one subject (external id = its name), and so is each file directly in the folder.\nWhere names of such files begin alike, state whether they belong to one subject: --group-by or --each-file-a-person.\nA second run enrols no subject twice; with another --gallery it adds the same subjects to that gallery.\n\nExamples:\n  $ ridgewatch enroll people/ --contributor agency-a --gallery watchlist\n  $ ridgewatch enroll prints/ --group-by "^(\\d+)_"',
       ),
     async () => (await import('./commands/enroll.ts')).enroll,
   );
@@ -83,7 +83,7 @@ export function createProgram(): Command {
         program
           .command('identify')
           .argument('<files...>', 'templates of one person')
-          .description('find whom a person resembles (1:N)'),
+          .description('search a gallery for a person (1:N)'),
       ),
     )
       .option('--gallery <name>', 'search this gallery only; may be given several times', collect)
@@ -97,8 +97,8 @@ export function createProgram(): Command {
       .option('--exact', 'compare with every reference, without any index')
       .addOption(new Option('--purpose <why>', 'why the search is made').choices(Object.keys(PURPOSES)).default('test'))
       .option('--checkpoint <id>', 'the checkpoint that asks', 'cli')
-      .option('--allow-partial', 'when the time is up, show what was found until then')
-      .option('--explain', 'tell what the finger scores come from')
+      .option('--allow-partial', 'at the deadline, show what was found so far')
+      .option('--explain', 'explain the finger scores')
       .option('--exit-code', 'end with 3 when there is a candidate')
       .addHelpText(
         'after',
@@ -112,7 +112,7 @@ export function createProgram(): Command {
         program
           .command('verify')
           .argument('<files...>', 'templates of one person')
-          .description('compare a person with one enrolled subject, or with other templates (1:1)'),
+          .description('compare templates with one enrolled subject, or with other templates (1:1)'),
       ),
     )
       .option('--subject <id>', 'enrolled subject to compare with')
@@ -121,7 +121,7 @@ export function createProgram(): Command {
         new Option('--purpose <why>', 'why the comparison is made').choices(Object.keys(PURPOSES)).default('test'),
       )
       .option('--checkpoint <id>', 'the checkpoint that asks', 'cli')
-      .option('--explain', 'tell what the finger scores come from')
+      .option('--explain', 'explain the finger scores')
       .addHelpText(
         'after',
         '\nExamples:\n  $ ridgewatch verify probe.iso --subject 3f0c9c1e-…\n  $ ridgewatch verify probe.iso --against reference.iso',
@@ -134,9 +134,9 @@ export function createProgram(): Command {
         .command('compare')
         .argument('<a>', 'probe')
         .argument('<b>', 'reference')
-        .description('compare two templates here, without a service'),
+        .description('compare two templates, without a service'),
     )
-      .option('--explain <file>', 'draw what the score of two fingers comes from: a new SVG file')
+      .option('--explain <file>', 'draw what the score of two fingers consists of, as a new SVG file')
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
@@ -147,23 +147,26 @@ export function createProgram(): Command {
   runs(
     program
       .command('calibrate')
-      .addArgument(new Argument('<modality>', 'what the templates are of').choices(['finger', 'face']))
-      .description('measure on people of your own how alike strangers are')
+      .addArgument(new Argument('<modality>', 'modality of the templates').choices(['finger', 'face']))
+      .description('measure false match rates on templates of your own')
       .requiredOption('--data <dir>', 'folder of templates, as of enroll; may be given several times', collect)
       .requiredOption('--out <file>', 'calibration file to write')
-      .option('--group-by <regex>', 'files directly in the folder whose names share the first group are of one person')
+      .option(
+        '--group-by <regex>',
+        'files directly in the folder whose names share the first group belong to one person',
+      )
       .option('--model <id:dimension>', 'model of face embeddings')
       .option('--force', 'write over the file')
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',
-        '\nEach sub-folder is one person. Of files directly in the folder the name says the person: <person>_<impression>, or\n<person>_<finger>_<impression>. Faces may also lie in embeddings.f32, one row of floats after the other, with a line for\neach in embeddings.tsv, below a heading, the person in its first column. All templates of different people are compared; where there are several folders,\nthe table takes the worst of them at every score.\n\nExamples:\n  $ ridgewatch calibrate finger --data people/ --out finger.json\n  $ ridgewatch calibrate face --data faces/ --model arcface-r100:512 --out arcface.json\n  $ RIDGEWATCH_CALIBRATIONS=finger.json,arcface.json ridgewatch serve',
+        '\nEach sub-folder is one person. A file directly in the folder is named after its person: <person>_<impression>, or\n<person>_<finger>_<impression>. Faces may also be rows of floats in embeddings.f32, with one line each in embeddings.tsv\nbelow a heading, the person in the first column. All templates of different people are compared. With several folders,\nthe table takes the worst of them at every score.\n\nExamples:\n  $ ridgewatch calibrate finger --data people/ --out finger.json\n  $ ridgewatch calibrate face --data faces/ --model arcface-r100:512 --out arcface.json\n  $ RIDGEWATCH_CALIBRATIONS=finger.json,arcface.json ridgewatch serve',
       ),
     async () => (await import('./commands/calibrate.ts')).calibrate,
   );
   runs(
     addConnectionOptions(
-      program.command('status').description('what the service holds, and whether it is ready'),
+      program.command('status').description('show what the service holds and whether it is ready'),
     ).addHelpText('after', '\nExample:\n  $ ridgewatch status --json | jq .subject_count'),
     async () => (await import('./commands/status.ts')).status,
   );
@@ -172,9 +175,9 @@ export function createProgram(): Command {
       program
         .command('expunge')
         .argument('<subject>', 'id of the subject')
-        .description('remove a subject and all its references, for good'),
+        .description('delete a subject and all its references, irrevocably'),
     )
-      .requiredOption('--reason <text>', 'why; recorded, holds no name')
+      .requiredOption('--reason <text>', 'reason, which is recorded; must hold no name')
       .option('--yes', 'do not ask')
       .option('--receipt <file>', 'write the signed receipt to a new file')
       .addHelpText('after', '\nExample:\n  $ ridgewatch expunge 3f0c9c1e-… --reason "court order 12/26" --yes'),

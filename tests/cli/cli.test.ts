@@ -311,7 +311,7 @@ describe('template files', () => {
 
 it('odds are put in words', () => {
   expect([0, -1, -3.5, -6.3, -9, -13, -40].map(oddsOf)).toEqual([
-    'by chance',
+    '1 in 1',
     '1 in 10',
     '1 in 3,162',
     '1 in 2.0 million',
