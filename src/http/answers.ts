@@ -6,6 +6,8 @@ export interface Answer {
   readonly body: string;
   /** Methods, where another was used. */
   readonly allow?: string;
+  /** Whether the connection ends with it. */
+  readonly closes?: boolean;
 }
 
 export function json(status: number, body: object): Answer {
@@ -16,20 +18,21 @@ export function json(status: number, body: object): Answer {
 export class HttpRefusal extends Error {
   readonly status: number;
   readonly failure: Failure;
-  readonly allow: string | undefined;
+  readonly #more: Pick<Answer, 'allow' | 'closes'>;
 
-  constructor(status: number, failure: Failure, allow?: string) {
+  /** @param more - what else the answer says */
+  constructor(status: number, failure: Failure, more: Pick<Answer, 'allow' | 'closes'> = {}) {
     super(failure.message);
     this.status = status;
     this.failure = failure;
-    this.allow = allow;
+    this.#more = more;
   }
 
   get answer(): Answer {
     const { kind, reason, message, detail } = this.failure;
     const { retryAfterMs } = detail;
     const error = { code: codeOf(kind), message, reason, ...(retryAfterMs && { retry_after_ms: retryAfterMs }) };
-    return { ...json(this.status, { error }), ...(this.allow !== undefined && { allow: this.allow }) };
+    return { ...json(this.status, { error }), ...this.#more };
   }
 }
 
@@ -57,7 +60,18 @@ export function unknownPath(sentence: string): HttpRefusal {
 }
 
 export function wrongMethod(allow: string): HttpRefusal {
-  return new HttpRefusal(405, new Failure('invalid-argument', 'METHOD_NOT_ALLOWED', `Use ${allow}.`), allow);
+  return new HttpRefusal(405, new Failure('invalid-argument', 'METHOD_NOT_ALLOWED', `Use ${allow}.`), { allow });
+}
+
+export function pipelined(): HttpRefusal {
+  const sentence = 'A connection has one request at a time: send the next one after the answer to the one before.';
+  return new HttpRefusal(400, new Failure('invalid-argument', 'HTTP_PIPELINED', sentence), { closes: true });
+}
+
+export function tooManyAnswers(): HttpRefusal {
+  const sentence = 'The answers that have not been taken yet take all the memory that they may: try again later.';
+  const failure = new Failure('resource-exhausted', 'TOO_MANY_ANSWERS', sentence, { retryAfterMs: 1000 });
+  return new HttpRefusal(503, failure);
 }
 
 /** What Node.js says of a request that it cannot read. */
@@ -76,6 +90,8 @@ export function unreadable(code: string | undefined): HttpRefusal {
       return new HttpRefusal(
         400,
         new Failure('invalid-argument', 'HTTP_MALFORMED', 'This is not a request of HTTP/1.1.'),
+        // Where the next one would begin is not known.
+        { closes: true },
       );
   }
 }

@@ -5,10 +5,21 @@ import type { Duplex } from 'node:stream';
 import { Failure } from '../failure.ts';
 import { ByteBudget } from '../network/byte-budget.ts';
 import { Connections, type Connection } from '../network/connections.ts';
-import { HttpRefusal, toRefusal, unknownPath, unreadable, wrongMethod, type Answer } from './answers.ts';
+import {
+  HttpRefusal,
+  pipelined,
+  toRefusal,
+  tooManyAnswers,
+  unknownPath,
+  unreadable,
+  wrongMethod,
+  type Answer,
+} from './answers.ts';
 import { readBody } from './body.ts';
 import { requireJson, requireLocalProgram } from './callers.ts';
+import { requireReadable, timeoutOf } from './request-head.ts';
 import { describeRoutes, type JsonRoute, type Routes } from './routes.ts';
+import { SlicedSocket } from './sliced-socket.ts';
 import { forgetBody, isUnread } from './unread-body.ts';
 
 /** A request that is refused here: told without anything that comes from the caller. */
@@ -23,7 +34,7 @@ export interface HttpRefused {
 export interface HttpLimits {
   /** Bytes of the largest body. */
   readonly maxBodyBytes: number;
-  /** Bytes of all bodies that are held at one time. */
+  /** Bytes of all bodies that are held at one time, and of all answers that nobody has taken yet. */
   readonly maxBytesHeld: number;
   readonly maxConnections: number;
   /** Time for the headers of a request, in milliseconds. */
@@ -43,13 +54,23 @@ const DEFAULT_LIMITS: HttpLimits = {
   keepAliveMs: 60_000,
 };
 
-/** In which a caller says how long it waits, in milliseconds. */
-const TIMEOUT_HEADER = 'x-timeout-ms';
 /** Of a body that is refused, so many times the largest is still read, for so many milliseconds at most. */
 const MAX_FORGOTTEN = 4;
 const MAX_FORGETTING_MS = 5000;
 /** Often enough to end a request that takes too long soon after its time is up. */
 const MAX_CHECK_MS = 1000;
+/** Of all headers of a request together. */
+const MAX_HEAD_BYTES = 16_384;
+/** Answers of less are always sent: there is one for each connection at most. */
+const SMALL_ANSWER_BYTES = 4096;
+
+/** Who is at the other end. */
+interface Caller {
+  readonly connection: Connection;
+  readonly socket: SlicedSocket;
+  /** Whether a request has come whose answer has not gone out. */
+  isWaiting: boolean;
+}
 
 /** A server of pages and of JSON, bounded in connections, bytes and time. */
 export class HttpServer {
@@ -59,7 +80,7 @@ export class HttpServer {
   readonly #limits: HttpLimits;
   readonly #budget: ByteBudget;
   readonly #connections: Connections;
-  readonly #bySocket = new WeakMap<Duplex, Connection>();
+  readonly #callers = new WeakMap<Duplex, Caller>();
   readonly #answering = new WeakMap<Duplex, ServerResponse>();
   /** Those that have been told why, and whose hanging up is no news. */
   readonly #refusedSockets = new WeakSet<Duplex>();
@@ -79,14 +100,23 @@ export class HttpServer {
       keepAliveTimeout: keepAliveMs,
       // Looked at here, where it is counted.
       requireHostHeader: false,
+      maxHeaderSize: MAX_HEAD_BYTES,
       connectionsCheckingInterval: Math.min(MAX_CHECK_MS, headersMs / 2, requestMs / 2),
     });
-    this.#server.on('connection', (socket: Socket) => this.#accept(socket));
-    this.#server.on('request', (request, response) => void this.#handle(request, response));
-    this.#server.on('checkExpectation', (_request, response: ServerResponse) => {
-      const sentence = 'Only the expectation 100-continue is known.';
-      this.#refuse(response, new HttpRefusal(417, new Failure('invalid-argument', 'EXPECTATION_UNKNOWN', sentence)));
+    // Those that come after the first two thousand would be dropped without a word.
+    this.#server.maxHeadersCount = 0;
+    const [serve] = this.#server.listeners('connection') as ((socket: Duplex) => void)[];
+    this.#server.removeAllListeners('connection');
+    this.#server.on('connection', (socket: Socket) => {
+      const caller = this.#accept(socket);
+      if (caller !== undefined) serve.call(this.#server, caller.socket);
     });
+    // What a request expects is looked at with the rest of its headers.
+    for (const event of ['request', 'checkContinue', 'checkExpectation'])
+      this.#server.on(
+        event,
+        (request: IncomingMessage, response: ServerResponse) => void this.#handle(request, response),
+      );
     this.#server.on('connect', (_request, socket: Duplex) => this.#refuseSocket(socket, wrongMethod('GET, HEAD')));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
       // Hanging up between two requests is how connections end.
@@ -135,23 +165,37 @@ export class HttpServer {
     await closed;
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket): Caller | undefined {
     // What goes wrong with a socket is told by its request; without a request it concerns nobody.
     socket.on('error', () => undefined);
     const connection = this.#connections.admit(socket);
-    if (connection === undefined) this.#report('TOO_MANY_CONNECTIONS');
-    else this.#bySocket.set(socket, connection);
+    if (connection === undefined) {
+      this.#report('TOO_MANY_CONNECTIONS');
+      return undefined;
+    }
+    const caller = { connection, socket: new SlicedSocket(socket), isWaiting: false };
+    caller.socket.on('error', () => undefined);
+    this.#callers.set(caller.socket, caller);
+    return caller;
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request;
-    this.#answering.set(socket, response);
+    const caller = this.#callers.get(socket);
+    // What came with the request that has ended the connection.
+    if (caller === undefined || caller.socket.isShut) return;
     request.on('error', () => undefined);
     response.on('error', () => undefined);
-    const connection = this.#bySocket.get(socket);
-    if (connection !== undefined) connection.lastActive = performance.now();
+    const { connection } = caller;
+    connection.lastActive = performance.now();
+    if (caller.isWaiting) {
+      this.#refuse(response, pipelined());
+      return;
+    }
+    this.#answering.set(socket, response);
+    caller.isWaiting = true;
     try {
-      if (request.headers.host === undefined && request.httpVersion === '1.1') throw unreadable(undefined);
+      requireReadable(request);
       const route = this.#routes.json.get(request.url ?? '');
       const answer = await (route === undefined
         ? this.#show(request)
@@ -166,14 +210,15 @@ export class HttpServer {
     route: JsonRoute,
     request: IncomingMessage,
     response: ServerResponse,
-    connection: Connection | undefined,
+    connection: Connection,
   ): Promise<Answer> {
     if (request.method !== 'POST') throw wrongMethod('POST');
     requireLocalProgram(request, this.#host);
     requireJson(request);
     const timeout = timeoutOf(request);
+    if (request.headers.expect !== undefined) response.writeContinue();
     const body = await readBody(request, this.#limits.maxBodyBytes, this.#budget);
-    if (connection !== undefined) connection.working++;
+    connection.working++;
     try {
       return await route({
         body: body.bytes,
@@ -182,42 +227,57 @@ export class HttpServer {
       });
     } finally {
       body.release();
-      if (connection !== undefined) connection.working--;
+      connection.working--;
     }
   }
 
   async #show(request: IncomingMessage): Promise<Answer> {
     const path = (request.url ?? '').split('?')[0];
-    if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod('GET, HEAD');
     const page = this.#routes.pages.get(path);
     if (page === undefined) throw unknownPath(describeRoutes(this.#routes));
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod('GET, HEAD');
     return page();
   }
 
-  #send(response: ServerResponse, { status, contentType, body, allow }: Answer): void {
+  #send(response: ServerResponse, { status, contentType, body, allow, closes }: Answer): void {
     if (response.destroyed || response.headersSent) return;
     const { req: request } = response;
+    const bytes = Buffer.byteLength(body);
+    const counted = bytes > SMALL_ANSWER_BYTES ? bytes : 0;
+    if (!this.#budget.take(counted)) {
+      this.#refuse(response, tooManyAnswers());
+      return;
+    }
+    const caller = this.#callers.get(request.socket);
+    if (closes === true) caller?.socket.shut();
     response.writeHead(status, {
       'content-type': contentType,
-      'content-length': Buffer.byteLength(body),
+      'content-length': bytes,
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
       ...(allow !== undefined && { allow }),
+      ...(closes === true && { connection: 'close' }),
     });
     const shown = request.method === 'HEAD' ? '' : body;
-    if (isUnread(request)) {
+    const sent = () => {
+      if (caller !== undefined) caller.isWaiting = false;
+    };
+    if (closes !== true && isUnread(request)) {
       const { maxBodyBytes, requestMs } = this.#limits;
       // Told once: that the rest does not come is no news.
       this.#refusedSockets.add(request.socket);
       request.once('end', () => this.#refusedSockets.delete(request.socket));
-      response.write(shown);
+      response.write(shown, sent);
       const milliseconds = Math.min(MAX_FORGETTING_MS, requestMs);
       forgetBody(request, response, { bytes: MAX_FORGOTTEN * maxBodyBytes, milliseconds });
-    } else response.end(shown);
+    } else response.end(shown, sent);
     // Whoever asks and does not listen must not keep the answer in memory.
     const timer = setTimeout(() => response.destroy(), this.#limits.requestMs);
     timer.unref();
-    response.once('close', () => clearTimeout(timer));
+    response.once('close', () => {
+      clearTimeout(timer);
+      this.#budget.give(counted);
+    });
   }
 
   #refuse(response: ServerResponse, refusal: HttpRefusal): void {
@@ -227,6 +287,8 @@ export class HttpServer {
 
   /** Answers on a connection whose request cannot be read, and ends it. */
   #refuseSocket(socket: Duplex, refusal: HttpRefusal): void {
+    // What has been shut ends with the answers that it still gets.
+    if (this.#callers.get(socket)?.socket.isShut === true) return;
     if (!this.#refusedSockets.has(socket)) this.#report(refusal.failure.reason, refusal);
     this.#refusedSockets.add(socket);
     const under = this.#answering.get(socket);
@@ -250,12 +312,4 @@ export class HttpServer {
   #report(reason: string, refusal?: HttpRefusal): void {
     this.#refused({ reason, status: refusal?.status, defect: refusal?.failure.detail.cause });
   }
-}
-
-/** How long the caller waits, in milliseconds. */
-function timeoutOf(request: IncomingMessage): number {
-  const timeout = Number(request.headers[TIMEOUT_HEADER] ?? Infinity);
-  if (timeout > 0) return timeout;
-  const sentence = 'It is not a number of milliseconds.';
-  throw new Failure('invalid-argument', 'TIMEOUT_INVALID', sentence, { field: TIMEOUT_HEADER });
 }

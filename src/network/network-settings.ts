@@ -6,7 +6,7 @@ export const NETWORK_SETTINGS = {
     schema: whole(1_048_576, 68_719_476_736),
     fallback: '134217728',
     meaning:
-      'Bytes that messages may take in memory until the service is done with them, and the bodies of searches over HTTP; of each in all.',
+      'Bytes that messages may take in memory until the service is done with them, and the bodies and answers over HTTP; of each in all.',
     why: 'Thirty-two of the largest at one time: callers who begin messages and do not end them, or send many at once, take no more.',
   },
   RIDGEWATCH_MAX_CONNECTIONS: {

@@ -102,7 +102,7 @@ describe('a search over HTTP', () => {
       method: 'POST',
       body: '{}',
     });
-    expect(refused.status).toBe(405);
+    expect(refused.status).toBe(404);
     await plain.stop();
     for (const changes of [{ RIDGEWATCH_HTTP_HOST: '0.0.0.0' }, { RIDGEWATCH_HTTP_HOST: '192.0.2.7' }])
       await expect(runService(url, { RIDGEWATCH_HTTP_IDENTIFY: 'true', ...changes })).rejects.toMatchObject({

@@ -100,6 +100,8 @@ describe('a caller who breaks off', () => {
     ['a length that is no number', `${HEAD}content-length: ten\r\n\r\n{}`],
     ['two lengths', `${HEAD}content-length: 2\r\ncontent-length: 3\r\n\r\n{}`],
     ['a length and chunks', `${HEAD}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}`],
+    ['an encoding before the chunks', `${HEAD}transfer-encoding: gzip, chunked\r\nconnection: close\r\n\r\n0\r\n\r\n`],
+    ['chunks twice', `${HEAD}transfer-encoding: chunked, chunked\r\nconnection: close\r\n\r\n0\r\n\r\n`],
     ['no HTTP', 'hello\r\n\r\n'],
     ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
     ['a zero character in the path', 'GET /liv\0ez HTTP/1.1\r\nhost: localhost\r\n\r\n'],
@@ -121,6 +123,13 @@ describe('a caller who breaks off', () => {
     expect(answer).toMatch(/^HTTP\/1.1 431 /);
     expect(refusals).toEqual(['HTTP_HEAD_TOO_LARGE']);
   });
+});
+
+it('takes as many headers as there is room for', async () => {
+  const headers = Array.from({ length: 1900 }, (_, i) => `a${i}:\r\n`).join('');
+  expect(await answerOf(`GET /livez HTTP/1.1\r\nhost: localhost\r\n${headers}connection: close\r\n\r\n`)).toMatch(
+    / 200 /,
+  );
 });
 
 describe('a caller who never ends', () => {
@@ -192,6 +201,12 @@ describe('a search', () => {
     ['another alphabet', { 'content-type': 'application/json; charset=utf-16' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
     ['a content encoding', { 'content-encoding': 'gzip' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
     ['no time', { 'x-timeout-ms': 'soon' }, 400, 'TIMEOUT_INVALID'],
+    ['a time in hexadecimal', { 'x-timeout-ms': '0x1000' }, 400, 'TIMEOUT_INVALID'],
+    ['a time without end', { 'x-timeout-ms': 'Infinity' }, 400, 'TIMEOUT_INVALID'],
+    ['a time of many digits', { 'x-timeout-ms': '1000000000' }, 400, 'TIMEOUT_INVALID'],
+    ['an exponent', { 'x-timeout-ms': '1e308' }, 400, 'TIMEOUT_INVALID'],
+    ['a time that is over', { 'x-timeout-ms': '0.0' }, 400, 'TIMEOUT_INVALID'],
+    ['an expectation beside the known one', { expect: '100-continue, x' }, 417, 'EXPECTATION_UNKNOWN'],
     ['an expectation', { expect: 'the-unexpected' }, 417, 'EXPECTATION_UNKNOWN'],
   ])('with %s is refused before its body is read', async (_, headers, status, reason) => {
     expect(await post(headers)).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*"reason":"${reason}"`));
@@ -216,6 +231,20 @@ describe('a search', () => {
     },
   );
 
+  it('is asked to go on where it waits for that', async () => {
+    expect(await post({ expect: '100-Continue' })).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 /);
+    expect(searched).toEqual([2]);
+  });
+
+  it('sees every header: none is dropped behind two thousand others', async () => {
+    const others = 'a:\r\n'.repeat(2500);
+    const lines = `${others}host: evil.example\r\ncontent-type: application/json\r\nconnection: close\r\n`;
+    expect(
+      await answerOf(`POST /v1/identify HTTP/1.1\r\nhost: localhost\r\n${lines}content-length: 2\r\n\r\n{}`),
+    ).toMatch(/^HTTP\/1.1 4/);
+    expect(searched).toEqual([]);
+  });
+
   it.each(['application/json', 'Application/JSON; charset=UTF-8', 'application/json;charset="utf-8"'])(
     'in %s is answered',
     async (type) => expect(await post({ 'content-type': type })).toMatch(/^HTTP\/1.1 200 /),
@@ -232,6 +261,8 @@ describe('other requests', () => {
 
   it.each([
     ['GET /nowhere', 404, 'PATH_UNKNOWN'],
+    ['POST /nowhere', 404, 'PATH_UNKNOWN'],
+    ['POST http://evil.example/v1/identify', 404, 'PATH_UNKNOWN'],
     ['POST /livez', 405, 'METHOD_NOT_ALLOWED'],
     ['GET /v1/identify', 405, 'METHOD_NOT_ALLOWED'],
     ['CONNECT example:443', 405, 'METHOD_NOT_ALLOWED'],

@@ -1,0 +1,101 @@
+/** Callers who send the next request before the answer to the one before, or do not take their answers; over raw sockets. */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { json } from '../../src/http/answers.ts';
+import { HttpServer } from '../../src/http/http-server.ts';
+
+/** More than the buffers of both ends of a connection hold. */
+const LARGE = 'x'.repeat(40_000_000);
+
+let server: HttpServer;
+let port: number;
+let refusals: string[];
+let shown: number;
+let answer: PromiseWithResolvers<void>;
+
+beforeEach(async () => {
+  const said: string[] = [];
+  [refusals, shown, answer] = [said, 0, Promise.withResolvers<void>()];
+  const pages = new Map([
+    ['/page', () => json(200, { page: ++shown })],
+    ['/large', () => ({ status: 200, contentType: 'text/plain', body: LARGE })],
+  ]);
+  const slow = async () => {
+    await answer.promise;
+    return json(200, { found: true });
+  };
+  server = new HttpServer({ pages, json: new Map([['/slow', slow]]) }, ({ reason }) => void said.push(reason), {
+    maxBytesHeld: 100_000_000,
+  });
+  port = await server.start('127.0.0.1', 0);
+});
+afterEach(() => server.stop());
+
+async function open(text: string): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  socket.write(text);
+  return socket;
+}
+
+/** Everything that comes back until the connection ends. */
+async function readAll(socket: Socket): Promise<string> {
+  let text = '';
+  socket.setEncoding('utf8').on('data', (part: string) => (text += part));
+  if (!socket.closed) await once(socket, 'close');
+  return text;
+}
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
+const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
+const SLOW = 'POST /slow HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}';
+
+describe('requests that do not wait for the answer', () => {
+  it.each([
+    ['pages', '/page', 200, []],
+    ['paths that there are not', '/x', 404, ['PATH_UNKNOWN']],
+  ])('for %s: one is answered, the next refused, and the rest not looked at', async (_, path, status, counted) => {
+    const text = await readAll(await open(get(path).repeat(20_000)));
+    expect(statuses(text)).toEqual([status, 400]);
+    expect(text).toMatch(/connection: close[^]*HTTP_PIPELINED/i);
+    expect(refusals.toSorted()).toEqual(['HTTP_PIPELINED', ...counted]);
+    expect(shown).toBeLessThanOrEqual(1);
+    await expect.poll(() => server.connectionCount).toBe(0);
+  });
+
+  it('lose the search before them nothing', async () => {
+    const socket = await open(SLOW + get('/page'));
+    await expect.poll(() => refusals).toEqual(['HTTP_PIPELINED']);
+    socket.write(get('/page').repeat(50_000));
+    answer.resolve();
+    const text = await readAll(socket);
+    expect(statuses(text)).toEqual([200, 400]);
+    expect(text).toContain('"found":true');
+    expect([refusals, shown]).toEqual([['HTTP_PIPELINED'], 0]);
+  });
+
+  it('are no bodies: a request that waits finds its connection open', async () => {
+    const socket = await open('');
+    answer.resolve();
+    for (let i = 0; i < 50; i++) {
+      socket.write(i % 2 === 0 ? SLOW : get('/page'));
+      expect(statuses(String(await once(socket, 'data')))).toEqual([200]);
+    }
+    socket.destroy();
+    expect(refusals).toEqual([]);
+  });
+});
+
+it('answers that nobody takes are bounded, and small ones come all the same', async () => {
+  const sockets = await Promise.all(Array.from({ length: 2 }, () => open('')));
+  for (const socket of sockets) socket.pause().write(get('/large'));
+  await expect.poll(() => server.bytesHeld).toBe(80_000_000);
+  const third = await readAll(await open(get('/large').replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n')));
+  expect(third).toMatch(/^HTTP\/1\.1 503 [^]*TOO_MANY_ANSWERS/);
+  expect((await fetch(`http://127.0.0.1:${port}/page`)).status).toBe(200);
+  expect(refusals).toEqual(['TOO_MANY_ANSWERS']);
+  for (const socket of sockets) socket.destroy();
+  await expect.poll(() => server.bytesHeld).toBe(0);
+});
