@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { Failure } from '../failure.ts';
@@ -19,6 +20,8 @@ export interface ServerTls {
   readonly requestCert: boolean;
   readonly rejectUnauthorized: boolean;
   readonly minVersion: 'TLSv1.2';
+  /** Options of OpenSSL. */
+  readonly secureOptions: number;
 }
 
 /**
@@ -49,6 +52,8 @@ export function createServerCredentials(settings: ServerTlsSettings): ServerTls 
     requestCert: asksClients,
     rejectUnauthorized: asksClients,
     minVersion: 'TLSv1.2',
+    // With TLS 1.2 a client could ask for one handshake after the other on one connection, as many as it likes.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   } as const;
   try {
     createSecureContext(tls);
