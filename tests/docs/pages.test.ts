@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { BENCHES, programOf } from '../../bench/harness/benches.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { Metrics, type ServiceFigures } from '../../src/observability/metrics.ts';
 import { anchorOf, pages, root, shellLines, sourceText } from './pages.ts';
@@ -114,9 +115,8 @@ describe('the pages', () => {
     expect(shown.length).toBeGreaterThan(12);
     const faults = shown.flatMap(({ page, name, rest }) => {
       if (name === 'help') return [];
-      const file = join(root, 'bench', `${name}.ts`);
-      if (!existsSync(file)) return [`${page.name}: ${name}`];
-      const source = readFileSync(file, 'utf8') + readFileSync(join(root, 'bench/main.ts'), 'utf8');
+      if (!Object.hasOwn(BENCHES, name) || !existsSync(programOf(name))) return [`${page.name}: ${name}`];
+      const source = sourceText(`bench/${name}`) + readFileSync(join(root, 'bench/main.ts'), 'utf8');
       const options = [...rest.replace(/ #.*$/, '').matchAll(/--([a-z-]+)/g)].map(([, option = '']) => option);
       return options.filter((option) => !source.includes(option)).map((option) => `${page.name}: ${name} --${option}`);
     });
