@@ -19,6 +19,7 @@ import { Band, Modality, type SampleScore } from './generated/ridgewatch/v1/samp
 import { answerStream } from './identification-stream.ts';
 import { check, identifyRules, verifyRules } from './validation.ts';
 import { decodeSamples, reportSamples, type FaceModel } from './wire-samples.ts';
+import { toDuration } from './wire-duration.ts';
 import { toWireExplanation } from './wire-explanation.ts';
 import { purposeName } from './wire-names.ts';
 import { toWireWarnings, warningFacts, type WarnedView } from './wire-warnings.ts';
@@ -231,10 +232,4 @@ function toWireScore({
 
 function toWireModel({ modality, ...version }: DomainModelVersion): ModelVersion {
   return { modality: modality === 'finger' ? Modality.FINGER : Modality.FACE, ...version };
-}
-
-/** Milliseconds as a google.protobuf.Duration. */
-export function toDuration(ms: number): { seconds: number; nanos: number } {
-  const seconds = Math.floor(ms / 1000);
-  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
 }

@@ -1,4 +1,4 @@
-import { contentHash } from '../gallery/content-hash.ts';
+import { contentHash, type ContentHash } from '../gallery/content-hash.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
@@ -6,6 +6,7 @@ import type { IndexAudit } from '../matching/search/index-audit.ts';
 import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/rates/model-version.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
 import { shippedVectorModel } from '../matching/model/shipped-model.ts';
+import { Coalesced } from '../observability/coalesced.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import {
   Readiness,
@@ -15,7 +16,7 @@ import {
   type ReloadIndexResponse,
 } from './generated/ridgewatch/v1/operations.ts';
 import { Modality } from './generated/ridgewatch/v1/sample.ts';
-import { toDuration } from './identification-service.ts';
+import { toDuration } from './wire-duration.ts';
 import type { FaceModel } from './wire-samples.ts';
 
 /** Where the service is in its life. */
@@ -52,16 +53,22 @@ const STAGES: Record<LifeStage, Readiness> = {
 
 /** The `Operations` service. */
 export function operationsService(service: OperationsDependencies, settings: CallSettings): OperationsServer {
+  // However many ask, the gallery is read once for all of them.
+  const hash = new Coalesced((signal) => contentHash(service.served.current, packedModels(), { signal }));
   return {
     getStatus: unary('Operations/GetStatus', settings, () => status(service)),
-    getContentHash: unary('Operations/GetContentHash', settings, () => hashContent(service)),
+    getContentHash: unary('Operations/GetContentHash', settings, (_, { signal }) => hashContent(service, hash, signal)),
     reloadIndex: unary('Operations/ReloadIndex', settings, (_, context) => reloadIndex(service, context)),
   };
 }
 
-async function hashContent(service: OperationsDependencies): Promise<GetContentHashResponse> {
+async function hashContent(
+  service: OperationsDependencies,
+  coalesced: Coalesced<ContentHash>,
+  signal: AbortSignal,
+): Promise<GetContentHashResponse> {
   service.requireReady();
-  const { hash, version, subjects } = await contentHash(service.served.current, packedModels());
+  const { hash, version, subjects } = await coalesced.get(signal);
   return { hash, galleryVersion: version, subjectCount: subjects };
 }
 

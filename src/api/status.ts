@@ -3,6 +3,7 @@ import { Failure, type FailureKind } from '../failure.ts';
 import type { Any } from './generated/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, RetryInfo } from './generated/google/rpc/error_details.ts';
 import { Status } from './generated/google/rpc/status.ts';
+import { toDuration } from './wire-duration.ts';
 
 /** Grouping of the reasons in google.rpc.ErrorInfo. */
 const DOMAIN = 'ridgewatch';
@@ -86,9 +87,7 @@ function statusWithin(failure: Failure, extent: Extent): Status {
     details.push(pack('google.rpc.BadRequest', BadRequest, { fieldViolations }));
   }
   if (retryAfterMs !== undefined) {
-    const seconds = Math.floor(retryAfterMs / 1000);
-    const nanos = Math.round((retryAfterMs - seconds * 1000) * 1e6);
-    details.push(pack('google.rpc.RetryInfo', RetryInfo, { retryDelay: { seconds, nanos } }));
+    details.push(pack('google.rpc.RetryInfo', RetryInfo, { retryDelay: toDuration(retryAfterMs) }));
   }
   const sentence = field === undefined ? failure.message : `${field}: ${failure.message}`;
   const more = leftOut > 0 && violations !== undefined ? `; and ${leftOut} more` : '';

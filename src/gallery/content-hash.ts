@@ -24,8 +24,13 @@ export interface ContentHash {
  * whether two replicas agree; it is no proof against somebody who makes up galleries for the purpose.
  * @param models - what made the references
  * @param sliceMs - 0: a turn of the event loop between any two subjects
+ * @throws what the signal was aborted with
  */
-export async function contentHash(gallery: Gallery, models: object, sliceMs = SLICE_MS): Promise<ContentHash> {
+export async function contentHash(
+  gallery: Gallery,
+  models: object,
+  { sliceMs = SLICE_MS, signal }: { readonly sliceMs?: number; readonly signal?: AbortSignal } = {},
+): Promise<ContentHash> {
   let sum = 0n;
   let next = 0;
   let subjects = 0;
@@ -58,10 +63,11 @@ export async function contentHash(gallery: Gallery, models: object, sliceMs = SL
     found = { version, subjects, hash: createHash('sha256').update(content).digest('hex') };
   }
   try {
-    await inSlices(count(), sliceMs);
+    await inSlices(count(), sliceMs, () => signal?.aborted === true);
   } finally {
     stop();
   }
+  signal?.throwIfAborted();
   if (found === undefined) throw new Error('the count did not come to its end');
   return found;
 }

@@ -6,7 +6,7 @@ import { Failure } from '../failure.ts';
 import { ByteBudget } from '../network/byte-budget.ts';
 import { Connections, type Connection } from '../network/connections.ts';
 import {
-  HttpRefusal,
+  type HttpRefusal,
   pipelined,
   toRefusal,
   tooManyAnswers,

@@ -3,41 +3,84 @@ const SHARE = 0.1;
 /** Nobody waits longer than that for the work to begin, however long it took before. */
 const MAX_WAIT_MS = 1000;
 
+/** One making of the answer, and those who wait for it. */
+class Round<T> {
+  readonly #gone = new AbortController();
+  readonly result: Promise<T>;
+  #askers = 0;
+
+  constructor(make: (signal: AbortSignal) => Promise<T>) {
+    this.result = make(this.#gone.signal);
+    // Those who would have been told may all be gone.
+    this.result.catch(() => undefined);
+  }
+
+  get isGivenUp(): boolean {
+    return this.#gone.signal.aborted;
+  }
+
+  /** @throws what the signal is aborted with, as soon as it is */
+  async wait(signal: AbortSignal | undefined): Promise<T> {
+    this.#askers++;
+    if (signal === undefined) return this.result;
+    const gone = Promise.withResolvers<never>();
+    const leave = () => {
+      if (--this.#askers === 0) this.#gone.abort(signal.reason);
+      gone.reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    try {
+      return await Promise.race([this.result, gone.promise]);
+    } finally {
+      signal.removeEventListener('abort', leave);
+    }
+  }
+}
+
 /**
  * An answer that is the same for everybody who asks at the time: those who come while nobody works on it get one answer
  * together, and however many ask, working on it takes no more than a tenth of the thread's time. Nobody gets an answer
  * that was begun before they asked.
  */
 export class Coalesced<T> {
-  readonly #make: () => Promise<T>;
-  #next: Promise<T> | undefined;
+  readonly #make: (signal: AbortSignal) => Promise<T>;
+  #next: Round<T> | undefined;
   /** Settles when what is being made has been made. */
   #underWay: Promise<unknown> = Promise.resolve();
   #notBefore = 0;
 
-  constructor(make: () => Promise<T>) {
+  /** @param make - may stop when its signal is aborted: everybody who asked is gone then */
+  constructor(make: (signal: AbortSignal) => Promise<T>) {
     this.#make = make;
   }
 
-  get(): Promise<T> {
-    return (this.#next ??= this.#afterTheOneBefore());
+  /**
+   * @param signal - aborted when the asker is gone
+   * @throws what the signal is aborted with
+   */
+  async get(signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#next === undefined || this.#next.isGivenUp)
+      this.#next = new Round<T>((gone) => this.#afterTheOneBefore(gone));
+    return this.#next.wait(signal);
   }
 
-  async #afterTheOneBefore(): Promise<T> {
+  async #afterTheOneBefore(gone: AbortSignal): Promise<T> {
     await this.#underWay;
     const wait = Math.min(MAX_WAIT_MS, this.#notBefore - performance.now());
     if (wait > 0) await new Promise((done) => setTimeout(done, wait));
+    gone.throwIfAborted();
     // Whoever comes from now on would get something old.
     this.#next = undefined;
-    const made = this.#measured();
+    const made = this.#measured(gone);
     this.#underWay = made.catch(() => undefined);
     return made;
   }
 
-  async #measured(): Promise<T> {
+  async #measured(gone: AbortSignal): Promise<T> {
     const started = performance.now();
     try {
-      return await this.#make();
+      return await this.#make(gone);
     } finally {
       const ended = performance.now();
       this.#notBefore = ended + (ended - started) * (1 / SHARE - 1);

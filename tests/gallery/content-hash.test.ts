@@ -70,7 +70,7 @@ describe('the hash of a gallery', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.array(step, { maxLength: 20 }), async (before, during) => {
         const gallery = filled(before);
-        const hashing = contentHash(gallery, { of: 'test' }, 0);
+        const hashing = contentHash(gallery, { of: 'test' }, { sliceMs: 0 });
         for (const one of during) {
           gallery.apply(gallery.version + 1, changeOf(one));
           await new Promise((resolve) => setImmediate(resolve));
@@ -82,5 +82,21 @@ describe('the hash of a gallery', () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it('is given up when nobody waits for it any more', async () => {
+    const gallery = filled(
+      Array.from({ length: SUBJECTS }, (_, subject) => ({ subject, kind: 'upsert', content: 0, gallery: 'a' })),
+    );
+    const asker = new AbortController();
+    let read = 0;
+    const subjectAt = gallery.subjectWithOrdinal.bind(gallery);
+    gallery.subjectWithOrdinal = (ordinal) => {
+      if (++read === 3) asker.abort(new Error('gone'));
+      return subjectAt(ordinal);
+    };
+    const hashing = contentHash(gallery, {}, { sliceMs: 0, signal: asker.signal });
+    await expect(hashing).rejects.toThrow('gone');
+    expect(read).toBe(3);
   });
 });

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Coalesced } from '../../src/observability/coalesced.ts';
 
 it('gives those who come together one answer, and those who come while it is made the next one', async () => {
@@ -36,4 +36,43 @@ it('goes on after work that failed', async () => {
   const answer = new Coalesced(() => (calls++ === 0 ? Promise.reject(new Error('once')) : Promise.resolve(calls)));
   await expect(answer.get()).rejects.toThrow('once');
   expect(await answer.get()).toBe(2);
+});
+
+describe('askers who are gone', () => {
+  it('are not waited for, and the work ends with the last of them', async () => {
+    const signals: AbortSignal[] = [];
+    const answer = new Coalesced((signal) => {
+      signals.push(signal);
+      return new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+    });
+    const [one, other] = [new AbortController(), new AbortController()];
+    const both = [answer.get(one.signal), answer.get(other.signal)];
+    await expect.poll(() => signals.length).toBe(1);
+    one.abort(new Error('one'));
+    await expect(both[0]).rejects.toThrow('one');
+    expect(signals[0]?.aborted).toBe(false);
+    other.abort(new Error('other'));
+    await expect(both[1]).rejects.toThrow('other');
+    expect(signals[0]?.aborted).toBe(true);
+    await expect(answer.get(other.signal)).rejects.toThrow('other');
+    expect(signals).toHaveLength(1);
+  });
+
+  it('before the work begins cost nothing, and take nothing from those who come after', async () => {
+    const ends: ((value: number) => void)[] = [];
+    const answer = new Coalesced(() => new Promise<number>((done) => ends.push(done)));
+    const first = answer.get();
+    await expect.poll(() => ends.length).toBe(1);
+    const asker = new AbortController();
+    const waiting = answer.get(asker.signal);
+    asker.abort(new Error('gone'));
+    await expect(waiting).rejects.toThrow('gone');
+    const after = [answer.get(), answer.get(new AbortController().signal)];
+    ends[0]?.(1);
+    expect(await first).toBe(1);
+    await expect.poll(() => ends.length).toBe(2);
+    ends[1]?.(2);
+    expect(await Promise.all(after)).toEqual([2, 2]);
+    expect(ends).toHaveLength(2);
+  });
 });
