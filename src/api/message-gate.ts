@@ -24,6 +24,8 @@ export interface MessageLimits {
   readonly maxBytes: number;
   /** Whether the call names a compression. */
   readonly isCompressed: boolean;
+  /** What is kept of the call's headers while it is open. */
+  readonly headBytes: number;
 }
 
 export class MessageGate {
@@ -37,7 +39,8 @@ export class MessageGate {
   #headBytes = 0;
   #length = 0;
   #missing = 0;
-  /** What is held: of messages that are complete and not done with, and of the one that is not. */
+  /** What is held: of the headers, of messages that are complete and not done with, and of the one that is not. */
+  #head: number;
   #complete = 0;
   #partial = 0;
   #told = 0;
@@ -56,11 +59,13 @@ export class MessageGate {
     this.#limits = limits;
     this.#holding = holding;
     this.#fault = fault;
+    this.#head = limits.headBytes;
     stream.push = (piece: Buffer | null) => (piece === null ? this.#end() : this.#take(piece));
     stream.once('close', () => this.shut());
+    this.#tell();
   }
 
-  /** Bytes of messages that are in memory. */
+  /** Bytes of the headers and messages that are in memory. */
   get held(): number {
     return this.#told;
   }
@@ -92,6 +97,7 @@ export class MessageGate {
   /** The call is over: nothing of it is held any more. */
   shut(): void {
     this.#isShut = true;
+    this.#head = 0;
     this.#partial = 0;
     this.#complete = 0;
     this.#tell();
@@ -180,7 +186,7 @@ export class MessageGate {
   }
 
   #tell(): void {
-    const held = this.#complete + this.#partial;
+    const held = this.#head + this.#complete + this.#partial;
     const change = held - this.#told;
     this.#told = held;
     if (change !== 0) this.#holding(this, change);

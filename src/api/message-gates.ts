@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { Failure } from '../failure.ts';
 import type { Connection } from '../network/connections.ts';
+import { keptBytes } from './call-head.ts';
 import type { Peer } from './grpc-listener.ts';
 import { MessageGate } from './message-gate.ts';
 
@@ -51,7 +52,11 @@ export class MessageGates {
     const connection = session?.socket === undefined ? undefined : this.#connectionOf(session.socket);
     if (session === undefined || connection === undefined) return;
     const encoding = headers['grpc-encoding'] ?? 'identity';
-    const limits = { maxBytes: this.#maxBytes, isCompressed: encoding !== 'identity' };
+    const limits = {
+      maxBytes: this.#maxBytes,
+      isCompressed: encoding !== 'identity',
+      headBytes: keptBytes(headers),
+    };
     const holding = (gate: MessageGate, change: number) => this.#holding(connection, gate, change);
     this.#gates.set(stream, new MessageGate(stream, limits, holding, faultOfMethod(headers[':method'])));
     if (this.#sessions.has(session)) return;

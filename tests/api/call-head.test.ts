@@ -2,10 +2,11 @@
 import { once } from 'node:events';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { status as Code } from '@grpc/grpc-js';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EnrollStreamResponse, type GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import type { ApiServer } from '../../src/api/server.ts';
 import { createApiServer } from './api-server.ts';
-import { headBytes, beginCall, frame, messageCall } from './raw-call.ts';
+import { headBytes, beginCall, frame, messageCall, openSession } from './raw-call.ts';
 
 const STATUS = '/ridgewatch.v1.Operations/GetStatus';
 const EMPTY = new Uint8Array();
@@ -13,10 +14,12 @@ const EMPTY = new Uint8Array();
 let server: ApiServer;
 let refusals: string[];
 let session: ClientHttp2Session;
+let port: number;
 
 beforeEach(async () => {
   ({ server, refusals } = createApiServer());
-  session = connect(`http://127.0.0.1:${await server.listen('127.0.0.1', 0, undefined)}`);
+  port = await server.listen('127.0.0.1', 0, undefined);
+  session = connect(`http://127.0.0.1:${port}`);
 });
 afterEach(async () => {
   session.destroy();
@@ -71,4 +74,48 @@ it.each([
 it('says that there is no such method, with a reason', async () => {
   const { status } = await messageCall(session, '/ridgewatch.v1.Operations/Nothing', EMPTY);
   expect(status).toMatchObject({ code: Code.UNIMPLEMENTED, reason: 'CALL_UNSUPPORTED' });
+});
+
+describe('headers', () => {
+  const LIMIT = 8192;
+  /** What the client adds: method, path, scheme, authority, type and te, 32 bytes for each. */
+  const ADDED = 6 * 32 + ':method:path:scheme:authoritycontent-typete'.length + 'POSThttptrailers'.length;
+  const room = () => LIMIT - ADDED - STATUS.length - 'application/grpc'.length - `127.0.0.1:${port}`.length;
+
+  it.each([
+    ['one', (bytes: number) => ({ 'x-a': 'v'.repeat(bytes - 35) })],
+    ['many', (bytes: number) => ({ 'x-a': 'v'.repeat(4000), 'x-b': 'v'.repeat(bytes - 4070) })],
+  ])('of a call have a limit, and are told it: %s', async (_, headersOf) => {
+    const fits = await messageCall(session, STATUS, EMPTY, headersOf(room()));
+    expect(fits.status.code).toBe(Code.OK);
+    const { status } = await messageCall(session, STATUS, EMPTY, headersOf(room() + 1));
+    expect(status).toMatchObject({
+      code: Code.RESOURCE_EXHAUSTED,
+      reason: 'HEADERS_TOO_LARGE',
+      metadata: { most_bytes: String(LIMIT) },
+    });
+    expect(refusals).toEqual(['HEADERS_TOO_LARGE']);
+  });
+
+  it('that nobody asks for are dropped before the call is made', async () => {
+    const seen: unknown[] = [];
+    const enrollStream: GalleryServer['enrollStream'] = (call, callback) => {
+      seen.push(call.metadata.getMap());
+      callback(null, EnrollStreamResponse.create({}));
+    };
+    const other = createApiServer({ gallery: { enrollStream } as unknown as GalleryServer });
+    const caller = openSession(await other.server.listen('127.0.0.1', 0, undefined));
+    const extra = { 'x-a': 'v'.repeat(4000), cookie: 'a=b', 'x-b-bin': 'AAAA', 'grpc-encoding': 'identity' };
+    await messageCall(caller, '/ridgewatch.v1.Gallery/EnrollStream', EMPTY, extra);
+    expect(seen).toEqual([{}]);
+    caller.destroy();
+    await other.server.stop(0);
+  });
+
+  it('that HTTP/2 keeps count for as long as the call is open', async () => {
+    const stream = beginCall(session, STATUS, { ':authority': 'a'.repeat(4000) }).resume();
+    await expect.poll(() => server.bytesHeld).toBe(4004);
+    stream.close();
+    await expect.poll(() => server.bytesHeld).toBe(0);
+  });
 });
