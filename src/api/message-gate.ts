@@ -206,6 +206,7 @@ function tooLarge(bytes: number, most: number): Failure {
   return new Failure('resource-exhausted', 'MESSAGE_TOO_LARGE', sentence, { metadata: { most_bytes: String(most) } });
 }
 
-function unreadable(what: string): Failure {
+/** The call itself is not what it should be. */
+export function unreadable(what: string): Failure {
   return new Failure('invalid-argument', 'REQUEST_UNREADABLE', `The call is not what the contract says: ${what}.`);
 }

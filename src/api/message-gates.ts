@@ -1,35 +1,45 @@
-/** Puts a gate before every call of one server, and tells the library's interceptor which one belongs to its call. */
+/** Puts gates around every call of one server, and tells the library's interceptor which ones belong to its call. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { Failure } from '../failure.ts';
 import type { Connection } from '../network/connections.ts';
+import type { AnswerGate } from './answer-gate.ts';
 import { keptBytes } from './call-head.ts';
 import type { Peer } from './grpc-listener.ts';
 import { MessageGate } from './message-gate.ts';
 
 const CREATED = 'http2.server.stream.created';
 
+export interface CallGates {
+  readonly messages: MessageGate;
+  readonly answers: AnswerGate;
+}
+
 export class MessageGates {
   readonly #maxBytes: number;
   readonly #connectionOf: (peer: Peer) => Connection | undefined;
   readonly #holding: (connection: Connection, gate: MessageGate, change: number) => void;
-  readonly #gates = new WeakMap<ServerHttp2Stream, MessageGate>();
+  readonly #answersOf: (stream: ServerHttp2Stream, connection: Connection) => AnswerGate;
+  readonly #gates = new WeakMap<ServerHttp2Stream, CallGates>();
   readonly #sessions = new WeakSet<ServerHttp2Session>();
-  #arriving: MessageGate | undefined;
+  #arriving: CallGates | undefined;
 
   /**
    * @param maxBytes - of a message
    * @param connectionOf - tells the server's connections from those of others
-   * @param holding - told how many bytes more, or fewer, a gate holds
+   * @param holding - told how many bytes more, or fewer, a gate of messages holds
+   * @param answersOf - makes the gate of a call's answers
    */
   constructor(
     maxBytes: number,
     connectionOf: (peer: Peer) => Connection | undefined,
     holding: (connection: Connection, gate: MessageGate, change: number) => void,
+    answersOf: (stream: ServerHttp2Stream, connection: Connection) => AnswerGate,
   ) {
     this.#maxBytes = maxBytes;
     this.#connectionOf = connectionOf;
     this.#holding = holding;
+    this.#answersOf = answersOf;
   }
 
   /** @returns ends it */
@@ -43,7 +53,7 @@ export class MessageGates {
   }
 
   /** Of the call that is just being made: interceptors are made within the event that brings its stream. */
-  get arriving(): MessageGate | undefined {
+  get arriving(): CallGates | undefined {
     return this.#arriving;
   }
 
@@ -58,7 +68,8 @@ export class MessageGates {
       headBytes: keptBytes(headers),
     };
     const holding = (gate: MessageGate, change: number) => this.#holding(connection, gate, change);
-    this.#gates.set(stream, new MessageGate(stream, limits, holding, faultOfMethod(headers[':method'])));
+    const messages = new MessageGate(stream, limits, holding, faultOfMethod(headers[':method']));
+    this.#gates.set(stream, { messages, answers: this.#answersOf(stream, connection) });
     if (this.#sessions.has(session)) return;
     this.#sessions.add(session);
     session.prependListener('stream', (arriving: ServerHttp2Stream) => {

@@ -1,8 +1,9 @@
 /**
- * What the messages of all callers take in memory, from their first byte until the service is done with them. When it
- * is more than it may be, the callers who hold most and are still sending have their calls ended.
+ * What the messages of all callers take in memory, from their first byte until the service is done with them; or answers,
+ * until they are taken. When it is more than it may be, the callers who hold most and keep the service waiting have their
+ * calls ended.
  */
-import { Failure } from '../failure.ts';
+import type { Failure } from '../failure.ts';
 import type { Connection } from '../network/connections.ts';
 
 /** Messages of at most so many bytes have a part of the memory to themselves, which larger ones cannot take. */
@@ -26,12 +27,15 @@ export interface Share {
 
 export class MessageMemory {
   readonly #most: number;
+  readonly #tooMuch: () => Failure;
   readonly #shares = new Map<Connection, Share>();
   #held = 0;
   #heldByLarge = 0;
 
-  constructor(most: number) {
+  /** @param tooMuch - makes what calls are ended with */
+  constructor(most: number, tooMuch: () => Failure) {
     this.#most = most;
+    this.#tooMuch = tooMuch;
   }
 
   get held(): number {
@@ -68,8 +72,7 @@ export class MessageMemory {
       const holders = [...waiting].filter(({ held }) => held > beyond).sort((a, b) => b.held - a.held);
       for (const holder of holders) {
         if (!isTooMuch()) return;
-        const sentence = 'The messages that are being received take all the memory that they may: try again later.';
-        holder.end(new Failure('resource-exhausted', 'TOO_MANY_UNFINISHED', sentence, { retryAfterMs: 1000 }));
+        holder.end(this.#tooMuch());
       }
     }
   }

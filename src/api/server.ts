@@ -35,7 +35,7 @@ export interface ApiServerSettings {
   readonly maxConnections: number;
   /** Calls that one connection may have under way. */
   readonly maxConcurrentCalls: number;
-  /** Times in milliseconds: to become a connection of HTTP/2; for a message; of a stream, and of a connection, without any. */
+  /** Times in milliseconds: to become a connection of HTTP/2; for a message, and to take an answer; of a stream, and of a connection, without any. */
   readonly handshakeMs: number;
   readonly messageMs: number;
   readonly streamIdleMs: number;
@@ -73,6 +73,8 @@ export class ApiServer {
     // The library writes to standard error by itself; what fails here is thrown, and logged by whoever catches it.
     setLogVerbosity(logVerbosity.NONE);
     this.#settings = settings;
+    const refused = (failure: Failure) =>
+      settings.refused({ surface: 'grpc', reason: failure.reason, facts: { code: statusName(failure) } });
     this.#watch = new CallWatch(
       {
         messageMs: settings.messageMs,
@@ -82,6 +84,7 @@ export class ApiServer {
       },
       (peer) => this.#listener?.connectionOf(peer),
       (call) => settings.ended(call),
+      refused,
     );
     const options: ServerOptions = {
       'grpc.max_receive_message_length': settings.maxMessageBytes,
@@ -97,8 +100,6 @@ export class ApiServer {
       interceptors: [this.#watch.interceptor],
     };
     this.#server = new Server(options);
-    const refused = (failure: Failure) =>
-      settings.refused({ surface: 'grpc', reason: failure.reason, facts: { code: statusName(failure) } });
     this.#health = new Health(SERVICES, refused);
     const reflection = new Reflection(refused);
     this.#add(IdentificationService, services.identification);
@@ -157,6 +158,11 @@ export class ApiServer {
   /** Bytes of messages that the service is not done with. */
   get bytesHeld(): number {
     return this.#watch.bytesHeld;
+  }
+
+  /** Bytes of answers that callers have not taken. */
+  get bytesUntaken(): number {
+    return this.#watch.bytesUntaken;
   }
 
   /** Why no further client can be taken; undefined: they can. */

@@ -1,10 +1,11 @@
 /**
- * Watches what a caller owes: a message that was begun, the next one of a stream. Whoever keeps the service waiting for longer
- * than allowed, holds more memory with messages than there is, or sends what is none, has the call ended with a status.
+ * Watches what a caller owes: a message that was begun, the next one of a stream, to take an answer. Whoever keeps the service
+ * waiting for longer than allowed, holds more memory with messages than there is, or sends what is none, has the call ended.
  */
 import { Metadata, ServerInterceptingCall, status as Code, type ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
-import type { MessageGate } from './message-gate.ts';
+import type { AnswerGate } from './answer-gate.ts';
+import { unreadable, type MessageGate } from './message-gate.ts';
 import type { Holder, Share } from './message-memory.ts';
 import { toServiceError } from './status.ts';
 import { Turns } from './turns.ts';
@@ -57,6 +58,7 @@ export interface WatchedCallParts {
   readonly limits: Patience;
   readonly share: Share | undefined;
   readonly gate: MessageGate | undefined;
+  readonly answers: AnswerGate | undefined;
   /** Undefined for messages of the library's own services. */
   sizeOf(message: object): number | undefined;
   ended(call: EndedCall): void;
@@ -77,6 +79,8 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   readonly #started = performance.now();
   readonly #timer: NodeJS.Timeout;
   #phase: Phase = 'over';
+  /** As what its connection counts it. */
+  #counted: Phase = 'over';
   #messages = 0;
   /** Messages of a stream that have no answer yet. */
   #unanswered = 0;
@@ -127,6 +131,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     this.#timer = setTimeout(() => this.#late(), streams.request ? limits.streamIdleMs : limits.messageMs);
     this.#timer.unref();
     this.#enter('waiting');
+    parts.answers?.attach(() => this.#count());
   }
 
   get ending(): AbortSignal {
@@ -150,8 +155,12 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
 
   /** Ends the call, if it waits for its caller. */
   end(failure: Failure): void {
+    const { streams, answers } = this.#parts;
+    if (this.#phase === 'working' && this.#counted === 'waiting') {
+      answers?.end(failure);
+      this.#enter('over');
+    }
     if (this.#phase !== 'waiting' || this.#isWatched || this.#fault !== undefined) return;
-    const { streams } = this.#parts;
     // Of a stream of requests with one answer, that tells what became of the messages so far.
     if (streams.request && !streams.response) {
       this.#cutOff(failure);
@@ -232,18 +241,19 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   #late(): void {
     if (this.#phase !== 'waiting' || this.#isWatched) return;
     const { streams, limits } = this.#parts;
-    const failure = streams.request
-      ? new Failure(
-          'deadline-exceeded',
-          'STREAM_IDLE',
-          `The stream brought no complete message for ${limits.streamIdleMs / 1000} s.`,
-        )
-      : new Failure(
-          'deadline-exceeded',
-          'MESSAGE_INCOMPLETE',
-          `The message was not complete within ${limits.messageMs / 1000} s.`,
-        );
-    this.end(failure);
+    this.end(
+      streams.request
+        ? new Failure(
+            'deadline-exceeded',
+            'STREAM_IDLE',
+            `The stream brought no complete message for ${limits.streamIdleMs / 1000} s.`,
+          )
+        : new Failure(
+            'deadline-exceeded',
+            'MESSAGE_INCOMPLETE',
+            `The message was not complete within ${limits.messageMs / 1000} s.`,
+          ),
+    );
   }
 
   #cancelled(): void {
@@ -263,27 +273,31 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   }
 
   #enter(phase: Phase): void {
-    const { share, gate } = this.#parts;
+    const { gate } = this.#parts;
     if (phase === 'waiting') this.#timer.refresh();
     if (phase === 'over') {
       clearTimeout(this.#timer);
       gate?.shut();
     }
-    const before = this.#phase;
     this.#phase = phase;
+    this.#count();
+  }
+
+  /** Whoever does not take an answer keeps the service waiting, whatever else it is to do: the connection may be ended. */
+  #count(): void {
+    const { share, answers } = this.#parts;
     if (share === undefined) return;
+    const before = this.#counted;
+    const isUntaken = this.#phase === 'working' && (answers?.held ?? 0) > 0;
+    this.#counted = isUntaken ? 'waiting' : this.#phase;
     const { connection, waiting } = share;
+    if (this.#counted === 'waiting') waiting.add(this);
+    else waiting.delete(this);
     connection.lastActive = performance.now();
-    if (before === phase) return;
+    if (before === this.#counted) return;
     if (before === 'waiting') connection.waiting--;
     if (before === 'working') connection.working--;
-    if (phase === 'waiting') connection.waiting++;
-    if (phase === 'working') connection.working++;
-    if (phase === 'waiting') waiting.add(this);
-    else waiting.delete(this);
+    if (this.#counted === 'waiting') connection.waiting++;
+    if (this.#counted === 'working') connection.working++;
   }
-}
-
-function unreadable(what: string): Failure {
-  return new Failure('invalid-argument', 'REQUEST_UNREADABLE', `The call is not what the contract says: ${what}.`);
 }

@@ -1,13 +1,16 @@
-/** Watches every call of one server, and what the messages of all of them take in memory. */
+/** Watches every call of one server, and what the messages and answers of all of them take in memory. */
+import type { ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptor } from '@grpc/grpc-js';
+import { Failure } from '../failure.ts';
 import type { Connection } from '../network/connections.ts';
+import { AnswerGate } from './answer-gate.ts';
 import type { Peer } from './grpc-listener.ts';
 import { MessageGates } from './message-gates.ts';
 import { MessageMemory } from './message-memory.ts';
 import { WatchedCall, type EndedCall, type Patience } from './watched-call.ts';
 
 export interface WatchLimits extends Patience {
-  /** Bytes of one message, and of those of all callers together that the service is not done with. */
+  /** Bytes of one message; of those of all callers together that the service is not done with, and of untaken answers. */
   readonly maxMessageBytes: number;
   readonly maxBytesHeld: number;
 }
@@ -16,33 +19,46 @@ export class CallWatch {
   readonly #limits: WatchLimits;
   readonly #connectionOf: (peer: Peer) => Connection | undefined;
   readonly #ended: (call: EndedCall) => void;
+  readonly #untaken: (failure: Failure) => void;
   readonly #memory: MessageMemory;
+  readonly #answers: MessageMemory;
   readonly #gates: MessageGates;
   readonly #sizes = new WeakMap<object, number>();
 
-  /** @param ended - told of each call whose handler does not report its end */
+  /**
+   * @param ended - told of each call whose handler does not report its end
+   * @param untaken - told why, of each whose answer its caller did not take
+   */
   constructor(
     limits: WatchLimits,
     connectionOf: (peer: Peer) => Connection | undefined,
     ended: (call: EndedCall) => void,
+    untaken: (failure: Failure) => void,
   ) {
     this.#limits = limits;
     this.#connectionOf = connectionOf;
     this.#ended = ended;
-    this.#memory = new MessageMemory(limits.maxBytesHeld);
-    this.#gates = new MessageGates(limits.maxMessageBytes, connectionOf, (connection, gate, change) =>
-      this.#memory.changed(connection, gate.held, change),
+    this.#untaken = untaken;
+    this.#memory = new MessageMemory(limits.maxBytesHeld, tooManyUnfinished);
+    this.#answers = new MessageMemory(limits.maxBytesHeld, tooManyUntaken);
+    this.#gates = new MessageGates(
+      limits.maxMessageBytes,
+      connectionOf,
+      (connection, gate, change) => this.#memory.changed(connection, gate.held, change),
+      (stream, connection) => this.#followAnswers(stream, connection),
     );
   }
 
   readonly interceptor: ServerInterceptor = (method, call) => {
     const connection = this.#connectionOf(call.getConnectionInfo());
+    const gates = this.#gates.arriving;
     return new WatchedCall(call, {
       path: method.path,
       streams: { request: method.requestStream, response: method.responseStream },
       limits: this.#limits,
       share: connection && this.#memory.shareOf(connection),
-      gate: this.#gates.arriving,
+      gate: gates?.messages,
+      answers: gates?.answers,
       sizeOf: (message) => this.#sizes.get(message),
       ended: this.#ended,
     });
@@ -51,6 +67,11 @@ export class CallWatch {
   /** Bytes of messages that the service is not done with. */
   get bytesHeld(): number {
     return this.#memory.held;
+  }
+
+  /** Bytes of answers that callers have not taken. */
+  get bytesUntaken(): number {
+    return this.#answers.held;
   }
 
   /** Begins to look at what comes. @returns ends it */
@@ -66,4 +87,23 @@ export class CallWatch {
       return message;
     };
   }
+
+  #followAnswers(stream: ServerHttp2Stream, connection: Connection): AnswerGate {
+    return new AnswerGate(stream, {
+      share: this.#answers.shareOf(connection),
+      takeMs: this.#limits.messageMs,
+      holding: (gate, change) => this.#answers.changed(connection, gate.held, change),
+      ended: this.#untaken,
+    });
+  }
+}
+
+function tooManyUnfinished(): Failure {
+  const sentence = 'The messages that are being received take all the memory that they may: try again later.';
+  return new Failure('resource-exhausted', 'TOO_MANY_UNFINISHED', sentence, { retryAfterMs: 1000 });
+}
+
+function tooManyUntaken(): Failure {
+  const sentence = 'The answers that callers have not taken use all the memory that they may.';
+  return new Failure('resource-exhausted', 'TOO_MANY_UNTAKEN', sentence);
 }

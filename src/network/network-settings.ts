@@ -6,7 +6,7 @@ export const NETWORK_SETTINGS = {
     schema: whole(1_048_576, 68_719_476_736),
     fallback: '134217728',
     meaning:
-      'Bytes that messages may take in memory until the service is done with them, and the bodies and answers over HTTP; of each in all.',
+      'Most bytes in memory of messages until the service is done with them, of answers until they are taken, and of bodies and answers over HTTP; of each in all.',
     why: 'Thirty-two of the largest at one time: callers who begin messages and do not end them, or send many at once, take no more.',
   },
   RIDGEWATCH_MAX_CONNECTIONS: {
@@ -37,7 +37,8 @@ export const NETWORK_SETTINGS = {
   RIDGEWATCH_MESSAGE_SECONDS: {
     schema: whole(1, 3600),
     fallback: '30',
-    meaning: 'Time for the message of a call, and for a request over HTTP, to be complete.',
+    meaning:
+      'Time for the message of a call, and for a request over HTTP, to be complete, and for an answer to be taken.',
     why: 'The largest message over a line of 1 Mbit/s.',
   },
   RIDGEWATCH_STREAM_IDLE_SECONDS: {

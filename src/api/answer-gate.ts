@@ -1,0 +1,105 @@
+/**
+ * Follows what a call has been answered until its caller has taken it. The gRPC library waits for that for ever, with the
+ * answer in memory: so a caller who takes nothing, or for whom too much is kept, has the stream reset.
+ */
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import { Failure } from '../failure.ts';
+import type { Holder, Share } from './message-memory.ts';
+
+/** Time for a reset to leave: it does not where a caller reads nothing at all. In milliseconds. */
+const RESET_MS = 1000;
+
+type Done = (error?: Error | null) => void;
+type Write = (piece: Buffer, done: Done) => boolean;
+
+export interface AnswerGateParts {
+  readonly share: Share;
+  /** Time to take an answer, in milliseconds. */
+  readonly takeMs: number;
+  /** Told how many bytes more, or fewer, are kept. */
+  holding(gate: AnswerGate, change: number): void;
+  /** Told why, where the stream is reset. */
+  ended(failure: Failure): void;
+}
+
+export class AnswerGate implements Holder {
+  readonly #stream: ServerHttp2Stream;
+  readonly #parts: AnswerGateParts;
+  #timer: NodeJS.Timeout | undefined;
+  #onChange: (() => void) | undefined;
+  #held = 0;
+  #isOver = false;
+
+  /** Takes its place behind the library, which writes to the stream. */
+  constructor(stream: ServerHttp2Stream, parts: AnswerGateParts) {
+    this.#stream = stream;
+    this.#parts = parts;
+    const write = stream.write.bind(stream) as Write;
+    const followed: Write = (piece, done) => {
+      this.#change(piece.length);
+      return write(piece, (error) => {
+        this.#change(-piece.length);
+        done(error);
+      });
+    };
+    stream.write = followed as ServerHttp2Stream['write'];
+    stream.once('close', () => this.#release());
+  }
+
+  /** Bytes of answers that the caller has not taken. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** @param onChange - told whenever that changes */
+  attach(onChange: () => void): void {
+    this.#onChange = onChange;
+  }
+
+  /** Resets the stream: a status would stand behind what is not taken. */
+  end(failure: Failure): void {
+    if (this.#isOver) return;
+    this.#release();
+    this.#parts.ended(failure);
+    const session = this.#stream.session;
+    const { socket } = this.#parts.share.connection;
+    this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#stream.destroy();
+    setTimeout(() => {
+      if ((session?.state.outboundQueueSize ?? 0) > 0) socket.destroy();
+    }, RESET_MS).unref();
+  }
+
+  #change(bytes: number): void {
+    if (this.#isOver) return;
+    this.#held += bytes;
+    const { share, takeMs } = this.#parts;
+    if (this.#held > 0) share.waiting.add(this);
+    else share.waiting.delete(this);
+    // Each answer has its time: that of the next begins when one was taken.
+    if (bytes < 0 || this.#held === bytes) {
+      this.#timer ??= setTimeout(() => this.#late(), takeMs).unref();
+      this.#timer.refresh();
+    }
+    this.#onChange?.();
+    // May end this one.
+    this.#parts.holding(this, bytes);
+  }
+
+  #late(): void {
+    if (this.#held === 0) return;
+    const sentence = `The caller did not take an answer within ${this.#parts.takeMs / 1000} s.`;
+    this.end(new Failure('deadline-exceeded', 'ANSWER_NOT_TAKEN', sentence));
+  }
+
+  #release(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#parts.share.waiting.delete(this);
+    const held = this.#held;
+    this.#held = 0;
+    if (held === 0) return;
+    this.#onChange?.();
+    this.#parts.holding(this, -held);
+  }
+}
