@@ -293,11 +293,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     const { connection, waiting } = share;
     if (this.#counted === 'waiting') waiting.add(this);
     else waiting.delete(this);
-    connection.lastActive = performance.now();
-    if (before === this.#counted) return;
-    if (before === 'waiting') connection.waiting--;
-    if (before === 'working') connection.working--;
-    if (this.#counted === 'waiting') connection.waiting++;
-    if (this.#counted === 'working') connection.working++;
+    const change = (of: Phase) => Number(this.#counted === of) - Number(before === of);
+    connection.change(change('working'), change('waiting'));
   }
 }

@@ -187,7 +187,7 @@ export class HttpServer {
     request.on('error', () => undefined);
     response.on('error', () => undefined);
     const { connection } = caller;
-    connection.lastActive = performance.now();
+    connection.change(0, 0);
     if (caller.isWaiting) {
       this.#refuse(response, pipelined());
       return;
@@ -218,7 +218,7 @@ export class HttpServer {
     const timeout = timeoutOf(request);
     if (request.headers.expect !== undefined) response.writeContinue();
     const body = await readBody(request, this.#limits.maxBodyBytes, this.#budget);
-    connection.working++;
+    connection.change(1, 0);
     try {
       return await route({
         body: body.bytes,
@@ -227,7 +227,7 @@ export class HttpServer {
       });
     } finally {
       body.release();
-      connection.working--;
+      connection.change(-1, 0);
     }
   }
 

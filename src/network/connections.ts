@@ -1,14 +1,41 @@
 import type { Socket } from 'node:net';
+import { EvictionOrder, type Evictable } from './eviction-order.ts';
 
 /** One connection, as far as it matters to who may stay. */
-export interface Connection {
+export class Connection implements Evictable {
   readonly socket: Socket;
-  /** Work that the service does for it now: a connection that has some is never ended for another. */
-  working: number;
-  /** Calls that wait for their caller. */
-  waiting: number;
-  /** When it last did anything, by performance.now(). */
-  lastActive: number;
+  readonly address: string;
+  readonly #changed: (connection: Connection) => void;
+  #working = 0;
+  #waiting = 0;
+  #lastActive = performance.now();
+
+  /** @param changed - told whenever it has */
+  constructor(socket: Socket, changed: (connection: Connection) => void) {
+    this.socket = socket;
+    this.address = socket.remoteAddress ?? '';
+    this.#changed = changed;
+  }
+
+  get working(): number {
+    return this.#working;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  get lastActive(): number {
+    return this.#lastActive;
+  }
+
+  /** It has done something: its work, and its calls that wait for their caller, are so many more, or fewer. */
+  change(working: number, waiting: number): void {
+    this.#working += working;
+    this.#waiting += waiting;
+    this.#lastActive = performance.now();
+    this.#changed(this);
+  }
 }
 
 /** Of connections whose calls wait for the caller, those that were quiet for so long may be ended for others. */
@@ -22,6 +49,7 @@ const QUIET_MS = 5000;
 export class Connections {
   readonly #most: number;
   readonly #open = new Map<Socket, Connection>();
+  readonly #order = new EvictionOrder<Connection>(QUIET_MS);
   readonly #onEvicted: () => void;
   #whenEmpty: PromiseWithResolvers<void> | undefined;
 
@@ -41,7 +69,7 @@ export class Connections {
 
   /** Whether a new client would be turned away. */
   get isFull(): boolean {
-    return this.#open.size >= this.#most && this.#minNeeded() === undefined;
+    return this.#open.size >= this.#most && this.#order.first(performance.now()) === undefined;
   }
 
   /**
@@ -50,19 +78,22 @@ export class Connections {
    */
   admit(socket: Socket): Connection | undefined {
     if (this.#open.size >= this.#most) {
-      const ended = this.#minNeeded();
+      const ended = this.#order.first(performance.now());
       if (ended === undefined) {
         socket.destroy();
         return undefined;
       }
-      this.#open.delete(ended.socket);
+      this.#remove(ended);
       ended.socket.destroy();
       this.#onEvicted();
     }
-    const connection = { socket, working: 0, waiting: 0, lastActive: performance.now() };
+    const connection = new Connection(socket, (changed) => {
+      if (this.#open.has(socket)) this.#order.put(changed);
+    });
     this.#open.set(socket, connection);
+    this.#order.put(connection);
     socket.once('close', () => {
-      this.#open.delete(socket);
+      this.#remove(connection);
       if (this.#open.size > 0) return;
       this.#whenEmpty?.resolve();
       this.#whenEmpty = undefined;
@@ -86,27 +117,8 @@ export class Connections {
     for (const { socket } of this.#open.values()) socket.destroy();
   }
 
-  /** First those without a call, then those whose callers have been quiet; of the address that has most; the oldest. */
-  #minNeeded(): Connection | undefined {
-    const held = new Map<string, number>();
-    for (const { socket } of this.#open.values()) {
-      const address = socket.remoteAddress ?? '';
-      held.set(address, (held.get(address) ?? 0) + 1);
-    }
-    const quietSince = performance.now() - QUIET_MS;
-    let least: Connection | undefined;
-    let minRank: readonly number[] = [];
-    for (const connection of this.#open.values()) {
-      const { working, waiting, lastActive, socket } = connection;
-      if (working > 0 || (waiting > 0 && lastActive > quietSince)) continue;
-      const rank = [waiting > 0 ? 1 : 0, -(held.get(socket.remoteAddress ?? '') ?? 0), lastActive];
-      if (least === undefined || isBefore(rank, minRank)) [least, minRank] = [connection, rank];
-    }
-    return least;
+  #remove(connection: Connection): void {
+    this.#open.delete(connection.socket);
+    this.#order.delete(connection);
   }
-}
-
-function isBefore(a: readonly number[], b: readonly number[]): boolean {
-  const i = a.findIndex((value, at) => value !== b[at]);
-  return i >= 0 && (a[i] ?? 0) < (b[i] ?? 0);
 }

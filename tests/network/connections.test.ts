@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Connections, type Connection } from '../../src/network/connections.ts';
 import { descriptorLimit, shareConnections } from '../../src/network/descriptor-limit.ts';
 
@@ -11,6 +11,7 @@ let admitted: (Connection | undefined)[];
 let clients: Socket[];
 
 beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
   connections = new Connections(MOST);
   admitted = [];
   clients = [];
@@ -18,6 +19,7 @@ beforeEach(async () => {
   await once(server, 'listening');
 });
 afterEach(async () => {
+  vi.useRealTimers();
   for (const client of clients) client.destroy();
   connections.endAll();
   await connections.empty();
@@ -31,6 +33,7 @@ async function open(localAddress = '127.0.0.1'): Promise<Connection | undefined>
   client.on('error', () => undefined);
   clients.push(client);
   await expect.poll(() => admitted.length).toBe(before + 1);
+  vi.advanceTimersByTime(1);
   return admitted.at(-1);
 }
 
@@ -55,16 +58,14 @@ describe('connections', () => {
 
   it('with a call for the caller to go on with give way after those without', async () => {
     const [quiet, idle, ...others] = await fill(Array<string>(MOST).fill('127.0.0.1'));
-    for (const connection of others) connection.working = 1;
+    for (const connection of others) connection.change(1, 0);
     if (quiet === undefined || idle === undefined) throw new Error('they are open');
-    quiet.waiting = 1;
-    quiet.lastActive -= 60_000;
-    const next = await open();
+    quiet.change(0, 1);
+    vi.advanceTimersByTime(60_000);
+    (await open())?.change(1, 0);
     expect([isOpen(quiet), isOpen(idle)]).toEqual([true, false]);
-    if (next !== undefined) next.working = 1;
-    const last = await open();
+    (await open())?.change(1, 0);
     expect(isOpen(quiet)).toBe(false);
-    if (last !== undefined) last.working = 1;
     expect(connections.isFull).toBe(true);
     expect(await open()).toBeUndefined();
     expect(others.map(isOpen)).toEqual([true, true]);
@@ -72,7 +73,7 @@ describe('connections', () => {
 
   it('are kept while a caller has just been heard of', async () => {
     const held = await fill(Array<string>(MOST).fill('127.0.0.1'));
-    for (const connection of held) connection.waiting = 1;
+    for (const connection of held) connection.change(0, 1);
     expect(connections.isFull).toBe(true);
     expect(await open()).toBeUndefined();
     expect(held.every(isOpen)).toBe(true);
@@ -81,8 +82,10 @@ describe('connections', () => {
   it('without a call for long are ended, and no others', async () => {
     const [old, waiting, working, young] = await fill(Array<string>(MOST).fill('127.0.0.1'));
     if (!old || !waiting || !working || !young) throw new Error('they are open');
-    for (const connection of [old, waiting, working]) connection.lastActive -= 60_000;
-    [waiting.waiting, working.working] = [1, 1];
+    waiting.change(0, 1);
+    working.change(1, 0);
+    vi.advanceTimersByTime(60_000);
+    young.change(0, 0);
     connections.endIdle(30_000);
     expect([old, waiting, working, young].map(isOpen)).toEqual([false, true, true, true]);
     await expect.poll(() => connections.count).toBe(3);

@@ -1,0 +1,97 @@
+/** Which connection gives way to another: told as a rule that looks at all of them, and what it costs not to. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EvictionOrder, type Evictable } from '../../src/network/eviction-order.ts';
+
+const QUIET_MS = 5;
+
+/** As whoever reads the rule would do it. @returns the rank of the one that gives way */
+function firstRank(open: readonly Evictable[], now: number): readonly number[] | undefined {
+  const ranks = open
+    .filter(({ working, waiting, lastActive }) => working === 0 && (waiting === 0 || lastActive <= now - QUIET_MS))
+    .map((connection) => rankOf(connection, open));
+  return ranks.sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0) || (a[1] ?? 0) - (b[1] ?? 0) || (a[2] ?? 0) - (b[2] ?? 0))[0];
+}
+
+function rankOf({ waiting, address, lastActive }: Evictable, open: readonly Evictable[]): number[] {
+  return [Math.min(waiting, 1), -open.filter((other) => other.address === address).length, lastActive];
+}
+
+describe('the order in which connections give way', () => {
+  it('is that of the rule, whatever they do', () => {
+    const step = fc.record({
+      does: fc.constantFrom('open', 'open', 'change', 'change', 'close', 'evict'),
+      which: fc.nat(1000),
+      address: fc.constantFrom('a', 'b', 'c', 'd'),
+      working: fc.constantFrom(0, 0, 0, 1, 2),
+      waiting: fc.constantFrom(0, 0, 1, 3),
+      later: fc.nat(3),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const order = new EvictionOrder<Evictable>(QUIET_MS);
+        const open: { -readonly [K in keyof Evictable]: Evictable[K] }[] = [];
+        let now = 0;
+        for (const { does, which, address, working, waiting, later } of steps) {
+          now += later;
+          const at = which % Math.max(1, open.length);
+          const one = open[at];
+          if (does === 'open') {
+            const opened = { address, working, waiting, lastActive: now };
+            open.push(opened);
+            order.put(opened);
+          } else if (does === 'change' && one !== undefined) {
+            Object.assign(one, { working, waiting, lastActive: now });
+            order.put(one);
+          } else if (does === 'close' && one !== undefined) {
+            open.splice(at, 1);
+            order.delete(one);
+            order.delete(one);
+          }
+          const first = order.first(now);
+          expect(first && rankOf(first, open)).toEqual(firstRank(open, now));
+          if (does !== 'evict' || first === undefined) continue;
+          open.splice(open.indexOf(first), 1);
+          order.delete(first);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it.each([
+    ['of one address without a call', 1, 0],
+    ['of an address each without a call', 10_000, 0],
+    ['of a few addresses whose callers are quiet', 10, 1],
+    ['of an address each whose callers are quiet', 10_000, 1],
+  ])('is kept: among ten thousand %s, not all are looked at for each', (_, addresses, waiting) => {
+    let looks = 0;
+    class Watched implements Evictable {
+      readonly address: string;
+      readonly working = 0;
+      readonly waiting = waiting;
+      readonly #lastActive: number;
+
+      constructor(number: number) {
+        this.address = String(number % addresses);
+        this.#lastActive = number;
+      }
+
+      get lastActive(): number {
+        looks++;
+        return this.#lastActive;
+      }
+    }
+    const order = new EvictionOrder<Watched>(QUIET_MS);
+    const MANY = 10_000;
+    for (let i = 0; i < MANY; i++) order.put(new Watched(i));
+    for (let i = MANY; i < 2 * MANY; i++) {
+      const first = order.first(i + QUIET_MS);
+      if (first === undefined) throw new Error('one may give way');
+      order.delete(first);
+      order.put(new Watched(i));
+    }
+    // With two passes over all of them it was four hundred million.
+    expect(looks / (2 * MANY)).toBeLessThan(150);
+  });
+});
