@@ -8,6 +8,7 @@ import {
   type ServerUnaryCall,
 } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
+import type { Party } from '../fair-turns.ts';
 import { asFailure, statusName, toServiceError } from './status.ts';
 import { endOf, type EndedCall } from './watched-call.ts';
 import { answerTo, requestOf } from './wire-request.ts';
@@ -41,6 +42,8 @@ export interface CallContext {
   readonly deadlineMs: number;
   /** Whose certificate the call came with; empty: none was asked for. Looked up when it is asked for: few calls do. */
   caller(): string;
+  /** Whose turn it is when callers wait: that of the certificate's name, else of the address, and of the connection. */
+  party(): Party;
   /** Adds facts to the call's report. */
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
 }
@@ -59,12 +62,13 @@ interface AnyCall {
   readonly metadata?: Metadata;
   getDeadline(): Deadline;
   getAuthContext(): AuthContext;
+  getPeer(): string;
   on(event: 'cancelled', listener: () => void): unknown;
   off(event: 'cancelled', listener: () => void): unknown;
 }
 
 /** What follows a call's deadline and its cancellation. */
-export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'caller'> {
+export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'caller' | 'party'> {
   /** Must be called when the call has ended. */
   readonly release: () => void;
 }
@@ -83,6 +87,8 @@ export interface Followable {
   /** Aborted where the call is ended beside its handler. */
   readonly end?: AbortSignal | undefined;
   readonly caller: () => string;
+  /** Address and port. Not given: all such callers are one. */
+  readonly peer?: () => string;
 }
 
 /**
@@ -109,6 +115,7 @@ export function follow(call: Followable, settings: CallSettings, limited: boolea
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,
     caller: call.caller,
+    party: () => partyOf(call),
     release: () => {
       clearTimeout(timer);
       forget();
@@ -125,7 +132,13 @@ export function followCall(call: AnyCall, settings: CallSettings, limited: boole
   };
   const at = deadline instanceof Date ? deadline.getTime() : deadline;
   const caller = () => callerOf(call.getAuthContext());
-  return follow({ at, cancelled, end: endOf(call.metadata), caller }, settings, limited);
+  const peer = () => call.getPeer();
+  return follow({ at, cancelled, end: endOf(call.metadata), caller, peer }, settings, limited);
+}
+
+function partyOf({ caller, peer = () => '' }: Followable): Party {
+  const connection = peer();
+  return { name: caller() || connection.replace(/:\d+$/, ''), connection };
 }
 
 /** The common name, and the organisation, of the caller's certificate. */
@@ -146,7 +159,7 @@ export type Outcome<T> = { readonly response: T } | { readonly failure: Failure 
  */
 export async function reported<T>(
   method: string,
-  { signal, deadlineMs, caller }: FollowedCall,
+  { signal, deadlineMs, caller, party }: FollowedCall,
   settings: CallSettings,
   work: (context: CallContext) => Promise<T>,
 ): Promise<Outcome<T>> {
@@ -157,6 +170,7 @@ export async function reported<T>(
     signal,
     deadlineMs,
     caller,
+    party,
     note: (more) => void Object.assign(facts, more),
   };
   let outcome: Outcome<T>;

@@ -109,7 +109,11 @@ describe('the gRPC server', () => {
   ])('of %d ms takes one that is cancelled after %d ms for %s', (timeMs, afterMs, reason) => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
-    const call = Object.assign(new EventEmitter(), { getDeadline: () => deadline, getAuthContext: () => ({}) });
+    const call = Object.assign(new EventEmitter(), {
+      getDeadline: () => deadline,
+      getAuthContext: () => ({}),
+      getPeer: () => '127.0.0.1:1',
+    });
     const deadline = Date.now() + timeMs;
     const followed = followCall(call, SETTINGS, true);
     vi.advanceTimersByTime(afterMs);

@@ -1,9 +1,10 @@
-import PQueue from 'p-queue';
 import { Failure } from '../../failure.ts';
+import { FairTurns, type Asker, type Party } from '../../fair-turns.ts';
 import { ProcessorSharingClock } from './processor-sharing-clock.ts';
 
-const PRIORITY = { search: 0, verification: 1 } as const;
-const KINDS = ['search', 'verification'] as const;
+/** In order of their urgency. */
+const KINDS = ['verification', 'search'] as const;
+const NOBODY: Party = { name: '', connection: '' };
 /** Share of the newest in the running mean of what one costs. */
 const SHARE_OF_NEWEST = 0.1;
 /** Searches take unequal time: better to refuse one that would have been in time than to answer one too late. */
@@ -12,9 +13,7 @@ const MIN_RETRY_MS = 50;
 const MAX_RETRY_MS = 10_000;
 
 /** What is known of a search that asks for admission. */
-export interface Waiting {
-  /** Gives up the place in the queue when aborted. */
-  readonly signal: AbortSignal;
+export interface Waiting extends Asker {
   /** When nobody waits for the answer any more, in milliseconds since 1970; Infinity: not known. */
   readonly deadlineMs: number;
   /** A verification is a few comparisons: it goes before the searches that wait. */
@@ -24,13 +23,13 @@ export interface Waiting {
 }
 
 /**
- * Lets a bounded number of searches run and a bounded number wait; refuses the rest at once, so that a crowd gets clear
- * answers instead of an ever longer wait. Refused is also who would wait beyond the deadline: an answer that comes too
+ * Lets a bounded number of searches run and a bounded number wait, callers in turn; refuses the rest at once, so that a
+ * crowd gets clear answers instead of an ever longer wait: the newest of the caller who has most. Refused is also who would wait beyond the deadline: an answer that comes too
  * late has cost those who wait as much as one in time.
  */
 export class AdmissionQueue {
-  readonly #queue: PQueue;
-  readonly #maxWaiting: number;
+  readonly #turns: FairTurns;
+  readonly #concurrency: number;
   readonly #onWait: (waitedMs: number) => void;
   readonly #time = new ProcessorSharingClock();
   /** What one of each kind costs the machine, in milliseconds; 0 until one has ended. */
@@ -42,24 +41,25 @@ export class AdmissionQueue {
    * @param onWait - told how long each search waited
    */
   constructor(running: number, maxWaiting: number, onWait: (waitedMs: number) => void = () => undefined) {
-    this.#queue = new PQueue({ concurrency: running });
-    this.#maxWaiting = maxWaiting;
+    const full = (party: Party, level: number) => this.#full(party, level);
+    this.#turns = new FairTurns(running, maxWaiting, full, KINDS.length);
+    this.#concurrency = running;
     this.#onWait = onWait;
   }
 
   /** Searches that wait. */
   get waiting(): number {
-    return this.#queue.size;
+    return this.#turns.waiting;
   }
 
   /** Searches under way. */
   get running(): number {
-    return this.#queue.pending;
+    return this.#turns.running;
   }
 
   /** Resolves when no search is under way or waiting. */
   idle(): Promise<void> {
-    return this.#queue.onIdle();
+    return this.#turns.idle();
   }
 
   /**
@@ -70,15 +70,10 @@ export class AdmissionQueue {
   async run<T>(who: Waiting, search: () => Promise<T>): Promise<T> {
     const { signal, kind } = who;
     signal.throwIfAborted();
-    if (this.#queue.pending >= this.#queue.concurrency) this.#requireRoom(who);
+    if (this.#turns.isBusy) this.#requireTime(who);
     const arrived = performance.now();
     // A search that runs keeps its place until its last task has ended; only one that waits gives it up at once.
-    const waiting = new AbortController();
-    const giveUp = () => waiting.abort(signal.reason);
-    signal.addEventListener('abort', giveUp, { once: true });
     const work = async () => {
-      signal.removeEventListener('abort', giveUp);
-      signal.throwIfAborted();
       this.#onWait(performance.now() - arrived);
       const end = this.#time.begin();
       let whole = false;
@@ -90,31 +85,32 @@ export class AdmissionQueue {
         this.#note(kind, end(), whole);
       }
     };
-    try {
-      return await this.#queue.add(work, { signal: waiting.signal, priority: PRIORITY[kind] });
-    } finally {
-      signal.removeEventListener('abort', giveUp);
-    }
+    return this.#turns.run(who, work, KINDS.indexOf(kind));
   }
 
-  #requireRoom({ deadlineMs, kind, partial = false }: Waiting): void {
-    const { size, concurrency } = this.#queue;
-    // Those of its own kind, and those that go before it: also one that runs, for a place has to become free.
-    const ahead = KINDS.filter((other) => PRIORITY[other] >= PRIORITY[kind]);
-    const costOf = (of: Waiting['kind']) => this.#queue.sizeBy({ priority: PRIORITY[of] }) * this.#costs[of];
-    const waitMs = ahead.reduce((sum, other) => sum + costOf(other), this.#costs.search);
-    if (size >= this.#maxWaiting) {
-      // Half of those who wait are gone by then: all who were refused come back, and find room for as many.
-      throw new Failure('resource-exhausted', 'QUEUE_FULL', 'Too many searches are waiting; try again shortly.', {
-        retryAfterMs: retryAfter(waitMs / 2),
-      });
-    }
-    const ownMs = partial ? 0 : concurrency * this.#costs[kind];
+  /** Those that go before it take their time: also one that runs, for a place has to become free. */
+  #waitMs(party: Party, level: number): number {
+    const ahead = this.#turns.ahead(party, level);
+    return KINDS.reduce((total, kind, i) => total + (ahead[i] ?? 0) * this.#costs[kind], this.#costs.search);
+  }
+
+  #requireTime({ party = () => NOBODY, deadlineMs, kind, partial = false }: Waiting): void {
+    // Who finds no room is told that.
+    if (!this.#turns.hasRoom(party())) return;
+    const waitMs = this.#waitMs(party(), KINDS.indexOf(kind));
+    const ownMs = partial ? 0 : this.#concurrency * this.#costs[kind];
     const lateMs = Date.now() + CAUTION * (waitMs + ownMs) - deadlineMs;
     if (lateMs > 0) {
       const sentence = 'The searches that are waiting will take longer than the deadline allows; try again shortly.';
       throw new Failure('resource-exhausted', 'QUEUE_TOO_LONG', sentence, { retryAfterMs: retryAfter(lateMs) });
     }
+  }
+
+  #full(party: Party, level: number): Failure {
+    // Half of those who wait are gone by then: all who were refused come back, and find room for as many.
+    const retryAfterMs = retryAfter(this.#waitMs(party, level) / 2);
+    const sentence = 'Too many searches are waiting; try again shortly.';
+    return new Failure('resource-exhausted', 'QUEUE_FULL', sentence, { retryAfterMs });
   }
 
   /** @param whole - it was carried out; of one that failed or was stopped it is known only that it costs no less */

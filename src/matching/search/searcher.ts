@@ -4,6 +4,7 @@ import type { Quarantine } from '../../gallery/quarantine.ts';
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
 import { modelVersions, type ModelVersion } from '../rates/model-version.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
+import type { Asker } from '../../fair-turns.ts';
 import type { AdmissionQueue } from './admission.ts';
 import { identify, type SearchRequest, type SearchResult } from './identification.ts';
 import type { AuditFigures, IndexAudit } from './index-audit.ts';
@@ -26,10 +27,8 @@ export interface SearcherParts {
   readonly targetFpir: number;
 }
 
-/** For how long the caller waits. */
-export interface Patience {
-  /** Aborted, with the reason, when the result is not wanted any more. */
-  readonly signal: AbortSignal;
+/** Who waits, and for how long: the signal is aborted, with the reason, when the result is not wanted any more. */
+export interface Patience extends Asker {
   /** In milliseconds since 1970; Infinity: not known. */
   readonly deadlineMs: number;
 }
@@ -86,12 +85,12 @@ export class Searcher {
    * the indexed searches is repeated later, for the audit.
    * @throws Failure GALLERY_UNKNOWN
    */
-  async identify(query: IdentifyQuery, { signal, deadlineMs }: Patience): Promise<Identified> {
+  async identify(query: IdentifyQuery, { signal, deadlineMs, party }: Patience): Promise<Identified> {
     const { served, planner, audit, pool, admission, quarantine, targetFpir } = this.#parts;
     // A search of a gallery by a wrong name would find no one, whoever is enrolled.
     served.current.requireKnown(query.galleries);
     const { allowPartial: partial, isExact, maxCandidates, explain } = query;
-    const waiting = { signal, deadlineMs, kind: 'search', partial } as const;
+    const waiting = { signal, deadlineMs, kind: 'search', partial, ...(party && { party }) } as const;
     const { search, result } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(query.samples);
       const choose = (view: SearchView) => planner.choose(probes, view, isExact);
@@ -123,9 +122,10 @@ export class Searcher {
   }
 
   /** @throws Failure SUBJECT_NOT_FOUND, REFERENCE_DAMAGED */
-  async verify({ samples, claim, explain }: VerifyQuery, { signal, deadlineMs }: Patience): Promise<Verified> {
+  async verify({ samples, claim, explain }: VerifyQuery, { signal, deadlineMs, party }: Patience): Promise<Verified> {
     const { served, pool, admission, quarantine } = this.#parts;
-    const { probes, result } = await admission.run({ signal, deadlineMs, kind: 'verification' }, async () => {
+    const waiting = { signal, deadlineMs, kind: 'verification', ...(party && { party }) } as const;
+    const { probes, result } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(samples);
       const result =
         'subjectId' in claim
