@@ -1,3 +1,4 @@
+import type { Asker } from '../fair-turns.ts';
 import { Failure } from '../failure.ts';
 import {
   decodeRequest,
@@ -70,10 +71,11 @@ export async function enrollMany(
   service: EnrolmentDependencies,
   records: AsyncIterable<StreamedRecord>,
   limits: StreamLimits,
-  signal: AbortSignal,
+  asker: Asker,
   fault: () => Failure | undefined,
 ): Promise<EnrollStreamResponse> {
-  const stream = new EnrolmentStream(service, limits);
+  const stream = new EnrolmentStream(service, limits, asker);
+  const { signal } = asker;
   for await (const record of records) {
     signal.throwIfAborted();
     if (!(await stream.take(record))) break;
@@ -96,12 +98,14 @@ class EnrolmentStream {
   };
   readonly #service: EnrolmentDependencies;
   readonly #limits: StreamLimits;
+  readonly #asker: Asker;
   #batch: Received[] = [];
   #batchBytes = 0;
   /** Left of the answer when every record of the batch has the largest outcome, and one more says why the stream ends. */
   #bytesLeft: number;
 
-  constructor(service: EnrolmentDependencies, limits: StreamLimits) {
+  constructor(service: EnrolmentDependencies, limits: StreamLimits, asker: Asker) {
+    this.#asker = asker;
     this.#service = service;
     this.#limits = limits;
     this.#bytesLeft = limits.answerBytes - MAX_COUNTS_BYTES - MAX_OUTCOME_BYTES;
@@ -147,7 +151,7 @@ class EnrolmentStream {
     const prepared = await prepareBatch(this.#service, batch);
     let failed: Failure | undefined;
     try {
-      const { outcomes, unfollowed } = await storeBatch(this.#service, prepared, this.response);
+      const { outcomes, unfollowed } = await storeBatch(this.#service, prepared, this.response, this.#asker);
       for (const [i, outcome] of outcomes.entries())
         await refusing.take(() => this.#note(batch[i]?.clientRequestId ?? '', outcome));
       failed = unfollowed;
@@ -232,10 +236,11 @@ async function storeBatch(
   service: EnrolmentDependencies,
   prepared: readonly (PreparedEnrolment | Failure)[],
   response: EnrollStreamResponse,
+  asker: Asker,
 ): Promise<{ outcomes: (EnrolledRecord | Failure)[]; unfollowed: Failure | undefined }> {
   const accepted = prepared.filter((one): one is PreparedEnrolment => !(one instanceof Failure));
   const wanted = accepted.map(({ subject }) => service.follower.newAmong(subject.galleries));
-  const stored = accepted.length === 0 ? [] : await service.store.enrollMany(accepted);
+  const stored = accepted.length === 0 ? [] : await service.store.enrollMany(accepted, asker);
   const sequences = stored.flatMap((outcome) => ('failure' in outcome ? [] : [outcome.seq]));
   const made = wanted.filter((_, i) => stored[i] !== undefined && !('failure' in stored[i])).flat();
   response.newGalleries = [...new Set([...response.newGalleries, ...made])].sort().slice(0, MAX_NEW_GALLERIES);

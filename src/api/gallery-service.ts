@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import { sequenceOfName } from '../index-files/index-catalog.ts';
 import { listIndexes } from '../index-files/index-catalog.ts';
 import type { ReceiptSigner } from '../security/receipts.ts';
+import type { Removed } from '../store/records.ts';
 import { endCall, followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
 import { prepareEnrolment, prepareReferences, subjectColumns, type EnrolmentDependencies } from './enrolment.ts';
@@ -56,9 +57,11 @@ export function galleryService(service: GalleryDependencies, settings: CallSetti
   return {
     enroll: unary('Gallery/Enroll', settings, (request: EnrollRequest, context) => enroll(service, request, context)),
     enrollStream: (call, callback) => enrollStream(service, call, callback, settings),
-    getSubject: unary('Gallery/GetSubject', settings, (request: GetSubjectRequest) => getSubject(service, request)),
-    listSubjects: unary('Gallery/ListSubjects', settings, (request: ListSubjectsRequest) =>
-      listSubjects(service, request, pageTokens),
+    getSubject: unary('Gallery/GetSubject', settings, (request: GetSubjectRequest, context) =>
+      getSubject(service, request, context),
+    ),
+    listSubjects: unary('Gallery/ListSubjects', settings, (request: ListSubjectsRequest, context) =>
+      listSubjects(service, request, pageTokens, context),
     ),
     updateSubject: unary('Gallery/UpdateSubject', settings, (request: UpdateSubjectRequest, context) =>
       updateSubject(service, request, context),
@@ -79,7 +82,7 @@ async function enroll(
   // From here on the call is carried through: a change that is half made known would be worse than a late answer.
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(subject.galleries);
-  const enrolled = await service.store.enroll(subject, references, clientRequest);
+  const enrolled = await service.store.enroll(subject, references, clientRequest, context);
   await service.follower.advanceTo(enrolled.seq, packed);
   context.note({
     reference_count: references.length,
@@ -111,7 +114,7 @@ function enrollStream(
     service.requireReady();
     const limits = { records: service.maxStreamRecords, answerBytes: service.maxMessageBytes };
     const records = call as AsyncIterable<StreamedRecord>;
-    const response = await enrollMany(service, records, limits, followed.signal, fault);
+    const response = await enrollMany(service, records, limits, followed, fault);
     const { enrolledCount, refusedCount, endedEarly } = response;
     context.note({
       enrolled_count: enrolledCount,
@@ -125,21 +128,38 @@ function enrollStream(
   });
 }
 
-async function getSubject(service: GalleryDependencies, request: GetSubjectRequest): Promise<GetSubjectResponse> {
+async function getSubject(
+  service: GalleryDependencies,
+  request: GetSubjectRequest,
+  context: CallContext,
+): Promise<GetSubjectResponse> {
   check(subjectIdRules, request);
-  const found = await service.store.get(request.subjectId);
+  const found = await service.store.get(request.subjectId, context);
   if (found === undefined) throw subjectNotFound();
   service.quarantine.add(found.damaged ?? []);
   return { subject: toWireSubject(found) };
 }
 
-/** Subjects end a page when it has as many as were asked for, or as many bytes as a page may have. */
 async function listSubjects(
   service: GalleryDependencies,
   request: ListSubjectsRequest,
   pageTokens: PageTokens,
+  context: CallContext,
 ): Promise<ListSubjectsResponse> {
   check(listRules, request);
+  return service.store.listing(context, () => readPage(service, request, pageTokens, context.signal));
+}
+
+/**
+ * Subjects end a page when it has as many as were asked for, or as many bytes as a page may have.
+ * @param signal - aborted when nobody waits for the page any more
+ */
+async function readPage(
+  service: GalleryDependencies,
+  request: ListSubjectsRequest,
+  pageTokens: PageTokens,
+  signal: AbortSignal,
+): Promise<ListSubjectsResponse> {
   const { gallery, contributor } = request;
   const filters = `${gallery}/${contributor}`;
   const limit = request.pageSize || DEFAULT_PAGE;
@@ -149,6 +169,7 @@ async function listSubjects(
   let afterSubjectId = request.pageToken === '' ? undefined : pageTokens.read(request.pageToken, filters);
   const endedHere = () => ({ subjects, nextPageToken: pageTokens.make(afterSubjectId ?? '', filters) });
   for (;;) {
+    signal.throwIfAborted();
     const isFull = subjects.length === limit;
     const wanted = isFull ? 1 : Math.min(SUBJECTS_PER_READ, limit - subjects.length);
     const found = await service.store.list({ ...filter, limit: wanted, afterSubjectId });
@@ -199,6 +220,7 @@ async function updateSubject(
     request.expectedVersion || undefined,
     patch,
     references,
+    context,
   );
   await service.follower.advanceTo(updated.seq, packed);
   context.note({
@@ -220,7 +242,7 @@ async function expungeSubject(
   const { subjectId, reason } = request;
   const caller = context.caller();
   const indexes = await listIndexes(service.indexDir);
-  const { seq, referencesRemoved, receipt } = await service.store.expunge(subjectId, reason, (removed) =>
+  const receiptOf = (removed: Removed) =>
     service.signer.sign({
       subjectId,
       change: removed.seq,
@@ -232,8 +254,8 @@ async function expungeSubject(
         const sequence = sequenceOfName(name);
         return sequence >= removed.firstSeq && sequence < removed.seq;
       }),
-    }),
-  );
+    });
+  const { seq, referencesRemoved, receipt } = await service.store.expunge(subjectId, reason, receiptOf, context);
   await service.follower.advanceTo(seq);
   context.note({ gallery_version: seq, reference_count: referencesRemoved });
   return { galleryVersion: seq, referencesRemoved, receipt };

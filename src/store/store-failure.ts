@@ -219,6 +219,17 @@ export function storeUnavailable(error: unknown): Failure {
   });
 }
 
+/** Of a crowd: the store itself is well. */
+export function storeBusy(): Failure {
+  const sentence = 'Too many calls are waiting for the store; nothing was changed. Try again shortly.';
+  return new Failure('unavailable', 'STORE_BUSY', sentence, { retryAfterMs: RETRY_AFTER_MS });
+}
+
+/** Whether all connections of a pool were lent for as long as one waits for them: the database was not even asked. */
+export function isCrowd(error: unknown): boolean {
+  return error instanceof Error && error.message === 'timeout exceeded when trying to connect';
+}
+
 export function changeCollided(): Failure {
   const sentence = 'The change collided with another one; nothing was changed.';
   return new Failure('aborted', 'CHANGE_COLLIDED', sentence, { retryAfterMs: 50 });

@@ -17,7 +17,7 @@ import { SubjectStore } from './subject-store.ts';
 
 export type { StoreLog } from './database-server.ts';
 
-/** Connections in the pool: writers wait for each other at the change counter anyway. */
+/** Connections in the pool: writers wait for each other at the change counter anyway. Calls may have ten of them. */
 const POOL_SIZE = 12;
 /**
  * Every wait for the database has an end, unless its URL or its administrator has set another one: of a statement, of a

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Asker } from '../fair-turns.ts';
 import type { Keys } from '../security/keys.ts';
 import { appendChanges, readChanges, readHead, readSchema, readState } from './changes.ts';
 import { enrolMany, insertReferences, type EnrolmentOutcome } from './enrolments.ts';
@@ -21,6 +22,7 @@ import { BlocksAtHand, readBlocks, tryRead } from './damaged-pages.ts';
 import { lostMemberships, nameReferences } from './damaged-names.ts';
 import { lostSubjects, readableSubjectIds, referencesOfUnreadable } from './rescued-rows.ts';
 import { readPresent, readSubjects, readSubjectsById, type SubjectsAround } from './rows.ts';
+import { StoreTurns } from './store-turns.ts';
 import { galleryUnknown, referenceDamaged, subjectDamaged, subjectNotFound, versionMismatch } from './store-failure.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
@@ -30,10 +32,14 @@ type OnBatch = (
   unreadable?: readonly DamagedReference[],
 ) => Promise<void>;
 
-/** Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. */
+/**
+ * Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. What an asker
+ * is given for waits for its turn.
+ */
 export class SubjectStore {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
+  readonly #turns = new StoreTurns();
 
   /** @param keys - that templates are encrypted with */
   constructor(pool: pg.Pool, keys: Keys) {
@@ -50,21 +56,22 @@ export class SubjectStore {
     subject: NewSubject,
     references: readonly NewReference[],
     clientRequest?: ClientRequest,
+    asker?: Asker,
   ): Promise<Enrolled> {
-    const [outcome] = await enrolMany(this.#pool, this.#keys, [{ subject, references, clientRequest }]);
+    const [outcome] = await this.enrollMany([{ subject, references, clientRequest }], asker);
     if (outcome === undefined) throw new Error('an enrolment came to no outcome');
     if ('failure' in outcome) throw outcome.failure;
     return outcome;
   }
 
   /** Adds many subjects in one transaction; a refused one leaves the others alone. Outcomes in the order given. */
-  enrollMany(enrolments: readonly NewEnrolment[]): Promise<EnrolmentOutcome[]> {
-    return enrolMany(this.#pool, this.#keys, enrolments);
+  enrollMany(enrolments: readonly NewEnrolment[], asker?: Asker): Promise<EnrolmentOutcome[]> {
+    return this.#turns.take('change', asker, () => enrolMany(this.#pool, this.#keys, enrolments));
   }
 
   /** @throws Failure STORE_DAMAGED when it is there and cannot be read */
-  async get(subjectId: string): Promise<SubjectWithReferences | undefined> {
-    const { subjects, unreadable } = await this.readSubjects([subjectId]);
+  async get(subjectId: string, asker?: Asker): Promise<SubjectWithReferences | undefined> {
+    const { subjects, unreadable } = await this.#turns.take('read', asker, () => this.readSubjects([subjectId]));
     if (unreadable.length > 0) throw subjectDamaged();
     return subjects[0];
   }
@@ -96,6 +103,11 @@ export class SubjectStore {
     const lost = await this.#lostOf(missing);
     const subjects = await this.#withGalleries(read.subjects);
     return this.#named({ subjects, unreadable: [...read.unreadable, ...lost] });
+  }
+
+  /** Waits for a turn for a page that is put together by many reads, within which it waits no more. */
+  listing<T>(asker: Asker, work: () => Promise<T>): Promise<T> {
+    return this.#turns.take('listing', asker, work);
   }
 
   /** A page of subjects, in order of id; those that cannot be read themselves are left out. */
@@ -187,6 +199,16 @@ export class SubjectStore {
     expectedVersion: number | undefined,
     patch: SubjectPatch,
     references: readonly NewReference[] | undefined,
+    asker?: Asker,
+  ): Promise<SubjectWithReferences & { readonly seq: number }> {
+    return this.#turns.take('change', asker, () => this.#update(subjectId, expectedVersion, patch, references));
+  }
+
+  async #update(
+    subjectId: string,
+    expectedVersion: number | undefined,
+    patch: SubjectPatch,
+    references: readonly NewReference[] | undefined,
   ): Promise<SubjectWithReferences & { readonly seq: number }> {
     const { seq, ...updated } = await inTransaction(this.#pool, async (client) => {
       const now = new Date();
@@ -242,7 +264,16 @@ export class SubjectStore {
    * @param receiptOf - makes the receipt, from what is known when nothing else can happen any more
    * @throws Failure SUBJECT_NOT_FOUND
    */
-  expunge(subjectId: string, reason: string, receiptOf: (removed: Removed) => string): Promise<Expunged> {
+  expunge(
+    subjectId: string,
+    reason: string,
+    receiptOf: (removed: Removed) => string,
+    asker?: Asker,
+  ): Promise<Expunged> {
+    return this.#turns.take('change', asker, () => this.#expunge(subjectId, reason, receiptOf));
+  }
+
+  #expunge(subjectId: string, reason: string, receiptOf: (removed: Removed) => string): Promise<Expunged> {
     return inTransaction(this.#pool, async (client) => {
       const now = new Date();
       const { rows } = await client.query<{ version: string }>(

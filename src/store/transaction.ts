@@ -4,8 +4,10 @@ import {
   catalogueDamaged,
   commitOutcomeUnknown,
   isConnectionError,
+  isCrowd,
   isDamage,
   isRefusal,
+  storeBusy,
   storeUnavailable,
 } from './store-failure.ts';
 
@@ -72,6 +74,7 @@ export async function withConnection<T>(
   try {
     client = await pool.connect();
   } catch (error) {
+    if (isCrowd(error)) throw storeBusy();
     // Refused, unreachable, a password that was changed, a database that was dropped: no caller can tell or mend that.
     throw isDamage(error) ? catalogueDamaged(error) : storeUnavailable(error);
   }
