@@ -113,10 +113,10 @@ for (const kind of options.kinds.split(',')) {
 }
 await pool.close();
 
-const partitions = gallery.partitions.map(({ key, liveCount, memoryBytes }) => ({
+const partitions = gallery.partitions.map(({ key, liveCount, usedBytes }) => ({
   partition: key,
   references: liveCount,
-  'bytes a reference': Math.round(memoryBytes / liveCount),
+  'bytes a reference': Math.round(usedBytes / liveCount),
 }));
 const report = {
   subjects,
@@ -124,7 +124,7 @@ const report = {
   rows,
   partitions,
   'bytes of a finger record': Math.round(meanRecordBytes()),
-  'gallery, MB': Math.round(gallery.partitions.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0) / 1e6),
+  'gallery, MB': Math.round(gallery.partitions.reduce((sum, { usedBytes }) => sum + usedBytes, 0) / 1e6),
   'process, MB': Math.round(process.memoryUsage.rss() / 1e6),
 };
 if (options.json) console.log(JSON.stringify(report));

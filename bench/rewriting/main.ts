@@ -108,12 +108,12 @@ async function settle(): Promise<void> {
 }
 
 function memory() {
-  const sum = (of: 'segmentCount' | 'removedCount' | 'memoryBytes') =>
+  const sum = (of: 'segmentCount' | 'removedCount' | 'usedBytes') =>
     gallery.partitions.reduce((total, partition) => total + partition[of], 0);
   return {
     segments: sum('segmentCount'),
     removed: sum('removedCount'),
-    'segments MB': megabytes(sum('memoryBytes')),
+    'segments MB': megabytes(sum('usedBytes')),
     'resident MB': megabytes(process.memoryUsage.rss()),
   };
 }

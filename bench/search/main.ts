@@ -99,7 +99,7 @@ const report = {
   kernel: kernelHash(),
   subjects,
   references: gallery.partitions.reduce((sum, { liveCount }) => sum + liveCount, 0),
-  segmentMegabytes: Math.round(gallery.partitions.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0) / 1e6),
+  segmentMegabytes: Math.round(gallery.partitions.reduce((sum, { usedBytes }) => sum + usedBytes, 0) / 1e6),
   residentMegabytes: Math.round(process.memoryUsage.rss() / 1e6),
   workers,
   fingers,

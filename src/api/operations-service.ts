@@ -104,14 +104,14 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     subjectCount: gallery.subjectCount,
     referenceCount: partitions.reduce((sum, { liveCount }) => sum + liveCount, 0),
     notComparableCount: gallery.notComparableCount,
-    partitions: partitions.map(({ partition: { name, removedCount, segmentCount, memoryBytes }, ...counts }) => ({
+    partitions: partitions.map(({ partition: { name, removedCount, segmentCount, usedBytes }, ...counts }) => ({
       modality: name.modality === 'finger' ? Modality.FINGER : Modality.FACE,
       fingerPosition: name.modality === 'finger' ? name.position : 0,
       modelId: name.modality === 'face' ? name.modelId : '',
       ...counts,
       removedCount,
       segmentCount,
-      memoryBytes,
+      memoryBytes: usedBytes,
     })),
     galleries: gallery.gallerySizes.map(([name, subjectCount]) => ({ gallery: name, subjectCount })),
     modelVersions: versions.map(({ modality, ...version }) => ({

@@ -107,8 +107,9 @@ export class Partition {
     return this.#segments.length;
   }
 
-  get memoryBytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.memoryBytes, 0);
+  /** See Segment. */
+  get usedBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.usedBytes, 0);
   }
 
   /** Where the next reference goes to; undefined: to a new segment. */

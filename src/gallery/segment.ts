@@ -15,6 +15,8 @@ import {
 const MAX_PAGES = 65_535;
 /** Bytes that are wiped in one step: a fraction of a millisecond. */
 const WIPED_PER_STEP = 1 << 20;
+/** Of a reference in the directory and among the owners. */
+const ENTRY_BYTES = Int32Array.BYTES_PER_ELEMENT + Uint32Array.BYTES_PER_ELEMENT;
 const NOT_COPIED = -1;
 
 let nextSegmentId = 1;
@@ -96,8 +98,13 @@ export class Segment {
     return this.#copies !== undefined;
   }
 
-  get memoryBytes(): number {
-    return this.#memory.buffer.byteLength;
+  /**
+   * Bytes of the references that are here, removed ones included: records, vectors, and what of the directory and the owners
+   * is filled. The memory is larger, but what is not written of it is address space only.
+   */
+  get usedBytes(): number {
+    const { recordsAddress, vectorBytes } = this.#layout;
+    return this.#end - recordsAddress + this.count * (vectorBytes + ENTRY_BYTES);
   }
 
   /**

@@ -329,6 +329,11 @@ describe('the service', () => {
       [2, 0, 'synthetic-512'],
     ]);
     expect(found.partitions.reduce((sum, { liveCount }) => sum + liveCount, 0)).toBe(found.referenceCount);
+    // What is reserved for more is not what they take: that would be megabytes.
+    for (const { liveCount, removedCount, memoryBytes } of found.partitions) {
+      expect(memoryBytes / (liveCount + removedCount)).toBeGreaterThan(100);
+      expect(memoryBytes / (liveCount + removedCount)).toBeLessThan(2000);
+    }
   });
 
   it('gives up at the deadline', async () => {

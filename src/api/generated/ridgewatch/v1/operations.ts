@@ -217,7 +217,10 @@ export interface Partition {
   removedCount: number;
   /** Segments that hold them. */
   segmentCount: number;
-  /** Memory they take, in bytes. */
+  /**
+   * Memory that the references take, in bytes: records, candidate vectors and entries, those of removed references
+   * included. What is reserved and not written yet is not counted, nor what threads need to read the segments.
+   */
   memoryBytes: number;
   /** References of subjects who have expired: they take room, and cannot be found. */
   expiredCount: number;
