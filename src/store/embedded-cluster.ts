@@ -9,7 +9,19 @@ import { replaceFile } from '../files/durable-file.ts';
 import { Failure } from '../failure.ts';
 import { childEnvironment } from './child-environment.ts';
 import { claimForCommand, claimForService, ClusterClaim, type Patience } from './cluster-claim.ts';
-import { clusterFiles, isCluster, link, settle, settledHome } from './cluster-home.ts';
+import {
+  beginMaking,
+  clusterFiles,
+  databaseGone,
+  endMaking,
+  isCluster,
+  link,
+  PASSWORD_FILE,
+  settle,
+  settledHome,
+  tracesOf,
+  type Purpose,
+} from './cluster-home.ts';
 import { databaseFailed } from './database-failure.ts';
 import { DatabaseServer, type StoreLog } from './database-server.ts';
 import { transferOwnership, type DatabaseHost } from './database-user.ts';
@@ -29,8 +41,9 @@ export interface EmbeddedCluster {
 }
 
 const USER = 'ridgewatch';
-const PASSWORD_FILE = 'postgres-password';
 const DRAFT = 'postgres.new';
+/** As this program names them; whatever else has a similar name is somebody's own. */
+const DRAFTS = /^postgres\.new-[0-9a-f]{8}(-password)?$/;
 /** Files of a few MB are written; on a slow disk that takes some seconds. */
 const INITDB_PATIENCE_MS = 300_000;
 const REACH_ATTEMPTS = 10;
@@ -41,6 +54,7 @@ const PATIENCE_MS = 60_000;
 /**
  * Starts the PostgreSQL of a data directory for a service, and makes it on first use. Its files are in
  * `<dataDir>/postgres`, which is a link where they had to be kept elsewhere.
+ * @param purpose - of the database, where it is made
  * @throws Failure DATA_DIRECTORY_UNWRITABLE, DATA_DIRECTORY_IN_USE, LOCK_REFUSED, EMBEDDED_DATABASE_FAILED,
  * START_GIVEN_UP
  */
@@ -48,12 +62,13 @@ export function startEmbeddedCluster(
   dataDir: string,
   log: StoreLog,
   patience: Partial<Patience> = {},
+  purpose: Purpose = 'fill',
 ): Promise<EmbeddedCluster> {
   const root = resolve(dataDir);
   return explained(root, async () => {
     await makeDirectory(root);
     const claim = await claimForService(root, patienceOf(log, patience), warner(log));
-    return run(root, claim, log, () => claim.closeToGuests(undefined));
+    return run(root, { claim, purpose }, log, () => claim.closeToGuests(undefined));
   });
 }
 
@@ -64,25 +79,30 @@ export function hasEmbeddedCluster(dataDir: string): boolean {
 /**
  * The PostgreSQL of a data directory for a command: that which a service, or another command, runs; else one of our own,
  * which others may join.
- * @param absent - what to do where there is none
+ * @param absent - what to do where there is none: what it is made for
  * @throws Failure as above; NO_DATABASE
  */
 export function joinEmbeddedCluster(
   dataDir: string,
   log: StoreLog,
   given: Partial<Patience> = {},
-  absent: 'make' | 'refuse' = 'refuse',
+  absent: Purpose | 'refuse' = 'refuse',
 ): Promise<EmbeddedCluster> {
   const root = resolve(dataDir);
   return explained(root, async () => {
     if (absent === 'refuse' && !hasEmbeddedCluster(root)) {
+      const left = tracesOf(root, 'fill');
+      if (left.length > 0) throw databaseGone(root, left);
       const sentence = `There is no database in ${root}: name the service's data directory (RIDGEWATCH_DATA_DIR), or its DATABASE_URL.`;
       throw new Failure('not-found', 'NO_DATABASE', sentence);
     }
     await makeDirectory(root);
     const patience = patienceOf(log, given);
     const place = await claimForCommand(root, patience, warner(log));
-    if (place instanceof ClusterClaim) return run(root, place, log, () => place.closeToGuests(patience));
+    if (place instanceof ClusterClaim) {
+      const purpose = absent === 'refuse' ? 'fill' : absent;
+      return run(root, { claim: place, purpose }, log, () => place.closeToGuests(patience));
+    }
     try {
       await requireReachable(root, place.port);
       const directory = clusterFiles(settledHome(root) ?? root);
@@ -98,7 +118,7 @@ export function joinEmbeddedCluster(
 /** @param beforeStop - done while the database still runs */
 async function run(
   root: string,
-  claim: ClusterClaim,
+  { claim, purpose }: { readonly claim: ClusterClaim; readonly purpose: Purpose },
   log: StoreLog,
   beforeStop: () => Promise<void>,
 ): Promise<EmbeddedCluster> {
@@ -110,10 +130,13 @@ async function run(
   try {
     const { host } = claim;
     const files = clusterFiles(host.home);
+    const isThere = isCluster(files);
+    if (!isThere) await beginMaking(root, purpose);
     await removeDrafts(host.home);
-    const password = await passwordOf(root, isCluster(files));
-    if (isCluster(files)) await link(root, host.home);
+    const password = await passwordOf(root, isThere);
+    if (isThere) await link(root, host.home);
     else await initialise(host, root, password, log);
+    await endMaking(root);
     claim.lockCluster();
     lock = await lockServer(files, warner(log));
     settleRegistration(files);
@@ -223,7 +246,7 @@ async function makeParents(parent: string): Promise<void> {
  */
 async function passwordOf(root: string, isInUse: boolean): Promise<string> {
   const file = join(root, PASSWORD_FILE);
-  const kept = existsSync(file) ? (await readFile(file, 'utf8')).trim() : '';
+  const kept = (await readFile(file, 'utf8').catch((error: unknown) => passwordUnread(file, error))).trim();
   if (kept !== '') return kept;
   if (isInUse) {
     const sentence = `The password of the embedded database is missing: bring back ${file}.`;
@@ -235,10 +258,18 @@ async function passwordOf(root: string, isInUse: boolean): Promise<string> {
   return password;
 }
 
+/** @returns nothing: there is no such file. @throws Failure EMBEDDED_DATABASE_FAILED */
+function passwordUnread(file: string, cause: unknown): string {
+  const { code = 'no reason given' } = cause as { code?: string };
+  if (code === 'ENOENT') return '';
+  const sentence = `The password of the embedded database cannot be read from ${file} (${code}): see to that file, or bring it back.`;
+  throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence, { cause });
+}
+
 /** What a killed making has left. Its programs may still be writing: what cannot be removed now is the next start's. */
 async function removeDrafts(home: string): Promise<void> {
   for (const name of await readdir(home)) {
-    if (!name.startsWith(DRAFT)) continue;
+    if (!DRAFTS.test(name)) continue;
     const options = { recursive: true, force: true, maxRetries: 10, retryDelay: 50 };
     await rm(join(home, name), options).catch(() => undefined);
   }
@@ -250,7 +281,6 @@ async function removeDrafts(home: string): Promise<void> {
  * be writing.
  */
 async function initialise(host: DatabaseHost, root: string, password: string, log: StoreLog): Promise<void> {
-  await rm(clusterFiles(host.home), { recursive: true, force: true });
   log({ level: 'info', message: 'making the embedded database' });
   const draft = join(host.home, `${DRAFT}-${randomBytes(4).toString('hex')}`);
   const passwordFile = `${draft}-password`;

@@ -46,9 +46,10 @@ export interface StoreSettings {
 /**
  * `own`: an embedded database is for this process alone, and made where there is none. `present`: it is shared with a
  * service or command that runs it, and started where none does; there has to be one. `either`: shared, too, and made where there
- * is none. A shared database keeps its schema: a service that runs on it knows no other one.
+ * is none. A shared database keeps its schema: a service that runs on it knows no other one. `filled`: as `own`, to be
+ * filled from a backup, whose keys may lie where the database is made.
  */
-export type StoreMode = 'own' | 'present' | 'either';
+export type StoreMode = 'own' | 'filled' | 'present' | 'either';
 
 /** The store: a database, its schema and what is kept in it. */
 export interface Store {
@@ -75,7 +76,7 @@ export async function openStore(settings: StoreSettings): Promise<Store> {
   const { databaseUrl, mode = 'own' } = settings;
   if (databaseUrl !== undefined) {
     await probeDatabase(databaseUrl);
-    return openAt(databaseUrl, undefined, settings, mode === 'own' ? 'upgrade' : 'keep');
+    return openAt(databaseUrl, undefined, settings, isForOneProcess(mode) ? 'upgrade' : 'keep');
   }
   const cluster = await openCluster(settings);
   try {
@@ -87,8 +88,12 @@ export async function openStore(settings: StoreSettings): Promise<Store> {
 }
 
 function openCluster({ dataDir, log, patience, mode = 'own' }: StoreSettings): Promise<EmbeddedCluster> {
-  if (mode === 'own') return startEmbeddedCluster(dataDir, log, patience);
-  return joinEmbeddedCluster(dataDir, log, patience, mode === 'either' ? 'make' : 'refuse');
+  if (isForOneProcess(mode)) return startEmbeddedCluster(dataDir, log, patience, mode === 'own' ? 'begin' : 'fill');
+  return joinEmbeddedCluster(dataDir, log, patience, mode === 'either' ? 'begin' : 'refuse');
+}
+
+function isForOneProcess(mode: StoreMode): boolean {
+  return mode === 'own' || mode === 'filled';
 }
 
 async function openAt(
@@ -123,7 +128,7 @@ async function openAt(
   const subjects = new SubjectStore(pool, keys);
   try {
     if (examine !== undefined) await examine(repair);
-    else if (mode === 'own') await mendIndexes(repair, log);
+    else if (isForOneProcess(mode)) await mendIndexes(repair, log);
     await migrate(url, schema);
     await sealEverything(templateKeys, keys, log);
     // Without it nothing can be served or changed.

@@ -44,7 +44,7 @@ const keep = (cluster: EmbeddedCluster) => {
 };
 const service = (dataDir: string, patienceMs = 30_000) => startEmbeddedCluster(dataDir, log, { patienceMs }).then(keep);
 const command = (dataDir: string, patienceMs = 30_000) =>
-  joinEmbeddedCluster(dataDir, log, { patienceMs }, 'make').then(keep);
+  joinEmbeddedCluster(dataDir, log, { patienceMs }, 'begin').then(keep);
 
 async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });

@@ -190,14 +190,15 @@ describe('the data directory', () => {
     await expectKept(dataDir);
   });
 
-  it('loses what an interrupted making left behind', async () => {
+  it('loses what an interrupted making left behind, and nothing that has a similar name', async () => {
     const dataDir = directory();
-    for (const draft of ['postgres.new', 'postgres.new-0a'])
-      mkdirSync(join(dataDir, draft, 'base'), { recursive: true });
-    writeFileSync(join(dataDir, 'postgres.new-0a-password'), 'x');
+    const [drafts, own] = [['postgres.new-0a1b2c3d'], ['postgres.new', 'postgres.new-copy']];
+    for (const name of [...drafts, ...own]) mkdirSync(join(dataDir, name, 'base'), { recursive: true });
+    writeFileSync(join(dataDir, 'postgres.new-0a1b2c3d-password'), 'x');
     await start(dataDir);
-    for (const name of ['postgres.new', 'postgres.new-0a', 'postgres.new-0a-password'])
+    for (const name of [...drafts, 'postgres.new-0a1b2c3d-password'])
       expect(existsSync(join(dataDir, name))).toBe(false);
+    for (const name of own) expect(existsSync(join(dataDir, name, 'base'))).toBe(true);
   });
 });
 

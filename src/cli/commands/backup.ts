@@ -81,6 +81,6 @@ export async function restoreBackup([file]: readonly string[], options: StoreOpt
       );
       return EXIT.ok;
     },
-    'own',
+    'filled',
   );
 }

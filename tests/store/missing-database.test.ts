@@ -1,0 +1,168 @@
+/** A data directory that has lost its database, or a part of it: no other one takes its place, and nothing is removed. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Keys } from '../../src/security/keys.ts';
+import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
+import { openStore, type StoreMode } from '../../src/store/store.ts';
+import { temporaryDirectory } from '../cluster.ts';
+
+/** With a database that holds something, stopped. */
+let origin: string;
+let dataDir: string;
+const clusters: EmbeddedCluster[] = [];
+
+const silent = () => undefined;
+
+beforeAll(async () => {
+  origin = temporaryDirectory();
+  const cluster = await startEmbeddedCluster(origin, silent);
+  const client = new pg.Client({ connectionString: cluster.url });
+  await client.connect();
+  await client.query('CREATE TABLE kept AS SELECT 42 AS answer');
+  await client.end();
+  await cluster.stop();
+});
+afterAll(() => rmSync(origin, { recursive: true }));
+afterEach(async () => {
+  for (const cluster of clusters.splice(0)) await cluster.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** Copies the data directory, with the owners of its files. @returns where the database's are */
+function copy(): string {
+  dataDir = temporaryDirectory();
+  execFileSync('cp', ['-a', `${origin}/.`, dataDir]);
+  return join(dataDir, 'postgres');
+}
+
+/** Everything that wants the database, or would make one. @returns what each says */
+async function refusals(modes: readonly StoreMode[]): Promise<Map<string, string>> {
+  const open = (mode: StoreMode) => {
+    const keys = new Keys({ keyFile: undefined, dataDir });
+    return openStore({ databaseUrl: undefined, dataDir, keys, log: silent, mode });
+  };
+  const said = new Map<string, string>();
+  for (const mode of modes) {
+    const told = await open(mode).then(
+      async (store) => {
+        await store.close();
+        return 'it was opened';
+      },
+      (error: unknown) => {
+        const { reason, message } = error as { reason: string; message: string };
+        return `${reason}: ${message}`;
+      },
+    );
+    said.set(mode, told);
+  }
+  return said;
+}
+
+/** All of them refuse, and leave everything as it is. */
+async function expectRefused(sentence: RegExp): Promise<void> {
+  const list = () => readdirSync(dataDir, { recursive: true }).map(String).sort();
+  const locks = /^ridgewatch(-guests)?\.lock$/;
+  const before = list();
+  for (const [mode, said] of await refusals(['own', 'filled', 'present', 'either']))
+    expect(`${mode}: ${said}`).toMatch(new RegExp(`^${mode}: EMBEDDED_DATABASE_FAILED: ${sentence.source}`));
+  expect(list().filter((name) => !locks.test(name))).toEqual(before.filter((name) => !locks.test(name)));
+}
+
+async function expectKept(): Promise<void> {
+  const cluster = await startEmbeddedCluster(dataDir, silent);
+  clusters.push(cluster);
+  const client = new pg.Client({ connectionString: cluster.url });
+  await client.connect();
+  expect((await client.query('SELECT answer FROM kept')).rows).toEqual([{ answer: 42 }]);
+  await client.end();
+}
+
+describe('a database that has lost a file', () => {
+  it('is kept when that is the one that tells a database, and is whole again with it', async () => {
+    const files = copy();
+    rmSync(join(files, 'PG_VERSION'));
+    await expectRefused(/.*postgres holds no whole database: its file PG_VERSION is missing.*base\/1\/PG_VERSION/);
+    execFileSync('cp', ['-a', join(files, 'base/1/PG_VERSION'), files]);
+    await expectKept();
+  });
+
+  it('is kept when nothing but a foreign file is left', async () => {
+    const files = copy();
+    rmSync(files, { recursive: true });
+    mkdirSync(files);
+    writeFileSync(join(files, 'notes'), 'x');
+    await expectRefused(/.*postgres holds no whole database.*there is notes/);
+  });
+});
+
+describe('a database that is gone', () => {
+  it('is not replaced where its password is left, by an empty directory or by none', async () => {
+    const files = copy();
+    const away = join(dataDir, 'away');
+    renameSync(files, away);
+    await expectRefused(/The database of .* is gone: postgres-password of it is there/);
+    // As a disk that is not mounted leaves it.
+    mkdirSync(files);
+    await expectRefused(/The database of .* is gone: postgres-password of it is there/);
+    rmSync(files, { recursive: true });
+    renameSync(away, files);
+    await expectKept();
+  });
+
+  it.each(['keys.json', 'receipt-key.pem'])('is not replaced where its %s is left', async (name) => {
+    dataDir = temporaryDirectory();
+    writeFileSync(join(dataDir, name), 'x');
+    const said = await refusals(['own', 'either', 'present']);
+    for (const mode of ['own', 'either']) expect(said.get(mode)).toMatch(/is gone: .* of it is there/);
+    expect(said.get('present')).toMatch(/^NO_DATABASE/);
+    expect(readdirSync(dataDir)).toContain(name);
+  });
+
+  it('is not taken for gone when it cannot be looked at', async () => {
+    const files = copy();
+    renameSync(files, join(dataDir, 'away'));
+    symlinkSync('postgres', files);
+    await expectRefused(/Whether there is a database cannot be said: .* \(ELOOP\)/);
+    rmSync(files);
+    writeFileSync(files, 'x');
+    await expectRefused(/Whether there is a database cannot be said: .* \(ENOTDIR\)/);
+    rmSync(files);
+    renameSync(join(dataDir, 'away'), files);
+    await expectKept();
+  });
+
+  it('is not opened with a password that cannot be read', async () => {
+    copy();
+    const file = join(dataDir, 'postgres-password');
+    rmSync(file);
+    mkdirSync(file);
+    await expectRefused(/The password of the embedded database cannot be read from .* \(EISDIR\)/);
+  });
+});
+
+describe('a database that was never there', () => {
+  it('is made in an empty directory, also where keys were put back to fill it', async () => {
+    dataDir = temporaryDirectory();
+    mkdirSync(join(dataDir, 'postgres'));
+    writeFileSync(join(dataDir, 'keys.json'), 'x');
+    clusters.push(await startEmbeddedCluster(dataDir, silent, {}, 'fill'));
+    expect(existsSync(join(dataDir, 'postgres/PG_VERSION'))).toBe(true);
+  });
+
+  it('is made by the start after one that was interrupted before it was there', async () => {
+    dataDir = temporaryDirectory();
+    // A directory that nobody could have made there: it is in the way of the last step.
+    const files = join(dataDir, 'postgres');
+    const interrupted = startEmbeddedCluster(dataDir, ({ message }) => {
+      if (message.startsWith('making')) mkdirSync(join(files, 'in the way'), { recursive: true });
+    });
+    await expect(interrupted).rejects.toThrow(/could not be started.*not empty/);
+    rmSync(files, { recursive: true });
+    expect(readdirSync(dataDir)).toContain('postgres-password');
+    clusters.push(await joinEmbeddedCluster(dataDir, silent, {}, 'begin'));
+    expect(readdirSync(dataDir).filter((name) => name.includes('made') || name.includes('new'))).toEqual([]);
+  });
+});
