@@ -49,8 +49,9 @@ const REASONS: Readonly<Record<Rebuilt['outcome'], string>> = {
   forbidden: 'the owner of the table may: REINDEX INDEX',
 };
 
-export function isStructureDamaged({ blocks, indexes, missingChanges, isCounterWrong }: Structure): boolean {
-  return blocks.length > 0 || indexes.length > 0 || missingChanges > 0 || isCounterWrong;
+export function isStructureDamaged(structure: Structure): boolean {
+  const { blocks, indexes, missingChanges, isCounterWrong, isListWrong } = structure;
+  return blocks.length > 0 || indexes.length > 0 || missingChanges > 0 || isCounterWrong || isListWrong;
 }
 
 export function documentOf(findings: Findings, mended: Mended | undefined): object {
@@ -67,6 +68,7 @@ export function documentOf(findings: Findings, mended: Mended | undefined): obje
     blocks: structure.blocks.map(({ table, block, mend }) => ({ table, block, mended_by: mend })),
     missing_changes: structure.missingChanges,
     counter_wrong: structure.isCounterWrong,
+    migration_list_wrong: structure.isListWrong,
     ...(mended !== undefined && {
       indexes_rebuilt: mended.indexes.map(({ index, table, outcome }) => ({ index, table, outcome })),
       tables_restored: mended.tables,
@@ -93,6 +95,7 @@ export function sentencesOf(findings: Findings, mended: Mended | undefined): str
     structure.indexes.length > 0 ||
     structure.missingChanges > 0 ||
     structure.isCounterWrong ||
+    structure.isListWrong ||
     structure.blocks.some(({ mend }) => mend === 'repair');
   if (isMendedSafely && mended === undefined)
     found.push('--repair builds indexes and tables anew whose content is known from elsewhere: nothing is lost by it.');
@@ -142,7 +145,7 @@ function sentencesOfRows({ damaged, mayLackGalleries }: Findings): string[] {
 }
 
 function sentencesOfStructure(
-  { blocks, indexes, missingChanges, isCounterWrong }: Structure,
+  { blocks, indexes, missingChanges, isCounterWrong, isListWrong }: Structure,
   mended: Mended | undefined,
 ): string[] {
   const lines: string[] = [];
@@ -161,6 +164,7 @@ function sentencesOfStructure(
     lines.push(`${blocks.length} blocks cannot be read:`, table.toString());
   }
   if (missingChanges > 0) lines.push(`${missingChanges} numbers of the change sequence have no change: --repair.`);
-  if (isCounterWrong) lines.push('The counter of the changes names another change than the last one: --repair.');
+  if (isCounterWrong) lines.push('The counter of the changes is gone, or names one before the last one: --repair.');
+  if (isListWrong) lines.push('The list of the migrations does not name those that were made: --repair.');
   return lines;
 }

@@ -247,7 +247,7 @@ async function start(
 
   const headSequence = () => store.subjects.headSequence();
   await startGallery({ switcher, follower, headSequence, readiness, log });
-  if (wantsDemo(configuration, store, served.current)) {
+  if (await wantsDemo(configuration, store, served.current)) {
     await loadDemoGallery(enrolment, configuration.demoSubjects, (people) => {
       readiness.starting(`Making the demo gallery: ${people} of ${configuration.demoSubjects} people.`);
       log.info({ people }, 'making the demo gallery');
@@ -279,10 +279,13 @@ async function start(
   };
 }
 
-/** The demo gallery is for looking around: never on a database of somebody's own, unless asked for. */
-function wantsDemo(configuration: Configuration, store: Store, gallery: Gallery): boolean {
+/**
+ * The demo gallery is for looking around: never on a database of somebody's own, unless asked for, and never where
+ * anything was: a store that has lost everything must not begin another life.
+ */
+async function wantsDemo(configuration: Configuration, store: Store, gallery: Gallery): Promise<boolean> {
   if (configuration.demo === 'never' || gallery.version > 0) return false;
-  return configuration.demo === 'always' || store.kind === 'embedded';
+  return (configuration.demo === 'always' || store.kind === 'embedded') && (await store.subjects.isUntouched());
 }
 
 async function storeState(store: Store): Promise<{ version: number; schema: string } | undefined> {

@@ -1,6 +1,7 @@
 /** The change sequence: gapless, in the order of the commits. */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
+import { Failure } from '../failure.ts';
 import type { Change } from './records.ts';
 
 /** On which those who listen hear of the last number. */
@@ -23,7 +24,8 @@ export async function appendChanges(client: pg.PoolClient, changes: readonly New
   const { rows } = await client.query<{ seq: string }>('UPDATE change_counter SET seq = seq + $1 RETURNING seq', [
     changes.length,
   ]);
-  const first = Number(rows[0]?.seq) - changes.length + 1;
+  if (rows[0] === undefined) throw counterLost();
+  const first = Number(rows[0].seq) - changes.length + 1;
   await client.query(
     `INSERT INTO change (seq, kind, subject_id, subject_version, reason, at)
      SELECT *, $6 FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::text[])`,
@@ -41,10 +43,21 @@ export async function appendChanges(client: pg.PoolClient, changes: readonly New
   return first;
 }
 
-/** The number of the last change; 0: none yet. */
+/**
+ * The number of the last change; 0: none yet.
+ * @throws Failure STORE_DAMAGED: the row that says it is gone, which is not the same
+ */
 export async function readHead(client: Pick<pg.ClientBase, 'query'>): Promise<number> {
   const { rows } = await client.query<{ seq: string }>('SELECT seq FROM change_counter');
-  return Number(rows[0]?.seq ?? 0);
+  if (rows[0] === undefined) throw counterLost();
+  return Number(rows[0].seq);
+}
+
+/** A store has had the row since it was made. */
+export function counterLost(): Failure {
+  const table = 'change_counter';
+  const sentence = `The table ${table} is damaged: its one row, the number of the last change, is gone; nothing was changed. ridgewatch store check --repair makes it anew from the changes, and nothing is lost by that.`;
+  return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata: { table } });
 }
 
 /** Name of the last migration. */

@@ -31,6 +31,7 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
   }
   try {
     await refuseNewerSchema(client);
+    await refuseOtherList(client);
     if (which === 'keep') await refuseOlderSchema(client);
     const silent = () => undefined;
     await runner({
@@ -67,6 +68,25 @@ async function refuseNewerSchema(client: pg.Client): Promise<void> {
   throw new Failure('failed-precondition', 'SCHEMA_TOO_NEW', sentence);
 }
 
+/** @throws Failure STORE_DAMAGED: made again, the migrations would stumble over what is there */
+async function refuseOtherList(client: pg.Client): Promise<void> {
+  if (await isListWrong(client)) throw listDamaged();
+}
+
+/** Whether the list of the migrations does not name those that were made: it is empty, or has a gap. */
+export async function isListWrong(client: Pick<pg.ClientBase, 'query'>): Promise<boolean> {
+  // In this order: tables and list come to be at once, while another program makes them.
+  const { rows } = await client.query<{ present: string | null }>("SELECT to_regclass('subject') AS present");
+  if (rows[0]?.present === null) return false;
+  const applied = await appliedMigrations(client);
+  return applied.length === 0 || ownMigrations().some((name, i) => i < applied.length && applied[i] !== name);
+}
+
+function listDamaged(): Failure {
+  const sentence = `The table ${MIGRATION_TABLE} is damaged: what it lists are not the migrations that the database has; nothing was changed. ridgewatch store check --repair makes the list anew from the schema, and nothing is lost by that.`;
+  return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata: { table: MIGRATION_TABLE } });
+}
+
 async function refuseOlderSchema(client: pg.Client): Promise<void> {
   const applied = await appliedMigrations(client);
   if (applied.length === 0 || applied.length === ownMigrations().length) return;
@@ -86,7 +106,7 @@ export function migrationFile(name: string): string {
 }
 
 /** Their names, in order; none in an empty database. */
-async function appliedMigrations(client: pg.Client): Promise<string[]> {
+async function appliedMigrations(client: Pick<pg.ClientBase, 'query'>): Promise<string[]> {
   const { rows: tables } = await client.query('SELECT to_regclass($1) AS present', [MIGRATION_TABLE]);
   if ((tables as { present: string | null }[])[0]?.present === null) return [];
   const { rows } = await client.query<{ name: string }>(`SELECT name FROM ${MIGRATION_TABLE} ORDER BY id`);

@@ -13,6 +13,7 @@ import {
   rebuildCounter,
   vanishedSubjects,
 } from './rebuilt-changes.ts';
+import { isListWrong } from './migrations.ts';
 import { rebuildMigrations } from './rebuilt-migrations.ts';
 import { rewriteLeaf, rewriteMemberships } from './rewritten-tables.ts';
 import { readAllTables } from './tables.ts';
@@ -45,8 +46,10 @@ export interface Structure {
   readonly indexes: readonly DamagedIndex[];
   /** Numbers of the change sequence that have no change. */
   readonly missingChanges: number;
-  /** The counter of the changes does not say which the last one is. */
+  /** The counter of the changes is gone, or names one before the last. */
   readonly isCounterWrong: boolean;
+  /** The list of the migrations does not name those that were made. */
+  readonly isListWrong: boolean;
 }
 
 /** What became of a subject with damaged references. */
@@ -77,17 +80,18 @@ export class StoreRepair {
     const blocks = await this.damagedBlocks();
     const isKnown = (table: string) =>
       !blocks.some((one) => one.table === table) && !indexes.some((one) => one.table === table);
-    if (!isKnown('change')) return { blocks, indexes, missingChanges: 0, isCounterWrong: false };
     return inTransaction(
       this.#pool,
       async (client) => {
         await withoutTimeLimit(client);
         const hasTables = (await readAllTables(client)).length > 0;
+        const hasChanges = hasTables && isKnown('change');
         return {
           blocks,
           indexes,
-          missingChanges: hasTables ? await countMissingChanges(client) : 0,
-          isCounterWrong: hasTables && isKnown('change_counter') && (await isCounterWrong(client)),
+          missingChanges: hasChanges ? await countMissingChanges(client) : 0,
+          isCounterWrong: hasChanges && isKnown('change_counter') && (await isCounterWrong(client)),
+          isListWrong: hasTables && isKnown('migration') && (await isListWrong(client)),
         };
       },
       READ_ONLY,
@@ -155,10 +159,11 @@ export class StoreRepair {
    * Mends the tables whose rows follow from others: the list of the migrations, the counter of the changes, the keys.
    * @returns the tables
    */
-  async restoreDerived({ blocks, isCounterWrong }: Structure): Promise<string[]> {
+  async restoreDerived({ blocks, isCounterWrong, isListWrong }: Structure): Promise<string[]> {
     const damaged = new Set(blocks.filter(({ mend }) => mend === 'repair').map(({ table }) => table));
     const lostChanges = blocks.filter(({ table }) => table === 'change').length;
     if (isCounterWrong) damaged.add('change_counter');
+    if (isListWrong) damaged.add('migration');
     for (const table of damaged) {
       if (table === 'template_key') {
         const enter = (client: pg.PoolClient) => enterKeysAtHand(client, this.#keys);
@@ -235,6 +240,22 @@ export class StoreRepair {
   /** Enters a change for every number that has none. @returns how many */
   fillChanges(reason: string): Promise<number> {
     return inTransaction(this.#pool, (client) => fillMissingChanges(client, reason));
+  }
+
+  /**
+   * The same, of changes that can be read. First they are written anew: indexes name those that are gone still, at places
+   * where others would come to lie.
+   */
+  async mendChanges(reason: string): Promise<number> {
+    await withConnection(this.#pool, async (client, discard) => {
+      try {
+        await client.query('SET statement_timeout = 0; SET max_parallel_maintenance_workers = 0');
+        await client.query('VACUUM FULL change');
+      } finally {
+        discard(undefined);
+      }
+    });
+    return this.fillChanges(reason);
   }
 
   /** Whether the user of the database may do what mending some blocks takes. */

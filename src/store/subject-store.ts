@@ -309,6 +309,14 @@ export class SubjectStore {
     return withConnection(this.#pool, readHead);
   }
 
+  /** Whether nothing was ever written to it: tables that are empty for another reason have held something. */
+  async isUntouched(): Promise<boolean> {
+    const sql = `SELECT bool_and(pg_relation_size(t) = 0) AS untouched
+      FROM unnest('{subject,reference,change,receipt,enrolment_request}'::regclass[]) t`;
+    const { rows } = await withConnection(this.#pool, (client) => client.query<{ untouched: boolean }>(sql));
+    return rows[0]?.untouched === true;
+  }
+
   /**
    * Tells the state that a change has led to from those of all other stores, and from what came of this one when it was
    * set back. @returns undefined: there is no such change

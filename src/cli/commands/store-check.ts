@@ -22,7 +22,7 @@ const SUBJECTS_PER_BATCH = 500;
 const REASON = 'damaged in the store';
 /** Of the subjects: more are not expunged without being counted by whoever asks for it. */
 const USUAL_SHARE = 0.1;
-const NONE: Structure = { blocks: [], indexes: [], missingChanges: 0, isCounterWrong: false };
+const NONE: Structure = { blocks: [], indexes: [], missingChanges: 0, isCounterWrong: false, isListWrong: false };
 
 /**
  * Reads every row, every template and every index, and says what is damaged; with --repair mends what can be mended
@@ -100,11 +100,13 @@ async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason
   // What an index kept from being looked at is seen only now.
   const now = indexes.length === 0 ? structure : await repair.examine();
   const tables = await repair.restoreDerived(now);
-  const isWhole = now.missingChanges > 0 && !now.blocks.some(({ table }) => table === 'change');
+  // A counter that was made anew may say that more are missing.
+  const { missingChanges, blocks } = tables.includes('change_counter') ? await repair.examine() : now;
+  const isWhole = missingChanges > 0 && !blocks.some(({ table }) => table === 'change');
   return {
     indexes,
     tables,
-    changesFilled: isWhole ? await repair.fillChanges(reason) : 0,
+    changesFilled: isWhole ? await repair.mendChanges(reason) : 0,
     rewritten: [],
     repaired: [],
   };

@@ -1,0 +1,253 @@
+/** Rows that are gone without a word, as a block of zeros leaves a table: what they said is not taken for nothing. */
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { checkStore } from '../../src/cli/commands/store-check.ts';
+import { Keys } from '../../src/security/keys.ts';
+import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { temporaryDirectory } from '../cluster.ts';
+import { enrolment, reference } from './records.ts';
+
+const BLOCK = 8192;
+const SUBJECTS = 400;
+const EXPUNGED = 40;
+const RECEIPT = 'r'.repeat(100);
+
+let dataDir: string;
+let cluster: EmbeddedCluster;
+let administrator: pg.Client;
+/** Ids of the subjects in the order of their enrolment; the first of them are expunged. */
+let ids: string[];
+let count = 0;
+
+/** Somebody with a face that can be read. */
+function person(name: string) {
+  const face = reference({
+    modality: 'face',
+    fingerPosition: 0,
+    format: 'face-embedding-int8',
+    storedFormat: 'face-values-int8',
+    minutiaCount: 0,
+    modelId: 'model',
+    dimension: 64,
+    template: Uint8Array.from({ length: 64 }, (_, i) => (i * 7919) & 255),
+  });
+  return { ...enrolment({ externalId: name }, name), references: [face] };
+}
+
+const keysOf = () => new Keys({ keyFile: join(dataDir, 'keys.json'), dataDir });
+const open = (databaseUrl: string) => openStore({ databaseUrl, dataDir, keys: keysOf(), log: () => undefined });
+const urlOf = (database: string) => cluster.url.replace(/\/postgres$/, `/${database}`);
+
+beforeAll(async () => {
+  dataDir = temporaryDirectory();
+  await keysOf().create();
+  cluster = await startEmbeddedCluster(dataDir, () => undefined);
+  administrator = new pg.Client({ connectionString: cluster.url });
+  await administrator.connect();
+  await administrator.query('CREATE DATABASE origin');
+  const store = await open(urlOf('origin'));
+  const made = Array.from({ length: SUBJECTS }, (_, i) => person(`person ${i}`));
+  ids = made.map(({ subject }) => subject.subjectId);
+  await store.subjects.enrollMany(made);
+  for (const id of ids.slice(0, EXPUNGED)) await store.subjects.expunge(id, 'test', () => RECEIPT);
+  await store.close();
+});
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await administrator.end();
+  await cluster.stop();
+});
+
+/** @returns the URL of a copy of the store */
+async function copy(): Promise<string> {
+  const name = `copy_${++count}`;
+  await administrator.query(`CREATE DATABASE ${name} TEMPLATE origin STRATEGY FILE_COPY`);
+  return urlOf(name);
+}
+
+async function query<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Row>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Writes zeros over blocks of a table on the disk, which nobody has in memory then. @param from - negative: from its end */
+async function zero(url: string, table: string, from: number, how: 'zero' | 'truncate' = 'zero'): Promise<void> {
+  await query(url, 'CREATE EXTENSION IF NOT EXISTS pg_buffercache; CHECKPOINT');
+  const [{ path, blocks }] = await query<{ path: string; blocks: number }>(
+    url,
+    `SELECT pg_relation_filepath('${table}') AS path, (pg_relation_size('${table}') / ${BLOCK})::int AS blocks,
+       pg_buffercache_evict_relation('${table}')`,
+  );
+  const first = from < 0 ? blocks + from : from;
+  const file = openSync(join(cluster.directory, path), 'r+');
+  if (how === 'truncate') ftruncateSync(file, first * BLOCK);
+  else writeSync(file, Buffer.alloc((blocks - first) * BLOCK), 0, undefined, first * BLOCK);
+  closeSync(file);
+}
+
+interface Report {
+  readonly obstacle?: string;
+  readonly damaged: readonly unknown[];
+  readonly missing_changes: number;
+  readonly counter_wrong: boolean;
+  readonly migration_list_wrong: boolean;
+  readonly tables_restored?: readonly string[];
+}
+
+async function check(url: string, options: Parameters<typeof checkStore>[1] = {}): Promise<[number, Report]> {
+  vi.stubEnv('DATABASE_URL', url);
+  vi.stubEnv('RIDGEWATCH_DATA_DIR', dataDir);
+  const written: string[] = [];
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(String(text)) > 0);
+  try {
+    const code = await checkStore([], { ...options, json: true, indexDir: join(dataDir, 'indexes') });
+    return [code, JSON.parse(written.join('')) as Report];
+  } finally {
+    write.mockRestore();
+  }
+}
+
+/** Nothing is damaged, every number up to the last has one change, and the next change gets a later one. */
+async function expectWhole(url: string, head: number): Promise<void> {
+  expect(await check(url)).toMatchObject([0, { damaged: [], missing_changes: 0, counter_wrong: false }]);
+  const store = await open(url);
+  try {
+    expect(await store.subjects.headSequence()).toBeGreaterThanOrEqual(head);
+    const [state] = await query<{ holes: number; last: number; counter: number }>(
+      url,
+      'SELECT (max(seq) - count(*))::int AS holes, max(seq)::int AS last, (SELECT seq::int FROM change_counter) AS counter FROM change',
+    );
+    expect(state).toEqual({ holes: 0, last: state.counter, counter: state.counter });
+    await enrolAndExpunge(store, state.counter);
+    const subjects = await storedIds(store);
+    expect(subjects).toEqual(new Set(ids.slice(EXPUNGED)));
+  } finally {
+    await store.close();
+  }
+}
+
+async function enrolAndExpunge({ subjects }: Store, head: number): Promise<void> {
+  const made = person('afterwards');
+  expect(await subjects.enroll(made.subject, made.references)).toMatchObject({ seq: head + 1 });
+  expect(await subjects.expunge(made.subject.subjectId, 'test', () => RECEIPT)).toMatchObject({ seq: head + 2 });
+  expect(await subjects.receiptsOf(made.subject.subjectId)).toEqual([RECEIPT]);
+}
+
+async function storedIds(store: Store): Promise<Set<string>> {
+  const stored = new Set<string>();
+  await store.subjects.snapshot((batch) => {
+    for (const { subject } of batch) stored.add(subject.subjectId);
+    return Promise.resolve();
+  }, 100);
+  return stored;
+}
+
+const HEAD = SUBJECTS + EXPUNGED;
+
+describe('changes that are gone', () => {
+  it.each([
+    ['blocks of zeros at the end', -2, 'zero', ''],
+    ['a table that ends earlier', -2, 'truncate', ''],
+    ['blocks of zeros at the end that an index knows of', -2, 'zero', 'VACUUM change'],
+    ['all of them', 0, 'zero', ''],
+  ] as const)('are filled up to the counter, which is never lowered: %s', async (_, from, how, before) => {
+    const url = await copy();
+    if (before !== '') await query(url, before);
+    await zero(url, 'change', from, how);
+    const [code, found] = await check(url);
+    expect([code, found.counter_wrong]).toEqual([7, false]);
+    expect(found.missing_changes).toBeGreaterThan(0);
+    expect(await check(url, { repair: true })).toMatchObject([0, { damaged: [], missing_changes: 0 }]);
+    await expectWhole(url, HEAD);
+  });
+
+  it('are passed over where the counter is gone, too', async () => {
+    const url = await copy();
+    await zero(url, 'change', -2);
+    await zero(url, 'change_counter', 0);
+    expect(await check(url)).toMatchObject([7, { counter_wrong: true }]);
+    expect(await check(url, { repair: true })).toMatchObject([0, { damaged: [], tables_restored: ['change_counter'] }]);
+    await expectWhole(url, HEAD);
+  });
+
+  it('are known by the receipts where neither counter nor changes say so', async () => {
+    const url = await copy();
+    await zero(url, 'change', -2, 'truncate');
+    await query(url, 'UPDATE change_counter SET seq = 1');
+    expect(await check(url)).toMatchObject([7, { counter_wrong: true }]);
+    expect(await check(url, { repair: true })).toMatchObject([0, { damaged: [], tables_restored: ['change_counter'] }]);
+    await expectWhole(url, HEAD);
+  });
+});
+
+describe('a table of one row, and of few', () => {
+  it('is no store without changes when the counter is gone', async () => {
+    const url = await copy();
+    await zero(url, 'change_counter', 0);
+    await expect(open(url)).rejects.toMatchObject({
+      reason: 'STORE_DAMAGED',
+      message: expect.stringMatching(/change_counter is damaged.*--repair/) as string,
+    });
+    expect(await check(url)).toMatchObject([7, { counter_wrong: true }]);
+    expect(await check(url, { repair: true })).toMatchObject([0, { damaged: [], tables_restored: ['change_counter'] }]);
+    await expectWhole(url, HEAD);
+  });
+
+  it('is refused for every reader and writer when the counter goes while it is open', async () => {
+    const url = await copy();
+    const store = await open(url);
+    try {
+      await query(url, 'DELETE FROM change_counter');
+      const { subjects, copy: whole } = store;
+      const ignore = () => Promise.resolve();
+      const calls = [
+        () => subjects.headSequence(),
+        () => subjects.enrollMany([person('another')]),
+        () => subjects.snapshot(ignore, 10),
+        () => whole.dump(ignore, ignore),
+      ];
+      for (const call of calls) await expect(call()).rejects.toMatchObject({ reason: 'STORE_DAMAGED' });
+    } finally {
+      await store.close();
+    }
+  });
+
+  it.each([
+    ['the list of the migrations is gone', (url: string) => zero(url, 'migration', 0)],
+    ['it has a gap', (url: string) => query(url, "DELETE FROM migration WHERE name LIKE '0003%'")],
+  ])('is made anew when %s', async (_, damage) => {
+    const url = await copy();
+    await damage(url);
+    await expect(open(url)).rejects.toMatchObject({
+      reason: 'STORE_DAMAGED',
+      message: expect.stringMatching(/migration is damaged.*--repair/) as string,
+    });
+    expect(await check(url, { repair: true })).toMatchObject([0, { damaged: [], tables_restored: ['migration'] }]);
+    await expectWhole(url, HEAD);
+  });
+
+  it('has been touched, though nothing is in it', async () => {
+    await administrator.query('CREATE DATABASE fresh');
+    const store = await open(urlOf('fresh'));
+    try {
+      expect(await store.subjects.isUntouched()).toBe(true);
+      await store.subjects.enrollMany([person('first')]);
+      await query(
+        urlOf('fresh'),
+        'ALTER TABLE change DISABLE TRIGGER ALL; DELETE FROM subject; DELETE FROM change; UPDATE change_counter SET seq = 0',
+      );
+      expect(await store.subjects.headSequence()).toBe(0);
+      expect(await store.subjects.isUntouched()).toBe(false);
+    } finally {
+      await store.close();
+    }
+  });
+});
