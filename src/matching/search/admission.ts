@@ -7,7 +7,7 @@ const KINDS = ['verification', 'search'] as const;
 const NOBODY: Party = { name: '', connection: '' };
 /** Share of the newest in the running mean of what one costs. */
 const SHARE_OF_NEWEST = 0.1;
-/** Searches take unequal time: better to refuse one that would have been in time than to answer one too late. */
+/** Search times vary: rejecting a search that would have been in time is better than answering one too late. */
 const CAUTION = 1.25;
 const MIN_RETRY_MS = 50;
 const MAX_RETRY_MS = 10_000;
@@ -16,9 +16,9 @@ const MAX_RETRY_MS = 10_000;
 export interface Waiting extends Asker {
   /** When nobody waits for the answer any more, in milliseconds since 1970; Infinity: not known. */
   readonly deadlineMs: number;
-  /** A verification is a few comparisons: it goes before the searches that wait. */
+  /** A verification is a few comparisons: it goes before waiting searches. */
   readonly kind: 'search' | 'verification';
-  /** An answer with what there was time for will do, however short the time when the turn has come. */
+  /** A partial answer is accepted, however little time is left when the turn comes. */
   readonly partial?: boolean;
 }
 
@@ -32,13 +32,13 @@ export class AdmissionQueue {
   readonly #concurrency: number;
   readonly #onWait: (waitedMs: number) => void;
   readonly #time = new ProcessorSharingClock();
-  /** What one of each kind costs the machine, in milliseconds; 0 until one has ended. */
+  /** Mean cost of each kind, in ms of the whole machine; 0 until one has ended. */
   readonly #costs = { search: 0, verification: 0 };
 
   /**
-   * @param running - searches under way at the same time, at least 1
+   * @param running - searches that may run at the same time, at least 1
    * @param maxWaiting - searches that may wait
-   * @param onWait - told how long each search waited
+   * @param onWait - called with the wait of each search
    */
   constructor(running: number, maxWaiting: number, onWait: (waitedMs: number) => void = () => undefined) {
     const full = (party: Party, level: number) => this.#full(party, level);
@@ -47,25 +47,25 @@ export class AdmissionQueue {
     this.#onWait = onWait;
   }
 
-  /** Searches that wait. */
+  /** Waiting searches. */
   get waiting(): number {
     return this.#turns.waiting;
   }
 
-  /** Searches under way. */
+  /** Running searches. */
   get running(): number {
     return this.#turns.running;
   }
 
-  /** Resolves when no search is under way or waiting. */
+  /** Resolves when no search is running or waiting. */
   idle(): Promise<void> {
     return this.#turns.idle();
   }
 
   /**
    * Runs the work when its turn has come.
-   * @throws Failure QUEUE_FULL; QUEUE_TOO_LONG when those that go before it will take until the deadline; the signal's
-   * reason when it is aborted before or during the wait
+   * @throws Failure QUEUE_FULL; QUEUE_TOO_LONG when the requests ahead take longer than the deadline allows; the
+   * signal's reason when it is aborted before or during the wait
    */
   async run<T>(who: Waiting, search: () => Promise<T>): Promise<T> {
     const { signal, kind } = who;

@@ -4,7 +4,7 @@ import { fpirOf, fuseLog10Rates, log10OfAny } from '../rates/fusion.ts';
 import type { ExplainedComparison } from '../model/explained-comparison.ts';
 import type { Probe } from './probe.ts';
 
-/** How strongly a candidate asks for the attention of an examiner. Never a decision. */
+/** How strong a candidate is, for an examiner. Never a decision. */
 export type Band = 'no-candidate' | 'review' | 'strong-candidate';
 
 /** How much rarer than the threshold a strong candidate is: a thousand times. */
@@ -13,38 +13,38 @@ const STRONG_LOG10 = -3;
 /** The best score of one probe against one subject. */
 export interface SampleScore {
   readonly probe: Probe;
-  /** The reference that gave it; undefined for a reference that is not in the gallery. */
+  /** The reference with this score; undefined for a reference that is not in the gallery. */
   readonly referenceId: string | undefined;
   readonly score: number;
   /** log10 of the false match rate of one comparison at this score. */
   readonly log10Fmr: number;
   readonly extrapolated: boolean;
-  /** References of the subject that the probe was compared with; the best of them counts. */
+  /** References of the subject that the probe was compared with; the best one counts. */
   readonly comparisons: number;
-  /** The part of the body that was compared, e.g. `finger:2`: two samples of one instance are not two witnesses. */
+  /** The biometric instance, e.g. `finger:2`. Samples of the same instance are not independent evidence. */
   readonly instance: string;
-  /** What the score comes from, when that was asked for and is known: of fingers whose reference is still there. */
+  /** The explanation of a finger score, where requested and the reference still exists. */
   readonly explanation?: ExplainedComparison | undefined;
 }
 
-/** The best score of each probe against one subject; probes that it has no reference for are absent. */
+/** The best score of each probe against one subject; probes without a comparable reference are absent. */
 export type Scores = Map<Probe, SampleScore>;
 
 /** A reference that a probe was compared with. */
 export interface ComparedReference {
-  /** undefined for one that is not in the gallery. */
+  /** Undefined for a reference that is not in the gallery. */
   readonly referenceId: string | undefined;
   readonly instance: string;
 }
 
-/** A subject whom the probe resembles. */
+/** A subject whose references match the probes. */
 export interface Candidate {
   readonly subject: SubjectEntry;
   /** From 1. */
   readonly rank: number;
   /** log10 of the fused false match rate. */
   readonly log10Fmr: number;
-  /** The chance that a person who is not in the gallery gets a candidate this strong. */
+  /** The FPIR at this rate: the probability that a non-mated search returns a candidate this strong. */
   readonly fpir: number;
   readonly band: Band;
   /** In the order of the probes. */
@@ -59,9 +59,9 @@ export interface CandidateList {
 }
 
 /**
- * The instance that a comparison is about: the face, or the finger by whichever of the two positions is known. Where
- * neither is, each reference is taken for a finger of its own.
- * @param name - anything that tells the reference from the subject's others
+ * The instance of a comparison: the face, or the finger by whichever of the two positions is known. Where neither is
+ * known, each reference counts as a finger of its own.
+ * @param name - distinguishes the reference from the subject's others
  */
 export function instanceNameOf(probe: Probe, referencePosition: FingerPosition, name: string): string {
   const { template } = probe;
@@ -70,7 +70,7 @@ export function instanceNameOf(probe: Probe, referencePosition: FingerPosition, 
   return position === 0 ? `reference:${name}` : `finger:${position}`;
 }
 
-/** Reads a score as an error rate. */
+/** Converts a score to a false match rate. */
 export function sampleScore(
   probe: Probe,
   reference: ComparedReference,
@@ -82,8 +82,8 @@ export function sampleScore(
 
 /**
  * The fused log10 rate of a subject's scores. Of several references the best counted, and of several samples of one
- * instance the best counts: both are choices, which cost. Only different instances are independent and multiply: the same
- * finger sent ten times says no more than once.
+ * instance the best counts. Each choice raises the false match rate and is corrected for. Only different instances are
+ * independent and multiply: the same finger sent ten times adds no evidence.
  */
 export function fuse(scores: readonly SampleScore[]): number {
   const byInstance = Map.groupBy(scores, ({ instance }) => instance);
@@ -98,14 +98,14 @@ export interface ListRules {
   readonly maxCandidates: number;
   /** Highest fused log10 rate of a candidate. */
   readonly thresholdLog10: number;
-  /** The threshold of the service's own target rate: an explicit, laxer one does not make a candidate strong. */
+  /** The threshold of the service's own target rate: a laxer explicit threshold does not make a candidate strong. */
   readonly standardThresholdLog10: number;
   readonly subjectsSearched: number;
 }
 
 /**
- * Makes the candidate list: subjects at or above the threshold, most unlike chance first. Equal rates are ordered by
- * the sum of the raw scores and then by subject id, so the list never depends on the order of the work.
+ * Builds the candidate list: subjects at or above the threshold, lowest false match rate first. Equal rates are ordered
+ * by the sum of the raw scores and then by subject id: the list never depends on the order of the work.
  */
 export function makeCandidateList(
   scored: readonly { subject: SubjectEntry; scores: readonly SampleScore[] }[],

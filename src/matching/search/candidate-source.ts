@@ -5,56 +5,56 @@ import type { SearchTasks } from './search-tasks.ts';
 import type { StopSignal } from '../workers/stop-signal.ts';
 import type { SearchView } from './search-view.ts';
 
-/** What the first stage of a search found. */
+/** The result of the first stage of a search. */
 export interface Proposal {
   /** Subjects worth the second stage. */
   readonly subjects: readonly SubjectEntry[];
-  /** For each probe: references that it was compared with. */
+  /** For each probe: the references that it was compared with. */
   readonly compared: readonly number[];
   /** Share of the subjects in scope that was compared. */
   readonly penetration: number;
-  /** Whether everybody who was looked at was also compared: then nobody of them was missed. */
+  /** `exact`: every scanned reference was also compared, so no mate among them was missed. */
   readonly mode: 'exact' | 'indexed';
   /**
-   * Share of the references in scope that was looked at, and of those that were to be compared then; below 1 when the
-   * search was stopped.
+   * Share of the references in scope that was scanned, times the share of the planned comparisons that was made; below
+   * 1 when the search was stopped.
    */
   readonly searchedFraction: number;
-  /** What compareSubjects would find of all subjects in scope, where that is known already: the second stage is done. */
+  /** The result of compareSubjects for all subjects in scope, where known already: the second stage is done. */
   readonly complete?: ComparedSubjects | undefined;
 }
 
 export interface ComparedSubjects {
   /** The best score of each probe for each subject. */
   readonly scored: ReadonlyMap<SubjectEntry, Scores>;
-  /** For each probe: comparisons that were made. */
+  /** For each probe: the comparisons made. */
   readonly compared: readonly number[];
 }
 
-/** Whom a search is after. */
+/** What a search asks of a candidate source. */
 export interface Wanted {
-  /** Length of the list; enough subjects are proposed that its end is right, too. */
+  /** Length of the list. More subjects are proposed, so that the end of the list is right too. */
   readonly maxCandidates: number;
-  /** Highest fused log10 rate of a candidate: whoever cannot reach it need not be proposed. */
+  /** Highest fused log10 rate of a candidate. Subjects that cannot reach it need not be proposed. */
   readonly thresholdLog10: number;
 }
 
-/** A search under way, as its stages see it. */
+/** A running search, as its stages see it. */
 export interface SearchRun {
   readonly view: SearchView;
   readonly tasks: SearchTasks;
-  /** Stops the stages when their time is up, and everything when nobody waits for the answer any more. */
+  /** Stops each stage when its time is up, and the whole search when the answer is no longer wanted. */
   readonly stop: StopSignal;
-  /** Aborted when nobody waits for the answer. */
+  /** Aborted when the answer is no longer wanted. */
   readonly signal: AbortSignal;
 }
 
-/** The first stage of a search: proposes subjects. Whoever implements this says whether it may miss one. */
+/** The first stage of a search: proposes subjects. Its mode states whether it may miss a mate. */
 export interface CandidateSource {
-  /** `exact`: every reference in scope is compared; `indexed`: what is proposed follows from something smaller. */
+  /** `exact`: every reference in scope is compared; `indexed`: the proposal comes from smaller candidate vectors. */
   readonly mode: 'exact' | 'indexed';
-  /** How long the whole search will keep one thread busy, in milliseconds, by what was measured until now. */
+  /** Estimated thread time of the whole search, in ms, by the costs measured until now. */
   expectedMs(probes: readonly Probe[], view: SearchView): number;
-  /** @throws the signal's reason, as soon as no task is under way */
+  /** @throws the signal's reason, as soon as no task is running */
   propose(probes: readonly Probe[], wanted: Wanted, run: SearchRun): Promise<Proposal>;
 }

@@ -4,18 +4,18 @@ import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { isStopped, type StopMark } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
-/** Fingers per task: a few milliseconds of work, so that a long list is shared among the threads, and searches are too. */
+/** Fingers per task: a few milliseconds of work, so that threads share a long list, and searches share the threads. */
 export const COMPARISONS_PER_TASK = 512;
 
-/** Some references of a segment that are to be compared. */
+/** References of a segment to be compared. */
 export interface Piece {
   readonly segment: Segment;
   readonly indices: Uint32Array;
 }
 
 /**
- * Comparisons of a probe with single references, as pieces of work that are left out once it is stopped.
- * @param take - gets the result of a piece of work, and where its first reference stands among all of them
+ * Comparisons of a probe with single references, as tasks that are skipped once the search is stopped.
+ * @param take - gets the result of a task, and the position of its first reference among all of them
  */
 export function comparisons(
   pool: WorkerPool,
@@ -46,7 +46,7 @@ export function comparePieces(
   return pool.compare({ kind: 'compare', probe, pieces: named, ...(stop && { stop }) }, handles);
 }
 
-/** Tasks of as many references each as a task should have: one may be of many segments, and one segment's of many tasks. */
+/** Tasks of equal size: one task may span several segments, and one segment several tasks. */
 function intoTasks(pieces: readonly Piece[]): Piece[][] {
   const tasks: Piece[][] = [];
   let room = 0;

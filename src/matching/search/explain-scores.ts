@@ -6,21 +6,21 @@ import type { Probe } from './probe.ts';
 import { SearchTasks } from './search-tasks.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
-/** A score that is to be explained, and the reference that gave it. */
+/** A score to be explained, and its reference. */
 export interface Unexplained {
   readonly score: SampleScore;
-  /** In the gallery, or sent along; undefined when it is not there any more. */
+  /** In the gallery, or sent along; undefined when it no longer exists. */
   readonly reference: Pick<ReferenceLocation, 'segment' | 'index'> | Pick<Probe, 'packed'> | undefined;
 }
 
-/** What each explained score comes from. Faces, and references that are gone, have no entry. */
+/** The explanations by score. Faces, and references that no longer exist, have no entry. */
 export type Explanations = ReadonlyMap<SampleScore, ExplainedComparison>;
 
-/** Explains finger scores, one task for each probe. The view of the gallery that they came from must still be open. */
+/** Explains finger scores, one task per probe. The gallery view of the scores must still be open. */
 export async function explainScores(pool: WorkerPool, wanted: readonly Unexplained[]): Promise<Explanations> {
   const explanations = new Map<SampleScore, ExplainedComparison>();
   const byProbe = Map.groupBy(wanted, ({ score }) => score.probe);
-  // Nothing may be under way when the view is closed, whatever fails.
+  // No task may be running when the view is closed, even after a failure.
   await new SearchTasks(Math.max(1, byProbe.size)).all(
     [...byProbe].map(([{ packed }, ofProbe]) => async () => {
       if (packed?.modality !== 'finger') return;
@@ -49,7 +49,7 @@ function placeOf(reference: Unexplained['reference']): ExplainTask['references']
   return reference.packed?.modality === 'finger' ? reference.packed.packed : undefined;
 }
 
-/** The same scores, with what is known about them. */
+/** The scores with their explanations, where known. */
 export function withExplanations(scores: readonly SampleScore[], explanations: Explanations): SampleScore[] {
   return scores.map((score) => ({ ...score, explanation: explanations.get(score) }));
 }

@@ -11,7 +11,7 @@ import { SearchView } from './search-view.ts';
 import { STOP, StopSignal, type StopLevel } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
-/** Tasks of one search that wait for a thread, or run, for each thread: one in work, one ready. */
+/** Tasks per thread that one search may have running or queued: one running, one ready. */
 const TASKS_PER_THREAD = 2;
 
 /** A 1:N search. */
@@ -21,34 +21,34 @@ export interface SearchRequest {
   readonly galleries: ReadonlySet<string>;
   readonly maxCandidates: number;
   readonly threshold: { readonly targetFpir: number } | { readonly maxLog10Fmr: number };
-  /** False positive identification rate that the service is set to. */
+  /** The service's configured false positive identification rate. */
   readonly standardFpir: number;
-  /** Tell what the finger scores of the candidates come from. */
+  /** Explain the finger scores of the candidates. */
   readonly explain?: boolean;
-  /** That expiries are compared with, in milliseconds since 1970; not given: when the search begins. */
+  /** Expiries are compared with this instant, in ms since 1970; undefined: the start of the search. */
   readonly instantMs?: number | undefined;
-  /** When to stop looking and answer with what was found, in milliseconds since 1970; not given: not before the end. */
+  /** Deadline of the scan, in ms since 1970; undefined: none. The search then answers with what it has found. */
   readonly lookUntilMs?: number | undefined;
-  /** When to stop comparing those who look alike; so. */
+  /** Deadline of the comparison stage, in ms since 1970; undefined: none. */
   readonly compareUntilMs?: number | undefined;
 }
 
 export interface SearchResult extends CandidateList {
   readonly thresholdLog10: number;
-  /** The rate that the threshold stands for at this number of subjects. */
+  /** The FPIR of the threshold at this number of subjects. */
   readonly fpir: number;
   readonly mode: 'exact' | 'indexed';
   readonly subjectsSearched: number;
   readonly galleryVersion: number;
-  /** For each probe: references that it was compared with. */
+  /** For each probe: the references that it was compared with. */
   readonly compared: readonly number[];
-  /** For each probe: references that there are to compare it with. */
+  /** For each probe: the references in scope that it can be compared with. */
   readonly inScope: readonly number[];
-  /** Share of the references in scope that was looked at; below 1 only when the time was up. */
+  /** Share of the references in scope that was scanned; below 1 only when the time was up. */
   readonly searchedFraction: number;
   /** Share of the subjects in scope that was compared. */
   readonly penetration: number;
-  /** Why nothing was searched, where nothing was: that there is no candidate then says nothing of the person. */
+  /** Why the scope was empty; undefined where it was not. An empty list then says nothing about the subject. */
   readonly emptyScope: EmptyScope | undefined;
 }
 
@@ -56,10 +56,11 @@ export interface SearchResult extends CandidateList {
 export type EmptyScope = 'no-subject' | 'no-reference';
 
 /**
- * Finds the subjects whom the probes resemble. First a candidate source proposes subjects; then every sample is compared
- * with every reference of theirs that it can be, so that a subject found by one finger is judged by all samples.
- * @param choose - says which source, once it is known what there is to search
- * @param signal - aborts the search; the workers stop within a few milliseconds, and only then it is over
+ * Finds the subjects whose references match the probes. A candidate source proposes subjects first. Every sample is
+ * then compared with every comparable reference of these subjects: a subject found by one finger is judged by all
+ * samples.
+ * @param choose - chooses the source once the view is open
+ * @param signal - aborts the search; the workers stop within a few milliseconds, and the promise settles after that
  * @param tasksInHand - see SearchTasks
  * @throws the signal's reason
  */
@@ -100,7 +101,7 @@ export async function identify(
         rules,
       );
     };
-    // The first stage has met most of these before; what is compared again is not counted twice.
+    // The first stage has made most of these comparisons already. They are not counted twice.
     const made = proposal.compared.map((count, p) => Math.max(count, compared[p]));
     const isComplete = proposal.mode === 'exact' && proposal.searchedFraction === 1;
     const list = request.explain === true ? await explained(listNow, view, pool) : listNow();
@@ -137,10 +138,12 @@ function raiseAt(stop: StopSignal, level: StopLevel, at = Infinity): NodeJS.Time
   return wait > 0 && wait < 2 ** 31 ? setTimeout(() => stop.raise(level), wait) : undefined;
 }
 
-/** Scores of an answer that are explained, of the best candidates first: 500 candidates of 32 views would be 50 megabytes. */
+/**
+ * Maximum of explained scores in an answer, best candidates first: 500 candidates of 32 views would be 50 megabytes.
+ */
 const MAX_EXPLAINED = 500;
 
-/** The list with explanations, made anew afterwards: a subject that was expunged meanwhile is not shown. */
+/** The list with explanations. It is rebuilt after explaining: a subject expunged meanwhile must not appear. */
 async function explained(listNow: () => CandidateList, view: SearchView, pool: WorkerPool): Promise<CandidateList> {
   const scored = listNow().candidates.flatMap(({ subject, scores }) =>
     scores.flatMap((score) => (score.probe.packed?.modality === 'finger' ? [{ subject, score }] : [])),

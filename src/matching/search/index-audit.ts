@@ -4,33 +4,33 @@ import { identify, type SearchRequest } from './identification.ts';
 import { EXACT, INDEXED, SubjectScan } from './subject-scan.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
-/** Searches that wait to be repeated; more are passed over, so that probes do not pile up in memory. */
+/** Searches waiting for repetition; further ones are skipped, so that probes do not pile up in memory. */
 const MAX_WAITING = 8;
-/** The index has found a subject who is among so many candidates of its own. */
+/** A mate counts as found if it is in the indexed search's top N. */
 const AMONG_CANDIDATES = 500;
-/** For how long a search is kept, and for how long a repetition may take: probes are not to be held for long. */
+/** Maximum age of a waiting search, and maximum time of a repetition: probes must not be kept for long. */
 const KEPT_MS = 60_000;
-/** z of a one-sided confidence of 95 %. */
+/** z of a one-sided 95 % confidence limit. */
 const Z = 1.645;
 
 /** What the audit has found since the service started. */
 export interface AuditFigures {
-  /** Searches that were repeated. */
+  /** Searches repeated. */
   readonly searches: number;
-  /** Of those, how many had a candidate at the service's own threshold when everything was compared. */
+  /** Repeated searches whose exact search had a candidate at the service's own threshold. */
   readonly candidates: number;
-  /** Of the first candidates of these, how many the indexed search had not. */
+  /** Their first candidates that the indexed search missed. */
   readonly missed: number;
-  /** missed / candidates; 0 before there is any. */
+  /** missed / candidates; 0 without candidates. */
   readonly missRate: number;
-  /** Upper limit of it at 95 % confidence, one-sided (Wilson, JASA 22, 1927); 1 before there is any. */
+  /** Upper 95 % confidence limit of missRate, one-sided (Wilson, JASA 22, 1927); 1 without candidates. */
   readonly missRateUpper: number;
 }
 
 /**
- * Repeats a share of the indexed searches when there is nothing else to do, both ways on one state of the gallery, and
- * counts the first candidates that the index has lost: nothing else would ever show them. Only the first, for a search
- * is one trial, and only at the service's own threshold, for an index is meant to leave out those who are not alike.
+ * Repeats a share of the indexed searches when the service is idle, exact and indexed on one state of the gallery, and
+ * counts the first candidates that the index missed: nothing else would reveal them. Only the first candidate counts,
+ * since a search is one trial. Only the service's own threshold counts, since an index is meant to drop non-mates.
  */
 export class IndexAudit {
   readonly #share: number;
@@ -49,8 +49,8 @@ export class IndexAudit {
 
   /**
    * @param share - 0 to 1
-   * @param idle - resolves when no search is under way
-   * @param index - what is audited
+   * @param idle - resolves when no search is running
+   * @param index - the audited candidate source
    */
   constructor(
     share: number,
@@ -74,7 +74,7 @@ export class IndexAudit {
     return { searches, candidates, missed, missRate, missRateUpper: wilsonUpper(missed, candidates) };
   }
 
-  /** Tells of an indexed search that was answered. Every 1 / share of them is repeated. */
+  /** Records an answered indexed search. One in every 1 / share is repeated. */
   note(request: SearchRequest): void {
     this.#due += this.#share;
     if (this.#due < 1 || this.#stop.signal.aborted) return;
@@ -86,12 +86,12 @@ export class IndexAudit {
     this.#running ??= this.#work();
   }
 
-  /** Resolves when everything that was noted has been repeated. */
+  /** Resolves when every recorded search has been repeated. */
   async settled(): Promise<void> {
     await this.#running;
   }
 
-  /** Stops the repetition under way and forgets those that wait. */
+  /** Stops the running repetition and forgets the waiting ones. */
   async stop(): Promise<void> {
     this.#waiting.length = 0;
     this.#stop.abort();
@@ -106,7 +106,7 @@ export class IndexAudit {
       try {
         await this.#repeat(next.request, signal);
       } catch (error) {
-        // Stopped, or too slow to say anything.
+        // Stopped, or too slow to count.
         if (!signal.aborted) this.#onError(error);
       }
     }
@@ -115,8 +115,8 @@ export class IndexAudit {
 
   async #repeat(request: SearchRequest, signal: AbortSignal): Promise<void> {
     const gallery = this.#served.current;
-    // One task in hand: a search that comes now waits for a few milliseconds of the audit's work at most. Both begin in
-    // one turn of the event loop, so they see one version of the gallery; and at one instant.
+    // One task in hand: a new search waits at most a few milliseconds for the audit. Both searches begin in one turn of
+    // the event loop and at one instant: they see one version of the gallery.
     const instantMs = gallery.now();
     const list = async (source: CandidateSource, maxCandidates: number) =>
       identify(gallery, () => source, this.#pool, { ...request, maxCandidates, instantMs }, signal, 1);
@@ -126,7 +126,7 @@ export class IndexAudit {
     ]);
     this.#searches++;
     const first = exact.candidates[0]?.subject;
-    // Who was expunged meanwhile may be in neither list or in the earlier one only, and says nothing of the index.
+    // A subject expunged meanwhile may be in neither list, or in the earlier one only. It says nothing about the index.
     if (first === undefined || gallery.subject(first.subjectId) !== first) return;
     this.#candidates++;
     if (!indexed.candidates.some(({ subject }) => subject === first)) this.#missed++;

@@ -1,9 +1,9 @@
 import { FLOOR_LOG10_FMR } from '../rates/fusion.ts';
 import { fusedRank } from '../workers/shortlister.ts';
 
-/** The rates of comparison scores by subject and instance, as far as they are out of the ordinary. */
+/** The notable rates of comparison scores, by subject and instance. */
 export class InstanceRates {
-  /** By ordinal: the best −1000 · log10 of each instance. A rate of 1, which most strangers have, says nothing. */
+  /** By ordinal: the best −1000 · log10 of each instance. A rate of 1, which most non-mates have, says nothing. */
   readonly #rates = new Map<number, Map<number, number>>();
 
   /** @param rate - −1000 · log10 of a false match rate */
@@ -14,15 +14,15 @@ export class InstanceRates {
     if (rate > (rates.get(instance) ?? 0)) rates.set(instance, rate);
   }
 
-  /** Whether one of a subject's rates is as rare as a candidate's has to be. */
+  /** Whether one of a subject's rates is as rare as a candidate needs. */
   isNotable(ordinal: number): boolean {
     const rates = this.#rates.get(ordinal);
     return rates !== undefined && Math.max(...rates.values()) >= -1000 * FLOOR_LOG10_FMR;
   }
 
   /**
-   * The subjects whose rates together are the rarest, and of equal ones all.
-   * @param minSum - of the rates of a subject
+   * The subjects with the rarest fused rates, with all that tie with the last of them.
+   * @param minSum - minimum sum of a subject's rates
    */
   best(most: number, minSum: number): number[] {
     const ranked: { readonly ordinal: number; readonly rank: number }[] = [];

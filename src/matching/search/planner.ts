@@ -6,13 +6,13 @@ import { EXACT, INDEXED, SubjectScan } from './subject-scan.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /**
- * A search that keeps a thread busy no longer than this is done exactly: nobody waits for it, and nothing is missed.
- * The same search is cheap enough when it costs little more than the indexed one.
+ * A search that keeps a thread busy no longer than this is exact: the wait is short, and no mate is missed. A search is
+ * also exact when it costs little more than the indexed one.
  */
 const CHEAP_MS = 25;
 const WORTH = 2;
 
-/** Chooses how to search, by what the ways cost as measured on this machine. */
+/** Chooses the search strategy by its cost as measured on this machine. */
 export class Planner {
   readonly #listed: CandidateSource;
   readonly #exact: CandidateSource;
@@ -24,7 +24,7 @@ export class Planner {
     this.#indexed = new SubjectScan(INDEXED, pool);
   }
 
-  /** @param exact - the caller insists on comparing everything */
+  /** @param exact - the caller requires every reference to be compared */
   choose(probes: readonly Probe[], view: SearchView, exact: boolean): CandidateSource {
     const scan = this.#exact.expectedMs(probes, view);
     const list = this.#listed.expectedMs(probes, view);

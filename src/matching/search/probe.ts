@@ -6,24 +6,24 @@ import type { SampleWarning } from '../../templates/sample-warnings.ts';
 import { packFace, type PackedProbe } from '../kernels/packed-probe.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
-/** A template together with where in the request it came from. */
+/** A template and its position in the request. */
 export interface SampleTemplate {
   /** Position of the sample in the request. */
   readonly sampleIndex: number;
   /** Position of the view within the sample's record. */
   readonly viewIndex: number;
   readonly template: FingerTemplate | FaceTemplate;
-  /** What is odd about the view. */
+  /** Warnings about the view's quality. */
   readonly warnings?: readonly SampleWarning[];
 }
 
-/** A sample ready to be compared. `packed` is undefined when it has too few minutiae. */
+/** A sample ready for comparison. `packed` is undefined when it has too few minutiae. */
 export interface Probe extends SampleTemplate {
   readonly packed: PackedProbe | undefined;
   readonly calibration: Calibration;
 }
 
-/** Brings samples into the kernels' form, in the order given. */
+/** Encodes samples for the kernels, in the order given. */
 export async function prepareProbes(pool: WorkerPool, samples: readonly SampleTemplate[]): Promise<Probe[]> {
   const fingers = samples.flatMap(({ template }) => (template.modality === 'finger' ? [template] : []));
   const packedFingers = await pool.encode(fingers);
@@ -37,7 +37,7 @@ export async function prepareProbes(pool: WorkerPool, samples: readonly SampleTe
   });
 }
 
-/** Brings templates into the kernels' form, in the order given; undefined where one has too few minutiae. */
+/** Encodes templates for the kernels, in the order given; undefined where one has too few minutiae. */
 export async function packTemplates(
   pool: WorkerPool,
   templates: readonly (FingerTemplate | FaceTemplate)[],
@@ -62,8 +62,8 @@ export function minutiaCountOf(template: FingerTemplate | FaceTemplate): number 
 const EVERY_POSITION: readonly FingerPosition[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 
 /**
- * The partitions that a probe is compared with: a finger of known position with that position and with references of
- * unknown position, one of unknown position with every finger, a face with the references of its own model.
+ * The partitions that a probe is compared with. A finger of known position: that position and references of unknown
+ * position. A finger of unknown position: every finger. A face: the references of its own model.
  */
 export function partitionsFor(template: FingerTemplate | FaceTemplate): PartitionName[] {
   if (template.modality === 'face')

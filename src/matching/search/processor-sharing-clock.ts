@@ -1,13 +1,13 @@
 /**
- * What pieces of work cost that share the machine: a millisecond in which four run counts a quarter for each. So a search
- * costs the same in a crowd as alone, and the cost of those who wait is how long the machine will take for them.
+ * The cost of pieces of work that share the machine: a millisecond shared by four counts a quarter for each. A search
+ * then costs the same under load as alone, and the summed cost of a queue is the time the machine needs for it.
  */
 export class ProcessorSharingClock {
   #running = 0;
   #shared = 0;
   #at = 0;
 
-  /** @returns ends the piece of work that begins now, and tells its cost in milliseconds */
+  /** @returns a function that ends the piece of work that begins now, and returns its cost in ms */
   begin(): () => number {
     this.#pass(1);
     const began = this.#shared;

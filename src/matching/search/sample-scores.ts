@@ -12,12 +12,12 @@ import type { SearchView } from './search-view.ts';
 import type { StopMark } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
-/** The finger position of a reference; 0 for a face, or when it is not known. */
+/** The finger position of a reference; 0 for a face or an unknown position. */
 export function positionOf(location: ReferenceLocation): FingerPosition {
   return location.partition.modality === 'finger' ? location.partition.position : 0;
 }
 
-/** Whatever the source: a subject of whom no sample is out of the ordinary is not a candidate. */
+/** Whether one sample is rare enough. Without one, a subject is not a candidate, whatever its source. */
 export function isNotable(scores: Scores | undefined): boolean {
   for (const { log10Fmr } of scores?.values() ?? []) if (log10Fmr <= FLOOR_LOG10_FMR) return true;
   return false;
@@ -49,9 +49,9 @@ interface Pair {
 }
 
 /**
- * Compares each probe with every reference of the subjects that it can be compared with.
- * @param until - when it is to stop
- * @returns what they have given until then
+ * Compares each probe with every comparable reference of the subjects.
+ * @param until - when to stop
+ * @returns the scores obtained until then
  */
 export async function compareSubjects(
   probes: readonly Probe[],

@@ -5,12 +5,12 @@ import { compareSubjects, isNotable } from './sample-scores.ts';
 import type { SearchView } from './search-view.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
-/** What the main thread spends on one reference of a list, in milliseconds: a scan leaves nearly all of them to workers. */
+/** Main thread time per listed reference, in ms. A scan leaves nearly all of that work to the workers. */
 const LISTING_MS = 0.004;
 
 /**
- * For galleries of few subjects among many: goes to the references of each of them, and compares these with all samples.
- * What it costs follows from the gallery and not from the store, and the answer is that of a comparison of everything.
+ * For small galleries in a large store: compares all samples with each subject's references directly. The cost depends
+ * on the gallery, not on the store. The answer equals that of an exact search.
  */
 export class ScopeList implements CandidateSource {
   readonly mode = 'exact';
@@ -48,7 +48,7 @@ export class ScopeList implements CandidateSource {
     const { compared } = found;
     const facts = { compared, penetration: searchedFraction, mode: this.mode, searchedFraction } as const;
     if (made === all) return { ...facts, subjects, complete: found };
-    // Who was found by what there was time for is compared with all samples, as after a scan.
+    // Subjects found by a stopped scan are compared with all samples, like those of a SubjectScan.
     return { ...facts, subjects: subjects.filter((subject) => isNotable(found.scored.get(subject))) };
   }
 }

@@ -1,21 +1,20 @@
 import PQueue from 'p-queue';
 
 /**
- * The tasks of one search. Only a few of them wait for a thread at a time: a search that comes later need not wait for
- * all of this one's, and one that is stopped leaves nothing behind in the queue.
+ * The tasks of one search. Only a few of them are queued for a thread at a time: a later search need not wait for all
+ * of them, and a stopped search leaves none in the queue.
  */
 export class SearchTasks {
   readonly #window: PQueue;
 
-  /** @param inHand - tasks that are given to the threads at the same time, at least 1 */
+  /** @param inHand - tasks handed to the threads at the same time, at least 1 */
   constructor(inHand: number) {
     this.#window = new PQueue({ concurrency: inHand });
   }
 
   /**
-   * Runs all, in their order, and resolves when none is under way any more: the memory that they read must not be taken
-   * away before.
-   * @throws what the first of them failed with; those after it are not begun
+   * Starts all in order, and settles when none is running: the memory that they read must not be released before.
+   * @throws the first task's error; later tasks are not started
    */
   async all<T>(works: readonly (() => Promise<T>)[]): Promise<T[]> {
     let failure: { readonly cause: unknown } | undefined;

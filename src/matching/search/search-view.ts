@@ -8,34 +8,34 @@ import { isBefore, type SubjectFilter } from '../../gallery/subject-filter.ts';
 import { partitionsFor, type Probe } from './probe.ts';
 
 /**
- * The gallery as one search sees it: the version, the ranges and the instant that expiries are compared with are taken in
- * one turn of the event loop, so a change that comes later is neither seen nor half seen, and what the clock says later
- * makes no difference. Expunged subjects are the exception: they vanish at once.
+ * The gallery as one search sees it. The version, the ranges and the instant for expiries are taken in one turn of the
+ * event loop: later changes are not seen, not even in part, and later clock changes make no difference. Expunged
+ * subjects are the exception: they vanish at once.
  */
 export class SearchView {
   readonly version: number;
-  /** Subjects in scope, for the false positive identification rate. */
+  /** Subjects in scope, for the FPIR. */
   readonly subjectsInScope: number;
-  /** One past the greatest ordinal of a subject that the search may meet. */
+  /** One past the greatest ordinal in the view. */
   readonly ordinals: number;
-  /** Who may be found, for workers; undefined: all subjects. */
+  /** Subjects in scope, for workers; undefined: all subjects. */
   readonly filter: SubjectFilter | undefined;
-  /** The subjects in scope, where they are few in a gallery and known without looking at all others. */
+  /** The subjects in scope, where a gallery is small enough to list them without scanning all subjects. */
   readonly listed: readonly SubjectEntry[] | undefined;
   /** Share of the subjects in memory that is in scope. */
   readonly scopeShare: number;
   readonly #gallery: Gallery;
   readonly #galleries: ReadonlySet<string>;
   readonly #ticket: SearchTicket;
-  /** What each probe is compared with. */
+  /** The ranges that each probe is compared with. */
   readonly #ranges = new Map<Probe, SegmentRange[]>();
-  /** The same by segment: one past the last reference. */
+  /** Ends of the ranges by segment: one past the last reference. */
   readonly #ends = new Map<Probe, ReadonlyMap<Segment, number>>();
 
   /**
-   * @param probes - all that this view will be asked about
-   * @param instantMs - in milliseconds since 1970: who has expired then is not found; two searches that are to see the
-   * same get the same
+   * @param probes - all probes that this view is used with
+   * @param instantMs - in ms since 1970: subjects expired at this instant are not found. Two searches that must see the
+   * same subjects get the same instant.
    */
   constructor(gallery: Gallery, probes: readonly Probe[], galleries: ReadonlySet<string>, instantMs = gallery.now()) {
     this.#gallery = gallery;
@@ -54,7 +54,7 @@ export class SearchView {
     }
   }
 
-  /** What has to be read to compare the probe with everything. */
+  /** The ranges to be read to compare the probe with every reference. */
   rangesFor(probe: Probe): SegmentRange[] {
     return known(this.#ranges, probe);
   }
@@ -65,7 +65,7 @@ export class SearchView {
     return subject !== undefined && this.isPresent(subject) ? subject : undefined;
   }
 
-  /** The references of a subject that this probe is compared with, as of this view, and where this view reads them. */
+  /** The references of a subject that this probe is compared with, and where this view reads them. */
   referencesFor(probe: Probe, subject: SubjectEntry): ReferenceLocation[] {
     const ends = known(this.#ends, probe);
     return referencesAt(subject, this.version).flatMap((location) => {
@@ -74,7 +74,7 @@ export class SearchView {
     });
   }
 
-  /** Whether the subject may be returned: not who was expunged, is in none of the galleries, or has expired. */
+  /** Whether the subject may be returned: false once expunged, outside the galleries, or expired. */
   isPresent(subject: SubjectEntry): boolean {
     return (
       this.#gallery.subjectWithOrdinal(subject.ordinal) === subject &&
@@ -83,15 +83,15 @@ export class SearchView {
     );
   }
 
-  /** Must be called when the search has ended, however it ended. */
+  /** Must be called when the search has ended, also after a failure. */
   close(): void {
     this.#gallery.endSearch(this.#ticket);
   }
 }
 
 /**
- * Where a search reads a reference; undefined: it is not among what it reads. A segment and the copy that a compaction
- * made of it are never both in one view.
+ * Where a search reads a reference; undefined: outside the view. A segment and the copy that a compaction made of it
+ * are never both in one view.
  */
 function placeIn(ends: ReadonlyMap<Segment, number>, location: ReferenceLocation): Place | undefined {
   return placesOf(location).find(({ segment, index }) => index < (ends.get(segment) ?? 0));

@@ -1,4 +1,4 @@
-/** The use cases of matching: 1:N and 1:1, from decoded samples to a result, whoever asks and over whichever wire. */
+/** The use cases of matching, 1:N and 1:1: from decoded samples to a result, independent of the transport. */
 import { Failure } from '../../failure.ts';
 import type { Quarantine } from '../../gallery/quarantine.ts';
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
@@ -14,16 +14,16 @@ import { prepareProbes, type Probe, type SampleTemplate } from './probe.ts';
 import type { SearchView } from './search-view.ts';
 import { verifySamples, verifySubject, type VerificationResult } from './verification.ts';
 
-/** What a searcher works with. */
+/** Dependencies of the searcher. */
 export interface SearcherParts {
   readonly served: CurrentGallery;
   readonly planner: Planner;
   readonly audit: IndexAudit;
   readonly pool: WorkerPool;
   readonly admission: AdmissionQueue;
-  /** What is stored and damaged. */
+  /** Damaged stored references. */
   readonly quarantine: Quarantine;
-  /** False positive identification rate where a query states no threshold. */
+  /** FPIR that applies where a query states no threshold. */
   readonly targetFpir: number;
 }
 
@@ -36,15 +36,15 @@ export interface Patience extends Asker {
 /** A 1:N search, as a caller states it. */
 export interface IdentifyQuery {
   readonly samples: readonly SampleTemplate[];
-  /** Names; empty: all galleries. */
+  /** Gallery names; empty: all galleries. */
   readonly galleries: readonly string[];
   readonly maxCandidates: number;
-  /** Undefined: the service's own false positive identification rate. */
+  /** Undefined: the service's configured FPIR. */
   readonly threshold: SearchRequest['threshold'] | undefined;
   /** Compare with every reference in scope, without any index. */
   readonly isExact: boolean;
   readonly explain: boolean;
-  /** Answer with what was searched when the time is up. */
+  /** Answer with partial results when the time is up. */
   readonly allowPartial: boolean;
 }
 
@@ -56,9 +56,9 @@ interface Compared<Result> {
 }
 
 export interface Identified extends Compared<SearchResult> {
-  /** What is known of the index; undefined where none was used. */
+  /** The audit's figures for the index; undefined where no index was used. */
   readonly audit: AuditFigures | undefined;
-  /** Stored references that may be in scope and could not be compared, for they are damaged; at most so many. */
+  /** Upper bound of the damaged references that may be in scope and could not be compared. */
   readonly damagedReferences: number;
 }
 
@@ -71,7 +71,7 @@ export interface VerifyQuery {
   readonly explain: boolean;
 }
 
-/** Every method throws Failure: QUEUE_FULL, QUEUE_TOO_LONG, NOT_COMPARABLE; and the reason of the patience's signal. */
+/** Every method throws Failure QUEUE_FULL, QUEUE_TOO_LONG or NOT_COMPARABLE, or the reason of the caller's signal. */
 export class Searcher {
   readonly #parts: SearcherParts;
   readonly #partialTime = new PartialTime();
@@ -81,13 +81,13 @@ export class Searcher {
   }
 
   /**
-   * Waits for its turn, brings the samples into the kernels' form, chooses the way to search, and searches. A share of
-   * the indexed searches is repeated later, for the audit.
+   * Waits for its turn, encodes the samples for the kernels, chooses a candidate source, and searches. A share of the
+   * indexed searches is repeated later, for the audit.
    * @throws Failure GALLERY_UNKNOWN
    */
   async identify(query: IdentifyQuery, { signal, deadlineMs, party }: Patience): Promise<Identified> {
     const { served, planner, audit, pool, admission, quarantine, targetFpir } = this.#parts;
-    // A search of a gallery by a wrong name would find no one, whoever is enrolled.
+    // A misspelled gallery name would return an empty list for every enrolled subject.
     served.current.requireKnown(query.galleries);
     const { allowPartial: partial, isExact, maxCandidates, explain } = query;
     const waiting = { signal, deadlineMs, kind: 'search', partial, ...(party && { party }) } as const;
@@ -152,8 +152,8 @@ export class Searcher {
 }
 
 /**
- * A sample that met no reference would be taken for one that is not alike. Where there may have been one which is damaged,
- * nothing is said.
+ * A sample that was compared with no reference would be read as a non-match. Where a damaged reference may be the
+ * reason, the verification fails instead.
  * @throws Failure REFERENCE_DAMAGED
  */
 function requireUndamaged(quarantine: Quarantine, subjectId: string, result: VerificationResult | undefined): void {

@@ -13,18 +13,18 @@ import { InstanceRates } from './instance-rates.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /**
- * Vectors, and faces, per task. A task should take a millisecond and more, or the messages cost more than the work, and
- * only a few, so that searches share the threads fairly.
+ * Vectors, and faces, per task. A task should take at least a millisecond, or the messages cost more than the work, and
+ * at most a few, so that searches share the threads fairly.
  */
 const READ_PER_TASK = 65_536;
 
 /** How subjects are proposed. */
 export interface SearchStrategy {
   readonly mode: 'exact' | 'indexed';
-  /** Subjects carried into the second stage: enough that the end of a list is not decided by the first stage. */
+  /** Minimum of subjects for the second stage: enough that the first stage does not decide the end of the list. */
   readonly minShortlist: number;
   readonly shortlistPerCandidate: number;
-  /** Of all subjects. */
+  /** Share of all subjects. */
   readonly shortlistShare: number;
 }
 
@@ -37,8 +37,8 @@ export const EXACT: SearchStrategy = {
 };
 
 /**
- * Reads the candidate vector of every finger, and compares every face. A subject whose fingers' vectors say little may
- * be missed: `bench search` tells how often, and the audit how often it happens in life.
+ * Scans the candidate vector of every finger, and compares every face. A mate with poor vectors may be missed:
+ * `bench search` measures how often, and the audit measures it in production.
  */
 export const INDEXED: SearchStrategy = {
   mode: 'indexed',
@@ -47,7 +47,7 @@ export const INDEXED: SearchStrategy = {
   shortlistShare: 0.006,
 };
 
-/** Buffers that are kept for the searches to come; as many as searches usually run at a time. */
+/** Buffers kept for later searches; as many as searches usually run at a time. */
 const MAX_SPARE = 4;
 const NOTHING: ScanResult = { read: 0, passed: 0, searched: 0, busyMs: 0 };
 
@@ -58,14 +58,14 @@ interface Part extends SegmentRange {
 }
 
 /**
- * Reads all references in scope, puts together what they say of each subject, and proposes the subjects that are most
- * like the probes: two fingers that are each among the first twentieth make a strong pair.
+ * Scans all references in scope, fuses the similarities of each subject, and proposes the subjects with the highest
+ * ranks. Fusion matters: two fingers that are each in the top twentieth make a strong pair.
  */
 export class SubjectScan implements CandidateSource {
   readonly mode: 'exact' | 'indexed';
   readonly #strategy: SearchStrategy;
   readonly #pool: WorkerPool;
-  /** Room for similarities that no search is using: fresh memory costs more than filling it. */
+  /** Similarity buffers not in use: allocating memory costs more than filling it. */
   readonly #spare: SharedArrayBuffer[] = [];
 
   constructor(way: SearchStrategy, pool: WorkerPool) {
@@ -119,13 +119,13 @@ export class SubjectScan implements CandidateSource {
     const described = describe(parts);
     const wanted = this.#wanted(view, maxCandidates);
     const lookedAt = end === 0 ? 1 : read / end;
-    // Where something was not looked at, the second stage may find in it what is missing to the threshold.
+    // After an incomplete scan, the second stage may find the rest of the evidence in what was not scanned.
     const least = minSum(lookedAt === 1 ? thresholdLog10 : 0);
     const choice = { wanted, by: this.#by, least, ordinals };
     const task: ShortlistTask = { kind: 'shortlist', parts: described, similarities, ...choice };
     const handles = parts.map(({ segment }) => segment.handle);
     const [chosen] = await tasks.all([() => this.#pool.shortlist(task, handles)]);
-    // Only here: where a task failed, its thread may still be writing.
+    // Not in a finally: after a failed task, its thread may still be writing.
     this.#giveBack(similarities);
     const subjectsOf = (list: Iterable<number>) =>
       Array.from(list, (ordinal) => view.subjectWithOrdinal(ordinal)).filter((subject) => subject !== undefined);
@@ -135,7 +135,7 @@ export class SubjectScan implements CandidateSource {
     }
     const { rates, compared, share } = await this.#compare(probes, parts, described, chosen, run);
     const best = rates.best(listLength(EXACT, maxCandidates), share === 1 ? least : minSum(0));
-    // Fewer than were wanted: there are no others, as in a search of a small gallery among large ones.
+    // Fewer than wanted: there are no others, as in a small gallery in a large store.
     const mode = chosen.subjects.length < wanted ? 'exact' : 'indexed';
     const searchedFraction = lookedAt * share;
     const penetration =
@@ -145,7 +145,7 @@ export class SubjectScan implements CandidateSource {
 
   /**
    * Compares the references that the vectors have chosen.
-   * @returns what that says; for each probe the comparisons; the share of those meant that were made
+   * @returns the rates; for each probe the comparisons made; the share of the planned comparisons that was made
    */
   async #compare(
     probes: readonly Probe[],
@@ -171,7 +171,7 @@ export class SubjectScan implements CandidateSource {
         const table = this.#pool.calibrations.rateTable(packed);
         return comparisons(this.#pool, packed, ofProbe, stop.compare, ({ compared: count, scores }, first) => {
           compared[number] += count;
-          // Without a closure for each: there are thousands, and the main thread serves all searches.
+          // No closure per score: there are thousands, and the main thread serves all searches.
           for (let k = 0; k < scores.length; k++)
             if (scores[k] !== REMOVED_SCORE) rates.note(owners[first + k], instances[first + k], table.at(scores[k]));
         });
@@ -192,7 +192,7 @@ export class SubjectScan implements CandidateSource {
     return this.mode === 'exact' ? 'comparison' : 'vector';
   }
 
-  /** Subjects that are compared. */
+  /** Number of subjects to be compared. */
   #wanted(view: SearchView, maxCandidates: number): number {
     return Math.max(listLength(this.#strategy, maxCandidates), this.#strategy.shortlistShare * view.ordinals);
   }
@@ -222,24 +222,24 @@ export class SubjectScan implements CandidateSource {
     });
   }
 
-  /** The smallest spare one that is large enough. */
+  /** The smallest spare buffer that is large enough. */
   #take(references: number): SharedArrayBuffer {
     const bytes = 2 * references;
     const fitting = this.#spare.findIndex(({ byteLength }) => byteLength >= bytes);
     if (fitting >= 0) return this.#spare.splice(fitting, 1)[0];
-    // An eighth more, so that a gallery that grows does not make every one too small at once.
+    // An eighth more: a growing gallery must not outgrow every buffer at once.
     return new SharedArrayBuffer(2 * Math.ceil(references * 1.125));
   }
 
   #giveBack(buffer: SharedArrayBuffer): void {
     this.#spare.push(buffer);
     this.#spare.sort((a, b) => a.byteLength - b.byteLength);
-    // The largest goes: what one large search needed is not kept for ever.
+    // The largest is dropped: one large search must not hold its memory for ever.
     if (this.#spare.length > MAX_SPARE) this.#spare.pop();
   }
 }
 
-/** References of a task of comparisons, where a share of them is in scope. */
+/** References per comparison task, where a share of them is in scope. */
 function taskLength(share: number): number {
   return Math.min(
     READ_PER_TASK,
@@ -265,7 +265,9 @@ function kindOf({ modelId, dimension }: FaceKind): FaceKind {
   return { modelId, dimension };
 }
 
-/** Probes of one finger, or of the face, say something of one instance; of unknown position each is taken for its own. */
+/**
+ * Probes of one finger, or of the face, share an instance. Each finger of unknown position is an instance of its own.
+ */
 function describe(parts: readonly Part[]): ScannedSegment[] {
   const instances = new Map<string, number>();
   return parts.map(({ probe, number, segment, end: count, offset }) => {

@@ -10,20 +10,20 @@ import { SearchTasks } from './search-tasks.ts';
 import { SearchView } from './search-view.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
-/** How alike two sets of samples are. Whether that is enough is for a human to say. */
+/** The result of a 1:1 comparison. It is never a decision: that is left to a human. */
 export interface VerificationResult {
-  /** log10 of the fused false match rate; 0 when nothing could be compared. */
+  /** log10 of the fused false match rate; 0 when there was no comparison. */
   readonly log10Fmr: number;
-  /** The best score of each probe that met a reference of its kind, in the order of the probes. */
+  /** The best score of each probe with a comparable reference, in the order of the probes. */
   readonly scores: readonly SampleScore[];
-  /** For each probe: references it was compared with. */
+  /** For each probe: the references that it was compared with. */
   readonly compared: readonly number[];
   readonly galleryVersion: number;
 }
 
 /**
  * Compares the probes with an enrolled subject.
- * @param explain - tell what the finger scores come from
+ * @param explain - explain the finger scores
  * @returns undefined when the subject is not in the gallery, has expired, or was removed while the comparison ran
  */
 export async function verifySubject(
@@ -37,7 +37,7 @@ export async function verifySubject(
   try {
     const subject = gallery.subject(subjectId);
     if (subject === undefined || !view.isPresent(subject)) return undefined;
-    // Nothing may be under way when the view is closed, whatever fails.
+    // No task may be running when the view is closed, even after a failure.
     const outcomes = await new SearchTasks(probes.length).all(
       probes.map((probe) => async () => {
         const found: Found[] = [];
@@ -68,9 +68,9 @@ export async function verifySubject(
 }
 
 /**
- * Compares the probes with samples that are not in the gallery.
- * Fingers of two different known positions are not compared, nor faces of two models.
- * @param explain - tell what the finger scores come from
+ * Compares the probes with samples that are not in the gallery. Fingers of two different known positions are not
+ * compared, nor faces of two models.
+ * @param explain - explain the finger scores
  */
 export async function verifySamples(
   gallery: Gallery,

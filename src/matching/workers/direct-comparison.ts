@@ -13,8 +13,8 @@ const MAX_RECORD = Math.max(FINGER_PACKED_MAX_BYTES, 2048);
 const ONLY = Uint32Array.of(0);
 
 /**
- * Compares templates that are in no gallery, with the same kernels over the same layout: a segment of one reference.
- * Runs in the calling thread.
+ * Compares templates that are in no gallery. It uses the same kernels and layout: a segment of one reference. Runs in
+ * the calling thread.
  */
 export class DirectComparer {
   readonly #encoder: FingerEncoder;
@@ -23,7 +23,7 @@ export class DirectComparer {
   readonly #directoryAddress: number;
   readonly #recordAddress: number;
 
-  /** @param build - which kernels; the fastest that run here when not given */
+  /** @param build - the kernel build; by default the fastest that runs here */
   constructor(build?: KernelBuild) {
     this.#encoder = new FingerEncoder(undefined, build);
     const layout = layoutSegment(1, SEGMENT_SCRATCH_BYTES);
@@ -34,7 +34,7 @@ export class DirectComparer {
     this.#recordAddress = layout.recordsAddress;
   }
 
-  /** The kernels' form of a template; undefined when it has too few minutiae. */
+  /** A template encoded for the kernels; undefined when it has too few minutiae. */
   pack(template: FingerTemplate | FaceTemplate): PackedProbe | undefined {
     if (template.modality === 'face') {
       const { modelId, dimension } = template;
@@ -53,7 +53,7 @@ export class DirectComparer {
     return this.#reader.compare(probe, ONLY).scores[0];
   }
 
-  /** What the score of two packed fingers comes from. */
+  /** Explains the score of two packed fingers. */
   explainPacked(probe: Uint8Array, reference: Uint8Array): ExplainedComparison | undefined {
     this.#loadReference(reference);
     return this.#reader.explain(probe, 0);

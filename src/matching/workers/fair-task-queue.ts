@@ -3,18 +3,18 @@ import type { WorkerTask } from './messages.ts';
 
 type Task = Parameters<TaskQueue['push']>[0];
 
-/** `short`: a few milliseconds that somebody waits for; `search`: a piece of a search, which has many. */
+/** `short`: a few milliseconds with a caller waiting; `search`: one of the many tasks of a search. */
 type Lane = 'short' | 'search';
 
-/** What a task says of its lane, for the queue. */
+/** The lane of a task, as the queue reads it. */
 export function inLaneOf(task: WorkerTask): { readonly [queueOptionsSymbol]: { readonly lane: Lane } } {
   const ofSearch = task.kind === 'scan' || task.kind === 'shortlist' || (task.kind === 'compare' && task.stop);
   return { [queueOptionsSymbol]: { lane: ofSearch ? 'search' : 'short' } };
 }
 
 /**
- * Tasks that wait for a thread, first come first served in each lane. The lanes take turns, so that neither a crowd of
- * searches holds up an enrolment nor a bulk of enrolments the searches.
+ * Tasks waiting for a thread, first come first served in each lane. The lanes take turns: many searches do not hold up
+ * an enrolment, and a bulk enrolment does not hold up the searches.
  */
 export class FairTaskQueue implements TaskQueue {
   readonly #lanes: Readonly<Record<Lane, Task[]>> = { short: [], search: [] };
@@ -35,7 +35,7 @@ export class FairTaskQueue implements TaskQueue {
     return this.#lanes[lane].shift() ?? null;
   }
 
-  /** Puts back a task that no thread was free for: its turn was none. */
+  /** Requeues a task at the head of its lane when no thread was free; the lane keeps its turn. */
   unshift(task: Task): void {
     const lane = laneOf(task);
     this.#lanes[lane].unshift(task);

@@ -8,8 +8,8 @@ import { MAX_FACE_BYTES, SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';
 export const SEGMENT_CAPACITY = 65_536;
 
 /**
- * Room for what the encoders make and the readers need.
- * @param capacity - references that a segment holds
+ * Segment room for the encoders' records and the readers' scratch.
+ * @param capacity - references per segment
  */
 export function gallerySizing(capacity: number): GallerySizing {
   const sizing = { capacity, scratchBytes: SEGMENT_SCRATCH_BYTES };
@@ -17,7 +17,7 @@ export function gallerySizing(capacity: number): GallerySizing {
   return { finger: { ...sizing, maxRecordBytes: FINGER_PACKED_MAX_BYTES, vectorBytes: VECTOR_SIZE }, face: () => face };
 }
 
-/** How the service's indexes are cut up: a block is a megabyte of fingers, read and copied in a millisecond. */
+/** Block layout of the indexes: a block is a megabyte of fingers, read and copied in a millisecond. */
 export const INDEX_SHAPE: IndexShape = {
   capacity: SEGMENT_CAPACITY,
   blockSize: 1024,

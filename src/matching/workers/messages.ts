@@ -1,6 +1,6 @@
 /**
- * What the main thread and the worker threads say to each other. Memories, stop words and what is said of every
- * reference are shared; everything else is copied, so it is kept small.
+ * The messages between the main thread and the worker threads. Memories, stop words and values per reference are
+ * shared. Everything else is copied, and kept small for that reason.
  */
 import type { SegmentHandle } from '../../gallery/segment-layout.ts';
 import type { SubjectFilter } from '../../gallery/subject-filter.ts';
@@ -12,15 +12,13 @@ import type { ExplainedComparison } from '../model/explained-comparison.ts';
 /** The id of a segment's handle. */
 export type SegmentId = SegmentHandle['id'];
 
-/**
- * Tell how alike a probe and a range of a segment are. The answers go to shared memory, for there are as many as
- * references.
- */
+/** Scan a range of a segment with a probe. The similarities go to shared memory: there is one per reference. */
 export interface ScanTask {
   readonly kind: 'scan';
   /**
-   * `comparison`: of fingers −1000 · log10 of the false match rate of their comparison score. `vector`: of fingers the
-   * similarity of their candidate vectors. Of faces either way the similarity of their embeddings, see similarity.ts.
+   * `comparison`: for fingers, −1000 · log10 of the false match rate of the comparison score. `vector`: for fingers,
+   * the similarity of their candidate vectors. For faces, either way, the similarity of the embeddings, see
+   * similarity.ts.
    */
   readonly by: 'comparison' | 'vector';
   readonly probe: PackedProbe;
@@ -33,65 +31,65 @@ export interface ScanTask {
   readonly similarities: SharedArrayBuffer;
   /** Position of the segment's reference 0 in `similarities`. */
   readonly offset: number;
-  /** Whose references are passed over, as if they were removed; undefined: nobody's. */
+  /** References of filtered subjects are skipped, as if removed; undefined: none. */
   readonly filter?: SubjectFilter | undefined;
   readonly stop: StopMark;
 }
 
 export interface ScanResult {
-  /** References of the range that were looked at: fewer than all when the work was stopped. */
+  /** References of the range that were scanned: fewer than all when the work was stopped. */
   readonly read: number;
-  /** Of those, the ones that the filter let through, removed ones included. */
+  /** Scanned references that the filter passed, including removed ones. */
   readonly passed: number;
-  /** Of those, the ones that are there; not counted where only candidate vectors were read. */
+  /** Those of them not removed; not counted where only candidate vectors were read. */
   readonly searched: number;
-  /** What it cost. */
+  /** Time taken. */
   readonly busyMs: number;
 }
 
-/** Where the similarities of one probe with one segment are, see ScanTask. */
+/** Where the similarities of one probe with one segment lie, see ScanTask. */
 export interface ScannedSegment {
-  /** What it says something of: of several probes of one finger the best counts. */
+  /** The biometric instance. Of several probes of one finger the best counts. */
   readonly instance: number;
   readonly segment: SegmentId;
   readonly count: number;
   readonly offset: number;
-  /** undefined: fingers. */
+  /** Undefined: fingers. */
   readonly face: FaceKind | undefined;
 }
 
-/** Choose the subjects whose references are most like the probes together. Who is not in scope has no similarities. */
+/** Choose the subjects most similar to the probes together. Subjects outside the scope have no similarities. */
 export interface ShortlistTask {
   readonly kind: 'shortlist';
   readonly parts: readonly ScannedSegment[];
   readonly similarities: SharedArrayBuffer;
   /** One past the greatest ordinal. */
   readonly ordinals: number;
-  /** Subjects that are wanted; a few more may come. */
+  /** Subjects wanted; a few more may be returned. */
   readonly wanted: number;
-  /** What the subjects are ranked by: rates, or similarities. */
+  /** How subjects are ranked: by rates or by similarities. */
   readonly by: ScanTask['by'];
-  /** `by` comparison: subjects whose rates, of each instance the best, have a smaller sum than this are not wanted. */
+  /** With `by` comparison: minimum sum of a subject's best rates per instance. */
   readonly least: number;
 }
 
-/** For each part of a search the references of subjects on its shortlist that were looked at, ascending. */
+/** For each part of a search: the scanned references of the shortlisted subjects, ascending. */
 export interface ComparisonOrder {
-  /** Compared in any case. */
+  /** Always compared. */
   readonly first: readonly Uint32Array[];
-  /** Compared only where those of the same subject say something. */
+  /** Compared only where the subject's first comparisons are notable. */
   readonly rest: readonly Uint32Array[];
 }
 
 export interface ShortlistResult {
   /** Ordinals, ascending. */
   readonly subjects: Uint32Array;
-  /** `by` vector: what of these subjects is compared, and when; else nothing. */
+  /** With `by` vector: which references of these subjects are compared, and in which stage; otherwise empty. */
   readonly order: ComparisonOrder;
   readonly busyMs: number;
 }
 
-/** Some references of a segment. */
+/** References of a segment. */
 export interface SegmentReferences {
   readonly segment: SegmentId;
   readonly indices: Uint32Array;
@@ -102,19 +100,19 @@ export interface CompareTask {
   readonly kind: 'compare';
   readonly probe: PackedProbe;
   readonly pieces: readonly SegmentReferences[];
-  /** Not given: it is carried out in any case. */
+  /** Undefined: the task is never stopped. */
   readonly stop?: StopMark;
 }
 
-/** Scores in the order of the pieces and their indices; REMOVED_SCORE where the reference was removed meanwhile, or the work stopped. */
+/** Scores in the order of the pieces and their indices; REMOVED_SCORE for a removed reference, or after a stop. */
 export interface CompareResult {
   readonly scores: Int32Array;
-  /** Comparisons that were made before the work was stopped. */
+  /** Comparisons made before the work was stopped. */
   readonly compared: number;
   readonly busyMs: number;
 }
 
-/** Compare probes and references that are in no segment, each with each of the same kind. */
+/** Compare probes with references that are in no segment, each with each of its kind. */
 export interface CrossCompareTask {
   readonly kind: 'cross-compare';
   readonly probes: readonly PackedProbe[];
@@ -126,7 +124,7 @@ export interface CrossCompareResult {
   readonly scores: readonly (readonly (number | undefined)[])[];
 }
 
-/** Bring finger templates into the kernels' form. */
+/** Encode finger templates for the kernels. */
 export interface EncodeTask {
   readonly kind: 'encode';
   readonly templates: readonly FingerTemplate[];
@@ -137,7 +135,7 @@ export interface EncodeResult {
   readonly packed: readonly (Uint8Array | undefined)[];
 }
 
-/** Tell what the scores of a finger come from. */
+/** Explain the scores of a finger. */
 export interface ExplainTask {
   readonly kind: 'explain';
   /** A packed finger. */
@@ -151,7 +149,7 @@ export interface ExplainResult {
   readonly explained: readonly (ExplainedComparison | undefined)[];
 }
 
-/** What a thread is asked, by kind, and what it answers. */
+/** Tasks and results by kind. */
 export interface TaskMap {
   readonly scan: { readonly task: ScanTask; readonly result: ScanResult };
   readonly shortlist: { readonly task: ShortlistTask; readonly result: ShortlistResult };
@@ -166,13 +164,13 @@ export type WorkerTask = TaskMap[TaskKind]['task'];
 export type WorkerResult = TaskMap[TaskKind]['result'];
 
 /**
- * A task as it travels. A shared memory takes longer to hand over than a short task to run, so a thread keeps the
- * segments it has met: handles come only with a task that a thread could not do without.
+ * A task as it travels. Transferring a shared memory takes longer than running a short task, so a thread keeps the
+ * segments it knows. Handles are sent only after the thread has reported a segment as unknown.
  */
 export interface WorkerMessage {
   readonly task: WorkerTask;
   readonly handles: readonly SegmentHandle[];
 }
 
-/** What a thread answers that has not met a segment of the task yet; nothing was done. */
+/** The answer of a thread that does not know a segment of the task; nothing was done. */
 export const SEGMENT_UNKNOWN = 'segment-unknown';

@@ -1,12 +1,12 @@
-/** A running mean of what one piece of work costs on this machine: of the last pieces, however many a task has. */
+/** Running mean of what one unit of work costs on this machine. It weighs units, not tasks. */
 export class MeasuredCost {
   readonly #horizon: number;
   #milliseconds: number;
   #pieces: number;
 
   /**
-   * @param expected - nanoseconds to begin with, before anything was measured; counts as a tenth of the horizon
-   * @param horizon - pieces that the mean is taken over
+   * @param expected - initial value in ns, before any measurement; counts as a tenth of the horizon
+   * @param horizon - units that the mean covers
    */
   constructor(expected: number, horizon: number) {
     this.#horizon = horizon;
@@ -27,13 +27,13 @@ export class MeasuredCost {
   }
 }
 
-/** What the parts of a search cost one thread; each over some seconds of work. */
+/** Thread time of the parts of a search; each mean covers some seconds of work. */
 export class SearchCosts {
   /** One comparison. */
   readonly finger = new MeasuredCost(8_000, 500_000);
   readonly face = new MeasuredCost(80, 50_000_000);
-  /** Reading one candidate vector. */
+  /** One candidate vector scanned. */
   readonly vector = new MeasuredCost(30, 100_000_000);
-  /** Adding up one reference, or going over one subject. */
+  /** One reference merged, or one subject ranked. */
   readonly merge = new MeasuredCost(4, 500_000_000);
 }

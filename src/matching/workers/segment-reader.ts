@@ -20,10 +20,10 @@ import { isStopped, StopSignal, type StopMark } from './stop-signal.ts';
 import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { shippedFingerModel } from '../model/shipped-model.ts';
 
-/** References per kernel call: long enough to make the crossing cheap, short enough to notice a stop within 2 ms. */
+/** References per kernel call: enough to make the call cheap, few enough to notice a stop within 2 ms. */
 const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
-/** References per call when vectors are scanned. */
+/** References per call in a vector scan. */
 const VECTOR_BATCH = 4096;
 const MAX_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH);
 const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
@@ -62,9 +62,9 @@ export class SegmentReader {
   }
 
   /**
-   * How alike the probe and references `from` to `to` are, see ScanTask, batch by batch, until done or told to stop.
-   * @param out - i16 for each reference, `out[i]` of reference `from + i`; REMOVED_SIMILARITY for those not looked at
-   * @param stop - looked at between batches
+   * Similarities of the probe and references `from` to `to`, see ScanTask, batch by batch, until done or stopped.
+   * @param out - i16 for each reference, `out[i]` of reference `from + i`; REMOVED_SIMILARITY for those not scanned
+   * @param stop - checked between batches
    * @param filter - see ScanTask
    */
   scan(
@@ -100,8 +100,8 @@ export class SegmentReader {
   }
 
   /**
-   * Compares the probe with single references. Scores in the order of the indices.
-   * @param stop - as above; what was not compared is REMOVED_SCORE
+   * Compares the probe with single references. Scores are in the order of the indices.
+   * @param stop - checked between batches; REMOVED_SCORE for references not compared
    */
   compare(probe: PackedProbe, indices: Uint32Array, stop: StopMark = NEVER_STOPPED): Omit<CompareResult, 'busyMs'> {
     const result = new Int32Array(indices.length).fill(REMOVED_SCORE);
@@ -119,7 +119,7 @@ export class SegmentReader {
   }
 
   /**
-   * What the score of a finger with one reference comes from.
+   * Explains the score of a finger with one reference.
    * @param probe - a packed finger
    * @returns undefined when the reference was removed
    */
@@ -127,14 +127,14 @@ export class SegmentReader {
     const address = Atomics.load(new Uint32Array(this.#memory.buffer, this.#directoryAddress), index) * 16;
     if (address === 0) return undefined;
     this.#loadProbe({ modality: 'finger', packed: probe });
-    // The scores' room, which is larger than EXPLANATION_BYTES, holds the kernel's answer.
+    // The kernel's answer goes to the score area, which is larger than EXPLANATION_BYTES.
     this.#kernels.explainFingers(this.#probeAddress, address, this.#scoresAddress, this.#scratchAddress);
     const { buffer } = this.#memory;
     const explanation = readExplanation(buffer, this.#scoresAddress);
     return explainedComparison(explanation, probe, new Uint8Array(buffer, address), shippedFingerModel());
   }
 
-  /** As the kernel of vectors wants it: sixteen bits a value. */
+  /** Widens the vector to sixteen bits per value, as the vector kernel reads it. */
   #loadWidened(vector: Int8Array): void {
     new Int16Array(this.#memory.buffer, this.#probeAddress, vector.length).set(vector);
   }
@@ -143,7 +143,7 @@ export class SegmentReader {
     new Uint8Array(this.#memory.buffer, this.#probeAddress, probe.packed.byteLength).set(probe.packed);
   }
 
-  /** Makes a directory of this thread's own, of those references that a mask lets through. @returns how many they are */
+  /** Writes this thread's own directory of the references that the mask passes. @returns their number */
   #filterDirectory(mask: SubjectMask, first: number, count: number): number {
     const { buffer } = this.#memory;
     const directory = new Int32Array(buffer, this.#directoryAddress + first * 4, count);
@@ -157,7 +157,7 @@ export class SegmentReader {
     return new Int16Array(this.#memory.buffer, this.#scoresAddress, count);
   }
 
-  /** @returns references that are there */
+  /** @returns references not removed */
   #rateFingers(probe: PackedProbe, directory: number, count: number, out: Int16Array): number {
     const rates = this.#calibrations.rateTable(probe);
     const scores = this.#run(probe, directory, count);
@@ -170,7 +170,7 @@ export class SegmentReader {
     return present;
   }
 
-  /** @returns references that are there */
+  /** @returns references not removed */
   #resembleFaces(dimension: number, directory: number, count: number, out: Int16Array): number {
     const [probe, scores, scale] = [this.#probeAddress, this.#scoresAddress, faceScale(dimension)];
     const present = this.#kernels.resembleFaces(

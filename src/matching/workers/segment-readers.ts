@@ -5,14 +5,14 @@ import type { Calibrations } from '../rates/calibrations.ts';
 import type { SegmentId } from './messages.ts';
 import { SegmentReader } from './segment-reader.ts';
 
-/** A segment that a thread has met. */
+/** A segment known to the thread. */
 export interface MetSegment {
   readonly handle: SegmentHandle;
   readonly reader: SegmentReader;
   readonly header: Int32Array;
 }
 
-/** The segments that one thread has met, until they are closed: then it lets go of their memory. */
+/** The segments known to one thread. When a segment is closed, the thread releases its memory. */
 export class SegmentReaders {
   readonly #calibrations: Calibrations;
   readonly #met = new Map<SegmentId, MetSegment>();
@@ -34,12 +34,12 @@ export class SegmentReaders {
     });
   }
 
-  /** @returns undefined: not met */
+  /** @returns undefined: not known */
   get(id: SegmentId): MetSegment | undefined {
     return this.#met.get(id);
   }
 
-  /** To be called now and then: nobody tells a thread of a segment that was closed. */
+  /** Must be called regularly: threads are not notified of closed segments. */
   forgetClosed(): void {
     if (this.#deleteClosed()) collect();
   }
@@ -54,8 +54,8 @@ export class SegmentReaders {
 let collector: (() => void) | undefined;
 
 /**
- * Collects what this thread let go of: it has little else, so that takes some milliseconds. By itself its collector would
- * hardly begin, for it does not count shared memory, and never end, for a thread that waits for tasks does nothing else.
+ * Collects the released memory. The thread has little else, so this takes some milliseconds. V8 would hardly start a
+ * collection by itself: it does not count shared memory. It would never finish one: a waiting thread runs no code.
  */
 function collect(): void {
   if (collector === undefined) {

@@ -5,31 +5,30 @@ import type { ScannedSegment, ShortlistTask } from './messages.ts';
 
 interface Part extends Omit<ScannedSegment, 'segment'> {
   readonly segment: SegmentHandle;
-  /** What makes rates of the numbers, where these are similarities of faces: see Calibrations. */
+  /** Converts face similarities to rates, see Calibrations. */
   readonly rates: Int16Array | undefined;
 }
 
-/** A task whose segments are at hand. */
+/** A shortlist task with its segments resolved. */
 export interface ShortlistRequest extends Omit<ShortlistTask, 'parts' | 'kind'> {
   readonly parts: readonly Part[];
 }
 
 const NONE = -(2 ** 31);
-/** Ranks are counted in steps of sixteen: a list may be longer than wanted by those in its last step. */
+/** Width of a histogram bucket is sixteen: the list may exceed the wanted length by the ranks in its last bucket. */
 const STEP_BITS = 4;
 const STEPS = 16_384;
-/** More instances than a search can have. */
+/** Above the number of instances in a search. */
 const MAX_INSTANCES = 64;
-/** 1 divided by the root of so many. */
+/** 1 / √n by number of instances n. */
 const PER_ROOT = Float64Array.from({ length: MAX_INSTANCES }, (_, instances) => 1 / Math.sqrt(Math.max(1, instances)));
-/** Of the similarities of strangers, those below 0 taken for 0: their deviation of 1,800, divided by √(2π). */
+/** Mean of non-mated similarities with negatives as 0: their deviation of 1,800, divided by √(2π). */
 const MEAN_ABOVE_ZERO = 718;
-/** By how much the sum of a subject's rates may be too small, for those of faces are read from a table with steps. */
+/** By how much a subject's sum of rates may be too small: face rates come from a table with steps. */
 export const RATE_COARSENESS = 10;
 
 /**
- * The least sum of rates of a subject who can become a candidate: fusing can only say less than all of them together,
- * and one that is notable is needed.
+ * Lowest sum of rates of a possible candidate: fusion never yields more than the sum, and one notable rate is required.
  * @param thresholdLog10 - highest fused log10 rate of a candidate
  */
 export function minSum(thresholdLog10: number): number {
@@ -37,18 +36,17 @@ export function minSum(thresholdLog10: number): number {
 }
 
 /**
- * Chooses subjects by what their references have in common with the probes. A subject has, for each instance, the number of
- * the best pair of a probe and a reference, and ranks by what these numbers say together: a subject with few references
- * must not fall behind strangers with many, who have more numbers to add. Which subjects are chosen depends on the
- * numbers alone: not on the order of references, segments or ordinals.
+ * Chooses subjects by the similarities of their references. For each instance, a subject has the value of its best pair
+ * of probe and reference. Its rank fuses these values: a subject with few references must not fall behind non-mates
+ * with many. The choice depends on the values alone, not on the order of references, segments or ordinals.
  */
 export class Shortlister {
-  // Kept from search to search: at a million subjects it takes longer to make them than to use them.
+  // Kept from search to search: at a million subjects, allocating them takes longer than using them.
   #best = new Int16Array(0);
   #ranks = new Int32Array(0);
   #counts = new Uint8Array(0);
 
-  /** @returns ordinals, ascending: the `wanted` best, and those as good as the last of them */
+  /** @returns ordinals, ascending: the `wanted` best, and those that tie with the last of them */
   choose(task: ShortlistRequest): Uint32Array {
     const byInstance = Map.groupBy(task.parts, ({ instance }) => instance);
     if (byInstance.size === 1) return chooseByOneInstance(task);
@@ -71,7 +69,7 @@ export class Shortlister {
     );
   }
 
-  /** Takes the best number of each subject for the first instance for its sum. */
+  /** Starts each subject's sum with its best value for the first instance. */
   #begin(parts: readonly Part[], values: Int16Array): void {
     const [sums, counts] = [this.#ranks, this.#counts];
     for (const part of parts) {
@@ -88,7 +86,7 @@ export class Shortlister {
     }
   }
 
-  /** Adds the best number of each subject for one instance to its sum, and counts it. */
+  /** Adds each subject's best value for one instance to its sum, and counts it. */
   #add(parts: readonly Part[], values: Int16Array, ordinals: number): void {
     const best = this.#best.subarray(0, ordinals).fill(REMOVED_SIMILARITY);
     const [sums, counts] = [this.#ranks, this.#counts];
@@ -112,8 +110,8 @@ export class Shortlister {
 }
 
 /**
- * Of one instance the best number of a subject is their rank, so it is enough to look at the references of the greatest
- * numbers: no sums of a million subjects.
+ * With one instance a subject's rank is its best value. Reading the references with the greatest values is enough:
+ * there is no need for sums of a million subjects.
  */
 function chooseByOneInstance({ parts, similarities, wanted, by, least: minRate }: ShortlistRequest): Uint32Array {
   const values = new Int16Array(similarities);
@@ -125,12 +123,12 @@ function chooseByOneInstance({ parts, similarities, wanted, by, least: minRate }
     const best = new Map<number, number>();
     const lowest = Math.max(least, (step - STEPS) << STEP_BITS);
     for (const part of parts) noteBest(part, values, part.rates, lowest, best);
-    // Fewer subjects than references, where some have several: look farther down.
+    // Fewer subjects than references, where some have several: read further down.
     if (best.size >= wanted || step === 0) return greatest(best, wanted);
   }
 }
 
-/** How many references have a number in each step. */
+/** Histogram of the references' values. */
 function countSteps(
   part: Part,
   values: Int16Array,
@@ -147,7 +145,7 @@ function countSteps(
   }
 }
 
-/** The best numbers of the subjects who have one of `lowest` at least. */
+/** The best values of the subjects with at least one value of `lowest` or more. */
 function noteBest(
   part: Part,
   values: Int16Array,
@@ -166,7 +164,7 @@ function noteBest(
   }
 }
 
-/** The least similarity whose rate is at least `rate`: most references have less, and need not be looked at further. */
+/** The least similarity whose rate is at least `rate`: most references are below it and need no lookup. */
 function similarityWith(rates: Int16Array | undefined, rate: number): number {
   if (rates === undefined) return rate;
   let [low, high] = [1, rates.length];
@@ -178,7 +176,7 @@ function similarityWith(rates: Int16Array | undefined, rate: number): number {
   return low + REMOVED_SIMILARITY;
 }
 
-/** The `wanted` subjects of the greatest ranks, and those in the step of the last. */
+/** The `wanted` subjects of the greatest ranks, and those in the bucket of the last. */
 function greatest(best: ReadonlyMap<number, number>, wanted: number): Uint32Array {
   const inStep = new Uint32Array(2 * STEPS);
   for (const rank of best.values()) inStep[stepOf(rank)]++;
@@ -188,41 +186,41 @@ function greatest(best: ReadonlyMap<number, number>, wanted: number): Uint32Arra
   return Uint32Array.from(chosen).sort();
 }
 
-/** The step down to which there are `wanted`; 0 where there are fewer. */
+/** The lowest bucket needed for `wanted` entries; 0 where there are fewer. */
 function stepWith(inStep: Uint32Array, wanted: number): number {
   let [found, step] = [0, inStep.length];
   while (step > 0 && found < wanted) found += inStep[--step];
   return step;
 }
 
-/** The ordinals of those who own the references of a part. */
+/** The subject ordinals of a part's references. */
 export function ownersOf({ segment, count }: Part): Uint32Array {
   return new Uint32Array(segment.memory.buffer, segment.layout.ownersAddress, count);
 }
 
 /**
- * Of vectors, numbers of strangers lie around 0 with one deviation. A finger that was captured badly is unlike
- * everything, which says nothing against its owner: less than 0 counts as 0. What strangers have in sum then is taken
- * off, and the rest divided by the root of the number of instances: whoever has more of them must not be in front for it.
+ * The rank for vectors. Non-mated similarities have mean 0 and one deviation. A poorly captured finger is dissimilar to
+ * everything, which is no evidence against a mate: values below 0 count as 0. The sum expected of non-mates is
+ * subtracted, and the rest divided by the root of the number of instances: more instances alone must not raise a rank.
  * @param sum - of the similarities above 0
  */
 export function vectorRank(sum: number, instances: number): number {
   return (sum - instances * MEAN_ABOVE_ZERO) * PER_ROOT[instances];
 }
 
-/** @returns how many ranks are in each step; so below */
+/** @returns histogram of the ranks, one bucket per step */
 function rankByVectors(sums: Int32Array, counts: Uint8Array): Uint32Array {
   const inStep = new Uint32Array(2 * STEPS);
   for (let o = 0; o < sums.length; o++) {
     if (sums[o] === NONE) continue;
-    // Cut off rather than rounded, which takes four times as long.
+    // Truncated, not rounded: rounding takes four times as long.
     sums[o] = vectorRank(sums[o], counts[o]) | 0;
     inStep[stepOf(sums[o])]++;
   }
   return inStep;
 }
 
-/** Of rates: whoever has not enough in sum is no candidate. */
+/** Ranks by rates; a subject whose sum is below `least` cannot be a candidate. @returns histogram of the ranks */
 function rankByRates(sums: Int32Array, counts: Uint8Array, least: number): Uint32Array {
   const inStep = new Uint32Array(2 * STEPS);
   for (let o = 0; o < sums.length; o++) {
@@ -232,16 +230,14 @@ function rankByRates(sums: Int32Array, counts: Uint8Array, least: number): Uint3
   return inStep;
 }
 
-/**
- * Fisher's method, as in fusion.ts: −1000 · log10 of the chance that strangers reach a sum of `count` such numbers.
- */
+/** Fisher's method, as in fusion.ts: −1000 · log10 of the probability that non-mates reach a sum of `count` values. */
 export function fusedRank(sum: number, count: number): number {
   if (count < 2) return sum;
   const x = (sum / 1000) * Math.LN10;
   return Math.round(sum - 1000 * Math.log10(fisherSeries(x, count)));
 }
 
-/** The ordinals of the greatest ranks. Steps are counted from 0, so that the same ranks fall together whatever the others are. */
+/** The ordinals of the greatest ranks. Buckets start at 0: equal ranks share one, whatever the other ranks are. */
 function collect(ranks: Int32Array, inStep: Uint32Array, wanted: number): Uint32Array {
   const step = stepWith(inStep, wanted);
   const lowest = step === 0 ? NONE + 1 : (step - STEPS) << STEP_BITS;
@@ -251,7 +247,7 @@ function collect(ranks: Int32Array, inStep: Uint32Array, wanted: number): Uint32
   return subjects;
 }
 
-/** Ranks of several instances together may be larger than one number; what is beyond the last step is alike enough. */
+/** Fused ranks may exceed the range of one value; ranks beyond the last bucket share it. */
 function stepOf(rank: number): number {
   return Math.max(0, Math.min(2 * STEPS - 1, (rank >> STEP_BITS) + STEPS));
 }

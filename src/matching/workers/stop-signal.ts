@@ -1,42 +1,42 @@
 /**
- * Stopping a search in stages. One word of shared memory holds how much of it is to stop; threads look at it between
- * batches, so that a search ends within a few milliseconds.
+ * Stops a search in stages. One word of shared memory holds the stages to stop. Threads check it between batches: a
+ * search ends within a few milliseconds.
  */
 
-/** What is to stop. A higher level stops what the lower ones stop, too. */
+/** Stages to stop. A higher level also stops the lower ones. */
 export const STOP = {
-  /** Reading what there is to search: the time for it is up. */
+  /** The scan: its time is up. */
   scan: 1,
-  /** Comparing what was proposed, too. */
+  /** The comparison of the proposed subjects, too. */
   compare: 2,
-  /** Everything: nobody waits for the answer any more. */
+  /** Everything: the answer is no longer wanted. */
   all: 3,
 } as const;
 
 export type StopLevel = (typeof STOP)[keyof typeof STOP];
 
-/** What a piece of work looks at: it stops when the word has reached its level. */
+/** Checked by running work: it stops when the word has reached its level. */
 export interface StopMark {
   readonly word: SharedArrayBuffer;
   readonly level: StopLevel;
 }
 
-/** @returns whether the work that looks at this mark is to stop */
+/** @returns whether work with this mark must stop */
 export function isStopped({ word, level }: StopMark): boolean {
   return Atomics.load(new Int32Array(word), 0) >= level;
 }
 
-/** The word of one search. */
+/** The stop word of one search. */
 export class StopSignal {
   readonly #word = new SharedArrayBuffer(4);
   /** For work of the first stage. */
   readonly scan: StopMark = { word: this.#word, level: STOP.scan };
-  /** For comparisons of what the first stage has proposed. */
+  /** For comparisons of the proposed subjects. */
   readonly compare: StopMark = { word: this.#word, level: STOP.compare };
-  /** For what is given up only when nobody waits. */
+  /** For work that stops only when the answer is no longer wanted. */
   readonly all: StopMark = { word: this.#word, level: STOP.all };
 
-  /** Stops the work of this level and of those below it; there is no way back. */
+  /** Stops the work of this level and of those below it, for good. */
   raise(level: StopLevel): void {
     const word = new Int32Array(this.#word);
     for (let seen = Atomics.load(word, 0); seen < level;) {

@@ -7,17 +7,18 @@ import { DirectComparer } from './direct-comparison.ts';
 import { REMOVED_SCORE } from '../kernels/kernels.ts';
 import { SEGMENT_SCRATCH_BYTES, SegmentReader } from './segment-reader.ts';
 
-/** A template, and whose it is. */
+/** A template and the person it belongs to. */
 export interface LabelledTemplate {
   readonly person: string;
   readonly template: FingerTemplate | FaceTemplate;
 }
 
 /**
- * Compares every template with every later one of another person; all are of one kind.
- * @param unit - by which scores are divided, and rounded down
- * @param onCompared - told after each template
- * @returns how often each score was seen
+ * Makes all non-mated comparisons: every template with every later one of another person. All templates are of one
+ * kind.
+ * @param unit - scores are divided by it and rounded down
+ * @param onCompared - called after each template
+ * @returns how often each score occurred
  */
 export async function compareStrangers(
   templates: readonly LabelledTemplate[],
@@ -44,7 +45,7 @@ export async function compareStrangers(
       counts.set(entry, (counts.get(entry) ?? 0) + 1);
     }
     onCompared();
-    // The bar is drawn, and Ctrl-C heard, between two of them.
+    // Lets the progress bar draw and Ctrl-C take effect.
     await setImmediate();
   }
   return counts;

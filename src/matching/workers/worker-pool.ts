@@ -23,49 +23,49 @@ import {
   type TaskMap,
 } from './messages.ts';
 
-/** Fingers that are encoded in one task: a request's in one, an import's on all threads. */
+/** Fingers encoded in one task: a request fits in one, an import spreads over all threads. */
 const ENCODED_PER_TASK = 64;
 
 /**
- * The worker threads, with a typed face. Threads are started once and kept: a thread that ends would take its scratch
+ * The worker threads, with typed tasks. Threads are started once and kept: a thread that ends would take its scratch
  * slots in every segment with it.
  */
 export class WorkerPool {
   readonly #pool: Piscina<WorkerMessage, unknown>;
   readonly size: number;
   readonly calibrations: Calibrations;
-  /** What the threads' work costs here. */
+  /** Measured costs of the threads' work on this machine. */
   readonly costs = new SearchCosts();
 
   /**
    * @param size - threads, at least 1
-   * @param calibrations - which the threads are to use, too
+   * @param calibrations - also used by the threads
    */
   constructor(size: number, calibrations: Calibrations = SHIPPED_CALIBRATIONS) {
     this.size = size;
     this.calibrations = calibrations;
     this.#pool = new Piscina({
-      // The same file under its own ending: .ts from the sources, .js from the build.
+      // The same file with this module's extension: .ts in the sources, .js in the build.
       filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
       minThreads: size,
       maxThreads: size,
       idleTimeout: Infinity,
-      // A task that waits in a thread could not be overtaken by one of another search: see FairTaskQueue.
+      // A task queued inside a thread could not be overtaken by another search's: see FairTaskQueue.
       concurrentTasksPerWorker: 1,
       taskQueue: new FairTaskQueue(),
-      // A task that no thread was free for goes back to where it was, not to the end.
+      // A task for which no thread was free returns to the head of the queue, not to its end.
       stricterFIFO: true,
       workerData: calibrations.tables,
       recordTiming: false,
     });
   }
 
-  /** @param segment - the handle of the task's segment; so in all of these */
+  /** @param segment - handle of the segment that the task reads */
   async scan(task: ScanTask, segment: SegmentHandle): Promise<ScanResult> {
     const result = await this.#run(task, [segment]);
     const { vector, finger, face } = this.costs;
     const ofFingers = task.by === 'vector' ? vector : finger;
-    // Where little passes the filter, that is what takes the time.
+    // Where little passes the filter, filtering dominates the time: it would distort the mean.
     if (2 * result.passed >= result.read)
       (task.probe.modality === 'finger' ? ofFingers : face).note(result.busyMs, result.passed);
     return result;
@@ -93,7 +93,7 @@ export class WorkerPool {
     return this.#run(task, segments);
   }
 
-  /** Brings finger templates into the kernels' form, with their candidate vectors; undefined where one has too few minutiae. */
+  /** Encodes finger templates for the kernels, with candidate vectors; undefined where one has too few minutiae. */
   async encode(templates: readonly FingerTemplate[]): Promise<readonly (Uint8Array | undefined)[]> {
     const parts = Array.from({ length: Math.ceil(templates.length / ENCODED_PER_TASK) }, (_, i) =>
       templates.slice(i * ENCODED_PER_TASK, (i + 1) * ENCODED_PER_TASK),
@@ -104,12 +104,12 @@ export class WorkerPool {
     return results.flatMap(({ packed }) => packed);
   }
 
-  /** Tasks that wait for a thread. */
+  /** Tasks waiting for a thread. */
   get queued(): number {
     return this.#pool.queueSize;
   }
 
-  /** Lets the tasks under way end, then stops the threads. */
+  /** Lets running tasks end, then stops the threads. */
   async close(): Promise<void> {
     await this.#pool.close();
   }
@@ -119,7 +119,7 @@ export class WorkerPool {
     handles: readonly SegmentHandle[],
   ): Promise<TaskMap[Kind]['result']> {
     const lane = inLaneOf(task);
-    // The thread's handlers are typed by the same map; Piscina itself knows no kinds.
+    // The thread's handlers are typed by the same map; Piscina itself is untyped.
     const send = (message: WorkerMessage) =>
       this.#pool.run({ ...message, ...lane }) as Promise<TaskMap[Kind]['result'] | typeof SEGMENT_UNKNOWN>;
     try {

@@ -1,6 +1,6 @@
 /**
- * A worker thread: takes a task, runs kernels, answers. It keeps one reader for each segment it has met, until the segment
- * is closed; it knows no subjects, no requests and no database.
+ * A worker thread: takes a task, runs kernels, answers. It keeps one reader per segment until the segment is closed. It
+ * knows no subjects, no requests and no database.
  */
 import { workerData } from 'piscina';
 import { Calibrations, type OwnTables } from '../rates/calibrations.ts';
@@ -35,14 +35,14 @@ function met(id: SegmentId): MetSegment {
   return segment;
 }
 
-/** Work and what it cost. */
+/** A task's result, with the time it took. */
 function timed<T>(work: () => T): T & { busyMs: number } {
   const started = performance.now();
   const result = work();
   return { ...result, busyMs: performance.now() - started };
 }
 
-/** The entry that the pool calls. */
+/** The entry point that the pool calls. */
 export default function run({ task, handles }: WorkerMessage): WorkerResult | typeof SEGMENT_UNKNOWN {
   segments.forgetClosed();
   for (const handle of handles) segments.meet(handle);
@@ -103,7 +103,7 @@ const HANDLERS: Handlers = {
   },
 };
 
-/** By the handler of its kind. */
+/** Runs the handler of the task's kind. */
 function carryOut<Kind extends TaskKind>(task: TaskMap[Kind]['task'] & { readonly kind: Kind }): WorkerResult {
   return HANDLERS[task.kind](task);
 }
