@@ -14,7 +14,7 @@ export class FingerBatch {
   readonly #addresses: readonly number[];
   readonly #kernels: Kernels;
 
-  /** @param packed - undefined for a finger with too few minutiae: it is compared with nothing */
+  /** @param packed - undefined for a finger with too few minutiae: it is never compared */
   constructor(packed: readonly (Uint8Array | undefined)[], model: FingerModel = shippedFingerModel()) {
     this.#directory = this.#arena.reserve(4 * packed.length);
     this.#scores = this.#arena.reserve(4 * packed.length);
@@ -42,7 +42,7 @@ export class FingerBatch {
 
   static readonly NOT_COMPARABLE = REMOVED_SCORE;
 
-  /** What the score of two comes from. Both must be comparable. */
+  /** The explanation of a score. Both fingers must be comparable. */
   explain(probe: number, reference: number): FingerExplanation {
     const [a, b] = [this.#addresses[probe], this.#addresses[reference]];
     this.#kernels.explainFingers(a, b, this.#explanation, this.#scratch);

@@ -6,10 +6,10 @@ import { FINGER_PACKED_MAX_BYTES, packedOffsets } from '../model/packed-layout.t
 import { shippedFingerModel } from '../model/shipped-model.ts';
 
 const MINUTIA_BYTES = 8;
-/** Coordinates are kept in sixteen bits, from the lower left corner of the print. */
+/** Coordinates are sixteen-bit, from the lower left corner of the print. */
 const MAX_COORDINATE = 32_767;
 
-/** Brings finger templates into the kernels' form, in a small memory of its own. */
+/** Encodes finger templates for the kernels, in a small memory of its own. */
 export class FingerEncoder {
   readonly #arena = new KernelArena();
   readonly #input = this.#arena.reserve(MAX_MINUTIAE * MINUTIA_BYTES);
@@ -18,7 +18,7 @@ export class FingerEncoder {
   readonly #planes: number;
   readonly #kernels: Kernels;
 
-  /** @param build - which kernels; the fastest that run here when not given */
+  /** @param build - the kernel build; by default the fastest that runs here */
   constructor(model: FingerModel = shippedFingerModel(), build?: KernelBuild) {
     const { planes, offsets } = model;
     this.#planes = this.#arena.reserve(planes.byteLength + offsets.byteLength);
@@ -30,7 +30,7 @@ export class FingerEncoder {
 
   /**
    * @returns the packed finger; undefined when the template has fewer than MINIMUM_MINUTIAE minutiae
-   * @throws RangeError when it spreads over more pixels than coordinates can tell, which decoding excludes
+   * @throws RangeError when the print spans more pixels than coordinates can hold, which decoding excludes
    */
   encode(template: FingerTemplate): Uint8Array | undefined {
     const { minutiae } = template;
@@ -50,13 +50,13 @@ export class FingerEncoder {
   }
 }
 
-/** Type and quality in one byte: quality 1 to 100 becomes 1 to 63, and 0 stays not stated. */
+/** Type and quality in one byte: quality 1 to 100 maps to 1 to 63; 0 stays "not stated". */
 export function attributeByteOf({ type, quality }: Minutia): number {
   const steps = quality === 0 ? 0 : Math.max(1, Math.round((quality * 63) / 100));
   return (steps << 2) | type;
 }
 
-/** The lower left corner of the minutiae: coordinates count from there. */
+/** The lower left corner of the minutiae: the origin of packed coordinates. */
 export function originOf({ minutiae }: FingerTemplate): { readonly x: number; readonly y: number } {
   return { x: Math.min(...minutiae.map(({ x }) => x)), y: Math.min(...minutiae.map(({ y }) => y)) };
 }

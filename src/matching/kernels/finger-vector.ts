@@ -12,7 +12,7 @@ export class VectorEncoder {
   readonly #tables = this.#arena.reserve(VECTOR_TABLES_BYTES);
   readonly #kernels: Kernels;
 
-  /** @param build - which kernels; the fastest that run here when not given */
+  /** @param build - the kernel build; by default the fastest that runs here */
   constructor(model: Omit<VectorModel, 'hash'> = shippedVectorModel(), build?: KernelBuild) {
     this.#kernels = this.#arena.instantiate(undefined, build);
     let address = this.#tables;
@@ -22,7 +22,7 @@ export class VectorEncoder {
     }
   }
 
-  /** @param packed - what FingerEncoder made */
+  /** @param packed - output of FingerEncoder */
   encode(packed: Uint8Array): Int8Array {
     this.#arena.write(this.#input, packed);
     this.#kernels.encodeVector(this.#input, this.#output, this.#tables, this.#scratch);

@@ -3,8 +3,8 @@ import type { FingerModel } from '../model/finger-model.ts';
 import { instantiateKernels, KERNEL_STATIC_BYTES, type KernelBuild, type Kernels } from './kernels.ts';
 
 /**
- * A memory for kernels, laid out by what is reserved: behind the kernels' own tables, one area after the other, each
- * aligned to 16 bytes. It is made when it is first used, and holds nothing else; it never grows.
+ * A memory for kernels. Reserved areas follow the kernels' own tables, each aligned to 16 bytes. The memory is
+ * allocated on first use and never grows.
  */
 export class KernelArena {
   #end = KERNEL_STATIC_BYTES;
@@ -22,7 +22,7 @@ export class KernelArena {
     return address;
   }
 
-  /** Shared, for kernels ask for that; zero where nothing was written. */
+  /** Shared, as the kernels require; zero where nothing was written. */
   get memory(): WebAssembly.Memory {
     if (this.#memory === undefined) {
       const pages = Math.ceil(this.#end / PAGE_BYTES);

@@ -1,6 +1,4 @@
-/**
- * The host's side of the comparison kernels: where they are, what they need, and how templates get into their form.
- */
+/** The host side of the comparison kernels: where to find them, and the memory that they need. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,13 +11,13 @@ import { shippedFingerModel } from '../model/shipped-model.ts';
 
 export { FINGER_PACKED_MAX_BYTES } from '../model/packed-layout.ts';
 
-/** Bytes at the beginning of every memory that belong to the kernels: their constant tables, and the score's weights. */
+/** Bytes at the start of every memory that belong to the kernels: their constant tables, and the score's weights. */
 export { STATIC_BYTES as KERNEL_STATIC_BYTES } from '../../gallery/segment-layout.ts';
-/** Where the weights of the finger score are, in every memory. */
+/** Address of the finger score's weights, in every memory. */
 const FINGER_WEIGHTS_ADDRESS = 32_768;
 /** Bytes that `explainFingers` writes. */
 export const EXPLANATION_BYTES = 1040;
-/** Bytes of scratch that `compareFingers` needs, 16-byte aligned. One scratch serves one thread at a time. */
+/** Bytes of scratch that `compareFingers` needs, 16-byte aligned. A scratch serves one thread at a time. */
 export const FINGER_SCRATCH_BYTES = 37_472;
 /** Bytes of scratch that `encodeFinger` needs, 16-byte aligned. */
 export const ENCODE_SCRATCH_BYTES = 42_512;
@@ -37,12 +35,12 @@ export const MINIMUM_MINUTIAE = 5;
 export const MAX_FINGER_SCORE = 65_535;
 
 /**
- * The kernels over one memory. All arguments are byte addresses or counts. They check nothing: packed fingers have to
- * be what `encodeFinger` made, and areas as large as the constants above say.
+ * The kernels over one memory. All arguments are byte addresses or counts, and nothing is checked: packed fingers must
+ * come from `encodeFinger`, and areas must be as large as the constants above.
  */
 export interface Kernels {
   /**
-   * Brings the planes of a model into the order in which `encodeFinger` reads them, in their own place; once.
+   * Reorders the planes of a model in place, as `encodeFinger` reads them; to be called once.
    * @param planes - the model's planes, then their offsets; 16-byte aligned
    * @param scratch - ENCODE_SCRATCH_BYTES, 16-byte aligned
    */
@@ -51,38 +49,38 @@ export interface Kernels {
    * @param minutiae - `count` × 8 bytes: i16 x, i16 y (pixels at 500 dpi), u8 angle (256ths), u8 attributes (see
    * packed-layout.ts), u16 unused
    * @param out - room for the packed finger, see packed-layout.ts; 16-byte aligned
-   * @param planes - arranged
+   * @param planes - from `arrangePlanes`
    * @returns its bytes; 0 for fewer than MINIMUM_MINUTIAE or more than MAX_MINUTIAE
    */
   encodeFinger(minutiae: number, count: number, out: number, planes: number, scratch: number): number;
   /**
    * Makes the candidate vector of a packed finger, see finger-vector-model.ts.
    * @param out - i8 [256], 16-byte aligned
-   * @param tables - the vector model's parts one after the other; 16-byte aligned
+   * @param tables - the vector model's parts, concatenated; 16-byte aligned
    */
   encodeVector(packed: number, out: number, tables: number, scratch: number): void;
   /**
-   * Inner products of a candidate vector with `count` others, an eighth of each; REMOVED_SIMILARITY where `directory` is 0.
+   * Inner products of a candidate vector with `count` others, divided by 8; REMOVED_SIMILARITY where `directory` is 0.
    * @param probe - the vector widened to i16 [256]; 16-byte aligned
    * @param vectors - i8 [count × 256]; 16-byte aligned
    * @param scores - i16 [count]
    */
   scanVectors(probe: number, vectors: number, directory: number, count: number, scores: number): void;
   /**
-   * Compares one packed finger with `count` others. The score is the same whichever of the two is the probe.
+   * Compares one packed finger with `count` others. The score is symmetric in probe and reference.
    * @param directory - u32 for each: its address / 16; 0: removed
    * @param scores - i32 for each: 0 to MAX_FINGER_SCORE, or REMOVED_SCORE
    */
   compareFingers(probe: number, directory: number, count: number, scores: number, scratch: number): void;
   /**
-   * Compares two packed fingers and tells what the score comes from, see finger-explanation.ts.
+   * Compares two packed fingers and explains the score, see finger-explanation.ts.
    * @param out - EXPLANATION_BYTES, 8-byte aligned
    */
   explainFingers(probe: number, reference: number, out: number, scratch: number): void;
   /**
    * Compares one packed face with `count` others of the same model.
    * @param dimension - bytes of a packed face, a multiple of 16, at most 2048
-   * @param directory - as above
+   * @param directory - u32 for each: its address / 16; 0: removed
    * @param scores - i32 for each: the inner product, or REMOVED_SCORE
    */
   compareFaces(
@@ -94,8 +92,9 @@ export interface Kernels {
     scratch: number,
   ): void;
   /**
-   * The same in sixteen bits.
-   * @param similarities - i16 for each: the inner product times `scale` / 2²⁴, rounded, at most ±32767; or REMOVED_SIMILARITY
+   * Like `compareFaces`, with results of sixteen bits.
+   * @param similarities - i16 for each: the inner product times `scale` / 2²⁴, rounded, at most ±32767; or
+   * REMOVED_SIMILARITY
    * @param scale - a whole number
    * @returns references that were not removed
    */
@@ -111,9 +110,9 @@ export interface Kernels {
 }
 
 /**
- * The same kernels, built twice from one source: with what every engine has, and with relaxed SIMD, which makes faces
- * faster where the engine has it (Node.js 24 does, 20 does not). Both give the same integers: the relaxed build uses
- * only integer operations, and those only where every engine gives the same result.
+ * Two builds of the same kernels: plain for every engine, and relaxed SIMD, which makes faces faster where the engine
+ * has it (Node.js 24 does, 20 does not). Both give the same integers: the relaxed build uses only integer operations
+ * with one result on every engine.
  */
 export type KernelBuild = 'plain' | 'relaxed';
 
@@ -142,14 +141,14 @@ export function canRun(build: KernelBuild): boolean {
 }
 
 /**
- * @returns the build that is used when none is asked for: the fastest that this engine runs
+ * @returns the default build: the fastest that this engine runs
  * @throws Error when the kernels are not built
  */
 export function preferredBuild(): KernelBuild {
   return (preferred ??= canRun('relaxed') ? 'relaxed' : 'plain');
 }
 
-/** A build, compiled once for each thread. */
+/** A build, compiled once per thread. */
 function moduleOf(build: KernelBuild): WebAssembly.Module {
   let module = modules.get(build);
   if (module === undefined) {
@@ -160,9 +159,9 @@ function moduleOf(build: KernelBuild): WebAssembly.Module {
 }
 
 /**
- * Hash of the kernels with their tables and of the finger model: everything that decides a score. It is taken from the plain
- * build whichever is in use, for both give the same scores: a machine with relaxed SIMD and one without say the same
- * version. Sixteen hexadecimal digits.
+ * Hash of everything that decides a score: the kernels with their tables, and the finger model. It is always taken from
+ * the plain build, since both builds give the same scores: machines with and without relaxed SIMD report one version.
+ * Sixteen hexadecimal digits.
  * @throws Error when the kernels are not built
  */
 export function kernelHash(): string {
@@ -171,11 +170,11 @@ export function kernelHash(): string {
 }
 
 /**
- * Instantiates the kernels over a memory, which puts their tables and the score's weights in place. Several threads may
- * do so with one shared memory: they write the same bytes.
+ * Instantiates the kernels over a memory, which writes their tables and the score's weights. Several threads may do
+ * this with one shared memory: they write the same bytes.
  * @param memory - shared, of two pages or more; its first KERNEL_STATIC_BYTES belong to the kernels
- * @param model - whose weights to use
- * @param build - one in particular, for tests and measurements; it must run here, see `canRun`
+ * @param model - provides the weights
+ * @param build - a particular build, for tests and measurements; it must run here, see `canRun`
  * @throws Error when the kernels are not built, or from other sources than this file
  */
 export function instantiateKernels(
@@ -198,7 +197,7 @@ export function instantiateKernels(
   return exports as unknown as Kernels;
 }
 
-/** Kernels of another build would write past the areas that this host gives them. */
+/** Kernels of another version would write past the areas that this host reserves. */
 function expectSize(exports: WebAssembly.Instance['exports'], name: string, expected: number): void {
   const found = exports[name];
   if (typeof found === 'object' && 'value' in found && found.value === expected) return;

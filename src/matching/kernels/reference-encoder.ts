@@ -3,7 +3,7 @@ import { FingerEncoder } from './finger-encoder.ts';
 import { VectorEncoder } from './finger-vector.ts';
 import { withVector } from './similarity.ts';
 
-/** Brings finger templates into the form in which they are searched: packed, and their candidate vector behind. */
+/** Encodes finger templates as references are kept: the packed finger followed by its candidate vector. */
 export class ReferenceEncoder {
   readonly #fingers = new FingerEncoder();
   readonly #vectors = new VectorEncoder();

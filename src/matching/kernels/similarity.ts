@@ -1,14 +1,14 @@
 /**
- * Similarity at first sight: what decides which references are worth a comparison. A whole number in sixteen bits,
- * about SIMILARITY_OF_ONE times the cosine of two candidate vectors or of two embeddings; strangers lie around 0 with a
- * deviation of a sixteenth of it or so in either, which is why they may be added up.
+ * Prescreening similarity: it decides which references are compared. It is a sixteen-bit integer, about
+ * SIMILARITY_OF_ONE times the cosine of two candidate vectors or of two embeddings. Non-mated similarities have mean 0
+ * and a deviation of about a sixteenth of it for both kinds, so the two can be summed.
  */
 import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
 
 /** An eighth of the square of a candidate vector's length, (127 · 16 / 4.5)² / 8. */
 export const SIMILARITY_OF_ONE = 25_484;
 
-/** A packed finger and, behind it, its candidate vector: the form in which references are kept and probes travel. */
+/** A packed finger followed by its candidate vector: the form of stored references and of probes in messages. */
 export function withVector(packed: Uint8Array, vector: Int8Array): Uint8Array {
   const both = new Uint8Array(packed.byteLength + vector.byteLength);
   both.set(packed);
@@ -22,14 +22,14 @@ export function vectorOf(packedWithVector: Uint8Array): Int8Array {
   return new Int8Array(buffer, byteOffset + byteLength - VECTOR_SIZE, VECTOR_SIZE);
 }
 
-/** The score of two equal faces: a unit vector is stored as x · 127 · √d / 4.5, and the product is its square. */
+/** The score of two identical faces: a unit vector is stored as x · 127 · √d / 4.5, and the score is its square. */
 export function scoreOfCosineOne(dimension: number): number {
   return (127 * 127 * dimension) / (4.5 * 4.5);
 }
 
 /**
- * What the comparison score of two faces is multiplied by to be their similarity, times 2²⁴ and rounded. Embeddings are
- * of length 127 · √dimension / 4.5.
+ * Factor from the comparison score of two faces to their similarity, times 2²⁴ and rounded. Embeddings have length 127
+ * · √dimension / 4.5.
  */
 export function faceScale(dimension: number): number {
   return Math.round((SIMILARITY_OF_ONE / scoreOfCosineOne(dimension)) * 2 ** 24);

@@ -4,7 +4,7 @@ import type { FingerModel } from './finger-model.ts';
 import { packedOffsets } from './packed-layout.ts';
 import { SCORE_TERMS } from './score-terms.ts';
 
-/** A minutia as it was compared. */
+/** A minutia as the comparison used it. */
 export interface ComparedMinutia {
   /** Position in the template, from 0. */
   readonly index: number;
@@ -23,7 +23,7 @@ export interface ExplainedTerm {
   readonly points: number;
 }
 
-/** A finger comparison score for an examiner: plain values, which threads and calls can hand on. It is biometric data. */
+/** A finger comparison score for an examiner: plain values that threads and calls can pass on. It is biometric data. */
 export interface ExplainedComparison {
   readonly score: number;
   /** At most MAX_MINUTIAE; empty without an alignment. */
@@ -35,7 +35,7 @@ export interface ExplainedComparison {
 }
 
 /**
- * Puts what the kernel found into an examiner's terms.
+ * Converts the kernel's result to an examiner's terms.
  * @param probe - the packed finger
  * @param reference - the packed finger; bytes after it are not read
  */
@@ -70,7 +70,7 @@ export function minutiaAt(packed: Uint8Array, index: number): ComparedMinutia {
   };
 }
 
-/** Every minutia of a packed finger, in the order of the template. */
+/** All minutiae of a packed finger, in the order of the template. */
 export function minutiaeOf(packed: Uint8Array): ComparedMinutia[] {
   return Array.from({ length: packed[0] ?? 0 }, (_, index) => minutiaAt(packed, index));
 }

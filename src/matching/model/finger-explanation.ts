@@ -1,6 +1,6 @@
 import { KNOT_COUNT, SCORE_TERMS, FIRST_KNOTS, WEIGHTS_PER_POINT, WHOLE } from './score-terms.ts';
 
-/** What a comparison score of two fingers comes from. */
+/** How the comparison score of two fingers came about. */
 export interface FingerExplanation {
   /** 0: no alignment was found. */
   readonly score: number;
@@ -8,11 +8,11 @@ export interface FingerExplanation {
   readonly pairs: readonly { readonly probe: number; readonly reference: number }[];
   /** x' = a x + b y + c, y' = d x + e y + f: from the probe's packed coordinates to the reference's. */
   readonly alignment: readonly [a: number, b: number, c: number, d: number, e: number, f: number] | undefined;
-  /** How much of each knot of the score's terms was seen, 256ths. */
+  /** Mass of each knot of the score's terms, in 256ths. */
   readonly masses: Int32Array;
 }
 
-/** Reads what the kernel's explainFingers wrote. */
+/** Reads the output of the kernel's explainFingers. */
 export function readExplanation(buffer: ArrayBufferLike, address: number): FingerExplanation {
   const [score, count] = new Int32Array(buffer, address, 2);
   const alignment = Array.from(new Float64Array(buffer, address + 8, 6));
@@ -32,7 +32,7 @@ export interface TermPoints {
   readonly points: number;
 }
 
-/** The score term by term. The points add up to the score, but for rounding and the bounds of the score. */
+/** The score term by term. The points sum to the score, except for rounding and the bounds of the score. */
 export function pointsOf({ masses }: FingerExplanation, weights: Int32Array): TermPoints[] {
   return SCORE_TERMS.map(({ name, knots }, t) => {
     let points = 0;

@@ -1,6 +1,6 @@
 /**
- * The finger comparison model: everything in it that was learned, in one file. index-builder/train/ makes it. Its parts,
- * see model-container.ts: i16 planes [128 × 384], i32 offsets [128], i32 weights [knots of the score's terms].
+ * The finger comparison model: all its trained parameters, in one file made by index-builder/train/. Its parts, see
+ * model-container.ts: i16 planes [128 × 384], i32 offsets [128], i32 weights [knots of the score's terms].
  */
 import { readContainer, writeContainer } from './model-container.ts';
 import { KNOT_COUNT } from './score-terms.ts';
@@ -9,7 +9,7 @@ import { KNOT_COUNT } from './score-terms.ts';
 export const CODE_BITS = 128;
 /** Values of a cylinder. */
 export const CYLINDER_SIZE = 384;
-/** Largest root of a cylinder's value that counts. */
+/** Cap of the root of a cylinder's value. */
 export const MAX_ROOT = 8191;
 
 /** 'RWFM'. */
@@ -18,7 +18,7 @@ const PLANES_BYTES = CODE_BITS * CYLINDER_SIZE * 2;
 const OFFSETS_BYTES = CODE_BITS * 4;
 const WEIGHTS_BYTES = KNOT_COUNT * 4;
 
-/** A set of prints that a model was made from. */
+/** A set of prints that a model was trained on. */
 export interface TrainingSet {
   readonly name: string;
   readonly fingers: number;
@@ -36,16 +36,16 @@ export interface ModelDescription {
 
 export interface FingerModel {
   readonly description: ModelDescription;
-  /** Planes that a minutia's code is made by: bit k is Σ planes[k][i] · root[i] > offsets[k]. */
+  /** Planes of a minutia's code: bit k is Σ planes[k][i] · root[i] > offsets[k]. */
   readonly planes: Int16Array;
   readonly offsets: Int32Array;
   /** Weights of the knots of the score's terms, sixteenths of points. */
   readonly weights: Int32Array;
-  /** SHA-256 of the whole, hexadecimal. */
+  /** SHA-256 of the whole file, hexadecimal. */
   readonly hash: string;
 }
 
-/** @throws RangeError when a part has the wrong size, or planes could leave thirty-two bits */
+/** @throws RangeError when a part has the wrong size, or sums over a plane could exceed thirty-two bits */
 export function writeFingerModel(model: Omit<FingerModel, 'hash'>): Uint8Array {
   checkParts(model);
   return writeContainer(KIND, model.description, [model.planes, model.offsets, model.weights]);
@@ -64,7 +64,7 @@ function checkParts({ planes, offsets, weights }: Omit<FingerModel, 'hash'>): vo
 
 /**
  * Reads a model file.
- * @throws Error when it is damaged, or of another format than this program's
+ * @throws Error when it is damaged, or of another format
  */
 export function readFingerModel(file: Uint8Array): FingerModel {
   const { description, parts, hash } = readContainer(KIND, file, [PLANES_BYTES, OFFSETS_BYTES, WEIGHTS_BYTES]);

@@ -1,24 +1,24 @@
 /**
- * The model of the candidate vectors, a file of its own so that the comparison's model stays what it is.
- * index-builder/train/vectors.ts makes it. Its parts, in a container as model-container.ts describes, are also, one
- * after the other, the tables that the kernel reads; each is a multiple of 16 bytes:
+ * The model of the candidate vectors. It is a file of its own: a new vector model leaves the comparison model
+ * unchanged. index-builder/train/vectors.ts makes it. Its parts lie in a container, see model-container.ts.
+ * Concatenated, they are the tables that the kernel reads. Each is a multiple of 16 bytes:
  *
  *   i32 quality [64]              weight of a minutia by its quality, 1 = 64
  *   i32 ranks [64]                weight of a pair by how many minutiae are nearer to its first than its second, 1 = 256
- *   i16 directions [256 × 1440]   rows of what the roots of the histogram of pairs are multiplied with,
- *   i32 centre [256]              what is taken off,
- *   f32 scale [256]               and what the rest is multiplied with
+ *   i16 directions [256 × 1440]   matrix that the roots of the pair histogram are multiplied by, in rows
+ *   i32 centre [256]              subtracted from the product
+ *   f32 scale [256]               factor of the difference
  */
 import type { ModelDescription } from './finger-model.ts';
 import { readContainer, writeContainer } from './model-container.ts';
 
 /** Values, and bytes, of a candidate vector. */
 export const VECTOR_SIZE = 256;
-/** Cells of the histogram: lengths, and directions of either minutia. */
+/** Cells of the histogram: lengths, and directions of each minutia. */
 export const PAIR_LENGTHS = 10;
 export const PAIR_TURN_PARTS = 12;
 export const PAIR_CELLS = PAIR_LENGTHS * PAIR_TURN_PARTS * PAIR_TURN_PARTS;
-/** Length of the roots of a histogram, and of a row of `directions` at most. */
+/** Length of a histogram's roots, and maximum length of a row of `directions`. */
 export const ROOTS_UNIT = 32_767;
 export const QUALITIES = 64;
 export const RANKS = 64;
@@ -35,7 +35,7 @@ export interface VectorModel {
   readonly directions: Int16Array;
   readonly centre: Int32Array;
   readonly scale: Float32Array;
-  /** SHA-256 of the whole, hexadecimal. */
+  /** SHA-256 of the whole file, hexadecimal. */
   readonly hash: string;
 }
 
@@ -45,7 +45,7 @@ export function vectorTables(model: Omit<VectorModel, 'hash'>): readonly (Int16A
   return [quality, ranks, directions, centre, scale];
 }
 
-/** @throws RangeError when a part has the wrong size, or sums could leave thirty-two bits */
+/** @throws RangeError when a part has the wrong size, or sums could exceed thirty-two bits */
 export function writeVectorModel(model: Omit<VectorModel, 'hash'>): Uint8Array {
   const parts = vectorTables(model);
   if (parts.some((part, i) => part.byteLength !== LENGTHS[i])) throw new RangeError('a part has the wrong size');
@@ -57,7 +57,7 @@ export function writeVectorModel(model: Omit<VectorModel, 'hash'>): Uint8Array {
   return writeContainer(KIND, model.description, parts);
 }
 
-/** @throws Error when the file is damaged, or of another format than this program's */
+/** @throws Error when the file is damaged, or of another format */
 export function readVectorModel(file: Uint8Array): VectorModel {
   const { description, parts, hash } = readContainer(KIND, file, LENGTHS);
   return {

@@ -1,23 +1,23 @@
 /**
- * The file that a learned model is kept in.
+ * The file format of a trained model.
  *
  *   0     u32 magic number, u32 format version, u32 bytes of the description
- *   12    the description, JSON in UTF-8, filled up with spaces to a multiple of 16 from the beginning of the file
- *   …     the parts, one after the other
+ *   12    the description, JSON in UTF-8, padded with spaces to a multiple of 16 from the beginning of the file
+ *   …     the parts, concatenated
  *   …     SHA-256 of everything before
  *
- * All little-endian. The description says what the model was made from; the hash names it.
+ * All numbers are little-endian. The description states what the model was trained on. The hash identifies the model.
  */
 import { createHash } from 'node:crypto';
 
 const HEADER_BYTES = 12;
 const HASH_BYTES = 32;
 
-/** What tells one kind of model file from another. */
+/** Distinguishes the kinds of model files. */
 export interface ContainerKind {
   readonly magic: number;
   readonly format: number;
-  /** What messages call it. */
+  /** Name of the kind in messages. */
   readonly what: string;
 }
 
@@ -25,7 +25,7 @@ export interface ContainerKind {
 export interface ContainerContent {
   readonly description: unknown;
   readonly parts: readonly ArrayBuffer[];
-  /** SHA-256 of everything, hexadecimal. */
+  /** SHA-256 of the whole file, hexadecimal. */
   readonly hash: string;
 }
 

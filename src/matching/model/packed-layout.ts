@@ -1,5 +1,5 @@
 /**
- * The packed finger: what the kernels read of a template. Little-endian, 16-byte aligned, b = ceil(n / 16) blocks.
+ * The packed finger: a template as the kernels read it. Little-endian, 16-byte aligned, b = ceil(n / 16) blocks.
  *
  *   0            u8 n, u8 b, 14 zero bytes
  *   16           i16 x [16 b]          pixels at 500 dpi
@@ -8,9 +8,9 @@
  *   16 + 80 b    u8 attributes [16 b]      quality << 2 | type; quality 1 to 63, 0: not stated
  *   16 + 96 b    b blocks of codes     16 byte planes × 16 minutiae
  *
- * Codes are stored by planes because the distance of one probe code to sixteen reference codes is then sixteen
- * loads of sixteen bytes, each compared with one splatted byte of the probe: no shuffles, no gathers, and the sixteen
- * distances come out side by side. assembly/finger/layout.ts repeats these numbers for the kernels.
+ * Codes are stored by planes: the distances of one probe code to sixteen reference codes then take sixteen loads of
+ * sixteen bytes, each compared with one splatted byte of the probe. There are no shuffles and no gathers, and the
+ * sixteen distances come out side by side. assembly/finger/layout.ts repeats these numbers for the kernels.
  */
 import { MAX_MINUTIAE } from '../../templates/finger-template.ts';
 
@@ -29,7 +29,7 @@ export interface PackedOffsets {
   readonly angle: number;
   readonly attributes: number;
   readonly codes: number;
-  /** Bytes of the whole. */
+  /** Total bytes. */
   readonly length: number;
 }
 

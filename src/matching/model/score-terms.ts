@@ -1,24 +1,24 @@
 /**
- * The terms of a finger comparison score. The score is a sum: every term looks at one thing, once for each pair of
- * minutiae, once for each minutia without a mate, or once for the whole alignment, and adds the points that its curve
- * has for what it sees (a generalised additive model: Hastie and Tibshirani, Statistical Science 1(3), 1986). So an
- * examiner can be told where the points came from. assembly/finger/terms.ts repeats the numbers for the kernels.
+ * The terms of a finger comparison score. The score is a sum. Each term measures one quantity: per pair of minutiae,
+ * per unpaired minutia, or once for the alignment. It adds the points of its curve at the measured value (a generalised
+ * additive model: Hastie and Tibshirani, Statistical Science 1(3), 1986). A score can therefore be explained to an
+ * examiner term by term. assembly/finger/terms.ts repeats the numbers for the kernels.
  */
 export interface ScoreTerm {
   readonly name: string;
-  /** What it looks at. */
+  /** What it is measured on. */
   readonly subject: 'constant' | 'pair' | 'unpaired-minutia' | 'alignment';
   readonly meaning: string;
   /** Knots of its curve, and the base-2 logarithm of the step between two of them. */
   readonly knots: number;
   readonly shift: number;
-  /** Knots that are kinds of a thing and not steps of a scale: there is nothing between them. */
+  /** Knots are categories, not steps of a scale: values are not interpolated. */
   readonly kinds?: true;
 }
 
-/** What stands for one whole in the masses of knots. */
+/** The mass of one whole observation. */
 export const WHOLE = 256;
-/** Weights of knots count in these fractions of a point. */
+/** Units of knot weights per point. */
 export const WEIGHTS_PER_POINT = 16;
 
 export const SCORE_TERMS: readonly ScoreTerm[] = [
@@ -116,7 +116,7 @@ export const SCORE_TERMS: readonly ScoreTerm[] = [
   },
 ];
 
-/** Where each term's knots begin among all. */
+/** Index of each term's first knot. */
 export const FIRST_KNOTS: readonly number[] = SCORE_TERMS.map((_, i) =>
   SCORE_TERMS.slice(0, i).reduce((sum, { knots }) => sum + knots, 0),
 );

@@ -5,13 +5,13 @@ import { readVectorModel, type VectorModel } from './finger-vector-model.ts';
 let model: FingerModel | undefined;
 let vectorModel: VectorModel | undefined;
 
-/** The finger model that this program uses, read once for each thread. @throws Error when it is missing or damaged */
+/** The shipped finger model, read once per thread. @throws Error when it is missing or damaged */
 export function shippedFingerModel(): FingerModel {
   model ??= readFingerModel(readFileSync(new URL('./finger.model', import.meta.url)));
   return model;
 }
 
-/** The model of the candidate vectors, read once for each thread. @throws Error when it is missing or damaged */
+/** The shipped model of the candidate vectors, read once per thread. @throws Error when it is missing or damaged */
 export function shippedVectorModel(): VectorModel {
   vectorModel ??= readVectorModel(readFileSync(new URL('./finger-vector.model', import.meta.url)));
   return vectorModel;

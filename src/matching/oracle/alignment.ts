@@ -1,16 +1,16 @@
-/** Least-squares fits that lay the first finger over the second, in plain TypeScript. See assembly/finger/alignment.ts. */
+/** Least-squares fits of the first finger to the second, in plain TypeScript. See assembly/finger/alignment.ts. */
 import type { StrongPair } from './consensus.ts';
 import type { Finger, Pair } from './finger.ts';
 
-/** A transformation, the rotation in it, and where the matches are centred in the second. */
+/** A transformation, its rotation, and the centre of the matches in the second finger. */
 export interface Alignment {
   readonly c: number;
   readonly s: number;
   readonly centreX: number;
   readonly centreY: number;
-  /** How far it is from a rotation. */
+  /** Deviation from a rotation. */
   readonly bending: number;
-  /** Where a place of the first comes to lie, in single precision. */
+  /** Moves a point of the first finger, in single precision. */
   move(x: number, y: number): { readonly x: number; readonly y: number };
 }
 
@@ -44,7 +44,7 @@ function turnTo(c: number, s: number): Turn {
   return length > 0 ? { c: c / length, s: s / length } : { c: 1, s: 0 };
 }
 
-/** Rigid fit to the pairs of a cluster, by their strength. */
+/** Rigid fit to the pairs of a cluster, weighted by their strength. */
 export function alignCluster(pairs: readonly StrongPair[]): Alignment {
   const total = (value: (pair: StrongPair) => number) =>
     pairs.reduce((sum, pair) => sum + (pair.strength + 0.01) * value(pair), 0);
@@ -63,7 +63,7 @@ export function alignCluster(pairs: readonly StrongPair[]): Alignment {
   return alignment([turn.c, -turn.s, turn.s, turn.c], turn, from, to);
 }
 
-/** Fit to matched minutiae: rigid, or affine held near the rotation. */
+/** Fit to matched minutiae: rigid, or affine regularised towards the rotation. */
 export function alignMatches(a: Finger, b: Finger, matches: readonly Pair[], affine: boolean): Alignment {
   const mean = (value: (match: Pair) => number) => matches.reduce((sum, pair) => sum + value(pair), 0) / matches.length;
   const from = { x: mean(({ i }) => a.x[i]), y: mean(({ i }) => a.y[i]) };

@@ -9,7 +9,7 @@ const COS_30 = f(0.8660254037844386);
 const LEAST_COSINE = f(0.8);
 const PER_TURN_AND_LINE = f(37.32050807568877);
 
-/** The pairs with the smallest code distances, sorted by rotation, then by distance, then by place. */
+/** The pairs with the smallest code distances, sorted by rotation, then distance, then position. */
 export function shortlist(a: Finger, b: Finger, distances: readonly (readonly number[])[]) {
   const all = distances.flatMap((row, i) => row.map((distance, j) => ({ i, j, distance })));
   // Stable: equal distances stay in row order.
@@ -24,7 +24,7 @@ export function shortlist(a: Finger, b: Finger, distances: readonly (readonly nu
   return { pairs, meanDistance };
 }
 
-/** How well every two pairs agree, 0 to 1. */
+/** Agreement of every two pairs, 0 to 1. */
 export function measureAgreements(pairs: readonly ShortlistedPair[]): number[][] {
   return pairs.map((p) => pairs.map((q) => agreement(p, q)));
 }
@@ -53,7 +53,7 @@ function agreement(p: ShortlistedPair, q: ShortlistedPair): number {
   return f(f(f(stretch * line) * f(turn * PER_TURN_AND_LINE)) / f(tolerance * lengths));
 }
 
-/** Sum of the agreements by strength: every fourth together, and then the four. */
+/** Sum of the agreements weighted by strength: four interleaved partial sums, as in the kernel. */
 export function supportOf(row: readonly number[], strengths: readonly number[]): number {
   const lanes = [0, 0, 0, 0];
   row.forEach((value, q) => (lanes[q % 4] = f(lanes[q % 4] + f(value * strengths[q]))));
@@ -91,7 +91,7 @@ export function clusterOf(
   return eachOnce(ordered.map((p) => ({ ...pairs[p], strength: strengths[p] })));
 }
 
-/** Goes through the pairs in order and drops those of which a minutia is in use. */
+/** Keeps pairs in order, and drops those with a minutia already used. */
 export function eachOnce<T extends Pair>(ordered: readonly T[]): T[] {
   const usedI = new Set<number>();
   const usedJ = new Set<number>();

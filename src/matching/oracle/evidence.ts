@@ -1,4 +1,4 @@
-/** What an alignment shows, in plain TypeScript. See assembly/finger/evidence.ts. */
+/** The evidence of an alignment, in plain TypeScript. See assembly/finger/evidence.ts. */
 import { FIRST_KNOTS, KNOT_COUNT, SCORE_TERMS, WHOLE } from '../model/score-terms.ts';
 import type { Alignment } from './alignment.ts';
 import { convexHull, squaredDistanceOutside, type Point } from './finger-encoding.ts';
@@ -12,7 +12,7 @@ const WITHIN_SQUARED = 100;
 const NEAR_SQUARED = 400;
 const CROWD_SQUARED = 2500;
 const SMALLEST_OVERLAP = 9;
-/** 32nds of what skin does. */
+/** In 32nds of the expected skin stretch. */
 const SOUND_EDGE = 24;
 const f = Math.fround;
 
@@ -24,7 +24,7 @@ function octaves(v: number): number {
   return 16 * octave + ((((v + 1) * 16) >> octave) - 16);
 }
 
-/** How much of each knot was seen, 256ths. */
+/** The mass of each knot, in 256ths. */
 class Masses {
   readonly values = new Int32Array(KNOT_COUNT);
 
@@ -117,7 +117,7 @@ function weighPairs(
   return { worth, turned, close, sameTypes };
 }
 
-/** Edges from every pair to the two nearest. @returns how many of them are sound */
+/** Weighs the edges from every pair to its two nearest. @returns the number of sound edges */
 function weighEdges(geometries: readonly Geometry[], places: readonly Point[], masses: Masses): number {
   let sound = 0;
   places.forEach((place, z) => {
@@ -150,7 +150,7 @@ interface Side {
   readonly nearest: readonly number[];
 }
 
-/** @returns how many minutiae lie within the hull of the others */
+/** @returns the number of minutiae within the hull of the others */
 function weighUnpaired({ finger, points, others, used, nearest }: Side, meanDistance: number, masses: Masses): number {
   const hull = convexHull(others);
   let within = 0;
@@ -172,7 +172,7 @@ function weighUnpaired({ finger, points, others, used, nearest }: Side, meanDist
   return within;
 }
 
-/** Root of the determinant of the places' covariance: square pixels. */
+/** Root of the determinant of the points' covariance, in square pixels. */
 function spreadOf(places: readonly Point[]): number {
   let [sx, sy, sxx, sxy, syy] = [0, 0, 0, 0, 0];
   for (const { x, y } of places) {

@@ -2,8 +2,8 @@
 
 /**
  * @param a - values of an embedding, -128 to 127 each
- * @param b - of another by the same model: as many values
- * @returns their inner product, exact: |score| ≤ dimension · 2¹⁴
+ * @param b - values of another embedding of the same model and length
+ * @returns their exact inner product: |score| ≤ dimension · 2¹⁴
  */
 export function compareFacesReference(a: Int8Array, b: Int8Array): number {
   return a.reduce((sum, value, i) => sum + value * b[i], 0);

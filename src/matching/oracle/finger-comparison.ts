@@ -1,7 +1,7 @@
 /**
- * The finger kernel's comparison in plain TypeScript: slow, short, and the same to the last bit. The reasons for each
- * step are in assembly/finger/. Order matters wherever numbers are added, and Math.fround stands wherever the kernel
- * counts in single precision.
+ * The finger kernel's comparison in plain TypeScript: slow, short, and identical to the last bit. assembly/finger/
+ * gives the reasons for each step. The order of additions matters, and Math.fround marks the kernel's single-precision
+ * steps.
  */
 import type { FingerModel } from '../model/finger-model.ts';
 import { KNOT_COUNT, WEIGHTS_PER_POINT, WHOLE } from '../model/score-terms.ts';
@@ -21,8 +21,8 @@ const FEWEST_FOR_AFFINE = 5;
 const PASSES = 3;
 
 /**
- * Compares two packed fingers; the score is the same whichever of them is the probe.
- * @returns 0: no alignment was found; else 1 to 65535
+ * Compares two packed fingers. The score is symmetric in probe and reference.
+ * @returns 0: no alignment was found; otherwise 1 to 65535
  */
 export function compareFingersReference(
   probe: Uint8Array,
@@ -98,7 +98,7 @@ function fits({ a, b }: Comparison, alignment: Alignment, { fit }: Pairing): boo
   return fit * fit * (fit * fit) >= overlaps;
 }
 
-/** How many points lie in the box around others. */
+/** Number of points within the bounding box of others. */
 function inBox(points: readonly Point[], others: readonly Point[]): number {
   const xs = others.map(({ x }) => x);
   const ys = others.map(({ y }) => y);

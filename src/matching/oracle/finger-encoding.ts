@@ -1,6 +1,6 @@
 /**
- * The finger kernel's encoding in plain TypeScript: slow, short, and the same to the last bit. It is what the kernel is
- * tested against and where to read what it does; the reasons are in assembly/finger/.
+ * The finger kernel's encoding in plain TypeScript: slow, short, and identical to the last bit. The kernel is tested
+ * against it, and it is the readable version of the algorithm. assembly/finger/ gives the reasons.
  */
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import { originOf, attributeByteOf } from '../kernels/finger-encoder.ts';
@@ -15,7 +15,7 @@ export interface Point {
   readonly y: number;
 }
 
-/** A minutia in packed coordinates: from the lower left corner of its print. */
+/** A minutia in packed coordinates, from the lower left corner of its print. */
 export interface Directed extends Point {
   readonly angle: number;
 }
@@ -33,11 +33,11 @@ const RADIUS = 70;
 const HULL_MARGIN_SQUARED = 2500;
 const REACH_SQUARED = 784;
 const FARTHEST_SQUARED = 9604;
-/** ANGULAR_WEIGHTS counts in these fractions of a turn. */
+/** Units of ANGULAR_WEIGHTS in a turn. */
 const TURN = 768;
 
 const middleOf = (i: number) => (i + 0.5) * 17.5 - RADIUS;
-/** Middles of the cells of the base, in the minutia's own frame. */
+/** Centres of the cells of the base, in the minutia's own frame. */
 const BASE: readonly { readonly u: number; readonly v: number }[] = Array.from({ length: CELLS }, (_, i) => ({
   u: middleOf(Math.floor(i / SIDE)),
   v: middleOf(i % SIDE),
@@ -92,7 +92,7 @@ function codeOf(roots: Int16Array, { planes, offsets }: FingerModel): Uint8Array
   return code;
 }
 
-/** The neighbourhood of a minutia: value of direction k and place i, j at k · CELLS + i · SIDE + j. */
+/** The neighbourhood of a minutia: the value of direction k and cell i, j is at k · CELLS + i · SIDE + j. */
 function cylinderOf(minutia: Directed, all: readonly Directed[], hull: readonly Point[]): Float64Array {
   const { c, s } = unitVector(minutia.angle);
   const valid = BASE.map(({ u, v }) => {
@@ -119,7 +119,7 @@ function cylinderOf(minutia: Directed, all: readonly Directed[], hull: readonly 
   return cylinder;
 }
 
-/** How much of a difference of directions, in 256ths, falls into angular cell `k`; the first begins at half a turn. */
+/** Share of a direction difference, in 256ths, in angular cell `k`; the first cell begins at half a turn. */
 function angularWeight(difference: number, k: number): number {
   const middle = -TURN / 2 + (k + 0.5) * (TURN / TURN_CELLS);
   const forwards = (middle - 3 * difference + 2 * TURN) % TURN;
@@ -159,7 +159,7 @@ export function squaredDistanceOutside(hull: readonly Point[], { x, y }: Point):
     const ey = b.y - a.y;
     const px = x - a.x;
     const py = y - a.y;
-    // Only an edge that has the point on its outer side can be nearest to it.
+    // Only an edge with the point on its outer side can be nearest.
     if (ex * py - ey * px >= 0 && hull.length >= 3) return;
     inside = false;
     const length = ex * ex + ey * ey;

@@ -1,4 +1,4 @@
-/** The candidate vector in plain TypeScript, the same to the last bit as the kernel's; reasons in assembly/finger/vector.ts. */
+/** The kernel's candidate vector in plain TypeScript, identical to the last bit. Reasons: assembly/finger/vector.ts. */
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import { attributeByteOf } from '../kernels/finger-encoder.ts';
 import {
@@ -29,7 +29,7 @@ export function encodeVectorReference(
 }
 
 /**
- * The roots of a print's histogram of pairs, of length ROOTS_UNIT: [PAIR_LENGTHS × PAIR_TURN_PARTS × PAIR_TURN_PARTS].
+ * The roots of a print's pair histogram, of length ROOTS_UNIT: [PAIR_LENGTHS × PAIR_TURN_PARTS × PAIR_TURN_PARTS].
  * @returns undefined for fewer than MINIMUM_MINUTIAE minutiae
  */
 export function pairRoots(
@@ -56,7 +56,7 @@ export function pairRoots(
   return flatten(histogram);
 }
 
-/** Direction of a line that is not of length 0, in 256ths of a turn. */
+/** Direction of a line of non-zero length, in 256ths of a turn. */
 function directionOf(x: number, y: number): number {
   const [w, h] = [Math.abs(x), Math.abs(y)];
   const slope = Math.floor((256 * Math.min(w, h)) / Math.max(w, h));
@@ -79,7 +79,7 @@ function addPair(length: number, first: number, second: number, weight: number, 
   }
 }
 
-/** What a place between two cells, in 256ths of a cell, gives to the lower and to the upper. */
+/** Shares of a position between two cells, in 256ths: of the lower and of the upper cell. */
 function sharesOf(place: number): readonly [number, number] {
   return [256 - (place & 255), place & 255];
 }
@@ -103,7 +103,7 @@ function project(roots: Int16Array, { directions, centre, scale }: VectorModel):
   return Int8Array.from(values, (value) => Math.max(-127, Math.min(127, Math.floor(value * length + 0.5))));
 }
 
-/** An eighth of the inner products with the probe. */
+/** Inner products with the probe, divided by 8. */
 export function scanVectorsReference(probe: Int8Array, vectors: readonly Int8Array[]): number[] {
   return vectors.map((vector) => {
     const sum = vector.reduce((all, value, i) => all + value * probe[i], 0);

@@ -18,7 +18,7 @@ export interface Pair {
   readonly j: number;
 }
 
-/** A shortlisted pair: where its minutiae lie, how the one is turned to the other, how much it counts. */
+/** A shortlisted pair: the positions of its minutiae, their relative rotation, and its weight. */
 export interface ShortlistedPair extends Pair {
   readonly ax: number;
   readonly ay: number;
@@ -29,7 +29,7 @@ export interface ShortlistedPair extends Pair {
   readonly weight: number;
 }
 
-/** What is known of two fingers before they are aligned. */
+/** Two fingers before alignment. */
 export interface Comparison {
   readonly a: Finger;
   readonly b: Finger;

@@ -1,4 +1,4 @@
-/** Pairs of minutiae that lie on each other, in plain TypeScript. See assembly/finger/pairing.ts. */
+/** Pairs of minutiae that coincide after alignment, in plain TypeScript. See assembly/finger/pairing.ts. */
 import type { Alignment } from './alignment.ts';
 import { eachOnce } from './consensus.ts';
 import { unitVector } from './finger-encoding.ts';
@@ -14,16 +14,16 @@ const f = Math.fround;
 
 export interface Pairing {
   readonly matches: readonly Pair[];
-  /** How well they lie on each other. */
+  /** How well the two coincide. */
   readonly fit: number;
 }
 
-/** How two minutiae lie to each other after the alignment. */
+/** Relative position of two minutiae after alignment. */
 export interface Geometry {
-  /** From the moved first to the second. */
+  /** From the moved first minutia to the second. */
   readonly residualX: number;
   readonly residualY: number;
-  /** Squared distance, and the squared radius within which it has to be. */
+  /** Squared distance, and its squared limit. */
   readonly squared: number;
   readonly limit: number;
   /** Cosine of the angle between their directions. */
@@ -48,7 +48,7 @@ function directionCosine({ c, s }: Alignment, firstAngle: number, secondAngle: n
   return (p.c * c - p.s * s) * q.c + (p.s * c + p.c * s) * q.s;
 }
 
-/** Pairs minutiae, cheapest first, each once. */
+/** Pairs minutiae in order of cost, each once. */
 export function pairMinutiae(comparison: Comparison, alignment: Alignment): Pairing {
   const { distances, meanDistance } = comparison;
   const candidates = distances.flatMap((row, i) =>

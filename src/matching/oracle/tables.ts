@@ -1,12 +1,12 @@
 /**
- * Constant tables of the finger kernel. Whole numbers written out, because a cosine or an exponential may differ in its
- * last bit from one machine to the next, and then so would a score. The numbers of
- * assembly/finger/tables.ts again, for the reference; a test compares the two, and both with their formulas.
+ * Constant tables of the finger kernel. They are written out as whole numbers: a cosine or an exponential may differ in
+ * its last bit between machines, and then scores would differ. They repeat assembly/finger/tables.ts for the oracle; a
+ * test compares the two, and both with their formulas.
  *
  * MCC: Minutia Cylinder-Code, Cappelli, Ferrara, Maltoni, IEEE TPAMI 32(12), 2010.
  */
 
-/** The number that stands for 1 in the tables of waves. */
+/** The value of 1 in the wave tables. */
 export const UNIT = 16_384;
 
 /** i16 [256]: cos(2π i / 256) · 16384. The sine of direction i is the cosine of i − 64. */

@@ -8,7 +8,7 @@ import { kernelHash } from '../kernels/kernels.ts';
 import type { FaceKind } from '../kernels/packed-probe.ts';
 
 const table = {
-  /** Of this form of file. */
+  /** Version of the file format. */
   format: z.literal('ridgewatch-calibration-1'),
   /** Digest of the table itself. */
   version: z.string(),
@@ -30,10 +30,10 @@ const CALIBRATION_FILE = z
   .refine(({ milliLog10Fmr }) => ascending([...milliLog10Fmr].reverse()), 'has rates that do not fall')
   .refine((file) => tableVersion(file) === file.version, 'was changed after it was made');
 
-/** A table of an operator's own, as `ridgewatch calibrate` writes it. */
+/** An operator's own table, as `ridgewatch calibrate` writes it. */
 export type CalibrationFile = z.output<typeof CALIBRATION_FILE>;
 
-/** What a table says of what it is for. */
+/** The modality, and for faces the model, that a table applies to. */
 export type CalibrationSubject =
   { readonly modality: 'finger' } | { readonly modality: 'face'; readonly model: string; readonly dimension: number };
 
@@ -45,9 +45,9 @@ export function calibrationFile(subject: CalibrationSubject, content: Calibratio
 
 /**
  * Reads an operator's tables.
- * @param faceModels - the models that the service has
+ * @param faceModels - the configured face models
  * @throws Failure CALIBRATION_UNREADABLE, CALIBRATION_INVALID, CALIBRATION_OUTDATED, CALIBRATION_OF_NO_MODEL,
- * CALIBRATION_REPEATED: a sentence that names the file and says what to do
+ * CALIBRATION_REPEATED: a sentence that names the file and states the remedy
  */
 export function readCalibrations(files: readonly string[], faceModels: readonly FaceKind[]): OwnTables {
   let finger: CalibrationTable | undefined;

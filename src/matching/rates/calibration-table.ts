@@ -1,28 +1,28 @@
 import { createHash } from 'node:crypto';
 import type { CalibrationTable } from './calibration.ts';
 
-/** Distances of a table's entries: points of a finger score, ten-thousandths of a cosine. */
+/** Distance between a table's entries: points of a finger score, ten-thousandths of a cosine. */
 export const TABLE_STEPS = { finger: 10, face: 50 } as const;
 
-/** How often each score was seen among comparisons of different people. */
+/** How often each score occurred in non-mated comparisons. */
 export interface ScoreHistogram {
   readonly name: string;
   readonly counts: ReadonlyMap<number, number>;
   readonly total: number;
 }
 
-/** A table, and what it was made from. */
+/** A table and its sources. */
 export interface CalibrationContent extends CalibrationTable {
-  /** What it was made from. */
+  /** Names of the data sets. */
   readonly sources: readonly string[];
 }
 
-/** A rate is believed when at least this many comparisons stand behind it: ± 60 % at 95 % confidence. */
+/** Comparisons required to accept a measured rate: ± 60 % at 95 % confidence. */
 const MIN_SEEN = 10;
-/** Thousandths of log10 over which the slope of a tail is measured. */
+/** Thousandths of log10 over which the slope of the tail is measured. */
 const TAIL_SPAN = 1000;
 
-/** What one source says: measured as far as it goes, then on along the slope of its tail. */
+/** The curve of one source: the measured rates, then an extrapolation along the slope of the tail. */
 interface Curve {
   readonly measured: ReadonlyMap<number, number>;
   readonly end: number;
@@ -31,10 +31,10 @@ interface Curve {
 }
 
 /**
- * The table of the worst source at every score: the share of comparisons that scored at least as high. A source that is
- * too small to be measured at a score still counts there, by extrapolation: otherwise the table would promise the rates
- * of the largest source to all.
- * @param step - distance of the table's entries
+ * Builds the table from the worst source at every score: the share of comparisons that scored at least as high. A
+ * source too small to be measured at a score still counts there, by extrapolation. Otherwise the rates of the largest
+ * source would be promised for all sources.
+ * @param step - distance between the table's entries
  */
 export function makeTable(sources: readonly ScoreHistogram[], step: number): CalibrationContent {
   const curves = sources.map((source) => makeCurve(source, step));
@@ -46,7 +46,7 @@ export function makeTable(sources: readonly ScoreHistogram[], step: number): Cal
   for (let score = lowest; score <= highest; score += step) {
     const worst = worstAt(curves, score);
     const last = milliLog10Fmr.at(-1);
-    // Never rising, and no entry that repeats the last one.
+    // Never rising, and without repeated entries.
     if (last !== undefined && worst.rate >= last) continue;
     scores.push(score);
     milliLog10Fmr.push(worst.rate);
@@ -79,7 +79,7 @@ function worstAt(curves: readonly Curve[], score: number): { curve: Curve; rate:
     .reduce((worst, candidate) => (candidate.rate > worst.rate ? candidate : worst));
 }
 
-/** Thousandths of log10 of the share of comparisons at or above each score, where enough stand behind it. */
+/** Thousandths of log10 of the share of comparisons at or above each score, as far as MIN_SEEN supports it. */
 function makeCurve({ counts, total }: ScoreHistogram, step: number): Curve {
   const ordered = [...counts].sort(([a], [b]) => b - a);
   const lowest = ordered.at(-1)?.[0] ?? 0;

@@ -1,32 +1,32 @@
 import { roundLog10 } from './fusion.ts';
 
-/** A score's meaning as an error rate. */
+/** A score as an error rate. */
 export interface CalibratedScore {
   /** log10 of the estimated false match rate of one comparison, SMALLEST to 0, in thousandths. */
   readonly log10Fmr: number;
-  /** The score lies beyond the data the table was made from. */
+  /** The score lies beyond the data of the table. */
   readonly extrapolated: boolean;
 }
 
-/** What was measured. Made by calibration-table.ts. */
+/** Measured rates. Made by calibration-table.ts. */
 export interface CalibrationTable {
   readonly version: string;
   /** Scores ascending. */
   readonly scores: readonly number[];
-  /** log10 of the share of comparisons of different people that scored at least this, in thousandths; descending. */
+  /** log10 of the share of non-mated comparisons that scored at least this, in thousandths; descending. */
   readonly milliLog10Fmr: readonly number[];
-  /** Rates of higher scores are extrapolated, in the table and beyond it. */
+  /** Rates of higher scores are extrapolated, both in the table and beyond it. */
   readonly measuredTo: number;
   /** Thousandths of log10 per score step beyond the last entry; negative. */
   readonly milliLog10PerStep: number;
 }
 
-/** No single comparison claims less than this: no data this side of it exists. */
+/** Lowest rate claimed for a single comparison: there is no data below it. */
 const MIN_LOG10_FMR = -12;
 
 /**
- * Maps comparison scores to false match rates: monotone, linear between the entries of the table, and beyond its last
- * one along the measured slope, marked as extrapolated.
+ * Maps comparison scores to false match rates. The map is monotone and linear between the entries of the table. Beyond
+ * the last entry it follows the measured slope, marked as extrapolated.
  */
 export class Calibration {
   readonly #table: CalibrationTable;
@@ -35,7 +35,7 @@ export class Calibration {
 
   /**
    * @param scale - factor from a comparison score to the unit of the table
-   * @param alwaysExtrapolated - the table was not made from this model's scores
+   * @param alwaysExtrapolated - the table was measured with another model's scores
    */
   constructor(table: CalibrationTable, scale = 1, alwaysExtrapolated = false) {
     this.#table = table;

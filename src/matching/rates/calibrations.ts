@@ -5,12 +5,12 @@ import { scoreOfCosineOne } from '../kernels/similarity.ts';
 import { Calibration, type CalibrationTable } from './calibration.ts';
 import { faceRates, faceRateTable, fingerRateTable, type RateTable } from './rate-table.ts';
 
-/** The shipped face table was measured on embeddings of one model with this many components. */
+/** Embedding dimension of the one model that the shipped face table was measured with. */
 const FACE_TABLE_DIMENSION = 512;
 /** Units of a face table for a cosine of 1. */
 export const FACE_TABLE_UNITS = 10_000;
 
-/** What an operator has measured on data of their own. */
+/** Tables that an operator measured on their own data. */
 export interface OwnTables {
   readonly finger?: CalibrationTable | undefined;
   /** By model. */
@@ -24,8 +24,8 @@ interface FaceRates {
 }
 
 /**
- * The calibrations of one service, or of one thread of it: the operator's tables where there are any, the shipped ones
- * elsewhere. What is derived from a table is made once. Immutable; threads are given `tables` and make their own.
+ * The calibrations of one service, or of one of its threads: the operator's tables where given, otherwise the shipped
+ * ones. Derived values are computed once. Immutable; threads are given `tables` and build their own.
  */
 export class Calibrations {
   readonly tables: OwnTables;
@@ -40,7 +40,7 @@ export class Calibrations {
 
   /**
    * The calibration of a face model. The shipped table is in ten-thousandths of a cosine, and was measured on the
-   * embeddings of one 512-component model: for every other dimension it is a guess, and says so.
+   * embeddings of one 512-component model. For every other dimension it is a guess, marked as extrapolated.
    */
   face(kind: FaceKind): Calibration {
     return this.#ratesOf(kind).calibration;
@@ -79,5 +79,5 @@ export class Calibrations {
   }
 }
 
-/** Those that come along. */
+/** The shipped calibrations. */
 export const SHIPPED_CALIBRATIONS = new Calibrations();

@@ -1,37 +1,37 @@
 /**
- * From comparison scores to one statement about a subject. All rates travel as log10, because the interesting ones
- * lie far below the smallest number that stays accurate as 1 − (1 − p)^n in plain arithmetic.
+ * Fuses comparison scores to one false match rate per subject. All rates are log10 values: relevant rates lie far below
+ * the smallest number that is accurate in 1 − (1 − p)^n in plain arithmetic.
  */
 
-/** Steps in which logarithms of rates are reported: a thousandth of a power of ten. */
+/** Reported resolution of log10 rates: a thousandth of a power of ten. */
 const STEPS_PER_DECADE = 1000;
 /** No rate below 10^-60 is ever claimed. */
 export const MIN_LOG10_RATE = -60;
 
-/** A subject whose scores are all more common than this among different people is not a candidate. */
+/** A candidate needs at least one score rarer than this among non-mated comparisons. */
 export const FLOOR_LOG10_FMR = -1;
 
-/** Rounds a log10 rate to the reported steps, never above 0. */
+/** Rounds a log10 rate to the reported resolution, never above 0. */
 export function roundLog10(log10Rate: number): number {
   const rounded = Math.round(Math.max(MIN_LOG10_RATE, Math.min(0, log10Rate)) * STEPS_PER_DECADE) / STEPS_PER_DECADE;
   return rounded === 0 ? 0 : rounded;
 }
 
 /**
- * The rate at which at least one of `count` independent comparisons gets a false match: 1 − (1 − p)^count.
- * Used where one probe met several references of a subject (finger position unknown) and the best score was kept.
+ * The rate at which at least one of `count` independent comparisons is a false match: 1 − (1 − p)^count. Used where one
+ * probe was compared with several references of a subject and the best score was kept.
  * @param log10Rate - log10 of p, at most 0
  * @param count - comparisons, at least 1
  * @returns log10 of the rate
  */
 export function log10OfAny(log10Rate: number, count: number): number {
   if (log10Rate >= 0) return 0;
-  // −expm1(count · log1p(−p)) keeps its precision down to the smallest p, where it is count · p.
+  // −expm1(count · log1p(−p)) stays accurate down to the smallest p, where it equals count · p.
   const rate = 10 ** log10Rate;
   return Math.min(0, Math.log10(-Math.expm1(count * Math.log1p(-rate))));
 }
 
-/** The inverse: the rate of one comparison at which `count` of them together have the given rate. */
+/** The inverse: the rate of one comparison at which `count` comparisons together have the given rate. */
 export function log10OfEach(log10RateOfAny: number, count: number): number {
   if (log10RateOfAny >= 0) return 0;
   const rate = 10 ** log10RateOfAny;
@@ -39,11 +39,11 @@ export function log10OfEach(log10RateOfAny: number, count: number): number {
 }
 
 /**
- * Fisher's method (R. A. Fisher, Statistical Methods for Research Workers, 1925): the chance that k independent
- * samples of different people are together at least as alike as these. With x = Σ −ln p_i the survival function of
- * χ² with 2k degrees of freedom is e^−x · Σ_{i<k} x^i / i!.
+ * Fisher's method (R. A. Fisher, Statistical Methods for Research Workers, 1925): the probability that k independent
+ * non-mated samples are together at least as similar as these. With x = Σ −ln p_i the survival function of χ² with 2k
+ * degrees of freedom is e^−x · Σ_{i<k} x^i / i!.
  *
- * Summed in ascending order of the rates, so that the order of the samples cannot change the last bit.
+ * The rates are summed in ascending order, so that the order of the samples cannot change the last bit.
  * @param log10Rates - log10 of the false match rate of each sample, at most 0
  * @returns log10 of the fused false match rate, rounded to thousandths; 0 for no samples
  */
@@ -54,7 +54,7 @@ export function fuseLog10Rates(log10Rates: readonly number[]): number {
   return ordered.length === 0 ? 0 : roundLog10((Math.log(fisherSeries(x, ordered.length)) - x) / Math.LN10);
 }
 
-/** Σ_{i<k} x^i / i!: with e^−x the survival function of χ² with 2k degrees of freedom, at 2x. */
+/** Σ_{i<k} x^i / i!: multiplied by e^−x, the survival function of χ² with 2k degrees of freedom at 2x. */
 export function fisherSeries(x: number, k: number): number {
   let term = 1;
   let sum = 1;
@@ -63,8 +63,8 @@ export function fisherSeries(x: number, k: number): number {
 }
 
 /**
- * The false positive identification rate of a search: the chance that at least one of the subjects searched, none of
- * whom is the person, gets a fused rate this low (ISO/IEC 19795-1: FPIR ≈ 1 − (1 − FMR)^N).
+ * The false positive identification rate of a search: the probability that a non-mated search of this many subjects
+ * returns at least one fused rate this low (ISO/IEC 19795-1: FPIR ≈ 1 − (1 − FMR)^N).
  * @returns 0 to 1
  */
 export function fpirOf(log10Rate: number, subjectsSearched: number): number {
@@ -73,7 +73,7 @@ export function fpirOf(log10Rate: number, subjectsSearched: number): number {
 }
 
 /**
- * The threshold that delivers a target FPIR: the fused rate that one subject may have.
+ * The threshold for a target FPIR: the highest fused rate of one subject.
  * @param targetFpir - above 0, below 1
  * @param subjectsSearched - subjects in scope
  * @returns log10, rounded down to thousandths so that the target is never exceeded

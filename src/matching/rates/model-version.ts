@@ -15,7 +15,7 @@ export interface ModelVersion {
   readonly calibration: string;
 }
 
-/** The versions used for these templates, each once, fingers first. */
+/** The versions used for these templates, without repetition, fingers first. */
 export function modelVersions(
   calibrations: Calibrations,
   templates: readonly (FingerTemplate | FaceTemplate)[],
@@ -46,7 +46,7 @@ export function faceVersion(calibrations: Calibrations, kind: FaceKind): ModelVe
   };
 }
 
-/** What makes packed references comparable: those of other versions mean nothing here. */
+/** The versions that packed references depend on: references of other versions are not comparable. */
 export function packedModels(): { readonly finger: string; readonly kernels: string; readonly vectors: string } {
   return { finger: shippedFingerModel().description.name, kernels: kernelHash(), vectors: shippedVectorModel().hash };
 }

@@ -2,19 +2,19 @@ import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import { faceScale, scoreOfCosineOne } from '../kernels/similarity.ts';
 import type { Calibration } from './calibration.ts';
 
-/** Entries: the rates of all finger scores one by one, of face scores in steps that are finer than the calibration. */
+/** Entries: one per finger score; for face scores, steps finer than the calibration. */
 const ENTRIES = 65_536;
 
 /**
- * −1000 · log10 of the false match rate of every score: a search reads it once for each reference, and to look it up in
- * a calibration takes as long as comparing two faces.
+ * −1000 · log10 of the false match rate of every score. A search reads it once per reference: a lookup in a calibration
+ * would take as long as comparing two faces.
  */
 export class RateTable {
   readonly #values = new Int16Array(ENTRIES);
   readonly #lowest: number;
   readonly #step: number;
 
-  /** @param largest - of the scores' absolute values that are told apart; beyond it they are taken for it */
+  /** @param largest - largest absolute score with an entry; larger scores share it */
   constructor(calibration: Calibration, lowest: number, largest: number) {
     this.#lowest = lowest;
     this.#step = Math.max(1, Math.ceil((largest - lowest) / (ENTRIES - 1)));
@@ -41,8 +41,8 @@ export function faceRateTable(calibration: Calibration, dimension: number): Rate
 }
 
 /**
- * −1000 · log10 of the false match rate of every similarity of two faces, see similarity.ts; that of −32768 first. What
- * was removed stays so.
+ * −1000 · log10 of the false match rate of every similarity of two faces, see similarity.ts; index 0 is −32768. Removed
+ * references stay removed.
  * @param dimension - components of the embeddings
  */
 export function faceRates(calibration: Calibration, dimension: number): Int16Array {

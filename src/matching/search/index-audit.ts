@@ -6,7 +6,7 @@ import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /** Searches waiting for repetition; further ones are skipped, so that probes do not pile up in memory. */
 const MAX_WAITING = 8;
-/** A mate counts as found if it is in the indexed search's top N. */
+/** A mate counts as found if it is among this many top candidates of the indexed search. */
 const AMONG_CANDIDATES = 500;
 /** Maximum age of a waiting search, and maximum time of a repetition: probes must not be kept for long. */
 const KEPT_MS = 60_000;

@@ -2,7 +2,7 @@ import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import type { ComparisonOrder } from './messages.ts';
 import { ownersOf, vectorRank, type ShortlistRequest } from './shortlister.ts';
 
-/** The most similar of every N subjects wanted is compared with all samples unconditionally. */
+/** One in this many of the wanted subjects is compared with all samples unconditionally: the most similar. */
 const ONE_IN_ANY_CASE = 5;
 
 /**
