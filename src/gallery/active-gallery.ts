@@ -3,14 +3,14 @@ import { GalleryNames } from './gallery-names.ts';
 import { Gallery, type GallerySizing } from './gallery.ts';
 import { ReleasedMemory } from './released-memory.ts';
 
-/** Whoever looks at the gallery that is served when there is something to do. */
+/** Gives the active gallery at the time of access. */
 export interface CurrentGallery {
   readonly current: Gallery;
 }
 
 /**
- * The gallery that searches see, and that another one can take the place of between two turns of the event loop. Searches
- * that began in the old one end there; until then whoever is expunged is taken out of it, too.
+ * The gallery that searches see. Another gallery can replace it between two turns of the event loop. Searches that
+ * began in the old one end there. Until then expunged subjects are removed from it, too.
  */
 export class ActiveGallery implements CurrentGallery {
   readonly #sizing: GallerySizing;
@@ -30,15 +30,15 @@ export class ActiveGallery implements CurrentGallery {
     return this.#current;
   }
 
-  /** A gallery that could become the current one. */
+  /** A gallery that can replace the current one. */
   makeEmpty(): Gallery {
     return new Gallery(this.#sizing, this.#clock, this.#names, this.#released);
   }
 
   /**
    * Searches that begin from now on see another gallery.
-   * @returns resolves when the last search of the old one has ended, and its memory is given up
-   * @throws RangeError when its version lies before that of the old one: changes would be taken back
+   * @returns resolves when the last search of the old gallery has ended and its memory is released
+   * @throws RangeError when the new gallery's version is older: changes would be undone
    */
   replace(gallery: Gallery): Promise<void> {
     const old = this.#current;
@@ -53,12 +53,14 @@ export class ActiveGallery implements CurrentGallery {
     });
   }
 
-  /** Names of galleries that subjects belonged to, as the store has them: of those that were emptied nothing else tells. */
+  /** Gallery names from the store. Only the store knows the names of galleries that no longer have subjects. */
   learnNames(names: Iterable<string>): void {
     this.#names.add(names);
   }
 
-  /** Nobody finds this subject any more, in whichever gallery. The current one learns it by a change of its own. */
+  /**
+   * Hides the subject from all searches in replaced galleries. The current gallery learns of it by a change of its own.
+   */
   hide(subjectId: string): void {
     for (const gallery of this.#retiring) gallery.hide(subjectId);
   }

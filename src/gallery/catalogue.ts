@@ -3,8 +3,8 @@ import type { FingerPosition } from '../templates/finger-template.ts';
 import type { Segment } from './segment.ts';
 
 /**
- * Where a reference lies in memory: one object for as long as it is searchable, so whoever wants to find it later keeps
- * that. Where it points to changes when its segment is rewritten: a search asks `SearchView.referencesFor` where to read.
+ * Where a reference lies in memory. The object is stable while the reference is searchable, and may be kept. Its target
+ * changes when the segment is compacted: a search asks `SearchView.referencesFor` where to read.
  */
 export interface ReferenceLocation {
   readonly referenceId: string;
@@ -14,14 +14,14 @@ export interface ReferenceLocation {
 }
 
 /**
- * References that are searched together. The dimension is part of a face model's name here: should a model be configured
- * with another one some day, its old embeddings must not be compared with the new.
+ * Name of a set of references that are searched together. For faces it includes the dimension: if a model is ever
+ * configured with another dimension, its old embeddings must not be compared with new ones.
  */
 export type PartitionName =
   | { readonly modality: 'finger'; readonly position: FingerPosition }
   | { readonly modality: 'face'; readonly modelId: string; readonly dimension: number };
 
-/** What searching needs to know of a subject besides its references. */
+/** What a search needs of a subject besides its references. */
 export interface SubjectAttributes {
   readonly version: number;
   readonly contributor: string;
@@ -35,16 +35,16 @@ export interface SubjectAttributes {
 }
 
 /**
- * A searchable subject. One object for its whole life in memory, because every reference in every segment points to
- * it; a change of the subject replaces what it holds, in one step between two turns of the event loop.
+ * A searchable subject. The object is stable for its whole life in memory. A change replaces its content in one step
+ * between two turns of the event loop.
  */
 export interface SubjectEntry {
   readonly subjectId: string;
-  /** Small whole number that no other subject in memory has; workers know subjects by it. */
+  /** Small whole number, unique in memory; workers know subjects by it. */
   readonly ordinal: number;
   attributes: SubjectAttributes;
   references: readonly ReferenceLocation[];
-  /** What `references` was before it was replaced, for the searches that began then; the oldest first. */
+  /** Replaced `references`, for searches that began before the replacement; oldest first. */
   earlier: readonly EarlierReferences[];
 }
 
@@ -54,17 +54,17 @@ export interface EarlierReferences {
   readonly references: readonly ReferenceLocation[];
 }
 
-/** The references of a subject as a search of `version` sees them; those added since are among them. */
+/** The references of a subject as a search of `version` sees them, plus any added since. */
 export function referencesAt({ references, earlier }: SubjectEntry, version: number): readonly ReferenceLocation[] {
   return earlier.find(({ before }) => version < before)?.references ?? references;
 }
 
-/** The stable text form of a partition's name: `finger:2`, `face:model:512`. */
+/** The stable text form of a partition name: `finger:2`, `face:model:512`. */
 export function partitionKey(name: PartitionName): string {
   return name.modality === 'finger' ? `finger:${name.position}` : `face:${name.modelId}:${name.dimension}`;
 }
 
-/** The name that a partition's key stands for. */
+/** The partition name of a key. */
 export function partitionOfKey(key: string): PartitionName {
   const [modality, second, third] = key.split(':');
   return modality === 'finger'

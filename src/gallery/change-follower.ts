@@ -11,11 +11,11 @@ import { Quarantine } from './quarantine.ts';
 import type { ActiveGallery } from './active-gallery.ts';
 import { attributesOf, packStored, searchable, type PackTemplates } from './stored-records.ts';
 
-/** What the follower needs of the store. */
+/** The follower's view of the store. */
 export interface ChangeSource {
   readChanges(afterSeq: number, limit: number): Promise<readonly Change[]>;
   readSubjects(ids: readonly string[]): Promise<SubjectsRead>;
-  /** The names of all galleries that any subject ever belonged to. */
+  /** The names of all galleries that ever had a subject. */
   galleries(): Promise<readonly string[]>;
   snapshot(
     onBatch: (
@@ -27,16 +27,16 @@ export interface ChangeSource {
   ): Promise<{ readonly seq: number; readonly subjectCount: number }>;
 }
 
-/** Packed references by reference id: what an enrolment prepared already and need not be read back. */
+/** Packed references by reference id: prepared by an enrolment, so that they need not be read back. */
 export type PackedReferences = ReadonlyMap<string, Uint8Array>;
 
-/** Changes read from the store in one go. */
+/** Changes read from the store at a time. */
 const CHANGES_PER_READ = 500;
 const SUBJECTS_PER_BATCH = 500;
 
 /**
- * Keeps the gallery in step with the store's change sequence. The sequence is the only way in which the gallery learns
- * of a change, whoever made it: an enrolment of this process, a restart, or another process on the same database.
+ * Keeps the gallery in step with the store's change sequence. The gallery learns of changes only from this sequence,
+ * whatever their origin: an enrolment of this process, a restart, or another process on the same database.
  */
 export class ChangeFollower {
   readonly #served: ActiveGallery;
@@ -46,7 +46,7 @@ export class ChangeFollower {
   readonly #prepared = new Map<string, Uint8Array>();
   #turn: Promise<void> = Promise.resolve();
 
-  /** @param quarantine - holds what is stored and damaged */
+  /** @param quarantine - receives damaged references */
   constructor(served: ActiveGallery, source: ChangeSource, pack: PackTemplates, quarantine = new Quarantine()) {
     this.#served = served;
     this.#source = source;
@@ -55,8 +55,8 @@ export class ChangeFollower {
   }
 
   /**
-   * Loads everything as it stands in the store into the gallery that is served. Only once, and while it is empty.
-   * @param onProgress - told the number of subjects loaded so far
+   * Loads the whole store into the active gallery. To be called once, while the gallery is empty.
+   * @param onProgress - called with the number of subjects loaded so far
    */
   async start(onProgress: (subjects: number) => void): Promise<void> {
     const gallery = this.#served.current;
@@ -75,14 +75,14 @@ export class ChangeFollower {
   }
 
   /**
-   * Applies every change up to `sequence` and resolves when searches see it. Calls queue up: changes are applied in the
-   * order of the sequence, whatever the order in which their transactions were heard of.
+   * Applies every change up to `sequence`, and resolves when searches see them. Calls are queued: changes are applied
+   * in the order of the sequence, whatever the order in which their transactions were reported.
    * @param prepared - packed references of the change that led to this call
    */
   advanceTo(sequence: number, prepared: PackedReferences = new Map()): Promise<void> {
     for (const [referenceId, packed] of prepared) this.#prepared.set(referenceId, packed);
     const turn = this.#turn.then(() => this.#advance(this.#served.current, sequence));
-    // The next in line must not fail because this one did: it reads the store again.
+    // The next call must not fail because this one did: it reads the store again.
     this.#turn = turn.catch(() => undefined);
     return turn.finally(() => {
       for (const referenceId of prepared.keys()) this.#prepared.delete(referenceId);
@@ -90,19 +90,18 @@ export class ChangeFollower {
   }
 
   /**
-   * Puts another gallery in the place of the one that is served: brings it up to the last change, and switches between
-   * two changes.
+   * Replaces the active gallery: brings the new one up to the last change, and switches between two changes.
    * @param gallery - loaded, as of any change
-   * @returns resolves when the old one is gone, too
+   * @returns resolves when the old gallery is released
    */
   async switchTo(gallery: Gallery): Promise<void> {
     await this.#learnGalleries();
-    // Far behind at first, and nobody waits for it; the few changes that come meanwhile are applied in turn.
+    // The long catch-up runs outside the queue and delays no caller. The few later changes are applied in turn.
     await this.#advance(gallery, this.#served.current.version);
     let gone: Promise<void> | undefined;
     const turn = this.#turn.then(async () => {
       const { current } = this.#served;
-      // Searches of the old one must not find who is gone from the new one. At the start there is nobody in it.
+      // Searches of the old gallery must not find subjects expunged from the new one. At first the old one is empty.
       if (current.version > 0) await this.#advance(current, gallery.version);
       await this.#advance(gallery, current.version);
       gone = this.#served.replace(gallery);
@@ -125,12 +124,12 @@ export class ChangeFollower {
       const hidden = new Set(unreadable.map(({ subjectId }) => subjectId));
       const packed = await this.#packMissing(gallery, subjects);
       const byId = new Map(subjects.map((subject) => [subject.subject.subjectId, subject]));
-      // Who has been changed or expunged again is not seen as this change left them, in a gallery perhaps that is empty now.
+      // A subject changed again since skips this state: its gallery may have had no other subject, and needs its name.
       if (changes.some(({ kind, subjectId, version }) => kind === 'upsert' && versionOf(byId, subjectId) !== version))
         await this.#learnGalleries();
       for (const { seq, kind, subjectId } of changes) {
         const subject = byId.get(subjectId);
-        // A subject that is gone by now was expunged by a later change: what lies between was never to be seen.
+        // A missing subject was expunged by a later change. The states in between were never visible.
         if (kind === 'upsert' && hidden.has(subjectId)) {
           gallery.apply(seq, asItStands(gallery, subjectId));
         } else if (kind === 'expunge' || subject === undefined) {
@@ -145,7 +144,7 @@ export class ChangeFollower {
     }
   }
 
-  /** The references of a subject that can be searched; what is damaged is entered in the quarantine. */
+  /** The searchable references of a subject. Damaged ones are entered in the quarantine. */
   #searchable(gallery: Gallery, subject: SubjectWithReferences, { packed, damaged }: Packed): SearchableReference[] {
     const { subjectId } = subject.subject;
     const found = [...(subject.damaged ?? []), ...(damaged.get(subjectId) ?? [])];
@@ -157,10 +156,7 @@ export class ChangeFollower {
     return [...searchable(subject, packed, ids), ...kept];
   }
 
-  /**
-   * Of the galleries of a change that is about to be made, those that no subject has belonged to. Two changes that are
-   * made at the same time may both be told so.
-   */
+  /** Galleries of a planned change that have never had a subject. Two concurrent changes may get the same name. */
   newAmong(galleries: readonly string[]): string[] {
     return galleries.filter((name) => !this.#served.current.knows(name));
   }
@@ -189,17 +185,17 @@ export class ChangeFollower {
 
 interface Packed {
   readonly packed: PackedReferences;
-  /** What could not be packed, by subject. */
+  /** References that could not be packed, by subject. */
   readonly damaged: ReadonlyMap<string, readonly DamagedReference[]>;
 }
 
-/** What the gallery holds of a subject: it was read when it was whole. */
+/** The references of a subject that the gallery holds: they were intact when read. */
 function presentOf(gallery: Gallery, subjectId: string): SearchableReference[] {
   const { references = [] } = gallery.subject(subjectId) ?? {};
   return references.map(({ referenceId, partition }) => ({ referenceId, partition, packed: undefined }));
 }
 
-/** A change of a subject that cannot be read: what was known of it before stays, for to be hidden is worse. */
+/** A change of an unreadable subject keeps its earlier state: hiding the subject would be worse. */
 function asItStands(gallery: Gallery, subjectId: string): GalleryChange {
   const entry = gallery.subject(subjectId);
   if (entry === undefined) return { kind: 'expunge', subjectId };

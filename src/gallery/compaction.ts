@@ -3,21 +3,21 @@ import type { Partition } from './partition.ts';
 import type { Segment } from './segment.ts';
 
 /**
- * Makes one segment of what is left in some: copy, switch, and, when the searches that began before the switch have
- * ended, finish. Between any two steps the gallery may change, and searches may begin and end. What is removed meanwhile
- * is removed from the copy, too (`placesOf`); what is appended goes to other segments.
+ * Rewrites sparse segments as one: copy, switch, and finish once the searches that began before the switch have ended.
+ * Between any two steps the gallery may change, and searches may begin and end. References removed meanwhile are
+ * removed from the copy, too (`placesOf`). New references go to other segments.
  */
 export class Compaction {
   readonly #partition: Partition;
   readonly #segments: readonly Segment[];
   readonly #ordinals: Ordinals;
   readonly #target: Segment;
-  /** Segments that nobody needs when all this is over. */
+  /** Segments to be released at the end. */
   #leftOver: readonly Segment[];
 
   /**
-   * From here on the segments take no more references.
-   * @param segments - of the partition; what is left in them fits into one
+   * From now on the segments accept no more references.
+   * @param segments - of the partition; their live references fit into one
    * @throws RangeError when there is no memory for the copy
    */
   constructor(partition: Partition, segments: readonly Segment[], ordinals: Ordinals) {
@@ -30,8 +30,8 @@ export class Compaction {
   }
 
   /**
-   * Copies reference by reference; searches go on reading the old segments.
-   * @throws RangeError when there is no memory for it: the copy is to be abandoned
+   * Copies reference by reference. Searches keep reading the old segments.
+   * @throws RangeError when there is no memory: the copy must then be abandoned
    */
   *copy(): Generator<void> {
     for (const segment of this.#segments) {
@@ -42,7 +42,7 @@ export class Compaction {
     }
   }
 
-  /** Leaves everything as it was, and wipes the copy. Not after the switch. */
+  /** Restores the previous state, and wipes the copy. Not allowed after the switch. */
   *abandon(): Generator<void> {
     for (const segment of this.#segments) segment.abandonCopying();
     yield* this.#giveBack();
@@ -53,7 +53,7 @@ export class Compaction {
     this.#leftOver = this.#partition.replace(this.#segments, this.#target);
   }
 
-  /** Makes the subjects' references point to the copy, and wipes the old segments. Only when no search reads them. */
+  /** Points the subjects' references to the copy, and wipes the old segments. Only when no search reads them. */
   *finish(): Generator<void> {
     for (const segment of this.#segments) {
       for (let index = 0; index < segment.count; index++) {
@@ -71,7 +71,7 @@ export class Compaction {
     }
   }
 
-  /** What was replaced since the switch is found through the segment that it was in, until its searches have ended. */
+  /** References replaced since the switch are still found through their old segment, until the searches have ended. */
   #relocate(segment: Segment, index: number): void {
     const place = segment.copyOf(index);
     const subject = this.#ordinals.subject(segment.ownerOf(index));

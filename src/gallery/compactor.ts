@@ -3,10 +3,10 @@ import type { Compaction } from './compaction.ts';
 import type { CurrentGallery } from './active-gallery.ts';
 import { inSlices, SLICE_MS } from './slices.ts';
 
-/** How long nothing is tried after a failure: memory that was not there is not there at once. */
+/** Pause after a failure: missing memory rarely returns at once. */
 const PAUSE_MS = 60_000;
 
-/** Rewrites segments that have lost many of their references, one after the other, while everything else goes on. */
+/** Compacts segments that have lost many of their references, one after the other, in the background. */
 export class Compactor {
   readonly #served: CurrentGallery;
   readonly #onError: (error: unknown) => void;
@@ -17,7 +17,7 @@ export class Compactor {
   #compactions = 0;
 
   /**
-   * @param onError - told when a compaction failed; the old segments serve on, and after a minute it is tried again
+   * @param onError - called when a compaction failed; the old segments stay in use, and it is retried after a minute
    * @param sliceMs - 0: a turn of the event loop between any two references
    */
   constructor(served: CurrentGallery, onError: (error: unknown) => void, sliceMs = SLICE_MS) {
@@ -26,22 +26,22 @@ export class Compactor {
     this.#sliceMs = sliceMs;
   }
 
-  /** Segments that were made in the place of others, since the start. */
+  /** Compactions completed since the start. */
   get compactions(): number {
     return this.#compactions;
   }
 
   /**
-   * Rewrites what is thin now. Costs next to nothing when nothing is.
-   * @returns resolves when nothing is left to do; while it is at work, a second call waits for the same
+   * Compacts the segments that are sparse now. Costs next to nothing when there are none.
+   * @returns resolves when nothing is left to do; a second call meanwhile gets the same promise
    */
   run(): Promise<void> {
     return (this.#running ??= this.#compactAll().finally(() => (this.#running = undefined)));
   }
 
   /**
-   * Abandons a copy that is not complete, and begins no other. Waits for what is past that: for the searches that began
-   * before, and until the old segments are wiped.
+   * Abandons an incomplete copy, and begins no other. After a switch it waits for the searches that began before, and
+   * until the old segments are wiped.
    */
   async stop(): Promise<void> {
     this.#stopped = true;

@@ -5,24 +5,24 @@ import { encodeSubject } from './subject-lines.ts';
 import { inSlices, SLICE_MS } from './slices.ts';
 import { isBefore } from './subject-filter.ts';
 
-/** Numbers below 2^256: as many as there are SHA-256 digests. */
+/** 2^256, the number of SHA-256 digests. */
 const MODULUS = 1n << 256n;
 
 export interface ContentHash {
-  /** The version of the gallery that it is of. */
+  /** The gallery version that was hashed. */
   readonly version: number;
   readonly subjects: number;
-  /** Hexadecimal. Of two galleries the same when searches find the same in them. */
+  /** Hexadecimal. Equal for two galleries in which searches find the same. */
   readonly hash: string;
 }
 
 /**
- * A hash of everything that searches can find at the instant at which it is begun: subjects who have not expired then,
- * what is known of them, and their references, byte for byte as they are compared. Does not depend on the order in which
- * they came or where they lie: the digests of all subjects are added up (Bellare, Micciancio, "A new paradigm for collision-free hashing: incrementality at reduced cost", EUROCRYPT
- * 1997), so that a subject that changes while others are still being counted is taken off and added again. It tells
- * whether two replicas agree; it is no proof against somebody who makes up galleries for the purpose.
- * @param models - what made the references
+ * A hash of everything that searches can find at the instant at which it starts: unexpired subjects, their attributes,
+ * and their packed references byte for byte. It does not depend on order or place: the digests of all subjects are
+ * added (Bellare, Micciancio, "A new paradigm for collision-free hashing: incrementality at reduced cost", EUROCRYPT
+ * 1997). A subject that changes during the count is subtracted and added again. The hash shows whether two replicas
+ * agree. It is no protection against galleries crafted to collide.
+ * @param models - the models that made the references
  * @param sliceMs - 0: a turn of the event loop between any two subjects
  * @throws what the signal was aborted with
  */
@@ -56,7 +56,7 @@ export async function contentHash(
       if (subject !== undefined) add(subject, 1);
       yield;
     }
-    // In the step in which the last one is counted: a promise later there may be others.
+    // Read in the same step as the last subject: after another await there may be more subjects.
     const { version } = gallery;
     const total = (((sum % MODULUS) + MODULUS) % MODULUS).toString(16);
     const content = JSON.stringify([models, subjects, total]);

@@ -1,6 +1,6 @@
 /**
- * The names of all galleries that any subject ever belonged to: a search of one that was emptied is a search of nobody,
- * but of one that never was it is a mistake. Shared by the gallery that is served and those that may follow it.
+ * The names of all galleries that ever had a subject. A search of an emptied gallery finds no subject. A search of a
+ * gallery that never existed is a mistake. Shared by the active gallery and its successors.
  */
 export class GalleryNames {
   readonly #names = new Set<string>();

@@ -18,11 +18,11 @@ import { placesOf, type Segment } from './segment.ts';
 import { SegmentSupply, type SegmentSizing } from './segment-supply.ts';
 import { isBefore, type SubjectFilter } from './subject-filter.ts';
 
-/** A reference as it becomes searchable. */
+/** A reference that becomes searchable. */
 export interface SearchableReference {
   readonly referenceId: string;
   readonly partition: PartitionName;
-  /** The kernels' form of the template. Undefined when the gallery holds it already: the subject's data changed only. */
+  /** The encoded template. Undefined when the gallery holds it already, and only the subject's data changed. */
   readonly packed: Uint8Array | undefined;
 }
 
@@ -36,20 +36,20 @@ export type GalleryChange =
     }
   | { readonly kind: 'expunge'; readonly subjectId: string };
 
-/** Is told of every change of a subject; what it is told of a subject holds until it returns. */
+/** Notified of every change of a subject. The entry passed is valid until the call returns. */
 export interface GalleryObserver {
-  /** Before a subject is changed or taken out. */
+  /** Before a subject is changed or removed. */
   before(subject: SubjectEntry): void;
   /** After a subject was added or changed. */
   after(subject: SubjectEntry): void;
 }
 
-/** What of a partition searches find now, and what they pass over. */
+/** Live and expired references of a partition. */
 export interface PartitionCount {
   readonly partition: Partition;
-  /** References that can be found. */
+  /** References that searches find now. */
   readonly liveCount: number;
-  /** References of subjects who have expired. */
+  /** References of expired subjects, which searches skip. */
   readonly expiredCount: number;
 }
 
@@ -61,14 +61,14 @@ export interface GallerySizing {
 }
 
 /**
- * Everything that can be searched, in memory: subjects, and their references by partition. Only `apply` changes it,
- * synchronously, so between two turns of the event loop it always stands at one version: the number of the last change.
- * Compaction changes where references lie, but not which there are. Who has expired is no change: every search, and every
- * count, compares with its own instant.
+ * Everything searchable, in memory: subjects, and their references by partition. Only `apply` changes it,
+ * synchronously: between two turns of the event loop it has exactly one version, the number of the last change.
+ * Compaction changes where references lie, but not which there are. Expiry is not a change: every search and every
+ * count uses its own instant.
  */
 export class Gallery {
   readonly #sizing: GallerySizing;
-  /** For the partitions of all positions. */
+  /** For the partitions of all finger positions. */
   readonly #fingerSegments: SegmentSupply;
   readonly #released: ReleasedMemory;
   readonly #partitions = new Map<string, Partition>();
@@ -82,9 +82,9 @@ export class Gallery {
   #version = 0;
 
   /**
-   * @param clock - tells who has expired
-   * @param names - shared with the gallery that follows this one, see ActiveGallery
-   * @param released - so, too
+   * @param clock - decides about expiry
+   * @param names - shared with the next gallery, see ActiveGallery
+   * @param released - shared with the next gallery
    */
   constructor(
     sizing: GallerySizing,
@@ -100,17 +100,17 @@ export class Gallery {
     this.#fingerSegments = new SegmentSupply(sizing.finger, this.#released);
   }
 
-  /** Number of the last change that searches see; 0 for an empty gallery. */
+  /** Number of the last change visible to searches; 0 for an empty gallery. */
   get version(): number {
     return this.#version;
   }
 
-  /** The instant that a search which begins now compares expiries with, in milliseconds since 1970. */
+  /** The instant that a search starting now compares expiries with, in ms since 1970. */
   now(): number {
     return this.#clock();
   }
 
-  /** Subjects in memory, expired ones included. */
+  /** Subjects in memory, including expired ones. */
   get storedSubjectCount(): number {
     return this.#subjects.size;
   }
@@ -120,7 +120,7 @@ export class Gallery {
     return this.subjectsInScope(new Set());
   }
 
-  /** References of theirs that are stored but cannot be compared. */
+  /** Stored references of the subjects in memory that cannot be compared. */
   get notComparableCount(): number {
     const instant = this.now();
     let sum = 0;
@@ -138,7 +138,7 @@ export class Gallery {
     return [...this.#partitions.values()].sort((a, b) => (order(a) < order(b) ? -1 : 1));
   }
 
-  /** What searches find now in the partitions, in the same order. */
+  /** Counts of the partitions as of now, in the same order. */
   get partitionCounts(): readonly PartitionCount[] {
     const expired = new Map<string, number>();
     for (const ordinal of this.#scopes.expiredAt(this.now(), this.ordinalEnd)) {
@@ -153,43 +153,43 @@ export class Gallery {
     });
   }
 
-  /** All galleries that any subject ever belonged to, and the number of their subjects now, in order of name. */
+  /** All galleries that ever had a subject, with their present number of subjects, in order of name. */
   get gallerySizes(): readonly (readonly [string, number])[] {
     return this.#scopes.sizesAt(this.now());
   }
 
-  /** Whether any subject ever belonged to a gallery of this name. */
+  /** Whether a gallery of this name ever had a subject. */
   knows(gallery: string): boolean {
     return this.#names.has(gallery);
   }
 
-  /** @throws Failure GALLERY_UNKNOWN that names each by its place among these */
+  /** @throws Failure GALLERY_UNKNOWN that names each unknown gallery by its index in the list */
   requireKnown(galleries: readonly string[]): void {
     const unknown = galleries.flatMap((name, i) => (this.knows(name) ? [] : [`galleries[${i}]`]));
     if (unknown.length > 0) throw galleryUnknown(...unknown);
   }
 
-  /** A subject, whether expired or not. */
+  /** A subject, expired or not. */
   subject(subjectId: string): SubjectEntry | undefined {
     return this.#subjects.get(subjectId);
   }
 
-  /** One past the greatest ordinal of a subject. */
+  /** One past the greatest subject ordinal. */
   get ordinalEnd(): number {
     return this.#ordinals.end;
   }
 
-  /** The subject who has an ordinal now. */
+  /** The subject with this ordinal now. */
   subjectWithOrdinal(ordinal: number): SubjectEntry | undefined {
     return this.#ordinals.subject(ordinal);
   }
 
-  /** For workers: which subjects a search of these galleries may find. @returns undefined: all */
+  /** For workers: the subjects that a search of these galleries may find. @returns undefined: all */
   filterAt(galleries: ReadonlySet<string>, instantMs: number): SubjectFilter | undefined {
     return this.#scopes.filterAt(galleries, instantMs);
   }
 
-  /** Those whom a search of these galleries may find; undefined: they are too many to be listed. */
+  /** The subjects that a search of these galleries may find; undefined: too many to list. */
   listed(galleries: ReadonlySet<string>, instantMs: number): SubjectEntry[] | undefined {
     const ordinals = this.#scopes.listed(galleries);
     if (ordinals === undefined) return undefined;
@@ -198,7 +198,7 @@ export class Gallery {
     ) as SubjectEntry[];
   }
 
-  /** The ids of the references of a subject that are searchable now. */
+  /** Whether this reference of a subject is searchable now. */
   holds(subjectId: string, referenceId: string): boolean {
     return (
       this.#subjects.get(subjectId)?.references.some((reference) => reference.referenceId === referenceId) ?? false
@@ -210,7 +210,7 @@ export class Gallery {
   }
 
   /**
-   * Subjects in scope who have not expired.
+   * Number of unexpired subjects in scope.
    * @param galleries - names; empty: all
    */
   subjectsInScope(galleries: ReadonlySet<string>, instantMs = this.now()): number {
@@ -218,9 +218,9 @@ export class Gallery {
   }
 
   /**
-   * Puts the change with number `sequence` in force. An expunged subject is gone for every search, those under way
-   * included; references that were replaced stay visible to the searches that started before.
-   * @throws RangeError when `sequence` is not the next one
+   * Applies the change with number `sequence`. An expunged subject vanishes from every search, including running ones.
+   * Replaced references stay visible to searches that started before.
+   * @throws RangeError when `sequence` is not the next number
    */
   apply(sequence: number, change: GalleryChange): void {
     if (sequence !== this.#version + 1) throw new RangeError(`change ${sequence} does not follow ${this.#version}`);
@@ -229,14 +229,14 @@ export class Gallery {
     this.#version = sequence;
   }
 
-  /** Adds subjects read from the store as they stood at one version. Only into an empty gallery, before `startAt`. */
+  /** Adds a subject read from the store at one version. Only into an empty gallery, before `startAt`. */
   load(subjectId: string, attributes: SubjectAttributes, references: readonly SearchableReference[]): void {
     this.#upsert(subjectId, attributes, references, 0);
   }
 
   /**
    * A new segment of a partition, to be filled from a file. Only before `startAt`.
-   * @param recordBytes - about what will be in it
+   * @param recordBytes - approximate total of its records
    * @throws RangeError when there is no memory
    */
   adoptSegment(name: PartitionName, recordBytes: number): Segment {
@@ -244,14 +244,14 @@ export class Gallery {
   }
 
   /**
-   * Adds a subject whose references are in segments already, owned by the number of subjects entered before. Only into an
-   * empty gallery, before `startAt`.
+   * Adds a subject whose references are in segments already, owned by the number of subjects entered before. Only into
+   * an empty gallery, before `startAt`.
    */
   enter(subjectId: string, attributes: SubjectAttributes, references: readonly ReferenceLocation[]): void {
     this.#admit(subjectId, attributes, references);
   }
 
-  /** Sets the version after loading, or moves it past changes of which nothing is left to apply. */
+  /** Sets the version after loading, or advances it past changes with no effect. */
   startAt(version: number): void {
     if (version < this.#version) throw new RangeError(`version ${version} lies before ${this.#version}`);
     this.#version = version;
@@ -259,7 +259,7 @@ export class Gallery {
 
   /**
    * Begins a search: what is replaced from now on stays readable until the ticket is ended.
-   * @param instantMs - that it compares expiries with, from its beginning to its end
+   * @param instantMs - the search compares expiries with it throughout
    */
   beginSearch(instantMs = this.now()): SearchTicket {
     return this.#reclamation.begin(this.#version, instantMs);
@@ -269,14 +269,14 @@ export class Gallery {
     this.#reclamation.end(ticket);
   }
 
-  /** Resolves when the searches that are under way now have ended. */
+  /** Resolves when the searches running now have ended. */
   presentSearchesEnded(): Promise<void> {
     return new Promise((resolve) => this.#reclamation.afterPresentSearches(resolve));
   }
 
   /**
-   * Begins to rewrite some segments. Only one compaction may be under way.
-   * @returns undefined: none is thin
+   * Begins to compact some segments. Only one compaction may run at a time.
+   * @returns undefined: no segment is sparse
    * @throws RangeError when there is no memory for the copy
    */
   beginCompaction(): Compaction | undefined {
@@ -288,16 +288,16 @@ export class Gallery {
   }
 
   /**
-   * Gives up the memory of rewritten segments that was kept and that nobody has needed for a minute, and makes the
-   * collector look for what was given up. To be called now and then.
-   * @param nowMs - as `performance.now` gives it
+   * Releases the spare memory of compacted segments that was unused for a minute, and prompts the collector to find
+   * released memory. To be called regularly.
+   * @param nowMs - from `performance.now`
    */
   releaseMemory(nowMs: number): void {
     for (const { supply } of this.#partitions.values()) supply.releaseUnused(nowMs);
     this.#released.promptCollection();
   }
 
-  /** Takes out a subject without a change: from a gallery that is on its way out, see ActiveGallery. */
+  /** Removes a subject without a change: from a gallery being replaced, see ActiveGallery. */
   hide(subjectId: string): void {
     this.#expunge(subjectId);
   }
@@ -308,7 +308,7 @@ export class Gallery {
     return () => void this.#observers.delete(observer);
   }
 
-  /** Gives up all memory. Only when no search is under way, and none will be. */
+  /** Releases all memory. Only when no search is running or will be. */
   close(): void {
     for (const partition of this.#partitions.values()) partition.close();
   }
@@ -357,7 +357,7 @@ export class Gallery {
     return subject;
   }
 
-  /** Searches that began before go on with the references that are replaced now. */
+  /** Keeps the references that are being replaced, for searches that began before. */
   #keepEarlier(subject: SubjectEntry, before: number): void {
     const kept = { before, references: subject.references };
     subject.earlier = [...subject.earlier, kept];
@@ -398,7 +398,7 @@ export class Gallery {
     subject.earlier = [];
   }
 
-  /** Takes a reference out of every search, and its bytes out of memory as soon as no kernel can be reading them. */
+  /** Removes a reference from every search, and wipes its bytes as soon as no kernel can be reading them. */
   #remove(location: ReferenceLocation): void {
     for (const { segment, index } of placesOf(location)) {
       const address = segment.addressOf(index);

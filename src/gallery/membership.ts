@@ -1,45 +1,45 @@
 import { SortedTimes } from './sorted-times.ts';
 
-/** What the bytes say; 0: neither. */
+/** Values of the bytes; 0: neither. */
 const BELONGS = 1;
 const LEAVING = 2;
-/** A gallery of so many is kept as a list, too, so that what a search of it costs follows from it alone. */
+/** Galleries up to this size are also kept as a list: the cost of searching one then depends on it alone. */
 export const MAX_LISTED = 2048;
 
 /**
- * Which subjects belong to a gallery, as one byte for each ordinal in memory that the workers see. A search that is
- * under way while more room is made keeps the bytes it began with: subjects that came later are not in its view.
+ * Which subjects belong to a gallery: one byte per ordinal, shared with the workers. When the array grows, a running
+ * search keeps the bytes it began with: later subjects are not in its view.
  */
 export class Membership {
   #bytes = new Uint8Array(new SharedArrayBuffer(1024));
   #size = 0;
-  /** Those who belong; undefined: they are too many. */
+  /** Ordinals of the members; undefined: too many. */
   #listed: Set<number> | undefined = new Set();
   readonly #expiries = new SortedTimes();
-  /** Who has left and is not hidden yet, and the last time that they did. */
+  /** Former members that are not hidden yet, each with its latest departure. */
   readonly #leaving = new Map<number, object>();
 
-  /** Above 0 at the ordinals of those who belong, and of those who have left and are not hidden yet; past its end: 0. */
+  /** Above 0 at the ordinals of members, and of former members not hidden yet. Ordinals past its end count as 0. */
   get shared(): SharedArrayBuffer {
     return this.#bytes.buffer;
   }
 
-  /** Ordinals of those who belong, whether expired or not; undefined: they are too many to be listed. */
+  /** Ordinals of the members, expired or not; undefined: too many to list. */
   get listed(): ReadonlySet<number> | undefined {
     return this.#listed;
   }
 
-  /** Subjects who belong and have not expired. */
+  /** Number of unexpired members. */
   sizeAt(instantMs: number): number {
     return this.#size - this.#expiries.countUntil(instantMs);
   }
 
-  /** Whether a subject belongs, rather than is about to be hidden. */
+  /** Whether a subject is a member, and not about to be hidden. */
   has(ordinal: number): boolean {
     return this.#bytes[ordinal] === BELONGS;
   }
 
-  /** A subject who does not belong yet. */
+  /** Adds a subject that is not a member yet. */
   add(ordinal: number, expireTimeMs: number | undefined): void {
     if (ordinal >= this.#bytes.length) {
       const larger = new Uint8Array(new SharedArrayBuffer(Math.max(ordinal + 1, this.#bytes.length * 2)));
@@ -54,16 +54,17 @@ export class Membership {
     if (this.#size > MAX_LISTED) this.#listed = undefined;
   }
 
-  /** A subject who belongs expires at another time. */
+  /** Changes the expiry of a member. */
   reschedule(from: number | undefined, to: number | undefined): void {
     if (from !== undefined) this.#expiries.delete(from);
     if (to !== undefined) this.#expiries.add(to);
   }
 
   /**
-   * A subject who belongs leaves. Searches that are under way still see them as a member.
+   * Removes a member. Running searches still see it as a member.
    * @param expireTimeMs - as it was added
-   * @returns to be called when these have ended: takes the byte away, unless the subject came back, or left once more
+   * @returns to be called when these searches have ended: clears the byte, unless the subject came back or left once
+   * more
    */
   remove(ordinal: number, expireTimeMs: number | undefined): () => void {
     const departure = {};
@@ -72,7 +73,7 @@ export class Membership {
     this.#size--;
     if (expireTimeMs !== undefined) this.#expiries.delete(expireTimeMs);
     this.#listed?.delete(ordinal);
-    // Not as soon as it could be: who comes and goes at the limit would make it be listed anew each time.
+    // Hysteresis: a subject that joins and leaves at the limit must not rebuild the list each time.
     if (this.#size <= MAX_LISTED / 2) this.#listed ??= this.#list();
     return () => {
       if (this.#leaving.get(ordinal) !== departure) return;

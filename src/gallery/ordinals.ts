@@ -1,16 +1,16 @@
 import type { SubjectEntry } from './catalogue.ts';
 
-/** Gives subjects their ordinals, and finds a subject by its own. */
+/** Assigns ordinals to subjects, and finds a subject by its ordinal. */
 export class Ordinals {
   readonly #subjects: (SubjectEntry | undefined)[] = [];
   readonly #free: number[] = [];
 
-  /** One past the greatest ordinal that was ever given. */
+  /** One past the greatest ordinal ever assigned. */
   get end(): number {
     return this.#subjects.length;
   }
 
-  /** The next ordinal to be given: one that came back, so that they stay few, or a new one. */
+  /** The next ordinal to assign: a released one, to keep the range small, or a new one. */
   next(): number {
     return this.#free.pop() ?? this.#subjects.length;
   }
@@ -27,7 +27,7 @@ export class Ordinals {
     this.#subjects[ordinal] = undefined;
   }
 
-  /** Lets an ordinal be given again: only when no search can mean the subject who had it. */
+  /** Releases an ordinal for reuse. Only when no search can still mean its former subject. */
   release(ordinal: number): void {
     this.#free.push(ordinal);
   }

@@ -3,12 +3,14 @@ import type { Segment } from './segment.ts';
 import type { SegmentSupply } from './segment-supply.ts';
 
 /**
- * A segment is thin when more than this share of its references was removed. Compaction then copies three references at
- * most for each one that was removed, some microseconds; and what is left takes no more than a third above what it needs,
- * in memory and in the time of a scan.
+ * A segment is sparse when more than this share of its references was removed. Compaction then copies at most three
+ * references for each removed one, some microseconds. Live references take at most a third more than they need, in
+ * memory and in scan time.
  */
 const THIN_SHARE = 1 / 4;
-/** And when it has lost at least this share of a full segment: fewer cost a scan less than 0.1 ms, and a rewrite more. */
+/**
+ * Minimum loss as a share of a full segment: fewer removed references cost a scan less than 0.1 ms, and a rewrite more.
+ */
 const THIN_LEAST = 1 / 64;
 
 /** A range of references of one segment, as a search reads them. */
@@ -18,26 +20,26 @@ export interface SegmentRange {
   readonly end: number;
 }
 
-/** How many references the ranges hold, removed ones included. */
+/** Number of references in the ranges, including removed ones. */
 export function countReferences(ranges: readonly SegmentRange[]): number {
   return ranges.reduce((sum, { end }) => sum + end, 0);
 }
 
-/** The references of one finger position or one face model. Grows by opening another segment, shrinks by compaction. */
+/** The references of one finger position or one face model. Grows by opening a segment, shrinks by compaction. */
 export class Partition {
   readonly name: PartitionName;
   readonly key: string;
   readonly supply: SegmentSupply;
   #segments: Segment[] = [];
 
-  /** @param supply - where segments come from, and go to when they were rewritten */
+  /** @param supply - provides segments, and takes them back after compaction */
   constructor(name: PartitionName, supply: SegmentSupply) {
     this.name = name;
     this.key = partitionKey(name);
     this.supply = supply;
   }
 
-  /** Another, empty segment, which is read from now on. @param recordBytes - see SegmentSupply.take */
+  /** Opens an empty segment, which searches read from now on. @param recordBytes - see SegmentSupply.take */
   addSegment(recordBytes?: number): Segment {
     const segment = this.supply.take(recordBytes);
     this.#segments.push(segment);
@@ -50,9 +52,9 @@ export class Partition {
   }
 
   /**
-   * Segments that should be rewritten as one now; none: no segment is thin. With a thin one go as many others as fit,
-   * if they are thin or hold no more than those before: whoever is copied without need ends up in a segment at least
-   * twice as large, so that happens to nobody often, and small segments do not pile up.
+   * Segments to compact into one now; empty: no segment is sparse. A sparse segment takes along as many others as fit,
+   * if they are sparse or hold no more references than those chosen before. References copied without need then end up
+   * in a segment at least twice as large: this is rare for each reference, and small segments do not pile up.
    */
   segmentsToRewrite(): Segment[] {
     const bySize = [...this.#segments].sort((a, b) => a.liveCount - b.liveCount);
@@ -71,25 +73,25 @@ export class Partition {
   }
 
   /**
-   * Searches that begin from now on read `rewritten` in the place of the others, if there is anybody in it.
+   * Searches that begin from now on read `rewritten` in place of the others, unless it is empty.
    * @returns segments that they do not read
    */
   replace(segments: readonly Segment[], rewritten: Segment): Segment[] {
     const kept = this.#segments.filter((segment) => !segments.includes(segment));
     const isUsed = rewritten.liveCount > 0;
-    // In front: what was opened last goes on being filled first.
+    // In front: the last segment stays the one to be filled first.
     this.#segments = isUsed ? [rewritten, ...kept] : kept;
     return isUsed ? [...segments] : [...segments, rewritten];
   }
 
-  /** What a search that starts now may read. */
+  /** The ranges that a search starting now may read. */
   ranges(): SegmentRange[] {
     return this.#segments
       .filter((segment) => segment.liveCount > 0)
       .map((segment) => ({ segment, end: segment.count }));
   }
 
-  /** Gives up all memory. */
+  /** Releases all memory. */
   close(): void {
     for (const segment of this.#segments) this.supply.release(segment);
     this.#segments = [];
@@ -112,7 +114,7 @@ export class Partition {
     return this.#segments.reduce((sum, segment) => sum + segment.usedBytes, 0);
   }
 
-  /** Where the next reference goes to; undefined: to a new segment. */
+  /** Segment for the next reference; undefined: a new one is needed. */
   get #open(): Segment | undefined {
     return this.#segments.findLast(({ isOpen }) => isOpen);
   }

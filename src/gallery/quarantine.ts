@@ -2,15 +2,15 @@ import type { DamagedReference } from '../store/records.ts';
 import { inScope } from './scopes.ts';
 import type { Gallery } from './gallery.ts';
 
-/** Told of a reference that was not known to be damaged before. */
+/** Called for each reference newly found to be damaged. */
 export type OnDamage = (found: DamagedReference) => void;
 
-/** Subjects who are looked at one by one for a search; of more all are taken to be in its scope. */
+/** Maximum of subjects checked one by one per search; beyond it all count as in scope. */
 const MAX_EXAMINED = 1000;
 
 /**
- * Stored references that are known to be damaged. They are kept out of searches, while everything else is served; the
- * references of the same subject, too.
+ * Stored references known to be damaged. They are left out of searches, while everything else is served, including
+ * other references of the same subject.
  */
 export class Quarantine {
   readonly #bySubject = new Map<string, readonly DamagedReference[]>();
@@ -18,7 +18,7 @@ export class Quarantine {
   #onDamage: OnDamage = () => undefined;
   #count = 0;
 
-  /** @param onDamage - told of those that come from now on */
+  /** @param onDamage - called for references found from now on */
   constructor(onDamage?: OnDamage) {
     if (onDamage !== undefined) this.#onDamage = onDamage;
   }
@@ -27,18 +27,18 @@ export class Quarantine {
     return this.#count;
   }
 
-  /** Subjects that may have belonged to more galleries than can be read, or to fewer. */
+  /** Subjects whose galleries are uncertain: some names may be unreadable or wrong. */
   get unsureCount(): number {
     return this.#unsure.size;
   }
 
-  /** Whether the galleries of a subject are in doubt, as it was read last. */
+  /** Sets whether the galleries of a subject are uncertain, as of its last reading. */
   doubtGalleries(subjectId: string, isDoubtful: boolean): void {
     if (isDoubtful) this.#unsure.add(subjectId);
     else this.#unsure.delete(subjectId);
   }
 
-  /** In order of the references' ids. @param limit - at most so many */
+  /** Ordered by reference id. @param limit - maximum returned */
   list(limit: number): DamagedReference[] {
     const all = [...this.#bySubject.values()].flat();
     return all.sort((a, b) => (a.referenceId < b.referenceId ? -1 : 1)).slice(0, limit);
@@ -49,8 +49,8 @@ export class Quarantine {
   }
 
   /**
-   * How many of them a search of these galleries leaves out: those who are in none of them, and those that were loaded
-   * before they were damaged, are not counted. At most so many, for what cannot be read may be in any gallery.
+   * Upper bound of the damaged references missing from a search of these galleries. Subjects outside the galleries do
+   * not count, nor references loaded before they were damaged. An unreadable subject may be in any gallery, and counts.
    * @param galleries - empty: all
    */
   unsearched(gallery: Gallery, galleries: ReadonlySet<string>): number {
@@ -64,7 +64,7 @@ export class Quarantine {
     return count;
   }
 
-  /** What is damaged of a subject, as it was read last; it was not read: leaves what is known. */
+  /** Sets the damaged references of a subject, as of its last reading. */
   set(subjectId: string, damaged: readonly DamagedReference[]): void {
     const before = this.of(subjectId);
     if (damaged.length === 0 && before.length === 0) return;
@@ -75,7 +75,7 @@ export class Quarantine {
     for (const one of damaged) if (!known.has(one.referenceId)) this.#onDamage(one);
   }
 
-  /** What was met elsewhere, beside what is known. */
+  /** Adds damaged references found elsewhere. */
   add(damaged: readonly DamagedReference[]): void {
     for (const [subjectId, found] of Map.groupBy(damaged, (one) => one.subjectId)) {
       const known = this.of(subjectId);

@@ -1,10 +1,10 @@
-/** A search under way. */
+/** A running search. */
 export interface SearchTicket {
   /** The gallery version that the search sees. */
   readonly version: number;
   /** The instant that it compares expiries with, in milliseconds since 1970. */
   readonly instantMs: number;
-  /** When it began, counted in searches. */
+  /** Ordinal number of the search. */
   readonly order: number;
 }
 
@@ -14,8 +14,8 @@ interface Deferred {
 }
 
 /**
- * Puts off what would pull memory from under a search: an action runs once every search that it could disturb has
- * ended, at once when there is none. (Epoch-based reclamation with one writer.)
+ * Epoch-based reclamation with one writer: defers actions that would release memory in use. An action runs once every
+ * search that it could disturb has ended, or at once when there is none.
  */
 export class Reclamation {
   readonly #searches = new Set<SearchTicket>();
@@ -36,12 +36,12 @@ export class Reclamation {
     for (const deferred of due) this.#defer(deferred);
   }
 
-  /** Runs the action when no search of a version before `version` is under way. */
+  /** Runs the action when no search of a version before `version` is running. */
   afterSearchesBefore(version: number, action: () => void): void {
     this.#defer({ waitsFor: (search) => search.version < version, action });
   }
 
-  /** Runs the action when the searches under way now have ended. */
+  /** Runs the action when the searches running now have ended. */
   afterPresentSearches(action: () => void): void {
     const order = this.#order;
     this.#defer({ waitsFor: (search) => search.order <= order, action });

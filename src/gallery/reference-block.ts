@@ -1,13 +1,13 @@
 /**
- * References as a block of an index file has them, in the form in which they lie in memory. Little-endian:
+ * References in a block of an index file, in the form that they have in memory. Little-endian:
  *
  *   0              u32 n, u32 v        references; bytes of each candidate vector
  *   8              u32 length [n]      bytes of each record, multiples of 16
- *   8 + 4 n        u32 owner [n]       number of the subject who owns it, in the order of the index's subjects
+ *   8 + 4 n        u32 owner [n]       number of the subject, in the order of the index's subjects
  *   8 + 8 n        n vectors
  *   8 + (8 + v) n  n records
  *
- * It does not depend on how segments are laid out in memory, and whole sections of it are copied there.
+ * The format is independent of the segment layout in memory. Whole sections are copied there.
  */
 import { damaged } from '../files/block-file.ts';
 
@@ -22,7 +22,7 @@ export interface ReferenceBlock {
 
 /** A packed reference and the number of its subject. */
 export interface OwnedReference {
-  /** The record, and its candidate vector behind it. */
+  /** The record, followed by its candidate vector. */
   readonly packed: Uint8Array;
   readonly owner: number;
 }
@@ -47,7 +47,7 @@ export function encodeReferences(references: readonly OwnedReference[], vectorBy
 }
 
 /**
- * @param name - of the file, for a message
+ * @param name - file name, for messages
  * @throws Failure INDEX_DAMAGED
  */
 export function decodeReferences(block: Buffer, vectorBytes: number, name: string): ReferenceBlock {
@@ -55,7 +55,7 @@ export function decodeReferences(block: Buffer, vectorBytes: number, name: strin
   const records = HEADER_BYTES + (8 + vectorBytes) * n;
   if (n === 0 || block.readUInt32LE(4) !== vectorBytes || records > block.length)
     throw damaged(name, 'a block of it has another form');
-  // A copy, for the numbers have to be aligned.
+  // A copy: the numbers must be aligned.
   const numbers = new Uint32Array(new Uint8Array(block.subarray(HEADER_BYTES, HEADER_BYTES + 8 * n)).buffer);
   const lengths = numbers.subarray(0, n);
   const total = lengths.reduce((sum, length) => sum + length, 0);

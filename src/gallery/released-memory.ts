@@ -1,11 +1,11 @@
-/** Room that is allocated to be counted: larger ones would be refused where memory is short. */
+/** Maximum size of the counted allocation: larger ones would fail where memory is short. */
 const MAX_TOLD = 1 << 28;
 
 /**
- * Shared memory that the main thread has let go of and its collector has not found yet. The collector does not count
- * shared memory, and so would see no reason to begin. What it does count is room of the same size, which takes no memory
- * as it is never written. It is told again until it has found everything: a collection that was under way already may
- * have passed over what was let go of since.
+ * Shared memory that the main thread has released and the collector has not found yet. V8 does not count shared memory,
+ * and would see no reason to collect. It does count an ordinary allocation of the same size, which takes no memory as
+ * it is never written. This is repeated until everything is found: a collection that was already running may have
+ * missed memory released since.
  */
 export class ReleasedMemory {
   readonly #found = new FinalizationRegistry<number>((bytes) => void (this.#bytes -= bytes));
@@ -17,13 +17,13 @@ export class ReleasedMemory {
     this.#found.register(memory, bytes);
   }
 
-  /** To be called now and then; does nothing when everything was found. */
+  /** To be called regularly; does nothing once everything was found. */
   promptCollection(): void {
     if (this.#bytes === 0) return;
     try {
       void new ArrayBuffer(Math.min(this.#bytes, MAX_TOLD));
     } catch {
-      // There is no room: the collector has begun before it said so.
+      // Allocation failed; V8 runs a collection before it throws, which is all that was wanted.
     }
   }
 }

@@ -4,12 +4,12 @@ import { Membership, MAX_LISTED } from './membership.ts';
 import { SortedTimes } from './sorted-times.ts';
 import { ExpiryColumn, type SubjectFilter } from './subject-filter.ts';
 
-/** What decides whether a subject is in the scope of a search. */
+/** Decides whether a subject is in the scope of a search. */
 type Membering = Pick<SubjectAttributes, 'galleries' | 'expireTimeMs'>;
 
 /**
- * Which subjects a search may find, and how many they are: by gallery, and by the instant of the search. A subject whose
- * time is over stays where it is and is passed over by searches after that instant, for the clock may have been wrong.
+ * Which subjects a search may find, and how many there are: by gallery, and by the instant of the search. An expired
+ * subject stays in place and is skipped by searches after that instant: the clock may have been wrong.
  */
 export class Scopes {
   readonly #names: GalleryNames;
@@ -22,7 +22,7 @@ export class Scopes {
     this.#names = names;
   }
 
-  /** A subject comes in. */
+  /** Adds a subject. */
   enter(ordinal: number, { galleries, expireTimeMs }: Membering): void {
     this.#size++;
     this.#column.set(ordinal, expireTimeMs);
@@ -31,7 +31,7 @@ export class Scopes {
     for (const name of galleries) this.#membersOf(name).add(ordinal, expireTimeMs);
   }
 
-  /** @returns to be called when the searches under way have ended */
+  /** @returns to be called when the running searches have ended */
   leave(ordinal: number, { galleries, expireTimeMs }: Membering): (() => void)[] {
     this.#size--;
     if (expireTimeMs !== undefined) this.#expiries.delete(expireTimeMs);
@@ -39,9 +39,9 @@ export class Scopes {
   }
 
   /**
-   * Something of a subject changes. Searches under way go on with the galleries as they were: who moves from one to
-   * another is not lost in between.
-   * @returns to be called when these have ended
+   * Changes a subject's galleries or expiry. Running searches keep the old galleries too: a subject that moves between
+   * galleries is never missed.
+   * @returns to be called when these searches have ended
    */
   change(ordinal: number, before: Membering, after: Membering): (() => void)[] {
     const [from, to] = [before.expireTimeMs, after.expireTimeMs];
@@ -60,12 +60,12 @@ export class Scopes {
     return hidings;
   }
 
-  /** Subjects in any of the galleries who have not expired. @param galleries - empty: all subjects */
+  /** Number of unexpired subjects in any of the galleries. @param galleries - empty: all subjects */
   sizeAt(galleries: ReadonlySet<string>, instantMs: number): number {
     if (galleries.size === 0) return this.#size - this.#expiries.countUntil(instantMs);
     const members = this.#known(galleries);
     if (members.length === 1) return members[0].sizeAt(instantMs);
-    // Those who are in two are counted once.
+    // Subjects in several galleries count once.
     let count = 0;
     const times = new Float64Array(this.#column.shared);
     const end = Math.max(0, ...members.map(({ shared }) => shared.byteLength));
@@ -75,7 +75,7 @@ export class Scopes {
     return count;
   }
 
-  /** Galleries and the number of their subjects who have not expired, in order of name; those that were emptied, too. */
+  /** Galleries with their number of unexpired subjects, in order of name, including emptied ones. */
   sizesAt(instantMs: number): readonly (readonly [string, number])[] {
     return this.#names.all.map((name) => [name, this.#members.get(name)?.sizeAt(instantMs) ?? 0] as const);
   }
@@ -88,7 +88,7 @@ export class Scopes {
     return scopes === undefined && expiry === undefined ? undefined : { scopes, expiry };
   }
 
-  /** The ordinals of those in scope, whether expired or not; undefined: they are too many to be listed. */
+  /** The ordinals in scope, expired or not; undefined: too many to list. */
   listed(galleries: ReadonlySet<string>): ReadonlySet<number> | undefined {
     if (galleries.size === 0) return undefined;
     const all = new Set<number>();
@@ -99,7 +99,7 @@ export class Scopes {
     return all;
   }
 
-  /** Ordinals whose time is over; some may be of nobody. */
+  /** Expired ordinals, including some of removed subjects. */
   expiredAt(instantMs: number, ordinalEnd: number): Iterable<number> {
     return this.#expiries.countUntil(instantMs) === 0 ? [] : this.#column.over(instantMs, ordinalEnd);
   }

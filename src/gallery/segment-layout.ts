@@ -1,20 +1,20 @@
 /**
- * The layout of a segment in linear memory. Every number here is part of the contract between the gallery, which
- * writes references, and the workers, which read them through the kernels.
+ * The layout of a segment in linear memory. Every number here is part of the contract between the gallery, which writes
+ * references, and the workers, which read them through the kernels.
  *
  *   0                 kernel statics      constant tables; every thread that instantiates the kernels writes the same bytes
  *   STATIC_BYTES      header              HEADER_BYTES; word 0 magic, word 1 layout version, word 2 scratch slots taken,
- *                                         word 3 not 0: closed, threads are to let go of it
+ *                                         word 3 not 0: closed, threads must release it
  *   + HEADER_BYTES    scratch             SCRATCH_SLOTS × scratchBytes; one slot a thread: probe, kernel scratch, scores
  *   directory         capacity × u32      entry i = address of record i / 16; 0 = removed
- *   owners            capacity × u32      number of the subject who owns reference i (SubjectEntry.ordinal)
+ *   owners            capacity × u32      ordinal of the subject of reference i (SubjectEntry.ordinal)
  *   vectors           capacity × vectorBytes   candidate vectors, where the partition has them
  *   records           growing             packed references, each aligned to RECORD_ALIGNMENT
  *
- * Why so: the directory lets one kernel call walk references of unequal length and skip the removed ones; scratch lies
- * in front of the records so that it never moves when the memory grows; records come last because only they grow.
- * Vectors lie one behind the other, apart from the records, because a search reads all of them and few of the records.
- * What is not used yet of the fixed parts is address space only: the system gives memory to pages when they are written.
+ * Reasons: with a directory, one kernel call can walk references of unequal length and skip removed ones. Scratch lies
+ * before the records so that it never moves when the memory grows. Records come last because only they grow. Vectors
+ * are contiguous and apart from the records, because a search reads all vectors and few records. Unused room in the
+ * fixed parts is address space only: the system assigns memory to pages when they are written.
  */
 
 /** Room for the kernels' constant tables. */
@@ -52,9 +52,9 @@ export function aligned(bytes: number): number {
 }
 
 /**
- * @param capacity - references that the segment can hold, removed ones included; at least 1
+ * @param capacity - references that the segment can hold, including removed ones; at least 1
  * @param scratchBytes - bytes that one thread needs for a probe, the kernels' scratch and a batch of scores
- * @param vectorBytes - bytes of a candidate vector, a multiple of 16; 0: the segment has none
+ * @param vectorBytes - bytes of a candidate vector, a multiple of 16; 0: no vectors
  */
 export function layoutSegment(capacity: number, scratchBytes: number, vectorBytes = 0): SegmentLayout {
   const headerAddress = STATIC_BYTES;
@@ -85,13 +85,13 @@ export interface SegmentHandle {
   readonly layout: SegmentLayout;
 }
 
-/** The words of the header. They stay where they are when the memory grows. */
+/** The words of the header. They do not move when the memory grows. */
 export function headerOf({ memory, layout }: SegmentHandle): Int32Array {
   return new Int32Array(memory.buffer, layout.headerAddress, HEADER_WORDS);
 }
 
 /**
- * Takes a scratch slot of a segment for the calling thread. Slots are never given back: a thread attaches once.
+ * Takes a scratch slot of a segment for the calling thread. Slots are never returned: a thread attaches once.
  * @returns the slot's address in bytes
  * @throws Error when more than SCRATCH_SLOTS threads have attached
  */
@@ -101,12 +101,12 @@ export function claimScratch(handle: SegmentHandle): number {
   return handle.layout.scratchAddress + slot * handle.layout.scratchBytes;
 }
 
-/** Bytes of scratch that threads have taken. */
+/** Bytes of scratch taken by threads. */
 export function scratchTaken(handle: SegmentHandle): number {
   return Math.min(SCRATCH_SLOTS, Atomics.load(headerOf(handle), SLOTS_WORD)) * handle.layout.scratchBytes;
 }
 
-/** Tells every thread that has met the segment to let go of it: no search reads it any more. */
+/** Makes every thread release the segment: no search reads it any more. */
 export function closeSegment(handle: SegmentHandle): void {
   Atomics.store(headerOf(handle), CLOSED_WORD, 1);
 }

@@ -4,26 +4,26 @@ import { Segment } from './segment.ts';
 
 /** How segments are sized. */
 export interface SegmentSizing {
-  /** References a segment holds before the next one is opened. */
+  /** References per segment before the next one is opened. */
   readonly capacity: number;
   /** Bytes of the largest packed reference. */
   readonly maxRecordBytes: number;
   /** Bytes of scratch that one worker thread needs. */
   readonly scratchBytes: number;
-  /** Bytes of the candidate vector at the end of each packed reference; 0: it has none. */
+  /** Bytes of the candidate vector at the end of each packed reference; 0: none. */
   readonly vectorBytes: number;
 }
 
-/** Memories that are kept: one for the next compaction, one for new references. */
+/** Spare memories: one for the next compaction, one for new references. */
 const MAX_SPARE = 2;
-/** And for how long, when nobody needs them. */
+/** How long an unused spare is kept. */
 const KEPT_MS = 60_000;
-/** Share of a memory that is used again that has to be needed. */
+/** Minimum share of a reused memory that must be needed. */
 const MIN_USED = 3 / 4;
 
 /**
- * Makes segments of one size, of memory that was given back where there is any: as long as as many references come as
- * go, nothing has to be collected, which would halt the thread for tens of milliseconds each time.
+ * Provides segments of one size, and reuses returned memory. While as many references come as go, no garbage collection
+ * is needed, which would halt the thread for tens of milliseconds each time.
  */
 export class SegmentSupply {
   readonly capacity: number;
@@ -31,7 +31,7 @@ export class SegmentSupply {
   readonly #spare: { readonly handle: SegmentHandle; readonly since: number }[] = [];
   readonly #released: ReleasedMemory;
 
-  /** @param released - gets the memory that is not kept */
+  /** @param released - gets memory that is not kept */
   constructor(sizing: SegmentSizing, released: ReleasedMemory) {
     this.#sizing = sizing;
     this.#released = released;
@@ -39,12 +39,12 @@ export class SegmentSupply {
   }
 
   /**
-   * @param recordBytes - of records that it is for; not given: it will be filled
+   * @param recordBytes - expected total of its records; by default it will be filled
    * @throws RangeError when there is no memory
    */
   take(recordBytes = Infinity): Segment {
     const { capacity, maxRecordBytes, scratchBytes, vectorBytes } = this.#sizing;
-    // Memory that was written to is resident, whether it is needed or not.
+    // Memory once written stays resident, needed or not.
     const fitting = this.#spare.findIndex(
       ({ handle: { memory, layout } }) => layout.recordsAddress + recordBytes >= MIN_USED * memory.buffer.byteLength,
     );
@@ -52,18 +52,18 @@ export class SegmentSupply {
     return new Segment(capacity, maxRecordBytes, scratchBytes, vectorBytes, spare?.handle);
   }
 
-  /** @param segment - wiped */
+  /** @param segment - a wiped segment */
   giveBack({ handle }: Segment): void {
     this.#spare.push({ handle, since: performance.now() });
     if (this.#spare.length > MAX_SPARE) this.#releaseFirst();
   }
 
-  /** Gives up what nobody has needed for a minute. To be called now and then. */
+  /** Releases spares that were unused for a minute. To be called regularly. */
   releaseUnused(nowMs: number): void {
     while (nowMs - (this.#spare[0]?.since ?? nowMs) > KEPT_MS) this.#releaseFirst();
   }
 
-  /** Gives up the memory of a segment that nobody will read any more. */
+  /** Releases the memory of a segment that will not be read any more. */
   release({ handle }: Pick<Segment, 'handle'>): void {
     closeSegment(handle);
     this.#released.add(handle.memory);

@@ -11,9 +11,9 @@ import {
   type SegmentLayout,
 } from './segment-layout.ts';
 
-/** Shared memory cannot move, so its greatest size is fixed when it is made: 4 GiB less one page. */
+/** Shared memory cannot move: its maximum is fixed at creation, 4 GiB less one page. */
 const MAX_PAGES = 65_535;
-/** Bytes that are wiped in one step: a fraction of a millisecond. */
+/** Bytes wiped in one step: a fraction of a millisecond. */
 const WIPED_PER_STEP = 1 << 20;
 /** Of a reference in the directory and among the owners. */
 const ENTRY_BYTES = Int32Array.BYTES_PER_ELEMENT + Uint32Array.BYTES_PER_ELEMENT;
@@ -27,26 +27,25 @@ export interface Place {
   readonly index: number;
 }
 
-/** Where the references of a segment that is being rewritten go to. */
+/** Target of the references of a segment being compacted. */
 interface Copies {
   readonly target: Segment;
-  /** For each reference of the segment its index in the target, or NOT_COPIED. */
+  /** For each reference its index in the target, or NOT_COPIED. */
   readonly indices: Int32Array;
 }
 
 /**
- * References in one shared memory that every worker sees. Only the main thread writes: it copies a record behind the last
- * one and enters it in the directory; searches name the range they read, so no reader ever meets a record that is half
- * written.
+ * References in one shared memory that every worker sees. Only the main thread writes. It first appends a record and
+ * then enters it in the directory, and searches state the range they read: no reader ever sees a half-written record.
  */
 export class Segment {
   readonly handle: SegmentHandle;
   readonly #layout: SegmentLayout;
   readonly #memory: WebAssembly.Memory;
-  // Both lie in front of what grows, so that one view of each serves for ever.
+  // Both lie before the growing part: one view of each stays valid.
   readonly #directory: Int32Array;
   readonly #owners: Uint32Array;
-  /** References that were replaced, and are still read by the searches that began before. */
+  /** Replaced references that searches which began before still read. */
   readonly #retired = new Set<number>();
   /** Bytes of each record. */
   readonly #lengths: number[] = [];
@@ -57,11 +56,11 @@ export class Segment {
   #liveBytes = 0;
 
   /**
-   * @param capacity - references it can hold
+   * @param capacity - maximum of references
    * @param maxRecordBytes - bytes of the largest record that will be appended
    * @param scratchBytes - bytes of one thread's scratch
-   * @param vectorBytes - bytes at the end of each packed reference that are its candidate vector
-   * @param spare - of a segment that was made with the same numbers and wiped; not given: memory of its own
+   * @param vectorBytes - bytes of the candidate vector at the end of each packed reference
+   * @param spare - a wiped segment of the same sizes, whose memory is reused; undefined: new memory
    * @throws RangeError when there is no memory
    */
   constructor(capacity: number, maxRecordBytes: number, scratchBytes: number, vectorBytes = 0, spare?: SegmentHandle) {
@@ -74,22 +73,22 @@ export class Segment {
     this.#end = this.#layout.recordsAddress;
   }
 
-  /** References appended so far, removed ones included. */
+  /** References appended so far, including removed ones. */
   get count(): number {
     return this.#lengths.length;
   }
 
-  /** References that can be found. */
+  /** Live references. */
   get liveCount(): number {
     return this.#live;
   }
 
-  /** Bytes of the records that can be found. */
+  /** Bytes of the live records. */
   get liveBytes(): number {
     return this.#liveBytes;
   }
 
-  /** Whether another reference can be appended: there is room, and the segment is not being rewritten. */
+  /** Whether another reference can be appended: there is room, and the segment is not being compacted. */
   get isOpen(): boolean {
     return this.count < this.#layout.capacity && !this.isBeingRewritten;
   }
@@ -109,9 +108,9 @@ export class Segment {
 
   /**
    * Appends a packed reference; its last `vectorBytes` bytes are the candidate vector.
-   * @param ordinal - of the subject who owns it
+   * @param ordinal - of its subject
    * @returns its index
-   * @throws RangeError when the segment is full, or being rewritten, or there is no memory
+   * @throws RangeError when the segment is full, or being compacted, or there is no memory
    */
   append(packed: Uint8Array, ordinal: number): number {
     if (!this.isOpen) throw new RangeError('the segment takes no more references');
@@ -120,10 +119,11 @@ export class Segment {
   }
 
   /**
-   * Appends many references at once; before anybody reads the segment.
+   * Appends many references at once, before the segment is read.
    * @param lengths - bytes of each record, multiples of 16
-   * @param owners - ordinals
-   * @param vectors - the candidate vectors, one after the other; records: so
+   * @param owners - subject ordinals
+   * @param vectors - concatenated candidate vectors
+   * @param records - concatenated records
    * @throws RangeError when they do not fit, or there is no memory
    */
   appendBlock({ lengths, owners, vectors, records }: ReferenceBlock): void {
@@ -143,14 +143,14 @@ export class Segment {
     this.#liveBytes += records.byteLength;
   }
 
-  /** Reference i is no longer counted; searches under way still read it. */
+  /** Stops counting reference i; running searches still read it. */
   retire(index: number): void {
     if (!this.isLive(index)) return;
     this.#retired.add(index);
     this.#discount(index);
   }
 
-  /** Hides reference i from every search at once, those under way included. Its bytes stay until `erase`. */
+  /** Hides reference i from every search at once, including running ones. Its bytes stay until `erase`. */
   remove(index: number): void {
     if (this.addressOf(index) === 0) return;
     if (!this.#retired.delete(index)) this.#discount(index);
@@ -158,8 +158,8 @@ export class Segment {
   }
 
   /**
-   * Overwrites the bytes of a removed reference. Only when no search that could have read its directory entry is under
-   * way: a kernel in the middle of the record would compare half of it.
+   * Overwrites the bytes of a removed reference. Only when no search is running that could have read its directory
+   * entry: a kernel in the middle of the record would compare a half-wiped one.
    * @param address - the record's address, from `addressOf` before it was removed
    */
   erase(index: number, address: number): void {
@@ -168,12 +168,12 @@ export class Segment {
     this.#vector(index).fill(0);
   }
 
-  /** Address of the bytes of reference i, 0 when it was removed. */
+  /** Address of the bytes of reference i; 0: removed. */
   addressOf(index: number): number {
     return this.#isWiped ? 0 : (Atomics.load(this.#directory, index) >>> 0) * 16;
   }
 
-  /** Reference i as it was appended: a copy; only while it is there. */
+  /** A copy of reference i as it was appended; only while it is not removed. */
   packed(index: number): Uint8Array {
     const length = this.#lengths[index];
     const packed = new Uint8Array(length + this.#layout.vectorBytes);
@@ -182,27 +182,27 @@ export class Segment {
     return packed;
   }
 
-  /** Whether reference i is there for searches that begin now. */
+  /** Whether searches that begin now read reference i. */
   isLive(index: number): boolean {
     return this.addressOf(index) !== 0 && !this.#retired.has(index);
   }
 
-  /** The ordinals of the subjects who own some references, in their order. */
+  /** The subject ordinals of some references, in their order. */
   ownersOf(indices: Uint32Array): Uint32Array {
     return indices.map((index) => this.#owners[index]);
   }
 
-  /** The ordinal of the subject who owns reference i. */
+  /** The subject ordinal of reference i. */
   ownerOf(index: number): number {
     return this.#owners[index];
   }
 
-  /** Takes no more references, for those that are here will be copied to `target`. */
+  /** Closes the segment for new references: the present ones will be copied to `target`. */
   beginCopying(target: Segment): void {
     this.#copies = { target, indices: new Int32Array(this.count).fill(NOT_COPIED) };
   }
 
-  /** Copies reference i to the target, unless it was removed or replaced: nobody will look for it there. */
+  /** Copies reference i to the target, unless it was removed or replaced: no search will read it there. */
   copy(index: number): void {
     if (this.#copies === undefined || !this.isLive(index)) return;
     const { target, indices } = this.#copies;
@@ -210,12 +210,12 @@ export class Segment {
     indices[index] = target.#enter(record, this.#vector(index), this.#owners[index]);
   }
 
-  /** Forgets the target: the segment is as it was before `beginCopying`. */
+  /** Forgets the target: restores the state before `beginCopying`. */
   abandonCopying(): void {
     this.#copies = undefined;
   }
 
-  /** Where reference i was copied to. */
+  /** The place of the copy of reference i. */
   copyOf(index: number): Place | undefined {
     const copied = this.#copies?.indices[index] ?? NOT_COPIED;
     return this.#copies === undefined || copied === NOT_COPIED
@@ -224,8 +224,8 @@ export class Segment {
   }
 
   /**
-   * Overwrites everything that says something of a person, step by step. Only when no search reads the segment any more.
-   * Its memory is as good as new afterwards and may become another segment's: this one is empty from now on.
+   * Overwrites all biometric data, step by step. Only when no search reads the segment any more. The segment is empty
+   * afterwards, and its memory can be reused for another one.
    */
   *wipe(): Generator<void> {
     const { scratchAddress, vectorsAddress, vectorBytes, recordsAddress } = this.#layout;
@@ -271,7 +271,7 @@ export class Segment {
   #reserve(end: number): void {
     const missing = end - this.#memory.buffer.byteLength;
     if (missing <= 0) return;
-    // Grow by an eighth more than needed: growing is cheap, but every grow makes new views in every thread.
+    // Grow by an eighth more than needed: growing is cheap, but every growth makes new views in every thread.
     const pages = Math.ceil((missing + end / 8) / PAGE_BYTES);
     try {
       this.#memory.grow(pages);
@@ -291,7 +291,7 @@ function makeMemory(layout: SegmentLayout, maxRecordBytes: number): SegmentHandl
   return handle;
 }
 
-/** Where a reference lies: there, and in the copy that was made of it, as long as it may still be read there. */
+/** All places of a reference: the original and its copy, as long as either may still be read. */
 export function placesOf({ segment, index }: Place): Place[] {
   const places: Place[] = [];
   for (

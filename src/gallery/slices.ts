@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 
-/** Work between two turns of the event loop, in milliseconds: calls that come meanwhile wait no longer than that. */
+/** Work between two turns of the event loop, in ms: the longest delay for calls that arrive meanwhile. */
 export const SLICE_MS = 1;
 
 /**
  * Does work step by step, with turns of the event loop in between.
- * @param sliceMs - 0: between any two steps
- * @param isStopped - asked before every step
- * @returns whether all steps were done, rather than stopped
+ * @param sliceMs - 0: a turn after every step
+ * @param isStopped - checked before every step
+ * @returns false when stopped before the last step
  */
 export async function inSlices(
   steps: Iterator<void>,

@@ -1,9 +1,9 @@
-/** Times of one list: one that is full is cut in two. Short enough that putting one in moves little. */
+/** Maximum length of a list; a full list is split. Short lists make insertion cheap. */
 const MAX_IN_LIST = 1024;
 
-/** Times in their order, each as often as it was added; tells how many lie before an instant without looking at all. */
+/** A sorted multiset of times. Counts the times before an instant without reading all of them. */
 export class SortedTimes {
-  /** None is empty; the last of one is not above the first of the next. */
+  /** No list is empty. The last time of each list is not above the first of the next. */
   readonly #lists: number[][] = [];
 
   add(time: number): void {
@@ -17,7 +17,7 @@ export class SortedTimes {
     if (list.length > MAX_IN_LIST) this.#lists.splice(this.#lists.indexOf(list) + 1, 0, list.splice(MAX_IN_LIST / 2));
   }
 
-  /** Takes out one that was added. */
+  /** Removes a time that was added. */
   delete(time: number): void {
     const at = this.#listWithAtLeast(time);
     const list = this.#lists.at(at);
@@ -27,7 +27,7 @@ export class SortedTimes {
     if (list.length === 0) this.#lists.splice(at, 1);
   }
 
-  /** How many are at the instant or before it. */
+  /** Number of times at or before the instant. */
   countUntil(instant: number): number {
     let count = 0;
     for (const list of this.#lists) {

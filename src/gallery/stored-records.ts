@@ -1,4 +1,4 @@
-/** What the gallery makes of stored records. */
+/** Converts stored records for the gallery. */
 import type { DamagedReference, ReferenceRecord, SubjectWithReferences } from '../store/records.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerTemplate } from '../templates/finger-template.ts';
@@ -6,7 +6,7 @@ import { decodeStored } from '../templates/sample.ts';
 import type { PartitionName, SubjectAttributes } from './catalogue.ts';
 import type { SearchableReference } from './gallery.ts';
 
-/** Brings templates into the kernels' form; undefined where one cannot be compared. */
+/** Encodes templates for the kernels; undefined where one cannot be compared. */
 export type PackTemplates = (
   templates: readonly (FingerTemplate | FaceTemplate)[],
 ) => Promise<readonly (Uint8Array | undefined)[]>;
@@ -42,9 +42,9 @@ export function attributesOf({ subject, references }: SubjectWithReferences): Su
 }
 
 /**
- * Packs references, and adds them by id.
- * @param references - comparable ones
- * @returns those that hold no template which could be packed: they are not what was enrolled
+ * Packs references, by id.
+ * @param references - comparable references
+ * @returns references that could not be packed: they differ from what was enrolled
  */
 export async function packStored(
   pack: PackTemplates,
@@ -63,14 +63,14 @@ export async function packStored(
   const results = await pack(readable.map(({ template }) => template));
   readable.forEach(({ reference }, i) => {
     const result = results[i];
-    // It was comparable when it was enrolled.
+    // It was comparable at enrolment.
     if (result === undefined) damaged.push(damagedAs(reference, 'TEMPLATE_UNREADABLE'));
     else packed.set(reference.referenceId, result);
   });
   return damaged;
 }
 
-/** Why a stored reference holds no template that could be read; undefined: it does. */
+/** Why a stored reference has no readable template; undefined: it is readable. */
 export function faultOf(reference: ReferenceRecord): DamagedReference | undefined {
   try {
     templateOf(reference);
@@ -85,8 +85,8 @@ function damagedAs({ referenceId, subjectId }: ReferenceRecord, reason: string):
 }
 
 /**
- * The references of a subject that can be searched, with what is packed of them.
- * @param damaged - ids of those that cannot
+ * The searchable references of a subject, with their packed form where known.
+ * @param damaged - ids of damaged references
  */
 export function searchable(
   { references }: SubjectWithReferences,

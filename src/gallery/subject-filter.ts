@@ -1,11 +1,11 @@
 /**
  * Which subjects a search may find, as workers see it: columns by ordinal in shared memory, written by the main thread
- * and read by all. Another rule of the kind (a suspension, a class of records) is another column here.
+ * and read by all. A further rule (a suspension, a class of records) would be a further column here.
  */
 export interface SubjectFilter {
-  /** Galleries, see Membership.shared: those in any of them; undefined: whatever galleries they belong to. */
+  /** Members of any of these galleries, see Membership.shared; undefined: no restriction by gallery. */
   readonly scopes: readonly SharedArrayBuffer[] | undefined;
-  /** undefined: at this instant no subject has expired. */
+  /** Undefined: no subject has expired at this instant. */
   readonly expiry: { readonly times: SharedArrayBuffer; readonly instantMs: number } | undefined;
 }
 
@@ -14,13 +14,13 @@ export function isBefore(instantMs: number, expireTimeMs: number | undefined): b
   return expireTimeMs === undefined || instantMs < expireTimeMs;
 }
 
-/** When subjects expire, as one time for each ordinal; Infinity: never. */
+/** Expiry of subjects: one time per ordinal; Infinity: never. */
 export class ExpiryColumn {
   #times = new Float64Array(new SharedArrayBuffer(8 * 1024));
 
   /**
-   * Milliseconds since 1970, f64. A search that is under way while more room is made keeps the times it began with:
-   * subjects that came later are not in its view.
+   * Milliseconds since 1970, f64. When the array grows, a running search keeps the times it began with: later subjects
+   * are not in its view.
    */
   get shared(): SharedArrayBuffer {
     return this.#times.buffer;
@@ -36,7 +36,7 @@ export class ExpiryColumn {
     this.#times[ordinal] = expireTimeMs ?? Infinity;
   }
 
-  /** The ordinals whose time is over, also of subjects who are gone. */
+  /** Expired ordinals, including those of removed subjects. */
   *over(instantMs: number, ordinalEnd: number): Generator<number> {
     for (let ordinal = 0; ordinal < ordinalEnd; ordinal++) if (this.#times[ordinal] <= instantMs) yield ordinal;
   }
@@ -55,10 +55,9 @@ export class SubjectMask {
   }
 
   /**
-   * Copies entries of a segment's directory, with 0, as if they were removed, for references of subjects who may not be
-   * found.
-   * @param owners - ordinals; as many as entries
-   * @returns how many may be
+   * Copies entries of a segment's directory. References of subjects outside the filter get 0, like removed ones.
+   * @param owners - subject ordinals, one per entry
+   * @returns the number of entries that pass
    */
   copyEntries(directory: Int32Array, owners: Uint32Array, out: Int32Array): number {
     let passed = 0;
@@ -70,7 +69,7 @@ export class SubjectMask {
     return passed;
   }
 
-  /** Ordinals beyond the end of a column came later than the search. */
+  /** Ordinals beyond the end of a column are newer than the search. */
   #passes(ordinal: number): boolean {
     if (this.#times !== undefined && !(this.#times[ordinal] > this.#instantMs)) return false;
     if (this.#scopes === undefined) return true;

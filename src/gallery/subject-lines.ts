@@ -1,10 +1,10 @@
-/** Subjects as a block of an index file has them: one JSON array a line. */
+/** Subjects in a block of an index file: one JSON array per line. */
 import type { SubjectAttributes } from './catalogue.ts';
 
 export interface IndexedSubject {
   readonly subjectId: string;
   readonly attributes: SubjectAttributes;
-  /** Of each reference its id and the key of its partition; where it lies there follows from the order of all of them. */
+  /** Id and partition key of each reference. Its place in the partition follows from the order of all subjects. */
   readonly references: readonly (readonly [referenceId: string, partitionKey: string])[];
 }
 
@@ -20,7 +20,7 @@ type Line = [
   references: IndexedSubject['references'],
 ];
 
-/** The same to the same, whatever the order in which galleries were entered. */
+/** Equal subjects give equal lines, whatever the order in which their galleries were entered. */
 export function encodeSubject({ subjectId, attributes, references }: IndexedSubject): string {
   const { version, contributor, galleries, caveats, provenance, expireTimeMs, notComparableCount } = attributes;
   const names = [...galleries].sort();
@@ -39,7 +39,7 @@ export function encodeSubject({ subjectId, attributes, references }: IndexedSubj
   return `${JSON.stringify(line)}\n`;
 }
 
-/** Reads lines that `encodeSubject` has made. Subjects in the same galleries share one set: they are many, and sets large. */
+/** Reads lines of `encodeSubject`. Subjects in the same galleries share one set: the sets are many and can be large. */
 export class SubjectLines {
   readonly #galleries = new Map<string, ReadonlySet<string>>();
 
