@@ -1,13 +1,13 @@
 /**
- * Files of an index: encrypted blocks, one after the other.
+ * Files of an index: a sequence of encrypted blocks.
  *
  *   0   8 bytes   "RWSEAL01"
  *   8   u32       bytes of the first sealed block, little-endian
- *  12   …         the sealed block, see BlockSealer
+ * 12   …         the sealed block, see BlockSealer
  *       u32 …     and so on; the last block is empty, and sealed as the end
  *
- * Each block is sealed under the file's name and its number, the last one under the number of blocks: blocks that were
- * changed, exchanged, or cut off do not open.
+ * Each block is sealed under the file's name and its number, the last one under the number of blocks. Changed,
+ * exchanged or truncated blocks do not open.
  */
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -15,29 +15,29 @@ import { Failure } from '../failure.ts';
 
 const MAGIC = Buffer.from('RWSEAL01');
 const LENGTH_BYTES = 4;
-/** Far more than any block of ours: a length that is larger was damaged. */
+/** Far above any block of this program: a larger length is a damaged one. */
 const MAX_BLOCK_BYTES = 1 << 26;
 
-/** Encrypts blocks, always the same to the same, so that indexes of the same content are the same bytes. */
+/** Encrypts blocks deterministically: indexes of equal content are equal bytes. */
 export interface BlockSealer {
-  /** Of the key that it uses. */
+  /** Id of its key. */
   readonly keyId: string;
-  /** @param context - a block opens only under the same */
+  /** @param context - a block opens only under the same context */
   seal(plain: Uint8Array, context: string): Uint8Array;
-  /** @throws when it is not what was sealed under this context */
+  /** @throws unless it was sealed under this context */
   unseal(sealed: Uint8Array, context: string): Buffer;
-  /** Tells whether a text was written by somebody who has the key, in base64. */
+  /** A MAC of a text, in base64: it proves that the writer had the key. */
   stamp(text: string): string;
 }
 
-/** What seals the files of one index. */
+/** Seals the files of one index. */
 export interface IndexSeal {
   readonly sealer: BlockSealer;
-  /** What the index is made of: its blocks open in no other one. */
+  /** The origin of the index: its blocks open in no other index. */
   readonly context: string;
 }
 
-/** What a manifest says of a file. */
+/** A file's entry in the manifest. */
 export interface FileFacts {
   readonly name: string;
   readonly bytes: number;
@@ -59,14 +59,14 @@ export class BlockFileWriter {
   }
 
   /**
-   * Makes a new file, which must not be there.
-   * @param name - that its blocks are sealed under
+   * Makes a new file; it must not exist.
+   * @param name - its blocks are sealed under this name
    */
   static async create(path: string, name: string, seal: IndexSeal): Promise<BlockFileWriter> {
     return BlockFileWriter.begin(await open(path, 'wx', 0o600), name, seal);
   }
 
-  /** Goes on in a file that is open, where it stands; closing it is left to whoever has opened it. */
+  /** Continues an open file at its current position. The caller closes the file. */
   static async begin(file: FileHandle, name: string, seal: IndexSeal): Promise<BlockFileWriter> {
     const writer = new BlockFileWriter(name, file, seal);
     await writer.#write(MAGIC);
@@ -77,7 +77,7 @@ export class BlockFileWriter {
     await this.#block(plain, contextOf(this.#seal, this.#name, this.#blocks++));
   }
 
-  /** Ends the file, puts it on disk and closes it. */
+  /** Finishes the file, syncs it to disk and closes it. */
   async finish(): Promise<FileFacts> {
     const facts = await this.end();
     await this.#file.sync();
@@ -112,8 +112,8 @@ export class BlockFileWriter {
 
 /**
  * The blocks of a file, in order.
- * @param whole - false: end quietly where a file that was not finished ends
- * @param from - where they begin
+ * @param whole - false: end quietly at the end of an unfinished file
+ * @param from - offset of the first block
  * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING
  */
 export async function* readBlocks(
@@ -167,7 +167,7 @@ async function openFile(path: string, name: string): Promise<FileHandle> {
   }
 }
 
-/** Reads a file from one place on, always into the same memory. */
+/** Reads a file from an offset on, always into the same memory. */
 class Reader {
   readonly #file: FileHandle;
   #at: number;
@@ -178,7 +178,7 @@ class Reader {
     this.#at = from;
   }
 
-  /** @returns the next bytes, until it is called again; undefined where the file ends before */
+  /** @returns the next bytes, valid until the next call; undefined where the file is shorter */
   async read(length: number): Promise<Buffer | undefined> {
     if (this.#memory.length < length) this.#memory = Buffer.allocUnsafeSlow(length);
     let end = 0;
@@ -193,12 +193,11 @@ class Reader {
 }
 
 /**
- * Gives the memory of a block back that was copied elsewhere. The collector would do so as well, but not before it has
- * looked through everything there is: with a million references that is a tenth of a second of this thread, once for
- * every thirty blocks.
+ * Releases the memory of a block that was copied elsewhere. The collector would release it too, but only after a full
+ * pass: with a million references that takes a tenth of a second of this thread, once for every thirty blocks.
  */
 export function releaseBlock({ buffer, byteLength }: Buffer): void {
-  // Small ones share their memory with others.
+  // Small buffers share their memory with others.
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 

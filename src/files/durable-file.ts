@@ -4,14 +4,15 @@ import { link, open, readdir, readFile, realpath, rename, rm, stat, type FileHan
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../failure.ts';
 
-/** What follows the name of a file in the name of its draft; earlier versions had a process id there. */
+/** Suffix of a draft's name; earlier versions used a process id in it. */
 const DRAFT_ENDING = /^\.[0-9a-f]{1,12}\.new$/;
-/** A draft that nothing was written to for so long was left behind by a process that is gone. */
+/** A draft not written to for this long was left behind by a dead process. */
 const ABANDONED_MS = 3_600_000;
 
 /**
- * Gives a file new content: whole and on disk when this resolves, the old content when it rejects or the process dies.
- * What was written is read back before it takes the old content's place. A link stays one: what it leads to is replaced.
+ * Replaces a file's content. The new content is complete and on disk when this resolves. The old content stays when it
+ * rejects or the process dies. What was written is read back before the replacement. A symbolic link is kept, and its
+ * target is replaced.
  * @param mode - permissions
  */
 export async function replaceFile(file: string, content: string | Uint8Array, mode: number): Promise<void> {
@@ -28,14 +29,14 @@ export async function replaceFile(file: string, content: string | Uint8Array, mo
 }
 
 /**
- * Makes a new file that only its owner may read: whole and on disk when this resolves; when it rejects or the process
- * dies, there is none.
+ * Makes a new file that only its owner may read. It is complete and on disk when this resolves. It does not exist when
+ * this rejects or the process dies.
  * @param fill - writes its content
- * @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE; whatever Failure `fill` throws
+ * @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE; any Failure of `fill`
  */
 export async function createFile(file: string, fill: (draft: FileHandle) => Promise<void>): Promise<void> {
   try {
-    // Unlike renaming, a link does not take the place of a file that has come to be meanwhile.
+    // Unlike a rename, a link does not replace a file created meanwhile.
     await writeWhole(file, 0o600, fill, link);
   } catch (cause) {
     if (!isSystemError(cause)) throw cause;
@@ -43,7 +44,7 @@ export async function createFile(file: string, fill: (draft: FileHandle) => Prom
   }
 }
 
-/** @param place - gives the draft, which is on disk, the name of the file */
+/** @param place - gives the synced draft the name of the file */
 async function writeWhole(
   file: string,
   mode: number,
@@ -51,12 +52,12 @@ async function writeWhole(
   place: (draft: string, file: string) => Promise<void>,
 ): Promise<void> {
   await removeAbandoned(file);
-  // Never a name that another process may have chosen: in containers all process ids are alike.
+  // A random name: process ids are not unique across containers.
   const draft = `${file}.${randomBytes(6).toString('hex')}.new`;
   try {
     const handle = await open(draft, 'wx', mode);
     try {
-      // As is asked for, whatever the umask says.
+      // The requested mode, independent of the umask.
       await handle.chmod(mode);
       await fill(handle);
       await handle.sync();
@@ -70,7 +71,7 @@ async function writeWhole(
   await syncDirectory(dirname(file));
 }
 
-/** Removes drafts of a file whose writers were killed: they take room, and may hold secrets. */
+/** Removes drafts of killed writers: they take space, and may hold secrets. */
 async function removeAbandoned(file: string): Promise<void> {
   const [directory, name] = [dirname(file), basename(file)];
   const names = await readdir(directory).catch(() => []);
@@ -89,9 +90,9 @@ async function requireContent(draft: string, content: string | Uint8Array): Prom
     throw new Error('the disk does not give back what was written');
 }
 
-/** Puts the names in a directory on disk: files that were acknowledged are worth nothing when they have no name. */
+/** Syncs a directory to disk: an acknowledged file is lost without its name. */
 export async function syncDirectory(directory: string): Promise<void> {
-  // Windows cannot open directories, and needs none of this.
+  // Windows cannot open directories, and does not need it.
   if (process.platform === 'win32') return;
   const handle = await open(directory, 'r');
   try {
@@ -101,12 +102,12 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Before much work is done for a file that could not be made in the end. @throws Failure OUTPUT_EXISTS */
+/** Checked before expensive work for the file. @throws Failure OUTPUT_EXISTS */
 export function requireNew(file: string): void {
   if (existsSync(file)) throw newFileRefused(file, { code: 'EEXIST' });
 }
 
-/** Why a new file could not be made: OUTPUT_EXISTS, or OUTPUT_UNWRITABLE. @param cause - what making it has thrown */
+/** Why a new file could not be made: OUTPUT_EXISTS, or OUTPUT_UNWRITABLE. @param cause - the error thrown */
 export function newFileRefused(file: string, cause: unknown): Failure {
   if (codeOf(cause) === 'EEXIST')
     return new Failure('invalid-argument', 'OUTPUT_EXISTS', `${file} exists already.`, { cause });
@@ -128,7 +129,7 @@ const WHY: Partial<Record<string, string>> = {
   EIO: 'The disk reports an error',
 };
 
-/** A sentence that says why a file could not be written, behind a blank; empty where that is not known. */
+/** A sentence on why a file could not be written, with a leading space; empty where unknown. */
 export function whyOf(cause: unknown): string {
   const code = codeOf(cause);
   if (code === undefined) return '';

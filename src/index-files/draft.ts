@@ -1,4 +1,4 @@
-/** Indexes that are being built: where they are, and what is left of one that was interrupted. */
+/** Indexes being built: their directories, and the remains of an interrupted build. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,12 +8,12 @@ import { DRAFT_FILE } from './index-writer.ts';
 import { indexName, isOfModels, originSchema, sealOf, type IndexModels, type Manifest } from './manifest.ts';
 
 export const DRAFT = 'draft';
-/** What is left of a build that was interrupted. */
+/** Directory of the remains of an interrupted build. */
 export const INTERRUPTED = 'draft-interrupted';
 
 /**
- * Makes an empty directory for a draft. What an interrupted build has left is kept beside it; of two such ones the one
- * that came farther.
+ * Makes an empty directory for a draft. The remains of an interrupted build are kept beside it. Of two such remains,
+ * the more complete one is kept.
  */
 export async function beginDraft(indexDir: string): Promise<string> {
   const [draft, interrupted] = [join(indexDir, DRAFT), join(indexDir, INTERRUPTED)];
@@ -26,7 +26,7 @@ export async function beginDraft(indexDir: string): Promise<string> {
   return draft;
 }
 
-/** Where the files of an unfinished index are, and how they are sealed. @returns undefined: there is none of use */
+/** The files of an unfinished index, and how they are sealed. @returns undefined: none is usable */
 export async function readDraft(
   directory: string,
   models: IndexModels,
@@ -39,13 +39,13 @@ export async function readDraft(
     if (!isOfModels(origin, models)) return undefined;
     return { directory, seal: sealOf(origin, sealerOf(origin.keyId)) };
   } catch {
-    // Half written, or its key is gone: then everything is prepared again.
+    // Half written, or its key was deleted: everything is prepared again.
     return undefined;
   }
 }
 
 /**
- * Gives a finished draft its name. One that is there already is the same, byte for byte, and stays.
+ * Gives a finished draft its name. An existing index of this name is identical byte for byte, and stays.
  * @returns the name
  */
 export async function keepDraft(indexDir: string, manifest: Manifest): Promise<string> {

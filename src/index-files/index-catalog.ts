@@ -1,4 +1,4 @@
-/** The indexes in a directory: which there are, which one is in use, and those that are not needed any more. */
+/** The indexes in a directory: listing, publishing and pruning. */
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { tryLockDirectory } from '../store/directory-lock.ts';
 import { DRAFT, INTERRUPTED } from './draft.ts';
 import { preparedDirectories, removePrepared } from './prepared-references.ts';
 
-/** Names the index that services take. */
+/** File with the name of the published index. */
 const CURRENT_FILE = 'current';
 const NAME = /^index-\d{12}-[0-9a-f]{12}$/;
 
@@ -24,13 +24,13 @@ export async function listIndexes(indexDir: string): Promise<string[]> {
   return names.filter(isIndexName).sort();
 }
 
-/** The change that an index of this name holds last. */
+/** The last change in an index of this name. */
 export function sequenceOfName(name: string): number {
   return Number(name.slice('index-'.length, 'index-'.length + 12));
 }
 
 /**
- * The name of the index that services take.
+ * The name of the published index, which services load.
  * @returns undefined: none was published
  * @throws Failure INDEX_DAMAGED
  */
@@ -43,13 +43,13 @@ export async function publishedIndex(indexDir: string): Promise<string | undefin
   throw new Failure('failed-precondition', 'INDEX_DAMAGED', sentence);
 }
 
-/** Makes services take this index: from one moment to the next. */
+/** Publishes an index, atomically. */
 export async function setPublishedIndex(indexDir: string, name: string): Promise<void> {
   await replaceFile(join(indexDir, CURRENT_FILE), `${name}\n`, 0o600);
 }
 
 /**
- * The index that is meant.
+ * Resolves an index name.
  * @param name - undefined: the newest
  * @throws Failure INDEX_NOT_FOUND
  */
@@ -65,7 +65,7 @@ export async function chooseIndex(indexDir: string, name: string | undefined): P
 }
 
 /**
- * Makes services take an index, after a look at its manifest: what they would refuse is not published.
+ * Publishes an index after checking its manifest: an index that services would reject is not published.
  * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING, INDEX_FORMAT_UNKNOWN, INDEX_OUTDATED, KEY_MISSING
  */
 export async function publish(
@@ -85,7 +85,7 @@ export async function publish(
 }
 
 /**
- * Refuses to let go of the key that the published index opens with: a service could not start from it any more.
+ * Refuses to delete the key of the published index: a service could no longer start from the index.
  * @throws Failure KEY_IN_USE
  */
 export async function requireNotOfPublished(
@@ -94,7 +94,7 @@ export async function requireNotOfPublished(
   sealerOf: (keyId: string) => BlockSealer,
 ): Promise<void> {
   const name = await publishedIndex(indexDir);
-  // One that cannot be read serves nobody.
+  // An unreadable index is of no use to a service.
   const manifest =
     name === undefined ? undefined : await readManifest(join(indexDir, name), sealerOf).catch(() => undefined);
   if (manifest?.keyId !== keyId) return;
@@ -102,7 +102,7 @@ export async function requireNotOfPublished(
   throw new Failure('failed-precondition', 'KEY_IN_USE', sentence);
 }
 
-/** Names of the indexes that open with a key, as their manifests say. */
+/** Names of the indexes encrypted with a key, as their manifests state. */
 export async function indexesOf(indexDir: string, keyId: string): Promise<string[]> {
   const names = await listIndexes(indexDir);
   const keys = await Promise.all(names.map((name) => keyOf(join(indexDir, name))));
@@ -110,10 +110,10 @@ export async function indexesOf(indexDir: string, keyId: string): Promise<string
 }
 
 /**
- * Removes the oldest indexes, never the published one, and what imports and interrupted builds have left, unless a build
- * is under way that may need it.
- * @param keep - how many stay, the published one among them; at least 1
- * @returns the names of those that are gone
+ * Removes the oldest indexes, but never the published one. It also removes the remains of imports and interrupted
+ * builds, unless a build is running that may need them.
+ * @param keep - how many indexes stay, including the published one; at least 1
+ * @returns the names of the removed indexes
  */
 export async function prune(indexDir: string, keep: number): Promise<string[]> {
   const published = await publishedIndex(indexDir);
@@ -137,14 +137,14 @@ async function removeRemains(indexDir: string): Promise<void> {
   }
 }
 
-/** A difference of two indexes: what it is in, and its value in either. */
+/** A difference of two indexes: the field, and its value in each. */
 export interface ManifestDifference {
   readonly what: string;
   readonly first: string | number;
   readonly second: string | number;
 }
 
-/** In what two indexes differ; nothing: they are the same. */
+/** The differences of two indexes; empty: they are identical. */
 export function differences(first: Manifest, second: Manifest): ManifestDifference[] {
   const [a, b] = [factsOf(first), factsOf(second)];
   return [...new Set([...a.keys(), ...b.keys()])].flatMap((what) => {

@@ -10,15 +10,15 @@ import { decodeReferences } from '../gallery/reference-block.ts';
 import { SubjectLines } from '../gallery/subject-lines.ts';
 
 export interface LoadSettings {
-  /** Told the references that are in memory, and then the subjects that can be found. */
+  /** Called with the number of references in memory, and then the number of subjects that can be found. */
   readonly onProgress: (references: number, subjects: number) => void;
-  /** Share of this thread's time that loading may take, above 0; 1: all of it, where nobody is served meanwhile. */
+  /** Share of this thread's time that loading may take, above 0; 1: all of it, where no calls are served meanwhile. */
   readonly share: number;
 }
 
 /**
- * Copies the segments of an index to memory, block by block, and enters its subjects. Other work goes on between blocks.
- * @param gallery - empty; of no use when this fails
+ * Copies the segments of an index to memory, block by block, and enters its subjects. Other work runs between blocks.
+ * @param gallery - empty; unusable after a failure
  * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING; RangeError when there is no memory
  */
 export async function loadIndex(
@@ -70,7 +70,7 @@ export async function loadIndex(
   gallery.startAt(manifest.sequence);
 }
 
-/** Lets others have their share of a thread. */
+/** Yields the thread for a share of its time. */
 class Pace {
   readonly #restPerWork: number;
   #workedFrom = performance.now();
@@ -79,7 +79,7 @@ class Pace {
     this.#restPerWork = (1 - share) / share;
   }
 
-  /** To be called often: rests as long as the work since the last rest asks for. */
+  /** To be called often: rests in proportion to the work since the last rest. */
   async rest(): Promise<void> {
     const rest = (performance.now() - this.#workedFrom) * this.#restPerWork;
     if (rest > 0) await setTimeout(rest);
@@ -87,7 +87,7 @@ class Pace {
   }
 }
 
-/** Hands out the references of a partition in their order. */
+/** Iterates over the references of a partition. */
 class LoadedPartition {
   readonly #name: PartitionName;
   readonly #segments: readonly Segment[];
@@ -103,7 +103,7 @@ class LoadedPartition {
     return this.#current === undefined;
   }
 
-  /** @returns undefined when there is no other one, or it is somebody else's */
+  /** @returns undefined when the partition is exhausted, or the next reference belongs to another subject */
   next(referenceId: string, owner: number): ReferenceLocation | undefined {
     const segment = this.#current;
     if (segment?.ownerOf(this.#index) !== owner) return undefined;

@@ -1,4 +1,4 @@
-/** Reads an index subject by subject, also one that was not finished. */
+/** Reads an index subject by subject, including an unfinished one. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { partitionOfKey, type PartitionName } from '../gallery/catalogue.ts';
@@ -15,7 +15,7 @@ export interface SubjectOfIndex extends IndexedSubject {
 
 /**
  * The subjects of an index, in order of their ids.
- * @param whole - false: as far as they are all there
+ * @param whole - false: read as far as the index is complete
  * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING
  */
 export async function* readIndex(
@@ -36,7 +36,7 @@ export async function* readIndex(
             partitions.get(key) ?? readReferences(directory, key, seal, vectorBytesOf(partitionOfKey(key)), whole);
           partitions.set(key, stream);
           const { value } = await stream.next();
-          // Whatever is missing or exchanged, nobody gets another one's reference.
+          // A missing or exchanged block must never give a subject another subject's reference.
           if (value?.owner !== number) {
             if (whole) throw damaged(SUBJECTS_FILE, `the references of subject number ${number} are not there`);
             return;
@@ -52,7 +52,7 @@ export async function* readIndex(
   }
 }
 
-/** Of one partition, in order of their owners. */
+/** The references of one partition, in order of their subjects. */
 async function* readReferences(
   directory: string,
   key: string,

@@ -12,26 +12,26 @@ import type { ActiveGallery } from '../gallery/active-gallery.ts';
 export interface IndexSettings {
   /** Directory of the indexes. */
   readonly indexDir: string;
-  /** What this program compares with. */
+  /** Versions of this program's models. */
   readonly models: IndexModels;
   readonly sealerOf: (keyId: string) => BlockSealer;
   /** See SubjectStore.stateAt. */
   readonly stateAt: (sequence: number) => Promise<string | undefined>;
-  /** Told of the stored references that an index lacks, for they were damaged when it was built. */
+  /** Called with the stored references missing from an index because they were damaged when it was built. */
   readonly onDamaged?: (damaged: readonly DamagedReference[]) => void;
 }
 
-/** An index that is served. */
+/** The index in use. */
 export interface ServedIndex {
   readonly name: string;
-  /** The last change that it holds; later ones were applied since. */
+  /** The last change in the index; later changes were applied since. */
   readonly sequence: number;
 }
 
-/** Nobody waits for a switch, but for the calls that the same thread serves meanwhile. */
+/** No caller waits for a switch, but the same thread serves calls meanwhile. */
 const BESIDE_CALLS: LoadSettings = { onProgress: () => undefined, share: 0.2 };
 
-/** Takes the index that was published: at the start, and whenever another one is. */
+/** Loads the published index: at the start, and whenever another one is published. */
 export class IndexSwitcher {
   readonly #settings: IndexSettings;
   readonly #served: ActiveGallery;
@@ -46,20 +46,20 @@ export class IndexSwitcher {
     this.#follower = follower;
   }
 
-  /** undefined: the gallery was made from the store. */
+  /** Undefined: the gallery was loaded from the store. */
   get index(): ServedIndex | undefined {
     return this.#index;
   }
 
-  /** Whether the index that was published last is not served, because something is wrong with it. */
+  /** Whether the published index was rejected. */
   get isRefusing(): boolean {
     return this.#refused !== '';
   }
 
   /**
-   * Takes the published index if it is not the one that is served. Calls queue up.
+   * Loads the published index unless it is in use already. Calls are queued.
    * @returns whether the gallery was switched
-   * @throws Failure why the index is refused; the gallery stays as it is
+   * @throws Failure why the index is rejected; the gallery stays as it is
    */
   reload(settings = BESIDE_CALLS): Promise<boolean> {
     const turn = this.#turn.then(() => this.#reload(settings));
@@ -68,7 +68,7 @@ export class IndexSwitcher {
   }
 
   /**
-   * The same, but silent about an index that was refused before: to be called now and then.
+   * Like `reload`, but silent about an index that was rejected before. To be called regularly.
    * @throws Failure the first time
    */
   async follow(): Promise<boolean> {
@@ -83,7 +83,7 @@ export class IndexSwitcher {
     try {
       const manifest = await this.#read(name);
       const gallery = await this.#load(name, manifest, settings);
-      // Before the changes since the index are read, which may have mended some.
+      // Before the changes since the index are applied: they may have replaced some damaged references.
       this.#settings.onDamaged?.(manifest.damaged ?? []);
       await this.#follower.switchTo(gallery);
       this.#index = { name, sequence: manifest.sequence };

@@ -17,21 +17,21 @@ import { encodeReferences, type OwnedReference } from '../gallery/reference-bloc
 import { encodeSubject, type IndexedSubject } from '../gallery/subject-lines.ts';
 
 const SUBJECTS_SHARE = 4;
-/** Tells what an unfinished index is: its blocks can be used again. */
+/** Describes an unfinished index, so that its blocks can be reused. */
 export const DRAFT_FILE = 'draft.json';
 
 export interface IndexShape {
-  /** References of a segment. */
+  /** References per segment. */
   readonly capacity: number;
-  /** References of a block; subjects: a quarter of that, for they take longer to enter. */
+  /** References per block. Subjects: a quarter of that, since they take longer to enter. */
   readonly blockSize: number;
-  /** Bytes of the candidate vector behind each packed reference. */
+  /** Bytes of the candidate vector that follows each packed reference. */
   vectorBytesOf(name: PartitionName): number;
 }
 
 /**
- * Writes an index, subject by subject in order of their ids, and holds no more of it in memory than a block of each
- * partition. The same subjects make the same bytes.
+ * Writes an index, subject by subject in order of their ids. It keeps at most a block of each partition in memory.
+ * Equal subjects make equal bytes.
  */
 export class IndexWriter {
   readonly #directory: string;
@@ -60,7 +60,7 @@ export class IndexWriter {
     this.#subjectsPerBlock = Math.ceil(shape.blockSize / SUBJECTS_SHARE);
   }
 
-  /** @param directory - empty */
+  /** @param directory - an empty one */
   static async create(
     directory: string,
     origin: IndexOrigin,
@@ -78,7 +78,7 @@ export class IndexWriter {
     );
   }
 
-  /** @throws RangeError when the subject's id does not lie behind the last one */
+  /** @throws RangeError when the subject's id is not greater than the last one */
   async add(
     subjectId: string,
     attributes: IndexedSubject['attributes'],
@@ -99,8 +99,8 @@ export class IndexWriter {
   }
 
   /**
-   * Ends every file, and then writes the manifest.
-   * @param damaged - stored references that are not among those which were added
+   * Finishes every file, and then writes the manifest.
+   * @param damaged - stored references missing from the index
    */
   async finish(damaged: readonly DamagedReference[] = []): Promise<Manifest> {
     await this.#writeSubjects();
@@ -120,7 +120,7 @@ export class IndexWriter {
     return writeManifest(this.#directory, content, this.#seal.sealer);
   }
 
-  /** Leaves what was written, for another build to use. */
+  /** Leaves the written files for another build to reuse. */
   async abandon(): Promise<void> {
     await this.#subjects.abandon();
     for (const writer of this.#partitions.values()) await writer.abandon();
@@ -141,7 +141,7 @@ export class IndexWriter {
   }
 }
 
-/** Writes the references of a partition: a file for each segment. */
+/** Writes the references of a partition: one file per segment. */
 class PartitionWriter {
   readonly #directory: string;
   readonly #name: PartitionName;
@@ -206,7 +206,7 @@ class PartitionWriter {
   }
 }
 
-/** @param number - of the segment in its partition, from 0 */
+/** @param number - of the segment within its partition, from 0 */
 export function segmentFile(key: string, number: number): string {
   return `${key.replaceAll(':', '-')}.${String(number).padStart(4, '0')}.rws`;
 }

@@ -1,4 +1,4 @@
-/** What an index is made of. */
+/** The manifest of an index. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -22,42 +22,42 @@ const partitionSchema = z.strictObject({
   /** Bytes of each candidate vector. */
   vectorBytes: z.int().nonnegative(),
   references: z.int().positive(),
-  /** Its segments, in order. */
+  /** Its segment files, in order. */
   files: z.array(fileSchema).nonempty(),
 });
 
 const contentSchema = z.strictObject({
   format: z.int(),
-  /** The last change of the store that it holds. */
+  /** The store's last change in the index. */
   sequence: z.int().nonnegative(),
-  /** Which store it is of, see SubjectStore.stateAt. */
+  /** The state of the store, see SubjectStore.stateAt. */
   state: z.string(),
-  /** What made its references comparable: they mean nothing to another version. */
+  /** Versions that the packed references depend on: they are not comparable under other versions. */
   models: z.strictObject({ finger: z.string(), kernels: z.string(), vectors: z.string() }),
   keyId: z.string(),
   subjects: z.int().nonnegative(),
   subjectsFile: fileSchema,
   partitions: z.array(partitionSchema),
-  /** Stored references that it lacks, for they are damaged; not there: none. */
+  /** Stored references missing from the index because they are damaged; absent: none. */
   damaged: z.array(z.strictObject({ referenceId: z.string(), subjectId: z.string(), reason: z.string() })).optional(),
 });
 
-/** What an index is made of before it has content. */
+/** The part of the manifest that is known before the content. */
 export const originSchema = contentSchema.pick({ sequence: true, state: true, models: true, keyId: true });
 
 const manifestSchema = contentSchema.extend({ stamp: z.string() });
 
-/** Versions of what makes references comparable. */
+/** Versions of the models that made the references. */
 export type IndexModels = z.output<typeof contentSchema>['models'];
-/** Which change of which store, and by which models. */
+/** The store's change and state, and the models. */
 export type IndexOrigin = Omit<z.output<typeof originSchema>, 'keyId'>;
 export type PartitionFacts = z.output<typeof partitionSchema>;
 export type ManifestContent = z.output<typeof contentSchema>;
 
-/** The manifest of an index. The stamp tells that it was written by somebody who has the key. */
+/** The manifest of an index. The stamp proves that its writer had the key. */
 export type Manifest = z.output<typeof manifestSchema>;
 
-/** Writes the manifest: the last step of a build, for without it there is no index. */
+/** Writes the manifest. It is the last step of a build: an index without a manifest does not count. */
 export async function writeManifest(
   directory: string,
   content: ManifestContent,
@@ -86,7 +86,7 @@ export async function readManifest(directory: string, sealerOf: (keyId: string) 
   return manifest;
 }
 
-/** The key that an index says it opens with; undefined where it says nothing that can be read. */
+/** The key that an index states; undefined where the statement is missing or unreadable. */
 export async function keyOf(directory: string): Promise<string | undefined> {
   try {
     return parse(await readFile(join(directory, MANIFEST_FILE), 'utf8')).keyId;
@@ -121,13 +121,13 @@ function textOf(content: ManifestContent): string {
   return JSON.stringify(contentSchema.parse(content));
 }
 
-/** Whether an index was made by these models. */
+/** Whether these models made the index. */
 export function isOfModels({ models }: Pick<IndexOrigin, 'models'>, own: IndexModels): boolean {
   return differingModel(models, own) === undefined;
 }
 
 /**
- * Refuses an index of other models.
+ * Rejects an index of other models.
  * @throws Failure INDEX_OUTDATED
  */
 export function requireModels({ models }: Pick<IndexOrigin, 'models'>, own: IndexModels): void {
@@ -149,12 +149,12 @@ export function sealOf({ sequence, state, models }: IndexOrigin, sealer: BlockSe
   };
 }
 
-/** Every file but the manifest. */
+/** Every file except the manifest. */
 export function filesOf({ subjectsFile, partitions }: ManifestContent) {
   return [subjectsFile, ...partitions.flatMap(({ files }) => files)];
 }
 
-/** What an index is called: by its change and its content. */
+/** The name of an index: from its last change and its content. */
 export function indexName({ sequence, stamp }: Manifest): string {
   const digest = Buffer.from(stamp, 'base64').toString('hex').slice(0, 12);
   return `index-${String(sequence).padStart(12, '0')}-${digest}`;

@@ -1,4 +1,4 @@
-/** References that an import has prepared, kept for the next build. */
+/** References prepared by an import, kept for the next build. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,8 +13,8 @@ import type { SubjectWithReferences } from '../store/records.ts';
 const NAME = /^prepared-[0-9a-f-]{36}$/;
 
 /**
- * Writes prepared references beside the indexes, in the form of an index that is not finished. Nothing but a build
- * reads it; one that is lost costs time only.
+ * Writes prepared references beside the indexes, in the form of an unfinished index. Only a build reads it. Losing it
+ * costs time only.
  */
 export class PreparedReferences {
   readonly #directory: string;
@@ -38,12 +38,12 @@ export class PreparedReferences {
     const directory = join(indexDir, `prepared-${id}`);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const lock = lockDirectory(directory);
-    // Of no state of the store: its blocks open nowhere else.
+    // Not a state of the store: its blocks open in no other index.
     const writer = await IndexWriter.create(directory, { sequence: 0, state: id, models }, shape, sealer);
     return new PreparedReferences(directory, writer, lock);
   }
 
-  /** @param subjects - in order of their ids, behind those that were added before */
+  /** @param subjects - in order of their ids, following those added before */
   async add(subjects: readonly SubjectWithReferences[], packed: ReadonlyMap<string, Uint8Array>): Promise<void> {
     for (const one of subjects) {
       this.#isEmpty = false;
@@ -51,7 +51,7 @@ export class PreparedReferences {
     }
   }
 
-  /** Keeps what was added. */
+  /** Keeps the references added. */
   async close(): Promise<void> {
     try {
       await this.#writer.finish();
@@ -72,7 +72,7 @@ export async function preparedDirectories(indexDir: string): Promise<string[]> {
     .map((name) => join(indexDir, name));
 }
 
-/** Removes prepared references that are not needed any more; what an import is still writing stays. */
+/** Removes prepared references no longer needed, except those that an import is still writing. */
 export async function removePrepared(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
     const lock = tryLockDirectory(directory);
