@@ -1,6 +1,6 @@
 import { TemplateError } from './template-error.ts';
 
-/** Reads big-endian fields and knows where it stands, so that every refusal can name its place. */
+/** Reads big-endian fields and tracks the offset: every error can name its place. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -35,17 +35,17 @@ export class ByteReader {
     return this.#bytes.slice(start, start + length);
   }
 
-  /** The next bytes, which stay to be read; fewer where there are fewer. */
+  /** The next bytes, without advancing; fewer at the end of the data. */
   peek(length: number): Uint8Array {
     return this.#bytes.subarray(this.offset, this.offset + length);
   }
 
-  /** Whether there is nothing but zeros from a place on. */
+  /** Whether all bytes from an offset on are zero. */
   isZeroFrom(offset: number): boolean {
     return offset <= this.#bytes.length && this.#bytes.subarray(offset).every((byte) => byte === 0);
   }
 
-  /** Refuses the template unless the condition holds. */
+  /** Rejects the template unless the condition holds. */
   require(condition: boolean, reason: string, offset: number, message: string): asserts condition {
     if (!condition) throw new TemplateError(reason, offset, message);
   }

@@ -6,20 +6,20 @@ import type { Notice } from './sample-warnings.ts';
 import { TemplateError } from './template-error.ts';
 
 /**
- * Components of one embedding are of one scale: 2⁴⁰ lies between hardly any two. Read in the wrong order of bytes, or as
- * another type of number, exponents are random, and most components are nothing beside the largest.
+ * Components of one embedding have one scale: ratios beyond 2⁴⁰ are very rare. With the wrong byte order or number
+ * type, exponents are random, and most components are negligible beside the largest.
  */
 const SCALE = 2 ** -40;
 const MAX_SHARE_OFF_SCALE = 0.5;
-/** Real embeddings of 512 components have 117 and more; all length in one component is 1. */
+/** Real embeddings of 512 components have at least 117; 1 means that one component has all the length. */
 const MIN_EFFECTIVE_COMPONENTS = 4;
-/** Share of the length that all components have in common: at most 0.03 in real ones, 0.64 when none is negative. */
+/** Share of the length common to all components: at most 0.03 in real embeddings, 0.64 when none is negative. */
 const MAX_COMMON_SHARE = 0.9;
-/** 3 for a normal distribution, 1.8 for a flat one, 1 when all are equally far from zero; real ones have at least 2.4. */
+/** 3 for a normal distribution, 1.8 for a flat one, 1 for equal magnitudes; real embeddings have at least 2.4. */
 const MIN_KURTOSIS = 1.25;
 
 /**
- * @param view - the bytes that the components were read from
+ * @param view - the bytes of the components
  * @throws TemplateError NOT_FINITE, COMPONENTS_IMPLAUSIBLE
  */
 export function requireOneScale(components: readonly number[], view: DataView): void {
@@ -27,7 +27,7 @@ export function requireOneScale(components: readonly number[], view: DataView): 
   const finite = first < 0 ? components : components.filter(Number.isFinite);
   const isOneScale = shareOffScale(finite) <= MAX_SHARE_OFF_SCALE;
   if (first < 0 && isOneScale) return;
-  // Where those that are numbers are of one scale, the order is right, and the fault is another.
+  // If the finite components have one scale, the byte order is right and the fault is another.
   const isOrderWrong = (!isOneScale || finite.length === 0) && wouldFitInOtherOrder(view);
   const order = isOrderWrong ? ': the bytes seem to be in big-endian order' : '';
   if (first < 0) {
@@ -38,7 +38,7 @@ export function requireOneScale(components: readonly number[], view: DataView): 
   throw new TemplateError('NOT_FINITE', first * 4, sentence);
 }
 
-/** Whether the components would be those of a model if their bytes stood in the other order. */
+/** Whether the components would be plausible in the other byte order. */
 function wouldFitInOtherOrder(view: DataView): boolean {
   const components = Array.from({ length: view.byteLength / 4 }, (_, i) => view.getFloat32(i * 4, false));
   if (!components.every(Number.isFinite)) return false;
@@ -46,7 +46,7 @@ function wouldFitInOtherOrder(view: DataView): boolean {
   return largest >= SCALE && largest <= 1 / SCALE && shareOffScale(components) <= MAX_SHARE_OFF_SCALE;
 }
 
-/** Share of the components that are nothing beside the largest, and yet not zero. */
+/** Share of non-zero components that are negligible beside the largest. */
 function shareOffScale(components: readonly number[]): number {
   if (components.length === 0) return 0;
   const largest = largestOf(components);
@@ -57,7 +57,7 @@ function largestOf(components: readonly number[]): number {
   return components.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
-/** Tells of templates that are like everybody's, or like hardly anybody's. */
+/** Reports templates that would match nearly everything, or nearly nothing. */
 export function judgeComponents(values: Int8Array, notice: Notice): void {
   const [sum, squares, fourths] = powerSums(values);
   if (squares === 0) return;
@@ -65,7 +65,9 @@ export function judgeComponents(values: Int8Array, notice: Notice): void {
   if ((sum * sum) / values.length / squares > MAX_COMMON_SHARE) notice('COMPONENTS_ALIKE', 0);
 }
 
-/** Tells of signed bytes that are unsigned ones: what was near zero is at the ends. Two values only are another matter. */
+/**
+ * Reports signed bytes that are really unsigned: values near zero lie at the ends. Two distinct magnitudes are needed.
+ */
 export function judgeSignedBytes(values: readonly number[], notice: Notice): void {
   const [, squares, fourths] = powerSums(values);
   if (squares === 0 || (fourths * values.length) / (squares * squares) >= MIN_KURTOSIS) return;

@@ -2,16 +2,16 @@ import { Failure } from '../failure.ts';
 import { decodeFloat32Embedding, type EmbeddingDescription } from './face-embedding.ts';
 import type { FaceTemplate } from './face-template.ts';
 
-/** A face, and whose it is. */
+/** A face and the person it belongs to. */
 export interface LabelledFace {
   readonly person: string;
   readonly template: FaceTemplate;
 }
 
 /**
- * Reads embeddings that lie in two files: rows of little-endian floats one after the other, and a text with a heading
- * and then a line for each row, the person in its first column (tabs between columns).
- * @throws Failure ROWS_INVALID when there are not as many rows as lines, or a line names nobody; TemplateError's reasons,
+ * Reads embeddings from two files: rows of little-endian floats, and a text with a header line and then one line per
+ * row, with the person in its first tab-separated column.
+ * @throws Failure ROWS_INVALID when rows and lines differ in number, or a line has no person; TemplateError's reasons,
  * with the row
  */
 export function decodeEmbeddingRows(

@@ -1,44 +1,44 @@
 /**
- * The extended data block of a finger view. Nothing in it is compared, so nothing in it makes a record unreadable; what
- * is written into records of our own must be sound all the same.
+ * The extended data block of a finger view. It is not compared, and never makes a record unreadable. Blocks in records
+ * that this program writes must be sound all the same.
  */
 import type { ByteReader } from './byte-reader.ts';
 import type { ExtendedData, FingerMinutiaeRecord, FingerView } from './finger-minutiae-record.ts';
 import type { Notice } from './sample-warnings.ts';
 
-/** Bytes in front of an area's data: its type and its length. */
+/** Bytes before an area's data: its type and its length. */
 const AREA_HEADER_BYTES = 4;
 const RIDGE_COUNTS = 1;
 const CORES_AND_DELTAS = 2;
 const ZONAL_QUALITY = 3;
-/** Types from here on are the vendors'; those between are reserved, and so is 0. */
+/** First vendor type. Lower types are defined by the standard or reserved; 0 is reserved. */
 const FIRST_VENDOR_TYPE = 0x100;
 const COORDINATE_MASK = 0x3fff;
 /** Extraction methods of ridge counts: none in particular, four neighbours, eight neighbours. */
 const LAST_RIDGE_COUNT_METHOD = 2;
 const RIDGE_COUNT_BYTES = 3;
 
-/** What soundness depends on besides the area itself. */
+/** The record's fields that soundness depends on. */
 export type AreaFrame = Pick<FingerMinutiaeRecord, 'imageWidth' | 'imageHeight' | 'angleUnitsPerTurn'>;
 
 export interface ExtendedBlock {
   readonly areas: readonly ExtendedData[];
-  /** Whether there is a block at all, readable or not. */
+  /** Whether a block exists, readable or not. */
   readonly isThere: boolean;
 }
 
-/** Where a block stands. */
+/** Position of a block. */
 export interface BlockPlace {
   readonly frame: AreaFrame;
   readonly minutiae: FingerView['minutiae'];
   readonly viewIndex: number;
-  /** Where the record ends by its length field, when the view is its last one and the field is right. */
+  /** End of the record by its length field, for the last view and a correct field. */
   readonly recordEnd: number | undefined;
 }
 
 /**
- * Reads a block. Where its lengths contradict each other, the block is passed over; where the record's own length is
- * right, the last block ends with the record whatever its length says.
+ * Reads a block. A block with contradictory lengths is skipped. If the record's own length is right, the last block
+ * ends with the record, whatever the block's length states.
  */
 export function readExtendedBlock(reader: ByteReader, place: BlockPlace, notice: Notice): ExtendedBlock {
   const at = reader.offset;
@@ -47,7 +47,7 @@ export function readExtendedBlock(reader: ByteReader, place: BlockPlace, notice:
   const left = place.recordEnd === undefined ? stated : place.recordEnd - start;
   if (left !== stated && !reader.isZeroFrom(start + stated)) {
     const areas = parseAreas(reader.peek(left));
-    // Where no block is stated, only what can be read as one is one.
+    // Where no block is stated, only readable areas count as one.
     if (stated > 0 || areas !== undefined) {
       notice('EXTENDED_DATA_INVALID', at, place.viewIndex);
       reader.bytes(left, 'extended data');
@@ -91,7 +91,7 @@ function isReserved({ type }: ExtendedData): boolean {
   return type === 0 || (type > ZONAL_QUALITY && type < FIRST_VENDOR_TYPE);
 }
 
-/** Whether an area is what the standard of its record says (ISO/IEC 19794-2:2005 7.5, ANSI/INCITS 378-2004 6.6). */
+/** Whether an area conforms to its record's standard (ISO/IEC 19794-2:2005 7.5, ANSI/INCITS 378-2004 6.6). */
 export function isSound(area: ExtendedData, { minutiae }: Pick<FingerView, 'minutiae'>, frame: AreaFrame): boolean {
   if (isReserved(area)) return false;
   if (area.type === RIDGE_COUNTS) return areRidgeCounts(area.data, minutiae.length);
@@ -113,8 +113,8 @@ function areCoresAndDeltas(data: Uint8Array, frame: AreaFrame): boolean {
 }
 
 /**
- * Passes over a number of points and the points. ISO says of each point whether it has angles, INCITS once of all.
- * @returns the place after them; undefined where they are not sound
+ * Skips a number of points. ISO states per point whether it has angles, INCITS once for all.
+ * @returns the offset after them; undefined where they are not sound
  */
 function passPoints(
   data: Uint8Array,

@@ -10,13 +10,13 @@ const MAX_DIMENSION = 2048;
 /** Kernels read sixteen components at a time. */
 const DIMENSION_STEP = 16;
 const MODEL_ID = /^[a-z0-9._-]{1,64}$/;
-/** Standard deviations that the range of a signed byte covers; components of real embeddings rarely lie beyond. */
+/** Standard deviations covered by a signed byte; components of real embeddings rarely lie beyond. */
 const RANGE_IN_DEVIATIONS = 4.5;
 const MAX_VALUE = 127;
-/** The most that rounding can change the length: half a unit for each component, of as many as length 1 has. */
+/** Maximum relative change of the length by rounding: half a unit in each component. */
 const MAX_ROUNDING = RANGE_IN_DEVIATIONS / MAX_VALUE / 2;
 
-/** What the bytes of an embedding do not say themselves. */
+/** What the bytes of an embedding do not state. */
 export interface EmbeddingDescription {
   readonly modelId: string;
   readonly dimension: number;
@@ -24,7 +24,7 @@ export interface EmbeddingDescription {
   readonly quality: number;
 }
 
-/** @throws Failure that names the field, when the model id or the dimension is none that can exist */
+/** @throws Failure that names the field, when the model id or the dimension is impossible */
 export function checkDescription({ modelId, dimension }: EmbeddingDescription): void {
   if (!MODEL_ID.test(modelId)) {
     const sentence = "The model id must be 1 to 64 characters of a-z, 0-9, '.', '_' and '-'.";
@@ -57,9 +57,9 @@ export function decodeFloat32Embedding(
 }
 
 /**
- * Reads signed bytes, −127 to 127. Values that are a template's already stay as they are: what was stored, written to a
- * file and enrolled again is the same.
- * @param notice - told of what is odd about it
+ * Reads signed bytes, −127 to 127. Values that already are a template's stay unchanged: an export enrolled again gives
+ * the stored template.
+ * @param notice - called for each oddity
  * @throws TemplateError: wrong length, −128, all zero; Failure as `checkDescription`
  */
 export function decodeInt8Embedding(
@@ -86,8 +86,8 @@ function judged(template: FaceTemplate, notice: Notice): FaceTemplate {
 }
 
 /**
- * Reads a template's own values, as they are stored.
- * @throws TemplateError when they are not as many as the dimension says
+ * Reads a template's own values, as stored.
+ * @throws TemplateError when their number differs from the dimension
  */
 export function decodeStoredFace(bytes: Uint8Array, description: EmbeddingDescription): FaceTemplate {
   checkDescription(description);
@@ -106,7 +106,9 @@ function requireLength(bytes: Uint8Array, expected: number): void {
   throw new TemplateError(what, Math.min(bytes.length, expected), sentence);
 }
 
-/** Unit length, then signed bytes. Sums in index order in double precision, so that it comes out the same everywhere. */
+/**
+ * Unit length, then signed bytes. Sums in index order and double precision: the result is the same on every machine.
+ */
 function withUnitLength(components: readonly number[], description: EmbeddingDescription): FaceTemplate {
   const norm = lengthOf(components);
   if (norm === 0) throw new TemplateError('NO_LENGTH', 0, 'All components are zero');
@@ -117,7 +119,7 @@ function withUnitLength(components: readonly number[], description: EmbeddingDes
   return { modality: 'face', ...description, values };
 }
 
-/** Whether signed bytes are what some embedding becomes: of unit length but for rounding, or shorter where cut off. */
+/** Whether signed bytes are a quantised embedding: of unit length except for rounding, or shorter where clipped. */
 function isCanonical(components: readonly number[]): boolean {
   const ratio = lengthOf(components) / unitLength(components.length);
   if (ratio > 1 + MAX_ROUNDING) return false;
@@ -130,7 +132,7 @@ function lengthOf(components: readonly number[]): number {
   return Math.sqrt(squares);
 }
 
-/** What length 1 is in signed bytes. */
+/** Length 1 in signed bytes. */
 function unitLength(dimension: number): number {
   return (MAX_VALUE * Math.sqrt(dimension)) / RANGE_IN_DEVIATIONS;
 }

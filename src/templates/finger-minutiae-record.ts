@@ -13,7 +13,7 @@ export interface RecordMinutia {
   readonly quality: number;
 }
 
-/** An extended data area: kept as it is, not compared. */
+/** An extended data area: stored, not compared. */
 export interface ExtendedData {
   /** Type code; ISO/IEC 19794-2:2005 Table 6. */
   readonly type: number;
@@ -34,9 +34,9 @@ export interface FingerView {
   readonly extendedData: readonly ExtendedData[];
 }
 
-/** What ISO/IEC 19794-2:2005 and ANSI/INCITS 378-2004 records have in common. */
+/** The common content of ISO/IEC 19794-2:2005 and ANSI/INCITS 378-2004 records. */
 export interface FingerMinutiaeRecord {
-  /** INCITS only: who made the software, and which it is. Zero where it is not stated. */
+  /** INCITS only: vendor and product of the software. Zero: not stated. */
   readonly productIdentifier?: number;
   /** Certification in the upper four bits, device id in the lower twelve. */
   readonly captureEquipment: number;

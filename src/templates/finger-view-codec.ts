@@ -1,6 +1,6 @@
 /**
- * The part that ISO/IEC 19794-2:2005 (7.3.8 on) and ANSI/INCITS 378-2004 (6.4.8 on) records share: everything from the
- * capture equipment to the last view. They differ in front of it (length, product id) and in the unit of angles.
+ * The common part of ISO/IEC 19794-2:2005 (from 7.3.8) and ANSI/INCITS 378-2004 (from 6.4.8) records: from the capture
+ * equipment to the last view. The records differ before it (length, product id) and in the unit of angles.
  */
 import type { ByteReader } from './byte-reader.ts';
 import { extendedLength, readExtendedBlock, type AreaFrame } from './extended-data.ts';
@@ -14,10 +14,10 @@ const MINUTIA_BYTES = 6;
 /** Coordinates have fourteen bits. */
 const COORDINATE_MASK = 0x3fff;
 const IMPRESSION_TYPES = new Set([0, 1, 2, 3, 8, 9]);
-/** NIST SP 800-76: no attempt was made to tell the quality, or it failed. */
+/** NIST SP 800-76: quality was not determined, or determining it failed. */
 const UNSTATED_QUALITIES = new Set([254, 255]);
 
-/** A record, and what only its end depends on. */
+/** A record, and what the check of its end needs. */
 export interface ReadBody {
   readonly record: FingerMinutiaeRecord;
   /** Whether the last view has an extended data block. */
@@ -61,7 +61,7 @@ export function readBody(
   return { record, endsWithBlock };
 }
 
-/** Where the record ends by its length field, if nothing but padding follows there. */
+/** End of the record by its length field, if only padding follows. */
 function endOf(reader: ByteReader, statedLength: number): number | undefined {
   return reader.isZeroFrom(statedLength) ? statedLength : undefined;
 }
@@ -73,11 +73,11 @@ function readSize(reader: ByteReader, what: string): number {
   return size;
 }
 
-/** No hand is wider than this, so no image of one is, in centimetres. */
+/** Images are no wider than a hand, in centimetres. */
 const MAX_IMAGE_CM = 40;
-/** No sensor whose prints can be compared is narrower: the smallest that make records are 0.8 cm wide. */
+/** No sensor of comparable prints is narrower: the smallest that make records are 0.8 cm wide. */
 const MIN_IMAGE_CM = 0.7;
-/** 250 dpi, the least that the standards allow, and 1,000 dpi, rounded up; in pixels per centimetre. */
+/** 250 dpi, the standards' minimum, and 1,000 dpi, rounded up; in pixels per centimetre. */
 const MIN_USUAL_RESOLUTION = 98;
 const MAX_USUAL_RESOLUTION = 400;
 
@@ -152,8 +152,8 @@ export function bodyLength(record: FingerMinutiaeRecord): number {
 }
 
 /**
- * Writes what `readBody` reads. The record must be one that `readBody` would accept: the codecs read back what they
- * wrote to make sure of it.
+ * Writes what `readBody` reads. The record must be one that `readBody` would accept: the codecs read back their output
+ * to check it.
  */
 export function writeBody(record: FingerMinutiaeRecord, bytes: Uint8Array, start: number): void {
   const out = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

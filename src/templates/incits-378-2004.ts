@@ -5,17 +5,17 @@ import { readIdentifiers, requireEnd, writeIdentifiers } from './iso-19794-2-200
 import { unnoticed, type Notice } from './sample-warnings.ts';
 
 const LENGTH_OFFSET = 8;
-/** Bytes in front of the capture equipment: with a length field of two bytes, and with one of six. */
+/** Bytes before the capture equipment: with a length field of two bytes, and of six. */
 const SHORT_HEADER_BYTES = 14;
 const LONG_HEADER_BYTES = 18;
-/** The most that two bytes can say. */
+/** Maximum of two bytes. */
 const MAX_SHORT_LENGTH = 0xffff;
 
 /**
  * Reads a finger minutiae record, ANSI/INCITS 378-2004 clause 6. It differs from ISO/IEC 19794-2:2005 in its length
  * field (two bytes, or two zero bytes and four more for records of 64 KiB and longer), the product identifier of the
  * extraction software (four bytes), and the unit of angles (2°).
- * @param notice - told of what is odd about it
+ * @param notice - called for each oddity
  * @throws TemplateError with the byte offset of the field at fault
  */
 export function decodeIncits378(bytes: Uint8Array, notice: Notice = unnoticed): FingerMinutiaeRecord {
@@ -48,7 +48,7 @@ export function encodeIncits378(record: FingerMinutiaeRecord): Uint8Array {
   return bytes;
 }
 
-/** The same record without what follows after its end. */
+/** The record without the bytes after its end. */
 export function cutIncits378(bytes: Uint8Array, end: number): Uint8Array {
   const cut = bytes.slice(0, end);
   const out = new DataView(cut.buffer);

@@ -11,12 +11,12 @@ const HEADER_BYTES = 12;
 const LENGTH_OFFSET = HEADER_BYTES - 4;
 
 /**
- * Reads a finger minutiae record, ISO/IEC 19794-2:2005 clause 7 (record format), every view of it.
+ * Reads a finger minutiae record, ISO/IEC 19794-2:2005 clause 7 (record format), with all its views.
  *
- * Nothing but zeros may follow after its last view. The length field must say where that ends, or where the data do, with
- * one exception: it may be one short in a record with extended data, because the standard's own worked example (annex
- * C.2: 340 for 341 bytes) is, and there are writers that were tested against it.
- * @param notice - told of what is odd about it
+ * Only zeros may follow its last view. The length field must give the end of the record or of the data, with one
+ * exception: in a record with extended data it may be one short. The standard's own worked example is (annex C.2: 340
+ * for 341 bytes), and some writers were tested against it.
+ * @param notice - called for each oddity
  * @throws TemplateError with the byte offset of the field at fault
  */
 export function decodeIso197942(bytes: Uint8Array, notice: Notice = unnoticed): FingerMinutiaeRecord {
@@ -28,7 +28,7 @@ export function decodeIso197942(bytes: Uint8Array, notice: Notice = unnoticed): 
   return body.record;
 }
 
-/** Format identifier and version number, which ISO and INCITS records share. */
+/** Format identifier and version number, common to ISO and INCITS records. */
 export function readIdentifiers(reader: ByteReader): void {
   const start = reader.peek(16);
   const identifier = reader.u32('format identifier');
@@ -41,7 +41,7 @@ export function readIdentifiers(reader: ByteReader): void {
   reader.require(version === VERSION_NUMBER, 'VERSION_UNSUPPORTED', 4, refusalOfVersion(start));
 }
 
-/** What the record ends with must be the end of its data but for padding, and its length field must agree. */
+/** The record must end at the end of its data, except for padding, and its length field must agree. */
 export function requireEnd(
   reader: ByteReader,
   statedLength: number,
@@ -84,7 +84,7 @@ export function writeIdentifiers(bytes: Uint8Array): void {
   out.setUint32(4, VERSION_NUMBER);
 }
 
-/** The same record without what follows after its end. */
+/** The record without the bytes after its end. */
 export function cutIso197942(bytes: Uint8Array, end: number): Uint8Array {
   const cut = bytes.slice(0, end);
   new DataView(cut.buffer).setUint32(LENGTH_OFFSET, end);

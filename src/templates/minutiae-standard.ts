@@ -1,13 +1,13 @@
-/** Tells ISO and INCITS records from each other, which start alike, by their headers. */
+/** Distinguishes ISO and INCITS records, which start alike, by their headers. */
 import { FORMAT_IDENTIFIER } from './iso-19794-2-2005.ts';
 
 export type MinutiaeStandard = 'iso-19794-2-2005' | 'incits-378-2004';
 
-/** Where a standard's header has its fields. */
+/** Field offsets in a standard's header. */
 interface Layout {
   readonly standard: MinutiaeStandard;
   readonly length: { readonly at: number; readonly bytes: 2 | 4 };
-  /** Capture equipment: sizes, resolutions, views, a reserved byte and the first view follow. */
+  /** Capture equipment; sizes, resolutions, views, a reserved byte and the first view follow. */
   readonly body: number;
 }
 
@@ -16,7 +16,7 @@ const LAYOUTS: readonly Layout[] = [
   { standard: 'incits-378-2004', length: { at: 8, bytes: 2 }, body: 14 },
   { standard: 'incits-378-2004', length: { at: 10, bytes: 4 }, body: 18 },
 ];
-/** A header and a view without minutiae; and the most that is read. */
+/** A header and a view without minutiae; also the maximum read. */
 const MIN_RECORD_BYTES = 30;
 const MAX_RECORD_BYTES = 65_536;
 
@@ -35,7 +35,7 @@ export function standardOf(data: Uint8Array): MinutiaeStandard | undefined {
   return standards.size === 1 ? [...standards][0] : undefined;
 }
 
-/** How much of a header is as it would be in a record of this layout; of what is cut off nothing is. */
+/** How well a header fits this layout. Missing bytes earn no points. */
 function pointsOf({ length, body }: Layout, view: DataView): number {
   const u8 = (at: number) => (at < view.byteLength ? view.getUint8(at) : NaN);
   const u16 = (at: number) => u8(at) * 0x100 + u8(at + 1);

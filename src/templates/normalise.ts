@@ -2,18 +2,18 @@ import type { FingerMinutiaeRecord, FingerView, RecordMinutia } from './finger-m
 import { MAX_MINUTIAE, type FingerTemplate, type Minutia } from './finger-template.ts';
 
 /**
- * 500 dpi in pixels per centimetre. 500 / 2.54 is 196.85, and records hold whole numbers, so 197 is what 500 dpi looks
- * like; taking it as exactly that keeps the coordinates of such a record as they are.
+ * 500 dpi in pixels per centimetre. 500 / 2.54 is 196.85, and records hold whole numbers, so 500 dpi is stated as 197.
+ * Treating 197 as exactly 500 dpi keeps the coordinates of such a record unchanged.
  */
 const PIXELS_PER_CM = 197;
 
 /**
- * Brings a view into the canonical form: 500 dpi, y upwards, angles in 256ths, no two minutiae at one place, at most
+ * Converts a view to the canonical form: 500 dpi, y upwards, angles in 256ths, no two minutiae at one place, at most
  * MAX_MINUTIAE.
  *
- * y is counted upwards from the lowest row of the image; comparison does not depend on where the origin is. Angles of
- * both formats are counter-clockwise already (ISO/IEC 19794-2:2005 7.4.2.4). Where the two resolutions differ the
- * picture is stretched, so directions are stretched with it.
+ * y counts upwards from the lowest row of the image; comparison does not depend on the origin. Angles of both formats
+ * are counter-clockwise already (ISO/IEC 19794-2:2005 7.4.2.4). If the two resolutions differ, the image is stretched,
+ * and directions with it.
  */
 export function toFingerTemplate(record: FingerMinutiaeRecord, view: FingerView): FingerTemplate {
   const toCanonical = canonicalise(record);
@@ -52,8 +52,8 @@ function withoutDuplicates(minutiae: readonly Minutia[]): Minutia[] {
 }
 
 /**
- * The best by quality, in the order of the record. Where the record states no quality, those nearest to the middle of
- * all: the rim of a print is where smudges and false minutiae are.
+ * The best by quality, in the order of the record. Without stated quality, those nearest to the centre: smudges and
+ * false minutiae lie at the rim of a print.
  */
 function keepBest(minutiae: readonly Minutia[]): readonly Minutia[] {
   if (minutiae.length <= MAX_MINUTIAE) return minutiae;
@@ -61,7 +61,7 @@ function keepBest(minutiae: readonly Minutia[]): readonly Minutia[] {
   const count = minutiae.length;
   const sumX = minutiae.reduce((sum, { x }) => sum + x, 0);
   const sumY = minutiae.reduce((sum, { y }) => sum + y, 0);
-  // Distances are multiplied by the count instead of dividing the middle by it: whole numbers have no last digit.
+  // Distances are scaled by the count instead of dividing the centre by it: integers have no rounding error.
   const spread = ({ x, y }: Minutia) => (x * count - sumX) ** 2 + (y * count - sumY) ** 2;
   const worth = stated ? ({ quality }: Minutia) => -quality : spread;
   const ranked = minutiae.map((minutia, order) => ({ order, worth: worth(minutia) }));

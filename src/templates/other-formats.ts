@@ -1,6 +1,6 @@
-/** Names of formats that are not read, for refusals that say what was sent. */
+/** Names of unsupported formats, for errors that name the data sent. */
 
-/** How data of other formats start. */
+/** First bytes of other formats. */
 const STARTS: readonly (readonly [string, string])[] = [
   ['FMC\0', 'a finger minutiae record in card format'],
   ['FIR\0', 'a finger image record (ISO/IEC 19794-4, ANSI/INCITS 381)'],
@@ -27,7 +27,7 @@ const STARTS: readonly (readonly [string, string])[] = [
   ['{', 'JSON'],
 ];
 
-/** What data are that are not a finger minutiae record; undefined where their start does not tell. */
+/** The format of data that are no finger minutiae record; undefined where the first bytes do not identify it. */
 export function nameOfData(data: Uint8Array): string | undefined {
   const start = Buffer.from(data.subarray(0, 16)).toString('latin1');
   return STARTS.find(([prefix]) => start.startsWith(prefix))?.[1];
@@ -41,7 +41,7 @@ const VERSIONS: Partial<Record<string, string>> = {
   ' 10\0': 'a draft of the standards',
 };
 
-/** What to say of a finger minutiae record of another version. Nothing of it is quoted but a version that is known. */
+/** The error for another record version. It quotes nothing of the record except a known version. */
 export function refusalOfVersion(data: Uint8Array): string {
   const version = Buffer.from(data.subarray(4, 8)).toString('latin1');
   const name = VERSIONS[version];

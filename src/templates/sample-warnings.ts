@@ -1,6 +1,6 @@
 /**
- * What can be odd about a sample that is read all the same, and what is refused of a sample that arrives though its
- * format allows it: nobody would ever be found by it, and nothing else would tell.
+ * Warnings about samples that are accepted, and rejections of arriving samples that their format allows. A subject
+ * enrolled with a rejected sample could never be found, and nothing else would show it.
  */
 import { TemplateError } from './template-error.ts';
 
@@ -20,7 +20,7 @@ const WARNINGS = {
   COMPONENTS_UNSIGNED: 'Hardly a component is near zero, as if unsigned bytes had been sent as signed ones',
 } as const;
 
-/** Refused where a sample arrives. What is stored already is read as it always was. */
+/** Applies to arriving samples only. Stored samples are read as before. */
 const REFUSALS = {
   IMAGE_TOO_SMALL: 'At this resolution the image is less than 0.7 cm long; the field counts pixels per centimetre',
   RESOLUTION_IMPLAUSIBLE:
@@ -31,28 +31,28 @@ const REFUSALS = {
 export type WarningCode = keyof typeof WARNINGS;
 export type ArrivalRefusal = keyof typeof REFUSALS;
 
-/** Something odd about a sample that was read all the same. */
+/** An oddity of an accepted sample. */
 export interface SampleWarning {
   readonly code: WarningCode;
-  /** Where in the sample's bytes it was seen first. */
+  /** Byte offset of its first occurrence. */
   readonly offset: number;
-  /** View in which it was seen first; 0 for what is of the whole record. */
+  /** View of its first occurrence; 0 for the whole record. */
   readonly viewIndex: number;
   /** A sentence without biometric data. */
   readonly message: string;
 }
 
-/** Told by codecs of what is odd about a sample. */
+/** Called by codecs for each oddity of a sample. */
 export type Notice = (code: WarningCode | ArrivalRefusal, offset: number, viewIndex?: number) => void;
 
-/** For samples that are stored already: they were judged when they arrived. */
+/** For stored samples: they were checked on arrival. */
 export const unnoticed: Notice = () => undefined;
 
-/** Collects what a codec notices of a sample that arrives, each kind once: there are only so many. */
+/** Collects a codec's notices about an arriving sample, each kind once: this bounds their number. */
 export class ArrivalNotices {
   readonly #warnings = new Map<WarningCode, SampleWarning>();
 
-  /** @throws TemplateError for what is refused */
+  /** @throws TemplateError for notices that reject the sample */
   readonly notice: Notice = (code, offset, viewIndex = 0) => {
     if (isRefusal(code)) throw new TemplateError(code, offset, REFUSALS[code]);
     if (!this.#warnings.has(code)) this.#warnings.set(code, { code, offset, viewIndex, message: WARNINGS[code] });

@@ -11,24 +11,24 @@ import { toFingerTemplate } from './normalise.ts';
 import { ArrivalNotices, type Notice, type SampleWarning } from './sample-warnings.ts';
 import { TemplateError } from './template-error.ts';
 
-/** Formats in which a sample can arrive. */
+/** Formats of arriving samples. */
 export type SampleFormat = 'iso-19794-2-2005' | 'incits-378-2004' | 'face-embedding-float32' | 'face-embedding-int8';
 
-/** Formats in which a sample is kept: one view a record, or the quantised values of a face. */
+/** Formats of stored samples: records of one view, or the quantised values of a face. */
 export type StoredFormat = 'iso-19794-2-2005' | 'incits-378-2004' | 'face-values-int8';
 
-/** A sample as it arrives. */
+/** A sample on arrival. */
 export interface EncodedSample {
   readonly modality: 'finger' | 'face';
   readonly format: SampleFormat;
   readonly data: Uint8Array;
-  /** 0: what the record says. */
+  /** 0: as the record states. */
   readonly fingerPosition: FingerPosition;
-  /** 1 to 100; 0: what the record says. */
+  /** 1 to 100; 0: as the record states. */
   readonly quality: number;
-  /** Face only, else empty. */
+  /** Face only, otherwise empty. */
   readonly modelId: string;
-  /** Face only, else 0. */
+  /** Face only, otherwise 0. */
   readonly dimension: number;
 }
 
@@ -37,14 +37,14 @@ export interface DecodedSample {
   /** Position of the view within its record. */
   readonly viewIndex: number;
   readonly template: FingerTemplate | FaceTemplate;
-  /** What to store. */
+  /** The bytes to store. */
   readonly record: Uint8Array;
   readonly storedFormat: StoredFormat;
-  /** What is odd about the view, each kind of it once in a sample. What is of the whole record stands with the first. */
+  /** Warnings about the view, each kind once per sample. Warnings about the whole record are with the first view. */
   readonly warnings: readonly SampleWarning[];
 }
 
-/** A sample as it is stored. */
+/** A sample as stored. */
 export interface StoredSample {
   readonly storedFormat: StoredFormat;
   readonly template: Uint8Array;
@@ -57,9 +57,9 @@ export interface StoredSample {
 const MAX_DATA = 65_536;
 
 /**
- * Decodes a sample into its views: as many as the record holds for a finger, one for a face. The templates are those that
- * `decodeStored` makes of what is to be stored.
- * @throws TemplateError for malformed data; Failure that names the sample's field for everything else
+ * Decodes a sample into its views: all of the record for a finger, one for a face. The templates equal those that
+ * `decodeStored` makes of the stored records.
+ * @throws TemplateError for malformed data; Failure that names the sample's field for all other errors
  */
 export function decodeSample(sample: EncodedSample): DecodedSample[] {
   const { data, quality } = sample;
@@ -69,7 +69,7 @@ export function decodeSample(sample: EncodedSample): DecodedSample[] {
   return sample.modality === 'face' ? [decodeFace(sample)] : decodeFingers(sample);
 }
 
-/** Decodes a sample that passed `decodeSample` when it was stored. */
+/** Decodes a sample that passed `decodeSample` before it was stored. */
 export function decodeStored(stored: StoredSample): FingerTemplate | FaceTemplate {
   const { storedFormat, template, fingerPosition, quality, modelId, dimension } = stored;
   if (storedFormat === 'face-values-int8') return decodeStoredFace(template, { modelId, dimension, quality });
@@ -129,7 +129,7 @@ const CODECS = {
   },
 } as const;
 
-/** Reads a record; one that is refused because it is of the other standard is refused for that. */
+/** Reads a record. A record of the other standard is rejected as such. */
 function readRecord(data: Uint8Array, format: MinutiaeStandard, notice: Notice): FingerMinutiaeRecord {
   try {
     return CODECS[format].decode(data, notice);
@@ -164,8 +164,8 @@ function requireSameQuality({ quality }: EncodedSample, view: FingerView): void 
 }
 
 /**
- * One view of a record of several, as a valid record of its own: the finger's first view, its minutiae within the image,
- * and no extended data but what the standard says.
+ * One view of a multi-view record, as a valid record of its own: renumbered as the finger's first view, with minutiae
+ * inside the image, and only extended data that conform to the standard.
  */
 function singleView(record: FingerMinutiaeRecord, view: FingerView): FingerMinutiaeRecord {
   const frame = {

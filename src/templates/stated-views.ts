@@ -1,14 +1,14 @@
 import type { SampleFormat } from './sample.ts';
 
-/** Where the length stands in both kinds of record, and the number of views in ISO/IEC 19794-2:2005. */
+/** Offset of the length in both kinds of record, and of the number of views in ISO/IEC 19794-2:2005. */
 const LENGTH_OFFSET = 8;
 const ISO_OFFSET = 22;
-/** And in ANSI/INCITS 378-2004, where the length takes two bytes; four more where these are zero. */
+/** Offset of the number of views in ANSI/INCITS 378-2004 with a two-byte length; four more where that is zero. */
 const INCITS_OFFSET = 24;
 
 /**
- * How many views a sample says it has, by the header of its record: known before any of them is read. A record that is
- * longer than its data counts as one, for it will be refused, and what stands there may be no number of views.
+ * The number of views stated in a sample's header, before any view is read. A record longer than its data counts as one
+ * view: it will be rejected, and its field may not be a number of views.
  */
 export function statedViews(format: SampleFormat, data: Uint8Array): number {
   if (format !== 'iso-19794-2-2005' && format !== 'incits-378-2004') return 1;

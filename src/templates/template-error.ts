@@ -1,13 +1,13 @@
 import { Failure } from '../failure.ts';
 
-/** A template that is not what it claims to be: says where in its bytes, and why. Never quotes biometric values. */
+/** An invalid template: states the byte offset and the reason. Never quotes biometric values. */
 export class TemplateError extends Failure {
   /** Byte offset of the field at fault. */
   readonly offset: number;
 
   /**
    * @param reason - constant in UPPER_SNAKE_CASE
-   * @param offset - byte offset of the field at fault; the template's length where something is missing at its end
+   * @param offset - byte offset of the field at fault; the template's length for missing bytes at its end
    */
   constructor(reason: string, offset: number, message: string) {
     super('invalid-argument', reason, `${message} (byte ${offset})`, {

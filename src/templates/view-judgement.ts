@@ -1,22 +1,22 @@
-/** What the views of a record say about each other, and their minutiae about the record: read all the same, but told. */
+/** Checks that the views and minutiae of a record are plausible. Implausible records are accepted with a warning. */
 import type { FingerMinutiaeRecord, FingerView } from './finger-minutiae-record.ts';
 import type { Notice } from './sample-warnings.ts';
 
-/** View numbers have four bits, so the standards know of no more views of one finger. */
+/** View numbers have four bits: the standards allow no more views of one finger. */
 const MAX_VIEWS_OF_A_FINGER = 16;
-/** Fewer minutiae say nothing of how they lie, nor of their angles. */
+/** Fewer minutiae do not show how positions and angles are distributed. */
 const MIN_MINUTIAE_TO_JUDGE = 8;
-/** No sensor that makes records is finer than 1,000 dpi, in pixels per centimetre and rounded up. */
+/** Finest resolution of record-making sensors: 1,000 dpi, in pixels per centimetre, rounded up. */
 const MAX_USUAL_RESOLUTION = 400;
 /**
- * Side of the square that one minutia of a print has to itself, in centimetres. Of 2,136 prints of FVC2002 and FCJ2020
- * none has less than 0.118; the same with dots per inch in the place of pixels per centimetre have 0.08 in the middle.
+ * Side of the square available to each minutia of a print, in centimetres. None of 2,136 prints of FVC2002 and FCJ2020
+ * has less than 0.118. With dots per inch in the place of pixels per centimetre, their median is 0.08.
  */
 const MIN_ROOM_CM = 0.105;
 
 /**
- * Numbers of a finger's views begin with 0 and rise (ISO/IEC 19794-2:2005 7.4.1.2, ANSI/INCITS 378-2004 6.5.1.2).
- * @param viewsAt - where each view begins
+ * View numbers of a finger start at 0 and rise (ISO/IEC 19794-2:2005 7.4.1.2, ANSI/INCITS 378-2004 6.5.1.2).
+ * @param viewsAt - offset of each view
  */
 export function judgeViewNumbers(views: readonly FingerView[], viewsAt: readonly number[], notice: Notice): void {
   const seen = new Map<number, FingerView[]>();
@@ -42,7 +42,7 @@ function haveSameMinutiae({ minutiae: some }: FingerView, { minutiae: others }: 
   });
 }
 
-/** @param resolutionAt - where the horizontal resolution stands, the vertical one behind it */
+/** @param resolutionAt - offset of the horizontal resolution, which the vertical one follows */
 export function judgeViews(
   record: FingerMinutiaeRecord,
   viewsAt: readonly number[],
