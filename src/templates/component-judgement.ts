@@ -1,6 +1,6 @@
 /**
- * What the components of an embedding say about how they were written. Only ratios are looked at: an embedding may have
- * any length. Of the 6,274 embeddings of LFW that the data hold none comes near any of these limits.
+ * Detects badly written embeddings by their components. Only ratios are used: an embedding may have any length. None of
+ * the 6,274 LFW embeddings in the data comes near any of these limits.
  */
 import type { Notice } from './sample-warnings.ts';
 import { TemplateError } from './template-error.ts';

@@ -38,9 +38,9 @@ export function checkDescription({ modelId, dimension }: EmbeddingDescription): 
 }
 
 /**
- * Reads little-endian IEEE 754 binary32 components, any positive norm.
- * @param notice - told of what is odd about it
- * @throws TemplateError: wrong length, NaN or infinity, magnitudes that no model makes, no length at all; Failure as
+ * Reads little-endian IEEE 754 binary32 components, of any positive norm.
+ * @param notice - called for each oddity
+ * @throws TemplateError: wrong length, NaN or infinity, implausible magnitudes, zero length; Failure as
  * `checkDescription`
  */
 export function decodeFloat32Embedding(

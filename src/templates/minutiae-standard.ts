@@ -21,9 +21,9 @@ const MIN_RECORD_BYTES = 30;
 const MAX_RECORD_BYTES = 65_536;
 
 /**
- * Which standard a record is of, by what its header says under either: a faulty record is still recognised, for no field
- * decides alone.
- * @returns undefined for what is no finger minutiae record, and where the header tells nothing
+ * The standard of a record, by how well its header fits each layout. No field decides alone: a faulty record is still
+ * recognised.
+ * @returns undefined for data that are no finger minutiae record, or an ambiguous header
  */
 export function standardOf(data: Uint8Array): MinutiaeStandard | undefined {
   if (data.length < 8) return undefined;
