@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Makes what the service compares with: indexes, models and tables. See `--help`. */
+/** Makes the service's indexes, models and tables. See `--help`. */
 import { program } from 'commander';
 import { run } from '../src/cli/program.ts';
 import { addCalibrateCommand } from './calibrate/command.ts';

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-/** Reads an option of a command line: a whole number that is not less than `least`. */
+/** Parses a command line option: a whole number of at least `least`. */
 export function atLeast(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);

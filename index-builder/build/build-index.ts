@@ -1,4 +1,4 @@
-/** From the store to the files of an index. */
+/** Builds the files of an index from the store. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockDirectory } from '../../src/store/directory-lock.ts';
@@ -20,13 +20,13 @@ export interface IndexBuildOptions {
   readonly shape: IndexShape;
   readonly models: IndexModels;
   readonly pack: PackTemplates;
-  /** Of the key that the index is encrypted with. */
+  /** Of the key that encrypts the index. */
   readonly sealer: BlockSealer;
-  /** Of the key of an earlier index. */
+  /** Sealer of an earlier index's key. */
   readonly sealerOf: (keyId: string) => BlockSealer;
   /** False: prepare every reference anew. */
   readonly reuse: boolean;
-  /** Subjects that are read, and whose templates are prepared together; not given: enough to keep all threads busy. */
+  /** Subjects read and prepared together; undefined: enough to keep all threads busy. */
   readonly batchSize?: number;
   readonly onProgress: (progress: BuildProgress) => void;
   readonly onWarning: (sentence: string) => void;
@@ -35,7 +35,7 @@ export interface IndexBuildOptions {
 export interface BuildProgress {
   readonly subjects: number;
   readonly references: number;
-  /** Of the references: those that an earlier index had prepared. */
+  /** References reused from earlier indexes. */
   readonly reused: number;
 }
 
@@ -45,13 +45,13 @@ export interface BuiltIndex extends BuildProgress {
 }
 
 const SUBJECTS_PER_BATCH = 2000;
-/** Damaged references that are named one by one. */
+/** Maximum of damaged references named one by one. */
 const MAX_WARNINGS = 20;
 
 /**
- * Builds an index of what the store holds at one moment. Holds a batch of subjects and a block of each partition in
- * memory, whatever the size of the store. A build that is interrupted leaves what it has prepared to the next one.
- * @throws Failure; what was written stays
+ * Builds an index of the store's state at one moment. Memory holds one batch of subjects and one block of each
+ * partition, whatever the size of the store. An interrupted build leaves its prepared references to the next one.
+ * @throws Failure; written files stay
  */
 export async function buildIndex(order: IndexBuildOptions): Promise<BuiltIndex> {
   const { store, indexDir, models, shape, sealer } = order;
@@ -70,7 +70,7 @@ export async function buildIndex(order: IndexBuildOptions): Promise<BuiltIndex> 
     return (writer = await IndexWriter.create(draft, { sequence, state, models }, shape, sealer));
   };
   let progress: BuildProgress = { subjects: 0, references: 0, reused: 0 };
-  // A batch is written while the next one is prepared: else threads would wait for the disk.
+  // A batch is written while the next one is prepared: otherwise threads would wait for the disk.
   let writing = Promise.resolve();
   try {
     const damaged: DamagedReference[] = [];
@@ -106,7 +106,7 @@ export async function buildIndex(order: IndexBuildOptions): Promise<BuiltIndex> 
   }
 }
 
-/** The one in use, what is left of an interrupted build, and what imports have prepared. */
+/** The published index, the remains of an interrupted build, and the references prepared by imports. */
 async function earlierIndexes(
   { indexDir, models, sealerOf, reuse, onWarning }: IndexBuildOptions,
   prepared: readonly string[],
@@ -130,13 +130,13 @@ async function earlierIndexes(
   return found;
 }
 
-/** Subjects, and their packed references by id. */
+/** Subjects, with their packed references by id. */
 interface PreparedSubjects {
   readonly subjects: readonly SubjectWithReferences[];
   readonly packed: ReadonlyMap<string, Uint8Array>;
-  /** How many references can be searched. */
+  /** Number of searchable references. */
   readonly references: number;
-  /** How many of these an earlier index had. */
+  /** Number of references reused from an earlier index. */
   readonly reused: number;
   readonly damaged: readonly DamagedReference[];
 }

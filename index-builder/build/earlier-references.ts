@@ -2,27 +2,27 @@ import type { IndexSeal } from '../../src/files/block-file.ts';
 import { readIndex, type SubjectOfIndex } from '../../src/index-files/index-reader.ts';
 import type { IndexShape } from '../../src/index-files/index-writer.ts';
 
-/** An index that was built before, or a part of one. */
+/** An earlier index, or a part of one. */
 export interface EarlierIndex {
   readonly directory: string;
   readonly seal: IndexSeal;
-  /** False: it was not finished. */
+  /** False: unfinished. */
   readonly whole: boolean;
 }
 
 /**
- * Packed references of earlier indexes: a reference never changes under its id, so what was prepared once with the same
- * models need not be again. Read side by side with the store, both in order of the subjects' ids.
+ * Packed references of earlier indexes. A reference never changes under its id, and need not be prepared again for the
+ * same models. The indexes are read in step with the store, in order of the subjects' ids.
  */
 export class Reuse {
   readonly #sources: Source[];
 
-  /** @param onDamage - told when an earlier index cannot be read on: it is not used any more */
+  /** @param onDamage - called when reading an earlier index fails: it is not used any further */
   constructor(indexes: readonly EarlierIndex[], shape: IndexShape, onDamage: (error: unknown) => void) {
     this.#sources = indexes.map((index) => new Source(index, shape, onDamage));
   }
 
-  /** Adds the packed references of a subject to a map; subjects have to be asked for in order. */
+  /** Adds the packed references of a subject to a map. Subjects must be requested in order. */
   async find(subjectId: string, found: Map<string, Uint8Array>): Promise<void> {
     for (const source of this.#sources) await source.find(subjectId, found);
   }

@@ -1,14 +1,14 @@
 /**
- * Makes the tables that map comparison scores to false match rates, from comparisons of different people.
+ * Makes the tables that map comparison scores to false match rates, from non-mated comparisons.
  *
  *   npx tsx index-builder/main.ts calibrate finger --data DIR… [--synthetic N] [--folds 4] --out src/matching/rates/calibration/finger.json
  *   npx tsx index-builder/main.ts calibrate face --data DIR --out src/matching/rates/calibration/face.json
  *
- * finger: each DIR is a set of <finger>_<impression>.iso files of one source; sets are not mixed, and the table takes
- * the worst of them at every score, so that no source is promised a better rate than it has. Their scores are
- * cross-validated, for the shipped model has learned from some of them and knows their strangers apart too well;
- * --folds 0 takes the shipped model all the same, for sets that it has not seen. Cross-validation takes minutes.
- * face: DIR holds embeddings.f32 (512 components each) and embeddings.tsv (identity in the first column).
+ * finger: each DIR is a set of <finger>_<impression>.iso files of one source. Sets are not mixed: the table takes the
+ * worst of them at every score, so that no source is promised a better rate than it has. Scores are cross-validated:
+ * the shipped model was trained on some of the sets, and separates their non-mates too well. --folds 0 uses the shipped
+ * model, for sets that it was not trained on. Cross-validation takes minutes. face: DIR holds embeddings.f32 (512
+ * components each) and embeddings.tsv (identity in the first column).
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -28,10 +28,10 @@ import { compareAll, packPrints } from '../train/comparisons.ts';
 import { crossValidate } from '../train/cross-validation.ts';
 import { PARAMETERS, syntheticPeopleOf } from '../train/model.ts';
 
-/** Apart from those of training. */
+/** Distinct from the seeds of training. */
 const CALIBRATION_SEED = 0x5ca1e;
 
-/** What the shipped face table is measured on; the name is of no account. */
+/** Description of the shipped face table's embeddings; the name has no meaning. */
 const FACE_MODEL = { modelId: 'calibration', dimension: 512, quality: 0 };
 
 interface CalibrateOptions {
@@ -41,7 +41,7 @@ interface CalibrateOptions {
   readonly out: string;
 }
 
-/** Adds `calibrate`, which makes the tables that are shipped. */
+/** Adds `calibrate`, which makes the shipped tables. */
 export function addCalibrateCommand(program: Command): void {
   program
     .command('calibrate')
@@ -66,11 +66,11 @@ async function calibrate(modality: keyof typeof TABLE_STEPS, options: CalibrateO
   console.log(`${out}: ${table.version}, ${table.scores.length} entries, ${table.sources.join('; ')}`);
 }
 
-/** Strangers' scores by models that have seen neither of the two people, or by the shipped model. */
+/** Non-mated scores, by models trained without either person, or by the shipped model. */
 async function fingerSets(folders: readonly string[], folds: number): Promise<ScoreHistogram[]> {
   const sets = folders.map(readPrints);
   if (folds === 0) return sets.map(scoredByShippedModel);
-  // As many synthetic people as the shipped model learned from.
+  // As many synthetic people as the shipped model was trained on.
   const source = { folders, synthetic: syntheticPeopleOf(shippedFingerModel()) };
   const validated = await crossValidate(source, PARAMETERS, folds, availableParallelism(), (done, total) =>
     console.log(`cross-validation: ${done} of ${total}`),
@@ -84,7 +84,7 @@ async function fingerSets(folders: readonly string[], folds: number): Promise<Sc
   });
 }
 
-/** People who are in no training: theirs is the shipped model's own behaviour. */
+/** People in no training set: they show the shipped model's own behaviour. */
 function syntheticSet(people: number): ScoreHistogram {
   return scoredByShippedModel({ ...syntheticPrints(CALIBRATION_SEED, people, 1), name: `synthetic ${people}` });
 }
@@ -92,7 +92,7 @@ function syntheticSet(people: number): ScoreHistogram {
 function scoredByShippedModel({ name, list }: PrintSet): ScoreHistogram {
   const strangers: number[] = [];
   compareAll(list, packPrints(list, shippedFingerModel()), (_a, _b, score, mates) => {
-    // What has too few minutiae was compared with nothing.
+    // A print with too few minutiae was not compared.
     if (!mates && score !== FingerBatch.NOT_COMPARABLE) strangers.push(score);
   });
   return histogram(name, strangers);

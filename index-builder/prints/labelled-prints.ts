@@ -1,7 +1,7 @@
 /**
- * Prints whose finger is known. In a folder of ISO/IEC 19794-2:2005 records the file's name says it:
- * `<finger>_<impression>.iso` and `<person>_<finger>_<impression>.iso`; folders below are databases of their own, and
- * the same name in two of them is two fingers.
+ * Prints of known fingers. In a folder of ISO/IEC 19794-2:2005 records the file name states the finger:
+ * `<finger>_<impression>.iso` or `<person>_<finger>_<impression>.iso`. Each subfolder is a database of its own: one
+ * name in two of them means two fingers.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -18,8 +18,8 @@ export interface LabelledPrint {
   /** Database and finger: prints of equal `finger` in one set are mates. */
   readonly finger: string;
   /**
-   * Who it may be: prints of different `person` are of different people for sure. FVC2002's databases 1 and 2 share
-   * volunteers, so finger 101 of the one and of the other may be one person's.
+   * Prints of different `person` are certain to be of different people. FVC2002's databases 1 and 2 share volunteers:
+   * finger 101 of the one and of the other may be of one person.
    */
   readonly person: string;
   readonly impression: string;
@@ -32,7 +32,7 @@ export interface PrintSet extends TrainingSet {
 
 /**
  * Reads every record below a folder; of a record with several views the first.
- * @throws Error when a file's name does not tell its finger and impression, or a record cannot be read
+ * @throws Error when a file name does not state finger and impression, or a record cannot be read
  */
 export function readPrints(folder: string): PrintSet {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -49,14 +49,14 @@ export function readPrints(folder: string): PrintSet {
     const [, database = '', finger = '', impression = ''] = match;
     const record = decodeIso197942(bytes);
     const template = toFingerTemplate(record, record.views[0]);
-    // <person>_<finger>: all fingers of a person; else the finger stands for the person.
+    // <person>_<finger>: all fingers of a person. Otherwise the finger stands for the person.
     const person = finger.replace(/_[^_]*$/, '');
     return { name, finger: `${database}/${finger}`, person, impression, template };
   });
   return describe(basename(folder), list, digest.digest('hex'));
 }
 
-/** Synthetic people, one finger each, `impressions` of each. */
+/** Synthetic people with one finger each, and `impressions` prints per finger. */
 export function syntheticPrints(seed: number, people: number, impressions: number): PrintSet {
   const digest = createHash('sha256').update(JSON.stringify([seed, people, impressions]));
   const list = Array.from({ length: people }, (_, index) => {
@@ -75,12 +75,12 @@ function describe(name: string, list: readonly LabelledPrint[], digest: string):
   return { name, list, digest, prints: list.length, fingers: new Set(list.map(({ finger }) => finger)).size };
 }
 
-/** Of one finger. */
+/** Whether two prints are of one finger. */
 export function areMates(a: LabelledPrint, b: LabelledPrint): boolean {
   return a.finger === b.finger;
 }
 
-/** Of different fingers for sure: databases 1 and 2 of FVC2002 and FVC2004 share volunteers. */
+/** Whether two prints are certain to be non-mates: databases 1 and 2 of FVC2002 and FVC2004 share volunteers. */
 export function areStrangers(a: LabelledPrint, b: LabelledPrint): boolean {
   if (a.finger === b.finger) return false;
   const database = ({ name }: LabelledPrint) => /(?:^|\/)DB([12])_[AB]\//.exec(name)?.[1];

@@ -1,6 +1,7 @@
 /**
- * 95 % confidence limits of a share (Clopper, Pearson, "The use of confidence or fiducial limits illustrated in the case
- * of the binomial", Biometrika 26, 1934): the shares at which so many events, or more, or fewer, have a chance of 2.5 %.
+ * 95 % confidence limits of a share (Clopper, Pearson, "The use of confidence or fiducial limits illustrated in the
+ * case of the binomial", Biometrika 26, 1934): the shares at which this many events or more, or this many or fewer,
+ * have a probability of 2.5 %.
  */
 export function binomialLimits(events: number, trials: number): readonly [low: number, high: number] {
   const low = events === 0 ? 0 : bisect((share) => 1 - chanceOfAtMost(events - 1, trials, share) < 0.025);
@@ -8,7 +9,7 @@ export function binomialLimits(events: number, trials: number): readonly [low: n
   return [low, high];
 }
 
-/** Where a condition that holds for small shares ceases to. */
+/** The share at which a condition that holds for small shares stops holding. */
 function bisect(holds: (share: number) => boolean): number {
   let [low, high] = [0, 1];
   for (let i = 0; i < 50; i++) {

@@ -1,49 +1,49 @@
 /**
- * Error rates of comparisons (ISO/IEC 19795-1) from their scores. Scores are whole numbers, higher is more alike; a
- * comparison matches at a threshold when its score is at least that. Scores below MIN_THRESHOLD never match: they
- * stand for "nothing in common" and for failures to compare.
+ * Error rates of comparisons (ISO/IEC 19795-1) from their scores. Scores are whole numbers, higher means more similar.
+ * A comparison matches at a threshold when its score is at least the threshold. Scores below MIN_THRESHOLD never match:
+ * they stand for "no alignment" and for failures to compare.
  */
 
-/** Score 0 says that no alignment was found. */
+/** Score 0 means that no alignment was found. */
 export const MIN_THRESHOLD = 1;
 
-/** Scores from the highest to the lowest. */
+/** Scores in descending order. */
 export interface Scores {
   readonly mated: Int32Array;
   readonly nonMated: Int32Array;
 }
 
-/** How often each comparison counts, in the order of the scores; for estimates from resampled comparisons. */
+/** Weight of each comparison, in the order of the scores; for estimates from resampled comparisons. */
 export interface Weights {
   readonly mated: ArrayLike<number>;
   readonly nonMated: ArrayLike<number>;
-  /** Sums of the two. */
+  /** Sums of the weights. */
   readonly matedTotal: number;
   readonly nonMatedTotal: number;
 }
 
 export interface OperatingPoint {
-  /** The lowest threshold whose false match rate is not above the one asked for. */
+  /** The lowest threshold whose false match rate does not exceed the requested one. */
   readonly threshold: number;
-  /** False non-match rate there, 0 to 1. */
+  /** False non-match rate at this threshold, 0 to 1. */
   readonly fnmr: number;
 }
 
 export interface ErrorRates {
-  /** Equal error rate, 0 to 1: the mean of FMR and FNMR where they are nearest to each other. */
+  /** Equal error rate, 0 to 1: the mean of FMR and FNMR where they are closest. */
   readonly eer: number;
-  /** One for each false match rate asked for; undefined where there are fewer than 1/FMR non-mated comparisons. */
+  /** One per requested false match rate; undefined where there are fewer than 1/FMR non-mated comparisons. */
   readonly points: readonly (OperatingPoint | undefined)[];
 }
 
-/** @param mated - scores of one finger's (person's) prints, in any order @param nonMated - of different ones */
+/** @param mated - mated comparison scores, in any order @param nonMated - non-mated comparison scores */
 export function sortScores(mated: Iterable<number>, nonMated: Iterable<number>): Scores {
   return { mated: Int32Array.from(mated).sort().reverse(), nonMated: Int32Array.from(nonMated).sort().reverse() };
 }
 
 /**
- * One walk down the scores, as far as the rates asked for need it.
- * @param falseMatchRates - 0 to 1, ascending; 0 asks for the threshold above every non-mated comparison
+ * One pass down the scores, as far as the requested rates need it.
+ * @param falseMatchRates - 0 to 1, ascending; 0 requests the threshold above every non-mated comparison
  * @throws RangeError when there are no mated or no non-mated comparisons, or the rates do not ascend
  */
 export function errorRates(scores: Scores, falseMatchRates: readonly number[], weights?: Weights): ErrorRates {
@@ -83,12 +83,12 @@ export function errorRates(scores: Scores, falseMatchRates: readonly number[], w
   };
 }
 
-/** Whether `comparisons` of different fingers are enough to speak of a false match rate: one of them may match. */
+/** Whether there are enough non-mated comparisons to measure a false match rate: at least one of them may match. */
 export function isMeasurable(falseMatchRate: number, comparisons: number): boolean {
   return falseMatchRate === 0 || !exceeds(1, falseMatchRate * comparisons);
 }
 
-/** Sums of whole weights against products with decimal fractions. */
+/** Compares a sum of whole weights with a product of decimal fractions, tolerant of rounding. */
 function exceeds(count: number, allowed: number): boolean {
   return count > allowed + 1e-9;
 }
@@ -100,7 +100,7 @@ export interface DetPoint {
   readonly fnmr: number;
 }
 
-/** The detection error trade-off: both rates at every score that occurs, from the highest threshold to the lowest. */
+/** The detection error trade-off: both rates at every occurring score, from the highest threshold to the lowest. */
 export function detCurve({ mated, nonMated }: Scores): DetPoint[] {
   const curve: DetPoint[] = [];
   let [i, j] = [0, 0];

@@ -1,10 +1,10 @@
 /**
- * Learns the planes of the minutia codes.
+ * Trains the planes of the minutia codes.
  *
  * Cylinders of one minutia in two impressions should fall on the same sides of the planes, those of different minutiae
- * on different ones. So the directions are taken in which all cylinders vary much against how much mates vary (Fisher's
- * linear discriminants), weighed by how well each tells minutiae apart, and planes are laid through them as a tight
- * frame, turned so that the codes lose as little as they can: iterative quantisation, Gong, Lazebnik, Gordo, Perronnin,
+ * on different sides. The chosen directions therefore have a high total variance compared with the variance between
+ * mates (Fisher's linear discriminants), weighted by how well each separates minutiae. Planes are laid through them as
+ * a tight frame, rotated to minimise the loss of the codes: iterative quantisation, Gong, Lazebnik, Gordo, Perronnin,
  * IEEE TPAMI 35(12), 2013.
  */
 import { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from 'ml-matrix';
@@ -12,11 +12,11 @@ import { Random } from '../../fixtures/random.ts';
 import { CODE_BITS, CYLINDER_SIZE } from '../../src/matching/model/finger-model.ts';
 import type { Cylinders } from './cylinders.ts';
 
-/** Directions that are kept. */
+/** Directions kept. */
 const DIRECTIONS = 64;
 /** Added to the scatter of mates, as a share of its mean. */
 const REGULARISATION = 0.05;
-/** Rounds of quantisation, and the cylinders that take part in it. */
+/** Rounds of quantisation, and the number of cylinders used in it. */
 const ROUNDS = 30;
 const QUANTISED = 6000;
 /** Largest number in a plane. */
@@ -27,7 +27,7 @@ export interface Planes {
   readonly offsets: Int32Array;
 }
 
-/** Planes in any direction through the mean: to begin with, when no mates are known yet. */
+/** Random planes through the mean: the start, when no mates are known yet. */
 export function randomPlanes(cylinders: Cylinders, rows: Int32Array, seed: number): Planes {
   const random = new Random(seed, 1);
   const directions = new Matrix(cylinders.places.length, CODE_BITS);
@@ -36,15 +36,15 @@ export function randomPlanes(cylinders: Cylinders, rows: Int32Array, seed: numbe
 }
 
 /**
- * @param rows - cylinders to learn from
- * @param mates - pairs of cylinders, two row numbers each, of one minutia each
+ * @param rows - cylinders for training
+ * @param mates - pairs of cylinders of one minutia, two row numbers each
  */
 export function learnPlanes(cylinders: Cylinders, rows: Int32Array, mates: Int32Array, seed: number): Planes {
   const { mean, projection } = learnProjection(cylinders, rows, mates);
   return quantise(cylinders, mean, projection.mmul(frame(cylinders, rows, mean, projection, seed)));
 }
 
-/** The discriminants, a column each, the best first, and the mean of the cylinders; for the places that are filled. */
+/** The discriminants, one per column, best first, and the mean of the cylinders; for the places in use. */
 export function learnProjection(
   cylinders: Cylinders,
   rows: Int32Array,
@@ -64,12 +64,12 @@ export function learnProjection(
   return { mean, projection: discriminants(total, within) };
 }
 
-/** Generalised eigenvectors of total against within, the largest first, scaled by how well they tell apart. */
+/** Generalised eigenvectors of total against within, largest first, scaled by how well they separate. */
 function discriminants(total: Matrix, within: Matrix): Matrix {
   const lower = new CholeskyDecomposition(within).lowerTriangularMatrix;
   const half = solveLower(lower, total);
   const whitened = solveLower(lower, half.transpose());
-  // Rounding leaves it not quite symmetric.
+  // Rounding makes it slightly asymmetric.
   const symmetric = Matrix.add(whitened, whitened.transpose()).mul(0.5);
   const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(symmetric, { assumeSymmetric: true });
   const order = realEigenvalues.map((value, k) => ({ value, k })).sort((a, b) => b.value - a.value);
@@ -109,7 +109,7 @@ function divideRow(x: Matrix, row: number, by: number): void {
   for (let c = 0; c < x.columns; c++) x.set(row, c, x.get(row, c) / by);
 }
 
-/** A tight frame of CODE_BITS directions, turned towards the signs of the cylinders that it makes codes of. */
+/** A tight frame of CODE_BITS directions, rotated towards the signs of the cylinders' projections. */
 function frame(cylinders: Cylinders, rows: Int32Array, mean: Float64Array, projection: Matrix, seed: number): Matrix {
   const random = new Random(seed, 2);
   const start = new Matrix(DIRECTIONS, CODE_BITS);
@@ -135,7 +135,7 @@ function frame(cylinders: Cylinders, rows: Int32Array, mean: Float64Array, proje
   return directions;
 }
 
-/** The matrix with orthonormal rows that is nearest: (M Mᵀ)^−½ M. */
+/** The nearest matrix with orthonormal rows: (M Mᵀ)^−½ M. */
 function orthonormalRows(m: Matrix): Matrix {
   const { realEigenvalues, eigenvectorMatrix: v } = new EigenvalueDecomposition(m.mmul(m.transpose()), {
     assumeSymmetric: true,
@@ -147,7 +147,7 @@ function orthonormalRows(m: Matrix): Matrix {
   return scaled.mmul(v.transpose()).mmul(m);
 }
 
-/** Whole numbers, each plane as large as LARGEST allows, and the offsets that lay them through the mean. */
+/** Whole numbers, each plane scaled as far as LARGEST allows, with the offsets that place it through the mean. */
 function quantise({ places }: Cylinders, mean: Float64Array, directions: Matrix): Planes {
   const planes = new Int16Array(CODE_BITS * CYLINDER_SIZE);
   const offsets = new Int32Array(CODE_BITS);
@@ -185,7 +185,7 @@ function between({ rows }: Cylinders, a: number, b: number, out: Float64Array): 
   for (let k = 0; k < out.length; k++) out[k] = rows[a * out.length + k] - rows[b * out.length + k];
 }
 
-/** Mean of the outer products of vectors with themselves. Most of their values are zeros, which are passed over. */
+/** Mean of the outer products of vectors with themselves. Most values are zeros, which are skipped. */
 function scatter({ places }: Cylinders, count: number, read: (i: number, out: Float64Array) => void): Matrix {
   const size = places.length;
   const sums = new Float64Array(size * size);

@@ -4,19 +4,19 @@ import type { FingerModel } from '../../src/matching/model/finger-model.ts';
 import { KNOT_COUNT } from '../../src/matching/model/score-terms.ts';
 import { areMates, areStrangers, type LabelledPrint } from '../prints/labelled-prints.ts';
 
-/** What the alignments of a set's pairs show; pairs without an alignment are not there. */
+/** The alignments of a set's pairs; pairs without an alignment are missing. */
 export interface Alignments {
-  /** KNOT_COUNT for each. */
+  /** KNOT_COUNT per alignment. */
   readonly masses: Int32Array;
-  /** 1: mates, 0: strangers. */
+  /** 1: mates, 0: non-mates. */
   readonly labels: Uint8Array;
-  /** How much each counts. */
+  /** Weight of each. */
   readonly weights: Float64Array;
   /** Positions of the two prints in the list. */
   readonly pairs: Int32Array;
 }
 
-/** Prints of one set in the kernels' form. */
+/** Prints of one set, encoded for the kernels. */
 export function packPrints(prints: readonly LabelledPrint[], model: FingerModel): FingerBatch {
   const encoder = new FingerEncoder(model);
   return new FingerBatch(
@@ -26,7 +26,7 @@ export function packPrints(prints: readonly LabelledPrint[], model: FingerModel)
 }
 
 /**
- * Compares every two prints of a set that are mates, or strangers for sure.
+ * Compares every two prints of a set that are mates, or certain non-mates.
  * @param visit - gets the positions of the two, the score, and whether they are mates
  */
 export function compareAll(
@@ -43,7 +43,7 @@ export function compareAll(
   });
 }
 
-/** The alignments of all pairs of a set. Mates and strangers count equally in sum. */
+/** The alignments of all pairs of a set. Mates and non-mates have equal total weight. */
 export function alignAll(prints: readonly LabelledPrint[], batch: FingerBatch): Alignments {
   const found: { a: number; b: number; mates: boolean }[] = [];
   compareAll(prints, batch, (a, b, score, mates) => {
@@ -60,7 +60,7 @@ export function alignAll(prints: readonly LabelledPrint[], batch: FingerBatch): 
   };
 }
 
-/** The alignments of several sets as one. Positions of prints are those within their own sets. */
+/** The alignments of several sets joined. Positions of prints are within their own sets. */
 export function joinAlignments(sets: readonly Alignments[]): Alignments {
   const masses = new Int32Array(sets.reduce((sum, set) => sum + set.masses.length, 0));
   let at = 0;

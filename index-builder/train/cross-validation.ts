@@ -1,7 +1,6 @@
 /**
- * How well models do on fingers that they have not seen. People are dealt into folds; a comparison of people of folds
- * a and b is scored by a model that was trained without both, so nothing of either finger is in it: neither in its
- * codes nor in its score.
+ * Measures models on fingers outside their training. People are dealt into folds. A comparison of people of folds a and
+ * b is scored by a model trained without both folds: neither its codes nor its score contain either finger.
  */
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
@@ -9,7 +8,7 @@ import type { LabelledPrint } from '../prints/labelled-prints.ts';
 import { compareAll, packPrints } from './comparisons.ts';
 import { trainModel, type PreparedSet, type TrainingParameters } from './model.ts';
 
-/** Where the prints are: folders of records, and synthetic people, who are in every training and in no test. */
+/** Source of the prints: folders of records, and synthetic people, who are in every training and in no test. */
 export interface TrainingSource {
   readonly folders: readonly string[];
   readonly synthetic: number;
@@ -31,7 +30,7 @@ export interface FoldTask {
   readonly b: number;
 }
 
-/** @returns the fold of a print's person: people in order of their names are dealt out in turn */
+/** @returns the fold of a print's person: people are dealt out in order of their names */
 export function foldsOf(sets: readonly Pick<PreparedSet, 'set'>[], folds: number): (print: LabelledPrint) => number {
   const people = [...new Set(sets.flatMap(({ set }) => set.list.map(({ person }) => person)))].sort();
   const fold = new Map(people.map((person, i) => [person, i % folds]));
@@ -63,10 +62,10 @@ export function validateFolds(
   });
 }
 
-/** Told how many trainings are done, and how many there are. */
+/** Called with the number of finished trainings and their total. */
 export type FoldProgress = (done: number, total: number) => void;
 
-/** Cross-validates on as many threads as asked for; the result is the same for any number. */
+/** Cross-validates on the requested number of threads; the result is the same for any number. */
 export async function crossValidate(
   source: TrainingSource,
   parameters: TrainingParameters,
@@ -78,7 +77,7 @@ export async function crossValidate(
   return join(await runFolds<ValidatedSet[]>(worker, { source, parameters, folds }, threads, tell));
 }
 
-/** Has a worker do the tasks of every two folds. @returns its answers, in the order of the folds */
+/** Lets a worker do the tasks of every two folds. @returns its answers, in the order of the folds */
 export async function runFolds<Answer>(
   worker: URL,
   common: Omit<FoldTask, 'a' | 'b'>,

@@ -3,13 +3,13 @@ import { MINIMUM_MINUTIAE } from '../../src/matching/kernels/kernels.ts';
 import { convexHull, packedMinutiae, rootsOf } from '../../src/matching/oracle/finger-encoding.ts';
 import type { LabelledPrint } from '../prints/labelled-prints.ts';
 
-/** The roots of all cylinders of some prints, those places of a cylinder that can be more than zero. */
+/** The roots of all cylinders of some prints, for the places of a cylinder that can be above zero. */
 export interface Cylinders {
-  /** Which of a cylinder's values they are. */
+  /** Indices of these places among a cylinder's values. */
   readonly places: readonly number[];
-  /** Row after row, `places.length` each. */
+  /** Row-major, `places.length` per row. */
   readonly rows: Int16Array;
-  /** First row of each print, and one past the last of all; a print that cannot be compared has no rows. */
+  /** First row of each print, then one past the last row; a print that cannot be compared has no rows. */
   readonly firstRow: Int32Array;
 }
 

@@ -1,33 +1,33 @@
 /**
- * Fisher's linear discriminants of many classes in more than a thousand dimensions: the directions in which all rows
- * vary much against how much the rows of one class do (Fukunaga, Introduction to Statistical Pattern Recognition, ch.
- * 10). Found by subspace iteration, a few hundred of them, without a full eigendecomposition. Matrices are rows of
- * doubles, one after the other.
+ * Fisher's linear discriminants of many classes in more than a thousand dimensions: the directions with a high total
+ * variance compared with the variance within classes (Fukunaga, Introduction to Statistical Pattern Recognition, ch.
+ * 10). Subspace iteration finds a few hundred of them without a full eigendecomposition. Matrices are row-major
+ * doubles.
  */
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { Random } from '../../fixtures/random.ts';
 
-/** Directions that are carried along besides, and rounds; the spectrum is flat only where it no longer matters. */
+/** Extra directions carried along, and rounds; the spectrum is flat only where it no longer matters. */
 const SPARE = 16;
 const ROUNDS = 12;
 
 export interface ClassOfRows {
   readonly rows: readonly Float64Array[];
-  /** How much each of its rows counts. */
+  /** Weight of each of its rows. */
   readonly weight: number;
 }
 
 export interface Discriminants {
   readonly mean: Float64Array;
-  /** Total variance over variance within classes, the largest first. */
+  /** Total variance over variance within classes, largest first. */
   readonly ratios: Float64Array;
   /** As rows; the variance within classes is 1 in each. */
   readonly directions: readonly Float64Array[];
 }
 
 /**
- * @param shrinkage - 0 to 1: how much of the scatter within classes is taken to be the same in every direction; what so
- *   few classes cannot tell apart stays undecided
+ * @param shrinkage - 0 to 1: how far the scatter within classes is shrunk to an isotropic one; a small number of
+ * classes cannot determine it fully
  */
 export function linearDiscriminants(
   classes: readonly ClassOfRows[],
@@ -42,14 +42,14 @@ export function linearDiscriminants(
   for (let i = 0; i < within.length; i++) within[i] *= 1 - shrinkage;
   for (let i = 0; i < width; i++) within[i * width + i] += (shrinkage * trace) / width;
   const lower = cholesky(within, width);
-  // L⁻¹ T L⁻ᵀ: its eigenvectors are the discriminants, seen from where the scatter within classes is a ball.
+  // L⁻¹ T L⁻ᵀ: its eigenvectors are the discriminants in coordinates that make the scatter within classes isotropic.
   const half = transpose(solveLower(lower, total, width), width);
   const whitened = solveLower(lower, half, width);
   const { values, vectors } = leadingEigenvectors(whitened, width, count, seed);
   return { mean, ratios: values, directions: vectors.map((vector) => solveUpper(lower, vector)) };
 }
 
-/** Scatter of all rows about their mean, and of rows about the means of their classes; classes of one tell no second. */
+/** Scatter of all rows about their mean, and within classes; a class of one row adds nothing to the second. */
 function scatters(classes: readonly ClassOfRows[], width: number) {
   const all = classes.flatMap(({ rows, weight }) => rows.map((row) => ({ row, weight })));
   const means = classes.map(({ rows, weight }) => ({ row: meanOf(rows, width), weight: weight * rows.length }));
@@ -76,7 +76,7 @@ function meanOf(rows: readonly Float64Array[], width: number): Float64Array {
   return mean;
 }
 
-/** Σ weight · row · rowᵀ. Four rows at a time, for the matrix is many times larger than the caches. */
+/** Σ weight · row · rowᵀ. Four rows at a time: the matrix is many times larger than the caches. */
 function sumOfSquares(rows: readonly { readonly row: Float64Array; readonly weight: number }[], width: number) {
   const sum = new Float64Array(width * width);
   const none = { row: new Float64Array(width), weight: 0 };
@@ -106,7 +106,7 @@ function addUpTo(
   for (let j = 0; j <= i; j++) sum[start + j] += p * a[j] + q * b[j] + (r * c[j] + s * d[j]);
 }
 
-/** The lower triangle L of A = L Lᵀ, rows one after the other. */
+/** The lower triangle L of A = L Lᵀ, row-major. */
 function cholesky(matrix: Float64Array, size: number): readonly Float64Array[] {
   const lower: Float64Array[] = [];
   for (let i = 0; i < size; i++) {
@@ -152,7 +152,7 @@ function join(rows: readonly Float64Array[], size: number): Float64Array {
   return result;
 }
 
-/** Of a symmetric matrix. */
+/** Leading eigenvectors of a symmetric matrix. */
 function leadingEigenvectors(matrix: Float64Array, size: number, count: number, seed: number) {
   const rows = Array.from({ length: size }, (_, i) => matrix.subarray(i * size, (i + 1) * size));
   const apply = (vector: Float64Array) => Float64Array.from(rows, (row) => inner(row, vector, size));
@@ -190,7 +190,7 @@ function orthonormalise(block: readonly Float64Array[]): void {
   });
 }
 
-/** Of the first `length` values. Four sums, because one would wait for itself at every step. */
+/** Inner product of the first `length` values. Four sums: a single one would stall on every addition. */
 function inner(a: Float64Array, b: Float64Array, length: number): number {
   let [p, q, r, s] = [0, 0, 0, 0];
   let i = 0;

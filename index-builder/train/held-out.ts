@@ -1,4 +1,4 @@
-/** What a cross-validation says, in a few numbers: `npm run bench -- accuracy --cross-validate` says more. */
+/** A summary of a cross-validation: `npm run bench -- accuracy --cross-validate` gives more. */
 import { errorRates, sortScores } from '../statistics/error-rates.ts';
 import type { PrintSet } from '../prints/labelled-prints.ts';
 import { areMates } from '../prints/labelled-prints.ts';
@@ -8,13 +8,13 @@ export interface HeldOutRates {
   readonly set: string;
   readonly mated: number;
   readonly nonMated: number;
-  /** FNMR at each of FALSE_MATCH_RATES, shares; undefined where there are too few comparisons to tell. */
+  /** FNMR at each of FALSE_MATCH_RATES, as shares; undefined where there are too few comparisons. */
   readonly falseNonMatchRates: readonly (number | undefined)[];
 }
 
 export const FALSE_MATCH_RATES: readonly number[] = [1e-2, 1e-3, 1e-4];
 
-/** @param set - that was validated */
+/** @param set - the validated set */
 export function heldOutRates({ list }: PrintSet, { name, pairs, scores }: ValidatedSet): HeldOutRates {
   const mated: number[] = [];
   const nonMated: number[] = [];

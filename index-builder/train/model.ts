@@ -1,4 +1,4 @@
-/** Learns a whole finger model: codes first, from mates that a simpler model finds, then the score. */
+/** Trains a whole finger model: first the codes, from mates that a simpler model finds, then the score. */
 import { readFingerModel, writeFingerModel, type FingerModel } from '../../src/matching/model/finger-model.ts';
 import { areMates, syntheticPrints, type LabelledPrint, type PrintSet } from '../prints/labelled-prints.ts';
 import { learnPlanes, randomPlanes, type Planes } from './codes.ts';
@@ -10,28 +10,28 @@ export const MODEL_NAME = 'minutiae-codes-2';
 
 export interface TrainingParameters extends ScoreTraining {
   readonly seed: number;
-  /** How often the codes are learned, each time from the mates that the last ones find. */
+  /** Rounds of code training, each with the mates found by the previous codes. */
   readonly rounds: number;
 }
 
 /** Chosen by cross-validation on FVC2002 set B and FCJ2020, see docs/model-card.md. */
 export const PARAMETERS: TrainingParameters = { seed: 1, rounds: 2, ridge: 0.005, minDeviation: 0.2 };
 
-/** Synthetic people for training: apart from those of the demo gallery and the benches by their seed. */
+/** Synthetic people for training. Their seed differs from those of the demo gallery and the benches. */
 export const SYNTHETIC = { seed: 0x7a11, impressions: 4 } as const;
 
-/** How many synthetic people a model learned from. */
+/** Number of synthetic people that a model was trained on. */
 export function syntheticPeopleOf({ description }: FingerModel): number {
   const name = `synthetic-${SYNTHETIC.seed.toString(16)}`;
   return description.trainedOn.find((set) => set.name === name)?.fingers ?? 0;
 }
 
-/** Synthetic people to learn from, as a set; none for 0. */
+/** A set of synthetic people for training; none for 0. */
 export function syntheticSets(people: number): PrintSet[] {
   return people > 0 ? [syntheticPrints(SYNTHETIC.seed, people, SYNTHETIC.impressions)] : [];
 }
 
-/** A set that has its cylinders. */
+/** A set with its cylinders. */
 export interface PreparedSet {
   readonly set: PrintSet;
   readonly cylinders: Cylinders;
@@ -41,12 +41,10 @@ export function prepareSet(set: PrintSet): PreparedSet {
   return { set, cylinders: makeCylinders(set.list) };
 }
 
-/** Told what is being done, and how far it is. */
+/** Called with the current step and its progress. */
 export type Progress = (step: string, done: number, total: number) => void;
 
-/**
- * @param use - which prints may be looked at; the others are as if they were not there
- */
+/** @param use - which prints may be used; the others are ignored */
 export function trainModel(
   sets: readonly PreparedSet[],
   parameters: TrainingParameters,
@@ -89,7 +87,7 @@ export function restrict(set: PrintSet, cylinders: Cylinders, use: (print: Label
   };
 }
 
-/** The cylinders of several sets one after the other. */
+/** The concatenated cylinders of several sets. */
 export function joinCylinders(chosen: readonly ChosenPrints[]) {
   const places = [...new Set(chosen.flatMap(({ cylinders }) => cylinders.places))].sort((a, b) => a - b);
   const count = chosen.reduce((sum, { cylinders }) => sum + cylinders.rows.length / cylinders.places.length, 0);
@@ -110,13 +108,13 @@ export function joinCylinders(chosen: readonly ChosenPrints[]) {
   return { cylinders: { places, rows, firstRow: new Int32Array(0) }, used, bases };
 }
 
-/** Codes for no mates at all: planes in any direction. */
+/** Codes without any mates: random planes. */
 export function beginWithRandom(chosen: readonly ChosenPrints[], seed: number): Planes {
   const { cylinders, used } = joinCylinders(chosen);
   return randomPlanes(cylinders, used, seed);
 }
 
-/** Pairs the minutiae of mates with the codes at hand, and learns codes from the pairs of those that agree well. */
+/** Pairs the minutiae of mates with the current codes, and trains codes on the pairs in well-matched impressions. */
 export function learnFromMates(chosen: readonly ChosenPrints[], planes: Planes, seed: number): Planes {
   const { cylinders, used, bases } = joinCylinders(chosen);
   const model = assemble([], { ...PARAMETERS, seed }, planes, plainWeights());
@@ -124,7 +122,7 @@ export function learnFromMates(chosen: readonly ChosenPrints[], planes: Planes, 
 }
 
 /**
- * Rows of minutiae that are mates, two for each pair: those that a model pairs in impressions that agree well.
+ * Rows of mated minutiae, two per pair: those that a model pairs in well-matched impressions.
  * @param bases - first row of each set in the joined cylinders
  */
 export function findMates(chosen: readonly ChosenPrints[], bases: readonly number[], model: FingerModel): Int32Array {
@@ -145,7 +143,7 @@ export function findMates(chosen: readonly ChosenPrints[], bases: readonly numbe
   return Int32Array.from(mates);
 }
 
-/** A model of the parts that were learned. */
+/** A model of the trained parts. */
 export function assemble(
   sets: readonly PreparedSet[],
   parameters: TrainingParameters,

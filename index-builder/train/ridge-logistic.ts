@@ -1,16 +1,16 @@
 /**
- * Logistic regression with a ridge, by Newton's method. The problem is convex: there is one answer, whatever the order
+ * Logistic regression with a ridge, by Newton's method. The problem is convex: it has one solution, whatever the order
  * of the rows. (le Cessie and van Houwelingen, Applied Statistics 41(1), 1992.)
  */
 import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 
 export interface Examples {
-  /** Row after row, `columns` each. */
+  /** Row-major, `columns` per row. */
   readonly values: Float32Array;
   readonly columns: number;
-  /** 1: of the class to be told, 0: not. */
+  /** 1: in the class, 0: not. */
   readonly labels: Uint8Array;
-  /** How much each row counts. */
+  /** Weight of each row. */
   readonly weights: Float64Array;
 }
 
@@ -19,15 +19,15 @@ export interface LogisticModel {
   readonly intercept: number;
 }
 
-/** Rows that are added to the curvature at a time. */
+/** Rows added to the curvature at a time. */
 const BLOCK = 4;
 const MAX_ROUNDS = 40;
-/** The largest step of a coefficient, in deviations of its column, that ends the search. */
+/** The search ends when every step of a coefficient is below this, in deviations of its column. */
 const SETTLED = 1e-4;
 
 /**
- * @param ridge - penalty of a squared coefficient, its column standardised, as a share of the sum of weights
- * @param minDeviation - columns that vary less are taken to vary so much: what is hardly ever seen stays near zero
+ * @param ridge - penalty of a squared standardised coefficient, as a share of the sum of weights
+ * @param minDeviation - lower bound of a column's deviation: coefficients of rare observations stay near zero
  */
 export function fitLogistic(examples: Examples, ridge: number, minDeviation: number): LogisticModel {
   const { columns, labels, weights } = examples;
@@ -36,7 +36,7 @@ export function fitLogistic(examples: Examples, ridge: number, minDeviation: num
   const size = columns + 1;
   const beta = new Float64Array(size);
   const totalWeight = weights.reduce((sum, weight) => sum + weight, 0);
-  // Rows wait until there are four of them: so many at a time, the matrix is read and written a quarter as often.
+  // Rows are processed in fours: the matrix is then read and written a quarter as often.
   const waiting = Array.from({ length: BLOCK }, () => new Float64Array(size));
   const curvatures = new Float64Array(BLOCK);
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -55,7 +55,7 @@ export function fitLogistic(examples: Examples, ridge: number, minDeviation: num
       const slope = weights[row] * (probability - labels[row]);
       const curvature = weights[row] * probability * (1 - probability);
       for (let c = 0; c < size; c++) gradient[c] += slope * x[c];
-      // Far from the border a row says nothing about the curvature, and most rows are.
+      // Far from the boundary a row adds almost nothing to the curvature, and most rows are far from it.
       if (curvature < 1e-5 * weights[row]) continue;
       curvatures[count++] = curvature;
       if (count === BLOCK) {
@@ -72,7 +72,7 @@ export function fitLogistic(examples: Examples, ridge: number, minDeviation: num
     const step = solve(hessian, gradient, size);
     let largest = 0;
     for (let c = 0; c < size; c++) {
-      // A bounded step: Newton's method overshoots where the classes are almost apart.
+      // A bounded step: Newton's method overshoots where the classes are almost separable.
       const move = Math.max(-2, Math.min(2, step[c]));
       beta[c] -= move;
       largest = Math.max(largest, Math.abs(move));

@@ -1,8 +1,8 @@
 /**
- * Learns the curves of the score's terms.
+ * Trains the curves of the score's terms.
  *
- * A curve is learned as its rises from knot to knot, so that the ridge pulls it towards a straight level, not towards
- * zero, and beyond what was ever seen it goes on level.
+ * A curve is parameterised by its rises from knot to knot: the ridge pulls it towards a constant, not towards zero, and
+ * beyond the observed range it continues as a constant.
  */
 import {
   FIRST_KNOTS,
@@ -16,28 +16,28 @@ import { fitLogistic } from './ridge-logistic.ts';
 
 /** Points for a factor of e in the odds. */
 const POINTS_PER_LOGIT = 100;
-/** Points of an alignment that is as likely of mates as of strangers. */
+/** Points of an alignment that is equally likely of mates and of non-mates. */
 const EVEN_ODDS = 1000;
 
 interface Column {
-  /** Knots whose masses are added up. */
+  /** Knots whose masses are summed. */
   readonly from: number;
   readonly to: number;
-  /** The first knot counts once, the next twice and so on: the height of a straight line. */
+  /** The first knot counts once, the next twice, and on upwards: the height of a straight line. */
   readonly straight?: true;
 }
 
-/** What a score may be made of: the shipped one of every term's curve, others to see what a part is worth. */
+/** Components of a score. The shipped score has every term's curve. Other shapes measure what a component is worth. */
 export interface ScoreShape {
-  /** Names of the terms that take part; the constant always does. */
+  /** Names of the terms used; the constant always is. */
   readonly terms: ReadonlySet<string>;
-  /** Straight lines instead of curves; kinds stay kinds. */
+  /** Straight lines instead of curves; categories stay categories. */
   readonly straight: boolean;
 }
 
 export const FULL_SHAPE: ScoreShape = { terms: new Set(SCORE_TERMS.map(({ name }) => name)), straight: false };
 
-/** What is learned: for each term its kinds, or its rises; where it is counted more than once also how often. */
+/** Trained columns: for each term its categories, or its rises; for terms counted more than once also the count. */
 function columnsOf({ terms, straight }: ScoreShape): Column[] {
   return SCORE_TERMS.flatMap(({ name, subject, knots, kinds }, t): Column[] => {
     const first = FIRST_KNOTS[t];
@@ -51,12 +51,12 @@ function columnsOf({ terms, straight }: ScoreShape): Column[] {
   });
 }
 
-/** How often a column counts a knot of its own. */
+/** Factor of a knot in a column. */
 function factorOf({ from, straight }: Column, knot: number): number {
   return straight ? knot - from + 1 : 1;
 }
 
-/** Weights that only look at how well the pairs agree: to begin with, when nothing has been learned. */
+/** Weights that use only the agreement of the pairs: the start of training. */
 export function plainWeights(): Int32Array {
   const weights = new Int32Array(KNOT_COUNT);
   const worth = SCORE_TERMS.findIndex(({ name }) => name === 'worth');
@@ -64,7 +64,7 @@ export function plainWeights(): Int32Array {
   return weights;
 }
 
-/** Points that plainWeights give to pairs that are mates almost for sure. */
+/** Points of almost certain mates under plainWeights. */
 export const CERTAIN_POINTS = 1050;
 
 export interface ScoreTraining {
@@ -72,7 +72,7 @@ export interface ScoreTraining {
   readonly minDeviation: number;
 }
 
-/** @returns weights of the knots, sixteenths of points; zeros for terms that take no part */
+/** @returns weights of the knots, sixteenths of points; zeros for unused terms */
 export function learnWeights(
   alignments: Alignments,
   { ridge, minDeviation }: ScoreTraining,

@@ -1,4 +1,4 @@
-/** Prints of a training source, ready for training; read once for each thread. */
+/** Prints of a training source, prepared for training; read once per thread. */
 import { readPrints } from '../prints/labelled-prints.ts';
 import type { TrainingSource } from './cross-validation.ts';
 import { prepareSet, syntheticSets, type PreparedSet } from './model.ts';

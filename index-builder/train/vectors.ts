@@ -1,4 +1,4 @@
-/** Learns the candidate vectors: which histograms of pairs are one finger's. assembly/finger/vector.ts says what for. */
+/** Trains the candidate vectors: which pair histograms belong to one finger. Purpose: assembly/finger/vector.ts. */
 import {
   PAIR_CELLS,
   QUALITIES,
@@ -18,10 +18,10 @@ const MODEL_NAME = 'minutiae-pairs-1';
 
 /**
  * Chosen by cross-validation on FVC2002 set B and FCJ2020, see docs/model-card.md.
- * - `rankScale`: as many nearer neighbours halve the weight of a pair
- * - `qualityFloor`: weight of the poorest minutia against the best
+ * - `rankScale`: this many nearer neighbours halve the weight of a pair
+ * - `qualityFloor`: weight of the poorest minutia relative to the best
  * - `shrinkage`: see linearDiscriminants
- * - `realWeight`: how much a real print counts against a synthetic one, of which there are more
+ * - `realWeight`: weight of a real print relative to a synthetic one, of which there are more
  * - `flattening`: power of the ratio of variances that a direction's length is divided by
  */
 export const VECTOR_PARAMETERS = {
@@ -33,7 +33,7 @@ export const VECTOR_PARAMETERS = {
   flattening: 0.1,
 } as const;
 
-/** A set that has the roots of its histograms; a print that cannot be compared has none. */
+/** A set with the roots of its histograms; a print that cannot be compared has none. */
 export interface SetOfRoots {
   readonly set: PrintSet;
   readonly roots: readonly (Int16Array | undefined)[];
@@ -50,7 +50,7 @@ export function prepareRoots(set: PrintSet, kind: 'real' | 'synthetic'): SetOfRo
 }
 
 /**
- * @param use - which prints may be looked at; the others are as if they were not there
+ * @param use - which prints may be used; the others are ignored
  * @throws Error when no finger has two prints
  */
 export function trainVectorModel(
@@ -70,7 +70,7 @@ export function trainVectorModel(
   return readVectorModel(writeVectorModel(model));
 }
 
-/** A finger of a set is a class. */
+/** Each finger of a set is a class. */
 function classesOf({ set, roots, weight }: SetOfRoots, use: (print: LabelledPrint) => boolean): ClassOfRows[] {
   const fingers = new Map<string, Float64Array[]>();
   set.list.forEach((print, i) => {
@@ -83,7 +83,7 @@ function classesOf({ set, roots, weight }: SetOfRoots, use: (print: LabelledPrin
   return Array.from(fingers.values(), (rows) => ({ rows, weight }));
 }
 
-/** Full weight when no quality is stated; else it grows from quality 10 to 50 (of 100). */
+/** Full weight when no quality is stated; otherwise it grows from quality 10 to 50 (of 100). */
 function qualityWeights(): Int32Array {
   return Int32Array.from({ length: QUALITIES }, (_, steps) => {
     if (steps === 0) return 64;
@@ -98,7 +98,7 @@ function rankWeights(): Int32Array {
   );
 }
 
-/** Rows as long as thirty-two bits allow; how much a direction counts is in the scale. */
+/** Rows scaled as far as thirty-two bits allow; the weight of a direction is in the scale. */
 function quantise({ mean, ratios, directions: rows }: ReturnType<typeof linearDiscriminants>) {
   const directions = new Int16Array(VECTOR_SIZE * PAIR_CELLS);
   const centre = new Int32Array(VECTOR_SIZE);
@@ -114,7 +114,7 @@ function quantise({ mean, ratios, directions: rows }: ReturnType<typeof linearDi
       offset += whole * mean[i] * ROOTS_UNIT;
     });
     centre[j] = Math.round(offset);
-    // The share of a direction's variance that is between fingers.
+    // The share of a direction's variance between fingers.
     const telling = Math.sqrt(Math.max(ratios[j] - 1, 0.01) / ratios[j]);
     scale[j] = telling / (factor * ratios[j] ** VECTOR_PARAMETERS.flattening);
   });

@@ -1,4 +1,4 @@
-/** Whether an index is whole, and whether whoever is in it is found. */
+/** Checks that an index is intact, and that its subjects are found. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -26,7 +26,7 @@ import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-s
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { binomialLimits } from '../statistics/binomial-limits.ts';
 
-/** Subjects who are equally alike and told one by one. */
+/** Maximum of subjects with equal scores that are distinguished. */
 const MAX_TIED = 20;
 
 export interface IndexVerifyOptions {
@@ -36,7 +36,7 @@ export interface IndexVerifyOptions {
   readonly sizing: GallerySizing;
   readonly shape: IndexShape;
   readonly pool: WorkerPool;
-  /** References that are sought, evenly spread; Infinity: all. */
+  /** Number of references searched, evenly spread; Infinity: all. */
   readonly sample: number;
   readonly onProgress: (what: string, done: number, total: number) => void;
 }
@@ -45,21 +45,21 @@ export interface VerifyReport {
   readonly manifest: Manifest;
   readonly bytes: number;
   readonly references: number;
-  /** References that were sought by themselves. */
+  /** References searched with their own template. */
   readonly sought: number;
-  /** Of those, the ones whose subject nobody goes before when everything is compared. */
+  /** Those whose subject is ranked first by the exact search. */
   readonly firstExact: number;
-  /** Of those, the ones with whom it is so in the indexed search, too. */
+  /** Those of them that the indexed search ranks first too. */
   readonly foundIndexed: number;
-  /** Share of them that it does not find, with 95 % limits (Clopper-Pearson). */
+  /** Share of firstExact that the indexed search misses, with 95 % limits (Clopper-Pearson). */
   readonly missRate: number;
   readonly missRateLimits: readonly [low: number, high: number];
 }
 
 /**
- * Checks every file against the manifest, opens every block, loads the index as the service does, and seeks references by
- * themselves, exactly and by the index.
- * @throws Failure as the service would refuse it
+ * Checks every file against the manifest, opens every block, loads the index as the service does, and searches
+ * references with their own template, exactly and by the index.
+ * @throws Failure as the service would reject it
  */
 export async function verifyIndex(order: IndexVerifyOptions): Promise<VerifyReport> {
   const { directory, sealerOf, onProgress } = order;
@@ -130,7 +130,9 @@ async function seek(
   return { sought, firstExact, foundIndexed };
 }
 
-/** Whether nobody is more alike than a subject. Somebody who was enrolled by several agencies is as alike as they are. */
+/**
+ * Whether no subject ranks above this one. A person enrolled by several agencies has several subjects of equal rank.
+ */
 async function isFirst(
   subjectId: string,
   gallery: Gallery,
@@ -147,11 +149,11 @@ async function isFirst(
   };
   const { candidates } = await identify(gallery, () => source, pool, request, new AbortController().signal);
   const tied = candidates.filter(({ log10Fmr }) => log10Fmr === candidates[0].log10Fmr);
-  // As many as a list has: then there may be more of them than it shows.
+  // A full list of ties: there may be more than it shows.
   return tied.length === MAX_TIED || tied.some(({ subject }) => subject.subjectId === subjectId);
 }
 
-/** A reference as a probe. What its template held beside what is compared does not matter here. */
+/** A reference as a probe. Data of its template that are not compared do not matter here. */
 function probeOf(key: string, packed: Uint8Array): Probe {
   const name = partitionOfKey(key);
   if (name.modality === 'finger') {
