@@ -1,4 +1,4 @@
-/** Segments that are rewritten while the gallery changes and searches read it, against a plain map. */
+/** Compaction while the gallery changes and searches read it, compared with a plain map. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencesAt, type SubjectAttributes, type SubjectEntry } from '../../src/gallery/catalogue.ts';
@@ -15,7 +15,7 @@ const SIZING = { capacity: 4, maxRecordBytes: RECORD_BYTES, scratchBytes: 256, v
 const PARTITION = { modality: 'finger', position: 1 } as const;
 const ATTRIBUTES: SubjectAttributes = subjectAttributes();
 
-/** Every memory that was made, whoever holds it now. */
+/** Every memory ever made, whatever holds it now. */
 const memories: WebAssembly.Memory[] = [];
 const RealMemory = WebAssembly.Memory;
 beforeAll(() => {
@@ -28,7 +28,7 @@ beforeAll(() => {
 });
 afterAll(() => void (WebAssembly.Memory = RealMemory));
 
-/** The bytes of a reference: a word that no other one has, again and again. */
+/** The bytes of a reference: a unique word, repeated. */
 function packedOf(word: bigint): Uint8Array {
   return new Uint8Array(new BigUint64Array((RECORD_BYTES + SIZING.vectorBytes) / 8).fill(word).buffer);
 }
@@ -74,7 +74,7 @@ class Twin {
   }
 
   expunge(subjectId: string): void {
-    // Of a search under way, too: what it alone still read of the subject.
+    // Including references of the subject that only a running search still read.
     const entry = this.gallery.subject(subjectId);
     for (const { seen } of this.searches) {
       const known = entry && seen.get(entry);
@@ -132,7 +132,7 @@ interface Search {
   readonly seen: ReadonlyMap<SubjectEntry, ReadonlyMap<string, bigint>>;
 }
 
-/** The word of which a record and its vector are full; undefined: it was removed. */
+/** The word that fills a record and its vector; undefined: it was removed. */
 function wordAt(segment: Segment, index: number): bigint | undefined {
   const address = segment.addressOf(index);
   if (address === 0) return undefined;
@@ -145,7 +145,7 @@ function wordAt(segment: Segment, index: number): bigint | undefined {
   return words[0];
 }
 
-/** How often a word is in each of the memories where it is. */
+/** Number of occurrences of a word in each memory that contains it. */
 function occurrences(word: bigint): number[] {
   const { scratchAddress } = layoutSegment(SIZING.capacity, SIZING.scratchBytes, SIZING.vectorBytes);
   return memories
@@ -153,7 +153,7 @@ function occurrences(word: bigint): number[] {
     .filter((count) => count > 0);
 }
 
-/** Does one step of a compaction after the other, and begins another when one is over. */
+/** Runs compactions step by step, one after the other. */
 class StepByStep {
   readonly #gallery: Gallery;
   #compaction: Compaction | undefined;
@@ -167,7 +167,7 @@ class StepByStep {
 
   /** @returns whether there was anything to do */
   async step(): Promise<boolean> {
-    // What waits for searches hears of their end in a microtask.
+    // Actions deferred until searches end run in a microtask.
     await Promise.resolve();
     if (this.#compaction === undefined) {
       this.#compaction = this.#gallery.beginCompaction();
@@ -210,7 +210,7 @@ const command = fc.oneof(
 type Command = readonly [string, ...unknown[]];
 
 describe('compaction', () => {
-  it('loses nobody, brings nobody back and leaves no byte of the expunged, whatever happens meanwhile', async () => {
+  it('loses no subject, restores none and leaves no byte of expunged ones, under any concurrent changes', async () => {
     let compactions = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 80 }), async (commands) => {
@@ -244,7 +244,7 @@ describe('compaction', () => {
     expect(compactions).toBeGreaterThan(100);
   });
 
-  it('makes one segment of several thin ones, and of small ones that fit', async () => {
+  it('makes one segment of several sparse ones, and of small ones that fit', async () => {
     const twin = new Twin();
     for (let i = 0; i < 16; i++) twin.upsert(`s${i}`, [0]);
     const [partition] = twin.gallery.partitions;
@@ -267,7 +267,7 @@ describe('compaction', () => {
     expect(partition.segmentCount).toBe(3);
   });
 
-  it('drops a segment of which nobody is left', async () => {
+  it('drops a segment without live references', async () => {
     const twin = new Twin();
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     for (let i = 0; i < 4; i++) twin.expunge(`s${i}`);
@@ -276,7 +276,7 @@ describe('compaction', () => {
     expect([partition.segmentCount, partition.usedBytes]).toEqual([0, 0]);
   });
 
-  it('leaves alone what lost little', async () => {
+  it('does not rewrite a segment that lost few references', async () => {
     const twin = new Twin();
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     twin.expunge('s1');
@@ -295,7 +295,7 @@ describe('compaction', () => {
     const compactor = new Compactor({ current: twin.gallery }, unexpected, 0);
     const run = compactor.run();
     while (compactor.compactions === 0) await turn();
-    // More turns than it takes to wipe everything.
+    // More turns than wiping takes.
     for (let i = 0; i < 50; i++) await turn();
     expect(twin.gallery.partitions[0].ranges().map(({ end }) => end)).toEqual([2]);
     expect([2, 3].map((index) => wordAt(segment, index))).toEqual(
@@ -310,7 +310,7 @@ describe('compaction', () => {
     twin.check();
   });
 
-  it('leaves the old segments in service when there is no memory, says so, and does not try again at once', async () => {
+  it('keeps the old segments when there is no memory, reports it, and does not retry at once', async () => {
     const twin = new Twin();
     for (let i = 0; i < 4; i++) twin.upsert(`s${i}`, [0]);
     for (const id of ['s0', 's1']) twin.expunge(id);
@@ -331,7 +331,7 @@ describe('compaction', () => {
     expect(errors).toEqual([expect.any(RangeError)]);
     expect(twin.gallery.partitions[0].removedCount).toBe(2);
     twin.check();
-    // Nor is the segment closed to new references, beyond its capacity.
+    // The segment also stays open to new references, up to its capacity.
     twin.upsert('x', [0]);
     twin.check();
     await new Compactor({ current: twin.gallery }, unexpected).run();

@@ -29,7 +29,7 @@ function changeOf({ subject, kind, content, gallery }: Step): GalleryChange {
   };
 }
 
-/** What a gallery holds after some steps, as a map. */
+/** The content of a gallery after some steps, as a map. */
 function modelOf(steps: readonly Step[]): Map<number, string> {
   const model = new Map<number, string>();
   for (const { subject, kind, content, gallery } of steps) {
@@ -48,14 +48,14 @@ function filled(steps: readonly Step[]): Gallery {
 const hashOf = async (gallery: Gallery) => (await contentHash(gallery, { of: 'test' })).hash;
 
 describe('the hash of a gallery', () => {
-  it('is the same for the same content, whatever led to it, and another for another', async () => {
+  it('depends on the content only, whatever led to it', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.array(step, { maxLength: 40 }), async (one, other) => {
         const [a, b] = [filled(one), filled(other)];
         const same = (steps: readonly Step[]) => JSON.stringify([...modelOf(steps)].sort(([x], [y]) => x - y));
         if (same(one) === same(other)) expect(await hashOf(a)).toBe(await hashOf(b));
         else expect(await hashOf(a)).not.toBe(await hashOf(b));
-        // In the shortest way, and rewritten.
+        // By the fewest steps, and compacted.
         const last = new Map(one.map((each) => [each.subject, each]));
         const direct = filled([...last.values()].filter(({ kind }) => kind === 'upsert').reverse());
         expect(await hashOf(direct)).toBe(await hashOf(a));
@@ -66,7 +66,7 @@ describe('the hash of a gallery', () => {
     );
   });
 
-  it('is that of one version, also when the gallery changes while it is made', async () => {
+  it('is of one version, even when the gallery changes meanwhile', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.array(step, { maxLength: 20 }), async (before, during) => {
         const gallery = filled(before);

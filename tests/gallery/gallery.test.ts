@@ -16,7 +16,7 @@ function finger(referenceId: string, fill = 7, position: 1 | 2 = 1): SearchableR
   return { referenceId, partition: { modality: 'finger', position }, packed: new Uint8Array(48).fill(fill) };
 }
 
-/** What a search that starts now would find, by subject id. */
+/** Subject ids that a search starting now would find. */
 function found(gallery: Gallery, underWay?: SearchTicket): string[] {
   const ticket = underWay ?? gallery.beginSearch(0);
   const subjects = Array.from({ length: gallery.ordinalEnd }, (_, ordinal) => gallery.subjectWithOrdinal(ordinal));
@@ -32,7 +32,7 @@ function found(gallery: Gallery, underWay?: SearchTicket): string[] {
 }
 
 describe('the gallery', () => {
-  it('makes a subject searchable and takes it out again', () => {
+  it('makes a subject searchable and removes it again', () => {
     const gallery = emptyGallery();
     gallery.apply(1, {
       kind: 'upsert',
@@ -48,7 +48,7 @@ describe('the gallery', () => {
     expect(gallery.gallerySizes).toEqual([['main', 1]]);
   });
 
-  it('refuses a change out of order', () => {
+  it('rejects a change out of order', () => {
     const gallery = emptyGallery();
     expect(() => gallery.apply(2, { kind: 'expunge', subjectId: 'a' })).toThrow(RangeError);
     expect(gallery.version).toBe(0);
@@ -68,7 +68,7 @@ describe('the gallery', () => {
     expect(found(gallery)).toHaveLength(7);
   });
 
-  it('keeps replaced references for the searches that started before, and drops them afterwards', () => {
+  it('keeps replaced references for searches that started before, and drops them afterwards', () => {
     const gallery = emptyGallery();
     gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: subjectAttributes(), references: [finger('old')] });
     const location = gallery.subject('a')?.references[0];
@@ -92,7 +92,7 @@ describe('the gallery', () => {
     expect(found(gallery)).toEqual(['a']);
   });
 
-  it('hides an expunged subject from searches under way at once, and wipes its bytes when they have ended', () => {
+  it('hides an expunged subject from running searches at once, and wipes its bytes when they have ended', () => {
     const gallery = emptyGallery();
     gallery.apply(1, { kind: 'upsert', subjectId: 'a', attributes: subjectAttributes(), references: [finger('r', 9)] });
     const location = gallery.subject('a')?.references[0];
@@ -127,11 +127,11 @@ describe('the gallery', () => {
     expect(vectors()).toEqual(Array<number>(32).fill(9));
     gallery.apply(3, { kind: 'expunge', subjectId: 'a' });
     expect(vectors()).toEqual([...Array<number>(16).fill(0), ...Array<number>(16).fill(9)]);
-    // What is left of a record is the record: its vector is not in it a second time.
+    // The record does not contain its vector a second time.
     expect([...new Uint8Array(memory.buffer, segment.addressOf(1), 48)]).toEqual(Array<number>(48).fill(7));
   });
 
-  it('gives an ordinal again only when no search can mean the one who had it', () => {
+  it('reuses an ordinal only when no search can still mean its former subject', () => {
     const gallery = emptyGallery();
     const enrol = (sequence: number, subjectId: string) => {
       gallery.apply(sequence, {
@@ -173,7 +173,7 @@ describe('the gallery', () => {
     ]);
   });
 
-  it('does not find a subject after its time, and does before, whatever the clock said meanwhile', () => {
+  it('finds a subject before its expiry and not after it, whatever the clock said in between', () => {
     const gallery = emptyGallery();
     gallery.apply(1, {
       kind: 'upsert',

@@ -1,4 +1,4 @@
-/** What a follower learns of galleries that are empty again before it hears of them. */
+/** How a follower learns of galleries that are empty again before it reads the change. */
 import { describe, expect, it } from 'vitest';
 import { ChangeFollower, type ChangeSource } from '../../src/gallery/change-follower.ts';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
@@ -18,7 +18,7 @@ function subject(version: number, galleries: readonly string[]): SubjectWithRefe
 const upsert = (seq: number): Change => ({ seq, kind: 'upsert', subjectId: 's', version: seq });
 const expunge = (seq: number): Change => ({ seq, kind: 'expunge', subjectId: 's', version: seq });
 
-/** @param present - how the subject stands when it is read */
+/** @param present - the subject when it is read */
 function follow(changes: readonly Change[], present: SubjectWithReferences | undefined) {
   let asked = 0;
   const source: ChangeSource = {
@@ -32,11 +32,11 @@ function follow(changes: readonly Change[], present: SubjectWithReferences | und
   return { served, asked: () => asked, advance: () => follower.advanceTo(changes.length) };
 }
 
-describe('a gallery that a subject has left before it was heard of', () => {
+describe('a gallery that its subject left before the follower read the change', () => {
   it.each([
-    ['for another one', [upsert(1), upsert(2)], subject(2, ['second'])],
-    ['for having been expunged', [upsert(1), expunge(2)], undefined],
-  ])('is known all the same: %s', async (_, changes, present) => {
+    ['moved to another gallery', [upsert(1), upsert(2)], subject(2, ['second'])],
+    ['expunged', [upsert(1), expunge(2)], undefined],
+  ])('is known: %s', async (_, changes, present) => {
     const { served, advance } = follow(changes, present);
     await advance();
     expect(served.current.version).toBe(2);
@@ -44,7 +44,7 @@ describe('a gallery that a subject has left before it was heard of', () => {
     expect(served.current.knows('third')).toBe(false);
   });
 
-  it('is not asked for after a change that is read as it was made', async () => {
+  it('is not queried from the store when the subject is unchanged since', async () => {
     const { served, asked, advance } = follow([upsert(1)], subject(1, ['own']));
     await advance();
     expect([served.current.knows('own'), asked()]).toEqual([true, 0]);

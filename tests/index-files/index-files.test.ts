@@ -1,4 +1,4 @@
-/** Indexes of a real store, built, loaded, damaged and refused. */
+/** Indexes of a real store: built, loaded, damaged and rejected. */
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -57,7 +57,7 @@ async function enrolPeople(first: number, count: number): Promise<void> {
     const expireTime = i % 9 === 0 ? new Date(Date.now() + 1e9) : undefined;
     return {
       ...enrolment({ galleries: i % 3 === 0 ? ['b', 'a'] : ['a'], caveats: i % 2 === 0 ? ['X'] : [], expireTime }),
-      // One in five has one finger only, one in seven none at all that can be searched.
+      // One in five has a single finger, one in seven no searchable one.
       references:
         i % 7 === 3 ? [reference({ comparable: false })] : i % 5 === 0 ? [finger(7)] : [finger(2), finger(7), face],
     };
@@ -102,7 +102,7 @@ async function load(directory: string): Promise<Gallery> {
   return gallery;
 }
 
-/** Everything that a search could see of a gallery. */
+/** Everything in a gallery that a search can see. */
 function described(gallery: Gallery, ids: readonly string[]) {
   return ids.map((id) => {
     const subject = gallery.subject(id);
@@ -139,7 +139,7 @@ afterAll(async () => {
 });
 
 describe('an index', () => {
-  it('holds what the store holds', async () => {
+  it('has the content of the store', async () => {
     const served = new ActiveGallery(SIZING);
     await new ChangeFollower(served, store.subjects, (templates) => packTemplates(pools[0], templates)).start(
       () => undefined,
@@ -174,7 +174,7 @@ describe('an index', () => {
     expect((await scores(loaded)).length).toBeGreaterThan(0);
   });
 
-  it('holds nothing that can be read without the key', async () => {
+  it('contains nothing readable without the key', async () => {
     const [{ subject, references }] = await store.subjects.list({
       gallery: undefined,
       contributor: undefined,
@@ -194,7 +194,7 @@ describe('an index', () => {
     }
   });
 
-  it('is the same bytes at any number of threads, in any batches, with or without an earlier one', async () => {
+  it('is identical for any number of threads and batch size, with or without an earlier index', async () => {
     const [threads, batches] = [temporaryDirectory(), temporaryDirectory()];
     const one = await buildIndex(order(threads, { pack: (templates) => packTemplates(pools[1], templates) }));
     const other = await buildIndex(order(batches, { batchSize: 1000 }));
@@ -208,7 +208,7 @@ describe('an index', () => {
     expect(await listIndexes(indexDir)).toEqual([built.name]);
   });
 
-  it('goes on where an interrupted build stopped, wherever that was', async () => {
+  it('continues an interrupted build, wherever it stopped', async () => {
     const expected = contentOf(join(indexDir, built.name));
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 6 }), fc.nat(1_000_000), async (batches, cut) => {
@@ -221,7 +221,7 @@ describe('an index', () => {
           },
         });
         await expect(buildIndex(dies)).rejects.toThrow('killed');
-        // What a kill leaves: files that end anywhere.
+        // A kill leaves files that end anywhere.
         const files = readdirSync(join(directory, 'draft')).filter((name) => name.endsWith('.rws'));
         const torn = join(directory, 'draft', files[cut % files.length]);
         writeFileSync(torn, readFileSync(torn).subarray(0, cut % (statSync(torn).size + 1)));
@@ -241,7 +241,7 @@ describe('an index', () => {
     );
   });
 
-  it('is checked whole: nobody is missed who is in it', async () => {
+  it('passes verification: no enrolled subject is missed', async () => {
     const seen = new Set<string>();
     const report = await verifyIndex({
       directory: join(indexDir, built.name),
@@ -279,7 +279,7 @@ describe('a damaged index', () => {
     expect(outcome).toMatch(DAMAGED);
   }
 
-  it('is refused whichever bit was flipped', async () => {
+  it('is rejected for any flipped bit', async () => {
     const names = readdirSync(join(indexDir, built.name));
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...names), fc.nat(), fc.nat(7), async (name, position, bit) => {
@@ -293,21 +293,21 @@ describe('a damaged index', () => {
     );
   });
 
-  it('is refused wherever a file ends', async () => {
+  it('is rejected for a file truncated anywhere', async () => {
     const names = readdirSync(join(indexDir, built.name));
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...names), fc.nat(), async (name, length) => {
         fresh();
         const bytes = readFileSync(at(name));
         writeFileSync(at(name), bytes.subarray(0, length % bytes.length));
-        // What follows the last brace of a manifest is nothing.
+        // Bytes after the manifest's last brace do not matter.
         if (name !== 'manifest.json' || length % bytes.length < bytes.length - 1) await expectRefused();
       }),
       { numRuns: 60 },
     );
   });
 
-  it('is refused when a file is missing, longer, or another one', async () => {
+  it('is rejected when a file is missing, longer, or exchanged', async () => {
     const manifest = await readManifest(join(indexDir, built.name), sealerOf);
     for (const { name } of filesOf(manifest)) {
       fresh();
@@ -325,7 +325,7 @@ describe('a damaged index', () => {
     await expectRefused();
   });
 
-  it('is refused by a manifest that somebody has written', async () => {
+  it('is rejected with a manifest written without the key', async () => {
     fresh();
     const manifest = JSON.parse(readFileSync(at('manifest.json'), 'utf8')) as { subjects: number };
     writeFileSync(at('manifest.json'), JSON.stringify({ ...manifest, subjects: manifest.subjects - 1 }));
@@ -334,7 +334,7 @@ describe('a damaged index', () => {
     await expect(load(copy)).rejects.toThrow(reason('INDEX_FORMAT_UNKNOWN'));
   });
 
-  it('is refused when it was made for other models, with the way forward', async () => {
+  it('is rejected when made for other models, and the error states the remedy', async () => {
     const manifest = await readManifest(join(indexDir, built.name), sealerOf);
     expect(() => requireModels(manifest, packedModels())).not.toThrow();
     const other = { ...packedModels(), kernels: 'other' };
@@ -348,7 +348,7 @@ describe('a damaged index', () => {
 });
 
 describe('indexes in a directory', () => {
-  it('are told apart, published, and removed, but never the published one', async () => {
+  it('are compared, published and pruned, except the published one', async () => {
     const directory = temporaryDirectory();
     expect(await publishedIndex(directory)).toBeUndefined();
     const names: string[] = [];

@@ -4,7 +4,7 @@ import { AdmissionQueue, type Waiting } from '../../src/matching/search/admissio
 
 const never = { signal: new AbortController().signal, deadlineMs: Infinity, kind: 'search' } as const;
 
-/** Work that ends when told to. */
+/** Work that ends on request. */
 function gate(): { work: () => Promise<string>; open: () => void; started: Promise<void> } {
   const { promise: opened, resolve: open } = Promise.withResolvers<void>();
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
@@ -20,7 +20,7 @@ function gate(): { work: () => Promise<string>; open: () => void; started: Promi
 }
 
 describe('admission of searches', () => {
-  it('runs what it may, lets the next ones wait and refuses the rest at once', async () => {
+  it('runs up to its limit, queues the next searches and rejects the rest at once', async () => {
     const queue = new AdmissionQueue(1, 1);
     const first = gate();
     const second = gate();
@@ -38,7 +38,7 @@ describe('admission of searches', () => {
     expect(await Promise.all([running, waiting])).toEqual(['done', 'done']);
   });
 
-  it('gives up the place of a call that was cancelled while it waited', async () => {
+  it('frees the place of a call cancelled while waiting', async () => {
     const queue = new AdmissionQueue(1, 5);
     const first = gate();
     const running = queue.run(never, first.work);
@@ -55,13 +55,13 @@ describe('admission of searches', () => {
     expect(ran).toBe(false);
   });
 
-  it('passes on the error of the work and goes on', async () => {
+  it('passes on an error of the work and continues', async () => {
     const queue = new AdmissionQueue(1, 0);
     await expect(queue.run(never, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
     expect(await queue.run(never, () => Promise.resolve(1))).toBe(1);
   });
 
-  it('lets a verification go before the searches that wait', async () => {
+  it('runs a verification before waiting searches', async () => {
     const queue = new AdmissionQueue(1, 5);
     const first = gate();
     const order: string[] = [];
@@ -80,11 +80,11 @@ describe('admission of searches', () => {
   });
 });
 
-describe('what a refused search is told, of searches of known cost', () => {
+describe('the retry delay of a rejected search, with known costs', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['performance', 'Date'] }));
   afterEach(() => void vi.useRealTimers());
 
-  /** Lets one search take so long, by the clock of the test. */
+  /** Runs one search of this cost, by the clock of the test. */
   async function learn(queue: AdmissionQueue, costMs: number, kind: Waiting['kind'] = 'search'): Promise<void> {
     const { work, started, open } = gate();
     const ended = queue.run({ ...never, kind }, work);
@@ -94,7 +94,7 @@ describe('what a refused search is told, of searches of known cost', () => {
     await ended;
   }
 
-  /** A queue of which every place is taken, and some wait. */
+  /** Fills all running slots, and some waiting places. */
   async function crowded(
     queue: AdmissionQueue,
     { running, searches, verifications = 0 }: { running: number; searches: number; verifications?: number },
@@ -115,15 +115,15 @@ describe('what a refused search is told, of searches of known cost', () => {
     queue.run({ ...never, ...changes }, () => expect.fail('it was let in')).catch((error: unknown) => error);
 
   it.each([
-    // One that runs and those that wait: half of what they take is 1000 ms each.
+    // One running search plus the waiting ones: half their cost is 1000 ms each.
     { waiting: 1, retryAfterMs: 2000 },
     { waiting: 2, retryAfterMs: 3000 },
     { waiting: 5, retryAfterMs: 6000 },
     { waiting: 8, retryAfterMs: 9000 },
-    // No caller is sent away for longer.
+    // The maximum delay.
     { waiting: 9, retryAfterMs: 10_000 },
     { waiting: 50, retryAfterMs: 10_000 },
-  ])('comes back when half of $waiting that wait is done: $retryAfterMs ms', async ({ waiting, retryAfterMs }) => {
+  ])('covers half of $waiting waiting searches: $retryAfterMs ms', async ({ waiting, retryAfterMs }) => {
     const queue = new AdmissionQueue(1, waiting);
     await learn(queue, 2000);
     const release = await crowded(queue, { running: 1, searches: waiting });
@@ -131,7 +131,7 @@ describe('what a refused search is told, of searches of known cost', () => {
     await release();
   });
 
-  it('comes back no sooner than in 50 ms, however cheap searches are', async () => {
+  it('is at least 50 ms, however cheap searches are', async () => {
     const queue = new AdmissionQueue(1, 2);
     await learn(queue, 10);
     const release = await crowded(queue, { running: 1, searches: 2 });
@@ -139,12 +139,12 @@ describe('what a refused search is told, of searches of known cost', () => {
     await release();
   });
 
-  it('waits as long for two at a time as for one: they share the machine', async () => {
+  it('does not depend on the number of running searches: they share the machine', async () => {
     const queue = new AdmissionQueue(2, 3);
     const [one, other] = [gate(), gate()];
     const both = [queue.run(never, one.work), queue.run(never, other.work)];
     await Promise.all([one.started, other.started]);
-    // Each has half of 4000 ms.
+    // Each costs half of 4000 ms.
     vi.advanceTimersByTime(4000);
     one.open();
     other.open();
@@ -154,7 +154,7 @@ describe('what a refused search is told, of searches of known cost', () => {
     await release();
   });
 
-  it('of a verification counts the verifications before it, not the searches that it goes before', async () => {
+  it('of a verification counts verifications ahead, but not waiting searches', async () => {
     const queue = new AdmissionQueue(1, 6);
     await learn(queue, 2000);
     await learn(queue, 100, 'verification');
@@ -164,7 +164,7 @@ describe('what a refused search is told, of searches of known cost', () => {
     await release();
   });
 
-  it('is what the newest searches have cost, a tenth of each', async () => {
+  it('follows the running mean, in which the newest cost weighs a tenth', async () => {
     const queue = new AdmissionQueue(1, 1);
     await learn(queue, 2000);
     await learn(queue, 7000);
@@ -173,14 +173,14 @@ describe('what a refused search is told, of searches of known cost', () => {
     await release();
   });
 
-  // One that runs, those that wait and itself, and a quarter more.
+  // One running search, the waiting ones and the search itself, plus a quarter.
   it.each([
     { running: 1, searches: 0, neededMs: 1000 },
     { running: 1, searches: 1, neededMs: 1500 },
     { running: 1, searches: 4, neededMs: 3000 },
-    // Two at a time take twice as long for each.
+    // With two running, each takes twice as long.
     { running: 2, searches: 1, neededMs: 2000 },
-  ])('behind $running and $searches needs $neededMs ms, or is too late by so much', async (crowd) => {
+  ])('behind $running running and $searches waiting searches is the time missing from $neededMs ms', async (crowd) => {
     const { running, searches, neededMs } = crowd;
     const queue = new AdmissionQueue(running, 10);
     await learn(queue, 400);
@@ -193,7 +193,7 @@ describe('what a refused search is told, of searches of known cost', () => {
       });
     expect(await refusal(queue, within(neededMs - 1))).toMatchObject({ detail: { retryAfterMs: 50 } });
     const inTime = queue.run(within(neededMs), () => Promise.resolve('in time'));
-    // Where a partial answer will do, its own time does not count.
+    // With partial answers allowed, the search's own time does not count.
     const partial = queue.run({ ...within(neededMs), partial: true }, () => Promise.resolve('in part'));
     const ownMs = 1.25 * running * 400;
     const shortMs = neededMs + 2 * 500 - ownMs;
@@ -205,7 +205,7 @@ describe('what a refused search is told, of searches of known cost', () => {
     expect(await Promise.all([inTime, partial])).toEqual(['in time', 'in part']);
   });
 
-  it('is not refused for a short deadline where it need not wait', async () => {
+  it('does not apply to a short deadline while a slot is free', async () => {
     const queue = new AdmissionQueue(1, 5);
     await learn(queue, 2000);
     const late = { ...never, deadlineMs: Date.now() - 1 };

@@ -31,7 +31,7 @@ const FINGER: CalibrationSubject = { modality: 'finger' };
 const FACE: CalibrationSubject = { modality: 'face', model: 'arcface', dimension: 256 };
 const MODELS = [{ modelId: 'arcface', dimension: 256 }];
 
-/** The file, with some of its fields changed. */
+/** The file with some fields changed. */
 function changed(subject: CalibrationSubject, change: (file: Record<string, unknown>) => void): string {
   const file = JSON.parse(calibrationFile(subject, table)) as Record<string, unknown>;
   change(file);
@@ -39,7 +39,7 @@ function changed(subject: CalibrationSubject, change: (file: Record<string, unkn
 }
 
 describe('calibration files', () => {
-  it('are read as they were written', () => {
+  it('return the tables written to them', () => {
     const tables = readCalibrations(
       [written(calibrationFile(FINGER, table)), written(calibrationFile(FACE, table))],
       MODELS,
@@ -50,18 +50,18 @@ describe('calibration files', () => {
   });
 
   it.each([
-    ['is not there', () => join(folder, 'nowhere.json'), 'CALIBRATION_UNREADABLE'],
+    ['does not exist', () => join(folder, 'nowhere.json'), 'CALIBRATION_UNREADABLE'],
     ['is not JSON', () => written('{'), 'CALIBRATION_UNREADABLE'],
     ['is something else', () => written('{"a":1}'), 'CALIBRATION_INVALID'],
     [
-      'has another form',
+      'has another format',
       () => changed(FINGER, (file) => (file.format = 'ridgewatch-calibration-2')),
       'CALIBRATION_INVALID',
     ],
     ['has no kernel', () => changed(FINGER, (file) => delete file.kernel), 'CALIBRATION_INVALID'],
     ['was changed', () => changed(FINGER, (file) => (file.milliLog10PerStep = -0.5)), 'CALIBRATION_INVALID'],
     [
-      'has scores that fall',
+      'has descending scores',
       () => changed(FINGER, (file) => (file.scores = [...table.scores].reverse())),
       'CALIBRATION_INVALID',
     ],
@@ -73,24 +73,24 @@ describe('calibration files', () => {
     ],
     ['is of an unknown model', () => changed(FACE, (file) => (file.model = 'facenet')), 'CALIBRATION_OF_NO_MODEL'],
     ['is of another dimension', () => changed(FACE, (file) => (file.dimension = 512)), 'CALIBRATION_OF_NO_MODEL'],
-  ])('are refused when one %s', (_, file, reason) => {
+  ])('are rejected when one %s', (_, file, reason) => {
     expect(() => readCalibrations([file()], MODELS)).toThrow(expect.objectContaining({ reason }));
   });
 
-  it.each(['__proto__', 'constructor', 'to-string'])('may be for a model of any name: %s', (model) => {
+  it.each(['__proto__', 'constructor', 'to-string'])('accept any model name: %s', (model) => {
     const file = written(calibrationFile({ ...FACE, model }, table));
     const { faces } = readCalibrations([file], [{ modelId: model, dimension: 256 }]);
     expect(faces.get(model)).toMatchObject({ table });
   });
 
-  it('are refused when two are for the same', () => {
+  it('are rejected when two are for one model', () => {
     const twice = [1, 2].map(() => written(calibrationFile(FINGER, table)));
     expect(() => readCalibrations(twice, MODELS)).toThrow(expect.objectContaining({ reason: 'CALIBRATION_REPEATED' }));
   });
 });
 
 describe('a table', () => {
-  it('promises no source less than was counted, as far as that was measured', () => {
+  it('never states a lower rate than any source measured', () => {
     const counts = fc.array(fc.tuple(fc.integer({ min: 0, max: 3000 }), fc.integer({ min: 1, max: 5000 })), {
       minLength: 30,
       maxLength: 60,

@@ -12,7 +12,7 @@ describe.each([
   ['face', SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 512 }), 900_000],
   ['face of another dimension', SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 256 }), 450_000],
 ])('the calibration of a %s', (_, calibration, most) => {
-  it('never promises more for a lower score, and stays within its range', () => {
+  it('never gives a lower score a lower rate, and stays within its range', () => {
     fc.assert(
       fc.property(fc.integer({ min: -most, max: most }), fc.integer({ min: 0, max: most }), (score, more) => {
         const lower = calibration.rate(score).log10Fmr;
@@ -24,7 +24,7 @@ describe.each([
     );
   });
 
-  it('finds the lowest score of a rate', () => {
+  it('returns the lowest score of a rate', () => {
     for (const rate of [-1, -2.5, -4, -8]) {
       const score = calibration.scoreAt(rate);
       expect(calibration.rate(score).log10Fmr).toBeLessThanOrEqual(rate);
@@ -42,7 +42,7 @@ describe('a calibration', () => {
     milliLog10PerStep: -10,
   };
 
-  it('is a line between its entries and goes on along its slope, which it says', () => {
+  it('interpolates between entries, follows the slope beyond them, and marks extrapolated rates', () => {
     const calibration = new Calibration(table);
     expect([-5, 50, 100, 150, 250, 5000].map((score) => calibration.rate(score))).toEqual([
       { log10Fmr: 0, extrapolated: false },
@@ -54,7 +54,7 @@ describe('a calibration', () => {
     ]);
   });
 
-  it('of a model it was not made from is a guess throughout', () => {
+  it('is marked as extrapolated throughout for a model that it was not made from', () => {
     expect(SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 256 }).rate(0).extrapolated).toBe(true);
     expect(SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 512 }).rate(0).extrapolated).toBe(false);
   });
@@ -63,8 +63,8 @@ describe('a calibration', () => {
 describe('the calibration of faces', () => {
   const entry = (cosine: number) => faceTable.milliLog10Fmr[faceTable.scores.indexOf(10_000 * cosine)] / 1000;
 
-  it('is of cosines, whatever unit the kernel scores in', () => {
-    // What the kernel says of two equal faces of 512 components, each 4.5 / sqrt(512) of the unit vector.
+  it('depends on the cosine only, not on the unit of kernel scores', () => {
+    // Kernel score of two equal faces of 512 components, in units of 4.5 / sqrt(512) of the unit vector.
     const one = 127 ** 2 * (512 / 4.5 ** 2);
     expect(scoreOfCosineOne(512)).toBeCloseTo(one, 6);
     const calibration = SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 512 });
@@ -72,13 +72,13 @@ describe('the calibration of faces', () => {
     expect(cosines.length).toBeGreaterThan(5);
     for (const score of cosines)
       expect(calibration.rate((score / 10_000) * one).log10Fmr).toBeCloseTo(entry(score / 10_000), 2);
-    // The same cosine, of half as many components.
+    // Equal cosines with half as many components.
     const half = SHIPPED_CALIBRATIONS.face({ modelId: 'model', dimension: 256 });
     for (const score of cosines)
       expect(half.rate(((score / 10_000) * one) / 2).log10Fmr).toBeCloseTo(entry(score / 10_000), 2);
   });
 });
 
-it('the finger calibration was made with the kernel that is used', () => {
+it('the finger calibration was made with the present kernels', () => {
   expect(fingerTable.kernel).toBe(kernelHash());
 });

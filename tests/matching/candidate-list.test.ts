@@ -38,12 +38,12 @@ function subject(subjectId: string): SubjectEntry {
 }
 
 describe('fusing the scores of a subject', () => {
-  it('makes two fingers stronger than one, but not one finger sent many times', () => {
+  it('makes two fingers stronger than one, but not one finger repeated', () => {
     fc.assert(
       fc.property(fc.integer({ min: 200, max: 2000 }), fc.integer({ min: 2, max: 16 }), (score, times) => {
         const once = fuse([scored(score, 'finger:2')]);
         const repeated = fuse(Array.from({ length: times }, () => scored(score, 'finger:2')));
-        // The choice of the best is paid for, as that among references is.
+        // The choice of the best is corrected for, like that among references.
         expect(repeated).toBe(fuse([scored(score, 'finger:2', times)]));
         expect(repeated).toBeGreaterThanOrEqual(once);
         expect(fuse([scored(score, 'finger:2'), scored(score, 'finger:7')])).toBeLessThan(once);
@@ -51,11 +51,11 @@ describe('fusing the scores of a subject', () => {
     );
   });
 
-  it('pays for the choice among several references', () => {
+  it('corrects for the choice among several references', () => {
     expect(fuse([scored(1000, 'finger:2', 10)])).toBeCloseTo(fuse([scored(1000, 'finger:2')]) + 1, 1);
   });
 
-  it('knows a finger by whichever position is known', () => {
+  it('identifies a finger by whichever position is known', () => {
     expect([
       instanceNameOf(probe(2), 0, 'r'),
       instanceNameOf(probe(0), 7, 'r'),
@@ -67,7 +67,7 @@ describe('fusing the scores of a subject', () => {
 describe('a candidate list', () => {
   const rules = { maxCandidates: 2, thresholdLog10: -2, standardThresholdLog10: -4, subjectsSearched: 100 };
 
-  it('is ordered by rate, then by the sum of the scores, then by id, whatever the order of the work', () => {
+  it('is ordered by rate, then sum of scores, then id, independent of the order of the work', () => {
     const finger = (...scores: number[]) => scores.map((score) => scored(score, 'finger:2'));
     const people = [
       { subject: subject('d'), scores: finger(900, 500) },
@@ -93,7 +93,7 @@ describe('a candidate list', () => {
     );
   });
 
-  it('ends at the threshold, which is still a candidate', () => {
+  it('includes a subject exactly at the threshold, and none below', () => {
     const one = [{ subject: subject('a'), scores: [scored(900, 'finger:2')] }];
     const thresholdLog10 = fuse(one[0].scores);
     const at = (threshold: number) => makeCandidateList(one, { ...rules, thresholdLog10: threshold });
@@ -101,12 +101,12 @@ describe('a candidate list', () => {
     expect(at(thresholdLog10 - 1e-9)).toEqual({ candidates: [], band: 'no-candidate', truncated: false });
   });
 
-  it('has no subject of whom nothing was compared, even where every rate is a candidate', () => {
+  it('never contains a subject without a comparison, even at a threshold of rate 1', () => {
     const nothing = [{ subject: subject('a'), scores: [] }];
     expect(makeCandidateList(nothing, { ...rules, thresholdLog10: 0 }).candidates).toEqual([]);
   });
 
-  it('tells how often a list of so many people has a candidate by chance', () => {
+  it('states the FPIR for the number of subjects searched', () => {
     const one = [{ subject: subject('a'), scores: [scored(900, 'finger:2')] }];
     const fpirOver = (subjectsSearched: number) =>
       makeCandidateList(one, { ...rules, subjectsSearched }).candidates[0]?.fpir ?? NaN;
@@ -115,7 +115,7 @@ describe('a candidate list', () => {
     expect(fpirOver(200)).toBeCloseTo(1 - (1 - fmr) ** 200, 9);
   });
 
-  it('calls strong only what is a thousand times rarer than both thresholds ask for', () => {
+  it('calls a candidate strong only a thousand times below both thresholds', () => {
     const one = [{ subject: subject('a'), scores: [scored(1800, 'finger:2')] }];
     const rate = fuse(one[0].scores);
     const bandAt = (thresholdLog10: number, standardThresholdLog10: number) =>

@@ -38,14 +38,14 @@ function request(looked: readonly Looked[], wanted = WANTED, face = -1): Shortli
   return { parts, similarities, ordinals: ORDINALS, wanted, by: 'vector', least: 0 };
 }
 
-/** Which references are in an order, as `instance owner`. */
+/** The references of an order, as `instance owner`. */
 function named(references: readonly Uint32Array[], { parts }: ShortlistRequest): string[] {
   return parts.flatMap(({ instance, segment: { memory, layout }, count }, p) =>
     Array.from(references[p], (i) => `${instance} ${new Uint32Array(memory.buffer, layout.ownersAddress, count)[i]}`),
   );
 }
 
-it('has every reference of the subjects that was looked at once, and for each subject one that comes first', () => {
+it('contains each scanned reference of the subjects once, and a first one for each subject', () => {
   const looked = fc.record({
     instance: fc.nat(3),
     owner: fc.nat(ORDINALS - 1),
@@ -66,8 +66,8 @@ it('has every reference of the subjects that was looked at once, and for each su
   );
 });
 
-it('puts the fingers that are most alike first, and has those who are most alike of all at once', () => {
-  // Subject 0 is the most alike; of ten who are wanted, two are compared in any case.
+it('puts the most similar fingers first, and all fingers of the most similar subjects', () => {
+  // Subject 0 is the most similar; of ten wanted subjects, two are compared unconditionally.
   const looked = Array.from({ length: 12 }, (_, owner) => [
     { instance: 0, owner, similarity: 1000 - owner },
     { instance: 1, owner, similarity: owner % 2 === 0 ? 900 - owner : 1100 - owner },
@@ -84,7 +84,7 @@ it('puts the fingers that are most alike first, and has those who are most alike
   for (const owner of [5, 7, 9, 11]) expect(later).toContain(`0 ${owner}`);
 });
 
-it('compares the face in any case, and does not count it among the fingers', () => {
+it('always puts the face first, and does not count it as a finger', () => {
   const looked = Array.from({ length: 12 }, (_, owner) => [
     { instance: 0, owner, similarity: 900 - owner },
     { instance: 1, owner, similarity: 800 - owner },
@@ -100,7 +100,7 @@ it('compares the face in any case, and does not count it among the fingers', () 
   expect(later.every((name) => name.startsWith('1 '))).toBe(true);
 });
 
-it('has everything at once where there is one finger', () => {
+it('puts all references first when there is one finger', () => {
   const looked = Array.from({ length: 20 }, (_, owner) => ({ instance: 0, owner, similarity: 50 * owner }));
   const task = request(looked);
   const { first, rest } = orderComparisons(

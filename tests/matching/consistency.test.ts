@@ -1,4 +1,4 @@
-/** Searches while the gallery changes and its segments are rewritten under them, against a plain map that remembers every version. */
+/** Searches during changes and compaction, compared with a plain map that keeps every version. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type GalleryChange, type SearchableReference } from '../../src/gallery/gallery.ts';
@@ -18,7 +18,7 @@ const PEOPLE = 24;
 const IMPRESSIONS = 3;
 const GALLERIES = ['a', 'b'] as const;
 
-/** A subject as the model knows it: which galleries, and which impression under which reference id. */
+/** A subject in the model: its galleries, and the impression of each reference id. */
 interface Known {
   readonly galleries: ReadonlySet<string>;
   readonly references: ReadonlyMap<string, number>;
@@ -34,7 +34,7 @@ const packed = Array.from({ length: PEOPLE }, (_, person) =>
   Array.from({ length: IMPRESSIONS }, (__, impression) => encoder.encode(print(person, impression)) as Uint8Array),
 );
 
-/** What is done: `search` does not wait for its answer, so that it meets the changes that follow. */
+/** Steps. `search` does not wait for its answer, so that later changes overlap with it. */
 const step = fc.oneof(
   {
     weight: 4,
@@ -73,7 +73,7 @@ describe('searches while the gallery changes', () => {
   });
   afterAll(() => Promise.all(pools.map((pool) => pool.close())));
 
-  it('see one version, no half record, no double and nobody who is gone', async () => {
+  it('see one version, without half-written records, duplicates or expunged subjects', async () => {
     let overlapping = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 90 }), async (steps) => {
@@ -81,7 +81,7 @@ describe('searches while the gallery changes', () => {
         const gallery = new Gallery(gallerySizing(5));
         const versions: Model[] = [new Map()];
         const answers: Promise<void>[] = [];
-        // A turn of the event loop between any two references that are copied.
+        // A turn of the event loop between any two copied references.
         const compactor = new Compactor({ current: gallery }, unexpected, 0);
         for (const one of steps as unknown as Step[]) {
           if (one.kind === 'breathe') await breathe(one.turns);
@@ -122,7 +122,7 @@ describe('searches while the gallery changes', () => {
     const ids = result.candidates.map(({ subject }) => subject.subjectId);
     expect(new Set(ids).size).toBe(ids.length);
     for (const { subject, scores } of result.candidates) {
-      // There when the search began, and not expunged since; who came back is somebody else for the search.
+      // Enrolled when the search began, and not expunged since. A re-enrolled subject is another one to the search.
       expect(then.has(subject.subjectId) && now.has(subject.subjectId)).toBe(true);
       for (const { referenceId, score } of scores) {
         const impression = then.get(subject.subjectId)?.references.get(referenceId ?? '');
@@ -132,7 +132,7 @@ describe('searches while the gallery changes', () => {
         expect(score).toBe(probe && comparer.comparePacked(probe, { modality: 'finger', packed: reference }));
       }
     }
-    // The person sought was there all the time and is in scope: they are found, and first.
+    // The mate was enrolled throughout and is in scope: it is found, and first.
     const id = String(person);
     const stayed = versions.slice(result.galleryVersion).every((model) => inScope(model.get(id)));
     if (stayed) expect(ids[0]).toBe(id);
@@ -151,7 +151,7 @@ describe('searches while the gallery changes', () => {
     } else {
       const galleries = new Set(kind === 'move' || known === undefined ? [GALLERIES[next % 2]] : known.galleries);
       const references = new Map(known?.references);
-      // A third reference takes the place of the others.
+      // A third reference replaces the others.
       if (references.size > 1) references.clear();
       if (kind === 'enrol' || references.size === 0) references.set(`${subjectId}-${next}`, impression ?? 0);
       after.set(subjectId, { galleries, references });
@@ -167,7 +167,7 @@ describe('searches while the gallery changes', () => {
   }
 });
 
-/** Lets searches and compactions go on. */
+/** Lets searches and compactions proceed. */
 async function breathe(turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,7 +1,7 @@
 /**
- * Who is found while the clock jumps, both ways, and everything else changes, too: against a plain model that remembers
- * every version. Two galleries, expiries that are set, moved and taken away, expunging, compaction, and galleries that are
- * loaded anew and catch up.
+ * Search results while the clock jumps both ways and everything else changes, compared with a plain model that keeps
+ * every version. Two galleries; expiries are set, moved and removed; expunging, compaction, and galleries that are
+ * reloaded and catch up.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -32,7 +32,7 @@ const GALLERIES = ['a', 'b'] as const;
 const PARTITION = { modality: 'finger', position: 2 } as const;
 
 interface Known {
-  /** No id is ever used again: not that of a reference of who was expunged and came back. */
+  /** Ids are never reused, not even when an expunged subject is enrolled again. */
   readonly referenceId: string;
   readonly galleries: ReadonlySet<string>;
   readonly expireTimeMs: number | undefined;
@@ -81,7 +81,7 @@ const step = fc.oneof(
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 type SearchStep = Extract<Step, { kind: 'search' }>;
 
-/** A store as the follower sees one, and everything that it ever was. */
+/** A store as the follower sees one, with all its versions. */
 class World implements ChangeSource {
   now = 0;
   searchesUnderWay = 0;
@@ -114,13 +114,13 @@ class World implements ChangeSource {
     await this.follower.advanceTo(seq);
   }
 
-  /** What an index of an earlier version gives: segments first, then the subjects in them; then what came since. */
+  /** Loads like an index of an earlier version: segments, then their subjects, then later changes. */
   async load(back: number): Promise<void> {
     const version = Math.max(0, this.versions.length - 1 - back);
     const gallery = this.served.makeEmpty();
     const segment = gallery.adoptSegment(PARTITION, 10_000);
     [...this.versions[version]].forEach(([id, known], ordinal) => {
-      // Galleries of segments of five are small: what does not fit comes by itself.
+      // Segments hold five references: the rest arrives as changes.
       if (!segment.isOpen)
         return gallery.load(id, attributesOf(known), [{ ...referenceOf(known), packed: packed[Number(id)] }]);
       const index = segment.append(packed[Number(id)], ordinal);
@@ -222,7 +222,7 @@ describe('subjects with an expiry', () => {
     standardFpir: 0.01,
   });
 
-  it('are found before their time and not after it, by the clock as it stands when a search begins', async () => {
+  it('are found before their expiry and not after it, by the clock at the start of the search', async () => {
     const met = { searches: 0, masked: 0, jumped: 0 };
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 70 }), async (steps) => {
@@ -234,7 +234,7 @@ describe('subjects with an expiry', () => {
       }),
       { numRuns: 60 },
     );
-    // Otherwise this says little.
+    // Otherwise the test proves little.
     for (const count of Object.values(met)) expect(count).toBeGreaterThan(50);
   }, 60_000);
 
@@ -278,7 +278,7 @@ describe('subjects with an expiry', () => {
       }
       case 'search': {
         const { now, gallery } = world;
-        // Who has left a gallery is still read there by the searches that began before, and so by all until these end.
+        // Searches that began before a subject left a gallery still read it there. Until they end, all searches do.
         const isAlone = world.searchesUnderWay++ === 0;
         met.searches++;
         if ([...world.model.values()].some((known) => !isFound(known, now, EVERYWHERE))) met.masked++;
@@ -322,7 +322,7 @@ describe('subjects with an expiry', () => {
       expect(result.compared).toEqual([result.subjectsSearched]);
   }
 
-  /** What counts say at any instant follows from the model alone, and a gallery that is made anew says the same. */
+  /** Counts at any instant follow from the model alone, and a rebuilt gallery gives equal counts. */
   async function checkCounts(world: World): Promise<void> {
     await world.compactor.run();
     const { gallery, model } = world;
@@ -351,7 +351,7 @@ describe('subjects with an expiry', () => {
     }
   }
 
-  it('are the same for both of the searches that the audit compares, whatever the clock does between them', async () => {
+  it('are the same for both searches of the audit, whatever the clock does in between', async () => {
     const instants = [1000, 2000];
     const served = new ActiveGallery(gallerySizing(5), () => instants.shift() ?? 3000);
     const attributes = subjectAttributes({ expireTimeMs: 1500 });

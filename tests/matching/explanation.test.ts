@@ -22,7 +22,7 @@ function explain(a: FingerTemplate, b: FingerTemplate): ExplainedComparison {
 }
 
 const seeds = Array.from({ length: 12 }, (_, i) => i + 1);
-/** Impressions of one finger, and of two; and no prints at all. */
+/** Impressions of one finger, impressions of two fingers, and templates that are no prints. */
 const comparisons: (readonly [FingerTemplate, FingerTemplate])[] = seeds.flatMap((seed) => [
   [secondImpression(somePrint(seed), 100 + seed, 20 * seed), somePrint(seed)] as const,
   [somePrint(seed), somePrint(50 + seed)] as const,
@@ -30,11 +30,11 @@ const comparisons: (readonly [FingerTemplate, FingerTemplate])[] = seeds.flatMap
 ]);
 
 describe('the explanation of a finger score', () => {
-  it('states the score that the comparison gives', () => {
+  it('states the score of the comparison', () => {
     for (const [a, b] of comparisons) expect(explain(a, b).score).toBe(comparer.compare(a, b));
   });
 
-  it('has points for every term that add up to the score', () => {
+  it('has points for every term, which sum to the score', () => {
     for (const [a, b] of comparisons) {
       const { score, terms, pairs } = explain(a, b);
       expect(terms.map(({ name }) => name)).toEqual(SCORE_TERMS.map(({ name }) => name));
@@ -44,7 +44,7 @@ describe('the explanation of a finger score', () => {
     }
   });
 
-  it('pairs each minutia once at most, and shows it as the template has it', () => {
+  it('pairs each minutia at most once, and shows it as in the template', () => {
     for (const [a, b] of comparisons) {
       const { pairs, alignment } = explain(a, b);
       expect(alignment === undefined).toBe(pairs.length === 0);
@@ -77,7 +77,7 @@ describe('the explanation of a finger score', () => {
     }
   });
 
-  it('is mirrored when probe and reference change places', () => {
+  it('is mirrored when probe and reference are exchanged', () => {
     for (const [a, b] of comparisons) {
       const [there, back] = [explain(a, b), explain(b, a)];
       expect([back.score, back.terms]).toEqual([there.score, there.terms]);

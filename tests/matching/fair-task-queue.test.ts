@@ -12,7 +12,7 @@ const search: WorkerTask = { kind: 'compare', probe, pieces: [], stop };
 const verification: WorkerTask = { kind: 'compare', probe, pieces: [] };
 const encoding: WorkerTask = { kind: 'encode', templates: [] };
 
-/** As the pool hands it to the queue. */
+/** A task in the form in which the pool queues it. */
 function waiting(task: WorkerTask): Task {
   return { [queueOptionsSymbol]: inLaneOf(task)[queueOptionsSymbol] };
 }
@@ -33,7 +33,7 @@ describe('the lanes of tasks', () => {
     expect(lanes.size).toBe(0);
   });
 
-  it('forget the turn of a task that is put back', () => {
+  it('keep the turn of a requeued task', () => {
     const lanes = new FairTaskQueue();
     const [a, b] = [search, search].map(waiting);
     const [x, y] = [encoding, verification].map(waiting);
@@ -46,7 +46,7 @@ describe('the lanes of tasks', () => {
     expect(drain(lanes)).toEqual([x, a, y, b]);
   });
 
-  it('lose none and keep the order of each, whatever comes, goes and is taken out', () => {
+  it('lose no task and keep the order of each lane, whatever is pushed, shifted and removed', () => {
     const step = fc.constantFrom('search', 'short', 'shift', 'remove');
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

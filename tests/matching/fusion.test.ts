@@ -12,7 +12,7 @@ import {
 const log10Rate = fc.double({ min: -12, max: 0, noNaN: true });
 
 describe('fusing the false match rates of samples', () => {
-  it('leaves one sample as it is', () => {
+  it('returns the rate of a single sample unchanged', () => {
     fc.assert(
       fc.property(log10Rate, (rate) => {
         expect(fuseLog10Rates([rate])).toBeCloseTo(rate, 2);
@@ -20,7 +20,7 @@ describe('fusing the false match rates of samples', () => {
     );
   });
 
-  it('is the chance that two uniform numbers have a product this small: p(1 − ln p)', () => {
+  it('is the probability that two uniform numbers have a product this small: p(1 − ln p)', () => {
     for (const [a, b] of [
       [0.01, 0.5],
       [0.001, 0.001],
@@ -53,7 +53,7 @@ describe('fusing the false match rates of samples', () => {
     );
   });
 
-  it('is told in thousandths of a power of ten, to the nearest', () => {
+  it('is rounded to the nearest thousandth of a power of ten', () => {
     expect([-1.23449, -1.2345001, -0.0004, -0.0006, 0.3, -61].map(roundLog10)).toEqual([
       -1.234, -1.235, 0, -0.001, 0, -60,
     ]);
@@ -65,7 +65,7 @@ describe('fusing the false match rates of samples', () => {
     );
   });
 
-  it('says nothing for no samples, and stays within its bounds', () => {
+  it('returns rate 1 for no samples, and stays within its bounds', () => {
     expect(fuseLog10Rates([])).toBe(0);
     expect(fuseLog10Rates(Array.from({ length: 16 }, () => -12))).toBe(-60);
     expect(Object.is(roundLog10(-0.0001), 0)).toBe(true);
@@ -73,7 +73,7 @@ describe('fusing the false match rates of samples', () => {
 });
 
 describe('rates over many comparisons', () => {
-  it('is the rate times the number where that is small', () => {
+  it('is the rate times the number of comparisons when small', () => {
     expect(log10OfAny(-9, 1000)).toBeCloseTo(-6, 5);
     expect(log10OfAny(0, 5)).toBe(0);
     expect(fpirOf(-6, 1_000_000)).toBeCloseTo(1 - Math.exp(-1), 6);
@@ -94,7 +94,7 @@ describe('rates over many comparisons', () => {
     );
   });
 
-  it('gives a threshold that never exceeds the target', () => {
+  it('gives a threshold that never exceeds the target FPIR', () => {
     fc.assert(
       fc.property(
         fc.double({ min: 1e-9, max: 0.5, noNaN: true }),
@@ -103,7 +103,7 @@ describe('rates over many comparisons', () => {
           const delivered = fpirOf(thresholdFor(target, subjects), subjects);
           expect(delivered).toBeLessThanOrEqual(target * (1 + 1e-9));
           expect(delivered).toBeGreaterThan(target * 0.99);
-          // Told in thousandths, rounded down.
+          // In thousandths, rounded down.
           const threshold = thresholdFor(target, subjects);
           expect(threshold).toBe(Number(threshold.toFixed(3)));
         },
@@ -111,13 +111,13 @@ describe('rates over many comparisons', () => {
     );
   });
 
-  it('of one subject, and of none, is the target itself', () => {
+  it('gives the target itself for one subject and for none', () => {
     for (const subjects of [0, 1]) expect(thresholdFor(0.01, subjects)).toBeCloseTo(-2, 3);
     expect(thresholdFor(0.01, 100)).toBe(-3.998);
     expect(thresholdFor(1e-9, 2 ** 31)).toBeGreaterThanOrEqual(-60);
   });
 
-  it('knows no rate above one, and none below the smallest', () => {
+  it('returns no rate above 1, and none below the smallest', () => {
     for (const rate of [0, 0.5, 3]) {
       expect(log10OfAny(rate, 7)).toBe(0);
       expect(log10OfEach(rate, 7)).toBe(0);

@@ -30,7 +30,7 @@ function face(person: number, capture: number): FaceTemplate {
   return { modality: 'face', modelId: 'm', dimension: 64, quality: 0, values };
 }
 
-/** Everybody has a face, two of three a right index finger, every other one a left one; every third is in `b`. */
+/** All subjects have a face, two of three a right index finger, every other one a left one; every third is in `b`. */
 function enrol(gallery: Gallery, i: number): void {
   const fingers = [...(i % 3 > 0 ? [2 as const] : []), ...(i % 2 > 0 ? [7 as const] : [])];
   const references: SearchableReference[] = fingers.map((position) => ({
@@ -50,7 +50,7 @@ function filledGallery(capacity: number): Gallery {
   return gallery;
 }
 
-/** The same people, many of them enrolled anew, in segments that were rewritten. */
+/** The people of filledGallery, many of them enrolled again, in compacted segments. */
 async function rewrittenGallery(): Promise<Gallery> {
   const gallery = filledGallery(40);
   for (let i = 0; i < PEOPLE; i++) {
@@ -76,7 +76,7 @@ function requestFor(probes: readonly Probe[], galleries: readonly string[] = [])
   };
 }
 
-describe('the ways to search', () => {
+describe('the search strategies', () => {
   const pools: WorkerPool[] = [];
   beforeAll(() => void pools.push(new WorkerPool(1), new WorkerPool(2)));
   afterAll(() => Promise.all(pools.map((pool) => pool.close())));
@@ -94,7 +94,7 @@ describe('the ways to search', () => {
   const listOf = async (gallery: Gallery, pool: WorkerPool, way: 'exact' | 'indexed', request: SearchRequest) => {
     const source = new SubjectScan(way === 'exact' ? EXACT : INDEXED, pool);
     const result = await identify(gallery, () => source, pool, request, new AbortController().signal);
-    // Everybody is on the shortlist, so the index has missed nobody, and the answer says so.
+    // All subjects are shortlisted: the index cannot miss a mate, and the answer is exact.
     expect(result.mode).toBe('exact');
     return result.candidates.map(({ subject, log10Fmr, scores }) => [
       subject.subjectId,
@@ -103,7 +103,7 @@ describe('the ways to search', () => {
     ]);
   };
 
-  it('give the same list when all subjects are on the shortlist, however the gallery lies and whoever works', async () => {
+  it('give equal lists when all subjects are shortlisted, for any segments and number of threads', async () => {
     const galleries = [filledGallery(1000), filledGallery(7), await rewrittenGallery()];
     for (const gallery of galleries) {
       gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: 'p5' });
@@ -133,7 +133,7 @@ describe('the ways to search', () => {
     expect(best).toBe('p1');
   });
 
-  it('leave out nobody who reaches the threshold, for being after nobody else', async () => {
+  it('never drop a subject at or above the threshold', async () => {
     const gallery = filledGallery(50);
     const [pool] = pools;
     for (const probes of [
@@ -146,7 +146,7 @@ describe('the ways to search', () => {
         const all = await listOf(gallery, pool, way, everybody);
         expect(all.length).toBeGreaterThan(0);
         const rates = all.map(([, log10Fmr]) => Number(log10Fmr));
-        // At the rates themselves, too: nobody may be lost by rounding.
+        // At the rates themselves, too: rounding must not drop a subject.
         for (const maxLog10Fmr of rates.flatMap((rate) => [rate, rate - 0.001])) {
           const request = { ...everybody, threshold: { maxLog10Fmr } };
           const expected = all.filter(([, log10Fmr]) => Number(log10Fmr) <= maxLog10Fmr);
@@ -156,7 +156,7 @@ describe('the ways to search', () => {
     }
   });
 
-  it('find mates among the few that the vectors propose', async () => {
+  it('find mates among the few subjects that the vectors propose', async () => {
     const gallery = filledGallery(50);
     const few: SearchStrategy = { ...INDEXED, minShortlist: 20, shortlistPerCandidate: 1, shortlistShare: 0 };
     const [pool] = pools;
@@ -175,7 +175,7 @@ describe('the ways to search', () => {
     expect(found).toBeGreaterThanOrEqual(29);
   });
 
-  it('stop when the search is given up', async () => {
+  it('stop when the search is aborted', async () => {
     const gallery = filledGallery(100);
     const probes = await probesOf(1, [2, 7], true);
     const reason = new Error('nobody waits');
@@ -187,7 +187,7 @@ describe('the ways to search', () => {
     }
   });
 
-  it('answer with what they have seen when there is no time left', async () => {
+  it('return partial results when the scan deadline passes', async () => {
     const gallery = filledGallery(20);
     const probes = await probesOf(1, [2, 7], false);
     const [pool] = pools;
@@ -200,7 +200,7 @@ describe('the ways to search', () => {
       const none = await search(new SubjectScan(way, pool), Date.now() - 1);
       expect(none).toMatchObject({ candidates: [], compared: [0, 0], inScope: all.inScope });
       expect(none.searchedFraction).toBe(0);
-      // Two tasks are done, then the time is up: the third finds itself stopped.
+      // After two tasks the time is up: the third is stopped.
       let tasks = 0;
       const slow = new SubjectScan(way, pool);
       const propose = slow.propose.bind(slow);
@@ -215,14 +215,14 @@ describe('the ways to search', () => {
       const partial = await search(slow, Date.now() + 60_000);
       expect(partial.searchedFraction).toBeGreaterThan(0);
       expect(partial.searchedFraction).toBeLessThan(0.5);
-      // The person sought is in the first segment; of the second finger nothing was looked at.
+      // The mate is in the first segment; the second finger was not scanned.
       expect(partial.candidates[0]?.subject.subjectId).toBe('p1');
       expect(partial.candidates[0]?.scores).toHaveLength(2);
       expect(partial.compared[1]).toBeGreaterThan(0);
     }
   });
 
-  it('say so when there is no time to compare everybody who looks alike', async () => {
+  it('report searchedFraction < 1 when the comparison deadline passes', async () => {
     const gallery = filledGallery(20);
     const probes = await probesOf(1, [2, 7], false);
     const [pool] = pools;
@@ -230,7 +230,7 @@ describe('the ways to search', () => {
     const propose = source.propose.bind(source);
     source.propose = (some, most, run) => {
       const compare = pool.compare.bind(pool);
-      // The first finger is compared; when the second one's turn comes the time is up.
+      // The first finger is compared; the time is up before the second.
       pool.compare = (task, segments) =>
         compare(task, segments).finally(() => {
           pool.compare = compare;
@@ -255,7 +255,7 @@ describe('the ways to search', () => {
     expect(whole.candidates[0]?.subject.subjectId).toBe('p1');
   });
 
-  it('are held against each other by the audit', async () => {
+  it('are compared with each other by the audit', async () => {
     const gallery = filledGallery(1000);
     const [pool] = pools;
     let idle = 0;
@@ -268,7 +268,7 @@ describe('the ways to search', () => {
       (error) => errors.push(error),
     );
     expect(audit.figures).toEqual({ searches: 0, candidates: 0, missed: 0, missRate: 0, missRateUpper: 1 });
-    // Whatever the caller asked for, the service's own threshold counts, and there is time.
+    // The audit uses the service's own threshold and no deadline, whatever the caller requested.
     const asked = { lookUntilMs: Date.now() - 1, maxCandidates: 100 };
     for (let i = 0; i < 6; i++) audit.note({ ...requestFor(await probesOf(6 * i + 1, [2, 7], false)), ...asked });
     await audit.settled();
@@ -276,7 +276,7 @@ describe('the ways to search', () => {
     expect([searches, missed, missRate, idle, errors]).toEqual([3, 0, 0, 3, []]);
     expect(candidates).toBe(3);
     expect(missRateUpper).toBeCloseTo(1.645 ** 2 / (candidates + 1.645 ** 2), 6);
-    // A source that loses the first is found out.
+    // The audit detects a source that misses the first candidate.
     const lossy = Object.assign(new SubjectScan(INDEXED, pool), {
       propose: async (...given: Parameters<SubjectScan['propose']>) => {
         const proposal = await new SubjectScan(INDEXED, pool).propose(...given);
@@ -298,19 +298,19 @@ describe('the ways to search', () => {
     await strict.stop();
   });
 
-  it('are chosen by what they cost', async () => {
+  it('are chosen by their cost', async () => {
     const gallery = filledGallery(1000);
     const probes = await probesOf(1, [2, 7], false);
     const pool = new WorkerPool(1);
     const view = new SearchView(gallery, probes, new Set(), 0);
     const planner = new Planner(pool);
     expect(planner.choose(probes, view, false).mode).toBe('exact');
-    // A machine on which a comparison takes ten milliseconds, and reading a vector next to nothing.
+    // A machine on which a comparison takes ten milliseconds, and scanning a vector next to nothing.
     const range = view.rangesFor(probes[0])[0];
     const large = { rangesFor: () => [{ ...range, end: 1_000_000 }], ordinals: 1_000_000 } as unknown as SearchView;
     expect(planner.choose(probes, large, false).mode).toBe('indexed');
     expect(planner.choose(probes, large, true).mode).toBe('exact');
-    // One task that is all overhead says little of a million vectors.
+    // One task of pure overhead says little about a million vectors.
     pool.costs.vector.note(20, 1);
     pool.costs.merge.note(20, 1);
     expect(planner.choose(probes, large, false).mode).toBe('indexed');

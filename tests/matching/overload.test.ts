@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AdmissionQueue, type Waiting } from '../../src/matching/search/admission.ts';
 
-/** A machine of the test's own clock: whatever runs at a time shares it evenly, as searches share the worker threads. */
+/** A machine on the test's own clock. Concurrent work shares it evenly, like searches share the worker threads. */
 class Machine {
   readonly #left = new Map<() => void, number>();
   #since = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Work that takes so many milliseconds of the whole machine. */
+  /** Work that takes these milliseconds of the whole machine. */
   work(milliseconds: number): Promise<void> {
     return new Promise((done) => {
       this.#pass();
@@ -51,7 +51,7 @@ interface Outcome {
   readonly reason: unknown;
 }
 
-describe('a crowd after a quiet time', () => {
+describe('overload after a quiet period', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] }));
   afterEach(() => void vi.useRealTimers());
 
@@ -72,7 +72,7 @@ describe('a crowd after a quiet time', () => {
     }
   }
 
-  /** Searches by turns, so that the queue knows what one costs. */
+  /** Sequential searches, so that the queue learns their cost. */
   async function quietTime(queue: AdmissionQueue, machine: Machine, costMs: number, searches = 20): Promise<void> {
     for (let i = 0; i < searches; i++) {
       const alone = send(queue, machine, costMs, 100 * costMs);
@@ -81,12 +81,12 @@ describe('a crowd after a quiet time', () => {
     }
   }
 
-  /** What a call is answered without the clock going on; undefined: it was accepted, and waits. */
+  /** The outcome of a call while the clock stands still; undefined: it was accepted, and waits. */
   function atOnce(outcome: Promise<Outcome>): Promise<Outcome | undefined> {
     return Promise.race([outcome, vi.advanceTimersByTimeAsync(0).then(() => undefined)]);
   }
 
-  it('gets answers in time or refusals, and the machine is kept busy', async () => {
+  it('yields answers in time or rejections, and keeps the machine busy', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.record({
@@ -101,7 +101,7 @@ describe('a crowd after a quiet time', () => {
           await quietTime(queue, machine, costMs);
           const outcomes = Array.from({ length: atOnce }, () => send(queue, machine, costMs, withinMs));
           const calls = 100 * crowd;
-          // Whole milliseconds: a crowd of cheap searches comes somewhat faster or slower than it is called.
+          // Rounded to whole milliseconds: cheap searches arrive somewhat faster or slower than requested.
           const pauseMs = Math.max(1, Math.round(costMs / crowd));
           for (let i = 0; i < calls; i++) {
             outcomes.push(send(queue, machine, costMs, withinMs));
@@ -119,10 +119,10 @@ describe('a crowd after a quiet time', () => {
     );
   });
 
-  it('is not let in because those before were stopped, or failed at once', async () => {
+  it('does not lower the estimated cost through stopped or failed searches', async () => {
     const [queue, machine] = [new AdmissionQueue(1, 100), new Machine()];
     await quietTime(queue, machine, 10);
-    // The machine becomes slow: what runs is stopped before it is done, again and again.
+    // The machine becomes slow: searches are repeatedly stopped before they are done.
     for (let i = 0; i < 20; i++) {
       const controller = new AbortController();
       const stopped = queue.run({ ...FOREVER, signal: controller.signal }, async () => {
@@ -140,7 +140,7 @@ describe('a crowd after a quiet time', () => {
     expect(await Promise.all([running, waiting])).toMatchObject([{ accepted: true }, { accepted: true }]);
   });
 
-  it('may wait nearly until the deadline where a partial answer will do', async () => {
+  it('lets a search wait nearly until its deadline when partial answers are allowed', async () => {
     const [queue, machine] = [new AdmissionQueue(1, 100), new Machine()];
     await quietTime(queue, machine, 100);
     const running = send(queue, machine, 100, 10_000);
@@ -151,7 +151,7 @@ describe('a crowd after a quiet time', () => {
     expect(await Promise.all([running, partial])).toMatchObject([{ accepted: true }, { accepted: true, lateMs: -50 }]);
   });
 
-  it('of verifications counts as what they cost, and goes before the searches', async () => {
+  it('counts verifications at their cost, and runs them before searches', async () => {
     const [queue, machine] = [new AdmissionQueue(1, 1000), new Machine()];
     await quietTime(queue, machine, 100);
     const verification = { kind: 'verification' } as const;
@@ -159,7 +159,7 @@ describe('a crowd after a quiet time', () => {
     const running = send(queue, machine, 100, 10_000);
     const searches = [1, 2, 3].map(() => send(queue, machine, 100, 10_000));
     const verifications = Array.from({ length: 100 }, () => send(queue, machine, 1, 300, verification));
-    // 100 ms of the one that runs, 300 of those that wait, 100 of the verifications, 100 of its own, and a quarter more.
+    // 100 ms of the running search, 300 of the waiting ones, 100 of verifications, 100 of its own, plus a quarter.
     expect(await atOnce(send(queue, machine, 100, 700))).toMatchObject({ accepted: false });
     const last = send(queue, machine, 100, 800);
     await vi.advanceTimersByTimeAsync(5000);

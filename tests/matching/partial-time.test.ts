@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { PartialTime } from '../../src/matching/search/partial-time.ts';
 
 const DEADLINE = 1_000_000;
-/** What is kept of so many milliseconds. */
+/** The reserve for these remaining milliseconds. */
 const reserved = (time: PartialTime, remaining: number) =>
   DEADLINE - (time.limits(DEADLINE, DEADLINE - remaining)?.lookUntilMs ?? NaN);
 
@@ -11,7 +11,7 @@ it('a search without a deadline has no limits', () => {
   expect(new PartialTime().limits(Infinity, 0)).toBeUndefined();
 });
 
-it('keeps a share of the time that is left, within limits, and half of that for the answer', () => {
+it('reserves a share of the remaining time, within limits, and half of that for the answer', () => {
   const time = new PartialTime();
   expect([10_000, 1000, 100, 10].map((remaining) => reserved(time, remaining))).toEqual([500, 250, 30, 30]);
   expect(time.limits(DEADLINE, DEADLINE - 1000)).toEqual({
@@ -20,23 +20,23 @@ it('keeps a share of the time that is left, within limits, and half of that for 
   });
 });
 
-it('learns how long searches go on after they were to stop looking, and forgets it', () => {
+it('learns how long searches continue after the scan deadline, and forgets it', () => {
   const time = new PartialTime();
   const stopped = (afterMs: number) => {
     for (let i = 0; i < 50; i++) time.note({ lookUntilMs: 500, compareUntilMs: 600 }, 500 + afterMs);
   };
   stopped(100);
   expect(reserved(time, 400)).toBeCloseTo(200, 0);
-  // Of little time most is kept, but not all.
+  // Most of a short time is reserved, but not all.
   expect(reserved(time, 200)).toBeCloseTo(120, 6);
-  // Whoever was done before says nothing.
+  // A search that ended before the limit changes nothing.
   stopped(-50);
   expect(reserved(time, 400)).toBeCloseTo(200, 0);
   stopped(5);
   expect(reserved(time, 400)).toBeCloseTo(100, 6);
 });
 
-it('never lets a search look beyond its deadline, nor compare beyond the time for the answer', () => {
+it('never lets a search scan beyond its deadline, nor compare into the time for the answer', () => {
   const milliseconds = fc.integer({ min: -100, max: 100_000 });
   fc.assert(
     fc.property(fc.array(milliseconds), milliseconds, (after, remaining) => {

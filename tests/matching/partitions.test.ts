@@ -7,12 +7,12 @@ const keys = (template: Parameters<typeof partitionsFor>[0]) => partitionsFor(te
 const face = (modelId: string, dimension: number) =>
   ({ modality: 'face', modelId, dimension, quality: 0, values: new Int8Array(dimension) }) as const;
 
-it('a finger meets its own position and references of unknown position; an unknown one meets all', () => {
+it('compares a finger with its position and unknown positions, and one of unknown position with all', () => {
   expect(keys({ ...somePrint(1), position: 3 })).toEqual(['finger:3', 'finger:0']);
   expect(keys({ ...somePrint(1), position: 0 })).toHaveLength(11);
 });
 
-it('a face meets references of its own model and dimension only', () => {
+it('compares a face only with references of its model and dimension', () => {
   expect(keys(face('a', 512))).toEqual(['face:a:512']);
   expect(keys(face('a', 256))).not.toEqual(keys(face('a', 512)));
 });

@@ -1,4 +1,4 @@
-/** Small galleries in large stores: only what is in scope is compared, and the answer is that of a comparison of everything. */
+/** Small galleries in large stores: only the scope is compared, and the answer is that of an exact search. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
@@ -36,7 +36,7 @@ function face(person: number, capture: number): FaceTemplate {
   return { ...FACES, quality: 0, values };
 }
 
-/** Of every person one finger of each position, and the face: who has which is drawn. */
+/** One finger per position and the face of every person; which of them are enrolled is random. */
 const packedFingers = Array.from({ length: PEOPLE }, (_, person) =>
   POSITIONS.map((position) => encoder.encode(print(person, position))),
 );
@@ -105,7 +105,7 @@ describe('a gallery of few subjects', () => {
     return identify(gallery, () => source, pool, whole, new AbortController().signal);
   };
 
-  it('gives the answer of a scan of everything, bit for bit', async () => {
+  it('gives the answer of a full scan, bit for bit', async () => {
     let found = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -120,12 +120,12 @@ describe('a gallery of few subjects', () => {
         }),
         fc.constantFrom(7, 1000),
         async (strangers, who, scope, changes, capacity) => {
-          // The person sought is among the few more often than chance has it.
+          // The mate is in the small gallery more often than by chance.
           const mate = { ...strangers[who], galleries: scope, instances: [true, true, true, true], isExpunged: false };
           const people = who > 0 ? strangers.with(who, mate) : strangers;
           const gallery = new Gallery(gallerySizing(capacity));
           fill(gallery, people);
-          // In the middle of a search, too: the view has been taken by then.
+          // During a search, too: the view has been taken by then.
           const compaction = new Compactor({ current: gallery }, (error) => expect.fail(String(error)), 0).run();
           const request = { ...changes, probes: probes[who], galleries: new Set(scope) };
           const [list, scan] = await Promise.all([
@@ -134,7 +134,7 @@ describe('a gallery of few subjects', () => {
           ]);
           expect(list).toEqual(scan);
           expect(list.searchedFraction).toBe(1);
-          // Nothing but what is in scope was compared, by the scan as well.
+          // Only the scope was compared, by the scan as well.
           const references = people.reduce((sum, { instances, galleries, isExpunged, expireTimeMs }) => {
             const isOut = isExpunged || !galleries.some((name) => scope.includes(name));
             if (isOut || (expireTimeMs ?? Infinity) <= changes.instantMs) return sum;
@@ -152,7 +152,7 @@ describe('a gallery of few subjects', () => {
     expect(found).toBeGreaterThan(20);
   }, 60_000);
 
-  it('is searched so where it is a small part of the store, whether or not exactly is asked for', () => {
+  it('is searched by list when small in the store, whether or not an exact search is requested', () => {
     const gallery = new Gallery(gallerySizing(1000));
     const add = (from: number, to: number, name: string) => {
       for (let i = from; i < to; i++) {
@@ -180,13 +180,13 @@ describe('a gallery of few subjects', () => {
       expect(choose(['large', 'two'], exact)).toBeInstanceOf(SubjectScan);
       expect(choose([], exact)).toBeInstanceOf(SubjectScan);
     }
-    // It is listed again when it has become small.
+    // It is listed again once it is small.
     for (let i = 0; i < MAX_LISTED / 2 + 1; i++)
       gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${i}` });
     expect(gallery.listed(new Set(['large']), 0)).toHaveLength(MAX_LISTED / 2);
   });
 
-  it('answers in part when there is no time for all of it, and compares whom it found with all samples', async () => {
+  it('returns a partial answer at the deadline, and compares found subjects with all samples', async () => {
     const gallery = new Gallery(gallerySizing(1000));
     const everything = { instances: [true, true, true, true], isExpunged: false, expireTimeMs: undefined };
     fill(

@@ -1,4 +1,4 @@
-/** That the process gives memory back when segments are rewritten, with threads that have read them. */
+/** The process releases memory when segments are compacted, even after threads have read them. */
 import { expect, it, vi } from 'vitest';
 import { Gallery } from '../../src/gallery/gallery.ts';
 import { Compactor } from '../../src/gallery/compactor.ts';
@@ -9,7 +9,7 @@ import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 
 const RECORD_BYTES = 1 << 19;
-/** One for all, so that nothing but segments gives the collectors a reason to begin. */
+/** One shared record, so that only segments give the collectors a reason to run. */
 const RECORD = new Uint8Array(RECORD_BYTES).fill(1);
 const CAPACITY = 32;
 const SEGMENTS = 24;
@@ -23,7 +23,7 @@ const PARTITION = { modality: 'face', modelId: 'm', dimension: 64 } as const;
 const PROBE: PackedProbe = { ...PARTITION, packed: new Uint8Array(64) };
 const ATTRIBUTES = subjectAttributes({ galleries: new Set<string>() });
 
-it('resident memory falls when most of a gallery was expunged', async () => {
+it('resident memory falls when most of a gallery is expunged', async () => {
   const gallery = new Gallery({ finger: SIZING, face: () => SIZING });
   const compactor = new Compactor({ current: gallery }, (error) => {
     throw error;
@@ -47,7 +47,7 @@ it('resident memory falls when most of a gallery was expunged', async () => {
   for (let i = 0; i < CAPACITY * SEGMENTS; i++) {
     if (i % 8 > 0) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${i}` });
   }
-  // As the service does it: the thread learns of it by its next task, the collector looks when it is told to.
+  // Like the service: the next task tells the thread, and the collector runs when prompted.
   const settle = async () => {
     await compactor.run();
     await search();

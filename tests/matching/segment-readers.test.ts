@@ -1,4 +1,4 @@
-/** What is left of segments that were rewritten: nothing, neither here nor in a thread that has read them. */
+/** Nothing is left of compacted segments, neither here nor in a thread that has read them. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
@@ -26,7 +26,7 @@ function enrol(gallery: Gallery, name: number): void {
   });
 }
 
-it('memory is used again while as many come as go, and given back when fewer are left', async () => {
+it('memory is reused while as many references come as go, and released when fewer are left', async () => {
   const gallery = new Gallery(gallerySizing(CAPACITY));
   const compactor = new Compactor({ current: gallery }, (error) => {
     throw error;
@@ -34,7 +34,7 @@ it('memory is used again while as many come as go, and given back when fewer are
   const readers = new SegmentReaders(SHIPPED_CALIBRATIONS);
   const met = new Map<number, WeakRef<WebAssembly.Memory>>();
   let [first, next] = [0, 0];
-  /** Somebody comes or goes, and a thread has work in every segment. */
+  /** A subject comes or goes, and a thread works in every segment. */
   const step = async (comes: boolean, goes: boolean) => {
     if (comes) enrol(gallery, next++);
     if (goes) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${first++}` });
@@ -57,10 +57,10 @@ it('memory is used again while as many come as go, and given back when fewer are
   expect(compactor.compactions).toBeGreaterThan(40);
   expect(partition.liveCount).toBe(100);
   expect(partition.segmentCount).toBeLessThanOrEqual(4);
-  // And two that are kept for the references to come.
+  // And two spares for later references.
   const most = partition.segmentCount + 2;
   expect(readers.size).toBeLessThanOrEqual(most);
-  // A weak reference that was looked at keeps its target until the turn is over.
+  // A dereferenced weak reference keeps its target until the turn is over.
   await new Promise((resolve) => setImmediate(resolve));
   collect();
   expect([...met.values()].filter((memory) => memory.deref() !== undefined).length).toBeLessThanOrEqual(most);

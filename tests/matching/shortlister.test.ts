@@ -7,7 +7,7 @@ import { minSum, Shortlister, type ShortlistRequest } from '../../src/matching/w
 
 const ORDINALS = 12;
 
-/** References of one probe: who owns them, and how alike they are; a list is a segment. */
+/** References for one probe, with owner and similarity; each list is a segment. */
 type Segments = readonly (readonly { readonly owner: number; readonly similarity: number }[])[];
 
 function task(
@@ -39,7 +39,7 @@ function task(
   return { parts, similarities, ordinals: ORDINALS, wanted, by, least };
 }
 
-/** The same by plain maps: subjects and their ranks, the greatest first. */
+/** The ranking by plain maps: subjects with their ranks, greatest first. */
 function ranked(
   probes: readonly Segments[],
   rank: (sum: number, count: number) => number,
@@ -64,7 +64,7 @@ function ranked(
     .sort(([, a], [, b]) => b - a);
 }
 
-/** By vectors what is below 0 counts as 0; what strangers have in sum is taken off. */
+/** With vectors, values below 0 count as 0, and the expected sum of non-mates is subtracted. */
 const byVectors = (sum: number, count: number) => (sum - 718 * count) / Math.sqrt(count);
 const aboveZero = (similarity: number) => Math.max(0, similarity);
 
@@ -75,10 +75,10 @@ const segmentLists = fc.array(fc.array(fc.array(reference, { maxLength: 8 }), { 
 describe('the shortlist', () => {
   const shortlister = new Shortlister();
 
-  it('has those most alike, of all probes together, and hardly more than are wanted', () => {
+  it('contains the subjects most similar to all probes together, and hardly more than wanted', () => {
     fc.assert(
       fc.property(segmentLists, fc.integer({ min: 1, max: ORDINALS }), (probes, wanted) => {
-        // Of one instance alone the similarities themselves decide.
+        // With one instance the similarities themselves decide.
         const [rank, value] =
           probes.filter((segments) => segments.length > 0).length === 1
             ? [(sum: number) => sum]
@@ -97,7 +97,7 @@ describe('the shortlist', () => {
     );
   });
 
-  it('ranks by the chance of all rates together, and leaves out who cannot reach the threshold', () => {
+  it('ranks by the fused rate, and drops subjects that cannot reach the threshold', () => {
     const rate = fc.integer({ min: 0, max: 12_000 });
     const rates = fc.array(fc.array(fc.array(fc.record({ owner: fc.nat(ORDINALS - 1), similarity: rate }))), {
       maxLength: 10,
@@ -108,9 +108,9 @@ describe('the shortlist', () => {
         fc.integer({ min: 1, max: ORDINALS }),
         fc.integer({ min: -15, max: 0 }),
         (probes, wanted, threshold) => {
-          // Whatever the threshold, nobody is a candidate without one notable rate.
+          // Whatever the threshold, a candidate needs one notable rate.
           const enough = Math.max(990, -1000 * threshold - 10);
-          // Fisher's sum depends on the sum of the logarithms alone.
+          // Fisher's method depends on the sum of the logarithms alone.
           const fused = (sum: number, count: number) =>
             sum < enough ? -1 : -1000 * fuseLog10Rates([-sum / 1000, ...Array<number>(count - 1).fill(0)]);
           const expected = ranked(probes, fused).filter(([, rank]) => rank >= 0);
@@ -126,8 +126,8 @@ describe('the shortlist', () => {
     );
   });
 
-  it('does not put one finger of a kind behind ten of strangers', () => {
-    // A mate of whom one finger is known, and strangers who are a little alike in ten.
+  it('does not rank one mated finger behind ten non-mated ones', () => {
+    // A mate with one enrolled finger, and non-mates slightly similar in ten.
     const strangers = Array.from({ length: 10 }, () => [
       Array.from({ length: ORDINALS - 1 }, (_, owner) => ({ owner, similarity: 900 })),
     ]);

@@ -4,7 +4,7 @@ import { isStopped, STOP, StopSignal, type StopLevel } from '../../src/matching/
 
 const LEVELS: readonly StopLevel[] = [STOP.scan, STOP.compare, STOP.all];
 
-it('stops what its highest level stops, and never takes it back', () => {
+it('stops all stages up to its highest level, for good', () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...LEVELS)), (raised) => {
       const signal = new StopSignal();

@@ -1,4 +1,4 @@
-/** What is refused of samples that arrive, or told, though their format allows it: they would never be found, or always. */
+/** Rejections and warnings for arriving samples that their format allows, but that would match never, or always. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -22,7 +22,7 @@ function finger(data: Uint8Array) {
 const arrive = (changes: Partial<FingerMinutiaeRecord>) =>
   outcome(() => decodeSample(finger(encodeIso197942({ ...record, ...changes }))));
 
-/** The codes of the warnings, or the reason and place of the refusal. */
+/** The codes of the warnings, or reason and offset of the rejection. */
 function outcome(decode: () => ReturnType<typeof decodeSample>): unknown {
   try {
     return decode().flatMap(({ warnings }) => warnings.map(({ code }) => code));
@@ -38,7 +38,7 @@ describe('a finger record', () => {
     ['dots per inch in one of 300 pixels', 508, 300, 'IMAGE_TOO_SMALL'],
     ['dots per inch in one of 1,000 dpi', 1000, 600, 'IMAGE_TOO_SMALL'],
     ['dots per inch in a large one', 500, 800, 'RESOLUTION_IMPLAUSIBLE'],
-  ])('with %s for pixels per centimetre is refused', (_, resolution, size, reason) => {
+  ])('with %s for pixels per centimetre is rejected', (_, resolution, size, reason) => {
     const inside = ({ minutiae }: FingerView) => minutiae.filter(({ x, y }) => x < size && y < size);
     const views = [{ ...view, minutiae: inside(view) }];
     const frame = { imageWidth: size, imageHeight: size, views };
@@ -48,7 +48,7 @@ describe('a finger record', () => {
     });
   });
 
-  it('is refused for either resolution, and read where it is stored already', () => {
+  it('is rejected for either resolution, but read when already stored', () => {
     expect(arrive({ yResolution: 900 })).toEqual({ reason: 'IMAGE_TOO_SMALL', offset: Y_RESOLUTION });
     const stored = encodeIso197942({ ...record, yResolution: 900 });
     const facts = { fingerPosition: 2, quality: 0, modelId: '', dimension: 0 } as const;
@@ -63,11 +63,11 @@ describe('a finger record', () => {
     [197, []],
     [224, []],
     [394, []],
-  ])('of %i pixels per centimetre is read, and told where that is unlikely', (resolution, warnings) => {
+  ])('of %i pixels per centimetre is accepted, with a warning where that is unlikely', (resolution, warnings) => {
     expect(arrive({ xResolution: resolution, yResolution: resolution })).toEqual(warnings);
   });
 
-  it('of one view numbered 7 is told, and one of several that rise is not', () => {
+  it('gets a warning for a single view numbered 7, but not for ascending view numbers', () => {
     expect(arrive({ views: [{ ...view, viewNumber: 7 }] })).toEqual(['VIEW_NUMBER_INVALID']);
     const other = { ...view, viewNumber: 2, minutiae: view.minutiae.slice(1) };
     expect(arrive({ views: [view, other] })).toEqual([]);
@@ -77,7 +77,7 @@ describe('a finger record', () => {
     expect(arrive({ views: [view, { ...view, position: 3 }] })).toEqual([]);
   });
 
-  it.each([17, 176, 255])('of %i views is refused where a finger has more than 16 of them', (count) => {
+  it.each([17, 176, 255])('of %i views is rejected when more than 16 are of one finger', (count) => {
     const views = Array.from({ length: count }, (_, i) => ({
       ...view,
       minutiae: view.minutiae.slice(0, 9),
@@ -87,13 +87,13 @@ describe('a finger record', () => {
     expect(arrive({ views })).toEqual({ reason: 'TOO_MANY_VIEWS', offset: at });
   });
 
-  it('of minutiae without angles is told', () => {
+  it('gets a warning for minutiae without angles', () => {
     const minutiae = view.minutiae.map((minutia) => ({ ...minutia, angle: 0 }));
     expect(arrive({ views: [{ ...view, minutiae }] })).toEqual(['ANGLES_ALIKE']);
   });
 
   it.skipIf(!sharedData)(
-    'of a real print is neither told nor refused (skipped where the shared data is not present)',
+    'of a real print is accepted without warnings (skipped where the shared data is not present)',
     () => {
       for (const { bytes } of isoFiles('fingerprints')) expect(outcome(() => decodeSample(finger(bytes)))).toEqual([]);
     },
@@ -122,7 +122,7 @@ describe('an embedding', () => {
   };
   const embeddings = Array.from({ length: 40 }, (_, i) => createPerson(9, i).faceEmbedding(0));
 
-  it('of any length is read without a word', () => {
+  it('of any length is accepted without warnings', () => {
     fc.assert(
       fc.property(fc.constantFrom(...embeddings), fc.integer({ min: -110, max: 120 }), (embedding, exponent) => {
         expect(face(floats(embedding.map((value) => value * 2 ** exponent)))).toEqual([]);
@@ -130,19 +130,19 @@ describe('an embedding', () => {
     );
   });
 
-  it('without negative components, and one with many zeros, are read without a word', () => {
+  it('without negative components or with many zeros is accepted without warnings', () => {
     for (const embedding of embeddings) {
       expect(face(floats(embedding.map(Math.abs)))).toEqual([]);
       expect(face(floats(embedding.map((value) => Math.max(0, value - 0.05))))).toEqual([]);
     }
   });
 
-  it('in big-endian order is refused, whichever it is', () => {
+  it('in big-endian order is always rejected', () => {
     const refusals = embeddings.map((embedding) => face(bigEndian(embedding)));
     for (const refused of refusals) {
       expect(['NOT_FINITE', 'COMPONENTS_IMPLAUSIBLE']).toContain((refused as { reason: string }).reason);
     }
-    // Where chance makes no infinity of any component, too.
+    // Also without a component that becomes infinite by chance.
     const finite = Float32Array.from(embeddings[0] ?? [], (value, i) => {
       const bytes = new DataView(new ArrayBuffer(4));
       bytes.setFloat32(0, value);
@@ -157,7 +157,7 @@ describe('an embedding', () => {
     );
   });
 
-  it('that holds what is no finite number is told the first of them, and nothing of its order', () => {
+  it('with NaN or infinity is rejected at the first one, without a hint at byte order', () => {
     const [embedding = new Float32Array(DIMENSION)] = embeddings;
     const with1 = (at: number, value: number) => embedding.map((was, i) => (i === at ? value : was));
     const all = (value: number) => new Array<number>(DIMENSION).fill(value);
@@ -177,7 +177,7 @@ describe('an embedding', () => {
     }
   });
 
-  it('of another type of number is refused', () => {
+  it('of another number type is rejected', () => {
     const [embedding = new Float32Array(DIMENSION)] = embeddings;
     const halves = Buffer.from(Float64Array.from(embedding.slice(0, DIMENSION / 2)).buffer);
     expect(face(halves)).toMatchObject({
@@ -195,11 +195,11 @@ describe('an embedding', () => {
     ['one component', (_: number, i: number) => (i === 7 ? 1 : 0), ['COMPONENTS_CONCENTRATED']],
     ['the same components', () => 0.3, ['COMPONENTS_ALIKE']],
     ['unsigned bytes', (value: number) => 128 + 300 * value, ['COMPONENTS_ALIKE']],
-  ])('of %s is told', (_, make, warnings) => {
+  ])('of %s gets a warning', (_, make, warnings) => {
     expect(face(floats(Array.from(embeddings[0] ?? [], make)))).toEqual(warnings);
   });
 
-  it('of unsigned bytes read as signed ones is told, or refused', () => {
+  it('of unsigned bytes read as signed gets a warning or is rejected', () => {
     const unsigned = Uint8Array.from(embeddings[0] ?? [], (value) => 128 + Math.round(600 * value));
     expect(face(unsigned, 'face-embedding-int8')).toMatchObject({ reason: 'OUT_OF_RANGE' });
     expect(
@@ -213,7 +213,7 @@ describe('an embedding', () => {
   });
 
   it.skipIf(!sharedData)(
-    'of a real face is neither told nor refused (skipped where the shared data is not present)',
+    'of a real face is accepted without warnings (skipped where the shared data is not present)',
     () => {
       const rows = readFileSync(join(sharedData ?? '', 'lfw-embeddings/embeddings.f32'));
       for (let at = 0; at < rows.length; at += 10 * DIMENSION * 4) {

@@ -86,7 +86,7 @@ function changed(change: (bytes: Uint8Array, view: DataView) => void): Uint8Arra
   return bytes;
 }
 
-/** What a codec notices of a record that it reads, and where. */
+/** The notices of a codec about a record that it reads, with their offsets. */
 function noticed(bytes: Uint8Array, decode = decodeIso197942): [string, number][] {
   const found: [string, number][] = [];
   decode(bytes, (code, offset) => void found.push([code, offset]));
@@ -94,7 +94,7 @@ function noticed(bytes: Uint8Array, decode = decodeIso197942): [string, number][
 }
 
 describe('an ISO/IEC 19794-2:2005 record', () => {
-  it('comes back as it was written', () => {
+  it('is read back as written', () => {
     fc.assert(
       fc.property(anyRecord, (record) => void expect(decodeIso197942(encodeIso197942(record))).toEqual(record)),
       { numRuns: 60 },
@@ -128,18 +128,18 @@ describe('an ISO/IEC 19794-2:2005 record', () => {
     ['TRAILING_BYTES', encodeIso197942(base).length, Uint8Array.of(...encodeIso197942(base), 0, 0, 7)],
     ['LENGTH_MISMATCH', 8, Uint8Array.of(...changed((_, v) => v.setUint32(8, v.byteLength + 1)), 0, 0)],
     ['TRUNCATED', 0, new Uint8Array(0)],
-  ])('is refused with %s at byte %i', (reason, offset, bytes) => {
+  ])('is rejected with %s at byte %i', (reason, offset, bytes) => {
     expect(refusal(bytes)).toEqual({ reason, offset });
   });
 
-  it('is refused when it ends anywhere before its end', () => {
+  it('is rejected when truncated anywhere', () => {
     const bytes = encodeIso197942(base);
     for (let length = 0; length < bytes.length; length++) {
       expect(refusal(bytes.subarray(0, length))).toEqual({ reason: 'TRUNCATED', offset: length });
     }
   });
 
-  it('may state a length that is one short where there is extended data, and nowhere else', () => {
+  it('may state a length one short only with extended data', () => {
     const bytes = changed((_, v) => v.setUint32(8, v.byteLength - 1));
     expect(decodeIso197942(bytes)).toEqual(base);
     const plain = encodeIso197942({ ...base, views: base.views.slice(0, 1) });
@@ -171,7 +171,7 @@ describe('an ISO/IEC 19794-2:2005 record', () => {
     ['EXTENDED_DATA_INVALID', FIRST_AREA, changed((_, v) => v.setUint16(FIRST_AREA + 2, 6))],
     ['EXTENDED_DATA_INVALID', FIRST_AREA, changed((_, v) => v.setUint16(FIRST_AREA + 2, 8))],
     ['EXTENDED_DATA_INVALID', FIRST_AREA, changed((_, v) => v.setUint16(FIRST_AREA + 2, 0xffff))],
-    // The block's: without the area's header, with its own, none at all, more than there is.
+    // The block's length: without the area's header, with its own, zero, more than exists.
     ['EXTENDED_DATA_INVALID', EXTENDED, changed((_, v) => v.setUint16(EXTENDED, 5))],
     ['EXTENDED_DATA_INVALID', EXTENDED, changed((_, v) => v.setUint16(EXTENDED, 9))],
     ['EXTENDED_DATA_INVALID', EXTENDED, changed((_, v) => v.setUint16(EXTENDED, 0))],
@@ -179,7 +179,7 @@ describe('an ISO/IEC 19794-2:2005 record', () => {
     ['EXTENDED_DATA_TYPE_RESERVED', FIRST_AREA, changed((_, v) => v.setUint16(FIRST_AREA, 0))],
     ['EXTENDED_DATA_TYPE_RESERVED', FIRST_AREA, changed((_, v) => v.setUint16(FIRST_AREA, 4))],
     ['EXTENDED_DATA_TYPE_RESERVED', FIRST_AREA, changed((_, v) => v.setUint16(FIRST_AREA, 0xff))],
-    // Cores and deltas: six cores are announced, and there is room for none.
+    // Cores and deltas: six cores are stated, and there is room for none.
     [
       'EXTENDED_DATA_INVALID',
       FIRST_AREA,
@@ -193,7 +193,7 @@ describe('an ISO/IEC 19794-2:2005 record', () => {
     ['RESOLUTION_UNLIKELY', 18, changed((_, v) => v.setUint16(18, 77))],
     ['RESOLUTION_UNLIKELY', 20, changed((_, v) => v.setUint16(20, 500))],
     ['IMAGE_TOO_SMALL', 18, changed((_, v) => v.setUint16(18, 500))],
-  ])('is read with %s at byte %i', (code, offset, bytes) => {
+  ])('is accepted with %s at byte %i', (code, offset, bytes) => {
     expect(noticed(encodeIso197942(base))).toEqual([]);
     expect(noticed(bytes)).toContainEqual([code, offset]);
     const { views } = decodeIso197942(bytes);
@@ -204,7 +204,7 @@ describe('an ISO/IEC 19794-2:2005 record', () => {
     ['030\0', /'030', that of ISO\/IEC 19794-2:2011 or ANSI\/INCITS 378-2009/],
     ['010\0', /'010'/],
     ['ABC\0', /is not ' 20' \(byte 4\)$/],
-  ])('of version %s is refused, and named where it is known', (version, sentence) => {
+  ])('of version %s is rejected, and a known version is named', (version, sentence) => {
     const bytes = changed((b) => b.set(Buffer.from(version), 4));
     expect(refusal(bytes)).toEqual({ reason: 'VERSION_UNSUPPORTED', offset: 4 });
     expect(() => decodeIso197942(bytes)).toThrow(sentence);
@@ -215,20 +215,20 @@ describe('an ISO/IEC 19794-2:2005 record', () => {
     ['\x89PNG\r\n', /PNG image/],
     ['Rk1SACAyMAAAAAFK', /base64/],
     ['1.001:00000246', /ANSI\/NIST-ITL/],
-  ])('is not %j, which the refusal names', (start, sentence) => {
+  ])('is rejected when starting with %j, and the error names the format', (start, sentence) => {
     const bytes = Buffer.concat([Buffer.from(start, 'latin1'), Buffer.alloc(100)]);
     expect(refusal(bytes)).toEqual({ reason: 'NOT_A_MINUTIAE_RECORD', offset: 0 });
     expect(() => decodeIso197942(bytes)).toThrow(sentence);
   });
 
-  it('is not written when it breaks a rule', () => {
+  it('is not written when invalid', () => {
     const views = [{ ...base.views[0], position: 11 }] as unknown as FingerMinutiaeRecord['views'];
     expect(() => encodeIso197942({ ...base, views })).toThrow(TemplateError);
     expect(() => encodeIso197942({ ...base, angleUnitsPerTurn: 180 })).toThrow(RangeError);
   });
 });
 
-/** Whatever happens to a record, it is either read as what it says, or refused at a place within it. */
+/** A damaged record is either read as it is, or rejected at an offset within it. */
 function survives(bytes: Uint8Array): void {
   const notices: string[] = [];
   let record: FingerMinutiaeRecord;
@@ -248,7 +248,7 @@ function survives(bytes: Uint8Array): void {
   expect(again.subarray(12)).toEqual(Uint8Array.from(bytes.subarray(12)));
 }
 
-/** What is not written as it was read. */
+/** Notices about data that are not written back as read. */
 const REPAIRED = new Set(['PADDED', 'QUALITY_NOT_STATED', 'EXTENDED_DATA_INVALID']);
 
 const damage = fc.array(fc.record({ at: fc.nat(), value: fc.integer({ min: 0, max: 255 }) }), {
@@ -263,7 +263,7 @@ function damaged(bytes: Uint8Array, changes: readonly { at: number; value: numbe
 }
 
 describe('damaged records', () => {
-  it('made by the generator are read as they are or refused', () => {
+  it('from the generator are read as they are or rejected', () => {
     const records = Array.from({ length: 20 }, (_, i) => createPerson(1, i).fingerRecord(2, 1));
     fc.assert(
       fc.property(fc.constantFrom(...records), damage, fc.option(fc.nat(), { nil: 0 }), (bytes, changes, cut) => {
@@ -274,7 +274,7 @@ describe('damaged records', () => {
   });
 
   it.skipIf(!sharedData)(
-    'of real prints are read as they are or refused (skipped where the shared data is not present)',
+    'of real prints are read as they are or rejected (skipped where the shared data is not present)',
     () => {
       const records = isoFiles('fingerprints').filter((_, i) => i % 20 === 0);
       fc.assert(
@@ -286,13 +286,13 @@ describe('damaged records', () => {
     },
   );
 
-  it('without any order are refused', () => {
+  it('of random bytes are rejected', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => survives(bytes)));
   });
 });
 
 describe.skipIf(!sharedData)('real records (skipped where the shared data is not present)', () => {
-  it('are all read, and written back byte for byte', () => {
+  it('are all read and written back byte for byte', () => {
     const files = isoFiles('fingerprints');
     expect(files.length).toBeGreaterThan(1000);
     for (const { bytes } of files) expect(Buffer.compare(encodeIso197942(decodeIso197942(bytes)), bytes)).toBe(0);
@@ -309,7 +309,7 @@ describe.skipIf(!sharedData)('real records (skipped where the shared data is not
       ]);
       expect(views[1]?.extendedData).toHaveLength(1);
     }
-    // The same minutiae: the angles differ in their unit only.
+    // Equal minutiae: the angles differ only in their unit.
     const turns = (record: FingerMinutiaeRecord) =>
       record.views.flatMap(({ minutiae }) => minutiae.map(({ angle }) => angle / record.angleUnitsPerTurn));
     turns(iso).forEach((turn, i) => expect(Math.abs(turn - (turns(incits)[i] ?? 0))).toBeLessThan(1 / 180));
@@ -317,7 +317,7 @@ describe.skipIf(!sharedData)('real records (skipped where the shared data is not
 });
 
 describe('an ANSI/INCITS 378-2004 record', () => {
-  /** The same body behind the other header. */
+  /** The body with the INCITS header. */
   function incits(long: boolean): Uint8Array {
     const body = encodeIso197942(base).subarray(12);
     const bytes = new Uint8Array((long ? 18 : 14) + body.length);
@@ -334,13 +334,13 @@ describe('an ANSI/INCITS 378-2004 record', () => {
     for (const long of [false, true]) expect(decodeIncits378(incits(long)).views).toEqual(base.views);
   });
 
-  it('is refused with an angle of a full turn and more', () => {
+  it('is rejected with an angle of a full turn or more', () => {
     const bytes = incits(false);
     bytes[14 + 12 + 4 + 4] = 180;
     expect(refusal(bytes, decodeIncits378)).toEqual({ reason: 'ANGLE_INVALID', offset: 34 });
   });
 
-  it('is refused when its length field is wrong', () => {
+  it('is rejected when its length field is wrong', () => {
     const bytes = incits(false);
     new DataView(bytes.buffer).setUint16(8, 7);
     expect(refusal(bytes, decodeIncits378)).toEqual({ reason: 'LENGTH_MISMATCH', offset: 8 });

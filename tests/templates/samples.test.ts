@@ -83,7 +83,7 @@ describe('the canonical finger template', () => {
     expect(template(record([at(5, 7)])).minutiae).toEqual([{ type: 1, x: 5, y: 792, angle: 10, quality: 0 }]);
   });
 
-  it('is the same for a record of 1000 dpi with twice the coordinates, to the pixel', () => {
+  it('is equal to the pixel for a record of 1000 dpi with twice the coordinates', () => {
     const places = [
       [10, 20],
       [101, 203],
@@ -109,18 +109,18 @@ describe('the canonical finger template', () => {
     });
   });
 
-  it('turns INCITS angles of 2° into 256ths', () => {
+  it('converts INCITS angles of 2° to 256ths', () => {
     const source = record([at(1, 1, { angle: 45 }), at(9, 9, { angle: 179 })], { angleUnitsPerTurn: 180 });
     expect(template(source).minutiae.map(({ angle }) => angle)).toEqual([64, 255]);
   });
 
-  it('stretches directions with the picture where the resolutions differ', () => {
+  it('stretches directions with the image when the resolutions differ', () => {
     const source = record([at(1, 1, { angle: 32 })], { yResolution: 394, imageHeight: 700 });
     // 45° with y halved: atan(1/2) = 26.57° = 18.9 / 256.
     expect(template(source).minutiae[0]?.angle).toBe(19);
   });
 
-  it('drops minutiae at the place of another', () => {
+  it('drops further minutiae at one place', () => {
     expect(template(record([at(5, 5), at(5, 5, { angle: 99 }), at(6, 5)])).minutiae).toHaveLength(2);
   });
 
@@ -132,7 +132,7 @@ describe('the canonical finger template', () => {
     expect([...kept].sort((a, b) => a.x - b.x)).toEqual(kept);
   });
 
-  it('keeps those nearest to the middle where no quality is stated', () => {
+  it('keeps those nearest to the centre when no quality is stated', () => {
     const minutiae = Array.from({ length: 201 }, (_, i) => at(i, 0));
     const xs = template(record(minutiae)).minutiae.map(({ x }) => x);
     expect([xs.length, Math.min(...xs), Math.max(...xs)]).toEqual([64, 68, 131]);
@@ -140,7 +140,7 @@ describe('the canonical finger template', () => {
 });
 
 describe('a finger sample', () => {
-  it('becomes one template for each view, and is stored view by view', () => {
+  it('becomes one template per view, and is stored view by view', () => {
     const source = decodeIso197942(finger().data);
     const [view] = source.views;
     if (view === undefined) throw new Error('no view');
@@ -182,7 +182,7 @@ describe('a finger sample', () => {
     [{ quality: 1 }, 'QUALITY_CONTRADICTS_RECORD', 'quality'],
     [{ modelId: 'm' }, 'NOT_FOR_A_FINGER', 'model_id'],
     [{ dimension: 512 }, 'NOT_FOR_A_FINGER', 'dimension'],
-  ])('is refused: %o', (changes, reason, field) => {
+  ])('is rejected: %o', (changes, reason, field) => {
     expect(refusal(finger(changes))).toEqual([reason, field]);
   });
 });
@@ -199,7 +199,7 @@ describe('a face sample', () => {
     );
   });
 
-  it('is stored as its values and comes back the same', () => {
+  it('is stored as its values and read back unchanged', () => {
     const [decoded] = decodeSample(face({ quality: 7 }));
     if (decoded === undefined) throw new Error('nothing decoded');
     const { record: stored, storedFormat, template: original } = decoded;
@@ -228,7 +228,7 @@ describe('a face sample', () => {
     [{ fingerPosition: 1 as const }, 'NOT_FOR_A_FACE', 'finger_position'],
     [{ format: 'face-embedding-int8' as const, data: new Uint8Array(512).fill(128) }, 'OUT_OF_RANGE', 'data'],
     [{ format: 'face-embedding-int8' as const, data: new Uint8Array(512) }, 'NO_LENGTH', 'data'],
-  ])('is refused: %o', (changes, reason, field) => {
+  ])('is rejected: %o', (changes, reason, field) => {
     expect(refusal(face(changes))).toEqual([reason, field]);
   });
 });

@@ -1,4 +1,4 @@
-/** What is stored of a sample: the same template as the live one, byte for byte once packed, and a valid record. */
+/** Stored samples: the packed template equals the live one byte for byte, and the record is valid. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -16,7 +16,7 @@ import { sharedData } from '../shared-data.ts';
 
 const SIZE = 300;
 
-/** Records as they may arrive, oddities and all. */
+/** Records as they may arrive, including odd ones. */
 const anyRecord = (angleUnitsPerTurn: 256 | 180) => {
   const minutia = fc.record({
     type: fc.constantFrom(0, 1, 2),
@@ -54,7 +54,7 @@ function face(format: 'face-embedding-float32' | 'face-embedding-int8', data: Ui
   return { modality: 'face', format, data, fingerPosition: 0, quality: 0, modelId: 'm', dimension } as const;
 }
 
-describe('what is live of a sample is what is stored, exported and imported', () => {
+describe('live templates equal stored, exported and imported ones', () => {
   const trial = new Trial();
   const holds = (sample: EncodedSample) => expect(trial.try(sample, true)).toMatchObject({ fault: undefined });
   const isRead = (sample: EncodedSample) =>
@@ -76,8 +76,8 @@ describe('what is live of a sample is what is stored, exported and imported', ()
     );
   });
 
-  it('of embeddings of any shape, those that are cut off at the ends too', () => {
-    // Powers make the few largest components much larger than the others.
+  it('of embeddings of any shape, including clipped ones', () => {
+    // Powers make a few components much larger than the others.
     const floats = fc
       .tuple(
         fc.float64Array({ min: -1, max: 1, minLength: 64, maxLength: 64, noNaN: true }),
@@ -136,7 +136,7 @@ describe('what is live of a sample is what is stored, exported and imported', ()
   });
 });
 
-/** The rules that NIST's validator (BiomDI, after ISO/IEC 29109-2) has for a record, written down once more. */
+/** The rules of NIST's validator for a record (BiomDI, after ISO/IEC 29109-2), written independently. */
 function violations(record: FingerMinutiaeRecord): string[] {
   const found: string[] = [];
   const rule = (holds: boolean, name: string) => void (holds || found.push(name));
@@ -184,7 +184,7 @@ function violations(record: FingerMinutiaeRecord): string[] {
   return found;
 }
 
-describe('a view of a record of several is stored as a valid record of its kind', () => {
+describe('each view of a multi-view record is stored as a valid record of its standard', () => {
   it.each([
     ['iso-19794-2-2005', 256, encodeIso197942, decodeIso197942],
     ['incits-378-2004', 180, encodeIncits378, decodeIncits378],
@@ -207,7 +207,7 @@ describe('a view of a record of several is stored as a valid record of its kind'
     );
   });
 
-  it('and keeps the extended data that are what the standard says', () => {
+  it('with its extended data that conform to the standard', () => {
     const [, , , sample] = syntheticOriginals(5, 1);
     if (sample === undefined) throw new Error('no sample of several views');
     const before = decodeIncits378(sample.data).views;
@@ -217,7 +217,7 @@ describe('a view of a record of several is stored as a valid record of its kind'
   });
 });
 
-it('a view that was stored as ISO of an INCITS record is still read as it always was', () => {
+it('a view stored as ISO from an INCITS record is read as before', () => {
   const minutiae = Array.from(
     { length: 20 },
     (_, i) => ({ type: 1, x: 9 * i, y: 7 * i, angle: 8 * i, quality: 50 }) as const,
@@ -241,7 +241,7 @@ describe.skipIf(!sharedData)('the standards’ examples (skipped where the share
   it.each([
     ['iso-19794-2-2005', 'iso19794-2-2005-annex-c2.fmr'],
     ['incits-378-2004', 'incits378-2004-annex-b2.fmr'],
-  ] as const)('%s are read, stored and imported without a word', (format, name) => {
+  ] as const)('%s are read, stored and imported without warnings', (format, name) => {
     const data = new Uint8Array(readFileSync(join(sharedData ?? '', 'standards/fmr', name)));
     expect(new Trial().try(finger(format, data), true)).toEqual({ refused: undefined, warnings: [], fault: undefined });
   });
