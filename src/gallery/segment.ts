@@ -224,7 +224,7 @@ export class Segment {
   }
 
   /**
-   * Overwrites all biometric data, step by step. Only when no search reads the segment any more. The segment is empty
+   * Overwrites all personal data, step by step. Only when no search reads the segment any more. The segment is empty
    * afterwards, and its memory can be reused for another one.
    */
   *wipe(): Generator<void> {

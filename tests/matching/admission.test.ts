@@ -205,7 +205,7 @@ describe('the retry delay of a rejected search, with known costs', () => {
     expect(await Promise.all([inTime, partial])).toEqual(['in time', 'in part']);
   });
 
-  it('does not apply to a short deadline while a slot is free', async () => {
+  it('never arises while a slot is free, however short the deadline', async () => {
     const queue = new AdmissionQueue(1, 5);
     await learn(queue, 2000);
     const late = { ...never, deadlineMs: Date.now() - 1 };

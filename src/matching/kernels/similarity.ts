@@ -1,7 +1,7 @@
 /**
  * Prescreening similarity: it decides which references are compared. It is a sixteen-bit integer, about
- * SIMILARITY_OF_ONE times the cosine of two candidate vectors or of two embeddings. Non-mated similarities have mean 0
- * and a deviation of about a sixteenth of it for both kinds, so the two can be summed.
+ * SIMILARITY_OF_ONE times the cosine of two candidate vectors or of two embeddings. For both kinds, non-mated
+ * similarities have mean 0 and a deviation of about SIMILARITY_OF_ONE / 16, so the two can be summed.
  */
 import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
 

@@ -19,7 +19,7 @@ export function roundLog10(log10Rate: number): number {
 
 /**
  * The rate at which at least one of `count` independent comparisons is a false match: 1 − (1 − p)^count. Used where one
- * probe was compared with several references of a subject and the best score was kept.
+ * probe was compared with several references of a subject (finger position unknown) and the best score was kept.
  * @param log10Rate - log10 of p, at most 0
  * @param count - comparisons, at least 1
  * @returns log10 of the rate
