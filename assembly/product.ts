@@ -1,4 +1,4 @@
-/** Inner products of rows of signed bytes with one that was widened to sixteen bits, for it is used many times. */
+/** Inner products of rows of signed bytes with one row that is used many times and was widened to sixteen bits once. */
 
 /** The sum of the four lanes. */
 @inline
@@ -6,7 +6,7 @@ export function laneSum(v: v128): i32 {
   return i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3);
 }
 
-/** The sums of the lanes of four, in four lanes. */
+/** The lane sums of four vectors, one in each lane. */
 @inline
 export function fourSums(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 2, 6), v128.shuffle<i32>(a, b, 1, 5, 3, 7));
@@ -25,8 +25,8 @@ function add(row: usize, widened: usize, offset: usize, sum: v128): v128 {
 }
 
 /**
- * Products of two bytes, and sums of two of them, fit thirty-two bits, so nothing overflows up to 130,000 components.
- * Written out for 32 bytes, with constant offsets: the loop around sixteen takes a sixth longer.
+ * Sums are in thirty-two bits: nothing overflows up to 130,000 components. Unrolled to 32 bytes, with constant offsets: a
+ * loop over sixteen takes a sixth longer.
  * @param bytes - of the row, a multiple of 16
  * @param widened - i16 for each
  */

@@ -1,8 +1,7 @@
 /**
- * Inner products of signed bytes, −127 to 127. Vectors lie in a row, each a multiple of sixteen bytes, and one of them is
- * read at a time, front to back: memory is read ahead of a single forward stream, and two references side by side take
- * three times as long. The probe is brought into a form that saves work on each reference. Both builds give the same
- * integers.
+ * Inner products of signed bytes, −127 to 127. Vectors are contiguous, each a multiple of sixteen bytes, and are read one
+ * at a time, front to back: the prefetcher follows a single forward stream, and two references side by side take three
+ * times as long. The probe is prepared once, which saves work on each reference. Both builds give the same integers.
  */
 import { REMOVED } from '../finger/compare';
 import { innerProduct, laneSum, widen } from '../product';
@@ -12,19 +11,19 @@ const LARGEST_DIMENSION: usize = 2048;
 /** Bytes of scratch that a face comparison needs: two for each component of the probe. */
 export const FACE_SCRATCH: i32 = 2 * (LARGEST_DIMENSION as i32);
 
-/** What a removed reference is given as a similarity: less than any. */
+/** Similarity of a removed reference: below every real one. */
 const NO_SIMILARITY: i16 = -32768;
 const LARGEST_SIMILARITY: i64 = 32767;
-/** Bits behind the point of `scale`. */
+/** Fraction bits of `scale`. */
 const SCALE_BITS: i64 = 24;
 
 /**
- * For the relaxed dot product, which is exact on every engine while its second operand is 0 to 127 and sums of two
- * products fit sixteen bits. So the probe gives its magnitudes, and its signs go to the reference: p·r = |p|·r where
- * p ≥ 0, and |p|·(¬r + 1) where p < 0. ¬r reaches −128, and 2 · 127 · 128 = 32512 fits.
+ * Prepares the probe for the relaxed dot product. That is exact on every engine while its second operand is 0 to 127 and
+ * sums of two products fit sixteen bits. The second operand is therefore |p|, and the sign of p is applied to r:
+ * p·r = |p|·r where p ≥ 0, and |p|·(¬r + 1) where p < 0. ¬r reaches −128, and 2 · 127 · 128 = 32512 fits.
  *
- * Writes signs and magnitudes by turns, sixteen of each.
- * @returns what the ones add up to: the sum of the magnitudes of the negative components
+ * Writes signs and magnitudes alternately, sixteen of each.
+ * @returns the total of the "+ 1" terms: the sum of the magnitudes of the negative components
  */
 function split(probe: usize, dimension: usize, out: usize): i32 {
   let sum = i32x4.splat(0);
@@ -40,7 +39,7 @@ function split(probe: usize, dimension: usize, out: usize): i32 {
   return laneSum(sum);
 }
 
-/** @param sum - what to add to */
+/** @param sum - accumulator */
 @inline
 function addRelaxed(reference: usize, probe: usize, offset: usize, sum: v128): v128 {
   const signed = v128.xor(v128.load(reference + offset), v128.load(probe + offset * 2));
@@ -64,7 +63,7 @@ function relaxedProduct(reference: usize, probe: usize, dimension: usize): i32 {
   return laneSum(i32x4.add(even, odd));
 }
 
-/** Brings the probe into the build's own form; what has to be added to each product. */
+/** Prepares the probe for this build. @returns a constant to add to each product */
 function prepare(probe: usize, dimension: usize, scratch: usize): i32 {
   if (ASC_FEATURE_RELAXED_SIMD) return split(probe, dimension, scratch);
   widen(probe, dimension, scratch);
@@ -106,10 +105,10 @@ export function compareFaces(
 }
 
 /**
- * The same, with the scores brought into sixteen bits: times `scale`, rounded, at most ±LARGEST_SIMILARITY.
+ * Like compareFaces, with scores reduced to sixteen bits: times `scale`, rounded, at most ±LARGEST_SIMILARITY.
  * @param scale - times 2 to the power of SCALE_BITS
- * @param similarities - i16 for each, NO_SIMILARITY where it was removed
- * @returns references that are there
+ * @param similarities - i16 for each; NO_SIMILARITY for a removed reference
+ * @returns the number of references that are not removed
  */
 export function resembleFaces(
   probe: usize,

@@ -1,4 +1,4 @@
-/** The transformation that lays the first finger over the second: rigid to begin with, then bent a little. */
+/** The transformation that maps the first finger onto the second: first rigid, then affine. */
 import {
   CLUSTER,
   MATCH_FIRST,
@@ -20,9 +20,9 @@ import {
   yOf,
 } from './layout';
 
-/** Weight of a direction against a position, squared pixels: a direction counts like a lever of 20 pixels. */
+/** Weight of a direction relative to a position, in squared pixels: a direction counts like a lever of 20 pixels. */
 const LEVER_SQUARED: f64 = 400;
-/** How strongly the affine part is pulled to the rotation: squared pixels. */
+/** Ridge of the affine fit, which pulls it to the rotation, in squared pixels. */
 const RIDGE: f64 = 7500;
 
 /** x' = xx x + xy y + x0; y' = yx x + yy y + y0. */
@@ -35,7 +35,7 @@ let y0: f64 = 0;
 /** The rotation alone. */
 export let rotationCos: f64 = 1;
 export let rotationSin: f64 = 0;
-/** Where the matches are centred in the second. */
+/** Centre of the matches in the second finger. */
 export let centreX: f64 = 0;
 export let centreY: f64 = 0;
 
@@ -60,7 +60,7 @@ function turnTo(c: f64, s: f64): void {
   rotationSin = length > 0 ? s / length : 0;
 }
 
-/** Rigid fit to the pairs of the cluster, by their strength. */
+/** Rigid fit to the pairs of the cluster, weighted by their strength. */
 export function alignCluster(size: i32, scratch: usize): void {
   let weight: f64 = 0;
   let ax: f64 = 0;
@@ -96,7 +96,7 @@ export function alignCluster(size: i32, scratch: usize): void {
   setRigid(ax, ay, bx, by);
 }
 
-/** Fit to the matched minutiae; affine, held near the rotation, where there are enough of them. */
+/** Fit to the matched minutiae: affine, held near the rotation, if there are enough of them. */
 export function alignMatches(
   first: usize,
   n: i32,
@@ -166,7 +166,7 @@ export function alignMatches(
   place(ax, ay, bx, by);
 }
 
-/** Where the first's minutiae come to lie in the second; up to a whole vector with places out of reach. */
+/** Maps the first finger's minutiae into the second; pads to a whole vector with places out of reach. */
 export function moveFirst(first: usize, n: i32, scratch: usize): void {
   const blocks = blocksOf(n);
   for (let i = 0; i < n; i++) {
@@ -182,8 +182,8 @@ export function moveFirst(first: usize, n: i32, scratch: usize): void {
 }
 
 /**
- * The rotation in 256ths of a turn, to the nearest but for a fifth: the arc of a tangent up to 1 is nearly a parabola,
- * and the other seven eighths are its reflections.
+ * The rotation in 256ths of a turn, with an error of at most 0.7. The arctangent up to 1 is nearly a parabola, and the
+ * other seven octants are its reflections.
  */
 export function rotationInSteps(): i32 {
   const c = abs<f64>(rotationCos);
@@ -196,7 +196,7 @@ export function rotationInSteps(): i32 {
   return nearest<f64>(steps) as i32;
 }
 
-/** How far the transformation is from a rotation. */
+/** How far the transformation deviates from a rotation. */
 export function bending(): f64 {
   return abs<f64>(xx * yy - xy * yx - 1) + abs<f64>(xx - rotationCos) + abs<f64>(xy + rotationSin);
 }

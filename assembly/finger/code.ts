@@ -1,10 +1,10 @@
 /**
- * The 128-bit code of a minutia: on which side of 128 learned planes its cylinder lies. Codes of one minutia in two
- * impressions differ in few bits. index-builder/train/codes.ts says how the planes are learned.
+ * The 128-bit code of a minutia: each bit is the side of a learned plane on which its cylinder lies. Codes of one minutia
+ * in two impressions differ in few bits. index-builder/train/codes.ts learns the planes.
  *
- * Whole numbers throughout, so that the code is the same everywhere. A plane is 312 numbers in a row: eight products of
- * sixteen bits and their pairwise sums are one instruction (i32x4.dot_i16x8_s), and the whole table, 78 KiB, is read
- * forwards once for each print, while the roots of all its minutiae, 40 KiB at most, stay near.
+ * Integer arithmetic gives the same code on every machine. A plane is 312 consecutive numbers: eight sixteen-bit products
+ * and their pairwise sums are one instruction (i32x4.dot_i16x8_s). The table, 78 KiB, is read forwards once for each
+ * print; the roots of all its minutiae, 40 KiB at most, stay in cache.
  */
 import { fourSums } from '../product';
 import {
@@ -20,15 +20,15 @@ import {
 } from './layout';
 import { DISC } from './tables';
 
-/** A plane as the model has it, direction first and with the corners of the base: i16 [6 × 64]. */
+/** Bytes of a plane in the model, direction first and with the corners of the base: i16 [6 × 64]. */
 const MODEL_ROW: usize = (CYLINDER_SIZE as usize) << 1;
-/** Where the offsets of the planes lie, behind the planes: i32 [128]; in the model, and arranged. */
+/** The offsets of the planes, i32 [128], follow the planes: in the model, and after arrangePlanes. */
 const MODEL_OFFSETS: usize = (CODE_BITS as usize) * MODEL_ROW;
 const OFFSETS: usize = (CODE_BITS as usize) * ROOTS_ROW;
 
 /**
- * Brings the model's planes into the order of the roots, in their own place: without the corners of the base, where
- * there is never anything, a fifth less has to be multiplied. Once, before the first code is made.
+ * Reorders the model's planes in place, to the order of the roots. The corners of the base are always empty; leaving
+ * them out saves a fifth of the multiplications. Called once, before the first code is made.
  * @param planes - i16 [128 × 384], then i32 [128]; becomes i16 [128 × 312], then i32 [128]
  * @param scratch - of ROOTS_ROW bytes
  */
@@ -48,10 +48,10 @@ export function arrangePlanes(planes: usize, scratch: usize): void {
 }
 
 /**
- * Turns the roots of cylinders into codes: of minutia i, byte k is written at `codes + 256 (i / 16) + 16 k + i % 16`.
+ * Turns the roots of cylinders into codes. Byte k of minutia i is written at `codes + 256 (i / 16) + 16 k + i % 16`.
  *
- * Four planes at a time are held against two minutiae at a time: eight sums stay in registers, and each number that is
- * read takes part in two or four products; a plane by itself against a minutia reads two and a half times as much.
+ * Four planes are multiplied with two minutiae at a time: eight sums stay in registers, and each number that is read is
+ * used in two or four products. One plane with one minutia reads two and a half times as much.
  * @param planes - arranged, 16-byte aligned
  * @param roots - i16 [count × 312], 16-byte aligned
  * @param codes - zeros
@@ -60,7 +60,7 @@ export function makeCodes(planes: usize, roots: usize, count: i32, codes: usize)
   for (let bit = 0; bit < CODE_BITS; bit += 4) {
     const plane = planes + (bit as usize) * ROOTS_ROW;
     const offsets = v128.load(planes + OFFSETS + ((bit as usize) << 2));
-    // Of an odd number the last one is its own companion.
+    // If the count is odd, the last minutia is paired with itself.
     for (let i = 0; i < count; i += 2) twoNibbles(plane, offsets, roots, codes, bit, i, min<i32>(i + 1, count - 1));
   }
 }

@@ -1,9 +1,9 @@
 /**
  * One probe against many references: distances, shortlist, consensus, alignment, pairing, evidence, score.
  *
- * The score does not depend on which of the two is the probe, by definition: the steps are taken from the finger that
- * comes first to the other. First is the one with fewer minutiae; of equals the one whose packed bytes, read as
- * little-endian numbers of sixty-four bits, come first.
+ * The score is symmetric by definition: the two fingers are ordered, and all steps map the first to the second. The first
+ * has fewer minutiae. With equal counts it is the one whose packed bytes, read as little-endian numbers of sixty-four
+ * bits, are smaller.
  */
 import { alignCluster, alignMatches, moveFirst, storeAlignment } from './alignment';
 import { firstSupport, gatherPairs, relax } from './consensus';
@@ -17,14 +17,14 @@ import { KNOT_COUNT } from './terms';
 
 /** Score of a reference that was removed. */
 export const REMOVED: i32 = i32.MIN_VALUE;
-/** Largest support below which no alignment is tried. */
+/** No alignment is tried if the largest support is below this. */
 const LEAST_SUPPORT: f32 = 0.9;
-/** How well the first alignment has to fit, for its overlap, to be refined: the fourth power of 2.1. */
+/** Smallest fit, relative to the overlap, with which the first alignment is refined: the fourth power of 2.1. */
 const LEAST_FIT: f64 = 19.4481;
 const SMALLEST_OVERLAP: f64 = 9;
-/** Just below 2.1 times the root of SMALLEST_OVERLAP: who promises less does not fit, however small the overlap. */
+/** Just below 2.1 times the root of SMALLEST_OVERLAP: with a smaller bound the fit fails for every overlap. */
 const LEAST_PROMISE: f64 = 6.29;
-/** Fewer matches than this are not an alignment. */
+/** Smallest number of matches that makes an alignment. */
 const FEWEST_MATCHES: i32 = 3;
 const FEWEST_FOR_AFFINE: i32 = 5;
 const PASSES: i32 = 3;
@@ -57,8 +57,8 @@ function largestOf(v: v128): f32 {
 }
 
 /**
- * How many of some points lie in the box around others: four at a time. The last four of the others are taken from the
- * end, twice where the two overlap, for what lies behind the last one is no point.
+ * Counts the points within the bounding box of other points, four at a time. The last four of the other points are read
+ * back from the end, overlapping the four before: the lanes past the last point hold no points.
  */
 function inBox(xs: usize, ys: usize, count: i32, boxXs: usize, boxYs: usize, boxCount: i32): i32 {
   const last = ((boxCount - 4) as usize) << 2;
@@ -80,7 +80,7 @@ function inBox(xs: usize, ys: usize, count: i32, boxXs: usize, boxYs: usize, box
   upper = f32x4.splat(largestOf(upper));
   let inside = 0;
   const end = (count as usize) << 2;
-  // Behind the last point the places are out of reach.
+  // Places past the last point are out of reach.
   for (let at: usize = 0; at < end; at += 16) {
     const x = v128.load(xs + at);
     const y = v128.load(ys + at);
@@ -91,10 +91,10 @@ function inBox(xs: usize, ys: usize, count: i32, boxXs: usize, boxYs: usize, box
   return inside;
 }
 
-/** Whether the first alignment is good enough to go on: drops 94 of 100 comparisons of different fingers. */
+/** Whether the first alignment is good enough to refine. Ends 94 of 100 non-mated comparisons. */
 function fits(n: i32, m: i32, scratch: usize): bool {
   const reached = fit * fit * (fit * fit);
-  // Most do not even fit in the smallest overlap.
+  // Most fail even for the smallest overlap.
   if (reached < LEAST_FIT * SMALLEST_OVERLAP * SMALLEST_OVERLAP) return false;
   const movedX = scratch + MOVED_X;
   const movedY = scratch + MOVED_Y;
@@ -152,7 +152,7 @@ export function compareFingers(probe: usize, directory: usize, count: i32, score
   }
 }
 
-// What explainFingers writes, offsets in bytes.
+// Output of explainFingers, offsets in bytes.
 const EXPLAINED_COUNT: usize = 4;
 /** f64 [6]: x' = a x + b y + c, y' = d x + e y + f from the probe to the reference. */
 const EXPLAINED_ALIGNMENT: usize = 8;
@@ -164,8 +164,8 @@ const EXPLAINED_REFERENCE: usize = 976;
 export const EXPLANATION: usize = 1040;
 
 /**
- * Compares two packed fingers and tells what the score comes from.
- * @param out - i32 score, i32 pairs; where there are any: the alignment, the masses of the terms' knots, the pairs
+ * Compares two packed fingers and explains the score.
+ * @param out - i32 score, i32 number of pairs; if not 0: the alignment, the masses of the terms' knots, the pairs
  */
 export function explainFingers(probe: usize, reference: usize, out: usize, scratch: usize): void {
   memory.fill(out, 0, EXPLANATION);

@@ -1,6 +1,6 @@
 /**
- * Which of the shortlisted pairs tell the same story: two pairs agree when the two minutiae lie in the same relation to
- * each other in both prints. Local greedy relaxation after Cappelli et al. 2010 (LSA-R).
+ * Consensus of the shortlisted pairs: two pairs agree when their minutiae have the same relative position and direction
+ * in both prints. Local greedy relaxation after Cappelli et al. 2010 (LSA-R).
  */
 import {
   AGREEING,
@@ -32,11 +32,11 @@ import { firstAt, rotationAt, secondAt } from './shortlist';
 
 /** cos 30°: pairs whose rotations differ by more do not agree. */
 export const COS_30: f64 = 0.8660254037844386;
-/** The same in 256ths of a turn: the cosine of 21 is above cos 30° and that of 22 below, by far more than rounding. */
+/** 30° in 256ths of a turn: cos 21 is above cos 30° and cos 22 is below it, both by far more than rounding. */
 const WIDEST_TURN: i32 = 21;
 const ROUNDS: i32 = 3;
 
-/** Brings the pairs' coordinates and rotations together, so that the inner loop reads them in a row. */
+/** Gathers the pairs' coordinates and rotations in columns: the inner loop then reads them sequentially. */
 export function gatherPairs(first: usize, n: i32, second: usize, m: i32, size: i32, scratch: usize): void {
   const firstBlocks = blocksOf(n);
   const secondBlocks = blocksOf(m);
@@ -53,16 +53,15 @@ export function gatherPairs(first: usize, n: i32, second: usize, m: i32, size: i
   }
 }
 
-/** How many agreements there are. */
+/** Number of agreements found. */
 let agreements: i32 = 0;
 
 /**
- * Lists what has to be looked at to find the agreements of every two pairs p < q: p and the first of four q in a row.
+ * Lists the comparisons that find every agreement of two pairs p < q. An entry is p and the first of four consecutive q.
  *
- * Agreement is mutual to the last bit, so half of the matrix will do, and of that what lies near the diagonal: pairs are
- * in the order of their rotations, and those that may agree with p and come behind it are the ones that follow it
- * closely and, for a turn ends where it began, the last ones of all.
- * @returns how many
+ * Agreement is symmetric to the last bit: half of the matrix is enough. Pairs are sorted by rotation. Pairs after p that
+ * can agree with it follow it closely or, because angles wrap around, are at the end of the list.
+ * @returns number of entries
  */
 function listFours(size: i32, scratch: usize): i32 {
   const last = rotationAt(scratch, size - 1);
@@ -86,8 +85,16 @@ function listFours(size: i32, scratch: usize): i32 {
 }
 
 /**
- * Measures the agreements of all fours. Without a branch, whether any agrees or not: one that is guessed wrong has to
- * wait for the roots before the next four can begin.
+ * Measures the agreements of all fours, without branches: after a misprediction the next four would wait for the roots.
+ *
+ * Two pairs p and q agree when all of these hold. `a` is the segment from p to q in the first print, `b` in the second.
+ * - `turn`: their rotations differ by less than 30°.
+ * - `apart`: both segments are longer than 4 pixels (16 = 4², the smallest squared length of a segment).
+ * - `stretch`: their lengths differ by less than 12 pixels + 0.03 (la + lb), the tolerance.
+ * - `line`: `a`, turned by the rotation of p and by that of q, makes an angle with `b` whose cosine is above 0.8.
+ *
+ * The agreement is the product of the three margins, each divided by its largest value: 1 − cos 30° for `turn`,
+ * 0.2 la lb for `line`, the tolerance for `stretch`. 37.32050807568877 = 1 / ((1 − cos 30°) (1 − 0.8)).
  */
 function measureFours(fours: i32, size: i32, scratch: usize): void {
   const zero = f32x4.splat(0);
@@ -122,7 +129,7 @@ function measureFours(fours: i32, size: i32, scratch: usize): void {
       v128.and(f32x4.gt(turn, zero), apart),
       v128.and(f32x4.gt(stretch, zero), f32x4.gt(line, zero)),
     );
-    // Behind the last pair is what happens to lie there.
+    // Lanes past the last pair hold stale data: mask them.
     const agreeing = i32x4.bitmask(agree) & ((1 << (size - q)) - 1);
     const values = f32x4.div(
       f32x4.mul(f32x4.mul(stretch, line), f32x4.mul(turn, f32x4.splat(37.32050807568877))),
@@ -133,7 +140,7 @@ function measureFours(fours: i32, size: i32, scratch: usize): void {
   }
 }
 
-/** Lists the agreements of every two pairs p < q, p by p and q by q. Few agree, so no matrix is kept. */
+/** Lists the agreements of every two pairs p < q, in the order of p, then q. Few agree: a list is smaller than a matrix. */
 function findAgreements(size: i32, scratch: usize): void {
   const fours = listFours(size, scratch);
   measureFours(fours, size, scratch);
@@ -152,7 +159,7 @@ function findAgreements(size: i32, scratch: usize): void {
   agreements = count;
 }
 
-/** The pairs that agree with a pair, each a bit. */
+/** The pairs that agree with a pair, as bits. */
 export function partnersOf(scratch: usize, pair: i32): u32 {
   let partners: u32 = 0;
   for (let k = 0; k < agreements; k++) {
@@ -165,7 +172,7 @@ export function partnersOf(scratch: usize, pair: i32): u32 {
   return partners;
 }
 
-/** Where the sum for pair p of all pairs q of one remainder by four is. */
+/** Address of the partial sum for pair p over the pairs q with the same q mod 4. */
 @inline
 function laneOf(scratch: usize, p: i32, q: i32): usize {
   return scratch + SUPPORT_LANES + (((q & 3) as usize) << 7) + ((p as usize) << 2);
@@ -177,12 +184,12 @@ function addSupport(lane: usize, value: f32): void {
 }
 
 /**
- * Each pair is supported by those that agree with it, as strongly as they are now.
+ * The support of a pair is the sum of its agreements, each times the present strength of the other pair.
  *
- * Single precision makes the order of the sums part of the result: every fourth pair together in ascending order, then
- * the four sums. The list is in that order for both pairs of an agreement: to pair r come first those of p < r, p by p,
- * then those of q > r.
- * @param weighed - whether support counts by the pair's own weight
+ * In single precision the order of additions is part of the result: four sums, one for each q mod 4, in ascending order
+ * of q, then the sum of the four. The list has that order for both pairs of an agreement: pair r meets all p < r first,
+ * ascending, then all q > r.
+ * @param weighed - whether support is multiplied by the pair's own weight
  * @returns the largest support
  */
 function sumSupport(size: i32, weighed: bool, scratch: usize): f32 {
@@ -197,7 +204,7 @@ function sumSupport(size: i32, weighed: bool, scratch: usize): f32 {
   }
   let largest = f32x4.splat(0);
   const end = scratch + ((size as usize) << 2);
-  // Up to a whole vector: behind the last pair nothing is larger than zero.
+  // Whole vectors: lanes past the last pair are not above zero.
   for (let at = scratch; at < end; at += 16) {
     const low = f32x4.add(v128.load(at, SUPPORT_LANES), v128.load(at, SUPPORT_LANES + 128));
     const high = f32x4.add(v128.load(at, SUPPORT_LANES + 256), v128.load(at, SUPPORT_LANES + 384));
@@ -212,7 +219,7 @@ function sumSupport(size: i32, weighed: bool, scratch: usize): f32 {
   );
 }
 
-/** Finds the agreements, and the first round of support. @returns the largest support */
+/** Finds the agreements and sums the first round of support. @returns the largest support */
 export function firstSupport(size: i32, scratch: usize): f32 {
   findAgreements(size, scratch);
   return sumSupport(size, false, scratch);

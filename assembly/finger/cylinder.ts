@@ -1,10 +1,10 @@
 /**
  * The neighbourhood of a minutia as a cylinder of 8 × 8 places, of which 52 lie within the radius, and 6 directions:
- * Minutia Cylinder-Code, Cappelli, Ferrara, Maltoni, IEEE TPAMI 32(12), 2010. Its sums are whole numbers, so the order of
- * the minutiae cannot matter; the largest, 63 minutiae in one place and of one direction, has thirty bits.
+ * Minutia Cylinder-Code, Cappelli, Ferrara, Maltoni, IEEE TPAMI 32(12), 2010. Sums are integers: the order of the minutiae
+ * cannot matter. The largest sum, 63 minutiae in one place and of one direction, has thirty bits.
  *
- * There, places more than 50 pixels outside the hull of the minutiae do not count. Here they need not be looked for: where
- * a cylinder has anything, a minutia is within 28 pixels, and the hull no farther.
+ * MCC ignores places more than 50 pixels outside the hull of the minutiae. Here no check is needed: a cell that is not
+ * empty is within 28 pixels of a minutia, and therefore of the hull.
  */
 import {
   CELLS,
@@ -29,18 +29,18 @@ import { ANGULAR_WEIGHTS, DISC, SPATIAL_WEIGHTS } from './tables';
 /** Pixels. */
 const RADIUS: f64 = 70;
 const CELL: f64 = 17.5;
-/** Where a minutia's contribution ends, 3 σ: pixels, and their square. */
+/** Reach of a minutia's contribution, 3 σ: pixels, and their square. */
 const REACH: f64 = 28;
 const REACH_SQUARED: i32 = 784;
-/** More than rounding squares to whole numbers can add to it, in cells. */
+/** Upper bound, in cells, of what rounding squares to integers adds to the reach. */
 const ROUNDING: f64 = 0.001;
 /** Radius and reach together, squared. */
 const FARTHEST_SQUARED: f64 = 9604;
-/** Fractions of a turn that ANGULAR_WEIGHTS counts in: three to a 256th, 128 to a cell. */
+/** Unit of ANGULAR_WEIGHTS: 768ths of a turn, three to a 256th, 128 to a cell. */
 const TURN: i32 = 768;
-/** Largest root; training makes sure that the sums of no cylinder leave thirty-two bits. */
+/** Largest root. Training makes sure that no cylinder's sums overflow thirty-two bits. */
 const LARGEST_ROOT: i16 = 8191;
-/** Bytes of the numbers of a place, of which two are not used, and of their six roots. */
+/** Bytes of the eight numbers of a place, two of them unused, and of their six roots. */
 const PLACE: usize = 32;
 const ROOTS_PLACE: usize = 12;
 
@@ -50,7 +50,7 @@ function middleOf(i: i32): f64 {
 }
 
 /**
- * How much of a difference of directions falls into an angular cell.
+ * Share of a difference of directions that falls into an angular cell.
  * @param distance - from the cell's middle, 0 to TURN, in either direction
  */
 @inline
@@ -59,13 +59,13 @@ function angularWeight(distance: i32): i32 {
   return load<i16>(ANGULAR_WEIGHTS + ((way as usize) << 1)) as i32;
 }
 
-/** The same angle within a turn; it is less than two. */
+/** Reduces an angle of less than two turns to less than one. */
 @inline
 function withinTurn(angle: i32): i32 {
   return angle >= TURN ? angle - TURN : angle;
 }
 
-/** First, and last, row or column that a contribution at `u` can reach. */
+/** First and last row or column that a contribution at `u` can reach. */
 @inline
 function firstReached(u: f64): i32 {
   return max<i32>(0, ceil<f64>((u - REACH + RADIUS) * (1 / CELL) - (0.5 + ROUNDING)) as i32);
@@ -75,14 +75,14 @@ function lastReached(u: f64): i32 {
   return min<i32>(SIDE - 1, floor<f64>((u + REACH + RADIUS) * (1 / CELL) - (0.5 - ROUNDING)) as i32);
 }
 
-/** Adds to four numbers of a place products of sixteen bits, which lie in the lower halves of thirty-two. */
+/** Adds products of sixteen-bit numbers, held in the lower halves of 32-bit lanes, to four numbers of a place. */
 @inline
 function addProducts(place: usize, weight: v128, weights: v128): void {
   v128.store(place, i32x4.add(v128.load(place), i32x4.dot_i16x8_s(weight, weights)));
 }
 
 /**
- * Adds the contribution of a minutia at (u, v) in the middle one's frame: to a dozen of the 64 cells at most.
+ * Adds the contribution of a minutia at (u, v) in the frame of the cylinder's minutia: to at most twelve of the 64 cells.
  * @param difference - of its direction, in 256ths of a turn, 0 to 255
  */
 function addMinutia(u: f64, v: f64, difference: i32, scratch: usize): void {
@@ -107,7 +107,7 @@ function addMinutia(u: f64, v: f64, difference: i32, scratch: usize): void {
     for (let column = firstColumn; column <= lastColumn; column++) {
       const dv = middleOf(column) - v;
       const squared = (du * du + dv * dv + 0.5) as i32;
-      // No branches: whether a place in the corner is reached is anybody's guess, and to add nothing costs less.
+      // No branch: whether a corner place is reached is unpredictable, and adding zero costs less than a misprediction.
       const share = load<i16>(SPATIAL_WEIGHTS + ((min<i32>(squared, REACH_SQUARED) as usize) << 1)) as i32;
       const weight = i32x4.splat(select<i32>(share, 0, squared <= REACH_SQUARED));
       const place = scratch + CYLINDER + ((row * SIDE + column) as usize) * PLACE;
@@ -117,13 +117,13 @@ function addMinutia(u: f64, v: f64, difference: i32, scratch: usize): void {
   }
 }
 
-/** Square roots of two of four numbers, rounded down: a crowd of minutiae does not drown a single one. */
+/** Square roots of two of four numbers, rounded down: a cluster of minutiae does not dominate a single one. */
 @inline
 function twoRoots(numbers: v128): v128 {
   return i32x4.trunc_sat_f64x2_s_zero(f64x2.sqrt(f64x2.convert_low_i32x4_s(numbers)));
 }
 
-/** Writes the roots of the cylinder, place by place: twelve bytes each, and four that the next one takes. */
+/** Writes the roots of the cylinder, place by place: twelve bytes each, and four that the next place overwrites. */
 function flatten(scratch: usize, out: usize): void {
   const largest = i16x8.splat(LARGEST_ROOT);
   for (let n = 0; n < PLACES; n++) {
@@ -135,7 +135,7 @@ function flatten(scratch: usize, out: usize): void {
   }
 }
 
-/** Which of four minutiae may reach the cylinder of one at (mx, my), in bits; some of them are a little too far away. */
+/** Which of four minutiae may reach the cylinder of one at (mx, my), as bits. Includes some that are slightly too far. */
 @inline
 function nearOf(first: i32, mx: f32, my: f32, scratch: usize): i32 {
   const dx = f32x4.sub(v128.load(scratch + POINT_X + ((first as usize) << 2)), f32x4.splat(mx));

@@ -16,19 +16,19 @@ import {
 /** Distances of one row are MOST_MINUTIAE bytes apart. */
 export const ROW: usize = MOST_MINUTIAE as usize;
 
-/** Sixteen zeros, then sixteen times 255: read from r on, the last r lanes are 255. */
+/** Sixteen zeros, then sixteen times 255: in a vector read at offset r the last r lanes are 255. */
 const BEHIND: usize = memory.data<u8>([
   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
   255, 255,
 ]);
 
-/** Carry of a full adder, bit by bit; `ab` is a XOR b. */
+/** Carry of a bitwise full adder; `ab` is a XOR b. */
 @inline
 function carry(a: v128, b: v128, c: v128, ab: v128): v128 {
   return v128.or(v128.and(a, b), v128.and(ab, c));
 }
 
-/** Where the sums of a block's first seven planes are until the others are added: ones, twos and fours for each row. */
+/** Bytes per row for the sums of a block's first seven planes: ones, twos and fours, until the other planes are added. */
 const SUMS: usize = 48;
 
 /** The first seven of sixteen planes: each row's bytes against a block of the other finger. */
@@ -64,7 +64,7 @@ function addFirstPlanes(code: usize, rows: i32, planes: usize, sums: usize): voi
   }
 }
 
-/** The other nine planes, and the distances. @param behind - 255 in the lanes behind the last minutia */
+/** The other nine planes, and the distances. @param behind - 255 in the lanes past the last minutia */
 function addLastPlanes(code: usize, rows: i32, planes: usize, sums: usize, out: usize, behind: v128): void {
   const p0 = v128.load(planes, 112);
   const p1 = v128.load(planes, 128);
@@ -108,7 +108,7 @@ function addLastPlanes(code: usize, rows: i32, planes: usize, sums: usize, out: 
     x = v128.xor(fours, foursA);
     const eights = carry(fours, foursA, foursB, x);
     fours = v128.xor(x, foursB);
-    // Fifteen planes fill the four counters; the last plane is counted by itself.
+    // Fifteen planes fill the four counters; the last plane is counted separately.
     let sum = i8x16.popcnt(eights);
     sum = i8x16.add(i8x16.popcnt(fours), i8x16.add(sum, sum));
     sum = i8x16.add(i8x16.popcnt(twos), i8x16.add(sum, sum));
@@ -121,14 +121,14 @@ function addLastPlanes(code: usize, rows: i32, planes: usize, sums: usize, out: 
 }
 
 /**
- * Fills the matrix: row i, column j for minutia i of the first and j of the second; 255 behind the last column.
+ * Fills the matrix: row i, column j for minutia i of the first and j of the second; 255 past the last column.
  *
- * Codes lie in planes: sixteen minutiae side by side, the first byte of each, then the second byte of each. The sixteen
- * differences are added bit by bit before any bit is counted (Harley-Seal), so five counts do for sixteen planes; a
- * count of bits is eight instructions where the machine has none of its own.
+ * Codes are stored in planes: the first byte of sixteen minutiae, then the second byte of the sixteen, and on. The
+ * sixteen differences go through bitwise adders before any bit is counted (Harley-Seal): five population counts serve
+ * sixteen planes. A population count takes eight instructions on machines that have none.
  *
- * Block by block of the second finger, and in two halves: seven planes stay in registers while the rows run by, and what
- * is added up of them fits there too. Sixteen at once do not, and engines then move more than they add.
+ * The second finger is read block by block, in two halves: seven planes and their sums stay in registers over all rows.
+ * Sixteen planes do not fit, and engines then move more than they add.
  */
 export function measureDistances(first: usize, n: i32, second: usize, m: i32, scratch: usize): void {
   const firstBlocks = blocksOf(n);
@@ -157,7 +157,7 @@ export function distanceOf(scratch: usize, i: i32, j: i32): i32 {
   return getB(scratch + DISTANCES + (i as usize) * ROW, j);
 }
 
-/** The smallest distance of every minutia to any of the other finger. */
+/** The smallest distance of every minutia to a minutia of the other finger. */
 export function findNearestCodes(n: i32, m: i32, scratch: usize): void {
   const blocks = blocksOf(m);
   for (let block: usize = 0; block < blocks; block++) {
@@ -173,7 +173,7 @@ export function findNearestCodes(n: i32, m: i32, scratch: usize): void {
     for (let block: usize = 1; block < blocks; block++) {
       smallest = i8x16.min_u(smallest, v128.load(row + (block << 4)));
     }
-    // The smaller of eight and eight, of four and four, and so on.
+    // Halves the vector step by step, keeping the smaller lanes.
     const upper = v128.shuffle<u64>(smallest, smallest, 1, 1);
     let least = i8x16.min_u(smallest, upper);
     least = i8x16.min_u(least, i64x2.shr_u(least, 32));

@@ -1,4 +1,4 @@
-/** From minutiae to the packed finger. */
+/** Encodes minutiae as a packed finger. */
 import {
   HEADER_BYTES,
   MINIMUM_MINUTIAE,
@@ -23,7 +23,7 @@ const MINUTIA_BYTES: usize = 8;
  * @param minutiae - `count` minutiae of MINUTIA_BYTES each
  * @param out - room for the packed finger, 16-byte aligned
  * @param planes - of the codes, see makeCodes
- * @returns its bytes; 0 when there are too few minutiae to compare, or too many
+ * @returns the packed finger's bytes; 0 for too few or too many minutiae
  */
 export function encodeFinger(minutiae: usize, count: i32, out: usize, planes: usize, scratch: usize): i32 {
   if (count < MINIMUM_MINUTIAE || count > MOST_MINUTIAE) return 0;

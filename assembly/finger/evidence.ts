@@ -1,6 +1,6 @@
 /**
- * What an alignment shows, as values of the score's terms: for every pair of minutiae, for every minutia that has no
- * mate though the other print shows the place, and for the alignment as a whole.
+ * Evidence of an alignment, as values of the score's terms: for every pair of minutiae, for every unpaired minutia at a
+ * place that the other print shows, and for the alignment as a whole.
  */
 import {
   FIXED_X,
@@ -59,15 +59,15 @@ import {
   octaves,
 } from './terms';
 
-/** A code distance of this many times the mean of the shortlist is worth nothing. */
+/** A code distance of this many times the mean of the shortlist adds no worth. */
 const WORTHLESS_DISTANCE: f64 = 1.6;
-/** A pair is close when it is off by less than 6 pixels and 11.5°: squared pixels, cosine. */
+/** A pair is close if its error is less than 6 pixels and 11.5°: squared pixels, cosine. */
 const CLOSE_SQUARED: f64 = 36;
 const CLOSE_COSINE: f64 = 0.98;
-/** Squared pixels outside the other print's hull where a minutia still counts as within, as near, and at all. */
+/** Squared distances from the other print's hull, in pixels, up to which a minutia is within, near, or counted at all. */
 const WITHIN_SQUARED: f64 = 100;
 const NEAR_SQUARED: f64 = 400;
-/** Squared radius in which the other print's minutiae are counted. */
+/** Squared radius within which the other print's minutiae are counted, in pixels. */
 const CROWD_SQUARED: f32 = 2500;
 /** An overlap counts as if it held at least this many minutiae. */
 const SMALLEST_OVERLAP: f64 = 9;
@@ -101,7 +101,7 @@ function weighPairs(first: usize, n: i32, second: usize, m: i32, pairs: i32, scr
     const squared = (residualX * residualX + residualY * residualY) as f64;
     const place = squared / (getS(scratch + LIMIT, i) as f64);
     const cosine = directionCosine(angleOf(first, firstBlocks, i), angleOf(second, secondBlocks, j));
-    // Rounding can lift the cosine of equal directions a little above 1.
+    // Rounding can raise the cosine of equal directions slightly above 1.
     const off: f64 = cosine < 1 ? (1 - cosine) / (1 - COS_30) : 0;
     const code = (distanceOf(scratch, i, j) as f64) / meanDistance;
     addTo(PAIRED_CODE, whole(code * 64, 127), scratch);
@@ -120,7 +120,7 @@ function weighPairs(first: usize, n: i32, second: usize, m: i32, pairs: i32, scr
   }
 }
 
-/** How far the edge between two pairs differs in the two prints, in 32nds of what skin does: 4 pixels and a tenth. */
+/** Difference of the edge between two pairs in the two prints, in 32nds of what skin stretches: 4 pixels plus a tenth. */
 function edgeError(z: i32, o: i32, lengthSquared: f32, scratch: usize): i32 {
   const dx = getS(scratch + RESIDUAL_X, z) - getS(scratch + RESIDUAL_X, o);
   const dy = getS(scratch + RESIDUAL_Y, z) - getS(scratch + RESIDUAL_Y, o);
@@ -128,12 +128,12 @@ function edgeError(z: i32, o: i32, lengthSquared: f32, scratch: usize): i32 {
   return whole((32 * error) / (4 + 0.1 * sqrt<f64>(lengthSquared as f64)), 64);
 }
 
-/** Errors of edges below this count as sound. */
+/** An edge is sound if its error is below this. */
 const SOUND_EDGE: i32 = 24;
 
 /**
- * Edges from each pair to the two pairs nearest to it: skin that is stretched takes neighbours along, so the two prints
- * of one finger agree in their edges even where the alignment is off. @returns how many edges are sound
+ * Edges from each pair to the two nearest pairs. Stretched skin moves neighbours together: in mated prints the edges agree
+ * even where the alignment is wrong. @returns the number of sound edges
  */
 function weighEdges(pairs: i32, scratch: usize): i32 {
   let sound = 0;
@@ -175,8 +175,8 @@ let nearestSquared: f32 = 0;
 let crowd: i32 = 0;
 
 /**
- * The nearest of some points to a place, and how many of them are around it: four at a time; behind the last point they
- * are out of reach.
+ * Finds the point nearest to a place and counts the points around it, four at a time. Lanes past the last point are out of
+ * reach.
  */
 function lookAround(x: f32, y: f32, xs: usize, ys: usize, count: i32): void {
   const atX = f32x4.splat(x);
@@ -202,14 +202,14 @@ function lookAround(x: f32, y: f32, xs: usize, ys: usize, count: i32): void {
     (i32x4.extract_lane(counts, 2) + i32x4.extract_lane(counts, 3));
 }
 
-/** Classes of quality: 0 not stated, 1 to 4 from worst to best. */
+/** Quality class: 0 not stated, 1 to 4 from worst to best. */
 function qualityClass(quality: i32): i32 {
   return quality == 0 ? 0 : 1 + (quality >> 4);
 }
 
 /**
- * Minutiae of one finger without a mate, where the hull of the other's minutiae covers them.
- * @returns how many of the one finger's minutiae, paired or not, lie within the other's hull
+ * Weighs the unpaired minutiae of one finger that are covered by the hull of the other's minutiae.
+ * @returns the number of the one finger's minutiae, paired or not, within the other's hull
  */
 function weighUnpaired(
   finger: usize,
@@ -242,7 +242,7 @@ function weighUnpaired(
   return within;
 }
 
-/** Area that the pairs cover: the root of the determinant of their covariance, square pixels. */
+/** Area that the pairs cover, in square pixels: the root of the determinant of their covariance. */
 function spread(pairs: i32, scratch: usize): f64 {
   let sx: f64 = 0;
   let sy: f64 = 0;
@@ -259,7 +259,7 @@ function spread(pairs: i32, scratch: usize): f64 {
     sxy += x * y;
     syy += y * y;
   }
-  // Whole numbers up to here; the division comes last.
+  // Integers up to here; the division comes last.
   const count = pairs as f64;
   const determinant = (count * sxx - sx * sx) * (count * syy - sy * sy) - (count * sxy - sx * sy) * (count * sxy - sx * sy);
   return determinant > 0 ? sqrt<f64>(determinant) / (count * count) : 0;

@@ -1,10 +1,10 @@
 /**
- * Addresses and sizes that the kernels and their host agree on: src/matching/model/packed-layout.ts describes the packed
- * finger, src/matching/kernels/kernels.ts gives room for the scratch, src/matching/model/finger-model.ts places the model.
+ * Addresses and sizes shared by the kernels and their host: src/matching/model/packed-layout.ts describes the packed
+ * finger, src/matching/kernels/kernels.ts allocates the scratch, src/matching/model/finger-model.ts places the model.
  */
 import { COSINES } from './tables';
 
-/** The number that stands for 1 in the tables of waves. */
+/** Represents 1 in the tables of sines and cosines. */
 export const UNIT: f64 = 16384.0;
 
 // The packed finger.
@@ -16,7 +16,7 @@ export const HEADER_BYTES: usize = 16;
 export const MOST_MINUTIAE: i32 = 64;
 /** Bytes of a packed finger of MOST_MINUTIAE. */
 export const LARGEST_PACKED: usize = 1424;
-/** Below this there is no constellation to recognise. */
+/** Fewer minutiae cannot be compared. */
 export const MINIMUM_MINUTIAE: i32 = 5;
 
 export function blocksOf(count: i32): usize {
@@ -66,13 +66,13 @@ export function sine(direction: i32): f64 {
   return cosine((direction - 64) & 255);
 }
 
-/** Where the host puts the weights of the score, in every memory: i32 for each knot of the terms. */
+/** Address of the score's weights in every memory, written by the host: i32 for each knot of the terms. */
 export const WEIGHTS: usize = 32768;
 
 // Scratch of compareFingers, offsets in bytes.
-/** u8 [64 × 64]: code distances, row = first minutia; 255 behind the last. */
+/** u8 [64 × 64]: code distances, row = first minutia; 255 past the last column. */
 export const DISTANCES: usize = 0;
-/** Pairs kept for the consensus; at most 32, for they are marked in the bits of a word. */
+/** Pairs kept for the consensus. At most 32, the bits of a word that marks them. */
 export const PAIRS: i32 = 32;
 /** u32 [32]: rotation << 24 | distance << 16 | first minutia << 8 | second minutia. */
 export const PAIR_KEY: usize = 4096;
@@ -86,13 +86,13 @@ export const PAIR_COS: usize = 4736;
 export const PAIR_SIN: usize = 4864;
 /** Weight by code distance. */
 export const PAIR_WEIGHT: usize = 4992;
-/** Present strength, and the next one. */
+/** Current strength, and that of the next round. */
 export const PAIR_STRENGTH: usize = 5120;
 export const PAIR_SUPPORT: usize = 5248;
-/** f32 [496]: agreements of every two pairs that agree; u16 [496]: which two, first << 8 | second. */
+/** f32 [496]: agreement of two pairs, for those that agree; u16 [496]: the two, first << 8 | second. */
 export const AGREEMENT: usize = 5376;
 export const AGREEING: usize = 7360;
-/** f32 [4 × 32]: support of each pair, by the supporters' remainders by four. */
+/** f32 [4 × 32]: partial support of each pair, one row for each supporter index mod 4. */
 export const SUPPORT_LANES: usize = 8480;
 /** u8 [64] each: minutiae in use. */
 export const USED_FIRST: usize = 9472;
@@ -102,7 +102,7 @@ export const CLUSTER: usize = 9600;
 /** f32 [64] each: the first finger's minutiae after the alignment. */
 export const MOVED_X: usize = 9632;
 export const MOVED_Y: usize = 9888;
-/** f32 [64]: squared radius within which each may find its mate. */
+/** f32 [64]: squared radius within which each may be paired. */
 export const LIMIT: usize = 10144;
 /** f32 [64] each: the second finger's minutiae. */
 export const FIXED_X: usize = 10400;
@@ -110,7 +110,7 @@ export const FIXED_Y: usize = 10656;
 /** u8 [64] each: matched minutiae. */
 export const MATCH_FIRST: usize = 10912;
 export const MATCH_SECOND: usize = 10976;
-/** f32 [64] each: from the moved first minutia to the second. */
+/** f32 [64] each: offset from the moved first minutia to the second. */
 export const RESIDUAL_X: usize = 11040;
 export const RESIDUAL_Y: usize = 11296;
 /** u8 [64] each: smallest distance in a row and in a column. */
@@ -123,22 +123,22 @@ export const MASSES: usize = 11872;
 /** f32 [64 × 64] and u16 [64 × 64]: cost and minutiae of candidate matches. */
 export const CANDIDATE_COST: usize = 12896;
 export const CANDIDATE_PAIR: usize = 29280;
-/** Before there are candidates, in their place. v128 [3 × 16]: sums of a block's first planes. */
+/** Shares the candidates' memory before there are any. v128 [3 × 16]: sums of a block's first planes. */
 export const PLANE_SUMS: usize = 12896;
-/** Likewise. u32 [33]: the pairs' keys as they are found; u32 [32]: their ranks. */
+/** Shares the candidates' memory, too. u32 [33]: the pairs' keys as they are found; u32 [32]: their ranks. */
 export const UNSORTED_KEY: usize = 12896;
 export const PAIR_RANK: usize = 13040;
 /** u16 [256]: a pair << 8 | the first of four pairs that may agree with it. */
 export const FOURS: usize = 13168;
-/** u8 [256]: which of the four agree, in bits; f32 [4 × 256]: how much. */
+/** u8 [256]: which of the four agree, as bits; f32 [4 × 256]: how much. */
 export const FOURS_AGREEING: usize = 13680;
 export const FOURS_VALUES: usize = 13936;
-/** u64 [64]: columns of the rows with shortlisted distances, in bits; u8 [64]: which rows. */
+/** u64 [64]: columns with shortlisted distances, as bits; u8 [64]: their rows. */
 export const ROW_COLUMNS: usize = 18032;
 export const ROW_NUMBER: usize = 18544;
 /**
- * While candidates are looked for, in the place of the agreements, which have served by then. i16 [64] each: a square
- * around each moved minutia; u64 [64]: the minutiae of the second that are in it and point its way.
+ * Used during the search for candidates. Shares the memory of the agreements, which are no longer needed. i16 [64] each: a
+ * square around each moved minutia; u64 [64]: the second finger's minutiae in the square that have a similar direction.
  */
 export const SQUARE_X: usize = 5376;
 export const SQUARE_Y: usize = 5504;
@@ -155,7 +155,7 @@ export const TURN_CELLS: i32 = 6;
 export const CYLINDER_SIZE: i32 = 384;
 
 // Scratch of encodeFinger, offsets in bytes.
-/** i32 [64 × 8]: a cylinder; place first, then direction, for what a minutia adds to a place it adds to all six. */
+/** i32 [64 × 8]: a cylinder; place first, then direction, because a minutia adds to all six directions of a place. */
 export const CYLINDER: usize = 0;
 /** f32 [64] each. */
 export const POINT_X: usize = 2048;

@@ -1,4 +1,4 @@
-/** One-to-one assignments: of the cluster's pairs, and of the minutiae that lie on each other after the alignment. */
+/** One-to-one assignments: of the cluster's pairs, and of the minutiae that coincide after the alignment. */
 import {
   CANDIDATE_COST,
   CANDIDATE_PAIR,
@@ -37,15 +37,15 @@ import { COS_30, partnersOf } from './consensus';
 import { distanceOf } from './distances';
 import { firstAt, meanDistance, secondAt } from './shortlist';
 
-/** Pixels that a match may be off, and how much more for each pixel from the middle: skin stretches. */
+/** Largest error of a match in pixels, and its increase for each pixel from the centre: skin stretches. */
 const RADIUS: f64 = 14;
 const RADIUS_PER_PIXEL: f64 = 0.05;
-/** 30° in 256ths of a turn, the error of the rotation's, and then some: it may be too wide, never too narrow. */
+/** 30° in 256ths of a turn plus the error of the rotation, rounded up: it may be too wide, never too narrow. */
 const BEYOND_TURN: i8 = 24;
-/** Weight of the code distance against place and direction. */
+/** Weight of the code distance relative to place and direction. */
 const CODE_WEIGHT: f64 = 0.5;
 
-/** The strongest of some pairs, each a bit; of equal ones the first. */
+/** The strongest of the pairs marked as bits; of equals, the first. */
 function strongestOf(pairs: u32, scratch: usize): i32 {
   let strongest = ctz(pairs) as i32;
   let strength = getS(scratch + PAIR_STRENGTH, strongest);
@@ -58,7 +58,7 @@ function strongestOf(pairs: u32, scratch: usize): i32 {
   return strongest;
 }
 
-/** The strongest pair and those that agree with it, strongest first, each minutia once. @returns how many */
+/** The strongest pair and those that agree with it, strongest first, each minutia once. @returns number of pairs */
 export function makeCluster(size: i32, scratch: usize): i32 {
   let usedFirst: u64 = 0;
   let usedSecond: u64 = 0;
@@ -80,7 +80,7 @@ export function makeCluster(size: i32, scratch: usize): i32 {
   }
 }
 
-/** Radius within which a moved minutia may find its mate. */
+/** Radius within which a moved minutia may be paired. */
 @inline
 function radiusAt(x: f64, y: f64): f64 {
   const dx = x - centreX;
@@ -97,7 +97,7 @@ export function directionCosine(firstAngle: i32, secondAngle: i32): f64 {
   return c * cosine(secondAngle) + s * sine(secondAngle);
 }
 
-/** Writes the second finger's places in single precision, four by four; behind the last they are out of reach. */
+/** Writes the second finger's places in single precision, four at a time. Lanes past the last are out of reach. */
 export function fixSecond(second: usize, m: i32, scratch: usize): void {
   const blocks = blocksOf(m);
   for (let j = 0; j < m; j++) {
@@ -110,13 +110,13 @@ export function fixSecond(second: usize, m: i32, scratch: usize): void {
   }
 }
 
-/** Of a moved coordinate the whole pixels; beyond what sixteen bits hold their end, which is nearer to the others. */
+/** A moved coordinate in whole pixels, clamped to sixteen bits. Clamping only brings it nearer to the others. */
 @inline
 function wholePixels(value: f32): i16 {
   return nearest<f32>(max<f32>(-32768, min<f32>(32767, value))) as i32 as i16;
 }
 
-/** Where each moved minutia may find its mate: the circle, and in whole pixels a square that holds it. */
+/** For each moved minutia, the circle within which it may be paired and, in whole pixels, an enclosing square. */
 function findReaches(n: i32, scratch: usize): void {
   for (let i = 0; i < n; i++) {
     const x = getS(scratch + MOVED_X, i);
@@ -126,7 +126,7 @@ function findReaches(n: i32, scratch: usize): void {
     const at = scratch + ((i as usize) << 1);
     store<i16>(at, wholePixels(x), SQUARE_X);
     store<i16>(at, wholePixels(y), SQUARE_Y);
-    // Half a pixel from rounding the place, and then some: the square may be too large, never too small.
+    // The margin covers rounding of the place: the square may be too large, never too small.
     store<i16>(at, (radius as i32) + 3, SQUARE_BEYOND);
   }
 }
@@ -139,7 +139,7 @@ function inSquare(xs: usize, ys: usize, x: v128, y: v128, beyond: v128): v128 {
   return i16x8.gt_s(beyond, i16x8.max_s(dx, dy));
 }
 
-/** Marks for each moved minutia, in the bits of a word, the minutiae of the second in its square that point its way. */
+/** Marks for each moved minutia, as bits, the second finger's minutiae in its square that have a similar direction. */
 function findNear(first: usize, n: i32, second: usize, m: i32, scratch: usize): void {
   const blocks = blocksOf(m);
   const columnX = columnOfX(second);
@@ -148,7 +148,7 @@ function findNear(first: usize, n: i32, second: usize, m: i32, scratch: usize): 
   const firstAngles = columnOfAngles(first, blocksOf(n));
   const rotation = i8x16.splat(rotationInSteps() as i8);
   const beyondTurn = i8x16.splat(BEYOND_TURN);
-  // Behind the last minutia the packed finger has zeros.
+  // The packed finger holds zeros past the last minutia.
   const valid = u64.MAX_VALUE >> (64 - m);
   for (let i: usize = 0; i < (n as usize); i++) {
     const at = scratch + (i << 1);
@@ -171,14 +171,14 @@ function findNear(first: usize, n: i32, second: usize, m: i32, scratch: usize): 
 }
 
 /**
- * Lists moved minutiae of the first with the minutiae of the second that they may be paired with, row by row. Sixteen
- * are looked at in one step, in whole pixels and whole 256ths of a turn; the few that pass are then measured.
- * @returns at least what the best assignment can reach in `fit`: what it were if every row got its cheapest candidate
+ * Lists moved minutiae of the first with the minutiae of the second that they may be paired with, row by row. Sixteen are
+ * filtered in one step, in whole pixels and whole 256ths of a turn; the few that pass are measured.
+ * @returns an upper bound of `fit`: its value if every row got its cheapest candidate
  */
 export function listCandidates(first: usize, n: i32, second: usize, m: i32, scratch: usize): f64 {
   const firstBlocks = blocksOf(n);
   const secondBlocks = blocksOf(m);
-  // One loop after the other: no guess of the last one's branches then waits for a root.
+  // Separate loops: a misprediction in the last one then does not wait for a root.
   findReaches(n, scratch);
   findNear(first, n, second, m, scratch);
   candidates = 0;
@@ -214,16 +214,16 @@ export function listCandidates(first: usize, n: i32, second: usize, m: i32, scra
   return promise;
 }
 
-/** How well the matches of the last pairing lie on each other: the sum of what each is cheaper than CHEAP. */
+/** Fit of the last pairing: the sum over its matches of CHEAP minus the match's cost. */
 export let fit: f64 = 0;
 const CHEAP: f64 = 2;
 
-/** Candidates that were listed, and later those that are left after the last choice. */
+/** Number of candidates: those listed, later those left after the last choice. */
 let candidates: i32 = 0;
 
 /**
- * Drops candidates whose minutiae are in use, each a bit, keeping the order.
- * @returns the cheapest left, the first of equals; -1
+ * Drops candidates whose minutiae are in use (marked as bits), keeping the order.
+ * @returns the cheapest one left, of equals the first; -1 if none is left
  */
 function cheapestLeft(usedFirst: u64, usedSecond: u64, scratch: usize): i32 {
   let best = -1;
@@ -249,8 +249,8 @@ function markUsed(marks: usize, used: u64): void {
 }
 
 /**
- * Pairs the listed minutiae, cheapest first, each once. Repeated choice of the cheapest: at most 64 rounds over what is
- * left, so a crowd of candidates costs no sorting. @returns how many
+ * Pairs the listed minutiae, cheapest first, each once. Repeatedly chooses the cheapest: at most 64 rounds over the
+ * candidates left, without sorting. @returns number of pairs
  */
 export function assignCandidates(scratch: usize): i32 {
   let usedFirst: u64 = 0;

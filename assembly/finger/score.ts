@@ -1,14 +1,14 @@
-/** From the terms to the comparison score. */
+/** Turns the terms into the comparison score. */
 import { MASSES, WEIGHTS } from './layout';
 import { KNOT_COUNT } from './terms';
 
 export const LARGEST_SCORE: i32 = 65535;
-/** Masses count in 256ths, weights in sixteenths of a point. */
+/** Masses are in 256ths, weights in sixteenths of a point. */
 const SHIFT: i64 = 12;
 
 /**
- * The sum of the weights of the knots by their masses, in sixty-four bits, rounded down.
- * @returns 1 to LARGEST_SCORE: 0 is for what was not aligned
+ * The sum of the knots' weights times their masses, in sixty-four bits, rounded down.
+ * @returns 1 to LARGEST_SCORE; 0 means that no alignment was found
  */
 export function scoreEvidence(scratch: usize): i32 {
   let sum: i64 = 0;

@@ -19,7 +19,7 @@ import { ROW } from './distances';
 /** Mean distance of the shortlisted pairs. */
 export let meanDistance: f64 = 0;
 
-/** How many distances are at most `limit`. Columns outside: at most 64 rows can be counted in a byte. */
+/** Counts the distances that are at most `limit`. Columns in the outer loop: 64 rows can be counted in a byte. */
 function countUpTo(n: i32, blocks: usize, limit: i32, scratch: usize): i32 {
   const splat = i8x16.splat(limit as i8);
   let total = i32x4.splat(0);
@@ -27,7 +27,7 @@ function countUpTo(n: i32, blocks: usize, limit: i32, scratch: usize): i32 {
     let counts = i8x16.splat(0);
     let at = scratch + DISTANCES + (block << 4);
     let row = 4;
-    // Four rows a turn: turning costs as much as counting.
+    // Four rows per iteration: the loop costs as much as the counting.
     for (; row <= n; row += 4) {
       const one = i8x16.add(i8x16.le_u(v128.load(at), splat), i8x16.le_u(v128.load(at, ROW), splat));
       const two = i8x16.add(i8x16.le_u(v128.load(at, 2 * ROW), splat), i8x16.le_u(v128.load(at, 3 * ROW), splat));
@@ -47,14 +47,14 @@ function countUpTo(n: i32, blocks: usize, limit: i32, scratch: usize): i32 {
   );
 }
 
-/** Where most limits lie, and how far apart the first two guesses are. */
+/** The most frequent limit, and the step between the first two guesses. */
 const USUAL_LIMIT: i32 = 47;
 const FIRST_STEP: i32 = 2;
 
-/** How many distances are below the limit that was found last. */
+/** Number of distances below the limit found last. */
 let below: i32 = 0;
 
-/** The smallest limit that leaves at least PAIRS: steps away from the usual one, then bisection. 254 if none does. */
+/** The smallest limit that at least PAIRS distances meet: steps from the usual one, then bisection. 254 if none does. */
 function smallestLimit(n: i32, blocks: usize, scratch: usize): i32 {
   let low = 0;
   let high = 254;
@@ -90,8 +90,8 @@ export function secondAt(scratch: usize, p: i32): i32 {
 const SIGN: u32 = 0x80000000;
 
 /**
- * Sorts keys, no two of them equal, whose sign bits are turned over: each goes where the number of smaller ones says.
- * That is eight comparisons of four for each key and not a branch, where insertion would guess wrong at every key.
+ * Sorts distinct keys whose sign bits are inverted: the position of a key is the number of smaller keys. That takes eight
+ * comparisons of four for each key and no branch; insertion would mispredict at every key.
  */
 function sortKeys(unsorted: usize, size: i32, keys: usize, ranks: usize): void {
   const end = unsorted + ((size as usize) << 2);
@@ -122,7 +122,7 @@ function sortKeys(unsorted: usize, size: i32, keys: usize, ranks: usize): void {
   }
 }
 
-/** Columns of a row, each a bit, whose distances are at most the limit. */
+/** Columns of a row, as bits, whose distances are at most the limit. */
 @inline
 function columnsUpTo(row: usize, blocks: usize, limits: v128): u64 {
   let columns: u64 = 0;
@@ -133,7 +133,7 @@ function columnsUpTo(row: usize, blocks: usize, limits: v128): u64 {
   return columns;
 }
 
-/** 1 / (1 + h / mean h) of two distances, counted in double precision. */
+/** 1 / (1 + h / mean h) of two distances, in double precision. */
 @inline
 function weightsOf(distances: v128): v128 {
   const one = f64x2.splat(1);
@@ -141,7 +141,7 @@ function weightsOf(distances: v128): v128 {
   return f32x4.demote_f64x2_zero(f64x2.div(one, f64x2.add(one, ratio)));
 }
 
-/** Weighs the pairs, and begins with these weights as strengths. Up to a whole vector; behind the last pair as well. */
+/** Weighs the pairs; the weights are the first strengths. Writes whole vectors, also past the last pair. */
 function weighPairs(size: i32, scratch: usize): void {
   const end = scratch + ((size as usize) << 2);
   for (let at = scratch; at < end; at += 16) {
@@ -154,12 +154,12 @@ function weighPairs(size: i32, scratch: usize): void {
   }
 }
 
-/** Lists the rows with distances of at most the limits, and the columns of those. @returns how many rows */
+/** Lists the rows with distances of at most the limits, and their columns. @returns number of rows */
 function findRows(n: i32, blocks: usize, limits: v128, scratch: usize): i32 {
   let rows = 0;
   for (let i = 0; i < n; i++) {
     const columns = columnsUpTo(scratch + DISTANCES + (i as usize) * ROW, blocks, limits);
-    // A row without any is written over by the next.
+    // The next row overwrites one without any.
     store<u64>(scratch + ROW_COLUMNS + ((rows as usize) << 3), columns);
     setB(scratch + ROW_NUMBER, rows, i);
     rows += i32(columns != 0);
@@ -168,8 +168,8 @@ function findRows(n: i32, blocks: usize, limits: v128, scratch: usize): i32 {
 }
 
 /**
- * Keeps the PAIRS smallest; of equal ones those that come first in row order. Weighs each by 1 / (1 + h / mean h).
- * @returns how many there are
+ * Keeps the PAIRS smallest; of equals, the first in row order. Weighs each by 1 / (1 + h / mean h).
+ * @returns number of pairs
  */
 export function shortlistPairs(first: usize, n: i32, second: usize, m: i32, scratch: usize): i32 {
   const blocks = blocksOf(m);
@@ -191,7 +191,7 @@ export function shortlistPairs(first: usize, n: i32, second: usize, m: i32, scra
       const distance = load<u8>(row + (j as usize)) as i32;
       const rotation = (angleOf(second, blocks, j) - angle) & 255;
       const key = ((rotation << 24) | (distance << 16) | (i << 8) | j) as u32;
-      // Written whether it is kept or not: the next one goes to the same place then.
+      // Written unconditionally, without a branch: the next one overwrites one that is not kept.
       store<u32>(unsorted + ((size as usize) << 2), key ^ SIGN);
       const last = (distance == limit) as i32;
       const kept = last ^ 1 | ((room > 0) as i32);
@@ -203,7 +203,7 @@ export function shortlistPairs(first: usize, n: i32, second: usize, m: i32, scra
   }
   sortKeys(unsorted, size, scratch + PAIR_KEY, scratch + PAIR_RANK);
   meanDistance = (sum as f64) / (size as f64);
-  // Only codes that are equal in every pair make the mean 0.
+  // The mean is 0 only if the codes are equal in every pair.
   if (meanDistance < 1) meanDistance = 1;
   weighPairs(size, scratch);
   return size;

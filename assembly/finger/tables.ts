@@ -1,7 +1,6 @@
 /**
- * Constant tables of the finger kernel. Whole numbers written out, because a cosine or an exponential may differ in its
- * last bit from one machine to the next, and then so would a score. src/matching/oracle/tables.ts holds the
- * same numbers, and a test compares the two.
+ * Constant tables of the finger kernel, as integers: a computed cosine or exponential may differ between machines in its
+ * last bit, and a score with it. src/matching/oracle/tables.ts holds the same numbers, and a test compares the two.
  *
  * MCC: Minutia Cylinder-Code, Cappelli, Ferrara, Maltoni, IEEE TPAMI 32(12), 2010.
  */

@@ -1,11 +1,11 @@
 /**
- * The terms of the score: what is looked at, and in how many steps. A term is a curve through knots a power of two
- * apart, straight between them; index-builder/train/score.ts learns the knots' weights. src/matching/model/score-terms.ts
- * has the same table with the meaning of every term, and a test compares the two.
+ * The terms of the score. A term is a piecewise linear curve through knots whose distance is a power of two.
+ * index-builder/train/score.ts learns the knots' weights. src/matching/model/score-terms.ts has the same table with the
+ * meaning of every term, and a test compares the two.
  */
 import { MASSES } from './layout';
 
-/** What stands for one whole: a value between two knots is shared among them in 256ths. */
+/** Represents 1: a value between two knots is distributed over them in 256ths. */
 export const WHOLE: i32 = 256;
 
 // Numbers of the terms.
@@ -41,7 +41,7 @@ export const TERMS: usize = memory.data<u8>([
   77, 6, 1, 83, 17, 2, 100, 24, 3, 124, 17, 2, 141, 9, 3, 150, 9, 3, 159, 24, 3, 183, 12, 3, 195, 9, 3, 204, 9, 3,
 ]);
 
-/** Adds a value to a term: its share to the knot below and to the knot above. Beyond the last knot it is the last. */
+/** Adds a value to a term, distributed over the knots below and above. Values past the last knot go to the last one. */
 export function addTo(term: i32, value: i32, scratch: usize): void {
   const entry = TERMS + ((term * 3) as usize);
   const shift = load<u8>(entry, 2) as i32;
@@ -63,7 +63,7 @@ export function clearTerms(scratch: usize): void {
   memory.fill(scratch + MASSES, 0, (KNOT_COUNT as usize) << 2);
 }
 
-/** Sixteenths of octaves: the logarithm of v + 1 to base 2, straight between the powers, times 16. v is 0 to 2^26. */
+/** 16 log2(v + 1), linear between powers of two. v is 0 to 2^26. */
 export function octaves(v: i32): i32 {
   const w = v + 1;
   const octave = 31 - clz(w);

@@ -1,33 +1,33 @@
 /**
- * The candidate vector of a finger: 256 bytes of fixed length, whose inner product tells which references are worth a
- * comparison. It is made of how minutiae lie to their neighbours: every minutia with every one near it falls, by their
- * distance and by either direction against the line between them, into a histogram that no rotation or shift of the
- * print changes, and that a missing minutia changes little. Near neighbours weigh most, for prints that overlap in part
- * share them. The roots of the histogram are projected on the directions that tell fingers apart (index-builder/train/
- * vectors.ts). The pairs are those of BOZORTH3 and of Jiang and Yau (ICPR 2000); a vector of them is ours.
+ * The candidate vector of a finger: 256 bytes, whose inner products select the references that are worth a comparison.
+ * It is a histogram over pairs of near minutiae. The cell of a pair is given by its distance and by both directions
+ * relative to the line between the two. Rotating or shifting the print does not change the histogram; a missing minutia
+ * changes it little. Near neighbours weigh most: partly overlapping prints share them. The roots of the histogram are
+ * projected on the directions that separate fingers (index-builder/train/vectors.ts). The pairs are those of BOZORTH3 and
+ * of Jiang and Yau (ICPR 2000); making a vector of them is ours.
  *
- * Whole numbers wherever something is summed over minutiae, so that their order does not matter; the few operations on
- * doubles are single correctly rounded ones in a fixed order. A direction is a row of 1,440 sixteen-bit numbers, read
- * forwards, which i32x4.dot_i16x8_s eats by eights; histogram and roots (9 KiB) stay in the first cache while 720 KiB of
- * directions pass once.
+ * Sums over minutiae are integers: the order of the minutiae does not matter. The few operations on doubles are single,
+ * correctly rounded and in a fixed order. A direction is a row of 1,440 sixteen-bit numbers, read forwards, eight at a
+ * time (i32x4.dot_i16x8_s). Histogram and roots (9 KiB) stay in the first-level cache; the directions (720 KiB) are read
+ * once.
  */
 import { fourSums, innerProduct, laneSum } from '../product';
 import { angleOf, getF, qualityOf, setF, xOf, yOf } from './layout';
 import { ARCTANGENTS } from './tables';
 
 const SIZE: i32 = 256;
-/** Cells of the histogram: lengths of 15 pixels, and twelfths of a turn for either direction. */
+/** Cells of the histogram: lengths of 15 pixels, and twelfths of a turn for each direction. */
 const LENGTHS: i32 = 10;
 const TURN_PARTS: i32 = 12;
 const LENGTH_CELLS: i32 = 144;
 const CELLS: i32 = 1440;
 const CELL_ROW: usize = 2880;
 const CELL_PIXELS: f64 = 15.0;
-/** Pairs farther apart, or nearer (one minutia found twice), do not count. */
+/** Pairs that are farther apart, or nearer (one minutia found twice), do not count. */
 const FARTHEST: i32 = 150;
 const NEAREST_SQUARED: i32 = 36;
 
-// The tables, as src/matching/model/finger-vector-model.ts lays them out.
+// Offsets of the tables, as in src/matching/model/finger-vector-model.ts.
 const RANKS: usize = 256;
 const DIRECTIONS: usize = RANKS + 256;
 const CENTRE: usize = DIRECTIONS + 737280;
@@ -39,16 +39,16 @@ const VALUES: usize = 0;
 const X: usize = VALUES + 2048;
 const Y: usize = X + 256;
 const WEIGHT: usize = Y + 256;
-/** Squared distances of every two minutiae; i32.MAX_VALUE where they do not count, and behind the last. */
+/** Squared distances of every two minutiae; i32.MAX_VALUE for pairs that do not count, and past the last minutia. */
 const SQUARES: usize = WEIGHT + 256;
 const SQUARES_ROW: usize = 256;
 const HISTOGRAM: usize = SQUARES + 64 * SQUARES_ROW;
 const FLAT: usize = HISTOGRAM + 5760;
 export const VECTOR_SCRATCH: usize = FLAT + CELL_ROW;
 
-/** As long as that four and a half times the usual value fills a byte. */
+/** Length of the vector: a component of four and a half times the root mean square fills a byte. */
 const LENGTH: f64 = (127.0 * 16.0) / 4.5;
-/** A coordinate that is far from all: there is no minutia. */
+/** A coordinate out of reach of every minutia, for unused entries. */
 const NOWHERE: i32 = 1 << 20;
 
 export function encodeVector(packed: usize, out: usize, tables: usize, scratch: usize): void {
@@ -71,7 +71,7 @@ export function encodeVector(packed: usize, out: usize, tables: usize, scratch: 
   project(tables, scratch, out);
 }
 
-/** Squared distances from minutia i to all, as far as they count; to itself it is too near. */
+/** Squared distances from minutia i to all that count. Itself is too near to count. */
 function measure(i: i32, scratch: usize): void {
   const x = i32x4.splat(getI(scratch + X, i));
   const y = i32x4.splat(getI(scratch + Y, i));
@@ -79,7 +79,7 @@ function measure(i: i32, scratch: usize): void {
   for (let j: usize = 0; j < SQUARES_ROW; j += 16) {
     const dx = i32x4.sub(v128.load(scratch + X + j), x);
     const dy = i32x4.sub(v128.load(scratch + Y + j), y);
-    // Of farther ones the squares could leave thirty-two bits.
+    // Squares of larger differences could overflow thirty-two bits.
     const near = v128.and(
       i32x4.le_s(i32x4.abs(dx), i32x4.splat(FARTHEST)),
       i32x4.le_s(i32x4.abs(dy), i32x4.splat(FARTHEST)),
@@ -90,7 +90,7 @@ function measure(i: i32, scratch: usize): void {
   }
 }
 
-/** How many of 64 numbers are less. */
+/** How many of 64 squared distances are less than `square`. */
 @inline
 function nearerThan(square: i32, squares: usize): i32 {
   const all = i32x4.splat(square);
@@ -99,11 +99,11 @@ function nearerThan(square: i32, squares: usize): i32 {
   return laneSum(less);
 }
 
-/** Direction of a line that is not of length 0, in 256ths of a turn. */
+/** Direction of a line whose length is not 0, in 256ths of a turn. */
 function direction(x: i32, y: i32): i32 {
   const w = abs<i32>(x);
   const h = abs<i32>(y);
-  // In the first eighth, then mirrored to where it belongs.
+  // Computed in the first octant, then mirrored into the right one.
   const slope = w > h ? (h << 8) / w : (w << 8) / h;
   let angle = load<i16>(ARCTANGENTS + ((slope as usize) << 1)) as i32;
   if (w <= h) angle = 64 - angle;
@@ -111,7 +111,7 @@ function direction(x: i32, y: i32): i32 {
   return y < 0 ? -angle : angle;
 }
 
-/** Adds the pair of i and j, and that of j and i, whose line leads the other way: half a turn from it. */
+/** Adds the pairs (i, j) and (j, i). The line of (j, i) has the opposite direction, half a turn away. */
 function addBoth(packed: usize, blocks: usize, i: i32, j: i32, square: i32, tables: usize, scratch: usize): void {
   const line = direction(
     getI(scratch + X, j) - getI(scratch + X, i),
@@ -129,9 +129,10 @@ function addBoth(packed: usize, blocks: usize, i: i32, j: i32, square: i32, tabl
 }
 
 /**
- * Shares a pair out among the eight cells around it.
- * @param length - in 256ths of a cell, from the middle of the first
- * @param first - direction of the first minutia against the line, in 256ths of a cell; and the same of the second
+ * Distributes a pair over the eight cells around it.
+ * @param length - in 256ths of a cell, from the middle of the first cell
+ * @param first - direction of the first minutia relative to the line, in 256ths of a cell
+ * @param second - direction of the second minutia, likewise
  */
 function addPair(length: i32, first: i32, second: i32, weight: i32, histogram: usize): void {
   const cellL = length >> 8;
@@ -152,14 +153,14 @@ function addPair(length: i32, first: i32, second: i32, weight: i32, histogram: u
   addTwo(histogram, l1 + a1, b0, b1, (w1 * inA) >> 14, inB);
 }
 
-/** Shares a weight out among two neighbours. */
+/** Distributes a weight over two neighbouring cells. */
 @inline
 function addTwo(histogram: usize, row: i32, b0: i32, b1: i32, weight: i32, inB: i32): void {
   setI(histogram, row + b0, getI(histogram, row + b0) + ((weight * (256 - inB)) >> 4));
   setI(histogram, row + b1, getI(histogram, row + b1) + ((weight * inB) >> 4));
 }
 
-/** Roots, of length 32767 all together: a crowd of pairs in one cell does not drown the others. */
+/** Square roots, scaled to a vector of length 32767: a cell with many pairs does not dominate the others. */
 function flatten(scratch: usize): void {
   let sum = i64x2.splat(0);
   for (let i: usize = 0; i < CELL_ROW * 2; i += 16) {
@@ -201,7 +202,7 @@ function project(tables: usize, scratch: usize, out: usize): void {
   }
 }
 
-/** Inner products of four directions, one behind the other, with the roots, which are read once for all four. */
+/** Inner products of four consecutive directions with the roots. The roots are read once for all four. */
 @inline
 function fourProducts(directions: usize, roots: usize): v128 {
   let a = i32x4.splat(0);
@@ -218,7 +219,7 @@ function fourProducts(directions: usize, roots: usize): v128 {
   return fourSums(a, b, c, d);
 }
 
-/** Keeps a component. @returns the sum of the squares with its own */
+/** Stores a component. @returns the sum of squares including this one */
 @inline
 function value(tables: usize, scratch: usize, j: i32, inner: i32, squares: f64): f64 {
   const centred = (inner as f64) - (getI(tables + CENTRE, j) as f64);
@@ -234,14 +235,14 @@ function setI(base: usize, i: i32, value: i32): void {
   store<i32>(base + ((i as usize) << 2), value);
 }
 
-/** What a removed reference is given: less than any inner product. */
+/** Score of a removed reference: below every inner product. */
 const REMOVED: i32 = -32768;
 
 /**
- * Inner products of a vector with `count` others, an eighth of them, i16 each. The vectors are read once, front to back,
- * and 256 bytes are all that is read of a reference: at millions of them the memory's speed decides.
- * @param probe - the vector widened to i16 [256], for it is used `count` times
- * @param directory - u32 for each: 0 where the reference was removed
+ * Inner products of a vector with `count` others, divided by 8, i16 each. The vectors are read once, front to back, 256
+ * bytes for each reference: at millions of references memory bandwidth is the limit.
+ * @param probe - the vector, widened to i16 [256] because it is used `count` times
+ * @param directory - u32 for each; 0: removed
  */
 export function scanVectors(probe: usize, vectors: usize, directory: usize, count: i32, scores: usize): void {
   for (let i = 0; i < count; i++) {
