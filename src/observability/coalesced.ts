@@ -1,6 +1,6 @@
-/** Of the thread's time; the rest is the searches'. */
+/** Largest share of the thread's time; the rest is for searches. */
 const SHARE = 0.1;
-/** Nobody waits longer than that for the work to begin, however long it took before. */
+/** Longest wait for the work to begin, however long it took before. */
 const MAX_WAIT_MS = 1000;
 
 /** One making of the answer, and those who wait for it. */
@@ -38,9 +38,8 @@ class Round<T> {
 }
 
 /**
- * An answer that is the same for everybody who asks at the time: those who come while nobody works on it get one answer
- * together, and however many ask, working on it takes no more than a tenth of the thread's time. Nobody gets an answer
- * that was begun before they asked.
+ * An answer shared by concurrent callers. Callers that arrive while no answer is being made share the next one. However
+ * many ask, making answers takes at most a tenth of the thread's time. No caller gets an answer begun before its request.
  */
 export class Coalesced<T> {
   readonly #make: (signal: AbortSignal) => Promise<T>;

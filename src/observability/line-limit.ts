@@ -6,20 +6,20 @@ interface Window {
   unsaid: number;
 }
 
-/** Of many lines about the same, few are written, so that a caller cannot fill the disk; how many more there were is said. */
+/** Limits log lines with the same subject: a caller cannot fill the disk. The number of omitted lines is logged. */
 export class LineLimit {
   readonly #most: number;
   readonly #windows = new Map<string, Window>();
 
-  /** @param most - lines about the same within ten seconds */
+  /** @param most - lines with the same subject within ten seconds */
   constructor(most: number) {
     this.#most = most;
   }
 
   /**
    * Whether a line may be written.
-   * @param what - it is about; takes few values
-   * @returns what the line has to say beside: how many were left out before it; undefined: it is left out
+   * @param what - the line's subject; takes few values
+   * @returns fields to add to the line: the number omitted before it; undefined: omit this line
    */
   admit(what: string): { readonly unsaid?: number } | undefined {
     const now = performance.now();

@@ -4,11 +4,11 @@ import { describeError, redact } from './redaction.ts';
 export type { Logger } from 'pino';
 
 /**
- * The service's log: JSON lines. What may be logged: request ids, checkpoint ids, purposes, methods, statuses, reasons,
- * counts and durations. What may not is dropped by `redact`, wherever it stands in a line.
- * @param level - least level that is written
- * @param destination - standard output unless given; where that cannot be written, as on a full disk, lines are lost and
- * the service goes on
+ * The service's log: JSON lines. Allowed are request ids, checkpoint ids, purposes, methods, statuses, reasons, counts and
+ * durations. `redact` drops everything forbidden, anywhere in a line.
+ * @param level - lowest level that is written
+ * @param destination - default: standard output. If it cannot be written, as on a full disk, lines are lost and the
+ * service continues.
  */
 export function createLogger(level: string, destination?: DestinationStream): Logger {
   const options: LoggerOptions = {
@@ -20,7 +20,7 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
       log: (line) => redact(line) as Record<string, unknown>,
     },
     hooks: {
-      // pino takes the message of an error that is logged without words, and that message may quote anything.
+      // If an error is logged without a message pino uses the error's own, which may quote anything.
       logMethod(args: unknown[], method: LogFn) {
         const [first, words] = args;
         const line = first instanceof Error ? { err: first } : first;
@@ -34,12 +34,12 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
   return pino(options, destination ?? standardOutput());
 }
 
-/** Lines that cannot be written are kept until they can be, up to this. */
+/** Largest buffer of lines that cannot be written yet. */
 const MAX_UNWRITTEN_BYTES = 1 << 20;
 
 function standardOutput(): DestinationStream {
   const stream = pino.destination({ fd: 1, sync: true, maxLength: MAX_UNWRITTEN_BYTES });
-  // Without a listener the error would end the service; there is no other place to tell of it.
+  // Without a listener the error would end the service. There is no other place to report it.
   stream.on('error', () => undefined);
   return stream;
 }

@@ -7,22 +7,22 @@ export interface ServiceFigures {
   /** Searchable references by partition, e.g. `finger:2`. */
   readonly references: readonly { readonly partition: string; readonly count: number }[];
   readonly galleryVersion: number;
-  /** The index that the gallery was loaded from: its last change, 0 where there was none; and whether a newer one is refused. */
+  /** The index that the gallery was loaded from: its last change (0: no index), and whether a newer one is refused. */
   readonly index: { readonly sequence: number; readonly isRefusing: boolean };
   readonly searchesUnderWay: number;
   readonly searchesWaiting: number;
   readonly ready: boolean;
-  /** Whether the store can be reached and written, as the last probe of it has found. */
+  /** Whether the store can be reached and written, by its last probe. */
   readonly store: { readonly isReachable: boolean; readonly isWritable: boolean };
-  /** Stored references that are damaged: how many, and the ids of some. */
+  /** Damaged stored references: their number, and the ids of some. */
   readonly damagedReferences: { readonly count: number; readonly ids: readonly string[] };
-  /** Indexed searches that were repeated exactly, those of them with a candidate, and the candidates that the index had missed. */
+  /** Indexed searches repeated exactly, their candidates, and the candidates that the index missed. */
   readonly audit: { readonly searches: number; readonly candidates: number; readonly missed: number };
-  /** Segments that were made in the place of others since the start. */
+  /** Segments compacted since the start. */
   readonly compactions: number;
 }
 
-/** One call, as far as it is counted. */
+/** One call, as the metrics count it. */
 export interface CallFigures {
   /** e.g. `Identification/Identify`. */
   readonly method: string;
@@ -31,15 +31,15 @@ export interface CallFigures {
   /** Reason of a failure. */
   readonly reason: string | undefined;
   readonly seconds: number;
-  /** Comparisons that it took. */
+  /** Comparisons made. */
   readonly comparisons: number;
 }
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
- * The service's metrics, in a registry of their own. Labels take few values: methods, statuses, reasons and partitions
- * are all fixed or configured; nothing that a caller sends becomes a label.
+ * The service's metrics, in a registry of their own. Labels take few values: methods, statuses, reasons and partitions are
+ * fixed or configured. Nothing sent by a caller becomes a label.
  */
 export class Metrics {
   readonly #registry = new Registry();
@@ -52,7 +52,7 @@ export class Metrics {
   readonly #comparisons: Counter;
 
   /**
-   * @param figures - asked once for every rendering
+   * @param figures - called once for each rendering
    * @param build - program version and comparison model
    */
   constructor(figures: () => ServiceFigures, build: { readonly version: string; readonly model: string }) {
@@ -121,7 +121,7 @@ export class Metrics {
     this.#waited.observe(seconds);
   }
 
-  /** The metrics in the text format of Prometheus; whoever asks a hundred times a second waits a little. */
+  /** The metrics in the text format of Prometheus. Very frequent callers share answers and wait briefly. */
   async render(): Promise<{ readonly contentType: string; readonly body: string }> {
     return { contentType: this.#registry.contentType, body: await this.#rendering.get() };
   }

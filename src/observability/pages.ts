@@ -5,7 +5,7 @@ import type { ReadinessState } from './readiness.ts';
 export interface PageSources {
   readiness(): ReadinessState;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
-  /** Why no further client can be taken elsewhere; undefined: they can. */
+  /** Why the gRPC surface accepts no further client; undefined: it does. */
   obstacle?(): string | undefined;
 }
 

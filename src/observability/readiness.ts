@@ -1,26 +1,26 @@
-/** Where the service is in its life. */
+/** Stage of the service's life. */
 export type LifeStage = 'starting' | 'ready' | 'stopping';
 
 export interface ReadinessState {
   readonly stage: LifeStage;
-  /** A sentence about it; empty when there is nothing to say. */
+  /** A sentence about the stage; may be empty. */
   readonly detail: string;
-  /** False: searches are answered, changes are refused, for the store takes none now. */
+  /** False: the store takes no changes now. Searches are answered, changes are refused. */
   readonly writing: boolean;
   /** Stored references that are known to be damaged. */
   readonly damagedReferences: number;
 }
 
 /**
- * Starting, ready, stopping: in this order, and never back. A service that searches is ready whatever the store is like:
- * taking it out of service would leave checkpoints without an answer, and another one would have the same store.
+ * Starting, ready, stopping: in this order, and never back. A service that searches is ready whatever the state of the
+ * store: taking it out of service would leave checkpoints without an answer, and another service has the same store.
  */
 export class Readiness {
   #state = { stage: 'starting' as LifeStage, detail: 'Starting.' };
   #trouble = '';
   readonly #damaged: () => number;
 
-  /** @param damaged - tells how many stored references are known to be damaged */
+  /** @param damaged - returns how many stored references are known to be damaged */
   constructor(damaged: () => number = () => 0) {
     this.#damaged = damaged;
   }
@@ -39,7 +39,7 @@ export class Readiness {
     return { ...facts, detail: sentences.join(' ') };
   }
 
-  /** Says how far the start has come. Without effect once the service is ready or stopping. */
+  /** Reports the progress of the start. Without effect once the service is ready or stopping. */
   starting(detail: string): void {
     if (this.#state.stage === 'starting') this.#state = { stage: 'starting', detail };
   }
@@ -52,7 +52,7 @@ export class Readiness {
     this.#state = { stage: 'stopping', detail: 'Finishing the calls under way.' };
   }
 
-  /** @param trouble - a sentence that says why the store takes no changes; empty: it takes them */
+  /** @param trouble - a sentence, why the store takes no changes; empty: it takes them */
   store(trouble: string): void {
     this.#trouble = trouble;
   }

@@ -1,6 +1,6 @@
 /**
- * What must never be logged: templates, names, ids of subjects, scores. pino's own redaction knows paths of a fixed
- * depth only; this walks whatever is logged, at any depth.
+ * Removes what must never be logged: templates, names, ids of subjects, scores. pino's own redaction knows paths of a fixed
+ * depth only; this walks logged values at any depth.
  */
 
 /** Names of fields whose values are dropped, compared in lower case without separators. */
@@ -58,7 +58,7 @@ const FORBIDDEN = new Set(
 const DEEPEST = 6;
 const REDACTED = '[redacted]';
 
-/** A copy that may be logged. Never throws, whatever it is given. */
+/** A copy that may be logged. Never throws. */
 export function redact(value: unknown, depth = 0): unknown {
   try {
     return redactValue(value, depth);
@@ -75,7 +75,7 @@ function redactValue(value: unknown, depth: number): unknown {
   if (ArrayBuffer.isView(value)) return `[binary ${value.byteLength} bytes]`;
   if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return `[binary ${value.byteLength} bytes]`;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? '[no date]' : value.toISOString();
-  // Deeper than any line of ours; also what ends a circle.
+  // No line of the service is deeper. The bound also ends cycles.
   if (depth >= DEEPEST) return '[too deep]';
   if (value instanceof Map)
     return redactEntries(
@@ -106,8 +106,8 @@ export function isForbidden(key: string): boolean {
 }
 
 /**
- * An error as it may be logged. Failures are worded for it; the message of any other error may quote what it tripped
- * over (a row, a request), so only its kind and the places in our code are kept.
+ * An error as it may be logged. The messages of Failures are made for the log. The message of any other error may quote
+ * data (a row, a request): only its kind and the places in our code are kept.
  */
 export function describeError(error: Error): Record<string, unknown> {
   const own = error.name === 'Failure' || error.name === 'TemplateError';

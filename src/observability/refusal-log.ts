@@ -1,21 +1,20 @@
 import { LineLimit } from './line-limit.ts';
 import type { Logger } from './logging.ts';
 
-/** Something that was refused before it became a call. Nothing in it comes from the caller. */
+/** A refusal before there is a call. Nothing in it comes from the caller. */
 export interface Refusal {
-  /** Where, e.g. `http` or `grpc`. */
+  /** `http` or `grpc`, for example. */
   readonly surface: string;
   readonly reason: string;
   /** Constant facts, e.g. the HTTP status. */
   readonly facts?: Readonly<Record<string, string | number>>;
 }
 
-/** Lines for one reason in ten seconds; what is more is counted and said with the next one. */
+/** Lines for one reason in ten seconds. More are counted; the next line has their number. */
 const MAX_LINES = 20;
 
 /**
- * Counts and logs refusals. Each is counted; of many for the same reason few are logged, so that a scanner cannot fill the
- * disk.
+ * Counts every refusal and logs a limited number for each reason: a scanner cannot fill the disk.
  */
 export class RefusalLog {
   readonly #log: Logger;
