@@ -4,7 +4,7 @@ import { prepareEnrolment, type EnrolmentDependencies } from '../api/enrolment.t
 import { Provenance, type EnrollRequest } from '../api/generated/ridgewatch/v1/gallery.ts';
 import { Modality, TemplateFormat, type Sample } from '../api/generated/ridgewatch/v1/sample.ts';
 
-/** Everybody in the demo gallery is made from this seed; nobody in it exists. */
+/** Seed of the demo gallery. All its subjects are synthetic. */
 export const DEMO_SEED = 2005;
 /** Name of the demo gallery. */
 export const DEMO_GALLERY = 'demo';
@@ -13,7 +13,7 @@ export const DEMO_CONTRIBUTOR = 'demo';
 /** The model id of the synthetic embeddings. */
 export const DEMO_FACE_MODEL = 'synthetic-512';
 const DEMO_FACE_DIMENSION = 512;
-/** Right and left index finger: what a border usually captures. */
+/** Right and left index finger, which a border usually captures. */
 export const DEMO_POSITIONS = [2, 7] as const;
 
 /** The contributor's key of demo subject `index`. */
@@ -21,12 +21,12 @@ export function demoExternalId(index: number): string {
   return `demo-${index}`;
 }
 
-/** The synthetic person behind demo subject `index`; indices beyond the gallery's size are people who are not in it. */
+/** The synthetic person of demo subject `index`. Indices beyond the gallery's size give people who are not enrolled. */
 export function demoPerson(index: number): SyntheticPerson {
   return createPerson(DEMO_SEED, index);
 }
 
-/** What a checkpoint captures of a person: both index fingers and the face. Capture 0 is the enrolment. */
+/** The samples of one encounter: both index fingers and the face. Capture 0 is the enrolment. */
 export function demoSamples(person: SyntheticPerson, capture: number): Sample[] {
   const fingers = DEMO_POSITIONS.map((position) =>
     sample({
@@ -47,8 +47,8 @@ export function demoSamples(person: SyntheticPerson, capture: number): Sample[] 
 }
 
 /**
- * Enrols the demo gallery, in one transaction: a start that is killed half-way leaves no half of it.
- * @param onProgress - told the number of people made so far
+ * Enrols the demo gallery in one transaction: a killed start leaves no part of it.
+ * @param onProgress - called with the number of people made so far
  */
 export async function loadDemoGallery(
   service: EnrolmentDependencies,

@@ -4,7 +4,7 @@ import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Logger } from '../observability/logging.ts';
 import type { Readiness } from '../observability/readiness.ts';
 
-/** References between two lines of the log. */
+/** References between two progress lines of the log. */
 const LOGGED_EVERY = 100_000;
 
 export interface GalleryStart {
@@ -17,8 +17,8 @@ export interface GalleryStart {
 }
 
 /**
- * Brings everything that the store holds into memory: from the published index and the changes since, or, where there is
- * no index or it is refused, from the store itself.
+ * Loads all references into memory: from the published index and the changes since or, if there is no index or it is
+ * refused, from the store.
  */
 export async function startGallery(start: GalleryStart): Promise<void> {
   const { switcher, follower, headSequence, readiness, log } = start;
@@ -35,7 +35,7 @@ export async function startGallery(start: GalleryStart): Promise<void> {
   });
 }
 
-/** @returns whether there was an index to take */
+/** @returns whether an index was loaded */
 async function loadIndex({ switcher, readiness, log }: GalleryStart): Promise<boolean> {
   let logged = 0;
   try {

@@ -23,9 +23,8 @@ export interface PeriodicParts {
 }
 
 /**
- * What a service does each second: reads the key file again, follows the changes of other processes, probes the store,
- * takes an index that was published, rewrites segments that lost many references. Each task is under way once at a time,
- * and none that fails keeps the others from their turn.
+ * Tasks of every second: reads the key file again, follows the changes of other processes, probes the store, switches to a
+ * published index, compacts sparse segments. A task never overlaps itself, and a failing task does not stop the others.
  */
 export class PeriodicTasks {
   readonly #parts: PeriodicParts;
@@ -63,12 +62,12 @@ export class PeriodicTasks {
     void compactor.run();
   }
 
-  /** Changes are told of as they are made; where that was missed, the number of the last one is read. */
+  /** The database notifies of changes as they are made. In case a notification is lost, polling reads the last number. */
   #listen(): void {
     void this.#parts.store.listener.ensure((head) => this.#followTo(head));
   }
 
-  /** A store that is slow to answer is not asked a second time meanwhile. */
+  /** A slow store is not asked again before it has answered. */
   async #followHead(): Promise<void> {
     if (this.#isReadingHead) return;
     this.#isReadingHead = true;

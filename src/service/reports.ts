@@ -1,4 +1,4 @@
-/** What a running service says of itself: to the log, and to the metrics. */
+/** Reports of a running service, to the log and to the metrics. */
 import type { CallReport } from '../api/call.ts';
 import type { FaceModel } from '../api/wire-samples.ts';
 import type { Configuration } from '../configuration.ts';
@@ -15,7 +15,7 @@ import type { Metrics, ServiceFigures } from '../observability/metrics.ts';
 import type { Readiness } from '../observability/readiness.ts';
 import type { StoreHealth } from '../store/store-health.ts';
 
-/** Damaged references that are named in the log one by one, and in the metrics. */
+/** Largest number of damaged references named in the log and in the metrics. */
 const MAX_LOGGED_DAMAGE = 1000;
 const MAX_LABELLED = 100;
 
@@ -47,7 +47,7 @@ export function figuresOf(
   };
 }
 
-/** Which reference is damaged is the one fact about a single reference that is logged, under a name of its own. */
+/** The id of a damaged reference is the only fact about a single reference that is logged, in a field of its own. */
 export function damageLog(log: Logger): OnDamage {
   let left = MAX_LOGGED_DAMAGE;
   return ({ referenceId, reason }) => {
@@ -56,7 +56,7 @@ export function damageLog(log: Logger): OnDamage {
   };
 }
 
-/** Which subjects these are store check says; who searches a gallery has to know that there are some. */
+/** `store check` lists the subjects. The log only says that some exist, because searches of a gallery may miss them. */
 export function warnOfDoubtfulGalleries({ unsureCount }: Quarantine, log: Logger): void {
   if (unsureCount === 0) return;
   log.error(
@@ -65,7 +65,7 @@ export function warnOfDoubtfulGalleries({ unsureCount }: Quarantine, log: Logger
   );
 }
 
-/** References of face models that are not configured are kept, and no probe is compared with them. */
+/** References of face models that are not configured are kept, but never compared. */
 export function warnOfStrangeModels(gallery: Gallery, faceModels: ReadonlyMap<string, FaceModel>, log: Logger): void {
   for (const { name, liveCount } of gallery.partitions) {
     if (name.modality !== 'face' || liveCount === 0) continue;
@@ -77,7 +77,7 @@ export function warnOfStrangeModels(gallery: Gallery, faceModels: ReadonlyMap<st
   }
 }
 
-/** How many connections each surface may have, said where that is fewer than was asked for. */
+/** Connections of each surface; logs a warning if there are fewer than configured. */
 export function connectionsOf(
   configuration: Configuration,
   log: Logger,
@@ -91,17 +91,17 @@ export function connectionsOf(
   return { grpc, http };
 }
 
-/** Lines for one method and reason in ten seconds. A refusal costs its caller five bytes, and a line has two hundred. */
+/** Lines for one method and reason in ten seconds. A refused call costs its caller five bytes; a line has two hundred. */
 const MAX_ALIKE = 100;
 
 /**
- * Reports each call to the log and the metrics. Whatever is served of people has its line, for it says who asked what;
- * of many refusals for the same reason, and of many calls for the service's status, few are logged. Each is counted.
+ * Reports each call to the log and the metrics. Every served call about subjects is logged: its line is the record of who
+ * asked what. Refusals for the same reason and status calls are logged up to a limit. Every call is counted.
  */
 export function observer(log: Logger, metrics: Metrics, health: StoreHealth): (report: CallReport) => void {
   const limit = new LineLimit(MAX_ALIKE);
   return ({ method, requestId, code, reason, seconds, facts, defect, cause }) => {
-    // What a call has met, the next probe looks at.
+    // A failed call makes the next probe check the store.
     if (reason?.startsWith('STORE_') === true) health.doubt();
     metrics.observeCall({ method, code, reason, seconds, comparisons: Number(facts.comparisons ?? 0) });
     const isKept = reason === undefined && !method.startsWith('Operations/');

@@ -59,19 +59,18 @@ export interface Service {
   readonly subjectCount: () => number;
   /** Drains calls and stops everything; the second call waits for the first. */
   stop(): Promise<void>;
-  /** Cuts off the calls that a stop waits for. */
+  /** Cuts off the calls that stop() is waiting for. */
   hurry(): void;
 }
 
-/** Searches under way for each worker thread: one being compared, one being prepared or merged. */
+/** Concurrent searches per worker thread: one is compared while another is prepared or merged. */
 const SEARCHES_PER_WORKER = 2;
-/** Lines about defects that records of streams, or requests over HTTP, have met, for one reason in ten seconds. */
+/** Log lines about defects met by stream records or HTTP requests, for one reason in ten seconds. */
 const MAX_DEFECTS = 20;
 /**
  * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
- * @param stopRequest - aborted: it is not wanted any more, and the start is given up wherever it is
- * @throws Failure that says in one sentence what is in the way, START_GIVEN_UP among them; whatever was started is
- * stopped again
+ * @param stopRequest - when aborted, the start is given up at any point
+ * @throws Failure with the obstacle in one sentence, START_GIVEN_UP among them; the parts already started are stopped
  */
 export function startService(
   configuration: Configuration,
@@ -113,7 +112,7 @@ async function start(
   const compactor = new Compactor(served, (error) =>
     log.warn({ err: error }, 'a segment could not be rewritten; it serves as it is'),
   );
-  // Metrics are asked for from the first moment on, before there is a store.
+  // Metrics can be scraped before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
   let health: StoreHealth | undefined = undefined;
   const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, compactor, health, quarantine);
@@ -239,7 +238,7 @@ async function start(
   );
   server = api;
   const grpcPort = await api.listen(configuration.grpcHost, configuration.grpcPort, credentials);
-  // Where a start is given up there is nothing to wait for.
+  // If the start is given up there is nothing to wait for.
   teardown.add(async () => {
     const drained = await api.stop(readiness.state.stage === 'stopping' ? configuration.drainSeconds * 1000 : 0);
     if (!drained) log.warn('calls were cut off: the time for draining was up');

@@ -1,4 +1,4 @@
-/** The two surfaces of a service, set as its configuration says. */
+/** The gRPC and HTTP surfaces of a service, as configured. */
 import { reportOfEnded, type CallObserver } from '../api/call.ts';
 import { IDENTIFY_PATH } from '../api/http-identify.ts';
 import { ApiServer, type ApiServices } from '../api/server.ts';
@@ -22,16 +22,16 @@ interface SurfaceParts {
 export interface HttpParts extends SurfaceParts {
   readonly readiness: Readiness;
   readonly metrics: Metrics;
-  /** Bounds the lines about defects. */
+  /** Limits the lines about defects. */
   readonly defects: LineLimit;
   readonly log: Logger;
-  /** Why no further client of gRPC can be taken; undefined: they can, or there is no server yet. */
+  /** Why the gRPC server accepts no further client; undefined: it does, or there is no server yet. */
   readonly obstacle: () => string | undefined;
   /** Undefined until searches can be answered. */
   readonly identify: () => JsonRoute | undefined;
 }
 
-/** Pages from the first moment on, and searches in JSON where they are asked for. */
+/** Serves pages from the beginning of the start and, if configured, searches in JSON. */
 export function makeHttpServer(parts: HttpParts): HttpServer {
   const { configuration, maxConnections, readiness, metrics, refusals, defects, log, obstacle } = parts;
   const pages = servicePages({ readiness: () => readiness.state, metrics: () => metrics.render(), obstacle });

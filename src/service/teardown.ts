@@ -3,21 +3,20 @@ import { Failure } from '../failure.ts';
 type Step = () => Promise<unknown>;
 
 /**
- * Takes the parts of a service down, the last one first: in this one order, whether a start failed or a service that
- * runs is stopped.
+ * Takes the parts of a service down, last one first. A failed start and the stop of a running service use the same order.
  */
 export class Teardown {
   #steps: Step[] = [];
   #running: Promise<void> | undefined;
   readonly #late: Promise<unknown>[] = [];
 
-  /** @param step - takes down a part that was just begun; at once, where everything else is being taken down already */
+  /** @param step - takes down a part just started; called at once if the teardown is already running */
   add(step: Step): void {
     if (this.#running === undefined) this.#steps.push(step);
     else this.#late.push(step().catch(() => undefined));
   }
 
-  /** Takes everything down. A part that fails is passed over: the others have to go all the same. */
+  /** Takes everything down. If a part fails, the others are still taken down. */
   async run(): Promise<void> {
     this.#running ??= this.#takeDown();
     await this.#running;
@@ -32,9 +31,9 @@ export class Teardown {
 }
 
 /**
- * Starts something of many parts. Where a part fails, or the whole is not wanted any more, all are taken down again.
+ * Starts something of many parts. If a part fails or the start is given up, all are taken down.
  * @param start - adds a step for each part
- * @throws Failure START_GIVEN_UP; whatever `start` throws
+ * @throws Failure START_GIVEN_UP; every error of `start`
  */
 export async function wholeOrNothing<T>(start: (teardown: Teardown) => Promise<T>, givenUp: AbortSignal): Promise<T> {
   const teardown = new Teardown();
@@ -43,7 +42,7 @@ export async function wholeOrNothing<T>(start: (teardown: Teardown) => Promise<T
     return await Promise.race([starting, rejectionOf(givenUp)]);
   } catch (thrown) {
     await teardown.run();
-    // It meets what was taken from under it, and ends; what it had begun meanwhile is taken down, too.
+    // The start fails on parts already taken down, and ends. The parts that it added meanwhile are taken down, too.
     await starting.catch(() => undefined);
     await teardown.run();
     throw thrown;
