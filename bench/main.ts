@@ -32,7 +32,7 @@ const [seed, unseeded] = taken(given, '--seed');
 if (seed !== undefined) process.env[SEED_VARIABLE] = seed;
 const [out, unkept] = taken(unseeded, '--out');
 const isBare = BENCHES[name].isBare === true;
-// Those that make a file of their own take its name themselves.
+// Benches that write a file of their own parse --out themselves.
 const rest = isBare ? unseeded : unkept;
 if (isBare || (!rest.includes('--json') && out === undefined)) {
   if (!isBare) console.error(machineLine(describeMachine()));
@@ -51,7 +51,7 @@ if (isBare || (!rest.includes('--json') && out === undefined)) {
   process.exitCode = status;
 }
 
-/** The value of an option, and the arguments without both. */
+/** The value of an option, and the arguments without option and value. */
 function taken(args: readonly string[], option: string): [string | undefined, readonly string[]] {
   const at = args.indexOf(option);
   return at === -1 ? [undefined, args] : [args[at + 1] ?? '', [...args.slice(0, at), ...args.slice(at + 2)]];

@@ -1,27 +1,27 @@
-/** From the scores of the variants to what each part buys. */
+/** Computes the effect of each part from the scores of the variants. */
 import { errorRates, MIN_THRESHOLD, sortScores } from '../../index-builder/statistics/error-rates.ts';
 import type { FoldScores } from './fold.ts';
 
-/** False match rates that FNMR is given at, ascending. */
+/** False match rates at which FNMR is given, ascending. */
 export const FALSE_MATCH_RATES: readonly number[] = [1e-4, 1e-3];
-/** The rate at which mates are counted one by one. */
+/** False match rate at which lost and gained mates are counted. */
 const COUNTED = 1e-3;
 
 export interface SetFigures {
   readonly mated: number;
   readonly nonMated: number;
-  /** At each of FALSE_MATCH_RATES, 0 to 1; undefined where there are too few non-mated comparisons to tell. */
+  /** At each of FALSE_MATCH_RATES, 0 to 1; undefined if there are too few non-mated comparisons. */
   readonly falseNonMatchRates: readonly (number | undefined)[];
   /**
-   * At FMR 10⁻³: mates that match with everything and not with the variant, and the other way round. Their difference
-   * says what the part buys, their sum how much of that may be chance.
+   * At FMR 10⁻³: mates that match with the full comparison but not with the variant, and the reverse. The difference is
+   * the effect of the part; the sum shows how much of it may be chance.
    */
   readonly lost: number;
   readonly won: number;
 }
 
 /**
- * @param folds - scores by fold pair, variant and set; the first variant is everything
+ * @param folds - scores by fold pair, variant and set; the first variant is the full comparison
  * @returns figures by variant and set
  */
 export function measureVariants(folds: readonly (readonly (readonly FoldScores[])[])[]): SetFigures[][] {
@@ -51,7 +51,7 @@ function joinFolds(folds: readonly (readonly (readonly FoldScores[])[])[], v: nu
   };
 }
 
-/** Which mated comparisons match at FMR 10⁻³; none where it cannot be told. */
+/** Which mated comparisons match at FMR 10⁻³; none if there are too few comparisons. */
 function matesFound({ mated, nonMated }: FoldScores): boolean[] {
   const [point] = errorRates(sortScores(mated, nonMated), [COUNTED]).points;
   return Array.from(mated, (score) => point !== undefined && score >= Math.max(MIN_THRESHOLD, point.threshold));

@@ -1,8 +1,8 @@
 /**
  * One fold pair of the ablations: trains without folds a and b, and compares the prints of a with those of b.
  *
- * What is dear is made once: codes are learned in one chain of rounds, and where a comparison's alignment stays the same
- * its terms are kept, so that leaving out a term only costs a training of the score.
+ * Expensive steps are done once: codes are learned in one chain of rounds. The terms of a comparison are kept if its
+ * alignment does not change; leaving out a term then costs one training of the score.
  */
 import { areMates, areStrangers, type LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
 import { alignAll, joinAlignments, packPrints } from '../../index-builder/train/comparisons.ts';
@@ -22,7 +22,7 @@ import { KNOT_COUNT, WEIGHTS_PER_POINT, WHOLE } from '../../src/matching/model/s
 import type { FingerModel } from '../../src/matching/model/finger-model.ts';
 import { VARIANTS, type Codes, type Variant } from './variants.ts';
 
-/** Scores of one set's comparisons across the two folds; the order is the same for every variant. */
+/** Scores of one set's comparisons across the two folds, in the same order for every variant. */
 export interface FoldScores {
   readonly mated: Int32Array;
   readonly nonMated: Int32Array;
@@ -30,10 +30,10 @@ export interface FoldScores {
 
 const NO_ALIGNMENT = -1;
 
-/** Comparisons whose scores are wanted. */
+/** Comparisons to score. */
 interface Trial {
   readonly mates: Uint8Array;
-  /** Row of the masses; NO_ALIGNMENT where there are none. */
+  /** Row of the masses, or NO_ALIGNMENT. */
   readonly rows: Int32Array;
   readonly masses: Int32Array;
 }
@@ -73,7 +73,7 @@ function choose(sets: readonly PreparedSet[], use: (print: LabelledPrint) => boo
   return sets.map(({ set, cylinders }) => restrict(set, cylinders, use)).filter(({ list }) => list.length > 0);
 }
 
-/** Learns codes when they are first asked for. */
+/** Learns codes on first use. */
 function chainOfCodes(
   chosen: readonly ChosenPrints[],
   chosenReal: readonly ChosenPrints[],
@@ -95,7 +95,7 @@ function chainOfCodes(
   };
 }
 
-/** Compares the prints of one fold with the others; without others every two of the fold. */
+/** Compares the prints of one fold with the others; without others, all pairs of the fold. */
 function alignAcross(
   ones: readonly LabelledPrint[],
   others: readonly LabelledPrint[] | undefined,
@@ -130,7 +130,7 @@ function scoreTrial({ mates, rows, masses }: Trial, weights: Int32Array): FoldSc
 
 const MAX_SCORE = 65_535;
 
-/** The score of an alignment, to the last point as assembly/finger/score.ts has it: doubles hold its sums exactly. */
+/** The score of an alignment, exactly that of assembly/finger/score.ts: doubles hold its sums exactly. */
 export function scoreOf(masses: Int32Array, weights: Int32Array): number {
   let sum = 0;
   for (let k = 0; k < KNOT_COUNT; k++) sum += masses[k] * weights[k];

@@ -29,7 +29,7 @@ program
   .name('npm run bench -- ablations')
   .description('error rates of the finger comparison without one part at a time, cross-validated by person')
   .requiredOption('--data <folder...>', 'sets of records <finger>_<impression>.iso, one set for each extractor')
-  // Of two folds, a comparison across them would leave no real print to learn from.
+  // With two folds a comparison across them would leave no real print to learn from.
   .option('--folds <n>', 'folds by person', atLeast(3), 4)
   .option(
     '--synthetic <people>',

@@ -1,13 +1,13 @@
-/** What is left out, one part at a time. */
+/** The variants of the comparison, each without one part. */
 import { FULL_SHAPE, type ScoreShape } from '../../index-builder/train/score.ts';
 
-/** Where the planes of the codes come from. */
+/** Source of the planes of the codes. */
 export type Codes =
   /** Mates of real and synthetic prints, in as many rounds as the shipped model's. */
   | 'learned'
-  /** As `learned`, without the last round. */
+  /** Like `learned`, without the last round. */
   | 'one-round-less'
-  /** Nothing: directions at random. */
+  /** Random directions. */
   | 'random'
   /** Mates of real prints. */
   | 'real-prints';
@@ -21,8 +21,8 @@ export interface Variant {
 }
 
 /**
- * The terms by what they look at: every one but the constant is in one group. What a group looks at is partly seen by
- * others too, above all by `worth`, which is made of codes, places, directions and the overlap at once.
+ * The terms by what they measure. Every term except the constant is in one group. Groups overlap in what they measure,
+ * above all with `worth`, which combines codes, places, directions and the overlap.
  */
 export const TERM_GROUPS: Readonly<Record<string, readonly string[]>> = {
   'code distances': ['code', 'unpaired-code'],
@@ -37,7 +37,7 @@ export const TERM_GROUPS: Readonly<Record<string, readonly string[]>> = {
   'bending of the alignment': ['bending'],
 };
 
-/** Groups of terms that are looked at together: sums over minutiae against one look at the whole. */
+/** Terms that are sums over minutiae, as opposed to terms of the whole alignment. */
 const OF_MINUTIAE = ['code', 'place', 'direction', 'nearer-edge', 'farther-edge', 'type', 'quality-stated', 'quality'];
 const OF_UNPAIRED = ['unpaired', 'unpaired-nearest', 'unpaired-code', 'unpaired-crowd'];
 
@@ -51,7 +51,7 @@ function only(terms: readonly string[]): ScoreShape {
 
 const whole: Omit<Variant, 'name'> = { codes: 'learned', shape: FULL_SHAPE, synthetic: true };
 
-/** The first is everything, which the others are held against. */
+/** The first is the full comparison, the baseline of the others. */
 export const VARIANTS: readonly Variant[] = [
   { ...whole, name: 'everything' },
   ...Object.entries(TERM_GROUPS).map(([group, terms]) => ({

@@ -1,6 +1,6 @@
 /**
- * How sure error rates are. Comparisons that share a finger are not independent, so fingers are drawn and not
- * comparisons: the subset bootstrap (Bolle, Ratha, Pankanti, "Error analysis of pattern recognition systems: the
+ * Confidence limits of error rates. Comparisons that share a finger are not independent; therefore fingers are drawn
+ * instead of comparisons: the subset bootstrap (Bolle, Ratha, Pankanti, "Error analysis of pattern recognition systems: the
  * subsets bootstrap", CVIU 2004; ISO/IEC 19795-1 names it). A finger that is drawn n times counts n times in its mated
  * comparisons, and a non-mated comparison counts by the product of its two fingers.
  */
@@ -39,7 +39,7 @@ export function rateLimits(
     for (let i = 0; i < nonMated.length; i++) {
       nonMatedTotal += nonMated[i] = drawn[nonMatedFingers[2 * i]] * drawn[nonMatedFingers[2 * i + 1]];
     }
-    // A draw of one finger only says nothing.
+    // A draw of only one finger has no rate.
     if (matedTotal === 0 || nonMatedTotal === 0) continue;
     const rates = errorRates(scores, falseMatchRates, { mated, nonMated, matedTotal, nonMatedTotal });
     eers.push(rates.eer);

@@ -1,4 +1,4 @@
-/** Detection error trade-off curves as a picture: SVG that needs nothing else. */
+/** Detection error trade-off curves as a self-contained SVG. */
 import { detCurve, type Scores } from '../../index-builder/statistics/error-rates.ts';
 import { COLOURS, escape, LETTER, place, power, text } from '../drawing/picture.ts';
 
@@ -15,7 +15,7 @@ interface Axis {
   readonly at: (share: number) => number;
 }
 
-/** Where a set was measured: both rates, from the FMR of one false match on. */
+/** The measured curve of a set: both rates, from the FMR of one false match on. */
 export interface MeasuredCurve {
   readonly name: string;
   /** Comparisons. */
@@ -24,7 +24,7 @@ export interface MeasuredCurve {
   readonly curve: readonly { readonly fmr: number; readonly fnmr: number }[];
 }
 
-/** Steps that change neither rate by more than that share of it are left out. */
+/** Steps that change both rates by less than this share are left out. */
 const FINEST = 0.005;
 
 export function detTitle(folds: number | undefined): string {
@@ -77,7 +77,7 @@ export function detPlot(title: string, measured: readonly MeasuredCurve[]): stri
   return `${parts.join('\n')}\n`;
 }
 
-/** Below the FMR of one false match nothing was measured: there the line begins, at the FNMR without any. */
+/** Below the FMR of one false match nothing was measured: the line begins there, at the FNMR without false matches. */
 export function measuredCurve(name: string, scores: Scores): MeasuredCurve {
   const all = detCurve(scores);
   const clean = all.filter(({ fmr }) => fmr === 0).at(-1);
@@ -93,7 +93,7 @@ export function measuredCurve(name: string, scores: Scores): MeasuredCurve {
 
 /**
  * From the power of ten below the shares to the one above.
- * @param count - comparisons of the largest set: where a share is zero, the axis begins below what one of them is
+ * @param count - comparisons of the largest set: if a share is zero, the axis begins below the share of one comparison
  */
 function axis(shares: readonly number[], count: number, from: number, to: number): Axis {
   const above = (share: number) => Math.min(0, Math.ceil(Math.log10(share) - 1e-9));
@@ -146,7 +146,7 @@ function drawLine({ name, curve }: MeasuredCurve, i: number, x: Axis, y: Axis): 
 
 const EQUAL = 'FMR = FNMR';
 
-/** Where both rates are the same: a line crosses it at its equal error rate. Nothing where the axes do not meet. */
+/** The line of equal rates: a curve crosses it at its equal error rate. Empty if the axes do not meet. */
 function drawEqual(i: number, x: Axis, y: Axis): string[] {
   const [least, most] = [10 ** Math.max(x.lowest, y.lowest), 10 ** Math.min(x.highest, y.highest)];
   if (least >= most) return [];
@@ -165,7 +165,7 @@ function detPath(curve: MeasuredCurve['curve'], x: Axis, y: Axis): string {
   let [lastX, lastY] = [x.at(curve[0].fmr), y.at(curve[0].fnmr)];
   const commands = [`M${place(lastX)} ${place(lastY)}`];
   const draw = (command: string) => {
-    // A line that goes on in its direction is one line.
+    // Consecutive segments of one direction are merged.
     if (commands.at(-1)?.startsWith(command[0])) commands.pop();
     commands.push(command);
   };

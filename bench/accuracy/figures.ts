@@ -6,7 +6,7 @@ import { collectScores } from './finger-scores.ts';
 import type { Group } from './groups.ts';
 import { searchFigures, type SearchFigures } from './searches.ts';
 
-/** False match rates that FNMR is given at, ascending; 0: no false match among the comparisons. */
+/** False match rates at which FNMR is given, ascending; 0: no false match among the comparisons. */
 export const FALSE_MATCH_RATES: readonly number[] = [0, 1e-5, 1e-4, 1e-3, 1e-2];
 
 /** Rates are shares, 0 to 1. */
@@ -17,7 +17,7 @@ export interface Figures {
   readonly prints: number;
   readonly mated: number;
   readonly nonMated: number;
-  /** Comparisons that failed: a print has too few minutiae. They are among those above, and do not match. */
+  /** Failed comparisons: a print has too few minutiae. They are counted above as not matching. */
   readonly failures: { readonly mated: number; readonly nonMated: number };
   readonly eer: number;
   readonly eerLimits: Limits | undefined;
@@ -25,14 +25,14 @@ export interface Figures {
   readonly searches: SearchFigures;
 }
 
-/** `point` and `limits` are undefined where there are too few non-mated comparisons for the rate. */
+/** `point` and `limits` are undefined if there are too few non-mated comparisons for the rate. */
 export interface FigurePoint {
   readonly fmr: number;
   readonly point: OperatingPoint | undefined;
   readonly limits: Limits | undefined;
 }
 
-/** @throws Error when the group has no mated or no non-mated comparisons */
+/** @throws Error if the group has no mated or no non-mated comparisons */
 export function figuresOf(group: Group): Figures {
   const scores = collectScores(group);
   const { mated, nonMated } = scores;
@@ -41,7 +41,7 @@ export function figuresOf(group: Group): Figures {
   }
   const rates = errorRates(scores, FALSE_MATCH_RATES);
   const limits = rateLimits(scores, FALSE_MATCH_RATES);
-  // The bootstrap has nothing to draw where no error was seen. Trials that are independent: fingers, not comparisons.
+  // The bootstrap gives no limits without errors. The independent trials are fingers, not comparisons.
   const zero = binomialLimits(0, new Set(scores.matedFingers).size);
   return {
     name: group.name,
@@ -62,7 +62,7 @@ export function figuresOf(group: Group): Figures {
   };
 }
 
-/** Figures of all groups; databases that have no mated or no non-mated comparisons of their own are left out. */
+/** Figures of all groups, without databases that have no mated or no non-mated comparisons. */
 export function measureGroups(groups: readonly Group[]): Figures[] {
   return groups.flatMap((group) => {
     if (group.kind === 'database') {

@@ -2,9 +2,9 @@ import { areMates } from '../../index-builder/prints/labelled-prints.ts';
 import type { Scores } from '../../index-builder/statistics/error-rates.ts';
 import type { Group } from './groups.ts';
 
-/** Scores of a group's comparisons, from the highest to the lowest, with the fingers that they are of. */
+/** Scores of a group's comparisons, descending, with their fingers. */
 export interface FingerScores extends Scores {
-  /** Number of fingers; those of equal name in two sets of a pool are one (two extractors' templates of it). */
+  /** Number of fingers. Equal names in two sets of a pool are one finger (templates of two extractors). */
   readonly fingers: number;
   /** Finger of each mated comparison. */
   readonly matedFingers: Int32Array;

@@ -1,9 +1,9 @@
-/** What rates are reported of: sets, the databases in them, and all of them pooled. */
+/** Groups for which rates are reported: sets, the databases in them, and all sets pooled. */
 import { dirname } from 'node:path';
 import type { LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
 import type { ScoredSet } from '../scores/scored-set.ts';
 
-/** Comparisons that are counted together. Prints of two sets are never compared, so a pool has its sets' comparisons. */
+/** Comparisons counted together. Prints of different sets are never compared: a pool has the comparisons of its sets. */
 export interface Group {
   readonly name: string;
   readonly kind: 'database' | 'set' | 'pool';

@@ -43,7 +43,7 @@ program
   .option('--json', 'print one JSON object', false)
   .option('--threads <n>', 'threads; results do not depend on them', atLeast(1), availableParallelism())
   .option('--plots <folder>', 'write det.svg there: FNMR over FMR, one line for each set')
-  // Of two folds, a comparison across them would leave no real print to learn from.
+  // With two folds a comparison across them would leave no real print to learn from.
   .option('--cross-validate <folds>', 'models trained on neither person, instead of the shipped model', atLeast(3))
   .showHelpAfterError();
 
@@ -74,14 +74,14 @@ async function measure(options: AccuracyOptions): Promise<void> {
   else printTables(model, sets, figures, timings, options.crossValidate);
 }
 
-/** Of sets and of all together; one set alone is drawn by its databases as well. */
+/** DET curves of the sets and of the pool. A single set is also drawn by its databases. */
 function detCurves(groups: readonly Group[]): MeasuredCurve[] {
   const sets = groups.filter(({ kind }) => kind === 'set');
   const drawn = sets.length === 1 ? groups : groups.filter(({ kind, name }) => kind === 'set' || name === 'pooled');
   return drawn.map((group) => measuredCurve(group.name, collectScores(group)));
 }
 
-/** Sets that the shipped model learned from: what it reaches on them is not what it reaches on others. */
+/** Sets that the shipped model learned from: figures on them are not held out. */
 function seenInTraining(model: FingerModel, sets: readonly ScoredSet[]): string[] {
   const known = new Set(model.description.trainedOn.map(({ digest }) => digest));
   return sets.filter(({ set }) => known.has(set.digest)).map(({ set }) => set.name);

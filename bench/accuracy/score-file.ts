@@ -1,10 +1,10 @@
-/** Comparison scores as a file that other programs can read. */
+/** Comparison scores as a CSV file. */
 import type { ScoredSet } from '../scores/scored-set.ts';
 
 /**
- * CSV (RFC 4180, lines end with LF), header `probe,reference,score`: every comparison once (a score is the same in
- * either direction), the smaller name first, in order of the names. The score is empty where the comparison failed.
- * Names are the records' paths in their set, after the set's name if there are several sets.
+ * CSV (RFC 4180, lines end with LF), header `probe,reference,score`. Scores are symmetric: every comparison occurs once,
+ * the smaller name first, sorted by name. The score of a failed comparison is empty. Names are the records' paths in their
+ * set, after the set's name if there are several sets.
  */
 export function scoreFile(sets: readonly ScoredSet[]): string {
   const lines = sets.flatMap(({ set, pairs, scores }) => {

@@ -3,13 +3,13 @@ import { MIN_THRESHOLD, errorRates, sortScores } from '../../index-builder/stati
 import { areMates, type LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
 import type { Group, GroupPart } from './groups.ts';
 
-/** The false positive identification rate that FNIR is given at. */
+/** The false positive identification rate at which FNIR is given. */
 export const FPIR = 0.01;
 
 export interface SearchFigures {
   /** Searches; each is mated with its finger's reference in the gallery, and non-mated without it. */
   readonly searches: number;
-  /** Share of the searches whose mate has a higher score than everybody else; undefined without searches. */
+  /** Share of the searches whose mate has a higher score than all non-mates; undefined without searches. */
   readonly rankOne: number | undefined;
   /** Share of the mated searches that miss their mate at the threshold; undefined below 1/FPIR searches. */
   readonly fnir: number | undefined;
@@ -23,7 +23,7 @@ export function searchFigures({ parts }: Group): SearchFigures {
   const others = results.flatMap((result) => result.others);
   if (mates.length === 0) return { searches: 0, rankOne: undefined, fnir: undefined, threshold: undefined };
   const [point] = errorRates(sortScores(mates, others), [FPIR]).points;
-  // A mate that shares the first place with somebody else does not count.
+  // A mate that ties with a non-mate at rank 1 does not count.
   const first = mates.filter((score, i) => score >= MIN_THRESHOLD && score > others[i]).length;
   return { searches: mates.length, rankOne: first / mates.length, fnir: point?.fnmr, threshold: point?.threshold };
 }

@@ -1,4 +1,4 @@
-/** Figures as people read them. */
+/** Figures as tables. */
 import Table from 'cli-table3';
 import type { Limits } from '../harness/limits.ts';
 import { FALSE_MATCH_RATES, type Figures } from './figures.ts';

@@ -13,7 +13,7 @@ export interface Timings {
 /** Times a set on the calling thread alone. */
 export function measureTimings({ name, list }: PrintSet): Timings {
   const model = shippedFingerModel();
-  // First impressions with each other, second ones with each other, and so on: no two prints of one finger meet.
+  // Impressions of equal number are compared with each other: no comparison is mated.
   const rounds = new Map<number, LabelledPrint[]>();
   const seen = new Map<string, number>();
   for (const print of list) {

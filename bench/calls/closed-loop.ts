@@ -1,6 +1,6 @@
 import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 
-/** @returns searches a second of callers who wait for their answers */
+/** @returns searches a second of callers that wait for each answer */
 export async function closedLoop(
   callers: number,
   seconds: number,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { LoadOptions, LoadReport } from './generator.ts';
 
-/** Sends calls from processes of their own, each its share of them. */
+/** Sends calls from separate processes, each an equal share. */
 export async function generate(order: LoadOptions, processes = 1): Promise<LoadReport> {
   const reports = await Promise.all(
     Array.from({ length: processes }, (_, i) =>

@@ -1,6 +1,6 @@
 /**
- * A process of its own that makes calls at times fixed beforehand, whatever becomes of those before, and counts the
- * time of each from when it was to be sent: a service that stops for a while cannot hide it.
+ * A separate process that sends calls at times fixed beforehand, independent of earlier calls. Latency counts from the
+ * scheduled send time: a stalled service cannot hide its stall.
  */
 import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 import { Random } from '../../fixtures/random.ts';
@@ -19,32 +19,32 @@ export interface LoadOptions {
   /** Calls a second. */
   readonly rate: number;
   readonly seconds: number;
-  /** Of each call, from when it is to be sent. */
+  /** Deadline of each call, from its scheduled send time. */
   readonly deadlineMs: number;
-  /** Enrolled people, from 0; half of the searches are for some of them. */
+  /** Enrolled people, from 0; half of the searches are mated. */
   readonly subjects: number;
-  /** Whether partial answers will do. */
+  /** Whether partial answers are accepted. */
   readonly allowPartial: boolean;
-  /** Kinds of calls; not given: searches with two fingers. */
+  /** Kinds of calls; default: searches with two fingers. */
   readonly mix?: Mix;
 }
 
 export interface LoadReport {
   readonly sent: number;
-  /** Of the calls that were answered, from when they were to be sent; and the same by kind. */
+  /** Latencies of the answered calls, from the scheduled send time; likewise by kind. */
   readonly answeredMs: readonly number[];
   readonly byKind: Readonly<Record<string, readonly number[]>>;
-  /** Those of them that say that less than everything was searched. */
+  /** Answered calls with a partial search. */
   readonly partial: number;
-  /** Of those that were refused or failed: reason, and how many. */
+  /** Refused and failed calls: number by reason. */
   readonly failures: Readonly<Record<string, number>>;
-  /** Of those refused by RESOURCE_EXHAUSTED: how long the answer took, and what it said of trying again; NaN: nothing. */
+  /** Calls refused with RESOURCE_EXHAUSTED: latency, and the retry time in the answer (NaN: none). */
   readonly refusedMs: readonly number[];
   readonly retryAfterMs: readonly number[];
-  /** Searches for enrolled people that were answered, and how many of these had a candidate. */
+  /** Answered mated searches, and those of them with a candidate. */
   readonly mated: number;
   readonly found: number;
-  /** How much later than planned a call was sent at most: the generator itself must not be the bottleneck. */
+  /** Longest delay of a send behind its schedule: the generator must not be the bottleneck. */
   readonly latestSendMs: number;
 }
 
@@ -130,7 +130,7 @@ async function run(order: LoadOptions): Promise<LoadReport> {
     retryAfterMs.push(readServiceError(error).retryAfterMs ?? NaN);
   };
   await Promise.all(calls.map(send));
-  // Afterwards, so that the gallery is for the next run what it was for this one.
+  // The next run must find the same gallery.
   for (const subjectId of enrolled)
     await promised((callback) => gallery.expungeSubject({ subjectId, reason: 'bench' }, callback));
   for (const client of [...clients, gallery]) client.close();
@@ -138,7 +138,7 @@ async function run(order: LoadOptions): Promise<LoadReport> {
   return { sent, answeredMs, byKind, partial, failures, refusedMs, retryAfterMs, mated, found, latestSendMs };
 }
 
-/** Milliseconds from the start: a Poisson process, as of people who do not know of each other. */
+/** Arrival times in milliseconds from the start: a Poisson process, as of independent callers. */
 function arrivalTimes(rate: number, seconds: number, random: Random): number[] {
   const times: number[] = [];
   for (let at = 0; ;) {

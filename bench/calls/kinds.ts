@@ -1,20 +1,20 @@
-/** What callers send. */
+/** Kinds of calls and their probes. */
 import type { Random } from '../../fixtures/random.ts';
 import { Modality, TemplateFormat, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
 
 export const KINDS = ['two fingers', 'one finger', 'ten fingers', 'face', 'enrolment'] as const;
 export type Kind = (typeof KINDS)[number];
-/** Shares of the calls; together 1. */
+/** Shares of the calls; the sum is 1. */
 export type Mix = Readonly<Partial<Record<Kind, number>>>;
 
 export const ONLY_TWO_FINGERS: Mix = { 'two fingers': 1 };
-/** A border: mostly the usual capture, sometimes more or less of it, and a watchlist that goes on growing. */
+/** A border: mostly two fingers, sometimes more or fewer samples, and a growing watchlist. */
 export const BORDER: Mix = { 'two fingers': 0.55, 'one finger': 0.1, 'ten fingers': 0.05, face: 0.2, enrolment: 0.1 };
 
 export interface Probe {
   readonly kind: Kind;
-  /** Of somebody who is enrolled. */
+  /** Whether the person is enrolled. */
   readonly mated: boolean;
   readonly samples: Sample[];
 }
@@ -22,7 +22,7 @@ export interface Probe {
 const PER_KIND = 30;
 const POSITIONS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] as const;
 
-/** Probes made beforehand, so that making them does not hold up the sending: every other one is of an enrolled person. */
+/** Probes made beforehand: making them would delay the sending. Every other one is of an enrolled person. */
 export function makeProbes(mix: Mix, subjects: number, random: Random): Map<Kind, Probe[]> {
   return new Map(
     KINDS.filter((kind) => (mix[kind] ?? 0) > 0).map((kind) => [
@@ -36,7 +36,7 @@ export function makeProbes(mix: Mix, subjects: number, random: Random): Map<Kind
   );
 }
 
-/** Which kind a call is of. */
+/** Draws the kind of a call. */
 export function draw(mix: Mix, random: Random): Kind {
   let rest = random.uniform();
   for (const kind of KINDS) {

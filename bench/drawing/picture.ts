@@ -1,8 +1,8 @@
-/** What pictures in SVG are made of. */
+/** Elements of SVG pictures. */
 
-/** A generous guess at the width of a letter: a picture that measures no text must not cut it off. */
+/** Upper estimate of the width of a letter: text is not measured and must not be cut off. */
 export const LETTER = 8;
-/** Colours that also people with colour vision deficiency tell apart (Okabe, Ito 2008), and dashes for more lines. */
+/** Colours that people with colour vision deficiency can distinguish (Okabe, Ito 2008). */
 export const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
 
 /** A coordinate. */

@@ -1,11 +1,11 @@
-/** Lines over two axes, as SVG that needs nothing else. */
+/** Lines over two axes, as a self-contained SVG. */
 import { COLOURS, escape, LETTER, place, text } from './picture.ts';
 
 export interface Line {
   readonly name: string;
   /** Measured. */
   readonly points: readonly Point[];
-  /** Extrapolated from the measured ones, or predicted: where the line goes on, dashed. */
+  /** Extrapolated or predicted points; the line continues dashed. */
   readonly beyond?: readonly Point[];
 }
 
@@ -24,7 +24,7 @@ export interface PlotOptions {
 export interface AxisOptions {
   readonly name: string;
   readonly isLogarithmic: boolean;
-  /** What is written at a place of the axis. */
+  /** Label of a value of the axis. */
   readonly label?: (value: number) => string;
 }
 
@@ -91,7 +91,7 @@ function axisOf(values: readonly number[], { isLogarithmic, label = String }: Ax
   return isLogarithmic ? logarithmic(values, label, from, to) : linear(values, label, from, to);
 }
 
-/** Values of 0 lie on its lower end. */
+/** A logarithmic axis; values of 0 are drawn at its lower end. */
 function logarithmic(values: readonly number[], label: (value: number) => string, from: number, to: number) {
   const positive = values.filter((value) => value > 0);
   const lowest = Math.floor(Math.log10(Math.min(...positive)) + 1e-9);

@@ -1,4 +1,4 @@
-/** Changes that are sent while the service may die at any moment, and what is known of each. */
+/** Changes sent while the service may be killed at any moment, and a journal of their answers. */
 import { Metadata } from '@grpc/grpc-js';
 import { createPerson } from '../../fixtures/person.ts';
 import {
@@ -15,14 +15,14 @@ import { promised } from '../service/process.ts';
 
 const DEADLINE_MS = 10_000;
 
-/** What was acknowledged, and what was only sent. */
+/** Acknowledged changes, and changes that were only sent. */
 export class Journal {
   /** Subject id by person. */
   readonly enrolled = new Map<number, string>();
   readonly expunged = new Set<string>();
-  /** Expungings without an answer: they may have happened or not. */
+  /** Expungings without an answer: their result is unknown. */
   readonly maybeExpunged = new Set<string>();
-  /** By subject: the last update that was acknowledged, and the last that was sent. */
+  /** By subject: the last update acknowledged, and the last sent. */
   readonly updates = new Map<string, { acknowledged: number; sent: number }>();
   #person = 0;
 
@@ -31,7 +31,7 @@ export class Journal {
   }
 }
 
-/** Enrols somebody; every third is updated, its samples too, and every fifth expunged. @throws when a call fails */
+/** Enrols a subject; every third is updated, samples included, and every fifth expunged. @throws when a call fails */
 export async function change(gallery: GalleryClient, journal: Journal): Promise<void> {
   const person = journal.nextPerson();
   const request = { data: dataOf(person, 0), samples: samplesOf(person), clientRequestId: '' };
@@ -76,7 +76,7 @@ async function expunge(gallery: GalleryClient, journal: Journal, subjectId: stri
   journal.expunged.add(subjectId);
 }
 
-/** The update that a subject has seen last. */
+/** The last update applied to a subject. */
 export function versionOf({ data }: Subject): number {
   return Number(data?.caveats[0]?.slice(1) ?? 0);
 }

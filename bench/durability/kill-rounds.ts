@@ -1,4 +1,4 @@
-/** Rounds of load, kill and check, and what was lost in them. */
+/** Rounds of load, kill and check, and the changes lost in them. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,47 +35,47 @@ import {
 } from '../service/process.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
-/** When something is killed. */
+/** Moments of the kills. */
 const moments = new Random(SEEDS.kills);
 const CALLERS = 4;
 const ENVIRONMENT = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_DEMO: 'never' };
 const VICTIMS = ['service', 'database', 'builder'] as const;
 const LOADED_FROM_INDEX = 'the gallery was loaded from the index';
 const CHANGES_PER_READ = 10_000;
-/** Who search at the end, in turn: enough to keep every thread busy. */
+/** Concurrent searches at the end: enough to keep every thread busy. */
 const SEARCHERS = 4;
 
-/** What searches found at the end. */
+/** Results of the searches at the end. */
 interface SearchResult {
-  /** Subjects by the person whose samples were sought, the likeliest first. */
+  /** Candidates by the person of the probe, best first. */
   readonly found: ReadonlyMap<number, readonly string[]>;
-  /** Expunged subjects who can still be verified. */
+  /** Expunged subjects that can still be verified. */
   readonly verifiable: ReadonlySet<string>;
 }
 
 export interface DurabilityResult {
   readonly rounds: number;
-  /** How often each was killed in the middle of its work. */
+  /** How often each was killed during its work. */
   readonly killed: Readonly<Record<(typeof VICTIMS)[number], number>>;
-  /** Starts from an index, of all. */
+  /** Starts that used an index. */
   readonly startsFromIndex: number;
-  /** Enrolments acknowledged, updates, and expungings. */
+  /** Acknowledged enrolments, updates, and expungings. */
   readonly acknowledged: number;
   readonly updated: number;
   readonly expunged: number;
-  /** Enrolments that were acknowledged, and not expunged, and are not there. */
+  /** Acknowledged enrolments that are missing without having been expunged. */
   readonly lost: number;
-  /** Acknowledged updates that are not there, or of which only a part is. */
+  /** Acknowledged updates that are missing or incomplete. */
   readonly updatesLost: number;
-  /** Expunged subjects that were found again, in the store or by a search with their own templates. */
+  /** Expunged subjects found again, in the store or by a search with their own templates. */
   readonly resurrected: number;
-  /** Subjects with some of their references only. */
+  /** Subjects with only some of their references. */
   readonly torn: number;
   /** Acknowledged enrolments that a search with the same samples did not find. */
   readonly notSearchable: number;
-  /** Numbers that are missing in the sequence of changes. */
+  /** Missing numbers in the sequence of changes. */
   readonly holes: number;
-  /** Subjects that are there without having been acknowledged: sent, committed, and cut off before the answer. */
+  /** Stored subjects without an acknowledgement: sent, committed, and cut off before the answer. */
   readonly unansweredButStored: number;
 }
 
@@ -109,8 +109,8 @@ export async function killRounds(
 }
 
 /**
- * @param afterBuild - a service or a database is killed only when the index that is built meanwhile is published
- * @returns whether the victim was killed before it had ended by itself
+ * @param afterBuild - kill a service or database only after the concurrent index build has been published
+ * @returns whether the victim was killed before it ended by itself
  */
 async function killRound(
   victim: (typeof VICTIMS)[number],
@@ -125,7 +125,7 @@ async function killRound(
   const loaded = load(address, journal);
   let inTime = true;
   if (victim === 'builder') {
-    // It has to come as far as writing.
+    // The build must have started to write.
     await Promise.race([delay(500 + 1000 * moments.uniform()), builderGone]);
     inTime = builder.exitCode === null;
     await endProcess(builder, 'SIGKILL');
@@ -135,7 +135,7 @@ async function killRound(
     await delay(150 + 1500 * moments.uniform());
     if (victim === 'database') process.kill(databaseProcess(dataDir), 'SIGKILL');
   }
-  // Of a service without a database the calls fail, which ends most of the load; the database comes back by itself.
+  // Without its database the service's calls fail, which ends most of the load. The database restarts by itself.
   if (victim === 'database') await Promise.race([loaded, delay(2000 * moments.uniform())]);
   await endProcess(child, 'SIGKILL');
   await loaded;
@@ -169,8 +169,8 @@ async function listAll(address: string): Promise<Map<string, Subject>> {
 }
 
 /**
- * Searches with the very samples that each person was enrolled with: through the index, which is quick, and exactly where
- * that does not find whom it should. Then asks for every expunged subject by its id.
+ * Searches with the enrolled samples of each person: indexed, which is fast, and exactly if that misses the subject. Then
+ * verifies every expunged subject by its id.
  */
 async function searchAll(address: string, { enrolled, expunged }: Journal): Promise<SearchResult> {
   const client = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
@@ -196,7 +196,7 @@ async function searchAll(address: string, { enrolled, expunged }: Journal): Prom
   return { found, verifiable };
 }
 
-/** Whether a subject can still be claimed to be somebody. */
+/** Whether a subject can still be verified. */
 async function canBeVerified(client: IdentificationClient, subjectId: string): Promise<boolean> {
   const request: VerifyRequest = {
     samples: demoSamples(createPerson(SEEDS.enrolled, 0), 0),

@@ -42,16 +42,16 @@ const KINDS: Readonly<Record<string, Samples>> = {
   'two fingers and a face': { fingers: 2, face: true },
 };
 const RATES = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5];
-/** False positives that a threshold is measured by, at least. */
+/** Smallest number of expected false positives for a measured threshold. */
 const FEWEST = 10;
 const WARM_UP = 5;
 const RECORDS = 200;
 
-/** What became of one search. */
+/** Result of one search. */
 interface Search {
   readonly elapsedMs: number;
   readonly mode: string;
-  /** Log10 of the false match rate of the best candidate, and of the mate; 0: there is none. */
+  /** Log10 of the false match rate of the best candidate, and of the mate; 0: none. */
   readonly best: number;
   readonly mate: number;
   readonly isMateFirst: boolean;
@@ -93,11 +93,11 @@ const planner = new Planner(pool);
 const rows: Row[] = [];
 for (const kind of options.kinds.split(',')) {
   const samples = KINDS[kind];
-  // What is not in the table is a typing error.
+  // A kind that is not in the table is a typing error.
   if (!(kind in KINDS)) throw new Error(`--kinds: there is no "${kind}", only ${Object.keys(KINDS).join(', ')}`);
   for (let i = 0; i < WARM_UP; i++) await search(mated + nonMated + i, samples);
   const [own, others]: [Search[], Search[]] = [[], []];
-  // By turns, so that what disturbs the machine disturbs both.
+  // Alternating: a disturbance of the machine affects both.
   for (let i = 0; i < Math.max(mated, nonMated); i++) {
     if (i < mated) own.push(await search(i, samples));
     if (i < nonMated) others.push(await search(mated + i, samples));
@@ -148,7 +148,7 @@ async function search(person: number, samples: Samples): Promise<Search> {
 function fnirAt(fpir: number, own: readonly Search[], others: readonly Search[]) {
   const allowed = Math.floor(fpir * others.length);
   const isMeasured = fpir * others.length >= FEWEST;
-  // The best candidate of one search more than may have one lies above it: logarithms below it are alike enough.
+  // The threshold lies just above the best candidate of the first search beyond the permitted number.
   const best = others.map((one) => one.best).sort((a, b) => a - b);
   const threshold = isMeasured ? (best[allowed] ?? 0) : thresholdFor(fpir, subjects);
   const missed = own.filter(({ mate }) => (isMeasured ? mate >= threshold : mate > threshold)).length;

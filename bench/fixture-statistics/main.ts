@@ -28,7 +28,7 @@ const IMPRESSIONS = 4;
 const comparer = new DirectComparer();
 
 interface Print {
-  /** Prints are compared within a group only: what was captured with one sensor, of one set of people. */
+  /** Prints are compared within a group only: one sensor, one set of people. */
   readonly group: string;
   readonly finger: string;
   readonly template: FingerTemplate;
@@ -61,7 +61,7 @@ const quantiles = (values: readonly number[]) =>
   [0.05, 0.5, 0.95].map((q) => Number(quantile(values, q).toFixed(1))).join(' / ');
 const percent = (share: number) => Number((100 * share).toFixed(2));
 
-/** Of each minutia: how far its nearest neighbour is, and how the two directions differ (degrees, 0 to 180). */
+/** For each minutia: distance of its nearest neighbour, and difference of the two directions (degrees, 0 to 180). */
 function neighbours({ minutiae }: FingerTemplate): { distance: number; turn: number }[] {
   return minutiae.map((m) => {
     const others = minutiae
@@ -106,7 +106,7 @@ function faceFigures(faces: readonly { readonly person: string; readonly embeddi
   faces.forEach((a, i) => {
     faces.slice(i + 1).forEach((b, j) => {
       const isMate = a.person === b.person;
-      // Every pair of one person; of different people enough for the quantiles.
+      // Every mated pair; of the non-mated pairs, enough for the quantiles.
       if (!isMate && (i * 31 + j) % 16 !== 0) return;
       let cosine = 0;
       for (let k = 0; k < a.embedding.length; k++) cosine += (a.embedding[k] ?? 0) * (b.embedding[k] ?? 0);

@@ -1,7 +1,7 @@
 /**
- * Real prints. The shipped model has learned from those at hand, so their scores are cross-validated by person, and
- * searches are made of these scores, not by the service: each print is sought among the first impressions of other
- * people's fingers of its own half of the people, by a table made from the other half.
+ * Real prints. The shipped model has learned from the available prints; their scores are therefore cross-validated by
+ * person. Searches are composed from these scores, not made by the service: each print is searched among the first
+ * impressions of other people's fingers in its half of the people, with a table made from the other half.
  */
 import { areStrangers, readPrints } from '../../index-builder/prints/labelled-prints.ts';
 import { crossValidate, type ValidatedSet } from '../../index-builder/train/cross-validation.ts';
@@ -11,7 +11,7 @@ import { makeTable } from '../../src/matching/rates/calibration-table.ts';
 import { FingerBatch } from '../../src/matching/kernels/finger-batch.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 
-/** A search for somebody who is not in the gallery. */
+/** A search for a person who is not enrolled. */
 export interface NonMatedSearch {
   /** log10 of the false match rate of the first candidate. */
   readonly log10Fmr: number;

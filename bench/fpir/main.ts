@@ -55,9 +55,9 @@ const { values: options } = parseArgs({
 const maxProbes = Number(options.probes);
 const sizes = options.sizes === 'none' ? [] : options.sizes.split(',').map(Number);
 const REQUESTED = [0.1, 0.03, 0.01, 0.003];
-/** People of a table of their own: neither in galleries nor probes. */
+/** People used only for a table: neither in galleries nor probes. */
 const TABLE_PEOPLE = 1500;
-/** Fewer false positives than this are expected: the share says little. */
+/** Smallest number of expected false positives for a meaningful share. */
 const MIN_EXPECTED = 5;
 
 interface Row {
@@ -96,7 +96,7 @@ async function synthetic(): Promise<void> {
     if (filled === 0) gallery.startAt(1);
     filled = size;
     for (const { name, samples, own } of kinds) {
-      // Both stages of a search go by the tables of its pool.
+      // Both stages of a search use the tables of its pool.
       const pool = pools[own ? 1 : 0];
       const probes = (person: number) => probesOf(pool, person, samples);
       const table = own ? 'from synthetic people' : 'shipped';
@@ -106,7 +106,7 @@ async function synthetic(): Promise<void> {
   for (const pool of pools) await pool.close();
 }
 
-/** Scores of different synthetic people by the shipped model. */
+/** Non-mated scores of synthetic people by the shipped model. */
 function strangersOf(people: number): ScoreHistogram {
   const { list } = syntheticPrints(SEEDS.fpirTable, people, 1);
   const counts = new Map<number, number>();
@@ -116,7 +116,7 @@ function strangersOf(people: number): ScoreHistogram {
   return { name: `synthetic ${people}`, counts, total: (people * (people - 1)) / 2 };
 }
 
-/** Half of the people make the table; of the others one half is sought, by each image, among the other half's first ones. */
+/** Half of the people make the table. Of the others, one half is searched, by each image, among the other half's first ones. */
 async function realFaces(folder: string): Promise<void> {
   const name = basename(folder);
   const labels = readFileSync(join(folder, 'embeddings.tsv'), 'utf8');
@@ -141,7 +141,7 @@ async function realFaces(folder: string): Promise<void> {
   await pool.close();
 }
 
-/** Searches with each probe once, at the laxest threshold, and sees which of the stricter ones its first candidate reaches. */
+/** Searches once with each probe at the lowest threshold. The first candidate shows which higher thresholds are reached. */
 async function measure(
   gallery: Gallery,
   pool: WorkerPool,

@@ -8,14 +8,14 @@ import { joinPacked } from './packed-file.ts';
 import { faceTemplate } from '../people/synthetic-face.ts';
 import type { ChunkTask } from './synthetic-gallery.ts';
 
-/** People whose fingers are made as a whole. */
+/** Number of people with whole fingers. */
 const WHOLE = 50_000;
-/** Whole fingers that are kept to take halves from, chosen anew for each chunk. */
+/** Whole fingers kept as sources of halves, chosen anew for each chunk. */
 const PARENTS = 400;
 
 const encoder = new ReferenceEncoder();
 
-/** Makes a part of the people `from` to `to`: two fingers each, or a face; see packed-file.ts. */
+/** Makes the fingers or faces of the people `from` to `to`: two fingers each, or a face; see packed-file.ts. */
 export default function makeChunk(task: ChunkTask): Uint8Array {
   return task.part === 'faces' ? makeFaces(task) : makeFingers(task);
 }

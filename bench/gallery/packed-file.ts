@@ -1,4 +1,4 @@
-/** Packed fingers in a file: one behind the other, each behind its length, u32; length 0 stands for none. */
+/** Packed fingers in a file: concatenated, each after its length, u32; length 0: no finger. */
 
 export function joinPacked(fingers: readonly Uint8Array[]): Buffer {
   return Buffer.concat(fingers.flatMap((finger) => [Buffer.from(Uint32Array.of(finger.length).buffer), finger]));

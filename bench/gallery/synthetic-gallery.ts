@@ -1,11 +1,10 @@
 /**
- * Large galleries of synthetic people for the searches' benches: two index fingers each, and a face where it is asked
- * for. Made once by all threads, chunk by chunk, and kept in the temporary folder, so that what was interrupted goes on
- * where it was.
+ * Large galleries of synthetic people for the search benches: two index fingers each, and a face on request. Made once by
+ * all threads, chunk by chunk, and kept in the temporary folder: an interrupted run resumes.
  *
- * People beyond the first `WHOLE` are put together from two halves of fingers of those, either of them mirrored or not,
- * because making a finger takes longer than encoding it: a gallery of a million would take an hour. Searches that are
- * measured look for none of them, and what lies beside a real half is another half each time.
+ * Fingers of people beyond the first `WHOLE` are composed of two halves of those people's fingers, each mirrored or not:
+ * making a finger takes longer than encoding it, and a gallery of a million would take an hour. Measured searches are for
+ * none of these people, and every half is joined with another half each time.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -27,7 +26,7 @@ import { splitPacked } from './packed-file.ts';
 /** People per chunk. */
 const CHUNK = 2500;
 
-/** What of people is in a gallery. */
+/** Samples of each person in a gallery. */
 export type Part = 'fingers' | 'faces';
 
 export interface ChunkTask {
@@ -37,7 +36,7 @@ export interface ChunkTask {
   readonly to: number;
 }
 
-/** A gallery without anybody in it, with segments of the service's form. */
+/** An empty gallery with segments as in the service. */
 export function emptyGallery(): Gallery {
   return new Gallery(gallerySizing(SEGMENT_CAPACITY));
 }
@@ -52,7 +51,7 @@ export async function fillGallery(
   await addPeople(gallery, 0, people, threads, parts);
 }
 
-/** Puts the people `from` to `to` of it into a gallery that has those before. */
+/** Adds the people `from` to `to` to a gallery that holds the people before. */
 export async function addPeople(
   gallery: Gallery,
   from: number,
@@ -70,7 +69,7 @@ export async function addPeople(
   }
 }
 
-/** The two fingers of each of the first `people` of it, packed. */
+/** The two packed fingers of each of the first `people`. */
 export async function* fingersOf(people: number, threads: number): AsyncGenerator<readonly [Uint8Array, Uint8Array]> {
   const folder = await haveChunks(0, people, threads, ['fingers']);
   for (const chunk of chunksOf(0, people)) {
@@ -79,7 +78,7 @@ export async function* fingersOf(people: number, threads: number): AsyncGenerato
   }
 }
 
-/** The faces of the first `people` of it, packed. */
+/** The packed faces of the first `people`. */
 export async function* facesOf(people: number, threads: number): AsyncGenerator<Uint8Array> {
   const folder = await haveChunks(0, people, threads, ['faces']);
   for (const chunk of chunksOf(0, people))
@@ -90,7 +89,7 @@ function chunksOf(from: number, to: number): number[] {
   return Array.from({ length: Math.ceil(to / CHUNK) }, (_, i) => i).slice(Math.floor(from / CHUNK));
 }
 
-/** Makes the chunks that are missing. @returns the folder that has them */
+/** Makes the missing chunks. @returns their folder */
 async function haveChunks(from: number, to: number, threads: number, parts: readonly Part[]): Promise<string> {
   const folder = join(tmpdir(), `ridgewatch-search-${galleryKey()}`);
   mkdirSync(folder, { recursive: true });
@@ -103,7 +102,7 @@ async function haveChunks(from: number, to: number, threads: number, parts: read
   return folder;
 }
 
-/** What a gallery's bytes are like: a digest of a few of its people, as they are encoded now. */
+/** Identifies the present encoding: a digest of a few encoded people. */
 function galleryKey(): string {
   const encoder = new ReferenceEncoder();
   const digest = createHash('sha256');
@@ -158,7 +157,7 @@ const ATTRIBUTES = {
   notComparableCount: 0,
 } as const;
 
-/** Enrols one person: a right and a left index finger, a face; those that are undefined, or empty, are left out. */
+/** Enrols one person: a right and a left index finger, a face. Undefined or empty ones are left out. */
 export function enrol(
   gallery: Gallery,
   subjectId: string,

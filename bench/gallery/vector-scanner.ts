@@ -1,7 +1,7 @@
 import { VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
 import { KernelArena } from '../../src/matching/kernels/kernel-arena.ts';
 
-/** Scans candidate vectors with the kernel. @returns gives their similarities to a probe */
+/** Scans candidate vectors with the kernel. @returns a function from a probe to their similarities */
 export function vectorScanner(all: readonly Int8Array[]): (probe: Int8Array) => Int16Array {
   const arena = new KernelArena();
   const widened = arena.reserve(2 * VECTOR_SIZE);

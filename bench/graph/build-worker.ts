@@ -3,20 +3,20 @@ import type { GraphShape } from './graph-shape.ts';
 import { project, type Projection } from './projection.ts';
 
 export interface BuildTask {
-  /** Where the graph is written to. */
+  /** File of the graph. */
   readonly file: string;
   /** One row for each face, its number in the graph. */
   readonly references: Int8Array;
   readonly projection: Projection;
   readonly shape: GraphShape;
-  /** How many faces are in the graph, for whoever waits. */
+  /** Number of faces in the graph so far, for the progress bar. */
   readonly done: Int32Array;
 }
 
-/** Rows are added in an order in which those who are sought lie anywhere: the first are found better than the others. */
+/** Spreads the mates over the insertion order: faces inserted first have a higher recall than others. */
 const ORDER_STEP = 0.618;
 
-/** @returns microseconds of this thread's time that adding the faces took */
+/** @returns this thread's time for adding the faces, in microseconds */
 export default function buildGraph({ file, references, projection, shape, done }: BuildTask): number {
   const { dimension, size } = projection;
   const rows = references.length / dimension;
@@ -37,7 +37,7 @@ export default function buildGraph({ file, references, projection, shape, done }
   return microseconds;
 }
 
-/** A step that meets every row once before it comes back to the first. */
+/** A step that visits every row once before it returns to the first. */
 function coprimeStep(rows: number): number {
   let step = Math.max(1, Math.round(rows * ORDER_STEP));
   while (greatestCommonDivisor(step, rows) !== 1) step++;

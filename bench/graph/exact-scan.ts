@@ -1,4 +1,4 @@
-/** The exact scan, as a worker of the service does it: kernels over segments of the service's form, on this thread. */
+/** The exact scan like a worker of the service: kernels over segments, on this thread. */
 import { Segment } from '../../src/gallery/segment.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from '../../src/matching/workers/gallery-sizing.ts';
 import type { PackedProbe } from '../../src/matching/kernels/packed-probe.ts';
@@ -30,7 +30,7 @@ export class ExactScan {
     }
   }
 
-  /** Reads every face. @returns the row of the one that is most like the probe */
+  /** Reads every face. @returns the row of the most similar one */
   search(face: Int8Array): number {
     const similarities = this.#similarities;
     const probe = this.#packed(face);
@@ -47,7 +47,7 @@ export class ExactScan {
     const best = this.search(face);
     const similarities = this.#similarities;
     if (similarities[best] > similarities[row]) return false;
-    // Similarities are rounded scores: those of the same similarity are told apart by their scores.
+    // Similarities are rounded scores: rows of equal similarity are ranked by their scores.
     const score = this.#score(face, row);
     return similarities.every(
       (similarity, other) => similarity < similarities[row] || other === row || this.#score(face, other) < score,

@@ -1,6 +1,6 @@
 /**
  * HNSW graphs (Malkov, Yashunin, "Efficient and robust approximate nearest neighbor search using hierarchical navigable
- * small world graphs", TPAMI 2020) by hnswlib. Built once on a thread of its own, and kept in the temporary folder.
+ * small world graphs", TPAMI 2020) by hnswlib. Built once on a separate thread and kept in the temporary folder.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
@@ -18,16 +18,16 @@ export interface FaceGraph {
   /** Labels are rows. */
   readonly index: HierarchicalNSW;
   readonly buildMicroseconds: number;
-  /** Of the file, which is what hnswlib keeps in memory but for labels, locks and marks. */
+  /** Size of the file: the memory of hnswlib without labels, locks and marks. */
   readonly fileBytes: number;
-  /** By how much the process grew when it was read. */
+  /** Growth of the process when the file was read. */
   readonly residentBytes: number;
 }
 
-/** How often the bar is drawn. */
+/** Interval of the progress bar. */
 const DRAWN_EVERY_MS = 500;
 
-/** The graph of all rows; it is read from its file even when it was just built, so that its memory can be told. */
+/** The graph of all rows. It is always read from its file, also when just built, to measure its memory. */
 export async function faceGraph(faces: FaceSet, projection: Projection, shape: GraphShape): Promise<FaceGraph> {
   const { size } = projection;
   const digest = createHash('sha256')

@@ -1,4 +1,4 @@
-/** Faces that are searched, and other captures of some of them that are sought. */
+/** References, and other captures of some of them as probes. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,16 +11,16 @@ import { faceTemplate } from '../people/synthetic-face.ts';
 import { drawStrangers } from './strangers.ts';
 
 export interface FaceSet {
-  /** Where they come from. */
+  /** Source of the faces. */
   readonly description: string;
   readonly dimension: number;
-  /** One row for each subject, in shared memory: those who are sought, then the others. */
+  /** One row for each subject, in shared memory: mates of probes first. */
   readonly references: Int8Array<SharedArrayBuffer>;
   /** The mate of probe i is row i. */
   readonly probes: readonly Int8Array[];
 }
 
-/** @param mates - subjects who are sought */
+/** @param mates - subjects with a probe */
 export async function syntheticFaces(subjects: number, mates: number, threads: number): Promise<FaceSet> {
   const references = room(subjects, FACE_DIMENSION);
   for (let person = 0; person < mates; person++) references.set(faceOf(person, 0).values, person * FACE_DIMENSION);
@@ -35,10 +35,10 @@ export async function syntheticFaces(subjects: number, mates: number, threads: n
 }
 
 /**
- * The first image of every real person, and strangers who are made: there are not enough real ones.
+ * The first image of every real person, filled up with synthetic non-mates: there are too few real people.
  * @param folder - has embeddings.f32 and embeddings.tsv, identity in the first column
- * @param mates - people of several images who are sought by their second one, at most
- * @throws Error when the folder has more people than `subjects`
+ * @param mates - largest number of people searched by their second image
+ * @throws Error if the folder has more people than `subjects`
  */
 export function realFaces(folder: string, subjects: number, mates: number): FaceSet {
   const { dimension, people } = readPeople(folder);
@@ -85,7 +85,7 @@ function readPeople(folder: string): { readonly dimension: number; readonly peop
   return { dimension, people: [...people.values()].map((own) => own.map(({ embedding }) => embedding)) };
 }
 
-/** Made once, and kept in the temporary folder. */
+/** Synthetic non-mates; made once and kept in the temporary folder. */
 function madeStrangers(real: readonly Float32Array[], count: number): Int8Array {
   const digest = createHash('sha256');
   for (const embedding of real) digest.update(embedding);

@@ -1,9 +1,9 @@
 export interface GraphShape {
-  /** What is near: the greatest inner product, or the least distance. */
+  /** Space of hnswlib: inner product, or squared distance. */
   readonly space: 'ip' | 'l2';
-  /** Links of a face, each way. */
+  /** M of hnswlib: links of a face, in each direction. */
   readonly links: number;
-  /** Candidates that are kept while a face is linked. */
+  /** ef_construction of hnswlib: candidates kept while a face is inserted. */
   readonly efConstruction: number;
   readonly seed: number;
 }

@@ -47,7 +47,7 @@ interface Report {
   readonly deletion: DeletionFigures;
 }
 
-/** Mates that are deleted in the end. */
+/** Mates that are deleted at the end. */
 const DELETED = 100;
 
 program
@@ -108,7 +108,7 @@ function projectionOf(faces: FaceSet, dimensions: number | undefined): Projectio
   return principalDirections(faces, dimensions);
 }
 
-/** For each face. */
+/** Cost per face. */
 function costOf({ buildMicroseconds, fileBytes, residentBytes }: FaceGraph, subjects: number) {
   return {
     buildMilliseconds: buildMicroseconds / 1000 / subjects,

@@ -1,7 +1,7 @@
 import { Matrix } from 'ml-matrix';
 
 /**
- * Sums of products of every two components, divided by the number of rows.
+ * Mean products of every two components.
  * @param rows - each of `dimension` numbers
  * @param centre - what is subtracted from each
  */

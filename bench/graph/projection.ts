@@ -1,4 +1,4 @@
-/** What a graph is given of a face: all of its components, or its principal directions. */
+/** Input of a graph: all components of a face, or its principal directions. */
 import { EigenvalueDecomposition } from 'ml-matrix';
 import { scoreOfCosineOne } from '../../src/matching/kernels/similarity.ts';
 import { meanProducts } from './moments.ts';
@@ -7,22 +7,22 @@ import type { FaceSet } from './face-set.ts';
 /** Rows that principal directions are learned from. */
 const LEARNED_FROM = 10_000;
 
-/** Plain data, so that it can be sent to a thread. */
+/** Plain data: it is sent to a thread. */
 export interface Projection {
   /** Components of a face. */
   readonly dimension: number;
-  /** Components of what is made of it. */
+  /** Components after the projection. */
   readonly size: number;
   /** `size` rows of `dimension`; undefined: all components as they are. */
   readonly directions: Float64Array | undefined;
 }
 
-/** All components: inner products are those that the scan ranks by. */
+/** All components: the inner products are those of the scan. */
 export function wholeFaces(dimension: number): Projection {
   return { dimension, size: dimension, directions: undefined };
 }
 
-/** The `size` directions that have most of the faces' squared length, the largest first. */
+/** The `size` directions with the most of the faces' squared length, descending. */
 export function principalDirections({ dimension, references }: FaceSet, size: number): Projection {
   const rows = references.length / dimension;
   const step = Math.max(1, Math.floor(rows / LEARNED_FROM));
@@ -37,7 +37,7 @@ export function principalDirections({ dimension, references }: FaceSet, size: nu
   return { dimension, size, directions };
 }
 
-/** @returns `size` components: of length 1 where they are projected, of about 1 where they are not */
+/** @returns `size` components: of length 1 if projected, else of length about 1 */
 export function project({ dimension, size, directions }: Projection, face: Int8Array): number[] {
   if (directions === undefined) {
     const scale = 1 / Math.sqrt(scoreOfCosineOne(dimension));

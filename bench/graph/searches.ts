@@ -1,4 +1,4 @@
-/** Searches of a graph beside the exact scan, on this thread, turn and turn about. */
+/** Searches of a graph and exact scans, interleaved on this thread. */
 import type { HierarchicalNSW } from 'hnswlib-node';
 import type { Limits } from '../harness/limits.ts';
 import { medianOf } from '../harness/spread.ts';
@@ -7,9 +7,9 @@ import type { ExactScan } from './exact-scan.ts';
 import type { FaceSet } from './face-set.ts';
 import { project, type Projection } from './projection.ts';
 
-/** Subjects of a list, whom an exact comparison would put in order. */
+/** Length of a candidate list, to be ranked by exact comparison. */
 export const LIST_LENGTH = 50;
-/** Searches of one way before it is the next one's turn: enough that a graph finds its upper layers in the caches. */
+/** Searches by one method per turn: enough that a graph's upper layers stay in the caches. */
 const PER_TURN = 20;
 
 export interface ShareOfMates {
@@ -20,18 +20,18 @@ export interface ShareOfMates {
 
 export interface GraphFigures {
   readonly ef: number;
-  /** Of the mates that the scan ranks first: at the first place, and among the first LIST_LENGTH. */
+  /** Of the mates at rank 1 of the scan: share at rank 1, and within the first LIST_LENGTH. */
   readonly first: ShareOfMates;
   readonly listed: ShareOfMates;
-  /** Of a search: the median. */
+  /** Median time of a search. */
   readonly milliseconds: number;
-  /** The scan's time for the same probes, divided by the graph's: the median of the turns. */
+  /** Speed-up over the scan for the same probes: the median of the turns. */
   readonly timesFaster: number;
 }
 
 export interface SearchFigures {
   readonly searches: number;
-  /** Mates that the scan ranks first. */
+  /** Mates at rank 1 of the scan. */
   readonly firstByScan: number;
   readonly scanMilliseconds: number;
   readonly graph: readonly GraphFigures[];
@@ -85,15 +85,15 @@ export function compareWithScan(
 }
 
 export interface DeletionFigures {
-  /** Mates that were found before, and are marked as deleted. */
+  /** Mates that were found before and are now marked as deleted. */
   readonly deleted: number;
-  /** Of these, how many come back when their other capture, or the very one that was enrolled, is sought. */
+  /** Deleted mates that are returned for their other capture, or for the enrolled one. */
   readonly returned: number;
-  /** Lists of fewer than LIST_LENGTH. */
+  /** Lists shorter than LIST_LENGTH. */
   readonly shortLists: number;
 }
 
-/** Marks mates as deleted in the graph, for good, and seeks them with as much care as was given to any search. */
+/** Marks mates as deleted in the graph, permanently, and searches for them with the largest ef used. */
 export function seekDeleted(
   { probes, references, dimension }: FaceSet,
   index: HierarchicalNSW,

@@ -1,19 +1,19 @@
-/** Embeddings of people who do not exist, distributed like those of real people. */
+/** Embeddings of synthetic people, distributed like those of real people. */
 import { Presets, SingleBar } from 'cli-progress';
 import { CholeskyDecomposition } from 'ml-matrix';
 import { Random } from '../../fixtures/random.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { meanProducts } from './moments.ts';
 
-/** Of the mean variance: keeps the covariance of few people positive. */
+/** Share of the mean variance: keeps the covariance of few people positive definite. */
 const RIDGE = 1e-6;
 const PER_STEP = 1000;
 
 /**
- * Draws from a Gaussian with the mean and the covariance of `real`: the same for the same `real`, and the first of many
- * are those of few.
+ * Draws from a Gaussian with the mean and the covariance of `real`. Deterministic: a smaller count gives a prefix of a
+ * larger one.
  * @param real - one embedding of each person
- * @param quantise - brings an embedding, of any length, into the form in which it is stored
+ * @param quantise - converts an embedding of any length to its stored form
  * @returns one row for each
  */
 export function drawStrangers(

@@ -1,11 +1,11 @@
-/** What a search costs by the number of subjects: so much in any case, and so much for each of them. */
+/** Cost of a search by number of subjects: a fixed part, and a part for each subject. */
 export interface CostLine {
   readonly fixed: number;
   readonly perSubject: number;
 }
 
 /**
- * The line with the least sum of squared relative errors: so that small galleries count as much as large ones.
+ * The line with the least sum of squared relative errors: small galleries count as much as large ones.
  * @param points - at least two sizes
  */
 export function fitCost(points: readonly { readonly subjects: number; readonly cost: number }[]): CostLine {

@@ -1,4 +1,4 @@
-/** What searches cost by the number of subjects, and what that predicts. */
+/** Plots the cost of searches by number of subjects, and the prediction. */
 import { plot, type Point } from '../drawing/plot.ts';
 import { costAt, fitCost, type CostLine } from './cost-line.ts';
 
@@ -13,15 +13,15 @@ export interface CostRow {
 export interface CostCurve {
   readonly name: string;
   readonly points: readonly CostRow[];
-  /** Undefined: too few sizes to predict anything. */
+  /** Undefined: too few sizes for a prediction. */
   readonly line: CostLine | undefined;
 }
 
-/** Below this the planner searches exactly, which another line describes. */
+/** Below this the planner searches exactly; that cost is another line. */
 const MIN_FITTED = 100_000;
 const PREDICTED_TIMES = 10;
 
-/** A curve for each kind of search and way of searching. */
+/** A curve for each kind of search and search mode. */
 export function costCurves(rows: readonly CostRow[]): CostCurve[] {
   const nameOf = ({ kind, way }: CostRow) => `${kind}, ${way}`;
   return [...new Set(rows.map(nameOf))].map((name) => {
@@ -31,7 +31,7 @@ export function costCurves(rows: readonly CostRow[]): CostCurve[] {
   });
 }
 
-/** Subjects that a cost is predicted for. */
+/** Number of subjects of the prediction. */
 export function predictedSize(rows: readonly CostRow[]): number {
   return PREDICTED_TIMES * Math.max(...rows.map(({ subjects }) => subjects));
 }
@@ -54,7 +54,7 @@ export function costPlot(rows: readonly CostRow[]): string {
 
 const STEPS = 12;
 
-/** A straight line is a curve where axes are logarithmic. */
+/** Points of the line: on logarithmic axes it is a curve. */
 function predicted(line: CostLine, from: number, to: number): Point[] {
   return Array.from({ length: STEPS }, (_, i) => {
     const subjects = from * (to / from) ** ((i + 1) / STEPS);

@@ -36,7 +36,7 @@ const KINDS: readonly { readonly name: string; readonly samples: Samples }[] = [
   { name: 'a face', samples: { fingers: 0, face: true } },
   { name: 'two fingers and a face', samples: { fingers: 2, face: true } },
 ];
-/** As the service searches: nobody below it is looked at. */
+/** The service's default threshold: the search returns no candidate below it. */
 const AT_THE_THRESHOLD = { threshold: { targetFpir: 0.01 } };
 const WAYS = ['as planned', 'exact'] as const;
 
@@ -54,7 +54,7 @@ for (const size of sizes) {
   for (const { name, samples } of KINDS) {
     const costs = { 'as planned': [] as number[], exact: [] as number[] };
     const modes = { 'as planned': '', exact: '' };
-    // The first few warm up: threads meet the new segments.
+    // The first few warm up: threads instantiate the new segments.
     for (let i = -3; i < searches; i++) {
       const probes = await probesOf(pool, person++, samples);
       for (const way of WAYS) {

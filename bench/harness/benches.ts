@@ -1,9 +1,9 @@
-/** The suites that there are: a program for each, in the folder of its name. */
+/** The suites: each is a program in the folder of its name. */
 import { join } from 'node:path';
 
 interface Bench {
   readonly what: string;
-  /** It prints what it prints: no measurement of its own, or one that describes the machine itself. */
+  /** The output is passed on unchanged: it is no measurement, or describes the machine itself. */
   readonly isBare?: boolean;
 }
 

@@ -1,25 +1,25 @@
-/** A measurement as it is kept: what was measured, when, on what, and what came out. */
+/** A stored measurement: suite, time, machine, and result. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Machine } from './machine.ts';
 
 export interface BenchDocument {
   readonly bench: string;
-  /** ISO 8601, when it began. */
+  /** Start, ISO 8601. */
   readonly date: string;
-  /** How long it took. */
+  /** Duration. */
   readonly seconds: number;
   readonly arguments: readonly string[];
-  /** By what is drawn with them, see seeds.ts. */
+  /** By purpose, see seeds.ts. */
   readonly seeds: Readonly<Record<string, number>>;
-  /** Version of the kernels and of the finger model: a figure of another one is another figure. */
+  /** Version of the kernels and of the finger model. Figures of different versions are not comparable. */
   readonly kernel: string;
   readonly machine: Machine;
-  /** As the bench prints it with --json. */
+  /** The result that the bench prints with --json. */
   readonly result: unknown;
 }
 
-/** Where suites keep what they measure. */
+/** Folder of the results. */
 export const RESULTS = join(import.meta.dirname, '../results');
 
 export function keep(document: BenchDocument, file: string): void {
@@ -27,7 +27,7 @@ export function keep(document: BenchDocument, file: string): void {
   writeFileSync(file, `${JSON.stringify(document)}\n`);
 }
 
-/** What was kept in a folder, by the name of the bench. */
+/** The documents of a folder, by name of the bench. */
 export function keptIn(folder: string): Map<string, BenchDocument> {
   const documents = readdirSync(folder)
     .filter((name) => name.endsWith('.json'))

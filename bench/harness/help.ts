@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { programOf } from './benches.ts';
 
-/** What a bench does and which options it has: the comment that its program begins with. */
+/** The help text of a bench: the comment at the beginning of its program. */
 export function helpOf(bench: string, what: string): string {
   const source = readFileSync(programOf(bench), 'utf8');
   const comment = /^\/\*\*(.*?)\*\//s.exec(source)?.[1] ?? '';

@@ -1,4 +1,4 @@
-/** What a figure was measured on: without it the figure says nothing. */
+/** The machine of a measurement. Figures have no meaning without it. */
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 import { preferredBuild } from '../../src/matching/kernels/kernels.ts';
 import { memoryReader } from './memory-reader.ts';
@@ -6,26 +6,26 @@ import { spreadOf, type Spread } from './spread.ts';
 
 export interface Machine {
   readonly cpu: string;
-  /** That this process may use. */
+  /** Cores that this process may use. */
   readonly cores: number;
   readonly memoryGigabytes: number;
   readonly system: string;
   readonly node: string;
   readonly v8: string;
   readonly simd: 'relaxed-simd' | 'simd128';
-  /** How fast one thread of WebAssembly reads memory far beyond the caches: the bound of every scan. */
+  /** Rate at which one WebAssembly thread reads memory far beyond the caches: the upper bound of every scan. */
   readonly readGigabytesPerSecond: Spread;
 }
 
-/** Far more than what caches of a core hold; where a third-level cache is larger still, it is part of the machine. */
+/** Far more than a core's caches hold. A larger third-level cache counts as part of the machine. */
 const READ_BYTES = 1 << 28;
 const READS = 9;
 const PAGE = 65_536;
 
-/** Describes the machine, and measures its memory: half a second. */
+/** Describes the machine and measures its memory, in half a second. */
 export function describeMachine(): Machine {
   const memory = new WebAssembly.Memory({ initial: READ_BYTES / PAGE, maximum: READ_BYTES / PAGE, shared: true });
-  // Pages that were never written to are one page of zeros, which every cache holds.
+  // Unwritten pages all map to one page of zeros, which fits every cache.
   new Uint8Array(memory.buffer).fill(1);
   const read = memoryReader(memory);
   const rates = Array.from({ length: READS }, () => {
@@ -46,7 +46,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** What ratios of speeds depend on: on another one they are other ratios. */
+/** Identifies the processor. Ratios of speeds depend on it. */
 export function processorOf({ cpu, cores, simd }: Machine): string {
   return `${cpu}, ${cores} cores, ${simd}`;
 }

@@ -1,10 +1,10 @@
-/** How fast this machine's memory can be read by one thread in WebAssembly: the bound of every scan. */
+/** Reads memory in WebAssembly as fast as one thread can: the upper bound of every scan. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Four loads a turn and an operation for each: nothing but memory holds it up. */
+/** Four loads per iteration and one operation for each: memory is the only limit. */
 const SOURCE = `
 export function read(from: usize, bytes: usize): i32 {
   let a = i32x4.splat(0), b = a, c = a, d = a;
@@ -28,7 +28,7 @@ export function memoryReader(memory: WebAssembly.Memory): (address: number, byte
   try {
     const [source, output] = [join(folder, 'read.ts'), join(folder, 'read.wasm')];
     writeFileSync(source, SOURCE);
-    // As a program, and not as a module: its types would change those of every array.
+    // Run as a program: importing the module would add its types to every array.
     const compiler = join(import.meta.dirname, '../../node_modules/assemblyscript/bin/asc.js');
     execFileSync(process.execPath, [compiler, source, '-o', output, ...OPTIONS.split(' ')]);
     const module = new WebAssembly.Module(readFileSync(output));

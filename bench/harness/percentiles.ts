@@ -3,7 +3,7 @@ import { build } from 'hdr-histogram-js';
 /** Far above any wait of a bench: an hour, in microseconds. */
 const HIGHEST = 3_600_000_000;
 
-/** Of milliseconds, to a tenth; what is not finite is left out. */
+/** Percentiles in milliseconds, to a tenth. Values that are not finite are left out. */
 export function percentiles(values: readonly number[]): Record<'p50' | 'p99' | 'max', number> {
   const [p50, p99, max] = valuesAt(values, [50, 99, 100]);
   return { p50, p99, max };
@@ -12,7 +12,7 @@ export function percentiles(values: readonly number[]): Record<'p50' | 'p99' | '
 /** Percentiles of a curve. */
 export const CURVE = [0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100] as const;
 
-/** Of milliseconds, at each percentile of the curve. */
+/** Values in milliseconds at each percentile of CURVE. */
 export function curveOf(values: readonly number[]): number[] {
   return valuesAt(values, CURVE);
 }

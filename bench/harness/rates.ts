@@ -1,21 +1,21 @@
-/** Rates of several ways to do one thing, by turns: what disturbs the machine disturbs all of them. */
+/** Rates of several contenders, interleaved: a disturbance of the machine affects all of them. */
 import { spreadOf, type Spread } from './spread.ts';
 
 export interface Contender {
   readonly name: string;
-  /** Does some of it, for a millisecond at least. @returns how many times */
+  /** Runs for at least a millisecond. @returns number of operations */
   readonly run: () => number;
 }
 
 export interface RateRow {
   readonly name: string;
-  /** Times a second. */
+  /** Operations a second. */
   readonly rate: Spread;
-  /** Of each round's rate to that of the first contender in the same round. */
+  /** Ratio to the first contender of the same round. */
   readonly ratio: Spread;
 }
 
-/** Measures the contenders, after a round that warms up. */
+/** Measures the contenders, after a warm-up round. */
 export function compareRates(contenders: readonly Contender[], rounds: number): RateRow[] {
   const rateOf = ({ run }: Contender) => {
     const started = process.hrtime.bigint();
@@ -31,12 +31,12 @@ export function compareRates(contenders: readonly Contender[], rounds: number): 
   }));
 }
 
-/** Ways to do one thing, of which the first is what the others are compared with. */
+/** Contenders; the first is the baseline of the others. */
 export interface ContenderGroup {
   readonly name: string;
-  /** What is counted. */
+  /** Unit of the operations. */
   readonly unit: string;
-  /** Read for each, where memory decides. */
+  /** Bytes read per operation, if memory is the limit. */
   readonly bytes?: number;
   readonly contenders: readonly Contender[];
 }

@@ -8,13 +8,13 @@ import type { SuiteStep } from './suites.ts';
 
 export interface SuiteResult {
   readonly documents: readonly BenchDocument[];
-  /** Benches that printed nothing, or whose figures are not as they should be. */
+  /** Benches that printed nothing, or whose checks failed. */
   readonly failed: readonly string[];
 }
 
 /**
- * Runs a suite, and keeps what it measures: bench/results/<suite>/<bench>.json, in the place of what an earlier run has
- * left of the same bench. One that fails does not keep the others from running.
+ * Runs a suite and stores each result in bench/results/<suite>/<bench>.json, replacing that of an earlier run. If a bench
+ * fails, the others still run.
  */
 export async function runSuite(name: string, steps: readonly SuiteStep[], machine: Machine): Promise<SuiteResult> {
   const folder = join(RESULTS, name);

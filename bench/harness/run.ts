@@ -6,13 +6,13 @@ import type { BenchDocument } from './document.ts';
 import type { Machine } from './machine.ts';
 import { namedSeeds } from './seeds.ts';
 
-/** Of the Node.js that runs a bench: what goes wrong with its arguments or its output ends it with a sentence. */
+/** Node.js flags of a bench: errors of arguments or output then end it with a sentence. */
 export const BENCH_FLAGS = ['--import', new URL('usage-errors.ts', import.meta.url).href];
 
 /**
- * Runs a bench as a program of its own, and waits for what it prints.
- * @returns what it measured, and its exit code: not 0 when what it measured is not as it should be
- * @throws Error when it prints nothing
+ * Runs a bench as a separate program and reads its output.
+ * @returns its result and exit code; not 0 if a check of the bench failed
+ * @throws Error if it prints nothing
  */
 export async function runBench(
   bench: string,

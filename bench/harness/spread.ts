@@ -1,10 +1,10 @@
-/** What repeated measurements say: the middle one, and between which the middle half of them lies. */
+/** Median and quartiles of repeated measurements. */
 export interface Spread {
   readonly median: number;
   /** Quartiles. */
   readonly low: number;
   readonly high: number;
-  /** How many measurements. */
+  /** Number of measurements. */
   readonly count: number;
 }
 
@@ -21,7 +21,7 @@ export function medianOf(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** A value that was measured: the nearest rank. @returns NaN of nothing */
+/** A measured value by nearest rank. @returns NaN without values */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = Float64Array.from(values).sort();
   return sorted[Math.round(q * (sorted.length - 1))] ?? NaN;

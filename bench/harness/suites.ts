@@ -1,11 +1,11 @@
-/** Measurements that are made one after the other. */
+/** Suites: sequences of benches. */
 
 export interface SuiteStep {
   readonly bench: string;
   readonly arguments: readonly string[];
 }
 
-/** Real data, where there is some. */
+/** Available real data. */
 export interface SuiteData {
   /** Sets of prints, see `accuracy`. */
   readonly prints: readonly string[];
@@ -58,7 +58,7 @@ export function nightly({ prints, faces }: SuiteData): SuiteStep[] {
     },
     ...withData('accuracy', prints, '--data', '--cross-validate', '5'),
     ...withData('strata', prints, '--data', '--cross-validate', '5'),
-    // One set of real faces, where there is one: other embedding sets do not change the graph result.
+    // At most one set of real faces: other embedding sets do not change the graph result.
     { bench: 'graph', arguments: faces.slice(0, 1).flatMap((folder) => ['--data', folder]) },
   ];
 }

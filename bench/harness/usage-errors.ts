@@ -1,6 +1,6 @@
-/** Loaded before a bench, too: its mistakes are told to its user, not to its authors. */
+/** Also loaded before a bench: usage errors end with a sentence instead of a stack trace. */
 
-/** A reader that has seen enough, as `head`, is no fault. */
+/** A reader that closes its end, as `head` does, is no fault. */
 export function outliveReaders(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE')

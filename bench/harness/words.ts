@@ -1,7 +1,6 @@
 /**
- * The words that results are printed with, by the key that a document has for them. Documents of earlier runs and
- * baselines know a figure by its key, so keys stay as they are; what people read has the field's words (ISO/IEC 2382-37,
- * ISO/IEC 19795-1, hnswlib's, PostgreSQL's).
+ * Printed words of results, by their key in a document. Keys identify figures in earlier documents and baselines and never
+ * change; the printed words are those of the field (ISO/IEC 2382-37, ISO/IEC 19795-1, hnswlib, PostgreSQL).
  */
 export const WORDS: Readonly<Record<string, string>> = {
   // fixture-statistics
@@ -109,7 +108,7 @@ export const WORDS: Readonly<Record<string, string>> = {
   unansweredButStored: 'stored, not acknowledged',
 };
 
-/** A result with the keys that people read, in the same order, at every depth. */
+/** A result with printed words for keys, in the same order, at every depth. */
 export function inWords(result: unknown): unknown {
   if (Array.isArray(result)) return result.map(inWords);
   if (typeof result !== 'object' || result === null) return result;

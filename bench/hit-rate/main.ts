@@ -27,7 +27,7 @@ import { vectorScanner } from '../gallery/vector-scanner.ts';
 const PENETRATIONS = [0.001, 0.01, 0.05] as const;
 
 interface MatedRank {
-  /** Share of the gallery that comes before or beside the reference. */
+  /** Share of the gallery with a similarity at least that of the reference. */
   readonly rank: number;
   /** The reference is the first impression of its finger. */
   readonly first: boolean;
@@ -81,7 +81,7 @@ function hitRates(of: readonly MatedRank[]): Record<string, number> {
   return rates;
 }
 
-/** The gallery's packed fingers; kept between runs, one after another behind their lengths. */
+/** The gallery's packed fingers, kept between runs: concatenated, each after its length. */
 function packedGallery(count: number): Uint8Array[] {
   const file = join(tmpdir(), `ridgewatch-hit-rate-${kernelHash()}-${count}.bin`);
   if (existsSync(file)) return splitPacked(readFileSync(file));
@@ -109,7 +109,7 @@ function measure(fold: number): void {
   real.forEach((set, s) => ranks[s].push(...ranksOf(set, vectors, distractors, fold)));
 }
 
-/** Of every mated pair of the fold. */
+/** Ranks of every mated pair of the fold. */
 function ranksOf(
   { set: { list } }: SetOfRoots,
   vectors: VectorEncoder,

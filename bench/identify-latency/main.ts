@@ -26,7 +26,7 @@ const { values } = parseArgs({
 const subjects = Number(values.subjects);
 const searches = Number(values.searches);
 
-/** Probes made beforehand, so that making them is not measured: even ones are enrolled people. */
+/** Probes made beforehand: making them is not measured. Even ones are of enrolled people. */
 const probes = Array.from({ length: Math.min(200, searches) }, (_, i) => {
   const index = i % 2 === 0 ? i % subjects : subjects + i;
   return { mated: i % 2 === 0, samples: demoSamples(demoPerson(index), 1) };

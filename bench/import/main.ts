@@ -41,11 +41,11 @@ const { values: options } = parseArgs({
 });
 const [references, kills] = [options.references, options.kills].map(Number);
 const { format, workers } = options;
-/** When it is killed. */
+/** Moments of the kills. */
 const moments = new Random(SEEDS.kills);
 const DISTINCT = 1000;
 const BAD_EVERY = 1000;
-/** Enough to be killed in the midst of it. */
+/** Enough records for a kill during the import. */
 const MIN_KILLED = 20_000;
 const ENVIRONMENT = { RIDGEWATCH_FACE_MODELS: 'synthetic-512:512', RIDGEWATCH_DEMO: 'never' };
 
@@ -109,7 +109,7 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** How far what was imported is from what a file of so many records holds. */
+/** Difference between the imported content and that of the file. */
 function lostOf(
   { enrolled, references: enrolledReferences, refused, enrolled_before }: Imported,
   records: number,
@@ -159,7 +159,7 @@ function run(args: readonly string[], dataDir: string): unknown {
     ['src/cli/main.ts', ...args, '--data-dir', dataDir, '--json'],
     { cwd: ROOT, env: serviceEnvironment(ENVIRONMENT), encoding: 'utf8' },
   );
-  // 4: some records were refused, as they should be.
+  // 4: some records were refused, as expected.
   if (status !== 0 && status !== 4) throw new Error(`${args[0]} ended with ${status}: ${stderr}`);
   return JSON.parse(stdout);
 }

@@ -56,7 +56,7 @@ const DISTINCT = 1000;
 const PER_TRANSACTION = 500;
 const ROUNDS = 3;
 const SHARE_OF_CAPACITY = 1 / 3;
-/** Who finds out what it can do, and for how long. */
+/** Callers and seconds of the closed loop. */
 const CALLERS = 4;
 const CALLING_SECONDS = 5;
 
@@ -237,7 +237,7 @@ function verify(name: string) {
   });
 }
 
-/** Searches beside switches, and searches beside nothing. */
+/** Searches with and without a concurrent index switch. */
 async function measureSwap({ address, child }: ServiceProcess) {
   const identification = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
   const operations = new OperationsClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
@@ -252,7 +252,7 @@ async function measureSwap({ address, child }: ServiceProcess) {
   const watch = setInterval(() => (most = Math.max(most, residentMegabytes(child))), 100);
   for (let round = 0; round < ROUNDS; round++) {
     calm.push(await load(address, rate, round));
-    // One more person: another index. Building it is not what is measured here.
+    // Another subject makes another index. Its build is not measured here.
     const { name } = await withStore(async (store) => {
       await store.subjects.enrollMany([enrolment(templatesOf(DISTINCT + round))]);
       return build(store, true);

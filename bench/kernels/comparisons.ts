@@ -1,4 +1,4 @@
-/** Comparisons of what fits the caches, so that arithmetic is measured and not memory. */
+/** Comparisons of data that fits the caches: measures arithmetic, not memory. */
 import { KernelArena } from '../../src/matching/kernels/kernel-arena.ts';
 import { FINGER_SCRATCH_BYTES, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
 import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
@@ -10,7 +10,7 @@ const FACES = 513;
 const FACE_REPEATS = 100;
 const FINGERS = 401;
 const FINGER_REPEATS = 3;
-/** The reference is slow: so many are enough. */
+/** Comparisons by the slow oracle. */
 const BY_REFERENCE = 40;
 
 export function comparisons(builds: readonly KernelBuild[]): ContenderGroup[] {
@@ -35,7 +35,7 @@ export function comparisons(builds: readonly KernelBuild[]): ContenderGroup[] {
   ];
 }
 
-/** One batch in a memory of its own: the first record is the probe. */
+/** One batch in a separate memory; the first record is the probe. */
 function byKernel(build: KernelBuild, records: readonly Uint8Array[], kind: 'face' | 'finger'): Contender {
   const arena = new KernelArena();
   const scratch = arena.reserve(FINGER_SCRATCH_BYTES);

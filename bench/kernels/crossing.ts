@@ -1,4 +1,4 @@
-/** What it costs to call a kernel that has nothing to do: why a batch crosses the border once. */
+/** Cost of calling a kernel without work: the reason for one call per batch. */
 import { instantiateKernels, KERNEL_STATIC_BYTES, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
 import type { ContenderGroup } from '../harness/rates.ts';
 import { DIMENSION } from './people.ts';

@@ -1,4 +1,4 @@
-/** From templates to what is searched. */
+/** Encoding of templates. */
 import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
 import type { KernelBuild } from '../../src/matching/kernels/kernels.ts';

@@ -1,4 +1,4 @@
-/** Whom kernels are measured on. */
+/** Synthetic samples for the kernel measurements. */
 import { createPerson } from '../../fixtures/person.ts';
 import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import { decodeFloat32Embedding } from '../../src/templates/face-embedding.ts';

@@ -1,4 +1,4 @@
-/** Scans of far more than the caches hold, as searches make them, beside a loop that only reads the same memory. */
+/** Scans of far more memory than the caches hold, as in searches, and a loop that only reads the same memory. */
 import { VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
 import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
 import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
@@ -13,7 +13,7 @@ import { asBytes, DIMENSION, faceValues, packedFingers } from './people.ts';
 const DISTINCT = 512;
 const PER_CALL = 4096;
 
-/** A kernel's scan of some rows, and where its rows, its directory, its scores and its scratch are. */
+/** A kernel's scan of some rows, with the addresses of rows, directory, scores and scratch. */
 type Scan = (
   kernels: Kernels,
   at: { readonly rows: number; readonly directory: number; readonly scores: number; readonly scratch: number },
@@ -55,7 +55,7 @@ export function scans(builds: readonly KernelBuild[], scanned: number): Contende
   ];
 }
 
-/** Of so few that they stay in the caches, which flatters it. */
+/** The oracle scans few rows that stay in the caches, which favours it. */
 function byReference(rows: readonly Int8Array[], scan: (rows: readonly Int8Array[]) => unknown): Contender {
   const run = () => {
     scan(rows);
@@ -64,7 +64,7 @@ function byReference(rows: readonly Int8Array[], scan: (rows: readonly Int8Array
   return { name: 'reference', run };
 }
 
-/** All in one memory; reading it is the first. */
+/** All contenders, over one memory; plain reading is the first. */
 function scanners(
   builds: readonly KernelBuild[],
   count: number,

@@ -1,20 +1,20 @@
-/** What the service's process does while calls are sent to it. */
+/** CPU and queue of the service's process under load. */
 import { existsSync, readFileSync } from 'node:fs';
 import type { ChildProcess } from 'node:child_process';
 import { spreadOf, quantile } from '../harness/spread.ts';
 
 const EVERY_MS = 250;
-/** Of /proc: a tick is a hundredth of a second wherever Node.js runs. */
+/** Clock ticks of /proc: a hundredth of a second on every platform of Node.js. */
 const TICKS_PER_SECOND = 100;
 
 export interface Beside {
-  /** Seconds of CPU in a second: cores that were busy. NaN where the system does not say. */
+  /** CPU seconds per second: busy cores. NaN if the system does not report it. */
   readonly cores: number;
-  /** Searches that waited, as the metrics had it. */
+  /** Waiting searches, from the metrics. */
   readonly queue: { readonly median: number; readonly most: number };
 }
 
-/** Watches until `work` is done. */
+/** Samples until `work` is done. */
 export async function watched<T>(
   { pid }: ChildProcess,
   httpAddress: string,

@@ -1,9 +1,9 @@
-/** The HTTP surface, as an orchestrator and Prometheus ask it, only far more often. */
+/** Load on the HTTP surface: requests of an orchestrator and of Prometheus, far more often. */
 import autocannon from 'autocannon';
 import { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 
 const CONNECTIONS = 4;
-/** Each connection asks so often a second: a thousand times what a real one does. */
+/** Requests a second per connection: a thousand times those of a real client. */
 const RATE = 200;
 const SEARCHES = 5;
 
@@ -11,7 +11,7 @@ export function askHttp(httpAddress: string, path: string, seconds: number) {
   return ask(httpAddress, path, seconds, { overallRate: RATE });
 }
 
-/** Searches in JSON: autocannon sends the next one when the last was answered, so that it cannot crowd the others out. */
+/** Searches in JSON, closed loop: autocannon waits for each answer and cannot displace the other calls. */
 export function searchHttp(httpAddress: string, samples: readonly Sample[], seconds: number) {
   const request = {
     samples: samples.map((sample) => Sample.toJSON(sample)),

@@ -171,7 +171,7 @@ function print({ steps, ...report }: { readonly steps: readonly Step[] } & objec
   console.table(steps[0].byKind);
 }
 
-/** Two fingers of enrolled people and of strangers, by turns. */
+/** Two fingers of enrolled people and of people who are not enrolled, alternating. */
 function samplesOf(i: number): Sample[] {
   return demoSamples(demoPerson(i % 2 === 0 ? i % subjects : subjects + i), 1).slice(0, 2);
 }
@@ -192,7 +192,7 @@ async function oneByOne(searches: number): Promise<number[]> {
   return took;
 }
 
-/** A search waits at most as long as the longest queue takes, and nobody is let in who would wait beyond the deadline. */
+/** Longest wait of a search: the time for the longest queue. Searches that would wait beyond the deadline are refused. */
 function queueBoundMs(capacity: number): number {
   const longest = Number(SETTINGS.RIDGEWATCH_MAX_QUEUED_SEARCHES.fallback);
   return Math.min(deadlineMs, (longest / capacity) * 1000);
@@ -211,12 +211,12 @@ function load(rate: number, changes: Partial<LoadOptions> = {}): Promise<LoadRep
   return generate({ ...order, ...changes }, processes);
 }
 
-/** How long enrolments take beside searches, and whether who was enrolled is found at once. */
+/** Latency of enrolments beside searches, and whether an enrolled subject is found at once. */
 async function enrolWhileSearching(capacity: number) {
   const people = Array.from({ length: enrolments }, (_, i) =>
     demoSamples(createPerson(SEEDS.enrolled, i), 0).slice(0, 2),
   );
-  // Longer than the enrolments take, and stopped with them.
+  // Runs longer than the enrolments and is stopped with them.
   const reported = generate({
     address,
     seed: SEEDS.arrivals,

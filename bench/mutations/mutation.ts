@@ -1,8 +1,8 @@
 import type { Random } from '../../fixtures/random.ts';
 
-/** Values that programs get wrong more often than others. */
+/** Boundary values, on which programs fail most often. */
 const TELLING_BYTES = [0, 1, 0x7f, 0x80, 100, 101, 179, 180, 253, 254, 255];
-/** Bytes in front of the first minutia, where a change means more. */
+/** Bytes before the first minutia, where a change has more effect. */
 const HEADER_BYTES = 34;
 const MAX_STEPS = 4;
 const MAX_ADDED = 64;
@@ -43,11 +43,11 @@ const STEPS: readonly Step[] = [
   (bytes) => Uint8Array.from(bytes).reverse(),
 ];
 
-/** The same bytes, damaged in one to a few ways. */
+/** A copy of the bytes with one or a few mutations. */
 export function mutate(bytes: Uint8Array, random: Random): Uint8Array {
   let damaged = bytes;
   for (let left = 1 + below(random, MAX_STEPS); left > 0; left--) {
-    // Damage that leaves little in place is told soon, and tells little.
+    // Heavy damage is detected early and tests little.
     const isHarsh = random.uniform() < 0.1;
     const step = STEPS[below(random, isHarsh ? STEPS.length : 5)];
     if (step !== undefined) damaged = step(damaged, random);

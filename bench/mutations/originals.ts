@@ -1,4 +1,4 @@
-/** Samples to be damaged: records of both standards, of one view and of several, and embeddings of both formats. */
+/** Samples to damage: records of both standards, of one view and of several, and embeddings of both formats. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createPerson } from '../../fixtures/person.ts';
@@ -17,7 +17,7 @@ const EXTENDED = [
   { type: 0x1234, data: Uint8Array.of(9, 8, 7) },
 ];
 
-/** @param people - synthetic people to take them of */
+/** @param people - number of synthetic people */
 export function syntheticOriginals(seed: number, people: number): EncodedSample[] {
   return Array.from({ length: people }, (_, i) => i).flatMap((index) => {
     const person = createPerson(seed, index);
@@ -35,7 +35,8 @@ export function syntheticOriginals(seed: number, people: number): EncodedSample[
 }
 
 /**
- * Every n-th record of real prints, and the standards' own, as they are and in the other standard; and some embeddings.
+ * Every n-th record of real prints and the standards' examples, unchanged and converted to the other standard; and some
+ * embeddings.
  * @param folder - of the shared data
  */
 export function realOriginals(folder: string, every: number): EncodedSample[] {
@@ -61,7 +62,7 @@ export function realOriginals(folder: string, every: number): EncodedSample[] {
   return found;
 }
 
-/** The same record as INCITS counts angles. */
+/** The record with angles in INCITS units. */
 export function toIncits(record: FingerMinutiaeRecord): FingerMinutiaeRecord {
   const views = record.views.map((view) => ({
     ...view,
@@ -85,7 +86,7 @@ function finger(format: 'iso-19794-2-2005' | 'incits-378-2004', data: Uint8Array
   return { modality: 'finger', format, data, fingerPosition: 0, quality: 0, modelId: '', dimension: 0 };
 }
 
-/** A face as it is, and in signed bytes. */
+/** A face unchanged, and in signed bytes. */
 function faces(data: Uint8Array): EncodedSample[] {
   const common = { modality: 'face', fingerPosition: 0, quality: 0, modelId: MODEL, dimension: DIMENSION } as const;
   const floats: EncodedSample = { ...common, format: 'face-embedding-float32', data };

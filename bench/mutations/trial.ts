@@ -1,4 +1,4 @@
-/** What has to hold of any sample at all: it is refused in so many words, or what is live of it is what is stored. */
+/** Checks that hold for every sample: it is refused with a reason, or its live and stored templates are equal. */
 import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../../src/failure.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
@@ -14,10 +14,10 @@ import {
 } from '../../src/templates/sample.ts';
 
 export interface Outcome {
-  /** Reason of the refusal; undefined: it was read. */
+  /** Reason of the refusal; undefined: accepted. */
   readonly refused: string | undefined;
   readonly warnings: readonly string[];
-  /** What should not be; undefined: nothing. */
+  /** A violated check; undefined: none. */
   readonly fault: string | undefined;
 }
 
@@ -27,7 +27,7 @@ const SAMPLE_FORMATS: Readonly<Record<StoredFormat, EncodedSample['format']>> = 
   'face-values-int8': 'face-embedding-int8',
 };
 
-/** Tries samples. Packing takes longer than all the rest: it is done where the caller asks. */
+/** Tries samples. Packing takes longer than all other steps: it is done on request. */
 export class Trial {
   readonly #encoder = new ReferenceEncoder();
 

@@ -38,7 +38,7 @@ for (let person = 0; person < mated; person++)
   packedFingersOf(person, 0).forEach((packed, column) => columns[column].push(vectorOf(packed)));
 const scanners = columns.map(vectorScanner);
 
-/** Share of the gallery that lies before or beside the mate, for each search. */
+/** For each search, the share of the gallery with a similarity at least that of the mate. */
 const ranks: { readonly 'one finger': number; readonly 'two fingers': number }[] = [];
 for (let person = 0; person < mated; person++) {
   const probes = packedFingersOf(person, 1, difficulty).map(vectorOf);

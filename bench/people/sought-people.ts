@@ -1,4 +1,4 @@
-/** Synthetic people who are searched for: none of those in the galleries, of training or of calibration. */
+/** Synthetic people of probes. They are in no gallery, training or calibration unless a bench enrols them. */
 import { createPerson } from '../../fixtures/person.ts';
 import { prepareProbes, type Probe } from '../../src/matching/search/probe.ts';
 import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
@@ -11,12 +11,12 @@ import { faceTemplate } from './synthetic-face.ts';
 
 const POSITIONS = [2, 7] as const;
 
-/** What a probe has. */
+/** Samples of a probe. */
 export interface Samples {
   /** 0 to 2. */
   readonly fingers: number;
   readonly face: boolean;
-  /** Of the fingers: 1 ordinary, above 2 bad; undefined: drawn for each. */
+  /** Difficulty of the fingers: 1 ordinary, above 2 bad; undefined: drawn for each. */
   readonly difficulty?: number | undefined;
 }
 

@@ -81,7 +81,7 @@ try {
   };
   const rows = [];
   for (const [what, sample] of CASES) {
-    // A good sample goes with the bad one: neither may be stored.
+    // A valid sample is sent with the malformed one: neither may be stored.
     const request = { data, samples: [finger, sample], clientRequestId: '' };
     const answer = await promised<EnrollResponse>((callback) => gallery.enroll(request, callback)).then(
       () => ({ status: 'OK', reason: 'ACCEPTED', field: '', byte: '' }),

@@ -38,7 +38,7 @@ const environment = {
 };
 const services: ServiceProcess[] = [];
 try {
-  // The first makes the keys.
+  // The first service creates the keys.
   const { RIDGEWATCH_KEY_FILE, ...first } = environment;
   services.push(await startProcess(directory, first));
   services.push(await startProcess(join(directory, 'second'), { ...environment, RIDGEWATCH_KEY_FILE }));

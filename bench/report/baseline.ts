@@ -1,4 +1,4 @@
-/** What was measured before, and whether it has become worse. */
+/** Baselines of suites, and comparison with them. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { BenchDocument } from '../harness/document.ts';
@@ -12,11 +12,11 @@ export interface Baseline {
   /** See processorOf. */
   readonly processor: string;
   readonly kernel: string;
-  /** Ratios only: nothing else can be compared with another day, let alone another machine. */
+  /** Ratios only: other figures are not comparable between days or machines. */
   readonly figures: readonly Figure[];
 }
 
-/** A suite has a baseline of its own, for its galleries have other sizes. */
+/** Each suite has its own baseline: gallery sizes differ. */
 export function baselineFile(suite: string): string {
   return join(import.meta.dirname, `../baselines/${suite}.json`);
 }
@@ -25,7 +25,7 @@ export function readBaseline(file: string): Baseline | undefined {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Baseline) : undefined;
 }
 
-/** Keeps of figures those that can be compared with later ones. @param run - when, and on what, they were measured */
+/** Stores the figures that are comparable with later ones. @param run - time and machine of the measurement */
 export function writeBaseline(
   file: string,
   { date, machine, kernel }: Pick<BenchDocument, 'date' | 'machine' | 'kernel'>,
@@ -42,11 +42,11 @@ export function writeBaseline(
   writeFileSync(file, `${JSON.stringify(baseline, undefined, 2)}\n`);
 }
 
-/** Two runs on a quiet machine differ by as much, whatever their repeats say. */
+/** Smallest noise: two runs on a quiet machine differ by as much, whatever the spread of their repeats. */
 const MIN_NOISE = 0.1;
-/** Half the width that a figure is taken to have which was measured once. */
+/** Assumed half-width of a figure that was measured once. */
 const UNKNOWN_WIDTH = 0.06;
-/** Quartiles hold half of all repeats; so many of their widths hold nearly all. */
+/** Widths of the quartiles that hold nearly all repeats; one holds half of them. */
 const WIDTHS = 2;
 
 export interface Comparison {
@@ -54,15 +54,15 @@ export interface Comparison {
   readonly before: Figure;
   /** Now to before. */
   readonly ratio: number;
-  /** How far it may be from 1 by chance. */
+  /** Deviation from 1 that may be chance. */
   readonly noise: number;
-  /** Of a ratio of speeds that another processor gave: nothing. */
+  /** Ratios of speeds from another processor are not judged. */
   readonly verdict: 'as before' | 'better' | 'WORSE' | 'another processor';
 }
 
 /**
- * Figures of both, compared; those that are not in the baseline are left out, and all where there is none.
- * @param processor - that the figures were measured on
+ * Compares figures with the baseline. Figures that are not in the baseline are left out; without a baseline, all are.
+ * @param processor - on which the figures were measured
  */
 export function compareWith(
   baseline: Baseline | undefined,
@@ -79,7 +79,7 @@ export function compareWith(
 
 function compare(figure: Figure, before: Figure, isSameProcessor: boolean): Comparison {
   const noise = Math.max(figure.minNoise ?? MIN_NOISE, WIDTHS * (widthOf(figure) + widthOf(before)));
-  // What was nothing is as it was, or it is not.
+  // With a zero there is no ratio: the two are equal or not.
   if (before.value === 0 || figure.value === 0) {
     const isSame = figure.value === before.value || within(figure, before);
     const isWorse = !isSame && (figure.better === 'less') === figure.value > before.value;

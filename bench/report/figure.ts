@@ -1,37 +1,36 @@
-/** A number of a measurement that is worth a line of its own, and can be compared with what it was before. */
+/** A number of a measurement that gets its own line and can be compared with a baseline. */
 export interface Figure {
   readonly bench: string;
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** Which way is better. */
+  /** Direction of improvement. */
   readonly better: 'more' | 'less';
-  /** It does not depend on how fast the machine is: of two things measured by turns, or of what was found. */
+  /** Independent of the machine's speed: a ratio of interleaved measurements, or a rate of results. */
   readonly isRatio: boolean;
-  /** Between which it lies: quartiles of repeats, or confidence limits. */
+  /** Quartiles of repeats, or confidence limits. */
   readonly low?: number;
   readonly high?: number;
-  /** How far it may differ between runs, whatever the repeats of one say; a share of it. */
+  /** Smallest noise between runs, whatever the spread within a run; relative. */
   readonly minNoise?: number;
 }
 
-/** What a reader of a bench's result says of it. */
+/** A figure as returned by the reader of a bench. */
 export type Part = Omit<Figure, 'bench'>;
 
 /**
- * Reads the figures out of what a bench prints with --json. That is the bench's own affair; what is read here is what it
- * may not change silently.
+ * Extracts the figures from the JSON result of a bench. The bench must not silently change the parts that are read here.
  */
 export type Reader = (result: unknown) => Part[];
 
 export const more = { better: 'more' } as const;
 export const less = { better: 'less' } as const;
 export const ratio = { unit: '×', isRatio: true } as const;
-/** In hundredths. */
+/** A share, shown in per cent. */
 export const share = { unit: '%', isRatio: true } as const;
-/** Has to be 0, or may not grow. */
+/** A count that has to be 0 or must not grow. */
 export const count = { unit: '', isRatio: true } as const;
-/** Of this machine. */
+/** A time on this machine. */
 export const milliseconds = { unit: 'ms', isRatio: false } as const;
 export const aSecond = { unit: '/s', isRatio: false } as const;
 
@@ -41,7 +40,7 @@ export interface Limited {
   readonly high: number;
 }
 
-/** With both of its limits; null: there are none. */
+/** A value with its limits; null: no limits. */
 export function withLimits(value: number, limits: readonly [number, number] | null) {
   return limits === null ? { value: 100 * value } : percent({ share: value, low: limits[0], high: limits[1] });
 }

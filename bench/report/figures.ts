@@ -1,4 +1,4 @@
-/** What of measurements is worth a line of its own. */
+/** The figures of measurements. */
 import type { BenchDocument } from '../harness/document.ts';
 import type { Figure, Reader } from './figure.ts';
 import { ACCURACY } from './readers/accuracy.ts';
@@ -8,8 +8,8 @@ import { SEARCHES } from './readers/searches.ts';
 const READERS: Readonly<Partial<Record<string, Reader>>> = { ...SEARCHES, ...OPERATIONS, ...ACCURACY };
 
 /**
- * The figures of a document; none of a bench that has no reader.
- * @throws Error when one is not a number: the bench prints something else than its reader knows
+ * The figures of a document; none for a bench without a reader.
+ * @throws Error if one is not a number: the output of the bench does not fit its reader
  */
 export function figuresOf({ bench, result }: BenchDocument): Figure[] {
   const parts = READERS[bench]?.(result) ?? [];

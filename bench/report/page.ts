@@ -1,4 +1,4 @@
-/** The page: everything in one file, to be opened anywhere. */
+/** The report as one self-contained HTML file. */
 import type { BenchDocument } from '../harness/document.ts';
 import { machineLine, processorOf } from '../harness/machine.ts';
 import { escape } from '../drawing/picture.ts';
@@ -58,7 +58,7 @@ ${rows.join('\n')}
 function section(document: BenchDocument, kernel: string): string {
   const { bench, arguments: given, date, seconds } = document;
   const command = `npm run bench -- ${[bench, ...given].map((part) => (part.includes(' ') ? `"${part}"` : part)).join(' ')}`;
-  // Where data lies is nobody's business who reads the page.
+  // Readers of the page must not learn the location of the data.
   const shown = command.replace(/(?:\/[\w.-]+)+\/([\w.-]+)/g, '…/$1');
   return `<h2>${escape(bench)}</h2>
 <p class="note"><code>${escape(shown)}</code>, ${date.slice(0, 16).replace('T', ' ')}, ${Math.round(seconds)} s${document.kernel === kernel ? '' : `, with other kernels: <code>${document.kernel}</code>`}</p>

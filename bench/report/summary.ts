@@ -1,9 +1,9 @@
-/** Figures in lines, beside the stored baseline. */
+/** Figures as lines, with the stored baseline. */
 import Table from 'cli-table3';
 import { compareWith, type Baseline, type Comparison } from './baseline.ts';
 import type { Figure } from './figure.ts';
 
-/** A number with as many digits as say something. */
+/** A number with its significant digits. */
 export function shownValue({ value, unit }: Pick<Figure, 'value' | 'unit'>): string {
   const rounded =
     Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
@@ -16,7 +16,7 @@ export function shownSpread({ low, high }: Figure): string {
     : `${Number(low.toPrecision(3))} to ${Number(high.toPrecision(3))}`;
 }
 
-/** By figure; none where there is no baseline. */
+/** Comparisons by figure; empty without a baseline. */
 export function comparisonsOf(
   baseline: Baseline | undefined,
   figures: readonly Figure[],

@@ -1,16 +1,16 @@
-/** What a bench measured, as tables. */
+/** The result of a bench as tables. */
 import type { BenchDocument } from '../harness/document.ts';
 import type { Spread } from '../harness/spread.ts';
 import { inWords } from '../harness/words.ts';
 import { escape } from '../drawing/picture.ts';
 
-/** Nested further than this it is shown as text. */
+/** Deeper levels are shown as text. */
 const DEPTH = 2;
 
-/** Parts that are drawn, and have far too many numbers to be read. */
+/** Parts that are plotted; they have too many numbers for a table. */
 const DRAWN = new Set(['det', 'curve']);
 
-/** Of any result: lists of objects become tables, other values become lines. */
+/** Renders any result: lists of objects become tables, other values become lines. */
 export function tablesOf(document: BenchDocument): string[] {
   const result = inWords(document.result);
   const isList = Array.isArray(result);

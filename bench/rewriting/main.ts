@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
   },
 });
 const [subjects, expunged, workers] = [options.subjects, options.expunged, options.workers].map(Number);
-/** Searches before resident memory is read: all threads have had a task, and something to collect. */
+/** Searches before resident memory is read: every thread gets a task and collects garbage. */
 const SETTLING = 10;
 
 const gallery = emptyGallery();
@@ -66,7 +66,7 @@ ended.abort();
 await searching;
 await settle();
 const rewritten = memory();
-// As it is a minute later, when the memory that was kept for new segments has not been needed.
+// The state a minute later, when unused memory kept for new segments has been released.
 gallery.releaseMemory(Infinity);
 await settle();
 gallery.releaseMemory(Infinity);

@@ -41,7 +41,7 @@ const [subjects, small, medium, rounds, fingers] = [
   options.fingers,
 ].map(Number);
 const samples = { fingers, face: options.face };
-/** One subject in so many expires, at this time. */
+/** One subject in so many expires; the time of expiry. */
 const ONE_IN = 100;
 const EXPIRY_MS = 1000;
 
@@ -109,7 +109,7 @@ const report = {
 if (options.json) console.log(JSON.stringify(report));
 else console.dir(report, { depth: 3 });
 
-/** Puts the first subjects into galleries of their own, and lets some expire. */
+/** Puts the first subjects into separate galleries, and lets some expire. */
 function setAside(of: Gallery, i: number): void {
   const subject = of.subject(`s${i}`);
   if (subject === undefined) return;

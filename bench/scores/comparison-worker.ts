@@ -1,4 +1,4 @@
-/** A thread that compares prints: reads and encodes a set once, then compares the rows that it is told. */
+/** A thread that compares prints: reads and encodes a set once, then compares the requested rows. */
 import { packPrints } from '../../index-builder/train/comparisons.ts';
 import type { FingerBatch } from '../../src/matching/kernels/finger-batch.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
@@ -13,7 +13,7 @@ export interface ComparisonTask {
 
 const known = new Map<string, { readonly prints: number; readonly batch: FingerBatch }>();
 
-/** The entry that the pool calls. @returns scores, row after row */
+/** Called by the pool. @returns scores, row after row */
 export default function run({ source, from, to }: ComparisonTask): Int32Array {
   const key = JSON.stringify(source);
   let packed = known.get(key);

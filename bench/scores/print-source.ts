@@ -1,6 +1,6 @@
 import { readPrints, syntheticPrints, type PrintSet } from '../../index-builder/prints/labelled-prints.ts';
 
-/** Where prints come from: a folder of records, or synthetic people, whom tests use. */
+/** Source of prints: a folder of records, or synthetic people (in tests). */
 export type PrintSource =
   { readonly folder: string } | { readonly seed: number; readonly people: number; readonly impressions: number };
 

@@ -1,4 +1,4 @@
-/** The scores of all pairs of a set of prints, made on several threads; the same for any number of them. */
+/** The scores of all pairs of a set of prints, computed on several threads; independent of their number. */
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
@@ -6,7 +6,7 @@ import { areMates, areStrangers, type PrintSet } from '../../index-builder/print
 import type { ComparisonTask } from './comparison-worker.ts';
 import { readSource, type PrintSource } from './print-source.ts';
 
-/** Prints, and the scores of every two of them that are mates, or strangers for sure. */
+/** Prints, and the scores of all pairs that are known to be mated or non-mated. */
 export interface ScoredSet {
   readonly set: PrintSet;
   /** Positions of the two prints in the set's list, two for each pair, in order of the list. */
@@ -15,7 +15,7 @@ export interface ScoredSet {
   readonly scores: Int32Array;
 }
 
-/** Comparisons of one task: enough to make up for sending it. */
+/** Comparisons of one task: enough to outweigh the cost of sending it. */
 const TASK_COMPARISONS = 20_000;
 
 /** Compares with the model that the program ships. */

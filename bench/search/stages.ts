@@ -1,4 +1,4 @@
-/** Where the time of a search goes. */
+/** CPU time of a search by stage. */
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 
 const STAGES = {
@@ -9,11 +9,11 @@ const STAGES = {
 
 export interface Stages {
   begin(): void;
-  /** @param cpuMs - of the whole process since `begin` @returns milliseconds of each stage, and of the rest */
+  /** @param cpuMs - of the process since `begin` @returns milliseconds of each stage and of the remainder */
   end(cpuMs: number): Record<string, number>;
 }
 
-/** Adds up what the threads were busy with. Puts itself between the pool and whoever calls it from now on. */
+/** Sums the threads' time by stage. Wraps the pool's methods: later calls are measured. */
 export function watchStages(pool: WorkerPool): Stages {
   const busy = { scan: 0, shortlist: 0, compare: 0 };
   const watch = <Arguments extends unknown[], Result extends { readonly busyMs: number }>(

@@ -1,7 +1,7 @@
 import { Purpose, type IdentifyRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 
-/** A search of all galleries, as the benches ask for it. @param changes - to ten candidates, searched as planned */
+/** A search of all galleries. @param changes - to the defaults: ten candidates, planned search */
 export function identifyRequest(samples: Sample[], changes: Partial<IdentifyRequest> = {}): IdentifyRequest {
   return {
     samples,

@@ -5,23 +5,23 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ServiceError } from '@grpc/grpc-js';
 
-/** Where the program is. */
+/** Root of the program. */
 export const ROOT = resolve(import.meta.dirname, '../..');
 
-/** `ridgewatch serve` as a process of its own. */
+/** `ridgewatch serve` as a separate process. */
 export interface ServiceProcess {
   readonly child: ChildProcess;
   /** host:port for gRPC. */
   readonly address: string;
   /** http://host:port for health and metrics. */
   readonly httpAddress: string;
-  /** What it had logged when it was ready. */
+  /** Log messages until it was ready. */
   readonly messages: readonly string[];
 }
 
 /**
- * Of a service, or a command beside one, that a bench starts: nothing of what the caller has set for a service of their
- * own, whose database is not to be measured, let alone killed.
+ * Environment of a service, or a command beside one, that a bench starts. It excludes the caller's own settings: the
+ * caller's database must not be measured, let alone killed.
  */
 export function serviceEnvironment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const isSetting = (name: string) => name === 'DATABASE_URL' || name.startsWith('RIDGEWATCH_');
@@ -66,12 +66,12 @@ export function startCommand(
   });
 }
 
-/** The process id of the embedded database: line 1 of the file that it keeps. */
+/** The process id of the embedded database: line 1 of its pid file. */
 export function databaseProcess(dataDir: string): number {
   return Number(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]);
 }
 
-/** Ends a process, if it has not ended yet. @returns resolves when it has */
+/** Ends a process if it has not ended yet. @returns resolves when it has ended */
 export async function endProcess(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
@@ -79,7 +79,7 @@ export async function endProcess(child: ChildProcess, signal: 'SIGTERM' | 'SIGKI
   await exited;
 }
 
-/** Of the service's process; NaN where the system does not say. */
+/** Resident memory of the service's process; NaN if the system does not report it. */
 export function residentMegabytes({ pid }: { readonly pid?: number | undefined }): number {
   const file = `/proc/${pid}/status`;
   const kilobytes = existsSync(file) ? /VmRSS:\s+(\d+)/.exec(readFileSync(file, 'utf8'))?.[1] : undefined;

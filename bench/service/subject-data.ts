@@ -1,6 +1,6 @@
 import { Provenance, type SubjectData } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 
-/** What is known of a subject whom a bench enrols: nothing that matters. */
+/** Data of a subject enrolled by a bench. */
 export function benchData(): SubjectData {
   return {
     contributor: 'bench',

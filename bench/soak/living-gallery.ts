@@ -1,4 +1,4 @@
-/** People who come and go while a service runs, and whether it knows of them what it should. */
+/** Enrols and expunges subjects while a service runs, and checks its answers about them. */
 import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 import { createPerson } from '../../fixtures/person.ts';
 import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
@@ -10,11 +10,11 @@ import { identifyRequest } from '../service/identify-request.ts';
 import { promised } from '../service/process.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
-/** Present at a time. */
+/** Largest number of subjects at a time. */
 const MOST = 40;
 const PAUSE_MS = 200;
 const SAMPLE = 5;
-/** While the database or the service is away. */
+/** Longest wait while the database or the service is unavailable. */
 const PATIENCE_MS = 60_000;
 
 interface Resident {
@@ -37,7 +37,7 @@ export class LivingGallery {
     this.#identification = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
   }
 
-  /** After a restart: another port. */
+  /** Connects to the new port after a restart. */
   moveTo(address: string): void {
     this.close();
     this.#gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
@@ -49,7 +49,7 @@ export class LivingGallery {
     this.#identification.close();
   }
 
-  /** Enrols and expunges for some time, and looks for each at once. */
+  /** Enrols and expunges for some time, and searches for each subject at once. */
   async change(milliseconds: number): Promise<void> {
     const end = Date.now() + milliseconds;
     while (Date.now() < end) {
@@ -59,7 +59,7 @@ export class LivingGallery {
     }
   }
 
-  /** Looks for the oldest of those who are there, and of those who are gone. */
+  /** Searches for the oldest enrolled subjects, and for the oldest expunged ones. */
   async checkSome(): Promise<void> {
     for (const resident of this.#present.slice(0, SAMPLE)) await this.#expect(resident, true);
     for (const resident of this.#gone.slice(0, SAMPLE)) await this.#expect(resident, false);
@@ -100,7 +100,7 @@ export class LivingGallery {
       promised((callback) =>
         this.#gallery.expungeSubject(request, new Metadata(), { deadline: Date.now() + 5000 }, callback),
       ).catch((error: ServiceError) => {
-        // The answer to an expunging that was carried out was lost.
+        // The subject was expunged, but the answer was lost.
         if (error.code !== Code.NOT_FOUND) throw error;
       }),
     );
@@ -120,7 +120,7 @@ export class LivingGallery {
   }
 }
 
-/** Tries again while the service says, or shows, that it is away. */
+/** Retries while the service is unavailable. */
 async function patiently<T>(call: () => Promise<T>): Promise<T> {
   const until = Date.now() + PATIENCE_MS;
   for (;;) {

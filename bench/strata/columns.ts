@@ -1,14 +1,14 @@
-/** By what prints are told apart: what their records say, where they come from, and what a file of the user's says. */
+/** Columns that divide prints into strata: from the records, from their origin, and from a file of the user. */
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { LabelledPrint, PrintSet } from '../../index-builder/prints/labelled-prints.ts';
 
-/** A way to divide prints. */
+/** A column by which prints are divided. */
 export interface Column {
   readonly name: string;
-  /** undefined: it is not known of this print. */
+  /** undefined: unknown for this print. */
   readonly valueOf: (print: LabelledPrint, set: PrintSet) => string | undefined;
-  /** Of two prints of different values: the comparison belongs to the lesser one; else to none. */
+  /** With an order, a comparison of different values counts in the lower one; without, in none. */
   readonly order?: readonly string[];
 }
 
@@ -37,12 +37,12 @@ export const COLUMNS: readonly Column[] = [
   },
 ];
 
-/** Of how many prints the value is known. */
+/** Number of prints with a known value. */
 export function knownOf({ valueOf }: Column, sets: readonly PrintSet[]): number {
   return sets.reduce((sum, set) => sum + set.list.filter((print) => valueOf(print, set) !== undefined).length, 0);
 }
 
-/** @throws Error when a column of the user's says nothing of any print: it names other prints, or other sets */
+/** @throws Error if a user's column has a value for no print: it names other prints or other sets */
 export function requireKnown(columns: readonly Column[], sets: readonly PrintSet[], file: string): void {
   const unknown = columns.find((column) => knownOf(column, sets) === 0);
   if (unknown === undefined) return;
@@ -53,9 +53,9 @@ export function requireKnown(columns: readonly Column[], sets: readonly PrintSet
 }
 
 /**
- * Columns of a file: lines of values, tab or comma between them, below a line of names. The first column says whose they
- * are: the path of a print in its set, or a finger, which is that path without `_<impression>.iso`.
- * @throws Error when it has no second column
+ * Columns of a file: a line of names, then lines of values, separated by tab or comma. The first column identifies a print
+ * by its path in its set, or a finger by that path without `_<impression>.iso`.
+ * @throws Error if it has no second column
  */
 export function readColumns(file: string): Column[] {
   const [heading = '', ...lines] = readFileSync(file, 'utf8')

@@ -64,7 +64,7 @@ const tables = columns
     known: `${knownOf(column, prints)} of ${total} prints`,
     strata: strataOf(sets, threshold, column),
   }))
-  // A column of one value divides nobody.
+  // A column with a single value makes no strata.
   .filter(({ strata }) => strata.length > 1)
   .map(({ strata, ...rest }) => ({
     ...rest,
@@ -101,7 +101,7 @@ else {
   }
 }
 
-/** Says where a stratum differs from all for sure: where the limits do not meet. */
+/** Marks a stratum as different if its limits do not overlap those of all comparisons. */
 function judged(stratum: Stratum) {
   const verdicts = (['fnmr', 'fmr'] as const).flatMap((which) => {
     const [own, whole] = [stratum[which], all[which]];
@@ -113,7 +113,7 @@ function judged(stratum: Stratum) {
   return { ...stratum, verdict: [...verdicts, ...isFew].join(', ') };
 }
 
-/** Of strata with enough fingers; undefined where one of them has no error. */
+/** Ratio of the highest to the lowest rate of strata with enough fingers; undefined if one of them has no error. */
 function disparity(strata: readonly Stratum[]): number | undefined {
   const shares = strata.flatMap(({ fnmr }) => (fnmr === undefined ? [] : [fnmr.share]));
   const lowest = Math.min(...shares);

@@ -1,4 +1,4 @@
-/** Error rates of strata at one threshold (ISO/IEC 19795-10): where the same setting treats people differently. */
+/** Error rates of strata at one threshold (ISO/IEC 19795-10): differential performance at one setting. */
 import { Random } from '../../fixtures/random.ts';
 import { areMates } from '../../index-builder/prints/labelled-prints.ts';
 import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
@@ -8,7 +8,7 @@ import { SEEDS } from '../harness/seeds.ts';
 import type { Column } from './columns.ts';
 
 const REPLICATES = 500;
-/** Fewer say nothing. */
+/** Smallest number of fingers for a rate. */
 export const MIN_FINGERS = 10;
 
 /** A comparison of a stratum. */
@@ -23,7 +23,7 @@ export interface Rate {
   readonly comparisons: number;
   readonly fingers: number;
   readonly share: number;
-  /** 95 %, by drawing fingers; where no error was seen, Clopper-Pearson with as many trials as fingers. */
+  /** 95 %, by the subset bootstrap; without errors, Clopper-Pearson with as many trials as fingers. */
   readonly limits: Limits;
 }
 
@@ -34,7 +34,7 @@ export interface Stratum {
   readonly fmr: Rate | undefined;
 }
 
-/** The rates of everything, and of each value of a column. */
+/** The rates of all comparisons, and of each value of a column. */
 export function strataOf(sets: readonly ScoredSet[], threshold: number, column: Column | undefined): Stratum[] {
   const strata = new Map<string, Counted[]>();
   const fingers = new Map<string, number>();
@@ -83,7 +83,7 @@ function rateOf(all: readonly Counted[], isMated: boolean): Rate | undefined {
   };
 }
 
-/** The subset bootstrap, see bench/accuracy/confidence.ts: fingers are drawn, and a comparison counts by its two. */
+/** The subset bootstrap, see bench/accuracy/confidence.ts: fingers are drawn; a comparison counts by its two fingers. */
 function drawn(counted: readonly Counted[], names: readonly number[]): Limits {
   const position = new Map(names.map((name, i) => [name, i]));
   const a = Int32Array.from(counted, ({ fingers }) => position.get(fingers[0]) ?? 0);

@@ -49,7 +49,7 @@ const KINDS: readonly { readonly kind: string; readonly samples: Samples }[] = [
 ];
 /** Probes made beforehand: making them costs a thread as much with one worker as with two. */
 const PROBES = 40;
-/** Comparisons of fingers in one task of nothing but kernel work. */
+/** Finger comparisons in one task of pure kernel work. */
 const COMPARISONS = 4096;
 
 const gallery = emptyGallery();
@@ -58,13 +58,13 @@ gallery.startAt(1);
 const pools = [new WorkerPool(1), new WorkerPool(workers)] as const;
 const planners = pools.map((pool) => new Planner(pool));
 
-/** What was done in one round. */
+/** Work of one round. */
 interface Round {
   readonly done: number;
   readonly seconds: number;
-  /** Of all threads together. */
+  /** CPU time of all threads. */
   readonly cpuMs: number;
-  /** Of that, of the main thread. */
+  /** CPU time of the main thread, included in `cpuMs`. */
   readonly mainMs: number;
 }
 
@@ -81,7 +81,7 @@ for (const { kind, samples } of KINDS) {
     });
   const kernels = (p: number, forSeconds: number) =>
     inLoops(pools[p].size, forSeconds, (i) => kernelWork(pools[p], probes[i % PROBES][0]));
-  // Warm up: kernels are compiled, memory is paged in, threads have met the segments, costs are known.
+  // Warm up: kernels are compiled, memory is paged in, threads have instantiated the segments, costs are known.
   for (const p of [0, 1]) for (const work of [searches, kernels]) await work(p, seconds / 2);
   const [searched, ceiling]: [Round[][], Round[][]] = [
     [[], []],
@@ -114,12 +114,12 @@ else {
   );
 }
 
-/** Lets `loops` callers do the work again and again, each when its last is done. */
+/** Runs the work in `loops` closed loops. */
 async function inLoops(loops: number, forSeconds: number, work: (i: number) => Promise<void>): Promise<Round> {
   const [started, cpu, main] = [performance.now(), process.cpuUsage(), process.threadCpuUsage()];
   const end = started + forSeconds * 1000;
   let [next, done] = [0, 0];
-  // What is under way at the end counts by the share of it that lay before the end.
+  // Work that is unfinished at the end counts by its share before the end.
   const loop = async () => {
     while (performance.now() < end) {
       const began = performance.now();
@@ -138,7 +138,7 @@ async function inLoops(loops: number, forSeconds: number, work: (i: number) => P
   };
 }
 
-/** One long task without anything around it, of the kind that the search spends most of its time with. */
+/** One long task of the kernel that dominates the search. */
 async function kernelWork(pool: WorkerPool, { template, packed }: Probe): Promise<void> {
   const [range] = partitionsFor(template).flatMap((name) => gallery.partition(name)?.ranges() ?? []);
   if (packed === undefined) throw new Error('the probe has too few minutiae');
@@ -172,8 +172,8 @@ function comparison([one, several]: Round[][]) {
 }
 
 /**
- * What the ratio would be at most if nobody else used the machine: one worker is held up by its own work alone, several
- * also by there being only so many cores for them and the main thread.
+ * Upper bound of the ratio on an idle machine. One worker is limited only by its own work; several workers are also limited
+ * by the cores, which they share with the main thread.
  */
 function byCpu(one: readonly Round[], several: readonly Round[]): number {
   const ofWorkers = medianOf(one.map(({ cpuMs, mainMs, done }) => (cpuMs - mainMs) / done));

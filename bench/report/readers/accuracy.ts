@@ -1,4 +1,4 @@
-/** Figures of what comparisons are worth. */
+/** Figures of the accuracy of comparisons. */
 import { count, less, ratio, share, withLimits, type Part, type Reader } from '../figure.ts';
 
 export const ACCURACY: Readonly<Record<string, Reader>> = {

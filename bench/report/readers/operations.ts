@@ -1,4 +1,4 @@
-/** Figures of a service at work, and of what its operators do. */
+/** Figures of a running service and of operator commands. */
 import { aSecond, count, less, milliseconds, more, ratio, type Reader } from '../figure.ts';
 
 interface LoadResult {

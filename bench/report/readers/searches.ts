@@ -18,14 +18,14 @@ interface Rates {
   readonly rates: readonly { readonly name: string; readonly rate: Spread; readonly ratio: Spread }[];
 }
 
-/** The engine compiles the reference anew in every run, and not always alike: 1.3 times as fast was seen. */
+/** The engine compiles the oracle anew in every run, with different results: a factor of 1.3 was seen. */
 const REFERENCE_NOISE = 0.35;
 
 export const SEARCHES: Readonly<Record<string, Reader>> = {
   kernels: (result) =>
     (result as { results: readonly Rates[] }).results.flatMap(({ name, rates }) => {
       const [first, ...others] = rates;
-      // How fast memory is says nothing about the reference.
+      // The oracle's scans stay in the caches: its ratio to reading memory has no meaning.
       const compared = others.filter((row) => row.name !== 'reference' || first.name !== 'reading');
       return compared.map((row): Part => {
         const isReference = row.name === 'reference';
@@ -47,7 +47,7 @@ export const SEARCHES: Readonly<Record<string, Reader>> = {
               high,
               ...more,
               ...ratio,
-              // Whoever shares the machine shares its memory, too: this ratio is of the day.
+              // Other programs share the memory of the machine: this ratio changes from day to day.
               isRatio: first.name !== 'reading',
             };
       });
