@@ -51,7 +51,7 @@ describe.each(buildCases)('the face kernel, $title', ({ build, skipped }) => {
   if (skipped) return it.skip('does not run here');
   const by = new DirectComparer(build);
 
-  it('is the inner product of its reference for every dimension', () => {
+  it('gives the inner product of the oracle for every dimension', () => {
     const pairs = dimension.chain((size) => fc.tuple(vector(size), vector(size)));
     fc.assert(fc.property(pairs, ([a, b]) => void expect(compare(a, b, by)).toBe(compareFacesReference(a, b))));
   });
@@ -73,7 +73,7 @@ describe.each(buildCases)('the face kernel, $title', ({ build, skipped }) => {
     .constantFrom(64, 80, 96, 112, 512)
     .chain((size) => fc.tuple(vector(size), fc.array(removable(size), { maxLength: 7 })));
 
-  it('compares any number of references in a call, removed ones among them', () => {
+  it('compares any number of references in a call, including removed ones', () => {
     fc.assert(
       fc.property(sets, ([probe, faces]) => {
         const expected = faces.map((face) => (face ? compareFacesReference(probe, face) : REMOVED_SCORE));
@@ -82,7 +82,7 @@ describe.each(buildCases)('the face kernel, $title', ({ build, skipped }) => {
     );
   });
 
-  it('tells how alike they are in sixteen bits', () => {
+  it('scales scores to similarities of sixteen bits', () => {
     const scale = fc.constantFrom(faceScale(512), faceScale(64), 1, 2 ** 22, 2 ** 26);
     fc.assert(
       fc.property(sets, scale, ([probe, faces], factor) => {

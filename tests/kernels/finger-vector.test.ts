@@ -44,7 +44,7 @@ const farApart: FingerTemplate = {
 };
 
 describe('the candidate vector', () => {
-  it('is what the reference makes, to the last bit', () => {
+  it('equals the vector of the oracle, bit for bit', () => {
     const templates = [somePrint(1, 5), somePrint(2, 16), somePrint(3, 64), garbage(4, 64), inLine, farApart];
     for (const template of [...templates, ...templates.map(withQualities)]) {
       expect(vectorOf(template)).toEqual(encodeVectorReference(template));
@@ -72,7 +72,7 @@ describe('the candidate vector', () => {
     expect(vectorOf({ ...template, minutiae: [...template.minutiae].reverse() })).toEqual(vectorOf(template));
   });
 
-  it('is nearer to that of another impression than to that of another finger', () => {
+  it('is more similar to that of another impression than to that of another finger', () => {
     const print = somePrint(8, 40);
     const [mate, stranger] = scanVectorsReference(vectorOf(print), [
       vectorOf(secondImpression(print, 9, 20)),
@@ -83,7 +83,7 @@ describe('the candidate vector', () => {
 });
 
 describe('the kernels of candidate vectors', () => {
-  it('write only where they are told to, and scan as the reference does', () => {
+  it('write only to their output and scan like the oracle', () => {
     const pages = 30;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     const bytes = new Uint8Array(memory.buffer).fill(0xa5);
@@ -132,9 +132,9 @@ describe('the kernels of candidate vectors', () => {
 describe('the file of the vector model', () => {
   const file = writeVectorModel(shippedVectorModel());
 
-  it('is read as it was written', () => expect(readVectorModel(file).hash).toBe(shippedVectorModel().hash));
+  it('is read back unchanged', () => expect(readVectorModel(file).hash).toBe(shippedVectorModel().hash));
 
-  it('is refused when it is damaged, cut off, or no such file', () => {
+  it('is rejected if it is damaged, truncated, or of another type', () => {
     const damaged = Uint8Array.from(file);
     damaged[file.length >> 1] ^= 1;
     expect(() => readVectorModel(damaged)).toThrow('the finger vector model is damaged: its hash is another');

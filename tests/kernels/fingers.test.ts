@@ -59,7 +59,7 @@ function squeezed(template: FingerTemplate, pixels: number): FingerTemplate {
   return { ...template, minutiae };
 }
 
-describe.each(buildCases)('the finger kernel and its reference, $title', ({ build, skipped }) => {
+describe.each(buildCases)('the finger kernel and its oracle, $title', ({ build, skipped }) => {
   if (skipped) return it.skip('does not run here');
   const kernels = kernelsOf(build);
   const pack = (template: FingerTemplate) => packWith(kernels, template);
@@ -91,7 +91,7 @@ describe.each(buildCases)('the finger kernel and its reference, $title', ({ buil
     }
   });
 
-  it('give the same score for impressions of one finger and of two', () => {
+  it('give the same score for mated and non-mated impressions', () => {
     fc.assert(
       fc.property(fc.integer(), fc.integer(), fc.integer({ min: 0, max: 255 }), (seed, other, turn) => {
         const first = pack(somePrint(seed));
@@ -104,7 +104,7 @@ describe.each(buildCases)('the finger kernel and its reference, $title', ({ buil
     );
   });
 
-  it('give the same score for templates that are no prints, however crowded', () => {
+  it('give the same score for random templates of any density', () => {
     const side = fc.constantFrom(8, 20, 60, 300);
     fc.assert(
       fc.property(anyTemplate, anyTemplate, side, fc.integer(), (one, other, pixels, seed) => {
@@ -142,7 +142,7 @@ function shuffled(template: FingerTemplate, seed: number): FingerTemplate {
 }
 
 describe('a finger score', () => {
-  it('is the same whichever of the two is the probe', () => {
+  it('is symmetric in probe and reference', () => {
     fc.assert(
       fc.property(anyTemplate, anyTemplate, fc.integer(), fc.boolean(), (one, other, seed, equal) => {
         const count = Math.min(one.minutiae.length, other.minutiae.length);
@@ -160,7 +160,7 @@ describe('a finger score', () => {
     );
   });
 
-  it('depends on the order of the minutiae only where it breaks ties', () => {
+  it('depends on the order of the minutiae only if it breaks ties', () => {
     // Equally good pairs are taken in the order of the records, and what is chosen first excludes others: so another
     // order may give another score, but rarely does, and never to a finger against itself.
     const seeds = Array.from({ length: 300 }, (_, i) => i);
@@ -184,7 +184,7 @@ describe('a finger comparison', () => {
     }
   });
 
-  it('scores a finger against itself higher than against anything else, and within the range', () => {
+  it('scores a finger highest against itself, within the range', () => {
     for (const count of [5, 12, 40, 64]) {
       const packed = pack(somePrint(count, count));
       const itself = compare(packed, packed);
@@ -193,7 +193,7 @@ describe('a finger comparison', () => {
     }
   });
 
-  it('gives crowded templates without any order no high score', () => {
+  it('never gives dense random templates a high score', () => {
     const prints = Array.from({ length: 40 }, (_, i) => pack(somePrint(i, 45)));
     const crowds = Array.from({ length: 40 }, (_, i) => pack(garbage(1000 + i, 64)));
     const scores = crowds.flatMap((crowd) =>
@@ -202,7 +202,7 @@ describe('a finger comparison', () => {
     expect(Math.max(...scores)).toBeLessThan(MEASURED);
   });
 
-  it('gives tiny templates no high score against others', () => {
+  it('never gives tiny templates a high score against others', () => {
     const prints = Array.from({ length: 60 }, (_, i) => pack(somePrint(i, 45)));
     const tiny = Array.from({ length: 60 }, (_, i) => pack(somePrint(2000 + i, 6)));
     expect(Math.max(...tiny.flatMap((t) => prints.map((p) => compare(t, p))))).toBeLessThan(MEASURED);
@@ -214,7 +214,7 @@ describe('a finger comparison', () => {
     expect(encoder.encode(somePrint(1, MINIMUM_MINUTIAE))).toBeDefined();
   });
 
-  it('keeps to the largest packed size', () => {
+  it('never exceeds the largest packed size', () => {
     expect(pack(somePrint(3, 64)).byteLength).toBe(FINGER_PACKED_MAX_BYTES);
   });
 });

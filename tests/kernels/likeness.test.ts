@@ -39,8 +39,8 @@ function turned(print: FingerTemplate, turn: number): FingerTemplate {
   return { ...print, minutiae };
 }
 
-describe('the bound of a score by chance', () => {
-  it('is the last one that the calibration has measured', () => {
+describe('the bound of a non-mated score', () => {
+  it('is the highest score that the calibration has measured', () => {
     const calibration = SHIPPED_CALIBRATIONS.finger;
     expect(calibration.rate(MEASURED.score)).toEqual({ log10Fmr: MEASURED.log10Fmr, extrapolated: false });
     expect(calibration.rate(MEASURED.score + 1).extrapolated).toBe(true);
@@ -48,7 +48,7 @@ describe('the bound of a score by chance', () => {
 });
 
 describe('a finger', () => {
-  it('scores the same at every angle, but for the rounding of its coordinates', () => {
+  it('scores the same at every angle, except for rounding of coordinates', () => {
     for (let seed = 0; seed < 8; seed++) {
       const print = somePrint(seed, 45);
       const reference = pack(secondImpression(print, seed + 99, 0));
@@ -61,14 +61,14 @@ describe('a finger', () => {
     }
   });
 
-  it('scores the same wherever it lies on the plate', () => {
+  it('scores the same at every position on the sensor', () => {
     const print = somePrint(3);
     const moved = { ...print, minutiae: print.minutiae.map((m) => ({ ...m, x: m.x + 4000, y: m.y - 700 })) };
     const reference = pack(secondImpression(print, 5, 40));
     expect(compare(pack(moved), reference)).toBe(compare(pack(print), reference));
   });
 
-  it('scores far above chance against itself and against a second impression, and no other finger comes near', () => {
+  it('scores far above non-mates against itself and against a second impression', () => {
     // Seeds apart from the counts below: one seed is one finger, however many minutiae are asked of it.
     const others = Array.from({ length: 20 }, (_, i) => pack(somePrint(i + 500, 45)));
     for (const count of [5, 9, 20, 45, 64]) {
@@ -109,14 +109,14 @@ describe('a finger', () => {
   });
 });
 
-describe('a score by chance is low', () => {
+describe('non-mated scores are low', () => {
   const prints = Array.from({ length: 40 }, (_, i) => pack(somePrint(i, 45)));
   const highest = (probes: readonly PackedProbe[], references: readonly PackedProbe[]) =>
     Math.max(
       ...probes.flatMap((a) => references.filter((b) => b !== a).flatMap((b) => [compare(a, b), compare(b, a)])),
     );
 
-  it('for crowds of 64 minutiae without any order', () => {
+  it('for 64 random minutiae', () => {
     const crowds = Array.from({ length: 40 }, (_, i) => pack(garbage(1000 + i, 64)));
     expect(highest(crowds, [...prints, ...crowds])).toBeLessThan(MEASURED.score);
   });
@@ -139,7 +139,7 @@ describe.skipIf(!sharedData)('real prints (skipped where the shared data is not 
 
   // No constant of the kernel was chosen on DB1.
   it.each(['DB1_B', 'DB2_B', 'DB3_B', 'DB4_B'])(
-    'of %s are first among all fingers for 97 of 100 probes',
+    'of %s: the mate is at rank 1 among all fingers for 97 of 100 probes',
     (database) => {
       const prints = read(database).map((print) => ({ ...print, packed: pack(print.template) }));
       const gallery = prints.filter(({ impression }) => impression === '1');
@@ -154,7 +154,7 @@ describe.skipIf(!sharedData)('real prints (skipped where the shared data is not 
     },
   );
 
-  it('cut down to a few minutiae, or against crowds of 64 random ones, score low with other fingers', () => {
+  it('reduced to a few minutiae, or against 64 random ones, score low with other fingers', () => {
     const prints = read('DB1_B').map((print) => ({ ...print, packed: pack(print.template) }));
     const crowds = Array.from({ length: 20 }, (_, i) => pack(garbage(i, 64)));
     const low = (score: number) => expect(score).toBeLessThan(MEASURED.score);

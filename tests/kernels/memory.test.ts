@@ -104,7 +104,7 @@ function circle(count: number): FingerTemplate {
   return { modality: 'finger', position: 0, quality: 0, minutiae };
 }
 
-describe('the kernels write only where they are told to', () => {
+describe('the kernels write only to their output', () => {
   it('when they encode a finger', () => {
     const templates = [
       somePrint(1, 5),
@@ -133,7 +133,7 @@ describe('the kernels write only where they are told to', () => {
     }
   });
 
-  it('when they refuse to encode: nowhere', () => {
+  it('when they refuse to encode: write nothing', () => {
     const arena = new Arena();
     const kernels = instantiateKernels(arena.memory);
     const input = writeMinutiae(arena, somePrint(1, 64));
@@ -145,7 +145,7 @@ describe('the kernels write only where they are told to', () => {
     }
   });
 
-  it('when they compare the largest fingers, alike, crowded and heaped', () => {
+  it('when they compare the largest fingers: identical, dense and clustered', () => {
     const heap: FingerTemplate = {
       ...somePrint(9, 64),
       minutiae: somePrint(9, 64).minutiae.map((m, i) => ({ ...m, x: i % 8, y: i >> 3, angle: 0 })),
@@ -194,7 +194,7 @@ describe('the kernels write only where they are told to', () => {
     }
   });
 
-  it('when there is nothing to compare: nowhere', () => {
+  it('when there is nothing to compare: write nothing', () => {
     const arena = new Arena();
     const kernels = instantiateKernels(arena.memory);
     const probe = arena.put(pack(somePrint(1)));
@@ -222,7 +222,7 @@ describe('a batch', () => {
     return arena.scores(scores, chosen.length);
   }
 
-  it('gives each reference the score it has alone, whatever was compared before', () => {
+  it('gives each reference its own score, independent of earlier comparisons', () => {
     const arena = new Arena();
     const together = compareIn(arena, instantiateKernels(arena.memory), references);
     const alone = references.map((reference) => {
@@ -235,7 +235,7 @@ describe('a batch', () => {
     expect(reversed.reverse()).toEqual(alone);
   });
 
-  it('is the same for two instances over one memory, taking turns', () => {
+  it('gives the same scores from two alternating instances over one memory', () => {
     const arena = new Arena();
     const first = instantiateKernels(arena.memory);
     const before = compareIn(arena, first, references.slice(0, 6));
@@ -248,11 +248,11 @@ describe('a batch', () => {
 });
 
 describe('packing', () => {
-  it('puts the number of minutiae first, where the kernels look for it', () => {
+  it('writes the number of minutiae first, where the kernels read it', () => {
     for (const count of [5, 16, 33, 64]) expect(pack(somePrint(count, count))[0]).toBe(count);
   });
 
-  it('keeps the values of a face as they are, and no others of the buffer that they lie in', () => {
+  it('copies exactly the values of a face out of a larger buffer', () => {
     const face = (values: Int8Array): FaceTemplate => ({
       modality: 'face',
       modelId: 'm',

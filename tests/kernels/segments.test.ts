@@ -35,7 +35,7 @@ const probe: PackedProbe = {
 };
 
 describe('a scan of a segment', () => {
-  it('gives every reference the rate of the score it has alone, and marks the removed ones', () => {
+  it('gives every reference the rate of its own score, and marks removed ones', () => {
     const { segment, references } = filled(150);
     segment.remove(7);
     segment.remove(149);
@@ -48,7 +48,7 @@ describe('a scan of a segment', () => {
     });
   });
 
-  it('passes over the references of subjects whom the filter hides, as if they were removed', () => {
+  it('skips the references of filtered subjects like removed ones', () => {
     const { segment } = filled(150);
     segment.remove(9);
     const everything = new Int16Array(150);
@@ -72,7 +72,7 @@ describe('a scan of a segment', () => {
     }
   });
 
-  it('stops when told to, and marks what it has not looked at', () => {
+  it('stops on its signal and marks references that were not scanned', () => {
     const { segment } = filled(100);
     const out = new Int16Array(100);
     const signal = new StopSignal();
@@ -89,7 +89,7 @@ describe('a scan of a segment', () => {
     expect(out.every((similarity) => similarity === REMOVED_SIMILARITY)).toBe(true);
   });
 
-  it('says which single references were removed', () => {
+  it('reports which single references were removed', () => {
     const { segment } = filled(5);
     segment.remove(2);
     const { scores, compared } = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).compare(
@@ -101,7 +101,7 @@ describe('a scan of a segment', () => {
     expect(scores[0]).toBe(scores[3]);
   });
 
-  it('is the same in every thread, and in several at once', async () => {
+  it('gives the same result in every thread and in several concurrently', async () => {
     const { segment } = filled(300);
     const alone = new Int16Array(300);
     new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).scan('comparison', probe, 0, 300, alone, go());
@@ -134,7 +134,7 @@ describe('a scan of a segment', () => {
 });
 
 describe('the kernels', () => {
-  it('write only where they are told to', () => {
+  it('write only to their output', () => {
     const layout = layoutSegment(4, SEGMENT_SCRATCH_BYTES);
     const pages = Math.ceil((layout.recordsAddress + 5 * FINGER_PACKED_MAX_BYTES) / 65_536);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
@@ -158,7 +158,7 @@ describe('the kernels', () => {
     expect(written).toBe(-1);
   });
 
-  it('give no scratch to more threads than there are slots', () => {
+  it('reject more threads than there are scratch slots', () => {
     const { segment } = filled(1);
     for (let i = 0; i < SCRATCH_SLOTS; i++) claimScratch(segment.handle);
     expect(() => claimScratch(segment.handle)).toThrow('no scratch slot');

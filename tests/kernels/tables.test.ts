@@ -21,7 +21,7 @@ function normalShare(from: number, to: number, deviation: number): number {
 }
 
 describe('the tables', () => {
-  it.each(Object.entries(tables))('%s are the same in the kernels and in the reference', (name, table) => {
+  it.each(Object.entries(tables))('%s are the same in the kernels and in the oracle', (name, table) => {
     const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
     const exports = instantiateKernels(memory) as unknown as Record<string, { value: number }>;
     const address = exports[name].value;
@@ -30,7 +30,7 @@ describe('the tables', () => {
     expect(Array.from(table, (_, i) => view.getInt16(address + 2 * i, true))).toEqual([...table]);
   });
 
-  it('are what their formulas say', () => {
+  it('equal the values of their formulas', () => {
     expectRounded(COSINES, (i) => Math.cos((i * TURN) / 256) * UNIT);
     expectRounded(ARCTANGENTS, (i) => (Math.atan(i / 256) * 256) / TURN);
     expectRounded(SPATIAL_WEIGHTS, (squared) => Math.exp(-squared / (2 * (28 / 3) ** 2)) * 4096);
@@ -40,7 +40,7 @@ describe('the tables', () => {
     });
   });
 
-  it('tell which places of a cylinder lie within its radius', () => {
+  it('list the places of a cylinder within its radius', () => {
     const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
     const exports = instantiateKernels(memory) as unknown as Record<string, { value: number }>;
     const middle = (i: number) => (i + 0.5) * 17.5 - 70;
@@ -52,12 +52,12 @@ describe('the tables', () => {
     expect(within).toHaveLength(52);
   });
 
-  it('are of the lengths that the kernels read', () => {
+  it('have the lengths that the kernels read', () => {
     expect(Object.values(tables).map(({ length }) => length)).toEqual([385, 257, 256, 785]);
   });
 });
 
-it('names the kernels by sixteen hexadecimal digits, always the same', () => {
+it('names the kernels by sixteen stable hexadecimal digits', () => {
   expect(kernelHash()).toMatch(/^[0-9a-f]{16}$/);
   expect(kernelHash()).toBe(kernelHash());
 });
