@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Coalesced } from '../../src/observability/coalesced.ts';
 
-it('gives those who come together one answer, and those who come while it is made the next one', async () => {
+it('gives concurrent callers one answer, and callers during its making the next one', async () => {
   const ends: ((value: number) => void)[] = [];
   const answer = new Coalesced(() => new Promise<number>((done) => ends.push(done)));
   const together = [answer.get(), answer.get()];
@@ -16,7 +16,7 @@ it('gives those who come together one answer, and those who come while it is mad
   expect(ends).toHaveLength(2);
 });
 
-it('works no more than a tenth of the time, however many ask', async () => {
+it('uses at most a tenth of the time, with any number of callers', async () => {
   const [began, worked]: [number[], number[]] = [[], []];
   const answer = new Coalesced(() => {
     const started = performance.now();
@@ -31,7 +31,7 @@ it('works no more than a tenth of the time, however many ask', async () => {
   for (const times of between) expect(times).toBeGreaterThan(9);
 });
 
-it('goes on after work that failed', async () => {
+it('continues after a failure', async () => {
   let calls = 0;
   const answer = new Coalesced(() => (calls++ === 0 ? Promise.reject(new Error('once')) : Promise.resolve(calls)));
   await expect(answer.get()).rejects.toThrow('once');

@@ -3,7 +3,7 @@ import { LineLimit } from '../../src/observability/line-limit.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-it('admits some lines about the same, and says later how many it has left out', () => {
+it('admits a limited number of lines with the same subject and reports the number omitted', () => {
   let now = 0;
   vi.spyOn(performance, 'now').mockImplementation(() => now);
   const limit = new LineLimit(3);

@@ -7,7 +7,7 @@ import { redact } from '../../src/observability/redaction.ts';
 const MARK = 'kowalski-4711';
 
 describe('redaction', () => {
-  it('lets no forbidden field through, however deep and however it is spelled', () => {
+  it('removes forbidden fields at any depth and in any spelling', () => {
     const key = fc.constantFrom(
       'subject_id',
       'subjectId',
@@ -35,7 +35,7 @@ describe('redaction', () => {
     );
   });
 
-  it('lets no bytes and no lists of numbers through', () => {
+  it('removes bytes and lists of numbers', () => {
     const secret = [11, 22, 33];
     for (const bytes of [
       Uint8Array.from(secret),
@@ -48,7 +48,7 @@ describe('redaction', () => {
     }
   });
 
-  it('never throws: circles, getters that throw, numbers without end', () => {
+  it('never throws: cycles, throwing getters, endless numbers', () => {
     const circle: Record<string, unknown> = {
       big: 10n,
       when: new Date(NaN),
@@ -67,7 +67,7 @@ describe('redaction', () => {
     fc.assert(fc.property(fc.anything(), (value) => void redact(value)));
   });
 
-  it('keeps of an error of its own the sentence, of any other only its kind', () => {
+  it('keeps the message of a Failure, but only the kind of any other error', () => {
     const foreign = Object.assign(new Error(`duplicate key (${MARK})`), { code: '23505', detail: MARK });
     const own = new Failure('internal', 'STORE_ERROR', 'The store met an error.', {
       cause: foreign,
@@ -78,7 +78,7 @@ describe('redaction', () => {
     expect(JSON.stringify([redact(foreign), redact(own)])).not.toContain(MARK);
   });
 
-  it('stands before every line of the log', () => {
+  it('applies to every line of the log', () => {
     const lines: string[] = [];
     const log = createLogger('info', { write: (line: string) => void lines.push(line) });
     log

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { createLogger } from '../../src/observability/logging.ts';
 import { RefusalLog } from '../../src/observability/refusal-log.ts';
 
-it('counts every refusal, and logs few of many for one reason', () => {
+it('counts every refusal and logs a limited number for one reason', () => {
   const lines: string[] = [];
   const counted: string[] = [];
   const refusals = new RefusalLog(createLogger('info', { write: (line: string) => void lines.push(line) }), (reason) =>
