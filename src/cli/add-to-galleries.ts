@@ -1,17 +1,16 @@
-/** People who are enrolled already, from the same templates, and are to belong to further galleries. */
+/** Adds subjects that are already enrolled from the same templates to further galleries. */
 import type { EnrollRequest, Subject } from '../api/generated/ridgewatch/v1/gallery.ts';
 import type { ServiceClient } from './client.ts';
 import { CallFailed } from './failure-output.ts';
 
 const PAGE_SIZE = 200;
 
-/** What became of one: the subject, or why it was left as it is. */
+/** Result for one subject: its id, or why it was left unchanged. */
 export type Added = { readonly subjectId: string; readonly changed: boolean } | { readonly why: string };
 
 /**
- * Adds subjects to the galleries of their requests; those that they belong to stay.
- * @param requests - of one contributor; the service has refused them for the subjects are there, with the same
- * templates
+ * Adds subjects to the galleries of their requests. They stay in their present galleries.
+ * @param requests - of one contributor; refused by the service because the subjects exist, with the same templates
  */
 export async function addToGalleries(
   client: ServiceClient,
@@ -35,10 +34,10 @@ export async function addToGalleries(
 
 async function addOne(client: ServiceClient, subject: Subject, { data: asked }: EnrollRequest): Promise<Added> {
   const { subjectId, version, data } = subject;
-  if (data === undefined || asked === undefined) return { why: 'The service does not say what is known of it.' };
+  if (data === undefined || asked === undefined) return { why: 'The service did not return the subject.' };
   const sameCaveats = [...data.caveats].sort().join() === [...asked.caveats].sort().join();
   if (!sameCaveats || data.provenance !== asked.provenance) {
-    return { why: 'It is enrolled already, from the same templates, but with other caveats or of another provenance.' };
+    return { why: 'It is already enrolled from the same templates, but with other caveats or another provenance.' };
   }
   const galleries = [...new Set([...data.galleries, ...asked.galleries])];
   if (galleries.length === data.galleries.length) return { subjectId, changed: false };

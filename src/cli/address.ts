@@ -7,9 +7,9 @@ const LIKE_IPV6 = /^[0-9a-f.]*:[0-9a-f.:%]*:[0-9a-z.:%]*$/i;
 const HOST = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?$/i;
 
 /**
- * Reads where a service is. Nothing but `host:port`: other forms that gRPC knows (`dns:`, `xds:`, …) would let servers
- * of names decide where templates go.
- * @throws InvalidArgumentError that says what is wrong with it
+ * Parses the address of a service. Only `host:port`: with other forms that gRPC knows (`dns:`, `xds:`, …) name servers
+ * would decide where templates go.
+ * @throws InvalidArgumentError that names the fault
  */
 export function serviceAddress(text: string): string {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
@@ -32,7 +32,7 @@ export function hostAndPort(address: string): { host: string; port: number } {
   return { host: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) };
 }
 
-/** @param text - what follows the host: a colon and digits */
+/** @param text - the part after the host: a colon and digits */
 function portOf(text: string | undefined): number {
   if (text === undefined || text === '') throw refusal('It has no port');
   const port = /^:\d{1,5}$/.test(text) ? Number(text.slice(1)) : NaN;

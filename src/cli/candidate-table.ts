@@ -78,7 +78,7 @@ function millisecondsOf({ elapsed }: Pick<IdentifyResponse, 'elapsed'>): string 
   return `${((elapsed?.seconds ?? 0) * 1000 + (elapsed?.nanos ?? 0) / 1e6).toFixed(0)} ms`;
 }
 
-/** What is measured of the subjects that the index misses. */
+/** The measured share of mates that the index misses. */
 function indexLines({ index }: IdentifyResponse): string[] {
   if (index === undefined) return [];
   const { searches, candidates, missed, missRateUpper } = index.audit ?? { searches: 0, candidates: 0, missed: 0 };
@@ -89,7 +89,7 @@ function indexLines({ index }: IdentifyResponse): string[] {
   return [`The index proposed ${percentOf(index.penetration)} of the subjects; ${known}.`];
 }
 
-/** A subject who has only damaged references cannot be found. */
+/** A subject with only damaged references cannot be found. */
 function damageLines({ damagedReferenceCount }: IdentifyResponse): string[] {
   if (damagedReferenceCount === 0) return [];
   const count = `${damagedReferenceCount.toLocaleString('en')} stored references`;
@@ -98,7 +98,7 @@ function damageLines({ damagedReferenceCount }: IdentifyResponse): string[] {
   ];
 }
 
-/** A candidate list as text. It offers candidates for review; it decides nothing. */
+/** A candidate list as text. It proposes candidates for review and decides nothing. */
 export function renderCandidates(response: IdentifyResponse): string {
   const mode = response.searchMode === SearchMode.EXACT ? 'exactly' : 'through an index';
   const searched = response.searchedFraction < 1 ? ` (${percentOf(response.searchedFraction)} of them)` : '';

@@ -111,23 +111,23 @@ export class ServiceClient {
     });
   }
 
-  /** A status without a reason comes from the connection, or from another program, and not from the service. */
+  /** A status without a reason comes from the connection or from another program, not from the service. */
   async #explain(error: ServiceError): Promise<ReceivedStatus> {
     const { address, timeoutSeconds } = this.#settings;
     const status = readServiceError(error);
-    // A service of another version says of a method that it does not have that there is none.
+    // UNIMPLEMENTED: a service of another version does not have the method.
     if (status.reason !== undefined && status.code !== (Code.UNIMPLEMENTED as number)) return status;
     if (status.code === (Code.UNAVAILABLE as number)) {
       const found = await diagnose(address, this.#settings);
-      const message = `The connection to ${address} broke: the service was stopped, or the network is disturbed. Try again.`;
+      const message = `The connection to ${address} broke: the service was stopped, or the network failed. Try again.`;
       return { ...status, ...(found ?? { message, reason: 'CONNECTION_BROKEN' }) };
     }
     if (status.code === (Code.DEADLINE_EXCEEDED as number)) {
-      const message = `${address} has not answered within ${timeoutSeconds} s: allow it more with --timeout, or see whether it is overloaded.`;
+      const message = `${address} has not answered within ${timeoutSeconds} s: raise --timeout, or check whether it is overloaded.`;
       return { ...status, message, reason: 'NO_ANSWER' };
     }
     if (status.code === (Code.UNIMPLEMENTED as number)) {
-      const message = `What listens at ${address} speaks gRPC, but is no Ridgewatch service, or one of another version.`;
+      const message = `The server at ${address} speaks gRPC, but is not a Ridgewatch service, or is one of another version.`;
       return { ...status, message, reason: 'NOT_A_SERVICE' };
     }
     return status;

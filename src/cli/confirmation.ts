@@ -3,19 +3,19 @@ import { createInterface } from 'node:readline/promises';
 import { Failure } from '../failure.ts';
 
 /**
- * Asks whether something may be done that cannot be undone.
- * @param word - that agrees
- * @throws Failure CONFIRMATION_REQUIRED where no terminal is there to ask
+ * Asks for confirmation of an irreversible action.
+ * @param word - the answer that confirms
+ * @throws Failure CONFIRMATION_REQUIRED if there is no terminal to ask on
  */
 export async function agreed({ yes }: { readonly yes?: boolean }, question: string, word = 'yes'): Promise<boolean> {
   if (yes === true) return true;
   if (!process.stdin.isTTY) {
-    const sentence = `${question} There is no terminal to ask: say --yes.`;
+    const sentence = `${question} There is no terminal to ask on: confirm with --yes.`;
     throw new Failure('invalid-argument', 'CONFIRMATION_REQUIRED', sentence);
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    // Who ends the input instead, with Ctrl-D, does not agree.
+    // End of input, as by Ctrl-D, does not confirm.
     const ended = once(terminal, 'close').then(() => '');
     return (await Promise.race([terminal.question(`${question} Type ${word}: `), ended])).trim() === word;
   } finally {

@@ -1,17 +1,17 @@
-/** Why a service cannot be reached: looked at once more, without a call, for the library says hardly anything of it. */
+/** Finds out why a service cannot be reached, by connecting again without a call: the library gives hardly any detail. */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions, type PeerCertificate } from 'node:tls';
 import { readTlsFiles, type ClientTlsSettings } from '../security/client-credentials.ts';
 import { hostAndPort } from './address.ts';
 
 const PATIENCE_MS = 3000;
-/** What every HTTP/2 connection begins with, and an empty frame of settings. */
+/** The preface of every HTTP/2 connection, and an empty SETTINGS frame. */
 const GREETING = Buffer.concat([
   Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
   Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
 ]);
 const [FRAME_HEADER_BYTES, SETTINGS_FRAME] = [9, 4];
-/** How the answer of a TLS server to what is not TLS begins. */
+/** First bytes of a TLS server's answer to a client without TLS. */
 const [TLS_ALERT, TLS_VERSION] = [0x15, 3];
 const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|SIGNATURE_FAILURE|CERT_UNTRUSTED|INVALID_CA|CERT_CHAIN/;
 
@@ -35,13 +35,13 @@ export async function diagnose(address: string, tls: ClientTlsSettings): Promise
     return withoutTls(address, plain) ?? tlsFault(address, host, secure, tls);
   }
   if (plain.outcome === 'grpc') return undefined;
-  // Whoever it is: nothing is sent in it but the greeting.
+  // The server need not be verified: only the greeting is sent.
   const secure = await probe(
     connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'] }),
     'secureConnect',
   );
   if (secure.outcome !== 'failed' || secure.error.code?.includes('ALERT') === true || plain.outcome === 'tls') {
-    const message = `The service at ${address} speaks TLS: name the authority of its certificate with --tls-ca.`;
+    const message = `The service at ${address} uses TLS: name the authority of its certificate with --tls-ca.`;
     return { reason: 'TLS_REQUIRED', message };
   }
   return notAService(address, plain);
@@ -57,21 +57,21 @@ function tlsOptions(host: string, tls: ClientTlsSettings): ConnectionOptions {
 }
 
 function unreachable(address: string, host: string, { code }: NodeJS.ErrnoException): Diagnosis {
-  const start = 'start one with "npm start", or name it with --address';
+  const start = 'start one with "npm start", or correct --address';
   const message =
     code === 'ENOTFOUND' || code === 'EAI_AGAIN'
-      ? `No machine of the name ${host} is known (${code}): correct --address.`
+      ? `The host name ${host} cannot be resolved (${code}): correct --address.`
       : code === 'ETIMEDOUT' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH'
         ? `No machine answers at ${address} (${code}): the network or a firewall is in the way, or --address is wrong.`
         : `No service answers at ${address}${code === 'ECONNREFUSED' ? '' : ` (${code ?? 'unknown'})`}: ${start}.`;
   return { reason: 'SERVICE_UNREACHABLE', message };
 }
 
-/** Faults of a server that answers, to a greeting without TLS, in a way that no TLS server does. */
+/** Diagnoses a server whose answer to a greeting without TLS is not that of a TLS server. */
 function withoutTls(address: string, plain: Probe): Diagnosis | undefined {
   if (plain.outcome === 'http' || plain.outcome === 'other') return notAService(address, plain);
   if (plain.outcome !== 'grpc') return undefined;
-  const message = `The service at ${address} does not speak TLS: leave out --tls-ca, or have it started with RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY.`;
+  const message = `The service at ${address} does not use TLS: leave out --tls-ca, or start it with RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY.`;
   return { reason: 'TLS_NOT_SPOKEN', message };
 }
 
@@ -79,22 +79,22 @@ function tlsFault(address: string, host: string, secure: Probe, tls: ClientTlsSe
   const code = secure.outcome === 'failed' ? (secure.error.code ?? secure.error.message) : '';
   if (secure.outcome === 'failed' && code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     const names = secure.error.cert?.subjectaltname ?? 'no name at all';
-    const message = `The certificate of ${address} is not for ${host}: it is for ${names}. Name the service in --address as its certificate does.`;
+    const message = `The certificate of ${address} is not for ${host}: it is for ${names}. Use a name of the certificate in --address.`;
     return { reason: 'CERTIFICATE_NAME_WRONG', message };
   }
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
     const when = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not valid yet';
-    const message = `The certificate of ${address} ${when}: have it renewed, or set the clock of this machine right.`;
+    const message = `The certificate of ${address} ${when}: renew it, or correct the clock of this machine.`;
     return { reason: 'CERTIFICATE_EXPIRED', message };
   }
   if (UNTRUSTED.test(code)) {
     const message = `The certificate of ${address} does not come from an authority in ${tls.tlsCa} (${code}): name the right one with --tls-ca. If it is the right one, this is not your service.`;
     return { reason: 'CERTIFICATE_UNTRUSTED', message };
   }
-  // Without verification in its own library, a server ends a connection that it does not like without a word.
+  // A server that verifies outside its TLS library closes a connection it rejects without an alert.
   if (secure.outcome === 'closed' || /ALERT|ECONNRESET|EPIPE/.test(code)) {
     if (tls.tlsCert === undefined) {
-      const message = `The service at ${address} ended the connection: it wants a certificate of the client, --tls-cert and --tls-key.`;
+      const message = `The service at ${address} ended the connection: it requires a client certificate, --tls-cert and --tls-key.`;
       return { reason: 'CLIENT_CERTIFICATE_REQUIRED', message };
     }
     const message = `The service at ${address} does not accept the certificate in ${tls.tlsCert}: it has expired, or does not come from an authority of RIDGEWATCH_TLS_CLIENT_CA.`;
@@ -111,12 +111,12 @@ function notAService(address: string, { outcome }: Probe): Diagnosis {
     outcome === 'http'
       ? 'is an HTTP server and does not speak gRPC: is it the port for health and metrics?'
       : outcome === 'silent'
-        ? `takes connections and says nothing for ${PATIENCE_MS / 1000} s: it is overloaded, or no Ridgewatch service.`
+        ? `accepts connections but sends nothing for ${PATIENCE_MS / 1000} s: it is overloaded, or not a Ridgewatch service.`
         : 'does not speak gRPC.';
-  return { reason: 'NOT_A_SERVICE', message: `What listens at ${address} ${what} Name the gRPC port with --address.` };
+  return { reason: 'NOT_A_SERVICE', message: `The server at ${address} ${what} Name the gRPC port with --address.` };
 }
 
-/** Greets a server, and looks at how it answers. Ends in time, whatever it does. */
+/** Greets a server and reads its answer. Always ends in time. */
 function probe(socket: Socket, ready: 'connect' | 'secureConnect'): Promise<Probe> {
   return new Promise((resolve) => {
     let isConnected = false;
@@ -135,7 +135,7 @@ function probe(socket: Socket, ready: 'connect' | 'secureConnect'): Promise<Prob
     });
     socket.once('data', (data: Buffer) => conclude({ outcome: speakerOf(data) }));
     socket.on('error', (error) => {
-      // A plain connection that was made and is reset is no failure to connect.
+      // A plain connection that is reset after it was made is not a failure to connect.
       const isReset = isConnected && ready === 'connect';
       conclude(isReset ? { outcome: 'closed' } : { outcome: 'failed', error });
     });

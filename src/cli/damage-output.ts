@@ -1,11 +1,11 @@
 import type { DamagedReference } from '../store/records.ts';
 
-/** Damaged references that are named on standard error one by one. */
+/** Largest number of damaged references named on standard error. */
 const MAX_NAMED = 20;
 
-/** Says on standard error what was passed over. */
+/** Names skipped, damaged references on standard error. */
 export function warnOfDamage(damaged: readonly DamagedReference[]): void {
-  for (const one of damaged.slice(0, MAX_NAMED)) process.stderr.write(`passed over: ${describeDamage(one)}\n`);
+  for (const one of damaged.slice(0, MAX_NAMED)) process.stderr.write(`skipped: ${describeDamage(one)}\n`);
   if (damaged.length > 0)
     process.stderr.write(`${damaged.length} stored references are damaged: ridgewatch store check lists them.\n`);
 }

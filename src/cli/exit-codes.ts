@@ -1,4 +1,4 @@
-/** What the command ends with; `ridgewatch --help` prints this table. */
+/** Exit codes; `ridgewatch --help` prints this table. */
 export const EXIT = {
   ok: 0,
   failed: 1,
@@ -17,10 +17,10 @@ export const EXIT_TABLE = `Exit codes:
   2  wrong usage, or the input was refused
   3  identify --exit-code: there is at least one candidate to review
   4  enroll, import: some records were refused; export, keys rotate: damaged references were
-     passed over; backup: it holds damaged references
+     skipped; backup: it contains damaged references
   5  compare, identify, verify: too few minutiae to compare
   6  status: the service is not ready
-  7  store check: something stored is damaged
-  8  identify: nothing was in scope, so nothing was searched; this says nothing of the person
+  7  store check: stored data is damaged
+  8  identify: nothing was in scope and nothing was searched; this says nothing about the person
 
-128 and a number: ended by that signal`;
+128 plus a number: ended by that signal`;

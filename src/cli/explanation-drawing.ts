@@ -1,7 +1,7 @@
-/** Draws what a finger comparison score comes from, as one SVG file that needs nothing else. */
+/** Draws the explanation of a finger comparison score as a self-contained SVG file. */
 import { minutiaeOf, type ComparedMinutia, type ExplainedComparison } from '../matching/model/explained-comparison.ts';
 
-/** Two prints and what their comparison found. */
+/** Two prints and the explanation of their comparison. */
 export interface DrawnComparison {
   /** Shown above the prints. */
   readonly probeName: string;
@@ -92,7 +92,7 @@ export function drawExplanation({ probe, reference, explanation, ...names }: Dra
 }
 
 const LEGEND =
-  'Circle: ridge ending. Square: bifurcation. Diamond: other. The tick points in the minutia’s direction. Blue: probe, orange: reference, grey: without a mate.';
+  'Circle: ridge ending. Square: bifurcation. Diamond: other. The tick points in the minutia’s direction. Blue: probe, orange: reference, grey: unpaired.';
 
 function drawn({ x, y, angle, type }: ComparedMinutia): DrawnMinutia {
   return { x, y, direction: (angle * 2 * Math.PI) / 256, type };
@@ -119,7 +119,7 @@ function boxOf(points: readonly Point[]): Box {
   return { left, bottom, width: Math.max(1, Math.max(...xs) - left), height: Math.max(1, Math.max(...ys) - bottom) };
 }
 
-/** Units of the drawing for one pixel of a print, so that the points fit in a panel. */
+/** Drawing units per pixel of a print: the points then fit in a panel. */
 function scaleOf(points: readonly Point[]): number {
   const { width, height } = boxOf(points);
   const room = 2 * PANEL.padding;
@@ -130,7 +130,7 @@ function panelLeft(panel: number): number {
   return MARGIN + panel * (PANEL.width + GAP);
 }
 
-/** Where points of a print lie in the drawing: in the middle of their panel, y downwards. */
+/** Maps points of a print into the drawing: centred in their panel, y downwards. */
 function placing(points: readonly Point[], panel: number, scale: number): Place {
   const { left, bottom, width, height } = boxOf(points);
   const [x0, y0] = [panelLeft(panel) + PANEL.width / 2, PANEL.top + PANEL.height / 2];
@@ -172,7 +172,7 @@ function line(from: Point, to: Point, attributes: string): string {
 
 function table({ score, terms }: ExplainedComparison, top: number): string[] {
   const rows = [
-    { name: 'Term', meaning: 'What it looks at', points: 'Points', style: 'font-weight="600"' },
+    { name: 'Term', meaning: 'Measures', points: 'Points', style: 'font-weight="600"' },
     ...terms.map(({ name, meaning, points }) => ({ name, meaning, points: pointsInWords(points), style: '' })),
     { name: 'Score', meaning: 'the sum, rounded, from 0 to 65535', points: String(score), style: 'font-weight="600"' },
   ];
@@ -202,7 +202,7 @@ function text(x: number, y: number, content: string, attributes: string): string
   return `<text x="${at(x)}" y="${at(y)}" ${attributes.trim()}>${escaped(content)}</text>`;
 }
 
-/** Text as XML: what XML cannot hold becomes a question mark. */
+/** Escapes text for XML. Characters that XML cannot hold become question marks. */
 function escaped(content: string): string {
   const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
   return (

@@ -2,13 +2,13 @@ import Table from 'cli-table3';
 import type { SampleScore } from '../api/generated/ridgewatch/v1/sample.ts';
 import { pointsInWords } from './explanation-drawing.ts';
 
-/** What each explained score comes from, for a person to read: one table for each. */
+/** The explained scores as text, one table each. */
 export function renderExplanations(scores: readonly SampleScore[], nameOf: (score: SampleScore) => string): string[] {
   return scores.flatMap((score) => {
     const { explanation } = score;
     if (explanation === undefined) return [];
     const table = new Table({
-      head: ['term', 'what it looks at', 'points'],
+      head: ['term', 'measures', 'points'],
       colAligns: ['left', 'left', 'right'],
       colWidths: [null, 72, null],
       wordWrap: true,

@@ -24,8 +24,7 @@ const REFUSED: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Tells what went wrong, on standard error: a sentence, or with --json one JSON document, so that standard output holds
- * answers only.
+ * Reports a failure on standard error: a sentence, or with --json one JSON document. Standard output holds answers only.
  * @returns the exit code
  */
 export function reportFailure(error: unknown, json: boolean): number {
@@ -65,6 +64,6 @@ function describe(error: unknown): { sentence: string; document: Record<string, 
   const sentence =
     typeof syscall === 'string'
       ? `The system refused: ${message}.`
-      : `ridgewatch failed by a defect of its own: ${message}. RIDGEWATCH_STACK_TRACES=true shows where.`;
+      : `ridgewatch failed because of a defect: ${message}. RIDGEWATCH_STACK_TRACES=true shows where.`;
   return { sentence, document: { code: 'UNKNOWN', message: sentence }, exitCode: EXIT.failed };
 }

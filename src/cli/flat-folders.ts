@@ -1,17 +1,17 @@
-/** Files directly in a folder: each may be a person, or a finger or an impression of one. Only their names can tell. */
+/** Files directly in a folder: each may be a person, or one finger or impression of a person. Only the names can tell. */
 import { basename, dirname, relative } from 'node:path';
 import { Failure } from '../failure.ts';
 import type { SubjectFiles } from './template-folders.ts';
 
-/** Ways in which names begin with the person: what stands before the first separator, or up to the first number. */
+/** Person part of a file name: up to the first separator, or up to the first number. */
 const BEGINNINGS = [
   { pattern: /^([^_.\s-]+)[_.\s-]/, shown: '^([^_.\\s-]+)' },
   { pattern: /^(\D*\d+)\D/, shown: '^(\\D*\\d+)' },
 ] as const;
 
 /**
- * Two people taken for one, or one for two, cannot be seen in a gallery afterwards.
- * @throws Failure GROUPING_AMBIGUOUS where files directly in the folder look like several of one person
+ * Wrong grouping merges two people or splits one, and cannot be detected in a gallery afterwards.
+ * @throws Failure GROUPING_AMBIGUOUS if several files directly in the folder look like files of one person
  */
 export function requireOneFileEach(folder: string, subjects: readonly SubjectFiles[]): void {
   const flat = subjects.filter(({ files }) => files.every((file) => dirname(relative(folder, file)) === '.'));
@@ -21,7 +21,7 @@ export function requireOneFileEach(folder: string, subjects: readonly SubjectFil
     if (people.size === names.length) continue;
     const [first] = flat.filter(({ externalId }) => sharesBeginning(externalId, names, pattern));
     const example = basename(first.files[0] ?? '');
-    const sentence = `The ${names.length} files directly in ${folder} can be ${names.length} people, or ${people.size} by how their names begin (${example}). Say which: --each-file-a-person, or --group-by "${shown}" or another expression whose first group is the person.`;
+    const sentence = `The ${names.length} files directly in ${folder} can be ${names.length} people, or ${people.size} by the beginning of their names (${example}). Choose: --each-file-a-person, or --group-by "${shown}" or another expression whose first group is the person.`;
     throw new Failure('invalid-argument', 'GROUPING_AMBIGUOUS', sentence);
   }
 }

@@ -15,8 +15,8 @@ const OPTIONS = {
 export type GivenSettings = { readonly [Option in keyof typeof OPTIONS]?: string | undefined };
 
 /**
- * The settings of the service, as a command is told of them: options go before the environment.
- * @throws Failure INVALID_CONFIGURATION that names the option, where it is one
+ * The settings of the service for a command: options override the environment.
+ * @throws Failure INVALID_CONFIGURATION that names the option, if the value came from one
  */
 export function givenSettings(options: GivenSettings): Configuration {
   const given = (Object.keys(OPTIONS) as (keyof typeof OPTIONS)[]).filter((name) => options[name] !== undefined);

@@ -1,32 +1,32 @@
 import type { Logger } from '../observability/logging.ts';
 import { EXIT } from './exit-codes.ts';
 
-/** Beyond the time for draining: for everything else that is stopped. In milliseconds. */
+/** Time for stopping everything else, after the time for draining. In milliseconds. */
 const STOPPING_MS = 10_000;
-/** Errors that are logged; one that repeats itself must not fill the disk. */
+/** Largest number of errors logged: a repeating error must not fill the disk. */
 const MAX_LOGGED = 20;
 
 /**
- * What is done about an error that reached no handler. That is a defect, and what state it left is not known: it is
- * logged, the calls under way are drained, and the process ends with a code that says so. Node.js alone would end it at
- * once, with every call under way, and leave the embedded database behind.
+ * Handles an error that reached no handler. Such an error is a defect and leaves an unknown state: it is logged, running
+ * calls are drained, and the process ends with a failure code. Node.js alone would end at once, break running calls, and
+ * leave the embedded database running.
  */
 export class LastResort {
   /** Fulfilled at the first such error. */
   readonly met: Promise<void>;
   #count = 0;
 
-  /** @param drainMs - calls under way have this time */
+  /** @param drainMs - time for running calls */
   constructor(log: Pick<Logger, 'fatal'>, drainMs: number) {
     this.met = new Promise((resolve) => {
       const meet = (error: unknown, origin: string) => {
         this.#count++;
         if (this.#count <= MAX_LOGGED) this.#report(log, error, origin);
-        // Draining may itself be what does not work any more.
+        // Draining itself may fail.
         if (this.#count === 1) setTimeout(() => process.exit(EXIT.failed), drainMs + STOPPING_MS).unref();
         resolve();
       };
-      // Rejections that are not handled come here, too.
+      // Unhandled rejections arrive here, too.
       process.on('uncaughtException', meet);
     });
   }
@@ -37,11 +37,11 @@ export class LastResort {
 
   #report(log: Pick<Logger, 'fatal'>, error: unknown, origin: string): void {
     try {
-      // What is no error may hold anything, and has no place to tell.
+      // A thrown value that is no Error may hold any data, and has no stack.
       const err = error instanceof Error ? error : new Error();
       log.fatal({ err, origin }, 'an error reached no handler: the service stops');
     } catch {
-      // The log itself may be what failed.
+      // The log itself may have failed.
     }
   }
 }

@@ -1,16 +1,16 @@
-/** How this process was started. Loaded before anything that reads the environment; also by a Node.js that is too old. */
+/** How this process was started. Loaded before any module that reads the environment, also by a too old Node.js. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** How ridgewatch.sh tells the program what it found: `<parent> <obeyed|ignored> <NAME,NAME,…>`. */
+/** Variable in which ridgewatch.sh reports what it found: `<parent> <obeyed|ignored> <NAME,NAME,…>`. */
 const LAUNCHER_VARIABLE = 'RIDGEWATCH_LAUNCHER';
-/** How a process that starts the launcher tells what it has taken out of the environment, and that it stands between. */
+/** Variable in which a process that starts the launcher names the variables it removed, and that it is a relay. */
 const IGNORED_VARIABLE = 'RIDGEWATCH_IGNORED';
 const RELAY_VARIABLE = 'RIDGEWATCH_RELAY';
 
 /**
- * Variables that Node.js and libraries obey, and that would decide whom the program trusts, what code it loads, or
- * what it writes where. The first row is also taken away by ridgewatch.sh, before Node.js starts.
+ * Variables obeyed by Node.js and libraries that would decide which authorities the program trusts, which code it loads,
+ * or which files it writes. ridgewatch.sh removes those of the first row before Node.js starts, too.
  */
 const AMBIENT =
   /^(NODE_(?!ENV$|CHANNEL_)\w+|OPENSSL_\w+|SSL_CERT_\w+|SSLKEYLOGFILE|GRPC_\w+|NAPI_RS_\w+|PISCINA_\w+|BUF_BIGINT_DISABLE)$/;
@@ -20,15 +20,15 @@ export interface Launch {
   readonly byLauncher: boolean;
   /** The parent at the start. */
   readonly parent: number;
-  /** Whether the parent only passes on: the end of it means the end of this process. */
+  /** Whether the parent is only a relay: this process ends with it. */
   readonly parentIsWrapper: boolean;
   /** Whether SIGHUP was to be ignored, as with nohup. */
   readonly ignoresHangup: boolean;
-  /** Names of variables that are not obeyed. */
+  /** Names of the variables that were removed. */
   readonly ignored: readonly string[];
 }
 
-/** Reads the marks of the launcher, and takes what is not to be obeyed out of the environment. */
+/** Reads the launcher's variables and removes the ambient ones from the environment. */
 function readLaunch(env: NodeJS.ProcessEnv): Launch {
   const mark = env[LAUNCHER_VARIABLE];
   const [parent, hangup, names = ''] = mark?.split(' ') ?? [];
@@ -40,7 +40,7 @@ function readLaunch(env: NodeJS.ProcessEnv): Launch {
   return {
     byLauncher: mark !== undefined,
     parent: Number(parent ?? process.ppid),
-    // Who says nohup wants the program to outlive what it was started from.
+    // With nohup the program must outlive its parent.
     parentIsWrapper: isWrapped && !ignoresHangup,
     ignoresHangup,
     ignored: [...new Set(ignored)].sort(),
@@ -49,12 +49,12 @@ function readLaunch(env: NodeJS.ProcessEnv): Launch {
 
 export const launch: Launch = readLaunch(process.env);
 
-/** The environment for the launcher. @param isRelay - whether this process stays, between it and the parent */
+/** The environment for the launcher. @param isRelay - whether this process stays between the launcher and the parent */
 export function launcherEnvironment(isRelay: boolean): NodeJS.ProcessEnv {
   return { ...process.env, [IGNORED_VARIABLE]: launch.ignored.join(','), ...(isRelay && { [RELAY_VARIABLE]: '1' }) };
 }
 
-/** ridgewatch.sh; undefined where there is none, or no shell that could run it. */
+/** Path of ridgewatch.sh; undefined without it or without a shell to run it. */
 export function launcherFile(): string | undefined {
   if (process.platform === 'win32') return undefined;
   // Beside this file, both in src/ and in dist/.

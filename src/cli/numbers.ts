@@ -1,4 +1,4 @@
-/** Numbers as options have them: what is not one in its range is refused here, by the name of the option. */
+/** Parses numbers given as options. Refuses invalid and out-of-range values, with the name of the option. */
 import { InvalidArgumentError } from 'commander';
 
 const DECIMAL = /^[+-]?\d{1,30}(\.\d{1,30})?(e[+-]?\d{1,3})?$/i;

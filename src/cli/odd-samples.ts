@@ -1,8 +1,8 @@
 import type { SampleWarning } from '../api/generated/ridgewatch/v1/sample.ts';
 
 /**
- * Tells people on standard error what is odd about the files that they sent; with --json it is in the document.
- * @param files - in the order of the samples made of them
+ * Prints the warnings about sent files on standard error. With --json the document holds them.
+ * @param files - in the order of their samples
  */
 export function tellOdd(
   files: readonly string[],

@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { wholeNumber } from './numbers.ts';
 import { addAddressOptions, addConnectionOptions, runs } from './shared-options.ts';
 
-/** Commands that work on the store itself, beside the service that runs on it or without one. */
+/** Commands that work on the store itself, with or without a running service. */
 export function addOperatorCommands(program: Command): void {
   const keys = program.command('keys').description('keys that encrypt stored templates');
   runs(
@@ -64,7 +64,7 @@ export function addOperatorCommands(program: Command): void {
       .option('--report <file>', 'write each refused record and its reason to a new file, one JSON object a line')
       .addHelpText(
         'after',
-        '\nEach record is an EnrollRequest of the contract: a line of JSON, or its bytes behind their length (protobuf’s\ndelimited form). An import that was interrupted goes on where it was; what was enrolled before is left as it is.\n\nExample:\n  $ ridgewatch import watchlist.ndjson --report refused.ndjson && ridgewatch index build --publish',
+        '\nEach record is an EnrollRequest of the contract: a line of JSON, or its bytes after their length (protobuf’s\ndelimited form). An interrupted import resumes where it stopped; records enrolled before are left unchanged.\n\nExample:\n  $ ridgewatch import watchlist.ndjson --report refused.ndjson && ridgewatch index build --publish',
       ),
     async () => (await import('./commands/import.ts')).importRecords,
   );
@@ -74,14 +74,14 @@ export function addOperatorCommands(program: Command): void {
         .command('export')
         .argument('<file>', 'new file: .ndjson, .jsonl or .binpb')
         .description(
-          'write the records of the store to a file that import reads, templates and all, beside the service',
+          'write the records of the store, with templates, to a file that import reads; the service may run',
         ),
     )
       .option('--gallery <name>', 'only subjects of this gallery')
       .option('--contributor <name>', 'only subjects of this contributor')
       .addHelpText(
         'after',
-        '\nThe templates are not encrypted in it. Faces are as they are stored: a byte for each component. To move a whole\nstore, with its receipts and the numbers of its changes, use backup and restore.\n\nExample:\n  $ ridgewatch export watchlist.ndjson --gallery watchlist',
+        '\nThe templates in it are not encrypted. Faces are written as stored: a byte for each component. To move a whole\nstore, with receipts and change numbers, use backup and restore.\n\nExample:\n  $ ridgewatch export watchlist.ndjson --gallery watchlist',
       ),
     async () => (await import('./commands/export.ts')).exportToFile,
   );
@@ -99,7 +99,7 @@ export function addOperatorCommands(program: Command): void {
       program.command('restore').argument('<file>', 'backup').description('fill an empty store from a backup'),
     ).addHelpText(
       'after',
-      '\nAll of it is restored, or nothing. Needs the key file that the backup was made with.\n\nExample:\n  $ ridgewatch restore backup.rwb --data-dir /var/lib/ridgewatch --key-file keys.json',
+      '\nRestores everything or nothing. Needs the key file that the backup was made with.\n\nExample:\n  $ ridgewatch restore backup.rwb --data-dir /var/lib/ridgewatch --key-file keys.json',
     ),
     async () => (await import('./commands/backup.ts')).restoreBackup,
   );
@@ -108,27 +108,25 @@ export function addOperatorCommands(program: Command): void {
     addStoreOptions(
       store
         .command('check')
-        .description(
-          'read every row, template and index of the store, and say which are damaged (code 7 where any is)',
-        ),
+        .description('read every row, template and index of the store and report damage (exit code 7 if there is any)'),
     )
       .option('--index-dir <dir>', 'directory of the indexes (RIDGEWATCH_INDEX_DIR)')
       .option('--repair', 'rebuild what can be derived from other data: indexes, counters, lists; loses nothing')
       .option(
         '--expunge',
-        'the same, then remove damaged references and blocks, and expunge subjects that have no other reference',
+        'like --repair, then remove damaged references and blocks, and expunge subjects that have no other reference',
       )
       .addOption(
         new Option(
           '--expunge-at-most <n>',
-          'with --expunge: so many subjects may be expunged; needed with --yes for more than a tenth',
+          'with --expunge: largest number of subjects to expunge; needed with --yes for more than a tenth',
         ).argParser(wholeNumber(0, 1_000_000_000)),
       )
-      .option('--reason <text>', 'with --expunge: what changes and receipts say')
+      .option('--reason <text>', 'with --expunge: reason recorded in changes and receipts')
       .option('--yes', 'do not ask')
       .addHelpText(
         'after',
-        '\nBeside the running service, or without one; also where a service does not start. One that meets damage serves\neverything else.\n\nExample:\n  $ ridgewatch store check\n  $ ridgewatch store check --repair\n  $ ridgewatch store check --expunge --expunge-at-most 3',
+        '\nWorks with or without a running service, also if the service does not start. A service serves everything that is\nnot damaged.\n\nExample:\n  $ ridgewatch store check\n  $ ridgewatch store check --repair\n  $ ridgewatch store check --expunge --expunge-at-most 3',
       ),
     async () => (await import('./commands/store-check.ts')).checkStore,
   );
@@ -161,7 +159,7 @@ function addReceiptCommands(receipt: Command): void {
       receipt
         .command('show')
         .argument('<subject>', 'id of the subject who was expunged')
-        .description('print the receipt of a subject from the store'),
+        .description('print the receipt of an expunged subject from the store'),
     ),
     async () => (await load()).show,
   );
@@ -178,14 +176,14 @@ function addIndexCommands(index: Command): void {
       .option('--publish', 'publish the index afterwards')
       .addHelpText(
         'after',
-        '\nA build that was interrupted leaves what it has prepared to the next one.\n\nExample:\n  $ ridgewatch index build && ridgewatch index verify && ridgewatch index publish',
+        '\nAn interrupted build leaves its work to the next one.\n\nExample:\n  $ ridgewatch index build && ridgewatch index verify && ridgewatch index publish',
       ),
     async () => (await load()).build,
   );
   runs(
     workers(addIndexOptions(index.command('verify').argument('[name]', 'index; the newest when not given')))
       .description('verify every byte, load the index, and search it with its own references')
-      .addOption(new Option('--sample <n>', "references to seek, or 'all'").default('1000').argParser(sampleSize)),
+      .addOption(new Option('--sample <n>', "references to search, or 'all'").default('1000').argParser(sampleSize)),
     async () => (await load()).verify,
   );
   runs(
@@ -213,7 +211,7 @@ function addIndexCommands(index: Command): void {
         index
           .command('publish')
           .argument('[name]', 'index; the newest when not given')
-          .description('publish an index: services switch to it; the one at --address is asked to at once'),
+          .description('publish an index: services switch to it within a second, the one at --address at once'),
       ),
     ),
     async () => (await load()).publishOne,
@@ -228,7 +226,7 @@ function addIndexCommands(index: Command): void {
   );
   runs(
     addIndexOptions(index.command('prune').description('delete the oldest indexes, never the published one')).addOption(
-      new Option('--keep <n>', 'how many stay').default(2).argParser(wholeNumber(1, 1_000_000)),
+      new Option('--keep <n>', 'number of indexes to keep').default(2).argParser(wholeNumber(1, 1_000_000)),
     ),
     async () => (await load()).pruneOld,
   );
@@ -240,13 +238,13 @@ function addIndexOptions(command: Command): Command {
 
 function sampleSize(text: string): string {
   if (text === 'all' || /^[1-9]\d{0,8}$/.test(text)) return text;
-  throw new InvalidArgumentError("Expected a whole number from 1 on, or 'all'.");
+  throw new InvalidArgumentError("Expected a positive whole number, or 'all'.");
 }
 
-/** Where the store is. */
+/** Options that locate the store. */
 export function addStoreOptions(command: Command): Command {
   return command
-    .option('--data-dir <dir>', "the service's data directory (RIDGEWATCH_DATA_DIR), where DATABASE_URL is not set")
+    .option('--data-dir <dir>', "the service's data directory (RIDGEWATCH_DATA_DIR), if DATABASE_URL is not set")
     .option('--key-file <file>', 'file with the keys (RIDGEWATCH_KEY_FILE)')
     .option('--json', 'print one JSON document');
 }

@@ -1,12 +1,12 @@
-/** A process that was started by one that only passes on must not stay behind when that one has ended. */
+/** A process that was started by a relay must end with it. */
 import { readFileSync } from 'node:fs';
 
-/** How often it is looked at, in milliseconds. */
+/** Polling interval in milliseconds. */
 const INTERVAL_MS = 250;
 
 /**
- * Sends SIGHUP to this process when its parent has ended, or the one that started the parent if that is a shell of
- * npm's: it stays, and waits, when npm is killed; and of other signals it dies itself, without passing them on.
+ * Sends SIGHUP to this process when its parent has ended. If the parent is a shell of npm, its parent is watched: the shell
+ * keeps waiting when npm is killed, and dies of other signals without passing them on.
  */
 export function endWithParent(parent: number): void {
   const isBetween = argumentsOf(parent)[1] === '-c';
@@ -19,7 +19,7 @@ export function endWithParent(parent: number): void {
   watch.unref();
 }
 
-/** Undefined where the system does not say, or the process is gone. */
+/** Undefined if the system does not report it or the process has ended. */
 function parentOf(pid: number): number | undefined {
   // The name, in brackets, may hold anything.
   const fields = read(`/proc/${pid}/stat`)?.replace(/^.*\)/s, '').trim().split(' ');

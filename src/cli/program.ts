@@ -187,7 +187,7 @@ export function createProgram(): Command {
   return program;
 }
 
-/** What is wrong with the arguments: in the form that other failures have. */
+/** An argument error in the form of other failures. */
 function usageError(text: string): string {
   if (!process.argv.includes('--json')) return text;
   const message = text.trim().replace(/^error: /, '');
@@ -196,7 +196,7 @@ function usageError(text: string): string {
 
 /** Runs the command line and sets the exit code. */
 export async function run(argv: readonly string[]): Promise<void> {
-  // Whatever is written is its owner's alone, where nothing else is said.
+  // By default only the owner can read written files.
   process.umask(0o077);
   outliveReaders();
   const program = createProgram();

@@ -1,19 +1,19 @@
-/** After publishing: whether a service that runs takes the index, which depends on where it looks for it. */
+/** Checks after publishing whether a running service takes the index: it may use another index directory. */
 import { resolve } from 'node:path';
 import { ServiceClient, type ConnectionSettings } from './client.ts';
 import { CallFailed } from './failure-output.ts';
 
 export interface Publication {
-  /** Where the index was published. */
+  /** Directory of the published index. */
   readonly directory: string;
-  /** Where a service was asked. */
+  /** Address of the service that was asked. */
   readonly address: string;
-  /** `taken`: it searches the index. `other`: it does not. `refused`: it will not, and says why. `unknown`: none answers. */
+  /** `taken`: the service searches the index. `other`: it searches another. `refused`: with a reason. `unknown`: no answer. */
   readonly service: 'taken' | 'other' | 'refused' | 'unknown';
   readonly sentence: string;
 }
 
-/** Makes the service take what is published, which it does by itself within a second, and looks whether it is this. */
+/** Makes the service load the published index now instead of within a second, and checks that it is this one. */
 export async function afterPublishing(
   indexDir: string,
   published: string,
@@ -30,7 +30,7 @@ export async function afterPublishing(
       return { ...at, service: 'taken', sentence: `${first} The service at ${connection.address} searches it now.` };
     }
     const what = indexName === '' ? 'no index' : indexName;
-    const sentence = `${first} The service at ${connection.address} does NOT take it: it searches ${what}, and looks in another directory (its RIDGEWATCH_INDEX_DIR).`;
+    const sentence = `${first} The service at ${connection.address} does NOT take it: it searches ${what}, and uses another index directory (its RIDGEWATCH_INDEX_DIR).`;
     return { ...at, service: 'other', sentence };
   } catch (error) {
     if (error instanceof CallFailed && error.status.reason?.startsWith('INDEX_') === true) {
@@ -41,9 +41,9 @@ export async function afterPublishing(
         sentence: `${first} The service at ${connection.address} does NOT take it (${why})`,
       };
     }
-    // Publishing is done; that a service runs, and where, is not needed for it.
+    // The index is published; that needs no running service.
     const why = error instanceof Error ? error.message : '';
-    const sentence = `${first} Services that look there take it, or will when they start. None could be asked: ${why}`;
+    const sentence = `${first} Services that use this directory switch to it, or load it when they start. None could be asked: ${why}`;
     return { ...at, service: 'unknown', sentence };
   } finally {
     client?.close();

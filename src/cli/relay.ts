@@ -1,17 +1,17 @@
-/** For a Node.js that is too old to run the program, and cannot become another program either. */
+/** Runs the program in a child process, for a Node.js that is too old to run it and cannot exec another program. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { launcherEnvironment } from './launch.ts';
 
-/** Passed on. The others stop and continue processes, cannot be caught, or tell of a fault of this very process. */
+/** Signals that are passed on. Others stop and continue processes, cannot be caught, or report a fault of this process. */
 const PASSED_ON = [
   ...(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const),
   ...(['SIGVTALRM', 'SIGXCPU', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const),
 ].filter((signal) => signal in constants.signals);
 
 /**
- * Runs the launcher, passes signals on to it, and ends as it ends. When this process is killed, the program sees that
- * its parent is gone, and ends by itself.
+ * Runs the launcher, passes signals on to it, and ends as it ends. If this process is killed, the program notices the loss
+ * of its parent and ends.
  */
 export function relay(launcher: string, args: readonly string[]): void {
   const child = spawn('/bin/sh', [launcher, ...args], {
@@ -27,7 +27,7 @@ export function relay(launcher: string, args: readonly string[]): void {
     if (signal === null) process.exit(code ?? 1);
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
-    // Where that signal does not end this process.
+    // In case the signal does not end this process.
     setTimeout(() => process.exit(128 + constants.signals[signal]), 100);
   });
 }

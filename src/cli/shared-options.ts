@@ -8,7 +8,7 @@ import { reportStrayErrors } from './stray-errors.ts';
 import { decimalNumber, wholeNumber } from './numbers.ts';
 import { Interrupted } from './stop-signals.ts';
 
-/** A day: no wait is without an end. */
+/** A day: every wait has an end. */
 const MAX_TIMEOUT_SECONDS = 86_400;
 
 /** Options of every command that talks to a service. */
@@ -28,7 +28,7 @@ export function addConnectionOptions(command: Command): Command {
   );
 }
 
-/** Where a service is, and how to talk to it. */
+/** Options for the address of a service and for TLS. */
 export function addAddressOptions(command: Command): Command {
   return command
     .addOption(
@@ -38,8 +38,8 @@ export function addAddressOptions(command: Command): Command {
         .default('127.0.0.1:50151'),
     )
     .option('--timeout <seconds>', 'deadline of each call', decimalNumber(0.001, MAX_TIMEOUT_SECONDS), 30)
-    .option('--tls-ca <file>', 'authorities (PEM) that the server must be certified by; switches TLS on')
-    .option('--tls-cert <file>', 'own certificate (PEM), for mutual TLS')
+    .option('--tls-ca <file>', 'authorities (PEM) that may certify the server; enables TLS')
+    .option('--tls-cert <file>', 'client certificate (PEM), for mutual TLS')
     .option('--tls-key <file>', 'its private key (PEM)');
 }
 
@@ -48,7 +48,7 @@ export function connectionOf(options: ConnectionOptions): ConnectionSettings {
   return { address, timeoutSeconds: timeout, tlsCa, tlsCert, tlsKey };
 }
 
-/** Options that say what template files do not. */
+/** Options for facts that template files do not contain. */
 export interface TemplateOptions {
   readonly model?: string;
   readonly position: FingerPosition;
@@ -86,7 +86,7 @@ export const PURPOSES: Readonly<Record<string, Purpose>> = {
 type Work<Options> = (args: string[], options: Options) => Promise<number>;
 
 /**
- * Wires a command to its module, which is loaded only when the command is used: `compare` should not wait for a
+ * Wires a command to its module. The module is loaded only when the command is used: `compare` should not wait for a
  * database driver.
  */
 export function runs<Options extends { json?: boolean }>(
@@ -103,7 +103,7 @@ export function runs<Options extends { json?: boolean }>(
       process.exitCode = await work(args, options);
     } catch (error) {
       process.exitCode = reportFailure(error, options.json === true);
-      // What it has left running must not keep it.
+      // Work that is still running must not keep the process alive.
       if (error instanceof Interrupted) process.exit();
     }
   });

@@ -2,32 +2,32 @@ import { constants } from 'node:os';
 import { launch } from './launch.ts';
 
 /**
- * Every signal that would end the process and can be caught: each asks it to end in order, whatever its name. Left out
- * are those that tell of a fault of the process itself (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS), after
- * which nothing can be done in order, and real-time signals, which Node.js cannot catch.
+ * Signals that would end the process and can be caught. Each requests an orderly stop. Excluded are signals that report a
+ * fault of the process itself (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS), after which an orderly stop is
+ * impossible, and real-time signals, which Node.js cannot catch.
  */
 const ENDING = [
   ...(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGALRM', 'SIGVTALRM', 'SIGPROF'] as const),
   ...(['SIGXCPU', 'SIGIO', 'SIGPWR', 'SIGSTKFLT', 'SIGLOST'] as const),
 ].filter((signal) => signal in constants.signals);
-/** Others would end it, too, but are sent by tools that mean something else, as to open log files again. */
+/** These would end the process, too, but tools send them for other purposes, as to reopen log files. */
 const MEANINGLESS = ['SIGUSR1', 'SIGUSR2'] as const;
 
 /**
- * One Ctrl-C comes several times: from the terminal, and from each of npm and its kin that passes it on. What follows
- * the first within this time is the same request, in milliseconds.
+ * One Ctrl-C arrives several times: from the terminal, and from each wrapper such as npm that passes it on. Signals within
+ * this time of the first are one request, in milliseconds.
  */
 const SAME_REQUEST_MS = 1000;
 
-/** What a process is told from outside. */
+/** Requests to stop that reach the process as signals. */
 export class StopSignals {
-  /** Set off by the first request to end; its reason is the signal. */
+  /** Aborted by the first request to stop; its reason is the signal. */
   readonly asked: AbortSignal;
-  /** Set off by a second one: it is not to wait for anything any more. */
+  /** Aborted by a second request: the process must not wait any longer. */
   readonly hurried: AbortSignal;
   #handlers = new Map<NodeJS.Signals, () => void>();
 
-  /** @param onMeaningless - told of signals that change nothing */
+  /** @param onMeaningless - called for signals that have no effect */
   constructor(onMeaningless: (signal: NodeJS.Signals) => void = () => undefined) {
     const [asked, hurried] = [new AbortController(), new AbortController()];
     this.asked = asked.signal;
@@ -39,11 +39,11 @@ export class StopSignals {
       last = now;
       if (!asked.signal.aborted) asked.abort(reason);
       else if (!hurried.signal.aborted) hurried.abort(reason);
-      // In order it does not end: then at once.
+      // The orderly stop has not ended: exit at once.
       else process.exit(exitCodeOf(reason));
     };
     for (const signal of ENDING) {
-      // A listener takes the signal from those who have it ignored.
+      // A listener would override that the signal is ignored.
       const isIgnored = signal === 'SIGHUP' && launch.ignoresHangup;
       this.#on(signal, () => {
         if (isIgnored) onMeaningless(signal);
@@ -53,7 +53,7 @@ export class StopSignals {
     for (const signal of MEANINGLESS) this.#on(signal, () => onMeaningless(signal));
   }
 
-  /** Signals do again what they do by themselves. */
+  /** Restores the default action of the signals. */
   close(): void {
     for (const [signal, handler] of this.#handlers) process.off(signal, handler);
   }
@@ -64,12 +64,12 @@ export class StopSignals {
   }
 }
 
-/** What a process ends with that was ended by a signal, as shells have it. */
+/** Exit code of a process ended by a signal, by the convention of shells. */
 export function exitCodeOf(reason: NodeJS.Signals): number {
   return 128 + constants.signals[reason];
 }
 
-/** The end of a command that was told to end before its work was done. */
+/** A command was stopped by a signal before its work was done. */
 export class Interrupted extends Error {
   readonly exitCode: number;
 

@@ -14,27 +14,26 @@ export interface StoreOptions {
   readonly json?: boolean | undefined;
 }
 
-/** The store as a command has it. */
+/** The store of a command, with its keys. */
 export interface StoreAccess {
   readonly configuration: Configuration;
   readonly store: Store;
   readonly keys: Keys;
 }
 
-/** The settings of the service, as a command is told of them. @throws Failure INVALID_CONFIGURATION */
+/** The settings of the service for a command. @throws Failure INVALID_CONFIGURATION */
 export function storeSettings({ dataDir, keyFile, indexDir, workers }: StoreOptions): Configuration {
   return givenSettings({ dataDir, keyFile, indexDir, workers });
 }
 
-/** Time that interrupted work gets to clear up, in milliseconds. */
+/** Time for interrupted work to clean up, in milliseconds. */
 const CLEARING_UP_MS = 10_000;
 
 /**
- * Lends the store of a service, which may be running, to a command.
- * @param examine - done before the store is opened
+ * Opens the store for a command; a service may be running on it.
+ * @param examine - called before the store is opened
  * @throws Failure
- * @throws Interrupted when the process was told to end; a database that was started for the command is stopped all the
- * same
+ * @throws Interrupted when a signal stops the process; a database started for the command is stopped first
  */
 export async function withStore<T>(
   options: StoreOptions,
@@ -63,7 +62,7 @@ export async function withStore<T>(
     try {
       return await Promise.race([interruptionOf(signals.asked), (working = work({ configuration, store, keys }))]);
     } finally {
-      // Work that is interrupted meets a closed store, and clears up after itself.
+      // Interrupted work fails on the closed store and cleans up.
       await store.close();
       if (signals.asked.aborted) await settled(working, CLEARING_UP_MS);
     }
@@ -80,7 +79,7 @@ function interruptionOf(asked: AbortSignal): Promise<never> {
   });
 }
 
-/** Waits until work has come to its end, whatever that is, or the time is up. */
+/** Waits until work has settled or the time is up. */
 async function settled(work: Promise<unknown> | undefined, ms: number): Promise<void> {
   const limit = new AbortController();
   const ended = Promise.resolve(work).catch(() => undefined);

@@ -14,15 +14,15 @@ import { decodeSample, type EncodedSample, type SampleFormat } from '../template
 
 export { groupFiles, groupPattern } from './template-folders.ts';
 
-/** What files do not say themselves. */
+/** Facts that files do not contain. */
 export interface FileOptions {
   /** Model of face embeddings. */
   readonly model: string | undefined;
-  /** Finger position of records that do not know it. */
+  /** Finger position of records that do not state it. */
   readonly position: FingerPosition;
 }
 
-/** Endings of face embeddings; everything else must start like a finger minutiae record. */
+/** File name extensions of face embeddings. Every other file must start like a finger minutiae record. */
 const FACE_FORMATS: Partial<Record<string, { readonly format: SampleFormat; readonly bytes: number }>> = {
   '.f32': { format: 'face-embedding-float32', bytes: 4 },
   '.i8': { format: 'face-embedding-int8', bytes: 1 },
@@ -30,7 +30,7 @@ const FACE_FORMATS: Partial<Record<string, { readonly format: SampleFormat; read
 const FINGER_MAGIC = 'FMR\0';
 
 /**
- * Reads a template from a file. Faces are known by their ending (.f32, .i8); finger records by their content.
+ * Reads a template from a file. Faces are recognised by their extension (.f32, .i8), finger records by their content.
  * @throws Failure FILE_UNREADABLE, FILE_NOT_A_TEMPLATE, MODEL_REQUIRED
  */
 export function readTemplateFile(file: string, options: FileOptions): EncodedSample {
@@ -55,7 +55,7 @@ export function readTemplateFile(file: string, options: FileOptions): EncodedSam
 
 /**
  * The templates of a file's sample, one for each view.
- * @param warn - told of what is odd about it
+ * @param warn - called for each warning
  * @throws Failure of the codec, which names the file
  */
 export function decodeFile(
@@ -81,14 +81,14 @@ function faceSample(
   model: string | undefined,
 ): EncodedSample {
   if (model === undefined) {
-    const sentence = `${file} is a face embedding: say which model made it with --model.`;
+    const sentence = `${file} is a face embedding: name the model that made it with --model.`;
     throw new Failure('invalid-argument', 'MODEL_REQUIRED', sentence);
   }
   const dimension = Math.floor(data.length / bytes);
   return { modality: 'face', format, data, fingerPosition: 0, quality: 0, modelId: model, dimension };
 }
 
-/** ISO and INCITS records start alike: what can be read as one only is of that, and a faulty one what its header says. */
+/** ISO and INCITS records begin the same. A record is of the one standard that can decode it, else of its header's. */
 function fingerFormat(data: Uint8Array): MinutiaeStandard {
   const [isIso, isIncits] = [decodes(decodeIso197942, data), decodes(decodeIncits378, data)];
   if (isIso !== isIncits) return isIso ? 'iso-19794-2-2005' : 'incits-378-2004';
@@ -140,7 +140,7 @@ export function toWireSample({
   };
 }
 
-/** Names an enrolment by its content, so that a repeated run enrols nobody twice. */
+/** Derives the request id from the content: a repeated run enrols no subject twice. */
 export function requestIdOf(contributor: string, externalId: string, samples: readonly EncodedSample[]): string {
   const hash = createHash('sha256').update(JSON.stringify([contributor, externalId]));
   for (const { data, fingerPosition, modelId } of samples) hash.update(`|${fingerPosition}|${modelId}|`).update(data);

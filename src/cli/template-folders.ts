@@ -1,9 +1,9 @@
-/** The templates of a folder, by subject, and the names of all that is passed over. */
+/** The templates of a folder, by subject, and the names of skipped files. */
 import { accessSync, constants, readdirSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Failure } from '../failure.ts';
 
-/** Endings that files of templates have in a folder. */
+/** File name extensions of templates in a folder. */
 const ENDINGS: ReadonlySet<string> = new Set(['.iso', '.fmr', '.ist', '.ansi', '.f32', '.i8']);
 
 /** The files of one subject. */
@@ -12,9 +12,9 @@ export interface SubjectFiles {
   readonly files: readonly string[];
 }
 
-/** Something in a folder that no template is read from. */
+/** A skipped entry of a folder: no template is read from it. */
 export interface PassedOver {
-  /** Below the folder. */
+  /** Path relative to the folder. */
   readonly file: string;
   readonly why: 'another ending' | 'hidden' | 'a folder in a folder' | 'an empty folder' | 'no file' | 'unreadable';
 }
@@ -24,12 +24,12 @@ export interface TemplateFolder {
   readonly passedOver: readonly PassedOver[];
 }
 
-/** Names that a sentence holds. */
+/** Largest number of names in a sentence. */
 const NAMED_IN_SENTENCES = 10;
 
 /**
- * Groups the templates of a folder by subject: those in a sub-folder belong together, and those directly in it are one
- * subject each, unless `groupBy` finds a common first group in their names. Whatever else there is, is named.
+ * Groups the templates of a folder by subject. Files in a sub-folder belong to one subject. Files directly in the folder
+ * are one subject each, unless `groupBy` finds the same first group in their names. Other entries are named.
  * @throws Failure FOLDER_UNREADABLE, NO_TEMPLATES, GROUP_INVALID
  */
 export function readTemplateFolder(folder: string, groupBy?: RegExp): TemplateFolder {
@@ -48,14 +48,14 @@ export function readTemplateFolder(folder: string, groupBy?: RegExp): TemplateFo
     else passOver(name, kind);
   }
   if (groups.size === 0) {
-    const there = passedOver.length === 0 ? '' : ` What there is was passed over: ${namesOf(passedOver)}.`;
-    const sentence = `There are no templates (${[...ENDINGS].join(', ')}) in ${folder}.${there}`;
+    const there = passedOver.length === 0 ? '' : ` Skipped: ${namesOf(passedOver)}.`;
+    const sentence = `${folder} contains no templates (${[...ENDINGS].join(', ')}).${there}`;
     throw new Failure('invalid-argument', 'NO_TEMPLATES', sentence);
   }
   return { subjects: [...groups].map(([externalId, files]) => ({ externalId, files })), passedOver };
 }
 
-/** The same, of the subjects only. */
+/** Like readTemplateFolder, but returns the subjects only. */
 export function groupFiles(folder: string, groupBy?: RegExp): SubjectFiles[] {
   return [...readTemplateFolder(folder, groupBy).subjects];
 }
@@ -83,7 +83,7 @@ function addFolder(
 
 type Kind = 'template' | 'folder' | Exclude<PassedOver['why'], 'a folder in a folder' | 'an empty folder'>;
 
-/** What stands at a path. Nothing is opened that could keep its reader waiting. */
+/** Kind of the entry at a path. Opens nothing that could block its reader. */
 function kindOf(path: string): Kind {
   if (basename(path).startsWith('.')) return 'hidden';
   try {
@@ -94,19 +94,19 @@ function kindOf(path: string): Kind {
     accessSync(path, constants.R_OK);
     return 'template';
   } catch {
-    // A link that leads nowhere or to itself, a name that is not UTF-8, or a file of others.
+    // A dangling or circular link, a name that is not UTF-8, or a file without permission.
     return 'unreadable';
   }
 }
 
-/** The first names, and how many more there are. */
+/** The first names, and the number of further ones. */
 export function namesOf(passedOver: readonly PassedOver[], most = NAMED_IN_SENTENCES): string {
   const named = passedOver.slice(0, most).map(({ file, why }) => `${printable(file)} (${why})`);
   const more = passedOver.length - named.length;
   return more > 0 ? `${named.join(', ')} and ${more} more` : named.join(', ');
 }
 
-/** A name as a terminal may show it. */
+/** A name that is safe to show on a terminal. */
 function printable(name: string): string {
   return name.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }

@@ -54,7 +54,7 @@ afterAll(async () => {
 });
 
 describe('a backup', () => {
-  it('brings everything to an empty machine, as the hash of the gallery proves', async () => {
+  it('restores everything on an empty machine: the content hash is the same', async () => {
     const hash = await contentHash(running);
     const directory = emptyMachine();
     const restored = await ridgewatch(['restore', file, '--data-dir', directory]);
@@ -69,7 +69,7 @@ describe('a backup', () => {
     await other.stop();
   });
 
-  it('holds nothing that can be read without the keys', async () => {
+  it('contains no readable data without the keys', async () => {
     const bytes = readFileSync(file);
     expect(bytes.includes('agency')).toBe(false);
     const directory = temporaryDirectory();
@@ -77,7 +77,7 @@ describe('a backup', () => {
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('no backup that the keys') as string });
   });
 
-  it('asks for the keys it needs, makes none, and touches nothing before it has them', async () => {
+  it('requires its keys, creates none, and changes nothing without them', async () => {
     const { currentId } = KeyRing.parse(readFileSync(join(dataDir, 'keys.json'), 'utf8'), '');
     const directory = temporaryDirectory();
     const strangers = join(temporaryDirectory(), 'keys.json');
@@ -98,7 +98,7 @@ describe('a backup', () => {
     expect(await ridgewatch(['restore', file, ...right])).toMatchObject({ code: 0, stderr: '' });
   });
 
-  it('is not written over a file, and not restored over a store', async () => {
+  it('never overwrites a file or a store', async () => {
     expect(await ridgewatch(['backup', file, '--data-dir', dataDir])).toMatchObject({
       code: 2,
       stderr: `${file} exists already.\n`,
@@ -107,7 +107,7 @@ describe('a backup', () => {
     expect(inUse).toMatchObject({ code: 1, stderr: expect.stringContaining('in use') as string });
   });
 
-  it('that cannot be written to its end leaves nothing, and the store as it was', async () => {
+  it('that cannot be completed leaves no file and the store unchanged', async () => {
     const keys = new Keys({ keyFile: join(dataDir, 'keys.json'), dataDir });
     const store = await openStore({ databaseUrl: undefined, dataDir, keys, log: () => undefined, mode: 'present' });
     const full = join(temporaryDirectory(), 'full.rwb');
@@ -121,7 +121,7 @@ describe('a backup', () => {
     await store.close();
   });
 
-  it('is restored whole or not at all, wherever it is damaged', async () => {
+  it('that is damaged anywhere restores nothing', async () => {
     const keys = new Keys({ keyFile: join(dataDir, 'keys.json'), dataDir });
     const databaseUrl = await cluster.createDatabase();
     const store = await openStore({ databaseUrl, dataDir: '', keys, log: () => undefined });

@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-it('measures different people, and the service takes what it wrote', async () => {
+it('measures non-mated comparisons, and the service accepts the table', async () => {
   const finger = await calibrate('finger', '--data', at('prints'), '--out', at('finger.json'), '--json');
   expect(finger.code).toBe(0);
   const summary = JSON.parse(finger.stdout) as { version: string; sources: object[] };
@@ -83,7 +83,7 @@ it('measures different people, and the service takes what it wrote', async () =>
   }
 });
 
-it('takes files of one folder for the people that their names say', async () => {
+it('groups the files of one folder by the person in their names', async () => {
   const sizes = async (data: string, ...more: string[]) => {
     const { code, stdout } = await calibrate(
       'finger',
@@ -115,7 +115,7 @@ it('takes files of one folder for the people that their names say', async () => 
   expect(await sizes('flat-dashes', '--group-by', '^(\\d+)-')).toMatchObject(sources);
 });
 
-it('takes embeddings that lie in one file, and names what is wrong there', async () => {
+it('reads embeddings of one file and names faults in it', async () => {
   const embeddings = Array.from({ length: PEOPLE }, (_, i) =>
     [0, 1].map((c) => createPerson(0xca11b, i).faceEmbedding(c)),
   );
@@ -144,7 +144,7 @@ it('takes embeddings that lie in one file, and names what is wrong there', async
   }
 });
 
-it('refuses scores that make no table, and an output that cannot be, before the work', async () => {
+it('rejects unusable scores, and an impossible output before the work', async () => {
   mkdirSync(at('same'));
   const embedding = new Uint8Array(createPerson(0xca11b, 1).faceEmbedding(0).buffer);
   for (let i = 0; i < PEOPLE; i++) writeFileSync(at(`same/${i}.f32`), embedding);
@@ -155,7 +155,7 @@ it('refuses scores that make no table, and an output that cannot be, before the 
   expect([lost.code, lost.stderr]).toEqual([2, expect.stringContaining('OUTPUT_UNWRITABLE') as string]);
 });
 
-it('refuses what it cannot measure, and the service what is not for it', async () => {
+it('rejects templates that it cannot measure; the service rejects a missing table', async () => {
   const out = at('nothing.json');
   const few = at('prints/p-1');
   const wrong = [

@@ -49,14 +49,14 @@ describe('ridgewatch', () => {
   it('demo shows a traveller who is enrolled and one who is not', async () => {
     const { code, stdout } = await ridgewatch(['demo'], at());
     expect(code).toBe(0);
-    expect(stdout).toContain('The record of this traveller is candidate 1 of 1.');
+    expect(stdout).toContain('The mate is candidate 1 of 1.');
     expect(stdout).toContain('No candidate reached the threshold.');
     expect(stdout).toContain('for a trained examiner to look at, not an identification');
     const { travellers } = await json(['demo']);
     expect(travellers).toMatchObject([{ mated: true, response: { subjects_searched: 30 } }, { mated: false }]);
   });
 
-  it('enrolls a folder, once, and says what it refused', async () => {
+  it('enrols a folder once and reports refused records', async () => {
     const enroll = [
       'enroll',
       join(folder, 'people'),
@@ -110,7 +110,7 @@ describe('ridgewatch', () => {
     ]);
   });
 
-  it('tells people which of the files they sent are odd, and where', async () => {
+  it('prints warnings about sent files, with their place', async () => {
     const odd = temporaryDirectory();
     const padded = (name: string, capture: number) => {
       const record = createPerson(DEMO_SEED, 5001).fingerRecord(2, capture);
@@ -171,7 +171,7 @@ describe('ridgewatch', () => {
     expect(run.stderr).not.toContain('    at ');
   });
 
-  it('serve says in one sentence what is in its way', async () => {
+  it('serve reports an obstacle in one sentence', async () => {
     const blocker = createServer().listen(0, '127.0.0.1');
     await new Promise((listening) => blocker.once('listening', listening));
     const port = String((blocker.address() as AddressInfo).port);
@@ -207,7 +207,7 @@ describe('ridgewatch', () => {
     blocker.close();
   });
 
-  it('asks whose the files of a flat folder are where their names begin alike', async () => {
+  it('rejects a flat folder with ambiguous file names', async () => {
     const flat = join(folder, 'flat');
     mkdirSync(flat);
     for (const index of [1, 2])
@@ -246,7 +246,7 @@ describe('ridgewatch', () => {
     expect(other.stdout).toContain('other caveats');
   });
 
-  it('outlives readers that have seen enough, and says what cannot be written', async () => {
+  it('continues when a reader closes its end, and reports other write errors', async () => {
     const piped = (command: string) =>
       new Promise<{ stderr: string; stdout: string }>((done) =>
         execFile('/bin/bash', ['-c', command], { cwd: resolve(import.meta.dirname, '../..') }, (_, stdout, stderr) =>
@@ -267,7 +267,7 @@ describe('ridgewatch', () => {
     }
   });
 
-  it('explains itself', async () => {
+  it('lists commands, exit codes and examples in its help', async () => {
     const { stdout, code } = await ridgewatch(['--help']);
     expect(code).toBe(0);
     for (const word of [
@@ -300,7 +300,7 @@ describe('template files', () => {
     expect(() => groupFiles(folder, /^(q)/)).toThrow('no first group');
   });
 
-  it('take a position from the command line only where they have none', () => {
+  it('take a position from the command line only if they state none', () => {
     const read = readTemplateFile(join(folder, 'p-1-again.iso'), { model: undefined, position: 9 });
     expect(read).toMatchObject({ modality: 'finger', format: 'iso-19794-2-2005', fingerPosition: 0 });
     expect(() => readTemplateFile(join(folder, 'people/p-1/face.f32'), { model: undefined, position: 0 })).toThrow(
@@ -309,7 +309,7 @@ describe('template files', () => {
   });
 });
 
-it('odds are put in words', () => {
+it('formats odds in words', () => {
   expect([0, -1, -3.5, -6.3, -9, -13, -40].map(oddsOf)).toEqual([
     '1 in 1',
     '1 in 10',

@@ -67,7 +67,7 @@ async function ask(host: string, port: number, tlsFiles: Partial<ClientTlsSettin
 }
 
 describe('a service that cannot be reached', () => {
-  it('is told apart from one that can', async () => {
+  it('is distinguished from a reachable one', async () => {
     expect(await ask('127.0.0.1', await serve(undefined))).toMatchObject({ reason: 'OK' });
     expect(await ask('localhost', await serve(tls()), CA)).toMatchObject({ reason: 'OK' });
     const mutual = await serve(tls({ clientCa: 'ca.pem' }));
@@ -161,7 +161,7 @@ describe('a service that cannot be reached', () => {
     ['SERVICE_UNREACHABLE', 'npm start', 'nothing, met with TLS', () => Promise.resolve(1), CA, 'localhost'],
     [
       'SERVICE_UNREACHABLE',
-      'No machine of the name',
+      'cannot be resolved',
       'a name that is none',
       () => Promise.resolve(1),
       {},
@@ -224,14 +224,14 @@ it.each(['grpc_proxy', 'https_proxy', 'http_proxy', 'HTTP_PROXY', 'HTTPS_PROXY',
   },
 );
 
-it.each(['localhost', '127.0.0.1'])('a fault of TLS at %s is one document and nothing beside it', async (host) => {
+it.each(['localhost', '127.0.0.1'])('prints a TLS fault at %s as a single JSON document', async (host) => {
   const port = await serve(tls({ cert: 'other.pem', key: 'other.key' }));
   const run = await ridgewatch(['status', '--address', `${host}:${port}`, '--tls-ca', CA.tlsCa, '--json']);
   expect([run.code, run.stdout]).toEqual([1, '']);
   expect(JSON.parse(run.stderr)).toMatchObject({ error: { reason: 'CERTIFICATE_UNTRUSTED' } });
 });
 
-it('what the environment says of trust is not obeyed', async () => {
+it('ignores trust settings of the environment', async () => {
   const port = await serve(tls({ cert: 'other.pem', key: 'other.key' }));
   const roots = join(temporaryDirectory(), 'roots.pem');
   writeFileSync(roots, readFileSync(certificate('other.pem')));
@@ -279,7 +279,7 @@ describe('--address', () => {
     expect(() => serviceAddress(address)).toThrow(sentence);
   });
 
-  it('takes names, IPv4 and IPv6, and gives both parts', () => {
+  it('accepts names, IPv4 and IPv6, and returns host and port', () => {
     expect(hostAndPort(serviceAddress('[::1]:50151'))).toEqual({ host: '::1', port: 50151 });
     expect(hostAndPort(serviceAddress('gate-1.example:1'))).toEqual({ host: 'gate-1.example', port: 1 });
     fc.assert(
@@ -289,7 +289,7 @@ describe('--address', () => {
     );
   });
 
-  it('is refused whatever else it is, and never thrown at', () => {
+  it('rejects every other text with InvalidArgumentError', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         try {
@@ -302,7 +302,7 @@ describe('--address', () => {
     );
   });
 
-  it('is named in the refusal, wherever it comes from', async () => {
+  it('is named in the refusal, from the command line and from the environment', async () => {
     const given = await ridgewatch(['status', '--address', 'http://gate:1']);
     expect([given.code, given.stdout]).toEqual([2, '']);
     expect(given.stderr).toContain("'--address <host:port>'");
@@ -312,14 +312,14 @@ describe('--address', () => {
   });
 });
 
-it('a service of another version, which lacks the method, is told apart', async () => {
+it('recognises a service of another version that lacks the method', async () => {
   const lacks = () => Promise.reject(new Failure('unimplemented', 'CALL_UNSUPPORTED', 'There is no such method.'));
   const answer = await ask('127.0.0.1', await serve(undefined, lacks));
   expect(answer).toMatchObject({ code: 12, reason: 'NOT_A_SERVICE' });
   expect(answer.message).toContain('another version');
 });
 
-it('a call that gets no answer ends in time, and says so', async () => {
+it('a call without an answer ends at its deadline with a message', async () => {
   const port = await listen(createServer((socket) => socket.on('error', () => undefined).resume()));
   const client = new ServiceClient({
     address: `127.0.0.1:${port}`,

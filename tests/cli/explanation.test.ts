@@ -49,7 +49,7 @@ function isWellFormed(xml: string): boolean {
 const count = (xml: string, part: string) => xml.split(part).length - 1;
 
 describe('ridgewatch compare --explain', () => {
-  it('draws a new file, and prints the same explanation', async () => {
+  it('draws a new file and prints the same explanation', async () => {
     const [a = '', b = ''] = files;
     const target = join(folder, 'drawing.svg');
     const { code, stdout } = await compare(a, b, '--json', '--explain', target);
@@ -71,7 +71,7 @@ describe('ridgewatch compare --explain', () => {
     expect(readFileSync(target, 'utf8')).toBe(drawing);
   });
 
-  it('says what cannot be drawn, and where nothing can be written', async () => {
+  it('rejects templates that cannot be drawn and files that cannot be written', async () => {
     const [a = ''] = files;
     const faint = join(folder, 'faint.svg');
     expect(await compare(a, join(folder, 'faint.iso'), '--explain', faint)).toMatchObject({

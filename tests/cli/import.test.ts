@@ -27,7 +27,7 @@ describe('ridgewatch import', () => {
   });
   afterAll(() => running.stop());
 
-  it('makes a running service find whom it enrols, and reports whom it does not', async () => {
+  it('enrols subjects that a running service finds, and reports refused records', async () => {
     const file = fileOf('watchlist.ndjson', Buffer.concat([record(1), spoilt(2), record(3)].map(lineOf)));
     const report = join(temporaryDirectory(), 'refused.ndjson');
     const args = ['import', file, '--data-dir', dataDir, '--workers', '1'];
@@ -72,7 +72,7 @@ describe('ridgewatch import', () => {
     });
   });
 
-  it('says which galleries are new, for a mistyped name hides people', async () => {
+  it('names new galleries: a mistyped name hides subjects', async () => {
     const lines = [record(11, { galleries: ['wachtlist', 'mian'] }), record(12, { galleries: ['wachtlist'] })];
     const file = fileOf('more.ndjson', Buffer.concat(lines.map(lineOf)));
     const { code, stdout, stderr } = await ridgewatch([
@@ -89,14 +89,14 @@ describe('ridgewatch import', () => {
     expect(stdout).toContain(sentence);
   });
 
-  it('says what it cannot read', async () => {
+  it('names the fault of a file that it cannot read', async () => {
     const unknown = await ridgewatch(['import', 'people.csv', '--data-dir', dataDir]);
     expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('.ndjson') as string });
     const missing = await ridgewatch(['import', 'nowhere.ndjson', '--data-dir', dataDir]);
     expect(missing).toMatchObject({ code: 2, stderr: 'The file nowhere.ndjson cannot be read.\n' });
   });
 
-  it('killed at any moment, goes on where it was on an empty machine', async () => {
+  it('resumes after a kill at any moment', async () => {
     const people = 300;
     const samples = Array.from({ length: 10 }, (_, i) => record(i).samples);
     const requests = Array.from({ length: people }, (_, i) => ({

@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => running.stop());
 
 describe('ridgewatch keys', () => {
-  it('rotates under a running service, which goes on, and starts again without the old key', async () => {
+  it('rotates under a running service, which continues and restarts without the old key', async () => {
     const { subject } = await enrolPerson(running, 1);
     const before = ((await keys('list')) as Listed).keys;
     expect(before).toEqual([{ id: expect.any(String) as string, current: true, templates: 3 }]);
@@ -50,7 +50,7 @@ describe('ridgewatch keys', () => {
     expect(candidates.map(({ subjectId }) => subjectId)).toEqual([subject?.subjectId]);
   });
 
-  it('says what is in the way', async () => {
+  it('names the obstacle', async () => {
     const nowhere = await ridgewatch(['keys', 'list', '--data-dir', join(dataDir, 'none')]);
     expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringContaining('There is no database in') as string });
     const [{ id }] = ((await keys('list')) as Listed).keys;
@@ -61,10 +61,10 @@ describe('ridgewatch keys', () => {
     expect(unknown).toMatchObject({ code: 2, stdout: '' });
     expect(JSON.parse(unknown.stderr)).toMatchObject({ error: { code: 'NOT_FOUND', reason: 'KEY_NOT_FOUND' } });
     const written = await ridgewatch(['keys', 'create', join(dataDir, 'keys.json')]);
-    expect(written).toMatchObject({ code: 2, stderr: expect.stringContaining('exists already') as string });
+    expect(written).toMatchObject({ code: 2, stderr: expect.stringContaining('already exists') as string });
   });
 
-  it('makes a key file that the service takes', async () => {
+  it('creates a key file that the service accepts', async () => {
     const file = join(temporaryDirectory(), 'keys.json');
     expect((await ridgewatch(['keys', 'create', file])).stdout).toContain('Keep a copy elsewhere');
     expect(Object.keys((JSON.parse(readFileSync(file, 'utf8')) as { keys: object }).keys)).toHaveLength(1);

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 
 it.each(['rejection', 'exception', 'no error'])(
-  'an error that reaches no handler is logged without data, and the service stops in order: %s',
+  'logs an error that reaches no handler without data, and stops the service in order: %s',
   async (mistake) => {
     const service = spawn(
       process.execPath,

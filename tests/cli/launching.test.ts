@@ -178,7 +178,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
 
   for (const [how, program, args] of launchers) {
     const missing = program === undefined ? ' (skipped: it is not on this machine)' : '';
-    it.skipIf(program === undefined)(`ends in order when what started it is told to: ${how}${missing}`, async () => {
+    it.skipIf(program === undefined)(`ends in order when its parent gets a signal: ${how}${missing}`, async () => {
       const started = await start([program ?? '', ...args]);
       started.child.kill('SIGTERM');
       expect(await exitOf(started)).toEqual([0, null]);
@@ -187,7 +187,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
 
     // Where nothing stands between, there is nothing that could be killed instead of it.
     if (!how.startsWith('npm') && !how.includes('older')) continue;
-    it.skipIf(program === undefined)(`ends in order when what started it is killed: ${how}${missing}`, async () => {
+    it.skipIf(program === undefined)(`ends in order when its parent is killed: ${how}${missing}`, async () => {
       const started = await start([program ?? '', ...args]);
       expect(started.pid).not.toBe(started.child.pid ?? 0);
       started.child.kill('SIGKILL');
@@ -214,7 +214,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
     expect(started.lines).toContainEqual(expect.objectContaining({ msg: 'told to stop', signal }));
   });
 
-  it('goes on after signals that mean nothing to it, and opens no debugger', async () => {
+  it('ignores signals without a meaning and opens no debugger', async () => {
     for (const command of [[join(dist, 'ridgewatch.sh')], [join(ownBin, 'node'), join(dist, 'main.js')]]) {
       const started = await start([...command, 'serve']);
       for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGPIPE', 'SIGXFSZ', 'SIGWINCH', 'SIGCONT', 'SIGURG'] as const)
@@ -229,7 +229,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
     }
   });
 
-  it('takes a Ctrl-C that comes twice at once, from the terminal and from npm, for one', async () => {
+  it('counts a Ctrl-C that arrives twice, from the terminal and from npm, as one', async () => {
     const started = await start([join(dist, 'ridgewatch.sh'), 'serve']);
     for (let i = 0; i < 3; i++) process.kill(started.pid, 'SIGINT');
     expect(await exitOf(started)).toEqual([0, null]);
@@ -258,7 +258,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
     },
   );
 
-  it('outlives a terminal when nohup says so', async () => {
+  it('outlives its terminal under nohup', async () => {
     const started = await start(['/bin/sh', '-c', `trap '' HUP; exec "${join(dist, 'ridgewatch.sh')}" serve`]);
     process.kill(started.pid, 'SIGHUP');
     await until('it is in the log', () => started.lines.some(({ signal }) => signal === 'SIGHUP'));
@@ -267,7 +267,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
     expect(await exitOf(started)).toEqual([0, null]);
   });
 
-  it('loads nothing and opens nothing that the environment names, and says so', async () => {
+  it('ignores variables that load code or open files, and logs it', async () => {
     const folder = temporaryDirectory();
     const [loaded, module] = [join(folder, 'loaded'), join(folder, 'module.cjs')];
     writeFileSync(module, `require('node:fs').writeFileSync(${JSON.stringify(loaded)}, '')`);
@@ -283,7 +283,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
     await exitOf(started);
   });
 
-  it('is given up while it starts, and leaves nothing behind', async () => {
+  it('leaves nothing behind when the start is interrupted', async () => {
     const dataDir = dataDirectory();
     const child = spawn(
       join(dist, 'ridgewatch.sh'),
@@ -329,7 +329,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
       await expectNothingLeft(started);
     });
 
-    it('passes exit codes on', () => {
+    it('passes on exit codes', () => {
       const run = (...args: string[]) => {
         try {
           execFileSync(join(prefix, 'bin/ridgewatch'), args, { stdio: 'ignore', env: environment({}) });

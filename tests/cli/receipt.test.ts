@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => running.stop());
 
 describe('ridgewatch receipt', () => {
-  it('proves offline that somebody was expunged, and until when indexes hold them', async () => {
+  it('proves offline that a subject was expunged, and which indexes still hold its data', async () => {
     const before = (await enrolPerson(running, 1)).subject?.subjectId ?? '';
     const built = await store('index', 'build', '--json');
     const { index } = JSON.parse(built.stdout) as { index: string };
@@ -50,7 +50,7 @@ describe('ridgewatch receipt', () => {
     });
   });
 
-  it('has no public key where there is no key, and makes none', async () => {
+  it('reports a missing key instead of creating one', async () => {
     const nowhere = join(dataDir, 'mistyped');
     expect(await ridgewatch(['receipt', 'public-key', '--data-dir', nowhere])).toMatchObject({
       code: 1,
@@ -60,7 +60,7 @@ describe('ridgewatch receipt', () => {
     expect(existsSync(nowhere)).toBe(false);
   });
 
-  it('removes nobody when the receipt has no place', async () => {
+  it('expunges no subject if the receipt cannot be written', async () => {
     const subject = (await enrolPerson(running, 3)).subject?.subjectId ?? '';
     const address = ['--address', `127.0.0.1:${running.service.grpcPort}`, '--reason', 'x', '--yes'];
     writeFileSync(at('taken.json'), '');

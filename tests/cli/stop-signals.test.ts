@@ -28,7 +28,7 @@ const OTHERS =
   /^SIG(KILL|STOP|TSTP|TTIN|TTOU|CONT|CHLD|WINCH|URG|PIPE|XFSZ|USR1|USR2|SEGV|BUS|ILL|FPE|ABRT|IOT|TRAP|SYS|POLL|UNUSED|INFO|BREAK)$/;
 const ending = Object.keys(constants.signals).filter((name) => !OTHERS.test(name)) as NodeJS.Signals[];
 
-it('every other signal that would end a process asks it to stop', async () => {
+it('treats every other signal that would end a process as a request to stop', async () => {
   expect(ending.length).toBeGreaterThan(7);
   const asked = `signals.asked.addEventListener('abort', () => { console.log(signals.asked.reason); clearInterval(alive); });`;
   await Promise.all(
@@ -41,7 +41,7 @@ it('every other signal that would end a process asks it to stop', async () => {
   );
 });
 
-it('those that mean something else change nothing', async () => {
+it('ignores SIGUSR1 and SIGUSR2', async () => {
   const { child, lines, reader } = await listening(`signals.asked.addEventListener('abort', () => process.exit(9));`);
   for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) {
     child.kill(signal);
@@ -53,7 +53,7 @@ it('those that mean something else change nothing', async () => {
   expect(child.exitCode).toBe(9);
 });
 
-it('a request that comes several times at once is one; a later one hurries, and the third ends at once', async () => {
+it('counts simultaneous signals as one request; the second hurries, the third exits at once', async () => {
   const { child, lines, reader } = await listening(
     `signals.asked.addEventListener('abort', () => console.log('asked'));
      signals.hurried.addEventListener('abort', () => console.log('hurried'));

@@ -36,7 +36,7 @@ describe('a finger record on the command line', () => {
     return { code, ...(JSON.parse(stderr || '{}') as { error?: { reason: string; metadata?: object } }) };
   };
 
-  it('of INCITS is refused for what is wrong with it as one', async () => {
+  it('of INCITS is refused with its fault as an INCITS record', async () => {
     const faulty = changed(incits, INCITS_FIRST_MINUTIA + 4, 180);
     expect(await compare(faulty)).toMatchObject({ code: 2, error: { reason: 'ANGLE_INVALID' } });
   });
@@ -73,7 +73,7 @@ describe('a finger record on the command line', () => {
     expect(standardOf(changed(iso, at, ...values))).toBe('iso-19794-2-2005');
   });
 
-  it('that is odd is compared, with a warning', async () => {
+  it('with a tolerated defect is compared, with a warning', async () => {
     const padded = Buffer.concat([iso, Buffer.alloc(100)]);
     const { code, stdout, stderr } = await ridgewatch(['compare', file('padded.iso', padded), reference]);
     expect([code, stdout]).toEqual([0, expect.stringContaining('Score')]);
@@ -84,7 +84,7 @@ describe('a finger record on the command line', () => {
     expect(JSON.parse(json)).toMatchObject({ warnings: [{ code: 'PADDED', byte_offset: iso.length }] });
   });
 
-  it('of another kind is named', async () => {
+  it('of another standard is refused by name', async () => {
     expect(
       await ridgewatch(['compare', file('a.png', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')), reference]),
     ).toMatchObject({
@@ -143,7 +143,7 @@ describe('a folder of templates', () => {
     ['socket.iso', 'no file'],
   ];
 
-  it('tells of everything in it that no template is read from', () => {
+  it('returns every skipped entry with the reason', () => {
     const { subjects, passedOver: found } = readTemplateFolder(folder);
     expect(subjects.map(({ externalId, files }) => [externalId, files.length])).toEqual([
       ['anna', 2],
@@ -152,20 +152,20 @@ describe('a folder of templates', () => {
     expect(found.map(({ file, why }) => [file, why]).sort()).toEqual([...passedOver].sort());
   });
 
-  it.skipIf(process.getuid?.() === 0)('tells of files that it may not read (skipped for root, who may)', () => {
+  it.skipIf(process.getuid?.() === 0)('returns unreadable files (skipped for root, who can read them)', () => {
     const locked = temporaryDirectory();
     for (const name of ['a.iso', 'b.iso']) writeFileSync(join(locked, name), iso);
     chmodSync(join(locked, 'b.iso'), 0);
     expect(readTemplateFolder(locked).passedOver).toEqual([{ file: 'b.iso', why: 'unreadable' }]);
   });
 
-  it('without templates is refused, with the names of what is there', () => {
+  it('without templates is refused, with the names of the skipped entries', () => {
     const other = temporaryDirectory();
     writeFileSync(join(other, 'x.fmd'), iso);
-    expect(() => readTemplateFolder(other)).toThrow('What there is was passed over: x.fmd (another ending).');
+    expect(() => readTemplateFolder(other)).toThrow('Skipped: x.fmd (another ending).');
   });
 
-  it('is enrolled, and the names are said', async () => {
+  it('is enrolled, and skipped entries are printed', async () => {
     const env = { RIDGEWATCH_ADDRESS: `127.0.0.1:${running.service.grpcPort}` };
     const enrol = ['enroll', folder, '--contributor', 'agency'];
     const first = await ridgewatch([...enrol, '--json'], env);
@@ -176,7 +176,7 @@ describe('a folder of templates', () => {
       passed_over: expect.arrayContaining([{ file: 'd.xyt', why: 'another ending' }]) as unknown[],
     });
     const { stdout } = await ridgewatch(enrol, env);
-    expect(stdout).toContain(`Passed over ${passedOver.length}: `);
+    expect(stdout).toContain(`Skipped ${passedOver.length}: `);
     for (const [name] of passedOver) expect(stdout).toContain(`${name} (`);
   });
 });

@@ -12,7 +12,7 @@ import { storeSettings, withStore, type StoreOptions } from '../store-access.ts'
 const MEGABYTE = 1e6;
 const SUBJECTS_PER_BATCH = 500;
 
-/** Writes everything to a file. */
+/** Writes the whole store to a file. */
 export function backup([file]: readonly string[], options: StoreOptions): Promise<number> {
   return withStore(options, async ({ store, keys }) => {
     const bar = progressBar('backing up {value} MB, {duration_formatted}', options);
@@ -24,7 +24,7 @@ export function backup([file]: readonly string[], options: StoreOptions): Promis
     warnOfDamage(damaged);
     if (damaged.length > 0)
       process.stderr.write(
-        `The backup holds ${damaged.length} references as they are: damaged. Keep an earlier one.\n`,
+        `${damaged.length} references in the backup are damaged, as in the store. Keep an earlier backup.\n`,
       );
     const sentence = `${file} holds the store as of change ${sequence} (${(bytes / MEGABYTE).toFixed(1)} MB). It opens with key ${keys.ring.currentId}.`;
     const facts = { file, sequence, bytes, key: keys.ring.currentId };
@@ -33,7 +33,7 @@ export function backup([file]: readonly string[], options: StoreOptions): Promis
   });
 }
 
-/** The references that were copied as they are, and that are not what was enrolled: a copy alone does not tell. */
+/** The damaged references in the backup. The copy is verbatim; only decoding the references finds damage. */
 async function damagedIn(store: Store, options: StoreOptions): Promise<DamagedReference[]> {
   const bar = progressBar('checking {value} subjects, {duration_formatted}', options);
   bar.start(0, 0);
@@ -55,8 +55,8 @@ async function damagedIn(store: Store, options: StoreOptions): Promise<DamagedRe
 }
 
 /**
- * Fills an empty store from a file. The backup is read to its end before there is a store, and the keys are those that
- * are there: one that was made here would be of no use, and the store would ask for it ever after.
+ * Fills an empty store from a file. The backup is read to its end before the store is created. Only existing keys are used:
+ * a new key would not open the backup, and the store would need it ever after.
  */
 export async function restoreBackup([file]: readonly string[], options: StoreOptions): Promise<number> {
   const own = new Keys(storeSettings(options));
@@ -77,7 +77,7 @@ export async function restoreBackup([file]: readonly string[], options: StoreOpt
       printResult(
         options,
         { file, sequence },
-        `Restored as of change ${sequence}. Expunge again whoever was expunged since.`,
+        `Restored as of change ${sequence}. Expunge again the subjects that were expunged since.`,
       );
       return EXIT.ok;
     },

@@ -18,7 +18,7 @@ import { decodeFile, readTemplateFile } from '../template-files.ts';
 
 interface CompareOptions extends TemplateOptions {
   readonly json?: boolean;
-  /** Where the drawing goes; must not exist. */
+  /** File for the drawing; must not exist. */
   readonly explain?: string;
 }
 
@@ -74,7 +74,7 @@ export async function compare([fileA = '', fileB = '']: string[], options: Compa
   return best === undefined ? EXIT.notComparable : EXIT.ok;
 }
 
-/** Something odd about a file that was read all the same. */
+/** A warning about a file that was read. */
 interface FileWarning {
   readonly file: string;
   readonly code: string;
@@ -101,7 +101,7 @@ function compareAll(a: readonly Template[], b: readonly Template[]): ViewScore[]
   );
 }
 
-/** Explains the score of two fingers, and draws it into a new file, whose owner alone may read it: it shows minutiae. */
+/** Explains the score of two fingers and draws it into a new file. The drawing shows minutiae: only its owner may read it. */
 async function explain(
   a: Template | undefined,
   b: Template | undefined,
@@ -122,5 +122,5 @@ async function explain(
 function inWords(best: ViewScore | undefined): string {
   if (best === undefined) return 'Not comparable: a template has too few minutiae.';
   const note = best.extrapolated ? ' (extrapolated beyond the calibration data)' : '';
-  return `Score ${best.score}. Templates of different people are as alike as this ${oddsOf(best.log10_fmr)}${note}.`;
+  return `Score ${best.score}: FMR ${oddsOf(best.log10_fmr)}${note}.`;
 }

@@ -4,7 +4,7 @@ import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
-/** Prints a hash of everything that a service can find. */
+/** Prints a hash of all searchable content of a service. */
 export async function contentHash(_args: readonly string[], options: ConnectionOptions): Promise<number> {
   const client = new ServiceClient(connectionOf(options));
   try {

@@ -7,11 +7,11 @@ import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
-/** The demo subject who comes again, and how many people beyond the gallery the other traveller is. */
+/** Index of the enrolled traveller, and distance of the other traveller from the end of the gallery. */
 const MATED_INDEX = 17;
 const BEYOND = 500;
 
-/** Searches the demo gallery for a traveller who is in it and for one who is not. */
+/** Searches the demo gallery for an enrolled traveller and for one who is not enrolled. */
 export async function demo(_args: string[], options: ConnectionOptions): Promise<number> {
   const client = new ServiceClient(connectionOf(options));
   try {
@@ -57,11 +57,11 @@ async function demoSize(client: ServiceClient): Promise<number> {
   const size = galleries.find(({ gallery }) => gallery === DEMO_GALLERY)?.subjectCount ?? 0;
   if (size > 0) return size;
   const sentence =
-    'The service holds no demo gallery: start one on an empty data directory, or with "serve --demo always" on an empty database.';
+    'The service has no demo gallery: start a service on an empty data directory, or with "serve --demo always" on an empty database.';
   throw new Failure('failed-precondition', 'NO_DEMO_GALLERY', sentence);
 }
 
-/** The id under which the returning traveller was enrolled, to say whether the list holds it. */
+/** Subject id of the enrolled traveller, to check whether the list holds it. */
 async function mateOf(client: ServiceClient, index: number): Promise<string | undefined> {
   const wanted = `demo-${index}`;
   let pageToken = '';
@@ -87,13 +87,13 @@ interface Traveller {
 
 function renderTraveller({ mated, mate, response }: Traveller): string {
   const title = mated
-    ? 'A traveller who was enrolled before (new captures of both index fingers and the face):'
-    : 'A traveller who was never enrolled:';
+    ? 'A traveller who is enrolled (new captures of both index fingers and the face):'
+    : 'A traveller who is not enrolled:';
   const rank = response.candidates.find(({ subjectId }) => subjectId === mate)?.rank;
   const outcome = !mated
-    ? `Shown to an examiner: ${response.candidates.length} candidates; there should be none.`
+    ? `Returned: ${response.candidates.length} candidates; expected: none.`
     : rank === undefined
-      ? 'The record of this traveller was missed: it is not among the candidates.'
-      : `The record of this traveller is candidate ${rank} of ${response.candidates.length}.`;
+      ? 'The mate was missed: it is not among the candidates.'
+      : `The mate is candidate ${rank} of ${response.candidates.length}.`;
   return `${title}\n${renderCandidates(response)}\n${outcome}`;
 }

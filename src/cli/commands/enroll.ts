@@ -30,22 +30,22 @@ interface Refusal {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Records per stream: progress moves, and a connection that breaks costs little. */
+/** Records per stream: small enough to show progress and to lose little when a connection breaks. */
 const RECORDS_PER_STREAM = 200;
 
-/** Files passed over that the document names; it counts them all. */
+/** Largest number of skipped files that the document names. It counts all. */
 const MAX_NAMED_FILES = 1000;
 
 interface Enrolled {
   readonly external_id: string;
   readonly subject_id: string;
-  /** Whether it was enrolled before, and belongs to these galleries from now on. */
+  /** Whether it was enrolled before and has now been added to these galleries. */
   readonly added_to_galleries?: boolean;
-  /** Codes of what is odd about the templates; left out where there is nothing. */
+  /** Codes of warnings about the templates; omitted if there are none. */
   readonly warnings?: readonly string[];
 }
 
-/** Enrols the people whose templates are in a folder. */
+/** Enrols the subjects whose templates are in a folder. */
 export async function enroll([folder = '']: string[], options: EnrollOptions): Promise<number> {
   const { subjects, passedOver } = readTemplateFolder(folder, groupPattern(options.groupBy));
   if (options.groupBy === undefined && options.eachFileAPerson !== true) requireOneFileEach(folder, subjects);
@@ -100,7 +100,7 @@ async function enrollChunk(
   const { outcomes, newGalleries } = await client.enrollStream(readable.map(({ request }) => request));
   if (newGalleries.length > 0)
     process.stderr.write(`No subject belonged to these galleries before: ${newGalleries.join(', ')}.\n`);
-  // The request's id is made of the person and the templates: the same id with other content is the same person again.
+  // The request id is made of the person and the templates: an id reused with other content is the same person again.
   const present = readable.filter((_, i) => reasonOf(outcomes[i]) === 'CLIENT_REQUEST_ID_REUSED');
   const added = await addToGalleries(
     client,
@@ -130,10 +130,10 @@ function reasonOf(outcome: EnrollOutcome | undefined): string | undefined {
   return outcome?.outcome?.$case === 'error' ? readStatus(outcome.outcome.value).reason : undefined;
 }
 
-/** What to do where the sentence for programs does not say it. */
+/** Adds the remedy for a reason whose message does not name it. */
 function explained(reason: string, message: string): string {
   if (reason !== 'EXTERNAL_ID_TAKEN') return message;
-  return `${message} It was enrolled from other templates: they are changed, and galleries added, by UpdateSubject.`;
+  return `${message} It was enrolled from other templates. UpdateSubject replaces templates and adds galleries.`;
 }
 
 function toRequest({ externalId, files }: SubjectFiles, options: EnrollOptions): EnrollRequest {
@@ -152,21 +152,20 @@ function toRequest({ externalId, files }: SubjectFiles, options: EnrollOptions):
   };
 }
 
-/** What was passed over, and what is odd about what was enrolled. */
+/** Lines about skipped files and about warnings on enrolled templates. */
 function remarks(enrolled: readonly Enrolled[], passedOver: readonly PassedOver[]): string[] {
-  const lines = passedOver.length === 0 ? [] : [`Passed over ${passedOver.length}: ${namesOf(passedOver, 50)}.`];
+  const lines = passedOver.length === 0 ? [] : [`Skipped ${passedOver.length}: ${namesOf(passedOver, 50)}.`];
   const codes = Map.groupBy(
     enrolled.flatMap(({ warnings = [] }) => warnings),
     (code) => code,
   );
-  for (const [code, times] of codes)
-    lines.push(`Warning ${code} of ${times.length}; docs/errors.md says what it means.`);
+  for (const [code, times] of codes) lines.push(`Warning ${code}, ${times.length} times; docs/errors.md explains it.`);
   return lines;
 }
 
 function summary(enrolled: readonly Enrolled[], refusals: readonly Refusal[]): string {
   const added = enrolled.filter(({ added_to_galleries }) => added_to_galleries).length;
-  const before = added === 0 ? '' : ` ${added} of them were enrolled before, and belong to these galleries, too, now.`;
+  const before = added === 0 ? '' : ` ${added} of them were already enrolled and have been added to these galleries.`;
   const first = `Enrolled ${enrolled.length} people; refused ${refusals.length}.${before}`;
   if (refusals.length === 0) return first;
   const table = new Table({

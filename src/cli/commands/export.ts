@@ -10,7 +10,7 @@ export interface ExportOptions extends StoreOptions {
   readonly contributor?: string;
 }
 
-/** Writes the records of the store to a file that an import reads. */
+/** Writes the records of the store to a file that `import` reads. */
 export function exportToFile([file]: readonly string[], options: ExportOptions): Promise<number> {
   const { gallery, contributor } = options;
   requireNew(file);
@@ -27,7 +27,7 @@ export function exportToFile([file]: readonly string[], options: ExportOptions):
     const { damaged = [], ...facts } = exported;
     const { subjects, references, sequence } = facts;
     warnOfDamage(damaged);
-    const sentence = `${file} holds ${subjects} subjects with ${references} references, as of change ${sequence}. Their templates are not encrypted in it: keep it as you keep the keys.`;
+    const sentence = `${file} holds ${subjects} subjects with ${references} references, as of change ${sequence}. The templates in it are not encrypted: protect it like the keys.`;
     printResult(options, { file, ...facts, ...(damaged.length > 0 && { damaged }) }, sentence);
     return damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
   });

@@ -19,7 +19,7 @@ export async function expunge([subjectId = '']: string[], options: ExpungeOption
     process.stderr.write('Nothing was removed.\n');
     return EXIT.refused;
   }
-  // What was removed stays removed: whether the receipt has a place is asked before.
+  // Expunging cannot be undone: check first that the receipt can be written.
   if (options.receipt !== undefined) requireNew(options.receipt);
   const client = new ServiceClient(connectionOf(options));
   try {

@@ -23,10 +23,10 @@ export interface BuildOptions extends StoreOptions {
   readonly publish?: boolean;
 }
 
-/** Options of what publishes. */
+/** Options of commands that publish. */
 type PublishOptions = StoreOptions & ConnectionOptions;
 
-/** Builds an index of what the store holds now. */
+/** Builds an index of the current store. */
 export function build(_args: readonly string[], options: BuildOptions & PublishOptions): Promise<number> {
   return withStore(options, async ({ configuration, store, keys }) => {
     const { indexDir } = configuration;
@@ -66,8 +66,8 @@ export function build(_args: readonly string[], options: BuildOptions & PublishO
         bytes: bytesOf(manifest),
         seconds,
       };
-      const sentence = `${name}: ${subjects} subjects, ${built.references} references (${reused} as they were in an earlier index), ${megabytes(bytesOf(manifest))}, in ${seconds.toFixed(1)} s.`;
-      const next = publication?.sentence ?? 'ridgewatch index publish makes services take it.';
+      const sentence = `${name}: ${subjects} subjects, ${built.references} references (${reused} copied from an earlier index), ${megabytes(bytesOf(manifest))}, in ${seconds.toFixed(1)} s.`;
+      const next = publication?.sentence ?? 'Next: "ridgewatch index publish".';
       printResult(options, document, `${sentence} ${next}`);
       return EXIT.ok;
     } finally {
@@ -77,7 +77,7 @@ export function build(_args: readonly string[], options: BuildOptions & PublishO
   });
 }
 
-/** Checks an index, and counts it against the store. */
+/** Checks an index and compares its counts with the store's. */
 export function verify(
   [name]: readonly string[],
   options: StoreOptions & { readonly sample: string },
@@ -126,17 +126,17 @@ export function verify(
       };
       const against =
         behind === 0
-          ? `the store holds ${counts.subjects} subjects${agrees ? ', as it should' : ': they are not the same'}`
+          ? `the store holds ${counts.subjects} subjects${agrees ? ', the same' : ': they differ'}`
           : behind > 0
-            ? `the store has gone on by ${behind} changes since`
-            : `the store has ${-behind} changes less: it is another one, or an older state`;
+            ? `the store has ${behind} newer changes`
+            : `the store has ${-behind} changes less: it is another store, or an older state`;
       printResult(
         options,
         document,
         [
-          `${chosen}: every file and block is what was written (${megabytes(report.bytes)}).`,
+          `${chosen}: all files and blocks are intact (${megabytes(report.bytes)}).`,
           `${manifest.subjects} subjects, ${references} references; ${against}.`,
-          `${sought} references were sought by themselves: ${firstExact} come first when everything is compared; the index misses ${(100 * missRate).toFixed(2)} % of these (95 %: ${missRateLimits.map((limit) => (100 * limit).toFixed(2)).join(' to ')}).`,
+          `Self-match check: ${sought} references searched with their own template. ${firstExact} are at rank 1 of the exact search; the index misses ${(100 * missRate).toFixed(2)} % of these (95 %: ${missRateLimits.map((limit) => (100 * limit).toFixed(2)).join(' to ')}).`,
           isGood ? 'The index is good.' : 'The index is NOT good.',
         ].join('\n'),
       );
@@ -148,7 +148,7 @@ export function verify(
   });
 }
 
-/** Shows the indexes that there are. */
+/** Lists the indexes. */
 export async function list(_args: readonly string[], options: StoreOptions): Promise<number> {
   const { indexDir } = storeSettings(options);
   const [names, published] = [await listIndexes(indexDir), await publishedIndex(indexDir)];
@@ -162,7 +162,7 @@ export async function list(_args: readonly string[], options: StoreOptions): Pro
   return EXIT.ok;
 }
 
-/** Shows what is in an index. */
+/** Shows the manifest of an index. */
 export async function inspect([name]: readonly string[], options: StoreOptions): Promise<number> {
   const { indexDir, sealerOf } = await shelf(options);
   const chosen = await chooseIndex(indexDir, name);
@@ -183,7 +183,7 @@ export async function inspect([name]: readonly string[], options: StoreOptions):
   return EXIT.ok;
 }
 
-/** Shows in what two indexes differ. */
+/** Shows the differences of two indexes. */
 export async function diff([first, second]: readonly string[], options: StoreOptions): Promise<number> {
   const { indexDir, sealerOf } = await shelf(options);
   const [one, other] = [await chooseIndex(indexDir, first), await chooseIndex(indexDir, second)];
@@ -196,12 +196,12 @@ export async function diff([first, second]: readonly string[], options: StoreOpt
   printResult(
     options,
     { first: one, second: other, differences: found },
-    found.length === 0 ? 'They are the same.' : table.toString(),
+    found.length === 0 ? 'No differences.' : table.toString(),
   );
   return EXIT.ok;
 }
 
-/** Makes services take an index. */
+/** Publishes an index: services switch to it. */
 export async function publishOne([name]: readonly string[], options: PublishOptions): Promise<number> {
   const { indexDir, sealerOf } = await shelf(options);
   const chosen = await chooseIndex(indexDir, name);
@@ -211,7 +211,7 @@ export async function publishOne([name]: readonly string[], options: PublishOpti
   return EXIT.ok;
 }
 
-/** Removes indexes that are not needed any more. */
+/** Deletes the oldest indexes. */
 export async function pruneOld(
   _args: readonly string[],
   options: StoreOptions & { readonly keep: number },

@@ -21,7 +21,7 @@ interface IdentifyOptions extends ConnectionOptions, TemplateOptions {
   readonly exitCode?: boolean;
 }
 
-/** Searches for the people whom the person of the given templates resembles. */
+/** Searches with template files as the probe. */
 export async function identify(files: string[], options: IdentifyOptions): Promise<number> {
   const samples = files.map((file) =>
     toWireSample(readTemplateFile(file, { model: options.model, position: options.position })),
@@ -47,7 +47,7 @@ export async function identify(files: string[], options: IdentifyOptions): Promi
       response.samples.flatMap(({ warnings }) => warnings),
       options,
     );
-    // An empty list of candidates would look like an answer about the person.
+    // Exit code 0 with an empty candidate list would look like the result of a search.
     if (response.emptyScope !== EmptyScope.UNSPECIFIED) return EXIT.nothingSearched;
     return options.exitCode && response.candidates.length > 0 ? EXIT.candidates : EXIT.ok;
   } finally {

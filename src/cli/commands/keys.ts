@@ -12,11 +12,11 @@ import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
 import { withStore, type StoreOptions } from '../store-access.ts';
 
-/** Makes a key file; never writes over one. */
+/** Creates a key file; never overwrites one. */
 export async function createKeys([file]: readonly string[], options: { readonly json?: boolean }): Promise<number> {
   const keyFile = resolve(file);
   const exists = () => {
-    const sentence = `${file} exists already: what was encrypted with its keys could not be read without them.`;
+    const sentence = `${file} already exists and is not overwritten: data encrypted with its keys cannot be read without them.`;
     return new Failure('invalid-argument', 'OUTPUT_EXISTS', sentence);
   };
   if (existsSync(keyFile)) throw exists();
@@ -26,7 +26,7 @@ export async function createKeys([file]: readonly string[], options: { readonly 
   printResult(
     options,
     { file, current: currentId },
-    `${file} holds key ${currentId}. Keep a copy elsewhere: nothing opens without it.`,
+    `${file} holds key ${currentId}. Keep a copy elsewhere: without it the stored templates cannot be read.`,
   );
   return EXIT.ok;
 }
@@ -44,14 +44,14 @@ export function listKeys(_args: readonly string[], options: StoreOptions): Promi
   });
 }
 
-/** Encrypts everything with a new key. */
+/** Creates a key and re-encrypts every template with it. */
 export function rotateKeys(
   _args: readonly string[],
   options: StoreOptions & { readonly keep?: boolean },
 ): Promise<number> {
   return withStore(options, async ({ store, keys }) => {
     if (options.keep !== true) await store.templateKeys.rotate(new Date());
-    // Where a damaged block keeps them from being counted, the bar is all that is lost.
+    // If damage prevents counting, only the progress bar is lost.
     const { references } = await store.subjects.counts().catch(() => ({ references: 0 }));
     const bar = progressBar('encrypting {bar} {value}/{total} {eta_formatted}', options);
     bar.start(references, 0);
@@ -73,7 +73,7 @@ interface ForgetOptions extends StoreOptions {
   readonly yes?: boolean;
 }
 
-/** Removes a key that nothing needs, after asking. */
+/** Removes an unused key, after confirmation. */
 export function forgetKey([id]: readonly string[], options: ForgetOptions): Promise<number> {
   return withStore(options, async ({ configuration, store, keys }) => {
     const { indexDir } = configuration;
@@ -85,7 +85,10 @@ export function forgetKey([id]: readonly string[], options: ForgetOptions): Prom
       `the backups that were made while key ${id} was the current one`,
       ...(indexes.length > 0 ? [`the indexes ${indexes.join(', ')}`] : []),
     ].join(' and ');
-    const isAgreed = await agreed(options, `Without key ${id}, ${lost} can never be read again. Forget it for good?`);
+    const isAgreed = await agreed(
+      options,
+      `Without key ${id}, ${lost} can never be read again. Forget it permanently?`,
+    );
     if (!isAgreed) {
       process.stderr.write('Nothing was removed.\n');
       return EXIT.refused;

@@ -4,7 +4,7 @@ import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
-/** Makes a service take the published index now. */
+/** Makes a service load the published index now. */
 export async function reloadIndex(_args: readonly string[], options: ConnectionOptions): Promise<number> {
   const client = new ServiceClient(connectionOf(options));
   try {
@@ -12,8 +12,8 @@ export async function reloadIndex(_args: readonly string[], options: ConnectionO
     const { switched, indexName, indexSequence, galleryVersion } = response;
     const sentence =
       indexName === ''
-        ? 'No index is published; the gallery was made from the store.'
-        : `${indexName} (change ${indexSequence}) is searched${switched ? ' from now on' : ', as it was before'}; the gallery is at version ${galleryVersion}.`;
+        ? 'No index is published; the gallery was loaded from the store.'
+        : `The service ${switched ? 'has switched to' : 'already searches'} ${indexName} (change ${indexSequence}); the gallery is at version ${galleryVersion}.`;
     const text = options.json === true ? JSON.stringify(toProtoJson(ReloadIndexResponse.toJSON(response))) : sentence;
     process.stdout.write(`${text}\n`);
     return EXIT.ok;

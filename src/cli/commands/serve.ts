@@ -17,10 +17,10 @@ interface ServeOptions {
   readonly json?: boolean;
 }
 
-/** Runs the service until it is told to stop. */
+/** Runs the service until a signal stops it. */
 export async function serve(_args: string[], options: ServeOptions): Promise<number> {
   const { dataDir, grpcPort, httpPort, workers, demo } = options;
-  // Before the start, so that Ctrl-C during it does not leave a database behind.
+  // Before the start: Ctrl-C during the start must not leave a database running.
   let log: Logger | undefined;
   const signals = new StopSignals((signal) => log?.info({ signal }, 'this signal changes nothing'));
   let configuration;
@@ -38,7 +38,7 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
     reportFailure(error, options.json === true);
     return EXIT.failed;
   }
-  // To standard error, so that the log on standard output stays JSON lines.
+  // To standard error: the log on standard output stays JSON lines.
   if (options.json !== true) {
     process.stderr.write(
       `\nRidgewatch is ready: gRPC on ${configuration.grpcHost}:${service.grpcPort}, health and metrics on http://${configuration.httpHost}:${service.httpPort}.\n` +
@@ -56,12 +56,12 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
-    // Listeners do not keep a process; its server does.
+    // The signal listener does not keep the process alive; the server does.
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 }
 
-/** Operators who set one of them believe that it does something. */
+/** Operators who set one of these variables expect an effect. */
 function sayWhatIsIgnored(log: Logger): void {
   if (launch.ignored.length === 0) return;
   log.warn({ variables: launch.ignored }, 'these variables of the environment are not obeyed');

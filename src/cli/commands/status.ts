@@ -6,7 +6,7 @@ import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../../api/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
-/** Shows what the service holds and whether it is ready. */
+/** Shows the content of the service and whether it is ready. */
 export async function status(_args: string[], options: ConnectionOptions): Promise<number> {
   const client = new ServiceClient(connectionOf(options));
   try {
@@ -62,7 +62,7 @@ function render(status: GetStatusResponse): string {
     `gallery version ${status.galleryVersion}, store version ${status.storeVersion}, schema ${status.schemaVersion}`,
     `${status.subjectCount} subjects, ${status.referenceCount} references, ${status.notComparableCount} not comparable`,
     status.indexName === ''
-      ? 'no index: the gallery was made from the store'
+      ? 'no index: the gallery was loaded from the store'
       : `index ${status.indexName}, as of change ${status.indexSequence}`,
     partitions.toString(),
     galleries.toString(),

@@ -16,7 +16,7 @@ interface VerifyOptions extends ConnectionOptions, TemplateOptions {
   readonly explain?: boolean;
 }
 
-/** Compares a person with an enrolled subject, or with other templates. */
+/** Compares a probe with an enrolled subject, or with other templates. */
 export async function verify(files: string[], options: VerifyOptions): Promise<number> {
   const read = (file: string) =>
     toWireSample(readTemplateFile(file, { model: options.model, position: options.position }));
@@ -49,11 +49,7 @@ function claimOf(
   read: (file: string) => ReturnType<typeof toWireSample>,
 ): VerifyRequest['claim'] {
   if ((subject === undefined) === (against === undefined)) {
-    throw new Failure(
-      'invalid-argument',
-      'CLAIM_REQUIRED',
-      'Say whom to compare with: --subject ID, or --against FILE.',
-    );
+    throw new Failure('invalid-argument', 'CLAIM_REQUIRED', 'Name the reference: --subject ID, or --against FILE.');
   }
   if (subject !== undefined) return { $case: 'subjectId', value: subject };
   return { $case: 'referenceSamples', value: { samples: (against ?? []).map(read) } };
