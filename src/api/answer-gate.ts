@@ -27,8 +27,9 @@ export class AnswerGate implements Holder {
   readonly #parts: AnswerGateParts;
   #timer: NodeJS.Timeout | undefined;
   #onChange: (() => void) | undefined;
-  #held = 0;
-  #isOver = false;
+  /** Bytes that are in memory: those on their way to the line stay there, whatever becomes of the call. */
+  #kept = 0;
+  #hasEnded = false;
 
   /** Takes its place behind the library, which writes to the stream. */
   constructor(stream: ServerHttp2Stream, parts: AnswerGateParts) {
@@ -43,12 +44,11 @@ export class AnswerGate implements Holder {
       });
     };
     stream.write = followed as ServerHttp2Stream['write'];
-    stream.once('close', () => this.#release());
   }
 
   /** Bytes of answers that the caller has not taken. */
   get held(): number {
-    return this.#held;
+    return this.#hasEnded ? 0 : this.#kept;
   }
 
   /** @param onChange - told whenever that changes */
@@ -58,48 +58,41 @@ export class AnswerGate implements Holder {
 
   /** Resets the stream: a status would stand behind what is not taken. */
   end(failure: Failure): void {
-    if (this.#isOver) return;
-    this.#release();
+    if (this.#hasEnded) return;
+    const { share } = this.#parts;
+    const { held } = this;
+    this.#hasEnded = true;
+    clearTimeout(this.#timer);
+    share.waiting.delete(this);
+    this.#parts.holding(this, -held);
+    this.#onChange?.();
     this.#parts.ended(failure);
-    const session = this.#stream.session;
-    const { socket } = this.#parts.share.connection;
     this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     this.#stream.destroy();
     setTimeout(() => {
-      if ((session?.state.outboundQueueSize ?? 0) > 0) socket.destroy();
+      if (this.#kept > 0) share.connection.socket.destroy();
     }, RESET_MS).unref();
   }
 
   #change(bytes: number): void {
-    if (this.#isOver) return;
-    this.#held += bytes;
+    this.#kept += bytes;
+    if (this.#hasEnded) return;
     const { share, takeMs } = this.#parts;
-    if (this.#held > 0) share.waiting.add(this);
+    if (this.#kept > 0) share.waiting.add(this);
     else share.waiting.delete(this);
     // Each answer has its time: that of the next begins when one was taken.
-    if (bytes < 0 || this.#held === bytes) {
-      this.#timer ??= setTimeout(() => this.#late(), takeMs).unref();
-      this.#timer.refresh();
-    }
+    if (this.#kept === 0) clearTimeout(this.#timer);
+    else if (bytes < 0 || this.#kept === bytes) this.#restart(takeMs);
     this.#onChange?.();
     // May end this one.
     this.#parts.holding(this, bytes);
   }
 
-  #late(): void {
-    if (this.#held === 0) return;
-    const sentence = `The caller did not take an answer within ${this.#parts.takeMs / 1000} s.`;
-    this.end(new Failure('deadline-exceeded', 'ANSWER_NOT_TAKEN', sentence));
-  }
-
-  #release(): void {
-    this.#isOver = true;
+  #restart(takeMs: number): void {
     clearTimeout(this.#timer);
-    this.#parts.share.waiting.delete(this);
-    const held = this.#held;
-    this.#held = 0;
-    if (held === 0) return;
-    this.#onChange?.();
-    this.#parts.holding(this, -held);
+    this.#timer = setTimeout(() => {
+      const sentence = `The caller did not take an answer within ${takeMs / 1000} s.`;
+      this.end(new Failure('deadline-exceeded', 'ANSWER_NOT_TAKEN', sentence));
+    }, takeMs).unref();
   }
 }

@@ -32,6 +32,7 @@ import { createClientCredentials } from '../../src/security/client-credentials.t
 import { createServerCredentials } from '../../src/security/server-credentials.ts';
 import { faultOf } from '../../src/api/watched-call.ts';
 import { createApiServer } from './api-server.ts';
+import { frameOf, headersOf, PREFACE } from './http2-bytes.ts';
 
 const file = (name: string) => join(import.meta.dirname, '../security/certificates', name);
 const pem = (name: string) => readFileSync(file(name));
@@ -389,32 +390,15 @@ describe('a stream', () => {
 });
 
 describe('any bytes', () => {
-  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-  const settingsFrame = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-  const headersFrame = (path: string) => {
-    const literal = (name: string, value: string) =>
-      Buffer.concat([
-        Buffer.from([0, name.length]),
-        Buffer.from(name),
-        Buffer.from([value.length]),
-        Buffer.from(value),
-      ]);
-    const block = Buffer.concat([
-      literal(':method', 'POST'),
-      literal(':scheme', 'http'),
-      literal(':path', path),
-      literal(':authority', 'x'),
-      literal('content-type', 'application/grpc'),
-    ]);
-    return Buffer.concat([Buffer.from([0, 0, block.length, 1, 4, 0, 0, 0, 1]), block]);
-  };
+  const settingsFrame = frameOf(4, 0, Buffer.alloc(0));
+  const headersFrame = (path: string) => frameOf(1, 1, headersOf(path));
   const begins = fc.constantFrom(
     Buffer.alloc(0),
-    preface,
-    Buffer.concat([preface, settingsFrame]),
-    Buffer.concat([preface, settingsFrame, headersFrame(STATUS)]),
-    Buffer.concat([preface, settingsFrame, headersFrame(STATUS), Buffer.from([0, 1, 0, 0, 1, 0, 0, 0, 1])]),
-    Buffer.concat([preface, settingsFrame, headersFrame('/x/\x7f"%é')]),
+    PREFACE,
+    Buffer.concat([PREFACE, settingsFrame]),
+    Buffer.concat([PREFACE, settingsFrame, headersFrame(STATUS)]),
+    Buffer.concat([PREFACE, settingsFrame, headersFrame(STATUS), Buffer.from([0, 1, 0, 0, 1, 0, 0, 0, 1])]),
+    Buffer.concat([PREFACE, settingsFrame, headersFrame('/x/\x7f"%é')]),
   );
 
   it.each([

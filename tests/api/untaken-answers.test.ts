@@ -1,6 +1,7 @@
 /** Answers that callers ask for and do not take. */
 import { once } from 'node:events';
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { status as Code } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { unary } from '../../src/api/call.ts';
@@ -9,6 +10,7 @@ import type { IdentificationServer } from '../../src/api/generated/ridgewatch/v1
 import { GetStatusResponse, type OperationsServer } from '../../src/api/generated/ridgewatch/v1/operations.ts';
 import type { ApiServer, ApiServerSettings, ApiServices } from '../../src/api/server.ts';
 import { createApiServer } from './api-server.ts';
+import { frameOf, headersOf, PREFACE } from './http2-bytes.ts';
 import { beginCall, frame, messageCall, openSession } from './raw-call.ts';
 
 const STATUS = '/ridgewatch.v1.Operations/GetStatus';
@@ -33,7 +35,7 @@ afterEach(async () => {
   vi.useRealTimers();
   for (const end of ends.splice(0)) end();
   await server.stop(0);
-  expect(server.bytesUntaken).toBe(0);
+  await expect.poll(() => server.bytesUntaken).toBe(0);
   expect(server.bytesHeld).toBe(0);
 });
 
@@ -179,5 +181,24 @@ describe('answers that are not taken', () => {
     expect(status.code).toBe(Code.OK);
     expect(refusals).toEqual(['TOO_MANY_UNFINISHED']);
     expect(stream.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  });
+
+  it('end the connection of a caller who does not even read that they were reset', async () => {
+    const detail = 'x'.repeat(4_000_000);
+    const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 60_000 }, () =>
+      Promise.resolve(GetStatusResponse.create({ detail })),
+    );
+    await start({ messageMs: 2000 }, { operations: { getStatus } as unknown as OperationsServer });
+    const socket = connectSocket(port, '127.0.0.1').pause();
+    socket.on('error', () => undefined);
+    ends.push(() => socket.destroy());
+    const most = Buffer.from([0x7f, 0xff, 0, 0]);
+    const settings = frameOf(4, 0, Buffer.concat([Buffer.from([0, 4]), most]));
+    const streams = Array.from({ length: 10 }, (_, i) => 2 * i + 1);
+    const asked = streams.flatMap((id) => [frameOf(1, id, headersOf(STATUS)), frameOf(0, id, frame(EMPTY), 1)]);
+    socket.write(Buffer.concat([PREFACE, settings, frameOf(8, 0, most), ...asked]));
+    await expect.poll(() => server.bytesUntaken, { timeout: 5000 }).toBeGreaterThan(20_000_000);
+    await expect.poll(() => server.connectionCount, { timeout: 10_000 }).toBe(0);
+    expect(new Set(refusals)).toEqual(new Set(['ANSWER_NOT_TAKEN']));
   });
 });
