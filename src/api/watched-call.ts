@@ -291,7 +291,9 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     const isUntaken = this.#phase === 'working' && (answers?.held ?? 0) > 0;
     this.#counted = isUntaken ? 'waiting' : this.#phase;
     const { connection, waiting } = share;
-    if (this.#counted === 'waiting') waiting.add(this);
+    // A stream whose answers are on their way goes on with its messages.
+    const mayEnd = this.#phase === 'waiting' || (isUntaken && !this.#parts.streams.request);
+    if (mayEnd) waiting.add(this);
     else waiting.delete(this);
     const change = (of: Phase) => Number(this.#counted === of) - Number(before === of);
     connection.change(change('working'), change('waiting'));
