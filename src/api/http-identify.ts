@@ -1,13 +1,12 @@
 /** Identify over HTTP, in JSON: the same search, under the same rules, for callers without gRPC on the same machine. */
 import { status as Code } from '@grpc/grpc-js';
-import { json, type Answer } from '../http/answers.ts';
+import { json, jsonText, type Answer } from '../http/answers.ts';
 import type { JsonRoute } from '../http/routes.ts';
 import type { Failure } from '../failure.ts';
 import { follow, reported, type CallSettings } from './call.ts';
-import { IdentifyResponse } from './generated/ridgewatch/v1/identification.ts';
 import type { AnswerIdentify } from './identification-service.ts';
+import { identifyJson } from './identify-json.ts';
 import { readIdentifyRequest } from './json-requests.ts';
-import { toProtoJson } from './proto-json.ts';
 import { readServiceError, toServiceError } from './status.ts';
 
 export const IDENTIFY_PATH = '/v1/identify';
@@ -26,8 +25,11 @@ const HTTP_STATUS: Partial<Record<Code, number>> = {
   [Code.DEADLINE_EXCEEDED]: 504,
 };
 
-/** Reported under the name of the gRPC method, for it is the same. */
-export function identifyRoute(answer: AnswerIdentify, settings: CallSettings): JsonRoute {
+/**
+ * Reported under the name of the gRPC method, for it is the same.
+ * @param maxAnswerBytes - of an answer, as over gRPC
+ */
+export function identifyRoute(answer: AnswerIdentify, settings: CallSettings, maxAnswerBytes: number): JsonRoute {
   return async ({ body, deadlineMs, onHangUp }) => {
     const cancelled = (listener: () => void) => {
       onHangUp(listener);
@@ -35,12 +37,12 @@ export function identifyRoute(answer: AnswerIdentify, settings: CallSettings): J
     };
     // No certificate was shown.
     const followed = follow({ at: deadlineMs, cancelled, caller: () => '' }, settings, true);
-    const outcome = await reported('Identification/Identify', followed, settings, (context) =>
-      answer(readIdentifyRequest(body), context),
+    const outcome = await reported('Identification/Identify', followed, settings, async (context) =>
+      identifyJson(await answer(readIdentifyRequest(body), context), maxAnswerBytes, context.signal),
     );
     followed.release();
     if ('failure' in outcome) return refusal(outcome.failure);
-    return json(200, toProtoJson(IdentifyResponse.toJSON(outcome.response)) as object);
+    return jsonText(200, outcome.response);
   };
 }
 

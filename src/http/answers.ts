@@ -11,7 +11,12 @@ export interface Answer {
 }
 
 export function json(status: number, body: object): Answer {
-  return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(body)}\n` };
+  return jsonText(status, JSON.stringify(body));
+}
+
+/** The same of what is JSON already. */
+export function jsonText(status: number, text: string): Answer {
+  return { status, contentType: 'application/json; charset=utf-8', body: `${text}\n` };
 }
 
 /** A request that is refused before it becomes a call. */

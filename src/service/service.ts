@@ -201,7 +201,7 @@ async function start(
   const countWarnings = (warnings: readonly { readonly code: string }[]) => metrics.observeWarnings(warnings);
   const identifying = { served, searcher, faceModels, countWarnings, requireReady };
   const identification = identificationService(identifying, settings);
-  identify = identifyRoute(identifyBy(identifying), settings);
+  identify = identifyRoute(identifyBy(identifying), settings, configuration.maxMessageBytes);
   const gallery = galleryService(
     {
       ...enrolment,

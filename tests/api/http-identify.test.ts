@@ -84,6 +84,16 @@ describe('a search over HTTP', () => {
     expect(lines.join('').toLowerCase()).not.toContain('kowalski');
   });
 
+  it('has an answer no larger than over gRPC, or says that it is too large', async () => {
+    for (let i = 0; i < 12; i++) await enrolPerson(running, 50);
+    const all = { max_candidates: 500, explain: true, max_log10_fmr: 0 };
+    const { status, document } = await post(request(50, all));
+    expect([status, document.error]).toMatchObject([429, { code: 'RESOURCE_EXHAUSTED', reason: 'ANSWER_TOO_LARGE' }]);
+    expect((await post(request(50, { ...all, max_candidates: 1 }))).status).toBe(200);
+    const line = running.log.find((text) => text.includes('ANSWER_TOO_LARGE'));
+    expect(JSON.parse(line ?? '{}')).toMatchObject({ code: 'RESOURCE_EXHAUSTED', method: 'Identification/Identify' });
+  });
+
   it('keeps to its limits: size, time, method', async () => {
     expect((await post(`{"x": "${'y'.repeat(70_000)}"}`)).status).toBe(413);
     expect(await post(request(1), { 'x-timeout-ms': '0.001' })).toMatchObject({
