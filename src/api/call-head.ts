@@ -38,6 +38,7 @@ const REFUSALS = new Map<string, Failure>(
       'TIMEOUT_INVALID',
       'grpc-timeout must be a whole number of one to eight digits and a unit, one of H, M, S, m, u and n.',
     ),
+    new Failure('deadline-exceeded', 'DEADLINE_EXCEEDED', 'The deadline had passed when the call came.'),
   ].map((failure) => [failure.reason, failure]),
 );
 const pathOf = (reason: string) => `/refused/${reason}`;
@@ -73,7 +74,14 @@ export function normaliseHead(headers: IncomingHttpHeaders, paths: ReadonlySet<s
   if (digits === undefined) {
     headers[PATH] = pathOf('TIMEOUT_INVALID');
     delete headers[TIMEOUT];
-  } else if (Number(digits) * (UNIT_MS[unit] ?? 1) > MAX_MS) headers[TIMEOUT] = LONGEST;
+    return;
+  }
+  const milliseconds = Number(digits) * (UNIT_MS[unit] ?? 1);
+  if (milliseconds > MAX_MS) headers[TIMEOUT] = LONGEST;
+  if (milliseconds >= 1) return;
+  // grpc-js would end the call before anybody has seen it.
+  headers[PATH] = pathOf('DEADLINE_EXCEEDED');
+  delete headers[TIMEOUT];
 }
 
 /** Bytes of what HTTP/2 itself keeps of the headers for as long as a call is open. */

@@ -69,6 +69,11 @@ interface AnyCall {
 
 /** What follows a call's deadline and its cancellation. */
 export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'caller' | 'party'> {
+  /**
+   * Why nobody waits for an answer any more, however the work ended: the caller's deadline has passed, or it has hung up.
+   * The default deadline is the service's own; an answer that comes after it is still one.
+   */
+  readonly gone: () => Failure | undefined;
   /** Must be called when the call has ended. */
   readonly release: () => void;
 }
@@ -109,13 +114,28 @@ export function follow(call: Followable, settings: CallSettings, limited: boolea
   // grpc-js cancels a call on the server when its deadline passes, and a client does when its own has: a moment earlier,
   // for the time began there first. Say which of the two it was.
   const end = at - Math.min(MOMENT_MS, remaining * MOMENT_SHARE);
-  const forget = call.cancelled(() => (Number.isFinite(at) && Date.now() >= end ? expire() : cancel()));
-  ended?.addEventListener('abort', () => controller.abort(ended.reason));
+  let isGone = false;
+  const forget = call.cancelled(() => {
+    isGone = true;
+    if (Number.isFinite(at) && Date.now() >= end) expire();
+    else cancel();
+  });
+  ended?.addEventListener('abort', () => {
+    isGone = true;
+    controller.abort(ended.reason);
+  });
+  const gone = () => {
+    // The thread may have been too busy for the timer.
+    if (Date.now() >= at) expire();
+    const { signal } = controller;
+    return signal.aborted && (isGone || Number.isFinite(at)) ? (signal.reason as Failure) : undefined;
+  };
   return {
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,
     caller: call.caller,
     party: () => partyOf(call),
+    gone,
     release: () => {
       clearTimeout(timer);
       forget();
@@ -159,7 +179,7 @@ export type Outcome<T> = { readonly response: T } | { readonly failure: Failure 
  */
 export async function reported<T>(
   method: string,
-  { signal, deadlineMs, caller, party }: FollowedCall,
+  { signal, deadlineMs, caller, party, gone }: FollowedCall,
   settings: CallSettings,
   work: (context: CallContext) => Promise<T>,
 ): Promise<Outcome<T>> {
@@ -175,7 +195,9 @@ export async function reported<T>(
   };
   let outcome: Outcome<T>;
   try {
-    outcome = { response: await work(context) };
+    const response = await work(context);
+    const why = gone();
+    outcome = why === undefined ? { response } : { failure: why };
   } catch (thrown) {
     // Work that was stopped fails in its own words; the reason it was stopped is what the caller has to hear.
     outcome = { failure: asFailure(signal.aborted ? signal.reason : thrown) };

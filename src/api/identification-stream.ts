@@ -36,6 +36,8 @@ export function answerStream(
   const fault = faultOf(call.metadata);
   const underWay = new Set<string>();
   let untaken = 0;
+  /** Searches that have not been reported. */
+  let working = 0;
   let ended = false;
   const finish = () => {
     if (!ended || untaken > 0) return;
@@ -52,6 +54,7 @@ export function answerStream(
   const answer = async (message: Message) => {
     let requestId = '';
     let isOwner = false;
+    working++;
     const outcome = await reported(METHOD, followed, settings, async (context) => {
       requestId = idOf(message);
       const { request } = requestOf(message);
@@ -70,6 +73,7 @@ export function answerStream(
       const response: IdentifyStreamResponse['outcome'] = { $case: 'response', value: await search(request, context) };
       return answerTo(message, { requestId, outcome: response });
     });
+    working--;
     if (isOwner) underWay.delete(requestId);
     doneWith(message);
     tell('response' in outcome ? outcome.response : refusal(requestId, outcome.failure));
@@ -93,7 +97,14 @@ export function answerStream(
     else void tellFault(why);
   });
   call.on('error', () => release());
-  signal.addEventListener('abort', release, { once: true });
+  const aborted = () => {
+    release();
+    const why = signal.reason as Failure;
+    // Searches that are under way say so themselves.
+    if (working === 0 && why.reason === 'DEADLINE_EXCEEDED')
+      void reported(METHOD, followed, settings, () => Promise.reject(why));
+  };
+  signal.addEventListener('abort', aborted, { once: true });
 }
 
 function refusal(requestId: string, failure: Failure): IdentifyStreamResponse {

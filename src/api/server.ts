@@ -17,7 +17,7 @@ import { addRefusals, normaliseHead } from './call-head.ts';
 import { describedService } from './described-service.ts';
 import { GrpcListener } from './grpc-listener.ts';
 import { Health } from './health.ts';
-import { followStreams } from './library-refusals.ts';
+import { followStreams, type LibraryRefusal } from './library-refusals.ts';
 import { Reflection, REFLECTION_SERVICES } from './reflection.ts';
 import { statusName } from './status.ts';
 import type { EndedCall } from './watched-call.ts';
@@ -65,6 +65,8 @@ export class ApiServer {
   readonly #watch: CallWatch;
   readonly #health: Health;
   readonly #paths = new Set<string>();
+  /** Methods of health and reflection. */
+  readonly #standard = new Map<string, { readonly requestStream: boolean }>();
   #listener: GrpcListener | undefined;
   #unfollow: () => void = () => undefined;
   #sweep: NodeJS.Timeout | undefined;
@@ -105,8 +107,8 @@ export class ApiServer {
     this.#add(IdentificationService, services.identification);
     this.#add(GalleryService, services.gallery);
     this.#add(OperationsService, services.operations);
-    this.#add(describedService('grpc.health.v1.Health'), this.#health.implementation);
-    for (const name of REFLECTION_SERVICES) this.#add(describedService(name), reflection.implementation);
+    this.#addStandard('grpc.health.v1.Health', this.#health.implementation);
+    for (const name of REFLECTION_SERVICES) this.#addStandard(name, reflection.implementation);
     addRefusals(this.#server, refused);
   }
 
@@ -134,7 +136,10 @@ export class ApiServer {
     const unfollow = followStreams(
       (peer) => listener.connectionOf(peer),
       (headers) => normaliseHead(headers, this.#paths),
-      ({ reason, code }) => refused({ surface: 'grpc', reason, facts: { code } }),
+      (refusal) => {
+        const { reason, code } = refusal;
+        if (!this.#isReported(refusal)) refused({ surface: 'grpc', reason, facts: { code } });
+      },
     );
     this.#unfollow = () => {
       closeGates();
@@ -202,6 +207,20 @@ export class ApiServer {
       this.#listener?.connections.endAll();
       await this.#listener?.connections.empty();
     });
+  }
+
+  /** Whether a deadline that has passed is reported by the handler of the call, or by who watches over its message. */
+  #isReported({ reason, path, hasBegun }: LibraryRefusal): boolean {
+    if (reason !== 'DEADLINE_EXCEEDED') return false;
+    const standard = this.#standard.get(path);
+    return standard === undefined || !(standard.requestStream || hasBegun);
+  }
+
+  /** A service whose handlers report nothing. */
+  #addStandard(name: string, implementation: UntypedServiceImplementation): void {
+    const service = describedService(name);
+    this.#add(service, implementation);
+    for (const method of Object.values(service)) this.#standard.set(method.path, method);
   }
 
   #add(service: ServiceDefinition, implementation: UntypedServiceImplementation): void {

@@ -248,7 +248,7 @@ describe('a TLS handshake', () => {
     ends.push(() => socket.destroy());
     const failed = new Promise<string | undefined>((resolve) => {
       socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
-      socket.once('secureConnect', () => socket.renegotiate({}, (error) => resolve(error?.code)));
+      socket.once('secureConnect', () => socket.renegotiate({}, (error) => resolve((error as NodeJS.ErrnoException | null)?.code)));
     });
     expect(await failed).toMatch(/NO_RENEGOTIATION/);
     expect(await ask({ tls: true, host: 'localhost' })).toBe('served');
