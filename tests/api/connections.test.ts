@@ -240,20 +240,6 @@ describe('a TLS handshake', () => {
     expect(refusals).toEqual(['TLS_EXPECTED']);
   });
 
-  it('is made once: a client of TLS 1.2 that asks for another one gets none', async () => {
-    await start({}, {}, TLS);
-    const certificate = { ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key') };
-    const options = { port, host: '127.0.0.1', servername: 'localhost', ALPNProtocols: ['h2'], ...certificate };
-    const socket = connectTls({ ...options, maxVersion: 'TLSv1.2' });
-    ends.push(() => socket.destroy());
-    const failed = new Promise<string | undefined>((resolve) => {
-      socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
-      socket.once('secureConnect', () => socket.renegotiate({}, (error) => resolve((error as NodeJS.ErrnoException | null)?.code)));
-    });
-    expect(await failed).toMatch(/NO_RENEGOTIATION/);
-    expect(await ask({ tls: true, host: 'localhost' })).toBe('served');
-  });
-
   it('that the client breaks off is counted', async () => {
     await start({}, {}, TLS);
     (await open(Buffer.from([0x16, 3, 1, 2, 0, 1]))).end();

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { OperationsClient, type GetStatusResponse } from '../../src/api/generated/ridgewatch/v1/operations.ts';
 import { createClientCredentials } from '../../src/security/client-credentials.ts';
@@ -61,6 +63,20 @@ describe('mutual TLS', () => {
     const known = { tlsCa: file('ca.pem'), tlsCert: file('client.pem'), tlsKey: file('client.key') };
     expect((await ask(known)).detail).toBe('served');
     await expect(ask({ ...known, tlsCert: undefined, tlsKey: undefined })).rejects.toMatchObject({ code: 14 });
+  });
+
+  it('has one handshake: a client of TLS 1.2 that asks for another one gets none', async () => {
+    const { server } = createApiServer();
+    const port = await server.listen('127.0.0.1', 0, createServerCredentials(TLS));
+    const options = { port, host: '127.0.0.1', servername: 'localhost', ALPNProtocols: ['h2'] };
+    const socket = connect({ ...options, ca: readFileSync(file('ca.pem')), maxVersion: 'TLSv1.2' });
+    const failed = new Promise<unknown>((resolve) => {
+      socket.on('error', resolve);
+      socket.once('secureConnect', () => socket.renegotiate({}, resolve));
+    });
+    expect(await failed).toMatchObject({ code: expect.stringContaining('NO_RENEGOTIATION') as string });
+    socket.destroy();
+    await server.stop(0);
   });
 
   it('needs its files, and both of a pair', () => {
