@@ -133,11 +133,3 @@ it('a call that its caller gave up is not reported as answered', async () => {
   done.resolve();
   await expect.poll(counted).toEqual(['CANCELLED']);
 });
-
-it('what grpc-js refuses by itself has details like every other refusal', async () => {
-  await start();
-  const large = Buffer.from([0, 0, 255, 255, 255]);
-  const { status } = await rawCall(session, STATUS, large);
-  expect(status).toMatchObject({ code: 8, reason: 'MESSAGE_TOO_LARGE' });
-  expect(counted()).toEqual(['MESSAGE_TOO_LARGE']);
-});
