@@ -30,9 +30,12 @@ export class PeriodicTasks {
   readonly #parts: PeriodicParts;
   #timer: NodeJS.Timeout | undefined;
   #isReadingHead = false;
+  /** The current key, as the log last said it. */
+  #keyId: string;
 
   constructor(parts: PeriodicParts) {
     this.#parts = parts;
+    this.#keyId = parts.keys.ring.currentId;
   }
 
   start(): void {
@@ -50,6 +53,7 @@ export class PeriodicTasks {
     const { keys, store, switcher, compactor, log } = this.#parts;
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
+    this.#tellKey();
     void this.#followHead();
     this.#listen();
     void store.health.check((condition) => this.#tell(condition));
@@ -62,7 +66,16 @@ export class PeriodicTasks {
     void compactor.run();
   }
 
-  /** The database notifies of changes as they are made. In case a notification is lost, polling reads the last number. */
+  /** A rotation is made by another process: here it shows that this one has followed, whoever read the file again. */
+  #tellKey(): void {
+    const { keys, log } = this.#parts;
+    const { currentId } = keys.ring;
+    if (currentId === this.#keyId) return;
+    this.#keyId = currentId;
+    log.info({ key_id: currentId }, 'encrypts with another key from now on');
+  }
+
+  /** Changes are told of as they are made; where that was missed, the number of the last one is read. */
   #listen(): void {
     void this.#parts.store.listener.ensure((head) => this.#followTo(head));
   }

@@ -40,6 +40,9 @@ describe('ridgewatch keys', () => {
       { id: before[0].id, current: false, templates: 0 },
       { id: expect.not.stringMatching(before[0].id) as string, current: true, templates: 6 },
     ]);
+    const told = () => running.log.filter((line) => line.includes('encrypts with another key from now on'));
+    await expect.poll(told, { timeout: 10_000 }).toHaveLength(1);
+    expect(JSON.parse(told()[0])).toMatchObject({ level: 'info', key_id: after[1].id });
     const unasked = await ridgewatch(['keys', 'forget', before[0].id, '--data-dir', dataDir]);
     expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('the backups that were made') as string });
     expect(((await keys('list')) as Listed).keys).toHaveLength(2);
