@@ -67,7 +67,7 @@ export function startEmbeddedCluster(
   const root = resolve(dataDir);
   return explained(root, async () => {
     await makeDirectory(root);
-    const claim = await claimForService(root, patienceOf(log, patience), warner(log));
+    const claim = await writing(root, () => claimForService(root, patienceOf(log, patience), warner(log)));
     return run(root, { claim, purpose }, log, () => claim.closeToGuests(undefined));
   });
 }
@@ -98,7 +98,7 @@ export function joinEmbeddedCluster(
     }
     await makeDirectory(root);
     const patience = patienceOf(log, given);
-    const place = await claimForCommand(root, patience, warner(log));
+    const place = await writing(root, () => claimForCommand(root, patience, warner(log)));
     if (place instanceof ClusterClaim) {
       const purpose = absent === 'refuse' ? 'fill' : absent;
       return run(root, { claim: place, purpose }, log, () => place.closeToGuests(patience));
@@ -227,10 +227,24 @@ async function makeDirectory(root: string): Promise<void> {
     if (!statSync(root).isDirectory()) throw Object.assign(new Error('it is no directory'), { code: 'ENOTDIR' });
     accessSync(root, constants.W_OK | constants.X_OK);
   } catch (cause) {
-    const { code } = cause as { code?: string };
-    const sentence = `The data directory ${root} cannot be written to (${code ?? 'no reason given'}): set RIDGEWATCH_DATA_DIR to one that can.`;
-    throw new Failure('failed-precondition', 'DATA_DIRECTORY_UNWRITABLE', sentence, { cause });
+    throw unwritable(root, cause);
   }
+}
+
+/** Its permissions do not say everything: nobody can make a file in /proc. */
+async function writing<T>(root: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isRefused = error instanceof Error && (error as NodeJS.ErrnoException).syscall === 'open';
+    throw isRefused ? unwritable(root, error) : error;
+  }
+}
+
+function unwritable(root: string, cause: unknown): Failure {
+  const { code } = cause as { code?: string };
+  const sentence = `The data directory ${root} cannot be written to (${code ?? 'no reason given'}): set RIDGEWATCH_DATA_DIR to one that can.`;
+  return new Failure('failed-precondition', 'DATA_DIRECTORY_UNWRITABLE', sentence, { cause });
 }
 
 /** Under root the database's user has to pass through them; they hold nothing themselves. */

@@ -94,6 +94,11 @@ describe('ridgewatch import', () => {
     expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('.ndjson') as string });
     const missing = await ridgewatch(['import', 'nowhere.ndjson', '--data-dir', dataDir]);
     expect(missing).toMatchObject({ code: 2, stderr: 'The file nowhere.ndjson cannot be read.\n' });
+    for (const place of ['nowhere.ndjson', dataDir, '/dev/zero', '/dev/null']) {
+      const { code, stdout, stderr } = await ridgewatch(['import', place, '--data-dir', dataDir, '--json']);
+      const { error } = JSON.parse(stdout + stderr) as { error: object };
+      expect([code, error]).toEqual([2, expect.objectContaining({ reason: 'IMPORT_FILE_UNREADABLE' })]);
+    }
   });
 
   it('resumes after a kill at any moment', async () => {

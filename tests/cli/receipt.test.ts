@@ -60,6 +60,20 @@ describe('ridgewatch receipt', () => {
     expect(existsSync(nowhere)).toBe(false);
   });
 
+  it.each(['notauuid', '', '0b9f2a4c-6a55-4f3e-9a53-0c1f6d8f9f1', '0b9f2a4c6a554f3e9a530c1f6d8f9f10'])(
+    'says of %j that it is no id of a subject',
+    async (id) => {
+      const { code, stderr, stdout } = await store('receipt', 'show', id, '--json');
+      const { error } = JSON.parse(stdout + stderr) as { error: object };
+      expect(code).toBe(2);
+      expect(error).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        reason: 'USAGE',
+        message: expect.stringContaining('UUID') as string,
+      });
+    },
+  );
+
   it('expunges no subject if the receipt cannot be written', async () => {
     const subject = (await enrolPerson(running, 3)).subject?.subjectId ?? '';
     const address = ['--address', `127.0.0.1:${running.service.grpcPort}`, '--reason', 'x', '--yes'];
@@ -69,4 +83,13 @@ describe('ridgewatch receipt', () => {
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('exists already') as string });
     expect(running.service.subjectCount()).toBe(present);
   });
+});
+
+it('store check takes no bound on expunging where it expunges nothing', async () => {
+  for (const mode of [[], ['--repair']]) {
+    const order = ['store', 'check', ...mode, '--expunge-at-most', '3', '--json'];
+    const { code, stdout, stderr } = await store(...order);
+    const { error } = JSON.parse(stdout + stderr) as { error: object };
+    expect([code, error]).toEqual([2, expect.objectContaining({ reason: 'USAGE' })]);
+  }
 });

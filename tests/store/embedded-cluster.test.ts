@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
+import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
 import { temporaryDirectory } from '../cluster.ts';
 
 const directories: string[] = [];
@@ -97,6 +97,15 @@ describe('the embedded database', () => {
       reason: 'DATA_DIRECTORY_UNWRITABLE',
     });
   });
+
+  it.skipIf(process.platform !== 'linux').each(['/proc', '/sys'])(
+    'says so of %s, in which root may write, too',
+    async (root) => {
+      const refusal = { reason: 'DATA_DIRECTORY_UNWRITABLE' };
+      await expect(startEmbeddedCluster(root, () => undefined)).rejects.toMatchObject(refusal);
+      await expect(joinEmbeddedCluster(root, () => undefined, {}, 'make')).rejects.toMatchObject(refusal);
+    },
+  );
 
   it.skipIf(process.getuid?.() !== 0)('is reachable for its user where only root may go (needs root)', async () => {
     const closed = directory();

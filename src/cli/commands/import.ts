@@ -1,10 +1,10 @@
+import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { PreparedReferences } from '../../index-files/prepared-references.ts';
 import { createFile, requireNew } from '../../files/durable-file.ts';
-import { Failure } from '../../failure.ts';
 import { importFile, type ImportedFile } from '../../transfer/import/import.ts';
-import { formatOf } from '../../transfer/import/record-file.ts';
+import { formatOf, unreadable } from '../../transfer/import/record-file.ts';
 import { INDEX_SHAPE } from '../../matching/workers/gallery-sizing.ts';
 import { packedModels } from '../../matching/rates/model-version.ts';
 import { sealersOf } from '../../security/block-sealer.ts';
@@ -71,13 +71,19 @@ export async function importRecords([file]: readonly string[], options: ImportOp
   return withStore(options, work, 'either');
 }
 
-/** @throws Failure RECORD_FORMAT_UNKNOWN, FILE_UNREADABLE */
+/** @throws Failure RECORD_FORMAT_UNKNOWN, IMPORT_FILE_UNREADABLE */
 async function requireFile(file: string): Promise<void> {
-  const found = await stat(file).catch(() => undefined);
-  const unreadable = new Failure('invalid-argument', 'FILE_UNREADABLE', `The file ${file} cannot be read.`);
-  if (found !== undefined && !found.isFile()) throw unreadable;
+  let found: Stats | undefined;
+  let cause: unknown;
+  try {
+    found = await stat(file);
+  } catch (error) {
+    cause = error;
+  }
+  // Of a folder, or a device that never ends, its ending is not what is wrong.
+  if (found !== undefined && !found.isFile()) throw unreadable(file, cause);
   formatOf(file);
-  if (found === undefined) throw unreadable;
+  if (found === undefined) throw unreadable(file, cause);
 }
 
 /** Reports, and only then forgets. */

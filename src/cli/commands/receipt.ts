@@ -6,6 +6,8 @@ import { EXIT } from '../exit-codes.ts';
 import { printResult } from '../output.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 interface VerifyOptions {
   readonly key: string;
   readonly subject?: string;
@@ -43,6 +45,10 @@ export function publicKey(_args: readonly string[], options: StoreOptions): Prom
 
 /** Shows the receipts of a subject who was expunged: should the answer to the call have been lost. */
 export function show([subjectId]: readonly string[], options: StoreOptions): Promise<number> {
+  if (!UUID.test(subjectId)) {
+    const sentence = 'What is asked for is no id of a subject: that is a UUID, as enroll has answered it.';
+    throw new Failure('invalid-argument', 'USAGE', sentence, { field: 'subject_id' });
+  }
   return withStore(options, async ({ store }) => {
     const receipt = (await store.subjects.receiptsOf(subjectId)).at(-1);
     if (receipt === undefined) {

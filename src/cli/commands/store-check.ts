@@ -30,6 +30,9 @@ const NONE: Structure = { blocks: [], indexes: [], missingChanges: 0, isCounterW
  * may keep from opening.
  */
 export async function checkStore(_args: readonly string[], options: CheckOptions): Promise<number> {
+  // It would be taken for a bound on what --repair does.
+  if (options.expungeAtMost !== undefined && options.expunge !== true)
+    throw new Failure('invalid-argument', 'USAGE', '--expunge-at-most bounds what --expunge does: say --expunge, too.');
   let structure = NONE;
   let mended: Mended | undefined;
   const reason = options.reason ?? REASON;
