@@ -57,7 +57,7 @@ export class ReceiptSigner {
    * @throws Failure KEYS_UNREADABLE, KEYS_INVALID
    */
   static async open(file: string | undefined, dataDir: string): Promise<ReceiptSigner> {
-    const place = file ?? join(dataDir, FILE);
+    const place = placeOfReceiptKey(file, dataDir);
     if (file === undefined && !existsSync(place)) await makeKey(place);
     return ReceiptSigner.#of(place);
   }
@@ -68,7 +68,7 @@ export class ReceiptSigner {
    * @throws Failure KEYS_UNREADABLE, KEYS_INVALID
    */
   static read(file: string | undefined, dataDir: string): ReceiptSigner {
-    const place = file ?? join(dataDir, FILE);
+    const place = placeOfReceiptKey(file, dataDir);
     if (existsSync(place)) return ReceiptSigner.#of(place);
     const sentence = `${descriptionOf(place)} is not there: a service makes one at its start, and after a restore the one of before has to be put back.`;
     throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence);
@@ -88,6 +88,12 @@ export class ReceiptSigner {
   /** PEM, to give to those who check receipts. */
   get publicKey(): string {
     return createPublicKey(this.#key).export({ type: 'spki', format: 'pem' }).toString();
+  }
+
+  /** Whether a receipt says that it was signed with this key; nothing is checked. */
+  isOf(receipt: string): boolean {
+    const { content } = receiptSchema.parse(JSON.parse(receipt));
+    return content.key === fingerprint(createPublicKey(this.#key));
   }
 
   /** @returns the receipt as JSON */
@@ -133,6 +139,28 @@ export function verifyReceipt(text: string, publicKeyPem: string): ReceiptConten
   if (!isExact || !verify(null, Buffer.from(JSON.stringify(content)), key, bytes))
     throw invalid('its content is not what was signed');
   return content;
+}
+
+/** Where the key is. @param file - as of `open` */
+export function placeOfReceiptKey(file: string | undefined, dataDir: string): string {
+  return file ?? join(dataDir, FILE);
+}
+
+/**
+ * What there is to be said where the receipts of a store were signed with another key than the one that is there, as
+ * after a restore to which the key was not put back. @returns undefined: nothing
+ * @param signer - not given: there is no key
+ * @param place - of the key
+ * @param lastReceipt - not given: there is none
+ */
+export function otherReceiptKey(
+  signer: ReceiptSigner | undefined,
+  place: string,
+  lastReceipt: string | undefined,
+): string | undefined {
+  if (lastReceipt === undefined || signer?.isOf(lastReceipt) === true) return undefined;
+  const present = signer === undefined ? 'which is not there' : 'which is another one';
+  return `the receipts of the store were not signed with the key ${place}, ${present}: put the key of before back (receipt-key.pem, not part of a backup) before anybody else is expunged; without it earlier receipts are checked with its public key only, and new ones with another one`;
 }
 
 /** Whether the subject of a receipt remains. */

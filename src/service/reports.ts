@@ -14,6 +14,8 @@ import type { Logger } from '../observability/logging.ts';
 import type { Metrics, ServiceFigures } from '../observability/metrics.ts';
 import type { Readiness } from '../observability/readiness.ts';
 import type { StoreHealth } from '../store/store-health.ts';
+import { otherReceiptKey, placeOfReceiptKey, type ReceiptSigner } from '../security/receipts.ts';
+import type { SubjectStore } from '../store/subject-store.ts';
 
 /** Largest number of damaged references named in the log and in the metrics. */
 const MAX_LOGGED_DAMAGE = 1000;
@@ -120,4 +122,21 @@ export function observer(log: Logger, metrics: Metrics, health: StoreHealth): (r
     else if (cause !== undefined) log.warn({ ...line, err: cause }, 'call failed');
     else log.info(line, 'call');
   };
+}
+
+/** A key that was made just now, or put in the place of the right one, checks none of the receipts that there are. */
+export async function warnOfReceiptKey(
+  signer: ReceiptSigner,
+  { receiptKey, dataDir }: Pick<Configuration, 'receiptKey' | 'dataDir'>,
+  subjects: Pick<SubjectStore, 'lastReceipt'>,
+  log: Logger,
+): Promise<void> {
+  try {
+    const last = await subjects.lastReceipt();
+    const warning = otherReceiptKey(signer, placeOfReceiptKey(receiptKey, dataDir), last);
+    if (warning !== undefined) log.warn(warning);
+  } catch (error) {
+    // A damaged receipt keeps nothing from being served.
+    log.warn({ err: error }, 'the last receipt cannot be read: whether its key is still there is not known');
+  }
 }

@@ -44,6 +44,7 @@ import {
   figuresOf,
   observer,
   warnOfDoubtfulGalleries,
+  warnOfReceiptKey,
   warnOfStrangeModels,
 } from './reports.ts';
 import { openStore, type Store } from '../store/store.ts';
@@ -152,6 +153,7 @@ async function start(
   teardown.add(() => store.close());
   health = store.health;
   const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
+  await warnOfReceiptKey(signer, configuration, store.subjects, log);
 
   const pack: PackTemplates = (templates) => packTemplates(pool, templates);
   const follower = new ChangeFollower(served, store.subjects, pack, quarantine);

@@ -304,6 +304,13 @@ export class SubjectStore {
     return rows.map(({ document }) => document);
   }
 
+  /** The receipt that was written last. */
+  async lastReceipt(): Promise<string | undefined> {
+    const sql = 'SELECT document FROM receipt ORDER BY seq DESC LIMIT 1';
+    const { rows } = await withConnection(this.#pool, (client) => client.query<{ document: string }>(sql));
+    return rows[0]?.document;
+  }
+
   /** The number of the last change; 0: none yet. */
   headSequence(): Promise<number> {
     return withConnection(this.#pool, readHead);

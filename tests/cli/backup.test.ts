@@ -7,6 +7,7 @@ import { backUp, restore } from '../../src/transfer/backup.ts';
 import { Failure } from '../../src/failure.ts';
 import { KeyRing } from '../../src/security/key-ring.ts';
 import { Keys } from '../../src/security/keys.ts';
+import { ReceiptSigner, verifyReceipt } from '../../src/security/receipts.ts';
 import { openStore } from '../../src/store/store.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { ridgewatch } from './command.ts';
@@ -15,6 +16,7 @@ let cluster: TestCluster;
 let running: RunningService;
 let dataDir: string;
 let file: string;
+let receipt: string;
 const { expunge, identify, update } = callsOf(() => running);
 const start = (directory: string) =>
   runService(undefined, { RIDGEWATCH_DATA_DIR: directory, RIDGEWATCH_DEMO: 'never' });
@@ -22,10 +24,10 @@ const contentHash = ({ operations }: RunningService) =>
   call(operations, operations.getContentHash.bind(operations), {});
 const reason = (text: string) => expect.objectContaining({ reason: text }) as Error;
 
-/** An empty machine that has the key file. */
-function emptyMachine(): string {
+/** An empty machine that has the key files. */
+function emptyMachine(files = ['keys.json', 'receipt-key.pem']): string {
   const directory = temporaryDirectory();
-  copyFileSync(join(dataDir, 'keys.json'), join(directory, 'keys.json'));
+  for (const name of files) copyFileSync(join(dataDir, name), join(directory, name));
   return directory;
 }
 
@@ -35,7 +37,7 @@ beforeAll(async () => {
   running = await start(dataDir);
   const ids: string[] = [];
   for (const person of [1, 2, 3, 4, 5]) ids.push((await enrolPerson(running, person)).subject?.subjectId ?? '');
-  await expunge(ids[4]);
+  ({ receipt } = await expunge(ids[4]));
   await update({
     subjectId: ids[0],
     expectedVersion: 0,
@@ -67,6 +69,28 @@ describe('a backup', () => {
     // It goes on where the other one stood.
     expect((await enrolPerson(other, 9)).galleryVersion).toBe(8);
     await other.stop();
+    expect(other.log.join('')).not.toContain('receipt-key.pem');
+  });
+
+  it('says that it does not hold the key of receipts, and so does a service that makes another one', async () => {
+    const directory = emptyMachine(['keys.json']);
+    const restored = await ridgewatch(['restore', file, '--data-dir', directory, '--json']);
+    expect(restored).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`${join(directory, 'receipt-key.pem')}, which is not there`) as string,
+    });
+    expect(JSON.parse(restored.stdout)).toMatchObject({ receipt_key_missing: true });
+    const other = await start(directory);
+    await other.stop();
+    const warnings = other.log
+      .filter((line) => line.includes('receipt-key.pem'))
+      .map((line) => JSON.parse(line) as object);
+    const warning = { level: 'warn', msg: expect.stringContaining('which is another one') as string };
+    expect(warnings).toEqual([expect.objectContaining(warning)]);
+    // The receipts are what they were: the public key of before checks them, and the new one does not.
+    const keyOf = (where: string) => ReceiptSigner.read(undefined, where).publicKey;
+    expect(verifyReceipt(receipt, keyOf(dataDir)).change).toBe(6);
+    expect(() => verifyReceipt(receipt, keyOf(directory))).toThrow(reason('RECEIPT_INVALID'));
   });
 
   it('contains no readable data without the keys', async () => {
@@ -95,6 +119,7 @@ describe('a backup', () => {
     const damaged = await ridgewatch(['restore', cut, ...right]);
     expect(damaged).toMatchObject({ code: 1, stderr: expect.stringContaining('is damaged') as string });
     expect(readdirSync(directory)).toEqual([]);
+    copyFileSync(join(dataDir, 'receipt-key.pem'), join(directory, 'receipt-key.pem'));
     expect(await ridgewatch(['restore', file, ...right])).toMatchObject({ code: 0, stderr: '' });
   });
 

@@ -103,7 +103,7 @@ describe('the embedded database', () => {
     async (root) => {
       const refusal = { reason: 'DATA_DIRECTORY_UNWRITABLE' };
       await expect(startEmbeddedCluster(root, () => undefined)).rejects.toMatchObject(refusal);
-      await expect(joinEmbeddedCluster(root, () => undefined, {}, 'make')).rejects.toMatchObject(refusal);
+      await expect(joinEmbeddedCluster(root, () => undefined, {}, 'begin')).rejects.toMatchObject(refusal);
     },
   );
 

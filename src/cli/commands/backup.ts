@@ -2,12 +2,13 @@ import { stat } from 'node:fs/promises';
 import { backUp, checkBackup, restore } from '../../transfer/backup.ts';
 import { faultOf } from '../../gallery/stored-records.ts';
 import { Keys } from '../../security/keys.ts';
+import { otherReceiptKey, placeOfReceiptKey, ReceiptSigner } from '../../security/receipts.ts';
 import type { DamagedReference, SubjectWithReferences } from '../../store/records.ts';
 import type { Store } from '../../store/store.ts';
 import { warnOfDamage } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
-import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
+import { storeSettings, withStore, type StoreAccess, type StoreOptions } from '../store-access.ts';
 
 const MEGABYTE = 1e6;
 const SUBJECTS_PER_BATCH = 500;
@@ -70,17 +71,33 @@ export async function restoreBackup([file]: readonly string[], options: StoreOpt
   await checkBackup(own, file, (done) => check.update(done)).finally(() => check.stop());
   return withStore(
     options,
-    async ({ store, keys }) => {
+    async ({ configuration, store, keys }) => {
       const bar = progressBar('restoring {bar} {percentage} %, ETA {eta_formatted}', options);
       bar.start(size, 0);
       const { sequence } = await restore(store.copy, keys, file, (done) => bar.update(done)).finally(() => bar.stop());
+      const missing = await missingReceiptKey(configuration, store);
+      if (missing !== undefined) process.stderr.write(`Restored, but ${missing}.\n`);
       printResult(
         options,
-        { file, sequence },
+        { file, sequence, ...(missing !== undefined && { receipt_key_missing: true }) },
         `Restored as of change ${sequence}. Expunge again the subjects that were expunged since.`,
       );
       return EXIT.ok;
     },
     'filled',
   );
+}
+
+/** A backup holds receipts and not the key that they were signed with. */
+async function missingReceiptKey(
+  { receiptKey, dataDir }: StoreAccess['configuration'],
+  store: Store,
+): Promise<string | undefined> {
+  let signer: ReceiptSigner | undefined;
+  try {
+    signer = ReceiptSigner.read(receiptKey, dataDir);
+  } catch {
+    // It is not there, or is none.
+  }
+  return otherReceiptKey(signer, placeOfReceiptKey(receiptKey, dataDir), await store.subjects.lastReceipt());
 }
