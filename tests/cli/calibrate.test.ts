@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
@@ -182,4 +182,28 @@ it('rejects templates that it cannot measure; the service rejects a missing tabl
   await expect(
     runService(await cluster.createDatabase(), { RIDGEWATCH_CALIBRATIONS: at('nowhere.json') }),
   ).rejects.toMatchObject({ reason: 'CALIBRATION_UNREADABLE' });
+});
+
+it('asks where sub-folders may be databases of many people each', async () => {
+  for (let i = 0; i < PEOPLE; i++) {
+    for (const kind of ['databases', 'fingers']) mkdirSync(at(`${kind}/d-${i}`), { recursive: true });
+    for (const j of [0, 1]) {
+      const print = createPerson(0xca11c, 2 * i + j).fingerRecord(2, 0);
+      writeFileSync(at(`databases/d-${i}/10${j}_1.iso`), print);
+      // One beginning is one person.
+      writeFileSync(at(`fingers/d-${i}/left_${j}.iso`), print);
+    }
+  }
+  const run = (kind: string, ...more: string[]) =>
+    calibrate('finger', '--data', at(kind), '--out', at(`${kind}-${more.length}.json`), '--json', ...more);
+  const refused = await run('databases');
+  expect([refused.code, existsSync(at('databases-0.json'))]).toEqual([2, false]);
+  expect(JSON.parse(refused.stdout + refused.stderr)).toMatchObject({
+    error: {
+      reason: 'GROUPING_AMBIGUOUS',
+      message: expect.stringMatching(/of 2 by how their names begin \(100_1\.iso\).*--each-folder-a-person/) as string,
+    },
+  });
+  for (const meant of [await run('databases', '--each-folder-a-person'), await run('fingers')])
+    expect(JSON.parse(meant.stdout)).toMatchObject({ sources: [{ people: PEOPLE, templates: 2 * PEOPLE }] });
 });

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { newFileRefused, replaceFile } from '../../files/durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { FACE_TABLE_UNITS } from '../../matching/rates/calibrations.ts';
@@ -10,12 +10,15 @@ import { compareStrangers, type LabelledTemplate } from '../../matching/workers/
 import { decodeEmbeddingRows } from '../../templates/embedding-rows.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar } from '../output.ts';
+import type { SubjectFiles } from '../template-folders.ts';
 import { decodeFile, groupFiles, groupPattern, readTemplateFile, type FileOptions } from '../template-files.ts';
 
 /** Options of `ridgewatch calibrate`. */
 export interface CalibrateOptions {
   readonly data: readonly string[];
   readonly groupBy?: string | undefined;
+  /** Sub-folders are people, however the names in them begin. */
+  readonly eachFolderAPerson?: boolean | undefined;
   /** `id:dimension`; of faces only. */
   readonly model?: string | undefined;
   readonly out: string;
@@ -30,6 +33,8 @@ const MIN_PEOPLE = 30;
  * `<person>_<finger>_<impression>`. One person taken for several would put mates among the strangers.
  */
 const PERSON_OF_NAME = /^(.+?)(?:_.*)?\.[^.]*$/;
+/** How the name of a file in a sub-folder may say a person, too. */
+const BEGINNING = /^([^_]+)_/;
 /** Embeddings one after the other, and whose they are, see embedding-rows.ts. */
 const [ROWS, LABELS] = ['embeddings.f32', 'embeddings.tsv'];
 
@@ -41,7 +46,7 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
     throw new Failure('invalid-argument', 'OUTPUT_EXISTS', sentence);
   }
   requireFolder(options.out);
-  const sets = options.data.map((folder) => ({ folder, templates: readLabelled(folder, subject, options.groupBy) }));
+  const sets = options.data.map((folder) => ({ folder, templates: readLabelled(folder, subject, options) }));
   const histograms: ScoreHistogram[] = [];
   const bar = progressBar('comparing {bar} {percentage} % {duration_formatted}', options);
   const total = sets.reduce((sum, { templates }) => sum + templates.length, 0);
@@ -119,10 +124,15 @@ function unitOf(subject: CalibrationSubject): number {
 }
 
 /** @throws Failure that names the file which cannot be read, is of the other modality, or of another dimension */
-function readLabelled(folder: string, subject: CalibrationSubject, groupBy: string | undefined): LabelledTemplate[] {
+function readLabelled(
+  folder: string,
+  subject: CalibrationSubject,
+  { groupBy, eachFolderAPerson }: CalibrateOptions,
+): LabelledTemplate[] {
   if (subject.modality === 'face' && existsSync(join(folder, ROWS))) return readRows(folder, subject);
   const options: FileOptions = { model: subject.modality === 'face' ? subject.model : undefined, position: 0 };
   const people = groupFiles(folder, groupPattern(groupBy) ?? PERSON_OF_NAME);
+  if (eachFolderAPerson !== true) requireFolderEach(folder, people);
   requirePeople(folder, people.length);
   return people.flatMap(({ externalId, files }) =>
     files.flatMap((file) => {
@@ -136,6 +146,21 @@ function readLabelled(folder: string, subject: CalibrationSubject, groupBy: stri
       return decodeFile(file, sample).map((template) => ({ person: externalId, template }));
     }),
   );
+}
+
+/**
+ * A folder of databases, each with prints of many people, would pass for a folder of people: then impressions of one are
+ * compared between databases only, and nobody sees it in the table. A person's fingers may be named alike, so it is asked.
+ * @throws Failure GROUPING_AMBIGUOUS
+ */
+function requireFolderEach(folder: string, people: readonly SubjectFiles[]): void {
+  for (const { externalId, files } of people) {
+    const names = files.filter((file) => dirname(relative(folder, file)) !== '.').map((file) => basename(file));
+    const beginnings = new Set(names.flatMap((name) => BEGINNING.exec(name)?.[1] ?? []));
+    if (beginnings.size < 2) continue;
+    const sentence = `The files of the sub-folder ${externalId} of ${folder} can be of one person, or of ${beginnings.size} by how their names begin (${names[0] ?? ''}). Name such a folder itself (--data ${join(folder, externalId)}), or say --each-folder-a-person.`;
+    throw new Failure('invalid-argument', 'GROUPING_AMBIGUOUS', sentence);
+  }
 }
 
 function requirePeople(folder: string, people: number): void {
