@@ -1,3 +1,4 @@
+import type { LostOfTable } from '../store/lost-rows.ts';
 import type { DamagedReference } from '../store/records.ts';
 
 /** Largest number of damaged references named on standard error. */
@@ -8,6 +9,20 @@ export function warnOfDamage(damaged: readonly DamagedReference[]): void {
   for (const one of damaged.slice(0, MAX_NAMED)) process.stderr.write(`skipped: ${describeDamage(one)}\n`);
   if (damaged.length > 0)
     process.stderr.write(`${damaged.length} stored references are damaged: ridgewatch store check lists them.\n`);
+}
+
+/**
+ * Says on standard error which tables lack rows.
+ * @param which - not given: all
+ * @returns whether any does
+ */
+export function warnOfLost(tables: readonly LostOfTable[], which?: readonly string[]): boolean {
+  const told = tables.filter(({ table }) => which === undefined || which.includes(table));
+  for (const { table, blocks, rows } of told)
+    process.stderr.write(
+      `The table ${table} lacks ${rows} rows that its indexes know of, in ${blocks.length} blocks: ridgewatch store check says what to do.\n`,
+    );
+  return told.length > 0;
 }
 
 export function describeDamage({ referenceId, subjectId, reason }: DamagedReference): string {

@@ -155,10 +155,7 @@ export function createProgram(): Command {
         '--group-by <regex>',
         'files directly in the folder whose names share the first group belong to one person',
       )
-      .option(
-        '--each-folder-a-person',
-        'each sub-folder is one person, even if names of its files begin differently',
-      )
+      .option('--each-folder-a-person', 'each sub-folder is one person, even if names of its files begin differently')
       .option('--model <id:dimension>', 'model of face embeddings')
       .option('--force', 'write over the file')
       .option('--json', 'print one JSON document')

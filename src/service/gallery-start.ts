@@ -1,6 +1,8 @@
 import { Failure } from '../failure.ts';
 import type { ChangeFollower } from '../gallery/change-follower.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
+import type { Quarantine } from '../gallery/quarantine.ts';
+import type { LostRows } from '../store/lost-rows.ts';
 import type { Logger } from '../observability/logging.ts';
 import type { Readiness } from '../observability/readiness.ts';
 
@@ -12,6 +14,9 @@ export interface GalleryStart {
   readonly follower: ChangeFollower;
   /** The number of the store's last change. */
   readonly headSequence: () => Promise<number>;
+  /** Rows that are gone without a word of the database. */
+  readonly lookForLost: () => Promise<LostRows>;
+  readonly quarantine: Quarantine;
   readonly readiness: Readiness;
   readonly log: Logger;
 }
@@ -21,7 +26,10 @@ export interface GalleryStart {
  * refused, from the store.
  */
 export async function startGallery(start: GalleryStart): Promise<void> {
-  const { switcher, follower, headSequence, readiness, log } = start;
+  const { switcher, follower, headSequence, lookForLost, quarantine, readiness, log } = start;
+  readiness.starting('Looking for what the store lacks.');
+  const lost = await lookForLost();
+  noteLost(lost, quarantine, log);
   readiness.starting('Loading the gallery.');
   if (await loadIndex(start)) {
     readiness.starting('Applying the changes since the index was built.');
@@ -33,6 +41,17 @@ export async function startGallery(start: GalleryStart): Promise<void> {
     readiness.starting(`Loading the gallery: ${subjects} subjects so far.`);
     log.info({ subjects }, 'loading the gallery');
   });
+}
+
+/** What the store lacks. An index may still hold it, so it is noted apart from what is loaded. */
+function noteLost({ references, unreadable, galleries, tables }: LostRows, quarantine: Quarantine, log: Logger): void {
+  for (const { table, blocks, rows } of tables)
+    log.error(
+      { table, blocks: blocks.length, rows },
+      'rows of a table of the store are gone, of which its indexes still know: ridgewatch store check says which, and what to do',
+    );
+  quarantine.add([...references, ...unreadable]);
+  for (const [subjectId, names] of galleries) if (names.length === 0) quarantine.doubtGalleries(subjectId, true);
 }
 
 /** @returns whether an index was loaded */

@@ -247,7 +247,8 @@ async function start(
   });
 
   const headSequence = () => store.subjects.headSequence();
-  await startGallery({ switcher, follower, headSequence, readiness, log });
+  const lookForLost = () => store.subjects.lookForLost();
+  await startGallery({ switcher, follower, headSequence, lookForLost, quarantine, readiness, log });
   if (await wantsDemo(configuration, store, served.current)) {
     await loadDemoGallery(enrolment, configuration.demoSubjects, (people) => {
       readiness.starting(`Making the demo gallery: ${people} of ${configuration.demoSubjects} people.`);

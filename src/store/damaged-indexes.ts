@@ -1,6 +1,8 @@
 /** Indexes of the database: which of them are damaged, and building these anew. What they say stands in the tables, too. */
 import pg from 'pg';
+import { hasExtension } from './database-extensions.ts';
 import { isPlanned } from './damaged-pages.ts';
+import { findLostEntries } from './lost-places.ts';
 import { damagedPlaceOf, isDamage } from './store-failure.ts';
 import { readAllTables } from './tables.ts';
 
@@ -162,26 +164,6 @@ function blockOf(text: string): number | undefined {
   return text === '' ? undefined : Number(text);
 }
 
-async function hasExtension(client: Client, name: 'pageinspect' | 'amcheck'): Promise<boolean> {
-  await client.query('SAVEPOINT extending');
-  try {
-    await client.query(`CREATE EXTENSION IF NOT EXISTS ${name}`);
-    const { rows } = await client.query<{ may: boolean }>(
-      `SELECT bool_and(has_function_privilege(p.oid, 'execute')) AS may FROM pg_proc p
-       JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
-       WHERE e.extname = $1 AND p.proname IN ('get_raw_page', 'bt_index_check')`,
-      [name],
-    );
-    return rows[0]?.may === true;
-  } catch (error) {
-    if (!(error instanceof pg.DatabaseError)) throw error;
-    await client.query('ROLLBACK TO SAVEPOINT extending');
-    return false;
-  } finally {
-    await client.query('RELEASE SAVEPOINT extending');
-  }
-}
-
 async function indexesOf(client: Client, table: string): Promise<IndexRow[]> {
   const { rows } = await client.query<IndexRow>(
     `SELECT i.indexrelid::regclass::text AS index, $1::text AS "table", i.indexrelid AS oid,
@@ -194,8 +176,18 @@ async function indexesOf(client: Client, table: string): Promise<IndexRow[]> {
   return rows;
 }
 
+/** Whether the indexes of a table know of rows that it lacks: built anew they would know of them no more. */
+async function isEvidence(client: Client, table: string): Promise<boolean> {
+  await client.query('BEGIN');
+  try {
+    return ((await findLostEntries(client, table)) ?? []).length > 0;
+  } finally {
+    await client.query('ROLLBACK');
+  }
+}
+
 /**
- * Builds damaged indexes anew, from the tables: nothing is lost by it. Who changes the table waits for it.
+ * Builds damaged indexes anew, from the tables, unless the tables lack what the indexes still know of. Who changes the table waits for it.
  * @param client - in no transaction, and of no use to others afterwards
  */
 export async function rebuildIndexes(client: Client, damaged: readonly DamagedIndex[]): Promise<Rebuilt[]> {
@@ -203,6 +195,10 @@ export async function rebuildIndexes(client: Client, damaged: readonly DamagedIn
   await client.query('SET statement_timeout = 0; SET max_parallel_maintenance_workers = 0');
   const done: Rebuilt[] = [];
   for (const one of damaged) {
+    if (await isEvidence(client, one.table)) {
+      done.push({ ...one, outcome: 'table-damaged' });
+      continue;
+    }
     try {
       await client.query(`REINDEX INDEX ${one.index}`);
       done.push({ ...one, outcome: 'rebuilt' });

@@ -1,6 +1,7 @@
 /** Which references lie in blocks that cannot be read: the indexes still say, which lie elsewhere. */
 import pg from 'pg';
 import { blocksOf, tryRead } from './damaged-pages.ts';
+import { findLostEntries } from './lost-places.ts';
 import type { DamagedReference } from './records.ts';
 import { withoutTimeLimit } from './transaction.ts';
 
@@ -54,7 +55,13 @@ export async function lostMemberships(client: Client): Promise<Map<string, strin
   await withoutTimeLimit(client);
   const { damaged: blocks } = await blocksOf(client, 'gallery_membership');
   const entries = await entriesOf(client, 'gallery_membership_pkey', blocks);
-  if (entries === undefined) return undefined;
+  const lost = await findLostEntries(client, 'gallery_membership');
+  if (entries === undefined || lost === undefined) return undefined;
+  return galleriesOf([...entries, ...lost.filter(({ index }) => index === 'gallery_membership_pkey')]);
+}
+
+/** Galleries by subject, as entries of the primary key of the memberships have them. */
+export function galleriesOf(entries: readonly { readonly key: Buffer }[]): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const { key } of entries) {
     const { text, end } = textOf(key);
@@ -101,7 +108,7 @@ function textOf(key: Buffer): { readonly text: string; readonly end: number } {
   return { text: key.subarray(isShort ? 1 : 4, end).toString('utf8'), end };
 }
 
-function uuidOf(key: Buffer): string {
+export function uuidOf(key: Buffer): string {
   const digits = key.subarray(0, 16).toString('hex');
   return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
     '-',

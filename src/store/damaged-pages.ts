@@ -59,6 +59,17 @@ export async function readAround<Id, Row>(
   return { rows: found, failed };
 }
 
+/** Makes a query read tables whole, and no index, which may know of rows that are not there. */
+export async function fromTables<T>(client: Client, read: () => Promise<T>): Promise<T> {
+  const settings = ['enable_indexscan', 'enable_indexonlyscan', 'enable_bitmapscan'];
+  const set = (value: string) => client.query(settings.map((name) => `SET LOCAL ${name} = ${value}`).join('; '));
+  await set('off');
+  // Where this throws the transaction, or the part of it, is rolled back, and the settings with it.
+  const result = await read();
+  await set('on');
+  return result;
+}
+
 /** Makes a query read a table in the order of its blocks, and nothing but those that it names. */
 async function inBlocks<T>(client: Client, read: () => Promise<T>): Promise<T> {
   const settings = ['enable_seqscan', 'enable_indexscan', 'enable_indexonlyscan', 'enable_bitmapscan'];

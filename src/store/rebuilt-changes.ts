@@ -1,7 +1,7 @@
 /** The change sequence, and its counter, where a part of them is lost: gapless again, and never a number twice. */
 import type pg from 'pg';
 import { counterLost } from './changes.ts';
-import { BlocksAtHand, isPlanned, readBlocks, tryRead } from './damaged-pages.ts';
+import { BlocksAtHand, fromTables, isPlanned, readBlocks, tryRead } from './damaged-pages.ts';
 import { withoutTimeLimit } from './transaction.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
@@ -57,10 +57,10 @@ const LAST_CHANGES = `SELECT DISTINCT ON (subject_id) subject_id, kind, subject_
  * says nothing of what had been in it.
  */
 export async function vanishedSubjects(client: Client): Promise<string[]> {
-  const { rows } = await client.query<{ subject_id: string }>(
-    `SELECT l.subject_id FROM (${LAST_CHANGES}) l
-     WHERE l.kind = 'upsert' AND NOT EXISTS (SELECT FROM subject s WHERE s.subject_id = l.subject_id) ORDER BY 1`,
-  );
+  const sql = `SELECT l.subject_id FROM (${LAST_CHANGES}) l
+     WHERE l.kind = 'upsert' AND NOT EXISTS (SELECT FROM subject s WHERE s.subject_id = l.subject_id) ORDER BY 1`;
+  // An index of the subjects would still say that they are there.
+  const { rows } = await fromTables(client, () => client.query<{ subject_id: string }>(sql));
   return rows.map(({ subject_id }) => subject_id);
 }
 
@@ -112,9 +112,11 @@ async function countEmptyBlocks(client: Client): Promise<number> {
 export async function fillMissingChanges(client: pg.PoolClient, reason: string): Promise<number> {
   await withoutTimeLimit(client);
   const { rows } = await client.query<{ last: string }>('SELECT seq AS last FROM change_counter FOR UPDATE');
-  if (rows[0] === undefined) throw counterLost();
-  const { rowCount } = await client.query(
-    `WITH missing AS (
+  const last = rows[0]?.last;
+  if (last === undefined) throw counterLost();
+  const fill = () =>
+    client.query(
+      `WITH missing AS (
        SELECT g.seq, row_number() OVER (ORDER BY g.seq DESC) AS n
        FROM generate_series(1, $1::bigint) AS g(seq) WHERE NOT EXISTS (SELECT FROM change c WHERE c.seq = g.seq)
      ), unnoted AS (
@@ -126,7 +128,8 @@ export async function fillMissingChanges(client: pg.PoolClient, reason: string):
      INSERT INTO change (seq, kind, subject_id, subject_version, reason, at)
      SELECT m.seq, coalesce(u.kind, 'expunge'), coalesce(u.subject_id, $2), coalesce(u.version, 1), $3, now()
      FROM missing m LEFT JOIN numbered u USING (n)`,
-    [rows[0].last, NOBODY, reason],
-  );
+      [last, NOBODY, reason],
+    );
+  const { rowCount } = await fromTables(client, fill);
   return rowCount ?? 0;
 }

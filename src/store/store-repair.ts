@@ -5,6 +5,8 @@ import type { Keys } from '../security/keys.ts';
 import { appendChanges } from './changes.ts';
 import { findDamagedIndexes, rebuildIndexes, type DamagedIndex, type Rebuilt } from './damaged-indexes.ts';
 import { blocksOf, isPlanned, tryRead } from './damaged-pages.ts';
+import { findLostEntries } from './lost-places.ts';
+import { lostOf, type LostOfTable } from './lost-rows.ts';
 import type { DamagedReference, Removed } from './records.ts';
 import {
   countMissingChanges,
@@ -18,7 +20,7 @@ import { rebuildMigrations } from './rebuilt-migrations.ts';
 import { rewriteLeaf, rewriteMemberships } from './rewritten-tables.ts';
 import { readAllTables } from './tables.ts';
 import { enterKeysAtHand } from './template-keys.ts';
-import { inTransaction, READ_ONLY, withConnection, withoutTimeLimit } from './transaction.ts';
+import { inTransaction, READ_ONLY, undone, withConnection, withoutTimeLimit } from './transaction.ts';
 
 /** Tables whose rows follow from others, or from files beside the store. */
 const DERIVED_TABLES = new Set(['change_counter', 'migration', 'template_key']);
@@ -100,24 +102,42 @@ export class StoreRepair {
 
   /** The indexes that are damaged. */
   damagedIndexes(how: 'blocks' | 'entries'): Promise<DamagedIndex[]> {
-    return withConnection(this.#pool, async (client, discard) => {
-      await client.query('BEGIN');
-      try {
-        await withoutTimeLimit(client);
-        return await findDamagedIndexes(client, how);
-      } finally {
-        await client.query('ROLLBACK').catch(discard);
-      }
+    return undone(this.#pool, async (client) => {
+      await withoutTimeLimit(client);
+      return findDamagedIndexes(client, how);
     });
   }
 
-  /** The blocks of all tables that cannot be read; of a table that an index keeps from being read, none. */
-  damagedBlocks(): Promise<DamagedBlock[]> {
+  /**
+   * The blocks of all tables that cannot be read, or that lack rows which an index knows of; of a table that an index keeps
+   * from being read, none.
+   */
+  async damagedBlocks(): Promise<DamagedBlock[]> {
+    const found = await this.#unreadableBlocks();
+    const isKnown = ({ table, block }: DamagedBlock) => found.some((one) => one.table === table && one.block === block);
+    for (const { table, blocks } of await this.lostBlocks())
+      found.push(...blocks.map((block) => ({ table, block, mend: mendOf(table) })).filter((one) => !isKnown(one)));
+    return found;
+  }
+
+  /** What the indexes know of, and the tables lack: blocks of zeros, and what was cut off. */
+  lostBlocks(): Promise<LostOfTable[]> {
+    return undone(this.#pool, async (client) => {
+      const found: LostOfTable[] = [];
+      for (const table of await readAllTables(client)) {
+        const entries = await findLostEntries(client, table);
+        if (entries !== undefined && entries.length > 0) found.push(lostOf(table, entries));
+      }
+      return found;
+    });
+  }
+
+  #unreadableBlocks(): Promise<DamagedBlock[]> {
     const read = async (client: pg.PoolClient) => {
       await withoutTimeLimit(client);
       const found: DamagedBlock[] = [];
       for (const table of await readAllTables(client)) {
-        const mend = DERIVED_TABLES.has(table) ? 'repair' : 'expunge';
+        const mend = mendOf(table);
         if (!(await isPlanned(client, pg.escapeIdentifier(table)))) continue;
         for (const place of [pg.escapeIdentifier(table), ...(await overflowOf(client, table))]) {
           if (!(await isPlanned(client, place))) continue;
@@ -190,11 +210,15 @@ export class StoreRepair {
     maxExpunged: number,
     receiptOf: ReceiptOf,
   ): Promise<Repaired[]> {
-    const bySubject = Map.groupBy(damaged, (one) => one.subjectId);
+    // Of some that are lost nobody can say whose they were.
+    const known = damaged.filter(({ subjectId }) => subjectId !== '');
+    const bySubject = Map.groupBy(known, (one) => one.subjectId);
     if (bySubject.size === 0) return Promise.resolve([]);
     const isAround = damaged.some((one) => one.reason === 'STORE_DAMAGED' || one.reason === 'SUBJECT_DAMAGED');
     return inTransaction(this.#pool, async (client) => {
       await withoutTimeLimit(client);
+      // An index alone would say that rows are there which are lost.
+      await client.query('SET LOCAL enable_indexonlyscan = off');
       // Damaged blocks are passed over only where they have to be.
       if (isAround) await withoutDamaged(client);
       const done: Repaired[] = [];
@@ -278,6 +302,10 @@ export class StoreRepair {
       }
     });
   }
+}
+
+function mendOf(table: string): DamagedBlock['mend'] {
+  return DERIVED_TABLES.has(table) ? 'repair' : 'expunge';
 }
 
 async function withoutDamaged(client: pg.PoolClient): Promise<void> {

@@ -164,9 +164,10 @@ async function openAt(
 async function mendIndexes(repair: StoreRepair, log: StoreLog): Promise<void> {
   const damaged = await repair.damagedIndexes('blocks');
   if (damaged.length === 0) return;
+  // Of a table that lacks rows an index may be all that still knows of them: that one is left as it is.
   for (const { index, table, outcome } of await repair.rebuildIndexes(damaged)) {
     if (outcome === 'rebuilt') {
-      const message = `the index ${index} of the table ${table} was damaged, and was built anew; nothing is lost by that`;
+      const message = `the index ${index} of the table ${table} was damaged, and was built anew from the table`;
       log({ level: 'warn', message });
     } else {
       const message = `the index ${index} of the table ${table} is damaged, and could not be built anew (${outcome}): ridgewatch store check says what to do`;

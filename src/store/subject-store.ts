@@ -20,17 +20,20 @@ import type {
 } from './records.ts';
 import { BlocksAtHand, readBlocks, tryRead } from './damaged-pages.ts';
 import { lostMemberships, nameReferences } from './damaged-names.ts';
+import { findLostRows, type LostRows } from './lost-rows.ts';
 import { lostSubjects, readableSubjectIds, referencesOfUnreadable } from './rescued-rows.ts';
 import { readPresent, readSubjects, readSubjectsById, type SubjectsAround } from './rows.ts';
 import { StoreTurns } from './store-turns.ts';
 import { galleryUnknown, referenceDamaged, subjectDamaged, subjectNotFound, versionMismatch } from './store-failure.ts';
-import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
+import { inTransaction, READ_ONLY, undone, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
 type OnBatch = (
   subjects: readonly SubjectWithReferences[],
   seq: number,
   unreadable?: readonly DamagedReference[],
 ) => Promise<void>;
+
+const NOTHING_LOST: LostRows = { references: [], unreadable: [], galleries: new Map(), tables: [] };
 
 /**
  * Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. What an asker
@@ -40,6 +43,7 @@ export class SubjectStore {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
   readonly #turns = new StoreTurns();
+  #lost: LostRows = NOTHING_LOST;
 
   /** @param keys - that templates are encrypted with */
   constructor(pool: pg.Pool, keys: Keys) {
@@ -99,9 +103,9 @@ export class SubjectStore {
       ...read.subjects.map(({ subject }) => subject.subjectId),
       ...read.unreadable.map((one) => one.subjectId),
     ]);
-    const missing = read.isAround ? ids.filter((id) => !found.has(id)) : [];
-    const lost = await this.#lostOf(missing);
-    const subjects = await this.#withGalleries(read.subjects);
+    // A block of zeros is taken for a new one, so whoever is missing is asked for there, too.
+    const lost = await this.#lostOf(ids.filter((id) => !found.has(id)));
+    const subjects = await this.#withGalleries(this.#withLost(read.subjects));
     return this.#named({ subjects, unreadable: [...read.unreadable, ...lost] });
   }
 
@@ -113,7 +117,49 @@ export class SubjectStore {
   /** A page of subjects, in order of id; those that cannot be read themselves are left out. */
   async list(filter: ListFilter): Promise<readonly SubjectWithReferences[]> {
     const { subjects } = await inTransaction(this.#pool, (client) => this.#page(client, filter), READ_ONLY);
-    return this.#withGalleries(subjects);
+    return this.#withGalleries(this.#withLost(subjects));
+  }
+
+  /** Looks for rows that are gone without a word of the database. Reads all tables and indexes. */
+  async lookForLost(): Promise<LostRows> {
+    return (this.#lost = await undone(this.#pool, findLostRows));
+  }
+
+  /** What was lost when it was looked for last. */
+  get lost(): LostRows {
+    return this.#lost;
+  }
+
+  /** What was lost of a subject is of no interest once it was given anew. */
+  #forget(subjectId: string, galleries: boolean, references: boolean): void {
+    const lost = this.#lost;
+    const left = (one: DamagedReference) => !references || one.subjectId !== subjectId;
+    const isLeft = ([id]: readonly [string, readonly string[]]) => !galleries || id !== subjectId;
+    this.#lost = {
+      ...lost,
+      references: lost.references.filter(left),
+      galleries: new Map([...lost.galleries].filter(isLeft)),
+    };
+  }
+
+  /** Adds to subjects what was lost of them. A subject may have left a gallery before: to be searched there is the lesser evil. */
+  #withLost(subjects: readonly SubjectWithReferences[], lost = this.#lost): readonly SubjectWithReferences[] {
+    if (lost.references.length === 0 && lost.galleries.size === 0) return subjects;
+    const references = Map.groupBy(lost.references, ({ subjectId }) => subjectId);
+    return subjects.map((one) => {
+      const { subject, damaged = [], mayLackGalleries } = one;
+      const present = new Set([...one.references, ...damaged].map(({ referenceId }) => referenceId));
+      const more = (references.get(subject.subjectId) ?? []).filter(({ referenceId }) => !present.has(referenceId));
+      const names = lost.galleries.get(subject.subjectId);
+      const isUnsure = names !== undefined && (names.length === 0 || subject.version > 1);
+      const galleries = [...new Set([...subject.galleries, ...(names ?? [])])].sort();
+      return {
+        ...one,
+        subject: { ...subject, galleries },
+        ...(damaged.length + more.length > 0 && { damaged: [...damaged, ...more] }),
+        ...((mayLackGalleries === true || isUnsure) && { mayLackGalleries: true }),
+      };
+    });
   }
 
   #page(client: pg.PoolClient, filter: ListFilter): Promise<SubjectsAround> {
@@ -145,7 +191,7 @@ export class SubjectStore {
    */
   async #withGalleries(
     subjects: readonly SubjectWithReferences[],
-    lost: () => Promise<Map<string, string[]> | undefined> = () => this.#undone(lostMemberships),
+    lost: () => Promise<Map<string, string[]> | undefined> = () => undone(this.#pool, lostMemberships),
   ): Promise<readonly SubjectWithReferences[]> {
     if (!subjects.some((one) => one.mayLackGalleries === true)) return subjects;
     const named = await lost();
@@ -175,19 +221,7 @@ export class SubjectStore {
 
   /** Names damaged references as far as the database's indexes tell which they are. */
   name(damaged: readonly DamagedReference[]): Promise<DamagedReference[]> {
-    return this.#undone((client) => nameReferences(client, damaged));
-  }
-
-  /** Looks at something in a transaction that is rolled back. */
-  #undone<T>(look: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    return withConnection(this.#pool, async (client, discard) => {
-      await client.query('BEGIN');
-      try {
-        return await look(client);
-      } finally {
-        await client.query('ROLLBACK').catch(discard);
-      }
-    });
+    return undone(this.#pool, (client) => nameReferences(client, damaged));
   }
 
   /**
@@ -254,7 +288,8 @@ export class SubjectStore {
       const seq = await appendChanges(client, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
       return { ...updated, seq };
     });
-    const [complete = updated] = await this.#withGalleries([updated]);
+    this.#forget(subjectId, patch.galleries !== undefined, references !== undefined);
+    const [complete = updated] = await this.#withGalleries(this.#withLost([updated]));
     return { ...complete, seq };
   }
 
@@ -337,7 +372,7 @@ export class SubjectStore {
     const sql = 'SELECT name FROM gallery';
     const read = async (client: pg.PoolClient) => {
       const whole = await tryRead(client, () => client.query<{ name: string }>(sql));
-      if (whole !== undefined) return whole.rows.map(({ name }) => name);
+      if (whole !== undefined && this.#lost.tables.length === 0) return whole.rows.map(({ name }) => name);
       await withoutTimeLimit(client);
       const blocks = new BlocksAtHand(client);
       const names = new Set<string>();
@@ -378,15 +413,18 @@ export class SubjectStore {
   ): Promise<{ readonly seq: number; readonly subjectCount: number }> {
     return withCallbacks(async (guard) => {
       const work = guard(onBatch);
+      const gone = await this.lookForLost();
+      const told = new Set<string>();
       let working: Promise<void> = Promise.resolve();
       let memberships: Promise<Map<string, string[]> | undefined> | undefined;
-      const lost = () => (memberships ??= this.#undone(lostMemberships));
+      const lost = () => (memberships ??= undone(this.#pool, lostMemberships));
       const read = async (client: pg.PoolClient) => {
         const seq = await readHead(client);
         let subjectCount = 0;
         for await (const batch of this.#batches(client, which, batchSize)) {
           const { subjects: named, unreadable } = await this.#named(batch);
-          const subjects = await this.#withGalleries(named, lost);
+          const subjects = await this.#withGalleries(this.#withLost(named, gone), lost);
+          for (const one of unreadable) told.add(one.subjectId);
           await working;
           working = work(subjects, seq, unreadable);
           // Nobody waits for it before the next batch is there.
@@ -394,6 +432,11 @@ export class SubjectStore {
           subjectCount += subjects.length;
         }
         await working;
+        const more = [
+          ...gone.unreadable.filter(({ subjectId }) => !told.has(subjectId)),
+          ...gone.references.filter(({ subjectId }) => subjectId === ''),
+        ];
+        if (more.length > 0) await work([], seq, more);
         return { seq, subjectCount };
       };
       try {

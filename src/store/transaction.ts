@@ -43,6 +43,18 @@ export function inTransaction<T>(
   });
 }
 
+/** Looks at something in a transaction that is rolled back. @throws Failure */
+export function undone<T>(pool: pg.Pool, look: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  return withConnection(pool, async (client, discard) => {
+    await client.query('BEGIN');
+    try {
+      return await look(client);
+    } finally {
+      await client.query('ROLLBACK').catch(discard);
+    }
+  });
+}
+
 /** For the rest of a transaction: it reads or writes whole tables, which may take as long as it takes. */
 export async function withoutTimeLimit(client: Pick<pg.ClientBase, 'query'>): Promise<void> {
   await client.query('SET LOCAL statement_timeout = 0');

@@ -5,7 +5,7 @@ import { Keys } from '../../security/keys.ts';
 import { otherReceiptKey, placeOfReceiptKey, ReceiptSigner } from '../../security/receipts.ts';
 import type { DamagedReference, SubjectWithReferences } from '../../store/records.ts';
 import type { Store } from '../../store/store.ts';
-import { warnOfDamage } from '../damage-output.ts';
+import { warnOfDamage, warnOfLost } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
 import { storeSettings, withStore, type StoreAccess, type StoreOptions } from '../store-access.ts';
@@ -27,10 +27,13 @@ export function backup([file]: readonly string[], options: StoreOptions): Promis
       process.stderr.write(
         `${damaged.length} references in the backup are damaged, as in the store. Keep an earlier backup.\n`,
       );
+    const { tables } = store.subjects.lost;
+    const lost = warnOfLost(tables);
     const sentence = `${file} holds the store as of change ${sequence} (${(bytes / MEGABYTE).toFixed(1)} MB). It opens with key ${keys.ring.currentId}.`;
     const facts = { file, sequence, bytes, key: keys.ring.currentId };
-    printResult(options, { ...facts, ...(damaged.length > 0 && { damaged }) }, sentence);
-    return damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
+    const more = { ...(damaged.length > 0 && { damaged }), ...(tables.length > 0 && { lost: tables }) };
+    printResult(options, { ...facts, ...more }, sentence);
+    return lost || damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
   });
 }
 

@@ -1,6 +1,6 @@
 import { requireNew } from '../../files/durable-file.ts';
 import { exportRecords } from '../../transfer/export.ts';
-import { warnOfDamage } from '../damage-output.ts';
+import { warnOfDamage, warnOfLost } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
 import { withStore, type StoreOptions } from '../store-access.ts';
@@ -27,8 +27,9 @@ export function exportToFile([file]: readonly string[], options: ExportOptions):
     const { damaged = [], ...facts } = exported;
     const { subjects, references, sequence } = facts;
     warnOfDamage(damaged);
+    const lost = warnOfLost(store.subjects.lost.tables, ['subject', 'reference', 'gallery_membership']);
     const sentence = `${file} holds ${subjects} subjects with ${references} references, as of change ${sequence}. The templates in it are not encrypted: protect it like the keys.`;
     printResult(options, { file, ...facts, ...(damaged.length > 0 && { damaged }) }, sentence);
-    return damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
+    return lost || damaged.length > 0 ? EXIT.partlyRefused : EXIT.ok;
   });
 }

@@ -12,6 +12,7 @@ import { packTemplates } from '../../matching/search/probe.ts';
 import { WorkerPool } from '../../matching/workers/worker-pool.ts';
 import { sealersOf, type KeyedBlockSealer } from '../../security/block-sealer.ts';
 import { Keys } from '../../security/keys.ts';
+import { warnOfLost } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
 import { afterPublishing } from '../publication.ts';
@@ -69,7 +70,8 @@ export function build(_args: readonly string[], options: BuildOptions & PublishO
       const sentence = `${name}: ${subjects} subjects, ${built.references} references (${reused} copied from an earlier index), ${megabytes(bytesOf(manifest))}, in ${seconds.toFixed(1)} s.`;
       const next = publication?.sentence ?? 'Next: "ridgewatch index publish".';
       printResult(options, document, `${sentence} ${next}`);
-      return EXIT.ok;
+      const lost = warnOfLost(store.subjects.lost.tables, ['subject', 'reference', 'gallery_membership']);
+      return lost || manifest.damaged !== undefined ? EXIT.partlyRefused : EXIT.ok;
     } finally {
       bar.stop();
       await pool.close();

@@ -1,0 +1,163 @@
+/**
+ * Rows that an index knows of, and that are not in the table. PostgreSQL takes a block of zeros for a new one, and a file
+ * that was cut off for a shorter table: neither is an error to it.
+ */
+import pg from 'pg';
+import { hasExtension } from './database-extensions.ts';
+import { tryRead } from './damaged-pages.ts';
+import { forEachEntry, hasRow, type Place } from './index-pages.ts';
+import { withoutTimeLimit } from './transaction.ts';
+
+type Client = Pick<pg.ClientBase, 'query'>;
+
+/** An entry of an index that leads to no row. */
+export interface LostEntry extends Place {
+  readonly index: string;
+  readonly key: Buffer;
+}
+
+const LOCK_NOT_AVAILABLE = '55P03';
+/** Blocks that are read at once. */
+const CHUNK = 512;
+/** Rows that fit into a block at most, in bits and in bytes. */
+const MAX_ROWS = 320;
+const BYTES = MAX_ROWS / 8;
+/** A block up to the end of its pointers to rows, for the rows do not matter. */
+const HEAD = 'substring(page FROM 1 FOR get_byte(page, 12) + 256 * get_byte(page, 13))';
+
+/**
+ * Finds what the indexes of a table lead to, and what is not there.
+ * @param client - in a transaction that may write, of which nothing is left: an extension is made, and the table is kept
+ * from being cleared up meanwhile; changes of it go on
+ * @param table - its name
+ * @returns undefined: the user of the database may not look
+ */
+export async function findLostEntries(client: Client, table: string): Promise<LostEntry[] | undefined> {
+  await client.query('SAVEPOINT comparing');
+  try {
+    await withoutTimeLimit(client);
+    if (!(await hasExtension(client, 'pageinspect'))) return undefined;
+    await client.query(`LOCK TABLE ${pg.escapeIdentifier(table)} IN SHARE UPDATE EXCLUSIVE MODE`);
+    return await compare(client, table);
+  } catch (error) {
+    // Somebody clears the table up: nothing can be said now.
+    if (error instanceof pg.DatabaseError && error.code === LOCK_NOT_AVAILABLE) return undefined;
+    throw error;
+  } finally {
+    await client.query('ROLLBACK TO SAVEPOINT comparing; RELEASE SAVEPOINT comparing');
+  }
+}
+
+async function compare(client: Client, table: string): Promise<LostEntry[]> {
+  const { rows: indexes } = await client.query<{ name: string }>(
+    `SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+     JOIN pg_am a ON a.oid = c.relam WHERE i.indrelid = $1::regclass AND a.amname = 'btree' AND i.indisready
+     ORDER BY i.indisprimary DESC, 1`,
+    [pg.escapeIdentifier(table)],
+  );
+  const known = new Places();
+  const doubtful = new Set<string>();
+  for (const { name } of indexes) {
+    const own = new Places();
+    await forEachPage(client, name, 'page', (page) =>
+      forEachEntry(page, (place) => {
+        // Two entries of one index for one row: one of them is of a row that was there before, and is lost.
+        if (own.has(place)) doubtful.add(nameOf(place));
+        own.add(place);
+        known.add(place);
+      }),
+    );
+  }
+  const lost = await placesWithout(client, table, known);
+  if (lost.size + doubtful.size === 0) return [];
+  const found: LostEntry[] = [];
+  for (const { name } of indexes) {
+    const twice = new Map<string, LostEntry[]>();
+    await forEachPage(client, name, 'page', (page) =>
+      forEachEntry(page, (place, key) => {
+        const at = nameOf(place);
+        if (!lost.has(at) && !doubtful.has(at)) return;
+        const one = { index: name, ...place, key: Buffer.from(key()) };
+        if (lost.has(at)) found.push(one);
+        else twice.set(at, [...(twice.get(at) ?? []), one]);
+      }),
+    );
+    // One that was met twice, for it was moved meanwhile, is one.
+    for (const own of twice.values()) if (own.some(({ key }) => !key.equals(own[0]?.key ?? key))) found.push(...own);
+  }
+  return found;
+}
+
+/** Of the places that are known those at which there is no row. Blocks that cannot be read are not among them. */
+async function placesWithout(client: Client, table: string, known: Places): Promise<Set<string>> {
+  const lost = new Set<string>();
+  const note = (block: number, row: number) => lost.add(nameOf({ block, row }));
+  const name = pg.escapeIdentifier(table);
+  const end = await forEachPage(client, name, HEAD, (head, block) => {
+    for (const row of known.rowsIn(block)) if (!hasRow(head, row)) note(block, row);
+  });
+  for (let block = end; block < known.end; block++) for (const row of known.rowsIn(block)) note(block, row);
+  return lost;
+}
+
+function nameOf({ block, row }: Place): string {
+  return `${block},${row}`;
+}
+
+/**
+ * Reads a table or an index block by block, around those that cannot be read.
+ * @param relation - as SQL has it
+ * @returns how many blocks there are
+ */
+async function forEachPage(
+  client: Client,
+  relation: string,
+  part: string,
+  take: (page: Buffer, block: number) => void,
+): Promise<number> {
+  const { rows } = await client.query<{ blocks: number }>(
+    `SELECT (pg_relation_size($1::regclass) / current_setting('block_size')::int)::int AS blocks`,
+    [relation],
+  );
+  const blocks = rows[0]?.blocks ?? 0;
+  const sql = `SELECT block, ${part} AS page FROM generate_series($2::int, $3::int - 1) AS n(block),
+    LATERAL (SELECT get_raw_page($1, n.block) AS page OFFSET 0) p`;
+  const look = async (from: number, end: number): Promise<void> => {
+    if (from >= end) return;
+    const read = await tryRead(client, () => client.query<{ block: number; page: Buffer }>(sql, [relation, from, end]));
+    if (read !== undefined) {
+      for (const { block, page } of read.rows) take(page, block);
+    } else if (end - from > 1) {
+      const middle = Math.floor((from + end) / 2);
+      await look(from, middle);
+      await look(middle, end);
+    }
+  };
+  for (let from = 0; from < blocks; from += CHUNK) await look(from, Math.min(from + CHUNK, blocks));
+  return blocks;
+}
+
+/** Places of rows, a bit for each: a large table has millions. */
+class Places {
+  readonly #byBlock = new Map<number, Uint8Array>();
+  /** After the last block of which there is one. */
+  end = 0;
+
+  add({ block, row }: Place): void {
+    if (row >= MAX_ROWS) return;
+    const own = this.#byBlock.get(block) ?? new Uint8Array(BYTES);
+    own[row >> 3] = (own[row >> 3] ?? 0) | (1 << (row & 7));
+    this.#byBlock.set(block, own);
+    this.end = Math.max(this.end, block + 1);
+  }
+
+  has({ block, row }: Place): boolean {
+    return ((this.#byBlock.get(block)?.[row >> 3] ?? 0) & (1 << (row & 7))) !== 0;
+  }
+
+  *rowsIn(block: number): Generator<number> {
+    const own = this.#byBlock.get(block);
+    if (own === undefined) return;
+    for (let row = 1; row < MAX_ROWS; row++) if (((own[row >> 3] ?? 0) & (1 << (row & 7))) !== 0) yield row;
+  }
+}

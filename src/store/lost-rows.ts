@@ -1,0 +1,146 @@
+/** Who lacks rows that the database itself does not miss, as precisely as what is left tells it. */
+import type pg from 'pg';
+import { galleriesOf, uuidOf } from './damaged-names.ts';
+import { BlocksAtHand, fromTables, readBlocks, tryRead } from './damaged-pages.ts';
+import { findLostEntries, type LostEntry } from './lost-places.ts';
+import { vanishedSubjects } from './rebuilt-changes.ts';
+import type { DamagedReference } from './records.ts';
+import { referencesOfUnreadable } from './rescued-rows.ts';
+import { readTables } from './tables.ts';
+import { withoutTimeLimit } from './transaction.ts';
+
+type Client = Pick<pg.ClientBase, 'query'>;
+
+/** What was lost of a table. */
+export interface LostOfTable {
+  readonly table: string;
+  readonly blocks: readonly number[];
+  /** Rows, among which some may be that had been removed shortly before. */
+  readonly rows: number;
+}
+
+export interface LostRows {
+  /** References that are not there, of subjects that are. */
+  readonly references: readonly DamagedReference[];
+  /** References of subjects that are not there themselves; one without a name for a subject of which nothing is left. */
+  readonly unreadable: readonly DamagedReference[];
+  /** Galleries of which the memberships are lost, by subject; empty: they cannot be named. */
+  readonly galleries: ReadonlyMap<string, readonly string[]>;
+  readonly tables: readonly LostOfTable[];
+}
+
+/** @param client - in a transaction that may write, of which nothing is left */
+export async function findLostRows(client: Client): Promise<LostRows> {
+  await withoutTimeLimit(client);
+  const entries = new Map<string, LostEntry[]>();
+  for (const table of await readTables(client)) entries.set(table, (await findLostEntries(client, table)) ?? []);
+  const of = (table: string) => entries.get(table) ?? [];
+  const blocks = new BlocksAtHand(client);
+  const vanished = await lostSubjects(client, of('subject'));
+  const gone = new Set(vanished);
+  return {
+    references: await lostReferences(client, blocks, of('reference'), gone),
+    unreadable: vanished.length === 0 ? [] : await referencesOfUnreadable(client, blocks, vanished),
+    galleries: lostGalleries(of('gallery_membership')),
+    tables: [...entries].flatMap(([table, found]) => (found.length === 0 ? [] : [lostOf(table, found)])),
+  };
+}
+
+export function lostOf(table: string, entries: readonly LostEntry[]): LostOfTable {
+  const blocks = [...new Set(entries.map(({ block }) => block))].sort((a, b) => a - b);
+  return { table, blocks, rows: new Set(entries.map(({ block, row }) => `${block},${row}`)).size };
+}
+
+/** Subjects that are not there: the changes say so, their index, or references that are of nobody. */
+async function lostSubjects(client: Client, entries: readonly LostEntry[]): Promise<string[]> {
+  const noted = await tryRead(client, () => vanishedSubjects(client));
+  const known = keysOf(entries, 'subject_pkey').map(uuidOf);
+  const sql = `SELECT DISTINCT subject_id FROM reference r
+    WHERE NOT EXISTS (SELECT FROM subject s WHERE s.subject_id = r.subject_id)`;
+  const read = () => fromTables(client, () => client.query<{ subject_id: string }>(sql));
+  const named = ((await tryRead(client, read))?.rows ?? []).map(({ subject_id }) => subject_id);
+  const present = await presentOf(client, 'subject', 'subject_id', known);
+  const isExpunged = await expungedOf(client, known);
+  const more = known.filter((id) => !present.has(id) && !isExpunged.has(id));
+  return [...new Set([...(noted ?? []), ...named, ...more])].sort();
+}
+
+async function lostReferences(
+  client: Client,
+  blocks: BlocksAtHand,
+  entries: readonly LostEntry[],
+  gone: ReadonlySet<string>,
+): Promise<DamagedReference[]> {
+  const subjectAt = new Map(
+    entries.filter(({ index }) => index === 'reference_subject').map((one) => [placeOf(one), uuidOf(one.key)]),
+  );
+  const own = entries.filter(({ index }) => index === 'reference_pkey');
+  const named = own.map((one) => ({ referenceId: uuidOf(one.key), subjectId: subjectAt.get(placeOf(one)) ?? '' }));
+  const places = new Set(own.map(placeOf));
+  const unnamed = [...subjectAt].flatMap(([place, subjectId]) => (places.has(place) ? [] : [subjectId]));
+  // A row that was written anew since lies elsewhere.
+  const ids = named.map(({ referenceId }) => referenceId);
+  const there = await presentOf(client, 'reference', 'reference_id', ids, blocks);
+  const lost = new Map<string, DamagedReference>();
+  const note = (referenceId: string, subjectId: string) =>
+    lost.set(`${subjectId} ${referenceId}`, { referenceId, subjectId, reason: 'STORE_DAMAGED' });
+  for (const { referenceId, subjectId } of named) if (!there.has(referenceId)) note(referenceId, subjectId);
+  const of = new Set([...lost.values()].map(({ subjectId }) => subjectId));
+  for (const subjectId of [...unnamed, ...(await withoutReferences(client))])
+    if (!of.has(subjectId)) note('', subjectId);
+  const subjects = [...new Set([...lost.values()].map(({ subjectId }) => subjectId))].filter((id) => id !== '');
+  const present = await presentOf(client, 'subject', 'subject_id', subjects);
+  // Those of subjects that are gone themselves are told with these, and those of expunged ones are no loss.
+  return [...lost.values()].filter(
+    ({ subjectId }) => subjectId === '' || (present.has(subjectId) && !gone.has(subjectId)),
+  );
+}
+
+/** Subjects that have no reference, without which nobody is enrolled. */
+async function withoutReferences(client: Client): Promise<string[]> {
+  const sql = `SELECT subject_id FROM subject s
+    WHERE NOT EXISTS (SELECT FROM reference r WHERE r.subject_id = s.subject_id)`;
+  const read = () => fromTables(client, () => client.query<{ subject_id: string }>(sql));
+  // Where this meets what cannot be read the rows around it are looked at one by one, elsewhere.
+  return ((await tryRead(client, read))?.rows ?? []).map(({ subject_id }) => subject_id);
+}
+
+function lostGalleries(entries: readonly LostEntry[]): Map<string, string[]> {
+  const found = galleriesOf(entries.filter(({ index }) => index === 'gallery_membership_pkey'));
+  for (const key of keysOf(entries, 'gallery_membership_subject')) {
+    const subjectId = uuidOf(key);
+    if (!found.has(subjectId)) found.set(subjectId, []);
+  }
+  return found;
+}
+
+function keysOf(entries: readonly LostEntry[], name: string): Buffer[] {
+  return entries.filter(({ index }) => index === name).map(({ key }) => key);
+}
+
+function placeOf({ block, row }: LostEntry): string {
+  return `${block},${row}`;
+}
+
+/** Which of them are in a table, wherever its indexes lead. */
+async function presentOf(
+  client: Client,
+  table: string,
+  column: string,
+  ids: readonly string[],
+  blocks = new BlocksAtHand(client),
+): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const { readable } = await blocks.of(table);
+  const sql = (within: string) => `SELECT ${column} AS id FROM ${table} WHERE ${column} = ANY($1) AND ${within}`;
+  const rows = await readBlocks<{ id: string }>(client, readable, sql, [ids]);
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** Which of them the changes say are expunged, as far as these can be read. */
+async function expungedOf(client: Client, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const sql = `SELECT subject_id FROM change WHERE kind = 'expunge' AND subject_id = ANY($1)`;
+  const read = () => fromTables(client, () => client.query<{ subject_id: string }>(sql, [ids]));
+  return new Set(((await tryRead(client, read))?.rows ?? []).map(({ subject_id }) => subject_id));
+}
