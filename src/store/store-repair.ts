@@ -193,6 +193,7 @@ export class StoreRepair {
       } else if (table === 'migration') await inTransaction(this.#pool, rebuildMigrations);
       else await inTransaction(this.#pool, (client) => rebuildCounter(client, lostChanges));
     }
+    if (damaged.size > 0) await this.rebuildLeft();
     return [...damaged];
   }
 
@@ -204,7 +205,7 @@ export class StoreRepair {
    * @param receiptOf - makes the receipts
    * @throws Failure TOO_MANY_EXPUNGED: nothing was changed
    */
-  removeAll(
+  async removeAll(
     damaged: readonly DamagedReference[],
     reason: string,
     maxExpunged: number,
@@ -213,12 +214,15 @@ export class StoreRepair {
     // Of some that are lost nobody can say whose they were.
     const known = damaged.filter(({ subjectId }) => subjectId !== '');
     const bySubject = Map.groupBy(known, (one) => one.subjectId);
-    if (bySubject.size === 0) return Promise.resolve([]);
+    if (bySubject.size === 0) return [];
+    const isLost = (await this.lostBlocks()).length > 0;
     const isAround = damaged.some((one) => one.reason === 'STORE_DAMAGED' || one.reason === 'SUBJECT_DAMAGED');
     return inTransaction(this.#pool, async (client) => {
       await withoutTimeLimit(client);
       // An index alone would say that rows are there which are lost.
       await client.query('SET LOCAL enable_indexonlyscan = off');
+      // One that leads beyond the end of its table ends the statement.
+      if (isLost) await client.query('SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off');
       // Damaged blocks are passed over only where they have to be.
       if (isAround) await withoutDamaged(client);
       const done: Repaired[] = [];
@@ -237,6 +241,7 @@ export class StoreRepair {
    * wait for it.
    * @param when - before damaged references are removed, or after: a removal has to be noted in tables that are whole
    * @param unsure - subjects that may have lost memberships: each is changed, so that services read it again
+   * @param onDone - told of each table once it is written
    * @returns the tables
    */
   async rewrite(
@@ -244,6 +249,7 @@ export class StoreRepair {
     when: 'before' | 'after',
     unsure: readonly string[],
     reason: string,
+    onDone: (table: string) => void = () => undefined,
   ): Promise<string[]> {
     const damaged = new Set(blocks.filter(({ mend }) => mend === 'expunge').map(({ table }) => table));
     // In their order those that others point to come first.
@@ -254,11 +260,18 @@ export class StoreRepair {
       else if (table === 'gallery_membership')
         await inTransaction(this.#pool, (client) => rewriteMemberships(client, unsure, reason));
       else await inTransaction(this.#pool, (client) => rewriteLeaf(client, table));
-      if (table === 'change') await this.fillChanges(reason);
+      onDone(table);
     }
-    // Those that were set aside stay so until they are built by themselves.
-    if (tables.length > 0) await this.rebuildIndexes(await this.damagedIndexes('blocks'));
+    if (tables.length > 0) await this.rebuildLeft();
+    // Who was enrolled is asked for; where the subjects are damaged, too, they are written anew before.
+    const turn = damaged.has('subject') ? 'after' : 'before';
+    if (damaged.has('change') && when === turn) await this.fillChanges(reason);
     return tables;
+  }
+
+  /** Builds the indexes that were set aside: they stay so until they are built by themselves. */
+  async rebuildLeft(): Promise<Rebuilt[]> {
+    return this.rebuildIndexes(await this.damagedIndexes('blocks'));
   }
 
   /** Enters a change for every number that has none. @returns how many */

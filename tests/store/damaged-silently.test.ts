@@ -120,6 +120,21 @@ async function harm(relation: string, how: Harm, block = -1): Promise<number> {
   return at;
 }
 
+/** Changes bytes of a block, which then cannot be read. */
+async function spoil(relation: string, block: number): Promise<number> {
+  await sql(url, 'CREATE EXTENSION IF NOT EXISTS pg_buffercache');
+  await sql(url, 'CHECKPOINT');
+  const [{ path }] = await sql<{ path: string }>(
+    url,
+    'SELECT pg_relation_filepath($1::regclass) AS path, pg_buffercache_evict_relation($1::regclass)',
+    [relation],
+  );
+  const file = openSync(join(cluster.directory, path), 'r+');
+  writeSync(file, Buffer.alloc(64, 0xa5), 0, 64, block * BLOCK + 100);
+  closeSync(file);
+  return block;
+}
+
 /** Runs a command. @returns its code, and what it wrote */
 async function run(command: () => Promise<number>): Promise<{ code: number; out: string; errors: string }> {
   vi.stubEnv('DATABASE_URL', url);
@@ -139,7 +154,9 @@ async function check(options: Parameters<typeof checkStore>[1] = {}): Promise<[n
   const { code, out } = await run(() =>
     checkStore([], { ...options, json: true, indexDir: join(dataDir, 'indexes') }),
   );
-  return [code, JSON.parse(out) as Report];
+  const found = JSON.parse(out) as Report;
+  if (options.expunge === true) expect(found.obstacle).toBeUndefined();
+  return [code, found];
 }
 
 async function readAll({ subjects }: Store) {
@@ -267,6 +284,57 @@ describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
       await withStore(async ({ subjects }) =>
         expect((await subjects.galleries()).sort()).toEqual(['gallery 0', 'gallery 1', 'gallery 2', 'gallery 3', 'gallery 4', 'main']),
       );
+    },
+  );
+});
+
+describe('what is damaged in more than one place', () => {
+  it('of subjects and changes is removed in one run, and the changes stay without a hole', async () => {
+    const [subjects, changes] = [await spoil('subject', 0), await spoil('change', 0)];
+    const [code, found] = await check();
+    expect({ code, blocks: found.blocks }).toMatchObject({
+      code: 7,
+      blocks: expect.arrayContaining([
+        expect.objectContaining({ table: 'subject', block: subjects }),
+        expect.objectContaining({ table: 'change', block: changes }),
+      ]) as unknown,
+    });
+    expect(await check(expungeAll)).toMatchObject([0, { damaged: [], blocks: [], missing_changes: 0 }]);
+    expect(await check()).toMatchObject([0, { damaged: [], blocks: [], indexes: [], missing_changes: 0 }]);
+  });
+
+  it('is mended by the next run where an earlier one has written the changes anew, and no more', async () => {
+    await spoil('subject', 0);
+    await spoil('change', 0);
+    await sql(url, 'SET zero_damaged_pages = on; VACUUM FULL change');
+    const [, repaired] = await check({ repair: true });
+    expect(repaired.obstacle).toBeUndefined();
+    expect(await check(expungeAll)).toMatchObject([0, { damaged: [], blocks: [], missing_changes: 0 }]);
+    expect(await check()).toMatchObject([0, { damaged: [], blocks: [], indexes: [], missing_changes: 0 }]);
+  });
+
+  it('of the keys and their index is mended by one run', async () => {
+    await spoil('template_key', 0);
+    await spoil('template_key_pkey', 1);
+    expect(await check(expungeAll)).toMatchObject([0, { damaged: [], blocks: [], indexes: [] }]);
+    expect(await check()).toMatchObject([0, { damaged: [], blocks: [], indexes: [] }]);
+  });
+});
+
+describe('a table of which everything is lost', () => {
+  it.each(['change', 'subject', 'reference', 'gallery_membership', 'enrolment_request'])(
+    '(%s) is told by all, and the store can be used once it is removed',
+    async (table) => {
+      await harm(table, 'cut off', 0);
+      const [code, found] = await check();
+      expect({ code, obstacle: found.obstacle }).toEqual({ code: 7, obstacle: undefined });
+      expect(found.blocks.map((one) => one.table)).toContain(table);
+      const [, repaired] = await check({ repair: true });
+      expect([repaired.obstacle, repaired.blocks.length]).toEqual([undefined, found.blocks.length]);
+      expect(await check(expungeAll)).toMatchObject([0, { damaged: [], blocks: [] }]);
+      expect(await check()).toMatchObject([0, { damaged: [], blocks: [], indexes: [], missing_changes: 0 }]);
+      const { all } = await withStore(readAll);
+      expect(all.length).toBe(['subject', 'reference'].includes(table) ? 0 : galleries.size);
     },
   );
 });

@@ -22,6 +22,9 @@ const SUBJECTS_PER_BATCH = 500;
 const REASON = 'damaged in the store';
 /** Of the subjects: more are not expunged without being counted by whoever asks for it. */
 const USUAL_SHARE = 0.1;
+const NOTHING: Mended = { indexes: [], tables: [], changesFilled: 0, rewritten: [], repaired: [] };
+const NOT_ALL =
+  'Not all could be removed: some tables were written anew, and the rest stays as it is. Ask for it again.';
 const NONE: Structure = { blocks: [], indexes: [], missingChanges: 0, isCounterWrong: false, isListWrong: false };
 
 /**
@@ -42,9 +45,13 @@ export async function checkStore(_args: readonly string[], options: CheckOptions
     mended = await mendWithoutLoss(repair, structure, reason);
     if (isStructureDamaged(structure)) structure = await repair.examine();
   };
+  let isOpen = false;
+  const done: Mended['rewritten'][number][] = [];
   const work = async (access: StoreAccess) => {
+    isOpen = true;
     const findings = { ...(await read(access, options)), structure };
-    if (options.expunge === true && isDamaged(findings)) return takeOut(access, findings, mended, reason, options);
+    if (options.expunge === true && isDamaged(findings))
+      return takeOut(access, findings, mended, reason, options, done);
     return report(findings, mended, options);
   };
   try {
@@ -55,7 +62,10 @@ export async function checkStore(_args: readonly string[], options: CheckOptions
     const nothing = { subjects: 0, references: 0, expungeable: 0, damaged: [], mayLackGalleries: [] };
     const why = error.detail.metadata?.['damage'];
     const obstacle = why === undefined ? error.message : `The store does not open: ${why}.`;
-    return report({ ...nothing, structure, obstacle }, mended, options);
+    if (!isOpen) return report({ ...nothing, structure, obstacle }, mended, options);
+    // What was done before is done, whatever was in the way then.
+    const stopped = done.length === 0 ? error.message : `${NOT_ALL} (${error.reason})`;
+    return report({ ...nothing, structure, obstacle: stopped }, { ...(mended ?? NOTHING), rewritten: done }, options);
   }
 }
 
@@ -105,7 +115,11 @@ async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason
   const tables = await repair.restoreDerived(now);
   // A counter that was made anew may say that more are missing.
   const { missingChanges, blocks } = tables.includes('change_counter') ? await repair.examine() : now;
-  const isWhole = missingChanges > 0 && !blocks.some(({ table }) => table === 'change');
+  // Which subjects are gone is known from the changes: these are filled once it is decided what becomes of the subjects.
+  const isWhole =
+    missingChanges > 0 &&
+    !blocks.some(({ table }) => table === 'change' || table === 'subject') &&
+    (await repair.vanishedSubjects()).length === 0;
   return {
     indexes,
     tables,
@@ -122,6 +136,7 @@ async function takeOut(
   before: Mended | undefined,
   reason: string,
   options: CheckOptions,
+  done: Mended['rewritten'][number][],
 ): Promise<number> {
   const { repair } = access.store;
   const { structure, damaged } = findings;
@@ -136,20 +151,21 @@ async function takeOut(
     return EXIT.refused;
   }
   const most = options.expungeAtMost ?? findings.expungeable;
+  const note = (table: string) =>
+    void done.push({ table, blocks: structure.blocks.filter((one) => one.table === table).map(({ block }) => block) });
   const rewrite = (when: 'before' | 'after') =>
-    repair.rewrite(structure.blocks, when, findings.mayLackGalleries, reason);
-  const first = await rewrite('before');
+    repair.rewrite(structure.blocks, when, findings.mayLackGalleries, reason, note);
+  await rewrite('before');
   const repaired = await removeDamaged(access, damaged, reason, most);
-  const tables = [...first, ...(await rewrite('after'))];
-  const rewritten = tables.map((table) => ({
-    table,
-    blocks: structure.blocks.filter((one) => one.table === table).map(({ block }) => block),
-  }));
-  const none: Mended = { indexes: [], tables: [], changesFilled: 0, rewritten: [], repaired: [] };
+  await rewrite('after');
+  await repair.rebuildLeft();
+  // What an earlier run, that did not come to its end, has left.
+  const isLeft = structure.missingChanges > 0 && (await repair.examine()).missingChanges > 0;
+  const changesFilled = isLeft ? await repair.fillChanges(reason) : 0;
   const after = await repair.examine();
   return report(
     { ...(await read(access, options)), structure: after },
-    { ...(before ?? none), rewritten, repaired },
+    { ...(before ?? NOTHING), ...(changesFilled > 0 && { changesFilled }), rewritten: done, repaired },
     options,
   );
 }
