@@ -189,6 +189,8 @@ export class StoreRepair {
         const enter = (client: pg.PoolClient) => enterKeysAtHand(client, this.#keys);
         await inTransaction(this.#pool, enter, READ_ONLY);
         await this.#vacuum(table);
+        // Keys are entered by their index, which may be one that was set aside.
+        await this.rebuildLeft();
         await inTransaction(this.#pool, enter);
       } else if (table === 'migration') await inTransaction(this.#pool, rebuildMigrations);
       else await inTransaction(this.#pool, (client) => rebuildCounter(client, lostChanges));

@@ -306,7 +306,7 @@ describe('what is damaged in more than one place', () => {
   it('is mended by the next run where an earlier one has written the changes anew, and no more', async () => {
     await spoil('subject', 0);
     await spoil('change', 0);
-    await sql(url, 'SET zero_damaged_pages = on; VACUUM FULL change');
+    await sql(`${url}?options=-c%20zero_damaged_pages%3Don`, 'VACUUM FULL change');
     const [, repaired] = await check({ repair: true });
     expect(repaired.obstacle).toBeUndefined();
     expect(await check(expungeAll)).toMatchObject([0, { damaged: [], blocks: [], missing_changes: 0 }]);
