@@ -155,13 +155,13 @@ function sentencesOfStructure(
       const outcome = mended?.indexes.find(({ index }) => index === one.index)?.outcome;
       table.push([one.index, one.table, one.block ?? '?', outcome === undefined ? '--repair' : REASONS[outcome]]);
     }
-    lines.push(`${indexes.length} indexes are damaged, by which rows are found; the rows are not:`, table.toString());
+    lines.push(`${indexes.length} indexes are damaged, by which rows are found:`, table.toString());
   }
   if (blocks.length > 0) {
     const table = new Table({ head: ['table', 'block', 'what mends it'], style: STYLE });
     for (const { table: name, block, mend } of blocks)
       table.push([name, block, mend === 'repair' ? '--repair' : '--expunge, or a backup']);
-    lines.push(`${blocks.length} blocks cannot be read:`, table.toString());
+    lines.push(`${blocks.length} blocks cannot be read, or lack rows that an index knows of:`, table.toString());
   }
   if (missingChanges > 0) lines.push(`${missingChanges} numbers of the change sequence have no change: --repair.`);
   if (isCounterWrong) lines.push('The counter of the changes is gone, or names one before the last one: --repair.');

@@ -247,7 +247,7 @@ async function start(
   });
 
   const headSequence = () => store.subjects.headSequence();
-  const lookForLost = () => store.subjects.lookForLost();
+  const lookForLost = () => store.subjects.lookAhead();
   await startGallery({ switcher, follower, headSequence, lookForLost, quarantine, readiness, log });
   if (await wantsDemo(configuration, store, served.current)) {
     await loadDemoGallery(enrolment, configuration.demoSubjects, (people) => {

@@ -68,6 +68,14 @@ const KNOWN_STATES: readonly KnownState[] = [
       'A part of the store that this needs is damaged; nothing was changed. ridgewatch store check says what it is.',
   },
   {
+    // No index is in use that would tell a repetition.
+    states: /^42P10$/,
+    kind: 'failed-precondition',
+    reason: 'STORE_DAMAGED',
+    sentence:
+      'An index that this needs is out of use, for its table is damaged; nothing was changed. ridgewatch store check says which.',
+  },
+  {
     states: /^40/,
     kind: 'aborted',
     reason: 'CHANGE_COLLIDED',

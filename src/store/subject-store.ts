@@ -44,6 +44,8 @@ export class SubjectStore {
   readonly #keys: Keys;
   readonly #turns = new StoreTurns();
   #lost: LostRows = NOTHING_LOST;
+  /** What was found ahead of the first snapshot, which need not look again. */
+  #ahead: LostRows | undefined;
 
   /** @param keys - that templates are encrypted with */
   constructor(pool: pg.Pool, keys: Keys) {
@@ -123,6 +125,11 @@ export class SubjectStore {
   /** Looks for rows that are gone without a word of the database. Reads all tables and indexes. */
   async lookForLost(): Promise<LostRows> {
     return (this.#lost = await undone(this.#pool, findLostRows));
+  }
+
+  /** The same ahead of a snapshot, which then does not look again. */
+  async lookAhead(): Promise<LostRows> {
+    return (this.#ahead = await this.lookForLost());
   }
 
   /** What was lost when it was looked for last. */
@@ -413,7 +420,8 @@ export class SubjectStore {
   ): Promise<{ readonly seq: number; readonly subjectCount: number }> {
     return withCallbacks(async (guard) => {
       const work = guard(onBatch);
-      const gone = await this.lookForLost();
+      const gone = this.#ahead ?? (await this.lookForLost());
+      this.#ahead = undefined;
       const told = new Set<string>();
       let working: Promise<void> = Promise.resolve();
       let memberships: Promise<Map<string, string[]> | undefined> | undefined;

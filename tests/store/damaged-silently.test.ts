@@ -9,7 +9,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { backup } from '../../src/cli/commands/backup.ts';
 import { exportToFile } from '../../src/cli/commands/export.ts';
 import { checkStore } from '../../src/cli/commands/store-check.ts';
+import type { ChangeFollower } from '../../src/gallery/change-follower.ts';
+import { Quarantine } from '../../src/gallery/quarantine.ts';
+import type { IndexSwitcher } from '../../src/index-files/index-switcher.ts';
+import { createLogger } from '../../src/observability/logging.ts';
+import { Readiness } from '../../src/observability/readiness.ts';
 import { Keys } from '../../src/security/keys.ts';
+import { startGallery } from '../../src/service/gallery-start.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
 import type { DamagedReference, SubjectWithReferences } from '../../src/store/records.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -151,9 +157,7 @@ async function run(command: () => Promise<number>): Promise<{ code: number; out:
 }
 
 async function check(options: Parameters<typeof checkStore>[1] = {}): Promise<[number, Report]> {
-  const { code, out } = await run(() =>
-    checkStore([], { ...options, json: true, indexDir: join(dataDir, 'indexes') }),
-  );
+  const { code, out } = await run(() => checkStore([], { ...options, json: true, indexDir: join(dataDir, 'indexes') }));
   const found = JSON.parse(out) as Report;
   if (options.expunge === true) expect(found.obstacle).toBeUndefined();
   return [code, found];
@@ -202,6 +206,17 @@ describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
       const { all, damaged } = await readAll(store);
       expect(idsOf(all)).toEqual([...galleries.keys()].sort());
       expect(damaged.map(({ referenceId }) => referenceId).sort()).toEqual(names);
+      const quarantine = new Quarantine();
+      await startGallery({
+        switcher: { reload: () => Promise.resolve(true), index: undefined } as unknown as IndexSwitcher,
+        follower: { advanceTo: () => Promise.resolve() } as unknown as ChangeFollower,
+        headSequence: () => store.subjects.headSequence(),
+        lookForLost: () => store.subjects.lookAhead(),
+        quarantine,
+        readiness: new Readiness(() => quarantine.count),
+        log: createLogger('silent'),
+      });
+      expect(quarantine.count).toBe(names.length);
       const [one] = lost;
       expect((await store.subjects.get(one.subject_id))?.damaged).toContainEqual({
         referenceId: one.reference_id,
@@ -222,7 +237,9 @@ describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
     const before = (await check())[1].damaged;
     expect(before.length).toBeGreaterThan(0);
     await harm('reference_pkey', 'zeros');
-    await withStore(async ({ subjects }) => expect((await subjects.lookForLost()).references.length).toBeGreaterThan(0));
+    await withStore(async ({ subjects }) =>
+      expect((await subjects.lookForLost()).references.length).toBeGreaterThan(0),
+    );
     const [code, repaired] = await check({ repair: true });
     expect({ code, repaired }).toMatchObject({
       code: 7,
@@ -282,7 +299,14 @@ describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
       const { all } = await withStore(readAll);
       expect(idsOf(all)).toEqual([...galleries.keys()].sort());
       await withStore(async ({ subjects }) =>
-        expect((await subjects.galleries()).sort()).toEqual(['gallery 0', 'gallery 1', 'gallery 2', 'gallery 3', 'gallery 4', 'main']),
+        expect((await subjects.galleries()).sort()).toEqual([
+          'gallery 0',
+          'gallery 1',
+          'gallery 2',
+          'gallery 3',
+          'gallery 4',
+          'main',
+        ]),
       );
     },
   );
