@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { galleriesOf, uuidOf } from './damaged-names.ts';
 import { BlocksAtHand, fromTables, readBlocks, tryRead } from './damaged-pages.ts';
+import { hasExtension } from './database-extensions.ts';
 import { findLostEntries, type LostEntry } from './lost-places.ts';
 import { vanishedSubjects } from './rebuilt-changes.ts';
 import type { DamagedReference } from './records.ts';
@@ -32,6 +33,8 @@ export interface LostRows {
 /** @param client - in a transaction that may write, of which nothing is left */
 export async function findLostRows(client: Client): Promise<LostRows> {
   await withoutTimeLimit(client);
+  // Made once, and not for every table.
+  await hasExtension(client, 'pageinspect');
   const entries = new Map<string, LostEntry[]>();
   for (const table of await readTables(client)) entries.set(table, (await findLostEntries(client, table)) ?? []);
   const of = (table: string) => entries.get(table) ?? [];

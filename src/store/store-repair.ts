@@ -5,6 +5,7 @@ import type { Keys } from '../security/keys.ts';
 import { appendChanges } from './changes.ts';
 import { findDamagedIndexes, rebuildIndexes, type DamagedIndex, type Rebuilt } from './damaged-indexes.ts';
 import { blocksOf, isPlanned, tryRead } from './damaged-pages.ts';
+import { hasExtension } from './database-extensions.ts';
 import { findLostEntries } from './lost-places.ts';
 import { lostOf, type LostOfTable } from './lost-rows.ts';
 import type { DamagedReference, Removed } from './records.ts';
@@ -123,6 +124,8 @@ export class StoreRepair {
   /** What the indexes know of, and the tables lack: blocks of zeros, and what was cut off. */
   lostBlocks(): Promise<LostOfTable[]> {
     return undone(this.#pool, async (client) => {
+      // Made once, and not for every table.
+      await hasExtension(client, 'pageinspect');
       const found: LostOfTable[] = [];
       for (const table of await readAllTables(client)) {
         const entries = await findLostEntries(client, table);
