@@ -29,6 +29,8 @@ const SOME_REASON = /^(could not|page verification failed|invalid)/;
 const CONTINUED = new Set(['DETAIL', 'HINT', 'detail', 'hint']);
 /** Said to clients that were too early; no reason of anything. */
 const NO_REASON = /^the database system is (starting up|not yet accepting connections|shutting down|in recovery mode)/;
+/** Advice of PostgreSQL to make a database where the files of one are: whoever follows it loses them. */
+const DEADLY_ADVICE = /\b(initdb|pg_resetwal)\b/;
 /** What to do about reasons that PostgreSQL has no remedy for. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [
@@ -38,6 +40,14 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [
     /error while loading shared libraries|Library not loaded|cannot open shared object/,
     'the installation is not complete: install it again with npm ci, without --ignore-scripts, or set DATABASE_URL',
+  ],
+  [
+    /(postgresql(\.auto)?|pg_hba|pg_ident)\.conf/,
+    'a file of its settings is missing or damaged, which holds nothing of this database: copy it from another data directory of the same version, with its owner',
+  ],
+  [
+    /pg_control|PG_CONTROL_VERSION|status of transaction|pg_wal" does not exist|not a valid data directory|locate a valid checkpoint|relation mapping file|\/global\//,
+    'a file of the database is missing or damaged: keep a copy of all of them as they are, bring that file back from a copy of the same moment, or restore a backup into an empty data directory; do not make another database in their place',
   ],
   [/\b(ENOENT|EACCES)\b.*|not found|Permission denied$/, 'see whether the installation is complete and may be run'],
   [
@@ -73,7 +83,9 @@ function wordsOf(output: string): string {
   // As the line that says why, before the one that says that no socket could be made.
   const before = lines.slice(Math.max(0, first - LAST_LINES), first);
   const why = before.filter(({ level, words }) => REASONS.has(level) && SOME_REASON.test(words));
-  const further = lines.slice(last + 1).filter(({ level }) => CONTINUED.has(level));
+  const further = lines
+    .slice(last + 1)
+    .filter(({ level, words }) => CONTINUED.has(level) && !DEADLY_ADVICE.test(words));
   return said([...why, ...lines.slice(first, first + 1), ...lines.slice(last, last + 1), ...further]);
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
-import { catalogueDamaged, isDamage } from './store-failure.ts';
+import { catalogueDamaged, isCatalogueLost } from './store-failure.ts';
 
 /** Waits before trying again, in milliseconds: a database that was started together with the service needs a moment. */
 const PATIENCE_MS = [250, 500, 1000] as const;
@@ -19,7 +19,7 @@ export async function probeDatabase(url: string): Promise<void> {
       await connectOnce(url);
       return;
     } catch (error) {
-      if (isDamage(error)) throw catalogueDamaged(error);
+      if (isCatalogueLost(error)) throw catalogueDamaged(error);
       const wait = PATIENCE_MS[attempt];
       if (wait === undefined || !STARTING.has((error as { code?: string }).code ?? '')) {
         const sentence = `The database at ${place} (DATABASE_URL) cannot be used: ${explain(error)}.`;

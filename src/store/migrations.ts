@@ -5,7 +5,14 @@ import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
 import { explain } from './external-database.ts';
-import { asStoreFailure, catalogueDamaged, damagedPlaceOf, isDamage, isOfCatalogue } from './store-failure.ts';
+import {
+  asStoreFailure,
+  catalogueDamaged,
+  damagedPlaceOf,
+  isCatalogueLost,
+  isDamage,
+  isOfCatalogue,
+} from './store-failure.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
 /** In which the names of the migrations stand that were made. */
@@ -26,6 +33,7 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
     await client.connect();
   } catch (error) {
     await client.end().catch(() => undefined);
+    if (isCatalogueLost(error)) throw catalogueDamaged(error);
     const sentence = `The database cannot be used: ${explain(error)}.`;
     throw new Failure('failed-precondition', 'DATABASE_UNREACHABLE', sentence);
   }

@@ -166,10 +166,35 @@ export function isOfCatalogue({ file }: Record<string, string>): boolean {
   return number !== undefined && Number(number) < FIRST_OWN_FILE;
 }
 
+/** SQLSTATEs of a connection that the database's own files are in the way of. */
+const FILES_LOST = /^(58P01|58030|XX00[012]|22023)$/;
+/** How PostgreSQL says that what it knows of its tables does not hold together; it has no SQLSTATE for that. */
+const CONTRADICTION = /catalog is missing|cache lookup failed|could not find (pg_\w+|tuple)|relation mapping file/;
+
+/**
+ * Whether a connection did not come about because files of the catalogue are missing or damaged.
+ * @param isOwn - the database, its user and its password are our own: it refuses them only where it has lost them
+ */
+export function isCatalogueLost(error: unknown, isOwn = false): boolean {
+  const code = error instanceof pg.DatabaseError ? error.code : sqlStateOf(error);
+  return code !== undefined && (FILES_LOST.test(code) || (isOwn && /^(3D000|28)/.test(code)));
+}
+
+/** Whether a statement met a catalogue that does not hold together. */
+function isContradiction(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === 'XX000' && CONTRADICTION.test(error.message);
+}
+
+/** What the database said: names of files and of its own tables, as long as it has not looked at any other. */
+function wordsOfConnection(error: unknown): string {
+  if (!(error instanceof pg.DatabaseError) || error.severity !== 'FATAL') return '';
+  return ` (${[error.message, error.detail].filter((words) => words !== undefined).join('; ')})`;
+}
+
 /** @param error - that a connection met, or that names a place in the catalogue */
 export function catalogueDamaged(error: unknown): Failure {
   const { file, block } = damagedPlaceOf(error);
-  const place = file === undefined ? '' : `, file ${file}, block ${block}`;
+  const place = file === undefined || block === undefined ? wordsOfConnection(error) : `, file ${file}, block ${block}`;
   const sentence = `The catalogue in which PostgreSQL keeps what it knows of its tables is damaged${place}; nothing was changed, and the tables themselves are not what is damaged. Keep a copy of the database's files, and restore a backup into an empty store (ridgewatch restore); where only an index of the catalogue is damaged, an administrator mends it with REINDEX SYSTEM, on a connection with ignore_system_indexes = on.`;
   const metadata = { ...(file && block && { file, block }) };
   return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata, cause: withoutValues(error) });
@@ -193,7 +218,7 @@ export function asStoreFailure(error: unknown): Failure {
   if (code === UNIQUE_VIOLATION && constraint === 'subject_contributor_external_id_key') return externalIdTaken();
   if (code === OUTCOME_UNKNOWN) return commitOutcomeUnknown();
   const place = isDamage(error) ? damagedPlaceOf(error) : {};
-  if (isOfCatalogue(place)) return catalogueDamaged(error);
+  if (isOfCatalogue(place) || isContradiction(error)) return catalogueDamaged(error);
   const metadata: Record<string, string> = code === undefined ? {} : { sqlstate: code, ...place };
   const detail = { metadata, cause: withoutValues(error) };
   const known = KNOWN_STATES.find(({ states }) => code !== undefined && states.test(code));

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
 import { ChangeListener } from './change-listener.ts';
 import type { Patience } from './cluster-claim.ts';
@@ -9,6 +10,7 @@ import { probeDatabase } from './external-database.ts';
 import { Imports } from './imports.ts';
 import { migrate } from './migrations.ts';
 import { withPlace } from './damaged-place.ts';
+import { catalogueDamaged, isCatalogueLost } from './store-failure.ts';
 import { StoreRepair } from './store-repair.ts';
 import { StoreHealth } from './store-health.ts';
 import { StoreCopy } from './store-copy.ts';
@@ -134,7 +136,9 @@ async function openAt(
     // Without it nothing can be served or changed.
     await subjects.headSequence();
   } catch (error) {
-    const failure = await withPlace(pool, error);
+    const isRefused = error instanceof Failure && error.reason === 'STORE_UNAVAILABLE';
+    const isLost = cluster !== undefined && isRefused && isCatalogueLost(error, true);
+    const failure = isLost ? catalogueDamaged(error) : await withPlace(pool, error);
     isClosing = true;
     await pool.end();
     throw failure;

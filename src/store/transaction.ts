@@ -6,6 +6,7 @@ import {
   isConnectionError,
   isCrowd,
   isDamage,
+  isCatalogueLost,
   isRefusal,
   storeBusy,
   storeUnavailable,
@@ -88,7 +89,7 @@ export async function withConnection<T>(
   } catch (error) {
     if (isCrowd(error)) throw storeBusy();
     // Refused, unreachable, a password that was changed, a database that was dropped: no caller can tell or mend that.
-    throw isDamage(error) ? catalogueDamaged(error) : storeUnavailable(error);
+    throw isCatalogueLost(error) ? catalogueDamaged(error) : storeUnavailable(error);
   }
   let broken = false;
   const discard = () => void (broken = true);

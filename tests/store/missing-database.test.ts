@@ -1,11 +1,12 @@
 /** A data directory that has lost its database, or a part of it: no other one takes its place, and nothing is removed. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Keys } from '../../src/security/keys.ts';
 import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
+import { asStoreFailure } from '../../src/store/store-failure.ts';
 import { openStore, type StoreMode } from '../../src/store/store.ts';
 import { temporaryDirectory } from '../cluster.ts';
 
@@ -95,6 +96,46 @@ describe('a database that has lost a file', () => {
     mkdirSync(files);
     writeFileSync(join(files, 'notes'), 'x');
     await expectRefused(/.*postgres holds no whole database.*there is notes/);
+  });
+});
+
+describe('a database whose catalogue lacks something', () => {
+  const remove = (file: string) => rmSync(file, { recursive: true });
+  /** As a disk leaves it that has lost what was written. */
+  const zero = (file: string) => writeFileSync(file, Buffer.alloc(statSync(file).size));
+  const catalogue = /^STORE_DAMAGED: The catalogue in which PostgreSQL keeps .* is damaged.*ridgewatch restore/;
+  const files = /^EMBEDDED_DATABASE_FAILED: .*(keep a copy|another data directory)/;
+  it.each([
+    ['base/5/pg_filenode.map', remove, catalogue],
+    ['base/5/pg_filenode.map', zero, catalogue],
+    ['base/5/PG_VERSION', remove, catalogue],
+    ['base/5/1259', remove, catalogue],
+    ['base/5/1249', zero, catalogue],
+    ['base/5', remove, catalogue],
+    ['global/1262', remove, catalogue],
+    ['global/1262', zero, catalogue],
+    ['global/1260', zero, catalogue],
+    ['pg_xact/0000', remove, files],
+    ['global/pg_control', zero, files],
+    ['global/pg_control', remove, files],
+    ['pg_wal', remove, files],
+    ['pg_hba.conf', remove, files],
+  ])('says so, and never to make another one: %s %s', async (name, damage, sentence) => {
+    damage(join(copy(), name));
+    const said = (await refusals(['own'])).get('own');
+    expect(said).toMatch(sentence);
+    expect(said).not.toContain('initdb');
+  });
+});
+
+describe('a catalogue that does not hold together', () => {
+  it.each([
+    'pg_attribute catalog is missing 1 attribute(s) for relation OID 2662',
+    'cache lookup failed for relation 16384',
+    'could not find pg_class entry for 16384',
+  ])('is damage, for which PostgreSQL has no SQLSTATE: %s', (message) => {
+    const error = Object.assign(new pg.DatabaseError(message, 0, 'error'), { code: 'XX000' });
+    expect(asStoreFailure(error)).toMatchObject({ reason: 'STORE_DAMAGED' });
   });
 });
 
