@@ -12,7 +12,7 @@ import { temporaryDirectory } from '../cluster.ts';
 
 /** With a database that holds something, stopped. */
 let origin: string;
-let dataDir: string;
+let dataDir = temporaryDirectory();
 const clusters: EmbeddedCluster[] = [];
 
 const silent = () => undefined;
