@@ -31,6 +31,7 @@ interface IndexRow {
   readonly index: string;
   readonly table: string;
   readonly oid: number;
+  /** An index without a block is none: its file is gone, or was cut off. */
   readonly is_usable: boolean;
   readonly is_overflow: boolean;
   readonly file: string;
@@ -167,7 +168,7 @@ function blockOf(text: string): number | undefined {
 async function indexesOf(client: Client, table: string): Promise<IndexRow[]> {
   const { rows } = await client.query<IndexRow>(
     `SELECT i.indexrelid::regclass::text AS index, $1::text AS "table", i.indexrelid AS oid,
-       i.indisvalid AND i.indisready AS is_usable, i.indrelid <> t.oid AS is_overflow,
+       i.indisvalid AND i.indisready AND pg_relation_size(i.indexrelid) > 0 AS is_usable, i.indrelid <> t.oid AS is_overflow,
        pg_relation_filepath(i.indexrelid) AS file
      FROM pg_class t JOIN pg_index i ON i.indrelid IN (t.oid, t.reltoastrelid)
      WHERE t.oid = $2::regclass ORDER BY 1`,

@@ -15,6 +15,7 @@ const GONE = /^(08|57P|53300$|25P0[34]$)/;
 const REFUSED_VALUE = /^2[23]/;
 /** What is stored is not what was written: a page, a row or an index is damaged. */
 const DAMAGED = /^XX00[12]$/;
+const FILE_MISSING = '58P01';
 
 interface KnownState {
   readonly states: RegExp;
@@ -135,10 +136,10 @@ function sqlStateOf(error: unknown): string | undefined {
   return error instanceof Failure ? error.detail.metadata?.['sqlstate'] : undefined;
 }
 
-/** Whether what was to be read is there and is not what was written. */
+/** Whether what was to be read is not what was written, or the file that it was in is gone. */
 export function isDamage(error: unknown): boolean {
   const code = error instanceof pg.DatabaseError ? error.code : sqlStateOf(error);
-  return code !== undefined && DAMAGED.test(code);
+  return code !== undefined && (DAMAGED.test(code) || (code === FILE_MISSING && 'file' in damagedPlaceOf(error)));
 }
 
 /**
@@ -153,6 +154,8 @@ export function damagedPlaceOf(error: unknown): Record<string, string> {
   const message = error instanceof Error ? error.message : '';
   const page = /(\d+) [^"]*"?((?:base|global|pg_tblspc)\/[\w/.]+)/.exec(message);
   if (page?.[1] !== undefined && page[2] !== undefined) return { block: page[1], file: page[2] };
+  const missing = /could not open file "((?:base|global|pg_tblspc)\/[\w/.]+)"/.exec(message)?.[1];
+  if (missing !== undefined) return { file: missing };
   const index = /"(\w{1,63})"/.exec(message)?.[1];
   return index === undefined ? {} : { index };
 }

@@ -1,5 +1,5 @@
 /** Rows that are gone without a word, as a block of zeros leaves a table: what they said is not taken for nothing. */
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -96,6 +96,7 @@ async function zero(url: string, table: string, from: number, how: 'zero' | 'tru
 interface Report {
   readonly obstacle?: string;
   readonly damaged: readonly unknown[];
+  readonly indexes: readonly { readonly index: string }[];
   readonly missing_changes: number;
   readonly counter_wrong: boolean;
   readonly migration_list_wrong: boolean;
@@ -250,4 +251,27 @@ describe('a table of one row, and of few', () => {
       await store.close();
     }
   });
+});
+
+describe('an index whose file is gone', () => {
+  it.each(['subject_pkey', 'change_subject'])(
+    'is named, and built anew by a start or by the command: %s',
+    async (index) => {
+      for (const how of ['start', 'command']) {
+        const url = await copy();
+        const [{ path }] = await query<{ path: string }>(url, `SELECT pg_relation_filepath('${index}') AS path`);
+        await query(
+          url,
+          `CREATE EXTENSION pg_buffercache; CHECKPOINT; SELECT pg_buffercache_evict_relation('${index}')`,
+        );
+        rmSync(join(cluster.directory, path));
+        if (how === 'start') await (await open(url)).close();
+        else {
+          expect((await check(url))[1].indexes.map((one) => one.index)).toEqual([index]);
+          expect(await check(url, { repair: true })).toMatchObject([0, { damaged: [] }]);
+        }
+        await expectWhole(url, HEAD);
+      }
+    },
+  );
 });
