@@ -3,7 +3,7 @@ import pg from 'pg';
 import { hasExtension } from './database-extensions.ts';
 import { isPlanned } from './damaged-pages.ts';
 import { findLostEntries } from './lost-places.ts';
-import { damagedPlaceOf, isDamage } from './store-failure.ts';
+import { damagedPlaceOf, isDamage, tableFileMissing } from './store-failure.ts';
 import { readAllTables } from './tables.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
@@ -53,6 +53,7 @@ const READ_BLOCKS = `SELECT coalesce(bool_or(get_byte(p.page, 14) = 0 AND get_by
  * @param client - in a transaction that is rolled back: extensions are made in it
  * @param how - `blocks`: reads every block, as far as the user of the database may; `entries`: also compares what is in
  * them with the tables
+ * @throws Failure STORE_DAMAGED when the file of a table is missing: its indexes are not to blame, nor to be given up
  */
 export async function findDamagedIndexes(client: Client, how: 'blocks' | 'entries'): Promise<DamagedIndex[]> {
   const found: DamagedIndex[] = [];
@@ -61,6 +62,7 @@ export async function findDamagedIndexes(client: Client, how: 'blocks' | 'entrie
   for (const table of await readAllTables(client)) {
     const all = await indexesOf(client, table);
     const isReadable = await isPlanned(client, pg.escapeIdentifier(table));
+    if (!isReadable) await requireFile(client, table);
     for (const one of all) {
       const damage = await damageOf(client, one, { how, hasPages, hasCheck, isReadable });
       if (damage !== undefined) found.push({ index: one.index, table, block: damage.block });
@@ -70,6 +72,21 @@ export async function findDamagedIndexes(client: Client, how: 'blocks' | 'entrie
       found.push(...all.filter((one) => !one.is_overflow).map(({ index }) => ({ index, table, block: 0 })));
   }
   return found;
+}
+
+/** @throws Failure STORE_DAMAGED */
+async function requireFile(client: Client, table: string): Promise<void> {
+  const name = pg.escapeIdentifier(table);
+  const { rows } = await client.query<{ file: string }>('SELECT pg_relation_filepath($1::regclass) AS file', [name]);
+  await client.query('SAVEPOINT opening');
+  try {
+    await client.query(`EXPLAIN SELECT FROM ${name}`);
+  } catch (error) {
+    const { file, block } = damagedPlaceOf(error);
+    if (block === undefined && file !== undefined && file === rows[0]?.file) throw tableFileMissing(table, file);
+  } finally {
+    await client.query('ROLLBACK TO SAVEPOINT opening');
+  }
 }
 
 interface Means {

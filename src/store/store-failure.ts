@@ -203,6 +203,13 @@ export function catalogueDamaged(error: unknown): Failure {
   return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata, cause: withoutValues(error) });
 }
 
+/** @param file - in which the rows of a table were */
+export function tableFileMissing(table: string, file: string): Failure {
+  const sentence = `The file ${file} of the table ${table} is missing, with everything that the table held; nothing was changed. Stop the service and bring that file back from a copy of the same moment, with its owner, or restore a backup into an empty store (ridgewatch restore).`;
+  const metadata = { table, file, damage: `The file ${file} of the table ${table} is missing` };
+  return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata });
+}
+
 /** @param table - of which no query can be planned */
 export function tableNotPlanned(table: string): Failure {
   const sentence = `An index of the table ${table} is damaged, which keeps the database from reading the table; nothing was changed and nothing is lost: ridgewatch store check --repair builds it anew.`;

@@ -1,5 +1,5 @@
 /** Rows that are gone without a word, as a block of zeros leaves a table: what they said is not taken for nothing. */
-import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -272,6 +272,28 @@ describe('an index whose file is gone', () => {
         }
         await expectWhole(url, HEAD);
       }
+    },
+  );
+});
+
+describe('a table whose file is gone', () => {
+  it.each(['reference', 'change'])(
+    'is named, by a start and by the command, which changes nothing: %s',
+    async (table) => {
+      const url = await copy();
+      const [{ path }] = await query<{ path: string }>(url, `SELECT pg_relation_filepath('${table}') AS path`);
+      await query(url, `CREATE EXTENSION pg_buffercache; CHECKPOINT; SELECT pg_buffercache_evict_relation('${table}')`);
+      const file = join(cluster.directory, path);
+      renameSync(file, `${file}.away`);
+      const missing = {
+        reason: 'STORE_DAMAGED',
+        message: expect.stringMatching(`The file ${path} of the table ${table} is missing.*restore a backup`) as string,
+      };
+      await expect(open(url)).rejects.toMatchObject(missing);
+      for (const options of [{}, { repair: true }, { expunge: true, yes: true, expungeAtMost: SUBJECTS }])
+        await expect(check(url, options)).rejects.toMatchObject(missing);
+      renameSync(`${file}.away`, file);
+      await expectWhole(url, HEAD);
     },
   );
 });
