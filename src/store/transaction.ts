@@ -5,7 +5,6 @@ import {
   commitOutcomeUnknown,
   isConnectionError,
   isCrowd,
-  isDamage,
   isCatalogueLost,
   isRefusal,
   storeBusy,
