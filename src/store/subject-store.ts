@@ -21,6 +21,7 @@ import type {
 import { BlocksAtHand, readBlocks, tryRead } from './damaged-pages.ts';
 import { lostMemberships, nameReferences } from './damaged-names.ts';
 import { findLostRows, type LostRows } from './lost-rows.ts';
+import { addGalleries, addLost, withoutSubject } from './lost-of-subjects.ts';
 import { lostSubjects, readableSubjectIds, referencesOfUnreadable } from './rescued-rows.ts';
 import { readPresent, readSubjects, readSubjectsById, type SubjectsAround } from './rows.ts';
 import { StoreTurns } from './store-turns.ts';
@@ -107,7 +108,7 @@ export class SubjectStore {
     ]);
     // A block of zeros is taken for a new one, so whoever is missing is asked for there, too.
     const lost = await this.#lostOf(ids.filter((id) => !found.has(id)));
-    const subjects = await this.#withGalleries(this.#withLost(read.subjects));
+    const subjects = await this.#withGalleries(addLost(read.subjects, this.#lost));
     return this.#named({ subjects, unreadable: [...read.unreadable, ...lost] });
   }
 
@@ -119,7 +120,7 @@ export class SubjectStore {
   /** A page of subjects, in order of id; those that cannot be read themselves are left out. */
   async list(filter: ListFilter): Promise<readonly SubjectWithReferences[]> {
     const { subjects } = await inTransaction(this.#pool, (client) => this.#page(client, filter), READ_ONLY);
-    return this.#withGalleries(this.#withLost(subjects));
+    return this.#withGalleries(addLost(subjects, this.#lost));
   }
 
   /** Looks for rows that are gone without a word of the database. Reads all tables and indexes. */
@@ -135,38 +136,6 @@ export class SubjectStore {
   /** What was lost when it was looked for last. */
   get lost(): LostRows {
     return this.#lost;
-  }
-
-  /** What was lost of a subject is of no interest once it was given anew. */
-  #forget(subjectId: string, galleries: boolean, references: boolean): void {
-    const lost = this.#lost;
-    const left = (one: DamagedReference) => !references || one.subjectId !== subjectId;
-    const isLeft = ([id]: readonly [string, readonly string[]]) => !galleries || id !== subjectId;
-    this.#lost = {
-      ...lost,
-      references: lost.references.filter(left),
-      galleries: new Map([...lost.galleries].filter(isLeft)),
-    };
-  }
-
-  /** Adds to subjects what was lost of them. A subject may have left a gallery before: to be searched there is the lesser evil. */
-  #withLost(subjects: readonly SubjectWithReferences[], lost = this.#lost): readonly SubjectWithReferences[] {
-    if (lost.references.length === 0 && lost.galleries.size === 0) return subjects;
-    const references = Map.groupBy(lost.references, ({ subjectId }) => subjectId);
-    return subjects.map((one) => {
-      const { subject, damaged = [], mayLackGalleries } = one;
-      const present = new Set([...one.references, ...damaged].map(({ referenceId }) => referenceId));
-      const more = (references.get(subject.subjectId) ?? []).filter(({ referenceId }) => !present.has(referenceId));
-      const names = lost.galleries.get(subject.subjectId);
-      const isUnsure = names !== undefined && (names.length === 0 || subject.version > 1);
-      const galleries = [...new Set([...subject.galleries, ...(names ?? [])])].sort();
-      return {
-        ...one,
-        subject: { ...subject, galleries },
-        ...(damaged.length + more.length > 0 && { damaged: [...damaged, ...more] }),
-        ...((mayLackGalleries === true || isUnsure) && { mayLackGalleries: true }),
-      };
-    });
   }
 
   #page(client: pg.PoolClient, filter: ListFilter): Promise<SubjectsAround> {
@@ -202,13 +171,7 @@ export class SubjectStore {
   ): Promise<readonly SubjectWithReferences[]> {
     if (!subjects.some((one) => one.mayLackGalleries === true)) return subjects;
     const named = await lost();
-    if (named === undefined) return subjects;
-    return subjects.map((one) => {
-      if (one.mayLackGalleries !== true) return one;
-      const { subject } = one;
-      const galleries = [...new Set([...subject.galleries, ...(named.get(subject.subjectId) ?? [])])].sort();
-      return { ...one, subject: { ...subject, galleries }, mayLackGalleries: subject.version > 1 };
-    });
+    return named === undefined ? subjects : addGalleries(subjects, named);
   }
 
   /** Names the references that could not be read with their subjects. */
@@ -295,8 +258,8 @@ export class SubjectStore {
       const seq = await appendChanges(client, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
       return { ...updated, seq };
     });
-    this.#forget(subjectId, patch.galleries !== undefined, references !== undefined);
-    const [complete = updated] = await this.#withGalleries(this.#withLost([updated]));
+    this.#lost = withoutSubject(this.#lost, subjectId, patch.galleries !== undefined, references !== undefined);
+    const [complete = updated] = await this.#withGalleries(addLost([updated], this.#lost));
     return { ...complete, seq };
   }
 
@@ -431,7 +394,7 @@ export class SubjectStore {
         let subjectCount = 0;
         for await (const batch of this.#batches(client, which, batchSize)) {
           const { subjects: named, unreadable } = await this.#named(batch);
-          const subjects = await this.#withGalleries(this.#withLost(named, gone), lost);
+          const subjects = await this.#withGalleries(addLost(named, gone), lost);
           for (const one of unreadable) told.add(one.subjectId);
           await working;
           working = work(subjects, seq, unreadable);

@@ -1,0 +1,47 @@
+/** What a store has lost of its subjects, beside what it still holds of them. */
+import type { LostRows } from './lost-rows.ts';
+import type { DamagedReference, SubjectWithReferences } from './records.ts';
+
+/** What is lost of the others: a subject that was enrolled again, or expunged, lacks nothing any more. */
+export function withoutSubject(lost: LostRows, subjectId: string, galleries: boolean, references: boolean): LostRows {
+  const isLeft = (one: DamagedReference) => !references || one.subjectId !== subjectId;
+  return {
+    ...lost,
+    references: lost.references.filter(isLeft),
+    galleries: new Map([...lost.galleries].filter(([id]) => !galleries || id !== subjectId)),
+  };
+}
+
+/** Adds what is lost to subjects. A subject may have left a gallery before: to be searched there is the lesser evil. */
+export function addLost(subjects: readonly SubjectWithReferences[], lost: LostRows): readonly SubjectWithReferences[] {
+  if (lost.references.length === 0 && lost.galleries.size === 0) return subjects;
+  const references = Map.groupBy(lost.references, ({ subjectId }) => subjectId);
+  return subjects.map((one) => {
+    const { subject, damaged = [], mayLackGalleries } = one;
+    const present = new Set([...one.references, ...damaged].map(({ referenceId }) => referenceId));
+    const more = (references.get(subject.subjectId) ?? []).filter(({ referenceId }) => !present.has(referenceId));
+    const names = lost.galleries.get(subject.subjectId);
+    const isUnsure = names !== undefined && (names.length === 0 || subject.version > 1);
+    return {
+      ...withNames(one, names),
+      ...(damaged.length + more.length > 0 && { damaged: [...damaged, ...more] }),
+      ...((mayLackGalleries === true || isUnsure) && { mayLackGalleries: true }),
+    };
+  });
+}
+
+/** Adds the galleries that indexes name to subjects whose memberships cannot be read. */
+export function addGalleries(
+  subjects: readonly SubjectWithReferences[],
+  named: ReadonlyMap<string, readonly string[]>,
+): readonly SubjectWithReferences[] {
+  return subjects.map((one) => {
+    if (one.mayLackGalleries !== true) return one;
+    return { ...withNames(one, named.get(one.subject.subjectId)), mayLackGalleries: one.subject.version > 1 };
+  });
+}
+
+function withNames(one: SubjectWithReferences, names: readonly string[] = []): SubjectWithReferences {
+  const galleries = [...new Set([...one.subject.galleries, ...names])].sort();
+  return { ...one, subject: { ...one.subject, galleries } };
+}
