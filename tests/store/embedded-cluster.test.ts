@@ -73,12 +73,11 @@ describe('the embedded database', () => {
 
   it('begins anew when its making was interrupted', async () => {
     const dataDir = directory();
-    mkdirSync(join(dataDir, 'postgres.new/base'), { recursive: true });
+    mkdirSync(join(dataDir, 'postgres.new-0a1b2c3d/base'), { recursive: true });
     mkdirSync(join(dataDir, 'postgres'));
-    writeFileSync(join(dataDir, 'postgres/half'), '');
     const { url } = await start(dataDir);
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-    expect(existsSync(join(dataDir, 'postgres/half'))).toBe(false);
+    expect(existsSync(join(dataDir, 'postgres.new-0a1b2c3d'))).toBe(false);
   });
 
   it('is not started twice on one directory, and the first one is left alone', async () => {
