@@ -303,6 +303,9 @@ describe('while one caller sends more messages than anybody would', () => {
   );
 });
 
+/** Lines of one method and reason that are written in ten seconds, see line-limit.ts. */
+const LINES_IN_FULL = 100;
+
 describe('bytes that are no message', () => {
   const valid: Record<string, Uint8Array> = {
     'Gallery/Enroll': EnrollRequest.encode(enrolRequest(samplesOf(5, 0), { clientRequestId: 'x' })).finish(),
@@ -338,7 +341,10 @@ describe('bytes that are no message', () => {
           const attacked = await attack(path, bytes);
           const { code, reason } = statusOf(path, attacked);
           expect([Code.INTERNAL, Code.UNKNOWN] as number[]).not.toContain(code);
-          expect(linesAbout(name)).toBe(lines + 1);
+          // Behind so many lines of refusals in ten seconds, as other tests here make, the next are only counted.
+          const more = linesAbout(name) - lines;
+          if (lines < LINES_IN_FULL) expect(more).toBe(1);
+          else expect(more).toBeLessThanOrEqual(1);
           if (Number(Code.OK) === code) return;
           expect(reason).toMatch(/^[A-Z_]+$/);
           expect(await counted()).toBe(refusals + 1);
