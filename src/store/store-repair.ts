@@ -41,6 +41,8 @@ export interface DamagedBlock {
   readonly block: number;
   /** `repair`: what it held is known from elsewhere; `expunge`: what it held is lost, and only a backup brings it back. */
   readonly mend: 'repair' | 'expunge';
+  /** It can be read, and lacks rows that an index knows of. */
+  readonly isEmptied?: true;
 }
 
 /** What is damaged apart from the rows of subjects and references. */
@@ -81,8 +83,10 @@ export class StoreRepair {
   async examine(): Promise<Structure> {
     const indexes = await this.damagedIndexes('entries');
     const blocks = await this.damagedBlocks();
+    // What is left in a table with emptied blocks can be counted.
     const isKnown = (table: string) =>
-      !blocks.some((one) => one.table === table) && !indexes.some((one) => one.table === table);
+      !blocks.some((one) => one.table === table && one.isEmptied !== true) &&
+      !indexes.some((one) => one.table === table);
     return inTransaction(
       this.#pool,
       async (client) => {
@@ -117,7 +121,11 @@ export class StoreRepair {
     const found = await this.#unreadableBlocks();
     const isKnown = ({ table, block }: DamagedBlock) => found.some((one) => one.table === table && one.block === block);
     for (const { table, blocks } of await this.lostBlocks())
-      found.push(...blocks.map((block) => ({ table, block, mend: mendOf(table) })).filter((one) => !isKnown(one)));
+      found.push(
+        ...blocks
+          .map((block) => ({ table, block, mend: mendOf(table), isEmptied: true }) as const)
+          .filter((one) => !isKnown(one)),
+      );
     return found;
   }
 
@@ -301,8 +309,17 @@ export class StoreRepair {
   }
 
   /** Whether the user of the database may do what mending some blocks takes. */
-  async mayMend(blocks: readonly DamagedBlock[]): Promise<boolean> {
-    if (!blocks.some(({ table }) => VACUUMED_TABLES.has(table))) return true;
+  mayMend(blocks: readonly DamagedBlock[]): Promise<boolean> {
+    if (!blocks.some(({ table }) => VACUUMED_TABLES.has(table))) return Promise.resolve(true);
+    return this.#isAdministrator();
+  }
+
+  /** Whether rows that an index knows of and a table lacks are found: only an administrator of the database may look. */
+  seesEmptiedBlocks(): Promise<boolean> {
+    return this.#isAdministrator();
+  }
+
+  async #isAdministrator(): Promise<boolean> {
     const sql = "SELECT current_setting('is_superuser') AS may";
     const { rows } = await withConnection(this.#pool, (client) => client.query<{ may: string }>(sql));
     return rows[0]?.may === 'on';

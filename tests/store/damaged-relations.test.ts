@@ -253,9 +253,9 @@ describe('a damaged block', () => {
   it('of every index and sequence is named and mended, and nobody is lost', async () => {
     const url = await copy();
     await forEachBlock(['i', 'S'], (relation, block) => damageIndex(url, relation, block));
-  }, 120_000);
+  }, 300_000);
 
   it('of every table is named and mended, and nobody is lost whose row can be read', async () => {
     await forEachBlock(['r', 't'], damageTable);
-  }, 120_000);
+  }, 300_000);
 });

@@ -118,8 +118,9 @@ async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason
   // Which subjects are gone is known from the changes: these are filled once it is decided what becomes of the subjects.
   const isWhole =
     missingChanges > 0 &&
-    !blocks.some(({ table }) => table === 'change' || table === 'subject') &&
-    (await repair.vanishedSubjects()).length === 0;
+    !blocks.some(({ table, isEmptied }) => table === 'subject' || (table === 'change' && isEmptied !== true)) &&
+    // Where emptied blocks can be seen, a subject that is not there was expunged: its change is among those that are lost.
+    ((await repair.seesEmptiedBlocks()) || (await repair.vanishedSubjects()).length === 0);
   return {
     indexes,
     tables,
