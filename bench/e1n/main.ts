@@ -148,7 +148,7 @@ async function search(person: number, samples: Samples): Promise<Search> {
 function fnirAt(fpir: number, own: readonly Search[], others: readonly Search[]) {
   const allowed = Math.floor(fpir * others.length);
   const isMeasured = fpir * others.length >= FEWEST;
-  // The threshold lies just above the best candidate of the first search beyond the permitted number.
+  // Exclusive: a candidate must be better than the best one of the first search beyond the permitted number.
   const best = others.map((one) => one.best).sort((a, b) => a - b);
   const threshold = isMeasured ? (best[allowed] ?? 0) : thresholdFor(fpir, subjects);
   const missed = own.filter(({ mate }) => (isMeasured ? mate >= threshold : mate > threshold)).length;
