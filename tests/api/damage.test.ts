@@ -233,7 +233,7 @@ describe('a service on a store with damaged rows', () => {
     expect(exported.stderr).toContain(people[0].references[0]);
     const backup = await ridgewatch(['backup', at('all.rwb'), '--json'], env);
     expect(backup.code).toBe(4);
-    expect(backup.stderr).toMatch(/The backup holds \d+ references as they are: damaged/);
+    expect(backup.stderr).toMatch(/\d+ references in the backup are damaged, as in the store/);
     const { damaged: inBackup } = JSON.parse(backup.stdout) as { damaged: { referenceId: string }[] };
     expect(inBackup.map((one) => one.referenceId).sort()).toEqual(
       (await status()).damagedReferences.map((one) => one.referenceId),
