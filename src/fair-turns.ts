@@ -7,11 +7,11 @@ export interface Party {
   readonly connection: string;
 }
 
-/** Somebody who waits for a turn. */
+/** A request that waits for a turn. */
 export interface Asker {
   /** Gives up the place in the queue when aborted. */
   readonly signal: AbortSignal;
-  /** Looked up when it is needed. Not given: nobody in particular. */
+  /** Looked up when it is needed. Not given: work of no caller. */
   readonly party?: () => Party;
 }
 
@@ -21,12 +21,13 @@ interface Place {
   readonly refuse: (why: unknown) => void;
 }
 
-const NOBODY: Party = { name: '', connection: '' };
+/** Of work that belongs to no caller. */
+export const NO_PARTY: Party = { name: '', connection: '' };
 
 /**
  * Lets a bounded number of pieces of work run and a bounded number wait. Those that wait are taken in turn by name, and
  * within a name by connection: who has one waiting waits for at most one of each other. When no more may wait, the newest
- * of the one who has most waiting gives way; so a crowd of one caller keeps nobody else out.
+ * of the one who has most waiting gives way; so a crowd of one caller keeps no other caller out.
  */
 export class FairTurns {
   readonly #concurrency: number;
@@ -40,7 +41,7 @@ export class FairTurns {
   /**
    * @param concurrency - pieces of work under way at the same time, at least 1
    * @param maxWaiting - that may wait
-   * @param full - what those are told for whom there is no room
+   * @param full - what a request gets for which there is no room
    * @param levels - of urgency
    */
   constructor(concurrency: number, maxWaiting: number, full: (party: Party, level: number) => Failure, levels = 1) {
@@ -83,7 +84,7 @@ export class FairTurns {
    * Does the work when its turn has come.
    * @throws Failure as `full` makes it; the signal's reason when it is aborted before or during the wait
    */
-  async run<T>({ signal, party = () => NOBODY }: Asker, work: () => Promise<T>, level = 0): Promise<T> {
+  async run<T>({ signal, party = () => NO_PARTY }: Asker, work: () => Promise<T>, level = 0): Promise<T> {
     signal.throwIfAborted();
     if (this.isBusy) await this.#wait(party(), signal, level);
     else this.#running++;
@@ -141,7 +142,7 @@ export class FairTurns {
     }
   }
 
-  /** Who gives way to one that would come now; undefined: nobody has more waiting than it would have. */
+  /** Who gives way to one that would come now; undefined: no caller has more waiting than it would have. */
   #heaviest({ name, connection }: Party): Party | undefined {
     const counts = new Map<string, Map<string, number>>();
     for (const ring of this.#levels) ring.count(counts);

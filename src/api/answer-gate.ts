@@ -1,6 +1,6 @@
 /**
  * Follows what a call has been answered until its caller has taken it. The gRPC library waits for that for ever, with the
- * answer in memory: so a caller who takes nothing, or for whom too much is kept, has the stream reset.
+ * answer in memory: so the stream of a caller that takes nothing, or for which too much is kept, is reset.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { Failure } from '../failure.ts';

@@ -2,7 +2,7 @@
  * The headers that a call begins with. grpc-js refuses what it does not understand of them in words of the caller's, of any
  * length, and blames itself for some of it; other times it misreads. So they are looked at before it sees them: a call that
  * is to be refused is led to a method that does so. It would also keep them all for as long as the call is open, and HPACK
- * has a header that was sent once repeated with a byte: so those that nobody asks for are dropped at once.
+ * has a header that was sent once repeated with a byte: so headers that are not needed are dropped at once.
  */
 import type { IncomingHttpHeaders } from 'node:http2';
 import type { handleBidiStreamingCall, Server } from '@grpc/grpc-js';

@@ -70,7 +70,7 @@ interface AnyCall {
 /** What follows a call's deadline and its cancellation. */
 export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'caller' | 'party'> {
   /**
-   * Why nobody waits for an answer any more, however the work ended: the caller's deadline has passed, or it has hung up.
+   * Why the caller no longer waits for an answer, however the work ended: the caller's deadline has passed, or it has hung up.
    * The default deadline is the service's own; an answer that comes after it is still one.
    */
   readonly gone: () => Failure | undefined;

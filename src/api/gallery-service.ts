@@ -152,7 +152,7 @@ async function listSubjects(
 
 /**
  * Subjects end a page when it has as many as were asked for, or as many bytes as a page may have.
- * @param signal - aborted when nobody waits for the page any more
+ * @param signal - aborted when the caller no longer waits for the page
  */
 async function readPage(
   service: GalleryDependencies,

@@ -1,4 +1,4 @@
-/** Answers to searches as JSON, made piece by piece: one that is too large is given up before it is whole, and nobody waits for one that is large. */
+/** Answers to searches as JSON, made piece by piece: one that is too large is given up before it is whole, and a large one does not block the event loop. */
 import { Failure } from '../failure.ts';
 import { Candidate, IdentifyResponse } from './generated/ridgewatch/v1/identification.ts';
 import { SampleScore } from './generated/ridgewatch/v1/sample.ts';

@@ -77,7 +77,7 @@ async function reloadIndex(service: OperationsDependencies, context: CallContext
   const { switcher, served } = service;
   const switched = await switcher.reload();
   const { name = '', sequence = 0 } = switcher.index ?? {};
-  // Which index a search was answered from has to be found in the log, whoever asked for the switch.
+  // Which index a search was answered from has to be found in the log, whichever caller asked for the switch.
   context.note({ index: name, switched });
   return { switched, indexName: name, indexSequence: sequence, galleryVersion: served.current.version };
 }

@@ -79,7 +79,7 @@ export const verifyRules = z.object({
   clientRequestId: optionalName,
 });
 
-/** Earlier than anything that could have expired: what lies before is a date that somebody left out, or misread. */
+/** Earlier than anything that could have expired: an earlier date was left out or misread. */
 const EARLIEST_EXPIRY = new Date('1900-01-01T00:00:00Z');
 /** The last time that every notation of a time can tell. */
 const LATEST_TIME = new Date('9999-12-31T23:59:59.999Z');

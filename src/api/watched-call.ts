@@ -1,5 +1,5 @@
 /**
- * Watches what a caller owes: a message that was begun, the next one of a stream, to take an answer. Whoever keeps the service
+ * Watches what a caller owes: a message that was begun, the next one of a stream, to take an answer. A caller that keeps the service
  * waiting for longer than allowed, holds more memory with messages than there is, or sends what is none, has the call ended.
  */
 import { Metadata, ServerInterceptingCall, status as Code, type ServerInterceptingCallInterface } from '@grpc/grpc-js';
@@ -283,7 +283,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     this.#count();
   }
 
-  /** Whoever does not take an answer keeps the service waiting, whatever else it is to do: the connection may be ended. */
+  /** A caller that does not take an answer keeps the service waiting, whatever else the call is to do: the connection may be ended. */
   #count(): void {
     const { share, answers } = this.#parts;
     if (share === undefined) return;

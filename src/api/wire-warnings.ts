@@ -22,7 +22,7 @@ export function toWireWarnings(views: readonly WarnedView[]): WireSampleWarning[
 }
 
 /**
- * What is odd about a subject's data. Somebody who has expired is stored as anybody is, and nobody would ever be told that
+ * What is odd about a subject's data. An expired subject is stored like any other, and no caller would ever be told that
  * no search looks there.
  */
 export function dataWarnings({ expireTime }: { readonly expireTime?: Date | undefined }): WireSampleWarning[] {

@@ -35,11 +35,11 @@ const STYLE = { head: [], border: [] };
 /** What is gone with a block of a table, beside the rows that are named. */
 const LOSSES: Readonly<Record<string, string>> = {
   change: 'which subjects some changes were of; the numbers stay without a hole',
-  receipt: 'receipts; whoever got one still has it',
+  receipt: 'receipts; copies that were handed out still exist',
   enrolment_request: 'request ids; an enrolment that is repeated under one of them is made a second time',
   import: 'how far interrupted imports are; they begin again',
   import_refusal: 'what interrupted imports have refused',
-  gallery: 'the names of galleries that nobody belongs to',
+  gallery: 'the names of galleries without members',
   gallery_membership: 'memberships that no index names',
 };
 const REASONS: Readonly<Record<Rebuilt['outcome'], string>> = {

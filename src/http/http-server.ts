@@ -34,7 +34,7 @@ export interface HttpRefused {
 export interface HttpLimits {
   /** Bytes of the largest body. */
   readonly maxBodyBytes: number;
-  /** Bytes of all bodies that are held at one time, and of all answers that nobody has taken yet. */
+  /** Bytes of all bodies that are held at one time, and of all answers that are not taken yet. */
   readonly maxBytesHeld: number;
   readonly maxConnections: number;
   /** Time for the headers of a request, in milliseconds. */
@@ -166,7 +166,7 @@ export class HttpServer {
   }
 
   #accept(socket: Socket): Caller | undefined {
-    // What goes wrong with a socket is told by its request; without a request it concerns nobody.
+    // What goes wrong with a socket is told by its request; without a request it concerns no caller.
     socket.on('error', () => undefined);
     const connection = this.#connections.admit(socket);
     if (connection === undefined) {
@@ -271,7 +271,7 @@ export class HttpServer {
       const milliseconds = Math.min(MAX_FORGETTING_MS, requestMs);
       forgetBody(request, response, { bytes: MAX_FORGOTTEN * maxBodyBytes, milliseconds });
     } else response.end(shown, sent);
-    // Whoever asks and does not listen must not keep the answer in memory.
+    // A caller that asks and does not listen must not keep the answer in memory.
     const timer = setTimeout(() => response.destroy(), this.#limits.requestMs);
     timer.unref();
     response.once('close', () => {

@@ -48,7 +48,7 @@ export class Coalesced<T> {
   #underWay: Promise<unknown> = Promise.resolve();
   #notBefore = 0;
 
-  /** @param make - may stop when its signal is aborted: everybody who asked is gone then */
+  /** @param make - may stop when its signal is aborted: all callers that asked are gone then */
   constructor(make: (signal: AbortSignal) => Promise<T>) {
     this.#make = make;
   }
@@ -69,7 +69,7 @@ export class Coalesced<T> {
     const wait = Math.min(MAX_WAIT_MS, this.#notBefore - performance.now());
     if (wait > 0) await new Promise((done) => setTimeout(done, wait));
     gone.throwIfAborted();
-    // Whoever comes from now on would get something old.
+    // A caller that comes from now on would get an old answer.
     this.#next = undefined;
     const made = this.#measured(gone);
     this.#underWay = made.catch(() => undefined);

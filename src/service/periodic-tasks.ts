@@ -66,7 +66,7 @@ export class PeriodicTasks {
     void compactor.run();
   }
 
-  /** A rotation is made by another process: here it shows that this one has followed, whoever read the file again. */
+  /** A rotation is made by another process: here it shows that this one has followed, whatever read the file again. */
   #tellKey(): void {
     const { keys, log } = this.#parts;
     const { currentId } = keys.ring;

@@ -282,7 +282,7 @@ async function start(
 }
 
 /**
- * The demo gallery is for looking around: never on a database of somebody's own, unless asked for, and never where
+ * The demo gallery is for looking around: never on a database of the operator's own, unless asked for, and never where
  * anything was: a store that has lost everything must not begin another life.
  */
 async function wantsDemo(configuration: Configuration, store: Store, gallery: Gallery): Promise<boolean> {

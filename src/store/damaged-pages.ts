@@ -33,7 +33,7 @@ const ATTEMPTS = 64;
 
 /**
  * Reads many things together, and where that meets damage halves of them, until what cannot be read is alone. Things are
- * found by an index, so what is not read this way may still be there: whoever asks looks for it in the blocks.
+ * found by an index, so what is not read this way may still be there: the asker looks for it in the blocks.
  * @param attempts - that may fail; what is left then counts as not read
  * @returns what was read, and what could not be
  */

@@ -29,7 +29,7 @@ const SOME_REASON = /^(could not|page verification failed|invalid)/;
 const CONTINUED = new Set(['DETAIL', 'HINT', 'detail', 'hint']);
 /** Said to clients that were too early; no reason of anything. */
 const NO_REASON = /^the database system is (starting up|not yet accepting connections|shutting down|in recovery mode)/;
-/** Advice of PostgreSQL to make a database where the files of one are: whoever follows it loses them. */
+/** Advice of PostgreSQL to make a database where the files of one are: following it loses them. */
 const DEADLY_ADVICE = /\b(initdb|pg_resetwal)\b/;
 /** What to do about reasons that PostgreSQL has no remedy for. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [

@@ -42,7 +42,7 @@ export interface EmbeddedCluster {
 
 const USER = 'ridgewatch';
 const DRAFT = 'postgres.new';
-/** As this program names them; whatever else has a similar name is somebody's own. */
+/** As this program names them; another similar name is the operator's own. */
 const DRAFTS = /^postgres\.new-[0-9a-f]{8}(-password)?$/;
 /** Files of a few MB are written; on a slow disk that takes some seconds. */
 const INITDB_PATIENCE_MS = 300_000;
@@ -231,7 +231,7 @@ async function makeDirectory(root: string): Promise<void> {
   }
 }
 
-/** Its permissions do not say everything: nobody can make a file in /proc. */
+/** Its permissions do not say everything: no user can make a file in /proc. */
 async function writing<T>(root: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

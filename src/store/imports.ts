@@ -147,7 +147,7 @@ export class Imports {
   }
 }
 
-/** The galleries of enrolments that somebody has belonged to. */
+/** The galleries of enrolments that a subject has belonged to. */
 async function knownAmong(client: pg.PoolClient, enrolments: readonly NewEnrolment[]): Promise<Set<string>> {
   const names = new Set(enrolments.flatMap(({ subject }) => subject.galleries));
   const sql = 'SELECT name FROM gallery WHERE name = ANY($1)';

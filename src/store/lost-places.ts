@@ -40,7 +40,7 @@ export async function findLostEntries(client: Client, table: string): Promise<Lo
     await client.query(`LOCK TABLE ${pg.escapeIdentifier(table)} IN SHARE UPDATE EXCLUSIVE MODE`);
     return await compare(client, table);
   } catch (error) {
-    // Somebody clears the table up: nothing can be said now.
+    // Another session vacuums the table: nothing can be said now.
     if (error instanceof pg.DatabaseError && error.code === LOCK_NOT_AVAILABLE) return undefined;
     throw error;
   } finally {

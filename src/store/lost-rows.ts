@@ -54,7 +54,7 @@ export function lostOf(table: string, entries: readonly LostEntry[]): LostOfTabl
   return { table, blocks, rows: new Set(entries.map(({ block, row }) => `${block},${row}`)).size };
 }
 
-/** Subjects that are not there: the changes say so, their index, or references that are of nobody. */
+/** Subjects that are not there: the changes say so, their index, or references without a subject. */
 async function lostSubjects(client: Client, entries: readonly LostEntry[]): Promise<string[]> {
   const noted = await tryRead(client, () => vanishedSubjects(client));
   const known = keysOf(entries, 'subject_pkey').map(uuidOf);
@@ -99,7 +99,7 @@ async function lostReferences(
   );
 }
 
-/** Subjects that have no reference, without which nobody is enrolled. */
+/** Subjects that have no reference, without which no subject is enrolled. */
 async function withoutReferences(client: Client): Promise<string[]> {
   const sql = `SELECT subject_id FROM subject s
     WHERE NOT EXISTS (SELECT FROM reference r WHERE r.subject_id = s.subject_id)`;

@@ -8,8 +8,8 @@ type Client = Pick<pg.ClientBase, 'query'>;
 
 /** Rows that fit into a block at most. */
 const MAX_IN_BLOCK = 300;
-/** Nobody has it: whoever applies such a change finds nobody to take out. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
+/** No subject has it: applying such a change takes no subject out. */
+const NO_SUBJECT = '00000000-0000-0000-0000-000000000000';
 
 /** Every table that holds numbers of changes. */
 const NUMBERED = ['change_counter', 'change', 'receipt'] as const;
@@ -106,7 +106,7 @@ async function countEmptyBlocks(client: Client): Promise<number> {
 
 /**
  * Enters a change for every number that has none: that of a subject whose last change is among what is lost, be it there
- * or expunged, else one that concerns nobody.
+ * or expunged, else one that concerns no subject.
  * @returns how many
  */
 export async function fillMissingChanges(client: pg.PoolClient, reason: string): Promise<number> {
@@ -128,7 +128,7 @@ export async function fillMissingChanges(client: pg.PoolClient, reason: string):
      INSERT INTO change (seq, kind, subject_id, subject_version, reason, at)
      SELECT m.seq, coalesce(u.kind, 'expunge'), coalesce(u.subject_id, $2), coalesce(u.version, 1), $3, now()
      FROM missing m LEFT JOIN numbered u USING (n)`,
-      [last, NOBODY, reason],
+      [last, NO_SUBJECT, reason],
     );
   const { rowCount } = await fromTables(client, fill);
   return rowCount ?? 0;

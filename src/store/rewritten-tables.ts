@@ -15,7 +15,7 @@ const KEPT = 'kept_of_damaged';
 export async function rewriteLeaf(client: pg.PoolClient, table: string): Promise<void> {
   await keepReadable(client, table);
   await putBack(client, table);
-  // Those that somebody belongs to are known from there.
+  // Galleries with a member are known from there.
   if (table === 'gallery')
     await client.query(
       'INSERT INTO gallery (name) SELECT DISTINCT gallery FROM gallery_membership ON CONFLICT DO NOTHING',

@@ -160,7 +160,7 @@ export function damagedPlaceOf(error: unknown): Record<string, string> {
   return index === undefined ? {} : { index };
 }
 
-/** Files below this number are of the database itself, until somebody has written them anew. */
+/** Files below this number are of the database itself, until they are written anew. */
 const FIRST_OWN_FILE = 16_384;
 
 /** Whether a place is in what the database knows of itself, and not in what is stored. */

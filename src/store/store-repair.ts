@@ -224,7 +224,7 @@ export class StoreRepair {
     maxExpunged: number,
     receiptOf: ReceiptOf,
   ): Promise<Repaired[]> {
-    // Of some that are lost nobody can say whose they were.
+    // Of some lost rows it is unknown whose they were.
     const known = damaged.filter(({ subjectId }) => subjectId !== '');
     const bySubject = Map.groupBy(known, (one) => one.subjectId);
     if (bySubject.size === 0) return [];

@@ -22,7 +22,7 @@ export class StoreTurns {
   };
 
   /**
-   * @param asker - not given: work of the service's own, which waits for nobody
+   * @param asker - not given: work of the service's own, which does not wait
    * @throws Failure STORE_BUSY; the signal's reason when it is aborted before the turn has come
    */
   take<T>(kind: keyof typeof TURNS, asker: Asker | undefined, work: () => Promise<T>): Promise<T> {

@@ -106,7 +106,7 @@ export class SubjectStore {
       ...read.subjects.map(({ subject }) => subject.subjectId),
       ...read.unreadable.map((one) => one.subjectId),
     ]);
-    // A block of zeros is taken for a new one, so whoever is missing is asked for there, too.
+    // A block of zeros is taken for a new one, so missing subjects are asked for there, too.
     const lost = await this.#lostOf(ids.filter((id) => !found.has(id)));
     const subjects = await this.#withGalleries(addLost(read.subjects, this.#lost));
     return this.#named({ subjects, unreadable: [...read.unreadable, ...lost] });
@@ -346,7 +346,7 @@ export class SubjectStore {
       await withoutTimeLimit(client);
       const blocks = new BlocksAtHand(client);
       const names = new Set<string>();
-      // Of those that nobody belongs to any more the names may be lost.
+      // Names of galleries without a member may be lost.
       for (const [table, column] of [['gallery', 'name'] as const, ['gallery_membership', 'gallery'] as const]) {
         const { readable } = await blocks.of(table);
         const condition = (within: string) => `SELECT DISTINCT ${column} AS name FROM ${table} WHERE ${within}`;

@@ -8,7 +8,7 @@ import { sealTemplate, unsealTemplate, type SealedRow } from './sealed-templates
 import { isDamage } from './store-failure.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
-/** Rows that are encrypted again in one transaction: some tens of milliseconds, in which nobody waits for many of them. */
+/** Rows that are encrypted again in one transaction: some tens of milliseconds, in which callers hardly wait for them. */
 const ROWS_PER_STEP = 500;
 /** Held while the key file is changed; any number that no other lock of this database has. */
 const KEY_FILE_LOCK = 7_319_522_806;

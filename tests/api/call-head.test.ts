@@ -97,7 +97,7 @@ describe('headers', () => {
     expect(refusals).toEqual(['HEADERS_TOO_LARGE']);
   });
 
-  it('that nobody asks for are dropped before the call is made', async () => {
+  it('that are not needed are dropped before the call is made', async () => {
     const seen: unknown[] = [];
     const enrollStream: GalleryServer['enrollStream'] = (call, callback) => {
       seen.push(call.metadata.getMap());

@@ -144,7 +144,7 @@ describe('a service on a store with damaged rows', () => {
     for (const { subjectId } of [...people, wholly, unreadable]) expect(running.log.join()).not.toContain(subjectId);
   });
 
-  it('says so in one sentence, to whoever asks whether it is ready or looks at the status', async () => {
+  it('says so in one sentence, in readiness and status', async () => {
     const { running } = damaged;
     const { damagedReferenceCount, detail } = await status();
     const sentence = `${damagedReferenceCount} stored references are damaged`;
@@ -161,7 +161,7 @@ describe('a service on a store with damaged rows', () => {
     const before = await enroll(samplesOf(70, 0), { data: { ...enrolData(), galleries: ['whole'] } });
     const elsewhere = await identify(samplesOf(70, 1), { galleries: ['whole'] });
     expect(elsewhere.candidates[0]?.subjectId).toBe(before.subject?.subjectId);
-    // Of whose own row is not to be read, nobody knows the galleries.
+    // The galleries of a subject whose own row cannot be read are unknown.
     expect(elsewhere.damagedReferenceCount).toBe(unreadable.references.length);
     const everywhere = await identify(samplesOf(70, 1));
     expect(everywhere.damagedReferenceCount).toBeGreaterThanOrEqual(

@@ -1,4 +1,4 @@
-/** Deadlines that pass, whoever sees it: told with details, and counted once. */
+/** Deadlines that pass, whichever side sees it: told with details, and counted once. */
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { unary, type CallReport, type CallSettings } from '../../src/api/call.ts';

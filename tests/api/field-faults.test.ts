@@ -35,7 +35,7 @@ import {
 } from './running-service.ts';
 import { field, varint } from './wire-messages.ts';
 
-const NOBODY = '00000000-0000-4000-8000-000000000000';
+const NO_SUBJECT = '00000000-0000-4000-8000-000000000000';
 /** How zod says things. */
 const OF_THE_LIBRARY = /\b(invalid|expected|received|too (small|big)|unrecognized|nan)\b/i;
 
@@ -65,10 +65,10 @@ const RIGHT: Readonly<Record<string, Uint8Array>> = {
   Verify: VerifyRequest.encode(verifyRequest(samples, inline)).finish(),
   Enroll: EnrollRequest.encode(enrolRequest(samples)).finish(),
   EnrollStream: EnrollStreamRequest.encode({ record: enrolRequest(samples) }).finish(),
-  GetSubject: GetSubjectRequest.encode({ subjectId: NOBODY }).finish(),
+  GetSubject: GetSubjectRequest.encode({ subjectId: NO_SUBJECT }).finish(),
   ListSubjects: ListSubjectsRequest.encode({ gallery: '', contributor: '', pageSize: 0, pageToken: '' }).finish(),
   UpdateSubject: UpdateSubjectRequest.encode({
-    subjectId: NOBODY,
+    subjectId: NO_SUBJECT,
     expectedVersion: 0,
     data: enrolRequest(samples).data,
     samples,
@@ -81,7 +81,7 @@ const RIGHT: Readonly<Record<string, Uint8Array>> = {
       'data.expire_time',
     ],
   }).finish(),
-  ExpungeSubject: ExpungeSubjectRequest.encode({ subjectId: NOBODY, reason: 'test' }).finish(),
+  ExpungeSubject: ExpungeSubjectRequest.encode({ subjectId: NO_SUBJECT, reason: 'test' }).finish(),
 };
 
 /** Values of a field, as bytes with their tags, that are wrong or odd. */

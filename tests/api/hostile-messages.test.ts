@@ -278,7 +278,7 @@ describe('while one caller sends more messages than anybody would', () => {
     ['calls', 'Operations/GetStatus', Buffer.alloc(5), 300, {}],
     ['streams of empty records', 'Gallery/EnrollStream', Buffer.alloc(250), 300, {}],
   ])(
-    '%s: nobody else waits',
+    '%s: no other caller waits',
     async (what, name, bytes, times, how) => {
       const connections = Math.min(times, 10);
       const wait = await worstWait(`/ridgewatch.v1.${name}`, bytes, times, { ...how, isBody: true, connections });
@@ -291,7 +291,7 @@ describe('while one caller sends more messages than anybody would', () => {
   );
 
   it(
-    'questions about the contract: nobody else waits',
+    'questions about the contract: no other caller waits',
     async () => {
       const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
       const wait = await worstWait(path, Buffer.alloc(50_000), 1, { isBody: true });

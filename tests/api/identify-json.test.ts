@@ -53,7 +53,7 @@ describe('the JSON of an answer', () => {
     }
   });
 
-  it('keeps nobody waiting while it is made, and is given up with its caller', async () => {
+  it('keeps no other caller waiting while it is made, and is given up with its caller', async () => {
     const gone = new AbortController();
     let turns = 0;
     const making = identifyJson(answerOf(candidatesOf(500, [explained, explained, explained])), MANY, gone.signal);

@@ -163,7 +163,7 @@ describe('a stream of enrolments', () => {
       frame(EnrollStreamRequest.encode({ record: enrolRequest(face, { clientRequestId: `${name}-${i}` }) }).finish()),
     );
 
-  it.each(BAD)('that ends with $what tells whom it enrolled, and why it ended', async ({ what, ...bad }) => {
+  it.each(BAD)('that ends with $what tells which subjects it enrolled, and why it ended', async ({ what, ...bad }) => {
     const before = await call(running.operations, running.operations.getStatus.bind(running.operations), {});
     const changes = await counted(async () => {
       const body = Buffer.concat([...records(120, what.replaceAll(' ', '-')), bad.bytes(), Buffer.alloc(50)]);
@@ -237,7 +237,7 @@ describe('a stream of the library', () => {
 });
 
 describe('a stream', () => {
-  it('of enrolments that brings no more tells whom it enrolled, and why it ended', async () => {
+  it('of enrolments that brings no more tells which subjects it enrolled, and why it ended', async () => {
     const hasty = await runService(await cluster.createDatabase(), { RIDGEWATCH_STREAM_IDLE_SECONDS: '1' });
     const client = openSession(hasty.service.grpcPort);
     const stream = client.request({

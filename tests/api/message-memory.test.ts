@@ -133,7 +133,7 @@ describe('messages of all callers together', () => {
   });
 });
 
-it('messages that cost nothing keep nobody else waiting, whatever becomes of them', async () => {
+it('messages that cost nothing keep no other caller waiting, whatever becomes of them', async () => {
   let taken = 0;
   const enrollStream: GalleryServer['enrollStream'] = (call, callback) => {
     call.on('data', () => taken++);

@@ -70,7 +70,7 @@ describe('a crowd of listings', () => {
     expect(reasons.filter((reason) => reason === 'GALLERY_UNKNOWN')).toHaveLength(258);
   });
 
-  it('that nobody waits for any more reads nothing more', async () => {
+  it('whose caller is gone reads nothing more', async () => {
     await enrolPerson(running, 3);
     const reads = vi.spyOn(SubjectStore.prototype, 'list');
     const listings = vi.spyOn(SubjectStore.prototype, 'listing');
@@ -86,7 +86,7 @@ describe('a crowd of listings', () => {
 });
 
 describe('a change', () => {
-  it('that waits for its turn is not made when nobody waits for it any more, and one that has begun is', async () => {
+  it('that waits for its turn is not made once its caller is gone, and one that has begun is', async () => {
     const before = (await list('', 60_000)).subjects.length;
     // Every writer takes a number here as its last step.
     await other.query('LOCK TABLE change IN ACCESS EXCLUSIVE MODE');

@@ -57,7 +57,7 @@ function call(session: ClientHttp2Session, path: string, headers: Record<string,
 const resetOf = (stream: ClientHttp2Stream) =>
   new Promise<number | undefined>((resolve) => stream.once('close', () => resolve(stream.rstCode)));
 
-/** Whether the service answers somebody else. */
+/** Whether the service answers another caller. */
 async function isServed(): Promise<boolean> {
   const session = openSession(port);
   const { status } = await messageCall(session, STATUS, EMPTY);

@@ -84,7 +84,7 @@ describe('the hash of a gallery', () => {
     );
   });
 
-  it('is given up when nobody waits for it any more', async () => {
+  it('is given up when no caller waits for it', async () => {
     const gallery = filled(
       Array.from({ length: SUBJECTS }, (_, subject) => ({ subject, kind: 'upsert', content: 0, gallery: 'a' })),
     );

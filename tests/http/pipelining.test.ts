@@ -88,7 +88,7 @@ describe('requests that do not wait for the answer', () => {
   });
 });
 
-it('answers that nobody takes are bounded, and small ones come all the same', async () => {
+it('answers that are not taken are bounded, and small ones come all the same', async () => {
   const sockets = await Promise.all(Array.from({ length: 2 }, () => open('')));
   for (const socket of sockets) socket.pause().write(get('/large'));
   await expect.poll(() => server.bytesHeld).toBe(80_000_000);

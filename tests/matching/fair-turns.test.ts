@@ -46,7 +46,7 @@ class Bench {
 const times = (count: number, one: () => void) => Array.from({ length: count }).forEach(one);
 
 describe('turns of many callers', () => {
-  it('are taken one by one, whoever came with how many', async () => {
+  it('are taken one by one, however many each caller brought', async () => {
     const bench = new Bench(1, 100);
     times(6, () => bench.ask('a'));
     times(2, () => bench.ask('b'));
@@ -74,7 +74,7 @@ describe('turns of many callers', () => {
     expect(await bench.endAll()).toEqual(['x', 'b', 'b', 'a']);
   });
 
-  it('keep whoever has one waiting behind at most one of each other, and tell beforehand how many go first', async () => {
+  it('keep a caller with one request behind at most one of each other caller, and tell beforehand how many go first', async () => {
     const arrival = fc.record({
       name: fc.constantFrom('a', 'b', 'c', 'd'),
       connection: fc.constantFrom('1', '2'),
@@ -111,7 +111,7 @@ describe('turns of many callers', () => {
     );
   });
 
-  it('lets nobody wait longer than was told, of what waits already', async () => {
+  it('let no caller wait longer than was told, of what waits already', async () => {
     const party = fc.record({ name: fc.constantFrom('a', 'b', 'c'), connection: fc.constantFrom('1', '2') });
     await fc.assert(
       fc.asyncProperty(fc.array(party, { minLength: 1, maxLength: 40 }), party, async (before, last) => {

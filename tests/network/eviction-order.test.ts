@@ -5,7 +5,7 @@ import { EvictionOrder, type Evictable } from '../../src/network/eviction-order.
 
 const QUIET_MS = 5;
 
-/** As whoever reads the rule would do it. @returns the rank of the one that gives way */
+/** The rule taken literally. @returns the rank of the one that gives way */
 function firstRank(open: readonly Evictable[], now: number): readonly number[] | undefined {
   const ranks = open
     .filter(({ working, waiting, lastActive }) => working === 0 && (waiting === 0 || lastActive <= now - QUIET_MS))

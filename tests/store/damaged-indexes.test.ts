@@ -1,5 +1,5 @@
 /** Damaged indexes where it is harder: beside a damaged table, in use, and in a database that belongs to others. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -9,9 +9,9 @@ import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embe
 import type { DamagedReference, SubjectWithReferences } from '../../src/store/records.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { temporaryDirectory } from '../cluster.ts';
+import { BLOCK, changeFile } from './relation-files.ts';
 import { enrolment, reference } from './records.ts';
 
-const BLOCK = 8192;
 let dataDir: string;
 let cluster: EmbeddedCluster;
 let administrator: pg.Client;
@@ -66,7 +66,6 @@ beforeEach(async () => {
   enrolled = made.map(({ subject }) => subject.subjectId).sort();
   client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query('CREATE EXTENSION pg_buffercache');
 });
 afterEach(async () => {
   await close();
@@ -79,19 +78,12 @@ function userUrl(user: string): string {
   return parsed.href;
 }
 
-/** Changes a block on the disk, which nobody has in memory then. @param block - from the end where it is negative */
-async function damage(relation: string, block: number, bytes = Buffer.alloc(64, 0xa5)): Promise<void> {
-  await client.query('CHECKPOINT');
-  const { rows } = await client.query<{ path: string; blocks: number }>(
-    `SELECT pg_relation_filepath($1::regclass) AS path, pg_buffercache_evict_relation($1::regclass),
-       (pg_relation_size($1::regclass) / ${BLOCK})::int AS blocks`,
-    [relation],
-  );
-  const [{ path, blocks }] = rows;
-  const file = openSync(join(cluster.directory, path), 'r+');
-  const at = ((block + blocks) % blocks) * BLOCK + (bytes.length === BLOCK ? 0 : 100);
-  writeSync(file, bytes, 0, bytes.length, at);
-  closeSync(file);
+/** Changes bytes of a block on the disk. @param block - from the end where it is negative */
+function damage(relation: string, block: number, bytes = Buffer.alloc(64, 0xa5)): Promise<void> {
+  return changeFile(url, cluster.directory, relation, (file, blocks) => {
+    const at = ((block + blocks) % blocks) * BLOCK + (bytes.length === BLOCK ? 0 : 100);
+    writeSync(file, bytes, 0, bytes.length, at);
+  });
 }
 
 async function readAll({ subjects }: Store) {

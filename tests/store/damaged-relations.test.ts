@@ -1,8 +1,8 @@
 /**
  * Every table, index, place of large values and sequence of the schema, damaged block by block: the store opens or says
- * where the damage is, nobody is lost whose row can be read, and after `store check` with its options nothing is damaged.
+ * where the damage is, no subject is lost whose row can be read, and after `store check` with its options nothing is damaged.
  */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -12,9 +12,9 @@ import { Keys } from '../../src/security/keys.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
 import { openStore } from '../../src/store/store.ts';
 import { temporaryDirectory } from '../cluster.ts';
-import { enrolment, reference } from './records.ts';
+import { BLOCK, changeFile } from './relation-files.ts';
+import { enrolment, faceReference } from './records.ts';
 
-const BLOCK = 8192;
 const SUBJECTS = 180;
 /** Components of a face that does not fit into a row. */
 const LARGE = 2048;
@@ -58,20 +58,9 @@ beforeAll(async () => {
   await administrator.connect();
   await administrator.query(`CREATE DATABASE ${ORIGIN}`);
   const store = await open(urlOf(ORIGIN));
-  const face = (dimension: number, modelId: string) =>
-    reference({
-      modality: 'face',
-      fingerPosition: 0,
-      format: 'face-embedding-int8',
-      storedFormat: 'face-values-int8',
-      minutiaCount: 0,
-      modelId,
-      dimension,
-      template: Uint8Array.from({ length: dimension }, (_, i) => (i * 7919) & 255),
-    });
   const made = Array.from({ length: SUBJECTS }, (_, i) => ({
     ...enrolment({ externalId: `external ${i}`, galleries: ['main', `gallery ${i % 5}`] }, `request ${i}`),
-    references: [face(i % 60 === 0 ? LARGE : 400, 'first'), face(400, 'second')],
+    references: [faceReference(i % 60 === 0 ? LARGE : 400, 'first'), faceReference(400, 'second')],
   }));
   const { subjects, imports } = store;
   await subjects.enrollMany(made);
@@ -116,25 +105,15 @@ async function copy(): Promise<string> {
   return urlOf(name);
 }
 
-/** Changes a block on the disk, which nobody has in memory then. */
-async function damage(url: string, { name }: Relation, block: number): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query('CREATE EXTENSION IF NOT EXISTS pg_buffercache; CHECKPOINT');
-  // An index that was built anew may be smaller.
-  const { rows } = await client.query<{ path: string; at: number }>(
-    `SELECT pg_relation_filepath($1::regclass) AS path, pg_buffercache_evict_relation($1::regclass),
-       least($2, pg_relation_size($1::regclass) / ${BLOCK} - 1)::int * ${BLOCK} + 100 AS at`,
-    [name, block],
-  );
-  await client.end();
-  const [{ path, at }] = rows;
-  const file = openSync(join(cluster.directory, path), 'r+');
-  const bytes = Buffer.alloc(64);
-  readSync(file, bytes, 0, 64, at);
-  bytes.forEach((byte, i) => (bytes[i] = byte ^ 0xa5));
-  writeSync(file, bytes, 0, 64, at);
-  closeSync(file);
+/** Changes bytes of a block on the disk. An index that was built anew may be smaller. */
+function damage(url: string, { name }: Relation, block: number): Promise<void> {
+  return changeFile(url, cluster.directory, name, (file, blocks) => {
+    const at = Math.min(block, blocks - 1) * BLOCK + 100;
+    const bytes = Buffer.alloc(64);
+    readSync(file, bytes, 0, 64, at);
+    bytes.forEach((byte, i) => (bytes[i] = byte ^ 0xa5));
+    writeSync(file, bytes, 0, 64, at);
+  });
 }
 
 async function check(url: string, options: Parameters<typeof checkStore>[1] = {}): Promise<[number, Report]> {
@@ -250,12 +229,12 @@ async function forEachBlock(
 }
 
 describe('a damaged block', () => {
-  it('of every index and sequence is named and mended, and nobody is lost', async () => {
+  it('of every index and sequence is named and mended, and no subject is lost', async () => {
     const url = await copy();
     await forEachBlock(['i', 'S'], (relation, block) => damageIndex(url, relation, block));
   }, 300_000);
 
-  it('of every table is named and mended, and nobody is lost whose row can be read', async () => {
+  it('of every table is named and mended, and no subject is lost whose row can be read', async () => {
     await forEachBlock(['r', 't'], damageTable);
   }, 300_000);
 });

@@ -2,7 +2,7 @@
  * Blocks of zeros, which PostgreSQL takes for new ones, and files that were cut off, which it takes for shorter tables: it
  * says nothing of either. What the indexes and the changes still know is told by everything that reads the store.
  */
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { ftruncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -20,9 +20,9 @@ import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embe
 import type { DamagedReference, SubjectWithReferences } from '../../src/store/records.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { temporaryDirectory } from '../cluster.ts';
-import { enrolment, reference } from './records.ts';
+import { BLOCK, changeFile } from './relation-files.ts';
+import { enrolment, faceReference } from './records.ts';
 
-const BLOCK = 8192;
 const SUBJECTS = 120;
 const ORIGIN = 'origin';
 const HARMS = ['zeros', 'cut off'] as const;
@@ -56,20 +56,9 @@ beforeAll(async () => {
   await administrator.connect();
   await administrator.query(`CREATE DATABASE ${ORIGIN}`);
   url = urlOf(ORIGIN);
-  const face = (modelId: string) =>
-    reference({
-      modality: 'face',
-      fingerPosition: 0,
-      format: 'face-embedding-int8',
-      storedFormat: 'face-values-int8',
-      minutiaCount: 0,
-      modelId,
-      dimension: 400,
-      template: Uint8Array.from({ length: 400 }, (_, i) => (i * 7919) & 255),
-    });
   const made = Array.from({ length: SUBJECTS }, (_, i) => ({
     ...enrolment({ externalId: `external ${i}`, galleries: ['main', `gallery ${i % 5}`] }, `request ${i}`),
-    references: [face('first'), face('second')],
+    references: [faceReference(400, 'first'), faceReference(400, 'second')],
   }));
   await withStore(async ({ subjects }) => {
     await subjects.enrollMany(made);
@@ -108,37 +97,22 @@ async function sql<Row extends pg.QueryResultRow>(at: string, text: string, valu
   }
 }
 
-/** Takes the last block of a relation, or another one, away on the disk, where nobody has it in memory. */
-async function harm(relation: string, how: Harm, block = -1): Promise<number> {
-  await sql(url, 'CREATE EXTENSION IF NOT EXISTS pg_buffercache');
-  await sql(url, 'CHECKPOINT');
-  const [{ path, blocks }] = await sql<{ path: string; blocks: number }>(
-    url,
-    `SELECT pg_relation_filepath($1::regclass) AS path, pg_buffercache_evict_relation($1::regclass),
-       (pg_relation_size($1::regclass) / ${BLOCK})::int AS blocks`,
-    [relation],
-  );
-  const at = (block + blocks) % blocks;
-  const file = openSync(join(cluster.directory, path), 'r+');
-  if (how === 'zeros') writeSync(file, Buffer.alloc(BLOCK), 0, BLOCK, at * BLOCK);
-  else ftruncateSync(file, at * BLOCK);
-  closeSync(file);
-  return at;
+/** Takes the last block of a relation, or another one, away on the disk. @returns which it was */
+function harm(relation: string, how: Harm, block = -1): Promise<number> {
+  return changeFile(url, cluster.directory, relation, (file, blocks) => {
+    const at = (block + blocks) % blocks;
+    if (how === 'zeros') writeSync(file, Buffer.alloc(BLOCK), 0, BLOCK, at * BLOCK);
+    else ftruncateSync(file, at * BLOCK);
+    return at;
+  });
 }
 
 /** Changes bytes of a block, which then cannot be read. */
-async function spoil(relation: string, block: number): Promise<number> {
-  await sql(url, 'CREATE EXTENSION IF NOT EXISTS pg_buffercache');
-  await sql(url, 'CHECKPOINT');
-  const [{ path }] = await sql<{ path: string }>(
-    url,
-    'SELECT pg_relation_filepath($1::regclass) AS path, pg_buffercache_evict_relation($1::regclass)',
-    [relation],
-  );
-  const file = openSync(join(cluster.directory, path), 'r+');
-  writeSync(file, Buffer.alloc(64, 0xa5), 0, 64, block * BLOCK + 100);
-  closeSync(file);
-  return block;
+function spoil(relation: string, block: number): Promise<number> {
+  return changeFile(url, cluster.directory, relation, (file) => {
+    writeSync(file, Buffer.alloc(64, 0xa5), 0, 64, block * BLOCK + 100);
+    return block;
+  });
 }
 
 /** Runs a command. @returns its code, and what it wrote */
@@ -190,7 +164,7 @@ async function expectTold(table: string): Promise<Report> {
 }
 
 describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
-  it('of references: each is named with its subject, and nobody else is lost', async () => {
+  it('of references: each is named with its subject, and no other one is lost', async () => {
     const rows = await sql<{ reference_id: string; subject_id: string; block: number }>(
       url,
       'SELECT reference_id, subject_id, (ctid::text::point)[0]::int AS block FROM reference',

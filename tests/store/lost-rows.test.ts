@@ -1,5 +1,5 @@
 /** Rows that are gone without a word, as a block of zeros leaves a table: what they said is not taken for nothing. */
-import { closeSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { ftruncateSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -8,9 +8,9 @@ import { Keys } from '../../src/security/keys.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../src/store/embedded-cluster.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { temporaryDirectory } from '../cluster.ts';
-import { enrolment, reference } from './records.ts';
+import { BLOCK, changeFile } from './relation-files.ts';
+import { enrolment, faceReference } from './records.ts';
 
-const BLOCK = 8192;
 const SUBJECTS = 400;
 const EXPUNGED = 40;
 const RECEIPT = 'r'.repeat(100);
@@ -22,19 +22,9 @@ let administrator: pg.Client;
 let ids: string[];
 let count = 0;
 
-/** Somebody with a face that can be read. */
+/** A subject with a face that can be read. */
 function person(name: string) {
-  const face = reference({
-    modality: 'face',
-    fingerPosition: 0,
-    format: 'face-embedding-int8',
-    storedFormat: 'face-values-int8',
-    minutiaCount: 0,
-    modelId: 'model',
-    dimension: 64,
-    template: Uint8Array.from({ length: 64 }, (_, i) => (i * 7919) & 255),
-  });
-  return { ...enrolment({ externalId: name }, name), references: [face] };
+  return { ...enrolment({ externalId: name }, name), references: [faceReference(64)] };
 }
 
 const keysOf = () => new Keys({ keyFile: join(dataDir, 'keys.json'), dataDir });
@@ -78,19 +68,13 @@ async function query<Row extends pg.QueryResultRow>(url: string, sql: string): P
   }
 }
 
-/** Writes zeros over blocks of a table on the disk, which nobody has in memory then. @param from - negative: from its end */
-async function zero(url: string, table: string, from: number, how: 'zero' | 'truncate' = 'zero'): Promise<void> {
-  await query(url, 'CREATE EXTENSION IF NOT EXISTS pg_buffercache; CHECKPOINT');
-  const [{ path, blocks }] = await query<{ path: string; blocks: number }>(
-    url,
-    `SELECT pg_relation_filepath('${table}') AS path, (pg_relation_size('${table}') / ${BLOCK})::int AS blocks,
-       pg_buffercache_evict_relation('${table}')`,
-  );
-  const first = from < 0 ? blocks + from : from;
-  const file = openSync(join(cluster.directory, path), 'r+');
-  if (how === 'truncate') ftruncateSync(file, first * BLOCK);
-  else writeSync(file, Buffer.alloc((blocks - first) * BLOCK), 0, undefined, first * BLOCK);
-  closeSync(file);
+/** Writes zeros over blocks of a table on the disk, or cuts them off. @param from - negative: from its end */
+function zero(url: string, table: string, from: number, how: 'zero' | 'truncate' = 'zero'): Promise<void> {
+  return changeFile(url, cluster.directory, table, (file, blocks) => {
+    const first = from < 0 ? blocks + from : from;
+    if (how === 'truncate') ftruncateSync(file, first * BLOCK);
+    else writeSync(file, Buffer.alloc((blocks - first) * BLOCK), 0, undefined, first * BLOCK);
+  });
 }
 
 interface Report {

@@ -195,7 +195,7 @@ describe('a database that was never there', () => {
 
   it('is made by the start after one that was interrupted before it was there', async () => {
     dataDir = temporaryDirectory();
-    // A directory that nobody could have made there: it is in the way of the last step.
+    // A directory that no program could have made there: it is in the way of the last step.
     const files = join(dataDir, 'postgres');
     const interrupted = startEmbeddedCluster(dataDir, ({ message }) => {
       if (message.startsWith('making')) mkdirSync(join(files, 'in the way'), { recursive: true });

@@ -38,3 +38,17 @@ export function enrolment(changes: Partial<NewEnrolment['subject']> = {}, reques
       requestId === undefined ? undefined : { id: requestId, digest: createHash('sha256').update(content).digest() },
   } satisfies NewEnrolment as NewEnrolment;
 }
+
+/** A face whose template says nothing: it takes as many bytes as it has components, and can be read. */
+export function faceReference(dimension: number, modelId = 'model') {
+  return reference({
+    modality: 'face',
+    fingerPosition: 0,
+    format: 'face-embedding-int8',
+    storedFormat: 'face-values-int8',
+    minutiaCount: 0,
+    modelId,
+    dimension,
+    template: Uint8Array.from({ length: dimension }, (_, i) => (i * 7919) & 255),
+  });
+}

@@ -150,7 +150,7 @@ function readLabelled(
 
 /**
  * A folder of databases, each with prints of many people, would pass for a folder of people: then impressions of one are
- * compared between databases only, and nobody sees it in the table. A person's fingers may be named alike, so it is asked.
+ * compared between databases only, and the table does not show it. A person's fingers may be named alike, so it is asked.
  * @throws Failure GROUPING_AMBIGUOUS
  */
 function requireFolderEach(folder: string, people: readonly SubjectFiles[]): void {

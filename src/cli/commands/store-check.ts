@@ -20,7 +20,7 @@ interface CheckOptions extends StoreOptions {
 
 const SUBJECTS_PER_BATCH = 500;
 const REASON = 'damaged in the store';
-/** Of the subjects: more are not expunged without being counted by whoever asks for it. */
+/** Share of the subjects; more are expunged only if the operator states their number. */
 const USUAL_SHARE = 0.1;
 const NOTHING: Mended = { indexes: [], tables: [], changesFilled: 0, rewritten: [], repaired: [] };
 const NOT_ALL =

@@ -1,10 +1,9 @@
 import { Failure } from '../../failure.ts';
-import { FairTurns, type Asker, type Party } from '../../fair-turns.ts';
+import { FairTurns, NO_PARTY, type Asker, type Party } from '../../fair-turns.ts';
 import { ProcessorSharingClock } from './processor-sharing-clock.ts';
 
 /** In order of their urgency. */
 const KINDS = ['verification', 'search'] as const;
-const NOBODY: Party = { name: '', connection: '' };
 /** Share of the newest in the running mean of what one costs. */
 const SHARE_OF_NEWEST = 0.1;
 /** Search times vary: rejecting a search that would have been in time is better than answering one too late. */
@@ -14,7 +13,7 @@ const MAX_RETRY_MS = 10_000;
 
 /** What is known of a search that asks for admission. */
 export interface Waiting extends Asker {
-  /** When nobody waits for the answer any more, in milliseconds since 1970; Infinity: not known. */
+  /** When the caller stops waiting for the answer, in milliseconds since 1970; Infinity: not known. */
   readonly deadlineMs: number;
   /** A verification is a few comparisons: it goes before waiting searches. */
   readonly kind: 'search' | 'verification';
@@ -94,7 +93,7 @@ export class AdmissionQueue {
     return KINDS.reduce((total, kind, i) => total + (ahead[i] ?? 0) * this.#costs[kind], this.#costs.search);
   }
 
-  #requireTime({ party = () => NOBODY, deadlineMs, kind, partial = false }: Waiting): void {
+  #requireTime({ party = () => NO_PARTY, deadlineMs, kind, partial = false }: Waiting): void {
     // Who finds no room is told that.
     if (!this.#turns.hasRoom(party())) return;
     const waitMs = this.#waitMs(party(), KINDS.indexOf(kind));

@@ -128,7 +128,7 @@ describe.each([
 });
 
 describe('an import', () => {
-  it('names the galleries that nobody belonged to before, each time at once, and not those of whom it refuses', async () => {
+  it('names the galleries that no subject belonged to before, at once, and not those of refused records', async () => {
     const content = [
       record(1, { galleries: ['a', 'b'] }),
       record(2, { galleries: ['b'] }),
