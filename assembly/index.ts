@@ -18,7 +18,7 @@ export { encodeVector, scanVectors } from './finger/vector';
 export {
   COMPARE_SCRATCH as FINGER_SCRATCH_BYTES,
   ENCODE_SCRATCH as ENCODE_SCRATCH_BYTES,
-  LARGEST_PACKED as FINGER_PACKED_MAX_BYTES,
+  MAX_PACKED as FINGER_PACKED_MAX_BYTES,
   MINIMUM_MINUTIAE,
   WEIGHTS as FINGER_WEIGHTS_ADDRESS,
 } from './finger/layout';

@@ -7,13 +7,13 @@ import { REMOVED } from '../finger/compare';
 import { innerProduct, laneSum, widen } from '../product';
 
 /** Components of the largest embedding. */
-const LARGEST_DIMENSION: usize = 2048;
+const MAX_DIMENSION: usize = 2048;
 /** Bytes of scratch that a face comparison needs: two for each component of the probe. */
-export const FACE_SCRATCH: i32 = 2 * (LARGEST_DIMENSION as i32);
+export const FACE_SCRATCH: i32 = 2 * (MAX_DIMENSION as i32);
 
 /** Similarity of a removed reference: below every real one. */
 const NO_SIMILARITY: i16 = -32768;
-const LARGEST_SIMILARITY: i64 = 32767;
+const MAX_SIMILARITY: i64 = 32767;
 /** Fraction bits of `scale`. */
 const SCALE_BITS: i64 = 24;
 
@@ -83,7 +83,7 @@ function addressOf(directory: usize, r: i32): usize {
 
 /**
  * Compares a face with `count` references in one call.
- * @param dimension - components, a multiple of 16, at most LARGEST_DIMENSION
+ * @param dimension - components, a multiple of 16, at most MAX_DIMENSION
  * @param directory - u32 address / 16 of each reference; 0: removed
  * @param scores - i32 for each: the inner product, or REMOVED
  * @param scratch - FACE_SCRATCH bytes
@@ -105,7 +105,7 @@ export function compareFaces(
 }
 
 /**
- * Like compareFaces, with scores reduced to sixteen bits: times `scale`, rounded, at most ±LARGEST_SIMILARITY.
+ * Like compareFaces, with scores reduced to sixteen bits: times `scale`, rounded, at most ±MAX_SIMILARITY.
  * @param scale - times 2 to the power of SCALE_BITS
  * @param similarities - i16 for each; NO_SIMILARITY for a removed reference
  * @returns the number of references that are not removed
@@ -128,7 +128,7 @@ export function resembleFaces(
     if (address != 0) {
       const score = (productWith(scratch, address, bytes) + rest) as i64;
       const scaled = (score * (scale as i64) + (1 << (SCALE_BITS - 1))) >> SCALE_BITS;
-      similarity = max<i64>(-LARGEST_SIMILARITY, min<i64>(LARGEST_SIMILARITY, scaled)) as i16;
+      similarity = max<i64>(-MAX_SIMILARITY, min<i64>(MAX_SIMILARITY, scaled)) as i16;
       present++;
     }
     store<i16>(similarities + ((r as usize) << 1), similarity);

@@ -18,15 +18,15 @@ import { KNOT_COUNT } from './terms';
 /** Score of a reference that was removed. */
 export const REMOVED: i32 = i32.MIN_VALUE;
 /** No alignment is tried if the largest support is below this. */
-const LEAST_SUPPORT: f32 = 0.9;
+const MIN_SUPPORT: f32 = 0.9;
 /** Smallest fit, relative to the overlap, with which the first alignment is refined: the fourth power of 2.1. */
-const LEAST_FIT: f64 = 19.4481;
-const SMALLEST_OVERLAP: f64 = 9;
-/** Just below 2.1 times the root of SMALLEST_OVERLAP: with a smaller bound the fit fails for every overlap. */
-const LEAST_PROMISE: f64 = 6.29;
+const MIN_FIT: f64 = 19.4481;
+const MIN_OVERLAP: f64 = 9;
+/** Just below 2.1 times the root of MIN_OVERLAP: with a smaller bound the fit fails for every overlap. */
+const MIN_PROMISE: f64 = 6.29;
 /** Smallest number of matches that makes an alignment. */
-const FEWEST_MATCHES: i32 = 3;
-const FEWEST_FOR_AFFINE: i32 = 5;
+const MIN_MATCHES: i32 = 3;
+const MIN_FOR_AFFINE: i32 = 5;
 const PASSES: i32 = 3;
 
 function isFirst(one: usize, n: i32, other: usize, m: i32): bool {
@@ -95,38 +95,38 @@ function inBox(xs: usize, ys: usize, count: i32, boxXs: usize, boxYs: usize, box
 function fits(n: i32, m: i32, scratch: usize): bool {
   const reached = fit * fit * (fit * fit);
   // Most fail even for the smallest overlap.
-  if (reached < LEAST_FIT * SMALLEST_OVERLAP * SMALLEST_OVERLAP) return false;
+  if (reached < MIN_FIT * MIN_OVERLAP * MIN_OVERLAP) return false;
   const movedX = scratch + MOVED_X;
   const movedY = scratch + MOVED_Y;
   const fixedX = scratch + FIXED_X;
   const fixedY = scratch + FIXED_Y;
-  const a = max<f64>(SMALLEST_OVERLAP, inBox(movedX, movedY, n, fixedX, fixedY, m) as f64);
-  const b = max<f64>(SMALLEST_OVERLAP, inBox(fixedX, fixedY, m, movedX, movedY, n) as f64);
-  return reached >= LEAST_FIT * a * b;
+  const a = max<f64>(MIN_OVERLAP, inBox(movedX, movedY, n, fixedX, fixedY, m) as f64);
+  const b = max<f64>(MIN_OVERLAP, inBox(fixedX, fixedY, m, movedX, movedY, n) as f64);
+  return reached >= MIN_FIT * a * b;
 }
 
 /** Matches of the last comparison that was scored. */
 let matches: i32 = 0;
 
-/** @returns 0 when no alignment is found, or 1 to LARGEST_SCORE */
+/** @returns 0 when no alignment is found, or 1 to MAX_SCORE */
 function compareOrdered(first: usize, n: i32, second: usize, m: i32, scratch: usize): i32 {
   matches = 0;
   measureDistances(first, n, second, m, scratch);
   const size = shortlistPairs(first, n, second, m, scratch);
   gatherPairs(first, n, second, m, size, scratch);
   const largest = firstSupport(size, scratch);
-  if (largest < LEAST_SUPPORT) return 0;
+  if (largest < MIN_SUPPORT) return 0;
   relax(size, scratch, largest);
   alignCluster(makeCluster(size, scratch), scratch);
   fixSecond(second, m, scratch);
   let found = 0;
   for (let pass = 0; pass < PASSES; pass++) {
-    if (pass > 0) alignMatches(first, n, second, m, found, pass > 1 && found >= FEWEST_FOR_AFFINE, scratch);
+    if (pass > 0) alignMatches(first, n, second, m, found, pass > 1 && found >= MIN_FOR_AFFINE, scratch);
     moveFirst(first, n, scratch);
     const promise = listCandidates(first, n, second, m, scratch);
-    if (pass == 0 && promise < LEAST_PROMISE) return 0;
+    if (pass == 0 && promise < MIN_PROMISE) return 0;
     found = assignCandidates(scratch);
-    if (found < FEWEST_MATCHES || (pass == 0 && !fits(n, m, scratch))) return 0;
+    if (found < MIN_MATCHES || (pass == 0 && !fits(n, m, scratch))) return 0;
   }
   matches = found;
   weighEvidence(first, n, second, m, found, scratch);

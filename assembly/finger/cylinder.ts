@@ -39,7 +39,7 @@ const FARTHEST_SQUARED: f64 = 9604;
 /** Unit of ANGULAR_WEIGHTS: 768ths of a turn, three to a 256th, 128 to a cell. */
 const TURN: i32 = 768;
 /** Largest root. Training makes sure that no cylinder's sums overflow thirty-two bits. */
-const LARGEST_ROOT: i16 = 8191;
+const MAX_ROOT: i16 = 8191;
 /** Bytes of the eight numbers of a place, two of them unused, and of their six roots. */
 const PLACE: usize = 32;
 const ROOTS_PLACE: usize = 12;
@@ -125,7 +125,7 @@ function twoRoots(numbers: v128): v128 {
 
 /** Writes the roots of the cylinder, place by place: twelve bytes each, and four that the next place overwrites. */
 function flatten(scratch: usize, out: usize): void {
-  const largest = i16x8.splat(LARGEST_ROOT);
+  const largest = i16x8.splat(MAX_ROOT);
   for (let n = 0; n < PLACES; n++) {
     const place = scratch + CYLINDER + (getB(DISC, n) as usize) * PLACE;
     const front = v128.load(place);

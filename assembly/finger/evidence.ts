@@ -70,7 +70,7 @@ const NEAR_SQUARED: f64 = 400;
 /** Squared radius within which the other print's minutiae are counted, in pixels. */
 const CROWD_SQUARED: f32 = 2500;
 /** An overlap counts as if it held at least this many minutiae. */
-const SMALLEST_OVERLAP: f64 = 9;
+const MIN_OVERLAP: f64 = 9;
 
 // Sums over the pairs.
 let worth: f64 = 0;
@@ -283,7 +283,7 @@ export function weighEvidence(first: usize, n: i32, second: usize, m: i32, pairs
     second, m, fixedX, fixedY, scratch + USED_SECOND, scratch + NEAREST_SECOND, movedX, movedY, n, scratch,
   );
   const count = pairs as f64;
-  const overlap = sqrt<f64>(max<f64>(SMALLEST_OVERLAP, a as f64) * max<f64>(SMALLEST_OVERLAP, b as f64));
+  const overlap = sqrt<f64>(max<f64>(MIN_OVERLAP, a as f64) * max<f64>(MIN_OVERLAP, b as f64));
   addTo(ALL_PAIRED, pairs, scratch);
   addTo(ALL_WORTH, octaves(whole((64 * worth * worth) / overlap, 1 << 24)), scratch);
   addTo(ALL_MINUTIAE, n < m ? n : m, scratch);

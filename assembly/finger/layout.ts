@@ -15,7 +15,7 @@ export const CODE_BLOCK_BYTES: usize = 256;
 export const HEADER_BYTES: usize = 16;
 export const MOST_MINUTIAE: i32 = 64;
 /** Bytes of a packed finger of MOST_MINUTIAE. */
-export const LARGEST_PACKED: usize = 1424;
+export const MAX_PACKED: usize = 1424;
 /** Fewer minutiae cannot be compared. */
 export const MINIMUM_MINUTIAE: i32 = 5;
 

@@ -11,7 +11,7 @@ import { publishedIndex } from '../../src/index-files/index-catalog.ts';
 import { attributesOf, packStored, searchable, type PackTemplates } from '../../src/gallery/stored-records.ts';
 import { beginDraft, INTERRUPTED, keepDraft, readDraft } from '../../src/index-files/draft.ts';
 import { preparedDirectories, removePrepared } from '../../src/index-files/prepared-references.ts';
-import { Reuse, type EarlierIndex } from './earlier-references.ts';
+import { ReusedReferences, type EarlierIndex } from './earlier-references.ts';
 
 export interface IndexBuildOptions {
   readonly store: Pick<SubjectStore, 'snapshot' | 'stateAt'>;
@@ -59,7 +59,7 @@ export async function buildIndex(order: IndexBuildOptions): Promise<BuiltIndex> 
   const lock = lockDirectory(indexDir);
   const draft = await beginDraft(indexDir);
   const prepared = await preparedDirectories(indexDir);
-  const reuse = new Reuse(await earlierIndexes(order, prepared), shape, (error) =>
+  const reuse = new ReusedReferences(await earlierIndexes(order, prepared), shape, (error) =>
     order.onWarning(`An earlier index is not used: ${error instanceof Error ? error.message : String(error)}`),
   );
   let writer: IndexWriter | undefined;
@@ -143,7 +143,7 @@ interface PreparedSubjects {
 
 async function prepare(
   subjects: readonly SubjectWithReferences[],
-  reuse: Reuse,
+  reuse: ReusedReferences,
   pack: PackTemplates,
 ): Promise<PreparedSubjects> {
   const packed = new Map<string, Uint8Array>();

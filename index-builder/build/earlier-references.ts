@@ -14,7 +14,7 @@ export interface EarlierIndex {
  * Packed references of earlier indexes. A reference never changes under its id, and need not be prepared again for the
  * same models. The indexes are read in step with the store, in order of the subjects' ids.
  */
-export class Reuse {
+export class ReusedReferences {
   readonly #sources: Source[];
 
   /** @param onDamage - called when reading an earlier index fails: it is not used any further */

@@ -7,11 +7,11 @@ import type { SegmentSupply } from './segment-supply.ts';
  * references for each removed one, some microseconds. Live references take at most a third more than they need, in
  * memory and in scan time.
  */
-const THIN_SHARE = 1 / 4;
+const SPARSE_SHARE = 1 / 4;
 /**
  * Minimum loss as a share of a full segment: fewer removed references cost a scan less than 0.1 ms, and a rewrite more.
  */
-const THIN_LEAST = 1 / 64;
+const MIN_SPARSE_SHARE = 1 / 64;
 
 /** A range of references of one segment, as a search reads them. */
 export interface SegmentRange {
@@ -58,14 +58,14 @@ export class Partition {
    */
   segmentsToRewrite(): Segment[] {
     const bySize = [...this.#segments].sort((a, b) => a.liveCount - b.liveCount);
-    const first = bySize.find((segment) => this.#isThin(segment));
+    const first = bySize.find((segment) => this.#isSparse(segment));
     if (first === undefined) return [];
     const chosen = [first];
     let sum = first.liveCount;
     for (const segment of bySize) {
       const { liveCount } = segment;
       if (segment === first || sum + liveCount > this.supply.capacity) continue;
-      if (!this.#isThin(segment) && (liveCount > sum || segment === this.#open)) continue;
+      if (!this.#isSparse(segment) && (liveCount > sum || segment === this.#open)) continue;
       chosen.push(segment);
       sum += liveCount;
     }
@@ -119,8 +119,8 @@ export class Partition {
     return this.#segments.findLast(({ isOpen }) => isOpen);
   }
 
-  #isThin({ count, liveCount }: Segment): boolean {
+  #isSparse({ count, liveCount }: Segment): boolean {
     const removed = count - liveCount;
-    return removed > THIN_SHARE * count && removed >= THIN_LEAST * this.supply.capacity;
+    return removed > SPARSE_SHARE * count && removed >= MIN_SPARSE_SHARE * this.supply.capacity;
   }
 }

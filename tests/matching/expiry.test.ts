@@ -284,7 +284,7 @@ describe('subjects with an expiry', () => {
         if ([...world.model.values()].some((known) => !isFound(known, now, EVERYWHERE))) met.masked++;
         const request = {
           ...requestFor(one.person, one.scope),
-          ...(one.way === 'partial' && { lookUntilMs: Date.now() + 1 }),
+          ...(one.way === 'partial' && { scanUntilMs: Date.now() + 1 }),
         };
         const search = identify(gallery, waysOf(one), pool, request, new AbortController().signal);
         answers.push(

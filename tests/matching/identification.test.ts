@@ -191,8 +191,8 @@ describe('the search strategies', () => {
     const gallery = filledGallery(20);
     const probes = await probesOf(1, [2, 7], false);
     const [pool] = pools;
-    const search = (source: SubjectScan, lookUntilMs: number) =>
-      identify(gallery, () => source, pool, { ...requestFor(probes), lookUntilMs }, new AbortController().signal, 1);
+    const search = (source: SubjectScan, scanUntilMs: number) =>
+      identify(gallery, () => source, pool, { ...requestFor(probes), scanUntilMs }, new AbortController().signal, 1);
     for (const way of [EXACT, INDEXED]) {
       const all = await search(new SubjectScan(way, pool), Date.now() + 60_000);
       expect(all.searchedFraction).toBe(1);
@@ -269,7 +269,7 @@ describe('the search strategies', () => {
     );
     expect(audit.figures).toEqual({ searches: 0, candidates: 0, missed: 0, missRate: 0, missRateUpper: 1 });
     // The audit uses the service's own threshold and no deadline, whatever the caller requested.
-    const asked = { lookUntilMs: Date.now() - 1, maxCandidates: 100 };
+    const asked = { scanUntilMs: Date.now() - 1, maxCandidates: 100 };
     for (let i = 0; i < 6; i++) audit.note({ ...requestFor(await probesOf(6 * i + 1, [2, 7], false)), ...asked });
     await audit.settled();
     const { searches, candidates, missed, missRate, missRateUpper } = audit.figures;

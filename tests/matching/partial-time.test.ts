@@ -5,7 +5,7 @@ import { PartialTime } from '../../src/matching/search/partial-time.ts';
 const DEADLINE = 1_000_000;
 /** The reserve for these remaining milliseconds. */
 const reserved = (time: PartialTime, remaining: number) =>
-  DEADLINE - (time.limits(DEADLINE, DEADLINE - remaining)?.lookUntilMs ?? NaN);
+  DEADLINE - (time.limits(DEADLINE, DEADLINE - remaining)?.scanUntilMs ?? NaN);
 
 it('a search without a deadline has no limits', () => {
   expect(new PartialTime().limits(Infinity, 0)).toBeUndefined();
@@ -15,7 +15,7 @@ it('reserves a share of the remaining time, within limits, and half of that for 
   const time = new PartialTime();
   expect([10_000, 1000, 100, 10].map((remaining) => reserved(time, remaining))).toEqual([500, 250, 30, 30]);
   expect(time.limits(DEADLINE, DEADLINE - 1000)).toEqual({
-    lookUntilMs: DEADLINE - 250,
+    scanUntilMs: DEADLINE - 250,
     compareUntilMs: DEADLINE - 125,
   });
 });
@@ -23,7 +23,7 @@ it('reserves a share of the remaining time, within limits, and half of that for 
 it('learns how long searches continue after the scan deadline, and forgets it', () => {
   const time = new PartialTime();
   const stopped = (afterMs: number) => {
-    for (let i = 0; i < 50; i++) time.note({ lookUntilMs: 500, compareUntilMs: 600 }, 500 + afterMs);
+    for (let i = 0; i < 50; i++) time.note({ scanUntilMs: 500, compareUntilMs: 600 }, 500 + afterMs);
   };
   stopped(100);
   expect(reserved(time, 400)).toBeCloseTo(200, 0);
@@ -41,11 +41,11 @@ it('never lets a search scan beyond its deadline, nor compare into the time for 
   fc.assert(
     fc.property(fc.array(milliseconds), milliseconds, (after, remaining) => {
       const time = new PartialTime();
-      for (const ms of after) time.note({ lookUntilMs: 0, compareUntilMs: 0 }, ms);
+      for (const ms of after) time.note({ scanUntilMs: 0, compareUntilMs: 0 }, ms);
       const limits = time.limits(DEADLINE, DEADLINE - remaining);
-      expect(limits?.lookUntilMs).toBeLessThanOrEqual(DEADLINE - 30);
-      expect(limits?.lookUntilMs).toBeGreaterThanOrEqual(DEADLINE - 500);
-      expect(limits?.compareUntilMs).toBeGreaterThan(limits?.lookUntilMs ?? NaN);
+      expect(limits?.scanUntilMs).toBeLessThanOrEqual(DEADLINE - 30);
+      expect(limits?.scanUntilMs).toBeGreaterThanOrEqual(DEADLINE - 500);
+      expect(limits?.compareUntilMs).toBeGreaterThan(limits?.scanUntilMs ?? NaN);
       expect(limits?.compareUntilMs).toBeLessThan(DEADLINE);
     }),
   );

@@ -194,7 +194,7 @@ describe('a gallery of few subjects', () => {
       Array.from({ length: PEOPLE }, () => ({ ...everything, galleries: ['x'] })),
     );
     const request = { galleries: new Set(['x']) };
-    expect(await search(gallery, new ScopeList(pool), { ...request, lookUntilMs: Date.now() - 1 })).toMatchObject({
+    expect(await search(gallery, new ScopeList(pool), { ...request, scanUntilMs: Date.now() - 1 })).toMatchObject({
       candidates: [],
       searchedFraction: 0,
       emptyScope: undefined,

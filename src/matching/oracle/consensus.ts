@@ -6,7 +6,7 @@ const PAIRS = 32;
 const ROUNDS = 3;
 const f = Math.fround;
 const COS_30 = f(0.8660254037844386);
-const LEAST_COSINE = f(0.8);
+const MIN_COSINE = f(0.8);
 const PER_TURN_AND_LINE = f(37.32050807568877);
 
 /** The pairs with the smallest code distances, sorted by rotation, then distance, then position. */
@@ -48,7 +48,7 @@ function agreement(p: ShortlistedPair, q: ShortlistedPair): number {
   const cross = sumOfProducts(dx, ey, -dy, ex);
   const along = Math.min(sumOfProducts(p.c, dot, p.s, cross), sumOfProducts(q.c, dot, q.s, cross));
   const lengths = f(la * lb);
-  const line = f(along - f(LEAST_COSINE * lengths));
+  const line = f(along - f(MIN_COSINE * lengths));
   if (stretch <= 0 || line <= 0) return 0;
   return f(f(f(stretch * line) * f(turn * PER_TURN_AND_LINE)) / f(tolerance * lengths));
 }

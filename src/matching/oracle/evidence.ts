@@ -11,7 +11,7 @@ const CLOSE_COSINE = 0.98;
 const WITHIN_SQUARED = 100;
 const NEAR_SQUARED = 400;
 const CROWD_SQUARED = 2500;
-const SMALLEST_OVERLAP = 9;
+const MIN_OVERLAP = 9;
 /** In 32nds of the expected skin stretch. */
 const SOUND_EDGE = 24;
 const f = Math.fround;
@@ -75,7 +75,7 @@ export function weighEvidence(comparison: Comparison, alignment: Alignment, matc
   };
   const withinB = weighUnpaired(one, meanDistance, masses);
   const withinA = weighUnpaired(other, meanDistance, masses);
-  const overlap = Math.sqrt(Math.max(SMALLEST_OVERLAP, withinB) * Math.max(SMALLEST_OVERLAP, withinA));
+  const overlap = Math.sqrt(Math.max(MIN_OVERLAP, withinB) * Math.max(MIN_OVERLAP, withinA));
   const count = matches.length;
   masses.add('pairs', count);
   masses.add('worth', octaves(whole((64 * sums.worth * sums.worth) / overlap, 1 << 24)));

@@ -13,11 +13,11 @@ import { unpackFinger, type Comparison, type Finger, type Pair } from './finger.
 import { pairMinutiae, type Pairing } from './pairing.ts';
 import { clusterOf, measureAgreements, relax, shortlist, supportOf } from './consensus.ts';
 
-const LEAST_SUPPORT = Math.fround(0.9);
-const LEAST_FIT = 19.4481;
-const SMALLEST_OVERLAP = 9;
-const FEWEST_MATCHES = 3;
-const FEWEST_FOR_AFFINE = 5;
+const MIN_SUPPORT = Math.fround(0.9);
+const MIN_FIT = 19.4481;
+const MIN_OVERLAP = 9;
+const MIN_MATCHES = 3;
+const MIN_FOR_AFFINE = 5;
 const PASSES = 3;
 
 /**
@@ -63,16 +63,16 @@ function align(a: Finger, b: Finger): Found | undefined {
   const agreements = measureAgreements(pairs);
   const weights = pairs.map(({ weight }) => weight);
   const first = agreements.map((row) => supportOf(row, weights));
-  if (Math.max(0, ...first) < LEAST_SUPPORT) return undefined;
+  if (Math.max(0, ...first) < MIN_SUPPORT) return undefined;
   const strengths = relax(agreements, weights, first);
   let alignment = alignCluster(clusterOf(pairs, agreements, strengths));
   let pairing = pairMinutiae(comparison, alignment);
-  if (pairing.matches.length < FEWEST_MATCHES || !fits(comparison, alignment, pairing)) return undefined;
+  if (pairing.matches.length < MIN_MATCHES || !fits(comparison, alignment, pairing)) return undefined;
   for (let pass = 1; pass < PASSES; pass++) {
     const { matches } = pairing;
-    alignment = alignMatches(a, b, matches, pass > 1 && matches.length >= FEWEST_FOR_AFFINE);
+    alignment = alignMatches(a, b, matches, pass > 1 && matches.length >= MIN_FOR_AFFINE);
     pairing = pairMinutiae(comparison, alignment);
-    if (pairing.matches.length < FEWEST_MATCHES) return undefined;
+    if (pairing.matches.length < MIN_MATCHES) return undefined;
   }
   return { comparison, alignment, matches: pairing.matches };
 }
@@ -93,8 +93,7 @@ interface Point {
 function fits({ a, b }: Comparison, alignment: Alignment, { fit }: Pairing): boolean {
   const moved = a.x.map((x, i) => alignment.move(x, a.y[i]));
   const fixed = b.x.map((x, j) => ({ x, y: b.y[j] }));
-  const overlaps =
-    Math.max(SMALLEST_OVERLAP, inBox(moved, fixed)) * LEAST_FIT * Math.max(SMALLEST_OVERLAP, inBox(fixed, moved));
+  const overlaps = Math.max(MIN_OVERLAP, inBox(moved, fixed)) * MIN_FIT * Math.max(MIN_OVERLAP, inBox(fixed, moved));
   return fit * fit * (fit * fit) >= overlaps;
 }
 

@@ -32,7 +32,7 @@ export interface ComparedSubjects {
 }
 
 /** What a search asks of a candidate source. */
-export interface Wanted {
+export interface SearchTarget {
   /** Length of the list. More subjects are proposed, so that the end of the list is right too. */
   readonly maxCandidates: number;
   /** Highest fused log10 rate of a candidate. Subjects that cannot reach it need not be proposed. */
@@ -56,5 +56,5 @@ export interface CandidateSource {
   /** Estimated thread time of the whole search, in ms, by the costs measured until now. */
   expectedMs(probes: readonly Probe[], view: SearchView): number;
   /** @throws the signal's reason, as soon as no task is running */
-  propose(probes: readonly Probe[], wanted: Wanted, run: SearchRun): Promise<Proposal>;
+  propose(probes: readonly Probe[], wanted: SearchTarget, run: SearchRun): Promise<Proposal>;
 }

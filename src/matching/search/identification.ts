@@ -28,7 +28,7 @@ export interface SearchRequest {
   /** Expiries are compared with this instant, in ms since 1970; undefined: the start of the search. */
   readonly instantMs?: number | undefined;
   /** Deadline of the scan, in ms since 1970; undefined: none. The search then answers with what it has found. */
-  readonly lookUntilMs?: number | undefined;
+  readonly scanUntilMs?: number | undefined;
   /** Deadline of the comparison stage, in ms since 1970; undefined: none. */
   readonly compareUntilMs?: number | undefined;
 }
@@ -76,7 +76,7 @@ export async function identify(
   const stop = new StopSignal();
   const abandon = () => stop.raise(STOP.all);
   signal.addEventListener('abort', abandon, { once: true });
-  const timers = [raiseAt(stop, STOP.scan, request.lookUntilMs), raiseAt(stop, STOP.compare, request.compareUntilMs)];
+  const timers = [raiseAt(stop, STOP.scan, request.scanUntilMs), raiseAt(stop, STOP.compare, request.compareUntilMs)];
   const view = new SearchView(gallery, request.probes, request.galleries, request.instantMs);
   try {
     const source = choose(view);

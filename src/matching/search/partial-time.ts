@@ -13,7 +13,7 @@ const SHARE_OF_NEWEST = 0.2;
 
 /** When a search must stop scanning, and then comparing, in ms since 1970. */
 export interface PartialLimits {
-  readonly lookUntilMs: number;
+  readonly scanUntilMs: number;
   readonly compareUntilMs: number;
 }
 
@@ -33,12 +33,12 @@ export class PartialTime {
     const wanted = Math.max(MIN_RESERVED_MS, remaining * RESERVED_SHARE, CAUTION * this.#meanMs);
     const most = Math.min(MAX_RESERVED_MS, Math.max(MIN_RESERVED_MS, remaining * MAX_RESERVED_SHARE));
     const reserved = Math.min(wanted, most);
-    return { lookUntilMs: deadlineMs - reserved, compareUntilMs: deadlineMs - reserved * RESERVED_FOR_ANSWER };
+    return { scanUntilMs: deadlineMs - reserved, compareUntilMs: deadlineMs - reserved * RESERVED_FOR_ANSWER };
   }
 
   /** Records a search with these limits that ended, or was stopped at its deadline. */
-  note({ lookUntilMs }: PartialLimits, endedMs: number): void {
-    if (endedMs <= lookUntilMs) return;
-    this.#meanMs += SHARE_OF_NEWEST * (endedMs - lookUntilMs - this.#meanMs);
+  note({ scanUntilMs }: PartialLimits, endedMs: number): void {
+    if (endedMs <= scanUntilMs) return;
+    this.#meanMs += SHARE_OF_NEWEST * (endedMs - scanUntilMs - this.#meanMs);
   }
 }

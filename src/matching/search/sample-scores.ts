@@ -62,7 +62,7 @@ export async function compareSubjects(
 ): Promise<ComparedSubjects> {
   const scored = new Map(subjects.map((subject): [SubjectEntry, Scores] => [subject, new Map<Probe, SampleScore>()]));
   const compared = probes.map(() => 0);
-  const works: (() => Promise<void>)[] = [];
+  const jobs: (() => Promise<void>)[] = [];
   for (const [p, probe] of probes.entries()) {
     const { packed } = probe;
     if (packed === undefined) continue;
@@ -80,9 +80,9 @@ export async function compareSubjects(
         keepBest(scores, probe, location.referenceId, positionOf(location), score, count);
       });
     };
-    works.push(...comparisons(pool, packed, pieces, until, take));
+    jobs.push(...comparisons(pool, packed, pieces, until, take));
   }
-  await tasks.all(works);
+  await tasks.all(jobs);
   return { scored, compared };
 }
 

@@ -1,5 +1,5 @@
 import { countReferences } from '../../gallery/partition.ts';
-import type { CandidateSource, Proposal, SearchRun, Wanted } from './candidate-source.ts';
+import type { CandidateSource, Proposal, SearchRun, SearchTarget } from './candidate-source.ts';
 import type { Probe } from './probe.ts';
 import { compareSubjects, isNotable } from './sample-scores.ts';
 import type { SearchView } from './search-view.ts';
@@ -32,7 +32,7 @@ export class ScopeList implements CandidateSource {
     }, 0);
   }
 
-  async propose(probes: readonly Probe[], _wanted: Wanted, run: SearchRun): Promise<Proposal> {
+  async propose(probes: readonly Probe[], _target: SearchTarget, run: SearchRun): Promise<Proposal> {
     const { view, stop, signal } = run;
     const subjects = view.listed;
     if (subjects === undefined) throw new Error('the subjects in scope are not listed');

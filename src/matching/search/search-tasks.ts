@@ -16,14 +16,14 @@ export class SearchTasks {
    * Starts all in order, and settles when none is running: the memory that they read must not be released before.
    * @throws the first task's error; later tasks are not started
    */
-  async all<T>(works: readonly (() => Promise<T>)[]): Promise<T[]> {
+  async all<T>(jobs: readonly (() => Promise<T>)[]): Promise<T[]> {
     let failure: { readonly cause: unknown } | undefined;
     const results: T[] = [];
     await this.#window.addAll(
-      works.map((work, i) => async () => {
+      jobs.map((task, i) => async () => {
         if (failure !== undefined) return;
         try {
-          results[i] = await work();
+          results[i] = await task();
         } catch (cause) {
           failure ??= { cause };
         }

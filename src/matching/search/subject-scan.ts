@@ -1,6 +1,6 @@
 import { countReferences, type SegmentRange } from '../../gallery/partition.ts';
 import { instanceNameOf } from './candidate-list.ts';
-import type { CandidateSource, Proposal, SearchRun, Wanted } from './candidate-source.ts';
+import type { CandidateSource, Proposal, SearchRun, SearchTarget } from './candidate-source.ts';
 import { comparisons, COMPARISONS_PER_TASK } from './comparisons.ts';
 import { REMOVED_SCORE, REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import type { ScannedSegment, ScanResult, ShortlistResult, ShortlistTask } from '../workers/messages.ts';
@@ -68,9 +68,9 @@ export class SubjectScan implements CandidateSource {
   /** Similarity buffers not in use: allocating memory costs more than filling it. */
   readonly #spare: SharedArrayBuffer[] = [];
 
-  constructor(way: SearchStrategy, pool: WorkerPool) {
-    this.mode = way.mode;
-    this.#strategy = way;
+  constructor(strategy: SearchStrategy, pool: WorkerPool) {
+    this.mode = strategy.mode;
+    this.#strategy = strategy;
     this.#pool = pool;
   }
 
@@ -90,7 +90,7 @@ export class SubjectScan implements CandidateSource {
 
   async propose(
     probes: readonly Probe[],
-    { maxCandidates, thresholdLog10 }: Wanted,
+    { maxCandidates, thresholdLog10 }: SearchTarget,
     run: SearchRun,
   ): Promise<Proposal> {
     const { view, tasks, stop, signal } = run;
@@ -106,21 +106,21 @@ export class SubjectScan implements CandidateSource {
     const similarities = this.#take(end);
     const searched = probes.map(() => 0);
     let read = 0;
-    const works = parts.flatMap((part) =>
-      this.#works(part, similarities, view, stop.scan).map((work) => async () => {
+    const jobs = parts.flatMap((part) =>
+      this.#scanTasks(part, similarities, view, stop.scan).map((work) => async () => {
         const result = await work();
         read += result.read;
         searched[part.number] += result.searched;
       }),
     );
-    await tasks.all(works);
+    await tasks.all(jobs);
     signal.throwIfAborted();
     const { ordinals, subjectsInScope } = view;
     const described = describe(parts);
     const wanted = this.#wanted(view, maxCandidates);
-    const lookedAt = end === 0 ? 1 : read / end;
+    const scanned = end === 0 ? 1 : read / end;
     // After an incomplete scan, the second stage may find the rest of the evidence in what was not scanned.
-    const least = minSum(lookedAt === 1 ? thresholdLog10 : 0);
+    const least = minSum(scanned === 1 ? thresholdLog10 : 0);
     const choice = { wanted, by: this.#by, least, ordinals };
     const task: ShortlistTask = { kind: 'shortlist', parts: described, similarities, ...choice };
     const handles = parts.map(({ segment }) => segment.handle);
@@ -131,13 +131,13 @@ export class SubjectScan implements CandidateSource {
       Array.from(list, (ordinal) => view.subjectWithOrdinal(ordinal)).filter((subject) => subject !== undefined);
     if (this.mode === 'exact') {
       const subjects = subjectsOf(chosen.subjects);
-      return { subjects, compared: searched, penetration: lookedAt, mode: 'exact', searchedFraction: lookedAt };
+      return { subjects, compared: searched, penetration: scanned, mode: 'exact', searchedFraction: scanned };
     }
     const { rates, compared, share } = await this.#compare(probes, parts, described, chosen, run);
     const best = rates.best(listLength(EXACT, maxCandidates), share === 1 ? least : minSum(0));
     // Fewer than wanted: there are no others, as in a small gallery in a large store.
     const mode = chosen.subjects.length < wanted ? 'exact' : 'indexed';
-    const searchedFraction = lookedAt * share;
+    const searchedFraction = scanned * share;
     const penetration =
       mode === 'exact' ? searchedFraction : share * (chosen.subjects.length / Math.max(1, subjectsInScope));
     return { subjects: subjectsOf(best), compared, penetration, mode, searchedFraction };
@@ -156,7 +156,7 @@ export class SubjectScan implements CandidateSource {
   ): Promise<{ readonly rates: InstanceRates; readonly compared: number[]; readonly share: number }> {
     const compared = probes.map(() => 0);
     const rates = new InstanceRates();
-    const works = (references: readonly Uint32Array[]) =>
+    const jobs = (references: readonly Uint32Array[]) =>
       probes.flatMap(({ packed }, number) => {
         if (packed === undefined) return [];
         const ofProbe = parts.flatMap((part, p) =>
@@ -176,12 +176,12 @@ export class SubjectScan implements CandidateSource {
             if (scores[k] !== REMOVED_SCORE) rates.note(owners[first + k], instances[first + k], table.at(scores[k]));
         });
       });
-    await tasks.all(works(order.first));
+    await tasks.all(jobs(order.first));
     const promising = order.rest.map((references, p) => {
       const owners = parts[p].segment.ownersOf(references);
       return references.filter((_, k) => rates.isNotable(owners[k]));
     });
-    await tasks.all(works(promising));
+    await tasks.all(jobs(promising));
     signal.throwIfAborted();
     const meant = [...order.first, ...promising].reduce((sum, { length }) => sum + length, 0);
     const share = meant === 0 ? 1 : compared.reduce((sum, count) => sum + count, 0) / meant;
@@ -197,7 +197,7 @@ export class SubjectScan implements CandidateSource {
     return Math.max(listLength(this.#strategy, maxCandidates), this.#strategy.shortlistShare * view.ordinals);
   }
 
-  #works(
+  #scanTasks(
     { probe, segment, end, offset }: Part,
     similarities: SharedArrayBuffer,
     { filter, scopeShare }: SearchView,
