@@ -30,7 +30,7 @@ import { prepareProbes, type Probe } from '../../src/matching/search/probe.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 import { compareStrangers } from '../../src/matching/workers/stranger-scores.ts';
-import { EXACT, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { ExactScan } from '../../src/matching/search/exact-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { decodeEmbeddingRows } from '../../src/templates/embedding-rows.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
@@ -150,7 +150,7 @@ async function measure(
   probesOfPerson: (i: number) => Promise<Probe[]>,
   labels: Pick<Row, 'people' | 'samples' | 'table'>,
 ): Promise<void> {
-  const source = new SubjectScan(EXACT, pool);
+  const source = new ExactScan(pool);
   const first: NonMatedSearch[] = [];
   for (let i = 0; i < searches; i++) {
     const probes = await probesOfPerson(i);

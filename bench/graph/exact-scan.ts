@@ -35,7 +35,7 @@ export class ExactScan {
     const similarities = this.#similarities;
     const probe = this.#packed(face);
     for (const { reader, from, count } of this.#readers) {
-      reader.scan('comparison', probe, 0, count, similarities.subarray(from, from + count), NEVER_STOPPED);
+      reader.scan(probe, 0, count, similarities.subarray(from, from + count), NEVER_STOPPED);
     }
     let best = 0;
     for (let row = 1; row < similarities.length; row++) if (similarities[row] > similarities[best]) best = row;

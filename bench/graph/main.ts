@@ -12,7 +12,7 @@ import { availableParallelism } from 'node:os';
 import Table from 'cli-table3';
 import { InvalidArgumentError, Option, program } from 'commander';
 import { atLeast } from '../../index-builder/whole-number.ts';
-import { preferredBuild, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
+import { preferredBuild, type KernelBuild } from '../../src/matching/kernels/kernel-builds.ts';
 import { ExactScan } from './exact-scan.ts';
 import { faceGraph, type FaceGraph } from './face-graph.ts';
 import { realFaces, syntheticFaces, type FaceSet } from './face-set.ts';

@@ -1,6 +1,6 @@
 /** The machine of a measurement. Figures have no meaning without it. */
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
-import { preferredBuild } from '../../src/matching/kernels/kernels.ts';
+import { preferredBuild } from '../../src/matching/kernels/kernel-builds.ts';
 import { memoryReader } from './memory-reader.ts';
 import { spreadOf, type Spread } from './spread.ts';
 

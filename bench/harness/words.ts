@@ -16,6 +16,8 @@ export const WORDS: Readonly<Record<string, string>> = {
   'the main thread, and messages': 'main thread and messages',
   nanoseconds: 'cost per unit, ns',
   'a vector': 'scan, per candidate vector',
+  'a vector by its codes': 'scan, per candidate vector by its codes',
+  'choosing, by reference and subject': 'choose, per reference and subject',
   'adding one up': 'merge, per reference',
   'a comparison of fingers': 'compare, per finger reference',
   'a face': 'scan, per face reference',

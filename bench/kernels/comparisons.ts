@@ -1,6 +1,7 @@
 /** Comparisons of data that fits the caches: measures arithmetic, not memory. */
 import { KernelArena } from '../../src/matching/kernels/kernel-arena.ts';
-import { FINGER_SCRATCH_BYTES, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
+import type { KernelBuild } from '../../src/matching/kernels/kernel-builds.ts';
+import { FINGER_SCRATCH_BYTES } from '../../src/matching/kernels/kernels.ts';
 import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';
 import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
 import type { Contender, ContenderGroup } from '../harness/rates.ts';

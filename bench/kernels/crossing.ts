@@ -1,5 +1,6 @@
 /** Cost of calling a kernel without work: the reason for one call per batch. */
-import { instantiateKernels, KERNEL_STATIC_BYTES, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
+import type { KernelBuild } from '../../src/matching/kernels/kernel-builds.ts';
+import { instantiateKernels, KERNEL_STATIC_BYTES } from '../../src/matching/kernels/kernels.ts';
 import type { ContenderGroup } from '../harness/rates.ts';
 import { DIMENSION } from './people.ts';
 

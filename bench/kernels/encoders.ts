@@ -1,7 +1,7 @@
 /** Encoding of templates. */
 import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
-import type { KernelBuild } from '../../src/matching/kernels/kernels.ts';
+import type { KernelBuild } from '../../src/matching/kernels/kernel-builds.ts';
 import { encodeFingerReference } from '../../src/matching/oracle/finger-encoding.ts';
 import { encodeVectorReference } from '../../src/matching/oracle/finger-vector.ts';
 import type { Contender, ContenderGroup } from '../harness/rates.ts';

@@ -8,7 +8,7 @@
  * --scanned: rows of a scan; a face has 512 bytes, a candidate vector 256.
  */
 import { parseArgs } from 'node:util';
-import { canRun } from '../../src/matching/kernels/kernels.ts';
+import { canRun } from '../../src/matching/kernels/kernel-builds.ts';
 import { compareRates, type RateRow } from '../harness/rates.ts';
 import { comparisons } from './comparisons.ts';
 import { crossing } from './crossing.ts';

@@ -10,7 +10,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
-import { VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
+import { CANDIDATE_BYTES, VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
 import { fingersOf } from '../gallery/synthetic-gallery.ts';
 import { packedFingersOf } from '../people/sought-people.ts';
 import { vectorScanner } from '../gallery/vector-scanner.ts';
@@ -30,7 +30,7 @@ const PENETRATIONS = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 
 const vectorOf = (packed: Uint8Array | undefined) =>
   packed === undefined
     ? new Int8Array(VECTOR_SIZE)
-    : new Int8Array(packed.buffer, packed.byteOffset + packed.length - VECTOR_SIZE, VECTOR_SIZE);
+    : new Int8Array(packed.buffer, packed.byteOffset + packed.length - CANDIDATE_BYTES, VECTOR_SIZE);
 const columns: [Int8Array[], Int8Array[]] = [[], []];
 for await (const pair of fingersOf(subjects - mated, availableParallelism()))
   pair.forEach((packed, column) => columns[column].push(Int8Array.from(vectorOf(packed))));

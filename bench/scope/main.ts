@@ -14,7 +14,8 @@ import type { Gallery } from '../../src/gallery/gallery.ts';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
 import { kernelHash } from '../../src/matching/kernels/kernels.ts';
 import { ScopeList } from '../../src/matching/search/scope-list.ts';
-import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { ExactScan } from '../../src/matching/search/exact-scan.ts';
+import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { medianOf } from '../harness/spread.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
@@ -50,7 +51,7 @@ await fillGallery(gallery, subjects, availableParallelism(), partsFor(samples));
 gallery.startAt(1);
 for (let i = 0; i < subjects; i++) setAside(gallery, i);
 const pool = new WorkerPool(1);
-const [exact, indexed, list] = [new SubjectScan(EXACT, pool), new SubjectScan(INDEXED, pool), new ScopeList(pool)];
+const [exact, indexed, list] = [new ExactScan(pool), new IndexedScan(pool), new ScopeList(pool)];
 
 interface Case {
   readonly source: CandidateSource;

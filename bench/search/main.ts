@@ -18,7 +18,8 @@ import { Planner } from '../../src/matching/search/planner.ts';
 import type { Probe } from '../../src/matching/search/probe.ts';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
 import type { SearchView } from '../../src/matching/search/search-view.ts';
-import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { ExactScan } from '../../src/matching/search/exact-scan.ts';
+import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { percentiles } from '../harness/percentiles.ts';
 import { medianOf } from '../harness/spread.ts';
@@ -61,7 +62,7 @@ await fillGallery(gallery, subjects - mated, availableParallelism(), partsFor(sa
 enrolPeople(gallery, mated, partsFor(samples));
 gallery.startAt(1);
 const pool = new WorkerPool(workers);
-const [exact, indexed] = [new SubjectScan(EXACT, pool), new SubjectScan(INDEXED, pool)];
+const [exact, indexed] = [new ExactScan(pool), new IndexedScan(pool)];
 const planner = new Planner(pool);
 
 interface Cost {
@@ -111,7 +112,8 @@ const report = {
   hitRate: first / (first + missed),
   'stages of an indexed search, CPU ms': mediansOf(breakdown),
   nanoseconds: {
-    'a vector': pool.costs.vector.milliseconds(1e6),
+    'a vector by its codes': pool.costs.code.milliseconds(1e6),
+    'choosing, by reference and subject': pool.costs.choose.milliseconds(1e6),
     'adding one up': pool.costs.merge.milliseconds(1e6),
     'a comparison of fingers': pool.costs.finger.milliseconds(1e6),
     'a face': pool.costs.face.milliseconds(1e6),
@@ -148,7 +150,7 @@ function newCost(): Cost {
   return { cpuMs: [], elapsedMs: [] };
 }
 
-async function measured(cost: Cost, probes: readonly Probe[], source: SubjectScan): Promise<void> {
+async function measured(cost: Cost, probes: readonly Probe[], source: CandidateSource): Promise<void> {
   const [cpu, started] = [process.cpuUsage(), performance.now()];
   await search(probes, source);
   cost.elapsedMs.push(performance.now() - started);

@@ -27,6 +27,8 @@ export function watchStages(pool: WorkerPool): Stages {
     };
   };
   pool.scan = watch('scan', pool.scan.bind(pool));
+  pool.scanCodes = watch('scan', pool.scanCodes.bind(pool));
+  pool.choose = watch('shortlist', pool.choose.bind(pool));
   pool.shortlist = watch('shortlist', pool.shortlist.bind(pool));
   pool.compare = watch('compare', pool.compare.bind(pool));
   return {

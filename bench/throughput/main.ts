@@ -155,7 +155,7 @@ async function readAll(pool: WorkerPool, probe: PackedProbe, { segment, end }: S
   const { handle } = segment;
   const similarities = new SharedArrayBuffer(2 * end);
   const range = { segment: handle.id, from: 0, to: end, similarities, offset: 0, stop: new StopSignal().all };
-  await pool.scan({ kind: 'scan', by: 'comparison', probe, ...range }, handle);
+  await pool.scan({ kind: 'scan', probe, ...range }, handle);
 }
 
 /** One worker against several, round by round. */

@@ -8,9 +8,13 @@ import {
   VECTOR_SIZE,
   writeVectorModel,
   type VectorModel,
+  type VectorTables,
 } from '../../src/matching/model/finger-vector-model.ts';
+import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
+import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
 import { pairRoots } from '../../src/matching/oracle/finger-vector.ts';
 import type { LabelledPrint, PrintSet } from '../prints/labelled-prints.ts';
+import { learnCodeBook } from './code-book.ts';
 import { linearDiscriminants, type ClassOfRows } from './discriminants.ts';
 import type { Progress } from './model.ts';
 
@@ -66,8 +70,24 @@ export function trainVectorModel(
   progress('done', 1, 1);
   const trainedOn = sets.map(({ set: { name, fingers, prints, digest } }) => ({ name, fingers, prints, digest }));
   const description = { name: MODEL_NAME, trainedOn, parameters: { ...VECTOR_PARAMETERS } };
-  const model = { description, quality: qualityWeights(), ranks: rankWeights(), ...learned };
-  return readVectorModel(writeVectorModel(model));
+  const tables = { description, quality: qualityWeights(), ranks: rankWeights(), ...learned };
+  const codeBook = learnCodeBook(vectorsOf(sets, use, tables), seed);
+  return readVectorModel(writeVectorModel({ ...tables, codeBook }));
+}
+
+/** The candidate vectors of all prints that can be compared. */
+function vectorsOf(
+  sets: readonly SetOfRoots[],
+  use: (print: LabelledPrint) => boolean,
+  tables: VectorTables,
+): Int8Array[] {
+  const [fingers, vectors] = [new FingerEncoder(), new VectorEncoder(tables)];
+  return sets.flatMap(({ set }) =>
+    set.list.filter(use).flatMap(({ template }) => {
+      const packed = fingers.encode(template);
+      return packed === undefined ? [] : [vectors.encode(packed)];
+    }),
+  );
 }
 
 /** Each finger of a set is a class. */

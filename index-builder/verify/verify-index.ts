@@ -22,7 +22,8 @@ import { FLOOR_LOG10_FMR } from '../../src/matching/rates/fusion.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { identify } from '../../src/matching/search/identification.ts';
 import type { Probe } from '../../src/matching/search/probe.ts';
-import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { ExactScan } from '../../src/matching/search/exact-scan.ts';
+import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { binomialLimits } from '../statistics/binomial-limits.ts';
 
@@ -109,7 +110,7 @@ async function seek(
   gallery: Gallery,
   references: number,
 ): Promise<Pick<VerifyReport, 'sought' | 'firstExact' | 'foundIndexed'>> {
-  const [exact, indexed] = [new SubjectScan(EXACT, pool), new SubjectScan(INDEXED, pool)];
+  const [exact, indexed] = [new ExactScan(pool), new IndexedScan(pool)];
   const wanted = Math.min(sample, references);
   const every = references / wanted;
   let [seen, sought, firstExact, foundIndexed] = [0, 0, 0, 0];

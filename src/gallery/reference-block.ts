@@ -1,10 +1,10 @@
 /**
  * References in a block of an index file, in the form that they have in memory. Little-endian:
  *
- *   0              u32 n, u32 v        references; bytes of each candidate vector
+ *   0              u32 n, u32 v        references; bytes of each candidate vector and its codes
  *   8              u32 length [n]      bytes of each record, multiples of 16
  *   8 + 4 n        u32 owner [n]       number of the subject, in the order of the index's subjects
- *   8 + 8 n        n vectors
+ *   8 + 8 n        n vectors     each followed by its codes
  *   8 + (8 + v) n  n records
  *
  * The format is independent of the segment layout in memory. Whole sections are copied there.

@@ -9,13 +9,16 @@
  *   directory         capacity × u32      entry i = address of record i / 16; 0 = removed
  *   owners            capacity × u32      ordinal of the subject of reference i (SubjectEntry.ordinal)
  *   vectors           capacity × vectorBytes   candidate vectors, where the partition has them
+ *   codes             see code-plane.ts   codes of the candidate vectors, where the partition has them
  *   records           growing             packed references, each aligned to RECORD_ALIGNMENT
  *
  * Reasons: with a directory, one kernel call can walk references of unequal length and skip removed ones. Scratch lies
  * before the records so that it never moves when the memory grows. Records come last because only they grow. Vectors
- * are contiguous and apart from the records, because a search reads all vectors and few records. Unused room in the
+ * and codes are contiguous and apart from the records, because a search reads all codes, some vectors and few records. Unused room in the
  * fixed parts is address space only: the system assigns memory to pages when they are written.
  */
+
+import { planeBytes } from './code-plane.ts';
 
 /** Room for the kernels' constant tables. */
 export const STATIC_BYTES = 65_536;
@@ -26,7 +29,7 @@ export const SCRATCH_SLOTS = 64;
 export const PAGE_BYTES = 65_536;
 /** 'RWSG', little-endian. */
 export const SEGMENT_MAGIC = 0x47535752;
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 const HEADER_WORDS = 4;
 const SLOTS_WORD = 2;
 const CLOSED_WORD = 3;
@@ -43,6 +46,9 @@ export interface SegmentLayout {
   readonly vectorsAddress: number;
   /** Bytes of one candidate vector; 0: none. */
   readonly vectorBytes: number;
+  readonly codesAddress: number;
+  /** Bytes of the codes of one vector; 0: none. */
+  readonly codeBytes: number;
   readonly recordsAddress: number;
 }
 
@@ -55,15 +61,17 @@ export function aligned(bytes: number): number {
  * @param capacity - references that the segment can hold, including removed ones; at least 1
  * @param scratchBytes - bytes that one thread needs for a probe, the kernels' scratch and a batch of scores
  * @param vectorBytes - bytes of a candidate vector, a multiple of 16; 0: no vectors
+ * @param codeBytes - bytes of the codes of a vector; 0: no codes
  */
-export function layoutSegment(capacity: number, scratchBytes: number, vectorBytes = 0): SegmentLayout {
+export function layoutSegment(capacity: number, scratchBytes: number, vectorBytes = 0, codeBytes = 0): SegmentLayout {
   const headerAddress = STATIC_BYTES;
   const scratchAddress = headerAddress + HEADER_BYTES;
   const slotBytes = aligned(scratchBytes);
   const directoryAddress = scratchAddress + SCRATCH_SLOTS * slotBytes;
   const ownersAddress = directoryAddress + aligned(capacity * 4);
   const vectorsAddress = ownersAddress + aligned(capacity * 4);
-  const recordsAddress = vectorsAddress + capacity * vectorBytes;
+  const codesAddress = vectorsAddress + capacity * vectorBytes;
+  const recordsAddress = codesAddress + planeBytes(capacity, codeBytes);
   return {
     capacity,
     headerAddress,
@@ -73,6 +81,8 @@ export function layoutSegment(capacity: number, scratchBytes: number, vectorByte
     ownersAddress,
     vectorsAddress,
     vectorBytes,
+    codesAddress,
+    codeBytes,
     recordsAddress,
   };
 }

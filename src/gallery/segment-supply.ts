@@ -10,8 +10,10 @@ export interface SegmentSizing {
   readonly maxRecordBytes: number;
   /** Bytes of scratch that one worker thread needs. */
   readonly scratchBytes: number;
-  /** Bytes of the candidate vector at the end of each packed reference; 0: none. */
+  /** Bytes of the candidate vector that follows each packed reference; 0: none. */
   readonly vectorBytes: number;
+  /** Bytes of the codes that follow each candidate vector; undefined: none. */
+  readonly codeBytes?: number;
 }
 
 /** Spare memories: one for the next compaction, one for new references. */
@@ -43,13 +45,13 @@ export class SegmentSupply {
    * @throws RangeError when there is no memory
    */
   take(recordBytes = Infinity): Segment {
-    const { capacity, maxRecordBytes, scratchBytes, vectorBytes } = this.#sizing;
+    const { capacity, maxRecordBytes, scratchBytes, vectorBytes, codeBytes } = this.#sizing;
     // Memory once written stays resident, needed or not.
     const fitting = this.#spare.findIndex(
       ({ handle: { memory, layout } }) => layout.recordsAddress + recordBytes >= MIN_USED * memory.buffer.byteLength,
     );
     const [spare] = fitting < 0 ? [] : this.#spare.splice(fitting, 1);
-    return new Segment(capacity, maxRecordBytes, scratchBytes, vectorBytes, spare?.handle);
+    return new Segment(capacity, maxRecordBytes, scratchBytes, vectorBytes, codeBytes, spare?.handle);
   }
 
   /** @param segment - a wiped segment */

@@ -1,3 +1,4 @@
+import { CodePlane, planeBytes } from './code-plane.ts';
 import type { ReferenceBlock } from './reference-block.ts';
 import {
   aligned,
@@ -45,6 +46,7 @@ export class Segment {
   // Both lie before the growing part: one view of each stays valid.
   readonly #directory: Int32Array;
   readonly #owners: Uint32Array;
+  readonly #codes: CodePlane;
   /** Replaced references that searches which began before still read. */
   readonly #retired = new Set<number>();
   /** Bytes of each record. */
@@ -59,17 +61,26 @@ export class Segment {
    * @param capacity - maximum of references
    * @param maxRecordBytes - bytes of the largest record that will be appended
    * @param scratchBytes - bytes of one thread's scratch
-   * @param vectorBytes - bytes of the candidate vector at the end of each packed reference
+   * @param vectorBytes - bytes of the candidate vector that follows each packed reference
+   * @param codeBytes - bytes of the codes that follow each candidate vector
    * @param spare - a wiped segment of the same sizes, whose memory is reused; undefined: new memory
    * @throws RangeError when there is no memory
    */
-  constructor(capacity: number, maxRecordBytes: number, scratchBytes: number, vectorBytes = 0, spare?: SegmentHandle) {
-    this.handle = spare ?? makeMemory(layoutSegment(capacity, scratchBytes, vectorBytes), maxRecordBytes);
+  constructor(
+    capacity: number,
+    maxRecordBytes: number,
+    scratchBytes: number,
+    vectorBytes = 0,
+    codeBytes = 0,
+    spare?: SegmentHandle,
+  ) {
+    this.handle = spare ?? makeMemory(layoutSegment(capacity, scratchBytes, vectorBytes, codeBytes), maxRecordBytes);
     this.#layout = this.handle.layout;
     this.#memory = this.handle.memory;
     const { buffer } = this.#memory;
     this.#directory = new Int32Array(buffer, this.#layout.directoryAddress, capacity);
     this.#owners = new Uint32Array(buffer, this.#layout.ownersAddress, capacity);
+    this.#codes = new CodePlane(this.#memory, this.#layout);
     this.#end = this.#layout.recordsAddress;
   }
 
@@ -102,19 +113,20 @@ export class Segment {
    * is filled. The memory is larger, but what is not written of it is address space only.
    */
   get usedBytes(): number {
-    const { recordsAddress, vectorBytes } = this.#layout;
-    return this.#end - recordsAddress + this.count * (vectorBytes + ENTRY_BYTES);
+    const { recordsAddress, codeBytes } = this.#layout;
+    const { count } = this;
+    return this.#end - recordsAddress + count * (this.#layout.vectorBytes + ENTRY_BYTES) + planeBytes(count, codeBytes);
   }
 
   /**
-   * Appends a packed reference; its last `vectorBytes` bytes are the candidate vector.
+   * Appends a packed reference: its record, its candidate vector and its codes.
    * @param ordinal - of its subject
    * @returns its index
    * @throws RangeError when the segment is full, or being compacted, or there is no memory
    */
   append(packed: Uint8Array, ordinal: number): number {
     if (!this.isOpen) throw new RangeError('the segment takes no more references');
-    const recordBytes = packed.byteLength - this.#layout.vectorBytes;
+    const recordBytes = packed.byteLength - this.#candidateBytes;
     return this.#enter(packed.subarray(0, recordBytes), packed.subarray(recordBytes), ordinal);
   }
 
@@ -122,7 +134,7 @@ export class Segment {
    * Appends many references at once, before the segment is read.
    * @param lengths - bytes of each record, multiples of 16
    * @param owners - subject ordinals
-   * @param vectors - concatenated candidate vectors
+   * @param vectors - concatenated candidate vectors, each followed by its codes
    * @param records - concatenated records
    * @throws RangeError when they do not fit, or there is no memory
    */
@@ -130,11 +142,11 @@ export class Segment {
     const first = this.count;
     if (first + lengths.length > this.#layout.capacity) throw new RangeError('the segment takes no more references');
     this.#reserve(this.#end + records.byteLength);
-    const { vectorsAddress, vectorBytes } = this.#layout;
     new Uint8Array(this.#memory.buffer, this.#end).set(records);
-    new Uint8Array(this.#memory.buffer, vectorsAddress + first * vectorBytes).set(vectors);
     this.#owners.set(owners, first);
+    const bytes = this.#candidateBytes;
     for (let i = 0; i < lengths.length; i++) {
+      this.#writeCandidate(first + i, vectors.subarray(i * bytes, (i + 1) * bytes));
       Atomics.store(this.#directory, first + i, this.#end / 16);
       this.#end += lengths[i];
       this.#lengths.push(lengths[i]);
@@ -155,6 +167,7 @@ export class Segment {
     if (this.addressOf(index) === 0) return;
     if (!this.#retired.delete(index)) this.#discount(index);
     Atomics.store(this.#directory, index, 0);
+    this.#codes.remove(index);
   }
 
   /**
@@ -166,6 +179,7 @@ export class Segment {
     if (this.#isWiped) return;
     new Uint8Array(this.#memory.buffer, address, this.#lengths[index] ?? 0).fill(0);
     this.#vector(index).fill(0);
+    this.#codes.erase(index);
   }
 
   /** Address of the bytes of reference i; 0: removed. */
@@ -176,9 +190,9 @@ export class Segment {
   /** A copy of reference i as it was appended; only while it is not removed. */
   packed(index: number): Uint8Array {
     const length = this.#lengths[index];
-    const packed = new Uint8Array(length + this.#layout.vectorBytes);
+    const packed = new Uint8Array(length + this.#candidateBytes);
     packed.set(new Uint8Array(this.#memory.buffer, this.addressOf(index), length));
-    packed.set(this.#vector(index), length);
+    packed.set(this.#candidate(index), length);
     return packed;
   }
 
@@ -207,7 +221,7 @@ export class Segment {
     if (this.#copies === undefined || !this.isLive(index)) return;
     const { target, indices } = this.#copies;
     const record = new Uint8Array(this.#memory.buffer, this.addressOf(index), this.#lengths[index]);
-    indices[index] = target.#enter(record, this.#vector(index), this.#owners[index]);
+    indices[index] = target.#enter(record, this.#candidate(index), this.#owners[index]);
   }
 
   /** Forgets the target: restores the state before `beginCopying`. */
@@ -228,11 +242,12 @@ export class Segment {
    * afterwards, and its memory can be reused for another one.
    */
   *wipe(): Generator<void> {
-    const { scratchAddress, vectorsAddress, vectorBytes, recordsAddress } = this.#layout;
+    const { scratchAddress, vectorsAddress, vectorBytes, codesAddress, codeBytes, recordsAddress } = this.#layout;
     this.#isWiped = true;
     this.#directory.fill(0);
     yield* this.#wipe(scratchAddress, scratchTaken(this.handle));
     yield* this.#wipe(vectorsAddress, this.count * vectorBytes);
+    yield* this.#wipe(codesAddress, planeBytes(this.count, codeBytes));
     yield* this.#wipe(recordsAddress, this.#end - recordsAddress);
   }
 
@@ -248,12 +263,31 @@ export class Segment {
     return new Uint8Array(this.#memory.buffer, vectorsAddress + index * vectorBytes, vectorBytes);
   }
 
-  #enter(record: Uint8Array, vector: Uint8Array, ordinal: number): number {
+  get #candidateBytes(): number {
+    return this.#layout.vectorBytes + this.#layout.codeBytes;
+  }
+
+  /** The vector of reference i, and its codes. */
+  #candidate(index: number): Uint8Array {
+    const bytes = new Uint8Array(this.#candidateBytes);
+    bytes.set(this.#vector(index));
+    this.#codes.read(index, bytes.subarray(this.#layout.vectorBytes));
+    return bytes;
+  }
+
+  #writeCandidate(index: number, bytes: Uint8Array): void {
+    const { vectorBytes } = this.#layout;
+    this.#vector(index).set(bytes.subarray(0, vectorBytes));
+    this.#codes.write(index, bytes.subarray(vectorBytes));
+  }
+
+  /** @param candidate - vector and codes */
+  #enter(record: Uint8Array, candidate: Uint8Array, ordinal: number): number {
     const index = this.#lengths.length;
     const length = aligned(record.byteLength);
     this.#reserve(this.#end + length);
     new Uint8Array(this.#memory.buffer, this.#end, record.byteLength).set(record);
-    this.#vector(index).set(vector);
+    this.#writeCandidate(index, candidate);
     this.#owners[index] = ordinal;
     Atomics.store(this.#directory, index, this.#end / 16);
     this.#end += length;

@@ -25,7 +25,7 @@ export interface IndexShape {
   readonly capacity: number;
   /** References per block. Subjects: a quarter of that, since they take longer to enter. */
   readonly blockSize: number;
-  /** Bytes of the candidate vector that follows each packed reference. */
+  /** Bytes of the candidate vector and of its codes, which follow each packed reference. */
   vectorBytesOf(name: PartitionName): number;
 }
 

@@ -21,7 +21,7 @@ import { Calibrations } from '../matching/rates/calibrations.ts';
 import { readCalibrations } from '../matching/rates/calibration-file.ts';
 import { IndexAudit } from '../matching/search/index-audit.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from '../matching/workers/gallery-sizing.ts';
-import { preferredBuild } from '../matching/kernels/kernels.ts';
+import { preferredBuild } from '../matching/kernels/kernel-builds.ts';
 import { fingerVersion, packedModels } from '../matching/rates/model-version.ts';
 import { Planner } from '../matching/search/planner.ts';
 import { packTemplates } from '../matching/search/probe.ts';

@@ -20,7 +20,7 @@ import { gallerySizing, INDEX_SHAPE } from '../../src/matching/workers/gallery-s
 import { identify } from '../../src/matching/search/identification.ts';
 import { packedModels } from '../../src/matching/rates/model-version.ts';
 import { packTemplates, prepareProbes } from '../../src/matching/search/probe.ts';
-import { EXACT, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { ExactScan } from '../../src/matching/search/exact-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { sealersOf } from '../../src/security/block-sealer.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -166,7 +166,7 @@ describe('an index', () => {
         threshold: { maxLog10Fmr: 0 },
         standardFpir: 0.01,
       };
-      const source = new SubjectScan(EXACT, pools[0]);
+      const source = new ExactScan(pools[0]);
       const { candidates } = await identify(gallery, () => source, pools[0], request, new AbortController().signal);
       return candidates.map(({ subject, log10Fmr }) => [subject.subjectId, log10Fmr]);
     };

@@ -1,5 +1,5 @@
 /** The builds of the kernels, for tests that run against each. */
-import { canRun, type KernelBuild } from '../../src/matching/kernels/kernels.ts';
+import { canRun, type KernelBuild } from '../../src/matching/kernels/kernel-builds.ts';
 
 export interface BuildCase {
   readonly build: KernelBuild;

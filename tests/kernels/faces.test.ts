@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
+import type { KernelBuild } from '../../src/matching/kernels/kernel-builds.ts';
 import {
   FACE_SCRATCH_BYTES,
   instantiateKernels,
   KERNEL_STATIC_BYTES,
   REMOVED_SCORE,
   REMOVED_SIMILARITY,
-  type KernelBuild,
 } from '../../src/matching/kernels/kernels.ts';
 import { faceScale } from '../../src/matching/kernels/similarity.ts';
 import { compareFacesReference } from '../../src/matching/oracle/face-comparison.ts';

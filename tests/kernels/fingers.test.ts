@@ -2,12 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
-import {
-  MINIMUM_MINUTIAE,
-  FINGER_PACKED_MAX_BYTES,
-  MAX_FINGER_SCORE,
-  type KernelBuild,
-} from '../../src/matching/kernels/kernels.ts';
+import type { KernelBuild } from '../../src/matching/kernels/kernel-builds.ts';
+import { MINIMUM_MINUTIAE, FINGER_PACKED_MAX_BYTES, MAX_FINGER_SCORE } from '../../src/matching/kernels/kernels.ts';
 import { packedOffsets } from '../../src/matching/model/packed-layout.ts';
 import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
 import { encodeFingerReference } from '../../src/matching/oracle/finger-encoding.ts';

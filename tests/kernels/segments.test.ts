@@ -40,7 +40,7 @@ describe('a scan of a segment', () => {
     segment.remove(7);
     segment.remove(149);
     const out = new Int16Array(150);
-    const counts = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).scan('comparison', probe, 0, 150, out, go());
+    const counts = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).scan(probe, 0, 150, out, go());
     expect(counts).toEqual({ read: 150, passed: 150, searched: 148 });
     out.forEach((similarity, i) => {
       const { log10Fmr } = SHIPPED_CALIBRATIONS.finger.rate(compareFingersReference(probe.packed, references[i]));
@@ -53,7 +53,7 @@ describe('a scan of a segment', () => {
     segment.remove(9);
     const everything = new Int16Array(150);
     const reader = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS);
-    reader.scan('comparison', probe, 0, 150, everything, go());
+    reader.scan(probe, 0, 150, everything, go());
     const [members, times] = [new SharedArrayBuffer(140), new SharedArrayBuffer(8 * 150)];
     // Who has left a gallery is seen by the searches that began before.
     new Uint8Array(members).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 3));
@@ -63,7 +63,7 @@ describe('a scan of a segment', () => {
       const isHidden = (ordinal: number) => !isMember(ordinal) || (instantMs === 1000 && ordinal % 2 > 0);
       const out = new Int16Array(130);
       const filter = { scopes: [members], expiry: { times, instantMs } };
-      const counts = reader.scan('comparison', probe, 20, 150, out, go(), filter);
+      const counts = reader.scan(probe, 20, 150, out, go(), filter);
       const passed = Array.from(out, (_, i) => 20 + i).filter((ordinal) => !isHidden(ordinal)).length;
       expect(counts).toEqual({ read: 130, passed, searched: passed });
       out.forEach((similarity, i) =>
@@ -77,14 +77,7 @@ describe('a scan of a segment', () => {
     const out = new Int16Array(100);
     const signal = new StopSignal();
     signal.raise(STOP.scan);
-    const counts = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).scan(
-      'comparison',
-      probe,
-      0,
-      100,
-      out,
-      signal.scan,
-    );
+    const counts = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).scan(probe, 0, 100, out, signal.scan);
     expect(counts).toEqual({ read: 0, passed: 0, searched: 0 });
     expect(out.every((similarity) => similarity === REMOVED_SIMILARITY)).toBe(true);
   });
@@ -104,7 +97,7 @@ describe('a scan of a segment', () => {
   it('gives the same result in every thread and in several concurrently', async () => {
     const { segment } = filled(300);
     const alone = new Int16Array(300);
-    new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).scan('comparison', probe, 0, 300, alone, go());
+    new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS).scan(probe, 0, 300, alone, go());
     const pool = new WorkerPool(2);
     const stop = go();
     const similarities = new SharedArrayBuffer(12 * 300 * 2);
@@ -112,7 +105,6 @@ describe('a scan of a segment', () => {
       pool.scan(
         {
           kind: 'scan',
-          by: 'comparison',
           probe,
           segment: segment.handle.id,
           from: 0,

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Segment } from '../../src/gallery/segment.ts';
-import { orderComparisons } from '../../src/matching/workers/comparison-order.ts';
+import { MEAN_ABOVE_ZERO } from '../../src/matching/kernels/similarity.ts';
+import { orderComparisons, type ChosenReferences } from '../../src/matching/workers/comparison-order.ts';
 import { REMOVED_SIMILARITY } from '../../src/matching/kernels/kernels.ts';
-import type { ShortlistRequest } from '../../src/matching/workers/shortlister.ts';
 
 const ORDINALS = 30;
 const WANTED = 10;
@@ -14,38 +13,41 @@ interface Looked {
   readonly similarity: number;
 }
 
-/** A part for each instance. */
-function request(looked: readonly Looked[], wanted = WANTED, face = -1): ShortlistRequest {
-  const similarities = new SharedArrayBuffer(looked.length * 2);
-  let offset = 0;
-  const parts = [...new Set(looked.map(({ instance }) => instance))].map((instance) => {
+/** A segment for each instance, as far as its references belong to the subjects. */
+function chosenOf(looked: readonly Looked[], subjects: Uint32Array, face = -1): ChosenReferences[] {
+  return [...new Set(looked.map(({ instance }) => instance))].map((instance) => {
     const own = looked.filter((one) => one.instance === instance);
-    const segment = new Segment(own.length, 16, 16);
-    own.forEach(({ owner, similarity }, i) => {
-      segment.append(new Uint8Array(16), owner);
-      new Int16Array(similarities)[offset + i] = similarity;
-    });
-    offset += own.length;
+    const indices = Uint32Array.from(own.keys()).filter((i) => subjects.includes(own[i].owner));
     return {
       instance,
-      segment: segment.handle,
-      count: own.length,
-      offset: offset - own.length,
-      face: instance === face ? { modelId: 'model', dimension: 512 } : undefined,
-      rates: undefined,
+      isFace: instance === face,
+      indices,
+      owners: Uint32Array.from(own, ({ owner }) => owner),
+      similarities: Int16Array.from(indices, (i) => own[i].similarity),
     };
   });
-  return { parts, similarities, ordinals: ORDINALS, wanted, by: 'vector', least: 0 };
 }
 
-/** The references of an order, as `instance owner`. */
-function named(references: readonly Uint32Array[], { parts }: ShortlistRequest): string[] {
-  return parts.flatMap(({ instance, segment: { memory, layout }, count }, p) =>
-    Array.from(references[p], (i) => `${instance} ${new Uint32Array(memory.buffer, layout.ownersAddress, count)[i]}`),
-  );
+/** The references of a stage, as `instance owner`. */
+function named(references: readonly Uint32Array[], chosen: readonly ChosenReferences[]): string[] {
+  return chosen.flatMap(({ instance, owners }, p) => Array.from(references[p], (i) => `${instance} ${owners[i]}`));
 }
 
-it('contains each scanned reference of the subjects once, and a first one for each subject', () => {
+/** The rank by the vectors of each subject that has any. */
+function ranksOf(looked: readonly Looked[], subjects: readonly number[]): Map<number, number> {
+  const ranks = new Map<number, number>();
+  for (const subject of subjects) {
+    const best = new Map<number, number>();
+    for (const { instance, owner, similarity } of looked)
+      if (owner === subject && similarity !== REMOVED_SIMILARITY)
+        best.set(instance, Math.max(similarity, best.get(instance) ?? -Infinity));
+    const sum = [...best.values()].reduce((total, value) => total + Math.max(0, value), 0);
+    if (best.size > 0) ranks.set(subject, (sum - best.size * MEAN_ABOVE_ZERO) / Math.sqrt(best.size));
+  }
+  return ranks;
+}
+
+it('keeps the subjects of the highest ranks, each scanned reference of theirs once, and a first one for each', () => {
   const looked = fc.record({
     instance: fc.nat(3),
     owner: fc.nat(ORDINALS - 1),
@@ -55,32 +57,34 @@ it('contains each scanned reference of the subjects once, and a first one for ea
   fc.assert(
     fc.property(fc.array(looked, { minLength: 1 }), chosen, fc.integer({ min: 1, max: 40 }), (all, some, wanted) => {
       const subjects = Uint32Array.from(some).sort();
-      const task = request(all, wanted);
-      const order = orderComparisons(subjects, task);
-      const [first, rest] = [named(order.first, task), named(order.rest, task)];
-      const expected = all.filter(({ owner, similarity }) => some.includes(owner) && similarity !== REMOVED_SIMILARITY);
+      const references = chosenOf(all, subjects);
+      const { subjects: kept, order } = orderComparisons(subjects, references, wanted);
+      const ranks = ranksOf(all, some);
+      const least = [...ranks.values()].sort((a, b) => b - a)[Math.min(wanted, ranks.size) - 1] ?? Infinity;
+      const isKept = (owner: number) => (ranks.get(owner) ?? -Infinity) >= least;
+      expect(kept).toBe(some.filter(isKept).length);
+      const [first, rest] = [named(order.first, references), named(order.rest, references)];
+      const expected = all.filter(({ owner, similarity }) => isKept(owner) && similarity !== REMOVED_SIMILARITY);
       expect([...first, ...rest].sort()).toEqual(expected.map(({ instance, owner }) => `${instance} ${owner}`).sort());
       for (const { owner } of expected) expect(first.some((name) => name.endsWith(` ${owner}`))).toBe(true);
-      if (some.length < wanted) expect(rest).toEqual([]);
+      if (ranks.size < wanted) expect(rest).toEqual([]);
     }),
   );
 });
 
 it('puts the most similar fingers first, and all fingers of the most similar subjects', () => {
-  // Subject 0 is the most similar; of ten wanted subjects, two are compared unconditionally.
+  // Odd subjects are the most similar; of ten wanted subjects, two are compared unconditionally.
   const looked = Array.from({ length: 12 }, (_, owner) => [
     { instance: 0, owner, similarity: 1000 - owner },
     { instance: 1, owner, similarity: owner % 2 === 0 ? 900 - owner : 1100 - owner },
   ]).flat();
-  const task = request(looked);
-  const { first, rest } = orderComparisons(
-    Uint32Array.from({ length: 12 }, (_, i) => i),
-    task,
-  );
+  const subjects = Uint32Array.from({ length: 12 }, (_, i) => i);
+  const task = chosenOf(looked, subjects);
+  const { first, rest } = orderComparisons(subjects, task, WANTED).order;
   const [at, later] = [named(first, task), named(rest, task)];
   expect(at).toEqual(expect.arrayContaining(['0 1', '1 1', '0 3', '1 3']));
-  expect(later).toHaveLength(10);
-  for (const owner of [0, 2, 4, 6, 8, 10]) expect(later).toContain(`1 ${owner}`);
+  expect(later).toHaveLength(8);
+  for (const owner of [0, 2, 4, 6]) expect(later).toContain(`1 ${owner}`);
   for (const owner of [5, 7, 9, 11]) expect(later).toContain(`0 ${owner}`);
 });
 
@@ -90,23 +94,19 @@ it('always puts the face first, and does not count it as a finger', () => {
     { instance: 1, owner, similarity: 800 - owner },
     { instance: 2, owner, similarity: owner % 2 === 0 ? 1000 : -1000 },
   ]).flat();
-  const task = request(looked, WANTED, 2);
-  const { rest } = orderComparisons(
-    Uint32Array.from({ length: 12 }, (_, i) => i),
-    task,
-  );
+  const subjects = Uint32Array.from({ length: 12 }, (_, i) => i);
+  const task = chosenOf(looked, subjects, 2);
+  const { rest } = orderComparisons(subjects, task, WANTED).order;
   const later = named(rest, task);
-  expect(later).toHaveLength(10);
+  expect(later).toHaveLength(8);
   expect(later.every((name) => name.startsWith('1 '))).toBe(true);
 });
 
 it('puts all references first when there is one finger', () => {
   const looked = Array.from({ length: 20 }, (_, owner) => ({ instance: 0, owner, similarity: 50 * owner }));
-  const task = request(looked);
-  const { first, rest } = orderComparisons(
-    Uint32Array.from({ length: 20 }, (_, i) => i),
-    task,
-  );
+  const subjects = Uint32Array.from({ length: 20 }, (_, i) => i);
+  const task = chosenOf(looked, subjects);
+  const { first, rest } = orderComparisons(subjects, task, 20).order;
   expect(named(first, task)).toHaveLength(20);
   expect(named(rest, task)).toEqual([]);
 });

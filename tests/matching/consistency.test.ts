@@ -5,10 +5,12 @@ import { Gallery, type GalleryChange, type SearchableReference } from '../../src
 import { Compactor } from '../../src/gallery/compactor.ts';
 import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
+import { ExactScan } from '../../src/matching/search/exact-scan.ts';
+import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import { identify, type SearchResult } from '../../src/matching/search/identification.ts';
 import { prepareProbes, type Probe } from '../../src/matching/search/probe.ts';
 import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
-import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { secondImpression, somePrint } from '../prints.ts';
@@ -47,16 +49,17 @@ const step = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('search'),
       person: fc.nat(PEOPLE - 1),
-      way: fc.constantFrom(EXACT, INDEXED),
+      way: fc.constantFrom<Source>(ExactScan, IndexedScan),
       scope: fc.subarray([...GALLERIES]),
     }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('breathe'), turns: fc.integer({ min: 1, max: 12 }) }) },
 );
+type Source = typeof ExactScan | typeof IndexedScan;
 type Step = (typeof step extends fc.Arbitrary<infer T> ? T : never) & {
   readonly person: number;
   readonly impression: number;
-  readonly way: typeof EXACT;
+  readonly way: Source;
   readonly scope: readonly string[];
   readonly turns: number;
 };
@@ -109,7 +112,7 @@ describe('searches while the gallery changes', () => {
       threshold: { maxLog10Fmr: 0 },
       standardFpir: 0.01,
     };
-    const source = new SubjectScan(way, pool);
+    const source = new way(pool);
     const result = await identify(gallery, () => source, pool, request, new AbortController().signal);
     check(result, versions, person, new Set(scope));
   }

@@ -11,13 +11,15 @@ import type { Gallery } from '../../src/gallery/gallery.ts';
 import { Compactor } from '../../src/gallery/compactor.ts';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
+import { ExactScan } from '../../src/matching/search/exact-scan.ts';
+import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import { identify, type SearchRequest, type SearchResult } from '../../src/matching/search/identification.ts';
 import { IndexAudit } from '../../src/matching/search/index-audit.ts';
 import { prepareProbes, type Probe } from '../../src/matching/search/probe.ts';
 import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
 import { ScopeList } from '../../src/matching/search/scope-list.ts';
 import type { SearchView } from '../../src/matching/search/search-view.ts';
-import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+
 import { verifySubject } from '../../src/matching/search/verification.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import type { Change, SubjectsRead, SubjectWithReferences } from '../../src/store/records.ts';
@@ -302,7 +304,7 @@ describe('subjects with an expiry', () => {
     return (view: SearchView) => {
       if (scope.length > 0) expect(view.listed).toBeDefined();
       if (way === 'listed' && view.listed !== undefined) return new ScopeList(pool);
-      return new SubjectScan(way === 'indexed' ? INDEXED : EXACT, pool);
+      return way === 'indexed' ? new IndexedScan(pool) : new ExactScan(pool);
     };
   }
 

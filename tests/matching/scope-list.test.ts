@@ -13,7 +13,8 @@ import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
 import { ScopeList } from '../../src/matching/search/scope-list.ts';
 import { SearchView } from '../../src/matching/search/search-view.ts';
-import { EXACT, INDEXED, SubjectScan } from '../../src/matching/search/subject-scan.ts';
+import { ExactScan } from '../../src/matching/search/exact-scan.ts';
+import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import { STOP } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
@@ -130,7 +131,7 @@ describe('a gallery of few subjects', () => {
           const request = { ...changes, probes: probes[who], galleries: new Set(scope) };
           const [list, scan] = await Promise.all([
             search(gallery, new ScopeList(pool), request),
-            search(gallery, new SubjectScan(EXACT, pool), request),
+            search(gallery, new ExactScan(pool), request),
           ]);
           expect(list).toEqual(scan);
           expect(list.searchedFraction).toBe(1);
@@ -141,7 +142,7 @@ describe('a gallery of few subjects', () => {
             return sum + instances.filter(Boolean).length;
           }, 0);
           for (const count of list.compared) expect(count).toBeLessThanOrEqual(references);
-          const indexed = await search(gallery, new SubjectScan(INDEXED, pool), request);
+          const indexed = await search(gallery, new IndexedScan(pool), request);
           expect(indexed.candidates).toEqual(scan.candidates);
           found += list.candidates.length;
           await compaction;
@@ -176,9 +177,9 @@ describe('a gallery of few subjects', () => {
     for (const exact of [true, false]) {
       expect(choose(['two'], exact)).toBeInstanceOf(ScopeList);
       expect(choose(['two', 'nobody'], exact)).toBeInstanceOf(ScopeList);
-      expect(choose(['large'], exact)).toBeInstanceOf(SubjectScan);
-      expect(choose(['large', 'two'], exact)).toBeInstanceOf(SubjectScan);
-      expect(choose([], exact)).toBeInstanceOf(SubjectScan);
+      expect(choose(['large'], exact)).toBeInstanceOf(ExactScan);
+      expect(choose(['large', 'two'], exact)).toBeInstanceOf(ExactScan);
+      expect(choose([], exact)).toBeInstanceOf(ExactScan);
     }
     // It is listed again once it is small.
     for (let i = 0; i < MAX_LISTED / 2 + 1; i++)

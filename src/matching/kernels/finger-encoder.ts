@@ -1,7 +1,8 @@
 import { MAX_MINUTIAE, type FingerTemplate, type Minutia } from '../../templates/finger-template.ts';
 import type { FingerModel } from '../model/finger-model.ts';
 import { KernelArena } from './kernel-arena.ts';
-import { ENCODE_SCRATCH_BYTES, MINIMUM_MINUTIAE, type KernelBuild, type Kernels } from './kernels.ts';
+import type { KernelBuild } from './kernel-builds.ts';
+import { ENCODE_SCRATCH_BYTES, MINIMUM_MINUTIAE, type Kernels } from './kernels.ts';
 import { FINGER_PACKED_MAX_BYTES, packedOffsets } from '../model/packed-layout.ts';
 import { shippedFingerModel } from '../model/shipped-model.ts';
 

@@ -1,6 +1,7 @@
-import { VECTOR_SIZE, VECTOR_TABLES_BYTES, vectorTables, type VectorModel } from '../model/finger-vector-model.ts';
+import { VECTOR_SIZE, VECTOR_TABLES_BYTES, vectorTables, type VectorTables } from '../model/finger-vector-model.ts';
 import { KernelArena } from './kernel-arena.ts';
-import { FINGER_PACKED_MAX_BYTES, VECTOR_SCRATCH_BYTES, type KernelBuild, type Kernels } from './kernels.ts';
+import type { KernelBuild } from './kernel-builds.ts';
+import { FINGER_PACKED_MAX_BYTES, VECTOR_SCRATCH_BYTES, type Kernels } from './kernels.ts';
 import { shippedVectorModel } from '../model/shipped-model.ts';
 
 /** Makes candidate vectors of packed fingers, in a small memory of its own. */
@@ -13,7 +14,7 @@ export class VectorEncoder {
   readonly #kernels: Kernels;
 
   /** @param build - the kernel build; by default the fastest that runs here */
-  constructor(model: Omit<VectorModel, 'hash'> = shippedVectorModel(), build?: KernelBuild) {
+  constructor(model: VectorTables = shippedVectorModel(), build?: KernelBuild) {
     this.#kernels = this.#arena.instantiate(undefined, build);
     let address = this.#tables;
     for (const part of vectorTables(model)) {

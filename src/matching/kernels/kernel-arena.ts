@@ -1,6 +1,7 @@
 import { aligned, PAGE_BYTES } from '../../gallery/segment-layout.ts';
 import type { FingerModel } from '../model/finger-model.ts';
-import { instantiateKernels, KERNEL_STATIC_BYTES, type KernelBuild, type Kernels } from './kernels.ts';
+import type { KernelBuild } from './kernel-builds.ts';
+import { instantiateKernels, KERNEL_STATIC_BYTES, type Kernels } from './kernels.ts';
 
 /**
  * A memory for kernels. Reserved areas follow the kernels' own tables, each aligned to 16 bytes. The memory is

@@ -1,9 +1,7 @@
 /** The host side of the comparison kernels: where to find them, and the memory that they need. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { installationFolder } from '../../installation.ts';
 import type { FingerModel } from '../model/finger-model.ts';
+import { kernelModule, readModule, type KernelBuild } from './kernel-builds.ts';
 import { VECTOR_TABLES_BYTES } from '../model/finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from '../model/packed-layout.ts';
 import { KNOT_COUNT } from '../model/score-terms.ts';
@@ -109,54 +107,7 @@ export interface Kernels {
   ): number;
 }
 
-/**
- * Two builds of the same kernels: plain for every engine, and relaxed SIMD, which makes faces faster where the engine
- * has it (Node.js 24 does, 20 does not). Both give the same integers: the relaxed build uses only integer operations
- * with one result on every engine.
- */
-export type KernelBuild = 'plain' | 'relaxed';
-
-const BUILD_FILES: Readonly<Record<KernelBuild, string>> = {
-  plain: 'kernels.wasm',
-  relaxed: 'kernels-relaxed.wasm',
-};
-const modules = new Map<KernelBuild, WebAssembly.Module>();
-let preferred: KernelBuild | undefined;
 let plainHash: string | undefined;
-
-function readBuild(build: KernelBuild): Buffer<ArrayBuffer> {
-  try {
-    return readFileSync(join(installationFolder, 'dist/assembly', BUILD_FILES[build]));
-  } catch (cause) {
-    throw new Error('The kernels are not built. Run: npm run build', { cause });
-  }
-}
-
-/**
- * @returns whether this engine runs the build
- * @throws Error when it is not built
- */
-export function canRun(build: KernelBuild): boolean {
-  return WebAssembly.validate(readBuild(build));
-}
-
-/**
- * @returns the default build: the fastest that this engine runs
- * @throws Error when the kernels are not built
- */
-export function preferredBuild(): KernelBuild {
-  return (preferred ??= canRun('relaxed') ? 'relaxed' : 'plain');
-}
-
-/** A build, compiled once per thread. */
-function moduleOf(build: KernelBuild): WebAssembly.Module {
-  let module = modules.get(build);
-  if (module === undefined) {
-    module = new WebAssembly.Module(readBuild(build));
-    modules.set(build, module);
-  }
-  return module;
-}
 
 /**
  * Hash of everything that decides a score: the kernels with their tables, and the finger model. It is always taken from
@@ -165,7 +116,7 @@ function moduleOf(build: KernelBuild): WebAssembly.Module {
  * @throws Error when the kernels are not built
  */
 export function kernelHash(): string {
-  plainHash ??= createHash('sha256').update(readBuild('plain')).digest('hex');
+  plainHash ??= createHash('sha256').update(readModule('kernels', 'plain')).digest('hex');
   return createHash('sha256').update(plainHash).update(shippedFingerModel().hash).digest('hex').slice(0, 16);
 }
 
@@ -180,9 +131,9 @@ export function kernelHash(): string {
 export function instantiateKernels(
   memory: WebAssembly.Memory,
   model: FingerModel = shippedFingerModel(),
-  build: KernelBuild = preferredBuild(),
+  build?: KernelBuild,
 ): Kernels {
-  const { exports } = new WebAssembly.Instance(moduleOf(build), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(kernelModule('kernels', build), { env: { memory } });
   expectSize(exports, 'FINGER_SCRATCH_BYTES', FINGER_SCRATCH_BYTES);
   expectSize(exports, 'ENCODE_SCRATCH_BYTES', ENCODE_SCRATCH_BYTES);
   expectSize(exports, 'FACE_SCRATCH_BYTES', FACE_SCRATCH_BYTES);

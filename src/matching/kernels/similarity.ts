@@ -3,23 +3,28 @@
  * SIMILARITY_OF_ONE times the cosine of two candidate vectors or of two embeddings. For both kinds, non-mated
  * similarities have mean 0 and a deviation of about SIMILARITY_OF_ONE / 16, so the two can be summed.
  */
-import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
+import { CANDIDATE_BYTES, VECTOR_SIZE } from '../model/finger-vector-model.ts';
 
 /** An eighth of the square of a candidate vector's length, (127 · 16 / 4.5)² / 8. */
 export const SIMILARITY_OF_ONE = 25_484;
+/** Mean of non-mated similarities with negatives as 0: their deviation of 1,800, divided by √(2π). */
+export const MEAN_ABOVE_ZERO = 718;
 
-/** A packed finger followed by its candidate vector: the form of stored references and of probes in messages. */
-export function withVector(packed: Uint8Array, vector: Int8Array): Uint8Array {
-  const both = new Uint8Array(packed.byteLength + vector.byteLength);
-  both.set(packed);
-  both.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength), packed.byteLength);
-  return both;
+/**
+ * A packed finger followed by its candidate vector and the codes of that: the form of stored references and of probes in
+ * messages.
+ */
+export function withCandidateBytes(packed: Uint8Array, vector: Int8Array, codes: Uint8Array): Uint8Array {
+  const all = new Uint8Array(packed.byteLength + CANDIDATE_BYTES);
+  all.set(packed);
+  all.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength), packed.byteLength);
+  all.set(codes, packed.byteLength + VECTOR_SIZE);
+  return all;
 }
 
-/** The candidate vector at the end of a packed finger. */
-export function vectorOf(packedWithVector: Uint8Array): Int8Array {
-  const { buffer, byteOffset, byteLength } = packedWithVector;
-  return new Int8Array(buffer, byteOffset + byteLength - VECTOR_SIZE, VECTOR_SIZE);
+/** The candidate vector of a packed finger that is followed by it. */
+export function vectorOf({ buffer, byteOffset, byteLength }: Uint8Array): Int8Array {
+  return new Int8Array(buffer, byteOffset + byteLength - CANDIDATE_BYTES, VECTOR_SIZE);
 }
 
 /** The score of two identical faces: a unit vector is stored as x · 127 · √d / 4.5, and the score is its square. */

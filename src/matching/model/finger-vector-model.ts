@@ -8,6 +8,10 @@
  *   i16 directions [256 × 1440]   matrix that the roots of the pair histogram are multiplied by, in rows
  *   i32 centre [256]              subtracted from the product
  *   f32 scale [256]               factor of the difference
+ *
+ * The file has one part more, which is not among those tables:
+ *
+ *   i16 codeBook [128 × 2 × 16]   for each pair of components sixteen centroids: their first components, then their second
  */
 import type { ModelDescription } from './finger-model.ts';
 import { readContainer, writeContainer } from './model-container.ts';
@@ -22,11 +26,33 @@ export const PAIR_CELLS = PAIR_LENGTHS * PAIR_TURN_PARTS * PAIR_TURN_PARTS;
 export const ROOTS_UNIT = 32_767;
 export const QUALITIES = 64;
 export const RANKS = 64;
+/** Pairs of components that one code of four bits stands for. */
+export const CODE_PAIRS = VECTOR_SIZE / 2;
+/** Centroids of each pair. */
+export const CENTROIDS = 16;
+/** Numbers of the code book by which a component grows by 1. */
+export const CENTROID_UNIT = 16;
+/** Bytes of the codes of one vector. */
+export const CODE_BYTES = CODE_PAIRS / 2;
+/** Bytes that follow a packed finger: its candidate vector, and the codes of that. */
+export const CANDIDATE_BYTES = VECTOR_SIZE + CODE_BYTES;
+const CODE_BOOK_BYTES = CODE_PAIRS * CENTROIDS * 2 * 2;
 /** 'RWFV'. */
-const KIND = { magic: 0x56465752, format: 2, what: 'finger vector model' } as const;
+const KIND = { magic: 0x56465752, format: 3, what: 'finger vector model' } as const;
 const LENGTHS = [QUALITIES * 4, RANKS * 4, VECTOR_SIZE * PAIR_CELLS * 2, VECTOR_SIZE * 4, VECTOR_SIZE * 4] as const;
 /** Bytes of the kernel's tables. */
 export const VECTOR_TABLES_BYTES: number = LENGTHS.reduce((sum, length) => sum + length, 0);
+
+/**
+ * The two components of a pair. Components are in order of decreasing variance: a large one is paired with a small one,
+ * so that pairs vary about equally and no code is wasted.
+ */
+export function componentsOf(pair: number): readonly [number, number] {
+  return [pair, VECTOR_SIZE - 1 - pair];
+}
+
+/** The model without its code book. */
+export type VectorTables = Omit<VectorModel, 'hash' | 'codeBook'>;
 
 export interface VectorModel {
   readonly description: ModelDescription;
@@ -35,20 +61,22 @@ export interface VectorModel {
   readonly directions: Int16Array;
   readonly centre: Int32Array;
   readonly scale: Float32Array;
+  readonly codeBook: Int16Array;
   /** SHA-256 of the whole file, hexadecimal. */
   readonly hash: string;
 }
 
-/** The parts in the order of the file and of the tables. */
-export function vectorTables(model: Omit<VectorModel, 'hash'>): readonly (Int16Array | Int32Array | Float32Array)[] {
+/** The tables' parts, in their order. */
+export function vectorTables(model: VectorTables): readonly (Int16Array | Int32Array | Float32Array)[] {
   const { quality, ranks, directions, centre, scale } = model;
   return [quality, ranks, directions, centre, scale];
 }
 
 /** @throws RangeError when a part has the wrong size, or sums could exceed thirty-two bits */
 export function writeVectorModel(model: Omit<VectorModel, 'hash'>): Uint8Array {
-  const parts = vectorTables(model);
-  if (parts.some((part, i) => part.byteLength !== LENGTHS[i])) throw new RangeError('a part has the wrong size');
+  const parts = [...vectorTables(model), model.codeBook];
+  if (parts.some((part, i) => part.byteLength !== [...LENGTHS, CODE_BOOK_BYTES][i]))
+    throw new RangeError('a part has the wrong size');
   for (let j = 0; j < VECTOR_SIZE; j++) {
     const row = model.directions.subarray(j * PAIR_CELLS, (j + 1) * PAIR_CELLS);
     const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
@@ -59,7 +87,7 @@ export function writeVectorModel(model: Omit<VectorModel, 'hash'>): Uint8Array {
 
 /** @throws Error when the file is damaged, or of another format */
 export function readVectorModel(file: Uint8Array): VectorModel {
-  const { description, parts, hash } = readContainer(KIND, file, LENGTHS);
+  const { description, parts, hash } = readContainer(KIND, file, [...LENGTHS, CODE_BOOK_BYTES]);
   return {
     description: description as ModelDescription,
     quality: new Int32Array(parts[0]),
@@ -67,6 +95,7 @@ export function readVectorModel(file: Uint8Array): VectorModel {
     directions: new Int16Array(parts[2]),
     centre: new Int32Array(parts[3]),
     scale: new Float32Array(parts[4]),
+    codeBook: new Int16Array(parts[5]),
     hash,
   };
 }

@@ -1,7 +1,8 @@
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
 import type { CandidateSource } from './candidate-source.ts';
 import { identify, type SearchRequest } from './identification.ts';
-import { EXACT, INDEXED, SubjectScan } from './subject-scan.ts';
+import { ExactScan } from './exact-scan.ts';
+import { IndexedScan } from './indexed-scan.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /** Searches waiting for repetition; further ones are skipped, so that probes do not pile up in memory. */
@@ -58,7 +59,7 @@ export class IndexAudit {
     pool: WorkerPool,
     idle: () => Promise<void>,
     onError: (error: unknown) => void,
-    index: CandidateSource = new SubjectScan(INDEXED, pool),
+    index: CandidateSource = new IndexedScan(pool),
   ) {
     this.#share = share;
     this.#served = served;
@@ -121,7 +122,7 @@ export class IndexAudit {
     const list = async (source: CandidateSource, maxCandidates: number) =>
       identify(gallery, () => source, this.#pool, { ...request, maxCandidates, instantMs }, signal, 1);
     const [exact, indexed] = await Promise.all([
-      list(new SubjectScan(EXACT, this.#pool), 1),
+      list(new ExactScan(this.#pool), 1),
       list(this.#index, AMONG_CANDIDATES),
     ]);
     this.#searches++;

@@ -2,7 +2,8 @@ import type { CandidateSource } from './candidate-source.ts';
 import type { Probe } from './probe.ts';
 import { ScopeList } from './scope-list.ts';
 import type { SearchView } from './search-view.ts';
-import { EXACT, INDEXED, SubjectScan } from './subject-scan.ts';
+import { ExactScan } from './exact-scan.ts';
+import { IndexedScan } from './indexed-scan.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /**
@@ -20,8 +21,8 @@ export class Planner {
 
   constructor(pool: WorkerPool) {
     this.#listed = new ScopeList(pool);
-    this.#exact = new SubjectScan(EXACT, pool);
-    this.#indexed = new SubjectScan(INDEXED, pool);
+    this.#exact = new ExactScan(pool);
+    this.#indexed = new IndexedScan(pool);
   }
 
   /** @param exact - the caller requires every reference to be compared */

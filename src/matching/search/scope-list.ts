@@ -48,7 +48,7 @@ export class ScopeList implements CandidateSource {
     const { compared } = found;
     const facts = { compared, penetration: searchedFraction, mode: this.mode, searchedFraction } as const;
     if (made === all) return { ...facts, subjects, complete: found };
-    // Subjects found by a stopped scan are compared with all samples, like those of a SubjectScan.
+    // Subjects found by a stopped scan are compared with all samples, like those of an ExactScan.
     return { ...facts, subjects: subjects.filter((subject) => isNotable(found.scored.get(subject))) };
   }
 }

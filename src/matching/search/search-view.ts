@@ -65,6 +65,13 @@ export class SearchView {
     return subject !== undefined && this.isPresent(subject) ? subject : undefined;
   }
 
+  /** The subjects with some ordinals, as far as this search may return them. */
+  subjectsWithOrdinals(ordinals: Iterable<number>): SubjectEntry[] {
+    return Array.from(ordinals, (ordinal) => this.subjectWithOrdinal(ordinal)).filter(
+      (subject) => subject !== undefined,
+    );
+  }
+
   /** The references of a subject that this probe is compared with, and where this view reads them. */
   referencesFor(probe: Probe, subject: SubjectEntry): ReferenceLocation[] {
     const ends = known(this.#ends, probe);

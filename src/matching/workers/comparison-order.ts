@@ -1,54 +1,70 @@
 import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
+import { MEAN_ABOVE_ZERO } from '../kernels/similarity.ts';
 import type { ComparisonOrder } from './messages.ts';
-import { ownersOf, vectorRank, type ShortlistRequest } from './shortlister.ts';
 
 /** One in this many of the wanted subjects is compared with all samples unconditionally: the most similar. */
 const ONE_IN_ANY_CASE = 5;
 
+/** References of one segment that belong to chosen subjects. */
+export interface ChosenReferences {
+  readonly instance: number;
+  readonly isFace: boolean;
+  /** Ascending. */
+  readonly indices: Uint32Array;
+  /** Ordinals of all references of the segment. */
+  readonly owners: Uint32Array;
+  /** One for each index; REMOVED_SIMILARITY: left out. */
+  readonly similarities: Int16Array;
+}
+
 /**
+ * Keeps the most similar subjects, and orders their comparisons.
+ *
  * Comparisons of the shortlist take most of an indexed search's time. A non-mate that was shortlisted by two similar
  * fingers is ruled out by comparing one of them. The more similar half of a subject's fingers therefore comes first,
  * and the others follow only where these are notable. Faces cost next to nothing and are always compared. In
  * measurements no mate was lost: of 254 mates with two poor probes and of 298 with ordinary ones, among a million
  * subjects. Four of ten comparisons are saved.
+ *
+ * @param subjects - ordinals, ascending; they own all references given
+ * @param wanted - subjects to keep, and those that tie with the last of them
  */
-export function orderComparisons(subjects: Uint32Array, request: ShortlistRequest): ComparisonOrder {
-  const instances = [...new Set(request.parts.map(({ instance }) => instance))];
-  const found = findReferences(subjects, request);
+export function orderComparisons(
+  subjects: Uint32Array,
+  chosen: readonly ChosenReferences[],
+  wanted: number,
+): { readonly subjects: number; readonly order: ComparisonOrder } {
+  const instances = [...new Set(chosen.map(({ instance }) => instance))];
   const best = new Int16Array(subjects.length * instances.length).fill(REMOVED_SIMILARITY);
-  const entries = found.map((references, p) => {
-    const part = request.parts[p];
-    const [owners, instance] = [ownersOf(part), instances.indexOf(part.instance)];
-    const values = new Int16Array(request.similarities, part.offset * 2, part.count);
-    return references.map((i) => {
-      const entry = placeIn(subjects, owners[i]) * instances.length + instance;
-      best[entry] = Math.max(best[entry], values[i]);
-      return entry;
-    });
+  const entries = chosen.map(({ instance, indices, owners, similarities }) => {
+    const column = instances.indexOf(instance);
+    const own = new Uint32Array(indices.length);
+    for (let k = 0; k < indices.length; k++) {
+      own[k] = placeIn(subjects, owners[indices[k]]) * instances.length + column;
+      if (similarities[k] > best[own[k]]) best[own[k]] = similarities[k];
+    }
+    return own;
   });
-  const isFace = instances.map((instance) =>
-    request.parts.some((part) => part.instance === instance && part.face !== undefined),
-  );
-  const comesFirst = chooseFirst(best, subjects.length, isFace, request.wanted);
-  const split = (wanted: 0 | 1) =>
-    found.map((references, p) => references.filter((_, k) => comesFirst[entries[p][k]] === wanted));
-  return { first: split(1), rest: split(0) };
+  const isFace = instances.map((instance) => chosen.some((one) => one.instance === instance && one.isFace));
+  const ranks = ranksOf(best, subjects.length, instances.length);
+  const present = ranks.filter((rank) => rank > -Infinity).toSorted();
+  const kept = Math.min(wanted, present.length);
+  const least = present[present.length - kept] ?? Infinity;
+  // A list shorter than wanted contains all subjects, and is reported as exact.
+  const inAnyCase = present.length < wanted ? present.length : Math.ceil(wanted / ONE_IN_ANY_CASE);
+  const certain = present[present.length - inAnyCase] ?? Infinity;
+  const stages = stagesOf(best, ranks, isFace, least, certain);
+  const ofStage = (stage: number) =>
+    chosen.map(({ indices, similarities }, p) =>
+      indices.filter((_, k) => similarities[k] !== REMOVED_SIMILARITY && stages[entries[p][k]] === stage),
+    );
+  let count = 0;
+  for (let s = 0; s < ranks.length; s++) if (ranks[s] >= least) count++;
+  return { subjects: count, order: { first: ofStage(FIRST), rest: ofStage(REST) } };
 }
 
-/** The scanned references of some subjects, for each part. */
-function findReferences(subjects: Uint32Array, { parts, similarities, ordinals }: ShortlistRequest): Uint32Array[] {
-  const wanted = new Uint8Array(ordinals);
-  for (let s = 0; s < subjects.length; s++) wanted[subjects[s]] = 1;
-  return parts.map((part) => {
-    const owners = ownersOf(part);
-    const values = new Int16Array(similarities, part.offset * 2, part.count);
-    const found: number[] = [];
-    for (let i = 0; i < part.count; i++) {
-      if (wanted[owners[i]] === 1 && values[i] !== REMOVED_SIMILARITY) found.push(i);
-    }
-    return Uint32Array.from(found);
-  });
-}
+const FIRST = 1;
+const REST = 2;
 
 /** Position of an ordinal among the subjects, which are ascending and contain it. */
 function placeIn(subjects: Uint32Array, ordinal: number): number {
@@ -61,41 +77,52 @@ function placeIn(subjects: Uint32Array, ordinal: number): number {
   return low;
 }
 
-/** 1 for each subject and instance that comes first. */
-function chooseFirst(best: Int16Array, subjects: number, isFace: readonly boolean[], wanted: number): Uint8Array {
-  const instances = isFace.length;
-  const comesFirst = new Uint8Array(best.length);
+/** The rank of each subject by its vectors; −∞: none of its references was scanned. */
+function ranksOf(best: Int16Array, subjects: number, instances: number): Float64Array {
   const ranks = new Float64Array(subjects);
   for (let s = 0; s < subjects; s++) {
-    const ofSubject = best.subarray(s * instances, (s + 1) * instances);
-    let [present, fingers, sum] = [0, 0, 0];
-    for (let t = 0; t < instances; t++) {
-      if (ofSubject[t] === REMOVED_SIMILARITY) continue;
+    let [present, sum] = [0, 0];
+    for (let t = s * instances; t < (s + 1) * instances; t++) {
+      if (best[t] === REMOVED_SIMILARITY) continue;
       present++;
-      sum += Math.max(0, ofSubject[t]);
-      if (!isFace[t]) fingers++;
+      if (best[t] > 0) sum += best[t];
     }
-    ranks[s] = vectorRank(sum, present);
-    for (let t = 0; t < instances; t++) {
-      const isFirst = isFace[t] || placeOf(t, ofSubject, isFace) < fingers / 2;
-      comesFirst[s * instances + t] = ofSubject[t] !== REMOVED_SIMILARITY && isFirst ? 1 : 0;
-    }
+    ranks[s] = present === 0 ? -Infinity : (sum - present * MEAN_ABOVE_ZERO) / Math.sqrt(present);
   }
-  // A list shorter than wanted contains all subjects, and is reported as exact.
-  const inAnyCase = subjects < wanted ? subjects : Math.ceil(wanted / ONE_IN_ANY_CASE);
-  const least = ranks.toSorted()[subjects - inAnyCase] ?? -Infinity;
-  ranks.forEach((rank, s) => {
-    if (rank >= least) comesFirst.fill(1, s * instances, (s + 1) * instances);
-  });
-  return comesFirst;
+  return ranks;
+}
+
+/** FIRST or REST for each subject and instance; 0 where it is not compared. */
+function stagesOf(
+  best: Int16Array,
+  ranks: Float64Array,
+  isFace: readonly boolean[],
+  least: number,
+  certain: number,
+): Uint8Array {
+  const instances = isFace.length;
+  const stages = new Uint8Array(best.length);
+  for (let s = 0; s < ranks.length; s++) {
+    if (!(ranks[s] >= least)) continue;
+    const from = s * instances;
+    if (ranks[s] >= certain) {
+      stages.fill(FIRST, from, from + instances);
+      continue;
+    }
+    let fingers = 0;
+    for (let t = 0; t < instances; t++) if (!isFace[t] && best[from + t] !== REMOVED_SIMILARITY) fingers++;
+    for (let t = 0; t < instances; t++)
+      stages[from + t] = isFace[t] || placeOf(t, best, from, isFace) < fingers / 2 ? FIRST : REST;
+  }
+  return stages;
 }
 
 /** How many fingers precede one: those that are more similar, and of equal ones those with a lower number. */
-function placeOf(instance: number, similarities: Int16Array, isFace: readonly boolean[]): number {
+function placeOf(instance: number, best: Int16Array, from: number, isFace: readonly boolean[]): number {
   let place = 0;
-  for (let t = 0; t < similarities.length; t++) {
+  for (let t = 0; t < isFace.length; t++) {
     if (isFace[t]) continue;
-    const more = similarities[t] - similarities[instance];
+    const more = best[from + t] - best[from + instance];
     if (more > 0 || (more === 0 && t < instance)) place++;
   }
   return place;

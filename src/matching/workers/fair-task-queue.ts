@@ -1,14 +1,16 @@
 import { queueOptionsSymbol, type TaskQueue } from 'piscina';
-import type { WorkerTask } from './messages.ts';
+import type { TaskKind, WorkerTask } from './messages.ts';
 
 type Task = Parameters<TaskQueue['push']>[0];
 
 /** `short`: a few milliseconds with a caller waiting; `search`: one of the many tasks of a search. */
 type Lane = 'short' | 'search';
 
+const OF_SEARCHES: ReadonlySet<TaskKind> = new Set<TaskKind>(['scan', 'scan-codes', 'choose', 'shortlist']);
+
 /** The lane of a task, as the queue reads it. */
 export function inLaneOf(task: WorkerTask): { readonly [queueOptionsSymbol]: { readonly lane: Lane } } {
-  const ofSearch = task.kind === 'scan' || task.kind === 'shortlist' || (task.kind === 'compare' && task.stop);
+  const ofSearch = OF_SEARCHES.has(task.kind) || (task.kind === 'compare' && task.stop);
   return { [queueOptionsSymbol]: { lane: ofSearch ? 'search' : 'short' } };
 }
 

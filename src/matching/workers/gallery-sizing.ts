@@ -1,6 +1,6 @@
 import type { GallerySizing } from '../../gallery/gallery.ts';
 import type { IndexShape } from '../../index-files/index-writer.ts';
-import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
+import { CANDIDATE_BYTES, CODE_BYTES, VECTOR_SIZE } from '../model/finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from '../kernels/kernels.ts';
 import { MAX_FACE_BYTES, SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';
 
@@ -14,12 +14,13 @@ export const SEGMENT_CAPACITY = 65_536;
 export function gallerySizing(capacity: number): GallerySizing {
   const sizing = { capacity, scratchBytes: SEGMENT_SCRATCH_BYTES };
   const face = { ...sizing, maxRecordBytes: MAX_FACE_BYTES, vectorBytes: 0 };
-  return { finger: { ...sizing, maxRecordBytes: FINGER_PACKED_MAX_BYTES, vectorBytes: VECTOR_SIZE }, face: () => face };
+  const bytes = { maxRecordBytes: FINGER_PACKED_MAX_BYTES, vectorBytes: VECTOR_SIZE, codeBytes: CODE_BYTES };
+  return { finger: { ...sizing, ...bytes }, face: () => face };
 }
 
 /** Block layout of the indexes: a block is a megabyte of fingers, read and copied in a millisecond. */
 export const INDEX_SHAPE: IndexShape = {
   capacity: SEGMENT_CAPACITY,
   blockSize: 1024,
-  vectorBytesOf: ({ modality }) => (modality === 'finger' ? VECTOR_SIZE : 0),
+  vectorBytesOf: ({ modality }) => (modality === 'finger' ? CANDIDATE_BYTES : 0),
 };

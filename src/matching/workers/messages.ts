@@ -12,15 +12,13 @@ import type { ExplainedComparison } from '../model/explained-comparison.ts';
 /** The id of a segment's handle. */
 export type SegmentId = SegmentHandle['id'];
 
-/** Scan a range of a segment with a probe. The similarities go to shared memory: there is one per reference. */
+/**
+ * Compare a probe with a range of a segment. The similarities go to shared memory: there is one per reference. Of
+ * fingers it is −1000 · log10 of the false match rate of the comparison score, of faces the similarity of the
+ * embeddings, see similarity.ts.
+ */
 export interface ScanTask {
   readonly kind: 'scan';
-  /**
-   * `comparison`: for fingers, −1000 · log10 of the false match rate of the comparison score. `vector`: for fingers,
-   * the similarity of their candidate vectors. For faces, either way, the similarity of the embeddings, see
-   * similarity.ts.
-   */
-  readonly by: 'comparison' | 'vector';
   readonly probe: PackedProbe;
   readonly segment: SegmentId;
   /** First reference. */
@@ -41,9 +39,73 @@ export interface ScanResult {
   readonly read: number;
   /** Scanned references that the filter passed, including removed ones. */
   readonly passed: number;
-  /** Those of them not removed; not counted where only candidate vectors were read. */
+  /** Those of them not removed. */
   readonly searched: number;
   /** Time taken. */
+  readonly busyMs: number;
+}
+
+/** A range of a segment whose codes are scanned. */
+export interface CodePiece {
+  readonly segment: SegmentId;
+  /** First reference, a multiple of 32. */
+  readonly from: number;
+  /** One past the last reference. */
+  readonly to: number;
+  /** Position of the segment's reference 0 in `values`. */
+  readonly offset: number;
+}
+
+/** Estimate the similarities of a finger and references from the codes of their candidate vectors. */
+export interface ScanCodesTask {
+  readonly kind: 'scan-codes';
+  /** A packed finger with its candidate vector. */
+  readonly probe: Uint8Array;
+  readonly pieces: readonly CodePiece[];
+  /** u8 for each reference: 0 where it was removed, or not scanned; otherwise 1 + the similarity in steps. */
+  readonly values: SharedArrayBuffer;
+  readonly stop: StopMark;
+}
+
+export interface ScanCodesResult {
+  /** References scanned: fewer than all when the work was stopped. */
+  readonly read: number;
+  readonly busyMs: number;
+}
+
+/** Where the values of one probe with one segment lie. */
+export interface ChosenPart {
+  /** The biometric instance. Of several probes of one finger the best counts. */
+  readonly instance: number;
+  /** Position of the probe in the task. */
+  readonly probe: number;
+  readonly segment: SegmentId;
+  readonly count: number;
+  /** Of the first reference's value, in bytes. */
+  readonly offset: number;
+}
+
+/** Choose the subjects to compare: those most similar to the probes together. */
+export interface ChooseTask {
+  readonly kind: 'choose';
+  readonly probes: readonly (PackedProbe | undefined)[];
+  readonly parts: readonly ChosenPart[];
+  /** For fingers see ScanCodesTask, for faces see ScanTask. */
+  readonly values: SharedArrayBuffer;
+  /** One past the greatest ordinal. */
+  readonly ordinals: number;
+  /** Subjects outside are not chosen; undefined: none. */
+  readonly filter: SubjectFilter | undefined;
+  /** Subjects chosen by these values, to be ranked by whole vectors; those that tie with the last of them are added. */
+  readonly ranked: number;
+  /** Subjects to compare; those that tie with the last of them are added. */
+  readonly wanted: number;
+}
+
+export interface ChooseResult {
+  /** Number of subjects. */
+  readonly subjects: number;
+  readonly order: ComparisonOrder;
   readonly busyMs: number;
 }
 
@@ -58,7 +120,7 @@ export interface ScannedSegment {
   readonly face: FaceKind | undefined;
 }
 
-/** Choose the subjects most similar to the probes together. Subjects outside the scope have no similarities. */
+/** Choose the subjects whose rates together are rarest. Subjects outside the scope have no similarities. */
 export interface ShortlistTask {
   readonly kind: 'shortlist';
   readonly parts: readonly ScannedSegment[];
@@ -67,13 +129,11 @@ export interface ShortlistTask {
   readonly ordinals: number;
   /** Subjects wanted; a few more may be returned. */
   readonly wanted: number;
-  /** How subjects are ranked: by rates or by similarities. */
-  readonly by: ScanTask['by'];
-  /** With `by` comparison: minimum sum of a subject's best rates per instance. */
+  /** Minimum sum of a subject's best rates per instance. */
   readonly least: number;
 }
 
-/** For each part of a search: the scanned references of the shortlisted subjects, ascending. */
+/** For each part of a search: the scanned references of the chosen subjects, ascending. */
 export interface ComparisonOrder {
   /** Always compared. */
   readonly first: readonly Uint32Array[];
@@ -84,8 +144,6 @@ export interface ComparisonOrder {
 export interface ShortlistResult {
   /** Ordinals, ascending. */
   readonly subjects: Uint32Array;
-  /** With `by` vector: which references of these subjects are compared, and in which stage; otherwise empty. */
-  readonly order: ComparisonOrder;
   readonly busyMs: number;
 }
 
@@ -152,6 +210,8 @@ export interface ExplainResult {
 /** Tasks and results by kind. */
 export interface TaskMap {
   readonly scan: { readonly task: ScanTask; readonly result: ScanResult };
+  readonly 'scan-codes': { readonly task: ScanCodesTask; readonly result: ScanCodesResult };
+  readonly choose: { readonly task: ChooseTask; readonly result: ChooseResult };
   readonly shortlist: { readonly task: ShortlistTask; readonly result: ShortlistResult };
   readonly compare: { readonly task: CompareTask; readonly result: CompareResult };
   readonly 'cross-compare': { readonly task: CrossCompareTask; readonly result: CrossCompareResult };

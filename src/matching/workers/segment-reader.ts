@@ -1,10 +1,14 @@
+import { blockOffset } from '../../gallery/code-plane.ts';
 import { claimScratch, type SegmentHandle } from '../../gallery/segment-layout.ts';
 import { SubjectMask, type SubjectFilter } from '../../gallery/subject-filter.ts';
 import { explainedComparison, type ExplainedComparison } from '../model/explained-comparison.ts';
 import { readExplanation } from '../model/finger-explanation.ts';
-import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
+import { CANDIDATE_BYTES, CODE_BYTES, CODE_PAIRS, VECTOR_SIZE } from '../model/finger-vector-model.ts';
+import { instantiateCandidateKernels, type CandidateKernels } from '../kernels/candidate-kernels.ts';
+import type { CodeTables } from '../kernels/code-tables.ts';
 import type { Calibrations } from '../rates/calibrations.ts';
-import { faceScale, vectorOf } from '../kernels/similarity.ts';
+import { faceScale } from '../kernels/similarity.ts';
+import type { KernelBuild } from '../kernels/kernel-builds.ts';
 import {
   FACE_SCRATCH_BYTES,
   FINGER_PACKED_MAX_BYTES,
@@ -12,7 +16,6 @@ import {
   instantiateKernels,
   REMOVED_SCORE,
   REMOVED_SIMILARITY,
-  type KernelBuild,
   type Kernels,
 } from '../kernels/kernels.ts';
 import type { CompareResult, ScanResult } from './messages.ts';
@@ -23,12 +26,14 @@ import { shippedFingerModel } from '../model/shipped-model.ts';
 /** References per kernel call: enough to make the call cheap, few enough to notice a stop within 2 ms. */
 const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
-/** References per call in a vector scan. */
+/** References per call in a scan of codes, whose values are bytes. */
+const CODE_BATCH = 16_384;
+/** References per call that are read here and there. */
 const VECTOR_BATCH = 4096;
-const MAX_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH);
+const MAX_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH, CODE_BATCH / 4);
 const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
 export const MAX_FACE_BYTES = 2048;
-const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + VECTOR_SIZE, MAX_FACE_BYTES);
+const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + CANDIDATE_BYTES, MAX_FACE_BYTES);
 
 const NEVER_STOPPED = new StopSignal().all;
 
@@ -38,11 +43,13 @@ export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + MAX_BA
 /** One thread's view of one segment: the kernels, instantiated over the segment's memory, and the thread's scratch. */
 export class SegmentReader {
   readonly #kernels: Kernels;
+  readonly #candidates: CandidateKernels;
   readonly #calibrations: Calibrations;
   readonly #memory: WebAssembly.Memory;
   readonly #directoryAddress: number;
   readonly #ownersAddress: number;
   readonly #vectorsAddress: number;
+  readonly #codesAddress: number;
   readonly #probeAddress: number;
   readonly #scratchAddress: number;
   readonly #scoresAddress: number;
@@ -52,9 +59,11 @@ export class SegmentReader {
     this.#calibrations = calibrations;
     this.#memory = handle.memory;
     this.#kernels = instantiateKernels(handle.memory, undefined, build);
+    this.#candidates = instantiateCandidateKernels(handle.memory, build);
     this.#directoryAddress = handle.layout.directoryAddress;
     this.#ownersAddress = handle.layout.ownersAddress;
     this.#vectorsAddress = handle.layout.vectorsAddress;
+    this.#codesAddress = handle.layout.codesAddress;
     this.#probeAddress = claimScratch(handle);
     this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
     this.#scoresAddress = this.#scratchAddress + KERNEL_SCRATCH_BYTES;
@@ -68,7 +77,6 @@ export class SegmentReader {
    * @param filter - see ScanTask
    */
   scan(
-    by: 'comparison' | 'vector',
     probe: PackedProbe,
     from: number,
     to: number,
@@ -76,10 +84,8 @@ export class SegmentReader {
     stop: StopMark,
     filter?: SubjectFilter,
   ): Omit<ScanResult, 'busyMs'> {
-    const byVector = by === 'vector' && probe.modality === 'finger';
-    if (byVector) this.#loadWidened(vectorOf(probe.packed));
-    else this.#loadProbe(probe);
-    const batch = byVector ? VECTOR_BATCH : probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
+    this.#loadProbe(probe);
+    const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
     const mask = filter && new SubjectMask(filter);
     let [read, passed, searched] = [0, 0, 0];
     while (from + read < to && !isStopped(stop)) {
@@ -89,7 +95,6 @@ export class SegmentReader {
       const passing = mask === undefined ? count : this.#filterDirectory(mask, first, count);
       const directory = mask === undefined ? this.#directoryAddress + first * 4 : this.#ownDirectoryAddress;
       if (passing === 0) part.fill(REMOVED_SIMILARITY);
-      else if (byVector) part.set(this.#scanVectors(first, directory, count));
       else if (probe.modality === 'face') searched += this.#resembleFaces(probe.dimension, directory, count, part);
       else searched += this.#rateFingers(probe, directory, count, part);
       passed += passing;
@@ -97,6 +102,51 @@ export class SegmentReader {
     }
     out.fill(REMOVED_SIMILARITY, read);
     return { read, passed, searched };
+  }
+
+  /**
+   * Values of references `from` to `to`, see ScanCodesTask, batch by batch, until done or stopped.
+   * @param from - a multiple of 32
+   * @param out - u8 for each reference; 0 for those not scanned
+   * @param stop - checked between batches
+   * @returns references scanned
+   */
+  scanCodes({ tables, base }: CodeTables, from: number, to: number, out: Uint8Array, stop: StopMark): number {
+    const { buffer } = this.#memory;
+    new Uint8Array(buffer, this.#probeAddress, tables.byteLength).set(tables);
+    let read = 0;
+    for (; from + read < to && !isStopped(stop); read += CODE_BATCH) {
+      const count = Math.min(CODE_BATCH, to - from - read);
+      const codes = this.#codesAddress + blockOffset(from + read, CODE_BYTES);
+      this.#candidates.scanCodes(this.#probeAddress, CODE_PAIRS, base, codes, count, this.#scoresAddress);
+      out.set(new Uint8Array(buffer, this.#scoresAddress, count), read);
+    }
+    out.fill(0, Math.min(read, to - from));
+    return Math.min(read, to - from);
+  }
+
+  /**
+   * Similarities of a candidate vector and those of listed references.
+   * @param indices - ascending
+   * @param out - i16 for each index; REMOVED_SIMILARITY for a removed reference
+   */
+  similaritiesAt(vector: Int8Array, indices: Uint32Array, out: Int16Array): void {
+    const { buffer } = this.#memory;
+    this.#loadWidened(vector);
+    for (let start = 0; start < indices.length; start += VECTOR_BATCH) {
+      const some = indices.subarray(start, start + VECTOR_BATCH);
+      new Uint32Array(buffer, this.#ownDirectoryAddress, some.length).set(some);
+      this.#candidates.similaritiesAt(
+        this.#probeAddress,
+        VECTOR_SIZE,
+        this.#vectorsAddress,
+        this.#directoryAddress,
+        this.#ownDirectoryAddress,
+        some.length,
+        this.#scoresAddress,
+      );
+      out.set(new Int16Array(buffer, this.#scoresAddress, some.length), start);
+    }
   }
 
   /**
@@ -149,12 +199,6 @@ export class SegmentReader {
     const directory = new Int32Array(buffer, this.#directoryAddress + first * 4, count);
     const owners = new Uint32Array(buffer, this.#ownersAddress + first * 4, count);
     return mask.copyEntries(directory, owners, new Int32Array(buffer, this.#ownDirectoryAddress, count));
-  }
-
-  #scanVectors(first: number, directory: number, count: number): Int16Array {
-    const vectors = this.#vectorsAddress + first * VECTOR_SIZE;
-    this.#kernels.scanVectors(this.#probeAddress, vectors, directory, count, this.#scoresAddress);
-    return new Int16Array(this.#memory.buffer, this.#scoresAddress, count);
   }
 
   /** @returns references not removed */

@@ -18,12 +18,6 @@ const NONE = -(2 ** 31);
 /** Width of a histogram bucket is sixteen: the list may exceed the wanted length by the ranks in its last bucket. */
 const STEP_BITS = 4;
 const STEPS = 16_384;
-/** Above the number of instances in a search. */
-const MAX_INSTANCES = 64;
-/** 1 / √n by number of instances n. */
-const PER_ROOT = Float64Array.from({ length: MAX_INSTANCES }, (_, instances) => 1 / Math.sqrt(Math.max(1, instances)));
-/** Mean of non-mated similarities with negatives as 0: their deviation of 1,800, divided by √(2π). */
-const MEAN_ABOVE_ZERO = 718;
 /** By how much a subject's sum of rates may be too small: face rates come from a table with steps. */
 export const RATE_COARSENESS = 10;
 
@@ -50,7 +44,7 @@ export class Shortlister {
   choose(task: ShortlistRequest): Uint32Array {
     const byInstance = Map.groupBy(task.parts, ({ instance }) => instance);
     if (byInstance.size === 1) return chooseByOneInstance(task);
-    const { similarities, ordinals, wanted, by, least } = task;
+    const { similarities, ordinals, wanted, least } = task;
     if (this.#ranks.length < ordinals) {
       this.#best = new Int16Array(ordinals * 2);
       this.#ranks = new Int32Array(ordinals * 2);
@@ -62,11 +56,7 @@ export class Shortlister {
     const [first, ...others] = byInstance.values();
     if (first !== undefined) this.#begin(first, values);
     for (const ofOneInstance of others) this.#add(ofOneInstance, values, ordinals);
-    return collect(
-      ranks,
-      by === 'comparison' ? rankByRates(ranks, counts, least) : rankByVectors(ranks, counts),
-      wanted,
-    );
+    return collect(ranks, rankByRates(ranks, counts, least), wanted);
   }
 
   /** Starts each subject's sum with its best value for the first instance. */
@@ -113,9 +103,8 @@ export class Shortlister {
  * With one instance a subject's rank is its best value. Reading the references with the greatest values is enough:
  * there is no need for sums of a million subjects.
  */
-function chooseByOneInstance({ parts, similarities, wanted, by, least: minRate }: ShortlistRequest): Uint32Array {
+function chooseByOneInstance({ parts, similarities, wanted, least }: ShortlistRequest): Uint32Array {
   const values = new Int16Array(similarities);
-  const least = by === 'comparison' ? minRate : REMOVED_SIMILARITY + 1;
   const inStep = new Uint32Array(2 * STEPS);
   for (const part of parts) countSteps(part, values, part.rates, least, inStep);
   for (let references = wanted; ; references *= 2) {
@@ -194,30 +183,8 @@ function stepWith(inStep: Uint32Array, wanted: number): number {
 }
 
 /** The subject ordinals of a part's references. */
-export function ownersOf({ segment, count }: Part): Uint32Array {
+function ownersOf({ segment, count }: Part): Uint32Array {
   return new Uint32Array(segment.memory.buffer, segment.layout.ownersAddress, count);
-}
-
-/**
- * The rank for vectors. Non-mated similarities have mean 0 and one deviation. A poorly captured finger is dissimilar to
- * everything, which is no evidence against a mate: values below 0 count as 0. The sum expected of non-mates is
- * subtracted, and the rest divided by the root of the number of instances: more instances alone must not raise a rank.
- * @param sum - of the similarities above 0
- */
-export function vectorRank(sum: number, instances: number): number {
-  return (sum - instances * MEAN_ABOVE_ZERO) * PER_ROOT[instances];
-}
-
-/** @returns histogram of the ranks, one bucket per step */
-function rankByVectors(sums: Int32Array, counts: Uint8Array): Uint32Array {
-  const inStep = new Uint32Array(2 * STEPS);
-  for (let o = 0; o < sums.length; o++) {
-    if (sums[o] === NONE) continue;
-    // Truncated, not rounded: rounding takes four times as long.
-    sums[o] = vectorRank(sums[o], counts[o]) | 0;
-    inStep[stepOf(sums[o])]++;
-  }
-  return inStep;
 }
 
 /** Ranks by rates; a subject whose sum is below `least` cannot be a candidate. @returns histogram of the ranks */

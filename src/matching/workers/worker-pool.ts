@@ -8,12 +8,16 @@ import type { FingerTemplate } from '../../templates/finger-template.ts';
 import type { SegmentHandle } from '../../gallery/segment-layout.ts';
 import {
   SEGMENT_UNKNOWN,
+  type ChooseResult,
+  type ChooseTask,
   type CompareResult,
   type CompareTask,
   type CrossCompareResult,
   type CrossCompareTask,
   type ExplainResult,
   type ExplainTask,
+  type ScanCodesResult,
+  type ScanCodesTask,
   type ScanResult,
   type ScanTask,
   type ShortlistResult,
@@ -63,11 +67,24 @@ export class WorkerPool {
   /** @param segment - handle of the segment that the task reads */
   async scan(task: ScanTask, segment: SegmentHandle): Promise<ScanResult> {
     const result = await this.#run(task, [segment]);
-    const { vector, finger, face } = this.costs;
-    const ofFingers = task.by === 'vector' ? vector : finger;
+    const { finger, face } = this.costs;
     // Where little passes the filter, filtering dominates the time: it would distort the mean.
     if (2 * result.passed >= result.read)
-      (task.probe.modality === 'finger' ? ofFingers : face).note(result.busyMs, result.passed);
+      (task.probe.modality === 'finger' ? finger : face).note(result.busyMs, result.passed);
+    return result;
+  }
+
+  /** @param segments - handles of the segments that the task reads, here and below */
+  async scanCodes(task: ScanCodesTask, segments: readonly SegmentHandle[]): Promise<ScanCodesResult> {
+    const result = await this.#run(task, segments);
+    this.costs.code.note(result.busyMs, result.read);
+    return result;
+  }
+
+  async choose(task: ChooseTask, segments: readonly SegmentHandle[]): Promise<ChooseResult> {
+    const result = await this.#run(task, segments);
+    const references = task.parts.reduce((sum, { count }) => sum + count, 0);
+    this.costs.choose.note(result.busyMs, references + task.ordinals);
     return result;
   }
 

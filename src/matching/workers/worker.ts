@@ -4,7 +4,7 @@
  */
 import { workerData } from 'piscina';
 import { Calibrations, type OwnTables } from '../rates/calibrations.ts';
-import { orderComparisons } from './comparison-order.ts';
+import { CandidateChoice } from './candidate-choice.ts';
 import { DirectComparer } from './direct-comparison.ts';
 import {
   SEGMENT_UNKNOWN,
@@ -16,6 +16,9 @@ import {
   type TaskKind,
   type TaskMap,
 } from './messages.ts';
+import { codeTables } from '../kernels/code-tables.ts';
+import { vectorOf } from '../kernels/similarity.ts';
+import { shippedVectorModel } from '../model/shipped-model.ts';
 import { ReferenceEncoder } from '../kernels/reference-encoder.ts';
 import type { SegmentReader } from './segment-reader.ts';
 import { SegmentReaders, type MetSegment } from './segment-readers.ts';
@@ -27,6 +30,7 @@ const calibrations = new Calibrations(workerData as OwnTables);
 const segments = new SegmentReaders(calibrations);
 let encoder: ReferenceEncoder | undefined;
 let shortlister: Shortlister | undefined;
+let choice: CandidateChoice | undefined;
 let comparer: DirectComparer | undefined;
 
 function met(id: SegmentId): MetSegment {
@@ -57,24 +61,36 @@ export default function run({ task, handles }: WorkerMessage): WorkerResult | ty
 type Handlers = { readonly [Kind in TaskKind]: (task: TaskMap[Kind]['task']) => TaskMap[Kind]['result'] };
 
 const HANDLERS: Handlers = {
-  scan: ({ by, probe, segment, from, to, similarities, offset, filter, stop }) => {
+  scan: ({ probe, segment, from, to, similarities, offset, filter, stop }) => {
     const { reader } = met(segment);
     const out = new Int16Array(similarities, (offset + from) * 2, to - from);
-    return timed(() => reader.scan(by, probe, from, to, out, stop, filter));
+    return timed(() => reader.scan(probe, from, to, out, stop, filter));
+  },
+  'scan-codes': ({ probe, pieces, values, stop }) => {
+    const readers = pieces.map(({ segment }) => met(segment).reader);
+    return timed(() => {
+      const tables = codeTables(vectorOf(probe), shippedVectorModel().codeBook);
+      let read = 0;
+      pieces.forEach(({ from, to, offset }, i) => {
+        read += readers[i].scanCodes(tables, from, to, new Uint8Array(values, offset + from, to - from), stop);
+      });
+      return { read };
+    });
+  },
+  choose: (task) => {
+    const parts = task.parts.map((part) => ({ ...part, segment: met(part.segment) }));
+    choice ??= new CandidateChoice();
+    const own = choice;
+    return timed(() => own.choose({ ...task, parts }));
   },
   shortlist: (task) => {
     const parts = task.parts.map((part) => {
-      const rates = task.by === 'comparison' && part.face ? calibrations.faceRates(part.face) : undefined;
+      const rates = part.face && calibrations.faceRates(part.face);
       return { ...part, segment: met(part.segment).handle, rates };
     });
     shortlister ??= new Shortlister();
     const list = shortlister;
-    return timed(() => {
-      const request = { ...task, parts };
-      const subjects = list.choose(request);
-      const order = task.by === 'vector' ? orderComparisons(subjects, request) : { first: [], rest: [] };
-      return { subjects, order };
-    });
+    return timed(() => ({ subjects: list.choose({ ...task, parts }) }));
   },
   compare: (task) => {
     const pieces = task.pieces.map(({ segment, indices }) => ({ reader: met(segment).reader, indices }));

@@ -4,7 +4,7 @@ import type { PackedProbe } from '../../../src/matching/kernels/packed-probe.ts'
 import { compareFacesReference } from '../../../src/matching/oracle/face-comparison.ts';
 import { compareFingersReference } from '../../../src/matching/oracle/finger-comparison.ts';
 import { encodeFingerReference } from '../../../src/matching/oracle/finger-encoding.ts';
-import { VECTOR_SIZE } from '../../../src/matching/model/finger-vector-model.ts';
+import { CANDIDATE_BYTES } from '../../../src/matching/model/finger-vector-model.ts';
 import { WorkerPool } from '../../../src/matching/workers/worker-pool.ts';
 import { buildCases } from '../builds.ts';
 import { everyPair, faceVectors, fingerTemplates, hashOf, readInputs, readResults } from './golden.ts';
@@ -46,7 +46,7 @@ describe.each([1, 2])('%i worker threads', (size) => {
     const pool = new WorkerPool(size);
     try {
       // Behind each is its candidate vector.
-      const packed = ((await pool.encode(templates)) as Uint8Array[]).map((bytes) => bytes.subarray(0, -VECTOR_SIZE));
+      const packed = ((await pool.encode(templates)) as Uint8Array[]).map((bytes) => bytes.subarray(0, -CANDIDATE_BYTES));
       expect(packed.map(hashOf)).toEqual(packedFingers);
       const fingers = packed.map((bytes): PackedProbe => ({ modality: 'finger', packed: bytes }));
       // A task for each probe, so that every thread has some.

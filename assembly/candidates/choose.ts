@@ -1,0 +1,173 @@
+/**
+ * Chooses the subjects whose references are most similar to the probes together, from one byte per reference. For each
+ * instance a subject has the value of its best reference; its rank fuses the values of all instances. Subjects are
+ * numbers, their ordinals: every column here has one entry per ordinal, and no loop knows a subject.
+ *
+ * All arithmetic is in integers, and subjects are cut by value, with ties: the choice does not depend on the order of
+ * references, segments or ordinals.
+ *
+ * Columns of bytes and of sixteen bits keep a million subjects in the second-level cache, where scattered writes are
+ * cheap. Columns are padded to a multiple of 16 entries; the padding has no values.
+ */
+
+/** Similarities of a step, see src/matching/kernels/code-tables.ts. */
+const STEP: i32 = 144;
+/** Rounds up 2¹⁶ / STEP: for 0 to 32,767 the product's upper half is the quotient. */
+const PER_STEP: i32 = 456;
+
+/**
+ * Notes the best value of each subject.
+ * @param values - u8 for each reference; 0: removed
+ * @param owners - u32 for each reference: the ordinal
+ * @param best - u8 for each ordinal
+ */
+export function noteBest(values: usize, owners: usize, count: i32, best: usize): void {
+  for (let i: usize = 0; i < (count as usize); i++) {
+    const at = best + (load<u32>(owners + (i << 2)) as usize);
+    const value = load<u8>(values + i);
+    const known = load<u8>(at);
+    store<u8>(at, value > known ? value : known);
+  }
+}
+
+/** Like noteBest, from similarities of sixteen bits; −32768: removed. */
+export function noteBestSimilarities(similarities: usize, owners: usize, count: i32, best: usize): void {
+  for (let i: usize = 0; i < (count as usize); i++) {
+    const similarity = load<i16>(similarities + (i << 1)) as i32;
+    if (similarity == -32768) continue;
+    const steps = similarity <= 0 ? 0 : min<i32>(254, (similarity * PER_STEP) >> 16);
+    const at = best + (load<u32>(owners + (i << 2)) as usize);
+    const value = (steps + 1) as u8;
+    const known = load<u8>(at);
+    store<u8>(at, value > known ? value : known);
+  }
+}
+
+/**
+ * Adds the best values of an instance to the sums, counts the subjects that have one, and clears them.
+ * @param sums - u16 for each ordinal
+ * @param counts - u8 for each ordinal
+ */
+export function addInstance(best: usize, ordinals: i32, sums: usize, counts: usize): void {
+  const one = i8x16.splat(1);
+  for (let o: usize = 0; o < (ordinals as usize); o += 16) {
+    const values = v128.load(best + o);
+    const sum = sums + (o << 1);
+    const counted = v128.load(counts + o);
+    const steps = i8x16.sub_sat_u(values, one);
+    v128.store(counts + o, i8x16.add(counted, i8x16.min_u(values, one)));
+    v128.store(sum, i16x8.add(v128.load(sum), i16x8.extend_low_i8x16_u(steps)));
+    v128.store(sum, i16x8.add(v128.load(sum, 16), i16x8.extend_high_i8x16_u(steps)), 16);
+    v128.store(best + o, i8x16.splat(0));
+  }
+}
+
+/**
+ * Turns sums into ranks, in place: rank = sum · factor / 256 + offset, by the number of instances. 0 for a subject
+ * without any.
+ * @param table - u16 [64 × 2]: factor and offset for each number of instances
+ */
+export function rankSubjects(sums: usize, counts: usize, ordinals: i32, table: usize): void {
+  for (let o: usize = 0; o < (ordinals as usize); o++) {
+    const count = load<u8>(counts + o) as usize;
+    const at = table + (count << 2);
+    const rank = (((load<u16>(sums + (o << 1)) as u32) * (load<u16>(at) as u32)) >> 8) + (load<u16>(at, 2) as u32);
+    store<u16>(sums + (o << 1), rank as u16);
+  }
+}
+
+/** Adds the members of a gallery to the scope: u8 for each ordinal, not 0 for a member. */
+export function uniteScopes(scope: usize, members: usize, ordinals: i32): void {
+  for (let o: usize = 0; o < (ordinals as usize); o += 16) {
+    v128.store(scope + o, v128.or(v128.load(scope + o), v128.load(members + o)));
+  }
+}
+
+/** Sets the ranks of subjects outside the scope to 0, and clears the scope. */
+export function maskOutside(ranks: usize, scope: usize, ordinals: i32): void {
+  const zero = i8x16.splat(0);
+  for (let o: usize = 0; o < (ordinals as usize); o += 16) {
+    const outside = i8x16.eq(v128.load(scope + o), zero);
+    const at = ranks + (o << 1);
+    v128.store(at, v128.andnot(v128.load(at), i16x8.extend_low_i8x16_s(outside)));
+    v128.store(at, v128.andnot(v128.load(at, 16), i16x8.extend_high_i8x16_s(outside)), 16);
+    v128.store(scope + o, zero);
+  }
+}
+
+/**
+ * Sets the ranks of expired subjects to 0.
+ * @param times - f64 for each ordinal: expired from then on
+ */
+export function maskExpired(ranks: usize, times: usize, ordinals: i32, instant: f64): void {
+  for (let o: usize = 0; o < (ordinals as usize); o++) {
+    if (!(load<f64>(times + (o << 3)) > instant)) store<u16>(ranks + (o << 1), 0);
+  }
+}
+
+/** How many ranks are at least `least`. */
+function countFrom(ranks: usize, ordinals: i32, least: i32): i32 {
+  const bound = i16x8.splat(least as i16);
+  const bytes = (ordinals as usize) << 1;
+  let total = 0;
+  for (let from: usize = 0; from < bytes;) {
+    // A lane counts up to 32,767.
+    const end = min<usize>(bytes, from + 32_767 * 16);
+    let counts = i16x8.splat(0);
+    for (; from < end; from += 16) counts = i16x8.sub(counts, i16x8.ge_u(v128.load(ranks + from), bound));
+    const pairs = i32x4.extadd_pairwise_i16x8_u(counts);
+    total += i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1);
+    total += i32x4.extract_lane(pairs, 2) + i32x4.extract_lane(pairs, 3);
+  }
+  return total;
+}
+
+/** The greatest rank that at least `wanted` subjects reach; 1 where there are fewer subjects. */
+export function rankWith(ranks: usize, ordinals: i32, wanted: i32): i32 {
+  let low = 1;
+  let high = 65_536;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (countFrom(ranks, ordinals, middle) >= wanted) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * Lists the subjects with a rank of at least `least`, and marks them.
+ * @param marks - u8 for each ordinal, 0 before: 1 for a listed subject
+ * @param out - u32 for each listed ordinal, ascending
+ * @returns their number
+ */
+export function collectSubjects(ranks: usize, ordinals: i32, least: i32, marks: usize, out: usize): i32 {
+  const bound = i16x8.splat(least as i16);
+  let found: usize = 0;
+  for (let o: usize = 0; o < (ordinals as usize); o += 8) {
+    let bits = i16x8.bitmask(i16x8.ge_u(v128.load(ranks + (o << 1)), bound));
+    while (bits != 0) {
+      const ordinal = o + (ctz(bits) as usize);
+      store<u32>(out + (found << 2), ordinal as u32);
+      store<u8>(marks + ordinal, 1);
+      found++;
+      bits &= bits - 1;
+    }
+  }
+  return found as i32;
+}
+
+/**
+ * Lists the references of marked subjects.
+ * @param first - index of the first reference
+ * @param out - u32 for each listed index, ascending; room for `count`
+ * @returns their number
+ */
+export function collectReferences(owners: usize, count: i32, first: i32, marks: usize, out: usize): i32 {
+  let found: usize = 0;
+  for (let i: usize = 0; i < (count as usize); i++) {
+    // Written in any case: a branch that is seldom taken, but never where expected, costs more.
+    store<u32>(out + (found << 2), (first as u32) + (i as u32));
+    found += load<u8>(marks + (load<u32>(owners + (i << 2)) as usize)) as usize;
+  }
+  return found as i32;
+}

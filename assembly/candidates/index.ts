@@ -1,0 +1,22 @@
+/**
+ * The kernels of the candidate stage: pure functions over linear memory. They allocate nothing, have no tables of their
+ * own, and write only where their host says. They decide which references are compared, never a score: they are a
+ * module apart, so that a change here leaves the kernels' hash, and with it every calibration, as it is.
+ *
+ * Built twice, without and with relaxed SIMD. Only a look-up of nibbles differs: with indices below sixteen, relaxed and
+ * plain look-ups give the same result on every engine.
+ */
+export { encodeCodes, scanCodes } from './codes';
+export { similaritiesAt } from './similarities';
+export {
+  addInstance,
+  collectReferences,
+  collectSubjects,
+  maskExpired,
+  maskOutside,
+  noteBest,
+  noteBestSimilarities,
+  rankSubjects,
+  rankWith,
+  uniteScopes,
+} from './choose';

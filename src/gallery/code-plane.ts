@@ -1,0 +1,87 @@
+/**
+ * The codes of a segment's references, transposed for scans: blocks of 32 references, each with a row of 16 bytes for
+ * each nibble of the codes (low nibbles: references 0 to 15 of the block; high nibbles: 16 to 31), then a byte for each
+ * reference: REMOVED, or 0. See assembly/candidates/codes.ts.
+ *
+ * Only the main thread writes. Writing a reference changes no nibble of another one: readers need no lock.
+ */
+import type { SegmentLayout } from './segment-layout.ts';
+
+/** References of a block. */
+export const BLOCK = 32;
+const ROW = 16;
+const REMOVED = 255;
+
+/** Bytes of the plane of some references. */
+export function planeBytes(references: number, codeBytes: number): number {
+  return codeBytes === 0 ? 0 : Math.ceil(references / BLOCK) * blockBytes(codeBytes);
+}
+
+/** Offset of the block that begins with a reference. @param first - a multiple of BLOCK */
+export function blockOffset(first: number, codeBytes: number): number {
+  return (first / BLOCK) * blockBytes(codeBytes);
+}
+
+function blockBytes(codeBytes: number): number {
+  return 2 * codeBytes * ROW + BLOCK;
+}
+
+/** Writes and reads the codes of single references. */
+export class CodePlane {
+  readonly #bytes: Uint8Array;
+  readonly #codeBytes: number;
+
+  constructor(memory: WebAssembly.Memory, { codesAddress, codeBytes, capacity }: SegmentLayout) {
+    this.#codeBytes = codeBytes;
+    this.#bytes = new Uint8Array(memory.buffer, codesAddress, planeBytes(capacity, codeBytes));
+  }
+
+  /** Writes the codes of a reference, and marks it as present. @param codes - two nibbles a byte, the low one first */
+  write(index: number, codes: Uint8Array): void {
+    const bytes = this.#bytes;
+    const { block, column, shift } = this.#place(index);
+    const kept = 240 >> shift;
+    for (let k = 0; k < this.#codeBytes; k++) {
+      const at = block + 2 * k * ROW + column;
+      bytes[at] = (bytes[at] & kept) | ((codes[k] & 15) << shift);
+      bytes[at + ROW] = (bytes[at + ROW] & kept) | ((codes[k] >> 4) << shift);
+    }
+    this.#mark(index, 0);
+  }
+
+  /** The codes of a reference, as written. */
+  read(index: number, codes: Uint8Array): void {
+    const bytes = this.#bytes;
+    const { block, column, shift } = this.#place(index);
+    for (let k = 0; k < this.#codeBytes; k++) {
+      const at = block + 2 * k * ROW + column;
+      codes[k] = ((bytes[at] >> shift) & 15) | (((bytes[at + ROW] >> shift) & 15) << 4);
+    }
+  }
+
+  /** Hides a reference from every scan at once. */
+  remove(index: number): void {
+    this.#mark(index, REMOVED);
+  }
+
+  /** Overwrites the codes of a removed reference. */
+  erase(index: number): void {
+    this.write(index, new Uint8Array(this.#codeBytes));
+    this.remove(index);
+  }
+
+  #mark(index: number, mark: number): void {
+    if (this.#codeBytes === 0) return;
+    const block = Math.floor(index / BLOCK) * blockBytes(this.#codeBytes);
+    this.#bytes[block + 2 * this.#codeBytes * ROW + (index % BLOCK)] = mark;
+  }
+
+  #place(index: number): { readonly block: number; readonly column: number; readonly shift: number } {
+    const within = index % BLOCK;
+    return {
+      block: Math.floor(index / BLOCK) * blockBytes(this.#codeBytes),
+      column: within % ROW,
+      shift: within < ROW ? 0 : 4,
+    };
+  }
+}

@@ -1,0 +1,70 @@
+/** The host side of the kernels of the candidate stage. They choose references to compare, and never decide a score. */
+import { kernelModule, type KernelBuild } from './kernel-builds.ts';
+
+/** Most instances of one search that have a rank of their own. */
+export const MAX_INSTANCES = 64;
+
+/** The kernels over one memory. All arguments are byte addresses or counts, and nothing is checked. */
+export interface CandidateKernels {
+  /**
+   * The codes of a candidate vector: CODE_BYTES.
+   * @param vector - i8 [2 × pairs]
+   * @param book - the code book, see finger-vector-model.ts
+   */
+  encodeCodes(vector: number, pairs: number, book: number, out: number): void;
+  /**
+   * Estimates the similarities of a probe and references from their codes.
+   * @param tables - u8 [rows × 16], see code-tables.ts; 16-byte aligned
+   * @param rows - a multiple of 8
+   * @param codes - the block of the first reference, see gallery/code-plane.ts
+   * @param out - u8 for each reference, up to whole blocks: 0 for a removed one, otherwise 1 + the similarity in steps
+   */
+  scanCodes(tables: number, rows: number, base: number, codes: number, count: number, out: number): void;
+  /**
+   * Inner products of a vector with listed others, divided by 8; REMOVED_SIMILARITY for a removed one.
+   * @param probe - the vector, widened to i16
+   * @param size - bytes of a vector, a multiple of 16
+   * @param directory - u32 for each reference of the segment; 0: removed
+   * @param indices - u32 for each listed reference
+   * @param out - i16 for each
+   */
+  similaritiesAt(
+    probe: number,
+    size: number,
+    vectors: number,
+    directory: number,
+    indices: number,
+    count: number,
+    out: number,
+  ): void;
+  /** Notes the best value of each subject: u8 for each ordinal. Values: u8, owners: u32 for each reference. */
+  noteBest(values: number, owners: number, count: number, best: number): void;
+  /** Like noteBest, from similarities: i16 for each reference. */
+  noteBestSimilarities(similarities: number, owners: number, count: number, best: number): void;
+  /** Adds the best values to u16 sums, counts subjects that have one in u8 counts, and clears them. */
+  addInstance(best: number, ordinals: number, sums: number, counts: number): void;
+  /** Turns sums into ranks, in place. @param table - u16 factor and offset for each number of instances up to MAX_INSTANCES */
+  rankSubjects(sums: number, counts: number, ordinals: number, table: number): void;
+  /** Adds a gallery's members to the scope: u8 for each ordinal. */
+  uniteScopes(scope: number, members: number, ordinals: number): void;
+  /** Sets ranks outside the scope to 0, and clears the scope. */
+  maskOutside(ranks: number, scope: number, ordinals: number): void;
+  /** Sets ranks of subjects that expired at an instant to 0. @param times - f64 for each ordinal */
+  maskExpired(ranks: number, times: number, ordinals: number, instant: number): void;
+  /** @returns the greatest rank that at least `wanted` subjects reach; 1 where there are fewer */
+  rankWith(ranks: number, ordinals: number, wanted: number): number;
+  /** Lists the ordinals with a rank of at least `least`, and marks them. @returns their number */
+  collectSubjects(ranks: number, ordinals: number, least: number, marks: number, out: number): number;
+  /** Lists the indices of references of marked subjects. @param out - room for `count` @returns their number */
+  collectReferences(owners: number, count: number, first: number, marks: number, out: number): number;
+}
+
+/**
+ * Instantiates the kernels over a memory. They write no tables.
+ * @param build - a particular build, for tests and measurements
+ * @throws Error when the kernels are not built
+ */
+export function instantiateCandidateKernels(memory: WebAssembly.Memory, build?: KernelBuild): CandidateKernels {
+  const { exports } = new WebAssembly.Instance(kernelModule('candidates', build), { env: { memory } });
+  return exports as unknown as CandidateKernels;
+}

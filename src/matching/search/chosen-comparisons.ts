@@ -1,0 +1,68 @@
+import { REMOVED_SCORE } from '../kernels/kernels.ts';
+import type { ComparisonOrder } from '../workers/messages.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+import type { SearchRun } from './candidate-source.ts';
+import { comparisons } from './comparisons.ts';
+import { InstanceRates } from './instance-rates.ts';
+import type { Probe } from './probe.ts';
+import type { ScanPart } from './scan-parts.ts';
+
+export interface ChosenComparisons {
+  readonly rates: InstanceRates;
+  /** For each probe: the comparisons made. */
+  readonly compared: number[];
+  /** Share of the planned comparisons that was made. */
+  readonly share: number;
+}
+
+/**
+ * Compares chosen references: first those that are compared in any case, then the others of subjects that these made
+ * notable.
+ * @param order - see ComparisonOrder; one entry for each part
+ */
+export async function compareChosen(
+  pool: WorkerPool,
+  probes: readonly Probe[],
+  parts: readonly ScanPart[],
+  order: ComparisonOrder,
+  { tasks, stop, signal }: SearchRun,
+): Promise<ChosenComparisons> {
+  const compared = probes.map(() => 0);
+  const rates = new InstanceRates();
+  const jobs = (references: readonly Uint32Array[]) =>
+    probes.flatMap(({ packed }, number) => {
+      if (packed === undefined) return [];
+      const ofProbe = parts.flatMap((part, p) =>
+        part.number === number ? [{ segment: part.segment, indices: references[p], instance: part.instance }] : [],
+      );
+      const owners = joined(ofProbe.map(({ segment, indices }) => segment.ownersOf(indices)));
+      const instances = joined(ofProbe.map(({ indices, instance }) => new Uint32Array(indices.length).fill(instance)));
+      const table = pool.calibrations.rateTable(packed);
+      return comparisons(pool, packed, ofProbe, stop.compare, ({ compared: count, scores }, first) => {
+        compared[number] += count;
+        // No closure per score: there are thousands, and the main thread serves all searches.
+        for (let k = 0; k < scores.length; k++)
+          if (scores[k] !== REMOVED_SCORE) rates.note(owners[first + k], instances[first + k], table.at(scores[k]));
+      });
+    });
+  await tasks.all(jobs(order.first));
+  const promising = order.rest.map((references, p) => {
+    const owners = parts[p].segment.ownersOf(references);
+    return references.filter((_, k) => rates.isNotable(owners[k]));
+  });
+  await tasks.all(jobs(promising));
+  signal.throwIfAborted();
+  const meant = [...order.first, ...promising].reduce((sum, { length }) => sum + length, 0);
+  const share = meant === 0 ? 1 : compared.reduce((sum, count) => sum + count, 0) / meant;
+  return { rates, compared, share };
+}
+
+function joined(arrays: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const array of arrays) {
+    all.set(array, end);
+    end += array.length;
+  }
+  return all;
+}

@@ -1,0 +1,122 @@
+import { countReferences } from '../../gallery/partition.ts';
+import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
+import type { ScanResult, ShortlistTask } from '../workers/messages.ts';
+import { minSum } from '../workers/shortlister.ts';
+import { isStopped, type StopMark } from '../workers/stop-signal.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+import type { CandidateSource, Proposal, SearchRun, SearchTarget } from './candidate-source.ts';
+import { COMPARISONS_PER_TASK } from './comparisons.ts';
+import type { Probe } from './probe.ts';
+import { faceKindOf, referencesOf, scanParts, type ScanPart } from './scan-parts.ts';
+import type { SearchView } from './search-view.ts';
+import { ValueBuffers } from './value-buffers.ts';
+
+/**
+ * Faces per task. A task should take at least a millisecond, or the messages cost more than the work, and at most a few,
+ * so that searches share the threads fairly.
+ */
+const FACES_PER_TASK = 65_536;
+/** Minimum of subjects for the second stage: enough that the first stage does not decide the end of the list. */
+const MIN_SHORTLIST = 200;
+const SHORTLIST_PER_CANDIDATE = 4;
+const NOTHING: ScanResult = { read: 0, passed: 0, searched: 0, busyMs: 0 };
+
+/** Subjects that an exact search proposes. */
+export function exactShortlist(maxCandidates: number): number {
+  return Math.max(MIN_SHORTLIST, SHORTLIST_PER_CANDIDATE * maxCandidates);
+}
+
+/**
+ * Compares every reference in scope, fuses the rates of each subject, and proposes the subjects with the rarest ones.
+ * Fusion matters: two fingers that are each in the top twentieth make a strong pair.
+ */
+export class ExactScan implements CandidateSource {
+  readonly mode = 'exact';
+  readonly #pool: WorkerPool;
+  readonly #buffers = new ValueBuffers();
+
+  constructor(pool: WorkerPool) {
+    this.#pool = pool;
+  }
+
+  expectedMs(probes: readonly Probe[], view: SearchView): number {
+    const { finger, face, merge } = this.#pool.costs;
+    return probes.reduce((sum, probe) => {
+      if (probe.packed === undefined) return sum;
+      const all = countReferences(view.rangesFor(probe));
+      const references = view.filter === undefined ? all : all * view.scopeShare;
+      const compare = probe.packed.modality === 'finger' ? finger : face;
+      const merged = all + view.ordinals + (view.filter === undefined ? 0 : all);
+      const proposed = Math.min(exactShortlist(0), references);
+      return sum + compare.milliseconds(references + proposed) + merge.milliseconds(merged);
+    }, 0);
+  }
+
+  async propose(
+    probes: readonly Probe[],
+    { maxCandidates, thresholdLog10 }: SearchTarget,
+    { view, tasks, stop, signal }: SearchRun,
+  ): Promise<Proposal> {
+    const parts = scanParts(probes, view);
+    const end = referencesOf(parts);
+    const similarities = this.#buffers.take(2 * end);
+    const searched = probes.map(() => 0);
+    let read = 0;
+    const jobs = parts.flatMap((part) =>
+      this.#scanTasks(part, similarities, view, stop.scan).map((job) => async () => {
+        const result = await job();
+        read += result.read;
+        searched[part.number] += result.searched;
+      }),
+    );
+    await tasks.all(jobs);
+    signal.throwIfAborted();
+    const scanned = end === 0 ? 1 : read / end;
+    const task: ShortlistTask = {
+      kind: 'shortlist',
+      parts: parts.map(({ instance, segment, end: count, before, packed }) => {
+        return { instance, segment: segment.handle.id, count, offset: before, face: faceKindOf(packed) };
+      }),
+      similarities,
+      wanted: exactShortlist(maxCandidates),
+      // After an incomplete scan, the second stage may find the rest of the evidence in what was not scanned.
+      least: minSum(scanned === 1 ? thresholdLog10 : 0),
+      ordinals: view.ordinals,
+    };
+    const handles = parts.map(({ segment }) => segment.handle);
+    const [{ subjects: ordinals }] = await tasks.all([() => this.#pool.shortlist(task, handles)]);
+    // Not in a finally: after a failed task, its thread may still be writing.
+    this.#buffers.giveBack(similarities);
+    const subjects = view.subjectsWithOrdinals(ordinals);
+    return { subjects, compared: searched, penetration: scanned, mode: 'exact', searchedFraction: scanned };
+  }
+
+  #scanTasks(
+    { packed, segment, end, before }: ScanPart,
+    similarities: SharedArrayBuffer,
+    { filter, scopeShare }: SearchView,
+    stop: StopMark,
+  ): (() => Promise<ScanResult>)[] {
+    const step = packed.modality === 'finger' ? taskLength(filter === undefined ? 1 : scopeShare) : FACES_PER_TASK;
+    return Array.from({ length: Math.ceil(end / step) }, (_, task) => {
+      const [from, to] = [task * step, Math.min(end, (task + 1) * step)];
+      return async () => {
+        if (isStopped(stop)) {
+          new Int16Array(similarities, (before + from) * 2, to - from).fill(REMOVED_SIMILARITY);
+          return NOTHING;
+        }
+        const { handle } = segment;
+        const range = { segment: handle.id, from, to, similarities, offset: before, filter, stop };
+        return this.#pool.scan({ kind: 'scan', probe: packed, ...range }, handle);
+      };
+    });
+  }
+}
+
+/** References per comparison task, where a share of them is in scope. */
+function taskLength(share: number): number {
+  return Math.min(
+    FACES_PER_TASK,
+    Math.ceil(COMPARISONS_PER_TASK / Math.max(share, COMPARISONS_PER_TASK / FACES_PER_TASK)),
+  );
+}

@@ -1,0 +1,208 @@
+import { countReferences } from '../../gallery/partition.ts';
+import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
+import type { ChooseTask, CodePiece } from '../workers/messages.ts';
+import { minSum } from '../workers/shortlister.ts';
+import { isStopped } from '../workers/stop-signal.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+import type { CandidateSource, Proposal, SearchRun, SearchTarget } from './candidate-source.ts';
+import { compareChosen } from './chosen-comparisons.ts';
+import { exactShortlist } from './exact-scan.ts';
+import type { Probe } from './probe.ts';
+import { referencesOf, scanParts, type ScanPart } from './scan-parts.ts';
+import type { SearchView } from './search-view.ts';
+import { ValueBuffers } from './value-buffers.ts';
+
+/**
+ * References per scan task, of one or several segments. A task should take at least a millisecond, or the messages cost
+ * more than the work, and at most a few, so that searches share the threads fairly.
+ */
+const CODES_PER_TASK = 524_288;
+const FACES_PER_TASK = 65_536;
+
+/** How many subjects are compared. */
+export interface ShortlistSize {
+  /** Minimum: enough that the first stage does not decide the end of the list. */
+  readonly min: number;
+  readonly perCandidate: number;
+  /** Share of all subjects. */
+  readonly share: number;
+  /** Subjects chosen by codes, for each that is compared: so many are ranked anew by their whole vectors. */
+  readonly ranked: number;
+}
+
+export const SHORTLIST: ShortlistSize = { min: 2000, perCandidate: 4, share: 0.006, ranked: 5 / 3 };
+
+/** A part, and where its values lie: a byte for each finger, two for each face. */
+interface PlacedPart extends ScanPart {
+  readonly offset: number;
+}
+
+/**
+ * Scans the codes of all fingers, and the embeddings of all faces; ranks the most similar subjects anew by the whole
+ * candidate vectors of their fingers; compares the best of these. A mate with poor vectors may be missed: `bench search`
+ * measures how often, and the audit measures it in production.
+ */
+export class IndexedScan implements CandidateSource {
+  readonly mode = 'indexed';
+  readonly #pool: WorkerPool;
+  readonly #size: ShortlistSize;
+  readonly #buffers = new ValueBuffers();
+
+  constructor(pool: WorkerPool, size: ShortlistSize = SHORTLIST) {
+    this.#pool = pool;
+    this.#size = size;
+  }
+
+  expectedMs(probes: readonly Probe[], view: SearchView): number {
+    const { code, finger, face, choose, rerank } = this.#pool.costs;
+    const wanted = this.#wanted(view, 0);
+    return probes.reduce((sum, probe) => {
+      if (probe.packed === undefined) return sum;
+      const references = countReferences(view.rangesFor(probe));
+      const compared = Math.min(wanted, references);
+      const merged = choose.milliseconds(references + view.ordinals);
+      if (probe.packed.modality === 'face') return sum + merged + face.milliseconds(references + compared);
+      const ranked = rerank.milliseconds(Math.min(this.#size.ranked * wanted, references));
+      return sum + merged + code.milliseconds(references) + ranked + finger.milliseconds(compared);
+    }, 0);
+  }
+
+  async propose(
+    probes: readonly Probe[],
+    { maxCandidates, thresholdLog10 }: SearchTarget,
+    run: SearchRun,
+  ): Promise<Proposal> {
+    const { view, tasks, signal } = run;
+    const parts = placed(scanParts(probes, view));
+    const values = this.#buffers.take(endOf(parts.at(-1)));
+    let read = 0;
+    await tasks.all(
+      this.#scanTasks(parts, values, run).map((job) => async () => {
+        // Not `read += await job()`: that adds to what was read before the wait.
+        const ofJob = await job();
+        read += ofJob;
+      }),
+    );
+    signal.throwIfAborted();
+    const end = referencesOf(parts);
+    const scanned = end === 0 ? 1 : read / end;
+    const wanted = Math.ceil(this.#wanted(view, maxCandidates));
+    const task: ChooseTask = {
+      kind: 'choose',
+      probes: probes.map(({ packed }) => packed),
+      parts: parts.map(({ instance, number, segment, end: count, offset }) => {
+        return { instance, probe: number, segment: segment.handle.id, count, offset };
+      }),
+      values,
+      ordinals: view.ordinals,
+      filter: view.filter,
+      ranked: Math.ceil(this.#size.ranked * wanted),
+      wanted,
+    };
+    const handles = parts.map(({ segment }) => segment.handle);
+    const [chosen] = await tasks.all([() => this.#pool.choose(task, handles)]);
+    // Not in a finally: after a failed task, its thread may still be writing.
+    this.#buffers.giveBack(values);
+    const { rates, compared, share } = await compareChosen(this.#pool, probes, parts, chosen.order, run);
+    // After an incomplete search, the second stage may find the rest of the evidence in what was left out.
+    const least = minSum(scanned === 1 && share === 1 ? thresholdLog10 : 0);
+    const subjects = view.subjectsWithOrdinals(rates.best(exactShortlist(maxCandidates), least));
+    // Fewer than wanted: there are no others, as in a small gallery in a large store.
+    const mode = chosen.subjects < wanted ? 'exact' : 'indexed';
+    const searchedFraction = scanned * share;
+    const penetration =
+      mode === 'exact' ? searchedFraction : share * (chosen.subjects / Math.max(1, view.subjectsInScope));
+    return { subjects, compared, penetration, mode, searchedFraction };
+  }
+
+  /** Number of subjects to be compared. */
+  #wanted(view: SearchView, maxCandidates: number): number {
+    const { min, perCandidate, share } = this.#size;
+    return Math.max(min, perCandidate * maxCandidates, share * view.ordinals);
+  }
+
+  /** @returns jobs that resolve to the number of references scanned */
+  #scanTasks(parts: readonly PlacedPart[], values: SharedArrayBuffer, run: SearchRun): (() => Promise<number>)[] {
+    const faces = parts.filter(({ packed }) => packed.modality === 'face');
+    return [
+      ...groupsOf(parts).map((group) => () => this.#scanCodes(group, values, run)),
+      ...faces.flatMap((part) => this.#faceTasks(part, values, run)),
+    ];
+  }
+
+  async #scanCodes(group: readonly Piece[], values: SharedArrayBuffer, { stop }: SearchRun): Promise<number> {
+    if (isStopped(stop.scan)) {
+      for (const { part, from, to } of group) new Uint8Array(values, part.offset + from, to - from).fill(0);
+      return 0;
+    }
+    const pieces = group.map(({ part, from, to }): CodePiece => {
+      return { segment: part.segment.handle.id, from, to, offset: part.offset };
+    });
+    const [{ part }] = group;
+    const handles = group.map(({ part: { segment } }) => segment.handle);
+    const task = { kind: 'scan-codes', probe: part.packed.packed, pieces, values, stop: stop.scan } as const;
+    return (await this.#pool.scanCodes(task, handles)).read;
+  }
+
+  #faceTasks(
+    { packed, segment, end, offset }: PlacedPart,
+    similarities: SharedArrayBuffer,
+    { view, stop }: SearchRun,
+  ): (() => Promise<number>)[] {
+    return rangesOf(end, FACES_PER_TASK).map(([from, to]) => async () => {
+      if (isStopped(stop.scan)) {
+        new Int16Array(similarities, offset + 2 * from, to - from).fill(REMOVED_SIMILARITY);
+        return 0;
+      }
+      const { handle } = segment;
+      const range = { segment: handle.id, from, to, similarities, offset: offset / 2, filter: view.filter };
+      return (await this.#pool.scan({ kind: 'scan', probe: packed, ...range, stop: stop.scan }, handle)).read;
+    });
+  }
+}
+
+interface Piece {
+  readonly part: PlacedPart;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Fingers of each probe, in groups of about CODES_PER_TASK. */
+function groupsOf(parts: readonly PlacedPart[]): [Piece, ...Piece[]][] {
+  const groups: [Piece, ...Piece[]][] = [];
+  let room = 0;
+  for (const part of parts) {
+    if (part.packed.modality === 'face') continue;
+    for (const [from, to] of rangesOf(part.end, CODES_PER_TASK)) {
+      const group = groups.at(-1);
+      if (group !== undefined && group[0].part.number === part.number && to - from <= room) {
+        group.push({ part, from, to });
+        room -= to - from;
+      } else {
+        groups.push([{ part, from, to }]);
+        room = CODES_PER_TASK - (to - from);
+      }
+    }
+  }
+  return groups;
+}
+
+function rangesOf(end: number, step: number): [number, number][] {
+  return Array.from({ length: Math.ceil(end / step) }, (_, i) => [i * step, Math.min(end, (i + 1) * step)]);
+}
+
+/** Even offsets: values of two bytes must be aligned. */
+function placed(parts: readonly ScanPart[]): PlacedPart[] {
+  let offset = 0;
+  return parts.map((part) => {
+    const own = { ...part, offset };
+    offset = endOf(own);
+    return own;
+  });
+}
+
+function endOf(part: PlacedPart | undefined): number {
+  if (part === undefined) return 0;
+  const bytes = part.packed.modality === 'face' ? 2 * part.end : part.end;
+  return part.offset + 2 * Math.ceil(bytes / 2);
+}

@@ -1,0 +1,91 @@
+import type { SegmentHandle } from '../../gallery/segment-layout.ts';
+import { STEP } from '../kernels/code-tables.ts';
+import { MAX_INSTANCES } from '../kernels/candidate-kernels.ts';
+import type { KernelBuild } from '../kernels/kernel-builds.ts';
+import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
+import type { PackedProbe } from '../kernels/packed-probe.ts';
+import { MEAN_ABOVE_ZERO, vectorOf } from '../kernels/similarity.ts';
+import { ChoiceMemory, type OwnedValues } from './choice-memory.ts';
+import { orderComparisons, type ChosenReferences } from './comparison-order.ts';
+import type { ChooseResult, ChooseTask, ChosenPart } from './messages.ts';
+import type { SegmentReader } from './segment-reader.ts';
+
+/** A rank of one instance grows by this for each step. */
+const RANK_UNIT = 16;
+
+/**
+ * Ranks by number of instances, as factor and offset, see rankSubjects: (sum − n · mean) / √n, in units of RANK_UNIT,
+ * and never below 1. Non-mated similarities have mean 0 and one deviation. A poorly captured finger is dissimilar to
+ * everything, which is no evidence against a mate: values below 0 count as 0. The sum expected of non-mates is
+ * subtracted, and the rest divided by the root of the number of instances: more instances alone must not raise a rank.
+ */
+const RANKS = Uint16Array.from({ length: 2 * MAX_INSTANCES }, (_, i) => {
+  const instances = i >> 1;
+  if (instances === 0) return 0;
+  if (i % 2 === 0) return Math.round((256 * RANK_UNIT) / Math.sqrt(instances));
+  const mean = (MEAN_ABOVE_ZERO / STEP) * RANK_UNIT;
+  return 1 + Math.round(mean * (Math.sqrt(MAX_INSTANCES) - Math.sqrt(instances)));
+});
+
+interface Part extends Omit<ChosenPart, 'segment'> {
+  readonly segment: { readonly handle: SegmentHandle; readonly reader: SegmentReader };
+}
+
+/** A choice with its segments resolved. */
+export interface ChoiceRequest extends Omit<ChooseTask, 'parts' | 'kind'> {
+  readonly parts: readonly Part[];
+}
+
+/**
+ * Chooses the subjects to compare, in two steps: by the values of all references, then, among those chosen, by the whole
+ * candidate vectors. A value of a finger is coarse, but a byte; a vector is exact, but somewhere in 256 bytes.
+ */
+export class CandidateChoice {
+  readonly #memory: ChoiceMemory;
+
+  /** @param build - the kernel build; by default the fastest that runs here */
+  constructor(build?: KernelBuild) {
+    this.#memory = new ChoiceMemory(build);
+  }
+
+  choose(request: ChoiceRequest): Omit<ChooseResult, 'busyMs'> {
+    const { parts, ordinals, ranked, filter } = request;
+    const scanned = parts.map((part) => scannedOf(part, request));
+    const byInstance = Map.groupBy(scanned.keys(), (p) => parts[p].instance);
+    const instances = Array.from(byInstance.values(), (own) => own.map((p) => scanned[p]));
+    this.#memory.rank(instances, ordinals, RANKS);
+    if (filter !== undefined) this.#memory.mask(filter, ordinals);
+    const subjects = this.#memory.choose(ranked, ordinals);
+    const chosen = parts.map((part, p): ChosenReferences => {
+      const { owners, values } = scanned[p];
+      const indices = this.#memory.referencesOf(owners, ordinals);
+      const similarities = similaritiesOf(part, request.probes[part.probe], indices, values);
+      return { instance: part.instance, isFace: values instanceof Int16Array, indices, owners, similarities };
+    });
+    this.#memory.release(subjects);
+    return orderComparisons(subjects, chosen, request.wanted);
+  }
+}
+
+function scannedOf({ segment, count, offset, probe }: Part, { values, probes }: ChoiceRequest): OwnedValues {
+  const { memory, layout } = segment.handle;
+  const owners = new Uint32Array(memory.buffer, layout.ownersAddress, count);
+  return probes[probe]?.modality === 'face'
+    ? { owners, values: new Int16Array(values, offset, count) }
+    : { owners, values: new Uint8Array(values, offset, count) };
+}
+
+/** The similarities of listed references: of faces those of the scan, of fingers those of their vectors. */
+function similaritiesOf(
+  { segment }: Part,
+  probe: PackedProbe | undefined,
+  indices: Uint32Array,
+  values: Uint8Array | Int16Array,
+): Int16Array {
+  if (values instanceof Int16Array) return Int16Array.from(indices, (index) => values[index]);
+  const similarities = new Int16Array(indices.length).fill(REMOVED_SIMILARITY);
+  if (probe !== undefined) segment.reader.similaritiesAt(vectorOf(probe.packed), indices, similarities);
+  // The scan left it out: it was removed, or the scan was stopped before.
+  for (let k = 0; k < indices.length; k++) if (values[indices[k]] === 0) similarities[k] = REMOVED_SIMILARITY;
+  return similarities;
+}

@@ -1,0 +1,178 @@
+import { PAGE_BYTES } from '../../gallery/segment-layout.ts';
+import type { SubjectFilter } from '../../gallery/subject-filter.ts';
+import { instantiateCandidateKernels, MAX_INSTANCES, type CandidateKernels } from '../kernels/candidate-kernels.ts';
+import type { KernelBuild } from '../kernels/kernel-builds.ts';
+
+/** References copied in at a time: owners and values of a chunk stay in the second-level cache. */
+const CHUNK = 32_768;
+/** Column entries are padded to this: kernels read whole vectors. */
+const PADDING = 32;
+const MAX_PAGES = 65_535;
+
+/** Addresses in the memory. */
+interface Layout {
+  readonly ordinals: number;
+  readonly table: number;
+  readonly owners: number;
+  readonly values: number;
+  readonly indices: number;
+  readonly best: number;
+  readonly counts: number;
+  readonly sums: number;
+  readonly list: number;
+  readonly end: number;
+}
+
+/** The references of one segment, as a choice reads them. */
+export interface OwnedValues {
+  /** Ordinal of each reference's subject. */
+  readonly owners: Uint32Array;
+  /** Uint8Array: see scanCodes; Int16Array: similarities. One for each reference. */
+  readonly values: Uint8Array | Int16Array;
+}
+
+/**
+ * The columns by which a thread chooses subjects: one entry per ordinal, in a memory that the kernels share. Kept from
+ * search to search, since allocating takes longer than using it. All columns but the ranks are zero between two
+ * choices.
+ */
+export class ChoiceMemory {
+  readonly #build: KernelBuild | undefined;
+  #kernels: CandidateKernels | undefined;
+  #memory: WebAssembly.Memory | undefined;
+  #layout = layoutOf(0);
+
+  /** @param build - the kernel build; by default the fastest that runs here */
+  constructor(build?: KernelBuild) {
+    this.#build = build;
+  }
+
+  /**
+   * Ranks the subjects by their best value for each instance.
+   * @param instances - for each instance, the segments scanned
+   * @param ordinals - one past the greatest
+   * @param table - factor and offset by number of instances, see rankSubjects; MAX_INSTANCES entries at most
+   */
+  rank(instances: readonly (readonly OwnedValues[])[], ordinals: number, table: Uint16Array): void {
+    if (instances.length >= MAX_INSTANCES) throw new RangeError(`more than ${MAX_INSTANCES - 1} instances`);
+    const { kernels, layout, buffer } = this.#reserve(ordinals);
+    const padded = padding(ordinals);
+    const { best, sums, counts } = layout;
+    new Uint8Array(buffer, sums, 2 * padded).fill(0);
+    new Uint16Array(buffer, layout.table, table.length).set(table);
+    for (const segments of instances) {
+      for (const { owners, values } of segments) {
+        for (let from = 0; from < owners.length; from += CHUNK) {
+          const count = Math.min(CHUNK, owners.length - from);
+          new Uint32Array(buffer, layout.owners, count).set(owners.subarray(from, from + count));
+          const some = values.subarray(from, from + count);
+          if (some instanceof Uint8Array) {
+            new Uint8Array(buffer, layout.values, count).set(some);
+            kernels.noteBest(layout.values, layout.owners, count, best);
+          } else {
+            new Int16Array(buffer, layout.values, count).set(some);
+            kernels.noteBestSimilarities(layout.values, layout.owners, count, best);
+          }
+        }
+      }
+      kernels.addInstance(best, padded, sums, counts);
+    }
+    kernels.rankSubjects(sums, counts, padded, layout.table);
+    new Uint8Array(buffer, counts, padded).fill(0);
+  }
+
+  /** Leaves out the subjects that the filter does not pass. */
+  mask({ scopes, expiry }: SubjectFilter, ordinals: number): void {
+    const { kernels, layout, buffer } = this.#reserve(ordinals);
+    const { best, sums, list } = layout;
+    // Ordinals beyond the end of a column are newer than the search.
+    if (scopes !== undefined) {
+      for (const scope of scopes) {
+        const members = new Uint8Array(scope, 0, Math.min(ordinals, scope.byteLength));
+        const copied = new Uint8Array(buffer, list, padding(ordinals));
+        copied.set(members);
+        copied.fill(0, members.length);
+        kernels.uniteScopes(best, list, padding(ordinals));
+      }
+      kernels.maskOutside(sums, best, padding(ordinals));
+    }
+    if (expiry === undefined) return;
+    const times = new Float64Array(expiry.times);
+    for (let from = 0; from < ordinals; from += CHUNK) {
+      const count = Math.min(CHUNK, ordinals - from);
+      const copied = new Float64Array(buffer, layout.owners, count).fill(0);
+      copied.set(times.subarray(from, from + count));
+      kernels.maskExpired(sums + 2 * from, layout.owners, count, expiry.instantMs);
+    }
+  }
+
+  /**
+   * The `wanted` subjects of the highest ranks, and those that tie with the last of them. They stay marked for
+   * `referencesOf`, until `release`.
+   * @returns ordinals, ascending
+   */
+  choose(wanted: number, ordinals: number): Uint32Array {
+    const { kernels, layout, buffer } = this.#reserve(ordinals);
+    const least = kernels.rankWith(layout.sums, padding(ordinals), wanted);
+    const found = kernels.collectSubjects(layout.sums, padding(ordinals), least, layout.best, layout.list);
+    return Uint32Array.from(new Uint32Array(buffer, layout.list, found));
+  }
+
+  /** Indices of the references that marked subjects own, ascending. */
+  referencesOf(owners: Uint32Array, ordinals: number): Uint32Array {
+    const { kernels, layout, buffer } = this.#reserve(ordinals);
+    const found: Uint32Array[] = [];
+    for (let from = 0; from < owners.length; from += CHUNK) {
+      const count = Math.min(CHUNK, owners.length - from);
+      new Uint32Array(buffer, layout.owners, count).set(owners.subarray(from, from + count));
+      const listed = kernels.collectReferences(layout.owners, count, from, layout.best, layout.indices);
+      if (listed > 0) found.push(Uint32Array.from(new Uint32Array(buffer, layout.indices, listed)));
+    }
+    return joined(found);
+  }
+
+  /** Takes the marks back. */
+  release(subjects: Uint32Array): void {
+    if (this.#memory === undefined) return;
+    const marks = new Uint8Array(this.#memory.buffer, this.#layout.best, this.#layout.ordinals);
+    for (let s = 0; s < subjects.length; s++) marks[subjects[s]] = 0;
+  }
+
+  #reserve(ordinals: number) {
+    if (this.#memory === undefined || this.#kernels === undefined || ordinals > this.#layout.ordinals) {
+      // An eighth more: a growing gallery must not need a new memory for every search.
+      this.#layout = layoutOf(padding(Math.ceil(ordinals * 1.125)));
+      const pages = Math.min(MAX_PAGES, Math.max(2, Math.ceil(this.#layout.end / PAGE_BYTES)));
+      this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      this.#kernels = instantiateCandidateKernels(this.#memory, this.#build);
+    }
+    return { kernels: this.#kernels, layout: this.#layout, buffer: this.#memory.buffer };
+  }
+}
+
+function padding(entries: number): number {
+  return Math.ceil(entries / PADDING) * PADDING;
+}
+
+/** One entry more than the last: kernels that list write one entry past the last listed one. */
+function layoutOf(ordinals: number): Layout {
+  const table = 0;
+  const owners = table + 4 * MAX_INSTANCES;
+  const values = owners + 8 * CHUNK;
+  const indices = values + 2 * CHUNK;
+  const best = indices + 4 * (CHUNK + PADDING);
+  const counts = best + ordinals;
+  const sums = counts + ordinals;
+  const list = sums + 2 * ordinals;
+  return { ordinals, table, owners, values, indices, best, counts, sums, list, end: list + 4 * (ordinals + PADDING) };
+}
+
+function joined(arrays: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const array of arrays) {
+    all.set(array, end);
+    end += array.length;
+  }
+  return all;
+}

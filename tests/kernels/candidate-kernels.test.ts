@@ -1,0 +1,188 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { blockOffset, CodePlane, planeBytes } from '../../src/gallery/code-plane.ts';
+import { layoutSegment } from '../../src/gallery/segment-layout.ts';
+import { instantiateCandidateKernels } from '../../src/matching/kernels/candidate-kernels.ts';
+import { codeTables, STEP } from '../../src/matching/kernels/code-tables.ts';
+import { CodeEncoder } from '../../src/matching/kernels/finger-codes.ts';
+import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
+import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
+import { REMOVED_SIMILARITY } from '../../src/matching/kernels/kernels.ts';
+import { CODE_BYTES, CODE_PAIRS, VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
+import { shippedVectorModel } from '../../src/matching/model/shipped-model.ts';
+import { nearestCentroids, ranksByValues, valueOfCodes } from '../../src/matching/oracle/finger-codes.ts';
+import { ChoiceMemory } from '../../src/matching/workers/choice-memory.ts';
+import { secondImpression, somePrint } from '../prints.ts';
+import { buildCases } from './builds.ts';
+
+const { codeBook } = shippedVectorModel();
+const anyVector = fc.int8Array({ min: -127, max: 127, minLength: VECTOR_SIZE, maxLength: VECTOR_SIZE });
+
+function nibbles(codes: Uint8Array): number[] {
+  return Array.from(codes).flatMap((byte) => [byte & 15, byte >> 4]);
+}
+
+describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) => {
+  if (skipped) return it.skip('do not run here');
+  const encoder = new CodeEncoder(codeBook, build);
+
+  it('encode each pair of components as its nearest centroid', () => {
+    fc.assert(
+      fc.property(anyVector, (vector) => {
+        expect(nibbles(encoder.encode(vector))).toEqual(nearestCentroids(vector, codeBook));
+      }),
+    );
+  });
+
+  it('scan codes to the values of the oracle, and give a removed reference 0', () => {
+    const memory = new WebAssembly.Memory({ initial: 8, maximum: 8, shared: true });
+    const kernels = instantiateCandidateKernels(memory, build);
+    fc.assert(
+      fc.property(
+        anyVector,
+        fc.array(fc.record({ vector: anyVector, isRemoved: fc.boolean() }), { minLength: 1, maxLength: 70 }),
+        (probe, references) => {
+          const layout = { ...layoutSegment(96, 16, 0, CODE_BYTES), codesAddress: 65_536 };
+          const plane = new CodePlane(memory, layout);
+          references.forEach(({ vector, isRemoved }, i) => {
+            plane.write(i, encoder.encode(vector));
+            if (isRemoved) plane.remove(i);
+          });
+          const { tables, base } = codeTables(probe, codeBook);
+          new Uint8Array(memory.buffer, 4096).set(tables);
+          kernels.scanCodes(4096, CODE_PAIRS, base, 65_536, references.length, 16_384);
+          const values = [...new Uint8Array(memory.buffer, 16_384, references.length)];
+          expect(values).toEqual(
+            references.map(({ vector, isRemoved }) =>
+              isRemoved ? 0 : valueOfCodes(nearestCentroids(vector, codeBook), tables, base),
+            ),
+          );
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('estimate non-mated similarities to within a half of their deviation, and mated ones a seventh too low at most', () => {
+    const [fingers, vectors] = [new FingerEncoder(), new VectorEncoder()];
+    const vectorOf = (print: ReturnType<typeof somePrint>) => vectors.encode(fingers.encode(print) as Uint8Array);
+    const compare = (probe: Int8Array, reference: Int8Array) => {
+      const { tables, base } = codeTables(probe, codeBook);
+      const similarity = probe.reduce((sum, value, k) => sum + value * reference[k], 0) / 8;
+      const value = valueOfCodes(nibbles(encoder.encode(reference)), tables, base);
+      return { similarity, estimate: STEP * (value - 1) };
+    };
+    let squares = 0;
+    const count = 60;
+    for (let i = 0; i < count; i++) {
+      const probe = vectorOf(secondImpression(somePrint(i, 40), i, 20));
+      const mated = compare(probe, vectorOf(somePrint(i, 40)));
+      // A centroid is shorter than the components that it stands for.
+      expect(mated.estimate).toBeGreaterThan((6 / 7) * mated.similarity - 1800 / 2);
+      expect(mated.estimate).toBeLessThan(mated.similarity + 1800 / 2);
+      const other = compare(probe, vectorOf(somePrint(i + count, 40)));
+      squares += (other.estimate - Math.max(0, other.similarity)) ** 2;
+    }
+    expect(Math.sqrt(squares / count)).toBeLessThan(1800 / 2);
+  });
+
+  it('choose the subjects of the highest ranks, with ties, whatever the order of references and segments', () => {
+    const memory = new ChoiceMemory(build);
+    const table = Uint16Array.from({ length: 128 }, (_, i) => {
+      if (i < 2) return 0;
+      return i % 2 === 0 ? Math.round(4096 / Math.sqrt(i >> 1)) : 1 + Math.round(80 * (8 - Math.sqrt(i >> 1)));
+    });
+    const reference = fc.record({ owner: fc.nat(99), value: fc.oneof(fc.nat(255), fc.constant(0)) });
+    const instances = fc.array(fc.array(fc.array(reference, { maxLength: 60 }), { maxLength: 3 }), { maxLength: 5 });
+    fc.assert(
+      fc.property(instances, fc.integer({ min: 1, max: 120 }), fc.boolean(), (scanned, wanted, bySimilarity) => {
+        const columns = scanned.map((segments) =>
+          segments.map((references) => ({
+            owners: Uint32Array.from(references, ({ owner }) => owner),
+            values: bySimilarity
+              ? Int16Array.from(references, ({ value }) => (value === 0 ? REMOVED_SIMILARITY : (value - 1) * STEP))
+              : Uint8Array.from(references, ({ value }) => value),
+          })),
+        );
+        const largest = bySimilarity ? Math.floor(32_767 / STEP) + 1 : 255;
+        const known = scanned.map((segments) =>
+          segments.flat().map(({ owner, value }) => ({ owner, value: Math.min(value, largest) })),
+        );
+        const usable = columns.map((segments, t) =>
+          segments.map(({ owners, values }, s) => ({
+            owners,
+            values: values.map((value, i) =>
+              bySimilarity && scanned[t][s][i].value > largest ? 32_767 : value,
+            ),
+          })),
+        );
+        const ranks = ranksByValues(known, table);
+        memory.rank(usable, 100, table);
+        const chosen = memory.choose(wanted, 100);
+        const ordered = [...ranks.values()].sort((a, b) => b - a);
+        const least = ordered[Math.min(wanted, ordered.length) - 1] ?? 1;
+        const expected = [...ranks].filter(([, rank]) => rank >= least).map(([owner]) => owner);
+        expect([...chosen]).toEqual(expected.sort((a, b) => a - b));
+        for (const { owners } of usable.flat()) {
+          const indices = [...memory.referencesOf(owners, 100)];
+          expect(indices).toEqual([...owners.keys()].filter((i) => expected.includes(owners[i])));
+        }
+        memory.release(chosen);
+      }),
+    );
+  });
+
+  it('leave out subjects that are outside the galleries, or expired', () => {
+    const memory = new ChoiceMemory(build);
+    const owners = Uint32Array.from({ length: 200 }, (_, i) => i);
+    const values = new Uint8Array(200).fill(7);
+    const [even, third] = [new SharedArrayBuffer(150), new SharedArrayBuffer(200)];
+    new Uint8Array(even).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 2 === 0 ? 2 : 0));
+    new Uint8Array(third).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 3 === 0 ? 1 : 0));
+    const times = new SharedArrayBuffer(8 * 190);
+    new Float64Array(times).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 5 === 0 ? 1000 : Infinity));
+    const inScope = (ordinal: number) => (ordinal < 150 && ordinal % 2 === 0) || ordinal % 3 === 0;
+    const expires = (ordinal: number) => ordinal % 5 === 0 || ordinal >= 190;
+    const table = Uint16Array.of(0, 0, 4096, 1);
+    for (const instantMs of [999, 1000]) {
+      memory.rank([[{ owners, values }]], 200, table);
+      memory.mask({ scopes: [even, third], expiry: { times, instantMs } }, 200);
+      const chosen = memory.choose(300, 200);
+      const isHidden = (ordinal: number) => ordinal >= 190 || (instantMs === 1000 && expires(ordinal));
+      expect([...chosen]).toEqual([...owners].filter((ordinal) => inScope(ordinal) && !isHidden(ordinal)));
+      memory.release(chosen);
+    }
+    memory.rank([[{ owners, values }]], 200, table);
+    expect(memory.choose(300, 200)).toHaveLength(200);
+  });
+});
+
+describe('a plane of codes', () => {
+  const layout = { ...layoutSegment(70, 16, 0, 3), codesAddress: 0 };
+
+  it('keeps the codes of each reference apart from those of others', () => {
+    const codes = fc.uint8Array({ minLength: 3, maxLength: 3 });
+    const step = fc.record({ index: fc.nat(69), codes, kind: fc.constantFrom('write', 'remove', 'erase') });
+    fc.assert(
+      fc.property(fc.array(step), (steps) => {
+        const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+        const plane = new CodePlane(memory, layout);
+        const model = Array.from({ length: 70 }, () => ({ codes: new Uint8Array(3), isRemoved: false }));
+        for (const { index, codes: written, kind } of steps) {
+          if (kind === 'write') plane.write(index, written);
+          else plane[kind](index);
+          const kept = kind === 'write' ? written : kind === 'erase' ? new Uint8Array(3) : model[index].codes;
+          model[index] = { codes: kept, isRemoved: kind !== 'write' };
+        }
+        model.forEach(({ codes: expected, isRemoved }, index) => {
+          const read = new Uint8Array(3);
+          plane.read(index, read);
+          expect(read).toEqual(expected);
+          const marks = blockOffset(index - (index % 32), 3) + 2 * 3 * 16;
+          expect(new Uint8Array(memory.buffer)[marks + (index % 32)]).toBe(isRemoved ? 255 : 0);
+        });
+        expect(planeBytes(70, 3)).toBe(3 * (96 + 32));
+      }),
+    );
+  });
+});
