@@ -111,9 +111,7 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
         const usable = columns.map((segments, t) =>
           segments.map(({ owners, values }, s) => ({
             owners,
-            values: values.map((value, i) =>
-              bySimilarity && scanned[t][s][i].value > largest ? 32_767 : value,
-            ),
+            values: values.map((value, i) => (bySimilarity && scanned[t][s][i].value > largest ? 32_767 : value)),
           })),
         );
         const ranks = ranksByValues(known, table);

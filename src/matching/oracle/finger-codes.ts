@@ -30,8 +30,7 @@ export function ranksByValues(
 ): Map<number, number> {
   const bests = instances.map((references) => {
     const best = new Map<number, number>();
-    for (const { owner, value } of references)
-      if (value > 0) best.set(owner, Math.max(value, best.get(owner) ?? 0));
+    for (const { owner, value } of references) if (value > 0) best.set(owner, Math.max(value, best.get(owner) ?? 0));
     return best;
   });
   const owners = new Set(bests.flatMap((best) => [...best.keys()]));

@@ -46,7 +46,9 @@ describe.each([1, 2])('%i worker threads', (size) => {
     const pool = new WorkerPool(size);
     try {
       // Behind each is its candidate vector.
-      const packed = ((await pool.encode(templates)) as Uint8Array[]).map((bytes) => bytes.subarray(0, -CANDIDATE_BYTES));
+      const packed = ((await pool.encode(templates)) as Uint8Array[]).map((bytes) =>
+        bytes.subarray(0, -CANDIDATE_BYTES),
+      );
       expect(packed.map(hashOf)).toEqual(packedFingers);
       const fingers = packed.map((bytes): PackedProbe => ({ modality: 'finger', packed: bytes }));
       // A task for each probe, so that every thread has some.
