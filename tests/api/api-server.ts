@@ -1,4 +1,4 @@
-/** A gRPC server with one method that does something, and its refusals. */
+/** A gRPC server with a single implemented method, and the refusals that it reports. */
 import { unary } from '../../src/api/call.ts';
 import type { GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
 import type { IdentificationServer } from '../../src/api/generated/ridgewatch/v1/identification.ts';
@@ -8,11 +8,11 @@ import type { Refusal } from '../../src/observability/refusal-log.ts';
 
 export interface Watched {
   readonly server: ApiServer;
-  /** What was refused before it became a call, and the calls that were ended because of their callers. */
+  /** Reasons of requests refused before they became calls, and of calls that were ended because of their callers. */
   readonly refusals: string[];
 }
 
-/** Methods that are not given are not there. */
+/** Methods that are not given are not registered. */
 export function createApiServer(
   services: Partial<ApiServices> = {},
   settings: Partial<ApiServerSettings> = {},

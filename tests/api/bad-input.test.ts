@@ -120,7 +120,7 @@ describe('bad input', () => {
       'FORMAT_CONTRADICTS_RECORD',
       'samples[0].format',
     ],
-  ])('in a sample is refused with its place: %s', async (_, sample, code, reason, field) => {
+  ])('in a sample is refused with the path of its field: %s', async (_, sample, code, reason, field) => {
     for (const ask of [identify, enroll]) {
       const status = await refused(ask([sample()]));
       expect(status).toMatchObject({ code, reason });
@@ -130,14 +130,14 @@ describe('bad input', () => {
     }
   });
 
-  it('of a time after the year 9999 is refused', async () => {
+  it('in the form of a time after the year 9999 is refused', async () => {
     const { data } = enrolRequest([]);
     const expireTime = new Date(Date.UTC(12_000, 0));
     const status = await refused(enroll([finger()], { data: data && { ...data, expireTime } }));
     expect(status.violations[0]?.field).toBe('data.expire_time');
   });
 
-  it('leaves nothing behind', async () => {
+  it('leaves the store unchanged', async () => {
     const before = await status();
     await refused(enroll([finger(), { ...face(), modelId: 'other' }]));
     const after = await status();
@@ -148,7 +148,7 @@ describe('bad input', () => {
     ]);
   });
 
-  it('in other calls is refused too', async () => {
+  it('in other calls is refused as well', async () => {
     expect(await refused(expunge('nobody'))).toMatchObject({ code: Code.INVALID_ARGUMENT });
     expect(await refused(expunge('00000000-0000-4000-8000-000000000000'))).toMatchObject({ code: Code.NOT_FOUND });
     expect(await refused(verify([finger()], undefined))).toMatchObject({ code: Code.INVALID_ARGUMENT });
@@ -175,7 +175,7 @@ describe('bad input', () => {
 });
 
 describe('the limits that an operator sets', () => {
-  it('are kept: quality of a sample, length of a stream', async () => {
+  it('are enforced: quality of a sample, length of a stream', async () => {
     const strict = await runService(await cluster.createDatabase(), {
       RIDGEWATCH_MINIMUM_QUALITY: '100',
       RIDGEWATCH_MAX_STREAM_RECORDS: '2',
@@ -189,7 +189,7 @@ describe('the limits that an operator sets', () => {
       for (let i = 0; i < 4; i++) call.write({ record: enrolRequest(good.slice(2), { clientRequestId: `r-${i}` }) });
       call.end();
     });
-    // What was dealt with is told; the last outcome says why the others were not looked at.
+    // The answer has an outcome for each processed record; the last outcome says why the others were not read.
     expect(answer).toMatchObject({ enrolledCount: 2, refusedCount: 1, endedEarly: true });
     expect(
       answer.outcomes.map(({ clientRequestId, outcome }) => [

@@ -21,7 +21,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-/** How many refusals were counted. */
+/** Sum of all refusal counters. */
 async function refusedCount(): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`);
   const figures = [...(await response.text()).matchAll(/^ridgewatch_refused_total\{.*\} (\d+)$/gm)];
@@ -29,7 +29,7 @@ async function refusedCount(): Promise<number> {
 }
 
 describe('streams', () => {
-  it('answer a search that cannot be read in its place, and go on', async () => {
+  it('answer an unreadable search in its place and continue with the next one', async () => {
     const bad = Buffer.concat([field(1, Buffer.concat([field(9, Buffer.from('bad')), field(8, Buffer.from([0xff]))]))]);
     const good = { request: identifyRequest(samplesOf(90, 1), { clientRequestId: 'good' }) };
     const stream = running.identification.makeBidiStreamRequest(
@@ -51,7 +51,7 @@ describe('streams', () => {
     expect(Object.fromEntries(answers)).toEqual({ bad: 'REQUEST_UNREADABLE', good: 'response' });
   });
 
-  it('tell what was enrolled when the answer is full', async () => {
+  it('end with an outcome for each enrolled record when the answer is full', async () => {
     const small = await runService(await cluster.createDatabase(), { RIDGEWATCH_MAX_MESSAGE_BYTES: '65536' });
     const { gallery, operations } = small;
     const face = samplesOf(3, 0).slice(2);
@@ -71,13 +71,13 @@ describe('streams', () => {
     expect(enrolledCount + refusedCount).toBe(outcomes.length);
     const last = outcomes.at(-1)?.outcome;
     expect(last?.$case === 'error' && readStatus(last.value).reason).toBe('TOO_MANY_OUTCOMES');
-    // Nobody is in the gallery whom the answer does not name.
+    // The gallery holds no subject that the answer does not name.
     const status = await call(operations, operations.getStatus.bind(operations), {});
     expect(status.subjectCount).toBe(enrolledCount);
     await small.stop();
   });
 
-  it('read no further while the caller takes no answers, and lose none of them', async () => {
+  it('stop reading while the caller takes no answers, and lose none of the answers', async () => {
     const session = connect(`http://127.0.0.1:${running.service.grpcPort}`);
     const stream = session.request({
       ':method': 'POST',
@@ -112,7 +112,7 @@ describe('streams', () => {
 });
 
 describe('a page of subjects', () => {
-  it('has as many as fit, and the next one begins where it ended', async () => {
+  it('holds as many subjects as fit; the next page begins after its last one', async () => {
     const small = await runService(await cluster.createDatabase(), { RIDGEWATCH_MAX_MESSAGE_BYTES: '65536' });
     const { gallery } = small;
     const galleries = Array.from({ length: 32 }, (_, i) => `${'g'.repeat(60)}-${i}`);

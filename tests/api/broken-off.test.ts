@@ -1,4 +1,4 @@
-/** Connections that break the rules of HTTP/2, and calls that are broken off. */
+/** Connections that violate HTTP/2, and calls that their callers abort. */
 import { once } from 'node:events';
 import {
   connect,
@@ -69,13 +69,13 @@ describe('a connection', () => {
         reset(200);
       },
     ],
-  ])('that %s is ended with a reason', async (_, abuse) => {
+  ])('that %s is closed with the reason HTTP2_RULES_BROKEN', async (_, abuse) => {
     const client = session({ maxSendHeaderBlockLength: 1_000_000 });
     await once(client, 'connect');
     const closed = new Promise((resolve) => client.once('close', resolve));
     abuse(client);
     await closed;
-    // Of the calls before it each is counted, too: the client ends them before it resets them.
+    // The calls before the violation are counted as well: the client ends them before it resets them.
     await expect.poll(() => refusals).toContain('HTTP2_RULES_BROKEN');
     const ofCalls = refusals.filter((reason) => reason !== 'HTTP2_RULES_BROKEN');
     expect(refusals.length - ofCalls.length).toBe(1);
@@ -83,7 +83,7 @@ describe('a connection', () => {
     expect(await status()).toBe(Code.OK);
   });
 
-  it('that sends what is no frame is ended with a reason', async () => {
+  it('that sends invalid frames is closed with the reason HTTP2_RULES_BROKEN', async () => {
     const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
     const socket = connectTcp(port, '127.0.0.1');
     socket.on('error', () => undefined);
@@ -99,12 +99,12 @@ describe('a call', () => {
     ['no message', Buffer.alloc(0)],
     ['half a message', frame(Buffer.alloc(100), 0, 1000)],
     ['a message and no end', frame(new Uint8Array())],
-  ])('that its caller breaks off after %s is counted as such', async (_, bytes) => {
+  ])('is counted as CANCELLED when its caller aborts it after %s', async (_, bytes) => {
     const client = session();
     await once(client, 'connect');
     const stream = begin(client);
     stream.write(bytes);
-    // A ping goes before what is to be sent; when the second one comes back, that has arrived.
+    // A ping overtakes queued data. When the second ping returns, the data has arrived.
     for (let i = 0; i < 2; i++) await new Promise((resolve) => client.ping(resolve));
     client.destroy();
     await expect.poll(() => refusals).toEqual(['CANCELLED']);

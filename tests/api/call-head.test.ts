@@ -1,4 +1,4 @@
-/** Headers of calls that grpc-js would misread, or answer in the caller's own words. */
+/** Headers of calls that grpc-js would misread, or would repeat in its answer. */
 import { once } from 'node:events';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { status as Code } from '@grpc/grpc-js';
@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 it.each(['soon', 'abc', '', '-1S', '123456789S', '1.5S', '1', 'S', '1 S', '1s', '+1S', '1S, 2S'])(
-  'a time that is none is the mistake of the caller, and counted: "%s"',
+  'rejects and counts an invalid grpc-timeout: "%s"',
   async (timeout) => {
     const { status } = await messageCall(session, STATUS, EMPTY, { 'grpc-timeout': timeout });
     expect(status).toMatchObject({ code: Code.INVALID_ARGUMENT, reason: 'TIMEOUT_INVALID' });
@@ -35,17 +35,17 @@ it.each(['soon', 'abc', '', '-1S', '123456789S', '1.5S', '1', 'S', '1 S', '1s', 
   },
 );
 
-it.each(['0n', '0S', '1n'])('no time at all is over at once, and counted: %s', async (timeout) => {
+it.each(['0n', '0S', '1n'])('ends and counts a call without any time left at once: %s', async (timeout) => {
   const { status } = await messageCall(session, STATUS, undefined, { 'grpc-timeout': timeout });
   expect(status.code).toBe(Code.DEADLINE_EXCEEDED);
   await expect.poll(() => refusals).toEqual(['DEADLINE_EXCEEDED']);
 });
 
 it.each(['99999999H', '597H', '99999999S', '99999999m', '10S'])(
-  'much time is not over at once: %s',
+  'does not end a call with a long grpc-timeout at once: %s',
   async (timeout) => {
     const stream = beginCall(session, STATUS, { 'grpc-timeout': timeout }).resume();
-    // One that could be over would be by then.
+    // A timeout that overflows would have passed by the time this call has timed out.
     await messageCall(session, STATUS, undefined, { 'grpc-timeout': '20m' });
     const trailers = once(stream, 'trailers') as Promise<[Record<string, string>]>;
     stream.end(frame(EMPTY));
@@ -56,14 +56,14 @@ it.each(['99999999H', '597H', '99999999S', '99999999m', '10S'])(
 
 const LONG = 'x'.repeat(50_000);
 it.each([
-  ['of a method', `/ridgewatch.v1.Operations/${LONG}`, {}],
-  ['of a service', `/${LONG}/GetStatus`, {}],
-  ['of none', '/', {}],
-  ['of what only the server leads calls to', '/refused/TIMEOUT_INVALID', {}],
-  ['of a property that every object has', '/__proto__', {}],
-  ['of a time', STATUS, { 'grpc-timeout': `${LONG}S` }],
-  ['of a way to write messages', STATUS, { 'content-type': `text/${LONG}` }],
-])('a name that is not known is counted, and not told again: %s', async (_, path, headers) => {
+  ['method', `/ridgewatch.v1.Operations/${LONG}`, {}],
+  ['service', `/${LONG}/GetStatus`, {}],
+  ['empty path', '/', {}],
+  ['path that only the server uses internally', '/refused/TIMEOUT_INVALID', {}],
+  ['property of every object', '/__proto__', {}],
+  ['timeout', STATUS, { 'grpc-timeout': `${LONG}S` }],
+  ['content type', STATUS, { 'content-type': `text/${LONG}` }],
+])('counts an unknown name and does not repeat it in the answer: %s', async (_, path, headers) => {
   const answer = await messageCall(session, path, EMPTY, headers);
   const { status } = answer;
   expect(status.code).not.toBe(Code.OK);
@@ -71,21 +71,21 @@ it.each([
   expect(refusals).toHaveLength(1);
 });
 
-it('says that there is no such method, with a reason', async () => {
+it('answers a call of an unknown method with UNIMPLEMENTED and a reason', async () => {
   const { status } = await messageCall(session, '/ridgewatch.v1.Operations/Nothing', EMPTY);
   expect(status).toMatchObject({ code: Code.UNIMPLEMENTED, reason: 'CALL_UNSUPPORTED' });
 });
 
 describe('headers', () => {
   const LIMIT = 8192;
-  /** What the client adds: method, path, scheme, authority, type and te, 32 bytes for each. */
+  /** Added by the client: method, path, scheme, authority, type and te, 32 bytes for each. */
   const ADDED = 6 * 32 + ':method:path:scheme:authoritycontent-typete'.length + 'POSThttptrailers'.length;
   const room = () => LIMIT - ADDED - STATUS.length - 'application/grpc'.length - `127.0.0.1:${port}`.length;
 
   it.each([
     ['one', (bytes: number) => ({ 'x-a': 'v'.repeat(bytes - 35) })],
     ['many', (bytes: number) => ({ 'x-a': 'v'.repeat(4000), 'x-b': 'v'.repeat(bytes - 4070) })],
-  ])('of a call have a limit, and are told it: %s', async (_, headersOf) => {
+  ])('of a call are limited in size, and the error states the limit: %s', async (_, headersOf) => {
     const fits = await messageCall(session, STATUS, EMPTY, headersOf(room()));
     expect(fits.status.code).toBe(Code.OK);
     const { status } = await messageCall(session, STATUS, EMPTY, headersOf(room() + 1));
@@ -97,7 +97,7 @@ describe('headers', () => {
     expect(refusals).toEqual(['HEADERS_TOO_LARGE']);
   });
 
-  it('that are not needed are dropped before the call is made', async () => {
+  it('that the service does not use are dropped before the call is made', async () => {
     const seen: unknown[] = [];
     const enrollStream: GalleryServer['enrollStream'] = (call, callback) => {
       seen.push(call.metadata.getMap());
@@ -112,7 +112,7 @@ describe('headers', () => {
     await other.server.stop(0);
   });
 
-  it('that HTTP/2 keeps count for as long as the call is open', async () => {
+  it('that HTTP/2 retains count as held bytes while the call is open', async () => {
     const stream = beginCall(session, STATUS, { ':authority': 'a'.repeat(4000) }).resume();
     await expect.poll(() => server.bytesHeld).toBe(4004);
     stream.close();

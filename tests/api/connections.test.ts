@@ -1,4 +1,4 @@
-/** Connections and calls for gRPC that are never finished, or are none; over raw sockets. */
+/** Connections and calls that never complete or are not gRPC, over raw sockets. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as connectHttp2, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
@@ -75,7 +75,7 @@ async function open(bytes: Uint8Array | string = ''): Promise<Socket> {
   return socket;
 }
 
-/** Resolves when it has closed, whatever it fails with. */
+/** Resolves when the socket has closed, with or without an error. */
 const ended = (socket: Socket) =>
   new Promise<void>((resolve) => (socket.closed ? resolve() : socket.once('close', () => resolve())));
 
@@ -99,7 +99,7 @@ function begin(client: ClientHttp2Session, path = STATUS, headers: Record<string
   return stream;
 }
 
-/** Code and reason that a call is answered with in its headers. */
+/** Code and reason in the headers of an answer. */
 async function statusOf(stream: ClientHttp2Stream): Promise<[number, string | undefined]> {
   const [headers] = (await once(stream, 'response')) as [Record<string, string>];
   const details = headers['grpc-status-details-bin'];
@@ -126,7 +126,7 @@ describe('a connection', () => {
   it.each([
     ['sends nothing', ''],
     ['sends the beginning of a preface', 'PRI * HTTP/2.0\r\n\r\nSM'],
-  ])('that %s is ended when the time is up', async (_, bytes) => {
+  ])('that %s is closed after the handshake time limit', async (_, bytes) => {
     await start({ handshakeMs: 50 });
     await ended(await open(bytes));
     expect(refusals).toEqual(['HANDSHAKE_TIMEOUT']);
@@ -136,14 +136,14 @@ describe('a connection', () => {
     ['HTTP/1.1', 'GET / HTTP/1.1\r\nhost: x\r\n\r\n', 'HTTP2_EXPECTED'],
     ['TLS', Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]), 'PLAINTEXT_EXPECTED'],
     ['anything', Buffer.from([0, 1, 2, 3]), 'HTTP2_EXPECTED'],
-  ])('that speaks %s is ended with a reason', async (_, bytes, reason) => {
+  ])('that speaks %s is closed with a reason', async (_, bytes, reason) => {
     await start();
     await ended(await open(bytes));
     expect(refusals).toEqual([reason]);
     expect(await ask()).toBe('served');
   });
 
-  it('without a call is told goodbye, and ended', async () => {
+  it('without calls receives GOAWAY and is closed', async () => {
     await start({ connectionIdleMs: 100 });
     const client = session();
     await once(client, 'connect');
@@ -156,7 +156,7 @@ describe('a connection', () => {
     await expect.poll(() => server.connectionCount).toBe(0);
   });
 
-  it('has room while another is idle, and is turned away when none is; readiness knows', async () => {
+  it('evicts an idle one when all places are taken, and is turned away when none is idle; readiness reports it', async () => {
     const waiting = Promise.withResolvers<never>();
     waiting.promise.catch(() => undefined);
     const getStatus = unary(
@@ -191,14 +191,14 @@ describe('a TLS handshake', () => {
     return socket;
   };
 
-  it('that is not finished is ended when the time is up', async () => {
+  it('that does not complete is closed after the time limit', async () => {
     await start({ handshakeMs: 50 }, {}, TLS);
     await ended(await open());
     await ended(await open(Buffer.from([0x16, 3, 1, 2, 0, 1])));
     expect(refusals).toEqual(['HANDSHAKE_TIMEOUT', 'HANDSHAKE_TIMEOUT']);
   });
 
-  it('that is finished with nothing behind it is ended, too', async () => {
+  it('that completes but sends nothing is closed after the time limit', async () => {
     await start({ handshakeMs: 200 }, {}, TLS);
     await over({ ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key') });
     expect(refusals).toEqual(['HANDSHAKE_TIMEOUT']);
@@ -211,7 +211,7 @@ describe('a TLS handshake', () => {
       { ca: pem('ca.pem'), cert: pem('stranger.pem'), key: pem('stranger.key') },
       'TLS_CERTIFICATE_REFUSED',
     ],
-    // Node.js looks at the certificate after the handshake, and hangs up.
+    // Node.js checks the certificate after the handshake and closes the connection.
     ['of a client who knows another authority', { ca: pem('stranger.pem') }, 'HANDSHAKE_ABORTED'],
     [
       'for HTTP/1.1',
@@ -234,19 +234,19 @@ describe('a TLS handshake', () => {
     ['HTTP/1.1', 'GET / HTTP/1.1\r\n\r\n'],
     ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
     ['anything', 'hello, hello, hello'],
-  ])('that is %s in plaintext is refused with a reason', async (_, bytes) => {
+  ])('of a client that speaks %s in plaintext is refused with a reason', async (_, bytes) => {
     await start({}, {}, TLS);
     await ended(await open(bytes));
     expect(refusals).toEqual(['TLS_EXPECTED']);
   });
 
-  it('that the client breaks off is counted', async () => {
+  it('that the client aborts is counted', async () => {
     await start({}, {}, TLS);
     (await open(Buffer.from([0x16, 3, 1, 2, 0, 1]))).end();
     await expect.poll(() => refusals).toEqual(['HANDSHAKE_ABORTED']);
   });
 
-  it('tells calls whose certificate they came with', async () => {
+  it('gives calls the name in the client certificate', async () => {
     const operations = {
       getStatus: unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 1000 }, (_, context) =>
         Promise.resolve(GetStatusResponse.create({ detail: context.caller() })),
@@ -262,18 +262,18 @@ describe('a call', () => {
     ['nothing', Buffer.alloc(0)],
     ['half a message', framed(Buffer.alloc(100), 1000)],
     ['a message and no end', framed(new Uint8Array())],
-  ])('that brings %s is ended when the time is up', async (_, bytes) => {
+  ])('that sends %s is ended after the message time limit', async (_, bytes) => {
     await start({ messageMs: 50 });
     const stream = begin(session());
     stream.write(bytes);
     expect(await statusOf(stream)).toEqual([Code.DEADLINE_EXCEEDED, 'MESSAGE_INCOMPLETE']);
     expect(refusals).toEqual(['MESSAGE_INCOMPLETE']);
-    // Nor does the stream stay open because its caller has not ended it.
+    // The stream does not stay open because its caller has not ended it.
     await once(stream, 'close');
   });
 
   it.each([
-    ['of a method that there is not', '/ridgewatch.v1.Operations/Nothing', {}, Buffer.alloc(0), 'CALL_UNSUPPORTED'],
+    ['of an unknown method', '/ridgewatch.v1.Operations/Nothing', {}, Buffer.alloc(0), 'CALL_UNSUPPORTED'],
     ['without a message', STATUS, {}, Buffer.alloc(0), 'REQUEST_UNREADABLE'],
     ['with a message that is too large', STATUS, {}, framed(Buffer.alloc(10), 5_000_000), 'MESSAGE_TOO_LARGE'],
     ['with another content type', STATUS, { 'content-type': 'text/html' }, Buffer.alloc(0), 'CONTENT_TYPE_UNSUPPORTED'],
@@ -300,7 +300,7 @@ describe('a call', () => {
     await expect.poll(() => refusals).toEqual(['DEADLINE_EXCEEDED']);
   });
 
-  it('cannot take more memory with its message than there is for those of all', async () => {
+  it('is refused when its message would exceed the memory for all incomplete messages', async () => {
     await start({ maxUnfinishedBytes: 3_000_000 });
     const clients = Array.from({ length: 3 }, () => session());
     const streams = clients.flatMap((client) => [begin(client), begin(client)]);
@@ -342,7 +342,7 @@ describe('a stream', () => {
   const fails = (stream: { once(event: 'error', listener: (error: ServiceError) => void): unknown }) =>
     new Promise<ServiceError>((resolve) => stream.once('error', resolve)).then(readServiceError);
 
-  it('of searches without a message is ended, but not while one waits for its answer', async () => {
+  it('of searches is ended when no message comes, except while a search waits for its answer', async () => {
     answer = Promise.withResolvers();
     await start({ streamIdleMs: 100 }, services);
     const client = new IdentificationClient(`127.0.0.1:${port}`, credentials.createInsecure());
@@ -361,7 +361,7 @@ describe('a stream', () => {
     expect(refusals).toEqual(['STREAM_IDLE', 'STREAM_IDLE']);
   });
 
-  it('of enrolments without a message is ended, and reported once with the reason', async () => {
+  it('of enrolments is ended when no message comes, and reported once with the reason', async () => {
     await start({ streamIdleMs: 100 }, services);
     const client = new GalleryClient(`127.0.0.1:${port}`, credentials.createInsecure());
     ends.push(() => client.close());
@@ -390,7 +390,7 @@ describe('any bytes', () => {
   it.each([
     ['without TLS', undefined],
     ['with TLS', TLS],
-  ])('end no process and leave no connection, %s', async (_, tls) => {
+  ])('neither end the process nor leave a connection open, %s', async (_, tls) => {
     await start({}, {}, tls);
     await fc.assert(
       fc.asyncProperty(begins, fc.uint8Array({ maxLength: 300 }), fc.boolean(), async (text, bytes, isRude) => {

@@ -1,4 +1,4 @@
-/** A service on a store in which rows are damaged: it serves everything else, and says which they are. */
+/** A service on a store with damaged rows: it serves everything else and names the damaged references. */
 import { join } from 'node:path';
 import { readFileSync, writeFileSync } from 'node:fs';
 import pg from 'pg';
@@ -19,7 +19,7 @@ import {
 } from './running-service.ts';
 
 let cluster: TestCluster;
-/** The damage done to one reference each, by SQL with its id as $1 and that of another one of the same person as $2. */
+/** Each damages one reference, by SQL with its id as $1 and the id of another reference of the same subject as $2. */
 const KINDS: readonly (readonly [string, string, string])[] = [
   [
     'a flipped bit',
@@ -54,13 +54,13 @@ interface Person {
   readonly subjectId: string;
   readonly references: readonly string[];
 }
-/** A service on a store in which one reference of each of some people is damaged, another one each. */
+/** A service on a store in which several subjects have one damaged reference each. */
 interface Damaged {
   readonly url: string;
   readonly database: pg.Client;
   readonly running: RunningService;
   readonly people: readonly Person[];
-  /** A person of whom all references are damaged, and one whose own row is. */
+  /** A subject whose references are all damaged, and a subject whose own row is damaged. */
   readonly wholly: Person;
   readonly unreadable: Person;
   stop(): Promise<void>;
@@ -86,7 +86,7 @@ async function startDamaged(): Promise<Damaged> {
   );
   for (const { conname } of rows)
     await database.query(`ALTER TABLE reference DROP CONSTRAINT ${pg.escapeIdentifier(conname)}`);
-  // A key that the key file has, and that is not the one of the row.
+  // A key that is in the key file, but did not seal the row.
   const file = join(dataDirectoryOf(url), 'keys.json');
   const ring = KeyRing.parse(readFileSync(file, 'utf8'), file).withKey('other');
   await database.query("INSERT INTO template_key VALUES ('other', $1)", [ring.proof('other')]);
@@ -122,7 +122,7 @@ afterAll(async () => {
 });
 
 describe('a service on a store with damaged rows', () => {
-  it('starts, and says in status, log and metrics which they are', async () => {
+  it('starts, and names the damaged references in status, log and metrics', async () => {
     const { people, wholly, unreadable, running } = damaged;
     const { damagedReferenceCount, damagedReferences, readiness } = await status();
     expect(readiness).toBe(2);
@@ -131,7 +131,7 @@ describe('a service on a store with damaged rows', () => {
       expect([kind, reasons.get(people[i].references[0])]).toEqual([kind, reason]);
     for (const id of wholly.references) expect(reasons.get(id)).toBe('SEALED_DATA_DAMAGED');
     for (const id of unreadable.references) expect(reasons.get(id)).toBe('SUBJECT_DAMAGED');
-    // Other tests have added to them, or mended one.
+    // Other tests add damaged references, and repair one.
     expect(damagedReferenceCount).toBe(damagedReferences.length);
     expect(damagedReferenceCount).toBeGreaterThanOrEqual(KINDS.length + 6);
     const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
@@ -140,11 +140,11 @@ describe('a service on a store with damaged rows', () => {
       expect(running.log.filter((line) => line.includes(`"damaged_reference":"${id}"`))).toHaveLength(1);
       expect(metrics).toContain(`ridgewatch_damaged_reference{reference="${id}"} 1`);
     }
-    // And of the subjects nothing.
+    // The log names references only, never subjects.
     for (const { subjectId } of [...people, wholly, unreadable]) expect(running.log.join()).not.toContain(subjectId);
   });
 
-  it('says so in one sentence, in readiness and status', async () => {
+  it('reports the number of damaged references in readiness and status', async () => {
     const { running } = damaged;
     const { damagedReferenceCount, detail } = await status();
     const sentence = `${damagedReferenceCount} stored references are damaged`;
@@ -156,12 +156,12 @@ describe('a service on a store with damaged rows', () => {
     expect([shown.code, shown.stdout.split('\n')[0]]).toEqual([0, expect.stringContaining(sentence)]);
   });
 
-  it('tells every search how many references of its scope could not be compared', async () => {
+  it('returns with every search how many references of its scope could not be compared', async () => {
     const { running, wholly, unreadable } = damaged;
     const before = await enroll(samplesOf(70, 0), { data: { ...enrolData(), galleries: ['whole'] } });
     const elsewhere = await identify(samplesOf(70, 1), { galleries: ['whole'] });
     expect(elsewhere.candidates[0]?.subjectId).toBe(before.subject?.subjectId);
-    // The galleries of a subject whose own row cannot be read are unknown.
+    // The galleries of a subject with an unreadable row are unknown.
     expect(elsewhere.damagedReferenceCount).toBe(unreadable.references.length);
     const everywhere = await identify(samplesOf(70, 1));
     expect(everywhere.damagedReferenceCount).toBeGreaterThanOrEqual(
@@ -172,12 +172,12 @@ describe('a service on a store with damaged rows', () => {
     );
   });
 
-  it('finds every subject by the references that are whole', async () => {
+  it('finds every subject by its undamaged references', async () => {
     for (const [i, { subjectId }] of damaged.people.entries())
       expect((await identify(samplesOf(i, 1))).candidates[0]?.subjectId).toBe(subjectId);
   });
 
-  it('refuses a verification that would need what is damaged, and no other one', async () => {
+  it('refuses only those verifications that need a damaged reference', async () => {
     const { people, wholly, unreadable } = damaged;
     const [{ subjectId }] = people;
     const claim = (value: string) => ({ $case: 'subjectId', value }) as const;
@@ -188,7 +188,7 @@ describe('a service on a store with damaged rows', () => {
       expect(await refused(verify([second], claim(id)))).toMatchObject({ reason: 'REFERENCE_DAMAGED' });
   });
 
-  it('shows what is left of a subject, and takes an update that replaces it', async () => {
+  it('returns the undamaged references of a subject, and accepts an update that replaces all of them', async () => {
     const { running, database, unreadable } = damaged;
     const { subjectId, references } = await enrolOne(running, 52);
     await database.query("UPDATE reference SET template = '\\x00' WHERE reference_id = $1", [references[0]]);
@@ -206,7 +206,7 @@ describe('a service on a store with damaged rows', () => {
     expect((await verify([samplesOf(52, 1)[0]], { $case: 'subjectId', value: subjectId })).scores).toHaveLength(1);
   });
 
-  it('keeps in memory what is damaged later, though the subject is changed', async () => {
+  it('keeps a reference in memory that is damaged later, even when its subject is updated', async () => {
     const { database } = damaged;
     const { subject } = await enroll(samplesOf(60, 0));
     const { subjectId = '', references = [] } = subject ?? {};
@@ -218,7 +218,7 @@ describe('a service on a store with damaged rows', () => {
     expect(await damagedIds()).toEqual(expect.arrayContaining(references.map((one) => one.referenceId)));
   });
 
-  it('is rotated, exported and checked around them, and mended by store check --expunge', async () => {
+  it('is rotated, exported and checked despite the damage, and repaired by store check --expunge', async () => {
     const own = await startDamaged();
     onTestFinished(() => own.stop());
     const { url, database, people, wholly, unreadable, running } = own;
@@ -245,7 +245,7 @@ describe('a service on a store with damaged rows', () => {
       (await status()).damagedReferences.map((one) => one.referenceId),
     );
     expect((await ridgewatch(['store', 'check', '--expunge'], env)).code).toBe(2);
-    // More than a tenth of the store: only by their number.
+    // More than a tenth of the store: needs an explicit --expunge-at-most.
     const many = await ridgewatch(['store', 'check', '--expunge', '--yes', '--json'], env);
     expect([many.code, many.stderr]).toEqual([2, expect.stringContaining('EXPUNGE_LIMIT')]);
     const order = ['store', 'check', '--expunge', '--yes', '--expunge-at-most', '2', '--json'];

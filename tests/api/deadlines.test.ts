@@ -1,4 +1,4 @@
-/** Deadlines that pass, whichever side sees it: told with details, and counted once. */
+/** Deadlines that pass, noticed by either side: reported to the caller with details, and counted once. */
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { unary, type CallReport, type CallSettings } from '../../src/api/call.ts';
@@ -41,11 +41,11 @@ afterEach(async () => {
   await watched.server.stop(0);
 });
 
-/** All that was counted, by reports of calls and of refusals. */
+/** Everything that was counted, from reports of calls and of refusals. */
 const counted = () => [...reports.map(({ reason, code }) => reason ?? code), ...watched.refusals];
 
 describe('a deadline', () => {
-  it.each(['0S', '0n', '1n', '999u', '00000000H'])('of %s has passed when the call comes', async (timeout) => {
+  it.each(['0S', '0n', '1n', '999u', '00000000H'])('of %s has passed when the call arrives', async (timeout) => {
     await start();
     const { status } = await messageCall(session, STATUS, NOTHING, { 'grpc-timeout': timeout });
     expect(status).toMatchObject({ code: 4, reason: 'DEADLINE_EXCEEDED' });
@@ -57,8 +57,8 @@ describe('a deadline', () => {
     ['a stream of searches without one', STREAM, undefined],
     ['a watch of health', WATCH, NOTHING],
     ['a watch of health without its message', WATCH, undefined],
-    ['reflection that is asked for nothing', REFLECTION, undefined],
-  ])('that ends %s is told with details, and counted once', async (_, path, message) => {
+    ['a reflection stream without a request', REFLECTION, undefined],
+  ])('that ends %s is reported with details and counted once', async (_, path, message) => {
     await start();
     const changes = { 'grpc-timeout': '50m' };
     const { status } =
@@ -67,12 +67,12 @@ describe('a deadline', () => {
         : await messageCall(session, path, message, changes);
     expect(status).toMatchObject({ code: 4, reason: 'DEADLINE_EXCEEDED' });
     await expect.poll(counted).toEqual(['DEADLINE_EXCEEDED']);
-    // Nothing comes after it.
+    // Nothing is counted after the deadline but the next call.
     await messageCall(session, STATUS, NOTHING);
     expect(counted().toSorted()).toEqual(['DEADLINE_EXCEEDED', 'OK']);
   });
 
-  it('that passes while a handler works on is what the call is reported with', async () => {
+  it('that passes while a handler is still running determines the reported code', async () => {
     const done = Promise.withResolvers<void>();
     await start(() => done.promise);
     const { status } = await messageCall(session, STATUS, NOTHING, { 'grpc-timeout': '50m' });
@@ -81,7 +81,7 @@ describe('a deadline', () => {
     await expect.poll(counted).toEqual(['DEADLINE_EXCEEDED']);
   });
 
-  it('that passes while the thread is busy is, too', async () => {
+  it('that passes while the thread is busy determines the reported code', async () => {
     await start(() => {
       const until = performance.now() + 60;
       while (performance.now() < until);
@@ -92,7 +92,7 @@ describe('a deadline', () => {
     expect(counted()).toEqual(['DEADLINE_EXCEEDED']);
   });
 
-  it('over HTTP is no other', async () => {
+  it('ends a search over HTTP in the same way', async () => {
     await start();
     const settings: CallSettings = { observe: (report) => void reports.push(report), defaultDeadlineMs: 10_000 };
     const deadlineMs = Date.now() + 20;
@@ -111,7 +111,7 @@ describe('a deadline', () => {
   });
 });
 
-it('a call that its caller gave up is not reported as answered', async () => {
+it('a call that its caller cancelled is reported as CANCELLED, not as answered', async () => {
   const [began, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   await start(() => {
     began.resolve();
@@ -128,7 +128,7 @@ it('a call that its caller gave up is not reported as answered', async () => {
   await began.promise;
   stream.close(8);
   await once(stream, 'close');
-  // The server has seen it when it answers what came after it.
+  // Once the ping is answered, the server has processed the reset before it.
   await new Promise<void>((resolve) => session.ping(() => resolve()));
   done.resolve();
   await expect.poll(counted).toEqual(['CANCELLED']);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { killRounds } from '../../bench/durability/kill-rounds.ts';
 
-it('loses nothing that was acknowledged and serves nothing that was expunged, however it dies', async () => {
+it('loses no acknowledged change and serves no expunged subject, whenever it is killed', async () => {
   const result = await killRounds(3, () => undefined);
   expect(result.acknowledged).toBeGreaterThan(10);
   expect(result).toMatchObject({

@@ -50,7 +50,7 @@ function expectExplained(scores: readonly SampleScore[]): void {
 const withoutExplanations = (scores: readonly SampleScore[]) =>
   scores.map((score) => ({ ...score, explanation: undefined }));
 
-it('explains the finger scores of the candidates, when asked', async () => {
+it('explains the finger scores of the candidates on request', async () => {
   const plain = await identify(samplesOf(1, 1));
   const found = await identify(samplesOf(1, 1), { explain: true });
   expect(found.candidates[0]?.subjectId).toBe(subjectId);
@@ -64,7 +64,7 @@ it('explains the finger scores of the candidates, when asked', async () => {
   expect(plain.candidates[0]?.scores).toEqual(withoutExplanations(found.candidates[0]?.scores ?? []));
 });
 
-it('explains a comparison with a subject, and with samples sent along, alike', async () => {
+it('explains a comparison with a subject and with reference samples in the same way', async () => {
   const claim = { $case: 'subjectId', value: subjectId } as const;
   const enrolled = await verify(samplesOf(1, 1), claim, { explain: true });
   expectExplained(enrolled.scores);
@@ -76,7 +76,7 @@ it('explains a comparison with a subject, and with samples sent along, alike', a
   expect((await verify(samplesOf(1, 1), sent)).scores).toEqual(withoutExplanations(direct.scores));
 });
 
-it('explains in a stream', async () => {
+it('explains the candidates of a stream', async () => {
   const stream = running.identification.identifyStream();
   const answer = new Promise<IdentifyStreamResponse>((done, fail) => stream.on('data', done).on('error', fail));
   stream.write({ request: identifyRequest(samplesOf(1, 1), { clientRequestId: 'a', explain: true }) });
@@ -85,7 +85,7 @@ it('explains in a stream', async () => {
   expectExplained(outcome?.$case === 'response' ? (outcome.value.candidates[0]?.scores ?? []) : []);
 });
 
-it('refuses a print with too few minutiae as it does without', async () => {
+it('refuses a finger with too few minutiae with the same reason as without an explanation', async () => {
   const record = createPerson(77, 900).fingerImpression(2, 0);
   const views = record.views.map((view) => ({ ...view, minutiae: view.minutiae.slice(0, 3) }));
   const faint = { ...samplesOf(900, 0)[0], data: Buffer.from(encodeIso197942({ ...record, views })) };

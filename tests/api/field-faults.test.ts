@@ -1,4 +1,7 @@
-/** Wrong values for each field of each request that the contract has: what is refused is told by the field, in words. */
+/**
+ * Wrong values for each field of each request in the contract: the refusal names the field and describes the fault in
+ * words.
+ */
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
@@ -36,7 +39,7 @@ import {
 import { field, varint } from './wire-messages.ts';
 
 const NO_SUBJECT = '00000000-0000-4000-8000-000000000000';
-/** How zod says things. */
+/** Phrases of zod's own error messages. */
 const OF_THE_LIBRARY = /\b(invalid|expected|received|too (small|big)|unrecognized|nan)\b/i;
 
 let cluster: TestCluster;
@@ -56,7 +59,7 @@ afterAll(async () => {
 
 const samples = samplesOf(1, 0).slice(0, 1);
 const inline = { $case: 'referenceSamples', value: { samples } } as const;
-/** Requests that are right, but for the one field that is changed. */
+/** Valid requests, in which a test replaces one field. */
 const RIGHT: Readonly<Record<string, Uint8Array>> = {
   Identify: IdentifyRequest.encode(identifyRequest(samples, { threshold: undefined })).finish(),
   IdentifyStream: IdentifyStreamRequest.encode({
@@ -84,7 +87,7 @@ const RIGHT: Readonly<Record<string, Uint8Array>> = {
   ExpungeSubject: ExpungeSubjectRequest.encode({ subjectId: NO_SUBJECT, reason: 'test' }).finish(),
 };
 
-/** Values of a field, as bytes with their tags, that are wrong or odd. */
+/** Invalid or unusual encodings of a field, with their tags. */
 function wrongValues(one: DescField): Buffer[] {
   const { number } = one;
   const fixed64 = (value: number) => {
@@ -109,7 +112,9 @@ function wrongValues(one: DescField): Buffer[] {
   return values;
 }
 
-/** The message with other values in the place of a field, the first of a list's; the fields that lead to it are kept. */
+/**
+ * The message with a field replaced, in the first element where it is in a list. The fields on the path to it are kept.
+ */
 function withValues(bytes: Uint8Array, [first, ...rest]: readonly DescField[], values: Buffer): Buffer {
   if (first === undefined) throw new Error('the path is empty');
   const reader = new BinaryReader(bytes);
@@ -126,7 +131,7 @@ function withValues(bytes: Uint8Array, [first, ...rest]: readonly DescField[], v
   return Buffer.concat([kept.finish(), changed]);
 }
 
-/** Every field that a request can hold, with those that lead to it. Times are values. */
+/** Every field that a request can hold, each with the path to it. Timestamps count as single values. */
 function pathsOf(message: DescMessage, outer: readonly DescField[] = []): (readonly DescField[])[] {
   if (message.typeName === 'google.protobuf.Timestamp') return [];
   return message.fields.flatMap((one) => [
@@ -135,7 +140,7 @@ function pathsOf(message: DescMessage, outer: readonly DescField[] = []): (reado
   ]);
 }
 
-/** Whether a text is the path of a field, or the name of a oneof, of the message. */
+/** Whether a text is the path of a field of the message, or the name of one of its oneofs. */
 function exists(path: string, message: DescMessage): boolean {
   const [, name, index, , rest] = /^([a-z0-9_]+)(\[\d+\])?(\.(.+))?$/.exec(path) ?? [];
   if (name === undefined) return false;
@@ -145,7 +150,7 @@ function exists(path: string, message: DescMessage): boolean {
   return rest === undefined || (found.message !== undefined && exists(rest, found.message));
 }
 
-/** Of a call, or of the one record or search of its stream; undefined: it was not refused. */
+/** Status of a call, or of the single record or search of its stream; undefined if it was not refused. */
 function refusalOf(name: string, { messages: [answer], status }: RawAnswer): RawAnswer['status'] | undefined {
   if (status.code !== (Code.OK as number)) return status;
   if (answer === undefined || !name.endsWith('Stream')) return undefined;
@@ -171,12 +176,12 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
   const right = RIGHT[name] ?? new Uint8Array();
   const paths = pathsOf(input).map((one) => ({ where: one.map((part) => part.name).join('.'), one }));
 
-  it('has a right request to begin with', async () => {
+  it('accepts the valid request that the other tests change', async () => {
     const refusal = refusalOf(name, await messageCall(session, path, right));
     expect([undefined, 'SUBJECT_NOT_FOUND']).toContain(refusal?.reason);
   });
 
-  it.each(paths)('tells what is wrong with $where', async ({ where, one }) => {
+  it.each(paths)('describes what is wrong with $where', async ({ where, one }) => {
     const last = one.at(-1);
     if (last === undefined) throw new Error('the path is empty');
     let refused = 0;
@@ -188,7 +193,7 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
       expect(refusal.reason, what).toMatch(/^[A-Z_]+$/);
       expect([Code.INTERNAL, Code.UNKNOWN] as number[], what).not.toContain(refusal.code);
       expectClear(refusal, what);
-      // The error of a search or a record is that of the method for one.
+      // The error of a search or a record names fields of the unary method's request.
       const inner = name.endsWith('Stream') ? input.fields[0]?.message : undefined;
       for (const violation of refusal.violations)
         expect(exists(violation.field, input) || (inner && exists(violation.field, inner)), what).toBe(true);
@@ -196,7 +201,7 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
       if (refusal.reason === 'REQUEST_UNREADABLE' || refusal.reason === 'TOO_MANY_FIELDS') continue;
       expect(refusal.violations.length, what).toBeGreaterThan(0);
     }
-    // There is no field that takes everything.
+    // No field accepts every value.
     expect(refused).toBeGreaterThan(0);
   });
 });
@@ -204,11 +209,11 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
 describe('what callers write', () => {
   const CANARY = /canary/i;
   const TEXTS = ['Canary-7f3a', 'canary7f3a', 'CANARY', 'Canary 7f3a \u00e4', 'canary\0', 'canary'.padEnd(300, 'x')];
-  /** Names that callers make up for their calls, so as to find them in the log; they stand there as far as they are valid. */
+  /** Identifiers that callers choose to find their calls in the log. They are logged while they are valid. */
   const LOGGED = ['checkpoint_id', 'client_request_id'];
   const isLogged = (name: string, text: string) => LOGGED.includes(name) && /^[A-Za-z0-9._:-]{1,64}$/.test(text);
 
-  it.each(methods)('is not told again by a refusal of $name, nor in the log', async ({ name, parent, input }) => {
+  it.each(methods)('is repeated neither by a refusal of $name nor in the log', async ({ name, parent, input }) => {
     for (const path of pathsOf(input)) {
       const last = path.at(-1);
       const isText = [ScalarType.STRING, ScalarType.BYTES].includes(
@@ -233,7 +238,7 @@ describe('in JSON', () => {
   it.each([
     ['IdentifyRequest', readIdentifyRequest],
     ['EnrollRequest', readEnrollRequest],
-  ] as const)('%s tells what is wrong with each field', (name, read) => {
+  ] as const)('%s describes what is wrong with each field', (name, read) => {
     const message = contract().getMessage(`ridgewatch.v1.${name}`);
     if (message === undefined) throw new Error(`there is no ${name}`);
     let refused = 0;
@@ -264,7 +269,7 @@ describe('in JSON', () => {
     expect(refused).toBeGreaterThan(100);
   });
 
-  it('says of what is no object that it is none', () => {
+  it('rejects a request that is not an object', () => {
     for (const text of ['[]', '1', '"x"', 'null', 'true'])
       expect(() => readIdentifyRequest(Buffer.from(text))).toThrow(/^request must be an object$/);
   });

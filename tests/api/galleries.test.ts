@@ -1,4 +1,4 @@
-/** Searches and listings by galleries that nobody is in, or that never were. */
+/** Searches and listings of galleries that are empty, or were never named. */
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EnrollStreamResponse, ListSubjectsResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
@@ -52,7 +52,7 @@ async function post(galleries: readonly string[], to = running) {
   return { status: response.status, document: (await response.json()) as Record<string, unknown> };
 }
 
-/** Of galleries that are not known, as counted. */
+/** The counter of GALLERY_UNKNOWN. */
 async function refusals(): Promise<number> {
   const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
   return Number(/^ridgewatch_refused_total\{reason="GALLERY_UNKNOWN"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
@@ -74,7 +74,7 @@ afterAll(async () => {
 });
 
 describe('an empty store', () => {
-  it('says of every search that there was nothing to search', async () => {
+  it('reports with every search that there was nothing to search', async () => {
     const empty = await runService(await cluster.createDatabase(), SETTINGS);
     try {
       expect(await callsOf(() => empty).identify(samplesOf(1, 1))).toMatchObject({
@@ -90,7 +90,7 @@ describe('an empty store', () => {
 });
 
 describe('a gallery that no subject ever belonged to', () => {
-  it('is refused by every way to search, and by a listing', async () => {
+  it('is refused by every kind of search, and by a listing', async () => {
     await enroll(samplesOf(1, 0), { data: dataIn(['watchlist']) });
     expect(first(await identify(samplesOf(1, 1), { galleries: ['watchlist'] }))).toBeDefined();
     const before = await refusals();
@@ -113,7 +113,7 @@ describe('a gallery that no subject ever belonged to', () => {
     expect((await refusals()) - before).toBe(5);
   });
 
-  it('is named when a subject is enrolled in it, and once only', async () => {
+  it('is reported as new once, when a subject is first enrolled in it', async () => {
     const { subject, newGalleries } = await enroll(samplesOf(2, 0), { data: dataIn(['new-b', 'new-a']) });
     expect([...newGalleries].sort()).toEqual(['new-a', 'new-b']);
     expect((await enroll(samplesOf(3, 0), { data: dataIn(['new-a']) })).newGalleries).toEqual([]);
@@ -129,7 +129,7 @@ describe('a gallery that no subject ever belonged to', () => {
       const enrolment = running.gallery.enrollStream((error, answer) => (error ? reject(error) : resolve(answer)));
       enrolment.write({ record: enrolRequest(samplesOf(4, 0), { data: dataIn(['new-d', 'new-a']) }) });
       enrolment.write({ record: enrolRequest(samplesOf(5, 0), { data: dataIn(['new-d']) }) });
-      // Refused: nothing became of its gallery.
+      // A refused record does not create its gallery.
       enrolment.write({ record: enrolRequest([], { data: dataIn(['new-e']) }) });
       enrolment.end();
     });
@@ -141,7 +141,7 @@ describe('a gallery that no subject ever belonged to', () => {
 });
 
 describe('a gallery', () => {
-  it('searches only the galleries that are named', async () => {
+  it('is searched only when the request names it', async () => {
     const data = { ...dataIn(['north'], { externalId: 'gallery-test' }), caveats: ['NO-NOTICE'] };
     const { subject } = await enroll(samplesOf(20, 0), { data });
     expect(first(await identify(samplesOf(20, 1), { galleries: ['north'] }))).toBe(subject?.subjectId);
@@ -175,7 +175,7 @@ describe('a gallery', () => {
 });
 
 describe('a gallery in which nothing can be searched', () => {
-  it('says so, whichever way it became empty', async () => {
+  it('is reported as empty after an expunction, and after an expiry', async () => {
     const emptied = { galleries: ['emptied'] };
     const { subject } = await enroll(samplesOf(10, 0), { data: dataIn(['emptied']) });
     expect(await identify(samplesOf(10, 1), emptied)).toMatchObject({
@@ -213,7 +213,7 @@ describe('a gallery in which nothing can be searched', () => {
     expect((await verify(samplesOf(11, 1), claim)).scores).toHaveLength(3);
   });
 
-  it('says so when nobody in it has what the probe has', async () => {
+  it("is reported when no subject in it has a reference of the probe's instance", async () => {
     const [finger, , face] = samplesOf(12, 0);
     await enroll([finger], { data: dataIn(['fingers']) });
     for (const exact of [true, false]) {
@@ -229,7 +229,7 @@ describe('a gallery in which nothing can be searched', () => {
     }
   });
 
-  it('is known after a restart, to a service that has an index, and to another one on the same database', async () => {
+  it('is known after a restart, to a service with an index, and to another service on the same database', async () => {
     const env = { DATABASE_URL: url, RIDGEWATCH_DATA_DIR: dataDirectoryOf(url) };
     const nothing = { emptyScope: EmptyScope.NO_SUBJECT };
     const emptied = { galleries: ['emptied-before'] };
@@ -246,7 +246,7 @@ describe('a gallery in which nothing can be searched', () => {
     });
     const other = await runService(url, SETTINGS);
     try {
-      // Gone again before the other one looks: it hears of the end of all this only, or of any part of it.
+      // Expunged before the other service polls: it may see all of these changes at once, or any part of them.
       const { subject } = await enroll(samplesOf(13, 0), { data: dataIn(['brief']) });
       await update({
         subjectId: subject?.subjectId ?? '',
@@ -266,7 +266,7 @@ describe('a gallery in which nothing can be searched', () => {
   });
 });
 
-/** Searches over one stream. */
+/** Searches over a single stream. */
 function stream(requests: readonly ReturnType<typeof identifyRequest>[]): Promise<IdentifyStreamResponse[]> {
   return new Promise((resolve, reject) => {
     const answers: IdentifyStreamResponse[] = [];

@@ -1,6 +1,6 @@
 /**
- * A caller on a thread of its own, with a connection of its own: sends bytes to a method, and meanwhile asks `/livez`
- * again and again. Told apart from the service, so that neither waits for the other's work.
+ * A caller on its own thread, with its own connection: sends bytes to a method and polls `/livez` meanwhile. It has its
+ * own thread so that neither the caller nor the service waits for the other's work.
  */
 import { Agent, get } from 'node:http';
 import { connect, type ClientHttp2Session } from 'node:http2';
@@ -9,23 +9,23 @@ import { parentPort, workerData } from 'node:worker_threads';
 export interface Attack {
   readonly path: string;
   readonly bytes: Uint8Array;
-  /** Calls at once. */
+  /** Concurrent calls. */
   readonly times: number;
-  /** Over how many connections; undefined: each over its own. */
+  /** Number of connections for the calls; undefined for one connection per call. */
   readonly connections?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** The bytes are the whole body, and not one message. */
+  /** The bytes are the whole body, not a single message. */
   readonly isBody?: boolean;
 }
 
 export interface Attacked {
   /** Names and values of the last call's trailers. */
   readonly trailers: Readonly<Record<string, string>>;
-  /** Messages that came back in the last call. */
+  /** Messages received in the last call. */
   readonly messages: readonly Uint8Array[];
-  /** How many of the calls ended with each status of gRPC; those that were broken off with none. */
+  /** Number of calls per gRPC status; calls that were aborted have the status `none`. */
   readonly codes: Readonly<Record<string, number>>;
-  /** The longest that `/livez` took, in milliseconds, and how often it was asked. */
+  /** The slowest answer of `/livez`, in milliseconds, and the number of requests. */
   readonly worstMs: number;
   readonly asked: number;
 }

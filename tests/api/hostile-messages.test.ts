@@ -34,12 +34,12 @@ import {
 import { frame } from './raw-call.ts';
 import { field, fullOfEmptyValues, repeatedFields } from './wire-messages.ts';
 
-/** What a caller asks of the service while another one sends the worst there is, in milliseconds. */
+/** Longest acceptable wait of another caller during the worst messages, in milliseconds. */
 const BOUND_MS = 100;
-/** For a test that sends much, and again where the machine was busy. */
+/** Time limit of tests that send much, and repeat it on a busy machine. */
 const MANY_MS = 60_000;
 const MAX_MESSAGE_BYTES = 4_194_304;
-/** All trailers of a call; many clients take no more than 8 KiB of headers. */
+/** Limit for all trailers of a call: many clients accept no more than 8 KiB of headers. */
 const MAX_TRAILER_BYTES = 8192;
 
 let cluster: TestCluster;
@@ -69,7 +69,7 @@ const methods = [...contract().files]
 
 let previous: Promise<unknown> = Promise.resolve();
 
-/** One after the other: a test that ran out of time must not leave its answer to the next one. */
+/** Attacks run in sequence: a test that timed out must not leave its answer to the next one. */
 function attack(path: string, bytes: Uint8Array, times = 1, how: Partial<Attack> = {}): Promise<Attacked> {
   const mine = previous.then(() => attackNow(path, bytes, times, how));
   previous = mine.catch(() => undefined);
@@ -84,7 +84,7 @@ async function attackNow(path: string, bytes: Uint8Array, times: number, how: Pa
   return result;
 }
 
-/** The status of a call, or of the one record or search of a stream that it brought. */
+/** The status of a call, or of the single record or search in its stream. */
 function statusOf(path: string, { trailers, messages }: Attacked): ReceivedStatus {
   const details = trailers['grpc-status-details-bin'];
   if (details !== undefined) return readStatus(Status.decode(Buffer.from(details, 'base64')));
@@ -108,7 +108,7 @@ function statusOf(path: string, { trailers, messages }: Attacked): ReceivedStatu
   };
 }
 
-/** Lines of the log about calls of a method. */
+/** Number of log lines about calls of a method. */
 const linesAbout = (name: string) =>
   running.log.filter((line) => (JSON.parse(line) as { method?: string }).method === name).length;
 
@@ -118,7 +118,7 @@ async function counted(): Promise<number> {
   return figures.reduce((sum, [, figure]) => sum + Number(figure), 0);
 }
 
-/** The longest that this thread, which the service runs on, works without looking at anything else: its own time, in ms. */
+/** Longest time that this thread, which runs the service, works without yielding: its own CPU time, in ms. */
 async function longestTurn(during: Promise<unknown>): Promise<number> {
   let [longest, over] = [0, false];
   const end = () => void (over = true);
@@ -137,8 +137,8 @@ async function longestTurn(during: Promise<unknown>): Promise<number> {
 }
 
 /**
- * How long others wait while one caller sends. A stall of the service comes every time, one of the machine now and then:
- * so of several tries the best counts, and from the wait is taken what callers wait here for an idle service.
+ * How long others wait while one caller sends. A stall of the service happens every time, a stall of the machine only
+ * sometimes. Several tries are made and the best counts; the wait for an idle service is subtracted from it.
  */
 async function worstWait(path: string, bytes: Uint8Array, times = 1, how: Partial<Attack> = {}): Promise<Wait> {
   let best: Wait | undefined;
@@ -159,7 +159,7 @@ async function worstWait(path: string, bytes: Uint8Array, times = 1, how: Partia
   return best;
 }
 
-/** How many threads want each core: on a machine that has other things to do everything takes so many times longer. */
+/** Runnable threads per core: on a busy machine everything takes longer by this factor. */
 function crowding(): number {
   return Math.max(1, (loadavg()[0] ?? 0) / availableParallelism());
 }
@@ -221,7 +221,7 @@ describe('while one caller sends the worst there is', () => {
   );
 
   it.each(repeated)(
-    '%s full of %s is refused by that field, and nobody else waits',
+    '%s full of %s is refused with that field, and no other caller waits',
     async (name, field, path, bytes) => {
       const wait = await worstWait(path, bytes);
       const { last } = wait;
@@ -249,14 +249,14 @@ describe('while one caller sends the worst there is', () => {
           verifyRequest(full.slice(16), { $case: 'referenceSamples', value: { samples: full.slice(16) } }),
         ).finish(),
     ],
-  ])('nobody waits for %s that are taken: %s', async (what, path, bytes) => {
+  ])('no other caller waits for %s in an accepted request: %s', async (what, path, bytes) => {
     const wait = await worstWait(path, bytes());
     expect(wait.last.trailers['grpc-status']).toBe('0');
     expectNobodyWaits(`${path} ${what}`, wait);
   });
 
   it(
-    'nor for ten of them at once',
+    'no other caller waits for ten of the largest enrolments at once',
     async () => {
       const bytes = EnrollRequest.encode(enrolRequest(full)).finish();
       expectNobodyWaits('ten enrolments', await worstWait('/ridgewatch.v1.Gallery/Enroll', bytes, 10));
@@ -265,7 +265,7 @@ describe('while one caller sends the worst there is', () => {
   );
 });
 
-describe('while one caller sends more messages than anybody would', () => {
+describe('while one caller floods the service', () => {
   const waits: string[] = [];
   afterAll(() => console.log(waits.join('\n')));
 
@@ -291,7 +291,7 @@ describe('while one caller sends more messages than anybody would', () => {
   );
 
   it(
-    'questions about the contract: no other caller waits',
+    'reflection requests: no other caller waits',
     async () => {
       const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
       const wait = await worstWait(path, Buffer.alloc(50_000), 1, { isBody: true });
@@ -303,10 +303,10 @@ describe('while one caller sends more messages than anybody would', () => {
   );
 });
 
-/** Lines of one method and reason that are written in ten seconds, see line-limit.ts. */
+/** Log lines per method and reason that are written in ten seconds, see line-limit.ts. */
 const LINES_IN_FULL = 100;
 
-describe('bytes that are no message', () => {
+describe('bytes that are not a valid message', () => {
   const valid: Record<string, Uint8Array> = {
     'Gallery/Enroll': EnrollRequest.encode(enrolRequest(samplesOf(5, 0), { clientRequestId: 'x' })).finish(),
     'Gallery/EnrollStream': EnrollStreamRequest.encode({ record: enrolRequest(samplesOf(5, 0)) }).finish(),
@@ -324,7 +324,7 @@ describe('bytes that are no message', () => {
   };
 
   it(
-    'are never a defect of the service, and each leaves a line and a count',
+    'are never an internal error, and each is logged and counted',
     async () => {
       const damage = fc.array(fc.record({ at: fc.nat(), byte: fc.nat(255) }), { minLength: 1, maxLength: 3 });
       const one = fc.oneof(
@@ -341,7 +341,7 @@ describe('bytes that are no message', () => {
           const attacked = await attack(path, bytes);
           const { code, reason } = statusOf(path, attacked);
           expect([Code.INTERNAL, Code.UNKNOWN] as number[]).not.toContain(code);
-          // Behind so many lines of refusals in ten seconds, as other tests here make, the next are only counted.
+          // Other tests here exhaust the line limit of ten seconds; the refusals beyond it are only counted.
           const more = linesAbout(name) - lines;
           if (lines < LINES_IN_FULL) expect(more).toBe(1);
           else expect(more).toBeLessThanOrEqual(1);
@@ -365,7 +365,7 @@ describe('bytes that are no message', () => {
     ['a version beyond what numbers tell', 'Gallery/UpdateSubject', field(2, 2n ** 60n), 'expected_version'],
     ['a time of the year -1', 'Gallery/Enroll', field(1, field(6, field(1, -99_999_999_999n))), 'data.expire_time'],
     ['half of a character', 'Gallery/GetSubject', field(1, Buffer.from([0xc3])), 'subject_id'],
-  ])('%s is refused by its field', async (_, name, bytes, where) => {
+  ])('%s is refused with its field', async (_, name, bytes, where) => {
     const path = `/ridgewatch.v1.${name}`;
     const base =
       name === 'Gallery/ExpungeSubject'
@@ -378,7 +378,7 @@ describe('bytes that are no message', () => {
 });
 
 describe('a refusal', () => {
-  it('fits the headers that clients take, however much is wrong', async () => {
+  it('fits the header limit of clients, however many faults it reports', async () => {
     const wrong = Buffer.alloc(4000, 'ÿ');
     const data = Buffer.concat([
       field(1, wrong),
@@ -403,7 +403,7 @@ describe('a refusal', () => {
 });
 
 describe('a record of many views', () => {
-  it('is taken with as many as a subject may have references, and refused with one more', async () => {
+  it('is accepted with as many views as a subject may have references, and refused with one more', async () => {
     const [sample] = samplesOf(1, 0);
     const enroll = (views: number) =>
       call(

@@ -1,4 +1,4 @@
-/** Searches in JSON over HTTP: the same as over gRPC. */
+/** Searches in JSON over HTTP return the same as searches over gRPC. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
@@ -35,7 +35,7 @@ afterAll(async () => {
 });
 
 describe('a search over HTTP', () => {
-  it('finds whom one over gRPC finds, with the same scores, and is counted as one', async () => {
+  it('finds the same subject as over gRPC with the same rate, and counts as the same method', async () => {
     for (const person of [1, 2, 3]) await enrolPerson(running, person);
     const counted = async () => {
       const text = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
@@ -65,7 +65,7 @@ describe('a search over HTTP', () => {
     expect(await post(body)).toMatchObject({ status, document: { error: { reason } } });
   });
 
-  it('counts and logs what it refuses before there is a search, without what was sent', async () => {
+  it('counts and logs requests refused before a search begins, without their content', async () => {
     const before = running.log.length;
     expect((await post('{"samples":[],"samples":[]}')).document).toMatchObject({ error: { reason: 'FIELD_REPEATED' } });
     expect((await post({ 'Jane Kowalski': 1 })).status).toBe(400);
@@ -84,7 +84,7 @@ describe('a search over HTTP', () => {
     expect(lines.join('').toLowerCase()).not.toContain('kowalski');
   });
 
-  it('has an answer no larger than over gRPC, or says that it is too large', async () => {
+  it('limits its answer to the size of a gRPC answer, or fails with ANSWER_TOO_LARGE', async () => {
     for (let i = 0; i < 12; i++) await enrolPerson(running, 50);
     const all = { max_candidates: 500, explain: true, max_log10_fmr: 0 };
     const { status, document } = await post(request(50, all));
@@ -94,7 +94,7 @@ describe('a search over HTTP', () => {
     expect(JSON.parse(line ?? '{}')).toMatchObject({ code: 'RESOURCE_EXHAUSTED', method: 'Identification/Identify' });
   });
 
-  it('keeps to its limits: size, time, method', async () => {
+  it('enforces the limits on size, time and method', async () => {
     expect((await post(`{"x": "${'y'.repeat(70_000)}"}`)).status).toBe(413);
     expect(await post(request(1), { 'x-timeout-ms': '0.001' })).toMatchObject({
       status: 504,
@@ -105,7 +105,7 @@ describe('a search over HTTP', () => {
     expect((await fetch(url)).status).toBe(405);
   });
 
-  it('is not there unless it is asked for, and nowhere else than on this machine', async () => {
+  it('is disabled by default, and refused on any address but loopback', async () => {
     const url = await cluster.createDatabase();
     const plain = await runService(url);
     const refused = await fetch(`http://127.0.0.1:${plain.service.httpPort}/v1/identify`, {

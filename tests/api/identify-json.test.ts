@@ -23,16 +23,16 @@ const MANY = 1_000_000_000;
 describe('the JSON of an answer', () => {
   it.each([
     ['nothing', IdentifyResponse.fromPartial({})],
-    ['nobody', answerOf([])],
+    ['no candidates', answerOf([])],
     ['candidates without scores', answerOf(candidatesOf(2, []))],
     ['an empty candidate', answerOf([Candidate.fromPartial({ scores: [{}, {}] })])],
     ['explained scores', answerOf(candidatesOf(3, [explained, explained]))],
-  ])('with %s is that of the whole', async (_, answer) => {
+  ])('with %s equals the JSON of the whole message', async (_, answer) => {
     const whole = toProtoJson(IdentifyResponse.toJSON(answer));
     expect(JSON.parse(await identifyJson(answer, MANY, never))).toEqual(JSON.parse(JSON.stringify(whole)));
   });
 
-  it('has no more bytes than it may have, and is given up as soon as it would', async () => {
+  it('is limited in bytes, and is abandoned as soon as it would exceed the limit', async () => {
     const candidates = candidatesOf(500, [explained]);
     const { length } = Buffer.from(await identifyJson(answerOf(candidates), MANY, never));
     let read = 0;
@@ -53,7 +53,7 @@ describe('the JSON of an answer', () => {
     }
   });
 
-  it('keeps no other caller waiting while it is made, and is given up with its caller', async () => {
+  it('yields to other callers while it is written, and is abandoned when its caller is gone', async () => {
     const gone = new AbortController();
     let turns = 0;
     const making = identifyJson(answerOf(candidatesOf(500, [explained, explained, explained])), MANY, gone.signal);

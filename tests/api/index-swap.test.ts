@@ -1,4 +1,4 @@
-/** A service that starts from an index, and takes another one while it serves. */
+/** A service that starts from an index, and switches to another one while it serves. */
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -41,7 +41,7 @@ async function restart(): Promise<void> {
   running = await runService(url);
 }
 
-/** Spoils a copy of an index, and publishes it. */
+/** Publishes a damaged copy of an index. */
 async function publishSpoilt(name: string, spoil: (directory: string) => void): Promise<string> {
   const number = Number(name.slice(6, 18));
   const spoilt = `index-${String(number).padStart(12, '0')}-${'f'.repeat(12)}`;
@@ -62,7 +62,7 @@ beforeAll(async () => {
   cluster = await startTestCluster();
 });
 afterAll(() => cluster.stop());
-// Every test has a store and an index of its own.
+// Every test has its own store and index.
 beforeEach(async () => {
   url = await cluster.createDatabase();
   indexDir = join(dataDirectoryOf(url), 'index');
@@ -70,14 +70,14 @@ beforeEach(async () => {
   return () => running.stop();
 });
 
-/** @returns the ids of the people who were enrolled, in order */
+/** @returns the subject ids, in order of enrolment */
 async function enrol(...people: number[]): Promise<string[]> {
   const ids: string[] = [];
   for (const person of people) ids.push((await enrolPerson(running, person)).subject?.subjectId ?? '');
   return ids;
 }
 
-/** An index of everything that is enrolled, which the service has taken. @returns its name */
+/** Builds an index of all enrolled subjects, to which the service then switches. @returns its name */
 async function serveIndex(): Promise<string> {
   const name = await build('--publish');
   expect(await reload()).toMatchObject({ indexName: name });
@@ -85,17 +85,17 @@ async function serveIndex(): Promise<string> {
 }
 
 describe('a service with an index', () => {
-  it('takes it when told, and goes on from it', async () => {
+  it('switches to it on request, and continues from it', async () => {
     const ids = await enrol(1, 2, 3);
     expect(await reload()).toMatchObject({ switched: false, indexName: '' });
     const name = await build();
-    // Between the build and the switch: these have to be replayed.
+    // Between the build and the switch: these changes have to be replayed.
     const [fourth] = await enrol(4);
     await expunge(ids[0]);
     expect((await ridgewatch(['index', 'publish'], { RIDGEWATCH_DATA_DIR: dataDirectoryOf(url) })).code).toBe(0);
-    // The service looks for itself, too: whoever is first, it is searched now.
+    // The service also polls for it: by either way, it serves the index now.
     expect(await reload()).toMatchObject({ indexName: name, indexSequence: 3, galleryVersion: 5 });
-    // From the log it can be told which index searches were answered from.
+    // The log tells which index answered the searches.
     expect(running.log.map((line) => JSON.parse(line) as object)).toContainEqual(
       expect.objectContaining({ method: 'Operations/ReloadIndex', code: 'OK', index: name }),
     );
@@ -108,7 +108,7 @@ describe('a service with an index', () => {
     expect(await metrics()).toContain('\nridgewatch_index_sequence 3\n');
   });
 
-  it('keeps the key that it opens with', async () => {
+  it('prevents the removal of the key that seals it', async () => {
     await enrol(1);
     await serveIndex();
     const env = { DATABASE_URL: url, RIDGEWATCH_DATA_DIR: dataDirectoryOf(url) };
@@ -121,7 +121,7 @@ describe('a service with an index', () => {
     expect(await list()).toHaveLength(2);
   });
 
-  it('starts from it, and from the changes since', async () => {
+  it('starts from it and from the changes since', async () => {
     const ids = await enrol(1, 2, 3);
     const name = await serveIndex();
     const later = await enrol(4, 5);
@@ -142,7 +142,7 @@ describe('a service with an index', () => {
     expect(await Promise.all(found)).toEqual([ids[1], ids[2], ...later]);
   });
 
-  it('switches under load: no call fails, and nobody is missed', async () => {
+  it('switches under load: no call fails, and no subject is missed', async () => {
     const people = [2, 3, 4, 5];
     const ids = await enrol(...people);
     const name = await build();
@@ -167,7 +167,7 @@ describe('a service with an index', () => {
     expect((await status()).indexName).toBe(name);
   });
 
-  it('refuses a bad one with the reason, and goes on as it is', async () => {
+  it('refuses an invalid index with the reason, and continues with the current one', async () => {
     const [id] = await enrol(2);
     const indexName = await serveIndex();
     const cases: [string, (directory: string) => void][] = [
@@ -191,7 +191,7 @@ describe('a service with an index', () => {
     }
   });
 
-  it('starts from the store when the index is bad, or belongs to another store', async () => {
+  it('starts from the store when the index is invalid or belongs to another store', async () => {
     const [, id] = await enrol(1, 2);
     const indexName = await serveIndex();
     const hash = await contentHash();

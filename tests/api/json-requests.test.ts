@@ -1,4 +1,7 @@
-/** Requests in JSON: what protobuf's mapping allows is read, what is ambiguous or too much is refused before it costs anything. */
+/**
+ * Requests in JSON: what the ProtoJSON mapping allows is read; ambiguous or excessive requests are refused before they
+ * cost anything.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
@@ -26,7 +29,7 @@ function refusal(work: () => unknown): Failure {
   throw new Error('it was not refused');
 }
 
-describe('what is read', () => {
+describe('accepts', () => {
   it.each([
     [{ maxCandidates: '7' }, { maxCandidates: 7 }],
     [{ max_candidates: 7.0 }, { maxCandidates: 7 }],
@@ -42,7 +45,7 @@ describe('what is read', () => {
     [{ purpose: 2 }, { purpose: 2 }],
   ])('%j', (json, request) => expect(identify(json)).toMatchObject(request));
 
-  it('bytes in either alphabet of base64, with padding or without', () => {
+  it('bytes in both base64 alphabets, with or without padding', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         const standard = Buffer.from(bytes).toString('base64');
@@ -62,7 +65,7 @@ describe('what is read', () => {
     );
   });
 
-  it('every field of the contract, under both of its names', () => {
+  it('every field of the contract under both of its names', () => {
     const set = readFileSync(join(installationFolder, 'src/api/generated/descriptors.binpb'));
     const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, set));
     for (const [message, read] of [
@@ -79,7 +82,7 @@ describe('what is read', () => {
       for (const key of [name, jsonName]) enroll({ data: { [key]: null } });
   });
 
-  it('what the contract writes', () => {
+  it('documents that the service itself writes', () => {
     const request = EnrollRequest.fromJSON({
       data: { contributor: 'a', galleries: ['g'], provenance: 1, expireTime: '2030-01-31T12:00:00.25Z' },
       samples: [{ modality: 1, format: 1, data: 'AAEC', fingerPosition: 2, quality: 50 }],
@@ -89,7 +92,7 @@ describe('what is read', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('refuses', () => {
   const deep = (n: number) => `{"samples":${'['.repeat(n)}${']'.repeat(n)}}`;
 
   it.each([
@@ -150,19 +153,19 @@ describe('what is refused', () => {
     expect([reason, detail.violations?.map((violation) => violation.field)]).toEqual(['INVALID_REQUEST', [field]]);
   });
 
-  it('a template of more than 64 KiB, before it is decoded', () => {
+  it('a template of more than 64 KiB before it is decoded', () => {
     const { reason, detail } = refusal(() => identify({ samples: [{ data: 'A'.repeat(3_000_000) }] }));
     expect([reason, detail.field]).toEqual(['DATA_TOO_LARGE', 'samples[0].data']);
   });
 
-  it('unknown fields, in a sentence that does not grow with them', () => {
+  it('unknown fields, with a message of bounded length', () => {
     const names = Array.from({ length: 3000 }, (_, i) => [`${'x'.repeat(1000)}${i}`, 1]);
     const { message } = refusal(() => identify(Object.fromEntries(names)));
     expect(message.length).toBeLessThan(200);
     expect(refusal(() => identify({ 'Jane Doe': 1, target_fpr: 2 })).message).not.toContain('Jane');
   });
 
-  it('or read as JSON.parse reads it, whatever it is', () => {
+  it('any document, or reads it as JSON.parse does', () => {
     const key = fc.constantFrom('samples', 'data', 'exact', 'client_request_id', 'x', '__proto__');
     const { tree } = fc.letrec((tie) => ({
       tree: fc.oneof(

@@ -29,7 +29,7 @@ function leaves(value: unknown): string[] {
   return Object.values(value).flatMap(leaves);
 }
 
-it('holds a line for each call, and nothing that identifies a person', async () => {
+it('has a line for each call, and nothing that identifies a person', async () => {
   const { gallery, identification, operations } = running;
   const data = {
     contributor: 'agency',
@@ -78,7 +78,7 @@ it('holds a line for each call, and nothing that identifies a person', async () 
     candidate_count: 1,
   });
 
-  // Ids, names, caveats; the scores and rates of both answers; the templates in the usual spellings.
+  // Ids, names and caveats; scores and rates of both answers; templates in the usual encodings.
   const scores = [...found.candidates, verified].flatMap(({ log10Fmr, scores: each }) => [
     log10Fmr,
     ...each.flatMap(({ score, log10Fmr: rate }) => [score, rate]),
@@ -110,7 +110,7 @@ it('holds a line for each call, and nothing that identifies a person', async () 
   for (const word of forbidden) expect(text).not.toContain(word);
 });
 
-it('has few lines of what is refused alike, however often, and all of what is served; the metrics count each', async () => {
+it('limits the lines of equal refusals and answers; the metrics count each call', async () => {
   const busy = await runService(await cluster.createDatabase());
   const session = openSession(busy.service.grpcPort);
   const served = identifyRequest(samplesOf(1, 1), { clientRequestId: 'served' });

@@ -1,4 +1,4 @@
-/** Frames of messages that the client library would never send, over a raw connection. */
+/** Message frames that the client library would never send, over a raw connection. */
 import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import { status as Code } from '@grpc/grpc-js';
@@ -39,14 +39,14 @@ beforeEach(() => {
 });
 afterEach(() => session.destroy());
 
-/** How often each reason was counted so far. */
+/** Current counts per reason. */
 async function refusals(): Promise<Record<string, number>> {
   const response = await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`);
   const lines = [...(await response.text()).matchAll(/^ridgewatch_refused_total\{reason="(\w+)"\} (\d+)$/gm)];
   return Object.fromEntries(lines.map(([, reason, count]) => [reason, Number(count)]));
 }
 
-/** What was counted while something was done. */
+/** The counts that were added during an action. */
 async function counted(work: () => Promise<void>): Promise<Record<string, number>> {
   const before = await refusals();
   await work();
@@ -114,13 +114,13 @@ const BAD: readonly BadFrame[] = [
   },
 ];
 
-describe('a call of one message', () => {
+describe('a unary call', () => {
   const two = () => Buffer.concat([frame(searchBytes()), frame(searchBytes())]);
   it.each<BadFrame>([
     ...BAD,
     { what: 'no message', bytes: () => Buffer.alloc(0), code: Code.INVALID_ARGUMENT, reason: 'REQUEST_UNREADABLE' },
     { what: 'two messages', bytes: two, code: Code.INVALID_ARGUMENT, reason: 'REQUEST_UNREADABLE' },
-  ])('that brings $what is refused with a sentence, and counted once', async ({ bytes, headers, code, reason }) => {
+  ])('with $what is refused with a sentence and counted once', async ({ bytes, headers, code, reason }) => {
     const changes = await counted(async () => {
       const answer = await rawCall(session, IDENTIFY, bytes(), headers);
       expect(answer.status).toMatchObject({ code, reason });
@@ -135,13 +135,13 @@ describe('a call of one message', () => {
     expect(answer.status).toMatchObject({ code: Code.INVALID_ARGUMENT, reason: 'METHOD_NOT_ALLOWED' });
   });
 
-  it('may name a compression, as clients do, as long as it uses none', async () => {
+  it('may name a compression, as clients do, if it does not use it', async () => {
     const answer = await rawCall(session, IDENTIFY, frame(searchBytes()), { 'grpc-encoding': 'gzip' });
     expect(answer.status.code).toBe(Code.OK);
     expect(answer.headers['grpc-accept-encoding']).toBe('identity');
   });
 
-  it('is read in whatever pieces it comes', async () => {
+  it('is read from pieces of any size', async () => {
     const stream = session.request({
       ':method': 'POST',
       ':path': IDENTIFY,
@@ -163,31 +163,34 @@ describe('a stream of enrolments', () => {
       frame(EnrollStreamRequest.encode({ record: enrolRequest(face, { clientRequestId: `${name}-${i}` }) }).finish()),
     );
 
-  it.each(BAD)('that ends with $what tells which subjects it enrolled, and why it ended', async ({ what, ...bad }) => {
-    const before = await call(running.operations, running.operations.getStatus.bind(running.operations), {});
-    const changes = await counted(async () => {
-      const body = Buffer.concat([...records(120, what.replaceAll(' ', '-')), bad.bytes(), Buffer.alloc(50)]);
-      const { status, messages } = await rawCall(
-        session,
-        ENROLL_STREAM,
-        bad.reason === 'REQUEST_UNREADABLE' ? body.subarray(0, -50) : body,
-        bad.headers,
-      );
-      expect(status.code).toBe(Code.OK);
-      const { outcomes, enrolledCount, refusedCount, endedEarly } = EnrollStreamResponse.decode(
-        messages[0] ?? Buffer.alloc(0),
-      );
-      expect([enrolledCount, refusedCount, endedEarly]).toEqual([120, 1, true]);
-      expect(outcomes.slice(0, 120).every(({ outcome }) => outcome?.$case === 'subjectId')).toBe(true);
-      const last = outcomes[120]?.outcome;
-      expect(last?.$case === 'error' && readStatus(last.value)).toMatchObject({ code: bad.code, reason: bad.reason });
-    });
-    expect(changes).toEqual({ [bad.reason]: 1 });
-    const after = await call(running.operations, running.operations.getStatus.bind(running.operations), {});
-    expect(after.subjectCount - before.subjectCount).toBe(120);
-  });
+  it.each(BAD)(
+    'that ends with $what returns the enrolled subjects and the reason for its end',
+    async ({ what, ...bad }) => {
+      const before = await call(running.operations, running.operations.getStatus.bind(running.operations), {});
+      const changes = await counted(async () => {
+        const body = Buffer.concat([...records(120, what.replaceAll(' ', '-')), bad.bytes(), Buffer.alloc(50)]);
+        const { status, messages } = await rawCall(
+          session,
+          ENROLL_STREAM,
+          bad.reason === 'REQUEST_UNREADABLE' ? body.subarray(0, -50) : body,
+          bad.headers,
+        );
+        expect(status.code).toBe(Code.OK);
+        const { outcomes, enrolledCount, refusedCount, endedEarly } = EnrollStreamResponse.decode(
+          messages[0] ?? Buffer.alloc(0),
+        );
+        expect([enrolledCount, refusedCount, endedEarly]).toEqual([120, 1, true]);
+        expect(outcomes.slice(0, 120).every(({ outcome }) => outcome?.$case === 'subjectId')).toBe(true);
+        const last = outcomes[120]?.outcome;
+        expect(last?.$case === 'error' && readStatus(last.value)).toMatchObject({ code: bad.code, reason: bad.reason });
+      });
+      expect(changes).toEqual({ [bad.reason]: 1 });
+      const after = await call(running.operations, running.operations.getStatus.bind(running.operations), {});
+      expect(after.subjectCount - before.subjectCount).toBe(120);
+    },
+  );
 
-  it.each(BAD)('that is only $what is refused as a call', async ({ bytes, headers, code, reason }) => {
+  it.each(BAD)('of only $what is refused as a call', async ({ bytes, headers, code, reason }) => {
     const changes = await counted(async () => {
       const { status } = await rawCall(session, ENROLL_STREAM, bytes(), headers);
       expect(status).toMatchObject({ code, reason });
@@ -200,7 +203,7 @@ describe('a stream of searches', () => {
   const searches = ['a', 'b', 'c'].map((id) => frame(IdentifyStreamRequest.encode({ request: search(id) }).finish()));
 
   it.each(BAD)(
-    'that ends with $what is answered until there, and told why',
+    'that ends with $what answers the searches before it and then the reason',
     async ({ bytes, headers, code, reason }) => {
       const changes = await counted(async () => {
         const body = Buffer.concat([...searches, bytes()]);
@@ -226,8 +229,8 @@ describe('a stream of searches', () => {
   );
 });
 
-describe('a stream of the library', () => {
-  it.each(BAD)('that is $what ends with the reason', async ({ bytes, headers, code, reason }) => {
+describe('a reflection stream', () => {
+  it.each(BAD)('with $what ends with the reason', async ({ bytes, headers, code, reason }) => {
     const changes = await counted(async () => {
       const { status } = await rawCall(session, REFLECTION, bytes(), headers);
       expect(status).toMatchObject({ code, reason });
@@ -237,7 +240,7 @@ describe('a stream of the library', () => {
 });
 
 describe('a stream', () => {
-  it('of enrolments that brings no more tells which subjects it enrolled, and why it ended', async () => {
+  it('of enrolments that stops sending returns the enrolled subjects and the reason for its end', async () => {
     const hasty = await runService(await cluster.createDatabase(), { RIDGEWATCH_STREAM_IDLE_SECONDS: '1' });
     const client = openSession(hasty.service.grpcPort);
     const stream = client.request({
@@ -261,8 +264,8 @@ describe('a stream', () => {
   it.each([
     ['enrolments', ENROLL_STREAM],
     ['searches', IDENTIFY_STREAM],
-    ['questions', REFLECTION],
-  ])('of %s may bring more, one after the other, than there is memory for at once', async (_, path) => {
+    ['reflection requests', REFLECTION],
+  ])('of %s may carry more in total than there is memory for at once', async (_, path) => {
     const small = await runService(await cluster.createDatabase(), { RIDGEWATCH_MAX_UNFINISHED_BYTES: '1048576' });
     const client = openSession(small.service.grpcPort);
     const one = frame(field(1000, Buffer.alloc(1000)));

@@ -1,4 +1,4 @@
-/** What messages take in memory, however many callers send at once. */
+/** Memory for the messages of concurrent callers. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
@@ -17,7 +17,7 @@ import { frame, openSession, rawCall } from './raw-call.ts';
 const IDENTIFY = '/ridgewatch.v1.Identification/Identify';
 const STATUS = '/ridgewatch.v1.Operations/GetStatus';
 const MIB = 1_048_576;
-/** What a caller asks of the service while another one sends the worst there is, in milliseconds. */
+/** Longest acceptable wait of another caller during the worst messages, in milliseconds. */
 const BOUND_MS = 100;
 const MAX_HELD = 16 * MIB;
 
@@ -59,7 +59,7 @@ async function start(finish: Promise<void>, services: Partial<ApiServices> = {})
   return { server, port, refusals, attack };
 }
 
-/** The most that a figure is while something is done. */
+/** The maximum of a figure during an action. */
 async function mostOf(figure: () => number, during: Promise<unknown>): Promise<number> {
   let [most, over] = [figure(), false];
   const end = () => void (over = true);
@@ -72,9 +72,9 @@ async function mostOf(figure: () => number, during: Promise<unknown>): Promise<n
 }
 
 describe('messages of all callers together', () => {
-  it('take no more memory than they may while they are received, and none afterwards', async () => {
+  it('stay within their memory limit while they are received, and release it afterwards', async () => {
     const { server, attack } = await start(Promise.resolve());
-    // Valid to the frame, and no request: refused as soon as they are complete.
+    // Valid frames without a valid request: refused as soon as they are complete.
     const attacked = attack({ path: IDENTIFY, bytes: new Uint8Array(4 * MIB - 16), times: 60, connections: 6 });
     expect(await mostOf(() => server.bytesHeld, attacked)).toBeLessThanOrEqual(MAX_HELD + MIB);
     const { codes } = await attacked;
@@ -82,13 +82,13 @@ describe('messages of all callers together', () => {
     await expect.poll(() => server.bytesHeld).toBe(0);
   });
 
-  it('nor while they wait to be answered; small ones still have room', async () => {
+  it('stay within their memory limit while they wait for an answer, and leave room for small ones', async () => {
     const finish = Promise.withResolvers<void>();
     const { server, port, refusals, attack } = await start(finish.promise);
     const unknownField = Buffer.concat([Buffer.from([0xfa, 0x7f, 0x80, 0x80, 0xc0, 0x01]), Buffer.alloc(3 * MIB)]);
     const attacked = attack({ path: IDENTIFY, bytes: unknownField, times: 40, connections: 4 });
     const most = mostOf(() => server.bytesHeld, attacked);
-    // Three of them fit into what larger messages may take.
+    // Three of them fit into the share for larger messages.
     await expect.poll(() => refusals.length, { timeout: 20_000 }).toBe(37);
     expect(new Set(refusals)).toEqual(new Set(['TOO_MANY_UNFINISHED']));
     const session = openSession(port);
@@ -100,7 +100,7 @@ describe('messages of all callers together', () => {
     await expect.poll(() => server.bytesHeld).toBe(0);
   });
 
-  it('come to nothing when they are bombs: nothing is inflated', async () => {
+  it('are never inflated: compression bombs are refused', async () => {
     const { refusals, attack } = await start(Promise.resolve());
     const bytes = frame(gzipSync(Buffer.alloc(4 * MIB)), 1);
     const before = process.memoryUsage().rss;
@@ -119,7 +119,7 @@ describe('messages of all callers together', () => {
     expect(most - before).toBeLessThan(400 * MIB);
   });
 
-  it('count what each piece takes, however small the pieces are', async () => {
+  it('count the memory of each piece, however small the pieces are', async () => {
     const { server, port } = await start(Promise.resolve());
     const session = openSession(port);
     ends.push(() => session.destroy());
@@ -133,7 +133,7 @@ describe('messages of all callers together', () => {
   });
 });
 
-it('messages that cost nothing keep no other caller waiting, whatever becomes of them', async () => {
+it('empty messages do not block other callers', async () => {
   let taken = 0;
   const enrollStream: GalleryServer['enrollStream'] = (call, callback) => {
     call.on('data', () => taken++);

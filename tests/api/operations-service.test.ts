@@ -9,7 +9,7 @@ import { operationsService, type OperationsDependencies } from '../../src/api/op
 import { Gallery } from '../../src/gallery/gallery.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 
-it('reads the gallery once for all who ask for its hash at the time', async () => {
+it('reads the gallery once for concurrent requests of its content hash', async () => {
   const gallery = new Gallery(gallerySizing(5));
   let read = 0;
   const served = {

@@ -1,4 +1,4 @@
-/** Searches beyond what the service may run and let wait: over gRPC, each of them held for as long as the test wants. */
+/** Searches beyond what the service may run and queue, over gRPC. Each is held for as long as the test wants. */
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AdmissionQueue, type Waiting } from '../../src/matching/search/admission.ts';
@@ -14,10 +14,10 @@ import {
   type RunningService,
 } from './running-service.ts';
 
-/** Searches under way for one worker thread. */
+/** Concurrent searches per worker thread. */
 const AT_ONCE = 2;
 
-/** Keeps the searches that were admitted from going on, and notes the order in which their turns came. */
+/** Holds admitted searches, and records the order in which they were admitted. */
 class Holder {
   readonly begun: Waiting['kind'][] = [];
   readonly #restore: () => void;
@@ -38,14 +38,14 @@ class Holder {
     this.#restore = () => (AdmissionQueue.prototype.run = run);
   }
 
-  /** Resolves when so many searches have begun, and so many wait. */
+  /** Resolves when the given numbers of searches have begun and wait. */
   async holds(begun: number, waiting: number): Promise<void> {
     await expect
       .poll(() => [this.begun.length, this.#queue?.waiting ?? 0], { timeout: 20_000 })
       .toEqual([begun, waiting]);
   }
 
-  /** Lets all go on, and holds none that comes later. */
+  /** Releases all held searches, and holds no later ones. */
   release(): void {
     this.#restore();
     this.#gate.resolve();
@@ -69,7 +69,7 @@ afterEach(async () => {
   await running.stop();
 });
 
-/** One worker thread, so many searches that may wait, and one subject: person 1. @returns its id */
+/** One worker thread, a queue of the given length, and one subject: person 1. @returns its id */
 async function serve(maxWaiting: number): Promise<string> {
   const settings = { RIDGEWATCH_WORKERS: '1', RIDGEWATCH_MAX_QUEUED_SEARCHES: String(maxWaiting) };
   running = await runService(await cluster.createDatabase(), settings);
@@ -80,7 +80,7 @@ function hold(): Holder {
   return (holder = new Holder());
 }
 
-/** Makes one search that takes exactly so long, so that the service knows what searches cost. */
+/** Runs one search that takes exactly this long, so that the service can estimate the cost of a search. */
 async function learn(costMs: number): Promise<void> {
   vi.useFakeTimers({ toFake: ['performance'] });
   try {
@@ -95,13 +95,13 @@ async function learn(costMs: number): Promise<void> {
   }
 }
 
-describe('a crowd of searches', () => {
+describe('a service under overload', () => {
   it.each([
     { waiting: 1, retryAfterMs: 400 },
     { waiting: 3, retryAfterMs: 800 },
     { waiting: 6, retryAfterMs: 1400 },
   ])(
-    'is answered as far as there is room ($waiting may wait), and the others are told to come back in $retryAfterMs ms',
+    'accepts $waiting waiting searches and rejects the others with a retry time of $retryAfterMs ms',
     async ({ waiting, retryAfterMs }) => {
       const subjectId = await serve(waiting);
       await learn(400);
@@ -117,12 +117,12 @@ describe('a crowd of searches', () => {
       held.release();
       const found = (await Promise.all(admitted)).map(({ candidates }) => candidates[0]?.subjectId);
       expect(found).toEqual(admitted.map(() => subjectId));
-      // Afterwards everything is as before.
+      // Afterwards the service accepts searches again.
       expect((await identify(samplesOf(1, 1))).candidates[0]?.subjectId).toBe(subjectId);
     },
   );
 
-  it('lets verifications go before the searches that wait', async () => {
+  it('runs verifications before waiting searches', async () => {
     const subjectId = await serve(10);
     const held = hold();
     const searches = Array.from({ length: AT_ONCE + 3 }, () => identify(samplesOf(1, 1)));
@@ -136,7 +136,7 @@ describe('a crowd of searches', () => {
     for (const { scores } of await Promise.all(verifications)) expect(scores).toHaveLength(3);
   });
 
-  it('is refused at once what would be answered too late, and told by how much', async () => {
+  it('rejects at once a search that would miss its deadline, with the time it lacks', async () => {
     await serve(10);
     await learn(400);
     const held = hold();
@@ -150,7 +150,7 @@ describe('a crowd of searches', () => {
         { ...identifyRequest(samplesOf(1, 1)), allowPartial },
         { deadline: Date.now() + milliseconds },
       );
-    // One place becomes free in 400 ms, its own search shares the machine with another: a quarter more than 1200 ms.
+    // A place becomes free in 400 ms. The search then shares the machine with another one: a quarter more than 1200 ms.
     const began = Date.now();
     const late = await refused(within(1000));
     const passedMs = Date.now() - began;
@@ -163,7 +163,7 @@ describe('a crowd of searches', () => {
     await Promise.all([...admitted, ...patient]);
   });
 
-  it('does not keep anybody from being enrolled, nor the service from saying how it is', async () => {
+  it('still enrols subjects and serves metrics', async () => {
     await serve(1);
     const held = hold();
     const crowd = Array.from({ length: AT_ONCE + 1 }, () => identify(samplesOf(1, 1)));

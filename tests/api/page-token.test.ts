@@ -8,7 +8,7 @@ const invalid = expect.objectContaining({
 }) as Error;
 const filters = fc.string();
 
-it('a page token gives back the subject that it was made of', () => {
+it('a page token returns the subject it was made from', () => {
   const tokens = new PageTokens();
   fc.assert(
     fc.property(fc.uuid(), filters, (id, filter) => {
@@ -17,7 +17,7 @@ it('a page token gives back the subject that it was made of', () => {
   );
 });
 
-it('is of one listing: with other filters it is refused', () => {
+it('is rejected for a listing with other filters', () => {
   const tokens = new PageTokens();
   fc.assert(
     fc.property(fc.uuid(), filters, filters, (id, filter, other) => {
@@ -27,7 +27,7 @@ it('is of one listing: with other filters it is refused', () => {
   );
 });
 
-it('is refused when a bit of it was changed, or a byte is missing or added', () => {
+it('is rejected when a bit is changed, or a byte is missing or added', () => {
   const tokens = new PageTokens();
   fc.assert(
     fc.property(fc.uuid(), fc.nat(28 * 8 - 1), (id, bit) => {
@@ -46,13 +46,13 @@ it('is refused when a bit of it was changed, or a byte is missing or added', () 
   );
 });
 
-it('is refused by another service, and when it was made up', () => {
+it('is rejected by another service, and when it is invented', () => {
   const token = new PageTokens().make('0b9f2a4c-6a55-4f3e-9a53-0c1f6d8f9f10', '');
   for (const wrong of [token, 'made-up', 'A'.repeat(38), 'A'.repeat(4000), ''])
     expect(() => new PageTokens().read(wrong, '')).toThrow(invalid);
 });
 
-it('is refused however much stands behind it', () => {
+it('is rejected with any trailing characters', () => {
   const tokens = new PageTokens();
   const token = tokens.make('0b9f2a4c-6a55-4f3e-9a53-0c1f6d8f9f10', '');
   for (const more of [' ', '=', '!', 'A', 'A'.repeat(4000)])

@@ -1,4 +1,4 @@
-/** An answer with what there was time for, over gRPC. */
+/** Partial answers when the deadline nears, over gRPC. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SearchMode, type IdentifyRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
 import { isStopped } from '../../src/matching/workers/stop-signal.ts';
@@ -32,14 +32,14 @@ afterAll(async () => {
 });
 
 /**
- * Searches while the threads are so slow that of the first finger alone everything is read before the time is up: all
- * other tasks are begun only when the service itself has said that there is no time to look further.
+ * Searches while the threads are slow: before the time is up, only the references of the first finger are scanned. All
+ * other tasks begin only after the service itself has stopped the scan.
  */
 async function searchSlowly<T>(search: () => Promise<T>): Promise<T> {
   let tasks = 0;
   WorkerPool.prototype.scan = async function (task, segment) {
     const isFirst = tasks++ === 0;
-    // Ends with the search at the latest: a search that is given up is stopped in the same way.
+    // Ends with the search at the latest: an aborted search is stopped in the same way.
     while (!isFirst && !isStopped(task.stop)) await new Promise((next) => setTimeout(next, 1));
     return scan.call(this, task, segment);
   };
@@ -53,13 +53,13 @@ function identifyWithin(milliseconds: number, changes: Partial<IdentifyRequest>)
   return call(identification, identification.identify.bind(identification), request, { deadline });
 }
 
-// Tried again where the machine stood still for half a second, which is what is kept for the answer.
-it('says which share was searched when the time was up, and who was found in it', { retry: 2 }, async () => {
+// Repeated when the machine stalled for half a second, the time reserved for the answer.
+it('a partial answer returns the searched fraction and the candidates found in it', { retry: 2 }, async () => {
   const answer = await searchSlowly(() => identifyWithin(2000, { allowPartial: true, clientRequestId: 'partly' }));
-  // One of three parts: the first finger of everybody, neither the second nor the face.
+  // One of three parts: the first finger of all subjects, without the second finger and the face.
   expect(answer.searchedFraction).toBeCloseTo(1 / 3, 9);
   expect(answer).toMatchObject({ requestId: 'partly', searchMode: SearchMode.EXACT, subjectsSearched: 3 });
-  // Whoever was found by one finger is judged by all samples.
+  // A candidate found by one finger is scored with all samples.
   expect(answer.candidates[0]).toMatchObject({ subjectId, rank: 1 });
   expect(answer.candidates[0]?.scores).toHaveLength(3);
   const lines = running.log.map((line) => JSON.parse(line) as { request_id?: string; searched_fraction?: number });
@@ -67,11 +67,11 @@ it('says which share was searched when the time was up, and who was found in it'
   expect(line?.searched_fraction).toBeCloseTo(1 / 3, 9);
 });
 
-it('is not given to who wants everything: then the deadline ends the search', async () => {
+it('is only given when the request allows it: otherwise the deadline ends the search', async () => {
   const refusal = await refused(searchSlowly(() => identifyWithin(500, { allowPartial: false })));
   expect(refusal).toMatchObject({ code: 4 });
 });
 
-it('is whole where there is time', async () => {
+it('is complete when there is time', async () => {
   expect(await identifyWithin(20_000, { allowPartial: true })).toMatchObject({ searchedFraction: 1 });
 });

@@ -4,13 +4,13 @@ import { Status } from '../../src/api/generated/google/rpc/status.ts';
 import { readStatus, type ReceivedStatus } from '../../src/api/status.ts';
 
 export interface RawAnswer {
-  /** Headers and trailers together. */
+  /** Headers and trailers. */
   readonly headers: Readonly<Record<string, string>>;
   readonly messages: readonly Buffer[];
   readonly status: ReceivedStatus;
 }
 
-/** A message in its frame. */
+/** A message in its gRPC frame. */
 export function frame(bytes: Uint8Array, flag = 0, length = bytes.length): Buffer {
   const head = Buffer.alloc(5);
   head[0] = flag;
@@ -34,7 +34,10 @@ export function openSession(port: number): ClientHttp2Session {
   return session;
 }
 
-/** Sends bytes as the body of a call, which is left open where there are none, and takes what is answered, until the stream has closed. */
+/**
+ * Sends bytes as the body of a call and collects the answer until the stream has closed. Without bytes the body stays
+ * open.
+ */
 export function rawCall(
   session: ClientHttp2Session,
   path: string,
@@ -60,7 +63,7 @@ export function rawCall(
   );
 }
 
-/** Sends one message, if there is one. */
+/** Sends a single message, or none. */
 export function messageCall(
   session: ClientHttp2Session,
   path: string,
@@ -70,7 +73,7 @@ export function messageCall(
   return rawCall(session, path, message && frame(message), changes);
 }
 
-/** Bytes of all headers and trailers together. */
+/** Total bytes of all headers and trailers. */
 export function headBytes({ headers }: RawAnswer): number {
   return JSON.stringify(headers).length;
 }

@@ -1,4 +1,4 @@
-/** The contract as tools that do not have it get it from the server. */
+/** Tools without the contract get it from the server by reflection. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
@@ -44,7 +44,7 @@ interface Answer {
   readonly errorResponse?: { readonly errorMessage: string };
 }
 
-/** A client of one version of reflection. */
+/** A client of one reflection version. */
 class Reflection {
   readonly #client: InstanceType<ServiceClientConstructor>;
   readonly #stream: ClientDuplexStream<object, Answer>;
@@ -65,7 +65,7 @@ class Reflection {
     return (listServicesResponse?.service ?? []).map(({ name }) => name).sort();
   }
 
-  /** The file of a symbol, with all that it imports, each asked for by its name. */
+  /** The file of a symbol and everything it imports, each requested by its name. */
   async registryOf(symbol: string): Promise<FileRegistry> {
     const found = new Map<string, FileDescriptorProto>();
     const add = async (file: FileDescriptorProto) => {
@@ -73,7 +73,7 @@ class Reflection {
       found.set(file.name, file);
     };
     await add(await this.#file({ fileContainingSymbol: symbol }));
-    // Fails where a type or a file is missing.
+    // Throws where a type or a file is missing.
     return createFileRegistry(create(FileDescriptorSetSchema, { file: [...found.values()] }));
   }
 
@@ -83,7 +83,7 @@ class Reflection {
     this.#client.close();
   }
 
-  /** The file that was asked for; what the server sends with it is passed over. */
+  /** The requested file only; the server may send others with it. */
   async #file(request: { fileByFilename: string } | { fileContainingSymbol: string }): Promise<FileDescriptorProto> {
     const { fileDescriptorResponse, errorResponse } = await this.#ask(request);
     const files = (fileDescriptorResponse?.fileDescriptorProto ?? []).map((bytes) =>
@@ -103,7 +103,7 @@ class Reflection {
 }
 
 describe.each(['v1', 'v1alpha'] as const)('reflection %s', (version) => {
-  it('lists every service, and has each file that describes it under the name it is imported by', async () => {
+  it('lists every service, and returns each file under the name it is imported by', async () => {
     const reflection = new Reflection(version);
     expect(await reflection.services()).toEqual(SERVICES);
     for (const name of SERVICES) {
@@ -140,13 +140,13 @@ describe.skipIf(grpcurl === undefined)(
     const run = async (...parameters: string[]) =>
       (await promisify(execFile)(grpcurl ?? '', ['-plaintext', ...parameters])).stdout;
 
-    it('lists and describes everything', async () => {
+    it('lists and describes all services', async () => {
       expect((await run(address, 'list')).trim().split('\n').sort()).toEqual(SERVICES);
       for (const name of SERVICES) expect(await run(address, 'describe', name)).toContain('service ');
       expect(await run(address, 'describe', 'ridgewatch.v1.IdentifyResponse')).toContain('.google.protobuf.Duration');
     });
 
-    it('calls methods without having the contract', async () => {
+    it('calls methods without a local copy of the contract', async () => {
       expect(JSON.parse(await run(address, 'ridgewatch.v1.Operations/GetStatus'))).toMatchObject({ detail: 'served' });
       expect(JSON.parse(await run(address, 'grpc.health.v1.Health/Check'))).toEqual({ status: 'NOT_SERVING' });
     });

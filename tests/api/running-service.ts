@@ -1,4 +1,4 @@
-/** A real service on a real database, with clients; its whole log is captured. */
+/** A real service on a real database, with clients. Its whole log is captured. */
 import { credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { createPerson } from '../../fixtures/person.ts';
 import {
@@ -29,21 +29,23 @@ export interface RunningService {
   readonly identification: IdentificationClient;
   readonly gallery: GalleryClient;
   readonly operations: OperationsClient;
-  /** Everything the service has logged. */
+  /** All lines that the service has logged. */
   readonly log: string[];
   stop(): Promise<void>;
 }
 
 const dataDirectories = new Map<string, string>();
 
-/** Of every database the same, however often a service is started on it: the keys are in it. */
+/** Equal for every service on the same database: the directory holds the keys. */
 export function dataDirectoryOf(databaseUrl: string): string {
   const known = dataDirectories.get(databaseUrl) ?? temporaryDirectory();
   dataDirectories.set(databaseUrl, known);
   return known;
 }
 
-/** @param databaseUrl - undefined: an embedded database, in the data directory that has to be among the settings */
+/**
+ * @param databaseUrl - undefined for an embedded database in the data directory, which the settings then have to name
+ */
 export async function runService(
   databaseUrl: string | undefined,
   settings: Partial<Record<SettingName, string>> = {},
@@ -107,7 +109,7 @@ export function call<Request, Response>(
   });
 }
 
-/** The status that a call was refused with. */
+/** The status of a refused call. */
 export async function refused(outcome: Promise<unknown>): Promise<ReceivedStatus> {
   return outcome.then(
     () => {
@@ -155,12 +157,12 @@ export function verifyRequest(
   return { samples, claim, purpose: Purpose.TEST, checkpointId: 'gate-1', clientRequestId: '', ...changes };
 }
 
-/** Two fingers and a face of a synthetic person. Capture 0 enrols. */
+/** Two fingers and a face of a synthetic person. Capture 0 is for enrolment. */
 export function samplesOf(person: number, capture: number): Sample[] {
   return demoSamples(createPerson(77, person), capture);
 }
 
-/** The calls of the service as functions; looked up at each call, because a test may restart the service. */
+/** The calls of the service as functions. The service is looked up at each call, because a test may restart it. */
 export function callsOf(running: () => RunningService) {
   return {
     identify: (samples: Sample[], changes: Partial<IdentifyRequest> = {}) => {

@@ -49,7 +49,7 @@ function ask(deadline = Date.now() + 30_000): Promise<GetStatusResponse> {
   }).finally(() => client.close());
 }
 
-/** A call of GetStatus by hand, with a time of its own. */
+/** A raw call of GetStatus, with its own timeout. */
 function callWithTimeout(timeout: string) {
   const session = connect(`http://${address}`);
   const stream = session.request({
@@ -65,7 +65,7 @@ function callWithTimeout(timeout: string) {
 }
 
 describe('the gRPC server', () => {
-  it('lets a call under way end before it stops, and takes no other', async () => {
+  it('completes running calls before it stops, and accepts no others', async () => {
     const underWay = ask();
     await started.promise;
     const stopped = server.stop(30_000);
@@ -75,7 +75,7 @@ describe('the gRPC server', () => {
     expect(await stopped).toBe(true);
   });
 
-  it('cuts off what does not end when its time is up', async () => {
+  it('aborts calls that do not end within the time limit for stopping', async () => {
     const underWay = ask();
     const outcome = expect(underWay).rejects.toBeDefined();
     await started.promise;
@@ -83,8 +83,8 @@ describe('the gRPC server', () => {
     await outcome;
   });
 
-  it('tells the work that the deadline has passed', async () => {
-    // A caller that waits longer than it said it would: one that hangs up as well races with the service's own clock.
+  it('tells the handler that the deadline has passed', async () => {
+    // The caller waits longer than its deadline: one that hangs up at the deadline races with the service's own clock.
     const { session, stream } = callWithTimeout('500m');
     const trailers = once(stream, 'response') as Promise<[Record<string, string>]>;
     await started.promise;
@@ -93,7 +93,7 @@ describe('the gRPC server', () => {
     session.destroy();
   });
 
-  it('tells the work that the caller has hung up', async () => {
+  it('tells the handler that the caller has hung up', async () => {
     const { session, stream } = callWithTimeout('100S');
     await started.promise;
     stream.close(constants.NGHTTP2_CANCEL);
@@ -106,7 +106,7 @@ describe('the gRPC server', () => {
     [10_000, 9850, 'CANCELLED'],
     [50, 45, 'DEADLINE_EXCEEDED'],
     [50, 25, 'CANCELLED'],
-  ])('of %d ms takes one that is cancelled after %d ms for %s', (timeMs, afterMs, reason) => {
+  ])('treats a call of %d ms that is cancelled after %d ms as %s', (timeMs, afterMs, reason) => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const call = Object.assign(new EventEmitter(), {
@@ -123,14 +123,14 @@ describe('the gRPC server', () => {
     followed.release();
   });
 
-  it('gives a deadline to calls that bring none', async () => {
+  it('gives a default deadline to calls without one', async () => {
     const client = new OperationsClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
     const outcome = new Promise((resolve) => client.getStatus({}, (error) => resolve(error?.code)));
     expect(await outcome).toBe(4);
     client.close();
   });
 
-  it('says in one sentence that its port is taken', async () => {
+  it('fails with one sentence when its port is taken', async () => {
     const blocker = createServer().listen(0, '127.0.0.1');
     await once(blocker, 'listening');
     const { port } = blocker.address() as AddressInfo;
@@ -142,7 +142,7 @@ describe('the gRPC server', () => {
   });
 });
 
-/** A client made from a contract at run time, as other languages' tools do. */
+/** A client made from a contract at run time, as tools of other languages are. */
 function dynamicClient(
   proto: string,
   path: readonly string[],
@@ -154,7 +154,7 @@ function dynamicClient(
 }
 
 describe('the standard services', () => {
-  it('report health, as a whole and for each service', async () => {
+  it('report health, as a whole and per service', async () => {
     const client = dynamicClient(protoPath, ['grpc', 'health', 'v1', 'Health']);
     const check = (service: string) =>
       new Promise((resolve) =>

@@ -59,8 +59,8 @@ function faintFinger(): Sample {
 
 const EVERYBODY = { threshold: { $case: 'maxLog10Fmr', value: 0 } } as const;
 
-describe('the way of a person', () => {
-  it('from enrolment through searches to expunging', async () => {
+describe('a subject', () => {
+  it('is enrolled, found by searches, and expunged', async () => {
     const { subject, galleryVersion, repeatedRequest } = await enrolPerson(running, 1);
     const subjectId = subject?.subjectId ?? '';
     expect(repeatedRequest).toBe(false);
@@ -101,7 +101,7 @@ describe('the way of a person', () => {
     expect(verified.scores).toEqual(found.candidates[0]?.scores);
 
     expect((await expunge(subjectId)).referencesRemoved).toBe(3);
-    // The very template that was enrolled finds nobody.
+    // The enrolled template itself finds no subject any more.
     expect(
       (await identify(samplesOf(1, 0), EVERYBODY)).candidates.map((candidate) => candidate.subjectId),
     ).not.toContain(subjectId);
@@ -111,7 +111,7 @@ describe('the way of a person', () => {
     });
   });
 
-  it('is the same answer every time, and for samples in any order', async () => {
+  it('is found with the same answer every time, in any order of samples', async () => {
     await enrolPerson(running, 2);
     await enrolPerson(running, 3);
     const samples = samplesOf(2, 1);
@@ -130,7 +130,7 @@ describe('the way of a person', () => {
     expect(strip(c)).toEqual(strip(a));
   });
 
-  it('is found by new references after an update and no longer by the old ones', async () => {
+  it('is found by its new references after an update, and no longer by the old ones', async () => {
     const { subject } = await enrolPerson(running, 20);
     const subjectId = subject?.subjectId ?? '';
     await update({
@@ -146,7 +146,7 @@ describe('the way of a person', () => {
     );
   });
 
-  it('is found by a finger of unknown position and by a face alone', async () => {
+  it('is found by a finger of unknown position, and by a face alone', async () => {
     const { subject } = await enrolPerson(running, 40);
     const record = createPerson(77, 40).fingerImpression(7, 1, 0.5);
     const data = encodeIso197942({ ...record, views: record.views.map((view) => ({ ...view, position: 0 as const })) });
@@ -159,7 +159,7 @@ describe('the way of a person', () => {
     expect(first(await identify([face], { threshold: { $case: 'targetFpir', value: 0.5 } }))).toBe(subject?.subjectId);
   });
 
-  it('is no more certain when one finger is sent many times', async () => {
+  it('is not found with more certainty when one finger is sent several times', async () => {
     const { subject } = await enrolPerson(running, 45);
     const [finger, other] = samplesOf(45, 1) as [Sample, Sample];
     const rate = async (samples: Sample[]) => {
@@ -181,7 +181,7 @@ describe('the way of a person', () => {
 });
 
 describe('a sample that cannot be compared', () => {
-  it('does not spoil the others', async () => {
+  it('does not affect the other samples', async () => {
     const { subject } = await enroll([faintFinger(), ...samplesOf(60, 0)]);
     expect(subject?.references.map(({ comparable }) => comparable)).toEqual([false, true, true, true]);
     const found = await identify([faintFinger(), ...samplesOf(60, 1)]);
@@ -189,7 +189,7 @@ describe('a sample that cannot be compared', () => {
     expect(found.samples[0]).toMatchObject({ outcome: SampleOutcome.NOT_COMPARABLE, minutiaCount: 3 });
   });
 
-  it('alone is refused', async () => {
+  it('is refused when it is the only one', async () => {
     expect(await refused(identify([faintFinger()]))).toMatchObject({
       code: Code.FAILED_PRECONDITION,
       reason: 'NOT_COMPARABLE',
@@ -202,7 +202,7 @@ describe('a sample that cannot be compared', () => {
 });
 
 describe('a repeated enrolment', () => {
-  it('answers with the subject enrolled before, and is refused with other content', async () => {
+  it('returns the subject enrolled before, and is refused with other content', async () => {
     const { subject } = await enrolPerson(running, 70, { clientRequestId: 'req-70' });
     expect(await enrolPerson(running, 70, { clientRequestId: 'req-70' })).toMatchObject({
       repeatedRequest: true,
@@ -216,7 +216,7 @@ describe('a repeated enrolment', () => {
 });
 
 describe('streams', () => {
-  it('enrol record by record and report each', async () => {
+  it('enrol record by record and report an outcome for each', async () => {
     const records = [
       enrolRequest(samplesOf(80, 0), { clientRequestId: 's-0' }),
       enrolRequest([{ ...samplesOf(81, 0)[0], data: Buffer.from('FMR') }], { clientRequestId: 's-1' }),
@@ -245,7 +245,7 @@ describe('streams', () => {
     expect((await identify(samplesOf(82, 1))).candidates).toHaveLength(1);
   });
 
-  it('search many at a time, and an error does not end them', async () => {
+  it('run searches concurrently, and continue after an error', async () => {
     const { subject } = await enrolPerson(running, 90);
     const requests = [
       ...Array.from({ length: 20 }, (_, i) =>
@@ -291,7 +291,7 @@ describe('listing', () => {
     return pages;
   };
 
-  it('gives every subject once, page by page', async () => {
+  it('returns every subject once, page by page', async () => {
     const ids: string[] = [];
     for (const person of [100, 101, 102, 103, 104, 105, 106]) {
       const { data } = enrolRequest([]);
@@ -310,13 +310,13 @@ describe('listing', () => {
     const everybody = (await list({}, 5)).flat();
     expect(everybody).toEqual([...new Set(everybody)].sort());
     expect(everybody).toEqual(expect.arrayContaining(ids));
-    // Those that have expired are still on record, and not searched.
+    // Expired subjects are still stored and listed, but not searched.
     expect(everybody.length).toBeGreaterThanOrEqual((await status()).subjectCount);
   });
 });
 
 describe('the service', () => {
-  it('states what it holds', async () => {
+  it('reports what it holds', async () => {
     await enrolPerson(running, 110);
     const found = await status();
     expect(found).toMatchObject({ readiness: Readiness.READY, workerCount: 2, schemaVersion: newestSchema });
@@ -329,14 +329,14 @@ describe('the service', () => {
       [2, 0, 'synthetic-512'],
     ]);
     expect(found.partitions.reduce((sum, { liveCount }) => sum + liveCount, 0)).toBe(found.referenceCount);
-    // What is reserved for more is not what they take: that would be megabytes.
+    // Reserved capacity is not counted as used: that would be megabytes.
     for (const { liveCount, removedCount, memoryBytes } of found.partitions) {
       expect(memoryBytes / (liveCount + removedCount)).toBeGreaterThan(100);
       expect(memoryBytes / (liveCount + removedCount)).toBeLessThan(2000);
     }
   });
 
-  it('gives up at the deadline', async () => {
+  it('aborts at the deadline', async () => {
     const outcome = call(
       running.identification,
       running.identification.identify.bind(running.identification),
@@ -346,7 +346,7 @@ describe('the service', () => {
     expect(await refused(outcome)).toMatchObject({ code: Code.DEADLINE_EXCEEDED });
   });
 
-  it('searches everything when a partial answer will do and there is time', async () => {
+  it('searches everything when a partial answer is allowed but there is time', async () => {
     const { subject } = await enrolPerson(running, 130);
     const request = { ...identifyRequest(samplesOf(130, 1)), allowPartial: true };
     const answer = await call(
@@ -359,7 +359,7 @@ describe('the service', () => {
     expect(first(answer)).toBe(subject?.subjectId);
   });
 
-  it('tells orchestrators and Prometheus about itself', async () => {
+  it('serves health checks and Prometheus metrics', async () => {
     const at = `http://127.0.0.1:${running.service.httpPort}`;
     expect((await fetch(`${at}/livez`)).status).toBe(200);
     expect(await (await fetch(`${at}/readyz`)).json()).toEqual({ readiness: 'ready', detail: '' });
@@ -367,7 +367,7 @@ describe('the service', () => {
     expect((await fetch(`${at}/livez`, { method: 'POST' })).status).toBe(405);
   });
 
-  it('counts calls, refusals and what it holds', async () => {
+  it('counts calls, refusals and its contents', async () => {
     const names = [
       'ridgewatch_grpc_calls_total{method="Identification/Identify",code="OK"}',
       'ridgewatch_refused_total{reason="TRUNCATED"}',
@@ -390,7 +390,7 @@ describe('the service', () => {
     expect(await figures()).toEqual([calls + 1, refusals + 1, subjects + 1, fingers + 1, faces + 1, 1]);
   });
 
-  it('has the same gallery after a restart', async () => {
+  it('holds the same gallery after a restart', async () => {
     const { subject } = await enrolPerson(running, 150);
     const before = await status();
     const found = await identify(samplesOf(150, 1), EVERYBODY);

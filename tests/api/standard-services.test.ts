@@ -1,4 +1,4 @@
-/** Health and reflection for callers who do not keep to their contracts, over raw HTTP/2. */
+/** Health and reflection for callers that violate their contracts, over raw HTTP/2. */
 import { once } from 'node:events';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { fromBinary, toBinary, create, type DescMessage } from '@bufbuild/protobuf';
@@ -44,7 +44,7 @@ describe('health', () => {
     ['is not known', 'nobody'],
     ['every object has', '__proto__'],
     ['is as long as texts may be', 'x'.repeat(4096)],
-  ])('of a service whose name %s is not found, and the name not told again', async (_, service) => {
+  ])('of a service whose name %s is NOT_FOUND, and the name is not repeated', async (_, service) => {
     const answer = await ask(CHECK, asks(service));
     const { status } = answer;
     expect(status).toMatchObject({ code: Code.NOT_FOUND, reason: 'HEALTH_SERVICE_UNKNOWN' });
@@ -53,7 +53,7 @@ describe('health', () => {
     expect(refusals).toEqual(['HEALTH_SERVICE_UNKNOWN']);
   });
 
-  it('of a service with a name of 200 KB is refused in short', async () => {
+  it('of a service with a name of 200 KB is refused with a short error', async () => {
     const answer = await ask(CHECK, asks('x'.repeat(200_000)));
     const { status } = answer;
     expect(status.code).toBe(Code.INVALID_ARGUMENT);
@@ -61,7 +61,7 @@ describe('health', () => {
     expect(refusals).toHaveLength(1);
   });
 
-  it('is told of each service', async () => {
+  it('is listed for each service', async () => {
     server.setServing(true);
     const { messages, status } = await ask(LIST, Buffer.alloc(0));
     expect(status.code).toBe(Code.OK);
@@ -78,8 +78,8 @@ describe('health', () => {
 
   it.each([
     ['a service', 'ridgewatch.v1.Gallery', [2, 1]],
-    ['a service that there is not', 'nobody', [3]],
-  ])('can be watched of %s', async (_, service, expected) => {
+    ['an unknown service', 'nobody', [3]],
+  ])('can be watched for %s', async (_, service, expected) => {
     const stream = beginCall(session, WATCH);
     let received = Buffer.alloc(0);
     stream.on('data', (part: Buffer) => (received = Buffer.concat([received, part])));
@@ -94,7 +94,7 @@ describe('health', () => {
   });
 });
 
-it('that is watched stops no later for it', async () => {
+it('a health watch does not delay a stop', async () => {
   const streams = ['', 'nobody'].map((service) => {
     const stream = beginCall(session, WATCH);
     stream.end(frame(asks(service)));
@@ -106,8 +106,8 @@ it('that is watched stops no later for it', async () => {
   await Promise.all(ended);
 });
 
-describe('bytes that are no message', () => {
-  it.each([CHECK, WATCH, LIST, ...REFLECT])('are the mistake of the caller of %s', async (path) => {
+describe('bytes that are not a valid message', () => {
+  it.each([CHECK, WATCH, LIST, ...REFLECT])('are refused as INVALID_ARGUMENT by %s', async (path) => {
     const { status } = await ask(path, Buffer.from([0xff, 0xff]));
     expect(status).toMatchObject({ code: Code.INVALID_ARGUMENT, reason: 'REQUEST_UNREADABLE' });
     expect(refusals).toEqual(['REQUEST_UNREADABLE']);
@@ -133,20 +133,20 @@ describe.each(REFLECT)('%s', (path) => {
     { case: 'fileContainingExtension', value: { containingType: name, extensionNumber: 1 } },
   ]);
 
-  it.each(QUESTIONS)('finds nothing by a name that is none: %j', async (question) => {
+  it.each(QUESTIONS)('returns NOT_FOUND for an unknown name: %j', async (question) => {
     const { messageResponse } = await reflect(question);
     expect(messageResponse).toMatchObject({ case: 'errorResponse', value: { errorCode: Code.NOT_FOUND } });
     expect(messageResponse.value.errorMessage).toMatch(/^(There is no|The message has no) [a-z ]+\.$/);
     expect(refusals).toEqual(['DESCRIPTOR_UNKNOWN']);
   });
 
-  it('refuses a request that asks for nothing', async () => {
+  it('refuses an empty request', async () => {
     const { messageResponse } = await reflect({ case: undefined });
     expect(messageResponse).toMatchObject({ case: 'errorResponse', value: { errorCode: Code.INVALID_ARGUMENT } });
     expect(refusals).toEqual(['REFLECTION_REQUEST_EMPTY']);
   });
 
-  it('finds what a file declares, whatever it is', async () => {
+  it('finds every kind of symbol that a file declares', async () => {
     for (const symbol of [
       'ridgewatch.v1.Identification.Identify',
       'ridgewatch.v1.IdentifyRequest',

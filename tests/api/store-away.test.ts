@@ -1,4 +1,4 @@
-/** A service whose database goes away, and comes back. */
+/** A service that loses its database, and gets it back. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { startLine, type Line } from '../line.ts';
@@ -20,8 +20,8 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-describe('while its database is away', () => {
-  it('a service searches from memory, refuses to write, and goes on by itself afterwards', async () => {
+describe('while its database is unreachable', () => {
+  it('a service searches from memory, refuses writes, and recovers by itself afterwards', async () => {
     const id = (await enrolPerson(running, 1)).subject?.subjectId ?? '';
     line.cut();
     const { candidates } = await identify(samplesOf(1, 1));
@@ -32,7 +32,7 @@ describe('while its database is away', () => {
       expect(refusal).toMatchObject({ reason: 'STORE_UNAVAILABLE', code: 14 });
       expect(refusal.retryAfterMs).toBeGreaterThan(0);
     }
-    // Nothing of what was refused is in force.
+    // Refused writes have no effect.
     expect(await status()).toMatchObject({ subjectCount: 1 });
     expect((await identify(samplesOf(2, 1))).candidates).toEqual([]);
     expect((await identify(samplesOf(1, 1))).candidates[0]?.subjectId).toBe(id);

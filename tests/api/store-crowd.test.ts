@@ -1,4 +1,4 @@
-/** Many calls that read the store at once, and callers who do not wait for the answer. */
+/** Many concurrent calls that read the store, and callers that are gone before the answer. */
 import { status as Code } from '@grpc/grpc-js';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -52,10 +52,10 @@ const enroll = (person: number, withinMs: number) => {
   return call(client, client.enroll.bind(client), request, { deadline: Date.now() + withinMs });
 };
 
-describe('a crowd of listings', () => {
-  it('takes no connection from who reads one subject, or changes one; who finds no room is told when to come back', async () => {
+describe('many concurrent listings', () => {
+  it('leave connections for single reads and changes; listings beyond the queue are told when to retry', async () => {
     const id = (await enrolPerson(running, 1)).subject?.subjectId ?? '';
-    // That there is no such gallery is found out only when this is given up.
+    // Until the lock is released, no listing can find out that this gallery does not exist.
     await other.query('LOCK TABLE gallery IN ACCESS EXCLUSIVE MODE');
     const crowd = Array.from({ length: 300 }, () => refused(list('nobody', 60_000)));
     const first = await Promise.race(crowd);
@@ -66,11 +66,11 @@ describe('a crowd of listings', () => {
     await other.query('ROLLBACK');
     const reasons = (await Promise.all(crowd)).map(({ reason }) => reason);
     expect(new Set(reasons)).toEqual(new Set(['STORE_BUSY', 'GALLERY_UNKNOWN']));
-    // Two had a turn, and 256 a place.
+    // Two ran, and 256 waited.
     expect(reasons.filter((reason) => reason === 'GALLERY_UNKNOWN')).toHaveLength(258);
   });
 
-  it('whose caller is gone reads nothing more', async () => {
+  it('stop reading when their callers are gone', async () => {
     await enrolPerson(running, 3);
     const reads = vi.spyOn(SubjectStore.prototype, 'list');
     const listings = vi.spyOn(SubjectStore.prototype, 'listing');
@@ -80,15 +80,15 @@ describe('a crowd of listings', () => {
     await other.query('ROLLBACK');
     expect((await list('', 60_000)).subjects.length).toBeGreaterThan(0);
     await Promise.allSettled(listings.mock.results.map(({ value }) => value as Promise<unknown>));
-    // Those two that had a turn had begun; the last one reads until there is no more.
+    // The two that were running had read once; the last listing reads twice, until there are no more subjects.
     expect(reads.mock.calls).toHaveLength(2 + 2);
   });
 });
 
 describe('a change', () => {
-  it('that waits for its turn is not made once its caller is gone, and one that has begun is', async () => {
+  it('that waits is dropped once its caller is gone; one that has begun is made', async () => {
     const before = (await list('', 60_000)).subjects.length;
-    // Every writer takes a number here as its last step.
+    // Every writer takes its number from this table as its last step.
     await other.query('LOCK TABLE change IN ACCESS EXCLUSIVE MODE');
     const changes = vi.spyOn(SubjectStore.prototype, 'enrollMany');
     const begun = Array.from({ length: 5 }, (_, i) => refused(enroll(10 + i, 1500)));

@@ -51,11 +51,11 @@ describe('an external id', () => {
     ['Mu\u0308ller', 'NFC'],
     ['\u212bngstrom', 'NFC'],
     ['x'.repeat(129), 'at most 128'],
-  ])('is refused: %j', (id, sentence) => {
+  ])('is rejected: %j', (id, sentence) => {
     expect(messages(identifier, id).join('; ')).toContain(sentence);
   });
 
-  it('is the same text as another only where it is the same bytes, once written and read', () => {
+  it('equals another only when the bytes are equal, once written and read', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 });
     fc.assert(
       fc.property(text, (id) => {
@@ -66,7 +66,7 @@ describe('an external id', () => {
     );
   });
 
-  it('in bytes that are not UTF-8 is refused, whichever they are', () => {
+  it('in bytes that are not UTF-8 is rejected, whichever they are', () => {
     const of = (bytes: number[]) => {
       const id = Buffer.from('a?b');
       const request = EnrollRequest.encode({
@@ -100,8 +100,8 @@ describe('an external id', () => {
   });
 });
 
-describe('a reason of an expunging', () => {
-  it('may be a sentence with blanks around it', () => {
+describe('the reason of an expunction', () => {
+  it('may be a sentence with surrounding blanks', () => {
     expect(messages(remark, ' asked for by the court, 3/2026 ')).toEqual([]);
   });
 
@@ -112,7 +112,7 @@ describe('a reason of an expunging', () => {
     ['a\u202eb', 'cannot be seen'],
     ['\udc00', 'valid Unicode'],
     ['x'.repeat(201), 'at most 200'],
-  ])('is refused: %j', (reason, sentence) => {
+  ])('is rejected: %j', (reason, sentence) => {
     const request = { subjectId: '00000000-0000-4000-8000-000000000000', reason };
     expect(() => check(expungeRules, request)).toThrow(sentence);
   });

@@ -1,4 +1,4 @@
-/** Answers that callers ask for and do not take. */
+/** Answers that callers request and do not read. */
 import { once } from 'node:events';
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
@@ -39,7 +39,7 @@ afterEach(async () => {
   expect(server.bytesHeld).toBe(0);
 });
 
-/** Takes nothing but headers. */
+/** A client that reads nothing but headers. */
 function deaf(): ClientHttp2Session {
   const session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 0 } });
   session.on('error', () => undefined);
@@ -53,7 +53,7 @@ function call(session: ClientHttp2Session, path: string, headers: Record<string,
   return stream;
 }
 
-/** Code that a stream is reset with. */
+/** The code that resets a stream. */
 const resetOf = (stream: ClientHttp2Stream) =>
   new Promise<number | undefined>((resolve) => stream.once('close', () => resolve(stream.rstCode)));
 
@@ -65,7 +65,7 @@ async function isServed(): Promise<boolean> {
   return status.code === Number(Code.OK);
 }
 
-/** Answers each message of a stream, or all of one. */
+/** Answers each message of a stream of searches, and a stream of enrolments once. */
 const services = {
   identification: {
     identifyStream: (stream) => {
@@ -83,16 +83,16 @@ const services = {
 const GALLERY_SYMBOL = Buffer.from('"\x15ridgewatch.v1.Gallery');
 const many = (bytes: Uint8Array) => Buffer.concat(Array.from({ length: 64 }, () => frame(bytes)));
 
-describe('an answer that is not taken', () => {
+describe('an answer that is not read', () => {
   it.each([
     ['to a message', STATUS, frame(EMPTY), true],
     ['to a stream of enrolments', ENROLL_STREAM, many(EMPTY), true],
     ['to a stream of searches', IDENTIFY_STREAM, many(EMPTY), true],
-    ['to one that goes on', IDENTIFY_STREAM, many(EMPTY), false],
-    ['to many questions', REFLECTION, many(GALLERY_SYMBOL), true],
-    ['to many questions of one who goes on', REFLECTION, many(GALLERY_SYMBOL), false],
-    ['to one who watches', WATCH, frame(EMPTY), true],
-  ])('%s ends its call when the time is up, and counts', async (_, path, bytes, isAll) => {
+    ['to a stream that stays open', IDENTIFY_STREAM, many(EMPTY), false],
+    ['to many reflection requests', REFLECTION, many(GALLERY_SYMBOL), true],
+    ['to many reflection requests on a stream that stays open', REFLECTION, many(GALLERY_SYMBOL), false],
+    ['to a watch of health', WATCH, frame(EMPTY), true],
+  ])('%s ends its call after the time limit, and is counted', async (_, path, bytes, isAll) => {
     await start({ messageMs: 100 }, services);
     const stream = call(deaf(), path);
     stream.write(bytes);
@@ -102,7 +102,7 @@ describe('an answer that is not taken', () => {
     expect(await isServed()).toBe(true);
   });
 
-  it('does so, too, when a deadline has passed meanwhile', async () => {
+  it('ends its call after the time limit, even when a deadline has passed before', async () => {
     await start({ messageMs: 200 });
     const stream = call(deaf(), STATUS, { 'grpc-timeout': '50m' });
     stream.end(frame(EMPTY));
@@ -110,7 +110,7 @@ describe('an answer that is not taken', () => {
     expect(refusals.filter((reason) => reason === 'ANSWER_NOT_TAKEN')).toHaveLength(1);
   });
 
-  it('has its time from when the one before it was taken', async () => {
+  it('has its time limit from when the answer before it was read', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     await start({ messageMs: 1000 }, services);
     const session = deaf();
@@ -130,8 +130,8 @@ describe('an answer that is not taken', () => {
   it.each([
     ['of one message', STATUS, frame(EMPTY)],
     ['of a stream', IDENTIFY_STREAM, many(EMPTY)],
-    ['of many questions', REFLECTION, many(GALLERY_SYMBOL)],
-  ])('keeps no connection from being ended for another: %s', async (_, path, bytes) => {
+    ['of many reflection requests', REFLECTION, many(GALLERY_SYMBOL)],
+  ])('does not prevent the eviction of its connection: %s', async (_, path, bytes) => {
     vi.useFakeTimers({ toFake: ['performance'] });
     await start({ maxConnections: 2 }, services);
     const streams = [deaf(), deaf()].map((session) => call(session, path));
@@ -145,14 +145,14 @@ describe('an answer that is not taken', () => {
   });
 });
 
-describe('answers that are not taken', () => {
+describe('answers that are not read', () => {
   const detail = 'x'.repeat(200_000);
   const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 60_000 }, () =>
     Promise.resolve(GetStatusResponse.create({ detail })),
   );
   const large = { operations: { getStatus } as unknown as OperationsServer };
 
-  it('take no more memory than they may, of all callers together: those who hold most are reset', async () => {
+  it('stay within their memory limit: the calls of the connection that holds most are reset', async () => {
     await start({ maxUnfinishedBytes: MIB }, large);
     const quiet = call(deaf(), STATUS);
     quiet.end(frame(EMPTY));
@@ -168,7 +168,7 @@ describe('answers that are not taken', () => {
     expect(await isServed()).toBe(true);
   });
 
-  it('do not keep the messages that they answer in memory for others', async () => {
+  it('release the messages that they answer when others need the memory', async () => {
     await start({ maxUnfinishedBytes: MIB }, large);
     const unknownField = Buffer.concat([Buffer.from([0xfa, 0x7f, 0xc0, 0xcf, 0x24]), Buffer.alloc(600_000)]);
     const stream = call(deaf(), STATUS);
@@ -183,7 +183,7 @@ describe('answers that are not taken', () => {
     expect(stream.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });
 
-  it('end the connection of a caller who does not even read that they were reset', async () => {
+  it('close the connection of a caller that does not even read the resets', async () => {
     const detail = 'x'.repeat(4_000_000);
     const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 60_000 }, () =>
       Promise.resolve(GetStatusResponse.create({ detail })),

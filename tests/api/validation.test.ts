@@ -55,7 +55,7 @@ const REQUESTS = {
   expungeRules: { subjectId: UUID, reason: 'order' },
 };
 
-/** Rules, the field that is named, what is still accepted, and what is refused. */
+/** Rules, the named field, the limit that is accepted, and the value that is refused. */
 type Case = readonly [
   rules: keyof typeof RULES,
   field: string,
@@ -188,7 +188,7 @@ const CASES: readonly Case[] = [
   ['expungeRules', 'subject_id', [{ subjectId: UUID }], [{ subjectId: UUID.toUpperCase() }]],
 ];
 
-/** The fields that a request is refused for; none when it is accepted. */
+/** The fields that a request is refused for; empty if it is accepted. */
 function fieldsAtFault(rules: keyof typeof RULES, changes: object): string[] {
   try {
     check(RULES[rules], { ...REQUESTS[rules], ...changes });
@@ -199,7 +199,7 @@ function fieldsAtFault(rules: keyof typeof RULES, changes: object): string[] {
   }
 }
 
-it.each(CASES)('%s: %s is taken up to its limit and refused beyond', (rules, field, accepted, refused) => {
+it.each(CASES)('%s: %s is accepted up to its limit and refused beyond', (rules, field, accepted, refused) => {
   expect(fieldsAtFault(rules, {})).toEqual([]);
   for (const changes of accepted) expect(fieldsAtFault(rules, changes), JSON.stringify(changes)).toEqual([]);
   for (const changes of refused)
@@ -220,13 +220,13 @@ it.each<[keyof typeof RULES, object, string]>([
   ['listRules', { pageSize: 1001 }, 'page_size must be a whole number from 0 to 1000'],
   ['updateRules', { updateMask: undefined, samples: [] }, 'update_mask is required: it must name at least one field'],
   ['verifyRules', { claim: undefined }, 'claim is required: subject_id, or reference_samples with 1 to 16 samples'],
-])('%s: %j is told in words, with the bounds', (rules, changes, sentence) => {
+])('%s: %j is refused with a sentence that states the bounds', (rules, changes, sentence) => {
   expect(() => check(RULES[rules], { ...REQUESTS[rules], ...changes })).toThrow(
     expect.objectContaining({ message: sentence }),
   );
 });
 
-it('an update looks at the named fields of its data only', () => {
+it('an update checks only the fields of its data that the mask names', () => {
   const request = {
     updateMask: ['data.expire_time', 'data.caveats'],
     data: { ...data, contributor: '', galleries: [] },

@@ -1,4 +1,7 @@
-/** What devices send that is odd: read, told in every answer, counted, logged without data, and the same after a restart. */
+/**
+ * Unusual samples from devices: accepted, with warnings in every answer, counted, logged without data, and equal after
+ * a restart.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { syntheticOriginals } from '../../bench/mutations/originals.ts';
 import { createPerson } from '../../fixtures/person.ts';
@@ -40,7 +43,7 @@ function finger(data: Uint8Array, format: TemplateFormat = TemplateFormat.ISO_19
   };
 }
 
-/** Padded, and of a quality that is not stated. */
+/** Padded, and without a stated quality. */
 function odd(capture: number): Sample {
   const record = person.fingerRecord(2, capture);
   record[FINGER_QUALITY] = 254;
@@ -54,7 +57,7 @@ function unequal(): Sample {
   return finger(several.data, TemplateFormat.INCITS_378_2004);
 }
 
-it('odd samples are enrolled, found, and told of in every answer', async () => {
+it('unusual samples are enrolled, found, and reported in the warnings of every answer', async () => {
   const plain = finger(person.fingerRecord(7, 0));
   const { subject, warnings } = await enroll([plain, odd(0)]);
   const end = person.fingerRecord(2, 0).length;
@@ -117,7 +120,7 @@ describe('an expire time', () => {
     (await update({ subjectId, expectedVersion: 0, data: dataUntil(expireTime), samples: [], updateMask: [path] }))
       .warnings;
 
-  it('in the past is told, counted and logged, by every way to set it', async () => {
+  it('in the past returns a warning, is counted and logged, however it is set', async () => {
     const before = await counted();
     const { subject, warnings } = await enroll([plain], { data: dataUntil(PAST) });
     const told = [expect.objectContaining({ code: 'EXPIRED_ALREADY', field: 'data.expire_time', sampleIndex: 0 })];
@@ -128,11 +131,11 @@ describe('an expire time', () => {
     expect(await counted()).toBe(before + 3);
     for (const method of ['Gallery/Enroll', 'Gallery/UpdateSubject'])
       expect(running.log.filter((line) => line.includes(`"${method}"`)).at(-1)).toContain('EXPIRED_ALREADY');
-    // What is not set is not looked at.
+    // A field outside the update mask is not checked.
     expect(await updated(id, PAST, 'data.caveats')).toEqual([]);
   });
 
-  it('in the future, and none, are told nothing', async () => {
+  it('in the future, or none, returns no warning', async () => {
     const before = await counted();
     const { subject, warnings } = await enroll([plain], { data: dataUntil(new Date(Date.now() + 3_600_000)) });
     expect(warnings).toEqual([]);
@@ -154,14 +157,14 @@ describe('an expire time', () => {
   });
 });
 
-it('a record that is called by the name of another standard is refused for that', async () => {
+it('a record labelled with another standard is refused', async () => {
   const sample = { ...unequal(), format: TemplateFormat.ISO_19794_2_2005 };
   const status = await refused(enroll([sample]));
   expect(status).toMatchObject({ reason: 'FORMAT_CONTRADICTS_RECORD' });
   expect(status.violations[0]?.field).toBe('samples[0].format');
 });
 
-it('records of several views of unequal resolution are after a restart what they were before', async () => {
+it('records of several views of unequal resolution are equal before and after a restart', async () => {
   await enroll([unequal()]);
   const before = await contentHash();
   await running.stop();

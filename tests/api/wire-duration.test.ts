@@ -12,7 +12,7 @@ const milliseconds = fc.oneof(
     .map(([seconds, n]) => seconds * 1000 + 1000 - n * 1e-9),
 );
 
-it('a duration is what was measured, with less than a second of nanoseconds', () => {
+it('a duration keeps its value, with less than a second of nanoseconds', () => {
   fc.assert(
     fc.property(milliseconds, (ms) => {
       const { seconds, nanos } = toDuration(ms);
@@ -22,7 +22,7 @@ it('a duration is what was measured, with less than a second of nanoseconds', ()
   );
 });
 
-it('so is the time to wait of a refusal', () => {
+it('the retry time of a refusal keeps its value in the same way', () => {
   fc.assert(
     fc.property(milliseconds, (retryAfterMs) => {
       const status = toStatus(new Failure('unavailable', 'NOT_READY', 'Later.', { retryAfterMs }));

@@ -1,4 +1,4 @@
-/** Messages as bytes: what callers can send who do not keep to the contract. */
+/** Messages as bytes, for callers that violate the contract. */
 import type { DescField, DescMessage } from '@bufbuild/protobuf';
 
 export function varint(value: number | bigint): Buffer {
@@ -16,10 +16,10 @@ export function field(number: number, value: Buffer | number | bigint): Buffer {
   return Buffer.concat([varint(number * 8 + 2), varint(value.length), value]);
 }
 
-/** A repeated field of a request, and the fields that lead to it. */
+/** A repeated field of a request, with the path to it. */
 export interface RepeatedField {
   readonly path: readonly DescField[];
-  /** As the contract writes it, with the places of what it is in: `samples`, `record.data.galleries`. */
+  /** Its name in the contract, with indices for lists on the path: `samples`, `record.data.galleries`. */
   readonly name: string;
 }
 
@@ -41,7 +41,7 @@ export function repeatedFields(message: DescMessage, outer: readonly DescField[]
   });
 }
 
-/** As many empty values of a repeated field as fit. */
+/** As many empty values of a repeated field as fit into the given bytes. */
 export function fullOfEmptyValues({ path }: RepeatedField, bytes: number): Buffer {
   const [last, ...outer] = path.toReversed();
   if (last === undefined) throw new Error('the path is empty');

@@ -58,7 +58,7 @@ function refusalOf(name: string, bytes: Buffer): { reason: string; field: string
   }
 }
 
-/** Bytes of any message of a type, with everything set that random choice sets. */
+/** Encodings of messages of a type, in which a random choice of fields is set. */
 function messageOf(message: DescMessage): fc.Arbitrary<Buffer> {
   const parts = message.fields.map((one): fc.Arbitrary<Buffer> => {
     const value: fc.Arbitrary<Buffer | number | bigint> =
@@ -85,7 +85,7 @@ function messageOf(message: DescMessage): fc.Arbitrary<Buffer> {
       ? fc.array(encoded, { maxLength: 3 }).map((list) => Buffer.concat(list))
       : fc.option(encoded, { nil: Buffer.alloc(0) });
   });
-  // Of fields that exclude each other the first one only.
+  // Only the first one of the fields of a oneof.
   const groups = Object.values(
     Object.groupBy(
       message.fields.map((one, i) => ({ one, i })),
@@ -100,7 +100,7 @@ const anyMessage = fc
   .chain((name) => messageOf(described(name)).map((bytes) => ({ name, bytes })));
 
 describe('the walk over a request', () => {
-  it('knows a limit for each repeated field of the contract, and none besides', () => {
+  it('has a limit for each repeated field of the contract, and no others', () => {
     const names = requests.flatMap((message) =>
       repeatedFields(message).map(({ path }) => `${path.at(-1)?.parent.typeName}.${path.at(-1)?.name}`),
     );
@@ -108,7 +108,7 @@ describe('the walk over a request', () => {
     for (const message of requests) expect(() => shapeOf(message)).not.toThrow();
   });
 
-  it('refuses one value too many of each repeated field, by its name, and takes as many as there may be', () => {
+  it('accepts as many values of each repeated field as allowed, and refuses one more with its name', () => {
     for (const message of requests) {
       for (const one of repeatedFields(message)) {
         const last = one.path.at(-1);
@@ -138,14 +138,14 @@ describe('the walk over a request', () => {
     ],
     ['a text without an end', 'ListSubjectsRequest', field(1, Buffer.alloc(5000, 'a')), 'INVALID_REQUEST', 'gallery'],
     [
-      'a field that is there twice',
+      'a repeated singular field',
       'GetSubjectRequest',
       Buffer.concat([field(1, Buffer.from('a')), field(1, Buffer.from('b'))]),
       'FIELD_REPEATED',
       'subject_id',
     ],
     [
-      'two that exclude each other',
+      'two fields of a oneof',
       'VerifyRequest',
       Buffer.concat([field(2, Buffer.from('a')), field(3, Buffer.alloc(0))]),
       'FIELD_REPEATED',
@@ -153,7 +153,7 @@ describe('the walk over a request', () => {
     ],
     ['a field of another type', 'GetSubjectRequest', field(1, 7), 'REQUEST_UNREADABLE', 'subject_id'],
     [
-      'a version beyond what a number can tell',
+      'a version beyond the safe integers',
       'UpdateSubjectRequest',
       field(2, 2n ** 53n),
       'INVALID_REQUEST',
@@ -225,7 +225,7 @@ describe('the walk over a request', () => {
     expect(refusalOf(name, bytes)).toEqual({ reason, field: where });
   });
 
-  it('takes what is within the bounds: unknown fields, long forms of numbers, the first and the last time', () => {
+  it('accepts values within the bounds: unknown fields, long encodings of numbers, the first and the last time', () => {
     const long = Buffer.from([0x8a, 0x80, 0x00, 0x81, 0x00, 0x61]);
     expect(
       refusalOf('GetSubjectRequest', Buffer.concat([field(9, 1), field(99, Buffer.from('x')), long])),
@@ -235,7 +235,7 @@ describe('the walk over a request', () => {
     expect(refusalOf('UpdateSubjectRequest', field(2, 2n ** 53n - 1n))).toBeUndefined();
   });
 
-  it('lets every message of the contract through, which then reads the same as by another reader', () => {
+  it('accepts every message of the contract, and reads it as another reader does', () => {
     fc.assert(
       fc.property(anyMessage, ({ name, bytes }) => {
         expect(refusalOf(name, bytes)).toBeUndefined();
@@ -245,7 +245,7 @@ describe('the walk over a request', () => {
     );
   });
 
-  it('lets nothing through that is not read the same by another reader, or by none', () => {
+  it('accepts no message that another reader reads differently, or not at all', () => {
     const damage = fc.array(
       fc.record({ at: fc.nat(), byte: fc.nat(255), how: fc.constantFrom('change', 'insert', 'remove') }),
       { minLength: 1, maxLength: 2 },
@@ -268,7 +268,7 @@ describe('the walk over a request', () => {
     expect(passed).toBeGreaterThan(10);
   });
 
-  it('never looks at more than it may, whatever the bytes', () => {
+  it('never reads out of bounds, whatever the bytes', () => {
     fc.assert(
       fc.property(fc.constantFrom(...requests), fc.uint8Array({ maxLength: 64 }), ({ name }, bytes) => {
         refusalOf(name, Buffer.from(bytes));
@@ -278,8 +278,8 @@ describe('the walk over a request', () => {
   });
 });
 
-describe('the id of a message that cannot be read', () => {
-  it('is told where it can be', () => {
+describe('the id of an unreadable message', () => {
+  it('is returned where it can be read', () => {
     const bytes = field(
       1,
       Buffer.concat([field(1, Buffer.from([0xff])), field(9, Buffer.from('q-1')), field(8, Buffer.from([0xff]))]),
@@ -292,7 +292,7 @@ describe('the id of a message that cannot be read', () => {
   });
 });
 
-/** By our reader, written by our writer, in the order of the other one. */
+/** Read by our reader, written by our writer, and brought into the order of the other writer. */
 function rewritten(name: string, bytes: Buffer): Buffer {
   const codec = codecs[name];
   if (codec === undefined) throw new Error(`there is no codec for ${name}`);
