@@ -1,4 +1,4 @@
-/** Callers of the HTTP surface who break off, never end, or should not be there; over raw sockets. */
+/** Callers of the HTTP surface that disconnect, never finish, or are not allowed; over raw sockets. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
@@ -15,7 +15,7 @@ let searched: number[];
 let bodies: Uint8Array[];
 
 async function start(limits: Partial<HttpLimits> = {}): Promise<void> {
-  // What a server of another test still says goes to that test.
+  // Late reports of an earlier test's server go to that test's list.
   const [said, thrown, lengths, received]: [string[], unknown[], number[], Uint8Array[]] = [[], [], [], []];
   [refusals, defects, searched, bodies] = [said, thrown, lengths, received];
   const identify: JsonRoute = ({ body }) => {
@@ -51,7 +51,7 @@ async function open(text = ''): Promise<Socket> {
   return socket;
 }
 
-/** Everything that comes back until the server ends the connection. */
+/** Everything received until the server closes the connection. */
 async function answerOf(text: string): Promise<string> {
   const socket = await open(text);
   let answer = '';
@@ -71,11 +71,11 @@ async function isAlive(): Promise<boolean> {
   return (await fetch(`http://127.0.0.1:${port}/livez`)).status === 200;
 }
 
-describe('a caller who breaks off', () => {
+describe('a caller that disconnects or is malformed', () => {
   it.each([
-    ['hangs up in the middle of a body', `${HEAD}content-length: 1000\r\n\r\n{"samples":`, 'CALLER_GONE'],
-    ['hangs up in the middle of a chunk', `${HEAD}transfer-encoding: chunked\r\n\r\nff\r\n{"a"`, 'CALLER_GONE'],
-  ])('%s is counted, and nothing else happens', async (_, text, reason) => {
+    ['hangs up within a body', `${HEAD}content-length: 1000\r\n\r\n{"samples":`, 'CALLER_GONE'],
+    ['hangs up within a chunk', `${HEAD}transfer-encoding: chunked\r\n\r\nff\r\n{"a"`, 'CALLER_GONE'],
+  ])('is counted when it %s, with no other effect', async (_, text, reason) => {
     const socket = await open(text);
     await expect.poll(() => server.bytesHeld).toBeGreaterThan(0);
     socket.resetAndDestroy();
@@ -84,7 +84,7 @@ describe('a caller who breaks off', () => {
     expect(await isAlive()).toBe(true);
   });
 
-  it('ends in the middle of a body in good order is told so', async () => {
+  it('receives 400 when it half-closes the connection within a body', async () => {
     const socket = await open(`${HEAD}content-length: 1000\r\n\r\n{"samples":`);
     socket.end();
     const [answer] = (await once(socket, 'data')) as [Buffer];
@@ -97,7 +97,7 @@ describe('a caller who breaks off', () => {
     ['a bad chunk size', `${HEAD}transfer-encoding: chunked\r\n\r\nxyz\r\n{}`],
     ['a chunk longer than it says', `${HEAD}transfer-encoding: chunked\r\n\r\n1\r\n{}}}}\r\n0\r\n\r\n`],
     ['an unknown transfer encoding', `${HEAD}transfer-encoding: gzip, foo\r\n\r\n{}`],
-    ['a length that is no number', `${HEAD}content-length: ten\r\n\r\n{}`],
+    ['a length that is not a number', `${HEAD}content-length: ten\r\n\r\n{}`],
     ['two lengths', `${HEAD}content-length: 2\r\ncontent-length: 3\r\n\r\n{}`],
     ['a length and chunks', `${HEAD}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}`],
     ['an encoding before the chunks', `${HEAD}transfer-encoding: gzip, chunked\r\nconnection: close\r\n\r\n0\r\n\r\n`],
@@ -109,35 +109,35 @@ describe('a caller who breaks off', () => {
     ['a zero character in the name of a header', 'GET /livez HTTP/1.1\r\nhost: localhost\r\na\0b: c\r\n\r\n'],
     ['a zero character in a header', 'GET /livez HTTP/1.1\r\nhost: local\0host\r\n\r\n'],
     ['an escape character in a header', 'GET /livez HTTP/1.1\r\nhost: localhost\r\na: \x1b[31m\r\n\r\n'],
-    ['a method that is none', 'GE\0T /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'],
+    ['an invalid method', 'GE\0T /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'],
     ['a header without a name', 'GET /livez HTTP/1.1\r\n: x\r\n\r\n'],
     ['no host', 'GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n'],
-  ])('sends %s is told so', async (_, text) => {
+  ])('receives 400 for %s', async (_, text) => {
     expect(await answerOf(text)).toMatch(/^HTTP\/1.1 400 /);
     expect(refusals).toEqual(['HTTP_MALFORMED']);
     expect(await isAlive()).toBe(true);
   });
 
-  it('sends headers without end is told so', async () => {
+  it('receives 431 for headers without an end', async () => {
     const answer = await answerOf(`GET /livez HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(20_000)}`);
     expect(answer).toMatch(/^HTTP\/1.1 431 /);
     expect(refusals).toEqual(['HTTP_HEAD_TOO_LARGE']);
   });
 });
 
-it('takes as many headers as there is room for', async () => {
+it('accepts as many headers as fit into the limit', async () => {
   const headers = Array.from({ length: 1900 }, (_, i) => `a${i}:\r\n`).join('');
   expect(await answerOf(`GET /livez HTTP/1.1\r\nhost: localhost\r\n${headers}connection: close\r\n\r\n`)).toMatch(
     / 200 /,
   );
 });
 
-describe('a caller who never ends', () => {
+describe('a caller that never finishes', () => {
   it.each([
     ['headers', 'GET /livez HTTP/1.1\r\nhost: localhost\r\n'],
     ['a body', `${HEAD}content-length: 1000\r\n\r\n{"samples":`],
     ['chunks', `${HEAD}transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n`],
-  ])('sending %s is ended when the time is up', async (_, text) => {
+  ])('sending %s is disconnected after the time limit', async (_, text) => {
     await server.stop();
     await start({ headersMs: 100, requestMs: text.includes('\r\n\r\n') ? 100 : 60_000 });
     expect(await answerOf(text)).toMatch(/^HTTP\/1.1 408 /);
@@ -145,13 +145,13 @@ describe('a caller who never ends', () => {
     await expect.poll(() => server.bytesHeld).toBe(0);
   });
 
-  it('using a connection that was kept is ended when that time is up', async () => {
+  it('on a kept-alive connection is disconnected after the idle limit', async () => {
     await server.stop();
     await start({ keepAliveMs: 100 });
     expect(await answerOf('GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
   });
 
-  it('cannot take more memory than there is for bodies, however many there are', async () => {
+  it('cannot exceed the memory for bodies, on any number of connections', async () => {
     await server.stop();
     await start({ maxBytesHeld: 3_000_000, maxConnections: 100 });
     const part = `${HEAD}content-length: 900000\r\n\r\n${'x'.repeat(500_000)}`;
@@ -165,7 +165,7 @@ describe('a caller who never ends', () => {
     expect(await post({})).toMatch(/^HTTP\/1.1 200 /);
   });
 
-  it('cannot keep others out by holding connections', async () => {
+  it('cannot block others by holding connections', async () => {
     await server.stop();
     await start({ maxConnections: 8 });
     const sockets = await Promise.all(Array.from({ length: 20 }, () => open(`${HEAD}content-length: 9\r\n\r\n{`)));
@@ -175,7 +175,7 @@ describe('a caller who never ends', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it('cannot make much of little: a body in chunks of a byte takes what its bytes take', async () => {
+  it('cannot inflate a body by chunks of one byte: it is counted by its bytes', async () => {
     const socket = await open(`${HEAD}transfer-encoding: chunked\r\n\r\n${'1\r\nx\r\n'.repeat(10_000)}`);
     await expect.poll(() => server.bytesHeld).toBeGreaterThanOrEqual(10_000);
     expect(server.bytesHeld).toBeLessThan(40_000);
@@ -189,7 +189,7 @@ describe('a search', () => {
     ['another host with our port', { host: 'evil.example:9151' }, 403, 'HOST_REFUSED'],
     ['a host that begins like ours', { host: 'localhost.evil.example' }, 403, 'HOST_REFUSED'],
     ['an address that begins like ours', { host: '127.0.0.1.evil.example' }, 403, 'HOST_REFUSED'],
-    ['the address of nobody', { host: '0.0.0.0:9151' }, 403, 'HOST_REFUSED'],
+    ['the unspecified address', { host: '0.0.0.0:9151' }, 403, 'HOST_REFUSED'],
     ['another origin', { origin: 'http://evil.example' }, 403, 'ORIGIN_REFUSED'],
     ['another port as origin', { origin: 'http://localhost:3000' }, 403, 'ORIGIN_REFUSED'],
     ['the origin of a file', { origin: 'null' }, 403, 'ORIGIN_REFUSED'],
@@ -197,15 +197,20 @@ describe('a search', () => {
     ['a site beside ours', { 'sec-fetch-site': 'same-site' }, 403, 'ORIGIN_REFUSED'],
     ['no content type', { 'content-type': '' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
     ['a content type of forms', { 'content-type': 'text/plain' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
-    ['one that hides in another', { 'content-type': 'text/plain; application/json' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
+    [
+      'JSON hidden in another content type',
+      { 'content-type': 'text/plain; application/json' },
+      415,
+      'CONTENT_TYPE_UNSUPPORTED',
+    ],
     ['another alphabet', { 'content-type': 'application/json; charset=utf-16' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
     ['a content encoding', { 'content-encoding': 'gzip' }, 415, 'CONTENT_TYPE_UNSUPPORTED'],
-    ['no time', { 'x-timeout-ms': 'soon' }, 400, 'TIMEOUT_INVALID'],
+    ['an invalid time', { 'x-timeout-ms': 'soon' }, 400, 'TIMEOUT_INVALID'],
     ['a time in hexadecimal', { 'x-timeout-ms': '0x1000' }, 400, 'TIMEOUT_INVALID'],
     ['a time without end', { 'x-timeout-ms': 'Infinity' }, 400, 'TIMEOUT_INVALID'],
     ['a time of many digits', { 'x-timeout-ms': '1000000000' }, 400, 'TIMEOUT_INVALID'],
     ['an exponent', { 'x-timeout-ms': '1e308' }, 400, 'TIMEOUT_INVALID'],
-    ['a time that is over', { 'x-timeout-ms': '0.0' }, 400, 'TIMEOUT_INVALID'],
+    ['a time of zero', { 'x-timeout-ms': '0.0' }, 400, 'TIMEOUT_INVALID'],
     ['an expectation beside the known one', { expect: '100-continue, x' }, 417, 'EXPECTATION_UNKNOWN'],
     ['an expectation', { expect: 'the-unexpected' }, 417, 'EXPECTATION_UNKNOWN'],
   ])('with %s is refused before its body is read', async (_, headers, status, reason) => {
@@ -223,7 +228,7 @@ describe('a search', () => {
   });
 
   it.each(['localhost', 'localhost:9151', 'LOCALHOST', '127.0.0.1:80', '127.1.2.3', '[::1]:9151'])(
-    'for the host %s is answered',
+    'for the host %s is accepted',
     async (host) => {
       expect(await post({ host })).toMatch(/^HTTP\/1.1 200 /);
       expect(await post({ host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' })).toMatch(/ 200 /);
@@ -231,12 +236,12 @@ describe('a search', () => {
     },
   );
 
-  it('is asked to go on where it waits for that', async () => {
+  it('receives 100 Continue when it expects it', async () => {
     expect(await post({ expect: '100-Continue' })).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 /);
     expect(searched).toEqual([2]);
   });
 
-  it('sees every header: none is dropped behind two thousand others', async () => {
+  it('is checked against every header: none is dropped after two thousand others', async () => {
     const others = 'a:\r\n'.repeat(2500);
     const lines = `${others}host: evil.example\r\ncontent-type: application/json\r\nconnection: close\r\n`;
     expect(
@@ -246,13 +251,13 @@ describe('a search', () => {
   });
 
   it.each(['application/json', 'Application/JSON; charset=UTF-8', 'application/json;charset="utf-8"'])(
-    'in %s is answered',
+    'in %s is accepted',
     async (type) => expect(await post({ 'content-type': type })).toMatch(/^HTTP\/1.1 200 /),
   );
 });
 
 describe('other requests', () => {
-  it('are answered for any host: orchestrators ask by address', async () => {
+  it('are accepted for any host: orchestrators use addresses', async () => {
     for (const path of ['livez', 'readyz', 'metrics'])
       expect(await answerOf(`GET /${path} HTTP/1.1\r\nhost: 10.1.2.3:9151\r\nconnection: close\r\n\r\n`)).toMatch(
         / 200 /,
@@ -272,7 +277,7 @@ describe('other requests', () => {
     expect(refusals).toEqual([reason]);
   });
 
-  it('that are too large are refused before they have arrived, and the connection goes on', async () => {
+  it('that are too large are refused before they have arrived, and the connection stays open', async () => {
     const socket = await open(`${HEAD}content-length: 1000001\r\n\r\n`);
     const [answer] = (await once(socket, 'data')) as [Buffer];
     expect(answer.toString()).toMatch(/^HTTP\/1.1 413 /);
@@ -285,7 +290,7 @@ describe('other requests', () => {
 });
 
 describe('a body that is too large', () => {
-  /** Sends a body as fast as it is taken, and tells what came back and how the connection ended. */
+  /** Sends a body as fast as the server reads it. Returns the answer and how the connection ended. */
   async function upload(bytes: number): Promise<{ answer: string; failed: string | undefined; sent: number }> {
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
@@ -305,7 +310,7 @@ describe('a body that is too large', () => {
     return { answer, failed, sent };
   }
 
-  it('is answered, and its caller gets to read why', async () => {
+  it('is refused, and its caller can read the answer', async () => {
     await server.stop();
     await start({ maxBodyBytes: 10_000_000 });
     const { answer, failed, sent } = await upload(35_000_000);
@@ -314,14 +319,14 @@ describe('a body that is too large', () => {
     expect(refusals).toEqual(['BODY_TOO_LARGE']);
   });
 
-  it('is not read for ever', async () => {
+  it('is not read beyond a limit', async () => {
     const { sent } = await upload(100_000_000);
     expect(sent).toBeLessThan(50_000_000);
     expect(refusals).toEqual(['BODY_TOO_LARGE']);
     await expect.poll(() => server.connectionCount).toBe(0);
   });
 
-  it('ends the connection when it does not come', async () => {
+  it('that never arrives ends the connection', async () => {
     await server.stop();
     await start({ requestMs: 100 });
     expect(await answerOf(`${HEAD}content-length: 1000001\r\n\r\n`)).toMatch(/^HTTP\/1.1 413 /);
@@ -329,7 +334,7 @@ describe('a body that is too large', () => {
   });
 });
 
-it.each([1, 4096, 4097, 65_537, 999_999])('a body of %i bytes is handed on as it came', async (bytes) => {
+it.each([1, 4096, 4097, 65_537, 999_999])('a body of %i bytes reaches the handler unchanged', async (bytes) => {
   const body = Buffer.from(Array.from({ length: bytes }, (_, i) => (i * 7) % 251));
   const headers = { 'content-type': 'application/json', connection: 'close' };
   const response = await fetch(`http://127.0.0.1:${port}/v1/identify`, { method: 'POST', headers, body });
@@ -338,7 +343,7 @@ it.each([1, 4096, 4097, 65_537, 999_999])('a body of %i bytes is handed on as it
   await expect.poll(() => server.bytesHeld).toBe(0);
 });
 
-it('survives any bytes, and keeps nothing of them', async () => {
+it('survives any bytes, and holds none of them afterwards', async () => {
   const begin = fc.constantFrom(
     '',
     'GET / HTTP/1.1\r\n',

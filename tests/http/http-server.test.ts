@@ -10,7 +10,7 @@ const serverOf = (readiness: Readiness) =>
     () => undefined,
   );
 
-it('follows the life of the service, in one direction', async () => {
+it('reports readiness through the life of the service, and never returns from stopping', async () => {
   const readiness = new Readiness();
   const server = serverOf(readiness);
   const at = `http://127.0.0.1:${await server.start('127.0.0.1', 0)}`;
@@ -26,7 +26,7 @@ it('follows the life of the service, in one direction', async () => {
     detail: 'Searching, not writing: The store has no space left.',
     writing: false,
   });
-  // Taking it out of service would help no checkpoint.
+  // Unready would take it out of service, which would help no checkpoint.
   expect(await ready()).toBe(200);
   readiness.store('');
   expect(await (await fetch(`${at}/readyz`)).json()).toEqual({ readiness: 'ready', detail: '' });
@@ -39,7 +39,7 @@ it('follows the life of the service, in one direction', async () => {
   await server.stop();
 });
 
-it('says in one sentence that its port is taken', async () => {
+it('fails with one sentence when its port is taken', async () => {
   const first = serverOf(new Readiness());
   const port = await first.start('127.0.0.1', 0);
   const second = serverOf(new Readiness());

@@ -1,11 +1,11 @@
-/** Callers who send the next request before the answer to the one before, or do not take their answers; over raw sockets. */
+/** Callers that send the next request before the previous answer, or do not read their answers; over raw sockets. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { json } from '../../src/http/answers.ts';
 import { HttpServer } from '../../src/http/http-server.ts';
 
-/** More than the buffers of both ends of a connection hold. */
+/** More than the socket buffers of both ends hold. */
 const LARGE = 'x'.repeat(40_000_000);
 
 let server: HttpServer;
@@ -40,7 +40,7 @@ async function open(text: string): Promise<Socket> {
   return socket;
 }
 
-/** Everything that comes back until the connection ends. */
+/** Everything received until the connection ends. */
 async function readAll(socket: Socket): Promise<string> {
   let text = '';
   socket.setEncoding('utf8').on('data', (part: string) => (text += part));
@@ -52,11 +52,11 @@ const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
 const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
 const SLOW = 'POST /slow HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}';
 
-describe('requests that do not wait for the answer', () => {
+describe('pipelined requests', () => {
   it.each([
     ['pages', '/page', 200, []],
-    ['paths that there are not', '/x', 404, ['PATH_UNKNOWN']],
-  ])('for %s: one is answered, the next refused, and the rest not looked at', async (_, path, status, counted) => {
+    ['unknown paths', '/x', 404, ['PATH_UNKNOWN']],
+  ])('for %s: the first is answered, the second refused, and the rest ignored', async (_, path, status, counted) => {
     const text = await readAll(await open(get(path).repeat(20_000)));
     expect(statuses(text)).toEqual([status, 400]);
     expect(text).toMatch(/connection: close[^]*HTTP_PIPELINED/i);
@@ -65,7 +65,7 @@ describe('requests that do not wait for the answer', () => {
     await expect.poll(() => server.connectionCount).toBe(0);
   });
 
-  it('lose the search before them nothing', async () => {
+  it('do not affect the search before them', async () => {
     const socket = await open(SLOW + get('/page'));
     await expect.poll(() => refusals).toEqual(['HTTP_PIPELINED']);
     socket.write(get('/page').repeat(50_000));
@@ -76,7 +76,7 @@ describe('requests that do not wait for the answer', () => {
     expect([refusals, shown]).toEqual([['HTTP_PIPELINED'], 0]);
   });
 
-  it('are no bodies: a request that waits finds its connection open', async () => {
+  it('are not confused with sequential requests, whose connection stays open', async () => {
     const socket = await open('');
     answer.resolve();
     for (let i = 0; i < 50; i++) {
@@ -88,7 +88,7 @@ describe('requests that do not wait for the answer', () => {
   });
 });
 
-it('answers that are not taken are bounded, and small ones come all the same', async () => {
+it('unread answers are bounded in memory, and small answers are still sent', async () => {
   const sockets = await Promise.all(Array.from({ length: 2 }, () => open('')));
   for (const socket of sockets) socket.pause().write(get('/large'));
   await expect.poll(() => server.bytesHeld).toBe(80_000_000);

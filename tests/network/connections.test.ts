@@ -26,7 +26,7 @@ afterEach(async () => {
   server.close();
 });
 
-/** @returns the server's side of it; undefined: it was turned away */
+/** @returns the server's side of the connection; undefined if it was turned away */
 async function open(localAddress = '127.0.0.1'): Promise<Connection | undefined> {
   const before = admitted.length;
   const client = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', localAddress });
@@ -49,14 +49,14 @@ async function fill(addresses: readonly string[]): Promise<Connection[]> {
 const isOpen = ({ socket }: Connection) => !socket.destroyed;
 
 describe('connections', () => {
-  it('give way to a new one: the oldest idle one of the address that holds most', async () => {
+  it('make room for a new one: the oldest idle one of the address that holds most is closed', async () => {
     const held = await fill(['127.0.0.2', '127.0.0.1', '127.0.0.1', '127.0.0.1']);
     expect(await open('127.0.0.3')).toBeDefined();
     expect(held.map(isOpen)).toEqual([true, false, true, true]);
     expect(connections.count).toBe(MOST);
   });
 
-  it('with a call for the caller to go on with give way after those without', async () => {
+  it('whose callers have to act next are evicted after those without a call', async () => {
     const [quiet, idle, ...others] = await fill(Array<string>(MOST).fill('127.0.0.1'));
     for (const connection of others) connection.change(1, 0);
     if (quiet === undefined || idle === undefined) throw new Error('they are open');
@@ -71,7 +71,7 @@ describe('connections', () => {
     expect(others.map(isOpen)).toEqual([true, true]);
   });
 
-  it('are kept while a caller has just been heard of', async () => {
+  it('are kept while their callers were active recently', async () => {
     const held = await fill(Array<string>(MOST).fill('127.0.0.1'));
     for (const connection of held) connection.change(0, 1);
     expect(connections.isFull).toBe(true);
@@ -79,7 +79,7 @@ describe('connections', () => {
     expect(held.every(isOpen)).toBe(true);
   });
 
-  it('without a call for long are ended, and no others', async () => {
+  it('without a call for long are closed, and no others', async () => {
     const [old, waiting, working, young] = await fill(Array<string>(MOST).fill('127.0.0.1'));
     if (!old || !waiting || !working || !young) throw new Error('they are open');
     waiting.change(0, 1);
@@ -103,7 +103,7 @@ describe('the shares of connections', () => {
     }
   });
 
-  it('are what is wanted where there are enough, and some where there are hardly any', () => {
+  it('are as configured when enough descriptors exist, and a minimum when there are hardly any', () => {
     expect(shareConnections(wanted, Infinity)).toEqual({ ...wanted, cutBy: undefined });
     expect(shareConnections(wanted, 20_000)).toEqual({ ...wanted, cutBy: undefined });
     expect(shareConnections(wanted, 64)).toEqual({ grpc: 8, http: 8, cutBy: 64 });

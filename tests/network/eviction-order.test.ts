@@ -1,11 +1,13 @@
-/** Which connection gives way to another: told as a rule that looks at all of them, and what it costs not to. */
+/**
+ * Which connection is evicted: tested against a literal rule that scans all of them, with the cost of the real order.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EvictionOrder, type Evictable } from '../../src/network/eviction-order.ts';
 
 const QUIET_MS = 5;
 
-/** The rule taken literally. @returns the rank of the one that gives way */
+/** The literal rule. @returns the rank of the connection that is evicted */
 function firstRank(open: readonly Evictable[], now: number): readonly number[] | undefined {
   const ranks = open
     .filter(({ working, waiting, lastActive }) => working === 0 && (waiting === 0 || lastActive <= now - QUIET_MS))
@@ -17,8 +19,8 @@ function rankOf({ waiting, address, lastActive }: Evictable, open: readonly Evic
   return [Math.min(waiting, 1), -open.filter((other) => other.address === address).length, lastActive];
 }
 
-describe('the order in which connections give way', () => {
-  it('is that of the rule, whatever they do', () => {
+describe('the eviction order of connections', () => {
+  it('equals the literal rule, whatever the connections do', () => {
     const step = fc.record({
       does: fc.constantFrom('open', 'open', 'change', 'change', 'close', 'evict'),
       which: fc.nat(1000),
@@ -64,7 +66,7 @@ describe('the order in which connections give way', () => {
     ['of an address each without a call', 10_000, 0],
     ['of a few addresses whose callers are quiet', 10, 1],
     ['of an address each whose callers are quiet', 10_000, 1],
-  ])('is kept: among ten thousand %s, not all are looked at for each', (_, addresses, waiting) => {
+  ])('does not scan all of ten thousand connections %s', (_, addresses, waiting) => {
     let looks = 0;
     class Watched implements Evictable {
       readonly address: string;
@@ -91,7 +93,7 @@ describe('the order in which connections give way', () => {
       order.delete(first);
       order.put(new Watched(i));
     }
-    // With two passes over all of them it was four hundred million.
+    // Two full scans per connection would be four hundred million reads.
     expect(looks / (2 * MANY)).toBeLessThan(150);
   });
 });

@@ -23,13 +23,13 @@ describe('the credentials of the server', () => {
     ['no TLS on a public address', { ...PLAIN, grpcHost: '0.0.0.0' }, 'PLAINTEXT_REFUSED'],
     ['a certificate without a key', { ...TLS, tlsKey: undefined }, 'TLS_INVALID'],
     ['an authority without a certificate', { ...PLAIN, tlsClientCa: file('ca.pem') }, 'TLS_INVALID'],
-    ['a file that is not there', { ...TLS, tlsCert: file('nowhere.pem') }, 'TLS_INVALID'],
+    ['a missing file', { ...TLS, tlsCert: file('nowhere.pem') }, 'TLS_INVALID'],
     ['a key of another certificate', { ...TLS, tlsKey: file('client.key') }, 'TLS_INVALID'],
   ])('refuse %s', (_, settings, reason) => {
     expect(() => createServerCredentials(settings)).toThrow(expect.objectContaining({ reason }) as Error);
   });
 
-  it('allow plain calls on the loopback address, and elsewhere when told to', () => {
+  it('allow plaintext on loopback addresses, and elsewhere only when configured', () => {
     expect(createServerCredentials(PLAIN)).toBeUndefined();
     expect(createServerCredentials({ ...PLAIN, grpcHost: '0.0.0.0', allowPlaintext: true })).toBeUndefined();
     expect(['127.0.0.1', '127.9.9.9', '::1', 'localhost', '10.0.0.1', '0.0.0.0', 'host'].map(isLoopback)).toEqual([
@@ -65,7 +65,7 @@ describe('mutual TLS', () => {
     await expect(ask({ ...known, tlsCert: undefined, tlsKey: undefined })).rejects.toMatchObject({ code: 14 });
   });
 
-  it('has one handshake: a client of TLS 1.2 that asks for another one gets none', async () => {
+  it('refuses renegotiation with TLS 1.2', async () => {
     const { server } = createApiServer();
     const port = await server.listen('127.0.0.1', 0, createServerCredentials(TLS));
     const options = { port, host: '127.0.0.1', servername: 'localhost', ALPNProtocols: ['h2'] };
@@ -79,7 +79,7 @@ describe('mutual TLS', () => {
     await server.stop(0);
   });
 
-  it('needs its files, and both of a pair', () => {
+  it('needs readable files, a certificate and key together, and an authority', () => {
     expect(() => createClientCredentials({ tlsCa: file('nowhere'), tlsCert: undefined, tlsKey: undefined })).toThrow(
       'cannot be read',
     );
@@ -96,7 +96,7 @@ describe('searches over HTTP', () => {
   const refusal = (httpHost: string, tlsClientCa?: string) => () =>
     requirePrivateHttp({ httpIdentify: true, httpHost, tlsClientCa });
 
-  it('are for this machine only, and no way around certificates', () => {
+  it('are allowed on loopback only, and not when client certificates are required', () => {
     for (const host of ['127.0.0.1', '127.8.0.1', '::1', 'localhost']) expect(refusal(host)).not.toThrow();
     for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example'])
       expect(refusal(host)).toThrow(expect.objectContaining({ reason: 'PLAINTEXT_REFUSED' }) as Error);

@@ -30,7 +30,7 @@ describe('a key ring', () => {
     expect(() => KeyRing.parse(text, 'k.json')).toThrow(expect.not.stringContaining(secret) as string);
   });
 
-  it('is the same after it was written and read', () => {
+  it('is equal after it is written and read', () => {
     const ring = KeyRing.create(new Date(0)).withNewKey(new Date(1));
     const again = KeyRing.parse(ring.serialise(), 'k.json');
     expect(again.ids).toEqual(ring.ids);
@@ -39,13 +39,13 @@ describe('a key ring', () => {
       expect(again.derive(id, 'template')?.export()).toEqual(ring.derive(id, 'template')?.export());
   });
 
-  it('has another key for each purpose', () => {
+  it('derives a different key for each purpose', () => {
     const ring = KeyRing.create(new Date(0));
     const derived = (['template', 'index', 'backup'] as const).map((purpose) => ring.derive(ring.currentId, purpose));
     expect(new Set(derived.map((key) => key?.export().toString('hex'))).size).toBe(3);
   });
 
-  it('keeps its current key', () => {
+  it('cannot lose its current key', () => {
     const ring = KeyRing.create(new Date(0));
     expect(() => ring.without(ring.currentId)).toThrow(expect.objectContaining({ reason: 'KEY_IN_USE' }));
     const rotated = ring.withNewKey(new Date(1));
@@ -55,13 +55,13 @@ describe('a key ring', () => {
 });
 
 describe('keys', () => {
-  it('are made at first use, readable by their owner only', async () => {
+  it('are created at first use, readable by their owner only', async () => {
     expect(await keysOf().open(false)).toBe(true);
     expect(statSync(join(dataDir, 'keys.json')).mode & 0o777).toBe(0o600);
     expect(await keysOf().open(false)).toBe(false);
   });
 
-  it('are not made where others are needed or named', async () => {
+  it('are not created where existing keys are needed, or another file is named', async () => {
     const unreadable = expect.objectContaining({ reason: 'KEYS_UNREADABLE' }) as Error;
     await expect(keysOf().open(true)).rejects.toThrow(unreadable);
     await expect(keysOf(join(dataDir, 'misspelt.json')).open(false)).rejects.toThrow(unreadable);
@@ -69,7 +69,7 @@ describe('keys', () => {
     await expect(keysOf().open(true)).rejects.toThrow(unreadable);
   });
 
-  it('open what they sealed, and nothing else', async () => {
+  it('open exactly what they sealed', async () => {
     const keys = keysOf();
     await keys.open(false);
     fc.assert(
@@ -89,7 +89,7 @@ describe('keys', () => {
     );
   });
 
-  it('do not seal the same to the same', async () => {
+  it('seal equal data to different bytes', async () => {
     const keys = keysOf();
     await keys.open(false);
     const seal = () => Buffer.from(keys.seal(Uint8Array.of(1, 2, 3), 'template', 'x').bytes).toString('hex');
@@ -106,7 +106,7 @@ describe('keys', () => {
     expect(here.ring.currentId).toBe(there.ring.currentId);
   });
 
-  it('stay as they are when the file cannot be read any more', async () => {
+  it('keep working when the file can no longer be read', async () => {
     const keys = keysOf();
     await keys.open(false);
     const { currentId } = keys.ring;

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 
 describe('a receipt', () => {
-  it('is checked with the public key, and does not name the subject', async () => {
+  it('is verified with the public key, and does not contain the subject id', async () => {
     const receipt = signer.sign(facts);
     expect(receipt).not.toContain(facts.subjectId);
     expect(verifyReceipt(receipt, signer.publicKey)).toMatchObject({
@@ -38,12 +38,12 @@ describe('a receipt', () => {
     expect(again.sign(facts)).toBe(receipt);
   });
 
-  it('is valid however it is laid out', () => {
+  it('is valid in any JSON layout', () => {
     const spread = JSON.stringify(JSON.parse(signer.sign(facts)), undefined, 4);
     expect(() => verifyReceipt(spread, signer.publicKey)).not.toThrow();
   });
 
-  it('is not valid when anything in it was changed', () => {
+  it('is invalid after any change', () => {
     const receipt = signer.sign(facts);
     fc.assert(
       fc.property(fc.nat(receipt.length - 1), fc.string({ minLength: 1, maxLength: 1 }), (at, character) => {
@@ -55,15 +55,15 @@ describe('a receipt', () => {
     );
   });
 
-  it('is not valid by another key', async () => {
+  it('is invalid with another key', async () => {
     const other = await ReceiptSigner.open(undefined, join(temporaryDirectory(), 'not there yet'));
     expect(() => verifyReceipt(signer.sign(facts), other.publicKey)).toThrow(reason('RECEIPT_INVALID'));
     expect(() => verifyReceipt(signer.sign(facts), 'nonsense')).toThrow(reason('KEYS_INVALID'));
   });
 });
 
-describe('the key of receipts', () => {
-  it('is not made where one was named, and has to be one', async () => {
+describe('the receipt key', () => {
+  it('is not created where a file is named, and must be a valid key', async () => {
     await expect(ReceiptSigner.open(join(dataDir, 'misspelt.pem'), dataDir)).rejects.toThrow(reason('KEYS_UNREADABLE'));
     const file = join(dataDir, 'other.pem');
     writeFileSync(file, readFileSync(join(dataDir, 'receipt-key.pem')).subarray(10));
