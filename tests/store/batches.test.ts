@@ -30,7 +30,7 @@ function summary(outcomes: readonly EnrolmentOutcome[]): (string | number)[] {
   return outcomes.map((outcome) => ('failure' in outcome ? outcome.failure.reason : outcome.seq));
 }
 
-/** Records that the database finds fault with, though their types are right. */
+/** Records that the database rejects although their types are valid. */
 const faulty: Record<string, () => NewEnrolment> = {
   'a quality out of range': () => ({ ...enrolment(), references: [reference({ quality: 999 })] }),
   'a zero byte in a text': () => enrolment({ externalId: 'a\0b' }),
@@ -39,14 +39,14 @@ const faulty: Record<string, () => NewEnrolment> = {
 };
 
 describe('a batch', () => {
-  it.each(Object.entries(faulty))('loses nobody but the record with %s', async (_, make) => {
+  it.each(Object.entries(faulty))('loses only the record with %s', async (_, make) => {
     const batch = [enrolment(), enrolment({}, 'r-1'), make(), enrolment(), enrolment()];
     expect(summary(await store.subjects.enrollMany(batch))).toEqual([1, 2, 'STORE_ERROR', 3, 4]);
     expect(summary(await store.subjects.enrollMany([make()]))).toEqual(['STORE_ERROR']);
     expect(await store.subjects.counts()).toEqual({ subjects: 4, references: 4 });
   });
 
-  it('stores exactly the good records, wherever the bad ones stand', async () => {
+  it('stores exactly the good records, in any order of good and bad ones', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.constantFrom('good', 'faulty', 'taken'), { maxLength: 20 }), async (kinds) => {
         const before = await store.subjects.headSequence();
@@ -70,7 +70,7 @@ describe('a batch', () => {
     );
   });
 
-  it('gives an id that occurs twice to the first, and the second the same subject', async () => {
+  it('enrols a request id once and returns the same subject when it is repeated', async () => {
     const outcomes = await store.subjects.enrollMany([
       enrolment(),
       enrolment({}, 'twice'),
@@ -81,13 +81,13 @@ describe('a batch', () => {
     expect(outcomes[2]).toMatchObject({ repeated: true, subject: { version: 1 } });
   });
 
-  it('gives an external id that occurs twice to the first', async () => {
+  it('gives an external id to the first of two records', async () => {
     const batch = ['z', 'a', 'z', 'a'].map((externalId) => enrolment({ externalId }));
     expect(summary(await store.subjects.enrollMany(batch))).toEqual([1, 2, 'EXTERNAL_ID_TAKEN', 'EXTERNAL_ID_TAKEN']);
   });
 
   it.each([true, false])(
-    'meets one that wants the same in another order, and neither fails (request ids: %s)',
+    'does not deadlock with a batch of the same records in reverse order (request ids: %s)',
     async (named) => {
       for (let round = 0; round < 5; round++) {
         const batch = () =>
@@ -109,7 +109,7 @@ describe('a batch', () => {
     },
   );
 
-  it('takes galleries as a set, and answers as it reads', async () => {
+  it('treats galleries as a set, and returns them as stored', async () => {
     const given = enrolment({ galleries: ['b', 'A', 'b', '_'] });
     const { subject } = await store.subjects.enroll(given.subject, given.references);
     expect(subject.galleries).toEqual(['A', '_', 'b']);
@@ -118,7 +118,7 @@ describe('a batch', () => {
     expect(updated.subject.galleries).toEqual(['x']);
   });
 
-  it('keeps every time that it takes', async () => {
+  it('stores every time it accepts unchanged', async () => {
     const time = fc.date({ min: new Date('0001-01-01'), max: new Date(8.64e15), noInvalidDate: true });
     await fc.assert(
       fc.asyncProperty(time, async (expireTime) => {
@@ -133,7 +133,7 @@ describe('a batch', () => {
 });
 
 describe('a repeated request', () => {
-  it('is never answered with a subject beside the references of another version', async () => {
+  it('never returns a subject with references of another version', async () => {
     const given = enrolment({}, 'r-1');
     const { subject } = await store.subjects.enroll(given.subject, given.references, given.clientRequest);
     const updating = async () => {
@@ -151,7 +151,7 @@ describe('a repeated request', () => {
     await done;
   });
 
-  it('that meets the expunging is told of it, or still answered', async () => {
+  it('that races with the expunction is refused with SUBJECT_EXPUNGED, or still answered', async () => {
     for (let round = 0; round < 15; round++) {
       const given = enrolment({}, `r-${round}`);
       const { subject } = await store.subjects.enroll(given.subject, given.references, given.clientRequest);

@@ -41,7 +41,7 @@ async function failureOf(work: Promise<unknown>): Promise<Failure> {
 
 const enroll = (given = enrolment()) => store.subjects.enroll(given.subject, given.references, given.clientRequest);
 
-it.each([true, false])('says that the outcome of a commit is unknown (delivered: %s)', async (isDelivered) => {
+it.each([true, false])('reports that the outcome of a commit is unknown (delivered: %s)', async (isDelivered) => {
   const given = enrolment({}, 'r-1');
   line.cutAt('COMMIT', isDelivered);
   expect(await failureOf(enroll(given))).toMatchObject({ kind: 'unavailable', reason: 'COMMIT_OUTCOME_UNKNOWN' });
@@ -51,13 +51,13 @@ it.each([true, false])('says that the outcome of a commit is unknown (delivered:
   expect(await store.subjects.counts()).toEqual({ subjects: 1, references: 1 });
 });
 
-it('does not say so of a reading, which changes nothing', async () => {
+it('reports a broken read as STORE_UNAVAILABLE, since it changes nothing', async () => {
   line.cutAt('COMMIT', true);
   const { subject } = enrolment();
   expect(await failureOf(store.subjects.get(subject.subjectId))).toMatchObject({ reason: 'STORE_UNAVAILABLE' });
 });
 
-it('changes nothing when the connection breaks before the commit, and goes on when it is back', async () => {
+it('changes nothing when the connection breaks before the commit, and works once it is restored', async () => {
   line.cutAt('UPDATE change_counter', true);
   const failure = await failureOf(enroll());
   expect(failure).toMatchObject({ kind: 'unavailable', reason: 'STORE_UNAVAILABLE' });
@@ -67,7 +67,7 @@ it('changes nothing when the connection breaks before the commit, and goes on wh
   expect(await store.subjects.readChanges(0, 10)).toHaveLength(1);
 });
 
-it('survives that the database throws everybody out, in the middle of work too', async () => {
+it('survives when the database closes all connections, even during calls', async () => {
   const administrator = new pg.Client({ connectionString: url });
   await administrator.connect();
   const working = Array.from({ length: 30 }, () => enroll());
@@ -81,8 +81,8 @@ it('survives that the database throws everybody out, in the middle of work too',
     result.status === 'rejected' ? (result.reason as Failure).reason : 'ok',
   );
   for (const reason of reasons) expect(reason).toMatch(/^(ok|STORE_UNAVAILABLE|COMMIT_OUTCOME_UNKNOWN)$/);
-  // A connection that was thrown out while it was idle may be met before the pool hears of it: "nothing was changed", so
-  // the call is repeated, as its error tells a caller to. Each such answer removes one of the ten connections.
+  // A connection closed while idle may be used before the pool notices: "nothing was changed". The call is then
+  // repeated, as its error tells the caller. Each such answer removes one of the ten connections.
   const { seq } = await enrollAgain(10);
   expect((await store.subjects.readChanges(0, 100)).map((change) => change.seq)).toEqual(
     Array.from({ length: seq }, (_, i) => i + 1),
@@ -98,7 +98,7 @@ async function enrollAgain(times: number): Promise<Awaited<ReturnType<typeof enr
   }
 }
 
-it('says that it is unavailable when nothing answers, and when it is closed', async () => {
+it('reports STORE_UNAVAILABLE when the database does not answer, and when the store is closed', async () => {
   line.cutAt('', false);
   expect(await failureOf(store.subjects.headSequence())).toMatchObject({ reason: 'STORE_UNAVAILABLE' });
   line.mend();
@@ -109,9 +109,9 @@ it('says that it is unavailable when nothing answers, and when it is closed', as
 
 it.each([
   ['a constraint', () => enrolment({ externalId: 'kowalski' }), { quality: 999 }],
-  ['a text', () => enrolment({ externalId: 'kowalski\0' }), {}],
+  ['a text encoding', () => enrolment({ externalId: 'kowalski\0' }), {}],
   ['a unique id', () => enrolment({ externalId: 'kowalski', subjectId: 'same' }), {}],
-])('quotes nothing of a record that breaks %s, not even in the cause', async (_, make, changes) => {
+])('quotes no part of a record that violates %s, not even in the cause', async (_, make, changes) => {
   const made = make();
   const id = (await enroll()).subject.subjectId;
   const subject = made.subject.subjectId === 'same' ? { ...made.subject, subjectId: id } : made.subject;

@@ -27,7 +27,7 @@ const enrol = async (store: Store) => {
   return (await store.subjects.enroll(subject, references)).seq;
 };
 
-/** Resolves when something was heard. */
+/** `until` resolves when the change has been notified. */
 function hearing() {
   const heard: number[] = [];
   let notify: () => void = () => undefined;
@@ -41,14 +41,14 @@ function hearing() {
   return { heard, on, until };
 }
 
-it('hears of the changes of others, also after its connection was lost, and not of its own', async () => {
+it('notifies of changes by other stores, even after a lost connection, but not of its own', async () => {
   const [here, there] = stores;
   const { heard, on, until } = hearing();
   await here.listener.ensure(on);
   const own = await enrol(here);
   const first = await enrol(there);
   await until(first);
-  // Had it been told of its own change, it would have been before.
+  // Its own change came first, so a notification of it would have arrived by now.
   expect(heard).not.toContain(own);
 
   const admin = new pg.Client({ connectionString: url });
@@ -58,7 +58,7 @@ it('hears of the changes of others, also after its connection was lost, and not 
   );
   await admin.end();
   let again = await enrol(there);
-  // It is told that the connection is gone by the system, some moment.
+  // The operating system reports the lost connection at some later moment.
   while (!heard.includes(again)) {
     await here.listener.ensure(on);
     again = await enrol(there);

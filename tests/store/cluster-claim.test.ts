@@ -1,4 +1,4 @@
-/** Services and commands that want the database of one data directory. */
+/** Services and commands that compete for the database of one data directory. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, readFileSync, rmSync } from 'node:fs';
@@ -29,11 +29,11 @@ function emptyDirectory(): string {
   return made;
 }
 
-/** A data directory with a database that does not run. */
+/** A data directory with a stopped database. */
 function directory(): string {
   const made = join(emptyDirectory(), 'data');
   execFileSync('cp', ['-a', template, made]);
-  // So that the database's user can enter, as the template's own parent lets it.
+  // The database's user has to traverse it, as it can the template's parent.
   chmodSync(join(made, '..'), 0o711);
   return made;
 }
@@ -67,7 +67,7 @@ afterEach(async () => {
 });
 
 describe('a service and a command', () => {
-  it('the service waits for the command, and starts when it has ended', async () => {
+  it('the service waits for the command, and starts when the command has ended', async () => {
     const dataDir = directory();
     const first = await command(dataDir);
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
@@ -78,7 +78,7 @@ describe('a service and a command', () => {
     expect(await query((await second).url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
   });
 
-  it('the service names the command that did not end in time', async () => {
+  it('the service names a command that does not end in time', async () => {
     const dataDir = directory();
     const first = await command(dataDir);
     await expect(service(dataDir, 300)).rejects.toMatchObject({
@@ -88,7 +88,7 @@ describe('a service and a command', () => {
     expect(await query(first.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  it('the service gives up waiting when it is told to stop', async () => {
+  it('the service stops waiting when it is told to stop', async () => {
     const dataDir = directory();
     await command(dataDir);
     const stop = new AbortController();
@@ -99,7 +99,7 @@ describe('a service and a command', () => {
     await ended;
   });
 
-  it('the command takes part in what a service that is just starting will run', async () => {
+  it('the command shares the database of a service that is just starting', async () => {
     const dataDir = directory();
     const [first, second] = await Promise.all([service(dataDir), command(dataDir)]);
     expect([first.isShared, second.isShared]).toEqual([false, true]);
@@ -125,7 +125,7 @@ describe('two commands', () => {
     await expect(query(second.url, 'SELECT 1')).rejects.toThrow();
   });
 
-  it('do not keep the second one waiting when it comes as the first one ends', async () => {
+  it('do not block each other when the second comes while the first ends', async () => {
     const dataDir = directory();
     const first = await command(dataDir);
     const stopping = first.stop();
@@ -136,7 +136,7 @@ describe('two commands', () => {
   });
 });
 
-it('a service whose lock file is removed keeps its database', async () => {
+it('a service keeps its database when its lock file is removed', async () => {
   const dataDir = directory();
   const first = await service(dataDir);
   rmSync(join(dataDir, 'ridgewatch.lock'));
@@ -164,7 +164,7 @@ function canUnshare(): boolean {
 describe.skipIf(!canUnshare())('in another container (needs root and unshare)', () => {
   const LOOPBACK = `${process.execPath} -e '' ; ip link set lo up 2>/dev/null || python3 -c "import fcntl,socket,struct; fcntl.ioctl(socket.socket(),0x8914,struct.pack('16sh',b'lo',65))"`;
 
-  /** Runs the script in namespaces of its own, until it says how it ended or where its database is. */
+  /** Runs the script in its own namespaces, until it reports its result or the URL of its database. */
   async function elsewhere(
     namespaces: readonly string[],
     dataDir: string,
@@ -192,7 +192,7 @@ describe.skipIf(!canUnshare())('in another container (needs root and unshare)', 
     ['all', ['-n', '-p', '-i', '-f', '--mount-proc', '--kill-child']],
     ['network', ['-n']],
     ['process', ['-p', '-f', '--mount-proc', '--kill-child']],
-  ])('a second service is refused, and harms nothing: %s namespaces of its own', async (_, namespaces) => {
+  ])('a second service with its own namespaces (%s) is refused without effect on the first', async (_, namespaces) => {
     const dataDir = directory();
     const first = await service(dataDir);
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
@@ -202,7 +202,7 @@ describe.skipIf(!canUnshare())('in another container (needs root and unshare)', 
     expect(said.join()).not.toContain('ended by itself');
   });
 
-  it('a command says where it can be run', async () => {
+  it('a command is told where it can run', async () => {
     const dataDir = directory();
     await service(dataDir);
     const { result } = await elsewhere(['-n', '-p', '-i', '-f', '--mount-proc', '--kill-child'], dataDir, 'join');
@@ -210,9 +210,9 @@ describe.skipIf(!canUnshare())('in another container (needs root and unshare)', 
     expect(result.message).toContain('run this command where that one runs');
   });
 
-  it('the database of a killed service keeps others off its files, and lets them when it has ended', async () => {
+  it('the database of a killed service blocks others from its files until it has ended', async () => {
     const dataDir = directory();
-    // The first process of the container survives the service, and so does the database.
+    // The container's first process survives the service, and with it the database.
     const survivor = '"$@" & read end; kill -9 $!; wait; echo "{\\"reason\\":\\"killed\\"}"; read end';
     const inner = ['-n', '-p', '-i', '-f', '--mount-proc', '--kill-child'];
     const { process: container, result } = await elsewhere(inner, dataDir, 'start', survivor);
@@ -231,7 +231,7 @@ describe.skipIf(!canUnshare())('in another container (needs root and unshare)', 
   });
 });
 
-it.skipIf(process.platform !== 'linux')('tells the database nothing of its environment (needs /proc)', async () => {
+it.skipIf(process.platform !== 'linux')('passes none of its environment to the database (needs /proc)', async () => {
   const dataDir = directory();
   const { directory: files } = await service(dataDir);
   const [pid] = readFileSync(join(files, 'postmaster.pid'), 'utf8').split('\n');
@@ -241,7 +241,7 @@ it.skipIf(process.platform !== 'linux')('tells the database nothing of its envir
   expect(names.filter((name) => name !== '' && name !== 'PG_GRANDPARENT_PID').sort()).toEqual(['LC_ALL', 'PATH', 'TZ']);
 });
 
-it('is for its owner alone, under every umask', async () => {
+it('keeps the data directory private to its owner under every umask', async () => {
   const parent = emptyDirectory();
   chmodSync(parent, 0o755);
   const umask = process.umask(0);

@@ -1,4 +1,4 @@
-/** Damaged indexes where it is harder: beside a damaged table, in use, and in a database that belongs to others. */
+/** Damaged indexes in harder cases: beside a damaged table, in use, and in a database with another owner. */
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -16,7 +16,10 @@ let dataDir: string;
 let cluster: EmbeddedCluster;
 let administrator: pg.Client;
 let count = 0;
-/** Those of the test: a database of a user who is no administrator, a client of the administrator, and what was enrolled. */
+/**
+ * Per test: the URL of the administrator, that of an ordinary user, a client of the administrator, and the enrolled
+ * ids.
+ */
 let url: string;
 let ownUrl: string;
 let client: pg.Client;
@@ -78,7 +81,7 @@ function userUrl(user: string): string {
   return parsed.href;
 }
 
-/** Changes bytes of a block on the disk. @param block - from the end where it is negative */
+/** Overwrites bytes of a block on disk. @param block - counted from the end if negative */
 function damage(relation: string, block: number, bytes = Buffer.alloc(64, 0xa5)): Promise<void> {
   return changeFile(url, cluster.directory, relation, (file, blocks) => {
     const at = ((block + blocks) % blocks) * BLOCK + (bytes.length === BLOCK ? 0 : 100);
@@ -98,7 +101,7 @@ async function readAll({ subjects }: Store) {
 }
 
 describe('a damaged index', () => {
-  it('is built anew by a start, which says so', async () => {
+  it('is rebuilt at start, with a log line', async () => {
     await damage('subject_pkey', -1);
     await damage('reference_subject', 0);
     const opened = await open(url);
@@ -109,14 +112,14 @@ describe('a damaged index', () => {
     ]);
   });
 
-  it('is found where a block of it is full of zeros, which PostgreSQL takes for a new one', async () => {
+  it('is found when a block is all zeros, which PostgreSQL takes for a new page', async () => {
     await damage('subject_pkey', 1, Buffer.alloc(BLOCK));
     await damage('reference_subject', 1, Buffer.alloc(BLOCK));
     expect(await readAll(await open(url))).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
     expect(log).toHaveLength(2);
   });
 
-  it('is read around, and changes that need it are refused', async () => {
+  it('is bypassed by reads, and changes that need it are refused', async () => {
     const opened = await open(url);
     for (const index of ['subject_pkey', 'reference_subject', 'subject_contributor_external_id_key'])
       await damage(index, 1);
@@ -137,30 +140,33 @@ describe('a damaged index', () => {
     });
   });
 
-  it.each([0, 1])('beside a damaged table is put out of use (block %i), and built with the table', async (block) => {
-    await damage('subject_pkey', block);
-    const { rows } = await client
-      .query<{ id: string }>("SELECT subject_id AS id FROM subject WHERE ctid < '(1,0)'::tid")
-      .catch(() => client.query<{ id: string }>('SELECT NULL AS id WHERE false'));
-    await damage('subject', 0);
-    const opened = await open(url);
-    expect(log).toEqual([expect.stringContaining('could not be built anew (table-damaged)')]);
-    const { ids, damaged } = await readAll(opened);
-    expect(ids.length).toBeGreaterThan(100);
-    expect(ids.length).toBeLessThan(enrolled.length);
-    if (rows.length > 0) expect(enrolled.length - ids.length).toBe(rows.length);
-    expect(new Set(damaged.map(({ subjectId }) => subjectId)).size).toBe(enrolled.length - ids.length);
-    const { blocks, indexes } = await opened.repair.examine();
-    expect([blocks, indexes]).toMatchObject([[{ table: 'subject', block: 0 }], [{ index: 'subject_pkey' }]]);
-    await opened.repair.removeAll(damaged, 'test', damaged.length, () => '{}');
-    await opened.repair.rewrite(blocks, 'after', [], 'test');
-    expect(await opened.repair.examine()).toMatchObject({ blocks: [], indexes: [] });
-    expect(await readAll(opened)).toMatchObject({ ids, damaged: [] });
-  });
+  it.each([0, 1])(
+    'beside a damaged table is disabled (block %i), and rebuilt together with the table',
+    async (block) => {
+      await damage('subject_pkey', block);
+      const { rows } = await client
+        .query<{ id: string }>("SELECT subject_id AS id FROM subject WHERE ctid < '(1,0)'::tid")
+        .catch(() => client.query<{ id: string }>('SELECT NULL AS id WHERE false'));
+      await damage('subject', 0);
+      const opened = await open(url);
+      expect(log).toEqual([expect.stringContaining('could not be built anew (table-damaged)')]);
+      const { ids, damaged } = await readAll(opened);
+      expect(ids.length).toBeGreaterThan(100);
+      expect(ids.length).toBeLessThan(enrolled.length);
+      if (rows.length > 0) expect(enrolled.length - ids.length).toBe(rows.length);
+      expect(new Set(damaged.map(({ subjectId }) => subjectId)).size).toBe(enrolled.length - ids.length);
+      const { blocks, indexes } = await opened.repair.examine();
+      expect([blocks, indexes]).toMatchObject([[{ table: 'subject', block: 0 }], [{ index: 'subject_pkey' }]]);
+      await opened.repair.removeAll(damaged, 'test', damaged.length, () => '{}');
+      await opened.repair.rewrite(blocks, 'after', [], 'test');
+      expect(await opened.repair.examine()).toMatchObject({ blocks: [], indexes: [] });
+      expect(await readAll(opened)).toMatchObject({ ids, damaged: [] });
+    },
+  );
 });
 
 describe('keys that the database has lost', () => {
-  it('are entered again only from a key file that opens what is stored', async () => {
+  it('are restored only from a key file that opens the stored templates', async () => {
     await damage('template_key', 0);
     const mend = (at: Keys) =>
       openStore({
@@ -180,8 +186,8 @@ describe('keys that the database has lost', () => {
   });
 });
 
-describe('a block of subjects that is full of zeros', () => {
-  it('is noticed, for the changes say who was there', async () => {
+describe('a block of zeros in the subject table', () => {
+  it('is noticed: the changes name the subjects that were in it', async () => {
     await damage('subject', 0, Buffer.alloc(BLOCK));
     const opened = await open(url);
     const { ids } = await readAll(opened);
@@ -198,20 +204,20 @@ describe('a block of subjects that is full of zeros', () => {
   });
 });
 
-describe('in a database whose user is no administrator', () => {
-  it.each([0, 1])('an index is found, and its owner builds it anew (block %i)', async (block) => {
+describe('in a database with an ordinary user', () => {
+  it.each([0, 1])('a damaged index is found, and rebuilt by its owner (block %i)', async (block) => {
     await damage('subject_pkey', block);
     await damage('reference_subject', block);
     const opened = await open(ownUrl);
     expect(await readAll(opened)).toMatchObject({ ids: enrolled, damaged: [], references: 400 });
     const { indexes } = await opened.repair.examine();
-    // Where nothing can be planned a start builds it.
+    // With a damaged block 0 no query can be planned; the start has rebuilt the index.
     expect(indexes.map(({ index }) => index).sort()).toEqual(block === 0 ? [] : ['reference_subject', 'subject_pkey']);
     await opened.repair.rebuildIndexes(indexes);
     expect(await opened.repair.examine()).toMatchObject({ blocks: [], indexes: [] });
   });
 
-  it('who does not own the tables is told what to do, and is shown no empty store', async () => {
+  it('a user who does not own the tables gets an error, not an empty store', async () => {
     await client.query(
       'GRANT SELECT, INSERT, UPDATE, DELETE, REFERENCES ON ALL TABLES IN SCHEMA public TO guest; GRANT CREATE ON SCHEMA public TO guest',
     );
@@ -224,7 +230,7 @@ describe('in a database whose user is no administrator', () => {
     });
   });
 
-  it('memberships that cannot be read are told, and their subjects stay', async () => {
+  it('unreadable memberships are reported, and their subjects stay', async () => {
     await damage('gallery_membership', 0);
     const opened = await open(ownUrl);
     const { all, ids, damaged, references } = await readAll(opened);
@@ -237,7 +243,8 @@ describe('in a database whose user is no administrator', () => {
     const head = await opened.subjects.headSequence();
     const { blocks } = await opened.repair.examine();
     const touched = unsure.map(({ subject }) => subject.subjectId);
-    // Without a look at the index what is lost is lost; the subjects are changed, so that services read them again.
+    // Without a lookup in the index the memberships are lost. The subjects get a change each, so that services read
+    // them again.
     await opened.repair.rewrite(blocks, 'after', touched, 'test');
     expect(await opened.repair.examine()).toMatchObject({ blocks: [], indexes: [] });
     const changes = await opened.subjects.readChanges(head, 1000);
@@ -248,13 +255,13 @@ describe('in a database whose user is no administrator', () => {
   });
 });
 
-describe('the catalogue of the database', () => {
+describe('the catalogue of a database', () => {
   it.each([
     ['pg_class', 0],
     ['pg_attribute', -1],
     ['pg_class_oid_index', 0],
     ['pg_statistic', 0],
-  ])('is said to be what is damaged (%s), and no table is blamed for it', async (relation, block) => {
+  ])('is named when it is damaged (%s), and no table is blamed', async (relation, block) => {
     await client.query('ANALYZE');
     await damage(relation, block);
     const refused = open(url).then((opened) => readAll(opened));

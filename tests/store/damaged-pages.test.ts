@@ -1,4 +1,6 @@
-/** Files of the database that were changed while it was down: what lies around is read, and what lies in them is named. */
+/**
+ * Database files changed while the database is down: rows outside the damaged block are read, rows inside are named.
+ */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -14,9 +16,9 @@ const BLOCK = 8192;
 let dataDir: string;
 let store: Store | undefined;
 let enrolled: { readonly subjectId: string; readonly references: readonly string[] }[];
-/** The files of tables, and of where the references' large values are. */
+/** Files of the tables, and of the references' TOAST table. */
 let files: ReadonlyMap<string, string>;
-/** The references in a block of the table. */
+/** Ids of the references in the damaged block. */
 let inBlock: string[];
 const DAMAGED_BLOCK = 2;
 const template = Uint8Array.from({ length: 400 }, (_, i) => (i * 7919) & 255);
@@ -67,7 +69,7 @@ beforeEach(async () => {
 });
 afterEach(close);
 
-/** Changes a block of a table's file, while the database is down. */
+/** Changes a block of a table's file while the database is down. */
 function damage(table: string, block: number, change: (bytes: Buffer) => void): void {
   const file = openSync(files.get(table) ?? '', 'r+');
   try {
@@ -94,11 +96,11 @@ async function readAll({ subjects }: Store) {
 const flipped = (bytes: Buffer) => void (bytes[BLOCK - 100] ^= 1);
 const garbage = (bytes: Buffer) => void bytes.fill(0xa5);
 
-describe('a block of the references', () => {
+describe('a block of the reference table', () => {
   it.each([
     ['with a flipped bit', flipped],
     ['of garbage', garbage],
-  ])('%s is read around, its references are named, and store check mends it', async (_, change) => {
+  ])('%s is bypassed, its references are named, and store check repairs it', async (_, change) => {
     const lost = inBlock;
     expect(lost.length).toBeGreaterThan(3);
     damage('reference', DAMAGED_BLOCK, change);
@@ -109,14 +111,14 @@ describe('a block of the references', () => {
     expect(whole).toEqual(every.filter((id) => !lost.includes(id)).sort());
     expect(all).toHaveLength(enrolled.length);
 
-    // What is asked for by its id is told from what is gone.
+    // A read by id distinguishes a damaged reference from a deleted one.
     const hit = enrolled.filter(({ references }) => references.some((id) => lost.includes(id)));
     const read = await opened.subjects.readSubjects(hit.map(({ subjectId }) => subjectId));
     expect(read.subjects.flatMap((one) => (one.damaged ?? []).map(({ referenceId }) => referenceId)).sort()).toEqual(
       lost,
     );
 
-    // A rotation goes on around it, and says so; a backup, which would lack it, is refused.
+    // A rotation continues past the block and reports it. A backup would lack the block, and is refused.
     await opened.templateKeys.rotate(new Date());
     const rotated = await opened.templateKeys.sealAll('all', () => undefined);
     expect(rotated.sealed).toBe(every.length - lost.length);
@@ -129,7 +131,7 @@ describe('a block of the references', () => {
     ).rejects.toMatchObject({
       reason: 'STORE_DAMAGED',
     });
-    // Others enrol meanwhile.
+    // Enrolments continue meanwhile.
     const late = enrolment();
     await opened.subjects.enroll(late.subject, late.references);
 
@@ -157,11 +159,11 @@ describe('a block of the references', () => {
   });
 });
 
-describe('a block of the subjects', () => {
+describe('a block of the subject table', () => {
   it.each([
     ['with a flipped bit', flipped],
     ['of garbage', garbage],
-  ])('%s hides only them, names their references, and is mended', async (_, change) => {
+  ])('%s hides only its own subjects, names their references, and is repaired', async (_, change) => {
     damage('subject', 0, change);
     const opened = await open();
     const { all, damaged } = await readAll(opened);
@@ -176,7 +178,7 @@ describe('a block of the subjects', () => {
     const found = lost.flatMap(({ subjectId, references }) =>
       references.map((referenceId) => ({ referenceId, subjectId, reason: 'SUBJECT_DAMAGED' })),
     );
-    // All of them, or none.
+    // Either all subjects are removed or none.
     const remove = (most: number) => opened.repair.removeAll(found, 'test', most, () => '{}');
     await expect(remove(lost.length - 1)).rejects.toMatchObject({ reason: 'TOO_MANY_EXPUNGED' });
     expect((await remove(lost.length)).map(({ isExpunged }) => isExpunged)).toEqual(lost.map(() => true));
@@ -187,8 +189,8 @@ describe('a block of the subjects', () => {
   });
 });
 
-describe('a template that lies elsewhere (TOAST)', () => {
-  it('is damaged alone, and named', async () => {
+describe('a damaged template in the TOAST table', () => {
+  it('affects a single reference, and is named', async () => {
     damage('toast', 1, flipped);
     const opened = await open();
     const { subjectId, references } = enrolled[59];

@@ -1,6 +1,6 @@
 /**
- * Every table, index, place of large values and sequence of the schema, damaged block by block: the store opens or says
- * where the damage is, no subject is lost whose row can be read, and after `store check` with its options nothing is damaged.
+ * Every table, index, TOAST table and sequence of the schema is damaged block by block. The store opens or names the
+ * damage, no subject with a readable row is lost, and after `store check` with its options nothing is damaged.
  */
 import { readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,13 +16,13 @@ import { BLOCK, changeFile } from './relation-files.ts';
 import { enrolment, faceReference } from './records.ts';
 
 const SUBJECTS = 180;
-/** Components of a face that does not fit into a row. */
+/** Components of a face template that does not fit into a row. */
 const LARGE = 2048;
 const ORIGIN = 'origin';
 
 interface Relation {
   readonly name: string;
-  /** Whose rows, index or large values it is. */
+  /** The table that the rows, index or TOAST values belong to. */
   readonly table: string;
   readonly kind: 'r' | 'i' | 't' | 'S';
   readonly blocks: number;
@@ -41,7 +41,7 @@ let dataDir: string;
 let cluster: EmbeddedCluster;
 let administrator: pg.Client;
 let relations: Relation[];
-/** Galleries by subject, as they were enrolled; and where the rows of the subjects and of their references lie. */
+/** Galleries by subject, as enrolled; and the blocks that hold the rows of the subjects and of their references. */
 let galleries: ReadonlyMap<string, string>;
 let places: readonly { readonly table: string; readonly block: number; readonly subject_id: string }[];
 let count = 0;
@@ -105,7 +105,7 @@ async function copy(): Promise<string> {
   return urlOf(name);
 }
 
-/** Changes bytes of a block on the disk. An index that was built anew may be smaller. */
+/** Overwrites bytes of a block on disk. A rebuilt index may have fewer blocks. */
 function damage(url: string, { name }: Relation, block: number): Promise<void> {
   return changeFile(url, cluster.directory, name, (file, blocks) => {
     const at = Math.min(block, blocks - 1) * BLOCK + 100;
@@ -129,7 +129,7 @@ async function check(url: string, options: Parameters<typeof checkStore>[1] = {}
   }
 }
 
-/** Starts as a service does. @returns galleries by subject, and references; or the sentence that refuses it */
+/** Starts as a service does. @returns galleries by subject and the number of references, or the error message */
 async function start(url: string): Promise<{ read: Map<string, string>; references: number } | string> {
   try {
     const store = await open(url);
@@ -154,7 +154,7 @@ async function start(url: string): Promise<{ read: Map<string, string>; referenc
   }
 }
 
-/** Subjects that have to be there whatever is lost with a block: all but those who lie in it, or have nothing else. */
+/** Subjects that must survive the loss of a block: all except those with rows in this block only. */
 function survivors({ table, kind }: Relation, block: number): string[] {
   const all = [...galleries.keys()];
   if (kind !== 'r' || (table !== 'subject' && table !== 'reference')) return all.sort();
@@ -162,7 +162,7 @@ function survivors({ table, kind }: Relation, block: number): string[] {
   return all.filter((id) => own(id).some((place) => place.block !== block)).sort();
 }
 
-/** Of an index nothing is lost: so one copy serves them all. A start mends it, or the command. */
+/** A damaged index loses no data: one copy serves all of them. A start repairs it, or the command. */
 async function damageIndex(url: string, relation: Relation, block: number): Promise<void> {
   const { table, name, kind } = relation;
   await damage(url, relation, block);
@@ -192,10 +192,10 @@ async function damageTable(relation: Relation, block: number): Promise<void> {
     expect(['change_counter', 'migration', 'template_key']).toContain(table);
     expect(found.obstacle).toMatch(/^The store does not open: Block \d+ of the table \w+ is damaged\.$/);
   } else {
-    // Whose references are lost is there all the same, until that is said to be expunged.
+    // A subject whose references are lost remains, until it is expunged explicitly.
     const isThere = relation.name === 'subject' ? kept : [...galleries.keys()].sort();
     expect([...started.read.keys()].sort()).toEqual(isThere);
-    // Memberships that cannot be read are known from an index.
+    // An index still holds the unreadable memberships.
     if (table === 'gallery_membership') expect(started.read).toEqual(galleries);
   }
 
@@ -212,7 +212,7 @@ async function damageTable(relation: Relation, block: number): Promise<void> {
   expect([...restarted.read].sort()).toEqual(kept.map((id) => [id, galleries.get(id)]));
 }
 
-/** Does it for the first block and the last one, and says what went wrong with which. */
+/** Runs the work for the first and last block of each relation, and reports which of them failed. */
 async function forEachBlock(
   kinds: readonly Relation['kind'][],
   work: (relation: Relation, block: number) => Promise<void>,
@@ -229,12 +229,12 @@ async function forEachBlock(
 }
 
 describe('a damaged block', () => {
-  it('of every index and sequence is named and mended, and no subject is lost', async () => {
+  it('of every index and sequence is named and repaired, and no subject is lost', async () => {
     const url = await copy();
     await forEachBlock(['i', 'S'], (relation, block) => damageIndex(url, relation, block));
   }, 300_000);
 
-  it('of every table is named and mended, and no subject is lost whose row can be read', async () => {
+  it('of every table is named and repaired, and no subject with a readable row is lost', async () => {
     await forEachBlock(['r', 't'], damageTable);
   }, 300_000);
 });

@@ -1,6 +1,6 @@
 /**
- * Blocks of zeros, which PostgreSQL takes for new ones, and files that were cut off, which it takes for shorter tables: it
- * says nothing of either. What the indexes and the changes still know is told by everything that reads the store.
+ * Blocks of zeros, which PostgreSQL takes for new pages, and truncated files, which it takes for shorter tables: it
+ * reports neither. Everything that reads the store reports the rows that indexes and changes still know.
  */
 import { ftruncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -97,7 +97,7 @@ async function sql<Row extends pg.QueryResultRow>(at: string, text: string, valu
   }
 }
 
-/** Takes the last block of a relation, or another one, away on the disk. @returns which it was */
+/** Removes the last block of a relation, or the given one, on disk. @returns its number */
 function harm(relation: string, how: Harm, block = -1): Promise<number> {
   return changeFile(url, cluster.directory, relation, (file, blocks) => {
     const at = (block + blocks) % blocks;
@@ -107,7 +107,7 @@ function harm(relation: string, how: Harm, block = -1): Promise<number> {
   });
 }
 
-/** Changes bytes of a block, which then cannot be read. */
+/** Overwrites bytes of a block, which then cannot be read. */
 function spoil(relation: string, block: number): Promise<number> {
   return changeFile(url, cluster.directory, relation, (file) => {
     writeSync(file, Buffer.alloc(64, 0xa5), 0, 64, block * BLOCK + 100);
@@ -115,7 +115,7 @@ function spoil(relation: string, block: number): Promise<number> {
   });
 }
 
-/** Runs a command. @returns its code, and what it wrote */
+/** Runs a command. @returns its exit code and output */
 async function run(command: () => Promise<number>): Promise<{ code: number; out: string; errors: string }> {
   vi.stubEnv('DATABASE_URL', url);
   vi.stubEnv('RIDGEWATCH_DATA_DIR', dataDir);
@@ -150,7 +150,7 @@ async function readAll({ subjects }: Store) {
 const idsOf = (all: readonly SubjectWithReferences[]) => all.map(({ subject }) => subject.subjectId).sort();
 const expungeAll = { expunge: true, yes: true, expungeAtMost: SUBJECTS };
 
-/** Everything that reads a store says that something is lost: code 7 of the check, and 4 of what makes files. */
+/** Expects every reader of the store to report the loss: exit code 7 of the check, 4 of commands that write files. */
 async function expectTold(table: string): Promise<Report> {
   const [code, found] = await check();
   expect({ code, found }).toMatchObject({ code: 7 });
@@ -163,8 +163,8 @@ async function expectTold(table: string): Promise<Report> {
   return found;
 }
 
-describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
-  it('of references: each is named with its subject, and no other one is lost', async () => {
+describe.each(HARMS)('a silently lost block (%s)', (how) => {
+  it('of references: each one is named with its subject, and no other is lost', async () => {
     const rows = await sql<{ reference_id: string; subject_id: string; block: number }>(
       url,
       'SELECT reference_id, subject_id, (ctid::text::point)[0]::int AS block FROM reference',
@@ -206,7 +206,7 @@ describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
     expect(idsOf((await withStore(readAll)).all)).toEqual([...whole].sort());
   });
 
-  it('of references and of the index that knows of them: a start does not destroy what the index knows', async () => {
+  it('of references and of their index: a start does not destroy what the index still knows', async () => {
     await harm('reference', how);
     const before = (await check())[1].damaged;
     expect(before.length).toBeGreaterThan(0);
@@ -224,7 +224,7 @@ describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
     expect(await check(expungeAll)).toMatchObject([0, { damaged: [], blocks: [], indexes: [] }]);
   });
 
-  it('of subjects: they are named with the references that are left, and counted', async () => {
+  it('of subjects: they are named with their remaining references, and counted', async () => {
     const rows = await sql<{ subject_id: string; block: number }>(
       url,
       'SELECT subject_id, (ctid::text::point)[0]::int AS block FROM subject',
@@ -261,10 +261,10 @@ describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
   });
 
   it.each(['enrolment_request', 'gallery', 'change', 'receipt', 'template_key'])(
-    'of the table %s: it is told, and mended for good',
+    'of the table %s is reported, and repaired for good',
     async (table) => {
       await harm(table, how);
-      // The keys are known from their file, and a start may enter them again.
+      // The key file knows the keys, and a start may enter them again.
       if (table === 'template_key') expect(await check()).toMatchObject([7, { blocks: [{ table, block: 0 }] }]);
       else await expectTold(table);
       await check({ repair: true });
@@ -286,8 +286,8 @@ describe.each(HARMS)('a block that is lost without a word (%s)', (how) => {
   );
 });
 
-describe('what is damaged in more than one place', () => {
-  it('of subjects and changes is removed in one run, and the changes stay without a hole', async () => {
+describe('damage in more than one place', () => {
+  it('of subjects and changes is removed in one run, and the changes have no hole', async () => {
     const [subjects, changes] = [await spoil('subject', 0), await spoil('change', 0)];
     const [code, found] = await check();
     expect({ code, blocks: found.blocks }).toMatchObject({
@@ -301,7 +301,7 @@ describe('what is damaged in more than one place', () => {
     expect(await check()).toMatchObject([0, { damaged: [], blocks: [], indexes: [], missing_changes: 0 }]);
   });
 
-  it('is mended by the next run where an earlier one has written the changes anew, and no more', async () => {
+  it('is repaired by the next run when an earlier one has rewritten the changes, with no further loss', async () => {
     await spoil('subject', 0);
     await spoil('change', 0);
     await sql(`${url}?options=-c%20zero_damaged_pages%3Don`, 'VACUUM FULL change');
@@ -311,7 +311,7 @@ describe('what is damaged in more than one place', () => {
     expect(await check()).toMatchObject([0, { damaged: [], blocks: [], indexes: [], missing_changes: 0 }]);
   });
 
-  it('of the keys and their index is mended by one run', async () => {
+  it('of the keys and their index is repaired in one run', async () => {
     await spoil('template_key', 0);
     await spoil('template_key_pkey', 1);
     expect(await check(expungeAll)).toMatchObject([0, { damaged: [], blocks: [], indexes: [] }]);
@@ -319,16 +319,16 @@ describe('what is damaged in more than one place', () => {
   });
 });
 
-describe('a table of which everything is lost', () => {
+describe('a table that is lost as a whole', () => {
   it.each(['change', 'subject', 'reference', 'gallery_membership', 'enrolment_request'])(
-    '(%s) is told by all, and the store can be used once it is removed',
+    '(%s) is reported by all readers, and the store is usable once the damage is removed',
     async (table) => {
       await harm(table, 'cut off', 0);
       const [code, found] = await check();
       expect({ code, obstacle: found.obstacle }).toEqual({ code: 7, obstacle: undefined });
       expect(found.blocks.map((one) => one.table)).toContain(table);
       const [, repaired] = await check({ repair: true });
-      // Changes that are lost are filled; of other tables nothing is given up without being asked for.
+      // Lost changes are filled in; of the other tables nothing is removed unless it is requested.
       const left = table === 'change' ? 0 : found.blocks.length;
       expect([repaired.obstacle, repaired.blocks.length]).toEqual([undefined, left]);
       expect(await check(expungeAll)).toMatchObject([0, { damaged: [], blocks: [] }]);

@@ -36,7 +36,7 @@ function directory(): string {
   return made;
 }
 
-/** A directory that nobody but its owner can pass through. */
+/** A directory that only its owner can traverse. */
 function closedDirectory(): string {
   const made = directory();
   chmodSync(made, 0o700);
@@ -46,7 +46,7 @@ function closedDirectory(): string {
 async function start(dataDir: string): Promise<EmbeddedCluster> {
   const cluster = await startEmbeddedCluster(dataDir, ({ message }) => lines.push(message));
   clusters.push(cluster);
-  // Where the files were kept elsewhere, they have to be cleared away as well.
+  // Files kept outside the data directory have to be cleared away as well.
   if (!cluster.directory.startsWith(dataDir)) directories.push(dirname(cluster.directory));
   return cluster;
 }
@@ -60,7 +60,7 @@ async function query(url: string, sql: string): Promise<unknown[]> {
   return rows as unknown[];
 }
 
-/** Starts a database, leaves something in it and stops it. */
+/** Starts a database, creates a table in it and stops it. */
 async function fill(dataDir: string): Promise<EmbeddedCluster> {
   const cluster = await start(dataDir);
   await query(cluster.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
@@ -74,7 +74,7 @@ async function expectKept(dataDir: string): Promise<EmbeddedCluster> {
   return cluster;
 }
 
-/** Starts a database in a process of its own, which says where it is, or why it is not. */
+/** Starts a database in its own process, which prints the URL, or the error message. */
 function startProcess(
   dataDir: string,
   user: { uid?: number; gid?: number } = {},
@@ -106,7 +106,7 @@ async function refusal(dataDir: string): Promise<{ reason: string; message: stri
 
 function isAlive(pid: number): boolean {
   try {
-    // What nobody has waited for yet is dead all the same.
+    // A zombie, whose parent has not waited for it yet, counts as dead.
     return !isLinux || !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return false;
@@ -125,18 +125,21 @@ afterEach(async () => {
 });
 
 describe('the data directory', () => {
-  it.skipIf(!isRoot)('keeps its database when it is opened, moved and closed again (needs root)', async () => {
-    const closed = closedDirectory();
-    await fill(join(closed, 'data'));
-    chmodSync(closed, 0o755);
-    await (await expectKept(join(closed, 'data'))).stop();
-    renameSync(join(closed, 'data'), join(closed, 'moved'));
-    chmodSync(closed, 0o700);
-    await expectKept(join(closed, 'moved'));
-    expect(lstatSync(join(closed, 'moved/postgres')).isSymbolicLink()).toBe(true);
-  });
+  it.skipIf(!isRoot)(
+    'keeps its database when its parent is opened, it is moved, and the parent is closed again (needs root)',
+    async () => {
+      const closed = closedDirectory();
+      await fill(join(closed, 'data'));
+      chmodSync(closed, 0o755);
+      await (await expectKept(join(closed, 'data'))).stop();
+      renameSync(join(closed, 'data'), join(closed, 'moved'));
+      chmodSync(closed, 0o700);
+      await expectKept(join(closed, 'moved'));
+      expect(lstatSync(join(closed, 'moved/postgres')).isSymbolicLink()).toBe(true);
+    },
+  );
 
-  it.skipIf(!isRoot)('is refused when its database cannot be reached any more (needs root)', async () => {
+  it.skipIf(!isRoot)('is refused when its database is no longer reachable (needs root)', async () => {
     const parent = directory();
     chmodSync(parent, 0o755);
     await fill(join(parent, 'data'));
@@ -149,7 +152,7 @@ describe('the data directory', () => {
     await expectKept(join(parent, 'data'));
   });
 
-  it('never begins an empty database in place of one that is gone', async () => {
+  it('never gets an empty database in place of a lost one', async () => {
     const parent = directory();
     await fill(join(parent, 'data'));
     const place = join(parent, 'data/postgres');
@@ -161,7 +164,7 @@ describe('the data directory', () => {
     });
   });
 
-  it.skipIf(!isRoot)('is in use when a copy of it, with the same database, is (needs root)', async () => {
+  it.skipIf(!isRoot)('is in use while a copy that shares its database is in use (needs root)', async () => {
     const closed = closedDirectory();
     const first = await start(join(closed, 'data'));
     cpSync(join(closed, 'data'), join(closed, 'copy'), { recursive: true, verbatimSymlinks: true });
@@ -178,7 +181,7 @@ describe('the data directory', () => {
     renameSync(join(parent, 'moved'), join(parent, 'data'));
   });
 
-  it('holds a password that only its owner can read, and says when it is missing', async () => {
+  it('holds a password readable by its owner only, and reports when it is missing', async () => {
     const dataDir = directory();
     await fill(dataDir);
     const file = join(dataDir, 'postgres-password');
@@ -190,7 +193,7 @@ describe('the data directory', () => {
     await expectKept(dataDir);
   });
 
-  it('loses what an interrupted making left behind, and nothing that has a similar name', async () => {
+  it('is cleared of interrupted drafts, but not of files with similar names', async () => {
     const dataDir = directory();
     const [drafts, own] = [['postgres.new-0a1b2c3d'], ['postgres.new', 'postgres.new-copy']];
     for (const name of [...drafts, ...own]) mkdirSync(join(dataDir, name, 'base'), { recursive: true });
@@ -203,12 +206,12 @@ describe('the data directory', () => {
 });
 
 describe('the database process', () => {
-  it('is stopped when the service that started it was killed, and nothing is lost', async () => {
+  it('is stopped when the service that started it was killed, and loses nothing', async () => {
     const dataDir = directory();
     const { process: service, url } = await startElsewhere(dataDir);
     await query(url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     const orphan = registeredServer(join(dataDir, 'postgres'));
-    // A transaction that nobody will end must not hold up the shutdown.
+    // A transaction that never ends must not delay the shutdown.
     const hanging = new pg.Client({ connectionString: url });
     hanging.on('error', () => undefined);
     await hanging.connect();
@@ -223,14 +226,14 @@ describe('the database process', () => {
     await hanging.end();
   });
 
-  it('starts though another process has the id of its predecessor, and leaves that one alone', async () => {
+  it("starts when another process has its predecessor's id, and leaves that process alone", async () => {
     const dataDir = directory();
     const first = await start(dataDir);
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     const file = join(first.directory, 'postmaster.pid');
     const registered = readFileSync(file, 'utf8');
     await first.stop();
-    // Only a process of the database's own user would be mistaken.
+    // Only a process of the database's own user could be mistaken for it.
     const user = isRoot ? { uid: statSync(first.directory).uid, gid: statSync(first.directory).gid } : {};
     const other = spawn('sleep', ['1000'], user);
     processes.push(other);
@@ -240,7 +243,7 @@ describe('the database process', () => {
     expect(other.exitCode ?? other.signalCode).toBeNull();
   });
 
-  it('starts whatever a power cut left of the file that names its predecessor', async () => {
+  it('starts after a power cut, whatever is left of the file that names its predecessor', async () => {
     const dataDir = directory();
     const { directory: files } = await fill(dataDir);
     const file = join(files, 'postmaster.pid');
@@ -252,7 +255,7 @@ describe('the database process', () => {
     }
   });
 
-  it('starts though its predecessor was halted, and no file names it', async () => {
+  it('starts when its predecessor is suspended and no file names it', async () => {
     const dataDir = directory();
     const service = await startElsewhere(dataDir);
     await query(service.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
@@ -265,11 +268,11 @@ describe('the database process', () => {
     expect(isAlive(orphan)).toBe(false);
   });
 
-  it('starts after it was killed at any moment', async () => {
+  it('starts after being killed at any moment', async () => {
     const dataDir = directory();
     for (let round = 0; round < 8; round++) {
       const started = startProcess(dataDir);
-      // From the first moments of its making to some time after it is ready.
+      // From the first moments of initdb to some time after the database is ready.
       await delay(Math.random() * 400 * round);
       started.kill('SIGKILL');
       await once(started, 'exit');
@@ -279,7 +282,7 @@ describe('the database process', () => {
     expect(readdirSync(dataDir).filter((name) => name.includes('.new'))).toEqual([]);
   });
 
-  it.skipIf(!isRoot || !isLinux)('says what to do about a user without a name (needs root)', async () => {
+  it.skipIf(!isRoot || !isLinux)('tells a user without a name what to do (needs root)', async () => {
     const parent = directory();
     chownSync(parent, 1_000_650_000, 0);
     const { stdout } = startProcess(join(parent, 'data'), { uid: 1_000_650_000, gid: 0 });
@@ -287,7 +290,7 @@ describe('the database process', () => {
     expect(text).toMatch(/could not look up effective user ID 1000650000.*\/etc\/passwd/);
   });
 
-  it.skipIf(!isLinux)('is not reached by a Ctrl-C in the terminal (needs /proc)', async () => {
+  it.skipIf(!isLinux)('does not receive a Ctrl-C from the terminal (needs /proc)', async () => {
     const { directory: files } = await start(directory());
     const pid = registeredServer(files);
     const [, , , group, session] = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -296,7 +299,7 @@ describe('the database process', () => {
     expect([Number(group), Number(session)]).toEqual([pid, pid]);
   });
 
-  it('adds no handlers of its own to those of the process', async () => {
+  it('adds no signal handlers to the process', async () => {
     const count = () => ['SIGINT', 'SIGTERM', 'exit', 'beforeExit'].map((event) => process.listenerCount(event));
     const before = count();
     await start(directory());

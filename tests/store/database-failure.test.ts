@@ -65,13 +65,13 @@ describe('the reason why a database did not start', () => {
     expect(sentence(end)).not.toMatch(/\n|\d{4}-\d\d-\d\d/);
   });
 
-  it('is not what clients were told that came too early', () => {
+  it('is not an error that clients got because they came too early', () => {
     const output = `${stamp}FATAL:  could not open directory "pg_tblspc"\n${stamp}FATAL:  the database system is starting up\n`;
     expect(sentence({ output })).toContain('could not open directory');
     expect(sentence({ output })).not.toContain('starting up');
   });
 
-  it('is bounded, and holds no control characters', () => {
+  it('is bounded, and contains no control characters', () => {
     const told = sentence({ output: `FATAL:  ${'x'.repeat(5000)}\u0007\u001b[31m` });
     expect(told.length).toBeLessThan(800);
     expect(told).not.toMatch(/\p{C}/u);

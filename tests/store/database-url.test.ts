@@ -39,7 +39,7 @@ it.each([
   expect(message).not.toMatch(/s3cret|\n/);
 });
 
-it('says what is wrong: TLS, no password, a user who may not create tables', async () => {
+it('names the cause: TLS, a missing password, a user who may not create tables', async () => {
   const url = await cluster.createDatabase();
   expect((await refusal(`${url}?sslmode=verify-full`)).message).toContain('does not offer TLS');
   const bare = new URL(url);
@@ -57,7 +57,7 @@ it('says what is wrong: TLS, no password, a user who may not create tables', asy
   });
 });
 
-it('says that what answers is no PostgreSQL', async () => {
+it('reports a server that is not PostgreSQL', async () => {
   const server = createServer(
     (socket) => void socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n'),
   );
@@ -96,7 +96,7 @@ it('waits for a database that is starting up', async () => {
   server.close();
 });
 
-it('brings one database up to date once, however many programs start together', async () => {
+it('migrates a database once, when several programs start together', async () => {
   const url = await cluster.createDatabase();
   const stores = await Promise.all(Array.from({ length: 4 }, () => open(url)));
   expect(new Set(await Promise.all(stores.map((store) => store.subjects.schemaVersion()))).size).toBe(1);

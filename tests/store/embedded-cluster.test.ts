@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 describe('the embedded database', () => {
-  it('keeps what was committed when it is killed', async () => {
+  it('keeps committed data when it is killed', async () => {
     const dataDir = directory();
     const first = await start(dataDir);
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
@@ -49,7 +49,7 @@ describe('the embedded database', () => {
     expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
   });
 
-  it('runs again at the same place when it is killed, and stops when it is told to, even then', async () => {
+  it('restarts at the same address when it is killed, and can be stopped even then', async () => {
     const dataDir = directory();
     const cluster = await start(dataDir);
     await query(cluster.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
@@ -71,7 +71,7 @@ describe('the embedded database', () => {
     await expect(query(cluster.url, 'SELECT 1')).rejects.toThrow();
   });
 
-  it('begins anew when its making was interrupted', async () => {
+  it('starts over when its creation was interrupted', async () => {
     const dataDir = directory();
     mkdirSync(join(dataDir, 'postgres.new-0a1b2c3d/base'), { recursive: true });
     mkdirSync(join(dataDir, 'postgres'));
@@ -80,7 +80,7 @@ describe('the embedded database', () => {
     expect(existsSync(join(dataDir, 'postgres.new-0a1b2c3d'))).toBe(false);
   });
 
-  it('is not started twice on one directory, and the first one is left alone', async () => {
+  it('is not started twice in one directory, and the first instance is not affected', async () => {
     const dataDir = directory();
     const { url } = await start(dataDir);
     await expect(startEmbeddedCluster(dataDir, () => undefined)).rejects.toMatchObject({
@@ -89,7 +89,7 @@ describe('the embedded database', () => {
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  it('says in one sentence that its directory cannot be written to', async () => {
+  it('fails with one sentence when its directory is not writable', async () => {
     const file = join(directory(), 'file');
     writeFileSync(file, '');
     await expect(startEmbeddedCluster(join(file, 'data'), () => undefined)).rejects.toMatchObject({
@@ -98,7 +98,7 @@ describe('the embedded database', () => {
   });
 
   it.skipIf(process.platform !== 'linux').each(['/proc', '/sys'])(
-    'says so of %s, in which root may write, too',
+    'fails with one sentence in %s, although root may write there',
     async (root) => {
       const refusal = { reason: 'DATA_DIRECTORY_UNWRITABLE' };
       await expect(startEmbeddedCluster(root, () => undefined)).rejects.toMatchObject(refusal);
@@ -106,19 +106,22 @@ describe('the embedded database', () => {
     },
   );
 
-  it.skipIf(process.getuid?.() !== 0)('is reachable for its user where only root may go (needs root)', async () => {
-    const closed = directory();
-    chmodSync(closed, 0o700);
-    const dataDir = join(closed, 'data');
-    const first = await start(dataDir);
-    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
-    await first.stop();
-    const second = await start(dataDir);
-    expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
-    directories.push(dirname(second.directory));
-  });
+  it.skipIf(process.getuid?.() !== 0)(
+    'is reachable for its own user in a directory that only root may traverse (needs root)',
+    async () => {
+      const closed = directory();
+      chmodSync(closed, 0o700);
+      const dataDir = join(closed, 'data');
+      const first = await start(dataDir);
+      await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+      await first.stop();
+      const second = await start(dataDir);
+      expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+      directories.push(dirname(second.directory));
+    },
+  );
 
-  it('keeps its password to its owner', async () => {
+  it('rejects a wrong password', async () => {
     const dataDir = directory();
     const { url } = await start(dataDir);
     const wrong = new URL(url);

@@ -1,4 +1,4 @@
-/** The environment decides nothing about where data go. */
+/** The environment does not decide where data are stored. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'ridgewatch-pgpass-'));
 const passwordFile = join(folder, 'pgpass');
 writeFileSync(passwordFile, '*:*:*:*:from-a-file\n', { mode: 0o600 });
 
-/** Each of these alone would break a connection, or lead it elsewhere. */
+/** Each of these alone would break a connection, or redirect it. */
 const HOSTILE = {
   PGHOST: '192.0.2.1',
   PGHOSTADDR: '192.0.2.1',
@@ -83,7 +83,7 @@ describe('a hostile environment', () => {
     },
   );
 
-  it('makes, opens and fills an embedded store all the same', async () => {
+  it('does not prevent creating, opening and filling an embedded store', async () => {
     const [dataDir, keys] = [temporaryDirectory(), temporaryKeys()];
     endure();
     const store = await openStore({ databaseUrl: undefined, dataDir, keys, log: () => undefined });
@@ -93,13 +93,13 @@ describe('a hostile environment', () => {
     rmSync(dataDir, { recursive: true, force: true });
   });
 
-  it('fills in nothing that a URL does not say', async () => {
+  it('does not fill in what a URL omits', async () => {
     const heard: string[] = [];
     const server = createServer((socket) => {
       socket.on('error', () => undefined);
       socket.on('data', (bytes: Buffer) => {
         const first = heard.push(bytes.toString('latin1').replaceAll('\0', ' ')) === 1;
-        // Asks for the password in clear, then ends.
+        // Requests the password in clear text, then closes the connection.
         if (first) socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]));
         else socket.end();
       });
@@ -115,7 +115,7 @@ describe('a hostile environment', () => {
     expect(heard.join()).not.toMatch(/intruder|wrong|from-a-file|search_path|elsewhere|replication/);
   });
 
-  it('does not make certificates pass that are not known', async () => {
+  it('does not make unknown certificates acceptable', async () => {
     const server = createServer((near) => {
       near.on('error', () => undefined);
       near.once('data', () => {

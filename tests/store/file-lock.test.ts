@@ -42,7 +42,7 @@ async function until(holds: () => boolean): Promise<void> {
   await expect.poll(holds, { timeout: 10_000, interval: 20 }).toBe(true);
 }
 
-/** Locks the file in another process, which hands the lock to a child if asked. @returns the processes' ids */
+/** Locks the file in another process, which passes the lock to a child if asked. @returns the processes' ids */
 async function lockElsewhere(inherits: boolean): Promise<{ holder: ChildProcess; heir: number }> {
   const script = `
     const { FileLock } = await import(${JSON.stringify(source)});
@@ -59,7 +59,7 @@ async function lockElsewhere(inherits: boolean): Promise<{ holder: ChildProcess;
 }
 
 describe('a lock on a file', () => {
-  it('is had once, and again when it was released', () => {
+  it('is held once, and available again after its release', () => {
     const first = take();
     expect(first).toBeDefined();
     expect(take()).toBeUndefined();
@@ -69,7 +69,7 @@ describe('a lock on a file', () => {
     second?.release();
   });
 
-  it('is released once: what has its number later stays open', () => {
+  it('is released once: a later file with its descriptor stays open', () => {
     const first = take();
     first?.release();
     const second = take();
@@ -78,7 +78,7 @@ describe('a lock on a file', () => {
     second?.release();
   });
 
-  it('is shared by those who ask for that, and excludes all others', () => {
+  it('is shared by shared holders, and excludes exclusive ones', () => {
     const shared = () => FileLock.take(file, { missing: 'make', shared: true });
     const [first, second] = [shared(), shared()];
     expect(take()).toBeUndefined();
@@ -91,7 +91,7 @@ describe('a lock on a file', () => {
     alone?.release();
   });
 
-  it('ends with a process that is killed', async () => {
+  it('ends with a killed process', async () => {
     const { holder } = await lockElsewhere(false);
     expect(take()).toBeUndefined();
     holder.kill('SIGKILL');
@@ -101,7 +101,7 @@ describe('a lock on a file', () => {
     mine?.release();
   });
 
-  it('is kept by a process that has inherited it, until that one ends', async () => {
+  it('is kept by a process that has inherited it, until that process ends', async () => {
     const { holder, heir } = await lockElsewhere(true);
     holder.kill('SIGKILL');
     await once(holder, 'exit');
@@ -114,7 +114,7 @@ describe('a lock on a file', () => {
     });
   });
 
-  it('is of the file and not of its name', () => {
+  it('belongs to the file, not to its name', () => {
     const held = take();
     renameSync(file, `${file}.moved`);
     const other = take();
@@ -124,7 +124,7 @@ describe('a lock on a file', () => {
     other?.release();
   });
 
-  it('can be opened by its owner alone, whatever the umask', () => {
+  it('is readable by its owner only, whatever the umask', () => {
     const umask = process.umask(0);
     try {
       take()?.release();
@@ -134,7 +134,7 @@ describe('a lock on a file', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
-  it('follows no link, and refuses a file that has another name', () => {
+  it('follows no symbolic link, and refuses a file with a second hard link', () => {
     writeFileSync(join(directory, 'elsewhere'), 'kept');
     symlinkSync(join(directory, 'elsewhere'), file);
     expect(take).toThrow('ELOOP');
@@ -150,15 +150,15 @@ describe('a lock on a file', () => {
     expect(take).toThrow('user id 65534');
   });
 
-  it.skipIf(!isRoot)('is of the owner of the directory when root makes it (needs root)', () => {
+  it.skipIf(!isRoot)('belongs to the owner of the directory when root creates it (needs root)', () => {
     chownSync(directory, 65_534, 65_534);
     take()?.release();
     expect(statSync(file).uid).toBe(65_534);
   });
 });
 
-describe('the lock of a directory', () => {
-  it('says who has it, in a file that stays as long as it is', () => {
+describe('a directory lock', () => {
+  it('names its holder in a file of constant size', () => {
     const lock = DirectoryLock.take(directory, 'command');
     expect(holderOf(directory)).toMatchObject({ kind: 'command', pid: process.pid });
     const { size } = statSync(join(directory, 'ridgewatch.lock'));
@@ -169,15 +169,18 @@ describe('the lock of a directory', () => {
     expect(statSync(join(directory, 'ridgewatch.lock')).size).toBe(size);
   });
 
-  it.each(['', 'x', '{}', '{"kind":"command"}', '\0'.repeat(512)])('is had whatever the file says: %j', (text) => {
-    writeFileSync(join(directory, 'ridgewatch.lock'), text, { mode: 0o600 });
-    expect(holderOf(directory)).toBeUndefined();
-    const lock = DirectoryLock.take(directory, 'service');
-    expect(holderOf(directory)).toMatchObject({ kind: 'service' });
-    lock?.release();
-  });
+  it.each(['', 'x', '{}', '{"kind":"command"}', '\0'.repeat(512)])(
+    'is granted whatever the file contains: %j',
+    (text) => {
+      writeFileSync(join(directory, 'ridgewatch.lock'), text, { mode: 0o600 });
+      expect(holderOf(directory)).toBeUndefined();
+      const lock = DirectoryLock.take(directory, 'service');
+      expect(holderOf(directory)).toMatchObject({ kind: 'service' });
+      lock?.release();
+    },
+  );
 
-  it('goes with its file where that is wanted, and stays safe', () => {
+  it('can remove its file on release, and still excludes others', () => {
     const first = tryLockDirectory(directory);
     const late = openSync(join(directory, 'ridgewatch.lock'), 'r+');
     expect(tryLockDirectory(directory)).toBeUndefined();
@@ -190,7 +193,7 @@ describe('the lock of a directory', () => {
     closeSync(late);
   });
 
-  it('is not had when the directory is gone', () => {
+  it('is not granted when the directory is gone', () => {
     mkdirSync(join(directory, 'gone'));
     const lock = DirectoryLock.take(join(directory, 'gone'), 'command');
     rmSync(join(directory, 'gone'), { recursive: true });
@@ -198,7 +201,7 @@ describe('the lock of a directory', () => {
     lock?.release();
   });
 
-  it('names the command and none of its arguments', () => {
+  it('names the command without its arguments', () => {
     const { argv } = process;
     process.argv = ['node', 'main.js', 'import', 'people-of-interest.ndjson'];
     try {

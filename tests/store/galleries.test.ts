@@ -1,4 +1,4 @@
-/** Which galleries the store knows: every one that any subject ever belonged to, whatever way that came about. */
+/** The galleries that the store knows: every gallery that any subject ever belonged to, however it came to be. */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -35,7 +35,7 @@ async function query(text: string): Promise<unknown[]> {
   }
 }
 
-it('are kept when nobody is in them any more', async () => {
+it('stay known when no subject is in them any more', async () => {
   expect(await known()).toEqual([]);
   const { subject } = await store.subjects.enroll(enrolment({ galleries: ['a', 'b'] }).subject, []);
   await store.subjects.enrollMany([enrolment({ galleries: ['b', 'c'] }), enrolment({ galleries: ['c'] })]);
@@ -47,7 +47,7 @@ it('are kept when nobody is in them any more', async () => {
   await expect(store.subjects.requireGallery('A')).rejects.toMatchObject({ reason: 'GALLERY_UNKNOWN' });
 });
 
-it('are not those of a change that was not made', async () => {
+it('of a refused record do not become known', async () => {
   const outcomes = await store.subjects.enrollMany([
     enrolment({ externalId: 'x', galleries: ['a'] }),
     enrolment({ externalId: 'x', galleries: ['refused'] }),
@@ -56,7 +56,7 @@ it('are not those of a change that was not made', async () => {
   expect(await known()).toEqual(['a']);
 });
 
-it('come from many enrolments at once', async () => {
+it('become known from concurrent enrolments', async () => {
   const names = Array.from({ length: 12 }, (_, i) => `g${String(i).padStart(2, '0')}`);
   const shuffled = (seed: number) => names.map((_, i) => names[(i * 5 + seed) % names.length]);
   const outcomes = await Promise.all(
@@ -66,7 +66,7 @@ it('come from many enrolments at once', async () => {
   expect(await known()).toEqual(names);
 });
 
-it('are found in what is there when an older store is brought up to date', async () => {
+it('of existing subjects become known when an older store is migrated', async () => {
   const { subject } = await store.subjects.enroll(enrolment({ galleries: ['a', 'b'] }).subject, []);
   await store.close();
   await query('DROP TABLE gallery');
@@ -84,7 +84,7 @@ it.each([
     (tables: readonly string[]) => [...tables].sort((a, b) => +(a === 'gallery') - +(b === 'gallery')),
   ],
   ['without the galleries', (tables: readonly string[]) => tables.filter((table) => table !== 'gallery')],
-])('come with a copy %s', async (_, reorder) => {
+])('are restored from a copy %s', async (_, reorder) => {
   await store.subjects.enroll(enrolment({ galleries: ['a', 'b'] }).subject, []);
   const { subject } = await store.subjects.enroll(enrolment({ galleries: ['emptied'] }).subject, []);
   await store.subjects.expunge(subject.subjectId, 'test', () => '{}');

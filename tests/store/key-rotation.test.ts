@@ -1,4 +1,4 @@
-/** Rotations that are interrupted: what is on disk and in the database after each step has to be enough to go on. */
+/** Interrupted rotations: after each step, file and database have to hold enough to continue. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { enrolment, reference } from './records.ts';
 
-/** Ends where a process that is killed would end: after a number of changes of the file, before or after the next. */
+/** Stops where a killed process would stop: after a number of changes of the file, before or after the next one. */
 class MortalKeys extends Keys {
   left = Infinity;
   diesBeforeWriting = true;
@@ -63,7 +63,7 @@ async function withStore<T>(keys: Keys | undefined, work: (store: Store) => Prom
 
 const ringOf = (file: string) => KeyRing.parse(readFileSync(file, 'utf8'), file);
 
-describe('a rotation that is interrupted', () => {
+describe('an interrupted rotation', () => {
   it.each([
     ['before the new key is in the file', 0, true],
     ['when the new key is in the file, before the database knows of it', 0, false],
@@ -72,7 +72,7 @@ describe('a rotation that is interrupted', () => {
   ])('%s leaves a store that starts, reads, writes and rotates', async (_, steps, diesBeforeWriting) => {
     const mortal = new MortalKeys({ keyFile, dataDir: '' });
     const service = new Keys({ keyFile, dataDir: '' });
-    // A service that has had the store open since before goes on, whatever it reads in the file.
+    // A service that opened the store before continues, whatever the file then contains.
     const before = await withStore(service, (running) =>
       withStore(mortal, async (store) => {
         const id = await enrol(store);
@@ -100,7 +100,7 @@ describe('a rotation that is interrupted', () => {
     await withStore(undefined, (store) => expect(store.subjects.loadSubjects([before])).resolves.toHaveLength(1));
   });
 
-  it('between the database and the file forgets a key all the same', async () => {
+  it('between database and file does not prevent a later removal of the key', async () => {
     const mortal = new MortalKeys({ keyFile, dataDir: '' });
     await withStore(mortal, async (store) => {
       const old = mortal.ring.currentId;
@@ -146,7 +146,7 @@ describe('a rotation that is interrupted', () => {
     }
   });
 
-  it('is the only one: of two that run at once the second is refused, and no key is lost', async () => {
+  it('excludes a concurrent one, which is refused, and loses no key', async () => {
     await withStore(undefined, async (store) => {
       await withStore(undefined, async (other) => {
         const outcomes = await Promise.allSettled(
@@ -162,8 +162,8 @@ describe('a rotation that is interrupted', () => {
   });
 });
 
-describe('a key that no template is encrypted with', () => {
-  it('stops nothing when it is missing, and is warned of until it is forgotten', async () => {
+describe('a missing or foreign key', () => {
+  it('that no template needs does not stop a start, and is warned of until it is forgotten', async () => {
     const database = new pg.Client({ connectionString: url });
     await withStore(undefined, (store) => enrol(store));
     await database.connect();
@@ -179,7 +179,7 @@ describe('a key that no template is encrypted with', () => {
     expect(log).toEqual([]);
   });
 
-  it('stops the start when templates need it, and when it is the current one and another', async () => {
+  it("stops the start when templates need it, or when it has the current key's id", async () => {
     await withStore(undefined, (store) => enrol(store));
     const others = join(temporaryDirectory(), 'keys.json');
     await new Keys({ keyFile: others, dataDir: '' }).create();
@@ -193,8 +193,8 @@ describe('a key that no template is encrypted with', () => {
   });
 });
 
-describe('a file that is written whole', () => {
-  it('stays a link, and what it leads to is replaced', async () => {
+describe('a file that is replaced atomically', () => {
+  it('stays a symbolic link, and the file it points to is replaced', async () => {
     const directory = temporaryDirectory();
     mkdirSync(join(directory, 'real'));
     writeFileSync(join(directory, 'real', 'a'), 'old');
@@ -205,7 +205,7 @@ describe('a file that is written whole', () => {
     expect(statSync(join(directory, 'real', 'a')).mode & 0o777).toBe(0o600);
   });
 
-  it('is not kept back by drafts of killed processes, which are removed when they are old', async () => {
+  it('is not blocked by drafts of killed processes, whose old drafts are removed', async () => {
     const directory = temporaryDirectory();
     const file = join(directory, 'a');
     for (const name of ['a.1.new', 'a.0123456789ab.new', `a.${process.pid}.new`, 'a.b.new.txt', 'other.1.new'])
@@ -218,7 +218,7 @@ describe('a file that is written whole', () => {
     );
   });
 
-  it('is made once by two that make it together', async () => {
+  it('is created once by concurrent processes', async () => {
     const file = join(temporaryDirectory(), 'keys.json');
     const made = await Promise.all([1, 2, 3].map(() => new Keys({ keyFile: file, dataDir: '' }).create()));
     expect(made.filter(Boolean)).toHaveLength(1);

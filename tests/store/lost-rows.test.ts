@@ -1,4 +1,4 @@
-/** Rows that are gone without a word, as a block of zeros leaves a table: what they said is not taken for nothing. */
+/** Rows that were lost silently, as a block of zeros leaves a table: their absence is not taken for an empty table. */
 import { ftruncateSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -18,11 +18,11 @@ const RECEIPT = 'r'.repeat(100);
 let dataDir: string;
 let cluster: EmbeddedCluster;
 let administrator: pg.Client;
-/** Ids of the subjects in the order of their enrolment; the first of them are expunged. */
+/** Ids of the subjects in the order of their enrolment; the first ones are expunged. */
 let ids: string[];
 let count = 0;
 
-/** A subject with a face that can be read. */
+/** A subject with a readable face template. */
 function person(name: string) {
   return { ...enrolment({ externalId: name }, name), references: [faceReference(64)] };
 }
@@ -68,7 +68,10 @@ async function query<Row extends pg.QueryResultRow>(url: string, sql: string): P
   }
 }
 
-/** Writes zeros over blocks of a table on the disk, or cuts them off. @param from - negative: from its end */
+/**
+ * Overwrites blocks of a table on disk with zeros, or truncates the file. @param from - counted from the end if
+ * negative
+ */
 function zero(url: string, table: string, from: number, how: 'zero' | 'truncate' = 'zero'): Promise<void> {
   return changeFile(url, cluster.directory, table, (file, blocks) => {
     const first = from < 0 ? blocks + from : from;
@@ -100,7 +103,7 @@ async function check(url: string, options: Parameters<typeof checkStore>[1] = {}
   }
 }
 
-/** Nothing is damaged, every number up to the last has one change, and the next change gets a later one. */
+/** Expects no damage, one change for every number up to the last, and a higher number for the next change. */
 async function expectWhole(url: string, head: number): Promise<void> {
   expect(await check(url)).toMatchObject([0, { damaged: [], missing_changes: 0, counter_wrong: false }]);
   const store = await open(url);
@@ -137,13 +140,13 @@ async function storedIds(store: Store): Promise<Set<string>> {
 
 const HEAD = SUBJECTS + EXPUNGED;
 
-describe('changes that are gone', () => {
+describe('lost changes', () => {
   it.each([
     ['blocks of zeros at the end', -2, 'zero', ''],
-    ['a table that ends earlier', -2, 'truncate', ''],
+    ['a truncated table', -2, 'truncate', ''],
     ['blocks of zeros at the end that an index knows of', -2, 'zero', 'VACUUM change'],
-    ['all of them', 0, 'zero', ''],
-  ] as const)('are filled up to the counter, which is never lowered: %s', async (_, from, how, before) => {
+    ['all changes', 0, 'zero', ''],
+  ] as const)('are filled in up to the counter, which is never lowered: %s', async (_, from, how, before) => {
     const url = await copy();
     if (before !== '') await query(url, before);
     await zero(url, 'change', from, how);
@@ -154,7 +157,7 @@ describe('changes that are gone', () => {
     await expectWhole(url, HEAD);
   });
 
-  it('are passed over where the counter is gone, too', async () => {
+  it('are skipped when the counter is lost as well', async () => {
     const url = await copy();
     await zero(url, 'change', -2);
     await zero(url, 'change_counter', 0);
@@ -163,7 +166,7 @@ describe('changes that are gone', () => {
     await expectWhole(url, HEAD);
   });
 
-  it('are known by the receipts where neither counter nor changes say so', async () => {
+  it('are known from the receipts when neither the counter nor the changes name them', async () => {
     const url = await copy();
     await zero(url, 'change', -2, 'truncate');
     await query(url, 'UPDATE change_counter SET seq = 1');
@@ -173,8 +176,8 @@ describe('changes that are gone', () => {
   });
 });
 
-describe('a table of one row, and of few', () => {
-  it('is no store without changes when the counter is gone', async () => {
+describe('a store that has lost a small table', () => {
+  it('is damaged, not empty, without the counter', async () => {
     const url = await copy();
     await zero(url, 'change_counter', 0);
     await expect(open(url)).rejects.toMatchObject({
@@ -186,7 +189,7 @@ describe('a table of one row, and of few', () => {
     await expectWhole(url, HEAD);
   });
 
-  it('is refused for every reader and writer when the counter goes while it is open', async () => {
+  it('is refused for every reader and writer when the counter is lost while it is open', async () => {
     const url = await copy();
     const store = await open(url);
     try {
@@ -206,9 +209,9 @@ describe('a table of one row, and of few', () => {
   });
 
   it.each([
-    ['the list of the migrations is gone', (url: string) => zero(url, 'migration', 0)],
-    ['it has a gap', (url: string) => query(url, "DELETE FROM migration WHERE name LIKE '0003%'")],
-  ])('is made anew when %s', async (_, damage) => {
+    ['the list of migrations is lost', (url: string) => zero(url, 'migration', 0)],
+    ['the list has a gap', (url: string) => query(url, "DELETE FROM migration WHERE name LIKE '0003%'")],
+  ])('is repaired when %s', async (_, damage) => {
     const url = await copy();
     await damage(url);
     await expect(open(url)).rejects.toMatchObject({
@@ -219,7 +222,7 @@ describe('a table of one row, and of few', () => {
     await expectWhole(url, HEAD);
   });
 
-  it('has been touched, though nothing is in it', async () => {
+  it('counts as used without its changes and counter', async () => {
     await administrator.query('CREATE DATABASE fresh');
     const store = await open(urlOf('fresh'));
     try {
@@ -237,9 +240,9 @@ describe('a table of one row, and of few', () => {
   });
 });
 
-describe('an index whose file is gone', () => {
+describe('a missing index file', () => {
   it.each(['subject_pkey', 'change_subject'])(
-    'is named, and built anew by a start or by the command: %s',
+    'is named, and rebuilt by a start or by the command: %s',
     async (index) => {
       for (const how of ['start', 'command']) {
         const url = await copy();
@@ -260,9 +263,9 @@ describe('an index whose file is gone', () => {
   );
 });
 
-describe('a table whose file is gone', () => {
+describe('a missing table file', () => {
   it.each(['reference', 'change'])(
-    'is named, by a start and by the command, which changes nothing: %s',
+    'is named by a start and by the command, which changes nothing: %s',
     async (table) => {
       const url = await copy();
       const [{ path }] = await query<{ path: string }>(url, `SELECT pg_relation_filepath('${table}') AS path`);

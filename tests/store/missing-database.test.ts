@@ -1,4 +1,7 @@
-/** A data directory that has lost its database, or a part of it: no other one takes its place, and nothing is removed. */
+/**
+ * A data directory that has lost its database, or a part of it: no other database takes its place, and nothing is
+ * removed.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +13,7 @@ import { asStoreFailure } from '../../src/store/store-failure.ts';
 import { openStore, type StoreMode } from '../../src/store/store.ts';
 import { temporaryDirectory } from '../cluster.ts';
 
-/** With a database that holds something, stopped. */
+/** A data directory with a stopped database that holds data. */
 let origin: string;
 let dataDir = temporaryDirectory();
 const clusters: EmbeddedCluster[] = [];
@@ -32,14 +35,14 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** Copies the data directory, with the owners of its files. @returns where the database's are */
+/** Copies the data directory, with the owners of its files. @returns the directory of the database */
 function copy(): string {
   dataDir = temporaryDirectory();
   execFileSync('cp', ['-a', `${origin}/.`, dataDir]);
   return join(dataDir, 'postgres');
 }
 
-/** Everything that wants the database, or would make one. @returns what each says */
+/** Opens the store in each mode. @returns the error of each */
 async function refusals(modes: readonly StoreMode[]): Promise<Map<string, string>> {
   const open = (mode: StoreMode) => {
     const keys = new Keys({ keyFile: undefined, dataDir });
@@ -62,7 +65,7 @@ async function refusals(modes: readonly StoreMode[]): Promise<Map<string, string
   return said;
 }
 
-/** All of them refuse, and leave everything as it is. */
+/** Expects every mode to refuse, and to change nothing. */
 async function expectRefused(sentence: RegExp): Promise<void> {
   const list = () => readdirSync(dataDir, { recursive: true }).map(String).sort();
   const locks = /^ridgewatch(-guests)?\.lock$/;
@@ -81,8 +84,8 @@ async function expectKept(): Promise<void> {
   await client.end();
 }
 
-describe('a database that has lost a file', () => {
-  it('is kept when that is the one that tells a database, and is whole again with it', async () => {
+describe('a database that has lost files', () => {
+  it('is kept when PG_VERSION is missing, and works again once it is put back', async () => {
     const files = copy();
     rmSync(join(files, 'PG_VERSION'));
     await expectRefused(/.*postgres holds no whole database: its file PG_VERSION is missing.*base\/1\/PG_VERSION/);
@@ -90,7 +93,7 @@ describe('a database that has lost a file', () => {
     await expectKept();
   });
 
-  it('is kept when nothing but a foreign file is left', async () => {
+  it('is kept when only an unrelated file is left', async () => {
     const files = copy();
     rmSync(files, { recursive: true });
     mkdirSync(files);
@@ -99,9 +102,9 @@ describe('a database that has lost a file', () => {
   });
 });
 
-describe('a database whose catalogue lacks something', () => {
+describe('a database with a damaged catalogue', () => {
   const remove = (file: string) => rmSync(file, { recursive: true });
-  /** As a disk leaves it that has lost what was written. */
+  /** As left by a disk that has lost the contents. */
   const zero = (file: string) => writeFileSync(file, Buffer.alloc(statSync(file).size));
   const catalogue = /^STORE_DAMAGED: The catalogue in which PostgreSQL keeps .* is damaged.*ridgewatch restore/;
   const files = /^EMBEDDED_DATABASE_FAILED: .*(keep a copy|another data directory)/;
@@ -120,7 +123,7 @@ describe('a database whose catalogue lacks something', () => {
     ['global/pg_control', remove, files],
     ['pg_wal', remove, files],
     ['pg_hba.conf', remove, files],
-  ])('says so, and never to make another one: %s %s', async (name, damage, sentence) => {
+  ])('is reported, without advice to create another one: %s %s', async (name, damage, sentence) => {
     damage(join(copy(), name));
     const said = (await refusals(['own'])).get('own');
     expect(said).toMatch(sentence);
@@ -128,24 +131,24 @@ describe('a database whose catalogue lacks something', () => {
   });
 });
 
-describe('a catalogue that does not hold together', () => {
+describe('an inconsistent catalogue', () => {
   it.each([
     'pg_attribute catalog is missing 1 attribute(s) for relation OID 2662',
     'cache lookup failed for relation 16384',
     'could not find pg_class entry for 16384',
-  ])('is damage, for which PostgreSQL has no SQLSTATE: %s', (message) => {
+  ])('is damage, although PostgreSQL gives no SQLSTATE for it: %s', (message) => {
     const error = Object.assign(new pg.DatabaseError(message, 0, 'error'), { code: 'XX000' });
     expect(asStoreFailure(error)).toMatchObject({ reason: 'STORE_DAMAGED' });
   });
 });
 
-describe('a database that is gone', () => {
-  it('is not replaced where its password is left, by an empty directory or by none', async () => {
+describe('a lost database', () => {
+  it('is not replaced when its password is left, in an empty directory or in none', async () => {
     const files = copy();
     const away = join(dataDir, 'away');
     renameSync(files, away);
     await expectRefused(/The database of .* is gone: postgres-password of it is there/);
-    // As a disk that is not mounted leaves it.
+    // As left by a disk that is not mounted.
     mkdirSync(files);
     await expectRefused(/The database of .* is gone: postgres-password of it is there/);
     rmSync(files, { recursive: true });
@@ -153,7 +156,7 @@ describe('a database that is gone', () => {
     await expectKept();
   });
 
-  it.each(['keys.json', 'receipt-key.pem'])('is not replaced where its %s is left', async (name) => {
+  it.each(['keys.json', 'receipt-key.pem'])('is not replaced when its %s is left', async (name) => {
     dataDir = temporaryDirectory();
     writeFileSync(join(dataDir, name), 'x');
     const said = await refusals(['own', 'either', 'present']);
@@ -162,7 +165,7 @@ describe('a database that is gone', () => {
     expect(readdirSync(dataDir)).toContain(name);
   });
 
-  it('is not taken for gone when it cannot be looked at', async () => {
+  it('is not assumed when the directory cannot be read', async () => {
     const files = copy();
     renameSync(files, join(dataDir, 'away'));
     symlinkSync('postgres', files);
@@ -175,7 +178,7 @@ describe('a database that is gone', () => {
     await expectKept();
   });
 
-  it('is not opened with a password that cannot be read', async () => {
+  it('is not assumed when the password cannot be read', async () => {
     copy();
     const file = join(dataDir, 'postgres-password');
     rmSync(file);
@@ -184,8 +187,8 @@ describe('a database that is gone', () => {
   });
 });
 
-describe('a database that was never there', () => {
-  it('is made in an empty directory, also where keys were put back to fill it', async () => {
+describe('a database that never existed', () => {
+  it('is created in an empty directory, also when keys were restored there before', async () => {
     dataDir = temporaryDirectory();
     mkdirSync(join(dataDir, 'postgres'));
     writeFileSync(join(dataDir, 'keys.json'), 'x');
@@ -193,9 +196,9 @@ describe('a database that was never there', () => {
     expect(existsSync(join(dataDir, 'postgres/PG_VERSION'))).toBe(true);
   });
 
-  it('is made by the start after one that was interrupted before it was there', async () => {
+  it('is created by the next start when the first one was interrupted', async () => {
     dataDir = temporaryDirectory();
-    // A directory that no program could have made there: it is in the way of the last step.
+    // A directory that no program could have created there: it obstructs the last step.
     const files = join(dataDir, 'postgres');
     const interrupted = startEmbeddedCluster(dataDir, ({ message }) => {
       if (message.startsWith('making')) mkdirSync(join(files, 'in the way'), { recursive: true });

@@ -1,4 +1,4 @@
-/** Records for the store's tests: valid, and without any meaning. */
+/** Valid records for the store's tests, without any meaning. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { NewEnrolment, NewReference } from '../../src/store/records.ts';
 
@@ -20,7 +20,7 @@ export function reference(changes: Partial<NewReference> = {}): NewReference {
   };
 }
 
-/** @param content - what the request's digest is made of */
+/** @param content - the request's digest is computed from it */
 export function enrolment(changes: Partial<NewEnrolment['subject']> = {}, requestId?: string, content = 'x') {
   return {
     subject: {
@@ -39,7 +39,7 @@ export function enrolment(changes: Partial<NewEnrolment['subject']> = {}, reques
   } satisfies NewEnrolment as NewEnrolment;
 }
 
-/** A face whose template says nothing: it takes as many bytes as it has components, and can be read. */
+/** A readable face template without meaning: it has as many bytes as components. */
 export function faceReference(dimension: number, modelId = 'model') {
   return reference({
     modality: 'face',

@@ -1,4 +1,4 @@
-/** The files of tables and indexes, changed on the disk while the database runs. */
+/** Changes the files of tables and indexes on disk while the database runs. */
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -6,10 +6,10 @@ import pg from 'pg';
 export const BLOCK = 8192;
 
 /**
- * Changes the file of a relation. Before, all is written to the disk and no block of it is left in memory.
+ * Changes the file of a relation. Beforehand everything is written to disk, and its blocks are evicted from memory.
  * @param url - of the database, as its administrator
  * @param directory - of the cluster
- * @param change - given the open file, and how many blocks it has
+ * @param change - called with the open file and its number of blocks
  */
 export async function changeFile<T>(
   url: string,

@@ -1,4 +1,4 @@
-/** That a backup has all there is in it, and is whole or not there. */
+/** A backup contains the whole store, and exists either complete or not at all. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -52,7 +52,7 @@ async function open() {
 const closing: (() => Promise<unknown>)[] = [];
 afterAll(() => Promise.all(closing.map((close) => close())));
 
-/** All tables but the migrations' own, and everything in them. */
+/** A digest of the rows of each table, except the migrations. */
 async function contentOf(database: pg.Client): Promise<Record<string, string>> {
   const { rows } = await database.query<{ name: string }>(
     `SELECT table_name AS name FROM information_schema.tables
@@ -72,7 +72,7 @@ async function contentOf(database: pg.Client): Promise<Record<string, string>> {
 }
 
 describe('a copy of the store', () => {
-  it('has every table of the schema, none of them empty here, and brings each back', async () => {
+  it('contains every table of the schema and restores each', async () => {
     const target = await open();
     await backUp(source.store.copy, keys, file, () => undefined);
     await restore(target.store.copy, keys, file, () => undefined);
@@ -82,7 +82,7 @@ describe('a copy of the store', () => {
     expect(Object.keys(content).sort()).toEqual((await readTables(source.database)).sort());
   });
 
-  it('has tables that were added since, too, in an order that their foreign keys allow', async () => {
+  it('contains tables that were added later, in an order that their foreign keys allow', async () => {
     const target = await open();
     for (const { database } of [source, target]) await database.query(EXTRA);
     await source.database.query('INSERT INTO "Zebra ""x""" VALUES (1); UPDATE template_key SET zebra = 1');
@@ -92,7 +92,7 @@ describe('a copy of the store', () => {
     expect(await contentOf(target.database)).toEqual(await contentOf(source.database));
   });
 
-  it('with a table that the store does not have is refused, and nothing is changed', async () => {
+  it('with a table that the store does not have is refused, and changes nothing', async () => {
     const target = await open();
     await source.database.query(EXTRA);
     await backUp(source.store.copy, keys, file, () => undefined);
@@ -106,7 +106,7 @@ describe('a copy of the store', () => {
     expect(await contentOf(target.database)).toEqual(before);
   });
 
-  it('of the first format, without what imports keep, is restored as before', async () => {
+  it('of the first format, without import tables, is restored as before', async () => {
     const handle = await openFile(file, 'wx');
     const sealer = sealersOf(keys, 'backup')(keys.ring.currentId);
     const writer = await BlockFileWriter.begin(handle, 'backup', { sealer, context: 'backup 1' });
@@ -125,25 +125,28 @@ describe('a copy of the store', () => {
     expect(await contentOf(source.database)).toMatchObject(content);
   });
 
-  it.skipIf(!isRoot)('that does not fit leaves nothing in the way of the next (needs root on Linux)', async () => {
-    const mount = join(temporaryDirectory(), 'small');
-    mkdirSync(mount);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', mount]);
-    try {
-      const small = join(mount, 'backup.rwb');
-      const unwritable = expect.objectContaining({ reason: 'OUTPUT_UNWRITABLE' }) as Error;
-      await expect(backUp(source.store.copy, keys, small, () => undefined)).rejects.toThrow(unwritable);
-      expect(readdirSync(mount)).toEqual([]);
-      writeFileSync(join(mount, 'full'), Buffer.alloc(4096));
-      await expect(backUp(source.store.copy, keys, small, () => undefined)).rejects.toThrow(unwritable);
-      expect(readdirSync(mount)).toEqual(['full']);
-      execFileSync('mount', ['-o', 'remount,size=1m', mount]);
-      // What a backup that was killed has left is in nobody's way.
-      writeFileSync(join(mount, `backup.rwb.${process.pid}.new`), '');
-      const { bytes } = await backUp(source.store.copy, keys, small, () => undefined);
-      expect(readFileSync(small)).toHaveLength(bytes);
-    } finally {
-      execFileSync('umount', [mount]);
-    }
-  });
+  it.skipIf(!isRoot)(
+    'that does not fit on the disk leaves nothing that blocks the next one (needs root on Linux)',
+    async () => {
+      const mount = join(temporaryDirectory(), 'small');
+      mkdirSync(mount);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', mount]);
+      try {
+        const small = join(mount, 'backup.rwb');
+        const unwritable = expect.objectContaining({ reason: 'OUTPUT_UNWRITABLE' }) as Error;
+        await expect(backUp(source.store.copy, keys, small, () => undefined)).rejects.toThrow(unwritable);
+        expect(readdirSync(mount)).toEqual([]);
+        writeFileSync(join(mount, 'full'), Buffer.alloc(4096));
+        await expect(backUp(source.store.copy, keys, small, () => undefined)).rejects.toThrow(unwritable);
+        expect(readdirSync(mount)).toEqual(['full']);
+        execFileSync('mount', ['-o', 'remount,size=1m', mount]);
+        // The draft of a killed backup blocks no other.
+        writeFileSync(join(mount, `backup.rwb.${process.pid}.new`), '');
+        const { bytes } = await backUp(source.store.copy, keys, small, () => undefined);
+        expect(readFileSync(small)).toHaveLength(bytes);
+      } finally {
+        execFileSync('umount', [mount]);
+      }
+    },
+  );
 });

@@ -1,4 +1,4 @@
-/** What the database says when something is in its way, and what becomes of it. */
+/** Errors of the database, and the failures they become. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
@@ -86,7 +86,7 @@ describe('an error of the database', () => {
 });
 
 describe('a wait for the database', () => {
-  it('for a lock that others hold ends', async () => {
+  it('ends when another transaction holds the lock', async () => {
     await database.query('BEGIN; LOCK TABLE subject IN ACCESS EXCLUSIVE MODE');
     try {
       const { subject, references } = enrolment();
@@ -98,7 +98,7 @@ describe('a wait for the database', () => {
 });
 
 describe('the health of a store', () => {
-  it('is what a probe finds, and a probe that gets no answer ends', async () => {
+  it('follows its probes, and a probe without an answer ends', async () => {
     const heard: StoreCondition[] = [];
     const health = new StoreHealth(url);
     await health.check((now) => void heard.push(now));
@@ -120,7 +120,7 @@ describe('the health of a store', () => {
     expect(nowhere.condition).toMatchObject({ isReachable: false, trouble: { reason: 'STORE_UNAVAILABLE' } });
   });
 
-  it('is not doubted because this process is late, only because there is no answer', async () => {
+  it('is not doubted because this process is late, only because no answer comes', async () => {
     const health = new StoreHealth(url, 1000);
     const checked = health.check(() => undefined);
     const busyUntil = performance.now() + 1100;
@@ -138,9 +138,9 @@ describe('the health of a store', () => {
   });
 });
 
-describe('a disk that is full', () => {
+describe('a full disk', () => {
   it.skipIf(!isRoot)(
-    'is told as such, reading goes on, and so does writing when there is room (needs root on Linux)',
+    'is reported as such, reads continue, and writes resume when there is room (needs root on Linux)',
     async () => {
       const parent = temporaryDirectory();
       chmodSync(parent, 0o755);
@@ -150,7 +150,7 @@ describe('a disk that is full', () => {
       const dataDir = temporaryDirectory();
       const own = await startEmbeddedCluster(dataDir, () => undefined);
       try {
-        // Owned by whom the database runs as.
+        // Owned by the user of the database process.
         const { uid, gid } = statSync(join(own.directory, 'PG_VERSION'));
         const place = join(mount, 'tablespace');
         mkdirSync(place);

@@ -55,7 +55,7 @@ describe('enrolment', () => {
     );
   });
 
-  it('numbers changes without holes and in the order of commits, whatever fails in between', async () => {
+  it('numbers changes without holes and in commit order, whatever fails in between', async () => {
     const results = await Promise.allSettled(
       Array.from({ length: 60 }, (_, i) => enroll(enrolment({ externalId: `e${i % 40}` }))),
     );
@@ -76,14 +76,14 @@ describe('enrolment', () => {
     expect(await allChanges()).toHaveLength(2);
   });
 
-  it('enrols once when the same request arrives many times at once', async () => {
+  it('enrols once when the same request arrives many times concurrently', async () => {
     const results = await Promise.all(Array.from({ length: 20 }, () => enroll(enrolment({}, 'r-1'))));
     expect(results.filter(({ repeated }) => !repeated)).toHaveLength(1);
     expect(new Set(results.map(({ subject }) => subject.subjectId)).size).toBe(1);
     expect(await allChanges()).toHaveLength(1);
   });
 
-  it('lets a refused request be mended and tried again under its id', async () => {
+  it('accepts a corrected request under the id of a refused one', async () => {
     await enroll(enrolment({ externalId: 'taken' }));
     await expect(enroll(enrolment({ externalId: 'taken' }, 'r-1'))).rejects.toMatchObject({
       reason: 'EXTERNAL_ID_TAKEN',
@@ -91,13 +91,13 @@ describe('enrolment', () => {
     expect(await enroll(enrolment({ externalId: 'free' }, 'r-1', 'mended'))).toMatchObject({ repeated: false });
   });
 
-  it('does not bring back a subject who was expunged', async () => {
+  it('does not bring back an expunged subject', async () => {
     const { subject } = await enroll(enrolment({}, 'r-1'));
     await store.subjects.expunge(subject.subjectId, 'asked', () => 'receipt');
     await expect(enroll(enrolment({}, 'r-1'))).rejects.toMatchObject({ reason: 'SUBJECT_EXPUNGED' });
   });
 
-  it('of a batch refuses the bad records only', async () => {
+  it('of a batch refuses only the bad records', async () => {
     await enroll(enrolment({ externalId: 'taken' }, 'old'));
     const batch = [
       enrolment({ externalId: 'a' }),
@@ -126,7 +126,7 @@ describe('enrolment', () => {
 });
 
 describe('update and expunge', () => {
-  it('changes what is named and keeps the rest', async () => {
+  it('changes the named fields and keeps the others', async () => {
     const { subject } = await enroll(enrolment({ externalId: 'e', caveats: ['A'], expireTime: new Date(1000) }));
     const updated = await store.subjects.update(
       subject.subjectId,
@@ -148,7 +148,7 @@ describe('update and expunge', () => {
     expect(updated.references.map(({ referenceId }) => referenceId)).not.toContain(references[0]?.referenceId);
   });
 
-  it('refuses what is based on an older version, and changes nothing', async () => {
+  it('refuses a change based on an older version, and changes nothing', async () => {
     const { subject } = await enroll(enrolment());
     await expect(store.subjects.update(subject.subjectId, 9, { caveats: ['B'] }, undefined)).rejects.toMatchObject({
       reason: 'VERSION_MISMATCH',
@@ -165,7 +165,7 @@ describe('update and expunge', () => {
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 
-  it('deletes a subject with everything of it', async () => {
+  it('deletes a subject with all its data', async () => {
     const { subject } = await enroll(enrolment());
     expect(await store.subjects.expunge(subject.subjectId, 'court order', () => 'receipt')).toEqual({
       seq: 2,
@@ -189,7 +189,7 @@ describe('update and expunge', () => {
 });
 
 describe('reading', () => {
-  it('pages through subjects in order of id, filtered', async () => {
+  it('pages through subjects by id, filtered', async () => {
     const given = await store.subjects.enrollMany(
       Array.from({ length: 25 }, (_, i) => enrolment({ galleries: [i % 2 ? 'odd' : 'even'] })),
     );
@@ -211,7 +211,7 @@ describe('reading', () => {
     expect(seen).toEqual(expected.sort());
   });
 
-  it('streams the state of one moment while others write', async () => {
+  it('streams a snapshot while others write', async () => {
     await store.subjects.enrollMany(Array.from({ length: 30 }, () => enrolment()));
     const seen: SubjectWithReferences[] = [];
     const { seq, subjectCount } = await store.subjects.snapshot(async (batch) => {
@@ -257,8 +257,8 @@ describe('reading', () => {
   });
 });
 
-describe('a database that cannot be used', () => {
-  it('is said to be unavailable, without a word of what was asked', async () => {
+describe('an unusable database', () => {
+  it('is reported as unavailable, without any part of the request', async () => {
     const database = new URL(url).pathname.slice(1);
     const administrator = new URL(url);
     administrator.pathname = '/postgres';
@@ -280,7 +280,7 @@ describe('a database that cannot be used', () => {
     ['mysql://u:secret@127.0.0.1/x', 'DATABASE_URL_INVALID'],
     ['postgres://u:secret@127.0.0.1:1/x', 'DATABASE_UNREACHABLE'],
     ['postgres://u:secret@no-such-host.invalid:5432/x', 'DATABASE_UNREACHABLE'],
-  ])('ends the start in one sentence: %s', async (databaseUrl, reason) => {
+  ])('ends the start with one sentence: %s', async (databaseUrl, reason) => {
     const failed = openStore({ databaseUrl, dataDir: '', keys, log: () => undefined });
     await expect(failed).rejects.toMatchObject({ reason });
     await expect(failed).rejects.toSatisfy(

@@ -44,7 +44,7 @@ async function templatesOf(ids: readonly string[]): Promise<Uint8Array[]> {
   return subjects.flatMap(({ references }) => references.map((one) => Uint8Array.from(one.template)));
 }
 
-/** That wait for a lock which another one holds; nobody else works on this file's cluster. */
+/** Transactions that wait for a lock. No other test uses this file's cluster. */
 async function transactionsWaiting(): Promise<number> {
   const { rows } = await database.query('SELECT FROM pg_locks WHERE NOT granted');
   return rows.length;
@@ -88,7 +88,7 @@ describe('stored templates', () => {
 });
 
 describe('the keys of a database', () => {
-  it('are asked for when they are not there, or are others', async () => {
+  it('are required, and must be the right ones', async () => {
     await enrol(1);
     const strangers = temporaryKeys();
     await expect(open(strangers)).rejects.toThrow(reason('KEYS_UNREADABLE'));
@@ -98,7 +98,7 @@ describe('the keys of a database', () => {
     await expect(open(keys)).rejects.toThrow(reason('KEY_WRONG'));
   });
 
-  it('are made once by programs that start together', async () => {
+  it('are created once by programs that start together', async () => {
     url = await cluster.createDatabase();
     const shared = temporaryKeys();
     const { databaseUrl, ...rest } = { databaseUrl: url, dataDir: '', keys: shared, log: () => undefined };
@@ -107,7 +107,7 @@ describe('the keys of a database', () => {
     await Promise.all(stores.map((one) => one.close()));
   });
 
-  it('are rotated while enrolments go on, and nothing is lost', async () => {
+  it('are rotated during enrolments, and nothing is lost', async () => {
     const before = await enrol(700);
     const old = keys.ring.currentId;
     const others = Array.from({ length: 20 }, () => enrol(3));
@@ -128,9 +128,9 @@ describe('the keys of a database', () => {
     expect(await templatesOf(before.slice(0, 3))).toEqual([template, template, template]);
   });
 
-  it('are rotated for enrolments, too, that were encrypted before and written after', async () => {
+  it('are rotated for an enrolment that was encrypted before and is written afterwards', async () => {
     const old = keys.ring.currentId;
-    // Nobody may write references, but everybody may read and lock them.
+    // No one can write references, but every transaction can read and lock them.
     await database.query('BEGIN; LOCK TABLE reference IN SHARE MODE');
     const writing = enrol(3);
     await expect.poll(transactionsWaiting).toBe(1);
@@ -145,7 +145,7 @@ describe('the keys of a database', () => {
     await store.templateKeys.forget(old);
   });
 
-  it('do not forget one that is needed', async () => {
+  it('cannot be forgotten while they are needed', async () => {
     await enrol(1);
     await expect(store.templateKeys.forget(keys.ring.currentId)).rejects.toThrow(reason('KEY_IN_USE'));
   });
