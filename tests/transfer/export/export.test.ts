@@ -1,4 +1,4 @@
-/** Exports from a real database: what is written is what an import makes of it again. */
+/** Exports from a real database: an import of the file restores what was exported. */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
@@ -54,7 +54,7 @@ function exportTo(file: string, changes: Partial<ExportOptions> = {}) {
   return exportRecords({ ...order, ...changes });
 }
 
-/** Everybody, without what a store gives by itself: ids, times, and the format in which a face came. */
+/** All subjects, without what a store assigns: ids, times, and the original format of a face. */
 async function contentOf({ subjects }: Store) {
   const all: SubjectWithReferences[] = [];
   await subjects.snapshot((batch) => Promise.resolve(void all.push(...batch)), 100);
@@ -84,7 +84,7 @@ describe('an export', () => {
   ];
 
   it.each(['everybody.ndjson', 'everybody.jsonl', 'everybody.binpb'])(
-    '%s is what enrols the same people elsewhere, once',
+    '%s enrols the same subjects in another store, once',
     async (name) => {
       await enrol(people);
       const file = join(temporaryDirectory(), name);
@@ -103,7 +103,7 @@ describe('an export', () => {
     },
   );
 
-  it('takes one gallery, or one contributor, or both', async () => {
+  it('selects one gallery, one contributor, or both', async () => {
     await enrol(people);
     const count = async (changes: Partial<ExportOptions>) =>
       (await exportTo(join(temporaryDirectory(), 'some.ndjson'), changes)).subjects;
@@ -111,11 +111,11 @@ describe('an export', () => {
     expect(await count({ contributor: 'other' })).toBe(1);
     expect(await count({ gallery: 'watchlist' })).toBe(2);
     await expect(count({ gallery: 'a', contributor: 'other' })).rejects.toThrow(reason('NOTHING_TO_EXPORT'));
-    // A wrong name is not an empty gallery.
+    // A misspelt gallery is not an empty one.
     await expect(count({ gallery: 'nobody' })).rejects.toThrow(reason('GALLERY_UNKNOWN'));
   });
 
-  it('lets no file be overwritten, and leaves none that is not whole', async () => {
+  it('overwrites no file, and leaves no incomplete one', async () => {
     await enrol(people);
     const file = join(temporaryDirectory(), 'kept.ndjson');
     writeFileSync(file, 'mine');
@@ -146,7 +146,7 @@ describe('an export', () => {
   });
 });
 
-it('stored faces are what becomes of them when they are enrolled again', () => {
+it('stored faces do not change when they are enrolled again', () => {
   const component = fc.integer({ min: -127, max: 127 });
   const embedding = fc
     .int8Array({ min: -127, max: 127, minLength: 64, maxLength: 64 })

@@ -1,4 +1,4 @@
-/** An import as tests order it: one thread, the faces of synthetic people. */
+/** The options of an import in tests: one thread, the face model of synthetic people. */
 import type { ImportOptions } from '../../../src/transfer/import/import.ts';
 import type { Imports } from '../../../src/store/imports.ts';
 

@@ -1,4 +1,4 @@
-/** Imports into a real database: what is enrolled, refused, gone on with and kept for an index. */
+/** Imports into a real database: what is enrolled, refused, resumed and kept for an index. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -63,7 +63,7 @@ describe.each([
   ['ndjson', lineOf],
   ['binpb', delimitedOf],
 ] as const)('an import (%s)', (format, written) => {
-  it('enrols the good records and says of each other one what is wrong, and where', async () => {
+  it('enrols the good records, and reports the fault and its place in each other record', async () => {
     const unknownModel = record(3);
     unknownModel.samples[2].modelId = 'unheard-of';
     const requests = [record(1), broken(2), unknownModel, record(4, { contributor: 'no name!' }), record(5), record(5)];
@@ -81,7 +81,7 @@ describe.each([
     expect((await store.subjects.readChanges(0, 100)).map(({ seq }) => seq)).toEqual([1, 2, 3]);
   });
 
-  it('leaves alone what was enrolled before, and does not bring back who was expunged', async () => {
+  it('does not change subjects enrolled before, and does not bring back expunged ones', async () => {
     const file = fileOf(`a.${format}`, Buffer.concat([1, 2, 3].map((person) => written(record(person)))));
     const { digest } = await importFile(order(file));
     await store.imports.end(digest);
@@ -95,7 +95,7 @@ describe.each([
     expect(await externalIds()).toEqual(['person-2', 'person-3']);
   });
 
-  it('goes on where it was, whenever it is interrupted', async () => {
+  it('resumes where it was, whenever it is interrupted', async () => {
     const people = 12;
     const requests = Array.from({ length: people }, (_, i) => (i % 4 === 1 ? broken(i) : record(i)));
     const content = Buffer.concat(requests.map(written));
@@ -128,7 +128,7 @@ describe.each([
 });
 
 describe('an import', () => {
-  it('names the galleries that no subject belonged to before, at once, and not those of refused records', async () => {
+  it('reports galleries without earlier subjects at once, but not those of refused records', async () => {
     const content = [
       record(1, { galleries: ['a', 'b'] }),
       record(2, { galleries: ['b'] }),
@@ -146,7 +146,7 @@ describe('an import', () => {
     expect((await importFile(order(others))).newGalleries).toEqual([]);
   });
 
-  it('takes who has expired already, and says how many; not who would have before 1900', async () => {
+  it('accepts and counts expired subjects, except with an expiry before 1900', async () => {
     const until = (time: string) => ({ expireTime: new Date(time) });
     const lines = [
       record(1, until('2001-02-03T04:05:06Z')),
@@ -160,7 +160,7 @@ describe('an import', () => {
     expect(await refusalsOf(digest)).toMatchObject([{ record: 4, field: 'data.expire_time' }]);
   });
 
-  it('refuses what is no record, by its line, and goes on behind it', async () => {
+  it('refuses unreadable records by their line, and continues after them', async () => {
     const good = lineOf(record(1)).toString();
     const [sample] = record(2).samples;
     const parts = JSON.parse(good) as { data: object; samples: object[] };
@@ -176,7 +176,7 @@ describe('an import', () => {
       JSON.stringify({ ...parts, samples: [{ ...parts.samples[0], format: 'TEMPLATE_FORMAT_NEW' }] }),
       JSON.stringify({ data: { ...parts.data, external_id: 'x'.repeat(1 << 20) }, samples: parts.samples }),
       '  ',
-      // Snake case, numbers for names and empty fields are all within protobuf's JSON.
+      // ProtoJSON allows snake case, numbers for enum names, and empty fields.
       JSON.stringify({
         data: { contributor: 'agency', external_id: 'snake', galleries: ['g'], expire_time: null },
         samples: [{ modality: 1, format: 1, data: sample.data.toString('base64'), finger_position: 0 }],
@@ -204,7 +204,7 @@ describe('an import', () => {
     expect(await externalIds()).toEqual(['person-1', 'snake']);
   });
 
-  it('keeps what comes before the damage of a file', async () => {
+  it('enrols the records before the damage in a file', async () => {
     const whole = Buffer.concat([record(1), record(2), record(3)].map(delimitedOf));
     const file = fileOf('a.binpb', whole.subarray(0, -5));
     await expect(importFile(order(file, { pieceBytes: 1000 }))).rejects.toThrow(reason('IMPORT_FILE_DAMAGED'));
@@ -212,20 +212,20 @@ describe('an import', () => {
     await expect(importFile(order(`${file}.not-there.binpb`))).rejects.toThrow(reason('IMPORT_FILE_UNREADABLE'));
   });
 
-  it('refuses bytes that are no record, also where they look like one', async () => {
+  it('refuses unreadable bytes, even within a valid length', async () => {
     const file = fileOf('a.binpb', Buffer.concat([delimited(Buffer.from([0x0a, 0xff, 0xff])), delimitedOf(record(1))]));
     const { digest } = await importFile(order(file));
     expect(await refusalsOf(digest)).toMatchObject([{ record: 1, reason: 'REQUEST_UNREADABLE' }]);
     expect(await externalIds()).toEqual(['person-1']);
   });
 
-  it('is made by one process at a time: one that finds that another has gone on ends, and nothing is lost', async () => {
+  it('stops when another process has imported the same file meanwhile, and loses nothing', async () => {
     const file = fileOf('a.ndjson', Buffer.concat(Array.from({ length: 20 }, (_, i) => lineOf(record(i)))));
     const other: ImportedFile[] = [];
     const overtaken = importFile(
       order(file, {
         pieceBytes: 5000,
-        // The first piece is enrolled: here another process imports the same file, to its end.
+        // The first piece is enrolled. Now another process imports the same file to its end.
         onEnrolled: async () => void other.push(await importFile(order(file, { pieceBytes: 5000 }))),
       }),
     );
@@ -238,7 +238,7 @@ describe('an import', () => {
     expect(await externalIds()).toHaveLength(20);
   });
 
-  it('waits while another process is about to go on, and then ends', async () => {
+  it('waits for another process that is about to record its progress, and then stops', async () => {
     const digest = createHash('sha256').update('a file').digest();
     const before = await store.imports.begin(digest);
     const [other, watcher] = [1, 2].map(() => new pg.Client({ connectionString: url }));
@@ -254,7 +254,7 @@ describe('an import', () => {
     await Promise.all([other.end(), watcher.end()]);
   });
 
-  it('leaves what it prepared to the next build, which makes the same index of it', async () => {
+  it('leaves its prepared references to the next build, which makes the same index from them', async () => {
     const pool = new WorkerPool(1);
     const sealerOf = sealersOf(keys, 'index');
     const sealer = sealerOf(keys.ring.currentId);
@@ -280,12 +280,12 @@ describe('an import', () => {
       await prepared.close();
     }
     const preparedIn = () => readdirSync(indexDir).filter((name) => name.startsWith('prepared-'));
-    // Of an import that enrolled nobody nothing is left.
+    // An import that enrolled no subject leaves no file.
     expect(preparedIn()).toHaveLength(2);
     const writing = await PreparedReferences.begin(indexDir, INDEX_SHAPE, packedModels(), sealer);
     const built = await build({});
     expect(built).toMatchObject({ subjects: 5, references: 15, reused: 15 });
-    // What an import is still writing stays.
+    // The file of a running import stays.
     expect(preparedIn()).toHaveLength(1);
     await writing.close();
     const other = temporaryDirectory();
@@ -294,7 +294,7 @@ describe('an import', () => {
     await pool.close();
   });
 
-  it('names records without a request id by their content', async () => {
+  it('identifies records without a request id by their content', async () => {
     const named = { ...record(1), clientRequestId: 'own-name' };
     await importFile(order(fileOf('a.ndjson', lineOf(named))));
     const changed = { ...record(1, { caveats: ['ARMED'] }), clientRequestId: 'own-name' };

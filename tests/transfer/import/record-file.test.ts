@@ -36,11 +36,11 @@ async function read(format: RecordFormat, bytes: Uint8Array, pieceBytes: number,
 }
 
 describe.each(['ndjson', 'binpb'] as const)('a file of records (%s)', (format) => {
-  it('gives back every record, in order; what is too large is told or given whole', async () => {
+  it('returns every record in order; oversized ones are marked or returned whole', async () => {
     await fc.assert(
       fc.asyncProperty(content, piece, fc.boolean(), async (given, pieceBytes, endsWithFeed) => {
         const expected = format === 'ndjson' ? asLines(given) : given;
-        // Without a feed at the end an empty last line is no line.
+        // Without a final line feed, an empty last line is no line.
         const isLastKept = endsWithFeed || format === 'binpb' || (expected.at(-1)?.length ?? 1) > 0;
         const { records } = await read(format, written(format, expected, endsWithFeed), pieceBytes);
         const wanted = isLastKept ? expected : expected.slice(0, -1);
@@ -54,7 +54,7 @@ describe.each(['ndjson', 'binpb'] as const)('a file of records (%s)', (format) =
     );
   });
 
-  it('can be read on from the end of every piece', async () => {
+  it('can be resumed at the end of every piece', async () => {
     await fc.assert(
       fc.asyncProperty(content, piece, fc.nat(), async (given, pieceBytes, choice) => {
         const bytes = written(format, format === 'ndjson' ? asLines(given) : given);
@@ -72,7 +72,7 @@ describe.each(['ndjson', 'binpb'] as const)('a file of records (%s)', (format) =
 });
 
 describe('a file of records', () => {
-  it('is damaged where its last record does not end in it', async () => {
+  it('is damaged when its last record is incomplete', async () => {
     await fc.assert(
       fc.asyncProperty(content, piece, fc.integer({ min: 1, max: 50 }), async (given, pieceBytes, missing) => {
         const last = new Uint8Array(Math.max(missing, 2)).fill(7);
@@ -85,7 +85,7 @@ describe('a file of records', () => {
     );
   });
 
-  it('says by its ending how it is written', () => {
+  it('has the format that its extension names', () => {
     expect(['a.ndjson', 'b.JSONL', 'dir.x/c.binpb'].map(formatOf)).toEqual(['ndjson', 'ndjson', 'binpb']);
     for (const name of ['a.json', 'a', 'binpb']) expect(() => formatOf(name)).toThrow(Failure);
   });

@@ -28,7 +28,7 @@ export function lineOf(request: EnrollRequest): Buffer {
   return Buffer.from(`${JSON.stringify(EnrollRequest.toJSON(request))}\n`);
 }
 
-/** Bytes behind their length, as protobuf's own writer has it. */
+/** Bytes after their length, as protobuf's own writer encodes it. */
 export function delimited(bytes: Uint8Array): Buffer {
   return Buffer.from(new BinaryWriter().bytes(bytes).finish());
 }
@@ -37,7 +37,7 @@ export function delimitedOf(request: EnrollRequest): Buffer {
   return delimited(EnrollRequest.encode(request).finish());
 }
 
-/** A new file of this content. @param name - with its ending */
+/** A new file with this content. @param name - with its extension */
 export function fileOf(name: string, content: Uint8Array): string {
   const file = join(temporaryDirectory(), name);
   writeFileSync(file, content);

@@ -1,4 +1,4 @@
-/** What is told of records that are refused: who they are of, whatever else is wrong with them. */
+/** Refusals of records name the subject, whatever else is wrong with the record. */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -12,26 +12,26 @@ const sample = { modality: 'MODALITY_FINGER', format: 'TEMPLATE_FORMAT_ISO_19794
 const who = { contributor: 'imp', external_id: 'r4100' };
 const namesOfLine = (line: string) => namesIn(Buffer.from(line), 'ndjson');
 
-/** Each is wrong in another way, and says the same of itself. */
+/** Each record has another fault, and names the same subject. */
 const FAULTY: readonly (readonly [string, string])[] = [
   ['a template', JSON.stringify({ data: who, samples: [sample] })],
   ['a number in the place of a list', JSON.stringify({ data: who, samples: 3 })],
-  ['a field that the contract does not have', JSON.stringify({ data: { ...who, expire_tim: 'x' }, samples: [sample] })],
+  ['an unknown field', JSON.stringify({ data: { ...who, expire_tim: 'x' }, samples: [sample] })],
   ['an unknown name', JSON.stringify({ data: { ...who, provenance: 'FIELD' }, samples: [sample] })],
-  ['data that is no base64', JSON.stringify({ data: who, samples: [{ ...sample, data: '!!!' }] })],
-  ['camel case, and a field too many', JSON.stringify({ data: { contributor: 'imp', externalId: 'r4100' }, more: 1 })],
-  ['a line that is cut off', JSON.stringify({ data: who, samples: [sample] }).slice(0, -9)],
+  ['invalid base64', JSON.stringify({ data: who, samples: [{ ...sample, data: '!!!' }] })],
+  ['an extra field, in camel case', JSON.stringify({ data: { contributor: 'imp', externalId: 'r4100' }, more: 1 })],
+  ['a truncated line', JSON.stringify({ data: who, samples: [sample] }).slice(0, -9)],
   ['two objects on a line', `${JSON.stringify({ data: who })} {}`],
-  ['a comma too many', JSON.stringify({ data: who }).replace('}}', '},}')],
+  ['an extra comma', JSON.stringify({ data: who }).replace('}}', '},}')],
 ];
 
-describe('a record that is refused', () => {
-  it.each(FAULTY)('for %s is still known by its names', (_, line) => {
+describe('a refused record', () => {
+  it.each(FAULTY)('with a fault in %s is still identified by its names', (_, line) => {
     const { refused } = new Preparation(rules).prepare(Buffer.from(`${line}\n`), 'ndjson');
     expect(refused).toMatchObject([{ refusal: { contributor: 'imp', externalId: 'r4100' } }]);
   });
 
-  it('names a field that the contract does not have as the file has it', () => {
+  it('names an unknown field as the file spells it', () => {
     for (const key of ['expire_tim', 'expireTim']) {
       const line = JSON.stringify({ data: { ...who, [key]: '2030-01-01T00:00:00Z' }, samples: [sample] });
       const { refused } = new Preparation(rules).prepare(Buffer.from(`${line}\n`), 'ndjson');
@@ -39,7 +39,7 @@ describe('a record that is refused', () => {
     }
   });
 
-  it('shows numbers as they are written, and replaces what cannot be shown', () => {
+  it('shows numbers as written, and replaces characters that cannot be shown', () => {
     const ofId = (id: string) => namesOfLine(`{"data": {"external_id": ${id}}, "samples": 1}`).externalId;
     expect(ofId('17')).toBe('17');
     expect(ofId('12345678901234567890')).toBe('12345678901234567890');
@@ -49,7 +49,7 @@ describe('a record that is refused', () => {
     expect(namesOfLine(`${'['.repeat(100_000)}`)).toEqual({ contributor: '', externalId: '' });
   });
 
-  it('is known by them as a message, too, wherever that cannot be read any more', () => {
+  it('is identified by its names as a binary message too, wherever it becomes unreadable', () => {
     const whole = EnrollRequest.encode(record(1)).finish();
     const faulty = [
       Buffer.concat([whole, Buffer.from([0xff])]),
@@ -70,7 +70,7 @@ describe('a record that is refused', () => {
     }
   });
 
-  it('never makes reading its names fail, or long', () => {
+  it('has its names read without an error and within bounds, whatever its bytes', () => {
     const bounded = ({ contributor, externalId }: { contributor: string; externalId: string }) =>
       contributor.length <= 256 && externalId.length <= 256;
     fc.assert(
