@@ -1,4 +1,4 @@
-/** A real PostgreSQL for tests: one for each test file, a fresh database for each test. */
+/** A real PostgreSQL for tests: one cluster per test file, a fresh database per test. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import pg from 'pg';
 import { startEmbeddedCluster } from '../src/store/embedded-cluster.ts';
 
 export interface TestCluster {
-  /** Makes an empty database. @returns its URL */
+  /** Creates an empty database. @returns its URL */
   createDatabase(): Promise<string>;
   stop(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
 
-/** Tests run from the sources, but the kernels are compiled: stale ones would test yesterday's code. */
+/** Tests run from the sources, but the kernels are compiled: stale builds would test older code. */
 export function setup(): void {
   const kernels = ['kernels.wasm', 'kernels-relaxed.wasm'].map((name) => resolve(root, 'dist/assembly', name));
   if (!kernels.every((file) => existsSync(file))) throw new Error('The kernels are not built. Run: npm run build');

@@ -1,15 +1,15 @@
-/** A line to a database that can be cut: at once, or at a statement. */
+/** A proxy to a database whose connections can be cut: at once, or at a statement. */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 export interface Line {
-  /** The database's URL through this line. */
+  /** The database's URL through this proxy. */
   readonly url: string;
-  /** Ends every connection, and takes no other one. */
+  /** Closes every connection, and accepts no other. */
   cut(): void;
-  /** Cuts connections in the middle: where this statement is sent. @param isDelivered - the database still hears it */
+  /** Cuts the connection at this statement. @param isDelivered - the database still receives it */
   cutAt(statement: string, isDelivered: boolean): void;
-  /** Takes connections again, and cuts no more. */
+  /** Accepts connections again, and cuts none. */
   mend(): void;
   close(): void;
 }

@@ -1,4 +1,4 @@
-/** Random finger templates for tests: a smooth field of directions, and second impressions of it. */
+/** Random finger templates for tests: a smooth direction field, and second impressions of it. */
 import type { FingerTemplate, Minutia, MinutiaType } from '../src/templates/finger-template.ts';
 
 /** A small generator of numbers in [0, 1): Mulberry32. */
@@ -54,7 +54,7 @@ export function secondImpression(print: FingerTemplate, seed: number, turn: numb
   return { ...print, minutiae: [...moved, ...added].slice(0, 64) };
 }
 
-/** Minutiae anywhere, pointing anywhere: no finger at all. */
+/** Random minutiae with random directions: not a finger. */
 export function garbage(seed: number, count: number): FingerTemplate {
   const next = random(seed);
   const minutiae = Array.from({ length: count }, (_, i): Minutia => ({

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 
 const candidates = [process.env.RIDGEWATCH_SHARED_DATA, resolve(import.meta.dirname, '../../shared/data')];
 
-/** Folder with real templates; undefined where there is none, and the tests that need it say that they were skipped. */
+/** Folder with real templates; undefined if it is missing. Tests that need it then report that they are skipped. */
 export const sharedData: string | undefined = candidates.find((folder) => folder !== undefined && existsSync(folder));
 
 /** Every `.iso` file below a folder of the shared data, in order of name. */

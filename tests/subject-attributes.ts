@@ -1,6 +1,6 @@
 import type { SubjectAttributes } from '../src/gallery/catalogue.ts';
 
-/** Of a subject of whom nothing else matters. */
+/** Attributes of a subject whose other properties do not matter. */
 export function subjectAttributes(changes: Partial<SubjectAttributes> = {}): SubjectAttributes {
   return {
     version: 1,

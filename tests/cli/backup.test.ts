@@ -24,7 +24,7 @@ const contentHash = ({ operations }: RunningService) =>
   call(operations, operations.getContentHash.bind(operations), {});
 const reason = (text: string) => expect.objectContaining({ reason: text }) as Error;
 
-/** An empty machine that has the key files. */
+/** A new machine with only the key files. */
 function emptyMachine(files = ['keys.json', 'receipt-key.pem']): string {
   const directory = temporaryDirectory();
   for (const name of files) copyFileSync(join(dataDir, name), join(directory, name));
@@ -56,7 +56,7 @@ afterAll(async () => {
 });
 
 describe('a backup', () => {
-  it('restores everything on an empty machine: the content hash is the same', async () => {
+  it('restores everything on a new machine, with an equal content hash', async () => {
     const hash = await contentHash(running);
     const directory = emptyMachine();
     const restored = await ridgewatch(['restore', file, '--data-dir', directory]);
@@ -66,13 +66,13 @@ describe('a backup', () => {
     const found = await identify(samplesOf(2, 1));
     const there = await callsOf(() => other).identify(samplesOf(2, 1));
     expect(there.candidates).toEqual(found.candidates);
-    // It goes on where the other one stood.
+    // It continues from the restored version.
     expect((await enrolPerson(other, 9)).galleryVersion).toBe(8);
     await other.stop();
     expect(other.log.join('')).not.toContain('receipt-key.pem');
   });
 
-  it('says that it does not hold the key of receipts, and so does a service that makes another one', async () => {
+  it('warns that it does not contain the receipt key; so does a service that creates another one', async () => {
     const directory = emptyMachine(['keys.json']);
     const restored = await ridgewatch(['restore', file, '--data-dir', directory, '--json']);
     expect(restored).toMatchObject({
@@ -87,7 +87,7 @@ describe('a backup', () => {
       .map((line) => JSON.parse(line) as object);
     const warning = { level: 'warn', msg: expect.stringContaining('which is another one') as string };
     expect(warnings).toEqual([expect.objectContaining(warning)]);
-    // The receipts are what they were: the public key of before checks them, and the new one does not.
+    // Earlier receipts are verified by the earlier public key, and not by the new one.
     const keyOf = (where: string) => ReceiptSigner.read(undefined, where).publicKey;
     expect(verifyReceipt(receipt, keyOf(dataDir)).change).toBe(6);
     expect(() => verifyReceipt(receipt, keyOf(directory))).toThrow(reason('RECEIPT_INVALID'));

@@ -36,7 +36,7 @@ it('measures non-mated comparisons, and the service accepts the table', async ()
   const finger = await calibrate('finger', '--data', at('prints'), '--out', at('finger.json'), '--json');
   expect(finger.code).toBe(0);
   const summary = JSON.parse(finger.stdout) as { version: string; sources: object[] };
-  // Two of each: all pairs but those of one person.
+  // Two templates each: all pairs but those of one person.
   expect(summary.sources).toMatchObject([{ people: PEOPLE, templates: 72, comparisons: (72 * 71) / 2 - PEOPLE }]);
   const face = await calibrate('face', '--data', at('faces'), '--model', 'synthetic-512:512', '--out', at('face.json'));
   expect([face.code, face.stderr]).toEqual([0, '']);
@@ -71,7 +71,7 @@ it('measures non-mated comparisons, and the service accepts the table', async ()
   } finally {
     await running.stop();
   }
-  // A service without tables of its own, in the same process, has those that come along.
+  // Another service in the same process, without its own tables, uses the shipped ones.
   const plain = await runService(await cluster.createDatabase());
   try {
     const { modelVersions } = await callsOf(() => plain).status();
@@ -97,7 +97,7 @@ it('groups the files of one folder by the person in their names', async () => {
     expect(code).toBe(0);
     return (JSON.parse(stdout) as { version: string; sources: object[] }).sources;
   };
-  // Two fingers of each, two impressions: no two of one person are strangers.
+  // Two fingers and two impressions per person: no pair of one person counts as non-mated.
   for (const data of ['flat', 'flat-dashes']) mkdirSync(at(data));
   for (let i = 0; i < PEOPLE; i++) {
     for (const [finger, capture] of [
@@ -184,13 +184,13 @@ it('rejects templates that it cannot measure; the service rejects a missing tabl
   ).rejects.toMatchObject({ reason: 'CALIBRATION_UNREADABLE' });
 });
 
-it('asks where sub-folders may be databases of many people each', async () => {
+it('requires an option when sub-folders may be databases of several people each', async () => {
   for (let i = 0; i < PEOPLE; i++) {
     for (const kind of ['databases', 'fingers']) mkdirSync(at(`${kind}/d-${i}`), { recursive: true });
     for (const j of [0, 1]) {
       const print = createPerson(0xca11c, 2 * i + j).fingerRecord(2, 0);
       writeFileSync(at(`databases/d-${i}/10${j}_1.iso`), print);
-      // One beginning is one person.
+      // A single prefix means a single person.
       writeFileSync(at(`fingers/d-${i}/left_${j}.iso`), print);
     }
   }

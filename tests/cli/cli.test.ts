@@ -81,7 +81,7 @@ describe('ridgewatch', () => {
 
   it('identifies, verifies and expunges', async () => {
     const probe = [join(folder, 'p-2-again.iso'), join(folder, 'p-2-again-left.iso')];
-    // A record of its own, for it will be expunged.
+    // A separate record, since it will be expunged.
     cpSync(join(folder, 'people/p-2'), join(folder, 'leaving/p-2'), { recursive: true });
     const enroll = ['enroll', join(folder, 'leaving'), '--contributor', 'agency-b', '--gallery', 'leaving'];
     expect(await json([...enroll, '--model', 'synthetic-512'])).toMatchObject({ enrolled: [{}], refused: [] });
@@ -99,7 +99,7 @@ describe('ridgewatch', () => {
     expect(await ridgewatch(['expunge', subject, '--reason', 'test'], at())).toMatchObject({ code: 2, stdout: '' });
     expect(await json(['expunge', subject, '--reason', 'test', '--yes'])).toMatchObject({ references_removed: 3 });
     expect(await json(identify)).toMatchObject({ band: 'BAND_NO_CANDIDATE' });
-    // Nobody is left to be found, which must not look like nobody being found.
+    // An empty gallery must not look like a search without a match.
     for (const options of [[], ['--json'], ['--exit-code']])
       expect((await ridgewatch([...identify, ...options], at())).code).toBe(8);
     const again = await ridgewatch(['expunge', subject, '--reason', 'test', '--yes', '--json'], at());
@@ -227,7 +227,7 @@ describe('ridgewatch', () => {
     const separate = ['enroll', flat, '--contributor', 'apart', '--gallery', 'apart', '--each-file-a-person'];
     expect(await json(separate)).toMatchObject({ enrolled_count: 4, refused_count: 0 });
 
-    // The same people into a second gallery, without being enrolled twice; and once more, without a change.
+    // The same people into a second gallery: they are not enrolled twice. A repetition changes nothing.
     const second = grouped.map((argument) => (argument === 'first' ? 'second' : argument));
     const { enrolled } = (await json(grouped)) as { enrolled: { subject_id: string }[] };
     const ids = enrolled.map(({ subject_id }) => subject_id);
@@ -240,7 +240,7 @@ describe('ridgewatch', () => {
     expect(galleries).toContainEqual({ gallery: 'first', subject_count: 2 });
     expect(galleries).toContainEqual({ gallery: 'second', subject_count: 2 });
 
-    // Other caveats are another matter than another gallery.
+    // Different caveats are refused, unlike a different gallery.
     const other = await ridgewatch([...second, '--caveat', 'RESTRICTED', '--json'], at());
     expect(other.code).toBe(4);
     expect(other.stdout).toContain('other caveats');

@@ -168,7 +168,7 @@ describe('a service that cannot be reached', () => {
       'no-such-host.invalid',
     ],
   ])('%s, with what to do (%s): %s', async (reason, advice, _, start, args, host) => {
-    // What listens on 127.0.0.1 alone is not met at 127.0.0.2.
+    // A service that listens on 127.0.0.1 only cannot be reached at 127.0.0.2.
     const isElsewhere = host === '127.0.0.2';
     const port = await start();
     const answer = isElsewhere ? await ask(host, await forwardTo(port), args) : await ask(host, port, args);
@@ -182,7 +182,7 @@ describe('a service that cannot be reached', () => {
     ['a key of another certificate', { ...own('client'), tlsKey: certificate('server.key') }, '--tls-key'],
     ['a folder', { ...own('client'), tlsCert: certificate('.') }, '(--tls-cert) cannot be read'],
     ['a file without an end', { tlsCa: '/dev/zero' }, '(--tls-ca) cannot be read'],
-    ['what is no certificate', { ...own('client'), tlsCert: certificate('README.md') }, 'holds no certificate'],
+    ['a file without a certificate', { ...own('client'), tlsCert: certificate('README.md') }, 'holds no certificate'],
     ['a key without its certificate', { tlsKey: certificate('client.key') }, 'go together'],
     ['a certificate without an authority', { tlsCa: undefined, ...own('client') }, '--tls-ca'],
   ])('%s is named before anything is sent', async (_, files, sentence) => {

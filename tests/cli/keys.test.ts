@@ -59,7 +59,7 @@ describe('ridgewatch keys', () => {
     const [{ id }] = ((await keys('list')) as Listed).keys;
     const needed = await ridgewatch(['keys', 'forget', id, '--data-dir', dataDir]);
     expect(needed).toMatchObject({ code: 1, stderr: `Key ${id} is the current one: rotate first.\n` });
-    // Nothing is asked of a key that there is none of.
+    // An unknown key needs no confirmation.
     const unknown = await ridgewatch(['keys', 'forget', 'never-was', '--data-dir', dataDir, '--json']);
     expect(unknown).toMatchObject({ code: 2, stdout: '' });
     expect(JSON.parse(unknown.stderr)).toMatchObject({ error: { code: 'NOT_FOUND', reason: 'KEY_NOT_FOUND' } });

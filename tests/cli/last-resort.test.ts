@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-/** Makes the mistake that is asked for. */
+/** Raises the requested kind of error. */
 const MISTAKES = `process.on('message', ({ mistake, data }) => {
   if (mistake === 'rejection') void Promise.reject(new Error(data));
   if (mistake === 'exception') setImmediate(() => { throw new TypeError(data); });

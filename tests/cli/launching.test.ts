@@ -1,4 +1,4 @@
-/** The service as a process: how it is started, what it is told, and what it leaves behind. */
+/** The service as a process: how it is started, the signals it gets, and what it leaves behind. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ interface Started {
   readonly child: ChildProcess;
   readonly dataDir: string;
   readonly grpcPort: number;
-  /** Of the service itself. */
+  /** Process id of the service itself. */
   readonly pid: number;
   readonly lines: Record<string, unknown>[];
 }
@@ -41,11 +41,11 @@ const QUIET = {
   RIDGEWATCH_DEMO: 'never',
   RIDGEWATCH_WORKERS: '1',
 };
-/** npm builds what it links to, unless it is told not to. */
+/** npm would build a linked package without this setting. */
 const OF_NPM = { npm_config_cache: temporaryDirectory(), npm_config_ignore_scripts: 'true' };
 const running: Started[] = [];
 
-/** What npm and vitest tell their children would be taken for what the caller says. */
+/** Variables that npm and vitest set for their children would be taken for the caller's settings. */
 function environment(extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(
     ([name]) => !/^(npm_|NODE_|VITEST|RIDGEWATCH_|DATABASE_URL)/i.test(name),
@@ -54,7 +54,7 @@ function environment(extra: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(own), PATH: path.join(delimiter), ...extra };
 }
 
-/** An empty store, made once: making one takes longer than all that is done with it. */
+/** An empty store, created once: creating one takes longer than the tests themselves. */
 let made: string | undefined;
 function dataDirectory(): string {
   const folder = join(temporaryDirectory(), 'data');
@@ -68,7 +68,7 @@ async function start(command: readonly string[], extra: NodeJS.ProcessEnv = {}):
   const [program, ...args] = command;
   const child = spawn(program ?? '', args, {
     cwd: root,
-    // A group of its own, as a shell gives each job.
+    // A separate process group, as a shell gives each job.
     detached: true,
     stdio: ['ignore', 'pipe', 'ignore'],
     env: environment({
@@ -94,7 +94,7 @@ async function start(command: readonly string[], extra: NodeJS.ProcessEnv = {}):
   return started;
 }
 
-/** The last of a chain of children that is no database: processes, by the system's own list. */
+/** The last process in a chain of children, databases excluded, by the system's process list. */
 function serviceOf(pid: number): number {
   const children = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -114,7 +114,7 @@ function statOf(pid: string): { parent: number; name: string } {
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    // What nothing has waited for yet is none that runs.
+    // A zombie does not count as running.
     return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
   } catch {
     return false;
@@ -138,7 +138,7 @@ function listens(port: number): Promise<boolean> {
   });
 }
 
-/** Nothing is left: neither process nor port nor database. */
+/** Expects that no process, port or database is left. */
 async function expectNothingLeft({ pid, grpcPort, dataDir, lines }: Started): Promise<void> {
   await until('the service has ended', () => !isRunning(pid));
   expect(await listens(grpcPort)).toBe(false);
@@ -185,7 +185,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
       await expectNothingLeft(started);
     });
 
-    // Where nothing stands between, there is nothing that could be killed instead of it.
+    // Without a process in between, no other process could be killed instead of the service.
     if (!how.startsWith('npm') && !how.includes('older')) continue;
     it.skipIf(program === undefined)(`ends in order when its parent is killed: ${how}${missing}`, async () => {
       const started = await start([program ?? '', ...args]);
@@ -238,11 +238,11 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
 
   const full = existsSync('/dev/full');
   it.skipIf(!full)(
-    `goes on when its log cannot be written${full ? '' : ' (skipped: there is no /dev/full)'}`,
+    `continues when its log cannot be written${full ? '' : ' (skipped: there is no /dev/full)'}`,
     async () => {
       const [portFile, command] = [join(temporaryDirectory(), 'port'), join(dist, 'ridgewatch.sh')];
       const dataDir = dataDirectory();
-      // What is said to people comes to standard error, and tells the port.
+      // Messages for people go to standard error, and state the port.
       const child = spawn('/bin/sh', ['-c', `exec "${command}" serve >/dev/full 2>"${portFile}"`], {
         stdio: 'ignore',
         env: environment({ ...QUIET, RIDGEWATCH_DATA_DIR: dataDir }),
@@ -343,7 +343,7 @@ describe.skipIf(!hasProc)(`the service as a process${hasProc ? '' : ' (skipped: 
   });
 });
 
-/** The packed package, in a folder of npm's for programs of everywhere; its dependencies are those of this checkout. */
+/** Installs the packed package globally into a prefix of its own. Its dependencies are those of this checkout. */
 function installGlobally(): string {
   const folder = temporaryDirectory();
   const run = (args: readonly string[], cwd: string) =>
@@ -370,7 +370,7 @@ function installGlobally(): string {
   return prefix;
 }
 
-/** TCP ports of the loopback address at which a process listens. */
+/** TCP ports of the loopback address on which a process listens. */
 function listeningPorts(pid: number): number[] {
   const own = new Set(
     execFileSync('ls', ['-l', `/proc/${pid}/fd`], { encoding: 'utf8' })

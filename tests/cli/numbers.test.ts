@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decimalNumber, wholeNumber } from '../../src/cli/numbers.ts';
 import { createProgram } from '../../src/cli/program.ts';
 
-/** What the command line says to arguments, before any command begins. */
+/** Errors of the argument parser, before any command begins. */
 async function refusalOf(args: readonly string[]): Promise<string> {
   const program = createProgram();
   let told = '';
@@ -21,7 +21,7 @@ it.each([
   ['--position', ['identify', 'x'], ['11', '-1', '2.0', '', ' ']],
   ['--keep', ['index', 'prune'], ['0', '1.5', '-1', 'all']],
   ['--sample', ['index', 'verify'], ['0', '1.5', '-1', 'some']],
-])('%s is refused by its name where it is no number in its range', async (option, command, values) => {
+])('%s rejects anything but a number in its range', async (option, command, values) => {
   for (const value of values) {
     const told = await refusalOf([...command, `${option}=${value}`]);
     expect(told).toContain(`'${option} <`);
@@ -29,7 +29,7 @@ it.each([
   }
 });
 
-describe('numbers of options', () => {
+describe('numeric options', () => {
   it('are parsed exactly', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 500 }), (value) => {

@@ -61,7 +61,7 @@ describe('ridgewatch receipt', () => {
   });
 
   it.each(['notauuid', '', '0b9f2a4c-6a55-4f3e-9a53-0c1f6d8f9f1', '0b9f2a4c6a554f3e9a530c1f6d8f9f10'])(
-    'says of %j that it is no id of a subject',
+    'rejects %j, which is not a subject id',
     async (id) => {
       const { code, stderr, stdout } = await store('receipt', 'show', id, '--json');
       const { error } = JSON.parse(stdout + stderr) as { error: object };
@@ -85,7 +85,7 @@ describe('ridgewatch receipt', () => {
   });
 });
 
-it('store check takes no bound on expunging where it expunges nothing', async () => {
+it('store check rejects --expunge-at-most without --expunge', async () => {
   for (const mode of [[], ['--repair']]) {
     const order = ['store', 'check', ...mode, '--expunge-at-most', '3', '--json'];
     const { code, stdout, stderr } = await store(...order);

@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 
 const module = resolve(import.meta.dirname, '../../src/cli/stop-signals.ts');
 
-/** A process that is told to stop by what `body` does with `signals`. */
+/** A process in which `body` uses `signals`. */
 async function listening(body: string) {
   const code = `import { StopSignals, exitCodeOf } from ${JSON.stringify(module)};
     const signals = new StopSignals((signal) => console.log('nothing', signal));
@@ -23,7 +23,7 @@ async function listening(body: string) {
   return { child, lines, reader };
 }
 
-/** Of Linux; what Node.js keeps from listeners, what stops and continues, and what tells of faults is left out. */
+/** On Linux. Omitted are signals that Node.js reserves, that stop or continue a process, and that report faults. */
 const OTHERS =
   /^SIG(KILL|STOP|TSTP|TTIN|TTOU|CONT|CHLD|WINCH|URG|PIPE|XFSZ|USR1|USR2|SEGV|BUS|ILL|FPE|ABRT|IOT|TRAP|SYS|POLL|UNUSED|INFO|BREAK)$/;
 const ending = Object.keys(constants.signals).filter((name) => !OTHERS.test(name)) as NodeJS.Signals[];
@@ -76,7 +76,7 @@ it('counts simultaneous signals as one request; the second hurries, the third ex
   await until('asked');
   child.kill('SIGINT');
   child.kill('SIGTERM');
-  // The system may deliver signals in another order than they were sent: before time passes this one has arrived.
+  // The system may reorder signals. Before the timer fires, this one has arrived.
   await until('nothing more');
   await later();
   child.kill('SIGINT');

@@ -48,13 +48,13 @@ describe('a finger record on the command line', () => {
     ['no resolution', 20, [0, 0]],
     ['no view', 24, [0]],
     ['a reserved byte', 25, [9]],
-    ['a finger that is none', 26, [14]],
-    ['an impression type that is none', 27, [5]],
-    ['a quality that is none', 28, [200]],
-    ['a minutia type that is none', 30, [0xc0]],
+    ['an unknown finger', 26, [14]],
+    ['an unknown impression type', 27, [5]],
+    ['an unknown quality', 28, [200]],
+    ['an unknown minutia type', 30, [0xc0]],
     ['a minutia outside', 30, [0x7f, 0xff]],
-    ['an angle that is none', 34, [180]],
-  ])('is known for INCITS with %s', (_, at, values) => {
+    ['an angle out of range', 34, [180]],
+  ])('is recognised as INCITS despite %s', (_, at, values) => {
     expect(standardOf(changed(incits, at, ...values))).toBe('incits-378-2004');
     const path = file('faulty.fmr', changed(incits, at, ...values));
     expect(readTemplateFile(path, { model: undefined, position: 0 }).format).toBe('incits-378-2004');
@@ -66,10 +66,10 @@ describe('a finger record on the command line', () => {
     ['an image height of zero', 16, [0, 0]],
     ['no resolution', 18, [0, 0]],
     ['a reserved byte', 23, [9]],
-    ['a finger that is none', 24, [14]],
-    ['a quality that is none', 26, [200]],
-    ['an angle of INCITS beside', 32, [255]],
-  ])('is known for ISO with %s', (_, at, values) => {
+    ['an unknown finger', 24, [14]],
+    ['an unknown quality', 26, [200]],
+    ['an angle out of range for INCITS', 32, [255]],
+  ])('is recognised as ISO despite %s', (_, at, values) => {
     expect(standardOf(changed(iso, at, ...values))).toBe('iso-19794-2-2005');
   });
 
@@ -101,7 +101,7 @@ describe('a folder of templates', () => {
   const write = (name: string, bytes: Uint8Array = iso) => writeFileSync(join(folder, name), bytes);
   let cluster: TestCluster;
   let running: RunningService;
-  /** Whoever opened it as a file would be refused, or wait. */
+  /** Opening the socket as a file would fail or block. */
   let socket: Server;
 
   beforeAll(async () => {

@@ -165,7 +165,7 @@ class StepByStep {
     this.#gallery = gallery;
   }
 
-  /** @returns whether there was anything to do */
+  /** @returns whether there was anything to compact */
   async step(): Promise<boolean> {
     // Actions deferred until searches end run in a microtask.
     await Promise.resolve();
@@ -252,7 +252,7 @@ describe('compaction', () => {
     expect(partition.usedBytes).toBe(16 * referenceBytes);
     for (let i = 0; i < 12; i++) if (i % 4 > 0) twin.expunge(`s${i}`);
     expect([partition.segmentCount, partition.liveCount, partition.removedCount]).toEqual([4, 7, 9]);
-    // What is removed takes its room until then.
+    // Removed references occupy their space until compaction.
     expect(partition.usedBytes).toBe(16 * referenceBytes);
     const compactor = new Compactor({ current: twin.gallery }, unexpected);
     await compactor.run();
@@ -260,7 +260,7 @@ describe('compaction', () => {
     expect([partition.segmentCount, partition.liveCount, partition.removedCount]).toEqual([2, 7, 0]);
     expect(partition.usedBytes).toBe(7 * referenceBytes);
     twin.check();
-    // There is room for one more, and then another segment is opened.
+    // One more fits; after it another segment is opened.
     twin.upsert('x', [0]);
     expect(partition.segmentCount).toBe(2);
     twin.upsert('y', [0]);
@@ -295,7 +295,7 @@ describe('compaction', () => {
     const compactor = new Compactor({ current: twin.gallery }, unexpected, 0);
     const run = compactor.run();
     while (compactor.compactions === 0) await turn();
-    // More turns than wiping takes.
+    // More turns of the event loop than wiping takes.
     for (let i = 0; i < 50; i++) await turn();
     expect(twin.gallery.partitions[0].ranges().map(({ end }) => end)).toEqual([2]);
     expect([2, 3].map((index) => wordAt(segment, index))).toEqual(

@@ -55,7 +55,7 @@ describe('the hash of a gallery', () => {
         const same = (steps: readonly Step[]) => JSON.stringify([...modelOf(steps)].sort(([x], [y]) => x - y));
         if (same(one) === same(other)) expect(await hashOf(a)).toBe(await hashOf(b));
         else expect(await hashOf(a)).not.toBe(await hashOf(b));
-        // By the fewest steps, and compacted.
+        // Built in as few steps as possible, and compacted.
         const last = new Map(one.map((each) => [each.subject, each]));
         const direct = filled([...last.values()].filter(({ kind }) => kind === 'upsert').reverse());
         expect(await hashOf(direct)).toBe(await hashOf(a));
@@ -66,7 +66,7 @@ describe('the hash of a gallery', () => {
     );
   });
 
-  it('is of one version, even when the gallery changes meanwhile', async () => {
+  it('belongs to one version, even when the gallery changes meanwhile', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.array(step, { maxLength: 20 }), async (before, during) => {
         const gallery = filled(before);
@@ -84,7 +84,7 @@ describe('the hash of a gallery', () => {
     );
   });
 
-  it('is given up when no caller waits for it', async () => {
+  it('is abandoned when no caller waits for it', async () => {
     const gallery = filled(
       Array.from({ length: SUBJECTS }, (_, subject) => ({ subject, kind: 'upsert', content: 0, gallery: 'a' })),
     );

@@ -201,7 +201,7 @@ describe('the gallery', () => {
     expect(at(500)).toEqual({ found: ['a'], counted: 1 });
     expect(at(2999)).toEqual({ found: ['a'], counted: 1 });
     expect(at(3000)).toEqual({ found: [], counted: 0 });
-    // The clock was wrong.
+    // The clock had been wrong.
     expect(at(499)).toEqual({ found: ['a', 'b'], counted: 2 });
   });
 

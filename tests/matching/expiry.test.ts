@@ -236,7 +236,7 @@ describe('subjects with an expiry', () => {
       }),
       { numRuns: 60 },
     );
-    // Otherwise the test proves little.
+    // Otherwise the test would prove little.
     for (const count of Object.values(met)) expect(count).toBeGreaterThan(50);
   }, 60_000);
 

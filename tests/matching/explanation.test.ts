@@ -22,7 +22,7 @@ function explain(a: FingerTemplate, b: FingerTemplate): ExplainedComparison {
 }
 
 const seeds = Array.from({ length: 12 }, (_, i) => i + 1);
-/** Impressions of one finger, impressions of two fingers, and templates that are no prints. */
+/** Impressions of one finger, impressions of two fingers, and random templates. */
 const comparisons: (readonly [FingerTemplate, FingerTemplate])[] = seeds.flatMap((seed) => [
   [secondImpression(somePrint(seed), 100 + seed, 20 * seed), somePrint(seed)] as const,
   [somePrint(seed), somePrint(50 + seed)] as const,

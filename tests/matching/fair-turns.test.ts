@@ -6,7 +6,7 @@ import { FairTurns, type Party } from '../../src/fair-turns.ts';
 const full = () => new Failure('resource-exhausted', 'QUEUE_FULL', 'full');
 const { signal } = new AbortController();
 
-/** Turns whose work ends when the test says so; tells whose work has begun, in order. */
+/** Turns whose work ends on request of the test. Records the order in which work began. */
 class Bench {
   readonly turns: FairTurns;
   readonly begun: Party[] = [];
@@ -28,10 +28,10 @@ class Bench {
     this.#all.push(done.catch(() => void this.refused.push(party)));
   }
 
-  /** Ends the piece of work that has been under way the longest. */
+  /** Ends the work that has been running longest. */
   async endOne(): Promise<void> {
     this.#ends.shift()?.();
-    // The next one begins within the same turn of the event loop.
+    // The next work begins within the same turn of the event loop.
     for (let i = 0; i < 10; i++) await Promise.resolve();
   }
 
@@ -45,8 +45,8 @@ class Bench {
 
 const times = (count: number, one: () => void) => Array.from({ length: count }).forEach(one);
 
-describe('turns of many callers', () => {
-  it('are taken one by one, however many each caller brought', async () => {
+describe('turns of several callers', () => {
+  it('alternate between callers, however many requests each has', async () => {
     const bench = new Bench(1, 100);
     times(6, () => bench.ask('a'));
     times(2, () => bench.ask('b'));
@@ -54,7 +54,7 @@ describe('turns of many callers', () => {
     expect(await bench.endAll()).toEqual(['a', 'a', 'b', 'c', 'a', 'b', 'a', 'a', 'a']);
   });
 
-  it('are shared by the connections of one name, too', async () => {
+  it('alternate between the connections of one name, too', async () => {
     const bench = new Bench(1, 100);
     bench.ask('x');
     times(3, () => bench.ask('host', { connection: 'host:1' }));
@@ -66,7 +66,7 @@ describe('turns of many callers', () => {
     ]);
   });
 
-  it('of the urgent go before all others', async () => {
+  it('of a more urgent level come first', async () => {
     const bench = new Bench(1, 100, 2);
     bench.ask('x', { level: 1 });
     bench.ask('a', { level: 1 });
@@ -74,7 +74,7 @@ describe('turns of many callers', () => {
     expect(await bench.endAll()).toEqual(['x', 'b', 'b', 'a']);
   });
 
-  it('keep a caller with one request behind at most one of each other caller, and tell beforehand how many go first', async () => {
+  it('keep a single request behind at most one of each other caller, and state in advance how many go first', async () => {
     const arrival = fc.record({
       name: fc.constantFrom('a', 'b', 'c', 'd'),
       connection: fc.constantFrom('1', '2'),
@@ -95,7 +95,7 @@ describe('turns of many callers', () => {
           const waits = bench.turns.isBusy;
           const [ahead = 0] = bench.turns.ahead(victim, 0);
           bench.ask('victim');
-          // Those that come later, and come again, do not go before it twice.
+          // Later requests of the same callers do not go before it a second time.
           for (const { name, connection } of before) {
             bench.ask(name, { connection: `${name}${connection}` });
             await bench.endOne();
@@ -111,7 +111,7 @@ describe('turns of many callers', () => {
     );
   });
 
-  it('let no caller wait longer than was told, of what waits already', async () => {
+  it('let no caller wait longer than stated, among the requests already waiting', async () => {
     const party = fc.record({ name: fc.constantFrom('a', 'b', 'c'), connection: fc.constantFrom('1', '2') });
     await fc.assert(
       fc.asyncProperty(fc.array(party, { minLength: 1, maxLength: 40 }), party, async (before, last) => {
@@ -123,14 +123,14 @@ describe('turns of many callers', () => {
         bench.ask(last.name, { connection });
         await bench.endAll();
         const places = bench.begun.flatMap((one, i) => (one.connection === connection ? [i] : []));
-        // The first of all did not wait.
+        // The very first request did not wait.
         expect((places[mine] ?? Infinity) - 1).toBeLessThanOrEqual(ahead);
       }),
       { numRuns: 200 },
     );
   });
 
-  it('when no more may wait, the newest of who has most gives way, and only to who has fewer', async () => {
+  it('drop the newest request of the caller with most when the queue is full, and only for a caller with fewer', async () => {
     const bench = new Bench(1, 4);
     bench.ask('x');
     times(4, () => bench.ask('crowd'));
@@ -145,7 +145,7 @@ describe('turns of many callers', () => {
     expect(bench.refused.map(({ name }) => name).sort()).toEqual(['crowd', 'crowd', 'crowd', 'one']);
   });
 
-  it('of one name the connection that has most gives way', async () => {
+  it('drop a request of the connection with most, within one name', async () => {
     const bench = new Bench(1, 3);
     bench.ask('x');
     times(3, () => bench.ask('host', { connection: 'heavy' }));
@@ -155,7 +155,7 @@ describe('turns of many callers', () => {
     expect(bench.refused.map(({ connection }) => connection)).toEqual(['light', 'heavy']);
   });
 
-  it('are given up when they are not wanted any more, also in the moment in which they come', async () => {
+  it('are dropped on abort, even at the moment they begin', async () => {
     const bench = new Bench(1, 10);
     const [early, late] = [new AbortController(), new AbortController()];
     bench.ask('x');

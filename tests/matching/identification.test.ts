@@ -311,7 +311,7 @@ describe('the search strategies', () => {
     const view = new SearchView(gallery, probes, new Set(), 0);
     const planner = new Planner(pool);
     expect(planner.choose(probes, view, false).mode).toBe('exact');
-    // A machine on which a comparison takes ten milliseconds, and scanning a vector next to nothing.
+    // A machine on which a comparison takes ten milliseconds, and scanning a vector almost nothing.
     const range = view.rangesFor(probes[0])[0];
     const large = { rangesFor: () => [{ ...range, end: 1_000_000 }], ordinals: 1_000_000 } as unknown as SearchView;
     expect(planner.choose(probes, large, false).mode).toBe('indexed');

@@ -167,12 +167,12 @@ describe('overload after a quiet period', () => {
     expect(all.filter(({ accepted, lateMs }) => !accepted || lateMs > 0)).toEqual([]);
   });
 
-  it('of one caller keeps no other caller waiting or out: one search of each goes first', async () => {
+  it('of one caller neither delays nor excludes others: one search of each goes first', async () => {
     const [queue, machine] = [new AdmissionQueue(1, 320), new Machine()];
     await quietTime(queue, machine, 100);
     const by = (name: string) => ({ party: () => ({ name, connection: name }) });
     const crowd = Array.from({ length: 321 }, () => send(queue, machine, 100, 100_000, by('crowd')));
-    // One that runs, one of the crowd, its own, and a quarter more: not 320 of the crowd.
+    // One running search, one of the crowd, its own, and a quarter more; not the 320 of the crowd.
     expect(await atOnce(send(queue, machine, 100, 370, by('a')))).toMatchObject({ reason: 'QUEUE_TOO_LONG' });
     const others = [send(queue, machine, 100, 380, by('a')), send(queue, machine, 100, 510, by('b'))];
     expect(await atOnce(send(queue, machine, 100, 100_000, by('crowd')))).toMatchObject({ reason: 'QUEUE_FULL' });

@@ -47,14 +47,14 @@ it('resident memory falls when most of a gallery is expunged', async () => {
   for (let i = 0; i < CAPACITY * SEGMENTS; i++) {
     if (i % 8 > 0) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${i}` });
   }
-  // Like the service: the next task tells the thread, and the collector runs when prompted.
+  // As in the service, the next task notifies the thread, and the collector runs on request.
   const settle = async () => {
     await compactor.run();
     await search();
     expect(process.memoryUsage.rss() - before).toBeLessThan(full / 2);
   };
   await vi.waitFor(settle, { timeout: 20_000, interval: 10 });
-  // What was kept for new segments goes, too, when none came.
+  // Memory reserved for new segments is released as well, when no new segment comes.
   const rewritten = process.memoryUsage.rss();
   const segmentBytes = gallery.partitions[0].ranges()[0].segment.handle.memory.buffer.byteLength;
   const release = async () => {

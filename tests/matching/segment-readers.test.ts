@@ -1,4 +1,4 @@
-/** Nothing is left of compacted segments, neither here nor in a thread that has read them. */
+/** Nothing remains of compacted segments, in this thread or in a thread that has read them. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
@@ -26,7 +26,7 @@ function enrol(gallery: Gallery, name: number): void {
   });
 }
 
-it('memory is reused while as many references come as go, and released when fewer are left', async () => {
+it('memory is reused while references are replaced, and released when fewer remain', async () => {
   const gallery = new Gallery(gallerySizing(CAPACITY));
   const compactor = new Compactor({ current: gallery }, (error) => {
     throw error;
@@ -34,7 +34,7 @@ it('memory is reused while as many references come as go, and released when fewe
   const readers = new SegmentReaders(SHIPPED_CALIBRATIONS);
   const met = new Map<number, WeakRef<WebAssembly.Memory>>();
   let [first, next] = [0, 0];
-  /** A subject comes or goes, and a thread works in every segment. */
+  /** A subject is enrolled or expunged, and a thread reads every segment. */
   const step = async (comes: boolean, goes: boolean) => {
     if (comes) enrol(gallery, next++);
     if (goes) gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${first++}` });
@@ -57,7 +57,7 @@ it('memory is reused while as many references come as go, and released when fewe
   expect(compactor.compactions).toBeGreaterThan(40);
   expect(partition.liveCount).toBe(100);
   expect(partition.segmentCount).toBeLessThanOrEqual(4);
-  // And two spares for later references.
+  // Plus two spare memories for later references.
   const most = partition.segmentCount + 2;
   expect(readers.size).toBeLessThanOrEqual(most);
   // A dereferenced weak reference keeps its target until the turn is over.

@@ -75,7 +75,7 @@ describe('the shortlist', () => {
         (probes, wanted, threshold) => {
           // Whatever the threshold, a candidate needs one notable rate.
           const enough = Math.max(990, -1000 * threshold - 10);
-          // Fisher's method depends on the sum of the logarithms alone.
+          // Fisher's method depends only on the sum of the logarithms.
           const fused = (sum: number, count: number) =>
             sum < enough ? -1 : -1000 * fuseLog10Rates([-sum / 1000, ...Array<number>(count - 1).fill(0)]);
           const expected = ranked(probes, fused).filter(([, rank]) => rank >= 0);

@@ -6,7 +6,7 @@ it('gives concurrent callers one answer, and callers during its making the next 
   const answer = new Coalesced(() => new Promise<number>((done) => ends.push(done)));
   const together = [answer.get(), answer.get()];
   await expect.poll(() => ends.length).toBe(1);
-  // It has begun: what it says could have been true before these asked.
+  // The work has begun: its answer may be older than these requests.
   const later = [answer.get(), answer.get()];
   ends[0](1);
   expect(await Promise.all(together)).toEqual([1, 1]);
@@ -38,7 +38,7 @@ it('continues after a failure', async () => {
   expect(await answer.get()).toBe(2);
 });
 
-describe('askers who are gone', () => {
+describe('callers that have left', () => {
   it('are not waited for, and the work ends with the last of them', async () => {
     const signals: AbortSignal[] = [];
     const answer = new Coalesced((signal) => {
@@ -58,7 +58,7 @@ describe('askers who are gone', () => {
     expect(signals).toHaveLength(1);
   });
 
-  it('before the work begins cost nothing, and take nothing from those who come after', async () => {
+  it('before the work begins cost nothing, and do not affect later callers', async () => {
     const ends: ((value: number) => void)[] = [];
     const answer = new Coalesced(() => new Promise<number>((done) => ends.push(done)));
     const first = answer.get();

@@ -20,14 +20,14 @@ const weightsOf = (weights: Int32Array, name: string) => {
 };
 
 describe('the groups of terms', () => {
-  it('hold every term but the constant once', () => {
+  it('contain every term except the constant exactly once', () => {
     const names = SCORE_TERMS.map(({ name }) => name).filter((name) => name !== 'constant');
     expect(Object.values(TERM_GROUPS).flat().sort()).toEqual(names.sort());
   });
 });
 
-describe('the score of kept terms', () => {
-  it('is the kernel’s', () => {
+describe('the score of the kept terms', () => {
+  it('equals the kernel’s score', () => {
     const { weights } = shippedFingerModel();
     const expected = new Map<string, number>();
     compareAll(set.list, batch, (a, b, score) => expected.set(`${a},${b}`, score));
@@ -41,8 +41,8 @@ describe('the score of kept terms', () => {
   });
 });
 
-describe('a score of another shape', () => {
-  it('gives no points to terms that are left out', () => {
+describe('a variant of the score', () => {
+  it('gives no points to omitted terms', () => {
     const terms = new Set([...FULL_SHAPE.terms].filter((name) => name !== 'worth'));
     const weights = learnWeights(alignments, PARAMETERS, { ...FULL_SHAPE, terms });
     expect(weightsOf(weights, 'worth').every((weight) => weight === 0)).toBe(true);
@@ -50,7 +50,7 @@ describe('a score of another shape', () => {
     expect(weights[0]).not.toBe(0);
   });
 
-  it('of straight lines rises evenly, but for kinds', () => {
+  it('with straight lines has equal steps, except for kinds', () => {
     const weights = learnWeights(alignments, PARAMETERS, { ...FULL_SHAPE, straight: true });
     for (const { name, kinds } of SCORE_TERMS) {
       if (kinds) continue;
@@ -64,7 +64,7 @@ describe('a score of another shape', () => {
   });
 });
 
-describe('ablations of two folds', () => {
+describe('ablations of a pair of folds', () => {
   const real = [prepareSet(set)];
   const synthetic = [prepareSet(syntheticPrints(0xab2, 6, 3))];
   const [everything, , ...others] = VARIANTS;
@@ -72,8 +72,8 @@ describe('ablations of two folds', () => {
   it.each([
     [0, 1],
     [2, 2],
-  ])('have of everything the scores of the cross-validation (%i, %i)', (a, b) => {
-    // Without learning codes, which is slow and the same for both.
+  ])('give the full variant the scores of the cross-validation (%i, %i)', (a, b) => {
+    // Codes are not learned: that is slow, and equal in both.
     const task = { parameters: { ...PARAMETERS, rounds: 0 }, folds: 4, a, b };
     const [[ours]] = ablateFolds({ real, synthetic }, task, [everything]);
     const [{ pairs, scores }] = validateFolds(real, synthetic, task);
@@ -98,8 +98,9 @@ describe('the figures', () => {
   const nonMated = Int32Array.from({ length: 1000 }, (_, i) => (i === 0 ? 50 : 10));
   const scores = (mated: number[]) => [{ mated: Int32Array.from(mated), nonMated }];
 
-  it('count mates lost and won one by one, at thresholds of their own', () => {
-    // Two folds, three variants, one set: of 2,000 strangers two may match at 10⁻³, so the threshold is 11.
+  it("count lost and won mates individually, at each variant's own threshold", () => {
+    // Two folds, three variants, one set: 2 of the 2,000 non-mated comparisons may match at 10⁻³, so the threshold is
+    // 11.
     const fold = [scores([5, 20, 30]), scores([20, 5, 30]), scores([0, 0, 30])];
     const figures = measureVariants([fold, fold]);
     expect(figures.map(([{ mated, nonMated: strangers, lost, won }]) => [mated, strangers, lost, won])).toEqual([

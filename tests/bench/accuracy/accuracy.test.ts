@@ -14,7 +14,7 @@ import { FingerBatch } from '../../../src/matching/kernels/finger-batch.ts';
 const [{ template }] = syntheticPrints(1, 1, 1).list;
 const FAILURE = FingerBatch.NOT_COMPARABLE;
 
-/** A set whose scores are given: names are `<database>/<finger>_<impression>.iso`. */
+/** A set with given scores. Names are `<database>/<finger>_<impression>.iso`. */
 function scoredSet(name: string, names: readonly string[], score: (a: number, b: number) => number): ScoredSet {
   const list = names.map((file): LabelledPrint => {
     const [, finger = '', impression = ''] = /^(.*)_(.*)\.iso$/.exec(file) ?? [];
@@ -28,7 +28,7 @@ function scoredSet(name: string, names: readonly string[], score: (a: number, b:
 describe('scores of a set', () => {
   const source = { seed: 0xacc, people: 12, impressions: 3 };
 
-  it('are the same with one thread and with three, and those of the kernel', async () => {
+  it("are equal with one thread and with three, and equal to the kernel's", async () => {
     const [[one], [three]] = await Promise.all([scoreSets([source], 1), scoreSets([source], 3)]);
     expect(three.scores).toEqual(one.scores);
     expect(three.pairs).toEqual(one.pairs);
@@ -42,7 +42,7 @@ describe('scores of a set', () => {
 });
 
 describe('the score file', () => {
-  it('holds every comparison once, in order, and no score where the comparison failed', () => {
+  it('has each comparison once, in order, with an empty score where the comparison failed', () => {
     const scored = scoredSet('left', ['b_1.iso', 'a_2.iso', 'a_1.iso'], (a, b) =>
       a === 0 && b === 1 ? FAILURE : 10 * a + b,
     );
@@ -51,7 +51,7 @@ describe('the score file', () => {
     );
   });
 
-  it('names the set where there are several, and quotes what needs it', () => {
+  it('names the set when there are several, and quotes names where necessary', () => {
     const sets = ['one', 'two'].map((name) => scoredSet(name, ['a,x_1.iso', 'b_1.iso'], () => 7));
     expect(scoreFile(sets).split('\n').slice(1, 3)).toEqual([
       '"one/a,x_1.iso",one/b_1.iso,7',
@@ -64,7 +64,7 @@ describe('groups', () => {
   const names = ['DB3_B', 'DB4_B'].flatMap((db) => [`${db}/1_1.iso`, `${db}/1_2.iso`, `${db}/2_1.iso`]);
   const sets = ['one', 'two'].map((name) => scoredSet(name, names, (a, b) => a + b));
 
-  it('are databases, sets, and pools of what their sets compared', () => {
+  it('are databases, sets, and pools of the same database over all sets', () => {
     const figures = groupSets(sets).map(figuresOf);
     expect(figures.map(({ name, fingers, mated, nonMated }) => [name, fingers, mated, nonMated])).toEqual([
       ['one/DB3_B', 2, 1, 2],
@@ -79,14 +79,14 @@ describe('groups', () => {
     ]);
   });
 
-  it('leave out a database that has no two prints of a finger, but not a set', () => {
+  it('omit a database without two prints of any finger, but not a set', () => {
     const single = scoredSet('one', [...names, 'DB5_B/1_1.iso'], () => 5);
     expect(measureGroups(groupSets([single])).map(({ name }) => name)).toEqual(['one/DB3_B', 'one/DB4_B', 'one']);
     const alone = scoredSet('one', ['1_1.iso', '2_1.iso'], () => 5);
     expect(() => measureGroups(groupSets([alone]))).toThrow('one: rates need two impressions of a finger');
   });
 
-  it('count comparisons that failed, as non-matches', () => {
+  it('count failed comparisons as non-matches', () => {
     const failing = scoredSet('one', ['1_1.iso', '1_2.iso', '2_1.iso'], (a, b) => (a === 0 && b === 1 ? FAILURE : 5));
     const [{ failures, points }] = groupSets([failing]).map(figuresOf);
     expect(failures).toEqual({ mated: 1, nonMated: 0 });
@@ -95,7 +95,7 @@ describe('groups', () => {
 });
 
 describe('searches', () => {
-  // Fingers 1 and 2, galleries 1_2 and 2_1 (first impressions there are); probes 1_10 and 2_3.
+  // Fingers 1 and 2; galleries 1_2 and 2_1, the first impressions; probes 1_10 and 2_3.
   const names = ['1_10.iso', '1_2.iso', '2_1.iso', '2_3.iso'];
   const rankOne = (mateOfFirst: number) => {
     const scores = [mateOfFirst, 40, 99, 99, 99, 70];
@@ -103,12 +103,12 @@ describe('searches', () => {
     return searchFigures(groupSets([scoredSet('one', names, () => scores[next++])])[0]);
   };
 
-  it('find a mate that is ahead of everybody in the gallery', () => {
-    // 2_3 has 70 with its mate and 99 with finger 1; 1_10 has 40 with finger 2.
+  it('rank a mate first that scores above the whole gallery', () => {
+    // 2_3 scores 70 with its mate and 99 with finger 1; 1_10 scores 40 with finger 2.
     expect(rankOne(41)).toMatchObject({ searches: 2, rankOne: 0.5 });
   });
 
-  it('do not count a mate that shares the first place, nor say FNIR of too few searches', () => {
+  it('do not rank a tied mate first, and state no FNIR from too few searches', () => {
     expect(rankOne(40)).toEqual({ searches: 2, rankOne: 0, fnir: undefined, threshold: undefined });
   });
 });
@@ -120,14 +120,14 @@ describe('the DET plot', () => {
   );
   const svg = detPlot('a < b', [measuredCurve('one & two', scores), measuredCurve('three', scores)]);
 
-  it('is SVG without references to anything outside, and escapes names', () => {
+  it('is SVG without external references, with escaped names', () => {
     expect(svg).toMatch(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg"[^]*<\/svg>\n$/);
     expect(svg).not.toMatch(/href|url\(|NaN|undefined|Infinity/);
     expect(svg).toContain('one &amp; two');
     expect(svg).toContain('<title>a &lt; b</title>');
   });
 
-  /** Places of a line's corners. */
+  /** Corners of a line. */
   const lineOf = (picture: string, i: number) => {
     const [, x, y, rest] = [...picture.matchAll(/class="det" d="M([\d.]+) ([\d.]+)([^"]*)"/g)][i];
     const places = { H: [Number(x)], V: [Number(y)] };
@@ -135,25 +135,25 @@ describe('the DET plot', () => {
     return places;
   };
 
-  it('draws a line for each set, which goes right and down within the axes', () => {
+  it('draws a line per set, which runs right and down within the axes', () => {
     expect(svg.match(/class="det"/g)).toHaveLength(2);
     const { H, V } = lineOf(svg, 1);
     for (const list of [H, V]) expect(list).toEqual(list.toSorted((a, b) => a - b));
-    // From one false match of 1,000, the axis' end, to where nothing is missed.
+    // From one false match in 1,000, the end of the axis, to where no mate is missed.
     expect(H[0]).toBe(96);
     expect(H.at(-1)).toBeLessThanOrEqual(616);
-    // Half of the mates are above all strangers.
+    // Half of the mates score above all non-mates.
     expect(V[0]).toBeGreaterThan(50);
     expect(V.at(-1)).toBe(490);
   });
 
-  it('draws nothing below the rate of one false match, of which the sets have different ones', () => {
+  it('draws no line below the rate of one false match in its own set', () => {
     const fewer = sortScores(scores.mated, [10, 90]);
     const { H } = lineOf(detPlot('', [measuredCurve('many', scores), measuredCurve('few', fewer)]), 1);
     expect(H[0]).toBeGreaterThan(500);
   });
 
-  it('has room for long names and for many lines, and says what the ticks are', () => {
+  it('has room for long names and many lines, and labels its ticks', () => {
     const lines = Array.from({ length: 40 }, (_, i) => measuredCurve(`${'n'.repeat(60)}${i}`, scores));
     const [, width, height] = /width="(\d+)" height="(\d+)"/.exec(detPlot('', lines)) ?? [];
     expect(Number(width)).toBeGreaterThan(650 + 60 * 7);

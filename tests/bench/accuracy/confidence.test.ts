@@ -15,7 +15,7 @@ describe('confidence limits', () => {
     };
   };
 
-  it('of a fifth of 100 fingers are about two standard errors away, the same every time', () => {
+  it('for 20 of 100 fingers lie about two standard errors away, equal in every run', () => {
     const scores = fingerScores(100, 20);
     const limits = rateLimits(scores, [0], 300);
     const [low, high] = limits.fnmr[0] ?? [];

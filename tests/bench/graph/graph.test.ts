@@ -50,7 +50,7 @@ describe('the exact scan of the bench', () => {
   const scoresOf = (probe: Int8Array) =>
     Array.from({ length: SUBJECTS }, (_, row) => compareFacesReference(probe, rowOf(faces, row)));
 
-  it('finds the greatest score, and knows who has it alone', () => {
+  it('finds the greatest score, and whether a mate alone has it', () => {
     faces.probes.forEach((probe, mate) => {
       const scores = scoresOf(probe);
       const most = Math.max(...scores);
@@ -60,16 +60,16 @@ describe('the exact scan of the bench', () => {
     });
   });
 
-  it('calls nobody first who has an equal', () => {
+  it('ranks no tied face first', () => {
     const twins = someFaces();
     twins.references.copyWithin(0, FACE_DIMENSION, 2 * FACE_DIMENSION);
     expect(new ExactScan(twins).isFirst(rowOf(faces, 1), 0)).toBe(false);
   });
 });
 
-describe('a graph beside the scan', () => {
+describe('a graph compared with the scan', () => {
   const projection = wholeFaces(FACE_DIMENSION);
-  it('finds every mate that the scan ranks first when it looks at everybody', () => {
+  it('finds every mate that the scan ranks first when ef is the whole gallery', () => {
     const index = graphOf('whole', projection);
     const figures = compareWithScan(faces, new ExactScan(faces), index, projection, [1, SUBJECTS]);
     const [, everybody] = figures.graph;
@@ -79,7 +79,7 @@ describe('a graph beside the scan', () => {
     for (const { first, listed } of figures.graph) expect(listed.mates).toBeGreaterThanOrEqual(first.mates);
   });
 
-  it('never gives back who was deleted', () => {
+  it('never returns a deleted subject', () => {
     const index = graphOf('thinned', projection);
     const { deleted, returned, shortLists } = seekDeleted(faces, index, projection, SUBJECTS, MATES);
     expect(deleted).toBeGreaterThan(MATES / 2);
@@ -88,7 +88,7 @@ describe('a graph beside the scan', () => {
 });
 
 describe('principal directions', () => {
-  it('are at right angles, have unit length, and come in the order of what they hold', () => {
+  it('are orthogonal, of unit length, and ordered by the variance they hold', () => {
     const size = 20;
     const { directions } = principalDirections(faces, size);
     const rows = Array.from({ length: size }, (_, row) =>
@@ -101,7 +101,7 @@ describe('principal directions', () => {
     expect(lengths).toEqual([...lengths].sort((a, b) => b - a));
   });
 
-  it('keep inner products when there are as many as components', () => {
+  it('preserve inner products when there are as many directions as components', () => {
     const [a, b] = [faces.probes[0], rowOf(faces, 0)];
     const all = principalDirections(faces, FACE_DIMENSION);
     const cosine = inner(a, b) / Math.sqrt(inner(a, a) * inner(b, b));
@@ -113,7 +113,7 @@ describe('principal directions', () => {
   });
 });
 
-describe('strangers who are made', () => {
+describe('synthetic non-mates', () => {
   const dimension = 4;
   const random = new Random(3);
   const real = Array.from({ length: 300 }, () => {
@@ -126,7 +126,7 @@ describe('strangers who are made', () => {
     return Int8Array.from(embedding, Math.round);
   };
 
-  it('have the mean and the covariance of the real ones', () => {
+  it('have the mean and covariance of the real ones', () => {
     drawStrangers(real, 20_000, keep);
     const [made, given] = [drawn, real].map((rows) => {
       const mean = Float64Array.from(
@@ -139,7 +139,7 @@ describe('strangers who are made', () => {
     made.covariance.forEach((value, k) => expect(Math.abs(value - given.covariance[k])).toBeLessThan(0.08));
   });
 
-  it('are the same however many are made', () => {
+  it('do not depend on the number drawn', () => {
     const quantise = (embedding: Float32Array) => Int8Array.from(embedding, (x) => Math.round(20 * x));
     const few = drawStrangers(real, 10, quantise);
     expect(few.length).toBe(10 * dimension);

@@ -5,7 +5,7 @@ import { CURVE, curveOf, percentiles } from '../../../bench/harness/percentiles.
 describe('percentiles', () => {
   const waits = fc.array(fc.double({ min: 0.1, max: 60_000, noNaN: true }), { minLength: 1, maxLength: 300 });
 
-  it('are what so many of the values do not exceed, to three digits', () => {
+  it('are the values at their rank, to three digits', () => {
     fc.assert(
       fc.property(waits, (values) => {
         const sorted = Float64Array.from(values).sort();
@@ -22,7 +22,7 @@ describe('percentiles', () => {
     );
   });
 
-  it('of a curve ascend, and end with those of the same name', () => {
+  it('of a curve ascend, and agree with the percentiles of the same name', () => {
     fc.assert(
       fc.property(waits, (values) => {
         const curve = curveOf(values);
@@ -33,7 +33,7 @@ describe('percentiles', () => {
     );
   });
 
-  it('leave out what has no time, and are 0 of nothing', () => {
+  it('ignore values that are not finite, and are 0 without values', () => {
     expect(percentiles([NaN, 7, Infinity])).toEqual({ p50: 7, p99: 7, max: 7 });
     expect(percentiles([])).toEqual({ p50: 0, p99: 0, max: 0 });
   });

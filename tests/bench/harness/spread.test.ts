@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { medianOf, quantile, spreadOf } from '../../../bench/harness/spread.ts';
 
 describe('a spread', () => {
-  it('is of measurements that were made, in order', () => {
+  it('consists of measured values, in order', () => {
     fc.assert(
       fc.property(fc.array(fc.double({ noNaN: true }), { minLength: 1 }), (values) => {
         const { low, median, high, count } = spreadOf(values);
@@ -15,7 +15,7 @@ describe('a spread', () => {
     expect(quantile([], 0.5)).toBeNaN();
   });
 
-  it('has the value of the nearest rank in its middle', () => {
+  it('has the value of the nearest rank as its median', () => {
     expect(medianOf([30, 10, 20])).toBe(20);
     expect(medianOf([40, 10, 20, 30])).toBe(30);
     expect([0, 0.25, 0.95, 1].map((q) => quantile([5, 4, 3, 2, 1], q))).toEqual([1, 2, 5, 5]);

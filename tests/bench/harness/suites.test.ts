@@ -26,22 +26,22 @@ const machine: Machine = {
 };
 
 describe('the benches', () => {
-  it('are the folders that have a program, and nothing but their entry stands beside them', () => {
+  it('are the folders with a program, beside a single entry program', () => {
     const entries = readdirSync(folder, { withFileTypes: true });
     const programs = entries.filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, 'main.ts')));
     expect(programs.map(({ name }) => name).sort()).toEqual(Object.keys(BENCHES).sort());
     expect(entries.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual(['main.ts']);
   });
 
-  it.each(Object.keys(BENCHES))('%s is a program of its own', (name) => {
+  it.each(Object.keys(BENCHES))('%s has its own program', (name) => {
     expect(existsSync(programOf(name))).toBe(true);
   });
 
-  it.each(Object.keys(BENCHES))('%s says what it does', (name) => {
+  it.each(Object.keys(BENCHES))('%s describes itself', (name) => {
     expect(helpOf(name, BENCHES[name]?.what ?? '').split('\n').length).toBeGreaterThan(4);
   });
 
-  it('are told of with --help, and not run, whoever reads it', async () => {
+  it('print their help with --help without running, even into a closed pipe', async () => {
     const main = join(folder, 'main.ts');
     for (const args of [['soak', '--help'], ['load', '-h'], ['--help'], ['durability', '--rounds', '9', '--help']]) {
       const { stdout, stderr } = await run(process.execPath, [main, ...args]);
@@ -51,12 +51,12 @@ describe('the benches', () => {
     expect(stderr).toBe('');
   });
 
-  it('end with a sentence on an option that they do not have', async () => {
+  it('reject an unknown option with a sentence', async () => {
     const wrong = run(process.execPath, [...BENCH_FLAGS, programOf('refusals'), '--nope']);
     await expect(wrong).rejects.toMatchObject({ code: 2, stderr: expect.not.stringContaining('    at ') as string });
   });
 
-  it('of the suites are all known, and none is run twice', () => {
+  it('of each suite are known, and listed once', () => {
     for (const suite of [QUICK, nightly({ prints: ['p'], faces: ['f'] }), nightly({ prints: [], faces: [] })]) {
       const names = suite.map(({ bench }) => bench);
       for (const name of names) expect(Object.keys(BENCHES)).toContain(name);
@@ -64,7 +64,7 @@ describe('the benches', () => {
     }
   });
 
-  it('give documents from which figures and a page are made', async () => {
+  it('write documents from which figures and a page are made', async () => {
     const kernels = await runBench('kernels', ['--rounds', '3', '--scanned', '2000'], machine);
     expect(kernels.status).toBe(0);
     const e1n = await runBench(
@@ -76,7 +76,7 @@ describe('the benches', () => {
     const documents = [kernels.document, e1n.document];
     const figures = documents.flatMap(figuresOf);
     expect(figures.filter(({ bench }) => bench === 'kernels').length).toBeGreaterThan(5);
-    // Of twenty mates nineteen and more are first: what the bench prints is what the reader reads.
+    // At least nineteen of twenty mates are at rank 1. The figure must be what the bench printed.
     const rankOne = figures.find(({ bench, name }) => bench === 'e1n' && name === 'a face, rank 1 of 60');
     expect(rankOne).toMatchObject({ unit: '%', better: 'more' });
     expect(rankOne?.value).toBeGreaterThanOrEqual(95);
@@ -91,7 +91,7 @@ describe('the benches', () => {
     const html = page(documents, figures, baseline);
     expect(html).toContain('FNIR against FPIR');
     expect(html).not.toMatch(/NaN|undefined|\[object/);
-    // It needs nothing else.
+    // The page is self-contained.
     expect(html).not.toMatch(/<script|<link|src=|https?:\/\/(?!www\.w3\.org)/);
   }, 240_000);
 });

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { searchHttp } from '../../../bench/load/http.ts';
 import { demoPerson, demoSamples } from '../../../src/service/demo-gallery.ts';
 
-it('searches over HTTP in JSON that says that it is JSON, without which it is refused', async () => {
+it('declares its searches over HTTP as JSON, without which the service refuses them', async () => {
   const seen: IncomingHttpHeaders[] = [];
   const server = createServer((request, response) => {
     seen.push(request.headers);

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { programOf } from '../../../bench/harness/benches.ts';
 import { BENCH_FLAGS } from '../../../bench/harness/run.ts';
 
-it('finds every malformed sample refused, with a reason, and nothing stored', async () => {
+it('refuses every malformed sample with a reason, and stores nothing', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [...BENCH_FLAGS, programOf('refusals'), '--json']);
   const result = JSON.parse(stdout) as { rows: { what: string; reason: string }[]; [count: string]: unknown };
   expect(result.rows.length).toBeGreaterThan(30);

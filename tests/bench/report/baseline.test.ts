@@ -22,26 +22,26 @@ const baselineOf = (...figures: Figure[]): Baseline => ({
 const verdict = (before: Figure, now: Figure) => compareWith(baselineOf(before), [now], 'one')[0]?.verdict;
 
 describe('a comparison with a baseline', () => {
-  it('marks what has become worse, whichever way is better', () => {
+  it('marks a figure that has become worse, whichever direction is better', () => {
     expect(verdict(figure(2), figure(1.5))).toBe('WORSE');
     expect(verdict(figure(2), figure(2.5))).toBe('better');
     expect(verdict(figure(2, { better: 'less' }), figure(2.5, { better: 'less' }))).toBe('WORSE');
     expect(verdict(figure(2), figure(1.98))).toBe('as before');
   });
 
-  it('lets pass what lies within the spreads of both', () => {
+  it('accepts a difference within the spreads of both', () => {
     const wide = { low: 1.6, high: 2.4 };
     expect(verdict(figure(2, wide), figure(1.5))).toBe('as before');
     expect(verdict(figure(2), figure(1.5, { low: 1.2, high: 1.8 }))).toBe('as before');
     expect(verdict(figure(2, wide), figure(0.9))).toBe('WORSE');
   });
 
-  it('lets pass what is known to differ between runs', () => {
+  it('accepts a difference within the known noise between runs', () => {
     expect(verdict(figure(2), figure(1.6, { minNoise: 0.35 }))).toBe('as before');
     expect(verdict(figure(2), figure(1.4, { minNoise: 0.35 }))).toBe('WORSE');
   });
 
-  it('knows that one lost record is worse than none, and that limits may hold nothing', () => {
+  it('judges one lost record worse than none, unless the confidence limits cover it', () => {
     const lost = (value: number, changes: Partial<Figure> = {}) =>
       figure(value, { better: 'less', unit: '', ...changes });
     expect(verdict(lost(0), lost(0))).toBe('as before');
@@ -50,18 +50,18 @@ describe('a comparison with a baseline', () => {
     expect(verdict(lost(0, { low: 0, high: 3.6 }), lost(1))).toBe('as before');
   });
 
-  it('leaves out what is no ratio, and what was not measured then', () => {
+  it('omits figures that are not ratios or not in the baseline', () => {
     const others = [figure(2, { isRatio: false }), figure(2, { name: 'new' })];
     expect(compareWith(baselineOf(figure(1)), others, 'one')).toEqual([]);
   });
 
-  it('does not judge ratios of speeds by another processor, but does judge what was found', () => {
+  it('does not judge speed ratios of another processor, but judges rates', () => {
     const found = (value: number) => figure(value, { unit: '%', name: 'a hit rate' });
     const compared = compareWith(baselineOf(figure(2), found(99)), [figure(1), found(50)], 'another');
     expect(compared.map((one) => one.verdict)).toEqual(['another processor', 'WORSE']);
   });
 
-  it('never calls the same figure worse', () => {
+  it('never judges an equal figure worse', () => {
     fc.assert(
       fc.property(
         fc.double({ min: 1e-6, max: 1e6 }),

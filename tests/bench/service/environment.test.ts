@@ -5,7 +5,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-it('keeps what a bench starts away from the service that its caller has set up', () => {
+it("does not pass the caller's service settings to a service that a bench starts", () => {
   vi.stubEnv('DATABASE_URL', 'postgresql://production.example/watchlist');
   vi.stubEnv('RIDGEWATCH_KEY_FILE', '/keys.json');
   vi.stubEnv('RIDGEWATCH_BENCH_SEED', '7');

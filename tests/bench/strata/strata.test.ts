@@ -12,7 +12,7 @@ beforeAll(async () => {
   sets = await scoreSets([{ seed: 5, people: 24, impressions: 3 }], 1);
 });
 
-/** Counted another way. */
+/** Counted independently of the product. */
 function counted(which: (a: number, b: number) => boolean) {
   const [{ set, pairs, scores }] = sets;
   let [mated, missed, nonMated, matched] = [0, 0, 0, 0];
@@ -31,7 +31,7 @@ function counted(which: (a: number, b: number) => boolean) {
 }
 
 describe('strata', () => {
-  it('are all comparisons where nothing divides them', () => {
+  it('are all comparisons without a column', () => {
     const [all] = strataOf(sets, THRESHOLD, undefined);
     const { mated, fnmr, nonMated, fmr } = counted(() => true);
     expect(all.fnmr).toMatchObject({ comparisons: mated, fingers: 24, share: fnmr });
@@ -42,7 +42,7 @@ describe('strata', () => {
     }
   });
 
-  it('by a column of the user are of comparisons within one value', () => {
+  it("of a user's column contain the comparisons within one value", () => {
     const file = fileOf(
       'labels.csv',
       Buffer.from(`finger,group\n${Array.from({ length: 24 }, (_, i) => `${i},${i < 12 ? 'a' : 'b'}`).join('\n')}\n`),
@@ -57,7 +57,7 @@ describe('strata', () => {
     expect(strata[0].fmr).toMatchObject({ comparisons: nonMated });
   });
 
-  it('of labels that name other prints are refused, and of some are counted', () => {
+  it('are refused when no label names a print; known labels are counted', () => {
     const columnsOf = (lines: string) => readColumns(fileOf('labels.csv', Buffer.from(`finger,group\n${lines}\n`)));
     const prints = sets.map(({ set }) => set);
     expect(() => {
@@ -68,7 +68,7 @@ describe('strata', () => {
     expect(knownOf(some[0], prints)).toBe(2 * 3);
   });
 
-  it('by bands take the fewer of two', () => {
+  it('of bands use the smaller minutia count of a pair', () => {
     const column = COLUMNS.find(({ name }) => name.startsWith('minutiae'));
     const [{ set }] = sets;
     const bands = ['under 20', '20 to 29', '30 to 39', '40 and more'];
@@ -85,11 +85,11 @@ describe('strata', () => {
       if (fmr !== undefined) expect(fmr).toMatchObject({ comparisons: expected.nonMated, share: expected.fmr });
       if (fmr !== undefined) compared++;
     }
-    // There is more than one band, or nothing was divided.
+    // More than one band has comparisons, or the column divides nothing.
     expect(compared).toBeGreaterThanOrEqual(2);
   });
 
-  it('say nothing of fewer than ten fingers', () => {
+  it('state no rates for fewer than ten fingers', () => {
     const group = (finger: number) => (finger < 10 ? 'ten' : finger < 19 ? 'nine' : 'five');
     const lines = Array.from({ length: 24 }, (_, i) => `${i},${group(i)}`).join('\n');
     const [column] = readColumns(fileOf('labels.csv', Buffer.from(`finger,group\n${lines}\n`)));
