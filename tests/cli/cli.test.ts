@@ -227,7 +227,7 @@ describe('ridgewatch', () => {
     const separate = ['enroll', flat, '--contributor', 'apart', '--gallery', 'apart', '--each-file-a-person'];
     expect(await json(separate)).toMatchObject({ enrolled_count: 4, refused_count: 0 });
 
-    // The same people into a second gallery: they are not enrolled twice. A repetition changes nothing.
+    // The same subjects into a second gallery: they are not enrolled twice. A repetition changes nothing.
     const second = grouped.map((argument) => (argument === 'first' ? 'second' : argument));
     const { enrolled } = (await json(grouped)) as { enrolled: { subject_id: string }[] };
     const ids = enrolled.map(({ subject_id }) => subject_id);

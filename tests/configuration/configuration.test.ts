@@ -6,7 +6,7 @@ import { readConfiguration, renderSettings } from '../../src/configuration.ts';
 import { Failure } from '../../src/failure.ts';
 
 describe('the configuration', () => {
-  it('has a default for everything', () => {
+  it('has a default for every setting', () => {
     expect(readConfiguration({})).toMatchObject({
       databaseUrl: undefined,
       grpcHost: '127.0.0.1',
@@ -18,7 +18,7 @@ describe('the configuration', () => {
     });
   });
 
-  it('takes overrides before the environment, and an empty value as not given', () => {
+  it('prefers overrides to the environment, and treats an empty value as not given', () => {
     const env = { RIDGEWATCH_GRPC_PORT: '1', RIDGEWATCH_HTTP_PORT: '', RIDGEWATCH_FACE_MODELS: 'a:64, b-2:2048' };
     const configuration = readConfiguration(env, { RIDGEWATCH_GRPC_PORT: '2' });
     expect([configuration.grpcPort, configuration.httpPort, configuration.faceModels.length]).toEqual([2, 9151, 2]);
@@ -43,7 +43,7 @@ describe('the configuration', () => {
     expect(reading).toThrow(new RegExp(`^${name} .*\\.$`));
   });
 
-  it('never fails in another way, whatever it is given', () => {
+  it('never fails with anything but a Failure, whatever the value', () => {
     fc.assert(
       fc.property(
         fc.constantFrom('RIDGEWATCH_WORKERS', 'RIDGEWATCH_FACE_MODELS', 'RIDGEWATCH_TARGET_FPIR', 'RIDGEWATCH_X'),
@@ -59,7 +59,7 @@ describe('the configuration', () => {
     );
   });
 
-  it('is what docs/configuration.md says', () => {
+  it('equals docs/configuration.md', () => {
     const page = readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8');
     const squeeze = (text: string) => text.replaceAll(/[ -]+/g, ' ');
     expect(squeeze(page)).toContain(squeeze(renderSettings()));

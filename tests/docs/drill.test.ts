@@ -1,4 +1,6 @@
-/** The drill of docs/operating.md, line by line as it stands there: with other ports, folders, and one backup. */
+/**
+ * The drill of docs/operating.md, run line by line as printed there, with other ports and folders and a single backup.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';
@@ -50,7 +52,7 @@ describe('the drill of docs/operating.md', () => {
   });
 
   function start(line: string): ChildProcess {
-    // `exec`: what is told to end is the program, not the shell.
+    // `exec` lets a signal end the program, not the shell.
     const command = line.replace(/^((?:[A-Z_]+=\S+ )*)/, '$1exec ');
     return spawn('/bin/sh', ['-c', command], {
       env: {
@@ -70,7 +72,7 @@ describe('the drill of docs/operating.md', () => {
     return { code, stdout, stderr };
   }
 
-  it('ends with the same content, from the backup and the copy of the keys alone', async () => {
+  it('restores the same content from only the backup and the copy of the keys', async () => {
     expect(lines).toHaveLength(5);
     const [hash = '', backup = '', restore = '', serve = '', hashAgain = ''] = lines;
     const before = await run(hash);

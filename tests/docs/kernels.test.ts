@@ -1,4 +1,4 @@
-/** The pictures of docs/kernels.md are those that the code draws today, and the files that the page names are there. */
+/** The pictures of docs/kernels.md equal those that the code draws, and the files it names exist. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -21,18 +21,18 @@ describe('docs/kernels.md', () => {
     }
   });
 
-  it('shows a comparison in which there is something to see', () => {
+  it('shows an instructive comparison', () => {
     const { pairs, cluster, first, last, score } = compareForPictures();
     expect(score).toBeGreaterThan(2000);
     expect(pairs.length).toBe(32);
     expect(cluster.length).toBeLessThan(pairs.length);
     expect(last.matches.length).toBeGreaterThan(15);
-    // Wrong pairs among the shortlist, and an alignment that got better.
+    // The shortlist contains wrong pairs, and the refined alignment is no worse.
     expect(pairs.some(({ i, j }) => !last.matches.some((match) => match.i === i && match.j === j))).toBe(true);
     expect(last.matches.length).toBeGreaterThanOrEqual(first.matches.length);
   });
 
-  it('names files and numbers that there are', () => {
+  it('names existing files and correct numbers', () => {
     const named = [...page.matchAll(/`((?:src|assembly|index-builder|docs|tests)\/[\w./-]+)`/g)].map(
       ([, name = '']) => name,
     );

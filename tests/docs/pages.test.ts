@@ -1,4 +1,4 @@
-/** What pages name is there: files, metrics, settings, commands, measurements, reasons, lines of the log. */
+/** Everything that pages name exists: files, metrics, settings, commands, benches, reasons, log lines. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
@@ -22,20 +22,20 @@ const FIGURES: ServiceFigures = {
   compactions: 0,
 };
 
-/** Each page with those of its names that are wrong; none where all are right. */
+/** Wrong names, each with its page; empty if all are right. */
 function wrong(namesOf: (page: (typeof pages)[number]) => Iterable<string>, isRight: (name: string) => boolean) {
   return pages.flatMap((page) =>
     [...new Set(namesOf(page))].filter((name) => !isRight(name)).map((name) => `${page.name}: ${name}`),
   );
 }
 
-describe('the pages', () => {
-  it('name metrics that the service has, with labels that they have', async () => {
+describe('the documentation pages', () => {
+  it('name metrics of the service, with labels they have', async () => {
     const { body } = await new Metrics(() => FIGURES, { version: '', model: '' }).render();
     const kinds = new Map([...body.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, kind]) => [name, kind]));
     const isThere = (name: string) =>
       kinds.has(name) || kinds.get(name.replace(/_(bucket|sum|count)$/, '')) === 'histogram';
-    // The tail of a longer name in another alphabet, as of a database's, is no metric.
+    // The tail of a longer name, such as a database's, is not a metric.
     const named = pages.flatMap(({ text }) => [
       ...text.matchAll(/(?<![\w./-])(ridgewatch|process|nodejs)_[a-z0-9_]+/g),
     ]);
@@ -59,7 +59,7 @@ describe('the pages', () => {
     ).toEqual([]);
   });
 
-  it('link to files and headings that are there', () => {
+  it('link to existing files and headings', () => {
     const broken = pages.flatMap((page) =>
       [...page.text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, target = '']) => {
         if (/^(https?|mailto):/.test(target)) return [];
@@ -76,7 +76,7 @@ describe('the pages', () => {
     expect(broken).toEqual([]);
   });
 
-  it('can be reached from README and from the page on architecture', () => {
+  it('can be reached from README and from the architecture page', () => {
     const linked = (name: string) => pages.find((page) => page.name === name)?.text ?? '';
     for (const page of ['examples/README', 'operating', 'accuracy', 'kernels', 'tunables']) {
       expect(linked('README.md')).toContain(`(docs/${page}.md)`);
@@ -84,7 +84,7 @@ describe('the pages', () => {
     }
   });
 
-  it('name settings that there are', () => {
+  it('name existing settings', () => {
     const sources = sourceText('src') + sourceText('tests') + sourceText('bench');
     expect(
       wrong(
@@ -94,7 +94,7 @@ describe('the pages', () => {
     ).toEqual([]);
   });
 
-  it('show commands that there are, with options that they have', () => {
+  it('show existing commands, with options they have', () => {
     const lines = pages.flatMap((page) =>
       shellLines(page).flatMap((line) => commandsOf(line).map((words) => ({ page, words }))),
     );
@@ -104,7 +104,7 @@ describe('the pages', () => {
     ).toEqual([]);
   });
 
-  it('show measurements that there are, with options that they have', () => {
+  it('show existing benches, with options they have', () => {
     const shown = pages.flatMap((page) =>
       [...page.text.matchAll(/npm run bench -- ([a-z0-9-]+)([^`\n|]*)/g)].map(([, name = '', rest = '']) => ({
         page,
@@ -123,7 +123,7 @@ describe('the pages', () => {
     expect(faults).toEqual([]);
   });
 
-  it('name reasons that docs/errors.md has, and values of the contract', () => {
+  it('name reasons of docs/errors.md, and values of the contract', () => {
     const known = [
       'docs/errors.md',
       'docs/configuration.md',
@@ -142,7 +142,7 @@ describe('the pages', () => {
     ).toEqual([]);
   });
 
-  it('quote lines and fields of the log as the service writes them', () => {
+  it('quote log lines and fields as the service writes them', () => {
     const text = pages.find(({ name }) => name === 'docs/operating.md')?.text ?? '';
     const [, afterLog = ''] = text.split('## The log');
     const [fields = '', lines = ''] = afterLog.split('Lines to know:');
@@ -154,7 +154,7 @@ describe('the pages', () => {
         .flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, word = '']) => word));
     expect(quoted(lines).length).toBeGreaterThan(8);
     expect(quoted(lines).filter((line) => !sources.includes(`'${line}'`))).toEqual([]);
-    // Those that the log itself gives each line.
+    // Fields that the logger adds to each line.
     const OF_THE_LOG = new Set([
       'level',
       'time',
@@ -175,7 +175,7 @@ describe('the pages', () => {
   });
 });
 
-/** The calls of the program in a line of shell, each as its words. */
+/** The calls of `ridgewatch` in a shell line, each as its words. */
 function commandsOf(line: string): string[][] {
   return line.split(/\s*(?:&&|\||;)\s*/).flatMap((part) => {
     const words = part.split(/\s+/);
@@ -185,7 +185,7 @@ function commandsOf(line: string): string[][] {
   });
 }
 
-/** What of a command the program does not have. */
+/** Faults of a command: subcommands or options that do not exist. */
 function faultsOf(words: readonly string[]): string[] {
   let command: Command = createProgram();
   let rest = [...words];

@@ -1,11 +1,11 @@
-/** The pages that people read, and what of the project they name. */
+/** The documentation pages, and how they refer to the project. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 export const root = resolve(import.meta.dirname, '../..');
 
 export interface Page {
-  /** From the root. */
+  /** Path from the root. */
   readonly name: string;
   readonly text: string;
 }
@@ -20,7 +20,9 @@ export const pages: readonly Page[] = [
     .sort(),
 ].map((name) => ({ name, text: readFileSync(join(root, name), 'utf8') }));
 
-/** The lines of a page's blocks of shell, continued ones put together, comments left out; and commands in its sentences. */
+/**
+ * Lines of a page's shell blocks, with continued lines joined and comments removed, and the commands in its sentences.
+ */
 export function shellLines({ text }: Page): string[] {
   const inSentences = [...text.matchAll(/`((?:npx )?ridgewatch [^`\n]+)`/g)].map(([, command = '']) => command);
   return inSentences.concat(linesOfBlocks(text));
@@ -36,7 +38,7 @@ function linesOfBlocks(text: string): string[] {
   );
 }
 
-/** Every TypeScript source below a folder, in one text. */
+/** Every TypeScript source below a folder, concatenated. */
 export function sourceText(folder: string): string {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
@@ -44,7 +46,7 @@ export function sourceText(folder: string): string {
     .join('\n');
 }
 
-/** The anchor that a heading has on a page. */
+/** The anchor of a heading on a page. */
 export function anchorOf(heading: string): string {
   return heading
     .toLowerCase()

@@ -1,4 +1,4 @@
-/** docs/tunables.md says what the sources say; `npm run docs:tunables` writes it. */
+/** docs/tunables.md equals the sources; `npm run docs:tunables` writes it. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -27,7 +27,7 @@ describe('docs/tunables.md', () => {
     await promisify(execFile)(process.execPath, ['.config/tunables.js', '--check'], { cwd: root });
   });
 
-  it('has numbers of the kernels, of the service, and such as are made of others', () => {
+  it('has constants of the kernels and of the service, including computed ones', () => {
     const valueOf = (file: string, name: string) => rows.find((row) => row.file === file && row.name === name)?.value;
     expect(valueOf('assembly/finger/layout.ts', 'COMPARE_SCRATCH')).toBe(37_472);
     expect(valueOf('assembly/face/compare.ts', 'FACE_SCRATCH')).toBe(4096);
@@ -41,7 +41,7 @@ describe('docs/tunables.md', () => {
   });
 
   it('has the values that the modules export', async () => {
-    // What a thread or a program begins with would begin here, too.
+    // Importing the entry module of a thread or program would run it.
     const files = [...new Set(rows.map(({ file }) => file))].filter(
       (file) => file.startsWith('src/') && !/(^|\/)(main|worker)\.ts$/.test(file),
     );

@@ -1,4 +1,4 @@
-/** docs/examples: enrolling and searching, in each language, against a real service. */
+/** docs/examples: enrolments and searches in each language, against a real service. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ import { LANGUAGES, template, titleOf } from './run-example.ts';
 
 let cluster: TestCluster;
 let running: RunningService;
-/** Long enough for a busy machine: none of the tests waits for it. */
+/** Long enough for a busy machine; no test waits that long. */
 const PATIENT = ['--timeout-ms', '30000'];
 const at = () => ['--address', `127.0.0.1:${running.service.grpcPort}`, ...PATIENT];
 
@@ -38,13 +38,13 @@ describe.each(LANGUAGES)('the examples of calls', (language) => {
       expect(await enrolled()).toMatchObject({ code: 0, stderr: '' });
     });
 
-    it('enrol a subject once, however often they are run', async () => {
+    it('enrol a subject once, however often they run', async () => {
       const again = await enrolled();
       expect(again).toMatchObject({ code: 0, stderr: '' });
       expect(again.stdout).toContain('was enrolled before with 3 references');
     });
 
-    it('find the subject by later captures, and say what was searched', async () => {
+    it('find the subject by later captures, and print what was searched', async () => {
       const subject = idIn((await enrolled()).stdout);
       const args = [...at(), '--gallery', gallery, '--target-fpir', '0.001', ...template('later')];
       const { code, stdout, stderr } = await language.run('identify', args);
@@ -55,14 +55,14 @@ describe.each(LANGUAGES)('the examples of calls', (language) => {
       expect(stdout).toContain('BAND_STRONG_CANDIDATE');
     });
 
-    it('show no candidate to a stranger, and what that does not say', async () => {
+    it('show no candidate for an unenrolled person, and what that does not prove', async () => {
       const args = [...at(), '--gallery', gallery, ...template('stranger')];
       const { code, stdout } = await language.run('identify', args);
       expect(code).toBe(0);
       expect(stdout).toContain('No candidate. This does not say');
     });
 
-    it('say which field of a refused request is at fault, and why', async () => {
+    it('name the field at fault in a refused request, and the reason', async () => {
       const spoilt = join(temporaryDirectory(), 'spoilt.iso');
       writeFileSync(spoilt, 'FMR\0 20\0');
       const { code, stdout, stderr } = await language.run('identify', [
@@ -77,7 +77,7 @@ describe.each(LANGUAGES)('the examples of calls', (language) => {
       expect(unknown.stderr).toContain('FAILED_PRECONDITION (GALLERY_UNKNOWN)');
     });
 
-    it('end with a sentence when the deadline passes, or nothing answers', async () => {
+    it('end with a sentence when the deadline passes, or no service answers', async () => {
       const hasty = await language.run('identify', [...at(), '--timeout-ms', '1', ...template('later')]);
       expect(hasty.code).toBe(1);
       expect(hasty.stderr).toMatch(/^DEADLINE_EXCEEDED.*\n$/);
@@ -89,7 +89,7 @@ describe.each(LANGUAGES)('the examples of calls', (language) => {
       expect(missing.stderr).toContain('nowhere.iso');
     });
 
-    it('try again when the service says when, as long as that is before the deadline', async () => {
+    it('retry after the delay that the service states, if that is before the deadline', async () => {
       let calls = 0;
       const refusing = (retryAfterMs: number) => () => {
         if (calls++ > 0) return Promise.resolve(IdentifyResponse.create({ subjectsSearched: 7, searchedFraction: 1 }));

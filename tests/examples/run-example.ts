@@ -1,4 +1,4 @@
-/** Examples as a reader runs them: a program of their own, from the root of the repository. */
+/** Runs examples as a reader would: as separate programs, from the root of the repository. */
 import { execFile, execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
 
@@ -23,10 +23,10 @@ export function run(program: string, args: readonly string[]): Promise<ExampleRu
   });
 }
 
-/** A language that the examples of calls are written in. */
+/** A language of the examples of calls. */
 export interface Language {
   readonly name: string;
-  /** Why its examples cannot be run here. */
+  /** Why its examples cannot run here. */
   readonly missing: string | undefined;
   run(example: 'enrol' | 'identify', args: readonly string[]): Promise<ExampleRun>;
 }

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { templates } from '../../docs/examples/templates/write.ts';
 import { root } from './run-example.ts';
 
-it('the templates of the examples are those of people who do not exist, as the fixtures make them', () => {
+it('the example templates are of synthetic people, and equal those that the fixtures make', () => {
   const made = templates();
   expect(made.size).toBe(18);
   for (const [name, bytes] of made)

@@ -1,4 +1,6 @@
-/** docs/examples: an authority made with openssl, the service's settings, and clients with and without a certificate. */
+/**
+ * docs/examples: an authority created with openssl, the service's settings, and clients with and without a certificate.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +19,7 @@ describe.skipIf(!hasOpenssl)(`the example of TLS${hasOpenssl ? '' : ' (skipped: 
   let made: ExampleRun;
   const folder = join(temporaryDirectory(), 'certificates');
   const at = () => ['--address', `localhost:${running.service.grpcPort}`, '--timeout-ms', '30000'];
-  /** What the script says that a client is to be given. */
+  /** The client options that the script prints. */
   const clientOptions = () => (/^ {2}(--tls-ca .*)$/m.exec(made.stdout)?.[1] ?? '').split(' ');
 
   beforeAll(async () => {
@@ -35,7 +37,7 @@ describe.skipIf(!hasOpenssl)(`the example of TLS${hasOpenssl ? '' : ' (skipped: 
     await cluster.stop();
   });
 
-  it('leaves nothing but keys and certificates, and writes over none', async () => {
+  it('leaves only keys and certificates, and overwrites none', async () => {
     expect(existsSync(join(folder, 'openssl.log'))).toBe(false);
     expect(await run(SCRIPT, [folder])).toMatchObject({ code: 1, stderr: `${folder} exists already.\n` });
     expect(await run(SCRIPT, [])).toMatchObject({ code: 1, stderr: 'Name a new folder for the certificates.\n' });
@@ -43,7 +45,7 @@ describe.skipIf(!hasOpenssl)(`the example of TLS${hasOpenssl ? '' : ' (skipped: 
 
   describe.each(LANGUAGES)('and its clients', (language) => {
     it.skipIf(language.missing !== undefined)(
-      `are served with a certificate of the authority, and with none refused: ${titleOf(language)}`,
+      `are served with a certificate of the authority, and refused without one: ${titleOf(language)}`,
       async () => {
         const known = await language.run('enrol', [...at(), ...clientOptions(), ...template('enrolled')]);
         expect(known).toMatchObject({ code: 0 });

@@ -1,4 +1,4 @@
-/** docs/examples: a watchlist brought into the store beside a running service. */
+/** docs/examples: a watchlist imported into the store beside a running service. */
 import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ describe('the example of a watchlist', () => {
   });
   afterAll(() => running.stop());
 
-  it('enrols its subjects once, and has the service serve the index of them', async () => {
+  it('enrols its subjects once, and publishes an index that the service loads', async () => {
     const first = await load(people);
     expect(first).toMatchObject({ code: 0, stderr: '' });
     expect(first.stdout).toContain('3 records: 3 subjects enrolled, 0 enrolled before, 0 refused.');
@@ -36,7 +36,7 @@ describe('the example of a watchlist', () => {
     expect(again.stdout).toContain('0 subjects enrolled, 3 enrolled before');
   });
 
-  it('says which record was refused, and enrols the others', async () => {
+  it('names the refused record, and enrols the others', async () => {
     const folder = temporaryDirectory();
     cpSync(join(root, people), folder, { recursive: true });
     writeFileSync(join(folder, 'person-3/left-index.iso'), 'FMR\0 20\0');
@@ -46,7 +46,7 @@ describe('the example of a watchlist', () => {
     expect(stderr).toMatch(/1 records were refused.*\n {2}record \d: TRUNCATED \(samples\[\d\]\.data\)\n$/);
   });
 
-  it('ends with a sentence where there is nothing to import', async () => {
+  it('ends with a sentence when there is nothing to import', async () => {
     expect(await load('nowhere')).toMatchObject({
       code: 1,
       stderr: 'Name a folder with a sub-folder for each subject.\n',

@@ -29,7 +29,7 @@ import { startTestCluster, temporaryDirectory, type TestCluster } from '../clust
 import { temporaryKeys } from '../keys.ts';
 import { enrolment, reference } from '../store/records.ts';
 
-/** Small enough for several segments and blocks of few people. */
+/** Small enough for several segments, and for blocks of few people. */
 const SHAPE = { ...INDEX_SHAPE, capacity: 16, blockSize: 5 };
 const SIZING = gallerySizing(16);
 const PEOPLE = 40;

@@ -3,7 +3,7 @@ import { canRun, type KernelBuild } from '../../src/matching/kernels/kernel-buil
 
 export interface BuildCase {
   readonly build: KernelBuild;
-  /** For the title of a test: the build's name, and why it is skipped where it is. */
+  /** The build's name for the title of a test, with the reason if it is skipped. */
   readonly title: string;
   readonly skipped: boolean;
 }

@@ -53,7 +53,7 @@ describe('the candidate vector', () => {
 
   const folder = sharedData === undefined ? undefined : join(sharedData, 'fingerprints/fvc2002-mindtct/DB1_B');
   it.skipIf(folder === undefined)(
-    `is so on real prints${folder === undefined ? ' (skipped: no shared data)' : ''}`,
+    `equals the vector of the oracle on real prints${folder === undefined ? ' (skipped: no shared data)' : ''}`,
     () => {
       const names = readdirSync(folder ?? '')
         .filter((name) => name.endsWith('.iso'))

@@ -14,7 +14,9 @@ import { garbage, random, secondImpression, somePrint } from '../prints.ts';
 import { isoFiles, sharedData } from '../shared-data.ts';
 import { buildCases } from './builds.ts';
 
-/** The highest score whose rate the calibration has measured, see likeness.test.ts: what is alike by chance is below. */
+/**
+ * The highest score whose rate the calibration has measured, see likeness.test.ts. Non-mated scores stay below it here.
+ */
 const MEASURED = 990;
 /** Second impressions of a whole print score above this. */
 const MATED = 1500;
@@ -130,7 +132,7 @@ describe.each(buildCases)('the finger kernel and its oracle, $title', ({ build, 
   });
 });
 
-/** Turns the order of minutiae into another. */
+/** The same minutiae in another order. */
 function shuffled(template: FingerTemplate, seed: number): FingerTemplate {
   const next = random(seed);
   const keyed = template.minutiae.map((minutia) => ({ minutia, key: next() }));
@@ -157,8 +159,8 @@ describe('a finger score', () => {
   });
 
   it('depends on the order of the minutiae only if it breaks ties', () => {
-    // Equally good pairs are taken in the order of the records, and what is chosen first excludes others: so another
-    // order may give another score, but rarely does, and never to a finger against itself.
+    // Equally good pairs are taken in record order, and a chosen pair excludes others. Another order may therefore
+    // change a score, but rarely does, and never that of a finger with itself.
     const seeds = Array.from({ length: 300 }, (_, i) => i);
     const unchanged = seeds.filter((seed) => {
       const print = somePrint(seed, 12 + (seed % 53));

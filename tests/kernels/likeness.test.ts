@@ -11,11 +11,11 @@ import { isoFiles, sharedData } from '../shared-data.ts';
 const comparer = new DirectComparer();
 const CENTRE = 500;
 /**
- * The highest score whose rate was measured and not extrapolated: of comparisons of different people one in 2,700 reaches
- * it. What is alike by chance stays below it here, where comparisons are fewer.
+ * The highest score whose rate is measured, not extrapolated: one in 2,700 non-mated comparisons reaches it. Here there
+ * are fewer comparisons, and non-mated scores stay below it.
  */
 const MEASURED = { score: 990, log10Fmr: -3.435 } as const;
-/** Impressions of one finger score above this, far beyond what was measured: none of different people ever has here. */
+/** Bound for matching impressions, far beyond the measured range. No non-mated score has ever reached it here. */
 const MATED = 1460;
 
 function pack(template: FingerTemplate): PackedProbe {
@@ -26,7 +26,7 @@ function compare(a: PackedProbe, b: PackedProbe): number {
   return comparer.comparePacked(a, b) as number;
 }
 
-/** The same minutiae on a turned plate: nothing but rounding to pixels is lost. */
+/** The same minutiae on a turned plate: only the rounding to pixels differs. */
 function turned(print: FingerTemplate, turn: number): FingerTemplate {
   const radians = (turn * 2 * Math.PI) / 256;
   const [c, s] = [Math.cos(radians), Math.sin(radians)];
@@ -69,13 +69,13 @@ describe('a finger', () => {
   });
 
   it('scores far above non-mates against itself and against a second impression', () => {
-    // Seeds apart from the counts below: one seed is one finger, however many minutiae are asked of it.
+    // Other seeds than those of the counts below: one seed is one finger, whatever the number of minutiae.
     const others = Array.from({ length: 20 }, (_, i) => pack(somePrint(i + 500, 45)));
     for (const count of [5, 9, 20, 45, 64]) {
       const print = somePrint(count, count);
       const packed = pack(print);
       expect(compare(packed, packed)).toBeGreaterThan(MATED);
-      // All minutiae are there, turned and moved.
+      // All minutiae remain, turned and moved.
       for (const turn of [0, 90, 200])
         expect(compare(packed, pack(secondImpression(print, 7, turn, 0)))).toBeGreaterThan(MATED);
       for (const other of others) {
@@ -89,7 +89,8 @@ describe('a finger', () => {
     }
   });
 
-  // A second impression loses every seventh minutia and has five others: of few minutiae too few are left to be aligned.
+  // A second impression loses every seventh minutia and has five others. With few minutiae, too few remain for an
+  // alignment.
   it.each([
     { count: 5, measured: 223 },
     { count: 6, measured: 281 },
@@ -99,7 +100,7 @@ describe('a finger', () => {
     { count: 12, measured: 389 },
     { count: 20, measured: 398 },
     { count: 30, measured: 400 },
-  ])('of $count minutiae is known by at least $measured of 400 second impressions', ({ count, measured }) => {
+  ])('of $count minutiae matches at least $measured of 400 second impressions', ({ count, measured }) => {
     const known = Array.from({ length: 400 }, (_, i) => {
       const print = somePrint(3000 + Math.floor(i / 10), count);
       const again = secondImpression(print, 50 * Math.floor(i / 10) + (i % 10), 90);
@@ -137,7 +138,7 @@ describe.skipIf(!sharedData)('real prints (skipped where the shared data is not 
       return { finger, impression, template: toFingerTemplate(record, record.views[0]) };
     });
 
-  // No constant of the kernel was chosen on DB1.
+  // No constant of the kernels was chosen on DB1.
   it.each(['DB1_B', 'DB2_B', 'DB3_B', 'DB4_B'])(
     'of %s: the mate is at rank 1 among all fingers for 97 of 100 probes',
     (database) => {
@@ -154,7 +155,7 @@ describe.skipIf(!sharedData)('real prints (skipped where the shared data is not 
     },
   );
 
-  it('reduced to a few minutiae, or against 64 random ones, score low with other fingers', () => {
+  it('reduced to a few minutiae, or compared with 64 random ones, score low with other fingers', () => {
     const prints = read('DB1_B').map((print) => ({ ...print, packed: pack(print.template) }));
     const crowds = Array.from({ length: 20 }, (_, i) => pack(garbage(i, 64)));
     const low = (score: number) => expect(score).toBeLessThan(MEASURED.score);

@@ -24,7 +24,7 @@ const PAGES = 8;
 const encoder = new FingerEncoder();
 const pack = (template: FingerTemplate) => encoder.encode(template) as Uint8Array;
 
-/** A memory full of canaries behind the tables, and a place to put things one after another with a gap between. */
+/** A memory filled with canaries after the tables, in which values are placed one after another, with gaps. */
 class Arena {
   readonly memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
   readonly bytes = new Uint8Array(this.memory.buffer);
@@ -55,7 +55,7 @@ class Arena {
     return [...new Int32Array(this.memory.buffer, address, count)];
   }
 
-  /** Runs something and expects nothing outside the areas to change, the tables included. */
+  /** Runs a function and expects no change outside the areas, tables included. */
   expectWritesWithin(areas: readonly (readonly [address: number, length: number])[], run: () => void): void {
     const before = Uint8Array.from(this.bytes);
     run();
@@ -64,7 +64,7 @@ class Arena {
   }
 }
 
-/** The planes of the model, and their offsets behind them. */
+/** The planes of the model, followed by their offsets. */
 function writePlanes(arena: Arena, kernels: Kernels): number {
   const { planes, offsets } = shippedFingerModel();
   const length = planes.byteLength + offsets.byteLength;
@@ -92,7 +92,7 @@ function writeMinutiae(arena: Arena, { minutiae }: FingerTemplate): number {
   return address;
 }
 
-/** Minutiae on a circle: each is a corner of their hull. */
+/** Minutiae on a circle: each is a vertex of their convex hull. */
 function circle(count: number): FingerTemplate {
   const minutiae = Array.from({ length: count }, (_, i) => ({
     x: Math.round(1000 * Math.cos((2 * Math.PI * i) / count)),
@@ -199,7 +199,7 @@ describe('the kernels write only to their output', () => {
     const kernels = instantiateKernels(arena.memory);
     const probe = arena.put(pack(somePrint(1)));
     const scratch = arena.take(FACE_SCRATCH_BYTES);
-    // The probe's own form is made all the same.
+    // The probe's own form is computed nevertheless.
     arena.expectWritesWithin([[scratch, 32]], () => {
       kernels.compareFingers(probe, probe, 0, probe, probe);
       kernels.compareFaces(probe, 16, probe, 0, probe, scratch);

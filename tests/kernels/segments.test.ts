@@ -55,7 +55,7 @@ describe('a scan of a segment', () => {
     const reader = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS);
     reader.scan(probe, 0, 150, everything, go());
     const [members, times] = [new SharedArrayBuffer(140), new SharedArrayBuffer(8 * 150)];
-    // Who has left a gallery is seen by the searches that began before.
+    // A subject that has left a gallery is still visible to searches that began before.
     new Uint8Array(members).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 3));
     new Float64Array(times).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 2 === 0 ? Infinity : 1000));
     const isMember = (ordinal: number) => ordinal < 140 && ordinal % 3 > 0;

@@ -5,12 +5,12 @@ import { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, SPATIAL_WEIGHTS, UNIT } from '..
 const tables = { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, SPATIAL_WEIGHTS };
 const TURN = 2 * Math.PI;
 
-/** Every number is its formula rounded; a whole unit of tolerance would let a typing error through. */
+/** Every entry is its formula rounded. A tolerance of a whole unit would admit a typing error. */
 function expectRounded(table: Int16Array, formula: (i: number) => number): void {
   table.forEach((value, i) => expect(Math.abs(value - formula(i)), `entry ${i}`).toBeLessThanOrEqual(0.5 + 1e-4));
 }
 
-/** Share of a normal density between two bounds, by Simpson's rule: another way than the one the table came from. */
+/** Share of a normal density between two bounds by Simpson's rule, unlike the method that produced the table. */
 function normalShare(from: number, to: number, deviation: number): number {
   const steps = 64;
   const width = (to - from) / steps;
@@ -21,7 +21,7 @@ function normalShare(from: number, to: number, deviation: number): number {
 }
 
 describe('the tables', () => {
-  it.each(Object.entries(tables))('%s are the same in the kernels and in the oracle', (name, table) => {
+  it.each(Object.entries(tables))('%s are equal in the kernels and in the oracle', (name, table) => {
     const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
     const exports = instantiateKernels(memory) as unknown as Record<string, { value: number }>;
     const address = exports[name].value;
@@ -40,7 +40,7 @@ describe('the tables', () => {
     });
   });
 
-  it('list the places of a cylinder within its radius', () => {
+  it('list the cells of a cylinder within its radius', () => {
     const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
     const exports = instantiateKernels(memory) as unknown as Record<string, { value: number }>;
     const middle = (i: number) => (i + 0.5) * 17.5 - 70;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { binomialLimits } from '../../../index-builder/statistics/binomial-limits.ts';
 
 describe('binomial limits', () => {
-  it('are those that Clopper and Pearson tabulate', () => {
+  it('equal the tabulated Clopper–Pearson limits', () => {
     const tabulated = [
       [0, 10, 0, 0.3085],
       [1, 10, 0.0025, 0.445],
@@ -17,7 +17,7 @@ describe('binomial limits', () => {
     }
   });
 
-  it('without an event end where so many trials without one have a chance of 2.5 %', () => {
+  it('without an event end at the rate at which no event has a probability of 2.5 %', () => {
     for (const trials of [1, 7, 250, 100_000]) {
       const [low, high] = binomialLimits(0, trials);
       expect(low).toBe(0);
@@ -25,7 +25,7 @@ describe('binomial limits', () => {
     }
   });
 
-  it('hold the share that was seen, and of the opposite events are their mirror', () => {
+  it('contain the observed share, and mirror those of the complementary events', () => {
     const trial = fc.integer({ min: 1, max: 400 }).chain((trials) => fc.tuple(fc.nat(trials), fc.constant(trials)));
     fc.assert(
       fc.property(trial, ([events, trials]) => {

@@ -11,7 +11,7 @@ const scores = fc.array(fc.oneof(fc.integer({ min: 0, max: 60 }), fc.constant(FA
 });
 const RATES = [0, 0.01, 0.05, 0.1, 0.5, 1];
 
-/** The definitions, word for word: every threshold is tried. */
+/** The literal definitions: every threshold is tried. */
 function slowRates(mated: readonly number[], nonMated: readonly number[]) {
   const thresholds = Array.from({ length: 61 }, (_, i) => i + 1);
   const share = (list: readonly number[], threshold: number) => list.filter((s) => s >= threshold).length / list.length;
@@ -28,26 +28,26 @@ function slowRates(mated: readonly number[], nonMated: readonly number[]) {
 }
 
 describe('error rates', () => {
-  it('are those of an example that was computed by hand', () => {
-    // 10 mates, one of which failed to compare; 100 others: one of 50, nine of 20, the rest of 0.
+  it('equal those of an example computed by hand', () => {
+    // 10 mated comparisons, one of which failed; 100 non-mated ones: one of 50, nine of 20, the others of 0.
     const mated = [90, 80, 70, 60, 50, 40, 30, 20, 10, FAILURE];
     const nonMated = [50, ...Array<number>(9).fill(20), ...Array<number>(90).fill(0)];
     const { eer, points } = errorRates(sortScores(mated, nonMated), [0, 0.001, 0.01, 0.1]);
     expect(points).toEqual([
-      // Above 50: 90, 80, 70, 60 match.
+      // From 51: 90, 80, 70, 60 match.
       { threshold: 51, fnmr: 0.6 },
-      // A thousandth of 100 comparisons is none.
+      // A thousandth of 100 comparisons is less than one.
       undefined,
-      // The one of 50 may match; those of 20 may not: 90 to 30 match.
+      // The one of 50 may match, those of 20 may not: 90 to 30 match.
       { threshold: 21, fnmr: expect.closeTo(0.3) as number },
-      // All ten may match, those of 0 never do: everything but the failure matches.
+      // All ten may match, those of 0 never do: all but the failed comparison match.
       { threshold: 1, fnmr: expect.closeTo(0.1) as number },
     ]);
     // At 10: FNMR 1 of 10, FMR 10 of 100.
     expect(eer).toBeCloseTo(0.1);
   });
 
-  it('follow the definitions on any scores, and do not depend on their order', () => {
+  it('follow the definitions for any scores, in any order', () => {
     fc.assert(
       fc.property(scores, scores, (mated, nonMated) => {
         const rates = errorRates(sortScores(mated, nonMated), RATES);
@@ -62,7 +62,7 @@ describe('error rates', () => {
     );
   });
 
-  it('fall as more false matches are allowed, and as mates become more alike', () => {
+  it('fall as more false matches are allowed, and as mated scores rise', () => {
     fc.assert(
       fc.property(scores, scores, fc.integer({ min: 0, max: 20 }), (mated, nonMated, more) => {
         const { points } = errorRates(sortScores(mated, nonMated), RATES);
@@ -95,7 +95,7 @@ describe('error rates', () => {
     expect(weighted).toEqual(errorRates(sortScores([9, 9, 5], [5, 1, 1, 1]), [0, 0.5]));
   });
 
-  it('refuse to be made of nothing', () => {
+  it('are undefined without comparisons', () => {
     expect(() => errorRates(sortScores([], [1]), [0])).toThrow(RangeError);
     expect(() => errorRates(sortScores([1], []), [0])).toThrow(RangeError);
     expect(() => errorRates(sortScores([1], [1]), [0.1, 0])).toThrow(RangeError);

@@ -21,18 +21,18 @@ const inner = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a).redu
 describe('linear discriminants', () => {
   const { mean, ratios, directions } = linearDiscriminants(classes(1, 400, 4), 4, 0, 1);
 
-  it('are the directions in which classes differ most against how much they vary, not the widest', () => {
+  it('are the directions with the greatest variance between classes relative to that within them', () => {
     const strongest = directions.map((row) =>
       row.reduce((best, v, i) => (Math.abs(v) > Math.abs(row[best]) ? i : best), 0),
     );
-    // 3 / 0.5 and 6 / 1 are alike; dimension 2, where everything varies most, tells nothing.
+    // Ratios 3 / 0.5 and 6 / 1 are equal; dimension 2 varies most, but does not separate classes.
     expect(strongest.slice(0, 2).sort()).toEqual([5, 9]);
     expect(ratios[1] / ratios[2]).toBeGreaterThan(10);
     for (const value of ratios.subarray(0, 2)) expect(Math.abs(value - 37)).toBeLessThan(6);
     for (const value of mean) expect(Math.abs(value - 7)).toBeLessThan(1.5);
   });
 
-  it('have a variance of 1 within classes, and none together', () => {
+  it('have a variance of 1 within classes, and no covariance', () => {
     const sets = classes(1, 400, 4);
     const within = (a: ArrayLike<number>, b: ArrayLike<number>) => {
       let sum = 0;
@@ -47,14 +47,14 @@ describe('linear discriminants', () => {
     });
   });
 
-  it('count a class by its weight, as if it were there as often', () => {
+  it('count a class by its weight, like repetitions of it', () => {
     const [one, ...others] = classes(2, 40, 3);
     const weighted = linearDiscriminants([{ ...one, weight: 2 }, ...others], 3, 0.2, 1);
     const repeated = linearDiscriminants([one, one, ...others], 3, 0.2, 1);
     weighted.ratios.forEach((ratio, j) => expect(ratio).toBeCloseTo(repeated.ratios[j], 6));
   });
 
-  it('cannot be told from classes of one', () => {
+  it('cannot be computed from classes of a single row', () => {
     expect(() => linearDiscriminants(classes(1, 40, 1), 3, 0.2, 1)).toThrow('no two rows are of one class');
   });
 });

@@ -17,13 +17,13 @@ const faceProbes = faces.map((values): PackedProbe => {
   return { modality: 'face', modelId: 'model', packed: new Uint8Array(values.buffer), dimension: values.length };
 });
 
-it('are the same whichever of the two is the probe', () => {
+it('are symmetric in probe and reference', () => {
   for (const scores of [fingerScores, faceScores]) {
     expect(scores.map((_, i) => scores.map((row) => row[i]))).toEqual(scores);
   }
 });
 
-it('are what the TypeScript reference gives', () => {
+it('equal those of the TypeScript oracle', () => {
   const packed = templates.map((template) => encodeFingerReference(template) as Uint8Array);
   expect(packed.map(hashOf)).toEqual(packedFingers);
   expect(everyPair(packed, compareFingersReference)).toEqual(fingerScores);
@@ -51,7 +51,7 @@ describe.each([1, 2])('%i worker threads', (size) => {
       );
       expect(packed.map(hashOf)).toEqual(packedFingers);
       const fingers = packed.map((bytes): PackedProbe => ({ modality: 'finger', packed: bytes }));
-      // A task for each probe, so that every thread has some.
+      // A task per probe, to give every thread some.
       const scoresOf = async (all: readonly PackedProbe[]) => {
         const tasks = all.map((probe) =>
           pool.crossCompare({ kind: 'cross-compare', probes: [probe], references: all }),

@@ -1,4 +1,4 @@
-/** Golden vectors: templates that are kept as numbers, and what they are packed to and compared as. */
+/** Golden vectors: templates as numbers, with their packed forms and scores. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import type { FingerTemplate, MinutiaType } from '../../../src/templates/finger-
 export interface GoldenInputs {
   readonly fingers: readonly {
     readonly name: string;
-    /** Quality of the sample, 0: not stated. */
+    /** Quality of the sample; 0 if not stated. */
     readonly quality: number;
     /** x, y, angle, type, quality of each minutia. */
     readonly minutiae: readonly number[];

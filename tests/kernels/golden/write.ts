@@ -25,7 +25,7 @@ import {
 
 const FACE_DIMENSION = 80;
 
-/** The same with the quality of the sample and of every minutia stated. */
+/** The same template, with the qualities of the sample and of every minutia stated. */
 function rated(template: FingerTemplate, quality: number): FingerTemplate {
   const minutiae = template.minutiae.map((minutia, i) => ({ ...minutia, quality: 1 + ((i * 37) % 100) }));
   return { ...template, quality, minutiae };
