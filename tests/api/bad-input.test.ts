@@ -130,7 +130,7 @@ describe('bad input', () => {
     }
   });
 
-  it('in the form of a time after the year 9999 is refused', async () => {
+  it('with an expiry after the year 9999 is refused', async () => {
     const { data } = enrolRequest([]);
     const expireTime = new Date(Date.UTC(12_000, 0));
     const status = await refused(enroll([finger()], { data: data && { ...data, expireTime } }));

@@ -53,7 +53,7 @@ const enroll = (person: number, withinMs: number) => {
 };
 
 describe('many concurrent listings', () => {
-  it('leave connections for single reads and changes; listings beyond the queue are told when to retry', async () => {
+  it('leave connections for single reads and changes; listings beyond the queue get a retry delay', async () => {
     const id = (await enrolPerson(running, 1)).subject?.subjectId ?? '';
     // Until the lock is released, no listing can find out that this gallery does not exist.
     await other.query('LOCK TABLE gallery IN ACCESS EXCLUSIVE MODE');
