@@ -143,7 +143,7 @@ describe('a connection', () => {
     expect(await ask()).toBe('served');
   });
 
-  it('without calls receives GOAWAY and is closed', async () => {
+  it('without running calls receives GOAWAY and is closed', async () => {
     await start({ connectionIdleMs: 100 });
     const client = session();
     await once(client, 'connect');

@@ -76,7 +76,7 @@ it('counts simultaneous signals as one request; the second hurries, the third ex
   await until('asked');
   child.kill('SIGINT');
   child.kill('SIGTERM');
-  // The system may reorder signals. By the time a later signal is answered, these have arrived.
+  // The system may reorder signals: wait for this one before time passes.
   await until('nothing more');
   await later();
   child.kill('SIGINT');

@@ -222,7 +222,7 @@ describe('a store that has lost a small table', () => {
     await expectWhole(url, HEAD);
   });
 
-  it('counts as used without its changes and counter', async () => {
+  it('counts as used even without subjects and changes', async () => {
     await administrator.query('CREATE DATABASE fresh');
     const store = await open(urlOf('fresh'));
     try {
