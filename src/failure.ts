@@ -1,7 +1,7 @@
 /**
- * The one error class of the service's own making. A failure says what kind of wrong it is (it becomes the gRPC
- * status), a constant reason that programs can test, the field of the request it concerns, and a sentence for humans.
- * The sentence never holds biometric or identity data: failures are logged.
+ * The only error class of the service. A failure has a kind (it becomes the gRPC status), a constant reason that
+ * programs can test, the field of the request it concerns, and a sentence for humans. The sentence never contains
+ * biometric or identity data: failures are logged.
  */
 export type FailureKind =
   | 'invalid-argument'
@@ -21,7 +21,7 @@ export type FailureKind =
 export interface FailureDetail {
   /** Path of the request's field, e.g. `samples[0].data`. */
   readonly field?: string;
-  /** Every field that is wrong, when there may be several. */
+  /** Every invalid field, if there can be several. */
   readonly violations?: readonly { readonly field: string; readonly description: string }[];
   /** Further facts for programs, e.g. `{ byte_offset: '28' }`. Never biometric data. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -32,7 +32,7 @@ export interface FailureDetail {
 
 export class Failure extends Error {
   readonly kind: FailureKind;
-  /** Constant in UPPER_SNAKE_CASE; the table in docs/errors.md lists them all. */
+  /** Constant in UPPER_SNAKE_CASE; docs/errors.md lists them all. */
   readonly reason: string;
   readonly detail: FailureDetail;
 
@@ -44,7 +44,7 @@ export class Failure extends Error {
     this.detail = detail;
   }
 
-  /** The same failure, about a field further out: `samples[0]` + `data` = `samples[0].data`. */
+  /** This failure with its field inside another: `samples[0]` + `data` = `samples[0].data`. */
   within(path: string): Failure {
     const inner = this.detail.field;
     const field = inner === undefined ? path : inner.startsWith('[') ? path + inner : `${path}.${inner}`;

@@ -4,9 +4,9 @@ export interface Answer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
-  /** Methods, where another was used. */
+  /** The allowed methods, after a request with another one. */
   readonly allow?: string;
-  /** Whether the connection ends with it. */
+  /** Whether the connection ends after this answer. */
   readonly closes?: boolean;
 }
 
@@ -14,18 +14,18 @@ export function json(status: number, body: object): Answer {
   return jsonText(status, JSON.stringify(body));
 }
 
-/** The same of what is JSON already. */
+/** An answer whose text already is JSON. */
 export function jsonText(status: number, text: string): Answer {
   return { status, contentType: 'application/json; charset=utf-8', body: `${text}\n` };
 }
 
-/** A request that is refused before it becomes a call. */
+/** A request refused before it becomes a call. */
 export class HttpRefusal extends Error {
   readonly status: number;
   readonly failure: Failure;
   readonly #more: Pick<Answer, 'allow' | 'closes'>;
 
-  /** @param more - what else the answer says */
+  /** @param more - further parts of the answer */
   constructor(status: number, failure: Failure, more: Pick<Answer, 'allow' | 'closes'> = {}) {
     super(failure.message);
     this.status = status;
@@ -51,7 +51,7 @@ const STATUS: Partial<Record<string, number>> = {
   NOT_READY: 503,
 };
 
-/** Whatever was thrown while a request was dealt with. */
+/** Turns anything thrown during a request into a refusal. */
 export function toRefusal(thrown: unknown): HttpRefusal {
   if (thrown instanceof HttpRefusal) return thrown;
   if (thrown instanceof Failure) return new HttpRefusal(STATUS[thrown.reason] ?? 400, thrown);
@@ -59,7 +59,7 @@ export function toRefusal(thrown: unknown): HttpRefusal {
   return new HttpRefusal(500, new Failure('internal', 'INTERNAL_ERROR', sentence, { cause: thrown }));
 }
 
-/** @param sentence - says which paths there are */
+/** @param sentence - lists the existing paths */
 export function unknownPath(sentence: string): HttpRefusal {
   return new HttpRefusal(404, new Failure('not-found', 'PATH_UNKNOWN', sentence));
 }
@@ -79,7 +79,7 @@ export function tooManyAnswers(): HttpRefusal {
   return new HttpRefusal(503, failure);
 }
 
-/** What Node.js says of a request that it cannot read. */
+/** The refusal for an error code of Node.js about an unreadable request. */
 export function unreadable(code: string | undefined): HttpRefusal {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
@@ -95,13 +95,13 @@ export function unreadable(code: string | undefined): HttpRefusal {
       return new HttpRefusal(
         400,
         new Failure('invalid-argument', 'HTTP_MALFORMED', 'This is not a request of HTTP/1.1.'),
-        // Where the next one would begin is not known.
+        // The start of the next request is unknown.
         { closes: true },
       );
   }
 }
 
-/** As google.rpc.Code names it. */
+/** The name in google.rpc.Code. */
 function codeOf(kind: FailureKind): string {
   return kind.toUpperCase().replaceAll('-', '_');
 }

@@ -2,21 +2,21 @@ import type { IncomingMessage } from 'node:http';
 import { Failure } from '../failure.ts';
 import type { ByteBudget } from '../network/byte-budget.ts';
 
-/** Of the smallest and the largest page; each is as large as all before it, so that a small body takes little. */
+/** Smallest and largest page. Each page is as large as all before it: a small body takes little memory. */
 const MIN_PAGE_BYTES = 4096;
 const MAX_PAGE_BYTES = 65_536;
 
-/** A body, and what of the budget it takes until `release`. */
+/** A body. It counts in the budget until `release`. */
 export interface ReceivedBody {
   readonly bytes: Uint8Array;
   release(): void;
 }
 
-/** What has come of a body, in pages: parts of a byte each would hold a hundred times what they bring. */
+/** Received bytes of a body, in pages: kept as parts of one byte each, a body would take a hundred times its size. */
 class Pages {
   readonly #budget: ByteBudget;
   #pages: Buffer[] = [];
-  /** Of the last page. */
+  /** Bytes used in the last page. */
   #used = 0;
   #held = 0;
   length = 0;
@@ -43,7 +43,7 @@ class Pages {
     return true;
   }
 
-  /** All in one piece of memory. @returns undefined: there was no room */
+  /** The body in one piece of memory. @returns undefined if there was no room */
   join(): Uint8Array | undefined {
     const [first] = this.#pages;
     if (this.#pages.length === 1) return first?.subarray(0, this.length);
@@ -72,14 +72,14 @@ class Pages {
 
 /**
  * Reads a body.
- * @throws Failure BODY_TOO_LARGE, TOO_MANY_BODIES, CALLER_GONE; what is still to come is then read and forgotten
+ * @throws Failure BODY_TOO_LARGE, TOO_MANY_BODIES, CALLER_GONE; the rest of the body is then read and discarded
  */
 export function readBody(request: IncomingMessage, most: number, budget: ByteBudget): Promise<ReceivedBody> {
   const tooLarge = () =>
     new Failure('invalid-argument', 'BODY_TOO_LARGE', `The body has more than ${most} bytes.`, {
       metadata: { most_bytes: String(most) },
     });
-  // What a caller announces is taken as soon as it comes, not before: announcing costs nothing.
+  // Bytes are taken from the budget on arrival, not on announcement: announcing costs the caller nothing.
   if (Number(request.headers['content-length'] ?? 0) > most) {
     request.resume();
     return Promise.reject(tooLarge());

@@ -1,16 +1,16 @@
-/** Which requests may be searches: those of programs on this machine, never those that a web page makes in a browser. */
+/** Searches are accepted from programs on this machine, never from web pages in a browser. */
 import type { IncomingMessage } from 'node:http';
 import { Failure } from '../failure.ts';
 
-/** With any port: the service may be reached through a tunnel. */
+/** Any port: a tunnel to the service may use another one. */
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
 
 /**
- * A name that somebody else's DNS points to this machine would let a web page of theirs ask for searches; a page can
- * choose neither `Host` nor `Origin`, nor send JSON to another origin without asking first.
+ * Prevents DNS rebinding: a web page whose host name resolves to this machine could otherwise request searches. A page
+ * cannot choose `Host` or `Origin`, and cannot send JSON to another origin without a preflight request.
  * @param host - address that the service listens on
- * @throws Failure HOST_REFUSED, ORIGIN_REFUSED, CONTENT_TYPE_UNSUPPORTED
+ * @throws Failure HOST_REFUSED, ORIGIN_REFUSED
  */
 export function requireLocalProgram(request: IncomingMessage, host: string): void {
   const hosts = valuesOf(request, 'host');
@@ -44,7 +44,7 @@ function isAddress(named: string, host: string): boolean {
   return named.toLowerCase().replace(/:\d{1,5}$/, '') === own.toLowerCase();
 }
 
-/** All values of a header, also those that Node.js drops or joins. */
+/** All values of a header, including those that Node.js drops or joins. */
 function valuesOf(request: IncomingMessage, name: string): string[] {
   return request.headersDistinct[name] ?? [];
 }

@@ -22,24 +22,24 @@ import { describeRoutes, type JsonRoute, type Routes } from './routes.ts';
 import { SlicedSocket } from './sliced-socket.ts';
 import { forgetBody, isUnread } from './unread-body.ts';
 
-/** A request that is refused here: told without anything that comes from the caller. */
+/** A request refused by this server. Contains nothing that comes from the caller. */
 export interface HttpRefused {
   readonly reason: string;
-  /** Undefined where there was no request to answer. */
+  /** Undefined if there was no request to answer. */
   readonly status: number | undefined;
-  /** What was thrown, where it is a defect. */
+  /** What was thrown, if it is a defect. */
   readonly defect: unknown;
 }
 
 export interface HttpLimits {
   /** Bytes of the largest body. */
   readonly maxBodyBytes: number;
-  /** Bytes of all bodies that are held at one time, and of all answers that are not taken yet. */
+  /** Bytes of all bodies in memory and all answers that callers have not read yet. */
   readonly maxBytesHeld: number;
   readonly maxConnections: number;
   /** Time for the headers of a request, in milliseconds. */
   readonly headersMs: number;
-  /** Time for a request with its body, and for an answer to be taken, in milliseconds. */
+  /** Time for a request with its body, and for the caller to read the answer, in milliseconds. */
   readonly requestMs: number;
   /** Time between two requests on one connection, in milliseconds. */
   readonly keepAliveMs: number;
@@ -54,25 +54,25 @@ const DEFAULT_LIMITS: HttpLimits = {
   keepAliveMs: 60_000,
 };
 
-/** Of a body that is refused, so many times the largest is still read, for so many milliseconds at most. */
+/** The rest of a refused body is read up to this multiple of the largest body, and for this time. */
 const MAX_FORGOTTEN = 4;
 const MAX_FORGETTING_MS = 5000;
-/** Often enough to end a request that takes too long soon after its time is up. */
+/** Interval of the timeout checks: short enough to end a late request soon after its deadline. */
 const MAX_CHECK_MS = 1000;
-/** Of all headers of a request together. */
+/** All headers of a request together. */
 const MAX_HEAD_BYTES = 16_384;
-/** Answers of less are always sent: there is one for each connection at most. */
+/** Smaller answers are not counted and always sent: each connection has at most one. */
 const SMALL_ANSWER_BYTES = 4096;
 
-/** Who is at the other end. */
+/** The client of a connection. */
 interface Caller {
   readonly connection: Connection;
   readonly socket: SlicedSocket;
-  /** Whether a request has come whose answer has not gone out. */
+  /** Whether an answer is still to be sent. */
   isWaiting: boolean;
 }
 
-/** A server of pages and of JSON, bounded in connections, bytes and time. */
+/** Serves pages and JSON, with limits on connections, bytes and time. */
 export class HttpServer {
   readonly #server: Server;
   readonly #routes: Routes;
@@ -82,11 +82,11 @@ export class HttpServer {
   readonly #connections: Connections;
   readonly #callers = new WeakMap<Duplex, Caller>();
   readonly #answering = new WeakMap<Duplex, ServerResponse>();
-  /** Those that have been told why, and whose hanging up is no news. */
+  /** Connections whose refusal was reported: their hanging up is not reported again. */
   readonly #refusedSockets = new WeakSet<Duplex>();
   #host = '';
 
-  /** @param refused - told of each request that is refused here */
+  /** @param refused - called for each request refused by this server */
   constructor(routes: Routes, refused: (refused: HttpRefused) => void, limits: Partial<HttpLimits> = {}) {
     this.#routes = routes;
     this.#refused = refused;
@@ -98,12 +98,12 @@ export class HttpServer {
       headersTimeout: Math.min(headersMs, requestMs),
       requestTimeout: requestMs,
       keepAliveTimeout: keepAliveMs,
-      // Looked at here, where it is counted.
+      // Checked by `requireReadable`, which counts it.
       requireHostHeader: false,
       maxHeaderSize: MAX_HEAD_BYTES,
       connectionsCheckingInterval: Math.min(MAX_CHECK_MS, headersMs / 2, requestMs / 2),
     });
-    // Those that come after the first two thousand would be dropped without a word.
+    // By default Node.js silently drops headers after the first two thousand.
     this.#server.maxHeadersCount = 0;
     const [serve] = this.#server.listeners('connection') as ((socket: Duplex) => void)[];
     this.#server.removeAllListeners('connection');
@@ -111,7 +111,7 @@ export class HttpServer {
       const caller = this.#accept(socket);
       if (caller !== undefined) serve.call(this.#server, caller.socket);
     });
-    // What a request expects is looked at with the rest of its headers.
+    // `requireReadable` checks `Expect` with the other headers.
     for (const event of ['request', 'checkContinue', 'checkExpectation'])
       this.#server.on(
         event,
@@ -119,7 +119,7 @@ export class HttpServer {
       );
     this.#server.on('connect', (_request, socket: Duplex) => this.#refuseSocket(socket, wrongMethod('GET, HEAD')));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-      // Hanging up between two requests is how connections end.
+      // Connections normally end between two requests.
       if (error.code === 'ECONNRESET' || error.code === 'EPIPE') socket.destroy();
       else this.#refuseSocket(socket, unreadable(error.code));
     });
@@ -166,7 +166,7 @@ export class HttpServer {
   }
 
   #accept(socket: Socket): Caller | undefined {
-    // What goes wrong with a socket is told by its request; without a request it concerns no caller.
+    // Errors of a socket are reported by its request; without a request they concern no caller.
     socket.on('error', () => undefined);
     const connection = this.#connections.admit(socket);
     if (connection === undefined) {
@@ -182,7 +182,7 @@ export class HttpServer {
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request;
     const caller = this.#callers.get(socket);
-    // What came with the request that has ended the connection.
+    // Sent together with the request that ended the connection.
     if (caller === undefined || caller.socket.isShut) return;
     request.on('error', () => undefined);
     response.on('error', () => undefined);
@@ -264,14 +264,14 @@ export class HttpServer {
     };
     if (closes !== true && isUnread(request)) {
       const { maxBodyBytes, requestMs } = this.#limits;
-      // Told once: that the rest does not come is no news.
+      // Reported once: a missing rest of the body is not reported again.
       this.#refusedSockets.add(request.socket);
       request.once('end', () => this.#refusedSockets.delete(request.socket));
       response.write(shown, sent);
       const milliseconds = Math.min(MAX_FORGETTING_MS, requestMs);
       forgetBody(request, response, { bytes: MAX_FORGOTTEN * maxBodyBytes, milliseconds });
     } else response.end(shown, sent);
-    // A caller that asks and does not listen must not keep the answer in memory.
+    // A caller that does not read its answer must not keep it in memory.
     const timer = setTimeout(() => response.destroy(), this.#limits.requestMs);
     timer.unref();
     response.once('close', () => {
@@ -287,7 +287,7 @@ export class HttpServer {
 
   /** Answers on a connection whose request cannot be read, and ends it. */
   #refuseSocket(socket: Duplex, refusal: HttpRefusal): void {
-    // What has been shut ends with the answers that it still gets.
+    // A shut connection ends after its remaining answers.
     if (this.#callers.get(socket)?.socket.isShut === true) return;
     if (!this.#refusedSockets.has(socket)) this.#report(refusal.failure.reason, refusal);
     this.#refusedSockets.add(socket);

@@ -1,15 +1,15 @@
-/** What the headers of a request say of how it is to be dealt with, whatever it asks for. */
+/** Headers that concern every request, whatever its path. */
 import type { IncomingMessage } from 'node:http';
 import { Failure } from '../failure.ts';
 import { HttpRefusal, unreadable } from './answers.ts';
 
-/** In which a caller says how long it waits, in milliseconds. */
+/** The caller's deadline, in milliseconds. */
 const TIMEOUT_HEADER = 'x-timeout-ms';
-/** Of up to eleven days: what JavaScript also takes for a number, `0x10`, `Infinity` and `1e308`, is none here. */
+/** Up to eleven days. `Number` also accepts `0x10`, `Infinity` and `1e308`; these are refused. */
 const MILLISECONDS = /^\d{1,9}(?:\.\d{1,9})?$/;
 
 /**
- * Node.js understands any list with `chunked` at its end, and any with `100-continue` in it.
+ * Node.js accepts any transfer encoding that ends with `chunked`, and any expectation that contains `100-continue`.
  * @throws HttpRefusal HTTP_MALFORMED, EXPECTATION_UNKNOWN
  */
 export function requireReadable({ headers, httpVersion }: IncomingMessage): void {
@@ -23,7 +23,7 @@ export function requireReadable({ headers, httpVersion }: IncomingMessage): void
 }
 
 /**
- * How long the caller waits, in milliseconds; Infinity: it does not say.
+ * The caller's deadline in milliseconds; Infinity: not stated.
  * @throws Failure TIMEOUT_INVALID
  */
 export function timeoutOf(request: IncomingMessage): number {

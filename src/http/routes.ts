@@ -8,7 +8,7 @@ export interface JsonRequest {
   readonly body: Uint8Array;
   /** When the caller stops waiting, in milliseconds since 1970; Infinity: not known. */
   readonly deadlineMs: number;
-  /** @param listener - called once the caller is gone before it has its answer */
+  /** @param listener - called if the caller hangs up before it has its answer */
   readonly onHangUp: (listener: () => void) => void;
 }
 
@@ -21,7 +21,7 @@ export interface Routes {
   readonly json: ReadonlyMap<string, JsonRoute>;
 }
 
-/** The paths, as a sentence for a caller that asks for another one. */
+/** The paths, as a sentence for a caller that requested another one. */
 export function describeRoutes({ pages, json }: Routes): string {
   const gets = [...pages.keys()].map((path) => `GET ${path}`);
   const posts = [...json.keys()].map((path) => `POST ${path}`);

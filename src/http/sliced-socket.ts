@@ -1,15 +1,15 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
-/** Of what has come, so much is looked at at once: the shortest requests are a hundred in it, and not two thousand. */
+/** Bytes parsed at once: at most a hundred of the shortest requests, instead of two thousand. */
 const SLICE_BYTES = 4096;
-/** Read and forgotten of a connection that is to end: one that is closed with something unread loses what was written. */
+/** Limit of what an ending connection reads and discards: closing it with unread bytes loses what was written. */
 const MAX_FORGOTTEN_BYTES = 1_048_576;
 const MAX_FORGETTING_MS = 1000;
 
 /**
- * A connection that is read in small pieces. Node.js reads 64 KiB at a time and makes a request of everything in it before
- * anything else gets its turn; here what follows a request that ends the connection is not looked at.
+ * A connection that is read in small pieces. Node.js reads 64 KiB at a time and handles every request in it before any
+ * other event. Here, bytes after a request that ends the connection are not parsed.
  */
 export class SlicedSocket extends Duplex {
   readonly #socket: Socket;
@@ -19,7 +19,7 @@ export class SlicedSocket extends Duplex {
   #isEnding = false;
 
   constructor(socket: Socket) {
-    // No slice is taken before the one before it has been dealt with.
+    // The next slice is read only after the previous one was handled.
     super({ readableHighWaterMark: 1, writableHighWaterMark: socket.writableHighWaterMark });
     this.#socket = socket;
     socket.on('readable', this.#look);
@@ -35,7 +35,7 @@ export class SlicedSocket extends Duplex {
     return this.#isShut;
   }
 
-  /** Nothing of what comes is looked at any more; what is written still goes out. */
+  /** Stops parsing received bytes. Written bytes are still sent. */
   shut(): void {
     if (this.#isShut) return;
     this.#isShut = true;
@@ -49,13 +49,13 @@ export class SlicedSocket extends Duplex {
     socket.resume();
   }
 
-  /** As of a socket: Node.js ends connections with it that bring no request. */
+  /** As on a socket: Node.js uses it to end connections without a request. */
   setTimeout(milliseconds: number): this {
     this.#socket.setTimeout(milliseconds);
     return this;
   }
 
-  /** As of a socket: ends it when everything is written. */
+  /** As on a socket: ends the connection when everything is written. */
   destroySoon(): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
@@ -99,7 +99,7 @@ export class SlicedSocket extends Duplex {
   #take(): void {
     if (!this.#isWanted || this.#isShut) return;
     const length = Math.min(SLICE_BYTES, this.#socket.readableLength);
-    // Also asks for more where there is nothing.
+    // Reading an empty buffer requests more data.
     const part = this.#socket.read(length === 0 ? undefined : length) as Buffer | null;
     if (part === null) return;
     this.#isWanted = false;

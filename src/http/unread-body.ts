@@ -5,16 +5,16 @@ export interface ForgettingLimits {
   readonly milliseconds: number;
 }
 
-/** Whether something of a request is still to come. */
+/** Whether a part of the request has not arrived. */
 export function isUnread(request: IncomingMessage): boolean {
   const { headers, complete } = request;
-  // The parser goes on after the event that brought the request: whether there is a body is in its headers.
+  // The request event comes before the parser reaches the body; only the headers show whether there is one.
   return !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0);
 }
 
 /**
- * Reads on and forgets: a caller who is cut off while it sends does not get to read its answer. The answer ends with the
- * body; where that is too long, or takes too long, the connection does.
+ * Reads and discards the rest of a body: a caller that is cut off while sending cannot read its answer. The answer ends
+ * with the body. If the body exceeds a limit, the connection is ended.
  */
 export function forgetBody(request: IncomingMessage, response: ServerResponse, limits: ForgettingLimits): void {
   let left = limits.bytes;
