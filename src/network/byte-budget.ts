@@ -1,4 +1,4 @@
-/** Bytes that may be held at one time, by all who hold any together. */
+/** Limit of the bytes held at one time, over all holders. */
 export class ByteBudget {
   readonly #most: number;
   #held = 0;

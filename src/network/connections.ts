@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { EvictionOrder, type Evictable } from './eviction-order.ts';
 
-/** One connection, as far as it matters to who may stay. */
+/** One connection, as the eviction order sees it. */
 export class Connection implements Evictable {
   readonly socket: Socket;
   readonly address: string;
@@ -10,7 +10,7 @@ export class Connection implements Evictable {
   #waiting = 0;
   #lastActive = performance.now();
 
-  /** @param changed - told whenever it has */
+  /** @param changed - called after each change */
   constructor(socket: Socket, changed: (connection: Connection) => void) {
     this.socket = socket;
     this.address = socket.remoteAddress ?? '';
@@ -29,7 +29,7 @@ export class Connection implements Evictable {
     return this.#lastActive;
   }
 
-  /** It has done something: its work, and its calls that wait for their caller, are so many more, or fewer. */
+  /** Records activity: differences in the calls that the service works on, and in those that wait for the caller. */
   change(working: number, waiting: number): void {
     this.#working += working;
     this.#waiting += waiting;
@@ -38,13 +38,12 @@ export class Connection implements Evictable {
   }
 }
 
-/** Of connections whose calls wait for the caller, those that were quiet for so long may be ended for others. */
+/** A connection whose calls only wait for the caller may be evicted after this time without activity. */
 const QUIET_MS = 5000;
 
 /**
- * The connections of one surface. There is always room for a new one while any is idle: when all places are taken, an idle
- * connection of the address that holds most of them is ended. So one caller cannot keep the others out by holding
- * connections open.
+ * The connections of one surface. When all places are taken, an idle connection of the address with the most connections
+ * is ended for a new one: no caller can keep others out by holding connections open.
  */
 export class Connections {
   readonly #most: number;
@@ -53,7 +52,7 @@ export class Connections {
   readonly #onEvicted: () => void;
   #whenEmpty: PromiseWithResolvers<void> | undefined;
 
-  /** @param onEvicted - called whenever a connection is ended to make room */
+  /** @param onEvicted - called after each eviction */
   constructor(most: number, onEvicted: () => void = () => undefined) {
     this.#most = most;
     this.#onEvicted = onEvicted;
@@ -74,7 +73,7 @@ export class Connections {
 
   /**
    * Enters a new connection until it closes.
-   * @returns undefined when there is no room: the connection has been ended
+   * @returns undefined if there is no room: the connection was ended
    */
   admit(socket: Socket): Connection | undefined {
     if (this.#open.size >= this.#most) {
@@ -106,7 +105,7 @@ export class Connections {
     while (this.#open.size > 0) await (this.#whenEmpty ??= Promise.withResolvers<void>()).promise;
   }
 
-  /** Ends what has had no call for that long, in milliseconds. */
+  /** Ends connections without a call for this time, in milliseconds. */
   endIdle(idleMs: number): void {
     const since = performance.now() - idleMs;
     for (const { socket, working, waiting, lastActive } of this.#open.values())

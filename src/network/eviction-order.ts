@@ -1,42 +1,45 @@
-/** The order in which connections give way to others. It is kept, for there may be ten thousand when a new one comes. */
+/** The order in which connections are evicted. It is kept sorted: a new connection may meet ten thousand. */
 import { KeptOrder } from './kept-order.ts';
 
-/** What a connection's turn depends on. */
+/** What a connection's place in the order depends on. */
 export interface Evictable {
-  /** Where it comes from. */
+  /** Remote address. */
   readonly address: string;
-  /** Work that the service does for it now: one that has some never gives way. */
+  /** Calls that the service works on: a connection with any is never evicted. */
   readonly working: number;
-  /** Calls that wait for their caller. */
+  /** Calls that wait for the caller. */
   readonly waiting: number;
-  /** When it last did anything, in milliseconds. */
+  /** Time of its last activity, in milliseconds. */
   readonly lastActive: number;
 }
 
 interface Address<T> {
   readonly all: Set<T>;
-  /** Of them, those that may give way. */
+  /** Connections that may be evicted: without a call, and with quiet callers. */
   readonly idle: KeptOrder<T>;
   readonly quiet: KeptOrder<T>;
 }
 
-/** First those without a call, then those whose callers have been quiet; of the address that has most; the oldest. */
+/**
+ * First connections without a call, then those with quiet callers. Within each group: of the address with the most
+ * connections, the longest inactive one.
+ */
 export class EvictionOrder<T extends Evictable> {
   readonly #quietMs: number;
   readonly #addresses = new Map<string, Address<T>>();
   readonly #withIdle: KeptOrder<Address<T>>;
   readonly #withQuiet: KeptOrder<Address<T>>;
-  /** Those whose callers were not quiet for long enough when they were last looked at. */
+  /** Connections whose callers were not quiet for long enough at the last check. */
   readonly #heard = new KeptOrder<T>(isOlder);
 
-  /** @param quietMs - of connections whose calls wait for the caller, those that were quiet for so long may give way */
+  /** @param quietMs - inactivity after which a connection whose calls only wait for the caller may be evicted */
   constructor(quietMs: number) {
     this.#quietMs = quietMs;
     this.#withIdle = new KeptOrder((a, b) => isSooner(a.all.size, a.idle.first, b.all.size, b.idle.first));
     this.#withQuiet = new KeptOrder((a, b) => isSooner(a.all.size, a.quiet.first, b.all.size, b.quiet.first));
   }
 
-  /** Enters a connection, or puts one that has changed in its place. */
+  /** Adds a connection, or moves a changed one to its place. */
   put(connection: T): void {
     const address = this.#addresses.get(connection.address) ?? this.#enter(connection.address);
     address.all.add(connection);
@@ -60,11 +63,11 @@ export class EvictionOrder<T extends Evictable> {
     if (address.all.size === 0) this.#addresses.delete(connection.address);
   }
 
-  /** Which one gives way; undefined: none may. */
+  /** The next connection to evict; undefined if none may be. */
   first(now: number): T | undefined {
     const { first: withIdle } = this.#withIdle;
     if (withIdle !== undefined) return withIdle.idle.first;
-    // Each is moved once after it was heard of.
+    // Amortised: a connection is moved at most once for each activity.
     for (let oldest = this.#heard.first; oldest !== undefined; oldest = this.#heard.first) {
       if (oldest.lastActive > now - this.#quietMs) break;
       this.#heard.delete(oldest);

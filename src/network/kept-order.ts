@@ -1,4 +1,4 @@
-/** Things in the order of a rule, of which the first is wanted: a heap. Whatever is done takes the logarithm of their number. */
+/** A priority queue whose elements can change place: a binary heap. Every operation takes logarithmic time. */
 export class KeptOrder<T> {
   readonly #isBefore: (a: T, b: T) => boolean;
   readonly #heap: T[] = [];
@@ -12,7 +12,7 @@ export class KeptOrder<T> {
     return this.#heap[0];
   }
 
-  /** Enters a thing, or puts one that has changed in its place. */
+  /** Adds a thing, or moves a changed one to its place. */
   put(thing: T): void {
     const place = this.#places.get(thing) ?? this.#heap.length;
     this.#set(place, thing);
@@ -46,7 +46,7 @@ export class KeptOrder<T> {
     }
   }
 
-  /** Changes two things that are in the wrong order. @returns whether they were */
+  /** Swaps two things if they are in the wrong order. @returns whether they were */
   #swapped(below: number, above: number): boolean {
     const [child, parent] = [this.#heap[below], this.#heap[above]];
     if (child === undefined || parent === undefined || !this.#isBefore(child, parent)) return false;

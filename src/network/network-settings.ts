@@ -1,6 +1,6 @@
 import { whole, type Setting } from '../setting.ts';
 
-/** How long and how much callers may keep the service waiting. */
+/** Limits on the time and memory that callers take by waiting. */
 export const NETWORK_SETTINGS = {
   RIDGEWATCH_MAX_UNFINISHED_BYTES: {
     schema: whole(1_048_576, 68_719_476_736),

@@ -4,9 +4,9 @@ import type { KeyPurpose } from './key-ring.ts';
 import type { Keys } from './keys.ts';
 
 /**
- * Encrypts blocks with AES-256-GCM, always the same to the same: the nonce is the beginning of an HMAC of the block and
- * its context, under a key of its own, so that no two different blocks share one (as AES-GCM-SIV does, RFC 8452). What
- * it gives away is whether two blocks are the same.
+ * Encrypts blocks deterministically with AES-256-GCM. The nonce is the beginning of an HMAC of the block and its context
+ * under a separate key: different blocks do not share a nonce (compare AES-GCM-SIV, RFC 8452). It reveals only whether
+ * two blocks are equal.
  */
 export class KeyedBlockSealer {
   readonly keyId: string;
@@ -30,7 +30,7 @@ export class KeyedBlockSealer {
     return encrypt(this.#key, mac.digest().subarray(0, NONCE_BYTES), plain, context);
   }
 
-  /** @throws Error when it is not what was sealed under this context */
+  /** @throws Error unless the block was sealed under this context */
   unseal(sealed: Uint8Array, context: string): Buffer {
     return decrypt(this.#key, sealed, context);
   }
@@ -40,7 +40,7 @@ export class KeyedBlockSealer {
   }
 }
 
-/** The sealers of all keys, for one purpose. */
+/** Makes the sealer of each key, for one purpose. */
 export function sealersOf(keys: Keys, purpose: KeyPurpose): (keyId: string) => KeyedBlockSealer {
   return (keyId) => new KeyedBlockSealer(keys, keyId, purpose);
 }

@@ -1,8 +1,8 @@
 import type { ChannelOptions } from '@grpc/grpc-js';
 
 /**
- * Options of every channel that templates go through: they go to the address that was named, and to no other.
- * Otherwise the library obeys `http_proxy` and its kin, and asks name servers for a configuration.
+ * Options of every channel for templates: templates are sent only to the named address. By default the library obeys
+ * `http_proxy` and similar variables, and asks name servers for a service configuration.
  */
 export const DIRECT_CHANNEL: ChannelOptions = {
   'grpc.enable_http_proxy': 0,

@@ -4,27 +4,27 @@ import { ChannelCredentials } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
 
 export interface ClientTlsSettings {
-  /** File with the authorities that the server's certificate must come from; without it the connection is plain. */
+  /** File with the accepted authorities of the server's certificate; without it the connection is plaintext. */
   readonly tlsCa: string | undefined;
   /** Files with the client's own certificate and key, for mutual TLS. */
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
 }
 
-/** What the files hold (PEM). */
+/** Contents of the files (PEM). */
 export interface ClientTlsFiles {
   readonly ca: Buffer;
   readonly cert?: Buffer;
   readonly key?: Buffer;
 }
 
-/** More than any chain of certificates takes. */
+/** More than any certificate chain needs. */
 const MAX_PEM_BYTES = 1 << 20;
 const CERTIFICATE = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/;
 const KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 
 /**
- * How a client proves who it is, and whom it trusts: those authorities and no others, whatever the environment says.
+ * A client's certificate and trusted authorities. Authorities named in the environment are never trusted.
  * @throws Failure TLS_INVALID: one sentence
  */
 export function createClientCredentials(settings: ClientTlsSettings): ChannelCredentials {
@@ -38,7 +38,7 @@ export function createClientCredentials(settings: ClientTlsSettings): ChannelCre
   return ChannelCredentials.createSsl(ca, key ?? null, cert ?? null, { rejectUnauthorized: true });
 }
 
-/** @throws Failure TLS_INVALID that names the file and what is wrong with it */
+/** @throws Failure TLS_INVALID that names the file and the fault */
 export function readTlsFiles({ tlsCa = '', tlsCert, tlsKey }: ClientTlsSettings): ClientTlsFiles {
   if (tlsCert === undefined || tlsKey === undefined) {
     if (tlsCert !== tlsKey) throw invalid('A client certificate and its key go together: --tls-cert, --tls-key.');
@@ -80,7 +80,7 @@ function read(option: string, file: string, wanted: RegExp, what: string): Buffe
   throw invalid(`The file ${file} (${option}) holds no ${what} in PEM.`);
 }
 
-/** Of a pipe, or what has no end, too. */
+/** Also bounds files without an end, such as pipes. */
 function readBounded(file: string): Buffer {
   const handle = openSync(file, 'r');
   try {

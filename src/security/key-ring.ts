@@ -1,4 +1,4 @@
-/** Keys that data at rest is encrypted with: each has an id, and one is current. */
+/** Encryption keys for data at rest: each has an id, and one is current. */
 import { createHash, createSecretKey, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
@@ -11,10 +11,10 @@ const fileSchema = z.strictObject({
   keys: z.record(z.string().regex(ID), z.base64()),
 });
 
-/** What a key is used for; each use has a key of its own, derived from the one in the file. */
+/** Use of a key. Each use has its own key, derived from the one in the file. */
 export type KeyPurpose = 'template' | 'index' | 'backup';
 
-/** Immutable: a rotation makes another one. */
+/** Immutable: a rotation makes a new ring. */
 export class KeyRing {
   readonly currentId: string;
   readonly #secrets: ReadonlyMap<string, Buffer>;
@@ -25,15 +25,15 @@ export class KeyRing {
     this.#secrets = secrets;
   }
 
-  /** A ring with one key that nobody else has. */
+  /** A ring with one new random key. */
   static create(now: Date): KeyRing {
     return new KeyRing('', new Map()).withNewKey(now);
   }
 
   /**
    * @param text - JSON: `{"current": id, "keys": {id: 32 bytes in base64, …}}`
-   * @param place - what to call it in a message
-   * @throws Failure KEYS_INVALID; the sentence quotes nothing of the text
+   * @param place - its name in error messages
+   * @throws Failure KEYS_INVALID; the sentence quotes none of the text
    */
   static parse(text: string, place: string): KeyRing {
     const invalid = (why: string) =>
@@ -54,7 +54,7 @@ export class KeyRing {
     return new KeyRing(current, secrets);
   }
 
-  /** As `parse` reads it. */
+  /** The format that `parse` reads. */
   serialise(): string {
     const keys = Object.fromEntries(Array.from(this.#secrets, ([id, secret]) => [id, secret.toString('base64')]));
     return `${JSON.stringify({ current: this.currentId, keys }, undefined, 2)}\n`;
@@ -64,30 +64,29 @@ export class KeyRing {
     return [...this.#secrets.keys()];
   }
 
-  /** The same with another key, which becomes the current one. */
+  /** This ring with a new key, which becomes the current one. */
   withNewKey(now: Date): KeyRing {
     const id = newKeyId(now);
     return this.withKey(id).withCurrent(id);
   }
 
   /**
-   * The same with another key, under an id that no key of the ring has. The current one stays: nothing is encrypted with
-   * the new one yet.
+   * This ring with a new key under an unused id. The current key stays: nothing is encrypted with the new one yet.
    */
   withKey(id: string): KeyRing {
     if (this.#secrets.has(id)) throw new RangeError('a key is never replaced');
     return new KeyRing(this.currentId, new Map([...this.#secrets, [id, randomBytes(KEY_BYTES)]]));
   }
 
-  /** The same with another one of its keys as the current one. @throws Failure KEY_MISSING */
+  /** This ring with another of its keys as the current one. @throws Failure KEY_MISSING */
   withCurrent(id: string): KeyRing {
     if (!this.#secrets.has(id)) throw keyMissing(id);
     return new KeyRing(id, this.#secrets);
   }
 
   /**
-   * The same without a key.
-   * @throws Failure KEY_IN_USE when it is the current one; KEY_MISSING
+   * This ring without one of its keys.
+   * @throws Failure KEY_IN_USE if the key is the current one; KEY_MISSING
    */
   without(id: string): KeyRing {
     if (id === this.currentId)
@@ -97,8 +96,8 @@ export class KeyRing {
   }
 
   /**
-   * 32 bytes for one purpose (HKDF, RFC 5869), as Node.js takes them without looking at them again each time.
-   * @returns undefined when the ring does not have the key
+   * The 32-byte key for one purpose (HKDF, RFC 5869). A KeyObject: Node.js does not convert it again for each use.
+   * @returns undefined if the ring does not have the key
    */
   derive(id: string, purpose: KeyPurpose): KeyObject | undefined {
     const name = `${purpose}/${id}`;
@@ -111,7 +110,7 @@ export class KeyRing {
     return derived;
   }
 
-  /** Tells whether two programs mean the same key by an id; says nothing of the key. */
+  /** Shows whether two programs have the same key under an id, without revealing the key. */
   proof(id: string): Buffer | undefined {
     const secret = this.#secrets.get(id);
     if (secret === undefined) return undefined;

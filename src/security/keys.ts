@@ -1,4 +1,4 @@
-/** Where the keys come from, and how what is stored is sealed with them. */
+/** Reads the keys from their file, and seals stored data with them. */
 import { randomBytes, type KeyObject } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +10,12 @@ import { createSecret, readSecret, writeSecret } from './secret-file.ts';
 const FILE = 'keys.json';
 
 export interface KeySettings {
-  /** Not given: `keys.json` in the data directory. */
+  /** Default: `keys.json` in the data directory. */
   readonly keyFile: string | undefined;
   readonly dataDir: string;
 }
 
-/** Something encrypted, and which key opens it. */
+/** Encrypted data with the id of their key. */
 export interface Sealed {
   readonly keyId: string;
   /** Nonce, ciphertext, tag. */
@@ -23,8 +23,8 @@ export interface Sealed {
 }
 
 /**
- * The keys of this process. They are read from a file, and again when the file has changed: a rotation made by another
- * process is followed without a restart.
+ * The keys of this process. A changed file is read again: the process follows a rotation by another one without a
+ * restart.
  */
 export class Keys {
   readonly file: string;
@@ -38,9 +38,9 @@ export class Keys {
   }
 
   /**
-   * Reads the keys; makes a first one where there is none and nothing was encrypted yet.
-   * @param isInUse - something was encrypted before: a new key would not open it
-   * @returns whether a key was made
+   * Reads the keys. Creates the first one if there is none and nothing was encrypted yet.
+   * @param isInUse - whether data were encrypted before, which a new key would not decrypt
+   * @returns whether a key was created
    * @throws Failure KEYS_UNREADABLE, KEYS_INVALID
    */
   async open(isInUse: boolean): Promise<boolean> {
@@ -54,8 +54,8 @@ export class Keys {
   }
 
   /**
-   * Makes the file, with a first key; never in the place of another one.
-   * @returns false: there is one already, which was read
+   * Creates the file with a first key. Never replaces a file.
+   * @returns false if a file exists, which was read
    * @throws Failure KEYS_UNREADABLE
    */
   async create(): Promise<boolean> {
@@ -64,14 +64,14 @@ export class Keys {
     return made;
   }
 
-  /** Reads the keys, which have to be there. @throws Failure KEYS_UNREADABLE, KEYS_INVALID */
+  /** Reads the keys, which must exist. @throws Failure KEYS_UNREADABLE, KEYS_INVALID */
   read(): void {
     if (this.readIfThere()) return;
     const sentence = `${this.#description} is not there: name the right one (--key-file, RIDGEWATCH_KEY_FILE).`;
     throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence);
   }
 
-  /** Whether they have been read. */
+  /** Whether the keys were read. */
   get isOpen(): boolean {
     return this.#ring !== undefined;
   }
@@ -83,8 +83,8 @@ export class Keys {
   }
 
   /**
-   * Reads the file again when it has changed; what is known stays when that fails.
-   * @returns why it failed
+   * Reads the file again if it has changed. On failure the known keys stay.
+   * @returns the failure
    */
   refresh(): Failure | undefined {
     if (stampOf(this.file) === this.#readAt) return undefined;
@@ -98,8 +98,8 @@ export class Keys {
   }
 
   /**
-   * Writes another ring to the file: whole or not at all, readable by its owner only.
-   * @throws Failure KEYS_UNREADABLE; the file is as it was
+   * Writes another ring to the file: completely or not at all, readable by its owner only.
+   * @throws Failure KEYS_UNREADABLE; the file is unchanged
    */
   async replace(ring: KeyRing): Promise<void> {
     await writeSecret(this.file, ring.serialise(), this.#description);
@@ -107,8 +107,9 @@ export class Keys {
   }
 
   /**
-   * Changes what the file holds now, whatever was read before. One process at a time: the caller sees to that.
-   * @throws Failure KEYS_UNREADABLE, KEYS_INVALID; the file is as it was
+   * Changes the current content of the file, not the keys read before. The caller ensures that only one process does this
+   * at a time.
+   * @throws Failure KEYS_UNREADABLE, KEYS_INVALID; the file is unchanged
    */
   async change(changed: (ring: KeyRing) => KeyRing): Promise<void> {
     this.read();
@@ -117,7 +118,7 @@ export class Keys {
 
   /**
    * Encrypts with the current key, under a random nonce.
-   * @param context - what it is the content of; opens only with the same
+   * @param context - identifies the content; unsealing needs the same one
    */
   seal(plain: Uint8Array, purpose: KeyPurpose, context: string): Sealed {
     const { currentId } = this.ring;
@@ -125,7 +126,7 @@ export class Keys {
     return { keyId: currentId, bytes };
   }
 
-  /** @throws Failure KEY_MISSING; SEALED_DATA_DAMAGED when it is not what was sealed under this context */
+  /** @throws Failure KEY_MISSING; SEALED_DATA_DAMAGED unless the data were sealed under this context */
   unseal({ keyId, bytes }: Sealed, purpose: KeyPurpose, context: string): Buffer {
     const key = this.key(keyId, purpose);
     try {
@@ -140,7 +141,7 @@ export class Keys {
   key(id: string, purpose: KeyPurpose): KeyObject {
     const known = this.ring.derive(id, purpose);
     if (known !== undefined) return known;
-    // Another process has rotated since.
+    // Another process may have rotated the keys.
     this.refresh();
     const fresh = this.ring.derive(id, purpose);
     if (fresh === undefined) throw keyMissing(id);
@@ -151,7 +152,7 @@ export class Keys {
     return `The key file ${this.file}`;
   }
 
-  /** @returns whether they are there @throws Failure KEYS_UNREADABLE, KEYS_INVALID */
+  /** @returns whether the file exists @throws Failure KEYS_UNREADABLE, KEYS_INVALID */
   readIfThere(): boolean {
     const stamp = stampOf(this.file);
     if (stamp === undefined) return false;

@@ -1,4 +1,4 @@
-/** Proof that somebody was expunged: signed by the service, and checked by whoever has its public key. */
+/** Proof that a subject was expunged: signed by the service, and checked with its public key. */
 import {
   createHash,
   createPrivateKey,
@@ -16,23 +16,23 @@ import { createSecret, readSecret } from './secret-file.ts';
 
 const FILE = 'receipt-key.pem';
 
-/** Of a removal the subject remains, with the references that were not removed. */
+/** After a removal the subject remains, with the references that were not removed. */
 const FORMATS = { expunge: 'ridgewatch-expunge-receipt-1', removal: 'ridgewatch-removal-receipt-1' } as const;
 
 const contentSchema = z.strictObject({
   format: z.enum([FORMATS.expunge, FORMATS.removal]),
-  /** SHA-256 of the subject's id: says who it was to those who know the id, and to nobody else. */
+  /** SHA-256 of the subject's id: identifies the subject only if the id is known. */
   subject_digest: z.string().regex(/^[0-9a-f]{64}$/),
   /** The change that removed the subject. */
   change: z.int().positive(),
   time: z.iso.datetime(),
-  /** Whose certificate the call came with. */
+  /** Name in the client certificate of the call. */
   requested_by: z.string(),
   reason: z.string(),
   references_removed: z.int().nonnegative(),
-  /** Indexes on disk that were built while the subject was there: its data is gone when they are pruned. */
+  /** Indexes on disk that contain the subject: its data are gone after they are pruned. */
   indexes_affected: z.array(z.string()),
-  /** SHA-256 of the public key (SubjectPublicKeyInfo) that it is signed with. */
+  /** SHA-256 of the signing key's public part (SubjectPublicKeyInfo). */
   key: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
@@ -40,7 +40,7 @@ const receiptSchema = z.strictObject({ content: contentSchema, signature: z.base
 
 export type ReceiptContent = z.output<typeof contentSchema>;
 
-/** What of a receipt is known where the subject is removed. */
+/** The part of a receipt that is known when the subject is removed. */
 export type ExpungeFacts = Omit<ReceiptContent, 'format' | 'subject_digest' | 'key'> & { readonly subjectId: string };
 
 /** Signs receipts (Ed25519, RFC 8032). */
@@ -52,8 +52,8 @@ export class ReceiptSigner {
   }
 
   /**
-   * The key of a data directory; made at first use.
-   * @param file - not given: `receipt-key.pem` in the data directory
+   * The key of a data directory, created at first use.
+   * @param file - default: `receipt-key.pem` in the data directory
    * @throws Failure KEYS_UNREADABLE, KEYS_INVALID
    */
   static async open(file: string | undefined, dataDir: string): Promise<ReceiptSigner> {
@@ -63,8 +63,8 @@ export class ReceiptSigner {
   }
 
   /**
-   * The key that is there, for those who only look: one that is made now has signed nothing.
-   * @param file - as of `open`
+   * The existing key, for readers: a key created now would have signed nothing.
+   * @param file - as in `open`
    * @throws Failure KEYS_UNREADABLE, KEYS_INVALID
    */
   static read(file: string | undefined, dataDir: string): ReceiptSigner {
@@ -80,17 +80,17 @@ export class ReceiptSigner {
       const key = createPrivateKey(pem);
       if (key.asymmetricKeyType === 'ed25519') return new ReceiptSigner(key);
     } catch {
-      // Said below.
+      // The error follows below.
     }
     throw new Failure('failed-precondition', 'KEYS_INVALID', `${place} holds no private key for Ed25519 (PEM).`);
   }
 
-  /** PEM, to give to those who check receipts. */
+  /** PEM, for checking receipts. */
   get publicKey(): string {
     return createPublicKey(this.#key).export({ type: 'spki', format: 'pem' }).toString();
   }
 
-  /** Whether a receipt says that it was signed with this key; nothing is checked. */
+  /** Whether a receipt names this key as its signer. The signature is not checked. */
   isOf(receipt: string): boolean {
     const { content } = receiptSchema.parse(JSON.parse(receipt));
     return content.key === fingerprint(createPublicKey(this.#key));
@@ -110,7 +110,7 @@ export class ReceiptSigner {
 }
 
 /**
- * Checks a receipt; needs nothing but the public key.
+ * Checks a receipt with only the public key.
  * @param text - JSON
  * @throws Failure RECEIPT_INVALID, KEYS_INVALID
  */
@@ -134,24 +134,25 @@ export function verifyReceipt(text: string, publicKeyPem: string): ReceiptConten
   const { content, signature } = parsed.data;
   if (content.key !== fingerprint(key)) throw invalid('it was signed with another key');
   const bytes = Buffer.from(signature, 'base64');
-  // The last characters of base64 say more than there is: only one way of writing a signature is taken.
+  // The last character of base64 has unused bits: only the canonical encoding of a signature is accepted.
   const isExact = bytes.toString('base64') === signature;
   if (!isExact || !verify(null, Buffer.from(JSON.stringify(content)), key, bytes))
     throw invalid('its content is not what was signed');
   return content;
 }
 
-/** Where the key is. @param file - as of `open` */
+/** Path of the key. @param file - as in `open` */
 export function placeOfReceiptKey(file: string | undefined, dataDir: string): string {
   return file ?? join(dataDir, FILE);
 }
 
 /**
- * What there is to be said where the receipts of a store were signed with another key than the one that is there, as
- * after a restore to which the key was not put back. @returns undefined: nothing
- * @param signer - not given: there is no key
- * @param place - of the key
- * @param lastReceipt - not given: there is none
+ * Warns if the receipts of a store were signed with another key than the current one, as after a restore without the
+ * key.
+ * @param signer - undefined if there is no key
+ * @param place - path of the key
+ * @param lastReceipt - undefined if there is none
+ * @returns the warning, or undefined
  */
 export function otherReceiptKey(
   signer: ReceiptSigner | undefined,
@@ -163,19 +164,19 @@ export function otherReceiptKey(
   return `the receipts of the store were not signed with the key ${place}, ${present}: put the key of before back (receipt-key.pem, not part of a backup) before anybody else is expunged; without it earlier receipts are checked with its public key only, and new ones with another one`;
 }
 
-/** Whether the subject of a receipt remains. */
+/** Whether the subject of a receipt remains in the store. */
 export function isOfRemoval({ format }: ReceiptContent): boolean {
   return format === FORMATS.removal;
 }
 
-/** How a receipt names a subject. */
+/** A receipt's name for a subject. */
 export function digestOfSubject(subjectId: string): string {
   return createHash('sha256').update(subjectId).digest('hex');
 }
 
 async function makeKey(place: string): Promise<void> {
   const { privateKey } = generateKeyPairSync('ed25519');
-  // Of two processes that start together one makes it: a receipt whose key was replaced could not be checked.
+  // If two processes start together, only one creates the key: receipts of a replaced key could not be checked.
   await createSecret(place, privateKey.export({ type: 'pkcs8', format: 'pem' }), descriptionOf(place));
 }
 

@@ -5,8 +5,8 @@ import { whyOf, createFile, replaceFile } from '../files/durable-file.ts';
 import { Failure } from '../failure.ts';
 
 /**
- * Writes a key to a file: whole or not at all, readable by its owner only.
- * @param what - it is, for a message: a noun with its article, then the file
+ * Writes a key to a file: completely or not at all, readable by its owner only.
+ * @param what - subject of an error message: a noun with its article, then the file
  * @throws Failure KEYS_UNREADABLE
  */
 export async function writeSecret(file: string, content: string | Uint8Array, what: string): Promise<void> {
@@ -19,8 +19,8 @@ export async function writeSecret(file: string, content: string | Uint8Array, wh
 }
 
 /**
- * The same for a file that is not there yet.
- * @returns false: another process has made it meanwhile, and it is as that one made it
+ * Writes a key to a new file.
+ * @returns false if another process created the file meanwhile; its content stays
  * @throws Failure KEYS_UNREADABLE
  */
 export async function createSecret(file: string, content: string | Uint8Array, what: string): Promise<boolean> {

@@ -11,7 +11,7 @@ export interface ServerTlsSettings {
   readonly allowPlaintext: boolean;
 }
 
-/** What the server shows to clients, and what it asks of them. */
+/** The server's certificate, and its requirements for clients. */
 export interface ServerTls {
   readonly cert: Buffer;
   readonly key: Buffer;
@@ -25,9 +25,9 @@ export interface ServerTls {
 }
 
 /**
- * How the gRPC server proves who it is, and whom it serves. Nothing of it comes from the environment: gRPC's own credentials
- * take cipher suites and authorities from there.
- * @returns undefined: without TLS
+ * The gRPC server's certificate and the accepted client authorities. Nothing comes from the environment; gRPC's own
+ * credentials would take cipher suites and authorities from it.
+ * @returns undefined if TLS is off
  * @throws Failure PLAINTEXT_REFUSED, TLS_INVALID: one sentence that names the setting
  */
 export function createServerCredentials(settings: ServerTlsSettings): ServerTls | undefined {
@@ -52,7 +52,7 @@ export function createServerCredentials(settings: ServerTlsSettings): ServerTls 
     requestCert: asksClients,
     rejectUnauthorized: asksClients,
     minVersion: 'TLSv1.2',
-    // With TLS 1.2 a client could ask for one handshake after the other on one connection, as many as it likes.
+    // With TLS 1.2 a client could request any number of handshakes on one connection.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   } as const;
   try {
@@ -77,14 +77,14 @@ function invalid(sentence: string): Failure {
   return new Failure('failed-precondition', 'TLS_INVALID', sentence);
 }
 
-/** Whether only programs of this machine can reach the address. */
+/** Whether only programs on this machine can reach the address. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /**
- * Searches over HTTP come without TLS and without certificates.
- * @throws Failure PLAINTEXT_REFUSED where that would be another way in
+ * Searches over HTTP have neither TLS nor client certificates.
+ * @throws Failure PLAINTEXT_REFUSED if they would bypass TLS or client certificates
  */
 export function requirePrivateHttp(settings: {
   readonly httpIdentify: boolean;

@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 
-/** What OpenSSL, or Node.js, says when it ends a handshake, and what that is called here. */
+/** Handshake errors of OpenSSL and Node.js, with their reasons in this service. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/HANDSHAKE_TIMEOUT/, 'HANDSHAKE_TIMEOUT'],
   [/DID_NOT_RETURN_A_CERTIFICATE/, 'TLS_NO_CERTIFICATE'],
@@ -12,9 +12,9 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/ECONNRESET|EPIPE/, 'HANDSHAKE_ABORTED'],
 ];
 
-/** Why a TLS handshake came to nothing, as a constant reason. Nothing in it comes from the client. */
+/** The reason why a TLS handshake failed: a constant without any text from the client. */
 export function handshakeRefusal(error: NodeJS.ErrnoException, socket: TLSSocket): string {
-  // Node.js looks at the certificate after the handshake, and then says that the connection was reset.
+  // Node.js verifies the certificate after the handshake, and then reports a connection reset.
   if (socket.authorizationError) return 'TLS_CERTIFICATE_REFUSED';
   const code = error.code ?? '';
   return REASONS.find(([pattern]) => pattern.test(code))?.[1] ?? 'TLS_HANDSHAKE_FAILED';
