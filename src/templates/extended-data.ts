@@ -18,7 +18,7 @@ const COORDINATE_MASK = 0x3fff;
 const LAST_RIDGE_COUNT_METHOD = 2;
 const RIDGE_COUNT_BYTES = 3;
 
-/** The record's fields that soundness depends on. */
+/** The record's fields that determine whether an area is sound. */
 export type AreaFrame = Pick<FingerMinutiaeRecord, 'imageWidth' | 'imageHeight' | 'angleUnitsPerTurn'>;
 
 export interface ExtendedBlock {
@@ -113,8 +113,8 @@ function areCoresAndDeltas(data: Uint8Array, frame: AreaFrame): boolean {
 }
 
 /**
- * Skips a number of points. ISO states per point whether it has angles, INCITS once for all.
- * @returns the offset after them; undefined where they are not sound
+ * Skips points. ISO states for each point whether it has angles; INCITS states it once for all.
+ * @returns the offset after them; undefined if they are not sound
  */
 function passPoints(
   data: Uint8Array,

@@ -1,4 +1,4 @@
-/** Distinguishes ISO and INCITS records, which start alike, by their headers. */
+/** Distinguishes ISO and INCITS records, which begin with the same bytes, by their headers. */
 import { FORMAT_IDENTIFIER } from './iso-19794-2-2005.ts';
 
 export type MinutiaeStandard = 'iso-19794-2-2005' | 'incits-378-2004';

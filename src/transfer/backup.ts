@@ -1,4 +1,4 @@
-/** The whole store in one encrypted file, and back. */
+/** Writes the whole store to one encrypted file, and restores it. */
 import { open as openFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { createFile, requireNew } from '../files/durable-file.ts';
@@ -8,16 +8,16 @@ import { sealersOf } from '../security/block-sealer.ts';
 import type { Keys } from '../security/keys.ts';
 import type { CopyFacts, StoreCopy } from '../store/store-copy.ts';
 
-/** With the first one, files had no preamble, and copies lacked what imports keep. */
+/** Files of format 1 have no preamble, and their copies lack the state of imports. */
 const FORMAT = 2;
 const FIRST_FORMAT = 1;
-/** What the blocks are sealed under, whatever the file is called. */
+/** Name in the blocks' context, independent of the file's name. */
 const NAME = 'backup';
-/** Bytes of a block: what is held in memory. */
+/** Bytes of a block. One is held in memory. */
 const BLOCK_BYTES = 1 << 20;
 /**
- * A backup begins with a line that can be read without any key: what it is and, as JSON, which keys it needs. Its blocks
- * open under this very line only.
+ * A backup begins with a line that can be read without a key: the format and, as JSON, the required keys. The line is
+ * part of the blocks' context: changed, it makes them unreadable.
  */
 const PREAMBLE = /^RWBACKUP2 (\{[^\n]{1,16000}\})\n/;
 const MAX_PREAMBLE_BYTES = 16_384;
@@ -30,24 +30,24 @@ const headSchema = z.strictObject({
 });
 
 const preambleSchema = z.strictObject({
-  /** That it is encrypted with. */
+  /** Key of the backup. */
   key: z.string(),
-  /** That templates in it are encrypted with. */
+  /** Keys of the templates in it. */
   templateKeys: z.array(z.string()),
 });
 
-/** What a backup is of. */
+/** State and size of a backup. */
 export interface BackupFacts {
-  /** The last change of the store that it holds. */
+  /** The last change of the store in the backup. */
   readonly sequence: number;
   readonly bytes: number;
 }
 
 /**
- * Writes a backup: consistent, encrypted with the current key, and checked block by block when it is read. Holds a
- * megabyte in memory.
- * @param file - a new one; there whole, or not at all
- * @param onProgress - told the bytes that were written so far
+ * Writes a backup: consistent, encrypted with the current key, and verified block by block when it is read. Needs a
+ * megabyte of memory.
+ * @param file - a new file; complete or absent
+ * @param onProgress - called with the bytes written so far
  * @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE
  */
 export async function backUp(
@@ -91,10 +91,10 @@ export async function backUp(
 }
 
 /**
- * Reads a backup to its end, and changes nothing: what is not whole is known before a store is touched.
- * @param keys - opened, or not there at all
- * @param onProgress - told the bytes that were read so far
- * @throws Failure BACKUP_DAMAGED, BACKUP_UNREADABLE: says which keys it needs
+ * Reads a backup to its end and changes nothing: damage is found before a store is touched.
+ * @param keys - open, or without a key file
+ * @param onProgress - called with the bytes read so far
+ * @throws Failure BACKUP_DAMAGED; BACKUP_UNREADABLE, which names the required keys
  */
 export async function checkBackup(keys: Keys, file: string, onProgress: (bytes: number) => void): Promise<void> {
   const { seal, from } = await open(keys, file);
@@ -103,8 +103,8 @@ export async function checkBackup(keys: Keys, file: string, onProgress: (bytes: 
 }
 
 /**
- * Fills an empty store from a backup: all of it, or nothing when anything is wrong.
- * @param onProgress - told the bytes that were read so far
+ * Fills an empty store from a backup, completely or not at all.
+ * @param onProgress - called with the bytes read so far
  * @throws Failure BACKUP_DAMAGED, BACKUP_UNREADABLE, STORE_NOT_EMPTY, SCHEMA_DIFFERS, KEY_MISSING, KEY_WRONG
  */
 export async function restore(
@@ -133,17 +133,17 @@ export async function restore(
 interface OpenBackup {
   readonly facts: CopyFacts;
   readonly seal: IndexSeal;
-  /** Where its blocks begin. */
+  /** Offset of the first block. */
   readonly from: number;
 }
 
-/** What a backup is of, and how it was sealed: by one of the keys at hand. */
+/** Opens a backup with one of the available keys. */
 async function open(keys: Keys, file: string): Promise<OpenBackup> {
   const { line, needed } = await readPreamble(file);
   const held = keys.isOpen ? keys.ring.ids : [];
   const context = line === '' ? `backup ${FIRST_FORMAT}` : contextOf(line);
   const from = Buffer.byteLength(line);
-  // Of the first format it is not known which key it was.
+  // Format 1 does not name its key: try each.
   for (const id of needed === undefined ? held : held.filter((id) => id === needed.key)) {
     const seal = sealWith(keys, id, context);
     const blocks = blocksOf(file, seal, from);
@@ -157,7 +157,7 @@ async function open(keys: Keys, file: string): Promise<OpenBackup> {
       return { facts: { schema, sequence, state }, seal, from };
     } catch (error) {
       if (error instanceof Failure && error.reason === 'BACKUP_UNREADABLE') throw error;
-      // Another key, then.
+      // Wrong key: try the next.
     } finally {
       await blocks.return();
     }
@@ -165,7 +165,7 @@ async function open(keys: Keys, file: string): Promise<OpenBackup> {
   throw notOpened(file, keys, needed === undefined ? [] : [needed.key, ...needed.templateKeys]);
 }
 
-/** @param needed - the keys that it needs, as far as that is known */
+/** @param needed - the required keys, if known */
 function notOpened(file: string, keys: Keys, needed: readonly string[]): Failure {
   const held = keys.isOpen ? `hold ${keys.ring.ids.join(', ')}` : 'are not there';
   const missing = [...new Set(needed)].filter((id) => !keys.isOpen || !keys.ring.ids.includes(id));
@@ -177,7 +177,7 @@ function notOpened(file: string, keys: Keys, needed: readonly string[]): Failure
   return new Failure('failed-precondition', 'BACKUP_UNREADABLE', sentence);
 }
 
-/** @returns an empty line where there is none */
+/** @returns an empty line for a file without a preamble */
 async function readPreamble(
   file: string,
 ): Promise<{ readonly line: string; readonly needed: z.output<typeof preambleSchema> | undefined }> {

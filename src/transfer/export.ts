@@ -1,4 +1,4 @@
-/** From the store to a file of records, which an import reads. */
+/** Writes subjects from the store to a file of records, the input of an import. */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { EnrollRequest } from '../api/generated/ridgewatch/v1/gallery.ts';
 import { toProtoJson } from '../api/proto-json.ts';
@@ -10,35 +10,35 @@ import { faultOf } from '../gallery/stored-records.ts';
 import type { DamagedReference, SubjectWithReferences } from '../store/records.ts';
 import type { SubjectStore } from '../store/subject-store.ts';
 
-/** Subjects of a batch: what is held in memory. */
+/** Subjects of a batch. One batch is held in memory. */
 const BATCH = 500;
 
 export interface ExportOptions {
-  /** A new one; its ending says how records are written. */
+  /** A new file; its ending determines the format. */
   readonly file: string;
   readonly store: Pick<SubjectStore, 'snapshot' | 'requireGallery'>;
-  /** Undefined: whatever galleries they belong to. */
+  /** Undefined: of any gallery. */
   readonly gallery: string | undefined;
-  /** Undefined: whoever owns them. */
+  /** Undefined: of any contributor. */
   readonly contributor: string | undefined;
-  /** Told how many have been written. */
+  /** Called with the number written so far. */
   readonly onProgress: (subjects: number) => void;
 }
 
 export interface Exported {
-  /** The last change of the store that the file shows. */
+  /** The last change of the store in the file. */
   readonly sequence: number;
   readonly subjects: number;
   readonly references: number;
-  /** Stored references that the file lacks, for they are damaged; not given: none. */
+  /** Damaged references, which the file lacks; undefined: none. */
   readonly damaged?: readonly DamagedReference[];
 }
 
 /**
- * Writes subjects, as they all stand at one moment, in order of their ids. The file is there whole or not at all, and
- * nobody but its owner may read it: templates in it are not encrypted. Searches and changes go on meanwhile.
- * @throws Failure RECORD_FORMAT_UNKNOWN, GALLERY_UNKNOWN, NOTHING_TO_EXPORT, OUTPUT_EXISTS, OUTPUT_UNWRITABLE; of the
- * store
+ * Writes a snapshot of subjects in order of their ids. The file is complete or absent, and readable by its owner only:
+ * its templates are not encrypted. Searches and changes continue meanwhile.
+ * @throws Failure RECORD_FORMAT_UNKNOWN, GALLERY_UNKNOWN, NOTHING_TO_EXPORT, OUTPUT_EXISTS, OUTPUT_UNWRITABLE; reasons of
+ * the store
  */
 export async function exportRecords(order: ExportOptions): Promise<Exported> {
   const { file, store, gallery, contributor, onProgress } = order;
@@ -59,14 +59,14 @@ export async function exportRecords(order: ExportOptions): Promise<Exported> {
       onProgress((subjects += batch.length));
     };
     ({ seq: sequence } = await store.snapshot(write, BATCH, { gallery, contributor }));
-    // A mistyped name must not look like a list without people.
+    // A mistyped name must not look like an empty gallery.
     const isEmpty = subjects === 0 && damaged.length === 0;
     if (isEmpty && (gallery ?? contributor) !== undefined) throw nothingToExport();
   });
   return { sequence, subjects, references, ...(damaged.length > 0 && { damaged }) };
 }
 
-/** What an import would take of a subject. @param damaged - what is damaged of it is added here */
+/** A subject without damaged references. @param damaged - receives them */
 function withoutFaulty(one: SubjectWithReferences, damaged: DamagedReference[]): SubjectWithReferences {
   damaged.push(...(one.damaged ?? []));
   const faults = one.references.map(faultOf);
@@ -81,7 +81,7 @@ function nothingToExport(): Failure {
   return new Failure('not-found', 'NOTHING_TO_EXPORT', sentence);
 }
 
-/** A record as it stands in a file of records. */
+/** Encodes one record of the file. */
 export function recordBytes(request: EnrollRequest, format: RecordFormat): Uint8Array {
   if (format === 'ndjson') return Buffer.from(`${JSON.stringify(toProtoJson(EnrollRequest.toJSON(request)))}\n`);
   return new BinaryWriter().bytes(EnrollRequest.encode(request).finish()).finish();

@@ -1,4 +1,4 @@
-/** From a file of records to the store. */
+/** Reads a file of records into the store. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -13,9 +13,9 @@ import { namesIn } from './record-names.ts';
 import { formatOf, readPieces, unreadable, type RecordFormat, type RecordPiece } from './record-file.ts';
 import type { PieceTask } from './worker.ts';
 
-/** Some hundred records: a transaction of a fraction of a second, in which other writers wait for moments only. */
+/** A few hundred records: their transaction takes a fraction of a second, and other writers wait only briefly. */
 const PIECE_BYTES = 1 << 19;
-/** Beyond one for each thread: what is ready while the store takes the one before. */
+/** Pieces beyond one for each thread: prepared while the store writes the previous one. */
 const PIECES_AHEAD = 2;
 
 export interface ImportOptions {
@@ -24,47 +24,46 @@ export interface ImportOptions {
   readonly rules: PreparationRules;
   /** Threads that prepare records. */
   readonly workers: number;
-  /** Of a piece; not given: PIECE_BYTES. */
+  /** Size of a piece; default: PIECE_BYTES. */
   readonly pieceBytes?: number;
-  /** Given what was enrolled, after it is in the store, in order of the subjects' ids. */
+  /** Called with the enrolled subjects, after they are stored, in order of their ids. */
   readonly onEnrolled: (
     subjects: readonly SubjectWithReferences[],
     packed: ReadonlyMap<string, Uint8Array>,
   ) => Promise<void>;
   readonly onProgress: (progress: ImportProgress) => void;
-  /** Told at once of galleries that no subject had belonged to: an import that is interrupted has said so, too. */
+  /** Called at once with new galleries: an interrupted import has reported them, too. */
   readonly onNewGalleries: (names: readonly string[]) => void;
 }
 
 export interface ImportProgress extends ImportState {
-  /** Bytes of the file. */
+  /** File size in bytes. */
   readonly size: number;
 }
 
 export interface ImportedFile {
-  /** Which file it is: the SHA-256 of its content. */
+  /** SHA-256 of the content, which identifies the file. */
   readonly digest: Buffer;
-  /** How far an earlier import of it had come, that was interrupted. */
+  /** Progress of an interrupted earlier import of the file. */
   readonly before: ImportState;
   readonly state: ImportState;
-  /** Subjects enrolled now whose samples are odd, by the code of what is odd about them. */
+  /** Number of subjects enrolled now with a warning, by its code. */
   readonly warnings: ReadonlyMap<string, number>;
-  /** Galleries of subjects enrolled now that none had belonged to before, in order: a mistyped name shows here. */
+  /** Galleries that had no subject before, sorted: a mistyped name shows here. */
   readonly newGalleries: readonly string[];
 }
 
-/** A piece of the file, and what becomes of it in a thread. */
+/** A piece of the file, and its result from a thread. */
 interface PieceUnderWay extends RecordPiece {
   readonly result: Promise<PreparedPiece>;
 }
 
 /**
- * Enrols the records of a file, piece by piece, in their order. How far it is stands in the store, together with what was
- * enrolled: interrupted at any moment, the next import of the same file goes on where this one was. A record that was
- * enrolled before, by an import or a call, is counted and left as it is. Holds a few pieces in memory, whatever the size
- * of the file.
- * @throws Failure IMPORT_FILE_UNREADABLE, RECORD_FORMAT_UNKNOWN, IMPORT_FILE_DAMAGED, IMPORT_UNDER_WAY; of the store. What
- * was imported before stays.
+ * Enrols the records of a file in their order, piece by piece. A transaction stores the progress with the subjects:
+ * after an interruption, the next import of the file resumes there. A record enrolled before, by an import or a call,
+ * is counted and left unchanged. Memory use does not depend on the size of the file.
+ * @throws Failure IMPORT_FILE_UNREADABLE, RECORD_FORMAT_UNKNOWN, IMPORT_FILE_DAMAGED, IMPORT_UNDER_WAY; reasons of the
+ * store. Records imported before stay.
  */
 export async function importFile(order: ImportOptions): Promise<ImportedFile> {
   const { file, imports, rules } = order;
@@ -72,7 +71,7 @@ export async function importFile(order: ImportOptions): Promise<ImportedFile> {
   const { digest, size } = await identify(file);
   const before = await imports.begin(digest);
   const pool = new Piscina<PieceTask, PreparedPiece>({
-    // The same file under its own ending: .ts from the sources, .js from the build.
+    // .ts in the sources, .js in the build.
     filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
     minThreads: order.workers,
     maxThreads: order.workers,
@@ -100,7 +99,7 @@ export async function importFile(order: ImportOptions): Promise<ImportedFile> {
       maxRecordBytes,
     })) {
       const result = prepare(pool, piece, format, maxRecordBytes);
-      // Nobody waits for it before its turn.
+      // `takePiece` handles the error; until then it must not count as unhandled.
       result.catch(() => undefined);
       underWay.push({ ...piece, result });
       if (underWay.length >= order.workers + PIECES_AHEAD) await takeNext();
@@ -109,7 +108,7 @@ export async function importFile(order: ImportOptions): Promise<ImportedFile> {
     const { warnings, newGalleries } = found;
     return { digest, before, state, warnings, newGalleries: [...newGalleries].sort() };
   } catch (error) {
-    // Where a file is found to be damaged, what comes before is still to be taken.
+    // Records before the damage are still imported.
     if (error instanceof Failure && error.reason === 'IMPORT_FILE_DAMAGED')
       while (underWay.length > 0) await takeNext();
     throw error;
@@ -129,7 +128,7 @@ async function prepare(
   return { count: 1, prepared: [], refused: [{ position: 0, refusal }] };
 }
 
-/** What there is to tell of the records enrolled so far. */
+/** Findings about the records enrolled so far. */
 interface Found {
   readonly warnings: Map<string, number>;
   readonly newGalleries: Set<string>;
@@ -143,14 +142,14 @@ async function takePiece(
   { warnings, newGalleries }: Found,
 ): Promise<ImportState> {
   const { count, prepared, refused } = await result;
-  // Counted from 1, as lines are.
+  // Counted from 1, like lines.
   const numberOf = (position: number) => state.records + position + 1;
   const step: ImportStep = {
     from: start,
     to: end,
     records: count,
     enrolments: prepared.map(({ subject, references, clientRequest }) => ({
-      // Ids that grow: rows of one import lie together, and an index finds what was prepared in its own order.
+      // Ascending ids: rows of one import lie together, and an index build reads the prepared references in its order.
       subject: { subjectId: newId(), ...subject },
       references,
       clientRequest,

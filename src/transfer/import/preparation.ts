@@ -1,4 +1,4 @@
-/** From the bytes of a record to what the store and an index keep of it. */
+/** Turns the bytes of a record into its data in the store and in an index. */
 import {
   checkedData,
   decodeForEnrolment,
@@ -23,11 +23,11 @@ import type { FingerTemplate } from '../../templates/finger-template.ts';
 import { recordsOf, type RecordFormat } from './record-file.ts';
 import { namesIn, NO_NAMES, readableName, type RecordNames } from './record-names.ts';
 
-/** Why a record is refused, for the report. */
+/** The refusal of a record, for the report. */
 export interface Refusal extends RecordNames {
   readonly reason: string;
   readonly message: string;
-  /** Path of the field, or empty. */
+  /** Path of the field; empty if none is at fault. */
   readonly field: string;
 }
 
@@ -37,10 +37,10 @@ export interface PreparedRecord {
   readonly position: number;
   readonly subject: Omit<NewSubject, 'subjectId'>;
   readonly references: readonly NewReference[];
-  /** Packed references, and their candidate vectors, by reference id. */
+  /** Packed references with their candidate vectors, by reference id. */
   readonly packed: ReadonlyMap<string, Uint8Array>;
   readonly clientRequest: ClientRequest;
-  /** What is odd about it. */
+  /** Oddities of the record. */
   readonly warnings: readonly { readonly code: string }[];
 }
 
@@ -50,7 +50,7 @@ export interface RefusedRecord {
 }
 
 export interface PreparedPiece {
-  /** Records, and for lines the empty ones among them. */
+  /** Number of records; in files of lines, empty ones included. */
   readonly count: number;
   readonly prepared: readonly PreparedRecord[];
   readonly refused: readonly RefusedRecord[];
@@ -60,7 +60,7 @@ export interface PreparationRules extends SampleRules {
   readonly maxRecordBytes: number;
 }
 
-/** Prepares records; in a thread of its own, for it is much work. */
+/** Prepares records. Runs on separate threads because of its cost. */
 export class Preparation {
   readonly #rules: PreparationRules;
   readonly #encoder = new ReferenceEncoder();
@@ -116,7 +116,7 @@ export function recordTooLarge(maxBytes: number): Failure {
   return new Failure('invalid-argument', 'RECORD_TOO_LARGE', `The record has more than ${maxBytes} bytes.`);
 }
 
-/** A record that has no name of its own is named by its content, so that importing it again enrols nobody twice. */
+/** A record without a request id is identified by its content: importing it again enrols no subject twice. */
 function requestIdOf(digest: Uint8Array): string {
   return `import-${Buffer.from(digest).toString('hex').slice(0, 40)}`;
 }
@@ -126,7 +126,7 @@ export function refusalOf({ reason, message, detail }: Failure, names: RecordNam
   return { reason, message, field, ...names };
 }
 
-/** Of a record that was read as a whole, or of one that was not. */
+/** @param request - undefined if the record could not be read completely */
 function namesOf(request: EnrollRequest | undefined, bytes: Uint8Array, format: RecordFormat): RecordNames {
   if (request === undefined) return namesIn(bytes, format);
   const { contributor, externalId } = request.data ?? NO_NAMES;

@@ -1,8 +1,8 @@
 /**
- * Files of records, as they are imported: each record is an EnrollRequest of the contract.
+ * Files of records for import. Each record is an EnrollRequest of the contract.
  *
  *   .ndjson, .jsonl   one JSON object a line (the JSON form of protobuf; empty lines are skipped)
- *   .binpb            its bytes, each behind their number of bytes as a varint (protobuf's delimited form)
+ *   .binpb            messages, each after its length as a varint (protobuf's delimited form)
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { extname } from 'node:path';
@@ -12,9 +12,9 @@ export type RecordFormat = 'ndjson' | 'binpb';
 
 const FORMATS: Partial<Record<string, RecordFormat>> = { '.ndjson': 'ndjson', '.jsonl': 'ndjson', '.binpb': 'binpb' };
 const LINE_FEED = 10;
-/** Of a record that is too large. */
+/** Bytes read of a record that is too large. */
 const HEAD_BYTES = 1 << 16;
-/** Of a length as a varint: 28 bits are more than any record may have. */
+/** Bytes of a length as a varint: its 28 bits exceed the limit of a record. */
 const MAX_LENGTH_BYTES = 4;
 
 /** @throws Failure RECORD_FORMAT_UNKNOWN */
@@ -25,31 +25,31 @@ export function formatOf(file: string): RecordFormat {
   throw new Failure('invalid-argument', 'RECORD_FORMAT_UNKNOWN', sentence);
 }
 
-/** Whole records, one behind the other. */
+/** Consecutive complete records. */
 export interface RecordPiece {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where the piece begins in the file, and where it ends. */
+  /** Offsets in the file. */
   readonly start: number;
   readonly end: number;
-  /** It is a single record that is larger than a record may be, and only its beginning is here. */
+  /** The piece is only the beginning of one record, which exceeds the limit. */
   readonly isTooLarge: boolean;
 }
 
 export interface PieceOptions {
   readonly format: RecordFormat;
-  /** Where to begin: the end of a record. */
+  /** Offset to begin at: the end of a record. */
   readonly from: number;
-  /** How much of the file to read. */
+  /** Offset to end at. */
   readonly size: number;
-  /** A piece has about as many. */
+  /** Approximate size of a piece. */
   readonly pieceBytes: number;
-  /** A record has no more. */
+  /** Limit of a record. */
   readonly maxRecordBytes: number;
 }
 
 /**
  * Reads a file piece by piece.
- * @throws Failure IMPORT_FILE_UNREADABLE; IMPORT_FILE_DAMAGED where it is not known any more where records begin
+ * @throws Failure IMPORT_FILE_UNREADABLE; IMPORT_FILE_DAMAGED if the start of the next record is unknown
  */
 export async function* readPieces(path: string, order: PieceOptions): AsyncGenerator<RecordPiece, void> {
   const { format, size, maxRecordBytes } = order;
@@ -59,7 +59,7 @@ export async function* readPieces(path: string, order: PieceOptions): AsyncGener
       let wanted = Math.min(order.pieceBytes, size - start);
       let bytes = await readAt(file, path, start, wanted);
       let end = lastBorder(bytes, format, start + wanted === size);
-      // One record fills it all: up to the most that it may have.
+      // No record ends in the piece: read up to twice the limit of a record.
       while (end === 0 && wanted < Math.min(2 * maxRecordBytes, size - start)) {
         wanted = Math.min(2 * maxRecordBytes, 2 * wanted, size - start);
         bytes = await readAt(file, path, start, wanted);
@@ -79,13 +79,13 @@ export async function* readPieces(path: string, order: PieceOptions): AsyncGener
   }
 }
 
-/** What is looked at of a record that is too large: without the length before it. */
+/** The beginning of a record that is too large, without the length before it. */
 function beginningOf(bytes: Uint8Array<ArrayBuffer>, format: RecordFormat): Uint8Array<ArrayBuffer> {
   const from = format === 'binpb' ? (lengthAt(bytes, 0)?.from ?? 0) : 0;
   return bytes.slice(from, from + HEAD_BYTES);
 }
 
-/** The records of a piece, in order; of lines also the empty ones. */
+/** The records of a piece in order, including empty lines. */
 export function* recordsOf(bytes: Uint8Array, format: RecordFormat): Generator<Uint8Array, void> {
   for (let at = 0; at < bytes.length;) {
     if (format === 'ndjson') {
@@ -102,7 +102,7 @@ export function* recordsOf(bytes: Uint8Array, format: RecordFormat): Generator<U
   }
 }
 
-/** Where the last whole record ends; 0: there is none. */
+/** End of the last complete record; 0 if there is none. */
 function lastBorder(bytes: Uint8Array, format: RecordFormat, isLast: boolean): number {
   if (format === 'ndjson') return isLast ? bytes.length : bytes.lastIndexOf(LINE_FEED) + 1;
   let end = 0;
@@ -113,7 +113,7 @@ function lastBorder(bytes: Uint8Array, format: RecordFormat, isLast: boolean): n
   }
 }
 
-/** @returns undefined where the bytes do not hold the whole length, or it is far too large */
+/** @returns undefined if the bytes do not contain the whole length, or it is far too large */
 function lengthAt(bytes: Uint8Array, at: number): { readonly bytes: number; readonly from: number } | undefined {
   let value = 0;
   for (let i = 0; i < MAX_LENGTH_BYTES && at + i < bytes.length; i++) {
@@ -124,7 +124,7 @@ function lengthAt(bytes: Uint8Array, at: number): { readonly bytes: number; read
   return undefined;
 }
 
-/** Where a record ends that is larger than it may be. */
+/** End of a record that exceeds the limit. */
 async function endOfLarge(
   file: FileHandle,
   path: string,

@@ -1,28 +1,28 @@
-/** What a record says of itself, as far as it can be read, whatever else is wrong with it: so that it can be found again. */
+/** Reads the names in a faulty record, so that a report can identify it. */
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import type { RecordFormat } from './record-file.ts';
 
 export interface RecordNames {
-  /** Empty: it says nothing, or nothing that can be read. */
+  /** Empty if missing or unreadable. */
   readonly contributor: string;
   readonly externalId: string;
 }
 
-/** Longer than any name that is taken. */
+/** Longer than any accepted name. */
 const MAX_NAME = 256;
 const MAX_LITERAL = 2048;
 const REPLACEMENT = '�';
-/** Controls, and marks that turn the direction of what stands beside them: a report is read on a screen. */
+/** Control characters and marks that change the text direction: reports are read on terminals. */
 const UNREADABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
-/** Of EnrollRequest and of SubjectData. */
+/** Field numbers in EnrollRequest and SubjectData. */
 const FIELDS = { data: 1, contributor: 1, externalId: 2 } as const;
 
-/** As JSON may have them. */
+/** Names of members in JSON. */
 const [CONTRIBUTOR, EXTERNAL_ID] = ['contributor', 'external_id|externalId'] as const;
 
 export const NO_NAMES: RecordNames = { contributor: '', externalId: '' };
 
-/** @param record - all of it, or its beginning. Never throws. */
+/** Never throws. @param record - complete, or its beginning */
 export function namesIn(record: Uint8Array, format: RecordFormat): RecordNames {
   try {
     return format === 'ndjson' ? namesInLine(record) : namesInMessage(record);
@@ -31,7 +31,7 @@ export function namesIn(record: Uint8Array, format: RecordFormat): RecordNames {
   }
 }
 
-/** A name as a report shows it. */
+/** A name, bounded and printable for a report. */
 export function readableName(value: unknown): string {
   return typeof value === 'string' ? value.slice(0, MAX_NAME).toWellFormed().replace(UNREADABLE, REPLACEMENT) : '';
 }
@@ -47,7 +47,7 @@ function namesInLine(line: Uint8Array): RecordNames {
   const data = (json as { data?: unknown } | null)?.data;
   if (typeof data !== 'object' || data === null) return NO_NAMES;
   const { contributor, external_id: snake, externalId } = data as Record<string, unknown>;
-  // A number is shown as it is written: JavaScript's have fewer digits.
+  // Show a number as written: JavaScript's numbers keep fewer digits.
   const shown = (value: unknown, name: string) =>
     typeof value === 'number' ? memberOf(text, name) : readableName(value);
   return {
@@ -56,7 +56,7 @@ function namesInLine(line: Uint8Array): RecordNames {
   };
 }
 
-/** The first value under a name in a text that is not JSON as a whole: a string or a number. */
+/** The first string or number with this name in text that is not valid JSON. */
 function memberOf(text: string, name: string): string {
   const pattern = `"(?:${name})"\\s{0,64}:\\s{0,64}("(?:[^"\\\\]|\\\\.){0,${MAX_LITERAL}}"|-?[0-9][0-9.eE+-]{0,31})`;
   const literal = new RegExp(pattern, 's').exec(text)?.[1];
@@ -76,7 +76,7 @@ function namesInMessage(message: Uint8Array): RecordNames {
   return { contributor: name(FIELDS.contributor), externalId: name(FIELDS.externalId) };
 }
 
-/** The fields with a length, the last of each number, up to where a message cannot be read any more. */
+/** The length-delimited fields up to the first unreadable one; for each number the last. */
 function fieldsOf(message: Uint8Array): Map<number, Uint8Array> {
   const fields = new Map<number, Uint8Array>();
   const reader = new BinaryReader(message);
@@ -85,7 +85,7 @@ function fieldsOf(message: Uint8Array): Map<number, Uint8Array> {
       const [number, type] = reader.tag();
       if (type === WireType.LengthDelimited) {
         const length = reader.uint32();
-        // Of what is cut off, what is there.
+        // A truncated field keeps its existing bytes.
         fields.set(number, message.subarray(reader.pos, reader.pos + length));
         reader.pos += length;
       } else {
@@ -93,7 +93,7 @@ function fieldsOf(message: Uint8Array): Map<number, Uint8Array> {
       }
     }
   } catch {
-    // What stands before is what there is.
+    // Keep the fields before the error.
   }
   return fields;
 }

@@ -1,4 +1,4 @@
-/** A thread that prepares records: takes a piece of a file, and gives back what the store and an index keep of it. */
+/** The thread that prepares records: from a piece of a file to its data in the store and in an index. */
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
 import { Preparation, type PreparationRules, type PreparedPiece, type PreparedRecord } from './preparation.ts';
 import type { RecordFormat } from './record-file.ts';
@@ -16,7 +16,7 @@ export default function run({ bytes, format }: PieceTask): unknown {
   return move(gathered(preparation.prepare(bytes, format)));
 }
 
-/** Brings all templates into one piece of memory, which changes hands without being copied: they are thousands. */
+/** Gathers the thousands of templates in one buffer, which is transferred without a copy. */
 function gathered(piece: PreparedPiece) {
   const arrays = piece.prepared.flatMap(({ references, packed }) => [
     ...references.map(({ template }) => template),
