@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { json } from '../../src/http/answers.ts';
 import type { JsonRoute } from '../../src/http/routes.ts';
-import { HttpServer, type HttpLimits } from '../../src/http/http-server.ts';
+import type { HttpLimits } from '../../src/http/http-limits.ts';
+import { HttpServer } from '../../src/http/http-server.ts';
 
 let server: HttpServer;
 let port: number;
