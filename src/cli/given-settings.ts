@@ -1,4 +1,5 @@
-import { readConfiguration, type Configuration, type SettingName } from '../configuration.ts';
+import { readConfiguration, type Configuration } from '../configuration.ts';
+import type { SettingName } from '../service-settings.ts';
 import { Failure } from '../failure.ts';
 
 /** Settings that commands have options for. */

@@ -17,7 +17,8 @@ import {
 import { OperationsClient } from '../../src/api/generated/ridgewatch/v1/operations.ts';
 import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
 import { readServiceError, type ReceivedStatus } from '../../src/api/status.ts';
-import { readConfiguration, type SettingName } from '../../src/configuration.ts';
+import { readConfiguration } from '../../src/configuration.ts';
+import type { SettingName } from '../../src/service-settings.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { createLogger } from '../../src/observability/logging.ts';
 import { startService, type Service } from '../../src/service/service.ts';

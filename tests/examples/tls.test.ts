@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SettingName } from '../../src/configuration.ts';
+import type { SettingName } from '../../src/service-settings.ts';
 import { runService, type RunningService } from '../api/running-service.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { LANGUAGES, run, template, titleOf, type ExampleRun } from './run-example.ts';
