@@ -1,6 +1,7 @@
 /**
- * Printed words of results, by their key in a document. Keys identify figures in earlier documents and baselines and never
- * change; the printed words are those of the field (ISO/IEC 2382-37, ISO/IEC 19795-1, hnswlib, PostgreSQL).
+ * Printed words of results, by their key in a document. A key identifies a figure in stored documents and baselines: rename
+ * it in all of them or not at all. The printed words are those of the field (ISO/IEC 2382-37, ISO/IEC 19795-1, hnswlib,
+ * PostgreSQL).
  */
 export const WORDS: Readonly<Record<string, string>> = {
   // fixture-statistics
@@ -10,10 +11,6 @@ export const WORDS: Readonly<Record<string, string>> = {
   impostor: 'non-mated',
   // search
   'stages of an indexed search, CPU ms': 'indexed search by stage, CPU ms',
-  'looking at everybody': 'scan',
-  'choosing whom to compare': 'shortlist',
-  comparing: 'compare',
-  'the main thread, and messages': 'main thread and messages',
   nanoseconds: 'cost per unit, ns',
   'a vector': 'scan, per candidate vector',
   'a vector by its codes': 'scan, per candidate vector by its codes',

@@ -1,12 +1,6 @@
 /** CPU time of a search by stage. */
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 
-const STAGES = {
-  scan: 'looking at everybody',
-  shortlist: 'choosing whom to compare',
-  compare: 'comparing',
-} as const;
-
 export interface Stages {
   begin(): void;
   /** @param cpuMs - of the process since `begin` @returns milliseconds of each stage and of the remainder */
@@ -17,7 +11,7 @@ export interface Stages {
 export function watchStages(pool: WorkerPool): Stages {
   const busy = { scan: 0, shortlist: 0, compare: 0 };
   const watch = <Arguments extends unknown[], Result extends { readonly busyMs: number }>(
-    stage: keyof typeof STAGES,
+    stage: keyof typeof busy,
     own: (...given: Arguments) => Promise<Result>,
   ) => {
     return async (...given: Arguments): Promise<Result> => {
@@ -34,12 +28,8 @@ export function watchStages(pool: WorkerPool): Stages {
   return {
     begin: () => void Object.assign(busy, { scan: 0, shortlist: 0, compare: 0 }),
     end: (cpuMs) => {
-      const parts = Object.entries(STAGES).map(([stage, name]): [string, number] => [
-        name,
-        busy[stage as keyof typeof STAGES],
-      ]);
-      const known = parts.reduce((sum, [, ms]) => sum + ms, 0);
-      return { ...Object.fromEntries(parts), 'the main thread, and messages': Math.max(0, cpuMs - known) };
+      const known = busy.scan + busy.shortlist + busy.compare;
+      return { ...busy, 'main thread and messages': Math.max(0, cpuMs - known) };
     },
   };
 }
