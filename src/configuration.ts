@@ -6,7 +6,7 @@ import type { Setting } from './setting.ts';
 
 type Value<Name extends SettingName> = z.output<(typeof SETTINGS)[Name]['schema']>;
 
-/** The settings, read and checked. */
+/** The validated settings. */
 export interface Configuration {
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
@@ -48,13 +48,13 @@ export interface Configuration {
   readonly logLevel: string;
 }
 
-/** Variables of the same family that are not settings of the service. */
+/** Variables with the same prefix that are not settings of the service. */
 const FOREIGN = new Set(['RIDGEWATCH_ADDRESS', 'RIDGEWATCH_STACK_TRACES', 'RIDGEWATCH_SHARED_DATA']);
 
 /**
  * Reads the configuration.
- * @param env - e.g. process.env; an empty value counts as not given
- * @param overrides - values that go before the environment's
+ * @param env - e.g. process.env; an empty value counts as unset
+ * @param overrides - values that replace those of the environment
  * @throws Failure INVALID_CONFIGURATION: one sentence that names the setting, never the value of a secret
  */
 export function readConfiguration(
@@ -110,7 +110,7 @@ export function readConfiguration(
   };
 }
 
-/** A mistyped setting must not be passed over in silence. */
+/** A mistyped setting must not be ignored. */
 function refuseUnknown(env: Readonly<Record<string, string | undefined>>): void {
   const unknown = Object.keys(env).find(
     (name) => name.startsWith('RIDGEWATCH_') && !(name in SETTINGS) && !FOREIGN.has(name),
@@ -129,5 +129,5 @@ export function renderSettings(): string {
     const fallback = setting.fallbackText ?? (setting.fallback === undefined ? '–' : `\`${setting.fallback}\``);
     return `| \`${name}\` | ${fallback} | ${setting.meaning} | ${setting.why} |`;
   });
-  return ['| setting | default | meaning | why so |', '| --- | --- | --- | --- |', ...rows].join('\n');
+  return ['| setting | default | meaning | reason |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-/** One setting: how it is read, what it is when it is not given, and why. */
+/** One setting: its parser, its default, its meaning and the reason for the default. */
 export interface Setting {
   readonly schema: z.ZodType;
   readonly fallback: string | undefined;
-  /** Shown in place of a fallback that depends on the machine. */
+  /** Shown in the documentation for a fallback that depends on the machine. */
   readonly fallbackText?: string;
   readonly meaning: string;
   readonly why: string;
