@@ -27,7 +27,7 @@ export async function syntheticFaces(subjects: number, mates: number, threads: n
   let row = mates;
   for await (const face of facesOf(subjects - mates, threads)) references.set(face, row++ * FACE_DIMENSION);
   return {
-    description: `${subjects} synthetic people, of whom ${mates} are sought by another capture`,
+    description: `${subjects} synthetic people; ${mates} are searched with another capture`,
     dimension: FACE_DIMENSION,
     references,
     probes: Array.from({ length: mates }, (_, person) => faceOf(person, 1).values),
@@ -54,8 +54,8 @@ export function realFaces(folder: string, subjects: number, mates: number): Face
   references.set(madeStrangers(firstImages, subjects - people.length), enrolled.length * dimension);
   return {
     description:
-      `${basename(folder)}: ${people.length} real people, of whom ${sought.length} are sought by another image, among ` +
-      `${subjects - people.length} strangers who are made: drawn from a Gaussian with the mean and the covariance of the real people`,
+      `${basename(folder)}: ${people.length} real people, ${sought.length} of them searched with another image, and ` +
+      `${subjects - people.length} synthetic non-mates, drawn from a Gaussian with the mean and the covariance of the real people`,
     dimension,
     references,
     probes: sought.map(([, image]) => quantised(image)),

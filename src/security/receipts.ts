@@ -161,7 +161,7 @@ export function otherReceiptKey(
 ): string | undefined {
   if (lastReceipt === undefined || signer?.isOf(lastReceipt) === true) return undefined;
   const present = signer === undefined ? 'which is not there' : 'which is another one';
-  return `the receipts of the store were not signed with the key ${place}, ${present}: put the key of before back (receipt-key.pem, not part of a backup) before anybody else is expunged; without it earlier receipts are checked with its public key only, and new ones with another one`;
+  return `the receipts of the store were not signed with the key ${place}, ${present}: put the key of before back (receipt-key.pem, not part of a backup) before another subject is expunged; without it earlier receipts are checked with its public key only, and new ones with another one`;
 }
 
 /** Whether the subject of a receipt remains in the store. */

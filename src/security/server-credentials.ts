@@ -96,7 +96,7 @@ export function requirePrivateHttp(settings: {
     ? `RIDGEWATCH_HTTP_HOST is ${settings.httpHost}, and searches over HTTP are answered on the loopback address only`
     : settings.tlsClientCa === undefined
       ? undefined
-      : 'with RIDGEWATCH_TLS_CLIENT_CA only callers with a certificate are served, and over HTTP nobody can show one';
+      : 'with RIDGEWATCH_TLS_CLIENT_CA only callers with a certificate are served, and HTTP has no certificates';
   if (why === undefined) return;
   throw new Failure('failed-precondition', 'PLAINTEXT_REFUSED', `RIDGEWATCH_HTTP_IDENTIFY cannot be used: ${why}.`);
 }

@@ -31,7 +31,7 @@ export function decodeEmbeddingRows(
   }
   return people.map((person, row) => {
     if (person === '') {
-      throw new Failure('invalid-argument', 'ROWS_INVALID', `Line ${row + 2} of the labels names nobody.`);
+      throw new Failure('invalid-argument', 'ROWS_INVALID', `Line ${row + 2} of the labels names no person.`);
     }
     try {
       return { person, template: decodeFloat32Embedding(rows.subarray(row * bytes, (row + 1) * bytes), description) };

@@ -15,7 +15,7 @@ const WARNINGS = {
   VIEW_REPEATED: 'A view repeats the number or the minutiae of another one of the same finger',
   RESOLUTION_UNLIKELY: 'The resolution is not one of 250 to 1,000 dpi; the field counts pixels per centimetre',
   ANGLES_ALIKE: 'All minutiae of a view have the same angle',
-  COMPONENTS_ALIKE: 'All components are nearly the same: such embeddings are alike, whoever they are of',
+  COMPONENTS_ALIKE: 'All components are nearly equal: such embeddings resemble each other, of any person',
   COMPONENTS_CONCENTRATED: 'A few components are all that the embedding consists of',
   COMPONENTS_UNSIGNED: 'Hardly a component is near zero, as if unsigned bytes had been sent as signed ones',
 } as const;

@@ -136,7 +136,7 @@ it('reads embeddings of one file and names faults in it', async () => {
     ['rows-nan', broken, labels, 'm:512', 'embeddings.f32: Row 6: Component 2, counted from 0, is NaN or infinite'],
     ['rows-short', rows, labels.slice(1), 'm:512', '71 labels'],
     ['rows-narrow', rows, labels, 'm:256', '256 components for each'],
-    ['rows-nobody', rows, labels.with(3, '\t1'), 'm:512', 'Line 5 of the labels names nobody'],
+    ['rows-unnamed', rows, labels.with(3, '\t1'), 'm:512', 'Line 5 of the labels names no person'],
     ['rows-few', rows.slice(0, 4), labels.slice(0, 4), 'm:512', 'has 2 people'],
   ] as const) {
     const { code, stderr } = await run(name, bytes, lines, model);

@@ -106,7 +106,7 @@ async function conclude(
     }
   };
   if (report === undefined) for await (const line of lines()) void line;
-  // Whole or not at all: a report that is cut off would hide whom it lacks.
+  // Complete or absent: a truncated report would hide missing records.
   else await createFile(report, (draft) => draft.writeFile(lines()));
   await imports.end(digest);
   const document = {
