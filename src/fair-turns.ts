@@ -1,8 +1,8 @@
 import type { Failure } from './failure.ts';
 
-/** Who asks: calls of one name, and within it those of one connection, share its turns. */
+/** A caller: its calls share turns by name, and within a name by connection. */
 export interface Party {
-  /** Of a certificate, else an address; empty: not known. */
+  /** Name in the certificate, otherwise the address; empty: unknown. */
   readonly name: string;
   readonly connection: string;
 }
@@ -11,7 +11,7 @@ export interface Party {
 export interface Asker {
   /** Gives up the place in the queue when aborted. */
   readonly signal: AbortSignal;
-  /** Looked up when it is needed. Not given: work of no caller. */
+  /** Called only when needed. Undefined: work of no caller. */
   readonly party?: () => Party;
 }
 
@@ -21,28 +21,28 @@ interface Place {
   readonly refuse: (why: unknown) => void;
 }
 
-/** Of work that belongs to no caller. */
+/** The party of work without a caller. */
 export const NO_PARTY: Party = { name: '', connection: '' };
 
 /**
- * Lets a bounded number of pieces of work run and a bounded number wait. Those that wait are taken in turn by name, and
- * within a name by connection: who has one waiting waits for at most one of each other. When no more may wait, the newest
- * of the one who has most waiting gives way; so a crowd of one caller keeps no other caller out.
+ * Lets a bounded number of requests run and a bounded number wait. Waiting requests take turns by name, and within a name
+ * by connection: a caller's only request waits for at most one request of each other caller. When the queue is full, the
+ * newest request of the caller with the most is refused: no caller can keep others out.
  */
 export class FairTurns {
   readonly #concurrency: number;
   readonly #maxWaiting: number;
   readonly #full: (party: Party, level: number) => Failure;
-  /** The first is the most urgent. */
+  /** Most urgent level first. */
   readonly #levels: readonly Ring[];
   #running = 0;
   #idle: (() => void)[] = [];
 
   /**
-   * @param concurrency - pieces of work under way at the same time, at least 1
-   * @param maxWaiting - that may wait
-   * @param full - what a request gets for which there is no room
-   * @param levels - of urgency
+   * @param concurrency - maximum of running requests, at least 1
+   * @param maxWaiting - maximum of waiting requests
+   * @param full - makes the refusal of a request without room
+   * @param levels - number of levels of urgency
    */
   constructor(concurrency: number, maxWaiting: number, full: (party: Party, level: number) => Failure, levels = 1) {
     this.#concurrency = concurrency;
@@ -59,30 +59,30 @@ export class FairTurns {
     return this.#levels.reduce((sum, ring) => sum + ring.size, 0);
   }
 
-  /** Whether the next one has to wait. */
+  /** Whether the next request has to wait. */
   get isBusy(): boolean {
     return this.#running >= this.#concurrency;
   }
 
-  /** Resolves when nothing is under way or waiting. */
+  /** Resolves when no request runs or waits. */
   idle(): Promise<void> {
     if (this.#running === 0) return Promise.resolve();
     return new Promise((resolve) => void this.#idle.push(resolve));
   }
 
-  /** How many of each level go before one that would come now; of its own level, no more than so many. */
+  /** Requests of each level that would run before a new one; for its own level, the maximum. */
   ahead(party: Party, level: number): number[] {
     return this.#levels.map((ring, other) => (other < level ? ring.size : other === level ? ring.ahead(party) : 0));
   }
 
-  /** Whether one that would come now may wait. */
+  /** Whether a new request may wait. */
   hasRoom(party: Party): boolean {
     return this.waiting < this.#maxWaiting || this.#heaviest(party) !== undefined;
   }
 
   /**
-   * Does the work when its turn has come.
-   * @throws Failure as `full` makes it; the signal's reason when it is aborted before or during the wait
+   * Does the work in its turn.
+   * @throws the Failure of `full`; the signal's reason if it is aborted before or during the wait
    */
   async run<T>({ signal, party = () => NO_PARTY }: Asker, work: () => Promise<T>, level = 0): Promise<T> {
     signal.throwIfAborted();
@@ -105,7 +105,7 @@ export class FairTurns {
     if (ring === undefined) throw new RangeError('there is no such level');
     ring.add(place);
     const giveUp = () => {
-      // Where its turn has come in this moment, it gives that back by itself.
+      // A request that was just started is no longer waiting; `run` returns its turn.
       if (ring.remove(place)) refuse(signal.reason);
     };
     signal.addEventListener('abort', giveUp, { once: true });
@@ -132,7 +132,7 @@ export class FairTurns {
   #makeRoom(party: Party, level: number): void {
     const heaviest = this.#heaviest(party);
     if (heaviest === undefined) throw this.#full(party, level);
-    // The least urgent first.
+    // Least urgent level first.
     for (const [lower, ring] of [...this.#levels.entries()].reverse()) {
       const newest = ring.newestOf(heaviest);
       if (newest === undefined) continue;
@@ -142,7 +142,7 @@ export class FairTurns {
     }
   }
 
-  /** Who gives way to one that would come now; undefined: no caller has more waiting than it would have. */
+  /** The caller that gives way to a new request; undefined if none has more waiting than the new one's caller. */
   #heaviest({ name, connection }: Party): Party | undefined {
     const counts = new Map<string, Map<string, number>>();
     for (const ring of this.#levels) ring.count(counts);
@@ -156,9 +156,9 @@ export class FairTurns {
   }
 }
 
-/** Those that wait, in turn by name, within a name in turn by connection, within a connection in their order. */
+/** Waiting requests of one level: in turn by name, within a name by connection, within a connection in order. */
 class Ring {
-  /** Whose turn is next comes first. */
+  /** In the order of turns. */
   readonly #names = new Map<string, Map<string, Place[]>>();
   size = 0;
 
@@ -208,7 +208,7 @@ class Ring {
   ahead({ name, connection }: Party): number {
     const own = this.#names.get(name);
     const before = own?.get(connection)?.length ?? 0;
-    // By the time that it is its turn, every other connection has had as many turns, and then every other name.
+    // Before its turn, every other connection of the name had as many turns, and then every other name.
     const ofOwn = [...(own ?? [])].map(([other, { length }]) =>
       other === connection ? length : Math.min(before + 1, length),
     );

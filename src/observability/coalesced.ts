@@ -3,7 +3,7 @@ const SHARE = 0.1;
 /** Longest wait for the work to begin, however long it took before. */
 const MAX_WAIT_MS = 1000;
 
-/** One making of the answer, and those who wait for it. */
+/** One making of the answer, with the callers that wait for it. */
 class Round<T> {
   readonly #gone = new AbortController();
   readonly result: Promise<T>;
@@ -11,7 +11,7 @@ class Round<T> {
 
   constructor(make: (signal: AbortSignal) => Promise<T>) {
     this.result = make(this.#gone.signal);
-    // Those who would have been told may all be gone.
+    // All callers may be gone: an error must not count as unhandled.
     this.result.catch(() => undefined);
   }
 
@@ -44,7 +44,7 @@ class Round<T> {
 export class Coalesced<T> {
   readonly #make: (signal: AbortSignal) => Promise<T>;
   #next: Round<T> | undefined;
-  /** Settles when what is being made has been made. */
+  /** Settles when the current answer is made. */
   #underWay: Promise<unknown> = Promise.resolve();
   #notBefore = 0;
 
@@ -54,7 +54,7 @@ export class Coalesced<T> {
   }
 
   /**
-   * @param signal - aborted when the asker is gone
+   * @param signal - aborted when the caller is gone
    * @throws what the signal is aborted with
    */
   async get(signal?: AbortSignal): Promise<T> {
@@ -69,7 +69,7 @@ export class Coalesced<T> {
     const wait = Math.min(MAX_WAIT_MS, this.#notBefore - performance.now());
     if (wait > 0) await new Promise((done) => setTimeout(done, wait));
     gone.throwIfAborted();
-    // A caller that comes from now on would get an old answer.
+    // Later callers must not get this answer: it began before their request.
     this.#next = undefined;
     const made = this.#measured(gone);
     this.#underWay = made.catch(() => undefined);

@@ -75,7 +75,7 @@ export class PeriodicTasks {
     log.info({ key_id: currentId }, 'encrypts with another key from now on');
   }
 
-  /** Changes are told of as they are made; where that was missed, the number of the last one is read. */
+  /** Notifications announce changes; after missed ones, the number of the last change is read. */
   #listen(): void {
     void this.#parts.store.listener.ensure((head) => this.#followTo(head));
   }

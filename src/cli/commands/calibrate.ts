@@ -149,8 +149,8 @@ function readLabelled(
 }
 
 /**
- * A folder of databases, each with prints of many people, would pass for a folder of people: then impressions of one are
- * compared between databases only, and the table does not show it. A person's fingers may be named alike, so it is asked.
+ * A folder of databases, each with prints of many people, looks like a folder of people: impressions of one database
+ * would not be compared, and the table would not show it. A person's fingers can have such names, too: the user decides.
  * @throws Failure GROUPING_AMBIGUOUS
  */
 function requireFolderEach(folder: string, people: readonly SubjectFiles[]): void {
