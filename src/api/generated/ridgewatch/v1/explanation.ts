@@ -11,15 +11,15 @@ export const protobufPackage = "ridgewatch.v1";
 
 export const protobufFileName = "ridgewatch/v1/explanation.proto";
 
-/** What a finger comparison score comes from, for a trained examiner. It is biometric data. */
+/** How a finger comparison score comes about, for a trained examiner. An explanation is biometric data. */
 
-/** What a ridge does at a minutia. ISO/IEC 19794-2:2005, 7.4.2.1. */
+/** Type of a minutia (ISO/IEC 19794-2:2005, 7.4.2.1). */
 export const MinutiaType = {
-  /** UNSPECIFIED - Neither of the two, or not stated by the record. */
+  /** UNSPECIFIED - Neither of the two types, or not stated by the record. */
   UNSPECIFIED: 0,
-  /** RIDGE_ENDING - It ends. */
+  /** RIDGE_ENDING - The ridge ends. */
   RIDGE_ENDING: 1,
-  /** RIDGE_BIFURCATION - It divides. */
+  /** RIDGE_BIFURCATION - The ridge divides. */
   RIDGE_BIFURCATION: 2,
   UNRECOGNIZED: -1,
 } as const;
@@ -66,78 +66,78 @@ export function minutiaTypeToJSON(object: MinutiaType): string {
 }
 
 /**
- * One comparison of two fingers, taken apart. All coordinates are pixels at 500 dpi, x to the right and y upwards, and
- * count from the lower left corner of the print's own minutiae: the smallest x and the smallest y among those compared.
+ * One comparison of two fingerprints, in detail. Coordinates are in pixels at 500 dpi, x to the right and y upwards.
+ * The origin of each print is the smallest x and the smallest y among its own compared minutiae.
  */
 export interface FingerExplanation {
-  /** The comparison score: the one that the answer states. */
+  /** The comparison score, equal to SampleScore.score. */
   score: number;
   /**
-   * Minutiae that were taken for the same, at most 64; each belongs to one pair at most. Empty when no alignment of the
-   * two prints was found.
+   * Paired minutiae, at most 64. Each minutia belongs to at most one pair. Empty if no alignment of the two prints was
+   * found.
    */
   pairs: MinutiaPair[];
-  /** How the probe lies on the reference. Not set when no alignment was found. */
+  /** Alignment of the probe with the reference. Not set if no alignment was found. */
   alignment:
     | FingerAlignment
     | undefined;
   /**
-   * What contributed to the score, every term of the comparison in its order. The points add up to the score, but for
-   * rounding and the bounds of the score.
+   * All terms of the score, in the order of the comparison. Their points add up to the score, except for rounding and
+   * for the bounds of the score.
    */
   terms: ScoreTerm[];
 }
 
-/** Two minutiae that were taken for the same. */
+/** A minutia of the probe and the minutia of the reference that it was paired with. */
 export interface MinutiaPair {
-  /** In the probe. */
+  /** The minutia of the probe. */
   probe:
     | ComparedMinutia
     | undefined;
-  /** In the reference. */
+  /** The minutia of the reference. */
   reference: ComparedMinutia | undefined;
 }
 
-/** A minutia as it was compared. */
+/** A minutia as compared. */
 export interface ComparedMinutia {
   /**
-   * Position among the minutiae that took part, from 0 to 63: those of the record in its order, without those that were
-   * left out because the record holds more than can be compared.
+   * Index among the compared minutiae, 0 to 63, in the order of the record. Minutiae left out because the record holds
+   * more than can be compared are not counted.
    */
   index: number;
-  /** Pixels at 500 dpi to the right, 0 to 32767. */
+  /** Distance from the origin to the right, in pixels at 500 dpi, 0 to 32767. */
   x: number;
-  /** Pixels at 500 dpi upwards, 0 to 32767. */
+  /** Distance from the origin upwards, in pixels at 500 dpi, 0 to 32767. */
   y: number;
-  /** Direction, counter-clockwise from the x axis, in 256ths of a turn, 0 to 255. */
+  /** Direction, counter-clockwise from the x axis, in 1/256 of a turn, 0 to 255. */
   angle: number;
-  /** What the ridge does there. */
+  /** Type of the minutia. */
   type: MinutiaType;
 }
 
-/** From the probe's coordinates to the reference's: x' = a x + b y + c, y' = d x + e y + f. */
+/** Affine map from probe coordinates to reference coordinates: x' = a x + b y + c, y' = d x + e y + f. */
 export interface FingerAlignment {
-  /** x' by x. */
+  /** Contribution of x to x'. */
   a: number;
-  /** x' by y. */
+  /** Contribution of y to x'. */
   b: number;
-  /** Pixels. */
+  /** Offset of x', in pixels. */
   c: number;
-  /** y' by x. */
+  /** Contribution of x to y'. */
   d: number;
-  /** y' by y. */
+  /** Contribution of y to y'. */
   e: number;
-  /** Pixels. */
+  /** Offset of y', in pixels. */
   f: number;
 }
 
-/** A term of the score. */
+/** One term of the score. */
 export interface ScoreTerm {
-  /** Its name, e.g. `place`. */
+  /** Name of the term, e.g. `place`. */
   name: string;
-  /** What it looks at, in words. */
+  /** What the term measures, in words. */
   meaning: string;
-  /** Points that it added, or took away when negative. */
+  /** Points added to the score; negative if subtracted. */
   points: number;
 }
 

@@ -41,19 +41,19 @@ export const protobufPackage = "ridgewatch.v1";
 
 export const protobufFileName = "ridgewatch/v1/gallery.proto";
 
-/** The operator's side of the records: who is in the gallery. */
+/** Management of enrolled subjects and their references, for operators. */
 
-/** How a record came to be. */
+/** Origin of a record. */
 export const Provenance = {
   /** UNSPECIFIED - Not stated. */
   UNSPECIFIED: 0,
-  /** CONTROLLED - Taken from a cooperating person under control. */
+  /** CONTROLLED - Captured from a cooperative person under controlled conditions. */
   CONTROLLED: 1,
-  /** FIELD - Taken in the field. */
+  /** FIELD - Captured in the field. */
   FIELD: 2,
   /** LATENT - Recovered from an object or a scene. */
   LATENT: 3,
-  /** SYNTHETIC - Made by a program; no real person. */
+  /** SYNTHETIC - Synthetic; no real person. */
   SYNTHETIC: 4,
   UNRECOGNIZED: -1,
 } as const;
@@ -111,188 +111,197 @@ export function provenanceToJSON(object: Provenance): string {
   }
 }
 
-/** What is known of a subject besides its templates. Holds no name: identities live with the contributor. */
+/** Data about a subject, besides its templates. Contains no name: identities stay with the contributor. */
 export interface SubjectData {
-  /** The agency that owns the record: 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', ':' and '-'. */
+  /**
+   * The agency that owns the record: 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', ':' and '-'. Required at enrolment;
+   * cannot be changed later.
+   */
   contributor: string;
   /**
-   * The contributor's own key for the record, at most 128 characters. Unique for each contributor when given. What two
-   * people would take for the same is refused, never changed: characters that cannot be seen, control characters and
-   * marks of writing direction among them; blanks at either end, and other blanks than the space; what is not in
-   * Unicode's composed form (NFC); what is not valid UTF-8, and what Unicode has not assigned.
+   * The contributor's own key for the record, at most 128 characters. Optional; unique per contributor. The text is
+   * stored as sent, and ambiguous text is refused: invisible characters, control characters and bidirectional marks;
+   * white space at either end, and white space other than the space character; text not in Unicode normalization form C
+   * (NFC); invalid UTF-8, and code points not assigned by Unicode.
    */
   externalId: string;
-  /** The galleries it belongs to, 1 to 32 names of 1 to 64 characters as in contributor. */
+  /** Galleries that the subject belongs to: 1 to 32 names, each 1 to 64 characters of the same set as contributor. */
   galleries: string[];
   /** Handling codes, at most 32, each 1 to 32 characters of A-Z, 0-9, '_' and '-'. */
   caveats: string[];
-  /** How the record came to be. */
+  /** Origin of the record. */
   provenance: Provenance;
   /**
-   * After this time the subject is no longer searched. Not set: it does not expire. A time of the years 1900 to 9999; one
-   * that is past already is taken with the warning EXPIRED_ALREADY.
+   * Time after which the subject is no longer searched, in the years 1900 to 9999. Not set: never. A time in the past
+   * is accepted with the warning EXPIRED_ALREADY.
    */
   expireTime: Date | undefined;
 }
 
 /** One stored sample, without its template. */
 export interface Reference {
-  /** The reference's id, made by the service. */
+  /** Id of the reference, made by the service. */
   referenceId: string;
-  /** The kind of trait. */
+  /** The modality. */
   modality: Modality;
-  /** Which finger; unspecified when unknown or for a face. */
+  /** The finger. Unspecified for a face, and when unknown. */
   fingerPosition: FingerPosition;
-  /** The format it arrived in. */
+  /** The format in which it was enrolled. */
   format: TemplateFormat;
-  /** Quality 1 to 100; 0 when not stated. */
+  /** Quality, 1 to 100; 0: not stated. */
   quality: number;
-  /** Face only: the embedding's model. */
+  /** Face only: id of the embedding model. */
   modelId: string;
-  /** Finger only: minutiae used for comparison, 0 to 64. */
+  /** Finger only: number of minutiae used for comparison, 0 to 64. */
   minutiaCount: number;
-  /** When the sample was captured, if known. */
+  /** When the sample was captured. Not set: unknown. */
   captureTime:
     | Date
     | undefined;
-  /** False when it is stored but cannot be compared (too few minutiae). */
+  /** False if the reference is stored but has too few minutiae to be compared. */
   comparable: boolean;
 }
 
-/** A subject. */
+/** An enrolled subject. */
 export interface Subject {
-  /** The subject's id, made by the service (UUID, lower case). */
+  /** Id of the subject, made by the service: a UUID in lower case. */
   subjectId: string;
-  /** Version of the subject, from 1, one more at every change. */
+  /** Version of the subject: 1 at enrolment, incremented by each change. */
   version: number;
-  /** What is known of it. */
+  /** Data about the subject. */
   data:
     | SubjectData
     | undefined;
-  /** Its references. */
+  /** The subject's undamaged references. */
   references: Reference[];
-  /** When it was enrolled. */
+  /** Time of enrolment. */
   createTime:
     | Date
     | undefined;
-  /** When it was last changed. */
+  /** Time of the last change. */
   updateTime:
     | Date
     | undefined;
-  /** Ids of references that are stored and damaged: they are not among the others. An update of the samples replaces them. */
+  /**
+   * Ids of stored references that are damaged; these are absent from `references`. UpdateSubject with "samples"
+   * replaces them.
+   */
   damagedReferenceIds: string[];
 }
 
-/** One subject to add. */
+/** One subject to enrol. */
 export interface EnrollRequest {
-  /** What is known of the subject. */
+  /** Data about the subject. Required. */
   data:
     | SubjectData
     | undefined;
   /**
-   * 1 to 32 samples of one person, of 32 views together: every view becomes a reference. At least one must be
-   * comparable.
+   * 1 to 32 samples of one person, with at most 32 views in total. Every view becomes a reference. At least one must be
+   * comparable, or the request is refused with NOT_COMPARABLE.
    */
   samples: Sample[];
   /**
-   * Makes the call safe to repeat: 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', ':' and '-', unique for each
-   * contributor. The same id with the same content answers with the subject enrolled before; with other content it is
-   * refused. Empty: the call is not protected against repetition.
+   * Makes the call idempotent: 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', ':' and '-', unique per contributor.
+   * Repeating an id with the same content returns the subject enrolled before; with other content it is refused with
+   * CLIENT_REQUEST_ID_REUSED. Empty: repeating the call enrols another subject.
    */
   clientRequestId: string;
 }
 
-/** A subject was added. */
+/** A subject was enrolled. */
 export interface EnrollResponse {
   /** The subject as stored. */
   subject:
     | Subject
     | undefined;
-  /** The change that made it searchable. */
+  /** Sequence number of the change that made the subject searchable. */
   galleryVersion: number;
-  /** True when this answers a repeated request and nothing was changed now. */
+  /** True if this answers a repeated request; nothing was changed. */
   repeatedRequest: boolean;
-  /** Of the subject's galleries those that no subject had belonged to before, in order: a mistyped name shows here. */
+  /** Those of the subject's galleries that had never had a subject before, in order. A misspelt name shows up here. */
   newGalleries: string[];
-  /** What is odd about the samples, though they were read: each kind once for a sample. And about the record. */
+  /** Defects of the samples and of the record that did not prevent enrolment. Each code appears once per sample. */
   warnings: SampleWarning[];
 }
 
 /** One record of a stream. */
 export interface EnrollStreamRequest {
-  /** The subject to add. */
+  /** The subject to enrol. */
   record: EnrollRequest | undefined;
 }
 
-/** What became of every record of a stream. */
+/** The outcome of every record of a stream. */
 export interface EnrollStreamResponse {
   /**
-   * One outcome for each record, in the order they were sent. The error of one is told in short: its reason, its first
-   * field, and the beginning of its sentence.
+   * One outcome per record, in the order sent. Errors are abbreviated to the reason, the first field and the start of
+   * the sentence.
    */
   outcomes: EnrollOutcome[];
-  /** Records enrolled, repeated requests included. */
+  /** Number of records enrolled, repeated requests included. */
   enrolledCount: number;
-  /** Records refused. */
+  /** Number of records refused. */
   refusedCount: number;
-  /** The change that made the last of them searchable. */
+  /** Sequence number of the change that made the last enrolled record searchable. */
   galleryVersion: number;
-  /**
-   * Of the galleries of the records enrolled those that no subject had belonged to before, in order; a
-   * hundred at most.
-   */
+  /** Those galleries of the enrolled records that had never had a subject before, in order; at most 100. */
   newGalleries: string[];
   /**
-   * True when the stream was ended before its end: it is too long, the answer is full, the store failed, what came was
-   * no message (cut off, compressed, too large), or nothing came for too long. The last outcome says why; its record and
-   * those after it were not looked at, and can be sent in another stream.
+   * True if the service ended the stream early: too many records, no room in the answer for more outcomes, a store
+   * failure, bytes that are not a message (cut off, compressed, too large), or no message for too long. The last
+   * outcome gives the reason. Its record and all later ones were not processed and can be sent in another stream.
    */
   endedEarly: boolean;
 }
 
-/** What became of one record. */
+/** The outcome of one record. */
 export interface EnrollOutcome {
   /** Position of the record in the stream, from 0. */
   recordIndex: number;
-  /** The record's client_request_id, where it can be told. */
+  /** The client_request_id of the record. Empty if unreadable. */
   clientRequestId: string;
-  /** What came of it. */
+  /** The result. */
   outcome:
     | //
-    /** The id of the enrolled subject. */
+    /** Id of the enrolled subject. */
     { $case: "subjectId"; value: string }
     | //
-    /** Why it was refused: the status that Enroll would have ended with. */
+    /** Why the record was refused: the status that Enroll would have returned. */
     { $case: "error"; value: Status }
     | undefined;
-  /** What is odd about a record that was enrolled, and about its samples: the code of each kind, once. */
+  /** Codes of the warnings about an enrolled record and its samples, each once. */
   warnings: string[];
 }
 
 /** Names the subject to read. */
 export interface GetSubjectRequest {
-  /** The subject's id. */
+  /** Id of the subject. An unknown id is refused with SUBJECT_NOT_FOUND. */
   subjectId: string;
 }
 
-/** The subject read. */
+/** The requested subject. */
 export interface GetSubjectResponse {
   /** The subject. */
   subject: Subject | undefined;
 }
 
-/** Names a page of subjects. */
+/** Selects a page of subjects. */
 export interface ListSubjectsRequest {
-  /** Only subjects of this gallery. Empty: all. One that no subject ever belonged to is refused with GALLERY_UNKNOWN. */
+  /**
+   * Return only subjects of this gallery. Empty: all. A name that no subject ever belonged to is refused with
+   * GALLERY_UNKNOWN.
+   */
   gallery: string;
-  /** Only subjects of this contributor. Empty: all. */
+  /** Return only subjects of this contributor. Empty: all. */
   contributor: string;
   /**
-   * The most subjects wanted, 1 to 1000. 0: 100. A page may hold fewer although there are more: it has a megabyte at
-   * most.
+   * Maximum number of subjects, 1 to 1000. 0: 100. A page may contain fewer although more follow: pages are limited to
+   * one megabyte.
    */
   pageSize: number;
-  /** The next_page_token of the page before, with the same filters. Empty: the first page. */
+  /**
+   * next_page_token of the previous page, listed with the same filters. Empty: the first page. Other tokens, and those
+   * from before a restart of the service, are refused with PAGE_TOKEN_INVALID.
+   */
   pageToken: string;
 }
 
@@ -300,60 +309,66 @@ export interface ListSubjectsRequest {
 export interface ListSubjectsResponse {
   /** Subjects in order of subject id. */
   subjects: Subject[];
-  /** Names the next page. Empty: this was the last. */
+  /** Token of the next page. Empty: this is the last page. */
   nextPageToken: string;
 }
 
-/** A change of a subject. */
+/** A change to a subject. */
 export interface UpdateSubjectRequest {
-  /** The subject's id. */
+  /** Id of the subject. An unknown id is refused with SUBJECT_NOT_FOUND. */
   subjectId: string;
-  /** The version that the change is based on; refused when the subject has moved on. 0: any. At most 2^53 - 1. */
+  /**
+   * The version that the change is based on, at most 2^53 - 1. If the subject has another version, the change is
+   * refused with VERSION_MISMATCH. 0: any version.
+   */
   expectedVersion: number;
   /** New values for the fields named in update_mask. */
   data:
     | SubjectData
     | undefined;
-  /** New references, replacing all present ones, when update_mask names "samples": 1 to 32, of 32 views together. */
+  /**
+   * New references that replace all existing ones: 1 to 32 samples, with at most 32 views in total. Set if and only if
+   * update_mask contains "samples".
+   */
   samples: Sample[];
   /**
-   * What to change: "data.external_id", "data.galleries", "data.caveats", "data.provenance", "data.expire_time",
-   * "samples". At least one. The contributor of a record cannot be changed.
+   * Fields to change, at least one of "data.external_id", "data.galleries", "data.caveats", "data.provenance",
+   * "data.expire_time", "samples". The contributor of a record cannot be changed.
    */
   updateMask: string[] | undefined;
 }
 
-/** The subject was changed. */
+/** A subject was changed. */
 export interface UpdateSubjectResponse {
-  /** The subject as stored now. */
+  /** The subject as it is stored now. */
   subject:
     | Subject
     | undefined;
-  /** The change that put it in force. */
+  /** Sequence number of the change. */
   galleryVersion: number;
-  /** Of the subject's galleries those that no subject had belonged to before: as in EnrollResponse. */
+  /** Those of the subject's galleries that had never had a subject before, in order. */
   newGalleries: string[];
-  /** What is odd about the new samples, though they were read: each kind once for a sample. And about the new data. */
+  /** Defects of the new samples and of the new data that did not prevent the change. Each code appears once per sample. */
   warnings: SampleWarning[];
 }
 
 /** Names the subject to remove. */
 export interface ExpungeSubjectRequest {
-  /** The subject's id. */
+  /** Id of the subject. An unknown id is refused with SUBJECT_NOT_FOUND. */
   subjectId: string;
-  /** Why it is removed, 1 to 200 characters, all of which can be seen. Holds no name; recorded. */
+  /** Reason for the removal: 1 to 200 visible characters. Must not contain a name; it is recorded. */
   reason: string;
 }
 
-/** The subject was removed. */
+/** A subject was removed. */
 export interface ExpungeSubjectResponse {
-  /** The change that removed it. */
+  /** Sequence number of the change that removed the subject. */
   galleryVersion: number;
-  /** References that were removed with it. */
+  /** Number of references removed. */
   referencesRemoved: number;
   /**
-   * The receipt, JSON: who was removed (a digest of the id), when, why, for whom, and from which indexes on disk the data
-   * is gone when they are pruned; signed with the service's key. `ridgewatch receipt verify` checks it.
+   * Receipt, as JSON signed with the service's key: the digest of the subject id, time, reason, requester, and the
+   * on-disk indexes that contain the data until they are pruned. `ridgewatch receipt verify` checks it.
    */
   receipt: string;
 }
@@ -2423,12 +2438,13 @@ export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
 };
 
 /**
- * Enrolment, reading, change and removal of subjects. A call that changes something returns after the change is on
- * disk and in force for every search that starts later.
+ * Enrolment, reading, update and removal of subjects. A call that changes a subject returns after the change is on disk
+ * and visible to every search that starts later. A failed call carries a google.rpc.Status whose ErrorInfo.reason is
+ * listed in docs/errors.md.
  */
 export type GalleryService = typeof GalleryService;
 export const GalleryService = {
-  /** Adds a subject with its references, in one transaction: all of it or nothing. */
+  /** Enrols a subject with its references in one transaction. */
   enroll: {
     path: "/ridgewatch.v1.Gallery/Enroll" as const,
     requestStream: false as const,
@@ -2439,9 +2455,9 @@ export const GalleryService = {
     responseDeserialize: (value: Buffer): EnrollResponse => EnrollResponse.decode(value),
   },
   /**
-   * Adds many subjects. Each record stands for itself: one that is refused does not touch the others. An answer names
-   * everything that was enrolled. A stream that ends with an error has enrolled what came before it, or not: send it
-   * again under the same client_request_ids.
+   * Enrols many subjects. Records are independent: a refused record does not affect the others. The answer names every
+   * subject enrolled. If the stream ends with an error instead of an answer, some of its records may have been
+   * enrolled: send them again with the same client_request_ids.
    */
   enrollStream: {
     path: "/ridgewatch.v1.Gallery/EnrollStream" as const,
@@ -2474,7 +2490,7 @@ export const GalleryService = {
       Buffer.from(ListSubjectsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListSubjectsResponse => ListSubjectsResponse.decode(value),
   },
-  /** Changes a subject's data or replaces its references, in one transaction. */
+  /** Changes a subject's data, or replaces its references, in one transaction. */
   updateSubject: {
     path: "/ridgewatch.v1.Gallery/UpdateSubject" as const,
     requestStream: false as const,
@@ -2485,7 +2501,7 @@ export const GalleryService = {
       Buffer.from(UpdateSubjectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): UpdateSubjectResponse => UpdateSubjectResponse.decode(value),
   },
-  /** Removes a subject and all its references. It can never be a candidate again. */
+  /** Permanently removes a subject and all its references. */
   expungeSubject: {
     path: "/ridgewatch.v1.Gallery/ExpungeSubject" as const,
     requestStream: false as const,
@@ -2500,26 +2516,26 @@ export const GalleryService = {
 } as const;
 
 export interface GalleryServer extends UntypedServiceImplementation {
-  /** Adds a subject with its references, in one transaction: all of it or nothing. */
+  /** Enrols a subject with its references in one transaction. */
   enroll: handleUnaryCall<EnrollRequest, EnrollResponse>;
   /**
-   * Adds many subjects. Each record stands for itself: one that is refused does not touch the others. An answer names
-   * everything that was enrolled. A stream that ends with an error has enrolled what came before it, or not: send it
-   * again under the same client_request_ids.
+   * Enrols many subjects. Records are independent: a refused record does not affect the others. The answer names every
+   * subject enrolled. If the stream ends with an error instead of an answer, some of its records may have been
+   * enrolled: send them again with the same client_request_ids.
    */
   enrollStream: handleClientStreamingCall<EnrollStreamRequest, EnrollStreamResponse>;
   /** Reads a subject. Templates are never returned. */
   getSubject: handleUnaryCall<GetSubjectRequest, GetSubjectResponse>;
   /** Lists subjects in order of subject id. */
   listSubjects: handleUnaryCall<ListSubjectsRequest, ListSubjectsResponse>;
-  /** Changes a subject's data or replaces its references, in one transaction. */
+  /** Changes a subject's data, or replaces its references, in one transaction. */
   updateSubject: handleUnaryCall<UpdateSubjectRequest, UpdateSubjectResponse>;
-  /** Removes a subject and all its references. It can never be a candidate again. */
+  /** Permanently removes a subject and all its references. */
   expungeSubject: handleUnaryCall<ExpungeSubjectRequest, ExpungeSubjectResponse>;
 }
 
 export interface GalleryClient extends Client {
-  /** Adds a subject with its references, in one transaction: all of it or nothing. */
+  /** Enrols a subject with its references in one transaction. */
   enroll(
     request: EnrollRequest,
     callback: (error: ServiceError | null, response: EnrollResponse) => void,
@@ -2536,9 +2552,9 @@ export interface GalleryClient extends Client {
     callback: (error: ServiceError | null, response: EnrollResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Adds many subjects. Each record stands for itself: one that is refused does not touch the others. An answer names
-   * everything that was enrolled. A stream that ends with an error has enrolled what came before it, or not: send it
-   * again under the same client_request_ids.
+   * Enrols many subjects. Records are independent: a refused record does not affect the others. The answer names every
+   * subject enrolled. If the stream ends with an error instead of an answer, some of its records may have been
+   * enrolled: send them again with the same client_request_ids.
    */
   enrollStream(
     callback: (error: ServiceError | null, response: EnrollStreamResponse) => void,
@@ -2588,7 +2604,7 @@ export interface GalleryClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListSubjectsResponse) => void,
   ): ClientUnaryCall;
-  /** Changes a subject's data or replaces its references, in one transaction. */
+  /** Changes a subject's data, or replaces its references, in one transaction. */
   updateSubject(
     request: UpdateSubjectRequest,
     callback: (error: ServiceError | null, response: UpdateSubjectResponse) => void,
@@ -2604,7 +2620,7 @@ export interface GalleryClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: UpdateSubjectResponse) => void,
   ): ClientUnaryCall;
-  /** Removes a subject and all its references. It can never be a candidate again. */
+  /** Permanently removes a subject and all its references. */
   expungeSubject(
     request: ExpungeSubjectRequest,
     callback: (error: ServiceError | null, response: ExpungeSubjectResponse) => void,

@@ -39,19 +39,19 @@ export const protobufPackage = "ridgewatch.v1";
 
 export const protobufFileName = "ridgewatch/v1/identification.proto";
 
-/** The checkpoint's side: does this person resemble anyone in the gallery, and how sure is that? */
+/** Searches (1:N) and comparisons (1:1), for checkpoints and examiners. */
 
-/** Why a search is made. */
+/** Purpose of a search or comparison. */
 export const Purpose = {
   /** UNSPECIFIED - Not stated. Refused. */
   UNSPECIFIED: 0,
-  /** BORDER_CHECK - A traveller at a border. */
+  /** BORDER_CHECK - Check of a traveller at a border. */
   BORDER_CHECK: 1,
-  /** INVESTIGATION - A criminal investigation. */
+  /** INVESTIGATION - Criminal investigation. */
   INVESTIGATION: 2,
-  /** APPLICATION - An asylum or visa application. */
+  /** APPLICATION - Asylum or visa application. */
   APPLICATION: 3,
-  /** TEST - Test of the system with no real person behind it. */
+  /** TEST - System test that involves no real person. */
   TEST: 4,
   UNRECOGNIZED: -1,
 } as const;
@@ -113,9 +113,12 @@ export function purposeToJSON(object: Purpose): string {
 export const EmptyScope = {
   /** UNSPECIFIED - There was something to search. */
   UNSPECIFIED: 0,
-  /** NO_SUBJECT - No subject is in the galleries named, or in any: none was enrolled, or all were expunged, taken out or have expired. */
+  /**
+   * NO_SUBJECT - No subject is in scope: none was ever enrolled in the named galleries, or all were expunged, removed from them or
+   * have expired.
+   */
   NO_SUBJECT: 1,
-  /** NO_REFERENCE - No subject in scope has a reference that a sample of the search can be compared with. */
+  /** NO_REFERENCE - No subject in scope has a reference that is comparable with a sample of the search. */
   NO_REFERENCE: 2,
   UNRECOGNIZED: -1,
 } as const;
@@ -161,13 +164,13 @@ export function emptyScopeToJSON(object: EmptyScope): string {
   }
 }
 
-/** How a gallery was searched. */
+/** How the gallery was searched. */
 export const SearchMode = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** EXACT - Every reference in scope was compared, or as many as searched_fraction says. */
+  /** EXACT - Every reference in scope was compared, or the proportion given by searched_fraction. */
   EXACT: 1,
-  /** INDEXED - An index proposed the references to compare. */
+  /** INDEXED - An index preselected the references to compare. */
   INDEXED: 2,
   UNRECOGNIZED: -1,
 } as const;
@@ -215,228 +218,226 @@ export function searchModeToJSON(object: SearchMode): string {
 
 /** A search of the gallery. */
 export interface IdentifyRequest {
-  /** What the checkpoint captured: 1 to 16 samples of one person, of 32 views together. */
+  /** The probe: 1 to 16 samples of one person, with at most 32 views in total. Required. */
   samples: Sample[];
   /**
-   * Names of the galleries to search, at most 32. Empty: all of them. One that no subject ever belonged to is refused
-   * with GALLERY_UNKNOWN.
+   * Names of the galleries to search, at most 32. Empty: all galleries. A name that no subject ever belonged to is
+   * refused with GALLERY_UNKNOWN.
    */
   galleries: string[];
-  /** The longest candidate list wanted, 1 to 500. 0: 10. */
+  /** Maximum length of the candidate list, 1 to 500. 0: 10. */
   maxCandidates: number;
-  /** Where the line is drawn. Not set: the service's configured false positive identification rate. */
+  /** Threshold for candidates. Not set: the service's configured false positive identification rate (FPIR). */
   threshold:
     | //
     /**
-     * The share of searches for people who are not in the gallery that may return a candidate, 1e-9 to 0.5. The
-     * threshold follows from it and from the number of subjects searched.
+     * Target FPIR: the proportion of non-mated searches that may return a candidate, 1e-9 to 0.5. The threshold follows
+     * from it and from the number of subjects searched.
      */
     { $case: "targetFpir"; value: number }
     | //
     /**
-     * An explicit threshold: the highest log10 of the false match rate, fused over all samples, that a candidate may
-     * have, -12 to 0. 0 returns the best candidates, as long as one of their samples is rarer than one in ten.
+     * Explicit threshold: the highest log10 of the false match rate, fused over all samples, that a candidate may have,
+     * -12 to 0. 0 returns the best candidates that have at least one sample with a false match rate below one in ten.
      */
     { $case: "maxLog10Fmr"; value: number }
     | undefined;
-  /** Insist on comparing with every reference in scope, without any index. */
+  /** Compare with every reference in scope, without using an index. */
   exact: boolean;
-  /** Why the search is made. Recorded; refused when unspecified. */
+  /** Purpose of the search. Required; recorded. */
   purpose: Purpose;
-  /** The checkpoint that asks: 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', ':' and '-'. */
+  /** The calling checkpoint: 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', ':' and '-'. Required. */
   checkpointId: string;
   /**
-   * The caller's name for this search, returned in the answer: at most 64 characters of the same set. Empty: the
-   * service makes one.
+   * The caller's id for this search, returned as request_id: at most 64 characters of the same set as checkpoint_id.
+   * Empty: the service makes one.
    */
   clientRequestId: string;
   /**
-   * Ask for an explanation of every finger score of the candidates returned; where these are more than 500, of the first
-   * 500. It is biometric data: it shows minutiae of the references.
+   * Explain every finger score of the returned candidates. If there are more than 500 scores, only the first 500 are
+   * explained. Explanations are biometric data: they show minutiae of the references. Default: false.
    */
   explain?:
     | boolean
     | undefined;
   /**
-   * When the deadline comes nearer than the search can be finished, answer with what was searched until then; see
-   * searched_fraction. Otherwise such a search ends with DEADLINE_EXCEEDED.
+   * If the search cannot finish before the deadline, return what was searched by then; see searched_fraction. If false,
+   * such a search fails with DEADLINE_EXCEEDED. Default: false.
    */
   allowPartial?: boolean | undefined;
 }
 
-/** A candidate list. */
+/** The result of a search: a candidate list. */
 export interface IdentifyResponse {
-  /** The caller's name for this search, or the one the service made. */
+  /** The client_request_id of the search, or an id made by the service if that was empty. */
   requestId: string;
-  /** Candidates at or above the threshold, best first; ties in order of subject id. */
+  /** Candidates at or above the threshold, best first; ties are ordered by subject id. */
   candidates: Candidate[];
-  /** The band of the best candidate. */
+  /** Band of the best candidate. */
   band: Band;
-  /** The threshold that was applied: highest log10 of the fused false match rate, -12 to 0. */
+  /** The threshold applied: the highest log10 of the fused false match rate of a candidate, -12 to 0. */
   thresholdLog10Fmr: number;
-  /** The false positive identification rate that this threshold stands for at the number of subjects searched, 0 to 1. */
+  /** The false positive identification rate of this threshold for the number of subjects searched, 0 to 1. */
   fpir: number;
   /** How the gallery was searched. */
   searchMode: SearchMode;
-  /** Share of the references in scope that were searched, 0 to 1. Below 1 only when a partial answer was asked for. */
+  /** Proportion of the references in scope that were searched, 0 to 1. Below 1 only with allow_partial. */
   searchedFraction: number;
-  /** Subjects in scope at the time of the search. */
+  /** Number of subjects in scope at the time of the search. */
   subjectsSearched: number;
-  /** The last change of the gallery that the search saw. */
+  /** Sequence number of the last gallery change that the search saw. */
   galleryVersion: number;
-  /** The versions of the comparison algorithms and their calibration, one for each modality used. */
+  /** Versions of the comparison algorithms and calibrations, one per modality used. */
   modelVersions: ModelVersion[];
-  /** What became of each probe sample, in the order of the request. */
+  /** One report per view of the probe samples, in the order of the request. */
   samples: SampleReport[];
-  /** True when more candidates reached the threshold than max_candidates let through. */
+  /** True if more candidates reached the threshold than max_candidates allows. */
   truncated: boolean;
   /** Time spent in the service. */
   elapsed:
     | Duration
     | undefined;
-  /** What is known of the index. Only of an indexed search. */
+  /** State of the index. Set only for an indexed search. */
   index:
     | IndexReport
     | undefined;
-  /** Why nothing was searched. That there is no candidate then says nothing of the person. */
+  /** Why nothing was searched. An empty candidate list then says nothing about the person. */
   emptyScope: EmptyScope;
   /**
-   * Stored references that may be in scope, of whichever modality, and that were not compared because they are damaged;
-   * at most so many. Above 0 the person may be enrolled and not be found: GetStatus and `ridgewatch store check` say more.
+   * Upper bound of the number of damaged stored references, of any modality, that may be in scope and were not
+   * compared. If above 0, the person may be enrolled and still not be found; see GetStatus and `ridgewatch store
+   * check`.
    */
   damagedReferenceCount: number;
 }
 
-/** What an index did in a search, and how much it loses. */
+/** What the index did in a search, and its measured loss. */
 export interface IndexReport {
-  /** Hash of the model of the candidate vectors, hexadecimal. */
+  /** Hash of the candidate vector model, hexadecimal. */
   vectorModelHash: string;
-  /** Share of the subjects in scope that was compared, 0 to 1. */
+  /** Penetration rate: proportion of the subjects in scope that were compared, 0 to 1. */
   penetration: number;
-  /** What the audit has found since the service started. */
+  /** Audit results since the service started. */
   audit: IndexAudit | undefined;
 }
 
-/** Indexed searches that were repeated with a comparison of everything. */
+/** Audit of indexed searches: a sample of them is repeated as exhaustive comparisons. */
 export interface IndexAudit {
-  /** Searches that were repeated. */
+  /** Number of searches repeated. */
   searches: number;
-  /** Of those, how many had a candidate at the service's own threshold when everything was compared. */
+  /** Number of those whose exhaustive comparison returned a candidate at the service's own threshold. */
   candidates: number;
-  /** Of the first candidates of these, how many the index had missed. */
+  /** Number of those whose best candidate the index had missed. */
   missed: number;
-  /** missed / candidates, 0 to 1; 0 before there is any candidate. */
+  /** missed / candidates, 0 to 1; 0 while candidates is 0. */
   missRate: number;
-  /** Upper limit of the miss rate at 95 % confidence, one-sided; 1 before there is any candidate. */
+  /** Upper one-sided 95 % confidence limit of the miss rate; 1 while candidates is 0. */
   missRateUpper: number;
 }
 
-/** The version of a comparison algorithm and of its calibration. */
+/** Version of a comparison algorithm and of its calibration. */
 export interface ModelVersion {
-  /** The modality it is for. */
+  /** Modality that the algorithm compares. */
   modality: Modality;
-  /** Finger: name of the comparison model. Face: the embedding's model id. */
+  /** Finger: name of the comparison model. Face: id of the embedding model. */
   model: string;
-  /** Hash of everything that decides a score, hexadecimal. */
+  /** Hash of everything that determines a score, hexadecimal. */
   hash: string;
   /** Version of the table that maps a score to a false match rate. */
   calibration: string;
 }
 
-/** A subject whom the probe resembles. */
+/** A subject at or above the threshold. */
 export interface Candidate {
-  /** The subject. */
+  /** Id of the subject. */
   subjectId: string;
-  /** Place in the list, from 1. */
+  /** Rank in the candidate list, from 1. */
   rank: number;
-  /** log10 of the false match rate of the samples together, -60 to 0, in steps of 0.001. */
+  /** log10 of the fused false match rate over all samples, -60 to 0, in steps of 0.001. */
   log10Fmr: number;
-  /** The chance that a person who is not in the gallery gets a candidate this strong or stronger, 0 to 1. */
+  /** Probability that a non-mated search returns a candidate at least this strong, 0 to 1. */
   fpir: number;
-  /** How strongly this candidate asks for attention. */
+  /** Band of this candidate. */
   band: Band;
-  /** The best score of each probe sample against this subject. Samples for which the subject has no reference are absent. */
+  /** Best score of each probe sample against this subject. Samples for which the subject has no reference are absent. */
   scores: SampleScore[];
   /** The agency that owns the record. */
   contributor: string;
-  /** Handling codes that the caller may see. */
+  /** Handling codes of the record. */
   caveats: string[];
-  /** How the record came to be. */
+  /** Provenance of the record in lower case, e.g. "controlled". */
   provenance: string;
 }
 
 /** One search of a stream. */
 export interface IdentifyStreamRequest {
-  /** The search. Its client_request_id is required and unique among the searches under way in this stream. */
+  /** The search. Its client_request_id is required, and must differ from those of the stream's unanswered searches. */
   request: IdentifyRequest | undefined;
 }
 
 /** One answer of a stream. */
 export interface IdentifyStreamResponse {
-  /** The client_request_id of the search it answers. */
+  /** The client_request_id of the search. Empty if unreadable. */
   requestId: string;
-  /** What came of it. */
+  /** The result. */
   outcome:
     | //
     /** The candidate list. */
     { $case: "response"; value: IdentifyResponse }
     | //
-    /** Why there is none: the status that Identify would have ended with. */
+    /** Why the search failed: the status that Identify would have returned. */
     { $case: "error"; value: Status }
     | undefined;
 }
 
 /** A 1:1 comparison. */
 export interface VerifyRequest {
-  /** What was captured: 1 to 16 samples of one person, of 32 views together. */
+  /** The probe: 1 to 16 samples of one person, with at most 32 views in total. Required. */
   samples: Sample[];
-  /** Whom to compare with. */
+  /** Reference to compare with. Required. */
   claim:
     | //
-    /** An enrolled subject. */
+    /** Id of an enrolled subject. An unknown id is refused with SUBJECT_NOT_FOUND. */
     { $case: "subjectId"; value: string }
     | //
-    /** Samples sent along, of one person. */
+    /** Reference samples of one person. */
     { $case: "referenceSamples"; value: ReferenceSamples }
     | undefined;
-  /** Why the comparison is made. Refused when unspecified. */
+  /** Purpose of the comparison. Required. */
   purpose: Purpose;
-  /** The checkpoint that asks: as in IdentifyRequest. */
+  /** The calling checkpoint, in the form described in IdentifyRequest. Required. */
   checkpointId: string;
-  /** The caller's name for this comparison: as in IdentifyRequest. */
+  /** The caller's id for this comparison, in the form described in IdentifyRequest. */
   clientRequestId: string;
-  /** Ask for an explanation of every finger score: as in IdentifyRequest. */
+  /** Explain every finger score, as in IdentifyRequest. Default: false. */
   explain?: boolean | undefined;
 }
 
-/** Samples of one person to compare with. */
+/** Reference samples of one person. */
 export interface ReferenceSamples {
-  /** 1 to 16 samples, of 32 views together. */
+  /** 1 to 16 samples, with at most 32 views in total. */
   samples: Sample[];
 }
 
-/** The result of a 1:1 comparison. It states how alike the samples are; whether that is enough is for a human to say. */
+/** The result of a 1:1 comparison. It states similarity; a human decides whether that is sufficient. */
 export interface VerifyResponse {
-  /** The caller's name for this comparison, or the one the service made. */
+  /** The client_request_id of the comparison, or an id made by the service if that was empty. */
   requestId: string;
-  /** log10 of the false match rate of the samples together, -60 to 0, in steps of 0.001. */
+  /** log10 of the fused false match rate over all samples, -60 to 0, in steps of 0.001. */
   log10Fmr: number;
-  /** The best score of each probe sample. */
+  /** Best score of each probe sample. */
   scores: SampleScore[];
-  /** What became of each probe sample. */
+  /** One report per view of the probe samples, in the order of the request. */
   samples: SampleReport[];
-  /** The versions of the comparison algorithms used. */
+  /** Versions of the comparison algorithms and calibrations used. */
   modelVersions: ModelVersion[];
-  /** The last change of the gallery that the comparison saw. */
+  /** Sequence number of the last gallery change that the comparison saw. */
   galleryVersion: number;
   /** Time spent in the service. */
   elapsed:
     | Duration
     | undefined;
-  /**
-   * What is odd about the reference samples that were sent, though they were read. What is odd about the probe samples
-   * stands in their reports.
-   */
+  /** Warnings about the reference samples in the request. Warnings about the probe samples are in `samples`. */
   referenceWarnings: SampleWarning[];
 }
 
@@ -2334,10 +2335,13 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
   },
 };
 
-/** 1:N and 1:1 comparison. Every answer is a list of candidates for a trained human, never a decision. */
+/**
+ * 1:N identification and 1:1 verification. An answer states similarity for a trained examiner; it is never a decision.
+ * A failed call carries a google.rpc.Status whose ErrorInfo.reason is listed in docs/errors.md.
+ */
 export type IdentificationService = typeof IdentificationService;
 export const IdentificationService = {
-  /** Searches the gallery for people whom the probe resembles (1:N). */
+  /** Searches the gallery for subjects similar to the probe (1:N). */
   identify: {
     path: "/ridgewatch.v1.Identification/Identify" as const,
     requestStream: false as const,
@@ -2348,10 +2352,10 @@ export const IdentificationService = {
     responseDeserialize: (value: Buffer): IdentifyResponse => IdentifyResponse.decode(value),
   },
   /**
-   * Many searches over one connection. Answers carry the request's id and may come in another order; a search that
-   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. What is no message (cut
-   * off, compressed, too large) answers with an error without a request id, which is the status of the stream, too. A
-   * caller who does not take the answers is not read any further.
+   * Runs many searches over one connection. Each answer carries the id of its request; answers may arrive in another
+   * order. A search that fails or cannot be read yields an error in its own answer, and the stream stays open. Bytes
+   * that are not a message (cut off, compressed, too large) yield an error without a request id, and the stream ends
+   * with the same error as its status. If the caller does not read answers, the service stops reading requests.
    */
   identifyStream: {
     path: "/ridgewatch.v1.Identification/IdentifyStream" as const,
@@ -2364,7 +2368,7 @@ export const IdentificationService = {
       Buffer.from(IdentifyStreamResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): IdentifyStreamResponse => IdentifyStreamResponse.decode(value),
   },
-  /** Compares the probe with one enrolled subject, or with samples sent along (1:1). */
+  /** Compares the probe with one enrolled subject, or with samples in the request (1:1). */
   verify: {
     path: "/ridgewatch.v1.Identification/Verify" as const,
     requestStream: false as const,
@@ -2377,21 +2381,21 @@ export const IdentificationService = {
 } as const;
 
 export interface IdentificationServer extends UntypedServiceImplementation {
-  /** Searches the gallery for people whom the probe resembles (1:N). */
+  /** Searches the gallery for subjects similar to the probe (1:N). */
   identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>;
   /**
-   * Many searches over one connection. Answers carry the request's id and may come in another order; a search that
-   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. What is no message (cut
-   * off, compressed, too large) answers with an error without a request id, which is the status of the stream, too. A
-   * caller who does not take the answers is not read any further.
+   * Runs many searches over one connection. Each answer carries the id of its request; answers may arrive in another
+   * order. A search that fails or cannot be read yields an error in its own answer, and the stream stays open. Bytes
+   * that are not a message (cut off, compressed, too large) yield an error without a request id, and the stream ends
+   * with the same error as its status. If the caller does not read answers, the service stops reading requests.
    */
   identifyStream: handleBidiStreamingCall<IdentifyStreamRequest, IdentifyStreamResponse>;
-  /** Compares the probe with one enrolled subject, or with samples sent along (1:1). */
+  /** Compares the probe with one enrolled subject, or with samples in the request (1:1). */
   verify: handleUnaryCall<VerifyRequest, VerifyResponse>;
 }
 
 export interface IdentificationClient extends Client {
-  /** Searches the gallery for people whom the probe resembles (1:N). */
+  /** Searches the gallery for subjects similar to the probe (1:N). */
   identify(
     request: IdentifyRequest,
     callback: (error: ServiceError | null, response: IdentifyResponse) => void,
@@ -2408,10 +2412,10 @@ export interface IdentificationClient extends Client {
     callback: (error: ServiceError | null, response: IdentifyResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Many searches over one connection. Answers carry the request's id and may come in another order; a search that
-   * fails, or that cannot be read, answers with an error in its place and leaves the stream open. What is no message (cut
-   * off, compressed, too large) answers with an error without a request id, which is the status of the stream, too. A
-   * caller who does not take the answers is not read any further.
+   * Runs many searches over one connection. Each answer carries the id of its request; answers may arrive in another
+   * order. A search that fails or cannot be read yields an error in its own answer, and the stream stays open. Bytes
+   * that are not a message (cut off, compressed, too large) yield an error without a request id, and the stream ends
+   * with the same error as its status. If the caller does not read answers, the service stops reading requests.
    */
   identifyStream(): ClientDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>;
   identifyStream(options: Partial<CallOptions>): ClientDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>;
@@ -2419,7 +2423,7 @@ export interface IdentificationClient extends Client {
     metadata: Metadata,
     options?: Partial<CallOptions>,
   ): ClientDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>;
-  /** Compares the probe with one enrolled subject, or with samples sent along (1:1). */
+  /** Compares the probe with one enrolled subject, or with samples in the request (1:1). */
   verify(
     request: VerifyRequest,
     callback: (error: ServiceError | null, response: VerifyResponse) => void,

@@ -34,17 +34,17 @@ export const protobufPackage = "ridgewatch.v1";
 
 export const protobufFileName = "ridgewatch/v1/operations.proto";
 
-/** The operator's side of the service itself. */
+/** Monitoring and control of the service itself, for operators. */
 
-/** Where the service is in its life. */
+/** Life cycle stages of the service. */
 export const Readiness = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** STARTING - Loading the gallery; searches are refused. */
+  /** STARTING - Loading the gallery; searches and changes are refused with FAILED_PRECONDITION, reason NOT_READY. */
   STARTING: 1,
-  /** READY - Everything is searchable. */
+  /** READY - Serving; every enrolled subject is searchable. */
   READY: 2,
-  /** STOPPING - Finishing the calls under way; new ones are refused. */
+  /** STOPPING - Finishing the running calls; new searches and changes are refused with UNAVAILABLE, reason STOPPING. */
   STOPPING: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -96,141 +96,141 @@ export function readinessToJSON(object: Readiness): string {
   }
 }
 
-/** Asks for the hash. */
+/** Requests the content hash. */
 export interface GetContentHashRequest {
 }
 
-/** What the gallery holds, in one number. */
+/** The content of the gallery as one hash. */
 export interface GetContentHashResponse {
-  /** Hexadecimal. Two services that give the same at the same gallery version find the same. */
+  /** Hash, hexadecimal. Two services with equal hashes at equal gallery versions find the same references. */
   hash: string;
-  /** The version that it is of. */
+  /** The gallery version that was hashed. */
   galleryVersion: number;
-  /** Subjects that can be searched. */
+  /** Number of searchable subjects. */
   subjectCount: number;
 }
 
-/** Asks for the published index. */
+/** Requests a switch to the published index. */
 export interface ReloadIndexRequest {
 }
 
-/** The index that is searched now. */
+/** The index in use after the call. */
 export interface ReloadIndexResponse {
-  /** False: it was searched before. */
+  /** False: this index was already in use. */
   switched: boolean;
-  /** Its name; empty: the gallery was made from the store, and no index is published. */
+  /** Name of the index. Empty: no index is published, and the gallery was loaded from the store. */
   indexName: string;
-  /** The last change that the index itself holds. */
+  /** Sequence number of the last change contained in the index. */
   indexSequence: number;
-  /** The last change of the gallery that searches see. */
+  /** Sequence number of the last change that searches see. */
   galleryVersion: number;
 }
 
-/** Asks for the status. */
+/** Requests the state of the service. */
 export interface GetStatusRequest {
 }
 
 /** The state of the service. */
 export interface GetStatusResponse {
-  /** Where the service is in its life. */
+  /** Life cycle stage of the service. */
   readiness: Readiness;
-  /** A sentence about it, e.g. how far start-up has come. */
+  /** The stage in a sentence, e.g. the progress of start-up. Names the store if it cannot be reached or written. */
   detail: string;
   /** Version of the program. */
   programVersion: string;
   /** Version of the JavaScript runtime. */
   runtimeVersion: string;
-  /** The last change of the gallery that searches see. */
+  /** Sequence number of the last change that searches see. */
   galleryVersion: number;
-  /** The last change in the store. */
+  /** Sequence number of the last change in the store. While the store cannot be reached: gallery_version. */
   storeVersion: number;
-  /** Version of the database schema. */
+  /** Version of the database schema. Empty while the store cannot be reached. */
   schemaVersion: string;
   /**
-   * Subjects that can be searched. Those who have expired cannot, here and in every other number, until they are
-   * expunged or expire later.
+   * Number of searchable subjects. Expired subjects are not searchable and are not counted in any field, except
+   * Partition.expired_count, until they are expunged or their expire_time is moved.
    */
   subjectCount: number;
-  /** References that can be searched. */
+  /** Number of searchable references. */
   referenceCount: number;
-  /** References that are stored but cannot be compared. */
+  /** Number of stored references that cannot be compared. */
   notComparableCount: number;
-  /** The searchable references by partition, in order of modality, finger position and model. */
+  /** Searchable references by partition, ordered by modality, finger position and model. */
   partitions: Partition[];
-  /** All galleries that any subject ever belonged to, those that were emptied included, in order of name. */
+  /** All galleries that any subject ever belonged to, including empty ones, ordered by name. */
   galleries: GalleryCount[];
   /** The comparison algorithms in use. */
   modelVersions: ModelVersion[];
-  /** Worker threads that run comparisons. */
+  /** Number of worker threads that run comparisons. */
   workerCount: number;
-  /** When the service was started. */
+  /** Time when the service was started. */
   startTime:
     | Date
     | undefined;
-  /** For how long it has been running. */
+  /** Time since start_time. */
   uptime:
     | Duration
     | undefined;
   /** Instruction set of the comparison kernels: "simd128" or "relaxed-simd". */
   simdLevel: string;
-  /** What the audit of indexed searches has found. */
+  /** Result of the audit of indexed searches. */
   indexAudit:
     | IndexAudit
     | undefined;
-  /** Hash of the model of the candidate vectors, hexadecimal. */
+  /** Hash of the candidate vector model, hexadecimal. */
   vectorModelHash: string;
-  /** The index that the gallery was loaded from; empty: it was made from the store. */
+  /** Name of the index that the gallery was loaded from. Empty: the gallery was loaded from the store. */
   indexName: string;
-  /** The last change that the index itself holds. */
+  /** Sequence number of the last change contained in the index. */
   indexSequence: number;
-  /** The store can be reached; as the last look at it has found, some seconds ago at most. */
+  /** True if the store can be reached, as of the last check, at most some seconds ago. */
   storeReachable: boolean;
-  /** The store takes changes. Searches go on where it does not, and detail says why. */
+  /** True if the store accepts changes. If false, searches still work, and `detail` says why. */
   storeWritable: boolean;
-  /** Stored references that are known to be damaged. They are not compared, unless they were loaded before. */
+  /** Number of stored references known to be damaged. They are not compared, unless they were loaded before the damage. */
   damagedReferenceCount: number;
-  /** Which they are, in order of their ids; 1000 of them at most. */
+  /** The damaged references, ordered by id; at most 1000. */
   damagedReferences: DamagedReference[];
 }
 
-/** A stored reference that is not what was enrolled. `ridgewatch store check --expunge` removes it. */
+/** A stored reference whose data differ from what was enrolled. `ridgewatch store check --expunge` removes it. */
 export interface DamagedReference {
-  /** Empty where not even the id can be read. */
+  /** Id of the reference. Empty if not even the id is readable. */
   referenceId: string;
-  /** Whose it is; empty where that cannot be read. */
+  /** The subject it belongs to. Empty if unreadable. */
   subjectId: string;
-  /** What is wrong with it: a constant of docs/errors.md, e.g. "SEALED_DATA_DAMAGED". */
+  /** Kind of damage: a reason from docs/errors.md, e.g. "SEALED_DATA_DAMAGED". */
   reason: string;
 }
 
-/** References that are searched together: one finger position, or one face model. */
+/** References that are searched together: those of one finger position or of one face model. */
 export interface Partition {
   /** The modality. */
   modality: Modality;
-  /** Finger position; unspecified holds references whose finger is not known, and faces. */
+  /** Finger position. Unspecified for faces, and for references whose finger is unknown. */
   fingerPosition: FingerPosition;
-  /** Face only: the embedding's model. */
+  /** Face only: id of the embedding model. */
   modelId: string;
-  /** References that can be found. */
+  /** Number of searchable references. */
   liveCount: number;
-  /** References that were removed and whose room has not been reused yet. */
+  /** Number of removed references whose space has not been reused yet. */
   removedCount: number;
-  /** Segments that hold them. */
+  /** Number of segments that hold the references. */
   segmentCount: number;
   /**
-   * Memory that the references take, in bytes: records, candidate vectors and entries, those of removed references
-   * included. What is reserved and not written yet is not counted, nor what threads need to read the segments.
+   * Memory used by the references, in bytes: records, candidate vectors and entries, including those of removed
+   * references. Excludes memory that is reserved but unused, and what threads need to read the segments.
    */
   memoryBytes: number;
-  /** References of subjects who have expired: they take room, and cannot be found. */
+  /** Number of references of expired subjects: they use memory and are never found. */
   expiredCount: number;
 }
 
-/** A gallery and its size. */
+/** A gallery and its number of subjects. */
 export interface GalleryCount {
   /** The gallery's name. */
   gallery: string;
-  /** Subjects in it that can be searched. */
+  /** Number of searchable subjects in the gallery. */
   subjectCount: number;
 }
 
@@ -1611,10 +1611,13 @@ export const GalleryCount: MessageFns<GalleryCount> = {
   },
 };
 
-/** Watching the service. */
+/**
+ * State of the service, content hash and index switch. A failed call carries a google.rpc.Status whose ErrorInfo.reason
+ * is listed in docs/errors.md.
+ */
 export type OperationsService = typeof OperationsService;
 export const OperationsService = {
-  /** States what the service holds, how it searches and whether it is ready. */
+  /** Reports what the service holds, how it searches and whether it is ready. Answers while the service starts, too. */
   getStatus: {
     path: "/ridgewatch.v1.Operations/GetStatus" as const,
     requestStream: false as const,
@@ -1624,7 +1627,10 @@ export const OperationsService = {
     responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
   },
-  /** A hash of everything that searches can find, to compare two services with. Takes some seconds for a million subjects. */
+  /**
+   * Computes a hash of everything that searches can find, to compare two services. Takes some seconds for a million
+   * subjects.
+   */
   getContentHash: {
     path: "/ridgewatch.v1.Operations/GetContentHash" as const,
     requestStream: false as const,
@@ -1637,8 +1643,8 @@ export const OperationsService = {
     responseDeserialize: (value: Buffer): GetContentHashResponse => GetContentHashResponse.decode(value),
   },
   /**
-   * Takes the index that was published, now rather than within a second; answers when it is searched.
-   * The index that was searched goes on being searched when the other one is refused.
+   * Switches to the published index at once instead of within a second. Returns when searches use it. If the new index
+   * is refused, searches keep using the current one.
    */
   reloadIndex: {
     path: "/ridgewatch.v1.Operations/ReloadIndex" as const,
@@ -1652,19 +1658,22 @@ export const OperationsService = {
 } as const;
 
 export interface OperationsServer extends UntypedServiceImplementation {
-  /** States what the service holds, how it searches and whether it is ready. */
+  /** Reports what the service holds, how it searches and whether it is ready. Answers while the service starts, too. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
-  /** A hash of everything that searches can find, to compare two services with. Takes some seconds for a million subjects. */
+  /**
+   * Computes a hash of everything that searches can find, to compare two services. Takes some seconds for a million
+   * subjects.
+   */
   getContentHash: handleUnaryCall<GetContentHashRequest, GetContentHashResponse>;
   /**
-   * Takes the index that was published, now rather than within a second; answers when it is searched.
-   * The index that was searched goes on being searched when the other one is refused.
+   * Switches to the published index at once instead of within a second. Returns when searches use it. If the new index
+   * is refused, searches keep using the current one.
    */
   reloadIndex: handleUnaryCall<ReloadIndexRequest, ReloadIndexResponse>;
 }
 
 export interface OperationsClient extends Client {
-  /** States what the service holds, how it searches and whether it is ready. */
+  /** Reports what the service holds, how it searches and whether it is ready. Answers while the service starts, too. */
   getStatus(
     request: GetStatusRequest,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
@@ -1680,7 +1689,10 @@ export interface OperationsClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
   ): ClientUnaryCall;
-  /** A hash of everything that searches can find, to compare two services with. Takes some seconds for a million subjects. */
+  /**
+   * Computes a hash of everything that searches can find, to compare two services. Takes some seconds for a million
+   * subjects.
+   */
   getContentHash(
     request: GetContentHashRequest,
     callback: (error: ServiceError | null, response: GetContentHashResponse) => void,
@@ -1697,8 +1709,8 @@ export interface OperationsClient extends Client {
     callback: (error: ServiceError | null, response: GetContentHashResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Takes the index that was published, now rather than within a second; answers when it is searched.
-   * The index that was searched goes on being searched when the other one is refused.
+   * Switches to the published index at once instead of within a second. Returns when searches use it. If the new index
+   * is refused, searches keep using the current one.
    */
   reloadIndex(
     request: ReloadIndexRequest,

@@ -14,13 +14,13 @@ export const protobufPackage = "ridgewatch.v1";
 export const protobufFileName = "ridgewatch/v1/sample.proto";
 
 /**
- * Biometric samples as they travel on the wire, and the error rates that scores are expressed in.
- * Vocabulary: ISO/IEC 2382-37. Error rates: ISO/IEC 19795-1.
+ * Biometric samples, comparison scores and warnings, as requests and answers carry them. Vocabulary: ISO/IEC 2382-37.
+ * Error rates: ISO/IEC 19795-1.
  */
 
-/** The kind of body trait a sample was taken from. */
+/** The biometric modality of a sample. */
 export const Modality = {
-  /** UNSPECIFIED - Not stated. Refused wherever a modality is required. */
+  /** UNSPECIFIED - Not stated. Refused in a request. */
   UNSPECIFIED: 0,
   /** FINGER - A fingerprint. */
   FINGER: 1,
@@ -73,8 +73,8 @@ export function modalityToJSON(object: Modality): string {
 /** Which finger a sample is of (ISO/IEC 19794-2:2005 Table 2). */
 export const FingerPosition = {
   /**
-   * UNSPECIFIED - The position is not known: the sample is compared with references of every finger.
-   * For ISO and INCITS records the position inside the record is used instead when it is known.
+   * UNSPECIFIED - Position unknown: the sample is compared with references of every finger. For ISO and INCITS records, the position
+   * inside the record is used instead if the record states one.
    */
   UNSPECIFIED: 0,
   /** RIGHT_THUMB - Right thumb. */
@@ -189,7 +189,7 @@ export function fingerPositionToJSON(object: FingerPosition): string {
   }
 }
 
-/** How the bytes of a sample are to be read. */
+/** Encoding of a sample's `data`. */
 export const TemplateFormat = {
   /** UNSPECIFIED - Not stated. Refused: a format is never guessed. */
   UNSPECIFIED: 0,
@@ -198,11 +198,14 @@ export const TemplateFormat = {
   /** INCITS_378_2004 - Finger minutiae record, ANSI/INCITS 378-2004. Every finger view in it becomes a sample. */
   INCITS_378_2004: 2,
   /**
-   * FACE_EMBEDDING_FLOAT32 - Face embedding: `dimension` little-endian IEEE 754 binary32 values. Any positive length (norm);
-   * it is scaled to unit length on arrival.
+   * FACE_EMBEDDING_FLOAT32 - Face embedding: `dimension` little-endian IEEE 754 binary32 values. Any norm above 0 is accepted; the service
+   * scales the embedding to unit norm.
    */
   FACE_EMBEDDING_FLOAT32: 3,
-  /** FACE_EMBEDDING_INT8 - Face embedding: `dimension` signed bytes, -127 to 127 (-128 is refused). Scaled to unit length on arrival. */
+  /**
+   * FACE_EMBEDDING_INT8 - Face embedding: `dimension` signed bytes, -127 to 127 (-128 is refused). The service scales the embedding to unit
+   * norm.
+   */
   FACE_EMBEDDING_INT8: 4,
   UNRECOGNIZED: -1,
 } as const;
@@ -264,11 +267,11 @@ export function templateFormatToJSON(object: TemplateFormat): string {
 export const SampleOutcome = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** COMPARED - It was compared. */
+  /** COMPARED - Compared. */
   COMPARED: 1,
-  /** NOT_COMPARABLE - It could not be compared with anything: too few minutiae. */
+  /** NOT_COMPARABLE - Not compared: too few minutiae. */
   NOT_COMPARABLE: 2,
-  /** NOTHING_TO_COMPARE - It is well formed, but the gallery holds nothing of its kind. */
+  /** NOTHING_TO_COMPARE - Not compared: well formed, but there is no reference to compare it with. */
   NOTHING_TO_COMPARE: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -320,17 +323,17 @@ export function sampleOutcomeToJSON(object: SampleOutcome): string {
   }
 }
 
-/** How strongly a candidate list asks for the attention of a trained examiner. It is never a decision. */
+/** Urgency of a candidate list for a trained examiner. Never a decision. */
 export const Band = {
   /** UNSPECIFIED - Never sent. */
   UNSPECIFIED: 0,
-  /** NO_CANDIDATE - Nothing in the gallery reached the threshold. This does not say that the person is not in it. */
+  /** NO_CANDIDATE - No candidate reached the threshold. This does not prove that the person is not enrolled. */
   NO_CANDIDATE: 1,
-  /** REVIEW - At or above the threshold: an examiner has to look. */
+  /** REVIEW - At or above the threshold: an examiner has to review it. */
   REVIEW: 2,
   /**
-   * STRONG_CANDIDATE - At least a thousand times rarer among different people than both the threshold and the service's own target ask
-   * for: an examiner has to look first.
+   * STRONG_CANDIDATE - The false match rate is at least a thousand times lower than both the threshold and the service's own target
+   * require: an examiner has to review it first.
    */
   STRONG_CANDIDATE: 3,
   UNRECOGNIZED: -1,
@@ -383,102 +386,109 @@ export function bandToJSON(object: Band): string {
   }
 }
 
-/** One captured biometric sample in template form. */
+/** One captured biometric sample, as a template. */
 export interface Sample {
-  /** The kind of trait. Must agree with `format`. */
+  /** The modality. Must agree with `format`. Required. */
   modality: Modality;
-  /** How `data` is to be read. */
+  /** Encoding of `data`. Required. */
   format: TemplateFormat;
-  /** The template itself: 1 byte to 64 KiB. */
+  /** The template, 1 byte to 64 KiB. Required. */
   data: Buffer;
   /**
-   * Which finger. Overrides an unknown position (0) in the record; a position that contradicts the record's is
-   * refused, and so is one given for a record of several views. Must be unspecified for a face.
+   * The finger. Replaces an unknown position (0) in the record. Refused if it contradicts the position in the record,
+   * or if the record holds several views. Must be unspecified for a face.
    */
   fingerPosition: FingerPosition;
   /**
-   * Quality of the sample, 1 (worst) to 100 (best), ISO/IEC 29794-1; 0 means not stated. Where the record states
-   * a quality per view, that one is used and this field must be 0 or equal to it.
+   * Quality of the sample, 1 (worst) to 100 (best), ISO/IEC 29794-1. 0: not stated. If the record states a quality per
+   * view, that quality is used, and this field must be 0 or equal to it.
    */
   quality: number;
   /**
-   * Face only: the identifier of the model that made the embedding, as configured in the service. At most 64
-   * characters of a-z, 0-9, '.', '_' and '-'. Embeddings of two models are never compared.
+   * Face only: id of the model that made the embedding, as configured in the service. At most 64 characters of a-z,
+   * 0-9, '.', '_' and '-'. Embeddings of different models are never compared.
    */
   modelId: string;
-  /** Face only: the number of components, 64 to 2048, a multiple of 16. Must be the model's. */
+  /** Face only: number of components, 64 to 2048, a multiple of 16. Must equal the dimension of the configured model. */
   dimension: number;
-  /** When the sample was captured, if known. Not in the future. */
+  /** When the sample was captured. Not set: unknown. Must not lie in the future; up to five minutes ahead are tolerated. */
   captureTime: Date | undefined;
 }
 
-/** What became of one probe sample of a request. */
+/** How one view of a probe sample was used. */
 export interface SampleReport {
   /** Position of the sample in the request, from 0. */
   sampleIndex: number;
   /** Position of the finger view inside the record, from 0. Always 0 for a face. */
   viewIndex: number;
-  /** The kind of trait. */
+  /** The modality. */
   modality: Modality;
-  /** The finger position that was searched; unspecified when unknown (all fingers were searched) or for a face. */
+  /**
+   * The finger position that was searched. Unspecified for a face, and for an unknown position: all fingers were
+   * searched.
+   */
   fingerPosition: FingerPosition;
-  /** Quality 1 to 100; 0 when not stated. */
+  /** Quality, 1 to 100; 0: not stated. */
   quality: number;
   /** Whether the sample took part in the comparison. */
   outcome: SampleOutcome;
-  /** A sentence that says why, when the sample did not take part. Holds no biometric data. */
+  /** Why the sample was not compared, as a sentence. Empty if it was compared. Contains no biometric data. */
   reason: string;
-  /** Minutiae that were used, 0 to 64. Always 0 for a face. */
+  /** Number of minutiae used, 0 to 64. Always 0 for a face. */
   minutiaCount: number;
-  /** References that this sample was compared with. */
+  /** Number of references that this sample was compared with. */
   referencesCompared: number;
-  /** What is odd about the view, though it was read: each kind once for a sample, with the view where it was seen first. */
+  /**
+   * Defects of the view that did not prevent reading it. Each code appears once per sample, on the view where it was
+   * first seen.
+   */
   warnings: SampleWarning[];
 }
 
-/** Something odd about a sample, or about a record, that was taken all the same. It holds no biometric data. */
+/** A defect of a sample or of a record that was accepted anyway. Contains no biometric data. */
 export interface SampleWarning {
   /** Position of the sample in the request, from 0. */
   sampleIndex: number;
-  /** Position of the finger view inside the record, from 0. 0 for a face, and for what is odd about the whole record. */
+  /** Position of the finger view inside the record, from 0. 0 for a face, and for a defect of the whole record. */
   viewIndex: number;
-  /** Constant, for programs. docs/errors.md lists them. */
+  /** Constant code, for programs. docs/errors.md lists all codes. */
   code: string;
-  /** The byte of `data` at which it was seen first. */
+  /** Offset in `data`, in bytes, of the first occurrence. */
   byteOffset: number;
-  /** A sentence for people. */
+  /** Description, as a sentence for people. */
   message: string;
   /**
-   * The field of the request that it is about, e.g. "data.expire_time"; the places above are 0 then. Empty: the data of
-   * the sample.
+   * The request field concerned, e.g. "data.expire_time"; sample_index, view_index and byte_offset are then 0. Empty:
+   * the warning concerns the `data` of the sample.
    */
   field: string;
 }
 
-/** The result of comparing one probe sample with one subject's reference. */
+/** The result of comparing one probe sample with one reference of a subject. */
 export interface SampleScore {
   /** Position of the probe sample in the request, from 0. */
   sampleIndex: number;
   /** Position of the finger view inside the record, from 0. */
   viewIndex: number;
-  /** The kind of trait. */
+  /** The modality. */
   modality: Modality;
-  /** Finger position of the probe; unspecified when unknown or for a face. */
+  /** Finger position of the probe. Unspecified for a face, and when unknown. */
   fingerPosition: FingerPosition;
-  /** The reference that gave the score. Empty for a 1:1 comparison with a sample sent in the request. */
+  /** The reference compared. Empty in a 1:1 comparison with samples from the request. */
   referenceId: string;
   /**
-   * The comparison score: an integer, higher is more alike, the same on every machine and every run. Finger:
-   * 0 to 65535. Face: the inner product of the two quantised embeddings. Comparable only within one model version.
+   * The comparison score: an integer; a higher score means more similar. Identical on every machine and in every run.
+   * Finger: 0 to 65535. Face: the inner product of the two quantised embeddings. Scores are comparable only within one
+   * model version.
    */
   score: number;
-  /** log10 of the estimated false match rate of one comparison at this score, -12 to 0, in steps of 0.001. */
+  /** log10 of the estimated false match rate (FMR) of one comparison at this score, -12 to 0, in steps of 0.001. */
   log10Fmr: number;
-  /** True when the score lies beyond the calibration data and the rate was extrapolated. */
+  /** True if the score lies outside the calibration data and the rate was extrapolated. */
   extrapolated: boolean;
   /**
-   * What the score comes from, when the request asked for it. Never set for a face, nor for a reference that was removed
-   * while the call ran.
+   * Explanation of the score, if the request asked for one. Never set for a face, nor for a reference that was removed
+   * during the call.
    */
   explanation: FingerExplanation | undefined;
 }
