@@ -1,12 +1,13 @@
 /**
- * Follows what a call has been answered until its caller has taken it. The gRPC library waits for that for ever, with the
- * answer in memory: so the stream of a caller that takes nothing, or for which too much is kept, is reset.
+ * Tracks the bytes of a call's answers until the caller has read them. grpc-js keeps an unread answer in memory for
+ * ever, without a time limit. The gate therefore resets the stream if the caller reads nothing, or if unread answers
+ * use too much memory.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { Failure } from '../failure.ts';
 import type { Holder, Share } from './message-memory.ts';
 
-/** Time for a reset to leave: it does not where a caller reads nothing at all. In milliseconds. */
+/** Time for a reset to be sent, in milliseconds. If the caller reads nothing at all, a reset is never sent. */
 const RESET_MS = 1000;
 
 type Done = (error?: Error | null) => void;
@@ -14,11 +15,11 @@ type Write = (piece: Buffer, done: Done) => boolean;
 
 export interface AnswerGateParts {
   readonly share: Share;
-  /** Time to take an answer, in milliseconds. */
+  /** Time for the caller to read an answer, in milliseconds. */
   readonly takeMs: number;
-  /** Told how many bytes more, or fewer, are kept. */
+  /** Called when the number of kept bytes changes, with the difference. */
   holding(gate: AnswerGate, change: number): void;
-  /** Told why, where the stream is reset. */
+  /** Called when the stream is reset, with the reason. */
   ended(failure: Failure): void;
 }
 
@@ -27,11 +28,11 @@ export class AnswerGate implements Holder {
   readonly #parts: AnswerGateParts;
   #timer: NodeJS.Timeout | undefined;
   #onChange: (() => void) | undefined;
-  /** Bytes that are in memory: those on their way to the line stay there, whatever becomes of the call. */
+  /** Bytes in memory. Bytes queued for the socket stay in memory even after the call has ended. */
   #kept = 0;
   #hasEnded = false;
 
-  /** Takes its place behind the library, which writes to the stream. */
+  /** Wraps the stream's `write`, which the library calls. */
   constructor(stream: ServerHttp2Stream, parts: AnswerGateParts) {
     this.#stream = stream;
     this.#parts = parts;
@@ -46,17 +47,17 @@ export class AnswerGate implements Holder {
     stream.write = followed as ServerHttp2Stream['write'];
   }
 
-  /** Bytes of answers that the caller has not taken. */
+  /** Bytes of answers that the caller has not read. */
   get held(): number {
     return this.#hasEnded ? 0 : this.#kept;
   }
 
-  /** @param onChange - told whenever that changes */
+  /** @param onChange - called whenever `held` changes */
   attach(onChange: () => void): void {
     this.#onChange = onChange;
   }
 
-  /** Resets the stream: a status would stand behind what is not taken. */
+  /** Resets the stream: a status would queue behind the unread answers. */
   end(failure: Failure): void {
     if (this.#hasEnded) return;
     const { share } = this.#parts;
@@ -80,11 +81,11 @@ export class AnswerGate implements Holder {
     const { share, takeMs } = this.#parts;
     if (this.#kept > 0) share.waiting.add(this);
     else share.waiting.delete(this);
-    // Each answer has its time: that of the next begins when one was taken.
+    // The time limit applies to each answer: it restarts when one has been read.
     if (this.#kept === 0) clearTimeout(this.#timer);
     else if (bytes < 0 || this.#kept === bytes) this.#restart(takeMs);
     this.#onChange?.();
-    // May end this one.
+    // May end this gate.
     this.#parts.holding(this, bytes);
   }
 

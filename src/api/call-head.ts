@@ -1,8 +1,8 @@
 /**
- * The headers that a call begins with. grpc-js refuses what it does not understand of them in words of the caller's, of any
- * length, and blames itself for some of it; other times it misreads. So they are looked at before it sees them: a call that
- * is to be refused is led to a method that does so. It would also keep them all for as long as the call is open, and HPACK
- * has a header that was sent once repeated with a byte: so headers that are not needed are dropped at once.
+ * Checks the headers of a call before grpc-js reads them. grpc-js rejects some headers with a message that quotes the
+ * caller at any length, reports some of them as an internal error, and misreads others. A call with bad headers is
+ * routed to a method that refuses it. grpc-js also keeps all headers for as long as the call is open, and HPACK lets a
+ * caller repeat a header with a single byte; headers that are not needed are therefore deleted at once.
  */
 import type { IncomingHttpHeaders } from 'node:http2';
 import type { handleBidiStreamingCall, Server } from '@grpc/grpc-js';
@@ -11,16 +11,16 @@ import { toServiceError } from './status.ts';
 
 const PATH = ':path';
 const TIMEOUT = 'grpc-timeout';
-/** What grpc-js is left; compressions are dealt with before it. */
+/** Headers left for grpc-js. Compression headers are handled before. */
 const NEEDED: ReadonlySet<string> = new Set([PATH, ':method', ':scheme', ':authority', 'content-type', 'te', TIMEOUT]);
-/** What gRPC takes elsewhere, too. */
+/** Usual limit of gRPC implementations. */
 const MAX_HEAD_BYTES = 8192;
-/** What a header counts beside its name and value: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2 */
+/** Overhead per header, besides its name and value: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2 */
 const HEADER_BYTES = 32;
 /** https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests */
 const TIMEOUT_VALUE = /^(\d{1,8})([HMSmun])$/;
 const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
-/** grpc-js, and timers, count milliseconds in 31 bits; beyond, a long time would be over at once. */
+/** grpc-js and timers count milliseconds in 31 bits: a longer timeout would expire at once. */
 const MAX_MS = 2 ** 31 - 1;
 const LONGEST = `${Math.floor(MAX_MS / 3_600_000)}H`;
 
@@ -43,7 +43,7 @@ const REFUSALS = new Map<string, Failure>(
 );
 const pathOf = (reason: string) => `/refused/${reason}`;
 
-/** Adds the methods that refuse. @param refused - told of each call that is */
+/** Registers the methods that refuse calls. @param refused - called for each refused call */
 export function addRefusals(server: Server, refused: (failure: Failure) => void): void {
   for (const [reason, failure] of REFUSALS) {
     const refuse: handleBidiStreamingCall<Buffer, Buffer> = (call) => {
@@ -56,8 +56,8 @@ export function addRefusals(server: Server, refused: (failure: Failure) => void)
 }
 
 /**
- * Brings the headers of a call into a form that grpc-js understands, or leads it to its refusal.
- * @param paths - of the methods that there are
+ * Rewrites the headers of a call into a form that grpc-js understands, or routes the call to its refusal.
+ * @param paths - paths of the existing methods
  */
 export function normaliseHead(headers: IncomingHttpHeaders, paths: ReadonlySet<string>): void {
   const isTooLarge = headBytes(headers) > MAX_HEAD_BYTES;
@@ -79,17 +79,17 @@ export function normaliseHead(headers: IncomingHttpHeaders, paths: ReadonlySet<s
   const milliseconds = Number(digits) * (UNIT_MS[unit] ?? 1);
   if (milliseconds > MAX_MS) headers[TIMEOUT] = LONGEST;
   if (milliseconds >= 1) return;
-  // grpc-js would end the call before anybody has seen it.
+  // grpc-js would end the call before any handler sees it.
   headers[PATH] = pathOf('DEADLINE_EXCEEDED');
   delete headers[TIMEOUT];
 }
 
-/** Bytes of what HTTP/2 itself keeps of the headers for as long as a call is open. */
+/** Bytes of the headers that HTTP/2 itself keeps for as long as the call is open. */
 export function keptBytes(headers: IncomingHttpHeaders): number {
   return (headers[':authority']?.length ?? 0) + (headers[':scheme']?.length ?? 0);
 }
 
-/** Of a header that came more than once, all values are in one. */
+/** The values of a repeated header come joined in one entry or as a list. */
 function headBytes(headers: IncomingHttpHeaders): number {
   let bytes = 0;
   for (const [name, value] of Object.entries(headers))

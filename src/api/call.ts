@@ -13,7 +13,10 @@ import { asFailure, statusName, toServiceError } from './status.ts';
 import { endOf, type EndedCall } from './watched-call.ts';
 import { answerTo, requestOf } from './wire-request.ts';
 
-/** What a call did, for the log and the metrics. Facts are counts and names of things, never biometrics or identities. */
+/**
+ * The result of a call, for the log and the metrics. Facts are counts and names of things, never biometrics or
+ * identities.
+ */
 export interface CallReport {
   /** e.g. `Identification/Identify`. */
   readonly method: string;
@@ -24,25 +27,25 @@ export interface CallReport {
   readonly reason: string | undefined;
   readonly seconds: number;
   readonly facts: Readonly<Record<string, string | number | boolean>>;
-  /** What was thrown, when the failure is a defect of the service. */
+  /** The thrown error, when the failure is a defect of the service. */
   readonly defect: unknown;
-  /** What a failure came from that is none, as the state of the store; undefined where nothing more is to be said. */
+  /** The cause of a failure that is not a defect, e.g. the state of the store; undefined if there is none to log. */
   readonly cause?: unknown;
 }
 
 export type CallObserver = (report: CallReport) => void;
 
-/** What a handler knows of its call. */
+/** Context of a call, for its handler. */
 export interface CallContext {
-  /** Made by the service; replaced by the caller's own id once `identify` has read it. */
+  /** Made by the service; replaced by the caller's own id once the handler has read it. */
   requestId: string;
-  /** Aborted, with a Failure as reason, when the deadline passes or the caller hangs up. */
+  /** Aborted, with a Failure as reason, when the deadline passes or the caller cancels. */
   readonly signal: AbortSignal;
-  /** When the caller stops waiting, in milliseconds since 1970; Infinity: not known. */
+  /** Deadline, in milliseconds since 1970; Infinity if there is none. */
   readonly deadlineMs: number;
-  /** Whose certificate the call came with; empty: none was asked for. Looked up when it is asked for: few calls do. */
+  /** Subject name of the caller's certificate; empty without one. Computed on request: few calls need it. */
   caller(): string;
-  /** Whose turn it is when callers wait: that of the certificate's name, else of the address, and of the connection. */
+  /** The party for fair queueing: name from the certificate, else the address; and the connection. */
   party(): Party;
   /** Adds facts to the call's report. */
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
@@ -50,15 +53,15 @@ export interface CallContext {
 
 export interface CallSettings {
   readonly observe: CallObserver;
-  /** For calls that bring no deadline, in milliseconds. */
+  /** Deadline for calls without one, in milliseconds. */
   readonly defaultDeadlineMs: number;
 }
 
 type AuthContext = ReturnType<ServerUnaryCall<unknown, unknown>['getAuthContext']>;
 
-/** What the four kinds of calls have in common, as far as it matters here. */
+/** The members that the four kinds of gRPC calls share and that are needed here. */
 interface AnyCall {
-  /** None where the call did not come over gRPC. */
+  /** Undefined for calls that did not arrive over gRPC. */
   readonly metadata?: Metadata;
   getDeadline(): Deadline;
   getAuthContext(): AuthContext;
@@ -67,38 +70,41 @@ interface AnyCall {
   off(event: 'cancelled', listener: () => void): unknown;
 }
 
-/** What follows a call's deadline and its cancellation. */
+/** The deadline and the cancellation of a call. */
 export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'caller' | 'party'> {
   /**
-   * Why the caller no longer waits for an answer, however the work ended: the caller's deadline has passed, or it has hung up.
-   * The default deadline is the service's own; an answer that comes after it is still one.
+   * Returns why the caller no longer waits for an answer: its own deadline has passed, or it has cancelled. Undefined
+   * while it waits. The default deadline is the service's own: the caller still waits after it.
    */
   readonly gone: () => Failure | undefined;
   /** Must be called when the call has ended. */
   readonly release: () => void;
 }
 
-/** How long before its deadline a call that is cancelled has run into it: as long as a request may be under way. */
+/**
+ * A call cancelled at most this long before its deadline counts as expired, in milliseconds: the time that a request
+ * may take to arrive.
+ */
 const MOMENT_MS = 100;
-/** And no more than this share of the time it had. */
+/** Upper limit of that tolerance, as a share of the call's timeout. */
 const MOMENT_SHARE = 0.2;
 
-/** What a wire tells of a call. */
+/** What any transport provides about a call. */
 export interface Followable {
-  /** When the caller stops waiting, in milliseconds since 1970; Infinity: it does not say. */
+  /** Deadline, in milliseconds since 1970; Infinity if the caller set none. */
   readonly at: number;
-  /** Has a listener told when the caller cancels. @returns takes it back */
+  /** Registers a listener for cancellation. @returns unregisters it */
   readonly cancelled: (listener: () => void) => () => void;
-  /** Aborted where the call is ended beside its handler. */
+  /** Aborted when the call is ended outside its handler. */
   readonly end?: AbortSignal | undefined;
   readonly caller: () => string;
-  /** Address and port. Not given: all such callers are one. */
+  /** Address and port. Callers without it share one party. */
   readonly peer?: () => string;
 }
 
 /**
- * Begins to follow a call.
- * @param limited - a call that brings no deadline gets the default one
+ * Starts following a call's deadline and cancellation.
+ * @param limited - a call without a deadline gets the default one
  */
 export function follow(call: Followable, settings: CallSettings, limited: boolean): FollowedCall {
   const controller = new AbortController();
@@ -111,8 +117,8 @@ export function follow(call: Followable, settings: CallSettings, limited: boolea
   const cancel = () => controller.abort(new Failure('cancelled', 'CANCELLED', 'The caller cancelled the call.'));
   // setTimeout takes at most 2^31 − 1 ms and fires at once for more.
   const timer = remaining < 2 ** 31 ? setTimeout(expire, Math.max(0, remaining)) : undefined;
-  // grpc-js cancels a call on the server when its deadline passes, and a client does when its own has: a moment earlier,
-  // for the time began there first. Say which of the two it was.
+  // grpc-js cancels a call when its deadline passes on the server. A client cancels when its own deadline passes, which
+  // is slightly earlier because its clock started first. Decide which of the two happened.
   const end = at - Math.min(MOMENT_MS, remaining * MOMENT_SHARE);
   let isGone = false;
   const forget = call.cancelled(() => {
@@ -125,7 +131,7 @@ export function follow(call: Followable, settings: CallSettings, limited: boolea
     controller.abort(ended.reason);
   });
   const gone = () => {
-    // The thread may have been too busy for the timer.
+    // The thread may have been too busy to run the timer.
     if (Date.now() >= at) expire();
     const { signal } = controller;
     return signal.aborted && (isGone || Number.isFinite(at)) ? (signal.reason as Failure) : undefined;
@@ -143,7 +149,7 @@ export function follow(call: Followable, settings: CallSettings, limited: boolea
   };
 }
 
-/** The same for a call of gRPC. */
+/** Starts following a gRPC call. */
 export function followCall(call: AnyCall, settings: CallSettings, limited: boolean): FollowedCall {
   const deadline = call.getDeadline();
   const cancelled = (listener: () => void) => {
@@ -161,7 +167,7 @@ function partyOf({ caller, peer = () => '' }: Followable): Party {
   return { name: caller() || connection.replace(/:\d+$/, ''), connection };
 }
 
-/** The common name, and the organisation, of the caller's certificate. */
+/** Common name and organisation from the caller's certificate. */
 function callerOf({ sslPeerCertificate }: AuthContext): string {
   const { CN, O } = sslPeerCertificate?.subject ?? {};
   return [CN, O]
@@ -170,12 +176,12 @@ function callerOf({ sslPeerCertificate }: AuthContext): string {
     .join(', ');
 }
 
-/** What came of a reported call. */
+/** The result of a reported call. */
 export type Outcome<T> = { readonly response: T } | { readonly failure: Failure };
 
 /**
- * Runs one piece of work as a reported call: times it, names its outcome, turns what it throws into a failure. It never
- * fails itself.
+ * Runs work as a reported call: measures its time, determines its status and converts a thrown error into a failure.
+ * Never throws.
  */
 export async function reported<T>(
   method: string,
@@ -199,7 +205,7 @@ export async function reported<T>(
     const why = gone();
     outcome = why === undefined ? { response } : { failure: why };
   } catch (thrown) {
-    // Work that was stopped fails in its own words; the reason it was stopped is what the caller has to hear.
+    // Aborted work throws an error of its own; the caller needs the reason for the abort.
     outcome = { failure: asFailure(signal.aborted ? signal.reason : thrown) };
   }
   const failure = 'failure' in outcome ? outcome.failure : undefined;
@@ -217,16 +223,16 @@ export async function reported<T>(
   return outcome;
 }
 
-/** A log that cannot be written keeps no caller from the answer. */
+/** A report that cannot be written must not keep the answer from the caller. */
 function observe(settings: CallSettings, report: CallReport): void {
   try {
     settings.observe(report);
   } catch {
-    // There is nowhere left to say so.
+    // There is nowhere left to report this.
   }
 }
 
-/** The report of a call that was ended before its handler, or beside it. */
+/** Report of a call that was ended outside its handler. */
 export function reportOfEnded({ path, failure, seconds }: EndedCall): CallReport {
   return {
     // `/ridgewatch.v1.Identification/Identify`
@@ -240,7 +246,10 @@ export function reportOfEnded({ path, failure, seconds }: EndedCall): CallReport
   };
 }
 
-/** Ends a call with what came of it. It never throws: what the library does not take is reported, and said in short. */
+/**
+ * Ends a call with its outcome. Never throws: if the library rejects the outcome, that is reported, and the caller gets
+ * INTERNAL.
+ */
 export function endCall<T>(
   method: string,
   settings: CallSettings,
@@ -257,12 +266,15 @@ export function endCall<T>(
     try {
       callback({ code: Code.INTERNAL, details: 'The answer could not be sent.' });
     } catch {
-      // The call is over; there is no other way to tell the caller.
+      // The call has ended; there is no other way to inform the caller.
     }
   }
 }
 
-/** A unary handler: deadline, report and error mapping around the work; reading and writing are part of it. */
+/**
+ * Wraps work as a unary handler with deadline, report and error mapping. Decoding the request and encoding the answer
+ * are part of the reported work.
+ */
 export function unary<Request, Response>(
   method: string,
   settings: CallSettings,

@@ -1,4 +1,4 @@
-/** The contract as the program can read it: the descriptors that are generated from `proto/`. */
+/** The API contract as descriptors, compiled from `proto/`. */
 import { readFileSync } from 'node:fs';
 import { createFileRegistry, fromBinary, type DescMethod, type FileRegistry } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';

@@ -1,13 +1,13 @@
 /**
- * Decoding is done by the thread that answers everybody. A sample takes up to ten milliseconds, a request holds 32 of
- * them, a stream a thousand requests: so samples are decoded one at a time, whichever request they belong to, and
- * between them whatever else there is gets its turn.
+ * Decoding runs on the main thread, which serves all callers. A sample takes up to ten milliseconds, a request holds up
+ * to 32 samples, a stream a thousand requests. Samples of all requests are therefore decoded one at a time, and other
+ * events are handled in between.
  */
 import { Turns } from './turns.ts';
 
 const decoding = new Turns();
 
-/** Does a piece of decoding when it is its turn. */
+/** Queues a piece of decoding work. */
 export function inTurn<T>(work: () => T): Promise<T> {
   return decoding.take(work);
 }

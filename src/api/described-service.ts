@@ -1,12 +1,9 @@
-/** Services that no code is generated for: their methods as the descriptors have them. */
+/** gRPC service definitions built from descriptors, for services without generated code. */
 import { create, fromBinary, toBinary, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import { contract } from './contract.ts';
 
-/**
- * How the methods of a service are called, and what they read and write: messages as `@bufbuild/protobuf` has them.
- * @param name - e.g. `grpc.health.v1.Health`
- */
+/** Service definition for grpc-js, with messages of `@bufbuild/protobuf`. @param name - e.g. `grpc.health.v1.Health` */
 export function describedService(name: string): ServiceDefinition {
   const service = contract().getService(name);
   if (service === undefined) throw new Error(`the contract has no service ${name}`);

@@ -24,27 +24,30 @@ export type StreamedRecord = EnrollStreamRequest | WireRequest<EnrollStreamReque
 
 interface StreamLimits {
   readonly records: number;
-  /** Of the answer. */
+  /** Size limit of the answer. */
   readonly answerBytes: number;
 }
 
-/** Records that share a transaction: enough to make the commit cheap, few enough to keep it short. */
+/** Records per transaction: enough to amortise the commit, few enough to keep it short. */
 const RECORDS_PER_BATCH = 100;
-/** Records are kept until their batch is stored: of the largest, a hundred would take too much memory. */
+/**
+ * Size limit of a batch, in bytes. Records stay in memory until their batch is stored, and a hundred of the largest
+ * would use too much.
+ */
 const BYTES_PER_BATCH = 4_194_304;
-/** Where a message holds `record.client_request_id`, and the most bytes of one that is told again. */
+/** Field numbers of `record.client_request_id`, and the size limit of an id that an outcome repeats. */
 const REQUEST_ID_PATH = [1, 3];
 const MAX_REQUEST_ID_BYTES = 64;
-/** Largest outcome: the status, the request id, and what is around them. */
+/** Size limit of an encoded outcome: the status, the request id and their framing. */
 const MAX_OUTCOME_BYTES = MAX_OUTCOME_STATUS_BYTES + MAX_REQUEST_ID_BYTES + 32;
-/** What stands in front of an outcome in the answer. */
+/** Size limit of the tag and length before an outcome in the answer. */
 const MAX_FRAME_BYTES = 4;
-/** Names of new galleries in the answer, of at most 64 bytes each. */
+/** Names of new galleries in the answer, at most 64 bytes each. */
 const MAX_NEW_GALLERIES = 100;
-/** What the answer holds besides outcomes. */
+/** Size limit of everything in the answer besides outcomes. */
 const MAX_COUNTS_BYTES = 64 + MAX_NEW_GALLERIES * 66;
 
-/** Records of many streams that are refused at once would otherwise be dealt with all together. */
+/** Spreads refusals over the event loop; many streams could otherwise have theirs processed in one turn. */
 const refusing = new Turns();
 
 interface Received {
@@ -53,19 +56,19 @@ interface Received {
   readonly request: EnrollRequest | Failure;
 }
 
-/** What became of a record that was not refused. */
+/** The result of a record that was not refused. */
 interface EnrolledRecord {
   readonly subjectId: string;
   readonly warnings: PreparedEnrolment['warnings'];
 }
 
 /**
- * Enrols the records of a stream, batch by batch. A record that is refused does not touch the others. What was enrolled
- * is always told: where the stream has to end before its end, because it is too long, the answer is full, the store fails
- * or the caller sends what is no message, or nothing for too long, the outcomes so far are the answer, and the last one
- * says why nothing after it was looked at.
- * @param fault - tells, once there are no more records, why there are none
- * @throws Failure when there is nothing to tell beside it; the signal's reason
+ * Enrols the records of a stream, batch by batch. A refused record does not affect the others. The answer always lists
+ * what was enrolled. The stream is ended early if it has too many records, if the answer has no room for more outcomes,
+ * if the store fails, or if the caller sends bytes that are not a message or nothing for too long. The outcomes so far
+ * are then the answer, and the last one gives the reason.
+ * @param fault - returns, after the last record, why the caller sent no more; undefined if it sent all
+ * @throws Failure when there is no outcome to report with it; the signal's reason
  */
 export async function enrollMany(
   service: EnrolmentDependencies,
@@ -101,7 +104,10 @@ class EnrolmentStream {
   readonly #asker: Asker;
   #batch: Received[] = [];
   #batchBytes = 0;
-  /** Left of the answer when every record of the batch has the largest outcome, and one more says why the stream ends. */
+  /**
+   * Bytes left in the answer, assuming the largest outcome for every record of the batch and for a final outcome that
+   * gives the reason of an early end.
+   */
   #bytesLeft: number;
 
   constructor(service: EnrolmentDependencies, limits: StreamLimits, asker: Asker) {
@@ -111,14 +117,14 @@ class EnrolmentStream {
     this.#bytesLeft = limits.answerBytes - MAX_COUNTS_BYTES - MAX_OUTCOME_BYTES;
   }
 
-  /** @returns whether there may be more */
+  /** @returns false if the stream has ended */
   async take(record: StreamedRecord): Promise<boolean> {
     const { records } = this.#limits;
     if (this.response.outcomes.length + this.#batch.length >= records) {
       const sentence = `A stream may bring at most ${records} records: this one and those after it were not looked at.`;
       return this.#end(new Failure('resource-exhausted', 'TOO_MANY_RECORDS', sentence));
     }
-    // It may fit after all once it is known what became of the others.
+    // The actual outcomes of the batch may be smaller than reserved.
     if (this.#bytesLeft < MAX_OUTCOME_BYTES && !(await this.flush())) return false;
     if (this.#bytesLeft < MAX_OUTCOME_BYTES) {
       const sentence = 'The answer holds no more outcomes: this record and those after it were not looked at.';
@@ -131,7 +137,9 @@ class EnrolmentStream {
     return !isFull || this.flush();
   }
 
-  /** The caller sends no more, and not because all is sent. @throws Failure why, when there is nothing else to tell */
+  /**
+   * Ends the stream because the caller failed to send the rest. @throws Failure `why`, when there is no other outcome
+   */
   async cutOff(why: Failure): Promise<void> {
     if (this.response.endedEarly) return;
     if (this.response.outcomes.length + this.#batch.length === 0) throw why;
@@ -139,9 +147,9 @@ class EnrolmentStream {
   }
 
   /**
-   * Enrols what has been taken.
-   * @param isLast - there is no record after it
-   * @returns false: the stream has ended, for the store failed
+   * Enrols the batch.
+   * @param isLast - no record follows
+   * @returns false if the stream has ended because the store failed
    */
   async flush(isLast = false): Promise<boolean> {
     const batch = this.#batch;
@@ -157,7 +165,7 @@ class EnrolmentStream {
       failed = unfollowed;
     } catch (thrown) {
       failed = asFailure(thrown);
-      // Nothing was enrolled, so the call itself can say so.
+      // Nothing was enrolled, so the call itself can fail.
       if (this.response.enrolledCount === 0) throw failed;
       for (const [i, { clientRequestId }] of batch.entries()) {
         const own = prepared[i];
@@ -168,7 +176,7 @@ class EnrolmentStream {
     return failed === undefined || isLast || this.#end(failed);
   }
 
-  /** Tells why the stream ends, in the place of the first record that was not looked at. */
+  /** Ends the stream. The reason becomes the outcome of the first record that was not processed. */
   async #end(why: Failure): Promise<false> {
     await this.flush();
     if (!this.response.endedEarly) {
@@ -196,7 +204,7 @@ class EnrolmentStream {
   }
 }
 
-/** What is wrong with one record is told in its place. */
+/** A fault of one record becomes its outcome. */
 function receive(record: StreamedRecord): Received {
   try {
     const request = requestOf(record).record ?? emptyRecord();
@@ -213,7 +221,7 @@ function receive(record: StreamedRecord): Received {
   }
 }
 
-/** Decodes one record after the other, so that others get their turn, and brings all of them into the kernels' form. */
+/** Decodes the records one by one, so that other work gets its turn, then packs all of them for the kernels. */
 async function prepareBatch(
   service: EnrolmentDependencies,
   batch: readonly Received[],
@@ -229,7 +237,7 @@ async function prepareBatch(
 }
 
 /**
- * @returns for each record the subject, or why it was refused; and why the gallery did not follow, when it did not
+ * @returns for each record the subject or the reason for refusal; and why the gallery failed to follow, if it did
  * @throws Failure when the transaction failed
  */
 async function storeBatch(
@@ -251,7 +259,7 @@ async function storeBatch(
       await service.follower.advanceTo(last, new Map(accepted.flatMap(({ packed }) => [...packed])));
       response.galleryVersion = Math.max(response.galleryVersion, last);
     } catch (thrown) {
-      // They are enrolled all the same, and will be found as soon as the gallery follows.
+      // The records are enrolled, and become searchable when the gallery follows.
       unfollowed = asFailure(thrown);
     }
   }

@@ -14,23 +14,23 @@ import { provenanceName } from './wire-names.ts';
 import { decodeSamples, decodeSamplesAtOnce, type FaceModel, type RequestSample } from './wire-samples.ts';
 import { dataWarnings, toWireWarnings } from './wire-warnings.ts';
 
-/** What samples have to be like. */
+/** Requirements for samples. */
 export interface SampleRules {
   readonly faceModels: ReadonlyMap<string, FaceModel>;
-  /** Samples of a stated quality below this are refused, 0 to 100; 0: none. */
+  /** Samples with a stated quality below this are refused, 0 to 100; 0: no requirement. */
   readonly minimumQuality: number;
 }
 
-/** What enrolling works with. */
+/** Dependencies of enrolment. */
 export interface EnrolmentDependencies extends SampleRules {
   readonly store: SubjectStore;
   readonly follower: ChangeFollower;
   readonly pool: WorkerPool;
-  /** Told of each record that a stream brought in vain; refused calls are counted elsewhere. */
+  /** Called for each refused record of a stream; refused calls are counted elsewhere. */
   countRefusal(failure: Failure): void;
-  /** Told of what is odd about samples that were read. */
+  /** Called with the warnings about accepted samples. */
   countWarnings(warnings: readonly { readonly code: string }[]): void;
-  /** What is stored and damaged. */
+  /** The damaged references of the store. */
   readonly quarantine: Quarantine;
 }
 
@@ -43,7 +43,7 @@ export interface PreparedEnrolment {
   readonly clientRequest: { readonly id: string; readonly digest: Uint8Array } | undefined;
 }
 
-/** A request whose samples have been read. */
+/** A request with decoded samples. */
 export interface DecodedEnrolment {
   readonly request: EnrollRequest;
   readonly data: SubjectData;
@@ -51,7 +51,7 @@ export interface DecodedEnrolment {
 }
 
 /**
- * Checks a request and brings it into the store's form. Touches nothing: a request that is refused leaves no trace.
+ * Checks a request and converts it to the store's form. Has no side effects: a refused request leaves no trace.
  * @throws Failure that names the field
  */
 export async function prepareEnrolment(
@@ -61,13 +61,13 @@ export async function prepareEnrolment(
   return packEnrolment(service, await decodeRequest(service, request));
 }
 
-/** The first part of it, which is done here. */
+/** First stage: checks and decodes, on the calling thread. */
 export async function decodeRequest(rules: SampleRules, request: EnrollRequest): Promise<DecodedEnrolment> {
   const data = checkedData(request);
   return { request, data, samples: await decodeReferences(rules, request.samples) };
 }
 
-/** The second part, which other threads do. */
+/** Second stage: packs the samples on worker threads. */
 export async function packEnrolment(
   { pool }: Pick<EnrolmentDependencies, 'pool'>,
   { request, data, samples }: DecodedEnrolment,
@@ -84,7 +84,7 @@ export async function packEnrolment(
 }
 
 /**
- * Checks all of a request but the content of its templates.
+ * Checks everything in a request except the content of its templates.
  * @throws Failure INVALID_REQUEST
  */
 export function checkedData(request: EnrollRequest): SubjectData {
@@ -94,7 +94,7 @@ export function checkedData(request: EnrollRequest): SubjectData {
   return data;
 }
 
-/** References, what is packed of them, and what is odd about the samples that they were made of. */
+/** New references, their packed forms, and the warnings about their samples. */
 export interface ReferencesToAdd {
   readonly references: NewReference[];
   readonly packed: PackedReferences;
@@ -103,7 +103,7 @@ export interface ReferencesToAdd {
 
 /**
  * Decodes samples into references.
- * @throws Failure: malformed, below the quality gate, or none of them comparable
+ * @throws Failure for samples that are malformed or below the minimum quality, or if none is comparable
  */
 export async function prepareReferences(
   service: EnrolmentDependencies,
@@ -125,8 +125,8 @@ async function packReferences(pool: WorkerPool, decoded: readonly RequestSample[
 }
 
 /**
- * Decodes samples at once, and looks at their quality: for a thread that nothing else waits for.
- * @throws Failure: malformed, of an unknown face model, below the quality gate
+ * Decodes samples without yielding and checks their quality. For threads that serve no other work.
+ * @throws Failure for samples that are malformed, of an unknown face model, or below the minimum quality
  */
 export function decodeForEnrolment(
   samples: readonly Sample[],
@@ -141,8 +141,8 @@ function requireQualities(decoded: RequestSample[], minimum: number): RequestSam
 }
 
 /**
- * Makes references of decoded samples.
- * @param packed - in the kernels' form, in the same order; undefined where one has too few minutiae
+ * Makes references from decoded samples.
+ * @param packed - packed forms in the same order; undefined for a sample with too few minutiae
  * @throws Failure NOT_COMPARABLE
  */
 export function referencesOf(
@@ -202,7 +202,10 @@ function toNewReference(sample: RequestSample, comparable: boolean): NewReferenc
   };
 }
 
-/** SHA-256 of the request without its id: what tells a repetition from another request under the same id. */
+/**
+ * SHA-256 of the request without its client_request_id. Distinguishes a repetition from another request with the same
+ * id.
+ */
 export function digestOf(request: EnrollRequest): Uint8Array {
   const content = EnrollRequest.encode({ ...request, clientRequestId: '' }).finish();
   return createHash('sha256').update(content).digest();

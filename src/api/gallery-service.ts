@@ -30,28 +30,28 @@ import { toWireSubject } from './wire-subjects.ts';
 import { dataWarnings, warningFacts } from './wire-warnings.ts';
 
 export interface GalleryDependencies extends EnrolmentDependencies {
-  /** Records that one EnrollStream may bring. */
+  /** Maximum number of records in one EnrollStream. */
   readonly maxStreamRecords: number;
-  /** Largest answer. */
+  /** Size limit of an answer, in bytes. */
   readonly maxMessageBytes: number;
-  /** Signs what says that somebody was expunged. */
+  /** Signs the receipts of expunged subjects. */
   readonly signer: ReceiptSigner;
-  /** Directory of the indexes. */
+  /** Directory of the index files. */
   readonly indexDir: string;
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
 }
 
 const DEFAULT_PAGE = 100;
-/** Of the subjects of a page: few enough to be written without keeping others waiting. */
+/** Size limit of a page's subjects, in bytes. Encoding a page must not block other calls. */
 const MAX_PAGE_BYTES = 1_048_576;
-/** Subjects that are read at once: with their templates they may have two megabytes each. */
+/** Subjects read per query: each may hold two megabytes of templates. */
 const SUBJECTS_PER_READ = 25;
-/** What stands in front of a subject in its page, and the token at its end. */
+/** Size limits of the tag and length before a subject in its page, and of the token at the end. */
 const MAX_FRAME_BYTES = 6;
 const MAX_TOKEN_BYTES = 256;
 
-/** The `Gallery` service: every change is on disk and in force before its call returns. */
+/** The `Gallery` service. A call that changes a subject returns after the change is on disk and searchable. */
 export function galleryService(service: GalleryDependencies, settings: CallSettings): GalleryServer {
   const pageTokens = new PageTokens();
   return {
@@ -79,7 +79,7 @@ async function enroll(
 ): Promise<EnrollResponse> {
   service.requireReady();
   const { subject, references, packed, warnings, clientRequest } = await prepareEnrolment(service, request);
-  // From here on the call is carried through: a change that is half made known would be worse than a late answer.
+  // Past this point the call runs to completion: a change made known by halves is worse than a late answer.
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(subject.galleries);
   const enrolled = await service.store.enroll(subject, references, clientRequest, context);
@@ -151,7 +151,7 @@ async function listSubjects(
 }
 
 /**
- * Subjects end a page when it has as many as were asked for, or as many bytes as a page may have.
+ * Reads a page, up to the requested number of subjects or the size limit.
  * @param signal - aborted when the caller no longer waits for the page
  */
 async function readPage(
@@ -179,7 +179,7 @@ async function readPage(
     for (const one of found) {
       const subject = toWireSubject(one);
       bytesLeft -= Subject.encode(subject).finish().length + MAX_FRAME_BYTES;
-      // A subject that is larger than a page is a page of its own.
+      // A subject larger than the size limit gets a page of its own.
       if (bytesLeft < 0 && subjects.length > 0) return endedHere();
       subjects.push(subject);
       afterSubjectId = subject.subjectId;
