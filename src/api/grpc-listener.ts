@@ -6,26 +6,28 @@ import { Connections, type Connection } from '../network/connections.ts';
 import type { ServerTls } from '../security/server-credentials.ts';
 import { handshakeRefusal } from '../security/tls-refusals.ts';
 
-/** What every connection of HTTP/2 begins with. */
+/** Every HTTP/2 connection starts with these bytes. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const TLS_HANDSHAKE = 0x16;
 const OLD_HTTP_ANSWER = 'HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-length: 0\r\n\r\n';
 
 export interface ListenerLimits {
-  /** Time for a connection to become one of HTTP/2, over TLS where that is on, in milliseconds. */
+  /**
+   * Time for a new connection to complete the TLS handshake, if any, and to send the HTTP/2 preface, in milliseconds.
+   */
   readonly handshakeMs: number;
   readonly maxConnections: number;
 }
 
-/** Where a connection comes from, as calls know it. */
+/** Remote address and port, by which calls and connections are matched. */
 export interface Peer {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
 }
 
 /**
- * Listens for gRPC. A connection is handed on once it has proven to be HTTP/2, over TLS and with a certificate where that
- * is asked for; until then it costs a timer and a socket.
+ * Listens for gRPC. A connection is handed to the gRPC server only after the TLS handshake, with a certificate where
+ * required, and the HTTP/2 preface. Until then it costs only a timer and a socket.
  */
 export class GrpcListener {
   readonly connections: Connections;
@@ -38,8 +40,8 @@ export class GrpcListener {
   readonly #handedOn = new WeakSet<Connection>();
 
   /**
-   * @param handOn - takes the connections that calls may come over
-   * @param refused - told why one was ended before that
+   * @param handOn - takes over an established HTTP/2 connection
+   * @param refused - called with the reason when a connection is closed before that
    */
   constructor(
     tls: ServerTls | undefined,
@@ -56,8 +58,8 @@ export class GrpcListener {
   }
 
   /**
-   * @param port - 0: any free one
-   * @returns the port
+   * @param port - 0: any free port
+   * @returns the bound port
    * @throws Failure PORT_IN_USE, ADDRESS_UNUSABLE
    */
   async listen(host: string, port: number): Promise<number> {
@@ -76,19 +78,19 @@ export class GrpcListener {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** The connection that a call came over; undefined once it has closed. */
+  /** The connection that a call arrived on; undefined once it has closed. */
   connectionOf(peer: Peer): Connection | undefined {
     return this.#byPeer.get(keyOf(peer));
   }
 
-  /** Takes no further connections; those that are open stay. */
+  /** Stops accepting connections. Established ones stay open. */
   close(): void {
     this.#server.close();
     for (const connection of this.connections.all) if (!this.#handedOn.has(connection)) connection.socket.destroy();
   }
 
   #accept(socket: Socket): void {
-    // What ends a connection concerns its calls, and they are told.
+    // The calls on the connection report its end.
     socket.on('error', () => undefined);
     const connection = this.connections.admit(socket);
     if (connection === undefined) {
@@ -126,14 +128,14 @@ export class GrpcListener {
     return server;
   }
 
-  /** What a client does to HTTP/2 itself belongs to no call, and ends the connection. */
+  /** Counts protocol errors of HTTP/2 itself: they end the connection and belong to no call. */
   #watchRules(socket: Socket): void {
     socket.once('error', ({ code }: NodeJS.ErrnoException) => {
       if (code?.startsWith('ERR_HTTP2_') === true) this.#refused('HTTP2_RULES_BROKEN');
     });
   }
 
-  /** Looks at the first bytes, and gives them back. */
+  /** Reads the first bytes, and unshifts them when they are the preface. */
   #awaitPreface(socket: Socket): void {
     let seen: Buffer = Buffer.alloc(0);
     const settle = (reason: string | undefined) => {

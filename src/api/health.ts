@@ -1,4 +1,4 @@
-/** `grpc.health.v1.Health`: whether the server, and each of its services, serves. */
+/** `grpc.health.v1.Health`: whether the server and each of its services is serving. */
 import type {
   handleServerStreamingCall,
   handleUnaryCall,
@@ -25,24 +25,24 @@ interface ListResponse {
 }
 type Watcher = ServerWritableStream<CheckRequest | WireRequest<CheckRequest, CheckResponse>, CheckResponse>;
 
-/** What health answers, and who wants to hear of it when it changes. */
+/** Answers health checks and notifies watchers of changes. */
 export class Health {
   readonly #names: readonly string[];
   readonly #refused: (failure: Failure) => void;
-  /** And whether the service that each asks for is there. */
+  /** Watching calls, each with whether the service it asks for exists. */
   readonly #watchers = new Map<Watcher, boolean>();
   #serving = false;
 
   /**
-   * @param names - of the services; the empty one stands for the whole server
-   * @param refused - told of what callers are refused
+   * @param names - names of the services; the empty name stands for the whole server
+   * @param refused - called with each refusal
    */
   constructor(names: readonly string[], refused: (failure: Failure) => void) {
     this.#names = names;
     this.#refused = refused;
   }
 
-  /** For the server: methods by name. */
+  /** Handlers by method name, for grpc-js. */
   get implementation(): UntypedServiceImplementation {
     return { check: this.#check, watch: this.#watch, list: this.#list };
   }
@@ -52,7 +52,7 @@ export class Health {
     for (const [watcher, isKnown] of this.#watchers) if (isKnown) watcher.write(this.#ofAll);
   }
 
-  /** Ends the calls of those who watch: a server that stops would wait for them. */
+  /** Ends the watching calls, which would otherwise keep the server from stopping. */
   end(): void {
     for (const watcher of this.#watchers.keys()) watcher.end();
     this.#watchers.clear();
@@ -73,7 +73,7 @@ export class Health {
 
   readonly #watch: handleServerStreamingCall<CheckRequest, CheckResponse> = (call) => {
     try {
-      // Who asks for a service that there is not may wait for it: the protocol has it so.
+      // The protocol lets callers watch a service that does not exist yet.
       const isKnown = this.#names.includes(requestOf(call.request).service);
       call.write(isKnown ? this.#ofAll : { status: SERVICE_UNKNOWN });
       this.#watchers.set(call, isKnown);

@@ -1,4 +1,6 @@
-/** Identify over HTTP, in JSON: the same search, under the same rules, for callers without gRPC on the same machine. */
+/**
+ * Identify over HTTP with JSON, for callers without gRPC on the same machine. Same search and same rules as over gRPC.
+ */
 import { status as Code } from '@grpc/grpc-js';
 import { json, jsonText, type Answer } from '../http/answers.ts';
 import type { JsonRoute } from '../http/routes.ts';
@@ -11,7 +13,7 @@ import { readServiceError, toServiceError } from './status.ts';
 
 export const IDENTIFY_PATH = '/v1/identify';
 
-/** As google.rpc.Code maps them. */
+/** As specified for google.rpc.Code. */
 const HTTP_STATUS: Partial<Record<Code, number>> = {
   [Code.INVALID_ARGUMENT]: 400,
   [Code.FAILED_PRECONDITION]: 400,
@@ -26,8 +28,8 @@ const HTTP_STATUS: Partial<Record<Code, number>> = {
 };
 
 /**
- * Reported under the name of the gRPC method, for it is the same.
- * @param maxAnswerBytes - of an answer, as over gRPC
+ * The route is reported under the name of the gRPC method, because it runs the same search.
+ * @param maxAnswerBytes - size limit of an answer, as over gRPC
  */
 export function identifyRoute(answer: AnswerIdentify, settings: CallSettings, maxAnswerBytes: number): JsonRoute {
   return async ({ body, deadlineMs, onHangUp }) => {
@@ -35,7 +37,7 @@ export function identifyRoute(answer: AnswerIdentify, settings: CallSettings, ma
       onHangUp(listener);
       return () => undefined;
     };
-    // No certificate was shown.
+    // HTTP callers present no certificate.
     const followed = follow({ at: deadlineMs, cancelled, caller: () => '' }, settings, true);
     const outcome = await reported('Identification/Identify', followed, settings, async (context) =>
       identifyJson(await answer(readIdentifyRequest(body), context), maxAnswerBytes, context.signal),

@@ -24,23 +24,23 @@ import { toWireExplanation } from './wire-explanation.ts';
 import { purposeName } from './wire-names.ts';
 import { toWireWarnings, warningFacts, type WarnedView } from './wire-warnings.ts';
 
-/** What the identification service works with. */
+/** Dependencies of the identification service. */
 export interface IdentificationDependencies {
   readonly served: CurrentGallery;
   readonly searcher: Searcher;
   readonly faceModels: ReadonlyMap<string, FaceModel>;
-  /** Told of what is odd about samples that were read. */
+  /** Called with the warnings about accepted samples. */
   countWarnings(warnings: readonly { readonly code: string }[]): void;
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
 }
 
-/** Answers one search, whichever wire it came over. @throws Failure */
+/** Answers one search, over any transport. @throws Failure */
 export type AnswerIdentify = (request: IdentifyRequest, context: CallContext) => Promise<IdentifyResponse>;
 
 const DEFAULT_CANDIDATES = 10;
 
-/** The `Identification` service: wire to domain and back; no matching logic. */
+/** The `Identification` service. Converts between wire and domain types; contains no matching logic. */
 export function identificationService(
   service: IdentificationDependencies,
   settings: CallSettings,
@@ -55,7 +55,7 @@ export function identificationService(
   };
 }
 
-/** Answers searches of any wire. */
+/** Handler for searches over any transport. */
 export function identifyBy(service: IdentificationDependencies): AnswerIdentify {
   return (request, context) => answerIdentify(service, request, context);
 }
@@ -69,7 +69,7 @@ async function answerIdentify(
   check(identifyRules, request);
   noteCaller(context, request);
   service.requireReady();
-  // Before the samples, which cost something, are read.
+  // Check the names first: decoding the samples is expensive.
   service.served.current.requireKnown(request.galleries);
   const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
   noteWarnings(service, context, samples);

@@ -12,9 +12,12 @@ import { doneWith, faultOf } from './watched-call.ts';
 import { answerTo, requestOf, WireRequest } from './wire-request.ts';
 
 const METHOD = 'Identification/IdentifyStream';
-/** Searches of one stream whose answers the caller has not taken yet; reading pauses beyond. */
+/**
+ * Searches of a stream that run or whose answers the caller has not read. At this number the service stops reading the
+ * stream.
+ */
 const STREAM_WINDOW = 16;
-/** Where a message holds `request.client_request_id`, and the most bytes of one. */
+/** Field numbers of `request.client_request_id`, and the size limit of an id. */
 const REQUEST_ID_PATH = [1, 9];
 const MAX_REQUEST_ID_BYTES = 64;
 
@@ -22,9 +25,9 @@ type Message = IdentifyStreamRequest | WireRequest<IdentifyStreamRequest, Identi
 type Search = (request: IdentifyRequest, context: CallContext) => Promise<IdentifyResponse>;
 
 /**
- * Answers the searches of a stream, each as it is done. What is wrong with one is said in its place, and the stream goes
- * on. A caller who does not take the answers is not read any further. What is no message ends the stream, after the
- * answers to those before it: it is said in its place, too, and is the status.
+ * Answers the searches of a stream, each when it completes. A failed search gets an error answer, and the stream
+ * continues. If the caller does not read answers, the service stops reading requests. Bytes that are not a message end
+ * the stream after the answers to earlier searches: the fault is sent as a last answer and as the status.
  */
 export function answerStream(
   call: ServerDuplexStream<IdentifyStreamRequest, IdentifyStreamResponse>,
@@ -36,7 +39,7 @@ export function answerStream(
   const fault = faultOf(call.metadata);
   const underWay = new Set<string>();
   let untaken = 0;
-  /** Searches that have not been reported. */
+  /** Searches that have not been reported yet. */
   let working = 0;
   let ended = false;
   const finish = () => {
@@ -100,7 +103,7 @@ export function answerStream(
   const aborted = () => {
     release();
     const why = signal.reason as Failure;
-    // Searches that are under way say so themselves.
+    // Searches in progress report the end themselves.
     if (working === 0 && why.reason === 'DEADLINE_EXCEEDED')
       void reported(METHOD, followed, settings, () => Promise.reject(why));
   };
@@ -111,7 +114,7 @@ function refusal(requestId: string, failure: Failure): IdentifyStreamResponse {
   return { requestId, outcome: { $case: 'error', value: toStatus(failure) } };
 }
 
-/** Told from the bytes, so that it is known of a search that cannot be read, too. */
+/** Extracted from the bytes, so that the id is known even if the search cannot be decoded. */
 function idOf(message: Message): string {
   if (!(message instanceof WireRequest)) return message.request?.clientRequestId ?? '';
   return message.findText(REQUEST_ID_PATH, MAX_REQUEST_ID_BYTES) ?? '';

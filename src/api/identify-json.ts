@@ -1,4 +1,7 @@
-/** Answers to searches as JSON, made piece by piece: one that is too large is given up before it is whole, and a large one does not block the event loop. */
+/**
+ * Encodes answers to searches as JSON in pieces. An answer that is too large is abandoned early, and a large one does
+ * not block the event loop.
+ */
 import { Failure } from '../failure.ts';
 import { Candidate, IdentifyResponse } from './generated/ridgewatch/v1/identification.ts';
 import { SampleScore } from './generated/ridgewatch/v1/sample.ts';
@@ -6,16 +9,16 @@ import { toProtoJson } from './proto-json.ts';
 import { Turns } from './turns.ts';
 
 const writing = new Turns();
-/** Most that stands around a piece: a comma, the name and the brackets of its list, the end of the line. */
+/** Maximum framing of a piece: a comma, the name and brackets of its list, and the end of the line. */
 const MAX_FRAME_BYTES = 18;
 
 /**
- * @param most - bytes; the same as a message may have
- * @throws Failure ANSWER_TOO_LARGE; what the signal is aborted with
+ * @param most - size limit, in bytes; equal to that of a gRPC message
+ * @throws Failure ANSWER_TOO_LARGE; the signal's reason
  */
 export async function identifyJson(response: IdentifyResponse, most: number, signal: AbortSignal): Promise<string> {
   let left = most;
-  // An explained score, the largest piece, has some ten thousand bytes.
+  // The largest piece, an explained score, has about ten thousand bytes.
   const write = (toJson: () => unknown) =>
     writing.take(() => {
       signal.throwIfAborted();
@@ -36,7 +39,7 @@ export async function identifyJson(response: IdentifyResponse, most: number, sig
   return withList(whole, 'candidates', candidates);
 }
 
-/** An object with one field more. */
+/** Adds a field with a list to an encoded object. */
 function withList(object: string, name: string, items: readonly string[]): string {
   if (items.length === 0) return object;
   const fields = object.slice(1, -1);

@@ -1,7 +1,7 @@
 /**
- * Requests in the JSON form of protobuf, read strictly: a field that the contract does not have is refused, for a misspelt
- * `expire_time` must not become a record that never expires, and so is one that is there twice. Fields may be in camel or in
- * snake case, numbers in strings, bytes in either alphabet of base64, and empty fields null.
+ * Requests in protobuf's JSON form, parsed strictly. Unknown fields are refused, because a misspelt `expire_time` must
+ * not create a record that never expires; repeated fields are refused, too. Field names may be in camel case or snake
+ * case, numbers may be strings, bytes may use either base64 alphabet, and empty fields may be null.
  */
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
@@ -10,19 +10,19 @@ import { IdentifyRequest } from './generated/ridgewatch/v1/identification.ts';
 import { checkJsonText, unreadable } from './json-text.ts';
 import { check } from './validation.ts';
 
-/** Characters of a template of 64 KiB; one longer is never decoded. */
+/** Base64 length of a 64 KiB template; longer text is never decoded. */
 const MAX_BASE64 = Math.ceil(65_536 / 3) * 4;
 const STANDARD = /^[A-Za-z0-9+/]*(={0,2})$/;
 const URL_SAFE = /^[A-Za-z0-9_-]*(={0,2})$/;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-/** Longer than any number that means something. */
+/** Longer than any meaningful number. */
 const MAX_NUMBER = 32;
 const MAX_WHOLE = 0xffff_ffff;
-/** Numbers that JSON has no other notation for; the request's own rules refuse them. */
+/** Numbers without a JSON literal, written as strings. The rules of the request refuse them. */
 const NOT_FINITE: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity']);
 const YEAR_ZERO = /^0000/;
 
-/** A value that the contract does not know becomes one that the request's own rules refuse. */
+/** Unknown values are decoded to one that the rules of the request refuse. */
 const enumeration = z.union([z.string(), z.int()], 'must be a name or a number of the contract');
 const text = z
   .string('must be a string')
@@ -54,7 +54,7 @@ const time = z.iso
   .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
   .refine((value) => !YEAR_ZERO.test(value), 'must not lie before the year 1');
 const base64 = text.refine((value) => value.length > MAX_BASE64 || isBase64(value), 'must be base64');
-/** Empty fields may also be null, as protobuf has it. */
+/** As in protobuf's JSON form, empty fields may be null. */
 const strict = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
     error: (issue) =>
@@ -113,7 +113,7 @@ const identifySchema = identifyShape.refine(
   { error: 'and target_fpir exclude each other', path: ['maxLog10Fmr'] },
 );
 
-/** Both names of every field, and the one it is kept under. */
+/** Both spellings of every field name, mapped to the one used in code. */
 const FIELDS: ReadonlyMap<string, string> = new Map(
   [sampleSchema, subjectSchema, enrollSchema, identifyShape].flatMap(({ shape }) =>
     Object.keys(shape).flatMap((name): [string, string][] => [
@@ -151,11 +151,11 @@ function fieldOf(key: string): string {
   return FIELDS.get(key) ?? key;
 }
 
-/** The same with each field under the name it is kept under; the depth has been checked. */
+/** Renames the fields of every object to the spelling used in code. The nesting depth was checked before. */
 function withFields(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withFields);
   if (typeof value !== 'object' || value === null) return value;
-  // `__proto__` is a field like any other that the contract does not have, but the schemas would not see it.
+  // `__proto__` is an unknown field that the schemas would not see.
   const pairs = Object.entries(value).map(([key, item]): [string, unknown] => [
     key === '__proto__' ? '' : fieldOf(key),
     withFields(item),
@@ -170,7 +170,7 @@ function isBase64(value: string): boolean {
   return digits % 4 !== 1 && (padding === '' || value.length % 4 === 0);
 }
 
-/** Named as it is written, and only where it looks like a field's name: a key may hold anything. */
+/** Lists unknown fields, as sent. Only keys that look like field names are listed: a key may contain anything. */
 function unknownFields(keys: readonly string[]): string {
   const named = keys.filter((key) => /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(key)).slice(0, 3);
   const names = named.length === 0 ? '' : `: ${named.join(', ')}${named.length < keys.length ? ', …' : ''}`;

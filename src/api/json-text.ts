@@ -1,24 +1,24 @@
 /**
- * A look at JSON before it is parsed: how much of it there is, how deep it goes, and whether an object names a field twice,
- * which parsing would pass over in silence. What else is wrong with it, parsing finds.
+ * Scans JSON before it is parsed, for its size, its nesting depth and repeated fields in an object, which parsing would
+ * silently accept. Parsing detects all other faults.
  */
 import { Failure } from '../failure.ts';
 
 /** Deeper than any message of the contract. */
 const MAX_DEPTH = 16;
-/** Brackets, commas, colons and strings: ten times what the largest request has. */
+/** Limit on brackets, commas, colons and strings: ten times the number in the largest request. */
 const MAX_PARTS = 10_000;
 
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a] as const;
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d] as const;
 
 /**
- * @param fieldOf - under which name a field is kept, for it may be written in two ways
+ * @param fieldOf - maps both spellings of a field name to one
  * @throws Failure REQUEST_TOO_COMPLEX, FIELD_REPEATED, REQUEST_UNREADABLE
  */
 export function checkJsonText(bytes: Uint8Array, fieldOf: (key: string) => string): void {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  /** Of each object that is open the fields it has; undefined: a list. */
+  /** The open objects, each as the set of its field names; undefined for a list. */
   const open: (Set<string> | undefined)[] = [];
   let isKeyNext = false;
   let parts = 0;
@@ -61,7 +61,7 @@ export function checkJsonText(bytes: Uint8Array, fieldOf: (key: string) => strin
   }
 }
 
-/** The place of the quote that ends the string. */
+/** Offset of the quote that ends the string. */
 function endOfString(text: Buffer, start: number, maxQuotes: number): number {
   let end = text.indexOf(QUOTE, start + 1);
   for (let quotes = 0; end >= 0; quotes++) {

@@ -1,7 +1,8 @@
 /**
- * What grpc-js answers by itself: messages that are missing, too large, or cannot be read, and deadlines that have passed. It tells no handler and no
- * interceptor, so the streams of HTTP/2 are looked at, their headers before it sees them. Also ends streams that were answered and whose callers go on:
- * what they have sent would stay in memory for as long as they like.
+ * Reports the calls that grpc-js refuses by itself: missing, oversized or undecodable messages, and passed deadlines.
+ * grpc-js informs neither handlers nor interceptors of these refusals, so this module observes the HTTP/2 streams; it
+ * sees the headers of a call before grpc-js does. It also closes answered streams whose callers keep sending: what they
+ * send would stay in memory without a time limit.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
@@ -11,9 +12,9 @@ import type { Connection } from '../network/connections.ts';
 import type { Peer } from './grpc-listener.ts';
 import { toServiceError } from './status.ts';
 
-/** Time to end a stream for a caller who has the answer, in milliseconds. */
+/** Time for a caller to end its stream after the answer, in milliseconds. */
 const GRACE_MS = 1000;
-/** Statuses that handlers end calls with carry details; those of grpc-js get them here. */
+/** Handlers end calls with a status that has details. The statuses of grpc-js get theirs here. */
 const DETAILS = 'grpc-status-details-bin';
 const MESSAGE = 'grpc-message';
 const CREATED = 'http2.server.stream.created';
@@ -32,15 +33,15 @@ export interface LibraryRefusal {
   readonly code: string;
   /** Path of the method. */
   readonly path: string;
-  /** Whether an answer had begun. */
+  /** Whether the answer had begun. */
   readonly hasBegun: boolean;
 }
 
 /**
- * Begins to look at the streams of one server.
- * @param connectionOf - tells its connections from those of other servers
- * @param settle - sees the headers of each call, and may change them, before grpc-js does
- * @returns ends it
+ * Starts observing the streams of one server.
+ * @param connectionOf - finds a connection of this server; undefined for other servers
+ * @param settle - reads and may change the headers of a call before grpc-js does
+ * @returns stops it
  */
 export function followStreams(
   connectionOf: (peer: Peer) => Connection | undefined,
@@ -59,7 +60,7 @@ export function followStreams(
   return () => void unsubscribe(CREATED, created);
 }
 
-/** Looks at what a call ends with, and adds the details where there are none. */
+/** Observes the status of a call, and adds details if it has none. */
 function completeStatus(stream: ServerHttp2Stream, path: string, refused: (refusal: LibraryRefusal) => void): void {
   const respond = stream.respond.bind(stream);
   const sendTrailers = stream.sendTrailers.bind(stream);

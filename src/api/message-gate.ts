@@ -1,30 +1,30 @@
 /**
- * Looks at the frames of a call's messages before the gRPC library does. The library would inflate what is compressed,
- * take any flag, answer a message that is too large with a status of its own, whatever the call has done before, and
- * pass over a message that is cut off. What lies behind a fault is read and forgotten.
+ * Checks the frames of a call's messages before grpc-js reads them. grpc-js would decompress compressed messages,
+ * accept any flag, ignore a truncated message, and answer an oversized one with a status of its own, regardless of the
+ * state of the call. Bytes after a fault are read and discarded.
  */
 import type { ServerHttp2Stream } from 'node:http2';
 import { Failure } from '../failure.ts';
 
-/** One byte of flags, four of length. */
+/** One byte of flags and four of length. */
 export const FRAME_HEAD_BYTES = 5;
 /**
- * Of messages of five bytes each, a piece from the network holds thousands, and the library makes objects of all that
- * are in one: so it is given few at a time.
+ * Messages passed to the library at once. A network chunk can contain thousands of five-byte messages, and the library
+ * allocates objects for all messages of a chunk at once.
  */
 const MESSAGES_AT_ONCE = 16;
-/** What a piece of a message takes beside its bytes: a message may come byte by byte. */
+/** Memory overhead per chunk of a message, in bytes: a message may arrive byte by byte. */
 const PIECE_BYTES = 256;
 const COMPRESSED = 1;
 
-/** Told how many bytes more, or fewer, a gate holds. */
+/** Called when the number of bytes held by a gate changes, with the difference. */
 type Holding = (gate: MessageGate, change: number) => void;
 
 export interface MessageLimits {
   readonly maxBytes: number;
-  /** Whether the call names a compression. */
+  /** Whether the headers of the call name a compression. */
   readonly isCompressed: boolean;
-  /** What is kept of the call's headers while it is open. */
+  /** Bytes of the call's headers that stay in memory while it is open. */
   readonly headBytes: number;
 }
 
@@ -35,23 +35,23 @@ export class MessageGate {
   readonly #holding: Holding;
   #onFault: ((failure: Failure) => void) | undefined;
   #fault: Failure | undefined;
-  /** Of the frame that is being received: bytes of its head, its length so far, bytes that are still to come. */
+  /** State of the frame being received: bytes of its head, its length as read so far, bytes still missing. */
   #headBytes = 0;
   #length = 0;
   #missing = 0;
-  /** What is held: of the headers, of messages that are complete and not done with, and of the one that is not. */
+  /** Bytes held: headers, complete messages still in use, and the incomplete message. */
   #head: number;
   #complete = 0;
   #partial = 0;
   #told = 0;
-  /** Nothing more goes to the library. */
+  /** Nothing more is passed to the library. */
   #isShut = false;
   #callerHasEnded = false;
   #hasEnded = false;
 
   /**
-   * Takes its place before the library, which reads from the stream.
-   * @param fault - what is wrong with the call already
+   * Wraps the stream's `push`, from which the library reads.
+   * @param fault - a fault of the call that is already known
    */
   constructor(stream: ServerHttp2Stream, limits: MessageLimits, holding: Holding, fault: Failure | undefined) {
     this.#stream = stream;
@@ -65,28 +65,28 @@ export class MessageGate {
     this.#tell();
   }
 
-  /** Bytes of the headers and messages that are in memory. */
+  /** Bytes of headers and messages in memory. */
   get held(): number {
     return this.#told;
   }
 
-  /** Whether the caller has broken the call off: that looks like an end, and is none. */
+  /** Whether the caller has reset the call, which looks like a regular end of its messages. */
   get isBrokenOff(): boolean {
     return this.#stream.closed;
   }
 
-  /** Whether the caller was told anything. */
+  /** Whether an answer has begun. */
   get isAnswered(): boolean {
     return this.#stream.headersSent;
   }
 
-  /** @param onFault - told once, at once where there is one already, of what is wrong with the messages */
+  /** @param onFault - called once with a fault of the messages; at once if there already is one */
   attach(onFault: (failure: Failure) => void): void {
     this.#onFault = onFault;
     if (this.#fault !== undefined) onFault(this.#fault);
   }
 
-  /** The library gets nothing more, and is told that the caller has ended, after what it was given. */
+  /** Passes nothing more to the library, and signals it the end of the messages. */
   endInput(): void {
     this.#isShut = true;
     this.#partial = 0;
@@ -94,7 +94,7 @@ export class MessageGate {
     this.#endOnce();
   }
 
-  /** The call is over: nothing of it is held any more. */
+  /** The call has ended: releases everything it holds. */
   shut(): void {
     this.#isShut = true;
     this.#head = 0;
@@ -104,7 +104,7 @@ export class MessageGate {
     if (this.#callerHasEnded) this.#endOnce();
   }
 
-  /** A message, or with no size all that are complete, is done with. */
+  /** Releases a message that is no longer in use; without a size, all complete messages. */
   release(messageBytes?: number): void {
     const bytes = messageBytes === undefined ? this.#complete : messageBytes + FRAME_HEAD_BYTES;
     this.#complete = Math.max(0, this.#complete - bytes);
@@ -134,7 +134,7 @@ export class MessageGate {
       this.#fault = unreadable('it ends within a message');
       this.#onFault?.(this.#fault);
     }
-    // Until the call is there, which decides what becomes of a fault, the end is kept back.
+    // The call decides how to report a fault, so the end is held back until it exists.
     if (this.#fault === undefined || this.#isShut) this.#endOnce();
     return false;
   }
@@ -149,7 +149,7 @@ export class MessageGate {
     return this.#headBytes > 0;
   }
 
-  /** Goes through a piece, up to its end or a fault. @returns where it is to be cut */
+  /** Scans a chunk up to its end or to a fault. @returns the offsets at which to split it */
   #follow(piece: Buffer): number[] {
     const cuts: number[] = [];
     let messages = 0;
@@ -206,7 +206,7 @@ function tooLarge(bytes: number, most: number): Failure {
   return new Failure('resource-exhausted', 'MESSAGE_TOO_LARGE', sentence, { metadata: { most_bytes: String(most) } });
 }
 
-/** The call itself is not what it should be. */
+/** A fault of the call as a whole. */
 export function unreadable(what: string): Failure {
   return new Failure('invalid-argument', 'REQUEST_UNREADABLE', `The call is not what the contract says: ${what}.`);
 }

@@ -1,4 +1,4 @@
-/** Puts gates around every call of one server, and tells the library's interceptor which ones belong to its call. */
+/** Installs the gates on every call of one server, and provides them to the interceptor of the call. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { Failure } from '../failure.ts';
@@ -25,10 +25,10 @@ export class MessageGates {
   #arriving: CallGates | undefined;
 
   /**
-   * @param maxBytes - of a message
-   * @param connectionOf - tells the server's connections from those of others
-   * @param holding - told how many bytes more, or fewer, a gate of messages holds
-   * @param answersOf - makes the gate of a call's answers
+   * @param maxBytes - size limit of a message
+   * @param connectionOf - finds a connection of this server; undefined for other servers
+   * @param holding - called when the number of bytes held by a message gate changes, with the difference
+   * @param answersOf - creates the gate for a call's answers
    */
   constructor(
     maxBytes: number,
@@ -42,7 +42,7 @@ export class MessageGates {
     this.#answersOf = answersOf;
   }
 
-  /** @returns ends it */
+  /** @returns stops it */
   open(): () => void {
     const created = (message: unknown) => {
       const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
@@ -52,7 +52,9 @@ export class MessageGates {
     return () => unsubscribe(CREATED, created);
   }
 
-  /** Of the call that is just being made: interceptors are made within the event that brings its stream. */
+  /**
+   * The gates of the call being created: grpc-js creates the interceptor inside the event that announces the stream.
+   */
   get arriving(): CallGates | undefined {
     return this.#arriving;
   }

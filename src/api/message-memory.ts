@@ -1,26 +1,26 @@
 /**
- * What the messages of all callers take in memory, from their first byte until the service is done with them; or answers,
- * until they are taken. When it is more than it may be, the callers who hold most and keep the service waiting have their
- * calls ended.
+ * Accounts for the memory of all callers' messages, from their first byte until the service is done with them, or of
+ * answers, until they are read. Above the limit, calls that keep the service waiting are ended, starting with the
+ * connections that hold the most.
  */
 import type { Failure } from '../failure.ts';
 import type { Connection } from '../network/connections.ts';
 
-/** Messages of at most so many bytes have a part of the memory to themselves, which larger ones cannot take. */
+/** Messages up to this size have a share of the memory reserved that larger ones cannot use. */
 const SMALL_BYTES = 65_536;
 const SMALL_PART = 1 / 4;
 
-/** A call that has messages in memory. */
+/** A call that holds messages in memory. */
 export interface Holder {
   readonly held: number;
-  /** Ends it, so that it holds nothing. */
+  /** Ends the call, which releases its memory. */
   end(failure: Failure): void;
 }
 
-/** What one connection has. */
+/** Memory use of one connection. */
 export interface Share {
   readonly connection: Connection;
-  /** Its calls that wait for their caller, and may be ended. */
+  /** Calls that wait for the caller. Only these may be ended. */
   readonly waiting: Set<Holder>;
   held: number;
 }
@@ -32,7 +32,7 @@ export class MessageMemory {
   #held = 0;
   #heldByLarge = 0;
 
-  /** @param tooMuch - makes what calls are ended with */
+  /** @param tooMuch - creates the failure that calls are ended with */
   constructor(most: number, tooMuch: () => Failure) {
     this.#most = most;
     this.#tooMuch = tooMuch;
@@ -52,8 +52,8 @@ export class MessageMemory {
   }
 
   /**
-   * A call holds more, or less, than before.
-   * @param now - all that it holds
+   * Records a change in the bytes that a call holds.
+   * @param now - bytes held after the change
    */
   changed(connection: Connection, now: number, change: number): void {
     this.shareOf(connection).held += change;
@@ -65,7 +65,7 @@ export class MessageMemory {
     if (this.#held > this.#most) this.#relieve(0, () => this.#held > this.#most);
   }
 
-  /** Ends calls of those connections that hold most, and of those the calls that do. */
+  /** Ends calls of the connections that hold the most, the largest calls first. */
   #relieve(beyond: number, isTooMuch: () => boolean): void {
     const shares = [...this.#shares.values()].filter(({ waiting }) => waiting.size > 0);
     for (const { waiting } of shares.sort((a, b) => b.held - a.held)) {

@@ -1,35 +1,35 @@
-/** What a message of the contract looks like on the wire: what the walk over its bytes is driven by. */
+/** Wire shapes of the contract's messages, which the walk over a request checks against. */
 import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf';
 import { MAX_VALUES, RANGES } from './wire-limits.ts';
 
-/** How a value is encoded: https://protobuf.dev/programming-guides/encoding/#structure */
+/** Wire types: https://protobuf.dev/programming-guides/encoding/#structure */
 export const WIRE = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
 
 export interface FieldShape {
-  /** As the contract writes it, e.g. `update_mask`. */
+  /** Name in the contract, e.g. `update_mask`. */
   readonly name: string;
   readonly wireType: number;
   readonly isText: boolean;
   readonly isRepeated: boolean;
-  /** Values that it may hold. */
+  /** Maximum number of values. */
   readonly most: number;
-  /** Fields of which only one may be set count as one. */
+  /** Counter of the field. The fields of a oneof share one. */
   readonly slot: number;
-  /** Smallest and largest value of a whole number; undefined: it is none. */
+  /** Minimum and maximum of an integer; undefined for other types. */
   readonly range: readonly [number, number] | undefined;
-  /** Of a message. */
+  /** Shape of a message-typed field. */
   readonly message: MessageShape | undefined;
 }
 
 export interface MessageShape {
   /** e.g. `google.protobuf.Timestamp`. */
   readonly name: string;
-  /** By number. */
+  /** Indexed by field number. */
   readonly fields: readonly (FieldShape | undefined)[];
   readonly slotCount: number;
 }
 
-/** The shape of a message, and of everything within it. @throws Error for a repeated field without a limit */
+/** The shape of a message and of all messages in it. @throws Error for a repeated field without a limit */
 export function shapeOf(message: DescMessage, within: readonly DescMessage[] = []): MessageShape {
   if (within.includes(message)) throw new Error(`${message.typeName} can hold itself: its depth needs a limit`);
   const fields: (FieldShape | undefined)[] = [];
@@ -64,7 +64,7 @@ function fieldShape(field: DescField, slot: number, within: readonly DescMessage
 
 const INT32: readonly [number, number] = [-(2 ** 31), 2 ** 31 - 1];
 const INT64: readonly [number, number] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
-/** Those in varints. Of 64 bits as much as a number of JavaScript can tell. */
+/** Ranges of the varint types. 64-bit types are limited to the safe integers of JavaScript. */
 const WHOLE_NUMBERS: Partial<Record<ScalarType, readonly [number, number]>> = {
   [ScalarType.INT32]: INT32,
   [ScalarType.UINT32]: [0, 2 ** 32 - 1],

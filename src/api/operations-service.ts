@@ -19,7 +19,7 @@ import { Modality } from './generated/ridgewatch/v1/sample.ts';
 import { toDuration } from './wire-duration.ts';
 import type { FaceModel } from './wire-samples.ts';
 
-/** Where the service is in its life. */
+/** Life cycle stage of the service. */
 export type LifeStage = 'starting' | 'ready' | 'stopping';
 
 export interface OperationsDependencies {
@@ -35,14 +35,14 @@ export interface OperationsDependencies {
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
   stage(): { readonly stage: LifeStage; readonly detail: string };
-  /** The store's last change and schema; undefined while the store cannot be reached. */
+  /** Last change and schema version of the store; undefined while it cannot be reached. */
   storeState(): Promise<{ readonly version: number; readonly schema: string } | undefined>;
-  /** Whether the store can be reached and written, as the last look has found. */
+  /** Whether the store can be reached and written, as of the last check. */
   condition(): { readonly isReachable: boolean; readonly isWritable: boolean };
   readonly quarantine: Quarantine;
 }
 
-/** Damaged references that one status names. */
+/** Maximum number of damaged references in one status. */
 const MAX_NAMED = 1000;
 
 const STAGES: Record<LifeStage, Readiness> = {
@@ -53,7 +53,7 @@ const STAGES: Record<LifeStage, Readiness> = {
 
 /** The `Operations` service. */
 export function operationsService(service: OperationsDependencies, settings: CallSettings): OperationsServer {
-  // However many ask, the gallery is read once for all of them.
+  // Concurrent requests share one pass over the gallery.
   const hash = new Coalesced((signal) => contentHash(service.served.current, packedModels(), { signal }));
   return {
     getStatus: unary('Operations/GetStatus', settings, () => status(service)),
@@ -77,7 +77,7 @@ async function reloadIndex(service: OperationsDependencies, context: CallContext
   const { switcher, served } = service;
   const switched = await switcher.reload();
   const { name = '', sequence = 0 } = switcher.index ?? {};
-  // Which index a search was answered from has to be found in the log, whichever caller asked for the switch.
+  // The log must show which index answered a search, whoever requested the switch.
   context.note({ index: name, switched });
   return { switched, indexName: name, indexSequence: sequence, galleryVersion: served.current.version };
 }

@@ -6,8 +6,9 @@ const ID_BYTES = 16;
 const TOKEN_CHARACTERS = Math.ceil(((MAC_BYTES + ID_BYTES) * 4) / 3);
 
 /**
- * Page tokens: the last subject id of a page, signed together with the filters, so that a token can neither be made up
- * nor carried over to another listing. The key lives as long as the process; after a restart a listing starts anew.
+ * Page tokens contain the last subject id of a page, with a MAC over the id and the filters. A token can therefore
+ * neither be forged nor used with other filters. The key lives as long as the process: after a restart, a listing has
+ * to start over.
  */
 export class PageTokens {
   readonly #key = randomBytes(32);
@@ -18,7 +19,7 @@ export class PageTokens {
   }
 
   /**
-   * @returns the subject id after which the page starts
+   * @returns the id of the last subject of the previous page
    * @throws Failure PAGE_TOKEN_INVALID
    */
   read(token: string, filters: string): string {

@@ -1,6 +1,6 @@
-/** Answers of the service as JSON with the field names of the contract, in snake case. */
+/** JSON answers with the snake-case field names of the contract. */
 
-/** Changes the keys of a message's JSON form from camel to snake case, at every depth. */
+/** Converts all keys of a message's JSON form from camel case to snake case. */
 export function toProtoJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toProtoJson);
   if (typeof value !== 'object' || value === null || value instanceof Date) return value;

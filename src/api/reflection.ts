@@ -1,4 +1,4 @@
-/** gRPC reflection, for tools that do not have the contract. */
+/** gRPC server reflection, for tools that do not have the contract. */
 import { toBinary, type DescFile, type DescMessage } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { type ServerDuplexStream, type UntypedServiceImplementation } from '@grpc/grpc-js';
@@ -7,7 +7,7 @@ import { contract } from './contract.ts';
 import { asFailure, toServiceError, toStatus } from './status.ts';
 import { answerTo, requestOf, type WireRequest } from './wire-request.ts';
 
-/** Two versions that differ in nothing but their names. */
+/** Two versions of the protocol that differ only in name. */
 export const REFLECTION_SERVICES = [
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
@@ -42,14 +42,14 @@ interface Response {
 }
 type Stream = ServerDuplexStream<Request | WireRequest<Request, Response>, Response>;
 
-/** Tells tools of the files of the contract as they were compiled, with all that they import. */
+/** Serves the descriptors of the contract, with all imported files. */
 export class Reflection {
   readonly #files: ReadonlyMap<string, DescFile>;
   readonly #symbols: ReadonlyMap<string, DescFile>;
   readonly #encoded: ReadonlyMap<DescFile, Uint8Array>;
   readonly #refused: (failure: Failure) => void;
 
-  /** @param refused - told of what callers are refused, that which is answered in its place included */
+  /** @param refused - called with each refusal, including those sent as an error response */
   constructor(refused: (failure: Failure) => void) {
     const files = [...contract().files];
     this.#files = new Map(files.map((file) => [file.proto.name, file]));
@@ -58,7 +58,7 @@ export class Reflection {
     this.#refused = refused;
   }
 
-  /** For the server: methods by name. */
+  /** Handlers by method name, for grpc-js. */
   get implementation(): UntypedServiceImplementation {
     return { serverReflectionInfo: (stream: Stream) => this.#answerAll(stream) };
   }
@@ -87,7 +87,7 @@ export class Reflection {
     };
   }
 
-  /** What is not there is said in its place, as the protocol has it. */
+  /** As the protocol demands, an unknown name yields an error response instead of a status. */
   #answerTo(question: Request['messageRequest']): Answer {
     try {
       return this.#find(question);
@@ -122,10 +122,10 @@ export class Reflection {
     }
   }
 
-  /** The file, and all that it imports. @throws Failure DESCRIPTOR_UNKNOWN where there is none */
+  /** A file and all files it imports. @throws Failure DESCRIPTOR_UNKNOWN if undefined */
   #filesFrom(file: DescFile | undefined, otherwise: string): Answer {
     if (file === undefined) throw unknown(otherwise);
-    // A set is walked over in order, what is added on the way included.
+    // Iterating over a set also visits the elements added meanwhile.
     const files = new Set([file]);
     for (const { dependencies } of files) for (const one of dependencies) files.add(one);
     const fileDescriptorProto = [...files].flatMap((one) => this.#encoded.get(one) ?? []);
@@ -137,7 +137,7 @@ function serviceNames(): string[] {
   return [...contract().files].flatMap(({ services }) => services.map(({ typeName }) => typeName));
 }
 
-/** @throws Failure DESCRIPTOR_UNKNOWN where there is no such message */
+/** @throws Failure DESCRIPTOR_UNKNOWN if there is no such message */
 function extensionsOf(typeName: string) {
   const message: DescMessage | undefined = contract().getMessage(typeName);
   if (message === undefined) throw unknown('There is no message of this name.');
@@ -148,7 +148,7 @@ function unknown(sentence: string): Failure {
   return new Failure('not-found', 'DESCRIPTOR_UNKNOWN', sentence);
 }
 
-/** Full names of everything that a file declares. */
+/** Full names of all declarations in a file. */
 function symbolsOf(file: DescFile): string[] {
   const inMessages = (messages: readonly DescMessage[]): string[] =>
     messages.flatMap((message) => [
@@ -161,7 +161,7 @@ function symbolsOf(file: DescFile): string[] {
   const inEnums = (enums: DescFile['enums']): string[] =>
     enums.flatMap(({ typeName, values }) => [
       typeName,
-      // Values stand beside their enumeration, not within it.
+      // The names of enum values are scoped beside their enum, not inside it.
       ...values.map(({ name }) => `${typeName.slice(0, typeName.lastIndexOf('.') + 1)}${name}`),
     ]);
   return [
