@@ -35,8 +35,9 @@ const RECORDS_PER_BATCH = 100;
  * would use too much.
  */
 const BYTES_PER_BATCH = 4_194_304;
-/** Field numbers of `record.client_request_id`, and the size limit of an id that an outcome repeats. */
+/** Field numbers of `record.client_request_id`. */
 const REQUEST_ID_PATH = [1, 3];
+/** Size limit of an id that an outcome repeats, in bytes. */
 const MAX_REQUEST_ID_BYTES = 64;
 /** Size limit of an encoded outcome: the status, the request id and their framing. */
 const MAX_OUTCOME_BYTES = MAX_OUTCOME_STATUS_BYTES + MAX_REQUEST_ID_BYTES + 32;

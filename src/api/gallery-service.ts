@@ -47,8 +47,9 @@ const DEFAULT_PAGE = 100;
 const MAX_PAGE_BYTES = 1_048_576;
 /** Subjects read per query: each may hold two megabytes of templates. */
 const SUBJECTS_PER_READ = 25;
-/** Size limits of the tag and length before a subject in its page, and of the token at the end. */
+/** Size limit of the tag and length before a subject in its page. */
 const MAX_FRAME_BYTES = 6;
+/** Size limit of the token at the end of a page, in bytes. */
 const MAX_TOKEN_BYTES = 256;
 
 /** The `Gallery` service. A call that changes a subject returns after the change is on disk and searchable. */

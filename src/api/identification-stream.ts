@@ -17,8 +17,9 @@ const METHOD = 'Identification/IdentifyStream';
  * stream.
  */
 const STREAM_WINDOW = 16;
-/** Field numbers of `request.client_request_id`, and the size limit of an id. */
+/** Field numbers of `request.client_request_id`. */
 const REQUEST_ID_PATH = [1, 9];
+/** Size limit of an id, in bytes. */
 const MAX_REQUEST_ID_BYTES = 64;
 
 type Message = IdentifyStreamRequest | WireRequest<IdentifyStreamRequest, IdentifyStreamResponse>;

@@ -24,31 +24,34 @@ import type { EndedCall } from './watched-call.ts';
 import { CallWatch } from './watched-calls.ts';
 import { overTheWire } from './wire-request.ts';
 
-/** Name under which each service reports its health; the empty name stands for the whole server. */
+/** Names under which the services report their health; the empty name stands for the whole server. */
 const SERVICES = ['', 'ridgewatch.v1.Identification', 'ridgewatch.v1.Gallery', 'ridgewatch.v1.Operations'];
 
 export interface ApiServerSettings {
-  /** Largest request and answer, in bytes. */
+  /** Size limit of a request and of an answer, in bytes. */
   readonly maxMessageBytes: number;
-  /** Bytes of messages that the service is not done with, of all callers together. */
+  /** Limit on the messages in use of all callers together, in bytes. */
   readonly maxUnfinishedBytes: number;
   readonly maxConnections: number;
-  /** Calls that one connection may have under way. */
+  /** Limit on the concurrent calls of one connection. */
   readonly maxConcurrentCalls: number;
-  /** Times in milliseconds: to become a connection of HTTP/2; for a message, and to take an answer; of a stream, and of a connection, without any. */
+  /** Time for a new connection to become an HTTP/2 connection, in milliseconds. */
   readonly handshakeMs: number;
+  /** Time for a message to arrive completely, and for the caller to read an answer, in milliseconds. */
   readonly messageMs: number;
+  /** Time between the messages of a stream, in milliseconds. */
   readonly streamIdleMs: number;
+  /** Time that a connection may be without calls, in milliseconds. */
   readonly connectionIdleMs: number;
-  /** Told of what is refused before it becomes a call. */
+  /** Called for each connection or request that is refused before it becomes a call. */
   refused(refusal: Refusal): void;
-  /** Told of calls that are ended because of their callers. */
+  /** Called for each call that is ended outside its handler. */
   ended(call: EndedCall): void;
 }
 
-/** Of everything that has a time: how often is looked whether it is over, at most; in milliseconds. */
+/** Maximum interval between checks for idle connections, in milliseconds. */
 const MAX_SWEEP_MS = 250;
-/** Time for a connection that is told to close, in milliseconds. */
+/** Time for a connection to close after it was asked to, in milliseconds. */
 const CLOSING_MS = 5000;
 const FULL = 'The gRPC port has as many connections as it may have, and all are in use: new clients are turned away.';
 
@@ -65,14 +68,14 @@ export class ApiServer {
   readonly #watch: CallWatch;
   readonly #health: Health;
   readonly #paths = new Set<string>();
-  /** Methods of health and reflection. */
+  /** Methods of health and reflection, by path. */
   readonly #standard = new Map<string, { readonly requestStream: boolean }>();
   #listener: GrpcListener | undefined;
   #unfollow: () => void = () => undefined;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(services: ApiServices, settings: ApiServerSettings) {
-    // The library writes to standard error by itself; what fails here is thrown, and logged by whoever catches it.
+    // grpc-js would log to standard error. Failures here are thrown or reported instead.
     setLogVerbosity(logVerbosity.NONE);
     this.#settings = settings;
     const refused = (failure: Failure) =>
@@ -92,12 +95,12 @@ export class ApiServer {
       'grpc.max_receive_message_length': settings.maxMessageBytes,
       'grpc.max_send_message_length': settings.maxMessageBytes,
       'grpc.max_concurrent_streams': settings.maxConcurrentCalls,
-      // Says goodbye first, so that a call that is just being made goes over another connection.
+      // grpc-js sends GOAWAY first, so that the client makes a new call on another connection.
       'grpc.max_connection_idle_ms': settings.connectionIdleMs,
-      // A checkpoint that vanished without a word must not hold a connection for ever.
+      // Without keepalive, a checkpoint that disappears would hold its connection for ever.
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
-      // Nobody reads its record of every connection.
+      // Nothing reads the records that channelz keeps of every connection.
       'grpc.enable_channelz': 0,
       interceptors: [this.#watch.interceptor],
     };
@@ -113,16 +116,16 @@ export class ApiServer {
   }
 
   /**
-   * Starts to listen.
-   * @param port - 0: any free one
+   * Starts listening.
+   * @param port - 0: any free port
    * @param tls - undefined: without TLS
-   * @returns the port
+   * @returns the bound port
    * @throws Failure PORT_IN_USE, ADDRESS_UNUSABLE
    */
   async listen(host: string, port: number, tls: ServerTls | undefined): Promise<number> {
     const { handshakeMs, maxConnections, connectionIdleMs } = this.#settings;
     const refused = (refusal: Refusal) => this.#settings.refused(refusal);
-    // TLS has been dealt with when a connection gets here.
+    // The listener has already completed TLS.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const listener = new GrpcListener(
       tls,
@@ -155,34 +158,34 @@ export class ApiServer {
     return bound;
   }
 
-  /** Connections that are open. */
+  /** Number of open connections. */
   get connectionCount(): number {
     return this.#listener?.connections.count ?? 0;
   }
 
-  /** Bytes of messages that the service is not done with. */
+  /** Bytes of messages in use. */
   get bytesHeld(): number {
     return this.#watch.bytesHeld;
   }
 
-  /** Bytes of answers that callers have not taken. */
+  /** Bytes of answers that callers have not read. */
   get bytesUntaken(): number {
     return this.#watch.bytesUntaken;
   }
 
-  /** Why no further client can be taken; undefined: they can. */
+  /** Why the server cannot accept another client; undefined if it can. */
   get obstacle(): string | undefined {
     return this.#listener?.connections.isFull === true ? FULL : undefined;
   }
 
-  /** What grpc.health.v1.Health answers. */
+  /** Sets the status that grpc.health.v1.Health reports. */
   setServing(serving: boolean): void {
     this.#health.setServing(serving);
   }
 
   /**
-   * Refuses new calls, lets those under way end, and cuts off what is left when the time is up.
-   * @returns whether every call came to its end
+   * Refuses new calls and waits for running ones. Cuts off the rest after `drainMs`.
+   * @returns whether every call completed
    */
   stop(drainMs: number): Promise<boolean> {
     this.setServing(false);
@@ -193,7 +196,7 @@ export class ApiServer {
         this.#server.forceShutdown();
         resolve(false);
       }, drainMs);
-      // Of connections that it was handed, grpc-js does not wait for the end.
+      // grpc-js does not wait for injected connections to close.
       this.#server.tryShutdown(() => {
         void (this.#listener?.connections.empty() ?? Promise.resolve()).then(() => {
           clearTimeout(timer);
@@ -209,14 +212,14 @@ export class ApiServer {
     });
   }
 
-  /** Whether a deadline that has passed is reported by the handler of the call, or by who watches over its message. */
+  /** Whether the handler of the call, or the watch over its message, reports a passed deadline. */
   #isReported({ reason, path, hasBegun }: LibraryRefusal): boolean {
     if (reason !== 'DEADLINE_EXCEEDED') return false;
     const standard = this.#standard.get(path);
     return standard === undefined || !(standard.requestStream || hasBegun);
   }
 
-  /** A service whose handlers report nothing. */
+  /** Adds a standard service, whose handlers do not report. */
   #addStandard(name: string, implementation: UntypedServiceImplementation): void {
     const service = describedService(name);
     this.#add(service, implementation);

@@ -5,9 +5,9 @@ import { BadRequest, ErrorInfo, RetryInfo } from './generated/google/rpc/error_d
 import { Status } from './generated/google/rpc/status.ts';
 import { toDuration } from './wire-duration.ts';
 
-/** Grouping of the reasons in google.rpc.ErrorInfo. */
+/** Domain of the reasons in google.rpc.ErrorInfo. */
 const DOMAIN = 'ridgewatch';
-/** Trailer in which gRPC carries a google.rpc.Status. */
+/** Trailer that carries the google.rpc.Status. */
 const DETAILS_TRAILER = 'grpc-status-details-bin';
 
 const CODES: Record<FailureKind, Code> = {
@@ -27,8 +27,8 @@ const CODES: Record<FailureKind, Code> = {
 };
 
 /**
- * Turns whatever was thrown into a failure. What is not a failure is a defect: its message may quote data, so none of
- * it reaches the caller.
+ * Converts anything thrown into a failure. Everything except a Failure is a defect: its message may quote data and is
+ * withheld from the caller.
  */
 export function asFailure(thrown: unknown): Failure {
   if (thrown instanceof Failure) return thrown;
@@ -37,14 +37,14 @@ export function asFailure(thrown: unknown): Failure {
   });
 }
 
-/** Name of the gRPC status that a failure becomes. */
+/** Name of the gRPC status for a failure. */
 export function statusName({ kind }: Failure): string {
   return Code[CODES[kind]];
 }
 
 /**
- * How much of a failure is told. Many clients take eight kilobytes of trailers and break the connection for more, and
- * the sentence is in them twice: what is left out is at least counted.
+ * Size limits for the details of a failure. Many clients accept eight kilobytes of trailers and close the connection
+ * above that, and the trailers contain the sentence twice. Violations that are left out are counted.
  */
 interface Extent {
   readonly sentenceBytes: number;
@@ -53,17 +53,17 @@ interface Extent {
   readonly metadataBytes: number;
 }
 const IN_TRAILERS: Extent = { sentenceBytes: 600, violations: 16, violationBytes: 1600, metadataBytes: 600 };
-/** Among the outcomes of a stream, which has to hold thousands of them. */
+/** For the outcomes of a stream, whose answer holds thousands of them. */
 const AMONG_OUTCOMES: Extent = { sentenceBytes: 160, violations: 1, violationBytes: 200, metadataBytes: 100 };
-/** Largest encoded status of a refused record. A test checks that none is larger. */
+/** Size limit of the encoded status of a refused record, in bytes; checked by a test. */
 export const MAX_OUTCOME_STATUS_BYTES = 900;
 
-/** The status that a call ends with, details included. */
+/** The status of a failed call, with details. */
 export function toStatus(failure: Failure): Status {
   return statusWithin(failure, IN_TRAILERS);
 }
 
-/** The same in short, for a record of a stream. */
+/** The shortened status of a refused record in a stream. */
 export function toShortStatus(failure: Failure): Status {
   return statusWithin(failure, AMONG_OUTCOMES);
 }
@@ -100,7 +100,7 @@ function statusWithin(failure: Failure, extent: Extent): Status {
 
 type Violation = { readonly field: string; readonly description: string };
 
-/** As many as there is room for, from the first on. */
+/** The first violations that fit the limits. */
 function within(violations: readonly Violation[], { violations: most, violationBytes }: Extent): Violation[] {
   const named: Violation[] = [];
   let left = violationBytes;
@@ -130,9 +130,11 @@ function boundedMetadata(metadata: Readonly<Record<string, string>>, bytes: numb
 
 const ELLIPSIS = '…';
 
-/** At most so many bytes of a text, whole characters; what could not be sent at all is replaced. */
+/**
+ * Shortens text to a number of bytes without splitting characters. Replaces lone surrogates, which cannot be encoded.
+ */
 function shortened(text: string, bytes: number): string {
-  // No character takes less than a byte: what lies beyond cannot be needed.
+  // Every character takes at least one byte, so the rest cannot fit.
   const whole = text.slice(0, bytes + 1).toWellFormed();
   if (whole.length === text.length && Buffer.byteLength(whole) <= bytes) return whole;
   let [kept, left] = ['', bytes - Buffer.byteLength(ELLIPSIS)];
@@ -144,7 +146,7 @@ function shortened(text: string, bytes: number): string {
   return kept + ELLIPSIS;
 }
 
-/** The same as what grpc-js wants thrown: code, sentence, and the details in the trailer. */
+/** The error that grpc-js expects: code, sentence, and the details as a trailer. */
 export function toServiceError(failure: Failure): { code: Code; details: string; metadata: Metadata } {
   const status = toStatus(failure);
   const metadata = new Metadata();
@@ -155,19 +157,19 @@ export function toServiceError(failure: Failure): { code: Code; details: string;
   return { code: status.code, details: status.message, metadata };
 }
 
-/** A status as a client received it. */
+/** A status as received by a client. */
 export interface ReceivedStatus {
   readonly code: number;
   readonly message: string;
-  /** ErrorInfo.reason; undefined when the server sent none. */
+  /** ErrorInfo.reason; undefined if absent. */
   readonly reason: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly { readonly field: string; readonly description: string }[];
-  /** RetryInfo, in milliseconds; undefined when the server sent none. */
+  /** RetryInfo, in milliseconds; undefined if absent. */
   readonly retryAfterMs: number | undefined;
 }
 
-/** Reads the details out of a google.rpc.Status. */
+/** Reads the details of a google.rpc.Status. */
 export function readStatus(status: Status): ReceivedStatus {
   let reason: string | undefined;
   let metadata: Record<string, string> = {};
@@ -190,7 +192,7 @@ export function readStatus(status: Status): ReceivedStatus {
 
 const NO_DETAILS = { reason: undefined, metadata: {}, violations: [], retryAfterMs: undefined } as const;
 
-/** Reads the details out of an error that a grpc-js client call ended with. */
+/** Reads the details of an error from a grpc-js client call. */
 export function readServiceError(error: { code: number; details: string; metadata: Metadata }): ReceivedStatus {
   const [trailer] = error.metadata.get(DETAILS_TRAILER);
   if (trailer instanceof Uint8Array) return readStatus(Status.decode(trailer));

@@ -1,21 +1,18 @@
-/**
- * Rules for text that callers make up. What is stored is what was sent: nothing is normalised, and what could be taken for
- * something else is refused.
- */
+/** Rules for free text from callers. Text is stored as sent, without normalization; ambiguous text is refused. */
 import { z } from 'zod';
 
-/** What invalid UTF-8 becomes when a message is read: different texts become the same. */
+/** Decoding turns invalid UTF-8 into this character, which makes different texts equal. */
 const REPLACEMENT = /\ufffd/u;
 const CONTROL = /\p{Cc}/u;
-/** Marks of writing direction, joiners, selectors, fillers, tags: nothing that anybody sees. */
+/** Invisible characters: bidirectional marks, joiners, variation selectors, fillers, tags. */
 const UNSEEN = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/u;
-/** Line and paragraph separators, and all blanks but the space: they look like one, or like nothing. */
+/** Line and paragraph separators, and all white space except the space character. */
 const BLANK = /[\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
-/** The braille pattern without dots is a symbol, and looks like a blank. */
+/** The empty braille pattern is a symbol but looks like a space. */
 const BLANK_SYMBOL = /\u2800/u;
 const UNASSIGNED = /\p{Cn}/u;
 
-/** Text in which no character is hidden. */
+/** Text without invisible characters. */
 function visibleText() {
   return z
     .string()
@@ -29,13 +26,13 @@ function visibleText() {
     .refine((text) => !BLANK.test(text) && !BLANK_SYMBOL.test(text), 'must not hold other blanks than the space');
 }
 
-/** Text that tells one thing from another: no two that look alike for how they are written. */
+/** Text that identifies something: two different identifiers cannot look the same because of their encoding. */
 export const identifier = visibleText()
   .max(128, 'must have at most 128 characters')
   .refine((text) => text === text.trim(), 'must not begin or end with a blank')
   .refine((text) => text === text.normalize('NFC'), "must be in Unicode's composed form (NFC)");
 
-/** A sentence of a caller's, for people. */
+/** A sentence from a caller, for people to read. */
 export const remark = visibleText()
   .refine((text) => text.trim() !== '', 'is required')
   .refine((text) => text.length <= 200, 'must have at most 200 characters');

@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** For how long pieces of work are done without a look at anything else, in milliseconds. */
+/** Time spent on queued work before the event loop gets a turn, in milliseconds. */
 const SLICE_MS = 5;
 
-/** Work of many callers on the one thread, done piece by piece in the order in which it came, and others in between. */
+/** Runs work of many callers on the main thread in order of arrival, and yields to the event loop in between. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve();
   #sliceStart = 0;
 
-  /** Does a piece of work when it is its turn. */
+  /** Queues a piece of work and runs it in its turn. */
   take<T>(work: () => T): Promise<T> {
     const mine = this.#last.then(async () => {
       if (performance.now() - this.#sliceStart >= SLICE_MS) {

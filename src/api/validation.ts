@@ -1,6 +1,6 @@
 /**
- * The rules that every request must meet before anything is done with it, as schemas. They repeat what the contract's
- * comments promise; what only a codec can tell (the content of a template) is checked where templates are decoded.
+ * Schemas with the rules for every request, checked before any other work. They implement what the comments of the
+ * contract promise. Rules on the content of templates are checked by the codecs.
  */
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
@@ -21,7 +21,7 @@ const uuid = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'must be a UUID in lower case');
 
-/** Anything else is told the whole range, whichever way it misses it. */
+/** Every violation gets the same sentence, which states the whole range. */
 function numberWithin(least: number, most: number) {
   const sentence = `must be a number from ${least} to ${most}`;
   return z.number(sentence).min(least, sentence).max(most, sentence);
@@ -32,7 +32,7 @@ function wholeNumberTo(most: number) {
   return z.number(sentence).int(sentence).min(0, sentence).max(most, sentence);
 }
 
-/** Samples are looked at one by one later; here only how many there are. */
+/** Only the number of samples is checked here; each sample is checked when it is decoded. */
 function samples(most: number) {
   return z.array(z.unknown()).min(1, 'needs at least one sample').max(most, `must have at most ${most} samples`);
 }
@@ -79,9 +79,9 @@ export const verifyRules = z.object({
   clientRequestId: optionalName,
 });
 
-/** Earlier than anything that could have expired: an earlier date was left out or misread. */
+/** An earlier date is the result of a missing or misread value. */
 const EARLIEST_EXPIRY = new Date('1900-01-01T00:00:00Z');
-/** The last time that every notation of a time can tell. */
+/** The last time that all time formats can represent. */
 const LATEST_TIME = new Date('9999-12-31T23:59:59.999Z');
 
 const expiry = z
@@ -137,7 +137,7 @@ export const updateRules = z
     if (updateMask.some((path) => path.startsWith('data.')) && data === undefined) issue('data', 'is required');
   });
 
-/** UpdateSubject looks only at the named fields of `data`; the others may hold anything. */
+/** Keeps only the fields of `data` named in the mask: UpdateSubject ignores the others. */
 export function onlyNamedFields<T extends { data?: object | undefined; updateMask?: string[] | undefined }>(
   request: T,
 ): T {
@@ -156,16 +156,16 @@ export const listRules = z.object({
   gallery: optionalName,
   contributor: optionalName,
   pageSize: wholeNumberTo(MAX_LISTED),
-  // What it holds is looked at where it is read.
+  // Checked where the token is read.
   pageToken: z.string(),
 });
 
-/** Faults that the sentence names. The status says how many more there are. */
+/** Number of faults listed in the sentence. The status counts the rest. */
 const MAX_NAMED_FAULTS = 16;
 
 /**
  * Checks a request against its rules.
- * @throws Failure INVALID_REQUEST that names every field at fault
+ * @throws Failure INVALID_REQUEST that names every invalid field
  */
 export function check(rules: z.ZodType, request: unknown): void {
   const result = rules.safeParse(request, { error: inOwnWords });
@@ -179,15 +179,15 @@ export function check(rules: z.ZodType, request: unknown): void {
   throw new Failure('invalid-argument', 'INVALID_REQUEST', sentence, { violations });
 }
 
-/** For rules without a sentence: the library's tell of types that no client knows. */
+/** Sentences for rules without one. The library's own sentences name types that clients do not know. */
 function inOwnWords({ code, input }: { readonly code?: string; readonly input: unknown }): string {
   if (input === undefined) return 'is required';
   return code === 'invalid_type' ? 'is of another type than the contract says' : 'is not a value of the contract';
 }
 
 /**
- * The path of a fault as the contract writes it: `['samples', 0, 'fingerPosition']` is `samples[0].finger_position`. A
- * oneof is called by its member that is set, and the list of a field mask by the name it has there.
+ * Path of a fault in the contract's notation: `['samples', 0, 'fingerPosition']` becomes `samples[0].finger_position`.
+ * A oneof is replaced by the member that is set, and the list of a field mask gets its name in the contract.
  */
 function fieldPath(path: readonly PropertyKey[], request: unknown): string {
   const parts: string[] = [];
@@ -203,7 +203,7 @@ function fieldPath(path: readonly PropertyKey[], request: unknown): string {
   return parts.length === 0 ? 'request' : parts.join('.');
 }
 
-/** Name of the member of a oneof; undefined: it is something else. */
+/** Name of the set member of a oneof; undefined for other values. */
 function memberOf(value: unknown): string | undefined {
   const member = typeof value === 'object' && value !== null && '$case' in value ? value.$case : undefined;
   return typeof member === 'string' ? member : undefined;
@@ -213,7 +213,7 @@ function toSnake(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Whether a wire value is one of an enumeration's; UNRECOGNIZED is none. */
+/** Whether a wire value belongs to an enumeration. UNRECOGNIZED does not. */
 export function knows(enumeration: Readonly<Record<string, number>>, value: number): boolean {
   return value >= 0 && Object.values(enumeration).includes(value);
 }

@@ -1,6 +1,7 @@
 /**
- * Watches what a caller owes: a message that was begun, the next one of a stream, to take an answer. A caller that keeps the service
- * waiting for longer than allowed, holds more memory with messages than there is, or sends what is none, has the call ended.
+ * Supervises what a caller owes a call: to complete a message, to send the next message of a stream, to read an answer.
+ * The call is ended if the caller exceeds a time limit, uses too much memory for messages, or sends bytes that are not
+ * a message.
  */
 import { Metadata, ServerInterceptingCall, status as Code, type ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
@@ -10,15 +11,15 @@ import type { Holder, Share } from './message-memory.ts';
 import { toServiceError } from './status.ts';
 import { Turns } from './turns.ts';
 
-/** Times in milliseconds. */
+/** Time limits, in milliseconds. */
 export interface Patience {
-  /** For the one message of a call to become complete. */
+  /** For the single message of a call to arrive completely. */
   readonly messageMs: number;
-  /** That a stream may be without a message. */
+  /** Between the messages of a stream. */
   readonly streamIdleMs: number;
 }
 
-/** A call that was ended before, or beside, its handler. */
+/** A call that was ended outside its handler. */
 export interface EndedCall {
   /** Path of the method, e.g. `/ridgewatch.v1.Identification/Identify`. */
   readonly path: string;
@@ -26,27 +27,30 @@ export interface EndedCall {
   readonly seconds: number;
 }
 
-/** Messages are taken in turn: of those that are refused at once, a caller can send a hundred thousand a second. */
+/** Messages are handled in turns: a caller can send a hundred thousand messages a second that are refused at once. */
 const receiving = new Turns();
 
 const calls = new WeakMap<Metadata, WatchedCall>();
 const undone = new WeakMap<object, () => void>();
 
-/** Aborted, with a Failure as reason, when the call that came with these headers is ended because of its caller. */
+/**
+ * Signal of the call with this metadata. Aborted, with a Failure as reason, when the call is ended because of its
+ * caller.
+ */
 export function endOf(metadata: Metadata | undefined): AbortSignal | undefined {
   return metadata && calls.get(metadata)?.ending;
 }
 
 /**
- * For handlers of streams that tell in their answer why the stream came to no good end; otherwise it becomes the status.
- * @returns tells, once there are no more messages, why there are none; undefined: the caller has sent all
+ * For handlers of streams that report the fault of a stream in their answer. Otherwise the fault becomes the status.
+ * @returns after the last message, the fault that ended the messages; undefined if the caller sent all
  */
 export function faultOf(metadata: Metadata | undefined): () => Failure | undefined {
   const call = metadata && calls.get(metadata);
   return call === undefined ? () => undefined : call.tellFault();
 }
 
-/** The service is done with a message of a stream: it takes no memory any more. */
+/** Releases a message of a stream from the memory accounts. */
 export function doneWith(message: object): void {
   undone.get(message)?.();
   undone.delete(message);
@@ -59,17 +63,19 @@ export interface WatchedCallParts {
   readonly share: Share | undefined;
   readonly gate: MessageGate | undefined;
   readonly answers: AnswerGate | undefined;
-  /** Undefined for messages of the library's own services. */
+  /** Undefined for messages of health and reflection. */
   sizeOf(message: object): number | undefined;
   ended(call: EndedCall): void;
 }
 
 type PartialStatus = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 
-/** `waiting`: for the caller; `working`: the caller waits for us; `over`. */
+/**
+ * `waiting`: the service waits for the caller; `working`: the caller waits for the service; `over`: the call has ended.
+ */
 type Phase = 'waiting' | 'working' | 'over';
 
-/** Of messages, what the service takes. */
+/** The only encoding that messages may have. */
 const ACCEPTED_ENCODING = 'identity';
 
 export class WatchedCall extends ServerInterceptingCall implements Holder {
@@ -79,15 +85,16 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   readonly #started = performance.now();
   readonly #timer: NodeJS.Timeout;
   #phase: Phase = 'over';
-  /** As what its connection counts it. */
+  /** The phase as counted by the connection. */
   #counted: Phase = 'over';
   #messages = 0;
-  /** Messages of a stream that have no answer yet. */
+  /** Messages of a stream without an answer. */
   #unanswered = 0;
   #halfClosed = false;
   #hasSentHeaders = false;
-  /** Why a stream of requests brings no more, and whether its handler tells. */
+  /** The fault that ended the messages of a stream. */
   #fault: Failure | undefined;
+  /** Whether the handler reports the fault. */
   #isFaultTold = false;
 
   constructor(call: ServerInterceptingCallInterface, parts: WatchedCallParts) {
@@ -153,7 +160,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     super.startRead();
   }
 
-  /** Ends the call, if it waits for its caller. */
+  /** Ends the call if it is waiting for its caller. */
   end(failure: Failure): void {
     const { streams, answers } = this.#parts;
     if (this.#phase === 'working' && this.#counted === 'waiting') {
@@ -161,7 +168,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
       this.#enter('over');
     }
     if (this.#phase !== 'waiting' || this.#isWatched || this.#fault !== undefined) return;
-    // Of a stream of requests with one answer, that tells what became of the messages so far.
+    // A client stream gets an answer that reports the outcome of the messages so far.
     if (streams.request && !streams.response) {
       this.#cutOff(failure);
       return;
@@ -171,7 +178,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     this.sendStatus(toServiceError(failure));
   }
 
-  /** What came is no message. Those before it are dealt with first. */
+  /** Handles a fault in the bytes. Earlier messages are processed first. */
   #faulty(failure: Failure): void {
     if (this.#phase === 'over' || this.#fault !== undefined) return;
     if (this.#parts.streams.request) this.#cutOff(failure);
@@ -199,12 +206,12 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     return { ...final, metadata };
   }
 
-  /** Whether a caller who sends nothing may be waiting for us. */
+  /** Whether an idle caller may be waiting for answers. */
   get #owesAnswers(): boolean {
     return this.#parts.streams.response && this.#unanswered > 0;
   }
 
-  /** @returns whether it is to be handed on */
+  /** @returns whether to pass the message on */
   #received(message: object): boolean {
     if (this.#phase === 'over') return false;
     const { gate, streams } = this.#parts;
@@ -214,25 +221,25 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     }
     const size = this.#parts.sizeOf(message);
     if (streams.request) {
-      // What the library's own services are given is small.
+      // Messages of health and reflection are small and need no accounting.
       if (size === undefined) gate?.release();
       else undone.set(message, () => gate?.release(size));
     }
     this.#unanswered++;
-    // The end of a call with one message is still to come.
+    // A call with a single message works only after its half-close.
     if (streams.request) this.#enter('working');
     return true;
   }
 
   #answered(): void {
     this.#unanswered--;
-    // A call that goes on answering one message, as Health.Watch, must not keep its connection from being ended for others.
+    // A call that keeps answering one message, e.g. Health.Watch, must not protect its connection from eviction.
     if (this.#isWatched) this.#enter('waiting');
     if (this.#parts.streams.request && this.#phase === 'working' && !this.#halfClosed && !this.#owesAnswers)
       this.#enter('waiting');
   }
 
-  /** Whether the caller owes nothing any more, and the service goes on answering. */
+  /** Whether the caller owes nothing more and the service keeps answering. */
   get #isWatched(): boolean {
     const { streams } = this.#parts;
     return streams.response && !streams.request && this.#halfClosed;
@@ -261,9 +268,9 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     this.#enter('over');
     const deadline = Number(this.#call.getDeadline());
     const isAnswered = this.#parts.gate?.isAnswered === true;
-    // The library answers when the time is up, a moment before or after it.
+    // The library answers an expired call slightly before or after its deadline.
     const isLate = Number.isFinite(deadline) && (isAnswered || Date.now() >= deadline);
-    // Handlers report what they have seen, and what else the library answers by itself is looked at elsewhere.
+    // Handlers report the calls they have seen. Other answers of the library are observed in library-refusals.ts.
     if (!isUnseen || (isAnswered && !isLate)) return;
     this.#reportEnd(
       isLate
@@ -283,7 +290,10 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     this.#count();
   }
 
-  /** A caller that does not take an answer keeps the service waiting, whatever else the call is to do: the connection may be ended. */
+  /**
+   * Updates the counts of the connection. A caller that does not read an answer keeps the service waiting, whatever
+   * else the call does, and its connection may be evicted.
+   */
   #count(): void {
     const { share, answers } = this.#parts;
     if (share === undefined) return;
@@ -291,7 +301,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     const isUntaken = this.#phase === 'working' && (answers?.held ?? 0) > 0;
     this.#counted = isUntaken ? 'waiting' : this.#phase;
     const { connection, waiting } = share;
-    // A stream whose answers are on their way goes on with its messages.
+    // A stream keeps processing messages while its answers are unread.
     const mayEnd = this.#phase === 'waiting' || (isUntaken && !this.#parts.streams.request);
     if (mayEnd) waiting.add(this);
     else waiting.delete(this);

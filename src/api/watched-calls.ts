@@ -1,4 +1,4 @@
-/** Watches every call of one server, and what the messages and answers of all of them take in memory. */
+/** Watches every call of one server, and the memory of all their messages and answers. */
 import type { ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptor } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
@@ -10,8 +10,9 @@ import { MessageMemory } from './message-memory.ts';
 import { WatchedCall, type EndedCall, type Patience } from './watched-call.ts';
 
 export interface WatchLimits extends Patience {
-  /** Bytes of one message; of those of all callers together that the service is not done with, and of untaken answers. */
+  /** Size limit of one message, in bytes. */
   readonly maxMessageBytes: number;
+  /** Limit on the messages in use of all callers together, and on their unread answers, in bytes. */
   readonly maxBytesHeld: number;
 }
 
@@ -26,8 +27,8 @@ export class CallWatch {
   readonly #sizes = new WeakMap<object, number>();
 
   /**
-   * @param ended - told of each call whose handler does not report its end
-   * @param untaken - told why, of each whose answer its caller did not take
+   * @param ended - called for each call that was ended outside its handler
+   * @param untaken - called with the reason for each call whose answer was not read
    */
   constructor(
     limits: WatchLimits,
@@ -64,22 +65,22 @@ export class CallWatch {
     });
   };
 
-  /** Bytes of messages that the service is not done with. */
+  /** Bytes of messages in use. */
   get bytesHeld(): number {
     return this.#memory.held;
   }
 
-  /** Bytes of answers that callers have not taken. */
+  /** Bytes of answers that callers have not read. */
   get bytesUntaken(): number {
     return this.#answers.held;
   }
 
-  /** Begins to look at what comes. @returns ends it */
+  /** Starts watching. @returns stops it */
   open(): () => void {
     return this.#gates.open();
   }
 
-  /** Remembers how many bytes a message had. */
+  /** Wraps a deserialiser to record the size of each message. */
   measured<T>(deserialize: (bytes: Buffer) => T): (bytes: Buffer) => T {
     return (bytes) => {
       const message = deserialize(bytes);

@@ -1,4 +1,4 @@
-/** Milliseconds, which are no negative number, as a google.protobuf.Duration: whole nanoseconds, fewer than a second of them. */
+/** Converts non-negative milliseconds to a google.protobuf.Duration. */
 export function toDuration(ms: number): { seconds: number; nanos: number } {
   const seconds = Math.floor(ms / 1000);
   const nanos = Math.round((ms - seconds * 1000) * 1e6);

@@ -8,7 +8,7 @@ import {
 
 const TYPES = [MinutiaType.UNSPECIFIED, MinutiaType.RIDGE_ENDING, MinutiaType.RIDGE_BIFURCATION] as const;
 
-/** An explanation in the contract's form. */
+/** Converts an explanation to its wire form. */
 export function toWireExplanation({ score, pairs, alignment, terms }: ExplainedComparison): FingerExplanation {
   return {
     score,

@@ -1,25 +1,27 @@
-/** How much of everything a request may hold. Looked at on the wire, before anything is made of it. */
+/** Limits on the contents of a request. Checked on the bytes, before any object is created. */
 
-/** Samples of a search or a comparison, for each side. */
+/** Samples of a search, and of each side of a comparison. */
 export const MAX_PROBE_SAMPLES = 16;
-/** Samples of a subject. */
+/** Samples of one subject. */
 export const MAX_ENROLLED_SAMPLES = 32;
-/** Views of all samples of one side, or of a subject: a record can hold 255, and each becomes a probe or a reference. */
+/**
+ * Views of all samples of one side or subject. A record can hold 255 views, and each becomes a probe or a reference.
+ */
 export const MAX_VIEWS = 32;
-/** Galleries, or caveats, that a subject or a search names. */
+/** Galleries or caveats named by a subject or a search. */
 export const MAX_NAMES = 32;
-/** Fields that an update names. There are six; a name given twice does no harm. */
+/** Paths in an update mask. Six paths exist; repeating one is harmless. */
 export const MAX_UPDATE_PATHS = 16;
 
 /**
- * Fields of a message, those of the messages within it included. An enrolment of 32 samples with everything stated has
- * about 400.
+ * Fields of a message, including those of nested messages. An enrolment of 32 samples with every field set has about
+ * 400.
  */
 export const MAX_FIELDS = 2000;
-/** Bytes of a text. The longest that a rule allows has 256 characters. */
+/** Size of a string, in bytes. The longest that a rule allows has 256 characters. */
 export const MAX_TEXT_BYTES = 4096;
 
-/** For each repeated field of a request: how many values it may hold. There is none without a limit; a test checks that. */
+/** Maximum number of values of each repeated field in requests. A test checks that every repeated field has a limit. */
 export const MAX_VALUES: Readonly<Record<string, number>> = {
   'ridgewatch.v1.IdentifyRequest.samples': MAX_PROBE_SAMPLES,
   'ridgewatch.v1.IdentifyRequest.galleries': MAX_NAMES,
@@ -32,7 +34,7 @@ export const MAX_VALUES: Readonly<Record<string, number>> = {
   'google.protobuf.FieldMask.paths': MAX_UPDATE_PATHS,
 };
 
-/** Numbers that a field may hold, where its type allows more than the service can keep. Times: the years 1 to 9999. */
+/** Ranges of fields whose type allows more than the service can store. Timestamps: the years 1 to 9999. */
 export const RANGES: Readonly<Record<string, readonly [number, number]>> = {
   'google.protobuf.Timestamp.seconds': [-62_135_596_800, 253_402_300_799],
   'google.protobuf.Timestamp.nanos': [0, 999_999_999],

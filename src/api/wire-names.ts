@@ -1,4 +1,4 @@
-/** Names of wire values, for the log and for people. */
+/** Names of wire values, for logs and people. */
 import { Provenance } from './generated/ridgewatch/v1/gallery.ts';
 import { Purpose } from './generated/ridgewatch/v1/identification.ts';
 import type { Provenance as DomainProvenance } from '../store/records.ts';

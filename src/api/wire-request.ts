@@ -1,6 +1,6 @@
 /**
- * Requests as they come over the wire, and answers as they go. The library would decode and encode outside of what is
- * reported: a request that cannot be read, or an answer that is too large, would leave neither line nor count.
+ * Encoded requests and answers. If grpc-js decoded and encoded messages itself, a request that cannot be decoded and an
+ * answer that is too large would be neither logged nor counted. Handlers therefore do both inside the reported work.
  */
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
@@ -8,7 +8,7 @@ import { contractMethod } from './contract.ts';
 import { shapeOf, type MessageShape } from './message-shape.ts';
 import { findText, walkMessage } from './wire-walk.ts';
 
-/** A request nobody has read yet. */
+/** A request that has not been decoded yet. */
 export class WireRequest<Request, Response> {
   readonly #bytes: Buffer;
   readonly #method: WireMethod<Request, Response>;
@@ -27,7 +27,7 @@ export class WireRequest<Request, Response> {
     return readMessage(this.#method.requestShape, { decode: this.#method.decode }, this.#bytes);
   }
 
-  /** A text of the request, although it cannot be read. @param path - numbers of the fields that lead to it */
+  /** Extracts a string even from a request that cannot be decoded. @param path - field numbers that lead to it */
   findText(path: readonly number[], maxBytes: number): string | undefined {
     return findText(this.#bytes, path, maxBytes);
   }
@@ -38,7 +38,7 @@ export class WireRequest<Request, Response> {
   }
 }
 
-/** An answer in its final form. */
+/** An encoded answer. */
 export class WireAnswer {
   readonly bytes: Buffer;
 
@@ -75,7 +75,7 @@ function writeAnswer<Response>(
   throw new Failure('resource-exhausted', 'ANSWER_TOO_LARGE', sentence);
 }
 
-/** The service with requests that are read, and answers that are written, by its handlers. */
+/** The service definition with decoding and encoding left to its handlers. */
 export function overTheWire(
   service: ServiceDefinition,
   maxMessageBytes: number,
@@ -103,13 +103,13 @@ function methodOverTheWire(
   };
 }
 
-/** What a handler was given: from the wire it still has to be read, from within the process it is there. */
+/** Decodes a request that came over gRPC; returns one from within the process unchanged. */
 export function requestOf<Request>(given: Request | WireRequest<Request, never>): Request {
   return given instanceof WireRequest ? given.read() : given;
 }
 
-/** The answer in the form that belongs to the request. */
+/** Encodes the answer if the request was encoded. */
 export function answerTo<Response>(given: unknown, response: Response): Response {
-  // The library hands an answer on as it is to the definition's serialiser, which knows both forms.
+  // grpc-js passes the answer unchanged to the serialiser, which accepts both forms.
   return given instanceof WireRequest ? (given.answer(response) as Response) : response;
 }

@@ -1,4 +1,4 @@
-/** Samples between their wire form and the domain's. */
+/** Conversion of samples between wire and domain. */
 import { Failure } from '../failure.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import { decodeSample, type DecodedSample, type SampleFormat } from '../templates/sample.ts';
@@ -30,7 +30,7 @@ export function formatToWire(format: string): TemplateFormat {
   return TemplateFormat.UNSPECIFIED;
 }
 
-/** A decoded view and what the wire said of its sample. */
+/** A decoded view, with data from its sample in the request. */
 export interface RequestSample extends DecodedSample {
   readonly sampleIndex: number;
   readonly format: SampleFormat;
@@ -41,10 +41,10 @@ export interface RequestSample extends DecodedSample {
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
 /**
- * Decodes every view of every sample of a request, in turn with other requests.
- * @param path - where the samples stand in the request, for errors: `samples`
- * @throws Failure that names the sample and the field: malformed templates, unknown formats, unknown face models;
- *   TOO_MANY_VIEWS; the signal's reason
+ * Decodes all views of all samples of a request, in turns with other requests.
+ * @param path - path of the samples in the request, for errors, e.g. `samples`
+ * @throws Failure that names the sample and the field, for malformed templates, unknown formats and unknown face
+ *   models; Failure TOO_MANY_VIEWS; the signal's reason
  */
 export async function decodeSamples(
   samples: readonly Sample[],
@@ -61,7 +61,7 @@ export async function decodeSamples(
   return decoded;
 }
 
-/** The same at once, for a thread that nothing else waits for. */
+/** Decodes all samples without yielding, for threads that serve no other work. */
 export function decodeSamplesAtOnce(
   samples: readonly Sample[],
   models: ReadonlyMap<string, FaceModel>,
@@ -71,7 +71,7 @@ export function decodeSamplesAtOnce(
   return samples.flatMap((sample, sampleIndex) => decodeAt(sample, sampleIndex, models, path));
 }
 
-/** Every view costs as much as a sample. Their records say how many they hold before any is read. */
+/** Every view costs as much as a sample. The record headers state the number of views before anything is decoded. */
 function requireFewViews(samples: readonly Sample[], path: string): void {
   let views = 0;
   for (const { format, data } of samples) {
@@ -155,8 +155,8 @@ function checkModel(sample: Sample, models: ReadonlyMap<string, FaceModel>): voi
 }
 
 /**
- * What became of each probe.
- * @param inScope - for each probe: references that there are to compare it with
+ * Reports how each probe was used.
+ * @param inScope - for each probe, the number of references in scope that it can be compared with
  */
 export function reportSamples(
   probes: readonly Probe[],

@@ -1,4 +1,4 @@
-/** Stored subjects in the contract's form. */
+/** Conversion of stored subjects to wire messages. */
 import type { ReferenceRecord, SubjectRecord, SubjectWithReferences } from '../store/records.ts';
 import type { StoredFormat } from '../templates/sample.ts';
 import type { EnrollRequest, Reference, Subject, SubjectData } from './generated/ridgewatch/v1/gallery.ts';
@@ -6,7 +6,7 @@ import { Modality, TemplateFormat, type Sample } from './generated/ridgewatch/v1
 import { provenanceToWire } from './wire-names.ts';
 import { formatToWire } from './wire-samples.ts';
 
-/** As calls show it: without templates. */
+/** The subject as returned by calls, without templates. */
 export function toWireSubject({ subject, references, damaged = [] }: SubjectWithReferences): Subject {
   return {
     subjectId: subject.subjectId,
@@ -20,9 +20,9 @@ export function toWireSubject({ subject, references, damaged = [] }: SubjectWith
 }
 
 /**
- * What would enrol it again, templates and all. Samples are as they are stored: a view of a record of several is a record
- * of its own, and a face has the bytes that its embedding became. It is named by the subject's id, so that enrolling it
- * twice enrols nobody twice.
+ * A request that enrols the subject again, including its templates. Samples have their stored form: each view of a
+ * record with several is a record of its own, and a face has its quantised bytes. The subject id is the
+ * client_request_id, so that enrolling the request twice creates one subject.
  */
 export function toEnrollRequest({ subject, references }: SubjectWithReferences): EnrollRequest {
   return { data: toWireData(subject), samples: references.map(toWireSample), clientRequestId: subject.subjectId };

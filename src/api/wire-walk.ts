@@ -1,32 +1,35 @@
 /**
- * A walk over the bytes of a request, before anything is made of them: a message of four megabytes can hold two million
- * empty values, and each would become an object. What the walk lets through is decoded without surprise: every length
- * fits, every field has the type that the contract gives it and is there once, every text is UTF-8, every number fits.
- * It stops at the first fault, makes no object on its way, and looks at no more than `MAX_FIELDS` fields.
+ * Walks over the bytes of a request before it is decoded. A message of four megabytes can contain two million empty
+ * values, each of which decoding would turn into an object. A message that passes decodes safely: every length fits,
+ * every field has the type of the contract and occurs once, every string is UTF-8, every number is in range. The walk
+ * stops at the first fault, allocates no objects, and reads at most `MAX_FIELDS` fields.
  */
 import { isUtf8 } from 'node:buffer';
 import { Failure } from '../failure.ts';
 import { WIRE, type FieldShape, type MessageShape } from './message-shape.ts';
 import { MAX_FIELDS, MAX_TEXT_BYTES } from './wire-limits.ts';
 
-/** Of a varint of 64 bits. */
+/** Maximum length of a 64-bit varint. */
 const MAX_VARINT_BYTES = 10;
-/** Messages within messages, and fields of one that are counted apart; the contract stays far below both. */
+/** Nesting depth; the contract stays far below. */
 const MAX_DEPTH = 16;
+/** Separately counted fields per message; the contract stays far below. */
 const MAX_SLOTS = 64;
 
-/** Values of each field of the messages that are being walked over; walks do not interleave. */
+/** Value counts of each field of the messages being walked. Walks do not interleave. */
 const counts = new Uint32Array(MAX_DEPTH * MAX_SLOTS);
 
-/** @throws Failure REQUEST_UNREADABLE, TOO_MANY_VALUES, FIELD_REPEATED, TOO_MANY_FIELDS, INVALID_REQUEST, with the field */
+/**
+ * @throws Failure REQUEST_UNREADABLE, TOO_MANY_VALUES, FIELD_REPEATED, TOO_MANY_FIELDS, INVALID_REQUEST, with the field
+ */
 export function walkMessage(shape: MessageShape, bytes: Uint8Array): void {
   new Walk(bytes).message(shape, bytes.length, 0);
 }
 
 /**
- * Looks for a text in a message that may be damaged, so that its sender can be told which one it was.
- * @param path - numbers of the fields that lead to it
- * @returns undefined: it cannot be told
+ * Finds a string in a message that may be damaged, so that an error can name the message.
+ * @param path - field numbers that lead to it
+ * @returns undefined if it cannot be found
  */
 export function findText(bytes: Uint8Array, path: readonly number[], maxBytes: number): string | undefined {
   try {
@@ -42,7 +45,7 @@ class Walk {
   readonly #bytes: Uint8Array;
   #at = 0;
   #fields = 0;
-  /** The varint that was read last: its lower 49 bits, and those above. */
+  /** The last varint read: its lower 49 bits and the bits above. */
   #low = 0;
   #high = 0;
 
@@ -82,7 +85,7 @@ class Walk {
 
   #field(field: FieldShape, wireType: number, end: number, depth: number): void {
     const slot = depth * MAX_SLOTS + field.slot;
-    // Numbers may stand one by one or packed, whatever the contract says.
+    // Parsers must accept both packed and unpacked numbers.
     if (field.isRepeated && wireType === WIRE.bytes && field.wireType !== WIRE.bytes) {
       const packedEnd = this.#length(end) + this.#at;
       while (this.#at < packedEnd) {
@@ -130,20 +133,20 @@ class Walk {
       if (!(thrown instanceof Failure)) throw thrown;
       const index = (counts[depth * MAX_SLOTS + field.slot] ?? 1) - 1;
       const place = field.isRepeated ? `${field.name}[${index}]` : field.name;
-      // Seconds and nanos of a time are no fields of the contract.
+      // `seconds` and `nanos` are not part of the contract; the error names the timestamp field.
       throw message.name === 'google.protobuf.Timestamp' ? about(thrown, place) : thrown.within(place);
     }
   }
 
   #requireText(field: FieldShape, length: number): void {
     if (length > MAX_TEXT_BYTES) throw invalid(`must have at most ${MAX_TEXT_BYTES} bytes`, field.name);
-    // Invalid bytes would become replacement characters, and two texts one.
+    // Decoding would turn invalid bytes into replacement characters and make different texts equal.
     const text = this.#bytes.subarray(this.#at, this.#at + length);
     if (!isUtf8(text)) throw unreadable('is not UTF-8', field.name);
   }
 
   #requireWithin(field: FieldShape, [least, most]: readonly [number, number]): void {
-    // Of negative numbers all 64 bits are there, in two's complement.
+    // Negative numbers are encoded in two's complement with all 64 bits.
     const high = least < 0 && this.#high >= 2 ** 14 ? this.#high - 2 ** 15 : this.#high;
     const value = high * 2 ** 49 + this.#low;
     if (value < least || value > most) throw invalid(`must be ${least} to ${most}`, field.name);
@@ -154,11 +157,11 @@ class Walk {
       throw new Failure('invalid-argument', 'TOO_MANY_FIELDS', `The message has more than ${MAX_FIELDS} fields.`);
     }
     this.#varint(end);
-    // Numbers of fields are 1 to 2^29 − 1.
+    // Field numbers are 1 to 2^29 − 1.
     if (this.#high > 0 || this.#low < 8 || this.#low >= 2 ** 32) throw unreadable('holds a field of no number');
   }
 
-  /** Passes over a value. */
+  /** Skips a value. */
   #skip(wireType: number, end: number): void {
     if (wireType === WIRE.varint) return this.#varint(end);
     if (wireType === WIRE.bytes) {
@@ -166,7 +169,7 @@ class Walk {
       this.#at += length;
       return;
     }
-    // Groups are older than the contract; they could be nested without an end.
+    // Groups are obsolete, and could be nested without limit.
     if (wireType !== WIRE.fixed64 && wireType !== WIRE.fixed32) throw unreadable('holds a value of an unknown kind');
     this.#at += wireType === WIRE.fixed64 ? 8 : 4;
     if (this.#at > end) throw unreadable('ends within a value');
@@ -195,7 +198,7 @@ class Walk {
   }
 }
 
-/** The same failure, about another field. */
+/** The same failure, for another field. */
 function about(failure: Failure, field: string): Failure {
   const sentence = failure.reason === 'INVALID_REQUEST' ? 'must be a time of the years 1 to 9999' : failure.message;
   return new Failure(failure.kind, failure.reason, sentence, { field });

@@ -1,8 +1,8 @@
-/** What is odd about samples, in the contract's form. */
+/** Conversion of warnings to their wire form. */
 import type { SampleWarning } from '../templates/sample-warnings.ts';
 import type { SampleWarning as WireSampleWarning } from './generated/ridgewatch/v1/sample.ts';
 
-/** A view of a sample, as far as it is warned of. */
+/** The part of a decoded view that warnings need. */
 export interface WarnedView {
   readonly sampleIndex: number;
   readonly warnings?: readonly SampleWarning[];
@@ -22,8 +22,8 @@ export function toWireWarnings(views: readonly WarnedView[]): WireSampleWarning[
 }
 
 /**
- * What is odd about a subject's data. An expired subject is stored like any other, and no caller would ever be told that
- * no search looks there.
+ * Warnings about a subject's data. An expired subject is accepted, and without a warning the caller would not learn
+ * that searches never return it.
  */
 export function dataWarnings({ expireTime }: { readonly expireTime?: Date | undefined }): WireSampleWarning[] {
   if (expireTime === undefined || expireTime.getTime() > Date.now()) return [];
@@ -32,12 +32,12 @@ export function dataWarnings({ expireTime }: { readonly expireTime?: Date | unde
   return [{ sampleIndex: 0, viewIndex: 0, code, byteOffset: 0, message, field: 'data.expire_time' }];
 }
 
-/** The codes, each once, in order. */
+/** The distinct codes, sorted. */
 export function warningCodes(warnings: readonly { readonly code: string }[]): string[] {
   return [...new Set(warnings.map(({ code }) => code))].sort();
 }
 
-/** What a call's report says of them: nothing where there are none. */
+/** Facts for the report of a call; empty without warnings. */
 export function warningFacts(warnings: readonly { readonly code: string }[]): { readonly warnings?: string } {
   return warnings.length === 0 ? {} : { warnings: warningCodes(warnings).join(' ') };
 }
