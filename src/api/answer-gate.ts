@@ -92,7 +92,7 @@ export class AnswerGate implements Holder {
   #restart(takeMs: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      const sentence = `The caller did not take an answer within ${takeMs / 1000} s.`;
+      const sentence = `The caller did not read an answer within ${takeMs / 1000} s.`;
       this.end(new Failure('deadline-exceeded', 'ANSWER_NOT_TAKEN', sentence));
     }, takeMs).unref();
   }

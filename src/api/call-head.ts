@@ -29,16 +29,16 @@ const REFUSALS = new Map<string, Failure>(
     new Failure(
       'resource-exhausted',
       'HEADERS_TOO_LARGE',
-      `The headers of a call may have ${MAX_HEAD_BYTES} bytes together, and ${HEADER_BYTES} count for each beside its name and value.`,
+      `The headers of a call may have at most ${MAX_HEAD_BYTES} bytes: names, values and ${HEADER_BYTES} bytes of overhead per header.`,
       { metadata: { most_bytes: String(MAX_HEAD_BYTES) } },
     ),
     new Failure('unimplemented', 'CALL_UNSUPPORTED', 'The server has no method of this name.'),
     new Failure(
       'invalid-argument',
       'TIMEOUT_INVALID',
-      'grpc-timeout must be a whole number of one to eight digits and a unit, one of H, M, S, m, u and n.',
+      'grpc-timeout must be one to eight digits followed by a unit: H, M, S, m, u or n.',
     ),
-    new Failure('deadline-exceeded', 'DEADLINE_EXCEEDED', 'The deadline had passed when the call came.'),
+    new Failure('deadline-exceeded', 'DEADLINE_EXCEEDED', 'The deadline had passed when the call arrived.'),
   ].map((failure) => [failure.reason, failure]),
 );
 const pathOf = (reason: string) => `/refused/${reason}`;

@@ -122,13 +122,13 @@ class EnrolmentStream {
   async take(record: StreamedRecord): Promise<boolean> {
     const { records } = this.#limits;
     if (this.response.outcomes.length + this.#batch.length >= records) {
-      const sentence = `A stream may bring at most ${records} records: this one and those after it were not looked at.`;
+      const sentence = `A stream may have at most ${records} records: this one and all later ones were not processed.`;
       return this.#end(new Failure('resource-exhausted', 'TOO_MANY_RECORDS', sentence));
     }
     // The actual outcomes of the batch may be smaller than reserved.
     if (this.#bytesLeft < MAX_OUTCOME_BYTES && !(await this.flush())) return false;
     if (this.#bytesLeft < MAX_OUTCOME_BYTES) {
-      const sentence = 'The answer holds no more outcomes: this record and those after it were not looked at.';
+      const sentence = 'The answer has no room for more outcomes: this record and all later ones were not processed.';
       return this.#end(new Failure('resource-exhausted', 'TOO_MANY_OUTCOMES', sentence));
     }
     this.#bytesLeft -= MAX_OUTCOME_BYTES;

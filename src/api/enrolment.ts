@@ -177,10 +177,15 @@ export function subjectColumns(data: SubjectData): Omit<NewSubject, 'subjectId'>
 
 function requireQuality(sampleIndex: number, quality: number, minimum: number): void {
   if (quality === 0 || quality >= minimum) return;
-  throw new Failure('failed-precondition', 'QUALITY_TOO_LOW', `The sample's quality is below the gate of ${minimum}.`, {
-    field: `samples[${sampleIndex}].quality`,
-    metadata: { minimum_quality: String(minimum) },
-  });
+  throw new Failure(
+    'failed-precondition',
+    'QUALITY_TOO_LOW',
+    `The sample's quality is below the minimum of ${minimum}.`,
+    {
+      field: `samples[${sampleIndex}].quality`,
+      metadata: { minimum_quality: String(minimum) },
+    },
+  );
 }
 
 function toNewReference(sample: RequestSample, comparable: boolean): NewReference {

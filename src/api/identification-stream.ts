@@ -71,7 +71,7 @@ export function answerStream(
         throw new Failure('invalid-argument', 'REQUEST_ID_REQUIRED', sentence, { field: 'request.client_request_id' });
       }
       if (repeated) {
-        const sentence = 'A search with this id is under way in this stream.';
+        const sentence = 'An unanswered search of this stream has the same client_request_id.';
         throw new Failure('invalid-argument', 'REQUEST_ID_IN_USE', sentence, { field: 'request.client_request_id' });
       }
       const response: IdentifyStreamResponse['outcome'] = { $case: 'response', value: await search(request, context) };

@@ -25,7 +25,7 @@ export async function identifyJson(response: IdentifyResponse, most: number, sig
       const text = JSON.stringify(toProtoJson(toJson()));
       left -= Buffer.byteLength(text) + MAX_FRAME_BYTES;
       if (left >= 0) return text;
-      const sentence = `The answer has more than ${most} bytes, and may have no more: ask for less at once.`;
+      const sentence = `The answer has more than the limit of ${most} bytes: request less at a time.`;
       throw new Failure('resource-exhausted', 'ANSWER_TOO_LARGE', sentence);
     });
   const whole = await write(() => IdentifyResponse.toJSON({ ...response, candidates: [] }));

@@ -23,10 +23,10 @@ const NOT_FINITE: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity']
 const YEAR_ZERO = /^0000/;
 
 /** Unknown values are decoded to one that the rules of the request refuse. */
-const enumeration = z.union([z.string(), z.int()], 'must be a name or a number of the contract');
+const enumeration = z.union([z.string(), z.int()], 'must be the name or the number of a value in the contract');
 const text = z
   .string('must be a string')
-  .refine((value) => value.isWellFormed(), 'must be well-formed Unicode: it holds half of a surrogate pair');
+  .refine((value) => value.isWellFormed(), 'must be well-formed Unicode: it contains an unpaired surrogate');
 const isNumeral = (value: unknown) => typeof value === 'string' && value.length <= MAX_NUMBER && NUMBER.test(value);
 const whole = z
   .unknown()
@@ -52,7 +52,7 @@ const rate = z
   .optional();
 const time = z.iso
   .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
-  .refine((value) => !YEAR_ZERO.test(value), 'must not lie before the year 1');
+  .refine((value) => !YEAR_ZERO.test(value), 'must not be before the year 1');
 const base64 = text.refine((value) => value.length > MAX_BASE64 || isBase64(value), 'must be base64');
 /** As in protobuf's JSON form, empty fields may be null. */
 const strict = <Shape extends z.ZodRawShape>(shape: Shape) =>
@@ -110,7 +110,7 @@ const identifyShape = strict({
 });
 const identifySchema = identifyShape.refine(
   ({ targetFpir, maxLog10Fmr }) => (targetFpir ?? null) === null || (maxLog10Fmr ?? null) === null,
-  { error: 'and target_fpir exclude each other', path: ['maxLog10Fmr'] },
+  { error: 'cannot be set together with target_fpir', path: ['maxLog10Fmr'] },
 );
 
 /** Both spellings of every field name, mapped to the one used in code. */
@@ -174,7 +174,7 @@ function isBase64(value: string): boolean {
 function unknownFields(keys: readonly string[]): string {
   const named = keys.filter((key) => /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(key)).slice(0, 3);
   const names = named.length === 0 ? '' : `: ${named.join(', ')}${named.length < keys.length ? ', …' : ''}`;
-  return `has ${keys.length === 1 ? 'a field' : `${keys.length} fields`} that the contract does not have${names}`;
+  return `has ${keys.length === 1 ? 'an unknown field' : `${keys.length} unknown fields`}${names}`;
 }
 
 function requireSmall(data: string, index: number): void {

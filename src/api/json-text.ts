@@ -40,7 +40,7 @@ export function checkJsonText(bytes: Uint8Array, fieldOf: (key: string) => strin
       case OPEN_BRACE:
       case OPEN_BRACKET:
         open.push(byte === OPEN_BRACE ? new Set() : undefined);
-        if (open.length > MAX_DEPTH) throw tooComplex(`It is nested more than ${MAX_DEPTH} deep.`);
+        if (open.length > MAX_DEPTH) throw tooComplex(`The JSON is nested more than ${MAX_DEPTH} levels deep.`);
         isKeyNext = byte === OPEN_BRACE;
         break;
       case CLOSE_BRACE:
@@ -57,7 +57,7 @@ export function checkJsonText(bytes: Uint8Array, fieldOf: (key: string) => strin
       default:
         continue;
     }
-    if (++parts > MAX_PARTS) throw tooComplex(`It has more than ${MAX_PARTS} parts.`);
+    if (++parts > MAX_PARTS) throw tooManyParts();
   }
 }
 
@@ -68,7 +68,7 @@ function endOfString(text: Buffer, start: number, maxQuotes: number): number {
     let backslashes = 0;
     while (text[end - 1 - backslashes] === BACKSLASH && end - 1 - backslashes > start) backslashes++;
     if (backslashes % 2 === 0) return end;
-    if (quotes > maxQuotes) throw tooComplex(`It has more than ${MAX_PARTS} parts.`);
+    if (quotes > maxQuotes) throw tooManyParts();
     end = text.indexOf(QUOTE, end + 1);
   }
   throw unreadable();
@@ -83,7 +83,11 @@ function stringAt(text: Buffer, start: number, end: number): string {
 }
 
 export function unreadable(): Failure {
-  return new Failure('invalid-argument', 'REQUEST_UNREADABLE', 'It is not a JSON object in UTF-8.');
+  return new Failure('invalid-argument', 'REQUEST_UNREADABLE', 'The text is not a JSON object in UTF-8.');
+}
+
+function tooManyParts(): Failure {
+  return tooComplex(`The JSON has more than ${MAX_PARTS} brackets, commas, colons and strings.`);
 }
 
 function tooComplex(sentence: string): Failure {
@@ -91,6 +95,6 @@ function tooComplex(sentence: string): Failure {
 }
 
 function repeated(): Failure {
-  const sentence = 'An object names a field twice, perhaps once in camel and once in snake case.';
+  const sentence = 'An object has the same field twice, perhaps once in camel case and once in snake case.';
   return new Failure('invalid-argument', 'FIELD_REPEATED', sentence);
 }

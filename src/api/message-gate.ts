@@ -131,7 +131,7 @@ export class MessageGate {
   #end(): boolean {
     this.#callerHasEnded = true;
     if (!this.#isShut && !this.isBrokenOff && this.#fault === undefined && this.#isPartial) {
-      this.#fault = unreadable('it ends within a message');
+      this.#fault = unreadable('it ends in the middle of a message');
       this.#onFault?.(this.#fault);
     }
     // The call decides how to report a fault, so the end is held back until it exists.
@@ -195,18 +195,18 @@ export class MessageGate {
 
 function faultOfFlag(flag: number, isCompressed: boolean): Failure | undefined {
   if (flag === 0) return undefined;
-  if (flag !== COMPRESSED) return unreadable(`the flag of a message is ${flag}, and may be 0`);
-  if (!isCompressed) return unreadable('a message says that it is compressed, and the headers name no compression');
-  const sentence = 'Messages are taken uncompressed only (grpc-encoding identity): switch compression off.';
+  if (flag !== COMPRESSED) return unreadable(`a message has the flag ${flag}, and only 0 is allowed`);
+  if (!isCompressed) return unreadable('a message is marked as compressed, but the headers name no compression');
+  const sentence = 'Compressed messages are not accepted: switch compression off (grpc-encoding identity).';
   return new Failure('unimplemented', 'COMPRESSION_UNSUPPORTED', sentence);
 }
 
 function tooLarge(bytes: number, most: number): Failure {
-  const sentence = `A message has ${bytes} bytes, and may have ${most}.`;
+  const sentence = `A message has ${bytes} bytes; the limit is ${most}.`;
   return new Failure('resource-exhausted', 'MESSAGE_TOO_LARGE', sentence, { metadata: { most_bytes: String(most) } });
 }
 
 /** A fault of the call as a whole. */
 export function unreadable(what: string): Failure {
-  return new Failure('invalid-argument', 'REQUEST_UNREADABLE', `The call is not what the contract says: ${what}.`);
+  return new Failure('invalid-argument', 'REQUEST_UNREADABLE', `The call does not match the contract: ${what}.`);
 }

@@ -82,5 +82,5 @@ export class MessageGates {
 
 function faultOfMethod(method: unknown): Failure | undefined {
   if (method === 'POST') return undefined;
-  return new Failure('invalid-argument', 'METHOD_NOT_ALLOWED', 'Calls of gRPC come with the method POST.');
+  return new Failure('invalid-argument', 'METHOD_NOT_ALLOWED', 'gRPC calls must use the HTTP method POST.');
 }

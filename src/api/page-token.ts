@@ -30,7 +30,7 @@ export class PageTokens {
       bytes.length === MAC_BYTES + ID_BYTES &&
       timingSafeEqual(bytes.subarray(0, MAC_BYTES), this.#mac(id, filters));
     if (!valid) {
-      const sentence = 'The page token is not one that this service made for this listing.';
+      const sentence = 'The page token was not issued for this listing since the service started.';
       throw new Failure('invalid-argument', 'PAGE_TOKEN_INVALID', sentence, { field: 'page_token' });
     }
     return id.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

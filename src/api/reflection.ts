@@ -118,7 +118,7 @@ export class Reflection {
         return { case: 'allExtensionNumbersResponse', value: { baseTypeName: question.value, extensionNumber } };
       }
       case undefined:
-        throw new Failure('invalid-argument', 'REFLECTION_REQUEST_EMPTY', 'The request asks for nothing.');
+        throw new Failure('invalid-argument', 'REFLECTION_REQUEST_EMPTY', 'The reflection request is empty.');
     }
   }
 

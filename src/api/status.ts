@@ -32,7 +32,7 @@ const CODES: Record<FailureKind, Code> = {
  */
 export function asFailure(thrown: unknown): Failure {
   if (thrown instanceof Failure) return thrown;
-  return new Failure('internal', 'INTERNAL_ERROR', 'The service met an error of its own; it has been recorded.', {
+  return new Failure('internal', 'INTERNAL_ERROR', 'Internal error; the service has logged it.', {
     cause: thrown,
   });
 }

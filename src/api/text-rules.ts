@@ -17,20 +17,23 @@ function visibleText() {
   return z
     .string()
     .refine((text) => text.isWellFormed() && !REPLACEMENT.test(text), 'must be valid Unicode')
-    .refine((text) => !CONTROL.test(text), 'must not hold control characters')
-    .refine((text) => !UNSEEN.test(text), 'must not hold characters that cannot be seen')
+    .refine((text) => !CONTROL.test(text), 'must not contain control characters')
+    .refine((text) => !UNSEEN.test(text), 'must not contain invisible characters')
     .refine(
       (text) => !text.isWellFormed() || !UNASSIGNED.test(text),
-      'must not hold characters that Unicode does not know',
+      'must not contain characters that Unicode has not assigned',
     )
-    .refine((text) => !BLANK.test(text) && !BLANK_SYMBOL.test(text), 'must not hold other blanks than the space');
+    .refine(
+      (text) => !BLANK.test(text) && !BLANK_SYMBOL.test(text),
+      'must not contain white space other than the space character',
+    );
 }
 
 /** Text that identifies something: two different identifiers cannot look the same because of their encoding. */
 export const identifier = visibleText()
   .max(128, 'must have at most 128 characters')
-  .refine((text) => text === text.trim(), 'must not begin or end with a blank')
-  .refine((text) => text === text.normalize('NFC'), "must be in Unicode's composed form (NFC)");
+  .refine((text) => text === text.trim(), 'must not begin or end with white space')
+  .refine((text) => text === text.normalize('NFC'), 'must be in Unicode normalization form C (NFC)');
 
 /** A sentence from a caller, for people to read. */
 export const remark = visibleText()

@@ -15,7 +15,7 @@ export const MAX_LISTED = 1000;
 const optionalName = z
   .string()
   .max(64, 'must have at most 64 characters')
-  .regex(/^[A-Za-z0-9._:-]*$/, "may hold A-Z, a-z, 0-9, '.', '_', ':' and '-' only");
+  .regex(/^[A-Za-z0-9._:-]*$/, "may contain only A-Z, a-z, 0-9, '.', '_', ':' and '-'");
 const name = optionalName.min(1, 'is required');
 const uuid = z
   .string()
@@ -40,7 +40,7 @@ function samples(most: number) {
 const names = z
   .array(name)
   .max(MAX_NAMES, `must have at most ${MAX_NAMES} names`)
-  .refine((list) => new Set(list).size === list.length, 'names the same thing twice');
+  .refine((list) => new Set(list).size === list.length, 'contains the same name twice');
 
 const purpose = z
   .number()
@@ -86,14 +86,14 @@ const LATEST_TIME = new Date('9999-12-31T23:59:59.999Z');
 
 const expiry = z
   .date('must be a valid time')
-  .min(EARLIEST_EXPIRY, 'must not lie before the year 1900')
-  .max(LATEST_TIME, 'must not lie after the year 9999');
+  .min(EARLIEST_EXPIRY, 'must not be before the year 1900')
+  .max(LATEST_TIME, 'must not be after the year 9999');
 
 const provenance = z.number().refine((value) => knows(Provenance, value), 'is not a known provenance');
 const caveats = z
   .array(z.string().regex(/^[A-Z0-9_-]{1,32}$/, 'must be 1 to 32 characters of A-Z, 0-9, _ and -'))
   .max(MAX_NAMES, `must have at most ${MAX_NAMES} codes`)
-  .refine((list) => new Set(list).size === list.length, 'names the same code twice');
+  .refine((list) => new Set(list).size === list.length, 'contains the same code twice');
 const subjectData = z.object({
   contributor: name,
   externalId: identifier,
@@ -133,7 +133,8 @@ export const updateRules = z
   .superRefine(({ updateMask, data, samples: given }, context) => {
     const issue = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
     if (updateMask.includes('samples') && given.length === 0) issue('samples', 'needs at least one sample');
-    if (!updateMask.includes('samples') && given.length > 0) issue('samples', 'was sent but not named in update_mask');
+    if (!updateMask.includes('samples') && given.length > 0)
+      issue('samples', 'was sent but is not named in update_mask');
     if (updateMask.some((path) => path.startsWith('data.')) && data === undefined) issue('data', 'is required');
   });
 
@@ -182,7 +183,7 @@ export function check(rules: z.ZodType, request: unknown): void {
 /** Sentences for rules without one. The library's own sentences name types that clients do not know. */
 function inOwnWords({ code, input }: { readonly code?: string; readonly input: unknown }): string {
   if (input === undefined) return 'is required';
-  return code === 'invalid_type' ? 'is of another type than the contract says' : 'is not a value of the contract';
+  return code === 'invalid_type' ? 'has the wrong type' : 'is not a value of the contract';
 }
 
 /**

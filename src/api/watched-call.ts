@@ -112,7 +112,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
           onReceiveHalfClose: (onward) => {
             if (this.#phase === 'over' || parts.gate?.isBrokenOff === true) return;
             if (!parts.streams.request && this.#messages === 0) {
-              this.end(unreadable('it brings no message'));
+              this.end(unreadable('it contains no message'));
               return;
             }
             this.#halfClosed = true;
@@ -216,7 +216,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     if (this.#phase === 'over') return false;
     const { gate, streams } = this.#parts;
     if (!streams.request && ++this.#messages > 1) {
-      this.end(unreadable('it brings more than one message'));
+      this.end(unreadable('it contains more than one message'));
       return false;
     }
     const size = this.#parts.sizeOf(message);
@@ -253,7 +253,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
         ? new Failure(
             'deadline-exceeded',
             'STREAM_IDLE',
-            `The stream brought no complete message for ${limits.streamIdleMs / 1000} s.`,
+            `No complete message arrived on the stream for ${limits.streamIdleMs / 1000} s.`,
           )
         : new Failure(
             'deadline-exceeded',
@@ -275,7 +275,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     this.#reportEnd(
       isLate
         ? new Failure('deadline-exceeded', 'DEADLINE_EXCEEDED', 'The deadline passed before the message was complete.')
-        : new Failure('cancelled', 'CANCELLED', 'The caller broke the call off before the message was complete.'),
+        : new Failure('cancelled', 'CANCELLED', 'The caller cancelled the call before the message was complete.'),
     );
   }
 

@@ -100,11 +100,11 @@ export class CallWatch {
 }
 
 function tooManyUnfinished(): Failure {
-  const sentence = 'The messages that are being received take all the memory that they may: try again later.';
+  const sentence = 'Unfinished messages use all the memory available for them: try again later.';
   return new Failure('resource-exhausted', 'TOO_MANY_UNFINISHED', sentence, { retryAfterMs: 1000 });
 }
 
 function tooManyUntaken(): Failure {
-  const sentence = 'The answers that callers have not taken use all the memory that they may.';
+  const sentence = 'Unread answers use all the memory available for them.';
   return new Failure('resource-exhausted', 'TOO_MANY_UNTAKEN', sentence);
 }

@@ -60,7 +60,7 @@ export function readMessage<T>(shape: MessageShape, message: { decode(bytes: Buf
   try {
     return message.decode(bytes);
   } catch (thrown) {
-    const sentence = 'The message is not what the contract says.';
+    const sentence = 'The message does not match the contract.';
     throw new Failure('invalid-argument', 'REQUEST_UNREADABLE', sentence, { cause: thrown });
   }
 }
@@ -71,7 +71,7 @@ function writeAnswer<Response>(
 ): WireAnswer {
   const bytes = method.encode(response);
   if (bytes.length <= method.maxMessageBytes) return new WireAnswer(bytes);
-  const sentence = `The answer has ${bytes.length} bytes, and may have ${method.maxMessageBytes}: ask for less at once.`;
+  const sentence = `The answer has ${bytes.length} bytes; the limit is ${method.maxMessageBytes}: request less at a time.`;
   throw new Failure('resource-exhausted', 'ANSWER_TOO_LARGE', sentence);
 }
 

@@ -79,9 +79,14 @@ function requireFewViews(samples: readonly Sample[], path: string): void {
     views += known === undefined ? 1 : statedViews(known, data);
   }
   if (views <= MAX_VIEWS) return;
-  throw new Failure('invalid-argument', 'TOO_MANY_VIEWS', `The samples hold more than ${MAX_VIEWS} views together.`, {
-    field: path,
-  });
+  throw new Failure(
+    'invalid-argument',
+    'TOO_MANY_VIEWS',
+    `The samples contain more than ${MAX_VIEWS} views in total.`,
+    {
+      field: path,
+    },
+  );
 }
 
 function decodeAt(
@@ -100,26 +105,31 @@ function decodeAt(
 function decodeOne(sample: Sample, sampleIndex: number, models: ReadonlyMap<string, FaceModel>): RequestSample[] {
   const format = FORMATS[sample.format];
   if (format === undefined) {
-    throw new Failure('invalid-argument', 'UNKNOWN_FORMAT', 'The format of the template is not stated or not known.', {
+    throw new Failure('invalid-argument', 'UNKNOWN_FORMAT', 'The template format is missing or unknown.', {
       field: 'format',
     });
   }
   const isFace = format.startsWith('face');
   if (sample.modality !== (isFace ? Modality.FACE : Modality.FINGER)) {
-    throw new Failure('invalid-argument', 'MODALITY_MISMATCH', 'The modality does not agree with the format.', {
+    throw new Failure('invalid-argument', 'MODALITY_MISMATCH', 'The modality does not match the format.', {
       field: 'modality',
     });
   }
   if (sample.fingerPosition < 0 || sample.fingerPosition > 10) {
-    throw new Failure('invalid-argument', 'UNKNOWN_FINGER_POSITION', 'The finger position is not one of 0 to 10.', {
+    throw new Failure('invalid-argument', 'UNKNOWN_FINGER_POSITION', 'The finger position must be 0 to 10.', {
       field: 'finger_position',
     });
   }
   const { captureTime } = sample;
   if (captureTime !== undefined && !(captureTime.getTime() <= Date.now() + CLOCK_TOLERANCE_MS)) {
-    throw new Failure('invalid-argument', 'CAPTURE_TIME_INVALID', 'The capture time is not a time in the past.', {
-      field: 'capture_time',
-    });
+    throw new Failure(
+      'invalid-argument',
+      'CAPTURE_TIME_INVALID',
+      'The capture time must be a valid time that is not in the future.',
+      {
+        field: 'capture_time',
+      },
+    );
   }
   const views = decodeSample({
     modality: isFace ? 'face' : 'finger',
@@ -137,7 +147,7 @@ function decodeOne(sample: Sample, sampleIndex: number, models: ReadonlyMap<stri
 function checkModel(sample: Sample, models: ReadonlyMap<string, FaceModel>): void {
   const model = models.get(sample.modelId);
   if (model === undefined) {
-    throw new Failure('failed-precondition', 'UNKNOWN_MODEL', 'The service has no face model of this id.', {
+    throw new Failure('failed-precondition', 'UNKNOWN_MODEL', 'The service has no face model with this id.', {
       field: 'model_id',
       metadata: { known_models: [...models.keys()].join(',') },
     });
@@ -189,5 +199,5 @@ export function reportSamples(
 
 const REASONS: Partial<Record<SampleOutcome, string>> = {
   [SampleOutcome.NOT_COMPARABLE]: 'The template has too few minutiae to be compared.',
-  [SampleOutcome.NOTHING_TO_COMPARE]: 'There is no reference of this kind to compare it with.',
+  [SampleOutcome.NOTHING_TO_COMPARE]: 'There is no reference to compare it with.',
 };

@@ -94,7 +94,7 @@ class Walk {
       }
       return;
     }
-    if (wireType !== field.wireType) throw unreadable('is not encoded as the contract says', field.name);
+    if (wireType !== field.wireType) throw unreadable('has another wire type than in the contract', field.name);
     this.#count(field, slot);
     this.#value(field, wireType, end, depth);
   }
@@ -108,7 +108,7 @@ class Walk {
         field: field.name,
       });
     }
-    const sentence = 'is there more than once, or beside another that excludes it';
+    const sentence = 'is set more than once, or together with a field that excludes it';
     throw new Failure('invalid-argument', 'FIELD_REPEATED', sentence, { field: field.name });
   }
 
@@ -158,7 +158,7 @@ class Walk {
     }
     this.#varint(end);
     // Field numbers are 1 to 2^29 − 1.
-    if (this.#high > 0 || this.#low < 8 || this.#low >= 2 ** 32) throw unreadable('holds a field of no number');
+    if (this.#high > 0 || this.#low < 8 || this.#low >= 2 ** 32) throw unreadable('contains an invalid field number');
   }
 
   /** Skips a value. */
@@ -170,7 +170,7 @@ class Walk {
       return;
     }
     // Groups are obsolete, and could be nested without limit.
-    if (wireType !== WIRE.fixed64 && wireType !== WIRE.fixed32) throw unreadable('holds a value of an unknown kind');
+    if (wireType !== WIRE.fixed64 && wireType !== WIRE.fixed32) throw unreadable('contains an unknown wire type');
     this.#at += wireType === WIRE.fixed64 ? 8 : 4;
     if (this.#at > end) throw unreadable('ends within a value');
   }
@@ -194,13 +194,13 @@ class Walk {
         return;
       }
     }
-    throw unreadable('holds a number that does not end, or has more than 64 bits');
+    throw unreadable('contains a number that does not end or has more than 64 bits');
   }
 }
 
 /** The same failure, for another field. */
 function about(failure: Failure, field: string): Failure {
-  const sentence = failure.reason === 'INVALID_REQUEST' ? 'must be a time of the years 1 to 9999' : failure.message;
+  const sentence = failure.reason === 'INVALID_REQUEST' ? 'must be a time in the years 1 to 9999' : failure.message;
   return new Failure(failure.kind, failure.reason, sentence, { field });
 }
 
@@ -209,6 +209,6 @@ function invalid(sentence: string, field: string): Failure {
 }
 
 function unreadable(what: string, field?: string): Failure {
-  const sentence = field === undefined ? `The message is not what the contract says: it ${what}.` : what;
+  const sentence = field === undefined ? `The message does not match the contract: it ${what}.` : what;
   return new Failure('invalid-argument', 'REQUEST_UNREADABLE', sentence, field === undefined ? {} : { field });
 }

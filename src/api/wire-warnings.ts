@@ -27,7 +27,7 @@ export function toWireWarnings(views: readonly WarnedView[]): WireSampleWarning[
  */
 export function dataWarnings({ expireTime }: { readonly expireTime?: Date | undefined }): WireSampleWarning[] {
   if (expireTime === undefined || expireTime.getTime() > Date.now()) return [];
-  const message = 'The expire time lies in the past: the subject is stored, and no search finds it.';
+  const message = 'The expire time is in the past: the subject is stored, but no search returns it.';
   const code = 'EXPIRED_ALREADY';
   return [{ sampleIndex: 0, viewIndex: 0, code, byteOffset: 0, message, field: 'data.expire_time' }];
 }

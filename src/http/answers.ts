@@ -55,7 +55,7 @@ const STATUS: Partial<Record<string, number>> = {
 export function toRefusal(thrown: unknown): HttpRefusal {
   if (thrown instanceof HttpRefusal) return thrown;
   if (thrown instanceof Failure) return new HttpRefusal(STATUS[thrown.reason] ?? 400, thrown);
-  const sentence = 'The service met an error of its own; it has been recorded.';
+  const sentence = 'Internal error; the service has logged it.';
   return new HttpRefusal(500, new Failure('internal', 'INTERNAL_ERROR', sentence, { cause: thrown }));
 }
 

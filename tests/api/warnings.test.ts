@@ -148,7 +148,7 @@ describe('an expire time', () => {
       const status = await refused(enroll([plain], { data: dataUntil(new Date(time)) }));
       expect(status).toMatchObject({
         reason: 'INVALID_REQUEST',
-        violations: [{ field: 'data.expire_time', description: 'must not lie before the year 1900' }],
+        violations: [{ field: 'data.expire_time', description: 'must not be before the year 1900' }],
       });
       const { outcomes } = await stream(new Date(time));
       expect(outcomes[0]?.outcome?.$case).toBe('error');
