@@ -5,9 +5,9 @@
  */
 import { Metadata, ServerInterceptingCall, status as Code, type ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
-import type { AnswerGate } from './answer-gate.ts';
+import { CallPhase, type CallPhaseParts, type Phase } from './call-phase.ts';
 import { unreadable, type MessageGate } from './message-gate.ts';
-import type { Holder, Share } from './message-memory.ts';
+import type { Holder } from './message-memory.ts';
 import { toServiceError } from './status.ts';
 import { Turns } from './turns.ts';
 
@@ -56,24 +56,17 @@ export function doneWith(message: object): void {
   undone.delete(message);
 }
 
-export interface WatchedCallParts {
+export interface WatchedCallParts extends CallPhaseParts {
   readonly path: string;
   readonly streams: { readonly request: boolean; readonly response: boolean };
   readonly limits: Patience;
-  readonly share: Share | undefined;
   readonly gate: MessageGate | undefined;
-  readonly answers: AnswerGate | undefined;
   /** Undefined for messages of health and reflection. */
   sizeOf(message: object): number | undefined;
   ended(call: EndedCall): void;
 }
 
 type PartialStatus = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
-
-/**
- * `waiting`: the service waits for the caller; `working`: the caller waits for the service; `over`: the call has ended.
- */
-type Phase = 'waiting' | 'working' | 'over';
 
 /** The only encoding that messages may have. */
 const ACCEPTED_ENCODING = 'identity';
@@ -84,9 +77,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   readonly #end = new AbortController();
   readonly #started = performance.now();
   readonly #timer: NodeJS.Timeout;
-  #phase: Phase = 'over';
-  /** The phase as counted by the connection. */
-  #counted: Phase = 'over';
+  readonly #phase: CallPhase;
   #messages = 0;
   /** Messages of a stream without an answer. */
   #unanswered = 0;
@@ -110,7 +101,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
             if (this.#received(message)) void receiving.take(() => onward(message));
           },
           onReceiveHalfClose: (onward) => {
-            if (this.#phase === 'over' || parts.gate?.isBrokenOff === true) return;
+            if (this.#phase.current === 'over' || parts.gate?.isBrokenOff === true) return;
             if (!parts.streams.request && this.#messages === 0) {
               this.end(unreadable('it contains no message'));
               return;
@@ -134,11 +125,12 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     });
     this.#call = call;
     this.#parts = parts;
+    this.#phase = new CallPhase(this, parts);
     const { limits, streams } = parts;
     this.#timer = setTimeout(() => this.#late(), streams.request ? limits.streamIdleMs : limits.messageMs);
     this.#timer.unref();
     this.#enter('waiting');
-    parts.answers?.attach(() => this.#count());
+    parts.answers?.attach(() => this.#phase.count());
   }
 
   get ending(): AbortSignal {
@@ -155,7 +147,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   }
 
   override startRead(): void {
-    if (this.#parts.streams.request && this.#phase === 'working' && !this.#halfClosed && !this.#owesAnswers)
+    if (this.#parts.streams.request && this.#phase.current === 'working' && !this.#halfClosed && !this.#owesAnswers)
       this.#enter('waiting');
     super.startRead();
   }
@@ -163,11 +155,11 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   /** Ends the call if it is waiting for its caller. */
   end(failure: Failure): void {
     const { streams, answers } = this.#parts;
-    if (this.#phase === 'working' && this.#counted === 'waiting') {
+    if (this.#phase.isUntaken) {
       answers?.end(failure);
       this.#enter('over');
     }
-    if (this.#phase !== 'waiting' || this.#isWatched || this.#fault !== undefined) return;
+    if (this.#phase.current !== 'waiting' || this.#isWatched || this.#fault !== undefined) return;
     // A client stream gets an answer that reports the outcome of the messages so far.
     if (streams.request && !streams.response) {
       this.#cutOff(failure);
@@ -180,7 +172,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
 
   /** Handles a fault in the bytes. Earlier messages are processed first. */
   #faulty(failure: Failure): void {
-    if (this.#phase === 'over' || this.#fault !== undefined) return;
+    if (this.#phase.current === 'over' || this.#fault !== undefined) return;
     if (this.#parts.streams.request) this.#cutOff(failure);
     else this.end(failure);
   }
@@ -213,7 +205,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
 
   /** @returns whether to pass the message on */
   #received(message: object): boolean {
-    if (this.#phase === 'over') return false;
+    if (this.#phase.current === 'over') return false;
     const { gate, streams } = this.#parts;
     if (!streams.request && ++this.#messages > 1) {
       this.end(unreadable('it contains more than one message'));
@@ -235,7 +227,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
     this.#unanswered--;
     // A call that keeps answering one message, e.g. Health.Watch, must not protect its connection from eviction.
     if (this.#isWatched) this.#enter('waiting');
-    if (this.#parts.streams.request && this.#phase === 'working' && !this.#halfClosed && !this.#owesAnswers)
+    if (this.#parts.streams.request && this.#phase.current === 'working' && !this.#halfClosed && !this.#owesAnswers)
       this.#enter('waiting');
   }
 
@@ -246,7 +238,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   }
 
   #late(): void {
-    if (this.#phase !== 'waiting' || this.#isWatched) return;
+    if (this.#phase.current !== 'waiting' || this.#isWatched) return;
     const { streams, limits } = this.#parts;
     this.end(
       streams.request
@@ -264,7 +256,7 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   }
 
   #cancelled(): void {
-    const isUnseen = this.#phase === 'waiting' && !this.#parts.streams.request && !this.#halfClosed;
+    const isUnseen = this.#phase.current === 'waiting' && !this.#parts.streams.request && !this.#halfClosed;
     this.#enter('over');
     const deadline = Number(this.#call.getDeadline());
     const isAnswered = this.#parts.gate?.isAnswered === true;
@@ -286,26 +278,6 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
       clearTimeout(this.#timer);
       gate?.shut();
     }
-    this.#phase = phase;
-    this.#count();
-  }
-
-  /**
-   * Updates the counts of the connection. A caller that does not read an answer keeps the service waiting, whatever
-   * else the call does, and its connection may be evicted.
-   */
-  #count(): void {
-    const { share, answers } = this.#parts;
-    if (share === undefined) return;
-    const before = this.#counted;
-    const isUntaken = this.#phase === 'working' && (answers?.held ?? 0) > 0;
-    this.#counted = isUntaken ? 'waiting' : this.#phase;
-    const { connection, waiting } = share;
-    // A stream keeps processing messages while its answers are unread.
-    const mayEnd = this.#phase === 'waiting' || (isUntaken && !this.#parts.streams.request);
-    if (mayEnd) waiting.add(this);
-    else waiting.delete(this);
-    const change = (of: Phase) => Number(this.#counted === of) - Number(before === of);
-    connection.change(change('working'), change('waiting'));
+    this.#phase.enter(phase);
   }
 }
