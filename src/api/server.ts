@@ -53,7 +53,7 @@ export interface ApiServerSettings {
 const MAX_SWEEP_MS = 250;
 /** Time for a connection to close after it was asked to, in milliseconds. */
 const CLOSING_MS = 5000;
-const FULL = 'The gRPC port has reached its limit of connections, and all are in use: new clients are refused.';
+const FULL = 'The gRPC port has reached its limit of connections, and all are in use: new clients are turned away.';
 
 export interface ApiServices {
   readonly identification: IdentificationServer;
