@@ -1,4 +1,4 @@
-// Lints the contract and fails when src/api/generated is not what the contract generates.
+// Lints the contract and fails when src/contract/generated is not what the contract generates.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ try {
     (name) => fresh.get(name) !== present.get(name),
   );
   if (stale.length > 0) {
-    console.error(`src/api/generated is stale: ${stale.join(', ')}. Run: npm run proto:generate`);
+    console.error(`src/contract/generated is stale: ${stale.join(', ')}. Run: npm run proto:generate`);
     process.exitCode = 1;
   }
 } finally {

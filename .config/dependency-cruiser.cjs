@@ -1,5 +1,5 @@
 /**
- * The way of a probe: proto → src/api → src/templates → src/matching → assembly, and nothing back.
+ * The way of a probe: proto → src/api → src/contract → src/templates → src/matching → assembly, and nothing back.
  * Each rule names what a room may not know.
  */
 const room = (name) => `^src/${name}/`;
@@ -37,19 +37,31 @@ module.exports = {
       'files-are-a-leaf',
       'Durable and sealed files know nothing of what is in them.',
       room('files'),
-      '^src/(templates|api|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
+      '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
     ),
     forbid(
       'index-files-know-no-matching',
       'Index files hold a gallery; they know no comparing and no calls.',
       room('index-files'),
-      '^src/(api|matching|transfer|security|observability|service|cli)/',
+      '^src/(api|contract|enrolment|matching|transfer|security|observability|service|cli)/',
     ),
     forbid(
       'transfer-knows-no-service',
       'Import, export and backup work on a store, beside a service or without one.',
       room('transfer'),
-      '^src/(gallery/(?!stored-records)|observability|service|cli)/|^src/matching/(workers|search)/',
+      '^src/(api|observability|service|cli)/|^src/gallery/(?!stored-records)|^src/matching/(workers|search)/',
+    ),
+    forbid(
+      'contract-knows-no-transport',
+      'The contract holds messages, their rules and their conversion to domain types; it handles no calls.',
+      room('contract'),
+      '^src/(api|enrolment|gallery|index-files|transfer|security|observability|http|network|service|cli)/',
+    ),
+    forbid(
+      'enrolment-knows-no-transport',
+      'Calls, imports and the demo gallery enrol by the same code, which handles no calls.',
+      room('enrolment'),
+      '^src/(api|index-files|transfer|security|observability|http|network|service|cli)/|node_modules/@grpc/',
     ),
     forbid(
       'only-the-cli-starts-a-service',
@@ -61,19 +73,19 @@ module.exports = {
       'templates-know-nobody',
       'Codecs are pure.',
       room('templates'),
-      '^src/(api|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
+      '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
     ),
     forbid(
       'gallery-knows-no-requests',
       'The gallery holds references; it knows no calls.',
       room('gallery'),
-      '^src/(api|matching|index-files|transfer|security|service|cli)/',
+      '^src/(api|contract|enrolment|matching|index-files|transfer|security|service|cli)/',
     ),
     forbid(
       'matching-knows-no-wire-no-sql',
       'Matching knows neither gRPC nor SQL.',
       room('matching'),
-      '^src/(api|transfer|store|security|service|cli)/|node_modules/(@grpc|pg)/',
+      '^src/(api|contract|enrolment|transfer|store|security|service|cli)/|node_modules/(@grpc|pg)/',
     ),
     // The layers of matching, from the bottom: a layer knows those below it.
     layer('model', 'kernels|rates|workers|search'),
@@ -96,31 +108,31 @@ module.exports = {
       'store-knows-only-itself',
       'The store keeps rows; it knows no searching.',
       room('store'),
-      '^src/(api|matching|gallery|index-files|transfer|service|cli)/',
+      '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|service|cli)/',
     ),
     forbid(
       'observability-is-a-leaf',
       'Everybody may report; reports know nobody.',
       room('observability'),
-      '^src/(api|matching|gallery|index-files|transfer|store|security|service|cli)/',
+      '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|security|service|cli)/',
     ),
     forbid(
       'http-knows-no-features',
       'HTTP knows connections and bytes; what its paths answer is given to it.',
       room('http'),
-      '^src/(templates|api|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
+      '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
     ),
     forbid(
       'network-is-a-leaf',
       'Connections and bytes know neither gRPC nor HTTP.',
       room('network'),
-      '^src/(api|matching|gallery|index-files|transfer|store|security|observability|service|cli)/|node_modules/@grpc/',
+      '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/|node_modules/@grpc/',
     ),
     forbid(
       'security-is-a-leaf',
       'Identities and keys know no features.',
       room('security'),
-      '^src/(api|matching|gallery|index-files|transfer|store|service|cli)/',
+      '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|service|cli)/',
     ),
     forbid(
       'nobody-imports-the-cli',
@@ -194,7 +206,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: 'src/api/generated/google/protobuf' },
+    exclude: { path: 'src/contract/generated/google/protobuf' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {

@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', 'assembly/**', 'src/api/generated/**', '.ridgewatch/**'] },
+  { ignores: ['dist/**', 'node_modules/**', 'assembly/**', 'src/contract/generated/**', '.ridgewatch/**'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

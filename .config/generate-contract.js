@@ -1,4 +1,4 @@
-// Writes src/api/generated: the code that the contract generates, and its compiled form for reflection.
+// Writes src/contract/generated: the code that the contract generates, and its compiled form for reflection.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = resolve(import.meta.dirname, '..');
-export const committed = join(root, 'src/api/generated');
+export const committed = join(root, 'src/contract/generated');
 
 /** Contracts of the standard services that the server has as well: folder, and names within it. */
 const STANDARD = [
@@ -33,7 +33,7 @@ export function generate(into) {
     const proto = join(scratch, 'proto');
     cpSync(join(root, 'proto'), proto, { recursive: true });
     const template = readFileSync(join(proto, 'buf.gen.yaml'), 'utf8');
-    writeFileSync(join(proto, 'buf.gen.yaml'), template.replace('../src/api/generated', into));
+    writeFileSync(join(proto, 'buf.gen.yaml'), template.replace('../src/contract/generated', into));
     buf(proto, 'generate');
     // Only now, for no code is wanted of these.
     for (const [file, name] of STANDARD) cpSync(join(root, file), join(proto, name));

@@ -51,3 +51,14 @@ export class Failure extends Error {
     return new Failure(this.kind, this.reason, this.message, { ...this.detail, field });
   }
 }
+
+/**
+ * Converts anything thrown into a failure. Everything except a Failure is a defect: its message may quote data and is
+ * withheld from the caller.
+ */
+export function asFailure(thrown: unknown): Failure {
+  if (thrown instanceof Failure) return thrown;
+  return new Failure('internal', 'INTERNAL_ERROR', 'Internal error; the service has logged it.', {
+    cause: thrown,
+  });
+}

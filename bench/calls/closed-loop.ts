@@ -1,4 +1,4 @@
-import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import type { Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 
 /** @returns searches a second of callers that wait for each answer */
 export async function closedLoop(

@@ -4,8 +4,11 @@
  */
 import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 import { Random } from '../../fixtures/random.ts';
-import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { GalleryClient, type EnrollResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import {
+  IdentificationClient,
+  type IdentifyResponse,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { readServiceError } from '../../src/api/status.ts';
 import { benchData } from '../service/subject-data.ts';
 import { identifyRequest } from '../service/identify-request.ts';

@@ -1,6 +1,6 @@
 /** Kinds of calls and their probes. */
 import type { Random } from '../../fixtures/random.ts';
-import { Modality, TemplateFormat, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { Modality, TemplateFormat, type Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
 
 export const KINDS = ['two fingers', 'one finger', 'ten fingers', 'face', 'enrolment'] as const;

@@ -7,7 +7,7 @@ import {
   type Subject,
   type UpdateSubjectRequest,
   type UpdateSubjectResponse,
-} from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+} from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { benchData } from '../service/subject-data.ts';
 import { SEEDS } from '../harness/seeds.ts';

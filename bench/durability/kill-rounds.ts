@@ -11,14 +11,14 @@ import {
   GalleryClient,
   type ListSubjectsResponse,
   type Subject,
-} from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+} from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationClient,
   Purpose,
   type IdentifyResponse,
   type VerifyRequest,
   type VerifyResponse,
-} from '../../src/api/generated/ridgewatch/v1/identification.ts';
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { Keys } from '../../src/security/keys.ts';
 import { openStore } from '../../src/store/store.ts';

@@ -9,7 +9,10 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
-import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import {
+  IdentificationClient,
+  type IdentifyResponse,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
 import { percentiles } from '../harness/percentiles.ts';
 import { identifyRequest } from '../service/identify-request.ts';

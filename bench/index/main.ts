@@ -18,9 +18,12 @@ import { Presets, SingleBar } from 'cli-progress';
 import { buildIndex, type BuiltIndex } from '../../index-builder/build/build-index.ts';
 import { prune, publish } from '../../src/index-files/index-catalog.ts';
 import { verifyIndex } from '../../index-builder/verify/verify-index.ts';
-import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { OperationsClient, type ReloadIndexResponse } from '../../src/api/generated/ridgewatch/v1/operations.ts';
-import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import {
+  IdentificationClient,
+  type IdentifyResponse,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { OperationsClient, type ReloadIndexResponse } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
+import type { Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
 import { filesOf } from '../../src/index-files/manifest.ts';
 import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../../src/matching/workers/gallery-sizing.ts';

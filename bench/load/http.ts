@@ -1,6 +1,6 @@
 /** Load on the HTTP surface: requests of an orchestrator and of Prometheus, far more often. */
 import autocannon from 'autocannon';
-import { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 
 const CONNECTIONS = 4;
 /** Requests a second per connection: a thousand times those of a real client. */

@@ -23,9 +23,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
 import { createPerson } from '../../fixtures/person.ts';
-import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { GalleryClient, type EnrollResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import {
+  IdentificationClient,
+  type IdentifyResponse,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import type { Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { SETTINGS } from '../../src/service-settings.ts';
 import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
 import { SEEDS } from '../harness/seeds.ts';

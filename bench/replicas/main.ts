@@ -12,8 +12,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
 import { createPerson } from '../../fixtures/person.ts';
-import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { GalleryClient, type EnrollResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import {
+  IdentificationClient,
+  type IdentifyResponse,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { startEmbeddedCluster } from '../../src/store/embedded-cluster.ts';
 import { benchData } from '../service/subject-data.ts';

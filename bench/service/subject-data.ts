@@ -1,4 +1,4 @@
-import { Provenance, type SubjectData } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { Provenance, type SubjectData } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 
 /** Data of a subject enrolled by a bench. */
 export function benchData(): SubjectData {

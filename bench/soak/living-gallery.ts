@@ -1,8 +1,11 @@
 /** Enrols and expunges subjects while a service runs, and checks its answers about them. */
 import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 import { createPerson } from '../../fixtures/person.ts';
-import { GalleryClient, type EnrollResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { IdentificationClient, type IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { GalleryClient, type EnrollResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import {
+  IdentificationClient,
+  type IdentifyResponse,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { benchData } from '../service/subject-data.ts';
 import { SEEDS } from '../harness/seeds.ts';

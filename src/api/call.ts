@@ -7,9 +7,9 @@ import {
   type sendUnaryData,
   type ServerUnaryCall,
 } from '@grpc/grpc-js';
-import { Failure } from '../failure.ts';
+import { asFailure, Failure } from '../failure.ts';
 import type { Party } from '../fair-turns.ts';
-import { asFailure, statusName, toServiceError } from './status.ts';
+import { statusName, toServiceError } from './status.ts';
 import { endOf, type EndedCall } from './watched-call.ts';
 import { answerTo, requestOf } from './wire-request.ts';
 

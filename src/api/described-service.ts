@@ -1,7 +1,7 @@
 /** gRPC service definitions built from descriptors, for services without generated code. */
 import { create, fromBinary, toBinary, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import { contract } from './contract.ts';
+import { contract } from '../contract/contract.ts';
 
 /** Service definition for grpc-js, with messages of `@bufbuild/protobuf`. @param name - e.g. `grpc.health.v1.Health` */
 export function describedService(name: string): ServiceDefinition {

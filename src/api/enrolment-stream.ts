@@ -1,23 +1,23 @@
 import type { Asker } from '../fair-turns.ts';
-import { Failure } from '../failure.ts';
+import { asFailure, Failure } from '../failure.ts';
 import {
   decodeRequest,
   packEnrolment,
   type DecodedEnrolment,
   type EnrolmentDependencies,
   type PreparedEnrolment,
-} from './enrolment.ts';
+} from '../enrolment/enrolment.ts';
 import {
   EnrollOutcome,
   type EnrollRequest,
   type EnrollStreamRequest,
   type EnrollStreamResponse,
-} from './generated/ridgewatch/v1/gallery.ts';
-import { asFailure, MAX_OUTCOME_STATUS_BYTES, toShortStatus } from './status.ts';
-import { Turns } from './turns.ts';
+} from '../contract/generated/ridgewatch/v1/gallery.ts';
+import { MAX_OUTCOME_STATUS_BYTES, toShortStatus } from './status.ts';
+import { Turns } from '../turns.ts';
 import { doneWith } from './watched-call.ts';
 import { requestOf, WireRequest } from './wire-request.ts';
-import { warningCodes } from './wire-warnings.ts';
+import { warningCodes } from '../contract/wire-warnings.ts';
 
 /** One message of the stream. */
 export type StreamedRecord = EnrollStreamRequest | WireRequest<EnrollStreamRequest, never>;

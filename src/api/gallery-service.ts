@@ -6,7 +6,12 @@ import type { ReceiptSigner } from '../security/receipts.ts';
 import type { Removed } from '../store/records.ts';
 import { endCall, followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
-import { prepareEnrolment, prepareReferences, subjectColumns, type EnrolmentDependencies } from './enrolment.ts';
+import {
+  prepareEnrolment,
+  prepareReferences,
+  subjectColumns,
+  type EnrolmentDependencies,
+} from '../enrolment/enrolment.ts';
 import {
   Subject,
   type EnrollRequest,
@@ -22,12 +27,19 @@ import {
   type ListSubjectsResponse,
   type UpdateSubjectRequest,
   type UpdateSubjectResponse,
-} from './generated/ridgewatch/v1/gallery.ts';
+} from '../contract/generated/ridgewatch/v1/gallery.ts';
 import { PageTokens } from './page-token.ts';
-import { check, expungeRules, listRules, onlyNamedFields, subjectIdRules, updateRules } from './validation.ts';
+import {
+  check,
+  expungeRules,
+  listRules,
+  onlyNamedFields,
+  subjectIdRules,
+  updateRules,
+} from '../contract/validation.ts';
 import { faultOf } from './watched-call.ts';
-import { toWireSubject } from './wire-subjects.ts';
-import { dataWarnings, warningFacts } from './wire-warnings.ts';
+import { toWireSubject } from '../contract/wire-subjects.ts';
+import { dataWarnings, warningFacts } from '../contract/wire-warnings.ts';
 
 export interface GalleryDependencies extends EnrolmentDependencies {
   /** Maximum number of records in one EnrollStream. */

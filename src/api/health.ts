@@ -5,8 +5,8 @@ import type {
   ServerWritableStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { Failure } from '../failure.ts';
-import { asFailure, toServiceError } from './status.ts';
+import { asFailure, Failure } from '../failure.ts';
+import { toServiceError } from './status.ts';
 import { answerTo, requestOf, type WireRequest } from './wire-request.ts';
 
 /** `grpc.health.v1.HealthCheckResponse.ServingStatus` */

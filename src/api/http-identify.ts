@@ -8,7 +8,7 @@ import type { Failure } from '../failure.ts';
 import { follow, reported, type CallSettings } from './call.ts';
 import type { AnswerIdentify } from './identification-service.ts';
 import { identifyJson } from './identify-json.ts';
-import { readIdentifyRequest } from './json-requests.ts';
+import { readIdentifyRequest } from '../contract/json-requests.ts';
 import { readServiceError, toServiceError } from './status.ts';
 
 export const IDENTIFY_PATH = '/v1/identify';

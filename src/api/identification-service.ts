@@ -14,15 +14,15 @@ import {
   type ModelVersion,
   type VerifyRequest,
   type VerifyResponse,
-} from './generated/ridgewatch/v1/identification.ts';
-import { Band, Modality, type SampleScore } from './generated/ridgewatch/v1/sample.ts';
+} from '../contract/generated/ridgewatch/v1/identification.ts';
+import { Band, Modality, type SampleScore } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { answerStream } from './identification-stream.ts';
-import { check, identifyRules, verifyRules } from './validation.ts';
-import { decodeSamples, reportSamples, type FaceModel } from './wire-samples.ts';
-import { toDuration } from './wire-duration.ts';
-import { toWireExplanation } from './wire-explanation.ts';
-import { purposeName } from './wire-names.ts';
-import { toWireWarnings, warningFacts, type WarnedView } from './wire-warnings.ts';
+import { check, identifyRules, verifyRules } from '../contract/validation.ts';
+import { decodeSamples, reportSamples, type FaceModel } from '../contract/wire-samples.ts';
+import { toDuration } from '../contract/wire-duration.ts';
+import { toWireExplanation } from '../contract/wire-explanation.ts';
+import { purposeName } from '../contract/wire-names.ts';
+import { toWireWarnings, warningFacts, type WarnedView } from '../contract/wire-warnings.ts';
 
 /** Dependencies of the identification service. */
 export interface IdentificationDependencies {

@@ -6,7 +6,7 @@ import type {
   IdentifyResponse,
   IdentifyStreamRequest,
   IdentifyStreamResponse,
-} from './generated/ridgewatch/v1/identification.ts';
+} from '../contract/generated/ridgewatch/v1/identification.ts';
 import { toServiceError, toStatus } from './status.ts';
 import { doneWith, faultOf } from './watched-call.ts';
 import { answerTo, requestOf, WireRequest } from './wire-request.ts';

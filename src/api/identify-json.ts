@@ -3,10 +3,10 @@
  * not block the event loop.
  */
 import { Failure } from '../failure.ts';
-import { Candidate, IdentifyResponse } from './generated/ridgewatch/v1/identification.ts';
-import { SampleScore } from './generated/ridgewatch/v1/sample.ts';
-import { toProtoJson } from './proto-json.ts';
-import { Turns } from './turns.ts';
+import { Candidate, IdentifyResponse } from '../contract/generated/ridgewatch/v1/identification.ts';
+import { SampleScore } from '../contract/generated/ridgewatch/v1/sample.ts';
+import { toProtoJson } from '../contract/proto-json.ts';
+import { Turns } from '../turns.ts';
 
 const writing = new Turns();
 /** Maximum framing of a piece: a comma, the name and brackets of its list, and the end of the line. */

@@ -14,10 +14,10 @@ import {
   type GetStatusResponse,
   type OperationsServer,
   type ReloadIndexResponse,
-} from './generated/ridgewatch/v1/operations.ts';
-import { Modality } from './generated/ridgewatch/v1/sample.ts';
-import { toDuration } from './wire-duration.ts';
-import type { FaceModel } from './wire-samples.ts';
+} from '../contract/generated/ridgewatch/v1/operations.ts';
+import { Modality } from '../contract/generated/ridgewatch/v1/sample.ts';
+import { toDuration } from '../contract/wire-duration.ts';
+import type { FaceModel } from '../contract/wire-samples.ts';
 
 /** Life cycle stage of the service. */
 export type LifeStage = 'starting' | 'ready' | 'stopping';

@@ -2,9 +2,9 @@
 import { toBinary, type DescFile, type DescMessage } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { type ServerDuplexStream, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { Failure } from '../failure.ts';
-import { contract } from './contract.ts';
-import { asFailure, toServiceError, toStatus } from './status.ts';
+import { asFailure, Failure } from '../failure.ts';
+import { contract } from '../contract/contract.ts';
+import { toServiceError, toStatus } from './status.ts';
 import { answerTo, requestOf, type WireRequest } from './wire-request.ts';
 
 /** Two versions of the protocol that differ only in name. */

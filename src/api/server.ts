@@ -10,9 +10,12 @@ import {
 import type { Failure } from '../failure.ts';
 import type { Refusal } from '../observability/refusal-log.ts';
 import type { ServerTls } from '../security/server-credentials.ts';
-import { GalleryService, type GalleryServer } from './generated/ridgewatch/v1/gallery.ts';
-import { IdentificationService, type IdentificationServer } from './generated/ridgewatch/v1/identification.ts';
-import { OperationsService, type OperationsServer } from './generated/ridgewatch/v1/operations.ts';
+import { GalleryService, type GalleryServer } from '../contract/generated/ridgewatch/v1/gallery.ts';
+import {
+  IdentificationService,
+  type IdentificationServer,
+} from '../contract/generated/ridgewatch/v1/identification.ts';
+import { OperationsService, type OperationsServer } from '../contract/generated/ridgewatch/v1/operations.ts';
 import { addRefusals, normaliseHead } from './call-head.ts';
 import { describedService } from './described-service.ts';
 import { GrpcListener } from './grpc-listener.ts';

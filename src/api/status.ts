@@ -1,9 +1,9 @@
 import { Metadata, status as Code } from '@grpc/grpc-js';
-import { Failure, type FailureKind } from '../failure.ts';
-import type { Any } from './generated/google/protobuf/any.ts';
-import { BadRequest, ErrorInfo, RetryInfo } from './generated/google/rpc/error_details.ts';
-import { Status } from './generated/google/rpc/status.ts';
-import { toDuration } from './wire-duration.ts';
+import type { Failure, FailureKind } from '../failure.ts';
+import type { Any } from '../contract/generated/google/protobuf/any.ts';
+import { BadRequest, ErrorInfo, RetryInfo } from '../contract/generated/google/rpc/error_details.ts';
+import { Status } from '../contract/generated/google/rpc/status.ts';
+import { toDuration } from '../contract/wire-duration.ts';
 
 /** Domain of the reasons in google.rpc.ErrorInfo. */
 const DOMAIN = 'ridgewatch';
@@ -25,17 +25,6 @@ const CODES: Record<FailureKind, Code> = {
   unimplemented: Code.UNIMPLEMENTED,
   internal: Code.INTERNAL,
 };
-
-/**
- * Converts anything thrown into a failure. Everything except a Failure is a defect: its message may quote data and is
- * withheld from the caller.
- */
-export function asFailure(thrown: unknown): Failure {
-  if (thrown instanceof Failure) return thrown;
-  return new Failure('internal', 'INTERNAL_ERROR', 'Internal error; the service has logged it.', {
-    cause: thrown,
-  });
-}
 
 /** Name of the gRPC status for a failure. */
 export function statusName({ kind }: Failure): string {

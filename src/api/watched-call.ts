@@ -9,7 +9,7 @@ import { CallPhase, type CallPhaseParts, type Phase } from './call-phase.ts';
 import { unreadable, type MessageGate } from './message-gate.ts';
 import type { Holder } from './message-memory.ts';
 import { toServiceError } from './status.ts';
-import { Turns } from './turns.ts';
+import { Turns } from '../turns.ts';
 
 /** Time limits, in milliseconds. */
 export interface Patience {

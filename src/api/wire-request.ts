@@ -4,9 +4,9 @@
  */
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
-import { contractMethod } from './contract.ts';
-import { shapeOf, type MessageShape } from './message-shape.ts';
-import { findText, walkMessage } from './wire-walk.ts';
+import { contractMethod } from '../contract/contract.ts';
+import { shapeOf, type MessageShape } from '../contract/message-shape.ts';
+import { findText, readMessage } from '../contract/wire-walk.ts';
 
 /** A request that has not been decoded yet. */
 export class WireRequest<Request, Response> {
@@ -52,17 +52,6 @@ export interface WireMethod<Request, Response> {
   readonly decode: (bytes: Buffer) => Request;
   readonly encode: (response: Response) => Buffer;
   readonly maxMessageBytes: number;
-}
-
-/** @throws Failure that names the field: see `walkMessage` */
-export function readMessage<T>(shape: MessageShape, message: { decode(bytes: Buffer): T }, bytes: Buffer): T {
-  walkMessage(shape, bytes);
-  try {
-    return message.decode(bytes);
-  } catch (thrown) {
-    const sentence = 'The message does not match the contract.';
-    throw new Failure('invalid-argument', 'REQUEST_UNREADABLE', sentence, { cause: thrown });
-  }
 }
 
 function writeAnswer<Response>(

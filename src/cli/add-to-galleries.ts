@@ -1,5 +1,5 @@
 /** Adds subjects that are already enrolled from the same templates to further galleries. */
-import type { EnrollRequest, Subject } from '../api/generated/ridgewatch/v1/gallery.ts';
+import type { EnrollRequest, Subject } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import type { ServiceClient } from './client.ts';
 import { CallFailed } from './failure-output.ts';
 

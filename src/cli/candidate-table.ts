@@ -4,14 +4,14 @@ import {
   type IdentifyResponse,
   SearchMode,
   type VerifyResponse,
-} from '../api/generated/ridgewatch/v1/identification.ts';
+} from '../contract/generated/ridgewatch/v1/identification.ts';
 import {
   Band,
   Modality,
   SampleOutcome,
   type SampleReport,
   type SampleScore,
-} from '../api/generated/ridgewatch/v1/sample.ts';
+} from '../contract/generated/ridgewatch/v1/sample.ts';
 import { renderExplanations } from './explanation-table.ts';
 
 const FINGERS = [

@@ -9,20 +9,20 @@ import {
   type ListSubjectsResponse,
   type UpdateSubjectRequest,
   type UpdateSubjectResponse,
-} from '../api/generated/ridgewatch/v1/gallery.ts';
+} from '../contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationClient,
   type IdentifyRequest,
   type IdentifyResponse,
   type VerifyRequest,
   type VerifyResponse,
-} from '../api/generated/ridgewatch/v1/identification.ts';
+} from '../contract/generated/ridgewatch/v1/identification.ts';
 import {
   OperationsClient,
   type GetContentHashResponse,
   type GetStatusResponse,
   type ReloadIndexResponse,
-} from '../api/generated/ridgewatch/v1/operations.ts';
+} from '../contract/generated/ridgewatch/v1/operations.ts';
 import { readServiceError, type ReceivedStatus } from '../api/status.ts';
 import { DIRECT_CHANNEL } from '../security/client-channel.ts';
 import { createClientCredentials, type ClientTlsSettings } from '../security/client-credentials.ts';

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import type { SampleScore } from '../api/generated/ridgewatch/v1/sample.ts';
+import type { SampleScore } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { pointsInWords } from './explanation-drawing.ts';
 
 /** The explained scores as text, one table each. */

@@ -1,4 +1,4 @@
-import type { SampleWarning } from '../api/generated/ridgewatch/v1/sample.ts';
+import type { SampleWarning } from '../contract/generated/ridgewatch/v1/sample.ts';
 
 /**
  * Prints the warnings about sent files on standard error. With --json the document holds them.

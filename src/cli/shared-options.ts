@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { Purpose } from '../api/generated/ridgewatch/v1/identification.ts';
+import { Purpose } from '../contract/generated/ridgewatch/v1/identification.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import { serviceAddress } from './address.ts';
 import type { ConnectionSettings } from './client.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { Modality, TemplateFormat, type Sample } from '../api/generated/ridgewatch/v1/sample.ts';
+import { Modality, TemplateFormat, type Sample } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { Failure } from '../failure.ts';
 import type { FaceTemplate } from '../templates/face-template.ts';
 import type { FingerPosition, FingerTemplate } from '../templates/finger-template.ts';

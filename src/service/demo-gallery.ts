@@ -1,8 +1,8 @@
 import { createPerson, type SyntheticPerson } from '../../fixtures/person.ts';
 import { Failure } from '../failure.ts';
-import { prepareEnrolment, type EnrolmentDependencies } from '../api/enrolment.ts';
-import { Provenance, type EnrollRequest } from '../api/generated/ridgewatch/v1/gallery.ts';
-import { Modality, TemplateFormat, type Sample } from '../api/generated/ridgewatch/v1/sample.ts';
+import { prepareEnrolment, type EnrolmentDependencies } from '../enrolment/enrolment.ts';
+import { Provenance, type EnrollRequest } from '../contract/generated/ridgewatch/v1/gallery.ts';
+import { Modality, TemplateFormat, type Sample } from '../contract/generated/ridgewatch/v1/sample.ts';
 
 /** Seed of the demo gallery. All its subjects are synthetic. */
 export const DEMO_SEED = 2005;

@@ -1,6 +1,6 @@
 /** Reports of a running service, to the log and to the metrics. */
 import type { CallReport } from '../api/call.ts';
-import type { FaceModel } from '../api/wire-samples.ts';
+import type { FaceModel } from '../contract/wire-samples.ts';
 import type { Configuration } from '../configuration.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';

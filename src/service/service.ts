@@ -1,4 +1,4 @@
-import type { EnrolmentDependencies } from '../api/enrolment.ts';
+import type { EnrolmentDependencies } from '../enrolment/enrolment.ts';
 import { galleryService } from '../api/gallery-service.ts';
 import { identifyRoute } from '../api/http-identify.ts';
 import { identificationService, identifyBy } from '../api/identification-service.ts';

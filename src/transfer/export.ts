@@ -1,8 +1,8 @@
 /** Writes subjects from the store to a file of records, the input of an import. */
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import { EnrollRequest } from '../api/generated/ridgewatch/v1/gallery.ts';
-import { toProtoJson } from '../api/proto-json.ts';
-import { toEnrollRequest } from '../api/wire-subjects.ts';
+import { EnrollRequest } from '../contract/generated/ridgewatch/v1/gallery.ts';
+import { toProtoJson } from '../contract/proto-json.ts';
+import { toEnrollRequest } from '../contract/wire-subjects.ts';
 import { createFile } from '../files/durable-file.ts';
 import { Failure } from '../failure.ts';
 import { formatOf, type RecordFormat } from './import/record-file.ts';

@@ -1,8 +1,8 @@
 /** A gRPC server with a single implemented method, and the refusals that it reports. */
 import { unary } from '../../src/api/call.ts';
-import type { GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import type { IdentificationServer } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { GetStatusResponse, type OperationsServer } from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import type { GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import type { IdentificationServer } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { GetStatusResponse, type OperationsServer } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import { ApiServer, type ApiServerSettings, type ApiServices } from '../../src/api/server.ts';
 import type { Refusal } from '../../src/observability/refusal-log.ts';
 

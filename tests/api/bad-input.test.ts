@@ -1,7 +1,7 @@
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { EnrollStreamResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { Modality, TemplateFormat, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import type { EnrollStreamResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import { Modality, TemplateFormat, type Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { readStatus } from '../../src/api/status.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import {

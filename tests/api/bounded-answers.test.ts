@@ -2,12 +2,15 @@ import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EnrollStreamResponse, type Subject } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { IdentifyStreamRequest, IdentifyStreamResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { EnrollStreamResponse, type Subject } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import {
+  IdentifyStreamRequest,
+  IdentifyStreamResponse,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { readStatus } from '../../src/api/status.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { call, enrolRequest, identifyRequest, runService, samplesOf, type RunningService } from './running-service.ts';
-import { field } from './wire-messages.ts';
+import { field } from '../contract/wire-messages.ts';
 
 let cluster: TestCluster;
 let running: RunningService;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { status as Code } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EnrollStreamResponse, type GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { EnrollStreamResponse, type GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import type { ApiServer } from '../../src/api/server.ts';
 import { createApiServer } from './api-server.ts';
 import { headBytes, beginCall, frame, messageCall, openSession } from './raw-call.ts';

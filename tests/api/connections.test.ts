@@ -14,20 +14,20 @@ import {
   EnrollStreamResponse,
   GalleryClient,
   type GalleryServer,
-} from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+} from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationClient,
   IdentifyStreamRequest,
   type IdentificationServer,
-} from '../../src/api/generated/ridgewatch/v1/identification.ts';
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import {
   GetStatusResponse,
   OperationsClient,
   type OperationsServer,
-} from '../../src/api/generated/ridgewatch/v1/operations.ts';
+} from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import type { ApiServer, ApiServerSettings, ApiServices } from '../../src/api/server.ts';
 import { readServiceError, readStatus, toServiceError } from '../../src/api/status.ts';
-import { Status } from '../../src/api/generated/google/rpc/status.ts';
+import { Status } from '../../src/contract/generated/google/rpc/status.ts';
 import { createClientCredentials } from '../../src/security/client-credentials.ts';
 import { createServerCredentials } from '../../src/security/server-credentials.ts';
 import { faultOf } from '../../src/api/watched-call.ts';

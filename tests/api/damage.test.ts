@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readFileSync, writeFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { Provenance } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { Provenance } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { KeyRing } from '../../src/security/key-ring.ts';
 import { ridgewatch } from '../cli/command.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';

@@ -2,8 +2,11 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { unary, type CallReport, type CallSettings } from '../../src/api/call.ts';
-import { IdentifyResponse, type IdentificationServer } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { GetStatusResponse, type OperationsServer } from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import {
+  IdentifyResponse,
+  type IdentificationServer,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { GetStatusResponse, type OperationsServer } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import { answerStream } from '../../src/api/identification-stream.ts';
 import { identifyRoute } from '../../src/api/http-identify.ts';
 import { createApiServer, type Watched } from './api-server.ts';

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
-import { MinutiaType } from '../../src/api/generated/ridgewatch/v1/explanation.ts';
-import type { IdentifyStreamResponse, VerifyRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { Modality, type SampleScore } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { MinutiaType } from '../../src/contract/generated/ridgewatch/v1/explanation.ts';
+import type {
+  IdentifyStreamResponse,
+  VerifyRequest,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { Modality, type SampleScore } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import {

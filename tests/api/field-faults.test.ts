@@ -7,7 +7,7 @@ import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { contract } from '../../src/api/contract.ts';
+import { contract } from '../../src/contract/contract.ts';
 import {
   EnrollRequest,
   EnrollStreamRequest,
@@ -16,14 +16,14 @@ import {
   GetSubjectRequest,
   ListSubjectsRequest,
   UpdateSubjectRequest,
-} from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+} from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentifyRequest,
   IdentifyStreamRequest,
   IdentifyStreamResponse,
   VerifyRequest,
-} from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { readEnrollRequest, readIdentifyRequest } from '../../src/api/json-requests.ts';
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { readEnrollRequest, readIdentifyRequest } from '../../src/contract/json-requests.ts';
 import { readStatus, type ReceivedStatus } from '../../src/api/status.ts';
 import { Failure } from '../../src/failure.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
@@ -36,7 +36,7 @@ import {
   verifyRequest,
   type RunningService,
 } from './running-service.ts';
-import { field, varint } from './wire-messages.ts';
+import { field, varint } from '../contract/wire-messages.ts';
 
 const NO_SUBJECT = '00000000-0000-4000-8000-000000000000';
 /** Phrases of zod's own error messages. */

@@ -1,13 +1,13 @@
 /** Searches and listings of galleries that are empty, or were never named. */
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { EnrollStreamResponse, ListSubjectsResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import type { EnrollStreamResponse, ListSubjectsResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   EmptyScope,
   type IdentifyResponse,
   type IdentifyStreamResponse,
-} from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { Band, Sample, SampleOutcome } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { Band, Sample, SampleOutcome } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { readStatus } from '../../src/api/status.ts';
 import { ridgewatch } from '../cli/command.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';

@@ -5,19 +5,19 @@ import { gzipSync } from 'node:zlib';
 import { status as Code } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { contract } from '../../src/api/contract.ts';
+import { contract } from '../../src/contract/contract.ts';
 import {
   EnrollRequest,
   EnrollStreamRequest,
   EnrollStreamResponse,
-} from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+} from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentifyRequest,
   IdentifyStreamRequest,
   IdentifyStreamResponse,
   VerifyRequest,
-} from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { Status } from '../../src/api/generated/google/rpc/status.ts';
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { Status } from '../../src/contract/generated/google/rpc/status.ts';
 import { readStatus, type ReceivedStatus } from '../../src/api/status.ts';
 import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
@@ -32,7 +32,7 @@ import {
   type RunningService,
 } from './running-service.ts';
 import { frame } from './raw-call.ts';
-import { field, fullOfEmptyValues, repeatedFields } from './wire-messages.ts';
+import { field, fullOfEmptyValues, repeatedFields } from '../contract/wire-messages.ts';
 
 /** Longest acceptable wait of another caller during the worst messages, in milliseconds. */
 const BOUND_MS = 100;

@@ -1,6 +1,6 @@
 /** Searches in JSON over HTTP return the same as searches over gRPC. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { callsOf, enrolPerson, runService, samplesOf, type RunningService } from './running-service.ts';
 

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { MinutiaType } from '../../src/api/generated/ridgewatch/v1/explanation.ts';
-import { Candidate, IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { SampleScore } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { MinutiaType } from '../../src/contract/generated/ridgewatch/v1/explanation.ts';
+import { Candidate, IdentifyResponse } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { SampleScore } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { identifyJson } from '../../src/api/identify-json.ts';
-import { toProtoJson } from '../../src/api/proto-json.ts';
+import { toProtoJson } from '../../src/contract/proto-json.ts';
 
 const minutia = { x: 10, y: 20, angle: 3, type: MinutiaType.RIDGE_ENDING };
 const explained = SampleScore.fromPartial({

@@ -2,7 +2,7 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { IdentifyResponse } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import type { IdentifyResponse } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { setPublishedIndex } from '../../src/index-files/index-catalog.ts';
 import { ridgewatch } from '../cli/command.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Provenance } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { IdentifyStreamRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { Provenance } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import { IdentifyStreamRequest } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { frame, openSession, rawCall } from './raw-call.ts';
 import {

@@ -4,16 +4,16 @@ import { gzipSync } from 'node:zlib';
 import { status as Code } from '@grpc/grpc-js';
 import type { ClientHttp2Session } from 'node:http2';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { EnrollStreamRequest, EnrollStreamResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { EnrollStreamRequest, EnrollStreamResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentifyRequest,
   IdentifyStreamRequest,
   IdentifyStreamResponse,
-} from '../../src/api/generated/ridgewatch/v1/identification.ts';
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { readStatus } from '../../src/api/status.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { frame, openSession, rawCall } from './raw-call.ts';
-import { field } from './wire-messages.ts';
+import { field } from '../contract/wire-messages.ts';
 import { call, enrolRequest, identifyRequest, runService, samplesOf, type RunningService } from './running-service.ts';
 
 const IDENTIFY = '/ridgewatch.v1.Identification/Identify';

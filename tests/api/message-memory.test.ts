@@ -5,8 +5,11 @@ import { gzipSync } from 'node:zlib';
 import { status as Code } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { unary } from '../../src/api/call.ts';
-import { EnrollStreamResponse, type GalleryServer } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { IdentifyResponse, type IdentificationServer } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { EnrollStreamResponse, type GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import {
+  IdentifyResponse,
+  type IdentificationServer,
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import type { ApiServer, ApiServices } from '../../src/api/server.ts';
 import { json } from '../../src/http/answers.ts';
 import { HttpServer } from '../../src/http/http-server.ts';

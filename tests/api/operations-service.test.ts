@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import type {
   GetContentHashRequest,
   GetContentHashResponse,
-} from '../../src/api/generated/ridgewatch/v1/operations.ts';
+} from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import { operationsService, type OperationsDependencies } from '../../src/api/operations-service.ts';
 import { Gallery } from '../../src/gallery/gallery.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';

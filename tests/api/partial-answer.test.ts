@@ -1,6 +1,6 @@
 /** Partial answers when the deadline nears, over gRPC. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { SearchMode, type IdentifyRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
+import { SearchMode, type IdentifyRequest } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { isStopped } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';

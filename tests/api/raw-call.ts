@@ -1,6 +1,6 @@
 /** Calls as bytes, for what the client library would never send. */
 import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
-import { Status } from '../../src/api/generated/google/rpc/status.ts';
+import { Status } from '../../src/contract/generated/google/rpc/status.ts';
 import { readStatus, type ReceivedStatus } from '../../src/api/status.ts';
 
 export interface RawAnswer {

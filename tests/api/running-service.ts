@@ -7,15 +7,15 @@ import {
   type EnrollRequest,
   type EnrollResponse,
   type UpdateSubjectRequest,
-} from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+} from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationClient,
   Purpose,
   type IdentifyRequest,
   type VerifyRequest,
-} from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { OperationsClient } from '../../src/api/generated/ridgewatch/v1/operations.ts';
-import type { Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { OperationsClient } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
+import type { Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { readServiceError, type ReceivedStatus } from '../../src/api/status.ts';
 import { readConfiguration } from '../../src/configuration.ts';
 import type { SettingName } from '../../src/service-settings.ts';

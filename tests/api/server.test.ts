@@ -10,7 +10,7 @@ import {
   GetStatusResponse,
   OperationsClient,
   type OperationsServer,
-} from '../../src/api/generated/ridgewatch/v1/operations.ts';
+} from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import { followCall, unary } from '../../src/api/call.ts';
 import type { ApiServer } from '../../src/api/server.ts';
 import { installationFolder } from '../../src/installation.ts';

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { status as Code, Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
-import type { EnrollStreamResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import type { EnrollStreamResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   SearchMode,
   type IdentifyResponse,
   type IdentifyStreamResponse,
-} from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { Readiness } from '../../src/api/generated/ridgewatch/v1/operations.ts';
-import { Band, Modality, SampleOutcome, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { Readiness } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
+import { Band, Modality, SampleOutcome, type Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { readStatus } from '../../src/api/status.ts';
 import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';

@@ -5,11 +5,11 @@ import { fromBinary, toBinary, create, type DescMessage } from '@bufbuild/protob
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { status as Code } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { contract } from '../../src/api/contract.ts';
+import { contract } from '../../src/contract/contract.ts';
 import type { ApiServer } from '../../src/api/server.ts';
 import { createApiServer } from './api-server.ts';
 import { headBytes, beginCall, frame, messageCall } from './raw-call.ts';
-import { field } from './wire-messages.ts';
+import { field } from '../contract/wire-messages.ts';
 
 let server: ApiServer;
 let refusals: string[];

@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { syntheticOriginals } from '../../bench/mutations/originals.ts';
 import { createPerson } from '../../fixtures/person.ts';
-import { Provenance, type EnrollStreamResponse } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { Modality, TemplateFormat, type Sample } from '../../src/api/generated/ridgewatch/v1/sample.ts';
+import { Provenance, type EnrollStreamResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import { Modality, TemplateFormat, type Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { call, callsOf, refused, runService, type RunningService } from './running-service.ts';
 

@@ -10,7 +10,7 @@ import {
   GetStatusResponse,
   Readiness,
   type OperationsServer,
-} from '../../src/api/generated/ridgewatch/v1/operations.ts';
+} from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import { hostAndPort, serviceAddress } from '../../src/cli/address.ts';
 import { ServiceClient } from '../../src/cli/client.ts';
 import { CallFailed } from '../../src/cli/failure-output.ts';

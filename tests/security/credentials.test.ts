@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import { OperationsClient, type GetStatusResponse } from '../../src/api/generated/ridgewatch/v1/operations.ts';
+import { OperationsClient, type GetStatusResponse } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import { createClientCredentials } from '../../src/security/client-credentials.ts';
 import { createApiServer } from '../api/api-server.ts';
 import { createServerCredentials, isLoopback, requirePrivateHttp } from '../../src/security/server-credentials.ts';

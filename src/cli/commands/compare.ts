@@ -10,9 +10,9 @@ import type { FingerTemplate } from '../../templates/finger-template.ts';
 import { oddsOf } from '../candidate-table.ts';
 import { drawExplanation } from '../explanation-drawing.ts';
 import { EXIT } from '../exit-codes.ts';
-import { FingerExplanation } from '../../api/generated/ridgewatch/v1/explanation.ts';
-import { toWireExplanation } from '../../api/wire-explanation.ts';
-import { toProtoJson } from '../../api/proto-json.ts';
+import { FingerExplanation } from '../../contract/generated/ridgewatch/v1/explanation.ts';
+import { toWireExplanation } from '../../contract/wire-explanation.ts';
+import { toProtoJson } from '../../contract/proto-json.ts';
 import type { TemplateOptions } from '../shared-options.ts';
 import { decodeFile, readTemplateFile } from '../template-files.ts';
 

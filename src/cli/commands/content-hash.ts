@@ -1,7 +1,7 @@
-import { GetContentHashResponse } from '../../api/generated/ridgewatch/v1/operations.ts';
+import { GetContentHashResponse } from '../../contract/generated/ridgewatch/v1/operations.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../../api/proto-json.ts';
+import { toProtoJson } from '../../contract/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
 /** Prints a hash of all searchable content of a service. */

@@ -1,10 +1,10 @@
-import { Purpose, IdentifyResponse } from '../../api/generated/ridgewatch/v1/identification.ts';
+import { Purpose, IdentifyResponse } from '../../contract/generated/ridgewatch/v1/identification.ts';
 import { DEMO_CONTRIBUTOR, DEMO_GALLERY, demoPerson, demoSamples } from '../../service/demo-gallery.ts';
 import { Failure } from '../../failure.ts';
 import { renderCandidates } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../../api/proto-json.ts';
+import { toProtoJson } from '../../contract/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
 /** Index of the enrolled traveller, and distance of the other traveller from the end of the gallery. */

@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
-import { Provenance, type EnrollOutcome, type EnrollRequest } from '../../api/generated/ridgewatch/v1/gallery.ts';
-import { provenanceToWire } from '../../api/wire-names.ts';
+import { Provenance, type EnrollOutcome, type EnrollRequest } from '../../contract/generated/ridgewatch/v1/gallery.ts';
+import { provenanceToWire } from '../../contract/wire-names.ts';
 import { readStatus } from '../../api/status.ts';
 import { Failure } from '../../failure.ts';
 import type { Provenance as ProvenanceName } from '../../store/records.ts';

@@ -1,9 +1,9 @@
-import { ExpungeSubjectResponse } from '../../api/generated/ridgewatch/v1/gallery.ts';
+import { ExpungeSubjectResponse } from '../../contract/generated/ridgewatch/v1/gallery.ts';
 import { requireNew } from '../../files/durable-file.ts';
 import { ServiceClient } from '../client.ts';
 import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../../api/proto-json.ts';
+import { toProtoJson } from '../../contract/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 import { writeReceipt } from './receipt.ts';
 

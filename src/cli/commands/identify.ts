@@ -1,9 +1,9 @@
-import { EmptyScope, IdentifyResponse } from '../../api/generated/ridgewatch/v1/identification.ts';
-import { Purpose } from '../../api/generated/ridgewatch/v1/identification.ts';
+import { EmptyScope, IdentifyResponse } from '../../contract/generated/ridgewatch/v1/identification.ts';
+import { Purpose } from '../../contract/generated/ridgewatch/v1/identification.ts';
 import { renderCandidates } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../../api/proto-json.ts';
+import { toProtoJson } from '../../contract/proto-json.ts';
 import { connectionOf, PURPOSES, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
 import { tellOdd } from '../odd-samples.ts';
 import { readTemplateFile, toWireSample } from '../template-files.ts';

@@ -1,7 +1,7 @@
-import { ReloadIndexResponse } from '../../api/generated/ridgewatch/v1/operations.ts';
+import { ReloadIndexResponse } from '../../contract/generated/ridgewatch/v1/operations.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../../api/proto-json.ts';
+import { toProtoJson } from '../../contract/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
 /** Makes a service load the published index now. */

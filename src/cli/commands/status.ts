@@ -1,9 +1,9 @@
 import Table from 'cli-table3';
-import { GetStatusResponse, Readiness } from '../../api/generated/ridgewatch/v1/operations.ts';
-import { Modality } from '../../api/generated/ridgewatch/v1/sample.ts';
+import { GetStatusResponse, Readiness } from '../../contract/generated/ridgewatch/v1/operations.ts';
+import { Modality } from '../../contract/generated/ridgewatch/v1/sample.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../../api/proto-json.ts';
+import { toProtoJson } from '../../contract/proto-json.ts';
 import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
 
 /** Shows the content of the service and whether it is ready. */

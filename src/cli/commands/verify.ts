@@ -1,9 +1,9 @@
-import { Purpose, VerifyResponse, type VerifyRequest } from '../../api/generated/ridgewatch/v1/identification.ts';
+import { Purpose, VerifyResponse, type VerifyRequest } from '../../contract/generated/ridgewatch/v1/identification.ts';
 import { Failure } from '../../failure.ts';
 import { renderVerification } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { toProtoJson } from '../../api/proto-json.ts';
+import { toProtoJson } from '../../contract/proto-json.ts';
 import { tellOdd } from '../odd-samples.ts';
 import { connectionOf, PURPOSES, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
 import { readTemplateFile, toWireSample } from '../template-files.ts';

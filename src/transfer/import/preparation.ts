@@ -6,15 +6,14 @@ import {
   referencesOf,
   subjectColumns,
   type SampleRules,
-} from '../../api/enrolment.ts';
-import { contractMethod } from '../../api/contract.ts';
-import { EnrollRequest } from '../../api/generated/ridgewatch/v1/gallery.ts';
-import { readEnrollRequest } from '../../api/json-requests.ts';
-import { shapeOf } from '../../api/message-shape.ts';
-import { asFailure } from '../../api/status.ts';
-import { readMessage } from '../../api/wire-request.ts';
-import { dataWarnings } from '../../api/wire-warnings.ts';
-import { Failure } from '../../failure.ts';
+} from '../../enrolment/enrolment.ts';
+import { contractMethod } from '../../contract/contract.ts';
+import { EnrollRequest } from '../../contract/generated/ridgewatch/v1/gallery.ts';
+import { readEnrollRequest } from '../../contract/json-requests.ts';
+import { shapeOf } from '../../contract/message-shape.ts';
+import { readMessage } from '../../contract/wire-walk.ts';
+import { dataWarnings } from '../../contract/wire-warnings.ts';
+import { asFailure, Failure } from '../../failure.ts';
 import { packFace } from '../../matching/kernels/packed-probe.ts';
 import { ReferenceEncoder } from '../../matching/kernels/reference-encoder.ts';
 import type { ClientRequest, NewReference, NewSubject } from '../../store/records.ts';

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { EnrollRequest } from '../../../src/api/generated/ridgewatch/v1/gallery.ts';
+import type { EnrollRequest } from '../../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { exportRecords, type ExportOptions } from '../../../src/transfer/export.ts';
 import { importFile } from '../../../src/transfer/import/import.ts';
 import type { SubjectWithReferences } from '../../../src/store/records.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { createPerson } from '../../../fixtures/person.ts';
-import { EnrollRequest, Provenance } from '../../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { EnrollRequest, Provenance } from '../../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { demoSamples } from '../../../src/service/demo-gallery.ts';
 import { temporaryDirectory } from '../../cluster.ts';
 

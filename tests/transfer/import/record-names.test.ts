@@ -2,7 +2,7 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EnrollRequest } from '../../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { EnrollRequest } from '../../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Preparation } from '../../../src/transfer/import/preparation.ts';
 import { namesIn } from '../../../src/transfer/import/record-names.ts';
 import { delimited, record } from './record-files.ts';

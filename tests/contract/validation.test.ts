@@ -11,7 +11,7 @@ import {
   subjectIdRules,
   updateRules,
   verifyRules,
-} from '../../src/api/validation.ts';
+} from '../../src/contract/validation.ts';
 
 const UUID = '0b9f2a4c-6a55-4f3e-9a53-0c1f6d8f9f10';
 const list = (length: number, make: (i: number) => unknown = () => ({})) => Array.from({ length }, (_, i) => make(i));

@@ -26,6 +26,17 @@ export function walkMessage(shape: MessageShape, bytes: Uint8Array): void {
   new Walk(bytes).message(shape, bytes.length, 0);
 }
 
+/** Decodes a message that the walk accepts. @throws Failure as `walkMessage` */
+export function readMessage<T>(shape: MessageShape, message: { decode(bytes: Buffer): T }, bytes: Buffer): T {
+  walkMessage(shape, bytes);
+  try {
+    return message.decode(bytes);
+  } catch (thrown) {
+    const sentence = 'The message does not match the contract.';
+    throw new Failure('invalid-argument', 'REQUEST_UNREADABLE', sentence, { cause: thrown });
+  }
+}
+
 /**
  * Finds a string in a message that may be damaged, so that an error can name the message.
  * @param path - field numbers that lead to it

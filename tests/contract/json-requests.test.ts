@@ -8,9 +8,9 @@ import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EnrollRequest } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
-import { IdentifyRequest } from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { readEnrollRequest, readIdentifyRequest } from '../../src/api/json-requests.ts';
+import { EnrollRequest } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import { IdentifyRequest } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { readEnrollRequest, readIdentifyRequest } from '../../src/contract/json-requests.ts';
 import { Failure } from '../../src/failure.ts';
 import { installationFolder } from '../../src/installation.ts';
 
@@ -66,7 +66,7 @@ describe('accepts', () => {
   });
 
   it('every field of the contract under both of its names', () => {
-    const set = readFileSync(join(installationFolder, 'src/api/generated/descriptors.binpb'));
+    const set = readFileSync(join(installationFolder, 'src/contract/generated/descriptors.binpb'));
     const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, set));
     for (const [message, read] of [
       ['IdentifyRequest', identify],

@@ -2,7 +2,7 @@ import { fromBinary, ScalarType, toBinary, type DescMessage, type Message } from
 import { reflect } from '@bufbuild/protobuf/reflect';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { contract } from '../../src/api/contract.ts';
+import { contract } from '../../src/contract/contract.ts';
 import {
   EnrollRequest,
   EnrollStreamRequest,
@@ -10,15 +10,15 @@ import {
   GetSubjectRequest,
   ListSubjectsRequest,
   UpdateSubjectRequest,
-} from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+} from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentifyRequest,
   IdentifyStreamRequest,
   VerifyRequest,
-} from '../../src/api/generated/ridgewatch/v1/identification.ts';
-import { shapeOf } from '../../src/api/message-shape.ts';
-import { MAX_FIELDS, MAX_VALUES } from '../../src/api/wire-limits.ts';
-import { findText, walkMessage } from '../../src/api/wire-walk.ts';
+} from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { shapeOf } from '../../src/contract/message-shape.ts';
+import { MAX_FIELDS, MAX_VALUES } from '../../src/contract/wire-limits.ts';
+import { findText, walkMessage } from '../../src/contract/wire-walk.ts';
 import { Failure } from '../../src/failure.ts';
 import { field, fullOfEmptyValues, repeatedFields, varint } from './wire-messages.ts';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import { readStatus, toStatus } from '../../src/api/status.ts';
-import { toDuration } from '../../src/api/wire-duration.ts';
+import { toDuration } from '../../src/contract/wire-duration.ts';
 
 const milliseconds = fc.oneof(
   fc.double({ min: 0, max: 1e12, noNaN: true }),

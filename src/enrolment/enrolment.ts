@@ -7,12 +7,12 @@ import { minutiaCountOf, prepareProbes } from '../matching/search/probe.ts';
 import type { WorkerPool } from '../matching/workers/worker-pool.ts';
 import type { NewReference, NewSubject } from '../store/records.ts';
 import type { SubjectStore } from '../store/subject-store.ts';
-import { EnrollRequest, type SubjectData } from './generated/ridgewatch/v1/gallery.ts';
-import type { Sample, SampleWarning } from './generated/ridgewatch/v1/sample.ts';
-import { check, enrollRules } from './validation.ts';
-import { provenanceName } from './wire-names.ts';
-import { decodeSamples, decodeSamplesAtOnce, type FaceModel, type RequestSample } from './wire-samples.ts';
-import { dataWarnings, toWireWarnings } from './wire-warnings.ts';
+import { EnrollRequest, type SubjectData } from '../contract/generated/ridgewatch/v1/gallery.ts';
+import type { Sample, SampleWarning } from '../contract/generated/ridgewatch/v1/sample.ts';
+import { check, enrollRules } from '../contract/validation.ts';
+import { provenanceName } from '../contract/wire-names.ts';
+import { decodeSamples, decodeSamplesAtOnce, type FaceModel, type RequestSample } from '../contract/wire-samples.ts';
+import { dataWarnings, toWireWarnings } from '../contract/wire-warnings.ts';
 
 /** Requirements for samples. */
 export interface SampleRules {

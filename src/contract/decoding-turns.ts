@@ -3,7 +3,7 @@
  * to 32 samples, a stream a thousand requests. Samples of all requests are therefore decoded one at a time, and other
  * events are handled in between.
  */
-import { Turns } from './turns.ts';
+import { Turns } from '../turns.ts';
 
 const decoding = new Turns();
 

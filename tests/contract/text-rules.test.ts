@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { identifier, remark } from '../../src/api/text-rules.ts';
-import { check, enrollRules, expungeRules } from '../../src/api/validation.ts';
-import { EnrollRequest, Provenance } from '../../src/api/generated/ridgewatch/v1/gallery.ts';
+import { identifier, remark } from '../../src/contract/text-rules.ts';
+import { check, enrollRules, expungeRules } from '../../src/contract/validation.ts';
+import { EnrollRequest, Provenance } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Failure } from '../../src/failure.ts';
 
 const messages = (rule: typeof identifier, text: string) =>
