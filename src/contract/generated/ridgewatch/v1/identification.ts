@@ -271,7 +271,10 @@ export interface IdentifyRequest {
 export interface IdentifyResponse {
   /** The client_request_id of the search, or an id made by the service if that was empty. */
   requestId: string;
-  /** Candidates at or above the threshold, best first; ties are ordered by subject id. */
+  /**
+   * Candidates at or above the threshold, lowest false match rate first. Ties are ordered by the sum of the scores,
+   * highest first, then by subject id.
+   */
   candidates: Candidate[];
   /** Band of the best candidate. */
   band: Band;
