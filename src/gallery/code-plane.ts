@@ -5,7 +5,6 @@
  *
  * Only the main thread writes. Writing a reference changes no nibble of another one: readers need no lock.
  */
-import type { SegmentLayout } from './segment-layout.ts';
 
 /** References of a block. */
 export const BLOCK = 32;
@@ -31,9 +30,13 @@ export class CodePlane {
   readonly #bytes: Uint8Array;
   readonly #codeBytes: number;
 
-  constructor(memory: WebAssembly.Memory, { codesAddress, codeBytes, capacity }: SegmentLayout) {
+  /**
+   * @param address - of the plane in the memory, 16-byte aligned
+   * @param capacity - references
+   */
+  constructor(memory: WebAssembly.Memory, address: number, capacity: number, codeBytes: number) {
     this.#codeBytes = codeBytes;
-    this.#bytes = new Uint8Array(memory.buffer, codesAddress, planeBytes(capacity, codeBytes));
+    this.#bytes = new Uint8Array(memory.buffer, address, planeBytes(capacity, codeBytes));
   }
 
   /** Writes the codes of a reference, and marks it as present. @param codes - two nibbles a byte, the low one first */

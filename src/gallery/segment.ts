@@ -80,7 +80,7 @@ export class Segment {
     const { buffer } = this.#memory;
     this.#directory = new Int32Array(buffer, this.#layout.directoryAddress, capacity);
     this.#owners = new Uint32Array(buffer, this.#layout.ownersAddress, capacity);
-    this.#codes = new CodePlane(this.#memory, this.#layout);
+    this.#codes = new CodePlane(this.#memory, this.#layout.codesAddress, capacity, this.#layout.codeBytes);
     this.#end = this.#layout.recordsAddress;
   }
 

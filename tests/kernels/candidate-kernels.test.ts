@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { blockOffset, CodePlane, planeBytes } from '../../src/gallery/code-plane.ts';
-import { layoutSegment } from '../../src/gallery/segment-layout.ts';
 import { instantiateCandidateKernels } from '../../src/matching/kernels/candidate-kernels.ts';
 import { codeTables, STEP } from '../../src/matching/kernels/code-tables.ts';
 import { CodeEncoder } from '../../src/matching/kernels/finger-codes.ts';
@@ -42,8 +41,7 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
         anyVector,
         fc.array(fc.record({ vector: anyVector, isRemoved: fc.boolean() }), { minLength: 1, maxLength: 70 }),
         (probe, references) => {
-          const layout = { ...layoutSegment(96, 16, 0, CODE_BYTES), codesAddress: 65_536 };
-          const plane = new CodePlane(memory, layout);
+          const plane = new CodePlane(memory, 65_536, 96, CODE_BYTES);
           references.forEach(({ vector, isRemoved }, i) => {
             plane.write(i, encoder.encode(vector));
             if (isRemoved) plane.remove(i);
@@ -156,15 +154,13 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
 });
 
 describe('a plane of codes', () => {
-  const layout = { ...layoutSegment(70, 16, 0, 3), codesAddress: 0 };
-
   it('keeps the codes of each reference apart from those of others', () => {
     const codes = fc.uint8Array({ minLength: 3, maxLength: 3 });
     const step = fc.record({ index: fc.nat(69), codes, kind: fc.constantFrom('write', 'remove', 'erase') });
     fc.assert(
       fc.property(fc.array(step), (steps) => {
         const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-        const plane = new CodePlane(memory, layout);
+        const plane = new CodePlane(memory, 0, 70, 3);
         const model = Array.from({ length: 70 }, () => ({ codes: new Uint8Array(3), isRemoved: false }));
         for (const { index, codes: written, kind } of steps) {
           if (kind === 'write') plane.write(index, written);
