@@ -3,8 +3,8 @@ import { CHANGE_CHANNEL } from './changes.ts';
 import { connectionTo } from './connection.ts';
 
 /**
- * Hears of the changes that other processes make, in the moment of their commit (LISTEN/NOTIFY), on a connection of its
- * own. Nothing depends on it: whoever listens also looks for changes now and then.
+ * Listens (LISTEN/NOTIFY) on its own connection for changes that other processes commit. It only saves time: its users
+ * also poll for changes.
  */
 export class ChangeListener {
   readonly #url: string;
@@ -13,15 +13,15 @@ export class ChangeListener {
   #connecting: Promise<void> | undefined;
   #stopped = false;
 
-  /** @param isOwn - whether a backend of the database works for this process, which knows of its own changes */
+  /** @param isOwn - whether a database backend belongs to this process, whose own changes need no notification */
   constructor(url: string, isOwn: (backend: number) => boolean) {
     this.#url = url;
     this.#isOwn = isOwn;
   }
 
   /**
-   * Listens, if it does not yet. To be called now and then: that is how a connection that was lost comes back.
-   * @param onChange - told the number of the last change of another process
+   * Starts listening unless it already is. Call it periodically: this restores a lost connection.
+   * @param onChange - called with the number of another process's latest change
    */
   ensure(onChange: (seq: number) => void): Promise<void> {
     if (this.#stopped || this.#client !== undefined) return Promise.resolve();
@@ -49,7 +49,7 @@ export class ChangeListener {
       await client.query(`LISTEN ${CHANGE_CHANNEL}`);
       this.#client = client;
     } catch {
-      // The database is away: the next look at it says so.
+      // The database is unreachable; the next poll reports it.
       await client.end().catch(() => undefined);
     }
   }

@@ -1,10 +1,10 @@
-/** The change sequence: gapless, in the order of the commits. */
+/** The change sequence: gapless, in commit order. */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import type { Change } from './records.ts';
 
-/** On which those who listen hear of the last number. */
+/** NOTIFY channel that carries the latest change number. */
 export const CHANGE_CHANNEL = 'ridgewatch_change';
 
 export interface NewChange {
@@ -15,9 +15,9 @@ export interface NewChange {
 }
 
 /**
- * Appends changes. Takes the counter's row, and with it the turn of every other writer, until the transaction ends: it
- * has to be the last step before the commit.
- * @returns the number of the first of them
+ * Appends changes. This locks the counter's row, and thereby blocks every other writer, until the transaction ends. It
+ * must be the last step before the commit.
+ * @returns the number of the first one
  */
 export async function appendChanges(client: pg.PoolClient, changes: readonly NewChange[], now: Date): Promise<number> {
   if (changes.length === 0) return 0;
@@ -38,14 +38,14 @@ export async function appendChanges(client: pg.PoolClient, changes: readonly New
       now,
     ],
   );
-  // Sent when the transaction commits, and not before.
+  // PostgreSQL sends it when the transaction commits.
   await client.query('SELECT pg_notify($1, $2)', [CHANGE_CHANNEL, String(first + changes.length - 1)]);
   return first;
 }
 
 /**
  * The number of the last change; 0: none yet.
- * @throws Failure STORE_DAMAGED: the row that says it is gone, which is not the same
+ * @throws Failure STORE_DAMAGED: the counter's row is missing, which does not mean 0
  */
 export async function readHead(client: Pick<pg.ClientBase, 'query'>): Promise<number> {
   const { rows } = await client.query<{ seq: string }>('SELECT seq FROM change_counter');
@@ -53,7 +53,7 @@ export async function readHead(client: Pick<pg.ClientBase, 'query'>): Promise<nu
   return Number(rows[0].seq);
 }
 
-/** A store has had the row since it was made. */
+/** The row exists from the creation of the store. */
 export function counterLost(): Failure {
   const table = 'change_counter';
   const sentence = `The table ${table} is damaged: its one row, the number of the last change, is gone; nothing was changed. ridgewatch store check --repair makes it anew from the changes, and nothing is lost by that.`;
@@ -92,8 +92,9 @@ export async function readChanges(
 }
 
 /**
- * Tells a state of this store from those of all others: a digest of the store's identity and of the change that made it.
- * @returns undefined: there is no such change
+ * Identifies a state of this store among all states of all stores: a digest of the store's identity and of the change
+ * that produced the state.
+ * @returns undefined: no such change exists
  */
 export async function readState(client: Pick<pg.ClientBase, 'query'>, seq: number): Promise<string | undefined> {
   const { rows } = await client.query<{ state: string }>(

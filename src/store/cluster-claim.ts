@@ -1,4 +1,4 @@
-/** Who may use the database of a data directory: one process that runs it, and commands that it lets take part. */
+/** Access to the database of a data directory: one process runs it, and commands may join. */
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
@@ -8,25 +8,26 @@ import { describeHolder, directoryInUse, DirectoryLock, holderOf, type Holder } 
 import { FileLock } from './file-lock.ts';
 
 export interface Patience {
-  /** How long to wait for a process that will end, or will soon be ready, in milliseconds. */
+  /** How long to wait for a process that is about to end or to become ready, in milliseconds. */
   readonly patienceMs: number;
-  /** Told what is waited for: a sentence, whenever it changes. */
+  /** Called with a sentence about the current wait, whenever it changes. */
   readonly onWait: (sentence: string) => void;
-  /** Ends the waiting. */
+  /** Aborts the wait. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Locked (shared) by commands that take part in a database that another process runs. */
+/** Commands that use another process's database hold a shared lock on this file. */
 const GUESTS_FILE = 'ridgewatch-guests.lock';
-/** A file that no cluster is without: locked by the process that runs it. */
+/** A file of every cluster. The process that runs the cluster locks it. */
 const CLUSTER_FILE = 'PG_VERSION';
 const POLL_MS = 100;
-/** A holder that does not say who it is has only just taken the lock, or lets go of it. */
+/** Patience with an unidentified lock holder: it is just taking or releasing the lock. */
 const UNKNOWN_PATIENCE_MS = 2000;
 
 /**
- * The right to run the database of a data directory. Two locks: on a file of the directory, which says who has it, and
- * on one of the cluster, which is found by whatever directory or link leads to it, and cannot be removed by mistake.
+ * The right to run the database of a data directory. It consists of two locks. One is on a file of the directory that
+ * names the holder. The other is on a file of the cluster: it holds whatever directory or link leads to the cluster,
+ * and that file is not removed by mistake.
  */
 export class ClusterClaim {
   readonly host: DatabaseHost;
@@ -41,7 +42,7 @@ export class ClusterClaim {
     this.#locks = locks;
   }
 
-  /** @returns undefined when another process has it */
+  /** @returns undefined when another process holds it */
   static async try(
     root: string,
     kind: Holder['kind'],
@@ -62,7 +63,7 @@ export class ClusterClaim {
     return undefined;
   }
 
-  /** Has to be done as soon as there is a cluster. @returns whether no other process runs it */
+  /** Call it as soon as the cluster exists. @returns whether no other process runs the cluster */
   lockCluster(): boolean {
     if (this.#locks.length > 0) return true;
     const lock = FileLock.take(join(clusterFiles(this.host.home), CLUSTER_FILE), { missing: 'refuse' });
@@ -70,14 +71,14 @@ export class ClusterClaim {
     return lock !== undefined;
   }
 
-  /** Lets commands take part. */
+  /** Lets commands join. */
   admitGuests(port: number): void {
     this.#directory.announce(port);
   }
 
   /**
-   * Before the database is stopped: admits no more guests, and waits for those that there are.
-   * @param patience - undefined: does not wait
+   * Call it before stopping the database: admits no more commands, and waits for those that have joined.
+   * @param patience - undefined: do not wait
    */
   async closeToGuests(patience: Patience | undefined): Promise<void> {
     const end = Date.now() + (patience?.patienceMs ?? 0);
@@ -97,18 +98,18 @@ export class ClusterClaim {
   }
 }
 
-/** A place beside a process that runs the database. */
+/** A command's use of a database that another process runs. */
 export interface Guest {
   readonly port: number;
   leave(): void;
 }
 
-/** @returns undefined when no process runs the database, or is about to stop it */
+/** @returns undefined when no process runs the database, or it is about to be stopped */
 function tryGuest(root: string): Guest | undefined {
   if (holderOf(root)?.port === undefined) return undefined;
   const lock = FileLock.take(join(root, GUESTS_FILE), { missing: 'make', shared: true });
   if (lock === undefined) return undefined;
-  // Again, for it may have been stopped before the lock was had.
+  // Checked again: the database may have been stopped before the lock was taken.
   const port = holderOf(root)?.port;
   if (port !== undefined) return { port, leave: () => lock.release() };
   lock.release();
@@ -116,8 +117,9 @@ function tryGuest(root: string): Guest | undefined {
 }
 
 /**
- * Claims the database for a service. It waits for a command that has it, which will end; another service will not.
- * @throws Failure DATA_DIRECTORY_IN_USE, which says by what; START_GIVEN_UP
+ * Claims the database for a service. It waits for a command that holds the database, because commands end; it does not
+ * wait for another service.
+ * @throws Failure DATA_DIRECTORY_IN_USE, which names the holder; START_GIVEN_UP
  */
 export function claimForService(root: string, patience: Patience, warn: (s: string) => void): Promise<ClusterClaim> {
   const attempt = () => ClusterClaim.try(root, 'service', warn);
@@ -125,8 +127,8 @@ export function claimForService(root: string, patience: Patience, warn: (s: stri
 }
 
 /**
- * Claims the database for a command, or a place beside the process that runs it.
- * @throws Failure DATA_DIRECTORY_IN_USE, when that process neither gets ready nor ends
+ * Claims the database for a command, or joins the process that runs it.
+ * @throws Failure DATA_DIRECTORY_IN_USE, when that process neither becomes ready nor ends
  */
 export function claimForCommand(
   root: string,
@@ -137,7 +139,7 @@ export function claimForCommand(
   return waitFor(root, attempt, () => patience.patienceMs, patience);
 }
 
-/** Tries again while the holder is worth waiting for. */
+/** Retries while waiting for the holder makes sense. */
 async function waitFor<T>(
   root: string,
   attempt: () => Promise<T | undefined>,
@@ -151,7 +153,7 @@ async function waitFor<T>(
     const holder = holderOf(root);
     const waited = Date.now() - begin;
     const limit = Math.max(patienceFor(holder), holder === undefined ? UNKNOWN_PATIENCE_MS : 0);
-    // At the second look at the earliest: the first may have met what an earlier holder wrote.
+    // Decided at the second attempt at the earliest: the first may have read an earlier holder's entry.
     if (looks > 1 && waited >= limit) throw directoryInUse(root, holder);
     const sentence = `waiting for ${describeHolder(holder)}, which uses the data directory ${root}`;
     if (sentence !== told && looks > 1) onWait((told = sentence));

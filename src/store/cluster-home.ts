@@ -1,7 +1,6 @@
 /**
- * Where the embedded database of a data directory has its files. The choice is made once: whatever happens to the
- * directory's name or permissions later, a start must find the files that it had, and never begin an empty database
- * beside them.
+ * Location of the embedded database's files for a data directory. The location is chosen once. Later changes of the
+ * directory's name or permissions must not make a start miss the existing files and create an empty database.
  */
 import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
@@ -10,29 +9,30 @@ import { syncDirectory } from '../files/durable-file.ts';
 import { Failure } from '../failure.ts';
 
 const CLUSTER = 'postgres';
-/** A file that no cluster is without. */
+/** A file of every cluster. */
 const VERSION_FILE = 'PG_VERSION';
-/** There from before the first file of a database is written until the database is there. */
+/** Exists while a database is being created: from before its first file until it is complete. */
 const MAKING = 'postgres-is-being-made';
-/** Holds the database's password. */
+/** File of the database's password. */
 export const PASSWORD_FILE = 'postgres-password';
-/** What only a database that was there leaves behind, and what an operator may have put there for one to come. */
+/** `of`: files that prove an earlier database. `for`: files that an operator may have placed for a future database. */
 const TRACES = { of: [PASSWORD_FILE], for: ['keys.json', 'receipt-key.pem'] } as const;
-/** Names of what was found instead that are passed on at most. */
+/** Maximum number of unexpected file names in an error message. */
 const MAX_NAMED = 5;
 
-/** What a database is made for: to begin with, or to be filled from a backup, whose keys may have been put back before. */
+/** Reason to create a database: `begin` starts empty; `fill` receives a backup, whose keys may already be in place. */
 export type Purpose = 'begin' | 'fill';
 
-/** The cluster's files, below the directory that is its home. */
+/** Directory of the cluster's files, below its home. */
 export function clusterFiles(home: string): string {
   return join(home, CLUSTER);
 }
 
 /**
- * Whether there is a whole cluster: its version file is there from the start, but whole ones only get this name.
- * @returns false: there is nothing, or an empty directory
- * @throws Failure EMBEDDED_DATABASE_FAILED when there is anything else, or it cannot be said what there is
+ * Whether a complete cluster exists. A cluster has its version file from the start, but gets this directory name only
+ * when it is complete.
+ * @returns false: the directory is missing or empty
+ * @throws Failure EMBEDDED_DATABASE_FAILED when the directory holds something else or cannot be read
  */
 export function isCluster(files: string): boolean {
   const names = seen(files, () => readdirSync(files));
@@ -48,7 +48,10 @@ export function isCluster(files: string): boolean {
   throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
 }
 
-/** @returns undefined: there is no such file. @throws Failure EMBEDDED_DATABASE_FAILED when that cannot be said */
+/**
+ * @returns undefined: no such file exists. @throws Failure EMBEDDED_DATABASE_FAILED when its existence cannot be
+ * determined
+ */
 function seen<T>(path: string, look: () => T): T | undefined {
   try {
     return look();
@@ -61,9 +64,9 @@ function seen<T>(path: string, look: () => T): T | undefined {
 }
 
 /**
- * Makes sure that a database may be made in a data directory, and notes that it is being made: whatever interrupts that,
- * the next start goes on with it.
- * @throws Failure EMBEDDED_DATABASE_FAILED when there was one, which is gone
+ * Checks that a database may be created in a data directory, and marks the creation as begun. The next start resumes an
+ * interrupted creation.
+ * @throws Failure EMBEDDED_DATABASE_FAILED when an earlier database is missing
  */
 export async function beginMaking(root: string, purpose: Purpose): Promise<void> {
   const note = join(root, MAKING);
@@ -78,7 +81,7 @@ export async function endMaking(root: string): Promise<void> {
   await rm(join(root, MAKING), { force: true });
 }
 
-/** Names of files that say that there was a database. */
+/** Names of files that prove an earlier database. */
 export function tracesOf(root: string, purpose: Purpose): string[] {
   const names = purpose === 'begin' ? [...TRACES.of, ...TRACES.for] : TRACES.of;
   return names.filter((name) => seen(join(root, name), () => lstatSync(join(root, name))) !== undefined);
@@ -94,10 +97,10 @@ export function databaseGone(root: string, left: readonly string[]): Failure {
 }
 
 /**
- * The home that was chosen before: the data directory, or where its link leads.
+ * The home of the existing cluster: the data directory, or the target of its link.
  * @param root - the data directory
- * @returns undefined where there is no cluster yet
- * @throws Failure EMBEDDED_DATABASE_FAILED when the link leads to nothing
+ * @returns undefined when no cluster exists yet
+ * @throws Failure EMBEDDED_DATABASE_FAILED when the link has no target
  */
 export function settledHome(root: string): string | undefined {
   const place = clusterFiles(root);
@@ -112,7 +115,7 @@ export function settledHome(root: string): string | undefined {
   throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
 }
 
-/** Gives a complete draft the cluster's name. */
+/** Moves a complete draft to the cluster's name. */
 export async function settle(draft: string, root: string, home: string): Promise<void> {
   await removeEmpty(clusterFiles(home));
   await rename(draft, clusterFiles(home));
@@ -120,7 +123,7 @@ export async function settle(draft: string, root: string, home: string): Promise
   await link(root, home);
 }
 
-/** Leaves a link in the data directory to a home that is elsewhere. */
+/** Links the data directory to a home elsewhere. */
 export async function link(root: string, home: string): Promise<void> {
   const place = clusterFiles(root);
   if (home === root || lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() === true) return;
@@ -129,7 +132,7 @@ export async function link(root: string, home: string): Promise<void> {
   await syncDirectory(root);
 }
 
-/** The system removes no directory that holds anything. */
+/** rmdir fails on a directory that holds anything. */
 async function removeEmpty(directory: string): Promise<void> {
   await rmdir(directory).catch((error: unknown) => {
     if ((error as { code?: string }).code !== 'ENOENT') throw error;

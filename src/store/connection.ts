@@ -1,6 +1,6 @@
 /**
- * Connections to the database, made from their URL alone. pg, left to itself, takes from the environment what a URL does
- * not say (PGHOST, PGOPTIONS, PGSSLMODE, …), and passwords from a file in the home directory.
+ * Connections to the database, configured by their URL alone. By default pg reads what the URL omits from the
+ * environment (PGHOST, PGOPTIONS, PGSSLMODE, …), and passwords from a file in the home directory.
  */
 import { userInfo } from 'node:os';
 import pg from 'pg';
@@ -9,17 +9,17 @@ import { Failure } from '../failure.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 const APPLICATION = 'ridgewatch';
-/** What a URL may say about the session. */
+/** Session settings that a URL may contain. */
 const SESSION_SETTINGS = [
   ...['application_name', 'fallback_application_name', 'options', 'client_encoding', 'sslnegotiation'],
   ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'query_timeout'],
 ];
 const NO_TLS: readonly unknown[] = [undefined, null, false, 'false', '0', 'off', 'no'];
 
-/** A client that takes nothing from the environment. */
+/** A client that ignores the environment. */
 class SettledClient extends pg.Client {
   constructor(options: pg.ClientConfig = {}) {
-    // pg reads the variables while a client is made, in one turn.
+    // pg reads the variables in the constructor, synchronously.
     const hidden = hideVariables();
     try {
       super(options);
@@ -31,7 +31,7 @@ class SettledClient extends pg.Client {
 
 /**
  * A client that is not connected yet.
- * @param limits - times after which it gives up, where they are not to be the usual ones
+ * @param limits - timeouts that replace the default ones
  * @throws Failure DATABASE_URL_INVALID; an error of a file that the URL names
  */
 export function connectionTo(
@@ -41,7 +41,7 @@ export function connectionTo(
   return new SettledClient({ ...optionsOf(url), ...limits });
 }
 
-/** Options of a pool of such clients. @throws as above */
+/** Options of a pool of such clients. @throws Failure DATABASE_URL_INVALID; an error of a file that the URL names */
 export function poolOptions(url: string, max: number): pg.PoolConfig {
   return { ...optionsOf(url), max, Client: SettledClient };
 }
@@ -49,7 +49,7 @@ export function poolOptions(url: string, max: number): pg.PoolConfig {
 function optionsOf(url: string): pg.ClientConfig {
   const { user, password, host, port, database, ssl, ...others } = parse(url);
   const settledUser = user || ownName();
-  // Null would be looked up in ~/.pgpass.
+  // For null, pg reads ~/.pgpass.
   const settledPassword = password || (() => '');
   return {
     application_name: APPLICATION,
@@ -65,14 +65,14 @@ function optionsOf(url: string): pg.ClientConfig {
   };
 }
 
-/** Certificates are checked unless the URL says otherwise, whatever NODE_TLS_REJECT_UNAUTHORIZED says. */
+/** Certificates are checked unless the URL disables it, whatever NODE_TLS_REJECT_UNAUTHORIZED is set to. */
 function settledTls(ssl: unknown): pg.ClientConfig['ssl'] {
   if (NO_TLS.includes(ssl)) return false;
   if (ssl === 'no-verify') return { rejectUnauthorized: false };
   return { rejectUnauthorized: true, ...(typeof ssl === 'object' && ssl) };
 }
 
-/** As PostgreSQL's own programs have it: the name of the process's user, not what USER says. */
+/** The name of the process's user, not $USER: PostgreSQL's own programs do the same. */
 function ownName(): string {
   try {
     return userInfo().username;

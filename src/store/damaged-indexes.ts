@@ -1,4 +1,4 @@
-/** Indexes of the database: which of them are damaged, and building these anew. What they say stands in the tables, too. */
+/** Finds damaged indexes and rebuilds them. An index holds nothing that its table does not hold. */
 import pg from 'pg';
 import { hasExtension } from './database-extensions.ts';
 import { isPlanned } from './damaged-pages.ts';
@@ -8,21 +8,21 @@ import { readAllTables } from './tables.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** An index that is not what it should be. */
+/** A damaged index. */
 export interface DamagedIndex {
-  /** As SQL has it. */
+  /** The index's name as written in SQL. */
   readonly index: string;
-  /** Whose rows it finds; that of an index of large values (TOAST), too. */
+  /** The indexed table; for an index of large values (TOAST), the table that owns them. */
   readonly table: string;
-  /** Where the damage was met; undefined: the database does not say. */
+  /** The damaged block; undefined: the database does not report one. */
   readonly block: number | undefined;
 }
 
-/** What became of a damaged index. */
+/** Outcome for a damaged index. */
 export interface Rebuilt extends DamagedIndex {
   /**
-   * `rebuilt`; `table-damaged`: first the table has to be mended; `duplicates`: rows that must differ are equal;
-   * `forbidden`: the database user may not.
+   * `rebuilt`; `table-damaged`: the table must be mended first; `duplicates`: rows violate uniqueness; `forbidden`: the
+   * database user lacks the right.
    */
   readonly outcome: 'rebuilt' | 'table-damaged' | 'duplicates' | 'forbidden';
 }
@@ -31,7 +31,7 @@ interface IndexRow {
   readonly index: string;
   readonly table: string;
   readonly oid: number;
-  /** An index without a block is none: its file is gone, or was cut off. */
+  /** False for an index without blocks: its file is missing or was truncated. */
   readonly is_usable: boolean;
   readonly is_overflow: boolean;
   readonly file: string;
@@ -41,19 +41,19 @@ const UNIQUE_VIOLATION = '23505';
 const FORBIDDEN = '42501';
 const OBJECT_MISSING = /^(42|0A|58P01$)/;
 /**
- * Reads every block of an index, which checks its sum, and says whether one of them is empty (`pd_upper`, at byte 14, is
- * 0): PostgreSQL takes those for new ones.
+ * Reads every block of an index, which verifies its checksum. Also reports whether any block is empty (`pd_upper`, at
+ * byte 14, is 0): PostgreSQL takes empty blocks for new ones.
  */
 const READ_BLOCKS = `SELECT coalesce(bool_or(get_byte(p.page, 14) = 0 AND get_byte(p.page, 15) = 0), false) AS empty
   FROM generate_series(0, pg_relation_size($1::oid) / current_setting('block_size')::int - 1) AS n(block),
     LATERAL (SELECT get_raw_page($1::oid::regclass::text, n.block) AS page OFFSET 0) p`;
 
 /**
- * Finds the indexes that are damaged.
- * @param client - in a transaction that is rolled back: extensions are made in it
- * @param how - `blocks`: reads every block, as far as the user of the database may; `entries`: also compares what is in
- * them with the tables
- * @throws Failure STORE_DAMAGED when the file of a table is missing: its indexes are not to blame, nor to be given up
+ * Finds the damaged indexes.
+ * @param client - in a transaction that is rolled back: it creates extensions
+ * @param how - `blocks`: reads every block, as far as the database user may; `entries`: also compares entries with the
+ * tables
+ * @throws Failure STORE_DAMAGED when the file of a table is missing: its indexes are not the cause and must be kept
  */
 export async function findDamagedIndexes(client: Client, how: 'blocks' | 'entries'): Promise<DamagedIndex[]> {
   const found: DamagedIndex[] = [];
@@ -67,7 +67,7 @@ export async function findDamagedIndexes(client: Client, how: 'blocks' | 'entrie
       const damage = await damageOf(client, one, { how, hasPages, hasCheck, isReadable });
       if (damage !== undefined) found.push({ index: one.index, table, block: damage.block });
     }
-    // Whose first block it is cannot be told without reading them: all of them are built anew then.
+    // The index with the damaged first block cannot be identified, so all of them are rebuilt.
     if (!isReadable && !found.some((one) => one.table === table))
       found.push(...all.filter((one) => !one.is_overflow).map(({ index }) => ({ index, table, block: 0 })));
   }
@@ -113,7 +113,7 @@ async function damageOf(
     const sound = await attempt(client, one, () => client.query('SELECT bt_index_check($1::oid::regclass)', [one.oid]));
     if (typeof sound === 'string') return { block: blockOf(sound) };
     if (sound !== undefined) {
-      // Damage of the table ends this one, too: it says nothing of the index then.
+      // Damage of the table ends this check, too, and proves nothing about the index.
       const sql = 'SELECT bt_index_check($1::oid::regclass, true)';
       const whole = await attempt(client, one, () => client.query(sql, [one.oid]), 'XX002');
       return typeof whole === 'string' ? { block: blockOf(whole) } : undefined;
@@ -124,7 +124,9 @@ async function damageOf(
   return typeof scanned === 'string' ? { block: blockOf(scanned) } : undefined;
 }
 
-/** Reads the rows of a table by an index, which any user of it may. Only what blames the index is damage of it. */
+/**
+ * Reads a table's rows through an index, which every user of the table may do. Only errors that name the index count.
+ */
 async function scan(client: Client, { oid, index, table }: IndexRow): Promise<unknown> {
   const { rows } = await client.query<{ columns: string; condition: string | null; file: string }>(
     `SELECT string_agg(pg_get_indexdef(indexrelid, n, true), ', ' ORDER BY n) AS columns,
@@ -152,8 +154,8 @@ async function scan(client: Client, { oid, index, table }: IndexRow): Promise<un
 }
 
 /**
- * Tries a look at an index.
- * @returns the block at which it met damage, or an empty text; undefined: it cannot look
+ * Runs one check of an index.
+ * @returns the damaged block, or an empty text without one; undefined: the check is not possible
  */
 async function attempt<T>(
   client: Client,
@@ -172,7 +174,7 @@ async function attempt<T>(
     await client.query('ROLLBACK TO SAVEPOINT looking');
     if (OBJECT_MISSING.test(code) || (only !== undefined && code !== only)) return undefined;
     const place = damagedPlaceOf(error);
-    // What it met elsewhere, as in the catalogue of the database, says nothing of this index.
+    // Damage elsewhere, for example in the catalogue, proves nothing about this index.
     if (place['file'] !== undefined && place['file'] !== file) throw error;
     return place['block'] ?? '';
   }
@@ -194,7 +196,7 @@ async function indexesOf(client: Client, table: string): Promise<IndexRow[]> {
   return rows;
 }
 
-/** Whether the indexes of a table know of rows that it lacks: built anew they would know of them no more. */
+/** Whether the indexes of a table have entries for rows that the table lacks. A rebuild would drop these entries. */
 async function isEvidence(client: Client, table: string): Promise<boolean> {
   await client.query('BEGIN');
   try {
@@ -205,11 +207,12 @@ async function isEvidence(client: Client, table: string): Promise<boolean> {
 }
 
 /**
- * Builds damaged indexes anew, from the tables, unless the tables lack what the indexes still know of. Who changes the table waits for it.
- * @param client - in no transaction, and of no use to others afterwards
+ * Rebuilds damaged indexes from their tables, except where the indexes have entries for rows that the table lacks.
+ * Writers to the table wait meanwhile.
+ * @param client - outside a transaction; not reusable afterwards
  */
 export async function rebuildIndexes(client: Client, damaged: readonly DamagedIndex[]): Promise<Rebuilt[]> {
-  // Planned with helpers it would read the first blocks of all indexes.
+  // With parallel workers, planning would read the first blocks of all indexes.
   await client.query('SET statement_timeout = 0; SET max_parallel_maintenance_workers = 0');
   const done: Rebuilt[] = [];
   for (const one of damaged) {
@@ -233,8 +236,8 @@ export async function rebuildIndexes(client: Client, damaged: readonly DamagedIn
 }
 
 /**
- * Keeps queries from an index that cannot be built anew before its table is mended: they read the table then. Only an
- * administrator of the database may; building it anew puts it back.
+ * Marks an index invalid that cannot be rebuilt before its table is mended: queries then read the table. This takes a
+ * database administrator. A rebuild makes the index valid again.
  */
 async function setAside(client: Client, index: string): Promise<void> {
   const { rows } = await client.query<{ may: string }>("SELECT current_setting('is_superuser') AS may");

@@ -1,4 +1,4 @@
-/** Which references lie in blocks that cannot be read: the indexes still say, which lie elsewhere. */
+/** Identifies references in unreadable blocks by the indexes, which are stored elsewhere. */
 import pg from 'pg';
 import { blocksOf, tryRead } from './damaged-pages.ts';
 import { findLostEntries } from './lost-places.ts';
@@ -7,16 +7,16 @@ import { withoutTimeLimit } from './transaction.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** The key of an index entry, and the place of the row that it leads to. */
+/** An index entry's key, and the place of its row. */
 interface Entry {
   readonly key: Buffer;
   readonly place: string;
 }
 
 /**
- * Names the references of unnamed ones, as far as it can: it takes PostgreSQL's extension pageinspect, and an
- * administrator of the database, as the user of an embedded one is. What cannot be named stays as it is.
- * @param client - in a transaction that is rolled back: the extension is made in it
+ * Finds the ids of damaged references without one, where possible. This takes PostgreSQL's extension pageinspect and a
+ * database administrator, which the user of an embedded database is. Other references are returned unchanged.
+ * @param client - in a transaction that is rolled back: it creates the extension
  */
 export async function nameReferences(
   client: Client,
@@ -37,7 +37,7 @@ export async function nameReferences(
     const one = wanted.get(subjectAt.get(place) ?? '');
     if (one === undefined) continue;
     const sql = 'SELECT FROM reference WHERE reference_id = $1';
-    // A row that was written anew since lies elsewhere, and can be read.
+    // A row that was rewritten since lies in another block and can be read.
     if ((await tryRead(client, () => client.query(sql, [referenceId]))) !== undefined) continue;
     named.set(referenceId, { ...one, referenceId });
   }
@@ -46,10 +46,10 @@ export async function nameReferences(
 }
 
 /**
- * The memberships that lie in blocks which cannot be read: an index holds all that there is to know of them. One that was
- * taken away shortly before may be among them, unless its subject was never changed.
- * @param client - in a transaction that is rolled back: the extension is made in it
- * @returns galleries by subject; undefined: the database's user may not look
+ * Memberships in unreadable blocks: an index holds all their columns. A recently removed membership may be among them,
+ * unless its subject was never changed.
+ * @param client - in a transaction that is rolled back: it creates the extension
+ * @returns galleries by subject; undefined: the database user lacks the right
  */
 export async function lostMemberships(client: Client): Promise<Map<string, string[]> | undefined> {
   await withoutTimeLimit(client);
@@ -60,7 +60,7 @@ export async function lostMemberships(client: Client): Promise<Map<string, strin
   return galleriesOf([...entries, ...lost.filter(({ index }) => index === 'gallery_membership_pkey')]);
 }
 
-/** Galleries by subject, as entries of the primary key of the memberships have them. */
+/** Galleries by subject, from entries of the memberships' primary key. */
 export function galleriesOf(entries: readonly { readonly key: Buffer }[]): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const { key } of entries) {
@@ -71,7 +71,7 @@ export function galleriesOf(entries: readonly { readonly key: Buffer }[]): Map<s
   return found;
 }
 
-/** The entries of an index that lead to some blocks of its table. @returns undefined: they cannot be looked at */
+/** The entries of an index for given blocks of its table. @returns undefined: they cannot be read */
 async function entriesOf(client: Client, index: string, blocks: readonly number[]): Promise<Entry[] | undefined> {
   await client.query('SAVEPOINT naming');
   try {
@@ -81,7 +81,7 @@ async function entriesOf(client: Client, index: string, blocks: readonly number[
        FROM generate_series(1, pg_relation_size('${index}') / current_setting('block_size')::int - 1) AS n(block),
          LATERAL bt_page_stats('${index}', n.block) s WHERE s.type = 'l'`,
     );
-    // The first item of a page that is not the last is no entry, but the bound to the next page.
+    // On every page but the last, the first item is not an entry but the bound to the next page.
     const { rows } = await client.query<{ data: string; place: string }>(
       `SELECT i.data, place::text AS place FROM unnest($1::bigint[], $2::int[]) AS p(block, after),
          LATERAL bt_page_items('${index}', p.block) i, LATERAL unnest(coalesce(i.tids, ARRAY[i.htid])) AS place
@@ -98,12 +98,12 @@ async function entriesOf(client: Client, index: string, blocks: readonly number[
   }
 }
 
-/** A text as an index holds it: its length stands before it, in one byte where it is short. */
+/** Decodes a text in an index. Its length precedes it, in one byte for a short text. */
 function textOf(key: Buffer): { readonly text: string; readonly end: number } {
   const first = key[0] ?? 1;
   const isShort = (first & 1) === 1;
   const end = isShort ? first >> 1 : key.readUInt32LE(0) >>> 2;
-  // Compressed ones are longer than any gallery's name.
+  // Compressed texts are longer than any gallery's name.
   if (!isShort && (first & 2) === 2) return { text: '', end };
   return { text: key.subarray(isShort ? 1 : 4, end).toString('utf8'), end };
 }

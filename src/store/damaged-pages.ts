@@ -1,18 +1,18 @@
-/** Reading around what the database itself calls damaged. */
+/** Reads around blocks that the database reports as damaged. */
 import type pg from 'pg';
 import { isDamage, tableNotPlanned } from './store-failure.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** Blocks of a table, from the first to before the end. */
+/** Blocks of a table: `from` inclusive, `end` exclusive. */
 export interface BlockRange {
   readonly from: number;
   readonly end: number;
 }
 
 /**
- * Tries to read within a transaction, which goes on where that meets damage.
- * @returns undefined: it met damage
+ * Tries to read within a transaction, which survives damage.
+ * @returns undefined: the read met damage
  */
 export async function tryRead<T>(client: Client, read: () => Promise<T>): Promise<T | undefined> {
   await client.query('SAVEPOINT reading');
@@ -28,14 +28,14 @@ export async function tryRead<T>(client: Client, read: () => Promise<T>): Promis
   }
 }
 
-/** Attempts that may meet damage before the rest is given up: with a damaged index every one of them does. */
+/** Maximum number of reads that meet damage before the rest is given up: with a damaged index, every read does. */
 const ATTEMPTS = 64;
 
 /**
- * Reads many things together, and where that meets damage halves of them, until what cannot be read is alone. Things are
- * found by an index, so what is not read this way may still be there: the asker looks for it in the blocks.
- * @param attempts - that may fail; what is left then counts as not read
- * @returns what was read, and what could not be
+ * Reads many items at once. Where that meets damage, it halves them until each unreadable item is alone. The read uses
+ * an index, so an unread item may still exist: the caller searches the blocks for it.
+ * @param attempts - maximum number of failed reads; the remaining items then count as unread
+ * @returns the rows, and the ids that could not be read
  */
 export async function readAround<Id, Row>(
   client: Client,
@@ -59,23 +59,23 @@ export async function readAround<Id, Row>(
   return { rows: found, failed };
 }
 
-/** Makes a query read tables whole, and no index, which may know of rows that are not there. */
+/** Makes a query scan tables and use no index, which may have entries for missing rows. */
 export async function fromTables<T>(client: Client, read: () => Promise<T>): Promise<T> {
   const settings = ['enable_indexscan', 'enable_indexonlyscan', 'enable_bitmapscan'];
   const set = (value: string) => client.query(settings.map((name) => `SET LOCAL ${name} = ${value}`).join('; '));
   await set('off');
-  // Where this throws the transaction, or the part of it, is rolled back, and the settings with it.
+  // On an error the transaction or savepoint is rolled back, and these settings with it.
   const result = await read();
   await set('on');
   return result;
 }
 
-/** Makes a query read a table in the order of its blocks, and nothing but those that it names. */
+/** Makes a query read a table in block order, and only the blocks it names. */
 async function inBlocks<T>(client: Client, read: () => Promise<T>): Promise<T> {
   const settings = ['enable_seqscan', 'enable_indexscan', 'enable_indexonlyscan', 'enable_bitmapscan'];
   const set = (value: string) => client.query(settings.map((name) => `SET LOCAL ${name} = ${value}`).join('; '));
   await set('off');
-  // Where this throws the transaction, or the part of it, is rolled back, and the settings with it.
+  // On an error the transaction or savepoint is rolled back, and these settings with it.
   const result = await read();
   await set('on');
   return result;
@@ -87,7 +87,7 @@ export interface Blocks {
   readonly damaged: readonly number[];
 }
 
-/** The blocks of the tables that one transaction reads, each looked at once. */
+/** Cached block lists of the tables that one transaction reads. */
 export class BlocksAtHand {
   readonly #client: Client;
   readonly #known = new Map<string, Promise<Blocks>>();
@@ -104,18 +104,18 @@ export class BlocksAtHand {
 }
 
 /**
- * Whether queries of a table can be planned: they cannot where the first block of an index of it is damaged, though they
- * would not use that index.
- * @param table - as SQL has it
+ * Whether queries on a table can be planned. Planning fails when the first block of any of its indexes is damaged, even
+ * an unused one.
+ * @param table - as written in SQL
  */
 export async function isPlanned(client: Client, table: string): Promise<boolean> {
   return (await tryRead(client, () => client.query(`EXPLAIN SELECT FROM ${table}`))) !== undefined;
 }
 
 /**
- * Which blocks of a table can be read, found by halving.
- * @param table - as SQL has it
- * @throws Failure STORE_DAMAGED where this cannot be said because of an index: the table must not be taken for unreadable
+ * Finds the readable blocks of a table by halving.
+ * @param table - as written in SQL
+ * @throws Failure STORE_DAMAGED when an index prevents it: the table must not be taken for unreadable
  */
 export async function blocksOf(client: Client, table: string): Promise<Blocks> {
   if (!(await isPlanned(client, table))) throw tableNotPlanned(table);
@@ -140,7 +140,7 @@ export async function blocksOf(client: Client, table: string): Promise<Blocks> {
   return { readable, damaged };
 }
 
-/** Runs a query about the rows in each of the blocks. @param sql - given a condition about `ctid` */
+/** Runs a query on each range of blocks. @param sql - receives a condition on `ctid` */
 export async function readBlocks<Row extends pg.QueryResultRow>(
   client: Client,
   ranges: readonly BlockRange[],

@@ -1,9 +1,9 @@
-/** Says of damage that keeps the store from opening which table it is in, and what to do. */
+/** Names the damaged table in errors that keep the store from opening, and the remedy. */
 import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import { damagedPlaceOf, isDamage } from './store-failure.ts';
 
-/** The sentence of a failure that speaks of damage, with the name of the table; other errors as they are. */
+/** Adds the name of the table to a failure about damage; returns other errors unchanged. */
 export async function withPlace(pool: pg.Pool, error: unknown): Promise<unknown> {
   if (!(error instanceof Failure) || !isDamage(error)) return error;
   const { file, block, index } = damagedPlaceOf(error);

@@ -1,9 +1,9 @@
-/** Extensions of PostgreSQL, by which a store is looked at. */
+/** PostgreSQL extensions for checks of the store. */
 import pg from 'pg';
 
 /**
- * Makes an extension, for a transaction that is rolled back.
- * @returns whether it is there, and the user of the database may use it
+ * Creates an extension, in a transaction that is rolled back.
+ * @returns whether it exists and the database user may use it
  */
 export async function hasExtension(
   client: Pick<pg.ClientBase, 'query'>,

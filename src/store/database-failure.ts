@@ -1,7 +1,7 @@
-/** Why the embedded PostgreSQL did not start, in one sentence: what the program itself said comes first. */
+/** Explains in one sentence why the embedded PostgreSQL did not start, beginning with the program's own words. */
 import { Failure } from '../failure.ts';
 
-/** How a program ended, and what it said on its standard error. */
+/** A program's exit, and its standard error. */
 export interface ProgramEnd {
   readonly output: string;
   readonly code?: number | string | null | undefined;
@@ -9,29 +9,29 @@ export interface ProgramEnd {
   readonly cause?: unknown;
 }
 
-/** A line of a program. */
+/** A line of a program's output. */
 interface Line {
   readonly level: string;
   readonly words: string;
 }
 
-/** Characters that are passed on at most. */
+/** Maximum number of quoted characters. */
 const MAX_REASON = 600;
-/** Of a program that names no error: how many of its last lines are passed on. */
+/** Last lines quoted from a program that reports no error. */
 const LAST_LINES = 3;
-/** As PostgreSQL writes it: `2026-01-31 12:00:00.000 UTC [123] FATAL:  could not …`, `initdb: error: could not …`. */
+/** PostgreSQL's line formats: `2026-01-31 12:00:00.000 UTC [123] FATAL:  could not …`, `initdb: error: could not …`. */
 const LINE = /^(?:\d{4}-\d\d-\d\d [\d:.]+ \S+ \[\d+\] |\S*(?:initdb|postgres): )?(?:(\w+): {1,2})?(.*)$/;
 const ERRORS = new Set(['FATAL', 'PANIC', 'ERROR', 'error']);
-/** Of these levels a line may say why an error came about. */
+/** Levels of lines that may state an error's cause. */
 const REASONS = new Set(['LOG', 'WARNING']);
 const SOME_REASON = /^(could not|page verification failed|invalid)/;
-/** What belongs to the line above. */
+/** Levels of lines that continue the line before. */
 const CONTINUED = new Set(['DETAIL', 'HINT', 'detail', 'hint']);
-/** Said to clients that were too early; no reason of anything. */
+/** PostgreSQL's answers to clients that connect too early; they explain nothing. */
 const NO_REASON = /^the database system is (starting up|not yet accepting connections|shutting down|in recovery mode)/;
-/** Advice of PostgreSQL to make a database where the files of one are: following it loses them. */
+/** PostgreSQL's advice to create a database over existing files; following it destroys them. */
 const DEADLY_ADVICE = /\b(initdb|pg_resetwal)\b/;
-/** What to do about reasons that PostgreSQL has no remedy for. */
+/** Remedies for errors for which PostgreSQL names none. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [
     /could not look up effective user ID/,
@@ -60,13 +60,13 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** @param place - the directory of its files */
+/** @param place - the directory of the database's files */
 export function databaseFailed(place: string, end: ProgramEnd): Failure {
   const sentence = `The embedded database in ${place} could not be started: ${reasonOf(end)}.`;
   return new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence, { cause: end.cause });
 }
 
-/** The end of a sentence. */
+/** The reason, as the end of a sentence. */
 function reasonOf(end: ProgramEnd): string {
   const words = wordsOf(end.output);
   const known = REMEDIES.find(([pattern]) => pattern.test(words));
@@ -74,13 +74,13 @@ function reasonOf(end: ProgramEnd): string {
   return parts.length === 0 ? 'it gave no reason' : parts.join('; ');
 }
 
-/** What it said about its first error and its last; else the last that it said at all. */
+/** The program's words about its first and its last error; without an error, its last lines. */
 function wordsOf(output: string): string {
   const lines = linesOf(output);
   const isError = ({ level, words }: Line) => ERRORS.has(level) && !NO_REASON.test(words);
   const [first, last] = [lines.findIndex(isError), lines.findLastIndex(isError)];
   if (first < 0) return said(lines.slice(-LAST_LINES));
-  // As the line that says why, before the one that says that no socket could be made.
+  // For example, the line with the cause precedes the line that no socket could be created.
   const before = lines.slice(Math.max(0, first - LAST_LINES), first);
   const why = before.filter(({ level, words }) => REASONS.has(level) && SOME_REASON.test(words));
   const further = lines
@@ -107,7 +107,7 @@ function howItEnded({ code, signal }: ProgramEnd): string {
   return `exit code ${code}`;
 }
 
-/** What a running database said about its end, for the log. Only that line: what follows it may quote rows. */
+/** A running database's last error, for the log. Only that line: the lines after it may quote rows. */
 export function lastWords(output: string): string {
   const last = linesOf(output).findLast(({ level, words }) => /FATAL|PANIC/.test(level) && !NO_REASON.test(words));
   return (last?.words ?? '').slice(0, MAX_REASON);

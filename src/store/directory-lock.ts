@@ -7,29 +7,29 @@ import { Failure } from '../failure.ts';
 import { FileLock } from './file-lock.ts';
 
 const FILE = 'ridgewatch.lock';
-/** The file's length, always: once it is there, saying who holds it takes no room on a disk that may be full. */
+/** Constant length of the lock file: updating it needs no space on a disk that may be full. */
 const TEXT_BYTES = 512;
 
 const holderSchema = z.object({
-  /** A service is there to stay; a command ends by itself. */
+  /** A service stays; a command ends by itself. */
   kind: z.enum(['service', 'command']),
   command: z.string().regex(/^[a-z -]{1,40}$/),
   pid: z.int().positive(),
   host: z.string().regex(/^[\w.-]{1,253}$/),
-  /** Where the database listens, on the loopback address; not there while it does not run. */
+  /** The database's port on the loopback address; missing while it does not run. */
   port: z.int().positive().optional(),
 });
 
-/** The process that has a directory's lock, as it says itself. */
+/** The process that holds a directory's lock, as it describes itself. */
 export type Holder = z.output<typeof holderSchema>;
 
 /**
- * Held while a process uses a directory: a lock on a file in it, so that it is kept wherever the directory is seen, and
- * ends with the process. The file says who has the lock: nothing but sentences depends on what it says.
+ * Lock on a file of a directory, held while a process uses the directory. It is effective wherever the directory is
+ * visible, and ends with the process. The file also describes the holder; the lock itself does not depend on that text.
  */
 export class DirectoryLock {
   readonly #lock: FileLock;
-  /** The file, where it is to go with the lock. */
+  /** The file's path if it is removed with the lock. */
   readonly #passing: string | undefined;
   #holder: Holder;
   #released = false;
@@ -42,8 +42,8 @@ export class DirectoryLock {
   }
 
   /**
-   * @param file - `passing`: it is removed with the lock
-   * @returns undefined when another process has it
+   * @param file - `passing`: the file is removed with the lock
+   * @returns undefined when another process holds the lock
    * @throws Failure LOCK_REFUSED; an error of the system
    */
   static take(
@@ -57,7 +57,7 @@ export class DirectoryLock {
     return lock && new DirectoryLock(lock, passing, { kind, command: ownCommand(), pid: process.pid, host: ownHost() });
   }
 
-  /** Says that the database can be reached. */
+  /** Publishes the database's port. */
   announce(port: number): void {
     this.#holder = { ...this.#holder, port };
     this.#write(JSON.stringify(this.#holder));
@@ -67,7 +67,8 @@ export class DirectoryLock {
     if (this.#released) return;
     this.#released = true;
     this.#write('');
-    // Before the lock ends: who has opened the file meanwhile finds that it is not the directory's any more.
+    // Removed before the lock ends: a process that opened the file meanwhile detects that it is no longer the
+    // directory's.
     if (this.#passing !== undefined) rmSync(this.#passing, { force: true });
     this.#lock.release();
   }
@@ -76,12 +77,12 @@ export class DirectoryLock {
     try {
       writeSync(this.#lock.descriptor, text.padEnd(TEXT_BYTES - 1) + '\n', 0);
     } catch {
-      // The disk is full: the lock holds all the same.
+      // The disk is full; the lock holds nevertheless.
     }
   }
 }
 
-/** @returns undefined: it does not say, as in the moment in which it takes the lock */
+/** @returns undefined: no holder is named, for example while the lock is being taken */
 export function holderOf(directory: string): Holder | undefined {
   try {
     return holderSchema.parse(JSON.parse(readFileSync(join(directory, FILE), 'utf8')));
@@ -90,21 +91,21 @@ export function holderOf(directory: string): Holder | undefined {
   }
 }
 
-/** What holds a directory, for a sentence. */
+/** Describes the holder of a directory within a sentence. */
 export function describeHolder(holder: Holder | undefined): string {
   if (holder === undefined) return 'another ridgewatch';
   const host = holder.host === ownHost() ? '' : ` on ${holder.host}`;
   return `${holder.command} (process ${holder.pid}${host})`;
 }
 
-/** For work of some time on a directory. @throws Failure DATA_DIRECTORY_IN_USE, LOCK_REFUSED */
+/** Locks a directory for the duration of a command. @throws Failure DATA_DIRECTORY_IN_USE, LOCK_REFUSED */
 export function lockDirectory(directory: string): DirectoryLock {
   const lock = tryLockDirectory(directory);
   if (lock === undefined) throw directoryInUse(directory, holderOf(directory));
   return lock;
 }
 
-/** @returns undefined when another process uses it */
+/** @returns undefined when another process uses the directory */
 export function tryLockDirectory(directory: string): DirectoryLock | undefined {
   return DirectoryLock.take(directory, 'command', 'passing');
 }
@@ -116,12 +117,12 @@ export function directoryInUse(directory: string, holder: Holder | undefined): F
   return new Failure('failed-precondition', 'DATA_DIRECTORY_IN_USE', sentence);
 }
 
-/** A short name for a directory, the same by whatever path it is reached. */
+/** A short name for a directory, independent of the path that leads to it. */
 export function directoryDigest(directory: string): string {
   return createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 32);
 }
 
-/** The command without its arguments, which may name files or people. */
+/** The command without its arguments, which may contain names of files or people. */
 function ownCommand(): string {
   const word = process.argv[2] ?? '';
   return /^[a-z-]{1,20}$/.test(word) ? `ridgewatch ${word}` : 'ridgewatch';

@@ -29,32 +29,32 @@ import { describeHolder, holderOf } from './directory-lock.ts';
 import type { FileLock } from './file-lock.ts';
 import { lockServer, settleRegistration } from './orphaned-server.ts';
 
-/** A running PostgreSQL of our own. */
+/** A running embedded PostgreSQL. */
 export interface EmbeddedCluster {
-  /** Connection URL of its administrative database. Holds the password: never to be logged. */
+  /** Connection URL of its administrative database. It contains the password and must not be logged. */
   readonly url: string;
-  /** Where its files are. */
+  /** Directory of its files. */
   readonly directory: string;
-  /** Another process runs it: a service, or a command that has come before. */
+  /** True when another process runs it: a service, or an earlier command. */
   readonly isShared: boolean;
   stop(): Promise<void>;
 }
 
 const USER = 'ridgewatch';
 const DRAFT = 'postgres.new';
-/** As this program names them; another similar name is the operator's own. */
+/** Drafts named by this program. Files with other, similar names belong to the operator. */
 const DRAFTS = /^postgres\.new-[0-9a-f]{8}(-password)?$/;
-/** Files of a few MB are written; on a slow disk that takes some seconds. */
+/** initdb writes a few MB, which takes some seconds on a slow disk. */
 const INITDB_PATIENCE_MS = 300_000;
 const REACH_ATTEMPTS = 10;
 const REACH_PAUSE_MS = 200;
-/** How long a process that uses the database is waited for, unless the caller says otherwise. */
+/** Default wait for another process that uses the database, in milliseconds. */
 const PATIENCE_MS = 60_000;
 
 /**
- * Starts the PostgreSQL of a data directory for a service, and makes it on first use. Its files are in
- * `<dataDir>/postgres`, which is a link where they had to be kept elsewhere.
- * @param purpose - of the database, where it is made
+ * Starts the PostgreSQL of a data directory for a service, and creates it on first use. Its files are in
+ * `<dataDir>/postgres`, which is a link when they had to be kept elsewhere.
+ * @param purpose - of the database, if it is created
  * @throws Failure DATA_DIRECTORY_UNWRITABLE, DATA_DIRECTORY_IN_USE, LOCK_REFUSED, EMBEDDED_DATABASE_FAILED,
  * START_GIVEN_UP
  */
@@ -77,10 +77,11 @@ export function hasEmbeddedCluster(dataDir: string): boolean {
 }
 
 /**
- * The PostgreSQL of a data directory for a command: that which a service, or another command, runs; else one of our own,
- * which others may join.
- * @param absent - what to do where there is none: what it is made for
- * @throws Failure as above; NO_DATABASE
+ * Connects a command to the PostgreSQL of a data directory. If a service or another command runs it, it is shared;
+ * otherwise it is started here, and other commands may join.
+ * @param absent - purpose of a database that is created if none exists; `refuse`: do not create one
+ * @throws Failure DATA_DIRECTORY_UNWRITABLE, DATA_DIRECTORY_IN_USE, LOCK_REFUSED, EMBEDDED_DATABASE_FAILED,
+ * START_GIVEN_UP, NO_DATABASE
  */
 export function joinEmbeddedCluster(
   dataDir: string,
@@ -115,7 +116,7 @@ export function joinEmbeddedCluster(
   });
 }
 
-/** @param beforeStop - done while the database still runs */
+/** @param beforeStop - runs before the database is stopped */
 async function run(
   root: string,
   { claim, purpose }: { readonly claim: ClusterClaim; readonly purpose: Purpose },
@@ -154,7 +155,7 @@ async function run(
   }
 }
 
-/** Every failure says where, and what was said about it. */
+/** Turns other errors into failures that name the directory and the cause. */
 async function explained<T>(root: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -176,11 +177,12 @@ function patienceOf(log: StoreLog, { patienceMs = PATIENCE_MS, onWait, signal }:
 }
 
 /**
- * The loopback address is another one in another container.
+ * Checks that the other process's database can be reached: in another container the loopback address is a different
+ * one.
  * @throws Failure DATA_DIRECTORY_IN_USE
  */
 async function requireReachable(root: string, port: number): Promise<void> {
-  // It may just be started again.
+  // The server may be restarting.
   for (let attempt = 0; attempt < REACH_ATTEMPTS; attempt++) {
     if (await listens(port)) return;
     await delay(REACH_PAUSE_MS);
@@ -202,7 +204,7 @@ function listens(port: number): Promise<boolean> {
   });
 }
 
-/** Says nothing twice: a start may look at the directory again and again. */
+/** Logs each warning once: a start may check the directory repeatedly. */
 function warner(log: StoreLog): (message: string) => void {
   const said = new Set<string>();
   return (message) => {
@@ -215,7 +217,7 @@ function urlOf(password: string, port: number): string {
   return `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`;
 }
 
-/** Its owner's alone; under root the database's user is let pass later. */
+/** Creates it for its owner only. Under root, the database's user gets access later. */
 async function makeDirectory(root: string): Promise<void> {
   try {
     if (!existsSync(root)) {
@@ -231,7 +233,7 @@ async function makeDirectory(root: string): Promise<void> {
   }
 }
 
-/** Its permissions do not say everything: no user can make a file in /proc. */
+/** Catches failed writes: permissions do not reveal everything, for example that no file can be created in /proc. */
 async function writing<T>(root: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -247,7 +249,7 @@ function unwritable(root: string, cause: unknown): Failure {
   return new Failure('failed-precondition', 'DATA_DIRECTORY_UNWRITABLE', sentence, { cause });
 }
 
-/** Under root the database's user has to pass through them; they hold nothing themselves. */
+/** Under root the database's user must traverse these directories, which contain no data themselves. */
 async function makeParents(parent: string): Promise<void> {
   const first = await mkdir(parent, { recursive: true, mode: 0o700 });
   if (first === undefined || process.getuid?.() !== 0) return;
@@ -255,8 +257,8 @@ async function makeParents(parent: string): Promise<void> {
 }
 
 /**
- * The database's password: made once, kept beside its files, readable by the owner only.
- * @param isInUse - a cluster was made with it: another one would not open it
+ * The database's password. It is created once and kept beside the files, readable by the owner only.
+ * @param isInUse - a cluster with this password exists; a new password would not open it
  */
 async function passwordOf(root: string, isInUse: boolean): Promise<string> {
   const file = join(root, PASSWORD_FILE);
@@ -267,12 +269,12 @@ async function passwordOf(root: string, isInUse: boolean): Promise<string> {
     throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
   }
   const password = randomBytes(24).toString('hex');
-  // On disk before it is used: half a password must not be taken for one.
+  // Durable before its use: a partly written password must not be taken for a whole one.
   await replaceFile(file, password, 0o600);
   return password;
 }
 
-/** @returns nothing: there is no such file. @throws Failure EMBEDDED_DATABASE_FAILED */
+/** @returns an empty text: no such file exists. @throws Failure EMBEDDED_DATABASE_FAILED */
 function passwordUnread(file: string, cause: unknown): string {
   const { code = 'no reason given' } = cause as { code?: string };
   if (code === 'ENOENT') return '';
@@ -280,7 +282,7 @@ function passwordUnread(file: string, cause: unknown): string {
   throw new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence, { cause });
 }
 
-/** What a killed making has left. Its programs may still be writing: what cannot be removed now is the next start's. */
+/** Removes drafts of killed starts. Their programs may still be writing: the next start removes the rest. */
 async function removeDrafts(home: string): Promise<void> {
   for (const name of await readdir(home)) {
     if (!DRAFTS.test(name)) continue;
@@ -290,9 +292,8 @@ async function removeDrafts(home: string): Promise<void> {
 }
 
 /**
- * Makes the cluster under another name and renames it when it is complete, so that a start which is killed half-way
- * leaves nothing that looks like a cluster. Each attempt has a name of its own: what a killed one had started may still
- * be writing.
+ * Creates the cluster under another name and renames it when it is complete: a killed start leaves nothing that looks
+ * like a cluster. Each attempt uses its own name, because programs of a killed attempt may still be writing.
  */
 async function initialise(host: DatabaseHost, root: string, password: string, log: StoreLog): Promise<void> {
   log({ level: 'info', message: 'making the embedded database' });

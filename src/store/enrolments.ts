@@ -1,4 +1,4 @@
-/** Adding subjects. */
+/** Enrols subjects. */
 import type pg from 'pg';
 import { appendChanges } from './changes.ts';
 import type { Failure } from '../failure.ts';
@@ -16,7 +16,7 @@ import {
 } from './store-failure.ts';
 import { inTransaction } from './transaction.ts';
 
-/** What became of one enrolment of a batch. */
+/** Outcome of one enrolment in a batch. */
 export type EnrolmentOutcome = Enrolled | { readonly failure: Failure };
 
 interface StoredRequest {
@@ -26,14 +26,14 @@ interface StoredRequest {
   readonly digest: Buffer | null;
 }
 
-/** What was found when a record was to be added: it is in place, or not for a reason. */
+/** Result of placing a record: added, request id already known, or refused with a reason. */
 type Placement = 'added' | 'request-known' | { readonly failure: Failure };
 
 /**
- * Adds subjects in one transaction, each with a change of its own. One that is refused leaves the others alone.
- * @param keys - that templates are encrypted with
- * @returns an outcome for each, in the order given
- * @throws Failure when the transaction as a whole failed: then nothing was added
+ * Adds subjects in one transaction, each with its own change. A refused record does not affect the others.
+ * @param keys - template encryption keys
+ * @returns an outcome for each record, in the order given
+ * @throws Failure when the whole transaction failed: nothing was added
  */
 export async function enrolMany(
   pool: pg.Pool,
@@ -49,8 +49,8 @@ export async function enrolMany(
 }
 
 /**
- * The same within a transaction of the caller's, of which it should be nearly the last step.
- * @param isPart - a single record that is refused leaves the transaction alone, too
+ * Adds subjects within the caller's transaction, of which this should be nearly the last step.
+ * @param isPart - refusing a single record must not abort the transaction
  */
 export async function enrolIn(
   client: pg.PoolClient,
@@ -66,7 +66,7 @@ export async function enrolIn(
   const present = await readUnchanging(client, keys, ids);
   const sequences = await sequencesOf(client, ids);
   const added = enrolments.filter((enrolment) => placements.get(enrolment) === 'added');
-  // Last, because it makes every other writer wait until this transaction has ended.
+  // Last, because it blocks every other writer until this transaction ends.
   const first = await appendChanges(
     client,
     added.map(({ subject }) => ({ kind: 'upsert', subjectId: subject.subjectId, version: 1 })),
@@ -84,8 +84,8 @@ export async function enrolIn(
 }
 
 /**
- * Adds everything about the records but their changes. When the database finds fault with a value, which spoils the
- * whole statement, the halves are tried for themselves until the culprit is alone.
+ * Adds the records without their changes. If the database rejects a value, the whole statement fails: the batch is then
+ * halved until the rejected record is alone.
  */
 async function place(
   client: pg.PoolClient,
@@ -135,9 +135,9 @@ async function placeTogether(
 }
 
 /**
- * Enters the request ids, in a fixed order so that two batches cannot wait for each other in a circle. An id that
- * another transaction is entering right now makes this one wait for its outcome.
- * @returns the enrolments whose id had been entered before
+ * Inserts the request ids in a fixed order, which prevents deadlocks between batches. If another transaction is
+ * inserting the same id, this one waits for its outcome.
+ * @returns the enrolments whose id was already known
  */
 async function claimRequests(client: pg.PoolClient, enrolments: readonly NewEnrolment[]): Promise<Set<NewEnrolment>> {
   const named = enrolments.filter(({ clientRequest }) => clientRequest !== undefined);
@@ -158,7 +158,7 @@ async function claimRequests(client: pg.PoolClient, enrolments: readonly NewEnro
   return new Set(named.filter(({ subject }) => !claimed.has(subject.subjectId)));
 }
 
-/** A refused enrolment must not keep its id: the caller may mend it and try again. */
+/** Releases the request ids of refused enrolments: the caller may correct and repeat them. */
 async function releaseRequests(client: pg.PoolClient, refused: readonly NewEnrolment[]): Promise<void> {
   if (refused.length === 0) return;
   const ids = refused.map(({ subject }) => subject.subjectId);
@@ -166,8 +166,8 @@ async function releaseRequests(client: pg.PoolClient, refused: readonly NewEnrol
 }
 
 /**
- * Adds the subjects whose external id is free, also in a fixed order. An external id that another transaction is
- * entering right now makes this one wait for its outcome.
+ * Adds the subjects with unused external ids, also in a fixed order. If another transaction is inserting the same
+ * external id, this one waits for its outcome.
  */
 async function insertSubjects(
   client: pg.PoolClient,
@@ -183,7 +183,7 @@ async function insertSubjects(
     caveats: subject.caveats,
     provenance: subject.provenance,
   }));
-  // Times travel as times: in JSON the years after 9999 would come in a notation that the database does not know.
+  // Sent as timestamps: the database cannot parse JSON's notation for years after 9999.
   const expireTimes = ordered.map(({ subject }) => subject.expireTime ?? null);
   const { rows } = await client.query<{ subject_id: string }>(
     `INSERT INTO subject (subject_id, version, contributor, external_id, caveats, provenance, expire_time, create_time, update_time)
@@ -207,7 +207,7 @@ async function insertSubjects(
   return new Set(added);
 }
 
-/** Adds the references of subjects that are in place. */
+/** Adds references of existing subjects. */
 export async function insertReferences(
   client: pg.PoolClient,
   keys: Keys,
@@ -217,8 +217,9 @@ export async function insertReferences(
     references.map((reference, ordinal) => ({ ...reference, ordinal, subjectId: subject.subjectId })),
   );
   if (rows.length === 0) return;
-  // Whoever rotates the keys waits for those who hold them, and only then looks for what is encrypted with the old one. So
-  // they are held before they are used, and not from the insertion on; another process may have rotated them meanwhile.
+  // A key rotation waits for transactions that hold this lock, and only then looks for templates under the old key. The
+  // lock is therefore taken before the keys are used, not at the insertion. Another process may have rotated the keys
+  // meanwhile, hence the refresh.
   await client.query('SELECT FROM template_key FOR KEY SHARE');
   keys.refresh();
   const sealed = rows.map(({ referenceId, template }) => sealTemplate(keys, referenceId, template));
@@ -247,13 +248,13 @@ export async function insertReferences(
   );
 }
 
-/** Equal keys keep their order: of two records that want the same thing, the first gets it. */
+/** Sorts stably: of two records with the same key, the first gets it. */
 function inOrderOf<T>(items: readonly T[], key: (item: T) => string): T[] {
   const keyed = items.map((item) => ({ item, key: key(item) }));
   return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ item }) => item);
 }
 
-/** As they are read back. */
+/** In the order in which the store returns them. */
 function galleriesOf({ galleries }: NewEnrolment['subject']): string[] {
   return [...new Set(galleries)].sort();
 }
@@ -275,7 +276,7 @@ async function readRequests(
   return new Map(rows.map((row) => [JSON.stringify([row.contributor, row.client_request_id]), row]));
 }
 
-/** Reads subjects that nobody can change or expunge before this transaction has ended. */
+/** Reads subjects under a lock that prevents their change and expunging until this transaction ends. */
 async function readUnchanging(
   client: pg.PoolClient,
   keys: Keys,
@@ -287,7 +288,7 @@ async function readUnchanging(
   return subjects;
 }
 
-/** The change that last concerned each subject. */
+/** The latest change of each subject. */
 async function sequencesOf(client: pg.PoolClient, ids: readonly string[]): Promise<Map<string, number>> {
   if (ids.length === 0) return new Map();
   const { rows } = await client.query<{ subject_id: string; seq: string }>(
@@ -297,14 +298,14 @@ async function sequencesOf(client: pg.PoolClient, ids: readonly string[]): Promi
   return new Map(rows.map(({ subject_id, seq }) => [subject_id, Number(seq)]));
 }
 
-/** The outcome of a request whose id is taken. */
+/** The outcome of an enrolment with a known request id. */
 function repetition(
   enrolment: NewEnrolment,
   earlier: StoredRequest | undefined,
   present: readonly SubjectWithReferences[],
   sequences: ReadonlyMap<string, number>,
 ): EnrolmentOutcome {
-  // Its namesake in this very batch was refused, so the id is free again: the caller has to repeat this one.
+  // An enrolment with the same id in this batch was refused, which freed the id: the caller must repeat this one.
   if (earlier === undefined) return { failure: changeCollided() };
   if (earlier.digest === null) return { failure: subjectExpunged() };
   if (!earlier.digest.equals(enrolment.clientRequest?.digest ?? Buffer.alloc(0))) return { failure: requestIdReused() };

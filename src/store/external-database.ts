@@ -3,13 +3,13 @@ import { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
 import { catalogueDamaged, isCatalogueLost } from './store-failure.ts';
 
-/** Waits before trying again, in milliseconds: a database that was started together with the service needs a moment. */
+/** Waits between attempts, in milliseconds: a database started together with the service needs a moment. */
 const PATIENCE_MS = [250, 500, 1000] as const;
-/** Nothing listens yet; it is starting up. */
+/** Codes of a database that does not listen yet or is starting up. */
 const STARTING = new Set(['ECONNREFUSED', '57P03']);
 
 /**
- * Makes sure that a database can be used before anything is built on it.
+ * Checks that a database can be used.
  * @throws Failure DATABASE_URL_INVALID, DATABASE_UNREACHABLE, STORE_DAMAGED: one sentence without the password
  */
 export async function probeDatabase(url: string): Promise<void> {
@@ -31,7 +31,7 @@ export async function probeDatabase(url: string): Promise<void> {
 }
 
 async function connectOnce(url: string): Promise<void> {
-  // Reads the files that the URL names, so it can fail as well.
+  // This reads files named by the URL and can fail, too.
   const client = connectionTo(url);
   client.on('error', () => undefined);
   try {
@@ -42,7 +42,7 @@ async function connectOnce(url: string): Promise<void> {
   }
 }
 
-/** Host, port and database of a URL: what may be shown. */
+/** Host, port and database of a URL: the parts that may be shown. */
 function describe(url: string): string {
   let parsed: URL;
   try {
@@ -51,7 +51,7 @@ function describe(url: string): string {
     throw invalid('it is not a URL');
   }
   if (!/^postgres(ql)?:$/.test(parsed.protocol)) throw invalid('it does not start with postgres://');
-  // A '/', '?' or '#' in a password ends the host for a URL: what is left of the password would be taken for a place.
+  // A '/', '?' or '#' in a password ends the host: the rest of the password would be shown as part of the path.
   if (parsed.username === '' && /@/.test(parsed.pathname + parsed.search + parsed.hash))
     throw invalid('its user or password holds a character that has to be percent-encoded (%2F for /)');
   return `${parsed.hostname || 'localhost'}:${parsed.port || '5432'}${parsed.pathname}`;
@@ -62,7 +62,7 @@ function invalid(why: string): Failure {
   return new Failure('invalid-argument', 'DATABASE_URL_INVALID', sentence);
 }
 
-/** Why a connection did not come about, as the end of a sentence. Quotes nothing. */
+/** Explains a failed connection, as the end of a sentence. Quotes nothing. */
 export function explain(error: unknown): string {
   const { code, message = '' } = error as { code?: string; message?: string };
   switch (code) {
@@ -105,7 +105,7 @@ export function explain(error: unknown): string {
   }
 }
 
-/** pg has no code for these. */
+/** pg reports these without a code. */
 function explainWords(message: string): string {
   if (message.includes('timeout')) return 'it does not answer';
   if (message.includes('does not support SSL')) return 'it does not offer TLS, which the URL asks for';

@@ -3,25 +3,25 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Failure } from '../failure.ts';
 
-/** What this program uses of fs-native-extensions, which comes without types. */
+/** The function used from fs-native-extensions, which has no types. */
 interface Locking {
-  /** @returns false when another open file has a lock that excludes this one */
+  /** @returns false when another open file holds a conflicting lock */
   tryLock(descriptor: number, options: { readonly shared: boolean }): boolean;
 }
 
 export interface LockOptions {
-  /** `make`: the file is made where there is none, for its owner only. */
+  /** `make`: creates a missing file, for its owner only. */
   readonly missing: 'make' | 'refuse';
-  /** Any number may have a shared lock at a time, or one an exclusive lock. */
+  /** A lock is held either by any number of shared holders, or by one exclusive holder. */
   readonly shared?: boolean;
 }
 
 let locking: Locking | undefined;
 
 /**
- * A lock on a file, which travels with the file: it holds in every container and namespace that sees the file. The
- * system keeps it for the *open file* (Linux: open file description lock, macOS: flock), not for the process. So it ends
- * by itself, however its process ends, and not before the last process that has inherited the open file.
+ * A lock on a file, which holds in every container and namespace that sees the file. The system attaches it to the
+ * *open file* (Linux: open file description lock, macOS: flock), not to the process. It ends by itself, however its
+ * process ends, but not before the last process that inherited the open file.
  */
 export class FileLock {
   readonly descriptor: number;
@@ -32,7 +32,7 @@ export class FileLock {
   }
 
   /**
-   * @returns undefined when another open file has a lock on it
+   * @returns undefined when another open file holds a lock on it
    * @throws Failure LOCK_REFUSED; an error of the system when the file cannot be opened for writing
    */
   static take(file: string, { missing, shared = false }: LockOptions): FileLock | undefined {
@@ -48,23 +48,23 @@ export class FileLock {
         closeSync(descriptor);
         throw error;
       }
-      // Its directory was removed, or made anew, before it was locked: a lock on what is gone keeps no process out.
+      // The directory was removed or recreated before the lock was taken: a lock on a deleted file excludes no process.
       closeSync(descriptor);
       if (missing === 'make' && !isDirectory(dirname(file))) return undefined;
     }
   }
 
-  /** Our part of it: processes that have inherited the open file keep the lock. */
+  /** Releases this process's part: processes that inherited the open file keep the lock. */
   release(): void {
-    // Twice would close what has the number by then.
+    // A second close would close another file with the same number.
     if (!this.#released) closeSync(this.descriptor);
     this.#released = true;
   }
 }
 
 /**
- * A file that other users could open might be locked by them, and a link could lead anywhere. Who owns the directory can
- * do with it what they like anyway.
+ * Opens a file of our own. Other users could lock a file that they can open, and a link could lead anywhere. The owner
+ * of the directory has full control of it anyway.
  */
 function openOwn(file: string, missing: LockOptions['missing']): number {
   const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -74,10 +74,10 @@ function openOwn(file: string, missing: LockOptions['missing']): number {
   if (missing === 'refuse' || own === undefined) return descriptor;
   const { uid, nlink } = fstatSync(descriptor);
   const owner = statSync(dirname(file), { throwIfNoEntry: false });
-  // What root makes for a moment must not keep the owner of the directory out.
+  // A file created temporarily by root must not exclude the owner of the directory.
   if (own === 0 && uid === 0 && owner !== undefined && owner.uid !== 0) fchownSync(descriptor, owner.uid, owner.gid);
   const isOwn = uid === own || uid === owner?.uid;
-  // No name at all: it was removed in this moment.
+  // No name at all: the file has just been removed.
   if (isOwn && nlink <= 1) return descriptor;
   closeSync(descriptor);
   const sentence = isOwn
@@ -88,7 +88,7 @@ function openOwn(file: string, missing: LockOptions['missing']): number {
 
 function lock(descriptor: number, file: string, shared: boolean): boolean {
   try {
-    // Loaded late: a service on a database elsewhere needs no locks.
+    // Loaded on demand: a service with an external database needs no locks.
     locking ??= createRequire(import.meta.url)('fs-native-extensions') as Locking;
     return locking.tryLock(descriptor, { shared });
   } catch (cause) {

@@ -5,20 +5,20 @@ import { enrolIn, type EnrolmentOutcome } from './enrolments.ts';
 import type { NewEnrolment } from './records.ts';
 import { inTransaction, withConnection } from './transaction.ts';
 
-/** How far the import of a file is. */
+/** Progress of a file's import. */
 export interface ImportState {
-  /** Bytes of the file that were dealt with. */
+  /** Bytes of the file processed so far. */
   readonly offset: number;
   readonly records: number;
-  /** Subjects that were enrolled, and their references. */
+  /** Enrolled subjects, and their references. */
   readonly subjects: number;
   readonly references: number;
-  /** Records that had been enrolled before. */
+  /** Records enrolled earlier. */
   readonly repeated: number;
   readonly refused: number;
 }
 
-/** A record that is not enrolled, and why. */
+/** A record that was refused, and the reason. */
 export interface ImportRefusal {
   /** Position in the file, from 1. */
   readonly record: number;
@@ -26,25 +26,25 @@ export interface ImportRefusal {
   readonly message: string;
   /** Path of the field, or empty. */
   readonly field: string;
-  /** What the record says of itself; empty: nothing. */
+  /** The record's own contributor and external id; empty: none. */
   readonly contributor: string;
   readonly externalId: string;
 }
 
-/** The next piece of a file. */
+/** The next part of a file. */
 export interface ImportStep {
-  /** Where it begins, and where it ends. */
+  /** Byte offsets of its beginning and its end. */
   readonly from: number;
   readonly to: number;
   readonly records: number;
   readonly enrolments: readonly NewEnrolment[];
-  /** Those that were refused before they came here. */
+  /** Records refused before they reached the store. */
   readonly refused: readonly ImportRefusal[];
-  /** Makes the refusal of an enrolment that the store does not take. */
+  /** Describes an enrolment that the store refuses. */
   refusalOf(enrolment: number, failure: Failure): ImportRefusal;
 }
 
-/** What became of a piece. */
+/** Outcome of a part. */
 interface ImportedStep {
   readonly outcomes: readonly EnrolmentOutcome[];
   readonly state: ImportState;
@@ -71,7 +71,7 @@ interface RefusalRow {
 
 const REFUSALS_PER_READ = 5000;
 
-/** Imports of files, each known by the SHA-256 of the file. Every method throws Failure. */
+/** Imports of files, each identified by the file's SHA-256. Every method throws Failure. */
 export class Imports {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
@@ -81,7 +81,7 @@ export class Imports {
     this.#keys = keys;
   }
 
-  /** Begins an import, or tells how far it is. */
+  /** Begins an import, or returns the progress of an earlier one. */
   begin(digest: Uint8Array): Promise<ImportState> {
     return inTransaction(this.#pool, async (client) => {
       await client.query('INSERT INTO import (digest) VALUES ($1) ON CONFLICT (digest) DO NOTHING', [digest]);
@@ -91,9 +91,9 @@ export class Imports {
   }
 
   /**
-   * Enrols a piece, notes what is refused, and moves on, all in one transaction.
-   * @returns also the galleries that no subject had belonged to, in order
-   * @throws Failure IMPORT_UNDER_WAY when another process has moved on meanwhile
+   * Enrols a part, records refusals and advances the offset, all in one transaction.
+   * @returns also the galleries without a subject before, in order
+   * @throws Failure IMPORT_UNDER_WAY when another process has advanced the import meanwhile
    */
   take(digest: Uint8Array, step: ImportStep): Promise<ImportedStep> {
     return inTransaction(this.#pool, async (client) => {
@@ -125,7 +125,7 @@ export class Imports {
     });
   }
 
-  /** What was refused, in the order of the file. */
+  /** The refused records, in file order. */
   async *refusals(digest: Uint8Array): AsyncGenerator<ImportRefusal, void> {
     for (let after = 0; ;) {
       const { rows } = await withConnection(this.#pool, (client) =>
@@ -141,13 +141,13 @@ export class Imports {
     }
   }
 
-  /** Forgets an import and what it refused; what it has enrolled stays. */
+  /** Deletes an import's progress and refusals; enrolled subjects stay. */
   async end(digest: Uint8Array): Promise<void> {
     await withConnection(this.#pool, (client) => client.query('DELETE FROM import WHERE digest = $1', [digest]));
   }
 }
 
-/** The galleries of enrolments that a subject has belonged to. */
+/** The enrolments' galleries that already exist. */
 async function knownAmong(client: pg.PoolClient, enrolments: readonly NewEnrolment[]): Promise<Set<string>> {
   const names = new Set(enrolments.flatMap(({ subject }) => subject.galleries));
   const sql = 'SELECT name FROM gallery WHERE name = ANY($1)';
@@ -179,7 +179,7 @@ async function insertRefusals(client: pg.PoolClient, digest: Uint8Array, refused
   );
 }
 
-/** What a refused record says of itself may be anything; the database has no text with NUL in it. */
+/** Refused records may contain any text, but PostgreSQL's text cannot contain NUL. */
 function storable(text: string): string {
   return text.replaceAll('\0', '').slice(0, 256);
 }

@@ -1,8 +1,8 @@
-/** What a store has lost of its subjects, beside what it still holds of them. */
+/** Merges lost rows into the subjects that the store still has. */
 import type { LostRows } from './lost-rows.ts';
 import type { DamagedReference, SubjectWithReferences } from './records.ts';
 
-/** What is lost of the others: a subject that was enrolled again, or expunged, lacks nothing any more. */
+/** The lost rows without those of one subject: a subject that was enrolled again or expunged lacks nothing any more. */
 export function withoutSubject(lost: LostRows, subjectId: string, galleries: boolean, references: boolean): LostRows {
   const isLeft = (one: DamagedReference) => !references || one.subjectId !== subjectId;
   return {
@@ -12,7 +12,10 @@ export function withoutSubject(lost: LostRows, subjectId: string, galleries: boo
   };
 }
 
-/** Adds what is lost to subjects. A subject may have left a gallery before: to be searched there is the lesser evil. */
+/**
+ * Adds lost references and galleries to subjects. A subject may have left such a gallery earlier; searching it there is
+ * the lesser evil.
+ */
 export function addLost(subjects: readonly SubjectWithReferences[], lost: LostRows): readonly SubjectWithReferences[] {
   if (lost.references.length === 0 && lost.galleries.size === 0) return subjects;
   const references = Map.groupBy(lost.references, ({ subjectId }) => subjectId);
@@ -30,7 +33,7 @@ export function addLost(subjects: readonly SubjectWithReferences[], lost: LostRo
   });
 }
 
-/** Adds the galleries that indexes name to subjects whose memberships cannot be read. */
+/** Adds galleries from the indexes to subjects with unreadable memberships. */
 export function addGalleries(
   subjects: readonly SubjectWithReferences[],
   named: ReadonlyMap<string, readonly string[]>,

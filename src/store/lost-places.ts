@@ -1,6 +1,6 @@
 /**
- * Rows that an index knows of, and that are not in the table. PostgreSQL takes a block of zeros for a new one, and a file
- * that was cut off for a shorter table: neither is an error to it.
+ * Finds rows that an index has an entry for and the table lacks. PostgreSQL takes a block of zeros for a new block, and
+ * a truncated file for a shorter table, and reports neither as an error.
  */
 import pg from 'pg';
 import { hasExtension } from './database-extensions.ts';
@@ -10,27 +10,27 @@ import { withoutTimeLimit } from './transaction.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** An entry of an index that leads to no row. */
+/** An index entry that leads to no row. */
 export interface LostEntry extends Place {
   readonly index: string;
   readonly key: Buffer;
 }
 
 const LOCK_NOT_AVAILABLE = '55P03';
-/** Blocks that are read at once. */
+/** Blocks per read. */
 const CHUNK = 512;
-/** Rows that fit into a block at most, in bits and in bytes. */
+/** Maximum number of rows in a block, as bits and bytes. */
 const MAX_ROWS = 320;
 const BYTES = MAX_ROWS / 8;
-/** A block up to the end of its pointers to rows, for the rows do not matter. */
+/** A block up to the end of its row pointers; the rows themselves are not needed. */
 const HEAD = 'substring(page FROM 1 FOR get_byte(page, 12) + 256 * get_byte(page, 13))';
 
 /**
- * Finds what the indexes of a table lead to, and what is not there.
- * @param client - in a transaction that may write, of which nothing is left: an extension is made, and the table is kept
- * from being cleared up meanwhile; changes of it go on
+ * Finds the index entries of a table that lead to no row.
+ * @param client - in a transaction that may write and is rolled back: it creates an extension, and locks the table
+ * against vacuuming; writers are not blocked
  * @param table - its name
- * @returns undefined: the user of the database may not look
+ * @returns undefined: the database user lacks the right
  */
 export async function findLostEntries(client: Client, table: string): Promise<LostEntry[] | undefined> {
   await client.query('SAVEPOINT comparing');
@@ -40,7 +40,7 @@ export async function findLostEntries(client: Client, table: string): Promise<Lo
     await client.query(`LOCK TABLE ${pg.escapeIdentifier(table)} IN SHARE UPDATE EXCLUSIVE MODE`);
     return await compare(client, table);
   } catch (error) {
-    // Another session vacuums the table: nothing can be said now.
+    // Another session is vacuuming the table: no result is possible now.
     if (error instanceof pg.DatabaseError && error.code === LOCK_NOT_AVAILABLE) return undefined;
     throw error;
   } finally {
@@ -61,7 +61,7 @@ async function compare(client: Client, table: string): Promise<LostEntry[]> {
     const own = new Places();
     await forEachPage(client, name, 'page', (page) =>
       forEachEntry(page, (place) => {
-        // Two entries of one index for one row: one of them is of a row that was there before, and is lost.
+        // Two entries of one index lead to one place: one of them belongs to an earlier row, which is lost.
         if (own.has(place)) doubtful.add(nameOf(place));
         own.add(place);
         known.add(place);
@@ -82,13 +82,13 @@ async function compare(client: Client, table: string): Promise<LostEntry[]> {
         else twice.set(at, [...(twice.get(at) ?? []), one]);
       }),
     );
-    // One that was met twice, for it was moved meanwhile, is one.
+    // An entry that was moved during the scan and met twice counts once.
     for (const own of twice.values()) if (own.some(({ key }) => !key.equals(own[0]?.key ?? key))) found.push(...own);
   }
   return found;
 }
 
-/** Of the places that are known those at which there is no row. Blocks that cannot be read are not among them. */
+/** The known places that hold no row, without those in unreadable blocks. */
 async function placesWithout(client: Client, table: string, known: Places): Promise<Set<string>> {
   const lost = new Set<string>();
   const note = (block: number, row: number) => lost.add(nameOf({ block, row }));
@@ -105,9 +105,9 @@ function nameOf({ block, row }: Place): string {
 }
 
 /**
- * Reads a table or an index block by block, around those that cannot be read.
- * @param relation - as SQL has it
- * @returns how many blocks there are
+ * Reads a table or an index block by block, except for unreadable blocks.
+ * @param relation - as written in SQL
+ * @returns the number of blocks
  */
 async function forEachPage(
   client: Client,
@@ -137,10 +137,10 @@ async function forEachPage(
   return blocks;
 }
 
-/** Places of rows, a bit for each: a large table has millions. */
+/** A set of row places with one bit for each: a large table has millions. */
 class Places {
   readonly #byBlock = new Map<number, Uint8Array>();
-  /** After the last block of which there is one. */
+  /** One past the last block in the set. */
   end = 0;
 
   add({ block, row }: Place): void {

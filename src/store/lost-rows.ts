@@ -1,4 +1,6 @@
-/** Who lacks rows that the database itself does not miss, as precisely as what is left tells it. */
+/**
+ * Finds rows that are missing without a database error, and their subjects, as precisely as the remaining data allows.
+ */
 import type pg from 'pg';
 import { galleriesOf, uuidOf } from './damaged-names.ts';
 import { BlocksAtHand, fromTables, readBlocks, tryRead } from './damaged-pages.ts';
@@ -12,28 +14,28 @@ import { withoutTimeLimit } from './transaction.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** What was lost of a table. */
+/** The lost rows of a table. */
 export interface LostOfTable {
   readonly table: string;
   readonly blocks: readonly number[];
-  /** Rows, among which some may be that had been removed shortly before. */
+  /** Number of rows; some of them may have been deleted shortly before. */
   readonly rows: number;
 }
 
 export interface LostRows {
-  /** References that are not there, of subjects that are. */
+  /** Missing references of existing subjects. */
   readonly references: readonly DamagedReference[];
-  /** References of subjects that are not there themselves; one without a name for a subject of which nothing is left. */
+  /** References of missing subjects; for a subject without any remaining data, one reference without an id. */
   readonly unreadable: readonly DamagedReference[];
-  /** Galleries of which the memberships are lost, by subject; empty: they cannot be named. */
+  /** Galleries with lost memberships, by subject; empty: the galleries cannot be named. */
   readonly galleries: ReadonlyMap<string, readonly string[]>;
   readonly tables: readonly LostOfTable[];
 }
 
-/** @param client - in a transaction that may write, of which nothing is left */
+/** @param client - in a transaction that may write and is rolled back */
 export async function findLostRows(client: Client): Promise<LostRows> {
   await withoutTimeLimit(client);
-  // Made once, and not for every table.
+  // Created once instead of for every table.
   await hasExtension(client, 'pageinspect');
   const entries = new Map<string, LostEntry[]>();
   for (const table of await readTables(client)) entries.set(table, (await findLostEntries(client, table)) ?? []);
@@ -54,7 +56,7 @@ export function lostOf(table: string, entries: readonly LostEntry[]): LostOfTabl
   return { table, blocks, rows: new Set(entries.map(({ block, row }) => `${block},${row}`)).size };
 }
 
-/** Subjects that are not there: the changes say so, their index, or references without a subject. */
+/** Missing subjects: according to the changes, to the subjects' index, or to references without a subject. */
 async function lostSubjects(client: Client, entries: readonly LostEntry[]): Promise<string[]> {
   const noted = await tryRead(client, () => vanishedSubjects(client));
   const known = keysOf(entries, 'subject_pkey').map(uuidOf);
@@ -81,7 +83,7 @@ async function lostReferences(
   const named = own.map((one) => ({ referenceId: uuidOf(one.key), subjectId: subjectAt.get(placeOf(one)) ?? '' }));
   const places = new Set(own.map(placeOf));
   const unnamed = [...subjectAt].flatMap(([place, subjectId]) => (places.has(place) ? [] : [subjectId]));
-  // A row that was written anew since lies elsewhere.
+  // A row that was rewritten since lies in another place.
   const ids = named.map(({ referenceId }) => referenceId);
   const there = await presentOf(client, 'reference', 'reference_id', ids, blocks);
   const lost = new Map<string, DamagedReference>();
@@ -93,18 +95,18 @@ async function lostReferences(
     if (!of.has(subjectId)) note('', subjectId);
   const subjects = [...new Set([...lost.values()].map(({ subjectId }) => subjectId))].filter((id) => id !== '');
   const present = await presentOf(client, 'subject', 'subject_id', subjects);
-  // Those of subjects that are gone themselves are told with these, and those of expunged ones are no loss.
+  // References of missing subjects are reported with these subjects, and references of expunged subjects are no loss.
   return [...lost.values()].filter(
     ({ subjectId }) => subjectId === '' || (present.has(subjectId) && !gone.has(subjectId)),
   );
 }
 
-/** Subjects that have no reference, without which no subject is enrolled. */
+/** Subjects without a reference: every subject is enrolled with at least one. */
 async function withoutReferences(client: Client): Promise<string[]> {
   const sql = `SELECT subject_id FROM subject s
     WHERE NOT EXISTS (SELECT FROM reference r WHERE r.subject_id = s.subject_id)`;
   const read = () => fromTables(client, () => client.query<{ subject_id: string }>(sql));
-  // Where this meets what cannot be read the rows around it are looked at one by one, elsewhere.
+  // On damage nothing is reported here: the readable rows are checked one by one elsewhere.
   return ((await tryRead(client, read))?.rows ?? []).map(({ subject_id }) => subject_id);
 }
 
@@ -125,7 +127,7 @@ function placeOf({ block, row }: LostEntry): string {
   return `${block},${row}`;
 }
 
-/** Which of them are in a table, wherever its indexes lead. */
+/** The ids that exist in a table, read without its indexes. */
 async function presentOf(
   client: Client,
   table: string,
@@ -140,7 +142,7 @@ async function presentOf(
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Which of them the changes say are expunged, as far as these can be read. */
+/** The subjects that are expunged according to the readable changes. */
 async function expungedOf(client: Client, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
   const sql = `SELECT subject_id FROM change WHERE kind = 'expunge' AND subject_id = ANY($1)`;

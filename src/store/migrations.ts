@@ -15,15 +15,15 @@ import {
 } from './store-failure.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
-/** In which the names of the migrations stand that were made. */
+/** Table with the names of the applied migrations. */
 export const MIGRATION_TABLE = 'migration';
 
 /**
- * Brings the schema up to date, forward only, under the library's advisory lock: two programs that start together do it
- * once.
- * @param which - `keep`: an older schema is left as it is and refused, for a service may run on it; an empty database
- * gets a schema all the same
- * @throws Failure DATABASE_UNREACHABLE, SCHEMA_TOO_NEW when a newer program has been here, SCHEMA_TOO_OLD,
+ * Upgrades the schema, forward only, under the library's advisory lock: of two programs that start together, one
+ * upgrades.
+ * @param which - `keep`: refuses an older schema and leaves it unchanged, because a service may be running on it; an
+ * empty database gets a schema nevertheless
+ * @throws Failure DATABASE_UNREACHABLE, SCHEMA_TOO_NEW after a newer program's upgrade, SCHEMA_TOO_OLD,
  * MIGRATION_FAILED, STORE_DAMAGED
  */
 export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'): Promise<void> {
@@ -50,12 +50,12 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
       advisoryLockMode: 'wait',
       logger: { debug: silent, info: silent, warn: silent, error: silent },
     });
-    // Again: a newer program that was at it at the same time had its turn while this one waited for the lock.
+    // Checked again: a newer program may have upgraded the schema while this one waited for the lock.
     await refuseNewerSchema(client);
   } catch (cause) {
     if (cause instanceof Failure) throw cause;
     if (isDamage(cause)) throw asStoreFailure(cause);
-    // The library puts what it met into words of its own.
+    // The library rewords the errors it meets.
     if (isOfCatalogue(damagedPlaceOf(cause))) throw catalogueDamaged(cause);
     const code = (cause as { code?: unknown }).code;
     const told = typeof code === 'string' ? `: ${explain(cause)}` : '';
@@ -67,7 +67,7 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
   }
 }
 
-/** A migration that this program does not know was made by a later one, whose schema this one cannot serve. */
+/** An unknown migration was applied by a newer program, whose schema this program cannot serve. */
 async function refuseNewerSchema(client: pg.Client): Promise<void> {
   const known = new Set(ownMigrations());
   const unknown = (await appliedMigrations(client)).find((name) => !known.has(name));
@@ -76,14 +76,14 @@ async function refuseNewerSchema(client: pg.Client): Promise<void> {
   throw new Failure('failed-precondition', 'SCHEMA_TOO_NEW', sentence);
 }
 
-/** @throws Failure STORE_DAMAGED: made again, the migrations would stumble over what is there */
+/** @throws Failure STORE_DAMAGED: applying the migrations again would fail on the existing tables */
 async function refuseOtherList(client: pg.Client): Promise<void> {
   if (await isListWrong(client)) throw listDamaged();
 }
 
-/** Whether the list of the migrations does not name those that were made: it is empty, or has a gap. */
+/** Whether the list of migrations disagrees with the applied ones: it is empty or has a gap. */
 export async function isListWrong(client: Pick<pg.ClientBase, 'query'>): Promise<boolean> {
-  // In this order: tables and list come to be at once, while another program makes them.
+  // In this order: while another program migrates, tables and list appear together.
   const { rows } = await client.query<{ present: string | null }>("SELECT to_regclass('subject') AS present");
   if (rows[0]?.present === null) return false;
   const applied = await appliedMigrations(client);
@@ -102,7 +102,7 @@ async function refuseOlderSchema(client: pg.Client): Promise<void> {
   throw new Failure('failed-precondition', 'SCHEMA_TOO_OLD', sentence);
 }
 
-/** The names of those that this program makes, in order. */
+/** Names of this program's migrations, in order. */
 export function ownMigrations(): string[] {
   return readdirSync(FOLDER)
     .map((file) => file.replace(/\.sql$/, ''))
@@ -113,7 +113,7 @@ export function migrationFile(name: string): string {
   return join(FOLDER, `${name}.sql`);
 }
 
-/** Their names, in order; none in an empty database. */
+/** Names of the applied migrations, in order; none in an empty database. */
 async function appliedMigrations(client: Pick<pg.ClientBase, 'query'>): Promise<string[]> {
   const { rows: tables } = await client.query('SELECT to_regclass($1) AS present', [MIGRATION_TABLE]);
   if ((tables as { present: string | null }[])[0]?.present === null) return [];

@@ -1,4 +1,4 @@
-/** What a killed service leaves behind: processes of its database, and the file that names them. */
+/** Cleans up after a killed service: its database's processes, and their pid file. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,8 +8,8 @@ import { childEnvironment } from './child-environment.ts';
 import { FileLock } from './file-lock.ts';
 
 /**
- * How to end processes that were left behind, and the milliseconds that each way gets. SIGINT: shut down now. SIGQUIT:
- * break off; the log of what was committed is replayed at the next start. SIGKILL: for those that hear nothing.
+ * Signals that end orphaned processes, and how long each may take, in milliseconds. SIGINT: fast shutdown. SIGQUIT:
+ * immediate shutdown; the next start replays the log of committed changes. SIGKILL: for unresponsive processes.
  */
 const WAYS = [
   ['SIGINT', 15_000],
@@ -17,21 +17,19 @@ const WAYS = [
   ['SIGKILL', 5000],
 ] as const;
 const UNSEEN_PATIENCE_MS = 1500;
-/** For parts of a killed server that are just ending. */
+/** Wait for processes of a killed server that are just ending, in milliseconds. */
 const PAUSE_MS = 300;
 const POLL_MS = 20;
-/** More than any process id can be. */
+/** Larger than any process id. */
 const NO_PROCESS = 2 ** 31 - 1;
-/** A file that no cluster is without, nor makes anew while it runs: to be locked by the server's processes. */
+/** A file of every cluster that is never recreated while the cluster runs: the server's processes lock it. */
 const LOCKED_FILE = join('global', 'pg_control');
 
 /**
- * Takes the lock that every process of the server inherits. While one of an earlier server lives, in whichever container,
- * it is not to be had: those that can be seen from here are stopped.
- *
- * They cannot be taken over: no process would watch them, nor end them. To be called under the locks of the directory,
- * so that no other service is about to use that server.
- * @param files - the cluster's directory, as given to the server
+ * Takes the lock that every process of the server inherits. It is unavailable while a process of an earlier server
+ * lives, in whichever container. Visible processes are stopped. An orphaned server cannot be reused: no process would
+ * watch it or stop it. Call this under the directory's locks, so that no other service is about to use that server.
+ * @param files - the cluster's directory, as passed to the server
  * @throws Failure EMBEDDED_DATABASE_FAILED when it does not stop; LOCK_REFUSED
  */
 export async function lockServer(files: string, warn: (sentence: string) => void): Promise<FileLock> {
@@ -48,9 +46,9 @@ export async function lockServer(files: string, warn: (sentence: string) => void
   for (const [signal, patienceMs] of WAYS) {
     if (lock !== undefined) return lock;
     const pids = serverProcesses(files);
-    // One that was halted, as with its container, hears nothing before it goes on.
+    // A process suspended with its container receives signals only when it continues.
     for (const pid of pids) if (send(pid, signal)) send(pid, 'SIGCONT');
-    // What cannot be seen from here may be ending by itself.
+    // Invisible processes may be ending by themselves.
     lock = await free(pids.length > 0 ? patienceMs : UNSEEN_PATIENCE_MS);
   }
   if (lock !== undefined) return lock;
@@ -61,9 +59,9 @@ export async function lockServer(files: string, warn: (sentence: string) => void
 }
 
 /**
- * Makes the file that names the last server one that PostgreSQL can judge by. To be called under the server's lock, which
- * says that none of ours lives. What is left to PostgreSQL is to find one that was started by other means, and by the
- * rest of the file whether parts of it still live.
+ * Repairs the pid file of the last server so that PostgreSQL can interpret it. Call it under the server's lock, which
+ * proves that no server of ours is running. PostgreSQL still uses the file to detect a server that was started by other
+ * means, and processes of one that are still alive.
  */
 export function settleRegistration(files: string): void {
   const file = join(files, 'postmaster.pid');
@@ -74,15 +72,15 @@ export function settleRegistration(files: string): void {
     return;
   }
   const pid = Number(/^\s*-?(\d{1,10})\s*(?:\n|$)/.exec(text)?.[1] ?? 0);
-  // A power cut can leave it empty, or full of zeros; PostgreSQL would refuse to start.
+  // After a power cut the file may be empty or full of zeros; PostgreSQL would refuse to start.
   if (pid < 1 || pid > NO_PROCESS) return rmSync(file, { force: true });
-  // After a restart of the machine or the container the id may be another process's, and PostgreSQL would take that for
-  // its predecessor.
+  // After a restart of the machine or the container, the id may belong to another process, which PostgreSQL would take
+  // for its predecessor.
   if (pid !== NO_PROCESS && send(pid, 0) && !isServerOf(pid, files))
     writeFileSync(file, text.replace(/^\s*-?\d+/, String(NO_PROCESS)), 'latin1');
 }
 
-/** @returns whether there is such a process */
+/** @returns whether the process exists */
 function send(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     process.kill(pid, signal);
@@ -92,7 +90,7 @@ function send(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** The processes of the server that can be seen from here: the first one alone, which ends the others, if it lives. */
+/** The visible processes of the server: only the first one if it lives, because it ends the others. */
 function serverProcesses(files: string): number[] {
   if (process.platform !== 'linux') {
     const registered = Number.parseInt(readRegistration(files), 10);
@@ -126,7 +124,7 @@ function readRegistration(files: string): string {
   }
 }
 
-/** Whether the process is a PostgreSQL on these files. Where that cannot be told it is taken for none. */
+/** Whether the process is a PostgreSQL on these files; false when that cannot be determined. */
 function isServerOf(pid: number, files: string): boolean {
   try {
     if (process.platform === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(files);

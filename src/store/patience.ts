@@ -1,12 +1,12 @@
-/** How often is looked whether there is an answer, in milliseconds. */
+/** Interval between two checks, in milliseconds. */
 const LOOK_MS = 50;
 
 /**
- * A time-out that does not run while this process is late. Timers of a process that was busy fire before it reads what
- * has come meanwhile: an answer that lies there for seconds would count as none. So the time is cut into pieces, before
- * each of which everything that has come is read.
- * @param onOver - called when nothing has come within that time, in milliseconds
- * @returns ends it
+ * A timeout that does not count time in which this process is blocked. After a blocked event loop, timers fire before
+ * pending input is read: an answer that arrived seconds ago would count as missing. The time is therefore cut into
+ * intervals, and pending input is read before each.
+ * @param onOver - called when the time, in milliseconds, is over
+ * @returns cancels the timeout
  */
 export function waitPatiently(ms: number, onOver: () => void): () => void {
   let looks = Math.ceil(ms / LOOK_MS);

@@ -1,12 +1,12 @@
-/** What rows may hold: a row that says something else was not written by any version of this program. */
+/** Valid contents of rows: no version of this program wrote a row with anything else. */
 import { z } from 'zod';
 
 const MAX_FINGER_POSITION = 10;
 const MAX_QUALITY = 100;
-/** Texts that a request brings are far shorter. */
+/** Requests contain far shorter texts. */
 const MAX_TEXT = 4096;
 
-/** JavaScript's dates, of which PostgreSQL has more: `infinity` comes as a number. */
+/** PostgreSQL has more values than JavaScript's dates: `infinity` is returned as a number. */
 const time = z.date();
 const text = z.string().min(1).max(MAX_TEXT);
 

@@ -1,4 +1,4 @@
-/** The change sequence, and its counter, where a part of them is lost: gapless again, and never a number twice. */
+/** Rebuilds lost parts of the change sequence and its counter: the sequence is gapless again and reuses no number. */
 import type pg from 'pg';
 import { counterLost } from './changes.ts';
 import { BlocksAtHand, fromTables, isPlanned, readBlocks, tryRead } from './damaged-pages.ts';
@@ -6,19 +6,21 @@ import { withoutTimeLimit } from './transaction.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** Rows that fit into a block at most. */
+/** Maximum number of rows in a block. */
 const MAX_IN_BLOCK = 300;
-/** No subject has it: applying such a change takes no subject out. */
+/** An id of no subject: applying such a change removes no subject. */
 const NO_SUBJECT = '00000000-0000-0000-0000-000000000000';
 
-/** Every table that holds numbers of changes. */
+/** All tables that contain change numbers. */
 const NUMBERED = ['change_counter', 'change', 'receipt'] as const;
-/** More blocks than a table can have: an index would count what it knows of, and not what is there. */
+/**
+ * More blocks than a table can have. The condition prevents an index scan, which would count entries of missing rows.
+ */
 const ALL_BLOCKS = [{ from: 0, end: 2 ** 32 - 1 }];
 
 /**
- * The greatest number of a change that was given, as far as any table can be read that holds some. The counter is the
- * last to be believed and the first: none comes after it, unless it was damaged itself.
+ * The highest change number ever assigned, according to every readable table with such numbers. Normally the counter
+ * has the highest; the other tables cover a damaged counter.
  */
 async function lastNumber(client: Client, tables: readonly (typeof NUMBERED)[number][] = NUMBERED): Promise<number> {
   let last = 0;
@@ -39,7 +41,7 @@ async function lastNumber(client: Client, tables: readonly (typeof NUMBERED)[num
   return last;
 }
 
-/** How many numbers up to the last one that was given have no change. */
+/** How many numbers up to the last assigned one have no change. */
 export async function countMissingChanges(client: Client): Promise<number> {
   const counted = await readBlocks<{ count: string }>(
     client,
@@ -49,25 +51,22 @@ export async function countMissingChanges(client: Client): Promise<number> {
   return (await lastNumber(client)) - Number(counted[0]?.count);
 }
 
-/** The last change that is known of each subject. */
+/** Each subject's last known change. */
 const LAST_CHANGES = `SELECT DISTINCT ON (subject_id) subject_id, kind, subject_version FROM change ORDER BY subject_id, seq DESC`;
 
 /**
- * Subjects that the changes say are enrolled, and that are not there: PostgreSQL takes a block of zeros for a new one, and
- * says nothing of what had been in it.
+ * Subjects that are enrolled according to the changes but missing: PostgreSQL takes a block of zeros for a new one and
+ * does not report the lost rows.
  */
 export async function vanishedSubjects(client: Client): Promise<string[]> {
   const sql = `SELECT l.subject_id FROM (${LAST_CHANGES}) l
      WHERE l.kind = 'upsert' AND NOT EXISTS (SELECT FROM subject s WHERE s.subject_id = l.subject_id) ORDER BY 1`;
-  // An index of the subjects would still say that they are there.
+  // An index of the subjects may still have their entries.
   const { rows } = await fromTables(client, () => client.query<{ subject_id: string }>(sql));
   return rows.map(({ subject_id }) => subject_id);
 }
 
-/**
- * Whether the counter is gone, or names a change before the last one. Where it names a later one, it is the changes that
- * are lost.
- */
+/** Whether the counter is missing, or lower than the last change. If it is higher, changes are lost instead. */
 export async function isCounterWrong(client: Client): Promise<boolean> {
   const { rows } = await client.query<{ wrong: boolean }>(
     'SELECT count(*) <> 1 OR min(seq) < $1 AS wrong FROM change_counter',
@@ -77,10 +76,10 @@ export async function isCounterWrong(client: Client): Promise<boolean> {
 }
 
 /**
- * Makes the counter anew, from everything that holds numbers of changes; never lower than it was. The store gets another identity with it: indexes that were built before have
- * to be built again.
- * @param lostBlocks - blocks of the changes that cannot be read. Their numbers, and those of blocks in which nothing is,
- * are passed over where no counter says how many there were: none may come twice
+ * Rebuilds the counter from every table with change numbers; it never decreases. The store gets a new identity with it:
+ * existing index files must be rebuilt.
+ * @param lostBlocks - number of unreadable blocks of changes. Without a counter, the numbers that these blocks and
+ * empty blocks may have held are skipped: no number may be assigned twice
  */
 export async function rebuildCounter(client: pg.PoolClient, lostBlocks: number): Promise<void> {
   await withoutTimeLimit(client);
@@ -92,7 +91,7 @@ export async function rebuildCounter(client: pg.PoolClient, lostBlocks: number):
   await client.query('INSERT INTO change_counter (seq) VALUES ($1)', [last + passed]);
 }
 
-/** Blocks of the changes that can be read, and hold none: changes are never removed, so something else did it. */
+/** Readable blocks without changes: changes are never deleted, so damage emptied these blocks. */
 async function countEmptyBlocks(client: Client): Promise<number> {
   const { readable } = await new BlocksAtHand(client).of('change');
   const parts = await readBlocks<{ filled: string }>(
@@ -105,9 +104,9 @@ async function countEmptyBlocks(client: Client): Promise<number> {
 }
 
 /**
- * Enters a change for every number that has none: that of a subject whose last change is among what is lost, be it there
- * or expunged, else one that concerns no subject.
- * @returns how many
+ * Inserts a change for every number without one. It names a subject whose last change is lost, whether the subject
+ * exists or was expunged; otherwise no subject.
+ * @returns the number of inserted changes
  */
 export async function fillMissingChanges(client: pg.PoolClient, reason: string): Promise<number> {
   await withoutTimeLimit(client);

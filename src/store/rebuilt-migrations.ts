@@ -1,4 +1,4 @@
-/** The list of the migrations, where it is lost: the schema itself says which of them were made. */
+/** Rebuilds a lost list of migrations from the schema. */
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { Failure } from '../failure.ts';
@@ -6,9 +6,9 @@ import { MIGRATION_TABLE, migrationFile, ownMigrations } from './migrations.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** In which the migrations are made to look at what they lead to. */
+/** Schema in which the migrations are applied on trial. */
 const TRIAL = 'ridgewatch_trial';
-/** Everything that tells one schema from another, apart from their names. */
+/** Everything that distinguishes two schemas, apart from their names. */
 const SHAPE = `SELECT coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '') AS shape FROM (
     SELECT concat_ws(' ', c.relkind, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull) AS line
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -18,7 +18,7 @@ const SHAPE = `SELECT coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"
   ) lines`;
 
 /**
- * Makes the list anew: of the first migrations, those that lead to the schema that is there.
+ * Rebuilds the list: the leading migrations that produce the present schema.
  * @throws Failure STORE_DAMAGED when none do
  */
 export async function rebuildMigrations(client: pg.PoolClient): Promise<void> {
@@ -27,7 +27,7 @@ export async function rebuildMigrations(client: pg.PoolClient): Promise<void> {
     const sentence = `The list of the migrations is damaged, and the schema is none that this program makes: restore a backup into an empty database.`;
     throw new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata: { table: MIGRATION_TABLE } });
   }
-  // As the library makes it. Dropped rather than emptied: its sequence may be what is damaged.
+  // Created as the library does. Dropped rather than emptied: its sequence may be the damaged part.
   await client.query(`DROP TABLE ${MIGRATION_TABLE}`);
   await client.query(
     `CREATE TABLE ${MIGRATION_TABLE} (id SERIAL PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)`,

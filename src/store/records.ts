@@ -1,11 +1,11 @@
-/** What the store keeps, as plain data. Ids are UUIDs in lower case. */
+/** The store's records as plain data. Ids are UUIDs in lower case. */
 import type { FingerPosition } from '../templates/finger-template.ts';
 import type { StoredFormat } from '../templates/sample.ts';
 
-/** How a record came to be. */
+/** Origin of a record. */
 export type Provenance = 'unspecified' | 'controlled' | 'field' | 'latent' | 'synthetic';
 
-/** A subject to add. */
+/** A subject to enrol. */
 export interface NewSubject {
   readonly subjectId: string;
   readonly contributor: string;
@@ -18,19 +18,19 @@ export interface NewSubject {
 }
 
 export interface SubjectRecord extends NewSubject {
-  /** From 1, one more at every change. */
+  /** Begins at 1 and increases by 1 with every change. */
   readonly version: number;
   readonly createTime: Date;
   readonly updateTime: Date;
 }
 
-/** One sample to add. */
+/** A sample to add. */
 export interface NewReference {
   readonly referenceId: string;
   readonly modality: 'finger' | 'face';
   /** 0: unknown, or a face. */
   readonly fingerPosition: FingerPosition;
-  /** The format it arrived in. */
+  /** The format in which it was received. */
   readonly format: string;
   /** The format of `template`. */
   readonly storedFormat: StoredFormat;
@@ -42,7 +42,7 @@ export interface NewReference {
   readonly dimension: number | undefined;
   /** Finger only, else 0. */
   readonly minutiaCount: number;
-  /** False: stored, but has too few minutiae to be searched. */
+  /** False: stored, but has too few minutiae for searches. */
   readonly comparable: boolean;
   readonly captureTime: Date | undefined;
   readonly template: Uint8Array;
@@ -54,31 +54,34 @@ export interface ReferenceRecord extends NewReference {
 
 export interface SubjectWithReferences {
   readonly subject: SubjectRecord;
-  /** In the order in which they were given; those that can be read. */
+  /** The readable references, in the order given at enrolment. */
   readonly references: readonly ReferenceRecord[];
-  /** Those that are not what was stored, and are not among the others; not given: none. */
+  /** References that differ from what was stored and are not in `references`; not given: none. */
   readonly damaged?: readonly DamagedReference[];
-  /** It may have belonged to more galleries, which cannot be read; not given: to none. */
+  /** It may belong to further galleries, which cannot be read; not given: it does not. */
   readonly mayLackGalleries?: boolean;
 }
 
-/** A stored reference that is not what was enrolled. */
+/** A stored reference that differs from the enrolled one. */
 export interface DamagedReference {
-  /** Empty where not even this can be read. */
+  /** Empty when it cannot be read. */
   readonly referenceId: string;
   readonly subjectId: string;
-  /** What is wrong: a reason of docs/errors.md. */
+  /** The damage: a reason of docs/errors.md. */
   readonly reason: string;
 }
 
-/** Subjects as they are read where some of them may be damaged. */
+/** Subjects as read from a store that may be damaged. */
 export interface SubjectsRead {
   readonly subjects: readonly SubjectWithReferences[];
-  /** The references of subjects that cannot be read themselves. */
+  /** The references of unreadable subjects. */
   readonly unreadable: readonly DamagedReference[];
 }
 
-/** The caller's name for an enrolment, and what tells a repetition from another one under the same name. */
+/**
+ * The caller's id for an enrolment, and a digest that distinguishes a repetition from another request under the same
+ * id.
+ */
 export interface ClientRequest {
   readonly id: string;
   readonly digest: Uint8Array;
@@ -91,13 +94,13 @@ export interface NewEnrolment {
 }
 
 export interface Enrolled extends SubjectWithReferences {
-  /** The change that made it searchable. */
+  /** The change that enrolled it. */
   readonly seq: number;
-  /** The request had been carried out before; nothing was changed now. */
+  /** The request had been executed earlier; nothing was changed now. */
   readonly repeated: boolean;
 }
 
-/** What an update changes; null removes a value. */
+/** Fields to update; null removes a value. */
 export interface SubjectPatch {
   readonly externalId?: string | null | undefined;
   readonly galleries?: readonly string[] | undefined;
@@ -110,7 +113,7 @@ export interface Change {
   readonly seq: number;
   readonly kind: 'upsert' | 'expunge';
   readonly subjectId: string;
-  /** Of the subject, which the change has made. */
+  /** The subject's version after the change. */
   readonly version: number;
 }
 
@@ -118,13 +121,13 @@ export interface ListFilter {
   readonly gallery: string | undefined;
   readonly contributor: string | undefined;
   readonly limit: number;
-  /** Only subjects whose id comes later. */
+  /** Only subjects with a greater id. */
   readonly afterSubjectId: string | undefined;
 }
 
-/** What is known of an expunging when it is about to be committed. */
+/** Facts about an expunging shortly before its commit. */
 export interface Removed {
-  /** The change that says so. */
+  /** The change that records the expunging. */
   readonly seq: number;
   readonly at: Date;
   readonly referencesRemoved: number;
@@ -133,6 +136,6 @@ export interface Removed {
 }
 
 export interface Expunged extends Pick<Removed, 'seq' | 'referencesRemoved'> {
-  /** As it was signed. */
+  /** The signed receipt. */
   readonly receipt: string;
 }

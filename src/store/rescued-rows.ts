@@ -1,14 +1,14 @@
-/** Rows that lie around what is damaged: found in the blocks that can be read where no index finds them. */
+/** Reads rows of readable blocks when indexes cannot find them. */
 import type pg from 'pg';
 import { readAround, readBlocks, tryRead, type BlocksAtHand } from './damaged-pages.ts';
 import type { DamagedReference } from './records.ts';
 import { REFERENCE_FACTS, SUBJECT_FACTS, type ReferenceRow, type SubjectRow } from './row-shapes.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
-/** `place`: where the row lies, by which it is found without an index. */
+/** `place`: the row's ctid, which finds it without an index. */
 type Facts = Omit<ReferenceRow, 'template'> & { readonly place: string };
 
-/** Reads those of the subjects that lie in blocks which can be read. */
+/** Reads the subjects in readable blocks. */
 export async function rescueSubjects(
   client: Client,
   blocks: BlocksAtHand,
@@ -20,8 +20,8 @@ export async function rescueSubjects(
 }
 
 /**
- * The galleries of subjects, as far as they can be read.
- * @returns `unsure`: subjects that may have belonged to others, too
+ * The readable galleries of subjects.
+ * @returns `unsure`: subjects that may belong to further galleries
  */
 export async function membershipsOf(
   client: Client,
@@ -31,7 +31,7 @@ export async function membershipsOf(
   type Membership = { readonly subject_id: string; readonly gallery: string };
   const sql = 'SELECT subject_id, gallery FROM gallery_membership WHERE subject_id = ANY($1)';
   const read = async (some: readonly string[]) => (await client.query<Membership>(sql, [some])).rows;
-  // Each is asked for alone in the end: those whose memberships can be read are told from those that may lack some.
+  // Unlimited attempts: finally each subject is read alone, which separates readable memberships from incomplete ones.
   const { rows, failed } = await readAround(client, ids, read, Infinity);
   let unsure: readonly string[] = [];
   if (failed.length > 0) {
@@ -47,7 +47,7 @@ export async function membershipsOf(
   return { galleries, unsure: new Set(unsure) };
 }
 
-/** Ids of the subjects that a condition is true of, in order, as far as they lie in blocks that can be read. */
+/** Ids of the subjects in readable blocks that match a condition, in order. */
 export async function readableSubjectIds(
   client: Client,
   blocks: BlocksAtHand,
@@ -70,7 +70,7 @@ export async function readableSubjectIds(
     .slice(0, limit);
 }
 
-/** The references of subjects of which nothing can be read. */
+/** The references of unreadable subjects. */
 export async function referencesOfUnreadable(
   client: Client,
   blocks: BlocksAtHand,
@@ -95,7 +95,7 @@ export async function referencesOfUnreadable(
   );
 }
 
-/** Subjects that references name and that are not among those that can be read. */
+/** Subjects that references name but no readable block contains. */
 export async function lostSubjects(client: Client, blocks: BlocksAtHand): Promise<string[]> {
   const { readable: own } = await blocks.of('subject');
   const present = await readBlocks<{ subject_id: string }>(
@@ -113,7 +113,7 @@ export async function lostSubjects(client: Client, blocks: BlocksAtHand): Promis
   return [...new Set(named.map(({ subject_id }) => subject_id))].filter((id) => !known.has(id)).sort();
 }
 
-/** What can be read of the references of subjects that cannot be read together. */
+/** The readable references of subjects whose references cannot be read together. */
 export async function rescueReferences(
   client: Client,
   blocks: BlocksAtHand,
@@ -130,8 +130,8 @@ export async function rescueReferences(
   if (failed.length > 0) {
     const { readable, damaged: lost } = await blocks.of('reference');
     rows.push(...(await readBlocks<Facts>(client, readable, (within) => `${facts} AND ${within}`, [failed])));
-    // Which of their references these are, the blocks do not tell; see damaged-names.ts.
-    // An index may be what is damaged, and then nothing is lost.
+    // The blocks do not reveal which of their references are affected; see damaged-names.ts. If only an index is
+    // damaged, nothing is lost.
     if (lost.length > 0)
       damaged.push(...failed.map((subjectId) => ({ referenceId: '', subjectId, reason: 'STORE_DAMAGED' })));
   }

@@ -1,4 +1,4 @@
-/** Writing a table anew with what can be read of it, in one transaction, as any owner of the table may. */
+/** Rewrites a table from its readable rows, in one transaction. The owner of the table has the right to do this. */
 import pg from 'pg';
 import { appendChanges } from './changes.ts';
 import { BlocksAtHand, tryRead, type BlockRange } from './damaged-pages.ts';
@@ -6,16 +6,16 @@ import { lostMemberships } from './damaged-names.ts';
 import { withoutTimeLimit } from './transaction.ts';
 
 const { escapeIdentifier } = pg;
-/** Rows that fit into a block at most. */
+/** Maximum number of rows in a block. */
 const MAX_IN_BLOCK = 300;
-/** Where what can be read waits meanwhile. */
+/** Temporary table of the readable rows. */
 const KEPT = 'kept_of_damaged';
 
-/** Writes a table anew that no other one points to. What its damaged blocks held is gone. */
+/** Rewrites a table that no other table references. The rows in its damaged blocks are lost. */
 export async function rewriteLeaf(client: pg.PoolClient, table: string): Promise<void> {
   await keepReadable(client, table);
   await putBack(client, table);
-  // Galleries with a member are known from there.
+  // The memberships name every gallery with a member.
   if (table === 'gallery')
     await client.query(
       'INSERT INTO gallery (name) SELECT DISTINCT gallery FROM gallery_membership ON CONFLICT DO NOTHING',
@@ -23,8 +23,8 @@ export async function rewriteLeaf(client: pg.PoolClient, table: string): Promise
 }
 
 /**
- * The same for the memberships, with those that only an index still knows of.
- * @param unsure - subjects that may have had more: each is changed, so that services read it again
+ * Rewrites the memberships, including those that only an index still has.
+ * @param unsure - subjects that may have lost memberships: each is changed, so that services reload it
  */
 export async function rewriteMemberships(
   client: pg.PoolClient,
@@ -32,7 +32,7 @@ export async function rewriteMemberships(
   reason: string,
 ): Promise<void> {
   await keepReadable(client, 'gallery_membership');
-  // What looking takes is undone, and the table stays locked.
+  // Undoes the changes that reading the indexes needs; the table stays locked.
   await client.query('SAVEPOINT looking');
   const known = await lostMemberships(client);
   await client.query('ROLLBACK TO SAVEPOINT looking');
@@ -66,7 +66,10 @@ async function keepReadable(client: pg.PoolClient, table: string): Promise<void>
   for (const range of readable) await keep(client, name, range);
 }
 
-/** Large values lie elsewhere and may be damaged alone: so a block is halved here, too, and read row by row in the end. */
+/**
+ * Copies the rows of a range of blocks. Large values are stored elsewhere and may be damaged alone: blocks are
+ * therefore halved here, too, and finally read row by row.
+ */
 async function keep(client: pg.PoolClient, name: string, range: BlockRange): Promise<void> {
   const { from, end } = range;
   const insert = (low: string, high: string) =>
@@ -83,7 +86,7 @@ async function keep(client: pg.PoolClient, name: string, range: BlockRange): Pro
     await tryRead(client, () => insert(`(${from},${row})`, `(${from},${row + 1})`));
 }
 
-/** Empties the table, and fills it with what was kept, as far as what it points to is there. */
+/** Empties the table and refills it with the kept rows whose foreign keys still have a target. */
 async function putBack(client: pg.PoolClient, table: string): Promise<void> {
   const name = escapeIdentifier(table);
   const { rows: keys } = await client.query<{ target: string; own: string; other: string }>(

@@ -1,4 +1,4 @@
-/** Rows of subjects and references, as the database has them. */
+/** Rows of subjects and references in the database. */
 import type { FingerPosition } from '../templates/finger-template.ts';
 import type { StoredFormat } from '../templates/sample.ts';
 import type { Provenance } from './records.ts';
@@ -37,6 +37,6 @@ export interface ReferenceRow {
 export const SUBJECT_FACTS = `s.subject_id, s.version, s.contributor, s.external_id, s.caveats, s.provenance, s.expire_time,
   s.create_time, s.update_time`;
 
-/** All but the template, which may lie elsewhere and be damaged alone. */
+/** All columns but the template, which may be stored elsewhere and damaged alone. */
 export const REFERENCE_FACTS = `reference_id, subject_id, ordinal, modality, finger_position, format, stored_format, quality,
   model_id, dimension, minutia_count, comparable, capture_time, key_id`;

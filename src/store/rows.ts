@@ -1,4 +1,4 @@
-/** Rows of the database and the records they become. */
+/** Reads rows and converts them into records. */
 import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { Failure } from '../failure.ts';
@@ -17,7 +17,7 @@ import {
 import { unsealTemplate } from './sealed-templates.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
-/** What was read, and whether around damaged blocks of the subjects themselves, in which others may lie. */
+/** `isAround`: subjects were read around damaged blocks, which may contain further subjects. */
 export interface SubjectsAround extends SubjectsRead {
   readonly isAround: boolean;
 }
@@ -26,12 +26,12 @@ const SUBJECT_COLUMNS = `${SUBJECT_FACTS},
   ARRAY(SELECT gallery FROM gallery_membership g WHERE g.subject_id = s.subject_id ORDER BY gallery COLLATE "C") AS galleries`;
 
 /**
- * Reads subjects with their references, in order of subject id. These are two statements (a join is half as fast for
- * whole galleries): what the second sees must be what the first saw, by the isolation or by a lock. What is damaged is
- * read around, and told.
- * @param keys - that the templates are encrypted with
+ * Reads subjects with their references, in order of subject id. It uses two statements, because a join is half as fast
+ * for whole galleries. The second must see the state of the first: this takes the isolation level or a lock. Damaged
+ * rows are read around and reported.
+ * @param keys - template decryption keys
  * @param condition - SQL after WHERE, about `subject s`
- * @throws Failure KEY_MISSING when a key is not at hand that the database knows
+ * @throws Failure KEY_MISSING when a key that the database knows is not available
  */
 export async function readSubjects(
   client: Client,
@@ -47,7 +47,7 @@ export async function readSubjects(
   return { ...(await readSubjectsById(client, keys, ids, blocks)), isAround: true };
 }
 
-/** The same where nothing of the subjects themselves is damaged. @throws DatabaseError where something is */
+/** Reads subjects without damaged rows of their own. @throws DatabaseError on damage */
 export async function readPresent(
   client: Client,
   keys: Keys,
@@ -62,8 +62,8 @@ export async function readPresent(
 }
 
 /**
- * The same of subjects that are there, as far as they lie in blocks that can be read, whether an index finds them or not.
- * Of some the galleries may not be all that there were.
+ * Reads existing subjects in readable blocks, whether an index finds them or not. The galleries of some may be
+ * incomplete.
  */
 export async function readSubjectsById(
   client: Client,
@@ -87,7 +87,7 @@ export async function readSubjectsById(
   return withReferences(client, keys, whole, unreadable, { blocks, unsure });
 }
 
-/** What is known beside the rows of subjects where some of them are damaged. */
+/** Additional facts about subjects of a damaged table. */
 interface Around {
   readonly blocks: BlocksAtHand;
   readonly unsure: ReadonlySet<string>;
@@ -129,7 +129,7 @@ interface ReferencesRead {
   readonly damaged: DamagedReference[];
 }
 
-/** The references of subjects, in the order of each. */
+/** The references of subjects, ordered within each subject. */
 async function readReferences(
   client: Client,
   keys: Keys,
@@ -156,7 +156,7 @@ async function readReferences(
   return { references, damaged };
 }
 
-/** @throws Failure KEY_MISSING when a key is not at hand that the database knows */
+/** @throws Failure KEY_MISSING when a key that the database knows is not available */
 async function readReference(
   client: Client,
   keys: Keys,
@@ -169,7 +169,7 @@ async function readReference(
     if (!(error instanceof Failure)) throw error;
     if (error.reason === 'SEALED_DATA_DAMAGED') return damagedReference(row, error.reason);
     if (error.reason !== 'KEY_MISSING') throw error;
-    // One that the database does not know was never used: the row names it wrongly.
+    // The database does not know the key, so no template was encrypted with it: the row's key id is wrong.
     const { rows } = await client.query('SELECT FROM template_key WHERE key_id = $1', [row.key_id]);
     if (rows.length > 0) throw error;
     return damagedReference(row, 'KEY_UNKNOWN');

@@ -1,7 +1,7 @@
-/** Templates as rows keep them: encrypted, and bound to their reference, so that two cannot be exchanged. */
+/** Encryption of stored templates. Each is bound to its reference: two cannot be exchanged. */
 import type { Keys, Sealed } from '../security/keys.ts';
 
-/** What of a row tells how to read its template. */
+/** The columns needed to decrypt a row's template. */
 export interface SealedRow {
   readonly reference_id: string;
   readonly key_id: string | null;

@@ -14,21 +14,21 @@ const { escapeIdentifier } = pg;
 export interface CopyFacts {
   /** Name of the last migration. */
   readonly schema: string;
-  /** The last change. */
+  /** Number of the last change. */
   readonly sequence: number;
   /** See SubjectStore.stateAt. */
   readonly state: string;
 }
 
-/** What a copy is of, and what it takes to read it. */
+/** The contents of a copy, and the keys needed to read it. */
 export interface DumpFacts extends CopyFacts {
   /** Names of all tables, in the order in which they are copied. */
   readonly tables: readonly string[];
-  /** Keys that templates in it are encrypted with. */
+  /** Keys that encrypt its templates. */
   readonly templateKeys: readonly string[];
 }
 
-/** Copies everything that a store holds, as PostgreSQL's binary COPY has it. Every method throws Failure. */
+/** Copies the whole store in PostgreSQL's binary COPY format. Every method throws Failure. */
 export class StoreCopy {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
@@ -39,9 +39,9 @@ export class StoreCopy {
   }
 
   /**
-   * Reads all tables as they stand at one moment.
-   * @param begin - told what the copy is of
-   * @param take - gets the bytes of one table after the other, in parts of any size
+   * Reads all tables in one consistent state.
+   * @param begin - receives the facts of the copy
+   * @param take - receives the bytes of one table after the other, in parts of any size
    */
   dump(
     begin: (facts: DumpFacts) => Promise<void>,
@@ -68,9 +68,10 @@ export class StoreCopy {
 
   /**
    * Fills an empty store: all of it or nothing.
-   * @param facts - that the copy was made with
-   * @param feed - hands over what `dump` has read, in the same order
-   * @throws Failure STORE_NOT_EMPTY; SCHEMA_DIFFERS; KEY_MISSING, KEY_WRONG; BACKUP_DAMAGED when what was copied is not that state
+   * @param facts - of the copy
+   * @param feed - passes on the output of `dump`, in the same order
+   * @throws Failure STORE_NOT_EMPTY; SCHEMA_DIFFERS; KEY_MISSING, KEY_WRONG; BACKUP_DAMAGED when the copied data is not
+   * that state
    */
   restore(
     facts: CopyFacts,
@@ -89,10 +90,10 @@ export class StoreCopy {
           'STORE_NOT_EMPTY',
           'The store holds something: restore into an empty one.',
         );
-      // What a start has put there.
+      // Rows from the start of the service.
       await client.query('DELETE FROM template_key');
       await client.query('DELETE FROM change_counter');
-      // How far imports are that have enrolled nothing yet.
+      // Progress of imports without enrolled subjects.
       await client.query('DELETE FROM import');
       const tables = new TableWriter(client, new Set(await readTables(client)));
       try {
@@ -122,7 +123,7 @@ class TableWriter {
   #stream: CopyStreamQuery | undefined;
   #done: Promise<void> = Promise.resolve();
 
-  /** @param tables - that there are */
+  /** @param tables - of the store */
   constructor(client: pg.PoolClient, tables: ReadonlySet<string>) {
     this.#client = client;
     this.#tables = tables;
@@ -144,7 +145,7 @@ class TableWriter {
     if (this.#stream?.write(bytes) === false) await Promise.race([once(this.#stream, 'drain'), this.#done]);
   }
 
-  /** Tells the database that no more comes: before that it takes no other statement on this connection. */
+  /** Ends the COPY: until then the connection accepts no other statement. */
   async abandon(): Promise<void> {
     this.#stream?.destroy(new Error('the copy was abandoned'));
     await this.#done.catch(() => undefined);

@@ -2,18 +2,18 @@ import pg from 'pg';
 import { Failure, type FailureKind } from '../failure.ts';
 
 const RETRY_AFTER_MS = 1000;
-/** Until a disk may have been made room on. */
+/** Time in which an operator may free disk space, in milliseconds. */
 const MENDED_AFTER_MS = 30_000;
 const UNIQUE_VIOLATION = '23505';
 const OUTCOME_UNKNOWN = '40003';
 /**
- * SQLSTATEs that mean the database is going away or not there: class 08 connection, 57P operator intervention, no
- * connection left, and a connection that was ended because its transaction took too long.
+ * SQLSTATEs of a lost database or connection: class 08 connection exceptions, 57P operator intervention, too many
+ * connections, and a connection ended because its transaction took too long.
  */
 const GONE = /^(08|57P|53300$|25P0[34]$)/;
-/** Classes of SQLSTATE that find fault with a value: 22 data, 23 constraints. */
+/** SQLSTATE classes that reject a value: 22 data exceptions, 23 constraint violations. */
 const REFUSED_VALUE = /^2[23]/;
-/** What is stored is not what was written: a page, a row or an index is damaged. */
+/** Damaged page, row or index. */
 const DAMAGED = /^XX00[12]$/;
 const FILE_MISSING = '58P01';
 
@@ -25,7 +25,7 @@ interface KnownState {
   readonly retryAfterMs?: number;
 }
 
-/** What the database may lack or have in its way, the first that matches: its operator can mend it, a caller waits. */
+/** Database errors that an operator can resolve while callers wait; the first match applies. */
 const KNOWN_STATES: readonly KnownState[] = [
   {
     states: /^53100$/,
@@ -69,7 +69,7 @@ const KNOWN_STATES: readonly KnownState[] = [
       'A part of the store that this needs is damaged; nothing was changed. ridgewatch store check says what it is.',
   },
   {
-    // No index is in use that would tell a repetition.
+    // No valid index can detect a repetition.
     states: /^42P10$/,
     kind: 'failed-precondition',
     reason: 'STORE_DAMAGED',
@@ -109,11 +109,11 @@ const NETWORK = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
   ...['EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN'],
 ]);
-/** What pg says without a code. */
+/** Messages of pg's errors without a code. */
 const GONE_WITHOUT_CODE =
   /^Connection terminated|^timeout exceeded when trying to connect|^timeout expired|^Query read timeout|^Client has encountered a connection error|^Client was closed|^Cannot use a pool after calling end/;
 
-/** Whether an error says that the connection to the database is gone or was never there. */
+/** Whether the connection to the database is lost or could not be made. */
 export function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = (error as { code?: unknown }).code;
@@ -121,12 +121,12 @@ export function isConnectionError(error: unknown): boolean {
   return GONE_WITHOUT_CODE.test(error.message);
 }
 
-/** Whether the database itself answered, and not that it is going away: then it did not do what was asked. */
+/** Whether the database itself answered with an error, other than its shutdown: it did not execute the request. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof pg.DatabaseError && !isConnectionError(error);
 }
 
-/** Whether the database found fault with a value: another record would have been taken. */
+/** Whether the database rejected a value: another record could have been accepted. */
 export function isRefusedValue(error: unknown): boolean {
   const code = error instanceof pg.DatabaseError ? error.code : sqlStateOf(error);
   return code !== undefined && REFUSED_VALUE.test(code);
@@ -136,15 +136,15 @@ function sqlStateOf(error: unknown): string | undefined {
   return error instanceof Failure ? error.detail.metadata?.['sqlstate'] : undefined;
 }
 
-/** Whether what was to be read is not what was written, or the file that it was in is gone. */
+/** Whether the data to be read is damaged, or its file is missing. */
 export function isDamage(error: unknown): boolean {
   const code = error instanceof pg.DatabaseError ? error.code : sqlStateOf(error);
   return code !== undefined && (DAMAGED.test(code) || (code === FILE_MISSING && 'file' in damagedPlaceOf(error)));
 }
 
 /**
- * Where the damage is that the database speaks of: numbers of files and blocks, and names of the schema, but no values.
- * Empty where it does not say.
+ * The damaged place in a database error: numbers of files and blocks, and names of the schema, but no values. Empty if
+ * the error names none.
  */
 export function damagedPlaceOf(error: unknown): Record<string, string> {
   if (error instanceof Failure) {
@@ -160,41 +160,43 @@ export function damagedPlaceOf(error: unknown): Record<string, string> {
   return index === undefined ? {} : { index };
 }
 
-/** Files below this number are of the database itself, until they are written anew. */
+/** Files below this number belong to the database's catalogue, until they are rewritten. */
 const FIRST_OWN_FILE = 16_384;
 
-/** Whether a place is in what the database knows of itself, and not in what is stored. */
+/** Whether a place is in the catalogue and not in stored data. */
 export function isOfCatalogue({ file }: Record<string, string>): boolean {
   const number = /(\d+)$/.exec(file ?? '')?.[1];
   return number !== undefined && Number(number) < FIRST_OWN_FILE;
 }
 
-/** SQLSTATEs of a connection that the database's own files are in the way of. */
+/** SQLSTATEs of connections that fail because of the database's own files. */
 const FILES_LOST = /^(58P01|58030|XX00[012]|22023)$/;
-/** How PostgreSQL says that what it knows of its tables does not hold together; it has no SQLSTATE for that. */
+/** Messages about an inconsistent catalogue, for which PostgreSQL has no SQLSTATE. */
 const CONTRADICTION = /catalog is missing|cache lookup failed|could not find (pg_\w+|tuple)|relation mapping file/;
 
 /**
- * Whether a connection did not come about because files of the catalogue are missing or damaged.
- * @param isOwn - the database, its user and its password are our own: it refuses them only where it has lost them
+ * Whether a connection failed because of missing or damaged catalogue files.
+ * @param isOwn - an embedded database, whose name, user and password are ours: if it rejects them it has lost them
  */
 export function isCatalogueLost(error: unknown, isOwn = false): boolean {
   const code = error instanceof pg.DatabaseError ? error.code : sqlStateOf(error);
   return code !== undefined && (FILES_LOST.test(code) || (isOwn && /^(3D000|28)/.test(code)));
 }
 
-/** Whether a statement met a catalogue that does not hold together. */
+/** Whether a statement met an inconsistent catalogue. */
 function isContradiction(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === 'XX000' && CONTRADICTION.test(error.message);
 }
 
-/** What the database said: names of files and of its own tables, as long as it has not looked at any other. */
+/**
+ * The words of a failed connection: they name files and tables of the catalogue only, because no other was read yet.
+ */
 function wordsOfConnection(error: unknown): string {
   if (!(error instanceof pg.DatabaseError) || error.severity !== 'FATAL') return '';
   return ` (${[error.message, error.detail].filter((words) => words !== undefined).join('; ')})`;
 }
 
-/** @param error - that a connection met, or that names a place in the catalogue */
+/** @param error - of a connection, or naming a place in the catalogue */
 export function catalogueDamaged(error: unknown): Failure {
   const { file, block } = damagedPlaceOf(error);
   const place = file === undefined || block === undefined ? wordsOfConnection(error) : `, file ${file}, block ${block}`;
@@ -203,23 +205,22 @@ export function catalogueDamaged(error: unknown): Failure {
   return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata, cause: withoutValues(error) });
 }
 
-/** @param file - in which the rows of a table were */
+/** @param file - of the table's rows */
 export function tableFileMissing(table: string, file: string): Failure {
   const sentence = `The file ${file} of the table ${table} is missing, with everything that the table held; nothing was changed. Stop the service and bring that file back from a copy of the same moment, with its owner, or restore a backup into an empty store (ridgewatch restore).`;
   const metadata = { table, file, damage: `The file ${file} of the table ${table} is missing` };
   return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata });
 }
 
-/** @param table - of which no query can be planned */
+/** @param table - whose queries cannot be planned */
 export function tableNotPlanned(table: string): Failure {
   const sentence = `An index of the table ${table} is damaged, which keeps the database from reading the table; nothing was changed and nothing is lost: ridgewatch store check --repair builds it anew.`;
   return new Failure('failed-precondition', 'STORE_DAMAGED', sentence, { metadata: { table } });
 }
 
 /**
- * Turns an error of the database into a failure. Messages and details of the database quote row values, templates
- * among them, and failures are logged with their causes: so neither is passed on, only the SQLSTATE and what it names
- * of the schema.
+ * Converts a database error into a failure. The database's messages and details quote row values, including templates,
+ * and failures are logged with their causes. Therefore only the SQLSTATE and names of the schema are passed on.
  */
 export function asStoreFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
@@ -239,7 +240,7 @@ export function asStoreFailure(error: unknown): Failure {
   return new Failure('internal', 'STORE_ERROR', 'The store met an error; nothing was changed.', detail);
 }
 
-/** An error's kind and where it came from, without its words. */
+/** An error's kind and stack, without its message. */
 function withoutValues(error: unknown): Error {
   if (!(error instanceof Error)) return new Error('something was thrown that is no error');
   const { code, table, constraint, routine } = error as Partial<pg.DatabaseError>;
@@ -250,7 +251,7 @@ function withoutValues(error: unknown): Error {
   return told;
 }
 
-/** @param error - why; a code of the network or of the database is told, and nothing else of it */
+/** @param error - the cause; only its network or database code is passed on */
 export function storeUnavailable(error: unknown): Failure {
   const sentence = 'The store cannot be reached; nothing was changed.';
   const code = error instanceof pg.DatabaseError ? error.code : undefined;
@@ -262,13 +263,13 @@ export function storeUnavailable(error: unknown): Failure {
   });
 }
 
-/** Of a crowd: the store itself is well. */
+/** Too many concurrent calls; the store itself works. */
 export function storeBusy(): Failure {
   const sentence = 'Too many calls are waiting for the store; nothing was changed. Try again shortly.';
   return new Failure('unavailable', 'STORE_BUSY', sentence, { retryAfterMs: RETRY_AFTER_MS });
 }
 
-/** Whether all connections of a pool were lent for as long as one waits for them: the database was not even asked. */
+/** Whether all connections of the pool were in use for the whole waiting time: the database was not asked. */
 export function isCrowd(error: unknown): boolean {
   return error instanceof Error && error.message === 'timeout exceeded when trying to connect';
 }
@@ -297,22 +298,22 @@ export function subjectNotFound(): Failure {
   return new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
 }
 
-/** A subject of which nothing can be read: so nothing can be said of it, and it cannot be changed. */
+/** An unreadable subject can neither be returned nor changed. */
 export function subjectDamaged(): Failure {
   const sentence =
     'The subject is stored and cannot be read: its row is damaged. ridgewatch store check says what can be done.';
   return new Failure('failed-precondition', 'SUBJECT_DAMAGED', sentence, { field: 'subject_id' });
 }
 
-/** @param reason - what is wrong with it */
+/** @param reason - the damage */
 export function referenceDamaged(reason: string): Failure {
   const sentence = 'Stored data is not what was encrypted or written: it was damaged or exchanged.';
   return new Failure('internal', reason, sentence);
 }
 
 /**
- * Not `not-found`: a caller who takes that of a search for "the person was not found" would let everybody pass.
- * @param fields - that name such galleries
+ * Not `not-found`: a caller that takes it for "the person was not found" in a search would admit everyone.
+ * @param fields - that name unknown galleries
  */
 export function galleryUnknown(...fields: readonly string[]): Failure {
   const description = 'No subject ever belonged to a gallery of this name.';
@@ -330,7 +331,7 @@ export function versionMismatch(present: number): Failure {
   });
 }
 
-/** The connection broke while the commit was under way: it may have happened or not. */
+/** The connection broke during the commit, which may have been executed or not. */
 export function commitOutcomeUnknown(): Failure {
   const sentence =
     'The connection to the store broke during the commit; the change may have been made. Repeating it under the same request id is safe.';

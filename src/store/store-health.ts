@@ -1,35 +1,37 @@
-/** Whether the store can be reached and written, found out by trying. */
+/** Probes whether the store can be reached and written. */
 import pg from 'pg';
 import type { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
 import { waitPatiently } from './patience.ts';
 import { asStoreFailure } from './store-failure.ts';
 
-/** Between two probes of a store that can be written, and of one that cannot, in milliseconds. */
+/** Interval between two probes of a writable store, and of any other, in milliseconds. */
 const INTERVAL_MS = 10_000;
 const TROUBLED_INTERVAL_MS = 2000;
-/** A statement that takes longer is ended by the database; a probe that does has found that the store does not answer. */
+/** The database cancels a longer statement. A longer probe means that the store does not answer. */
 const STATEMENT_TIMEOUT_MS = 3000;
 const ANSWER_TIMEOUT_MS = 10_000;
 
 export interface StoreCondition {
   readonly isReachable: boolean;
   readonly isWritable: boolean;
-  /** Why it cannot be reached or written, a reason of docs/errors.md and a sentence; undefined where it can. */
+  /** Why it cannot be reached or written, a reason of docs/errors.md and a sentence; undefined when it can. */
   readonly trouble: Pick<Failure, 'reason' | 'message'> | undefined;
 }
 
 const HEALTHY: StoreCondition = { isReachable: true, isWritable: true, trouble: undefined };
 
 /**
- * Asks for room on the disk, for a sort that does not fit into so little memory is written to a file, and for a commit
- * that is on disk; leaves no trace. A table of its own would take its room once and never notice that there is no more.
+ * Needs disk space, because a sort beyond this little memory is written to a file, and a durable commit; leaves no
+ * trace. A table of its own would allocate its space once and never detect a full disk.
  */
 const PROBE = `SET LOCAL work_mem = '64kB';
   SELECT count(*) FROM (SELECT g FROM generate_series(1, 12000) g ORDER BY md5(g::text) OFFSET 0) sorted;
   SELECT pg_logical_emit_message(true, 'ridgewatch', 'probe')`;
 
-/** Holds what the last probe has found. One probe at a time, on a connection of its own, and each has an end. */
+/**
+ * Keeps the result of the last probe. Only one probe runs at a time, on its own connection, and each has a time limit.
+ */
 export class StoreHealth {
   readonly #url: string;
   readonly #answerMs: number;
@@ -37,7 +39,7 @@ export class StoreHealth {
   #under: Promise<void> | undefined;
   #dueAt = 0;
 
-  /** @param answerMs - for a probe as a whole */
+  /** @param answerMs - limit for a whole probe, in milliseconds */
   constructor(url: string, answerMs = ANSWER_TIMEOUT_MS) {
     this.#url = url;
     this.#answerMs = answerMs;
@@ -47,14 +49,14 @@ export class StoreHealth {
     return this.#condition;
   }
 
-  /** Something was refused by the store: the next look is due at once. */
+  /** Reports an error of the store: the next probe is due at once. */
   doubt(): void {
     this.#dueAt = 0;
   }
 
   /**
-   * Looks, if a look is due and none is under way. To be called now and then.
-   * @param onChange - told when it is otherwise than before
+   * Probes if a probe is due and none is running. Call it periodically.
+   * @param onChange - called when the condition has changed
    */
   check(onChange: (now: StoreCondition) => void): Promise<void> {
     if (this.#under !== undefined) return this.#under;
@@ -70,7 +72,7 @@ export class StoreHealth {
       trouble === undefined
         ? HEALTHY
         : { isReachable: trouble.reason !== 'STORE_UNAVAILABLE', isWritable: false, trouble };
-    // Unless it was doubted meanwhile.
+    // Unless doubt() was called meanwhile.
     if (this.#dueAt === Infinity)
       this.#dueAt = performance.now() + (trouble === undefined ? INTERVAL_MS : TROUBLED_INTERVAL_MS);
     if (before.trouble?.reason !== trouble?.reason) onChange(this.#condition);
@@ -79,7 +81,8 @@ export class StoreHealth {
 
 /** @returns why the store cannot be written; undefined: it can */
 async function probe(url: string, answerMs: number): Promise<Failure | undefined> {
-  // The client's own time-outs run while this process is late, and say then that the store does not answer.
+  // The client's own timeouts also count time in which this process is blocked, and would report that the store does
+  // not answer.
   const client = connectionTo(url, { connectionTimeoutMillis: 0, query_timeout: 0 });
   client.on('error', () => undefined);
   const answered = waitPatiently(answerMs, () => client.connection.stream.destroy());
@@ -95,12 +98,12 @@ async function probe(url: string, answerMs: number): Promise<Failure | undefined
     return asStoreFailure(error);
   } finally {
     answered();
-    // Not waited for: to a server that does not answer it would take for ever.
+    // Not awaited: for a server that does not answer it would never end.
     void client.end().catch(() => undefined);
   }
 }
 
-/** What the database says to a change where it takes none. */
+/** The database's error for a change while it is read-only. */
 class ReadOnly extends pg.DatabaseError {
   constructor() {
     super('it can only be read', 0, 'error');

@@ -1,4 +1,4 @@
-/** Looking for what is damaged in a store, mending what can be mended without a loss, and taking out the rest. */
+/** Finds damage in a store, mends it where nothing is lost, and removes the rest. */
 import pg from 'pg';
 import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
@@ -23,44 +23,46 @@ import { readAllTables } from './tables.ts';
 import { enterKeysAtHand } from './template-keys.ts';
 import { inTransaction, READ_ONLY, undone, withConnection, withoutTimeLimit } from './transaction.ts';
 
-/** Tables whose rows follow from others, or from files beside the store. */
+/** Tables whose rows can be derived from other tables, or from files beside the store. */
 const DERIVED_TABLES = new Set(['change_counter', 'migration', 'template_key']);
-/** Tables that others point to, and that are too large to be written by hand. */
+/** Tables that others reference, and that are too large to be rewritten by statements. */
 const VACUUMED_TABLES = new Set(['reference', 'subject', 'change', 'import', 'template_key']);
-/** Tables that are written anew last, for what is in them says what has to be removed; each may need those before it. */
+/** Tables that are rewritten last: their rows determine what is removed. Each may need those before it. */
 const LAST_TABLES = ['subject', 'reference', 'gallery_membership', 'gallery'];
 /**
- * Takes damaged blocks for empty. Their rows are not read as they are: what stands in them is not what was written, and
- * would be kept as if it were. Only an administrator of the database may.
+ * Treats damaged blocks as empty. Their rows are not salvaged: they are not what was written, and would be kept as if
+ * they were. This takes a database administrator.
  */
 const WITHOUT_DAMAGED = 'SET LOCAL zero_damaged_pages = on';
 
-/** A block of a table, of its large values, or of its sequence of numbers that cannot be read. */
+/** An unreadable block of a table, of its large values, or of its sequence of numbers. */
 export interface DamagedBlock {
   readonly table: string;
   readonly block: number;
-  /** `repair`: what it held is known from elsewhere; `expunge`: what it held is lost, and only a backup brings it back. */
+  /**
+   * `repair`: its contents are known from elsewhere; `expunge`: its contents are lost, and only a backup restores them.
+   */
   readonly mend: 'repair' | 'expunge';
-  /** It can be read, and lacks rows that an index knows of. */
+  /** The block is readable, but lacks rows that an index has entries for. */
   readonly isEmptied?: true;
 }
 
-/** What is damaged apart from the rows of subjects and references. */
+/** Damage other than in rows of subjects and references. */
 export interface Structure {
   readonly blocks: readonly DamagedBlock[];
   readonly indexes: readonly DamagedIndex[];
-  /** Numbers of the change sequence that have no change. */
+  /** Count of numbers in the change sequence without a change. */
   readonly missingChanges: number;
-  /** The counter of the changes is gone, or names one before the last. */
+  /** The change counter is missing, or lower than the last change. */
   readonly isCounterWrong: boolean;
-  /** The list of the migrations does not name those that were made. */
+  /** The list of migrations disagrees with the applied ones. */
   readonly isListWrong: boolean;
 }
 
-/** What became of a subject with damaged references. */
+/** Outcome for a subject with damaged references. */
 export interface Repaired {
   readonly subjectId: string;
-  /** Nothing that can be read was left of it. */
+  /** Nothing readable was left of it. */
   readonly isExpunged: boolean;
   readonly referencesRemoved: number;
   readonly seq: number;
@@ -73,7 +75,7 @@ export class StoreRepair {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
 
-  /** @param keys - from which those that the database knows are entered again where it has lost them */
+  /** @param keys - used to re-enter keys that the database has lost */
   constructor(pool: pg.Pool, keys: Keys) {
     this.#pool = pool;
     this.#keys = keys;
@@ -83,7 +85,7 @@ export class StoreRepair {
   async examine(): Promise<Structure> {
     const indexes = await this.damagedIndexes('entries');
     const blocks = await this.damagedBlocks();
-    // What is left in a table with emptied blocks can be counted.
+    // The remaining rows of a table with emptied blocks can be counted.
     const isKnown = (table: string) =>
       !blocks.some((one) => one.table === table && one.isEmptied !== true) &&
       !indexes.some((one) => one.table === table);
@@ -105,7 +107,7 @@ export class StoreRepair {
     );
   }
 
-  /** The indexes that are damaged. */
+  /** The damaged indexes. */
   damagedIndexes(how: 'blocks' | 'entries'): Promise<DamagedIndex[]> {
     return undone(this.#pool, async (client) => {
       await withoutTimeLimit(client);
@@ -114,8 +116,8 @@ export class StoreRepair {
   }
 
   /**
-   * The blocks of all tables that cannot be read, or that lack rows which an index knows of; of a table that an index keeps
-   * from being read, none.
+   * The blocks of all tables that are unreadable, or lack rows that an index has entries for. Tables that cannot be
+   * read because of an index are skipped.
    */
   async damagedBlocks(): Promise<DamagedBlock[]> {
     const found = await this.#unreadableBlocks();
@@ -129,10 +131,10 @@ export class StoreRepair {
     return found;
   }
 
-  /** What the indexes know of, and the tables lack: blocks of zeros, and what was cut off. */
+  /** Rows that the indexes have entries for and the tables lack: blocks of zeros, and truncated files. */
   lostBlocks(): Promise<LostOfTable[]> {
     return undone(this.#pool, async (client) => {
-      // Made once, and not for every table.
+      // Created once instead of for every table.
       await hasExtension(client, 'pageinspect');
       const found: LostOfTable[] = [];
       for (const table of await readAllTables(client)) {
@@ -165,7 +167,7 @@ export class StoreRepair {
     return inTransaction(this.#pool, read, READ_ONLY);
   }
 
-  /** Subjects that are gone, and that no change says were expunged; none where what tells so is damaged itself. */
+  /** Missing subjects that no change records as expunged; none when that cannot be read because of damage. */
   vanishedSubjects(): Promise<string[]> {
     const read = async (client: pg.PoolClient) => {
       await withoutTimeLimit(client);
@@ -174,20 +176,20 @@ export class StoreRepair {
     return inTransaction(this.#pool, read, READ_ONLY);
   }
 
-  /** Builds indexes anew. What cannot be built is told, and nothing is lost by it. */
+  /** Rebuilds indexes, and reports those that cannot be rebuilt. Nothing is lost by it. */
   rebuildIndexes(damaged: readonly DamagedIndex[]): Promise<Rebuilt[]> {
     return withConnection(this.#pool, async (client, discard) => {
       try {
         return await rebuildIndexes(client, damaged);
       } finally {
-        // With settings of its own it is of no use to others.
+        // Its settings were changed, so it is not reusable.
         discard(undefined);
       }
     });
   }
 
   /**
-   * Mends the tables whose rows follow from others: the list of the migrations, the counter of the changes, the keys.
+   * Rebuilds derived tables: the list of migrations, the change counter, the keys.
    * @returns the tables
    */
   async restoreDerived({ blocks, isCounterWrong, isListWrong }: Structure): Promise<string[]> {
@@ -200,7 +202,7 @@ export class StoreRepair {
         const enter = (client: pg.PoolClient) => enterKeysAtHand(client, this.#keys);
         await inTransaction(this.#pool, enter, READ_ONLY);
         await this.#vacuum(table);
-        // Keys are entered by their index, which may be one that was set aside.
+        // Inserting keys uses their index, which may have been set invalid.
         await this.rebuildLeft();
         await inTransaction(this.#pool, enter);
       } else if (table === 'migration') await inTransaction(this.#pool, rebuildMigrations);
@@ -211,11 +213,11 @@ export class StoreRepair {
   }
 
   /**
-   * Takes damaged references out: a subject that has others is changed, and one that has none, or cannot be read itself,
-   * is expunged. Either is a change with a reason and a receipt. All of them, or none.
-   * @param damaged - by subject
-   * @param maxExpunged - more subjects are not expunged
-   * @param receiptOf - makes the receipts
+   * Removes damaged references. A subject with other references is changed; a subject without any, or an unreadable
+   * one, is expunged. Either is recorded as a change with a reason and a receipt. All subjects are processed, or none.
+   * @param damaged - the damaged references
+   * @param maxExpunged - maximum number of expunged subjects
+   * @param receiptOf - creates the receipts
    * @throws Failure TOO_MANY_EXPUNGED: nothing was changed
    */
   async removeAll(
@@ -224,7 +226,7 @@ export class StoreRepair {
     maxExpunged: number,
     receiptOf: ReceiptOf,
   ): Promise<Repaired[]> {
-    // Of some lost rows it is unknown whose they were.
+    // The subject of some lost rows is unknown.
     const known = damaged.filter(({ subjectId }) => subjectId !== '');
     const bySubject = Map.groupBy(known, (one) => one.subjectId);
     if (bySubject.size === 0) return [];
@@ -232,11 +234,11 @@ export class StoreRepair {
     const isAround = damaged.some((one) => one.reason === 'STORE_DAMAGED' || one.reason === 'SUBJECT_DAMAGED');
     return inTransaction(this.#pool, async (client) => {
       await withoutTimeLimit(client);
-      // An index alone would say that rows are there which are lost.
+      // An index-only scan would return missing rows.
       await client.query('SET LOCAL enable_indexonlyscan = off');
-      // One that leads beyond the end of its table ends the statement.
+      // An entry that leads beyond the end of the table fails the statement.
       if (isLost) await client.query('SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off');
-      // Damaged blocks are passed over only where they have to be.
+      // Damaged blocks are treated as empty only when it is necessary.
       if (isAround) await withoutDamaged(client);
       const done: Repaired[] = [];
       for (const [subjectId, found] of bySubject) done.push(await remove(client, subjectId, found, reason, receiptOf));
@@ -250,11 +252,11 @@ export class StoreRepair {
   }
 
   /**
-   * Writes the tables that had damaged blocks anew, without these, and puts in again what is known from elsewhere. Others
-   * wait for it.
-   * @param when - before damaged references are removed, or after: a removal has to be noted in tables that are whole
-   * @param unsure - subjects that may have lost memberships: each is changed, so that services read it again
-   * @param onDone - told of each table once it is written
+   * Rewrites tables without their damaged blocks, and restores rows that are known from elsewhere. Other transactions
+   * wait meanwhile.
+   * @param when - before or after damaged references are removed: a removal is recorded in tables that must be whole
+   * @param unsure - subjects that may have lost memberships: each is changed, so that services reload it
+   * @param onDone - called after each table
    * @returns the tables
    */
   async rewrite(
@@ -265,7 +267,7 @@ export class StoreRepair {
     onDone: (table: string) => void = () => undefined,
   ): Promise<string[]> {
     const damaged = new Set(blocks.filter(({ mend }) => mend === 'expunge').map(({ table }) => table));
-    // In their order those that others point to come first.
+    // In dependency order: referenced tables come first.
     const others = (await withConnection(this.#pool, readAllTables)).filter((table) => !LAST_TABLES.includes(table));
     const tables = (when === 'before' ? others : LAST_TABLES).filter((table) => damaged.has(table));
     for (const table of tables) {
@@ -276,25 +278,25 @@ export class StoreRepair {
       onDone(table);
     }
     if (tables.length > 0) await this.rebuildLeft();
-    // Who was enrolled is asked for; where the subjects are damaged, too, they are written anew before.
+    // Filling the changes reads the enrolled subjects. If the subjects are damaged, too, they are rewritten first.
     const turn = damaged.has('subject') ? 'after' : 'before';
     if (damaged.has('change') && when === turn) await this.fillChanges(reason);
     return tables;
   }
 
-  /** Builds the indexes that were set aside: they stay so until they are built by themselves. */
+  /** Rebuilds the indexes that were set invalid: only an explicit rebuild makes them valid again. */
   async rebuildLeft(): Promise<Rebuilt[]> {
     return this.rebuildIndexes(await this.damagedIndexes('blocks'));
   }
 
-  /** Enters a change for every number that has none. @returns how many */
+  /** Inserts a change for every number without one. @returns the number of inserted changes */
   fillChanges(reason: string): Promise<number> {
     return inTransaction(this.#pool, (client) => fillMissingChanges(client, reason));
   }
 
   /**
-   * The same, of changes that can be read. First they are written anew: indexes name those that are gone still, at places
-   * where others would come to lie.
+   * Inserts the missing changes of a readable table. The table is rewritten first: its indexes still have entries for
+   * lost rows, in places where new rows would be stored.
    */
   async mendChanges(reason: string): Promise<number> {
     await withConnection(this.#pool, async (client, discard) => {
@@ -308,13 +310,15 @@ export class StoreRepair {
     return this.fillChanges(reason);
   }
 
-  /** Whether the user of the database may do what mending some blocks takes. */
+  /** Whether the database user has the rights to mend these blocks. */
   mayMend(blocks: readonly DamagedBlock[]): Promise<boolean> {
     if (!blocks.some(({ table }) => VACUUMED_TABLES.has(table))) return Promise.resolve(true);
     return this.#isAdministrator();
   }
 
-  /** Whether rows that an index knows of and a table lacks are found: only an administrator of the database may look. */
+  /**
+   * Whether rows can be found that an index has an entry for and the table lacks: this takes a database administrator.
+   */
   seesEmptiedBlocks(): Promise<boolean> {
     return this.#isAdministrator();
   }
@@ -345,7 +349,7 @@ function mendOf(table: string): DamagedBlock['mend'] {
 
 async function withoutDamaged(client: pg.PoolClient): Promise<void> {
   await client.query(WITHOUT_DAMAGED);
-  // Indexes that are set aside are not entered into either; writing the table anew builds them.
+  // Invalid indexes are not updated either; rewriting the table rebuilds them.
   await client.query(
     `UPDATE pg_index SET indisready = false WHERE NOT indisvalid AND indrelid IN ('subject'::regclass, 'reference'::regclass)`,
   );
@@ -389,7 +393,7 @@ async function remove(
   return { subjectId, isExpunged, referencesRemoved, seq };
 }
 
-/** Where the large values of a table lie (TOAST), as SQL has it; only an administrator of the database may read there. */
+/** The table of a table's large values (TOAST), as written in SQL; only a database administrator may read it. */
 async function overflowOf(client: pg.PoolClient, table: string): Promise<string[]> {
   const { rows } = await client.query<{ place: string }>(
     `SELECT reltoastrelid::regclass::text AS place FROM pg_class
@@ -399,7 +403,7 @@ async function overflowOf(client: pg.PoolClient, table: string): Promise<string[
   return rows.map(({ place }) => place);
 }
 
-/** The sequences that number the rows of a table, as SQL has them. */
+/** The sequences that number a table's rows, as written in SQL. */
 async function sequencesOf(client: pg.PoolClient, table: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT s.oid::regclass::text AS name FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype IN ('a', 'i')

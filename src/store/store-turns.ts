@@ -1,18 +1,18 @@
-/** Connections of the pool are few and calls are many: calls take turns for them, in queues that cannot starve each other. */
+/** Shares the pool's few connections among many calls, in separate queues that cannot starve each other. */
 import { FairTurns, type Asker } from '../fair-turns.ts';
 import { storeBusy } from './store-failure.ts';
 
 /**
- * What calls want of the store: a change, one subject, or a page of them, which is many reads. Together they leave
- * connections to what follows the changes.
+ * Maximum number of concurrent calls by kind: a change, the read of one subject, or a page of subjects, which is many
+ * reads. In total they leave connections for reading the change sequence.
  */
 const TURNS = { change: 5, read: 3, listing: 2 } as const;
-/** Calls that may wait for each. */
+/** Maximum number of waiting calls by kind. */
 const MAX_WAITING = { change: 1024, read: 1024, listing: 256 } as const;
 
 /**
- * Calls wait here and not for the pool, which knows neither callers nor deadlines and gives up after some seconds. Who
- * does not want an answer any more gives up the turn at once, and a change that has begun is carried through.
+ * Calls wait here instead of in the pool, which distinguishes neither callers nor deadlines and gives up after some
+ * seconds. A cancelled call leaves the queue at once; a change that has begun is completed.
  */
 export class StoreTurns {
   readonly #turns = {
@@ -22,7 +22,7 @@ export class StoreTurns {
   };
 
   /**
-   * @param asker - not given: work of the service's own, which does not wait
+   * @param asker - not given: work of the service itself, which does not wait
    * @throws Failure STORE_BUSY; the signal's reason when it is aborted before the turn has come
    */
   take<T>(kind: keyof typeof TURNS, asker: Asker | undefined, work: () => Promise<T>): Promise<T> {

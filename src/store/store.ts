@@ -19,60 +19,66 @@ import { SubjectStore } from './subject-store.ts';
 
 export type { StoreLog } from './database-server.ts';
 
-/** Connections in the pool: writers wait for each other at the change counter anyway. Calls may have ten of them. */
+/**
+ * Connections in the pool. More would not help, since writers wait for each other at the change counter. Calls may use
+ * ten.
+ */
 const POOL_SIZE = 12;
 /**
- * Every wait for the database has an end, unless its URL or its administrator has set another one: of a statement, of a
- * lock, and of a transaction in which nothing happens. What reads whole tables lifts the first one for itself.
+ * Limits every wait on the database, unless its URL or its administrator has set another limit: for a statement, for a
+ * lock, and for an idle transaction. Reads of whole tables disable the first limit for themselves.
  */
 const TIME_LIMITS = `SELECT set_config(name, own, false)
   FROM (VALUES ('statement_timeout', '30s'), ('lock_timeout', '10s'), ('idle_in_transaction_session_timeout', '10min'))
     AS limits (name, own) WHERE current_setting(name) = '0'`;
-/** Templates. */
+/** Templates between two progress messages. */
 const REPORTED_EVERY = 50_000;
 
 export interface StoreSettings {
   /** undefined: an embedded database in the data directory. */
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
-  /** That templates are encrypted with; opened here. */
+  /** Template encryption keys; opened here. */
   readonly keys: Keys;
   readonly log: StoreLog;
   readonly mode?: StoreMode;
-  /** For a process that uses the embedded database; it is told to the log all the same. */
+  /** Wait for another process that uses the embedded database; waits are logged in any case. */
   readonly patience?: Partial<Patience>;
-  /** Looks at the database, and may mend it, before anything is read or changed: the store may not open as it is. */
+  /**
+   * Examines and possibly mends the database before anything else reads or changes it, because damage may keep the
+   * store from opening.
+   */
   readonly examine?: (repair: StoreRepair) => Promise<void>;
 }
 
 /**
- * `own`: an embedded database is for this process alone, and made where there is none. `present`: it is shared with a
- * service or command that runs it, and started where none does; there has to be one. `either`: shared, too, and made where there
- * is none. A shared database keeps its schema: a service that runs on it knows no other one. `filled`: as `own`, to be
- * filled from a backup, whose keys may lie where the database is made.
+ * `own`: an embedded database for this process alone, created if none exists. `filled`: as `own`, but to be filled from
+ * a backup, whose keys may already be in place. `present`: an existing embedded database, shared with the service or
+ * command that runs it, or started if none does. `either`: shared as well, and created if none exists. A shared
+ * database keeps its schema, because the service that runs it knows no other schema.
  */
 export type StoreMode = 'own' | 'filled' | 'present' | 'either';
 
-/** The store: a database, its schema and what is kept in it. */
+/** An open store: the database, its schema and its contents. */
 export interface Store {
   readonly kind: 'embedded' | 'external';
   readonly subjects: SubjectStore;
   readonly templateKeys: TemplateKeys;
   readonly imports: Imports;
-  /** Reads and writes all of it, for backups. */
+  /** Reads and writes the whole store, for backups. */
   readonly copy: StoreCopy;
-  /** Finds what is damaged, and takes it out. */
+  /** Finds and removes damage. */
   readonly repair: StoreRepair;
-  /** Hears of changes that other processes make. */
+  /** Listens for changes by other processes. */
   readonly listener: ChangeListener;
-  /** Knows whether it can be reached and written. */
+  /** Tracks whether the store can be reached and written. */
   readonly health: StoreHealth;
   close(): Promise<void>;
 }
 
 /**
- * Opens the database, starts an embedded one where none is configured, and brings its schema up to date.
- * @throws Failure that says in one sentence what is in the way
+ * Opens the database, starts an embedded one when none is configured, and upgrades its schema.
+ * @throws Failure that states the obstacle in one sentence
  */
 export async function openStore(settings: StoreSettings): Promise<Store> {
   const { databaseUrl, mode = 'own' } = settings;
@@ -107,17 +113,17 @@ async function openAt(
   const pool = new pg.Pool({
     ...poolOptions(url, POOL_SIZE),
     keepAliveInitialDelayMillis: 10_000,
-    // Awaited, whatever the types say: nobody is lent a connection without limits.
+    // pg awaits it, despite its types: no connection is lent without limits.
     onConnect: ((client: pg.ClientBase) => client.query(TIME_LIMITS)) as unknown as (client: pg.ClientBase) => void,
   });
-  // An idle connection that breaks is replaced at the next query; without a listener it would end the process. Those that
-  // break while all are closed are no news.
+  // A broken idle connection is replaced at the next query; without a listener its error would end the process. During
+  // closing, broken connections are not worth a warning.
   let isClosing = false;
   pool.on('error', () => {
     if (!isClosing) log({ level: 'warn', message: 'a connection to the store was lost' });
   });
-  // A new connection has nobody listening between its first answer and the turn in which it is lent; a refusal that comes
-  // in the same packet as that answer would end the process, too. Whoever uses the connection finds it broken.
+  // A new connection has no error listener between its first answer and its first use. An error in the same packet as
+  // that answer would end the process, too. The first use reports the broken connection.
   const own = new Set<unknown>();
   pool.on('connect', (client) => {
     client.on('error', () => undefined);
@@ -133,7 +139,7 @@ async function openAt(
     else if (isForOneProcess(mode)) await mendIndexes(repair, log);
     await migrate(url, schema);
     await sealEverything(templateKeys, keys, log);
-    // Without it nothing can be served or changed.
+    // The service cannot work without the change counter.
     await subjects.headSequence();
   } catch (error) {
     const isRefused = error instanceof Failure && error.reason === 'STORE_UNAVAILABLE';
@@ -162,13 +168,13 @@ async function openAt(
 }
 
 /**
- * Builds damaged indexes anew, which stand in the way of everything and hold nothing of their own. What cannot be built is
- * read around, as far as that is possible.
+ * Rebuilds damaged indexes, which block every operation and hold no data of their own. Other damage is read around, as
+ * far as possible.
  */
 async function mendIndexes(repair: StoreRepair, log: StoreLog): Promise<void> {
   const damaged = await repair.damagedIndexes('blocks');
   if (damaged.length === 0) return;
-  // Of a table that lacks rows an index may be all that still knows of them: that one is left as it is.
+  // If a table lacks rows, an index may be the only record of them: it is left unchanged.
   for (const { index, table, outcome } of await repair.rebuildIndexes(damaged)) {
     if (outcome === 'rebuilt') {
       const message = `the index ${index} of the table ${table} was damaged, and was built anew from the table`;
@@ -180,12 +186,12 @@ async function mendIndexes(repair: StoreRepair, log: StoreLog): Promise<void> {
   }
 }
 
-/** The process id of the backend that a connection leads to; pg has it, and does not say so in its types. */
+/** The process id of a connection's backend, which pg's types omit. */
 function backendOf(client: pg.ClientBase): unknown {
   return (client as { processID?: unknown }).processID;
 }
 
-/** Opens the keys, and encrypts what an earlier version left in plain. */
+/** Opens the keys, and encrypts templates that an earlier version stored in plain. */
 async function sealEverything(templateKeys: TemplateKeys, keys: Keys, log: StoreLog): Promise<void> {
   const { made, missing } = await templateKeys.establish();
   for (const id of missing) {

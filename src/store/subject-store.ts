@@ -37,26 +37,26 @@ type OnBatch = (
 const NOTHING_LOST: LostRows = { references: [], unreadable: [], galleries: new Map(), tables: [] };
 
 /**
- * Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. What an asker
- * is given for waits for its turn.
+ * Subjects, their references and the sequence of their changes, in PostgreSQL. Every method throws Failure. Methods
+ * with an `asker` wait for its turn.
  */
 export class SubjectStore {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
   readonly #turns = new StoreTurns();
   #lost: LostRows = NOTHING_LOST;
-  /** What was found ahead of the first snapshot, which need not look again. */
+  /** Lost rows found before the first snapshot, which need not search again. */
   #ahead: LostRows | undefined;
 
-  /** @param keys - that templates are encrypted with */
+  /** @param keys - template encryption keys */
   constructor(pool: pg.Pool, keys: Keys) {
     this.#pool = pool;
     this.#keys = keys;
   }
 
   /**
-   * Adds a subject with its references: all or nothing. A request id that was used before answers with the subject it
-   * enrolled then.
+   * Adds a subject with its references: all or nothing. A repeated request id returns the subject that it enrolled
+   * earlier.
    * @throws Failure EXTERNAL_ID_TAKEN, CLIENT_REQUEST_ID_REUSED, SUBJECT_EXPUNGED
    */
   async enroll(
@@ -71,12 +71,14 @@ export class SubjectStore {
     return outcome;
   }
 
-  /** Adds many subjects in one transaction; a refused one leaves the others alone. Outcomes in the order given. */
+  /**
+   * Adds many subjects in one transaction; a refused record does not affect the others. Outcomes in the order given.
+   */
   enrollMany(enrolments: readonly NewEnrolment[], asker?: Asker): Promise<EnrolmentOutcome[]> {
     return this.#turns.take('change', asker, () => enrolMany(this.#pool, this.#keys, enrolments));
   }
 
-  /** @throws Failure STORE_DAMAGED when it is there and cannot be read */
+  /** @throws Failure SUBJECT_DAMAGED when it exists and cannot be read */
   async get(subjectId: string, asker?: Asker): Promise<SubjectWithReferences | undefined> {
     const { subjects, unreadable } = await this.#turns.take('read', asker, () => this.readSubjects([subjectId]));
     if (unreadable.length > 0) throw subjectDamaged();
@@ -84,8 +86,8 @@ export class SubjectStore {
   }
 
   /**
-   * The subjects that are there, in order of id, if all of them can be read.
-   * @throws Failure with the reason of the first reference that is damaged
+   * The existing subjects, in order of id, if all of them can be read.
+   * @throws Failure with the reason of the first damaged reference
    */
   async loadSubjects(ids: readonly string[]): Promise<SubjectWithReferences[]> {
     const { subjects, unreadable } = await this.readSubjects(ids);
@@ -94,46 +96,46 @@ export class SubjectStore {
     return [...subjects];
   }
 
-  /** The subjects that are there, in order of id, and what of them is damaged. */
+  /** The existing subjects, in order of id, and their damaged references. */
   async readSubjects(ids: readonly string[]): Promise<SubjectsRead> {
     const read = await inTransaction(
       this.#pool,
       (client) => readSubjects(client, this.#keys, 's.subject_id = ANY($1)', [ids]),
       READ_ONLY,
     );
-    // In a damaged block of the table subjects are not found by their ids, which is not to be taken for their being gone.
+    // A subject in a damaged block is not found by its id; it must not be taken for missing.
     const found = new Set([
       ...read.subjects.map(({ subject }) => subject.subjectId),
       ...read.unreadable.map((one) => one.subjectId),
     ]);
-    // A block of zeros is taken for a new one, so missing subjects are asked for there, too.
+    // PostgreSQL takes a block of zeros for a new one: missing subjects are therefore checked against the changes.
     const lost = await this.#lostOf(ids.filter((id) => !found.has(id)));
     const subjects = await this.#withGalleries(addLost(read.subjects, this.#lost));
     return this.#named({ subjects, unreadable: [...read.unreadable, ...lost] });
   }
 
-  /** Waits for a turn for a page that is put together by many reads, within which it waits no more. */
+  /** Waits for one turn for a page that consists of many reads. */
   listing<T>(asker: Asker, work: () => Promise<T>): Promise<T> {
     return this.#turns.take('listing', asker, work);
   }
 
-  /** A page of subjects, in order of id; those that cannot be read themselves are left out. */
+  /** A page of subjects, in order of id, without unreadable ones. */
   async list(filter: ListFilter): Promise<readonly SubjectWithReferences[]> {
     const { subjects } = await inTransaction(this.#pool, (client) => this.#page(client, filter), READ_ONLY);
     return this.#withGalleries(addLost(subjects, this.#lost));
   }
 
-  /** Looks for rows that are gone without a word of the database. Reads all tables and indexes. */
+  /** Searches for rows that are missing without a database error. Reads all tables and indexes. */
   async lookForLost(): Promise<LostRows> {
     return (this.#lost = await undone(this.#pool, findLostRows));
   }
 
-  /** The same ahead of a snapshot, which then does not look again. */
+  /** Searches for lost rows before a snapshot, which then does not search again. */
   async lookAhead(): Promise<LostRows> {
     return (this.#ahead = await this.lookForLost());
   }
 
-  /** What was lost when it was looked for last. */
+  /** The result of the last search for lost rows. */
   get lost(): LostRows {
     return this.#lost;
   }
@@ -143,7 +145,7 @@ export class SubjectStore {
     return readSubjects(client, this.#keys, condition, values, filter.limit);
   }
 
-  /** The references of those of the subjects whose rows are lost, and which the change sequence says are enrolled. */
+  /** The references of subjects that are enrolled according to the changes but whose rows are lost. */
   #lostOf(ids: readonly string[]): Promise<DamagedReference[]> {
     if (ids.length === 0) return Promise.resolve([]);
     const read = async (client: pg.PoolClient) => {
@@ -162,8 +164,8 @@ export class SubjectStore {
   }
 
   /**
-   * The galleries of subjects whose memberships cannot be read, as the database's indexes name them. A subject that was
-   * changed since it was enrolled may have left one of them: to be searched there is the lesser evil.
+   * Adds galleries from the database's indexes to subjects with unreadable memberships. A subject that was changed
+   * since its enrolment may have left one of them; searching it there is the lesser evil.
    */
   async #withGalleries(
     subjects: readonly SubjectWithReferences[],
@@ -174,7 +176,7 @@ export class SubjectStore {
     return named === undefined ? subjects : addGalleries(subjects, named);
   }
 
-  /** Names the references that could not be read with their subjects. */
+  /** Finds the ids of references that could not be read with their subjects. */
   async #named({ subjects, unreadable }: SubjectsRead): Promise<SubjectsRead> {
     const damaged = [...unreadable, ...subjects.flatMap((subject) => subject.damaged ?? [])];
     if (!damaged.some(({ referenceId }) => referenceId === '')) return { subjects, unreadable };
@@ -189,7 +191,7 @@ export class SubjectStore {
     };
   }
 
-  /** Names damaged references as far as the database's indexes tell which they are. */
+  /** Finds the ids of damaged references, as far as the database's indexes reveal them. */
   name(damaged: readonly DamagedReference[]): Promise<DamagedReference[]> {
     return undone(this.#pool, (client) => nameReferences(client, damaged));
   }
@@ -264,9 +266,9 @@ export class SubjectStore {
   }
 
   /**
-   * Deletes a subject and its references. What remains is the change that says so, the request id that enrolled it, and
-   * a receipt.
-   * @param receiptOf - makes the receipt, from what is known when nothing else can happen any more
+   * Deletes a subject and its references. The change that records it, the request id of the enrolment, and a receipt
+   * remain.
+   * @param receiptOf - creates the receipt; called last, when nothing else can happen any more
    * @throws Failure SUBJECT_NOT_FOUND
    */
   expunge(
@@ -302,14 +304,14 @@ export class SubjectStore {
     });
   }
 
-  /** The receipts of a subject who was expunged, the latest last. */
+  /** The receipts of an expunged subject, in order. */
   async receiptsOf(subjectId: string): Promise<string[]> {
     const sql = `SELECT r.document FROM receipt r JOIN change c USING (seq) WHERE c.subject_id = $1 ORDER BY seq`;
     const { rows } = await withConnection(this.#pool, (client) => client.query<{ document: string }>(sql, [subjectId]));
     return rows.map(({ document }) => document);
   }
 
-  /** The receipt that was written last. */
+  /** The latest receipt. */
   async lastReceipt(): Promise<string | undefined> {
     const sql = 'SELECT document FROM receipt ORDER BY seq DESC LIMIT 1';
     const { rows } = await withConnection(this.#pool, (client) => client.query<{ document: string }>(sql));
@@ -321,7 +323,7 @@ export class SubjectStore {
     return withConnection(this.#pool, readHead);
   }
 
-  /** Whether nothing was ever written to it: tables that are empty for another reason have held something. */
+  /** Whether the store was never written to; tables emptied in another way have held rows. */
   async isUntouched(): Promise<boolean> {
     const sql = `SELECT bool_and(pg_relation_size(t) = 0) AS untouched
       FROM unnest('{subject,reference,change,receipt,enrolment_request}'::regclass[]) t`;
@@ -330,8 +332,8 @@ export class SubjectStore {
   }
 
   /**
-   * Tells the state that a change has led to from those of all other stores, and from what came of this one when it was
-   * set back. @returns undefined: there is no such change
+   * Identifies the state after a change among all stores, and among the states that follow when this store is reset to
+   * an earlier one. @returns undefined: no such change exists
    */
   stateAt(seq: number): Promise<string | undefined> {
     return withConnection(this.#pool, (client) => readState(client, seq));
@@ -346,7 +348,7 @@ export class SubjectStore {
       await withoutTimeLimit(client);
       const blocks = new BlocksAtHand(client);
       const names = new Set<string>();
-      // Names of galleries without a member may be lost.
+      // Galleries without members may be lost.
       for (const [table, column] of [['gallery', 'name'] as const, ['gallery_membership', 'gallery'] as const]) {
         const { readable } = await blocks.of(table);
         const condition = (within: string) => `SELECT DISTINCT ${column} AS name FROM ${table} WHERE ${within}`;
@@ -370,11 +372,11 @@ export class SubjectStore {
   }
 
   /**
-   * Streams subjects as all of them stand at one moment.
-   * @param which - not given: every one
-   * @param onBatch - works on a batch while the next one is read; told the number of the last change at that moment, and
-   * the references of subjects that cannot be read themselves, too
-   * @returns the number of the last change at that moment
+   * Streams subjects in one consistent state.
+   * @param which - not given: all subjects
+   * @param onBatch - processes a batch while the next one is read; also receives the number of the last change in that
+   * state, and the references of unreadable subjects
+   * @returns the number of the last change in that state
    */
   snapshot(
     onBatch: OnBatch,
@@ -398,7 +400,7 @@ export class SubjectStore {
           for (const one of unreadable) told.add(one.subjectId);
           await working;
           working = work(subjects, seq, unreadable);
-          // Nobody waits for it before the next batch is there.
+          // It is awaited only after the next batch has been read.
           working.catch(() => undefined);
           subjectCount += subjects.length;
         }
@@ -418,7 +420,10 @@ export class SubjectStore {
     });
   }
 
-  /** Pages of subjects; where these meet damage, all that are left by their ids, and what is left of the others. */
+  /**
+   * Pages of subjects. If a page meets damage, the remaining subjects follow by id, and then the references of lost
+   * subjects.
+   */
   async *#batches(
     client: pg.PoolClient,
     which: Pick<ListFilter, 'gallery' | 'contributor'>,
@@ -453,7 +458,7 @@ export class SubjectStore {
     return withConnection(this.#pool, readSchema);
   }
 
-  /** How many there are; reads both tables whole. */
+  /** Numbers of subjects and references; reads both tables whole. */
   async counts(): Promise<{ readonly subjects: number; readonly references: number }> {
     const sql = 'SELECT (SELECT count(*) FROM subject) AS subjects, (SELECT count(*) FROM reference) AS "references"';
     type Row = Record<'subjects' | 'references', string>;
@@ -469,13 +474,13 @@ export class SubjectStore {
   }
 }
 
-/** A page as it is where nothing of the subjects themselves is damaged. @throws DatabaseError where something is */
+/** A page without damaged rows of subjects. @throws DatabaseError on damage */
 function readPage(client: pg.PoolClient, keys: Keys, filter: ListFilter): Promise<SubjectsRead> {
   const { condition, values } = conditionOf(filter);
   return readPresent(client, keys, condition, values, filter.limit);
 }
 
-/** SQL about `subject s`, and the values in it. */
+/** An SQL condition on `subject s`, and its values. */
 function conditionOf({
   gallery,
   contributor,

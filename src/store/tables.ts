@@ -1,16 +1,16 @@
-/** The tables of the schema, as the database itself knows them. */
+/** The tables of the schema, read from the database. */
 import type pg from 'pg';
 import { MIGRATION_TABLE } from './migrations.ts';
 
 interface TableRow {
   readonly name: string;
-  /** Tables that its rows point to. */
+  /** Tables that its foreign keys reference. */
   readonly targets: string[];
 }
 
 /**
- * Every table with content of ours, in an order in which rows that others point to come first. The list of the migrations
- * is not among them: it belongs to the schema and not to what is kept in it.
+ * All tables of the store, referenced tables first. The list of migrations is left out: it belongs to the schema, not
+ * to the contents.
  */
 export async function readTables(client: Pick<pg.ClientBase, 'query'>): Promise<string[]> {
   const { rows } = await client.query<TableRow>(
@@ -27,7 +27,7 @@ export async function readTables(client: Pick<pg.ClientBase, 'query'>): Promise<
   return inOrder(rows);
 }
 
-/** The same, and the list of the migrations, as far as there is a schema. */
+/** All tables, including the list of migrations; none if there is no schema. */
 export async function readAllTables(client: Pick<pg.ClientBase, 'query'>): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class
@@ -44,7 +44,7 @@ function inOrder(tables: readonly TableRow[]): string[] {
   while (left.length > 0) {
     const names = new Set(left.map(({ name }) => name));
     const free = left.filter(({ targets }) => !targets.some((target) => names.has(target)));
-    // Tables that point at each other have no order; the database says so when they are filled.
+    // Tables that reference each other have no order; filling them reports the error.
     const next = free.length > 0 ? free : left;
     ordered.push(...next.map(({ name }) => name));
     left = left.filter((table) => !next.includes(table));

@@ -8,21 +8,21 @@ import { sealTemplate, unsealTemplate, type SealedRow } from './sealed-templates
 import { isDamage } from './store-failure.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
-/** Rows that are encrypted again in one transaction: some tens of milliseconds, in which callers hardly wait for them. */
+/** Rows re-encrypted in one transaction, which takes some tens of milliseconds: callers hardly wait for it. */
 const ROWS_PER_STEP = 500;
-/** Held while the key file is changed; any number that no other lock of this database has. */
+/** Advisory lock for changes of the key file; an arbitrary number that no other lock of this database uses. */
 const KEY_FILE_LOCK = 7_319_522_806;
 const NO_REFERENCE = '00000000-0000-0000-0000-000000000000';
 
-/** What came of looking at the keys. */
+/** Result of opening the keys. */
 export interface Established {
-  /** A first key was made. */
+  /** A first key was created. */
   readonly made: boolean;
-  /** Keys that the database knows of, that are not at hand, and that no template is encrypted with. */
+  /** Keys that the database knows but that are not available, and that encrypt no template. */
   readonly missing: readonly string[];
 }
 
-/** What came of encrypting everything again. */
+/** Result of re-encrypting all templates. */
 export interface Resealed {
   readonly sealed: number;
   readonly damaged: readonly DamagedReference[];
@@ -34,7 +34,7 @@ interface SealedStep {
   readonly damaged: readonly DamagedReference[];
 }
 
-/** Which keys the stored templates are encrypted with. Every method throws Failure. */
+/** The encryption keys of stored templates. Every method throws Failure. */
 export class TemplateKeys {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
@@ -45,9 +45,9 @@ export class TemplateKeys {
   }
 
   /**
-   * Opens the keys, and makes sure that they are those of this database. One program at a time: two that start together
-   * must not each make a key. The file is written before the database knows of a key, so whenever this is interrupted
-   * the next start finds a key that it can use.
+   * Opens the keys, and checks that they belong to this database. Only one program at a time does this: two that start
+   * together must not each create a key. The file is written before the database knows the key: after an interruption
+   * the next start finds a usable key.
    * @throws Failure KEYS_UNREADABLE, KEYS_INVALID, KEY_MISSING, KEY_WRONG
    */
   establish(): Promise<Established> {
@@ -63,9 +63,9 @@ export class TemplateKeys {
   }
 
   /**
-   * Makes a new key the current one. First it is in the file, written and read back, and used by no process; then the
-   * database knows of it; and only then is it the current one, for templates are encrypted with that as soon as it is in
-   * the file. Interrupted or refused anywhere, it leaves at most a key that nothing is encrypted with.
+   * Creates a new current key. First it is written to the file and read back, but no process uses it yet. Then the
+   * database learns of it. Only then it becomes current, because templates are encrypted with the file's current key at
+   * once. An interruption or error leaves at most an unused key.
    * @returns the id of the key
    * @throws Failure KEYS_UNREADABLE, KEYS_INVALID; KEYS_IN_CHANGE
    */
@@ -79,14 +79,14 @@ export class TemplateKeys {
     });
   }
 
-  /** Makes a key of a ring known to the database, which has to be before anything is encrypted with it. */
+  /** Registers a key with the database, which must happen before its first use. */
   enter(ring: KeyRing, id = ring.currentId): Promise<void> {
     return withConnection(this.#pool, (client) => enter(client, ring, id));
   }
 
   /**
-   * Runs work that changes the key file while no other process does: of two that write it at once, the second would drop
-   * the first one's key.
+   * Runs work that changes the key file, under a lock: of two concurrent writers, the second would drop the first one's
+   * key.
    */
   #alone<T>(work: () => Promise<T>): Promise<T> {
     return withCallbacks(async (guard) => {
@@ -107,11 +107,11 @@ export class TemplateKeys {
   }
 
   /**
-   * Encrypts templates with the current key that are not encrypted with it, while everything goes on: nobody waits longer
-   * than one step takes, and no change of a subject comes of it. May be stopped at any time and begun again.
-   * @param which - `plain`: only those that are not encrypted at all
-   * @param onProgress - told how many were encrypted so far
-   * @returns how many were encrypted, and which could not be read: these stay as they are
+   * Re-encrypts all templates that do not use the current key, while the service runs. Callers wait for one step at
+   * most, and subjects get no change. It can be stopped at any time and restarted.
+   * @param which - `plain`: only unencrypted templates
+   * @param onProgress - receives the number encrypted so far
+   * @returns the number encrypted, and the unreadable references, which stay unchanged
    */
   async sealAll(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<Resealed> {
     await this.#waitForWriters();
@@ -129,9 +129,9 @@ export class TemplateKeys {
       sealed += step.count;
       onProgress(sealed);
     }
-    // A damaged block is in the way of reading in order: what lies around it is read block by block.
+    // A damaged block prevents reading in order: the rest is read block by block.
     const { ids, lost } = await this.#unsealedAround(which);
-    // What was damaged before is met again.
+    // The damaged references so far are met again.
     damaged.splice(0, damaged.length, ...lost);
     for (let at = 0; at < ids.length; at += ROWS_PER_STEP) {
       for (const step of await this.#sealThese(ids.slice(at, at + ROWS_PER_STEP))) {
@@ -143,12 +143,12 @@ export class TemplateKeys {
     return { sealed, damaged };
   }
 
-  /** The same, and silent about what could not be read. */
+  /** Re-encrypts templates without reporting unreadable ones. */
   async sealStored(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<number> {
     return (await this.sealAll(which, onProgress)).sealed;
   }
 
-  /** Ids of what is to be encrypted, in blocks that can be read; and subjects with references in others. */
+  /** Ids of references to encrypt in readable blocks, and one lost entry for each other block. */
   #unsealedAround(which: 'plain' | 'all'): Promise<{ readonly ids: string[]; readonly lost: DamagedReference[] }> {
     const condition = which === 'plain' ? 'key_id IS NULL' : 'key_id IS DISTINCT FROM $1';
     const values = which === 'plain' ? [] : [this.#keys.ring.currentId];
@@ -163,7 +163,7 @@ export class TemplateKeys {
     return inTransaction(this.#pool, read, READ_ONLY);
   }
 
-  /** @returns a step for each part of them that could be read together */
+  /** @returns a step for each part that could be read together */
   async #sealThese(ids: readonly string[]): Promise<SealedStep[]> {
     const condition = 'key_id IS DISTINCT FROM $2 AND reference_id = ANY($1)';
     try {
@@ -179,9 +179,9 @@ export class TemplateKeys {
   }
 
   /**
-   * Until nobody is in the middle of adding a template: those that were encrypted with another key are all there then. The
-   * table's lock and not the rows', for those who come later wait in line behind it: however many add templates all the
-   * time, its turn comes.
+   * Waits until no transaction is adding a template: all templates under another key are then visible. It locks the
+   * table instead of the rows, because later writers queue behind a table lock: under constant writes, its turn still
+   * comes.
    */
   #waitForWriters(): Promise<unknown> {
     return inTransaction(this.#pool, (client) => client.query('LOCK TABLE template_key IN EXCLUSIVE MODE'));
@@ -192,7 +192,7 @@ export class TemplateKeys {
     return this.#seal(condition, which === 'plain' ? [after] : [after, this.#keys.ring.currentId]);
   }
 
-  /** Encrypts again, in one transaction, the first rows that a condition is true of. What does not open is left alone. */
+  /** Re-encrypts the first rows that match a condition, in one transaction. Undecryptable templates stay unchanged. */
   #seal(condition: string, values: readonly unknown[]): Promise<SealedStep> {
     const keys = this.#keys;
     return inTransaction(this.#pool, async (client) => {
@@ -224,7 +224,7 @@ export class TemplateKeys {
     });
   }
 
-  /** Stored templates by the key that they are encrypted with. Reads the whole table. */
+  /** Number of stored templates by encryption key. Reads the whole table. */
   async count(): Promise<Map<string, number>> {
     const sql = 'SELECT key_id, count(*) FROM reference WHERE key_id IS NOT NULL GROUP BY key_id';
     const { rows } = await inTransaction(
@@ -239,9 +239,9 @@ export class TemplateKeys {
   }
 
   /**
-   * Forgets a key that nothing is encrypted with any more. A program that has not heard of the rotation and goes on using
-   * it is refused by the database, for the row that it points to is gone.
-   * @returns whether the database knew it
+   * Removes an unused key from the database. A program that has missed the rotation and still uses the key gets an
+   * error of the database, because the referenced row is missing.
+   * @returns whether the database knew the key
    * @throws Failure KEY_IN_USE
    */
   forget(keyId: string): Promise<boolean> {
@@ -255,7 +255,7 @@ export class TemplateKeys {
     });
   }
 
-  /** Whether the key file or the database has a key of this id. */
+  /** Whether the key file or the database has a key with this id. */
   async isKnown(keyId: string): Promise<boolean> {
     if (this.#keys.ring.ids.includes(keyId)) return true;
     const sql = 'SELECT FROM template_key WHERE key_id = $1';
@@ -264,15 +264,15 @@ export class TemplateKeys {
   }
 
   /**
-   * The same, and takes it out of the file: first the one and then the other, so that at no moment the database names a
-   * key that is gone.
-   * @throws Failure KEY_IN_USE, KEY_NOT_FOUND; KEYS_UNREADABLE when the file cannot be written: it is as it was
+   * Removes an unused key from the database and then from the file. In this order the database never names a missing
+   * key.
+   * @throws Failure KEY_IN_USE, KEY_NOT_FOUND; KEYS_UNREADABLE when the file cannot be written: it stays unchanged
    */
   drop(keyId: string): Promise<void> {
     return this.#alone(async () => {
       this.#keys.read();
       const isInFile = this.#keys.ring.ids.includes(keyId);
-      // Refuses to take the current one out before anything is changed.
+      // Rejects the current key before anything is changed.
       if (isInFile) this.#keys.ring.without(keyId);
       const wasKnown = await this.forget(keyId);
       if (isInFile) await this.#keys.change((ring) => ring.without(keyId));
@@ -282,8 +282,8 @@ export class TemplateKeys {
 }
 
 /**
- * Makes sure that the keys at hand are those which the database knows of, as far as anything is encrypted with them.
- * @returns ids of keys that are not at hand, or are others, and that no template is encrypted with
+ * Checks that the available keys are those that the database knows, as far as templates use them.
+ * @returns ids of keys that are missing or different, and that encrypt no template
  * @throws Failure KEY_MISSING, KEY_WRONG
  */
 export async function requireProofs(client: Pick<pg.ClientBase, 'query'>, keys: Keys): Promise<string[]> {
@@ -294,7 +294,7 @@ export async function requireProofs(client: Pick<pg.ClientBase, 'query'>, keys: 
   for (const { key_id, proof } of rows) {
     const own = keys.ring.proof(key_id);
     if (own?.equals(proof) === true) continue;
-    // One that is encrypted with from now on has to be the one that other processes mean.
+    // The current key must be the same in all processes.
     const isNeeded = key_id === keys.ring.currentId || (await isUsed(client, key_id));
     if (!isNeeded) {
       missing.push(key_id);
@@ -313,7 +313,7 @@ async function isKnown(client: Pick<pg.ClientBase, 'query'>, keyId: string | nul
   return rows.length > 0;
 }
 
-/** Whether a template is encrypted with a key. Reads the whole table where none is. */
+/** Whether a key encrypts any template. Reads the whole table if it does not. */
 async function isUsed(client: Pick<pg.ClientBase, 'query'>, keyId: string): Promise<boolean> {
   await withoutTimeLimit(client);
   const { rows } = await client.query('SELECT FROM reference WHERE key_id = $1 LIMIT 1', [keyId]);
@@ -325,9 +325,9 @@ async function enter(client: Pick<pg.ClientBase, 'query'>, ring: KeyRing, id: st
 }
 
 /**
- * Enters the keys of the key file that templates are encrypted with, where the database has lost them; in a transaction
- * that changes nothing it only makes sure that it could.
- * @throws Failure KEYS_UNREADABLE; KEY_MISSING, KEY_WRONG: a key is not at hand, or opens nothing
+ * Re-enters the used keys of the key file that the database has lost. In a read-only transaction it only checks that
+ * this is possible.
+ * @throws Failure KEYS_UNREADABLE; KEY_MISSING, KEY_WRONG: a key is not available, or decrypts no template
  */
 export async function enterKeysAtHand(client: pg.PoolClient, keys: Keys): Promise<void> {
   keys.read();

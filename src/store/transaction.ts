@@ -11,15 +11,15 @@ import {
   storeUnavailable,
 } from './store-failure.ts';
 
-/** Keeps a connection in an unknown state from being lent again. */
+/** Keeps a connection in an unknown state from being reused. */
 type Discard = (reason: unknown) => void;
 
 /** All statements of a read see one state. */
 export const READ_ONLY = 'ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
 /**
- * Runs work in one transaction: all of it is on disk when this resolves, nothing of it when it rejects. The one
- * exception is a connection that breaks during the commit of a change, which is reported as such.
+ * Runs work in one transaction: all of it is durable when this resolves, and nothing of it when this rejects. The one
+ * exception is a connection that breaks during the commit of a change; it has its own failure.
  * @param mode - empty: a change; else READ_ONLY
  * @throws Failure
  */
@@ -34,7 +34,7 @@ export function inTransaction<T>(
     try {
       result = await work(client);
     } catch (error) {
-      // A connection that cannot even roll back is not given to anybody else.
+      // A connection that cannot even roll back is discarded.
       if (!isConnectionError(error)) await client.query('ROLLBACK').catch(discard);
       throw error;
     }
@@ -43,7 +43,7 @@ export function inTransaction<T>(
   });
 }
 
-/** Looks at something in a transaction that is rolled back. @throws Failure */
+/** Runs reads in a transaction that is rolled back. @throws Failure */
 export function undone<T>(pool: pg.Pool, look: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   return withConnection(pool, async (client, discard) => {
     await client.query('BEGIN');
@@ -55,7 +55,7 @@ export function undone<T>(pool: pg.Pool, look: (client: pg.PoolClient) => Promis
   });
 }
 
-/** For the rest of a transaction: it reads or writes whole tables, which may take as long as it takes. */
+/** Removes the statement time limit for the rest of a transaction that reads or writes whole tables. */
 export async function withoutTimeLimit(client: Pick<pg.ClientBase, 'query'>): Promise<void> {
   await client.query('SET LOCAL statement_timeout = 0');
 }
@@ -67,16 +67,17 @@ async function commit(client: pg.PoolClient, changes: boolean, discard: Discard)
   } catch (error) {
     if (isRefusal(error)) throw error;
     discard(error);
-    // Only the database's own word tells that nothing was changed; silence, however it came about, does not.
+    // Only an answer of the database proves that nothing was changed; a missing answer does not.
     throw changes ? commitOutcomeUnknown() : error;
   }
-  // The answer to the commit of a transaction in which a statement had failed: it must not be taken for done.
+  // After a failed statement, COMMIT answers ROLLBACK without an error: it must not count as committed.
   if (command !== 'COMMIT') throw new Error('the commit became a rollback');
 }
 
 /**
- * Lends a connection of the pool, and takes it out of the pool when it broke meanwhile. Enough for a single statement.
- * @throws Failure whatever goes wrong
+ * Lends a connection of the pool, and removes it from the pool if it broke meanwhile. Sufficient for a single
+ * statement.
+ * @throws Failure for every error
  */
 export async function withConnection<T>(
   pool: pg.Pool,
@@ -87,7 +88,7 @@ export async function withConnection<T>(
     client = await pool.connect();
   } catch (error) {
     if (isCrowd(error)) throw storeBusy();
-    // Refused, unreachable, a password that was changed, a database that was dropped: no caller can tell or mend that.
+    // Refused, unreachable, a changed password, a dropped database: callers can neither distinguish nor fix these.
     throw isCatalogueLost(error) ? catalogueDamaged(error) : storeUnavailable(error);
   }
   let broken = false;
@@ -104,14 +105,14 @@ export async function withConnection<T>(
   }
 }
 
-/** Makes a callback whose errors are told from the store's. */
+/** Wraps a callback to distinguish its errors from the store's. */
 type Guard = <Arguments extends unknown[]>(
   callback: (...given: Arguments) => Promise<void>,
 ) => (...given: Arguments) => Promise<void>;
 
 /**
- * Runs work that calls its caller back: what such a callback throws is not the store's, and comes out as it is.
- * @throws what a callback has thrown, else what the work throws
+ * Runs work with callbacks to its caller. Errors of a callback are not the store's and are rethrown unchanged.
+ * @throws the error of a callback, otherwise the error of the work
  */
 export async function withCallbacks<T>(work: (guard: Guard) => Promise<T>): Promise<T> {
   const thrown: unknown[] = [];
