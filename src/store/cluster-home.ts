@@ -12,7 +12,7 @@ const CLUSTER = 'postgres';
 /** A file of every cluster. */
 const VERSION_FILE = 'PG_VERSION';
 /** Exists while a database is being created: from before its first file until it is complete. */
-const MAKING = 'postgres-is-being-made';
+const CREATION_MARK = 'postgres-is-being-made';
 /** File of the database's password. */
 export const PASSWORD_FILE = 'postgres-password';
 /** `of`: files that prove an earlier database. `for`: files that an operator may have placed for a future database. */
@@ -35,10 +35,10 @@ export function clusterFiles(home: string): string {
  * @throws Failure EMBEDDED_DATABASE_FAILED when the directory holds something else or cannot be read
  */
 export function isCluster(files: string): boolean {
-  const names = seen(files, () => readdirSync(files));
+  const names = ifPresent(files, () => readdirSync(files));
   if (names === undefined || names.length === 0) return false;
   const version = join(files, VERSION_FILE);
-  if (seen(version, () => statSync(version)) !== undefined) return true;
+  if (ifPresent(version, () => statSync(version)) !== undefined) return true;
   const some = names.slice(0, MAX_NAMED).join(', ') + (names.length > MAX_NAMED ? ', …' : '');
   const copy = join(files, 'base', '1', VERSION_FILE);
   const remedy = names.includes('base')
@@ -52,9 +52,9 @@ export function isCluster(files: string): boolean {
  * @returns undefined: no such file exists. @throws Failure EMBEDDED_DATABASE_FAILED when its existence cannot be
  * determined
  */
-function seen<T>(path: string, look: () => T): T | undefined {
+function ifPresent<T>(path: string, read: () => T): T | undefined {
   try {
-    return look();
+    return read();
   } catch (cause) {
     const { code = 'no reason given' } = cause as { code?: string };
     if (code === 'ENOENT') return undefined;
@@ -68,23 +68,23 @@ function seen<T>(path: string, look: () => T): T | undefined {
  * interrupted creation.
  * @throws Failure EMBEDDED_DATABASE_FAILED when an earlier database is missing
  */
-export async function beginMaking(root: string, purpose: Purpose): Promise<void> {
-  const note = join(root, MAKING);
-  if (seen(note, () => lstatSync(note)) !== undefined) return;
+export async function beginCreation(root: string, purpose: Purpose): Promise<void> {
+  const note = join(root, CREATION_MARK);
+  if (ifPresent(note, () => lstatSync(note)) !== undefined) return;
   const left = tracesOf(root, purpose);
   if (left.length > 0) throw databaseGone(root, left);
   await writeFile(note, '', { mode: 0o600 });
   await syncDirectory(root);
 }
 
-export async function endMaking(root: string): Promise<void> {
-  await rm(join(root, MAKING), { force: true });
+export async function endCreation(root: string): Promise<void> {
+  await rm(join(root, CREATION_MARK), { force: true });
 }
 
 /** Names of files that prove an earlier database. */
 export function tracesOf(root: string, purpose: Purpose): string[] {
   const names = purpose === 'begin' ? [...TRACES.of, ...TRACES.for] : TRACES.of;
-  return names.filter((name) => seen(join(root, name), () => lstatSync(join(root, name))) !== undefined);
+  return names.filter((name) => ifPresent(join(root, name), () => lstatSync(join(root, name))) !== undefined);
 }
 
 export function databaseGone(root: string, left: readonly string[]): Failure {
@@ -102,9 +102,9 @@ export function databaseGone(root: string, left: readonly string[]): Failure {
  * @returns undefined when no cluster exists yet
  * @throws Failure EMBEDDED_DATABASE_FAILED when the link has no target
  */
-export function settledHome(root: string): string | undefined {
+export function clusterHomeOf(root: string): string | undefined {
   const place = clusterFiles(root);
-  if (seen(place, () => lstatSync(place))?.isSymbolicLink() !== true) return isCluster(place) ? root : undefined;
+  if (ifPresent(place, () => lstatSync(place))?.isSymbolicLink() !== true) return isCluster(place) ? root : undefined;
   const files = resolve(root, readlinkSync(place));
   if (isCluster(files) && basename(files) === CLUSTER) return dirname(files);
   if (isCluster(files)) {
@@ -116,15 +116,15 @@ export function settledHome(root: string): string | undefined {
 }
 
 /** Moves a complete draft to the cluster's name. */
-export async function settle(draft: string, root: string, home: string): Promise<void> {
+export async function installDraft(draft: string, root: string, home: string): Promise<void> {
   await removeEmpty(clusterFiles(home));
   await rename(draft, clusterFiles(home));
   await syncDirectory(home);
-  await link(root, home);
+  await linkHome(root, home);
 }
 
 /** Links the data directory to a home elsewhere. */
-export async function link(root: string, home: string): Promise<void> {
+export async function linkHome(root: string, home: string): Promise<void> {
   const place = clusterFiles(root);
   if (home === root || lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() === true) return;
   await removeEmpty(place);

@@ -17,7 +17,7 @@ const SESSION_SETTINGS = [
 const NO_TLS: readonly unknown[] = [undefined, null, false, 'false', '0', 'off', 'no'];
 
 /** A client that ignores the environment. */
-class SettledClient extends pg.Client {
+class IsolatedClient extends pg.Client {
   constructor(options: pg.ClientConfig = {}) {
     // pg reads the variables in the constructor, synchronously.
     const hidden = hideVariables();
@@ -38,35 +38,35 @@ export function connectionTo(
   url: string,
   limits: Pick<pg.ClientConfig, 'connectionTimeoutMillis' | 'query_timeout'> = {},
 ): pg.Client {
-  return new SettledClient({ ...optionsOf(url), ...limits });
+  return new IsolatedClient({ ...optionsOf(url), ...limits });
 }
 
 /** Options of a pool of such clients. @throws Failure DATABASE_URL_INVALID; an error of a file that the URL names */
 export function poolOptions(url: string, max: number): pg.PoolConfig {
-  return { ...optionsOf(url), max, Client: SettledClient };
+  return { ...optionsOf(url), max, Client: IsolatedClient };
 }
 
 function optionsOf(url: string): pg.ClientConfig {
   const { user, password, host, port, database, ssl, ...others } = parse(url);
-  const settledUser = user || ownName();
+  const userName = user || ownName();
   // For null, pg reads ~/.pgpass.
-  const settledPassword = password || (() => '');
+  const passwordOrNone = password || (() => '');
   return {
     application_name: APPLICATION,
     ...Object.fromEntries(SESSION_SETTINGS.flatMap((name) => (others[name] ? [[name, others[name]]] : []))),
-    user: settledUser,
-    password: settledPassword,
+    user: userName,
+    password: passwordOrNone,
     host: host || 'localhost',
     port: Number(port || 5432),
-    database: database || settledUser,
-    ssl: settledTls(ssl),
+    database: database || userName,
+    ssl: tlsOptions(ssl),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   };
 }
 
 /** Certificates are checked unless the URL disables it, whatever NODE_TLS_REJECT_UNAUTHORIZED is set to. */
-function settledTls(ssl: unknown): pg.ClientConfig['ssl'] {
+function tlsOptions(ssl: unknown): pg.ClientConfig['ssl'] {
   if (NO_TLS.includes(ssl)) return false;
   if (ssl === 'no-verify') return { rejectUnauthorized: false };
   return { rejectUnauthorized: true, ...(typeof ssl === 'object' && ssl) };

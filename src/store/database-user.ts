@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Failure } from '../failure.ts';
 import { childEnvironment } from './child-environment.ts';
-import { settledHome } from './cluster-home.ts';
+import { clusterHomeOf } from './cluster-home.ts';
 import { installedPrograms, isOpenToAll, OPEN_FOLDER, openPrograms, type Programs } from './database-programs.ts';
 import { directoryDigest } from './directory-lock.ts';
 
@@ -33,14 +33,14 @@ const run = promisify(execFile);
  */
 export async function prepareHost(root: string, warn: (sentence: string) => void): Promise<DatabaseHost> {
   const programs = await installedPrograms();
-  const settled = settledHome(root);
-  if (process.getuid?.() !== 0) return { identity: {}, home: settled ?? root, ...programs };
-  const identity = await databaseUser();
+  const existingHome = clusterHomeOf(root);
+  if (process.getuid?.() !== 0) return { identity: {}, home: existingHome ?? root, ...programs };
+  const identity = await ensureDatabaseUser();
   // The database's user must be able to traverse the directory, not to list it.
   const mode = statSync(root).mode & 0o7777;
   if ((mode & 0o011) !== 0o011) await chmod(root, mode | 0o011);
-  if (settled === root && !isOpenToAll(root)) throw shutOut(root);
-  const home = settled ?? (isOpenToAll(root) ? root : await openHome(root));
+  if (existingHome === root && !isOpenToAll(root)) throw shutOut(root);
+  const home = existingHome ?? (isOpenToAll(root) ? root : await ensureOpenHome(root));
   if (home !== root) warn(`the database's user cannot enter ${root}: its files are kept in ${home}`);
   return { identity, home, ...(isOpenToAll(programs.postgres) ? programs : await openPrograms(programs)) };
 }
@@ -56,7 +56,7 @@ function shutOut(root: string): Failure {
   return new Failure('failed-precondition', 'EMBEDDED_DATABASE_FAILED', sentence);
 }
 
-async function databaseUser(): Promise<{ uid: number; gid: number }> {
+async function ensureDatabaseUser(): Promise<{ uid: number; gid: number }> {
   const options = { env: childEnvironment(), timeout: PROGRAM_PATIENCE_MS };
   const id = async (flag: string) => Number((await run('id', [flag, USER], options)).stdout);
   try {
@@ -72,7 +72,7 @@ async function databaseUser(): Promise<{ uid: number; gid: number }> {
   }
 }
 
-async function openHome(root: string): Promise<string> {
+async function ensureOpenHome(root: string): Promise<string> {
   const home = join(OPEN_FOLDER, directoryDigest(root));
   await mkdir(home, { recursive: true, mode: 0o711 });
   for (const made of [OPEN_FOLDER, home]) await chmod(made, 0o711);

@@ -10,15 +10,15 @@ import { Failure } from '../failure.ts';
 import { childEnvironment } from './child-environment.ts';
 import { claimForCommand, claimForService, ClusterClaim, type Patience } from './cluster-claim.ts';
 import {
-  beginMaking,
+  beginCreation,
   clusterFiles,
   databaseGone,
-  endMaking,
+  endCreation,
   isCluster,
-  link,
+  linkHome,
   PASSWORD_FILE,
-  settle,
-  settledHome,
+  installDraft,
+  clusterHomeOf,
   tracesOf,
   type Purpose,
 } from './cluster-home.ts';
@@ -27,7 +27,7 @@ import { DatabaseServer, type StoreLog } from './database-server.ts';
 import { transferOwnership, type DatabaseHost } from './database-user.ts';
 import { describeHolder, holderOf } from './directory-lock.ts';
 import type { FileLock } from './file-lock.ts';
-import { lockServer, settleRegistration } from './orphaned-server.ts';
+import { lockServer, repairPidFile } from './orphaned-server.ts';
 
 /** A running embedded PostgreSQL. */
 export interface EmbeddedCluster {
@@ -66,14 +66,14 @@ export function startEmbeddedCluster(
 ): Promise<EmbeddedCluster> {
   const root = resolve(dataDir);
   return explained(root, async () => {
-    await makeDirectory(root);
-    const claim = await writing(root, () => claimForService(root, patienceOf(log, patience), warner(log)));
+    await ensureDataDirectory(root);
+    const claim = await reportUnwritable(root, () => claimForService(root, patienceOf(log, patience), warner(log)));
     return run(root, { claim, purpose }, log, () => claim.closeToGuests(undefined));
   });
 }
 
 export function hasEmbeddedCluster(dataDir: string): boolean {
-  return settledHome(resolve(dataDir)) !== undefined;
+  return clusterHomeOf(resolve(dataDir)) !== undefined;
 }
 
 /**
@@ -97,16 +97,16 @@ export function joinEmbeddedCluster(
       const sentence = `There is no database in ${root}: name the service's data directory (RIDGEWATCH_DATA_DIR), or its DATABASE_URL.`;
       throw new Failure('not-found', 'NO_DATABASE', sentence);
     }
-    await makeDirectory(root);
+    await ensureDataDirectory(root);
     const patience = patienceOf(log, given);
-    const place = await writing(root, () => claimForCommand(root, patience, warner(log)));
+    const place = await reportUnwritable(root, () => claimForCommand(root, patience, warner(log)));
     if (place instanceof ClusterClaim) {
       const purpose = absent === 'refuse' ? 'fill' : absent;
       return run(root, { claim: place, purpose }, log, () => place.closeToGuests(patience));
     }
     try {
       await requireReachable(root, place.port);
-      const directory = clusterFiles(settledHome(root) ?? root);
+      const directory = clusterFiles(clusterHomeOf(root) ?? root);
       const stop = () => Promise.resolve(place.leave());
       return { directory, url: urlOf(await passwordOf(root, true), place.port), isShared: true, stop };
     } catch (error) {
@@ -132,15 +132,15 @@ async function run(
     const { host } = claim;
     const files = clusterFiles(host.home);
     const isThere = isCluster(files);
-    if (!isThere) await beginMaking(root, purpose);
+    if (!isThere) await beginCreation(root, purpose);
     await removeDrafts(host.home);
     const password = await passwordOf(root, isThere);
-    if (isThere) await link(root, host.home);
-    else await initialise(host, root, password, log);
-    await endMaking(root);
+    if (isThere) await linkHome(root, host.home);
+    else await createCluster(host, root, password, log);
+    await endCreation(root);
     claim.lockCluster();
     lock = await lockServer(files, warner(log));
-    settleRegistration(files);
+    repairPidFile(files);
     const server = await DatabaseServer.start({ host, files, lockDescriptor: lock.descriptor }, log);
     claim.admitGuests(server.port);
     let stopped: Promise<void> | undefined;
@@ -218,7 +218,7 @@ function urlOf(password: string, port: number): string {
 }
 
 /** Creates it for its owner only. Under root, the database's user gets access later. */
-async function makeDirectory(root: string): Promise<void> {
+async function ensureDataDirectory(root: string): Promise<void> {
   try {
     if (!existsSync(root)) {
       await makeParents(dirname(root));
@@ -234,7 +234,7 @@ async function makeDirectory(root: string): Promise<void> {
 }
 
 /** Catches failed writes: permissions do not reveal everything, for example that no file can be created in /proc. */
-async function writing<T>(root: string, work: () => Promise<T>): Promise<T> {
+async function reportUnwritable<T>(root: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -295,7 +295,7 @@ async function removeDrafts(home: string): Promise<void> {
  * Creates the cluster under another name and renames it when it is complete: a killed start leaves nothing that looks
  * like a cluster. Each attempt uses its own name, because programs of a killed attempt may still be writing.
  */
-async function initialise(host: DatabaseHost, root: string, password: string, log: StoreLog): Promise<void> {
+async function createCluster(host: DatabaseHost, root: string, password: string, log: StoreLog): Promise<void> {
   log({ level: 'info', message: 'making the embedded database' });
   const draft = join(host.home, `${DRAFT}-${randomBytes(4).toString('hex')}`);
   const passwordFile = `${draft}-password`;
@@ -304,7 +304,7 @@ async function initialise(host: DatabaseHost, root: string, password: string, lo
     await writeFile(passwordFile, password, { mode: 0o600, flag: 'wx' });
     for (const given of [draft, passwordFile]) await transferOwnership(given, host.identity);
     await runInitdb(host, draft, passwordFile);
-    await settle(draft, root, host.home);
+    await installDraft(draft, root, host.home);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
     throw error;

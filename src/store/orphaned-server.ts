@@ -11,7 +11,7 @@ import { FileLock } from './file-lock.ts';
  * Signals that end orphaned processes, and how long each may take, in milliseconds. SIGINT: fast shutdown. SIGQUIT:
  * immediate shutdown; the next start replays the log of committed changes. SIGKILL: for unresponsive processes.
  */
-const WAYS = [
+const SIGNALS = [
   ['SIGINT', 15_000],
   ['SIGQUIT', 5000],
   ['SIGKILL', 5000],
@@ -43,7 +43,7 @@ export async function lockServer(files: string, warn: (sentence: string) => void
   };
   let lock = await free(PAUSE_MS);
   if (lock === undefined) warn('stopping the database that an earlier run left behind');
-  for (const [signal, patienceMs] of WAYS) {
+  for (const [signal, patienceMs] of SIGNALS) {
     if (lock !== undefined) return lock;
     const pids = serverProcesses(files);
     // A process suspended with its container receives signals only when it continues.
@@ -63,7 +63,7 @@ export async function lockServer(files: string, warn: (sentence: string) => void
  * proves that no server of ours is running. PostgreSQL still uses the file to detect a server that was started by other
  * means, and processes of one that are still alive.
  */
-export function settleRegistration(files: string): void {
+export function repairPidFile(files: string): void {
   const file = join(files, 'postmaster.pid');
   let text: string;
   try {
@@ -93,8 +93,8 @@ function send(pid: number, signal: NodeJS.Signals | 0): boolean {
 /** The visible processes of the server: only the first one if it lives, because it ends the others. */
 function serverProcesses(files: string): number[] {
   if (process.platform !== 'linux') {
-    const registered = Number.parseInt(readRegistration(files), 10);
-    return registered > 1 && isServerOf(registered, files) ? [registered] : [];
+    const pid = Number.parseInt(readPidFile(files), 10);
+    return pid > 1 && isServerOf(pid, files) ? [pid] : [];
   }
   const place = realpathSync(files);
   const all = readdirSync('/proc')
@@ -116,7 +116,7 @@ function linkOf(path: string): string {
   }
 }
 
-function readRegistration(files: string): string {
+function readPidFile(files: string): string {
   try {
     return readFileSync(join(files, 'postmaster.pid'), 'latin1');
   } catch {
