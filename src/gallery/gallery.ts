@@ -1,4 +1,4 @@
-import { galleryUnknown } from '../store/store-failure.ts';
+import { galleryUnknown } from '../store/subject-failure.ts';
 import {
   partitionKey,
   type PartitionName,

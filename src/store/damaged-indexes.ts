@@ -3,7 +3,7 @@ import pg from 'pg';
 import { hasExtension } from './database-extensions.ts';
 import { isPlanned } from './damaged-pages.ts';
 import { findLostEntries } from './lost-places.ts';
-import { damagedPlaceOf, isDamage, tableFileMissing } from './store-failure.ts';
+import { damagedPlaceOf, isDamage, tableFileMissing } from './store-damage.ts';
 import { readAllTables } from './tables.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;

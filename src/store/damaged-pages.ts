@@ -1,6 +1,6 @@
 /** Reads around blocks that the database reports as damaged. */
 import type pg from 'pg';
-import { isDamage, tableNotPlanned } from './store-failure.ts';
+import { isDamage, tableNotPlanned } from './store-damage.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 

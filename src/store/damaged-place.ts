@@ -1,7 +1,7 @@
 /** Names the damaged table in errors that keep the store from opening, and the remedy. */
 import type pg from 'pg';
 import { Failure } from '../failure.ts';
-import { damagedPlaceOf, isDamage } from './store-failure.ts';
+import { damagedPlaceOf, isDamage } from './store-damage.ts';
 
 /** Adds the name of the table to a failure about damage; returns other errors unchanged. */
 export async function withPlace(pool: pg.Pool, error: unknown): Promise<unknown> {

@@ -6,14 +6,9 @@ import type { Enrolled, NewEnrolment, NewReference, SubjectWithReferences } from
 import type { Keys } from '../security/keys.ts';
 import { readSubjects } from './rows.ts';
 import { sealTemplate } from './sealed-templates.ts';
-import {
-  asStoreFailure,
-  changeCollided,
-  externalIdTaken,
-  isRefusedValue,
-  requestIdReused,
-  subjectExpunged,
-} from './store-failure.ts';
+import { isRefusedValue } from './database-error.ts';
+import { asStoreFailure, changeCollided } from './store-failure.ts';
+import { externalIdTaken, requestIdReused, subjectExpunged } from './subject-failure.ts';
 import { inTransaction } from './transaction.ts';
 
 /** Outcome of one enrolment in a batch. */

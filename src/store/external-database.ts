@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
-import { catalogueDamaged, isCatalogueLost } from './store-failure.ts';
+import { catalogueDamaged, isCatalogueLost } from './store-damage.ts';
 
 /** Waits between attempts, in milliseconds: a database started together with the service needs a moment. */
 const PATIENCE_MS = [250, 500, 1000] as const;

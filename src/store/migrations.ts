@@ -5,14 +5,8 @@ import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import { connectionTo } from './connection.ts';
 import { explain } from './external-database.ts';
-import {
-  asStoreFailure,
-  catalogueDamaged,
-  damagedPlaceOf,
-  isCatalogueLost,
-  isDamage,
-  isOfCatalogue,
-} from './store-failure.ts';
+import { catalogueDamaged, damagedPlaceOf, isCatalogueLost, isDamage, isOfCatalogue } from './store-damage.ts';
+import { asStoreFailure } from './store-failure.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
 /** Table with the names of the applied migrations. */

@@ -10,7 +10,7 @@ import { probeDatabase } from './external-database.ts';
 import { Imports } from './imports.ts';
 import { migrate } from './migrations.ts';
 import { withPlace } from './damaged-place.ts';
-import { catalogueDamaged, isCatalogueLost } from './store-failure.ts';
+import { catalogueDamaged, isCatalogueLost } from './store-damage.ts';
 import { StoreRepair } from './store-repair.ts';
 import { StoreHealth } from './store-health.ts';
 import { StoreCopy } from './store-copy.ts';

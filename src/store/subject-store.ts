@@ -25,7 +25,13 @@ import { addGalleries, addLost, withoutSubject } from './lost-of-subjects.ts';
 import { lostSubjects, readableSubjectIds, referencesOfUnreadable } from './rescued-rows.ts';
 import { readPresent, readSubjects, readSubjectsById, type SubjectsAround } from './rows.ts';
 import { StoreTurns } from './store-turns.ts';
-import { galleryUnknown, referenceDamaged, subjectDamaged, subjectNotFound, versionMismatch } from './store-failure.ts';
+import {
+  galleryUnknown,
+  referenceDamaged,
+  subjectDamaged,
+  subjectNotFound,
+  versionMismatch,
+} from './subject-failure.ts';
 import { inTransaction, READ_ONLY, undone, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
 type OnBatch = (

@@ -5,7 +5,7 @@ import type { Keys, Sealed } from '../security/keys.ts';
 import { blocksOf, readBlocks, tryRead } from './damaged-pages.ts';
 import type { DamagedReference } from './records.ts';
 import { sealTemplate, unsealTemplate, type SealedRow } from './sealed-templates.ts';
-import { isDamage } from './store-failure.ts';
+import { isDamage } from './store-damage.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
 /** Rows re-encrypted in one transaction, which takes some tens of milliseconds: callers hardly wait for it. */

@@ -1,15 +1,7 @@
 import type pg from 'pg';
-import {
-  asStoreFailure,
-  catalogueDamaged,
-  commitOutcomeUnknown,
-  isConnectionError,
-  isCrowd,
-  isCatalogueLost,
-  isRefusal,
-  storeBusy,
-  storeUnavailable,
-} from './store-failure.ts';
+import { isConnectionError, isCrowd, isRefusal } from './database-error.ts';
+import { catalogueDamaged, isCatalogueLost } from './store-damage.ts';
+import { asStoreFailure, commitOutcomeUnknown, storeBusy, storeUnavailable } from './store-failure.ts';
 
 /** Keeps a connection in an unknown state from being reused. */
 type Discard = (reason: unknown) => void;
