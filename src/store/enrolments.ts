@@ -2,10 +2,12 @@
 import type pg from 'pg';
 import { appendChanges } from './changes.ts';
 import type { Failure } from '../failure.ts';
-import type { Enrolled, NewEnrolment, NewReference, SubjectWithReferences } from './records.ts';
+import { claimRequests, readRequests, releaseRequests, requestKey, type StoredRequest } from './enrolment-requests.ts';
+import { insertReferences } from './inserted-references.ts';
+import { inOrderOf } from './insertion-order.ts';
+import type { Enrolled, NewEnrolment, SubjectWithReferences } from './records.ts';
 import type { Keys } from '../security/keys.ts';
 import { readSubjects } from './rows.ts';
-import { sealTemplate } from './sealed-templates.ts';
 import { isRefusedValue } from './database-error.ts';
 import { asStoreFailure, changeCollided } from './store-failure.ts';
 import { externalIdTaken, requestIdReused, subjectExpunged } from './subject-failure.ts';
@@ -13,13 +15,6 @@ import { inTransaction } from './transaction.ts';
 
 /** Outcome of one enrolment in a batch. */
 export type EnrolmentOutcome = Enrolled | { readonly failure: Failure };
-
-interface StoredRequest {
-  readonly contributor: string;
-  readonly client_request_id: string;
-  readonly subject_id: string;
-  readonly digest: Buffer | null;
-}
 
 /** Result of placing a record: added, request id already known, or refused with a reason. */
 type Placement = 'added' | 'request-known' | { readonly failure: Failure };
@@ -130,37 +125,6 @@ async function placeTogether(
 }
 
 /**
- * Inserts the request ids in a fixed order, which prevents deadlocks between batches. If another transaction is
- * inserting the same id, this one waits for its outcome.
- * @returns the enrolments whose id was already known
- */
-async function claimRequests(client: pg.PoolClient, enrolments: readonly NewEnrolment[]): Promise<Set<NewEnrolment>> {
-  const named = enrolments.filter(({ clientRequest }) => clientRequest !== undefined);
-  if (named.length === 0) return new Set();
-  const ordered = inOrderOf(named, requestKey);
-  const { rows } = await client.query<{ subject_id: string }>(
-    `INSERT INTO enrolment_request (contributor, client_request_id, subject_id, digest)
-     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bytea[]) AS r
-     ON CONFLICT (contributor, client_request_id) DO NOTHING RETURNING subject_id`,
-    [
-      ordered.map(({ subject }) => subject.contributor),
-      ordered.map(({ clientRequest }) => clientRequest?.id),
-      ordered.map(({ subject }) => subject.subjectId),
-      ordered.map(({ clientRequest }) => Buffer.from(clientRequest?.digest ?? [])),
-    ],
-  );
-  const claimed = new Set(rows.map(({ subject_id }) => subject_id));
-  return new Set(named.filter(({ subject }) => !claimed.has(subject.subjectId)));
-}
-
-/** Releases the request ids of refused enrolments: the caller may correct and repeat them. */
-async function releaseRequests(client: pg.PoolClient, refused: readonly NewEnrolment[]): Promise<void> {
-  if (refused.length === 0) return;
-  const ids = refused.map(({ subject }) => subject.subjectId);
-  await client.query('DELETE FROM enrolment_request WHERE subject_id = ANY($1)', [ids]);
-}
-
-/**
  * Adds the subjects with unused external ids, also in a fixed order. If another transaction is inserting the same
  * external id, this one waits for its outcome.
  */
@@ -202,73 +166,9 @@ async function insertSubjects(
   return new Set(added);
 }
 
-/** Adds references of existing subjects. */
-export async function insertReferences(
-  client: pg.PoolClient,
-  keys: Keys,
-  owners: readonly { readonly subject: { readonly subjectId: string }; readonly references: readonly NewReference[] }[],
-): Promise<void> {
-  const rows = owners.flatMap(({ subject, references }) =>
-    references.map((reference, ordinal) => ({ ...reference, ordinal, subjectId: subject.subjectId })),
-  );
-  if (rows.length === 0) return;
-  // A key rotation waits for transactions that hold this lock, and only then looks for templates under the old key. The
-  // lock is therefore taken before the keys are used, not at the insertion. Another process may have rotated the keys
-  // meanwhile, hence the refresh.
-  await client.query('SELECT FROM template_key FOR KEY SHARE');
-  keys.refresh();
-  const sealed = rows.map(({ referenceId, template }) => sealTemplate(keys, referenceId, template));
-  await client.query(
-    `INSERT INTO reference (reference_id, subject_id, ordinal, modality, finger_position, format, stored_format, quality,
-       model_id, dimension, minutia_count, comparable, capture_time, key_id, template)
-     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::smallint[], $6::text[], $7::text[],
-       $8::smallint[], $9::text[], $10::int[], $11::int[], $12::boolean[], $13::timestamptz[], $14::text[], $15::bytea[])`,
-    [
-      rows.map(({ referenceId }) => referenceId),
-      rows.map(({ subjectId }) => subjectId),
-      rows.map(({ ordinal }) => ordinal),
-      rows.map(({ modality }) => modality),
-      rows.map(({ fingerPosition }) => fingerPosition),
-      rows.map(({ format }) => format),
-      rows.map(({ storedFormat }) => storedFormat),
-      rows.map(({ quality }) => quality),
-      rows.map(({ modelId }) => modelId ?? null),
-      rows.map(({ dimension }) => dimension ?? null),
-      rows.map(({ minutiaCount }) => minutiaCount),
-      rows.map(({ comparable }) => comparable),
-      rows.map(({ captureTime }) => captureTime ?? null),
-      sealed.map(({ keyId }) => keyId),
-      sealed.map(({ bytes }) => bytes),
-    ],
-  );
-}
-
-/** Sorts stably: of two records with the same key, the first gets it. */
-function inOrderOf<T>(items: readonly T[], key: (item: T) => string): T[] {
-  const keyed = items.map((item) => ({ item, key: key(item) }));
-  return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ item }) => item);
-}
-
 /** In the order in which the store returns them. */
 function galleriesOf({ galleries }: NewEnrolment['subject']): string[] {
   return [...new Set(galleries)].sort();
-}
-
-function requestKey({ subject, clientRequest }: NewEnrolment): string {
-  return JSON.stringify([subject.contributor, clientRequest?.id]);
-}
-
-async function readRequests(
-  client: pg.PoolClient,
-  enrolments: readonly NewEnrolment[],
-): Promise<Map<string, StoredRequest>> {
-  if (enrolments.length === 0) return new Map();
-  const { rows } = await client.query<StoredRequest>(
-    `SELECT e.* FROM enrolment_request e JOIN unnest($1::text[], $2::text[]) AS r(contributor, id)
-     ON e.contributor = r.contributor AND e.client_request_id = r.id`,
-    [enrolments.map(({ subject }) => subject.contributor), enrolments.map(({ clientRequest }) => clientRequest?.id)],
-  );
-  return new Map(rows.map((row) => [JSON.stringify([row.contributor, row.client_request_id]), row]));
 }
 
 /** Reads subjects under a lock that prevents their change and expunging until this transaction ends. */

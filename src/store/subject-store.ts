@@ -2,7 +2,8 @@ import type pg from 'pg';
 import type { Asker } from '../fair-turns.ts';
 import type { Keys } from '../security/keys.ts';
 import { appendChanges, readChanges, readHead, readSchema, readState } from './changes.ts';
-import { enrolMany, insertReferences, type EnrolmentOutcome } from './enrolments.ts';
+import { enrolMany, type EnrolmentOutcome } from './enrolments.ts';
+import { insertReferences } from './inserted-references.ts';
 import type {
   Change,
   ClientRequest,
