@@ -6,7 +6,7 @@ import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
 import { readHead, readSchema, readState } from './changes.ts';
 import { readTables } from './tables.ts';
-import { requireProofs } from './template-keys.ts';
+import { requireProofs } from './key-proofs.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withoutTimeLimit } from './transaction.ts';
 
 const { escapeIdentifier } = pg;

@@ -20,7 +20,7 @@ import { isListWrong } from './migrations.ts';
 import { rebuildMigrations } from './rebuilt-migrations.ts';
 import { rewriteLeaf, rewriteMemberships } from './rewritten-tables.ts';
 import { readAllTables } from './tables.ts';
-import { enterKeysAtHand } from './template-keys.ts';
+import { enterKeysAtHand } from './key-proofs.ts';
 import { inTransaction, READ_ONLY, undone, withConnection, withoutTimeLimit } from './transaction.ts';
 
 /** Tables whose rows can be derived from other tables, or from files beside the store. */

@@ -1,18 +1,13 @@
 import type pg from 'pg';
 import { Failure } from '../failure.ts';
-import { keyMissing, keyNotFound, newKeyId, type KeyRing } from '../security/key-ring.ts';
-import type { Keys, Sealed } from '../security/keys.ts';
-import { blocksOf, readBlocks, tryRead } from './damaged-pages.ts';
-import type { DamagedReference } from './records.ts';
-import { sealTemplate, unsealTemplate, type SealedRow } from './sealed-templates.ts';
-import { isDamage } from './store-damage.ts';
+import { keyNotFound, newKeyId, type KeyRing } from '../security/key-ring.ts';
+import type { Keys } from '../security/keys.ts';
+import { enterKey, isKeyUsed, requireProofs } from './key-proofs.ts';
+import { TemplateResealing, type Resealed } from './template-resealing.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
-/** Rows re-encrypted in one transaction, which takes some tens of milliseconds: callers hardly wait for it. */
-const ROWS_PER_STEP = 500;
 /** Advisory lock for changes of the key file; an arbitrary number that no other lock of this database uses. */
 const KEY_FILE_LOCK = 7_319_522_806;
-const NO_REFERENCE = '00000000-0000-0000-0000-000000000000';
 
 /** Result of opening the keys. */
 export interface Established {
@@ -20,18 +15,6 @@ export interface Established {
   readonly made: boolean;
   /** Keys that the database knows but that are not available, and that encrypt no template. */
   readonly missing: readonly string[];
-}
-
-/** Result of re-encrypting all templates. */
-export interface Resealed {
-  readonly sealed: number;
-  readonly damaged: readonly DamagedReference[];
-}
-
-interface SealedStep {
-  readonly last: string | undefined;
-  readonly count: number;
-  readonly damaged: readonly DamagedReference[];
 }
 
 /** The encryption keys of stored templates. Every method throws Failure. */
@@ -57,7 +40,7 @@ export class TemplateKeys {
       const { rows } = await client.query('SELECT FROM template_key LIMIT 1');
       const made = await keys.open(rows.length > 0);
       const missing = await requireProofs(client, keys);
-      await enter(client, keys.ring, keys.ring.currentId);
+      await enterKey(client, keys.ring, keys.ring.currentId);
       return { made, missing };
     });
   }
@@ -81,7 +64,7 @@ export class TemplateKeys {
 
   /** Registers a key with the database, which must happen before its first use. */
   enter(ring: KeyRing, id = ring.currentId): Promise<void> {
-    return withConnection(this.#pool, (client) => enter(client, ring, id));
+    return withConnection(this.#pool, (client) => enterKey(client, ring, id));
   }
 
   /**
@@ -106,122 +89,14 @@ export class TemplateKeys {
     });
   }
 
-  /**
-   * Re-encrypts all templates that do not use the current key, while the service runs. Callers wait for one step at
-   * most, and subjects get no change. It can be stopped at any time and restarted.
-   * @param which - `plain`: only unencrypted templates
-   * @param onProgress - receives the number encrypted so far
-   * @returns the number encrypted, and the unreadable references, which stay unchanged
-   */
-  async sealAll(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<Resealed> {
-    await this.#waitForWriters();
-    const damaged: DamagedReference[] = [];
-    let [after, sealed] = [NO_REFERENCE, 0];
-    for (;;) {
-      const step = await this.#sealStep(which, after).catch((error: unknown) => {
-        if (!isDamage(error)) throw error;
-        return undefined;
-      });
-      if (step === undefined) break;
-      damaged.push(...step.damaged);
-      if (step.last === undefined) return { sealed, damaged };
-      after = step.last;
-      sealed += step.count;
-      onProgress(sealed);
-    }
-    // A damaged block prevents reading in order: the rest is read block by block.
-    const { ids, lost } = await this.#unsealedAround(which);
-    // The damaged references so far are met again.
-    damaged.splice(0, damaged.length, ...lost);
-    for (let at = 0; at < ids.length; at += ROWS_PER_STEP) {
-      for (const step of await this.#sealThese(ids.slice(at, at + ROWS_PER_STEP))) {
-        damaged.push(...step.damaged);
-        sealed += step.count;
-      }
-      onProgress(sealed);
-    }
-    return { sealed, damaged };
+  /** Re-encrypts templates; see TemplateResealing.sealAll. */
+  sealAll(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<Resealed> {
+    return new TemplateResealing(this.#pool, this.#keys).sealAll(which, onProgress);
   }
 
   /** Re-encrypts templates without reporting unreadable ones. */
   async sealStored(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<number> {
     return (await this.sealAll(which, onProgress)).sealed;
-  }
-
-  /** Ids of references to encrypt in readable blocks, and one lost entry for each other block. */
-  #unsealedAround(which: 'plain' | 'all'): Promise<{ readonly ids: string[]; readonly lost: DamagedReference[] }> {
-    const condition = which === 'plain' ? 'key_id IS NULL' : 'key_id IS DISTINCT FROM $1';
-    const values = which === 'plain' ? [] : [this.#keys.ring.currentId];
-    const read = async (client: pg.PoolClient) => {
-      await withoutTimeLimit(client);
-      const { readable, damaged } = await blocksOf(client, 'reference');
-      const sql = (within: string) => `SELECT reference_id FROM reference WHERE ${condition} AND ${within}`;
-      const rows = await readBlocks<{ reference_id: string }>(client, readable, sql, values);
-      const lost = damaged.map(() => ({ referenceId: '', subjectId: '', reason: 'STORE_DAMAGED' }));
-      return { ids: rows.map(({ reference_id }) => reference_id).sort(), lost };
-    };
-    return inTransaction(this.#pool, read, READ_ONLY);
-  }
-
-  /** @returns a step for each part that could be read together */
-  async #sealThese(ids: readonly string[]): Promise<SealedStep[]> {
-    const condition = 'key_id IS DISTINCT FROM $2 AND reference_id = ANY($1)';
-    try {
-      return [await this.#seal(condition, [ids, this.#keys.ring.currentId])];
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      const [only] = ids;
-      if (ids.length === 1 && only !== undefined)
-        return [{ last: only, count: 0, damaged: [{ referenceId: only, subjectId: '', reason: 'STORE_DAMAGED' }] }];
-      const half = Math.ceil(ids.length / 2);
-      return [...(await this.#sealThese(ids.slice(0, half))), ...(await this.#sealThese(ids.slice(half)))];
-    }
-  }
-
-  /**
-   * Waits until no transaction is adding a template: all templates under another key are then visible. It locks the
-   * table instead of the rows, because later writers queue behind a table lock: under constant writes, its turn still
-   * comes.
-   */
-  #waitForWriters(): Promise<unknown> {
-    return inTransaction(this.#pool, (client) => client.query('LOCK TABLE template_key IN EXCLUSIVE MODE'));
-  }
-
-  #sealStep(which: 'plain' | 'all', after: string): Promise<SealedStep> {
-    const condition = `${which === 'plain' ? 'key_id IS NULL' : 'key_id IS DISTINCT FROM $2'} AND reference_id > $1`;
-    return this.#seal(condition, which === 'plain' ? [after] : [after, this.#keys.ring.currentId]);
-  }
-
-  /** Re-encrypts the first rows that match a condition, in one transaction. Undecryptable templates stay unchanged. */
-  #seal(condition: string, values: readonly unknown[]): Promise<SealedStep> {
-    const keys = this.#keys;
-    return inTransaction(this.#pool, async (client) => {
-      const { rows } = await client.query<SealedRow & { readonly subject_id: string }>(
-        `SELECT reference_id, subject_id, key_id, template FROM reference WHERE ${condition}
-         ORDER BY reference_id LIMIT ${ROWS_PER_STEP} FOR NO KEY UPDATE`,
-        [...values],
-      );
-      const damaged: DamagedReference[] = [];
-      const again: { readonly id: string; readonly sealed: Sealed }[] = [];
-      for (const row of rows) {
-        const { reference_id: id, subject_id: subjectId } = row;
-        try {
-          again.push({ id, sealed: sealTemplate(keys, id, unsealTemplate(keys, row)) });
-        } catch (error) {
-          if (!(error instanceof Failure)) throw error;
-          if (error.reason === 'KEY_MISSING' && (await isKnown(client, row.key_id))) throw error;
-          const reason = error.reason === 'KEY_MISSING' ? 'KEY_UNKNOWN' : error.reason;
-          damaged.push({ referenceId: id, subjectId, reason });
-        }
-      }
-      await client.query(
-        `UPDATE reference r SET key_id = s.key_id, template = s.template
-         FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS s(reference_id, key_id, template)
-         WHERE r.reference_id = s.reference_id`,
-        [again.map(({ id }) => id), again.map(({ sealed }) => sealed.keyId), again.map(({ sealed }) => sealed.bytes)],
-      );
-      return { last: rows.at(-1)?.reference_id, count: again.length, damaged };
-    });
   }
 
   /** Number of stored templates by encryption key. Reads the whole table. */
@@ -246,7 +121,7 @@ export class TemplateKeys {
    */
   forget(keyId: string): Promise<boolean> {
     return inTransaction(this.#pool, async (client) => {
-      if (await isUsed(client, keyId)) {
+      if (await isKeyUsed(client, keyId)) {
         const sentence = `Templates are encrypted with key ${keyId}: rotate first. Those that ridgewatch store check calls damaged are never encrypted again; they have to be mended or expunged before.`;
         throw new Failure('failed-precondition', 'KEY_IN_USE', sentence);
       }
@@ -278,86 +153,5 @@ export class TemplateKeys {
       if (isInFile) await this.#keys.change((ring) => ring.without(keyId));
       else if (!wasKnown) throw keyNotFound(keyId);
     });
-  }
-}
-
-/**
- * Checks that the available keys are those that the database knows, as far as templates use them.
- * @returns ids of keys that are missing or different, and that encrypt no template
- * @throws Failure KEY_MISSING, KEY_WRONG
- */
-export async function requireProofs(client: Pick<pg.ClientBase, 'query'>, keys: Keys): Promise<string[]> {
-  const { rows } = await client.query<{ key_id: string; proof: Buffer }>(
-    'SELECT key_id, proof FROM template_key ORDER BY key_id',
-  );
-  const missing: string[] = [];
-  for (const { key_id, proof } of rows) {
-    const own = keys.ring.proof(key_id);
-    if (own?.equals(proof) === true) continue;
-    // The current key must be the same in all processes.
-    const isNeeded = key_id === keys.ring.currentId || (await isUsed(client, key_id));
-    if (!isNeeded) {
-      missing.push(key_id);
-      continue;
-    }
-    if (own === undefined) throw keyMissing(key_id);
-    const sentence = `Key ${key_id} in ${keys.file} is not the one that the stored templates were encrypted with: bring back the right key file.`;
-    throw new Failure('failed-precondition', 'KEY_WRONG', sentence);
-  }
-  return missing;
-}
-
-/** Whether the database knows a key. */
-async function isKnown(client: Pick<pg.ClientBase, 'query'>, keyId: string | null): Promise<boolean> {
-  const { rows } = await client.query('SELECT FROM template_key WHERE key_id = $1', [keyId]);
-  return rows.length > 0;
-}
-
-/** Whether a key encrypts any template. Reads the whole table if it does not. */
-async function isUsed(client: Pick<pg.ClientBase, 'query'>, keyId: string): Promise<boolean> {
-  await withoutTimeLimit(client);
-  const { rows } = await client.query('SELECT FROM reference WHERE key_id = $1 LIMIT 1', [keyId]);
-  return rows.length > 0;
-}
-
-async function enter(client: Pick<pg.ClientBase, 'query'>, ring: KeyRing, id: string): Promise<void> {
-  await client.query('INSERT INTO template_key VALUES ($1, $2) ON CONFLICT (key_id) DO NOTHING', [id, ring.proof(id)]);
-}
-
-/**
- * Re-enters the used keys of the key file that the database has lost. In a read-only transaction it only checks that
- * this is possible.
- * @throws Failure KEYS_UNREADABLE; KEY_MISSING, KEY_WRONG: a key is not available, or decrypts no template
- */
-export async function enterKeysAtHand(client: pg.PoolClient, keys: Keys): Promise<void> {
-  keys.read();
-  await withoutTimeLimit(client);
-  const used = new Map<string, SealedRow[]>();
-  const { readable } = await blocksOf(client, 'reference');
-  const sql = (within: string) => `SELECT key_id, min(ctid) AS place FROM reference
-    WHERE key_id IS NOT NULL AND ${within} GROUP BY key_id`;
-  for (const { key_id, place } of await readBlocks<{ key_id: string; place: string }>(client, readable, sql)) {
-    const template = 'SELECT reference_id, key_id, template FROM reference WHERE ctid = $1::tid';
-    const found = await tryRead(client, () => client.query<SealedRow>(template, [place]));
-    used.set(key_id, [...(used.get(key_id) ?? []), ...(found?.rows ?? [])]);
-  }
-  const { rows: mode } = await client.query<{ transaction_read_only: string }>('SHOW transaction_read_only');
-  const isTrial = mode[0]?.transaction_read_only === 'on';
-  for (const [id, rows] of used) {
-    if (!keys.ring.ids.includes(id)) throw keyMissing(id);
-    if (!rows.some((row) => opens(keys, row))) {
-      const sentence = `Key ${id} in ${keys.file} opens no stored template: bring back the right key file.`;
-      throw new Failure('failed-precondition', 'KEY_WRONG', sentence);
-    }
-    if (!isTrial) await enter(client, keys.ring, id);
-  }
-}
-
-function opens(keys: Keys, row: SealedRow): boolean {
-  try {
-    unsealTemplate(keys, row);
-    return true;
-  } catch {
-    return false;
   }
 }
