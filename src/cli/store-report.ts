@@ -2,7 +2,8 @@
 import Table from 'cli-table3';
 import type { Rebuilt } from '../store/damaged-indexes.ts';
 import type { DamagedReference } from '../store/records.ts';
-import type { Repaired, Structure } from '../store/store-repair.ts';
+import type { Repaired } from '../store/removed-references.ts';
+import type { Structure } from '../store/store-repair.ts';
 
 /** What was found. */
 export interface Findings {

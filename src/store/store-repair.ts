@@ -2,13 +2,11 @@
 import pg from 'pg';
 import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
-import { appendChanges } from './changes.ts';
+import { findLostBlocks, findUnreadableBlocks, mendOf, type DamagedBlock } from './damaged-blocks.ts';
 import { findDamagedIndexes, rebuildIndexes, type DamagedIndex, type Rebuilt } from './damaged-indexes.ts';
-import { blocksOf, isPlanned, tryRead } from './damaged-pages.ts';
-import { hasExtension } from './database-extensions.ts';
-import { findLostEntries } from './lost-places.ts';
-import { lostOf, type LostOfTable } from './lost-rows.ts';
-import type { DamagedReference, Removed } from './records.ts';
+import { tryRead } from './damaged-pages.ts';
+import type { LostOfTable } from './lost-rows.ts';
+import type { DamagedReference } from './records.ts';
 import {
   countMissingChanges,
   fillMissingChanges,
@@ -18,34 +16,16 @@ import {
 } from './rebuilt-changes.ts';
 import { isListWrong } from './migrations.ts';
 import { rebuildMigrations } from './rebuilt-migrations.ts';
+import { removeReferences, withoutDamaged, type ReceiptOf, type Repaired } from './removed-references.ts';
 import { rewriteLeaf, rewriteMemberships } from './rewritten-tables.ts';
 import { readAllTables } from './tables.ts';
 import { enterKeysAtHand } from './key-proofs.ts';
 import { inTransaction, READ_ONLY, undone, withConnection, withoutTimeLimit } from './transaction.ts';
 
-/** Tables whose rows can be derived from other tables, or from files beside the store. */
-const DERIVED_TABLES = new Set(['change_counter', 'migration', 'template_key']);
 /** Tables that others reference, and that are too large to be rewritten by statements. */
 const VACUUMED_TABLES = new Set(['reference', 'subject', 'change', 'import', 'template_key']);
 /** Tables that are rewritten last: their rows determine what is removed. Each may need those before it. */
 const LAST_TABLES = ['subject', 'reference', 'gallery_membership', 'gallery'];
-/**
- * Treats damaged blocks as empty. Their rows are not salvaged: they are not what was written, and would be kept as if
- * they were. This takes a database administrator.
- */
-const WITHOUT_DAMAGED = 'SET LOCAL zero_damaged_pages = on';
-
-/** An unreadable block of a table, of its large values, or of its sequence of numbers. */
-export interface DamagedBlock {
-  readonly table: string;
-  readonly block: number;
-  /**
-   * `repair`: its contents are known from elsewhere; `expunge`: its contents are lost, and only a backup restores them.
-   */
-  readonly mend: 'repair' | 'expunge';
-  /** The block is readable, but lacks rows that an index has entries for. */
-  readonly isEmptied?: true;
-}
 
 /** Damage other than in rows of subjects and references. */
 export interface Structure {
@@ -58,17 +38,6 @@ export interface Structure {
   /** The list of migrations disagrees with the applied ones. */
   readonly isListWrong: boolean;
 }
-
-/** Outcome for a subject with damaged references. */
-export interface Repaired {
-  readonly subjectId: string;
-  /** Nothing readable was left of it. */
-  readonly isExpunged: boolean;
-  readonly referencesRemoved: number;
-  readonly seq: number;
-}
-
-type ReceiptOf = (removed: Removed & { readonly subjectId: string; readonly isExpunged: boolean }) => string;
 
 /** Every method throws Failure. */
 export class StoreRepair {
@@ -120,7 +89,7 @@ export class StoreRepair {
    * read because of an index are skipped.
    */
   async damagedBlocks(): Promise<DamagedBlock[]> {
-    const found = await this.#unreadableBlocks();
+    const found = await inTransaction(this.#pool, findUnreadableBlocks, READ_ONLY);
     const isKnown = ({ table, block }: DamagedBlock) => found.some((one) => one.table === table && one.block === block);
     for (const { table, blocks } of await this.lostBlocks())
       found.push(
@@ -133,38 +102,7 @@ export class StoreRepair {
 
   /** Rows that the indexes have entries for and the tables lack: blocks of zeros, and truncated files. */
   lostBlocks(): Promise<LostOfTable[]> {
-    return undone(this.#pool, async (client) => {
-      // Created once instead of for every table.
-      await hasExtension(client, 'pageinspect');
-      const found: LostOfTable[] = [];
-      for (const table of await readAllTables(client)) {
-        const entries = await findLostEntries(client, table);
-        if (entries !== undefined && entries.length > 0) found.push(lostOf(table, entries));
-      }
-      return found;
-    });
-  }
-
-  #unreadableBlocks(): Promise<DamagedBlock[]> {
-    const read = async (client: pg.PoolClient) => {
-      await withoutTimeLimit(client);
-      const found: DamagedBlock[] = [];
-      for (const table of await readAllTables(client)) {
-        const mend = mendOf(table);
-        if (!(await isPlanned(client, pg.escapeIdentifier(table)))) continue;
-        for (const place of [pg.escapeIdentifier(table), ...(await overflowOf(client, table))]) {
-          if (!(await isPlanned(client, place))) continue;
-          const { damaged } = await blocksOf(client, place);
-          for (const block of damaged) found.push({ table, block, mend });
-        }
-        for (const sequence of await sequencesOf(client, table)) {
-          const read = await tryRead(client, () => client.query(`SELECT FROM ${sequence}`));
-          if (read === undefined) found.push({ table, block: 0, mend });
-        }
-      }
-      return found;
-    };
-    return inTransaction(this.#pool, read, READ_ONLY);
+    return undone(this.#pool, findLostBlocks);
   }
 
   /** Missing subjects that no change records as expunged; none when that cannot be read because of damage. */
@@ -241,7 +179,8 @@ export class StoreRepair {
       // Damaged blocks are treated as empty only when it is necessary.
       if (isAround) await withoutDamaged(client);
       const done: Repaired[] = [];
-      for (const [subjectId, found] of bySubject) done.push(await remove(client, subjectId, found, reason, receiptOf));
+      for (const [subjectId, found] of bySubject)
+        done.push(await removeReferences(client, subjectId, found, reason, receiptOf));
       const expunged = done.filter(({ isExpunged }) => isExpunged).length;
       if (expunged > maxExpunged) {
         const sentence = `${expunged} subjects would be expunged, and at most ${maxExpunged} were agreed to; nothing was changed.`;
@@ -341,74 +280,4 @@ export class StoreRepair {
       }
     });
   }
-}
-
-function mendOf(table: string): DamagedBlock['mend'] {
-  return DERIVED_TABLES.has(table) ? 'repair' : 'expunge';
-}
-
-async function withoutDamaged(client: pg.PoolClient): Promise<void> {
-  await client.query(WITHOUT_DAMAGED);
-  // Invalid indexes are not updated either; rewriting the table rebuilds them.
-  await client.query(
-    `UPDATE pg_index SET indisready = false WHERE NOT indisvalid AND indrelid IN ('subject'::regclass, 'reference'::regclass)`,
-  );
-}
-
-async function remove(
-  client: pg.PoolClient,
-  subjectId: string,
-  damaged: readonly DamagedReference[],
-  reason: string,
-  receiptOf: ReceiptOf,
-): Promise<Repaired> {
-  const now = new Date();
-  const ids = damaged.flatMap(({ referenceId }) => (referenceId === '' ? [] : [referenceId]));
-  const { rows: present } = await client.query('SELECT FROM subject WHERE subject_id = $1 FOR UPDATE', [subjectId]);
-  const { rows: versions } = await client.query<{ version: string; first: string }>(
-    'SELECT max(subject_version) AS version, min(seq) AS first FROM change WHERE subject_id = $1',
-    [subjectId],
-  );
-  const removed = await client.query('DELETE FROM reference WHERE reference_id = ANY($1)', [ids]);
-  const { rows: left } = await client.query('SELECT FROM reference WHERE subject_id = $1 LIMIT 1', [subjectId]);
-  const isUnreadable = damaged.some((one) => one.reason === 'SUBJECT_DAMAGED');
-  const isExpunged = present.length === 0 || left.length === 0 || isUnreadable;
-  let referencesRemoved = Math.max(removed.rowCount ?? 0, damaged.length);
-  if (isExpunged) {
-    const others = await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
-    referencesRemoved += others.rowCount ?? 0;
-    await client.query('DELETE FROM gallery_membership WHERE subject_id = $1', [subjectId]);
-    await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
-    await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);
-  } else {
-    const sql = 'UPDATE subject SET version = version + 1, update_time = $2 WHERE subject_id = $1';
-    await client.query(sql, [subjectId, now]);
-  }
-  const version = Number(versions[0]?.version ?? 0) + 1;
-  const kind = isExpunged ? 'expunge' : 'upsert';
-  const seq = await appendChanges(client, [{ kind, subjectId, version, reason }], now);
-  const firstSeq = Number(versions[0]?.first ?? seq);
-  const receipt = receiptOf({ subjectId, seq, at: now, referencesRemoved, firstSeq, isExpunged });
-  await client.query('INSERT INTO receipt (seq, document) VALUES ($1, $2)', [seq, receipt]);
-  return { subjectId, isExpunged, referencesRemoved, seq };
-}
-
-/** The table of a table's large values (TOAST), as written in SQL; only a database administrator may read it. */
-async function overflowOf(client: pg.PoolClient, table: string): Promise<string[]> {
-  const { rows } = await client.query<{ place: string }>(
-    `SELECT reltoastrelid::regclass::text AS place FROM pg_class
-     WHERE oid = $1::regclass AND reltoastrelid <> 0 AND current_setting('is_superuser') = 'on'`,
-    [pg.escapeIdentifier(table)],
-  );
-  return rows.map(({ place }) => place);
-}
-
-/** The sequences that number a table's rows, as written in SQL. */
-async function sequencesOf(client: pg.PoolClient, table: string): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT s.oid::regclass::text AS name FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype IN ('a', 'i')
-     WHERE s.relkind = 'S' AND d.refobjid = $1::regclass`,
-    [pg.escapeIdentifier(table)],
-  );
-  return rows.map(({ name }) => name);
 }

@@ -3,7 +3,8 @@ import { listIndexes, sequenceOfName } from '../../index-files/index-catalog.ts'
 import { faultOf } from '../../gallery/stored-records.ts';
 import { ReceiptSigner } from '../../security/receipts.ts';
 import type { DamagedReference } from '../../store/records.ts';
-import type { Repaired, StoreRepair, Structure } from '../../store/store-repair.ts';
+import type { Repaired } from '../../store/removed-references.ts';
+import type { StoreRepair, Structure } from '../../store/store-repair.ts';
 import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
