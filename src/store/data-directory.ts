@@ -4,7 +4,9 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from '../failure.ts';
 
-/** Creates it for its owner only. Under root, the database's user gets access later. */
+/**
+ * Creates the data directory if it is missing, for its owner only. Under root, the database's user gets access later.
+ */
 export async function ensureDataDirectory(root: string): Promise<void> {
   try {
     if (!existsSync(root)) {
@@ -27,7 +29,9 @@ async function makeParents(parent: string): Promise<void> {
   for (let at = parent; at.length >= first.length; at = dirname(at)) await chmod(at, 0o711);
 }
 
-/** Catches failed writes: permissions do not reveal everything, for example that no file can be created in /proc. */
+/**
+ * Reports a file that cannot be created: permissions do not reveal everything, for example that /proc accepts no files.
+ */
 export async function reportUnwritable<T>(root: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

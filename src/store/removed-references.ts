@@ -4,8 +4,8 @@ import { appendChanges } from './changes.ts';
 import type { DamagedReference, Removed } from './records.ts';
 
 /**
- * Treats damaged blocks as empty. Their rows are not salvaged: they are not what was written, and would be kept as if
- * they were. This takes a database administrator.
+ * Their rows are not salvaged: they are not what was written, and would be kept as if they were. This takes a database
+ * administrator.
  */
 const WITHOUT_DAMAGED = 'SET LOCAL zero_damaged_pages = on';
 
