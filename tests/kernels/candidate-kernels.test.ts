@@ -9,7 +9,7 @@ import { VectorEncoder } from '../../src/matching/kernels/finger-vector.ts';
 import { REMOVED_SIMILARITY } from '../../src/matching/kernels/kernels.ts';
 import { CODE_BYTES, CODE_PAIRS, VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
 import { shippedVectorModel } from '../../src/matching/model/shipped-model.ts';
-import { nearestCentroids, ranksByValues, valueOfCodes } from '../../src/matching/oracle/finger-codes.ts';
+import { nearestCentroids, ranksByValues, valueOfCodes } from './finger-codes-oracle.ts';
 import { ChoiceMemory } from '../../src/matching/workers/choice-memory.ts';
 import { secondImpression, somePrint } from '../prints.ts';
 import { buildCases } from './builds.ts';

@@ -1,5 +1,5 @@
 /** The twin of assembly/candidates: codes of candidate vectors, estimates from codes, and the choice of subjects. */
-import { CENTROIDS, CENTROID_UNIT, CODE_PAIRS, componentsOf } from '../model/finger-vector-model.ts';
+import { CENTROIDS, CENTROID_UNIT, CODE_PAIRS, componentsOf } from '../../src/matching/model/finger-vector-model.ts';
 
 /** The nearest centroid of each pair of components; of equally near ones the first. */
 export function nearestCentroids(vector: Int8Array, codeBook: Int16Array): number[] {
