@@ -9,7 +9,7 @@
  * engine gives the same result; fused multiply-add is not.
  */
 export { compareFaces, resembleFaces } from './face/compare';
-export { compareFingers, explainFingers } from './finger/compare';
+export { compareFingers, explainFingers, screenFingers } from './finger/compare';
 export { arrangePlanes } from './finger/code';
 export { encodeFinger } from './finger/encode';
 export { encodeVector, scanVectors } from './finger/vector';

@@ -108,14 +108,17 @@ function fits(n: i32, m: i32, scratch: usize): bool {
 /** Matches of the last comparison that was scored. */
 let matches: i32 = 0;
 
-/** @returns 0 when no alignment is found, or 1 to MAX_SCORE */
-function compareOrdered(first: usize, n: i32, second: usize, m: i32, scratch: usize): i32 {
+/**
+ * @param minSupport - the comparison ends when the largest support is below it: MIN_SUPPORT, or more
+ * @returns 0 when no alignment is found, or 1 to MAX_SCORE
+ */
+function compareOrdered(first: usize, n: i32, second: usize, m: i32, minSupport: f32, scratch: usize): i32 {
   matches = 0;
   measureDistances(first, n, second, m, scratch);
   const size = shortlistPairs(first, n, second, m, scratch);
   gatherPairs(first, n, second, m, size, scratch);
   const largest = firstSupport(size, scratch);
-  if (largest < MIN_SUPPORT) return 0;
+  if (largest < minSupport) return 0;
   relax(size, scratch, largest);
   alignCluster(makeCluster(size, scratch), scratch);
   fixSecond(second, m, scratch);
@@ -133,11 +136,29 @@ function compareOrdered(first: usize, n: i32, second: usize, m: i32, scratch: us
   return scoreEvidence(scratch);
 }
 
-function compareFinger(probe: usize, reference: usize, scratch: usize): i32 {
+function compareFinger(probe: usize, reference: usize, minSupport: f32, scratch: usize): i32 {
   const n = load<u8>(probe) as i32;
   const m = load<u8>(reference) as i32;
-  if (isFirst(probe, n, reference, m)) return compareOrdered(probe, n, reference, m, scratch);
-  return compareOrdered(reference, m, probe, n, scratch);
+  if (isFirst(probe, n, reference, m)) return compareOrdered(probe, n, reference, m, minSupport, scratch);
+  return compareOrdered(reference, m, probe, n, minSupport, scratch);
+}
+
+/** Address of reference r; 0: removed. */
+@inline
+function addressAt(directory: usize, r: usize): usize {
+  return (load<u32>(directory + (r << 2)) as usize) << 4;
+}
+
+/**
+ * Reads a byte of each cache line of a reference: references chosen by an index are scattered, and their lines arrive
+ * while another one is compared. WebAssembly has no prefetch.
+ */
+@inline
+function touch(reference: usize): u32 {
+  const end = reference + packedBytes(load<u8>(reference));
+  let bytes: u32 = 0;
+  for (let at = reference + 64; at < end; at += 64) bytes |= load<u8>(at);
+  return bytes;
 }
 
 /**
@@ -146,9 +167,29 @@ function compareFinger(probe: usize, reference: usize, scratch: usize): i32 {
  * @param scores - i32 for each: 0 to 65535, or REMOVED
  */
 export function compareFingers(probe: usize, directory: usize, count: i32, scores: usize, scratch: usize): void {
-  for (let r: usize = 0; r < (count as usize); r++) {
-    const address = (load<u32>(directory + (r << 2)) as usize) << 4;
-    store<i32>(scores + (r << 2), address == 0 ? REMOVED : compareFinger(probe, address, scratch));
+  screenFingers(probe, directory, count, MIN_SUPPORT, scores, scratch);
+}
+
+/**
+ * Like compareFingers, but ends earlier: 0 instead of a score when the largest support is below `minSupport`. All other
+ * scores are those of compareFingers.
+ * @param minSupport - MIN_SUPPORT or more
+ */
+export function screenFingers(
+  probe: usize,
+  directory: usize,
+  count: i32,
+  minSupport: f32,
+  scores: usize,
+  scratch: usize,
+): void {
+  const end = count as usize;
+  for (let r: usize = 0; r < end; r++) {
+    const address = addressAt(directory, r);
+    const next = r + 1 < end ? addressAt(directory, r + 1) : 0;
+    // Stored, so that the reads are not optimised away; the score overwrites it.
+    if (next != 0) store<u32>(scores + (r << 2), touch(next));
+    store<i32>(scores + (r << 2), address == 0 ? REMOVED : compareFinger(probe, address, minSupport, scratch));
   }
 }
 
@@ -169,7 +210,7 @@ export const EXPLANATION: usize = 1040;
  */
 export function explainFingers(probe: usize, reference: usize, out: usize, scratch: usize): void {
   memory.fill(out, 0, EXPLANATION);
-  store<i32>(out, compareFinger(probe, reference, scratch));
+  store<i32>(out, compareFinger(probe, reference, MIN_SUPPORT, scratch));
   store<i32>(out, matches, EXPLAINED_COUNT);
   if (matches == 0) return;
   const straight = isFirst(probe, load<u8>(probe), reference, load<u8>(reference));

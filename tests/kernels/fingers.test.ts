@@ -3,11 +3,21 @@ import { describe, expect, it } from 'vitest';
 import { DirectComparer } from '../../src/matching/workers/direct-comparison.ts';
 import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import type { KernelBuild } from '../../src/matching/kernels/kernel-builds.ts';
-import { MINIMUM_MINUTIAE, FINGER_PACKED_MAX_BYTES, MAX_FINGER_SCORE } from '../../src/matching/kernels/kernels.ts';
+import {
+  MINIMUM_MINUTIAE,
+  FINGER_PACKED_MAX_BYTES,
+  MAX_FINGER_SCORE,
+  REMOVED_SCORE,
+} from '../../src/matching/kernels/kernels.ts';
 import { packedOffsets } from '../../src/matching/model/packed-layout.ts';
 import { compareFingersReference } from '../../src/matching/oracle/finger-comparison.ts';
 import { encodeFingerReference } from '../../src/matching/oracle/finger-encoding.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
+import { Segment } from '../../src/gallery/segment.ts';
+import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
+import { SEGMENT_SCRATCH_BYTES, SegmentReader } from '../../src/matching/workers/segment-reader.ts';
+import { StopSignal } from '../../src/matching/workers/stop-signal.ts';
+import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
 import { garbage, random, secondImpression, somePrint } from '../prints.ts';
@@ -42,6 +52,7 @@ function compareWith({ comparer }: FingerKernels, a: Uint8Array, b: Uint8Array):
   return score;
 }
 
+const NEVER = new StopSignal().all;
 const preferred = kernelsOf();
 const { encoder } = preferred;
 const pack = (template: FingerTemplate) => packWith(preferred, template);
@@ -100,6 +111,41 @@ describe.each(buildCases)('the finger kernel and its oracle, $title', ({ build, 
       }),
       { numRuns: 100 },
     );
+  });
+
+  it('screen references by their support, whatever is removed between them, and change no other score', () => {
+    const model = shippedFingerModel();
+    const references = fc.array(fc.record({ seed: fc.nat(6), again: fc.boolean(), removed: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 12,
+    });
+    let [screened, passed] = [0, 0];
+    fc.assert(
+      fc.property(references, fc.constantFrom(0.9, 1.5, 3, 6, 12), (list, minSupport) => {
+        const probe = pack(secondImpression(somePrint(0), 99, 30));
+        const packed = list.map(({ seed, again }) =>
+          pack(again ? secondImpression(somePrint(seed), seed, 10) : somePrint(seed)),
+        );
+        const segment = new Segment(list.length, FINGER_PACKED_MAX_BYTES, SEGMENT_SCRATCH_BYTES);
+        packed.forEach((bytes, i) => segment.append(bytes, i));
+        list.forEach(({ removed }, i) => removed && segment.remove(i));
+        const reader = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS, build);
+        const indices = Uint32Array.from(list.keys());
+        const compared = (bar?: number) => reader.compare({ modality: 'finger', packed: probe }, indices, NEVER, bar);
+        const [whole, some] = [compared().scores, compared(minSupport).scores];
+        list.forEach(({ removed }, i) => {
+          const expected = removed
+            ? REMOVED_SCORE
+            : compareFingersReference(probe, packed[i], model, Math.fround(minSupport));
+          expect(some[i]).toBe(expected);
+          if (some[i] === whole[i]) passed++;
+          else screened++;
+          if (some[i] !== 0) expect(some[i]).toBe(whole[i]);
+        });
+      }),
+      { numRuns: 60 },
+    );
+    expect(Math.min(screened, passed)).toBeGreaterThan(0);
   });
 
   it('give the same score for random templates of any density', () => {

@@ -71,6 +71,18 @@ export interface Kernels {
    */
   compareFingers(probe: number, directory: number, count: number, scores: number, scratch: number): void;
   /**
+   * Like `compareFingers`, but ends earlier: 0 instead of a score where the largest support of a pair of minutiae is
+   * below `minSupport`. Other scores are those of `compareFingers`, which ends at 0.9.
+   */
+  screenFingers(
+    probe: number,
+    directory: number,
+    count: number,
+    minSupport: number,
+    scores: number,
+    scratch: number,
+  ): void;
+  /**
    * Compares two packed fingers and explains the score, see finger-explanation.ts.
    * @param out - EXPLANATION_BYTES, 8-byte aligned
    */

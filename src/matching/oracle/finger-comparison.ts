@@ -22,15 +22,17 @@ const PASSES = 3;
 
 /**
  * Compares two packed fingers. The score is symmetric in probe and reference.
+ * @param minSupport - the comparison ends with 0 when the largest support is below it
  * @returns 0: no alignment was found; otherwise 1 to 65535
  */
 export function compareFingersReference(
   probe: Uint8Array,
   reference: Uint8Array,
   model: FingerModel = shippedFingerModel(),
+  minSupport = MIN_SUPPORT,
 ): number {
   const [first, second] = isFirst(probe, reference) ? [probe, reference] : [reference, probe];
-  const found = align(unpackFinger(first), unpackFinger(second));
+  const found = align(unpackFinger(first), unpackFinger(second), minSupport);
   if (found === undefined) return 0;
   const { comparison, alignment, matches } = found;
   const masses = weighEvidence(comparison, alignment, matches);
@@ -56,14 +58,14 @@ interface Found {
   readonly matches: readonly Pair[];
 }
 
-function align(a: Finger, b: Finger): Found | undefined {
+function align(a: Finger, b: Finger, minSupport: number): Found | undefined {
   const distances = a.codes.map((p) => b.codes.map((q) => codeDistance(p, q)));
   const { pairs, meanDistance } = shortlist(a, b, distances);
   const comparison = { a, b, distances, meanDistance };
   const agreements = measureAgreements(pairs);
   const weights = pairs.map(({ weight }) => weight);
   const first = agreements.map((row) => supportOf(row, weights));
-  if (Math.max(0, ...first) < MIN_SUPPORT) return undefined;
+  if (Math.max(0, ...first) < minSupport) return undefined;
   const strengths = relax(agreements, weights, first);
   let alignment = alignCluster(clusterOf(pairs, agreements, strengths));
   let pairing = pairMinutiae(comparison, alignment);

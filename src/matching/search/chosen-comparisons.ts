@@ -16,8 +16,15 @@ export interface ChosenComparisons {
 }
 
 /**
- * Compares chosen references: first those that are compared in any case, then the others of subjects that these made
- * notable.
+ * Support below which a comparison with a subject of the shortlist's tail ends. Most non-mates have less; of mates hardly
+ * any that would score enough for a candidate (docs/architecture.md has the figures). Candidates are compared anew
+ * without it.
+ */
+const TAIL_MIN_SUPPORT = 1.5;
+
+/**
+ * Compares chosen references: first all of the most similar subjects, and the most similar ones of the others, then the
+ * rest of the subjects that these made notable.
  * @param order - see ComparisonOrder; one entry for each part
  */
 export async function compareChosen(
@@ -29,7 +36,7 @@ export async function compareChosen(
 ): Promise<ChosenComparisons> {
   const compared = probes.map(() => 0);
   const rates = new InstanceRates();
-  const jobs = (references: readonly Uint32Array[]) =>
+  const jobs = (references: readonly Uint32Array[], minSupport?: number) =>
     probes.flatMap(({ packed }, number) => {
       if (packed === undefined) return [];
       const ofProbe = parts.flatMap((part, p) =>
@@ -38,21 +45,21 @@ export async function compareChosen(
       const owners = joined(ofProbe.map(({ segment, indices }) => segment.ownersOf(indices)));
       const instances = joined(ofProbe.map(({ indices, instance }) => new Uint32Array(indices.length).fill(instance)));
       const table = pool.calibrations.rateTable(packed);
-      return comparisons(pool, packed, ofProbe, stop.compare, ({ compared: count, scores }, first) => {
+      return comparisons(pool, packed, ofProbe, stop.compare, minSupport, ({ compared: count, scores }, first) => {
         compared[number] += count;
         // No closure per score: there are thousands, and the main thread serves all searches.
         for (let k = 0; k < scores.length; k++)
           if (scores[k] !== REMOVED_SCORE) rates.note(owners[first + k], instances[first + k], table.at(scores[k]));
       });
     });
-  await tasks.all(jobs(order.first));
+  await tasks.all([...jobs(order.certain), ...jobs(order.first, TAIL_MIN_SUPPORT)]);
   const promising = order.rest.map((references, p) => {
     const owners = parts[p].segment.ownersOf(references);
     return references.filter((_, k) => rates.isNotable(owners[k]));
   });
-  await tasks.all(jobs(promising));
+  await tasks.all(jobs(promising, TAIL_MIN_SUPPORT));
   signal.throwIfAborted();
-  const meant = [...order.first, ...promising].reduce((sum, { length }) => sum + length, 0);
+  const meant = [...order.certain, ...order.first, ...promising].reduce((sum, { length }) => sum + length, 0);
   const share = meant === 0 ? 1 : compared.reduce((sum, count) => sum + count, 0) / meant;
   return { rates, compared, share };
 }

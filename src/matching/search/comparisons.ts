@@ -15,6 +15,7 @@ export interface Piece {
 
 /**
  * Comparisons of a probe with single references, as tasks that are skipped once the search is stopped.
+ * @param minSupport - see CompareTask
  * @param take - gets the result of a task, and the position of its first reference among all of them
  */
 export function comparisons(
@@ -22,6 +23,7 @@ export function comparisons(
   probe: PackedProbe,
   pieces: readonly Piece[],
   stop: StopMark,
+  minSupport: number | undefined,
   take: (result: CompareResult, first: number) => void,
 ): (() => Promise<void>)[] {
   let first = 0;
@@ -29,7 +31,7 @@ export function comparisons(
     const start = first;
     first += countOf(ofTask);
     return async () => {
-      if (!isStopped(stop)) take(await comparePieces(pool, probe, ofTask, stop), start);
+      if (!isStopped(stop)) take(await comparePieces(pool, probe, ofTask, stop, minSupport), start);
     };
   });
 }
@@ -40,10 +42,11 @@ export function comparePieces(
   probe: PackedProbe,
   pieces: readonly Piece[],
   stop?: StopMark,
+  minSupport?: number,
 ): Promise<CompareResult> {
   const named = pieces.map(({ segment, indices }) => ({ segment: segment.handle.id, indices }));
   const handles = pieces.map(({ segment }) => segment.handle);
-  return pool.compare({ kind: 'compare', probe, pieces: named, ...(stop && { stop }) }, handles);
+  return pool.compare({ kind: 'compare', probe, pieces: named, minSupport, ...(stop && { stop }) }, handles);
 }
 
 /** Tasks of equal size: one task may span several segments, and one segment several tasks. */

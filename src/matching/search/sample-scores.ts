@@ -80,7 +80,7 @@ export async function compareSubjects(
         keepBest(scores, probe, location.referenceId, positionOf(location), score, count);
       });
     };
-    jobs.push(...comparisons(pool, packed, pieces, until, take));
+    jobs.push(...comparisons(pool, packed, pieces, until, undefined, take));
   }
   await tasks.all(jobs);
   return { scored, compared };

@@ -60,11 +60,12 @@ export function orderComparisons(
     );
   let count = 0;
   for (let s = 0; s < ranks.length; s++) if (ranks[s] >= least) count++;
-  return { subjects: count, order: { first: ofStage(FIRST), rest: ofStage(REST) } };
+  return { subjects: count, order: { certain: ofStage(CERTAIN), first: ofStage(FIRST), rest: ofStage(REST) } };
 }
 
-const FIRST = 1;
-const REST = 2;
+const CERTAIN = 1;
+const FIRST = 2;
+const REST = 3;
 
 /** Position of an ordinal among the subjects, which are ascending and contain it. */
 function placeIn(subjects: Uint32Array, ordinal: number): number {
@@ -92,7 +93,7 @@ function ranksOf(best: Int16Array, subjects: number, instances: number): Float64
   return ranks;
 }
 
-/** FIRST or REST for each subject and instance; 0 where it is not compared. */
+/** CERTAIN, FIRST or REST for each subject and instance; 0 where it is not compared. */
 function stagesOf(
   best: Int16Array,
   ranks: Float64Array,
@@ -106,7 +107,7 @@ function stagesOf(
     if (!(ranks[s] >= least)) continue;
     const from = s * instances;
     if (ranks[s] >= certain) {
-      stages.fill(FIRST, from, from + instances);
+      stages.fill(CERTAIN, from, from + instances);
       continue;
     }
     let fingers = 0;

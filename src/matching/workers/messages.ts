@@ -135,7 +135,9 @@ export interface ShortlistTask {
 
 /** For each part of a search: the scanned references of the chosen subjects, ascending. */
 export interface ComparisonOrder {
-  /** Always compared. */
+  /** All references of the most similar subjects. */
+  readonly certain: readonly Uint32Array[];
+  /** Of the other subjects, the more similar half of their fingers, and their faces. */
   readonly first: readonly Uint32Array[];
   /** Compared only where the subject's first comparisons are notable. */
   readonly rest: readonly Uint32Array[];
@@ -158,6 +160,8 @@ export interface CompareTask {
   readonly kind: 'compare';
   readonly probe: PackedProbe;
   readonly pieces: readonly SegmentReferences[];
+  /** Of fingers: comparisons of less support end with score 0, see screenFingers; undefined: none but the kernel's own. */
+  readonly minSupport?: number | undefined;
   /** Undefined: the task is never stopped. */
   readonly stop?: StopMark;
 }

@@ -152,8 +152,14 @@ export class SegmentReader {
   /**
    * Compares the probe with single references. Scores are in the order of the indices.
    * @param stop - checked between batches; REMOVED_SCORE for references not compared
+   * @param minSupport - see CompareTask
    */
-  compare(probe: PackedProbe, indices: Uint32Array, stop: StopMark = NEVER_STOPPED): Omit<CompareResult, 'busyMs'> {
+  compare(
+    probe: PackedProbe,
+    indices: Uint32Array,
+    stop: StopMark = NEVER_STOPPED,
+    minSupport?: number,
+  ): Omit<CompareResult, 'busyMs'> {
     const result = new Int32Array(indices.length).fill(REMOVED_SCORE);
     const batch = probe.modality === 'finger' ? FINGER_BATCH : FACE_BATCH;
     this.#loadProbe(probe);
@@ -163,7 +169,7 @@ export class SegmentReader {
       const directory = new Int32Array(this.#memory.buffer, this.#directoryAddress);
       const own = new Int32Array(this.#memory.buffer, this.#ownDirectoryAddress, count);
       for (let i = 0; i < count; i++) own[i] = Atomics.load(directory, indices[start + i]);
-      result.set(this.#run(probe, this.#ownDirectoryAddress, count), start);
+      result.set(this.#run(probe, this.#ownDirectoryAddress, count, minSupport), start);
     }
     return { scores: result, compared: Math.min(start, indices.length) };
   }
@@ -230,10 +236,12 @@ export class SegmentReader {
     return present;
   }
 
-  #run(probe: PackedProbe, directory: number, count: number): Int32Array {
+  #run(probe: PackedProbe, directory: number, count: number, minSupport?: number): Int32Array {
     const [address, scores, scratch] = [this.#probeAddress, this.#scoresAddress, this.#scratchAddress];
-    if (probe.modality === 'finger') this.#kernels.compareFingers(address, directory, count, scores, scratch);
-    else this.#kernels.compareFaces(address, probe.dimension, directory, count, scores, scratch);
+    if (probe.modality === 'finger') {
+      if (minSupport === undefined) this.#kernels.compareFingers(address, directory, count, scores, scratch);
+      else this.#kernels.screenFingers(address, directory, count, minSupport, scores, scratch);
+    } else this.#kernels.compareFaces(address, probe.dimension, directory, count, scores, scratch);
     return new Int32Array(this.#memory.buffer, scores, count);
   }
 }

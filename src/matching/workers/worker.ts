@@ -125,13 +125,13 @@ function carryOut<Kind extends TaskKind>(task: TaskMap[Kind]['task'] & { readonl
 }
 
 function comparePieces(
-  { probe, stop }: CompareTask,
+  { probe, stop, minSupport }: CompareTask,
   pieces: readonly { readonly reader: SegmentReader; readonly indices: Uint32Array }[],
 ): Omit<CompareResult, 'busyMs'> {
   const scores = new Int32Array(pieces.reduce((sum, { indices }) => sum + indices.length, 0));
   let [next, compared] = [0, 0];
   for (const { reader, indices } of pieces) {
-    const result = reader.compare(probe, indices, stop);
+    const result = reader.compare(probe, indices, stop, minSupport);
     scores.set(result.scores, next);
     next += indices.length;
     compared += result.compared;
