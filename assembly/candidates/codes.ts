@@ -9,6 +9,8 @@
  * the sums stay in two registers.
  */
 
+import { innerProduct, widen } from '../product';
+
 /** References of a block. */
 const BLOCK: usize = 32;
 
@@ -130,5 +132,31 @@ export function encodeCodes(vector: usize, pairs: i32, book: usize, out: usize):
     const low = nearest(at, (load<i8>(vector + pair) as i32) << 4, (load<i8>(last - pair) as i32) << 4);
     const high = nearest(at + 64, (load<i8>(vector + pair + 1) as i32) << 4, (load<i8>(last - pair - 1) as i32) << 4);
     store<u8>(out + (pair >> 1), (low | (high << 4)) as u8);
+  }
+}
+
+/**
+ * Projects an embedding on directions: inner products less their value for the mean embedding.
+ * @param face - i8 [dimension]
+ * @param widened - room for i16 [dimension]
+ * @param directions - i8 [rows × dimension]
+ * @param dimension - a multiple of 16
+ * @param offsets - i32 [rows]
+ * @param out - i32 [rows]
+ */
+export function projectFace(
+  face: usize,
+  widened: usize,
+  directions: usize,
+  dimension: i32,
+  rows: i32,
+  offsets: usize,
+  out: usize,
+): void {
+  const bytes = dimension as usize;
+  widen(face, bytes, widened);
+  for (let r: usize = 0; r < (rows as usize); r++) {
+    const product = innerProduct(directions + r * bytes, widened, bytes);
+    store<i32>(out + (r << 2), product - load<i32>(offsets + (r << 2)));
   }
 }

@@ -6,7 +6,7 @@
  * Built twice, without and with relaxed SIMD. Only a look-up of nibbles differs: with indices below sixteen, relaxed and
  * plain look-ups give the same result on every engine.
  */
-export { encodeCodes, scanCodes } from './codes';
+export { encodeCodes, projectFace, scanCodes } from './codes';
 export { similaritiesAt } from './similarities';
 export {
   addInstance,

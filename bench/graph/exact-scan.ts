@@ -22,7 +22,7 @@ export class ExactScan {
     const { scratchBytes } = gallerySizing(SEGMENT_CAPACITY).face(FACE_MODEL);
     for (let from = 0; from < rows; from += SEGMENT_CAPACITY) {
       const count = Math.min(SEGMENT_CAPACITY, rows - from);
-      const segment = new Segment(SEGMENT_CAPACITY, dimension, scratchBytes);
+      const segment = new Segment(SEGMENT_CAPACITY, dimension, { scratchBytes });
       for (let row = from; row < from + count; row++) {
         segment.append(new Uint8Array(references.buffer, row * dimension, dimension), row);
       }

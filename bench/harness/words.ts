@@ -13,7 +13,7 @@ export const WORDS: Readonly<Record<string, string>> = {
   'stages of an indexed search, CPU ms': 'indexed search by stage, CPU ms',
   nanoseconds: 'cost per unit, ns',
   'a vector': 'scan, per candidate vector',
-  'a vector by its codes': 'scan, per candidate vector by its codes',
+  'a byte of codes': 'scan, per byte of codes',
   'choosing, by reference and subject': 'choose, per reference and subject',
   'adding one up': 'merge, per reference',
   'a comparison of fingers': 'compare, per finger reference',

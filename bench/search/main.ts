@@ -19,6 +19,7 @@ import type { Probe } from '../../src/matching/search/probe.ts';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
 import type { SearchView } from '../../src/matching/search/search-view.ts';
 import { ExactScan } from '../../src/matching/search/exact-scan.ts';
+import { FaceCoding } from '../../src/matching/search/face-coding.ts';
 import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { percentiles } from '../harness/percentiles.ts';
@@ -64,6 +65,12 @@ gallery.startAt(1);
 const pool = new WorkerPool(workers);
 const [exact, indexed] = [new ExactScan(pool), new IndexedScan(pool)];
 const planner = new Planner(pool);
+if (options.face) {
+  const coding = new FaceCoding({ current: gallery }, pool, (error) => {
+    throw error;
+  });
+  await coding.run();
+}
 
 interface Cost {
   readonly cpuMs: number[];
@@ -112,7 +119,7 @@ const report = {
   hitRate: first / (first + missed),
   'stages of an indexed search, CPU ms': mediansOf(breakdown),
   nanoseconds: {
-    'a vector by its codes': pool.costs.code.milliseconds(1e6),
+    'a byte of codes': pool.costs.code.milliseconds(1e6),
     'choosing, by reference and subject': pool.costs.choose.milliseconds(1e6),
     'adding one up': pool.costs.merge.milliseconds(1e6),
     'a comparison of fingers': pool.costs.finger.milliseconds(1e6),

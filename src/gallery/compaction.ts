@@ -24,7 +24,7 @@ export class Compaction {
     this.#partition = partition;
     this.#segments = segments;
     this.#ordinals = ordinals;
-    this.#target = partition.supply.take(segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0));
+    this.#target = partition.beginCompaction(segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0));
     this.#leftOver = [this.#target];
     for (const segment of segments) segment.beginCopying(this.#target);
   }
@@ -69,6 +69,7 @@ export class Compaction {
       yield* segment.wipe();
       this.#partition.supply.giveBack(segment);
     }
+    this.#partition.endCompaction();
   }
 
   /** References replaced since the switch are still found through their old segment, until the searches have ended. */

@@ -1,5 +1,5 @@
 import { partitionKey, type PartitionName } from './catalogue.ts';
-import type { Segment } from './segment.ts';
+import type { Coder, Segment } from './segment.ts';
 import type { SegmentSupply } from './segment-supply.ts';
 
 /**
@@ -18,6 +18,8 @@ export interface SegmentRange {
   readonly segment: Segment;
   /** Index one past the last reference that the search may read. */
   readonly end: number;
+  /** What has coded all these references, where they came without codes. */
+  readonly coder?: Coder | undefined;
 }
 
 /** Number of references in the ranges, including removed ones. */
@@ -31,6 +33,9 @@ export class Partition {
   readonly key: string;
   readonly supply: SegmentSupply;
   #segments: Segment[] = [];
+  #coder: Coder | undefined;
+  #isCoded = false;
+  #compactions = 0;
 
   /** @param supply - provides segments, and takes them back after compaction */
   constructor(name: PartitionName, supply: SegmentSupply) {
@@ -41,9 +46,42 @@ export class Partition {
 
   /** Opens an empty segment, which searches read from now on. @param recordBytes - see SegmentSupply.take */
   addSegment(recordBytes?: number): Segment {
-    const segment = this.supply.take(recordBytes);
+    const segment = this.#take(recordBytes);
     this.#segments.push(segment);
     return segment;
+  }
+
+  /** An empty segment outside the partition, as the target of a compaction. To be reported by `endCompaction`. */
+  beginCompaction(recordBytes: number): Segment {
+    const target = this.#take(recordBytes);
+    this.#compactions++;
+    return target;
+  }
+
+  endCompaction(): void {
+    this.#compactions--;
+  }
+
+  /** What has coded, or is coding, the references; undefined: nothing yet. */
+  get coder(): Coder | undefined {
+    return this.#coder;
+  }
+
+  /**
+   * References that are added from now on are coded.
+   * @returns the ranges of those that are there, to be coded by `Segment.writeCodes` before `endCoding`; undefined: not
+   * now, since a compaction is copying references that have no codes
+   */
+  beginCoding(coder: Coder): SegmentRange[] | undefined {
+    if (this.#compactions > 0) return undefined;
+    this.#coder = coder;
+    for (const segment of this.#segments) segment.coder = coder;
+    return this.#segments.map((segment) => ({ segment, end: segment.count }));
+  }
+
+  /** All references are coded. */
+  endCoding(): void {
+    this.#isCoded = true;
   }
 
   append(packed: Uint8Array, ordinal: number): { segment: Segment; index: number } {
@@ -88,7 +126,7 @@ export class Partition {
   ranges(): SegmentRange[] {
     return this.#segments
       .filter((segment) => segment.liveCount > 0)
-      .map((segment) => ({ segment, end: segment.count }));
+      .map((segment) => ({ segment, end: segment.count, coder: this.#isCoded ? this.#coder : undefined }));
   }
 
   /** Releases all memory. */
@@ -117,6 +155,12 @@ export class Partition {
   /** Segment for the next reference; undefined: a new one is needed. */
   get #open(): Segment | undefined {
     return this.#segments.findLast(({ isOpen }) => isOpen);
+  }
+
+  #take(recordBytes?: number): Segment {
+    const segment = this.supply.take(recordBytes);
+    segment.coder = this.#coder;
+    return segment;
   }
 
   #isSparse({ count, liveCount }: Segment): boolean {

@@ -47,8 +47,10 @@ export interface SegmentLayout {
   /** Bytes of one candidate vector; 0: none. */
   readonly vectorBytes: number;
   readonly codesAddress: number;
-  /** Bytes of the codes of one vector; 0: none. */
+  /** Bytes of the codes of one reference; 0: none. */
   readonly codeBytes: number;
+  /** Whether codes follow each packed reference; otherwise they are made later, see Segment.coder. */
+  readonly codesArePacked: boolean;
   readonly recordsAddress: number;
 }
 
@@ -61,9 +63,16 @@ export function aligned(bytes: number): number {
  * @param capacity - references that the segment can hold, including removed ones; at least 1
  * @param scratchBytes - bytes that one thread needs for a probe, the kernels' scratch and a batch of scores
  * @param vectorBytes - bytes of a candidate vector, a multiple of 16; 0: no vectors
- * @param codeBytes - bytes of the codes of a vector; 0: no codes
+ * @param codeBytes - bytes of the codes of a reference; 0: no codes
+ * @param codesArePacked - whether codes follow each packed reference
  */
-export function layoutSegment(capacity: number, scratchBytes: number, vectorBytes = 0, codeBytes = 0): SegmentLayout {
+export function layoutSegment(
+  capacity: number,
+  scratchBytes: number,
+  vectorBytes = 0,
+  codeBytes = 0,
+  codesArePacked = true,
+): SegmentLayout {
   const headerAddress = STATIC_BYTES;
   const scratchAddress = headerAddress + HEADER_BYTES;
   const slotBytes = aligned(scratchBytes);
@@ -83,6 +92,7 @@ export function layoutSegment(capacity: number, scratchBytes: number, vectorByte
     vectorBytes,
     codesAddress,
     codeBytes,
+    codesArePacked,
     recordsAddress,
   };
 }

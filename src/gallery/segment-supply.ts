@@ -12,8 +12,10 @@ export interface SegmentSizing {
   readonly scratchBytes: number;
   /** Bytes of the candidate vector that follows each packed reference; 0: none. */
   readonly vectorBytes: number;
-  /** Bytes of the codes that follow each candidate vector; undefined: none. */
+  /** Bytes of the codes of each reference; undefined: none. */
   readonly codeBytes?: number;
+  /** Whether codes follow each packed reference, as by default, or are made later, see Segment.coder. */
+  readonly codesArePacked?: boolean;
 }
 
 /** Spare memories: one for the next compaction, one for new references. */
@@ -45,13 +47,18 @@ export class SegmentSupply {
    * @throws RangeError when there is no memory
    */
   take(recordBytes = Infinity): Segment {
-    const { capacity, maxRecordBytes, scratchBytes, vectorBytes, codeBytes } = this.#sizing;
+    const { capacity, maxRecordBytes, scratchBytes, vectorBytes, codeBytes, codesArePacked } = this.#sizing;
     // Memory once written stays resident, needed or not.
     const fitting = this.#spare.findIndex(
       ({ handle: { memory, layout } }) => layout.recordsAddress + recordBytes >= MIN_USED * memory.buffer.byteLength,
     );
     const [spare] = fitting < 0 ? [] : this.#spare.splice(fitting, 1);
-    return new Segment(capacity, maxRecordBytes, scratchBytes, vectorBytes, codeBytes, spare?.handle);
+    return new Segment(
+      capacity,
+      maxRecordBytes,
+      { scratchBytes, vectorBytes, codeBytes, codesArePacked },
+      spare?.handle,
+    );
   }
 
   /** @param segment - a wiped segment */

@@ -28,6 +28,20 @@ export interface Place {
   readonly index: number;
 }
 
+/** What a reference has beside its record, in bytes; undefined: nothing. See SegmentSizing. */
+export interface SegmentShape {
+  readonly scratchBytes: number;
+  readonly vectorBytes?: number | undefined;
+  readonly codeBytes?: number | undefined;
+  readonly codesArePacked?: boolean | undefined;
+}
+
+/** Makes codes of records that come without. */
+export interface Coder {
+  /** @returns `codeBytes` of the segment; valid until the next call */
+  encode(record: Uint8Array): Uint8Array;
+}
+
 /** Target of the references of a segment being compacted. */
 interface Copies {
   readonly target: Segment;
@@ -51,6 +65,8 @@ export class Segment {
   readonly #retired = new Set<number>();
   /** Bytes of each record. */
   readonly #lengths: number[] = [];
+  /** Encodes records that come without codes from now on. Without a coder, scans of codes do not see them. */
+  coder: Coder | undefined;
   #copies: Copies | undefined;
   #isWiped = false;
   #end: number;
@@ -60,21 +76,15 @@ export class Segment {
   /**
    * @param capacity - maximum of references
    * @param maxRecordBytes - bytes of the largest record that will be appended
-   * @param scratchBytes - bytes of one thread's scratch
-   * @param vectorBytes - bytes of the candidate vector that follows each packed reference
-   * @param codeBytes - bytes of the codes that follow each candidate vector
+   * @param shape - bytes of one thread's scratch, and what else a reference has, see SegmentSizing
    * @param spare - a wiped segment of the same sizes, whose memory is reused; undefined: new memory
    * @throws RangeError when there is no memory
    */
-  constructor(
-    capacity: number,
-    maxRecordBytes: number,
-    scratchBytes: number,
-    vectorBytes = 0,
-    codeBytes = 0,
-    spare?: SegmentHandle,
-  ) {
-    this.handle = spare ?? makeMemory(layoutSegment(capacity, scratchBytes, vectorBytes, codeBytes), maxRecordBytes);
+  constructor(capacity: number, maxRecordBytes: number, shape: SegmentShape, spare?: SegmentHandle) {
+    const { scratchBytes, vectorBytes, codeBytes, codesArePacked } = shape;
+    this.handle =
+      spare ??
+      makeMemory(layoutSegment(capacity, scratchBytes, vectorBytes, codeBytes, codesArePacked), maxRecordBytes);
     this.#layout = this.handle.layout;
     this.#memory = this.handle.memory;
     const { buffer } = this.#memory;
@@ -146,13 +156,25 @@ export class Segment {
     this.#owners.set(owners, first);
     const bytes = this.#candidateBytes;
     for (let i = 0; i < lengths.length; i++) {
-      this.#writeCandidate(first + i, vectors.subarray(i * bytes, (i + 1) * bytes));
+      const record = new Uint8Array(this.#memory.buffer, this.#end, lengths[i]);
+      this.#writeCandidate(first + i, vectors.subarray(i * bytes, (i + 1) * bytes), record);
       Atomics.store(this.#directory, first + i, this.#end / 16);
       this.#end += lengths[i];
       this.#lengths.push(lengths[i]);
     }
     this.#live += lengths.length;
     this.#liveBytes += records.byteLength;
+  }
+
+  /**
+   * Writes codes that were made of the references `from` and following. Removed references stay hidden.
+   * @param codes - `codeBytes` for each
+   */
+  writeCodes(from: number, codes: Uint8Array): void {
+    const { codeBytes } = this.#layout;
+    for (let i = 0; (i + 1) * codeBytes <= codes.length; i++)
+      if (this.addressOf(from + i) !== 0)
+        this.#codes.write(from + i, codes.subarray(i * codeBytes, (i + 1) * codeBytes));
   }
 
   /** Stops counting reference i; running searches still read it. */
@@ -263,22 +285,27 @@ export class Segment {
     return new Uint8Array(this.#memory.buffer, vectorsAddress + index * vectorBytes, vectorBytes);
   }
 
+  /** Bytes that follow a record in its packed form. */
   get #candidateBytes(): number {
-    return this.#layout.vectorBytes + this.#layout.codeBytes;
+    const { vectorBytes, codeBytes, codesArePacked } = this.#layout;
+    return vectorBytes + (codesArePacked ? codeBytes : 0);
   }
 
-  /** The vector of reference i, and its codes. */
+  /** The vector of reference i, and its codes where they are packed. */
   #candidate(index: number): Uint8Array {
+    const { vectorBytes, codesArePacked } = this.#layout;
     const bytes = new Uint8Array(this.#candidateBytes);
     bytes.set(this.#vector(index));
-    this.#codes.read(index, bytes.subarray(this.#layout.vectorBytes));
+    if (codesArePacked) this.#codes.read(index, bytes.subarray(vectorBytes));
     return bytes;
   }
 
-  #writeCandidate(index: number, bytes: Uint8Array): void {
-    const { vectorBytes } = this.#layout;
-    this.#vector(index).set(bytes.subarray(0, vectorBytes));
-    this.#codes.write(index, bytes.subarray(vectorBytes));
+  #writeCandidate(index: number, candidate: Uint8Array, record: Uint8Array): void {
+    const { vectorBytes, codesArePacked } = this.#layout;
+    this.#vector(index).set(candidate.subarray(0, vectorBytes));
+    if (codesArePacked) this.#codes.write(index, candidate.subarray(vectorBytes));
+    else if (this.coder === undefined) this.#codes.remove(index);
+    else this.#codes.write(index, this.coder.encode(record));
   }
 
   /** @param candidate - vector and codes */
@@ -287,7 +314,7 @@ export class Segment {
     const length = aligned(record.byteLength);
     this.#reserve(this.#end + length);
     new Uint8Array(this.#memory.buffer, this.#end, record.byteLength).set(record);
-    this.#writeCandidate(index, candidate);
+    this.#writeCandidate(index, candidate, record);
     this.#owners[index] = ordinal;
     Atomics.store(this.#directory, index, this.#end / 16);
     this.#end += length;

@@ -1,6 +1,7 @@
 import type { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Compactor } from '../gallery/compactor.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
+import type { FaceCoding } from '../matching/search/face-coding.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Logger } from '../observability/logging.ts';
 import type { Readiness } from '../observability/readiness.ts';
@@ -18,13 +19,14 @@ export interface PeriodicParts {
   readonly follower: ChangeFollower;
   readonly switcher: IndexSwitcher;
   readonly compactor: Compactor;
+  readonly faceCoding: FaceCoding;
   readonly readiness: Readiness;
   readonly log: Logger;
 }
 
 /**
  * Tasks of every second: reads the key file again, follows the changes of other processes, probes the store, switches to a
- * published index, compacts sparse segments. A task never overlaps itself, and a failing task does not stop the others.
+ * published index, compacts sparse segments, codes faces. A task never overlaps itself, and a failing task does not stop the others.
  */
 export class PeriodicTasks {
   readonly #parts: PeriodicParts;
@@ -46,11 +48,11 @@ export class PeriodicTasks {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#parts.compactor.stop();
+    await Promise.all([this.#parts.compactor.stop(), this.#parts.faceCoding.stop()]);
   }
 
   #run(): void {
-    const { keys, store, switcher, compactor, log } = this.#parts;
+    const { keys, store, switcher, compactor, faceCoding, log } = this.#parts;
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
     this.#tellKey();
@@ -64,6 +66,7 @@ export class PeriodicTasks {
         log.warn({ err: error }, 'the published index is refused; the gallery stays as it is'),
       );
     void compactor.run();
+    void faceCoding.run();
   }
 
   /** A rotation is made by another process: here it shows that this one has followed, whatever read the file again. */

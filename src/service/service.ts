@@ -11,6 +11,7 @@ import { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import { IndexSwitcher } from '../index-files/index-switcher.ts';
 import { Quarantine } from '../gallery/quarantine.ts';
+import { FaceCoding } from '../matching/search/face-coding.ts';
 import { Compactor } from '../gallery/compactor.ts';
 import { ActiveGallery } from '../gallery/active-gallery.ts';
 import type { PackTemplates } from '../gallery/stored-records.ts';
@@ -110,6 +111,9 @@ async function start(
     (error) => log.warn({ err: error }, 'a search could not be repeated for the audit of the index'),
   );
   teardown.add(() => audit.stop());
+  const faceCoding = new FaceCoding(served, pool, (error) =>
+    log.warn({ err: error }, 'faces are not coded; searches for them stay exact'),
+  );
   const compactor = new Compactor(served, (error) =>
     log.warn({ err: error }, 'a segment could not be rewritten; it serves as it is'),
   );
@@ -258,7 +262,7 @@ async function start(
 
   warnOfStrangeModels(served.current, faceModels, log);
   warnOfDoubtfulGalleries(quarantine, log);
-  const tasks = new PeriodicTasks({ store, keys, served, follower, switcher, compactor, readiness, log });
+  const tasks = new PeriodicTasks({ store, keys, served, follower, switcher, compactor, faceCoding, readiness, log });
   tasks.start();
   teardown.add(() => tasks.stop());
 

@@ -126,7 +126,7 @@ describe.each(buildCases)('the finger kernel and its oracle, $title', ({ build, 
         const packed = list.map(({ seed, again }) =>
           pack(again ? secondImpression(somePrint(seed), seed, 10) : somePrint(seed)),
         );
-        const segment = new Segment(list.length, FINGER_PACKED_MAX_BYTES, SEGMENT_SCRATCH_BYTES);
+        const segment = new Segment(list.length, FINGER_PACKED_MAX_BYTES, { scratchBytes: SEGMENT_SCRATCH_BYTES });
         packed.forEach((bytes, i) => segment.append(bytes, i));
         list.forEach(({ removed }, i) => removed && segment.remove(i));
         const reader = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS, build);

@@ -23,7 +23,7 @@ const pack = (seed: number, count = 20 + (seed % 40)) => encoder.encode(somePrin
 const go = () => new StopSignal().scan;
 
 function filled(count: number): { segment: Segment; references: Uint8Array[] } {
-  const segment = new Segment(count, FINGER_PACKED_MAX_BYTES, SEGMENT_SCRATCH_BYTES);
+  const segment = new Segment(count, FINGER_PACKED_MAX_BYTES, { scratchBytes: SEGMENT_SCRATCH_BYTES });
   const references = Array.from({ length: count }, (_, i) => pack(i));
   references.forEach((packed, i) => segment.append(packed, i));
   return { segment, references };

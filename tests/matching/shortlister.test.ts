@@ -17,7 +17,7 @@ function task(probes: readonly Segments[], wanted: number, least = minSum(0)): S
   let offset = 0;
   const parts = probes.flatMap((segments, instance) =>
     segments.map((references) => {
-      const segment = new Segment(Math.max(1, references.length), 16, 16);
+      const segment = new Segment(Math.max(1, references.length), 16, { scratchBytes: 16 });
       references.forEach(({ owner }) => segment.append(new Uint8Array(16), owner));
       const part = {
         instance,

@@ -13,6 +13,23 @@ export interface CandidateKernels {
    */
   encodeCodes(vector: number, pairs: number, book: number, out: number): void;
   /**
+   * Projects an embedding on directions, see face-codes.ts.
+   * @param face - i8 [dimension]
+   * @param widened - room for i16 [dimension]
+   * @param directions - i8 [rows × dimension]
+   * @param offsets - i32 [rows]: subtracted from the inner products
+   * @param out - i32 [rows]
+   */
+  projectFace(
+    face: number,
+    widened: number,
+    directions: number,
+    dimension: number,
+    rows: number,
+    offsets: number,
+    out: number,
+  ): void;
+  /**
    * Estimates the similarities of a probe and references from their codes.
    * @param tables - u8 [rows × 16], see code-tables.ts; 16-byte aligned
    * @param rows - a multiple of 8

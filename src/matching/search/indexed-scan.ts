@@ -1,4 +1,10 @@
 import { countReferences } from '../../gallery/partition.ts';
+import { codeTables, type CodeTables } from '../kernels/code-tables.ts';
+import { FACE_CODE_BYTES, FaceCoder } from '../kernels/face-codes.ts';
+import type { PackedProbe } from '../kernels/packed-probe.ts';
+import { vectorOf } from '../kernels/similarity.ts';
+import { CODE_BYTES } from '../model/finger-vector-model.ts';
+import { shippedVectorModel } from '../model/shipped-model.ts';
 import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import type { ChooseTask, CodePiece } from '../workers/messages.ts';
 import { minSum } from '../workers/shortlister.ts';
@@ -19,6 +25,10 @@ import { ValueBuffers } from './value-buffers.ts';
 const CODES_PER_TASK = 524_288;
 const FACES_PER_TASK = 65_536;
 
+/** Subjects that a search for faces ranks by whole embeddings: a share, and a minimum. */
+const FACES_RANKED = 0.002;
+const MIN_FACES_RANKED = 1000;
+
 /** How many subjects are compared. */
 export interface ShortlistSize {
   /** Minimum: enough that the first stage does not decide the end of the list. */
@@ -32,9 +42,11 @@ export interface ShortlistSize {
 
 export const SHORTLIST: ShortlistSize = { min: 2000, perCandidate: 4, share: 0.006, ranked: 5 / 3 };
 
-/** A part, and where its values lie: a byte for each finger, two for each face. */
+/** A part, and where its values lie: a byte for each reference that has codes, otherwise two. */
 interface PlacedPart extends ScanPart {
   readonly offset: number;
+  /** Undefined: there are no codes, or not yet. */
+  readonly tables: CodeTables | undefined;
 }
 
 /**
@@ -55,15 +67,18 @@ export class IndexedScan implements CandidateSource {
 
   expectedMs(probes: readonly Probe[], view: SearchView): number {
     const { code, finger, face, choose, rerank } = this.#pool.costs;
-    const wanted = this.#wanted(view, 0);
+    const { wanted, ranked: subjects } = this.#sizes(view, 0, isOfFaces(probes));
     return probes.reduce((sum, probe) => {
       if (probe.packed === undefined) return sum;
       const references = countReferences(view.rangesFor(probe));
       const compared = Math.min(wanted, references);
       const merged = choose.milliseconds(references + view.ordinals);
-      if (probe.packed.modality === 'face') return sum + merged + face.milliseconds(references + compared);
-      const ranked = rerank.milliseconds(Math.min(this.#size.ranked * wanted, references));
-      return sum + merged + code.milliseconds(references) + ranked + finger.milliseconds(compared);
+      const ranked = rerank.milliseconds(Math.min(subjects, references));
+      if (probe.packed.modality === 'finger')
+        return sum + merged + code.milliseconds(CODE_BYTES * references) + ranked + finger.milliseconds(compared);
+      const isCoded = view.rangesFor(probe).every(({ coder }) => coder !== undefined);
+      const scan = isCoded ? code.milliseconds(FACE_CODE_BYTES * references) + ranked : face.milliseconds(references);
+      return sum + merged + scan + face.milliseconds(compared);
     }, 0);
   }
 
@@ -86,17 +101,18 @@ export class IndexedScan implements CandidateSource {
     signal.throwIfAborted();
     const end = referencesOf(parts);
     const scanned = end === 0 ? 1 : read / end;
-    const wanted = Math.ceil(this.#wanted(view, maxCandidates));
+    const { wanted, ranked } = this.#sizes(view, maxCandidates, isOfFaces(probes));
     const task: ChooseTask = {
       kind: 'choose',
       probes: probes.map(({ packed }) => packed),
-      parts: parts.map(({ instance, number, segment, end: count, offset }) => {
-        return { instance, probe: number, segment: segment.handle.id, count, offset };
+      parts: parts.map(({ instance, number, segment, end: count, offset, tables }) => {
+        const isCoded = tables !== undefined;
+        return { instance, probe: number, segment: segment.handle.id, count, offset, isCoded };
       }),
       values,
       ordinals: view.ordinals,
       filter: view.filter,
-      ranked: Math.ceil(this.#size.ranked * wanted),
+      ranked,
       wanted,
     };
     const handles = parts.map(({ segment }) => segment.handle);
@@ -107,30 +123,41 @@ export class IndexedScan implements CandidateSource {
     // After an incomplete search, the second stage may find the rest of the evidence in what was left out.
     const least = minSum(scanned === 1 && share === 1 ? thresholdLog10 : 0);
     const subjects = view.subjectsWithOrdinals(rates.best(exactShortlist(maxCandidates), least));
-    // Fewer than wanted: there are no others, as in a small gallery in a large store.
-    const mode = chosen.subjects < wanted ? 'exact' : 'indexed';
+    // Fewer than wanted: there are no others, as in a small gallery in a large store. Of faces the whole embeddings decide.
+    const isRanked = isOfFaces(probes) && (chosen.ranked < ranked || parts.every(({ tables }) => tables === undefined));
+    const mode = isRanked || chosen.subjects < wanted ? 'exact' : 'indexed';
     const searchedFraction = scanned * share;
     const penetration =
       mode === 'exact' ? searchedFraction : share * (chosen.subjects / Math.max(1, view.subjectsInScope));
     return { subjects, compared, penetration, mode, searchedFraction };
   }
 
-  /** Number of subjects to be compared. */
-  #wanted(view: SearchView, maxCandidates: number): number {
-    const { min, perCandidate, share } = this.#size;
-    return Math.max(min, perCandidate * maxCandidates, share * view.ordinals);
+  /** Numbers of subjects to be ranked by whole vectors, and to be compared. */
+  #sizes(
+    view: SearchView,
+    maxCandidates: number,
+    isOfFaces: boolean,
+  ): { readonly ranked: number; readonly wanted: number } {
+    const { min, perCandidate, share, ranked } = this.#size;
+    // A whole embedding is what a comparison of faces reads: its rank is final.
+    if (isOfFaces) {
+      const wanted = exactShortlist(maxCandidates);
+      return { ranked: Math.max(MIN_FACES_RANKED, wanted, Math.ceil(FACES_RANKED * view.ordinals)), wanted };
+    }
+    const wanted = Math.ceil(Math.max(min, perCandidate * maxCandidates, share * view.ordinals));
+    return { ranked: Math.ceil(ranked * wanted), wanted };
   }
 
   /** @returns jobs that resolve to the number of references scanned */
   #scanTasks(parts: readonly PlacedPart[], values: SharedArrayBuffer, run: SearchRun): (() => Promise<number>)[] {
-    const faces = parts.filter(({ packed }) => packed.modality === 'face');
+    const uncoded = parts.filter(({ tables }) => tables === undefined);
     return [
       ...groupsOf(parts).map((group) => () => this.#scanCodes(group, values, run)),
-      ...faces.flatMap((part) => this.#faceTasks(part, values, run)),
+      ...uncoded.flatMap((part) => this.#faceTasks(part, values, run)),
     ];
   }
 
-  async #scanCodes(group: readonly Piece[], values: SharedArrayBuffer, { stop }: SearchRun): Promise<number> {
+  async #scanCodes({ tables, pieces: group }: Group, values: SharedArrayBuffer, { stop }: SearchRun): Promise<number> {
     if (isStopped(stop.scan)) {
       for (const { part, from, to } of group) new Uint8Array(values, part.offset + from, to - from).fill(0);
       return 0;
@@ -138,9 +165,8 @@ export class IndexedScan implements CandidateSource {
     const pieces = group.map(({ part, from, to }): CodePiece => {
       return { segment: part.segment.handle.id, from, to, offset: part.offset };
     });
-    const [{ part }] = group;
     const handles = group.map(({ part: { segment } }) => segment.handle);
-    const task = { kind: 'scan-codes', probe: part.packed.packed, pieces, values, stop: stop.scan } as const;
+    const task = { kind: 'scan-codes', tables, pieces, values, stop: stop.scan } as const;
     return (await this.#pool.scanCodes(task, handles)).read;
   }
 
@@ -161,25 +187,36 @@ export class IndexedScan implements CandidateSource {
   }
 }
 
+function isOfFaces(probes: readonly Probe[]): boolean {
+  return probes.every(({ packed }) => packed?.modality !== 'finger');
+}
+
 interface Piece {
   readonly part: PlacedPart;
   readonly from: number;
   readonly to: number;
 }
 
-/** Fingers of each probe, in groups of about CODES_PER_TASK. */
-function groupsOf(parts: readonly PlacedPart[]): [Piece, ...Piece[]][] {
-  const groups: [Piece, ...Piece[]][] = [];
+/** Pieces scanned for one probe. */
+interface Group {
+  readonly tables: CodeTables;
+  readonly pieces: Piece[];
+}
+
+/** The coded references of each probe, in groups of about CODES_PER_TASK. */
+function groupsOf(parts: readonly PlacedPart[]): Group[] {
+  const groups: Group[] = [];
   let room = 0;
   for (const part of parts) {
-    if (part.packed.modality === 'face') continue;
+    const { tables } = part;
+    if (tables === undefined) continue;
     for (const [from, to] of rangesOf(part.end, CODES_PER_TASK)) {
       const group = groups.at(-1);
-      if (group !== undefined && group[0].part.number === part.number && to - from <= room) {
-        group.push({ part, from, to });
+      if (group?.tables === tables && to - from <= room) {
+        group.pieces.push({ part, from, to });
         room -= to - from;
       } else {
-        groups.push([{ part, from, to }]);
+        groups.push({ tables, pieces: [{ part, from, to }] });
         room = CODES_PER_TASK - (to - from);
       }
     }
@@ -194,15 +231,25 @@ function rangesOf(end: number, step: number): [number, number][] {
 /** Even offsets: values of two bytes must be aligned. */
 function placed(parts: readonly ScanPart[]): PlacedPart[] {
   let offset = 0;
+  // One table for all segments of a probe.
+  const known = new Map<PackedProbe, CodeTables>();
   return parts.map((part) => {
-    const own = { ...part, offset };
+    const tables = known.get(part.packed) ?? tablesOf(part);
+    if (tables !== undefined) known.set(part.packed, tables);
+    const own = { ...part, offset, tables };
     offset = endOf(own);
     return own;
   });
 }
 
+/** What a scan of codes adds up; undefined: the references have no codes. */
+function tablesOf({ packed, coder }: ScanPart): CodeTables | undefined {
+  if (packed.modality === 'finger') return codeTables(vectorOf(packed.packed), shippedVectorModel().codeBook);
+  return coder instanceof FaceCoder ? coder.tables(packed.packed) : undefined;
+}
+
 function endOf(part: PlacedPart | undefined): number {
   if (part === undefined) return 0;
-  const bytes = part.packed.modality === 'face' ? 2 * part.end : part.end;
+  const bytes = part.tables === undefined ? 2 * part.end : part.end;
   return part.offset + 2 * Math.ceil(bytes / 2);
 }

@@ -4,7 +4,7 @@ import { MAX_INSTANCES } from '../kernels/candidate-kernels.ts';
 import type { KernelBuild } from '../kernels/kernel-builds.ts';
 import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import type { PackedProbe } from '../kernels/packed-probe.ts';
-import { MEAN_ABOVE_ZERO, vectorOf } from '../kernels/similarity.ts';
+import { MEAN_ABOVE_ZERO } from '../kernels/similarity.ts';
 import { ChoiceMemory, type OwnedValues } from './choice-memory.ts';
 import { orderComparisons, type ChosenReferences } from './comparison-order.ts';
 import type { ChooseResult, ChooseTask, ChosenPart } from './messages.ts';
@@ -59,23 +59,24 @@ export class CandidateChoice {
     const chosen = parts.map((part, p): ChosenReferences => {
       const { owners, values } = scanned[p];
       const indices = this.#memory.referencesOf(owners, ordinals);
-      const similarities = similaritiesOf(part, request.probes[part.probe], indices, values);
-      return { instance: part.instance, isFace: values instanceof Int16Array, indices, owners, similarities };
+      const probe = request.probes[part.probe];
+      const similarities = similaritiesOf(part, probe, indices, values);
+      return { instance: part.instance, isFace: probe?.modality === 'face', indices, owners, similarities };
     });
     this.#memory.release(subjects);
-    return orderComparisons(subjects, chosen, request.wanted);
+    return { ranked: subjects.length, ...orderComparisons(subjects, chosen, request.wanted) };
   }
 }
 
-function scannedOf({ segment, count, offset, probe }: Part, { values, probes }: ChoiceRequest): OwnedValues {
+function scannedOf({ segment, count, offset, isCoded }: Part, { values }: ChoiceRequest): OwnedValues {
   const { memory, layout } = segment.handle;
   const owners = new Uint32Array(memory.buffer, layout.ownersAddress, count);
-  return probes[probe]?.modality === 'face'
-    ? { owners, values: new Int16Array(values, offset, count) }
-    : { owners, values: new Uint8Array(values, offset, count) };
+  return isCoded
+    ? { owners, values: new Uint8Array(values, offset, count) }
+    : { owners, values: new Int16Array(values, offset, count) };
 }
 
-/** The similarities of listed references: of faces those of the scan, of fingers those of their vectors. */
+/** The similarities of listed references: those of the scan, or, after a scan of codes, of the whole vectors. */
 function similaritiesOf(
   { segment }: Part,
   probe: PackedProbe | undefined,
@@ -84,7 +85,7 @@ function similaritiesOf(
 ): Int16Array {
   if (values instanceof Int16Array) return Int16Array.from(indices, (index) => values[index]);
   const similarities = new Int16Array(indices.length).fill(REMOVED_SIMILARITY);
-  if (probe !== undefined) segment.reader.similaritiesAt(vectorOf(probe.packed), indices, similarities);
+  if (probe !== undefined) segment.reader.similaritiesAt(probe, indices, similarities);
   // The scan left it out: it was removed, or the scan was stopped before.
   for (let k = 0; k < indices.length; k++) if (values[indices[k]] === 0) similarities[k] = REMOVED_SIMILARITY;
   return similarities;

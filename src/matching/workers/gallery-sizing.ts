@@ -1,5 +1,6 @@
 import type { GallerySizing } from '../../gallery/gallery.ts';
 import type { IndexShape } from '../../index-files/index-writer.ts';
+import { FACE_CODE_BYTES } from '../kernels/face-codes.ts';
 import { CANDIDATE_BYTES, CODE_BYTES, VECTOR_SIZE } from '../model/finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from '../kernels/kernels.ts';
 import { MAX_FACE_BYTES, SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';
@@ -13,7 +14,8 @@ export const SEGMENT_CAPACITY = 65_536;
  */
 export function gallerySizing(capacity: number): GallerySizing {
   const sizing = { capacity, scratchBytes: SEGMENT_SCRATCH_BYTES };
-  const face = { ...sizing, maxRecordBytes: MAX_FACE_BYTES, vectorBytes: 0 };
+  const codes = { codeBytes: FACE_CODE_BYTES, codesArePacked: false };
+  const face = { ...sizing, maxRecordBytes: MAX_FACE_BYTES, vectorBytes: 0, ...codes };
   const bytes = { maxRecordBytes: FINGER_PACKED_MAX_BYTES, vectorBytes: VECTOR_SIZE, codeBytes: CODE_BYTES };
   return { finger: { ...sizing, ...bytes }, face: () => face };
 }

@@ -5,6 +5,8 @@
 import type { SegmentHandle } from '../../gallery/segment-layout.ts';
 import type { SubjectFilter } from '../../gallery/subject-filter.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
+import type { CodeTables } from '../kernels/code-tables.ts';
+import type { FaceDirections } from '../kernels/face-codes.ts';
 import type { FaceKind, PackedProbe } from '../kernels/packed-probe.ts';
 import type { StopMark } from './stop-signal.ts';
 import type { ExplainedComparison } from '../model/explained-comparison.ts';
@@ -56,11 +58,11 @@ export interface CodePiece {
   readonly offset: number;
 }
 
-/** Estimate the similarities of a finger and references from the codes of their candidate vectors. */
+/** Estimate the similarities of a probe and references from the references' codes. */
 export interface ScanCodesTask {
   readonly kind: 'scan-codes';
-  /** A packed finger with its candidate vector. */
-  readonly probe: Uint8Array;
+  /** Of the probe, see code-tables.ts and face-codes.ts. */
+  readonly tables: CodeTables;
   readonly pieces: readonly CodePiece[];
   /** u8 for each reference: 0 where it was removed, or not scanned; otherwise 1 + the similarity in steps. */
   readonly values: SharedArrayBuffer;
@@ -81,6 +83,8 @@ export interface ChosenPart {
   readonly probe: number;
   readonly segment: SegmentId;
   readonly count: number;
+  /** Whether the values are bytes of a scan of codes, or similarities of sixteen bits. */
+  readonly isCoded: boolean;
   /** Of the first reference's value, in bytes. */
   readonly offset: number;
 }
@@ -90,7 +94,7 @@ export interface ChooseTask {
   readonly kind: 'choose';
   readonly probes: readonly (PackedProbe | undefined)[];
   readonly parts: readonly ChosenPart[];
-  /** For fingers see ScanCodesTask, for faces see ScanTask. */
+  /** See ScanCodesTask, and ScanTask for parts that are not coded. */
   readonly values: SharedArrayBuffer;
   /** One past the greatest ordinal. */
   readonly ordinals: number;
@@ -103,7 +107,9 @@ export interface ChooseTask {
 }
 
 export interface ChooseResult {
-  /** Number of subjects. */
+  /** Number of subjects ranked by whole vectors. */
+  readonly ranked: number;
+  /** Number of subjects to compare. */
   readonly subjects: number;
   readonly order: ComparisonOrder;
   readonly busyMs: number;
@@ -197,6 +203,22 @@ export interface EncodeResult {
   readonly packed: readonly (Uint8Array | undefined)[];
 }
 
+/** Make the codes of faces of a segment. */
+export interface EncodeFacesTask {
+  readonly kind: 'encode-faces';
+  readonly directions: FaceDirections;
+  readonly segment: SegmentId;
+  /** First reference. */
+  readonly from: number;
+  /** One past the last reference. */
+  readonly to: number;
+}
+
+export interface EncodeFacesResult {
+  /** FACE_CODE_BYTES for each reference; zeros for a removed one. */
+  readonly codes: Uint8Array;
+}
+
 /** Explain the scores of a finger. */
 export interface ExplainTask {
   readonly kind: 'explain';
@@ -219,6 +241,7 @@ export interface TaskMap {
   readonly shortlist: { readonly task: ShortlistTask; readonly result: ShortlistResult };
   readonly compare: { readonly task: CompareTask; readonly result: CompareResult };
   readonly 'cross-compare': { readonly task: CrossCompareTask; readonly result: CrossCompareResult };
+  readonly 'encode-faces': { readonly task: EncodeFacesTask; readonly result: EncodeFacesResult };
   readonly encode: { readonly task: EncodeTask; readonly result: EncodeResult };
   readonly explain: { readonly task: ExplainTask; readonly result: ExplainResult };
 }

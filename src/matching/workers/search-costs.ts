@@ -32,8 +32,8 @@ export class SearchCosts {
   /** One comparison. */
   readonly finger = new MeasuredCost(8_000, 500_000);
   readonly face = new MeasuredCost(80, 50_000_000);
-  /** The codes of one candidate vector scanned. */
-  readonly code = new MeasuredCost(5, 500_000_000);
+  /** One byte of codes scanned. */
+  readonly code = new MeasuredCost(0.08, 30_000_000_000);
   /** One reference merged, or one subject ranked, by their codes. */
   readonly choose = new MeasuredCost(2, 500_000_000);
   /** One reference ranked by its whole candidate vector. */

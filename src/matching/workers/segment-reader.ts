@@ -3,11 +3,11 @@ import { claimScratch, type SegmentHandle } from '../../gallery/segment-layout.t
 import { SubjectMask, type SubjectFilter } from '../../gallery/subject-filter.ts';
 import { explainedComparison, type ExplainedComparison } from '../model/explained-comparison.ts';
 import { readExplanation } from '../model/finger-explanation.ts';
-import { CANDIDATE_BYTES, CODE_BYTES, CODE_PAIRS, VECTOR_SIZE } from '../model/finger-vector-model.ts';
+import { CANDIDATE_BYTES, VECTOR_SIZE } from '../model/finger-vector-model.ts';
 import { instantiateCandidateKernels, type CandidateKernels } from '../kernels/candidate-kernels.ts';
 import type { CodeTables } from '../kernels/code-tables.ts';
 import type { Calibrations } from '../rates/calibrations.ts';
-import { faceScale } from '../kernels/similarity.ts';
+import { faceScale, vectorOf } from '../kernels/similarity.ts';
 import type { KernelBuild } from '../kernels/kernel-builds.ts';
 import {
   FACE_SCRATCH_BYTES,
@@ -20,7 +20,7 @@ import {
 } from '../kernels/kernels.ts';
 import type { CompareResult, ScanResult } from './messages.ts';
 import { isStopped, StopSignal, type StopMark } from './stop-signal.ts';
-import type { PackedProbe } from '../kernels/packed-probe.ts';
+import type { FaceKind, PackedProbe } from '../kernels/packed-probe.ts';
 import { shippedFingerModel } from '../model/shipped-model.ts';
 
 /** References per kernel call: enough to make the call cheap, few enough to notice a stop within 2 ms. */
@@ -50,6 +50,7 @@ export class SegmentReader {
   readonly #ownersAddress: number;
   readonly #vectorsAddress: number;
   readonly #codesAddress: number;
+  readonly #codeBytes: number;
   readonly #probeAddress: number;
   readonly #scratchAddress: number;
   readonly #scoresAddress: number;
@@ -64,6 +65,7 @@ export class SegmentReader {
     this.#ownersAddress = handle.layout.ownersAddress;
     this.#vectorsAddress = handle.layout.vectorsAddress;
     this.#codesAddress = handle.layout.codesAddress;
+    this.#codeBytes = handle.layout.codeBytes;
     this.#probeAddress = claimScratch(handle);
     this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
     this.#scoresAddress = this.#scratchAddress + KERNEL_SCRATCH_BYTES;
@@ -117,20 +119,44 @@ export class SegmentReader {
     let read = 0;
     for (; from + read < to && !isStopped(stop); read += CODE_BATCH) {
       const count = Math.min(CODE_BATCH, to - from - read);
-      const codes = this.#codesAddress + blockOffset(from + read, CODE_BYTES);
-      this.#candidates.scanCodes(this.#probeAddress, CODE_PAIRS, base, codes, count, this.#scoresAddress);
+      const codes = this.#codesAddress + blockOffset(from + read, this.#codeBytes);
+      this.#candidates.scanCodes(this.#probeAddress, 2 * this.#codeBytes, base, codes, count, this.#scoresAddress);
       out.set(new Uint8Array(buffer, this.#scoresAddress, count), read);
     }
     out.fill(0, Math.min(read, to - from));
     return Math.min(read, to - from);
   }
 
+  /** A copy of the first bytes of a record; undefined: removed. */
+  record(index: number, bytes: number): Uint8Array | undefined {
+    const address = Atomics.load(new Uint32Array(this.#memory.buffer, this.#directoryAddress), index) * 16;
+    return address === 0 ? undefined : Uint8Array.from(new Uint8Array(this.#memory.buffer, address, bytes));
+  }
+
   /**
-   * Similarities of a candidate vector and those of listed references.
+   * Similarities of a probe and listed references: of fingers those of the candidate vectors, of faces those of the
+   * embeddings.
    * @param indices - ascending
    * @param out - i16 for each index; REMOVED_SIMILARITY for a removed reference
    */
-  similaritiesAt(vector: Int8Array, indices: Uint32Array, out: Int16Array): void {
+  similaritiesAt(probe: PackedProbe, indices: Uint32Array, out: Int16Array): void {
+    if (probe.modality === 'finger') this.#vectorSimilarities(vectorOf(probe.packed), indices, out);
+    else this.#faceSimilarities(probe, indices, out);
+  }
+
+  #faceSimilarities(probe: PackedProbe & FaceKind, indices: Uint32Array, out: Int16Array): void {
+    const { buffer } = this.#memory;
+    const directory = new Int32Array(buffer, this.#directoryAddress);
+    this.#loadProbe(probe);
+    for (let start = 0; start < indices.length; start += FACE_BATCH) {
+      const some = indices.subarray(start, start + FACE_BATCH);
+      const own = new Int32Array(buffer, this.#ownDirectoryAddress, some.length);
+      for (let i = 0; i < some.length; i++) own[i] = Atomics.load(directory, some[i]);
+      this.#resembleFaces(probe.dimension, this.#ownDirectoryAddress, some.length, out.subarray(start));
+    }
+  }
+
+  #vectorSimilarities(vector: Int8Array, indices: Uint32Array, out: Int16Array): void {
     const { buffer } = this.#memory;
     this.#loadWidened(vector);
     for (let start = 0; start < indices.length; start += VECTOR_BATCH) {

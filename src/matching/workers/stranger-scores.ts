@@ -34,7 +34,7 @@ export async function compareStrangers(
   });
   const counts = new Map<number, number>();
   const largest = Math.max(16, ...packed.map((one) => one.packed.byteLength));
-  const segment = new Segment(Math.max(1, packed.length), largest, SEGMENT_SCRATCH_BYTES);
+  const segment = new Segment(Math.max(1, packed.length), largest, { scratchBytes: SEGMENT_SCRATCH_BYTES });
   for (const one of packed) segment.append(one.packed, 0);
   const reader = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS);
   for (const [i, probe] of packed.entries()) {

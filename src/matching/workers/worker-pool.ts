@@ -2,6 +2,8 @@ import { extname } from 'node:path';
 import { Piscina } from 'piscina';
 import { Failure } from '../../failure.ts';
 import { SHIPPED_CALIBRATIONS, type Calibrations } from '../rates/calibrations.ts';
+import type { CodeTables } from '../kernels/code-tables.ts';
+import { CENTROIDS } from '../model/finger-vector-model.ts';
 import { SearchCosts } from './search-costs.ts';
 import { inLaneOf, FairTaskQueue } from './fair-task-queue.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
@@ -14,6 +16,8 @@ import {
   type CompareTask,
   type CrossCompareResult,
   type CrossCompareTask,
+  type EncodeFacesResult,
+  type EncodeFacesTask,
   type ExplainResult,
   type ExplainTask,
   type ScanCodesResult,
@@ -77,7 +81,7 @@ export class WorkerPool {
   /** @param segments - handles of the segments that the task reads, here and below */
   async scanCodes(task: ScanCodesTask, segments: readonly SegmentHandle[]): Promise<ScanCodesResult> {
     const result = await this.#run(task, segments);
-    this.costs.code.note(result.busyMs, result.read);
+    this.costs.code.note(result.busyMs, codeUnits(result.read, task.tables));
     return result;
   }
 
@@ -108,6 +112,10 @@ export class WorkerPool {
 
   explain(task: ExplainTask, segments: readonly SegmentHandle[]): Promise<ExplainResult> {
     return this.#run(task, segments);
+  }
+
+  encodeFaces(task: EncodeFacesTask, segment: SegmentHandle): Promise<EncodeFacesResult> {
+    return this.#run(task, [segment]);
   }
 
   /** Encodes finger templates for the kernels, with candidate vectors; undefined where one has too few minutiae. */
@@ -149,4 +157,9 @@ export class WorkerPool {
       throw new Failure('internal', 'WORKER_FAILED', 'A comparison could not be carried out.', { cause });
     }
   }
+}
+
+/** Bytes of codes read. */
+function codeUnits(references: number, { tables }: CodeTables): number {
+  return (references * tables.length) / (2 * CENTROIDS);
 }

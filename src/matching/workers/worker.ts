@@ -16,9 +16,7 @@ import {
   type TaskKind,
   type TaskMap,
 } from './messages.ts';
-import { codeTables } from '../kernels/code-tables.ts';
-import { vectorOf } from '../kernels/similarity.ts';
-import { shippedVectorModel } from '../model/shipped-model.ts';
+import { FACE_CODE_BYTES, FaceCoder, type FaceDirections } from '../kernels/face-codes.ts';
 import { ReferenceEncoder } from '../kernels/reference-encoder.ts';
 import type { SegmentReader } from './segment-reader.ts';
 import { SegmentReaders, type MetSegment } from './segment-readers.ts';
@@ -31,7 +29,14 @@ const segments = new SegmentReaders(calibrations);
 let encoder: ReferenceEncoder | undefined;
 let shortlister: Shortlister | undefined;
 let choice: CandidateChoice | undefined;
+let coder: FaceCoder | undefined;
 let comparer: DirectComparer | undefined;
+
+/** The coder of the directions that this thread has used last: they come with every task, and seldom change. */
+function coderOf(directions: FaceDirections): FaceCoder {
+  if (coder?.directions.hash !== directions.hash) coder = new FaceCoder(directions);
+  return coder;
+}
 
 function met(id: SegmentId): MetSegment {
   const segment = segments.get(id);
@@ -66,10 +71,9 @@ const HANDLERS: Handlers = {
     const out = new Int16Array(similarities, (offset + from) * 2, to - from);
     return timed(() => reader.scan(probe, from, to, out, stop, filter));
   },
-  'scan-codes': ({ probe, pieces, values, stop }) => {
+  'scan-codes': ({ tables, pieces, values, stop }) => {
     const readers = pieces.map(({ segment }) => met(segment).reader);
     return timed(() => {
-      const tables = codeTables(vectorOf(probe), shippedVectorModel().codeBook);
       let read = 0;
       pieces.forEach(({ from, to, offset }, i) => {
         read += readers[i].scanCodes(tables, from, to, new Uint8Array(values, offset + from, to - from), stop);
@@ -95,6 +99,16 @@ const HANDLERS: Handlers = {
   compare: (task) => {
     const pieces = task.pieces.map(({ segment, indices }) => ({ reader: met(segment).reader, indices }));
     return timed(() => comparePieces(task, pieces));
+  },
+  'encode-faces': ({ directions, segment, from, to }) => {
+    const { reader } = met(segment);
+    const coder = coderOf(directions);
+    const codes = new Uint8Array((to - from) * FACE_CODE_BYTES);
+    for (let i = from; i < to; i++) {
+      const face = reader.record(i, directions.dimension);
+      if (face !== undefined) codes.set(coder.encode(face), (i - from) * FACE_CODE_BYTES);
+    }
+    return { codes };
   },
   'cross-compare': ({ probes, references }) => {
     comparer ??= new DirectComparer();

@@ -17,7 +17,7 @@ describe('the terms of a result', () => {
   });
 
   it('are used in a report', () => {
-    const result = { 'stages of an indexed search, CPU ms': { 'looking at everybody': 5 } };
+    const result = { nanoseconds: { 'adding one up': 5 } };
     const html = tablesOf({ bench: 'search', result } as unknown as BenchDocument).join('\n');
     expect(html).toContain('<h3>cost per unit, ns</h3>');
     expect(html).toContain('<td>merge, per reference</td>');

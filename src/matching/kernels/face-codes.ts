@@ -1,0 +1,108 @@
+/**
+ * Codes of face embeddings: the signs of the embedding, less the mean, on 256 directions. Four signs make a nibble, and a
+ * scan adds up table entries for them as it does for fingers. The probe keeps its values, so that a sign costs what it
+ * is worth (RaBitQ: Gao and Long, SIGMOD 2024). learn-face-directions.ts learns the directions.
+ */
+import type { Coder } from '../../gallery/segment.ts';
+import { instantiateCandidateKernels, type CandidateKernels } from './candidate-kernels.ts';
+import { STEP, type CodeTables } from './code-tables.ts';
+import { KernelArena } from './kernel-arena.ts';
+import type { KernelBuild } from './kernel-builds.ts';
+import { SIMILARITY_OF_ONE } from './similarity.ts';
+
+/** Directions, one bit each. */
+export const FACE_DIRECTIONS = 256;
+/** Bytes of the codes of one face. */
+export const FACE_CODE_BYTES = FACE_DIRECTIONS / 8;
+const NIBBLE = 4;
+const CENTROIDS = 2 ** NIBBLE;
+const MAX_BASE = 254;
+
+/** Directions for the faces of one model. Shared with the worker threads. */
+export interface FaceDirections {
+  /** Components of an embedding, a multiple of 16. */
+  readonly dimension: number;
+  /** i8 [FACE_DIRECTIONS × dimension] */
+  readonly directions: SharedArrayBuffer;
+  /** i32 [FACE_DIRECTIONS]: the directions' products with the mean embedding. */
+  readonly offsets: SharedArrayBuffer;
+  /** Sum of the absolute projections of an average face: what a cosine of 1 adds up to. */
+  readonly unit: number;
+  /** Of all these numbers, sixteen hexadecimal digits. */
+  readonly hash: string;
+}
+
+/** Makes the codes of faces, and the tables of probes, in a small memory of its own. */
+export class FaceCoder implements Coder {
+  readonly directions: FaceDirections;
+  readonly #arena = new KernelArena();
+  readonly #face: number;
+  readonly #widened: number;
+  readonly #matrix: number;
+  readonly #offsets: number;
+  readonly #projections: number;
+  readonly #kernels: CandidateKernels;
+  readonly #codes = new Uint8Array(FACE_CODE_BYTES);
+
+  /** @param build - the kernel build; by default the fastest that runs here */
+  constructor(directions: FaceDirections, build?: KernelBuild) {
+    const { dimension } = directions;
+    this.directions = directions;
+    this.#face = this.#arena.reserve(dimension);
+    this.#widened = this.#arena.reserve(2 * dimension);
+    this.#matrix = this.#arena.reserve(FACE_DIRECTIONS * dimension);
+    this.#offsets = this.#arena.reserve(4 * FACE_DIRECTIONS);
+    this.#projections = this.#arena.reserve(4 * FACE_DIRECTIONS);
+    this.#kernels = instantiateCandidateKernels(this.#arena.memory, build);
+    this.#arena.write(this.#matrix, new Int8Array(directions.directions));
+    this.#arena.write(this.#offsets, new Int32Array(directions.offsets));
+  }
+
+  /** @returns FACE_CODE_BYTES, valid until the next call: a bit for each direction, 1 where the face is not below the mean */
+  encode(face: Uint8Array): Uint8Array {
+    const values = this.#project(face);
+    for (let k = 0; k < FACE_CODE_BYTES; k++) {
+      let byte = 0;
+      for (let bit = 0; bit < 8; bit++) if (values[8 * k + bit] >= 0) byte |= 1 << bit;
+      this.#codes[k] = byte;
+    }
+    return this.#codes;
+  }
+
+  /** @param face - a packed face of the same model */
+  tables(face: Uint8Array): CodeTables {
+    const values = this.#project(face);
+    const rows = FACE_DIRECTIONS / NIBBLE;
+    const tables = new Uint8Array(rows * CENTROIDS);
+    const step = (this.directions.unit * STEP) / SIMILARITY_OF_ONE;
+    let sum = 0;
+    for (let row = 0; row < rows; row++) {
+      for (let c = 0; c < CENTROIDS; c++) {
+        let lost = 0;
+        for (let bit = 0; bit < NIBBLE; bit++) {
+          const value = values[NIBBLE * row + bit];
+          if (((c >> bit) & 1) !== (value >= 0 ? 1 : 0)) lost += 2 * Math.abs(value);
+        }
+        tables[row * CENTROIDS + c] = Math.min(255, Math.floor(lost / step + 0.5));
+      }
+      for (let bit = 0; bit < NIBBLE; bit++) sum += Math.abs(values[NIBBLE * row + bit]);
+    }
+    return { tables, base: Math.min(MAX_BASE, Math.floor(sum / step + 0.5)) };
+  }
+
+  /** i32 [FACE_DIRECTIONS] */
+  #project(face: Uint8Array): Int32Array {
+    const { dimension } = this.directions;
+    this.#arena.write(this.#face, face);
+    this.#kernels.projectFace(
+      this.#face,
+      this.#widened,
+      this.#matrix,
+      dimension,
+      FACE_DIRECTIONS,
+      this.#offsets,
+      this.#projections,
+    );
+    return new Int32Array(this.#arena.buffer, this.#projections, FACE_DIRECTIONS);
+  }
+}

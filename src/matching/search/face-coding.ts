@@ -1,0 +1,131 @@
+import { extname } from 'node:path';
+import { Piscina } from 'piscina';
+import type { CurrentGallery } from '../../gallery/active-gallery.ts';
+import type { Gallery } from '../../gallery/gallery.ts';
+import type { Partition, SegmentRange } from '../../gallery/partition.ts';
+import { FaceCoder, type FaceDirections } from '../kernels/face-codes.ts';
+import { canLearnDirections } from '../kernels/learn-face-directions.ts';
+import type { LearnTask } from '../workers/learning-worker.ts';
+import type { WorkerPool } from '../workers/worker-pool.ts';
+
+/** Faces from which codes pay: fewer are compared exactly within a few milliseconds. */
+const MIN_FACES = 20_000;
+/** Faces that directions are learned from: more change them hardly. */
+const LEARNED = 3000;
+/** Components up to which directions are learned: the time grows with their number. */
+const MAX_DIMENSION = 1024;
+/** Faces per task: about ten milliseconds, so that searches hardly wait. */
+const FACES_PER_TASK = 1024;
+/** Pause after a failure. */
+const PAUSE_MS = 60_000;
+
+/**
+ * Makes the codes of faces in the background, once a gallery has enough of them. Directions are learned from the faces
+ * that come first, which after a start are those of the first subjects by id. Until all faces of a model are coded,
+ * searches compare them exactly.
+ */
+export class FaceCoding {
+  readonly #served: CurrentGallery;
+  readonly #pool: WorkerPool;
+  readonly #onError: (error: unknown) => void;
+  readonly #minFaces: number;
+  readonly #learned = new WeakMap<Partition, FaceDirections>();
+  #running: Promise<void> | undefined;
+  #notBefore = 0;
+  #stopped = false;
+
+  /** @param onError - called when coding has failed; it is tried again after a minute */
+  constructor(served: CurrentGallery, pool: WorkerPool, onError: (error: unknown) => void, minFaces = MIN_FACES) {
+    this.#served = served;
+    this.#pool = pool;
+    this.#onError = onError;
+    this.#minFaces = minFaces;
+  }
+
+  /**
+   * Codes the faces of the current gallery that have no codes yet. Costs next to nothing when there are none.
+   * @returns resolves when nothing is left to do; a second call meanwhile gets the same promise
+   */
+  run(): Promise<void> {
+    return (this.#running ??= this.#codeAll().finally(() => (this.#running = undefined)));
+  }
+
+  /** Ends after the present task. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #codeAll(): Promise<void> {
+    if (performance.now() < this.#notBefore) return;
+    const gallery = this.#served.current;
+    try {
+      for (const partition of gallery.partitions) if (this.#isDue(partition)) await this.#code(partition, gallery);
+    } catch (error) {
+      this.#notBefore = performance.now() + PAUSE_MS;
+      this.#onError(error);
+    }
+  }
+
+  #isDue({ name, coder, liveCount }: Partition): boolean {
+    if (name.modality !== 'face' || coder !== undefined || liveCount < this.#minFaces) return false;
+    return name.dimension <= MAX_DIMENSION && canLearnDirections(name.dimension, Math.min(liveCount, LEARNED));
+  }
+
+  async #code(partition: Partition, gallery: Gallery): Promise<void> {
+    const isOver = () => this.#stopped || this.#served.current !== gallery;
+    const directions = this.#learned.get(partition) ?? (await learn(partition));
+    this.#learned.set(partition, directions);
+    if (isOver()) return;
+    const ranges = partition.beginCoding(new FaceCoder(directions));
+    // A compaction is running: it is tried again at the next call.
+    if (ranges === undefined) return;
+    for (const [segment, from, to] of piecesOf(ranges)) {
+      if (isOver()) return;
+      const { handle } = segment;
+      const task = { kind: 'encode-faces', directions, segment: handle.id, from, to } as const;
+      const { codes } = await this.#pool.encodeFaces(task, handle);
+      segment.writeCodes(from, codes);
+    }
+    partition.endCoding();
+  }
+}
+
+function piecesOf(ranges: readonly SegmentRange[]): [SegmentRange['segment'], number, number][] {
+  return ranges.flatMap(({ segment, end }) =>
+    Array.from({ length: Math.ceil(end / FACES_PER_TASK) }, (_, i): [SegmentRange['segment'], number, number] => [
+      segment,
+      i * FACES_PER_TASK,
+      Math.min(end, (i + 1) * FACES_PER_TASK),
+    ]),
+  );
+}
+
+/** Learns directions in a thread of their own, which ends afterwards. */
+async function learn(partition: Partition): Promise<FaceDirections> {
+  const dimension = partition.name.modality === 'face' ? partition.name.dimension : 0;
+  const thread = new Piscina<LearnTask, FaceDirections>({
+    filename: new URL(`../workers/learning-worker${extname(import.meta.url)}`, import.meta.url).href,
+    maxThreads: 1,
+    minThreads: 1,
+  });
+  try {
+    return await thread.run({ faces: firstFaces(partition, dimension), dimension });
+  } finally {
+    await thread.close();
+  }
+}
+
+/** The first faces that are not removed. */
+function firstFaces(partition: Partition, dimension: number): Int8Array {
+  const faces = new Uint8Array(LEARNED * dimension);
+  let count = 0;
+  for (const { segment, end } of partition.ranges()) {
+    for (let index = 0; index < end && count < LEARNED; index++) {
+      if (!segment.isLive(index)) continue;
+      faces.set(segment.packed(index), count * dimension);
+      count++;
+    }
+  }
+  return new Int8Array(faces.buffer, 0, count * dimension);
+}

@@ -1,0 +1,219 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Compactor } from '../../src/gallery/compactor.ts';
+import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
+import { FACE_CODE_BYTES, FACE_DIRECTIONS, FaceCoder } from '../../src/matching/kernels/face-codes.ts';
+import { learnFaceDirections } from '../../src/matching/kernels/learn-face-directions.ts';
+import { packFace } from '../../src/matching/kernels/packed-probe.ts';
+import { ExactScan } from '../../src/matching/search/exact-scan.ts';
+import { FaceCoding } from '../../src/matching/search/face-coding.ts';
+import { identify, type SearchResult } from '../../src/matching/search/identification.ts';
+import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
+import { prepareProbes } from '../../src/matching/search/probe.ts';
+import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
+import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+import type { FaceTemplate } from '../../src/templates/face-template.ts';
+import { random } from '../prints.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
+import { buildCases } from '../kernels/builds.ts';
+
+const DIMENSION = 272;
+const PARTITION = { modality: 'face', modelId: 'm', dimension: DIMENSION } as const;
+
+/** Each component is a sum of a few that all faces share, as real embeddings are not independent; its mean is not 0. */
+function values(person: number, capture: number): Int8Array {
+  const [own, noise] = [random(person + 1), random(person * 1000 + capture + 7)];
+  return Int8Array.from({ length: DIMENSION }, () => Math.round(6 + 70 * (own() - 0.5) + 25 * (noise() - 0.5)));
+}
+
+function face(person: number, capture: number): FaceTemplate {
+  return { modality: 'face', modelId: 'm', dimension: DIMENSION, quality: 0, values: values(person, capture) };
+}
+
+function facesOf(count: number): Int8Array {
+  const all = new Int8Array(count * DIMENSION);
+  for (let i = 0; i < count; i++) all.set(values(i, 0), i * DIMENSION);
+  return all;
+}
+
+const directions = learnFaceDirections(facesOf(600), DIMENSION);
+
+describe('directions of face codes', () => {
+  it('are the same for the same faces, and identified by their hash', () => {
+    const again = learnFaceDirections(facesOf(600), DIMENSION);
+    expect(again.hash).toBe(directions.hash);
+    expect(new Int8Array(again.directions)).toEqual(new Int8Array(directions.directions));
+    expect(learnFaceDirections(facesOf(601), DIMENSION).hash).not.toBe(directions.hash);
+  });
+
+  it('are nearly orthogonal and of one length', () => {
+    const rows = Array.from({ length: FACE_DIRECTIONS }, (_, j) =>
+      new Int8Array(directions.directions).subarray(j * DIMENSION, (j + 1) * DIMENSION),
+    );
+    const product = (a: Int8Array, b: Int8Array) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+    const square = product(rows[0], rows[0]);
+    for (let j = 1; j < FACE_DIRECTIONS; j++) {
+      expect(product(rows[j], rows[j]) / square).toBeCloseTo(1, 1);
+      expect(Math.abs(product(rows[j], rows[j - 1]) / square)).toBeLessThan(0.05);
+    }
+  });
+
+  it('cannot be learned from too few faces', () => {
+    expect(() => learnFaceDirections(facesOf(100), DIMENSION)).toThrow(RangeError);
+  });
+});
+
+describe.each(buildCases)('the coder of faces, $title', ({ build, skipped }) => {
+  if (skipped) return it.skip('does not run here');
+  const coder = new FaceCoder(directions, build);
+  const [rows, offsets] = [new Int8Array(directions.directions), new Int32Array(directions.offsets)];
+  const projection = (one: Int8Array, j: number) =>
+    one.reduce((sum, value, i) => sum + value * rows[j * DIMENSION + i], 0) - offsets[j];
+  const bytesOf = (one: Int8Array) => new Uint8Array(one.buffer, one.byteOffset, one.byteLength);
+
+  it('makes a bit of the sign of each projection', () => {
+    const any = fc.int8Array({ min: -127, max: 127, minLength: DIMENSION, maxLength: DIMENSION });
+    fc.assert(
+      fc.property(any, (one) => {
+        const codes = coder.encode(bytesOf(one));
+        expect(codes).toHaveLength(FACE_CODE_BYTES);
+        for (let j = 0; j < FACE_DIRECTIONS; j++)
+          expect((codes[j >> 3] >> (j & 7)) & 1).toBe(projection(one, j) >= 0 ? 1 : 0);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('makes tables whose sums estimate the similarity', () => {
+    const { tables, base } = coder.tables(bytesOf(values(3, 1)));
+    const estimate = (one: Int8Array) => {
+      const codes = coder.encode(bytesOf(one));
+      const sum = Array.from(codes).reduce(
+        (total, byte, k) => total + tables[32 * k + (byte & 15)] + tables[32 * k + 16 + (byte >> 4)],
+        0,
+      );
+      return base - sum;
+    };
+    const mated = estimate(values(3, 0));
+    const others = Array.from({ length: 200 }, (_, i) => estimate(values(i + 10, 0)));
+    expect(estimate(values(3, 1))).toBe(base);
+    expect(mated).toBeGreaterThan(100);
+    expect(Math.max(...others)).toBeLessThan(mated - 20);
+    expect(Math.abs(others.reduce((a, b) => a + b) / 200)).toBeLessThan(8);
+  });
+});
+
+describe('coded faces', () => {
+  let pool: WorkerPool;
+  beforeAll(() => void (pool = new WorkerPool(2)));
+  afterAll(() => pool.close());
+
+  const PEOPLE = 900;
+  function enrol(gallery: Gallery, person: number, capture = 0): void {
+    const references: SearchableReference[] = [
+      { referenceId: `p${person}-${capture}`, partition: PARTITION, packed: packFace(face(person, capture)) },
+    ];
+    const attributes = subjectAttributes({ galleries: new Set([person % 3 === 0 ? 'b' : 'a']) });
+    gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${person}`, attributes, references });
+  }
+  const expunge = (gallery: Gallery, person: number) =>
+    gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `p${person}` });
+  const fail = (error: unknown) => {
+    throw error;
+  };
+
+  function filled(): Gallery {
+    const gallery = new Gallery(gallerySizing(256));
+    for (let i = 0; i < PEOPLE; i++) enrol(gallery, i);
+    return gallery;
+  }
+
+  async function search(gallery: Gallery, person: number, scope: readonly string[] = []): Promise<SearchResult[]> {
+    const probes = await prepareProbes(pool, [{ sampleIndex: 0, viewIndex: 0, template: face(person, 5) }]);
+    const request = {
+      probes,
+      galleries: new Set(scope),
+      maxCandidates: 5,
+      threshold: { maxLog10Fmr: 0 },
+      standardFpir: 0.01,
+    };
+    const { signal } = new AbortController();
+    const sources = [new IndexedScan(pool), new ExactScan(pool)];
+    return Promise.all(sources.map((source) => identify(gallery, () => source, pool, request, signal)));
+  }
+
+  /** The indexed and the exact search have the same first candidate. */
+  async function expectSameFirst(gallery: Gallery, person: number, scope?: readonly string[]): Promise<SearchResult> {
+    const [indexed, exact] = await search(gallery, person, scope);
+    const named = ({ candidates }: SearchResult) =>
+      candidates.map(({ subject, log10Fmr }) => [subject.subjectId, log10Fmr]);
+    expect(named(indexed)[0]).toEqual(named(exact)[0]);
+    expect(indexed.searchedFraction).toBe(1);
+    return indexed;
+  }
+
+  it('are found like exactly compared ones, through enrolments, expunging and compaction', async () => {
+    const gallery = filled();
+    const coding = new FaceCoding({ current: gallery }, pool, fail, 600);
+    await coding.run();
+    const partition = gallery.partition(PARTITION);
+    const isCoded = () => partition?.ranges().every(({ coder }) => coder !== undefined);
+    expect(isCoded()).toBe(true);
+    const found = await expectSameFirst(gallery, 7);
+    expect(found.candidates[0]?.subject.subjectId).toBe('p7');
+    // Enrolled after the coding.
+    enrol(gallery, PEOPLE);
+    expect((await expectSameFirst(gallery, PEOPLE)).candidates[0]?.subject.subjectId).toBe(`p${PEOPLE}`);
+    // Replaced.
+    enrol(gallery, 8, 1);
+    expect((await expectSameFirst(gallery, 8)).candidates[0]?.subject.subjectId).toBe('p8');
+    // Expunged, and compacted.
+    for (let i = 0; i < PEOPLE; i += 2) expunge(gallery, i);
+    const compactor = new Compactor({ current: gallery }, fail);
+    await compactor.run();
+    expect(compactor.compactions).toBeGreaterThan(0);
+    expect(isCoded()).toBe(true);
+    for (const person of [7, 10, 101, PEOPLE]) {
+      const { candidates } = await expectSameFirst(gallery, person);
+      const isThere = person % 2 === 1 || person === PEOPLE;
+      expect(candidates.some(({ subject }) => subject.subjectId === `p${person}`)).toBe(isThere);
+    }
+    expect((await expectSameFirst(gallery, 9, ['b'])).candidates[0]?.subject.subjectId).toBe('p9');
+    expect((await expectSameFirst(gallery, 9, ['a'])).candidates[0]?.subject.subjectId).not.toBe('p9');
+  });
+
+  it('are coded while faces come and go, and segments are compacted', async () => {
+    const gallery = filled();
+    const coding = new FaceCoding({ current: gallery }, pool, fail, 600);
+    const compactor = new Compactor({ current: gallery }, fail, 0);
+    for (let i = 0; i < PEOPLE; i += 3) expunge(gallery, i);
+    const compacting = compactor.run();
+    // The copy has begun without codes: the coding waits for it, and is tried again.
+    await coding.run();
+    for (let i = 0; i < 60; i++) enrol(gallery, 2000 + i);
+    await compacting;
+    const coded = coding.run();
+    for (let i = 60; i < 120; i++) enrol(gallery, 2000 + i);
+    for (let i = 1; i < PEOPLE / 4; i += 3) expunge(gallery, i);
+    await Promise.all([coded, compactor.run()]);
+    expect(
+      gallery
+        .partition(PARTITION)
+        ?.ranges()
+        .every(({ coder }) => coder !== undefined),
+    ).toBe(true);
+    for (const person of [2001, 2061, 2119, 502, 4]) {
+      const { candidates } = await expectSameFirst(gallery, person);
+      expect(candidates.some(({ subject }) => subject.subjectId === `p${person}`)).toBe(person !== 4);
+    }
+  });
+
+  it('wait until there are enough of them', async () => {
+    const gallery = filled();
+    const coding = new FaceCoding({ current: gallery }, pool, fail, PEOPLE + 1);
+    await coding.run();
+    expect(gallery.partition(PARTITION)?.coder).toBeUndefined();
+    await expectSameFirst(gallery, 11);
+    await coding.stop();
+  });
+});
