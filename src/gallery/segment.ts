@@ -123,9 +123,9 @@ export class Segment {
    * is filled. The memory is larger, but what is not written of it is address space only.
    */
   get usedBytes(): number {
-    const { recordsAddress, codeBytes } = this.#layout;
-    const { count } = this;
-    return this.#end - recordsAddress + count * (this.#layout.vectorBytes + ENTRY_BYTES) + planeBytes(count, codeBytes);
+    const { recordsAddress, vectorBytes, codeBytes } = this.#layout;
+    const ofCodes = codeBytes === 0 ? 0 : codeBytes + 1;
+    return this.#end - recordsAddress + this.count * (vectorBytes + ofCodes + ENTRY_BYTES);
   }
 
   /**
