@@ -171,3 +171,39 @@ export function collectReferences(owners: usize, count: i32, first: i32, marks: 
   }
   return found as i32;
 }
+
+/** How many of some bytes are at least `least`. Bytes are padded to a multiple of 16 by zeros; `least` is 1 or more. */
+export function countValues(values: usize, count: i32, least: i32): i32 {
+  const bound = i8x16.splat(least as i8);
+  const end = values + (count as usize);
+  let total = 0;
+  for (let at = values; at < end;) {
+    // A lane counts up to 255.
+    const stop = min<usize>(end, at + 255 * 16);
+    let counts = i8x16.splat(0);
+    for (; at < stop; at += 16) counts = i8x16.sub(counts, i8x16.ge_u(v128.load(at), bound));
+    const sums = i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(counts));
+    total += i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1);
+    total += i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+  }
+  return total;
+}
+
+/**
+ * Lists the bytes that are at least `least`, padded as for countValues.
+ * @param out - u32 index for each, ascending
+ * @returns their number
+ */
+export function collectValues(values: usize, count: i32, least: i32, out: usize): i32 {
+  const bound = i8x16.splat(least as i8);
+  let found: usize = 0;
+  for (let i: usize = 0; i < (count as usize); i += 16) {
+    let bits = i8x16.bitmask(i8x16.ge_u(v128.load(values + i), bound));
+    while (bits != 0) {
+      store<u32>(out + (found << 2), (i as u32) + (ctz(bits) as u32));
+      found++;
+      bits &= bits - 1;
+    }
+  }
+  return found as i32;
+}

@@ -12,6 +12,8 @@ export {
   addInstance,
   collectReferences,
   collectSubjects,
+  collectValues,
+  countValues,
   maskExpired,
   maskOutside,
   noteBest,

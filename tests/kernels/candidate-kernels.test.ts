@@ -10,6 +10,7 @@ import { REMOVED_SIMILARITY } from '../../src/matching/kernels/kernels.ts';
 import { CODE_BYTES, CODE_PAIRS, VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
 import { shippedVectorModel } from '../../src/matching/model/shipped-model.ts';
 import { nearestCentroids, ranksByValues, valueOfCodes } from './finger-codes-oracle.ts';
+import { BestReferences } from '../../src/matching/workers/best-references.ts';
 import { ChoiceMemory } from '../../src/matching/workers/choice-memory.ts';
 import { secondImpression, somePrint } from '../prints.ts';
 import { buildCases } from './builds.ts';
@@ -125,6 +126,23 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
         }
         memory.release(chosen);
       }),
+    );
+  });
+
+  it('list the references of the greatest values, with ties, whatever was chosen before', () => {
+    const best = new BestReferences(build);
+    const lists = fc.array(fc.uint8Array({ maxLength: 5000, max: 255 }), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(lists, fc.integer({ min: 1, max: 6000 }), (values, wanted) => {
+        const { indices, areAll } = best.choose(values, wanted);
+        const present = values.flatMap((list) => [...list]).filter((value) => value > 0);
+        const least = present.sort((a, b) => b - a)[wanted - 1] ?? 1;
+        expect(indices.map((own) => [...own])).toEqual(
+          values.map((list) => [...list.keys()].filter((i) => list[i] >= least)),
+        );
+        expect(areAll).toBe(least === 1);
+      }),
+      { numRuns: 60 },
     );
   });
 

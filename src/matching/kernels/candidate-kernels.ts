@@ -72,6 +72,10 @@ export interface CandidateKernels {
   rankWith(ranks: number, ordinals: number, wanted: number): number;
   /** Lists the ordinals with a rank of at least `least`, and marks them. @returns their number */
   collectSubjects(ranks: number, ordinals: number, least: number, marks: number, out: number): number;
+  /** How many bytes are at least `least`, 1 or more. Padded to a multiple of 16 by zeros. */
+  countValues(values: number, count: number, least: number): number;
+  /** Lists the indices of bytes that are at least `least`, padded likewise. @param out - u32 for each @returns their number */
+  collectValues(values: number, count: number, least: number, out: number): number;
   /** Lists the indices of references of marked subjects. @param out - room for `count` @returns their number */
   collectReferences(owners: number, count: number, first: number, marks: number, out: number): number;
 }

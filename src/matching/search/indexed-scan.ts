@@ -124,7 +124,7 @@ export class IndexedScan implements CandidateSource {
     const least = minSum(scanned === 1 && share === 1 ? thresholdLog10 : 0);
     const subjects = view.subjectsWithOrdinals(rates.best(exactShortlist(maxCandidates), least));
     // Fewer than wanted: there are no others, as in a small gallery in a large store. Of faces the whole embeddings decide.
-    const isRanked = isOfFaces(probes) && (chosen.ranked < ranked || parts.every(({ tables }) => tables === undefined));
+    const isRanked = isOfFaces(probes) && (chosen.areAll || parts.every(({ tables }) => tables === undefined));
     const mode = isRanked || chosen.subjects < wanted ? 'exact' : 'indexed';
     const searchedFraction = scanned * share;
     const penetration =

@@ -5,6 +5,7 @@ import type { KernelBuild } from '../kernels/kernel-builds.ts';
 import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { MEAN_ABOVE_ZERO } from '../kernels/similarity.ts';
+import { BestReferences } from './best-references.ts';
 import { ChoiceMemory, type OwnedValues } from './choice-memory.ts';
 import { orderComparisons, type ChosenReferences } from './comparison-order.ts';
 import type { ChooseResult, ChooseTask, ChosenPart } from './messages.ts';
@@ -42,30 +43,61 @@ export interface ChoiceRequest extends Omit<ChooseTask, 'parts' | 'kind'> {
  */
 export class CandidateChoice {
   readonly #memory: ChoiceMemory;
+  readonly #best: BestReferences;
 
   /** @param build - the kernel build; by default the fastest that runs here */
   constructor(build?: KernelBuild) {
     this.#memory = new ChoiceMemory(build);
+    this.#best = new BestReferences(build);
   }
 
   choose(request: ChoiceRequest): Omit<ChooseResult, 'busyMs'> {
+    const scanned = request.parts.map((part) => scannedOf(part, request));
+    const isOfOne = request.parts.every(({ instance }, _, [first]) => instance === first.instance);
+    const bytes = scanned.flatMap(({ values }) => (values instanceof Uint8Array ? [values] : []));
+    return isOfOne && request.filter === undefined && bytes.length > 0 && bytes.length === scanned.length
+      ? this.#chooseByReferences(request, scanned, bytes)
+      : this.#chooseBySubjects(request, scanned);
+  }
+
+  #chooseByReferences(
+    request: ChoiceRequest,
+    scanned: readonly OwnedValues[],
+    values: readonly Uint8Array[],
+  ): Omit<ChooseResult, 'busyMs'> {
+    const { indices, areAll } = this.#best.choose(values, request.ranked);
+    const owned = indices.map((own, p) => own.map((index) => scanned[p].owners[index]));
+    const subjects = Uint32Array.from(new Set(owned.flatMap((owners) => [...owners]))).sort();
+    const chosen = indices.map((own, p) => chosenOf(request, scanned[p], p, own));
+    return { areAll, ...orderComparisons(subjects, chosen, request.wanted) };
+  }
+
+  #chooseBySubjects(request: ChoiceRequest, scanned: readonly OwnedValues[]): Omit<ChooseResult, 'busyMs'> {
     const { parts, ordinals, ranked, filter } = request;
-    const scanned = parts.map((part) => scannedOf(part, request));
     const byInstance = Map.groupBy(scanned.keys(), (p) => parts[p].instance);
     const instances = Array.from(byInstance.values(), (own) => own.map((p) => scanned[p]));
     this.#memory.rank(instances, ordinals, RANKS);
     if (filter !== undefined) this.#memory.mask(filter, ordinals);
     const subjects = this.#memory.choose(ranked, ordinals);
-    const chosen = parts.map((part, p): ChosenReferences => {
-      const { owners, values } = scanned[p];
-      const indices = this.#memory.referencesOf(owners, ordinals);
-      const probe = request.probes[part.probe];
-      const similarities = similaritiesOf(part, probe, indices, values);
-      return { instance: part.instance, isFace: probe?.modality === 'face', indices, owners, similarities };
-    });
+    const chosen = scanned.map((part, p) =>
+      chosenOf(request, part, p, this.#memory.referencesOf(part.owners, ordinals)),
+    );
     this.#memory.release(subjects);
-    return { ranked: subjects.length, ...orderComparisons(subjects, chosen, request.wanted) };
+    return { areAll: subjects.length < ranked, ...orderComparisons(subjects, chosen, request.wanted) };
   }
+}
+
+/** The references of one part that were chosen, with the similarities of their whole vectors. */
+function chosenOf(
+  { parts, probes }: ChoiceRequest,
+  { owners, values }: OwnedValues,
+  p: number,
+  indices: Uint32Array,
+): ChosenReferences {
+  const part = parts[p];
+  const probe = probes[part.probe];
+  const similarities = similaritiesOf(part, probe, indices, values);
+  return { instance: part.instance, isFace: probe?.modality === 'face', indices, owners, similarities };
 }
 
 function scannedOf({ segment, count, offset, isCoded }: Part, { values }: ChoiceRequest): OwnedValues {

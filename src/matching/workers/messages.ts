@@ -100,15 +100,18 @@ export interface ChooseTask {
   readonly ordinals: number;
   /** Subjects outside are not chosen; undefined: none. */
   readonly filter: SubjectFilter | undefined;
-  /** Subjects chosen by these values, to be ranked by whole vectors; those that tie with the last of them are added. */
+  /**
+   * Subjects chosen by these values, to be ranked by whole vectors; those that tie with the last of them are added. With
+   * one instance as many references instead.
+   */
   readonly ranked: number;
   /** Subjects to compare; those that tie with the last of them are added. */
   readonly wanted: number;
 }
 
 export interface ChooseResult {
-  /** Number of subjects ranked by whole vectors. */
-  readonly ranked: number;
+  /** Whether all subjects that were scanned were ranked by whole vectors. */
+  readonly areAll: boolean;
   /** Number of subjects to compare. */
   readonly subjects: number;
   readonly order: ComparisonOrder;
