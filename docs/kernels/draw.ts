@@ -298,8 +298,8 @@ function drawScore({ terms, score }: DrawnComparison): string {
 
 /** A segment of fingers as the service lays it out. */
 function drawSegment(): string {
-  const { scratchBytes, vectorBytes, maxRecordBytes } = gallerySizing(SEGMENT_CAPACITY).finger;
-  const layout = layoutSegment(SEGMENT_CAPACITY, scratchBytes, vectorBytes);
+  const { scratchBytes, vectorBytes, codeBytes = 0, maxRecordBytes } = gallerySizing(SEGMENT_CAPACITY).finger;
+  const layout = layoutSegment(SEGMENT_CAPACITY, scratchBytes, vectorBytes, codeBytes);
   const parts = [
     { from: 0, name: 'constant tables', what: `${STATIC_BYTES} bytes; the same in every segment` },
     { from: layout.headerAddress, name: 'header', what: `${HEADER_BYTES} bytes; four words are used` },
@@ -317,7 +317,12 @@ function drawSegment(): string {
     {
       from: layout.vectorsAddress,
       name: 'candidate vectors',
-      what: `${SEGMENT_CAPACITY} × ${vectorBytes} bytes, read from front to back`,
+      what: `${SEGMENT_CAPACITY} × ${vectorBytes} bytes, read where codes are similar`,
+    },
+    {
+      from: layout.codesAddress,
+      name: 'codes',
+      what: `blocks of 32 × ${codeBytes + 1} bytes, read from front to back`,
     },
     {
       from: layout.recordsAddress,
