@@ -62,12 +62,55 @@ export function addInstance(best: usize, ordinals: i32, sums: usize, counts: usi
   }
 }
 
+/** Sixteen entries of the table, each entry's byte at `offset`, for look-ups by the number of instances. */
+function bytesOfTable(table: usize, offset: usize): v128 {
+  let bytes = i8x16.splat(0);
+  for (let entry: usize = 0; entry < 16; entry++) {
+    const byte = i8x16.splat(load<u8>(table + (entry << 2) + offset));
+    // Replaces one lane: all lanes whose number is the entry's.
+    const lane = i8x16.eq(i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), i8x16.splat(entry as i8));
+    bytes = v128.bitselect(byte, bytes, lane);
+  }
+  return bytes;
+}
+
+/** Ranks of eight subjects. */
+@inline
+function eightRanks(sums: v128, factors: v128, offsets: v128): v128 {
+  const low = i32x4.shr_u(i32x4.extmul_low_i16x8_u(sums, factors), 8);
+  const high = i32x4.shr_u(i32x4.extmul_high_i16x8_u(sums, factors), 8);
+  return i16x8.add(i16x8.narrow_i32x4_u(low, high), offsets);
+}
+
 /**
  * Turns sums into ranks, in place: rank = sum · factor / 256 + offset, by the number of instances. 0 for a subject
- * without any.
+ * without any. Up to fifteen instances, factors and offsets are looked up sixteen subjects at a time.
+ * @param instances - of the search, at most 63
  * @param table - u16 [64 × 2]: factor and offset for each number of instances
  */
-export function rankSubjects(sums: usize, counts: usize, ordinals: i32, table: usize): void {
+export function rankSubjects(sums: usize, counts: usize, ordinals: i32, instances: i32, table: usize): void {
+  if (instances > 15) return rankOneByOne(sums, counts, ordinals, table);
+  const factorLow = bytesOfTable(table, 0);
+  const factorHigh = bytesOfTable(table, 1);
+  const offsetLow = bytesOfTable(table, 2);
+  const offsetHigh = bytesOfTable(table, 3);
+  for (let o: usize = 0; o < (ordinals as usize); o += 16) {
+    const count = v128.load(counts + o);
+    const fl = i8x16.swizzle(factorLow, count);
+    const fh = i8x16.swizzle(factorHigh, count);
+    const ol = i8x16.swizzle(offsetLow, count);
+    const oh = i8x16.swizzle(offsetHigh, count);
+    const at = sums + (o << 1);
+    const firstFactors = v128.shuffle<i8>(fl, fh, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const lastFactors = v128.shuffle<i8>(fl, fh, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    const firstOffsets = v128.shuffle<i8>(ol, oh, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const lastOffsets = v128.shuffle<i8>(ol, oh, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    v128.store(at, eightRanks(v128.load(at), firstFactors, firstOffsets));
+    v128.store(at, eightRanks(v128.load(at, 16), lastFactors, lastOffsets), 16);
+  }
+}
+
+function rankOneByOne(sums: usize, counts: usize, ordinals: i32, table: usize): void {
   for (let o: usize = 0; o < (ordinals as usize); o++) {
     const count = load<u8>(counts + o) as usize;
     const at = table + (count << 2);

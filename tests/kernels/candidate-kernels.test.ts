@@ -92,7 +92,11 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
       return i % 2 === 0 ? Math.round(4096 / Math.sqrt(i >> 1)) : 1 + Math.round(80 * (8 - Math.sqrt(i >> 1)));
     });
     const reference = fc.record({ owner: fc.nat(99), value: fc.oneof(fc.nat(255), fc.constant(0)) });
-    const instances = fc.array(fc.array(fc.array(reference, { maxLength: 60 }), { maxLength: 3 }), { maxLength: 5 });
+    const segments = fc.array(fc.array(reference, { maxLength: 60 }), { maxLength: 3 });
+    const instances = fc.oneof(
+      fc.array(segments, { maxLength: 5 }),
+      fc.array(segments, { minLength: 14, maxLength: 18 }),
+    );
     fc.assert(
       fc.property(instances, fc.integer({ min: 1, max: 120 }), fc.boolean(), (scanned, wanted, bySimilarity) => {
         const columns = scanned.map((segments) =>

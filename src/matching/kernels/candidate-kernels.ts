@@ -61,7 +61,7 @@ export interface CandidateKernels {
   /** Adds the best values to u16 sums, counts subjects that have one in u8 counts, and clears them. */
   addInstance(best: number, ordinals: number, sums: number, counts: number): void;
   /** Turns sums into ranks, in place. @param table - u16 factor and offset for each number of instances up to MAX_INSTANCES */
-  rankSubjects(sums: number, counts: number, ordinals: number, table: number): void;
+  rankSubjects(sums: number, counts: number, ordinals: number, instances: number, table: number): void;
   /** Adds a gallery's members to the scope: u8 for each ordinal. */
   uniteScopes(scope: number, members: number, ordinals: number): void;
   /** Sets ranks outside the scope to 0, and clears the scope. */

@@ -77,7 +77,7 @@ export class ChoiceMemory {
       }
       kernels.addInstance(best, padded, sums, counts);
     }
-    kernels.rankSubjects(sums, counts, padded, layout.table);
+    kernels.rankSubjects(sums, counts, padded, instances.length, layout.table);
     new Uint8Array(buffer, counts, padded).fill(0);
   }
 

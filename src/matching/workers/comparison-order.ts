@@ -36,11 +36,12 @@ export function orderComparisons(
 ): { readonly subjects: number; readonly order: ComparisonOrder } {
   const instances = [...new Set(chosen.map(({ instance }) => instance))];
   const best = new Int16Array(subjects.length * instances.length).fill(REMOVED_SIMILARITY);
+  const places = placesOf(subjects);
   const entries = chosen.map(({ instance, indices, owners, similarities }) => {
     const column = instances.indexOf(instance);
     const own = new Uint32Array(indices.length);
     for (let k = 0; k < indices.length; k++) {
-      own[k] = placeIn(subjects, owners[indices[k]]) * instances.length + column;
+      own[k] = places[owners[indices[k]]] * instances.length + column;
       if (similarities[k] > best[own[k]]) best[own[k]] = similarities[k];
     }
     return own;
@@ -54,10 +55,8 @@ export function orderComparisons(
   const inAnyCase = present.length < wanted ? present.length : Math.ceil(wanted / ONE_IN_ANY_CASE);
   const certain = present[present.length - inAnyCase] ?? Infinity;
   const stages = stagesOf(best, ranks, isFace, least, certain);
-  const ofStage = (stage: number) =>
-    chosen.map(({ indices, similarities }, p) =>
-      indices.filter((_, k) => similarities[k] !== REMOVED_SIMILARITY && stages[entries[p][k]] === stage),
-    );
+  const staged = chosen.map((references, p) => inStages(references, entries[p], stages));
+  const ofStage = (stage: number) => staged.map((lists) => lists[stage]);
   let count = 0;
   for (let s = 0; s < ranks.length; s++) if (ranks[s] >= least) count++;
   return { subjects: count, order: { certain: ofStage(CERTAIN), first: ofStage(FIRST), rest: ofStage(REST) } };
@@ -66,16 +65,32 @@ export function orderComparisons(
 const CERTAIN = 1;
 const FIRST = 2;
 const REST = 3;
+const STAGES = 4;
 
-/** Position of an ordinal among the subjects, which are ascending and contain it. */
-function placeIn(subjects: Uint32Array, ordinal: number): number {
-  let [low, high] = [0, subjects.length - 1];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (subjects[middle] < ordinal) low = middle + 1;
-    else high = middle;
+/** By ordinal: the position of each subject; other entries are arbitrary. Kept: it is as long as the gallery is large. */
+let places = new Uint32Array(0);
+
+function placesOf(subjects: Uint32Array): Uint32Array {
+  const end = (subjects.at(-1) ?? -1) + 1;
+  if (places.length < end) places = new Uint32Array(Math.ceil(end * 1.125));
+  for (let s = 0; s < subjects.length; s++) places[subjects[s]] = s;
+  return places;
+}
+
+/** The indices of each stage, ascending; the first list is of those left out. */
+function inStages(
+  { indices, similarities }: ChosenReferences,
+  entries: Uint32Array,
+  stages: Uint8Array,
+): readonly Uint32Array[] {
+  const lists = Array.from({ length: STAGES }, () => new Uint32Array(indices.length));
+  const ends = new Uint32Array(STAGES);
+  // No closure per reference: there are ten thousands.
+  for (let k = 0; k < indices.length; k++) {
+    const stage = similarities[k] === REMOVED_SIMILARITY ? 0 : stages[entries[k]];
+    lists[stage][ends[stage]++] = indices[k];
   }
-  return low;
+  return lists.map((list, stage) => list.slice(0, ends[stage]));
 }
 
 /** The rank of each subject by its vectors; −∞: none of its references was scanned. */
