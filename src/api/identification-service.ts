@@ -175,7 +175,12 @@ function identifyResponse(
     samples: reportSamples(probes, result.compared, result.inScope),
     truncated: result.truncated,
     elapsed: toDuration(elapsedMs),
-    index: audit && { vectorModelHash: shippedVectorModel().hash, penetration: result.penetration, audit },
+    index: audit && {
+      vectorModelHash: shippedVectorModel().hash,
+      penetration: result.penetration,
+      audit,
+      faceDirectionsHash: result.faceDirections ?? '',
+    },
     emptyScope: result.emptyScope === undefined ? EmptyScope.UNSPECIFIED : EMPTY_SCOPES[result.emptyScope],
     damagedReferenceCount: damagedReferences,
   };

@@ -2,6 +2,12 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import { Coalesced } from './coalesced.ts';
 
 /** What the gauges show at one moment. */
+interface AuditCounts {
+  readonly searches: number;
+  readonly candidates: number;
+  readonly missed: number;
+}
+
 export interface ServiceFigures {
   readonly subjects: number;
   /** Searchable references by partition, e.g. `finger:2`. */
@@ -17,7 +23,9 @@ export interface ServiceFigures {
   /** Damaged stored references: their number, and the ids of some. */
   readonly damagedReferences: { readonly count: number; readonly ids: readonly string[] };
   /** Indexed searches repeated exactly, their candidates, and the candidates that the index missed. */
-  readonly audit: { readonly searches: number; readonly candidates: number; readonly missed: number };
+  readonly audit: AuditCounts;
+  /** By modalities of the searches. */
+  readonly auditOf: readonly { readonly modality: string; readonly counts: AuditCounts }[];
   /** Segments compacted since the start. */
   readonly compactions: number;
 }
@@ -160,6 +168,26 @@ export class Metrics {
       'ridgewatch_index_audit_missed',
       `${audited}first candidates that the index missed.`,
       ({ audit }) => audit.missed,
+    );
+    const byModality = (name: string, help: string, value: (counts: AuditCounts) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ['modality'],
+        registers,
+        collect() {
+          for (const { modality, counts } of figures().auditOf) this.set({ modality }, value(counts));
+        },
+      });
+    byModality(
+      'ridgewatch_index_audit_modality_candidates',
+      `${audited}those with a candidate, by modality of the probes.`,
+      ({ candidates }) => candidates,
+    );
+    byModality(
+      'ridgewatch_index_audit_modality_missed',
+      `${audited}first candidates that the index missed, by modality of the probes.`,
+      ({ missed }) => missed,
     );
     gauge(
       'ridgewatch_segment_rewritings',

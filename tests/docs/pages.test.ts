@@ -19,6 +19,7 @@ const FIGURES: ServiceFigures = {
   store: { isReachable: true, isWritable: true },
   damagedReferences: { count: 0, ids: [] },
   audit: { searches: 0, candidates: 0, missed: 0 },
+  auditOf: [],
   compactions: 0,
 };
 

@@ -3,7 +3,7 @@ import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts'
 import { Compactor } from '../../src/gallery/compactor.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { identify, type SearchRequest } from '../../src/matching/search/identification.ts';
-import { IndexAudit } from '../../src/matching/search/index-audit.ts';
+import { IndexAudit, SEARCHED_MODALITIES, type SearchedModalities } from '../../src/matching/search/index-audit.ts';
 import { Planner } from '../../src/matching/search/planner.ts';
 import { prepareProbes, type Probe } from '../../src/matching/search/probe.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
@@ -300,6 +300,16 @@ describe('the search strategies', () => {
     strict.note(requestFor(await probesOf(8, [2], false)));
     await strict.settled();
     expect(strict.figures.missed).toBeGreaterThan(0);
+    // Each modality is counted for itself: an answer states the loss of searches like it.
+    strict.note(requestFor(await probesOf(8, [], true)));
+    strict.note(requestFor(await probesOf(7, [7], true)));
+    await strict.settled();
+    const searchesOf = (modality: SearchedModalities) => strict.figuresOf(modality).searches;
+    expect([searchesOf('finger'), searchesOf('face'), searchesOf('finger+face')]).toEqual([1, 1, 1]);
+    expect(strict.figures.searches).toBe(3);
+    expect(strict.figures.missed).toBe(
+      SEARCHED_MODALITIES.reduce((sum, modality) => sum + strict.figuresOf(modality).missed, 0),
+    );
     expect(errors).toEqual([]);
     await strict.stop();
   });

@@ -20,6 +20,8 @@ export interface Proposal {
    * 1 when the search was stopped.
    */
   readonly searchedFraction: number;
+  /** Hash of the directions that the scanned codes of faces were made with; undefined: no codes of faces were scanned. */
+  readonly faceDirections?: string | undefined;
   /** The result of compareSubjects for all subjects in scope, where known already: the second stage is done. */
   readonly complete?: ComparedSubjects | undefined;
 }

@@ -48,6 +48,8 @@ export interface SearchResult extends CandidateList {
   readonly searchedFraction: number;
   /** Share of the subjects in scope that was compared. */
   readonly penetration: number;
+  /** See Proposal. */
+  readonly faceDirections: string | undefined;
   /** Why the scope was empty; undefined where it was not. An empty list then says nothing about the subject. */
   readonly emptyScope: EmptyScope | undefined;
 }
@@ -117,6 +119,7 @@ export async function identify(
       inScope: request.probes.map((probe, p) => (isComplete ? made[p] : countReferences(view.rangesFor(probe)))),
       searchedFraction: proposal.searchedFraction,
       penetration: proposal.penetration,
+      faceDirections: proposal.faceDirections,
       emptyScope: emptyScope(subjectsSearched, made, proposal.searchedFraction),
     };
   } finally {

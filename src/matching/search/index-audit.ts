@@ -1,6 +1,7 @@
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
 import type { CandidateSource } from './candidate-source.ts';
 import { identify, type SearchRequest } from './identification.ts';
+import type { Probe } from './probe.ts';
 import { ExactScan } from './exact-scan.ts';
 import { IndexedScan } from './indexed-scan.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
@@ -13,6 +14,17 @@ const AMONG_CANDIDATES = 500;
 const KEPT_MS = 60_000;
 /** z of a one-sided 95 % confidence limit. */
 const Z = 1.645;
+
+/** Modalities of the probes that could be compared. The index misses mates of each at rates of their own. */
+export const SEARCHED_MODALITIES = ['finger', 'face', 'finger+face'] as const;
+export type SearchedModalities = (typeof SEARCHED_MODALITIES)[number];
+
+/** @returns the modalities of a search; fingers where no probe can be compared */
+export function modalitiesOf(probes: readonly Probe[]): SearchedModalities {
+  const found = new Set(probes.flatMap(({ packed }) => packed?.modality ?? []));
+  if (!found.has('face')) return 'finger';
+  return found.has('finger') ? 'finger+face' : 'face';
+}
 
 /** What the audit has found since the service started. */
 export interface AuditFigures {
@@ -44,9 +56,11 @@ export class IndexAudit {
   readonly #waiting: { readonly request: SearchRequest; readonly since: number }[] = [];
   #due = 0;
   #running: Promise<void> | undefined;
-  #searches = 0;
-  #candidates = 0;
-  #missed = 0;
+  readonly #counts: Readonly<Record<SearchedModalities, Counts>> = {
+    finger: { searches: 0, candidates: 0, missed: 0 },
+    face: { searches: 0, candidates: 0, missed: 0 },
+    'finger+face': { searches: 0, candidates: 0, missed: 0 },
+  };
 
   /**
    * @param share - 0 to 1
@@ -69,10 +83,16 @@ export class IndexAudit {
     this.#index = index;
   }
 
+  /** Of all searches. */
   get figures(): AuditFigures {
-    const [searches, candidates, missed] = [this.#searches, this.#candidates, this.#missed];
-    const missRate = candidates === 0 ? 0 : missed / candidates;
-    return { searches, candidates, missed, missRate, missRateUpper: wilsonUpper(missed, candidates) };
+    const all = Object.values(this.#counts);
+    const sum = (count: keyof Counts) => all.reduce((total, counts) => total + counts[count], 0);
+    return withRates({ searches: sum('searches'), candidates: sum('candidates'), missed: sum('missed') });
+  }
+
+  /** Of searches with these modalities. */
+  figuresOf(modalities: SearchedModalities): AuditFigures {
+    return withRates({ ...this.#counts[modalities] });
   }
 
   /** Records an answered indexed search. One in every 1 / share is repeated. */
@@ -125,13 +145,25 @@ export class IndexAudit {
       list(new ExactScan(this.#pool), 1),
       list(this.#index, AMONG_CANDIDATES),
     ]);
-    this.#searches++;
+    const counts = this.#counts[modalitiesOf(request.probes)];
+    counts.searches++;
     const first = exact.candidates[0]?.subject;
     // A subject expunged meanwhile may be in neither list, or in the earlier one only. It says nothing about the index.
     if (first === undefined || gallery.subject(first.subjectId) !== first) return;
-    this.#candidates++;
-    if (!indexed.candidates.some(({ subject }) => subject === first)) this.#missed++;
+    counts.candidates++;
+    if (!indexed.candidates.some(({ subject }) => subject === first)) counts.missed++;
   }
+}
+
+interface Counts {
+  searches: number;
+  candidates: number;
+  missed: number;
+}
+
+function withRates({ searches, candidates, missed }: Counts): AuditFigures {
+  const missRate = candidates === 0 ? 0 : missed / candidates;
+  return { searches, candidates, missed, missRate, missRateUpper: wilsonUpper(missed, candidates) };
 }
 
 function wilsonUpper(events: number, trials: number): number {

@@ -129,7 +129,8 @@ export class IndexedScan implements CandidateSource {
     const searchedFraction = scanned * share;
     const penetration =
       mode === 'exact' ? searchedFraction : share * (chosen.subjects / Math.max(1, view.subjectsInScope));
-    return { subjects, compared, penetration, mode, searchedFraction };
+    const faceDirections = directionsOf(parts);
+    return { subjects, compared, penetration, mode, searchedFraction, faceDirections };
   }
 
   /** Numbers of subjects to be ranked by whole vectors, and to be compared. */
@@ -246,6 +247,11 @@ function placed(parts: readonly ScanPart[]): PlacedPart[] {
 function tablesOf({ packed, coder }: ScanPart): CodeTables | undefined {
   if (packed.modality === 'finger') return codeTables(vectorOf(packed.packed), shippedVectorModel().codeBook);
   return coder instanceof FaceCoder ? coder.tables(packed.packed) : undefined;
+}
+
+function directionsOf(parts: readonly ScanPart[]): string | undefined {
+  for (const { coder } of parts) if (coder instanceof FaceCoder) return coder.directions.hash;
+  return undefined;
 }
 
 function endOf(part: PlacedPart | undefined): number {

@@ -7,7 +7,7 @@ import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { Asker } from '../../fair-turns.ts';
 import type { AdmissionQueue } from './admission.ts';
 import { identify, type SearchRequest, type SearchResult } from './identification.ts';
-import type { AuditFigures, IndexAudit } from './index-audit.ts';
+import { modalitiesOf, type AuditFigures, type IndexAudit } from './index-audit.ts';
 import { PartialTime } from './partial-time.ts';
 import type { Planner } from './planner.ts';
 import { prepareProbes, type Probe, type SampleTemplate } from './probe.ts';
@@ -56,7 +56,7 @@ interface Compared<Result> {
 }
 
 export interface Identified extends Compared<SearchResult> {
-  /** The audit's figures for the index; undefined where no index was used. */
+  /** The audit's figures for indexed searches with the same modalities; undefined where no index was used. */
   readonly audit: AuditFigures | undefined;
   /** Upper bound of the damaged references that may be in scope and could not be compared. */
   readonly damagedReferences: number;
@@ -116,7 +116,7 @@ export class Searcher {
     if (result.mode === 'indexed') audit.note(search);
     return {
       ...this.#compared(search.probes, result),
-      audit: result.mode === 'indexed' ? audit.figures : undefined,
+      audit: result.mode === 'indexed' ? audit.figuresOf(modalitiesOf(search.probes)) : undefined,
       damagedReferences: quarantine.unsearched(served.current, search.galleries),
     };
   }

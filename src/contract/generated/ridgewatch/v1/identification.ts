@@ -320,8 +320,12 @@ export interface IndexReport {
   vectorModelHash: string;
   /** Penetration rate: proportion of the subjects in scope that were compared, 0 to 1. */
   penetration: number;
-  /** Audit results since the service started. */
-  audit: IndexAudit | undefined;
+  /** Audit results since the service started, of searches with the same modalities as this one. */
+  audit:
+    | IndexAudit
+    | undefined;
+  /** Hash of the directions that face codes were made with, hexadecimal; empty where no codes of faces were scanned. */
+  faceDirectionsHash: string;
 }
 
 /** Audit of indexed searches: a sample of them is repeated as exhaustive comparisons. */
@@ -1093,7 +1097,7 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
 };
 
 function createBaseIndexReport(): IndexReport {
-  return { vectorModelHash: "", penetration: 0, audit: undefined };
+  return { vectorModelHash: "", penetration: 0, audit: undefined, faceDirectionsHash: "" };
 }
 
 export const IndexReport: MessageFns<IndexReport> = {
@@ -1106,6 +1110,9 @@ export const IndexReport: MessageFns<IndexReport> = {
     }
     if (message.audit !== undefined) {
       IndexAudit.encode(message.audit, writer.uint32(26).fork()).join();
+    }
+    if (message.faceDirectionsHash !== "") {
+      writer.uint32(34).string(message.faceDirectionsHash);
     }
     return writer;
   },
@@ -1147,6 +1154,14 @@ export const IndexReport: MessageFns<IndexReport> = {
             message.audit = IndexAudit.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.faceDirectionsHash = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1168,6 +1183,11 @@ export const IndexReport: MessageFns<IndexReport> = {
         : "",
       penetration: isSet(object.penetration) ? globalThis.Number(object.penetration) : 0,
       audit: isSet(object.audit) ? IndexAudit.fromJSON(object.audit) : undefined,
+      faceDirectionsHash: isSet(object.faceDirectionsHash)
+        ? globalThis.String(object.faceDirectionsHash)
+        : isSet(object.face_directions_hash)
+        ? globalThis.String(object.face_directions_hash)
+        : "",
     };
   },
 
@@ -1182,6 +1202,9 @@ export const IndexReport: MessageFns<IndexReport> = {
     if (message.audit !== undefined) {
       obj.audit = IndexAudit.toJSON(message.audit);
     }
+    if (message.faceDirectionsHash !== undefined) {
+      obj.faceDirectionsHash = message.faceDirectionsHash;
+    }
     return obj;
   },
 
@@ -1195,6 +1218,7 @@ export const IndexReport: MessageFns<IndexReport> = {
     message.audit = (object.audit !== undefined && object.audit !== null)
       ? IndexAudit.fromPartial(object.audit)
       : undefined;
+    message.faceDirectionsHash = object.faceDirectionsHash ?? "";
     return message;
   },
 };
