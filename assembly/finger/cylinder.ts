@@ -6,25 +6,25 @@
  * MCC ignores places more than 50 pixels outside the hull of the minutiae. Here no check is needed: a cell that is not
  * empty is within 28 pixels of a minutia, and therefore of the hull.
  */
+import { angularRow } from './angular';
+import { angularRowsOf, planesOf } from './code';
 import {
   CELLS,
   CYLINDER,
-  PLACES,
+  DISC_BITS,
+  ENDS,
+  PLACE_ROOTS,
   POINT_X,
   POINT_Y,
   ROOTS,
-  ROOTS_ROW,
   SIDE,
-  TURN_CELLS,
   angleOf,
   blocksOf,
   cosine,
-  getB,
+  getS,
   sine,
-  xOf,
-  yOf,
 } from './layout';
-import { ANGULAR_WEIGHTS, DISC, SPATIAL_WEIGHTS } from './tables';
+import { SPATIAL_WEIGHTS } from './tables';
 
 /** Pixels. */
 const RADIUS: f64 = 70;
@@ -34,105 +34,146 @@ const REACH: f64 = 28;
 const REACH_SQUARED: i32 = 784;
 /** Upper bound, in cells, of what rounding squares to integers adds to the reach. */
 const ROUNDING: f64 = 0.001;
-/** Radius and reach together, squared. */
-const FARTHEST_SQUARED: f64 = 9604;
-/** Unit of ANGULAR_WEIGHTS: 768ths of a turn, three to a 256th, 128 to a cell. */
-const TURN: i32 = 768;
-/** Largest root. Training makes sure that no cylinder's sums overflow thirty-two bits. */
-const MAX_ROOT: i16 = 8191;
-/** Bytes of the eight numbers of a place, two of them unused, and of their six roots. */
+/** Radius and reach together, squared, and a little more. */
+const FARTHEST_SQUARED: f32 = 9604 * 1.01;
+/** Largest root, and its square. Training makes sure that no cylinder's sums overflow thirty-two bits. */
+const MAX_ROOT: i32 = 8191;
+const MAX_SQUARE: i32 = MAX_ROOT * MAX_ROOT;
+/** Bytes of the eight numbers of a place, two of them unused. */
 const PLACE: usize = 32;
-const ROOTS_PLACE: usize = 12;
+/** A double of 2⁵² or more is a whole number, and its lower half is that number's: adding 2⁵² rounds. */
+const ROUND: f64 = 4503599627370496;
+/** Half of the unit of a squared distance, 2⁻²⁸: a half is then rounded up, and nothing else changes. */
+const HALVES_UP: f64 = 1.0 / 536870912;
+/** Likewise for single precision, 2²³, and what these bits are above the number. */
+const ROUND_SINGLE: f32 = 8388608;
+const NUMBER_BITS: i32 = 0x7fffff;
 
 /** Middle of row or column `i` of the base, in the minutia's own frame. */
+@inline
 function middleOf(i: i32): f64 {
   return ((i as f64) + 0.5) * CELL - RADIUS;
 }
 
-/**
- * Share of a difference of directions that falls into an angular cell.
- * @param distance - from the cell's middle, 0 to TURN, in either direction
- */
-@inline
-function angularWeight(distance: i32): i32 {
-  const way = min<i32>(distance, TURN - distance);
-  return load<i16>(ANGULAR_WEIGHTS + ((way as usize) << 1)) as i32;
-}
-
-/** Reduces an angle of less than two turns to less than one. */
-@inline
-function withinTurn(angle: i32): i32 {
-  return angle >= TURN ? angle - TURN : angle;
-}
-
-/** First and last row or column that a contribution at `u` can reach. */
+/** First and last row or column that a contribution at `u` can reach, before they are limited to the base. */
 @inline
 function firstReached(u: f64): i32 {
-  return max<i32>(0, ceil<f64>((u - REACH + RADIUS) * (1 / CELL) - (0.5 + ROUNDING)) as i32);
+  return wholeOf(ceil<f64>((u - REACH + RADIUS) * (1 / CELL) - (0.5 + ROUNDING)));
 }
 @inline
 function lastReached(u: f64): i32 {
-  return min<i32>(SIDE - 1, floor<f64>((u + REACH + RADIUS) * (1 / CELL) - (0.5 - ROUNDING)) as i32);
+  return wholeOf(floor<f64>((u + REACH + RADIUS) * (1 / CELL) - (0.5 - ROUNDING)));
 }
 
-/** Adds products of sixteen-bit numbers, held in the lower halves of 32-bit lanes, to four numbers of a place. */
+/** A small whole number as an integer, without the checks of a conversion. */
 @inline
-function addProducts(place: usize, weight: v128, weights: v128): void {
-  v128.store(place, i32x4.add(v128.load(place), i32x4.dot_i16x8_s(weight, weights)));
+function wholeOf(value: f64): i32 {
+  return reinterpret<i64>(value + 1.5 * ROUND) as i32;
+}
+
+/** Adds products of sixteen-bit numbers, of which every second one is zero, to the numbers of a place. */
+@inline
+function addProducts(place: usize, weightAt: i32, front: v128, back: v128): void {
+  const weight = v128.load16_splat(weightAt as usize);
+  v128.store(place, i32x4.add(v128.load(place), i32x4.dot_i16x8_s(weight, front)));
+  v128.store(place, i32x4.add(v128.load(place, 16), i32x4.dot_i16x8_s(weight, back)), 16);
 }
 
 /**
- * Adds the contribution of a minutia at (u, v) in the frame of the cylinder's minutia: to at most twelve of the 64 cells.
- * @param difference - of its direction, in 256ths of a turn, 0 to 255
+ * Adds the contribution of a minutia at (u, v) in the frame of the cylinder's minutia: to three or four columns of at
+ * most four rows. Squared distances are whole multiples of 2⁻²⁸, and exact. There is no branch on whether a place is
+ * reached, which is unpredictable: adding zero costs less than a misprediction.
+ * @param row - of angular weights
+ * @returns the places that are reached, as bits; corners outside the radius among them
  */
-function addMinutia(u: f64, v: f64, difference: i32, scratch: usize): void {
-  // The first cell begins at minus half a turn.
-  const d0 = withinTurn(2 * TURN - (TURN - TURN / TURN_CELLS) / 2 - 3 * difference);
-  const d1 = withinTurn(d0 + TURN / TURN_CELLS);
-  const d2 = withinTurn(d1 + TURN / TURN_CELLS);
-  const d3 = withinTurn(d2 + TURN / TURN_CELLS);
-  const d4 = withinTurn(d3 + TURN / TURN_CELLS);
-  const d5 = withinTurn(d4 + TURN / TURN_CELLS);
-  let front = i32x4.splat(angularWeight(d0));
-  front = i32x4.replace_lane(front, 1, angularWeight(d1));
-  front = i32x4.replace_lane(front, 2, angularWeight(d2));
-  front = i32x4.replace_lane(front, 3, angularWeight(d3));
-  let back = i32x4.replace_lane(i32x4.splat(0), 0, angularWeight(d4));
-  back = i32x4.replace_lane(back, 1, angularWeight(d5));
-  const lastRow = lastReached(u);
-  const firstColumn = firstReached(v);
-  const lastColumn = lastReached(v);
-  for (let row = firstReached(u); row <= lastRow; row++) {
-    const du = middleOf(row) - u;
-    for (let column = firstColumn; column <= lastColumn; column++) {
-      const dv = middleOf(column) - v;
-      const squared = (du * du + dv * dv + 0.5) as i32;
-      // No branch: whether a corner place is reached is unpredictable, and adding zero costs less than a misprediction.
-      const share = load<i16>(SPATIAL_WEIGHTS + ((min<i32>(squared, REACH_SQUARED) as usize) << 1)) as i32;
-      const weight = i32x4.splat(select<i32>(share, 0, squared <= REACH_SQUARED));
-      const place = scratch + CYLINDER + ((row * SIDE + column) as usize) * PLACE;
-      addProducts(place, weight, front);
-      addProducts(place + 16, weight, back);
-    }
-  }
-}
-
-/** Square roots of two of four numbers, rounded down: a cluster of minutiae does not dominate a single one. */
 @inline
-function twoRoots(numbers: v128): v128 {
-  return i32x4.trunc_sat_f64x2_s_zero(f64x2.sqrt(f64x2.convert_low_i32x4_s(numbers)));
+function addMinutia(u: f64, v: f64, weights: usize, scratch: usize): u64 {
+  const six = v128.load(weights);
+  const front = i32x4.extend_low_i16x8_u(six);
+  const back = i32x4.extend_high_i16x8_u(six);
+  const firstColumn = min<i32>(SIDE - 3, max<i32>(0, firstReached(v)));
+  const fourth = min<i32>(SIDE - 1, lastReached(v)) - firstColumn >= 3;
+  const columns = fourth ? 15 : 7;
+  const lastRow = min<i32>(SIDE - 1, lastReached(u));
+  const dv = f64x2.splat(middleOf(firstColumn) - v);
+  const dv0 = f64x2.add(dv, f64x2(0, CELL));
+  const dv2 = f64x2.add(dv, f64x2(2 * CELL, 3 * CELL));
+  const squares0 = f64x2.mul(dv0, dv0);
+  const squares2 = f64x2.mul(dv2, dv2);
+  let reached: u64 = 0;
+  for (let row = max<i32>(0, firstReached(u)); row <= lastRow; row++) {
+    const du = middleOf(row) - u;
+    const square = f64x2.splat(du * du + HALVES_UP);
+    const round = f64x2.splat(ROUND);
+    const low = f64x2.add(f64x2.add(squares0, square), round);
+    const high = f64x2.add(f64x2.add(squares2, square), round);
+    const squared = i32x4.min_s(v128.shuffle<i32>(low, high, 0, 2, 4, 6), i32x4.splat(REACH_SQUARED + 1));
+    const within = i32x4.bitmask(i32x4.le_s(squared, i32x4.splat(REACH_SQUARED))) & columns;
+    const cell = row * SIDE + firstColumn;
+    reached |= (within as u64) << (cell as u64);
+    const at = i32x4.add(i32x4.add(squared, squared), i32x4.splat(SPATIAL_WEIGHTS as i32));
+    const place = scratch + CYLINDER + (cell as usize) * PLACE;
+    addProducts(place, i32x4.extract_lane(at, 0), front, back);
+    addProducts(place + PLACE, i32x4.extract_lane(at, 1), front, back);
+    addProducts(place + 2 * PLACE, i32x4.extract_lane(at, 2), front, back);
+    if (fourth) addProducts(place + 3 * PLACE, i32x4.extract_lane(at, 3), front, back);
+  }
+  return reached;
 }
 
-/** Writes the roots of the cylinder, place by place: twelve bytes each, and four that the next place overwrites. */
-function flatten(scratch: usize, out: usize): void {
-  const largest = i16x8.splat(MAX_ROOT);
-  for (let n = 0; n < PLACES; n++) {
-    const place = scratch + CYLINDER + (getB(DISC, n) as usize) * PLACE;
-    const front = v128.load(place);
-    const four = v128.shuffle<i64>(twoRoots(front), twoRoots(v128.shuffle<i64>(front, front, 1, 0)), 0, 2);
-    const six = i16x8.min_s(i16x8.narrow_i32x4_s(four, twoRoots(v128.load(place + 16))), largest);
-    v128.store(out + (n as usize) * ROOTS_PLACE, six);
+/**
+ * Square roots of four numbers, rounded down, at most MAX_ROOT: a cluster of minutiae does not dominate a single one.
+ * The root in single precision is wrong by less than a thousandth. Rounded, it is the right one or the next, and an
+ * integer comparison decides.
+ */
+@inline
+function fourRoots(numbers: v128): v128 {
+  const limited = i32x4.min_s(numbers, i32x4.splat(MAX_SQUARE));
+  const rounded = f32x4.add(f32x4.sqrt(f32x4.convert_i32x4_s(limited)), f32x4.splat(ROUND_SINGLE));
+  const root = v128.and(rounded, i32x4.splat(NUMBER_BITS));
+  return i32x4.add(root, i32x4.gt_s(i32x4.dot_i16x8_s(root, root), limited));
+}
+
+/** Which place within the radius a cell is. */
+@inline
+function placeOf(cell: u64): i32 {
+  return popcnt<u64>(DISC_BITS & (((1 as u64) << cell) - 1)) as i32;
+}
+
+/** Sets a place to zeros again, for the next cylinder. */
+@inline
+function clear(place: usize): void {
+  v128.store(place, i32x4.splat(0));
+  v128.store(place, i32x4.splat(0), 16);
+}
+
+/**
+ * Writes the roots of two places at a time: their last two numbers each share a vector.
+ * @param places - that are not empty, as bits
+ * @returns the end of what was written
+ */
+@inline
+function writeRoots(places: u64, scratch: usize, out: usize): usize {
+  let to = out;
+  const end = to + (popcnt<u64>(places) as usize) * PLACE_ROOTS;
+  for (let left = places; left != 0; ) {
+    const a = ctz<u64>(left);
+    left &= left - 1;
+    // If there is only one left, it is taken twice.
+    const b = left != 0 ? ctz<u64>(left) : a;
+    left &= left - 1;
+    const placeA = scratch + CYLINDER + (a as usize) * PLACE;
+    const placeB = scratch + CYLINDER + (b as usize) * PLACE;
+    const backs = fourRoots(v128.shuffle<i64>(v128.load(placeA, 16), v128.load(placeB, 16), 0, 2));
+    const sixA = i16x8.narrow_i32x4_s(fourRoots(v128.load(placeA)), backs);
+    const sixB = i16x8.narrow_i32x4_s(fourRoots(v128.load(placeB)), v128.shuffle<i64>(backs, backs, 1, 0));
+    v128.store(to, i32x4.replace_lane(sixA, 3, planesOf(placeOf(a))));
+    v128.store(to, i32x4.replace_lane(sixB, 3, planesOf(placeOf(b))), PLACE_ROOTS);
+    clear(placeA);
+    clear(placeB);
+    to += 2 * PLACE_ROOTS;
   }
+  return end;
 }
 
 /** Which of four minutiae may reach the cylinder of one at (mx, my), as bits. Includes some that are slightly too far. */
@@ -141,31 +182,39 @@ function nearOf(first: i32, mx: f32, my: f32, scratch: usize): i32 {
   const dx = f32x4.sub(v128.load(scratch + POINT_X + ((first as usize) << 2)), f32x4.splat(mx));
   const dy = f32x4.sub(v128.load(scratch + POINT_Y + ((first as usize) << 2)), f32x4.splat(my));
   const squared = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
-  return i32x4.bitmask(f32x4.le(squared, f32x4.splat(FARTHEST_SQUARED as f32 * 1.01)));
+  return i32x4.bitmask(f32x4.le(squared, f32x4.splat(FARTHEST_SQUARED)));
 }
 
-/** Makes the cylinder of minutia `m`, and writes its roots. */
-export function makeCylinder(finger: usize, count: i32, m: i32, scratch: usize): void {
+/** Makes the cylinders of all minutiae, and writes the roots of each behind those of the one before. */
+export function makeCylinders(finger: usize, count: i32, planes: usize, scratch: usize): void {
+  memory.fill(scratch + CYLINDER, 0, (CELLS as usize) * PLACE);
+  let end = scratch + ROOTS;
+  for (let m = 0; m < count; m++) {
+    end = makeCylinder(finger, count, m, angularRowsOf(planes), scratch, end);
+    store<u32>(scratch + ENDS + ((m as usize) << 2), end as u32);
+  }
+}
+
+/** Makes the cylinder of minutia `m`. @returns the end of its roots */
+function makeCylinder(finger: usize, count: i32, m: i32, weights: usize, scratch: usize, out: usize): usize {
   const blocks = blocksOf(count);
   const angle = angleOf(finger, blocks, m);
   const c = cosine(angle);
   const s = sine(angle);
-  const mx = xOf(finger, m);
-  const my = yOf(finger, blocks, m);
-  memory.fill(scratch + CYLINDER, 0, (CELLS as usize) * PLACE);
+  const mx = getS(scratch + POINT_X, m);
+  const my = getS(scratch + POINT_Y, m);
+  let reached: u64 = 0;
   for (let first = 0; first < count; first += 4) {
-    let four = nearOf(first, mx as f32, my as f32, scratch);
+    let four = nearOf(first, mx, my, scratch);
     if (count - first < 4) four &= (1 << (count - first)) - 1;
     if (m - first < 4 && m >= first) four &= ~(1 << (m - first));
     for (; four != 0; four &= four - 1) {
       const o = first + ctz<i32>(four);
-      const dx = xOf(finger, o) - mx;
-      const dy = yOf(finger, blocks, o) - my;
-      const u = c * dx + s * dy;
-      const v = c * dy - s * dx;
-      if (u * u + v * v > FARTHEST_SQUARED) continue;
-      addMinutia(u, v, (angle - angleOf(finger, blocks, o)) & 255, scratch);
+      const dx = (getS(scratch + POINT_X, o) - mx) as f64;
+      const dy = (getS(scratch + POINT_Y, o) - my) as f64;
+      const row = angularRow(weights, (angle - angleOf(finger, blocks, o)) & 255);
+      reached |= addMinutia(c * dx + s * dy, c * dy - s * dx, row, scratch);
     }
   }
-  flatten(scratch, scratch + ROOTS + (m as usize) * ROOTS_ROW);
+  return writeRoots(reached & DISC_BITS, scratch, out);
 }

@@ -5,7 +5,6 @@ import {
   MOST_MINUTIAE,
   POINT_X,
   POINT_Y,
-  ROOTS,
   blocksOf,
   codesOf,
   packedBytes,
@@ -14,7 +13,7 @@ import {
   yOf,
 } from './layout';
 import { makeCodes } from './code';
-import { makeCylinder } from './cylinder';
+import { makeCylinders } from './cylinder';
 
 /** Bytes of a minutia as the host writes it: i16 x, i16 y, u8 angle, u8 quality << 2 | type, u16 unused. */
 const MINUTIA_BYTES: usize = 8;
@@ -43,7 +42,7 @@ export function encodeFinger(minutiae: usize, count: i32, out: usize, planes: us
     setS(scratch + POINT_X, i, xOf(out, i) as f32);
     setS(scratch + POINT_Y, i, yOf(out, blocks, i) as f32);
   }
-  for (let i = 0; i < count; i++) makeCylinder(out, count, i, scratch);
-  makeCodes(planes, scratch + ROOTS, count, codesOf(out, blocks));
+  makeCylinders(out, count, planes, scratch);
+  makeCodes(planes, count, codesOf(out, blocks), scratch);
   return length as i32;
 }

@@ -160,14 +160,20 @@ export const CYLINDER: usize = 0;
 /** f32 [64] each. */
 export const POINT_X: usize = 2048;
 export const POINT_Y: usize = 2304;
-/** Places within the radius, and the numbers of a cylinder there. */
-export const PLACES: i32 = 52;
-/** Bytes of the roots of a cylinder, i16 [52 × 6]: only the places within the radius, direction last. */
-export const ROOTS_ROW: usize = 624;
-/** i16 [64 × 312], and sixteen bytes: the roots of all cylinders. */
-export const ROOTS: usize = 2560;
+/** u32 [64]: where the neighbourhood of each minutia ends. */
+export const ENDS: usize = 2560;
+/** Bytes of a place of a neighbourhood: i16 [6] roots, then u32 where the planes' numbers of this place begin. */
+export const PLACE_ROOTS: usize = 16;
+/** The neighbourhoods, one behind the other: places that are not empty, at most 52 each. One may be written beyond. */
+export const ROOTS: usize = 2816;
 /** Bytes of the whole. */
-export const ENCODE_SCRATCH: usize = 42512;
+export const ENCODE_SCRATCH: usize = 56080;
+
+/**
+ * Places of the base within the radius, row × 8 + column, as bits; and how many.
+ */
+export const DISC_BITS: u64 = 0x3c7effffffff7e3c;
+export const PLACES: i32 = 52;
 
 export function getF(base: usize, i: i32): f64 {
   return load<f64>(base + ((i as usize) << 3));
