@@ -11,21 +11,19 @@
  * time (i32x4.dot_i16x8_s). Histogram and roots (9 KiB) stay in the first-level cache; the directions (720 KiB) are read
  * once.
  */
-import { fourSums, innerProduct, laneSum } from '../product';
-import { angleOf, getF, qualityOf, setF, xOf, yOf } from './layout';
+import { fourSums, innerProduct } from '../product';
+import { angleOf, blocksOf, columnOfX, columnOfY, getF, qualityOf, setF } from './layout';
 import { ARCTANGENTS } from './tables';
 
 const SIZE: i32 = 256;
 /** Cells of the histogram: lengths of 15 pixels, and twelfths of a turn for each direction. */
-const LENGTHS: i32 = 10;
-const TURN_PARTS: i32 = 12;
-const LENGTH_CELLS: i32 = 144;
-const CELLS: i32 = 1440;
+const LENGTHS: usize = 10;
+const TURN_PARTS: usize = 12;
 const CELL_ROW: usize = 2880;
-const CELL_PIXELS: f64 = 15.0;
 /** Pairs that are farther apart, or nearer (one minutia found twice), do not count. */
-const FARTHEST: i32 = 150;
-const NEAREST_SQUARED: i32 = 36;
+const FARTHEST: i16 = 150;
+const FARTHEST_SQUARED: i16 = 22500;
+const NEAREST_SQUARED: i16 = 36;
 
 // Offsets of the tables, as in src/matching/model/finger-vector-model.ts.
 const RANKS: usize = 256;
@@ -34,156 +32,339 @@ const CENTRE: usize = DIRECTIONS + 737280;
 const SCALE: usize = CENTRE + 1024;
 export const VECTOR_TABLES: usize = SCALE + 1024;
 
-// Scratch: f64 [256], i32 [64] three times, i32 [64 × 64], i32 [1440], i16 [1440].
+// Scratch: f64 [256].
 const VALUES: usize = 0;
-const X: usize = VALUES + 2048;
-const Y: usize = X + 256;
-const WEIGHT: usize = Y + 256;
-/** Squared distances of every two minutiae; i32.MAX_VALUE for pairs that do not count, and past the last minutia. */
-const SQUARES: usize = WEIGHT + 256;
-const SQUARES_ROW: usize = 256;
-const HISTOGRAM: usize = SQUARES + 64 * SQUARES_ROW;
-const FLAT: usize = HISTOGRAM + 5760;
+/** Of each minutia: i16 x, i16 y, then its weight << 8 | its direction. */
+const MINUTIAE: usize = VALUES + 2048;
+const MINUTIA: usize = 8;
+/** i16 [64] each: coordinates; u16 [64]: squared distances from one minutia, right where they count. */
+const X: usize = MINUTIAE + 64 * MINUTIA;
+const Y: usize = X + 128;
+const SQUARES: usize = Y + 128;
+/** Of the minutiae that form pairs with one: as in MINUTIAE, and three copies of the last. */
+const NEAR: usize = SQUARES + 128;
+/** i16 [64], and up to sixteen that are beyond all: their squared distances; then how many are nearer. */
+const NEAR_SQUARES: usize = NEAR + 68 * MINUTIA;
+const NEARER: usize = NEAR_SQUARES + 160;
+/** i32 [64], and up to four zeros: the weights of how many are nearer. */
+const NEAR_RANKS: usize = NEARER + 160;
+/**
+ * i32 [12 × 13 × 16]: the histogram, with a layer before the first length and one behind the last, and a row and a column
+ * behind the last direction, which are added to the first when all pairs are known. The cells of a pair are therefore
+ * always at the same distances. The last three columns are unused.
+ */
+const HISTOGRAM: usize = NEAR_RANKS + 272;
+const ROW: usize = 64;
+const LAYER: usize = (TURN_PARTS + 1) * ROW;
+const LAYERS: usize = LENGTHS + 2;
+/** i16 [1440]. */
+const FLAT: usize = HISTOGRAM + LAYERS * LAYER;
 export const VECTOR_SCRATCH: usize = FLAT + CELL_ROW;
 
 /** Length of the vector: a component of four and a half times the root mean square fills a byte. */
 const LENGTH: f64 = (127.0 * 16.0) / 4.5;
-/** A coordinate out of reach of every minutia, for unused entries. */
-const NOWHERE: i32 = 1 << 20;
+/** A coordinate out of reach of every minutia, even if the difference leaves sixteen bits; for unused entries. */
+const NOWHERE: i16 = -400;
+/** More than every squared distance that counts. */
+const BEYOND: i16 = 32767;
+/** A single with this added is rounded to a whole number, which is in its lowest bits. */
+const ROUND: f32 = 12582912;
+const NUMBER_BITS: i32 = 0x3fffff;
+/** Likewise for doubles; the number is in the lower half. */
+const ROUND_DOUBLE: f64 = 4503599627370496;
 
 export function encodeVector(packed: usize, out: usize, tables: usize, scratch: usize): void {
-  const count = load<u8>(packed) as i32;
-  const blocks = load<u8>(packed + 1) as usize;
-  for (let i = 0; i < 64; i++) {
-    setI(scratch + X, i, i < count ? (xOf(packed, i) as i32) : NOWHERE);
-    setI(scratch + Y, i, i < count ? (yOf(packed, blocks, i) as i32) : NOWHERE);
-    setI(scratch + WEIGHT, i, i < count ? getI(tables, qualityOf(packed, blocks, i)) : 0);
-  }
-  memory.fill(scratch + HISTOGRAM, 0, CELL_ROW * 2);
-  for (let i = 0; i < count; i++) measure(i, scratch);
-  for (let i = 0; i < count; i++) {
-    for (let j = i + 1; j < count; j++) {
-      const square = getI(scratch + SQUARES + (i as usize) * SQUARES_ROW, j);
-      if (square <= FARTHEST * FARTHEST) addBoth(packed, blocks, i, j, square, tables, scratch);
-    }
-  }
+  addPairs(packed, tables, scratch);
   flatten(scratch);
   project(tables, scratch, out);
 }
 
-/** Squared distances from minutia i to all that count. Itself is too near to count. */
-function measure(i: i32, scratch: usize): void {
-  const x = i32x4.splat(getI(scratch + X, i));
-  const y = i32x4.splat(getI(scratch + Y, i));
-  const row = scratch + SQUARES + (i as usize) * SQUARES_ROW;
-  for (let j: usize = 0; j < SQUARES_ROW; j += 16) {
-    const dx = i32x4.sub(v128.load(scratch + X + j), x);
-    const dy = i32x4.sub(v128.load(scratch + Y + j), y);
-    // Squares of larger differences could overflow thirty-two bits.
-    const near = v128.and(
-      i32x4.le_s(i32x4.abs(dx), i32x4.splat(FARTHEST)),
-      i32x4.le_s(i32x4.abs(dy), i32x4.splat(FARTHEST)),
-    );
-    const square = i32x4.add(i32x4.mul(dx, dx), i32x4.mul(dy, dy));
-    const counts = v128.and(near, i32x4.gt_s(square, i32x4.splat(NEAREST_SQUARED)));
-    v128.store(row + j, v128.bitselect(square, i32x4.splat(i32.MAX_VALUE), counts));
+/** Makes the histogram. */
+function addPairs(packed: usize, tables: usize, scratch: usize): void {
+  const count = load<u8>(packed) as i32;
+  readMinutiae(packed, count, tables, scratch);
+  memory.fill(scratch + HISTOGRAM, 0, LAYERS * LAYER);
+  for (let i = 0; i < count; i++) {
+    const near = measure(i, count, scratch);
+    if (near == 0) continue;
+    const pairs = popcnt<u64>(near) as i32;
+    gather(near, scratch);
+    rank(pairs, tables, scratch);
+    for (let at = 0; at < pairs; at += 4) addFour(i, at, scratch);
+  }
+  fold(scratch);
+}
+
+function readMinutiae(packed: usize, count: i32, tables: usize, scratch: usize): void {
+  const blocks = blocksOf(count);
+  for (let i: usize = 0; i < blocks * 32; i += 16) {
+    v128.store(scratch + X + i, v128.load(columnOfX(packed) + i));
+    v128.store(scratch + Y + i, v128.load(columnOfY(packed, blocks) + i));
+  }
+  for (let i = count; i < (blocks as i32) * 16; i++) store<i16>(scratch + X + ((i as usize) << 1), NOWHERE);
+  for (let i = 0; i < count; i++) {
+    const minutia = scratch + MINUTIAE + (i as usize) * MINUTIA;
+    store<i16>(minutia, load<i16>(scratch + X + ((i as usize) << 1)));
+    store<i16>(minutia, load<i16>(scratch + Y + ((i as usize) << 1)), 2);
+    store<i32>(minutia, (getI(tables, qualityOf(packed, blocks, i)) << 8) | angleOf(packed, blocks, i), 4);
   }
 }
 
-/** How many of 64 squared distances are less than `square`. */
+/** Squared distances from minutia i to all others. @returns those that count, as bits; itself is too near */
+function measure(i: i32, count: i32, scratch: usize): u64 {
+  const x = v128.load16_splat(scratch + X + ((i as usize) << 1));
+  const y = v128.load16_splat(scratch + Y + ((i as usize) << 1));
+  const farthest = i16x8.splat(FARTHEST);
+  let near: u64 = 0;
+  for (let j = 0; j < count; j += 8) {
+    const dx = i16x8.sub(v128.load(scratch + X + ((j as usize) << 1)), x);
+    const dy = i16x8.sub(v128.load(scratch + Y + ((j as usize) << 1)), y);
+    // Squares of larger differences could overflow sixteen bits.
+    const within = i16x8.le_s(i16x8.max_s(i16x8.abs(dx), i16x8.abs(dy)), farthest);
+    const square = i16x8.add(i16x8.mul(dx, dx), i16x8.mul(dy, dy));
+    const counts = i16x8.le_u(
+      i16x8.sub(square, i16x8.splat(NEAREST_SQUARED + 1)),
+      i16x8.splat(FARTHEST_SQUARED - NEAREST_SQUARED - 1),
+    );
+    v128.store(scratch + SQUARES + ((j as usize) << 1), square);
+    near |= (i16x8.bitmask(v128.and(within, counts)) as u64) << (j as u64);
+  }
+  return near;
+}
+
+/** Copies the minutiae that are near, without gaps. */
+function gather(near: u64, scratch: usize): void {
+  let minutia = scratch + NEAR;
+  let square = scratch + NEAR_SQUARES;
+  for (let left = near; left != 0; left &= left - 1) {
+    const j = ctz<u64>(left) as usize;
+    store<u64>(minutia, load<u64>(scratch + MINUTIAE + j * MINUTIA));
+    store<u16>(square, load<u16>(scratch + SQUARES + (j << 1)));
+    minutia += MINUTIA;
+    square += 2;
+  }
+  // Four pairs and sixteen ranks are computed at a time.
+  const last = load<u64>(minutia - MINUTIA);
+  store<u64>(minutia, last);
+  store<u64>(minutia, last, MINUTIA);
+  store<u64>(minutia, last, 2 * MINUTIA);
+  v128.store(square, i16x8.splat(BEYOND));
+  v128.store(square, i16x8.splat(BEYOND), 16);
+}
+
+/** Weighs each pair by how many other minutiae are nearer. */
+function rank(pairs: i32, tables: usize, scratch: usize): void {
+  const squares = scratch + NEAR_SQUARES;
+  const end = squares + ((pairs as usize) << 1);
+  for (let at: usize = 0; at < ((pairs as usize) << 1); at += 32) {
+    const low = v128.load(squares + at);
+    const high = v128.load(squares + at, 16);
+    let nearerLow = i16x8.splat(0);
+    let nearerHigh = i16x8.splat(0);
+    for (let other = squares; other < end; other += 2) {
+      const square = v128.load16_splat(other);
+      nearerLow = i16x8.sub(nearerLow, i16x8.gt_s(low, square));
+      nearerHigh = i16x8.sub(nearerHigh, i16x8.gt_s(high, square));
+    }
+    v128.store(scratch + NEARER + at, nearerLow);
+    v128.store(scratch + NEARER + at, nearerHigh, 16);
+  }
+  for (let i = 0; i < pairs; i++) {
+    const nearer = load<u16>(scratch + NEARER + ((i as usize) << 1)) as i32;
+    store<i32>(scratch + NEAR_RANKS + ((i as usize) << 2), getI(tables + RANKS, nearer));
+  }
+  // The copies of the last minutia weigh nothing.
+  v128.store(scratch + NEAR_RANKS + ((pairs as usize) << 2), i32x4.splat(0));
+}
+
+/** Changes the sign of a number where a mask is set, and adds another. */
 @inline
-function nearerThan(square: i32, squares: usize): i32 {
-  const all = i32x4.splat(square);
-  let less = i32x4.splat(0);
-  for (let b: usize = 0; b < SQUARES_ROW; b += 16) less = i32x4.sub(less, i32x4.lt_s(v128.load(squares + b), all));
-  return laneSum(less);
+function mirror(numbers: v128, mask: v128, addend: i32): v128 {
+  return i32x4.add(i32x4.sub(v128.xor(numbers, mask), mask), v128.and(mask, i32x4.splat(addend)));
 }
 
-/** Direction of a line whose length is not 0, in 256ths of a turn. */
-function direction(x: i32, y: i32): i32 {
-  const w = abs<i32>(x);
-  const h = abs<i32>(y);
-  // Computed in the first octant, then mirrored into the right one.
-  const slope = w > h ? (h << 8) / w : (w << 8) / h;
-  let angle = load<i16>(ARCTANGENTS + ((slope as usize) << 1)) as i32;
-  if (w <= h) angle = 64 - angle;
-  if (x < 0) angle = 128 - angle;
-  return y < 0 ? -angle : angle;
-}
-
-/** Adds the pairs (i, j) and (j, i). The line of (j, i) has the opposite direction, half a turn away. */
-function addBoth(packed: usize, blocks: usize, i: i32, j: i32, square: i32, tables: usize, scratch: usize): void {
-  const line = direction(
-    getI(scratch + X, j) - getI(scratch + X, i),
-    getI(scratch + Y, j) - getI(scratch + Y, i),
+/** Directions of four lines whose length is not 0, in 256ths of a turn. */
+@inline
+function directions(x: v128, y: v128): v128 {
+  const w = i32x4.abs(x);
+  const h = i32x4.abs(y);
+  // Computed in the first octant, then mirrored into the right one. The quotient of two integers of 150 at most, times
+  // 256, is at least 1/150 below the next whole number: subtracting almost a half and rounding is rounding down.
+  const quotient = f32x4.div(
+    f32x4.convert_i32x4_s(i32x4.shl(i32x4.min_s(w, h), 8)),
+    f32x4.convert_i32x4_s(i32x4.max_s(w, h)),
   );
-  const first = (angleOf(packed, blocks, i) - line) & 255;
-  const second = (angleOf(packed, blocks, j) - line) & 255;
-  const length = (floor<f64>((sqrt<f64>(square as f64) * 256) / CELL_PIXELS) as i32) - 128;
-  const both = getI(scratch + WEIGHT, i) * getI(scratch + WEIGHT, j);
-  const rankI = getI(tables + RANKS, nearerThan(square, scratch + SQUARES + (i as usize) * SQUARES_ROW));
-  const rankJ = getI(tables + RANKS, nearerThan(square, scratch + SQUARES + (j as usize) * SQUARES_ROW));
-  const histogram = scratch + HISTOGRAM;
-  addPair(length, first * TURN_PARTS, second * TURN_PARTS, (both * rankI) >> 6, histogram);
-  addPair(length, (second ^ 128) * TURN_PARTS, (first ^ 128) * TURN_PARTS, (both * rankJ) >> 6, histogram);
+  const rounded = f32x4.add(f32x4.sub(quotient, f32x4.splat(0.499)), f32x4.splat(ROUND));
+  const slope = v128.and(rounded, i32x4.splat(NUMBER_BITS));
+  const at = i32x4.add(i32x4.add(slope, slope), i32x4.splat(ARCTANGENTS as i32));
+  let angle = i32x4.splat(load<i16>(i32x4.extract_lane(at, 0) as usize) as i32);
+  angle = i32x4.replace_lane(angle, 1, load<i16>(i32x4.extract_lane(at, 1) as usize) as i32);
+  angle = i32x4.replace_lane(angle, 2, load<i16>(i32x4.extract_lane(at, 2) as usize) as i32);
+  angle = i32x4.replace_lane(angle, 3, load<i16>(i32x4.extract_lane(at, 3) as usize) as i32);
+  angle = mirror(angle, i32x4.ge_s(h, w), 64);
+  angle = mirror(angle, i32x4.shr_s(x, 31), 128);
+  const below = i32x4.shr_s(y, 31);
+  return i32x4.sub(v128.xor(angle, below), below);
 }
 
 /**
- * Distributes a pair over the eight cells around it.
- * @param length - in 256ths of a cell, from the middle of the first cell
- * @param first - direction of the first minutia relative to the line, in 256ths of a cell
- * @param second - direction of the second minutia, likewise
+ * Lengths in 256ths of a cell of 15 pixels, from the middle of the first cell: ⌊√square · 256 / 15⌋ − 128. The root in
+ * single precision is wrong by less than a thousandth. Rounded, it is the right one or the next, and an integer
+ * comparison decides.
  */
-function addPair(length: i32, first: i32, second: i32, weight: i32, histogram: usize): void {
-  const cellL = length >> 8;
-  const l0 = min<i32>(LENGTHS - 1, max<i32>(0, cellL)) * LENGTH_CELLS;
-  const l1 = min<i32>(LENGTHS - 1, max<i32>(0, cellL + 1)) * LENGTH_CELLS;
-  const w0 = weight * (256 - (length & 255));
-  const w1 = weight * (length & 255);
-  const cellA = first >> 8;
-  const a0 = cellA * TURN_PARTS;
-  const a1 = cellA == TURN_PARTS - 1 ? 0 : a0 + TURN_PARTS;
-  const inA = first & 255;
-  const b0 = second >> 8;
-  const b1 = b0 == TURN_PARTS - 1 ? 0 : b0 + 1;
-  const inB = second & 255;
-  addTwo(histogram, l0 + a0, b0, b1, (w0 * (256 - inA)) >> 14, inB);
-  addTwo(histogram, l0 + a1, b0, b1, (w0 * inA) >> 14, inB);
-  addTwo(histogram, l1 + a0, b0, b1, (w1 * (256 - inA)) >> 14, inB);
-  addTwo(histogram, l1 + a1, b0, b1, (w1 * inA) >> 14, inB);
+@inline
+function lengths(squares: v128): v128 {
+  const length = f32x4.mul(f32x4.sqrt(f32x4.convert_i32x4_s(squares)), f32x4.splat(256.0 / 15.0));
+  const rounded = v128.and(f32x4.add(length, f32x4.splat(ROUND)), i32x4.splat(NUMBER_BITS));
+  const squared = i32x4.mul(i32x4.dot_i16x8_s(rounded, rounded), i32x4.splat(225));
+  return i32x4.sub(i32x4.add(rounded, i32x4.gt_s(squared, i32x4.shl(squares, 16))), i32x4.splat(128));
 }
 
-/** Distributes a weight over two neighbouring cells. */
+/** Adds four pairs of minutia `i`, from the number `at`: each is distributed over the eight cells around it. */
+function addFour(i: i32, at: i32, scratch: usize): void {
+  const from = scratch + MINUTIAE + (i as usize) * MINUTIA;
+  const to = scratch + NEAR + (at as usize) * MINUTIA;
+  const front = v128.load(to);
+  const back = v128.load(to, 16);
+  const offsets = i16x8.sub(v128.shuffle<i32>(front, back, 0, 2, 4, 6), v128.load32_splat(from));
+  const own = v128.load32_splat(from, 4);
+  const others = v128.shuffle<i32>(front, back, 1, 3, 5, 7);
+  const line = directions(i32x4.shr_s(i32x4.shl(offsets, 16), 16), i32x4.shr_s(offsets, 16));
+  // In 256ths of a cell. Above the directions are the weights.
+  const first = i16x8.mul(v128.and(i32x4.sub(own, line), i32x4.splat(255)), i16x8.splat(TURN_PARTS as i16));
+  const second = i16x8.mul(v128.and(i32x4.sub(others, line), i32x4.splat(255)), i16x8.splat(TURN_PARTS as i16));
+  const length = lengths(i32x4.dot_i16x8_s(offsets, offsets));
+  const both = i32x4.mul(i32x4.shr_u(own, 8), i32x4.shr_u(others, 8));
+  const weight = i32x4.shr_s(i32x4.mul(both, v128.load(scratch + NEAR_RANKS + ((at as usize) << 2))), 6);
+  const layer = i32x4.mul(i32x4.add(i32x4.shr_s(length, 8), i32x4.splat(1)), i32x4.splat(LAYER as i32));
+  const row = i32x4.shl(i32x4.shr_u(first, 8), 6);
+  const column = i32x4.shl(i32x4.shr_u(second, 8), 2);
+  const cell = i32x4.add(
+    i32x4.add(layer, row),
+    i32x4.add(column, i32x4.splat((scratch + HISTOGRAM) as i32)),
+  );
+  const far = i32x4.mul(weight, v128.and(length, i32x4.splat(255)));
+  const near = i32x4.sub(i32x4.shl(weight, 8), far);
+  const inRow = v128.and(first, i32x4.splat(255));
+  const toRow = i32x4.sub(i32x4.splat(256), inRow);
+  const inColumn = v128.and(second, i32x4.splat(255));
+  const toColumn = i32x4.sub(i32x4.splat(256), inColumn);
+  const weights0 = v128.shuffle<i32>(near, far, 0, 4, 1, 5);
+  const weights2 = v128.shuffle<i32>(near, far, 2, 6, 3, 7);
+  const rows0 = v128.shuffle<i32>(toRow, inRow, 0, 4, 1, 5);
+  const rows2 = v128.shuffle<i32>(toRow, inRow, 2, 6, 3, 7);
+  const columns0 = v128.shuffle<i32>(toColumn, inColumn, 0, 4, 1, 5);
+  const columns2 = v128.shuffle<i32>(toColumn, inColumn, 2, 6, 3, 7);
+  addEven(i32x4.extract_lane(cell, 0) as usize, weights0, rows0, columns0);
+  addOdd(i32x4.extract_lane(cell, 1) as usize, weights0, rows0, columns0);
+  addEven(i32x4.extract_lane(cell, 2) as usize, weights2, rows2, columns2);
+  addOdd(i32x4.extract_lane(cell, 3) as usize, weights2, rows2, columns2);
+}
+
+/** Adds the first of two pairs: the first two lanes of each vector are its. */
 @inline
-function addTwo(histogram: usize, row: i32, b0: i32, b1: i32, weight: i32, inB: i32): void {
-  setI(histogram, row + b0, getI(histogram, row + b0) + ((weight * (256 - inB)) >> 4));
-  setI(histogram, row + b1, getI(histogram, row + b1) + ((weight * inB) >> 4));
+function addEven(cell: usize, weights: v128, rows: v128, columns: v128): void {
+  addPair(
+    cell,
+    v128.shuffle<i32>(weights, weights, 0, 0, 1, 1),
+    v128.shuffle<i32>(rows, rows, 0, 1, 0, 1),
+    v128.shuffle<i32>(columns, columns, 0, 1, 0, 1),
+  );
+}
+@inline
+function addOdd(cell: usize, weights: v128, rows: v128, columns: v128): void {
+  addPair(
+    cell,
+    v128.shuffle<i32>(weights, weights, 2, 2, 3, 3),
+    v128.shuffle<i32>(rows, rows, 2, 3, 2, 3),
+    v128.shuffle<i32>(columns, columns, 2, 3, 2, 3),
+  );
+}
+
+/**
+ * Adds a pair to eight cells.
+ * @param weights - of the nearer length twice, of the farther one twice
+ * @param rows - shares of the first row and the second, twice, in 256ths
+ * @param columns - likewise
+ */
+@inline
+function addPair(cell: usize, weights: v128, rows: v128, columns: v128): void {
+  const shares = i32x4.shr_s(i32x4.mul(weights, rows), 14);
+  addTwoRows(cell, i32x4.shr_s(i32x4.mul(v128.shuffle<i32>(shares, shares, 0, 0, 1, 1), columns), 4));
+  addTwoRows(cell + LAYER, i32x4.shr_s(i32x4.mul(v128.shuffle<i32>(shares, shares, 2, 2, 3, 3), columns), 4));
+}
+
+/** Adds to two cells of a row, and two of the next. */
+@inline
+function addTwoRows(cell: usize, shares: v128): void {
+  const before = v128.load64_lane(cell, v128.load64_zero(cell), 1, ROW);
+  const after = i32x4.add(before, shares);
+  v128.store64_lane(cell, after, 0);
+  v128.store64_lane(cell, after, 1, ROW);
+}
+
+/** Adds the cells beyond the last ones, and before the first lengths, to those that they stand for. */
+function fold(scratch: usize): void {
+  const first = scratch + HISTOGRAM;
+  const last = first + (LAYERS - 1) * LAYER;
+  for (let i: usize = 0; i < LAYER; i += 16) {
+    addVector(first + LAYER + i, first + i);
+    addVector(last - LAYER + i, last + i);
+  }
+  for (let layer = first + LAYER; layer < last; layer += LAYER) {
+    for (let i: usize = 0; i < ROW; i += 16) addVector(layer + i, layer + TURN_PARTS * ROW + i);
+    for (let row = layer; row < layer + TURN_PARTS * ROW; row += ROW) {
+      store<i32>(row, load<i32>(row) + load<i32>(row, TURN_PARTS * 4));
+    }
+  }
+}
+
+@inline
+function addVector(to: usize, from: usize): void {
+  v128.store(to, i32x4.add(v128.load(to), v128.load(from)));
 }
 
 /** Square roots, scaled to a vector of length 32767: a cell with many pairs does not dominate the others. */
 function flatten(scratch: usize): void {
+  const first = scratch + HISTOGRAM + LAYER;
+  const end = first + LENGTHS * LAYER;
   let sum = i64x2.splat(0);
-  for (let i: usize = 0; i < CELL_ROW * 2; i += 16) {
-    const four = v128.load(scratch + HISTOGRAM + i);
-    sum = i64x2.add(sum, i64x2.add(i64x2.extend_low_i32x4_s(four), i64x2.extend_high_i32x4_s(four)));
+  for (let layer = first; layer < end; layer += LAYER) {
+    for (let row = layer; row < layer + TURN_PARTS * ROW; row += ROW) {
+      sum = i64x2.add(sum, pairSums(v128.load(row)));
+      sum = i64x2.add(sum, pairSums(v128.load(row, 16)));
+      sum = i64x2.add(sum, pairSums(v128.load(row, 32)));
+    }
   }
   const total = i64x2.extract_lane(sum, 0) + i64x2.extract_lane(sum, 1);
   const scale = f64x2.splat(total > 0 ? (32767.0 * 32767.0) / (total as f64) : 0);
-  for (let i: usize = 0; i < CELL_ROW; i += 16) {
-    const at = scratch + HISTOGRAM + i * 2;
-    v128.store(scratch + FLAT + i, i16x8.narrow_i32x4_s(fourRoots(at, scale), fourRoots(at + 16, scale)));
+  let out = scratch + FLAT;
+  for (let layer = first; layer < end; layer += LAYER) {
+    for (let row = layer; row < layer + TURN_PARTS * ROW; row += 2 * ROW) {
+      const second = row + ROW;
+      v128.store(out, i16x8.narrow_i32x4_s(fourRoots(row, scale), fourRoots(row + 16, scale)));
+      v128.store(out, i16x8.narrow_i32x4_s(fourRoots(row + 32, scale), fourRoots(second, scale)), 16);
+      v128.store(out, i16x8.narrow_i32x4_s(fourRoots(second + 16, scale), fourRoots(second + 32, scale)), 32);
+      out += 48;
+    }
   }
+}
+
+@inline
+function pairSums(four: v128): v128 {
+  return i64x2.add(i64x2.extend_low_i32x4_s(four), i64x2.extend_high_i32x4_s(four));
 }
 
 @inline
 function fourRoots(at: usize, scale: v128): v128 {
-  return v128.shuffle<i64>(twoRoots(v128.load64_zero(at), scale), twoRoots(v128.load64_zero(at + 8), scale), 0, 2);
+  return v128.shuffle<i32>(twoRoots(v128.load64_zero(at), scale), twoRoots(v128.load64_zero(at, 8), scale), 0, 2, 4, 6);
 }
 
+/** Roots rounded down, each in the lower half of its lane. */
 @inline
 function twoRoots(two: v128, scale: v128): v128 {
   const roots = f64x2.sqrt(f64x2.mul(f64x2.convert_low_i32x4_s(two), scale));
-  return i32x4.trunc_sat_f64x2_s_zero(f64x2.floor(roots));
+  return f64x2.add(f64x2.floor(roots), f64x2.splat(ROUND_DOUBLE));
 }
 
 function project(tables: usize, scratch: usize, out: usize): void {
@@ -230,9 +411,6 @@ function value(tables: usize, scratch: usize, j: i32, inner: i32, squares: f64):
 
 function getI(base: usize, i: i32): i32 {
   return load<i32>(base + ((i as usize) << 2));
-}
-function setI(base: usize, i: i32, value: i32): void {
-  store<i32>(base + ((i as usize) << 2), value);
 }
 
 /** Score of a removed reference: below every inner product. */
