@@ -26,6 +26,6 @@ export class CodeEncoder {
   encode(vector: Int8Array): Uint8Array {
     this.#arena.write(this.#input, vector);
     this.#kernels.encodeCodes(this.#input, CODE_PAIRS, this.#book, this.#output);
-    return Uint8Array.from(new Uint8Array(this.#arena.buffer, this.#output, CODE_BYTES));
+    return this.#arena.read(this.#output, CODE_BYTES);
   }
 }

@@ -18,6 +18,7 @@ export class FingerEncoder {
   readonly #scratch = this.#arena.reserve(ENCODE_SCRATCH_BYTES);
   readonly #planes: number;
   readonly #kernels: Kernels;
+  readonly #view: DataView;
 
   /** @param build - the kernel build; by default the fastest that runs here */
   constructor(model: FingerModel = shippedFingerModel(), build?: KernelBuild) {
@@ -27,6 +28,7 @@ export class FingerEncoder {
     this.#arena.write(this.#planes, planes);
     this.#arena.write(this.#planes + planes.byteLength, offsets);
     this.#kernels.arrangePlanes(this.#planes, this.#scratch);
+    this.#view = new DataView(this.#arena.buffer, this.#input, MAX_MINUTIAE * MINUTIA_BYTES);
   }
 
   /**
@@ -36,18 +38,18 @@ export class FingerEncoder {
   encode(template: FingerTemplate): Uint8Array | undefined {
     const { minutiae } = template;
     if (minutiae.length < MINIMUM_MINUTIAE) return undefined;
-    const view = new DataView(this.#arena.buffer, this.#input, MAX_MINUTIAE * MINUTIA_BYTES);
     const { x: originX, y: originY } = originOf(template);
-    minutiae.forEach((minutia, i) => {
-      const { x, y, angle } = minutia;
-      view.setInt16(i * MINUTIA_BYTES, relative(x, originX), true);
-      view.setInt16(i * MINUTIA_BYTES + 2, relative(y, originY), true);
-      view.setUint8(i * MINUTIA_BYTES + 4, angle);
-      view.setUint8(i * MINUTIA_BYTES + 5, attributeByteOf(minutia));
-    });
+    let at = 0;
+    for (const minutia of minutiae) {
+      this.#view.setInt16(at, relative(minutia.x, originX), true);
+      this.#view.setInt16(at + 2, relative(minutia.y, originY), true);
+      this.#view.setUint8(at + 4, minutia.angle);
+      this.#view.setUint8(at + 5, attributeByteOf(minutia));
+      at += MINUTIA_BYTES;
+    }
     const length = this.#kernels.encodeFinger(this.#input, minutiae.length, this.#output, this.#planes, this.#scratch);
     if (length !== packedOffsets(minutiae.length).length) throw new RangeError('the template has too many minutiae');
-    return Uint8Array.from(new Uint8Array(this.#arena.buffer, this.#output, length));
+    return this.#arena.read(this.#output, length);
   }
 }
 
@@ -59,7 +61,12 @@ export function attributeByteOf({ type, quality }: Minutia): number {
 
 /** The lower left corner of the minutiae: the origin of packed coordinates. */
 export function originOf({ minutiae }: FingerTemplate): { readonly x: number; readonly y: number } {
-  return { x: Math.min(...minutiae.map(({ x }) => x)), y: Math.min(...minutiae.map(({ y }) => y)) };
+  let [x, y] = [Infinity, Infinity];
+  for (const minutia of minutiae) {
+    x = Math.min(x, minutia.x);
+    y = Math.min(y, minutia.y);
+  }
+  return { x, y };
 }
 
 function relative(coordinate: number, origin: number): number {

@@ -27,6 +27,6 @@ export class VectorEncoder {
   encode(packed: Uint8Array): Int8Array {
     this.#arena.write(this.#input, packed);
     this.#kernels.encodeVector(this.#input, this.#output, this.#tables, this.#scratch);
-    return Int8Array.from(new Int8Array(this.#arena.buffer, this.#output, VECTOR_SIZE));
+    return new Int8Array(this.#arena.read(this.#output, VECTOR_SIZE).buffer);
   }
 }

@@ -38,11 +38,22 @@ export class KernelArena {
 
   /** Copies an array into the memory. */
   write(address: number, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
-    new Uint8Array(this.buffer, address, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
+    this.#bytes(address, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+
+  /** A copy of an area. */
+  read(address: number, bytes: number): Uint8Array<ArrayBuffer> {
+    const copy = new Uint8Array(bytes);
+    copy.set(this.#bytes(address, bytes));
+    return copy;
   }
 
   /** @throws Error when the kernels are not built */
   instantiate(model?: FingerModel, build?: KernelBuild): Kernels {
     return instantiateKernels(this.memory, model, build);
+  }
+
+  #bytes(address: number, length: number): Uint8Array {
+    return new Uint8Array(this.buffer, address, length);
   }
 }
