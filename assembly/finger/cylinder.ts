@@ -203,18 +203,16 @@ function makeCylinder(finger: usize, count: i32, m: i32, weights: usize, scratch
   const s = sine(angle);
   const mx = getS(scratch + POINT_X, m);
   const my = getS(scratch + POINT_Y, m);
+  let near: u64 = 0;
+  for (let first = 0; first < count; first += 4) near |= (nearOf(first, mx, my, scratch) as u64) << (first as u64);
+  near &= ~((1 as u64) << (m as u64)) & (<u64>-1 >> ((64 - count) as u64));
   let reached: u64 = 0;
-  for (let first = 0; first < count; first += 4) {
-    let four = nearOf(first, mx, my, scratch);
-    if (count - first < 4) four &= (1 << (count - first)) - 1;
-    if (m - first < 4 && m >= first) four &= ~(1 << (m - first));
-    for (; four != 0; four &= four - 1) {
-      const o = first + ctz<i32>(four);
-      const dx = (getS(scratch + POINT_X, o) - mx) as f64;
-      const dy = (getS(scratch + POINT_Y, o) - my) as f64;
-      const row = angularRow(weights, (angle - angleOf(finger, blocks, o)) & 255);
-      reached |= addMinutia(c * dx + s * dy, c * dy - s * dx, row, scratch);
-    }
+  for (; near != 0; near &= near - 1) {
+    const o = ctz<u64>(near) as i32;
+    const dx = (getS(scratch + POINT_X, o) - mx) as f64;
+    const dy = (getS(scratch + POINT_Y, o) - my) as f64;
+    const row = angularRow(weights, (angle - angleOf(finger, blocks, o)) & 255);
+    reached |= addMinutia(c * dx + s * dy, c * dy - s * dx, row, scratch);
   }
   return writeRoots(reached & DISC_BITS, scratch, out);
 }
