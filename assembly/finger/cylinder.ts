@@ -14,15 +14,14 @@ import {
   DISC_BITS,
   ENDS,
   PLACE_ROOTS,
-  POINT_X,
-  POINT_Y,
+  POINTS,
   ROOTS,
   SIDE,
+  TURNED,
+  UNIT,
   angleOf,
   blocksOf,
-  cosine,
-  getS,
-  sine,
+  cosineOf,
 } from './layout';
 import { SPATIAL_WEIGHTS } from './tables';
 
@@ -35,12 +34,13 @@ const REACH_SQUARED: i32 = 784;
 /** Upper bound, in cells, of what rounding squares to integers adds to the reach. */
 const ROUNDING: f64 = 0.001;
 /** Radius and reach together, squared, and a little more. */
-const FARTHEST_SQUARED: f32 = 9604 * 1.01;
+const FARTHEST_SQUARED: i32 = 9700;
 /** Largest root, and its square. Training makes sure that no cylinder's sums overflow thirty-two bits. */
 const MAX_ROOT: i32 = 8191;
 const MAX_SQUARE: i32 = MAX_ROOT * MAX_ROOT;
 /** Bytes of the eight numbers of a place, two of them unused. */
 const PLACE: usize = 32;
+const ROW: usize = (SIDE as usize) * PLACE;
 /** A double of 2⁵² or more is a whole number, and its lower half is that number's: adding 2⁵² rounds. */
 const ROUND: f64 = 4503599627370496;
 /** Half of the unit of a squared distance, 2⁻²⁸: a half is then rounded up, and nothing else changes. */
@@ -48,28 +48,6 @@ const HALVES_UP: f64 = 1.0 / 536870912;
 /** Likewise for single precision, 2²³, and what these bits are above the number. */
 const ROUND_SINGLE: f32 = 8388608;
 const NUMBER_BITS: i32 = 0x7fffff;
-
-/** Middle of row or column `i` of the base, in the minutia's own frame. */
-@inline
-function middleOf(i: i32): f64 {
-  return ((i as f64) + 0.5) * CELL - RADIUS;
-}
-
-/** First and last row or column that a contribution at `u` can reach, before they are limited to the base. */
-@inline
-function firstReached(u: f64): i32 {
-  return wholeOf(ceil<f64>((u - REACH + RADIUS) * (1 / CELL) - (0.5 + ROUNDING)));
-}
-@inline
-function lastReached(u: f64): i32 {
-  return wholeOf(floor<f64>((u + REACH + RADIUS) * (1 / CELL) - (0.5 - ROUNDING)));
-}
-
-/** A small whole number as an integer, without the checks of a conversion. */
-@inline
-function wholeOf(value: f64): i32 {
-  return reinterpret<i64>(value + 1.5 * ROUND) as i32;
-}
 
 /** Adds products of sixteen-bit numbers, of which every second one is zero, to the numbers of a place. */
 @inline
@@ -83,40 +61,52 @@ function addProducts(place: usize, weightAt: i32, front: v128, back: v128): void
  * Adds the contribution of a minutia at (u, v) in the frame of the cylinder's minutia: to three or four columns of at
  * most four rows. Squared distances are whole multiples of 2⁻²⁸, and exact. There is no branch on whether a place is
  * reached, which is unpredictable: adding zero costs less than a misprediction.
- * @param row - of angular weights
+ * @param place - (u, v)
+ * @param weights - row of angular weights
  * @returns the places that are reached, as bits; corners outside the radius among them
  */
 @inline
-function addMinutia(u: f64, v: f64, weights: usize, scratch: usize): u64 {
+function addMinutia(place: v128, weights: usize, scratch: usize): u64 {
   const six = v128.load(weights);
   const front = i32x4.extend_low_i16x8_u(six);
   const back = i32x4.extend_high_i16x8_u(six);
-  const firstColumn = min<i32>(SIDE - 3, max<i32>(0, firstReached(v)));
-  const fourth = min<i32>(SIDE - 1, lastReached(v)) - firstColumn >= 3;
+  // Rows and columns in reach, and of them those that are within the base. The last three columns are always within.
+  const cells = f64x2.mul(place, f64x2.splat(1 / CELL));
+  const least = f64x2.ceil(f64x2.add(cells, f64x2.splat((RADIUS - REACH) / CELL - (0.5 + ROUNDING))));
+  const most = f64x2.floor(f64x2.add(cells, f64x2.splat((RADIUS + REACH) / CELL - (0.5 - ROUNDING))));
+  const first = f64x2.pmin(f64x2(SIDE, SIDE - 3), f64x2.pmax(f64x2.splat(0), least));
+  const firsts = f64x2.add(first, f64x2.splat(ROUND));
+  const lasts = f64x2.add(f64x2.pmin(f64x2.splat(SIDE - 1), most), f64x2.splat(1.5 * ROUND));
+  const firstColumn = i32x4.extract_lane(firsts, 2);
+  let cell = i32x4.extract_lane(firsts, 0) * SIDE + firstColumn;
+  const end = i32x4.extract_lane(lasts, 0) * SIDE + SIDE;
+  const fourth = i32x4.extract_lane(lasts, 2) - firstColumn >= 3;
   const columns = fourth ? 15 : 7;
-  const lastRow = min<i32>(SIDE - 1, lastReached(u));
-  const dv = f64x2.splat(middleOf(firstColumn) - v);
+  // From (u, v) to the middle of the first cell.
+  const offset = f64x2.sub(f64x2.add(f64x2.mul(first, f64x2.splat(CELL)), f64x2.splat(CELL / 2 - RADIUS)), place);
+  let du = f64x2.extract_lane(offset, 0);
+  const dv = v128.shuffle<i64>(offset, offset, 1, 1);
   const dv0 = f64x2.add(dv, f64x2(0, CELL));
   const dv2 = f64x2.add(dv, f64x2(2 * CELL, 3 * CELL));
   const squares0 = f64x2.mul(dv0, dv0);
   const squares2 = f64x2.mul(dv2, dv2);
+  const round = f64x2.splat(ROUND);
   let reached: u64 = 0;
-  for (let row = max<i32>(0, firstReached(u)); row <= lastRow; row++) {
-    const du = middleOf(row) - u;
+  let at = scratch + CYLINDER + (cell as usize) * PLACE;
+  for (; cell < end; cell += SIDE) {
     const square = f64x2.splat(du * du + HALVES_UP);
-    const round = f64x2.splat(ROUND);
     const low = f64x2.add(f64x2.add(squares0, square), round);
     const high = f64x2.add(f64x2.add(squares2, square), round);
     const squared = i32x4.min_s(v128.shuffle<i32>(low, high, 0, 2, 4, 6), i32x4.splat(REACH_SQUARED + 1));
     const within = i32x4.bitmask(i32x4.le_s(squared, i32x4.splat(REACH_SQUARED))) & columns;
-    const cell = row * SIDE + firstColumn;
     reached |= (within as u64) << (cell as u64);
-    const at = i32x4.add(i32x4.add(squared, squared), i32x4.splat(SPATIAL_WEIGHTS as i32));
-    const place = scratch + CYLINDER + (cell as usize) * PLACE;
-    addProducts(place, i32x4.extract_lane(at, 0), front, back);
-    addProducts(place + PLACE, i32x4.extract_lane(at, 1), front, back);
-    addProducts(place + 2 * PLACE, i32x4.extract_lane(at, 2), front, back);
-    if (fourth) addProducts(place + 3 * PLACE, i32x4.extract_lane(at, 3), front, back);
+    const weight = i32x4.add(i32x4.add(squared, squared), i32x4.splat(SPATIAL_WEIGHTS as i32));
+    addProducts(at, i32x4.extract_lane(weight, 0), front, back);
+    addProducts(at + PLACE, i32x4.extract_lane(weight, 1), front, back);
+    addProducts(at + 2 * PLACE, i32x4.extract_lane(weight, 2), front, back);
+    if (fourth) addProducts(at + 3 * PLACE, i32x4.extract_lane(weight, 3), front, back);
+    du += CELL;
+    at += ROW;
   }
   return reached;
 }
@@ -176,13 +166,26 @@ function writeRoots(places: u64, scratch: usize, out: usize): usize {
   return end;
 }
 
-/** Which of four minutiae may reach the cylinder of one at (mx, my), as bits. Includes some that are slightly too far. */
+/**
+ * Turns all minutiae into the frame of one at `place`, and writes i32 u, v of each in units of 2⁻¹⁴ pixels.
+ * @param along - i16 cosine and sine, four times
+ * @param across - i16 −sine and cosine, four times
+ * @returns those that may reach its cylinder, as bits; some that are slightly too far among them, and itself
+ */
 @inline
-function nearOf(first: i32, mx: f32, my: f32, scratch: usize): i32 {
-  const dx = f32x4.sub(v128.load(scratch + POINT_X + ((first as usize) << 2)), f32x4.splat(mx));
-  const dy = f32x4.sub(v128.load(scratch + POINT_Y + ((first as usize) << 2)), f32x4.splat(my));
-  const squared = f32x4.add(f32x4.mul(dx, dx), f32x4.mul(dy, dy));
-  return i32x4.bitmask(f32x4.le(squared, f32x4.splat(FARTHEST_SQUARED)));
+function turnAll(count: i32, place: v128, along: v128, across: v128, scratch: usize): u64 {
+  let near: u64 = 0;
+  for (let first = 0; first < count; first += 4) {
+    const offset = i16x8.sub(v128.load(scratch + POINTS + ((first as usize) << 2)), place);
+    const u = i32x4.dot_i16x8_s(offset, along);
+    const v = i32x4.dot_i16x8_s(offset, across);
+    const to = scratch + TURNED + ((first as usize) << 3);
+    v128.store(to, v128.shuffle<i32>(u, v, 0, 4, 1, 5));
+    v128.store(to, v128.shuffle<i32>(u, v, 2, 6, 3, 7), 16);
+    const four = i32x4.le_s(i32x4.dot_i16x8_s(offset, offset), i32x4.splat(FARTHEST_SQUARED));
+    near |= (i32x4.bitmask(four) as u64) << (first as u64);
+  }
+  return near & ((-1 as u64) >> ((64 - count) as u64));
 }
 
 /** Makes the cylinders of all minutiae, and writes the roots of each behind those of the one before. */
@@ -199,20 +202,18 @@ export function makeCylinders(finger: usize, count: i32, planes: usize, scratch:
 function makeCylinder(finger: usize, count: i32, m: i32, weights: usize, scratch: usize, out: usize): usize {
   const blocks = blocksOf(count);
   const angle = angleOf(finger, blocks, m);
-  const c = cosine(angle);
-  const s = sine(angle);
-  const mx = getS(scratch + POINT_X, m);
-  const my = getS(scratch + POINT_Y, m);
-  let near: u64 = 0;
-  for (let first = 0; first < count; first += 4) near |= (nearOf(first, mx, my, scratch) as u64) << (first as u64);
-  near &= ~((1 as u64) << (m as u64)) & (<u64>-1 >> ((64 - count) as u64));
+  const c = cosineOf(angle);
+  const s = cosineOf(angle - 64);
+  const along = i32x4.splat((c & 0xffff) | (s << 16));
+  const across = i32x4.splat((-s & 0xffff) | (c << 16));
+  let near = turnAll(count, v128.load32_splat(scratch + POINTS + ((m as usize) << 2)), along, across, scratch);
+  near &= ~((1 as u64) << (m as u64));
   let reached: u64 = 0;
   for (; near != 0; near &= near - 1) {
     const o = ctz<u64>(near) as i32;
-    const dx = (getS(scratch + POINT_X, o) - mx) as f64;
-    const dy = (getS(scratch + POINT_Y, o) - my) as f64;
+    const turned = f64x2.convert_low_i32x4_s(v128.load64_zero(scratch + TURNED + ((o as usize) << 3)));
     const row = angularRow(weights, (angle - angleOf(finger, blocks, o)) & 255);
-    reached |= addMinutia(c * dx + s * dy, c * dy - s * dx, row, scratch);
+    reached |= addMinutia(f64x2.mul(turned, f64x2.splat(1 / UNIT)), row, scratch);
   }
   return writeRoots(reached & DISC_BITS, scratch, out);
 }

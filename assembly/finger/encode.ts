@@ -3,14 +3,10 @@ import {
   HEADER_BYTES,
   MINIMUM_MINUTIAE,
   MOST_MINUTIAE,
-  POINT_X,
-  POINT_Y,
+  POINTS,
   blocksOf,
   codesOf,
   packedBytes,
-  setS,
-  xOf,
-  yOf,
 } from './layout';
 import { makeCodes } from './code';
 import { makeCylinders } from './cylinder';
@@ -39,8 +35,7 @@ export function encodeFinger(minutiae: usize, count: i32, out: usize, planes: us
     const angle = out + HEADER_BYTES + blocks * 64 + (i as usize);
     store<u8>(angle, load<u8>(from + 4));
     store<u8>(angle + blocks * 16, load<u8>(from + 5));
-    setS(scratch + POINT_X, i, xOf(out, i) as f32);
-    setS(scratch + POINT_Y, i, yOf(out, blocks, i) as f32);
+    store<u32>(scratch + POINTS + ((i as usize) << 2), load<u32>(from));
   }
   makeCylinders(out, count, planes, scratch);
   makeCodes(planes, count, codesOf(out, blocks), scratch);

@@ -60,10 +60,14 @@ export function codesOf(finger: usize, blocks: usize): usize {
   return finger + HEADER_BYTES + blocks * 96;
 }
 export function cosine(direction: i32): f64 {
-  return (load<i16>(COSINES + ((direction as usize) << 1)) as f64) / UNIT;
+  return (cosineOf(direction) as f64) / UNIT;
+}
+/** In units of 1 / UNIT. @param direction - of any number of turns */
+export function cosineOf(direction: i32): i32 {
+  return load<i16>(COSINES + (((direction & 255) as usize) << 1)) as i32;
 }
 export function sine(direction: i32): f64 {
-  return cosine((direction - 64) & 255);
+  return cosine(direction - 64);
 }
 
 /** Address of the score's weights in every memory, written by the host: i32 for each knot of the terms. */
@@ -157,17 +161,18 @@ export const CYLINDER_SIZE: i32 = 384;
 // Scratch of encodeFinger, offsets in bytes.
 /** i32 [64 × 8]: a cylinder; place first, then direction, because a minutia adds to all six directions of a place. */
 export const CYLINDER: usize = 0;
-/** f32 [64] each. */
-export const POINT_X: usize = 2048;
-export const POINT_Y: usize = 2304;
+/** i16 x, i16 y of each minutia. */
+export const POINTS: usize = 2048;
 /** u32 [64]: where the neighbourhood of each minutia ends. */
-export const ENDS: usize = 2560;
+export const ENDS: usize = 2304;
+/** i32 [64 × 2]: all minutiae in the frame of one. */
+export const TURNED: usize = 2560;
 /** Bytes of a place of a neighbourhood: i16 [6] roots, then u32 where the planes' numbers of this place begin. */
 export const PLACE_ROOTS: usize = 16;
 /** The neighbourhoods, one behind the other: places that are not empty, at most 52 each. One may be written beyond. */
-export const ROOTS: usize = 2816;
+export const ROOTS: usize = 3072;
 /** Bytes of the whole. */
-export const ENCODE_SCRATCH: usize = 56080;
+export const ENCODE_SCRATCH: usize = 56336;
 
 /**
  * Places of the base within the radius, row × 8 + column, as bits; and how many.
