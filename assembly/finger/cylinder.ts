@@ -58,9 +58,9 @@ function addProducts(place: usize, weightAt: i32, front: v128, back: v128): void
 }
 
 /**
- * Adds the contribution of a minutia at (u, v) in the frame of the cylinder's minutia: to three or four columns of at
- * most four rows. Squared distances are whole multiples of 2⁻²⁸, and exact. There is no branch on whether a place is
- * reached, which is unpredictable: adding zero costs less than a misprediction.
+ * Adds the contribution of a minutia at (u, v) in the frame of the cylinder's minutia: to three or four rows and columns.
+ * Squared distances are whole multiples of 2⁻²⁸, and exact. There is no branch on whether a place is reached, which is
+ * unpredictable: adding zero costs less than a misprediction. A fourth row or column is rare.
  * @param place - (u, v)
  * @param weights - row of angular weights
  * @returns the places that are reached, as bits; corners outside the radius among them
@@ -70,45 +70,60 @@ function addMinutia(place: v128, weights: usize, scratch: usize): u64 {
   const six = v128.load(weights);
   const front = i32x4.extend_low_i16x8_u(six);
   const back = i32x4.extend_high_i16x8_u(six);
-  // Rows and columns in reach, and of them those that are within the base. The last three columns are always within.
+  // The first row and column in reach; the last three are always within the base.
   const cells = f64x2.mul(place, f64x2.splat(1 / CELL));
-  const least = f64x2.ceil(f64x2.add(cells, f64x2.splat((RADIUS - REACH) / CELL - (0.5 + ROUNDING))));
-  const most = f64x2.floor(f64x2.add(cells, f64x2.splat((RADIUS + REACH) / CELL - (0.5 - ROUNDING))));
-  const first = f64x2.pmin(f64x2(SIDE, SIDE - 3), f64x2.pmax(f64x2.splat(0), least));
-  const firsts = f64x2.add(first, f64x2.splat(ROUND));
-  const lasts = f64x2.add(f64x2.pmin(f64x2.splat(SIDE - 1), most), f64x2.splat(1.5 * ROUND));
-  const firstColumn = i32x4.extract_lane(firsts, 2);
-  let cell = i32x4.extract_lane(firsts, 0) * SIDE + firstColumn;
-  const end = i32x4.extract_lane(lasts, 0) * SIDE + SIDE;
-  const fourth = i32x4.extract_lane(lasts, 2) - firstColumn >= 3;
-  const columns = fourth ? 15 : 7;
+  const reach = f64x2.ceil(f64x2.add(cells, f64x2.splat((RADIUS - REACH) / CELL - (0.5 + ROUNDING))));
+  const first = f64x2.pmin(f64x2.splat(SIDE - 3), f64x2.pmax(f64x2.splat(0), reach));
+  const whole = f64x2.add(first, f64x2.splat(ROUND));
+  const cell = i32x4.extract_lane(whole, 0) * SIDE + i32x4.extract_lane(whole, 2);
   // From (u, v) to the middle of the first cell.
   const offset = f64x2.sub(f64x2.add(f64x2.mul(first, f64x2.splat(CELL)), f64x2.splat(CELL / 2 - RADIUS)), place);
-  let du = f64x2.extract_lane(offset, 0);
+  const fourths = i64x2.bitmask(
+    v128.and(
+      f64x2.le(offset, f64x2.splat(REACH + ROUNDING * CELL - 3 * CELL)),
+      f64x2.ne(first, f64x2.splat(SIDE - 3)),
+    ),
+  );
+  const fourthColumn = fourths > 1;
+  const du = f64x2.extract_lane(offset, 0);
   const dv = v128.shuffle<i64>(offset, offset, 1, 1);
   const dv0 = f64x2.add(dv, f64x2(0, CELL));
   const dv2 = f64x2.add(dv, f64x2(2 * CELL, 3 * CELL));
   const squares0 = f64x2.mul(dv0, dv0);
   const squares2 = f64x2.mul(dv2, dv2);
-  const round = f64x2.splat(ROUND);
-  let reached: u64 = 0;
-  let at = scratch + CYLINDER + (cell as usize) * PLACE;
-  for (; cell < end; cell += SIDE) {
-    const square = f64x2.splat(du * du + HALVES_UP);
-    const low = f64x2.add(f64x2.add(squares0, square), round);
-    const high = f64x2.add(f64x2.add(squares2, square), round);
-    const squared = i32x4.min_s(v128.shuffle<i32>(low, high, 0, 2, 4, 6), i32x4.splat(REACH_SQUARED + 1));
-    const within = i32x4.bitmask(i32x4.le_s(squared, i32x4.splat(REACH_SQUARED))) & columns;
-    reached |= (within as u64) << (cell as u64);
-    const weight = i32x4.add(i32x4.add(squared, squared), i32x4.splat(SPATIAL_WEIGHTS as i32));
-    addProducts(at, i32x4.extract_lane(weight, 0), front, back);
-    addProducts(at + PLACE, i32x4.extract_lane(weight, 1), front, back);
-    addProducts(at + 2 * PLACE, i32x4.extract_lane(weight, 2), front, back);
-    if (fourth) addProducts(at + 3 * PLACE, i32x4.extract_lane(weight, 3), front, back);
-    du += CELL;
-    at += ROW;
+  const at = scratch + CYLINDER + (cell as usize) * PLACE;
+  let reached = addRow(du, squares0, squares2, fourthColumn, front, back, at);
+  reached |= addRow(du + CELL, squares0, squares2, fourthColumn, front, back, at + ROW) << 8;
+  reached |= addRow(du + 2 * CELL, squares0, squares2, fourthColumn, front, back, at + 2 * ROW) << 16;
+  if (fourths & 1) {
+    reached |= addRow(du + 3 * CELL, squares0, squares2, fourthColumn, front, back, at + 3 * ROW) << 24;
   }
-  return reached;
+  return ((reached & (fourthColumn ? 0x0f0f0f0f : 0x07070707)) as u64) << (cell as u64);
+}
+
+/**
+ * Adds to a row of places.
+ * @param du - from the minutia to the middle of the row
+ * @param squares0 - squares of the distances to the first two columns
+ * @param squares2 - likewise, to the next two
+ * @param at - the first of them
+ * @returns those that are reached, as bits
+ */
+@inline
+function addRow(du: f64, squares0: v128, squares2: v128, fourthColumn: bool, front: v128, back: v128, at: usize): u32 {
+  // Counted from half the table's address: doubled, it is that of the weight.
+  const square = f64x2.splat(du * du + ((SPATIAL_WEIGHTS >> 1) as f64 + HALVES_UP));
+  const round = f64x2.splat(ROUND);
+  const low = f64x2.add(f64x2.add(squares0, square), round);
+  const high = f64x2.add(f64x2.add(squares2, square), round);
+  const beyond = i32x4.splat((SPATIAL_WEIGHTS >> 1) as i32 + REACH_SQUARED + 1);
+  const squared = i32x4.min_s(v128.shuffle<i32>(low, high, 0, 2, 4, 6), beyond);
+  const weight = i32x4.add(squared, squared);
+  addProducts(at, i32x4.extract_lane(weight, 0), front, back);
+  addProducts(at + PLACE, i32x4.extract_lane(weight, 1), front, back);
+  addProducts(at + 2 * PLACE, i32x4.extract_lane(weight, 2), front, back);
+  if (fourthColumn) addProducts(at + 3 * PLACE, i32x4.extract_lane(weight, 3), front, back);
+  return i32x4.bitmask(i32x4.lt_s(squared, beyond));
 }
 
 /**
