@@ -13,6 +13,8 @@ import {
   CYLINDER,
   DISC_BITS,
   ENDS,
+  NEIGHBOUR,
+  NEIGHBOURS,
   PLACE_ROOTS,
   POINTS,
   ROOTS,
@@ -58,35 +60,47 @@ function addProducts(place: usize, weightAt: i32, front: v128, back: v128): void
 }
 
 /**
- * Adds the contribution of a minutia at (u, v) in the frame of the cylinder's minutia: to three or four rows and columns.
- * Squared distances are whole multiples of 2⁻²⁸, and exact. There is no branch on whether a place is reached, which is
- * unpredictable: adding zero costs less than a misprediction. A fourth row or column is rare.
+ * Finds the rows and columns that a minutia at (u, v) in the frame of the cylinder's minutia can reach: three or four.
  * @param place - (u, v)
  * @param weights - row of angular weights
+ * @param neighbour - where to write: f64 [2] from (u, v) to the middle of the first cell, then u32 the cell, u32 whether
+ * there is a fourth row, and twice whether there is a fourth column, and u32 the row of angular weights
+ */
+@inline
+function reachOf(place: v128, weights: usize, neighbour: usize): void {
+  const cells = f64x2.mul(place, f64x2.splat(1 / CELL));
+  const reach = f64x2.ceil(f64x2.add(cells, f64x2.splat((RADIUS - REACH) / CELL - (0.5 + ROUNDING))));
+  // The last three are always within the base.
+  const first = f64x2.pmin(f64x2.splat(SIDE - 3), f64x2.pmax(f64x2.splat(0), reach));
+  const whole = f64x2.add(first, f64x2.splat(ROUND));
+  const offset = f64x2.sub(f64x2.add(f64x2.mul(first, f64x2.splat(CELL)), f64x2.splat(CELL / 2 - RADIUS)), place);
+  const fourths = v128.and(
+    f64x2.le(offset, f64x2.splat(REACH + ROUNDING * CELL - 3 * CELL)),
+    f64x2.ne(first, f64x2.splat(SIDE - 3)),
+  );
+  v128.store(neighbour, offset);
+  store<i32>(neighbour, i32x4.extract_lane(whole, 0) * SIDE + i32x4.extract_lane(whole, 2), 16);
+  store<i32>(neighbour, i64x2.bitmask(fourths), 20);
+  store<u32>(neighbour, weights as u32, 24);
+}
+
+/**
+ * Adds the contribution of a neighbour. Squared distances are whole multiples of 2⁻²⁸, and exact. There is no branch on
+ * whether a place is reached, which is unpredictable: adding zero costs less than a misprediction. A fourth row or column
+ * is rare.
+ * @param neighbour - from reachOf, in a pass of its own: processors then work on several neighbours at a time
  * @returns the places that are reached, as bits; corners outside the radius among them
  */
 @inline
-function addMinutia(place: v128, weights: usize, scratch: usize): u64 {
-  const six = v128.load(weights);
+function addNeighbour(neighbour: usize, scratch: usize): u64 {
+  const six = v128.load(load<u32>(neighbour, 24) as usize);
   const front = i32x4.extend_low_i16x8_u(six);
   const back = i32x4.extend_high_i16x8_u(six);
-  // The first row and column in reach; the last three are always within the base.
-  const cells = f64x2.mul(place, f64x2.splat(1 / CELL));
-  const reach = f64x2.ceil(f64x2.add(cells, f64x2.splat((RADIUS - REACH) / CELL - (0.5 + ROUNDING))));
-  const first = f64x2.pmin(f64x2.splat(SIDE - 3), f64x2.pmax(f64x2.splat(0), reach));
-  const whole = f64x2.add(first, f64x2.splat(ROUND));
-  const cell = i32x4.extract_lane(whole, 0) * SIDE + i32x4.extract_lane(whole, 2);
-  // From (u, v) to the middle of the first cell.
-  const offset = f64x2.sub(f64x2.add(f64x2.mul(first, f64x2.splat(CELL)), f64x2.splat(CELL / 2 - RADIUS)), place);
-  const fourths = i64x2.bitmask(
-    v128.and(
-      f64x2.le(offset, f64x2.splat(REACH + ROUNDING * CELL - 3 * CELL)),
-      f64x2.ne(first, f64x2.splat(SIDE - 3)),
-    ),
-  );
+  const cell = load<i32>(neighbour, 16);
+  const fourths = load<i32>(neighbour, 20);
   const fourthColumn = fourths > 1;
-  const du = f64x2.extract_lane(offset, 0);
-  const dv = v128.shuffle<i64>(offset, offset, 1, 1);
+  const du = load<f64>(neighbour);
+  const dv = v128.load64_splat(neighbour, 8);
   const dv0 = f64x2.add(dv, f64x2(0, CELL));
   const dv2 = f64x2.add(dv, f64x2(2 * CELL, 3 * CELL));
   const squares0 = f64x2.mul(dv0, dv0);
@@ -223,12 +237,17 @@ function makeCylinder(finger: usize, count: i32, m: i32, weights: usize, scratch
   const across = i32x4.splat((-s & 0xffff) | (c << 16));
   let near = turnAll(count, v128.load32_splat(scratch + POINTS + ((m as usize) << 2)), along, across, scratch);
   near &= ~((1 as u64) << (m as u64));
-  let reached: u64 = 0;
+  let end = scratch + NEIGHBOURS;
   for (; near != 0; near &= near - 1) {
     const o = ctz<u64>(near) as i32;
     const turned = f64x2.convert_low_i32x4_s(v128.load64_zero(scratch + TURNED + ((o as usize) << 3)));
     const row = angularRow(weights, (angle - angleOf(finger, blocks, o)) & 255);
-    reached |= addMinutia(f64x2.mul(turned, f64x2.splat(1 / UNIT)), row, scratch);
+    reachOf(f64x2.mul(turned, f64x2.splat(1 / UNIT)), row, end);
+    end += NEIGHBOUR;
+  }
+  let reached: u64 = 0;
+  for (let neighbour = scratch + NEIGHBOURS; neighbour < end; neighbour += NEIGHBOUR) {
+    reached |= addNeighbour(neighbour, scratch);
   }
   return writeRoots(reached & DISC_BITS, scratch, out);
 }

@@ -167,12 +167,15 @@ export const POINTS: usize = 2048;
 export const ENDS: usize = 2304;
 /** i32 [64 × 2]: all minutiae in the frame of one. */
 export const TURNED: usize = 2560;
+/** The neighbours of one minutia, see cylinder.ts: 64 of NEIGHBOUR bytes. */
+export const NEIGHBOURS: usize = 3072;
+export const NEIGHBOUR: usize = 32;
 /** Bytes of a place of a neighbourhood: i16 [6] roots, then u32 where the planes' numbers of this place begin. */
 export const PLACE_ROOTS: usize = 16;
 /** The neighbourhoods, one behind the other: places that are not empty, at most 52 each. One may be written beyond. */
-export const ROOTS: usize = 3072;
+export const ROOTS: usize = 5120;
 /** Bytes of the whole. */
-export const ENCODE_SCRATCH: usize = 56336;
+export const ENCODE_SCRATCH: usize = 58384;
 
 /**
  * Places of the base within the radius, row × 8 + column, as bits; and how many.

@@ -18,7 +18,7 @@ export const EXPLANATION_BYTES = 1040;
 /** Bytes of scratch that `compareFingers` needs, 16-byte aligned. A scratch serves one thread at a time. */
 export const FINGER_SCRATCH_BYTES = 37_472;
 /** Bytes of scratch that `encodeFinger` needs, 16-byte aligned. */
-export const ENCODE_SCRATCH_BYTES = 56_336;
+export const ENCODE_SCRATCH_BYTES = 58_384;
 /** Bytes of scratch that `compareFaces` and `resembleFaces` need, 16-byte aligned. */
 export const FACE_SCRATCH_BYTES = 4096;
 /** What `scanVectors` and `resembleFaces` write for a removed reference: less than any similarity. */
