@@ -48,12 +48,15 @@ const NEAR_SQUARES: usize = NEAR + 68 * MINUTIA;
 const NEARER: usize = NEAR_SQUARES + 160;
 /** i32 [64], and up to four zeros: the weights of how many are nearer. */
 const NEAR_RANKS: usize = NEARER + 160;
+/** Of each pair: its cell and its shares, see prepareFour. */
+const SHARES: usize = NEAR_RANKS + 272;
+const SHARE: usize = 28;
 /**
  * i32 [12 × 13 × 16]: the histogram, with a layer before the first length and one behind the last, and a row and a column
  * behind the last direction, which are added to the first when all pairs are known. The cells of a pair are therefore
  * always at the same distances. The last three columns are unused.
  */
-const HISTOGRAM: usize = NEAR_RANKS + 272;
+const HISTOGRAM: usize = SHARES + 64 * SHARE;
 const ROW: usize = 64;
 const LAYER: usize = (TURN_PARTS + 1) * ROW;
 const LAYERS: usize = LENGTHS + 2;
@@ -90,7 +93,8 @@ function addPairs(packed: usize, tables: usize, scratch: usize): void {
     const pairs = popcnt<u64>(near) as i32;
     gather(near, scratch);
     rank(pairs, tables, scratch);
-    for (let at = 0; at < pairs; at += 4) addFour(i, at, scratch);
+    for (let at = 0; at < pairs; at += 4) prepareFour(i, at, scratch);
+    for (let at = 0; at < pairs; at += 4) addFour(at, scratch);
   }
   fold(scratch);
 }
@@ -220,8 +224,12 @@ function lengths(squares: v128): v128 {
   return i32x4.sub(i32x4.add(rounded, i32x4.gt_s(squared, i32x4.shl(squares, 16))), i32x4.splat(128));
 }
 
-/** Adds four pairs of minutia `i`, from the number `at`: each is distributed over the eight cells around it. */
-function addFour(i: i32, at: i32, scratch: usize): void {
+/**
+ * Finds the first cells of four pairs of minutia `i`, from the number `at`, and their shares of the eight cells around
+ * them. A pass of its own: processors then work on several fours at a time.
+ */
+@inline
+function prepareFour(i: i32, at: i32, scratch: usize): void {
   const from = scratch + MINUTIAE + (i as usize) * MINUTIA;
   const to = scratch + NEAR + (at as usize) * MINUTIA;
   const front = v128.load(to);
@@ -249,16 +257,30 @@ function addFour(i: i32, at: i32, scratch: usize): void {
   const toRow = i32x4.sub(i32x4.splat(256), inRow);
   const inColumn = v128.and(second, i32x4.splat(255));
   const toColumn = i32x4.sub(i32x4.splat(256), inColumn);
-  const weights0 = v128.shuffle<i32>(near, far, 0, 4, 1, 5);
-  const weights2 = v128.shuffle<i32>(near, far, 2, 6, 3, 7);
-  const rows0 = v128.shuffle<i32>(toRow, inRow, 0, 4, 1, 5);
-  const rows2 = v128.shuffle<i32>(toRow, inRow, 2, 6, 3, 7);
-  const columns0 = v128.shuffle<i32>(toColumn, inColumn, 0, 4, 1, 5);
-  const columns2 = v128.shuffle<i32>(toColumn, inColumn, 2, 6, 3, 7);
-  addEven(i32x4.extract_lane(cell, 0) as usize, weights0, rows0, columns0);
-  addOdd(i32x4.extract_lane(cell, 1) as usize, weights0, rows0, columns0);
-  addEven(i32x4.extract_lane(cell, 2) as usize, weights2, rows2, columns2);
-  addOdd(i32x4.extract_lane(cell, 3) as usize, weights2, rows2, columns2);
+  const out = scratch + SHARES + (at as usize) * SHARE;
+  v128.store(out, cell);
+  v128.store(out, v128.shuffle<i32>(near, far, 0, 4, 1, 5), 16);
+  v128.store(out, v128.shuffle<i32>(toRow, inRow, 0, 4, 1, 5), 32);
+  v128.store(out, v128.shuffle<i32>(toColumn, inColumn, 0, 4, 1, 5), 48);
+  v128.store(out, v128.shuffle<i32>(near, far, 2, 6, 3, 7), 64);
+  v128.store(out, v128.shuffle<i32>(toRow, inRow, 2, 6, 3, 7), 80);
+  v128.store(out, v128.shuffle<i32>(toColumn, inColumn, 2, 6, 3, 7), 96);
+}
+
+/** Distributes four pairs over the cells around them. */
+@inline
+function addFour(at: i32, scratch: usize): void {
+  const shares = scratch + SHARES + (at as usize) * SHARE;
+  const weights0 = v128.load(shares, 16);
+  const rows0 = v128.load(shares, 32);
+  const columns0 = v128.load(shares, 48);
+  addEven(load<u32>(shares) as usize, weights0, rows0, columns0);
+  addOdd(load<u32>(shares, 4) as usize, weights0, rows0, columns0);
+  const weights2 = v128.load(shares, 64);
+  const rows2 = v128.load(shares, 80);
+  const columns2 = v128.load(shares, 96);
+  addEven(load<u32>(shares, 8) as usize, weights2, rows2, columns2);
+  addOdd(load<u32>(shares, 12) as usize, weights2, rows2, columns2);
 }
 
 /** Adds the first of two pairs: the first two lanes of each vector are its. */

@@ -24,7 +24,7 @@ export const FACE_SCRATCH_BYTES = 4096;
 /** What `scanVectors` and `resembleFaces` write for a removed reference: less than any similarity. */
 export const REMOVED_SIMILARITY = -32_768;
 /** Bytes of scratch that `encodeVector` needs, 16-byte aligned. */
-export const VECTOR_SCRATCH_BYTES = 16_944;
+export const VECTOR_SCRATCH_BYTES = 18_736;
 /** Score of a reference that was removed: the smallest 32-bit integer. */
 export const REMOVED_SCORE = -(2 ** 31);
 /** A finger with fewer minutiae cannot be compared. */
