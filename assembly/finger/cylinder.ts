@@ -51,6 +51,22 @@ const HALVES_UP: f64 = 1.0 / 536870912;
 const ROUND_SINGLE: f32 = 8388608;
 const NUMBER_BITS: i32 = 0x7fffff;
 
+// Constants of vectors, which are loaded: engines make a constant anew at each use, with three instructions.
+const DOUBLES: usize = memory.data<f64>([
+  1 / CELL,
+  (RADIUS - REACH) / CELL - (0.5 + ROUNDING),
+  5,
+  0,
+  ROUND,
+  CELL,
+  CELL / 2 - RADIUS,
+  REACH + ROUNDING * CELL - 3 * CELL,
+  1 / UNIT,
+]);
+const CELLS_APART: usize = memory.data<f64>([0, CELL, 2 * CELL, 3 * CELL]);
+const INTEGERS: usize = memory.data<i32>([MAX_SQUARE, NUMBER_BITS]);
+const SINGLES: usize = memory.data<f32>([ROUND_SINGLE]);
+
 /** Adds products of sixteen-bit numbers, of which every second one is zero, to the numbers of a place. */
 @inline
 function addProducts(place: usize, weightAt: i32, front: v128, back: v128): void {
@@ -68,15 +84,15 @@ function addProducts(place: usize, weightAt: i32, front: v128, back: v128): void
  */
 @inline
 function reachOf(place: v128, weights: usize, neighbour: usize): void {
-  const cells = f64x2.mul(place, f64x2.splat(1 / CELL));
-  const reach = f64x2.ceil(f64x2.add(cells, f64x2.splat((RADIUS - REACH) / CELL - (0.5 + ROUNDING))));
+  const cells = f64x2.mul(place, v128.load64_splat(DOUBLES, 0));
+  const reach = f64x2.ceil(f64x2.add(cells, v128.load64_splat(DOUBLES, 8)));
   // The last three are always within the base.
-  const first = f64x2.pmin(f64x2.splat(SIDE - 3), f64x2.pmax(f64x2.splat(0), reach));
-  const whole = f64x2.add(first, f64x2.splat(ROUND));
-  const offset = f64x2.sub(f64x2.add(f64x2.mul(first, f64x2.splat(CELL)), f64x2.splat(CELL / 2 - RADIUS)), place);
+  const first = f64x2.pmin(v128.load64_splat(DOUBLES, 16), f64x2.pmax(v128.load64_splat(DOUBLES, 24), reach));
+  const whole = f64x2.add(first, v128.load64_splat(DOUBLES, 32));
+  const offset = f64x2.sub(f64x2.add(f64x2.mul(first, v128.load64_splat(DOUBLES, 40)), v128.load64_splat(DOUBLES, 48)), place);
   const fourths = v128.and(
-    f64x2.le(offset, f64x2.splat(REACH + ROUNDING * CELL - 3 * CELL)),
-    f64x2.ne(first, f64x2.splat(SIDE - 3)),
+    f64x2.le(offset, v128.load64_splat(DOUBLES, 56)),
+    f64x2.ne(first, v128.load64_splat(DOUBLES, 16)),
   );
   v128.store(neighbour, offset);
   store<i32>(neighbour, i32x4.extract_lane(whole, 0) * SIDE + i32x4.extract_lane(whole, 2), 16);
@@ -101,8 +117,8 @@ function addNeighbour(neighbour: usize, scratch: usize): u64 {
   const fourthColumn = fourths > 1;
   const du = load<f64>(neighbour);
   const dv = v128.load64_splat(neighbour, 8);
-  const dv0 = f64x2.add(dv, f64x2(0, CELL));
-  const dv2 = f64x2.add(dv, f64x2(2 * CELL, 3 * CELL));
+  const dv0 = f64x2.add(dv, v128.load(CELLS_APART));
+  const dv2 = f64x2.add(dv, v128.load(CELLS_APART, 16));
   const squares0 = f64x2.mul(dv0, dv0);
   const squares2 = f64x2.mul(dv2, dv2);
   const at = scratch + CYLINDER + (cell as usize) * PLACE;
@@ -127,7 +143,7 @@ function addNeighbour(neighbour: usize, scratch: usize): u64 {
 function addRow(du: f64, squares0: v128, squares2: v128, fourthColumn: bool, front: v128, back: v128, at: usize): u32 {
   // Counted from half the table's address: doubled, it is that of the weight.
   const square = f64x2.splat(du * du + ((SPATIAL_WEIGHTS >> 1) as f64 + HALVES_UP));
-  const round = f64x2.splat(ROUND);
+  const round = v128.load64_splat(DOUBLES, 32);
   const low = f64x2.add(f64x2.add(squares0, square), round);
   const high = f64x2.add(f64x2.add(squares2, square), round);
   const beyond = i32x4.splat((SPATIAL_WEIGHTS >> 1) as i32 + REACH_SQUARED + 1);
@@ -147,9 +163,9 @@ function addRow(du: f64, squares0: v128, squares2: v128, fourthColumn: bool, fro
  */
 @inline
 function fourRoots(numbers: v128): v128 {
-  const limited = i32x4.min_s(numbers, i32x4.splat(MAX_SQUARE));
-  const rounded = f32x4.add(f32x4.sqrt(f32x4.convert_i32x4_s(limited)), f32x4.splat(ROUND_SINGLE));
-  const root = v128.and(rounded, i32x4.splat(NUMBER_BITS));
+  const limited = i32x4.min_s(numbers, v128.load32_splat(INTEGERS));
+  const rounded = f32x4.add(f32x4.sqrt(f32x4.convert_i32x4_s(limited)), v128.load32_splat(SINGLES));
+  const root = v128.and(rounded, v128.load32_splat(INTEGERS, 4));
   return i32x4.add(root, i32x4.gt_s(i32x4.dot_i16x8_s(root, root), limited));
 }
 
@@ -242,7 +258,7 @@ function makeCylinder(finger: usize, count: i32, m: i32, weights: usize, scratch
     const o = ctz<u64>(near) as i32;
     const turned = f64x2.convert_low_i32x4_s(v128.load64_zero(scratch + TURNED + ((o as usize) << 3)));
     const row = angularRow(weights, (angle - angleOf(finger, blocks, o)) & 255);
-    reachOf(f64x2.mul(turned, f64x2.splat(1 / UNIT)), row, end);
+    reachOf(f64x2.mul(turned, v128.load64_splat(DOUBLES, 64)), row, end);
     end += NEIGHBOUR;
   }
   let reached: u64 = 0;
