@@ -64,7 +64,12 @@ const DOUBLES: usize = memory.data<f64>([
   1 / UNIT,
 ]);
 const CELLS_APART: usize = memory.data<f64>([0, CELL, 2 * CELL, 3 * CELL]);
-const INTEGERS: usize = memory.data<i32>([MAX_SQUARE, NUMBER_BITS]);
+const INTEGERS: usize = memory.data<i32>([
+  MAX_SQUARE,
+  NUMBER_BITS,
+  (SPATIAL_WEIGHTS >> 1) as i32 + REACH_SQUARED + 1,
+  FARTHEST_SQUARED,
+]);
 const SINGLES: usize = memory.data<f32>([ROUND_SINGLE]);
 
 /** Adds products of sixteen-bit numbers, of which every second one is zero, to the numbers of a place. */
@@ -146,7 +151,7 @@ function addRow(du: f64, squares0: v128, squares2: v128, fourthColumn: bool, fro
   const round = v128.load64_splat(DOUBLES, 32);
   const low = f64x2.add(f64x2.add(squares0, square), round);
   const high = f64x2.add(f64x2.add(squares2, square), round);
-  const beyond = i32x4.splat((SPATIAL_WEIGHTS >> 1) as i32 + REACH_SQUARED + 1);
+  const beyond = v128.load32_splat(INTEGERS, 8);
   const squared = i32x4.min_s(v128.shuffle<i32>(low, high, 0, 2, 4, 6), beyond);
   const weight = i32x4.add(squared, squared);
   addProducts(at, i32x4.extract_lane(weight, 0), front, back);
@@ -227,7 +232,7 @@ function turnAll(count: i32, place: v128, along: v128, across: v128, scratch: us
     const to = scratch + TURNED + ((first as usize) << 3);
     v128.store(to, v128.shuffle<i32>(u, v, 0, 4, 1, 5));
     v128.store(to, v128.shuffle<i32>(u, v, 2, 6, 3, 7), 16);
-    const four = i32x4.le_s(i32x4.dot_i16x8_s(offset, offset), i32x4.splat(FARTHEST_SQUARED));
+    const four = i32x4.le_s(i32x4.dot_i16x8_s(offset, offset), v128.load32_splat(INTEGERS, 12));
     near |= (i32x4.bitmask(four) as u64) << (first as u64);
   }
   return near & ((-1 as u64) >> ((64 - count) as u64));

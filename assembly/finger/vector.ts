@@ -76,6 +76,18 @@ const NUMBER_BITS: i32 = 0x3fffff;
 /** Likewise for doubles; the number is in the lower half. */
 const ROUND_DOUBLE: f64 = 4503599627370496;
 
+// Constants of vectors, which are loaded: engines make a constant anew at each use, with three instructions.
+const INTEGERS: usize = memory.data<i32>([NUMBER_BITS, 128, 225, 255, 256, 1, LAYER as i32, ARCTANGENTS as i32, 64]);
+const SINGLES: usize = memory.data<f32>([0.499, ROUND, 256.0 / 15.0]);
+const DOUBLES: usize = memory.data<f64>([ROUND_DOUBLE]);
+const SHORTS: usize = memory.data<i16>([
+  FARTHEST,
+  NEAREST_SQUARED + 1,
+  FARTHEST_SQUARED - NEAREST_SQUARED - 1,
+  BEYOND,
+  TURN_PARTS as i16,
+]);
+
 export function encodeVector(packed: usize, out: usize, tables: usize, scratch: usize): void {
   addPairs(packed, tables, scratch);
   flatten(scratch);
@@ -118,7 +130,7 @@ function readMinutiae(packed: usize, count: i32, tables: usize, scratch: usize):
 function measure(i: i32, count: i32, scratch: usize): u64 {
   const x = v128.load16_splat(scratch + X + ((i as usize) << 1));
   const y = v128.load16_splat(scratch + Y + ((i as usize) << 1));
-  const farthest = i16x8.splat(FARTHEST);
+  const farthest = v128.load16_splat(SHORTS);
   let near: u64 = 0;
   for (let j = 0; j < count; j += 8) {
     const dx = i16x8.sub(v128.load(scratch + X + ((j as usize) << 1)), x);
@@ -127,8 +139,8 @@ function measure(i: i32, count: i32, scratch: usize): u64 {
     const within = i16x8.le_s(i16x8.max_s(i16x8.abs(dx), i16x8.abs(dy)), farthest);
     const square = i16x8.add(i16x8.mul(dx, dx), i16x8.mul(dy, dy));
     const counts = i16x8.le_u(
-      i16x8.sub(square, i16x8.splat(NEAREST_SQUARED + 1)),
-      i16x8.splat(FARTHEST_SQUARED - NEAREST_SQUARED - 1),
+      i16x8.sub(square, v128.load16_splat(SHORTS, 2)),
+      v128.load16_splat(SHORTS, 4),
     );
     v128.store(scratch + SQUARES + ((j as usize) << 1), square);
     near |= (i16x8.bitmask(v128.and(within, counts)) as u64) << (j as u64);
@@ -152,8 +164,8 @@ function gather(near: u64, scratch: usize): void {
   store<u64>(minutia, last);
   store<u64>(minutia, last, MINUTIA);
   store<u64>(minutia, last, 2 * MINUTIA);
-  v128.store(square, i16x8.splat(BEYOND));
-  v128.store(square, i16x8.splat(BEYOND), 16);
+  v128.store(square, v128.load16_splat(SHORTS, 6));
+  v128.store(square, v128.load16_splat(SHORTS, 6), 16);
 }
 
 /** Weighs each pair by how many other minutiae are nearer. */
@@ -183,8 +195,8 @@ function rank(pairs: i32, tables: usize, scratch: usize): void {
 
 /** Changes the sign of a number where a mask is set, and adds another. */
 @inline
-function mirror(numbers: v128, mask: v128, addend: i32): v128 {
-  return i32x4.add(i32x4.sub(v128.xor(numbers, mask), mask), v128.and(mask, i32x4.splat(addend)));
+function mirror(numbers: v128, mask: v128, addend: v128): v128 {
+  return i32x4.add(i32x4.sub(v128.xor(numbers, mask), mask), v128.and(mask, addend));
 }
 
 /** Directions of four lines whose length is not 0, in 256ths of a turn. */
@@ -198,15 +210,15 @@ function directions(x: v128, y: v128): v128 {
     f32x4.convert_i32x4_s(i32x4.shl(i32x4.min_s(w, h), 8)),
     f32x4.convert_i32x4_s(i32x4.max_s(w, h)),
   );
-  const rounded = f32x4.add(f32x4.sub(quotient, f32x4.splat(0.499)), f32x4.splat(ROUND));
-  const slope = v128.and(rounded, i32x4.splat(NUMBER_BITS));
-  const at = i32x4.add(i32x4.add(slope, slope), i32x4.splat(ARCTANGENTS as i32));
+  const rounded = f32x4.add(f32x4.sub(quotient, v128.load32_splat(SINGLES)), v128.load32_splat(SINGLES, 4));
+  const slope = v128.and(rounded, v128.load32_splat(INTEGERS));
+  const at = i32x4.add(i32x4.add(slope, slope), v128.load32_splat(INTEGERS, 28));
   let angle = i32x4.splat(load<i16>(i32x4.extract_lane(at, 0) as usize) as i32);
   angle = i32x4.replace_lane(angle, 1, load<i16>(i32x4.extract_lane(at, 1) as usize) as i32);
   angle = i32x4.replace_lane(angle, 2, load<i16>(i32x4.extract_lane(at, 2) as usize) as i32);
   angle = i32x4.replace_lane(angle, 3, load<i16>(i32x4.extract_lane(at, 3) as usize) as i32);
-  angle = mirror(angle, i32x4.ge_s(h, w), 64);
-  angle = mirror(angle, i32x4.shr_s(x, 31), 128);
+  angle = mirror(angle, i32x4.ge_s(h, w), v128.load32_splat(INTEGERS, 32));
+  angle = mirror(angle, i32x4.shr_s(x, 31), v128.load32_splat(INTEGERS, 4));
   const below = i32x4.shr_s(y, 31);
   return i32x4.sub(v128.xor(angle, below), below);
 }
@@ -218,10 +230,10 @@ function directions(x: v128, y: v128): v128 {
  */
 @inline
 function lengths(squares: v128): v128 {
-  const length = f32x4.mul(f32x4.sqrt(f32x4.convert_i32x4_s(squares)), f32x4.splat(256.0 / 15.0));
-  const rounded = v128.and(f32x4.add(length, f32x4.splat(ROUND)), i32x4.splat(NUMBER_BITS));
-  const squared = i32x4.mul(i32x4.dot_i16x8_s(rounded, rounded), i32x4.splat(225));
-  return i32x4.sub(i32x4.add(rounded, i32x4.gt_s(squared, i32x4.shl(squares, 16))), i32x4.splat(128));
+  const length = f32x4.mul(f32x4.sqrt(f32x4.convert_i32x4_s(squares)), v128.load32_splat(SINGLES, 8));
+  const rounded = v128.and(f32x4.add(length, v128.load32_splat(SINGLES, 4)), v128.load32_splat(INTEGERS));
+  const squared = i32x4.mul(i32x4.dot_i16x8_s(rounded, rounded), v128.load32_splat(INTEGERS, 8));
+  return i32x4.sub(i32x4.add(rounded, i32x4.gt_s(squared, i32x4.shl(squares, 16))), v128.load32_splat(INTEGERS, 4));
 }
 
 /**
@@ -239,24 +251,24 @@ function prepareFour(i: i32, at: i32, scratch: usize): void {
   const others = v128.shuffle<i32>(front, back, 1, 3, 5, 7);
   const line = directions(i32x4.shr_s(i32x4.shl(offsets, 16), 16), i32x4.shr_s(offsets, 16));
   // In 256ths of a cell. Above the directions are the weights.
-  const first = i16x8.mul(v128.and(i32x4.sub(own, line), i32x4.splat(255)), i16x8.splat(TURN_PARTS as i16));
-  const second = i16x8.mul(v128.and(i32x4.sub(others, line), i32x4.splat(255)), i16x8.splat(TURN_PARTS as i16));
+  const first = i16x8.mul(v128.and(i32x4.sub(own, line), v128.load32_splat(INTEGERS, 12)), v128.load16_splat(SHORTS, 8));
+  const second = i16x8.mul(v128.and(i32x4.sub(others, line), v128.load32_splat(INTEGERS, 12)), v128.load16_splat(SHORTS, 8));
   const length = lengths(i32x4.dot_i16x8_s(offsets, offsets));
   const both = i32x4.mul(i32x4.shr_u(own, 8), i32x4.shr_u(others, 8));
   const weight = i32x4.shr_s(i32x4.mul(both, v128.load(scratch + NEAR_RANKS + ((at as usize) << 2))), 6);
-  const layer = i32x4.mul(i32x4.add(i32x4.shr_s(length, 8), i32x4.splat(1)), i32x4.splat(LAYER as i32));
+  const layer = i32x4.mul(i32x4.add(i32x4.shr_s(length, 8), v128.load32_splat(INTEGERS, 20)), v128.load32_splat(INTEGERS, 24));
   const row = i32x4.shl(i32x4.shr_u(first, 8), 6);
   const column = i32x4.shl(i32x4.shr_u(second, 8), 2);
   const cell = i32x4.add(
     i32x4.add(layer, row),
     i32x4.add(column, i32x4.splat((scratch + HISTOGRAM) as i32)),
   );
-  const far = i32x4.mul(weight, v128.and(length, i32x4.splat(255)));
+  const far = i32x4.mul(weight, v128.and(length, v128.load32_splat(INTEGERS, 12)));
   const near = i32x4.sub(i32x4.shl(weight, 8), far);
-  const inRow = v128.and(first, i32x4.splat(255));
-  const toRow = i32x4.sub(i32x4.splat(256), inRow);
-  const inColumn = v128.and(second, i32x4.splat(255));
-  const toColumn = i32x4.sub(i32x4.splat(256), inColumn);
+  const inRow = v128.and(first, v128.load32_splat(INTEGERS, 12));
+  const toRow = i32x4.sub(v128.load32_splat(INTEGERS, 16), inRow);
+  const inColumn = v128.and(second, v128.load32_splat(INTEGERS, 12));
+  const toColumn = i32x4.sub(v128.load32_splat(INTEGERS, 16), inColumn);
   const out = scratch + SHARES + (at as usize) * SHARE;
   v128.store(out, cell);
   v128.store(out, v128.shuffle<i32>(near, far, 0, 4, 1, 5), 16);
@@ -386,7 +398,7 @@ function fourRoots(at: usize, scale: v128): v128 {
 @inline
 function twoRoots(two: v128, scale: v128): v128 {
   const roots = f64x2.sqrt(f64x2.mul(f64x2.convert_low_i32x4_s(two), scale));
-  return f64x2.add(f64x2.floor(roots), f64x2.splat(ROUND_DOUBLE));
+  return f64x2.add(f64x2.floor(roots), v128.load64_splat(DOUBLES));
 }
 
 function project(tables: usize, scratch: usize, out: usize): void {
