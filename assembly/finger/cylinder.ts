@@ -35,42 +35,39 @@ const REACH: f64 = 28;
 const REACH_SQUARED: i32 = 784;
 /** Upper bound, in cells, of what rounding squares to integers adds to the reach. */
 const ROUNDING: f64 = 0.001;
-/** Radius and reach together, squared, and a little more. */
-const FARTHEST_SQUARED: i32 = 9700;
-/** Largest root, and its square. Training makes sure that no cylinder's sums overflow thirty-two bits. */
-const MAX_ROOT: i32 = 8191;
-const MAX_SQUARE: i32 = MAX_ROOT * MAX_ROOT;
-/** Bytes of the eight numbers of a place, two of them unused. */
+/** Bytes of the eight numbers of a place, two of them unused, and of a row of places. */
 const PLACE: usize = 32;
 const ROW: usize = (SIDE as usize) * PLACE;
-/** A double of 2⁵² or more is a whole number, and its lower half is that number's: adding 2⁵² rounds. */
-const ROUND: f64 = 4503599627370496;
 /** Half of the unit of a squared distance, 2⁻²⁸: a half is then rounded up, and nothing else changes. */
 const HALVES_UP: f64 = 1.0 / 536870912;
-/** Likewise for single precision, 2²³, and what these bits are above the number. */
-const ROUND_SINGLE: f32 = 8388608;
-const NUMBER_BITS: i32 = 0x7fffff;
 
-// Constants of vectors, which are loaded: engines make a constant anew at each use, with three instructions.
-const DOUBLES: usize = memory.data<f64>([
-  1 / CELL,
-  (RADIUS - REACH) / CELL - (0.5 + ROUNDING),
-  5,
-  0,
-  ROUND,
-  CELL,
-  CELL / 2 - RADIUS,
-  REACH + ROUNDING * CELL - 3 * CELL,
-  1 / UNIT,
-]);
-const CELLS_APART: usize = memory.data<f64>([0, CELL, 2 * CELL, 3 * CELL]);
-const INTEGERS: usize = memory.data<i32>([
-  MAX_SQUARE,
-  NUMBER_BITS,
-  (SPATIAL_WEIGHTS >> 1) as i32 + REACH_SQUARED + 1,
-  FARTHEST_SQUARED,
-]);
-const SINGLES: usize = memory.data<f32>([ROUND_SINGLE]);
+// Constants of vectors are loaded: V8 makes a constant anew at each use, with three instructions; a load is one.
+/** Radius and reach together, squared, and a little more. */
+const FARTHEST_SQUARED: usize = memory.data<i32>([9700]);
+/** Pixels to cells, and units of coordinates to pixels. */
+const CELLS_A_PIXEL: usize = memory.data<f64>([1 / CELL]);
+const PIXELS_A_UNIT: usize = memory.data<f64>([1 / UNIT]);
+const CELL_PIXELS: usize = memory.data<f64>([CELL]);
+/** From a place in cells to the first row or column in reach, not yet rounded up. */
+const TO_FIRST: usize = memory.data<f64>([(RADIUS - REACH) / CELL - (0.5 + ROUNDING)]);
+/** Bounds of the first row and column: the last three are always within the base. */
+const LEAST_FIRST: usize = memory.data<f64>([0]);
+const MOST_FIRST: usize = memory.data<f64>([5]);
+/** Middle of the first row and column. */
+const FIRST_MIDDLE: usize = memory.data<f64>([CELL / 2 - RADIUS]);
+/** A fourth row or column is in reach if the first is at least this far on the other side. */
+const FOURTH_REACHED: usize = memory.data<f64>([REACH + ROUNDING * CELL - 3 * CELL]);
+/** From the first column to each of four. */
+const FOUR_COLUMNS: usize = memory.data<f64>([0, CELL, 2 * CELL, 3 * CELL]);
+/** A double of 2⁵² or more is a whole number, and its lower half is that number's: adding 2⁵² rounds. */
+const ROUND: usize = memory.data<f64>([4503599627370496]);
+/** Half of the address of the last weight, which is 0. */
+const BEYOND_REACH: usize = memory.data<i32>([(SPATIAL_WEIGHTS >> 1) as i32 + REACH_SQUARED + 1]);
+/** Square of the largest root, 8191. Training makes sure that no cylinder's sums overflow thirty-two bits. */
+const LARGEST_SQUARE: usize = memory.data<i32>([67092481]);
+/** A single with 2²³ added is rounded to a whole number, which is in its lowest bits. */
+const ROUND_SINGLE: usize = memory.data<f32>([8388608]);
+const NUMBER_BITS: usize = memory.data<i32>([0x7fffff]);
 
 /** Adds products of sixteen-bit numbers, of which every second one is zero, to the numbers of a place. */
 @inline
@@ -89,15 +86,15 @@ function addProducts(place: usize, weightAt: i32, front: v128, back: v128): void
  */
 @inline
 function reachOf(place: v128, weights: usize, neighbour: usize): void {
-  const cells = f64x2.mul(place, v128.load64_splat(DOUBLES, 0));
-  const reach = f64x2.ceil(f64x2.add(cells, v128.load64_splat(DOUBLES, 8)));
+  const cells = f64x2.mul(place, v128.load64_splat(CELLS_A_PIXEL));
+  const reach = f64x2.ceil(f64x2.add(cells, v128.load64_splat(TO_FIRST)));
   // The last three are always within the base.
-  const first = f64x2.pmin(v128.load64_splat(DOUBLES, 16), f64x2.pmax(v128.load64_splat(DOUBLES, 24), reach));
-  const whole = f64x2.add(first, v128.load64_splat(DOUBLES, 32));
-  const offset = f64x2.sub(f64x2.add(f64x2.mul(first, v128.load64_splat(DOUBLES, 40)), v128.load64_splat(DOUBLES, 48)), place);
+  const first = f64x2.pmin(v128.load64_splat(MOST_FIRST), f64x2.pmax(v128.load64_splat(LEAST_FIRST), reach));
+  const whole = f64x2.add(first, v128.load64_splat(ROUND));
+  const offset = f64x2.sub(f64x2.add(f64x2.mul(first, v128.load64_splat(CELL_PIXELS)), v128.load64_splat(FIRST_MIDDLE)), place);
   const fourths = v128.and(
-    f64x2.le(offset, v128.load64_splat(DOUBLES, 56)),
-    f64x2.ne(first, v128.load64_splat(DOUBLES, 16)),
+    f64x2.le(offset, v128.load64_splat(FOURTH_REACHED)),
+    f64x2.ne(first, v128.load64_splat(MOST_FIRST)),
   );
   v128.store(neighbour, offset);
   store<i32>(neighbour, i32x4.extract_lane(whole, 0) * SIDE + i32x4.extract_lane(whole, 2), 16);
@@ -122,8 +119,8 @@ function addNeighbour(neighbour: usize, scratch: usize): u64 {
   const fourthColumn = fourths > 1;
   const du = load<f64>(neighbour);
   const dv = v128.load64_splat(neighbour, 8);
-  const dv0 = f64x2.add(dv, v128.load(CELLS_APART));
-  const dv2 = f64x2.add(dv, v128.load(CELLS_APART, 16));
+  const dv0 = f64x2.add(dv, v128.load(FOUR_COLUMNS));
+  const dv2 = f64x2.add(dv, v128.load(FOUR_COLUMNS, 16));
   const squares0 = f64x2.mul(dv0, dv0);
   const squares2 = f64x2.mul(dv2, dv2);
   const at = scratch + CYLINDER + (cell as usize) * PLACE;
@@ -148,10 +145,10 @@ function addNeighbour(neighbour: usize, scratch: usize): u64 {
 function addRow(du: f64, squares0: v128, squares2: v128, fourthColumn: bool, front: v128, back: v128, at: usize): u32 {
   // Counted from half the table's address: doubled, it is that of the weight.
   const square = f64x2.splat(du * du + ((SPATIAL_WEIGHTS >> 1) as f64 + HALVES_UP));
-  const round = v128.load64_splat(DOUBLES, 32);
+  const round = v128.load64_splat(ROUND);
   const low = f64x2.add(f64x2.add(squares0, square), round);
   const high = f64x2.add(f64x2.add(squares2, square), round);
-  const beyond = v128.load32_splat(INTEGERS, 8);
+  const beyond = v128.load32_splat(BEYOND_REACH);
   const squared = i32x4.min_s(v128.shuffle<i32>(low, high, 0, 2, 4, 6), beyond);
   const weight = i32x4.add(squared, squared);
   addProducts(at, i32x4.extract_lane(weight, 0), front, back);
@@ -162,15 +159,15 @@ function addRow(du: f64, squares0: v128, squares2: v128, fourthColumn: bool, fro
 }
 
 /**
- * Square roots of four numbers, rounded down, at most MAX_ROOT: a cluster of minutiae does not dominate a single one.
+ * Square roots of four numbers, rounded down, at most 8191: a cluster of minutiae does not dominate a single one.
  * The root in single precision is wrong by less than a thousandth. Rounded, it is the right one or the next, and an
  * integer comparison decides.
  */
 @inline
 function fourRoots(numbers: v128): v128 {
-  const limited = i32x4.min_s(numbers, v128.load32_splat(INTEGERS));
-  const rounded = f32x4.add(f32x4.sqrt(f32x4.convert_i32x4_s(limited)), v128.load32_splat(SINGLES));
-  const root = v128.and(rounded, v128.load32_splat(INTEGERS, 4));
+  const limited = i32x4.min_s(numbers, v128.load32_splat(LARGEST_SQUARE));
+  const rounded = f32x4.add(f32x4.sqrt(f32x4.convert_i32x4_s(limited)), v128.load32_splat(ROUND_SINGLE));
+  const root = v128.and(rounded, v128.load32_splat(NUMBER_BITS));
   return i32x4.add(root, i32x4.gt_s(i32x4.dot_i16x8_s(root, root), limited));
 }
 
@@ -232,7 +229,7 @@ function turnAll(count: i32, place: v128, along: v128, across: v128, scratch: us
     const to = scratch + TURNED + ((first as usize) << 3);
     v128.store(to, v128.shuffle<i32>(u, v, 0, 4, 1, 5));
     v128.store(to, v128.shuffle<i32>(u, v, 2, 6, 3, 7), 16);
-    const four = i32x4.le_s(i32x4.dot_i16x8_s(offset, offset), v128.load32_splat(INTEGERS, 12));
+    const four = i32x4.le_s(i32x4.dot_i16x8_s(offset, offset), v128.load32_splat(FARTHEST_SQUARED));
     near |= (i32x4.bitmask(four) as u64) << (first as u64);
   }
   return near & ((-1 as u64) >> ((64 - count) as u64));
@@ -263,7 +260,7 @@ function makeCylinder(finger: usize, count: i32, m: i32, weights: usize, scratch
     const o = ctz<u64>(near) as i32;
     const turned = f64x2.convert_low_i32x4_s(v128.load64_zero(scratch + TURNED + ((o as usize) << 3)));
     const row = angularRow(weights, (angle - angleOf(finger, blocks, o)) & 255);
-    reachOf(f64x2.mul(turned, v128.load64_splat(DOUBLES, 64)), row, end);
+    reachOf(f64x2.mul(turned, v128.load64_splat(PIXELS_A_UNIT)), row, end);
     end += NEIGHBOUR;
   }
   let reached: u64 = 0;
