@@ -24,7 +24,7 @@ export {
 } from './finger/layout';
 export { EXPLANATION as EXPLANATION_BYTES } from './finger/compare';
 export { FACE_SCRATCH as FACE_SCRATCH_BYTES } from './face/compare';
-export { VECTOR_SCRATCH as VECTOR_SCRATCH_BYTES, VECTOR_TABLES as VECTOR_TABLES_BYTES } from './finger/vector';
+export { VECTOR_SCRATCH as VECTOR_SCRATCH_BYTES, VECTOR_TABLES as VECTOR_TABLES_BYTES } from './finger/vector-layout';
 export { KNOT_COUNT, TERMS } from './finger/terms';
 // Addresses of the tables: a test compares them with those of the oracle.
 export { ANGULAR_WEIGHTS, ARCTANGENTS, COSINES, DISC, SPATIAL_WEIGHTS } from './finger/tables';
