@@ -33,17 +33,20 @@ const CELL: f64 = 17.5;
 /** Reach of a minutia's contribution, 3 σ: pixels, and their square. */
 const REACH: f64 = 28;
 const REACH_SQUARED: i32 = 784;
+/** Radius and reach together, squared, and a little more. */
+const FARTHEST_SQUARED: i32 = 9700;
 /** Upper bound, in cells, of what rounding squares to integers adds to the reach. */
 const ROUNDING: f64 = 0.001;
 /** Bytes of the eight numbers of a place, two of them unused, and of a row of places. */
 const PLACE: usize = 32;
 const ROW: usize = (SIDE as usize) * PLACE;
+/** Largest root. Training makes sure that no cylinder's sums overflow thirty-two bits. */
+const MAX_ROOT: i32 = 8191;
 /** Half of the unit of a squared distance, 2⁻²⁸: a half is then rounded up, and nothing else changes. */
 const HALVES_UP: f64 = 1.0 / 536870912;
 
 // Constants of vectors are loaded: V8 makes a constant anew at each use, with three instructions; a load is one.
-/** Radius and reach together, squared, and a little more. */
-const FARTHEST_SQUARED: usize = memory.data<i32>([9700]);
+const FARTHEST_SQUARED_AT: usize = memory.data<i32>([FARTHEST_SQUARED]);
 /** Pixels to cells, and units of coordinates to pixels. */
 const CELLS_A_PIXEL: usize = memory.data<f64>([1 / CELL]);
 const PIXELS_A_UNIT: usize = memory.data<f64>([1 / UNIT]);
@@ -52,7 +55,7 @@ const CELL_PIXELS: usize = memory.data<f64>([CELL]);
 const TO_FIRST: usize = memory.data<f64>([(RADIUS - REACH) / CELL - (0.5 + ROUNDING)]);
 /** Bounds of the first row and column: the last three are always within the base. */
 const LEAST_FIRST: usize = memory.data<f64>([0]);
-const MOST_FIRST: usize = memory.data<f64>([5]);
+const MOST_FIRST: usize = memory.data<f64>([(SIDE - 3) as f64]);
 /** Middle of the first row and column. */
 const FIRST_MIDDLE: usize = memory.data<f64>([CELL / 2 - RADIUS]);
 /** A fourth row or column is in reach if the first is at least this far on the other side. */
@@ -63,8 +66,8 @@ const FOUR_COLUMNS: usize = memory.data<f64>([0, CELL, 2 * CELL, 3 * CELL]);
 const ROUND: usize = memory.data<f64>([4503599627370496]);
 /** Half of the address of the last weight, which is 0. */
 const BEYOND_REACH: usize = memory.data<i32>([(SPATIAL_WEIGHTS >> 1) as i32 + REACH_SQUARED + 1]);
-/** Square of the largest root, 8191. Training makes sure that no cylinder's sums overflow thirty-two bits. */
-const LARGEST_SQUARE: usize = memory.data<i32>([67092481]);
+/** Square of the largest root. */
+const LARGEST_SQUARE: usize = memory.data<i32>([MAX_ROOT * MAX_ROOT]);
 /** A single with 2²³ added is rounded to a whole number, which is in its lowest bits. */
 const ROUND_SINGLE: usize = memory.data<f32>([8388608]);
 const NUMBER_BITS: usize = memory.data<i32>([0x7fffff]);
@@ -91,7 +94,8 @@ function reachOf(place: v128, weights: usize, neighbour: usize): void {
   // The last three are always within the base.
   const first = f64x2.pmin(v128.load64_splat(MOST_FIRST), f64x2.pmax(v128.load64_splat(LEAST_FIRST), reach));
   const whole = f64x2.add(first, v128.load64_splat(ROUND));
-  const offset = f64x2.sub(f64x2.add(f64x2.mul(first, v128.load64_splat(CELL_PIXELS)), v128.load64_splat(FIRST_MIDDLE)), place);
+  const pixels = f64x2.mul(first, v128.load64_splat(CELL_PIXELS));
+  const offset = f64x2.sub(f64x2.add(pixels, v128.load64_splat(FIRST_MIDDLE)), place);
   const fourths = v128.and(
     f64x2.le(offset, v128.load64_splat(FOURTH_REACHED)),
     f64x2.ne(first, v128.load64_splat(MOST_FIRST)),
@@ -159,7 +163,7 @@ function addRow(du: f64, squares0: v128, squares2: v128, fourthColumn: bool, fro
 }
 
 /**
- * Square roots of four numbers, rounded down, at most 8191: a cluster of minutiae does not dominate a single one.
+ * Square roots of four numbers, rounded down, at most MAX_ROOT: a cluster of minutiae does not dominate a single one.
  * The root in single precision is wrong by less than a thousandth. Rounded, it is the right one or the next, and an
  * integer comparison decides.
  */
@@ -229,7 +233,7 @@ function turnAll(count: i32, place: v128, along: v128, across: v128, scratch: us
     const to = scratch + TURNED + ((first as usize) << 3);
     v128.store(to, v128.shuffle<i32>(u, v, 0, 4, 1, 5));
     v128.store(to, v128.shuffle<i32>(u, v, 2, 6, 3, 7), 16);
-    const four = i32x4.le_s(i32x4.dot_i16x8_s(offset, offset), v128.load32_splat(FARTHEST_SQUARED));
+    const four = i32x4.le_s(i32x4.dot_i16x8_s(offset, offset), v128.load32_splat(FARTHEST_SQUARED_AT));
     near |= (i32x4.bitmask(four) as u64) << (first as u64);
   }
   return near & ((-1 as u64) >> ((64 - count) as u64));

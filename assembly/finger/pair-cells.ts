@@ -28,7 +28,7 @@ const WHOLE: usize = memory.data<i32>([256]);
 const FRACTION_BITS: usize = memory.data<i32>([255]);
 const HALF: usize = memory.data<i32>([128]);
 const QUARTER: usize = memory.data<i32>([64]);
-const TURN_CELLS: usize = memory.data<i16>([12]);
+const TURN_CELLS: usize = memory.data<i16>([TURN_PARTS as i16]);
 /** 256ths of a cell of fifteen pixels in a pixel; and the square of fifteen. */
 const PIXEL: usize = memory.data<f32>([256.0 / 15.0]);
 const CELL_SQUARED: usize = memory.data<i32>([225]);
@@ -94,8 +94,10 @@ export function prepareFour(i: i32, at: i32, scratch: usize): void {
   const others = v128.shuffle<i32>(front, back, 1, 3, 5, 7);
   const line = directions(i32x4.shr_s(i32x4.shl(offsets, 16), 16), i32x4.shr_s(offsets, 16));
   // In 256ths of a cell. Above the directions are the weights.
-  const first = i16x8.mul(v128.and(i32x4.sub(own, line), v128.load32_splat(FRACTION_BITS)), v128.load16_splat(TURN_CELLS));
-  const second = i16x8.mul(v128.and(i32x4.sub(others, line), v128.load32_splat(FRACTION_BITS)), v128.load16_splat(TURN_CELLS));
+  const fractionBits = v128.load32_splat(FRACTION_BITS);
+  const turnCells = v128.load16_splat(TURN_CELLS);
+  const first = i16x8.mul(v128.and(i32x4.sub(own, line), fractionBits), turnCells);
+  const second = i16x8.mul(v128.and(i32x4.sub(others, line), fractionBits), turnCells);
   const length = lengths(i32x4.dot_i16x8_s(offsets, offsets));
   const both = i32x4.mul(i32x4.shr_u(own, 8), i32x4.shr_u(others, 8));
   const weight = i32x4.shr_s(i32x4.mul(both, v128.load(scratch + NEAR_RANKS + ((at as usize) << 2))), 6);
@@ -106,11 +108,11 @@ export function prepareFour(i: i32, at: i32, scratch: usize): void {
     i32x4.add(layer, row),
     i32x4.add(column, i32x4.splat((scratch + HISTOGRAM) as i32)),
   );
-  const far = i32x4.mul(weight, v128.and(length, v128.load32_splat(FRACTION_BITS)));
+  const far = i32x4.mul(weight, v128.and(length, fractionBits));
   const near = i32x4.sub(i32x4.shl(weight, 8), far);
-  const inRow = v128.and(first, v128.load32_splat(FRACTION_BITS));
+  const inRow = v128.and(first, fractionBits);
   const toRow = i32x4.sub(v128.load32_splat(WHOLE), inRow);
-  const inColumn = v128.and(second, v128.load32_splat(FRACTION_BITS));
+  const inColumn = v128.and(second, fractionBits);
   const toColumn = i32x4.sub(v128.load32_splat(WHOLE), inColumn);
   const out = scratch + SHARES + (at as usize) * SHARE;
   v128.store(out, cell);

@@ -24,11 +24,16 @@ import {
 /** A coordinate out of reach of every minutia, even if the difference leaves sixteen bits; for unused entries. */
 const NOWHERE: i16 = -400;
 
+/** Pairs that are farther apart do not count: pixels. */
+const FARTHEST: i16 = 150;
+/** Pairs that are nearer do not count: one minutia was found twice. Square of pixels. */
+const NEAREST_SQUARED: i16 = 36;
+
 // Loaded, see pair-cells.ts.
-/** Pairs that are farther apart, or nearer (one minutia found twice), do not count: pixels, and squares. */
-const FARTHEST: usize = memory.data<i16>([150]);
-const NEAREST_SQUARED: usize = memory.data<i16>([37]);
-const FARTHER_THAN_NEAREST: usize = memory.data<i16>([22500 - 37]);
+const FARTHEST_AT: usize = memory.data<i16>([FARTHEST]);
+/** The least square that counts, and how much greater the greatest one is. */
+const LEAST_SQUARE: usize = memory.data<i16>([NEAREST_SQUARED + 1]);
+const SQUARES_ABOVE: usize = memory.data<i16>([FARTHEST * FARTHEST - NEAREST_SQUARED - 1]);
 /** More than every squared distance that counts. */
 const BEYOND: usize = memory.data<i16>([32767]);
 
@@ -68,7 +73,7 @@ function readMinutiae(packed: usize, count: i32, tables: usize, scratch: usize):
 function measure(i: i32, count: i32, scratch: usize): u64 {
   const x = v128.load16_splat(scratch + X + ((i as usize) << 1));
   const y = v128.load16_splat(scratch + Y + ((i as usize) << 1));
-  const farthest = v128.load16_splat(FARTHEST);
+  const farthest = v128.load16_splat(FARTHEST_AT);
   let near: u64 = 0;
   for (let j = 0; j < count; j += 8) {
     const dx = i16x8.sub(v128.load(scratch + X + ((j as usize) << 1)), x);
@@ -77,8 +82,8 @@ function measure(i: i32, count: i32, scratch: usize): u64 {
     const within = i16x8.le_s(i16x8.max_s(i16x8.abs(dx), i16x8.abs(dy)), farthest);
     const square = i16x8.add(i16x8.mul(dx, dx), i16x8.mul(dy, dy));
     const counts = i16x8.le_u(
-      i16x8.sub(square, v128.load16_splat(NEAREST_SQUARED)),
-      v128.load16_splat(FARTHER_THAN_NEAREST),
+      i16x8.sub(square, v128.load16_splat(LEAST_SQUARE)),
+      v128.load16_splat(SQUARES_ABOVE),
     );
     v128.store(scratch + SQUARES + ((j as usize) << 1), square);
     near |= (i16x8.bitmask(v128.and(within, counts)) as u64) << (j as u64);
