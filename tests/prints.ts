@@ -66,3 +66,22 @@ export function garbage(seed: number, count: number): FingerTemplate {
   }));
   return { modality: 'finger', position: 0, quality: 0, minutiae };
 }
+
+/** The same directions in a small square, where minutiae lie close to each other or in one place. */
+export function squeezed(template: FingerTemplate, pixels: number): FingerTemplate {
+  const minutiae = template.minutiae.map((m) => ({ ...m, x: m.x % pixels, y: m.y % pixels }));
+  return { ...template, minutiae };
+}
+
+/** Minutiae on a grid: each is within reach of every other, and none so near that the two count as one. */
+export function crowd(count: number, spacing = 8): FingerTemplate {
+  const side = Math.ceil(Math.sqrt(count));
+  const minutiae = Array.from({ length: count }, (_, i): Minutia => ({
+    x: spacing * (i % side),
+    y: spacing * Math.floor(i / side),
+    angle: (37 * i) & 255,
+    type: 1,
+    quality: 100,
+  }));
+  return { modality: 'finger', position: 0, quality: 0, minutiae };
+}

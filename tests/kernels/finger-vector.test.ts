@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import {
@@ -21,7 +22,7 @@ import { shippedVectorModel } from '../../src/matching/model/shipped-model.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
-import { garbage, secondImpression, somePrint } from '../prints.ts';
+import { crowd, garbage, secondImpression, somePrint, squeezed } from '../prints.ts';
 import { sharedData } from '../shared-data.ts';
 
 const encoder = new FingerEncoder();
@@ -47,6 +48,35 @@ describe('the candidate vector', () => {
   it('equals the vector of the oracle, bit for bit', () => {
     const templates = [somePrint(1, 5), somePrint(2, 16), somePrint(3, 64), garbage(4, 64), inLine, farApart];
     for (const template of [...templates, ...templates.map(withQualities)]) {
+      expect(vectorOf(template)).toEqual(encodeVectorReference(template));
+    }
+  });
+
+  it('equals the vector of the oracle for templates of any density', () => {
+    fc.assert(
+      fc.property(
+        fc.integer(),
+        fc.integer({ min: 5, max: 64 }),
+        fc.integer({ min: 6, max: 400 }),
+        fc.boolean(),
+        (seed, count, pixels, orderly) => {
+          const template = withQualities(squeezed(orderly ? somePrint(seed, count) : garbage(seed, count), pixels));
+          expect(vectorOf(template)).toEqual(encodeVectorReference(template));
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it('equals the vector of the oracle for lines of every direction and length', () => {
+    const lines = Array.from({ length: 51 * 43 }, (_, i) => ({ dx: 3 * (i % 51), dy: 7 * Math.floor(i / 51) - 150 }));
+    // Thirty-two lines a template, each out of reach of the others.
+    for (let from = 0; from < lines.length; from += 32) {
+      const minutiae = lines.slice(from, from + 32).flatMap(({ dx, dy }, i) => [
+        { x: 400 * i, y: 200, angle: (dx * dy) & 255, type: 1 as const, quality: 0 },
+        { x: 400 * i + dx, y: 200 + dy, angle: (dx + dy) & 255, type: 1 as const, quality: 0 },
+      ]);
+      const template = { ...inLine, minutiae };
       expect(vectorOf(template)).toEqual(encodeVectorReference(template));
     }
   });
@@ -94,7 +124,7 @@ describe('the kernels of candidate vectors', () => {
       next = Math.ceil((address + length) / 16) * 16;
       return address;
     };
-    const packed = [somePrint(1, 64), somePrint(2, 17), garbage(3, 30)].map(pack);
+    const packed = [crowd(64), somePrint(2, 17), garbage(3, 30)].map(pack);
     const inputs = packed.map((finger) => {
       const address = take(finger.length);
       bytes.set(finger, address);

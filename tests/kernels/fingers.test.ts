@@ -20,7 +20,7 @@ import { StopSignal } from '../../src/matching/workers/stop-signal.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 import { decodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
-import { garbage, random, secondImpression, somePrint } from '../prints.ts';
+import { garbage, random, secondImpression, somePrint, squeezed } from '../prints.ts';
 import { isoFiles, sharedData } from '../shared-data.ts';
 import { buildCases } from './builds.ts';
 
@@ -62,12 +62,6 @@ const anyTemplate: fc.Arbitrary<FingerTemplate> = fc
   .record({ seed: fc.integer(), count: fc.integer({ min: MINIMUM_MINUTIAE, max: 64 }), orderly: fc.boolean() })
   .map(({ seed, count, orderly }) => (orderly ? somePrint(seed, count) : garbage(seed, count)));
 
-/** The same directions in a small square, where minutiae lie close to each other or in one place. */
-function squeezed(template: FingerTemplate, pixels: number): FingerTemplate {
-  const minutiae = template.minutiae.map((m) => ({ ...m, x: m.x % pixels, y: m.y % pixels }));
-  return { ...template, minutiae };
-}
-
 describe.each(buildCases)('the finger kernel and its oracle, $title', ({ build, skipped }) => {
   if (skipped) return it.skip('does not run here');
   const kernels = kernelsOf(build);
@@ -82,6 +76,17 @@ describe.each(buildCases)('the finger kernel and its oracle, $title', ({ build, 
         expect(packed).toEqual(encodeFingerReference(template));
       }),
       { numRuns: 75 },
+    );
+  });
+
+  it('encode templates of any density to the same bytes', () => {
+    // Places are reached by none, one or many; many minutiae are on the rim of the reach, and roots reach their limit.
+    fc.assert(
+      fc.property(anyTemplate, fc.integer({ min: 6, max: 200 }), (template, pixels) => {
+        const dense = squeezed(template, pixels);
+        expect(pack(dense)).toEqual(encodeFingerReference(dense));
+      }),
+      { numRuns: 40 },
     );
   });
 

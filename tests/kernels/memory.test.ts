@@ -17,7 +17,7 @@ import { encodeFingerReference } from '../../src/matching/oracle/finger-encoding
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
-import { garbage, random, secondImpression, somePrint } from '../prints.ts';
+import { crowd, garbage, random, secondImpression, somePrint } from '../prints.ts';
 
 const CANARY = 0xa5;
 const PAGES = 8;
@@ -113,6 +113,7 @@ describe('the kernels write only to their output', () => {
       somePrint(4, 64),
       garbage(5, 64),
       circle(64),
+      crowd(64),
     ];
     for (const template of templates) {
       const arena = new Arena();
