@@ -4,8 +4,10 @@
  * call from JavaScript into WebAssembly. Synthetic people only.
  *
  *     npm run bench -- kernels [--rounds 15] [--scanned 400000] [--json]
+ *     npm run bench -- kernels --prints DIR [--rounds 15] [--json]
  *
  * --scanned: rows of a scan; a face has 512 bytes, a candidate vector 256.
+ * --prints: only the stages of preparing the `.iso` records below a folder, by turns, the least time of each print.
  */
 import { parseArgs } from 'node:util';
 import { canRun } from '../../src/matching/kernels/kernel-builds.ts';
@@ -14,38 +16,54 @@ import { comparisons } from './comparisons.ts';
 import { crossing } from './crossing.ts';
 import { encoders } from './encoders.ts';
 import { scans } from './scans.ts';
+import { printsBelow, stagesOf } from './stages.ts';
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '15' },
     scanned: { type: 'string', default: '400000' },
+    prints: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 const rounds = Number(values.rounds);
 const builds = (['plain', 'relaxed'] as const).filter(canRun);
 
-const groups = [
-  ...comparisons(builds),
-  ...encoders(builds),
-  ...scans(builds, Number(values.scanned)),
-  crossing(builds),
-];
-const results = groups.map(({ name, unit, bytes, contenders }) => ({
-  name,
-  unit,
-  rates: compareRates(contenders, rounds).map((row) => ({
-    ...row,
-    ...(bytes !== undefined && { gigabytesPerSecond: (row.rate.median * bytes) / 1e9 }),
-  })),
-}));
+if (values.prints === undefined) measureKernels();
+else measureStages(values.prints);
 
-if (values.json) console.log(JSON.stringify({ rounds, results }));
-else
-  for (const { name, unit, rates } of results) {
-    console.log(`\n${name}, ${unit}/s: median (quartiles); ratio to ${rates[0].name} in the same round`);
-    console.table(rates.map(shown));
+function measureStages(folder: string): void {
+  const stages = stagesOf(printsBelow(folder), rounds);
+  if (values.json) console.log(JSON.stringify({ rounds, stages }));
+  else {
+    console.log(`\n${stages.prints} prints of ${stages.minutiae.toFixed(1)} minutiae: microseconds a print`);
+    console.table(stages.microseconds);
   }
+}
+
+function measureKernels(): void {
+  const groups = [
+    ...comparisons(builds),
+    ...encoders(builds),
+    ...scans(builds, Number(values.scanned)),
+    crossing(builds),
+  ];
+  const results = groups.map(({ name, unit, bytes, contenders }) => ({
+    name,
+    unit,
+    rates: compareRates(contenders, rounds).map((row) => ({
+      ...row,
+      ...(bytes !== undefined && { gigabytesPerSecond: (row.rate.median * bytes) / 1e9 }),
+    })),
+  }));
+
+  if (values.json) console.log(JSON.stringify({ rounds, results }));
+  else
+    for (const { name, unit, rates } of results) {
+      console.log(`\n${name}, ${unit}/s: median (quartiles); ratio to ${rates[0].name} in the same round`);
+      console.table(rates.map(shown));
+    }
+}
 
 function shown({ name, rate, ratio, gigabytesPerSecond }: RateRow & { readonly gigabytesPerSecond?: number }) {
   const whole = (value: number) => Math.round(value).toLocaleString('en');
