@@ -177,9 +177,7 @@ export const ROOTS: usize = 5120;
 /** Bytes of the whole. */
 export const ENCODE_SCRATCH: usize = 58384;
 
-/**
- * Places of the base within the radius, row × 8 + column, as bits; and how many.
- */
+/** Places of the base within the radius, row × 8 + column, as bits; and how many. */
 export const DISC_BITS: u64 = 0x3c7effffffff7e3c;
 export const PLACES: i32 = 52;
 
