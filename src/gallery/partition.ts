@@ -62,13 +62,13 @@ export class Partition {
     this.#compactions--;
   }
 
-  /** What has coded, or is coding, the references; undefined: nothing yet. */
-  get coder(): Coder | undefined {
-    return this.#coder;
+  /** Whether all references are coded. */
+  get isCoded(): boolean {
+    return this.#isCoded;
   }
 
   /**
-   * References that are added from now on are coded.
+   * References that are added from now on are coded. After a coding that failed, a new one begins.
    * @returns the ranges of those that are there, to be coded by `Segment.writeCodes` before `endCoding`; undefined: not
    * now, since a compaction is copying references that have no codes
    */

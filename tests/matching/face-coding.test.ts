@@ -1,7 +1,8 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Compactor } from '../../src/gallery/compactor.ts';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
+import { Segment } from '../../src/gallery/segment.ts';
 import { FACE_CODE_BYTES, FACE_DIRECTIONS, FaceCoder } from '../../src/matching/kernels/face-codes.ts';
 import { learnFaceDirections } from '../../src/matching/kernels/learn-face-directions.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
@@ -212,8 +213,55 @@ describe('coded faces', () => {
     const gallery = filled();
     const coding = new FaceCoding({ current: gallery }, pool, fail, PEOPLE + 1);
     await coding.run();
-    expect(gallery.partition(PARTITION)?.coder).toBeUndefined();
+    expect(gallery.partition(PARTITION)?.isCoded).toBe(false);
     await expectSameFirst(gallery, 11);
     await coding.stop();
+  });
+
+  it('are coded at a later try, where one has failed halfway', async () => {
+    const gallery = filled();
+    const errors: unknown[] = [];
+    const coding = new FaceCoding({ current: gallery }, pool, (error) => errors.push(error), 600);
+    const encode = pool.encodeFaces.bind(pool);
+    const failing = vi
+      .spyOn(pool, 'encodeFaces')
+      .mockImplementationOnce((...order) => encode(...order))
+      .mockRejectedValueOnce(new Error('a thread has ended'));
+    await coding.run();
+    failing.mockRestore();
+    const partition = gallery.partition(PARTITION);
+    expect([errors.length, partition?.isCoded]).toEqual([1, false]);
+    await expectSameFirst(gallery, 12);
+    const now = performance.now() + 60_001;
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(now);
+    await coding.run();
+    clock.mockRestore();
+    expect([errors.length, partition?.isCoded]).toEqual([1, true]);
+    expect((await expectSameFirst(gallery, 12)).candidates[0]?.subject.subjectId).toBe('p12');
+  });
+
+  it('are not waited for by a stop while directions are learned, and no others are learned', async () => {
+    const gallery = filled();
+    const other = { ...PARTITION, modelId: 'other' };
+    for (let i = 0; i < 600; i++) {
+      const references = [{ referenceId: `o${i}`, partition: other, packed: packFace(face(i, 0)) }];
+      const change = { kind: 'upsert', subjectId: `o${i}`, attributes: subjectAttributes({}), references } as const;
+      gallery.apply(gallery.version + 1, change);
+    }
+    const learning = vi.spyOn(Segment.prototype, 'packed');
+    const coding = new FaceCoding({ current: gallery }, pool, fail, 600);
+    const running = coding.run();
+    const read = learning.mock.calls.length;
+    expect(read).toBe(PEOPLE);
+    await coding.stop();
+    await running;
+    await coding.run();
+    // Directions of neither model came in use, and the faces of the other were not even read.
+    expect(learning.mock.calls.length).toBe(read);
+    learning.mockRestore();
+    for (const name of [PARTITION, other]) expect(gallery.partition(name)?.isCoded).toBe(false);
+    const later = new FaceCoding({ current: gallery }, pool, fail, 600);
+    await later.run();
+    for (const name of [PARTITION, other]) expect(gallery.partition(name)?.isCoded).toBe(true);
   });
 });

@@ -1,12 +1,10 @@
-import { extname } from 'node:path';
-import { Piscina } from 'piscina';
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
 import type { Partition, SegmentRange } from '../../gallery/partition.ts';
 import { FaceCoder, type FaceDirections } from '../kernels/face-codes.ts';
 import { canLearnDirections } from '../kernels/learn-face-directions.ts';
-import type { LearnTask } from '../workers/learning-worker.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
+import { learnInThread } from './learning-thread.ts';
 
 /** Faces from which codes pay: fewer are compared exactly within a few milliseconds. */
 const MIN_FACES = 20_000;
@@ -30,9 +28,9 @@ export class FaceCoding {
   readonly #onError: (error: unknown) => void;
   readonly #minFaces: number;
   readonly #learned = new WeakMap<Partition, FaceDirections>();
+  readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #notBefore = 0;
-  #stopped = false;
 
   /** @param onError - called when coding has failed; it is tried again after a minute */
   constructor(served: CurrentGallery, pool: WorkerPool, onError: (error: unknown) => void, minFaces = MIN_FACES) {
@@ -50,9 +48,9 @@ export class FaceCoding {
     return (this.#running ??= this.#codeAll().finally(() => (this.#running = undefined)));
   }
 
-  /** Ends after the present task. */
+  /** Ends after the present task of the pool; the learning of directions at once. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort();
     await this.#running;
   }
 
@@ -62,19 +60,21 @@ export class FaceCoding {
     try {
       for (const partition of gallery.partitions) if (this.#isDue(partition)) await this.#code(partition, gallery);
     } catch (error) {
+      if (this.#stop.signal.aborted) return;
       this.#notBefore = performance.now() + PAUSE_MS;
       this.#onError(error);
     }
   }
 
-  #isDue({ name, coder, liveCount }: Partition): boolean {
-    if (name.modality !== 'face' || coder !== undefined || liveCount < this.#minFaces) return false;
+  #isDue({ name, isCoded, liveCount }: Partition): boolean {
+    if (name.modality !== 'face' || isCoded || liveCount < this.#minFaces) return false;
     return name.dimension <= MAX_DIMENSION && canLearnDirections(name.dimension, Math.min(liveCount, LEARNED));
   }
 
   async #code(partition: Partition, gallery: Gallery): Promise<void> {
-    const isOver = () => this.#stopped || this.#served.current !== gallery;
-    const directions = this.#learned.get(partition) ?? (await learn(partition));
+    const isOver = () => this.#stop.signal.aborted || this.#served.current !== gallery;
+    if (isOver()) return;
+    const directions = this.#learned.get(partition) ?? (await this.#learn(partition));
     this.#learned.set(partition, directions);
     if (isOver()) return;
     const ranges = partition.beginCoding(new FaceCoder(directions));
@@ -89,6 +89,11 @@ export class FaceCoding {
     }
     partition.endCoding();
   }
+
+  #learn(partition: Partition): Promise<FaceDirections> {
+    const dimension = partition.name.modality === 'face' ? partition.name.dimension : 0;
+    return learnInThread({ faces: firstFaces(partition, dimension), dimension }, this.#stop.signal);
+  }
 }
 
 function piecesOf(ranges: readonly SegmentRange[]): [SegmentRange['segment'], number, number][] {
@@ -99,21 +104,6 @@ function piecesOf(ranges: readonly SegmentRange[]): [SegmentRange['segment'], nu
       Math.min(end, (i + 1) * FACES_PER_TASK),
     ]),
   );
-}
-
-/** Learns directions in a thread of their own, which ends afterwards. */
-async function learn(partition: Partition): Promise<FaceDirections> {
-  const dimension = partition.name.modality === 'face' ? partition.name.dimension : 0;
-  const thread = new Piscina<LearnTask, FaceDirections>({
-    filename: new URL(`../workers/learning-worker${extname(import.meta.url)}`, import.meta.url).href,
-    maxThreads: 1,
-    minThreads: 1,
-  });
-  try {
-    return await thread.run({ faces: firstFaces(partition, dimension), dimension });
-  } finally {
-    await thread.close();
-  }
 }
 
 /** The first faces that are not removed. */
