@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { blockOffset, CodePlane, planeBytes } from '../../src/gallery/code-plane.ts';
 import { instantiateCandidateKernels } from '../../src/matching/kernels/candidate-kernels.ts';
 import { codeTables, STEP } from '../../src/matching/kernels/code-tables.ts';
@@ -172,6 +172,51 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
     }
     memory.rank([[{ owners, values }]], 200, table);
     expect(memory.choose(300, 200)).toHaveLength(200);
+  });
+});
+
+describe('a choice after one that failed', () => {
+  const table = Uint16Array.of(0, 0, 4096, 1, 2896, 1);
+  const owning = (...owners: number[]) => ({
+    owners: Uint32Array.from(owners),
+    values: new Uint8Array(owners.length).fill(9),
+  });
+
+  it('meets nothing of the values and marks of that one', () => {
+    const memory = new ChoiceMemory();
+    // Its values came to their end halfway.
+    const broken = {
+      ...owning(1, 2),
+      get values(): Uint8Array {
+        throw new RangeError('no memory');
+      },
+    };
+    expect(() => memory.rank([[owning(3), broken]], 100, table)).toThrow(RangeError);
+    memory.rank([[owning(5)], [owning(6)]], 100, table);
+    expect([...memory.choose(10, 100)]).toEqual([5, 6]);
+    // It ended before `release`.
+    memory.rank([[owning(7)]], 100, table);
+    expect([...memory.choose(10, 100)]).toEqual([7]);
+    expect([...memory.referencesOf(Uint32Array.of(5, 6, 7), 100)]).toEqual([2]);
+  });
+
+  it('works in the memory that there is, where there was none for a larger one', () => {
+    const memory = new ChoiceMemory();
+    const choose = (ordinals: number) => {
+      memory.rank([[owning(3, ordinals - 1)]], ordinals, table);
+      const chosen = memory.choose(10, ordinals);
+      memory.release(chosen);
+      return [...chosen];
+    };
+    expect(choose(100)).toEqual([3, 99]);
+    const full = vi.spyOn(WebAssembly, 'Memory').mockImplementation(function () {
+      throw new RangeError('no memory');
+    });
+    expect(() => choose(900_000)).toThrow('no memory');
+    expect(() => choose(900_000)).toThrow('no memory');
+    expect(choose(100)).toEqual([3, 99]);
+    full.mockRestore();
+    expect(choose(900_000)).toEqual([3, 899_999]);
   });
 });
 

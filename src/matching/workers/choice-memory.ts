@@ -7,7 +7,6 @@ import type { KernelBuild } from '../kernels/kernel-builds.ts';
 const CHUNK = 32_768;
 /** Column entries are padded to this: kernels read whole vectors. */
 const PADDING = 32;
-const MAX_PAGES = 65_535;
 
 /** Addresses in the memory. */
 interface Layout {
@@ -34,13 +33,15 @@ export interface OwnedValues {
 /**
  * The columns by which a thread chooses subjects: one entry per ordinal, in a memory that the kernels share. Kept from
  * search to search, since allocating takes longer than using it. All columns but the ranks are zero between two
- * choices.
+ * choices; after a choice that failed, the next one clears them.
  */
 export class ChoiceMemory {
   readonly #build: KernelBuild | undefined;
   #kernels: CandidateKernels | undefined;
   #memory: WebAssembly.Memory | undefined;
   #layout = layoutOf(0);
+  /** Whether the columns are as a choice must find them: not after one that failed before `release`. */
+  #isClean = true;
 
   /** @param build - the kernel build; by default the fastest that runs here */
   constructor(build?: KernelBuild) {
@@ -52,12 +53,15 @@ export class ChoiceMemory {
    * @param instances - for each instance, the segments scanned
    * @param ordinals - one past the greatest
    * @param table - factor and offset by number of instances, see rankSubjects; MAX_INSTANCES entries at most
+   * @throws RangeError when there is no memory, or there are too many instances
    */
   rank(instances: readonly (readonly OwnedValues[])[], ordinals: number, table: Uint16Array): void {
     if (instances.length >= MAX_INSTANCES) throw new RangeError(`more than ${MAX_INSTANCES - 1} instances`);
     const { kernels, layout, buffer } = this.#reserve(ordinals);
     const padded = padding(ordinals);
     const { best, sums, counts } = layout;
+    if (!this.#isClean) new Uint8Array(buffer, best, 2 * layout.ordinals).fill(0);
+    this.#isClean = false;
     new Uint8Array(buffer, sums, 2 * padded).fill(0);
     new Uint16Array(buffer, layout.table, table.length).set(table);
     for (const segments of instances) {
@@ -136,15 +140,19 @@ export class ChoiceMemory {
     if (this.#memory === undefined) return;
     const marks = new Uint8Array(this.#memory.buffer, this.#layout.best, this.#layout.ordinals);
     for (let s = 0; s < subjects.length; s++) marks[subjects[s]] = 0;
+    this.#isClean = true;
   }
 
   #reserve(ordinals: number) {
     if (this.#memory === undefined || this.#kernels === undefined || ordinals > this.#layout.ordinals) {
       // An eighth more: a growing gallery must not need a new memory for every search.
-      this.#layout = layoutOf(padding(Math.ceil(ordinals * 1.125)));
-      const pages = Math.min(MAX_PAGES, Math.max(2, Math.ceil(this.#layout.end / PAGE_BYTES)));
-      this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-      this.#kernels = instantiateCandidateKernels(this.#memory, this.#build);
+      const layout = layoutOf(padding(Math.ceil(ordinals * 1.125)));
+      const pages = Math.max(2, Math.ceil(layout.end / PAGE_BYTES));
+      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      // All three or none: where there is no memory, the next choice begins with those of before.
+      this.#kernels = instantiateCandidateKernels(memory, this.#build);
+      this.#memory = memory;
+      this.#layout = layout;
     }
     return { kernels: this.#kernels, layout: this.#layout, buffer: this.#memory.buffer };
   }
