@@ -150,6 +150,9 @@ describe('coded faces', () => {
       candidates.map(({ subject, log10Fmr }) => [subject.subjectId, log10Fmr]);
     expect(named(indexed)[0]).toEqual(named(exact)[0]);
     expect(indexed.searchedFraction).toBe(1);
+    // All have been ranked by their whole embeddings: there are few of them.
+    expect(indexed.mode).toBe('exact');
+    expect([indexed.compared, indexed.inScope, indexed.penetration]).toEqual([exact.compared, exact.inScope, 1]);
     return indexed;
   }
 
@@ -207,6 +210,30 @@ describe('coded faces', () => {
       const { candidates } = await expectSameFirst(gallery, person);
       expect(candidates.some(({ subject }) => subject.subjectId === `p${person}`)).toBe(person !== 4);
     }
+  });
+
+  it('of two models are not said to be compared exactly: similarities do not rank as their rates do', async () => {
+    const gallery = filled();
+    const other = { ...face(3, 0), modelId: 'other' };
+    const references = [{ referenceId: 'o3', partition: { ...PARTITION, modelId: 'other' }, packed: packFace(other) }];
+    gallery.apply(gallery.version + 1, {
+      kind: 'upsert',
+      subjectId: 'o',
+      attributes: subjectAttributes({}),
+      references,
+    });
+    const { signal } = new AbortController();
+    const modeOf = async (...templates: FaceTemplate[]) => {
+      const probes = await prepareProbes(
+        pool,
+        templates.map((template, sampleIndex) => ({ sampleIndex, viewIndex: 0, template })),
+      );
+      const rules = { maxCandidates: 5, threshold: { maxLog10Fmr: 0 }, standardFpir: 0.01 };
+      const request = { probes, galleries: new Set<string>(), ...rules };
+      return (await identify(gallery, () => new IndexedScan(pool), pool, request, signal)).mode;
+    };
+    expect(await modeOf(face(3, 1), face(3, 2))).toBe('exact');
+    expect(await modeOf(face(3, 1), other)).toBe('indexed');
   });
 
   it('wait until there are enough of them', async () => {

@@ -49,6 +49,15 @@ interface PlacedPart extends ScanPart {
   readonly tables: CodeTables | undefined;
 }
 
+interface Scanned {
+  /** Of the probe. */
+  readonly number: number;
+  /** References scanned. */
+  readonly read: number;
+  /** Those of them whose whole embeddings were read. */
+  readonly searched: number;
+}
+
 /**
  * Scans the codes of all fingers, and the embeddings of all faces; ranks the most similar subjects anew by the whole
  * candidate vectors of their fingers; compares the best of these. A mate with poor vectors may be missed: `bench search`
@@ -91,11 +100,13 @@ export class IndexedScan implements CandidateSource {
     const parts = placed(scanParts(probes, view));
     const values = this.#buffers.take(endOf(parts.at(-1)));
     let read = 0;
+    // For each probe: the references whose whole embeddings were read.
+    const whole = probes.map(() => 0);
     await tasks.all(
       this.#scanTasks(parts, values, run).map((job) => async () => {
-        // Not `read += await job()`: that adds to what was read before the wait.
-        const ofJob = await job();
-        read += ofJob;
+        const scan = await job();
+        read += scan.read;
+        whole[scan.number] += scan.searched;
       }),
     );
     signal.throwIfAborted();
@@ -149,8 +160,7 @@ export class IndexedScan implements CandidateSource {
     return { ranked: Math.ceil(ranked * wanted), wanted };
   }
 
-  /** @returns jobs that resolve to the number of references scanned */
-  #scanTasks(parts: readonly PlacedPart[], values: SharedArrayBuffer, run: SearchRun): (() => Promise<number>)[] {
+  #scanTasks(parts: readonly PlacedPart[], values: SharedArrayBuffer, run: SearchRun): (() => Promise<Scanned>)[] {
     const uncoded = parts.filter(({ tables }) => tables === undefined);
     return [
       ...groupsOf(parts).map((group) => () => this.#scanCodes(group, values, run)),
@@ -158,34 +168,42 @@ export class IndexedScan implements CandidateSource {
     ];
   }
 
-  async #scanCodes({ tables, pieces: group }: Group, values: SharedArrayBuffer, { stop }: SearchRun): Promise<number> {
+  async #scanCodes({ tables, pieces: group }: Group, values: SharedArrayBuffer, { stop }: SearchRun): Promise<Scanned> {
+    const { number } = group[0].part;
     if (isStopped(stop.scan)) {
       for (const { part, from, to } of group) new Uint8Array(values, part.offset + from, to - from).fill(0);
-      return 0;
+      return { number, read: 0, searched: 0 };
     }
     const pieces = group.map(({ part, from, to }): CodePiece => {
       return { segment: part.segment.handle.id, from, to, offset: part.offset };
     });
     const handles = group.map(({ part: { segment } }) => segment.handle);
     const task = { kind: 'scan-codes', tables, pieces, values, stop: stop.scan } as const;
-    return (await this.#pool.scanCodes(task, handles)).read;
+    const { read } = await this.#pool.scanCodes(task, handles);
+    return { number, read, searched: 0 };
   }
 
   #faceTasks(
-    { packed, segment, end, offset }: PlacedPart,
+    { packed, number, segment, end, offset }: PlacedPart,
     similarities: SharedArrayBuffer,
     { view, stop }: SearchRun,
-  ): (() => Promise<number>)[] {
+  ): (() => Promise<Scanned>)[] {
     return rangesOf(end, FACES_PER_TASK).map(([from, to]) => async () => {
       if (isStopped(stop.scan)) {
         new Int16Array(similarities, offset + 2 * from, to - from).fill(REMOVED_SIMILARITY);
-        return 0;
+        return { number, read: 0, searched: 0 };
       }
       const { handle } = segment;
       const range = { segment: handle.id, from, to, similarities, offset: offset / 2, filter: view.filter };
-      return (await this.#pool.scan({ kind: 'scan', probe: packed, ...range, stop: stop.scan }, handle)).read;
+      const task = { kind: 'scan', probe: packed, ...range, stop: stop.scan } as const;
+      const { read, searched } = await this.#pool.scan(task, handle);
+      return { number, read, searched };
     });
   }
+}
+
+function modelOf(packed: PackedProbe): string | undefined {
+  return packed.modality === 'face' ? packed.modelId : undefined;
 }
 
 function isOfFaces(probes: readonly Probe[]): boolean {

@@ -108,6 +108,12 @@ function scannedOf({ segment, count, offset, isCoded }: Part, { values }: Choice
     : { owners, values: new Int16Array(values, offset, count) };
 }
 
+function presentIn(similarities: Int16Array): number {
+  let present = 0;
+  for (let k = 0; k < similarities.length; k++) if (similarities[k] !== REMOVED_SIMILARITY) present++;
+  return present;
+}
+
 /** The similarities of listed references: those of the scan, or, after a scan of codes, of the whole vectors. */
 function similaritiesOf(
   { segment }: Part,
