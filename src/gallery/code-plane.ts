@@ -41,14 +41,7 @@ export class CodePlane {
 
   /** Writes the codes of a reference, and marks it as present. @param codes - two nibbles a byte, the low one first */
   write(index: number, codes: Uint8Array): void {
-    const bytes = this.#bytes;
-    const { block, column, shift } = this.#place(index);
-    const kept = 240 >> shift;
-    for (let k = 0; k < this.#codeBytes; k++) {
-      const at = block + 2 * k * ROW + column;
-      bytes[at] = (bytes[at] & kept) | ((codes[k] & 15) << shift);
-      bytes[at + ROW] = (bytes[at + ROW] & kept) | ((codes[k] >> 4) << shift);
-    }
+    this.#writeCodes(index, codes);
     this.#mark(index, 0);
   }
 
@@ -67,10 +60,20 @@ export class CodePlane {
     this.#mark(index, REMOVED);
   }
 
-  /** Overwrites the codes of a removed reference. */
+  /** Overwrites the codes of a removed reference. It stays hidden throughout: scans that began since may be reading. */
   erase(index: number): void {
-    this.write(index, new Uint8Array(this.#codeBytes));
-    this.remove(index);
+    this.#writeCodes(index, new Uint8Array(this.#codeBytes));
+  }
+
+  #writeCodes(index: number, codes: Uint8Array): void {
+    const bytes = this.#bytes;
+    const { block, column, shift } = this.#place(index);
+    const kept = 240 >> shift;
+    for (let k = 0; k < this.#codeBytes; k++) {
+      const at = block + 2 * k * ROW + column;
+      bytes[at] = (bytes[at] & kept) | ((codes[k] & 15) << shift);
+      bytes[at + ROW] = (bytes[at + ROW] & kept) | ((codes[k] >> 4) << shift);
+    }
   }
 
   #mark(index: number, mark: number): void {

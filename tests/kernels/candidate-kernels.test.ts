@@ -231,7 +231,8 @@ describe('a plane of codes', () => {
         const model = Array.from({ length: 70 }, () => ({ codes: new Uint8Array(3), isRemoved: false }));
         for (const { index, codes: written, kind } of steps) {
           if (kind === 'write') plane.write(index, written);
-          else plane[kind](index);
+          else plane.remove(index);
+          if (kind === 'erase') plane.erase(index);
           const kept = kind === 'write' ? written : kind === 'erase' ? new Uint8Array(3) : model[index].codes;
           model[index] = { codes: kept, isRemoved: kind !== 'write' };
         }
@@ -245,5 +246,32 @@ describe('a plane of codes', () => {
         expect(planeBytes(70, 3)).toBe(3 * (96 + 32));
       }),
     );
+  });
+
+  it('hides a reference from scans while its codes are overwritten', () => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const written: (readonly [at: number, value: unknown])[] = [];
+    const Bytes = Uint8Array;
+    vi.stubGlobal('Uint8Array', function (...of: [ArrayBuffer, number, number]) {
+      return new Proxy(new Bytes(...of), {
+        set: (bytes, at, value) => {
+          written.push([Number(at), value]);
+          return Reflect.set(bytes, at, value);
+        },
+      });
+    });
+    const plane = new CodePlane(memory, 0, 32, 1);
+    vi.unstubAllGlobals();
+    plane.write(5, Bytes.of(255));
+    plane.remove(5);
+    const mark = 2 * 16 + 5;
+    expect(written.filter(([at]) => at === mark)).toEqual([
+      [mark, 0],
+      [mark, 255],
+    ]);
+    written.length = 0;
+    plane.erase(5);
+    expect(written.map(([at]) => at)).toEqual([5, 16 + 5]);
+    expect(new Bytes(memory.buffer)[5]).toBe(0);
   });
 });
