@@ -70,6 +70,8 @@ export class ExactScan implements CandidateSource {
       }),
     );
     await tasks.all(jobs);
+    // No task is running: unlike after a failure, no thread writes to it.
+    if (signal.aborted) this.#buffers.giveBack(similarities);
     signal.throwIfAborted();
     const scanned = end === 0 ? 1 : read / end;
     const task: ShortlistTask = {

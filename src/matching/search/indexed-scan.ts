@@ -109,6 +109,8 @@ export class IndexedScan implements CandidateSource {
         whole[scan.number] += scan.searched;
       }),
     );
+    // No task is running: unlike after a failure, no thread writes to it.
+    if (signal.aborted) this.#buffers.giveBack(values);
     signal.throwIfAborted();
     const end = referencesOf(parts);
     const scanned = end === 0 ? 1 : read / end;
