@@ -38,7 +38,7 @@ export interface SegmentShape {
 
 /** Makes codes of records that come without. */
 export interface Coder {
-  /** @returns `codeBytes` of the segment; valid until the next call */
+  /** @returns `codeBytes` of the segment */
   encode(record: Uint8Array): Uint8Array;
 }
 

@@ -85,6 +85,21 @@ describe.each(buildCases)('the coder of faces, $title', ({ build, skipped }) => 
     );
   });
 
+  it('keeps neither a face nor a probe', () => {
+    const memories: WebAssembly.Memory[] = [];
+    const made = vi.spyOn(WebAssembly, 'Instance').mockImplementation(function (module, imports) {
+      memories.push((imports as { env: { memory: WebAssembly.Memory } }).env.memory);
+      made.mockRestore();
+      return new WebAssembly.Instance(module, imports);
+    });
+    const own = new FaceCoder(directions, build);
+    const one = bytesOf(values(3, 1));
+    const before = Buffer.from(new Uint8Array(memories[0].buffer));
+    own.encode(one);
+    own.tables(one);
+    expect(Buffer.from(new Uint8Array(memories[0].buffer)).equals(before)).toBe(true);
+  });
+
   it('makes tables whose sums estimate the similarity', () => {
     const { tables, base } = coder.tables(bytesOf(values(3, 1)));
     const estimate = (one: Int8Array) => {

@@ -32,7 +32,10 @@ export interface FaceDirections {
   readonly hash: string;
 }
 
-/** Makes the codes of faces, and the tables of probes, in a small memory of its own. */
+/**
+ * Makes the codes of faces, and the tables of probes, in a small memory of its own. It keeps no face: the one of the last
+ * call may be expunged long before the next call.
+ */
 export class FaceCoder implements Coder {
   readonly directions: FaceDirections;
   readonly #arena = new KernelArena();
@@ -42,7 +45,6 @@ export class FaceCoder implements Coder {
   readonly #offsets: number;
   readonly #projections: number;
   readonly #kernels: CandidateKernels;
-  readonly #codes = new Uint8Array(FACE_CODE_BYTES);
 
   /** @param build - the kernel build; by default the fastest that runs here */
   constructor(directions: FaceDirections, build?: KernelBuild) {
@@ -58,15 +60,16 @@ export class FaceCoder implements Coder {
     this.#arena.write(this.#offsets, new Int32Array(directions.offsets));
   }
 
-  /** @returns FACE_CODE_BYTES, valid until the next call: a bit for each direction, 1 where the face is not below the mean */
+  /** @returns FACE_CODE_BYTES: a bit for each direction, 1 where the face is not below the mean */
   encode(face: Uint8Array): Uint8Array {
     const values = this.#project(face);
+    const codes = new Uint8Array(FACE_CODE_BYTES);
     for (let k = 0; k < FACE_CODE_BYTES; k++) {
       let byte = 0;
       for (let bit = 0; bit < 8; bit++) if (values[8 * k + bit] >= 0) byte |= 1 << bit;
-      this.#codes[k] = byte;
+      codes[k] = byte;
     }
-    return this.#codes;
+    return codes;
   }
 
   /** @param face - a packed face of the same model */
@@ -90,7 +93,7 @@ export class FaceCoder implements Coder {
     return { tables, base: Math.min(MAX_BASE, Math.floor(sum / step + 0.5)) };
   }
 
-  /** i32 [FACE_DIRECTIONS] */
+  /** A copy: i32 [FACE_DIRECTIONS] */
   #project(face: Uint8Array): Int32Array {
     const { dimension } = this.directions;
     this.#arena.write(this.#face, face);
@@ -103,6 +106,10 @@ export class FaceCoder implements Coder {
       this.#offsets,
       this.#projections,
     );
-    return new Int32Array(this.#arena.buffer, this.#projections, FACE_DIRECTIONS);
+    const projections = Int32Array.from(new Int32Array(this.#arena.buffer, this.#projections, FACE_DIRECTIONS));
+    this.#arena.wipe(this.#face, dimension);
+    this.#arena.wipe(this.#widened, 2 * dimension);
+    this.#arena.wipe(this.#projections, 4 * FACE_DIRECTIONS);
+    return projections;
   }
 }

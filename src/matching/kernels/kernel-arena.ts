@@ -48,6 +48,11 @@ export class KernelArena {
     return copy;
   }
 
+  /** Overwrites what a call has left in an area. */
+  wipe(address: number, bytes: number): void {
+    new Uint8Array(this.buffer, address, bytes).fill(0);
+  }
+
   /** @throws Error when the kernels are not built */
   instantiate(model?: FingerModel, build?: KernelBuild): Kernels {
     return instantiateKernels(this.memory, model, build);
