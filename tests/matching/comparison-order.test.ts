@@ -41,7 +41,10 @@ function ranksOf(looked: readonly Looked[], subjects: readonly number[]): Map<nu
     for (const { instance, owner, similarity } of looked)
       if (owner === subject && similarity !== REMOVED_SIMILARITY)
         best.set(instance, Math.max(similarity, best.get(instance) ?? -Infinity));
-    const sum = [...best.values()].reduce((total, value) => total + Math.max(0, value), 0);
+    const sum = [...best.values()].reduce(
+      (total, value) => total + Math.max(0, value) + 2 ** -32 * Math.min(0, value),
+      0,
+    );
     if (best.size > 0) ranks.set(subject, (sum - best.size * MEAN_ABOVE_ZERO) / Math.sqrt(best.size));
   }
   return ranks;
@@ -112,4 +115,12 @@ it('puts all references first when there is one finger', () => {
   expect(named(certain, task)).toHaveLength(4);
   expect(named(first, task)).toHaveLength(16);
   expect(named(rest, task)).toEqual([]);
+});
+
+it('keeps as few of the subjects that a probe is dissimilar to as of others', () => {
+  const looked = Array.from({ length: 20 }, (_, owner) => ({ instance: 0, owner, similarity: 30 * (owner - 20) }));
+  const subjects = Uint32Array.from({ length: 20 }, (_, i) => i);
+  const { subjects: kept, order } = orderComparisons(subjects, chosenOf(looked, subjects), 5);
+  expect(kept).toBe(5);
+  expect([...order.certain[0], ...order.first[0]].sort((a, b) => a - b)).toEqual([15, 16, 17, 18, 19]);
 });

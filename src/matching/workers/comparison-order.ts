@@ -5,6 +5,12 @@ import type { ComparisonOrder } from './messages.ts';
 /** One in this many of the wanted subjects is compared with all samples unconditionally: the most similar. */
 const ONE_IN_ANY_CASE = 5;
 
+/**
+ * Weight of similarities below 0: they only tell subjects apart that are equal otherwise. Without it, all subjects to
+ * which a probe is dissimilar would tie: where most are, a whole gallery would be compared.
+ */
+const BELOW_ZERO = 2 ** -32;
+
 /** References of one segment that belong to chosen subjects. */
 export interface ChosenReferences {
   readonly instance: number;
@@ -101,7 +107,7 @@ function ranksOf(best: Int16Array, subjects: number, instances: number): Float64
     for (let t = s * instances; t < (s + 1) * instances; t++) {
       if (best[t] === REMOVED_SIMILARITY) continue;
       present++;
-      if (best[t] > 0) sum += best[t];
+      sum += best[t] > 0 ? best[t] : best[t] * BELOW_ZERO;
     }
     ranks[s] = present === 0 ? -Infinity : (sum - present * MEAN_ABOVE_ZERO) / Math.sqrt(present);
   }
