@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Segment } from '../../src/gallery/segment.ts';
 import { REMOVED_SIMILARITY } from '../../src/matching/kernels/kernels.ts';
 import { fuseLog10Rates } from '../../src/matching/rates/fusion.ts';
@@ -107,5 +107,18 @@ describe('the shortlist', () => {
         expect(shortlister.choose(task(other, wanted))).toEqual(shortlister.choose(task(probes, wanted)));
       }),
     );
+  });
+
+  it.each(['Int16Array', 'Int32Array', 'Uint8Array'])('is right after there was no memory for its %s', (kind) => {
+    // By sums alone, without their number, the first subject would be the better one.
+    const many = Array.from({ length: 10 }, () => [[{ owner: 1, similarity: 900 }]]);
+    const request = task([...many, [[{ owner: 2, similarity: 8000 }]]], 1);
+    const own = new Shortlister();
+    vi.stubGlobal(kind, function () {
+      throw new RangeError('no memory');
+    });
+    expect(() => own.choose(request)).toThrow('no memory');
+    vi.unstubAllGlobals();
+    expect([...own.choose(request)]).toEqual([2]);
   });
 });

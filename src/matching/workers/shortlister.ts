@@ -47,8 +47,9 @@ export class Shortlister {
     const { similarities, ordinals, wanted, least } = task;
     if (this.#ranks.length < ordinals) {
       this.#best = new Int16Array(ordinals * 2);
-      this.#ranks = new Int32Array(ordinals * 2);
       this.#counts = new Uint8Array(ordinals * 2);
+      // Last: its length says that there are the others, too.
+      this.#ranks = new Int32Array(ordinals * 2);
     }
     const ranks = this.#ranks.subarray(0, ordinals).fill(NONE);
     const counts = this.#counts.subarray(0, ordinals).fill(0);
