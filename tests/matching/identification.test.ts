@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
 import { Compactor } from '../../src/gallery/compactor.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
@@ -175,6 +175,31 @@ describe('the search strategies', () => {
       if (result.candidates[0]?.subject.subjectId === `p${person}`) found++;
     }
     expect(found).toBeGreaterThanOrEqual(29);
+  });
+
+  it('are not called exact where most of those that the codes had chosen were expunged during the search', async () => {
+    const gallery = filledGallery(1000);
+    const source = new IndexedScan(pools[0], { min: 20, perCandidate: 1, share: 0.001, ranked: 5 / 3 });
+    const probes = await probesOf(10_001, [2], false);
+    const choose = pools[0].choose.bind(pools[0]);
+    const chosen = vi.spyOn(pools[0], 'choose').mockImplementation(async (task, segments) => {
+      const result = await choose(task, segments);
+      const { certain, first } = result.order;
+      const owners = [...certain, ...first].flatMap((indices) => [...indices]);
+      expect(owners.length).toBeGreaterThanOrEqual(20);
+      // Those of a choice that was a moment later: the more similar ones are gone.
+      const view = gallery.partition({ modality: 'finger', position: 2 })?.ranges() ?? [];
+      for (const index of owners.slice(1)) {
+        const subject = gallery.subjectWithOrdinal(view[0].segment.ownerOf(index));
+        if (subject !== undefined)
+          gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: subject.subjectId });
+      }
+      return choose(task, segments);
+    });
+    const request = { ...requestFor(probes), maxCandidates: 1 };
+    const { mode } = await identify(gallery, () => source, pools[0], request, new AbortController().signal);
+    chosen.mockRestore();
+    expect(mode).toBe('indexed');
   });
 
   it('stop when the search is aborted', async () => {
