@@ -1,13 +1,13 @@
-/** The host side of the kernels of the candidate stage. They choose references to compare, and never decide a score. */
+/** The host side of the candidate stage's kernels. They choose the references to compare, and never decide a score. */
 import { kernelModule, type KernelBuild } from './kernel-builds.ts';
 
-/** Most instances of one search that have a rank of their own. */
+/** Maximum number of instances of one search with ranks of their own. */
 export const MAX_INSTANCES = 64;
 
 /** The kernels over one memory. All arguments are byte addresses or counts, and nothing is checked. */
 export interface CandidateKernels {
   /**
-   * The codes of a candidate vector: CODE_BYTES.
+   * Makes the codes of a candidate vector, CODE_BYTES.
    * @param vector - i8 [2 × pairs]
    * @param book - the code book, see finger-vector-model.ts
    */
@@ -38,7 +38,7 @@ export interface CandidateKernels {
    */
   scanCodes(tables: number, rows: number, base: number, codes: number, count: number, out: number): void;
   /**
-   * Inner products of a vector with listed others, divided by 8; REMOVED_SIMILARITY for a removed one.
+   * Inner products of a vector with the vectors of listed references, divided by 8; REMOVED_SIMILARITY if removed.
    * @param probe - the vector, widened to i16
    * @param size - bytes of a vector, a multiple of 16
    * @param directory - u32 for each reference of the segment; 0: removed
@@ -58,23 +58,30 @@ export interface CandidateKernels {
   noteBest(values: number, owners: number, count: number, best: number): void;
   /** Like noteBest, from similarities: i16 for each reference. */
   noteBestSimilarities(similarities: number, owners: number, count: number, best: number): void;
-  /** Adds the best values to u16 sums, counts subjects that have one in u8 counts, and clears them. */
+  /** Adds the best values to u16 sums, adds 1 to the u8 count of each subject with a value, and clears the values. */
   addInstance(best: number, ordinals: number, sums: number, counts: number): void;
-  /** Turns sums into ranks, in place. @param table - u16 factor and offset for each number of instances up to MAX_INSTANCES */
+  /**
+   * Turns sums into ranks, in place.
+   * @param table - u16 factor and offset for each number of instances up to MAX_INSTANCES
+   */
   rankSubjects(sums: number, counts: number, ordinals: number, instances: number, table: number): void;
-  /** Adds a gallery's members to the scope: u8 for each ordinal. */
+  /** Adds the members of a gallery to the scope: u8 for each ordinal. */
   uniteScopes(scope: number, members: number, ordinals: number): void;
   /** Sets ranks outside the scope to 0, and clears the scope. */
   maskOutside(ranks: number, scope: number, ordinals: number): void;
-  /** Sets ranks of subjects that expired at an instant to 0. @param times - f64 for each ordinal */
+  /** Sets the ranks of subjects expired at an instant to 0. @param times - f64 for each ordinal */
   maskExpired(ranks: number, times: number, ordinals: number, instant: number): void;
   /** @returns the greatest rank that at least `wanted` subjects reach; 1 where there are fewer */
   rankWith(ranks: number, ordinals: number, wanted: number): number;
   /** Lists the ordinals with a rank of at least `least`, and marks them. @returns their number */
   collectSubjects(ranks: number, ordinals: number, least: number, marks: number, out: number): number;
-  /** How many bytes are at least `least`, 1 or more. Padded to a multiple of 16 by zeros. */
+  /** Counts the bytes that are at least `least`, 1 or more. They are padded with zeros to a multiple of 16. */
   countValues(values: number, count: number, least: number): number;
-  /** Lists the indices of bytes that are at least `least`, padded likewise. @param out - u32 for each @returns their number */
+  /**
+   * Lists the indices of bytes that are at least `least`, padded likewise.
+   * @param out - u32 for each
+   * @returns their number
+   */
   collectValues(values: number, count: number, least: number, out: number): number;
   /** Lists the indices of references of marked subjects. @param out - room for `count` @returns their number */
   collectReferences(owners: number, count: number, first: number, marks: number, out: number): number;

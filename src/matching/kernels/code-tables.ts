@@ -1,16 +1,16 @@
 /**
- * What a scan of codes adds up for one probe: for each pair of components and each centroid, how much less it adds to
- * the inner product than the best centroid of the pair. Sums of these start at 0 for the most similar reference that is
- * possible, and saturate for dissimilar ones, which need no order.
+ * Tables for a scan of codes with one probe. An entry states, for a pair of components and a centroid, how much less
+ * the centroid adds to the inner product than the pair's best centroid. A scan sums the entries of a reference: 0 is
+ * the most similar reference possible. The sums of dissimilar references saturate: they need no order.
  */
 import { CENTROIDS, CENTROID_UNIT, CODE_PAIRS, componentsOf } from '../model/finger-vector-model.ts';
 
 /**
- * Similarities (see similarity.ts) of one step. Non-mated similarities deviate by about twelve steps. The best sum stays
- * below 255 steps: a vector's own similarity is 177.
+ * Size of a step, as a similarity (see similarity.ts). Non-mated similarities have a deviation of about twelve steps.
+ * The best sum stays below 255 steps: the similarity of a vector to itself is 177.
  */
 export const STEP = 144;
-/** Inner products of a vector and centroids in one step: an eighth of the product is the similarity. */
+/** Size of a step, as an inner product of a vector and centroids: the similarity is an eighth of the product. */
 const UNIT = 8 * CENTROID_UNIT * STEP;
 const MAX_BASE = 254;
 

@@ -1,7 +1,8 @@
 /**
- * Codes of face embeddings: the signs of the embedding, less the mean, on 256 directions. Four signs make a nibble, and a
- * scan adds up table entries for them as it does for fingers. The probe keeps its values, so that a sign costs what it
- * is worth (RaBitQ: Gao and Long, SIGMOD 2024). learn-face-directions.ts learns the directions.
+ * Codes of face embeddings: the mean is subtracted from the embedding, which is projected on 256 directions; a code is
+ * the signs. Four signs are a nibble, and a scan sums table entries for nibbles, as for fingers. The probe is not
+ * reduced to signs: its values weigh the signs of the references (RaBitQ: Gao and Long, SIGMOD 2024).
+ * learn-face-directions.ts learns the directions.
  */
 import type { Coder } from '../../gallery/segment.ts';
 import { instantiateCandidateKernels, type CandidateKernels } from './candidate-kernels.ts';
@@ -10,7 +11,7 @@ import { KernelArena } from './kernel-arena.ts';
 import type { KernelBuild } from './kernel-builds.ts';
 import { SIMILARITY_OF_ONE } from './similarity.ts';
 
-/** Directions, one bit each. */
+/** Number of directions. Each gives one bit. */
 export const FACE_DIRECTIONS = 256;
 /** Bytes of the codes of one face. */
 export const FACE_CODE_BYTES = FACE_DIRECTIONS / 8;
@@ -26,9 +27,9 @@ export interface FaceDirections {
   readonly directions: SharedArrayBuffer;
   /** i32 [FACE_DIRECTIONS]: the directions' products with the mean embedding. */
   readonly offsets: SharedArrayBuffer;
-  /** Sum of the absolute projections of an average face: what a cosine of 1 adds up to. */
+  /** Sum of the absolute projections of an average face: the sum for a cosine of 1. */
   readonly unit: number;
-  /** Of all these numbers, sixteen hexadecimal digits. */
+  /** Hash of all these numbers, sixteen hexadecimal digits. */
   readonly hash: string;
 }
 

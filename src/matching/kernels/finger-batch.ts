@@ -28,8 +28,8 @@ export class FingerBatch {
   }
 
   /**
-   * Compares finger `probe` with those from `from` on.
-   * @returns scores, NOT_COMPARABLE where one has too few minutiae; valid until the next call
+   * Compares finger `probe` with the fingers `from` and following.
+   * @returns scores, NOT_COMPARABLE if one of the two has too few minutiae; valid until the next call
    */
   compare(probe: number, from: number): Int32Array {
     const count = this.#addresses.length - from;

@@ -4,7 +4,7 @@ import { instantiateCandidateKernels, type CandidateKernels } from './candidate-
 import { KernelArena } from './kernel-arena.ts';
 import type { KernelBuild } from './kernel-builds.ts';
 
-/** Makes the codes of candidate vectors, in a small memory of its own. */
+/** Makes the codes of candidate vectors, in a separate small memory. */
 export class CodeEncoder {
   readonly #arena = new KernelArena();
   readonly #input = this.#arena.reserve(VECTOR_SIZE);
@@ -22,7 +22,7 @@ export class CodeEncoder {
     this.#arena.write(this.#book, codeBook);
   }
 
-  /** @returns CODE_BYTES: the code of an even pair in the low nibble, of the next pair in the high nibble */
+  /** @returns CODE_BYTES: an even pair's code in the low nibble, the next pair's in the high nibble */
   encode(vector: Int8Array): Uint8Array {
     this.#arena.write(this.#input, vector);
     this.#kernels.encodeCodes(this.#input, CODE_PAIRS, this.#book, this.#output);

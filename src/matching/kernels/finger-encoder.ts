@@ -10,7 +10,7 @@ const MINUTIA_BYTES = 8;
 /** Coordinates are sixteen-bit, from the lower left corner of the print. */
 const MAX_COORDINATE = 32_767;
 
-/** Encodes finger templates for the kernels, in a small memory of its own. */
+/** Encodes finger templates for the kernels, in a separate small memory. */
 export class FingerEncoder {
   readonly #arena = new KernelArena();
   readonly #input = this.#arena.reserve(MAX_MINUTIAE * MINUTIA_BYTES);

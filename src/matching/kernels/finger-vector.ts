@@ -4,7 +4,7 @@ import type { KernelBuild } from './kernel-builds.ts';
 import { FINGER_PACKED_MAX_BYTES, VECTOR_SCRATCH_BYTES, type Kernels } from './kernels.ts';
 import { shippedVectorModel } from '../model/shipped-model.ts';
 
-/** Makes candidate vectors of packed fingers, in a small memory of its own. */
+/** Makes candidate vectors of packed fingers, in a separate small memory. */
 export class VectorEncoder {
   readonly #arena = new KernelArena();
   readonly #input = this.#arena.reserve(FINGER_PACKED_MAX_BYTES);

@@ -21,7 +21,7 @@ export const FINGER_SCRATCH_BYTES = 37_472;
 export const ENCODE_SCRATCH_BYTES = 58_384;
 /** Bytes of scratch that `compareFaces` and `resembleFaces` need, 16-byte aligned. */
 export const FACE_SCRATCH_BYTES = 4096;
-/** What `scanVectors` and `resembleFaces` write for a removed reference: less than any similarity. */
+/** `scanVectors` and `resembleFaces` write this for a removed reference: less than any similarity. */
 export const REMOVED_SIMILARITY = -32_768;
 /** Bytes of scratch that `encodeVector` needs, 16-byte aligned. */
 export const VECTOR_SCRATCH_BYTES = 18_736;
@@ -38,7 +38,7 @@ export const MAX_FINGER_SCORE = 65_535;
  */
 export interface Kernels {
   /**
-   * Reorders the planes of a model in place, as `encodeFinger` reads them; to be called once.
+   * Reorders the planes of a model in place, into the order in which `encodeFinger` reads them. To be called once.
    * @param planes - the model's planes, then their offsets; 16-byte aligned
    * @param scratch - ENCODE_SCRATCH_BYTES, 16-byte aligned
    */
@@ -122,9 +122,9 @@ export interface Kernels {
 let plainHash: string | undefined;
 
 /**
- * Hash of everything that decides a score: the kernels with their tables, and the finger model. It is always taken from
- * the plain build, since both builds give the same scores: machines with and without relaxed SIMD report one version.
- * Sixteen hexadecimal digits.
+ * Hash of everything that decides a score: the kernels with their tables, and the finger model. Both builds give the
+ * same scores. The hash is always that of the plain build, so that machines with and without relaxed SIMD report one
+ * version. Sixteen hexadecimal digits.
  * @throws Error when the kernels are not built
  */
 export function kernelHash(): string {

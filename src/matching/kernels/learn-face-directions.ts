@@ -1,19 +1,20 @@
 /**
- * Learns the directions of face codes from a gallery's own faces: an orthonormal basis of the space of their largest
- * variance, turned at random. A random turn gives every direction about the same variance, so that each sign tells as
- * much as another; the space is found by subspace iteration (Halko, Martinsson and Tropp, SIAM Review 53(2), 2011).
+ * Learns the directions of face codes from the gallery's faces: an orthonormal basis of the subspace with the largest
+ * variance, in a random rotation. The rotation gives all directions about the same variance, so that all signs carry
+ * about the same information. The subspace is found by subspace iteration (Halko, Martinsson and Tropp, SIAM Review
+ * 53(2), 2011).
  *
- * All arithmetic is in doubles, in a fixed order, from fixed random numbers: equal faces make equal directions.
+ * All arithmetic is in doubles, in a fixed order, with fixed random numbers: equal faces give equal directions.
  */
 import { createHash } from 'node:crypto';
 import { Matrix, QrDecomposition } from 'ml-matrix';
 import { FACE_DIRECTIONS, type FaceDirections } from './face-codes.ts';
 
-/** Rounds of the iteration: the spectrum beyond the last direction is flat, and two are enough. */
+/** Rounds of the iteration. Two are enough: the spectrum beyond the last direction is flat. */
 const ROUNDS = 2;
 const SEED = 0x5eedface;
 
-/** Embeddings that directions can be learned for. */
+/** Whether directions can be learned from this number of faces. */
 export function canLearnDirections(dimension: number, faces: number): boolean {
   return dimension >= FACE_DIRECTIONS && faces >= 2 * FACE_DIRECTIONS;
 }
@@ -41,7 +42,7 @@ function meanOf(faces: Int8Array, dimension: number): Float64Array {
   return mean;
 }
 
-/** The covariance of the faces times a matrix, without the covariance: XᵀX · basis. */
+/** The covariance of the faces times a matrix, XᵀX · basis, without computing the covariance. */
 function throughFaces(faces: Int8Array, dimension: number, mean: Float64Array, basis: Matrix): Matrix {
   const columns = basis.columns;
   // Row-major copies: an element access of the library costs more than the arithmetic.
@@ -100,7 +101,9 @@ function randomMatrix(rows: number, columns: number, next: () => number): Matrix
   );
 }
 
-/** Approximately normal numbers: sums of twelve uniform ones of a linear congruential generator, exact in doubles. */
+/**
+ * Approximately normal numbers: sums of twelve uniform numbers of a linear congruential generator, exact in doubles.
+ */
 function normals(seed: number): () => number {
   let state = seed >>> 0;
   const uniform = () => {

@@ -4,7 +4,9 @@ import { CodeEncoder } from './finger-codes.ts';
 import { VectorEncoder } from './finger-vector.ts';
 import { withCandidateBytes } from './similarity.ts';
 
-/** Encodes finger templates as references are kept: the packed finger, its candidate vector, the vector's codes. */
+/**
+ * Encodes finger templates in the form of stored references: packed finger, candidate vector, and the vector's codes.
+ */
 export class ReferenceEncoder {
   readonly #fingers = new FingerEncoder();
   readonly #vectors = new VectorEncoder();

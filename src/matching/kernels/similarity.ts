@@ -11,8 +11,8 @@ export const SIMILARITY_OF_ONE = 25_484;
 export const MEAN_ABOVE_ZERO = 718;
 
 /**
- * A packed finger followed by its candidate vector and the codes of that: the form of stored references and of probes in
- * messages.
+ * A packed finger followed by its candidate vector and the vector's codes: the form of stored references and of probes
+ * in messages.
  */
 export function withCandidateBytes(packed: Uint8Array, vector: Int8Array, codes: Uint8Array): Uint8Array {
   const all = new Uint8Array(packed.byteLength + CANDIDATE_BYTES);
@@ -22,7 +22,7 @@ export function withCandidateBytes(packed: Uint8Array, vector: Int8Array, codes:
   return all;
 }
 
-/** The candidate vector of a packed finger that is followed by it. */
+/** The candidate vector that follows a packed finger. */
 export function vectorOf({ buffer, byteOffset, byteLength }: Uint8Array): Int8Array {
   return new Int8Array(buffer, byteOffset + byteLength - CANDIDATE_BYTES, VECTOR_SIZE);
 }

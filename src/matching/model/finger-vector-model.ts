@@ -1,7 +1,7 @@
 /**
- * The model of the candidate vectors. It is a file of its own: a new vector model leaves the comparison model
- * unchanged. index-builder/train/vectors.ts makes it. Its parts lie in a container, see model-container.ts.
- * Concatenated, they are the tables that the kernel reads. Each is a multiple of 16 bytes:
+ * The model of the candidate vectors. It has its own file: a new vector model leaves the comparison model unchanged.
+ * index-builder/train/vectors.ts makes it. Its parts lie in a container, see model-container.ts. Concatenated, they are
+ * the tables that the kernel reads. Each is a multiple of 16 bytes:
  *
  *   i32 quality [64]              weight of a minutia by its quality, 1 = 64
  *   i32 ranks [64]                weight of a pair by how many minutiae are nearer to its first than its second, 1 = 256
@@ -9,9 +9,9 @@
  *   i32 centre [256]              subtracted from the product
  *   f32 scale [256]               factor of the difference
  *
- * The file has one part more, which is not among those tables:
+ * The file has one more part, which does not belong to these tables:
  *
- *   i16 codeBook [128 × 2 × 16]   for each pair of components sixteen centroids: their first components, then their second
+ *   i16 codeBook [128 × 2 × 16]   for each pair of components the first, then the second components of sixteen centroids
  */
 import type { ModelDescription } from './finger-model.ts';
 import { readContainer, writeContainer } from './model-container.ts';
@@ -26,15 +26,15 @@ export const PAIR_CELLS = PAIR_LENGTHS * PAIR_TURN_PARTS * PAIR_TURN_PARTS;
 export const ROOTS_UNIT = 32_767;
 export const QUALITIES = 64;
 export const RANKS = 64;
-/** Pairs of components that one code of four bits stands for. */
+/** Pairs of components. Each has one code of four bits. */
 export const CODE_PAIRS = VECTOR_SIZE / 2;
 /** Centroids of each pair. */
 export const CENTROIDS = 16;
-/** Numbers of the code book by which a component grows by 1. */
+/** Units of the code book per unit of a component. */
 export const CENTROID_UNIT = 16;
 /** Bytes of the codes of one vector. */
 export const CODE_BYTES = CODE_PAIRS / 2;
-/** Bytes that follow a packed finger: its candidate vector, and the codes of that. */
+/** Bytes that follow a packed finger: its candidate vector and the vector's codes. */
 export const CANDIDATE_BYTES = VECTOR_SIZE + CODE_BYTES;
 const CODE_BOOK_BYTES = CODE_PAIRS * CENTROIDS * 2 * 2;
 /** 'RWFV'. */
@@ -44,8 +44,8 @@ const LENGTHS = [QUALITIES * 4, RANKS * 4, VECTOR_SIZE * PAIR_CELLS * 2, VECTOR_
 export const VECTOR_TABLES_BYTES: number = LENGTHS.reduce((sum, length) => sum + length, 0);
 
 /**
- * The two components of a pair. Components are in order of decreasing variance: a large one is paired with a small one,
- * so that pairs vary about equally and no code is wasted.
+ * The two components of a pair. Components are in order of decreasing variance. The first is paired with the last, and
+ * so on: all pairs have about the same variance, and no code is wasted.
  */
 export function componentsOf(pair: number): readonly [number, number] {
   return [pair, VECTOR_SIZE - 1 - pair];

@@ -6,7 +6,7 @@
  */
 export interface ScoreTerm {
   readonly name: string;
-  /** What it is measured on. */
+  /** The term has one value for each of these. */
   readonly subject: 'constant' | 'pair' | 'unpaired-minutia' | 'alignment';
   readonly meaning: string;
   /** Knots of its curve, and the base-2 logarithm of the step between two of them. */

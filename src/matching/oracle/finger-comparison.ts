@@ -41,7 +41,7 @@ export function compareFingersReference(
   return Math.min(MAX_FINGER_SCORE, Math.max(1, Math.floor(sum / (WHOLE * WEIGHTS_PER_POINT))));
 }
 
-/** Fewer minutiae first; of equals the one whose bytes, as little-endian numbers of sixty-four bits, come first. */
+/** Fewer minutiae first. With equal counts, the finger with the smaller bytes, read as little-endian 64-bit numbers. */
 function isFirst(one: Uint8Array, other: Uint8Array): boolean {
   if (one[0] !== other[0]) return one[0] < other[0];
   const [a, b] = [one, other].map(({ buffer, byteOffset, byteLength }) => new DataView(buffer, byteOffset, byteLength));

@@ -31,9 +31,9 @@ interface Curve {
 }
 
 /**
- * Builds the table from the worst source at every score: the share of comparisons that scored at least as high. A
- * source too small to be measured at a score still counts there, by extrapolation. Otherwise the rates of the largest
- * source would be promised for all sources.
+ * Builds the table from the worst source at every score: the share of its comparisons that scored at least as high. A
+ * source too small to be measured at a score still counts there, by extrapolation. Otherwise the table would promise
+ * the rates of the largest source for all sources.
  * @param step - distance between the table's entries
  */
 export function makeTable(sources: readonly ScoreHistogram[], step: number): CalibrationContent {

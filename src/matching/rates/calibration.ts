@@ -1,6 +1,6 @@
 import { roundLog10 } from './fusion.ts';
 
-/** A score as an error rate. */
+/** A comparison score as a false match rate. */
 export interface CalibratedScore {
   /** log10 of the estimated false match rate of one comparison, SMALLEST to 0, in thousandths. */
   readonly log10Fmr: number;

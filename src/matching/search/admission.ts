@@ -2,36 +2,37 @@ import { Failure } from '../../failure.ts';
 import { FairTurns, NO_PARTY, type Asker, type Party } from '../../fair-turns.ts';
 import { ProcessorSharingClock } from './processor-sharing-clock.ts';
 
-/** In order of their urgency. */
+/** Most urgent first. */
 const KINDS = ['verification', 'search'] as const;
-/** Share of the newest in the running mean of what one costs. */
+/** Weight of the newest cost in the running mean of a kind. */
 const SHARE_OF_NEWEST = 0.1;
 /** Search times vary: rejecting a search that would have been in time is better than answering one too late. */
 const CAUTION = 1.25;
 const MIN_RETRY_MS = 50;
 const MAX_RETRY_MS = 10_000;
 
-/** What is known of a search that asks for admission. */
+/** A search that asks for admission. */
 export interface Waiting extends Asker {
-  /** When the caller stops waiting for the answer, in milliseconds since 1970; Infinity: not known. */
+  /** The caller's deadline, in milliseconds since 1970; Infinity: unknown. */
   readonly deadlineMs: number;
-  /** A verification is a few comparisons: it goes before waiting searches. */
+  /** A verification takes only a few comparisons and precedes waiting searches. */
   readonly kind: 'search' | 'verification';
   /** A partial answer is accepted, however little time is left when the turn comes. */
   readonly partial?: boolean;
 }
 
 /**
- * Lets a bounded number of searches run and a bounded number wait, callers in turn; refuses the rest at once, so that a
- * crowd gets clear answers instead of an ever longer wait: the newest of the caller who has most. Refused is also who would wait beyond the deadline: an answer that comes too
- * late has cost those who wait as much as one in time.
+ * Lets a bounded number of searches run and a bounded number wait. Callers take turns. When the queue is full, the
+ * newest search of the caller with the most is refused at once: under overload an early refusal is better than an ever
+ * longer wait. A search whose estimated wait exceeds its deadline is refused too: a late answer costs as much as a
+ * timely one.
  */
 export class AdmissionQueue {
   readonly #turns: FairTurns;
   readonly #concurrency: number;
   readonly #onWait: (waitedMs: number) => void;
   readonly #time = new ProcessorSharingClock();
-  /** Mean cost of each kind, in ms of the whole machine; 0 until one has ended. */
+  /** Mean cost of each kind, in ms of the whole machine; 0 until the first has ended. */
   readonly #costs = { search: 0, verification: 0 };
 
   /**
@@ -62,7 +63,7 @@ export class AdmissionQueue {
   }
 
   /**
-   * Runs the work when its turn has come.
+   * Runs the search in its turn.
    * @throws Failure QUEUE_FULL; QUEUE_TOO_LONG when the requests ahead take longer than the deadline allows; the
    * signal's reason when it is aborted before or during the wait
    */
@@ -71,7 +72,7 @@ export class AdmissionQueue {
     signal.throwIfAborted();
     if (this.#turns.isBusy) this.#requireTime(who);
     const arrived = performance.now();
-    // A search that runs keeps its place until its last task has ended; only one that waits gives it up at once.
+    // An aborted search keeps its slot until its last task has ended. A waiting one leaves the queue at once.
     const work = async () => {
       this.#onWait(performance.now() - arrived);
       const end = this.#time.begin();
@@ -87,14 +88,14 @@ export class AdmissionQueue {
     return this.#turns.run(who, work, KINDS.indexOf(kind));
   }
 
-  /** Those that go before it take their time: also one that runs, for a place has to become free. */
+  /** Time for the requests ahead in the queue, plus one running search, since a slot must become free. */
   #waitMs(party: Party, level: number): number {
     const ahead = this.#turns.ahead(party, level);
     return KINDS.reduce((total, kind, i) => total + (ahead[i] ?? 0) * this.#costs[kind], this.#costs.search);
   }
 
   #requireTime({ party = () => NO_PARTY, deadlineMs, kind, partial = false }: Waiting): void {
-    // Who finds no room is told that.
+    // A request without room is refused with QUEUE_FULL, by `#full`.
     if (!this.#turns.hasRoom(party())) return;
     const waitMs = this.#waitMs(party(), KINDS.indexOf(kind));
     const ownMs = partial ? 0 : this.#concurrency * this.#costs[kind];
@@ -106,13 +107,13 @@ export class AdmissionQueue {
   }
 
   #full(party: Party, level: number): Failure {
-    // Half of those who wait are gone by then: all who were refused come back, and find room for as many.
+    // Half of the queue is served by then: refused callers that come back find room.
     const retryAfterMs = retryAfter(this.#waitMs(party, level) / 2);
     const sentence = 'Too many searches are waiting; try again shortly.';
     return new Failure('resource-exhausted', 'QUEUE_FULL', sentence, { retryAfterMs });
   }
 
-  /** @param whole - it was carried out; of one that failed or was stopped it is known only that it costs no less */
+  /** @param whole - whether it was completed; the cost of a failed or stopped search is only a lower bound */
   #note(kind: Waiting['kind'], cost: number, whole: boolean): void {
     const mean = this.#costs[kind];
     if (!whole && cost <= mean) return;

@@ -16,15 +16,15 @@ export interface ChosenComparisons {
 }
 
 /**
- * Support below which a comparison with a subject of the shortlist's tail ends. Most non-mates have less; of mates hardly
- * any that would score enough for a candidate (docs/architecture.md has the figures). Candidates are compared anew
- * without it.
+ * Comparisons with the subjects at the end of the shortlist stop below this support. Most non-mates have less, and
+ * hardly any mates that would become candidates (figures: docs/architecture.md). Candidates are compared again without
+ * this limit.
  */
 const TAIL_MIN_SUPPORT = 1.5;
 
 /**
- * Compares chosen references: first all of the most similar subjects, and the most similar ones of the others, then the
- * rest of the subjects that these made notable.
+ * Compares chosen references: first all references of the most similar subjects, and the most similar references of the
+ * other subjects; then the remaining references of the subjects with a notable score.
  * @param order - see ComparisonOrder; one entry for each part
  */
 export async function compareChosen(

@@ -4,7 +4,7 @@ import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { isStopped, type StopMark } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
-/** Fingers per task: a few milliseconds of work, so that threads share a long list, and searches share the threads. */
+/** Fingers per task: a few milliseconds of work. Threads can then share a long list, and searches the threads. */
 export const COMPARISONS_PER_TASK = 512;
 
 /** References of a segment to be compared. */

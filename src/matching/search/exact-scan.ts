@@ -12,11 +12,11 @@ import type { SearchView } from './search-view.ts';
 import { ValueBuffers } from './value-buffers.ts';
 
 /**
- * Faces per task. A task should take at least a millisecond, or the messages cost more than the work, and at most a few,
- * so that searches share the threads fairly.
+ * Faces per task. A task should take at least a millisecond, or the messages cost more than the work, and at most a
+ * few, so that searches share the threads fairly.
  */
 const FACES_PER_TASK = 65_536;
-/** Minimum of subjects for the second stage: enough that the first stage does not decide the end of the list. */
+/** Minimum number of subjects for the second stage: with fewer, the first stage would decide the end of the list. */
 const MIN_SHORTLIST = 200;
 const SHORTLIST_PER_CANDIDATE = 4;
 const NOTHING: ScanResult = { read: 0, passed: 0, searched: 0, busyMs: 0 };
@@ -27,8 +27,8 @@ export function exactShortlist(maxCandidates: number): number {
 }
 
 /**
- * Compares every reference in scope, fuses the rates of each subject, and proposes the subjects with the rarest ones.
- * Fusion matters: two fingers that are each in the top twentieth make a strong pair.
+ * Compares every reference in scope, fuses the rates of each subject, and proposes the subjects with the lowest fused
+ * rates. Fusion matters: two fingers that are each in the top twentieth make a strong pair.
  */
 export class ExactScan implements CandidateSource {
   readonly mode = 'exact';

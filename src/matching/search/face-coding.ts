@@ -6,21 +6,21 @@ import { canLearnDirections } from '../kernels/learn-face-directions.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import { learnInThread } from './learning-thread.ts';
 
-/** Faces from which codes pay: fewer are compared exactly within a few milliseconds. */
+/** Smallest number of faces that is coded: fewer are compared exactly within a few milliseconds. */
 const MIN_FACES = 20_000;
-/** Faces that directions are learned from: more change them hardly. */
+/** Faces that directions are learned from: more hardly change them. */
 const LEARNED = 3000;
-/** Components up to which directions are learned: the time grows with their number. */
+/** Maximum number of components: the learning time grows with it. */
 const MAX_DIMENSION = 1024;
-/** Faces per task: about ten milliseconds, so that searches hardly wait. */
+/** Faces per task: about ten milliseconds, a short wait for searches. */
 const FACES_PER_TASK = 1024;
 /** Pause after a failure. */
 const PAUSE_MS = 60_000;
 
 /**
- * Makes the codes of faces in the background, once a gallery has enough of them. Directions are learned from the faces
- * that come first, which after a start are those of the first subjects by id. Until all faces of a model are coded,
- * searches compare them exactly.
+ * Codes faces in the background, once a gallery has enough of them. Directions are learned from the first faces in
+ * memory; after a start these are of the first subjects by id. Searches compare the faces of a model exactly until all
+ * of them are coded.
  */
 export class FaceCoding {
   readonly #served: CurrentGallery;
@@ -32,7 +32,7 @@ export class FaceCoding {
   #running: Promise<void> | undefined;
   #notBefore = 0;
 
-  /** @param onError - called when coding has failed; it is tried again after a minute */
+  /** @param onError - called when coding failed; it is retried after a minute */
   constructor(served: CurrentGallery, pool: WorkerPool, onError: (error: unknown) => void, minFaces = MIN_FACES) {
     this.#served = served;
     this.#pool = pool;
@@ -78,7 +78,7 @@ export class FaceCoding {
     this.#learned.set(partition, directions);
     if (isOver()) return;
     const ranges = partition.beginCoding(new FaceCoder(directions));
-    // A compaction is running: it is tried again at the next call.
+    // A compaction is running. The next call tries again.
     if (ranges === undefined) return;
     for (const [segment, from, to] of piecesOf(ranges)) {
       if (isOver()) return;

@@ -41,8 +41,8 @@ export interface AuditFigures {
 }
 
 /**
- * Repeats a share of the indexed searches when the service is idle, exact and indexed on one state of the gallery, and
- * counts the first candidates that the index missed: nothing else would reveal them. Only the first candidate counts,
+ * Repeats a share of the indexed searches when the service is idle: exact and indexed, on one state of the gallery.
+ * Counts the first candidates that the index missed, which nothing else would reveal. Only the first candidate counts,
  * since a search is one trial. Only the service's own threshold counts, since an index is meant to drop non-mates.
  */
 export class IndexAudit {

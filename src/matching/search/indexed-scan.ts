@@ -25,27 +25,27 @@ import { ValueBuffers } from './value-buffers.ts';
 const CODES_PER_TASK = 524_288;
 const FACES_PER_TASK = 65_536;
 
-/** Subjects that a search for faces ranks by whole embeddings: a share, and a minimum. */
+/** Subjects that a face search ranks by whole embeddings: a share of all, and a minimum. */
 const FACES_RANKED = 0.002;
 const MIN_FACES_RANKED = 1000;
 
 /** How many subjects are compared. */
 export interface ShortlistSize {
-  /** Minimum: enough that the first stage does not decide the end of the list. */
+  /** Minimum: with fewer, the first stage would decide the end of the list. */
   readonly min: number;
   readonly perCandidate: number;
   /** Share of all subjects. */
   readonly share: number;
-  /** Subjects chosen by codes, for each that is compared: so many are ranked anew by their whole vectors. */
+  /** For each compared subject, how many are chosen by codes and ranked again by their whole vectors. */
   readonly ranked: number;
 }
 
 export const SHORTLIST: ShortlistSize = { min: 2000, perCandidate: 4, share: 0.006, ranked: 5 / 3 };
 
-/** A part, and where its values lie: a byte for each reference that has codes, otherwise two. */
+/** A part, and the place of its values: one byte per reference with codes, two per reference without. */
 interface PlacedPart extends ScanPart {
   readonly offset: number;
-  /** Undefined: there are no codes, or not yet. */
+  /** Undefined: the references have no codes, or none yet. */
   readonly tables: CodeTables | undefined;
 }
 
@@ -59,9 +59,9 @@ interface Scanned {
 }
 
 /**
- * Scans the codes of all fingers, and the embeddings of all faces; ranks the most similar subjects anew by the whole
- * candidate vectors of their fingers; compares the best of these. A mate with poor vectors may be missed: `bench search`
- * measures how often, and the audit measures it in production.
+ * Scans the codes of all references, or the embeddings of faces without codes. Ranks the most similar subjects again by
+ * whole candidate vectors or embeddings, and compares the best of these. A mate with poor vectors may be missed: `bench
+ * search` measures how often, and the audit measures it in production.
  */
 export class IndexedScan implements CandidateSource {
   readonly mode = 'indexed';
@@ -133,10 +133,10 @@ export class IndexedScan implements CandidateSource {
     // Not in a finally: after a failed task, its thread may still be writing.
     this.#buffers.giveBack(values);
     const { rates, compared, share } = await compareChosen(this.#pool, probes, parts, chosen.order, run);
-    // After an incomplete search, the second stage may find the rest of the evidence in what was left out.
+    // After an incomplete search, the second stage may find further evidence in references that were left out.
     const least = minSum(scanned === 1 && share === 1 ? thresholdLog10 : 0);
     const subjects = view.subjectsWithOrdinals(rates.best(exactShortlist(maxCandidates), least));
-    // Fewer than wanted: there are no others, as in a small gallery in a large store. Of faces the whole embeddings decide.
+    // Fewer than wanted are all, as in a small gallery of a large store. Whole embeddings rank faces as comparisons do.
     const isRanked = isOfFaces(probes) && (chosen.areAll || parts.every(({ tables }) => tables === undefined));
     const mode = isRanked || chosen.subjects < wanted ? 'exact' : 'indexed';
     const searchedFraction = scanned * share;
@@ -146,14 +146,14 @@ export class IndexedScan implements CandidateSource {
     return { subjects, compared, penetration, mode, searchedFraction, faceDirections };
   }
 
-  /** Numbers of subjects to be ranked by whole vectors, and to be compared. */
+  /** Numbers of subjects to rank by whole vectors, and to compare. */
   #sizes(
     view: SearchView,
     maxCandidates: number,
     isOfFaces: boolean,
   ): { readonly ranked: number; readonly wanted: number } {
     const { min, perCandidate, share, ranked } = this.#size;
-    // A whole embedding is what a comparison of faces reads: its rank is final.
+    // A comparison of faces reads the same embeddings: a rank by whole embeddings is final.
     if (isOfFaces) {
       const wanted = exactShortlist(maxCandidates);
       return { ranked: Math.max(MIN_FACES_RANKED, wanted, Math.ceil(FACES_RANKED * view.ordinals)), wanted };
@@ -263,7 +263,7 @@ function placed(parts: readonly ScanPart[]): PlacedPart[] {
   });
 }
 
-/** What a scan of codes adds up; undefined: the references have no codes. */
+/** The probe's tables for a scan of codes; undefined: the references have no codes. */
 function tablesOf({ packed, coder }: ScanPart): CodeTables | undefined {
   if (packed.modality === 'finger') return codeTables(vectorOf(packed.packed), shippedVectorModel().codeBook);
   return coder instanceof FaceCoder ? coder.tables(packed.packed) : undefined;

@@ -3,7 +3,7 @@ import { fusedRank } from '../workers/shortlister.ts';
 
 /** The notable rates of comparison scores, by subject and instance. */
 export class InstanceRates {
-  /** By ordinal: the best −1000 · log10 of each instance. A rate of 1, which most non-mates have, says nothing. */
+  /** By ordinal: the best −1000 · log10 of each instance. Rates of 1, those of most non-mates, are left out. */
   readonly #rates = new Map<number, Map<number, number>>();
 
   /** @param rate - −1000 · log10 of a false match rate */
@@ -14,14 +14,14 @@ export class InstanceRates {
     if (rate > (rates.get(instance) ?? 0)) rates.set(instance, rate);
   }
 
-  /** Whether one of a subject's rates is as rare as a candidate needs. */
+  /** Whether one of a subject's rates is low enough for a candidate. */
   isNotable(ordinal: number): boolean {
     const rates = this.#rates.get(ordinal);
     return rates !== undefined && Math.max(...rates.values()) >= -1000 * FLOOR_LOG10_FMR;
   }
 
   /**
-   * The subjects with the rarest fused rates, with all that tie with the last of them.
+   * The subjects with the lowest fused rates, including all that tie with the last of them.
    * @param minSum - minimum sum of a subject's rates
    */
   best(most: number, minSum: number): number[] {

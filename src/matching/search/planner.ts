@@ -7,8 +7,8 @@ import { IndexedScan } from './indexed-scan.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /**
- * A search that keeps a thread busy no longer than this is exact: the wait is short, and no mate is missed. A search is
- * also exact when it costs little more than the indexed one.
+ * A search is exact if it keeps a thread busy no longer than this: the wait is short, and no mate is missed. It is also
+ * exact if it costs little more than the indexed search.
  */
 const CHEAP_MS = 25;
 const WORTH = 2;

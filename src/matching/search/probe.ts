@@ -54,7 +54,7 @@ function packedProbe(template: FaceTemplate): PackedProbe {
   return { modality: 'face', packed: packFace(template), modelId, dimension };
 }
 
-/** Minutiae that take part in a comparison; 0 for a face. */
+/** Number of minutiae that a comparison uses; 0 for a face. */
 export function minutiaCountOf(template: FingerTemplate | FaceTemplate): number {
   return template.modality === 'finger' ? Math.min(MAX_MINUTIAE, template.minutiae.length) : 0;
 }

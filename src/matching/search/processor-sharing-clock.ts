@@ -1,13 +1,14 @@
 /**
- * The cost of pieces of work that share the machine: a millisecond shared by four counts a quarter for each. A search
- * then costs the same under load as alone, and the summed cost of a queue is the time the machine needs for it.
+ * Measures the cost of searches that share the machine: a millisecond shared by four counts a quarter for each. A
+ * search then costs the same under load as alone, and the costs of a queue add up to the time that the machine needs
+ * for it.
  */
 export class ProcessorSharingClock {
   #running = 0;
   #shared = 0;
   #at = 0;
 
-  /** @returns a function that ends the piece of work that begins now, and returns its cost in ms */
+  /** Begins a piece of work. @returns a function that ends it and returns its cost in ms */
   begin(): () => number {
     this.#pass(1);
     const began = this.#shared;

@@ -17,13 +17,16 @@ export function positionOf(location: ReferenceLocation): FingerPosition {
   return location.partition.modality === 'finger' ? location.partition.position : 0;
 }
 
-/** Whether one sample is rare enough. Without one, a subject is not a candidate, whatever its source. */
+/**
+ * Whether one sample has a rate low enough for a candidate. A subject without one is not a candidate, whatever its
+ * source.
+ */
 export function isNotable(scores: Scores | undefined): boolean {
   for (const { log10Fmr } of scores?.values() ?? []) if (log10Fmr <= FLOOR_LOG10_FMR) return true;
   return false;
 }
 
-/** Keeps the higher score; of equal ones the lower reference id, so that the order of the work does not matter. */
+/** Keeps the higher score, or of equal scores the lower reference id: the order of the work must not matter. */
 function keepBest(
   scores: Scores,
   probe: Probe,

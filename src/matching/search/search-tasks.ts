@@ -13,7 +13,7 @@ export class SearchTasks {
   }
 
   /**
-   * Starts all in order, and settles when none is running: the memory that they read must not be released before.
+   * Starts all jobs in order, and settles when none is running: the memory that they read must not be released earlier.
    * @throws the first task's error; later tasks are not started
    */
   async all<T>(jobs: readonly (() => Promise<T>)[]): Promise<T[]> {

@@ -9,8 +9,8 @@ import { partitionsFor, type Probe } from './probe.ts';
 
 /**
  * The gallery as one search sees it. The version, the ranges and the instant for expiries are taken in one turn of the
- * event loop: later changes are not seen, not even in part, and later clock changes make no difference. Expunged
- * subjects are the exception: they vanish at once.
+ * event loop: later changes are not seen, not even in part, and later clock changes make no difference. Only expunged
+ * subjects vanish at once.
  */
 export class SearchView {
   readonly version: number;
@@ -65,7 +65,7 @@ export class SearchView {
     return subject !== undefined && this.isPresent(subject) ? subject : undefined;
   }
 
-  /** The subjects with some ordinals, as far as this search may return them. */
+  /** The subjects with these ordinals that this search may return. */
   subjectsWithOrdinals(ordinals: Iterable<number>): SubjectEntry[] {
     return Array.from(ordinals, (ordinal) => this.subjectWithOrdinal(ordinal)).filter(
       (subject) => subject !== undefined,

@@ -27,9 +27,9 @@ export interface SearcherParts {
   readonly targetFpir: number;
 }
 
-/** Who waits, and for how long: the signal is aborted, with the reason, when the result is not wanted any more. */
+/** The caller and its deadline. The signal is aborted, with a reason, when the result is no longer wanted. */
 export interface Patience extends Asker {
-  /** In milliseconds since 1970; Infinity: not known. */
+  /** In milliseconds since 1970; Infinity: unknown. */
   readonly deadlineMs: number;
 }
 

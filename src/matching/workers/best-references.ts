@@ -2,19 +2,19 @@ import { PAGE_BYTES } from '../../gallery/segment-layout.ts';
 import { instantiateCandidateKernels, type CandidateKernels } from '../kernels/candidate-kernels.ts';
 import type { KernelBuild } from '../kernels/kernel-builds.ts';
 
-/** Kernels read whole vectors: every list of values is padded by zeros. */
+/** Kernels read whole vectors: every list of values is padded with zeros. */
 const PADDING = 16;
 
 export interface ChosenIndices {
-  /** For each list the indices, ascending. */
+  /** The chosen indices of each list, ascending. */
   readonly indices: Uint32Array[];
   /** Whether these are all references with a value above 0. */
   readonly areAll: boolean;
 }
 
 /**
- * Chooses the references of the greatest values: for one instance, where nothing is added up, the best references have
- * the best subjects. Values are counted and listed sixteen at a time, and no owner is looked up.
+ * Chooses the references with the greatest values. With one instance nothing is fused: the best references belong to
+ * the best subjects. Values are counted and listed sixteen at a time, without looking up owners.
  */
 export class BestReferences {
   readonly #build: KernelBuild | undefined;
@@ -28,7 +28,7 @@ export class BestReferences {
 
   /**
    * @param lists - values of the references, see scanCodes
-   * @param wanted - references, at least 1; those that tie with the last of them are added
+   * @param wanted - number of references, at least 1; references that tie with the last one are added
    */
   choose(lists: readonly Uint8Array[], wanted: number): ChosenIndices {
     const total = lists.reduce((sum, { length }) => sum + padding(length), 0);
@@ -53,12 +53,12 @@ export class BestReferences {
       const found = kernels.collectValues(starts[l], list.length, low, out);
       return Uint32Array.from(new Uint32Array(buffer, out, found));
     });
-    // Personal data: how similar references are to a probe.
+    // Similarities to a probe are personal data.
     values.fill(0);
     return { indices, areAll: low === 1 };
   }
 
-  /** Room for the values, and for the indices of them all. */
+  /** Reserves room for the values and for the indices of all of them. */
   #reserve(values: number) {
     const bytes = 5 * values;
     if (this.#memory === undefined || this.#kernels === undefined || bytes > this.#memory.buffer.byteLength) {

@@ -11,14 +11,14 @@ import { orderComparisons, type ChosenReferences } from './comparison-order.ts';
 import type { ChooseResult, ChooseTask, ChosenPart } from './messages.ts';
 import type { SegmentReader } from './segment-reader.ts';
 
-/** A rank of one instance grows by this for each step. */
+/** Rank units per step, with one instance. */
 const RANK_UNIT = 16;
 
 /**
- * Ranks by number of instances, as factor and offset, see rankSubjects: (sum − n · mean) / √n, in units of RANK_UNIT,
- * and never below 1. Non-mated similarities have mean 0 and one deviation. A poorly captured finger is dissimilar to
- * everything, which is no evidence against a mate: values below 0 count as 0. The sum expected of non-mates is
- * subtracted, and the rest divided by the root of the number of instances: more instances alone must not raise a rank.
+ * Ranks by number of instances n, as factor and offset, see rankSubjects: (sum − n · mean) / √n, in units of RANK_UNIT,
+ * at least 1. Non-mated similarities have mean 0 and the same deviation for all instances. A poorly captured finger is
+ * dissimilar to every reference, which is no evidence against a mate: values below 0 count as 0. The expected sum of a
+ * non-mate is subtracted, and the rest is divided by √n: more instances alone must not raise a rank.
  */
 const RANKS = Uint16Array.from({ length: 2 * MAX_INSTANCES }, (_, i) => {
   const instances = i >> 1;
@@ -38,8 +38,8 @@ export interface ChoiceRequest extends Omit<ChooseTask, 'parts' | 'kind'> {
 }
 
 /**
- * Chooses the subjects to compare, in two steps: by the values of all references, then, among those chosen, by the whole
- * candidate vectors. A value of a finger is coarse, but a byte; a vector is exact, but somewhere in 256 bytes.
+ * Chooses the subjects to compare in two steps: by the values of all references, and among the chosen subjects by whole
+ * candidate vectors. A finger's value is coarse, but takes one byte to read; its vector is exact, but takes 256 bytes.
  */
 export class CandidateChoice {
   readonly #memory: ChoiceMemory;
@@ -87,7 +87,7 @@ export class CandidateChoice {
   }
 }
 
-/** The references of one part that were chosen, with the similarities of their whole vectors. */
+/** The chosen references of one part, with the similarities of their whole vectors. */
 function chosenOf(
   { parts, probes }: ChoiceRequest,
   { owners, values }: OwnedValues,
@@ -124,7 +124,7 @@ function similaritiesOf(
   if (values instanceof Int16Array) return Int16Array.from(indices, (index) => values[index]);
   const similarities = new Int16Array(indices.length).fill(REMOVED_SIMILARITY);
   if (probe !== undefined) segment.reader.similaritiesAt(probe, indices, similarities);
-  // The scan left it out: it was removed, or the scan was stopped before.
+  // Not scanned: the reference was removed, or the scan was stopped before it.
   for (let k = 0; k < indices.length; k++) if (values[indices[k]] === 0) similarities[k] = REMOVED_SIMILARITY;
   return similarities;
 }

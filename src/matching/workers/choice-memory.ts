@@ -3,7 +3,7 @@ import type { SubjectFilter } from '../../gallery/subject-filter.ts';
 import { instantiateCandidateKernels, MAX_INSTANCES, type CandidateKernels } from '../kernels/candidate-kernels.ts';
 import type { KernelBuild } from '../kernels/kernel-builds.ts';
 
-/** References copied in at a time: owners and values of a chunk stay in the second-level cache. */
+/** References copied at a time: owners and values of a chunk stay in the second-level cache. */
 const CHUNK = 32_768;
 /** Column entries are padded to this: kernels read whole vectors. */
 const PADDING = 32;
@@ -85,7 +85,7 @@ export class ChoiceMemory {
     new Uint8Array(buffer, counts, padded).fill(0);
   }
 
-  /** Leaves out the subjects that the filter does not pass. */
+  /** Drops subjects outside the filter. */
   mask({ scopes, expiry }: SubjectFilter, ordinals: number): void {
     const { kernels, layout, buffer } = this.#reserve(ordinals);
     const { best, sums, list } = layout;
@@ -111,7 +111,7 @@ export class ChoiceMemory {
   }
 
   /**
-   * The `wanted` subjects of the highest ranks, and those that tie with the last of them. They stay marked for
+   * The `wanted` subjects of the highest ranks, and those that tie with the last of them. They stay marked, for
    * `referencesOf`, until `release`.
    * @returns ordinals, ascending
    */
@@ -122,7 +122,7 @@ export class ChoiceMemory {
     return Uint32Array.from(new Uint32Array(buffer, layout.list, found));
   }
 
-  /** Indices of the references that marked subjects own, ascending. */
+  /** Indices of the marked subjects' references, ascending. */
   referencesOf(owners: Uint32Array, ordinals: number): Uint32Array {
     const { kernels, layout, buffer } = this.#reserve(ordinals);
     const found: Uint32Array[] = [];
@@ -135,7 +135,7 @@ export class ChoiceMemory {
     return joined(found);
   }
 
-  /** Takes the marks back. */
+  /** Clears the marks. */
   release(subjects: Uint32Array): void {
     if (this.#memory === undefined) return;
     const marks = new Uint8Array(this.#memory.buffer, this.#layout.best, this.#layout.ordinals);
@@ -162,7 +162,7 @@ function padding(entries: number): number {
   return Math.ceil(entries / PADDING) * PADDING;
 }
 
-/** One entry more than the last: kernels that list write one entry past the last listed one. */
+/** One extra entry: kernels that make lists write one entry past the last. */
 function layoutOf(ordinals: number): Layout {
   const table = 0;
   const owners = table + 4 * MAX_INSTANCES;

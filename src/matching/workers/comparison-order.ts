@@ -2,7 +2,7 @@ import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import { MEAN_ABOVE_ZERO } from '../kernels/similarity.ts';
 import type { ComparisonOrder } from './messages.ts';
 
-/** One in this many of the wanted subjects is compared with all samples unconditionally: the most similar. */
+/** One in this many wanted subjects, the most similar ones, is compared with all samples unconditionally. */
 const ONE_IN_ANY_CASE = 5;
 
 /**
@@ -27,13 +27,13 @@ export interface ChosenReferences {
  * Keeps the most similar subjects, and orders their comparisons.
  *
  * Comparisons of the shortlist take most of an indexed search's time. A non-mate that was shortlisted by two similar
- * fingers is ruled out by comparing one of them. The more similar half of a subject's fingers therefore comes first,
- * and the others follow only where these are notable. Faces cost next to nothing and are always compared. In
- * measurements no mate was lost: of 254 mates with two poor probes and of 298 with ordinary ones, among a million
+ * fingers is ruled out by comparing one of them. The more similar half of a subject's fingers is therefore compared
+ * first, and the other half only if the first has a notable score. Faces cost next to nothing and are always compared.
+ * In measurements no mate was lost: of 254 mates with two poor probes and of 298 with ordinary ones, among a million
  * subjects. Four of ten comparisons are saved.
  *
  * @param subjects - ordinals, ascending; they own all references given
- * @param wanted - subjects to keep, and those that tie with the last of them
+ * @param wanted - subjects to keep; those that tie with the last of them are kept too
  */
 export function orderComparisons(
   subjects: Uint32Array,
@@ -73,7 +73,7 @@ const FIRST = 2;
 const REST = 3;
 const STAGES = 4;
 
-/** By ordinal: the position of each subject; other entries are arbitrary. Kept: it is as long as the gallery is large. */
+/** By ordinal: the position of each subject; other entries are arbitrary. Reused: it has an entry for every ordinal. */
 let places = new Uint32Array(0);
 
 function placesOf(subjects: Uint32Array): Uint32Array {
@@ -83,7 +83,7 @@ function placesOf(subjects: Uint32Array): Uint32Array {
   return places;
 }
 
-/** The indices of each stage, ascending; the first list is of those left out. */
+/** The indices of each stage, ascending. The first list holds those left out. */
 function inStages(
   { indices, similarities }: ChosenReferences,
   entries: Uint32Array,
@@ -139,7 +139,7 @@ function stagesOf(
   return stages;
 }
 
-/** How many fingers precede one: those that are more similar, and of equal ones those with a lower number. */
+/** How many fingers precede one: more similar ones, and equally similar ones with a lower number. */
 function placeOf(instance: number, best: Int16Array, from: number, isFace: readonly boolean[]): number {
   let place = 0;
   for (let t = 0; t < isFace.length; t++) {

@@ -14,8 +14,8 @@ const MAX_RECORD = Math.max(FINGER_PACKED_MAX_BYTES, 2048);
 const ONLY = Uint32Array.of(0);
 
 /**
- * Compares templates that are in no gallery. It uses the same kernels and layout: a segment of one reference. Runs in
- * the calling thread.
+ * Compares templates that are in no gallery, with the kernels and layout of searches: a segment of one reference. Runs
+ * in the calling thread.
  */
 export class DirectComparer {
   readonly #encoder: FingerEncoder;

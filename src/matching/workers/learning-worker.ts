@@ -1,4 +1,4 @@
-/** The thread that learns the directions of face codes: seconds of work, which would hold up every search in the pool. */
+/** The thread that learns the directions of face codes: in the pool, these seconds of work would delay every search. */
 import { learnFaceDirections } from '../kernels/learn-face-directions.ts';
 import type { FaceDirections } from '../kernels/face-codes.ts';
 

@@ -15,9 +15,9 @@ import type { ExplainedComparison } from '../model/explained-comparison.ts';
 export type SegmentId = SegmentHandle['id'];
 
 /**
- * Compare a probe with a range of a segment. The similarities go to shared memory: there is one per reference. Of
- * fingers it is −1000 · log10 of the false match rate of the comparison score, of faces the similarity of the
- * embeddings, see similarity.ts.
+ * Compare a probe with a range of a segment. The similarities, one per reference, are written to shared memory. For
+ * fingers a similarity is −1000 · log10 of the false match rate of the comparison score, for faces the similarity of
+ * the embeddings, see similarity.ts.
  */
 export interface ScanTask {
   readonly kind: 'scan';
@@ -39,9 +39,9 @@ export interface ScanTask {
 export interface ScanResult {
   /** References of the range that were scanned: fewer than all when the work was stopped. */
   readonly read: number;
-  /** Scanned references that the filter passed, including removed ones. */
+  /** Scanned references that passed the filter, including removed ones. */
   readonly passed: number;
-  /** Those of them not removed. */
+  /** Those without the removed ones. */
   readonly searched: number;
   /** Time taken. */
   readonly busyMs: number;
@@ -61,7 +61,7 @@ export interface CodePiece {
 /** Estimate the similarities of a probe and references from the references' codes. */
 export interface ScanCodesTask {
   readonly kind: 'scan-codes';
-  /** Of the probe, see code-tables.ts and face-codes.ts. */
+  /** Tables of the probe, see code-tables.ts and face-codes.ts. */
   readonly tables: CodeTables;
   readonly pieces: readonly CodePiece[];
   /** u8 for each reference: 0 where it was removed, or not scanned; otherwise 1 + the similarity in steps. */
@@ -83,13 +83,13 @@ export interface ChosenPart {
   readonly probe: number;
   readonly segment: SegmentId;
   readonly count: number;
-  /** Whether the values are bytes of a scan of codes, or similarities of sixteen bits. */
+  /** Whether the values are bytes from a scan of codes; otherwise they are similarities of sixteen bits. */
   readonly isCoded: boolean;
-  /** Of the first reference's value, in bytes. */
+  /** Offset of the first reference's value, in bytes. */
   readonly offset: number;
 }
 
-/** Choose the subjects to compare: those most similar to the probes together. */
+/** Choose the subjects to compare: those most similar to all probes together. */
 export interface ChooseTask {
   readonly kind: 'choose';
   readonly probes: readonly (PackedProbe | undefined)[];
@@ -101,11 +101,11 @@ export interface ChooseTask {
   /** Subjects outside are not chosen; undefined: none. */
   readonly filter: SubjectFilter | undefined;
   /**
-   * Subjects chosen by these values, to be ranked by whole vectors; those that tie with the last of them are added. With
-   * one instance as many references instead.
+   * Number of subjects chosen by these values, to be ranked by whole vectors; subjects that tie with the last one are
+   * added. With one instance it is the number of references instead.
    */
   readonly ranked: number;
-  /** Subjects to compare; those that tie with the last of them are added. */
+  /** Number of subjects to compare; subjects that tie with the last one are added. */
   readonly wanted: number;
 }
 
@@ -129,14 +129,14 @@ export interface ScannedSegment {
   readonly face: FaceKind | undefined;
 }
 
-/** Choose the subjects whose rates together are rarest. Subjects outside the scope have no similarities. */
+/** Choose the subjects with the lowest fused rates. Subjects outside the scope have no similarities. */
 export interface ShortlistTask {
   readonly kind: 'shortlist';
   readonly parts: readonly ScannedSegment[];
   readonly similarities: SharedArrayBuffer;
   /** One past the greatest ordinal. */
   readonly ordinals: number;
-  /** Subjects wanted; a few more may be returned. */
+  /** Number of subjects wanted; a few more may be returned. */
   readonly wanted: number;
   /** Minimum sum of a subject's best rates per instance. */
   readonly least: number;
@@ -146,7 +146,7 @@ export interface ShortlistTask {
 export interface ComparisonOrder {
   /** All references of the most similar subjects. */
   readonly certain: readonly Uint32Array[];
-  /** Of the other subjects, the more similar half of their fingers, and their faces. */
+  /** The more similar half of the other subjects' fingers, and their faces. */
   readonly first: readonly Uint32Array[];
   /** Compared only where the subject's first comparisons are notable. */
   readonly rest: readonly Uint32Array[];
@@ -169,7 +169,9 @@ export interface CompareTask {
   readonly kind: 'compare';
   readonly probe: PackedProbe;
   readonly pieces: readonly SegmentReferences[];
-  /** Of fingers: comparisons of less support end with score 0, see screenFingers; undefined: none but the kernel's own. */
+  /**
+   * For fingers: comparisons with less support end with score 0, see screenFingers; undefined: the kernel's own limit.
+   */
   readonly minSupport?: number | undefined;
   /** Undefined: the task is never stopped. */
   readonly stop?: StopMark;
@@ -183,7 +185,7 @@ export interface CompareResult {
   readonly busyMs: number;
 }
 
-/** Compare probes with references that are in no segment, each with each of its kind. */
+/** Compare every probe with every reference of its kind. The references are in no segment. */
 export interface CrossCompareTask {
   readonly kind: 'cross-compare';
   readonly probes: readonly PackedProbe[];
@@ -206,7 +208,7 @@ export interface EncodeResult {
   readonly packed: readonly (Uint8Array | undefined)[];
 }
 
-/** Make the codes of faces of a segment. */
+/** Make the codes of a segment's faces. */
 export interface EncodeFacesTask {
   readonly kind: 'encode-faces';
   readonly directions: FaceDirections;
@@ -254,8 +256,8 @@ export type WorkerTask = TaskMap[TaskKind]['task'];
 export type WorkerResult = TaskMap[TaskKind]['result'];
 
 /**
- * A task as it travels. Transferring a shared memory takes longer than running a short task, so a thread keeps the
- * segments it knows. Handles are sent only after the thread has reported a segment as unknown.
+ * A task as sent to a thread. Transferring a shared memory takes longer than running a short task: threads therefore
+ * keep the segments they know, and handles are sent only after a thread has reported a segment as unknown.
  */
 export interface WorkerMessage {
   readonly task: WorkerTask;

@@ -1,4 +1,4 @@
-/** Running mean of what one unit of work costs on this machine. It weighs units, not tasks. */
+/** Running mean of the cost of one unit of work on this machine. It weighs units, not tasks. */
 export class MeasuredCost {
   readonly #horizon: number;
   #milliseconds: number;

@@ -23,12 +23,12 @@ import { isStopped, StopSignal, type StopMark } from './stop-signal.ts';
 import type { FaceKind, PackedProbe } from '../kernels/packed-probe.ts';
 import { shippedFingerModel } from '../model/shipped-model.ts';
 
-/** References per kernel call: enough to make the call cheap, few enough to notice a stop within 2 ms. */
+/** References per kernel call: enough for the cost of a call not to matter, few enough to notice a stop within 2 ms. */
 const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
 /** References per call in a scan of codes, whose values are bytes. */
 const CODE_BATCH = 16_384;
-/** References per call that are read here and there. */
+/** Scattered references per call. */
 const VECTOR_BATCH = 4096;
 const MAX_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH, CODE_BATCH / 4);
 const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
@@ -37,7 +37,7 @@ const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + CANDIDATE_BYTES, MAX_FACE
 
 const NEVER_STOPPED = new StopSignal().all;
 
-/** Scratch that one thread needs in a segment: probe, kernel scratch, scores and a directory of its own. */
+/** Scratch that one thread needs in a segment: probe, kernel scratch, scores, and its own directory. */
 export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + MAX_BATCH * 8;
 
 /** One thread's view of one segment: the kernels, instantiated over the segment's memory, and the thread's scratch. */
@@ -134,8 +134,7 @@ export class SegmentReader {
   }
 
   /**
-   * Similarities of a probe and listed references: of fingers those of the candidate vectors, of faces those of the
-   * embeddings.
+   * Similarities of a probe and listed references, by the candidate vectors of fingers or the embeddings of faces.
    * @param indices - ascending
    * @param out - i16 for each index; REMOVED_SIMILARITY for a removed reference
    */
@@ -225,7 +224,7 @@ export class SegmentReader {
     new Uint8Array(this.#memory.buffer, this.#probeAddress, probe.packed.byteLength).set(probe.packed);
   }
 
-  /** Writes this thread's own directory of the references that the mask passes. @returns their number */
+  /** Writes this thread's directory of the references that pass the mask. @returns their number */
   #filterDirectory(mask: SubjectMask, first: number, count: number): number {
     const { buffer } = this.#memory;
     const directory = new Int32Array(buffer, this.#directoryAddress + first * 4, count);

@@ -54,8 +54,9 @@ export class SegmentReaders {
 let collector: (() => void) | undefined;
 
 /**
- * Collects the released memory. The thread has little else, so this takes some milliseconds. V8 would hardly start a
- * collection by itself: it does not count shared memory. It would never finish one: a waiting thread runs no code.
+ * Collects the released memory. The thread's heap is small, so this takes only some milliseconds. V8 would hardly start
+ * a collection by itself, because it does not count shared memory, and would never finish one, because a waiting thread
+ * runs no code.
  */
 function collect(): void {
   if (collector === undefined) {

@@ -15,10 +15,10 @@ export interface ShortlistRequest extends Omit<ShortlistTask, 'parts' | 'kind'> 
 }
 
 const NONE = -(2 ** 31);
-/** Width of a histogram bucket is sixteen: the list may exceed the wanted length by the ranks in its last bucket. */
+/** Histogram buckets are sixteen wide: the list may exceed the wanted length by the ranks in its last bucket. */
 const STEP_BITS = 4;
 const STEPS = 16_384;
-/** By how much a subject's sum of rates may be too small: face rates come from a table with steps. */
+/** Largest amount by which a subject's sum of rates may be too small: face rates come from a table with steps. */
 export const RATE_COARSENESS = 10;
 
 /**
@@ -154,7 +154,7 @@ function noteBest(
   }
 }
 
-/** The least similarity whose rate is at least `rate`: most references are below it and need no lookup. */
+/** The lowest similarity whose rate is at least `rate`: most references are below it and need no lookup. */
 function similarityWith(rates: Int16Array | undefined, rate: number): number {
   if (rates === undefined) return rate;
   let [low, high] = [1, rates.length];

@@ -1,5 +1,5 @@
 /**
- * Stops a search in stages. One word of shared memory holds the stages to stop. Threads check it between batches: a
+ * Stops a search in stages. A word of shared memory holds the stages to stop. Threads check it between batches, and a
  * search ends within a few milliseconds.
  */
 

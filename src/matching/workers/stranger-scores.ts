@@ -14,7 +14,7 @@ export interface LabelledTemplate {
 }
 
 /**
- * Makes all non-mated comparisons: every template with every later one of another person. All templates are of one
+ * Makes all non-mated comparisons: every template with every later template of another person. All templates are of one
  * kind.
  * @param unit - scores are divided by it and rounded down
  * @param onCompared - called after each template

@@ -35,8 +35,8 @@ import {
 const ENCODED_PER_TASK = 64;
 
 /**
- * The worker threads, with typed tasks. Threads are started once and kept: a thread that ends would take its scratch
- * slots in every segment with it.
+ * The worker threads, with typed tasks. Threads are started once and kept: a thread that ends does not return its
+ * scratch slots in the segments.
  */
 export class WorkerPool {
   readonly #pool: Piscina<WorkerMessage, unknown>;
@@ -58,7 +58,7 @@ export class WorkerPool {
       minThreads: size,
       maxThreads: size,
       idleTimeout: Infinity,
-      // A task queued inside a thread could not be overtaken by another search's: see FairTaskQueue.
+      // Tasks queued inside a thread would escape the order of FairTaskQueue.
       concurrentTasksPerWorker: 1,
       taskQueue: new FairTaskQueue(),
       // A task for which no thread was free returns to the head of the queue, not to its end.
@@ -72,7 +72,7 @@ export class WorkerPool {
   async scan(task: ScanTask, segment: SegmentHandle): Promise<ScanResult> {
     const result = await this.#run(task, [segment]);
     const { finger, face } = this.costs;
-    // Where little passes the filter, filtering dominates the time: it would distort the mean.
+    // If the filter passes little, filtering dominates the time and would distort the mean.
     if (2 * result.passed >= result.read)
       (task.probe.modality === 'finger' ? finger : face).note(result.busyMs, result.passed);
     return result;

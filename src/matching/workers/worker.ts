@@ -1,6 +1,6 @@
 /**
  * A worker thread: takes a task, runs kernels, answers. It keeps one reader per segment until the segment is closed. It
- * knows no subjects, no requests and no database.
+ * handles no subjects, requests or database.
  */
 import { workerData } from 'piscina';
 import { Calibrations, type OwnTables } from '../rates/calibrations.ts';
@@ -32,7 +32,7 @@ let choice: CandidateChoice | undefined;
 let coder: FaceCoder | undefined;
 let comparer: DirectComparer | undefined;
 
-/** The coder of the directions that this thread has used last: they come with every task, and seldom change. */
+/** The coder for these directions, reused: directions come with every task and seldom change. */
 function coderOf(directions: FaceDirections): FaceCoder {
   if (coder?.directions.hash !== directions.hash) coder = new FaceCoder(directions);
   return coder;
