@@ -59,7 +59,7 @@ export class ActiveGallery implements CurrentGallery {
   }
 
   /**
-   * Hides the subject from all searches in replaced galleries. The current gallery learns of it by a change of its own.
+   * Hides the subject from all searches in replaced galleries. In the current gallery a change removes it.
    */
   hide(subjectId: string): void {
     for (const gallery of this.#retiring) gallery.hide(subjectId);

@@ -40,7 +40,7 @@ export interface SubjectAttributes {
  */
 export interface SubjectEntry {
   readonly subjectId: string;
-  /** Small whole number, unique in memory; workers know subjects by it. */
+  /** Small whole number, unique in memory: the subject's identifier for workers. */
   readonly ordinal: number;
   attributes: SubjectAttributes;
   references: readonly ReferenceLocation[];
@@ -48,7 +48,7 @@ export interface SubjectEntry {
   earlier: readonly EarlierReferences[];
 }
 
-/** The references of a subject as searches of versions below `before` see them. */
+/** The references of a subject for searches of versions below `before`. */
 export interface EarlierReferences {
   readonly before: number;
   readonly references: readonly ReferenceLocation[];

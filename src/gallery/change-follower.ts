@@ -124,7 +124,7 @@ export class ChangeFollower {
       const hidden = new Set(unreadable.map(({ subjectId }) => subjectId));
       const packed = await this.#packMissing(gallery, subjects);
       const byId = new Map(subjects.map((subject) => [subject.subject.subjectId, subject]));
-      // A subject that has changed again never gets this state. Names of galleries that are empty by now are still needed.
+      // If a subject has changed again, its state in between is skipped. The names of its galleries are still needed.
       if (changes.some(({ kind, subjectId, version }) => kind === 'upsert' && versionOf(byId, subjectId) !== version))
         await this.#learnGalleries();
       for (const { seq, kind, subjectId } of changes) {

@@ -1,22 +1,22 @@
 /**
- * The codes of a segment's references, transposed for scans: blocks of 32 references, each with a row of 16 bytes for
- * each nibble of the codes (low nibbles: references 0 to 15 of the block; high nibbles: 16 to 31), then a byte for each
- * reference: REMOVED, or 0. See assembly/candidates/codes.ts.
+ * The codes of a segment's references, transposed for scans, in blocks of 32 references. A block has a row of 16 bytes
+ * for each nibble of the codes (low nibbles: references 0 to 15 of the block; high nibbles: 16 to 31), then a byte for
+ * each reference: REMOVED, or 0. See assembly/candidates/codes.ts.
  *
- * Only the main thread writes. Writing a reference changes no nibble of another one: readers need no lock.
+ * Only the main thread writes. Writing one reference does not change the nibbles of others: readers need no lock.
  */
 
-/** References of a block. */
+/** References per block. */
 export const BLOCK = 32;
 const ROW = 16;
 const REMOVED = 255;
 
-/** Bytes of the plane of some references. */
+/** Bytes of a plane for this number of references. */
 export function planeBytes(references: number, codeBytes: number): number {
   return codeBytes === 0 ? 0 : Math.ceil(references / BLOCK) * blockBytes(codeBytes);
 }
 
-/** Offset of the block that begins with a reference. @param first - a multiple of BLOCK */
+/** Offset of the block that begins with reference `first`. @param first - a multiple of BLOCK */
 export function blockOffset(first: number, codeBytes: number): number {
   return (first / BLOCK) * blockBytes(codeBytes);
 }

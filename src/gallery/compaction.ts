@@ -72,7 +72,7 @@ export class Compaction {
     this.#partition.endCompaction();
   }
 
-  /** References replaced since the switch are still found through their old segment, until the searches have ended. */
+  /** A reference replaced since the switch is still found through its old segment, until the searches have ended. */
   #relocate(segment: Segment, index: number): void {
     const place = segment.copyOf(index);
     const subject = this.#ordinals.subject(segment.ownerOf(index));

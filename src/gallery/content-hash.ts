@@ -20,8 +20,8 @@ export interface ContentHash {
  * A hash of everything that searches can find at the instant at which it starts: unexpired subjects, their attributes,
  * and their packed references byte for byte. It does not depend on order or place: the digests of all subjects are
  * added (Bellare, Micciancio, "A new paradigm for collision-free hashing: incrementality at reduced cost", EUROCRYPT
- * 1997). A subject that changes during the count is subtracted and added again. The hash shows whether two replicas
- * agree. It is no protection against galleries crafted to collide.
+ * 1997). A subject that changes meanwhile is subtracted and added again. The hash shows whether two replicas agree. It
+ * is no protection against galleries crafted to collide.
  * @param models - the models that made the references
  * @param sliceMs - 0: a turn of the event loop between any two subjects
  * @throws what the signal was aborted with

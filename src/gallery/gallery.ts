@@ -63,7 +63,7 @@ export interface GallerySizing {
 /**
  * Everything searchable, in memory: subjects, and their references by partition. Only `apply` changes it,
  * synchronously: between two turns of the event loop it has exactly one version, the number of the last change.
- * Compaction changes where references lie, but not which there are. Expiry is not a change: every search and every
+ * Compaction moves references, but does not change the set of them. Expiry is not a change: every search and every
  * count uses its own instant.
  */
 export class Gallery {
@@ -258,7 +258,7 @@ export class Gallery {
   }
 
   /**
-   * Begins a search: what is replaced from now on stays readable until the ticket is ended.
+   * Begins a search: references replaced from now on stay readable until the ticket is ended.
    * @param instantMs - the search compares expiries with it throughout
    */
   beginSearch(instantMs = this.now()): SearchTicket {

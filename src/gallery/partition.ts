@@ -18,7 +18,7 @@ export interface SegmentRange {
   readonly segment: Segment;
   /** Index one past the last reference that the search may read. */
   readonly end: number;
-  /** What has coded all these references, where they came without codes. */
+  /** The coder of all these references, if they were appended without codes. */
   readonly coder?: Coder | undefined;
 }
 
@@ -79,7 +79,7 @@ export class Partition {
     return this.#segments.map((segment) => ({ segment, end: segment.count }));
   }
 
-  /** All references are coded. */
+  /** To be called when all references are coded. */
   endCoding(): void {
     this.#isCoded = true;
   }

@@ -5,7 +5,7 @@ import type { Gallery } from './gallery.ts';
 /** Called for each reference newly found to be damaged. */
 export type OnDamage = (found: DamagedReference) => void;
 
-/** Maximum of subjects checked one by one per search; beyond it all count as in scope. */
+/** Maximum number of subjects checked one by one per search; if there are more, all count as in scope. */
 const MAX_EXAMINED = 1000;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * References in a block of an index file, in the form that they have in memory. Little-endian:
+ * References in a block of an index file, in the same form as in memory. Little-endian:
  *
  *   0              u32 n, u32 v        references; bytes of each candidate vector and its codes
  *   8              u32 length [n]      bytes of each record, multiples of 16

@@ -2,10 +2,10 @@
 const MAX_TOLD = 1 << 28;
 
 /**
- * Shared memory that the main thread has released and the collector has not found yet. V8 does not count shared memory,
- * and would see no reason to collect. It does count an ordinary allocation of the same size, which takes no memory as
- * it is never written. This is repeated until everything is found: a collection that was already running may have
- * missed memory released since.
+ * Shared memory that the main thread has released and the collector has not reclaimed yet. V8 does not count shared
+ * memory, and would not start a collection for it. It does count an ordinary allocation of the same size, which takes
+ * no memory because it is never written. This is repeated until all is reclaimed: a collection that was already running
+ * may have missed memory released since.
  */
 export class ReleasedMemory {
   readonly #found = new FinalizationRegistry<number>((bytes) => void (this.#bytes -= bytes));
@@ -17,7 +17,7 @@ export class ReleasedMemory {
     this.#found.register(memory, bytes);
   }
 
-  /** To be called regularly; does nothing once everything was found. */
+  /** To be called regularly; does nothing once everything is reclaimed. */
   promptCollection(): void {
     if (this.#bytes === 0) return;
     try {

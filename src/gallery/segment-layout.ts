@@ -14,8 +14,8 @@
  *
  * Reasons: with a directory, one kernel call can walk references of unequal length and skip removed ones. Scratch lies
  * before the records so that it never moves when the memory grows. Records come last because only they grow. Vectors
- * and codes are contiguous and apart from the records, because a search reads all codes, some vectors and few records. Unused room in the
- * fixed parts is address space only: the system assigns memory to pages when they are written.
+ * and codes are contiguous and apart from the records, because a search reads all codes, some vectors and few records.
+ * Unused room in the fixed parts is address space only: the system assigns memory to pages when they are written.
  */
 
 import { planeBytes } from './code-plane.ts';
@@ -49,7 +49,7 @@ export interface SegmentLayout {
   readonly codesAddress: number;
   /** Bytes of the codes of one reference; 0: none. */
   readonly codeBytes: number;
-  /** Whether codes follow each packed reference; otherwise they are made later, see Segment.coder. */
+  /** Whether codes follow each packed reference; otherwise Segment.coder makes them later. */
   readonly codesArePacked: boolean;
   readonly recordsAddress: number;
 }

@@ -14,7 +14,7 @@ export interface SegmentSizing {
   readonly vectorBytes: number;
   /** Bytes of the codes of each reference; undefined: none. */
   readonly codeBytes?: number;
-  /** Whether codes follow each packed reference, as by default, or are made later, see Segment.coder. */
+  /** Whether codes follow each packed reference, the default; otherwise Segment.coder makes them later. */
   readonly codesArePacked?: boolean;
 }
 
@@ -22,12 +22,12 @@ export interface SegmentSizing {
 const MAX_SPARE = 2;
 /** How long an unused spare is kept. */
 const KEPT_MS = 60_000;
-/** Minimum share of a reused memory that must be needed. */
+/** A spare memory is reused only if at least this share of it is needed. */
 const MIN_USED = 3 / 4;
 
 /**
- * Provides segments of one size, and reuses returned memory. While as many references come as go, no garbage collection
- * is needed, which would halt the thread for tens of milliseconds each time.
+ * Provides segments of one size, and reuses returned memory. While as many references are added as removed, this avoids
+ * garbage collections, each of which would halt the thread for tens of milliseconds.
  */
 export class SegmentSupply {
   readonly capacity: number;
@@ -48,7 +48,7 @@ export class SegmentSupply {
    */
   take(recordBytes = Infinity): Segment {
     const { capacity, maxRecordBytes, scratchBytes, vectorBytes, codeBytes, codesArePacked } = this.#sizing;
-    // Memory once written stays resident, needed or not.
+    // Written memory stays resident, needed or not.
     const fitting = this.#spare.findIndex(
       ({ handle: { memory, layout } }) => layout.recordsAddress + recordBytes >= MIN_USED * memory.buffer.byteLength,
     );

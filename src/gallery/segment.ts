@@ -16,7 +16,7 @@ import {
 const MAX_PAGES = 65_535;
 /** Bytes wiped in one step: a fraction of a millisecond. */
 const WIPED_PER_STEP = 1 << 20;
-/** Of a reference in the directory and among the owners. */
+/** Bytes of a reference in the directory and in the owners. */
 const ENTRY_BYTES = Int32Array.BYTES_PER_ELEMENT + Uint32Array.BYTES_PER_ELEMENT;
 const NOT_COPIED = -1;
 
@@ -28,7 +28,7 @@ export interface Place {
   readonly index: number;
 }
 
-/** What a reference has beside its record, in bytes; undefined: nothing. See SegmentSizing. */
+/** Sizes in bytes, see SegmentSizing; undefined: a reference has no such part. */
 export interface SegmentShape {
   readonly scratchBytes: number;
   readonly vectorBytes?: number | undefined;
@@ -36,7 +36,7 @@ export interface SegmentShape {
   readonly codesArePacked?: boolean | undefined;
 }
 
-/** Makes codes of records that come without. */
+/** Makes the codes of records that are appended without. */
 export interface Coder {
   /** @returns `codeBytes` of the segment */
   encode(record: Uint8Array): Uint8Array;
@@ -50,8 +50,8 @@ interface Copies {
 }
 
 /**
- * References in one shared memory that every worker sees. Only the main thread writes. It first appends a record and
- * then enters it in the directory, and searches state the range they read: no reader ever sees a half-written record.
+ * References in one memory shared with all workers. Only the main thread writes. It first appends a record and then
+ * enters it in the directory, and searches state the range they read: no reader ever sees a half-written record.
  */
 export class Segment {
   readonly handle: SegmentHandle;
@@ -65,7 +65,7 @@ export class Segment {
   readonly #retired = new Set<number>();
   /** Bytes of each record. */
   readonly #lengths: number[] = [];
-  /** Encodes records that come without codes from now on. Without a coder, scans of codes do not see them. */
+  /** Codes records that are appended without codes from now on. Without a coder, scans of codes skip them. */
   coder: Coder | undefined;
   #copies: Copies | undefined;
   #isWiped = false;
@@ -74,9 +74,9 @@ export class Segment {
   #liveBytes = 0;
 
   /**
-   * @param capacity - maximum of references
+   * @param capacity - maximum number of references
    * @param maxRecordBytes - bytes of the largest record that will be appended
-   * @param shape - bytes of one thread's scratch, and what else a reference has, see SegmentSizing
+   * @param shape - bytes of one thread's scratch and of the parts of a reference, see SegmentSizing
    * @param spare - a wiped segment of the same sizes, whose memory is reused; undefined: new memory
    * @throws RangeError when there is no memory
    */
@@ -119,8 +119,8 @@ export class Segment {
   }
 
   /**
-   * Bytes of the references that are here, removed ones included: records, vectors, and what of the directory and the owners
-   * is filled. The memory is larger, but what is not written of it is address space only.
+   * Bytes of all references, including removed ones: records, vectors, codes, and their entries in the directory and
+   * the owners. The memory is larger, but its unwritten part is address space only.
    */
   get usedBytes(): number {
     const { recordsAddress, vectorBytes, codeBytes } = this.#layout;
@@ -167,7 +167,7 @@ export class Segment {
   }
 
   /**
-   * Writes codes that were made of the references `from` and following. Removed references stay hidden.
+   * Writes the codes of the references `from` and following. Removed references stay hidden.
    * @param codes - `codeBytes` for each
    */
   writeCodes(from: number, codes: Uint8Array): void {

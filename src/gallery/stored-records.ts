@@ -44,7 +44,7 @@ export function attributesOf({ subject, references }: SubjectWithReferences): Su
 /**
  * Packs references, by id.
  * @param references - comparable references
- * @returns references that could not be packed: they differ from what was enrolled
+ * @returns references that could not be packed: they differ from the enrolled ones
  */
 export async function packStored(
   pack: PackTemplates,

@@ -1,6 +1,6 @@
 /**
- * Which subjects a search may find, as workers see it: columns by ordinal in shared memory, written by the main thread
- * and read by all. A further rule (a suspension, a class of records) would be a further column here.
+ * The subjects that a search may find, in the form that workers read: columns by ordinal in shared memory, written by
+ * the main thread. A further rule (a suspension, a class of records) would be a further column here.
  */
 export interface SubjectFilter {
   /** Members of any of these galleries, see Membership.shared; undefined: no restriction by gallery. */

@@ -20,7 +20,7 @@ type Line = [
   references: IndexedSubject['references'],
 ];
 
-/** Equal subjects give equal lines, whatever the order in which their galleries were entered. */
+/** Equal subjects give equal lines, whatever the order of their galleries. */
 export function encodeSubject({ subjectId, attributes, references }: IndexedSubject): string {
   const { version, contributor, galleries, caveats, provenance, expireTimeMs, notComparableCount } = attributes;
   const names = [...galleries].sort();
@@ -39,7 +39,9 @@ export function encodeSubject({ subjectId, attributes, references }: IndexedSubj
   return `${JSON.stringify(line)}\n`;
 }
 
-/** Reads lines of `encodeSubject`. Subjects in the same galleries share one set: the sets are many and can be large. */
+/**
+ * Reads lines of `encodeSubject`. Subjects in the same galleries share one set: sets would be many, and can be large.
+ */
 export class SubjectLines {
   readonly #galleries = new Map<string, ReadonlySet<string>>();
 
