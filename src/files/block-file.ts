@@ -6,8 +6,8 @@
  * 12   …         the sealed block, see BlockSealer
  *       u32 …     and so on; the last block is empty, and sealed as the end
  *
- * Each block is sealed under the file's name and its number, the last one under the number of blocks. Changed,
- * exchanged or truncated blocks do not open.
+ * Each block is sealed under the file's name and the block's number, the last one under the number of blocks. Changed
+ * or exchanged blocks and truncated files do not open.
  */
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -15,10 +15,10 @@ import { Failure } from '../failure.ts';
 
 const MAGIC = Buffer.from('RWSEAL01');
 const LENGTH_BYTES = 4;
-/** Far above any block of this program: a larger length is a damaged one. */
+/** Far above the size of any block of this program: a larger length is damage. */
 const MAX_BLOCK_BYTES = 1 << 26;
 
-/** Encrypts blocks deterministically: indexes of equal content are equal bytes. */
+/** Encrypts blocks deterministically: indexes with equal content have equal bytes. */
 export interface BlockSealer {
   /** Id of its key. */
   readonly keyId: string;
@@ -167,7 +167,7 @@ async function openFile(path: string, name: string): Promise<FileHandle> {
   }
 }
 
-/** Reads a file from an offset on, always into the same memory. */
+/** Reads a file from an offset, always into the same buffer. */
 class Reader {
   readonly #file: FileHandle;
   #at: number;

@@ -10,8 +10,8 @@ const DRAFT_ENDING = /^\.[0-9a-f]{1,12}\.new$/;
 const ABANDONED_MS = 3_600_000;
 
 /**
- * Replaces a file's content. The new content is complete and on disk when this resolves. The old content stays when it
- * rejects or the process dies. What was written is read back before the replacement. A symbolic link is kept, and its
+ * Replaces a file's content. The new content is complete and on disk when this resolves. The old content stays if it
+ * rejects or the process dies. The new content is read back before the replacement. A symbolic link is kept, and its
  * target is replaced.
  * @param mode - permissions
  */
@@ -90,7 +90,7 @@ async function requireContent(draft: string, content: string | Uint8Array): Prom
     throw new Error('the disk does not give back what was written');
 }
 
-/** Syncs a directory to disk: an acknowledged file is lost without its name. */
+/** Syncs a directory to disk: otherwise an acknowledged file could be lost with its name. */
 export async function syncDirectory(directory: string): Promise<void> {
   // Windows cannot open directories, and does not need it.
   if (process.platform === 'win32') return;
@@ -102,7 +102,7 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Checked before expensive work for the file. @throws Failure OUTPUT_EXISTS */
+/** To be called before expensive work for the file. @throws Failure OUTPUT_EXISTS */
 export function requireNew(file: string): void {
   if (existsSync(file)) throw newFileRefused(file, { code: 'EEXIST' });
 }

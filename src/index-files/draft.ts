@@ -39,7 +39,7 @@ export async function readDraft(
     if (!isOfModels(origin, models)) return undefined;
     return { directory, seal: sealOf(origin, sealerOf(origin.keyId)) };
   } catch {
-    // Half written, or its key was deleted: everything is prepared again.
+    // The description is incomplete, or its key was deleted: everything is prepared again.
     return undefined;
   }
 }

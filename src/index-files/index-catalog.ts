@@ -24,7 +24,7 @@ export async function listIndexes(indexDir: string): Promise<string[]> {
   return names.filter(isIndexName).sort();
 }
 
-/** The last change in an index of this name. */
+/** The last change that an index of this name contains. */
 export function sequenceOfName(name: string): number {
   return Number(name.slice('index-'.length, 'index-'.length + 12));
 }

@@ -12,7 +12,7 @@ import { SubjectLines } from '../gallery/subject-lines.ts';
 export interface LoadSettings {
   /** Called with the number of references in memory, and then the number of subjects that can be found. */
   readonly onProgress: (references: number, subjects: number) => void;
-  /** Share of this thread's time that loading may take, above 0; 1: all of it, where no calls are served meanwhile. */
+  /** Share of this thread's time that loading may take, above 0; 1: all of it, if no calls are served meanwhile. */
   readonly share: number;
 }
 

@@ -15,7 +15,7 @@ export interface SubjectOfIndex extends IndexedSubject {
 
 /**
  * The subjects of an index, in order of their ids.
- * @param whole - false: read as far as the index is complete
+ * @param whole - false: the index may be incomplete, and is read as far as it goes
  * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING
  */
 export async function* readIndex(

@@ -28,7 +28,7 @@ export interface ServedIndex {
   readonly sequence: number;
 }
 
-/** No caller waits for a switch, but the same thread serves calls meanwhile. */
+/** A switch may be slow: no caller waits for it, and the same thread serves calls meanwhile. */
 const BESIDE_CALLS: LoadSettings = { onProgress: () => undefined, share: 0.2 };
 
 /** Loads the published index: at the start, and whenever another one is published. */
@@ -68,7 +68,7 @@ export class IndexSwitcher {
   }
 
   /**
-   * Like `reload`, but silent about an index that was rejected before. To be called regularly.
+   * Like `reload`, but does not throw again for an index rejected before. To be called regularly.
    * @throws Failure the first time
    */
   async follow(): Promise<boolean> {
@@ -83,7 +83,7 @@ export class IndexSwitcher {
     try {
       const manifest = await this.#read(name);
       const gallery = await this.#load(name, manifest, settings);
-      // Before the changes since the index are applied: they may have replaced some damaged references.
+      // Called before the later changes are applied: they may have replaced some of the damaged references.
       this.#settings.onDamaged?.(manifest.damaged ?? []);
       await this.#follower.switchTo(gallery);
       this.#index = { name, sequence: manifest.sequence };

@@ -28,7 +28,7 @@ const partitionSchema = z.strictObject({
 
 const contentSchema = z.strictObject({
   format: z.int(),
-  /** The store's last change in the index. */
+  /** The last change of the store that the index contains. */
   sequence: z.int().nonnegative(),
   /** The state of the store, see SubjectStore.stateAt. */
   state: z.string(),
@@ -54,7 +54,7 @@ export type IndexOrigin = Omit<z.output<typeof originSchema>, 'keyId'>;
 export type PartitionFacts = z.output<typeof partitionSchema>;
 export type ManifestContent = z.output<typeof contentSchema>;
 
-/** The manifest of an index. The stamp proves that its writer had the key. */
+/** The manifest of an index. Its stamp, a MAC, proves that the writer had the key. */
 export type Manifest = z.output<typeof manifestSchema>;
 
 /** Writes the manifest. It is the last step of a build: an index without a manifest does not count. */
@@ -86,7 +86,7 @@ export async function readManifest(directory: string, sealerOf: (keyId: string) 
   return manifest;
 }
 
-/** The key that an index states; undefined where the statement is missing or unreadable. */
+/** Id of the key that an index names; undefined if it is missing or unreadable. */
 export async function keyOf(directory: string): Promise<string | undefined> {
   try {
     return parse(await readFile(join(directory, MANIFEST_FILE), 'utf8')).keyId;
@@ -121,13 +121,13 @@ function textOf(content: ManifestContent): string {
   return JSON.stringify(contentSchema.parse(content));
 }
 
-/** Whether these models made the index. */
+/** Whether the index was made with these models. */
 export function isOfModels({ models }: Pick<IndexOrigin, 'models'>, own: IndexModels): boolean {
   return differingModel(models, own) === undefined;
 }
 
 /**
- * Rejects an index of other models.
+ * Rejects an index made with other models.
  * @throws Failure INDEX_OUTDATED
  */
 export function requireModels({ models }: Pick<IndexOrigin, 'models'>, own: IndexModels): void {

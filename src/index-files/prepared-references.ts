@@ -38,7 +38,7 @@ export class PreparedReferences {
     const directory = join(indexDir, `prepared-${id}`);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const lock = lockDirectory(directory);
-    // Not a state of the store: its blocks open in no other index.
+    // A random id instead of a state of the store: the blocks open in no other index.
     const writer = await IndexWriter.create(directory, { sequence: 0, state: id, models }, shape, sealer);
     return new PreparedReferences(directory, writer, lock);
   }
