@@ -1,6 +1,6 @@
 import type { Failure } from './failure.ts';
 
-/** A caller: its calls share turns by name, and within a name by connection. */
+/** A caller. Turns are shared between names, and within a name between connections. */
 export interface Party {
   /** Name in the certificate, otherwise the address; empty: unknown. */
   readonly name: string;
@@ -11,7 +11,7 @@ export interface Party {
 export interface Asker {
   /** Gives up the place in the queue when aborted. */
   readonly signal: AbortSignal;
-  /** Called only when needed. Undefined: work of no caller. */
+  /** Called only when needed. Undefined: work without a caller. */
   readonly party?: () => Party;
 }
 
@@ -25,9 +25,9 @@ interface Place {
 export const NO_PARTY: Party = { name: '', connection: '' };
 
 /**
- * Lets a bounded number of requests run and a bounded number wait. Waiting requests take turns by name, and within a name
- * by connection: a caller's only request waits for at most one request of each other caller. When the queue is full, the
- * newest request of the caller with the most is refused: no caller can keep others out.
+ * Lets a bounded number of requests run and a bounded number wait. Waiting requests take turns by name, and within a
+ * name by connection: a caller's only request waits for at most one request of each other caller. When the queue is
+ * full, the newest request of the caller with the most is refused: no caller can keep others out.
  */
 export class FairTurns {
   readonly #concurrency: number;
@@ -187,7 +187,7 @@ class Ring {
     return place;
   }
 
-  /** @returns whether it was waiting */
+  /** @returns whether the request was waiting */
   remove(place: Place): boolean {
     const { name, connection } = place.party;
     const connections = this.#names.get(name);

@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * The folder of this installation: where package.json, proto/ and dist/ are. Found by walking up, because this file
- * runs both from src/ and from dist/src/.
+ * The folder of this installation, with package.json, proto/ and dist/. Found by walking up, because this file runs
+ * both from src/ and from dist/src/.
  */
 export const installationFolder: string = find(dirname(fileURLToPath(import.meta.url)));
 

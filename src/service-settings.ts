@@ -13,7 +13,7 @@ const port = whole(0, 65_535);
 const filled = z.string().min(1, 'is empty');
 const optional = z.string().optional();
 const yesOrNo = z.enum(['true', 'false'], "is not 'true' or 'false'").transform((value) => value === 'true');
-/** `Number` also accepts an empty text and base 16; in a setting these are mistakes. */
+/** `Number` also accepts empty text and hexadecimal numbers; in a setting these are mistakes. */
 const decimal = z
   .string()
   .regex(/^\d+(\.\d+)?(e[+-]?\d+)?$/i, 'is not a number')

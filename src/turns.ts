@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Time spent on queued work before the event loop gets a turn, in milliseconds. */
+/** Maximum time spent on queued work before the event loop gets a turn, in milliseconds. */
 const SLICE_MS = 5;
 
 /** Runs work of many callers on the main thread in order of arrival, and yields to the event loop in between. */

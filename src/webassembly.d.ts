@@ -1,6 +1,6 @@
 /**
  * The part of the WebAssembly JavaScript API that this program uses. TypeScript ships these types only together with a
- * browser's, and @types/node declares but a fraction of them.
+ * browser's, and @types/node declares only a fraction of them.
  */
 declare namespace WebAssembly {
   interface MemoryDescriptor {
@@ -11,7 +11,7 @@ declare namespace WebAssembly {
   }
   class Memory {
     constructor(descriptor: MemoryDescriptor);
-    /** For a shared memory: a SharedArrayBuffer of the present length; longer ones come after `grow`. */
+    /** For a shared memory: a SharedArrayBuffer of the present length; `grow` replaces it with a longer one. */
     readonly buffer: SharedArrayBuffer;
     /** @returns the number of pages before */
     grow(pages: number): number;

@@ -208,8 +208,8 @@ function toNewReference(sample: RequestSample, comparable: boolean): NewReferenc
 }
 
 /**
- * SHA-256 of the request without its client_request_id. Distinguishes a repetition from another request with the same
- * id.
+ * SHA-256 of the request without its client_request_id. Distinguishes a repetition from a different request with the
+ * same id.
  */
 export function digestOf(request: EnrollRequest): Uint8Array {
   const content = EnrollRequest.encode({ ...request, clientRequestId: '' }).finish();

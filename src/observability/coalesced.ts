@@ -3,7 +3,7 @@ const SHARE = 0.1;
 /** Longest wait for the work to begin, however long it took before. */
 const MAX_WAIT_MS = 1000;
 
-/** One making of the answer, with the callers that wait for it. */
+/** One computation of the answer, with the callers that wait for it. */
 class Round<T> {
   readonly #gone = new AbortController();
   readonly result: Promise<T>;
@@ -38,8 +38,8 @@ class Round<T> {
 }
 
 /**
- * An answer shared by concurrent callers. Callers that arrive while no answer is being made share the next one. However
- * many ask, making answers takes at most a tenth of the thread's time. No caller gets an answer begun before its request.
+ * An answer shared by concurrent callers. Callers share the next computation that begins. However many callers there
+ * are, computing answers takes at most a tenth of the thread's time. No caller gets an answer begun before its request.
  */
 export class Coalesced<T> {
   readonly #make: (signal: AbortSignal) => Promise<T>;
@@ -48,7 +48,7 @@ export class Coalesced<T> {
   #underWay: Promise<unknown> = Promise.resolve();
   #notBefore = 0;
 
-  /** @param make - may stop when its signal is aborted: all callers that asked are gone then */
+  /** @param make - may stop when its signal is aborted: all its callers are gone then */
   constructor(make: (signal: AbortSignal) => Promise<T>) {
     this.#make = make;
   }

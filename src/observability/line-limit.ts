@@ -6,7 +6,7 @@ interface Window {
   unsaid: number;
 }
 
-/** Limits log lines with the same subject: a caller cannot fill the disk. The number of omitted lines is logged. */
+/** Limits log lines on the same subject: a caller cannot fill the disk. The number of omitted lines is logged. */
 export class LineLimit {
   readonly #most: number;
   readonly #windows = new Map<string, Window>();

@@ -4,8 +4,8 @@ import { describeError, redact } from './redaction.ts';
 export type { Logger } from 'pino';
 
 /**
- * The service's log: JSON lines. Allowed are request ids, checkpoint ids, purposes, methods, statuses, reasons, counts and
- * durations. `redact` drops everything forbidden, anywhere in a line.
+ * The service's log: JSON lines. Allowed are request ids, checkpoint ids, purposes, methods, statuses, reasons, counts
+ * and durations. `redact` drops everything forbidden, anywhere in a line.
  * @param level - lowest level that is written
  * @param destination - default: standard output. If it cannot be written, as on a full disk, lines are lost and the
  * service continues.
@@ -20,7 +20,7 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
       log: (line) => redact(line) as Record<string, unknown>,
     },
     hooks: {
-      // If an error is logged without a message pino uses the error's own, which may quote anything.
+      // If an error is logged without a message, pino uses the error's message, which may quote anything.
       logMethod(args: unknown[], method: LogFn) {
         const [first, words] = args;
         const line = first instanceof Error ? { err: first } : first;

@@ -13,7 +13,9 @@ export interface ServiceFigures {
   /** Searchable references by partition, e.g. `finger:2`. */
   readonly references: readonly { readonly partition: string; readonly count: number }[];
   readonly galleryVersion: number;
-  /** The index that the gallery was loaded from: its last change (0: no index), and whether a newer one is refused. */
+  /**
+   * The last change in the index that the gallery was loaded from (0: no index), and whether a newer index is refused.
+   */
   readonly index: { readonly sequence: number; readonly isRefusing: boolean };
   readonly searchesUnderWay: number;
   readonly searchesWaiting: number;
@@ -46,8 +48,8 @@ export interface CallFigures {
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
- * The service's metrics, in a registry of their own. Labels take few values: methods, statuses, reasons and partitions are
- * fixed or configured. Nothing sent by a caller becomes a label.
+ * The service's metrics, in a registry of their own. Labels take few values: methods, statuses, reasons and partitions
+ * are fixed or configured. Nothing sent by a caller becomes a label.
  */
 export class Metrics {
   readonly #registry = new Registry();
@@ -129,7 +131,7 @@ export class Metrics {
     this.#waited.observe(seconds);
   }
 
-  /** The metrics in the text format of Prometheus. Very frequent callers share answers and wait briefly. */
+  /** The metrics in the text format of Prometheus. Very frequent requests share answers and wait briefly. */
   async render(): Promise<{ readonly contentType: string; readonly body: string }> {
     return { contentType: this.#registry.contentType, body: await this.#rendering.get() };
   }

@@ -5,7 +5,7 @@ export interface ReadinessState {
   readonly stage: LifeStage;
   /** A sentence about the stage; may be empty. */
   readonly detail: string;
-  /** False: the store takes no changes now. Searches are answered, changes are refused. */
+  /** False: the store accepts no changes now. Searches are answered, changes are refused. */
   readonly writing: boolean;
   /** Stored references that are known to be damaged. */
   readonly damagedReferences: number;
@@ -52,7 +52,7 @@ export class Readiness {
     this.#state = { stage: 'stopping', detail: 'Finishing the calls under way.' };
   }
 
-  /** @param trouble - a sentence, why the store takes no changes; empty: it takes them */
+  /** @param trouble - a sentence on why the store accepts no changes; empty: it accepts them */
   store(trouble: string): void {
     this.#trouble = trouble;
   }

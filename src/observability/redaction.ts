@@ -1,6 +1,6 @@
 /**
- * Removes what must never be logged: templates, names, ids of subjects, scores. pino's own redaction knows paths of a fixed
- * depth only; this walks logged values at any depth.
+ * Removes data that must never be logged: templates, names, ids of subjects, scores. pino's own redaction only covers
+ * paths of a fixed depth; this walks logged values at any depth.
  */
 
 /** Names of fields whose values are dropped, compared in lower case without separators. */
@@ -75,7 +75,7 @@ function redactValue(value: unknown, depth: number): unknown {
   if (ArrayBuffer.isView(value)) return `[binary ${value.byteLength} bytes]`;
   if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return `[binary ${value.byteLength} bytes]`;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? '[no date]' : value.toISOString();
-  // No line of the service is deeper. The bound also ends cycles.
+  // The service logs nothing deeper. The bound also ends cycles.
   if (depth >= DEEPEST) return '[too deep]';
   if (value instanceof Map)
     return redactEntries(
