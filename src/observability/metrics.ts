@@ -200,7 +200,7 @@ export class Metrics {
     gauge('ridgewatch_store_reachable', '1 while the store can be reached.', ({ store }) =>
       store.isReachable ? 1 : 0,
     );
-    gauge('ridgewatch_store_writable', '1 while the store takes changes; searches go on without.', ({ store }) =>
+    gauge('ridgewatch_store_writable', '1 while the store takes changes; at 0 searches continue.', ({ store }) =>
       store.isWritable ? 1 : 0,
     );
     gauge(

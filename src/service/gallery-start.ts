@@ -6,7 +6,7 @@ import type { LostRows } from '../store/lost-rows.ts';
 import type { Logger } from '../observability/logging.ts';
 import type { Readiness } from '../observability/readiness.ts';
 
-/** References between two progress lines of the log. */
+/** References between two progress lines in the log. */
 const LOGGED_EVERY = 100_000;
 
 export interface GalleryStart {
@@ -14,7 +14,7 @@ export interface GalleryStart {
   readonly follower: ChangeFollower;
   /** The number of the store's last change. */
   readonly headSequence: () => Promise<number>;
-  /** Rows that are gone without a word of the database. */
+  /** Finds rows that are missing without an error of the database. */
   readonly lookForLost: () => Promise<LostRows>;
   readonly quarantine: Quarantine;
   readonly readiness: Readiness;
@@ -27,7 +27,7 @@ export interface GalleryStart {
  */
 export async function startGallery(start: GalleryStart): Promise<void> {
   const { switcher, follower, headSequence, lookForLost, quarantine, readiness, log } = start;
-  readiness.starting('Looking for what the store lacks.');
+  readiness.starting('Checking the store for missing rows.');
   const lost = await lookForLost();
   noteLost(lost, quarantine, log);
   readiness.starting('Loading the gallery.');
@@ -43,12 +43,12 @@ export async function startGallery(start: GalleryStart): Promise<void> {
   });
 }
 
-/** What the store lacks. An index may still hold it, so it is noted apart from what is loaded. */
+/** Records what the store lacks, even if an index still holds it. */
 function noteLost({ references, unreadable, galleries, tables }: LostRows, quarantine: Quarantine, log: Logger): void {
   for (const { table, blocks, rows } of tables)
     log.error(
       { table, blocks: blocks.length, rows },
-      'rows of a table of the store are gone, of which its indexes still know: ridgewatch store check says which, and what to do',
+      'a table of the store lacks rows that its indexes list: ridgewatch store check names them and the remedy',
     );
   quarantine.add([...references, ...unreadable]);
   for (const [subjectId, names] of galleries) if (names.length === 0) quarantine.doubtGalleries(subjectId, true);

@@ -25,14 +25,15 @@ export interface PeriodicParts {
 }
 
 /**
- * Tasks of every second: reads the key file again, follows the changes of other processes, probes the store, switches to a
- * published index, compacts sparse segments, codes faces. A task never overlaps itself, and a failing task does not stop the others.
+ * Runs every second: reads the key file again, follows changes by other processes, probes the store, switches to a
+ * newly published index, compacts sparse segments, codes faces. A task never overlaps itself, and a failing task does
+ * not stop the others.
  */
 export class PeriodicTasks {
   readonly #parts: PeriodicParts;
   #timer: NodeJS.Timeout | undefined;
   #isReadingHead = false;
-  /** The current key, as the log last said it. */
+  /** The current key that was last logged. */
   #keyId: string;
 
   constructor(parts: PeriodicParts) {
@@ -69,7 +70,7 @@ export class PeriodicTasks {
     void faceCoding.run();
   }
 
-  /** A rotation is made by another process: here it shows that this one has followed, whatever read the file again. */
+  /** Keys are rotated by another process. The log line shows that this process uses the new key. */
   #tellKey(): void {
     const { keys, log } = this.#parts;
     const { currentId } = keys.ring;
@@ -78,12 +79,12 @@ export class PeriodicTasks {
     log.info({ key_id: currentId }, 'encrypts with another key from now on');
   }
 
-  /** Notifications announce changes; after missed ones, the number of the last change is read. */
+  /** Notifications announce changes. In case some were missed, the number of the last change is read too. */
   #listen(): void {
     void this.#parts.store.listener.ensure((head) => this.#followTo(head));
   }
 
-  /** A slow store is not asked again before it has answered. */
+  /** A slow store is not queried again before it has answered. */
   async #followHead(): Promise<void> {
     if (this.#isReadingHead) return;
     this.#isReadingHead = true;
@@ -102,7 +103,7 @@ export class PeriodicTasks {
   }
 
   #lost(error: unknown): void {
-    this.#parts.log.warn({ err: error }, 'the store cannot be followed; searches go on');
+    this.#parts.log.warn({ err: error }, 'changes of the store cannot be followed; searches continue');
   }
 
   #tell({ isReachable, isWritable, trouble }: StoreCondition): void {
@@ -114,6 +115,6 @@ export class PeriodicTasks {
       ...(trouble && { reason: trouble.reason }),
     };
     if (trouble === undefined) log.info(facts, 'the store takes changes again');
-    else log.warn(facts, 'the store takes no changes; searches go on');
+    else log.warn(facts, 'the store takes no changes; searches continue');
   }
 }

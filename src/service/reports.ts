@@ -50,7 +50,7 @@ export function figuresOf(
   };
 }
 
-/** The id of a damaged reference is the only fact about a single reference that is logged, in a field of its own. */
+/** The only fact that is logged about a single reference is the id of a damaged one, in a separate field. */
 export function damageLog(log: Logger): OnDamage {
   let left = MAX_LOGGED_DAMAGE;
   return ({ referenceId, reason }) => {
@@ -64,7 +64,7 @@ export function warnOfDoubtfulGalleries({ unsureCount }: Quarantine, log: Logger
   if (unsureCount === 0) return;
   log.error(
     { subject_count: unsureCount },
-    'the galleries of some subjects cannot be read for certain: searches of one gallery may miss them; ridgewatch store check lists them',
+    'the galleries of some subjects are uncertain: searches of a gallery may miss them; ridgewatch store check lists them',
   );
 }
 
@@ -80,7 +80,7 @@ export function warnOfStrangeModels(gallery: Gallery, faceModels: ReadonlyMap<st
   }
 }
 
-/** Connections of each surface; logs a warning if there are fewer than configured. */
+/** Connections of each surface; logs it if there are fewer than configured. */
 export function connectionsOf(
   configuration: Configuration,
   log: Logger,
@@ -94,12 +94,14 @@ export function connectionsOf(
   return { grpc, http };
 }
 
-/** Lines for one method and reason in ten seconds. A refused call costs its caller five bytes; a line has two hundred. */
+/**
+ * Log lines for one method and reason in ten seconds. A refused call costs its caller five bytes, a line two hundred.
+ */
 const MAX_ALIKE = 100;
 
 /**
- * Reports each call to the log and the metrics. Every served call about subjects is logged: its line is the record of who
- * asked what. Refusals for the same reason and status calls are logged up to a limit. Every call is counted.
+ * Reports each call to the log and the metrics. Every served call about subjects is logged: the line is the audit
+ * record. Refusals for the same reason and status calls are logged up to a limit. Every call is counted.
  */
 export function observer(log: Logger, metrics: Metrics, health: StoreHealth): (report: CallReport) => void {
   const limit = new LineLimit(MAX_ALIKE);
@@ -125,7 +127,7 @@ export function observer(log: Logger, metrics: Metrics, health: StoreHealth): (r
   };
 }
 
-/** A key that was made just now, or put in the place of the right one, checks none of the receipts that there are. */
+/** A receipt key that was just created, or that replaced the right one, cannot verify the existing receipts. */
 export async function warnOfReceiptKey(
   signer: ReceiptSigner,
   { receiptKey, dataDir }: Pick<Configuration, 'receiptKey' | 'dataDir'>,
@@ -137,7 +139,7 @@ export async function warnOfReceiptKey(
     const warning = otherReceiptKey(signer, placeOfReceiptKey(receiptKey, dataDir), last);
     if (warning !== undefined) log.warn(warning);
   } catch (error) {
-    // A damaged receipt keeps nothing from being served.
-    log.warn({ err: error }, 'the last receipt cannot be read: whether its key is still there is not known');
+    // A damaged receipt must not stop the service.
+    log.warn({ err: error }, 'the last receipt cannot be read; whether its key still exists is unknown');
   }
 }

@@ -65,9 +65,9 @@ export interface Service {
   hurry(): void;
 }
 
-/** Concurrent searches per worker thread: one is compared while another is prepared or merged. */
+/** Concurrent searches per worker thread: one runs on the threads while another is prepared or merged. */
 const SEARCHES_PER_WORKER = 2;
-/** Log lines about defects met by stream records or HTTP requests, for one reason in ten seconds. */
+/** Log lines about defects in the handling of stream records or HTTP requests, for one reason in ten seconds. */
 const MAX_DEFECTS = 20;
 /**
  * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
@@ -115,7 +115,7 @@ async function start(
     log.warn({ err: error }, 'faces are not coded; searches for them stay exact'),
   );
   const compactor = new Compactor(served, (error) =>
-    log.warn({ err: error }, 'a segment could not be rewritten; it serves as it is'),
+    log.warn({ err: error }, 'a segment could not be compacted; it stays in use'),
   );
   // Metrics can be scraped before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
@@ -244,7 +244,7 @@ async function start(
   );
   server = api;
   const grpcPort = await api.listen(configuration.grpcHost, configuration.grpcPort, credentials);
-  // If the start is given up there is nothing to wait for.
+  // If the start is given up, there are no calls to drain.
   teardown.add(async () => {
     const drained = await api.stop(readiness.state.stage === 'stopping' ? configuration.drainSeconds * 1000 : 0);
     if (!drained) log.warn('calls were cut off: the time for draining was up');
@@ -286,8 +286,8 @@ async function start(
 }
 
 /**
- * The demo gallery is for looking around: never on a database of the operator's own, unless asked for, and never where
- * anything was: a store that has lost everything must not begin another life.
+ * Whether to make the demo gallery, which is for trying the service: on an operator's own database only on request, and
+ * never in a store that has been used. A store that has lost all its data must not be filled with demo subjects.
  */
 async function wantsDemo(configuration: Configuration, store: Store, gallery: Gallery): Promise<boolean> {
   if (configuration.demo === 'never' || gallery.version > 0) return false;

@@ -22,16 +22,16 @@ interface SurfaceParts {
 export interface HttpParts extends SurfaceParts {
   readonly readiness: Readiness;
   readonly metrics: Metrics;
-  /** Limits the lines about defects. */
+  /** Limits log lines about defects. */
   readonly defects: LineLimit;
   readonly log: Logger;
-  /** Why the gRPC server accepts no further client; undefined: it does, or there is no server yet. */
+  /** Why the gRPC server accepts no further clients; undefined: it accepts them, or there is no server yet. */
   readonly obstacle: () => string | undefined;
   /** Undefined until searches can be answered. */
   readonly identify: () => JsonRoute | undefined;
 }
 
-/** Serves pages from the beginning of the start and, if configured, searches in JSON. */
+/** Serves pages from the beginning of the start, and searches in JSON if configured. */
 export function makeHttpServer(parts: HttpParts): HttpServer {
   const { configuration, maxConnections, readiness, metrics, refusals, defects, log, obstacle } = parts;
   const pages = servicePages({ readiness: () => readiness.state, metrics: () => metrics.render(), obstacle });

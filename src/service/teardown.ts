@@ -3,7 +3,8 @@ import { Failure } from '../failure.ts';
 type Step = () => Promise<unknown>;
 
 /**
- * Takes the parts of a service down, last one first. A failed start and the stop of a running service use the same order.
+ * Takes the parts of a service down, last one first. A failed start and the stop of a running service use the same
+ * order.
  */
 export class Teardown {
   #steps: Step[] = [];
@@ -42,7 +43,7 @@ export async function wholeOrNothing<T>(start: (teardown: Teardown) => Promise<T
     return await Promise.race([starting, rejectionOf(givenUp)]);
   } catch (thrown) {
     await teardown.run();
-    // The start fails on parts already taken down, and ends. The parts that it added meanwhile are taken down, too.
+    // The start ends when it fails on parts already taken down. Parts that it added meanwhile are taken down, too.
     await starting.catch(() => undefined);
     await teardown.run();
     throw thrown;
