@@ -22,7 +22,7 @@ const MAX_WHOLE = 0xffff_ffff;
 const NOT_FINITE: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity']);
 const YEAR_ZERO = /^0000/;
 
-/** Unknown values are decoded to one that the rules of the request refuse. */
+/** Unknown values decode to a value that the rules of the request refuse. */
 const enumeration = z.union([z.string(), z.int()], 'must be the name or the number of a value in the contract');
 const text = z
   .string('must be a string')

@@ -1,4 +1,4 @@
-/** Wire shapes of the contract's messages, which the walk over a request checks against. */
+/** Wire shapes of the contract's messages: the walk over a request checks its bytes against them. */
 import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf';
 import { MAX_VALUES, RANGES } from './wire-limits.ts';
 

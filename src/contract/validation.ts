@@ -79,7 +79,7 @@ export const verifyRules = z.object({
   clientRequestId: optionalName,
 });
 
-/** An earlier date is the result of a missing or misread value. */
+/** Earlier dates come from missing or misread values. */
 const EARLIEST_EXPIRY = new Date('1900-01-01T00:00:00Z');
 /** The last time that all time formats can represent. */
 const LATEST_TIME = new Date('9999-12-31T23:59:59.999Z');

@@ -18,7 +18,7 @@ export const MAX_UPDATE_PATHS = 16;
  * 400.
  */
 export const MAX_FIELDS = 2000;
-/** Size of a string, in bytes. The longest that a rule allows has 256 characters. */
+/** Size of a string, in bytes. The longest string that a rule allows has 256 characters. */
 export const MAX_TEXT_BYTES = 4096;
 
 /** Maximum number of values of each repeated field in requests. A test checks that every repeated field has a limit. */

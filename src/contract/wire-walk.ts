@@ -1,6 +1,6 @@
 /**
  * Walks over the bytes of a request before it is decoded. A message of four megabytes can contain two million empty
- * values, each of which decoding would turn into an object. A message that passes decodes safely: every length fits,
+ * values, and decoding would make an object of each. A message that passes decodes safely: every length fits,
  * every field has the type of the contract and occurs once, every string is UTF-8, every number is in range. The walk
  * stops at the first fault, allocates no objects, and reads at most `MAX_FIELDS` fields.
  */
