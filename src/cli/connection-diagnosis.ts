@@ -1,4 +1,6 @@
-/** Finds out why a service cannot be reached, by connecting again without a call: the library gives hardly any detail. */
+/**
+ * Finds out why a service is unreachable, by connecting again without a call: the library reports hardly any detail.
+ */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions, type PeerCertificate } from 'node:tls';
 import { readTlsFiles, type ClientTlsSettings } from '../security/client-credentials.ts';

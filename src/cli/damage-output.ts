@@ -4,7 +4,7 @@ import type { DamagedReference } from '../store/records.ts';
 /** Largest number of damaged references named on standard error. */
 const MAX_NAMED = 20;
 
-/** Names skipped, damaged references on standard error. */
+/** Names damaged references, which are skipped, on standard error. */
 export function warnOfDamage(damaged: readonly DamagedReference[]): void {
   for (const one of damaged.slice(0, MAX_NAMED)) process.stderr.write(`skipped: ${describeDamage(one)}\n`);
   if (damaged.length > 0)
@@ -12,15 +12,15 @@ export function warnOfDamage(damaged: readonly DamagedReference[]): void {
 }
 
 /**
- * Says on standard error which tables lack rows.
- * @param which - not given: all
- * @returns whether any does
+ * Reports on standard error which tables lack rows.
+ * @param which - tables to report; undefined: all
+ * @returns whether any of them lacks rows
  */
 export function warnOfLost(tables: readonly LostOfTable[], which?: readonly string[]): boolean {
   const told = tables.filter(({ table }) => which === undefined || which.includes(table));
   for (const { table, blocks, rows } of told)
     process.stderr.write(
-      `The table ${table} lacks ${rows} rows that its indexes know of, in ${blocks.length} blocks: ridgewatch store check says what to do.\n`,
+      `The table ${table} lacks ${rows} rows that its indexes list, in ${blocks.length} blocks: ridgewatch store check names the remedy.\n`,
     );
   return told.length > 0;
 }

@@ -24,7 +24,7 @@ const REFUSED: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Reports a failure on standard error: a sentence, or with --json one JSON document. Standard output holds answers only.
+ * Reports a failure on standard error: a sentence, or with --json one JSON document. Standard output has only answers.
  * @returns the exit code
  */
 export function reportFailure(error: unknown, json: boolean): number {

@@ -1,4 +1,6 @@
-/** Files directly in a folder: each may be a person, or one finger or impression of a person. Only the names can tell. */
+/**
+ * Files directly in a folder: each may be a person, or one finger or impression of a person. Only the names show it.
+ */
 import { basename, dirname, relative } from 'node:path';
 import { Failure } from '../failure.ts';
 import type { SubjectFiles } from './template-folders.ts';

@@ -7,9 +7,9 @@ const STOPPING_MS = 10_000;
 const MAX_LOGGED = 20;
 
 /**
- * Handles an error that reached no handler. Such an error is a defect and leaves an unknown state: it is logged, running
- * calls are drained, and the process ends with a failure code. Node.js alone would end at once, break running calls, and
- * leave the embedded database running.
+ * Handles an error that reached no handler. Such an error is a defect and leaves an unknown state: it is logged,
+ * running calls are drained, and the process ends with a failure code. Node.js alone would end at once, break running
+ * calls, and leave the embedded database running.
  */
 export class LastResort {
   /** Fulfilled at the first such error. */

@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url';
 
 /** Variable in which ridgewatch.sh reports what it found: `<parent> <obeyed|ignored> <NAME,NAME,…>`. */
 const LAUNCHER_VARIABLE = 'RIDGEWATCH_LAUNCHER';
-/** Variable in which a process that starts the launcher names the variables it removed, and that it is a relay. */
+/** Variable for a process that starts the launcher: states the variables that it removed, and whether it is a relay. */
 const IGNORED_VARIABLE = 'RIDGEWATCH_IGNORED';
 const RELAY_VARIABLE = 'RIDGEWATCH_RELAY';
 
 /**
- * Variables obeyed by Node.js and libraries that would decide which authorities the program trusts, which code it loads,
- * or which files it writes. ridgewatch.sh removes those of the first row before Node.js starts, too.
+ * Variables obeyed by Node.js and libraries that would decide which authorities the program trusts, which code it
+ * loads, or which files it writes. ridgewatch.sh removes those of the first row before Node.js starts, too.
  */
 const AMBIENT =
   /^(NODE_(?!ENV$|CHANNEL_)\w+|OPENSSL_\w+|SSL_CERT_\w+|SSLKEYLOGFILE|GRPC_\w+|NAPI_RS_\w+|PISCINA_\w+|BUF_BIGINT_DISABLE)$/;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Entry point. Checks the runtime and the environment before it loads modules that need them. Older Node.js must be able to
- * read this file and its static imports. `ridgewatch` and `npm start` run it through ridgewatch.sh.
+ * Entry point. Checks the runtime and the environment before it loads modules that need them. Older Node.js must be
+ * able to read this file and its static imports. `ridgewatch` and `npm start` run it through ridgewatch.sh.
  */
 import { launch, launcherEnvironment, launcherFile } from './launch.ts';
 import { endWithParent } from './parent.ts';

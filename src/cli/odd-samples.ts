@@ -1,7 +1,7 @@
 import type { SampleWarning } from '../contract/generated/ridgewatch/v1/sample.ts';
 
 /**
- * Prints the warnings about sent files on standard error. With --json the document holds them.
+ * Prints warnings about the sent files on standard error. With --json the document contains them.
  * @param files - in the order of their samples
  */
 export function tellOdd(

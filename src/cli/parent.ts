@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 const INTERVAL_MS = 250;
 
 /**
- * Sends SIGHUP to this process when its parent has ended. If the parent is a shell of npm, its parent is watched: the shell
- * keeps waiting when npm is killed, and dies of other signals without passing them on.
+ * Sends SIGHUP to this process when its parent has ended. If the parent is a shell of npm, its parent is watched: the
+ * shell keeps waiting when npm is killed, and dies of other signals without passing them on.
  */
 export function endWithParent(parent: number): void {
   const isBetween = argumentsOf(parent)[1] === '-c';

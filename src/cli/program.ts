@@ -157,7 +157,7 @@ export function createProgram(): Command {
       )
       .option('--each-folder-a-person', 'each sub-folder is one person, even if names of its files begin differently')
       .option('--model <id:dimension>', 'model of face embeddings')
-      .option('--force', 'write over the file')
+      .option('--force', 'overwrite the file')
       .option('--json', 'print one JSON document')
       .addHelpText(
         'after',

@@ -8,7 +8,7 @@ export interface Publication {
   readonly directory: string;
   /** Address of the service that was asked. */
   readonly address: string;
-  /** `taken`: the service searches the index. `other`: it searches another. `refused`: with a reason. `unknown`: no answer. */
+  /** `taken`: the service searches the index; `other`: another one; `refused`: with a reason; `unknown`: no answer. */
   readonly service: 'taken' | 'other' | 'refused' | 'unknown';
   readonly sentence: string;
 }
@@ -30,7 +30,7 @@ export async function afterPublishing(
       return { ...at, service: 'taken', sentence: `${first} The service at ${connection.address} searches it now.` };
     }
     const what = indexName === '' ? 'no index' : indexName;
-    const sentence = `${first} The service at ${connection.address} does NOT take it: it searches ${what}, and uses another index directory (its RIDGEWATCH_INDEX_DIR).`;
+    const sentence = `${first} The service at ${connection.address} does NOT use it: it searches ${what}, and has another index directory (its RIDGEWATCH_INDEX_DIR).`;
     return { ...at, service: 'other', sentence };
   } catch (error) {
     if (error instanceof CallFailed && error.status.reason?.startsWith('INDEX_') === true) {

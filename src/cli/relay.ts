@@ -3,15 +3,17 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { launcherEnvironment } from './launch.ts';
 
-/** Signals that are passed on. Others stop and continue processes, cannot be caught, or report a fault of this process. */
+/**
+ * Signals that are passed on. Others suspend or resume processes, cannot be caught, or report a fault of this process.
+ */
 const PASSED_ON = [
   ...(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const),
   ...(['SIGVTALRM', 'SIGXCPU', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const),
 ].filter((signal) => signal in constants.signals);
 
 /**
- * Runs the launcher, passes signals on to it, and ends as it ends. If this process is killed, the program notices the loss
- * of its parent and ends.
+ * Runs the launcher, passes signals on to it, and ends as it ends. If this process is killed, the program notices the
+ * loss of its parent and ends.
  */
 export function relay(launcher: string, args: readonly string[]): void {
   const child = spawn('/bin/sh', [launcher, ...args], {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The `ridgewatch` command. It becomes the Node.js that came along, in this very process: signals, exit codes and the
-# parent are then the program's own, and an older Node.js on the path does not matter.
+# The `ridgewatch` command. It replaces itself (exec) with the Node.js of this package: signals, exit codes and the parent
+# are then the program's own, and an older Node.js on the path does not matter.
 
 self=$0
 while [ -h "$self" ]; do
@@ -14,7 +14,7 @@ here=$(CDPATH='' cd -P "$(dirname "$self")" && pwd -P) || exit 1
 main=$here/main.js
 [ -f "$main" ] || main=$here/main.ts
 
-# What Node.js and its OpenSSL would obey before a line of the program has run: code to load, a debugger to open,
+# Removes variables that Node.js and its OpenSSL obey before the program runs: they name code to load, a debugger to open,
 # authorities to trust, files to write keys to.
 ignored=${RIDGEWATCH_IGNORED-}
 for name in $(env | sed -n -e 's/^\(NODE_[A-Za-z0-9_]*\)=.*/\1/p' -e 's/^\(OPENSSL_[A-Za-z0-9_]*\)=.*/\1/p' \
@@ -23,7 +23,7 @@ for name in $(env | sed -n -e 's/^\(NODE_[A-Za-z0-9_]*\)=.*/\1/p' -e 's/^\(OPENS
   unset "$name"
 done
 
-# Node.js forgets that a signal was ignored, which is what nohup asks for: the lowest bit is SIGHUP.
+# With nohup SIGHUP is ignored, but Node.js does not keep that. The lowest bit of the mask is SIGHUP.
 hangup=obeyed
 if [ -r "/proc/$$/status" ]; then
   while read -r key value; do
@@ -40,5 +40,5 @@ while [ -n "$folder" ]; do
   [ -x "$node" ] && exec "$node" --disable-sigusr1 "$main" "$@"
   folder=${folder%/*}
 done
-# It did not come along, as when install scripts are not run. main.js looks at the version.
+# The package has no Node.js if install scripts did not run. main.js checks the version.
 exec node "$main" "$@"

@@ -2,20 +2,20 @@ import { constants } from 'node:os';
 import { launch } from './launch.ts';
 
 /**
- * Signals that would end the process and can be caught. Each requests an orderly stop. Excluded are signals that report a
- * fault of the process itself (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS), after which an orderly stop is
- * impossible, and real-time signals, which Node.js cannot catch.
+ * Signals that would end the process and can be caught. Each requests an orderly stop. Excluded are signals that report
+ * a fault of the process itself (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS), after which an orderly
+ * stop is impossible, and real-time signals, which Node.js cannot catch.
  */
 const ENDING = [
   ...(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGALRM', 'SIGVTALRM', 'SIGPROF'] as const),
   ...(['SIGXCPU', 'SIGIO', 'SIGPWR', 'SIGSTKFLT', 'SIGLOST'] as const),
 ].filter((signal) => signal in constants.signals);
-/** These would end the process, too, but tools send them for other purposes, as to reopen log files. */
+/** These would end the process, too, but tools send them for other purposes, such as reopening log files. */
 const MEANINGLESS = ['SIGUSR1', 'SIGUSR2'] as const;
 
 /**
- * One Ctrl-C arrives several times: from the terminal, and from each wrapper such as npm that passes it on. Signals within
- * this time of the first are one request, in milliseconds.
+ * One Ctrl-C arrives several times: from the terminal, and from each wrapper, such as npm, that passes it on. Signals
+ * within this time of the first are one request, in milliseconds.
  */
 const SAME_REQUEST_MS = 1000;
 

@@ -1,53 +1,53 @@
-/** What a check of the store says. */
+/** The report of a check of the store. */
 import Table from 'cli-table3';
 import type { Rebuilt } from '../store/damaged-indexes.ts';
 import type { DamagedReference } from '../store/records.ts';
 import type { Repaired } from '../store/removed-references.ts';
 import type { Structure } from '../store/store-repair.ts';
 
-/** What was found. */
+/** The damage that was found. */
 export interface Findings {
   readonly subjects: number;
   readonly references: number;
-  /** Subjects of which nothing can be read but damaged references. */
+  /** Number of subjects without a readable reference. */
   readonly expungeable: number;
   readonly damaged: readonly DamagedReference[];
-  /** Subjects that may have belonged to more galleries than can be read. */
+  /** Subjects that may have belonged to further galleries, whose names cannot be read. */
   readonly mayLackGalleries: readonly string[];
   readonly structure: Structure;
-  /** Why no more was looked at or done. */
+  /** Why the check or the repair stopped. */
   readonly obstacle?: string;
 }
 
-/** What was done. */
+/** The repairs that were made. */
 export interface Mended {
   readonly indexes: readonly Rebuilt[];
-  /** Tables whose rows were made anew from others. */
+  /** Tables that were rebuilt from others. */
   readonly tables: readonly string[];
-  /** Numbers of the change sequence that were given a change again. */
+  /** Numbers of the change sequence that were missing and got a change. */
   readonly changesFilled: number;
-  /** Tables that were written anew without their damaged blocks. */
+  /** Tables that were rewritten without their damaged blocks. */
   readonly rewritten: readonly { readonly table: string; readonly blocks: readonly number[] }[];
   readonly repaired: readonly Repaired[];
 }
 
 const MAX_NAMED = 20;
 const STYLE = { head: [], border: [] };
-/** What is gone with a block of a table, beside the rows that are named. */
+/** What is lost with a block of a table, besides the rows that the report names. */
 const LOSSES: Readonly<Record<string, string>> = {
-  change: 'which subjects some changes were of; the numbers stay without a hole',
-  receipt: 'receipts; copies that were handed out still exist',
-  enrolment_request: 'request ids; an enrolment that is repeated under one of them is made a second time',
-  import: 'how far interrupted imports are; they begin again',
-  import_refusal: 'what interrupted imports have refused',
+  change: 'the subjects of some changes; the sequence has no gap',
+  receipt: 'receipts; copies given out earlier still exist',
+  enrolment_request: 'request ids; an enrolment repeated under one of them is made a second time',
+  import: 'the progress of interrupted imports; they start again',
+  import_refusal: 'the refusals of interrupted imports',
   gallery: 'the names of galleries without members',
-  gallery_membership: 'memberships that no index names',
+  gallery_membership: 'memberships that no index lists',
 };
 const REASONS: Readonly<Record<Rebuilt['outcome'], string>> = {
-  rebuilt: 'built anew',
+  rebuilt: 'rebuilt',
   'table-damaged': 'its table is damaged, too: --expunge',
   duplicates: 'rows that must differ are equal: restore a backup, or remove one of them',
-  forbidden: 'the owner of the table may: REINDEX INDEX',
+  forbidden: 'only the owner of the table may rebuild it: REINDEX INDEX',
 };
 
 export function isStructureDamaged(structure: Structure): boolean {
@@ -99,10 +99,10 @@ export function sentencesOf(findings: Findings, mended: Mended | undefined): str
     structure.isListWrong ||
     structure.blocks.some(({ mend }) => mend === 'repair');
   if (isMendedSafely && mended === undefined)
-    found.push('--repair builds indexes and tables anew whose content is known from elsewhere: nothing is lost by it.');
+    found.push('--repair rebuilds indexes and tables that can be derived from other data: nothing is lost.');
   if (findings.damaged.length > 0 || structure.blocks.some(({ mend }) => mend === 'expunge'))
     found.push(
-      'A backup brings back what cannot be read (ridgewatch restore, into an empty store); --expunge removes it, with a receipt for each subject.',
+      'A backup brings back what cannot be read (ridgewatch restore, into an empty store). --expunge removes it, with a receipt for each subject.',
     );
   return [...lines, ...found];
 }
@@ -110,20 +110,20 @@ export function sentencesOf(findings: Findings, mended: Mended | undefined): str
 function sentencesOfMended({ indexes, tables, changesFilled, rewritten, repaired }: Mended): string[] {
   const lines: string[] = [];
   const built = indexes.filter(({ outcome }) => outcome === 'rebuilt');
-  if (built.length > 0) lines.push(`Indexes built anew: ${built.map(({ index }) => index).join(', ')}.`);
-  if (tables.length > 0) lines.push(`Tables made anew from what is known elsewhere: ${tables.join(', ')}.`);
+  if (built.length > 0) lines.push(`Indexes rebuilt: ${built.map(({ index }) => index).join(', ')}.`);
+  if (tables.length > 0) lines.push(`Tables rebuilt from other data: ${tables.join(', ')}.`);
   if (tables.includes('change_counter'))
-    lines.push('The store has another identity since: build indexes of the gallery again (ridgewatch index build).');
-  if (changesFilled > 0) lines.push(`${changesFilled} numbers of the change sequence have a change again.`);
+    lines.push('The store now has another identity: build the indexes of the gallery again (ridgewatch index build).');
+  if (changesFilled > 0) lines.push(`${changesFilled} missing numbers of the change sequence were filled.`);
   for (const { table, blocks } of rewritten) {
     const loss = LOSSES[table];
-    const gone = loss === undefined ? '' : ` What was in them is gone: ${loss}.`;
-    lines.push(`The table ${table} was written anew without its damaged blocks (${blocks.join(', ')}).${gone}`);
+    const lost = loss === undefined ? '' : ` Lost with them: ${loss}.`;
+    lines.push(`The table ${table} was rewritten without its damaged blocks (${blocks.join(', ')}).${lost}`);
   }
   if (repaired.length > 0) {
     const expunged = repaired.filter(({ isExpunged }) => isExpunged).length;
     lines.push(
-      `${repaired.length} subjects were mended, ${expunged} of them by expunging them; receipt show has the receipts.`,
+      `${repaired.length} subjects were repaired, ${expunged} of them by expunging them; "ridgewatch receipt show" prints the receipts.`,
     );
   }
   return lines;
@@ -139,7 +139,7 @@ function sentencesOfRows({ damaged, mayLackGalleries }: Findings): string[] {
   if (mayLackGalleries.length > 0) {
     const more = mayLackGalleries.length > MAX_NAMED ? `, and ${mayLackGalleries.length - MAX_NAMED} more` : '';
     lines.push(
-      `${mayLackGalleries.length} subjects may have belonged to more galleries than can be read, or to fewer: ${mayLackGalleries.slice(0, MAX_NAMED).join(', ')}${more}.`,
+      `The galleries of ${mayLackGalleries.length} subjects are uncertain, some may be missing or wrong: ${mayLackGalleries.slice(0, MAX_NAMED).join(', ')}${more}.`,
     );
   }
   return lines;
@@ -151,21 +151,21 @@ function sentencesOfStructure(
 ): string[] {
   const lines: string[] = [];
   if (indexes.length > 0) {
-    const table = new Table({ head: ['index', 'table', 'block', 'what mends it'], style: STYLE });
+    const table = new Table({ head: ['index', 'table', 'block', 'remedy'], style: STYLE });
     for (const one of indexes) {
       const outcome = mended?.indexes.find(({ index }) => index === one.index)?.outcome;
       table.push([one.index, one.table, one.block ?? '?', outcome === undefined ? '--repair' : REASONS[outcome]]);
     }
-    lines.push(`${indexes.length} indexes are damaged, by which rows are found:`, table.toString());
+    lines.push(`${indexes.length} database indexes are damaged:`, table.toString());
   }
   if (blocks.length > 0) {
-    const table = new Table({ head: ['table', 'block', 'what mends it'], style: STYLE });
+    const table = new Table({ head: ['table', 'block', 'remedy'], style: STYLE });
     for (const { table: name, block, mend } of blocks)
       table.push([name, block, mend === 'repair' ? '--repair' : '--expunge, or a backup']);
-    lines.push(`${blocks.length} blocks cannot be read, or lack rows that an index knows of:`, table.toString());
+    lines.push(`${blocks.length} blocks cannot be read, or lack rows that an index lists:`, table.toString());
   }
   if (missingChanges > 0) lines.push(`${missingChanges} numbers of the change sequence have no change: --repair.`);
-  if (isCounterWrong) lines.push('The counter of the changes is gone, or names one before the last one: --repair.');
-  if (isListWrong) lines.push('The list of the migrations does not name those that were made: --repair.');
+  if (isCounterWrong) lines.push('The change counter is missing, or is behind the last change: --repair.');
+  if (isListWrong) lines.push('The list of applied migrations is wrong: --repair.');
   return lines;
 }

@@ -88,7 +88,9 @@ function faceSample(
   return { modality: 'face', format, data, fingerPosition: 0, quality: 0, modelId: model, dimension };
 }
 
-/** ISO and INCITS records begin the same. A record is of the one standard that can decode it, else of its header's. */
+/**
+ * ISO and INCITS records begin alike. If exactly one standard decodes the record, it is that one; else the header's.
+ */
 function fingerFormat(data: Uint8Array): MinutiaeStandard {
   const [isIso, isIncits] = [decodes(decodeIso197942, data), decodes(decodeIncits378, data)];
   if (isIso !== isIncits) return isIso ? 'iso-19794-2-2005' : 'incits-378-2004';

@@ -28,8 +28,8 @@ export interface TemplateFolder {
 const NAMED_IN_SENTENCES = 10;
 
 /**
- * Groups the templates of a folder by subject. Files in a sub-folder belong to one subject. Files directly in the folder
- * are one subject each, unless `groupBy` finds the same first group in their names. Other entries are named.
+ * Groups the templates of a folder by subject. Files in a sub-folder belong to one subject. Files directly in the
+ * folder are one subject each, unless `groupBy` finds the same first group in their names. Other entries are named.
  * @throws Failure FOLDER_UNREADABLE, NO_TEMPLATES, GROUP_INVALID
  */
 export function readTemplateFolder(folder: string, groupBy?: RegExp): TemplateFolder {

@@ -159,7 +159,10 @@ it('rejects templates that it cannot measure; the service rejects a missing tabl
   const out = at('nothing.json');
   const few = at('prints/p-1');
   const wrong = [
-    { args: ['finger', '--data', few, '--out', out], says: `${few} has 2 people; it takes 30` },
+    {
+      args: ['finger', '--data', few, '--out', out],
+      says: `${few} has 2 people; measuring false match rates takes at least 30.`,
+    },
     { args: ['finger', '--data', at('faces'), '--out', out], says: 'is a face embedding' },
     { args: ['finger', '--data', at('nowhere'), '--out', out], says: 'cannot be read' },
     { args: ['face', '--data', at('faces'), '--out', out], says: '--model id:dimension' },
@@ -201,7 +204,9 @@ it('requires an option when sub-folders may be databases of several people each'
   expect(JSON.parse(refused.stdout + refused.stderr)).toMatchObject({
     error: {
       reason: 'GROUPING_AMBIGUOUS',
-      message: expect.stringMatching(/of 2 by how their names begin \(100_1\.iso\).*--each-folder-a-person/) as string,
+      message: expect.stringMatching(
+        /by the beginning of their names, of 2 \(100_1\.iso\).*--each-folder-a-person/,
+      ) as string,
     },
   });
   for (const meant of [await run('databases', '--each-folder-a-person'), await run('fingers')])

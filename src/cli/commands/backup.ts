@@ -37,7 +37,7 @@ export function backup([file]: readonly string[], options: StoreOptions): Promis
   });
 }
 
-/** The damaged references in the backup. The copy is verbatim; only decoding the references finds damage. */
+/** The damaged references in the backup. The copy is verbatim: only decoding the references finds damage. */
 async function damagedIn(store: Store, options: StoreOptions): Promise<DamagedReference[]> {
   const bar = progressBar('checking {value} subjects, {duration_formatted}', options);
   bar.start(0, 0);
@@ -59,8 +59,8 @@ async function damagedIn(store: Store, options: StoreOptions): Promise<DamagedRe
 }
 
 /**
- * Fills an empty store from a file. The backup is read to its end before the store is created. Only existing keys are used:
- * a new key would not open the backup, and the store would need it ever after.
+ * Fills an empty store from a file. The whole backup is read before the store is created. Only existing keys are used:
+ * a new key would not open the backup, and the store would need it from then on.
  */
 export async function restoreBackup([file]: readonly string[], options: StoreOptions): Promise<number> {
   const own = new Keys(storeSettings(options));
@@ -91,7 +91,7 @@ export async function restoreBackup([file]: readonly string[], options: StoreOpt
   );
 }
 
-/** A backup holds receipts and not the key that they were signed with. */
+/** A backup contains receipts, but not the key that signed them. */
 async function missingReceiptKey(
   { receiptKey, dataDir }: StoreAccess['configuration'],
   store: Store,
@@ -100,7 +100,7 @@ async function missingReceiptKey(
   try {
     signer = ReceiptSigner.read(receiptKey, dataDir);
   } catch {
-    // It is not there, or is none.
+    // The file is missing, or contains no receipt key.
   }
   return otherReceiptKey(signer, placeOfReceiptKey(receiptKey, dataDir), await store.subjects.lastReceipt());
 }

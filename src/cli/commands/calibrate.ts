@@ -17,32 +17,32 @@ import { decodeFile, groupFiles, groupPattern, readTemplateFile, type FileOption
 export interface CalibrateOptions {
   readonly data: readonly string[];
   readonly groupBy?: string | undefined;
-  /** Sub-folders are people, however the names in them begin. */
+  /** Each sub-folder is one person, whatever the names of its files. */
   readonly eachFolderAPerson?: boolean | undefined;
-  /** `id:dimension`; of faces only. */
+  /** `id:dimension`; for faces only. */
   readonly model?: string | undefined;
   readonly out: string;
   readonly force?: boolean | undefined;
   readonly json?: boolean | undefined;
 }
 
-/** With fewer people a table says nothing that thresholds are asked for. */
+/** With fewer people a table has no data at the rates of useful thresholds. */
 const MIN_PEOPLE = 30;
 /**
- * Whose a file directly in a folder is, unless --group-by says otherwise: `<person>_<impression>`, or
- * `<person>_<finger>_<impression>`. One person taken for several would put mates among the strangers.
+ * The person of a file directly in a folder, unless --group-by is given: `<person>_<impression>`, or
+ * `<person>_<finger>_<impression>`. Taking one person for several would count mated comparisons as non-mated.
  */
 const PERSON_OF_NAME = /^(.+?)(?:_.*)?\.[^.]*$/;
-/** How the name of a file in a sub-folder may say a person, too. */
+/** Names of files in a sub-folder may also begin with a person. */
 const BEGINNING = /^([^_]+)_/;
-/** Embeddings one after the other, and whose they are, see embedding-rows.ts. */
+/** Concatenated embeddings, and their people, see embedding-rows.ts. */
 const [ROWS, LABELS] = ['embeddings.f32', 'embeddings.tsv'];
 
-/** Measures how often different people of the folders score how much, and writes the table. */
+/** Measures the distribution of non-mated scores in the folders, and writes the table. */
 export async function calibrate([modality]: readonly string[], options: CalibrateOptions): Promise<number> {
   const subject = subjectOf(modality, options.model);
   if (existsSync(options.out) && options.force !== true) {
-    const sentence = `${options.out} exists already: name a new file, or say --force.`;
+    const sentence = `${options.out} already exists: name a new file, or give --force.`;
     throw new Failure('invalid-argument', 'OUTPUT_EXISTS', sentence);
   }
   requireFolder(options.out);
@@ -65,9 +65,9 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
     bar.stop();
   }
   const table = makeTable(histograms, TABLE_STEPS[subject.modality]);
-  // A table that does not fall at its end would stay at one rate for ever.
+  // A table whose rate does not fall at its end would claim one rate for all higher scores.
   if (table.scores.length < 2 || table.milliLog10PerStep >= 0) {
-    const sentence = 'The scores of different people hardly differ: nothing can be told from them.';
+    const sentence = 'The scores of different people hardly differ: no rates can be derived from them.';
     throw new Failure('invalid-argument', 'TOO_FEW_SCORES', sentence);
   }
   await writeTable(options.out, calibrationFile(subject, table));
@@ -95,7 +95,7 @@ async function writeTable(file: string, content: string): Promise<void> {
   }
 }
 
-/** Looked at before the work of minutes. */
+/** Checked first, because the work takes minutes. */
 function requireFolder(file: string): void {
   if (existsSync(dirname(file))) return;
   const sentence = `The file ${file} cannot be written: its folder does not exist.`;
@@ -105,25 +105,25 @@ function requireFolder(file: string): void {
 function subjectOf(modality: string, model: string | undefined): CalibrationSubject {
   if (modality === 'finger') {
     if (model === undefined) return { modality };
-    throw new Failure('invalid-argument', 'NOT_FOR_A_FINGER', '--model is for faces: the finger model comes along.');
+    throw new Failure('invalid-argument', 'NOT_FOR_A_FINGER', '--model is for faces: the finger model is built in.');
   }
   const match = /^([a-z0-9._-]{1,64}):(\d{1,4})$/.exec(model ?? '');
   if (match === null) {
     throw new Failure(
       'invalid-argument',
       'MODEL_REQUIRED',
-      'Say which model made the embeddings: --model id:dimension.',
+      'Name the model that made the embeddings: --model id:dimension.',
     );
   }
   return { modality: 'face', model: match[1], dimension: Number(match[2]) };
 }
 
-/** Score units of a table's step of 1. */
+/** Score per unit of the table. */
 function unitOf(subject: CalibrationSubject): number {
   return subject.modality === 'finger' ? 1 : scoreOfCosineOne(subject.dimension) / FACE_TABLE_UNITS;
 }
 
-/** @throws Failure that names the file which cannot be read, is of the other modality, or of another dimension */
+/** @throws Failure that names the file that is unreadable, of the other modality, or of another dimension */
 function readLabelled(
   folder: string,
   subject: CalibrationSubject,
@@ -149,8 +149,9 @@ function readLabelled(
 }
 
 /**
- * A folder of databases, each with prints of many people, looks like a folder of people: impressions of one database
- * would not be compared, and the table would not show it. A person's fingers can have such names, too: the user decides.
+ * A folder of databases, each with prints of many people, looks like a folder of people. Prints of one database would
+ * then not be compared, and the table would not show it. The fingers of one person can have such names, too: the user
+ * decides.
  * @throws Failure GROUPING_AMBIGUOUS
  */
 function requireFolderEach(folder: string, people: readonly SubjectFiles[]): void {
@@ -158,18 +159,18 @@ function requireFolderEach(folder: string, people: readonly SubjectFiles[]): voi
     const names = files.filter((file) => dirname(relative(folder, file)) !== '.').map((file) => basename(file));
     const beginnings = new Set(names.flatMap((name) => BEGINNING.exec(name)?.[1] ?? []));
     if (beginnings.size < 2) continue;
-    const sentence = `The files of the sub-folder ${externalId} of ${folder} can be of one person, or of ${beginnings.size} by how their names begin (${names[0] ?? ''}). Name such a folder itself (--data ${join(folder, externalId)}), or say --each-folder-a-person.`;
+    const sentence = `The files of the sub-folder ${externalId} of ${folder} can be of one person, or, by the beginning of their names, of ${beginnings.size} (${names[0] ?? ''}). Give the sub-folder itself (--data ${join(folder, externalId)}), or --each-folder-a-person.`;
     throw new Failure('invalid-argument', 'GROUPING_AMBIGUOUS', sentence);
   }
 }
 
 function requirePeople(folder: string, people: number): void {
   if (people >= MIN_PEOPLE) return;
-  const sentence = `${folder} has ${people} people; it takes ${MIN_PEOPLE} and more to say how alike different people are.`;
+  const sentence = `${folder} has ${people} people; measuring false match rates takes at least ${MIN_PEOPLE}.`;
   throw new Failure('invalid-argument', 'TOO_FEW_PEOPLE', sentence);
 }
 
-/** Embeddings that lie in one file, as data sets have them. */
+/** Reads embeddings from one file, the usual form of data sets. */
 function readRows(folder: string, { model, dimension }: CalibrationSubject & { modality: 'face' }): LabelledTemplate[] {
   const read = (name: string) => {
     try {

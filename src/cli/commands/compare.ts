@@ -101,7 +101,7 @@ function compareAll(a: readonly Template[], b: readonly Template[]): ViewScore[]
   );
 }
 
-/** Explains the score of two fingers and draws it into a new file. The drawing shows minutiae: only its owner may read it. */
+/** Draws the explained score of two fingers to a new file, which only its owner may read: it shows minutiae. */
 async function explain(
   a: Template | undefined,
   b: Template | undefined,

@@ -33,13 +33,13 @@ interface Refusal {
 /** Records per stream: small enough to show progress and to lose little when a connection breaks. */
 const RECORDS_PER_STREAM = 200;
 
-/** Largest number of skipped files that the document names. It counts all. */
+/** Maximum number of skipped files that the JSON document names. It counts all of them. */
 const MAX_NAMED_FILES = 1000;
 
 interface Enrolled {
   readonly external_id: string;
   readonly subject_id: string;
-  /** Whether it was enrolled before and has now been added to these galleries. */
+  /** Whether the subject was already enrolled and has now been added to these galleries. */
   readonly added_to_galleries?: boolean;
   /** Codes of warnings about the templates; omitted if there are none. */
   readonly warnings?: readonly string[];
@@ -130,7 +130,7 @@ function reasonOf(outcome: EnrollOutcome | undefined): string | undefined {
   return outcome?.outcome?.$case === 'error' ? readStatus(outcome.outcome.value).reason : undefined;
 }
 
-/** Adds the remedy for a reason whose message does not name it. */
+/** Appends the remedy to a message that does not state it. */
 function explained(reason: string, message: string): string {
   if (reason !== 'EXTERNAL_ID_TAKEN') return message;
   return `${message} It was enrolled from other templates. UpdateSubject replaces templates and adds galleries.`;

@@ -131,7 +131,7 @@ export function verify(
           ? `the store holds ${counts.subjects} subjects${agrees ? ', the same' : ': they differ'}`
           : behind > 0
             ? `the store has ${behind} newer changes`
-            : `the store has ${-behind} changes less: it is another store, or an older state`;
+            : `the store has ${-behind} fewer changes: it is another store, or an older state`;
       printResult(
         options,
         document,

@@ -25,7 +25,7 @@ const NAMED_IN_A_LINE = 20;
 /** Enrols the records of a file. */
 export async function importRecords([file]: readonly string[], options: ImportOptions): Promise<number> {
   const { report } = options;
-  // Before a store is made for it.
+  // Checked before a store is created for it.
   await requireFile(file);
   if (report !== undefined) requireNew(report);
   const work = async ({ configuration, store, keys }: StoreAccess) => {
@@ -80,13 +80,13 @@ async function requireFile(file: string): Promise<void> {
   } catch (error) {
     cause = error;
   }
-  // Of a folder, or a device that never ends, its ending is not what is wrong.
+  // For a folder or a device, the fault to report is not the extension.
   if (found !== undefined && !found.isFile()) throw unreadable(file, cause);
   formatOf(file);
   if (found === undefined) throw unreadable(file, cause);
 }
 
-/** Reports, and only then forgets. */
+/** Writes the report, and only then deletes the state of the import. */
 async function conclude(
   file: string,
   { digest, before, state, warnings, newGalleries }: ImportedFile,
@@ -149,7 +149,7 @@ function summary(document: Summary, shown: readonly ImportRefusal[]): string {
     `${records} records: ${enrolled} subjects enrolled with ${references} references, ${enrolled_before} enrolled before, ${refused} refused.`,
   ];
   if (document.resumed_at_record > 0)
-    lines.push(`An interrupted import was gone on with at record ${document.resumed_at_record + 1}.`);
+    lines.push(`An interrupted import was resumed at record ${document.resumed_at_record + 1}.`);
   lines.push(`${document.references_per_second} references/s for ${seconds.toFixed(1)} s.`);
   if (refused > 0) {
     const table = new Table({
@@ -164,14 +164,13 @@ function summary(document: Summary, shown: readonly ImportRefusal[]): string {
     else if (refused > shown.length) lines.push('These are the first; --report writes all of them to a file.');
   }
   const warned = Object.entries(document.warned_by_code).map(([code, count]) => `${code} ${count}`);
-  if (warned.length > 0)
-    lines.push(`Enrolled with warnings: ${warned.join(', ')}; docs/errors.md says what they mean.`);
+  if (warned.length > 0) lines.push(`Enrolled with warnings: ${warned.join(', ')}; docs/errors.md explains them.`);
   if (document.new_galleries.length > 0) lines.push(newGalleriesLine(document.new_galleries));
-  if (enrolled > 0) lines.push('ridgewatch index build --publish makes an index of what was prepared here.');
+  if (enrolled > 0) lines.push('Next: "ridgewatch index build --publish", which reuses the references prepared here.');
   return lines.join('\n');
 }
 
-/** A mistyped name shows here, and nowhere else: searches of the right gallery would not find these people. */
+/** Only this line reveals a mistyped name: searches of the right gallery would not find these people. */
 function newGalleriesLine(names: readonly string[]): string {
   const more = names.length > NAMED_IN_A_LINE ? ` and ${names.length - NAMED_IN_A_LINE} more` : '';
   return `No subject belonged to these galleries before: ${names.slice(0, NAMED_IN_A_LINE).join(', ')}${more}.`;

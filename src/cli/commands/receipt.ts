@@ -14,15 +14,15 @@ interface VerifyOptions {
   readonly json?: boolean;
 }
 
-/** Checks a receipt, with nothing but the public key. */
+/** Verifies a receipt with the public key alone. */
 export function verify([file]: readonly string[], { key, subject, json }: VerifyOptions): Promise<number> {
   const content = verifyReceipt(read(file), read(key));
   if (subject !== undefined && digestOfSubject(subject) !== content.subject_digest) {
-    const sentence = 'The receipt is valid, but not of this subject.';
+    const sentence = 'The receipt is valid, but for another subject.';
     throw new Failure('invalid-argument', 'RECEIPT_OF_ANOTHER', sentence);
   }
   const lines = [
-    `The receipt is valid${subject === undefined ? '' : ', and of this subject'}.`,
+    `The receipt is valid${subject === undefined ? '' : ', and for this subject'}.`,
     isOfRemoval(content)
       ? `${content.references_removed} references removed ${content.time} by change ${content.change}; the subject remains.`
       : `Removed ${content.time} by change ${content.change}, with ${content.references_removed} references.`,
@@ -35,7 +35,7 @@ export function verify([file]: readonly string[], { key, subject, json }: Verify
   return Promise.resolve(EXIT.ok);
 }
 
-/** Writes the public key that receipts are checked with. */
+/** Prints the public key that verifies receipts. */
 export function publicKey(_args: readonly string[], options: StoreOptions): Promise<number> {
   const { receiptKey, dataDir } = storeSettings(options);
   const signer = ReceiptSigner.read(receiptKey, dataDir);
@@ -43,10 +43,10 @@ export function publicKey(_args: readonly string[], options: StoreOptions): Prom
   return Promise.resolve(EXIT.ok);
 }
 
-/** Shows the receipts of a subject who was expunged: should the answer to the call have been lost. */
+/** Shows the receipt of an expunged subject, in case the answer to the call was lost. */
 export function show([subjectId]: readonly string[], options: StoreOptions): Promise<number> {
   if (!UUID.test(subjectId)) {
-    const sentence = 'What is asked for is no id of a subject: that is a UUID, as enroll has answered it.';
+    const sentence = 'This is not a subject id. Subject ids are UUIDs; enroll prints them.';
     throw new Failure('invalid-argument', 'USAGE', sentence, { field: 'subject_id' });
   }
   return withStore(options, async ({ store }) => {
@@ -61,14 +61,14 @@ export function show([subjectId]: readonly string[], options: StoreOptions): Pro
 
 /**
  * Writes a receipt to a new file that only its owner may read.
- * @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE: says where the receipt is still to be had
+ * @throws Failure OUTPUT_EXISTS, OUTPUT_UNWRITABLE: states where the receipt can still be obtained
  */
 export async function writeReceipt(file: string, subjectId: string, receipt: string): Promise<void> {
   try {
     await createFile(file, (draft) => draft.writeFile(`${receipt}\n`));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    const sentence = `The subject is removed, but the receipt is not written: ${error.message} The store keeps it: ridgewatch receipt show ${subjectId}`;
+    const sentence = `The subject was removed, but its receipt was not written: ${error.message} The store keeps it: ridgewatch receipt show ${subjectId}`;
     throw new Failure(error.kind, error.reason, sentence, error.detail);
   }
 }

@@ -21,22 +21,22 @@ interface CheckOptions extends StoreOptions {
 
 const SUBJECTS_PER_BATCH = 500;
 const REASON = 'damaged in the store';
-/** Share of the subjects; more are expunged only if the operator states their number. */
+/** Share of all subjects. More are expunged only if the operator states their number. */
 const USUAL_SHARE = 0.1;
 const NOTHING: Mended = { indexes: [], tables: [], changesFilled: 0, rewritten: [], repaired: [] };
 const NOT_ALL =
-  'Not all could be removed: some tables were written anew, and the rest stays as it is. Ask for it again.';
+  'Not all damage could be removed: some tables were rewritten, the rest is unchanged. Run the command again.';
 const NONE: Structure = { blocks: [], indexes: [], missingChanges: 0, isCounterWrong: false, isListWrong: false };
 
 /**
- * Reads every row, every template and every index, and says what is damaged; with --repair mends what can be mended
- * without a loss, with --expunge takes the rest out. The database is looked at before the store is opened, which damage
- * may keep from opening.
+ * Reads every row, template and index, and reports damage. --repair repairs what can be repaired without loss,
+ * --expunge removes the rest. The database is examined before the store is opened, because damage may prevent it from
+ * opening.
  */
 export async function checkStore(_args: readonly string[], options: CheckOptions): Promise<number> {
-  // It would be taken for a bound on what --repair does.
+  // Alone it could be mistaken for a limit on --repair.
   if (options.expungeAtMost !== undefined && options.expunge !== true)
-    throw new Failure('invalid-argument', 'USAGE', '--expunge-at-most bounds what --expunge does: say --expunge, too.');
+    throw new Failure('invalid-argument', 'USAGE', '--expunge-at-most is a limit for --expunge: give --expunge, too.');
   let structure = NONE;
   let mended: Mended | undefined;
   const reason = options.reason ?? REASON;
@@ -59,12 +59,12 @@ export async function checkStore(_args: readonly string[], options: CheckOptions
     return await withStore(options, work, 'present', examine);
   } catch (error) {
     if (!(error instanceof Failure) || !isStructureDamaged(structure) || error.kind === 'invalid-argument') throw error;
-    // It does not open: what was found is all there is to say, and why.
+    // The store does not open: report what was found, and the reason.
     const nothing = { subjects: 0, references: 0, expungeable: 0, damaged: [], mayLackGalleries: [] };
     const why = error.detail.metadata?.['damage'];
     const obstacle = why === undefined ? error.message : `The store does not open: ${why}.`;
     if (!isOpen) return report({ ...nothing, structure, obstacle }, mended, options);
-    // What was done before is done, whatever was in the way then.
+    // Report what was done before the failure.
     const stopped = done.length === 0 ? error.message : `${NOT_ALL} (${error.reason})`;
     return report({ ...nothing, structure, obstacle: stopped }, { ...(mended ?? NOTHING), rewritten: done }, options);
   }
@@ -111,16 +111,16 @@ async function read({ store }: StoreAccess, options: CheckOptions): Promise<Omit
 
 async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason: string): Promise<Mended> {
   const indexes = structure.indexes.length === 0 ? [] : await repair.rebuildIndexes(structure.indexes);
-  // What an index kept from being looked at is seen only now.
+  // A damaged index can hide further damage, which shows only now.
   const now = indexes.length === 0 ? structure : await repair.examine();
   const tables = await repair.restoreDerived(now);
-  // A counter that was made anew may say that more are missing.
+  // A rebuilt counter may reveal further missing changes.
   const { missingChanges, blocks } = tables.includes('change_counter') ? await repair.examine() : now;
-  // Which subjects are gone is known from the changes: these are filled once it is decided what becomes of the subjects.
+  // The changes show which subjects are missing: they are filled only once the fate of those subjects is decided.
   const isWhole =
     missingChanges > 0 &&
     !blocks.some(({ table, isEmptied }) => table === 'subject' || (table === 'change' && isEmptied !== true)) &&
-    // Where emptied blocks can be seen, a subject that is not there was expunged: its change is among those that are lost.
+    // If emptied blocks can be detected, a missing subject was expunged, and its change is among the lost ones.
     ((await repair.seesEmptiedBlocks()) || (await repair.vanishedSubjects()).length === 0);
   return {
     indexes,
@@ -131,7 +131,7 @@ async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason
   };
 }
 
-/** Takes out what cannot be read, once it was agreed to. */
+/** Removes what cannot be read, after confirmation. */
 async function takeOut(
   access: StoreAccess,
   findings: Findings,
@@ -144,8 +144,10 @@ async function takeOut(
   const { structure, damaged } = findings;
   const left = before?.indexes.filter(({ outcome }) => outcome !== 'rebuilt' && outcome !== 'table-damaged') ?? [];
   if (left.length > 0 || !(await repair.mayMend(structure.blocks))) {
-    const what = left.length > 0 ? 'the indexes are built anew' : 'an administrator of the database asks for it';
-    const obstacle = `Nothing is expunged before ${what}.`;
+    const obstacle =
+      left.length > 0
+        ? 'Nothing was expunged: the damaged indexes have to be rebuilt first.'
+        : 'Nothing was expunged: this needs an administrator of the database.';
     return report({ ...findings, obstacle }, before, options);
   }
   if (!(await isAgreed(findings, options))) {
@@ -161,7 +163,7 @@ async function takeOut(
   const repaired = await removeDamaged(access, damaged, reason, most);
   await rewrite('after');
   await repair.rebuildLeft();
-  // What an earlier run, that did not come to its end, has left.
+  // Left over from an earlier run that was interrupted.
   const isLeft = structure.missingChanges > 0 && (await repair.examine()).missingChanges > 0;
   const changesFilled = isLeft ? await repair.fillChanges(reason) : 0;
   const after = await repair.examine();
@@ -172,20 +174,20 @@ async function takeOut(
   );
 }
 
-/** @throws Failure EXPUNGE_LIMIT: more would be expunged than was agreed to, or than is usual */
+/** @throws Failure EXPUNGE_LIMIT: more subjects would be expunged than the operator allowed, or than is usual */
 function isAgreed({ subjects, expungeable, damaged, structure }: Findings, options: CheckOptions): Promise<boolean> {
   const unreadable = new Set(damaged.filter((one) => one.reason === 'SUBJECT_DAMAGED').map((one) => one.subjectId));
   const all = subjects + unreadable.size;
   const isMany = expungeable > all * USUAL_SHARE;
   const { expungeAtMost } = options;
   if (expungeAtMost === undefined ? isMany && options.yes === true : expungeable > expungeAtMost) {
-    const sentence = `${expungeable} of ${all} subjects would be expunged for good; nothing was expunged. A backup may bring them back. If that is meant, say --expunge-at-most ${expungeable}.`;
+    const sentence = `${expungeable} of ${all} subjects would be expunged for good; nothing was expunged. A backup may bring them back. To expunge them, give --expunge-at-most ${expungeable}.`;
     throw new Failure('invalid-argument', 'EXPUNGE_LIMIT', sentence);
   }
   const changed = new Set(damaged.map(({ subjectId }) => subjectId)).size;
   const lossy = new Set(structure.blocks.filter(({ mend }) => mend === 'expunge').map(({ table }) => table));
-  const blocks = lossy.size === 0 ? '' : ` and what the damaged blocks of ${[...lossy].join(', ')} held`;
-  const question = `Remove ${damaged.length} damaged references of ${changed} subjects${blocks} for good, and expunge ${expungeable} of ${all} subjects, of which nothing else can be read?`;
+  const blocks = lossy.size === 0 ? '' : ` and the content of the damaged blocks of ${[...lossy].join(', ')}`;
+  const question = `Remove ${damaged.length} damaged references of ${changed} subjects${blocks} for good, and expunge the ${expungeable} of ${all} subjects without a readable reference?`;
   return agreed(options, question, isMany ? String(expungeable) : 'yes');
 }
 
