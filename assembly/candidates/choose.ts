@@ -1,18 +1,18 @@
 /**
  * Chooses the subjects whose references are most similar to the probes together, from one byte per reference. For each
  * instance a subject has the value of its best reference; its rank fuses the values of all instances. Subjects are
- * numbers, their ordinals: every column here has one entry per ordinal, and no loop knows a subject.
+ * represented by their ordinals: every column has one entry per ordinal.
  *
- * All arithmetic is in integers, and subjects are cut by value, with ties: the choice does not depend on the order of
+ * All arithmetic is in integers, and the cut is by value, including ties: the choice does not depend on the order of
  * references, segments or ordinals.
  *
  * Columns of bytes and of sixteen bits keep a million subjects in the second-level cache, where scattered writes are
  * cheap. Columns are padded to a multiple of 16 entries; the padding has no values.
  */
 
-/** Similarities of a step, see src/matching/kernels/code-tables.ts. */
+/** Size of a step, as a similarity: see src/matching/kernels/code-tables.ts. */
 const STEP: i32 = 144;
-/** Rounds up 2¹⁶ / STEP: for 0 to 32,767 the product's upper half is the quotient. */
+/** 2¹⁶ / STEP, rounded up: for 0 to 32,767 the upper half of the product is the quotient by STEP. */
 const PER_STEP: i32 = 456;
 
 /**
@@ -44,7 +44,8 @@ export function noteBestSimilarities(similarities: usize, owners: usize, count: 
 }
 
 /**
- * Adds the best values of an instance to the sums, counts the subjects that have one, and clears them.
+ * Adds the best values of an instance to the sums, adds 1 to the count of each subject with a value, and clears the
+ * values.
  * @param sums - u16 for each ordinal
  * @param counts - u8 for each ordinal
  */
@@ -62,12 +63,12 @@ export function addInstance(best: usize, ordinals: i32, sums: usize, counts: usi
   }
 }
 
-/** Sixteen entries of the table, each entry's byte at `offset`, for look-ups by the number of instances. */
+/** The bytes at `offset` of sixteen table entries, for look-ups by the number of instances. */
 function bytesOfTable(table: usize, offset: usize): v128 {
   let bytes = i8x16.splat(0);
   for (let entry: usize = 0; entry < 16; entry++) {
     const byte = i8x16.splat(load<u8>(table + (entry << 2) + offset));
-    // Replaces one lane: all lanes whose number is the entry's.
+    // Replaces the lane with the entry's number.
     const lane = i8x16.eq(i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), i8x16.splat(entry as i8));
     bytes = v128.bitselect(byte, bytes, lane);
   }
@@ -83,9 +84,9 @@ function eightRanks(sums: v128, factors: v128, offsets: v128): v128 {
 }
 
 /**
- * Turns sums into ranks, in place: rank = sum · factor / 256 + offset, by the number of instances. 0 for a subject
- * without any. Up to fifteen instances, factors and offsets are looked up sixteen subjects at a time.
- * @param instances - of the search, at most 63
+ * Turns sums into ranks, in place: rank = sum · factor / 256 + offset, by the subject's number of instances; 0 for a
+ * subject without any. With up to fifteen instances, factors and offsets of sixteen subjects are looked up at a time.
+ * @param instances - number of instances of the search, at most 63
  * @param table - u16 [64 × 2]: factor and offset for each number of instances
  */
 export function rankSubjects(sums: usize, counts: usize, ordinals: i32, instances: i32, table: usize): void {
@@ -140,7 +141,7 @@ export function maskOutside(ranks: usize, scope: usize, ordinals: i32): void {
 
 /**
  * Sets the ranks of expired subjects to 0.
- * @param times - f64 for each ordinal: expired from then on
+ * @param times - f64 for each ordinal: the time of expiry
  */
 export function maskExpired(ranks: usize, times: usize, ordinals: i32, instant: f64): void {
   for (let o: usize = 0; o < (ordinals as usize); o++) {
@@ -148,7 +149,7 @@ export function maskExpired(ranks: usize, times: usize, ordinals: i32, instant: 
   }
 }
 
-/** How many ranks are at least `least`. */
+/** Counts the ranks that are at least `least`. */
 function countFrom(ranks: usize, ordinals: i32, least: i32): i32 {
   const bound = i16x8.splat(least as i16);
   const bytes = (ordinals as usize) << 1;
@@ -208,14 +209,14 @@ export function collectSubjects(ranks: usize, ordinals: i32, least: i32, marks: 
 export function collectReferences(owners: usize, count: i32, first: i32, marks: usize, out: usize): i32 {
   let found: usize = 0;
   for (let i: usize = 0; i < (count as usize); i++) {
-    // Written in any case: a branch that is seldom taken, but never where expected, costs more.
+    // Written unconditionally: a rare, unpredictable branch costs more.
     store<u32>(out + (found << 2), (first as u32) + (i as u32));
     found += load<u8>(marks + (load<u32>(owners + (i << 2)) as usize)) as usize;
   }
   return found as i32;
 }
 
-/** How many of some bytes are at least `least`. Bytes are padded to a multiple of 16 by zeros; `least` is 1 or more. */
+/** Counts the bytes that are at least `least`, 1 or more. They are padded with zeros to a multiple of 16. */
 export function countValues(values: usize, count: i32, least: i32): i32 {
   const bound = i8x16.splat(least as i8);
   const end = values + (count as usize);

@@ -5,13 +5,13 @@
  *
  * References lie in blocks of 32. A block has a row of 16 bytes for each pair: the low nibbles are the codes of its
  * references 0 to 15, the high nibbles those of 16 to 31. One load, one mask and one shift therefore give 32 indices.
- * After these rows a byte for each reference follows: 255 for a removed one. A block is read front to back, once, and
+ * These rows are followed by a byte for each reference: 255 for a removed one. A block is read once, front to back, and
  * the sums stay in two registers.
  */
 
 import { innerProduct, widen } from '../product';
 
-/** References of a block. */
+/** References per block. */
 const BLOCK: usize = 32;
 
 @inline
@@ -34,7 +34,7 @@ function highSum(codes: usize, tables: usize, offset: usize, sum: v128): v128 {
 
 /**
  * Estimates the similarity of one probe and `count` references.
- * @param tables - u8 [rows × 16]: how much less similar each centroid is than the best one of its row, in steps
+ * @param tables - u8 [rows × 16]: similarity of each centroid, in steps below the best one of its row
  * @param rows - a multiple of 8
  * @param base - similarity of the best centroids, in steps: 0 to 254
  * @param codes - the block of the first reference
@@ -91,7 +91,7 @@ function leastOfAll(v: v128): v128 {
   return i32x4.min_s(two, v128.shuffle<i32>(two, two, 1, 0, 3, 2));
 }
 
-/** The nearest of sixteen centroids; of equally near ones the first. Coordinates are in units of 1/16 component. */
+/** The nearest of sixteen centroids; of equally near ones, the first. Coordinates are in units of 1/16 component. */
 @inline
 function nearest(book: usize, x: i32, y: i32): i32 {
   const atX = i16x8.splat(x as i16);
@@ -136,7 +136,7 @@ export function encodeCodes(vector: usize, pairs: i32, book: usize, out: usize):
 }
 
 /**
- * Projects an embedding on directions: inner products less their value for the mean embedding.
+ * Projects an embedding on directions: inner products, minus those of the mean embedding.
  * @param face - i8 [dimension]
  * @param widened - room for i16 [dimension]
  * @param directions - i8 [rows × dimension]

@@ -1,10 +1,10 @@
 /**
- * The kernels of the candidate stage: pure functions over linear memory. They allocate nothing, have no tables of their
- * own, and write only where their host says. They decide which references are compared, never a score: they are a
- * module apart, so that a change here leaves the kernels' hash, and with it every calibration, as it is.
+ * The kernels of the candidate stage: pure functions over linear memory. They allocate nothing, have no tables, and
+ * write only where their host says. They decide which references are compared, never a score. They are a separate
+ * module: a change here does not change the hash of the comparison kernels, and all calibrations stay valid.
  *
- * Built twice, without and with relaxed SIMD. Only a look-up of nibbles differs: with indices below sixteen, relaxed and
- * plain look-ups give the same result on every engine.
+ * Built twice, without and with relaxed SIMD. Only a look-up of nibbles differs: with indices below sixteen, relaxed
+ * and plain look-ups give the same result on every engine.
  */
 export { encodeCodes, projectFace, scanCodes } from './codes';
 export { similaritiesAt } from './similarities';

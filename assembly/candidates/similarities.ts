@@ -1,11 +1,11 @@
-/** Similarities of the references that the codes have chosen, from their whole candidate vectors. */
+/** Similarities, by whole candidate vectors, of the references chosen by their codes. */
 import { innerProduct } from '../product';
 
 /** Similarity of a removed reference: below every real one. */
 const REMOVED: i32 = -32768;
 
 /**
- * Inner products of a vector with listed others, divided by 8.
+ * Inner products of a vector with the vectors of listed references, divided by 8.
  * @param probe - the vector, widened to i16
  * @param size - bytes of a vector, a multiple of 16
  * @param directory - u32 for each reference of the segment; 0: removed

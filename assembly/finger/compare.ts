@@ -1,9 +1,9 @@
 /**
  * One probe against many references: distances, shortlist, consensus, alignment, pairing, evidence, score.
  *
- * The score is symmetric by definition: the two fingers are ordered, and all steps map the first to the second. The first
- * has fewer minutiae. With equal counts it is the one whose packed bytes, read as little-endian numbers of sixty-four
- * bits, are smaller.
+ * The score is symmetric by definition: the two fingers are ordered, and all steps map the first to the second. The
+ * first has fewer minutiae. With equal counts it is the one whose packed bytes, read as little-endian numbers of
+ * sixty-four bits, are smaller.
  */
 import { alignCluster, alignMatches, moveFirst, storeAlignment } from './alignment';
 import { firstSupport, gatherPairs, relax } from './consensus';
@@ -22,7 +22,7 @@ const MIN_SUPPORT: f32 = 0.9;
 /** Smallest fit, relative to the overlap, with which the first alignment is refined: the fourth power of 2.1. */
 const MIN_FIT: f64 = 19.4481;
 const MIN_OVERLAP: f64 = 9;
-/** Just below 2.1 times the root of MIN_OVERLAP: with a smaller bound the fit fails for every overlap. */
+/** Just below 2.1 times the root of MIN_OVERLAP: if the upper bound of the fit is lower, every overlap fails. */
 const MIN_PROMISE: f64 = 6.29;
 /** Smallest number of matches that makes an alignment. */
 const MIN_MATCHES: i32 = 3;

@@ -1,7 +1,7 @@
 /**
  * The neighbourhood of a minutia as a cylinder of 8 × 8 places, of which 52 lie within the radius, and 6 directions:
- * Minutia Cylinder-Code, Cappelli, Ferrara, Maltoni, IEEE TPAMI 32(12), 2010. Sums are integers: the order of the minutiae
- * cannot matter. The largest sum, 63 minutiae in one place and of one direction, has thirty bits.
+ * Minutia Cylinder-Code, Cappelli, Ferrara, Maltoni, IEEE TPAMI 32(12), 2010. Sums are integers: the order of the
+ * minutiae cannot matter. The largest sum, 63 minutiae in one place and of one direction, has thirty bits.
  *
  * MCC ignores places more than 50 pixels outside the hull of the minutiae. Here no check is needed: a cell that is not
  * empty is within 28 pixels of a minutia, and therefore of the hull.

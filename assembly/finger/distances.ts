@@ -28,7 +28,9 @@ function carry(a: v128, b: v128, c: v128, ab: v128): v128 {
   return v128.or(v128.and(a, b), v128.and(ab, c));
 }
 
-/** Bytes per row for the sums of a block's first seven planes: ones, twos and fours, until the other planes are added. */
+/**
+ * Bytes per row for the sums of a block's first seven planes: ones, twos and fours, until the other planes are added.
+ */
 const SUMS: usize = 48;
 
 /** The first seven of sixteen planes: each row's bytes against a block of the other finger. */
@@ -123,9 +125,9 @@ function addLastPlanes(code: usize, rows: i32, planes: usize, sums: usize, out: 
 /**
  * Fills the matrix: row i, column j for minutia i of the first and j of the second; 255 past the last column.
  *
- * Codes are stored in planes: the first byte of sixteen minutiae, then the second byte of the sixteen, and on. The
- * sixteen differences go through bitwise adders before any bit is counted (Harley-Seal): five population counts serve
- * sixteen planes. A population count takes eight instructions on machines that have none.
+ * Codes are stored in planes: the first byte of sixteen minutiae, then their second byte, and so on. The sixteen
+ * differences go through bitwise adders before any bit is counted (Harley-Seal): five population counts serve sixteen
+ * planes. A population count takes eight instructions on machines without one.
  *
  * The second finger is read block by block, in two halves: seven planes and their sums stay in registers over all rows.
  * Sixteen planes do not fit, and engines then move more than they add.

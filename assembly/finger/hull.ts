@@ -1,6 +1,5 @@
 /**
- * Convex hull of minutiae: a cylinder knows nothing of places far outside the print, and a minutia outside the other
- * print's hull is not missed there.
+ * Convex hull of minutiae: a minutia outside the other print's hull is not expected to have a mate there.
  *
  * Scratch: u8 [64] points from left to right, u8 [128] corners of the hull as point numbers, with room for the chain.
  */
@@ -8,13 +7,13 @@ import { getB, getS, setB } from './layout';
 
 const CORNERS: usize = 64;
 
-/** Corners of the hull that was made last, and where its points are. */
+/** Corners of the last hull, and the addresses of its points. */
 let corners: i32 = 0;
 let xs: usize = 0;
 let ys: usize = 0;
 let hull: usize = 0;
 
-// Where the points are is handed on: engines read a global again whenever it is asked for.
+// Functions get the addresses of the points as arguments: engines read a global again at every use.
 
 function x(pointX: usize, i: i32): f64 {
   return getS(pointX, i) as f64;
@@ -29,7 +28,7 @@ function turn(pointX: usize, pointY: usize, o: i32, a: i32, b: i32): f64 {
   return (x(pointX, a) - ox) * (y(pointY, b) - oy) - (y(pointY, a) - oy) * (x(pointX, b) - ox);
 }
 
-/** Andrew's monotone chain, counter-clockwise. @param pointX - f32 for each; it must stay while the hull is used */
+/** Andrew's monotone chain, counter-clockwise. @param pointX - f32 for each; must not change while the hull is used */
 export function makeHull(pointX: usize, pointY: usize, count: i32, scratch: usize): void {
   xs = pointX;
   ys = pointY;
@@ -64,9 +63,8 @@ export function makeHull(pointX: usize, pointY: usize, count: i32, scratch: usiz
 }
 
 /**
- * Squared distance of a point to the hull that was made last; 0 inside. Only edges that have the point on their outer
- * side can be nearest to it, so most points cost a product of two differences for each edge and no division; a hull
- * that is a line or a point has no inside.
+ * Squared distance of a point to the last hull; 0 inside. Only edges with the point on their outer side can be nearest:
+ * most points therefore take two products per edge and no division. A hull that is a line or a point has no inside.
  */
 export function outsideHull(px: f64, py: f64): f64 {
   const pointX = xs;

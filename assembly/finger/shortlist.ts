@@ -54,7 +54,9 @@ const FIRST_STEP: i32 = 2;
 /** Number of distances below the limit found last. */
 let below: i32 = 0;
 
-/** The smallest limit that at least PAIRS distances meet: steps from the usual one, then bisection. 254 if none does. */
+/**
+ * The smallest limit that at least PAIRS distances meet: steps from the usual one, then bisection. 254 if none does.
+ */
 function smallestLimit(n: i32, blocks: usize, scratch: usize): i32 {
   let low = 0;
   let high = 254;
@@ -90,8 +92,8 @@ export function secondAt(scratch: usize, p: i32): i32 {
 const SIGN: u32 = 0x80000000;
 
 /**
- * Sorts distinct keys whose sign bits are inverted: the position of a key is the number of smaller keys. That takes eight
- * comparisons of four for each key and no branch; insertion would mispredict at every key.
+ * Sorts distinct keys whose sign bits are inverted: the position of a key is the number of smaller keys. That takes
+ * eight comparisons of four for each key and no branch; insertion would mispredict at every key.
  */
 function sortKeys(unsorted: usize, size: i32, keys: usize, ranks: usize): void {
   const end = unsorted + ((size as usize) << 2);
@@ -159,7 +161,7 @@ function findRows(n: i32, blocks: usize, limits: v128, scratch: usize): i32 {
   let rows = 0;
   for (let i = 0; i < n; i++) {
     const columns = columnsUpTo(scratch + DISTANCES + (i as usize) * ROW, blocks, limits);
-    // The next row overwrites one without any.
+    // An entry without columns is overwritten by the next row's.
     store<u64>(scratch + ROW_COLUMNS + ((rows as usize) << 3), columns);
     setB(scratch + ROW_NUMBER, rows, i);
     rows += i32(columns != 0);
@@ -191,7 +193,7 @@ export function shortlistPairs(first: usize, n: i32, second: usize, m: i32, scra
       const distance = load<u8>(row + (j as usize)) as i32;
       const rotation = (angleOf(second, blocks, j) - angle) & 255;
       const key = ((rotation << 24) | (distance << 16) | (i << 8) | j) as u32;
-      // Written unconditionally, without a branch: the next one overwrites one that is not kept.
+      // Written without a branch: the next pair overwrites one that is not kept.
       store<u32>(unsorted + ((size as usize) << 2), key ^ SIGN);
       const last = (distance == limit) as i32;
       const kept = last ^ 1 | ((room > 0) as i32);

@@ -3,8 +3,8 @@
  * It is a histogram over pairs of near minutiae. The cell of a pair is given by its distance and by both directions
  * relative to the line between the two. Rotating or shifting the print does not change the histogram; a missing minutia
  * changes it little. Near neighbours weigh most: partly overlapping prints share them. The roots of the histogram are
- * projected on the directions that separate fingers (index-builder/train/vectors.ts). The pairs are those of BOZORTH3 and
- * of Jiang and Yau (ICPR 2000); making a vector of them is ours.
+ * projected on the directions that separate fingers (index-builder/train/vectors.ts). Such pairs are used by BOZORTH3
+ * and by Jiang and Yau (ICPR 2000); the vector is new.
  *
  * Sums over minutiae are integers: the order of the minutiae does not matter. The few operations on doubles are single,
  * correctly rounded and in a fixed order. A direction is a row of 1,440 sixteen-bit numbers, read forwards, eight at a
