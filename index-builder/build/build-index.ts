@@ -20,7 +20,7 @@ export interface IndexBuildOptions {
   readonly shape: IndexShape;
   readonly models: IndexModels;
   readonly pack: PackTemplates;
-  /** Of the key that encrypts the index. */
+  /** Sealer of the key that encrypts the index. */
   readonly sealer: BlockSealer;
   /** Sealer of an earlier index's key. */
   readonly sealerOf: (keyId: string) => BlockSealer;
@@ -45,7 +45,7 @@ export interface BuiltIndex extends BuildProgress {
 }
 
 const SUBJECTS_PER_BATCH = 2000;
-/** Maximum of damaged references named one by one. */
+/** Maximum number of damaged references named one by one. */
 const MAX_WARNINGS = 20;
 
 /**

@@ -11,13 +11,13 @@ export interface EarlierIndex {
 }
 
 /**
- * Packed references of earlier indexes. A reference never changes under its id, and need not be prepared again for the
+ * Packed references of earlier indexes. The reference of an id never changes, and need not be prepared again for the
  * same models. The indexes are read in step with the store, in order of the subjects' ids.
  */
 export class ReusedReferences {
   readonly #sources: Source[];
 
-  /** @param onDamage - called when reading an earlier index fails: it is not used any further */
+  /** @param onDamage - called when reading an earlier index fails; that index is no longer used */
   constructor(indexes: readonly EarlierIndex[], shape: IndexShape, onDamage: (error: unknown) => void) {
     this.#sources = indexes.map((index) => new Source(index, shape, onDamage));
   }

@@ -5,10 +5,10 @@
  *   npx tsx index-builder/main.ts calibrate face --data DIR --out src/matching/rates/calibration/face.json
  *
  * finger: each DIR is a set of <finger>_<impression>.iso files of one source. Sets are not mixed: the table takes the
- * worst of them at every score, so that no source is promised a better rate than it has. Scores are cross-validated:
- * the shipped model was trained on some of the sets, and separates their non-mates too well. --folds 0 uses the shipped
- * model, for sets that it was not trained on. Cross-validation takes minutes.
- * face: DIR holds embeddings.f32 (512 components each) and embeddings.tsv (identity in the first column).
+ * worst of them at every score: it must not promise a better rate than any source has. Scores are cross-validated: the
+ * shipped model was trained on some of the sets, and separates their non-mates too well. --folds 0 uses the shipped
+ * model, for sets that it was not trained on. Cross-validation takes minutes. face: DIR holds embeddings.f32 (512
+ * components each) and embeddings.tsv (identity in the first column).
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -31,7 +31,7 @@ import { PARAMETERS, syntheticPeopleOf } from '../train/model.ts';
 /** Distinct from the seeds of training. */
 const CALIBRATION_SEED = 0x5ca1e;
 
-/** Description of the shipped face table's embeddings; the name has no meaning. */
+/** The embeddings of the shipped face table; the name has no meaning. */
 const FACE_MODEL = { modelId: 'calibration', dimension: 512, quality: 0 };
 
 interface CalibrateOptions {

@@ -1,6 +1,6 @@
 /**
  * Prints of known fingers. In a folder of ISO/IEC 19794-2:2005 records the file name states the finger:
- * `<finger>_<impression>.iso` or `<person>_<finger>_<impression>.iso`. Each subfolder is a database of its own: one
+ * `<finger>_<impression>.iso` or `<person>_<finger>_<impression>.iso`. Each subfolder is a separate database: the same
  * name in two of them means two fingers.
  */
 import { createHash } from 'node:crypto';
@@ -18,8 +18,8 @@ export interface LabelledPrint {
   /** Database and finger: prints of equal `finger` in one set are mates. */
   readonly finger: string;
   /**
-   * Prints of different `person` are certain to be of different people. FVC2002's databases 1 and 2 share volunteers:
-   * finger 101 of the one and of the other may be of one person.
+   * Prints with different `person` are certain to be of different people. Databases 1 and 2 of FVC2002 share
+   * volunteers: finger 101 of one and finger 101 of the other may belong to one person.
    */
   readonly person: string;
   readonly impression: string;
@@ -31,7 +31,7 @@ export interface PrintSet extends TrainingSet {
 }
 
 /**
- * Reads every record below a folder; of a record with several views the first.
+ * Reads every record below a folder: its first view, if it has several.
  * @throws Error when a file name does not state finger and impression, or a record cannot be read
  */
 export function readPrints(folder: string): PrintSet {

@@ -83,7 +83,7 @@ export function errorRates(scores: Scores, falseMatchRates: readonly number[], w
   };
 }
 
-/** Whether there are enough non-mated comparisons to measure a false match rate: at least one of them may match. */
+/** Whether there are enough non-mated comparisons to measure a false match rate: the rate allows at least one match. */
 export function isMeasurable(falseMatchRate: number, comparisons: number): boolean {
   return falseMatchRate === 0 || !exceeds(1, falseMatchRate * comparisons);
 }

@@ -1,7 +1,7 @@
 /**
  * Learns the code book of the candidate vectors: product quantisation (Jégou, Douze and Schmid, IEEE TPAMI 33(1), 2011)
  * with sixteen centroids for each pair of components, by Lloyd's algorithm from k-means++ seeds (Arthur and
- * Vassilvitskii, SODA 2007). All arithmetic is in doubles and in a fixed order: equal vectors make equal books.
+ * Vassilvitskii, SODA 2007). All arithmetic is in doubles and in a fixed order: equal vectors give equal code books.
  */
 import { Random } from '../../fixtures/random.ts';
 import { CENTROIDS, CENTROID_UNIT, CODE_PAIRS, componentsOf } from '../../src/matching/model/finger-vector-model.ts';
@@ -47,7 +47,7 @@ function centroidsOf(xs: Float64Array, ys: Float64Array, random: Random): Points
       counts[c]++;
     }
     for (let c = 0; c < CENTROIDS; c++) {
-      // A centroid without points stays: it is one of the points, and other centroids may leave it some.
+      // A centroid without points stays where it is: it may get points in a later round.
       if (counts[c] === 0) continue;
       centroids.x[c] = sumX[c] / counts[c];
       centroids.y[c] = sumY[c] / counts[c];
@@ -56,7 +56,9 @@ function centroidsOf(xs: Float64Array, ys: Float64Array, random: Random): Points
   return centroids;
 }
 
-/** Each further seed is a point drawn by the square of its distance from the seeds before. */
+/**
+ * Each further seed is a point drawn with a probability proportional to its squared distance from the earlier seeds.
+ */
 function seeds(xs: Float64Array, ys: Float64Array, random: Random): Points {
   const centroids = { x: new Float64Array(CENTROIDS), y: new Float64Array(CENTROIDS) };
   const squares = new Float64Array(xs.length).fill(Infinity);

@@ -3,9 +3,9 @@
  *
  * Cylinders of one minutia in two impressions should fall on the same sides of the planes, those of different minutiae
  * on different sides. The chosen directions therefore have a high total variance compared with the variance between
- * mates (Fisher's linear discriminants), weighted by how well each separates minutiae. Planes are laid through them as
- * a tight frame, rotated to minimise the loss of the codes: iterative quantisation, Gong, Lazebnik, Gordo, Perronnin,
- * IEEE TPAMI 35(12), 2013.
+ * mates (Fisher's linear discriminants), weighted by how well each separates minutiae. The planes are a tight frame in
+ * the space of these directions, rotated to minimise the loss of the codes: iterative quantisation, Gong, Lazebnik,
+ * Gordo, Perronnin, IEEE TPAMI 35(12), 2013.
  */
 import { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { Random } from '../../fixtures/random.ts';
@@ -27,7 +27,7 @@ export interface Planes {
   readonly offsets: Int32Array;
 }
 
-/** Random planes through the mean: the start, when no mates are known yet. */
+/** Random planes through the mean, for the start, before any mates are known. */
 export function randomPlanes(cylinders: Cylinders, rows: Int32Array, seed: number): Planes {
   const random = new Random(seed, 1);
   const directions = new Matrix(cylinders.places.length, CODE_BITS);

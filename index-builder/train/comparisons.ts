@@ -26,7 +26,7 @@ export function packPrints(prints: readonly LabelledPrint[], model: FingerModel)
 }
 
 /**
- * Compares every two prints of a set that are mates, or certain non-mates.
+ * Compares every two prints of a set that are mates or certain to be non-mates.
  * @param visit - gets the positions of the two, the score, and whether they are mates
  */
 export function compareAll(

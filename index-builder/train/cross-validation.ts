@@ -8,7 +8,7 @@ import type { LabelledPrint } from '../prints/labelled-prints.ts';
 import { compareAll, packPrints } from './comparisons.ts';
 import { trainModel, type PreparedSet, type TrainingParameters } from './model.ts';
 
-/** Source of the prints: folders of records, and synthetic people, who are in every training and in no test. */
+/** Source of the prints: folders of records, and synthetic people, who take part in every training and in no test. */
 export interface TrainingSource {
   readonly folders: readonly string[];
   readonly synthetic: number;
@@ -77,7 +77,7 @@ export async function crossValidate(
   return join(await runFolds<ValidatedSet[]>(worker, { source, parameters, folds }, threads, tell));
 }
 
-/** Lets a worker do the tasks of every two folds. @returns its answers, in the order of the folds */
+/** Runs a worker's task for every pair of folds. @returns the answers, in the order of the folds */
 export async function runFolds<Answer>(
   worker: URL,
   common: Omit<FoldTask, 'a' | 'b'>,

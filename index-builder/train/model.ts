@@ -114,7 +114,7 @@ export function beginWithRandom(chosen: readonly ChosenPrints[], seed: number): 
   return randomPlanes(cylinders, used, seed);
 }
 
-/** Pairs the minutiae of mates with the current codes, and trains codes on the pairs in well-matched impressions. */
+/** Pairs the minutiae of mates by the current codes, and trains codes on the pairs in well-matched impressions. */
 export function learnFromMates(chosen: readonly ChosenPrints[], planes: Planes, seed: number): Planes {
   const { cylinders, used, bases } = joinCylinders(chosen);
   const model = assemble([], { ...PARAMETERS, seed }, planes, plainWeights());

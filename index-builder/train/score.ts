@@ -23,11 +23,13 @@ interface Column {
   /** Knots whose masses are summed. */
   readonly from: number;
   readonly to: number;
-  /** The first knot counts once, the next twice, and on upwards: the height of a straight line. */
+  /** The first knot counts once, the next twice, and so on: the height of a straight line. */
   readonly straight?: true;
 }
 
-/** Components of a score. The shipped score has every term's curve. Other shapes measure what a component is worth. */
+/**
+ * Components of a score. The shipped score has the curves of all terms. Other shapes measure the effect of components.
+ */
 export interface ScoreShape {
   /** Names of the terms used; the constant always is. */
   readonly terms: ReadonlySet<string>;
@@ -64,7 +66,7 @@ export function plainWeights(): Int32Array {
   return weights;
 }
 
-/** Points of almost certain mates under plainWeights. */
+/** With plainWeights, pairs of prints with this score are almost certainly mates. */
 export const CERTAIN_POINTS = 1050;
 
 export interface ScoreTraining {

@@ -1,4 +1,4 @@
-/** Trains the candidate vectors: which pair histograms belong to one finger. Purpose: assembly/finger/vector.ts. */
+/** Trains the model of the candidate vectors. assembly/finger/vector.ts describes their purpose. */
 import {
   PAIR_CELLS,
   QUALITIES,
@@ -22,7 +22,7 @@ const MODEL_NAME = 'minutiae-pairs-1';
 
 /**
  * Chosen by cross-validation on FVC2002 set B and FCJ2020, see docs/model-card.md.
- * - `rankScale`: this many nearer neighbours halve the weight of a pair
+ * - `rankScale`: number of nearer neighbours that halves the weight of a pair
  * - `qualityFloor`: weight of the poorest minutia relative to the best
  * - `shrinkage`: see linearDiscriminants
  * - `realWeight`: weight of a real print relative to a synthetic one, of which there are more

@@ -27,7 +27,7 @@ import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { binomialLimits } from '../statistics/binomial-limits.ts';
 
-/** Maximum of subjects with equal scores that are distinguished. */
+/** Maximum number of subjects with equal scores that are distinguished. */
 const MAX_TIED = 20;
 
 export interface IndexVerifyOptions {
