@@ -1,8 +1,8 @@
 /**
  * One fold pair of the ablations: trains without folds a and b, and compares the prints of a with those of b.
  *
- * Expensive steps are done once: codes are learned in one chain of rounds. The terms of a comparison are kept if its
- * alignment does not change; leaving out a term then costs one training of the score.
+ * Expensive steps are done once. Codes are learned in one chain of rounds. The terms of the comparisons are kept while
+ * the alignments do not change: leaving out a term then only takes one training of the score.
  */
 import { areMates, areStrangers, type LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
 import { alignAll, joinAlignments, packPrints } from '../../index-builder/train/comparisons.ts';

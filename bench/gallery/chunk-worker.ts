@@ -8,9 +8,9 @@ import { joinPacked } from './packed-file.ts';
 import { faceTemplate } from '../people/synthetic-face.ts';
 import type { ChunkTask } from './synthetic-gallery.ts';
 
-/** Number of people with whole fingers. */
+/** Number of people whose fingers are not composed of halves. */
 const WHOLE = 50_000;
-/** Whole fingers kept as sources of halves, chosen anew for each chunk. */
+/** Whole fingers from which the halves of a chunk are taken; other ones for each chunk. */
 const PARENTS = 400;
 
 const encoder = new ReferenceEncoder();

@@ -5,7 +5,7 @@ import type { Probe } from '../../src/matching/search/probe.ts';
 import type { SearchView } from '../../src/matching/search/search-view.ts';
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 
-/** A search of the whole gallery. @param changes - to the defaults: ten candidates, no threshold */
+/** Searches the whole gallery. @param changes - to the defaults: ten candidates, no threshold */
 export function searchAll(
   gallery: Gallery,
   pool: WorkerPool,

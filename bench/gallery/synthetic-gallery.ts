@@ -1,10 +1,10 @@
 /**
- * Large galleries of synthetic people for the search benches: two index fingers each, and a face on request. Made once by
- * all threads, chunk by chunk, and kept in the temporary folder: an interrupted run resumes.
+ * Large galleries of synthetic people for the search benches: two index fingers each, and a face on request. Made once
+ * by all threads, chunk by chunk, and kept in the temporary folder: an interrupted run resumes.
  *
- * Fingers of people beyond the first `WHOLE` are composed of two halves of those people's fingers, each mirrored or not:
- * making a finger takes longer than encoding it, and a gallery of a million would take an hour. Measured searches are for
- * none of these people, and every half is joined with another half each time.
+ * Fingers of people beyond the first `WHOLE` are composed of two halves of the first people's fingers, each mirrored or
+ * not: making a finger takes longer than encoding it, and a gallery of a million would take an hour. Measured searches
+ * are for none of these people, and the halves of each finger are drawn at random.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

@@ -5,7 +5,7 @@
  *   npm run bench -- graph [--subjects 100000] [--mates 2000] [--data DIR] [--dimensions 192] [--links 16]
  *     [--ef-construction 100] [--ef 50,100,200,400,800] [--space ip] [--json]
  *
- * --links is M of hnswlib, --ef-construction and --ef are its ef_construction and ef. The exact scan is the first stage
+ * --links is hnswlib's M, --ef-construction and --ef are its ef_construction and ef. The exact scan is the first stage
  * of the service, kernels over segments, and the choice of the greatest score. Projecting the probe is not timed.
  */
 import { availableParallelism } from 'node:os';

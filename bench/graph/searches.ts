@@ -87,7 +87,7 @@ export function compareWithScan(
 export interface DeletionFigures {
   /** Mates that were found before and are now marked as deleted. */
   readonly deleted: number;
-  /** Deleted mates that are returned for their other capture, or for the enrolled one. */
+  /** Deleted mates that are returned for another capture, or for the enrolled one. */
   readonly returned: number;
   /** Lists shorter than LIST_LENGTH. */
   readonly shortLists: number;

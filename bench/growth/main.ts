@@ -36,7 +36,7 @@ const KINDS: readonly { readonly name: string; readonly samples: Samples }[] = [
   { name: 'a face', samples: { fingers: 0, face: true } },
   { name: 'two fingers and a face', samples: { fingers: 2, face: true } },
 ];
-/** The service's default threshold: the search returns no candidate below it. */
+/** The service's default threshold: a search returns no candidate below it. */
 const AT_THE_THRESHOLD = { threshold: { targetFpir: 0.01 } };
 const WAYS = ['as planned', 'exact'] as const;
 

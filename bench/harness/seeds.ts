@@ -1,6 +1,6 @@
 /**
- * All random seeds of the benches; every document names them. `--seed N` adds N to each and gives other people, arrivals
- * and moments: a figure that depends on the seeds has no meaning.
+ * All random seeds of the benches; every document names them. `--seed N` adds N to each and gives other people,
+ * arrivals and moments of kills: a figure that depends on the seeds has no meaning.
  */
 import { DEMO_SEED } from '../../src/service/demo-gallery.ts';
 

@@ -1,4 +1,4 @@
-/** Also loaded before a bench: usage errors end with a sentence instead of a stack trace. */
+/** Loaded before a bench: usage errors end it with a sentence instead of a stack trace. */
 
 /** A reader that closes its end, as `head` does, is no fault. */
 export function outliveReaders(): void {

@@ -1,5 +1,5 @@
 /**
- * Throughput of each kernel on one thread: each build, and the TypeScript reference, interleaved in every round. Scans
+ * Throughput of each kernel on one thread: each build, and the TypeScript oracle, interleaved in every round. Scans
  * read far more than the caches hold; a loop that only reads the same memory is their upper bound. Also the cost of a
  * call from JavaScript into WebAssembly. Synthetic people only.
  *

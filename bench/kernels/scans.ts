@@ -56,7 +56,7 @@ export function scans(builds: readonly KernelBuild[], scanned: number): Contende
   ];
 }
 
-/** The oracle scans few rows that stay in the caches, which favours it. */
+/** The oracle scans only few rows. They stay in the caches, which favours it. */
 function byReference(rows: readonly Int8Array[], scan: (rows: readonly Int8Array[]) => unknown): Contender {
   const run = () => {
     scan(rows);

@@ -22,9 +22,9 @@ const { values: options } = parseArgs({
 });
 const inputs = Number(options.inputs);
 const PEOPLE = 20;
-/** Every how many real records one is used. */
+/** One in this many real records is used. */
 const EVERY = 20;
-/** Packed bytes are compared for one in so many decoded samples. */
+/** Packed bytes are compared for one in this many decoded samples. */
 const PACKED_ONE_IN = 50;
 const SHOWN_FAULTS = 10;
 

@@ -19,7 +19,7 @@ export interface Figure {
 export type Part = Omit<Figure, 'bench'>;
 
 /**
- * Extracts the figures from the JSON result of a bench. The bench must not silently change the parts that are read here.
+ * Extracts the figures from the JSON result of a bench. `figuresOf` throws if the result lacks one of them.
  */
 export type Reader = (result: unknown) => Part[];
 

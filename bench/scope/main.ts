@@ -42,7 +42,7 @@ const [subjects, small, medium, rounds, fingers] = [
   options.fingers,
 ].map(Number);
 const samples = { fingers, face: options.face };
-/** One subject in so many expires; the time of expiry. */
+/** One in this many subjects expires; the time of expiry. */
 const ONE_IN = 100;
 const EXPIRY_MS = 1000;
 

@@ -20,7 +20,7 @@ export interface ServiceProcess {
 }
 
 /**
- * Environment of a service, or a command beside one, that a bench starts. It excludes the caller's own settings: the
+ * Environment of a service, or of a command beside one, started by a bench. It excludes the caller's own settings: the
  * caller's database must not be measured, let alone killed.
  */
 export function serviceEnvironment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {

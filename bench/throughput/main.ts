@@ -47,7 +47,7 @@ const KINDS: readonly { readonly kind: string; readonly samples: Samples }[] = [
   { kind: 'two fingers', samples: { fingers: 2, face: false } },
   { kind: 'a face', samples: { fingers: 0, face: true } },
 ];
-/** Probes made beforehand: making them costs a thread as much with one worker as with two. */
+/** Probes made beforehand: making them takes the same time of one thread, however many workers there are. */
 const PROBES = 40;
 /** Finger comparisons in one task of pure kernel work. */
 const COMPARISONS = 4096;
@@ -119,7 +119,7 @@ async function inLoops(loops: number, forSeconds: number, work: (i: number) => P
   const [started, cpu, main] = [performance.now(), process.cpuUsage(), process.threadCpuUsage()];
   const end = started + forSeconds * 1000;
   let [next, done] = [0, 0];
-  // Work that is unfinished at the end counts by its share before the end.
+  // Work unfinished at the end counts by the share of its time before the end.
   const loop = async () => {
     while (performance.now() < end) {
       const began = performance.now();
@@ -172,8 +172,8 @@ function comparison([one, several]: Round[][]) {
 }
 
 /**
- * Upper bound of the ratio on an idle machine. One worker is limited only by its own work; several workers are also limited
- * by the cores, which they share with the main thread.
+ * Upper bound of the ratio on an idle machine. One worker is limited only by its own work; several workers are also
+ * limited by the cores, which they share with the main thread.
  */
 function byCpu(one: readonly Round[], several: readonly Round[]): number {
   const ofWorkers = medianOf(one.map(({ cpuMs, mainMs, done }) => (cpuMs - mainMs) / done));
