@@ -6,14 +6,12 @@
  *     [--enrolments 100] [--json]
  *
  * 1. One caller: sequential searches with two fingers.
- * 2. Closed loop with 8 callers. Then rising open-loop rates of a mix of calls: two fingers, one, ten, a face,
- * enrolments;
+ * 2. Closed loop with 8 callers. Then rising open-loop rates of a mix of calls: two fingers, one, ten, a face, enrolments;
  *    half of the searches are mated. The sustainable rate is the last without a refusal or a missed deadline. The knee is
  *    the last with a p99 within --p99. Service CPU and queue length are sampled.
  * 3. Half the sustainable rate, with concurrent HTTP requests by autocannon: health, metrics, searches.
  * 4. Three times the sustainable rate, two fingers only; then the same with partial results allowed.
- * 5. Sequential enrolments beside 20 searches a second: the time until the call returns; the subject is then
- * searchable.
+ * 5. Sequential enrolments beside 20 searches a second: the time until the call returns, when the subject is searchable.
  *    Every fifth is searched at once.
  *
  * The gallery is kept in the temporary folder between runs; subjects enrolled by a run are expunged. Load generators
@@ -197,9 +195,7 @@ async function oneByOne(searches: number): Promise<number[]> {
   return took;
 }
 
-/**
- * Longest wait of a search: the time for the longest queue. Searches that would wait beyond the deadline are refused.
- */
+/** Longest wait of a search: the time for the longest queue. Searches with a longer estimated wait are refused. */
 function queueBoundMs(capacity: number): number {
   const longest = Number(SETTINGS.RIDGEWATCH_MAX_QUEUED_SEARCHES.fallback);
   return Math.min(deadlineMs, (longest / capacity) * 1000);

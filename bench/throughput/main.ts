@@ -47,7 +47,7 @@ const KINDS: readonly { readonly kind: string; readonly samples: Samples }[] = [
   { kind: 'two fingers', samples: { fingers: 2, face: false } },
   { kind: 'a face', samples: { fingers: 0, face: true } },
 ];
-/** Probes made beforehand: making them takes the same time of one thread, however many workers there are. */
+/** Probes made beforehand: making them takes one thread the same time, however many workers there are. */
 const PROBES = 40;
 /** Finger comparisons in one task of pure kernel work. */
 const COMPARISONS = 4096;

@@ -5,10 +5,10 @@
  *   npx tsx index-builder/main.ts calibrate face --data DIR --out src/matching/rates/calibration/face.json
  *
  * finger: each DIR is a set of <finger>_<impression>.iso files of one source. Sets are not mixed: the table takes the
- * worst of them at every score: it must not promise a better rate than any source has. Scores are cross-validated: the
+ * worst of them at every score, and promises no source a better rate than it has. Scores are cross-validated: the
  * shipped model was trained on some of the sets, and separates their non-mates too well. --folds 0 uses the shipped
- * model, for sets that it was not trained on. Cross-validation takes minutes. face: DIR holds embeddings.f32 (512
- * components each) and embeddings.tsv (identity in the first column).
+ * model, for sets that it was not trained on. Cross-validation takes minutes.
+ * face: DIR holds embeddings.f32 (512 components each) and embeddings.tsv (identity in the first column).
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
