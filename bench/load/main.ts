@@ -195,7 +195,7 @@ async function oneByOne(searches: number): Promise<number[]> {
   return took;
 }
 
-/** Longest wait of a search: the time for the longest queue. Searches with a longer estimated wait are refused. */
+/** Longest wait of a search: the time for a full queue, or the deadline, because longer waits are refused. */
 function queueBoundMs(capacity: number): number {
   const longest = Number(SETTINGS.RIDGEWATCH_MAX_QUEUED_SEARCHES.fallback);
   return Math.min(deadlineMs, (longest / capacity) * 1000);
