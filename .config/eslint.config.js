@@ -21,7 +21,7 @@ export default tseslint.config(
     },
   },
   {
-    // What people read on a terminal is written by the command line and the benches.
+    // Only the command line and the benches write to the terminal.
     files: ['src/cli/**', 'bench/**', 'index-builder/**', 'tests/**', 'fixtures/**', 'docs/**'],
     rules: { 'no-console': 'off' },
   },

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const root = resolve(import.meta.dirname, '..');
 export const committed = join(root, 'src/contract/generated');
 
-/** Contracts of the standard services that the server has as well: folder, and names within it. */
+/** Contracts of the standard services that the server also offers: folder, and names in it. */
 const STANDARD = [
   ['node_modules/grpc-health-check/proto/health/v1/health.proto', 'grpc/health/v1/health.proto'],
   [
@@ -26,7 +26,7 @@ export function buf(folder, ...parameters) {
   execFileSync('buf', parameters, { cwd: folder, stdio: 'inherit', env });
 }
 
-/** Generates everything into a folder, which is emptied before. */
+/** Generates everything into a folder, after emptying it. */
 export function generate(into) {
   const scratch = mkdtempSync(join(tmpdir(), 'ridgewatch-proto-'));
   try {
@@ -35,7 +35,7 @@ export function generate(into) {
     const template = readFileSync(join(proto, 'buf.gen.yaml'), 'utf8');
     writeFileSync(join(proto, 'buf.gen.yaml'), template.replace('../src/contract/generated', into));
     buf(proto, 'generate');
-    // Only now, for no code is wanted of these.
+    // Only now, because no code is generated for these.
     for (const [file, name] of STANDARD) cpSync(join(root, file), join(proto, name));
     buf(proto, 'build', '--as-file-descriptor-set', '--exclude-source-info', '-o', join(into, 'descriptors.binpb'));
   } finally {

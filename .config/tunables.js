@@ -1,4 +1,4 @@
-// Writes docs/tunables.md: the named numbers of the sources, each with what its comment says. `--check` only compares.
+// Writes docs/tunables.md: the named numbers of the sources with their comments. `--check` only compares.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ const FOLDERS = ['assembly', 'src'];
 const LEFT_OUT = /(^|\/)generated\//;
 const UPPER_CASE = /^[A-Z][A-Z0-9_]*$/;
 
-/** Every source, in order of name. AssemblyScript is read as TypeScript: what it adds are decorators of functions. */
+/** Every source, by name. AssemblyScript is read as TypeScript: it only adds decorators of functions. */
 function sourceFiles() {
   return FOLDERS.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -22,7 +22,7 @@ function sourceFiles() {
 
 const parsed = new Map();
 
-/** A file's constants by name, and where the names that it imports come from. */
+/** A file's constants by name, and the origins of its imported names. */
 function read(file) {
   if (parsed.has(file)) return parsed.get(file);
   const source = ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.Latest, true);
@@ -49,7 +49,7 @@ function readImport(file, { moduleSpecifier, importClause }, imports) {
     imports.set(name.text, { file: target, name: (propertyName ?? name).text });
 }
 
-/** The documentation comment right before a statement, in one line; undefined where there is none. */
+/** The documentation comment before a statement, as one line; undefined without one. */
 function commentOf(statement) {
   const text = statement.getSourceFile().text;
   const comment = ts.getLeadingCommentRanges(text, statement.pos)?.at(-1);
@@ -78,7 +78,7 @@ const BINARY = {
 };
 const WHOLE = new Set(['i8', 'i16', 'i32', 'i64', 'u8', 'u16', 'u32', 'u64', 'usize', 'isize']);
 
-/** The number that an expression of numbers and named numbers gives; undefined where it is another one. */
+/** The value of an expression of numbers and named numbers; undefined for other expressions. */
 function valueOf(node, file, depth = 0) {
   if (depth > 20) return undefined;
   const value = (inner) => valueOf(inner, file, depth + 1);
@@ -86,7 +86,7 @@ function valueOf(node, file, depth = 0) {
   if (ts.isParenthesizedExpression(node)) return value(node.expression);
   if (ts.isAsExpression(node)) {
     const inner = value(node.expression);
-    // A whole number that is made of a fraction is cut.
+    // Conversion to an integer truncates.
     return inner !== undefined && WHOLE.has(node.type.getText()) ? Math.trunc(inner) : inner;
   }
   if (ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.MinusToken) {
@@ -114,7 +114,7 @@ function valueOf(node, file, depth = 0) {
   return there && valueOf(there.initializer, imported.file, depth + 1);
 }
 
-/** Numbers as people read them: 65,536; what is small or long as it is. */
+/** Numbers with thousands separators, e.g. 65,536; small and long ones unchanged. */
 function inWords(value) {
   return Number.isInteger(value) && Math.abs(value) >= 10_000 ? value.toLocaleString('en') : String(value);
 }
@@ -153,14 +153,14 @@ function render() {
     '',
     '<!-- Written by `npm run docs:tunables` from the sources; `npm run lint` compares. -->',
     '',
-    `The named numbers of the sources, ${listed} of them, each with its value and what its comment says. For those who change the code: what an operator may set is in [configuration](configuration.md), and changing one of these means building anew. A number in \`assembly/\` that has a twin in \`src/matching/oracle/\` is changed in both; one that decides a score makes another model of it ([kernels](kernels.md#rules-of-the-house)). Layouts, of scratch and of segments, are among them: they are named, but not free.`,
+    `The ${listed} named numbers of the sources, each with its value and its comment. This page is for developers: [configuration](configuration.md) lists what operators can set, and a changed number takes a new build. A number in \`assembly/\` with a twin in \`src/matching/oracle/\` has to be changed in both; changing a number that decides a score makes another model ([kernels](kernels.md#rules-of-the-house)). The list includes numbers of the layouts of scratch and segments, which cannot be chosen freely.`,
     '',
     '## By file',
     '',
     ...sections,
     '## Without a comment',
     '',
-    `${bareCount} more are named and not explained by a comment of their own; the code around them says what they are.`,
+    `${bareCount} more numbers are named but have no comment; the code around them explains them.`,
     '',
     '| file | constants |\n| --- | --- |',
     ...bare,
@@ -168,7 +168,7 @@ function render() {
   ].join('\n');
 }
 
-/** The page as it should be. */
+/** The page for the present sources. */
 export async function renderTunables() {
   const options = await prettier.resolveConfig(page);
   return prettier.format(render(), { ...options, parser: 'markdown' });
