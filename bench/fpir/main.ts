@@ -116,7 +116,10 @@ function strangersOf(people: number): ScoreHistogram {
   return { name: `synthetic ${people}`, counts, total: (people * (people - 1)) / 2 };
 }
 
-/** Half of the people make the table. Of the others, one half is searched, by each image, among the other half's first ones. */
+/**
+ * The table is made from half of the people. The other half is divided again: each image of the one part is searched
+ * among the first images of the other part.
+ */
 async function realFaces(folder: string): Promise<void> {
   const name = basename(folder);
   const labels = readFileSync(join(folder, 'embeddings.tsv'), 'utf8');

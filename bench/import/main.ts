@@ -5,7 +5,7 @@
  *   npm run bench -- import [--references 300000] [--fingers-only] [--format binpb|ndjson] [--kills 3] [--workers N] [--json]
  *
  * A subject has two fingers and a face: three references. --fingers-only: two fingers, the most work per reference. The
- * templates of a thousand synthetic people are used repeatedly under other external ids; each is encoded anew. One
+ * templates of a thousand synthetic people are used repeatedly under other external ids; each is encoded again. One
  * record in a thousand is malformed and must be reported. A second, smaller import is killed --kills times at random
  * moments and resumed. All counts are compared with the file.
  */

@@ -24,7 +24,7 @@ export interface IndexBuildOptions {
   readonly sealer: BlockSealer;
   /** Sealer of an earlier index's key. */
   readonly sealerOf: (keyId: string) => BlockSealer;
-  /** False: prepare every reference anew. */
+  /** False: prepare every reference again. */
   readonly reuse: boolean;
   /** Subjects read and prepared together; undefined: enough to keep all threads busy. */
   readonly batchSize?: number;

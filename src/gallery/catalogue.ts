@@ -21,7 +21,7 @@ export type PartitionName =
   | { readonly modality: 'finger'; readonly position: FingerPosition }
   | { readonly modality: 'face'; readonly modelId: string; readonly dimension: number };
 
-/** What a search needs of a subject besides its references. */
+/** The data of a subject that searches use, besides its references. */
 export interface SubjectAttributes {
   readonly version: number;
   readonly contributor: string;

@@ -97,7 +97,7 @@ export function layoutSegment(
   };
 }
 
-/** What a worker thread needs to read a segment. Travels by message; the memory is shared, not copied. */
+/** Everything that a worker thread needs to read a segment. Sent in messages; the memory is shared, not copied. */
 export interface SegmentHandle {
   /** Unique within the process. */
   readonly id: number;

@@ -12,8 +12,8 @@ export const DRAFT = 'draft';
 export const INTERRUPTED = 'draft-interrupted';
 
 /**
- * Makes an empty directory for a draft. The remains of an interrupted build are kept beside it. Of two such remains,
- * the more complete one is kept.
+ * Makes an empty directory for a draft. The remains of an interrupted build are kept beside it. If there are two, the
+ * more complete one is kept.
  */
 export async function beginDraft(indexDir: string): Promise<string> {
   const [draft, interrupted] = [join(indexDir, DRAFT), join(indexDir, INTERRUPTED)];

@@ -18,7 +18,7 @@ interface Rates {
   readonly rates: readonly { readonly name: string; readonly rate: Spread; readonly ratio: Spread }[];
 }
 
-/** The engine compiles the oracle anew in every run, with different results: a factor of 1.3 was seen. */
+/** The engine compiles the oracle differently in every run: a factor of 1.3 was seen. */
 const REFERENCE_NOISE = 0.35;
 
 export const SEARCHES: Readonly<Record<string, Reader>> = {

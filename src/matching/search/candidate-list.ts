@@ -81,9 +81,9 @@ export function sampleScore(
 }
 
 /**
- * The fused log10 rate of a subject's scores. Of several references the best counted, and of several samples of one
- * instance the best counts. Each choice raises the false match rate and is corrected for. Only different instances are
- * independent and multiply: the same finger sent ten times adds no evidence.
+ * The fused log10 rate of a subject's scores. A sample's score is the best over several references, and an instance's
+ * rate the best over several samples. Each choice raises the false match rate and is corrected for. Only different
+ * instances are independent and multiply: the same finger sent ten times adds no evidence.
  */
 export function fuse(scores: readonly SampleScore[]): number {
   const byInstance = Map.groupBy(scores, ({ instance }) => instance);

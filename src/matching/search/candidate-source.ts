@@ -33,7 +33,7 @@ export interface ComparedSubjects {
   readonly compared: readonly number[];
 }
 
-/** What a search asks of a candidate source. */
+/** The requirements of a search on a candidate source. */
 export interface SearchTarget {
   /** Length of the list. More subjects are proposed, so that the end of the list is right too. */
   readonly maxCandidates: number;

@@ -77,7 +77,7 @@ export interface ScanCodesResult {
 
 /** Where the values of one probe with one segment lie. */
 export interface ChosenPart {
-  /** The biometric instance. Of several probes of one finger the best counts. */
+  /** The biometric instance. The best of several probes of one instance counts. */
   readonly instance: number;
   /** Position of the probe in the task. */
   readonly probe: number;
@@ -120,7 +120,7 @@ export interface ChooseResult {
 
 /** Where the similarities of one probe with one segment lie, see ScanTask. */
 export interface ScannedSegment {
-  /** The biometric instance. Of several probes of one finger the best counts. */
+  /** The biometric instance. The best of several probes of one instance counts. */
   readonly instance: number;
   readonly segment: SegmentId;
   readonly count: number;
