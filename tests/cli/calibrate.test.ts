@@ -172,7 +172,7 @@ it('rejects templates that it cannot measure; the service rejects a missing tabl
     },
     { args: ['face', '--data', at('prints'), '--model', 'm:512', '--out', out], says: 'is not a face of 512' },
     { args: ['toe', '--data', at('prints'), '--out', out], says: "'toe' is invalid" },
-    { args: ['finger', '--data', at('prints'), '--out', at('taken.json')], says: 'exists already' },
+    { args: ['finger', '--data', at('prints'), '--out', at('taken.json')], says: 'already exists' },
   ];
   writeFileSync(at('taken.json'), '{}');
   await Promise.all(
