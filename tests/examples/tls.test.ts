@@ -39,7 +39,7 @@ describe.skipIf(!hasOpenssl)(`the example of TLS${hasOpenssl ? '' : ' (skipped: 
 
   it('leaves only keys and certificates, and overwrites none', async () => {
     expect(existsSync(join(folder, 'openssl.log'))).toBe(false);
-    expect(await run(SCRIPT, [folder])).toMatchObject({ code: 1, stderr: `${folder} exists already.\n` });
+    expect(await run(SCRIPT, [folder])).toMatchObject({ code: 1, stderr: `${folder} already exists.\n` });
     expect(await run(SCRIPT, [])).toMatchObject({ code: 1, stderr: 'Name a new folder for the certificates.\n' });
   });
 

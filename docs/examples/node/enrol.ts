@@ -35,7 +35,7 @@ await runExample(async () => {
         provenance: 'PROVENANCE_SYNTHETIC',
       },
       samples: files.map((file) => sampleOf(file, values.model)),
-      // With an id of its own the call can be repeated when no answer came: it never enrols twice.
+      // With a request id the call can be repeated if no answer came: it never enrols twice.
       clientRequestId: values['request-id'],
     };
     const answer = await call<EnrollResponse>(gallery, 'Enroll', request, Date.now() + Number(values['timeout-ms']));
@@ -43,10 +43,10 @@ await runExample(async () => {
     console.log(
       `Subject ${subject.subjectId} ${repeatedRequest ? 'was enrolled before' : 'is enrolled'} with ${subject.references.length} references; searches find it from change ${answer.galleryVersion} on.`,
     );
-    // A mistyped name of a gallery shows here, and nowhere else.
+    // Only this line reveals a mistyped gallery name.
     if (newGalleries.length > 0)
       console.log(`No subject belonged to these galleries before: ${newGalleries.join(', ')}.`);
-    for (const { sampleIndex, code } of warnings) console.log(`Sample ${sampleIndex} is odd: ${code}.`);
+    for (const { sampleIndex, code } of warnings) console.log(`Sample ${sampleIndex} has a warning: ${code}.`);
   } finally {
     gallery.close();
   }

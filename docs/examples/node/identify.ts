@@ -1,5 +1,5 @@
 /**
- * Searches the gallery with a deadline (1:N), and tries again when the service says that it helps.
+ * Searches the gallery with a deadline (1:N), and retries after the delay that the service states.
  *
  *   node docs/examples/node/identify.ts --target-fpir 0.001 docs/examples/templates/later/*
  */
@@ -25,7 +25,7 @@ interface IdentifyResponse {
   readonly samples: readonly { readonly sampleIndex: number; readonly outcome: string; readonly reason: string }[];
 }
 
-/** One search, repeated as long as the service names a time to try again that lies before the deadline. */
+/** One search, repeated while the service states a retry delay that ends before the deadline. */
 async function identify(client: Client, request: object, deadline: number): Promise<IdentifyResponse> {
   for (;;) {
     try {
@@ -58,7 +58,7 @@ await runExample(async () => {
       galleries: values.gallery,
       purpose: 'PURPOSE_TEST',
       checkpointId: values.checkpoint,
-      // An error rate is asked for, never a score. Without one, the service's own applies.
+      // The threshold is an error rate, never a score. Without one, the service's default applies.
       ...(values['target-fpir'] !== undefined && { targetFpir: Number(values['target-fpir']) }),
     };
     const answer = await identify(client, request, Date.now() + Number(values['timeout-ms']));
@@ -74,16 +74,16 @@ function show(answer: IdentifyResponse): void {
     `Searched ${answer.subjectsSearched} subjects (${answer.searchMode}); a subject who is not enrolled gets a candidate in ${Number((100 * answer.fpir).toPrecision(2))} % of searches.`,
   );
   for (const { rank, subjectId, log10Fmr, band } of candidates) {
-    console.log(`${rank}. ${subjectId}: as alike by chance once in 10^${(-log10Fmr).toFixed(1)} comparisons, ${band}`);
+    console.log(`${rank}. ${subjectId}: false match rate 10^${log10Fmr.toFixed(1)}, ${band}`);
   }
   if (candidates.length === 0) console.log('No candidate. This does not say that the person is not enrolled.');
-  // What a checkpoint must not pass over.
-  if (answer.truncated) console.log('More candidates reached the threshold than were asked for.');
+  // A checkpoint must not ignore any of these.
+  if (answer.truncated) console.log('More candidates reached the threshold than were requested.');
   if (answer.emptyScope !== 'EMPTY_SCOPE_UNSPECIFIED') console.log(`Nothing was searched: ${answer.emptyScope}.`);
   if (answer.searchedFraction < 1) console.log(`Only ${100 * answer.searchedFraction} % was searched.`);
   if (answer.damagedReferenceCount > 0)
     console.log(`${answer.damagedReferenceCount} references could not be compared.`);
   for (const { sampleIndex, outcome, reason } of answer.samples) {
-    if (outcome !== 'SAMPLE_OUTCOME_COMPARED') console.log(`Sample ${sampleIndex} took no part: ${reason}`);
+    if (outcome !== 'SAMPLE_OUTCOME_COMPARED') console.log(`Sample ${sampleIndex} was not used: ${reason}`);
   }
 }

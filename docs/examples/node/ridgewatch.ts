@@ -1,4 +1,4 @@
-/** What both examples need: a connection, the samples that files hold, and refusals in words. */
+/** Used by both examples: connects, reads samples from files, and reports refusals. */
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import {
@@ -11,12 +11,12 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
-/** The contract. Copy the folder `proto` beside your program, and name it here. */
+/** The contract. Copy the folder `proto` beside your program, and set its path here. */
 const CONTRACT = resolve(import.meta.dirname, '../../../proto');
 
 const definition = loadSync(
   ['ridgewatch/v1/gallery.proto', 'ridgewatch/v1/identification.proto', 'google/rpc/error_details.proto'],
-  // Lists that are empty are there, too; names of enumerations for their numbers; 64-bit numbers as text.
+  // Include empty lists; give enumerations as names and 64-bit numbers as text.
   { includeDirs: [CONTRACT], defaults: true, enums: String, longs: String },
 );
 const contract = loadPackageDefinition(definition) as unknown as {
@@ -37,7 +37,7 @@ export const CONNECTION_OPTIONS = {
 export interface Connection {
   /** host:port */
   readonly address: string;
-  /** PEM file with the authority of the service's certificate. Not given: no TLS. */
+  /** PEM file with the authority of the service's certificate. Undefined: no TLS. */
   readonly 'tls-ca'?: string | undefined;
   /** PEM files with the certificate of this client and its key. */
   readonly 'tls-cert'?: string | undefined;
@@ -46,7 +46,7 @@ export interface Connection {
 
 export function connect(service: 'Gallery' | 'Identification', connection: Connection): Client {
   return new contract.ridgewatch.v1[service](connection.address, credentialsOf(connection), {
-    // Without this, templates go through a proxy that the environment names.
+    // Otherwise templates would go through a proxy named by the environment.
     'grpc.enable_http_proxy': 0,
   });
 }
@@ -60,7 +60,7 @@ function credentialsOf({ 'tls-ca': ca, 'tls-cert': certificate, 'tls-key': key }
   return credentials.createSsl(readFileSync(ca), readFileSync(key), readFileSync(certificate));
 }
 
-/** A sample as the contract has it. Finger records state their position themselves. */
+/** A sample of the contract. Finger records state their position themselves. */
 export interface Sample {
   readonly modality: 'MODALITY_FINGER' | 'MODALITY_FACE';
   readonly format: string;
@@ -70,7 +70,7 @@ export interface Sample {
 }
 
 /**
- * Reads a template. The format follows from the ending here; the service never guesses it.
+ * Reads a template. This example derives the format from the file extension; the service never guesses it.
  * @param model - the model that made a face embedding
  */
 export function sampleOf(file: string, model: string): Sample {
@@ -87,7 +87,7 @@ export function sampleOf(file: string, model: string): Sample {
   throw new Error(`${basename(file)}: this example reads .iso (finger minutiae) and .f32 (face embeddings).`);
 }
 
-/** Calls a method and waits for its answer until the deadline at most. */
+/** Calls a method and waits for its answer, until the deadline at most. */
 export function call<Answer>(client: Client, method: string, request: object, deadline: number): Promise<Answer> {
   const start = client[method] as unknown as (
     request: object,
@@ -102,7 +102,7 @@ export function call<Answer>(client: Client, method: string, request: object, de
   });
 }
 
-/** The details of a refusal: a message for each of the types that the service sends. */
+/** The details of a refusal: one message of each type that the service sends. */
 interface Details {
   readonly 'google.rpc.ErrorInfo'?: { readonly reason: string; readonly metadata: Readonly<Record<string, string>> };
   readonly 'google.rpc.BadRequest'?: {
@@ -111,26 +111,26 @@ interface Details {
   readonly 'google.rpc.RetryInfo'?: { readonly retryDelay: { readonly seconds: string; readonly nanos: number } };
 }
 
-/** What a type of the contract is read with. */
+/** The deserializer of a type of the contract. */
 function reader(type: string): (bytes: Buffer) => unknown {
   const found = definition[type];
   if (found === undefined || !('deserialize' in found)) throw new Error(`The contract has no ${type}.`);
   return found.deserialize as (bytes: Buffer) => unknown;
 }
 
-/** A call that the service, or the connection, refused. */
+/** A call that the service refused, or that failed on the connection. */
 export class Refused extends Error {
   /** Name of the gRPC status: UNAVAILABLE, INVALID_ARGUMENT … */
   readonly status: string;
-  /** A constant of docs/errors.md. undefined: the refusal did not come from the service. */
+  /** A constant of docs/errors.md; undefined: the refusal did not come from the service. */
   readonly reason: string | undefined;
   /** The fields at fault, in the contract's names. */
   readonly fields: readonly string[];
-  /** When to try again, in milliseconds. undefined: trying again does not help by itself. */
+  /** Delay before a retry, in milliseconds; undefined: a retry alone does not help. */
   readonly retryAfterMs: number | undefined;
 
   constructor(error: ServiceError) {
-    // What grpc-js says of a connection may have several lines.
+    // Messages of grpc-js about connections may have several lines.
     super(error.details.trim().replace(/\s+/g, ' '));
     this.status = Code[error.code] ?? String(error.code);
     const details = detailsOf(error);
@@ -140,7 +140,7 @@ export class Refused extends Error {
     this.retryAfterMs = delay && Number(delay.seconds) * 1000 + delay.nanos / 1e6;
   }
 
-  /** One line that says everything. */
+  /** Everything in one line. */
   inWords(): string {
     return [
       `${this.status}${this.reason === undefined ? '' : ` (${this.reason})`}: ${this.message}`,
@@ -150,7 +150,7 @@ export class Refused extends Error {
   }
 }
 
-/** The trailer `grpc-status-details-bin` holds a google.rpc.Status, whose details say of which type each is. */
+/** The trailer `grpc-status-details-bin` holds a google.rpc.Status. Each of its details states its type. */
 function detailsOf(error: ServiceError): Details {
   const [trailer] = error.metadata.get('grpc-status-details-bin');
   if (!(trailer instanceof Buffer)) return {};
@@ -163,7 +163,7 @@ function detailsOf(error: ServiceError): Details {
   );
 }
 
-/** Runs an example: 0 when it came to its end, 1 with a sentence when it did not. */
+/** Runs an example. Exit code 0: it completed; 1: it failed, with a sentence. */
 export async function runExample(example: () => Promise<void>): Promise<void> {
   try {
     await example();

@@ -20,7 +20,7 @@ def main():
                 provenance=gallery_pb2.PROVENANCE_SYNTHETIC,
             ),
             samples=[sample_of(name, options.model) for name in options.files],
-            # With an id of its own the call can be repeated when no answer came: it never enrols twice.
+            # With a request id the call can be repeated if no answer came: it never enrols twice.
             client_request_id=options.request_id,
         )
         answer = gallery_pb2_grpc.GalleryStub(channel).Enroll(request, timeout=options.timeout_ms / 1000)
@@ -30,11 +30,11 @@ def main():
         f"Subject {subject.subject_id} {done} with {len(subject.references)} references; "
         f"searches find it from change {answer.gallery_version} on."
     )
-    # A mistyped name of a gallery shows here, and nowhere else.
+    # Only this line reveals a mistyped gallery name.
     if answer.new_galleries:
         print(f"No subject belonged to these galleries before: {', '.join(answer.new_galleries)}.")
     for warning in answer.warnings:
-        print(f"Sample {warning.sample_index} is odd: {warning.code}.")
+        print(f"Sample {warning.sample_index} has a warning: {warning.code}.")
 
 
 run_example(main)

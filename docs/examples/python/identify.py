@@ -1,4 +1,4 @@
-"""Searches the gallery with a deadline (1:N), and tries again when the service says that it helps.
+"""Searches the gallery with a deadline (1:N), and retries after the delay that the service states.
 
 python3 docs/examples/python/identify.py --target-fpir 0.001 docs/examples/templates/later/*
 """
@@ -12,7 +12,7 @@ from ridgewatch_client import identification_pb2_grpc
 
 
 def identify(stub, request, deadline):
-    """One search, repeated as long as the service names a time to try again that lies before the deadline."""
+    """One search, repeated while the service states a retry delay that ends before the deadline."""
     while True:
         try:
             return stub.Identify(request, timeout=max(0.001, deadline - time.monotonic()))
@@ -28,7 +28,7 @@ def main():
     parser = arguments("Searches the gallery.")
     parser.add_argument("--gallery", action="append", default=[], help="search this gallery only; may be repeated")
     parser.add_argument("--checkpoint", default="gate-1", help="the checkpoint that asks")
-    parser.add_argument("--target-fpir", type=float, help="an error rate is asked for, never a score")
+    parser.add_argument("--target-fpir", type=float, help="threshold, as an error rate")
     options = parser.parse_args()
     deadline = time.monotonic() + options.timeout_ms / 1000
     request = identification_pb2.IdentifyRequest(
@@ -53,13 +53,13 @@ def show(answer):
         band = sample_pb2.Band.Name(candidate.band)
         print(
             f"{candidate.rank}. {candidate.subject_id}: "
-            f"as alike by chance once in 10^{-candidate.log10_fmr:.1f} comparisons, {band}"
+            f"false match rate 10^{candidate.log10_fmr:.1f}, {band}"
         )
     if not answer.candidates:
         print("No candidate. This does not say that the person is not enrolled.")
-    # What a checkpoint must not pass over.
+    # A checkpoint must not ignore any of these.
     if answer.truncated:
-        print("More candidates reached the threshold than were asked for.")
+        print("More candidates reached the threshold than were requested.")
     if answer.empty_scope != identification_pb2.EMPTY_SCOPE_UNSPECIFIED:
         print(f"Nothing was searched: {identification_pb2.EmptyScope.Name(answer.empty_scope)}.")
     if answer.searched_fraction < 1:
@@ -68,7 +68,7 @@ def show(answer):
         print(f"{answer.damaged_reference_count} references could not be compared.")
     for sample in answer.samples:
         if sample.outcome != sample_pb2.SAMPLE_OUTCOME_COMPARED:
-            print(f"Sample {sample.sample_index} took no part: {sample.reason}")
+            print(f"Sample {sample.sample_index} was not used: {sample.reason}")
 
 
 run_example(main)

@@ -1,4 +1,4 @@
-"""What both examples need: the contract's classes, a connection, samples from files, and refusals in words.
+"""Used by both examples: makes the contract's classes, connects, reads samples from files, and reports refusals.
 
 Needs `pip install grpcio grpcio-tools`. The classes are generated from proto/ when a program starts; a program of your
 own generates them once, when it is built: python3 -m grpc_tools.protoc -I proto --python_out=. --grpc_python_out=. …
@@ -61,7 +61,7 @@ def arguments(description):
 
 def connect(options):
     """A channel to the service. Use it with `with`."""
-    # Without this, templates go through a proxy that the environment names.
+    # Otherwise templates would go through a proxy named by the environment.
     direct = [("grpc.enable_http_proxy", 0)]
     if options.tls_ca is None:
         return grpc.insecure_channel(options.address, options=direct)
@@ -71,7 +71,7 @@ def connect(options):
 
 
 def sample_of(name, model):
-    """Reads a template. The format follows from the ending here; the service never guesses it."""
+    """Reads a template. This example derives the format from the file extension; the service never guesses it."""
     data = Path(name).read_bytes()
     if name.endswith(".iso"):
         return sample_pb2.Sample(
@@ -91,8 +91,8 @@ def sample_of(name, model):
 class Refused:
     """The details of a refusal.
 
-    status: name of the gRPC status. reason: a constant of docs/errors.md, None where the refusal did not come from the
-    service. fields: those at fault. retry_after: seconds, None where trying again does not help by itself.
+    status: name of the gRPC status. reason: a constant of docs/errors.md; None if the refusal did not come from the
+    service. fields: the fields at fault. retry_after: seconds; None if a retry alone does not help.
     """
 
     def __init__(self, error):
@@ -102,7 +102,7 @@ class Refused:
         self.fields = []
         self.retry_after = None
         for key, value in error.trailing_metadata() or ():
-            # It holds a google.rpc.Status, whose details say of which type each is.
+            # It holds a google.rpc.Status. Each of its details states its type.
             if key == "grpc-status-details-bin":
                 for detail in status_pb2.Status.FromString(value).details:
                     self._read(detail)
@@ -117,7 +117,7 @@ class Refused:
             self.retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
 
     def in_words(self):
-        """One line that says everything."""
+        """Everything in one line."""
         line = f"{self.status} ({self.reason}): {self.sentence}" if self.reason else f"{self.status}: {self.sentence}"
         if self.fields:
             line += f" Fields at fault: {', '.join(self.fields)}."
@@ -127,7 +127,7 @@ class Refused:
 
 
 def run_example(example):
-    """Runs an example: 0 when it came to its end, 1 with a sentence when it did not."""
+    """Runs an example. Exit code 0: it completed; 1: it failed, with a sentence."""
     try:
         example()
     except grpc.RpcError as error:

@@ -1,9 +1,9 @@
 /**
- * Writes the templates beside this file, all of people who do not exist.
+ * Writes the templates beside this file, all of synthetic people.
  *
  *   node docs/examples/templates/write.ts
  *
- * `enrolled` and `later` are of one person, captured twice; `stranger` is of another one, and `people` of three more.
+ * `enrolled` and `later` are two captures of one person; `stranger` is another person, and `people` are three more.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ import { createPerson } from '../../../fixtures/person.ts';
 
 const SEED = 0x657a;
 
-/** Every file by its name: both index fingers and the face of one capture in each folder. */
+/** The files by name: in each folder both index fingers and the face of one capture. */
 export function templates(): ReadonlyMap<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
   const capture = (folder: string, index: number, impression: number) => {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes an authority for trying out TLS with client certificates, and with it a certificate for the service and one for
-# a client. All are good for thirty days. It is for tests: the authority's key lies in the same folder, unencrypted.
+# Makes an authority for trying TLS with client certificates, and certificates for the service and for a client. All are
+# valid for thirty days. It is for tests: the authority's key lies in the same folder, unencrypted.
 #
 #   docs/examples/tls/make-authority.sh certificates [name or address of the service …]
 set -eu
@@ -11,7 +11,7 @@ if [ -z "$folder" ]; then
   exit 1
 fi
 if [ -e "$folder" ]; then
-  echo "$folder exists already." >&2
+  echo "$folder already exists." >&2
   exit 1
 fi
 if ! command -v openssl >/dev/null; then
@@ -20,7 +20,7 @@ if ! command -v openssl >/dev/null; then
 fi
 shift
 
-# Clients compare the address that they call with these names, and refuse any other.
+# Clients compare the address that they call with these names, and reject the certificate if none matches.
 names=DNS:localhost,IP:127.0.0.1
 for name; do
   case $name in
@@ -34,7 +34,7 @@ mkdir -p "$folder"
 cd "$folder"
 trap 'status=$?; if [ "$status" -ne 0 ]; then cat openssl.log >&2; fi' EXIT
 
-# $1 name of the files, $2 what the certificate says of itself, $3 its extensions
+# $1 name of the files, $2 subject of the certificate, $3 its extensions
 certify() {
   openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$2" 2>>openssl.log
   printf '%s\n' "$3" >"$1.ext"

@@ -1,6 +1,6 @@
 /**
- * Brings a watchlist into the store: writes it as records, imports them, builds an index and publishes it. It works
- * beside the running service, on the machine of the service, under the service's settings (DATABASE_URL, RIDGEWATCH_…).
+ * Imports a watchlist: writes it as records, imports them, builds an index and publishes it. Runs beside the service, on
+ * the same machine and with the same settings (DATABASE_URL, RIDGEWATCH_…).
  *
  *   node docs/examples/watchlist/import-watchlist.ts --gallery watchlist docs/examples/templates/people
  *
@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-/** The command as it is built by `npm ci`. */
+/** The command that `npm ci` builds. */
 const RIDGEWATCH = resolve(import.meta.dirname, '../../../dist/src/cli/ridgewatch.sh');
 /** Exit code of an import that refused some records and enrolled the others. */
 const PARTLY_REFUSED = 4;
@@ -29,7 +29,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 
-/** A record as `ridgewatch import` reads it: an EnrollRequest of the contract, in the JSON form of protobuf. */
+/** A record for `ridgewatch import`: an EnrollRequest of the contract, in the JSON form of protobuf. */
 function record(folder: string): object {
   return {
     data: {
@@ -39,7 +39,7 @@ function record(folder: string): object {
       provenance: 'PROVENANCE_SYNTHETIC',
     },
     samples: readdirSync(folder).map((name) => sample(join(folder, name))),
-    // Who is imported twice under one of these is enrolled once.
+    // A subject imported twice under the same id is enrolled once.
     client_request_id: `${values.gallery}-${basename(folder)}`,
   };
 }
@@ -87,7 +87,7 @@ function importWatchlist(folder: string, scratch: string): void {
   const people = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   if (people.length === 0) throw new Error(`${folder} has no sub-folders: each would be one subject.`);
   const [file, report] = [join(scratch, 'watchlist.ndjson'), join(scratch, 'refused.ndjson')];
-  // The templates in it are not encrypted: for its owner only, and removed in the end.
+  // The templates in it are not encrypted: only the owner may read it, and it is removed at the end.
   writeFileSync(file, people.map(({ name }) => `${JSON.stringify(record(join(folder, name)))}\n`).join(''), {
     mode: 0o600,
   });
