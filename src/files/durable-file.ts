@@ -110,21 +110,21 @@ export function requireNew(file: string): void {
 /** Why a new file could not be made: OUTPUT_EXISTS, or OUTPUT_UNWRITABLE. @param cause - the error thrown */
 export function newFileRefused(file: string, cause: unknown): Failure {
   if (codeOf(cause) === 'EEXIST')
-    return new Failure('invalid-argument', 'OUTPUT_EXISTS', `${file} exists already.`, { cause });
+    return new Failure('invalid-argument', 'OUTPUT_EXISTS', `${file} already exists.`, { cause });
   const sentence = `${file} cannot be written.${whyOf(cause)}`;
   return new Failure('invalid-argument', 'OUTPUT_UNWRITABLE', sentence, { cause });
 }
 
 const WHY: Partial<Record<string, string>> = {
   ENOSPC: 'No space is left on the disk',
-  EDQUOT: 'The quota of the disk is used up',
-  EFBIG: 'It would be larger than a file may be',
+  EDQUOT: 'The disk quota is exceeded',
+  EFBIG: 'It would exceed the maximum file size',
   EROFS: 'The file system is read-only',
   EACCES: 'Permission is denied',
   EPERM: 'Permission is denied',
-  EBUSY: 'It is mounted by itself, and such a file cannot be replaced: mount its directory',
+  EBUSY: 'It is a mount point and cannot be replaced: mount its directory',
   ENOENT: 'There is no such directory',
-  ENOTDIR: 'What should be a directory is none',
+  ENOTDIR: 'A part of its path is not a directory',
   EISDIR: 'It is a directory',
   EIO: 'The disk reports an error',
 };

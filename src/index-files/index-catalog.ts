@@ -60,7 +60,7 @@ export async function chooseIndex(indexDir: string, name: string | undefined): P
   const sentence =
     name === undefined
       ? `There is no index in ${indexDir}: make one with ridgewatch index build.`
-      : `There is no index ${name} in ${indexDir}: ridgewatch index list shows those that there are.`;
+      : `There is no index ${name} in ${indexDir}: ridgewatch index list shows the existing ones.`;
   throw new Failure('not-found', 'INDEX_NOT_FOUND', sentence);
 }
 
@@ -98,7 +98,7 @@ export async function requireNotOfPublished(
   const manifest =
     name === undefined ? undefined : await readManifest(join(indexDir, name), sealerOf).catch(() => undefined);
   if (manifest?.keyId !== keyId) return;
-  const sentence = `The published index is encrypted with key ${keyId}: publish one that is not, with ridgewatch index build --publish.`;
+  const sentence = `The published index is encrypted with key ${keyId}: publish an index with another key: ridgewatch index build --publish.`;
   throw new Failure('failed-precondition', 'KEY_IN_USE', sentence);
 }
 

@@ -55,7 +55,7 @@ export async function loadIndex(
       const locations = own.map(([referenceId, key]) => {
         const location = partitions.get(key)?.next(referenceId, subjects);
         if (location === undefined)
-          throw damaged(SUBJECTS_FILE, `the references of subject number ${subjects} are not there`);
+          throw damaged(SUBJECTS_FILE, `the references of subject number ${subjects} are missing`);
         return location;
       });
       gallery.enter(subjectId, attributes, locations);

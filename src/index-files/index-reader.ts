@@ -38,7 +38,7 @@ export async function* readIndex(
           const { value } = await stream.next();
           // A missing or exchanged block must never give a subject another subject's reference.
           if (value?.owner !== number) {
-            if (whole) throw damaged(SUBJECTS_FILE, `the references of subject number ${number} are not there`);
+            if (whole) throw damaged(SUBJECTS_FILE, `the references of subject number ${number} are missing`);
             return;
           }
           packed.push(value.packed);

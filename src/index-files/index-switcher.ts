@@ -105,7 +105,7 @@ export class IndexSwitcher {
     requireModels(manifest, models);
     if ((await stateAt(manifest.sequence)) !== manifest.state) {
       const sentence =
-        'The index was built from another store, or from this one before it was set back. Build it again: ridgewatch index build.';
+        'The index was built from another store, or from this one before it was restored to an earlier state. Build it again: ridgewatch index build.';
       throw new Failure('failed-precondition', 'INDEX_OF_ANOTHER_STORE', sentence);
     }
     return manifest;

@@ -126,7 +126,7 @@ describe('a backup', () => {
   it('never overwrites a file or a store', async () => {
     expect(await ridgewatch(['backup', file, '--data-dir', dataDir])).toMatchObject({
       code: 2,
-      stderr: `${file} exists already.\n`,
+      stderr: `${file} already exists.\n`,
     });
     const inUse = await ridgewatch(['restore', file, '--data-dir', dataDir]);
     expect(inUse).toMatchObject({ code: 1, stderr: expect.stringContaining('in use') as string });

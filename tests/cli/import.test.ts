@@ -51,7 +51,7 @@ describe('ridgewatch import', () => {
 
     expect(await ridgewatch([...args, '--report', report])).toMatchObject({
       code: 2,
-      stderr: `${report} exists already.\n`,
+      stderr: `${report} already exists.\n`,
     });
     const again = await ridgewatch(args);
     expect(again.code).toBe(4);
@@ -68,7 +68,7 @@ describe('ridgewatch import', () => {
     expect([...ids].map(([, id]) => id)).toEqual(['person-1', 'person-3']);
     expect(await ridgewatch(['export', exported, '--data-dir', dataDir])).toMatchObject({
       code: 2,
-      stderr: `${exported} exists already.\n`,
+      stderr: `${exported} already exists.\n`,
     });
   });
 

@@ -80,7 +80,7 @@ describe('ridgewatch receipt', () => {
     writeFileSync(at('taken.json'), '');
     const present = running.service.subjectCount();
     const refused = await ridgewatch(['expunge', subject, ...address, '--receipt', at('taken.json')]);
-    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('exists already') as string });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('already exists') as string });
     expect(running.service.subjectCount()).toBe(present);
   });
 });

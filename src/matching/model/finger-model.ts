@@ -58,7 +58,7 @@ function checkParts({ planes, offsets, weights }: Omit<FingerModel, 'hash'>): vo
   for (let k = 0; k < CODE_BITS; k++) {
     let most = 0;
     for (let i = 0; i < CYLINDER_SIZE; i++) most += Math.abs(planes[k * CYLINDER_SIZE + i]) * MAX_ROOT;
-    if (most >= 2 ** 31) throw new RangeError(`the sums of plane ${k} could leave thirty-two bits`);
+    if (most >= 2 ** 31) throw new RangeError(`the sums of plane ${k} could overflow thirty-two bits`);
   }
 }
 

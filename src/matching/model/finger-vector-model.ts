@@ -80,7 +80,7 @@ export function writeVectorModel(model: Omit<VectorModel, 'hash'>): Uint8Array {
   for (let j = 0; j < VECTOR_SIZE; j++) {
     const row = model.directions.subarray(j * PAIR_CELLS, (j + 1) * PAIR_CELLS);
     const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-    if (length * ROOTS_UNIT >= 2 ** 31) throw new RangeError(`direction ${j} could leave thirty-two bits`);
+    if (length * ROOTS_UNIT >= 2 ** 31) throw new RangeError(`direction ${j} could overflow thirty-two bits`);
   }
   return writeContainer(KIND, model.description, parts);
 }

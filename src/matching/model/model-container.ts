@@ -60,13 +60,13 @@ export function readContainer(
 ): ContainerContent {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   if (bytes.length < HEADER_BYTES + HASH_BYTES || bytes.readUInt32LE(0) !== magic)
-    throw new Error(`this is no ${what}`);
-  if (bytes.readUInt32LE(4) !== format) throw new Error(`${what}s of format ${bytes.readUInt32LE(4)} are not known`);
+    throw new Error(`this is not a ${what}`);
+  if (bytes.readUInt32LE(4) !== format) throw new Error(`${what}s of format ${bytes.readUInt32LE(4)} are unknown`);
   const start = HEADER_BYTES + bytes.readUInt32LE(8);
   const end = start + lengths.reduce((sum, length) => sum + length, 0);
   if (bytes.length !== end + HASH_BYTES) throw new Error(`the ${what} has the wrong size`);
   const hash = createHash('sha256').update(bytes.subarray(0, end)).digest();
-  if (!hash.equals(bytes.subarray(end))) throw new Error(`the ${what} is damaged: its hash is another`);
+  if (!hash.equals(bytes.subarray(end))) throw new Error(`the ${what} is damaged: its hash does not match`);
   let from = start;
   const parts = lengths.map((length) => {
     const part = Uint8Array.from(bytes.subarray(from, from + length)).buffer;

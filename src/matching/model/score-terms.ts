@@ -29,7 +29,7 @@ export const SCORE_TERMS: readonly ScoreTerm[] = [
   {
     name: 'nearer-edge',
     subject: 'pair',
-    meaning: 'the smaller error of the edges to the two nearest pairs, 32nds of what skin stretches',
+    meaning: 'the smaller error of the edges to the two nearest pairs, 32nds of the expected stretch of skin',
     knots: 9,
     shift: 3,
   },

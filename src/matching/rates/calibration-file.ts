@@ -59,12 +59,12 @@ export function readCalibrations(files: readonly string[], faceModels: readonly 
       throw new Failure(
         'failed-precondition',
         'CALIBRATION_REPEATED',
-        `${file} is the second calibration of its kind.`,
+        `${file} is a second calibration for the same modality or model.`,
       );
     }
     if (read.modality === 'finger') {
       if (read.kernel !== kernelHash()) {
-        const sentence = `${file} was made with other kernels than these: make it anew with "ridgewatch calibrate finger".`;
+        const sentence = `${file} was made with other kernels: make it again with "ridgewatch calibrate finger".`;
         throw new Failure('failed-precondition', 'CALIBRATION_OUTDATED', sentence);
       }
       finger = read;

@@ -101,7 +101,7 @@ export class AdmissionQueue {
     const ownMs = partial ? 0 : this.#concurrency * this.#costs[kind];
     const lateMs = Date.now() + CAUTION * (waitMs + ownMs) - deadlineMs;
     if (lateMs > 0) {
-      const sentence = 'The searches that are waiting will take longer than the deadline allows; try again shortly.';
+      const sentence = 'The waiting searches will take longer than the deadline allows; try again shortly.';
       throw new Failure('resource-exhausted', 'QUEUE_TOO_LONG', sentence, { retryAfterMs: retryAfter(lateMs) });
     }
   }

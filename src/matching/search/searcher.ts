@@ -160,6 +160,6 @@ function requireUndamaged(quarantine: Quarantine, subjectId: string, result: Ver
   if (quarantine.of(subjectId).length === 0) return;
   if (result !== undefined && result.compared.every((count) => count > 0)) return;
   const sentence =
-    'A reference of the subject is damaged, and a sample found no other one of its kind. Enrol the samples again: UpdateSubject.';
+    'A reference of the subject is damaged, and a sample has no other reference to be compared with. Enrol the samples again: UpdateSubject.';
   throw new Failure('failed-precondition', 'REFERENCE_DAMAGED', sentence, { field: 'subject_id' });
 }
