@@ -136,14 +136,20 @@ export class IndexedScan implements CandidateSource {
     // After an incomplete search, the second stage may find further evidence in references that were left out.
     const least = minSum(scanned === 1 && share === 1 ? thresholdLog10 : 0);
     const subjects = view.subjectsWithOrdinals(rates.best(exactShortlist(maxCandidates), least));
-    // Fewer than wanted are all, as in a small gallery of a large store. Whole embeddings rank faces as comparisons do.
-    const isRanked = isOfFaces(probes) && (chosen.areAll || parts.every(({ tables }) => tables === undefined));
-    const mode = isRanked || chosen.subjects < wanted ? 'exact' : 'indexed';
+    // Whole embeddings rank faces as comparisons do; but similarities to faces of two models do not rank as their rates.
+    const isOfOneModel = isOfFaces(probes) && new Set(parts.map(({ packed }) => modelOf(packed))).size < 2;
+    const isRanked = isOfOneModel && (chosen.areAll || parts.every(({ tables }) => tables === undefined));
+    parts.forEach(({ number, tables }, p) => (whole[number] += tables === undefined ? 0 : chosen.references[p]));
+    // Fewer than wanted are all, as in a small gallery of a large store; unless codes have left some out, and those that
+    // were ranked have become fewer since, by expunging.
+    const isAll = chosen.areAll && chosen.subjects < wanted;
+    const mode = isRanked || isAll ? 'exact' : 'indexed';
     const searchedFraction = scanned * share;
     const penetration =
       mode === 'exact' ? searchedFraction : share * (chosen.subjects / Math.max(1, view.subjectsInScope));
     const faceDirections = directionsOf(parts);
-    return { subjects, compared, penetration, mode, searchedFraction, faceDirections };
+    const made = isRanked ? whole : compared;
+    return { subjects, compared: made, penetration, mode, searchedFraction, faceDirections };
   }
 
   /** Numbers of subjects to rank by whole vectors, and to compare. */

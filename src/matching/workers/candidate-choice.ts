@@ -69,7 +69,7 @@ export class CandidateChoice {
     const owned = indices.map((own, p) => own.map((index) => scanned[p].owners[index]));
     const subjects = Uint32Array.from(new Set(owned.flatMap((owners) => [...owners]))).sort();
     const chosen = indices.map((own, p) => chosenOf(request, scanned[p], p, own));
-    return { areAll, ...orderComparisons(subjects, chosen, request.wanted) };
+    return { areAll, references: presentIn(chosen), ...orderComparisons(subjects, chosen, request.wanted) };
   }
 
   #chooseBySubjects(request: ChoiceRequest, scanned: readonly OwnedValues[]): Omit<ChooseResult, 'busyMs'> {
@@ -83,7 +83,8 @@ export class CandidateChoice {
       chosenOf(request, part, p, this.#memory.referencesOf(part.owners, ordinals)),
     );
     this.#memory.release(subjects);
-    return { areAll: subjects.length < ranked, ...orderComparisons(subjects, chosen, request.wanted) };
+    const order = orderComparisons(subjects, chosen, request.wanted);
+    return { areAll: subjects.length < ranked, references: presentIn(chosen), ...order };
   }
 }
 
@@ -108,10 +109,13 @@ function scannedOf({ segment, count, offset, isCoded }: Part, { values }: Choice
     : { owners, values: new Int16Array(values, offset, count) };
 }
 
-function presentIn(similarities: Int16Array): number {
-  let present = 0;
-  for (let k = 0; k < similarities.length; k++) if (similarities[k] !== REMOVED_SIMILARITY) present++;
-  return present;
+/** For each part: the references that were not removed. */
+function presentIn(chosen: readonly ChosenReferences[]): number[] {
+  return chosen.map(({ similarities }) => {
+    let present = 0;
+    for (let k = 0; k < similarities.length; k++) if (similarities[k] !== REMOVED_SIMILARITY) present++;
+    return present;
+  });
 }
 
 /** The similarities of listed references: those of the scan, or, after a scan of codes, of the whole vectors. */

@@ -112,6 +112,8 @@ export interface ChooseTask {
 export interface ChooseResult {
   /** Whether all subjects that were scanned were ranked by whole vectors. */
   readonly areAll: boolean;
+  /** For each part: the references that subjects were ranked by. */
+  readonly references: readonly number[];
   /** Number of subjects to compare. */
   readonly subjects: number;
   readonly order: ComparisonOrder;
