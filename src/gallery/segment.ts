@@ -128,6 +128,12 @@ export class Segment {
     return this.#end - recordsAddress + this.count * (vectorBytes + ofCodes + ENTRY_BYTES);
   }
 
+  /** Bytes that follow a record in its packed form: of its candidate vector, and of the codes where they are packed. */
+  get candidateBytes(): number {
+    const { vectorBytes, codeBytes, codesArePacked } = this.#layout;
+    return vectorBytes + (codesArePacked ? codeBytes : 0);
+  }
+
   /**
    * Appends a packed reference: its record, its candidate vector and its codes.
    * @param ordinal - of its subject
@@ -136,7 +142,7 @@ export class Segment {
    */
   append(packed: Uint8Array, ordinal: number): number {
     if (!this.isOpen) throw new RangeError('the segment takes no more references');
-    const recordBytes = packed.byteLength - this.#candidateBytes;
+    const recordBytes = packed.byteLength - this.candidateBytes;
     return this.#enter(packed.subarray(0, recordBytes), packed.subarray(recordBytes), ordinal);
   }
 
@@ -154,7 +160,7 @@ export class Segment {
     this.#reserve(this.#end + records.byteLength);
     new Uint8Array(this.#memory.buffer, this.#end).set(records);
     this.#owners.set(owners, first);
-    const bytes = this.#candidateBytes;
+    const bytes = this.candidateBytes;
     for (let i = 0; i < lengths.length; i++) {
       const record = new Uint8Array(this.#memory.buffer, this.#end, lengths[i]);
       this.#writeCandidate(first + i, vectors.subarray(i * bytes, (i + 1) * bytes), record);
@@ -212,7 +218,7 @@ export class Segment {
   /** A copy of reference i as it was appended; only while it is not removed. */
   packed(index: number): Uint8Array {
     const length = this.#lengths[index];
-    const packed = new Uint8Array(length + this.#candidateBytes);
+    const packed = new Uint8Array(length + this.candidateBytes);
     packed.set(new Uint8Array(this.#memory.buffer, this.addressOf(index), length));
     packed.set(this.#candidate(index), length);
     return packed;
@@ -285,16 +291,10 @@ export class Segment {
     return new Uint8Array(this.#memory.buffer, vectorsAddress + index * vectorBytes, vectorBytes);
   }
 
-  /** Bytes that follow a record in its packed form. */
-  get #candidateBytes(): number {
-    const { vectorBytes, codeBytes, codesArePacked } = this.#layout;
-    return vectorBytes + (codesArePacked ? codeBytes : 0);
-  }
-
   /** The vector of reference i, and its codes where they are packed. */
   #candidate(index: number): Uint8Array {
     const { vectorBytes, codesArePacked } = this.#layout;
-    const bytes = new Uint8Array(this.#candidateBytes);
+    const bytes = new Uint8Array(this.candidateBytes);
     bytes.set(this.#vector(index));
     if (codesArePacked) this.#codes.read(index, bytes.subarray(vectorBytes));
     return bytes;

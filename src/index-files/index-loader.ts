@@ -5,7 +5,8 @@ import { partitionOfKey, type PartitionName, type ReferenceLocation } from '../g
 import type { Gallery } from '../gallery/gallery.ts';
 import type { Segment } from '../gallery/segment.ts';
 import { damaged, readBlocks, releaseBlock, type IndexSeal } from '../files/block-file.ts';
-import { SUBJECTS_FILE, type Manifest } from './manifest.ts';
+import { Failure } from '../failure.ts';
+import { SUBJECTS_FILE, type Manifest, type PartitionFacts } from './manifest.ts';
 import { decodeReferences } from '../gallery/reference-block.ts';
 import { SubjectLines } from '../gallery/subject-lines.ts';
 
@@ -19,7 +20,7 @@ export interface LoadSettings {
 /**
  * Copies the segments of an index to memory, block by block, and enters its subjects. Other work runs between blocks.
  * @param gallery - empty; unusable after a failure
- * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING; RangeError when there is no memory
+ * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING, INDEX_OUTDATED; RangeError when there is no memory
  */
 export async function loadIndex(
   directory: string,
@@ -36,6 +37,7 @@ export async function loadIndex(
     const loaded: Segment[] = [];
     for (const { name: file, bytes } of facts.files) {
       const segment = gallery.adoptSegment(name, bytes);
+      requireForm(segment, facts);
       for await (const block of readBlocks(join(directory, file), file, seal)) {
         const decoded = decodeReferences(block, facts.vectorBytes, file);
         segment.appendBlock(decoded);
@@ -68,6 +70,17 @@ export async function loadIndex(
   if (leftOver !== undefined || subjects !== manifest.subjects)
     throw damaged(SUBJECTS_FILE, 'it does not hold the owners of all references');
   gallery.startAt(manifest.sequence);
+}
+
+/**
+ * The versions of the models do not say which bytes follow a record: taken for another number, vectors would be read as
+ * records.
+ * @throws Failure INDEX_OUTDATED
+ */
+function requireForm({ candidateBytes }: Segment, { key, vectorBytes }: PartitionFacts): void {
+  if (candidateBytes === vectorBytes) return;
+  const sentence = `The index has ${vectorBytes} bytes of candidate data for each reference of ${key}, and this program ${candidateBytes}. Build the index again: ridgewatch index build.`;
+  throw new Failure('failed-precondition', 'INDEX_OUTDATED', sentence);
 }
 
 /** Yields the thread for a share of its time. */

@@ -9,6 +9,7 @@ import { buildIndex, type IndexBuildOptions, type BuiltIndex } from '../../index
 import { differences, prune, publish } from '../../src/index-files/index-catalog.ts';
 import { verifyIndex } from '../../index-builder/verify/verify-index.ts';
 import { Failure } from '../../src/failure.ts';
+import type { PartitionName } from '../../src/gallery/catalogue.ts';
 import { Gallery } from '../../src/gallery/gallery.ts';
 import { loadIndex } from '../../src/index-files/index-loader.ts';
 import { filesOf, readManifest, requireModels, sealOf } from '../../src/index-files/manifest.ts';
@@ -344,6 +345,17 @@ describe('a damaged index', () => {
     const foreign = await buildIndex(order(indexDir, { models: other, onWarning: () => undefined }));
     expect(foreign.reused).toBe(0);
     rmSync(join(indexDir, foreign.name), { recursive: true });
+  });
+
+  it('is rejected when other bytes follow its records, whatever the models are', async () => {
+    const directory = temporaryDirectory();
+    // As before there were codes: what follows then seems to belong to the records.
+    const shape = { ...SHAPE, vectorBytesOf: ({ modality }: PartitionName) => (modality === 'finger' ? 256 : 0) };
+    const { name } = await buildIndex(order(directory, { shape }));
+    await expect(load(join(directory, name))).rejects.toThrow(reason('INDEX_OUTDATED'));
+    await expect(load(join(directory, name))).rejects.toThrow(
+      /has 256 bytes .* finger:2, and this program 320\. .* index build/,
+    );
   });
 });
 
