@@ -5,18 +5,18 @@ import { project, type Projection } from './projection.ts';
 export interface BuildTask {
   /** File of the graph. */
   readonly file: string;
-  /** One row for each face, its number in the graph. */
+  /** One row for each subject, its number in the graph. */
   readonly references: Int8Array;
   readonly projection: Projection;
   readonly shape: GraphShape;
-  /** Number of faces in the graph so far, for the progress bar. */
+  /** Number of vectors in the graph so far, for the progress bar. */
   readonly done: Int32Array;
 }
 
-/** Spreads the mates over the insertion order: faces inserted first have a higher recall than others. */
+/** Spreads the mates over the insertion order: vectors inserted first have a higher recall than others. */
 const ORDER_STEP = 0.618;
 
-/** @returns this thread's time for adding the faces, in microseconds */
+/** @returns this thread's time for adding the vectors, projection left out, in microseconds */
 export default function buildGraph({ file, references, projection, shape, done }: BuildTask): number {
   const { dimension, size } = projection;
   const rows = references.length / dimension;

@@ -1,4 +1,4 @@
-/** References, and other captures of some of them as probes. */
+/** Embeddings of synthetic or real people. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,28 +9,20 @@ import { facesOf } from '../gallery/synthetic-gallery.ts';
 import { faceOf } from '../people/sought-people.ts';
 import { faceTemplate } from '../people/synthetic-face.ts';
 import { drawStrangers } from './strangers.ts';
-
-export interface FaceSet {
-  /** Source of the faces. */
-  readonly description: string;
-  readonly dimension: number;
-  /** One row for each subject, in shared memory: mates of probes first. */
-  readonly references: Int8Array<SharedArrayBuffer>;
-  /** The mate of probe i is row i. */
-  readonly probes: readonly Int8Array[];
-}
+import { roomFor, type VectorSet } from './vector-set.ts';
 
 /** @param mates - subjects with a probe */
-export async function syntheticFaces(subjects: number, mates: number, threads: number): Promise<FaceSet> {
-  const references = room(subjects, FACE_DIMENSION);
+export async function syntheticFaces(subjects: number, mates: number, threads: number): Promise<VectorSet> {
+  const references = roomFor(subjects, FACE_DIMENSION);
   for (let person = 0; person < mates; person++) references.set(faceOf(person, 0).values, person * FACE_DIMENSION);
   let row = mates;
   for await (const face of facesOf(subjects - mates, threads)) references.set(face, row++ * FACE_DIMENSION);
   return {
     description: `${subjects} synthetic people; ${mates} are searched with another capture`,
     dimension: FACE_DIMENSION,
-    references,
-    probes: Array.from({ length: mates }, (_, person) => faceOf(person, 1).values),
+    subjects,
+    positions: [references],
+    kinds: [{ kind: 'faces', probes: Array.from({ length: mates }, (_, person) => [faceOf(person, 1).values]) }],
   };
 }
 
@@ -40,7 +32,7 @@ export async function syntheticFaces(subjects: number, mates: number, threads: n
  * @param mates - largest number of people searched by their second image
  * @throws Error if the folder has more people than `subjects`
  */
-export function realFaces(folder: string, subjects: number, mates: number): FaceSet {
+export function realFaces(folder: string, subjects: number, mates: number): VectorSet {
   const { dimension, people } = readPeople(folder);
   if (people.length > subjects) {
     throw new Error(`${folder} has ${people.length} people; --subjects must be as many at least.`);
@@ -48,7 +40,7 @@ export function realFaces(folder: string, subjects: number, mates: number): Face
   const sought = people.filter((images) => images.length > 1).slice(0, mates);
   const chosen = new Set(sought);
   const enrolled = [...sought, ...people.filter((images) => !chosen.has(images))];
-  const references = room(subjects, dimension);
+  const references = roomFor(subjects, dimension);
   enrolled.forEach(([image], row) => references.set(quantised(image), row * dimension));
   const firstImages = people.map(([image]) => image);
   references.set(madeStrangers(firstImages, subjects - people.length), enrolled.length * dimension);
@@ -57,13 +49,10 @@ export function realFaces(folder: string, subjects: number, mates: number): Face
       `${basename(folder)}: ${people.length} real people, ${sought.length} of them searched with another image, and ` +
       `${subjects - people.length} synthetic non-mates, drawn from a Gaussian with the mean and the covariance of the real people`,
     dimension,
-    references,
-    probes: sought.map(([, image]) => quantised(image)),
+    subjects,
+    positions: [references],
+    kinds: [{ kind: 'faces', probes: sought.map(([, image]) => [quantised(image)]) }],
   };
-}
-
-function room(subjects: number, dimension: number): Int8Array<SharedArrayBuffer> {
-  return new Int8Array(new SharedArrayBuffer(subjects * dimension));
 }
 
 function quantised(embedding: Float32Array): Int8Array {

@@ -1,66 +1,72 @@
 /**
- * HNSW against the exact scan for faces: recall of the mates that the exact scan ranks first, and the speed-up. Both
- * run on one thread of one process, interleaved. The service has no graph.
+ * HNSW against the scans of the service, for faces and for the candidate vectors of fingers: recall, time, memory, growth
+ * and the effect of expunging. The service has no graph.
  *
- *   npm run bench -- graph [--subjects 100000] [--mates 2000] [--data DIR] [--dimensions 192] [--links 16]
- *     [--ef-construction 100] [--ef 50,100,200,400,800] [--space ip] [--json]
+ *   npm run bench -- graph [--modality face|finger|two-fingers] [--subjects 100000] [--sizes 10000,30000] [--mates 2000]
+ *     [--data DIR] [--dimensions 64] [--whole] [--links 32] [--ef-construction 200] [--ef 10,20,50,100,200,400,800,1600]
+ *     [--chosen 0.1,0.3,1,3] [--space ip] [--rounds 3] [--json]
  *
  * --links is hnswlib's M, --ef-construction and --ef are its ef_construction and ef. The exact scan is the first stage
  * of the service, kernels over segments, and the choice of the greatest score. Projecting the probe is not timed.
  */
 import { availableParallelism } from 'node:os';
-import Table from 'cli-table3';
 import { InvalidArgumentError, Option, program } from 'commander';
 import { atLeast } from '../../index-builder/whole-number.ts';
-import { preferredBuild, type KernelBuild } from '../../src/matching/kernels/kernel-builds.ts';
-import { ExactScan } from './exact-scan.ts';
-import { faceGraph, type FaceGraph } from './face-graph.ts';
-import { realFaces, syntheticFaces, type FaceSet } from './face-set.ts';
-import type { GraphShape } from './graph-shape.ts';
-import { principalDirections, wholeFaces, type Projection } from './projection.ts';
-import {
-  compareWithScan,
-  LIST_LENGTH,
-  seekDeleted,
-  type DeletionFigures,
-  type SearchFigures,
-  type ShareOfMates,
-} from './searches.ts';
+import { preferredBuild } from '../../src/matching/kernels/kernel-builds.ts';
+import { CODE_BYTES } from '../../src/matching/model/finger-vector-model.ts';
 import { SEEDS } from '../harness/seeds.ts';
+import { expungeSubjects, type DeletionFigures } from './deletion.ts';
+import { FaceReferences } from './face-references.ts';
+import { realFaces, syntheticFaces } from './face-set.ts';
+import { FingerReferences } from './finger-references.ts';
+import { fingerVectors } from './finger-set.ts';
+import type { GraphShape } from './graph-shape.ts';
+import { growthRows } from './growth-rows.ts';
+import { codeMethod, graphMethod } from './methods.ts';
+import { printReport } from './print.ts';
+import { principalDirections, wholeVectors } from './projection.ts';
+import type { GraphReport, SizeFigures } from './report.ts';
+import { compareMethods } from './searches.ts';
+import { vectorGraphs } from './vector-graph.ts';
+import { firstSubjects, MODALITIES, type Modality, type VectorSet } from './vector-set.ts';
 
-interface GraphOptions extends GraphShape {
+interface GraphOptions extends Omit<GraphShape, 'seed'> {
+  readonly modality: Modality;
   readonly subjects: number;
+  readonly sizes: readonly number[];
   readonly mates: number;
   readonly data?: string;
   readonly dimensions?: number;
+  readonly whole: boolean;
   readonly ef: readonly number[];
+  readonly chosen: readonly number[];
+  readonly rounds: number;
   readonly json: boolean;
 }
 
-interface Report {
-  readonly faces: string;
-  readonly subjects: number;
-  readonly dimension: number;
-  readonly kernels: KernelBuild;
-  readonly graph: GraphShape & ReturnType<typeof costOf> & { readonly dimensions: number };
-  readonly figures: SearchFigures;
-  readonly deletion: DeletionFigures;
-}
-
-/** Mates that are deleted at the end. */
-const DELETED = 100;
+/** Share of the subjects that is expunged at the end. */
+const EXPUNGED = 0.05;
+/** Fingers have a flat spectrum: 64 directions would hold half of their variance. */
+const DIMENSIONS: Readonly<Record<Modality, number>> = { face: 64, finger: 128, 'two-fingers': 128 };
+/** Codes lie beside a byte that marks a removed reference. */
+const CODE_AND_MARK = CODE_BYTES + 1;
 
 program
   .name('npm run bench -- graph')
-  .description('HNSW against the exact scan for faces: recall and speed-up')
-  .option('--subjects <n>', 'enrolled faces', atLeast(LIST_LENGTH + DELETED), 100_000)
+  .description('HNSW against the scans of the service: recall, time, memory, growth')
+  .addOption(new Option('--modality <name>', 'vectors that are searched').choices(MODALITIES).default('face'))
+  .option('--subjects <n>', 'enrolled subjects', atLeast(1000), 100_000)
+  .option('--sizes <list>', 'smaller galleries, for the growth', wholeNumbers, [10_000, 30_000])
   .option('--mates <n>', 'mated probes', atLeast(1), 2000)
-  .option('--data <folder>', 'real mates from embeddings.f32 and embeddings.tsv, among synthetic strangers')
-  .option('--dimensions <n>', 'principal components in the graph; when not given the whole embedding', atLeast(1))
-  .option('--links <n>', 'M of hnswlib: links of an element in each layer', atLeast(2), 16)
-  .option('--ef-construction <n>', 'ef_construction of hnswlib', atLeast(1), 100)
-  .option('--ef <list>', 'ef of hnswlib', wholeNumbers, [50, 100, 200, 400, 800])
+  .option('--data <folder>', 'real faces from embeddings.f32 and embeddings.tsv, among synthetic strangers')
+  .option('--dimensions <n>', 'principal directions in the graph: 64 of faces, 128 of fingers', atLeast(1))
+  .option('--whole', 'whole vectors in the graph, without removing the mean', false)
+  .option('--links <n>', 'M of hnswlib: links of an element in each layer', atLeast(2), 32)
+  .option('--ef-construction <n>', 'ef_construction of hnswlib', atLeast(1), 200)
+  .option('--ef <list>', 'ef of hnswlib', wholeNumbers, [10, 20, 50, 100, 200, 400, 800, 1600])
+  .option('--chosen <list>', 'percent of the subjects that the codes choose', percentages, [0.1, 0.3, 1, 3])
   .addOption(new Option('--space <name>', 'inner product or squared distance').choices(['ip', 'l2']).default('ip'))
+  .option('--rounds <n>', 'searches of each probe by each method', atLeast(1), 3)
   .option('--json', 'print one JSON object', false)
   .showHelpAfterError();
 
@@ -72,90 +78,100 @@ try {
 }
 
 async function measure(options: GraphOptions): Promise<void> {
-  const { subjects, mates, data, space, links, efConstruction } = options;
-  if (mates > subjects) throw new Error('--mates must be --subjects at most.');
-  const faces =
-    data === undefined
-      ? await syntheticFaces(subjects, mates, availableParallelism())
-      : realFaces(data, subjects, mates);
-  const projection = projectionOf(faces, options.dimensions);
-  const graph = await faceGraph(faces, projection, { space, links, efConstruction, seed: SEEDS.layers });
-  const figures = compareWithScan(faces, new ExactScan(faces), graph.index, projection, options.ef);
-  const deletion = seekDeleted(faces, graph.index, projection, Math.max(...options.ef), DELETED);
-  const report: Report = {
-    faces: faces.description,
+  const { modality, subjects, space, links, efConstruction } = options;
+  const set = await vectorsOf(options);
+  const dimensions = dimensionsOf(set, options);
+  const shape = { space, links, efConstruction, seed: SEEDS.layers };
+  const smaller = options.sizes.filter((size) => size < subjects && size >= options.mates);
+  const sizes: SizeFigures[] = [];
+  let deletion: DeletionFigures | undefined;
+  for (const size of [...smaller, subjects]) {
+    const measured = await measureSize(firstSubjects(set, size), dimensions, shape, options, size === subjects);
+    sizes.push(measured.figures);
+    deletion = measured.deletion;
+  }
+  if (deletion === undefined) throw new Error('nothing was measured.');
+  const hasCodes = modality !== 'face';
+  const report: GraphReport = {
+    modality,
+    vectors: set.description,
     subjects,
-    dimension: faces.dimension,
     kernels: preferredBuild(),
-    graph: {
-      dimensions: projection.size,
-      space,
-      links,
-      efConstruction,
-      seed: SEEDS.layers,
-      ...costOf(graph, subjects),
-    },
-    figures,
+    vectorBytes: set.positions.length * set.dimension,
+    codeBytes: hasCodes ? set.positions.length * CODE_AND_MARK : 0,
+    graph: { dimensions: dimensions ?? set.dimension, ...shape },
+    sizes,
+    growth: growthRows(sizes, hasCodes ? ['first', 'compared'] : ['first']),
     deletion,
   };
   if (options.json) console.log(JSON.stringify(report));
-  else print(report);
+  else printReport(report);
 }
 
-function projectionOf(faces: FaceSet, dimensions: number | undefined): Projection {
-  if (dimensions === undefined) return wholeFaces(faces.dimension);
-  if (dimensions > faces.dimension) throw new Error(`--dimensions must be ${faces.dimension} at most.`);
-  return principalDirections(faces, dimensions);
+async function vectorsOf({ modality, subjects, mates, data }: GraphOptions): Promise<VectorSet> {
+  if (mates > subjects) throw new Error('--mates must be --subjects at most.');
+  const threads = availableParallelism();
+  if (modality !== 'face') {
+    if (data !== undefined) throw new Error('--data is for faces.');
+    return fingerVectors(modality === 'finger' ? 1 : 2, subjects, mates, threads);
+  }
+  return data === undefined ? syntheticFaces(subjects, mates, threads) : realFaces(data, subjects, mates);
 }
 
-/** Cost per face. */
-function costOf({ buildMicroseconds, fileBytes, residentBytes }: FaceGraph, subjects: number) {
+/** @returns undefined: whole vectors */
+function dimensionsOf({ dimension }: VectorSet, { whole, dimensions, modality }: GraphOptions): number | undefined {
+  if (whole) return undefined;
+  const size = dimensions ?? DIMENSIONS[modality];
+  if (size > dimension) throw new Error(`--dimensions must be ${dimension} at most.`);
+  return size;
+}
+
+async function measureSize(
+  set: VectorSet,
+  dimensions: number | undefined,
+  shape: GraphShape,
+  { modality, ef, chosen, rounds }: GraphOptions,
+  withDeletion: boolean,
+): Promise<{ readonly figures: SizeFigures; readonly deletion: DeletionFigures | undefined }> {
+  const { subjects, kinds, dimension } = set;
+  const projections = set.positions.map((references) =>
+    dimensions === undefined ? wholeVectors(dimension) : principalDirections(references, dimension, dimensions),
+  );
+  const { graphs, cost } = await vectorGraphs(set, projections, shape);
+  const fingers = modality === 'face' ? undefined : new FingerReferences(set);
+  const references = fingers ?? new FaceReferences(set);
+  const methods = {
+    codes: fingers === undefined ? [] : chosen.map((percent) => codeMethod(fingers, subjects, percent / 100)),
+    graph: ef.map((each) => graphMethod(references, graphs, each)),
+  };
+  const figures = kinds.map((kind) => compareMethods(kind, subjects, references, methods, rounds));
   return {
-    buildMilliseconds: buildMicroseconds / 1000 / subjects,
-    fileBytes: fileBytes / subjects,
-    residentBytes: residentBytes / subjects,
+    figures: {
+      subjects,
+      variance: projections[0].variance,
+      graph: cost,
+      codeMicroseconds: fingers?.codeMicroseconds,
+      figures,
+    },
+    deletion: withDeletion ? expungeSubjects(set, references, graphs, methods.graph, EXPUNGED) : undefined,
   };
 }
 
-function print(report: Report): void {
-  const { graph, dimension, deletion } = report;
-  const { searches, firstByScan, scanMilliseconds } = report.figures;
-  const nanoseconds = (1e6 * scanMilliseconds) / report.subjects;
-  console.log(`${report.faces}.`);
-  console.log(
-    `Exact scan (${report.kernels} kernels, ${dimension} bytes per face): ${scanMilliseconds.toFixed(2)} ms per search, ` +
-      `${nanoseconds.toFixed(1)} ns per face; ${firstByScan} of ${searches} mates at rank 1.`,
-  );
-  console.log(
-    `HNSW: ${graph.dimensions} components, space ${graph.space}, M ${graph.links}, ef_construction ${graph.efConstruction}; ` +
-      `${graph.buildMilliseconds.toFixed(2)} ms of build per face; per face ${Math.round(graph.fileBytes)} bytes of file, ` +
-      `${Math.round(graph.residentBytes)} of memory.`,
-  );
-  console.log(
-    'Share of the mates at rank 1 of the exact scan, with 95 % limits (Clopper-Pearson). Median times of one thread.',
-  );
-  const table = new Table({
-    head: ['ef', 'rank 1', `in top ${LIST_LENGTH}`, 'ms per search', 'speed-up'],
-    colAligns: ['right', 'right', 'right', 'right', 'right'],
-    style: { head: [], border: [], compact: true },
-  });
-  for (const { ef, first, listed, milliseconds, timesFaster } of report.figures.graph) {
-    table.push([ef, percent(first), percent(listed), milliseconds.toFixed(2), timesFaster.toFixed(1)]);
-  }
-  console.log(table.toString());
-  console.log(
-    `${deletion.deleted} mates at rank 1 were marked as deleted: ${deletion.returned} returned afterwards, ` +
-      `${deletion.shortLists} results of fewer than ${LIST_LENGTH}. Their memory is kept until the graph is built again.`,
-  );
-}
-
-function percent({ share, limits: [low, high] }: ShareOfMates): string {
-  return `${(100 * share).toFixed(2)} % (${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})`;
-}
-
 function wholeNumbers(list: string): number[] {
-  const numbers = list.split(',').map(Number);
+  const numbers = numbersOf(list);
   if (!numbers.every((value) => Number.isInteger(value) && value > 0))
-    throw new InvalidArgumentError('expected whole numbers from 1 on, separated by commas');
+    throw new InvalidArgumentError('expected ascending whole numbers from 1 on, separated by commas');
   return numbers;
+}
+
+function percentages(list: string): number[] {
+  const numbers = numbersOf(list);
+  if (!numbers.every((value) => value > 0 && value <= 100))
+    throw new InvalidArgumentError('expected ascending percentages above 0, separated by commas');
+  return numbers;
+}
+
+function numbersOf(list: string): number[] {
+  const numbers = list.split(',').map(Number);
+  return numbers.every((value, i) => i === 0 || value > numbers[i - 1]) ? numbers : [NaN];
 }

@@ -1,86 +1,106 @@
-/** Searches of a graph and exact scans, interleaved on this thread. */
-import type { HierarchicalNSW } from 'hnswlib-node';
+/** Searches by graph, by codes and by the exact scan, by turns on this thread. */
+import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
 import type { Limits } from '../harness/limits.ts';
 import { medianOf } from '../harness/spread.ts';
-import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
-import type { ExactScan } from './exact-scan.ts';
-import type { FaceSet } from './face-set.ts';
-import { project, type Projection } from './projection.ts';
+import { SHORTLIST } from '../../src/matching/search/indexed-scan.ts';
+import type { ListMethod } from './methods.ts';
+import type { References } from './references.ts';
+import type { ProbeKind, Sample } from './vector-set.ts';
 
-/** Length of a candidate list, to be ranked by exact comparison. */
-export const LIST_LENGTH = 50;
 /** Searches by one method per turn: enough that a graph's upper layers stay in the caches. */
 const PER_TURN = 20;
 
 export interface ShareOfMates {
   readonly mates: number;
+  readonly of: number;
   readonly share: number;
   readonly limits: Limits;
 }
 
-export interface GraphFigures {
-  readonly ef: number;
-  /** Of the mates at rank 1 of the scan: share at rank 1, and within the first LIST_LENGTH. */
+export interface MethodFigures {
+  /** Of the mates at rank 1 of the scan: share at rank 1. */
   readonly first: ShareOfMates;
-  readonly listed: ShareOfMates;
-  /** Median time of a search. */
+  /** Of the mates that the scan has among those it would compare: share in the list. */
+  readonly compared: ShareOfMates;
+  /** Median length of the lists. */
+  readonly listLength: number;
+  /** Median over the probes of the least time of a search. */
   readonly milliseconds: number;
-  /** Speed-up over the scan for the same probes: the median of the turns. */
+  /** Speed-up over the scan of whole vectors for the same probes: the median of the turns. */
   readonly timesFaster: number;
 }
 
+export type GraphFigures = MethodFigures & { readonly ef: number };
+export type CodeFigures = MethodFigures & { readonly chosen: number };
+
 export interface SearchFigures {
+  readonly kind: string;
   readonly searches: number;
   /** Mates at rank 1 of the scan. */
   readonly firstByScan: number;
+  /** Mates within the service's share of the most similar. */
+  readonly comparedByScan: number;
   readonly scanMilliseconds: number;
+  readonly codes: readonly CodeFigures[];
   readonly graph: readonly GraphFigures[];
 }
 
-export function compareWithScan(
-  { probes }: FaceSet,
-  scan: ExactScan,
-  index: HierarchicalNSW,
-  projection: Projection,
-  efs: readonly number[],
+export interface Methods {
+  readonly codes: readonly ListMethod[];
+  readonly graph: readonly ListMethod[];
+}
+
+/** @param rounds - searches of each probe by each method; the least time counts */
+export function compareMethods(
+  { kind, probes }: ProbeKind,
+  subjects: number,
+  references: References,
+  { codes, graph }: Methods,
+  rounds: number,
 ): SearchFigures {
-  const vectors = probes.map((probe) => project(projection, probe));
-  const isFirst = probes.map((probe, mate) => scan.isFirst(probe, mate));
-  const firstByScan = isFirst.filter(Boolean).length;
-  const scanTimes: number[] = [];
-  const ways = efs.map((ef) => ({ ef, times: [] as number[], ratios: [] as number[], first: 0, listed: 0 }));
-  for (let from = 0; from < probes.length; from += PER_TURN) {
-    const turn = Array.from({ length: Math.min(PER_TURN, probes.length - from) }, (_, i) => from + i);
-    const scanned = turn.map((mate) => timed(() => scan.search(probes[mate])).milliseconds);
-    scanTimes.push(...scanned);
-    for (const way of ways) {
-      index.setEf(way.ef);
-      const searched = turn.map((mate) => {
-        const { result, milliseconds } = timed(() => index.searchKnn(vectors[mate], LIST_LENGTH));
-        if (isFirst[mate] && result.neighbors[0] === mate) way.first++;
-        if (isFirst[mate] && result.neighbors.includes(mate)) way.listed++;
-        return milliseconds;
-      });
-      way.times.push(...searched);
-      way.ratios.push(sum(scanned) / sum(searched));
+  const others = probes.map((probe, mate) => references.othersBefore(probe, mate));
+  const isFirst = others.map((before) => before === 0);
+  const isCompared = others.map((before) => before < SHORTLIST.share * subjects);
+  const [firstByScan, comparedByScan] = [isFirst, isCompared].map((flags) => flags.filter(Boolean).length);
+  const scan = { least: new Float64Array(probes.length).fill(Infinity) };
+  const runs = [...codes, ...graph].map((method) => ({
+    method,
+    least: new Float64Array(probes.length).fill(Infinity),
+    ratios: [] as number[],
+    lengths: [] as number[],
+    first: 0,
+    compared: 0,
+  }));
+  for (const turn of turnsOf(probes.length)) {
+    for (let round = 0; round < rounds; round++) {
+      for (const mate of turn) time(scan.least, mate, () => references.search(probes[mate]));
+      for (const run of runs) {
+        for (const mate of turn) {
+          const { rows, first } = time(run.least, mate, run.method.prepare(probes[mate]));
+          if (round > 0) continue;
+          run.lengths.push(rows.length);
+          if (isFirst[mate] && first === mate) run.first++;
+          if (isCompared[mate] && rows.includes(mate)) run.compared++;
+        }
+      }
     }
+    for (const run of runs) run.ratios.push(sumAt(scan.least, turn) / sumAt(run.least, turn));
   }
-  const share = (mates: number) => ({
-    mates,
-    share: mates / firstByScan,
-    limits: binomialLimits(mates, firstByScan),
-  });
+  const figures = runs.map(({ first, compared, least, ratios, lengths }): MethodFigures => ({
+    first: shareOf(first, firstByScan),
+    compared: shareOf(compared, comparedByScan),
+    listLength: medianOf(lengths),
+    milliseconds: medianOf([...least]),
+    timesFaster: medianOf(ratios),
+  }));
   return {
+    kind,
     searches: probes.length,
     firstByScan,
-    scanMilliseconds: medianOf(scanTimes),
-    graph: ways.map(({ ef, times, ratios, first, listed }) => ({
-      ef,
-      first: share(first),
-      listed: share(listed),
-      milliseconds: medianOf(times),
-      timesFaster: medianOf(ratios),
-    })),
+    comparedByScan,
+    scanMilliseconds: medianOf([...scan.least]),
+    codes: codes.map(({ setting }, i) => ({ chosen: setting, ...figures[i] })),
+    graph: graph.map(({ setting }, i) => ({ ef: setting, ...figures[codes.length + i] })),
   };
 }
 
@@ -93,34 +113,24 @@ export interface DeletionFigures {
   readonly shortLists: number;
 }
 
-/** Marks mates as deleted in the graph, permanently, and searches for them with the largest ef used. */
-export function seekDeleted(
-  { probes, references, dimension }: FaceSet,
-  index: HierarchicalNSW,
-  projection: Projection,
-  ef: number,
-  most: number,
-): DeletionFigures {
-  index.setEf(ef);
-  const seek = (face: Int8Array) => index.searchKnn(project(projection, face), LIST_LENGTH).neighbors;
-  const mates = probes.flatMap((probe, mate) => (seek(probe)[0] === mate ? [mate] : [])).slice(0, most);
-  for (const mate of mates) index.markDelete(mate);
-  let [returned, shortLists] = [0, 0];
-  for (const mate of mates) {
-    const enrolled = references.subarray(mate * dimension, (mate + 1) * dimension);
-    const lists = [seek(probes[mate]), seek(enrolled)];
-    if (lists.some((list) => list.includes(mate))) returned++;
-    shortLists += lists.filter((list) => list.length < LIST_LENGTH).length;
-  }
-  return { deleted: mates.length, returned, shortLists };
+/** @returns the mates that a method has at the first place, as flags */
+export function foundFirst(method: ListMethod, probes: readonly Sample[]): boolean[] {
+  return probes.map((probe, mate) => method.prepare(probe)().first === mate);
 }
 
-function timed<T>(work: () => T): { readonly result: T; readonly milliseconds: number } {
+function turnsOf(probes: number): number[][] {
+  return Array.from({ length: Math.ceil(probes / PER_TURN) }, (_, turn) =>
+    Array.from({ length: Math.min(PER_TURN, probes - turn * PER_TURN) }, (__, i) => turn * PER_TURN + i),
+  );
+}
+
+function time<T>(least: Float64Array, at: number, work: () => T): T {
   const before = performance.now();
   const result = work();
-  return { result, milliseconds: performance.now() - before };
+  least[at] = Math.min(least[at], performance.now() - before);
+  return result;
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+function sumAt(values: Float64Array, at: readonly number[]): number {
+  return at.reduce((sum, i) => sum + values[i], 0);
 }

@@ -1,6 +1,6 @@
 /** Plots the cost of searches by number of subjects, and the prediction. */
 import { plot, type Point } from '../drawing/plot.ts';
-import { costAt, fitCost, type CostLine } from './cost-line.ts';
+import { costAt, fitCost, type CostLine } from '../harness/cost-line.ts';
 
 export interface CostRow {
   readonly subjects: number;

@@ -12,7 +12,7 @@ import { Planner } from '../../src/matching/search/planner.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { medianOf } from '../harness/spread.ts';
 import { inWords } from '../harness/words.ts';
-import { costAt } from './cost-line.ts';
+import { costAt } from '../harness/cost-line.ts';
 import { costCurves, costPlot, predictedSize } from './cost-plot.ts';
 import { addPeople, emptyGallery } from '../gallery/synthetic-gallery.ts';
 import { probesOf, type Samples } from '../people/sought-people.ts';
