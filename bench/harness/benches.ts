@@ -24,7 +24,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   search: { what: 'search cost, exact and indexed, by stage, and hit rate of the index (--subjects N)' },
   scope: { what: 'search cost of small galleries in a large store, and with expired subjects (--subjects N)' },
   growth: { what: 'search cost by gallery size, 10,000 to 1,000,000 subjects, plot, prediction (--plot FILE)' },
-  graph: { what: 'HNSW against the exact scan for faces: recall, speed-up, memory (--data DIR …; --help)' },
+  graph: { what: 'HNSW against the scans: recall, time, growth, memory (--modality; --data DIR …; --help)' },
   throughput: { what: 'searches a second with two workers against one, and the bound set by the kernels' },
   load: { what: 'the service under open-loop load over gRPC, overload, and HTTP (--subjects N)' },
   soak: { what: 'a service under long load with faults: memory, latency, wrong results (--minutes M)' },

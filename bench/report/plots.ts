@@ -72,23 +72,29 @@ const PLOTS: Readonly<Partial<Record<string, (result: unknown) => string[]>>> = 
   },
   growth: (result) => [costPlot((result as { rows: readonly CostRow[] }).rows)],
   graph: (result) => {
-    const { figures, subjects } = result as {
-      subjects: number;
-      figures: { graph: readonly { first: { share: number }; timesFaster: number }[] };
+    const { modality, sizes } = result as {
+      modality: string;
+      sizes: readonly {
+        subjects: number;
+        figures: readonly Readonly<
+          Record<'graph' | 'codes', readonly { first: { share: number }; timesFaster: number }[]> & { kind: string }
+        >[];
+      }[];
     };
-    return [
+    const { subjects, figures } = sizes[sizes.length - 1];
+    return figures.map(({ kind, graph, codes }) =>
       plot({
-        title: `HNSW of ${whole(subjects)} faces: recall against speed-up`,
-        x: { name: 'speed-up over the exact scan', isLogarithmic: true, label: String },
-        y: { name: 'recall of the mates at rank 1 of the exact scan', isLogarithmic: false, label: percent },
-        lines: [
-          {
-            name: 'rank 1',
-            points: figures.graph.map(({ first, timesFaster }) => ({ x: timesFaster, y: first.share })),
-          },
-        ],
+        title: `${whole(subjects)} subjects, ${modality}, ${kind}: recall against speed-up`,
+        x: { name: 'speed-up over the scan of whole vectors', isLogarithmic: true, label: String },
+        y: { name: 'recall of the mates at rank 1 of that scan', isLogarithmic: false, label: percent },
+        lines: Object.entries({ graph, codes })
+          .filter(([, methods]) => methods.length > 0)
+          .map(([name, methods]) => ({
+            name,
+            points: methods.map(({ first, timesFaster }) => ({ x: timesFaster, y: first.share })),
+          })),
       }),
-    ];
+    );
   },
   accuracy: (result) => {
     const { det, crossValidation } = result as {

@@ -119,22 +119,34 @@ export const SEARCHES: Readonly<Record<string, Reader>> = {
     });
   },
   graph: (result) => {
-    const { figures, subjects } = result as {
-      subjects: number;
-      figures: {
-        graph: readonly {
-          ef: number;
-          first: { share: number; limits: readonly [number, number] };
-          timesFaster: number;
+    const { modality, sizes } = result as {
+      modality: string;
+      sizes: readonly {
+        subjects: number;
+        figures: readonly {
+          kind: string;
+          graph: readonly (Limited & { ef: number })[];
+          codes: readonly (Limited & { chosen: number })[];
         }[];
-      };
+      }[];
     };
-    return figures.graph.flatMap(({ ef, first, timesFaster }): Part[] => {
-      const name = `graph of ${subjects} faces, ef ${ef}`;
-      return [
-        { name: `${name}: mates it ranks first`, ...withLimits(first.share, first.limits), ...share, ...more },
-        { name: `${name}: scan to graph, time`, value: timesFaster, ...ratio, ...more },
+    interface Limited {
+      first: { share: number; limits: readonly [number, number] };
+      timesFaster: number;
+    }
+    const { subjects, figures } = sizes[sizes.length - 1];
+    return figures.flatMap(({ kind, graph, codes }): Part[] => {
+      const methods = [
+        ...codes.map((each) => ({ ...each, setting: `codes, ${Number((100 * each.chosen).toFixed(2))} %` })),
+        ...graph.map((each) => ({ ...each, setting: `graph, ef ${each.ef}` })),
       ];
+      return methods.flatMap(({ setting, first, timesFaster }): Part[] => {
+        const name = `${setting}, of ${subjects}, ${modality}, ${kind}`;
+        return [
+          { name: `${name}: recall of rank 1`, ...withLimits(first.share, first.limits), ...share, ...more },
+          { name: `${name}: scan of whole vectors to it, time`, value: timesFaster, ...ratio, ...more },
+        ];
+      });
     });
   },
   throughput: (result) => {
