@@ -79,9 +79,9 @@ function printGrowth(rows: readonly GrowthRow[], sizes: readonly SizeFigures[]):
   const hasCodes = sizes.some(({ codeMicroseconds }) => codeMicroseconds !== undefined);
   console.log(
     `\nTime at equal hit rate by size (${sizes.map(({ subjects }) => whole(subjects)).join(', ')} subjects; between two settings ` +
-      'interpolated), and the size from which the graph is faster: its time fitted by a power of the size, that of a scan by ' +
-      'a straight line. In brackets the least and greatest by only two of the sizes. Outside of the sizes measured it is an ' +
-      'extrapolation. -: no setting reaches the hit rate at two sizes.',
+      'interpolated), and the size from which the graph stays faster: its time fitted by a power of the size, that of a scan ' +
+      'by a straight line. In brackets the least and greatest by only two of the sizes. Beyond the sizes measured it is an ' +
+      'extrapolation. none: no such size. -: no setting reaches the hit rate at two sizes.',
   );
   const table = tableOf([
     'mates',
@@ -99,8 +99,10 @@ function printGrowth(rows: readonly GrowthRow[], sizes: readonly SizeFigures[]):
       `${Number((100 * hitRate).toFixed(1))} %`,
       times.map(({ graph }) => milliseconds(graph)).join(' / '),
       exponent === undefined ? '-' : `N^${exponent.toFixed(2)}`,
-      crossingWords(overScan),
-      ...(hasCodes ? [times.map(({ codes }) => milliseconds(codes)).join(' / '), crossingWords(overCodes)] : []),
+      crossingWords(overScan, sizes[0].subjects),
+      ...(hasCodes
+        ? [times.map(({ codes }) => milliseconds(codes)).join(' / '), crossingWords(overCodes, sizes[0].subjects)]
+        : []),
     ]);
   }
   console.log(table.toString());
@@ -118,15 +120,16 @@ function printDeletion(deletion: DeletionFigures, subjects: number): void {
   console.log(table.toString());
 }
 
-function crossingWords(growth: Growth | undefined): string {
+/** @param least - the smallest size that was measured */
+function crossingWords(growth: Growth | undefined, least: number): string {
   if (growth === undefined) return '-';
-  const { crossing, crossings } = growth;
-  return `${rounded(crossing)} (${crossings.map(rounded).join(' to ')})`;
-}
-
-/** To two digits: a fit of few sizes says no more. */
-function rounded(subjects: number): string {
-  return subjects === Infinity ? 'none' : whole(Number(subjects.toPrecision(2)));
+  const words = (subjects: number) => {
+    if (subjects === Infinity) return 'none';
+    // To two digits: a fit of few sizes says no more.
+    return subjects < least ? `< ${whole(least)}` : whole(Number(subjects.toPrecision(2)));
+  };
+  const [all, low, high] = [growth.crossing, ...growth.crossings].map(words);
+  return low === all && high === all ? all : `${all} (${low} to ${high})`;
 }
 
 function tableOf(head: string[]) {
