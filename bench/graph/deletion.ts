@@ -24,22 +24,27 @@ export interface DeletionFigures {
 
 /** Every second mate is expunged, up to this number. */
 const MOST_MATES = 200;
+/** Mates that are searched before and after, and the greatest ef. */
+const MOST_PROBES = 1000;
+const MOST_EF = 400;
 /** Overwriting takes some ten milliseconds. */
 const MOST_EXPUNGED = 5000;
 
 /**
  * Expunges a share of the subjects from graphs and references, permanently.
- * @param methods - searches of the graphs
+ * @param allMethods - searches of the graphs
  */
 export function expungeSubjects(
   set: VectorSet,
   references: References,
   graphs: readonly PositionGraph[],
-  methods: readonly ListMethod[],
+  allMethods: readonly ListMethod[],
   share: number,
 ): DeletionFigures {
-  const [{ probes }] = set.kinds;
-  const expunged = expungedRows(set.subjects, probes.length, share);
+  const methods = allMethods.filter(({ setting }, i) => i === 0 || setting <= MOST_EF);
+  const mates = set.kinds[0].probes.length;
+  const probes = set.kinds[0].probes.slice(0, MOST_PROBES);
+  const expunged = expungedRows(set.subjects, mates, share);
   const isKept = probes.map((probe, mate) => !expunged.has(mate) && references.othersBefore(probe, mate) === 0);
   const keptMates = isKept.filter(Boolean).length;
   const recall = () =>

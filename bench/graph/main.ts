@@ -6,8 +6,21 @@
  *     [--data DIR] [--dimensions 64] [--whole] [--links 32] [--ef-construction 200] [--ef 10,20,50,100,200,400,800,1600]
  *     [--chosen 0.1,0.3,1,3] [--space ip] [--rounds 3] [--json]
  *
- * --links is hnswlib's M, --ef-construction and --ef are its ef_construction and ef. The exact scan is the first stage
- * of the service, kernels over segments, and the choice of the greatest score. Projecting the probe is not timed.
+ * --links is M of hnswlib, --ef-construction and --ef are its ef_construction and ef. --chosen: percent of the subjects
+ * that the codes choose; the service chooses 1 %, and at least 3,333. --sizes: smaller galleries, for the growth.
+ *
+ * The methods, each on one thread of this process, by turns, on the same probes:
+ *
+ *   - The scan of whole vectors: every reference by the kernels, and the choice of the greatest similarity. Nothing is
+ *     missed, so it defines the mates that the others should find.
+ *   - The codes (fingers only: faces have none): the first stage of the service. Tables of the probe, the scan of all
+ *     codes, the choice of a share of the subjects; these are ranked anew by their whole vectors.
+ *   - The graph: vectors without their mean, in principal directions learned from the gallery, of length 1 (--whole: as
+ *     they are, of length 1). The ef nearest vectors are ranked anew by their whole vectors. Two fingers have two graphs,
+ *     and the union of both lists is ranked.
+ *
+ * A search is timed to the ranked list; the projection of the probe into the graph's space is not. The first 500 probes are
+ * searched --rounds times, and the least time of each counts. Probes of fingers are ordinary, or bad (difficulty 2.2).
  */
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option, program } from 'commander';
