@@ -146,6 +146,13 @@ describe('the scans of fingers', () => {
       expect(order.slice(0, 20).filter((row) => chosen.includes(row)).length).toBeGreaterThan(12);
     }
   });
+
+  it('choose the same by codes whatever was searched before', () => {
+    const [one, other] = probesOf(fingers);
+    const chosen = new FingerReferences(fingers).chooseByCodes(other, 10);
+    references.chooseByCodes(one, 100);
+    expect(references.chooseByCodes(other, 10)).toEqual(chosen);
+  });
 });
 
 describe('a graph compared with the scans', () => {
@@ -198,6 +205,7 @@ describe('a graph compared with the scans', () => {
       // Every second mate was expunged: the scans do not find it either.
       expect(references.search(probesOf(set)[1])).not.toBe(1);
       expect(references.search(probesOf(set)[0])).toBe(0);
+      expect(references.othersBefore(probesOf(set)[1], 1)).toBe(SUBJECTS - 1);
     }
   });
 });
