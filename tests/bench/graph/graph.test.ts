@@ -147,11 +147,12 @@ describe('the scans of fingers', () => {
     }
   });
 
-  it('choose the same by codes whatever was searched before', () => {
-    const [one, other] = probesOf(fingers);
-    const chosen = new FingerReferences(fingers).chooseByCodes(other, 10);
-    references.chooseByCodes(one, 100);
-    expect(references.chooseByCodes(other, 10)).toEqual(chosen);
+  it('never choose an expunged subject, whatever was chosen before', () => {
+    const own = new FingerReferences(fingers);
+    const [probe] = probesOf(fingers);
+    expect([...own.chooseByCodes(probe, SUBJECTS)]).toEqual([...everyRow]);
+    own.expunge(5);
+    expect([...own.chooseByCodes(probe, SUBJECTS)]).toEqual([...everyRow].filter((row) => row !== 5));
   });
 });
 
