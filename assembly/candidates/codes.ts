@@ -21,14 +21,14 @@ function lookUp(table: v128, indices: v128): v128 {
 }
 
 @inline
-function lowSum(codes: usize, tables: usize, offset: usize, sum: v128): v128 {
-  const indices = v128.and(v128.load(codes + offset), i8x16.splat(15));
+function lowSum(codes: usize, tables: usize, offset: usize, mask: v128, sum: v128): v128 {
+  const indices = v128.and(v128.load(codes + offset), mask);
   return i8x16.add_sat_u(sum, lookUp(v128.load(tables + offset), indices));
 }
 
 @inline
-function highSum(codes: usize, tables: usize, offset: usize, sum: v128): v128 {
-  const indices = i8x16.shr_u(v128.load(codes + offset), 4);
+function highSum(codes: usize, tables: usize, offset: usize, mask: v128, sum: v128): v128 {
+  const indices = v128.and(i16x8.shr_u(v128.load(codes + offset), 4), mask);
   return i8x16.add_sat_u(sum, lookUp(v128.load(tables + offset), indices));
 }
 
@@ -38,11 +38,21 @@ function highSum(codes: usize, tables: usize, offset: usize, sum: v128): v128 {
  * @param rows - a multiple of 8
  * @param base - similarity of the best centroids, in steps: 0 to 254
  * @param codes - the block of the first reference
+ * @param nibble - 15. An argument, because V8 builds a constant vector anew at each use, and keeps this one in a register
  * @param out - u8 for each reference, rounded up to whole blocks: 0 for a removed one, otherwise 1 + the similarity in
  * steps, which is 0 where it is negative
  */
-export function scanCodes(tables: usize, rows: i32, base: i32, codes: usize, count: i32, out: usize): void {
+export function scanCodes(
+  tables: usize,
+  rows: i32,
+  base: i32,
+  codes: usize,
+  count: i32,
+  nibble: i32,
+  out: usize,
+): void {
   const tableBytes = (rows as usize) << 4;
+  const mask = i8x16.splat(nibble as i8);
   const highest = i8x16.splat((base + 1) as i8);
   const least = i8x16.splat(1);
   let block = codes;
@@ -52,22 +62,22 @@ export function scanCodes(tables: usize, rows: i32, base: i32, codes: usize, cou
     for (let t: usize = 0; t < tableBytes; t += 128) {
       const row = block + t;
       const table = tables + t;
-      low = lowSum(row, table, 0, low);
-      high = highSum(row, table, 0, high);
-      low = lowSum(row, table, 16, low);
-      high = highSum(row, table, 16, high);
-      low = lowSum(row, table, 32, low);
-      high = highSum(row, table, 32, high);
-      low = lowSum(row, table, 48, low);
-      high = highSum(row, table, 48, high);
-      low = lowSum(row, table, 64, low);
-      high = highSum(row, table, 64, high);
-      low = lowSum(row, table, 80, low);
-      high = highSum(row, table, 80, high);
-      low = lowSum(row, table, 96, low);
-      high = highSum(row, table, 96, high);
-      low = lowSum(row, table, 112, low);
-      high = highSum(row, table, 112, high);
+      low = lowSum(row, table, 0, mask, low);
+      high = highSum(row, table, 0, mask, high);
+      low = lowSum(row, table, 16, mask, low);
+      high = highSum(row, table, 16, mask, high);
+      low = lowSum(row, table, 32, mask, low);
+      high = highSum(row, table, 32, mask, high);
+      low = lowSum(row, table, 48, mask, low);
+      high = highSum(row, table, 48, mask, high);
+      low = lowSum(row, table, 64, mask, low);
+      high = highSum(row, table, 64, mask, high);
+      low = lowSum(row, table, 80, mask, low);
+      high = highSum(row, table, 80, mask, high);
+      low = lowSum(row, table, 96, mask, low);
+      high = highSum(row, table, 96, mask, high);
+      low = lowSum(row, table, 112, mask, low);
+      high = highSum(row, table, 112, mask, high);
     }
     const removed = block + tableBytes;
     low = i8x16.max_u(least, i8x16.sub_sat_u(highest, low));

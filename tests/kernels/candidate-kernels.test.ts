@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { blockOffset, CodePlane, planeBytes } from '../../src/gallery/code-plane.ts';
-import { instantiateCandidateKernels } from '../../src/matching/kernels/candidate-kernels.ts';
+import { instantiateCandidateKernels, NIBBLE } from '../../src/matching/kernels/candidate-kernels.ts';
 import { codeTables, STEP } from '../../src/matching/kernels/code-tables.ts';
 import { CodeEncoder } from '../../src/matching/kernels/finger-codes.ts';
 import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
@@ -49,7 +49,7 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
           });
           const { tables, base } = codeTables(probe, codeBook);
           new Uint8Array(memory.buffer, 4096).set(tables);
-          kernels.scanCodes(4096, CODE_PAIRS, base, 65_536, references.length, 16_384);
+          kernels.scanCodes(4096, CODE_PAIRS, base, 65_536, references.length, NIBBLE, 16_384);
           const values = [...new Uint8Array(memory.buffer, 16_384, references.length)];
           expect(values).toEqual(
             references.map(({ vector, isRemoved }) =>

@@ -169,9 +169,9 @@ describe('the file of the vector model', () => {
     damaged[file.length >> 1] ^= 1;
     expect(() => readVectorModel(damaged)).toThrow('the finger vector model is damaged: its hash does not match');
     expect(() => readVectorModel(file.subarray(0, -1))).toThrow('the finger vector model has the wrong size');
-    expect(() => readVectorModel(file.subarray(0, 20))).toThrow('this is no finger vector model');
+    expect(() => readVectorModel(file.subarray(0, 20))).toThrow('this is not a finger vector model');
     const newer = Uint8Array.from(file);
     newer[4] = 9;
-    expect(() => readVectorModel(newer)).toThrow('finger vector models of format 9 are not known');
+    expect(() => readVectorModel(newer)).toThrow('finger vector models of format 9 are unknown');
   });
 });

@@ -251,6 +251,21 @@ describe('coded faces', () => {
     expect(await modeOf(face(3, 1), other)).toBe('indexed');
   });
 
+  it('stay exact where the first faces are copies of one, which have no directions', async () => {
+    const gallery = new Gallery(gallerySizing(4096));
+    const attributes = subjectAttributes({});
+    for (let i = 0; i < 3100; i++) {
+      const packed = packFace(i < 3050 ? face(1, 0) : face(i, 0));
+      const references = [{ referenceId: `c${i}`, partition: PARTITION, packed }];
+      gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${i}`, attributes, references });
+    }
+    const coding = new FaceCoding({ current: gallery }, pool, fail, 600);
+    await coding.run();
+    expect(gallery.partition(PARTITION)?.isCoded).toBe(false);
+    const found = await expectSameFirst(gallery, 3077);
+    expect(found.candidates[0]?.subject.subjectId).toBe('p3077');
+  });
+
   it('wait until there are enough of them', async () => {
     const gallery = filled();
     const coding = new FaceCoding({ current: gallery }, pool, fail, PEOPLE + 1);

@@ -4,6 +4,9 @@ import { kernelModule, type KernelBuild } from './kernel-builds.ts';
 /** Maximum number of instances of one search with ranks of their own. */
 export const MAX_INSTANCES = 64;
 
+/** Mask of a code, see scanCodes. */
+export const NIBBLE = 15;
+
 /** The kernels over one memory. All arguments are byte addresses or counts, and nothing is checked. */
 export interface CandidateKernels {
   /**
@@ -34,9 +37,18 @@ export interface CandidateKernels {
    * @param tables - u8 [rows × 16], see code-tables.ts; 16-byte aligned
    * @param rows - a multiple of 8
    * @param codes - the block of the first reference, see gallery/code-plane.ts
+   * @param nibble - NIBBLE
    * @param out - u8 for each reference, up to whole blocks: 0 for a removed one, otherwise 1 + the similarity in steps
    */
-  scanCodes(tables: number, rows: number, base: number, codes: number, count: number, out: number): void;
+  scanCodes(
+    tables: number,
+    rows: number,
+    base: number,
+    codes: number,
+    count: number,
+    nibble: typeof NIBBLE,
+    out: number,
+  ): void;
   /**
    * Inner products of a vector with the vectors of listed references, divided by 8; REMOVED_SIMILARITY if removed.
    * @param probe - the vector, widened to i16

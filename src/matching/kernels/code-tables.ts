@@ -12,7 +12,8 @@ import { CENTROIDS, CENTROID_UNIT, CODE_PAIRS, componentsOf } from '../model/fin
 export const STEP = 144;
 /** Size of a step, as an inner product of a vector and centroids: the similarity is an eighth of the product. */
 const UNIT = 8 * CENTROID_UNIT * STEP;
-const MAX_BASE = 254;
+/** Values of a scan are bytes: 1 more than this at most. */
+export const MAX_BASE = 254;
 
 export interface CodeTables {
   /** u8 [CODE_PAIRS × CENTROIDS], in steps. */

@@ -6,7 +6,7 @@
  */
 import type { Coder } from '../../gallery/segment.ts';
 import { instantiateCandidateKernels, type CandidateKernels } from './candidate-kernels.ts';
-import { STEP, type CodeTables } from './code-tables.ts';
+import { MAX_BASE, STEP, type CodeTables } from './code-tables.ts';
 import { KernelArena } from './kernel-arena.ts';
 import type { KernelBuild } from './kernel-builds.ts';
 import { SIMILARITY_OF_ONE } from './similarity.ts';
@@ -15,9 +15,8 @@ import { SIMILARITY_OF_ONE } from './similarity.ts';
 export const FACE_DIRECTIONS = 256;
 /** Bytes of the codes of one face. */
 export const FACE_CODE_BYTES = FACE_DIRECTIONS / 8;
-const NIBBLE = 4;
-const CENTROIDS = 2 ** NIBBLE;
-const MAX_BASE = 254;
+const BITS_OF_CODE = 4;
+const CODES = 2 ** BITS_OF_CODE;
 
 /** Directions for the faces of one model. Shared with the worker threads. */
 export interface FaceDirections {
@@ -76,20 +75,20 @@ export class FaceCoder implements Coder {
   /** @param face - a packed face of the same model */
   tables(face: Uint8Array): CodeTables {
     const values = this.#project(face);
-    const rows = FACE_DIRECTIONS / NIBBLE;
-    const tables = new Uint8Array(rows * CENTROIDS);
+    const rows = FACE_DIRECTIONS / BITS_OF_CODE;
+    const tables = new Uint8Array(rows * CODES);
     const step = (this.directions.unit * STEP) / SIMILARITY_OF_ONE;
     let sum = 0;
     for (let row = 0; row < rows; row++) {
-      for (let c = 0; c < CENTROIDS; c++) {
+      for (let c = 0; c < CODES; c++) {
         let lost = 0;
-        for (let bit = 0; bit < NIBBLE; bit++) {
-          const value = values[NIBBLE * row + bit];
+        for (let bit = 0; bit < BITS_OF_CODE; bit++) {
+          const value = values[BITS_OF_CODE * row + bit];
           if (((c >> bit) & 1) !== (value >= 0 ? 1 : 0)) lost += 2 * Math.abs(value);
         }
-        tables[row * CENTROIDS + c] = Math.min(255, Math.floor(lost / step + 0.5));
+        tables[row * CODES + c] = Math.min(255, Math.floor(lost / step + 0.5));
       }
-      for (let bit = 0; bit < NIBBLE; bit++) sum += Math.abs(values[NIBBLE * row + bit]);
+      for (let bit = 0; bit < BITS_OF_CODE; bit++) sum += Math.abs(values[BITS_OF_CODE * row + bit]);
     }
     return { tables, base: Math.min(MAX_BASE, Math.floor(sum / step + 0.5)) };
   }

@@ -1,5 +1,6 @@
 import type { SubjectEntry } from '../../gallery/catalogue.ts';
 import type { Scores } from './candidate-list.ts';
+import type { KnownScores } from './known-scores.ts';
 import type { Probe } from './probe.ts';
 import type { SearchTasks } from './search-tasks.ts';
 import type { StopSignal } from '../workers/stop-signal.ts';
@@ -22,6 +23,8 @@ export interface Proposal {
   readonly searchedFraction: number;
   /** Hash of the directions that the scanned codes of faces were made with; undefined: no codes of faces were scanned. */
   readonly faceDirections?: string | undefined;
+  /** Scores of pairs that need not be compared again. */
+  readonly known?: KnownScores | undefined;
   /** The result of compareSubjects for all subjects in scope, where known already: the second stage is done. */
   readonly complete?: ComparedSubjects | undefined;
 }

@@ -1,14 +1,17 @@
 import { REMOVED_SCORE } from '../kernels/kernels.ts';
+import { joined } from '../workers/joined-arrays.ts';
 import type { ComparisonOrder } from '../workers/messages.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { SearchRun } from './candidate-source.ts';
 import { comparisons } from './comparisons.ts';
 import { InstanceRates } from './instance-rates.ts';
+import { KnownScores } from './known-scores.ts';
 import type { Probe } from './probe.ts';
 import type { ScanPart } from './scan-parts.ts';
 
 export interface ChosenComparisons {
   readonly rates: InstanceRates;
+  readonly known: KnownScores;
   /** For each probe: the comparisons made. */
   readonly compared: number[];
   /** Share of the planned comparisons that was made. */
@@ -17,8 +20,8 @@ export interface ChosenComparisons {
 
 /**
  * Comparisons with the subjects at the end of the shortlist stop below this support. Most non-mates have less, and
- * hardly any mates that would become candidates (figures: docs/architecture.md). Candidates are compared again without
- * this limit.
+ * hardly any mates that would become candidates (figures: docs/architecture.md). A pair with
+ * score 0 is compared again without this limit if its subject is proposed.
  */
 const TAIL_MIN_SUPPORT = 1.5;
 
@@ -36,6 +39,7 @@ export async function compareChosen(
 ): Promise<ChosenComparisons> {
   const compared = probes.map(() => 0);
   const rates = new InstanceRates();
+  const known = new KnownScores(probes.length);
   const jobs = (references: readonly Uint32Array[], minSupport?: number) =>
     probes.flatMap(({ packed }, number) => {
       if (packed === undefined) return [];
@@ -44,12 +48,19 @@ export async function compareChosen(
       );
       const owners = joined(ofProbe.map(({ segment, indices }) => segment.ownersOf(indices)));
       const instances = joined(ofProbe.map(({ indices, instance }) => new Uint32Array(indices.length).fill(instance)));
+      const indices = joined(ofProbe.map((piece) => piece.indices));
+      const segments = joined(
+        ofProbe.map((piece) => new Uint32Array(piece.indices.length).fill(piece.segment.handle.id)),
+      );
       const table = pool.calibrations.rateTable(packed);
       return comparisons(pool, packed, ofProbe, stop.compare, minSupport, ({ compared: count, scores }, first) => {
         compared[number] += count;
         // No closure per score: there are thousands, and the main thread serves all searches.
-        for (let k = 0; k < scores.length; k++)
-          if (scores[k] !== REMOVED_SCORE) rates.note(owners[first + k], instances[first + k], table.at(scores[k]));
+        for (let k = 0; k < scores.length; k++) {
+          if (scores[k] === REMOVED_SCORE) continue;
+          rates.note(owners[first + k], instances[first + k], table.at(scores[k]));
+          if (scores[k] > 0) known.note(number, segments[first + k], indices[first + k], scores[k]);
+        }
       });
     });
   await tasks.all([...jobs(order.certain), ...jobs(order.first, TAIL_MIN_SUPPORT)]);
@@ -61,15 +72,5 @@ export async function compareChosen(
   signal.throwIfAborted();
   const meant = [...order.certain, ...order.first, ...promising].reduce((sum, { length }) => sum + length, 0);
   const share = meant === 0 ? 1 : compared.reduce((sum, count) => sum + count, 0) / meant;
-  return { rates, compared, share };
-}
-
-function joined(arrays: readonly Uint32Array[]): Uint32Array {
-  const all = new Uint32Array(arrays.reduce((sum, { length }) => sum + length, 0));
-  let end = 0;
-  for (const array of arrays) {
-    all.set(array, end);
-    end += array.length;
-  }
-  return all;
+  return { rates, known, compared, share };
 }

@@ -1,25 +1,18 @@
 import { countReferences } from '../../gallery/partition.ts';
-import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
-import type { ScanResult, ShortlistTask } from '../workers/messages.ts';
+import type { ShortlistTask } from '../workers/messages.ts';
 import { minSum } from '../workers/shortlister.ts';
-import { isStopped, type StopMark } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { CandidateSource, Proposal, SearchRun, SearchTarget } from './candidate-source.ts';
 import { COMPARISONS_PER_TASK } from './comparisons.ts';
 import type { Probe } from './probe.ts';
 import { faceKindOf, referencesOf, scanParts, type ScanPart } from './scan-parts.ts';
+import { FACES_PER_TASK, scanTasks } from './scan-tasks.ts';
 import type { SearchView } from './search-view.ts';
 import { ValueBuffers } from './value-buffers.ts';
 
-/**
- * Faces per task. A task should take at least a millisecond, or the messages cost more than the work, and at most a
- * few, so that searches share the threads fairly.
- */
-const FACES_PER_TASK = 65_536;
 /** Minimum number of subjects for the second stage: with fewer, the first stage would decide the end of the list. */
 const MIN_SHORTLIST = 200;
 const SHORTLIST_PER_CANDIDATE = 4;
-const NOTHING: ScanResult = { read: 0, passed: 0, searched: 0, busyMs: 0 };
 
 /** Subjects that an exact search proposes. */
 export function exactShortlist(maxCandidates: number): number {
@@ -63,11 +56,13 @@ export class ExactScan implements CandidateSource {
     const searched = probes.map(() => 0);
     let read = 0;
     const jobs = parts.flatMap((part) =>
-      this.#scanTasks(part, similarities, view, stop.scan).map((job) => async () => {
-        const result = await job();
-        read += result.read;
-        searched[part.number] += result.searched;
-      }),
+      scanTasks(this.#pool, part, stepOf(part, view), similarities, part.before, view, stop.scan).map(
+        (job) => async () => {
+          const result = await job();
+          read += result.read;
+          searched[part.number] += result.searched;
+        },
+      ),
     );
     await tasks.all(jobs);
     // No task is running: unlike after a failure, no thread writes to it.
@@ -92,31 +87,12 @@ export class ExactScan implements CandidateSource {
     const subjects = view.subjectsWithOrdinals(ordinals);
     return { subjects, compared: searched, penetration: scanned, mode: 'exact', searchedFraction: scanned };
   }
-
-  #scanTasks(
-    { packed, segment, end, before }: ScanPart,
-    similarities: SharedArrayBuffer,
-    { filter, scopeShare }: SearchView,
-    stop: StopMark,
-  ): (() => Promise<ScanResult>)[] {
-    const step = packed.modality === 'finger' ? taskLength(filter === undefined ? 1 : scopeShare) : FACES_PER_TASK;
-    return Array.from({ length: Math.ceil(end / step) }, (_, task) => {
-      const [from, to] = [task * step, Math.min(end, (task + 1) * step)];
-      return async () => {
-        if (isStopped(stop)) {
-          new Int16Array(similarities, (before + from) * 2, to - from).fill(REMOVED_SIMILARITY);
-          return NOTHING;
-        }
-        const { handle } = segment;
-        const range = { segment: handle.id, from, to, similarities, offset: before, filter, stop };
-        return this.#pool.scan({ kind: 'scan', probe: packed, ...range }, handle);
-      };
-    });
-  }
 }
 
-/** References per comparison task, where a share of them is in scope. */
-function taskLength(share: number): number {
+/** References per task: of fingers fewer, as many as have the comparisons of one task in scope. */
+function stepOf({ packed }: ScanPart, { filter, scopeShare }: SearchView): number {
+  if (packed.modality === 'face') return FACES_PER_TASK;
+  const share = filter === undefined ? 1 : scopeShare;
   return Math.min(
     FACES_PER_TASK,
     Math.ceil(COMPARISONS_PER_TASK / Math.max(share, COMPARISONS_PER_TASK / FACES_PER_TASK)),

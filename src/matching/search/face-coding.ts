@@ -76,7 +76,8 @@ export class FaceCoding {
     if (isOver()) return;
     const directions = this.#learned.get(partition) ?? (await this.#learn(partition));
     this.#learned.set(partition, directions);
-    if (isOver()) return;
+    // Faces without variance, such as copies of one face, have no directions: they stay exact.
+    if (isOver() || directions.unit === 0) return;
     const ranges = partition.beginCoding(new FaceCoder(directions));
     // A compaction is running. The next call tries again.
     if (ranges === undefined) return;

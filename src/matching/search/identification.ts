@@ -93,7 +93,8 @@ export async function identify(
     const proposal = await source.propose(request.probes, { maxCandidates, thresholdLog10 }, run);
     signal.throwIfAborted();
     const { scored, compared } =
-      proposal.complete ?? (await compareSubjects(request.probes, proposal.subjects, run, pool));
+      proposal.complete ??
+      (await compareSubjects(request.probes, proposal.subjects, run, pool, { known: proposal.known }));
     signal.throwIfAborted();
     const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
     const listNow = () => {

@@ -5,7 +5,6 @@ import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { vectorOf } from '../kernels/similarity.ts';
 import { CODE_BYTES } from '../model/finger-vector-model.ts';
 import { shippedVectorModel } from '../model/shipped-model.ts';
-import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import type { ChooseTask, CodePiece } from '../workers/messages.ts';
 import { minSum } from '../workers/shortlister.ts';
 import { isStopped } from '../workers/stop-signal.ts';
@@ -15,6 +14,7 @@ import { compareChosen } from './chosen-comparisons.ts';
 import { exactShortlist } from './exact-scan.ts';
 import type { Probe } from './probe.ts';
 import { referencesOf, scanParts, type ScanPart } from './scan-parts.ts';
+import { FACES_PER_TASK, rangesOf, scanTasks } from './scan-tasks.ts';
 import type { SearchView } from './search-view.ts';
 import { ValueBuffers } from './value-buffers.ts';
 
@@ -23,7 +23,6 @@ import { ValueBuffers } from './value-buffers.ts';
  * more than the work, and at most a few, so that searches share the threads fairly.
  */
 const CODES_PER_TASK = 524_288;
-const FACES_PER_TASK = 65_536;
 
 /** Subjects that a face search ranks by whole embeddings: a share of all, and a minimum. */
 const FACES_RANKED = 0.002;
@@ -40,7 +39,7 @@ export interface ShortlistSize {
   readonly ranked: number;
 }
 
-export const SHORTLIST: ShortlistSize = { min: 2000, perCandidate: 4, share: 0.006, ranked: 5 / 3 };
+export const SHORTLIST: ShortlistSize = { min: 2000, perCandidate: 4, share: 0.005, ranked: 1.5 };
 
 /** A part, and the place of its values: one byte per reference with codes, two per reference without. */
 interface PlacedPart extends ScanPart {
@@ -132,7 +131,7 @@ export class IndexedScan implements CandidateSource {
     const [chosen] = await tasks.all([() => this.#pool.choose(task, handles)]);
     // Not in a finally: after a failed task, its thread may still be writing.
     this.#buffers.giveBack(values);
-    const { rates, compared, share } = await compareChosen(this.#pool, probes, parts, chosen.order, run);
+    const { rates, known, compared, share } = await compareChosen(this.#pool, probes, parts, chosen.order, run);
     // After an incomplete search, the second stage may find further evidence in references that were left out.
     const least = minSum(scanned === 1 && share === 1 ? thresholdLog10 : 0);
     const subjects = view.subjectsWithOrdinals(rates.best(exactShortlist(maxCandidates), least));
@@ -149,7 +148,7 @@ export class IndexedScan implements CandidateSource {
       mode === 'exact' ? searchedFraction : share * (chosen.subjects / Math.max(1, view.subjectsInScope));
     const faceDirections = directionsOf(parts);
     const made = isRanked ? whole : compared;
-    return { subjects, compared: made, penetration, mode, searchedFraction, faceDirections };
+    return { subjects, compared: made, penetration, mode, searchedFraction, faceDirections, known };
   }
 
   /** Numbers of subjects to rank by whole vectors, and to compare. */
@@ -172,7 +171,11 @@ export class IndexedScan implements CandidateSource {
     const uncoded = parts.filter(({ tables }) => tables === undefined);
     return [
       ...groupsOf(parts).map((group) => () => this.#scanCodes(group, values, run)),
-      ...uncoded.flatMap((part) => this.#faceTasks(part, values, run)),
+      ...uncoded.flatMap((part) =>
+        scanTasks(this.#pool, part, FACES_PER_TASK, values, part.offset / 2, run.view, run.stop.scan).map(
+          (job) => async () => ({ number: part.number, ...(await job()) }),
+        ),
+      ),
     ];
   }
 
@@ -189,24 +192,6 @@ export class IndexedScan implements CandidateSource {
     const task = { kind: 'scan-codes', tables, pieces, values, stop: stop.scan } as const;
     const { read } = await this.#pool.scanCodes(task, handles);
     return { number, read, searched: 0 };
-  }
-
-  #faceTasks(
-    { packed, number, segment, end, offset }: PlacedPart,
-    similarities: SharedArrayBuffer,
-    { view, stop }: SearchRun,
-  ): (() => Promise<Scanned>)[] {
-    return rangesOf(end, FACES_PER_TASK).map(([from, to]) => async () => {
-      if (isStopped(stop.scan)) {
-        new Int16Array(similarities, offset + 2 * from, to - from).fill(REMOVED_SIMILARITY);
-        return { number, read: 0, searched: 0 };
-      }
-      const { handle } = segment;
-      const range = { segment: handle.id, from, to, similarities, offset: offset / 2, filter: view.filter };
-      const task = { kind: 'scan', probe: packed, ...range, stop: stop.scan } as const;
-      const { read, searched } = await this.#pool.scan(task, handle);
-      return { number, read, searched };
-    });
   }
 }
 
@@ -249,10 +234,6 @@ function groupsOf(parts: readonly PlacedPart[]): Group[] {
     }
   }
   return groups;
-}
-
-function rangesOf(end: number, step: number): [number, number][] {
-  return Array.from({ length: Math.ceil(end / step) }, (_, i) => [i * step, Math.min(end, (i + 1) * step)]);
 }
 
 /** Even offsets: values of two bytes must be aligned. */

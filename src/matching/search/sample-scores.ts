@@ -8,6 +8,7 @@ import { comparisons } from './comparisons.ts';
 import { REMOVED_SCORE } from '../kernels/kernels.ts';
 import type { CompareResult } from '../workers/messages.ts';
 import type { Probe } from './probe.ts';
+import type { KnownScores } from './known-scores.ts';
 import type { SearchView } from './search-view.ts';
 import type { StopMark } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
@@ -51,9 +52,15 @@ interface Pair {
   readonly comparisons: number;
 }
 
+interface ComparisonLimits {
+  /** When to stop; undefined: when the answer is no longer wanted. */
+  readonly until?: StopMark | undefined;
+  /** Pairs that need not be compared. */
+  readonly known?: KnownScores | undefined;
+}
+
 /**
  * Compares each probe with every comparable reference of the subjects.
- * @param until - when to stop
  * @returns the scores obtained until then
  */
 export async function compareSubjects(
@@ -61,7 +68,7 @@ export async function compareSubjects(
   subjects: readonly SubjectEntry[],
   { view, tasks, stop }: SearchRun,
   pool: WorkerPool,
-  until: StopMark = stop.all,
+  { until = stop.all, known }: ComparisonLimits = {},
 ): Promise<ComparedSubjects> {
   const scored = new Map(subjects.map((subject): [SubjectEntry, Scores] => [subject, new Map<Probe, SampleScore>()]));
   const compared = probes.map(() => 0);
@@ -69,7 +76,7 @@ export async function compareSubjects(
   for (const [p, probe] of probes.entries()) {
     const { packed } = probe;
     if (packed === undefined) continue;
-    const bySegment = [...pairsBySegment(probe, scored, view)];
+    const bySegment = [...pairsBySegment(probe, scored, view, (location) => known?.of(p, location))];
     const pieces = bySegment.map(([segment, pairs]) => ({
       segment,
       indices: Uint32Array.from(pairs, ({ location }) => location.index),
@@ -89,11 +96,22 @@ export async function compareSubjects(
   return { scored, compared };
 }
 
-function pairsBySegment(probe: Probe, scored: ReadonlyMap<SubjectEntry, Scores>, view: SearchView) {
+/** Pairs to compare. Pairs with a known score get it at once. */
+function pairsBySegment(
+  probe: Probe,
+  scored: ReadonlyMap<SubjectEntry, Scores>,
+  view: SearchView,
+  knownScore: (location: ReferenceLocation) => number | undefined,
+) {
   const bySegment = new Map<Segment, Pair[]>();
   for (const [subject, scores] of scored) {
     const references = view.referencesFor(probe, subject);
     for (const location of references) {
+      const score = knownScore(location);
+      if (score !== undefined) {
+        keepBest(scores, probe, location.referenceId, positionOf(location), score, references.length);
+        continue;
+      }
       let pairs = bySegment.get(location.segment);
       if (pairs === undefined) bySegment.set(location.segment, (pairs = []));
       pairs.push({ scores, location, comparisons: references.length });

@@ -41,7 +41,7 @@ export class ScopeList implements CandidateSource {
         ? 0
         : subjects.reduce((sum, subject) => sum + view.referencesFor(probe, subject).length, 0),
     );
-    const found = await compareSubjects(probes, subjects, run, this.#pool, stop.scan);
+    const found = await compareSubjects(probes, subjects, run, this.#pool, { until: stop.scan });
     signal.throwIfAborted();
     const [all, made] = [meant, found.compared].map((counts) => counts.reduce((sum, count) => sum + count, 0));
     const searchedFraction = all === 0 ? 1 : made / all;

@@ -1,9 +1,6 @@
-import { PAGE_BYTES } from '../../gallery/segment-layout.ts';
+import { aligned, PAGE_BYTES } from '../../gallery/segment-layout.ts';
 import { instantiateCandidateKernels, type CandidateKernels } from '../kernels/candidate-kernels.ts';
 import type { KernelBuild } from '../kernels/kernel-builds.ts';
-
-/** Kernels read whole vectors: every list of values is padded with zeros. */
-const PADDING = 16;
 
 export interface ChosenIndices {
   /** The chosen indices of each list, ascending. */
@@ -31,14 +28,15 @@ export class BestReferences {
    * @param wanted - number of references, at least 1; references that tie with the last one are added
    */
   choose(lists: readonly Uint8Array[], wanted: number): ChosenIndices {
-    const total = lists.reduce((sum, { length }) => sum + padding(length), 0);
+    // Kernels read whole vectors: every list is padded with zeros.
+    const total = lists.reduce((sum, { length }) => sum + aligned(length), 0);
     const { kernels, buffer } = this.#reserve(total);
     const values = new Uint8Array(buffer, 0, total);
     let end = 0;
     const starts = lists.map((list) => {
       const start = end;
       values.set(list, start);
-      end += padding(list.length);
+      end += aligned(list.length);
       values.fill(0, start + list.length, end);
       return start;
     });
@@ -68,8 +66,4 @@ export class BestReferences {
     }
     return { kernels: this.#kernels, buffer: this.#memory.buffer };
   }
-}
-
-function padding(values: number): number {
-  return Math.ceil(values / PADDING) * PADDING;
 }

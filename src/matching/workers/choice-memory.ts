@@ -1,12 +1,11 @@
-import { PAGE_BYTES } from '../../gallery/segment-layout.ts';
+import { aligned, PAGE_BYTES } from '../../gallery/segment-layout.ts';
 import type { SubjectFilter } from '../../gallery/subject-filter.ts';
 import { instantiateCandidateKernels, MAX_INSTANCES, type CandidateKernels } from '../kernels/candidate-kernels.ts';
 import type { KernelBuild } from '../kernels/kernel-builds.ts';
+import { joined } from './joined-arrays.ts';
 
 /** References copied at a time: owners and values of a chunk stay in the second-level cache. */
 const CHUNK = 32_768;
-/** Column entries are padded to this: kernels read whole vectors. */
-const PADDING = 32;
 
 /** Addresses in the memory. */
 interface Layout {
@@ -31,7 +30,8 @@ export interface OwnedValues {
 }
 
 /**
- * The columns by which a thread chooses subjects: one entry per ordinal, in a memory that the kernels share. Kept from
+ * The columns by which a thread chooses subjects: one entry per ordinal, in a memory that the kernels share. Columns
+ * have a multiple of sixteen entries, since kernels read whole vectors. Kept from
  * search to search, since allocating takes longer than using it. All columns but the ranks are zero between two
  * choices; after a choice that failed, the next one clears them.
  */
@@ -58,7 +58,7 @@ export class ChoiceMemory {
   rank(instances: readonly (readonly OwnedValues[])[], ordinals: number, table: Uint16Array): void {
     if (instances.length >= MAX_INSTANCES) throw new RangeError(`more than ${MAX_INSTANCES - 1} instances`);
     const { kernels, layout, buffer } = this.#reserve(ordinals);
-    const padded = padding(ordinals);
+    const padded = aligned(ordinals);
     const { best, sums, counts } = layout;
     if (!this.#isClean) new Uint8Array(buffer, best, 2 * layout.ordinals).fill(0);
     this.#isClean = false;
@@ -93,12 +93,12 @@ export class ChoiceMemory {
     if (scopes !== undefined) {
       for (const scope of scopes) {
         const members = new Uint8Array(scope, 0, Math.min(ordinals, scope.byteLength));
-        const copied = new Uint8Array(buffer, list, padding(ordinals));
+        const copied = new Uint8Array(buffer, list, aligned(ordinals));
         copied.set(members);
         copied.fill(0, members.length);
-        kernels.uniteScopes(best, list, padding(ordinals));
+        kernels.uniteScopes(best, list, aligned(ordinals));
       }
-      kernels.maskOutside(sums, best, padding(ordinals));
+      kernels.maskOutside(sums, best, aligned(ordinals));
     }
     if (expiry === undefined) return;
     const times = new Float64Array(expiry.times);
@@ -117,8 +117,8 @@ export class ChoiceMemory {
    */
   choose(wanted: number, ordinals: number): Uint32Array {
     const { kernels, layout, buffer } = this.#reserve(ordinals);
-    const least = kernels.rankWith(layout.sums, padding(ordinals), wanted);
-    const found = kernels.collectSubjects(layout.sums, padding(ordinals), least, layout.best, layout.list);
+    const least = kernels.rankWith(layout.sums, aligned(ordinals), wanted);
+    const found = kernels.collectSubjects(layout.sums, aligned(ordinals), least, layout.best, layout.list);
     return Uint32Array.from(new Uint32Array(buffer, layout.list, found));
   }
 
@@ -146,7 +146,7 @@ export class ChoiceMemory {
   #reserve(ordinals: number) {
     if (this.#memory === undefined || this.#kernels === undefined || ordinals > this.#layout.ordinals) {
       // An eighth more: a growing gallery must not need a new memory for every search.
-      const layout = layoutOf(padding(Math.ceil(ordinals * 1.125)));
+      const layout = layoutOf(aligned(Math.ceil(ordinals * 1.125)));
       const pages = Math.max(2, Math.ceil(layout.end / PAGE_BYTES));
       const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
       // All three or none: where there is no memory, the next choice begins with those of before.
@@ -158,29 +158,26 @@ export class ChoiceMemory {
   }
 }
 
-function padding(entries: number): number {
-  return Math.ceil(entries / PADDING) * PADDING;
-}
-
 /** One extra entry: kernels that make lists write one entry past the last. */
 function layoutOf(ordinals: number): Layout {
   const table = 0;
   const owners = table + 4 * MAX_INSTANCES;
   const values = owners + 8 * CHUNK;
   const indices = values + 2 * CHUNK;
-  const best = indices + 4 * (CHUNK + PADDING);
+  const best = indices + aligned(4 * (CHUNK + 1));
   const counts = best + ordinals;
   const sums = counts + ordinals;
   const list = sums + 2 * ordinals;
-  return { ordinals, table, owners, values, indices, best, counts, sums, list, end: list + 4 * (ordinals + PADDING) };
-}
-
-function joined(arrays: readonly Uint32Array[]): Uint32Array {
-  const all = new Uint32Array(arrays.reduce((sum, { length }) => sum + length, 0));
-  let end = 0;
-  for (const array of arrays) {
-    all.set(array, end);
-    end += array.length;
-  }
-  return all;
+  return {
+    ordinals,
+    table,
+    owners,
+    values,
+    indices,
+    best,
+    counts,
+    sums,
+    list,
+    end: list + aligned(4 * (ordinals + 1)),
+  };
 }

@@ -4,7 +4,7 @@ import { SubjectMask, type SubjectFilter } from '../../gallery/subject-filter.ts
 import { explainedComparison, type ExplainedComparison } from '../model/explained-comparison.ts';
 import { readExplanation } from '../model/finger-explanation.ts';
 import { CANDIDATE_BYTES, VECTOR_SIZE } from '../model/finger-vector-model.ts';
-import { instantiateCandidateKernels, type CandidateKernels } from '../kernels/candidate-kernels.ts';
+import { instantiateCandidateKernels, NIBBLE, type CandidateKernels } from '../kernels/candidate-kernels.ts';
 import type { CodeTables } from '../kernels/code-tables.ts';
 import type { Calibrations } from '../rates/calibrations.ts';
 import { faceScale, vectorOf } from '../kernels/similarity.ts';
@@ -120,7 +120,15 @@ export class SegmentReader {
     for (; from + read < to && !isStopped(stop); read += CODE_BATCH) {
       const count = Math.min(CODE_BATCH, to - from - read);
       const codes = this.#codesAddress + blockOffset(from + read, this.#codeBytes);
-      this.#candidates.scanCodes(this.#probeAddress, 2 * this.#codeBytes, base, codes, count, this.#scoresAddress);
+      this.#candidates.scanCodes(
+        this.#probeAddress,
+        2 * this.#codeBytes,
+        base,
+        codes,
+        count,
+        NIBBLE,
+        this.#scoresAddress,
+      );
       out.set(new Uint8Array(buffer, this.#scoresAddress, count), read);
     }
     out.fill(0, Math.min(read, to - from));
@@ -139,23 +147,21 @@ export class SegmentReader {
    * @param out - i16 for each index; REMOVED_SIMILARITY for a removed reference
    */
   similaritiesAt(probe: PackedProbe, indices: Uint32Array, out: Int16Array): void {
-    if (probe.modality === 'finger') this.#vectorSimilarities(vectorOf(probe.packed), indices, out);
+    if (probe.modality === 'finger') this.vectorSimilarities(vectorOf(probe.packed), indices, out);
     else this.#faceSimilarities(probe, indices, out);
   }
 
   #faceSimilarities(probe: PackedProbe & FaceKind, indices: Uint32Array, out: Int16Array): void {
-    const { buffer } = this.#memory;
-    const directory = new Int32Array(buffer, this.#directoryAddress);
     this.#loadProbe(probe);
     for (let start = 0; start < indices.length; start += FACE_BATCH) {
       const some = indices.subarray(start, start + FACE_BATCH);
-      const own = new Int32Array(buffer, this.#ownDirectoryAddress, some.length);
-      for (let i = 0; i < some.length; i++) own[i] = Atomics.load(directory, some[i]);
+      this.#listInDirectory(some);
       this.#resembleFaces(probe.dimension, this.#ownDirectoryAddress, some.length, out.subarray(start));
     }
   }
 
-  #vectorSimilarities(vector: Int8Array, indices: Uint32Array, out: Int16Array): void {
+  /** Like similaritiesAt, for fingers of which there is only the candidate vector. */
+  vectorSimilarities(vector: Int8Array, indices: Uint32Array, out: Int16Array): void {
     const { buffer } = this.#memory;
     this.#loadWidened(vector);
     for (let start = 0; start < indices.length; start += VECTOR_BATCH) {
@@ -190,11 +196,9 @@ export class SegmentReader {
     this.#loadProbe(probe);
     let start = 0;
     for (; start < indices.length && !isStopped(stop); start += batch) {
-      const count = Math.min(batch, indices.length - start);
-      const directory = new Int32Array(this.#memory.buffer, this.#directoryAddress);
-      const own = new Int32Array(this.#memory.buffer, this.#ownDirectoryAddress, count);
-      for (let i = 0; i < count; i++) own[i] = Atomics.load(directory, indices[start + i]);
-      result.set(this.#run(probe, this.#ownDirectoryAddress, count, minSupport), start);
+      const some = indices.subarray(start, start + batch);
+      this.#listInDirectory(some);
+      result.set(this.#run(probe, this.#ownDirectoryAddress, some.length, minSupport), start);
     }
     return { scores: result, compared: Math.min(start, indices.length) };
   }
@@ -222,6 +226,13 @@ export class SegmentReader {
 
   #loadProbe(probe: PackedProbe): void {
     new Uint8Array(this.#memory.buffer, this.#probeAddress, probe.packed.byteLength).set(probe.packed);
+  }
+
+  /** Writes this thread's own directory with listed references. */
+  #listInDirectory(indices: Uint32Array): void {
+    const directory = new Int32Array(this.#memory.buffer, this.#directoryAddress);
+    const own = new Int32Array(this.#memory.buffer, this.#ownDirectoryAddress, indices.length);
+    for (let i = 0; i < indices.length; i++) own[i] = Atomics.load(directory, indices[i]);
   }
 
   /** Writes this thread's directory of the references that pass the mask. @returns their number */
