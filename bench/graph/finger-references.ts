@@ -97,7 +97,7 @@ export class FingerReferences implements References {
     const similarities = new Int16Array(rows.length);
     this.#positions.forEach((segments, p) => {
       readListed(segments, rows, ({ reader }, indices, before) => {
-        reader.similaritiesAt(probe[p], indices, similarities.subarray(before, before + indices.length));
+        reader.vectorSimilarities(probe[p], indices, similarities.subarray(before, before + indices.length));
       });
       for (let i = 0; i < sums.length; i++) sums[i] += Math.max(0, similarities[i]);
     });

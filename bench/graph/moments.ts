@@ -3,7 +3,7 @@ import { Matrix } from 'ml-matrix';
 /**
  * Mean products of every two components.
  * @param rows - each of `dimension` numbers
- * @param centre - subtracted from each row
+ * @param centre - what is subtracted from each
  */
 export function meanProducts(rows: readonly ArrayLike<number>[], centre: Float64Array): Matrix {
   const dimension = centre.length;

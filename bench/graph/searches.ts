@@ -107,13 +107,8 @@ export function compareMethods(
   };
 }
 
-export interface DeletionFigures {
-  /** Mates that were found before and are now marked as deleted. */
-  readonly deleted: number;
-  /** Deleted mates that are returned for another capture, or for the enrolled one. */
-  readonly returned: number;
-  /** Lists shorter than LIST_LENGTH. */
-  readonly shortLists: number;
+export function shareOf(mates: number, of: number): ShareOfMates {
+  return { mates, of, share: mates / of, limits: binomialLimits(mates, of) };
 }
 
 /** @returns the mates that a method has at the first place, as flags */

@@ -22,11 +22,11 @@ export function rowsInSegments(
   sizing: SegmentSizing,
   packedOf: (row: number) => Uint8Array,
 ): SegmentRows[] {
-  const { maxRecordBytes, scratchBytes, vectorBytes, codeBytes } = sizing;
+  const { maxRecordBytes } = sizing;
   const segments: SegmentRows[] = [];
   for (let from = 0; from < rows; from += SEGMENT_CAPACITY) {
     const count = Math.min(SEGMENT_CAPACITY, rows - from);
-    const segment = new Segment(SEGMENT_CAPACITY, maxRecordBytes, scratchBytes, vectorBytes, codeBytes);
+    const segment = new Segment(SEGMENT_CAPACITY, maxRecordBytes, sizing);
     for (let row = from; row < from + count; row++) segment.append(packedOf(row), row);
     segments.push({ segment, reader: new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS), from, count });
   }

@@ -8,6 +8,7 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { FaceCoding } from '../../src/matching/search/face-coding.ts';
 import { Planner } from '../../src/matching/search/planner.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { medianOf } from '../harness/spread.ts';
@@ -42,6 +43,9 @@ const WAYS = ['as planned', 'exact'] as const;
 
 const gallery = emptyGallery();
 const pool = new WorkerPool(1);
+const coding = new FaceCoding({ current: gallery }, pool, (error) => {
+  throw error;
+});
 const planner = new Planner(pool);
 const rows: { subjects: number; kind: string; way: string; mode: string; cost: number; residentMegabytes: number }[] =
   [];
@@ -49,6 +53,7 @@ let person = 0;
 let filled = 0;
 for (const size of sizes) {
   await addPeople(gallery, filled, size, availableParallelism(), ['fingers', 'faces']);
+  await coding.run();
   if (filled === 0) gallery.startAt(1);
   filled = size;
   for (const { name, samples } of KINDS) {
