@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Compactor } from '../../src/gallery/compactor.ts';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
-import { Segment } from '../../src/gallery/segment.ts';
 import { FACE_CODE_BYTES, FACE_DIRECTIONS, FaceCoder } from '../../src/matching/kernels/face-codes.ts';
 import { learnFaceDirections } from '../../src/matching/kernels/learn-face-directions.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { ExactScan } from '../../src/matching/search/exact-scan.ts';
 import { FaceCoding } from '../../src/matching/search/face-coding.ts';
+import { FirstFaces } from '../../src/matching/search/first-faces.ts';
 import { identify, type SearchResult } from '../../src/matching/search/identification.ts';
 import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import { prepareProbes } from '../../src/matching/search/probe.ts';
@@ -36,6 +36,9 @@ function facesOf(count: number): Int8Array {
   for (let i = 0; i < count; i++) all.set(values(i, 0), i * DIMENSION);
   return all;
 }
+
+/** Makes the order of ids that of the people. */
+const padded = (person: number) => String(person).padStart(4, '0');
 
 const directions = learnFaceDirections(facesOf(600), DIMENSION);
 
@@ -257,7 +260,7 @@ describe('coded faces', () => {
     for (let i = 0; i < 3100; i++) {
       const packed = packFace(i < 3050 ? face(1, 0) : face(i, 0));
       const references = [{ referenceId: `c${i}`, partition: PARTITION, packed }];
-      gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${i}`, attributes, references });
+      gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${padded(i)}`, attributes, references });
     }
     const coding = new FaceCoding({ current: gallery }, pool, fail, 600);
     await coding.run();
@@ -297,6 +300,24 @@ describe('coded faces', () => {
     expect((await expectSameFirst(gallery, 12)).candidates[0]?.subject.subjectId).toBe('p12');
   });
 
+  it('are coded by directions learned from the first faces by subject id, whatever the order of enrolment', async () => {
+    const gallery = new Gallery(gallerySizing(4096));
+    // The faces that directions are learned from are enrolled last, and of the first two subjects.
+    const ids = [...Array.from({ length: 600 }, (_, i) => `q${i}`), 'b', 'a'];
+    for (const subjectId of ids) {
+      const own = { a: [0, 1499], b: [1500, 2999] }[subjectId] ?? [4000, 4000];
+      const references = Array.from({ length: own[1] - own[0] + 1 }, (_, i) => {
+        return { referenceId: `${subjectId}-${i}`, partition: PARTITION, packed: packFace(face(own[0] + i, 0)) };
+      });
+      const attributes = subjectAttributes({});
+      gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId, attributes, references });
+    }
+    await new FaceCoding({ current: gallery }, pool, fail, 600).run();
+    const coder = gallery.partition(PARTITION)?.ranges()[0].coder;
+    const expected = learnFaceDirections(facesOf(3000), DIMENSION).hash;
+    expect(coder instanceof FaceCoder && coder.directions.hash).toBe(expected);
+  });
+
   it('are not waited for by a stop while directions are learned, and no others are learned', async () => {
     const gallery = filled();
     const other = { ...PARTITION, modelId: 'other' };
@@ -305,17 +326,17 @@ describe('coded faces', () => {
       const change = { kind: 'upsert', subjectId: `o${i}`, attributes: subjectAttributes({}), references } as const;
       gallery.apply(gallery.version + 1, change);
     }
-    const learning = vi.spyOn(Segment.prototype, 'packed');
+    const reading = vi.spyOn(FirstFaces.prototype, 'read');
     const coding = new FaceCoding({ current: gallery }, pool, fail, 600);
     const running = coding.run();
-    const read = learning.mock.calls.length;
-    expect(read).toBe(PEOPLE);
+    await vi.waitFor(() => expect(reading).toHaveBeenCalled(), { interval: 1 });
     await coding.stop();
     await running;
     await coding.run();
     // Directions of neither model came in use, and the faces of the other were not even read.
-    expect(learning.mock.calls.length).toBe(read);
-    learning.mockRestore();
+    expect(reading).toHaveBeenCalledOnce();
+    expect(reading.mock.results[0].value).toHaveLength(PEOPLE * DIMENSION);
+    reading.mockRestore();
     for (const name of [PARTITION, other]) expect(gallery.partition(name)?.isCoded).toBe(false);
     const later = new FaceCoding({ current: gallery }, pool, fail, 600);
     await later.run();

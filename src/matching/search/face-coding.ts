@@ -1,26 +1,21 @@
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
+import { inSlices, SLICE_MS } from '../../gallery/slices.ts';
 import type { Partition, SegmentRange } from '../../gallery/partition.ts';
 import { FaceCoder, type FaceDirections } from '../kernels/face-codes.ts';
-import { canLearnDirections } from '../kernels/learn-face-directions.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
+import { areCoded, LEARNED_FACES, MIN_CODED_FACES } from './face-learning.ts';
+import { FirstFaces } from './first-faces.ts';
 import { learnInThread } from './learning-thread.ts';
 
-/** Smallest number of faces that is coded: fewer are compared exactly within a few milliseconds. */
-const MIN_FACES = 20_000;
-/** Faces that directions are learned from: more hardly change them. */
-const LEARNED = 3000;
-/** Maximum number of components: the learning time grows with it. */
-const MAX_DIMENSION = 1024;
 /** Faces per task: about ten milliseconds, a short wait for searches. */
 const FACES_PER_TASK = 1024;
 /** Pause after a failure. */
 const PAUSE_MS = 60_000;
 
 /**
- * Codes faces in the background, once a gallery has enough of them. Directions are learned from the first faces in
- * memory; after a start these are of the first subjects by id. Searches compare the faces of a model exactly until all
- * of them are coded.
+ * Codes faces in the background, once a gallery has enough of them. Directions are learned from the first faces by
+ * subject id. Searches compare the faces of a model exactly until all of them are coded.
  */
 export class FaceCoding {
   readonly #served: CurrentGallery;
@@ -33,7 +28,7 @@ export class FaceCoding {
   #notBefore = 0;
 
   /** @param onError - called when coding failed; it is retried after a minute */
-  constructor(served: CurrentGallery, pool: WorkerPool, onError: (error: unknown) => void, minFaces = MIN_FACES) {
+  constructor(served: CurrentGallery, pool: WorkerPool, onError: (error: unknown) => void, minFaces = MIN_CODED_FACES) {
     this.#served = served;
     this.#pool = pool;
     this.#onError = onError;
@@ -67,14 +62,14 @@ export class FaceCoding {
   }
 
   #isDue({ name, isCoded, liveCount }: Partition): boolean {
-    if (name.modality !== 'face' || isCoded || liveCount < this.#minFaces) return false;
-    return name.dimension <= MAX_DIMENSION && canLearnDirections(name.dimension, Math.min(liveCount, LEARNED));
+    return name.modality === 'face' && !isCoded && areCoded(name.dimension, liveCount, this.#minFaces);
   }
 
   async #code(partition: Partition, gallery: Gallery): Promise<void> {
     const isOver = () => this.#stop.signal.aborted || this.#served.current !== gallery;
     if (isOver()) return;
-    const directions = this.#learned.get(partition) ?? (await this.#learn(partition));
+    const directions = this.#learned.get(partition) ?? (await this.#learn(partition, gallery, isOver));
+    if (directions === undefined) return;
     this.#learned.set(partition, directions);
     // Faces without variance, such as copies of one face, have no directions: they stay exact.
     if (isOver() || directions.unit === 0) return;
@@ -91,9 +86,12 @@ export class FaceCoding {
     partition.endCoding();
   }
 
-  #learn(partition: Partition): Promise<FaceDirections> {
-    const dimension = partition.name.modality === 'face' ? partition.name.dimension : 0;
-    return learnInThread({ faces: firstFaces(partition, dimension), dimension }, this.#stop.signal);
+  /** @returns undefined: it is over */
+  async #learn({ name }: Partition, gallery: Gallery, isOver: () => boolean): Promise<FaceDirections | undefined> {
+    if (name.modality !== 'face') return undefined;
+    const first = new FirstFaces(gallery, name, LEARNED_FACES);
+    if (!(await inSlices(first.look(), SLICE_MS, isOver)) || isOver()) return undefined;
+    return learnInThread({ faces: first.read(), dimension: name.dimension }, this.#stop.signal);
   }
 }
 
@@ -105,18 +103,4 @@ function piecesOf(ranges: readonly SegmentRange[]): [SegmentRange['segment'], nu
       Math.min(end, (i + 1) * FACES_PER_TASK),
     ]),
   );
-}
-
-/** The first faces that are not removed. */
-function firstFaces(partition: Partition, dimension: number): Int8Array {
-  const faces = new Uint8Array(LEARNED * dimension);
-  let count = 0;
-  for (const { segment, end } of partition.ranges()) {
-    for (let index = 0; index < end && count < LEARNED; index++) {
-      if (!segment.isLive(index)) continue;
-      faces.set(segment.packed(index), count * dimension);
-      count++;
-    }
-  }
-  return new Int8Array(faces.buffer, 0, count * dimension);
 }
