@@ -216,6 +216,7 @@ async function build(store: Store, reuse: boolean): Promise<BuiltIndex> {
       shape: INDEX_SHAPE,
       models: packedModels(),
       pack: (templates) => packTemplates(pool, templates),
+      faceCodes: { pool, sizing: gallerySizing(SEGMENT_CAPACITY) },
       sealer: sealerOf(keys.ring.currentId),
       sealerOf,
       reuse,

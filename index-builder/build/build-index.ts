@@ -11,6 +11,7 @@ import { publishedIndex } from '../../src/index-files/index-catalog.ts';
 import { attributesOf, packStored, searchable, type PackTemplates } from '../../src/gallery/stored-records.ts';
 import { beginDraft, INTERRUPTED, keepDraft, readDraft } from '../../src/index-files/draft.ts';
 import { preparedDirectories, removePrepared } from '../../src/index-files/prepared-references.ts';
+import { codeFaces, type FaceCodesOptions } from './face-codes.ts';
 import { ReusedReferences, type EarlierIndex } from './earlier-references.ts';
 
 export interface IndexBuildOptions {
@@ -20,6 +21,7 @@ export interface IndexBuildOptions {
   readonly shape: IndexShape;
   readonly models: IndexModels;
   readonly pack: PackTemplates;
+  readonly faceCodes: FaceCodesOptions;
   /** Sealer of the key that encrypts the index. */
   readonly sealer: BlockSealer;
   /** Sealer of an earlier index's key. */
@@ -50,7 +52,7 @@ const MAX_WARNINGS = 20;
 
 /**
  * Builds an index of the store's state at one moment. Memory holds one batch of subjects and one block of each
- * partition, whatever the size of the store. An interrupted build leaves its prepared references to the next one.
+ * partition, and then the faces of one segment, whatever the size of the store. An interrupted build leaves its prepared references to the next one.
  * @throws Failure; written files stay
  */
 export async function buildIndex(order: IndexBuildOptions): Promise<BuiltIndex> {
@@ -92,7 +94,9 @@ export async function buildIndex(order: IndexBuildOptions): Promise<BuiltIndex> 
       order.onWarning(`Reference ${referenceId || '(its id cannot be read)'} is damaged and left out (${reason}).`);
     if (damaged.length > 0)
       order.onWarning(`${damaged.length} stored references are damaged: ridgewatch store check lists them.`);
-    const manifest = await (await begin(seq)).finish(damaged);
+    const manifest = await (
+      await begin(seq)
+    ).finish(damaged, (partition, seal) => codeFaces(order.faceCodes, draft, partition, seal));
     const name = await keepDraft(indexDir, manifest);
     await removePrepared(prepared);
     return { ...progress, manifest, name };

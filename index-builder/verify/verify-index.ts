@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { partitionOfKey } from '../../src/gallery/catalogue.ts';
+import { partitionKey, partitionOfKey } from '../../src/gallery/catalogue.ts';
 import { damaged, type BlockSealer, type FileFacts, type IndexSeal } from '../../src/files/block-file.ts';
+import { coderFile } from '../../src/index-files/code-files.ts';
 import type { IndexShape } from '../../src/index-files/index-writer.ts';
 import { loadIndex } from '../../src/index-files/index-loader.ts';
 import { readIndex } from '../../src/index-files/index-reader.ts';
@@ -17,6 +18,7 @@ import {
   type Manifest,
 } from '../../src/index-files/manifest.ts';
 import { Gallery, type GallerySizing } from '../../src/gallery/gallery.ts';
+import { faceCoderOf } from '../../src/matching/kernels/face-directions-file.ts';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
 import { FLOOR_LOG10_FMR } from '../../src/matching/rates/fusion.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
@@ -79,6 +81,7 @@ export async function verifyIndex(order: IndexVerifyOptions): Promise<VerifyRepo
   await loadIndex(directory, manifest, seal, gallery, {
     onProgress: (loaded) => onProgress('references', loaded, references),
     share: 1,
+    makeCoder: faceCoderOf,
   });
   const found = await seek(order, seal, gallery, references);
   const missed = found.firstExact - found.foundIndexed;
@@ -117,9 +120,10 @@ async function seek(
   for await (const { subjectId, references: own, packed } of readIndex(directory, seal, (name) =>
     shape.vectorBytesOf(name),
   )) {
-    for (const [i, [, key]] of own.entries()) {
+    for (const [i, [referenceId, key]] of own.entries()) {
       if (Math.floor(seen++ / every) < sought) continue;
       sought++;
+      requireCodes(gallery, subjectId, referenceId, packed[i]);
       const probe = probeOf(key, packed[i]);
       if (await isFirst(subjectId, gallery, exact, pool, probe)) {
         firstExact++;
@@ -129,6 +133,16 @@ async function seek(
     }
   }
   return { sought, firstExact, foundIndexed };
+}
+
+/** A face with the codes of another would be missed, and no search would show it. */
+function requireCodes(gallery: Gallery, subjectId: string, referenceId: string, packed: Uint8Array): void {
+  const place = gallery.subject(subjectId)?.references.find((reference) => reference.referenceId === referenceId);
+  if (place === undefined) return;
+  const { partition: name, segment, index } = place;
+  const coder = gallery.partition(name)?.ranges()[0]?.coder;
+  if (coder !== undefined && !Buffer.from(coder.encode(packed)).equals(segment.codesOf(index)))
+    throw damaged(coderFile(partitionKey(name)), 'the codes were made with something else');
 }
 
 /**

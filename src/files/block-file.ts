@@ -111,6 +111,26 @@ export class BlockFileWriter {
 }
 
 /**
+ * Makes a whole file of blocks, on disk when this resolves; what was written stays when it rejects.
+ * @param name - its blocks are sealed under this name
+ */
+export async function writeBlocks(
+  path: string,
+  name: string,
+  seal: IndexSeal,
+  blocks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<FileFacts> {
+  const writer = await BlockFileWriter.create(path, name, seal);
+  try {
+    for await (const block of blocks) await writer.append(block);
+  } catch (error) {
+    await writer.abandon();
+    throw error;
+  }
+  return writer.finish();
+}
+
+/**
  * The blocks of a file, in order.
  * @param whole - false: end quietly at the end of an unfinished file
  * @param from - offset of the first block

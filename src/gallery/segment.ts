@@ -42,6 +42,11 @@ export interface Coder {
   encode(record: Uint8Array): Uint8Array;
 }
 
+/** A coder whose codes can be kept in files: equal hashes mean equal codes of equal records. */
+export interface IdentifiedCoder extends Coder {
+  readonly hash: string;
+}
+
 /** Target of the references of a segment being compacted. */
 interface Copies {
   readonly target: Segment;
@@ -134,6 +139,11 @@ export class Segment {
     return vectorBytes + (codesArePacked ? codeBytes : 0);
   }
 
+  /** Bytes of the codes of each reference; 0: none. */
+  get codeBytes(): number {
+    return this.#layout.codeBytes;
+  }
+
   /**
    * Appends a packed reference: its record, its candidate vector and its codes.
    * @param ordinal - of its subject
@@ -181,6 +191,13 @@ export class Segment {
     for (let i = 0; (i + 1) * codeBytes <= codes.length; i++)
       if (this.addressOf(from + i) !== 0)
         this.#codes.write(from + i, codes.subarray(i * codeBytes, (i + 1) * codeBytes));
+  }
+
+  /** A copy of the codes of reference i; zeros where it has none. */
+  codesOf(index: number): Uint8Array {
+    const codes = new Uint8Array(this.codeBytes);
+    this.#codes.read(index, codes);
+    return codes;
   }
 
   /** Stops counting reference i; running searches still read it. */

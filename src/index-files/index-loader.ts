@@ -6,6 +6,7 @@ import type { Gallery } from '../gallery/gallery.ts';
 import type { Segment } from '../gallery/segment.ts';
 import { damaged, readBlocks, releaseBlock, type IndexSeal } from '../files/block-file.ts';
 import { Failure } from '../failure.ts';
+import { loadCodes, type MakeCoder } from './code-files.ts';
 import { SUBJECTS_FILE, type Manifest, type PartitionFacts } from './manifest.ts';
 import { decodeReferences } from '../gallery/reference-block.ts';
 import { SubjectLines } from '../gallery/subject-lines.ts';
@@ -15,6 +16,10 @@ export interface LoadSettings {
   readonly onProgress: (references: number, subjects: number) => void;
   /** Share of this thread's time that loading may take, above 0; 1: all of it, if no calls are served meanwhile. */
   readonly share: number;
+}
+
+export interface LoadOptions extends LoadSettings {
+  readonly makeCoder: MakeCoder;
 }
 
 /**
@@ -27,7 +32,7 @@ export async function loadIndex(
   manifest: Manifest,
   seal: IndexSeal,
   gallery: Gallery,
-  { onProgress, share }: LoadSettings,
+  { onProgress, share, makeCoder }: LoadOptions,
 ): Promise<void> {
   const pace = new Pace(share);
   const partitions = new Map<string, LoadedPartition>();
@@ -49,6 +54,9 @@ export async function loadIndex(
       loaded.push(segment);
     }
     partitions.set(facts.key, new LoadedPartition(name, loaded));
+    const partition = gallery.partition(name);
+    if (facts.codes !== undefined && partition !== undefined)
+      await loadCodes(directory, partition, loaded, facts.codes, seal, makeCoder, () => pace.rest());
   }
   const lines = new SubjectLines();
   let subjects = 0;

@@ -4,6 +4,7 @@ import type { DamagedReference } from '../store/records.ts';
 import type { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import type { BlockSealer } from '../files/block-file.ts';
+import type { MakeCoder } from './code-files.ts';
 import { loadIndex, type LoadSettings } from './index-loader.ts';
 import { readManifest, requireModels, sealOf, type IndexModels, type Manifest } from './manifest.ts';
 import { publishedIndex } from './index-catalog.ts';
@@ -17,6 +18,8 @@ export interface IndexSettings {
   readonly sealerOf: (keyId: string) => BlockSealer;
   /** See SubjectStore.stateAt. */
   readonly stateAt: (sequence: number) => Promise<string | undefined>;
+  /** Makes the coders of references whose codes are in the index. */
+  readonly makeCoder: MakeCoder;
   /** Called with the stored references missing from an index because they were damaged when it was built. */
   readonly onDamaged?: (damaged: readonly DamagedReference[]) => void;
 }
@@ -112,11 +115,11 @@ export class IndexSwitcher {
   }
 
   async #load(name: string, manifest: Manifest, settings: LoadSettings): Promise<Gallery> {
-    const { indexDir, sealerOf } = this.#settings;
+    const { indexDir, sealerOf, makeCoder } = this.#settings;
     const gallery = this.#served.makeEmpty();
     try {
       const seal = sealOf(manifest, sealerOf(manifest.keyId));
-      await loadIndex(join(indexDir, name), manifest, seal, gallery, settings);
+      await loadIndex(join(indexDir, name), manifest, seal, gallery, { ...settings, makeCoder });
       return gallery;
     } catch (error) {
       gallery.close();

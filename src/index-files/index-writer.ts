@@ -9,6 +9,7 @@ import {
   sealOf,
   SUBJECTS_FILE,
   writeManifest,
+  type CodeFacts,
   type IndexOrigin,
   type Manifest,
   type PartitionFacts,
@@ -28,6 +29,12 @@ export interface IndexShape {
   /** Bytes of the candidate vector and of its codes, which follow each packed reference. */
   vectorBytesOf(name: PartitionName): number;
 }
+
+/**
+ * Makes the codes of a finished partition, in files beside those of its references.
+ * @returns undefined: it gets none
+ */
+export type CodePartition = (partition: PartitionFacts, seal: IndexSeal) => Promise<CodeFacts | undefined>;
 
 /**
  * Writes an index, subject by subject in order of their ids. It keeps at most a block of each partition in memory.
@@ -101,13 +108,14 @@ export class IndexWriter {
   /**
    * Finishes every file, and then writes the manifest.
    * @param damaged - stored references missing from the index
+   * @param code - undefined: no partition gets files of codes
    */
-  async finish(damaged: readonly DamagedReference[] = []): Promise<Manifest> {
+  async finish(damaged: readonly DamagedReference[] = [], code?: CodePartition): Promise<Manifest> {
     await this.#writeSubjects();
     const subjectsFile = await this.#subjects.finish();
     const partitions: PartitionFacts[] = [];
     for (const [, writer] of [...this.#partitions].sort(([a], [b]) => (a < b ? -1 : 1)))
-      partitions.push(await writer.finish());
+      partitions.push(await this.#coded(await writer.finish(), code));
     const content = {
       format: INDEX_FORMAT,
       keyId: this.#seal.sealer.keyId,
@@ -124,6 +132,11 @@ export class IndexWriter {
   async abandon(): Promise<void> {
     await this.#subjects.abandon();
     for (const writer of this.#partitions.values()) await writer.abandon();
+  }
+
+  async #coded(partition: PartitionFacts, code: CodePartition | undefined): Promise<PartitionFacts> {
+    const codes = await code?.(partition, this.#seal);
+    return codes === undefined ? partition : { ...partition, codes };
   }
 
   #partition(key: string, name: PartitionName): PartitionWriter {

@@ -6,7 +6,8 @@ import { replaceFile } from '../files/durable-file.ts';
 import { Failure } from '../failure.ts';
 import type { BlockSealer, IndexSeal } from '../files/block-file.ts';
 
-export const INDEX_FORMAT = 1;
+/** Changes with the form of the files, and where codes of faces are made in another way. */
+export const INDEX_FORMAT = 2;
 export const MANIFEST_FILE = 'manifest.json';
 export const SUBJECTS_FILE = 'subjects.rws';
 
@@ -14,6 +15,17 @@ const fileSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9._-]+$/),
   bytes: z.int().nonnegative(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/** Codes that a gallery's own references decide, and not a shipped model. */
+const codesSchema = z.strictObject({
+  /** What the codes are made with, see IdentifiedCoder. */
+  coderFile: fileSchema,
+  coderHash: z.string().regex(/^[0-9a-f]{16}$/),
+  /** Bytes of the codes of each reference. */
+  codeBytes: z.int().positive(),
+  /** The codes of each segment file's references, in order. */
+  files: z.array(fileSchema).nonempty(),
 });
 
 const partitionSchema = z.strictObject({
@@ -24,6 +36,8 @@ const partitionSchema = z.strictObject({
   references: z.int().positive(),
   /** Its segment files, in order. */
   files: z.array(fileSchema).nonempty(),
+  /** Absent: the references have no codes, or codes beside their vectors. */
+  codes: codesSchema.optional(),
 });
 
 const contentSchema = z.strictObject({
@@ -51,6 +65,7 @@ const manifestSchema = contentSchema.extend({ stamp: z.string() });
 export type IndexModels = z.output<typeof contentSchema>['models'];
 /** The store's change and state, and the models. */
 export type IndexOrigin = Omit<z.output<typeof originSchema>, 'keyId'>;
+export type CodeFacts = z.output<typeof codesSchema>;
 export type PartitionFacts = z.output<typeof partitionSchema>;
 export type ManifestContent = z.output<typeof contentSchema>;
 
@@ -151,7 +166,11 @@ export function sealOf({ sequence, state, models }: IndexOrigin, sealer: BlockSe
 
 /** Every file except the manifest. */
 export function filesOf({ subjectsFile, partitions }: ManifestContent) {
-  return [subjectsFile, ...partitions.flatMap(({ files }) => files)];
+  return [subjectsFile, ...partitions.flatMap(filesOfPartition)];
+}
+
+export function filesOfPartition({ files, codes }: PartitionFacts) {
+  return codes === undefined ? files : [...files, codes.coderFile, ...codes.files];
 }
 
 /** The name of an index: from its last change and its content. */

@@ -11,6 +11,7 @@ import { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import { IndexSwitcher } from '../index-files/index-switcher.ts';
 import { Quarantine } from '../gallery/quarantine.ts';
+import { faceCoderOf } from '../matching/kernels/face-directions-file.ts';
 import { FaceCoding } from '../matching/search/face-coding.ts';
 import { Compactor } from '../gallery/compactor.ts';
 import { ActiveGallery } from '../gallery/active-gallery.ts';
@@ -167,6 +168,7 @@ async function start(
       models: packedModels(),
       sealerOf: sealersOf(keys, 'index'),
       stateAt: (sequence) => store.subjects.stateAt(sequence),
+      makeCoder: faceCoderOf,
       onDamaged: (damaged) => quarantine.add(damaged),
     },
     served,

@@ -179,7 +179,7 @@ describe('a service with an index', () => {
         'INDEX_FORMAT_UNKNOWN',
         (directory) => {
           const file = join(directory, 'manifest.json');
-          writeFileSync(file, readFileSync(file, 'utf8').replace('"format": 1', '"format": 2'));
+          writeFileSync(file, readFileSync(file, 'utf8').replace('"format": 2', '"format": 1'));
         },
       ],
     ];

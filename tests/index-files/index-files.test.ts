@@ -18,6 +18,7 @@ import { listIndexes } from '../../src/index-files/index-catalog.ts';
 import { ChangeFollower } from '../../src/gallery/change-follower.ts';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import { gallerySizing, INDEX_SHAPE } from '../../src/matching/workers/gallery-sizing.ts';
+import { faceCoderOf } from '../../src/matching/kernels/face-directions-file.ts';
 import { identify } from '../../src/matching/search/identification.ts';
 import { packedModels } from '../../src/matching/rates/model-version.ts';
 import { packTemplates, prepareProbes } from '../../src/matching/search/probe.ts';
@@ -74,6 +75,7 @@ function order(indexDir: string, changes: Partial<IndexBuildOptions> = {}): Inde
     shape: SHAPE,
     models: packedModels(),
     pack: (templates) => packTemplates(pools[0], templates),
+    faceCodes: { pool: pools[0], sizing: SIZING },
     sealer: sealerOf(keys.ring.currentId),
     sealerOf,
     reuse: true,
@@ -99,6 +101,7 @@ async function load(directory: string): Promise<Gallery> {
   await loadIndex(directory, manifest, sealOf(manifest, sealerOf(manifest.keyId)), gallery, {
     onProgress: () => undefined,
     share: 1,
+    makeCoder: faceCoderOf,
   });
   return gallery;
 }

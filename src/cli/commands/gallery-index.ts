@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import { buildIndex } from '../../../index-builder/build/build-index.ts';
 import { chooseIndex, differences, prune, publish } from '../../index-files/index-catalog.ts';
 import { verifyIndex } from '../../../index-builder/verify/verify-index.ts';
-import { filesOf, readManifest, type Manifest } from '../../index-files/manifest.ts';
+import { filesOf, filesOfPartition, readManifest, type Manifest } from '../../index-files/manifest.ts';
 import { publishedIndex } from '../../index-files/index-catalog.ts';
 import { listIndexes } from '../../index-files/index-catalog.ts';
 import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../../matching/workers/gallery-sizing.ts';
@@ -44,6 +44,7 @@ export function build(_args: readonly string[], options: BuildOptions & PublishO
         shape: INDEX_SHAPE,
         models: packedModels(),
         pack: (templates) => packTemplates(pool, templates),
+        faceCodes: { pool, sizing: gallerySizing(SEGMENT_CAPACITY) },
         sealer: sealersOf(keys, 'index')(keys.ring.currentId),
         sealerOf: sealersOf(keys, 'index'),
         reuse: options.reuse,
@@ -169,9 +170,13 @@ export async function inspect([name]: readonly string[], options: StoreOptions):
   const { indexDir, sealerOf } = await shelf(options);
   const chosen = await chooseIndex(indexDir, name);
   const manifest = await readManifest(join(indexDir, chosen), sealerOf);
-  const table = new Table({ head: ['partition', 'references', 'segments', 'size'], style: { head: [], border: [] } });
-  for (const { key, references, files } of manifest.partitions)
-    table.push([key, references, files.length, megabytes(files.reduce((sum, { bytes }) => sum + bytes, 0))]);
+  const head = ['partition', 'references', 'segments', 'size', 'face directions'];
+  const table = new Table({ head, style: { head: [], border: [] } });
+  for (const partition of manifest.partitions) {
+    const { key, references, files, codes } = partition;
+    const bytes = filesOfPartition(partition).reduce((sum, file) => sum + file.bytes, 0);
+    table.push([key, references, files.length, megabytes(bytes), codes?.coderHash ?? '']);
+  }
   const { sequence, subjects, models, keyId } = manifest;
   printResult(
     options,

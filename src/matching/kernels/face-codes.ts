@@ -4,7 +4,8 @@
  * reduced to signs: its values weigh the signs of the references (RaBitQ: Gao and Long, SIGMOD 2024).
  * learn-face-directions.ts learns the directions.
  */
-import type { Coder } from '../../gallery/segment.ts';
+import { createHash } from 'node:crypto';
+import type { IdentifiedCoder } from '../../gallery/segment.ts';
 import { instantiateCandidateKernels, type CandidateKernels } from './candidate-kernels.ts';
 import { MAX_BASE, STEP, type CodeTables } from './code-tables.ts';
 import { KernelArena } from './kernel-arena.ts';
@@ -32,11 +33,17 @@ export interface FaceDirections {
   readonly hash: string;
 }
 
+/** See FaceDirections.hash. */
+export function directionsHash({ dimension, directions, offsets, unit }: Omit<FaceDirections, 'hash'>): string {
+  const digest = createHash('sha256').update(new Uint8Array(directions)).update(new Uint8Array(offsets));
+  return digest.update(`${dimension} ${unit}`).digest('hex').slice(0, 16);
+}
+
 /**
  * Makes the codes of faces, and the tables of probes, in a small memory of its own. It keeps no face: the one of the last
  * call may be expunged long before the next call.
  */
-export class FaceCoder implements Coder {
+export class FaceCoder implements IdentifiedCoder {
   readonly directions: FaceDirections;
   readonly #arena = new KernelArena();
   readonly #face: number;
@@ -58,6 +65,10 @@ export class FaceCoder implements Coder {
     this.#kernels = instantiateCandidateKernels(this.#arena.memory, build);
     this.#arena.write(this.#matrix, new Int8Array(directions.directions));
     this.#arena.write(this.#offsets, new Int32Array(directions.offsets));
+  }
+
+  get hash(): string {
+    return this.directions.hash;
   }
 
   /** @returns FACE_CODE_BYTES: a bit for each direction, 1 where the face is not below the mean */

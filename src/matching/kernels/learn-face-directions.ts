@@ -6,9 +6,8 @@
  *
  * All arithmetic is in doubles, in a fixed order, with fixed random numbers: equal faces give equal directions.
  */
-import { createHash } from 'node:crypto';
 import { Matrix, QrDecomposition } from 'ml-matrix';
-import { FACE_DIRECTIONS, type FaceDirections } from './face-codes.ts';
+import { directionsHash, FACE_DIRECTIONS, type FaceDirections } from './face-codes.ts';
 
 /** Rounds of the iteration. Two are enough: the spectrum beyond the last direction is flat. */
 const ROUNDS = 2;
@@ -89,8 +88,8 @@ function quantised(basis: Matrix, faces: Int8Array, dimension: number, mean: Flo
     }
   }
   const unit = sum / (faces.length / dimension);
-  const digest = createHash('sha256').update(bytes).update(products).update(`${dimension} ${unit}`).digest('hex');
-  return { dimension, directions, offsets, unit, hash: digest.slice(0, 16) };
+  const numbers = { dimension, directions, offsets, unit };
+  return { ...numbers, hash: directionsHash(numbers) };
 }
 
 function randomMatrix(rows: number, columns: number, next: () => number): Matrix {

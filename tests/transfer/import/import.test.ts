@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { buildIndex, type IndexBuildOptions } from '../../../index-builder/build/build-index.ts';
 import { PreparedReferences } from '../../../src/index-files/prepared-references.ts';
 import { importFile, type ImportedFile, type ImportOptions } from '../../../src/transfer/import/import.ts';
-import { INDEX_SHAPE } from '../../../src/matching/workers/gallery-sizing.ts';
+import { gallerySizing, INDEX_SHAPE, SEGMENT_CAPACITY } from '../../../src/matching/workers/gallery-sizing.ts';
 import { packedModels } from '../../../src/matching/rates/model-version.ts';
 import { packTemplates } from '../../../src/matching/search/probe.ts';
 import { WorkerPool } from '../../../src/matching/workers/worker-pool.ts';
@@ -266,6 +266,7 @@ describe('an import', () => {
         shape: INDEX_SHAPE,
         models: packedModels(),
         pack: (templates) => packTemplates(pool, templates),
+        faceCodes: { pool, sizing: gallerySizing(SEGMENT_CAPACITY) },
         sealer,
         sealerOf,
         reuse: true,
