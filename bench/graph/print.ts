@@ -1,6 +1,6 @@
 /** The figures as tables. */
 import Table from 'cli-table3';
-import { SHORTLIST } from '../../src/matching/search/indexed-scan.ts';
+import { SHORTLIST } from '../../src/matching/search/list-sizes.ts';
 import type { DeletionFigures } from './deletion.ts';
 import type { Growth } from './equal-hit-rate.ts';
 import type { GrowthRow } from './growth-rows.ts';

@@ -2,7 +2,7 @@
 import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
 import type { Limits } from '../harness/limits.ts';
 import { medianOf } from '../harness/spread.ts';
-import { SHORTLIST } from '../../src/matching/search/indexed-scan.ts';
+import { SHORTLIST } from '../../src/matching/search/list-sizes.ts';
 import type { ListMethod } from './methods.ts';
 import type { References } from './references.ts';
 import type { ProbeKind, Sample } from './vector-set.ts';

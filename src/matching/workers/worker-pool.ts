@@ -4,6 +4,7 @@ import { Failure } from '../../failure.ts';
 import { SHIPPED_CALIBRATIONS, type Calibrations } from '../rates/calibrations.ts';
 import type { CodeTables } from '../kernels/code-tables.ts';
 import { CENTROIDS } from '../model/finger-vector-model.ts';
+import { ListLengths } from './list-lengths.ts';
 import { SearchCosts } from './search-costs.ts';
 import { inLaneOf, FairTaskQueue } from './fair-task-queue.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
@@ -44,6 +45,8 @@ export class WorkerPool {
   readonly calibrations: Calibrations;
   /** Measured costs of the threads' work on this machine. */
   readonly costs = new SearchCosts();
+  /** Measured lengths of the lists that indexed searches make. */
+  readonly lengths = new ListLengths();
 
   /**
    * @param size - threads, at least 1
