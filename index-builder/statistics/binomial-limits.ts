@@ -1,0 +1,1 @@
+export { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
