@@ -3,7 +3,7 @@ import { Presets, SingleBar } from 'cli-progress';
 import { CholeskyDecomposition } from 'ml-matrix';
 import { Random } from '../../fixtures/random.ts';
 import { SEEDS } from '../harness/seeds.ts';
-import { meanProducts } from './moments.ts';
+import { meanProducts } from '../../src/matching/kernels/mean-products.ts';
 
 /** Share of the mean variance: keeps the covariance of few people positive definite. */
 const RIDGE = 1e-6;

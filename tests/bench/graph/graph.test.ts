@@ -8,7 +8,7 @@ import { expungeSubjects } from '../../../bench/graph/deletion.ts';
 import { FaceReferences } from '../../../bench/graph/face-references.ts';
 import { FingerReferences } from '../../../bench/graph/finger-references.ts';
 import { codeMethod, graphMethod } from '../../../bench/graph/methods.ts';
-import { meanProducts } from '../../../bench/graph/moments.ts';
+import { meanProducts } from '../../../src/matching/kernels/mean-products.ts';
 import { principalDirections, project, wholeVectors, type Projection } from '../../../bench/graph/projection.ts';
 import { compareMethods } from '../../../bench/graph/searches.ts';
 import { drawStrangers } from '../../../bench/graph/strangers.ts';
@@ -233,8 +233,8 @@ describe('principal directions', () => {
     const size = 20;
     const { directions, variance } = principalDirections(references, FACE_DIMENSION, size);
     const own = Array.from({ length: size }, (_, row) =>
-      directions?.subarray(row * FACE_DIMENSION, (row + 1) * FACE_DIMENSION),
-    ) as Float64Array[];
+      directions.subarray(row * FACE_DIMENSION, (row + 1) * FACE_DIMENSION),
+    );
     const held = (direction: Float64Array) =>
       rows.map((row) => inner(direction, moved(row)) ** 2).reduce((sum, x) => sum + x);
     own.forEach((a, i) => own.forEach((b, j) => expect(inner(a, b)).toBeCloseTo(i === j ? 1 : 0, 9)));
