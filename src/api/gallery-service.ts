@@ -5,6 +5,7 @@ import { listIndexes } from '../index-files/index-catalog.ts';
 import type { ReceiptSigner } from '../security/receipts.ts';
 import type { Removed } from '../store/records.ts';
 import { endCall, followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
+import { findDuplicates, type DuplicateDependencies } from './duplicates.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
 import {
   prepareEnrolment,
@@ -20,6 +21,7 @@ import {
   type EnrollStreamResponse,
   type ExpungeSubjectRequest,
   type ExpungeSubjectResponse,
+  type FindDuplicatesRequest,
   type GalleryServer,
   type GetSubjectRequest,
   type GetSubjectResponse,
@@ -41,7 +43,7 @@ import { faultOf } from './watched-call.ts';
 import { toWireSubject } from '../contract/wire-subjects.ts';
 import { dataWarnings, warningFacts } from '../contract/wire-warnings.ts';
 
-export interface GalleryDependencies extends EnrolmentDependencies {
+export interface GalleryDependencies extends EnrolmentDependencies, DuplicateDependencies {
   /** Maximum number of records in one EnrollStream. */
   readonly maxStreamRecords: number;
   /** Size limit of an answer, in bytes. */
@@ -50,8 +52,6 @@ export interface GalleryDependencies extends EnrolmentDependencies {
   readonly signer: ReceiptSigner;
   /** Directory of the index files. */
   readonly indexDir: string;
-  /** @throws Failure while the gallery is not searchable */
-  requireReady(): void;
 }
 
 const DEFAULT_PAGE = 100;
@@ -81,6 +81,9 @@ export function galleryService(service: GalleryDependencies, settings: CallSetti
     ),
     expungeSubject: unary('Gallery/ExpungeSubject', settings, (request: ExpungeSubjectRequest, context) =>
       expungeSubject(service, request, context),
+    ),
+    findDuplicates: unary('Gallery/FindDuplicates', settings, (request: FindDuplicatesRequest, context) =>
+      findDuplicates(service, request, context),
     ),
   };
 }

@@ -1,7 +1,7 @@
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import { shippedVectorModel } from '../matching/model/shipped-model.ts';
 import type { ModelVersion as DomainModelVersion } from '../matching/rates/model-version.ts';
-import type { Band as DomainBand, SampleScore as DomainSampleScore } from '../matching/search/candidate-list.ts';
+import type { SampleScore as DomainSampleScore } from '../matching/search/candidate-list.ts';
 import type { EmptyScope as DomainEmptyScope } from '../matching/search/identification.ts';
 import type { Identified, IdentifyQuery, Searcher, Verified } from '../matching/search/searcher.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
@@ -15,9 +15,10 @@ import {
   type VerifyRequest,
   type VerifyResponse,
 } from '../contract/generated/ridgewatch/v1/identification.ts';
-import { Band, Modality, type SampleScore } from '../contract/generated/ridgewatch/v1/sample.ts';
+import { Modality, type SampleScore } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { answerStream } from './identification-stream.ts';
 import { check, identifyRules, verifyRules } from '../contract/validation.ts';
+import { BANDS } from '../contract/wire-bands.ts';
 import { decodeSamples, reportSamples, type FaceModel } from '../contract/wire-samples.ts';
 import { toDuration } from '../contract/wire-duration.ts';
 import { toWireExplanation } from '../contract/wire-explanation.ts';
@@ -205,12 +206,6 @@ function verifyResponse(
 const EMPTY_SCOPES: Record<DomainEmptyScope, EmptyScope> = {
   'no-subject': EmptyScope.NO_SUBJECT,
   'no-reference': EmptyScope.NO_REFERENCE,
-};
-
-const BANDS: Record<DomainBand, Band> = {
-  'no-candidate': Band.NO_CANDIDATE,
-  review: Band.REVIEW,
-  'strong-candidate': Band.STRONG_CANDIDATE,
 };
 
 function toWireScore({

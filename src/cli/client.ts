@@ -5,6 +5,8 @@ import {
   type EnrollStreamResponse,
   type ExpungeSubjectRequest,
   type ExpungeSubjectResponse,
+  type FindDuplicatesRequest,
+  type FindDuplicatesResponse,
   type ListSubjectsRequest,
   type ListSubjectsResponse,
   type UpdateSubjectRequest,
@@ -83,6 +85,10 @@ export class ServiceClient {
 
   expunge(request: ExpungeSubjectRequest): Promise<ExpungeSubjectResponse> {
     return this.#call((options, callback) => this.#gallery.expungeSubject(request, new Metadata(), options, callback));
+  }
+
+  findDuplicates(request: FindDuplicatesRequest): Promise<FindDuplicatesResponse> {
+    return this.#call((options, callback) => this.#gallery.findDuplicates(request, new Metadata(), options, callback));
   }
 
   /** Enrols records in one stream; an outcome for each, in the order given. */

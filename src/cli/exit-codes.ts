@@ -15,7 +15,7 @@ export const EXIT_TABLE = `Exit codes:
   0  done
   1  the service could not be reached, or failed
   2  wrong usage, or the input was refused
-  3  identify --exit-code: there is at least one candidate to review
+  3  identify, dedup, with --exit-code: there is at least one candidate, or pair, to review
   4  enroll, import: some records were refused; export, index build, keys rotate: damaged
      references were skipped; backup: it contains damaged references, or lacks lost ones
   5  compare, identify, verify: too few minutiae to compare

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { wholeNumber } from './numbers.ts';
-import { addAddressOptions, addConnectionOptions, runs } from './shared-options.ts';
+import { decimalNumber, wholeNumber } from './numbers.ts';
+import { addAddressOptions, addConnectionOptions, collect, runs } from './shared-options.ts';
+import { firstIdSince } from './subject-ids.ts';
 
 /** Commands that work on the store itself, with or without a running service. */
 export function addOperatorCommands(program: Command): void {
@@ -51,6 +52,42 @@ export function addOperatorCommands(program: Command): void {
         .description('print a hash of all searchable content; two services that agree print the same'),
     ),
     async () => (await import('./commands/content-hash.ts')).contentHash,
+  );
+  runs(
+    addConnectionOptions(
+      program
+        .command('dedup')
+        .description('search the gallery for subjects that resemble each other, such as people enrolled twice'),
+    )
+      .option('--gallery <name>', 'only subjects of this gallery; may be given several times', collect)
+      .addOption(
+        new Option('--since <time>', 'only subjects enrolled since then, each against all')
+          .argParser(firstIdSince)
+          .conflicts('after'),
+      )
+      .option('--after <subject>', 'only subjects with a greater id: continues an earlier run')
+      .addOption(
+        new Option('--max-duplicates <n>', 'similar subjects shown per subject')
+          .default(5)
+          .argParser(wholeNumber(1, 50)),
+      )
+      .addOption(
+        new Option(
+          '--target-fpir <rate>',
+          'share of the subjects that may get a false pair, 1e-9 to 0.5; 1 / subjects when not given',
+        ).argParser(decimalNumber(1e-9, 0.5)),
+      )
+      .addOption(
+        new Option('--max-log10-fmr <x>', 'threshold itself: highest log10 of the fused false match rate, -12 to 0')
+          .argParser(decimalNumber(-12, 0))
+          .conflicts('targetFpir'),
+      )
+      .option('--exit-code', 'end with 3 when there is a pair')
+      .addHelpText(
+        'after',
+        '\nEach subject is searched in turn with other callers, so a large gallery takes hours; Ctrl-C loses only the output.\n\nExamples:\n  $ ridgewatch dedup --since 2026-03-01T00:00:00Z --json\n  $ ridgewatch dedup --gallery watchlist --max-log10-fmr -9',
+      ),
+    async () => (await import('./commands/dedup.ts')).dedup,
   );
   runs(
     addStoreOptions(

@@ -11,6 +11,9 @@ import { MAX_ENROLLED_SAMPLES, MAX_NAMES, MAX_PROBE_SAMPLES, MAX_UPDATE_PATHS } 
 
 export const MAX_CANDIDATES = 500;
 export const MAX_LISTED = 1000;
+/** Subjects that one call of FindDuplicates covers, and similar subjects of each. */
+const MAX_COVERED = 1000;
+const MAX_DUPLICATES = 50;
 
 const optionalName = z
   .string()
@@ -152,6 +155,13 @@ export const subjectIdRules = z.object({ subjectId: uuid });
 export const expungeRules = z.object({
   subjectId: uuid,
   reason: remark,
+});
+export const duplicateRules = z.object({
+  galleries: names,
+  afterSubjectId: uuid.or(z.literal('')),
+  maxSubjects: wholeNumberTo(MAX_COVERED),
+  maxDuplicates: wholeNumberTo(MAX_DUPLICATES),
+  threshold,
 });
 export const listRules = z.object({
   gallery: optionalName,

@@ -25,6 +25,7 @@ export const MAX_TEXT_BYTES = 4096;
 export const MAX_VALUES: Readonly<Record<string, number>> = {
   'ridgewatch.v1.IdentifyRequest.samples': MAX_PROBE_SAMPLES,
   'ridgewatch.v1.IdentifyRequest.galleries': MAX_NAMES,
+  'ridgewatch.v1.FindDuplicatesRequest.galleries': MAX_NAMES,
   'ridgewatch.v1.VerifyRequest.samples': MAX_PROBE_SAMPLES,
   'ridgewatch.v1.ReferenceSamples.samples': MAX_PROBE_SAMPLES,
   'ridgewatch.v1.EnrollRequest.samples': MAX_ENROLLED_SAMPLES,

@@ -213,6 +213,8 @@ async function start(
   const gallery = galleryService(
     {
       ...enrolment,
+      served,
+      searcher,
       maxStreamRecords: configuration.maxStreamRecords,
       maxMessageBytes: configuration.maxMessageBytes,
       signer,

@@ -37,6 +37,7 @@ export async function importRecords([file]: readonly string[], options: ImportOp
       packedModels(),
       sealersOf(keys, 'index')(keys.ring.currentId),
     );
+    const since = new Date().toISOString();
     const start = performance.now();
     const seconds = () => (performance.now() - start) / 1000;
     let first: number | undefined;
@@ -65,7 +66,7 @@ export async function importRecords([file]: readonly string[], options: ImportOp
       bar.stop();
       await prepared.close();
     }
-    await conclude(file, imported, store.imports, seconds(), options);
+    await conclude(file, imported, store.imports, { since, seconds: seconds() }, options);
     return imported.state.refused > 0 ? EXIT.partlyRefused : EXIT.ok;
   };
   return withStore(options, work, 'either');
@@ -91,7 +92,7 @@ async function conclude(
   file: string,
   { digest, before, state, warnings, newGalleries }: ImportedFile,
   imports: Imports,
-  seconds: number,
+  { since, seconds }: { readonly since: string; readonly seconds: number },
   options: ImportOptions,
 ): Promise<void> {
   const { report } = options;
@@ -122,6 +123,7 @@ async function conclude(
     new_galleries: newGalleries.slice(0, MAX_NAMED),
     ...(report !== undefined && { report }),
     resumed_at_record: before.records,
+    since,
     seconds,
     references_per_second: Math.round((state.references - before.references) / seconds),
   };
@@ -139,6 +141,8 @@ interface Summary {
   readonly new_galleries: readonly string[];
   readonly report?: string;
   readonly resumed_at_record: number;
+  /** When this run began, in ISO 8601: its subjects are enrolled since then. */
+  readonly since: string;
   readonly seconds: number;
   readonly references_per_second: number;
 }
@@ -166,7 +170,12 @@ function summary(document: Summary, shown: readonly ImportRefusal[]): string {
   const warned = Object.entries(document.warned_by_code).map(([code, count]) => `${code} ${count}`);
   if (warned.length > 0) lines.push(`Enrolled with warnings: ${warned.join(', ')}; docs/errors.md explains them.`);
   if (document.new_galleries.length > 0) lines.push(newGalleriesLine(document.new_galleries));
-  if (enrolled > 0) lines.push('Next: "ridgewatch index build --publish", which reuses the references prepared here.');
+  if (enrolled > 0) {
+    lines.push('Next: "ridgewatch index build --publish", which reuses the references prepared here.');
+    lines.push(
+      `With a running service, "ridgewatch dedup --since ${document.since}" then searches for subjects of this run that were enrolled before.`,
+    );
+  }
   return lines.join('\n');
 }
 

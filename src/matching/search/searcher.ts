@@ -2,10 +2,13 @@
 import { Failure } from '../../failure.ts';
 import type { Quarantine } from '../../gallery/quarantine.ts';
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
+import type { SubjectEntry } from '../../gallery/catalogue.ts';
 import { modelVersions, type ModelVersion } from '../rates/model-version.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { Asker } from '../../fair-turns.ts';
 import type { AdmissionQueue } from './admission.ts';
+import type { Candidate } from './candidate-list.ts';
+import { enrolledProbes } from './enrolled-probes.ts';
 import { identify, type SearchRequest, type SearchResult } from './identification.ts';
 import { modalitiesOf, type AuditFigures, type IndexAudit } from './index-audit.ts';
 import { PartialTime } from './partial-time.ts';
@@ -69,6 +72,20 @@ export interface VerifyQuery {
   readonly samples: readonly SampleTemplate[];
   readonly claim: { readonly subjectId: string } | { readonly references: readonly SampleTemplate[] };
   readonly explain: boolean;
+}
+
+/** A search for the subjects that resemble an enrolled one. */
+export interface DuplicateQuery {
+  /** Gallery names; empty: all galleries. */
+  readonly galleries: readonly string[];
+  /** Maximum number of similar subjects. */
+  readonly maxDuplicates: number;
+  readonly threshold: SearchRequest['threshold'];
+}
+
+/** The subjects that resemble an enrolled one, without itself. */
+export interface Duplicates extends Pick<SearchResult, 'mode' | 'galleryVersion' | 'truncated'> {
+  readonly duplicates: readonly Candidate[];
 }
 
 /** Every method throws Failure QUEUE_FULL, QUEUE_TOO_LONG or NOT_COMPARABLE, or the reason of the caller's signal. */
@@ -136,6 +153,38 @@ export class Searcher {
     if ('subjectId' in claim) requireUndamaged(quarantine, claim.subjectId, result);
     if (result !== undefined) return this.#compared(probes, result);
     throw new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
+  }
+
+  /**
+   * Searches with a subject's own references. The index audit does not repeat such searches: it counts only their first
+   * candidates, here the subject itself, which no index misses.
+   * @returns undefined: the subject has no reference that can be compared, or was removed
+   */
+  async duplicatesOf(
+    subject: SubjectEntry,
+    { galleries, maxDuplicates, threshold }: DuplicateQuery,
+    { signal, deadlineMs, party }: Patience,
+  ): Promise<Duplicates | undefined> {
+    const { served, planner, pool, admission, targetFpir } = this.#parts;
+    const waiting = { signal, deadlineMs, kind: 'search', ...(party && { party }) } as const;
+    return admission.run(waiting, async () => {
+      const gallery = served.current;
+      const probes = enrolledProbes(subject, pool.calibrations);
+      if (probes.length === 0) return undefined;
+      const search = {
+        probes,
+        galleries: new Set(galleries),
+        // The subject itself is the first.
+        maxCandidates: maxDuplicates + 1,
+        threshold,
+        standardFpir: targetFpir,
+      };
+      const choose = (view: SearchView) => planner.choose(probes, view, false);
+      const { candidates, mode, galleryVersion, truncated } = await identify(gallery, choose, pool, search, signal);
+      const others = candidates.filter((candidate) => candidate.subject.subjectId !== subject.subjectId);
+      const isCut = truncated || others.length > maxDuplicates;
+      return { duplicates: others.slice(0, maxDuplicates), mode, galleryVersion, truncated: isCut };
+    });
   }
 
   async #prepare(samples: readonly SampleTemplate[]): Promise<Probe[]> {

@@ -24,6 +24,9 @@ import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { Status } from "../../google/rpc/status.ts";
 import {
+  Band,
+  bandFromJSON,
+  bandToJSON,
   FingerPosition,
   fingerPositionFromJSON,
   fingerPositionToJSON,
@@ -371,6 +374,71 @@ export interface ExpungeSubjectResponse {
    * on-disk indexes that contain the data until they are pruned. `ridgewatch receipt verify` checks it.
    */
   receipt: string;
+}
+
+/** Requests a search for similar subjects. */
+export interface FindDuplicatesRequest {
+  /** Only subjects of these galleries, on both sides: at most 32 names. Empty: all galleries. */
+  galleries: string[];
+  /**
+   * Only subjects with a greater id. Ids grow with the time of enrolment: to cover the subjects of an import, start with
+   * the last id before it. Empty: from the first subject.
+   */
+  afterSubjectId: string;
+  /**
+   * Maximum number of subjects that this call covers, 1 to 1000. 0: 100. It covers fewer if its deadline comes near, or
+   * if it has found 10,000 pairs; but at least one.
+   */
+  maxSubjects: number;
+  /** Maximum number of similar subjects per subject, the most similar ones first, 1 to 50. 0: 5. */
+  maxDuplicates: number;
+  /** Threshold for pairs. Not set: the one at which one false pair is expected when all subjects in scope are covered. */
+  threshold:
+    | //
+    /** Target FPIR of each subject's search, 1e-9 to 0.5, as in IdentifyRequest. */
+    { $case: "targetFpir"; value: number }
+    | //
+    /** Highest log10 of the fused false match rate of a pair, -12 to 0, as in IdentifyRequest. */
+    { $case: "maxLog10Fmr"; value: number }
+    | undefined;
+}
+
+/** Similar subjects among those covered. */
+export interface FindDuplicatesResponse {
+  /**
+   * In order of subject_id; of one subject the most similar first. A pair whose subjects are both covered is found from
+   * both sides as a rule, and then appears twice.
+   */
+  pairs: DuplicatePair[];
+  /** The last subject covered: the after_subject_id of the next call. Empty: no subject follows. */
+  nextAfterSubjectId: string;
+  /** Number of subjects covered. */
+  subjectsCovered: number;
+  /** Number of these without a reference that can be compared with those of other subjects. */
+  subjectsNotComparable: number;
+  /**
+   * Number of searches in which an index preselected the subjects to compare: it may have missed some. The index audit
+   * does not include these searches; GetStatus reports what it measured.
+   */
+  indexedSearches: number;
+  /** Number of subjects of which more than max_duplicates reached the threshold. */
+  truncatedSubjects: number;
+  /** Sequence number of the last gallery change that the last search saw. */
+  galleryVersion: number;
+}
+
+/** Two subjects at or above the threshold. They are for a trained examiner to compare. */
+export interface DuplicatePair {
+  /** The subject whose references were the probe. */
+  subjectId: string;
+  /** The similar subject. */
+  otherSubjectId: string;
+  /** log10 of the fused false match rate over all references, -60 to 0, in steps of 0.001. */
+  log10Fmr: number;
+  /** Probability that a subject without a duplicate has a pair at least this strong, 0 to 1. */
+  fpir: number;
+  /** Strength of the pair. */
+  band: Band;
 }
 
 function createBaseSubjectData(): SubjectData {
@@ -2437,6 +2505,531 @@ export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
   },
 };
 
+function createBaseFindDuplicatesRequest(): FindDuplicatesRequest {
+  return { galleries: [], afterSubjectId: "", maxSubjects: 0, maxDuplicates: 0, threshold: undefined };
+}
+
+export const FindDuplicatesRequest: MessageFns<FindDuplicatesRequest> = {
+  encode(message: FindDuplicatesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.galleries) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.afterSubjectId !== "") {
+      writer.uint32(18).string(message.afterSubjectId);
+    }
+    if (message.maxSubjects !== 0) {
+      writer.uint32(24).uint32(message.maxSubjects);
+    }
+    if (message.maxDuplicates !== 0) {
+      writer.uint32(32).uint32(message.maxDuplicates);
+    }
+    switch (message.threshold?.$case) {
+      case "targetFpir":
+        writer.uint32(41).double(message.threshold.value);
+        break;
+      case "maxLog10Fmr":
+        writer.uint32(49).double(message.threshold.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FindDuplicatesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFindDuplicatesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.galleries.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.afterSubjectId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxSubjects = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxDuplicates = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.threshold = { $case: "targetFpir", value: reader.double() };
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.threshold = { $case: "maxLog10Fmr", value: reader.double() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FindDuplicatesRequest {
+    return {
+      galleries: globalThis.Array.isArray(object?.galleries)
+        ? object.galleries.map((e: any) => globalThis.String(e))
+        : [],
+      afterSubjectId: isSet(object.afterSubjectId)
+        ? globalThis.String(object.afterSubjectId)
+        : isSet(object.after_subject_id)
+        ? globalThis.String(object.after_subject_id)
+        : "",
+      maxSubjects: isSet(object.maxSubjects)
+        ? globalThis.Number(object.maxSubjects)
+        : isSet(object.max_subjects)
+        ? globalThis.Number(object.max_subjects)
+        : 0,
+      maxDuplicates: isSet(object.maxDuplicates)
+        ? globalThis.Number(object.maxDuplicates)
+        : isSet(object.max_duplicates)
+        ? globalThis.Number(object.max_duplicates)
+        : 0,
+      threshold: isSet(object.targetFpir)
+        ? { $case: "targetFpir", value: globalThis.Number(object.targetFpir) }
+        : isSet(object.target_fpir)
+        ? { $case: "targetFpir", value: globalThis.Number(object.target_fpir) }
+        : isSet(object.maxLog10Fmr)
+        ? { $case: "maxLog10Fmr", value: globalThis.Number(object.maxLog10Fmr) }
+        : isSet(object.max_log10_fmr)
+        ? { $case: "maxLog10Fmr", value: globalThis.Number(object.max_log10_fmr) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: FindDuplicatesRequest): unknown {
+    const obj: any = {};
+    if (message.galleries?.length) {
+      obj.galleries = message.galleries;
+    }
+    if (message.afterSubjectId !== undefined) {
+      obj.afterSubjectId = message.afterSubjectId;
+    }
+    if (message.maxSubjects !== undefined) {
+      obj.maxSubjects = Math.round(message.maxSubjects);
+    }
+    if (message.maxDuplicates !== undefined) {
+      obj.maxDuplicates = Math.round(message.maxDuplicates);
+    }
+    if (message.threshold?.$case === "targetFpir") {
+      obj.targetFpir = floatToJson(message.threshold.value);
+    } else if (message.threshold?.$case === "maxLog10Fmr") {
+      obj.maxLog10Fmr = floatToJson(message.threshold.value);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<FindDuplicatesRequest>, I>>(base?: I): FindDuplicatesRequest {
+    return FindDuplicatesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FindDuplicatesRequest>, I>>(object: I): FindDuplicatesRequest {
+    const message = createBaseFindDuplicatesRequest();
+    message.galleries = object.galleries?.map((e) => e) || [];
+    message.afterSubjectId = object.afterSubjectId ?? "";
+    message.maxSubjects = object.maxSubjects ?? 0;
+    message.maxDuplicates = object.maxDuplicates ?? 0;
+    switch (object.threshold?.$case) {
+      case "targetFpir": {
+        if (object.threshold?.value !== undefined && object.threshold?.value !== null) {
+          message.threshold = { $case: "targetFpir", value: object.threshold.value };
+        }
+        break;
+      }
+      case "maxLog10Fmr": {
+        if (object.threshold?.value !== undefined && object.threshold?.value !== null) {
+          message.threshold = { $case: "maxLog10Fmr", value: object.threshold.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseFindDuplicatesResponse(): FindDuplicatesResponse {
+  return {
+    pairs: [],
+    nextAfterSubjectId: "",
+    subjectsCovered: 0,
+    subjectsNotComparable: 0,
+    indexedSearches: 0,
+    truncatedSubjects: 0,
+    galleryVersion: 0,
+  };
+}
+
+export const FindDuplicatesResponse: MessageFns<FindDuplicatesResponse> = {
+  encode(message: FindDuplicatesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.pairs) {
+      DuplicatePair.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextAfterSubjectId !== "") {
+      writer.uint32(18).string(message.nextAfterSubjectId);
+    }
+    if (message.subjectsCovered !== 0) {
+      writer.uint32(24).uint32(message.subjectsCovered);
+    }
+    if (message.subjectsNotComparable !== 0) {
+      writer.uint32(32).uint32(message.subjectsNotComparable);
+    }
+    if (message.indexedSearches !== 0) {
+      writer.uint32(40).uint32(message.indexedSearches);
+    }
+    if (message.truncatedSubjects !== 0) {
+      writer.uint32(48).uint32(message.truncatedSubjects);
+    }
+    if (message.galleryVersion !== 0) {
+      writer.uint32(56).uint64(message.galleryVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FindDuplicatesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFindDuplicatesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pairs.push(DuplicatePair.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextAfterSubjectId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.subjectsCovered = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.subjectsNotComparable = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.indexedSearches = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.truncatedSubjects = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.galleryVersion = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FindDuplicatesResponse {
+    return {
+      pairs: globalThis.Array.isArray(object?.pairs) ? object.pairs.map((e: any) => DuplicatePair.fromJSON(e)) : [],
+      nextAfterSubjectId: isSet(object.nextAfterSubjectId)
+        ? globalThis.String(object.nextAfterSubjectId)
+        : isSet(object.next_after_subject_id)
+        ? globalThis.String(object.next_after_subject_id)
+        : "",
+      subjectsCovered: isSet(object.subjectsCovered)
+        ? globalThis.Number(object.subjectsCovered)
+        : isSet(object.subjects_covered)
+        ? globalThis.Number(object.subjects_covered)
+        : 0,
+      subjectsNotComparable: isSet(object.subjectsNotComparable)
+        ? globalThis.Number(object.subjectsNotComparable)
+        : isSet(object.subjects_not_comparable)
+        ? globalThis.Number(object.subjects_not_comparable)
+        : 0,
+      indexedSearches: isSet(object.indexedSearches)
+        ? globalThis.Number(object.indexedSearches)
+        : isSet(object.indexed_searches)
+        ? globalThis.Number(object.indexed_searches)
+        : 0,
+      truncatedSubjects: isSet(object.truncatedSubjects)
+        ? globalThis.Number(object.truncatedSubjects)
+        : isSet(object.truncated_subjects)
+        ? globalThis.Number(object.truncated_subjects)
+        : 0,
+      galleryVersion: isSet(object.galleryVersion)
+        ? globalThis.Number(object.galleryVersion)
+        : isSet(object.gallery_version)
+        ? globalThis.Number(object.gallery_version)
+        : 0,
+    };
+  },
+
+  toJSON(message: FindDuplicatesResponse): unknown {
+    const obj: any = {};
+    if (message.pairs?.length) {
+      obj.pairs = message.pairs.map((e) => DuplicatePair.toJSON(e));
+    }
+    if (message.nextAfterSubjectId !== undefined) {
+      obj.nextAfterSubjectId = message.nextAfterSubjectId;
+    }
+    if (message.subjectsCovered !== undefined) {
+      obj.subjectsCovered = Math.round(message.subjectsCovered);
+    }
+    if (message.subjectsNotComparable !== undefined) {
+      obj.subjectsNotComparable = Math.round(message.subjectsNotComparable);
+    }
+    if (message.indexedSearches !== undefined) {
+      obj.indexedSearches = Math.round(message.indexedSearches);
+    }
+    if (message.truncatedSubjects !== undefined) {
+      obj.truncatedSubjects = Math.round(message.truncatedSubjects);
+    }
+    if (message.galleryVersion !== undefined) {
+      obj.galleryVersion = Math.round(message.galleryVersion);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<FindDuplicatesResponse>, I>>(base?: I): FindDuplicatesResponse {
+    return FindDuplicatesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FindDuplicatesResponse>, I>>(object: I): FindDuplicatesResponse {
+    const message = createBaseFindDuplicatesResponse();
+    message.pairs = object.pairs?.map((e) => DuplicatePair.fromPartial(e)) || [];
+    message.nextAfterSubjectId = object.nextAfterSubjectId ?? "";
+    message.subjectsCovered = object.subjectsCovered ?? 0;
+    message.subjectsNotComparable = object.subjectsNotComparable ?? 0;
+    message.indexedSearches = object.indexedSearches ?? 0;
+    message.truncatedSubjects = object.truncatedSubjects ?? 0;
+    message.galleryVersion = object.galleryVersion ?? 0;
+    return message;
+  },
+};
+
+function createBaseDuplicatePair(): DuplicatePair {
+  return { subjectId: "", otherSubjectId: "", log10Fmr: 0, fpir: 0, band: 0 };
+}
+
+export const DuplicatePair: MessageFns<DuplicatePair> = {
+  encode(message: DuplicatePair, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.subjectId !== "") {
+      writer.uint32(10).string(message.subjectId);
+    }
+    if (message.otherSubjectId !== "") {
+      writer.uint32(18).string(message.otherSubjectId);
+    }
+    if (message.log10Fmr !== 0) {
+      writer.uint32(25).double(message.log10Fmr);
+    }
+    if (message.fpir !== 0) {
+      writer.uint32(33).double(message.fpir);
+    }
+    if (message.band !== 0) {
+      writer.uint32(40).int32(message.band);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DuplicatePair {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDuplicatePair();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.subjectId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.otherSubjectId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.log10Fmr = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.fpir = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.band = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DuplicatePair {
+    return {
+      subjectId: isSet(object.subjectId)
+        ? globalThis.String(object.subjectId)
+        : isSet(object.subject_id)
+        ? globalThis.String(object.subject_id)
+        : "",
+      otherSubjectId: isSet(object.otherSubjectId)
+        ? globalThis.String(object.otherSubjectId)
+        : isSet(object.other_subject_id)
+        ? globalThis.String(object.other_subject_id)
+        : "",
+      log10Fmr: isSet(object.log10Fmr)
+        ? globalThis.Number(object.log10Fmr)
+        : isSet(object.log10_fmr)
+        ? globalThis.Number(object.log10_fmr)
+        : 0,
+      fpir: isSet(object.fpir) ? globalThis.Number(object.fpir) : 0,
+      band: isSet(object.band) ? bandFromJSON(object.band) : 0,
+    };
+  },
+
+  toJSON(message: DuplicatePair): unknown {
+    const obj: any = {};
+    if (message.subjectId !== undefined) {
+      obj.subjectId = message.subjectId;
+    }
+    if (message.otherSubjectId !== undefined) {
+      obj.otherSubjectId = message.otherSubjectId;
+    }
+    if (message.log10Fmr !== undefined) {
+      obj.log10Fmr = floatToJson(message.log10Fmr);
+    }
+    if (message.fpir !== undefined) {
+      obj.fpir = floatToJson(message.fpir);
+    }
+    if (message.band !== undefined) {
+      obj.band = bandToJSON(message.band);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DuplicatePair>, I>>(base?: I): DuplicatePair {
+    return DuplicatePair.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DuplicatePair>, I>>(object: I): DuplicatePair {
+    const message = createBaseDuplicatePair();
+    message.subjectId = object.subjectId ?? "";
+    message.otherSubjectId = object.otherSubjectId ?? "";
+    message.log10Fmr = object.log10Fmr ?? 0;
+    message.fpir = object.fpir ?? 0;
+    message.band = object.band ?? 0;
+    return message;
+  },
+};
+
 /**
  * Enrolment, reading, update and removal of subjects. A call that changes a subject returns after the change is on disk
  * and visible to every search that starts later. A failed call carries a google.rpc.Status whose ErrorInfo.reason is
@@ -2513,6 +3106,22 @@ export const GalleryService = {
       Buffer.from(ExpungeSubjectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExpungeSubjectResponse => ExpungeSubjectResponse.decode(value),
   },
+  /**
+   * Searches for subjects that resemble each other: the same person enrolled twice, or two records of different people
+   * that need a look. Each subject's references are a probe against all other subjects. One call covers some subjects,
+   * in order of subject id, and names where the next one continues.
+   */
+  findDuplicates: {
+    path: "/ridgewatch.v1.Gallery/FindDuplicates" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: FindDuplicatesRequest): Buffer =>
+      Buffer.from(FindDuplicatesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FindDuplicatesRequest => FindDuplicatesRequest.decode(value),
+    responseSerialize: (value: FindDuplicatesResponse): Buffer =>
+      Buffer.from(FindDuplicatesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FindDuplicatesResponse => FindDuplicatesResponse.decode(value),
+  },
 } as const;
 
 export interface GalleryServer extends UntypedServiceImplementation {
@@ -2532,6 +3141,12 @@ export interface GalleryServer extends UntypedServiceImplementation {
   updateSubject: handleUnaryCall<UpdateSubjectRequest, UpdateSubjectResponse>;
   /** Permanently removes a subject and all its references. */
   expungeSubject: handleUnaryCall<ExpungeSubjectRequest, ExpungeSubjectResponse>;
+  /**
+   * Searches for subjects that resemble each other: the same person enrolled twice, or two records of different people
+   * that need a look. Each subject's references are a probe against all other subjects. One call covers some subjects,
+   * in order of subject id, and names where the next one continues.
+   */
+  findDuplicates: handleUnaryCall<FindDuplicatesRequest, FindDuplicatesResponse>;
 }
 
 export interface GalleryClient extends Client {
@@ -2636,6 +3251,26 @@ export interface GalleryClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExpungeSubjectResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Searches for subjects that resemble each other: the same person enrolled twice, or two records of different people
+   * that need a look. Each subject's references are a probe against all other subjects. One call covers some subjects,
+   * in order of subject id, and names where the next one continues.
+   */
+  findDuplicates(
+    request: FindDuplicatesRequest,
+    callback: (error: ServiceError | null, response: FindDuplicatesResponse) => void,
+  ): ClientUnaryCall;
+  findDuplicates(
+    request: FindDuplicatesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FindDuplicatesResponse) => void,
+  ): ClientUnaryCall;
+  findDuplicates(
+    request: FindDuplicatesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FindDuplicatesResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const GalleryClient = makeGenericClientConstructor(GalleryService, "ridgewatch.v1.Gallery") as unknown as {
@@ -2643,6 +3278,10 @@ export const GalleryClient = makeGenericClientConstructor(GalleryService, "ridge
   service: typeof GalleryService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
