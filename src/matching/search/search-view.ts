@@ -54,6 +54,11 @@ export class SearchView {
     }
   }
 
+  /** Whether this is a view of that gallery, which another one may have replaced since. */
+  isOf(gallery: Gallery): boolean {
+    return gallery === this.#gallery;
+  }
+
   /** The ranges to be read to compare the probe with every reference. */
   rangesFor(probe: Probe): SegmentRange[] {
     return known(this.#ranges, probe);

@@ -1,0 +1,172 @@
+import { partitionKey, type PartitionName, type ReferenceLocation } from '../../gallery/catalogue.ts';
+import type { Gallery } from '../../gallery/gallery.ts';
+import type { Partition } from '../../gallery/partition.ts';
+import { GraphChanges } from './graph-changes.ts';
+import type { GraphEntry } from './graph-references.ts';
+import { GraphLostError } from './graph-thread.ts';
+import { PartitionGraph, type GraphFigures, type GraphSharing } from './partition-graph.ts';
+import { isSamePartition, vectorDimension } from './reference-vectors.ts';
+
+/** Between `covers` and a search the numbers may grow. A search lists at most this many times as many. */
+const LENIENCE = 2;
+/**
+ * A graph is kept while its partition has this share of the references for which one is built: at the limit it must not
+ * be built repeatedly.
+ */
+const KEPT_SHARE = 1 / 2;
+/** Maximum number of components: the time for learning directions grows with its third power. */
+const MAX_DIMENSION = 1024;
+
+/** Decides which partitions get a graph. */
+export type GraphChoice = (partition: PartitionName, liveCount: number) => boolean;
+
+export interface GraphSettings extends GraphSharing {
+  readonly choice: GraphChoice;
+  readonly onError: (error: unknown) => void;
+  /** After a failure, before the graph is built again. */
+  readonly pauseMs: number;
+}
+
+interface Failed {
+  readonly error: string;
+  readonly untilMs: number;
+}
+
+/** The graphs of one gallery. */
+export class GalleryGraphs {
+  readonly gallery: Gallery;
+  readonly #settings: GraphSettings;
+  readonly #graphs = new Map<string, PartitionGraph>();
+  readonly #dropped = new Set<PartitionGraph>();
+  readonly #failed = new Map<string, Failed>();
+  readonly #endChanges: () => void;
+
+  constructor(gallery: Gallery, settings: GraphSettings) {
+    this.gallery = gallery;
+    this.#settings = settings;
+    this.#endChanges = gallery.observe(
+      new GraphChanges(gallery, {
+        enter: (subject, location) => this.#graphOf(location)?.enter(subject, location),
+        leave: (location) => this.#graphOf(location)?.leave(location),
+      }),
+    );
+  }
+
+  get figures(): GraphFigures[] {
+    return this.gallery.partitions.flatMap(({ key, liveCount }): GraphFigures[] => {
+      const graph = this.#graphs.get(key);
+      const error = this.#failed.get(key)?.error;
+      if (graph !== undefined) return [{ ...graph.figures, error }];
+      if (error === undefined) return [];
+      return [{ partition: key, references: 0, pending: liveCount, removals: 0, bytes: 0, state: 'failed', error }];
+    });
+  }
+
+  /** Drops graphs that are not wanted any more, and begins to build those that are missing. */
+  refresh(): void {
+    const partitions = this.gallery.partitions;
+    for (const partition of partitions) {
+      const graph = this.#graphs.get(partition.key);
+      if (graph !== undefined && (graph.isOutgrown || !this.#isWanted(partition, KEPT_SHARE))) this.#drop(graph);
+    }
+    for (const partition of partitions) {
+      const { key } = partition;
+      const isPaused = performance.now() < (this.#failed.get(key)?.untilMs ?? 0);
+      if (!this.#graphs.has(key) && !isPaused && this.#isWanted(partition, 1)) this.#begin(partition);
+    }
+  }
+
+  /** Whether `similar` considers every reference of a partition. */
+  covers(name: PartitionName): boolean {
+    const { liveCount = 0 } = this.gallery.partition(name) ?? {};
+    return liveCount <= this.#settings.maxPending || (this.#graphs.get(partitionKey(name))?.isReady ?? false);
+  }
+
+  /** Expected thread time of `similar`, in ms. */
+  expectedMs(name: PartitionName, ef: number): number {
+    return this.#graphs.get(partitionKey(name))?.expectedMs(ef) ?? 0;
+  }
+
+  /**
+   * References of a partition that are similar to a vector, and those that no graph has yet.
+   * @throws GraphLostError where the graph has failed or was dropped since it covered the partition; the signal's reason
+   */
+  async similar(name: PartitionName, vector: Int8Array, ef: number, signal: AbortSignal): Promise<GraphEntry[]> {
+    const { maxPending } = this.#settings;
+    const partition = this.gallery.partition(name);
+    if (partition === undefined) return [];
+    // Few references need no graph.
+    if (partition.liveCount <= maxPending) return this.#all(partition);
+    const graph = this.#graphs.get(partition.key);
+    if (graph?.isComplete(LENIENCE * maxPending)) return graph.search(vector, ef, signal);
+    if (partition.liveCount <= LENIENCE * maxPending) return this.#all(partition);
+    throw new GraphLostError('a partition has no graph');
+  }
+
+  /** Resolves when all graphs have every change until now, or ended. */
+  async caughtUp(): Promise<void> {
+    await Promise.all(Array.from(this.#graphs.values(), (graph) => graph.caughtUp()));
+  }
+
+  /** Ends all threads after their tasks in hand, and releases the memory. */
+  async stop(): Promise<void> {
+    this.#endChanges();
+    const graphs = [...this.#graphs.values(), ...this.#dropped];
+    this.#graphs.clear();
+    this.#dropped.clear();
+    await Promise.all(graphs.map((graph) => graph.stop()));
+  }
+
+  /** @param share - of the references that are required otherwise */
+  #isWanted({ name, liveCount }: Partition, share: number): boolean {
+    const count = liveCount / share;
+    return (
+      vectorDimension(name) <= MAX_DIMENSION && count > this.#settings.maxPending && this.#settings.choice(name, count)
+    );
+  }
+
+  #begin(partition: Partition): void {
+    const { onError, pauseMs } = this.#settings;
+    const graph = new PartitionGraph(this.gallery, partition, this.#settings, (error) => {
+      if (this.#graphs.get(partition.key) !== graph) return;
+      this.#graphs.delete(partition.key);
+      this.#failed.set(partition.key, { error: classOf(error), untilMs: performance.now() + pauseMs });
+      onError(error);
+    });
+    this.#graphs.set(partition.key, graph);
+  }
+
+  /** Running searches keep the graph. It follows changes no more: these searches find no expunged subject anyway. */
+  #drop(graph: PartitionGraph): void {
+    this.#graphs.delete(graph.partition.key);
+    this.#dropped.add(graph);
+    void this.gallery.presentSearchesEnded().then(() => {
+      if (this.#dropped.delete(graph)) void graph.stop();
+    });
+  }
+
+  /** Every reference of a small partition, including replaced ones that running searches still read. */
+  #all(partition: Partition): GraphEntry[] {
+    const entries: GraphEntry[] = [];
+    for (const { segment, end } of partition.ranges()) {
+      for (let index = 0; index < end; index++) {
+        if (segment.addressOf(index) === 0) continue;
+        const subject = this.gallery.subjectWithOrdinal(segment.ownerOf(index));
+        const earlier = subject?.earlier.flatMap(({ references }) => references) ?? [];
+        for (const location of [...(subject?.references ?? []), ...earlier])
+          if (subject !== undefined && isSamePartition(location.partition, partition.name))
+            entries.push({ subject, location });
+      }
+    }
+    return entries;
+  }
+
+  #graphOf({ partition }: ReferenceLocation): PartitionGraph | undefined {
+    return this.#graphs.size === 0 ? undefined : this.#graphs.get(partitionKey(partition));
+  }
+}
+
+/** The class only: a message might quote data. */
+function classOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}
