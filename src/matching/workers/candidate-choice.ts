@@ -7,8 +7,8 @@ import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { MEAN_ABOVE_ZERO } from '../kernels/similarity.ts';
 import { BestReferences } from './best-references.ts';
 import { ChoiceMemory, type OwnedValues } from './choice-memory.ts';
-import { orderComparisons, type ChosenReferences } from './comparison-order.ts';
-import type { ChooseResult, ChooseTask, ChosenPart } from './messages.ts';
+import { orderComparisons, placeByVectors, type ChosenReferences } from './comparison-order.ts';
+import type { ChooseResult, ChooseTask, ChosenPart, PlaceResult, PlaceTask } from './messages.ts';
 import type { SegmentReader } from './segment-reader.ts';
 
 /** Rank units per step, with one instance. */
@@ -37,6 +37,13 @@ export interface ChoiceRequest extends Omit<ChooseTask, 'parts' | 'kind'> {
   readonly parts: readonly Part[];
 }
 
+/** A request for a place with its segments resolved. */
+export interface PlaceRequest extends Omit<PlaceTask, 'parts' | 'kind'> {
+  readonly parts: readonly Part[];
+}
+
+type ListRequest = Omit<ChoiceRequest, 'ranked' | 'wanted'>;
+
 /**
  * Chooses the subjects to compare in two steps: by the values of all references, and among the chosen subjects by whole
  * candidate vectors. A finger's value is coarse, but takes one byte to read; its vector is exact, but takes 256 bytes.
@@ -52,45 +59,89 @@ export class CandidateChoice {
   }
 
   choose(request: ChoiceRequest): Omit<ChooseResult, 'busyMs'> {
+    const { subjects, chosen, areAll } = this.#list(request, () => request.ranked);
+    return { areAll, references: presentIn(chosen), ...orderComparisons(subjects, chosen, request.wanted) };
+  }
+
+  /** Where the choice would list a subject. */
+  place(request: PlaceRequest): Omit<PlaceResult, 'busyMs'> {
+    const { ranked, maxRanked, subject } = request;
+    let [byValues, among] = [Infinity, 0];
+    const { subjects, chosen } = this.#list(request, (placeOf) => {
+      byValues = placeOf(subject);
+      among = byValues > maxRanked ? 0 : Math.max(ranked, byValues);
+      return among;
+    });
+    const { place: byVectors, first } = placeByVectors(subjects, chosen, subject);
+    return { byValues, byVectors, among, first };
+  }
+
+  /** @param ranked - decides how many are listed, when the values are known; 0: none */
+  #list(request: ListRequest, ranked: (placeOf: PlaceOf) => number): Listed {
     const scanned = request.parts.map((part) => scannedOf(part, request));
     const isOfOne = request.parts.every(({ instance }, _, [first]) => instance === first.instance);
     const bytes = scanned.flatMap(({ values }) => (values instanceof Uint8Array ? [values] : []));
     return isOfOne && request.filter === undefined && bytes.length > 0 && bytes.length === scanned.length
-      ? this.#chooseByReferences(request, scanned, bytes)
-      : this.#chooseBySubjects(request, scanned);
+      ? this.#listByReferences(request, scanned, bytes, ranked)
+      : this.#listBySubjects(request, scanned, ranked);
   }
 
-  #chooseByReferences(
-    request: ChoiceRequest,
+  #listByReferences(
+    request: ListRequest,
     scanned: readonly OwnedValues[],
     values: readonly Uint8Array[],
-  ): Omit<ChooseResult, 'busyMs'> {
-    const { indices, areAll } = this.#best.choose(values, request.ranked);
+    ranked: (placeOf: PlaceOf) => number,
+  ): Listed {
+    const wanted = ranked((subject) => placeByReferences(scanned, subject));
+    if (wanted === 0) return NOTHING;
+    const { indices, areAll } = this.#best.choose(values, wanted);
     const owned = indices.map((own, p) => own.map((index) => scanned[p].owners[index]));
     const subjects = Uint32Array.from(new Set(owned.flatMap((owners) => [...owners]))).sort();
-    const chosen = indices.map((own, p) => chosenOf(request, scanned[p], p, own));
-    return { areAll, references: presentIn(chosen), ...orderComparisons(subjects, chosen, request.wanted) };
+    return { subjects, areAll, chosen: indices.map((own, p) => chosenOf(request, scanned[p], p, own)) };
   }
 
-  #chooseBySubjects(request: ChoiceRequest, scanned: readonly OwnedValues[]): Omit<ChooseResult, 'busyMs'> {
-    const { parts, ordinals, ranked, filter } = request;
+  #listBySubjects(request: ListRequest, scanned: readonly OwnedValues[], ranked: (placeOf: PlaceOf) => number): Listed {
+    const { parts, ordinals, filter } = request;
     const byInstance = Map.groupBy(scanned.keys(), (p) => parts[p].instance);
     const instances = Array.from(byInstance.values(), (own) => own.map((p) => scanned[p]));
     this.#memory.rank(instances, ordinals, RANKS);
     if (filter !== undefined) this.#memory.mask(filter, ordinals);
-    const subjects = this.#memory.choose(ranked, ordinals);
+    const wanted = ranked((subject) => this.#memory.placeOf(subject, ordinals));
+    const subjects = wanted === 0 ? new Uint32Array(0) : this.#memory.choose(wanted, ordinals);
     const chosen = scanned.map((part, p) =>
-      chosenOf(request, part, p, this.#memory.referencesOf(part.owners, ordinals)),
+      chosenOf(request, part, p, wanted === 0 ? subjects : this.#memory.referencesOf(part.owners, ordinals)),
     );
     this.#memory.release(subjects);
-    const order = orderComparisons(subjects, chosen, request.wanted);
-    return { areAll: subjects.length < ranked, references: presentIn(chosen), ...order };
+    return { subjects, chosen, areAll: subjects.length < wanted };
   }
+}
+
+/** The place of a subject by its ordinal, see PlaceResult.byValues. */
+type PlaceOf = (subject: number) => number;
+
+interface Listed {
+  /** Ordinals, ascending. */
+  readonly subjects: Uint32Array;
+  readonly chosen: readonly ChosenReferences[];
+  readonly areAll: boolean;
+}
+
+const NOTHING: Listed = { subjects: new Uint32Array(0), chosen: [], areAll: false };
+
+/** One more than the references with greater values than the subject's best. */
+function placeByReferences(scanned: readonly OwnedValues[], subject: number): number {
+  let own = 0;
+  for (const { owners, values } of scanned)
+    for (let i = 0; i < owners.length; i++) if (owners[i] === subject && values[i] > own) own = values[i];
+  if (own === 0) return Infinity;
+  let before = 0;
+  for (const { values } of scanned) for (let i = 0; i < values.length; i++) if (values[i] > own) before++;
+  return before + 1;
 }
 
 /** The chosen references of one part, with the similarities of their whole vectors. */
 function chosenOf(
-  { parts, probes }: ChoiceRequest,
+  { parts, probes }: ListRequest,
   { owners, values }: OwnedValues,
   p: number,
   indices: Uint32Array,
@@ -101,7 +152,7 @@ function chosenOf(
   return { instance: part.instance, isFace: probe?.modality === 'face', indices, owners, similarities };
 }
 
-function scannedOf({ segment, count, offset, isCoded }: Part, { values }: ChoiceRequest): OwnedValues {
+function scannedOf({ segment, count, offset, isCoded }: Part, { values }: ListRequest): OwnedValues {
   const { memory, layout } = segment.handle;
   const owners = new Uint32Array(memory.buffer, layout.ownersAddress, count);
   return isCoded

@@ -122,6 +122,17 @@ export class ChoiceMemory {
     return Uint32Array.from(new Uint32Array(buffer, layout.list, found));
   }
 
+  /** How many subjects of higher rank there are, plus one; Infinity where the subject has no rank. After `rank`. */
+  placeOf(ordinal: number, ordinals: number): number {
+    const { layout, buffer } = this.#reserve(ordinals);
+    const ranks = new Uint16Array(buffer, layout.sums, ordinals);
+    const own = ranks[ordinal] ?? 0;
+    if (own === 0) return Infinity;
+    let before = 0;
+    for (let o = 0; o < ordinals; o++) if (ranks[o] > own) before++;
+    return before + 1;
+  }
+
   /** Indices of the marked subjects' references, ascending. */
   referencesOf(owners: Uint32Array, ordinals: number): Uint32Array {
     const { kernels, layout, buffer } = this.#reserve(ordinals);

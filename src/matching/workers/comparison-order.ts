@@ -3,7 +3,7 @@ import { MEAN_ABOVE_ZERO } from '../kernels/similarity.ts';
 import type { ComparisonOrder } from './messages.ts';
 
 /** One in this many wanted subjects, the most similar ones, is compared with all samples unconditionally. */
-const ONE_IN_ANY_CASE = 5;
+export const ONE_IN_ANY_CASE = 5;
 
 /**
  * Weight of similarities below 0: they only tell subjects apart that are equal otherwise. Without it, all subjects to
@@ -40,6 +40,44 @@ export function orderComparisons(
   chosen: readonly ChosenReferences[],
   wanted: number,
 ): { readonly subjects: number; readonly order: ComparisonOrder } {
+  const { best, entries, isFace, ranks } = rankedByVectors(subjects, chosen);
+  const present = ranks.filter((rank) => rank > -Infinity).toSorted();
+  const kept = Math.min(wanted, present.length);
+  const least = present[present.length - kept] ?? Infinity;
+  // A list shorter than wanted contains all subjects, and is reported as exact.
+  const inAnyCase = present.length < wanted ? present.length : Math.ceil(wanted / ONE_IN_ANY_CASE);
+  const certain = present[present.length - inAnyCase] ?? Infinity;
+  const stages = stagesOf(best, ranks, isFace, least, certain);
+  const staged = chosen.map((references, p) => inStages(references, entries[p], stages));
+  const ofStage = (stage: number) => staged.map((lists) => lists[stage]);
+  let count = 0;
+  for (let s = 0; s < ranks.length; s++) if (ranks[s] >= least) count++;
+  return { subjects: count, order: { certain: ofStage(CERTAIN), first: ofStage(FIRST), rest: ofStage(REST) } };
+}
+
+/**
+ * The place of a subject among others by its vectors, and which of its instances are compared first where it is not
+ * among the certain ones.
+ * @param subjects - as for orderComparisons
+ * @param ordinal - one of them
+ */
+export function placeByVectors(
+  subjects: Uint32Array,
+  chosen: readonly ChosenReferences[],
+  ordinal: number,
+): { readonly place: number; readonly first: readonly number[] } {
+  const { instances, best, isFace, ranks } = rankedByVectors(subjects, chosen);
+  const at = subjects.indexOf(ordinal);
+  const rank = at < 0 ? -Infinity : ranks[at];
+  if (rank === -Infinity) return { place: Infinity, first: [] };
+  const own = best.subarray(at * instances.length, (at + 1) * instances.length);
+  const stages = stagesOf(own, Float64Array.of(rank), isFace, rank, Infinity);
+  const first = instances.filter((_, t) => own[t] !== REMOVED_SIMILARITY && stages[t] === FIRST);
+  return { place: 1 + ranks.filter((other) => other > rank).length, first };
+}
+
+/** The best similarity of each subject for each instance, and the subjects' ranks by them. */
+function rankedByVectors(subjects: Uint32Array, chosen: readonly ChosenReferences[]) {
   const instances = [...new Set(chosen.map(({ instance }) => instance))];
   const best = new Int16Array(subjects.length * instances.length).fill(REMOVED_SIMILARITY);
   const places = placesOf(subjects);
@@ -53,19 +91,7 @@ export function orderComparisons(
     return own;
   });
   const isFace = instances.map((instance) => chosen.some((one) => one.instance === instance && one.isFace));
-  const ranks = ranksOf(best, subjects.length, instances.length);
-  const present = ranks.filter((rank) => rank > -Infinity).toSorted();
-  const kept = Math.min(wanted, present.length);
-  const least = present[present.length - kept] ?? Infinity;
-  // A list shorter than wanted contains all subjects, and is reported as exact.
-  const inAnyCase = present.length < wanted ? present.length : Math.ceil(wanted / ONE_IN_ANY_CASE);
-  const certain = present[present.length - inAnyCase] ?? Infinity;
-  const stages = stagesOf(best, ranks, isFace, least, certain);
-  const staged = chosen.map((references, p) => inStages(references, entries[p], stages));
-  const ofStage = (stage: number) => staged.map((lists) => lists[stage]);
-  let count = 0;
-  for (let s = 0; s < ranks.length; s++) if (ranks[s] >= least) count++;
-  return { subjects: count, order: { certain: ofStage(CERTAIN), first: ofStage(FIRST), rest: ofStage(REST) } };
+  return { instances, best, entries, isFace, ranks: ranksOf(best, subjects.length, instances.length) };
 }
 
 const CERTAIN = 1;

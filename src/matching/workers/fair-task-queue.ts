@@ -6,7 +6,7 @@ type Task = Parameters<TaskQueue['push']>[0];
 /** `short`: a few milliseconds with a caller waiting; `search`: one of the many tasks of a search. */
 type Lane = 'short' | 'search';
 
-const OF_SEARCHES: ReadonlySet<TaskKind> = new Set<TaskKind>(['scan', 'scan-codes', 'choose', 'shortlist']);
+const OF_SEARCHES: ReadonlySet<TaskKind> = new Set<TaskKind>(['scan', 'scan-codes', 'choose', 'place', 'shortlist']);
 
 /** The lane of a task, as the queue reads it. */
 export function inLaneOf(task: WorkerTask): { readonly [queueOptionsSymbol]: { readonly lane: Lane } } {

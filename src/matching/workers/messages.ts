@@ -120,6 +120,28 @@ export interface ChooseResult {
   readonly busyMs: number;
 }
 
+/** Find the place of one subject, such as the mate of a probe, in the lists that a choice would make. */
+export interface PlaceTask extends Omit<ChooseTask, 'kind' | 'wanted'> {
+  readonly kind: 'place';
+  /** Ordinal of the subject. */
+  readonly subject: number;
+  /** The subject is also ranked by whole vectors if it is behind the `ranked` first, up to this place. */
+  readonly maxRanked: number;
+}
+
+/** Places count from 1; ties do not precede. Infinity: the subject is not in the list. */
+export interface PlaceResult {
+  /** By the scanned values, in the unit of ChooseTask.ranked: a choice by values includes the subject from this on. */
+  readonly byValues: number;
+  /** By whole vectors, among those before it by the values, and at least the `ranked` first of these. */
+  readonly byVectors: number;
+  /** The number that these are. */
+  readonly among: number;
+  /** Instances of the subject's references that are compared first, if it is not among the certain ones. */
+  readonly first: readonly number[];
+  readonly busyMs: number;
+}
+
 /** Where the similarities of one probe with one segment lie, see ScanTask. */
 export interface ScannedSegment {
   /** The biometric instance. The best of several probes of one instance counts. */
@@ -245,6 +267,7 @@ export interface TaskMap {
   readonly scan: { readonly task: ScanTask; readonly result: ScanResult };
   readonly 'scan-codes': { readonly task: ScanCodesTask; readonly result: ScanCodesResult };
   readonly choose: { readonly task: ChooseTask; readonly result: ChooseResult };
+  readonly place: { readonly task: PlaceTask; readonly result: PlaceResult };
   readonly shortlist: { readonly task: ShortlistTask; readonly result: ShortlistResult };
   readonly compare: { readonly task: CompareTask; readonly result: CompareResult };
   readonly 'cross-compare': { readonly task: CrossCompareTask; readonly result: CrossCompareResult };

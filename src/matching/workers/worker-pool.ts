@@ -21,6 +21,8 @@ import {
   type EncodeFacesTask,
   type ExplainResult,
   type ExplainTask,
+  type PlaceResult,
+  type PlaceTask,
   type ScanCodesResult,
   type ScanCodesTask,
   type ScanResult,
@@ -93,6 +95,10 @@ export class WorkerPool {
     const references = task.parts.reduce((sum, { count }) => sum + count, 0);
     this.costs.choose.note(result.busyMs, references + task.ordinals);
     return result;
+  }
+
+  place(task: PlaceTask, segments: readonly SegmentHandle[]): Promise<PlaceResult> {
+    return this.#run(task, segments);
   }
 
   async shortlist(task: ShortlistTask, segments: readonly SegmentHandle[]): Promise<ShortlistResult> {

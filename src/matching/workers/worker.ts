@@ -87,6 +87,12 @@ const HANDLERS: Handlers = {
     const own = choice;
     return timed(() => own.choose({ ...task, parts }));
   },
+  place: (task) => {
+    const parts = task.parts.map((part) => ({ ...part, segment: met(part.segment) }));
+    choice ??= new CandidateChoice();
+    const own = choice;
+    return timed(() => own.place({ ...task, parts }));
+  },
   shortlist: (task) => {
     const parts = task.parts.map((part) => {
       const rates = part.face && calibrations.faceRates(part.face);
