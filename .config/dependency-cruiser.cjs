@@ -14,7 +14,7 @@ const forbid = (name, comment, from, to) => ({
 const layer = (name, above) =>
   forbid(
     `matching-${name}-knows-no-higher-layer`,
-    'The layers are model, kernels, rates, workers, graph, search: each imports only those before it.',
+    'The layers are model, kernels, rates, workers, graph, search, tuning: each imports only those before it.',
     room(`matching/${name}`),
     `^src/matching/(${above})/`,
   );
@@ -49,7 +49,7 @@ module.exports = {
       'transfer-knows-no-service',
       'Import, export and backup work on a store, with or without a running service.',
       room('transfer'),
-      '^src/(api|observability|service|cli)/|^src/gallery/(?!stored-records)|^src/matching/(workers|graph|search)/',
+      '^src/(api|observability|service|cli)/|^src/gallery/(?!stored-records)|^src/matching/(workers|graph|search|tuning)/',
     ),
     forbid(
       'contract-knows-no-transport',
@@ -88,11 +88,12 @@ module.exports = {
       '^src/(api|contract|enrolment|transfer|store|security|service|cli)/|node_modules/(@grpc|pg)/',
     ),
     // The layers of matching, from the bottom: a layer imports only those below it.
-    layer('model', 'kernels|rates|workers|graph|search'),
-    layer('kernels', 'rates|workers|graph|search'),
-    layer('rates', 'workers|graph|search'),
-    layer('workers', 'graph|search'),
-    layer('graph', 'search'),
+    layer('model', 'kernels|rates|workers|graph|search|tuning'),
+    layer('kernels', 'rates|workers|graph|search|tuning'),
+    layer('rates', 'workers|graph|search|tuning'),
+    layer('workers', 'graph|search|tuning'),
+    layer('graph', 'search|tuning'),
+    layer('search', 'tuning'),
     forbid(
       'oracle-stands-beside',
       'The oracle computes the results of the kernels independently, for tests: shipped code must not need it.',
@@ -103,7 +104,7 @@ module.exports = {
       'oracle-knows-no-searching',
       'The oracle depends on the model and on the sizes that the kernels state.',
       room('matching/oracle'),
-      '^src/matching/(rates|workers|graph|search)/',
+      '^src/matching/(rates|workers|graph|search|tuning)/',
     ),
     forbid(
       'store-knows-only-itself',
