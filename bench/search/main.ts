@@ -2,11 +2,15 @@
  * Search cost and hit rate among synthetic people: exact and indexed search interleaved. The hit rate is the share of
  * mates at rank 1 of the exact search that the indexed search has at rank 1. In one process, without gRPC.
  *
+ *   npm run bench -- search --target [--subjects 100000] [--mated 300] [--fingers 2] [--face] [--json]
  *   npm run bench -- search [--subjects 100000] [--mated 300] [--non-mated 40] [--exact 4] [--workers 1]
  *     [--fingers 2] [--face] [--difficulty 2] [--json]
  *
  * --fingers 0 to 2, --face: samples of a probe. --difficulty of the probe's fingers: 1 is ordinary, above 2 is bad;
  * drawn for each when not given.
+ *
+ * --target: instead of costs, the list lengths that the service measures for three target hit rates (list-tuning.ts), and
+ * the hit rates that they reach on other probes: those of the enrolled people, see target.ts.
  *
  * Prints CPU of the whole process by stage: scan, shortlist, compare, main thread. Faces are scanned by both methods.
  */
@@ -26,6 +30,7 @@ import { percentiles } from '../harness/percentiles.ts';
 import { medianOf } from '../harness/spread.ts';
 import { inWords } from '../harness/words.ts';
 import { watchStages } from './stages.ts';
+import { printTargets } from './target.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
 import { enrolPeople, partsFor } from '../gallery/enrolled-people.ts';
 import { probesOf as probesOfPerson } from '../people/sought-people.ts';
@@ -41,6 +46,7 @@ const { values: options } = parseArgs({
     fingers: { type: 'string', default: '2' },
     face: { type: 'boolean', default: false },
     difficulty: { type: 'string' },
+    target: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -70,6 +76,12 @@ if (options.face) {
     throw error;
   });
   await coding.run();
+}
+
+if (options.target) {
+  await printTargets(gallery, pool, mated, samples, options.json);
+  await pool.close();
+  process.exit();
 }
 
 interface Cost {
