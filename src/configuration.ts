@@ -21,6 +21,7 @@ export interface Configuration {
   readonly httpIdentify: boolean;
   readonly workers: number;
   readonly targetFpir: number;
+  readonly targetHitRate: number;
   readonly indexAuditShare: number;
   readonly maxQueuedSearches: number;
   readonly defaultDeadlineMs: number;
@@ -82,6 +83,7 @@ export function readConfiguration(
     httpIdentify: read('RIDGEWATCH_HTTP_IDENTIFY'),
     workers: read('RIDGEWATCH_WORKERS'),
     targetFpir: read('RIDGEWATCH_TARGET_FPIR'),
+    targetHitRate: read('RIDGEWATCH_TARGET_HIT_RATE'),
     indexAuditShare: read('RIDGEWATCH_INDEX_AUDIT_SHARE'),
     maxQueuedSearches: read('RIDGEWATCH_MAX_QUEUED_SEARCHES'),
     defaultDeadlineMs: read('RIDGEWATCH_DEFAULT_DEADLINE_MS'),

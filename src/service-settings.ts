@@ -20,6 +20,8 @@ const decimal = z
   .transform(Number);
 const rate = decimal.refine((value) => value >= 1e-9 && value <= 0.5, 'is not a rate between 1e-9 and 0.5');
 
+const hitRate = decimal.refine((value) => value >= 0.9 && value <= 0.9999, 'is not a share between 0.9 and 0.9999');
+
 const share = decimal.refine((value) => value >= 0 && value <= 1, 'is not a share between 0 and 1');
 
 const files = z.string().transform((text) =>
@@ -130,6 +132,13 @@ export const SETTINGS = {
     fallback: '0.01',
     meaning: 'False positive identification rate of searches that state none, 1e-9 to 0.5.',
     why: 'One in a hundred searches for people who are not enrolled returns a candidate: few enough for a small team of examiners.',
+  },
+  RIDGEWATCH_TARGET_HIT_RATE: {
+    schema: hitRate,
+    fallback: '0.999',
+    meaning:
+      'Share of the mates that an exact search ranks first which an indexed search must have, 0.9 to 0.9999. The lengths of its lists follow, by measurement on the gallery.',
+    why: 'Of a thousand subjects that an exact search finds, an indexed search may miss one: far fewer than bad captures lose.',
   },
   RIDGEWATCH_INDEX_AUDIT_SHARE: {
     schema: share,

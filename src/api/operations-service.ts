@@ -5,11 +5,14 @@ import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { IndexAudit } from '../matching/search/index-audit.ts';
 import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/rates/model-version.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
+import type { ListFigures, ListTuning } from '../matching/tuning/list-tuning.ts';
 import { shippedVectorModel } from '../matching/model/shipped-model.ts';
 import { Coalesced } from '../observability/coalesced.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import {
+  CandidateListsState,
   Readiness,
+  type CandidateLists,
   type GetContentHashResponse,
   type GetStatusResponse,
   type OperationsServer,
@@ -31,6 +34,8 @@ export interface OperationsDependencies {
   readonly startTime: Date;
   readonly simdLevel: string;
   readonly audit: IndexAudit;
+  readonly tuning: ListTuning;
+  readonly targetHitRate: number;
   readonly switcher: IndexSwitcher;
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
@@ -44,6 +49,12 @@ export interface OperationsDependencies {
 
 /** Maximum number of damaged references in one status. */
 const MAX_NAMED = 1000;
+
+const LISTS_STATES: Record<ListFigures['state'], CandidateListsState> = {
+  fixed: CandidateListsState.FIXED,
+  measuring: CandidateListsState.MEASURING,
+  measured: CandidateListsState.MEASURED,
+};
 
 const STAGES: Record<LifeStage, Readiness> = {
   starting: Readiness.STARTING,
@@ -130,5 +141,23 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     storeWritable: store !== undefined && service.condition().isWritable,
     damagedReferenceCount: service.quarantine.count,
     damagedReferences: service.quarantine.list(MAX_NAMED),
+    targetHitRate: service.targetHitRate,
+    candidateLists: service.tuning.figures.map(candidateLists),
+  };
+}
+
+function candidateLists(figures: ListFigures): CandidateLists {
+  const { kind, state, shares, subjects, trials, hits, hitRateLower, isReached } = figures;
+  return {
+    probes: kind,
+    state: LISTS_STATES[state],
+    rankedShare: shares.ranked,
+    comparedShare: shares.compared,
+    subjectCount: subjects,
+    probeCount: trials,
+    hitCount: hits,
+    hitRate: hits / Math.max(1, trials),
+    hitRateLower,
+    targetReached: isReached,
   };
 }

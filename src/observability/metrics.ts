@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { Coalesced } from './coalesced.ts';
+import { addListGauges, type ListGauges } from './list-gauges.ts';
 
 /** What the gauges show at one moment. */
 interface AuditCounts {
@@ -28,6 +29,8 @@ export interface ServiceFigures {
   readonly audit: AuditCounts;
   /** By modalities of the searches. */
   readonly auditOf: readonly { readonly modality: string; readonly counts: AuditCounts }[];
+  /** Lists of indexed searches. */
+  readonly lists: ListGauges;
   /** Segments compacted since the start. */
   readonly compactions: number;
 }
@@ -106,6 +109,7 @@ export class Metrics {
     });
     let now: ServiceFigures | undefined;
     this.#addGauges(() => (now ??= figures()), build);
+    addListGauges(this.#registry, () => (now ??= figures()).lists);
     this.#rendering = new Coalesced(() => {
       now = undefined;
       return this.#registry.metrics();

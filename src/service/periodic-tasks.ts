@@ -2,6 +2,7 @@ import type { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Compactor } from '../gallery/compactor.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { FaceCoding } from '../matching/search/face-coding.ts';
+import type { ListTuning } from '../matching/tuning/list-tuning.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Logger } from '../observability/logging.ts';
 import type { Readiness } from '../observability/readiness.ts';
@@ -20,13 +21,14 @@ export interface PeriodicParts {
   readonly switcher: IndexSwitcher;
   readonly compactor: Compactor;
   readonly faceCoding: FaceCoding;
+  readonly tuning: ListTuning;
   readonly readiness: Readiness;
   readonly log: Logger;
 }
 
 /**
  * Runs every second: reads the key file again, follows changes by other processes, probes the store, switches to a
- * newly published index, compacts sparse segments, codes faces. A task never overlaps itself, and a failing task does
+ * newly published index, compacts sparse segments, codes faces, measures list lengths. A task never overlaps itself, and a failing task does
  * not stop the others.
  */
 export class PeriodicTasks {
@@ -49,11 +51,12 @@ export class PeriodicTasks {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await Promise.all([this.#parts.compactor.stop(), this.#parts.faceCoding.stop()]);
+    const { compactor, faceCoding, tuning } = this.#parts;
+    await Promise.all([compactor.stop(), faceCoding.stop(), tuning.stop()]);
   }
 
   #run(): void {
-    const { keys, store, switcher, compactor, faceCoding, log } = this.#parts;
+    const { keys, store, switcher, compactor, faceCoding, tuning, log } = this.#parts;
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
     this.#tellKey();
@@ -68,6 +71,7 @@ export class PeriodicTasks {
       );
     void compactor.run();
     void faceCoding.run();
+    void tuning.run();
   }
 
   /** Keys are rotated by another process. The log line shows that this process uses the new key. */

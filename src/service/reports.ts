@@ -30,7 +30,7 @@ export function figuresOf(
   compactor: Compactor,
   health: StoreHealth | undefined,
   quarantine: Quarantine,
-): ServiceFigures {
+): Omit<ServiceFigures, 'lists'> {
   return {
     subjects: gallery.subjectCount,
     references: gallery.partitionCounts.map(({ partition, liveCount }) => ({

@@ -39,6 +39,7 @@ import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from '../security/server-credentials.ts';
+import { listTuning } from './measured-lists.ts';
 import { PeriodicTasks } from './periodic-tasks.ts';
 import {
   connectionsOf,
@@ -115,13 +116,18 @@ async function start(
   const faceCoding = new FaceCoding(served, pool, (error) =>
     log.warn({ err: error }, 'faces are not coded; searches for them stay exact'),
   );
+  const { targetFpir, targetHitRate } = configuration;
+  const tuning = listTuning(configuration, served, pool, admission, log);
   const compactor = new Compactor(served, (error) =>
     log.warn({ err: error }, 'a segment could not be compacted; it stays in use'),
   );
   // Metrics can be scraped before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
   let health: StoreHealth | undefined = undefined;
-  const figures = () => figuresOf(served.current, indexes, admission, readiness, audit, compactor, health, quarantine);
+  const figures = () => ({
+    ...figuresOf(served.current, indexes, admission, readiness, audit, compactor, health, quarantine),
+    lists: { targetHitRate, kinds: tuning.figures },
+  });
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion(calibrations).model });
   const defects = new LineLimit(MAX_DEFECTS);
   const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
@@ -203,7 +209,6 @@ async function start(
     observe: observer(log, metrics, store.health),
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };
-  const { targetFpir } = configuration;
   const planner = new Planner(pool);
   const searcher = new Searcher({ served, planner, audit, pool, admission, quarantine, targetFpir });
   const countWarnings = (warnings: readonly { readonly code: string }[]) => metrics.observeWarnings(warnings);
@@ -235,6 +240,8 @@ async function start(
       startTime,
       simdLevel: preferredBuild() === 'relaxed' ? 'relaxed-simd' : 'simd128',
       audit,
+      tuning,
+      targetHitRate,
       stage: () => readiness.state,
       storeState: () => storeState(store),
       condition: () => store.health.condition,
@@ -266,7 +273,18 @@ async function start(
 
   warnOfStrangeModels(served.current, faceModels, log);
   warnOfDoubtfulGalleries(quarantine, log);
-  const tasks = new PeriodicTasks({ store, keys, served, follower, switcher, compactor, faceCoding, readiness, log });
+  const tasks = new PeriodicTasks({
+    store,
+    keys,
+    served,
+    follower,
+    switcher,
+    compactor,
+    faceCoding,
+    tuning,
+    readiness,
+    log,
+  });
   tasks.start();
   teardown.add(() => tasks.stop());
 

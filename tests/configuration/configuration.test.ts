@@ -12,6 +12,7 @@ describe('the configuration', () => {
       grpcHost: '127.0.0.1',
       grpcPort: 50151,
       targetFpir: 0.01,
+      targetHitRate: 0.999,
       indexAuditShare: 0.01,
       faceModels: [{ id: 'synthetic-512', dimension: 512 }],
       demo: 'auto',

@@ -21,6 +21,7 @@ const FIGURES: ServiceFigures = {
   audit: { searches: 0, candidates: 0, missed: 0 },
   auditOf: [],
   compactions: 0,
+  lists: { targetHitRate: 0.999, kinds: [] },
 };
 
 /** Wrong names, each with its page; empty if all are right. */

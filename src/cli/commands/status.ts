@@ -1,5 +1,9 @@
 import Table from 'cli-table3';
-import { GetStatusResponse, Readiness } from '../../contract/generated/ridgewatch/v1/operations.ts';
+import {
+  CandidateListsState,
+  GetStatusResponse,
+  Readiness,
+} from '../../contract/generated/ridgewatch/v1/operations.ts';
 import { Modality } from '../../contract/generated/ridgewatch/v1/sample.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -24,6 +28,15 @@ const STAGES: Partial<Record<Readiness, string>> = {
   [Readiness.READY]: 'ready',
   [Readiness.STOPPING]: 'stopping',
 };
+
+const LISTS_STATES: Partial<Record<CandidateListsState, string>> = {
+  [CandidateListsState.FIXED]: 'not measured',
+  [CandidateListsState.MEASURING]: 'being measured',
+};
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(2)} %`;
+}
 
 function render(status: GetStatusResponse): string {
   const plain = { head: [], border: [] };
@@ -53,6 +66,25 @@ function render(status: GetStatusResponse): string {
   }
   const galleries = new Table({ head: ['gallery', 'subjects'], style: plain });
   for (const { gallery, subjectCount } of status.galleries) galleries.push([gallery, subjectCount]);
+  const lists = new Table({
+    head: ['lists for', 'ranked', 'compared', 'hit rate', 'at least', 'probes'],
+    style: plain,
+  });
+  for (const {
+    probes,
+    state,
+    rankedShare,
+    comparedShare,
+    hitRate,
+    hitRateLower,
+    probeCount,
+  } of status.candidateLists) {
+    const isMeasured = state === CandidateListsState.MEASURED;
+    const rates = isMeasured
+      ? [percent(hitRate), percent(hitRateLower), probeCount]
+      : [LISTS_STATES[state] ?? '', '', ''];
+    lists.push([probes, percent(rankedShare), percent(comparedShare), ...rates]);
+  }
   const models = status.modelVersions.map(
     ({ model, hash, calibration }) => `  ${model}  kernel ${hash}  calibration ${calibration}`,
   );
@@ -66,6 +98,8 @@ function render(status: GetStatusResponse): string {
       : `index ${status.indexName}, as of change ${status.indexSequence}`,
     partitions.toString(),
     galleries.toString(),
+    `indexed searches: target hit rate ${percent(status.targetHitRate)}`,
+    lists.toString(),
     'models',
     ...models,
   ].join('\n');

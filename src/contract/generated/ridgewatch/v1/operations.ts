@@ -36,6 +36,66 @@ export const protobufFileName = "ridgewatch/v1/operations.proto";
 
 /** Monitoring and control of the service itself, for operators. */
 
+/** Where the lengths of lists come from. */
+export const CandidateListsState = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** FIXED - Fixed: the gallery is small, or has too few references for these probes. */
+  FIXED: 1,
+  /** MEASURING - Fixed; they are being measured. */
+  MEASURING: 2,
+  /** MEASURED - Measured on the gallery. */
+  MEASURED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type CandidateListsState = typeof CandidateListsState[keyof typeof CandidateListsState];
+
+export namespace CandidateListsState {
+  export type UNSPECIFIED = typeof CandidateListsState.UNSPECIFIED;
+  export type FIXED = typeof CandidateListsState.FIXED;
+  export type MEASURING = typeof CandidateListsState.MEASURING;
+  export type MEASURED = typeof CandidateListsState.MEASURED;
+  export type UNRECOGNIZED = typeof CandidateListsState.UNRECOGNIZED;
+}
+
+export function candidateListsStateFromJSON(object: any): CandidateListsState {
+  switch (object) {
+    case 0:
+    case "CANDIDATE_LISTS_STATE_UNSPECIFIED":
+      return CandidateListsState.UNSPECIFIED;
+    case 1:
+    case "CANDIDATE_LISTS_STATE_FIXED":
+      return CandidateListsState.FIXED;
+    case 2:
+    case "CANDIDATE_LISTS_STATE_MEASURING":
+      return CandidateListsState.MEASURING;
+    case 3:
+    case "CANDIDATE_LISTS_STATE_MEASURED":
+      return CandidateListsState.MEASURED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return CandidateListsState.UNRECOGNIZED;
+  }
+}
+
+export function candidateListsStateToJSON(object: CandidateListsState): string {
+  switch (object) {
+    case CandidateListsState.UNSPECIFIED:
+      return "CANDIDATE_LISTS_STATE_UNSPECIFIED";
+    case CandidateListsState.FIXED:
+      return "CANDIDATE_LISTS_STATE_FIXED";
+    case CandidateListsState.MEASURING:
+      return "CANDIDATE_LISTS_STATE_MEASURING";
+    case CandidateListsState.MEASURED:
+      return "CANDIDATE_LISTS_STATE_MEASURED";
+    case CandidateListsState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** Life cycle stages of the service. */
 export const Readiness = {
   /** UNSPECIFIED - Never sent. */
@@ -191,6 +251,40 @@ export interface GetStatusResponse {
   damagedReferenceCount: number;
   /** The damaged references, ordered by id; at most 1000. */
   damagedReferences: DamagedReference[];
+  /** The share of the mates ranked first by an exact search that indexed searches must have, as configured. */
+  targetHitRate: number;
+  /** The lists that indexed searches make, for each kind of probes. */
+  candidateLists: CandidateLists[];
+}
+
+/**
+ * Lengths of the lists of an indexed search. They are measured on the gallery, while no search is running: with probes
+ * like later captures of enrolled references.
+ */
+export interface CandidateLists {
+  /** Kind of the probes: "finger", "fingers" (two or more), "face" or "finger+face". */
+  probes: string;
+  /** Where the lengths come from. */
+  state: CandidateListsState;
+  /** Share of the subjects that is ranked by whole candidate vectors or embeddings, 0 to 1; a minimum applies. */
+  rankedShare: number;
+  /** Share of the subjects whose references are compared, 0 to 1; a minimum applies. Of no effect for faces. */
+  comparedShare: number;
+  /** Number of subjects when the lengths were measured; 0: not measured. */
+  subjectCount: number;
+  /** Number of probes that they were measured with: those whose mates reach the service's own threshold. */
+  probeCount: number;
+  /** Number of those whose mates the lists contain. */
+  hitCount: number;
+  /** hit_count / probe_count, 0 to 1; 0 where nothing was measured. */
+  hitRate: number;
+  /** Lower one-sided 95 % confidence limit of the hit rate with such probes; 0 where nothing was measured. */
+  hitRateLower: number;
+  /**
+   * True if that limit reaches target_hit_rate. If false after a measurement, no permitted length reaches it, or it
+   * takes more probes to show.
+   */
+  targetReached: boolean;
 }
 
 /** A stored reference whose data differ from what was enrolled. `ridgewatch store check --expunge` removes it. */
@@ -655,6 +749,8 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     storeWritable: false,
     damagedReferenceCount: 0,
     damagedReferences: [],
+    targetHitRate: 0,
+    candidateLists: [],
   };
 }
 
@@ -734,6 +830,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     for (const v of message.damagedReferences) {
       DamagedReference.encode(v!, writer.uint32(346).fork()).join();
+    }
+    if (message.targetHitRate !== 0) {
+      writer.uint32(481).double(message.targetHitRate);
+    }
+    for (const v of message.candidateLists) {
+      CandidateLists.encode(v!, writer.uint32(490).fork()).join();
     }
     return writer;
   },
@@ -951,6 +1053,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.damagedReferences.push(DamagedReference.decode(reader, reader.uint32()));
             continue;
           }
+          case 60: {
+            if (tag !== 481) {
+              break;
+            }
+
+            message.targetHitRate = reader.double();
+            continue;
+          }
+          case 61: {
+            if (tag !== 490) {
+              break;
+            }
+
+            message.candidateLists.push(CandidateLists.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1074,6 +1192,16 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : globalThis.Array.isArray(object?.damaged_references)
         ? object.damaged_references.map((e: any) => DamagedReference.fromJSON(e))
         : [],
+      targetHitRate: isSet(object.targetHitRate)
+        ? globalThis.Number(object.targetHitRate)
+        : isSet(object.target_hit_rate)
+        ? globalThis.Number(object.target_hit_rate)
+        : 0,
+      candidateLists: globalThis.Array.isArray(object?.candidateLists)
+        ? object.candidateLists.map((e: any) => CandidateLists.fromJSON(e))
+        : globalThis.Array.isArray(object?.candidate_lists)
+        ? object.candidate_lists.map((e: any) => CandidateLists.fromJSON(e))
+        : [],
     };
   },
 
@@ -1154,6 +1282,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.damagedReferences?.length) {
       obj.damagedReferences = message.damagedReferences.map((e) => DamagedReference.toJSON(e));
     }
+    if (message.targetHitRate !== undefined) {
+      obj.targetHitRate = floatToJson(message.targetHitRate);
+    }
+    if (message.candidateLists?.length) {
+      obj.candidateLists = message.candidateLists.map((e) => CandidateLists.toJSON(e));
+    }
     return obj;
   },
 
@@ -1191,6 +1325,264 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.storeWritable = object.storeWritable ?? false;
     message.damagedReferenceCount = object.damagedReferenceCount ?? 0;
     message.damagedReferences = object.damagedReferences?.map((e) => DamagedReference.fromPartial(e)) || [];
+    message.targetHitRate = object.targetHitRate ?? 0;
+    message.candidateLists = object.candidateLists?.map((e) => CandidateLists.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCandidateLists(): CandidateLists {
+  return {
+    probes: "",
+    state: 0,
+    rankedShare: 0,
+    comparedShare: 0,
+    subjectCount: 0,
+    probeCount: 0,
+    hitCount: 0,
+    hitRate: 0,
+    hitRateLower: 0,
+    targetReached: false,
+  };
+}
+
+export const CandidateLists: MessageFns<CandidateLists> = {
+  encode(message: CandidateLists, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.probes !== "") {
+      writer.uint32(10).string(message.probes);
+    }
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
+    }
+    if (message.rankedShare !== 0) {
+      writer.uint32(25).double(message.rankedShare);
+    }
+    if (message.comparedShare !== 0) {
+      writer.uint32(33).double(message.comparedShare);
+    }
+    if (message.subjectCount !== 0) {
+      writer.uint32(40).uint64(message.subjectCount);
+    }
+    if (message.probeCount !== 0) {
+      writer.uint32(48).uint64(message.probeCount);
+    }
+    if (message.hitCount !== 0) {
+      writer.uint32(56).uint64(message.hitCount);
+    }
+    if (message.hitRate !== 0) {
+      writer.uint32(65).double(message.hitRate);
+    }
+    if (message.hitRateLower !== 0) {
+      writer.uint32(73).double(message.hitRateLower);
+    }
+    if (message.targetReached !== false) {
+      writer.uint32(80).bool(message.targetReached);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CandidateLists {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCandidateLists();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.probes = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.rankedShare = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.comparedShare = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.subjectCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.probeCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.hitCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.hitRate = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.hitRateLower = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.targetReached = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CandidateLists {
+    return {
+      probes: isSet(object.probes) ? globalThis.String(object.probes) : "",
+      state: isSet(object.state) ? candidateListsStateFromJSON(object.state) : 0,
+      rankedShare: isSet(object.rankedShare)
+        ? globalThis.Number(object.rankedShare)
+        : isSet(object.ranked_share)
+        ? globalThis.Number(object.ranked_share)
+        : 0,
+      comparedShare: isSet(object.comparedShare)
+        ? globalThis.Number(object.comparedShare)
+        : isSet(object.compared_share)
+        ? globalThis.Number(object.compared_share)
+        : 0,
+      subjectCount: isSet(object.subjectCount)
+        ? globalThis.Number(object.subjectCount)
+        : isSet(object.subject_count)
+        ? globalThis.Number(object.subject_count)
+        : 0,
+      probeCount: isSet(object.probeCount)
+        ? globalThis.Number(object.probeCount)
+        : isSet(object.probe_count)
+        ? globalThis.Number(object.probe_count)
+        : 0,
+      hitCount: isSet(object.hitCount)
+        ? globalThis.Number(object.hitCount)
+        : isSet(object.hit_count)
+        ? globalThis.Number(object.hit_count)
+        : 0,
+      hitRate: isSet(object.hitRate)
+        ? globalThis.Number(object.hitRate)
+        : isSet(object.hit_rate)
+        ? globalThis.Number(object.hit_rate)
+        : 0,
+      hitRateLower: isSet(object.hitRateLower)
+        ? globalThis.Number(object.hitRateLower)
+        : isSet(object.hit_rate_lower)
+        ? globalThis.Number(object.hit_rate_lower)
+        : 0,
+      targetReached: isSet(object.targetReached)
+        ? globalThis.Boolean(object.targetReached)
+        : isSet(object.target_reached)
+        ? globalThis.Boolean(object.target_reached)
+        : false,
+    };
+  },
+
+  toJSON(message: CandidateLists): unknown {
+    const obj: any = {};
+    if (message.probes !== undefined) {
+      obj.probes = message.probes;
+    }
+    if (message.state !== undefined) {
+      obj.state = candidateListsStateToJSON(message.state);
+    }
+    if (message.rankedShare !== undefined) {
+      obj.rankedShare = floatToJson(message.rankedShare);
+    }
+    if (message.comparedShare !== undefined) {
+      obj.comparedShare = floatToJson(message.comparedShare);
+    }
+    if (message.subjectCount !== undefined) {
+      obj.subjectCount = Math.round(message.subjectCount);
+    }
+    if (message.probeCount !== undefined) {
+      obj.probeCount = Math.round(message.probeCount);
+    }
+    if (message.hitCount !== undefined) {
+      obj.hitCount = Math.round(message.hitCount);
+    }
+    if (message.hitRate !== undefined) {
+      obj.hitRate = floatToJson(message.hitRate);
+    }
+    if (message.hitRateLower !== undefined) {
+      obj.hitRateLower = floatToJson(message.hitRateLower);
+    }
+    if (message.targetReached !== undefined) {
+      obj.targetReached = message.targetReached;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CandidateLists>, I>>(base?: I): CandidateLists {
+    return CandidateLists.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CandidateLists>, I>>(object: I): CandidateLists {
+    const message = createBaseCandidateLists();
+    message.probes = object.probes ?? "";
+    message.state = object.state ?? 0;
+    message.rankedShare = object.rankedShare ?? 0;
+    message.comparedShare = object.comparedShare ?? 0;
+    message.subjectCount = object.subjectCount ?? 0;
+    message.probeCount = object.probeCount ?? 0;
+    message.hitCount = object.hitCount ?? 0;
+    message.hitRate = object.hitRate ?? 0;
+    message.hitRateLower = object.hitRateLower ?? 0;
+    message.targetReached = object.targetReached ?? false;
     return message;
   },
 };
@@ -1737,6 +2129,10 @@ export const OperationsClient = makeGenericClientConstructor(
   service: typeof OperationsService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
