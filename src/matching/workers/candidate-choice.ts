@@ -51,6 +51,7 @@ type ListRequest = Omit<ChoiceRequest, 'ranked' | 'wanted'>;
 export class CandidateChoice {
   readonly #memory: ChoiceMemory;
   readonly #best: BestReferences;
+  #reranked = { references: 0, busyMs: 0 };
 
   /** @param build - the kernel build; by default the fastest that runs here */
   constructor(build?: KernelBuild) {
@@ -59,8 +60,10 @@ export class CandidateChoice {
   }
 
   choose(request: ChoiceRequest): Omit<ChooseResult, 'busyMs'> {
+    this.#reranked = { references: 0, busyMs: 0 };
     const { subjects, chosen, areAll } = this.#list(request, () => request.ranked);
-    return { areAll, references: presentIn(chosen), ...orderComparisons(subjects, chosen, request.wanted) };
+    const order = orderComparisons(subjects, chosen, request.wanted);
+    return { areAll, references: presentIn(chosen), reranked: this.#reranked, ...order };
   }
 
   /** Where the choice would list a subject. */
@@ -97,7 +100,7 @@ export class CandidateChoice {
     const { indices, areAll } = this.#best.choose(values, wanted);
     const owned = indices.map((own, p) => own.map((index) => scanned[p].owners[index]));
     const subjects = Uint32Array.from(new Set(owned.flatMap((owners) => [...owners]))).sort();
-    return { subjects, areAll, chosen: indices.map((own, p) => chosenOf(request, scanned[p], p, own)) };
+    return { subjects, areAll, chosen: indices.map((own, p) => this.#chosenOf(request, scanned[p], p, own)) };
   }
 
   #listBySubjects(request: ListRequest, scanned: readonly OwnedValues[], ranked: (placeOf: PlaceOf) => number): Listed {
@@ -109,10 +112,28 @@ export class CandidateChoice {
     const wanted = ranked((subject) => this.#memory.placeOf(subject, ordinals));
     const subjects = wanted === 0 ? new Uint32Array(0) : this.#memory.choose(wanted, ordinals);
     const chosen = scanned.map((part, p) =>
-      chosenOf(request, part, p, wanted === 0 ? subjects : this.#memory.referencesOf(part.owners, ordinals)),
+      this.#chosenOf(request, part, p, wanted === 0 ? subjects : this.#memory.referencesOf(part.owners, ordinals)),
     );
     this.#memory.release(subjects);
     return { subjects, chosen, areAll: subjects.length < wanted };
+  }
+
+  /** The chosen references of one part, with the similarities of their whole vectors. */
+  #chosenOf(
+    { parts, probes }: ListRequest,
+    { owners, values }: OwnedValues,
+    p: number,
+    indices: Uint32Array,
+  ): ChosenReferences {
+    const part = parts[p];
+    const probe = probes[part.probe];
+    const started = performance.now();
+    const similarities = similaritiesOf(part, probe, indices, values);
+    if (part.isCoded) {
+      this.#reranked.references += indices.length;
+      this.#reranked.busyMs += performance.now() - started;
+    }
+    return { instance: part.instance, isFace: probe?.modality === 'face', indices, owners, similarities };
   }
 }
 
@@ -137,19 +158,6 @@ function placeByReferences(scanned: readonly OwnedValues[], subject: number): nu
   let before = 0;
   for (const { values } of scanned) for (let i = 0; i < values.length; i++) if (values[i] > own) before++;
   return before + 1;
-}
-
-/** The chosen references of one part, with the similarities of their whole vectors. */
-function chosenOf(
-  { parts, probes }: ListRequest,
-  { owners, values }: OwnedValues,
-  p: number,
-  indices: Uint32Array,
-): ChosenReferences {
-  const part = parts[p];
-  const probe = probes[part.probe];
-  const similarities = similaritiesOf(part, probe, indices, values);
-  return { instance: part.instance, isFace: probe?.modality === 'face', indices, owners, similarities };
 }
 
 function scannedOf({ segment, count, offset, isCoded }: Part, { values }: ListRequest): OwnedValues {

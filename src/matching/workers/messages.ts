@@ -117,6 +117,8 @@ export interface ChooseResult {
   /** Number of subjects to compare. */
   readonly subjects: number;
   readonly order: ComparisonOrder;
+  /** References whose whole vectors or embeddings were read after a scan of codes, and the part of busyMs for that. */
+  readonly reranked: { readonly references: number; readonly busyMs: number };
   readonly busyMs: number;
 }
 

@@ -35,14 +35,24 @@ export class StopSignal {
   readonly compare: StopMark = { word: this.#word, level: STOP.compare };
   /** For work that stops only when the answer is no longer wanted. */
   readonly all: StopMark = { word: this.#word, level: STOP.all };
+  readonly #listeners = new Map<StopLevel, AbortController>();
+
+  /** For waits on the main thread: aborted as soon as work of this level must stop. */
+  abortedAt(level: StopLevel): AbortSignal {
+    let listener = this.#listeners.get(level);
+    if (listener === undefined) this.#listeners.set(level, (listener = new AbortController()));
+    if (isStopped({ word: this.#word, level })) listener.abort();
+    return listener.signal;
+  }
 
   /** Stops the work of this level and of those below it, for good. */
   raise(level: StopLevel): void {
     const word = new Int32Array(this.#word);
     for (let seen = Atomics.load(word, 0); seen < level;) {
       const found = Atomics.compareExchange(word, 0, seen, level);
-      if (found === seen) return;
+      if (found === seen) break;
       seen = found;
     }
+    for (const [below, listener] of this.#listeners) if (below <= level) listener.abort();
   }
 }

@@ -92,8 +92,9 @@ export class WorkerPool {
 
   async choose(task: ChooseTask, segments: readonly SegmentHandle[]): Promise<ChooseResult> {
     const result = await this.#run(task, segments);
-    const references = task.parts.reduce((sum, { count }) => sum + count, 0);
-    this.costs.choose.note(result.busyMs, references + task.ordinals);
+    const { reranked } = result;
+    this.costs.choose.note(result.busyMs - reranked.busyMs, valuesRead(task));
+    this.costs.rerank.note(reranked.busyMs, reranked.references);
     return result;
   }
 
@@ -103,9 +104,7 @@ export class WorkerPool {
 
   async shortlist(task: ShortlistTask, segments: readonly SegmentHandle[]): Promise<ShortlistResult> {
     const result = await this.#run(task, segments);
-    const instances = new Set(task.parts.map(({ instance }) => instance)).size;
-    const references = task.parts.reduce((sum, { count }) => sum + count, 0);
-    this.costs.merge.note(result.busyMs, references + instances * task.ordinals);
+    this.costs.merge.note(result.busyMs, valuesRead(task));
     return result;
   }
 
@@ -171,4 +170,10 @@ export class WorkerPool {
 /** Bytes of codes read. */
 function codeUnits(references: number, { tables }: CodeTables): number {
   return (references * tables.length) / (2 * CENTROIDS);
+}
+
+/** Values merged by subject: one for each reference, and one for each subject and instance. */
+function valuesRead({ parts, ordinals }: Pick<ChooseTask | ShortlistTask, 'parts' | 'ordinals'>): number {
+  const instances = new Set(parts.map(({ instance }) => instance)).size;
+  return parts.reduce((sum, { count }) => sum + count, 0) + instances * ordinals;
 }
