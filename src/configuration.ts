@@ -22,6 +22,7 @@ export interface Configuration {
   readonly workers: number;
   readonly targetFpir: number;
   readonly targetHitRate: number;
+  readonly candidates: 'auto' | 'codes' | 'graph' | 'exact';
   readonly indexAuditShare: number;
   readonly maxQueuedSearches: number;
   readonly defaultDeadlineMs: number;
@@ -84,6 +85,7 @@ export function readConfiguration(
     workers: read('RIDGEWATCH_WORKERS'),
     targetFpir: read('RIDGEWATCH_TARGET_FPIR'),
     targetHitRate: read('RIDGEWATCH_TARGET_HIT_RATE'),
+    candidates: read('RIDGEWATCH_CANDIDATES'),
     indexAuditShare: read('RIDGEWATCH_INDEX_AUDIT_SHARE'),
     maxQueuedSearches: read('RIDGEWATCH_MAX_QUEUED_SEARCHES'),
     defaultDeadlineMs: read('RIDGEWATCH_DEFAULT_DEADLINE_MS'),

@@ -140,6 +140,13 @@ export const SETTINGS = {
       'Share of the mates that an exact search ranks first which an indexed search must have, 0.9 to 0.9999. The lengths of its lists follow, by measurement on the gallery.',
     why: 'Of a thousand subjects that an exact search finds, an indexed search may miss one: far fewer than bad captures lose.',
   },
+  RIDGEWATCH_CANDIDATES: {
+    schema: z.enum(['auto', 'codes', 'graph', 'exact'], "is not 'auto', 'codes', 'graph' or 'exact'"),
+    fallback: 'auto',
+    meaning:
+      'What proposes the candidates of large galleries. `exact`: nothing, every reference is compared. `codes`: a scan of short codes. `graph`: graphs of similar references, where they hold everything and take less time than an exact search. `auto`: whichever takes less time, of codes and of the graphs that an index has brought.',
+    why: 'The costs are measured on this machine. Searches that take a few milliseconds are exact anyway, except with `graph`.',
+  },
   RIDGEWATCH_INDEX_AUDIT_SHARE: {
     schema: share,
     fallback: '0.01',

@@ -1,29 +1,28 @@
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
-import { shippedVectorModel } from '../matching/model/shipped-model.ts';
-import type { ModelVersion as DomainModelVersion } from '../matching/rates/model-version.ts';
-import type { SampleScore as DomainSampleScore } from '../matching/search/candidate-list.ts';
-import type { EmptyScope as DomainEmptyScope } from '../matching/search/identification.ts';
-import type { Identified, IdentifyQuery, Searcher, Verified } from '../matching/search/searcher.ts';
+import type { CandidateWay } from '../matching/search/candidate-source.ts';
+import type { SearchResult } from '../matching/search/identification.ts';
+import type { Identified, IdentifyQuery, Searcher } from '../matching/search/searcher.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
-import {
-  EmptyScope,
-  SearchMode,
-  type IdentificationServer,
-  type IdentifyRequest,
-  type IdentifyResponse,
-  type ModelVersion,
-  type VerifyRequest,
-  type VerifyResponse,
+import type {
+  IdentificationServer,
+  IdentifyRequest,
+  IdentifyResponse,
+  VerifyRequest,
+  VerifyResponse,
 } from '../contract/generated/ridgewatch/v1/identification.ts';
-import { Modality, type SampleScore } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { answerStream } from './identification-stream.ts';
+import { identifyResponse, verifyResponse } from './identify-response.ts';
 import { check, identifyRules, verifyRules } from '../contract/validation.ts';
-import { BANDS } from '../contract/wire-bands.ts';
-import { decodeSamples, reportSamples, type FaceModel } from '../contract/wire-samples.ts';
-import { toDuration } from '../contract/wire-duration.ts';
-import { toWireExplanation } from '../contract/wire-explanation.ts';
+import { decodeSamples, type FaceModel } from '../contract/wire-samples.ts';
 import { purposeName } from '../contract/wire-names.ts';
 import { toWireWarnings, warningFacts, type WarnedView } from '../contract/wire-warnings.ts';
+
+/** One answered search, for the metrics. */
+export interface SearchObservation {
+  readonly way: 'exact' | CandidateWay;
+  /** Where an early answer was wanted: whether there was one, and the time from the request to the first answer. */
+  readonly firstHit: { readonly isEarly: boolean; readonly seconds: number } | undefined;
+}
 
 /** Dependencies of the identification service. */
 export interface IdentificationDependencies {
@@ -32,12 +31,22 @@ export interface IdentificationDependencies {
   readonly faceModels: ReadonlyMap<string, FaceModel>;
   /** Called with the warnings about accepted samples. */
   countWarnings(warnings: readonly { readonly code: string }[]): void;
+  observeSearch(search: SearchObservation): void;
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
 }
 
-/** Answers one search, over any transport. @throws Failure */
-export type AnswerIdentify = (request: IdentifyRequest, context: CallContext) => Promise<IdentifyResponse>;
+/**
+ * Answers one search, over any transport.
+ * @param tellEarly - takes an early answer, at most once, which the complete one follows. Undefined: an early answer is
+ * the only one
+ * @throws Failure
+ */
+export type AnswerIdentify = (
+  request: IdentifyRequest,
+  context: CallContext,
+  tellEarly?: (early: IdentifyResponse) => void,
+) => Promise<IdentifyResponse>;
 
 const DEFAULT_CANDIDATES = 10;
 
@@ -48,7 +57,9 @@ export function identificationService(
 ): IdentificationServer {
   const answer = identifyBy(service);
   return {
-    identify: unary('Identification/Identify', settings, answer),
+    identify: unary('Identification/Identify', settings, (request: IdentifyRequest, context) =>
+      answer(request, context),
+    ),
     identifyStream: (call) => answerStream(call, settings, answer),
     verify: unary('Identification/Verify', settings, (request: VerifyRequest, context) =>
       answerVerify(service, request, context),
@@ -58,13 +69,14 @@ export function identificationService(
 
 /** Handler for searches over any transport. */
 export function identifyBy(service: IdentificationDependencies): AnswerIdentify {
-  return (request, context) => answerIdentify(service, request, context);
+  return (request, context, tellEarly) => answerIdentify(service, request, context, tellEarly);
 }
 
 async function answerIdentify(
   service: IdentificationDependencies,
   request: IdentifyRequest,
   context: CallContext,
+  tellEarly?: (early: IdentifyResponse) => void,
 ): Promise<IdentifyResponse> {
   const started = performance.now();
   check(identifyRules, request);
@@ -82,19 +94,34 @@ async function answerIdentify(
     isExact: request.exact,
     explain: request.explain === true,
     allowPartial: request.allowPartial === true,
+    firstHit: request.firstHit === true,
   };
-  const found = await service.searcher.identify(query, context);
+  let firstHit: SearchObservation['firstHit'];
+  const noteFirst = ({ isEarly }: SearchResult) => {
+    if (query.firstHit) firstHit ??= { isEarly, seconds: (performance.now() - started) / 1000 };
+  };
+  const toResponse = (found: Identified) => identifyResponse(context.requestId, found, performance.now() - started);
+  const tell = (early: Identified) => {
+    noteFirst(early.result);
+    tellEarly?.(toResponse(early));
+  };
+  const found = await service.searcher.identify(query, context, tellEarly && tell);
   const { result, damagedReferences } = found;
+  noteFirst(result);
+  const way = result.way ?? 'exact';
+  service.observeSearch({ way, firstHit });
   context.note({
     gallery_version: result.galleryVersion,
     comparisons: sum(result.compared),
     search_mode: result.mode,
+    search_way: way,
     searched_fraction: result.searchedFraction,
     candidate_count: result.candidates.length,
+    ...(firstHit && { early: firstHit.isEarly, first_hit_ms: Math.round(1000 * firstHit.seconds) }),
     ...(result.emptyScope && { empty_scope: result.emptyScope }),
     ...(damagedReferences > 0 && { damaged_references: damagedReferences }),
   });
-  return identifyResponse(context.requestId, found, performance.now() - started);
+  return toResponse(found);
 }
 
 async function answerVerify(
@@ -145,91 +172,4 @@ function thresholdOf({ threshold }: IdentifyRequest): IdentifyQuery['threshold']
 
 function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0);
-}
-
-function identifyResponse(
-  requestId: string,
-  { probes, result, modelVersions, audit, damagedReferences }: Identified,
-  elapsedMs: number,
-): IdentifyResponse {
-  return {
-    requestId,
-    candidates: result.candidates.map(({ subject, rank, log10Fmr, fpir, band, scores }) => ({
-      subjectId: subject.subjectId,
-      rank,
-      log10Fmr,
-      fpir,
-      band: BANDS[band],
-      scores: scores.map(toWireScore),
-      contributor: subject.attributes.contributor,
-      caveats: [...subject.attributes.caveats],
-      provenance: subject.attributes.provenance,
-    })),
-    band: BANDS[result.band],
-    thresholdLog10Fmr: result.thresholdLog10,
-    fpir: result.fpir,
-    searchMode: result.mode === 'exact' ? SearchMode.EXACT : SearchMode.INDEXED,
-    searchedFraction: result.searchedFraction,
-    subjectsSearched: result.subjectsSearched,
-    galleryVersion: result.galleryVersion,
-    modelVersions: modelVersions.map(toWireModel),
-    samples: reportSamples(probes, result.compared, result.inScope),
-    truncated: result.truncated,
-    elapsed: toDuration(elapsedMs),
-    index: audit && {
-      vectorModelHash: shippedVectorModel().hash,
-      penetration: result.penetration,
-      audit,
-      faceDirectionsHash: result.faceDirections ?? '',
-    },
-    emptyScope: result.emptyScope === undefined ? EmptyScope.UNSPECIFIED : EMPTY_SCOPES[result.emptyScope],
-    damagedReferenceCount: damagedReferences,
-  };
-}
-
-function verifyResponse(
-  requestId: string,
-  { probes, result, modelVersions }: Verified,
-  elapsedMs: number,
-): Omit<VerifyResponse, 'referenceWarnings'> {
-  return {
-    requestId,
-    log10Fmr: result.log10Fmr,
-    scores: result.scores.map(toWireScore),
-    samples: reportSamples(probes, result.compared, result.compared),
-    modelVersions: modelVersions.map(toWireModel),
-    galleryVersion: result.galleryVersion,
-    elapsed: toDuration(elapsedMs),
-  };
-}
-
-const EMPTY_SCOPES: Record<DomainEmptyScope, EmptyScope> = {
-  'no-subject': EmptyScope.NO_SUBJECT,
-  'no-reference': EmptyScope.NO_REFERENCE,
-};
-
-function toWireScore({
-  probe,
-  referenceId,
-  score,
-  log10Fmr,
-  extrapolated,
-  explanation,
-}: DomainSampleScore): SampleScore {
-  const { sampleIndex, viewIndex, template } = probe;
-  return {
-    sampleIndex,
-    viewIndex,
-    modality: template.modality === 'finger' ? Modality.FINGER : Modality.FACE,
-    fingerPosition: template.modality === 'finger' ? template.position : 0,
-    referenceId: referenceId ?? '',
-    score,
-    log10Fmr,
-    extrapolated,
-    explanation: explanation && toWireExplanation(explanation),
-  };
-}
-
-function toWireModel({ modality, ...version }: DomainModelVersion): ModelVersion {
-  return { modality: modality === 'finger' ? Modality.FINGER : Modality.FACE, ...version };
 }

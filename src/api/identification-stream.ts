@@ -8,7 +8,7 @@ import type {
   IdentifyStreamResponse,
 } from '../contract/generated/ridgewatch/v1/identification.ts';
 import { toServiceError, toStatus } from './status.ts';
-import { doneWith, faultOf } from './watched-call.ts';
+import { doneWith, faultOf, oweAnother } from './watched-call.ts';
 import { answerTo, requestOf, WireRequest } from './wire-request.ts';
 
 const METHOD = 'Identification/IdentifyStream';
@@ -23,10 +23,14 @@ const REQUEST_ID_PATH = [1, 9];
 const MAX_REQUEST_ID_BYTES = 64;
 
 type Message = IdentifyStreamRequest | WireRequest<IdentifyStreamRequest, IdentifyStreamResponse>;
-type Search = (request: IdentifyRequest, context: CallContext) => Promise<IdentifyResponse>;
+type Search = (
+  request: IdentifyRequest,
+  context: CallContext,
+  tellEarly: (early: IdentifyResponse) => void,
+) => Promise<IdentifyResponse>;
 
 /**
- * Answers the searches of a stream, each when it completes. A failed search gets an error answer, and the stream
+ * Answers the searches of a stream, each when it completes, and some of them early as well. A failed search gets an error answer, and the stream
  * continues. If the caller does not read answers, the service stops reading requests. Bytes that are not a message end
  * the stream after the answers to earlier searches: the fault is sent as a last answer and as the status.
  */
@@ -74,8 +78,9 @@ export function answerStream(
         const sentence = 'An unanswered search of this stream has the same client_request_id.';
         throw new Failure('invalid-argument', 'REQUEST_ID_IN_USE', sentence, { field: 'request.client_request_id' });
       }
-      const response: IdentifyStreamResponse['outcome'] = { $case: 'response', value: await search(request, context) };
-      return answerTo(message, { requestId, outcome: response });
+      const answerWith = (value: IdentifyResponse) =>
+        answerTo<IdentifyStreamResponse>(message, { requestId, outcome: { $case: 'response', value } });
+      return answerWith(await search(request, context, (early) => tellFirst(answerWith(early))));
     });
     working--;
     if (isOwner) underWay.delete(requestId);
@@ -84,6 +89,13 @@ export function answerStream(
   };
   const tell = (response: IdentifyStreamResponse) => {
     if (!signal.aborted && call.writable) call.write(response, taken);
+  };
+  /** An early answer counts as one more that the caller has to take. The search is still to be answered. */
+  const tellFirst = (response: IdentifyStreamResponse) => {
+    if (signal.aborted || !call.writable) return;
+    if (++untaken >= STREAM_WINDOW) call.pause();
+    oweAnother(call.metadata);
+    call.write(response, taken);
   };
   const tellFault = async (why: Failure) => {
     untaken++;

@@ -2,7 +2,7 @@ import { contentHash, type ContentHash } from '../gallery/content-hash.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
-import type { IndexAudit } from '../matching/search/index-audit.ts';
+import type { AuditGroup, IndexAudit } from '../matching/search/index-audit.ts';
 import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/rates/model-version.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
 import type { ListFigures, ListTuning } from '../matching/tuning/list-tuning.ts';
@@ -15,11 +15,13 @@ import {
   type CandidateLists,
   type GetContentHashResponse,
   type GetStatusResponse,
+  type IndexAuditGroup,
   type OperationsServer,
   type ReloadIndexResponse,
 } from '../contract/generated/ridgewatch/v1/operations.ts';
 import { Modality } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { toDuration } from '../contract/wire-duration.ts';
+import { toWireWay } from '../contract/wire-names.ts';
 import type { FaceModel } from '../contract/wire-samples.ts';
 
 /** Life cycle stage of the service. */
@@ -134,6 +136,7 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     uptime: toDuration(Date.now() - service.startTime.getTime()),
     simdLevel: service.simdLevel,
     indexAudit: service.audit.figures,
+    indexAudits: service.audit.groups.filter(({ figures }) => figures.searches > 0).map(toWireGroup),
     vectorModelHash: shippedVectorModel().hash,
     indexName: service.switcher.index?.name ?? '',
     indexSequence: service.switcher.index?.sequence ?? 0,
@@ -159,5 +162,20 @@ function candidateLists(figures: ListFigures): CandidateLists {
     hitRate: hits / Math.max(1, trials),
     hitRateLower,
     targetReached: isReached,
+  };
+}
+
+const MODALITIES: Record<AuditGroup['modalities'], readonly Modality[]> = {
+  finger: [Modality.FINGER],
+  face: [Modality.FACE],
+  'finger+face': [Modality.FINGER, Modality.FACE],
+};
+
+function toWireGroup({ modalities, way, figures }: AuditGroup): IndexAuditGroup {
+  return {
+    modalities: [...MODALITIES[modalities]],
+    way: toWireWay(way),
+    audit: figures,
+    missesTarget: figures.missesTarget,
   };
 }

@@ -50,6 +50,11 @@ export function faultOf(metadata: Metadata | undefined): () => Failure | undefin
   return call === undefined ? () => undefined : call.tellFault();
 }
 
+/** For handlers that answer one message of a stream twice: called before the first answer, which is then not the last. */
+export function oweAnother(metadata: Metadata | undefined): void {
+  if (metadata !== undefined) calls.get(metadata)?.oweAnother();
+}
+
 /** Releases a message of a stream from the memory accounts. */
 export function doneWith(message: object): void {
   undone.get(message)?.();
@@ -144,6 +149,10 @@ export class WatchedCall extends ServerInterceptingCall implements Holder {
   tellFault(): () => Failure | undefined {
     this.#isFaultTold = true;
     return () => this.#fault;
+  }
+
+  oweAnother(): void {
+    this.#unanswered++;
   }
 
   override startRead(): void {

@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import {
   EmptyScope,
   type IdentifyResponse,
+  IndexWay,
   SearchMode,
   type VerifyResponse,
 } from '../contract/generated/ridgewatch/v1/identification.ts';
@@ -31,6 +32,11 @@ const BANDS: Partial<Record<Band, string>> = {
   [Band.NO_CANDIDATE]: 'no candidate',
   [Band.REVIEW]: 'review',
   [Band.STRONG_CANDIDATE]: 'strong candidate',
+};
+
+const INDEXES: Partial<Record<IndexWay, string>> = {
+  [IndexWay.CODES]: 'The index (codes)',
+  [IndexWay.GRAPH]: 'The index (graph)',
 };
 
 const EMPTY_SCOPES: Partial<Record<EmptyScope, string>> = {
@@ -79,14 +85,23 @@ function millisecondsOf({ elapsed }: Pick<IdentifyResponse, 'elapsed'>): string 
 }
 
 /** The measured share of mates that the index misses. */
-function indexLines({ index }: IdentifyResponse): string[] {
+function indexLines(response: IdentifyResponse): string[] {
+  const { index } = response;
   if (index === undefined) return [];
   const { searches, candidates, missed, missRateUpper } = index.audit ?? { searches: 0, candidates: 0, missed: 0 };
   const known =
     candidates === 0 || missRateUpper === undefined
       ? 'the share of mates that the index misses has not been measured here yet'
       : `of ${candidates} first candidates of ${searches.toLocaleString('en')} searches that were repeated exactly, the index had missed ${missed} (at most ${percentOf(missRateUpper)})`;
-  return [`The index proposed ${percentOf(index.penetration)} of the subjects; ${known}.`];
+  const proposed = `${INDEXES[index.way] ?? 'The index'} proposed ${percentOf(index.penetration)} of the subjects`;
+  return [response.early ? `${proposed}.` : `${proposed}; ${known}.`];
+}
+
+/** An early list is incomplete, which its rows do not show. */
+function earlyLines({ early }: IdentifyResponse): string[] {
+  return early
+    ? ['This is an early answer: the search was not completed, and a stronger candidate may be missing.']
+    : [];
 }
 
 /** A subject with only damaged references cannot be found. */
@@ -106,6 +121,7 @@ export function renderCandidates(response: IdentifyResponse): string {
     `Searched ${response.subjectsSearched.toLocaleString('en')} subjects ${mode}${searched} in ${millisecondsOf(response)}.`,
     `Threshold: FMR ${oddsOf(response.thresholdLog10Fmr)} (FPIR ${percentOf(response.fpir)}: the share of searches for subjects who are not enrolled that show a candidate).`,
     ...indexLines(response),
+    ...earlyLines(response),
     ...unusedOf(response.samples),
     ...damageLines(response),
   ];

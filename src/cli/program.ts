@@ -98,6 +98,12 @@ export function createProgram(): Command {
       .addOption(new Option('--purpose <why>', 'why the search is made').choices(Object.keys(PURPOSES)).default('test'))
       .option('--checkpoint <id>', 'the checkpoint that asks', 'cli')
       .option('--allow-partial', 'at the deadline, show what was found so far')
+      .addOption(
+        new Option(
+          '--first-hit',
+          'end the search as soon as a strong candidate is known; a stronger one may be missing',
+        ).conflicts('exact'),
+      )
       .option('--explain', 'explain the finger scores')
       .option('--exit-code', 'end with 3 when there is a candidate')
       .addHelpText(

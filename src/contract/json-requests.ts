@@ -107,6 +107,7 @@ const identifyShape = strict({
   clientRequestId: text.nullish(),
   explain: yesOrNo,
   allowPartial: yesOrNo,
+  firstHit: yesOrNo,
 });
 const identifySchema = identifyShape.refine(
   ({ targetFpir, maxLog10Fmr }) => (targetFpir ?? null) === null || (maxLog10Fmr ?? null) === null,

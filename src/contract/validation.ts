@@ -57,15 +57,22 @@ const threshold = z
   ])
   .optional();
 
-export const identifyRules = z.object({
-  samples: samples(MAX_PROBE_SAMPLES),
-  galleries: names,
-  maxCandidates: wholeNumberTo(MAX_CANDIDATES),
-  threshold,
-  purpose,
-  checkpointId: name,
-  clientRequestId: optionalName,
-});
+export const identifyRules = z
+  .object({
+    samples: samples(MAX_PROBE_SAMPLES),
+    galleries: names,
+    maxCandidates: wholeNumberTo(MAX_CANDIDATES),
+    threshold,
+    purpose,
+    checkpointId: name,
+    clientRequestId: optionalName,
+    exact: z.boolean(),
+    firstHit: z.boolean().optional(),
+  })
+  .refine(({ exact, firstHit }) => !(exact && firstHit === true), {
+    error: 'cannot be set together with exact: an early answer comes from an index',
+    path: ['firstHit'],
+  });
 
 export const verifyRules = z.object({
   samples: samples(MAX_PROBE_SAMPLES),

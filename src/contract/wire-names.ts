@@ -1,6 +1,7 @@
 /** Names of wire values, for logs and people. */
 import { Provenance } from './generated/ridgewatch/v1/gallery.ts';
-import { Purpose } from './generated/ridgewatch/v1/identification.ts';
+import { IndexWay, Purpose } from './generated/ridgewatch/v1/identification.ts';
+import type { CandidateWay } from '../matching/search/candidate-source.ts';
 import type { Provenance as DomainProvenance } from '../store/records.ts';
 
 function nameOf(enumeration: Readonly<Record<string, number>>, value: number): string {
@@ -21,4 +22,9 @@ export function provenanceName(provenance: Provenance): DomainProvenance {
 /** The wire value of a provenance. */
 export function provenanceToWire(name: DomainProvenance): Provenance {
   return Provenance[name.toUpperCase() as keyof typeof Provenance];
+}
+
+/** The wire value of how an index proposes subjects. */
+export function toWireWay(way: CandidateWay): IndexWay {
+  return way === 'codes' ? IndexWay.CODES : IndexWay.GRAPH;
 }

@@ -27,8 +27,12 @@ export interface ServiceFigures {
   readonly damagedReferences: { readonly count: number; readonly ids: readonly string[] };
   /** Indexed searches repeated exactly, their candidates, and the candidates that the index missed. */
   readonly audit: AuditCounts;
-  /** By modalities of the searches. */
-  readonly auditOf: readonly { readonly modality: string; readonly counts: AuditCounts }[];
+  /** By modalities of the searches, and by how an index proposed the subjects. */
+  readonly auditOf: readonly {
+    readonly modality: string;
+    readonly way: string;
+    readonly figures: AuditCounts & { readonly missesTarget: boolean };
+  }[];
   /** Lists of indexed searches. */
   readonly lists: ListGauges;
   /** Segments compacted since the start. */
@@ -48,6 +52,14 @@ export interface CallFigures {
   readonly comparisons: number;
 }
 
+/** One answered search, as the metrics count it. */
+export interface SearchFigures {
+  /** `exact`, or how an index proposed the subjects. */
+  readonly way: string;
+  /** Where an early answer was wanted: whether there was one, and the time to the first answer. */
+  readonly firstHit: { readonly isEarly: boolean; readonly seconds: number } | undefined;
+}
+
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
@@ -63,6 +75,8 @@ export class Metrics {
   readonly #seconds: Histogram<'method'>;
   readonly #waited: Histogram;
   readonly #comparisons: Counter;
+  readonly #searches: Counter<'way'>;
+  readonly #firstHit: Histogram<'outcome'>;
 
   /**
    * @param figures - called once for each rendering
@@ -107,6 +121,19 @@ export class Metrics {
       help: 'Comparisons of a probe sample with a reference.',
       registers,
     });
+    this.#searches = new Counter({
+      name: 'ridgewatch_searches_total',
+      help: 'Answered searches, by how they were made: exact, or by an index of codes or graphs.',
+      labelNames: ['way'],
+      registers,
+    });
+    this.#firstHit = new Histogram({
+      name: 'ridgewatch_first_hit_seconds',
+      help: 'Time to the first answer of searches with first_hit, by whether it was early or the complete one.',
+      labelNames: ['outcome'],
+      buckets: SECONDS,
+      registers,
+    });
     let now: ServiceFigures | undefined;
     this.#addGauges(() => (now ??= figures()), build);
     addListGauges(this.#registry, () => (now ??= figures()).lists);
@@ -121,6 +148,12 @@ export class Metrics {
     this.#seconds.observe({ method }, seconds);
     this.#comparisons.inc(comparisons);
     if (reason !== undefined) this.observeRefusal(reason);
+  }
+
+  observeSearch({ way, firstHit }: SearchFigures): void {
+    this.#searches.inc({ way });
+    if (firstHit !== undefined)
+      this.#firstHit.observe({ outcome: firstHit.isEarly ? 'early' : 'complete' }, firstHit.seconds);
   }
 
   observeRefusal(reason: string): void {
@@ -175,25 +208,34 @@ export class Metrics {
       `${audited}first candidates that the index missed.`,
       ({ audit }) => audit.missed,
     );
-    const byModality = (name: string, help: string, value: (counts: AuditCounts) => number) =>
+    const byModality = (
+      name: string,
+      help: string,
+      value: (now: ServiceFigures['auditOf'][number]['figures']) => number,
+    ) =>
       new Gauge({
         name,
         help,
-        labelNames: ['modality'],
+        labelNames: ['modality', 'way'],
         registers,
         collect() {
-          for (const { modality, counts } of figures().auditOf) this.set({ modality }, value(counts));
+          for (const { modality, way, figures: now } of figures().auditOf) this.set({ modality, way }, value(now));
         },
       });
     byModality(
       'ridgewatch_index_audit_modality_candidates',
-      `${audited}those with a candidate, by modality of the probes.`,
+      `${audited}those with a candidate, by modality of the probes and by index.`,
       ({ candidates }) => candidates,
     );
     byModality(
       'ridgewatch_index_audit_modality_missed',
-      `${audited}first candidates that the index missed, by modality of the probes.`,
+      `${audited}first candidates that the index missed, by modality of the probes and by index.`,
       ({ missed }) => missed,
+    );
+    byModality(
+      'ridgewatch_index_misses_target',
+      '1 where the index misses significantly more first candidates than intended, by modality of the probes and by index.',
+      ({ missesTarget }) => (missesTarget ? 1 : 0),
     );
     gauge(
       'ridgewatch_segment_rewritings',

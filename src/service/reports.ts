@@ -7,7 +7,7 @@ import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { OnDamage, Quarantine } from '../gallery/quarantine.ts';
 import type { Compactor } from '../gallery/compactor.ts';
 import type { AdmissionQueue } from '../matching/search/admission.ts';
-import { SEARCHED_MODALITIES, type IndexAudit } from '../matching/search/index-audit.ts';
+import type { IndexAudit } from '../matching/search/index-audit.ts';
 import { descriptorLimit, shareConnections } from '../network/descriptor-limit.ts';
 import { LineLimit } from '../observability/line-limit.ts';
 import type { Logger } from '../observability/logging.ts';
@@ -43,7 +43,7 @@ export function figuresOf(
     searchesWaiting: admission.waiting,
     ready: readiness.state.stage === 'ready',
     audit: audit.figures,
-    auditOf: SEARCHED_MODALITIES.map((modality) => ({ modality, counts: audit.figuresOf(modality) })),
+    auditOf: audit.groups.map(({ modalities, way, figures }) => ({ modality: modalities, way, figures })),
     compactions: compactor.compactions,
     store: health?.condition ?? { isReachable: false, isWritable: false },
     damagedReferences: { count: quarantine.count, ids: quarantine.list(MAX_LABELLED).map((one) => one.referenceId) },

@@ -1,7 +1,7 @@
 import type { EnrolmentDependencies } from '../enrolment/enrolment.ts';
 import { galleryService } from '../api/gallery-service.ts';
 import { identifyRoute } from '../api/http-identify.ts';
-import { identificationService, identifyBy } from '../api/identification-service.ts';
+import { identificationService, identifyBy, type SearchObservation } from '../api/identification-service.ts';
 import { operationsService } from '../api/operations-service.ts';
 import type { ApiServer } from '../api/server.ts';
 import type { Configuration } from '../configuration.ts';
@@ -209,10 +209,11 @@ async function start(
     observe: observer(log, metrics, store.health),
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };
-  const planner = new Planner(pool);
+  const planner = new Planner(pool, { candidates: configuration.candidates });
   const searcher = new Searcher({ served, planner, audit, pool, admission, quarantine, targetFpir });
   const countWarnings = (warnings: readonly { readonly code: string }[]) => metrics.observeWarnings(warnings);
-  const identifying = { served, searcher, faceModels, countWarnings, requireReady };
+  const observeSearch = (search: SearchObservation) => metrics.observeSearch(search);
+  const identifying = { served, searcher, faceModels, countWarnings, observeSearch, requireReady };
   const identification = identificationService(identifying, settings);
   identify = identifyRoute(identifyBy(identifying), settings, configuration.maxMessageBytes);
   const gallery = galleryService(

@@ -365,7 +365,7 @@ describe('subjects with an expiry', () => {
       () => Promise.resolve(),
       (error) => expect.fail(String(error)),
     );
-    audit.note({ ...requestFor(0), standardFpir: 0.01 });
+    audit.note({ ...requestFor(0), standardFpir: 0.01 }, new IndexedScan(pool));
     await audit.settled();
     expect(audit.figures).toMatchObject({ searches: 1, candidates: 1, missed: 0 });
   });

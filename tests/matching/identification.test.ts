@@ -3,7 +3,8 @@ import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts'
 import { Compactor } from '../../src/gallery/compactor.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { identify, type SearchRequest } from '../../src/matching/search/identification.ts';
-import { IndexAudit, SEARCHED_MODALITIES, type SearchedModalities } from '../../src/matching/search/index-audit.ts';
+import type { SearchedModalities } from '../../src/matching/search/audit-figures.ts';
+import { IndexAudit } from '../../src/matching/search/index-audit.ts';
 import { Planner } from '../../src/matching/search/planner.ts';
 import { prepareProbes, type Probe } from '../../src/matching/search/probe.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
@@ -66,6 +67,16 @@ async function rewrittenGallery(): Promise<Gallery> {
   await compactor.run();
   expect(compactor.compactions).toBeGreaterThan(5);
   return gallery;
+}
+
+/** The same source, as if graphs proposed its subjects. */
+function graphOf(source: CandidateSource): CandidateSource {
+  return {
+    mode: 'indexed',
+    way: 'graph',
+    expectedMs: (probes, view) => source.expectedMs(probes, view),
+    propose: async (...given) => ({ ...(await source.propose(...given)), mode: 'indexed', way: 'graph' }),
+  };
 }
 
 function requestFor(probes: readonly Probe[], galleries: readonly string[] = []): SearchRequest {
@@ -298,43 +309,57 @@ describe('the search strategies', () => {
       () => Promise.resolve(void idle++),
       (error) => errors.push(error),
     );
-    expect(audit.figures).toEqual({ searches: 0, candidates: 0, missed: 0, missRate: 0, missRateUpper: 1 });
+    const nothing = { searches: 0, candidates: 0, missed: 0, missRate: 0, missRateUpper: 1, missesTarget: false };
+    expect(audit.figures).toEqual(nothing);
+    const index = new IndexedScan(pool);
     // The audit uses the service's own threshold and no deadline, whatever the caller requested.
     const asked = { scanUntilMs: Date.now() - 1, maxCandidates: 100 };
-    for (let i = 0; i < 6; i++) audit.note({ ...requestFor(await probesOf(6 * i + 1, [2, 7], false)), ...asked });
+    for (let i = 0; i < 6; i++)
+      audit.note({ ...requestFor(await probesOf(6 * i + 1, [2, 7], false)), ...asked }, index);
     await audit.settled();
     const { searches, candidates, missed, missRate, missRateUpper } = audit.figures;
     expect([searches, missed, missRate, idle, errors]).toEqual([3, 0, 0, 3, []]);
     expect(candidates).toBe(3);
     expect(missRateUpper).toBeCloseTo(1.645 ** 2 / (candidates + 1.645 ** 2), 6);
-    // The audit detects a source that misses the first candidate.
+    // The audit repeats a search by the source that answered it, and detects that it misses the first candidate.
     const lossy = Object.assign(new IndexedScan(pool), {
       propose: async (...given: Parameters<IndexedScan['propose']>) => {
         const proposal = await new IndexedScan(pool).propose(...given);
         return { ...proposal, subjects: proposal.subjects.slice(1) };
       },
     });
+    const graph = graphOf(lossy);
     const strict = new IndexAudit(
       1,
       { current: gallery },
       pool,
       () => Promise.resolve(),
       (error) => errors.push(error),
-      lossy,
     );
-    strict.note(requestFor(await probesOf(8, [2], false)));
+    strict.note(requestFor(await probesOf(8, [2], false)), lossy);
     await strict.settled();
     expect(strict.figures.missed).toBeGreaterThan(0);
-    // Each modality is counted for itself: an answer states the loss of searches like it.
-    strict.note(requestFor(await probesOf(8, [], true)));
-    strict.note(requestFor(await probesOf(7, [7], true)));
+    // Modalities and ways are counted each for themselves: an answer states the loss of searches like it.
+    strict.note(requestFor(await probesOf(8, [], true)), lossy);
+    strict.note(requestFor(await probesOf(7, [7], true)), lossy);
+    for (let i = 0; i < 3; i++) strict.note(requestFor(await probesOf(7, [7], true)), graph);
+    strict.note(requestFor(await probesOf(7, [7], true)), new ExactScan(pool));
     await strict.settled();
-    const searchesOf = (modality: SearchedModalities) => strict.figuresOf(modality).searches;
-    expect([searchesOf('finger'), searchesOf('face'), searchesOf('finger+face')]).toEqual([1, 1, 1]);
-    expect(strict.figures.searches).toBe(3);
-    expect(strict.figures.missed).toBe(
-      SEARCHED_MODALITIES.reduce((sum, modality) => sum + strict.figuresOf(modality).missed, 0),
-    );
+    const searchesOf = (modality: SearchedModalities) =>
+      (['codes', 'graph'] as const).map((way) => strict.figuresOf(modality, way).searches);
+    expect([searchesOf('finger'), searchesOf('face'), searchesOf('finger+face')]).toEqual([
+      [1, 0],
+      [1, 0],
+      [1, 3],
+    ]);
+    expect(strict.figures.searches).toBe(6);
+    expect(strict.figures.missed).toBe(strict.groups.reduce((sum, { figures }) => sum + figures.missed, 0));
+    expect(strict.figuresOf('finger+face', 'graph')).toMatchObject({ missed: 3, missesTarget: true });
+    // A source that cannot search any more is not blamed for what it does not find.
+    const gone = Object.assign(graphOf(lossy), { expectedMs: () => Infinity });
+    strict.note(requestFor(await probesOf(7, [7], true)), gone);
+    await strict.settled();
+    expect(strict.figures.searches).toBe(6);
     expect(errors).toEqual([]);
     await strict.stop();
   });

@@ -18,6 +18,7 @@ interface IdentifyOptions extends ConnectionOptions, TemplateOptions {
   readonly checkpoint: string;
   readonly explain?: boolean;
   readonly allowPartial?: boolean;
+  readonly firstHit?: boolean;
   readonly exitCode?: boolean;
 }
 
@@ -39,6 +40,7 @@ export async function identify(files: string[], options: IdentifyOptions): Promi
       clientRequestId: '',
       explain: options.explain === true,
       allowPartial: options.allowPartial === true,
+      firstHit: options.firstHit === true,
     });
     const document = () => JSON.stringify(toProtoJson(IdentifyResponse.toJSON(response)));
     process.stdout.write(`${options.json ? document() : renderCandidates(response)}\n`);

@@ -3,8 +3,11 @@ import {
   CandidateListsState,
   GetStatusResponse,
   Readiness,
+  type IndexAuditGroup,
 } from '../../contract/generated/ridgewatch/v1/operations.ts';
+import { IndexWay } from '../../contract/generated/ridgewatch/v1/identification.ts';
 import { Modality } from '../../contract/generated/ridgewatch/v1/sample.ts';
+import { percentOf } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../../contract/proto-json.ts';
@@ -96,6 +99,7 @@ function render(status: GetStatusResponse): string {
     status.indexName === ''
       ? 'no index: the gallery was loaded from the store'
       : `index ${status.indexName}, as of change ${status.indexSequence}`,
+    ...status.indexAudits.map(auditLine),
     partitions.toString(),
     galleries.toString(),
     `indexed searches: target hit rate ${percent(status.targetHitRate)}`,
@@ -103,4 +107,14 @@ function render(status: GetStatusResponse): string {
     'models',
     ...models,
   ].join('\n');
+}
+
+/** e.g. `audit of face searches by graph: 2 of 1,200 first candidates missed (at most 0.5 %)`. */
+function auditLine({ modalities, way, audit, missesTarget }: IndexAuditGroup): string {
+  const names = modalities.map((modality) => (modality === Modality.FACE ? 'face' : 'finger')).join('+');
+  const { missed = 0, candidates = 0, missRateUpper = 1 } = audit ?? {};
+  const index = way === IndexWay.GRAPH ? 'graph' : 'codes';
+  const found = `${missed} of ${candidates.toLocaleString('en')} first candidates missed (at most ${percentOf(missRateUpper)})`;
+  const warning = missesTarget ? '; this is more than intended' : '';
+  return `audit of ${names} searches by ${index}: ${found}${warning}`;
 }

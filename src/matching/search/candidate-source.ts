@@ -6,6 +6,9 @@ import type { SearchTasks } from './search-tasks.ts';
 import type { StopSignal } from '../workers/stop-signal.ts';
 import type { SearchView } from './search-view.ts';
 
+/** How an index proposes subjects: by a scan of codes, or by graphs of similar references. */
+export type CandidateWay = 'codes' | 'graph';
+
 /** The result of the first stage of a search. */
 export interface Proposal {
   /** Subjects worth the second stage. */
@@ -16,6 +19,8 @@ export interface Proposal {
   readonly penetration: number;
   /** `exact`: every scanned reference was also compared, so no mate among them was missed. */
   readonly mode: 'exact' | 'indexed';
+  /** How an `indexed` proposal was made; undefined: `exact`. */
+  readonly way?: CandidateWay | undefined;
   /**
    * Share of the references in scope that was scanned, times the share of the planned comparisons that was made; below
    * 1 when the search was stopped.
@@ -52,13 +57,24 @@ export interface SearchRun {
   readonly stop: StopSignal;
   /** Aborted when the answer is no longer wanted. */
   readonly signal: AbortSignal;
+  /**
+   * Called at most once, with the subjects that are known when the most similar ones have been compared, while no task
+   * of the search is running. Undefined: nobody waits for an early answer.
+   * @returns whether that is enough: the source returns at once, and its own proposal is not used
+   */
+  readonly early?: ((proposal: Proposal) => Promise<boolean>) | undefined;
 }
 
 /** The first stage of a search: proposes subjects. Its mode states whether it may miss a mate. */
 export interface CandidateSource {
   /** `exact`: every reference in scope is compared; `indexed`: the proposal comes from smaller candidate vectors. */
   readonly mode: 'exact' | 'indexed';
-  /** Estimated thread time of the whole search, in ms, by the costs measured until now. */
+  /** How an `indexed` source proposes subjects; undefined: `exact`. */
+  readonly way?: CandidateWay | undefined;
+  /**
+   * Estimated thread time of the whole search, in ms, by the costs measured until now; Infinity where the source cannot
+   * search.
+   */
   expectedMs(probes: readonly Probe[], view: SearchView): number;
   /** @throws the signal's reason, as soon as no task is running */
   propose(probes: readonly Probe[], wanted: SearchTarget, run: SearchRun): Promise<Proposal>;

@@ -1,4 +1,5 @@
 import { REMOVED_SCORE } from '../kernels/kernels.ts';
+import { isStopped } from '../workers/stop-signal.ts';
 import { joined } from '../workers/joined-arrays.ts';
 import type { ComparisonOrder } from '../workers/messages.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
@@ -18,6 +19,12 @@ export interface ChosenComparisons {
   readonly share: number;
 }
 
+/** The comparisons with the most similar subjects. */
+export interface FirstComparisons extends Omit<ChosenComparisons, 'share'> {
+  /** Number of these subjects. */
+  readonly subjects: number;
+}
+
 /**
  * Comparisons with the subjects at the end of the shortlist stop below this support. Most non-mates have less, and
  * hardly any mates that would become candidates (figures: docs/architecture.md). A pair with
@@ -29,6 +36,8 @@ const TAIL_MIN_SUPPORT = 1.5;
  * Compares chosen references: first all references of the most similar subjects, and the most similar references of the
  * other subjects; then the remaining references of the subjects with a notable score.
  * @param order - see ComparisonOrder; one entry for each part
+ * @param early - called after the comparisons with the most similar subjects; returns whether they are enough. Undefined:
+ * nobody waits for them
  */
 export async function compareChosen(
   pool: WorkerPool,
@@ -36,6 +45,7 @@ export async function compareChosen(
   parts: readonly ScanPart[],
   order: ComparisonOrder,
   { tasks, stop, signal }: SearchRun,
+  early?: (first: FirstComparisons) => Promise<boolean>,
 ): Promise<ChosenComparisons> {
   const compared = probes.map(() => 0);
   const rates = new InstanceRates();
@@ -63,14 +73,33 @@ export async function compareChosen(
         }
       });
     });
-  await tasks.all([...jobs(order.certain), ...jobs(order.first, TAIL_MIN_SUPPORT)]);
+  let meant = lengthOf(order.certain) + lengthOf(order.first);
+  const shareNow = () => (meant === 0 ? 1 : compared.reduce((sum, count) => sum + count, 0) / meant);
+  const areMore = lengthOf(order.first) + lengthOf(order.rest) > 0;
+  if (early === undefined || !areMore)
+    await tasks.all([...jobs(order.certain), ...jobs(order.first, TAIL_MIN_SUPPORT)]);
+  else {
+    await tasks.all(jobs(order.certain));
+    signal.throwIfAborted();
+    const subjects = ownersOf(parts, order.certain).size;
+    if (!isStopped(stop.compare) && (await early({ rates, known, compared, subjects })))
+      return { rates, known, compared, share: shareNow() };
+    await tasks.all(jobs(order.first, TAIL_MIN_SUPPORT));
+  }
   const promising = order.rest.map((references, p) => {
     const owners = parts[p].segment.ownersOf(references);
     return references.filter((_, k) => rates.isNotable(owners[k]));
   });
   await tasks.all(jobs(promising, TAIL_MIN_SUPPORT));
   signal.throwIfAborted();
-  const meant = [...order.certain, ...order.first, ...promising].reduce((sum, { length }) => sum + length, 0);
-  const share = meant === 0 ? 1 : compared.reduce((sum, count) => sum + count, 0) / meant;
-  return { rates, known, compared, share };
+  meant += lengthOf(promising);
+  return { rates, known, compared, share: shareNow() };
+}
+
+function lengthOf(lists: readonly Uint32Array[]): number {
+  return lists.reduce((sum, { length }) => sum + length, 0);
+}
+
+function ownersOf(parts: readonly ScanPart[], references: readonly Uint32Array[]): Set<number> {
+  return new Set(references.flatMap((indices, p) => [...parts[p].segment.ownersOf(indices)]));
 }

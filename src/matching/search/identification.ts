@@ -1,7 +1,13 @@
 import type { Gallery } from '../../gallery/gallery.ts';
 import { countReferences } from '../../gallery/partition.ts';
-import { makeCandidateList, type CandidateList, type SampleScore, type Scores } from './candidate-list.ts';
-import type { CandidateSource } from './candidate-source.ts';
+import {
+  makeCandidateList,
+  type CandidateList,
+  type ListRules,
+  type SampleScore,
+  type Scores,
+} from './candidate-list.ts';
+import type { CandidateSource, CandidateWay, Proposal, SearchRun } from './candidate-source.ts';
 import { explainScores, withExplanations } from './explain-scores.ts';
 import { fpirOf, thresholdFor } from '../rates/fusion.ts';
 import type { Probe } from './probe.ts';
@@ -31,6 +37,19 @@ export interface SearchRequest {
   readonly scanUntilMs?: number | undefined;
   /** Deadline of the comparison stage, in ms since 1970; undefined: none. */
   readonly compareUntilMs?: number | undefined;
+  /** Undefined: only the complete list is wanted. */
+  readonly firstHit?: FirstHit | undefined;
+}
+
+/** A wish for an early list of candidates. */
+export interface FirstHit {
+  /** A source to ask before the chosen one; undefined: none is quick enough. */
+  readonly quick: (view: SearchView, chosen: CandidateSource) => CandidateSource | undefined;
+  /**
+   * Called at most once, with a list whose best candidate is strong.
+   * @returns whether it is enough: the search ends with it, and is not completed
+   */
+  readonly found: (early: SearchResult) => boolean;
 }
 
 export interface SearchResult extends CandidateList {
@@ -38,13 +57,20 @@ export interface SearchResult extends CandidateList {
   /** The FPIR of the threshold at this number of subjects. */
   readonly fpir: number;
   readonly mode: 'exact' | 'indexed';
+  /** How an index proposed the subjects; undefined: mode `exact`. */
+  readonly way: CandidateWay | undefined;
+  /** The search was not completed: a stronger candidate may be missing. */
+  readonly isEarly: boolean;
   readonly subjectsSearched: number;
   readonly galleryVersion: number;
   /** For each probe: the references that it was compared with. */
   readonly compared: readonly number[];
   /** For each probe: the references in scope that it can be compared with. */
   readonly inScope: readonly number[];
-  /** Share of the references in scope that was scanned; below 1 only when the time was up. */
+  /**
+   * Share of the references in scope that was scanned; below 1 only when the time was up. Of an early list: the share of
+   * the subjects in scope that was compared.
+   */
   readonly searchedFraction: number;
   /** Share of the subjects in scope that was compared. */
   readonly penetration: number;
@@ -81,53 +107,93 @@ export async function identify(
   const timers = [raiseAt(stop, STOP.scan, request.scanUntilMs), raiseAt(stop, STOP.compare, request.compareUntilMs)];
   const view = new SearchView(gallery, request.probes, request.galleries, request.instantMs);
   try {
+    const { probes, maxCandidates, firstHit } = request;
     const source = choose(view);
-    const run = { view, tasks: new SearchTasks(tasksInHand), stop, signal };
     const subjectsSearched = view.subjectsInScope;
     const standardThresholdLog10 = thresholdFor(request.standardFpir, subjectsSearched);
     const thresholdLog10 =
       'targetFpir' in request.threshold
         ? thresholdFor(request.threshold.targetFpir, subjectsSearched)
         : request.threshold.maxLog10Fmr;
-    const { maxCandidates } = request;
-    const proposal = await source.propose(request.probes, { maxCandidates, thresholdLog10 }, run);
-    signal.throwIfAborted();
-    const { scored, compared } =
-      proposal.complete ??
-      (await compareSubjects(request.probes, proposal.subjects, run, pool, { known: proposal.known }));
-    signal.throwIfAborted();
     const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
-    const listNow = () => {
-      const present = [...scored].filter(([subject, scores]) => isNotable(scores) && view.isPresent(subject));
-      return makeCandidateList(
-        present.map(([subject, scores]) => ({ subject, scores: inProbeOrder(request.probes, scores) })),
-        rules,
-      );
+    const run: SearchRun = { view, tasks: new SearchTasks(tasksInHand), stop, signal };
+    const conclude = (proposal: Proposal, isEarly: boolean) => concluded(request, proposal, rules, run, pool, isEarly);
+    let early: SearchResult | undefined;
+    const tell = async (proposal: Proposal) => {
+      if (firstHit === undefined || early !== undefined || proposal.subjects.length === 0) return false;
+      const list = await conclude(proposal, true);
+      if (list.band !== 'strong-candidate') return false;
+      early = list;
+      return firstHit.found(list);
     };
-    // The first stage has made most of these comparisons already. They are not counted twice.
-    const made = proposal.compared.map((count, p) => Math.max(count, compared[p]));
-    const isComplete = proposal.mode === 'exact' && proposal.searchedFraction === 1;
-    const list = request.explain === true ? await explained(listNow, view, pool) : listNow();
-    signal.throwIfAborted();
-    return {
-      ...list,
-      thresholdLog10,
-      fpir: fpirOf(thresholdLog10, subjectsSearched),
-      mode: proposal.mode,
-      subjectsSearched,
-      galleryVersion: view.version,
-      compared: made,
-      inScope: request.probes.map((probe, p) => (isComplete ? made[p] : countReferences(view.rangesFor(probe)))),
-      searchedFraction: proposal.searchedFraction,
-      penetration: proposal.penetration,
-      faceDirections: proposal.faceDirections,
-      emptyScope: emptyScope(subjectsSearched, made, proposal.searchedFraction),
-    };
+    const quick = firstHit?.quick(view, source);
+    if (quick !== undefined) {
+      const proposal = await quick.propose(probes, rules, run);
+      // In a small scope the quick source, too, has compared everybody.
+      if (isComplete(proposal)) return await conclude(proposal, false);
+      if ((await tell(proposal)) && early !== undefined) return early;
+    }
+    let isEnough = false;
+    const proposal = await source.propose(probes, rules, {
+      ...run,
+      early: firstHit && (async (first) => (isEnough = await tell(first))),
+    });
+    return isEnough && early !== undefined ? early : await conclude(proposal, false);
   } finally {
     timers.forEach(clearTimeout);
     signal.removeEventListener('abort', abandon);
     view.close();
   }
+}
+
+/** Compares the proposed subjects with all samples, and lists the candidates among them. */
+async function concluded(
+  request: SearchRequest,
+  proposal: Proposal,
+  rules: ListRules,
+  run: SearchRun,
+  pool: WorkerPool,
+  isEarly: boolean,
+): Promise<SearchResult> {
+  const { probes } = request;
+  const { view, signal } = run;
+  const { thresholdLog10, subjectsSearched } = rules;
+  signal.throwIfAborted();
+  const { scored, compared } =
+    proposal.complete ?? (await compareSubjects(probes, proposal.subjects, run, pool, { known: proposal.known }));
+  signal.throwIfAborted();
+  const listNow = () => {
+    const present = [...scored].filter(([subject, scores]) => isNotable(scores) && view.isPresent(subject));
+    return makeCandidateList(
+      present.map(([subject, scores]) => ({ subject, scores: inProbeOrder(probes, scores) })),
+      rules,
+    );
+  };
+  // The first stage has made most of these comparisons already. They are not counted twice.
+  const made = proposal.compared.map((count, p) => Math.max(count, compared[p]));
+  const list = request.explain === true ? await explained(listNow, view, pool) : listNow();
+  signal.throwIfAborted();
+  const searchedFraction = isEarly ? proposal.penetration : proposal.searchedFraction;
+  return {
+    ...list,
+    thresholdLog10,
+    fpir: fpirOf(thresholdLog10, subjectsSearched),
+    mode: proposal.mode,
+    way: proposal.way,
+    isEarly,
+    subjectsSearched,
+    galleryVersion: view.version,
+    compared: made,
+    inScope: probes.map((probe, p) => (isComplete(proposal) ? made[p] : countReferences(view.rangesFor(probe)))),
+    searchedFraction,
+    penetration: proposal.penetration,
+    faceDirections: proposal.faceDirections,
+    emptyScope: emptyScope(subjectsSearched, made, searchedFraction),
+  };
+}
+
+function isComplete({ mode, searchedFraction }: Proposal): boolean {
+  return mode === 'exact' && searchedFraction === 1;
 }
 
 function emptyScope(subjects: number, compared: readonly number[], fraction: number): EmptyScope | undefined {

@@ -1,47 +1,42 @@
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
-import type { CandidateSource } from './candidate-source.ts';
+import type { CandidateSource, CandidateWay } from './candidate-source.ts';
 import { identify, type SearchRequest } from './identification.ts';
-import type { Probe } from './probe.ts';
+import {
+  CANDIDATE_WAYS,
+  figuresOf,
+  modalitiesOf,
+  SEARCHED_MODALITIES,
+  type AuditCounts,
+  type AuditFigures,
+  type SearchedModalities,
+} from './audit-figures.ts';
 import { ExactScan } from './exact-scan.ts';
-import { IndexedScan } from './indexed-scan.ts';
+import type { SearchView } from './search-view.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 
 /** Searches waiting for repetition; further ones are skipped, so that probes do not pile up in memory. */
 const MAX_WAITING = 8;
-/** A mate counts as found if it is among this many top candidates of the indexed search. */
-const AMONG_CANDIDATES = 500;
 /** Maximum age of a waiting search, and maximum time of a repetition: probes must not be kept for long. */
 const KEPT_MS = 60_000;
-/** z of a one-sided 95 % confidence limit. */
-const Z = 1.645;
+/** A source that proposes subjects by an index. */
+type Index = CandidateSource & { readonly way: CandidateWay };
 
-/** Modalities of the probes that could be compared. The index misses mates of each at rates of their own. */
-export const SEARCHED_MODALITIES = ['finger', 'face', 'finger+face'] as const;
-export type SearchedModalities = (typeof SEARCHED_MODALITIES)[number];
-
-/** @returns the modalities of a search; fingers where no probe can be compared */
-export function modalitiesOf(probes: readonly Probe[]): SearchedModalities {
-  const found = new Set(probes.flatMap(({ packed }) => packed?.modality ?? []));
-  if (!found.has('face')) return 'finger';
-  return found.has('finger') ? 'finger+face' : 'face';
+interface WaitingSearch {
+  readonly request: SearchRequest;
+  readonly index: Index;
+  readonly since: number;
 }
 
-/** What the audit has found since the service started. */
-export interface AuditFigures {
-  /** Searches repeated. */
-  readonly searches: number;
-  /** Repeated searches whose exact search had a candidate at the service's own threshold. */
-  readonly candidates: number;
-  /** Their first candidates that the indexed search missed. */
-  readonly missed: number;
-  /** missed / candidates; 0 without candidates. */
-  readonly missRate: number;
-  /** Upper 95 % confidence limit of missRate, one-sided (Wilson, JASA 22, 1927); 1 without candidates. */
-  readonly missRateUpper: number;
+/** Figures of the searches with the same modalities whose subjects were proposed in the same way. */
+export interface AuditGroup {
+  readonly modalities: SearchedModalities;
+  readonly way: CandidateWay;
+  readonly figures: AuditFigures;
 }
 
 /**
- * Repeats a share of the indexed searches when the service is idle: exact and indexed, on one state of the gallery.
+ * Repeats a share of the indexed searches when the service is idle: exact, and by the source that answered, on one
+ * state of the gallery.
  * Counts the first candidates that the index missed, which nothing else would reveal. Only the first candidate counts,
  * since a search is one trial. Only the service's own threshold counts, since an index is meant to drop non-mates.
  */
@@ -51,21 +46,22 @@ export class IndexAudit {
   readonly #pool: WorkerPool;
   readonly #idle: () => Promise<void>;
   readonly #onError: (error: unknown) => void;
-  readonly #index: CandidateSource;
   readonly #stop = new AbortController();
-  readonly #waiting: { readonly request: SearchRequest; readonly since: number }[] = [];
+  readonly #waiting: WaitingSearch[] = [];
   #due = 0;
   #running: Promise<void> | undefined;
-  readonly #counts: Readonly<Record<SearchedModalities, Counts>> = {
-    finger: { searches: 0, candidates: 0, missed: 0 },
-    face: { searches: 0, candidates: 0, missed: 0 },
-    'finger+face': { searches: 0, candidates: 0, missed: 0 },
-  };
+  readonly #groups = new Map(
+    SEARCHED_MODALITIES.flatMap((modalities) =>
+      CANDIDATE_WAYS.map((way): [string, Counts] => [
+        keyOf(modalities, way),
+        { searches: 0, candidates: 0, missed: 0 },
+      ]),
+    ),
+  );
 
   /**
    * @param share - 0 to 1
    * @param idle - resolves when no search is running
-   * @param index - the audited candidate source
    */
   constructor(
     share: number,
@@ -73,37 +69,47 @@ export class IndexAudit {
     pool: WorkerPool,
     idle: () => Promise<void>,
     onError: (error: unknown) => void,
-    index: CandidateSource = new IndexedScan(pool),
   ) {
     this.#share = share;
     this.#served = served;
     this.#pool = pool;
     this.#idle = idle;
     this.#onError = onError;
-    this.#index = index;
   }
 
   /** Of all searches. */
   get figures(): AuditFigures {
-    const all = Object.values(this.#counts);
+    const all = [...this.#groups.values()];
     const sum = (count: keyof Counts) => all.reduce((total, counts) => total + counts[count], 0);
-    return withRates({ searches: sum('searches'), candidates: sum('candidates'), missed: sum('missed') });
+    return figuresOf({ searches: sum('searches'), candidates: sum('candidates'), missed: sum('missed') });
   }
 
-  /** Of searches with these modalities. */
-  figuresOf(modalities: SearchedModalities): AuditFigures {
-    return withRates({ ...this.#counts[modalities] });
+  /** Of searches with these modalities whose subjects were proposed in this way. */
+  figuresOf(modalities: SearchedModalities, way: CandidateWay): AuditFigures {
+    return figuresOf(this.#countsOf(modalities, way));
   }
 
-  /** Records an answered indexed search. One in every 1 / share is repeated. */
-  note(request: SearchRequest): void {
+  /** Every combination of modalities and way. */
+  get groups(): readonly AuditGroup[] {
+    return SEARCHED_MODALITIES.flatMap((modalities) =>
+      CANDIDATE_WAYS.map((way) => ({ modalities, way, figures: this.figuresOf(modalities, way) })),
+    );
+  }
+
+  /**
+   * Records an answered indexed search. One in every 1 / share is repeated.
+   * @param index - the source that answered; nothing is recorded for an exact one
+   */
+  note(request: SearchRequest, index: CandidateSource): void {
+    if (!isIndex(index)) return;
     this.#due += this.#share;
     if (this.#due < 1 || this.#stop.signal.aborted) return;
     this.#due -= 1;
     if (this.#waiting.length >= MAX_WAITING) return;
-    const { probes, galleries, standardFpir } = request;
-    const repeated = { probes, galleries, maxCandidates: 1, threshold: { targetFpir: standardFpir }, standardFpir };
-    this.#waiting.push({ request: repeated, since: performance.now() });
+    const { probes, galleries, maxCandidates, standardFpir } = request;
+    // The same length of the list: an index makes more effort for a longer one.
+    const repeated = { probes, galleries, maxCandidates, threshold: { targetFpir: standardFpir }, standardFpir };
+    this.#waiting.push({ request: repeated, index, since: performance.now() });
     this.#running ??= this.#work();
   }
 
@@ -123,29 +129,34 @@ export class IndexAudit {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       await this.#idle();
       if (performance.now() - next.since > KEPT_MS) continue;
-      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(KEPT_MS)]);
+      const given = new AbortController();
+      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(KEPT_MS), given.signal]);
       try {
-        await this.#repeat(next.request, signal);
+        await this.#repeat(next, signal, () => given.abort());
       } catch (error) {
-        // Stopped, or too slow to count.
+        // Stopped, too slow to count, or no longer answered by the same source.
         if (!signal.aborted) this.#onError(error);
       }
     }
     this.#running = undefined;
   }
 
-  async #repeat(request: SearchRequest, signal: AbortSignal): Promise<void> {
+  async #repeat({ request, index }: WaitingSearch, signal: AbortSignal, giveUp: () => void): Promise<void> {
     const gallery = this.#served.current;
     // One task in hand: a new search waits at most a few milliseconds for the audit. Both searches begin in one turn of
     // the event loop and at one instant: they see one version of the gallery.
     const instantMs = gallery.now();
-    const list = async (source: CandidateSource, maxCandidates: number) =>
-      identify(gallery, () => source, this.#pool, { ...request, maxCandidates, instantMs }, signal, 1);
-    const [exact, indexed] = await Promise.all([
-      list(new ExactScan(this.#pool), 1),
-      list(this.#index, AMONG_CANDIDATES),
-    ]);
-    const counts = this.#counts[modalitiesOf(request.probes)];
+    const list = async (choose: (view: SearchView) => CandidateSource) =>
+      identify(gallery, choose, this.#pool, { ...request, instantMs }, signal, 1);
+    const answering = (view: SearchView) => {
+      // Graphs that no longer cover the gallery answer no search, and would miss what no search misses.
+      if (index.expectedMs(request.probes, view) === Infinity) giveUp();
+      return index;
+    };
+    const [exact, indexed] = await Promise.all([list(() => new ExactScan(this.#pool)), list(answering)]);
+    // Another source may have stepped in. An exact proposal is one of the same source that has missed nobody.
+    if (indexed.way !== undefined && indexed.way !== index.way) return;
+    const counts = this.#countsOf(modalitiesOf(request.probes), index.way);
     counts.searches++;
     const first = exact.candidates[0]?.subject;
     // A subject expunged meanwhile may be in neither list, or in the earlier one only. It says nothing about the index.
@@ -153,23 +164,20 @@ export class IndexAudit {
     counts.candidates++;
     if (!indexed.candidates.some(({ subject }) => subject === first)) counts.missed++;
   }
+
+  #countsOf(modalities: SearchedModalities, way: CandidateWay): Counts {
+    const counts = this.#groups.get(keyOf(modalities, way));
+    if (counts === undefined) throw new RangeError('there are no such searches');
+    return counts;
+  }
 }
 
-interface Counts {
-  searches: number;
-  candidates: number;
-  missed: number;
+function keyOf(modalities: SearchedModalities, way: CandidateWay): string {
+  return `${modalities} ${way}`;
 }
 
-function withRates({ searches, candidates, missed }: Counts): AuditFigures {
-  const missRate = candidates === 0 ? 0 : missed / candidates;
-  return { searches, candidates, missed, missRate, missRateUpper: wilsonUpper(missed, candidates) };
+function isIndex(source: CandidateSource): source is Index {
+  return source.way !== undefined;
 }
 
-function wilsonUpper(events: number, trials: number): number {
-  if (trials === 0) return 1;
-  const rate = events / trials;
-  const square = Z ** 2 / trials;
-  const spread = Z * Math.sqrt((rate * (1 - rate)) / trials + square / (4 * trials));
-  return Math.min(1, (rate + square / 2 + spread) / (1 + square));
-}
+type Counts = { -readonly [Count in keyof AuditCounts]: AuditCounts[Count] };

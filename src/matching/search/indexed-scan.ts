@@ -9,6 +9,7 @@ import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { CandidateSource, Proposal, SearchRun, SearchTarget } from './candidate-source.ts';
 import { compareChosen } from './chosen-comparisons.ts';
 import { chosenParts, placedParts, scanCodes, valueBytes } from './code-scan.ts';
+import { earlyProposals } from './early-proposals.ts';
 import { exactShortlist } from './exact-scan.ts';
 import { isOfFaces, listKindOf, listSizes, SHORTLIST, type ListSizes, type ShortlistSize } from './list-sizes.ts';
 import type { Probe } from './probe.ts';
@@ -23,6 +24,7 @@ import { ValueBuffers } from './value-buffers.ts';
  */
 export class IndexedScan implements CandidateSource {
   readonly mode = 'indexed';
+  readonly way = 'codes';
   readonly #pool: WorkerPool;
   readonly #size: ShortlistSize;
   readonly #lengths: ListLengths;
@@ -84,7 +86,12 @@ export class IndexedScan implements CandidateSource {
     const [chosen] = await tasks.all([() => this.#pool.choose(task, handles)]);
     // Not in a finally: after a failed task, its thread may still be writing.
     this.#buffers.giveBack(values);
-    const { rates, known, compared, share } = await compareChosen(this.#pool, probes, parts, chosen.order, run);
+    const faceDirections = directionsOf(parts);
+    // Comparisons of faces take no time worth an early answer.
+    const early = isOfFaces(probes)
+      ? undefined
+      : earlyProposals(run, { maxCandidates, thresholdLog10 }, faceDirections);
+    const { rates, known, compared, share } = await compareChosen(this.#pool, probes, parts, chosen.order, run, early);
     // After an incomplete search, the second stage may find further evidence in references that were left out.
     const least = minSum(scanned === 1 && share === 1 ? thresholdLog10 : 0);
     const subjects = view.subjectsWithOrdinals(rates.best(exactShortlist(maxCandidates), least));
@@ -100,9 +107,9 @@ export class IndexedScan implements CandidateSource {
     const searchedFraction = scanned * share;
     const penetration =
       mode === 'exact' ? searchedFraction : share * (chosen.subjects / Math.max(1, view.subjectsInScope));
-    const faceDirections = directionsOf(parts);
     const made = isRanked ? embeddings : compared;
-    return { subjects, compared: made, penetration, mode, searchedFraction, faceDirections, known };
+    const way = mode === 'exact' ? undefined : this.way;
+    return { subjects, compared: made, penetration, mode, way, searchedFraction, faceDirections, known };
   }
 
   /** Numbers of subjects to rank by whole vectors, and to compare. */

@@ -9,8 +9,10 @@ import type { Asker } from '../../fair-turns.ts';
 import type { AdmissionQueue } from './admission.ts';
 import type { Candidate } from './candidate-list.ts';
 import { enrolledProbes } from './enrolled-probes.ts';
-import { identify, type SearchRequest, type SearchResult } from './identification.ts';
-import { modalitiesOf, type AuditFigures, type IndexAudit } from './index-audit.ts';
+import { identify, type FirstHit, type SearchRequest, type SearchResult } from './identification.ts';
+import { modalitiesOf, type AuditFigures } from './audit-figures.ts';
+import type { CandidateSource } from './candidate-source.ts';
+import type { IndexAudit } from './index-audit.ts';
 import { PartialTime } from './partial-time.ts';
 import type { Planner } from './planner.ts';
 import { prepareProbes, type Probe, type SampleTemplate } from './probe.ts';
@@ -49,6 +51,8 @@ export interface IdentifyQuery {
   readonly explain: boolean;
   /** Answer with partial results when the time is up. */
   readonly allowPartial: boolean;
+  /** Answer as soon as a strong candidate is known. */
+  readonly firstHit: boolean;
 }
 
 interface Compared<Result> {
@@ -59,7 +63,10 @@ interface Compared<Result> {
 }
 
 export interface Identified extends Compared<SearchResult> {
-  /** The audit's figures for indexed searches with the same modalities; undefined where no index was used. */
+  /**
+   * The audit's figures for searches with the same modalities by the same index; undefined where no index was used, and
+   * for an early list: they hold for complete ones.
+   */
   readonly audit: AuditFigures | undefined;
   /** Upper bound of the damaged references that may be in scope and could not be compared. */
   readonly damagedReferences: number;
@@ -100,19 +107,26 @@ export class Searcher {
   /**
    * Waits for its turn, encodes the samples for the kernels, chooses a candidate source, and searches. A share of the
    * indexed searches is repeated later, for the audit.
+   * @param tellEarly - takes an early list, at most once; the search then goes on. Undefined: an early list is the
+   * answer
    * @throws Failure GALLERY_UNKNOWN
    */
-  async identify(query: IdentifyQuery, { signal, deadlineMs, party }: Patience): Promise<Identified> {
-    const { served, planner, audit, pool, admission, quarantine, targetFpir } = this.#parts;
+  async identify(
+    query: IdentifyQuery,
+    { signal, deadlineMs, party }: Patience,
+    tellEarly?: (early: Identified) => void,
+  ): Promise<Identified> {
+    const { served, planner, audit, pool, admission, targetFpir } = this.#parts;
     // A misspelled gallery name would return an empty list for every enrolled subject.
     served.current.requireKnown(query.galleries);
     const { allowPartial: partial, isExact, maxCandidates, explain } = query;
     const waiting = { signal, deadlineMs, kind: 'search', partial, ...(party && { party }) } as const;
-    const { search, result } = await admission.run(waiting, async () => {
+    const { search, result, source } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(query.samples);
-      const choose = (view: SearchView) => planner.choose(probes, view, isExact);
+      let source: CandidateSource | undefined;
+      const choose = (view: SearchView) => (source = planner.choose(probes, view, isExact));
       const limits = partial ? this.#partialTime.limits(deadlineMs, Date.now()) : undefined;
-      const search = {
+      const search: SearchRequest = {
         probes,
         galleries: new Set(query.galleries),
         maxCandidates,
@@ -121,21 +135,24 @@ export class Searcher {
         explain,
         ...limits,
       };
+      const found = (early: SearchResult) => {
+        tellEarly?.(this.#identified(search, early));
+        return tellEarly === undefined;
+      };
+      const quick: FirstHit['quick'] = (view, chosen) => planner.quick(probes, view, chosen);
+      const firstHit = query.firstHit ? { quick, found } : undefined;
       let isStopped = true;
       try {
-        const result = await identify(served.current, choose, pool, search, signal);
-        isStopped = result.searchedFraction < 1;
-        return { search, result };
+        const result = await identify(served.current, choose, pool, { ...search, firstHit }, signal);
+        isStopped = result.searchedFraction < 1 && !result.isEarly;
+        return { search, result, source };
       } finally {
         if (limits !== undefined && isStopped) this.#partialTime.note(limits, Date.now());
       }
     });
-    if (result.mode === 'indexed') audit.note(search);
-    return {
-      ...this.#compared(search.probes, result),
-      audit: result.mode === 'indexed' ? audit.figuresOf(modalitiesOf(search.probes)) : undefined,
-      damagedReferences: quarantine.unsearched(served.current, search.galleries),
-    };
+    // An early list is not audited: its search was not completed, and a repetition would measure a complete one.
+    if (result.way !== undefined && result.way === source?.way && !result.isEarly) audit.note(search, source);
+    return this.#identified(search, result);
   }
 
   /** @throws Failure SUBJECT_NOT_FOUND, REFERENCE_DAMAGED */
@@ -185,6 +202,16 @@ export class Searcher {
       const isCut = truncated || others.length > maxDuplicates;
       return { duplicates: others.slice(0, maxDuplicates), mode, galleryVersion, truncated: isCut };
     });
+  }
+
+  #identified(search: SearchRequest, result: SearchResult): Identified {
+    const { served, audit, quarantine } = this.#parts;
+    const isAudited = result.way !== undefined && !result.isEarly;
+    return {
+      ...this.#compared(search.probes, result),
+      audit: isAudited ? audit.figuresOf(modalitiesOf(search.probes), result.way) : undefined,
+      damagedReferences: quarantine.unsearched(served.current, search.galleries),
+    };
   }
 
   async #prepare(samples: readonly SampleTemplate[]): Promise<Probe[]> {

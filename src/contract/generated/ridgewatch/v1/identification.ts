@@ -164,6 +164,58 @@ export function emptyScopeToJSON(object: EmptyScope): string {
   }
 }
 
+/** How an index proposes the subjects to compare. */
+export const IndexWay = {
+  /** UNSPECIFIED - Never sent. */
+  UNSPECIFIED: 0,
+  /** CODES - By a scan of the codes of all references. */
+  CODES: 1,
+  /** GRAPH - By graphs of similar references (HNSW), without a scan. */
+  GRAPH: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type IndexWay = typeof IndexWay[keyof typeof IndexWay];
+
+export namespace IndexWay {
+  export type UNSPECIFIED = typeof IndexWay.UNSPECIFIED;
+  export type CODES = typeof IndexWay.CODES;
+  export type GRAPH = typeof IndexWay.GRAPH;
+  export type UNRECOGNIZED = typeof IndexWay.UNRECOGNIZED;
+}
+
+export function indexWayFromJSON(object: any): IndexWay {
+  switch (object) {
+    case 0:
+    case "INDEX_WAY_UNSPECIFIED":
+      return IndexWay.UNSPECIFIED;
+    case 1:
+    case "INDEX_WAY_CODES":
+      return IndexWay.CODES;
+    case 2:
+    case "INDEX_WAY_GRAPH":
+      return IndexWay.GRAPH;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return IndexWay.UNRECOGNIZED;
+  }
+}
+
+export function indexWayToJSON(object: IndexWay): string {
+  switch (object) {
+    case IndexWay.UNSPECIFIED:
+      return "INDEX_WAY_UNSPECIFIED";
+    case IndexWay.CODES:
+      return "INDEX_WAY_CODES";
+    case IndexWay.GRAPH:
+      return "INDEX_WAY_GRAPH";
+    case IndexWay.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** How the gallery was searched. */
 export const SearchMode = {
   /** UNSPECIFIED - Never sent. */
@@ -264,7 +316,16 @@ export interface IdentifyRequest {
    * If the search cannot finish before the deadline, return what was searched by then; see searched_fraction. If false,
    * such a search fails with DEADLINE_EXCEEDED. Default: false.
    */
-  allowPartial?: boolean | undefined;
+  allowPartial?:
+    | boolean
+    | undefined;
+  /**
+   * Answer as soon as a strong candidate (BAND_STRONG_CANDIDATE) is known, without completing the search. Such an answer
+   * has `early` set. It is a candidate list like any other, but may lack a stronger candidate. If no strong candidate is
+   * found early, the answer is the complete one. In IdentifyStream an early answer is followed by the complete one.
+   * Refused together with `exact`. Default: false.
+   */
+  firstHit?: boolean | undefined;
 }
 
 /** The result of a search: a candidate list. */
@@ -284,7 +345,10 @@ export interface IdentifyResponse {
   fpir: number;
   /** How the gallery was searched. */
   searchMode: SearchMode;
-  /** Proportion of the references in scope that were searched, 0 to 1. Below 1 only with allow_partial. */
+  /**
+   * Proportion of the references in scope that were searched, 0 to 1. Below 1 only with allow_partial, and in an early
+   * answer, where it is the proportion of the subjects in scope that were compared.
+   */
   searchedFraction: number;
   /** Number of subjects in scope at the time of the search. */
   subjectsSearched: number;
@@ -312,6 +376,11 @@ export interface IdentifyResponse {
    * check`.
    */
   damagedReferenceCount: number;
+  /**
+   * True if the search was not completed, because first_hit was set and a strong candidate is known. The list has what
+   * was known then: a stronger candidate may be missing.
+   */
+  early: boolean;
 }
 
 /** What the index did in a search, and its measured loss. */
@@ -320,15 +389,20 @@ export interface IndexReport {
   vectorModelHash: string;
   /** Penetration rate: proportion of the subjects in scope that were compared, 0 to 1. */
   penetration: number;
-  /** Audit results since the service started, of searches with the same modalities as this one. */
+  /**
+   * Audit results since the service started, of searches with the same modalities and the same `way` as this one. Not
+   * set in an early answer: the audit repeats complete searches only.
+   */
   audit:
     | IndexAudit
     | undefined;
   /** Hash of the directions that face codes were made with, hexadecimal; empty where no codes of faces were scanned. */
   faceDirectionsHash: string;
+  /** How the index proposed the subjects to compare. */
+  way: IndexWay;
 }
 
-/** Audit of indexed searches: a sample of them is repeated as exhaustive comparisons. */
+/** Audit of indexed searches: a sample of them is repeated as exhaustive comparisons, and by the index that answered. */
 export interface IndexAudit {
   /** Number of searches repeated. */
   searches: number;
@@ -382,7 +456,10 @@ export interface IdentifyStreamRequest {
   request: IdentifyRequest | undefined;
 }
 
-/** One answer of a stream. */
+/**
+ * One answer of a stream. Each search has exactly one final answer: the complete candidate list, or an error. With
+ * first_hit, one answer with `response.early` set may precede it, with the same request_id.
+ */
 export interface IdentifyStreamResponse {
   /** The client_request_id of the search. Empty if unreadable. */
   requestId: string;
@@ -460,6 +537,7 @@ function createBaseIdentifyRequest(): IdentifyRequest {
     clientRequestId: "",
     explain: undefined,
     allowPartial: undefined,
+    firstHit: undefined,
   };
 }
 
@@ -499,6 +577,9 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     }
     if (message.allowPartial !== undefined) {
       writer.uint32(88).bool(message.allowPartial);
+    }
+    if (message.firstHit !== undefined) {
+      writer.uint32(96).bool(message.firstHit);
     }
     return writer;
   },
@@ -604,6 +685,14 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
             message.allowPartial = reader.bool();
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.firstHit = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -654,6 +743,11 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
         : isSet(object.allow_partial)
         ? globalThis.Boolean(object.allow_partial)
         : undefined,
+      firstHit: isSet(object.firstHit)
+        ? globalThis.Boolean(object.firstHit)
+        : isSet(object.first_hit)
+        ? globalThis.Boolean(object.first_hit)
+        : undefined,
     };
   },
 
@@ -691,6 +785,9 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     if (message.allowPartial !== undefined) {
       obj.allowPartial = message.allowPartial;
     }
+    if (message.firstHit !== undefined) {
+      obj.firstHit = message.firstHit;
+    }
     return obj;
   },
 
@@ -722,6 +819,7 @@ export const IdentifyRequest: MessageFns<IdentifyRequest> = {
     message.clientRequestId = object.clientRequestId ?? "";
     message.explain = object.explain ?? undefined;
     message.allowPartial = object.allowPartial ?? undefined;
+    message.firstHit = object.firstHit ?? undefined;
     return message;
   },
 };
@@ -744,6 +842,7 @@ function createBaseIdentifyResponse(): IdentifyResponse {
     index: undefined,
     emptyScope: 0,
     damagedReferenceCount: 0,
+    early: false,
   };
 }
 
@@ -796,6 +895,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     }
     if (message.damagedReferenceCount !== 0) {
       writer.uint32(128).uint32(message.damagedReferenceCount);
+    }
+    if (message.early !== false) {
+      writer.uint32(136).bool(message.early);
     }
     return writer;
   },
@@ -941,6 +1043,14 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
             message.damagedReferenceCount = reader.uint32();
             continue;
           }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.early = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1011,6 +1121,7 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
         : isSet(object.damaged_reference_count)
         ? globalThis.Number(object.damaged_reference_count)
         : 0,
+      early: isSet(object.early) ? globalThis.Boolean(object.early) : false,
     };
   },
 
@@ -1064,6 +1175,9 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
     if (message.damagedReferenceCount !== undefined) {
       obj.damagedReferenceCount = Math.round(message.damagedReferenceCount);
     }
+    if (message.early !== undefined) {
+      obj.early = message.early;
+    }
     return obj;
   },
 
@@ -1092,12 +1206,13 @@ export const IdentifyResponse: MessageFns<IdentifyResponse> = {
       : undefined;
     message.emptyScope = object.emptyScope ?? 0;
     message.damagedReferenceCount = object.damagedReferenceCount ?? 0;
+    message.early = object.early ?? false;
     return message;
   },
 };
 
 function createBaseIndexReport(): IndexReport {
-  return { vectorModelHash: "", penetration: 0, audit: undefined, faceDirectionsHash: "" };
+  return { vectorModelHash: "", penetration: 0, audit: undefined, faceDirectionsHash: "", way: 0 };
 }
 
 export const IndexReport: MessageFns<IndexReport> = {
@@ -1113,6 +1228,9 @@ export const IndexReport: MessageFns<IndexReport> = {
     }
     if (message.faceDirectionsHash !== "") {
       writer.uint32(34).string(message.faceDirectionsHash);
+    }
+    if (message.way !== 0) {
+      writer.uint32(40).int32(message.way);
     }
     return writer;
   },
@@ -1162,6 +1280,14 @@ export const IndexReport: MessageFns<IndexReport> = {
             message.faceDirectionsHash = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.way = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1188,6 +1314,7 @@ export const IndexReport: MessageFns<IndexReport> = {
         : isSet(object.face_directions_hash)
         ? globalThis.String(object.face_directions_hash)
         : "",
+      way: isSet(object.way) ? indexWayFromJSON(object.way) : 0,
     };
   },
 
@@ -1205,6 +1332,9 @@ export const IndexReport: MessageFns<IndexReport> = {
     if (message.faceDirectionsHash !== undefined) {
       obj.faceDirectionsHash = message.faceDirectionsHash;
     }
+    if (message.way !== undefined) {
+      obj.way = indexWayToJSON(message.way);
+    }
     return obj;
   },
 
@@ -1219,6 +1349,7 @@ export const IndexReport: MessageFns<IndexReport> = {
       ? IndexAudit.fromPartial(object.audit)
       : undefined;
     message.faceDirectionsHash = object.faceDirectionsHash ?? "";
+    message.way = object.way ?? 0;
     return message;
   },
 };
@@ -2380,7 +2511,7 @@ export const IdentificationService = {
   },
   /**
    * Runs many searches over one connection. Each answer carries the id of its request; answers may arrive in another
-   * order. A search that fails or cannot be read yields an error in its own answer, and the stream stays open. Bytes
+   * order. With first_hit, a search may have an early answer before its final one. A search that fails or cannot be read yields an error in its own answer, and the stream stays open. Bytes
    * that are not a message (cut off, compressed, too large) yield an error without a request id, and the stream ends
    * with the same error as its status. If the caller does not read answers, the service stops reading requests.
    */
@@ -2412,7 +2543,7 @@ export interface IdentificationServer extends UntypedServiceImplementation {
   identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>;
   /**
    * Runs many searches over one connection. Each answer carries the id of its request; answers may arrive in another
-   * order. A search that fails or cannot be read yields an error in its own answer, and the stream stays open. Bytes
+   * order. With first_hit, a search may have an early answer before its final one. A search that fails or cannot be read yields an error in its own answer, and the stream stays open. Bytes
    * that are not a message (cut off, compressed, too large) yield an error without a request id, and the stream ends
    * with the same error as its status. If the caller does not read answers, the service stops reading requests.
    */
@@ -2440,7 +2571,7 @@ export interface IdentificationClient extends Client {
   ): ClientUnaryCall;
   /**
    * Runs many searches over one connection. Each answer carries the id of its request; answers may arrive in another
-   * order. A search that fails or cannot be read yields an error in its own answer, and the stream stays open. Bytes
+   * order. With first_hit, a search may have an early answer before its final one. A search that fails or cannot be read yields an error in its own answer, and the stream stays open. Bytes
    * that are not a message (cut off, compressed, too large) yield an error without a request id, and the stream ends
    * with the same error as its status. If the caller does not read answers, the service stops reading requests.
    */

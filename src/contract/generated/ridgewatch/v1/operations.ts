@@ -20,7 +20,7 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { IndexAudit, ModelVersion } from "./identification.ts";
+import { IndexAudit, IndexWay, indexWayFromJSON, indexWayToJSON, ModelVersion } from "./identification.ts";
 import {
   FingerPosition,
   fingerPositionFromJSON,
@@ -233,7 +233,7 @@ export interface GetStatusResponse {
     | undefined;
   /** Instruction set of the comparison kernels: "simd128" or "relaxed-simd". */
   simdLevel: string;
-  /** Result of the audit of indexed searches. */
+  /** Result of the audit of indexed searches, of all of them together. */
   indexAudit:
     | IndexAudit
     | undefined;
@@ -243,6 +243,8 @@ export interface GetStatusResponse {
   indexName: string;
   /** Sequence number of the last change contained in the index. */
   indexSequence: number;
+  /** Result of the audit by modalities and way; only those with searches. */
+  indexAudits: IndexAuditGroup[];
   /** True if the store can be reached, as of the last check, at most some seconds ago. */
   storeReachable: boolean;
   /** True if the store accepts changes. If false, searches still work, and `detail` says why. */
@@ -285,6 +287,23 @@ export interface CandidateLists {
    * takes more probes to show.
    */
   targetReached: boolean;
+}
+
+/** Audit of the indexed searches with the same modalities whose subjects were proposed in the same way. */
+export interface IndexAuditGroup {
+  /** Modalities of the probes: finger, face, or both. */
+  modalities: Modality[];
+  /** How the index proposed the subjects. */
+  way: IndexWay;
+  /** What was found. */
+  audit:
+    | IndexAudit
+    | undefined;
+  /**
+   * True if the index misses significantly more candidates than intended (one in a thousand): the lower one-sided 95 %
+   * confidence limit of the miss rate is above that.
+   */
+  missesTarget: boolean;
 }
 
 /** A stored reference whose data differ from what was enrolled. `ridgewatch store check --expunge` removes it. */
@@ -745,6 +764,7 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     vectorModelHash: "",
     indexName: "",
     indexSequence: 0,
+    indexAudits: [],
     storeReachable: false,
     storeWritable: false,
     damagedReferenceCount: 0,
@@ -818,6 +838,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.indexSequence !== 0) {
       writer.uint32(168).uint64(message.indexSequence);
+    }
+    for (const v of message.indexAudits) {
+      IndexAuditGroup.encode(v!, writer.uint32(202).fork()).join();
     }
     if (message.storeReachable !== false) {
       writer.uint32(320).bool(message.storeReachable);
@@ -1021,6 +1044,14 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.indexSequence = longToNumber(reader.uint64());
             continue;
           }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.indexAudits.push(IndexAuditGroup.decode(reader, reader.uint32()));
+            continue;
+          }
           case 40: {
             if (tag !== 320) {
               break;
@@ -1172,6 +1203,11 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.index_sequence)
         ? globalThis.Number(object.index_sequence)
         : 0,
+      indexAudits: globalThis.Array.isArray(object?.indexAudits)
+        ? object.indexAudits.map((e: any) => IndexAuditGroup.fromJSON(e))
+        : globalThis.Array.isArray(object?.index_audits)
+        ? object.index_audits.map((e: any) => IndexAuditGroup.fromJSON(e))
+        : [],
       storeReachable: isSet(object.storeReachable)
         ? globalThis.Boolean(object.storeReachable)
         : isSet(object.store_reachable)
@@ -1270,6 +1306,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.indexSequence !== undefined) {
       obj.indexSequence = Math.round(message.indexSequence);
     }
+    if (message.indexAudits?.length) {
+      obj.indexAudits = message.indexAudits.map((e) => IndexAuditGroup.toJSON(e));
+    }
     if (message.storeReachable !== undefined) {
       obj.storeReachable = message.storeReachable;
     }
@@ -1321,6 +1360,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.vectorModelHash = object.vectorModelHash ?? "";
     message.indexName = object.indexName ?? "";
     message.indexSequence = object.indexSequence ?? 0;
+    message.indexAudits = object.indexAudits?.map((e) => IndexAuditGroup.fromPartial(e)) || [];
     message.storeReachable = object.storeReachable ?? false;
     message.storeWritable = object.storeWritable ?? false;
     message.damagedReferenceCount = object.damagedReferenceCount ?? 0;
@@ -1583,6 +1623,145 @@ export const CandidateLists: MessageFns<CandidateLists> = {
     message.hitRate = object.hitRate ?? 0;
     message.hitRateLower = object.hitRateLower ?? 0;
     message.targetReached = object.targetReached ?? false;
+    return message;
+  },
+};
+
+function createBaseIndexAuditGroup(): IndexAuditGroup {
+  return { modalities: [], way: 0, audit: undefined, missesTarget: false };
+}
+
+export const IndexAuditGroup: MessageFns<IndexAuditGroup> = {
+  encode(message: IndexAuditGroup, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.modalities.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.modalities) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    if (message.way !== 0) {
+      writer.uint32(16).int32(message.way);
+    }
+    if (message.audit !== undefined) {
+      IndexAudit.encode(message.audit, writer.uint32(26).fork()).join();
+    }
+    if (message.missesTarget !== false) {
+      writer.uint32(32).bool(message.missesTarget);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IndexAuditGroup {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIndexAuditGroup();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.modalities.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.modalities.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.way = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.audit = IndexAudit.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.missesTarget = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): IndexAuditGroup {
+    return {
+      modalities: globalThis.Array.isArray(object?.modalities)
+        ? object.modalities.map((e: any) => modalityFromJSON(e))
+        : [],
+      way: isSet(object.way) ? indexWayFromJSON(object.way) : 0,
+      audit: isSet(object.audit) ? IndexAudit.fromJSON(object.audit) : undefined,
+      missesTarget: isSet(object.missesTarget)
+        ? globalThis.Boolean(object.missesTarget)
+        : isSet(object.misses_target)
+        ? globalThis.Boolean(object.misses_target)
+        : false,
+    };
+  },
+
+  toJSON(message: IndexAuditGroup): unknown {
+    const obj: any = {};
+    if (message.modalities?.length) {
+      obj.modalities = message.modalities.map((e) => modalityToJSON(e));
+    }
+    if (message.way !== undefined) {
+      obj.way = indexWayToJSON(message.way);
+    }
+    if (message.audit !== undefined) {
+      obj.audit = IndexAudit.toJSON(message.audit);
+    }
+    if (message.missesTarget !== undefined) {
+      obj.missesTarget = message.missesTarget;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<IndexAuditGroup>, I>>(base?: I): IndexAuditGroup {
+    return IndexAuditGroup.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<IndexAuditGroup>, I>>(object: I): IndexAuditGroup {
+    const message = createBaseIndexAuditGroup();
+    message.modalities = object.modalities?.map((e) => e) || [];
+    message.way = object.way ?? 0;
+    message.audit = (object.audit !== undefined && object.audit !== null)
+      ? IndexAudit.fromPartial(object.audit)
+      : undefined;
+    message.missesTarget = object.missesTarget ?? false;
     return message;
   },
 };
