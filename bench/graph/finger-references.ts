@@ -81,7 +81,7 @@ export class FingerReferences implements References {
       const tables = codeTables(probe[p], this.#codeBook);
       return segments.map(({ segment, reader, from, count }): OwnedValues => {
         const values = this.#values[p].subarray(from, from + count);
-        reader.scanCodes(tables, 0, count, values, NEVER_STOPPED);
+        reader.batches.scanCodes([{ tables, to: count, out: values, stop: NEVER_STOPPED }], 0);
         const { memory, layout } = segment.handle;
         return { owners: new Uint32Array(memory.buffer, layout.ownersAddress, count), values };
       });

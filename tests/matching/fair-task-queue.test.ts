@@ -46,6 +46,27 @@ describe('the lanes of tasks', () => {
     expect(drain(lanes)).toEqual([x, a, y, b]);
   });
 
+  it('tell a task when it begins to wait and when it is taken, requeued or removed', () => {
+    const lanes = new FairTaskQueue();
+    const told: boolean[] = [];
+    const task: Task = {
+      [queueOptionsSymbol]: inLaneOf(search, (isWaiting) => told.push(isWaiting))[queueOptionsSymbol],
+    };
+    const other = waiting(encoding);
+    lanes.push(task);
+    expect(told).toEqual([true]);
+    lanes.push(other);
+    lanes.remove(other);
+    expect(lanes.shift()).toBe(task);
+    expect(told).toEqual([true, false]);
+    lanes.unshift(task);
+    lanes.remove(task);
+    expect(told).toEqual([true, false, true, false]);
+    lanes.remove(task);
+    expect(lanes.shift()).toBe(null);
+    expect(told).toHaveLength(4);
+  });
+
   it('lose no task and keep the order of each lane, whatever is pushed, shifted and removed', () => {
     const step = fc.constantFrom('search', 'short', 'shift', 'remove');
     fc.assert(

@@ -1,4 +1,5 @@
 /** The host side of the candidate stage's kernels. They choose the references to compare, and never decide a score. */
+import type { BatchKernels } from './batch-kernels.ts';
 import { kernelModule, type KernelBuild } from './kernel-builds.ts';
 
 /** Maximum number of instances of one search with ranks of their own. */
@@ -8,7 +9,7 @@ export const MAX_INSTANCES = 64;
 export const NIBBLE = 15;
 
 /** The kernels over one memory. All arguments are byte addresses or counts, and nothing is checked. */
-export interface CandidateKernels {
+export interface CandidateKernels extends BatchKernels {
   /**
    * Makes the codes of a candidate vector, CODE_BYTES.
    * @param vector - i8 [2 × pairs]

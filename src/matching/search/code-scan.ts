@@ -3,29 +3,18 @@ import { FaceCoder } from '../kernels/face-codes.ts';
 import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { vectorOf } from '../kernels/similarity.ts';
 import { shippedVectorModel } from '../model/shipped-model.ts';
-import type { ChosenPart, CodePiece } from '../workers/messages.ts';
-import { isStopped } from '../workers/stop-signal.ts';
+import type { ChosenPart } from '../workers/messages.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { SearchRun } from './candidate-source.ts';
 import type { Probe } from './probe.ts';
+import { codeTasks, type PlacedPart } from './code-tasks.ts';
 import { scanParts, type ScanPart } from './scan-parts.ts';
-import { FACES_PER_TASK, rangesOf, scanTasks } from './scan-tasks.ts';
+import { FACES_PER_TASK, scanTasks } from './scan-tasks.ts';
+import { inSharedOrder } from './shared-order.ts';
 import type { SearchView } from './search-view.ts';
 
-/**
- * References per scan task, of one or several segments. A task should take at least a millisecond, or the messages cost
- * more than the work, and at most a few, so that searches share the threads fairly.
- */
-const CODES_PER_TASK = 524_288;
-
-/** A part, and the place of its values: one byte per reference with codes, two per reference without. */
-export interface PlacedPart extends ScanPart {
-  readonly offset: number;
-  /** Undefined: the references have no codes, or none yet. */
-  readonly tables: CodeTables | undefined;
-}
-
-export interface CodeScan {
+/** What a scan has read. */
+export interface CodesRead {
   /** References scanned. */
   readonly read: number;
   /** For each probe: the references whose whole embeddings were read. */
@@ -70,88 +59,31 @@ export async function scanCodes(
   parts: readonly PlacedPart[],
   values: SharedArrayBuffer,
   run: SearchRun,
-): Promise<CodeScan> {
+): Promise<CodesRead> {
   const whole = probes.map(() => 0);
   let read = 0;
+  const ofCodes = codeTasks(pool, parts, values, run.stop.scan).map(({ name, run: scan }) => ({
+    name,
+    run: async () => {
+      const scanned = await scan();
+      read += scanned;
+    },
+  }));
   const uncoded = parts.filter(({ tables }) => tables === undefined);
-  const jobs = [
-    ...groupsOf(parts).map((group) => () => scanGroup(pool, group, values, run)),
-    ...uncoded.flatMap((part) =>
-      scanTasks(pool, part, FACES_PER_TASK, values, part.offset / 2, run.view, run.stop.scan).map((job) => async () => {
-        return { number: part.number, ...(await job()) };
+  const ofFaces = uncoded.flatMap((part) =>
+    scanTasks(pool, part, FACES_PER_TASK, values, part.offset / 2, run.view, run.stop.scan).map(
+      ({ name, run: scan }) => ({
+        name,
+        run: async () => {
+          const scanned = await scan();
+          read += scanned.read;
+          whole[part.number] += scanned.searched;
+        },
       }),
     ),
-  ];
-  await run.tasks.all(
-    jobs.map((job) => async () => {
-      const scan = await job();
-      read += scan.read;
-      whole[scan.number] += scan.searched;
-    }),
   );
+  await run.tasks.all(inSharedOrder([...ofCodes, ...ofFaces], () => pool.joinable()));
   return { read, whole };
-}
-
-interface Scanned {
-  /** Of the probe. */
-  readonly number: number;
-  /** References scanned. */
-  readonly read: number;
-  /** Those of them whose whole embeddings were read. */
-  readonly searched: number;
-}
-
-async function scanGroup(
-  pool: WorkerPool,
-  { tables, pieces: group }: Group,
-  values: SharedArrayBuffer,
-  { stop }: SearchRun,
-): Promise<Scanned> {
-  const { number } = group[0].part;
-  if (isStopped(stop.scan)) {
-    for (const { part, from, to } of group) new Uint8Array(values, part.offset + from, to - from).fill(0);
-    return { number, read: 0, searched: 0 };
-  }
-  const pieces = group.map(({ part, from, to }): CodePiece => {
-    return { segment: part.segment.handle.id, from, to, offset: part.offset };
-  });
-  const handles = group.map(({ part: { segment } }) => segment.handle);
-  const task = { kind: 'scan-codes', tables, pieces, values, stop: stop.scan } as const;
-  const { read } = await pool.scanCodes(task, handles);
-  return { number, read, searched: 0 };
-}
-
-interface Piece {
-  readonly part: PlacedPart;
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Pieces scanned for one probe. */
-interface Group {
-  readonly tables: CodeTables;
-  readonly pieces: Piece[];
-}
-
-/** The coded references of each probe, in groups of about CODES_PER_TASK. */
-function groupsOf(parts: readonly PlacedPart[]): Group[] {
-  const groups: Group[] = [];
-  let room = 0;
-  for (const part of parts) {
-    const { tables } = part;
-    if (tables === undefined) continue;
-    for (const [from, to] of rangesOf(part.end, CODES_PER_TASK)) {
-      const group = groups.at(-1);
-      if (group?.tables === tables && to - from <= room) {
-        group.pieces.push({ part, from, to });
-        room -= to - from;
-      } else {
-        groups.push({ tables, pieces: [{ part, from, to }] });
-        room = CODES_PER_TASK - (to - from);
-      }
-    }
-  }
-  return groups;
 }
 
 /** The probe's tables for a scan of codes; undefined: the references have no codes. */

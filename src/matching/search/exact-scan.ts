@@ -8,6 +8,7 @@ import type { Probe } from './probe.ts';
 import { faceKindOf, referencesOf, scanParts, type ScanPart } from './scan-parts.ts';
 import { FACES_PER_TASK, scanTasks } from './scan-tasks.ts';
 import type { SearchView } from './search-view.ts';
+import { inSharedOrder } from './shared-order.ts';
 import { ValueBuffers } from './value-buffers.ts';
 
 /** Minimum number of subjects for the second stage: with fewer, the first stage would decide the end of the list. */
@@ -57,14 +58,17 @@ export class ExactScan implements CandidateSource {
     let read = 0;
     const jobs = parts.flatMap((part) =>
       scanTasks(this.#pool, part, stepOf(part, view), similarities, part.before, view, stop.scan).map(
-        (job) => async () => {
-          const result = await job();
-          read += result.read;
-          searched[part.number] += result.searched;
-        },
+        ({ name, run }) => ({
+          name,
+          run: async () => {
+            const result = await run();
+            read += result.read;
+            searched[part.number] += result.searched;
+          },
+        }),
       ),
     );
-    await tasks.all(jobs);
+    await tasks.all(inSharedOrder(jobs, () => this.#pool.joinable()));
     // No task is running: unlike after a failure, no thread writes to it.
     if (signal.aborted) this.#buffers.giveBack(similarities);
     signal.throwIfAborted();

@@ -1,9 +1,11 @@
 import { REMOVED_SIMILARITY } from '../kernels/kernels.ts';
 import type { ScanResult } from '../workers/messages.ts';
+import { namesOf } from '../workers/scan-batches.ts';
 import { isStopped, type StopMark } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { ScanPart } from './scan-parts.ts';
 import type { SearchView } from './search-view.ts';
+import type { SharedJob } from './shared-order.ts';
 
 /**
  * Faces per task. A task should take at least a millisecond, or the messages cost more than the work, and at most a few,
@@ -25,15 +27,20 @@ export function scanTasks(
   offset: number,
   { filter }: SearchView,
   stop: StopMark,
-): (() => Promise<ScanResult>)[] {
+): SharedJob<ScanResult>[] {
   const { handle } = segment;
-  return rangesOf(end, step).map(([from, to]) => async () => {
-    if (isStopped(stop)) {
-      new Int16Array(similarities, (offset + from) * 2, to - from).fill(REMOVED_SIMILARITY);
-      return NOTHING;
-    }
-    const range = { segment: handle.id, from, to, similarities, offset, filter, stop };
-    return pool.scan({ kind: 'scan', probe: packed, ...range }, handle);
+  const isShared = packed.modality === 'face' && filter === undefined;
+  return rangesOf(end, step).map(([from, to]) => {
+    const name = isShared ? namesOf('faces', [{ segment: handle.id, from }]) : undefined;
+    const run = async () => {
+      if (isStopped(stop)) {
+        new Int16Array(similarities, (offset + from) * 2, to - from).fill(REMOVED_SIMILARITY);
+        return NOTHING;
+      }
+      const range = { segment: handle.id, from, to, similarities, offset, filter, stop };
+      return pool.scan({ kind: 'scan', probe: packed, ...range }, handle);
+    };
+    return { name, run };
   });
 }
 

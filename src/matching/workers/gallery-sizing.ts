@@ -3,7 +3,8 @@ import type { IndexShape } from '../../index-files/index-writer.ts';
 import { FACE_CODE_BYTES } from '../kernels/face-codes.ts';
 import { CANDIDATE_BYTES, CODE_BYTES, VECTOR_SIZE } from '../model/finger-vector-model.ts';
 import { FINGER_PACKED_MAX_BYTES } from '../kernels/kernels.ts';
-import { MAX_FACE_BYTES, SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';
+import { MAX_FACE_BYTES } from './batch-reader.ts';
+import { SEGMENT_SCRATCH_BYTES } from './segment-reader.ts';
 
 /** References that a live segment of the service holds before the next one is opened. */
 export const SEGMENT_CAPACITY = 65_536;

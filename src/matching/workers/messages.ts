@@ -58,9 +58,8 @@ export interface CodePiece {
   readonly offset: number;
 }
 
-/** Estimate the similarities of a probe and references from the references' codes. */
-export interface ScanCodesTask {
-  readonly kind: 'scan-codes';
+/** A probe of a scan of codes. */
+export interface CodeScan {
   /** Tables of the probe, see code-tables.ts and face-codes.ts. */
   readonly tables: CodeTables;
   readonly pieces: readonly CodePiece[];
@@ -69,9 +68,49 @@ export interface ScanCodesTask {
   readonly stop: StopMark;
 }
 
+/**
+ * Estimate the similarities of probes and references from the references' codes. The probes may be those of several
+ * searches.
+ */
+export interface ScanCodesTask {
+  readonly kind: 'scan-codes';
+  /** 1 to MAX_BATCH_PROBES, whose pieces have the same segments and first references, in the same order. */
+  readonly scans: readonly CodeScan[];
+}
+
 export interface ScanCodesResult {
-  /** References scanned: fewer than all when the work was stopped. */
-  readonly read: number;
+  /** For each scan: references scanned; fewer than all when it was stopped. */
+  readonly read: readonly number[];
+  readonly busyMs: number;
+}
+
+/** A face of a scan of embeddings. */
+export interface FaceScan {
+  readonly probe: PackedProbe;
+  /** One past the last reference. */
+  readonly to: number;
+  /** See ScanTask. */
+  readonly similarities: SharedArrayBuffer;
+  /** See ScanTask. */
+  readonly offset: number;
+  readonly stop: StopMark;
+}
+
+/** Compare faces with a range of a segment, as by ScanTask without a filter. They may be those of several searches. */
+export interface ScanFacesTask {
+  readonly kind: 'scan-faces';
+  readonly segment: SegmentId;
+  /** First reference. */
+  readonly from: number;
+  /** 1 to MAX_BATCH_PROBES. */
+  readonly scans: readonly FaceScan[];
+}
+
+export interface ScanFacesResult {
+  /** For each scan: references scanned; fewer than all when it was stopped. */
+  readonly read: readonly number[];
+  /** For each scan: those that were not removed. */
+  readonly present: readonly number[];
   readonly busyMs: number;
 }
 
@@ -94,7 +133,7 @@ export interface ChooseTask {
   readonly kind: 'choose';
   readonly probes: readonly (PackedProbe | undefined)[];
   readonly parts: readonly ChosenPart[];
-  /** See ScanCodesTask, and ScanTask for parts that are not coded. */
+  /** See CodeScan, and ScanTask for parts that are not coded. */
   readonly values: SharedArrayBuffer;
   /** One past the greatest ordinal. */
   readonly ordinals: number;
@@ -268,6 +307,7 @@ export interface ExplainResult {
 export interface TaskMap {
   readonly scan: { readonly task: ScanTask; readonly result: ScanResult };
   readonly 'scan-codes': { readonly task: ScanCodesTask; readonly result: ScanCodesResult };
+  readonly 'scan-faces': { readonly task: ScanFacesTask; readonly result: ScanFacesResult };
   readonly choose: { readonly task: ChooseTask; readonly result: ChooseResult };
   readonly place: { readonly task: PlaceTask; readonly result: PlaceResult };
   readonly shortlist: { readonly task: ShortlistTask; readonly result: ShortlistResult };

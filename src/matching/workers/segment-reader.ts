@@ -1,11 +1,9 @@
-import { blockOffset } from '../../gallery/code-plane.ts';
 import { claimScratch, type SegmentHandle } from '../../gallery/segment-layout.ts';
 import { SubjectMask, type SubjectFilter } from '../../gallery/subject-filter.ts';
 import { explainedComparison, type ExplainedComparison } from '../model/explained-comparison.ts';
 import { readExplanation } from '../model/finger-explanation.ts';
 import { CANDIDATE_BYTES, VECTOR_SIZE } from '../model/finger-vector-model.ts';
-import { instantiateCandidateKernels, NIBBLE, type CandidateKernels } from '../kernels/candidate-kernels.ts';
-import type { CodeTables } from '../kernels/code-tables.ts';
+import { instantiateCandidateKernels, type CandidateKernels } from '../kernels/candidate-kernels.ts';
 import type { Calibrations } from '../rates/calibrations.ts';
 import { faceScale, vectorOf } from '../kernels/similarity.ts';
 import type { KernelBuild } from '../kernels/kernel-builds.ts';
@@ -18,6 +16,7 @@ import {
   REMOVED_SIMILARITY,
   type Kernels,
 } from '../kernels/kernels.ts';
+import { BATCH_SCRATCH_BYTES, BatchReader, MAX_FACE_BYTES } from './batch-reader.ts';
 import type { CompareResult, ScanResult } from './messages.ts';
 import { isStopped, StopSignal, type StopMark } from './stop-signal.ts';
 import type { FaceKind, PackedProbe } from '../kernels/packed-probe.ts';
@@ -26,22 +25,23 @@ import { shippedFingerModel } from '../model/shipped-model.ts';
 /** References per kernel call: enough for the cost of a call not to matter, few enough to notice a stop within 2 ms. */
 const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
-/** References per call in a scan of codes, whose values are bytes. */
-const CODE_BATCH = 16_384;
 /** Scattered references per call. */
 const VECTOR_BATCH = 4096;
-const MAX_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH, CODE_BATCH / 4);
+const MAX_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH);
 const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
-export const MAX_FACE_BYTES = 2048;
 const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + CANDIDATE_BYTES, MAX_FACE_BYTES);
 
 const NEVER_STOPPED = new StopSignal().all;
 
-/** Scratch that one thread needs in a segment: probe, kernel scratch, scores, and its own directory. */
-export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + MAX_BATCH * 8;
+const SCORES_BYTES = MAX_BATCH * 4;
+
+/** Scratch that one thread needs in a segment: probe, kernel scratch, scores, its own directory, and that of a batch. */
+export const SEGMENT_SCRATCH_BYTES = PROBE_BYTES + KERNEL_SCRATCH_BYTES + 2 * SCORES_BYTES + BATCH_SCRATCH_BYTES;
 
 /** One thread's view of one segment: the kernels, instantiated over the segment's memory, and the thread's scratch. */
 export class SegmentReader {
+  /** Reads for several probes at the same time. */
+  readonly batches: BatchReader;
   readonly #kernels: Kernels;
   readonly #candidates: CandidateKernels;
   readonly #calibrations: Calibrations;
@@ -49,8 +49,6 @@ export class SegmentReader {
   readonly #directoryAddress: number;
   readonly #ownersAddress: number;
   readonly #vectorsAddress: number;
-  readonly #codesAddress: number;
-  readonly #codeBytes: number;
   readonly #probeAddress: number;
   readonly #scratchAddress: number;
   readonly #scoresAddress: number;
@@ -64,12 +62,18 @@ export class SegmentReader {
     this.#directoryAddress = handle.layout.directoryAddress;
     this.#ownersAddress = handle.layout.ownersAddress;
     this.#vectorsAddress = handle.layout.vectorsAddress;
-    this.#codesAddress = handle.layout.codesAddress;
-    this.#codeBytes = handle.layout.codeBytes;
     this.#probeAddress = claimScratch(handle);
     this.#scratchAddress = this.#probeAddress + PROBE_BYTES;
     this.#scoresAddress = this.#scratchAddress + KERNEL_SCRATCH_BYTES;
-    this.#ownDirectoryAddress = this.#scoresAddress + MAX_BATCH * 4;
+    this.#ownDirectoryAddress = this.#scoresAddress + SCORES_BYTES;
+    const [scratch, faceScratch] = [this.#ownDirectoryAddress + SCORES_BYTES, this.#scratchAddress];
+    this.batches = new BatchReader({
+      handle,
+      kernels: this.#kernels,
+      candidates: this.#candidates,
+      scratch,
+      faceScratch,
+    });
   }
 
   /**
@@ -104,35 +108,6 @@ export class SegmentReader {
     }
     out.fill(REMOVED_SIMILARITY, read);
     return { read, passed, searched };
-  }
-
-  /**
-   * Values of references `from` to `to`, see ScanCodesTask, batch by batch, until done or stopped.
-   * @param from - a multiple of 32
-   * @param out - u8 for each reference; 0 for those not scanned
-   * @param stop - checked between batches
-   * @returns references scanned
-   */
-  scanCodes({ tables, base }: CodeTables, from: number, to: number, out: Uint8Array, stop: StopMark): number {
-    const { buffer } = this.#memory;
-    new Uint8Array(buffer, this.#probeAddress, tables.byteLength).set(tables);
-    let read = 0;
-    for (; from + read < to && !isStopped(stop); read += CODE_BATCH) {
-      const count = Math.min(CODE_BATCH, to - from - read);
-      const codes = this.#codesAddress + blockOffset(from + read, this.#codeBytes);
-      this.#candidates.scanCodes(
-        this.#probeAddress,
-        2 * this.#codeBytes,
-        base,
-        codes,
-        count,
-        NIBBLE,
-        this.#scoresAddress,
-      );
-      out.set(new Uint8Array(buffer, this.#scoresAddress, count), read);
-    }
-    out.fill(0, Math.min(read, to - from));
-    return Math.min(read, to - from);
   }
 
   /** A copy of the first bytes of a record; undefined: removed. */

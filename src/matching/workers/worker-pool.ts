@@ -5,6 +5,7 @@ import { SHIPPED_CALIBRATIONS, type Calibrations } from '../rates/calibrations.t
 import type { CodeTables } from '../kernels/code-tables.ts';
 import { CENTROIDS } from '../model/finger-vector-model.ts';
 import { ListLengths } from './list-lengths.ts';
+import { namesOf, ScanBatches } from './scan-batches.ts';
 import { SearchCosts } from './search-costs.ts';
 import { inLaneOf, FairTaskQueue } from './fair-task-queue.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
@@ -13,6 +14,7 @@ import {
   SEGMENT_UNKNOWN,
   type ChooseResult,
   type ChooseTask,
+  type CodeScan,
   type CompareResult,
   type CompareTask,
   type CrossCompareResult,
@@ -21,10 +23,11 @@ import {
   type EncodeFacesTask,
   type ExplainResult,
   type ExplainTask,
+  type FaceScan,
   type PlaceResult,
   type PlaceTask,
   type ScanCodesResult,
-  type ScanCodesTask,
+  type ScanFacesResult,
   type ScanResult,
   type ScanTask,
   type ShortlistResult,
@@ -43,6 +46,8 @@ const ENCODED_PER_TASK = 64;
  */
 export class WorkerPool {
   readonly #pool: Piscina<WorkerMessage, unknown>;
+  readonly #codeBatches = new ScanBatches<CodeScan, ScanCodesResult>();
+  readonly #faceBatches = new ScanBatches<FaceScan, ScanFacesResult>();
   readonly size: number;
   readonly calibrations: Calibrations;
   /** Measured costs of the threads' work on this machine. */
@@ -73,8 +78,12 @@ export class WorkerPool {
     });
   }
 
-  /** @param segment - handle of the segment that the task reads */
+  /**
+   * Faces without a filter are scanned together with those of other searches that wait at the same time.
+   * @param segment - handle of the segment that the task reads
+   */
   async scan(task: ScanTask, segment: SegmentHandle): Promise<ScanResult> {
+    if (task.probe.modality === 'face' && task.filter === undefined) return this.#scanFace(task, segment);
     const result = await this.#run(task, [segment]);
     const { finger, face } = this.costs;
     // If the filter passes little, filtering dominates the time and would distort the mean.
@@ -83,11 +92,37 @@ export class WorkerPool {
     return result;
   }
 
-  /** @param segments - handles of the segments that the task reads, here and below */
-  async scanCodes(task: ScanCodesTask, segments: readonly SegmentHandle[]): Promise<ScanCodesResult> {
-    const result = await this.#run(task, segments);
-    this.costs.code.note(result.busyMs, codeUnits(result.read, task.tables));
-    return result;
+  async #scanFace(task: ScanTask, segment: SegmentHandle): Promise<ScanResult> {
+    const { probe, from, to, similarities, offset, stop } = task;
+    const scan: FaceScan = { probe, to, similarities, offset, stop };
+    const { result, first, size } = await this.#faceBatches.run(namesOf('faces', [task]), [scan], (scans, onWaiting) =>
+      this.#run({ kind: 'scan-faces', segment: segment.id, from, scans }, [segment], onWaiting),
+    );
+    const [read, searched] = [result.read[first], result.present[first]];
+    // Costs are those of a search alone: plans must not depend on how many searches wait.
+    if (size === 1) this.costs.face.note(result.busyMs, read);
+    return { read, passed: read, searched, busyMs: result.busyMs / size };
+  }
+
+  /**
+   * Scans codes, together with searches that wait at the same time for the same references.
+   * @param scans - 1 to MAX_BATCH_PROBES, see ScanCodesTask
+   * @param segments - handles of the segments that the task reads, here and below
+   */
+  async scanCodes(scans: readonly CodeScan[], segments: readonly SegmentHandle[]): Promise<ScanCodesResult> {
+    const { result, first, size } = await this.#codeBatches.run(
+      namesOf('codes', scans[0].pieces),
+      scans,
+      (all, onWaiting) => this.#run({ kind: 'scan-codes', scans: all }, segments, onWaiting),
+    );
+    const read = result.read.slice(first, first + scans.length);
+    if (size === 1) this.costs.code.note(result.busyMs, codeUnits(read[0], scans[0].tables));
+    return { read, busyMs: (result.busyMs * scans.length) / size };
+  }
+
+  /** Names, see namesOf, of the references for which a scan would be served by a task that is waiting already. */
+  joinable(): string[] {
+    return [...this.#codeBatches.joinable(), ...this.#faceBatches.joinable()];
   }
 
   async choose(task: ChooseTask, segments: readonly SegmentHandle[]): Promise<ChooseResult> {
@@ -150,8 +185,9 @@ export class WorkerPool {
   async #run<Kind extends TaskKind>(
     task: TaskMap[Kind]['task'] & { readonly kind: Kind },
     handles: readonly SegmentHandle[],
+    onWaiting?: (isWaiting: boolean) => void,
   ): Promise<TaskMap[Kind]['result']> {
-    const lane = inLaneOf(task);
+    const lane = inLaneOf(task, onWaiting);
     // The thread's handlers are typed by the same map; Piscina itself is untyped.
     const send = (message: WorkerMessage) =>
       this.#pool.run({ ...message, ...lane }) as Promise<TaskMap[Kind]['result'] | typeof SEGMENT_UNKNOWN>;

@@ -71,15 +71,26 @@ const HANDLERS: Handlers = {
     const out = new Int16Array(similarities, (offset + from) * 2, to - from);
     return timed(() => reader.scan(probe, from, to, out, stop, filter));
   },
-  'scan-codes': ({ tables, pieces, values, stop }) => {
-    const readers = pieces.map(({ segment }) => met(segment).reader);
+  'scan-codes': ({ scans }) => {
+    const readers = scans[0].pieces.map(({ segment }) => met(segment).reader);
     return timed(() => {
-      let read = 0;
-      pieces.forEach(({ from, to, offset }, i) => {
-        read += readers[i].scanCodes(tables, from, to, new Uint8Array(values, offset + from, to - from), stop);
+      const read = scans.map(() => 0);
+      readers.forEach(({ batches }, i) => {
+        const readings = scans.map(({ tables, pieces, values, stop }) => {
+          const { from, to, offset } = pieces[i];
+          return { tables, to, out: new Uint8Array(values, offset + from, to - from), stop };
+        });
+        batches.scanCodes(readings, scans[0].pieces[i].from).forEach((count, s) => (read[s] += count));
       });
       return { read };
     });
+  },
+  'scan-faces': ({ segment, from, scans }) => {
+    const { reader } = met(segment);
+    const readings = scans.map(({ probe, to, similarities, offset, stop }) => {
+      return { face: probe.packed, to, out: new Int16Array(similarities, (offset + from) * 2, to - from), stop };
+    });
+    return timed(() => reader.batches.scanFaces(readings, from));
   },
   choose: (task) => {
     const parts = task.parts.map((part) => ({ ...part, segment: met(part.segment) }));
