@@ -7,9 +7,9 @@
  * side by side, so one address with constant offsets reaches all of them.
  *
  * A block's sums stay in registers: two for each probe. The processor has sixteen; four probes need thirteen with mask,
- * table and nibbles. With eight, V8 keeps some sums on the stack, which the first-level cache answers: still faster than
- * two passes of four, by a fifteenth in the caches and by a sixth beyond them (`npm run bench -- kernels`). Two rows a
- * turn of the loop, or two blocks at a time, are no faster.
+ * table and nibbles. With eight, V8 keeps some sums on the stack, which the first-level cache answers. In the relaxed
+ * build that is still a little faster than four, and much faster than two passes of four over memory. Two rows a turn of
+ * the loop, or two blocks at a time, are no faster (`npm run bench -- kernels`).
  */
 
 /** References per block. */

@@ -26,6 +26,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   growth: { what: 'search cost by gallery size, 10,000 to 1,000,000 subjects, plot, prediction (--plot FILE)' },
   graph: { what: 'HNSW against the scans: recall, time, growth, memory (--modality; --data DIR …; --help)' },
   throughput: { what: 'searches a second with two workers against one, and the bound set by the kernels' },
+  batches: { what: 'searches a second of concurrent callers, scanned together against one by one (--callers N)' },
   load: { what: 'the service under open-loop load over gRPC, overload, and HTTP (--subjects N)' },
   soak: { what: 'a service under long load with faults: memory, latency, wrong results (--minutes M)' },
   index: { what: 'index build, verify, start, and reload under load (--subjects N)' },

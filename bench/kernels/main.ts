@@ -12,6 +12,7 @@
 import { parseArgs } from 'node:util';
 import { canRun } from '../../src/matching/kernels/kernel-builds.ts';
 import { compareRates, type RateRow } from '../harness/rates.ts';
+import { batches } from './batches.ts';
 import { comparisons } from './comparisons.ts';
 import { crossing } from './crossing.ts';
 import { encoders } from './encoders.ts';
@@ -46,6 +47,7 @@ function measureKernels(): void {
     ...comparisons(builds),
     ...encoders(builds),
     ...scans(builds, Number(values.scanned)),
+    ...batches(builds, Number(values.scanned)),
     crossing(builds),
   ];
   const results = groups.map(({ name, unit, bytes, contenders }) => ({

@@ -19,6 +19,7 @@ import { partitionsFor, type Probe } from '../../src/matching/search/probe.ts';
 import type { SearchView } from '../../src/matching/search/search-view.ts';
 import { StopSignal } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+import { inLoops, type Round } from '../harness/closed-loops.ts';
 import { medianOf } from '../harness/spread.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
 import { probesOf, type Samples } from '../people/sought-people.ts';
@@ -57,16 +58,6 @@ await fillGallery(gallery, subjects, availableParallelism(), ['fingers', 'faces'
 gallery.startAt(1);
 const pools = [new WorkerPool(1), new WorkerPool(workers)] as const;
 const planners = pools.map((pool) => new Planner(pool));
-
-/** Work of one round. */
-interface Round {
-  readonly done: number;
-  readonly seconds: number;
-  /** CPU time of all threads. */
-  readonly cpuMs: number;
-  /** CPU time of the main thread, included in `cpuMs`. */
-  readonly mainMs: number;
-}
 
 const rows = [];
 for (const { kind, samples } of KINDS) {
@@ -112,30 +103,6 @@ else {
       { work: `${kind}, kernels alone`, ...flat(kernels) },
     ]),
   );
-}
-
-/** Runs the work in `loops` closed loops. */
-async function inLoops(loops: number, forSeconds: number, work: (i: number) => Promise<void>): Promise<Round> {
-  const [started, cpu, main] = [performance.now(), process.cpuUsage(), process.threadCpuUsage()];
-  const end = started + forSeconds * 1000;
-  let [next, done] = [0, 0];
-  // Work unfinished at the end counts by the share of its time before the end.
-  const loop = async () => {
-    while (performance.now() < end) {
-      const began = performance.now();
-      await work(next++);
-      const ended = performance.now();
-      done += ended <= end ? 1 : (end - began) / (ended - began);
-    }
-  };
-  await Promise.all(Array.from({ length: loops }, loop));
-  const milliseconds = ({ user, system }: NodeJS.CpuUsage) => (user + system) / 1000;
-  return {
-    done,
-    seconds: forSeconds,
-    cpuMs: milliseconds(process.cpuUsage(cpu)),
-    mainMs: milliseconds(process.threadCpuUsage(main)),
-  };
 }
 
 /** One long task of the kernel that dominates the search. */

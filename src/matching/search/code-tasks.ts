@@ -1,4 +1,3 @@
-import { MAX_BATCH_PROBES } from '../kernels/batch-kernels.ts';
 import type { CodeTables } from '../kernels/code-tables.ts';
 import type { CodePiece, CodeScan } from '../workers/messages.ts';
 import { namesOf } from '../workers/scan-batches.ts';
@@ -44,7 +43,7 @@ export function codeTasks(
   values: SharedArrayBuffer,
   stop: StopMark,
 ): SharedJob<number>[] {
-  return mergedIfMany(groupsOf(parts), pool.size).map(({ name, groups }) => ({
+  return mergedIfMany(groupsOf(parts), pool).map(({ name, groups }) => ({
     name,
     run: async () => {
       if (isStopped(stop)) {
@@ -93,12 +92,12 @@ function groupsOf(parts: readonly PlacedPart[]): Group[] {
  */
 function mergedIfMany(
   groups: readonly Group[],
-  threads: number,
+  { size, maxBatchProbes }: WorkerPool,
 ): { readonly name: string; readonly groups: readonly Group[] }[] {
   const named = groups.map((group) => ({ name: namesOf('codes', group.pieces.map(codePieceOf)), group }));
-  if (groups.length <= threads) return named.map(({ name, group }) => ({ name, groups: [group] }));
+  if (groups.length <= size) return named.map(({ name, group }) => ({ name, groups: [group] }));
   return [...Map.groupBy(named, ({ name }) => name)].flatMap(([name, same]) =>
-    rangesOf(same.length, MAX_BATCH_PROBES).map(([from, to]) => {
+    rangesOf(same.length, maxBatchProbes).map(([from, to]) => {
       return { name, groups: same.slice(from, to).map(({ group }) => group) };
     }),
   );

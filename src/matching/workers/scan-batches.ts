@@ -20,19 +20,25 @@ export interface Share<Result> {
 /**
  * Merges scans of the same references that wait for a thread at the same time into one task, which reads the references
  * once. A scan is sent as soon as it is asked for, and waits for nothing: only one that has no thread yet can be joined.
- * It keeps its place in the queue, and no task waits longer than for MAX_BATCH_PROBES scans instead of one.
+ * It keeps its place in the queue, and no task waits longer than for `maxScans` scans instead of one.
  */
 export class ScanBatches<Scan, Result> {
   readonly #waiting = new Map<string, Batch<Scan, Result>>();
+  readonly #maxScans: number;
+
+  /** @param maxScans - of one task, 1 to MAX_BATCH_PROBES */
+  constructor(maxScans: number = MAX_BATCH_PROBES) {
+    this.#maxScans = maxScans;
+  }
 
   /** Names of references for which a task waits for a thread and has room. */
   joinable(): string[] {
-    return [...this.#waiting].flatMap(([name, { scans }]) => (scans.length < MAX_BATCH_PROBES ? [name] : []));
+    return [...this.#waiting].flatMap(([name, { scans }]) => (scans.length < this.#maxScans ? [name] : []));
   }
 
   /**
    * @param references - what is read, see namesOf
-   * @param scans - 1 to MAX_BATCH_PROBES
+   * @param scans - 1 to `maxScans`
    * @param send - sends a task; its scans may become more until `onWaiting(false)`
    */
   async run(
@@ -41,7 +47,7 @@ export class ScanBatches<Scan, Result> {
     send: (scans: readonly Scan[], onWaiting: (isWaiting: boolean) => void) => Promise<Result>,
   ): Promise<Share<Result>> {
     const waiting = this.#waiting.get(references);
-    if (waiting?.result !== undefined && waiting.scans.length + scans.length <= MAX_BATCH_PROBES) {
+    if (waiting?.result !== undefined && waiting.scans.length + scans.length <= this.#maxScans) {
       const first = waiting.scans.length;
       waiting.scans.push(...scans);
       return { result: await waiting.result, first, size: waiting.scans.length };

@@ -2,6 +2,7 @@ import { extname } from 'node:path';
 import { Piscina } from 'piscina';
 import { Failure } from '../../failure.ts';
 import { SHIPPED_CALIBRATIONS, type Calibrations } from '../rates/calibrations.ts';
+import { MAX_BATCH_PROBES } from '../kernels/batch-kernels.ts';
 import type { CodeTables } from '../kernels/code-tables.ts';
 import { CENTROIDS } from '../model/finger-vector-model.ts';
 import { ListLengths } from './list-lengths.ts';
@@ -46,10 +47,12 @@ const ENCODED_PER_TASK = 64;
  */
 export class WorkerPool {
   readonly #pool: Piscina<WorkerMessage, unknown>;
-  readonly #codeBatches = new ScanBatches<CodeScan, ScanCodesResult>();
-  readonly #faceBatches = new ScanBatches<FaceScan, ScanFacesResult>();
+  readonly #codeBatches: ScanBatches<CodeScan, ScanCodesResult>;
+  readonly #faceBatches: ScanBatches<FaceScan, ScanFacesResult>;
   readonly size: number;
   readonly calibrations: Calibrations;
+  /** Maximum number of probes that one task scans for. */
+  readonly maxBatchProbes: number;
   /** Measured costs of the threads' work on this machine. */
   readonly costs = new SearchCosts();
   /** Measured lengths of the lists that indexed searches make. */
@@ -58,10 +61,18 @@ export class WorkerPool {
   /**
    * @param size - threads, at least 1
    * @param calibrations - also used by the threads
+   * @param maxBatchProbes - 1 to MAX_BATCH_PROBES; 1: every probe is scanned for alone, for measurements
    */
-  constructor(size: number, calibrations: Calibrations = SHIPPED_CALIBRATIONS) {
+  constructor(
+    size: number,
+    calibrations: Calibrations = SHIPPED_CALIBRATIONS,
+    maxBatchProbes: number = MAX_BATCH_PROBES,
+  ) {
     this.size = size;
     this.calibrations = calibrations;
+    this.maxBatchProbes = maxBatchProbes;
+    this.#codeBatches = new ScanBatches(maxBatchProbes);
+    this.#faceBatches = new ScanBatches(maxBatchProbes);
     this.#pool = new Piscina({
       // The same file with this module's extension: .ts in the sources, .js in the build.
       filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
@@ -106,7 +117,7 @@ export class WorkerPool {
 
   /**
    * Scans codes, together with searches that wait at the same time for the same references.
-   * @param scans - 1 to MAX_BATCH_PROBES, see ScanCodesTask
+   * @param scans - 1 to `maxBatchProbes`, see ScanCodesTask
    * @param segments - handles of the segments that the task reads, here and below
    */
   async scanCodes(scans: readonly CodeScan[], segments: readonly SegmentHandle[]): Promise<ScanCodesResult> {
