@@ -4,11 +4,10 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { FACE_DIMENSION } from '../../fixtures/face.ts';
-import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { facesOf } from '../gallery/synthetic-gallery.ts';
 import { faceOf } from '../people/sought-people.ts';
-import { faceTemplate } from '../people/synthetic-face.ts';
-import { drawStrangers } from './strangers.ts';
+import { drawStrangers } from '../people/face-strangers.ts';
+import { facesOfPeople, quantised } from '../people/real-faces.ts';
 import { roomFor, type VectorSet } from './vector-set.ts';
 
 /** @param mates - subjects with a probe */
@@ -33,7 +32,7 @@ export async function syntheticFaces(subjects: number, mates: number, threads: n
  * @throws Error if the folder has more people than `subjects`
  */
 export function realFaces(folder: string, subjects: number, mates: number): VectorSet {
-  const { dimension, people } = readPeople(folder);
+  const { dimension, people } = facesOfPeople(folder);
   if (people.length > subjects) {
     throw new Error(`${folder} has ${people.length} people; --subjects must be as many at least.`);
   }
@@ -55,32 +54,14 @@ export function realFaces(folder: string, subjects: number, mates: number): Vect
   };
 }
 
-function quantised(embedding: Float32Array): Int8Array {
-  const packed = packFace(faceTemplate(embedding));
-  return new Int8Array(packed.buffer, packed.byteOffset, packed.byteLength);
-}
-
-/** The images of each person. */
-function readPeople(folder: string): { readonly dimension: number; readonly people: readonly Float32Array[][] } {
-  const bytes = readFileSync(join(folder, 'embeddings.f32'));
-  const rows = readFileSync(join(folder, 'embeddings.tsv'), 'utf8').trim().split('\n').slice(1);
-  const dimension = bytes.length / 4 / rows.length;
-  const floats = new Float32Array(new Uint8Array(bytes).buffer);
-  const images = rows.map((row, i) => ({
-    identity: row.split('\t')[0],
-    embedding: floats.subarray(i * dimension, (i + 1) * dimension),
-  }));
-  const people = Map.groupBy(images, ({ identity }) => identity);
-  return { dimension, people: [...people.values()].map((own) => own.map(({ embedding }) => embedding)) };
-}
-
 /** Synthetic non-mates; made once and kept in the temporary folder. */
 function madeStrangers(real: readonly Float32Array[], count: number): Int8Array {
   const digest = createHash('sha256');
   for (const embedding of real) digest.update(embedding);
   const file = join(tmpdir(), `ridgewatch-strangers-${digest.digest('hex').slice(0, 16)}-${count}.i8`);
   if (!existsSync(file)) {
-    const made = drawStrangers(real, count, quantised);
+    const people = real.map((embedding) => ({ embedding, isSearched: false }));
+    const made = drawStrangers(people, count, quantised);
     writeFileSync(`${file}.part`, made);
     renameSync(`${file}.part`, file);
   }

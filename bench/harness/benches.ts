@@ -22,6 +22,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   'hit-rate': { what: 'hit rate of candidate vectors of real prints, held out by person (--data DIR …)' },
   penetration: { what: 'hit rate against penetration rate of candidate vectors (--subjects N)' },
   search: { what: 'search cost, exact and indexed, by stage, and hit rate of the index (--subjects N)' },
+  'face-index': { what: 'what indexed search of real faces misses, among strangers of three models (--data DIR)' },
   scope: { what: 'search cost of small galleries in a large store, and with expired subjects (--subjects N)' },
   growth: { what: 'search cost by gallery size, 10,000 to 1,000,000 subjects, plot, prediction (--plot FILE)' },
   graph: { what: 'HNSW against the scans: recall, time, growth, memory (--modality; --data DIR …; --help)' },

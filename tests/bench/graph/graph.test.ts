@@ -11,7 +11,7 @@ import { codeMethod, graphMethod } from '../../../bench/graph/methods.ts';
 import { meanProducts } from '../../../src/matching/kernels/mean-products.ts';
 import { principalDirections, project, wholeVectors, type Projection } from '../../../bench/graph/projection.ts';
 import { compareMethods } from '../../../bench/graph/searches.ts';
-import { drawStrangers } from '../../../bench/graph/strangers.ts';
+import { drawStrangers, STRANGER_MODELS } from '../../../bench/people/face-strangers.ts';
 import type { PositionGraph } from '../../../bench/graph/vector-graph.ts';
 import {
   enrolledSample,
@@ -264,6 +264,7 @@ describe('synthetic non-mates', () => {
     const [a, b] = [random.normal(), random.normal()];
     return Float32Array.of(1 + a, a + b, b / 2, -a / 3);
   });
+  const people = real.map((embedding, person) => ({ embedding, isSearched: person % 3 === 0 }));
   const drawn: Float32Array[] = [];
   const keep = (embedding: Float32Array) => {
     drawn.push(embedding);
@@ -271,7 +272,7 @@ describe('synthetic non-mates', () => {
   };
 
   it('have the mean and covariance of the real ones', () => {
-    drawStrangers(real, 20_000, keep);
+    drawStrangers(people, 20_000, keep);
     const [made, given] = [drawn, real].map((rows) => {
       const mean = Float64Array.from(
         { length: dimension },
@@ -283,11 +284,11 @@ describe('synthetic non-mates', () => {
     made.covariance.forEach((value, k) => expect(Math.abs(value - given.covariance[k])).toBeLessThan(0.08));
   });
 
-  it('do not depend on the number drawn', () => {
+  it.each(STRANGER_MODELS)('do not depend on the number drawn: %s', (model) => {
     const quantise = (embedding: Float32Array) => Int8Array.from(embedding, (x) => Math.round(20 * x));
-    const few = drawStrangers(real, 10, quantise);
+    const few = drawStrangers(people, 10, quantise, model);
     expect(few.length).toBe(10 * dimension);
-    expect(drawStrangers(real, 30, quantise).subarray(0, 10 * dimension)).toEqual(few);
+    expect(drawStrangers(people, 30, quantise, model).subarray(0, 10 * dimension)).toEqual(few);
   });
 });
 
