@@ -3,6 +3,7 @@ import type { CurrentGallery } from '../../src/gallery/active-gallery.ts';
 import type { SubjectAttributes } from '../../src/gallery/catalogue.ts';
 import { Gallery } from '../../src/gallery/gallery.ts';
 import { CandidateGraphs, type GraphLimits } from '../../src/matching/graph/candidate-graphs.ts';
+import type { GraphChoice } from '../../src/matching/graph/gallery-graphs.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import { GraphSubjects } from '../../src/matching/search/graph-subjects.ts';
@@ -63,8 +64,9 @@ export function graphsFor(
   onError: (error: unknown) => void = (error) => {
     throw error;
   },
+  choice: GraphChoice = () => true,
 ): CandidateGraphs {
-  return new CandidateGraphs(served, () => true, onError, limits);
+  return new CandidateGraphs(served, choice, onError, limits);
 }
 
 /** Subject ids in order. */

@@ -1,8 +1,10 @@
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
+import { partitionKey, type PartitionName } from '../../gallery/catalogue.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
 import { GalleryGraphs, type GraphChoice } from './gallery-graphs.ts';
 import { GraphCosts } from './graph-costs.ts';
 import type { GraphFigures } from './partition-graph.ts';
+import type { SavedGraph } from './saved-graph.ts';
 
 /** Pause after a failure. */
 const PAUSE_MS = 60_000;
@@ -26,6 +28,7 @@ export class CandidateGraphs {
   readonly #onError: (error: unknown) => void;
   readonly #limits: GraphLimits;
   readonly #costs = new GraphCosts();
+  readonly #saved = new WeakMap<Gallery, Map<string, SavedGraph>>();
   readonly #retiring = new Set<GalleryGraphs>();
   #current: GalleryGraphs | undefined;
   #caughtUp: Promise<void> | undefined;
@@ -64,6 +67,16 @@ export class CandidateGraphs {
     await (this.#caughtUp ??= this.#catchUp());
   }
 
+  /**
+   * A graph to begin with when the gallery becomes the current one. A partition that had a saved graph always has one,
+   * whatever the choice. Only before `run` has met the gallery.
+   */
+  adopt(gallery: Gallery, partition: PartitionName, saved: SavedGraph): void {
+    const all = this.#saved.get(gallery) ?? new Map<string, SavedGraph>();
+    this.#saved.set(gallery, all);
+    all.set(partitionKey(partition), saved);
+  }
+
   /** The graphs of a gallery that `run` has met and that has searches. @param isWanted - tells the gallery */
   graphsOf(isWanted: (gallery: Gallery) => boolean): GalleryGraphs | undefined {
     if (this.#current !== undefined && isWanted(this.#current.gallery)) return this.#current;
@@ -83,7 +96,7 @@ export class CandidateGraphs {
   #follow(gallery: Gallery): void {
     const old = this.#current;
     const [choice, onError, costs] = [this.#choice, this.#onError, this.#costs];
-    this.#current = new GalleryGraphs(gallery, { choice, onError, costs, ...this.#limits });
+    this.#current = new GalleryGraphs(gallery, { choice, onError, costs, ...this.#limits }, this.#saved.get(gallery));
     if (old === undefined) return;
     this.#retiring.add(old);
     void old.gallery.presentSearchesEnded().then(() => {

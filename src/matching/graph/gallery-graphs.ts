@@ -6,6 +6,7 @@ import type { GraphEntry } from './graph-references.ts';
 import { GraphLostError } from './graph-thread.ts';
 import { PartitionGraph, type GraphFigures, type GraphSharing } from './partition-graph.ts';
 import { isSamePartition, vectorDimension } from './reference-vectors.ts';
+import type { SavedGraph } from './saved-graph.ts';
 
 /** Between `covers` and a search the numbers may grow. A search lists at most this many times as many. */
 const LENIENCE = 2;
@@ -37,12 +38,17 @@ export class GalleryGraphs {
   readonly gallery: Gallery;
   readonly #settings: GraphSettings;
   readonly #graphs = new Map<string, PartitionGraph>();
+  /** Graphs to begin with, each for one use. */
+  readonly #saved: ReadonlyMap<string, SavedGraph>;
+  readonly #used = new Set<SavedGraph>();
   readonly #dropped = new Set<PartitionGraph>();
   readonly #failed = new Map<string, Failed>();
   readonly #endChanges: () => void;
 
-  constructor(gallery: Gallery, settings: GraphSettings) {
+  /** @param saved - by key of their partition; a partition that had a saved graph always has one */
+  constructor(gallery: Gallery, settings: GraphSettings, saved: ReadonlyMap<string, SavedGraph> = new Map()) {
     this.gallery = gallery;
+    this.#saved = saved;
     this.#settings = settings;
     this.#endChanges = gallery.observe(
       new GraphChanges(gallery, {
@@ -114,26 +120,36 @@ export class GalleryGraphs {
     const graphs = [...this.#graphs.values(), ...this.#dropped];
     this.#graphs.clear();
     this.#dropped.clear();
-    await Promise.all(graphs.map((graph) => graph.stop()));
+    const unused = [...this.#saved.values()].filter((saved) => !this.#used.has(saved));
+    for (const saved of unused) this.#used.add(saved);
+    await Promise.all([...graphs.map((graph) => graph.stop()), ...unused.map(({ file }) => file.close())]);
   }
 
   /** @param share - of the references that are required otherwise */
-  #isWanted({ name, liveCount }: Partition, share: number): boolean {
+  #isWanted({ name, key, liveCount }: Partition, share: number): boolean {
     const count = liveCount / share;
-    return (
-      vectorDimension(name) <= MAX_DIMENSION && count > this.#settings.maxPending && this.#settings.choice(name, count)
-    );
+    if (vectorDimension(name) > MAX_DIMENSION || count <= this.#settings.maxPending) return false;
+    return this.#saved.has(key) || this.#settings.choice(name, count);
   }
 
   #begin(partition: Partition): void {
     const { onError, pauseMs } = this.#settings;
-    const graph = new PartitionGraph(this.gallery, partition, this.#settings, (error) => {
+    const fail = (error: unknown) => {
       if (this.#graphs.get(partition.key) !== graph) return;
       this.#graphs.delete(partition.key);
       this.#failed.set(partition.key, { error: classOf(error), untilMs: performance.now() + pauseMs });
       onError(error);
-    });
+    };
+    const saved = this.#unused(partition);
+    const graph = new PartitionGraph(this.gallery, partition, this.#settings, fail, saved);
     this.#graphs.set(partition.key, graph);
+  }
+
+  #unused({ key }: Partition): SavedGraph | undefined {
+    const saved = this.#saved.get(key);
+    if (saved === undefined || this.#used.has(saved)) return undefined;
+    this.#used.add(saved);
+    return saved;
   }
 
   /** Running searches keep the graph. It follows changes no more: these searches find no expunged subject anyway. */

@@ -48,7 +48,7 @@ export interface SearchTask {
 export type GraphTask = LearnTask | BeginTask | LoadTask | SaveTask | AddTask | RemoveTask | SearchTask;
 
 export interface GraphResult {
-  /** Time of the thread. */
+  /** Time that the thread was busy. */
   readonly busyMs: number;
   /** Vectors in the graph, and places of removed ones. */
   readonly places: number;

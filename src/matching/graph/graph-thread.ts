@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
+import { forgetGate, makeGate } from './call-gate.ts';
 import type { GraphResult, GraphTask, SearchTask } from './graph-messages.ts';
 
 /** A graph, or the thread that owned it, has failed or was stopped: it can no longer be searched. */
@@ -19,6 +20,7 @@ interface Turn {
  */
 export class GraphThread {
   readonly #pool: Piscina<GraphTask, GraphResult>;
+  readonly #gate = makeGate();
   readonly #onFailure: (error: unknown) => void;
   readonly #searches: Turn[] = [];
   readonly #changes: Turn[] = [];
@@ -36,6 +38,7 @@ export class GraphThread {
       maxThreads: 1,
       idleTimeout: Infinity,
       concurrentTasksPerWorker: 1,
+      workerData: this.#gate,
       recordTiming: false,
     });
     this.#pool.on('error', (error: unknown) => this.#fail(error));
@@ -51,8 +54,8 @@ export class GraphThread {
 
   /** @throws GraphLostError; the signal's reason */
   search(task: SearchTask, signal: AbortSignal): Promise<GraphResult> {
-    signal.throwIfAborted();
     return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
       const leave = () => {
         const at = this.#searches.indexOf(turn);
         if (at >= 0) this.#searches.splice(at, 1);
@@ -82,7 +85,7 @@ export class GraphThread {
   async stop(): Promise<void> {
     this.#close(new GraphLostError('the graph was stopped'));
     if (this.#running !== undefined && this.#running.kind !== 'learn') await this.#running.ended;
-    await this.#pool.destroy();
+    await this.#destroy();
   }
 
   #enqueue(queue: Turn[], turn: Turn): void {
@@ -115,9 +118,14 @@ export class GraphThread {
   #fail(error: unknown): GraphLostError {
     if (this.#end !== undefined) return this.#end;
     const end = this.#close(new GraphLostError('a graph has failed', { cause: error }));
-    void this.#pool.destroy();
+    void this.#destroy();
     this.#onFailure(error);
     return end;
+  }
+
+  async #destroy(): Promise<void> {
+    await this.#pool.destroy();
+    forgetGate(this.#gate);
   }
 
   #close(end: GraphLostError): GraphLostError {

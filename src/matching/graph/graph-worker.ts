@@ -1,5 +1,7 @@
 /** The thread that owns the graph of one partition. */
+import { workerData } from 'piscina';
 import { learnPrincipalDirections } from '../kernels/principal-directions.ts';
+import { throughGate } from './call-gate.ts';
 import type { AddTask, GraphResult, GraphTask, RemoveTask } from './graph-messages.ts';
 import type { VectorGraph } from './vector-graph.ts';
 
@@ -8,13 +10,14 @@ const MAX_CHANGES_MS = 5;
 
 const NOTHING = { done: 0, labels: new Uint32Array() };
 
+const gate = workerData as Int32Array;
 let graph: VectorGraph | undefined;
 
 /** The entry point that the pool calls. */
 export default async function run(task: GraphTask): Promise<GraphResult> {
-  const before = process.threadCpuUsage();
+  const started = performance.now();
   const result = await carryOut(task);
-  return { ...result, places: graph?.places ?? 0, busyMs: busySince(before) };
+  return { ...result, places: graph?.places ?? 0, busyMs: performance.now() - started };
 }
 
 async function carryOut(task: GraphTask): Promise<Pick<GraphResult, 'done' | 'labels' | 'directions'>> {
@@ -22,20 +25,20 @@ async function carryOut(task: GraphTask): Promise<Pick<GraphResult, 'done' | 'la
     case 'learn':
       return { ...NOTHING, directions: learnPrincipalDirections(task.rows, task.dimension, task.size) };
     case 'begin':
-      graph = new (await vectorGraph())(task.directions);
+      graph = await throughGate(gate, async () => new (await vectorGraph())(task.directions));
       return NOTHING;
     case 'load':
-      graph = (await vectorGraph()).load(task.path, task.directions);
+      graph = await throughGate(gate, async () => new (await vectorGraph())(task.directions, task.path));
       return NOTHING;
     case 'save':
-      present().save(task.path);
+      await throughGate(gate, () => present().save(task.path));
       return NOTHING;
     case 'add':
-      return { ...NOTHING, done: add(present(), task) };
+      return { ...NOTHING, done: await add(present(), task) };
     case 'remove':
-      return { ...NOTHING, done: remove(present(), task) };
+      return { ...NOTHING, done: await remove(present(), task) };
     case 'search':
-      return { ...NOTHING, labels: present().search(task.vector, task.ef) };
+      return { ...NOTHING, labels: await throughGate(gate, () => present().search(task.vector, task.ef)) };
   }
 }
 
@@ -50,28 +53,22 @@ function present(): VectorGraph {
   return graph;
 }
 
-function add(to: VectorGraph, { vectors, labels }: AddTask): number {
+function add(to: VectorGraph, { vectors, labels }: AddTask): Promise<number> {
   const { dimension } = to.directions;
   return untilLate(labels, (label, i) => to.add(vectors.subarray(i * dimension, (i + 1) * dimension), label));
 }
 
-function remove(from: VectorGraph, { labels }: RemoveTask): number {
+function remove(from: VectorGraph, { labels }: RemoveTask): Promise<number> {
   return untilLate(labels, (label) => from.remove(label));
 }
 
 /** @returns the number of changes made */
-function untilLate(labels: Uint32Array, change: (label: number, i: number) => void): number {
-  const before = process.threadCpuUsage();
+async function untilLate(labels: Uint32Array, change: (label: number, i: number) => void): Promise<number> {
+  const started = performance.now();
   let done = 0;
-  do {
-    change(labels[done], done);
+  while (done < labels.length && (done === 0 || performance.now() - started < MAX_CHANGES_MS)) {
+    await throughGate(gate, () => change(labels[done], done));
     done++;
-  } while (done < labels.length && busySince(before) < MAX_CHANGES_MS);
+  }
   return done;
-}
-
-/** @returns milliseconds of this thread, without the time that it waited for a core */
-function busySince(before: NodeJS.CpuUsage): number {
-  const { user, system } = process.threadCpuUsage(before);
-  return (user + system) / 1000;
 }

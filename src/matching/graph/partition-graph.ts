@@ -3,14 +3,15 @@ import type { ReferenceLocation, SubjectEntry } from '../../gallery/catalogue.ts
 import type { Gallery } from '../../gallery/gallery.ts';
 import type { Partition } from '../../gallery/partition.ts';
 import { inSlices, SLICE_MS } from '../../gallery/slices.ts';
+import type { PrincipalDirections } from '../kernels/principal-directions.ts';
 import type { GraphCosts } from './graph-costs.ts';
 import { GraphReferences, type GraphEntry } from './graph-references.ts';
 import { GraphThread } from './graph-thread.ts';
-import { directionsOf, vectorDimension } from './reference-vectors.ts';
+import { directionsOf, LEARNED_FROM, vectorDimension } from './reference-vectors.ts';
+import { pathOfFile } from './memory-file.ts';
+import { isCompleteGraph, type SavedGraph } from './saved-graph.ts';
 import { graphBytes } from './vector-graph.ts';
 
-/** References that directions are learned from: more hardly change them. */
-const LEARNED = 10_000;
 /** A graph whose directions were learned from fewer is built anew when it has grown by this factor. */
 const MAX_GROWTH = 4;
 /** References per message: some milliseconds of the graph's thread, so that a search waits no longer. */
@@ -54,8 +55,17 @@ export class PartitionGraph {
   #waiting: (() => void)[] = [];
   #isIdle = false;
 
-  /** @param onFailure - called once; the graph must be dropped then */
-  constructor(gallery: Gallery, partition: Partition, sharing: GraphSharing, onFailure: (error: unknown) => void) {
+  /**
+   * @param onFailure - called once; the graph must be dropped then
+   * @param saved - to begin with; undefined: an empty graph
+   */
+  constructor(
+    gallery: Gallery,
+    partition: Partition,
+    sharing: GraphSharing,
+    onFailure: (error: unknown) => void,
+    saved?: SavedGraph,
+  ) {
     this.partition = partition;
     this.references = new GraphReferences(gallery, partition.name, vectorDimension(partition.name));
     this.#sharing = sharing;
@@ -65,7 +75,7 @@ export class PartitionGraph {
       onFailure(error);
     };
     this.#thread = new GraphThread(fail);
-    this.#keepUp().catch(fail);
+    this.#keepUp(saved).catch(fail);
   }
 
   /** Whether a search considers every reference: in the graph, or among few others. */
@@ -82,7 +92,7 @@ export class PartitionGraph {
   get isOutgrown(): boolean {
     const { count } = this.references;
     if (this.#places - count > Math.max(this.#sharing.maxPending, count)) return true;
-    return this.#learnedFrom > 0 && this.#learnedFrom < LEARNED && count >= MAX_GROWTH * this.#learnedFrom;
+    return this.#learnedFrom > 0 && this.#learnedFrom < LEARNED_FROM && count >= MAX_GROWTH * this.#learnedFrom;
   }
 
   get figures(): GraphFigures {
@@ -146,27 +156,40 @@ export class PartitionGraph {
     this.#wake();
   }
 
-  async #keepUp(): Promise<void> {
-    await this.#learn();
+  async #keepUp(saved: SavedGraph | undefined): Promise<void> {
+    const directions = await (saved === undefined ? this.#begin() : this.#load(saved));
+    this.#learnedFrom = directions?.learnedFrom ?? 0;
     while (!this.#isStopped) if (!(await this.#changeSome())) await this.#sleep();
   }
 
-  async #learn(): Promise<void> {
+  async #load({ file, directions, entries }: SavedGraph): Promise<PrincipalDirections> {
+    try {
+      if (!(await isCompleteGraph(file))) throw new Error('a saved graph is damaged');
+      this.references.adopt(entries);
+      const { places } = await this.#thread.change({ kind: 'load', path: pathOfFile(file), directions });
+      this.#places = places;
+      return directions;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** @returns undefined: stopped meanwhile */
+  async #begin(): Promise<PrincipalDirections | undefined> {
     const { name } = this.partition;
     const [dimension, size] = [vectorDimension(name), directionsOf(name)];
     let rows: Int8Array = new Int8Array();
     const references = this.references;
     const reading = (function* () {
-      rows = yield* references.firstVectors(LEARNED);
+      rows = yield* references.firstVectors(LEARNED_FROM);
     })();
-    const isRead = await inSlices(reading, SLICE_MS, () => this.#isStopped);
-    if (!isRead) return;
+    if (!(await inSlices(reading, SLICE_MS, () => this.#isStopped))) return undefined;
     // All were removed since. Directions of nothing are as good as others, until the graph is dropped.
     if (rows.length === 0) rows = new Int8Array(dimension);
     const { directions } = await this.#thread.change({ kind: 'learn', rows, dimension, size });
     if (directions === undefined) throw new Error('no directions were learned');
     await this.#thread.change({ kind: 'begin', directions });
-    this.#learnedFrom = rows.length / dimension;
+    return directions;
   }
 
   /** Removals come first: they end the time for which a biometric is kept. @returns false: nothing is left to do */

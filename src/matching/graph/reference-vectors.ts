@@ -12,6 +12,9 @@ import { VECTOR_SIZE } from '../model/finger-vector-model.ts';
 const FACE_DIRECTIONS = 64;
 const FINGER_DIRECTIONS = 128;
 
+/** References that the directions of a graph are learned from, at most: more hardly change them. */
+export const LEARNED_FROM = 10_000;
+
 /** Components of a vector. */
 export function vectorDimension(partition: PartitionName): number {
   return partition.modality === 'finger' ? VECTOR_SIZE : partition.dimension;

@@ -38,22 +38,17 @@ export class VectorGraph {
   /** Places whose vector was removed, to be used again. */
   #vacant = 0;
 
-  /** @param directions - vectors are held along these */
-  constructor(directions: PrincipalDirections) {
-    this.directions = directions;
-    this.#index = new hnswlib.HierarchicalNSW('ip', directions.size);
-    this.#index.initIndex(FIRST_PLACES, LINKS, EF_CONSTRUCTION, SEED, true);
-  }
-
   /**
-   * Reads a graph that `save` wrote.
-   * @param directions - those of the saved graph
+   * @param directions - vectors are held along these
+   * @param path - of a graph that `save` wrote, along the same directions; undefined: an empty graph
    * @throws Error when the file is damaged
    */
-  static load(path: string, directions: PrincipalDirections): VectorGraph {
-    const graph = new VectorGraph(directions);
-    graph.#index.readIndexSync(path, true);
-    return graph;
+  constructor(directions: PrincipalDirections, path?: string) {
+    this.directions = directions;
+    this.#index = new hnswlib.HierarchicalNSW('ip', directions.size);
+    // Not both: hnswlib-node would release the empty index twice if the file is damaged.
+    if (path === undefined) this.#index.initIndex(FIRST_PLACES, LINKS, EF_CONSTRUCTION, SEED, true);
+    else this.#index.readIndexSync(path, true);
   }
 
   /** Vectors, and places of removed ones. */
@@ -79,6 +74,9 @@ export class VectorGraph {
    * @throws Error when there is no vector of this label
    */
   remove(label: number): void {
+    // Overwriting an unknown label would add a vector.
+    this.#index.markDelete(label);
+    this.#index.unmarkDelete(label);
     this.#index.addPoint(new Array<number>(this.directions.size).fill(0), label);
     this.#index.markDelete(label);
     this.#vacant++;

@@ -19,6 +19,8 @@ export interface PrincipalDirections {
   readonly mean: Float64Array;
   /** Share of the variance that the directions hold, 0 to 1. */
   readonly variance: number;
+  /** Vectors that they were learned from. */
+  readonly learnedFrom: number;
 }
 
 /**
@@ -41,7 +43,7 @@ export function learnPrincipalDirections(rows: Int8Array, dimension: number, siz
   const held = order.slice(0, size).reduce((sum, { value }) => sum + value, 0);
   const all = order.reduce((sum, { value }) => sum + value, 0);
   const mean = Float64Array.from(products(directions, dimension, centre));
-  return { dimension, size, directions, mean, variance: all === 0 ? 1 : held / all };
+  return { dimension, size, directions, mean, variance: all === 0 ? 1 : held / all, learnedFrom: count };
 }
 
 /** @returns `size` components of the vector without the mean, of length 1; zeros for the mean itself */

@@ -1,0 +1,98 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
+import type { Gallery } from '../../src/gallery/gallery.ts';
+import type { CandidateGraphs } from '../../src/matching/graph/candidate-graphs.ts';
+import { GraphThread } from '../../src/matching/graph/graph-thread.ts';
+import { openMemoryFile, pathOfFile } from '../../src/matching/graph/memory-file.ts';
+import type { SavedGraph } from '../../src/matching/graph/saved-graph.ts';
+import { VectorGraph } from '../../src/matching/graph/vector-graph.ts';
+import { learnPrincipalDirections } from '../../src/matching/kernels/principal-directions.ts';
+import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
+import {
+  DIMENSION,
+  enrol,
+  expunge,
+  faceOf,
+  galleryOf,
+  graphsFor,
+  nearestNow,
+  PARTITION,
+  probeOf,
+} from './vector-people.ts';
+
+const used: CandidateGraphs[] = [];
+afterEach(async () => {
+  await Promise.all(used.splice(0).map((graphs) => graphs.stop()));
+});
+
+function graphsOf(...parameters: Parameters<typeof graphsFor>): CandidateGraphs {
+  const graphs = graphsFor(...parameters);
+  used.push(graphs);
+  return graphs;
+}
+
+const ids = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `p${from + i}`).sort();
+
+describe('a saved graph', () => {
+  async function saveGraph(gallery: Gallery, people: number): Promise<SavedGraph> {
+    const rows = new Int8Array(people * DIMENSION);
+    for (let person = 0; person < people; person++) rows.set(faceOf(person).values, person * DIMENSION);
+    const directions = learnPrincipalDirections(rows, DIMENSION, DIMENSION);
+    const graph = new VectorGraph(directions);
+    for (let person = 0; person < people; person++) graph.add(faceOf(person).values, person);
+    const file = await openMemoryFile(10_000_000);
+    graph.save(pathOfFile(file));
+    const entries = Array.from({ length: people }, (_, person) => {
+      const subject = gallery.subject(`p${person}`);
+      return subject && { subject, location: subject.references[0] };
+    });
+    return { file, directions, entries };
+  }
+  const tasks = () => vi.spyOn(GraphThread.prototype, 'change');
+
+  it('is adopted with its gallery, and keeps up with what changed since', async () => {
+    const served = new ActiveGallery(gallerySizing(256));
+    const graphs = graphsOf(served, { maxPending: 16 }, undefined, () => false);
+    await graphs.run();
+    const next = served.makeEmpty();
+    for (let person = 0; person < 300; person++) enrol(next, person);
+    graphs.adopt(next, PARTITION, await saveGraph(next, 300));
+    expunge(next, 3);
+    enrol(next, 4, 1);
+    enrol(next, 300);
+    void served.replace(next);
+    const sent = tasks();
+    await graphs.run();
+    const kinds = new Set(sent.mock.calls.map(([{ kind }]) => kind));
+    sent.mockRestore();
+    expect(kinds).toEqual(new Set(['add', 'load', 'remove']));
+    expect(graphs.figures).toMatchObject([{ references: 300, pending: 0, removals: 0, state: 'ready' }]);
+    expect(await nearestNow(graphs, next, probeOf(4, 1), 1)).toEqual(['p4']);
+    expect(await nearestNow(graphs, next, probeOf(9), 400)).toEqual(ids(0, 301).filter((id) => id !== 'p3'));
+  });
+
+  it('that cannot be read is reported, and one is built in its place', async () => {
+    const served = new ActiveGallery(gallerySizing(256));
+    const errors: unknown[] = [];
+    const graphs = graphsOf(served, { pauseMs: 0 }, (error) => errors.push(error));
+    for (let person = 0; person < 300; person++) enrol(served.current, person);
+    const saved = await saveGraph(served.current, 300);
+    await saved.file.truncate(5000);
+    graphs.adopt(served.current, PARTITION, saved);
+    await graphs.run();
+    expect(errors).toHaveLength(1);
+    await graphs.run();
+    expect(graphs.figures).toMatchObject([{ references: 300, state: 'ready' }]);
+    expect(await nearestNow(graphs, served.current, probeOf(9), 1)).toEqual(['p9']);
+  });
+
+  it('that was never needed is closed with the graphs', async () => {
+    const gallery = galleryOf(10);
+    const graphs = graphsFor({ current: gallery });
+    const saved = await saveGraph(gallery, 10);
+    graphs.adopt(gallery, PARTITION, saved);
+    await graphs.run();
+    await graphs.stop();
+    expect(saved.file.fd).toBe(-1);
+  });
+});
