@@ -84,12 +84,12 @@ describe('the graph of a gallery', () => {
     expect(isCovered(graphs, gallery)).toBe(true);
     enrol(gallery, 300);
     expect(isCovered(graphs, gallery)).toBe(true);
-    expect(await nearestNow(graphs, gallery, probeOf(7), 1)).toEqual(['p300', 'p7']);
+    expect(await nearestNow(graphs, gallery, probeOf(7), 10)).toEqual(expect.arrayContaining(['p300', 'p7']));
     for (let person = 301; person < 600; person++) enrol(gallery, person);
     expect(isCovered(graphs, gallery)).toBe(false);
     await graphs.run();
     expect(isCovered(graphs, gallery)).toBe(true);
-    expect(await nearestNow(graphs, gallery, probeOf(555), 1)).toEqual(['p555']);
+    expect(await nearestNow(graphs, gallery, probeOf(555), 10)).toContain('p555');
   });
 
   it('is not built for few references: all are returned', async () => {
@@ -171,6 +171,50 @@ describe('the graph of a gallery', () => {
   });
 });
 
+describe('a graph is built anew', () => {
+  /** @returns the number of threads that `work` starts */
+  async function threadsOf(work: () => Promise<void>): Promise<number> {
+    let count = 0;
+    const note = () => count++;
+    process.on('worker', note);
+    await work();
+    process.off('worker', note);
+    return count;
+  }
+
+  it('when its directions are of far fewer references than there are now', async () => {
+    const gallery = galleryOf(300);
+    const graphs = graphsOf({ current: gallery });
+    await graphs.run();
+    for (let person = 300; person < 1199; person++) enrol(gallery, person);
+    await graphs.run();
+    expect(await threadsOf(() => graphs.run())).toBe(0);
+    enrol(gallery, 1199);
+    await graphs.run();
+    expect(await threadsOf(() => graphs.run())).toBe(1);
+    expect(await threadsOf(() => graphs.run())).toBe(0);
+    expect(graphs.figures).toMatchObject([{ references: 1200, pending: 0, state: 'ready' }]);
+    expect(await nearestNow(graphs, gallery, probeOf(1199), 10)).toContain('p1199');
+  });
+
+  it('when most of its vectors were removed; searches that had begun in the old one end there', async () => {
+    const gallery = galleryOf(600);
+    const graphs = graphsOf({ current: gallery });
+    await graphs.run();
+    const [{ bytes }] = graphs.figures;
+    for (let person = 0; person < 301; person++) expunge(gallery, person);
+    await graphs.run();
+    const probe = probeOf(400);
+    const view = new SearchView(gallery, [probe], new Set());
+    const search = nearest(graphs, view, probe, 10);
+    expect(await threadsOf(() => graphs.run())).toBe(1);
+    expect(await search).toContain('p400');
+    view.close();
+    expect(graphs.figures).toMatchObject([{ references: 299, pending: 0, removals: 0, state: 'ready' }]);
+    expect(graphs.figures[0].bytes).toBeLessThan(bytes / 1.9);
+  });
+});
+
 describe('while a graph is built', () => {
   it('references come, change and go, and segments are compacted', async () => {
     const gallery = galleryOf(1200);
@@ -218,7 +262,7 @@ describe('while a graph is built', () => {
     expect(await nearest(graphs, view, probe, 300)).toEqual(ids(0, 300).filter((id) => id !== 'p6'));
     await built;
     expect(isCovered(graphs, next)).toBe(true);
-    expect(await nearestNow(graphs, next, probeOf(399), 1)).toEqual(['p399']);
+    expect(await nearestNow(graphs, next, probeOf(399), 10)).toContain('p399');
     view.close();
     await old.presentSearchesEnded();
     expect(graphs.graphsOf((gallery) => gallery === old)).toBeUndefined();
@@ -255,7 +299,7 @@ describe('a failing graph', () => {
     expect(isCovered(graphs, gallery)).toBe(false);
     await graphs.run();
     expect(graphs.figures).toMatchObject([{ state: 'ready', error: 'Error' }]);
-    expect(await nearestNow(graphs, gallery, probeOf(33), 1)).toEqual(['p33']);
+    expect(await nearestNow(graphs, gallery, probeOf(33), 10)).toContain('p33');
   });
 
   it('is not built again during the pause', async () => {
@@ -288,7 +332,7 @@ describe('a search of a graph', () => {
     for (const search of searches) await expect(search).rejects.toBe(reason);
     await expect(nearest(graphs, view, probe, 50, controller.signal)).rejects.toBe(reason);
     view.close();
-    expect(await nearestNow(graphs, gallery, probeOf(1), 1)).toEqual(['p1']);
+    expect(await nearestNow(graphs, gallery, probeOf(1), 10)).toContain('p1');
   });
 
   it('is the same in two graphs that had the same changes', async () => {
@@ -353,7 +397,7 @@ describe('a search of a graph', () => {
           await graphs.stop();
         }
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 });
