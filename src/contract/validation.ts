@@ -66,10 +66,10 @@ export const identifyRules = z
     purpose,
     checkpointId: name,
     clientRequestId: optionalName,
-    exact: z.boolean(),
+    exact: z.boolean().optional(),
     firstHit: z.boolean().optional(),
   })
-  .refine(({ exact, firstHit }) => !(exact && firstHit === true), {
+  .refine(({ exact, firstHit }) => !(exact === true && firstHit === true), {
     error: 'cannot be set together with exact: an early answer comes from an index',
     path: ['firstHit'],
   });
