@@ -157,6 +157,7 @@ describe('ridgewatch', () => {
     [['compare', 'LICENSE', 'LICENSE'], 2, 'neither a finger minutiae record'],
     [['status', '--address', '127.0.0.1:1', '--timeout', '5'], 1, 'No service answers at 127.0.0.1:1'],
     [['identify'], 2, "missing required argument 'files'"],
+    [['identify', 'package.json', '--first-hit', '--exact'], 2, "'--first-hit' cannot be used with option '--exact'"],
     [['fly'], 2, "unknown command 'fly'"],
     [['status', '--timeout', 'soon'], 2, "'--timeout <seconds>' argument 'soon' is invalid"],
     [['index', 'build', '--workers', '1e1'], 2, '--workers: RIDGEWATCH_WORKERS is not a whole number'],
