@@ -3,10 +3,11 @@
  * before codes. Each person is searched by all of them in turn, and each search is completed after its early answer.
  */
 import type { Gallery } from '../../src/gallery/gallery.ts';
+import { CandidateGraphs } from '../../src/matching/graph/candidate-graphs.ts';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
 import { EARLY_EFFORT, GraphSearch } from '../../src/matching/search/graph-search.ts';
 import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
-import type { NearestSubjects } from '../../src/matching/search/nearest-subjects.ts';
+import { GraphSubjects } from '../../src/matching/search/graph-subjects.ts';
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { searchAll } from '../gallery/search.ts';
 import { percentiles } from '../harness/percentiles.ts';
@@ -32,19 +33,21 @@ interface Way {
 /**
  * Prints a table.
  * @param mated - people `m0`, `m1`, … of the gallery that are searched for
- * @param graphs - undefined: there are none
+ * @param areGraphsBuilt - whether to measure graphs, too
  */
 export async function printFirstHits(
   gallery: Gallery,
   pool: WorkerPool,
   mated: number,
   samples: Samples,
-  graphs: NearestSubjects | undefined,
+  areGraphsBuilt: boolean,
   isJson: boolean,
 ): Promise<void> {
   const codes = new IndexedScan(pool);
   const ways: Way[] = [wayOf('codes', undefined)];
-  if (graphs !== undefined) ways.push(wayOf('graphs, then codes', new GraphSearch(pool, graphs, EARLY_EFFORT)));
+  const graphs = areGraphsBuilt ? await builtGraphs(gallery) : undefined;
+  if (graphs !== undefined)
+    ways.push(wayOf('graphs, then codes', new GraphSearch(pool, new GraphSubjects(graphs), EARLY_EFFORT)));
   const search = async (person: number, way: Way, isCounted: boolean) => {
     const probes = await probesOf(pool, person, samples);
     const started = performance.now();
@@ -69,6 +72,7 @@ export async function printFirstHits(
   };
   for (let i = 0; i < WARM_UP; i++) for (const way of ways) await search(mated + i, way, false);
   for (let person = 0; person < mated; person++) for (const way of ways) await search(person, way, true);
+  await graphs?.stop();
   const rows = ways.map(({ name, first, complete, early, mates }) => {
     const [ofFirst, ofComplete] = [percentiles(first), percentiles(complete)];
     return {
@@ -84,6 +88,19 @@ export async function printFirstHits(
   });
   if (isJson) console.log(JSON.stringify(rows));
   else console.table(inWords(rows));
+}
+
+/** Graphs of all partitions, with every reference. */
+async function builtGraphs(gallery: Gallery): Promise<CandidateGraphs> {
+  const graphs = new CandidateGraphs(
+    { current: gallery },
+    () => true,
+    (error) => {
+      throw error;
+    },
+  );
+  await graphs.run();
+  return graphs;
 }
 
 function wayOf(name: string, quick: CandidateSource | undefined): Way {

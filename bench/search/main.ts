@@ -3,6 +3,7 @@
  * mates at rank 1 of the exact search that the indexed search has at rank 1. In one process, without gRPC.
  *
  *   npm run bench -- search --target [--subjects 100000] [--mated 300] [--fingers 2] [--face] [--json]
+ *   npm run bench -- search --first-hit [--graphs] [--subjects 100000] [--mated 300] [--fingers 2] [--face] [--json]
  *   npm run bench -- search [--subjects 100000] [--mated 300] [--non-mated 40] [--exact 4] [--workers 1]
  *     [--fingers 2] [--face] [--difficulty 2] [--json]
  *
@@ -11,6 +12,9 @@
  *
  * --target: instead of costs, the list lengths that the service measures for three target hit rates (list-tuning.ts), and
  * the hit rates that they reach on other probes: those of the enrolled people, see target.ts.
+ *
+ * --first-hit: instead of costs, the time to the first answer of searches that accept an early one, see first-hit.ts;
+ * --graphs: by graphs, too, which are built before: that takes about a millisecond for each reference.
  *
  * Prints CPU of the whole process by stage: scan, shortlist, compare, main thread. Faces are scanned by both methods.
  */
@@ -29,6 +33,7 @@ import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { percentiles } from '../harness/percentiles.ts';
 import { medianOf } from '../harness/spread.ts';
 import { inWords } from '../harness/words.ts';
+import { printFirstHits } from './first-hit.ts';
 import { watchStages } from './stages.ts';
 import { printTargets } from './target.ts';
 import { emptyGallery, fillGallery } from '../gallery/synthetic-gallery.ts';
@@ -47,6 +52,8 @@ const { values: options } = parseArgs({
     face: { type: 'boolean', default: false },
     difficulty: { type: 'string' },
     target: { type: 'boolean', default: false },
+    'first-hit': { type: 'boolean', default: false },
+    graphs: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -80,6 +87,12 @@ if (options.face) {
 
 if (options.target) {
   await printTargets(gallery, pool, mated, samples, options.json);
+  await pool.close();
+  process.exit();
+}
+
+if (options['first-hit']) {
+  await printFirstHits(gallery, pool, mated, samples, options.graphs, options.json);
   await pool.close();
   process.exit();
 }

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { Coalesced } from './coalesced.ts';
+import { addGraphGauges, type GraphGauges } from './graph-gauges.ts';
 import { addListGauges, type ListGauges } from './list-gauges.ts';
 
 /** What the gauges show at one moment. */
@@ -35,6 +36,8 @@ export interface ServiceFigures {
   }[];
   /** Lists of indexed searches. */
   readonly lists: ListGauges;
+  /** Graphs that propose candidates. */
+  readonly graphs: readonly GraphGauges[];
   /** Segments compacted since the start. */
   readonly compactions: number;
 }
@@ -137,6 +140,7 @@ export class Metrics {
     let now: ServiceFigures | undefined;
     this.#addGauges(() => (now ??= figures()), build);
     addListGauges(this.#registry, () => (now ??= figures()).lists);
+    addGraphGauges(this.#registry, () => (now ??= figures()).graphs);
     this.#rendering = new Coalesced(() => {
       now = undefined;
       return this.#registry.metrics();

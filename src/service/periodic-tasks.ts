@@ -1,6 +1,7 @@
 import type { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Compactor } from '../gallery/compactor.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
+import type { CandidateGraphs } from '../matching/graph/candidate-graphs.ts';
 import type { FaceCoding } from '../matching/search/face-coding.ts';
 import type { ListTuning } from '../matching/tuning/list-tuning.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
@@ -22,14 +23,16 @@ export interface PeriodicParts {
   readonly compactor: Compactor;
   readonly faceCoding: FaceCoding;
   readonly tuning: ListTuning;
+  /** Undefined: none are built. */
+  readonly graphs: CandidateGraphs | undefined;
   readonly readiness: Readiness;
   readonly log: Logger;
 }
 
 /**
  * Runs every second: reads the key file again, follows changes by other processes, probes the store, switches to a
- * newly published index, compacts sparse segments, codes faces, measures list lengths. A task never overlaps itself, and a failing task does
- * not stop the others.
+ * newly published index, compacts sparse segments, codes faces, measures list lengths, builds graphs. A task never
+ * overlaps itself, and a failing task does not stop the others.
  */
 export class PeriodicTasks {
   readonly #parts: PeriodicParts;
@@ -51,12 +54,12 @@ export class PeriodicTasks {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    const { compactor, faceCoding, tuning } = this.#parts;
-    await Promise.all([compactor.stop(), faceCoding.stop(), tuning.stop()]);
+    const { compactor, faceCoding, tuning, graphs } = this.#parts;
+    await Promise.all([compactor.stop(), faceCoding.stop(), tuning.stop(), graphs?.stop()]);
   }
 
   #run(): void {
-    const { keys, store, switcher, compactor, faceCoding, tuning, log } = this.#parts;
+    const { keys, store, switcher, compactor, faceCoding, tuning, graphs, log } = this.#parts;
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
     this.#tellKey();
@@ -72,6 +75,7 @@ export class PeriodicTasks {
     void compactor.run();
     void faceCoding.run();
     void tuning.run();
+    void graphs?.run();
   }
 
   /** Keys are rotated by another process. The log line shows that this process uses the new key. */

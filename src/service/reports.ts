@@ -30,7 +30,7 @@ export function figuresOf(
   compactor: Compactor,
   health: StoreHealth | undefined,
   quarantine: Quarantine,
-): Omit<ServiceFigures, 'lists'> {
+): Omit<ServiceFigures, 'lists' | 'graphs'> {
   return {
     subjects: gallery.subjectCount,
     references: gallery.partitionCounts.map(({ partition, liveCount }) => ({

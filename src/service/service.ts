@@ -25,6 +25,7 @@ import { IndexAudit } from '../matching/search/index-audit.ts';
 import { gallerySizing, SEGMENT_CAPACITY } from '../matching/workers/gallery-sizing.ts';
 import { preferredBuild } from '../matching/kernels/kernel-builds.ts';
 import { fingerVersion, packedModels } from '../matching/rates/model-version.ts';
+import { GraphSubjects } from '../matching/search/graph-subjects.ts';
 import { Planner } from '../matching/search/planner.ts';
 import { packTemplates } from '../matching/search/probe.ts';
 import { WorkerPool } from '../matching/workers/worker-pool.ts';
@@ -39,6 +40,7 @@ import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from '../security/server-credentials.ts';
+import { candidateGraphs } from './graphs.ts';
 import { listTuning } from './measured-lists.ts';
 import { PeriodicTasks } from './periodic-tasks.ts';
 import {
@@ -107,6 +109,7 @@ async function start(
   );
   const audit = new IndexAudit(
     configuration.indexAuditShare,
+    configuration.targetHitRate,
     served,
     pool,
     () => admission.idle(),
@@ -117,6 +120,7 @@ async function start(
     log.warn({ err: error }, 'faces are not coded; searches for them stay exact'),
   );
   const { targetFpir, targetHitRate } = configuration;
+  const graphs = candidateGraphs(configuration, served, log);
   const tuning = listTuning(configuration, served, pool, admission, log);
   const compactor = new Compactor(served, (error) =>
     log.warn({ err: error }, 'a segment could not be compacted; it stays in use'),
@@ -127,6 +131,7 @@ async function start(
   const figures = () => ({
     ...figuresOf(served.current, indexes, admission, readiness, audit, compactor, health, quarantine),
     lists: { targetHitRate, kinds: tuning.figures },
+    graphs: graphs?.figures ?? [],
   });
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion(calibrations).model });
   const defects = new LineLimit(MAX_DEFECTS);
@@ -209,7 +214,10 @@ async function start(
     observe: observer(log, metrics, store.health),
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };
-  const planner = new Planner(pool, { candidates: configuration.candidates });
+  const planner = new Planner(pool, {
+    candidates: configuration.candidates,
+    graphs: graphs && new GraphSubjects(graphs),
+  });
   const searcher = new Searcher({ served, planner, audit, pool, admission, quarantine, targetFpir });
   const countWarnings = (warnings: readonly { readonly code: string }[]) => metrics.observeWarnings(warnings);
   const observeSearch = (search: SearchObservation) => metrics.observeSearch(search);
@@ -283,6 +291,7 @@ async function start(
     compactor,
     faceCoding,
     tuning,
+    graphs,
     readiness,
     log,
   });

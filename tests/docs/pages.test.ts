@@ -22,6 +22,7 @@ const FIGURES: ServiceFigures = {
   auditOf: [],
   compactions: 0,
   lists: { targetHitRate: 0.999, kinds: [] },
+  graphs: [],
 };
 
 /** Wrong names, each with its page; empty if all are right. */

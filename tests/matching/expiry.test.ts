@@ -360,6 +360,7 @@ describe('subjects with an expiry', () => {
     served.current.load('0', attributes, [{ ...referenceOf({ referenceId: 'r' }), packed: packed[0] }]);
     const audit = new IndexAudit(
       1,
+      0.999,
       served,
       pool,
       () => Promise.resolve(),

@@ -304,6 +304,7 @@ describe('the search strategies', () => {
     const errors: unknown[] = [];
     const audit = new IndexAudit(
       0.5,
+      0.999,
       { current: gallery },
       pool,
       () => Promise.resolve(void idle++),
@@ -331,6 +332,7 @@ describe('the search strategies', () => {
     const graph = graphOf(lossy);
     const strict = new IndexAudit(
       1,
+      0.999,
       { current: gallery },
       pool,
       () => Promise.resolve(),

@@ -5,9 +5,6 @@ import type { Probe } from './probe.ts';
 /** z of a one-sided 95 % confidence limit. */
 const Z = 1.645;
 
-/** Share of the mates ranked first by an exact search that an indexed search should find. */
-export const TARGET_HIT_RATE = 0.999;
-
 /** Modalities of the probes that could be compared. The index misses mates of each at rates of their own. */
 export const SEARCHED_MODALITIES = ['finger', 'face', 'finger+face'] as const;
 export type SearchedModalities = (typeof SEARCHED_MODALITIES)[number];
@@ -41,8 +38,8 @@ export interface AuditFigures extends AuditCounts {
   readonly missesTarget: boolean;
 }
 
-/** @param targetHitRate - 0 to 1 */
-export function figuresOf(counts: AuditCounts, targetHitRate = TARGET_HIT_RATE): AuditFigures {
+/** @param targetHitRate - share of the first candidates of exact searches that an index should find, 0 to 1 */
+export function figuresOf(counts: AuditCounts, targetHitRate: number): AuditFigures {
   const { searches, candidates, missed } = counts;
   const [lower, upper] = wilsonLimits(missed, candidates);
   const missRate = candidates === 0 ? 0 : missed / candidates;

@@ -42,6 +42,7 @@ export interface AuditGroup {
  */
 export class IndexAudit {
   readonly #share: number;
+  readonly #targetHitRate: number;
   readonly #served: CurrentGallery;
   readonly #pool: WorkerPool;
   readonly #idle: () => Promise<void>;
@@ -61,16 +62,19 @@ export class IndexAudit {
 
   /**
    * @param share - 0 to 1
+   * @param targetHitRate - see figuresOf
    * @param idle - resolves when no search is running
    */
   constructor(
     share: number,
+    targetHitRate: number,
     served: CurrentGallery,
     pool: WorkerPool,
     idle: () => Promise<void>,
     onError: (error: unknown) => void,
   ) {
     this.#share = share;
+    this.#targetHitRate = targetHitRate;
     this.#served = served;
     this.#pool = pool;
     this.#idle = idle;
@@ -81,12 +85,13 @@ export class IndexAudit {
   get figures(): AuditFigures {
     const all = [...this.#groups.values()];
     const sum = (count: keyof Counts) => all.reduce((total, counts) => total + counts[count], 0);
-    return figuresOf({ searches: sum('searches'), candidates: sum('candidates'), missed: sum('missed') });
+    const counts = { searches: sum('searches'), candidates: sum('candidates'), missed: sum('missed') };
+    return figuresOf(counts, this.#targetHitRate);
   }
 
   /** Of searches with these modalities whose subjects were proposed in this way. */
   figuresOf(modalities: SearchedModalities, way: CandidateWay): AuditFigures {
-    return figuresOf(this.#countsOf(modalities, way));
+    return figuresOf(this.#countsOf(modalities, way), this.#targetHitRate);
   }
 
   /** Every combination of modalities and way. */

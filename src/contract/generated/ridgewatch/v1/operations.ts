@@ -300,8 +300,8 @@ export interface IndexAuditGroup {
     | IndexAudit
     | undefined;
   /**
-   * True if the index misses significantly more candidates than intended (one in a thousand): the lower one-sided 95 %
-   * confidence limit of the miss rate is above that.
+   * True if the index misses significantly more candidates than target_hit_rate allows: the lower one-sided 95 %
+   * confidence limit of the miss rate is above 1 - target_hit_rate.
    */
   missesTarget: boolean;
 }
