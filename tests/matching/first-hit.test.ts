@@ -127,6 +127,22 @@ describe.each([
     expect(subjectsOf(result)).toEqual([]);
   });
 
+  it('is none where its strong candidate is expunged while it is explained', async () => {
+    const own = galleryOf(PEOPLE);
+    const [source, quick] = sources();
+    const explain = pool.explain.bind(pool);
+    pool.explain = (...given) => {
+      if (own.subject('p8') !== undefined) expunge(own, 8);
+      return explain(...given);
+    };
+    const request = { ...requestFor(await probesOf(pool, 8)), explain: true };
+    const { early, result } = await search(source, request, true, quick, { of: own }).finally(
+      () => (pool.explain = explain),
+    );
+    expect(early).toEqual([]);
+    expect(result).toMatchObject({ isEarly: false, candidates: [] });
+  });
+
   it('is explained where that is wanted', async () => {
     const [source, quick] = sources();
     const request = { ...requestFor(await probesOf(pool, 8)), explain: true };

@@ -81,9 +81,9 @@ export class GraphSearch implements CandidateSource {
     signal.throwIfAborted();
     if (looked === 'failed' && this.#otherwise !== undefined) return this.#otherwise.propose(probes, target, run);
     if (typeof looked === 'string') return nothing(probes);
-    const subjects = looked.filter((subject) => view.isPresent(subject));
-    const counts = subjects.map((subject) => referencesOf(probes, view, subject));
-    const found = await compareSubjects(probes, subjects, run, this.#pool, { until: stop.compare });
+    // Subjects expunged meanwhile have no references.
+    const counts = looked.map((subject) => referencesOf(probes, view, subject));
+    const found = await compareSubjects(probes, looked, run, this.#pool, { until: stop.compare });
     signal.throwIfAborted();
     const meant = counts.reduce((sum, count) => sum + count, 0);
     const made = found.compared.reduce((sum, count) => sum + count, 0);
@@ -97,9 +97,9 @@ export class GraphSearch implements CandidateSource {
       searchedFraction: share,
       ...(isAll ? ({ mode: 'exact' } as const) : ({ mode: 'indexed', way: 'graph' } as const)),
     };
-    if (made === meant) return { ...facts, subjects, complete: found };
+    if (made === meant) return { ...facts, subjects: looked, complete: found };
     // Subjects found by a stopped comparison are compared with all samples, as in the other sources.
-    return { ...facts, subjects: subjects.filter((subject) => isNotable(found.scored.get(subject))) };
+    return { ...facts, subjects: looked.filter((subject) => isNotable(found.scored.get(subject))) };
   }
 
   /** @returns the subjects, each once; `late`: the time was up before the graphs had answered */
