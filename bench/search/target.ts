@@ -166,7 +166,9 @@ class Reached {
 
   async #isFirst(person: number, source: IndexedScan | ExactScan): Promise<boolean> {
     const probes = await probesOf(this.#pool, person, SAMPLES[this.#kind]);
-    const { candidates } = await searchAll(this.#gallery, this.#pool, probes, () => source);
+    // The mates that probes are counted for, see place-mate.ts.
+    const changes = this.#kind === 'face' ? {} : { threshold: { targetFpir: FPIR } };
+    const { candidates } = await searchAll(this.#gallery, this.#pool, probes, () => source, changes);
     return candidates[0]?.subject.subjectId === `m${person}`;
   }
 }

@@ -7,7 +7,7 @@ import { compareChosen } from '../search/chosen-comparisons.ts';
 import { chosenParts, placedParts, scanCodes, valueBytes } from '../search/code-scan.ts';
 import type { PlacedPart } from '../search/code-tasks.ts';
 import { exactShortlist } from '../search/exact-scan.ts';
-import { listKindOf, listSizes } from '../search/list-sizes.ts';
+import { isOfFaces, listKindOf, listSizes } from '../search/list-sizes.ts';
 import type { Probe } from '../search/probe.ts';
 import { compareSubjects, isNotable } from '../search/sample-scores.ts';
 import { SearchTasks } from '../search/search-tasks.ts';
@@ -18,14 +18,17 @@ import type { ComparisonOrder } from '../workers/messages.ts';
 import { minSum } from '../workers/shortlister.ts';
 import { STOP, StopSignal } from '../workers/stop-signal.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
-import { MAX_SHARE, type MatePlace } from './chosen-lengths.ts';
+import type { MatePlace } from './chosen-lengths.ts';
 
 /**
  * Finds the place of a mate in the lists of an indexed search of the whole gallery. One task at a time: a search that
  * comes meanwhile waits for one.
- * @param targetFpir - of the service: a mate that does not reach its threshold is in no exact answer either
+ * An exact search must have the mate, or its place says nothing. With fingers, the mate has to reach the service's
+ * threshold, where hardly any non-mate precedes it. A face alone has to be the most similar one: in large galleries the
+ * shipped calibration lets no face reach the threshold.
+ * @param targetFpir - of the service
  * @param buffers - for the values of the scan
- * @returns undefined: the mate does not reach the threshold, or was removed
+ * @returns undefined: an exact search would not have it, or it was removed
  * @throws the signal's reason
  */
 export async function placeMate(
@@ -45,7 +48,9 @@ export async function placeMate(
   try {
     const run: SearchRun = { view, tasks: new SearchTasks(1), stop, signal };
     const thresholdLog10 = thresholdFor(targetFpir, view.subjectsInScope);
-    if (!view.isPresent(mate) || !(await reaches(pool, probes, mate, thresholdLog10, run))) return undefined;
+    const isOfFace = isOfFaces(probes);
+    if (!view.isPresent(mate)) return undefined;
+    if (!isOfFace && !(await reaches(pool, probes, mate, thresholdLog10, run))) return undefined;
     const parts = placedParts(probes, view);
     const values = buffers.take(valueBytes(parts));
     await scanCodes(pool, probes, parts, values, run);
@@ -61,7 +66,6 @@ export async function placeMate(
       ordinals: view.ordinals,
       filter: view.filter,
       ranked,
-      maxRanked: Math.max(ranked, Math.ceil(MAX_SHARE * gallery.storedSubjectCount)),
       subject: mate.ordinal,
     } as const;
     const handles = parts.map(({ segment }) => segment.handle);
@@ -70,14 +74,12 @@ export async function placeMate(
     buffers.giveBack(values);
     // A subject that was expunged meanwhile says nothing about the lists.
     if (!view.isPresent(mate)) return undefined;
-    const { byValues, among } = place;
-    const isFound = await isFoundInTail(pool, probes, parts, mate, place.first, thresholdLog10, run);
-    return {
-      byValues,
-      // Among the certain ones every comparison is complete.
-      byVectors: isFound ? place.byVectors : ONE_IN_ANY_CASE * place.byVectors,
-      among,
-    };
+    const { byValues, byVectors, first } = place;
+    // Whole embeddings rank faces as comparisons do.
+    if (isOfFace) return byVectors === 1 ? { byValues, byVectors, among: ranked } : undefined;
+    const isFound = await isFoundInTail(pool, probes, parts, mate, first, thresholdLog10, run);
+    // Among the certain ones every comparison is complete.
+    return { byValues, byVectors: isFound ? byVectors : ONE_IN_ANY_CASE * byVectors, among: ranked };
   } finally {
     signal.removeEventListener('abort', abandon);
     view.close();

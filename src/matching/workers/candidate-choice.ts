@@ -42,7 +42,7 @@ export interface PlaceRequest extends Omit<PlaceTask, 'parts' | 'kind'> {
   readonly parts: readonly Part[];
 }
 
-type ListRequest = Omit<ChoiceRequest, 'ranked' | 'wanted'>;
+type ListRequest = Omit<ChoiceRequest, 'wanted'>;
 
 /**
  * Chooses the subjects to compare in two steps: by the values of all references, and among the chosen subjects by whole
@@ -61,61 +61,52 @@ export class CandidateChoice {
 
   choose(request: ChoiceRequest): Omit<ChooseResult, 'busyMs'> {
     this.#reranked = { references: 0, busyMs: 0 };
-    const { subjects, chosen, areAll } = this.#list(request, () => request.ranked);
+    const { subjects, chosen, areAll } = this.#list(request);
     const order = orderComparisons(subjects, chosen, request.wanted);
     return { areAll, references: presentIn(chosen), reranked: this.#reranked, ...order };
   }
 
   /** Where the choice would list a subject. */
   place(request: PlaceRequest): Omit<PlaceResult, 'busyMs'> {
-    const { ranked, maxRanked, subject } = request;
-    let [byValues, among] = [Infinity, 0];
-    const { subjects, chosen } = this.#list(request, (placeOf) => {
-      byValues = placeOf(subject);
-      among = byValues > maxRanked ? 0 : Math.max(ranked, byValues);
-      return among;
-    });
+    const { subject } = request;
+    const listed = this.#list(request);
+    const byValues = listed.placeOf(subject);
+    if (byValues === Infinity) return { byValues, byVectors: Infinity, first: [] };
+    const { subjects, chosen } = listed.subjects.includes(subject) ? listed : withSubject(request, listed, subject);
     const { place: byVectors, first } = placeByVectors(subjects, chosen, subject);
-    return { byValues, byVectors, among, first };
+    return { byValues, byVectors, first };
   }
 
-  /** @param ranked - decides how many are listed, when the values are known; 0: none */
-  #list(request: ListRequest, ranked: (placeOf: PlaceOf) => number): Listed {
+  #list(request: ListRequest): Listed {
     const scanned = request.parts.map((part) => scannedOf(part, request));
     const isOfOne = request.parts.every(({ instance }, _, [first]) => instance === first.instance);
     const bytes = scanned.flatMap(({ values }) => (values instanceof Uint8Array ? [values] : []));
     return isOfOne && request.filter === undefined && bytes.length > 0 && bytes.length === scanned.length
-      ? this.#listByReferences(request, scanned, bytes, ranked)
-      : this.#listBySubjects(request, scanned, ranked);
+      ? this.#listByReferences(request, scanned, bytes)
+      : this.#listBySubjects(request, scanned);
   }
 
-  #listByReferences(
-    request: ListRequest,
-    scanned: readonly OwnedValues[],
-    values: readonly Uint8Array[],
-    ranked: (placeOf: PlaceOf) => number,
-  ): Listed {
-    const wanted = ranked((subject) => placeByReferences(scanned, subject));
-    if (wanted === 0) return NOTHING;
-    const { indices, areAll } = this.#best.choose(values, wanted);
+  #listByReferences(request: ListRequest, scanned: readonly OwnedValues[], values: readonly Uint8Array[]): Listed {
+    const { indices, areAll } = this.#best.choose(values, request.ranked);
     const owned = indices.map((own, p) => own.map((index) => scanned[p].owners[index]));
     const subjects = Uint32Array.from(new Set(owned.flatMap((owners) => [...owners]))).sort();
-    return { subjects, areAll, chosen: indices.map((own, p) => this.#chosenOf(request, scanned[p], p, own)) };
+    const chosen = indices.map((own, p) => this.#chosenOf(request, scanned[p], p, own));
+    return { subjects, chosen, areAll, placeOf: (subject) => placeByReferences(scanned, subject) };
   }
 
-  #listBySubjects(request: ListRequest, scanned: readonly OwnedValues[], ranked: (placeOf: PlaceOf) => number): Listed {
-    const { parts, ordinals, filter } = request;
+  #listBySubjects(request: ListRequest, scanned: readonly OwnedValues[]): Listed {
+    const { parts, ordinals, ranked, filter } = request;
     const byInstance = Map.groupBy(scanned.keys(), (p) => parts[p].instance);
     const instances = Array.from(byInstance.values(), (own) => own.map((p) => scanned[p]));
     this.#memory.rank(instances, ordinals, RANKS);
     if (filter !== undefined) this.#memory.mask(filter, ordinals);
-    const wanted = ranked((subject) => this.#memory.placeOf(subject, ordinals));
-    const subjects = wanted === 0 ? new Uint32Array(0) : this.#memory.choose(wanted, ordinals);
+    const subjects = this.#memory.choose(ranked, ordinals);
     const chosen = scanned.map((part, p) =>
-      this.#chosenOf(request, part, p, wanted === 0 ? subjects : this.#memory.referencesOf(part.owners, ordinals)),
+      this.#chosenOf(request, part, p, this.#memory.referencesOf(part.owners, ordinals)),
     );
     this.#memory.release(subjects);
-    return { subjects, chosen, areAll: subjects.length < wanted };
+    const areAll = subjects.length < ranked;
+    return { subjects, chosen, areAll, placeOf: (subject) => this.#memory.placeOf(subject, ordinals) };
   }
 
   /** The chosen references of one part, with the similarities of their whole vectors. */
@@ -137,17 +128,30 @@ export class CandidateChoice {
   }
 }
 
-/** The place of a subject by its ordinal, see PlaceResult.byValues. */
-type PlaceOf = (subject: number) => number;
-
+/** Subjects that are ranked by whole vectors. */
 interface Listed {
   /** Ordinals, ascending. */
   readonly subjects: Uint32Array;
   readonly chosen: readonly ChosenReferences[];
   readonly areAll: boolean;
+  /** See PlaceResult.byValues; only until the next choice. */
+  readonly placeOf: (subject: number) => number;
 }
 
-const NOTHING: Listed = { subjects: new Uint32Array(0), chosen: [], areAll: false };
+/** The same list with one more subject. */
+function withSubject(
+  request: ListRequest,
+  { subjects, chosen }: Listed,
+  subject: number,
+): Pick<Listed, 'subjects' | 'chosen'> {
+  const more = chosen.map(({ indices, owners }, p) => {
+    const own: number[] = [];
+    for (let i = 0; i < owners.length; i++) if (owners[i] === subject) own.push(i);
+    const part = scannedOf(request.parts[p], request);
+    return chosenOf(request, part, p, Uint32Array.from([...indices, ...own]).sort());
+  });
+  return { subjects: Uint32Array.from([...subjects, subject]).sort(), chosen: more };
+}
 
 /** One more than the references with greater values than the subject's best. */
 function placeByReferences(scanned: readonly OwnedValues[], subject: number): number {

@@ -166,18 +166,14 @@ export interface PlaceTask extends Omit<ChooseTask, 'kind' | 'wanted'> {
   readonly kind: 'place';
   /** Ordinal of the subject. */
   readonly subject: number;
-  /** The subject is also ranked by whole vectors if it is behind the `ranked` first, up to this place. */
-  readonly maxRanked: number;
 }
 
 /** Places count from 1; ties do not precede. Infinity: the subject is not in the list. */
 export interface PlaceResult {
   /** By the scanned values, in the unit of ChooseTask.ranked: a choice by values includes the subject from this on. */
   readonly byValues: number;
-  /** By whole vectors, among those before it by the values, and at least the `ranked` first of these. */
+  /** By whole vectors, among those that `ranked` includes, whether it is one of them or not. */
   readonly byVectors: number;
-  /** The number that these are. */
-  readonly among: number;
   /** Instances of the subject's references that are compared first, if it is not among the certain ones. */
   readonly first: readonly number[];
   readonly busyMs: number;
