@@ -137,7 +137,7 @@ export const SETTINGS = {
     schema: hitRate,
     fallback: '0.999',
     meaning:
-      'Share of the mates that an exact search ranks first which an indexed search must have, 0.9 to 0.9999. The lengths of its lists follow, by measurement on the gallery.',
+      "Hit rate that indexed searches must have, 0.9 to 0.9999: the share of the mates that an exact search returns first, with fingers at the service's own threshold. List lengths follow, by measurement on the gallery.",
     why: 'Of a thousand subjects that an exact search finds, an indexed search may miss one: far fewer than bad captures lose.',
   },
   RIDGEWATCH_CANDIDATES: {

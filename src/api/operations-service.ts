@@ -5,14 +5,13 @@ import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { AuditGroup, IndexAudit } from '../matching/search/index-audit.ts';
 import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/rates/model-version.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
-import type { ListFigures, ListTuning } from '../matching/tuning/list-tuning.ts';
+import type { ListTuning } from '../matching/tuning/list-tuning.ts';
 import { shippedVectorModel } from '../matching/model/shipped-model.ts';
 import { Coalesced } from '../observability/coalesced.ts';
+import { toCandidateLists } from './candidate-lists.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import {
-  CandidateListsState,
   Readiness,
-  type CandidateLists,
   type GetContentHashResponse,
   type GetStatusResponse,
   type IndexAuditGroup,
@@ -51,12 +50,6 @@ export interface OperationsDependencies {
 
 /** Maximum number of damaged references in one status. */
 const MAX_NAMED = 1000;
-
-const LISTS_STATES: Record<ListFigures['state'], CandidateListsState> = {
-  fixed: CandidateListsState.FIXED,
-  measuring: CandidateListsState.MEASURING,
-  measured: CandidateListsState.MEASURED,
-};
 
 const STAGES: Record<LifeStage, Readiness> = {
   starting: Readiness.STARTING,
@@ -145,23 +138,7 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     damagedReferenceCount: service.quarantine.count,
     damagedReferences: service.quarantine.list(MAX_NAMED),
     targetHitRate: service.targetHitRate,
-    candidateLists: service.tuning.figures.map(candidateLists),
-  };
-}
-
-function candidateLists(figures: ListFigures): CandidateLists {
-  const { kind, state, shares, subjects, trials, hits, hitRateLower, isReached } = figures;
-  return {
-    probes: kind,
-    state: LISTS_STATES[state],
-    rankedShare: shares.ranked,
-    comparedShare: shares.compared,
-    subjectCount: subjects,
-    probeCount: trials,
-    hitCount: hits,
-    hitRate: hits / Math.max(1, trials),
-    hitRateLower,
-    targetReached: isReached,
+    candidateLists: service.tuning.figures.map(toCandidateLists),
   };
 }
 

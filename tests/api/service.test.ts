@@ -9,7 +9,7 @@ import {
   type IdentifyResponse,
   type IdentifyStreamResponse,
 } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
-import { Readiness } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
+import { CandidateListsState, Readiness } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import { Band, Modality, SampleOutcome, type Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { readStatus } from '../../src/api/status.ts';
 import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
@@ -334,6 +334,10 @@ describe('the service', () => {
       expect(memoryBytes / (liveCount + removedCount)).toBeGreaterThan(100);
       expect(memoryBytes / (liveCount + removedCount)).toBeLessThan(2000);
     }
+    expect(found.targetHitRate).toBe(0.999);
+    expect(found.candidateLists.map(({ probes, state }) => [probes, state])).toEqual(
+      ['finger', 'fingers', 'face', 'finger+face'].map((probes) => [probes, CandidateListsState.FIXED]),
+    );
   });
 
   it('aborts at the deadline', async () => {

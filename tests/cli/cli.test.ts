@@ -77,6 +77,10 @@ describe('ridgewatch', () => {
     expect(await json(enroll)).toMatchObject({ enrolled: report.enrolled });
     const status = (await json(['status'])) as { galleries: { gallery: string; subject_count: number }[] };
     expect(status.galleries).toContainEqual({ gallery: 'cli', subject_count: 3 });
+    const { stdout } = await ridgewatch(['status'], at());
+    expect(stdout).toContain('indexed searches: target hit rate 99.90 %');
+    // Such a gallery is too small for a measurement.
+    expect(stdout).toMatch(/ fingers +│? *0\.75 % +│? *0\.50 % +│? *not measured/);
   });
 
   it('identifies, verifies and expunges', async () => {

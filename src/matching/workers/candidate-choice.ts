@@ -72,7 +72,9 @@ export class CandidateChoice {
     const listed = this.#list(request);
     const byValues = listed.placeOf(subject);
     if (byValues === Infinity) return { byValues, byVectors: Infinity, first: [] };
-    const { subjects, chosen } = listed.subjects.includes(subject) ? listed : withSubject(request, listed, subject);
+    const { subjects, chosen } = listed.subjects.includes(subject)
+      ? listed
+      : this.#withSubject(request, listed, subject);
     const { place: byVectors, first } = placeByVectors(subjects, chosen, subject);
     return { byValues, byVectors, first };
   }
@@ -126,6 +128,21 @@ export class CandidateChoice {
     }
     return { instance: part.instance, isFace: probe?.modality === 'face', indices, owners, similarities };
   }
+
+  /** The same list with one more subject. */
+  #withSubject(
+    request: ListRequest,
+    { subjects, chosen }: Listed,
+    subject: number,
+  ): Pick<Listed, 'subjects' | 'chosen'> {
+    const more = chosen.map(({ indices, owners }, p) => {
+      const own: number[] = [];
+      for (let i = 0; i < owners.length; i++) if (owners[i] === subject) own.push(i);
+      const part = scannedOf(request.parts[p], request);
+      return this.#chosenOf(request, part, p, Uint32Array.from([...indices, ...own]).sort());
+    });
+    return { subjects: Uint32Array.from([...subjects, subject]).sort(), chosen: more };
+  }
 }
 
 /** Subjects that are ranked by whole vectors. */
@@ -136,21 +153,6 @@ interface Listed {
   readonly areAll: boolean;
   /** See PlaceResult.byValues; only until the next choice. */
   readonly placeOf: (subject: number) => number;
-}
-
-/** The same list with one more subject. */
-function withSubject(
-  request: ListRequest,
-  { subjects, chosen }: Listed,
-  subject: number,
-): Pick<Listed, 'subjects' | 'chosen'> {
-  const more = chosen.map(({ indices, owners }, p) => {
-    const own: number[] = [];
-    for (let i = 0; i < owners.length; i++) if (owners[i] === subject) own.push(i);
-    const part = scannedOf(request.parts[p], request);
-    return chosenOf(request, part, p, Uint32Array.from([...indices, ...own]).sort());
-  });
-  return { subjects: Uint32Array.from([...subjects, subject]).sort(), chosen: more };
 }
 
 /** One more than the references with greater values than the subject's best. */
