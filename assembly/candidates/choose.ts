@@ -10,59 +10,6 @@
  * cheap. Columns are padded to a multiple of 16 entries; the padding has no values.
  */
 
-/** Size of a step, as a similarity: see src/matching/kernels/code-tables.ts. */
-const STEP: i32 = 144;
-/** 2¹⁶ / STEP, rounded up: for 0 to 32,767 the upper half of the product is the quotient by STEP. */
-const PER_STEP: i32 = 456;
-
-/**
- * Notes the best value of each subject.
- * @param values - u8 for each reference; 0: removed
- * @param owners - u32 for each reference: the ordinal
- * @param best - u8 for each ordinal
- */
-export function noteBest(values: usize, owners: usize, count: i32, best: usize): void {
-  for (let i: usize = 0; i < (count as usize); i++) {
-    const at = best + (load<u32>(owners + (i << 2)) as usize);
-    const value = load<u8>(values + i);
-    const known = load<u8>(at);
-    store<u8>(at, value > known ? value : known);
-  }
-}
-
-/** Like noteBest, from similarities of sixteen bits; −32768: removed. */
-export function noteBestSimilarities(similarities: usize, owners: usize, count: i32, best: usize): void {
-  for (let i: usize = 0; i < (count as usize); i++) {
-    const similarity = load<i16>(similarities + (i << 1)) as i32;
-    if (similarity == -32768) continue;
-    const steps = similarity <= 0 ? 0 : min<i32>(254, (similarity * PER_STEP) >> 16);
-    const at = best + (load<u32>(owners + (i << 2)) as usize);
-    const value = (steps + 1) as u8;
-    const known = load<u8>(at);
-    store<u8>(at, value > known ? value : known);
-  }
-}
-
-/**
- * Adds the best values of an instance to the sums, adds 1 to the count of each subject with a value, and clears the
- * values.
- * @param sums - u16 for each ordinal
- * @param counts - u8 for each ordinal
- */
-export function addInstance(best: usize, ordinals: i32, sums: usize, counts: usize): void {
-  const one = i8x16.splat(1);
-  for (let o: usize = 0; o < (ordinals as usize); o += 16) {
-    const values = v128.load(best + o);
-    const sum = sums + (o << 1);
-    const counted = v128.load(counts + o);
-    const steps = i8x16.sub_sat_u(values, one);
-    v128.store(counts + o, i8x16.add(counted, i8x16.min_u(values, one)));
-    v128.store(sum, i16x8.add(v128.load(sum), i16x8.extend_low_i8x16_u(steps)));
-    v128.store(sum, i16x8.add(v128.load(sum, 16), i16x8.extend_high_i8x16_u(steps)), 16);
-    v128.store(best + o, i8x16.splat(0));
-  }
-}
-
 /** The bytes at `offset` of sixteen table entries, for look-ups by the number of instances. */
 function bytesOfTable(table: usize, offset: usize): v128 {
   let bytes = i8x16.splat(0);
@@ -193,58 +140,6 @@ export function collectSubjects(ranks: usize, ordinals: i32, least: i32, marks: 
       const ordinal = o + (ctz(bits) as usize);
       store<u32>(out + (found << 2), ordinal as u32);
       store<u8>(marks + ordinal, 1);
-      found++;
-      bits &= bits - 1;
-    }
-  }
-  return found as i32;
-}
-
-/**
- * Lists the references of marked subjects.
- * @param first - index of the first reference
- * @param out - u32 for each listed index, ascending; room for `count`
- * @returns their number
- */
-export function collectReferences(owners: usize, count: i32, first: i32, marks: usize, out: usize): i32 {
-  let found: usize = 0;
-  for (let i: usize = 0; i < (count as usize); i++) {
-    // Written unconditionally: a rare, unpredictable branch costs more.
-    store<u32>(out + (found << 2), (first as u32) + (i as u32));
-    found += load<u8>(marks + (load<u32>(owners + (i << 2)) as usize)) as usize;
-  }
-  return found as i32;
-}
-
-/** Counts the bytes that are at least `least`, 1 or more. They are padded with zeros to a multiple of 16. */
-export function countValues(values: usize, count: i32, least: i32): i32 {
-  const bound = i8x16.splat(least as i8);
-  const end = values + (count as usize);
-  let total = 0;
-  for (let at = values; at < end;) {
-    // A lane counts up to 255.
-    const stop = min<usize>(end, at + 255 * 16);
-    let counts = i8x16.splat(0);
-    for (; at < stop; at += 16) counts = i8x16.sub(counts, i8x16.ge_u(v128.load(at), bound));
-    const sums = i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(counts));
-    total += i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1);
-    total += i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
-  }
-  return total;
-}
-
-/**
- * Lists the bytes that are at least `least`, padded as for countValues.
- * @param out - u32 index for each, ascending
- * @returns their number
- */
-export function collectValues(values: usize, count: i32, least: i32, out: usize): i32 {
-  const bound = i8x16.splat(least as i8);
-  let found: usize = 0;
-  for (let i: usize = 0; i < (count as usize); i += 16) {
-    let bits = i8x16.bitmask(i8x16.ge_u(v128.load(values + i), bound));
-    while (bits != 0) {
-      store<u32>(out + (found << 2), (i as u32) + (ctz(bits) as u32));
       found++;
       bits &= bits - 1;
     }

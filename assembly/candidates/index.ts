@@ -11,17 +11,6 @@ export { encodeCodes, projectFace, scanCodes } from './codes';
 export { scanCodes2, scanCodes4, scanCodes8 } from './code-batches';
 export { prepareFace, resembleFaces2, resembleFaces4, resembleFaces8 } from './face-batches';
 export { similaritiesAt } from './similarities';
-export {
-  addInstance,
-  collectReferences,
-  collectSubjects,
-  collectValues,
-  countValues,
-  maskExpired,
-  maskOutside,
-  noteBest,
-  noteBestSimilarities,
-  rankSubjects,
-  rankWith,
-  uniteScopes,
-} from './choose';
+export { addInstance, noteBest, noteBestSimilarities } from './best';
+export { collectSubjects, maskExpired, maskOutside, rankSubjects, rankWith, uniteScopes } from './choose';
+export { collectReferences, collectValues, countValues, wipe } from './lists';

@@ -92,7 +92,15 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
       return i % 2 === 0 ? Math.round(4096 / Math.sqrt(i >> 1)) : 1 + Math.round(80 * (8 - Math.sqrt(i >> 1)));
     });
     const reference = fc.record({ owner: fc.nat(99), value: fc.oneof(fc.nat(255), fc.constant(0)) });
-    const segments = fc.array(fc.array(reference, { maxLength: 60 }), { maxLength: 3 });
+    // Kernels note and list the references of sixteen consecutive subjects at once.
+    const consecutive = fc.record({ first: fc.nat(70), values: fc.array(fc.nat(255), { maxLength: 30 }) });
+    const run = consecutive.map(({ first, values }) => values.map((value, i) => ({ owner: first + i, value })));
+    const runs = fc.array(fc.oneof(run, fc.array(reference, { maxLength: 3 })), { maxLength: 4 });
+    const references = fc.oneof(
+      fc.array(reference, { maxLength: 60 }),
+      runs.map((some) => some.flat()),
+    );
+    const segments = fc.array(references, { maxLength: 3 });
     const instances = fc.oneof(
       fc.array(segments, { maxLength: 5 }),
       fc.array(segments, { minLength: 14, maxLength: 18 }),
@@ -129,6 +137,18 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
           expect(indices).toEqual([...owners.keys()].filter((i) => expected.includes(owners[i])));
         }
         memory.release(chosen);
+      }),
+    );
+  });
+
+  it('wipe the bytes given, and no others', () => {
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+    const kernels = instantiateCandidateKernels(memory, build);
+    fc.assert(
+      fc.property(fc.nat(300), fc.nat(300), (from, count) => {
+        const bytes = new Uint8Array(memory.buffer, 65_536, 700).fill(5);
+        kernels.wipe(65_536 + from, count);
+        expect([...bytes]).toEqual(Array.from(bytes, (_, i) => (i >= from && i < from + count ? 0 : 5)));
       }),
     );
   });

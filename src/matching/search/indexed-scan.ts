@@ -81,6 +81,7 @@ export class IndexedScan implements CandidateSource {
       filter: view.filter,
       ranked,
       wanted,
+      stop: run.stop.all,
     };
     const handles = parts.map(({ segment }) => segment.handle);
     const [chosen] = await tasks.all([() => this.#pool.choose(task, handles)]);

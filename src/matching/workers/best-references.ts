@@ -9,6 +9,11 @@ export interface ChosenIndices {
   readonly areAll: boolean;
 }
 
+const MAX_VALUE = 255;
+/** Values of a sample that lie together, a multiple of 16, and the distance of such groups. */
+const SAMPLE = 1024;
+const SAMPLED_ONCE_IN = 16_384;
+
 /**
  * Chooses the references with the greatest values. With one instance nothing is fused: the best references belong to
  * the best subjects. Values are counted and listed sixteen at a time, without looking up owners.
@@ -40,20 +45,15 @@ export class BestReferences {
       values.fill(0, start + list.length, end);
       return start;
     });
-    let [low, high] = [1, 256];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (kernels.countValues(0, total, middle) >= wanted) low = middle;
-      else high = middle;
-    }
+    const least = greatestWith(kernels, total, wanted);
     const out = total;
     const indices = lists.map((list, l) => {
-      const found = kernels.collectValues(starts[l], list.length, low, out);
+      const found = kernels.collectValues(starts[l], list.length, least, out);
       return Uint32Array.from(new Uint32Array(buffer, out, found));
     });
     // Similarities to a probe are personal data.
-    values.fill(0);
-    return { indices, areAll: low === 1 };
+    kernels.wipe(0, total);
+    return { indices, areAll: least === 1 };
   }
 
   /** Reserves room for the values and for the indices of all of them. */
@@ -66,4 +66,34 @@ export class BestReferences {
     }
     return { kernels: this.#kernels, buffer: this.#memory.buffer };
   }
+}
+
+/**
+ * The greatest value that `wanted` of the first `total` references reach; 1 where there are fewer. A sample tells where to
+ * begin, and two or three passes over all values then suffice. A wrong guess costs time and changes nothing.
+ */
+function greatestWith(kernels: CandidateKernels, total: number, wanted: number): number {
+  const isEnough = (value: number) => kernels.countValues(0, total, value) >= wanted;
+  let least = guessOf(kernels, total, wanted);
+  if (isEnough(least)) {
+    while (least < MAX_VALUE && isEnough(least + 1)) least++;
+    return least;
+  }
+  while (least > 1 && !isEnough(least)) least--;
+  return least;
+}
+
+/** The greatest value that the share of a sample reaches; 1 where none does. */
+function guessOf(kernels: CandidateKernels, total: number, wanted: number): number {
+  const starts = Array.from({ length: Math.ceil(total / SAMPLED_ONCE_IN) }, (_, i) => i * SAMPLED_ONCE_IN);
+  const sampled = starts.reduce((sum, start) => sum + Math.min(SAMPLE, total - start), 0);
+  const count = (value: number) =>
+    starts.reduce((sum, start) => sum + kernels.countValues(start, Math.min(SAMPLE, total - start), value), 0);
+  let [low, high] = [1, MAX_VALUE + 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (count(middle) * total >= wanted * sampled) low = middle;
+    else high = middle;
+  }
+  return low;
 }

@@ -9,7 +9,12 @@ import { BestReferences } from './best-references.ts';
 import { ChoiceMemory, type OwnedValues } from './choice-memory.ts';
 import { orderComparisons, placeByVectors, type ChosenReferences } from './comparison-order.ts';
 import type { ChooseResult, ChooseTask, ChosenPart, PlaceResult, PlaceTask } from './messages.ts';
+import { joined } from './joined-arrays.ts';
 import type { SegmentReader } from './segment-reader.ts';
+import { requireGoing, Stopped } from './stop-signal.ts';
+
+/** References ranked by whole vectors between two looks at the stop word: some milliseconds. */
+const RANKED_AT_A_TIME = 4096;
 
 /** Rank units per step, with one instance. */
 const RANK_UNIT = 16;
@@ -42,7 +47,7 @@ export interface PlaceRequest extends Omit<PlaceTask, 'parts' | 'kind'> {
   readonly parts: readonly Part[];
 }
 
-type ListRequest = Omit<ChoiceRequest, 'wanted'>;
+type ListRequest = Omit<ChoiceRequest, 'wanted' | 'stop'>;
 
 /**
  * Chooses the subjects to compare in two steps: by the values of all references, and among the chosen subjects by whole
@@ -59,11 +64,21 @@ export class CandidateChoice {
     this.#best = new BestReferences(build);
   }
 
+  /** Stops within a few milliseconds, also where so many subjects tie that all of them are chosen. */
   choose(request: ChoiceRequest): Omit<ChooseResult, 'busyMs'> {
     this.#reranked = { references: 0, busyMs: 0 };
-    const { subjects, chosen, areAll } = this.#list(request);
-    const order = orderComparisons(subjects, chosen, request.wanted);
-    return { areAll, references: presentIn(chosen), reranked: this.#reranked, ...order };
+    const goOn = () => requireGoing(request.stop);
+    try {
+      const { subjects, chosen, areAll } = this.#list(request, goOn);
+      const order = orderComparisons(subjects, chosen, request.wanted, goOn);
+      return { areAll, references: presentIn(chosen), reranked: this.#reranked, ...order };
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+      const none = request.parts.map(() => new Uint32Array(0));
+      const order = { certain: none, first: none, rest: none };
+      const references = request.parts.map(() => 0);
+      return { areAll: false, references, reranked: this.#reranked, subjects: 0, order };
+    }
   }
 
   /** Where the choice would list a subject. */
@@ -79,33 +94,41 @@ export class CandidateChoice {
     return { byValues, byVectors, first };
   }
 
-  #list(request: ListRequest): Listed {
+  /** @param goOn - called every few milliseconds; what it throws ends the work */
+  #list(request: ListRequest, goOn: () => void = () => undefined): Listed {
+    goOn();
     const scanned = request.parts.map((part) => scannedOf(part, request));
     const isOfOne = request.parts.every(({ instance }, _, [first]) => instance === first.instance);
     const bytes = scanned.flatMap(({ values }) => (values instanceof Uint8Array ? [values] : []));
     return isOfOne && request.filter === undefined && bytes.length > 0 && bytes.length === scanned.length
-      ? this.#listByReferences(request, scanned, bytes)
-      : this.#listBySubjects(request, scanned);
+      ? this.#listByReferences(request, scanned, bytes, goOn)
+      : this.#listBySubjects(request, scanned, goOn);
   }
 
-  #listByReferences(request: ListRequest, scanned: readonly OwnedValues[], values: readonly Uint8Array[]): Listed {
+  #listByReferences(
+    request: ListRequest,
+    scanned: readonly OwnedValues[],
+    values: readonly Uint8Array[],
+    goOn: () => void,
+  ): Listed {
     const { indices, areAll } = this.#best.choose(values, request.ranked);
     const owned = indices.map((own, p) => own.map((index) => scanned[p].owners[index]));
-    const subjects = Uint32Array.from(new Set(owned.flatMap((owners) => [...owners]))).sort();
-    const chosen = indices.map((own, p) => this.#chosenOf(request, scanned[p], p, own));
+    const subjects = distinct(joined(owned).sort());
+    const chosen = indices.map((own, p) => this.#chosenOf(request, scanned[p], p, own, goOn));
     return { subjects, chosen, areAll, placeOf: (subject) => placeByReferences(scanned, subject) };
   }
 
-  #listBySubjects(request: ListRequest, scanned: readonly OwnedValues[]): Listed {
+  #listBySubjects(request: ListRequest, scanned: readonly OwnedValues[], goOn: () => void): Listed {
     const { parts, ordinals, ranked, filter } = request;
     const byInstance = Map.groupBy(scanned.keys(), (p) => parts[p].instance);
     const instances = Array.from(byInstance.values(), (own) => own.map((p) => scanned[p]));
-    this.#memory.rank(instances, ordinals, RANKS);
+    this.#memory.rank(instances, ordinals, RANKS, goOn);
     if (filter !== undefined) this.#memory.mask(filter, ordinals);
     const subjects = this.#memory.choose(ranked, ordinals);
-    const chosen = scanned.map((part, p) =>
-      this.#chosenOf(request, part, p, this.#memory.referencesOf(part.owners, ordinals)),
-    );
+    const chosen = scanned.map((part, p) => {
+      goOn();
+      return this.#chosenOf(request, part, p, this.#memory.referencesOf(part.owners, ordinals), goOn);
+    });
     this.#memory.release(subjects);
     const areAll = subjects.length < ranked;
     return { subjects, chosen, areAll, placeOf: (subject) => this.#memory.placeOf(subject, ordinals) };
@@ -117,11 +140,12 @@ export class CandidateChoice {
     { owners, values }: OwnedValues,
     p: number,
     indices: Uint32Array,
+    goOn: () => void,
   ): ChosenReferences {
     const part = parts[p];
     const probe = probes[part.probe];
     const started = performance.now();
-    const similarities = similaritiesOf(part, probe, indices, values);
+    const similarities = similaritiesOf(part, probe, indices, values, goOn);
     if (part.isCoded) {
       this.#reranked.references += indices.length;
       this.#reranked.busyMs += performance.now() - started;
@@ -139,7 +163,7 @@ export class CandidateChoice {
       const own: number[] = [];
       for (let i = 0; i < owners.length; i++) if (owners[i] === subject) own.push(i);
       const part = scannedOf(request.parts[p], request);
-      return this.#chosenOf(request, part, p, Uint32Array.from([...indices, ...own]).sort());
+      return this.#chosenOf(request, part, p, Uint32Array.from([...indices, ...own]).sort(), () => undefined);
     });
     return { subjects: Uint32Array.from([...subjects, subject]).sort(), chosen: more };
   }
@@ -189,11 +213,24 @@ function similaritiesOf(
   probe: PackedProbe | undefined,
   indices: Uint32Array,
   values: Uint8Array | Int16Array,
+  goOn: () => void,
 ): Int16Array {
   if (values instanceof Int16Array) return Int16Array.from(indices, (index) => values[index]);
   const similarities = new Int16Array(indices.length).fill(REMOVED_SIMILARITY);
-  if (probe !== undefined) segment.reader.similaritiesAt(probe, indices, similarities);
+  if (probe !== undefined)
+    for (let from = 0; from < indices.length; from += RANKED_AT_A_TIME) {
+      goOn();
+      const some = indices.subarray(from, from + RANKED_AT_A_TIME);
+      segment.reader.similaritiesAt(probe, some, similarities.subarray(from));
+    }
   // Not scanned: the reference was removed, or the scan was stopped before it.
   for (let k = 0; k < indices.length; k++) if (values[indices[k]] === 0) similarities[k] = REMOVED_SIMILARITY;
   return similarities;
+}
+
+/** @param sorted - ascending; overwritten */
+function distinct(sorted: Uint32Array): Uint32Array {
+  let end = 0;
+  for (let k = 0; k < sorted.length; k++) if (k === 0 || sorted[k] !== sorted[end - 1]) sorted[end++] = sorted[k];
+  return sorted.subarray(0, end);
 }

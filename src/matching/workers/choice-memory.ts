@@ -53,20 +53,27 @@ export class ChoiceMemory {
    * @param instances - for each instance, the segments scanned
    * @param ordinals - one past the greatest
    * @param table - factor and offset by number of instances, see rankSubjects; MAX_INSTANCES entries at most
+   * @param goOn - called every fraction of a millisecond; what it throws ends the choice
    * @throws RangeError when there is no memory, or there are too many instances
    */
-  rank(instances: readonly (readonly OwnedValues[])[], ordinals: number, table: Uint16Array): void {
+  rank(
+    instances: readonly (readonly OwnedValues[])[],
+    ordinals: number,
+    table: Uint16Array,
+    goOn: () => void = () => undefined,
+  ): void {
     if (instances.length >= MAX_INSTANCES) throw new RangeError(`more than ${MAX_INSTANCES - 1} instances`);
     const { kernels, layout, buffer } = this.#reserve(ordinals);
     const padded = aligned(ordinals);
     const { best, sums, counts } = layout;
-    if (!this.#isClean) new Uint8Array(buffer, best, 2 * layout.ordinals).fill(0);
+    if (!this.#isClean) kernels.wipe(best, 2 * layout.ordinals);
     this.#isClean = false;
-    new Uint8Array(buffer, sums, 2 * padded).fill(0);
+    kernels.wipe(sums, 2 * padded);
     new Uint16Array(buffer, layout.table, table.length).set(table);
     for (const segments of instances) {
       for (const { owners, values } of segments) {
         for (let from = 0; from < owners.length; from += CHUNK) {
+          goOn();
           const count = Math.min(CHUNK, owners.length - from);
           new Uint32Array(buffer, layout.owners, count).set(owners.subarray(from, from + count));
           const some = values.subarray(from, from + count);
@@ -82,7 +89,7 @@ export class ChoiceMemory {
       kernels.addInstance(best, padded, sums, counts);
     }
     kernels.rankSubjects(sums, counts, padded, instances.length, layout.table);
-    new Uint8Array(buffer, counts, padded).fill(0);
+    kernels.wipe(counts, padded);
   }
 
   /** Drops subjects outside the filter. */

@@ -34,21 +34,28 @@ export interface ChosenReferences {
  *
  * @param subjects - ordinals, ascending; they own all references given
  * @param wanted - subjects to keep; those that tie with the last of them are kept too
+ * @param goOn - called between steps, which take long where many subjects tie; what it throws ends the work
  */
 export function orderComparisons(
   subjects: Uint32Array,
   chosen: readonly ChosenReferences[],
   wanted: number,
+  goOn: () => void = () => undefined,
 ): { readonly subjects: number; readonly order: ComparisonOrder } {
-  const { best, entries, isFace, ranks } = rankedByVectors(subjects, chosen);
+  const { best, entries, isFace, ranks } = rankedByVectors(subjects, chosen, goOn);
+  goOn();
   const present = ranks.filter((rank) => rank > -Infinity).toSorted();
   const kept = Math.min(wanted, present.length);
   const least = present[present.length - kept] ?? Infinity;
   // A list shorter than wanted contains all subjects, and is reported as exact.
   const inAnyCase = present.length < wanted ? present.length : Math.ceil(wanted / ONE_IN_ANY_CASE);
   const certain = present[present.length - inAnyCase] ?? Infinity;
+  goOn();
   const stages = stagesOf(best, ranks, isFace, least, certain);
-  const staged = chosen.map((references, p) => inStages(references, entries[p], stages));
+  const staged = chosen.map((references, p) => {
+    goOn();
+    return inStages(references, entries[p], stages);
+  });
   const ofStage = (stage: number) => staged.map((lists) => lists[stage]);
   let count = 0;
   for (let s = 0; s < ranks.length; s++) if (ranks[s] >= least) count++;
@@ -77,11 +84,16 @@ export function placeByVectors(
 }
 
 /** The best similarity of each subject for each instance, and the subjects' ranks by them. */
-function rankedByVectors(subjects: Uint32Array, chosen: readonly ChosenReferences[]) {
+function rankedByVectors(
+  subjects: Uint32Array,
+  chosen: readonly ChosenReferences[],
+  goOn: () => void = () => undefined,
+) {
   const instances = [...new Set(chosen.map(({ instance }) => instance))];
   const best = new Int16Array(subjects.length * instances.length).fill(REMOVED_SIMILARITY);
   const places = placesOf(subjects);
   const entries = chosen.map(({ instance, indices, owners, similarities }) => {
+    goOn();
     const column = instances.indexOf(instance);
     const own = new Uint32Array(indices.length);
     for (let k = 0; k < indices.length; k++) {
@@ -91,6 +103,7 @@ function rankedByVectors(subjects: Uint32Array, chosen: readonly ChosenReference
     return own;
   });
   const isFace = instances.map((instance) => chosen.some((one) => one.instance === instance && one.isFace));
+  goOn();
   return { instances, best, entries, isFace, ranks: ranksOf(best, subjects.length, instances.length) };
 }
 

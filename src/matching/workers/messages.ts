@@ -146,6 +146,8 @@ export interface ChooseTask {
   readonly ranked: number;
   /** Number of subjects to compare; subjects that tie with the last one are added. */
   readonly wanted: number;
+  /** A stopped choice has no subjects. */
+  readonly stop: StopMark;
 }
 
 export interface ChooseResult {
@@ -162,7 +164,7 @@ export interface ChooseResult {
 }
 
 /** Find the place of one subject, such as the mate of a probe, in the lists that a choice would make. */
-export interface PlaceTask extends Omit<ChooseTask, 'kind' | 'wanted'> {
+export interface PlaceTask extends Omit<ChooseTask, 'kind' | 'wanted' | 'stop'> {
   readonly kind: 'place';
   /** Ordinal of the subject. */
   readonly subject: number;

@@ -26,6 +26,14 @@ export function isStopped({ word, level }: StopMark): boolean {
   return Atomics.load(new Int32Array(word), 0) >= level;
 }
 
+/** Ends work that was stopped in the middle. */
+export class Stopped extends Error {}
+
+/** @throws Stopped when work with this mark must stop */
+export function requireGoing(mark: StopMark): void {
+  if (isStopped(mark)) throw new Stopped();
+}
+
 /** The stop word of one search. */
 export class StopSignal {
   readonly #word = new SharedArrayBuffer(4);

@@ -75,7 +75,7 @@ async function scanned(probes: readonly Probe[], subject: number) {
     filter: undefined,
   };
   const lists = async (ranked: number, wanted: number) => {
-    const { order } = await pool.choose({ kind: 'choose', ...common, ranked, wanted }, handles);
+    const { order } = await pool.choose({ kind: 'choose', ...common, ranked, wanted, stop: run.stop.all }, handles);
     return ownersIn(
       order,
       parts.map(({ segment }, p) => [segment, common.parts[p]] as const),
