@@ -92,10 +92,15 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
       return i % 2 === 0 ? Math.round(4096 / Math.sqrt(i >> 1)) : 1 + Math.round(80 * (8 - Math.sqrt(i >> 1)));
     });
     const reference = fc.record({ owner: fc.nat(99), value: fc.oneof(fc.nat(255), fc.constant(0)) });
-    // Kernels note and list the references of sixteen consecutive subjects at once.
-    const consecutive = fc.record({ first: fc.nat(70), values: fc.array(fc.nat(255), { maxLength: 30 }) });
-    const run = consecutive.map(({ first, values }) => values.map((value, i) => ({ owner: first + i, value })));
-    const runs = fc.array(fc.oneof(run, fc.array(reference, { maxLength: 3 })), { maxLength: 4 });
+    // Kernels note and list the references of sixteen consecutive subjects at once: runs, whole and with a gap.
+    const run = fc
+      .record({
+        first: fc.nat(50),
+        gap: fc.integer({ min: 1, max: 48 }),
+        values: fc.array(fc.nat(255), { minLength: 16, maxLength: 48 }),
+      })
+      .map(({ first, gap, values }) => values.map((value, i) => ({ owner: first + i + (i < gap ? 0 : 1), value })));
+    const runs = fc.array(run, { minLength: 1, maxLength: 3 });
     const references = fc.oneof(
       fc.array(reference, { maxLength: 60 }),
       runs.map((some) => some.flat()),
