@@ -70,6 +70,14 @@ describe('a worn finger', () => {
     expect(mean(worn)).toBeLessThan(0.6);
   });
 
+  it('lacks minutiae of the reference, the more the worse the capture is', () => {
+    // Relative to the reference's number; others are added.
+    const shown = (difficulty: number) =>
+      mean(enrolled.map((packed, i) => wornFinger(packed, 2, new Random(i), difficulty).minutiae.length / packed[0]));
+    expect(shown(1)).toBeLessThan(1.15);
+    expect(shown(4)).toBeLessThan(0.8);
+  });
+
   it('is graded: most captures are ordinary, some bad', () => {
     const mixed = scores(undefined);
     expect(mean(mixed)).toBeGreaterThan(mean(scores(2.2)));
