@@ -1,16 +1,18 @@
 /** Builds the files of an index from the store. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Failure } from '../../src/failure.ts';
 import { lockDirectory } from '../../src/store/directory-lock.ts';
 import type { DamagedReference, SubjectWithReferences } from '../../src/store/records.ts';
 import type { SubjectStore } from '../../src/store/subject-store.ts';
 import type { BlockSealer } from '../../src/files/block-file.ts';
-import { IndexWriter, type IndexShape } from '../../src/index-files/index-writer.ts';
+import { IndexWriter, type CompletePartition, type IndexShape } from '../../src/index-files/index-writer.ts';
 import { isOfModels, readManifest, sealOf, type IndexModels, type Manifest } from '../../src/index-files/manifest.ts';
 import { publishedIndex } from '../../src/index-files/index-catalog.ts';
 import { attributesOf, packStored, searchable, type PackTemplates } from '../../src/gallery/stored-records.ts';
 import { beginDraft, INTERRUPTED, keepDraft, readDraft } from '../../src/index-files/draft.ts';
 import { preparedDirectories, removePrepared } from '../../src/index-files/prepared-references.ts';
+import { buildGraph, getsGraph, type GraphsOptions } from './graphs.ts';
 import { codeFaces, type FaceCodesOptions } from './face-codes.ts';
 import { ReusedReferences, type EarlierIndex } from './earlier-references.ts';
 
@@ -22,6 +24,8 @@ export interface IndexBuildOptions {
   readonly models: IndexModels;
   readonly pack: PackTemplates;
   readonly faceCodes: FaceCodesOptions;
+  /** Undefined: graphs are not built. */
+  readonly graphs?: GraphsOptions | undefined;
   /** Sealer of the key that encrypts the index. */
   readonly sealer: BlockSealer;
   /** Sealer of an earlier index's key. */
@@ -94,9 +98,7 @@ export async function buildIndex(order: IndexBuildOptions): Promise<BuiltIndex> 
       order.onWarning(`Reference ${referenceId || '(its id cannot be read)'} is damaged and left out (${reason}).`);
     if (damaged.length > 0)
       order.onWarning(`${damaged.length} stored references are damaged: ridgewatch store check lists them.`);
-    const manifest = await (
-      await begin(seq)
-    ).finish(damaged, (partition, seal) => codeFaces(order.faceCodes, draft, partition, seal));
+    const manifest = await (await begin(seq)).finish(damaged, completionOf(order, draft));
     const name = await keepDraft(indexDir, manifest);
     await removePrepared(prepared);
     return { ...progress, manifest, name };
@@ -108,6 +110,25 @@ export async function buildIndex(order: IndexBuildOptions): Promise<BuiltIndex> 
     await reuse.close();
     lock.release();
   }
+}
+
+/** Adds codes and graphs to the finished partitions. */
+function completionOf(order: IndexBuildOptions, draft: string): CompletePartition {
+  const warned = new Set<string>();
+  return async (partition, seal) => {
+    const codes = await codeFaces(order.faceCodes, draft, partition, seal);
+    const coded = codes === undefined ? partition : { ...partition, codes };
+    if (order.graphs === undefined || !getsGraph(partition, order.graphs)) return coded;
+    try {
+      return { ...coded, graph: await buildGraph(draft, partition, seal, order.graphs) };
+    } catch (error) {
+      if (!(error instanceof Failure && error.reason === 'NO_MEMORY_FILE')) throw error;
+      // Graphs are optional. One reason may hold for all of them.
+      if (!warned.has(error.message)) order.onWarning(`A graph was not built. ${error.message}`);
+      warned.add(error.message);
+      return coded;
+    }
+  };
 }
 
 /** The published index, the remains of an interrupted build, and the references prepared by imports. */

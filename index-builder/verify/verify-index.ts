@@ -27,6 +27,7 @@ import type { Probe } from '../../src/matching/search/probe.ts';
 import { ExactScan } from '../../src/matching/search/exact-scan.ts';
 import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+import { seekInGraphs, type GraphFindings } from './graphs.ts';
 import { binomialLimits } from '../statistics/binomial-limits.ts';
 
 /** Maximum number of subjects with equal scores that are distinguished. */
@@ -57,6 +58,8 @@ export interface VerifyReport {
   /** Share of firstExact that the indexed search misses, with 95 % limits (Clopper-Pearson). */
   readonly missRate: number;
   readonly missRateLimits: readonly [low: number, high: number];
+  /** References searched in the graphs; none where the index has no graphs. */
+  readonly graphs: GraphFindings;
 }
 
 /**
@@ -78,12 +81,15 @@ export async function verifyIndex(order: IndexVerifyOptions): Promise<VerifyRepo
   const gallery = new Gallery(order.sizing);
   const seal = sealOf(manifest, sealerOf(manifest.keyId));
   const references = manifest.partitions.reduce((sum, partition) => sum + partition.references, 0);
-  await loadIndex(directory, manifest, seal, gallery, {
+  const indexed = await loadIndex(directory, manifest, seal, gallery, {
     onProgress: (loaded) => onProgress('references', loaded, references),
     share: 1,
     makeCoder: faceCoderOf,
   });
   const found = await seek(order, seal, gallery, references);
+  const graphs = await seekInGraphs(indexed, order.sample, (done, total) =>
+    onProgress('searches in graphs', done, total),
+  );
   const missed = found.firstExact - found.foundIndexed;
   return {
     manifest,
@@ -91,6 +97,7 @@ export async function verifyIndex(order: IndexVerifyOptions): Promise<VerifyRepo
     references,
     ...found,
     missRate: found.firstExact === 0 ? 0 : missed / found.firstExact,
+    graphs,
     missRateLimits: found.firstExact === 0 ? [0, 1] : binomialLimits(missed, found.firstExact),
   };
 }

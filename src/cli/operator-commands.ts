@@ -210,18 +210,19 @@ function addIndexCommands(index: Command): void {
       addAddressOptions(addIndexOptions(index.command('build').description('build an index of the current store'))),
     )
       .option('--no-reuse', 'encode every template again, also those in an earlier index')
+      .option('--graph', 'also build graphs of partitions with 20,000 references or more; takes minutes for a million')
       .option('--publish', 'publish the index afterwards')
       .addHelpText(
         'after',
         '\nAn interrupted build leaves its work to the next one.\n\nExample:\n  $ ridgewatch index build && ridgewatch index verify && ridgewatch index publish',
       ),
-    async () => (await load()).build,
+    async () => (await import('./commands/index-building.ts')).build,
   );
   runs(
     workers(addIndexOptions(index.command('verify').argument('[name]', 'index; the newest when not given')))
       .description('verify every byte, load the index, and search it with its own references')
       .addOption(new Option('--sample <n>', "references to search, or 'all'").default('1000').argParser(sampleSize)),
-    async () => (await load()).verify,
+    async () => (await import('./commands/index-verification.ts')).verify,
   );
   runs(
     addIndexOptions(index.command('list').description('list indexes and the published one')),

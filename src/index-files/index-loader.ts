@@ -7,6 +7,7 @@ import type { Segment } from '../gallery/segment.ts';
 import { damaged, readBlocks, releaseBlock, type IndexSeal } from '../files/block-file.ts';
 import { Failure } from '../failure.ts';
 import { loadCodes, type MakeCoder } from './code-files.ts';
+import { indexedGraph, type IndexedGraph } from './graph-files.ts';
 import { SUBJECTS_FILE, type Manifest, type PartitionFacts } from './manifest.ts';
 import { decodeReferences } from '../gallery/reference-block.ts';
 import { SubjectLines } from '../gallery/subject-lines.ts';
@@ -25,6 +26,7 @@ export interface LoadOptions extends LoadSettings {
 /**
  * Copies the segments of an index to memory, block by block, and enters its subjects. Other work runs between blocks.
  * @param gallery - empty; unusable after a failure
+ * @returns the graphs of the index, which have not been read
  * @throws Failure INDEX_DAMAGED, INDEX_FILE_MISSING, INDEX_OUTDATED; RangeError when there is no memory
  */
 export async function loadIndex(
@@ -33,7 +35,7 @@ export async function loadIndex(
   seal: IndexSeal,
   gallery: Gallery,
   { onProgress, share, makeCoder }: LoadOptions,
-): Promise<void> {
+): Promise<IndexedGraph[]> {
   const pace = new Pace(share);
   const partitions = new Map<string, LoadedPartition>();
   let references = 0;
@@ -53,7 +55,7 @@ export async function loadIndex(
       }
       loaded.push(segment);
     }
-    partitions.set(facts.key, new LoadedPartition(name, loaded));
+    partitions.set(facts.key, new LoadedPartition(name, loaded, facts.graph !== undefined));
     const partition = gallery.partition(name);
     if (facts.codes !== undefined && partition !== undefined)
       await loadCodes(directory, partition, loaded, facts.codes, seal, makeCoder, () => pace.rest());
@@ -78,6 +80,10 @@ export async function loadIndex(
   if (leftOver !== undefined || subjects !== manifest.subjects)
     throw damaged(SUBJECTS_FILE, 'it does not hold the owners of all references');
   gallery.startAt(manifest.sequence);
+  return manifest.partitions.flatMap(({ key, graph }) => {
+    const { locations = [] } = partitions.get(key) ?? {};
+    return graph === undefined ? [] : [indexedGraph(directory, key, graph, seal, locations)];
+  });
 }
 
 /**
@@ -112,12 +118,16 @@ class Pace {
 class LoadedPartition {
   readonly #name: PartitionName;
   readonly #segments: readonly Segment[];
+  readonly #keepsLocations: boolean;
+  readonly locations: ReferenceLocation[] = [];
   #segment = 0;
   #index = 0;
 
-  constructor(name: PartitionName, segments: readonly Segment[]) {
+  /** @param keepsLocations - those returned by `next`, for a graph */
+  constructor(name: PartitionName, segments: readonly Segment[], keepsLocations: boolean) {
     this.#name = name;
     this.#segments = segments;
+    this.#keepsLocations = keepsLocations;
   }
 
   get isExhausted(): boolean {
@@ -128,7 +138,9 @@ class LoadedPartition {
   next(referenceId: string, owner: number): ReferenceLocation | undefined {
     const segment = this.#current;
     if (segment?.ownerOf(this.#index) !== owner) return undefined;
-    return { referenceId, partition: this.#name, segment, index: this.#index++ };
+    const location = { referenceId, partition: this.#name, segment, index: this.#index++ };
+    if (this.#keepsLocations) this.locations.push(location);
+    return location;
   }
 
   get #current(): Segment | undefined {

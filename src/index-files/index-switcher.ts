@@ -5,6 +5,7 @@ import type { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Gallery } from '../gallery/gallery.ts';
 import type { BlockSealer } from '../files/block-file.ts';
 import type { MakeCoder } from './code-files.ts';
+import type { IndexedGraph } from './graph-files.ts';
 import { loadIndex, type LoadSettings } from './index-loader.ts';
 import { readManifest, requireModels, sealOf, type IndexModels, type Manifest } from './manifest.ts';
 import { publishedIndex } from './index-catalog.ts';
@@ -20,6 +21,8 @@ export interface IndexSettings {
   readonly stateAt: (sequence: number) => Promise<string | undefined>;
   /** Makes the coders of references whose codes are in the index. */
   readonly makeCoder: MakeCoder;
+  /** Called with the graphs of an index before its gallery is searched; undefined: they are not used. */
+  readonly onGraphs?: (gallery: Gallery, graphs: readonly IndexedGraph[]) => void;
   /** Called with the stored references missing from an index because they were damaged when it was built. */
   readonly onDamaged?: (damaged: readonly DamagedReference[]) => void;
 }
@@ -115,11 +118,12 @@ export class IndexSwitcher {
   }
 
   async #load(name: string, manifest: Manifest, settings: LoadSettings): Promise<Gallery> {
-    const { indexDir, sealerOf, makeCoder } = this.#settings;
+    const { indexDir, sealerOf, makeCoder, onGraphs } = this.#settings;
     const gallery = this.#served.makeEmpty();
     try {
       const seal = sealOf(manifest, sealerOf(manifest.keyId));
-      await loadIndex(join(indexDir, name), manifest, seal, gallery, { ...settings, makeCoder });
+      const graphs = await loadIndex(join(indexDir, name), manifest, seal, gallery, { ...settings, makeCoder });
+      onGraphs?.(gallery, graphs);
       return gallery;
     } catch (error) {
       gallery.close();

@@ -9,7 +9,6 @@ import {
   sealOf,
   SUBJECTS_FILE,
   writeManifest,
-  type CodeFacts,
   type IndexOrigin,
   type Manifest,
   type PartitionFacts,
@@ -31,10 +30,10 @@ export interface IndexShape {
 }
 
 /**
- * Makes the codes of a finished partition, in files beside those of its references.
- * @returns undefined: it gets none
+ * Completes a partition by files that are made from those of its references.
+ * @returns its facts with those of the new files
  */
-export type CodePartition = (partition: PartitionFacts, seal: IndexSeal) => Promise<CodeFacts | undefined>;
+export type CompletePartition = (partition: PartitionFacts, seal: IndexSeal) => Promise<PartitionFacts>;
 
 /**
  * Writes an index, subject by subject in order of their ids. It keeps at most a block of each partition in memory.
@@ -108,14 +107,16 @@ export class IndexWriter {
   /**
    * Finishes every file, and then writes the manifest.
    * @param damaged - stored references missing from the index
-   * @param code - undefined: no partition gets files of codes
+   * @param complete - called when the references of all partitions are on disk
    */
-  async finish(damaged: readonly DamagedReference[] = [], code?: CodePartition): Promise<Manifest> {
+  async finish(damaged: readonly DamagedReference[] = [], complete?: CompletePartition): Promise<Manifest> {
     await this.#writeSubjects();
     const subjectsFile = await this.#subjects.finish();
-    const partitions: PartitionFacts[] = [];
+    const finished: PartitionFacts[] = [];
     for (const [, writer] of [...this.#partitions].sort(([a], [b]) => (a < b ? -1 : 1)))
-      partitions.push(await this.#coded(await writer.finish(), code));
+      finished.push(await writer.finish());
+    const partitions: PartitionFacts[] = [];
+    for (const partition of finished) partitions.push((await complete?.(partition, this.#seal)) ?? partition);
     const content = {
       format: INDEX_FORMAT,
       keyId: this.#seal.sealer.keyId,
@@ -132,11 +133,6 @@ export class IndexWriter {
   async abandon(): Promise<void> {
     await this.#subjects.abandon();
     for (const writer of this.#partitions.values()) await writer.abandon();
-  }
-
-  async #coded(partition: PartitionFacts, code: CodePartition | undefined): Promise<PartitionFacts> {
-    const codes = await code?.(partition, this.#seal);
-    return codes === undefined ? partition : { ...partition, codes };
   }
 
   #partition(key: string, name: PartitionName): PartitionWriter {

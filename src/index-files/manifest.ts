@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { replaceFile } from '../files/durable-file.ts';
 import { Failure } from '../failure.ts';
-import type { BlockSealer, IndexSeal } from '../files/block-file.ts';
+import type { BlockSealer, FileFacts, IndexSeal } from '../files/block-file.ts';
 
 /** Changes with the form of the files, and where codes of faces are made in another way. */
 export const INDEX_FORMAT = 2;
@@ -38,6 +38,8 @@ const partitionSchema = z.strictObject({
   files: z.array(fileSchema).nonempty(),
   /** Absent: the references have no codes, or codes beside their vectors. */
   codes: codesSchema.optional(),
+  /** Its graph; absent: none. */
+  graph: fileSchema.optional(),
 });
 
 const contentSchema = z.strictObject({
@@ -169,8 +171,12 @@ export function filesOf({ subjectsFile, partitions }: ManifestContent) {
   return [subjectsFile, ...partitions.flatMap(filesOfPartition)];
 }
 
-export function filesOfPartition({ files, codes }: PartitionFacts) {
-  return codes === undefined ? files : [...files, codes.coderFile, ...codes.files];
+export function filesOfPartition({ files, codes, graph }: PartitionFacts): readonly FileFacts[] {
+  return [
+    ...files,
+    ...(codes === undefined ? [] : [codes.coderFile, ...codes.files]),
+    ...(graph === undefined ? [] : [graph]),
+  ];
 }
 
 /** The name of an index: from its last change and its content. */

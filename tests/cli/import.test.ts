@@ -58,8 +58,8 @@ describe('ridgewatch import', () => {
     expect(again.stdout).toContain('0 subjects enrolled with 0 references, 2 enrolled before, 1 refused');
     expect(again.stdout).toContain('person-2');
     expect(again.stdout + again.stderr).not.toContain('belonged');
-    const built = await ridgewatch(['index', 'build', '--data-dir', dataDir, '--workers', '1', '--json']);
-    expect(JSON.parse(built.stdout)).toMatchObject({ references: 6, reused: 6 });
+    const built = await ridgewatch(['index', 'build', '--graph', '--data-dir', dataDir, '--workers', '1', '--json']);
+    expect(JSON.parse(built.stdout)).toMatchObject({ references: 6, reused: 6, graphs: 0 });
 
     const exported = join(temporaryDirectory(), 'exported.ndjson');
     const out = await ridgewatch(['export', exported, '--gallery', 'watchlist', '--data-dir', dataDir]);

@@ -11,6 +11,8 @@ export const CODED = { modality: 'face', modelId: 'many', dimension: DIMENSION }
 export const FEW = { ...CODED, modelId: 'few' } as const;
 export const PEOPLE = 700;
 export const MIN_FACES = 600;
+/** Smallest partition that gets a graph. */
+export const MIN_REFERENCES = 60;
 /** Several segments, and several blocks in each. */
 export const SHAPE = { ...INDEX_SHAPE, capacity: 256, blockSize: 100 };
 export const SIZING = gallerySizing(SHAPE.capacity);

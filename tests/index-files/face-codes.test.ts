@@ -1,6 +1,5 @@
 /** Codes of faces in indexes of a real store. */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,6 +29,7 @@ import { Keys } from '../../src/security/keys.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { CODED, enrolFaces, face, FEW, MIN_FACES, PEOPLE, SHAPE, SIZING } from './coded-store.ts';
+import { contentOf } from './content.ts';
 
 const keyDir = temporaryDirectory();
 const keys = new Keys({ keyFile: undefined, dataDir: join(keyDir, 'keys') });
@@ -62,14 +62,6 @@ function order(directory: string, changes: Partial<IndexBuildOptions> = {}, pool
     onWarning: (sentence) => expect.fail(sentence),
     ...changes,
   };
-}
-
-function contentOf(directory: string): Map<string, string> {
-  const digest = (name: string) =>
-    createHash('sha256')
-      .update(readFileSync(join(directory, name)))
-      .digest('hex');
-  return new Map(readdirSync(directory).map((name) => [name, digest(name)]));
 }
 
 async function load(directory: string): Promise<Gallery> {

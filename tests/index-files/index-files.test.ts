@@ -1,5 +1,4 @@
 /** Indexes of a real store: built, loaded, damaged and rejected. */
-import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -30,6 +29,7 @@ import { toFingerTemplate } from '../../src/templates/normalise.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { temporaryKeys } from '../keys.ts';
 import { enrolment, reference } from '../store/records.ts';
+import { contentOf } from './content.ts';
 
 /** Small enough for several segments, and for blocks of few people. */
 const SHAPE = { ...INDEX_SHAPE, capacity: 16, blockSize: 5 };
@@ -84,15 +84,6 @@ function order(indexDir: string, changes: Partial<IndexBuildOptions> = {}): Inde
     onWarning: (sentence) => expect.fail(sentence),
     ...changes,
   };
-}
-
-/** Digests of the files in a directory. */
-function contentOf(directory: string): Map<string, string> {
-  const digest = (name: string) =>
-    createHash('sha256')
-      .update(readFileSync(join(directory, name)))
-      .digest('hex');
-  return new Map(readdirSync(directory).map((name) => [name, digest(name)]));
 }
 
 async function load(directory: string): Promise<Gallery> {

@@ -3,8 +3,8 @@ import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
 import type { CandidateGraphs } from '../../src/matching/graph/candidate-graphs.ts';
 import { GraphThread } from '../../src/matching/graph/graph-thread.ts';
-import { openMemoryFile, pathOfFile } from '../../src/matching/graph/memory-file.ts';
-import type { SavedGraph } from '../../src/matching/graph/saved-graph.ts';
+import { openMemoryFile, pathOfFile } from '../../src/files/memory-file.ts';
+import type { OpenedGraph, SavedGraph } from '../../src/matching/graph/saved-graph.ts';
 import { VectorGraph } from '../../src/matching/graph/vector-graph.ts';
 import { learnPrincipalDirections } from '../../src/matching/kernels/principal-directions.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
@@ -34,7 +34,7 @@ function graphsOf(...parameters: Parameters<typeof graphsFor>): CandidateGraphs 
 const ids = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `p${from + i}`).sort();
 
 describe('a saved graph', () => {
-  async function saveGraph(gallery: Gallery, people: number): Promise<SavedGraph> {
+  async function saveGraph(gallery: Gallery, people: number): Promise<SavedGraph & OpenedGraph> {
     const rows = new Int8Array(people * DIMENSION);
     for (let person = 0; person < people; person++) rows.set(faceOf(person).values, person * DIMENSION);
     const directions = learnPrincipalDirections(rows, DIMENSION, DIMENSION);
@@ -42,11 +42,12 @@ describe('a saved graph', () => {
     for (let person = 0; person < people; person++) graph.add(faceOf(person).values, person);
     const file = await openMemoryFile(10_000_000);
     graph.save(pathOfFile(file));
-    const entries = Array.from({ length: people }, (_, person) => {
+    const locations = Array.from({ length: people }, (_, person) => {
       const subject = gallery.subject(`p${person}`);
-      return subject && { subject, location: subject.references[0] };
+      if (subject === undefined) throw new Error('a person is missing');
+      return subject.references[0];
     });
-    return { file, directions, entries };
+    return { file, directions, locations, open: () => Promise.resolve({ file, directions }) };
   }
   const tasks = () => vi.spyOn(GraphThread.prototype, 'change');
 
@@ -86,13 +87,15 @@ describe('a saved graph', () => {
     expect(await nearestNow(graphs, served.current, probeOf(9), 10)).toContain('p9');
   });
 
-  it('that was never needed is closed with the graphs', async () => {
+  it('that is never needed is not opened', async () => {
     const gallery = galleryOf(10);
     const graphs = graphsFor({ current: gallery });
     const saved = await saveGraph(gallery, 10);
+    const opening = vi.spyOn(saved, 'open');
     graphs.adopt(gallery, PARTITION, saved);
     await graphs.run();
     await graphs.stop();
-    expect(saved.file.fd).toBe(-1);
+    expect(opening).not.toHaveBeenCalled();
+    await saved.file.close();
   });
 });

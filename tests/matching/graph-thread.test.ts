@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { GraphLostError, GraphThread } from '../../src/matching/graph/graph-thread.ts';
-import { NoMemoryFileError, openMemoryFile, pathOfFile } from '../../src/matching/graph/memory-file.ts';
+import { openMemoryFile, pathOfFile } from '../../src/files/memory-file.ts';
 import { isCompleteGraph } from '../../src/matching/graph/saved-graph.ts';
 import { graphBytes, VectorGraph } from '../../src/matching/graph/vector-graph.ts';
 import {
@@ -160,7 +160,7 @@ describe('a saved graph', () => {
   });
 
   it('is written to memory only', async () => {
-    await expect(openMemoryFile(1, '/proc')).rejects.toThrow(NoMemoryFileError);
+    await expect(openMemoryFile(1, '/proc')).rejects.toMatchObject({ reason: 'NO_MEMORY_FILE' });
     await expect(openMemoryFile(1, '/nowhere')).rejects.toThrow(
       'There is no file system in memory (tmpfs) at /nowhere.',
     );

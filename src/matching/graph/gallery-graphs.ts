@@ -5,7 +5,7 @@ import { GraphChanges } from './graph-changes.ts';
 import type { GraphEntry } from './graph-references.ts';
 import { GraphLostError } from './graph-thread.ts';
 import { PartitionGraph, type GraphFigures, type GraphSharing } from './partition-graph.ts';
-import { isSamePartition, vectorDimension } from './reference-vectors.ts';
+import { isSamePartition, MAX_GRAPH_DIMENSION, vectorDimension } from './reference-vectors.ts';
 import type { SavedGraph } from './saved-graph.ts';
 
 /** Between `covers` and a search the numbers may grow. A search lists at most this many times as many. */
@@ -15,8 +15,6 @@ const LENIENCE = 2;
  * be built repeatedly.
  */
 const KEPT_SHARE = 1 / 2;
-/** Maximum number of components: the time for learning directions grows with its third power. */
-const MAX_DIMENSION = 1024;
 
 /** Decides which partitions get a graph. */
 export type GraphChoice = (partition: PartitionName, liveCount: number) => boolean;
@@ -120,15 +118,13 @@ export class GalleryGraphs {
     const graphs = [...this.#graphs.values(), ...this.#dropped];
     this.#graphs.clear();
     this.#dropped.clear();
-    const unused = [...this.#saved.values()].filter((saved) => !this.#used.has(saved));
-    for (const saved of unused) this.#used.add(saved);
-    await Promise.all([...graphs.map((graph) => graph.stop()), ...unused.map(({ file }) => file.close())]);
+    await Promise.all(graphs.map((graph) => graph.stop()));
   }
 
   /** @param share - of the references that are required otherwise */
   #isWanted({ name, key, liveCount }: Partition, share: number): boolean {
     const count = liveCount / share;
-    if (vectorDimension(name) > MAX_DIMENSION || count <= this.#settings.maxPending) return false;
+    if (vectorDimension(name) > MAX_GRAPH_DIMENSION || count <= this.#settings.maxPending) return false;
     return this.#saved.has(key) || this.#settings.choice(name, count);
   }
 

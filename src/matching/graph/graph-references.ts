@@ -19,6 +19,8 @@ export interface GraphBatch {
 
 /** Ordinals read in one step: a fraction of a millisecond. */
 const ORDINALS_PER_STEP = 2000;
+/** References taken over in one step: as long. */
+const ADOPTED_PER_STEP = 500;
 
 /**
  * Which references of a partition a graph has, and which it is to have. Known on the main thread only: the graph has
@@ -71,15 +73,19 @@ export class GraphReferences {
   }
 
   /**
-   * References that a graph with the labels 0, 1, … has already. To be called before anything else.
-   * @param entries - by label; those that are gone, or undefined, are removed from the graph
+   * Takes over the references that a graph with the labels 0, 1, … has already, before any other is added. Between steps
+   * the gallery may change.
+   * @param locations - by label; those that are gone are removed from the graph
    */
-  adopt(entries: readonly (GraphEntry | undefined)[]): void {
-    entries.forEach((entry, label) => {
-      if (entry !== undefined && this.#isCurrent(entry)) this.#put(entry, label);
+  *adopt(locations: readonly ReferenceLocation[]): Generator<void> {
+    this.#nextLabel = locations.length;
+    for (const [label, location] of locations.entries()) {
+      const subject = this.#gallery.subjectWithOrdinal(location.segment.ownerOf(location.index));
+      // The ordinal of an expunged subject may be that of another now.
+      if (subject?.references.includes(location)) this.#put({ subject, location }, label);
       else this.#removals.push(label);
-    });
-    this.#nextLabel = entries.length;
+      if (label % ADOPTED_PER_STEP === 0) yield;
+    }
   }
 
   /** A reference that became searchable. */
@@ -168,9 +174,5 @@ export class GraphReferences {
     this.#pending.delete(entry.location);
     this.#labels.set(entry.location, label);
     this.#entries.set(label, entry);
-  }
-
-  #isCurrent({ subject, location }: GraphEntry): boolean {
-    return this.#gallery.subjectWithOrdinal(subject.ordinal) === subject && subject.references.includes(location);
   }
 }

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ReferenceLocation, SubjectEntry } from '../../gallery/catalogue.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
+import { pathOfFile } from '../../files/memory-file.ts';
 import type { Partition } from '../../gallery/partition.ts';
 import { inSlices, SLICE_MS } from '../../gallery/slices.ts';
 import type { PrincipalDirections } from '../kernels/principal-directions.ts';
@@ -8,7 +9,6 @@ import type { GraphCosts } from './graph-costs.ts';
 import { GraphReferences, type GraphEntry } from './graph-references.ts';
 import { GraphThread } from './graph-thread.ts';
 import { directionsOf, LEARNED_FROM, vectorDimension } from './reference-vectors.ts';
-import { pathOfFile } from './memory-file.ts';
 import { isCompleteGraph, type SavedGraph } from './saved-graph.ts';
 import { graphBytes } from './vector-graph.ts';
 
@@ -162,16 +162,20 @@ export class PartitionGraph {
     while (!this.#isStopped) if (!(await this.#changeSome())) await this.#sleep();
   }
 
-  async #load({ file, directions, entries }: SavedGraph): Promise<PrincipalDirections> {
+  /** @returns undefined: stopped meanwhile */
+  async #load(saved: SavedGraph): Promise<PrincipalDirections | undefined> {
+    const { locations } = saved;
+    const { file, directions } = await saved.open();
     try {
       if (!(await isCompleteGraph(file))) throw new Error('a saved graph is damaged');
-      this.references.adopt(entries);
       const { places } = await this.#thread.change({ kind: 'load', path: pathOfFile(file), directions });
+      if (places !== locations.length) throw new Error('a saved graph has other references');
       this.#places = places;
-      return directions;
     } finally {
       await file.close();
     }
+    const isAdopted = await inSlices(this.references.adopt(locations), SLICE_MS, () => this.#isStopped);
+    return isAdopted ? directions : undefined;
   }
 
   /** @returns undefined: stopped meanwhile */

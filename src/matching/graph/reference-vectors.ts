@@ -15,6 +15,9 @@ const FINGER_DIRECTIONS = 128;
 /** References that the directions of a graph are learned from, at most: more hardly change them. */
 export const LEARNED_FROM = 10_000;
 
+/** Maximum number of components: the time for learning directions grows with its third power. */
+export const MAX_GRAPH_DIMENSION = 1024;
+
 /** Components of a vector. */
 export function vectorDimension(partition: PartitionName): number {
   return partition.modality === 'finger' ? VECTOR_SIZE : partition.dimension;

@@ -1,15 +1,20 @@
 import type { FileHandle } from 'node:fs/promises';
+import type { ReferenceLocation } from '../../gallery/catalogue.ts';
 import type { PrincipalDirections } from '../kernels/principal-directions.ts';
-import type { GraphEntry } from './graph-references.ts';
 
 /** A graph that `VectorGraph.save` wrote. */
 export interface SavedGraph {
+  /** The references by label: 0, 1, … Vectors of those that are gone are removed. */
+  readonly locations: readonly ReferenceLocation[];
+  /** Called when the graph is needed, at most once. */
+  open(): Promise<OpenedGraph>;
+}
+
+export interface OpenedGraph {
   /** In memory, see openMemoryFile. It is closed when the graph has been read. */
   readonly file: FileHandle;
   /** Those of the graph. */
   readonly directions: PrincipalDirections;
-  /** The references by label: 0, 1, … Undefined: its vector is to be removed. */
-  readonly entries: readonly (GraphEntry | undefined)[];
 }
 
 /** hnswlib's header: eleven numbers of eight bytes, and two of four bytes. */
