@@ -22,7 +22,7 @@ export interface IndexSettings {
   /** Makes the coders of references whose codes are in the index. */
   readonly makeCoder: MakeCoder;
   /** Called with the graphs of an index before its gallery is searched; undefined: they are not used. */
-  readonly onGraphs?: (gallery: Gallery, graphs: readonly IndexedGraph[]) => void;
+  readonly onGraphs?: ((gallery: Gallery, graphs: readonly IndexedGraph[]) => void) | undefined;
   /** Called with the stored references missing from an index because they were damaged when it was built. */
   readonly onDamaged?: (damaged: readonly DamagedReference[]) => void;
 }

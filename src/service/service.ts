@@ -40,7 +40,7 @@ import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from '../security/server-credentials.ts';
-import { candidateGraphs } from './graphs.ts';
+import { adoption, candidateGraphs } from './graphs.ts';
 import { listTuning } from './measured-lists.ts';
 import { PeriodicTasks } from './periodic-tasks.ts';
 import {
@@ -180,6 +180,7 @@ async function start(
       sealerOf: sealersOf(keys, 'index'),
       stateAt: (sequence) => store.subjects.stateAt(sequence),
       makeCoder: faceCoderOf,
+      onGraphs: adoption(graphs),
       onDamaged: (damaged) => quarantine.add(damaged),
     },
     served,
