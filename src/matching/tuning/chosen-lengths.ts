@@ -72,20 +72,44 @@ export interface LengthLimits {
 }
 
 /**
- * The shortest lists that reach the target, by the lower confidence limit of their hit rate. Where none does, the
- * shortest that miss no more mates than the longest ones, and not shorter than the fixed ones.
+ * The shortest lists that reach the target, by the lower confidence limit of their hit rate. Where none does, the fixed
+ * ones, lengthened while that pays.
  * @returns undefined: too few probes
  */
 export function chooseLengths(places: readonly MatePlace[], limits: LengthLimits): ChosenLengths | undefined {
   const trials = places.length;
   if (trials < MIN_TRIALS) return undefined;
-  const hits = hitsNeeded(trials, limits.target) ?? trials;
-  const chosen = lengthsFor(places, hits, limits);
-  const own = outcome(places, chosen, limits);
-  if (own.isReached) return own;
-  const { fixed } = limits;
-  const ranked = Math.max(chosen.ranked, fixed.ranked);
-  return outcome(places, { ranked, compared: Math.max(chosen.compared, fixed.compared) }, limits);
+  const hits = hitsNeeded(trials, limits.target);
+  const chosen = hits === undefined ? undefined : outcome(places, lengthsFor(places, hits, limits), limits);
+  return chosen?.isReached === true ? chosen : outcome(places, lengthened(places, limits), limits);
+}
+
+/**
+ * The fixed lists, or longer ones: each doubling must find as large a share of the mates as the target lets be missed.
+ * A list that is ten times as long costs ten times as much, and the furthest mates are anywhere in the gallery. No
+ * longer than needed for the mates that it finds.
+ */
+function lengthened(places: readonly MatePlace[], limits: LengthLimits): ListShares {
+  const { target, fixed, sizesOf } = limits;
+  const times = (factor: number): ListShares => ({
+    ranked: Math.min(MAX_SHARE, factor * fixed.ranked),
+    compared: Math.min(MAX_SHARE, factor * fixed.compared),
+  });
+  const hits = (shares: ListShares) => hitsOf(places, sizesOf(shares));
+  const least = hits(fixed);
+  const worth = (1 - target) * places.length;
+  let found = least;
+  for (let doublings = 1; 2 ** (doublings - 1) * fixed.compared < MAX_SHARE; doublings++) {
+    const now = hits(times(2 ** doublings));
+    // 1 − target is not exact: a thousandth of a mate decides nothing.
+    if (now - least >= doublings * worth - 0.001) found = now;
+  }
+  if (found === least) return fixed;
+  const shortest = lengthsFor(places, found, limits);
+  return {
+    ranked: Math.max(shortest.ranked, fixed.ranked),
+    compared: Math.max(shortest.compared, fixed.compared),
+  };
 }
 
 /** Fewest hits whose lower limit reaches the target; undefined: not even with all. */

@@ -107,6 +107,24 @@ describe('lengths chosen by the places of mates', () => {
     });
   });
 
+  it('are lengthened, where the target is out of reach, only while each doubling finds more mates', () => {
+    const lost = { byValues: Infinity, byVectors: Infinity, among: 0 };
+    const fixed = fixedShares('fingers');
+    // Ten of a thousand are never found: no length reaches 0.995. So many others are at four times the fixed length.
+    const with4 = (count: number): MatePlace[] => [
+      ...Array.from({ length: 990 - count }, () => ({ byValues: 1, byVectors: 1, among: AMONG })),
+      ...Array.from({ length: count }, () => ({ byValues: 2, byVectors: 4 * 5000, among: 50_000 })),
+      ...Array.from({ length: 10 }, () => lost),
+    ];
+    // Two doublings must find twice five.
+    expect(chooseLengths(with4(10), limitsOf(0.995))).toMatchObject({
+      shares: { ranked: 0.02, compared: 0.02 },
+      hits: 990,
+      isReached: false,
+    });
+    expect(chooseLengths(with4(9), limitsOf(0.995))).toMatchObject({ shares: fixed, hits: 981, isReached: false });
+  });
+
   it('count what the minimum of a small gallery finds', () => {
     const all = Array.from({ length: 473 }, (_, i) => ({ byValues: i === 7 ? 1900 : 1, byVectors: 1, among: 3000 }));
     expect(chooseLengths(all, limitsOf(0.99, 2000, 20_000))).toMatchObject({ hits: 473, isReached: true });
