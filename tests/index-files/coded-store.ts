@@ -1,5 +1,5 @@
 /** A store with enough faces of one model that they are coded, and too few of another. */
-import { randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Store } from '../../src/store/store.ts';
 import { gallerySizing, INDEX_SHAPE } from '../../src/matching/workers/gallery-sizing.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
@@ -31,11 +31,17 @@ export async function enrolFaces(store: Store, first: number, count: number): Pr
     const faces = person % 5 === 0 ? [face(person, 0), face(person, 1)] : [face(person, 0)];
     const references = faces.map(({ values, modelId }) => faceRecord(values, modelId));
     if (person % 40 === 0) references.push(faceRecord(face(person, 2).values, FEW.modelId));
-    return { ...enrolment({ subjectId: randomUUID() }), references };
+    return { ...enrolment({ subjectId: idOf(person) }), references };
   });
   const outcomes = await store.subjects.enrollMany(made);
   if (outcomes.some((outcome) => 'failure' in outcome)) throw new Error('a subject was refused');
   return made.map(({ subject }) => subject.subjectId);
+}
+
+/** The same in every run, so that graphs are the same, and in no order. */
+function idOf(person: number): string {
+  const digest = createHash('sha256').update(String(person)).digest('hex');
+  return [8, 4, 4, 4, 12].map((length, i) => digest.slice(10 * i, 10 * i + length)).join('-');
 }
 
 function faceRecord(values: Int8Array, modelId: string) {
