@@ -4,7 +4,7 @@
  * subsets bootstrap", CVIU 2004; ISO/IEC 19795-1 names it). A finger that is drawn n times counts n times in its mated
  * comparisons, and a non-mated comparison counts by the product of its two fingers.
  */
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { errorRates } from '../../index-builder/statistics/error-rates.ts';
 import { resampledLimits, type Limits } from '../harness/limits.ts';
 import { SEEDS } from '../harness/seeds.ts';

@@ -1,5 +1,5 @@
 import { errorRates, type OperatingPoint } from '../../index-builder/statistics/error-rates.ts';
-import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 import type { Limits } from '../harness/limits.ts';
 import { rateLimits } from './confidence.ts';
 import { collectScores } from './finger-scores.ts';

@@ -3,7 +3,7 @@
  * scheduled send time: a stalled service cannot hide its stall.
  */
 import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { GalleryClient, type EnrollResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationClient,

@@ -1,5 +1,5 @@
 /** Kinds of calls and their probes. */
-import type { Random } from '../../fixtures/random.ts';
+import type { Random } from '../../src/random.ts';
 import { Modality, TemplateFormat, type Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { createPerson } from '../../fixtures/person.ts';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import {
   GalleryClient,
   type ListSubjectsResponse,

@@ -12,7 +12,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 import { createPerson } from '../../fixtures/person.ts';
 import { thresholdFor } from '../../src/matching/rates/fusion.ts';
 import { Planner } from '../../src/matching/search/planner.ts';

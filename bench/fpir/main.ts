@@ -34,7 +34,7 @@ import { ExactScan } from '../../src/matching/search/exact-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { decodeEmbeddingRows } from '../../src/templates/embedding-rows.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
-import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 import { searchPrints, type NonMatedSearch } from './fingers.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { addPeople, emptyGallery, enrol } from '../gallery/synthetic-gallery.ts';

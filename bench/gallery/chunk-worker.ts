@@ -1,5 +1,5 @@
 import { createPerson } from '../../fixtures/person.ts';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
 import type { FingerTemplate, Minutia } from '../../src/templates/finger-template.ts';

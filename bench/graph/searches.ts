@@ -1,5 +1,5 @@
 /** Searches by graph, by codes and by the exact scan, by turns on this thread. */
-import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 import type { Limits } from '../harness/limits.ts';
 import { medianOf } from '../harness/spread.ts';
 import { SHORTLIST } from '../../src/matching/search/list-sizes.ts';

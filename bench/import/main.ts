@@ -21,7 +21,7 @@ import { parseArgs } from 'node:util';
 import { Provenance, type EnrollRequest } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Modality, type Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { createPerson } from '../../fixtures/person.ts';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { recordBytes } from '../../src/transfer/export.ts';
 import { formatOf } from '../../src/transfer/import/record-file.ts';

@@ -7,7 +7,7 @@
  * --data: the shared data; its records are damaged, too.
  */
 import { parseArgs } from 'node:util';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { mutate } from './mutation.ts';
 import { realOriginals, syntheticOriginals } from './originals.ts';

@@ -1,4 +1,4 @@
-import type { Random } from '../../fixtures/random.ts';
+import type { Random } from '../../src/random.ts';
 
 /** Boundary values, on which programs fail most often. */
 const TELLING_BYTES = [0, 1, 0x7f, 0x80, 100, 101, 179, 180, 253, 254, 255];

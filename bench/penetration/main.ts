@@ -9,7 +9,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 import { CANDIDATE_BYTES, VECTOR_SIZE } from '../../src/matching/model/finger-vector-model.ts';
 import { fingersOf } from '../gallery/synthetic-gallery.ts';
 import { packedFingersOf } from '../people/sought-people.ts';

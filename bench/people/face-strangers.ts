@@ -1,7 +1,7 @@
 /** Embeddings of synthetic people, distributed like those of real people. */
 import { Presets, SingleBar } from 'cli-progress';
 import { CholeskyDecomposition } from 'ml-matrix';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { meanProducts } from '../../src/matching/kernels/mean-products.ts';
 

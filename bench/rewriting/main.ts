@@ -11,7 +11,7 @@
 import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { Compactor } from '../../src/gallery/compactor.ts';
 import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';

@@ -12,7 +12,7 @@ import { ListTuning, type ListFigures } from '../../src/matching/tuning/list-tun
 import { placeMate } from '../../src/matching/tuning/place-mate.ts';
 import type { ListKind } from '../../src/matching/workers/list-lengths.ts';
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
-import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 import { searchAll } from '../gallery/search.ts';
 import { probesOf, type Samples } from '../people/sought-people.ts';
 import { inWords } from '../harness/words.ts';

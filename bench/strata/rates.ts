@@ -1,7 +1,7 @@
 /** Error rates of strata at one threshold (ISO/IEC 19795-10): differential performance at one setting. */
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { areMates } from '../../index-builder/prints/labelled-prints.ts';
-import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 import { resampledLimits, type Limits } from '../harness/limits.ts';
 import type { ScoredSet } from '../scores/scored-set.ts';
 import { SEEDS } from '../harness/seeds.ts';

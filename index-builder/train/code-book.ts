@@ -3,7 +3,7 @@
  * with sixteen centroids for each pair of components, by Lloyd's algorithm from k-means++ seeds (Arthur and
  * Vassilvitskii, SODA 2007). All arithmetic is in doubles and in a fixed order: equal vectors give equal code books.
  */
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { CENTROIDS, CENTROID_UNIT, CODE_PAIRS, componentsOf } from '../../src/matching/model/finger-vector-model.ts';
 
 const ROUNDS = 40;

@@ -8,7 +8,7 @@
  * Gordo, Perronnin, IEEE TPAMI 35(12), 2013.
  */
 import { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from 'ml-matrix';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import { CODE_BITS, CYLINDER_SIZE } from '../../src/matching/model/finger-model.ts';
 import type { Cylinders } from './cylinders.ts';
 

@@ -5,7 +5,7 @@
  * doubles.
  */
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 
 /** Extra directions carried along, and rounds; the spectrum is flat only where it no longer matters. */
 const SPARE = 16;

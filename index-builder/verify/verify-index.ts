@@ -28,7 +28,7 @@ import { ExactScan } from '../../src/matching/search/exact-scan.ts';
 import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { seekInGraphs, type GraphFindings } from './graphs.ts';
-import { binomialLimits } from '../statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 
 /** Maximum number of subjects with equal scores that are distinguished. */
 const MAX_TIED = 20;

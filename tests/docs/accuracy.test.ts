@@ -1,6 +1,6 @@
 /** Figures of docs/accuracy.md that follow from the product, computed again. */
 import { describe, expect, it } from 'vitest';
-import { binomialLimits } from '../../index-builder/statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 import { thresholdFor } from '../../src/matching/rates/fusion.ts';
 import { pages } from './pages.ts';
 

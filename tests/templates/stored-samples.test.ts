@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { mutate } from '../../bench/mutations/mutation.ts';
 import { realOriginals, syntheticOriginals } from '../../bench/mutations/originals.ts';
 import { Trial } from '../../bench/mutations/trial.ts';
-import { Random } from '../../fixtures/random.ts';
+import { Random } from '../../src/random.ts';
 import type { FingerMinutiaeRecord } from '../../src/templates/finger-minutiae-record.ts';
 import { decodeIncits378, encodeIncits378 } from '../../src/templates/incits-378-2004.ts';
 import { decodeIso197942, encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';

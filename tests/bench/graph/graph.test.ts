@@ -23,7 +23,7 @@ import {
 import { faceTemplate } from '../../../bench/people/synthetic-face.ts';
 import { FACE_DIMENSION } from '../../../fixtures/face.ts';
 import { createPerson } from '../../../fixtures/person.ts';
-import { Random } from '../../../fixtures/random.ts';
+import { Random } from '../../../src/random.ts';
 import { VECTOR_SIZE } from '../../../src/matching/model/finger-vector-model.ts';
 import { compareFacesReference } from '../../../src/matching/oracle/face-comparison.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../../fixtures/random.ts';
+import { Random } from '../../../src/random.ts';
 import { linearDiscriminants, type ClassOfRows } from '../../../index-builder/train/discriminants.ts';
 
 const WIDTH = 24;

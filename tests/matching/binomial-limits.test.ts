@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { binomialLimits } from '../../../index-builder/statistics/binomial-limits.ts';
+import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
 
 describe('binomial limits', () => {
   it('equal the tabulated Clopper–Pearson limits', () => {

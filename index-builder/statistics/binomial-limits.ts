@@ -1,1 +1,0 @@
-export { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
