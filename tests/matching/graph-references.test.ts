@@ -104,3 +104,24 @@ it('has each live reference once, and orders the removal of every other vector',
     { numRuns: 300 },
   );
 });
+
+it('orders the removal of all vectors of an expunged subject at once, though a search reads the old ones', async () => {
+  const gallery = galleryOf(2, 16);
+  const references = following(gallery);
+  const addAll = () => {
+    while (!references.isRead) references.read();
+    const batch = references.nextBatch(4);
+    if (batch !== undefined) references.added(batch, batch.labels.length);
+  };
+  addAll();
+  const ticket = gallery.beginSearch();
+  enrol(gallery, 1, 1);
+  addAll();
+  expect([references.count, references.removalCount]).toEqual([3, 0]);
+  expunge(gallery, 1);
+  await Promise.resolve();
+  expect([references.count, references.removalCount]).toEqual([1, 2]);
+  gallery.endSearch(ticket);
+  await new Promise(setImmediate);
+  expect([references.count, references.removalCount]).toEqual([1, 2]);
+});

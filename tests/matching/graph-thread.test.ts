@@ -160,7 +160,8 @@ describe('a saved graph', () => {
   });
 
   it('is written to memory only', async () => {
-    await expect(openMemoryFile(1, '/proc')).rejects.toMatchObject({ reason: 'NO_MEMORY_FILE' });
+    await expect(openMemoryFile(1, '/nowhere')).rejects.toMatchObject({ reason: 'NO_MEMORY_FILE' });
+    await expect(openMemoryFile(1, '/proc')).rejects.toThrow('There is no file system in memory (tmpfs) at /proc.');
     await expect(openMemoryFile(1, '/nowhere')).rejects.toThrow(
       'There is no file system in memory (tmpfs) at /nowhere.',
     );

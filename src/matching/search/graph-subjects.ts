@@ -48,7 +48,7 @@ export class GraphSubjects implements NearestSubjects {
       }),
     );
     signal.throwIfAborted();
-    // Subjects may have been expunged while another graph was searched.
+    // At last: subjects may have been expunged while another graph was searched.
     return [...found].filter((subject) => view.isPresent(subject));
   }
 
@@ -66,8 +66,5 @@ function partitionsOf(probes: readonly Probe[]) {
 
 /** Whether the search reads this reference: false if it was enrolled, or replaced, at another version. */
 function isInView(view: SearchView, probe: Probe, subject: SubjectEntry, { referenceId }: ReferenceLocation): boolean {
-  return (
-    view.isPresent(subject) &&
-    view.referencesFor(probe, subject).some((reference) => reference.referenceId === referenceId)
-  );
+  return view.referencesFor(probe, subject).some((reference) => reference.referenceId === referenceId);
 }
