@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
@@ -70,6 +71,25 @@ describe('a saved graph', () => {
     expect(graphs.figures).toMatchObject([{ references: 300, pending: 0, removals: 0, state: 'ready' }]);
     expect(await nearestNow(graphs, next, probeOf(4, 1), 10)).toContain('p4');
     expect(await nearestNow(graphs, next, probeOf(9), 400)).toEqual(ids(0, 301).filter((id) => id !== 'p3'));
+  });
+
+  it('is not taken for outgrown while its references are taken over', async () => {
+    const served = new ActiveGallery(gallerySizing(256));
+    for (let person = 0; person < 300; person++) enrol(served.current, person);
+    const graphs = graphsOf(served, { maxPending: 16 });
+    graphs.adopt(served.current, PARTITION, await saveGraph(served.current, 300));
+    const sent = tasks();
+    let isReady = false;
+    const caughtUp = graphs.run().then(() => (isReady = true));
+    while (!isReady) {
+      void graphs.run();
+      await setImmediate();
+    }
+    await caughtUp;
+    const kinds = sent.mock.calls.map(([{ kind }]) => kind);
+    sent.mockRestore();
+    expect(kinds).toEqual(['load']);
+    expect(graphs.figures).toMatchObject([{ references: 300, state: 'ready' }]);
   });
 
   it('that cannot be read is reported, and one is built in its place', async () => {

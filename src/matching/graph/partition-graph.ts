@@ -90,9 +90,11 @@ export class PartitionGraph {
 
   /** Whether a new graph would be better: most vectors were removed, or the directions are of far fewer references. */
   get isOutgrown(): boolean {
+    // A saved graph has all its places before its references are taken over.
+    if (this.#learnedFrom === 0) return false;
     const { count } = this.references;
     if (this.#places - count > Math.max(this.#sharing.maxPending, count)) return true;
-    return this.#learnedFrom > 0 && this.#learnedFrom < LEARNED_FROM && count >= MAX_GROWTH * this.#learnedFrom;
+    return this.#learnedFrom < LEARNED_FROM && count >= MAX_GROWTH * this.#learnedFrom;
   }
 
   get figures(): GraphFigures {
