@@ -1,6 +1,9 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
+import { Compactor } from '../../src/gallery/compactor.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
 import type { CandidateGraphs } from '../../src/matching/graph/candidate-graphs.ts';
 import { GraphThread } from '../../src/matching/graph/graph-thread.ts';
@@ -20,6 +23,9 @@ import {
   PARTITION,
   probeOf,
 } from './vector-people.ts';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 const used: CandidateGraphs[] = [];
 afterEach(async () => {
@@ -90,6 +96,36 @@ describe('a saved graph', () => {
     sent.mockRestore();
     expect(kinds).toEqual(['load']);
     expect(graphs.figures).toMatchObject([{ references: 300, state: 'ready' }]);
+  });
+
+  it('keeps no memory of segments that were compacted since', async () => {
+    const served = new ActiveGallery(gallerySizing(256));
+    for (let person = 0; person < 512; person++) enrol(served.current, person);
+    const graphs = graphsOf(served, { maxPending: 16 });
+    graphs.adopt(served.current, PARTITION, await saveGraph(served.current, 512));
+    await graphs.run();
+    const gallery = served.current;
+    const segments = gallery.partition(PARTITION)?.ranges() ?? [];
+    const old = segments.map(({ segment }) => new WeakRef(segment.handle.memory));
+    segments.length = 0;
+    expect(old).toHaveLength(2);
+    for (let person = 0; person < 200; person++) expunge(gallery, person);
+    const compactor = new Compactor(served, (error) => {
+      throw error;
+    });
+    await compactor.run();
+    expect(compactor.compactions).toBe(1);
+    // Unused for a minute: the memory kept for the next segments is released, too.
+    gallery.releaseMemory(performance.now() + 120_000);
+    await graphs.run();
+    await vi.waitFor(
+      () => {
+        collect();
+        expect(old.filter((memory) => memory.deref() !== undefined)).toHaveLength(1);
+      },
+      { timeout: 5000, interval: 50 },
+    );
+    expect(graphs.figures).toMatchObject([{ references: 312, removals: 0, state: 'ready' }]);
   });
 
   it('that cannot be read is reported, and one is built in its place', async () => {

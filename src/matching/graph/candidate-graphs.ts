@@ -97,6 +97,7 @@ export class CandidateGraphs {
     const old = this.#current;
     const [choice, onError, costs] = [this.#choice, this.#onError, this.#costs];
     this.#current = new GalleryGraphs(gallery, { choice, onError, costs, ...this.#limits }, this.#saved.get(gallery));
+    this.#saved.delete(gallery);
     if (old === undefined) return;
     this.#retiring.add(old);
     void old.gallery.presentSearchesEnded().then(() => {

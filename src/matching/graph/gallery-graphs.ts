@@ -36,9 +36,11 @@ export class GalleryGraphs {
   readonly gallery: Gallery;
   readonly #settings: GraphSettings;
   readonly #graphs = new Map<string, PartitionGraph>();
-  /** Graphs to begin with, each for one use. */
-  readonly #saved: ReadonlyMap<string, SavedGraph>;
-  readonly #used = new Set<SavedGraph>();
+  /**
+   * Graphs to begin with, each for one use. Undefined once used: it would keep the memory of the segments that its
+   * references were in, also when they have been compacted.
+   */
+  readonly #saved: Map<string, SavedGraph | undefined>;
   readonly #dropped = new Set<PartitionGraph>();
   readonly #failed = new Map<string, Failed>();
   readonly #endChanges: () => void;
@@ -46,7 +48,7 @@ export class GalleryGraphs {
   /** @param saved - by key of their partition; a partition that had a saved graph always has one */
   constructor(gallery: Gallery, settings: GraphSettings, saved: ReadonlyMap<string, SavedGraph> = new Map()) {
     this.gallery = gallery;
-    this.#saved = saved;
+    this.#saved = new Map(saved);
     this.#settings = settings;
     this.#endChanges = gallery.observe(
       new GraphChanges(gallery, {
@@ -143,8 +145,7 @@ export class GalleryGraphs {
 
   #unused({ key }: Partition): SavedGraph | undefined {
     const saved = this.#saved.get(key);
-    if (saved === undefined || this.#used.has(saved)) return undefined;
-    this.#used.add(saved);
+    if (saved !== undefined) this.#saved.set(key, undefined);
     return saved;
   }
 

@@ -75,7 +75,8 @@ export class PartitionGraph {
       onFailure(error);
     };
     this.#thread = new GraphThread(fail);
-    this.#keepUp(saved).catch(fail);
+    const begun = saved === undefined ? this.#begin() : this.#load(saved);
+    begun.then((directions) => this.#keepUp(directions)).catch(fail);
   }
 
   /** Whether a search considers every reference: in the graph, or among few others. */
@@ -158,8 +159,8 @@ export class PartitionGraph {
     this.#wake();
   }
 
-  async #keepUp(saved: SavedGraph | undefined): Promise<void> {
-    const directions = await (saved === undefined ? this.#begin() : this.#load(saved));
+  /** @param directions - undefined: stopped meanwhile */
+  async #keepUp(directions: PrincipalDirections | undefined): Promise<void> {
     this.#learnedFrom = directions?.learnedFrom ?? 0;
     while (!this.#isStopped) if (!(await this.#changeSome())) await this.#sleep();
   }
