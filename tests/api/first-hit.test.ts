@@ -150,7 +150,7 @@ describe('a search with first_hit', () => {
     expect(await identify(7, { exact: true, firstHit: false })).toMatchObject({ early: false });
   });
 
-  it('is counted by the time to its first answer, logged, and audited only where it is complete', async () => {
+  it('is counted by the time to its first answer, logged, and audited like any other: as a complete search', async () => {
     const counts = () =>
       Promise.all([
         metric('ridgewatch_first_hit_seconds_count{outcome="early"}'),
@@ -161,11 +161,14 @@ describe('a search with first_hit', () => {
     await identify(STRANGER, { firstHit: false });
     await expect.poll(auditedSearches).toBe(noted);
     const [before, audited] = [await counts(), noted];
+    const auditedMates = (await calls.status()).indexAudit?.candidates ?? 0;
     await identify(8, { clientRequestId: 'counted-early' });
     await identify(9, { clientRequestId: 'counted-early-too' });
     await identify(STRANGER, { clientRequestId: 'counted-complete' });
-    expect(noted).toBe(audited + 1);
+    // Were only those without an early answer repeated, the audit would count few mates but the difficult ones.
+    expect(noted).toBe(audited + 3);
     await expect.poll(auditedSearches).toBe(noted);
+    expect((await calls.status()).indexAudit?.candidates).toBe(auditedMates + 2);
     expect((await counts()).map((count, i) => count - (before[i] ?? 0))).toEqual([2, 1, 3]);
     const { indexAudits } = await calls.status();
     expect(indexAudits).toMatchObject([{ modalities: [1, 2], way: IndexWay.CODES, missesTarget: false }]);

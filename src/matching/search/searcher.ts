@@ -150,8 +150,9 @@ export class Searcher {
         if (limits !== undefined && isStopped) this.#partialTime.note(limits, Date.now());
       }
     });
-    // An early list is not audited: its search was not completed, and a repetition would measure a complete one.
-    if (result.way !== undefined && result.way === source?.way && !result.isEarly) audit.note(search, source);
+    // What a complete search misses is to be measured on all searches. Those without an early list have few mates but
+    // the difficult ones.
+    if (source?.way !== undefined && (result.isEarly || result.way === source.way)) audit.note(search, source);
     return this.#identified(search, result);
   }
 

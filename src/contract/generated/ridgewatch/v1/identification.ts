@@ -391,7 +391,7 @@ export interface IndexReport {
   penetration: number;
   /**
    * Audit results since the service started, of searches with the same modalities and the same `way` as this one. Not
-   * set in an early answer: the audit repeats complete searches only.
+   * set in an early answer: the audit measures what complete searches miss.
    */
   audit:
     | IndexAudit
