@@ -11,7 +11,9 @@ import { openMemoryFile, pathOfFile } from '../../src/files/memory-file.ts';
 import type { OpenedGraph, SavedGraph } from '../../src/matching/graph/saved-graph.ts';
 import { VectorGraph } from '../../src/matching/graph/vector-graph.ts';
 import { learnPrincipalDirections } from '../../src/matching/kernels/principal-directions.ts';
+import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
 import {
   DIMENSION,
   enrol,
@@ -41,7 +43,7 @@ function graphsOf(...parameters: Parameters<typeof graphsFor>): CandidateGraphs 
 const ids = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `p${from + i}`).sort();
 
 describe('a saved graph', () => {
-  async function saveGraph(gallery: Gallery, people: number): Promise<SavedGraph & OpenedGraph> {
+  async function saveGraph(gallery: Gallery, people: number, reference = 0): Promise<SavedGraph & OpenedGraph> {
     const rows = new Int8Array(people * DIMENSION);
     for (let person = 0; person < people; person++) rows.set(faceOf(person).values, person * DIMENSION);
     const directions = learnPrincipalDirections(rows, DIMENSION, DIMENSION);
@@ -52,7 +54,7 @@ describe('a saved graph', () => {
     const locations = Array.from({ length: people }, (_, person) => {
       const subject = gallery.subject(`p${person}`);
       if (subject === undefined) throw new Error('a person is missing');
-      return subject.references[0];
+      return subject.references[reference];
     });
     return { file, directions, locations, open: () => Promise.resolve({ file, directions }) };
   }
@@ -126,6 +128,40 @@ describe('a saved graph', () => {
       { timeout: 5000, interval: 50 },
     );
     expect(graphs.figures).toMatchObject([{ references: 312, removals: 0, state: 'ready' }]);
+  });
+
+  it('is read alone: its file takes as much memory as the graph, and room for it is checked before', async () => {
+    const served = new ActiveGallery(gallerySizing(256));
+    const partitions = ['m', 'n', 'o'].map((modelId) => ({ ...PARTITION, modelId }));
+    for (let person = 0; person < 300; person++) {
+      const packed = packFace(faceOf(person));
+      served.current.apply(served.current.version + 1, {
+        kind: 'upsert',
+        subjectId: `p${person}`,
+        attributes: subjectAttributes(),
+        references: partitions.map((partition) => ({ referenceId: partition.modelId, partition, packed })),
+      });
+    }
+    const graphs = graphsOf(served, { maxPending: 16 });
+    const open = new Set<unknown>();
+    let [most, opened] = [0, 0];
+    for (const [i, partition] of partitions.entries()) {
+      const saved = await saveGraph(served.current, 300, i);
+      const opening = async () => {
+        const { file, directions } = await saved.open();
+        const close = file.close.bind(file);
+        file.close = () => close().finally(() => open.delete(file));
+        most = Math.max(most, open.add(file).size);
+        opened++;
+        return { file, directions };
+      };
+      graphs.adopt(served.current, partition, { ...saved, open: opening });
+    }
+    await graphs.run();
+    expect([opened, most, open.size]).toEqual([3, 1, 0]);
+    expect(graphs.figures.map(({ references, state }) => [references, state])).toEqual(
+      partitions.map(() => [300, 'ready']),
+    );
   });
 
   it('that cannot be read is reported, and one is built in its place', async () => {

@@ -3,6 +3,7 @@ import { partitionKey, type PartitionName } from '../../gallery/catalogue.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
 import { GalleryGraphs, type GraphChoice } from './gallery-graphs.ts';
 import { GraphCosts } from './graph-costs.ts';
+import { LoadTurns } from './load-turns.ts';
 import type { GraphFigures } from './partition-graph.ts';
 import type { SavedGraph } from './saved-graph.ts';
 
@@ -28,6 +29,7 @@ export class CandidateGraphs {
   readonly #onError: (error: unknown) => void;
   readonly #limits: GraphLimits;
   readonly #costs = new GraphCosts();
+  readonly #loads = new LoadTurns();
   readonly #saved = new WeakMap<Gallery, Map<string, SavedGraph>>();
   readonly #retiring = new Set<GalleryGraphs>();
   #current: GalleryGraphs | undefined;
@@ -95,8 +97,9 @@ export class CandidateGraphs {
 
   #follow(gallery: Gallery): void {
     const old = this.#current;
-    const [choice, onError, costs] = [this.#choice, this.#onError, this.#costs];
-    this.#current = new GalleryGraphs(gallery, { choice, onError, costs, ...this.#limits }, this.#saved.get(gallery));
+    const [choice, onError] = [this.#choice, this.#onError];
+    const sharing = { costs: this.#costs, loads: this.#loads, ...this.#limits };
+    this.#current = new GalleryGraphs(gallery, { choice, onError, ...sharing }, this.#saved.get(gallery));
     this.#saved.delete(gallery);
     if (old === undefined) return;
     this.#retiring.add(old);

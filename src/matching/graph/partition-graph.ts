@@ -8,6 +8,7 @@ import type { PrincipalDirections } from '../kernels/principal-directions.ts';
 import type { GraphCosts } from './graph-costs.ts';
 import { GraphReferences, type GraphEntry } from './graph-references.ts';
 import { GraphThread } from './graph-thread.ts';
+import type { LoadTurns } from './load-turns.ts';
 import { directionsOf, LEARNED_FROM, vectorDimension } from './reference-vectors.ts';
 import { isCompleteGraph, type SavedGraph } from './saved-graph.ts';
 import { graphBytes } from './vector-graph.ts';
@@ -38,6 +39,7 @@ export interface GraphFigures {
 export interface GraphSharing {
   /** Measured costs. */
   readonly costs: GraphCosts;
+  readonly loads: LoadTurns;
   /** Maximum number of pending references that searches take along without a graph. */
   readonly maxPending: number;
 }
@@ -168,17 +170,24 @@ export class PartitionGraph {
   /** @returns undefined: stopped meanwhile */
   async #load(saved: SavedGraph): Promise<PrincipalDirections | undefined> {
     const { locations } = saved;
+    const isStopped = () => this.#isStopped;
+    const directions = await this.#sharing.loads.take(async () => (isStopped() ? undefined : this.#read(saved)));
+    if (directions === undefined) return undefined;
+    const isAdopted = await inSlices(this.references.adopt(locations), SLICE_MS, isStopped);
+    return isAdopted ? directions : undefined;
+  }
+
+  async #read(saved: SavedGraph): Promise<PrincipalDirections> {
     const { file, directions } = await saved.open();
     try {
       if (!(await isCompleteGraph(file))) throw new Error('a saved graph is damaged');
       const { places } = await this.#thread.change({ kind: 'load', path: pathOfFile(file), directions });
-      if (places !== locations.length) throw new Error('a saved graph has other references');
+      if (places !== saved.locations.length) throw new Error('a saved graph has other references');
       this.#places = places;
+      return directions;
     } finally {
       await file.close();
     }
-    const isAdopted = await inSlices(this.references.adopt(locations), SLICE_MS, () => this.#isStopped);
-    return isAdopted ? directions : undefined;
   }
 
   /** @returns undefined: stopped meanwhile */
