@@ -1,10 +1,13 @@
 /** A search whose subjects graphs propose. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Gallery } from '../../src/gallery/gallery.ts';
+import { CandidateGraphs } from '../../src/matching/graph/candidate-graphs.ts';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
 import { ExactScan } from '../../src/matching/search/exact-scan.ts';
 import { GraphSearch } from '../../src/matching/search/graph-search.ts';
+import { GraphSubjects } from '../../src/matching/search/graph-subjects.ts';
 import { identify, type SearchRequest } from '../../src/matching/search/identification.ts';
+import { prepareProbes, type Probe } from '../../src/matching/search/probe.ts';
 import { SearchView } from '../../src/matching/search/search-view.ts';
 import { STOP } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
@@ -25,6 +28,10 @@ afterAll(() => pool.close());
 function search(source: CandidateSource, request: SearchRequest, signal = new AbortController().signal) {
   return identify(gallery, () => source, pool, request, signal);
 }
+
+const fail = (error: unknown) => {
+  throw error;
+};
 
 const rowsOf = ({ candidates }: Awaited<ReturnType<typeof search>>) =>
   candidates.map(({ subject, log10Fmr, scores }) => [
@@ -101,6 +108,30 @@ describe('a graph search', () => {
     expect(view.scopeShare).toBeLessThan(0.5);
     expect(graph.expectedMs(probes, view)).toBe(Infinity);
     view.close();
+  });
+
+  it('expects the comparisons of a finger of unknown position, which is looked for in all graphs', async () => {
+    const graphs = new CandidateGraphs({ current: gallery }, () => true, fail, { maxPending: 10 });
+    await graphs.run();
+    const nearest = new GraphSubjects(graphs);
+    const graph = new GraphSearch(pool, nearest, FEW);
+    const [known] = await probesOf(pool, 5);
+    if (known.template.modality !== 'finger') throw new Error('this is no finger');
+    const unknown = await prepareProbes(pool, [{ ...known, template: { ...known.template, position: 0 } }]);
+    const expected = (probes: readonly Probe[]) => {
+      const view = new SearchView(gallery, probes, new Set(), gallery.now());
+      const comparing = graph.expectedMs(probes, view) - nearest.expectedMs(probes, view, FEW.finger);
+      view.close();
+      return comparing / pool.costs.finger.milliseconds(1);
+    };
+    expect(expected([known])).toBeCloseTo(5, 6);
+    expect((await search(graph, requestFor([known]))).compared).toEqual([5]);
+    // Two lists of five subjects, with two fingers each; some subjects may be in both.
+    expect(expected(unknown)).toBeCloseTo(20, 6);
+    const [comparisons] = (await search(graph, requestFor(unknown))).compared;
+    expect(comparisons).toBeGreaterThan(14);
+    expect(comparisons).toBeLessThanOrEqual(20);
+    await graphs.stop();
   });
 
   it('leaves out a subject that is expunged while the graphs answer', async () => {

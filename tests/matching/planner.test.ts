@@ -38,6 +38,7 @@ function viewOf(references: number, scopeShare = 1): SearchView {
   const [range] = view.rangesFor(probes[0]);
   return Object.assign(Object.create(view) as SearchView, {
     rangesFor: () => [{ ...range, end: references }],
+    partitionCountFor: () => 1,
     ordinals: references,
     scopeShare,
     filter: undefined,

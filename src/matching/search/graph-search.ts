@@ -65,12 +65,19 @@ export class GraphSearch implements CandidateSource {
     const lists = this.#lists(probes, 0);
     if (lists.length === 0) return Infinity;
     const { finger, face } = this.#pool.costs;
-    const found = lists.reduce((sum, list) => sum + list.ef * list.probes.length, 0);
+    // A list of each probe and partition. The subjects found are compared with all probes.
+    const found = lists.reduce(
+      (sum, list) => list.probes.reduce((all, probe) => all + list.ef * view.partitionCountFor(probe), sum),
+      0,
+    );
     const looking = lists.reduce((sum, list) => sum + this.#graphs.expectedMs(list.probes, view, list.ef), 0);
     return probes.reduce((sum, probe) => {
       if (probe.packed === undefined) return sum;
       const compare = probe.packed.modality === 'finger' ? finger : face;
-      return sum + compare.milliseconds(Math.min(found, countReferences(view.rangesFor(probe))));
+      const references = countReferences(view.rangesFor(probe));
+      // A finger of unknown position is compared with all of a subject's.
+      const each = Math.max(1, references / Math.max(1, view.ordinals));
+      return sum + compare.milliseconds(Math.min(found * each, references));
     }, looking);
   }
 

@@ -29,6 +29,7 @@ export class SearchView {
   readonly #ticket: SearchTicket;
   /** The ranges that each probe is compared with. */
   readonly #ranges = new Map<Probe, SegmentRange[]>();
+  readonly #partitions = new Map<Probe, number>();
   /** Ends of the ranges by segment: one past the last reference. */
   readonly #ends = new Map<Probe, ReadonlyMap<Segment, number>>();
 
@@ -48,8 +49,10 @@ export class SearchView {
     this.listed = gallery.listed(galleries, instantMs);
     this.scopeShare = Math.min(1, this.subjectsInScope / Math.max(1, gallery.storedSubjectCount));
     for (const probe of probes) {
-      const ranges = partitionsFor(probe.template).flatMap((name) => gallery.partition(name)?.ranges() ?? []);
+      const byPartition = partitionsFor(probe.template).map((name) => gallery.partition(name)?.ranges() ?? []);
+      const ranges = byPartition.flat();
       this.#ranges.set(probe, ranges);
+      this.#partitions.set(probe, byPartition.filter(({ length }) => length > 0).length);
       this.#ends.set(probe, new Map(ranges.map(({ segment, end }) => [segment, end])));
     }
   }
@@ -62,6 +65,11 @@ export class SearchView {
   /** The ranges to be read to compare the probe with every reference. */
   rangesFor(probe: Probe): SegmentRange[] {
     return known(this.#ranges, probe);
+  }
+
+  /** Number of partitions with references that the probe is compared with. */
+  partitionCountFor(probe: Probe): number {
+    return known(this.#partitions, probe);
   }
 
   /** The subject with an ordinal, if this search may return it. */
