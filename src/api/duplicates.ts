@@ -1,8 +1,9 @@
+import { Failure } from '../failure.ts';
+import { FairTurns } from '../fair-turns.ts';
 import type { ActiveGallery } from '../gallery/active-gallery.ts';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
-import { inScope } from '../gallery/scopes.ts';
+import { isFound } from '../gallery/scopes.ts';
 import { subjectsAfter } from '../gallery/subject-listing.ts';
-import { isBefore } from '../gallery/subject-filter.ts';
 import type {
   DuplicatePair,
   FindDuplicatesRequest,
@@ -10,7 +11,7 @@ import type {
 } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import { check, duplicateRules } from '../contract/validation.ts';
 import { BANDS } from '../contract/wire-bands.ts';
-import type { DuplicateQuery, Searcher } from '../matching/search/searcher.ts';
+import type { DuplicateQuery, Duplicates, Searcher } from '../matching/search/searcher.ts';
 import type { CallContext } from './call.ts';
 
 export interface DuplicateDependencies {
@@ -24,65 +25,127 @@ const DEFAULT_COVERED = 100;
 const DEFAULT_DUPLICATES = 5;
 /** Pairs of one answer: about a megabyte. */
 const MAX_PAIRS = 10_000;
-/** Share of the time until the deadline after which no further subject is begun. */
+/** Share of the time until the deadline in which searches are to end. */
 const USED_SHARE = 0.75;
+/** Calls that may wait for their list of subjects. */
+const MAX_WAITING_LISTS = 256;
 /** Limits of target_fpir in the contract. */
 const MIN_FPIR = 1e-9;
 const MAX_FPIR = 0.5;
 
-/** Covers subjects one after the other. Each search takes its turn among those of all callers. */
+/**
+ * Turns for listing subjects. A list reads all subjects in memory on the main thread: many at a time would hold up every
+ * other call.
+ */
+export function listTurns(): FairTurns {
+  const sentence = 'Too many calls wait for a list of subjects; try again shortly.';
+  const full = () => new Failure('resource-exhausted', 'QUEUE_FULL', sentence, { retryAfterMs: 1000 });
+  return new FairTurns(1, MAX_WAITING_LISTS, full);
+}
+
+/**
+ * Covers subjects one after the other. Each search takes its turn among those of all callers. What was found is
+ * answered where a further search would come too late, or is refused because too many wait.
+ * @param turns - see listTurns; the same for all calls
+ */
 export async function findDuplicates(
   service: DuplicateDependencies,
+  turns: FairTurns,
   request: FindDuplicatesRequest,
   context: CallContext,
 ): Promise<FindDuplicatesResponse> {
   check(duplicateRules, request);
   service.requireReady();
-  const { searcher } = service;
-  const gallery = service.served.current;
-  gallery.requireKnown(request.galleries);
-  const { signal, deadlineMs } = context;
-  const untilMs = Date.now() + USED_SHARE * (deadlineMs - Date.now());
-  const galleries = new Set(request.galleries);
-  const instantMs = gallery.now();
-  const isInScope = (subject: SubjectEntry) =>
-    inScope(subject, galleries) && isBefore(instantMs, subject.attributes.expireTimeMs);
+  const { searcher, served } = service;
+  served.current.requireKnown(request.galleries);
+  const time = new SearchTime(context.deadlineMs);
   const wanted = request.maxSubjects || DEFAULT_COVERED;
-  // One more tells whether another call is needed.
-  const listed = await subjectsAfter(gallery, request.afterSubjectId, wanted + 1, isInScope, signal);
-  const query: DuplicateQuery = {
-    galleries: request.galleries,
-    maxDuplicates: request.maxDuplicates || DEFAULT_DUPLICATES,
-    threshold: thresholdOf(request, gallery.subjectsInScope(galleries, instantMs)),
-  };
+  // Ids only: a whole gallery would stay in memory with its subjects, although another one has replaced it.
+  const { subjectIds, query } = await turns.run(context, () => planned(service, request, wanted, context.signal));
   const pairs: DuplicatePair[] = [];
-  let [covered, notComparable, indexed, truncated, galleryVersion] = [0, 0, 0, 0, gallery.version];
-  for (const subject of listed.slice(0, wanted)) {
-    if (covered > 0 && (Date.now() >= untilMs || pairs.length >= MAX_PAIRS)) break;
-    const found = await searcher.duplicatesOf(subject, query, context);
+  let [passed, covered, notComparable, indexed, truncated] = [0, 0, 0, 0, 0];
+  let galleryVersion = served.current.version;
+  for (const subjectId of subjectIds.slice(0, wanted)) {
+    if (covered > 0 && (time.isUp || pairs.length >= MAX_PAIRS)) break;
+    const found = await time
+      .of(() => searcher.duplicatesOf(subjectId, query, context))
+      .catch((error: unknown) => {
+        if (covered > 0 && error instanceof Failure && error.kind === 'resource-exhausted') return 'refused' as const;
+        throw error;
+      });
+    if (found === 'refused') break;
+    passed++;
+    if (found === 'gone') continue;
     covered++;
-    if (found === undefined) {
+    if (found === 'not-comparable') {
       notComparable++;
       continue;
     }
     galleryVersion = found.galleryVersion;
     if (found.mode === 'indexed') indexed++;
     if (found.truncated) truncated++;
-    for (const { subject: other, log10Fmr, fpir, band } of found.duplicates) {
-      const { subjectId } = subject;
-      pairs.push({ subjectId, otherSubjectId: other.subjectId, log10Fmr, fpir, band: BANDS[band] });
-    }
+    pairs.push(...pairsOf(subjectId, found));
   }
-  context.note({ gallery_version: galleryVersion, subject_count: covered, pair_count: pairs.length });
+  // Some may have been expunged since they were found.
+  const isPresent = (subjectId: string) => served.current.subject(subjectId) !== undefined;
+  const present = pairs.filter((pair) => isPresent(pair.subjectId) && isPresent(pair.otherSubjectId));
+  context.note({ gallery_version: galleryVersion, subject_count: covered, pair_count: present.length });
   return {
-    pairs,
-    nextAfterSubjectId: covered < listed.length ? (listed[covered - 1]?.subjectId ?? '') : '',
+    pairs: present,
+    nextAfterSubjectId: passed < subjectIds.length ? (subjectIds[passed - 1] ?? '') : '',
     subjectsCovered: covered,
     subjectsNotComparable: notComparable,
     indexedSearches: indexed,
     truncatedSubjects: truncated,
     galleryVersion,
   };
+}
+
+/** @param wanted - one more subject is listed: it tells whether another call is needed */
+async function planned(
+  { served: { current: gallery } }: DuplicateDependencies,
+  request: FindDuplicatesRequest,
+  wanted: number,
+  signal: AbortSignal,
+): Promise<{ readonly subjectIds: readonly string[]; readonly query: DuplicateQuery }> {
+  const galleries = new Set(request.galleries);
+  const instantMs = gallery.now();
+  const isWanted = (subject: SubjectEntry) => isFound(subject, galleries, instantMs);
+  const listed = await subjectsAfter(gallery, request.afterSubjectId, wanted + 1, isWanted, signal);
+  const query = {
+    galleries: request.galleries,
+    maxDuplicates: request.maxDuplicates || DEFAULT_DUPLICATES,
+    threshold: thresholdOf(request, gallery.subjectsInScope(galleries, instantMs)),
+  };
+  return { subjectIds: listed.map(({ subjectId }) => subjectId), query };
+}
+
+function pairsOf(subjectId: string, { duplicates }: Duplicates): DuplicatePair[] {
+  return duplicates.map(({ subject: { subjectId: otherSubjectId }, log10Fmr, fpir, band }) => {
+    return { subjectId, otherSubjectId, log10Fmr, fpir, band: BANDS[band] };
+  });
+}
+
+/** Decides by the searches until now whether another one would end in time. */
+class SearchTime {
+  readonly #untilMs: number;
+  #longestMs = 0;
+
+  /** @param deadlineMs - in milliseconds since 1970 */
+  constructor(deadlineMs: number) {
+    this.#untilMs = Date.now() + USED_SHARE * (deadlineMs - Date.now());
+  }
+
+  get isUp(): boolean {
+    return Date.now() + this.#longestMs >= this.#untilMs;
+  }
+
+  async of<T>(search: () => Promise<T>): Promise<T> {
+    const started = Date.now();
+    const result = await search();
+    this.#longestMs = Math.max(this.#longestMs, Date.now() - started);
+    return result;
+  }
 }
 
 /** As many searches as there are subjects, with one false pair among all of them: the FPIR is 1 / subjects. */

@@ -5,7 +5,7 @@ import { listIndexes } from '../index-files/index-catalog.ts';
 import type { ReceiptSigner } from '../security/receipts.ts';
 import type { Removed } from '../store/records.ts';
 import { endCall, followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
-import { findDuplicates, type DuplicateDependencies } from './duplicates.ts';
+import { findDuplicates, listTurns, type DuplicateDependencies } from './duplicates.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
 import {
   prepareEnrolment,
@@ -67,6 +67,7 @@ const MAX_TOKEN_BYTES = 256;
 /** The `Gallery` service. A call that changes a subject returns after the change is on disk and searchable. */
 export function galleryService(service: GalleryDependencies, settings: CallSettings): GalleryServer {
   const pageTokens = new PageTokens();
+  const turns = listTurns();
   return {
     enroll: unary('Gallery/Enroll', settings, (request: EnrollRequest, context) => enroll(service, request, context)),
     enrollStream: (call, callback) => enrollStream(service, call, callback, settings),
@@ -83,7 +84,7 @@ export function galleryService(service: GalleryDependencies, settings: CallSetti
       expungeSubject(service, request, context),
     ),
     findDuplicates: unary('Gallery/FindDuplicates', settings, (request: FindDuplicatesRequest, context) =>
-      findDuplicates(service, request, context),
+      findDuplicates(service, turns, request, context),
     ),
   };
 }

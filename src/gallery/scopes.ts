@@ -2,7 +2,7 @@ import type { SubjectAttributes, SubjectEntry } from './catalogue.ts';
 import type { GalleryNames } from './gallery-names.ts';
 import { Membership, MAX_LISTED } from './membership.ts';
 import { SortedTimes } from './sorted-times.ts';
-import { ExpiryColumn, type SubjectFilter } from './subject-filter.ts';
+import { ExpiryColumn, isBefore, type SubjectFilter } from './subject-filter.ts';
 
 /** Decides whether a subject is in the scope of a search. */
 type Membering = Pick<SubjectAttributes, 'galleries' | 'expireTimeMs'>;
@@ -120,4 +120,9 @@ export function inScope(subject: SubjectEntry, galleries: ReadonlySet<string>): 
   if (galleries.size === 0) return true;
   for (const gallery of subject.attributes.galleries) if (galleries.has(gallery)) return true;
   return false;
+}
+
+/** Whether a search of these galleries at an instant may find a subject. @param instantMs - in ms since 1970 */
+export function isFound(subject: SubjectEntry, galleries: ReadonlySet<string>, instantMs: number): boolean {
+  return inScope(subject, galleries) && isBefore(instantMs, subject.attributes.expireTimeMs);
 }

@@ -2,9 +2,9 @@ import { referencesAt, type ReferenceLocation, type SubjectEntry } from '../../g
 import type { Gallery } from '../../gallery/gallery.ts';
 import type { SegmentRange } from '../../gallery/partition.ts';
 import type { SearchTicket } from '../../gallery/reclamation.ts';
-import { inScope } from '../../gallery/scopes.ts';
+import { isFound } from '../../gallery/scopes.ts';
 import { placesOf, type Place, type Segment } from '../../gallery/segment.ts';
-import { isBefore, type SubjectFilter } from '../../gallery/subject-filter.ts';
+import type { SubjectFilter } from '../../gallery/subject-filter.ts';
 import { partitionsFor, type Probe } from './probe.ts';
 
 /**
@@ -98,8 +98,7 @@ export class SearchView {
   isPresent(subject: SubjectEntry): boolean {
     return (
       this.#gallery.subjectWithOrdinal(subject.ordinal) === subject &&
-      inScope(subject, this.#galleries) &&
-      isBefore(this.#ticket.instantMs, subject.attributes.expireTimeMs)
+      isFound(subject, this.#galleries, this.#ticket.instantMs)
     );
   }
 

@@ -2,7 +2,7 @@
 import { Failure } from '../../failure.ts';
 import type { Quarantine } from '../../gallery/quarantine.ts';
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
-import type { SubjectEntry } from '../../gallery/catalogue.ts';
+import { isFound } from '../../gallery/scopes.ts';
 import { modelVersions, type ModelVersion } from '../rates/model-version.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { Asker } from '../../fair-turns.ts';
@@ -176,22 +176,27 @@ export class Searcher {
   /**
    * Searches with a subject's own references. The index audit does not repeat such searches: it counts only their first
    * candidates, here the subject itself, which no index misses.
-   * @returns undefined: the subject has no reference that can be compared, or was removed
+   * @returns `gone`: when its turn comes, the subject is not in scope any more; `not-comparable`: it has no reference that
+   * can be compared
    */
   async duplicatesOf(
-    subject: SubjectEntry,
+    subjectId: string,
     { galleries, maxDuplicates, threshold }: DuplicateQuery,
     { signal, deadlineMs, party }: Patience,
-  ): Promise<Duplicates | undefined> {
+  ): Promise<Duplicates | 'gone' | 'not-comparable'> {
     const { served, planner, pool, admission, targetFpir } = this.#parts;
     const waiting = { signal, deadlineMs, kind: 'search', ...(party && { party }) } as const;
     return admission.run(waiting, async () => {
+      // Not the subject of a list: since it was made, another gallery may have come, and this one may follow no changes.
       const gallery = served.current;
+      const subject = gallery.subject(subjectId);
+      const scope = new Set(galleries);
+      if (subject === undefined || !isFound(subject, scope, gallery.now())) return 'gone';
       const probes = enrolledProbes(subject, pool.calibrations);
-      if (probes.length === 0) return undefined;
+      if (probes.length === 0) return 'not-comparable';
       const search = {
         probes,
-        galleries: new Set(galleries),
+        galleries: scope,
         // The subject itself is the first.
         maxCandidates: maxDuplicates + 1,
         threshold,
@@ -199,7 +204,7 @@ export class Searcher {
       };
       const choose = (view: SearchView) => planner.choose(probes, view, false);
       const { candidates, mode, galleryVersion, truncated } = await identify(gallery, choose, pool, search, signal);
-      const others = candidates.filter((candidate) => candidate.subject.subjectId !== subject.subjectId);
+      const others = candidates.filter((candidate) => candidate.subject.subjectId !== subjectId);
       const isCut = truncated || others.length > maxDuplicates;
       return { duplicates: others.slice(0, maxDuplicates), mode, galleryVersion, truncated: isCut };
     });
