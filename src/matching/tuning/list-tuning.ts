@@ -66,6 +66,10 @@ export class ListTuning {
   readonly #stop = new AbortController();
   readonly #measured = new Map<ListKind, { readonly subjects: number; readonly chosen: ChosenLengths | undefined }>();
   #gallery: Gallery;
+  /** Aborted when another gallery is served. */
+  #replaced = new AbortController();
+  /** Aborted at the stop, too. */
+  #over = AbortSignal.any([this.#stop.signal, this.#replaced.signal]);
   #now: ListKind | undefined;
   #running: Promise<void> | undefined;
   #notBefore = 0;
@@ -86,6 +90,7 @@ export class ListTuning {
    * @returns resolves when nothing is left to do; a second call meanwhile gets the same promise
    */
   run(): Promise<void> {
+    if (this.#options.served.current !== this.#gallery) this.#replaced.abort();
     return (this.#running ??= this.#measureAll().finally(() => (this.#running = undefined)));
   }
 
@@ -101,6 +106,8 @@ export class ListTuning {
     const gallery = served.current;
     if (gallery !== this.#gallery) {
       this.#gallery = gallery;
+      this.#replaced = new AbortController();
+      this.#over = AbortSignal.any([this.#stop.signal, this.#replaced.signal]);
       this.#measured.clear();
       pool.lengths.clear();
     }
@@ -113,7 +120,10 @@ export class ListTuning {
         if (places === undefined) return;
         const chosen = this.#choose(kind, places, subjects);
         this.#measured.set(kind, { subjects, chosen });
-        if (chosen === undefined) continue;
+        if (chosen === undefined) {
+          pool.lengths.delete(kind);
+          continue;
+        }
         pool.lengths.set(kind, chosen.shares);
         onMeasured(this.#figuresOf(kind));
       }
@@ -191,9 +201,10 @@ export class ListTuning {
     return { kind, state, shares: fixedShares(kind), ...none };
   }
 
-  /** Resolves when no search is running, or at the stop. */
+  /** Resolves when no search is running, at the stop, or when `run` finds another gallery: a busy service is never idle. */
   #whenIdle(): Promise<void> {
-    const { signal } = this.#stop;
+    const signal = this.#over;
+    if (signal.aborted) return Promise.resolve();
     const ended = Promise.withResolvers<undefined>();
     const end = () => ended.resolve(undefined);
     signal.addEventListener('abort', end, { once: true });

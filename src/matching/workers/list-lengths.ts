@@ -25,6 +25,11 @@ export class ListLengths {
     this.#shares.set(kind, shares);
   }
 
+  /** The fixed lengths apply again: too little could be measured. */
+  delete(kind: ListKind): void {
+    this.#shares.delete(kind);
+  }
+
   /** The fixed lengths apply again: another gallery has come, and nothing has been measured on it. */
   clear(): void {
     this.#shares.clear();

@@ -151,6 +151,26 @@ describe('lists of indexed searches', () => {
     expect(measured).toMatchObject([{ kind: 'finger', subjects: 700 }]);
   });
 
+  it('are fixed again when the gallery has doubled and too few of its references tell anything', async () => {
+    const gallery = galleryOf(everyone);
+    const { tuning, measured } = tuningOf({ current: gallery });
+    await tuning.run();
+    expect(pool.lengths.of('finger')).toBeDefined();
+    const poor = await packTemplates(
+      pool,
+      Array.from({ length: 8 * PEOPLE }, (_, i) => somePrint(5000 + i, 8)),
+    );
+    poor.forEach((packed, i) => {
+      const references = [{ referenceId: `d${i}`, partition: { modality: 'finger', position: 2 } as const, packed }];
+      const change = { kind: 'upsert', subjectId: `d${i}`, attributes: subjectAttributes(), references } as const;
+      gallery.apply(gallery.version + 1, change);
+    });
+    await tuning.run();
+    expect(measured).toHaveLength(1);
+    expect(figuresOf(tuning, 'finger')).toMatchObject({ state: 'fixed', shares: fixedShares('finger') });
+    expect(pool.lengths.of('finger')).toBeUndefined();
+  });
+
   it('are fixed again after a switch to another gallery, until that was measured', async () => {
     const served = { current: galleryOf(everyone) };
     const { tuning, measured } = tuningOf(served);
@@ -201,6 +221,25 @@ describe('lists of indexed searches', () => {
     await running;
     expect(measured).toEqual([]);
     expect(figuresOf(tuning, 'finger')?.state).toBe('fixed');
+  });
+
+  it('do not wait for an idle moment once the gallery was replaced, and do not keep it in memory', async () => {
+    const served = { current: galleryOf(everyone) };
+    const begun = Promise.withResolvers<undefined>();
+    const idle = () => {
+      begun.resolve(undefined);
+      return new Promise<void>(() => undefined);
+    };
+    const { tuning, measured } = tuningOf(served, { idle });
+    const running = tuning.run();
+    await begun.promise;
+    expect(tuning.run()).toBe(running);
+    served.current = galleryOf(everyone.slice(0, 20));
+    await tuning.run();
+    await running;
+    await tuning.run();
+    expect(figuresOf(tuning, 'finger')?.state).toBe('fixed');
+    expect(measured).toEqual([]);
   });
 
   it('are given up at a stop, and not begun again', async () => {
