@@ -245,6 +245,23 @@ describe('a choice after one that failed', () => {
   });
 });
 
+it('the greatest values are chosen in the memory that there is, where there was no room for kernels of a larger one', () => {
+  const best = new BestReferences();
+  const choose = (count: number) => {
+    const values = new Uint8Array(count).fill(3);
+    values[count - 1] = 9;
+    return best.choose([values], 1).indices.map((indices) => [...indices]);
+  };
+  expect(choose(1000)).toEqual([[999]]);
+  const full = vi.spyOn(WebAssembly, 'Instance').mockImplementation(function () {
+    throw new RangeError('no memory');
+  });
+  expect(() => choose(900_000)).toThrow('no memory');
+  full.mockRestore();
+  expect(choose(2000)).toEqual([[1999]]);
+  expect(choose(900_000)).toEqual([[899_999]]);
+});
+
 describe('a plane of codes', () => {
   it('keeps the codes of each reference apart from those of others', () => {
     const codes = fc.uint8Array({ minLength: 3, maxLength: 3 });

@@ -61,8 +61,10 @@ export class BestReferences {
     const bytes = 5 * values;
     if (this.#memory === undefined || this.#kernels === undefined || bytes > this.#memory.buffer.byteLength) {
       const pages = Math.max(2, Math.ceil((bytes * 1.125) / PAGE_BYTES));
-      this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-      this.#kernels = instantiateCandidateKernels(this.#memory, this.#build);
+      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      // Both or none: kernels of another memory would find nothing in this one.
+      this.#kernels = instantiateCandidateKernels(memory, this.#build);
+      this.#memory = memory;
     }
     return { kernels: this.#kernels, buffer: this.#memory.buffer };
   }
