@@ -12,23 +12,14 @@ import type { Gallery } from '../gallery/gallery.ts';
 import { IndexSwitcher } from '../index-files/index-switcher.ts';
 import { Quarantine } from '../gallery/quarantine.ts';
 import { faceCoderOf } from '../matching/kernels/face-directions-file.ts';
-import { FaceCoding } from '../matching/search/face-coding.ts';
-import { Compactor } from '../gallery/compactor.ts';
-import { ActiveGallery } from '../gallery/active-gallery.ts';
 import type { PackTemplates } from '../gallery/stored-records.ts';
 import { startGallery } from './gallery-start.ts';
 import { programVersion } from '../installation.ts';
-import { AdmissionQueue } from '../matching/search/admission.ts';
 import { Calibrations } from '../matching/rates/calibrations.ts';
 import { readCalibrations } from '../matching/rates/calibration-file.ts';
-import { IndexAudit } from '../matching/search/index-audit.ts';
-import { gallerySizing, SEGMENT_CAPACITY } from '../matching/workers/gallery-sizing.ts';
 import { preferredBuild } from '../matching/kernels/kernel-builds.ts';
 import { fingerVersion, packedModels } from '../matching/rates/model-version.ts';
-import { GraphSubjects } from '../matching/search/graph-subjects.ts';
-import { Planner } from '../matching/search/planner.ts';
 import { packTemplates } from '../matching/search/probe.ts';
-import { WorkerPool } from '../matching/workers/worker-pool.ts';
 import type { JsonRoute } from '../http/routes.ts';
 import { Searcher } from '../matching/search/searcher.ts';
 import { LineLimit } from '../observability/line-limit.ts';
@@ -40,8 +31,7 @@ import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from '../security/server-credentials.ts';
-import { adoption, candidateGraphs } from './graphs.ts';
-import { listTuning } from './measured-lists.ts';
+import { adoption } from './graphs.ts';
 import { PeriodicTasks } from './periodic-tasks.ts';
 import {
   connectionsOf,
@@ -52,6 +42,7 @@ import {
   warnOfReceiptKey,
   warnOfStrangeModels,
 } from './reports.ts';
+import { startSearching } from './searching.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { StoreHealth } from '../store/store-health.ts';
 import { makeApiServer, makeHttpServer } from './surfaces.ts';
@@ -69,8 +60,6 @@ export interface Service {
   hurry(): void;
 }
 
-/** Concurrent searches per worker thread: one runs on the threads while another is prepared or merged. */
-const SEARCHES_PER_WORKER = 2;
 /** Log lines about defects in the handling of stream records or HTTP requests, for one reason in ten seconds. */
 const MAX_DEFECTS = 20;
 /**
@@ -101,30 +90,11 @@ async function start(
   const faceKinds = configuration.faceModels.map(({ id, dimension }) => ({ modelId: id, dimension }));
   const calibrations = new Calibrations(readCalibrations(configuration.calibrations, faceKinds));
 
-  const served = new ActiveGallery(gallerySizing(SEGMENT_CAPACITY));
-  const pool = new WorkerPool(configuration.workers, calibrations);
-  teardown.add(() => pool.close());
-  const admission = new AdmissionQueue(SEARCHES_PER_WORKER * pool.size, configuration.maxQueuedSearches, (ms) =>
-    metrics.observeWait(ms / 1000),
+  const searching = startSearching(configuration, calibrations, teardown, log, (seconds) =>
+    metrics.observeWait(seconds),
   );
-  const audit = new IndexAudit(
-    configuration.indexAuditShare,
-    configuration.targetHitRate,
-    served,
-    pool,
-    () => admission.idle(),
-    (error) => log.warn({ err: error }, 'a search could not be repeated for the audit of the index'),
-  );
-  teardown.add(() => audit.stop());
-  const faceCoding = new FaceCoding(served, pool, (error) =>
-    log.warn({ err: error }, 'faces are not coded; searches for them stay exact'),
-  );
+  const { served, pool, admission, planner, audit, graphs, tuning, compactor, faceCoding } = searching;
   const { targetFpir, targetHitRate } = configuration;
-  const graphs = candidateGraphs(configuration, served, log);
-  const tuning = listTuning(configuration, served, pool, admission, log);
-  const compactor = new Compactor(served, (error) =>
-    log.warn({ err: error }, 'a segment could not be compacted; it stays in use'),
-  );
   // Metrics can be scraped before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
   let health: StoreHealth | undefined = undefined;
@@ -215,10 +185,6 @@ async function start(
     observe: observer(log, metrics, store.health),
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };
-  const planner = new Planner(pool, {
-    candidates: configuration.candidates,
-    graphs: graphs && new GraphSubjects(graphs),
-  });
   const searcher = new Searcher({ served, planner, audit, pool, admission, quarantine, targetFpir });
   const countWarnings = (warnings: readonly { readonly code: string }[]) => metrics.observeWarnings(warnings);
   const observeSearch = (search: SearchObservation) => metrics.observeSearch(search);
