@@ -4,7 +4,7 @@
  * Expensive steps are done once. Codes are learned in one chain of rounds. The terms of the comparisons are kept while
  * the alignments do not change: leaving out a term then only takes one training of the score.
  */
-import { areMates, areStrangers, type LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
+import { areMates, areNonMated, type LabelledPrint } from '../../index-builder/prints/labelled-prints.ts';
 import { alignAll, joinAlignments, packPrints } from '../../index-builder/train/comparisons.ts';
 import { foldsOf, type FoldTask } from '../../index-builder/train/cross-validation.ts';
 import type { Planes } from '../../index-builder/train/codes.ts';
@@ -110,7 +110,7 @@ function alignAcross(
     scores.forEach((score, i) => {
       const other = prints[from + i];
       const mated = areMates(print, other);
-      if (!mated && !areStrangers(print, other)) return;
+      if (!mated && !areNonMated(print, other)) return;
       mates.push(mated ? 1 : 0);
       rows.push(score > 0 ? masses.length : NO_ALIGNMENT);
       if (score > 0) masses.push(batch.explain(p, from + i).masses);

@@ -3,7 +3,7 @@
  * person. Searches are composed from these scores, not made by the service: each print is searched among the first
  * impressions of other people's fingers in its half of the people, with a table made from the other half.
  */
-import { areStrangers, readPrints } from '../../index-builder/prints/labelled-prints.ts';
+import { areNonMated, readPrints } from '../../index-builder/prints/labelled-prints.ts';
 import { crossValidate, type ValidatedSet } from '../../index-builder/train/cross-validation.ts';
 import { PARAMETERS, syntheticPeopleOf } from '../../index-builder/train/model.ts';
 import { Calibration } from '../../src/matching/rates/calibration.ts';
@@ -43,8 +43,8 @@ function searchSet(folder: string, { name, pairs, scores }: ValidatedSet): NonMa
   const counts = [new Map<number, number>(), new Map<number, number>()];
   scores.forEach((score, i) => {
     const [a, b] = [pairs[2 * i], pairs[2 * i + 1]];
-    const isOfStrangers = list[a].person !== list[b].person && areStrangers(list[a], list[b]);
-    if (!isOfStrangers || half[a] !== half[b] || score === FingerBatch.NOT_COMPARABLE) return;
+    const isNonMated = list[a].person !== list[b].person && areNonMated(list[a], list[b]);
+    if (!isNonMated || half[a] !== half[b] || score === FingerBatch.NOT_COMPARABLE) return;
     const ofHalf = counts[half[a]];
     ofHalf.set(score, (ofHalf.get(score) ?? 0) + 1);
     if (enrolled.has(b)) found[a].push(score);

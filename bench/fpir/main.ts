@@ -29,7 +29,7 @@ import { thresholdFor } from '../../src/matching/rates/fusion.ts';
 import { prepareProbes, type Probe } from '../../src/matching/search/probe.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
-import { compareStrangers } from '../../src/matching/workers/stranger-scores.ts';
+import { compareNonMated } from '../../src/matching/workers/non-mated-scores.ts';
 import { ExactScan } from '../../src/matching/search/exact-scan.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { decodeEmbeddingRows } from '../../src/templates/embedding-rows.ts';
@@ -128,7 +128,7 @@ async function realFaces(folder: string): Promise<void> {
   const people = [...Map.groupBy(decodeEmbeddingRows(rowsOf, labels, model), ({ person }) => person).values()];
   const part = (numbers: readonly number[]) => people.filter((_, i) => numbers.includes(i % 4));
   const unit = scoreOfCosineOne(FACE_DIMENSION) / FACE_TABLE_UNITS;
-  const counts = await compareStrangers(part([0, 2]).flat(), unit, () => undefined);
+  const counts = await compareNonMated(part([0, 2]).flat(), unit, () => undefined);
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   const table = makeTable([{ name, counts, total }], 50);
   const own = { faces: new Map([[FACE_MODEL, { dimension: FACE_DIMENSION, table }]]) };

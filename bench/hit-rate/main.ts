@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createPerson } from '../../fixtures/person.ts';
-import { areStrangers, readPrints } from '../../index-builder/prints/labelled-prints.ts';
+import { areNonMated, readPrints } from '../../index-builder/prints/labelled-prints.ts';
 import { foldsOf } from '../../index-builder/train/cross-validation.ts';
 import { syntheticSets } from '../../index-builder/train/model.ts';
 import { prepareRoots, trainVectorModel, type SetOfRoots } from '../../index-builder/train/vectors.ts';
@@ -124,7 +124,7 @@ function ranksOf(
   return list.flatMap((probe, a) => {
     if (foldOf(probe) !== fold) return [];
     const scores = scan(own[a]);
-    const strangers = list.flatMap((other, b) => (areStrangers(probe, other) ? [scores[b]] : []));
+    const strangers = list.flatMap((other, b) => (areNonMated(probe, other) ? [scores[b]] : []));
     const sorted = Float64Array.from([...strangers, ...scores.subarray(list.length)]).sort();
     return list.flatMap((reference, b) => {
       if (a === b || reference.finger !== probe.finger) return [];

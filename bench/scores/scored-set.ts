@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
-import { areMates, areStrangers, type PrintSet } from '../../index-builder/prints/labelled-prints.ts';
+import { areMates, areNonMated, type PrintSet } from '../../index-builder/prints/labelled-prints.ts';
 import type { ComparisonTask } from './comparison-worker.ts';
 import { readSource, type PrintSource } from './print-source.ts';
 
@@ -56,7 +56,7 @@ async function scoreSet(
     let at = 0;
     for (let a = from; a < to; a++) {
       for (let b = a + 1; b < prints; b++, at++) {
-        if (!areMates(set.list[a], set.list[b]) && !areStrangers(set.list[a], set.list[b])) continue;
+        if (!areMates(set.list[a], set.list[b]) && !areNonMated(set.list[a], set.list[b])) continue;
         pairs[2 * count] = a;
         pairs[2 * count + 1] = b;
         scores[count++] = rows[t][at];

@@ -19,7 +19,7 @@ import { FACE_TABLE_UNITS } from '../../src/matching/rates/calibrations.ts';
 import { scoreOfCosineOne } from '../../src/matching/kernels/similarity.ts';
 import { kernelHash } from '../../src/matching/kernels/kernels.ts';
 import { shippedFingerModel } from '../../src/matching/model/shipped-model.ts';
-import { compareStrangers } from '../../src/matching/workers/stranger-scores.ts';
+import { compareNonMated } from '../../src/matching/workers/non-mated-scores.ts';
 import { decodeEmbeddingRows } from '../../src/templates/embedding-rows.ts';
 import { makeTable, TABLE_STEPS, type ScoreHistogram } from '../../src/matching/rates/calibration-table.ts';
 import { atLeast } from '../whole-number.ts';
@@ -108,7 +108,7 @@ async function faceSet(folder: string): Promise<ScoreHistogram> {
   const labels = readFileSync(join(folder, 'embeddings.tsv'), 'utf8');
   const faces = decodeEmbeddingRows(readFileSync(join(folder, 'embeddings.f32')), labels, FACE_MODEL);
   const unit = scoreOfCosineOne(FACE_MODEL.dimension) / FACE_TABLE_UNITS;
-  const counts = await compareStrangers(faces, unit, () => undefined);
+  const counts = await compareNonMated(faces, unit, () => undefined);
   return { name: basename(folder), counts, total: [...counts.values()].reduce((sum, count) => sum + count, 0) };
 }
 

@@ -81,7 +81,7 @@ export function areMates(a: LabelledPrint, b: LabelledPrint): boolean {
 }
 
 /** Whether two prints are certain to be non-mates: databases 1 and 2 of FVC2002 and FVC2004 share volunteers. */
-export function areStrangers(a: LabelledPrint, b: LabelledPrint): boolean {
+export function areNonMated(a: LabelledPrint, b: LabelledPrint): boolean {
   if (a.finger === b.finger) return false;
   const database = ({ name }: LabelledPrint) => /(?:^|\/)DB([12])_[AB]\//.exec(name)?.[1];
   const [one, other] = [database(a), database(b)];

@@ -2,7 +2,7 @@ import { FingerBatch } from '../../src/matching/kernels/finger-batch.ts';
 import { FingerEncoder } from '../../src/matching/kernels/finger-encoder.ts';
 import type { FingerModel } from '../../src/matching/model/finger-model.ts';
 import { KNOT_COUNT } from '../../src/matching/model/score-terms.ts';
-import { areMates, areStrangers, type LabelledPrint } from '../prints/labelled-prints.ts';
+import { areMates, areNonMated, type LabelledPrint } from '../prints/labelled-prints.ts';
 
 /** The alignments of a set's pairs; pairs without an alignment are missing. */
 export interface Alignments {
@@ -38,7 +38,7 @@ export function compareAll(
     const scores = batch.compare(a, a + 1);
     for (let b = a + 1; b < prints.length; b++) {
       const mates = areMates(print, prints[b]);
-      if (mates || areStrangers(print, prints[b])) visit(a, b, scores[b - a - 1], mates);
+      if (mates || areNonMated(print, prints[b])) visit(a, b, scores[b - a - 1], mates);
     }
   });
 }

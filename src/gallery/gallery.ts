@@ -281,7 +281,7 @@ export class Gallery {
    */
   beginCompaction(): Compaction | undefined {
     for (const partition of this.#partitions.values()) {
-      const segments = partition.segmentsToRewrite();
+      const segments = partition.segmentsToCompact();
       if (segments.length > 0) return new Compaction(partition, segments, this.#ordinals);
     }
     return undefined;

@@ -94,7 +94,7 @@ export class Partition {
    * if they are sparse or hold no more references than those chosen before. References copied without need then end up
    * in a segment at least twice as large: this is rare for each reference, and small segments do not pile up.
    */
-  segmentsToRewrite(): Segment[] {
+  segmentsToCompact(): Segment[] {
     const bySize = [...this.#segments].sort((a, b) => a.liveCount - b.liveCount);
     const first = bySize.find((segment) => this.#isSparse(segment));
     if (first === undefined) return [];

@@ -116,10 +116,10 @@ export class Segment {
 
   /** Whether another reference can be appended: there is room, and the segment is not being compacted. */
   get isOpen(): boolean {
-    return this.count < this.#layout.capacity && !this.isBeingRewritten;
+    return this.count < this.#layout.capacity && !this.isBeingCompacted;
   }
 
-  get isBeingRewritten(): boolean {
+  get isBeingCompacted(): boolean {
     return this.#copies !== undefined;
   }
 

@@ -6,7 +6,7 @@ import { FACE_TABLE_UNITS } from '../../matching/rates/calibrations.ts';
 import { scoreOfCosineOne } from '../../matching/kernels/similarity.ts';
 import { calibrationFile, type CalibrationSubject } from '../../matching/rates/calibration-file.ts';
 import { makeTable, TABLE_STEPS, type ScoreHistogram } from '../../matching/rates/calibration-table.ts';
-import { compareStrangers, type LabelledTemplate } from '../../matching/workers/stranger-scores.ts';
+import { compareNonMated, type LabelledTemplate } from '../../matching/workers/non-mated-scores.ts';
 import { decodeEmbeddingRows } from '../../templates/embedding-rows.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar } from '../output.ts';
@@ -53,7 +53,7 @@ export async function calibrate([modality]: readonly string[], options: Calibrat
   bar.start(total, 0);
   try {
     for (const { folder, templates } of sets) {
-      const counts = await compareStrangers(templates, unitOf(subject), () => bar.increment());
+      const counts = await compareNonMated(templates, unitOf(subject), () => bar.increment());
       const comparisons = [...counts.values()].reduce((sum, count) => sum + count, 0);
       if (comparisons === 0) {
         const sentence = `No two templates of different people in ${folder} can be compared.`;

@@ -33,7 +33,7 @@ export async function list(_args: readonly string[], options: StoreOptions): Pro
 
 /** Shows the manifest of an index. */
 export async function inspect([name]: readonly string[], options: StoreOptions): Promise<number> {
-  const { indexDir, sealerOf } = await shelf(options);
+  const { indexDir, sealerOf } = await indexesOf(options);
   const chosen = await chooseIndex(indexDir, name);
   const manifest = await readManifest(join(indexDir, chosen), sealerOf);
   const head = ['partition', 'references', 'segments', 'size', 'face directions'];
@@ -58,7 +58,7 @@ export async function inspect([name]: readonly string[], options: StoreOptions):
 
 /** Shows the differences of two indexes. */
 export async function diff([first, second]: readonly string[], options: StoreOptions): Promise<number> {
-  const { indexDir, sealerOf } = await shelf(options);
+  const { indexDir, sealerOf } = await indexesOf(options);
   const [one, other] = [await chooseIndex(indexDir, first), await chooseIndex(indexDir, second)];
   const found = differences(
     await readManifest(join(indexDir, one), sealerOf),
@@ -76,7 +76,7 @@ export async function diff([first, second]: readonly string[], options: StoreOpt
 
 /** Publishes an index: services switch to it. */
 export async function publishOne([name]: readonly string[], options: PublishOptions): Promise<number> {
-  const { indexDir, sealerOf } = await shelf(options);
+  const { indexDir, sealerOf } = await indexesOf(options);
   const chosen = await chooseIndex(indexDir, name);
   await publish(indexDir, chosen, packedModels(), sealerOf);
   const { sentence, ...publication } = await afterPublishing(indexDir, chosen, connectionOf(options));
@@ -94,7 +94,7 @@ export async function pruneOld(
   return EXIT.ok;
 }
 
-async function shelf(
+async function indexesOf(
   options: StoreOptions,
 ): Promise<{ indexDir: string; sealerOf: (keyId: string) => KeyedBlockSealer }> {
   const configuration = storeSettings(options);

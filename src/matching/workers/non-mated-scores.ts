@@ -20,7 +20,7 @@ export interface LabelledTemplate {
  * @param onCompared - called after each template
  * @returns how often each score occurred
  */
-export async function compareStrangers(
+export async function compareNonMated(
   templates: readonly LabelledTemplate[],
   unit: number,
   onCompared: () => void,
