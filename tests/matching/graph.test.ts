@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import { Compactor } from '../../src/gallery/compactor.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
@@ -90,6 +90,22 @@ describe('the graph of a gallery', () => {
     await graphs.run();
     expect(isCovered(graphs, gallery)).toBe(true);
     expect(await nearestNow(graphs, gallery, probeOf(555), 10)).toContain('p555');
+  });
+
+  it('that gets no thread is reported, and begun again', async () => {
+    const gallery = galleryOf(300);
+    const errors: unknown[] = [];
+    const graphs = graphsOf({ current: gallery }, { pauseMs: 0 }, (error) => errors.push(error));
+    const threads = vi.spyOn(process.getBuiltinModule('node:worker_threads'), 'Worker');
+    threads.mockImplementationOnce(function () {
+      throw Object.assign(new Error('no thread'), { code: 'ERR_WORKER_INIT_FAILED' });
+    });
+    await graphs.run();
+    threads.mockRestore();
+    expect(errors).toMatchObject([{ code: 'ERR_WORKER_INIT_FAILED' }]);
+    expect(graphs.figures).toMatchObject([{ state: 'failed', references: 0, pending: 300 }]);
+    await graphs.run();
+    expect(graphs.figures).toMatchObject([{ state: 'ready', references: 300 }]);
   });
 
   it('is not built for few references: all are returned', async () => {

@@ -131,22 +131,26 @@ export class GalleryGraphs {
   }
 
   #begin(partition: Partition): void {
-    const { onError, pauseMs } = this.#settings;
-    const fail = (error: unknown) => {
-      if (this.#graphs.get(partition.key) !== graph) return;
-      this.#graphs.delete(partition.key);
-      this.#failed.set(partition.key, { error: classOf(error), untilMs: performance.now() + pauseMs });
-      onError(error);
-    };
-    const saved = this.#unused(partition);
-    const graph = new PartitionGraph(this.gallery, partition, this.#settings, fail, saved);
-    this.#graphs.set(partition.key, graph);
+    const { key } = partition;
+    try {
+      const fail = (error: unknown) => {
+        if (this.#graphs.get(key) === graph) this.#fail(key, error);
+      };
+      const saved = this.#saved.get(key);
+      const graph = new PartitionGraph(this.gallery, partition, this.#settings, fail, saved);
+      this.#graphs.set(key, graph);
+      if (saved !== undefined) this.#saved.set(key, undefined);
+    } catch (error) {
+      // The system has no more threads.
+      this.#fail(key, error);
+    }
   }
 
-  #unused({ key }: Partition): SavedGraph | undefined {
-    const saved = this.#saved.get(key);
-    if (saved !== undefined) this.#saved.set(key, undefined);
-    return saved;
+  #fail(key: string, error: unknown): void {
+    const { onError, pauseMs } = this.#settings;
+    this.#graphs.delete(key);
+    this.#failed.set(key, { error: classOf(error), untilMs: performance.now() + pauseMs });
+    onError(error);
   }
 
   /** Running searches keep the graph. It follows changes no more: these searches find no expunged subject anyway. */
