@@ -22,7 +22,7 @@ const COVERED_PER_CALL = 1000;
 /** Pairs that are kept: more mean that the threshold is too low. */
 const MAX_PAIRS = 100_000;
 
-/** Searches for subjects that resemble each other. */
+/** Searches for subjects that resemble each other. A call that fails late in a run of hours does not lose what was found. */
 export async function dedup(_args: readonly string[], options: DedupOptions): Promise<number> {
   const client = new ServiceClient(connectionOf(options));
   const bar = progressBar('{value} subjects, {pairs} pairs, {duration_formatted}', options);
@@ -30,9 +30,15 @@ export async function dedup(_args: readonly string[], options: DedupOptions): Pr
     const pairs = new Map<string, DuplicatePair>();
     let [covered, notComparable, indexed, truncated, galleryVersion] = [0, 0, 0, 0, 0];
     let afterSubjectId = options.after ?? options.since ?? '';
+    let failure: Error | undefined;
     bar.start(0, 0, { pairs: 0 });
     do {
-      const response = await client.findDuplicates(requestOf(options, afterSubjectId));
+      const response = await client.findDuplicates(requestOf(options, afterSubjectId)).catch(asError);
+      if (response instanceof Error) {
+        if (covered === 0) throw response;
+        failure = response;
+        break;
+      }
       for (const pair of response.pairs) keep(pairs, pair);
       covered += response.subjectsCovered;
       notComparable += response.subjectsNotComparable;
@@ -55,12 +61,17 @@ export async function dedup(_args: readonly string[], options: DedupOptions): Pr
       gallery_version: galleryVersion,
       ...(afterSubjectId !== '' && { next_after_subject_id: afterSubjectId }),
     };
-    printResult(options, document, render(found, document));
+    printResult(options, document, render(found, document, failure === undefined));
+    if (failure !== undefined) throw failure;
     return options.exitCode && found.length > 0 ? EXIT.candidates : EXIT.ok;
   } finally {
     bar.stop();
     client.close();
   }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 function requestOf(options: DedupOptions, afterSubjectId: string): FindDuplicatesRequest {
@@ -93,7 +104,7 @@ interface Facts {
   readonly next_after_subject_id?: string;
 }
 
-function render(found: readonly DuplicatePair[], facts: Facts): string {
+function render(found: readonly DuplicatePair[], facts: Facts, isFull: boolean): string {
   const lines = [`${facts.subjects_covered.toLocaleString('en')} subjects covered, ${found.length} similar pairs.`];
   if (facts.subjects_not_comparable > 0)
     lines.push(`${facts.subjects_not_comparable} of them have no reference that can be compared.`);
@@ -103,10 +114,10 @@ function render(found: readonly DuplicatePair[], facts: Facts): string {
     );
   if (facts.truncated_subjects > 0)
     lines.push(`${facts.truncated_subjects} subjects resemble more others than --max-duplicates allows.`);
-  if (facts.next_after_subject_id !== undefined)
-    lines.push(
-      `Stopped at ${MAX_PAIRS.toLocaleString('en')} pairs: lower the threshold, or continue with --after ${facts.next_after_subject_id}.`,
-    );
+  if (facts.next_after_subject_id !== undefined) {
+    const why = isFull ? `at ${MAX_PAIRS.toLocaleString('en')} pairs: lower the threshold, or` : 'by a failed call:';
+    lines.push(`Stopped ${why} continue with --after ${facts.next_after_subject_id}.`);
+  }
   if (found.length === 0) return lines.join('\n');
   const table = new Table({ head: ['subject', 'similar subject', 'FMR', 'band'], style: { head: [], border: [] } });
   for (const { subjectId, otherSubjectId, log10Fmr, band } of found)
