@@ -81,6 +81,25 @@ describe('overload after a quiet period', () => {
     }
   }
 
+  it('refuses no search for the cost of searches for duplicates, and these for their own', async () => {
+    const [queue, machine] = [new AdmissionQueue(2, 100), new Machine()];
+    for (let i = 0; i < 20; i++) {
+      await quietTime(queue, machine, 20, 1);
+      const heavy = send(queue, machine, 500, 10_000, { kind: 'duplicates' });
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(await heavy).toMatchObject({ accepted: true });
+    }
+    const running = [send(queue, machine, 20, 1000), send(queue, machine, 20, 1000)];
+    const search = send(queue, machine, 20, 200);
+    const heavy = send(queue, machine, 500, 900, { kind: 'duplicates' });
+    expect(await atOnce(search)).toBeUndefined();
+    expect(await atOnce(heavy)).toMatchObject({ reason: 'QUEUE_TOO_LONG' });
+    await vi.advanceTimersByTimeAsync(5000);
+    for (const outcome of [...running, search])
+      expect(await outcome).toMatchObject({ accepted: true, lateMs: expect.any(Number) as number });
+    expect((await search).lateMs).toBeLessThanOrEqual(0);
+  });
+
   /** The outcome of a call while the clock stands still; undefined: it was accepted, and waits. */
   function atOnce(outcome: Promise<Outcome>): Promise<Outcome | undefined> {
     return Promise.race([outcome, vi.advanceTimersByTimeAsync(0).then(() => undefined)]);

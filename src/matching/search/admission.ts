@@ -2,8 +2,15 @@ import { Failure } from '../../failure.ts';
 import { FairTurns, NO_PARTY, type Asker, type Party } from '../../fair-turns.ts';
 import { ProcessorSharingClock } from './processor-sharing-clock.ts';
 
-/** Most urgent first. */
-const KINDS = ['verification', 'search'] as const;
+/**
+ * Level of urgency by kind, the most urgent first. Searches for duplicates take turns with other searches. Their cost is
+ * of its own: with all references of a subject they take several times as long, and searches that wait for few of them
+ * would be refused for a wait that never comes.
+ */
+const LEVELS = { verification: 0, search: 1, duplicates: 1 } as const;
+type Kind = keyof typeof LEVELS;
+/** The kind whose cost stands for those that wait on a level. */
+const KIND_OF_LEVEL = ['verification', 'search'] as const;
 /** Weight of the newest cost in the running mean of a kind. */
 const SHARE_OF_NEWEST = 0.1;
 /** Search times vary: rejecting a search that would have been in time is better than answering one too late. */
@@ -15,8 +22,8 @@ const MAX_RETRY_MS = 10_000;
 export interface Waiting extends Asker {
   /** The caller's deadline, in milliseconds since 1970; Infinity: unknown. */
   readonly deadlineMs: number;
-  /** A verification takes only a few comparisons and precedes waiting searches. */
-  readonly kind: 'search' | 'verification';
+  /** A verification takes only a few comparisons and precedes waiting searches. `duplicates`: with an enrolled subject. */
+  readonly kind: Kind;
   /** A partial answer is accepted, however little time is left when the turn comes. */
   readonly partial?: boolean;
 }
@@ -33,7 +40,7 @@ export class AdmissionQueue {
   readonly #onWait: (waitedMs: number) => void;
   readonly #time = new ProcessorSharingClock();
   /** Mean cost of each kind, in ms of the whole machine; 0 until the first has ended. */
-  readonly #costs = { search: 0, verification: 0 };
+  readonly #costs: Record<Kind, number> = { search: 0, verification: 0, duplicates: 0 };
 
   /**
    * @param running - searches that may run at the same time, at least 1
@@ -42,7 +49,7 @@ export class AdmissionQueue {
    */
   constructor(running: number, maxWaiting: number, onWait: (waitedMs: number) => void = () => undefined) {
     const full = (party: Party, level: number) => this.#full(party, level);
-    this.#turns = new FairTurns(running, maxWaiting, full, KINDS.length);
+    this.#turns = new FairTurns(running, maxWaiting, full, KIND_OF_LEVEL.length);
     this.#concurrency = running;
     this.#onWait = onWait;
   }
@@ -85,19 +92,19 @@ export class AdmissionQueue {
         this.#note(kind, end(), whole);
       }
     };
-    return this.#turns.run(who, work, KINDS.indexOf(kind));
+    return this.#turns.run(who, work, LEVELS[kind]);
   }
 
   /** Time for the requests ahead in the queue, plus one running search, since a slot must become free. */
   #waitMs(party: Party, level: number): number {
     const ahead = this.#turns.ahead(party, level);
-    return KINDS.reduce((total, kind, i) => total + (ahead[i] ?? 0) * this.#costs[kind], this.#costs.search);
+    return KIND_OF_LEVEL.reduce((total, kind, i) => total + (ahead[i] ?? 0) * this.#costs[kind], this.#costs.search);
   }
 
   #requireTime({ party = () => NO_PARTY, deadlineMs, kind, partial = false }: Waiting): void {
     // A request without room is refused with QUEUE_FULL, by `#full`.
     if (!this.#turns.hasRoom(party())) return;
-    const waitMs = this.#waitMs(party(), KINDS.indexOf(kind));
+    const waitMs = this.#waitMs(party(), LEVELS[kind]);
     const ownMs = partial ? 0 : this.#concurrency * this.#costs[kind];
     const lateMs = Date.now() + CAUTION * (waitMs + ownMs) - deadlineMs;
     if (lateMs > 0) {
@@ -114,7 +121,7 @@ export class AdmissionQueue {
   }
 
   /** @param whole - whether it was completed; the cost of a failed or stopped search is only a lower bound */
-  #note(kind: Waiting['kind'], cost: number, whole: boolean): void {
+  #note(kind: Kind, cost: number, whole: boolean): void {
     const mean = this.#costs[kind];
     if (!whole && cost <= mean) return;
     this.#costs[kind] = mean === 0 ? cost : mean + SHARE_OF_NEWEST * (cost - mean);

@@ -185,7 +185,7 @@ export class Searcher {
     { signal, deadlineMs, party }: Patience,
   ): Promise<Duplicates | 'gone' | 'not-comparable'> {
     const { served, planner, pool, admission, targetFpir } = this.#parts;
-    const waiting = { signal, deadlineMs, kind: 'search', ...(party && { party }) } as const;
+    const waiting = { signal, deadlineMs, kind: 'duplicates', ...(party && { party }) } as const;
     return admission.run(waiting, async () => {
       // Not the subject of a list: since it was made, another gallery may have come, and this one may follow no changes.
       const gallery = served.current;
