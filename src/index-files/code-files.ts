@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { Failure } from '../failure.ts';
-import { damaged, readBlocks, type IndexSeal } from '../files/block-file.ts';
+import { damaged, readBlocks, releaseBlock, type IndexSeal } from '../files/block-file.ts';
 import type { Partition } from '../gallery/partition.ts';
 import type { IdentifiedCoder, Segment } from '../gallery/segment.ts';
 import type { CodeFacts } from './manifest.ts';
@@ -75,6 +75,7 @@ export async function loadCodes(
       if (!Number.isInteger(count) || from + count > segment.count) throw notOfAll(name);
       segment.writeCodes(from, block);
       from += count;
+      releaseBlock(block);
       await rest();
     }
     if (from !== segment.count) throw notOfAll(name);
