@@ -2,7 +2,7 @@ import { countReferences } from '../../gallery/partition.ts';
 import { FACE_CODE_BYTES, FaceCoder } from '../kernels/face-codes.ts';
 import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { CODE_BYTES } from '../model/finger-vector-model.ts';
-import type { ListLengths } from '../workers/list-lengths.ts';
+import type { ListLengths, ListShares } from '../workers/list-lengths.ts';
 import type { ChooseTask } from '../workers/messages.ts';
 import { minSum } from '../workers/shortlister.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
@@ -11,7 +11,15 @@ import { compareChosen } from './chosen-comparisons.ts';
 import { chosenParts, placedParts, scanCodes, valueBytes } from './code-scan.ts';
 import { earlyProposals } from './early-proposals.ts';
 import { exactShortlist } from './exact-scan.ts';
-import { isOfFaces, listKindOf, listSizes, SHORTLIST, type ListSizes, type ShortlistSize } from './list-sizes.ts';
+import {
+  areOfUnknownFinger,
+  isOfFaces,
+  listKindOf,
+  listSizes,
+  SHORTLIST,
+  type ListSizes,
+  type ShortlistSize,
+} from './list-sizes.ts';
 import type { Probe } from './probe.ts';
 import { referencesOf, type ScanPart } from './scan-parts.ts';
 import type { SearchView } from './search-view.ts';
@@ -116,7 +124,13 @@ export class IndexedScan implements CandidateSource {
   /** Numbers of subjects to rank by whole vectors, and to compare. */
   #sizes(view: SearchView, maxCandidates: number, probes: readonly Probe[]): ListSizes {
     const kind = listKindOf(probes);
-    return listSizes(kind, this.#lengths.of(kind), view.ordinals, maxCandidates, this.#size);
+    const sizesOf = (shares?: ListShares) => listSizes(kind, shares, view.ordinals, maxCandidates, this.#size);
+    const sizes = sizesOf(this.#lengths.of(kind));
+    // Lengths are measured with fingers of known position. One that is compared with all fingers has several times as
+    // many references before its mate.
+    if (!areOfUnknownFinger(probes)) return sizes;
+    const { ranked, wanted } = sizesOf();
+    return { ranked: Math.max(ranked, sizes.ranked), wanted: Math.max(wanted, sizes.wanted) };
   }
 }
 

@@ -67,6 +67,15 @@ export function isOfFaces(probes: readonly Probe[]): boolean {
   return probes.every(({ packed }) => packed?.modality !== 'finger');
 }
 
+/** Whether a probe is of a finger of unknown position: it is compared with all fingers. */
+export function areOfUnknownFinger(probes: readonly Probe[]): boolean {
+  return probes.some(({ template, packed }) => packed?.modality === 'finger' && positionOf(template) === 0);
+}
+
+function positionOf(template: Probe['template']): number | undefined {
+  return template.modality === 'finger' ? template.position : undefined;
+}
+
 export function listKindOf(probes: readonly Probe[]): ListKind {
   if (isOfFaces(probes)) return 'face';
   const comparable = [...probes.entries()].filter(([, { packed }]) => packed !== undefined);

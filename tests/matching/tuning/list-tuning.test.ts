@@ -100,6 +100,30 @@ describe('lists of indexed searches', () => {
     await gallery.presentSearchesEnded();
   });
 
+  it('are not shortened for a finger of unknown position, which has more references before its mate', async () => {
+    const gallery = galleryOf(everyone, 2);
+    const comparedWith = async (...positions: (0 | 2 | 7)[]) => {
+      const samples = positions.map((position, sampleIndex) => {
+        const template = { ...secondImpression(somePrint(8 + sampleIndex, 34), 3, 5, 0.5), position };
+        return { sampleIndex, viewIndex: 0, template };
+      });
+      const probes = await prepareProbes(pool, samples);
+      const source = new IndexedScan(pool, { min: 1, perCandidate: 1, share: 0.3, ranked: 1.5 });
+      const threshold = { maxLog10Fmr: 0 };
+      const request = { probes, galleries: new Set<string>(), maxCandidates: 1, threshold, standardFpir: 0.01 };
+      const { signal } = new AbortController();
+      return (await identify(gallery, () => source, pool, request, signal)).penetration;
+    };
+    for (const kind of ['finger', 'fingers'] as const) pool.lengths.set(kind, { ranked: 0.01, compared: 0.01 });
+    expect(await comparedWith(2)).toBeLessThan(0.1);
+    expect(await comparedWith(2, 7)).toBeLessThan(0.1);
+    expect(await comparedWith(0)).toBeGreaterThan(0.2);
+    expect(await comparedWith(2, 0)).toBeGreaterThan(0.2);
+    // Where the measured ones are longer, they apply.
+    pool.lengths.set('finger', { ranked: 0.9, compared: 0.6 });
+    expect(await comparedWith(0)).toBeGreaterThan(0.5);
+  });
+
   it('have the same lengths in every gallery of the same subjects', async () => {
     const one = tuningOf({ current: galleryOf(everyone, 2) });
     await one.tuning.run();
