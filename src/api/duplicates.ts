@@ -17,6 +17,8 @@ import type { CallContext } from './call.ts';
 export interface DuplicateDependencies {
   readonly served: Pick<ActiveGallery, 'current'>;
   readonly searcher: Searcher;
+  /** Size limit of an answer, in bytes; at least 65,536. */
+  readonly maxMessageBytes: number;
   /** @throws Failure while the gallery is not searchable */
   requireReady(): void;
 }
@@ -25,6 +27,9 @@ const DEFAULT_COVERED = 100;
 const DEFAULT_DUPLICATES = 5;
 /** Pairs of one answer: about a megabyte. */
 const MAX_PAIRS = 10_000;
+/** Size limit of a pair in an answer, and of the rest of the answer. */
+const MAX_PAIR_BYTES = 100;
+const MAX_REST_BYTES = 256;
 /** Share of the time until the deadline in which searches are to end. */
 const USED_SHARE = 0.75;
 /** Calls that may wait for their list of subjects. */
@@ -62,11 +67,12 @@ export async function findDuplicates(
   const wanted = request.maxSubjects || DEFAULT_COVERED;
   // Ids only: a whole gallery would stay in memory with its subjects, although another one has replaced it.
   const { subjectIds, query } = await turns.run(context, () => planned(service, request, wanted, context.signal));
+  const maxPairs = Math.min(MAX_PAIRS, Math.floor((service.maxMessageBytes - MAX_REST_BYTES) / MAX_PAIR_BYTES));
   const pairs: DuplicatePair[] = [];
   let [passed, covered, notComparable, indexed, truncated] = [0, 0, 0, 0, 0];
   let galleryVersion = served.current.version;
   for (const subjectId of subjectIds.slice(0, wanted)) {
-    if (covered > 0 && (time.isUp || pairs.length >= MAX_PAIRS)) break;
+    if (covered > 0 && (time.isUp || pairs.length + query.maxDuplicates > maxPairs)) break;
     const found = await time
       .of(() => searcher.duplicatesOf(subjectId, query, context))
       .catch((error: unknown) => {

@@ -46,8 +46,6 @@ import { dataWarnings, warningFacts } from '../contract/wire-warnings.ts';
 export interface GalleryDependencies extends EnrolmentDependencies, DuplicateDependencies {
   /** Maximum number of records in one EnrollStream. */
   readonly maxStreamRecords: number;
-  /** Size limit of an answer, in bytes. */
-  readonly maxMessageBytes: number;
   /** Signs the receipts of expunged subjects. */
   readonly signer: ReceiptSigner;
   /** Directory of the index files. */

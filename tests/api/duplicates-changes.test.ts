@@ -2,7 +2,10 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findDuplicates, listTurns, type DuplicateDependencies } from '../../src/api/duplicates.ts';
 import type { CallContext } from '../../src/api/call.ts';
-import type { FindDuplicatesRequest } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import {
+  FindDuplicatesResponse,
+  type FindDuplicatesRequest,
+} from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Failure } from '../../src/failure.ts';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
@@ -32,7 +35,7 @@ async function fill(gallery: Gallery): Promise<Gallery> {
 }
 
 /** A service in which one search runs at a time, and `turn` is called before each. */
-async function serviceOf(turn: (search: number) => void | Promise<void> = () => undefined) {
+async function serviceOf(turn: (search: number) => void | Promise<void> = () => undefined, maxMessageBytes = 65_536) {
   const served = new ActiveGallery(gallerySizing(100));
   await fill(served.current);
   const admission = new AdmissionQueue(1, 100);
@@ -53,7 +56,7 @@ async function serviceOf(turn: (search: number) => void | Promise<void> = () => 
   } as AdmissionQueue;
   const parts = { served, planner: new Planner(pool), audit, pool, quarantine: new Quarantine(), targetFpir: 0.01 };
   const searcher = new Searcher({ ...parts, admission: taking });
-  const service: DuplicateDependencies = { served, searcher, requireReady: () => undefined };
+  const service: DuplicateDependencies = { served, searcher, maxMessageBytes, requireReady: () => undefined };
   return { served, service };
 }
 
@@ -161,6 +164,22 @@ describe('duplicates, where not all of them can be found at once', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it('are answered in messages within the size limit', async () => {
+    // Four pairs at most. The first four subjects are one person: three pairs each.
+    const maxMessageBytes = 656;
+    const { served, service } = await serviceOf(undefined, maxMessageBytes);
+    for (const id of ['p0a', 'p0b', 'p0c']) enrolCaptures(served.current, id, await probesOf(pool, 0));
+    const changes = { maxDuplicates: 3 };
+    const response = await find(service, changes);
+    const bytes = FindDuplicatesResponse.encode(response).finish().length;
+    expect(response).toMatchObject({ subjectsCovered: 1, nextAfterSubjectId: 'p0' });
+    expect(response.pairs).toHaveLength(3);
+    // Ids of subjects have 36 characters, those of this test at least 2.
+    expect(bytes + 34 * (2 * response.pairs.length + 1)).toBeLessThanOrEqual(maxMessageBytes);
+    const { service: roomy } = await serviceOf();
+    expect((await find(roomy, changes)).pairs.length).toBeGreaterThan(4);
   });
 
   it('are listed for one call at a time', async () => {

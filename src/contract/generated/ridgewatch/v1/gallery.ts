@@ -387,7 +387,7 @@ export interface FindDuplicatesRequest {
   afterSubjectId: string;
   /**
    * Maximum number of subjects that this call covers, 1 to 1000. 0: 100. It covers fewer if its deadline comes near, or
-   * if it has found 10,000 pairs; but at least one.
+   * if it has found 10,000 pairs, or as many as an answer holds; but at least one.
    */
   maxSubjects: number;
   /** Maximum number of similar subjects per subject, the most similar ones first, 1 to 50. 0: 5. */
