@@ -60,7 +60,8 @@ async function search(
 }
 
 const codes = () => new IndexedScan(pool, FEW);
-const graphs = () => new GraphSearch(pool, new ExactNeighbours(), { face: 10, finger: 10, perCandidate: 0 });
+const graphs = () =>
+  new GraphSearch(pool, new ExactNeighbours(), { face: 10, finger: 10, perCandidate: 0, growsFrom: Infinity });
 const subjectsOf = ({ candidates }: SearchResult) => candidates.map(({ subject }) => subject.subjectId);
 
 describe.each([
@@ -155,7 +156,12 @@ describe.each([
 
 /** The complete list, and the comparisons made for it. */
 async function wholeOf(source: CandidateSource, request: SearchRequest): Promise<[SearchResult, number]> {
-  const quick = new GraphSearch(pool, new ExactNeighbours(), { face: 0, finger: 0, perCandidate: 0 });
+  const quick = new GraphSearch(pool, new ExactNeighbours(), {
+    face: 0,
+    finger: 0,
+    perCandidate: 0,
+    growsFrom: Infinity,
+  });
   const counted = await search(source, { ...request }, false, quick);
   const result = await identify(gallery, () => source, pool, request, new AbortController().signal);
   const comparisons = source instanceof ExactScan ? 2 * PEOPLE : counted.comparisons;

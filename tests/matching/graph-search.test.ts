@@ -15,7 +15,7 @@ import { ExactNeighbours } from './exact-neighbours.ts';
 import { expunge, faceOf, galleryOf, probesOf, requestFor } from './people-gallery.ts';
 
 const PEOPLE = 150;
-const FEW = { face: 5, finger: 5, perCandidate: 0 };
+const FEW = { face: 5, finger: 5, perCandidate: 0, growsFrom: Infinity };
 
 let pool: WorkerPool;
 let gallery: Gallery;

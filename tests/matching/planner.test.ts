@@ -2,6 +2,7 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
+import { EARLY_EFFORT, GraphSearch, type GraphEffort } from '../../src/matching/search/graph-search.ts';
 import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import { identify } from '../../src/matching/search/identification.ts';
 import { Planner, type CandidateRule } from '../../src/matching/search/planner.ts';
@@ -85,7 +86,7 @@ describe('the planner', () => {
 
   it('takes whichever index costs less by the rule `auto`', () => {
     const graphs = new ExactNeighbours();
-    const large = viewOf(1_000_000);
+    const large = viewOf(100_000);
     const codes = new IndexedScan(pool).expectedMs(probes, large);
     const graph = chosen('graph', graphs, large).expectedMs(probes, large);
     expect(graph).toBeLessThan(codes);
@@ -96,6 +97,17 @@ describe('the planner', () => {
     expect(chosen('auto', graphs, large).way).toBe('codes');
     graphs.cost = (0.99 * (codes - graph)) / 800;
     expect(chosen('auto', graphs, large).way).toBe('graph');
+  });
+
+  it('expects graphs to make more effort in a larger gallery, where the same effort finds a smaller share', () => {
+    const graphs = Object.assign(new ExactNeighbours(), { cost: 1e6 });
+    const effort = (references: number, given?: GraphEffort) =>
+      new GraphSearch(pool, graphs, given).expectedMs(probes, viewOf(references)) / 1e6;
+    expect(effort(20_000)).toBeCloseTo(800, 0);
+    expect(effort(100_000)).toBeCloseTo(800, 0);
+    expect(effort(1_000_000)).toBeCloseTo(8000, 0);
+    // Of an early answer more is not expected.
+    expect(effort(1_000_000, EARLY_EFFORT)).toBeCloseTo(100, 0);
   });
 
   it('asks graphs first for an early answer, with less effort, where that takes less than half the time', () => {

@@ -14,22 +14,35 @@ export interface GraphEffort {
   readonly finger: number;
   /** Minimum for each candidate of the list: with less, the graph would decide the end of the list. */
   readonly perCandidate: number;
+  /** Number of references from which on the effort grows in proportion to them. */
+  readonly growsFrom: number;
 }
 
-/** Finds 99.9 % of the mates that a scan of whole vectors ranks first (figures: docs/architecture.md). */
+/**
+ * Finds 99.9 % of the mates that a scan of whole vectors ranks first, as measured among 100,000 subjects (figures:
+ * docs/architecture.md). Among more, the same effort finds a smaller share. At equal share it grows with a power of
+ * their number, of about 1.
+ */
 const COMPLETE_FACE_EF = 200;
 const COMPLETE_FINGER_EF = 800;
 const COMPLETE_EF_PER_CANDIDATE = 4;
+const MEASURED_AMONG = 100_000;
 export const COMPLETE_EFFORT: GraphEffort = {
   face: COMPLETE_FACE_EF,
   finger: COMPLETE_FINGER_EF,
   perCandidate: COMPLETE_EF_PER_CANDIDATE,
+  growsFrom: MEASURED_AMONG,
 };
 
-/** Finds about 97 % of them in a fraction of the time: for early answers, which a complete search follows. */
+/** Finds about 97 % of them among 100,000, in a fraction of the time: for early answers, which a complete search follows. */
 const EARLY_FACE_EF = 50;
 const EARLY_FINGER_EF = 100;
-export const EARLY_EFFORT: GraphEffort = { face: EARLY_FACE_EF, finger: EARLY_FINGER_EF, perCandidate: 0 };
+export const EARLY_EFFORT: GraphEffort = {
+  face: EARLY_FACE_EF,
+  finger: EARLY_FINGER_EF,
+  perCandidate: 0,
+  growsFrom: Infinity,
+};
 
 /**
  * Minimum share of the stored subjects in scope. A graph holds all subjects: with a smaller scope most of what it finds
@@ -62,7 +75,7 @@ export class GraphSearch implements CandidateSource {
   /** Infinity where the graphs do not cover the search, or most subjects are out of scope. */
   expectedMs(probes: readonly Probe[], view: SearchView): number {
     if (view.scopeShare < MIN_SCOPE_SHARE || !this.#graphs.covers(probes, view)) return Infinity;
-    const lists = this.#lists(probes, 0);
+    const lists = this.#lists(probes, view, 0);
     if (lists.length === 0) return Infinity;
     const { finger, face } = this.#pool.costs;
     // A list of each probe and partition. The subjects found are compared with all probes.
@@ -118,7 +131,7 @@ export class GraphSearch implements CandidateSource {
     const timeIsUp = stop.abortedAt(STOP.scan);
     if (timeIsUp.aborted) return 'late';
     const until = AbortSignal.any([signal, timeIsUp]);
-    const lists = this.#lists(probes, maxCandidates);
+    const lists = this.#lists(probes, view, maxCandidates);
     // All settle: no graph reads the view after the search.
     const looks = await Promise.allSettled(
       lists.map(async (list) => this.#graphs.nearest(list.probes, view, list.ef, until)),
@@ -131,12 +144,16 @@ export class GraphSearch implements CandidateSource {
   /** The probes that can be compared, by modality: each has an effort of its own. */
   #lists(
     probes: readonly Probe[],
+    view: SearchView,
     maxCandidates: number,
   ): { readonly probes: readonly Probe[]; readonly ef: number }[] {
-    const { perCandidate, ...byModality } = this.#effort;
+    const { perCandidate, growsFrom, ...byModality } = this.#effort;
     return (['finger', 'face'] as const).flatMap((modality) => {
       const own = probes.filter(({ packed }) => packed?.modality === modality);
-      const ef = Math.max(byModality[modality], perCandidate * maxCandidates);
+      const references = Math.max(0, ...own.map((probe) => countReferences(view.rangesFor(probe))));
+      // A finger of unknown position is looked for in the graphs of all positions: about one of a subject is in each.
+      const growth = Math.max(1, Math.min(references, view.ordinals) / growsFrom);
+      const ef = Math.ceil(growth * Math.max(byModality[modality], perCandidate * maxCandidates));
       return own.length === 0 ? [] : [{ probes: own, ef }];
     });
   }
