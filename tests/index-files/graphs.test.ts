@@ -19,7 +19,7 @@ import { GraphThread } from '../../src/matching/graph/graph-thread.ts';
 import { savedGraphOf } from '../../src/matching/graph/indexed-graphs.ts';
 import { faceCoderOf } from '../../src/matching/kernels/face-directions-file.ts';
 import { packFace } from '../../src/matching/kernels/packed-probe.ts';
-import { alongDirections } from '../../src/matching/kernels/principal-directions.ts';
+import { heldVector } from '../../src/matching/graph/vector-graph.ts';
 import { packedModels } from '../../src/matching/rates/model-version.ts';
 import { packTemplates, prepareProbes } from '../../src/matching/search/probe.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
@@ -194,7 +194,11 @@ describe('an index with graphs', () => {
   it('contains nothing readable without the key', async () => {
     const { graphs } = await load();
     const { file, directions } = await savedGraphOf(graphs[0]).open();
-    const held = Buffer.from(Float32Array.from(alongDirections(directions, face(30, 0).values)).buffer).subarray(0, 16);
+    const { values } = face(30, 0);
+    const packed = Buffer.from(packFace(face(30, 0)));
+    const label = graphs[0].locations.findIndex(({ segment, index }) => packed.equals(segment.packed(index)));
+    const vector = Float32Array.from(heldVector(directions, values, label));
+    const held = Buffer.from(vector.buffer).subarray(0, 16);
     // The graph itself has the vector.
     expect(readFileSync(pathOfFile(file)).includes(held)).toBe(true);
     await file.close();

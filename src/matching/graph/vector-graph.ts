@@ -14,6 +14,11 @@ const SEED = 0x9a4;
 const FIRST_PLACES = 1024;
 /** Share of its places by which a full graph grows. */
 const GROWTH = 1 / 4;
+/**
+ * Largest change of a component of a vector of length 1. Equal vectors, as of hundreds of blank images, would be linked
+ * to each other only, and cut others off the graph.
+ */
+const UNLIKENESS = 0.0005;
 /** hnswlib's labels are unsigned 32-bit numbers here. */
 export const MAX_LABEL = 2 ** 32 - 1;
 
@@ -65,7 +70,7 @@ export class VectorGraph {
   add(vector: Int8Array, label: number): void {
     if (this.#vacant === 0 && this.places === this.#index.getMaxElements())
       this.#index.resizeIndex(this.places + Math.max(FIRST_PLACES, Math.ceil(this.places * GROWTH)));
-    this.#index.addPoint(alongDirections(this.directions, vector), label, true);
+    this.#index.addPoint(heldVector(this.directions, vector, label), label, true);
     if (this.#vacant > 0) this.#vacant--;
   }
 
@@ -98,4 +103,13 @@ export class VectorGraph {
   save(path: string): void {
     this.#index.writeIndexSync(path);
   }
+}
+
+/** What a graph holds of a vector: with a small change that follows from the label, so that no two are equal. */
+export function heldVector(directions: PrincipalDirections, vector: Int8Array, label: number): number[] {
+  let state = Math.imul(label + 1, 0x9e3779b1);
+  return alongDirections(directions, vector).map((value) => {
+    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x6d2b79f5;
+    return value + UNLIKENESS * ((state >>> 0) / 2 ** 31 - 1);
+  });
 }
