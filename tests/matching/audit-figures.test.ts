@@ -30,6 +30,7 @@ it('the target is missed by one first candidate of ten, and by two of a thousand
   const missesTarget = (missed: number, candidates: number) =>
     figuresOf({ searches: candidates, candidates, missed }, 0.999).missesTarget;
   expect(missesTarget(0, 0)).toBe(false);
+  expect(figuresOf({ searches: 6, candidates: 6, missed: 6 }, 0.999)).toMatchObject({ missRate: 1, missRateUpper: 1 });
   expect(missesTarget(0, 1_000_000)).toBe(false);
   expect(missesTarget(1, 10)).toBe(true);
   expect(missesTarget(2, 1000)).toBe(false);

@@ -53,6 +53,6 @@ function wilsonLimits(events: number, trials: number): [lower: number, upper: nu
   const square = Z ** 2 / trials;
   const spread = Z * Math.sqrt((rate * (1 - rate)) / trials + square / (4 * trials));
   const limit = (side: number) => Math.min(1, Math.max(0, (rate + square / 2 + side * spread) / (1 + square)));
-  // Without an event rounding must not make a limit of 0 positive.
-  return [events === 0 ? 0 : limit(-1), limit(1)];
+  // Rounding must not move the limits that are exact: 0 without an event, 1 with nothing but events.
+  return [events === 0 ? 0 : limit(-1), events === trials ? 1 : limit(1)];
 }
