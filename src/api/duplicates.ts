@@ -11,6 +11,7 @@ import type {
 } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import { check, duplicateRules } from '../contract/validation.ts';
 import { BANDS } from '../contract/wire-bands.ts';
+import { toThreshold } from '../contract/wire-threshold.ts';
 import type { DuplicateQuery, Duplicates, Searcher } from '../matching/search/searcher.ts';
 import type { CallContext } from './call.ts';
 
@@ -121,7 +122,7 @@ async function planned(
   const query = {
     galleries: request.galleries,
     maxDuplicates: request.maxDuplicates || DEFAULT_DUPLICATES,
-    threshold: thresholdOf(request, gallery.subjectsInScope(galleries, instantMs)),
+    threshold: toThreshold(request.threshold) ?? oneFalsePair(gallery.subjectsInScope(galleries, instantMs)),
   };
   return { subjectIds: listed.map(({ subjectId }) => subjectId), query };
 }
@@ -155,7 +156,6 @@ class SearchTime {
 }
 
 /** As many searches as there are subjects, with one false pair among all of them: the FPIR is 1 / subjects. */
-function thresholdOf({ threshold }: FindDuplicatesRequest, subjects: number): DuplicateQuery['threshold'] {
-  if (threshold === undefined) return { targetFpir: Math.min(MAX_FPIR, Math.max(MIN_FPIR, 1 / Math.max(1, subjects))) };
-  return threshold.$case === 'maxLog10Fmr' ? { maxLog10Fmr: threshold.value } : { targetFpir: threshold.value };
+function oneFalsePair(subjects: number): DuplicateQuery['threshold'] {
+  return { targetFpir: Math.min(MAX_FPIR, Math.max(MIN_FPIR, 1 / Math.max(1, subjects))) };
 }

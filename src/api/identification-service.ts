@@ -1,7 +1,7 @@
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { CandidateWay } from '../matching/search/candidate-source.ts';
 import type { SearchResult } from '../matching/search/identification.ts';
-import type { Identified, IdentifyQuery, Searcher } from '../matching/search/searcher.ts';
+import type { Identified, Searcher } from '../matching/search/searcher.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import type {
   IdentificationServer,
@@ -14,6 +14,7 @@ import { answerStream } from './identification-stream.ts';
 import { identifyResponse, verifyResponse } from './identify-response.ts';
 import { check, identifyRules, verifyRules } from '../contract/validation.ts';
 import { decodeSamples, type FaceModel } from '../contract/wire-samples.ts';
+import { toThreshold } from '../contract/wire-threshold.ts';
 import { purposeName } from '../contract/wire-names.ts';
 import { toWireWarnings, warningFacts, type WarnedView } from '../contract/wire-warnings.ts';
 
@@ -90,7 +91,7 @@ async function answerIdentify(
     samples,
     galleries: request.galleries,
     maxCandidates: request.maxCandidates || DEFAULT_CANDIDATES,
-    threshold: thresholdOf(request),
+    threshold: toThreshold(request.threshold),
     isExact: request.exact,
     explain: request.explain === true,
     allowPartial: request.allowPartial === true,
@@ -163,11 +164,6 @@ function noteWarnings(service: IdentificationDependencies, context: CallContext,
   const warnings = views.flatMap((view) => view.warnings ?? []);
   service.countWarnings(warnings);
   context.note(warningFacts(warnings));
-}
-
-function thresholdOf({ threshold }: IdentifyRequest): IdentifyQuery['threshold'] {
-  if (threshold === undefined) return undefined;
-  return threshold.$case === 'maxLog10Fmr' ? { maxLog10Fmr: threshold.value } : { targetFpir: threshold.value };
 }
 
 function sum(counts: readonly number[]): number {

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { Purpose } from '../contract/generated/ridgewatch/v1/identification.ts';
+import { Purpose, type IdentifyRequest } from '../contract/generated/ridgewatch/v1/identification.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import { serviceAddress } from './address.ts';
 import type { ConnectionSettings } from './client.ts';
@@ -68,6 +68,17 @@ export function addTemplateOptions(command: Command): Command {
 /** A finger position; 0: not known. */
 function fingerPosition(text: string): FingerPosition {
   return wholeNumber(0, 10)(text) as FingerPosition;
+}
+
+/** Options that set the threshold of a search; at most one of them is given. */
+export interface ThresholdOptions {
+  readonly targetFpir?: number;
+  readonly maxLog10Fmr?: number;
+}
+
+export function thresholdOf({ targetFpir, maxLog10Fmr }: ThresholdOptions): IdentifyRequest['threshold'] {
+  if (targetFpir !== undefined) return { $case: 'targetFpir', value: targetFpir };
+  return maxLog10Fmr === undefined ? undefined : { $case: 'maxLog10Fmr', value: maxLog10Fmr };
 }
 
 /** Gathers an option that may be given several times. */

@@ -5,15 +5,13 @@ import { oddsOf } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printResult, progressBar } from '../output.ts';
-import { connectionOf, type ConnectionOptions } from '../shared-options.ts';
+import { connectionOf, thresholdOf, type ConnectionOptions, type ThresholdOptions } from '../shared-options.ts';
 
-interface DedupOptions extends ConnectionOptions {
+interface DedupOptions extends ConnectionOptions, ThresholdOptions {
   readonly gallery?: readonly string[];
   readonly after?: string;
   readonly since?: string;
   readonly maxDuplicates: number;
-  readonly targetFpir?: number;
-  readonly maxLog10Fmr?: number;
   readonly exitCode?: boolean;
 }
 
@@ -75,13 +73,8 @@ function asError(thrown: unknown): Error {
 }
 
 function requestOf(options: DedupOptions, afterSubjectId: string): FindDuplicatesRequest {
-  const { gallery = [], maxDuplicates, targetFpir, maxLog10Fmr } = options;
-  const threshold =
-    targetFpir !== undefined
-      ? ({ $case: 'targetFpir', value: targetFpir } as const)
-      : maxLog10Fmr === undefined
-        ? undefined
-        : ({ $case: 'maxLog10Fmr', value: maxLog10Fmr } as const);
+  const { gallery = [], maxDuplicates } = options;
+  const threshold = thresholdOf(options);
   return { galleries: [...gallery], afterSubjectId, maxSubjects: COVERED_PER_CALL, maxDuplicates, threshold };
 }
 

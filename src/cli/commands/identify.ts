@@ -4,15 +4,20 @@ import { renderCandidates } from '../candidate-table.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { toProtoJson } from '../../contract/proto-json.ts';
-import { connectionOf, PURPOSES, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
+import {
+  connectionOf,
+  PURPOSES,
+  thresholdOf,
+  type ConnectionOptions,
+  type TemplateOptions,
+  type ThresholdOptions,
+} from '../shared-options.ts';
 import { tellOdd } from '../odd-samples.ts';
 import { readTemplateFile, toWireSample } from '../template-files.ts';
 
-interface IdentifyOptions extends ConnectionOptions, TemplateOptions {
+interface IdentifyOptions extends ConnectionOptions, TemplateOptions, ThresholdOptions {
   readonly gallery?: readonly string[];
   readonly maxCandidates: number;
-  readonly targetFpir?: number;
-  readonly maxLog10Fmr?: number;
   readonly exact?: boolean;
   readonly purpose: string;
   readonly checkpoint: string;
@@ -55,10 +60,4 @@ export async function identify(files: string[], options: IdentifyOptions): Promi
   } finally {
     client.close();
   }
-}
-
-function thresholdOf({ targetFpir, maxLog10Fmr }: IdentifyOptions) {
-  if (targetFpir !== undefined) return { $case: 'targetFpir', value: targetFpir } as const;
-  if (maxLog10Fmr !== undefined) return { $case: 'maxLog10Fmr', value: maxLog10Fmr } as const;
-  return undefined;
 }

@@ -2,8 +2,8 @@ import type { ReferenceLocation, SubjectEntry } from '../../gallery/catalogue.ts
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import type { Calibrations } from '../rates/calibrations.ts';
-import { packFace, type PackedProbe } from '../kernels/packed-probe.ts';
-import type { Probe } from './probe.ts';
+import type { PackedProbe } from '../kernels/packed-probe.ts';
+import { faceProbe, type Probe } from './probe.ts';
 
 /**
  * A subject's searchable references as probes. Their bytes are copies: a probe outlives its reference.
@@ -16,7 +16,8 @@ export function enrolledProbes({ references }: SubjectEntry, calibrations: Calib
     const packed = segment.packed(index);
     const template = templateOf(reference, packed);
     const calibration = calibrations.of(template);
-    return [{ sampleIndex, viewIndex: 0, template, packed: packedProbe(template, packed), calibration }];
+    const probe: PackedProbe = template.modality === 'face' ? faceProbe(template) : { modality: 'finger', packed };
+    return [{ sampleIndex, viewIndex: 0, template, packed: probe, calibration }];
   });
 }
 
@@ -28,10 +29,4 @@ function templateOf({ partition }: ReferenceLocation, packed: Uint8Array): Finge
   const { modelId, dimension } = partition;
   const values = new Int8Array(packed.buffer, packed.byteOffset, dimension);
   return { modality: 'face', modelId, dimension, quality, values };
-}
-
-function packedProbe(template: FingerTemplate | FaceTemplate, packed: Uint8Array): PackedProbe {
-  if (template.modality === 'finger') return { modality: 'finger', packed };
-  const { modelId, dimension } = template;
-  return { modality: 'face', packed: packFace(template), modelId, dimension };
 }

@@ -31,7 +31,7 @@ export async function prepareProbes(pool: WorkerPool, samples: readonly SampleTe
   return samples.map((sample) => {
     const { template } = sample;
     const calibration = pool.calibrations.of(template);
-    if (template.modality === 'face') return { ...sample, packed: packedProbe(template), calibration };
+    if (template.modality === 'face') return { ...sample, packed: faceProbe(template), calibration };
     const packed = packedFingers[nextFinger++];
     return { ...sample, packed: packed && { modality: 'finger', packed }, calibration };
   });
@@ -49,7 +49,8 @@ export async function packTemplates(
   return probes.map(({ packed }) => packed?.packed);
 }
 
-function packedProbe(template: FaceTemplate): PackedProbe {
+/** A face encoded for the kernels. */
+export function faceProbe(template: FaceTemplate): PackedProbe {
   const { modelId, dimension } = template;
   return { modality: 'face', packed: packFace(template), modelId, dimension };
 }

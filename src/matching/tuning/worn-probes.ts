@@ -2,6 +2,7 @@ import type { ReferenceLocation, SubjectEntry } from '../../gallery/catalogue.ts
 import { Random } from '../../random.ts';
 import type { FaceTemplate } from '../../templates/face-template.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
+import { positionOf } from '../search/sample-scores.ts';
 import type { ListKind } from '../workers/list-lengths.ts';
 import { numberOf } from './drawn-subjects.ts';
 import { NOISE_PAIRS, wornFace } from './worn-face.ts';
@@ -29,19 +30,13 @@ export function enrolledFor(
   if (one === undefined) return undefined;
   if (kind === 'finger') return [one];
   if (kind === 'finger+face') return face && [one, face];
-  const other = fingers.find(
-    ({ partition }) => isKnown(partition) && positionOf(partition) !== positionOf(one.partition),
-  );
-  return isKnown(one.partition) && other !== undefined ? [one, other] : undefined;
-}
-
-function positionOf(partition: ReferenceLocation['partition']): number {
-  return partition.modality === 'finger' ? partition.position : 0;
+  const other = fingers.find((finger) => isKnown(finger) && positionOf(finger) !== positionOf(one));
+  return isKnown(one) && other !== undefined ? [one, other] : undefined;
 }
 
 /** Fingers of unknown position may be one finger. */
-function isKnown(partition: ReferenceLocation['partition']): boolean {
-  return positionOf(partition) !== 0;
+function isKnown(finger: ReferenceLocation): boolean {
+  return positionOf(finger) !== 0;
 }
 
 /**
