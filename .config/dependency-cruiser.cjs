@@ -137,6 +137,12 @@ module.exports = {
       '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|service|cli)/',
     ),
     forbid(
+      'access-knows-no-transport',
+      'Who may do what is decided on plain data, whatever the transport and the store.',
+      room('access'),
+      '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|observability|http|network|service|cli)/|node_modules/(@grpc|pg)/',
+    ),
+    forbid(
       'nobody-imports-the-cli',
       'The command line is an entry point, not a library.',
       '^(src/(?!cli/)|fixtures/|index-builder/(?!main.ts))',

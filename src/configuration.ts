@@ -51,7 +51,12 @@ export interface Configuration {
 }
 
 /** Variables with the same prefix that are not settings of the service. */
-const FOREIGN = new Set(['RIDGEWATCH_ADDRESS', 'RIDGEWATCH_STACK_TRACES', 'RIDGEWATCH_SHARED_DATA']);
+const FOREIGN = new Set([
+  'RIDGEWATCH_ADDRESS',
+  'RIDGEWATCH_STACK_TRACES',
+  'RIDGEWATCH_TOKEN_FILE',
+  'RIDGEWATCH_SHARED_DATA',
+]);
 
 /**
  * Reads the configuration.

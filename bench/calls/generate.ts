@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { LoadOptions, LoadReport } from './generator.ts';
+import { tokenOf } from '../service/channel.ts';
+import type { LoadOptions, LoadOrder, LoadReport } from './generator.ts';
 
 /** Sends calls from separate processes, each an equal share. */
 export async function generate(order: LoadOptions, processes = 1): Promise<LoadReport> {
@@ -15,7 +16,7 @@ export async function generate(order: LoadOptions, processes = 1): Promise<LoadR
 
 async function send(order: LoadOptions): Promise<LoadReport> {
   const generator = fork(join(import.meta.dirname, 'generator.ts'), { execArgv: [] });
-  generator.send(order);
+  generator.send({ ...order, token: tokenOf(order.address) } satisfies LoadOrder);
   const [report] = (await once(generator, 'message')) as [LoadReport];
   generator.kill();
   return report;

@@ -14,7 +14,7 @@ import { benchData } from '../service/subject-data.ts';
 import { identifyRequest } from '../service/identify-request.ts';
 import { promised } from '../service/process.ts';
 import { draw, makeProbes, ONLY_TWO_FINGERS, type Mix, type Probe } from './kinds.ts';
-import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { channelOf } from '../service/channel.ts';
 
 export interface LoadOptions {
   readonly address: string;
@@ -30,6 +30,12 @@ export interface LoadOptions {
   readonly allowPartial: boolean;
   /** Kinds of calls; default: searches with two fingers. */
   readonly mix?: Mix;
+}
+
+/** Options for a process that sends calls. */
+export interface LoadOrder extends LoadOptions {
+  /** Token of the client that calls. */
+  readonly token: string;
 }
 
 export interface LoadReport {
@@ -54,7 +60,7 @@ export interface LoadReport {
 /** Connections: one carries a hundred calls at a time. */
 const CLIENTS = 8;
 
-process.on('message', (order: LoadOptions) => {
+process.on('message', (order: LoadOrder) => {
   run(order).then(
     (report) => process.send?.(report),
     (error: unknown) => {
@@ -64,11 +70,11 @@ process.on('message', (order: LoadOptions) => {
   );
 });
 
-async function run(order: LoadOptions): Promise<LoadReport> {
-  const { address, seed, rate, seconds, deadlineMs, subjects, allowPartial, mix = ONLY_TWO_FINGERS } = order;
+async function run(order: LoadOrder): Promise<LoadReport> {
+  const { address, token, seed, rate, seconds, deadlineMs, subjects, allowPartial, mix = ONLY_TWO_FINGERS } = order;
   const random = new Random(seed);
   const probes = makeProbes(mix, subjects, random);
-  const local = { ...DIRECT_CHANNEL, 'grpc.use_local_subchannel_pool': 1 };
+  const local = { ...channelOf(address, token), 'grpc.use_local_subchannel_pool': 1 };
   const clients = Array.from(
     { length: CLIENTS },
     () => new IdentificationClient(address, credentials.createInsecure(), local),

@@ -33,7 +33,7 @@ import {
   startProcess,
   type ServiceProcess,
 } from '../service/process.ts';
-import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { channelOf } from '../service/channel.ts';
 
 /** Moments of the kills. */
 const moments = new Random(SEEDS.kills);
@@ -146,7 +146,7 @@ async function killRound(
 
 /** Changes subjects until a call fails. */
 async function load(address: string, journal: Journal): Promise<void> {
-  const gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const gallery = new GalleryClient(address, credentials.createInsecure(), channelOf(address));
   const one = async () => {
     for (;;) await change(gallery, journal);
   };
@@ -155,7 +155,7 @@ async function load(address: string, journal: Journal): Promise<void> {
 }
 
 async function listAll(address: string): Promise<Map<string, Subject>> {
-  const gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const gallery = new GalleryClient(address, credentials.createInsecure(), channelOf(address));
   const found = new Map<string, Subject>();
   let pageToken = '';
   do {
@@ -173,7 +173,7 @@ async function listAll(address: string): Promise<Map<string, Subject>> {
  * verifies every expunged subject by its id.
  */
 async function searchAll(address: string, { enrolled, expunged }: Journal): Promise<SearchResult> {
-  const client = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const client = new IdentificationClient(address, credentials.createInsecure(), channelOf(address));
   const found = new Map<number, string[]>();
   const verifiable = new Set<string>();
   const search = async (person: number, exact: boolean) => {

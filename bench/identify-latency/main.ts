@@ -17,7 +17,7 @@ import { demoPerson, demoSamples } from '../../src/service/demo-gallery.ts';
 import { percentiles } from '../harness/percentiles.ts';
 import { identifyRequest } from '../service/identify-request.ts';
 import { endProcess, promised, startProcess } from '../service/process.ts';
-import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { channelOf } from '../service/channel.ts';
 
 const { values } = parseArgs({
   options: {
@@ -40,7 +40,7 @@ async function measure(address: string, callers: number) {
     { length: callers },
     () =>
       new IdentificationClient(address, credentials.createInsecure(), {
-        ...DIRECT_CHANNEL,
+        ...channelOf(address),
         'grpc.use_local_subchannel_pool': 1,
       }),
   );

@@ -44,7 +44,7 @@ import { percentiles } from '../harness/percentiles.ts';
 import { inWords } from '../harness/words.ts';
 import { FACE_MODEL, faceTemplate } from '../people/synthetic-face.ts';
 import { endProcess, promised, residentMegabytes, startProcess, type ServiceProcess } from '../service/process.ts';
-import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { channelOf } from '../service/channel.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -243,8 +243,8 @@ function verify(name: string) {
 
 /** Searches with and without a concurrent index switch. */
 async function measureSwap({ address, child }: ServiceProcess) {
-  const identification = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
-  const operations = new OperationsClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const identification = new IdentificationClient(address, credentials.createInsecure(), channelOf(address));
+  const operations = new OperationsClient(address, credentials.createInsecure(), channelOf(address));
   const probes = Array.from({ length: 20 }, (_, i) => demoSamples(demoPerson(i * 97), 1).slice(0, 2));
   const identify = (samples: Sample[]) =>
     promised<IdentifyResponse>((callback) => identification.identify(identifyRequest(samples), callback));

@@ -18,11 +18,12 @@ export interface Beside {
 export async function watched<T>(
   { pid }: ChildProcess,
   httpAddress: string,
+  headers: Readonly<Record<string, string>>,
   work: () => Promise<T>,
 ): Promise<{ readonly result: T; readonly beside: Beside }> {
   const waiting: number[] = [];
   const timer = setInterval(() => {
-    void fetch(`${httpAddress}/metrics`)
+    void fetch(`${httpAddress}/metrics`, { headers })
       .then((response) => response.text())
       .then((text) => waiting.push(Number(/^ridgewatch_searches_waiting (\d+)$/m.exec(text)?.[1] ?? NaN)))
       .catch(() => undefined);

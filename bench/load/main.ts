@@ -43,7 +43,7 @@ import { inWords } from '../harness/words.ts';
 import { benchData } from '../service/subject-data.ts';
 import { identifyRequest } from '../service/identify-request.ts';
 import { endProcess, promised, residentMegabytes, startProcess } from '../service/process.ts';
-import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { channelOf, tokenOf } from '../service/channel.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -83,8 +83,9 @@ const { child, address, httpAddress } = await startProcess(dataDir, {
 writeFileSync(made, '');
 let ended = false;
 child.once('exit', () => (ended = true));
-const client = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
-const gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+const headers = { authorization: `Bearer ${tokenOf(address)}` };
+const client = new IdentificationClient(address, credentials.createInsecure(), channelOf(address));
+const gallery = new GalleryClient(address, credentials.createInsecure(), channelOf(address));
 try {
   await oneByOne(20);
   const unloaded = await oneByOne(UNLOADED_SEARCHES);
@@ -96,7 +97,7 @@ try {
   let knee = 0;
   for (const share of STEPS) {
     const rate = capacity * share;
-    const { result, beside } = await watched(child, httpAddress, () => load(rate, { mix }));
+    const { result, beside } = await watched(child, httpAddress, headers, () => load(rate, { mix }));
     const step = stepOf(rate, result, beside);
     steps.push(step);
     if (step.p99 <= targetP99) knee = rate;
@@ -106,8 +107,8 @@ try {
   const half = load(sustainable / 2, { mix });
   const http = [];
   const part = seconds / (HTTP_PATHS.length + 1);
-  for (const path of HTTP_PATHS) http.push(await askHttp(httpAddress, path, part));
-  http.push(await searchHttp(httpAddress, samplesOf(0), part));
+  for (const path of HTTP_PATHS) http.push(await askHttp(httpAddress, path, part, headers));
+  http.push(await searchHttp(httpAddress, samplesOf(0), part, headers));
   const besideHttp = await half;
   const overload = await load(3 * sustainable);
   const partial = await load(3 * sustainable, { allowPartial: true });

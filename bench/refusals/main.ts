@@ -16,7 +16,7 @@ import type { Sample } from '../../src/contract/generated/ridgewatch/v1/sample.t
 import { readServiceError } from '../../src/api/status.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { endProcess, promised, startProcess } from '../service/process.ts';
-import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { channelOf } from '../service/channel.ts';
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
 const [finger, , face] = demoSamples(createPerson(1, 1), 0) as [Sample, Sample, Sample];
@@ -69,8 +69,8 @@ const CASES: readonly (readonly [string, Sample])[] = [
 const dataDir = mkdtempSync(join(tmpdir(), 'ridgewatch-refusals-'));
 const { child, address } = await startProcess(dataDir, { RIDGEWATCH_DEMO: 'never', RIDGEWATCH_LOG_LEVEL: 'info' });
 try {
-  const gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
-  const operations = new OperationsClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const gallery = new GalleryClient(address, credentials.createInsecure(), channelOf(address));
+  const operations = new OperationsClient(address, credentials.createInsecure(), channelOf(address));
   const data = {
     contributor: 'bench',
     externalId: '',

@@ -25,7 +25,7 @@ import { identifyRequest } from '../service/identify-request.ts';
 import { percentiles } from '../harness/percentiles.ts';
 import { inWords } from '../harness/words.ts';
 import { endProcess, promised, startProcess, type ServiceProcess } from '../service/process.ts';
-import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { channelOf } from '../service/channel.ts';
 
 const { values: options } = parseArgs({
   options: { enrolments: { type: 'string', default: '100' }, json: { type: 'boolean', default: false } },
@@ -57,8 +57,12 @@ try {
 
 async function measure(enrolments: number): Promise<number[]> {
   const [first, second] = services;
-  const gallery = new GalleryClient(first.address, credentials.createInsecure(), DIRECT_CHANNEL);
-  const identification = new IdentificationClient(second.address, credentials.createInsecure(), DIRECT_CHANNEL);
+  const gallery = new GalleryClient(first.address, credentials.createInsecure(), channelOf(first.address));
+  const identification = new IdentificationClient(
+    second.address,
+    credentials.createInsecure(),
+    channelOf(second.address),
+  );
   const took: number[] = [];
   for (let i = 0; i < enrolments; i++) {
     const samples = demoSamples(createPerson(SEEDS.enrolled, i), 0).slice(0, 2);

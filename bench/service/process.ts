@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ServiceError } from '@grpc/grpc-js';
+import { noteService } from './channel.ts';
 
 /** Root of the program. */
 export const ROOT = resolve(import.meta.dirname, '../..');
@@ -42,9 +43,11 @@ export async function startProcess(dataDir: string, env: Readonly<Record<string,
     messages.push(msg);
     if (msg === 'ready') {
       child.stdout.resume();
+      const address = `127.0.0.1:${grpc_port}`;
+      noteService(address, dataDir);
       return {
         child,
-        address: `127.0.0.1:${grpc_port}`,
+        address,
         httpAddress: `http://127.0.0.1:${http_port}`,
         messages,
       };

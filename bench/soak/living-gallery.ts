@@ -11,7 +11,7 @@ import { benchData } from '../service/subject-data.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { identifyRequest } from '../service/identify-request.ts';
 import { promised } from '../service/process.ts';
-import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { channelOf } from '../service/channel.ts';
 
 /** Largest number of subjects at a time. */
 const MOST = 40;
@@ -36,15 +36,15 @@ export class LivingGallery {
   #foundAgain = 0;
 
   constructor(address: string) {
-    this.#gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
-    this.#identification = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+    this.#gallery = new GalleryClient(address, credentials.createInsecure(), channelOf(address));
+    this.#identification = new IdentificationClient(address, credentials.createInsecure(), channelOf(address));
   }
 
   /** Connects to the new port after a restart. */
   moveTo(address: string): void {
     this.close();
-    this.#gallery = new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
-    this.#identification = new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL);
+    this.#gallery = new GalleryClient(address, credentials.createInsecure(), channelOf(address));
+    this.#identification = new IdentificationClient(address, credentials.createInsecure(), channelOf(address));
   }
 
   close(): void {

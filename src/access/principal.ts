@@ -45,6 +45,8 @@ export interface Client {
 
 /** How a caller showed who it is. */
 export interface Credential {
+  /** Id of the registered credential. */
+  readonly credentialId: string;
   readonly kind: 'certificate' | 'token';
   /** SHA-256 of the certificate (DER) or of the token, hexadecimal. */
   readonly fingerprint: string;

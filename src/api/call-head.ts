@@ -11,8 +11,13 @@ import { toServiceError } from './status.ts';
 
 const PATH = ':path';
 const TIMEOUT = 'grpc-timeout';
-/** Headers left for grpc-js. Compression headers are handled before. */
-const NEEDED: ReadonlySet<string> = new Set([PATH, ':method', ':scheme', ':authority', 'content-type', 'te', TIMEOUT]);
+const AUTHORIZATION = 'authorization';
+/** Headers left for grpc-js and the gate. Compression headers are handled before. */
+const NEEDED: ReadonlySet<string> = new Set(
+  [PATH, ':method', ':scheme', ':authority', 'content-type', 'te'].concat(TIMEOUT, AUTHORIZATION),
+);
+/** More than "Bearer" and a token. A longer value is kept as the empty one, which is refused as unreadable. */
+const MAX_AUTHORIZATION_BYTES = 256;
 /** Usual limit of gRPC implementations. */
 const MAX_HEAD_BYTES = 8192;
 /** Overhead per header, besides its name and value: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2 */
@@ -62,6 +67,7 @@ export function addRefusals(server: Server, refused: (failure: Failure) => void)
 export function normaliseHead(headers: IncomingHttpHeaders, paths: ReadonlySet<string>): void {
   const isTooLarge = headBytes(headers) > MAX_HEAD_BYTES;
   for (const name of Object.keys(headers)) if (!NEEDED.has(name)) Reflect.deleteProperty(headers, name);
+  if ((headers[AUTHORIZATION]?.length ?? 0) > MAX_AUTHORIZATION_BYTES) headers[AUTHORIZATION] = '';
   if (isTooLarge) {
     headers[PATH] = pathOf('HEADERS_TOO_LARGE');
     delete headers[TIMEOUT];

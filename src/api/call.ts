@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import {
-  status as Code,
-  type Deadline,
-  type handleUnaryCall,
-  type Metadata,
-  type sendUnaryData,
-  type ServerUnaryCall,
-} from '@grpc/grpc-js';
+import { status as Code, type Deadline, type handleUnaryCall, type Metadata, type sendUnaryData } from '@grpc/grpc-js';
+import type { Action } from '../access/actions.ts';
+import type { Admission } from '../access/gatekeeper.ts';
+import type { Asked, Decider, Grant } from '../access/grant.ts';
+import type { Principal } from '../access/principal.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { Party } from '../fair-turns.ts';
+import { admissionOf } from './caller-gate.ts';
+import { METHOD_NEEDS, type Method } from './needs.ts';
 import { statusName, toServiceError } from './status.ts';
 import { endOf, type EndedCall } from './watched-call.ts';
 import { answerTo, requestOf } from './wire-request.ts';
@@ -43,35 +42,40 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Deadline, in milliseconds since 1970; Infinity if there is none. */
   readonly deadlineMs: number;
-  /** Subject name of the caller's certificate; empty without one. Computed on request: few calls need it. */
-  caller(): string;
-  /** The party for fair queueing: name from the certificate, else the address; and the connection. */
+  /** Who calls. */
+  readonly principal: Principal;
+  /** The party for fair queueing: the client, and the connection. */
   party(): Party;
+  /**
+   * Asks whether the caller may do what its request says. A handler must ask before it does anything: an answer that
+   * was made without asking is withheld.
+   * @param asked - `action`: default, the first one that the method needs
+   * @throws Failure, see Decider.authorize
+   */
+  authorize(asked: Omit<Asked, 'action'> & { readonly action?: Action }): Grant;
   /** Adds facts to the call's report. */
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
 }
 
 export interface CallSettings {
   readonly observe: CallObserver;
+  readonly decider: Pick<Decider, 'authorize'>;
   /** Deadline for calls without one, in milliseconds. */
   readonly defaultDeadlineMs: number;
 }
-
-type AuthContext = ReturnType<ServerUnaryCall<unknown, unknown>['getAuthContext']>;
 
 /** The members that the four kinds of gRPC calls share and that are needed here. */
 interface AnyCall {
   /** Undefined for calls that did not arrive over gRPC. */
   readonly metadata?: Metadata;
   getDeadline(): Deadline;
-  getAuthContext(): AuthContext;
   getPeer(): string;
   on(event: 'cancelled', listener: () => void): unknown;
   off(event: 'cancelled', listener: () => void): unknown;
 }
 
 /** The deadline and the cancellation of a call. */
-export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'caller' | 'party'> {
+export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'principal' | 'party'> {
   /**
    * Returns why the caller no longer waits for an answer: its own deadline has passed, or it has cancelled. Undefined
    * while it waits. The default deadline is the service's own: the caller still waits after it.
@@ -97,7 +101,7 @@ export interface Followable {
   readonly cancelled: (listener: () => void) => () => void;
   /** Aborted when the call is ended outside its handler. */
   readonly end?: AbortSignal | undefined;
-  readonly caller: () => string;
+  readonly admission: Admission;
   /** Address and port. Callers without it share one party. */
   readonly peer?: () => string;
 }
@@ -108,7 +112,7 @@ export interface Followable {
  */
 export function follow(call: Followable, settings: CallSettings, limited: boolean): FollowedCall {
   const controller = new AbortController();
-  const { at, end: ended } = call;
+  const { at, end: ended, admission } = call;
   const remaining = Number.isFinite(at) ? at - Date.now() : limited ? settings.defaultDeadlineMs : Infinity;
   const expire = () =>
     controller.abort(
@@ -126,10 +130,12 @@ export function follow(call: Followable, settings: CallSettings, limited: boolea
     if (Number.isFinite(at) && Date.now() >= end) expire();
     else cancel();
   });
-  ended?.addEventListener('abort', () => {
-    isGone = true;
-    controller.abort(ended.reason);
-  });
+  for (const end of [ended, admission.end])
+    end?.addEventListener('abort', () => {
+      isGone = true;
+      controller.abort(end.reason);
+    });
+  if (admission.end.aborted) controller.abort(admission.end.reason);
   const gone = () => {
     // The thread may have been too busy to run the timer.
     if (Date.now() >= at) expire();
@@ -139,7 +145,7 @@ export function follow(call: Followable, settings: CallSettings, limited: boolea
   return {
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,
-    caller: call.caller,
+    principal: admission.principal,
     party: () => partyOf(call),
     gone,
     release: () => {
@@ -157,23 +163,15 @@ export function followCall(call: AnyCall, settings: CallSettings, limited: boole
     return () => void call.off('cancelled', listener);
   };
   const at = deadline instanceof Date ? deadline.getTime() : deadline;
-  const caller = () => callerOf(call.getAuthContext());
   const peer = () => call.getPeer();
-  return follow({ at, cancelled, end: endOf(call.metadata), caller, peer }, settings, limited);
+  const admission = admissionOf(call.metadata);
+  // The gate stands before every handler, and no method of the contract is open to everyone.
+  if (admission === undefined) throw new Error('a call reached its handler without passing the gate');
+  return follow({ at, cancelled, end: endOf(call.metadata), admission, peer }, settings, limited);
 }
 
-function partyOf({ caller, peer = () => '' }: Followable): Party {
-  const connection = peer();
-  return { name: caller() || connection.replace(/:\d+$/, ''), connection };
-}
-
-/** Common name and organisation from the caller's certificate. */
-function callerOf({ sslPeerCertificate }: AuthContext): string {
-  const { CN, O } = sslPeerCertificate?.subject ?? {};
-  return [CN, O]
-    .flat()
-    .filter((part) => part !== undefined)
-    .join(', ');
+function partyOf({ admission, peer = () => '' }: Followable): Party {
+  return { name: admission.principal.client.clientId, connection: peer() };
 }
 
 /** The result of a reported call. */
@@ -184,24 +182,28 @@ export type Outcome<T> = { readonly response: T } | { readonly failure: Failure 
  * Never throws.
  */
 export async function reported<T>(
-  method: string,
-  { signal, deadlineMs, caller, party, gone }: FollowedCall,
+  method: Method,
+  { signal, deadlineMs, principal, party, gone }: FollowedCall,
   settings: CallSettings,
   work: (context: CallContext) => Promise<T>,
 ): Promise<Outcome<T>> {
   const started = performance.now();
   const facts: Record<string, string | number | boolean> = {};
+  let grant: Grant | undefined;
   const context: CallContext = {
     requestId: randomUUID(),
     signal,
     deadlineMs,
-    caller,
+    principal,
     party,
+    authorize: (asked) =>
+      (grant = settings.decider.authorize(principal.client, { action: METHOD_NEEDS[method][0], ...asked })),
     note: (more) => void Object.assign(facts, more),
   };
   let outcome: Outcome<T>;
   try {
     const response = await work(context);
+    if (grant === undefined) throw new Error(`${method} has answered without asking whether it may`);
     const why = gone();
     outcome = why === undefined ? { response } : { failure: why };
   } catch (thrown) {
@@ -209,6 +211,7 @@ export async function reported<T>(
     outcome = { failure: asFailure(signal.aborted ? signal.reason : thrown) };
   }
   const failure = 'failure' in outcome ? outcome.failure : undefined;
+  facts.client = principal.client.clientId;
   const sqlstate = failure?.detail.metadata?.['sqlstate'];
   observe(settings, {
     method,
@@ -251,7 +254,7 @@ export function reportOfEnded({ path, failure, seconds }: EndedCall): CallReport
  * INTERNAL.
  */
 export function endCall<T>(
-  method: string,
+  method: Method,
   settings: CallSettings,
   callback: sendUnaryData<T>,
   outcome: Outcome<T>,
@@ -276,7 +279,7 @@ export function endCall<T>(
  * are part of the reported work.
  */
 export function unary<Request, Response>(
-  method: string,
+  method: Method,
   settings: CallSettings,
   work: (request: Request, context: CallContext) => Promise<Response>,
 ): handleUnaryCall<Request, Response> {

@@ -61,6 +61,7 @@ export async function findDuplicates(
   context: CallContext,
 ): Promise<FindDuplicatesResponse> {
   check(duplicateRules, request);
+  context.authorize({ purpose: 'none', galleries: request.galleries });
   service.requireReady();
   const { searcher, served } = service;
   served.current.requireKnown(request.galleries);

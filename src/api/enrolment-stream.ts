@@ -1,3 +1,4 @@
+import type { NewSubject } from '../store/records.ts';
 import type { Asker } from '../fair-turns.ts';
 import { asFailure, Failure } from '../failure.ts';
 import {
@@ -57,6 +58,11 @@ interface Received {
   readonly request: EnrollRequest | Failure;
 }
 
+export interface StreamDependencies extends EnrolmentDependencies {
+  /** @throws Failure unless the caller may enrol the subject */
+  permit(subject: NewSubject): void;
+}
+
 /** The result of a record that was not refused. */
 interface EnrolledRecord {
   readonly subjectId: string;
@@ -72,7 +78,7 @@ interface EnrolledRecord {
  * @throws Failure when there is no outcome to report with it; the signal's reason
  */
 export async function enrollMany(
-  service: EnrolmentDependencies,
+  service: StreamDependencies,
   records: AsyncIterable<StreamedRecord>,
   limits: StreamLimits,
   asker: Asker,
@@ -100,7 +106,7 @@ class EnrolmentStream {
     newGalleries: [],
     endedEarly: false,
   };
-  readonly #service: EnrolmentDependencies;
+  readonly #service: StreamDependencies;
   readonly #limits: StreamLimits;
   readonly #asker: Asker;
   #batch: Received[] = [];
@@ -111,7 +117,7 @@ class EnrolmentStream {
    */
   #bytesLeft: number;
 
-  constructor(service: EnrolmentDependencies, limits: StreamLimits, asker: Asker) {
+  constructor(service: StreamDependencies, limits: StreamLimits, asker: Asker) {
     this.#asker = asker;
     this.#service = service;
     this.#limits = limits;
@@ -224,7 +230,7 @@ function receive(record: StreamedRecord): Received {
 
 /** Decodes the records one by one, so that other work gets its turn, then packs all of them for the kernels. */
 async function prepareBatch(
-  service: EnrolmentDependencies,
+  service: StreamDependencies,
   batch: readonly Received[],
 ): Promise<(PreparedEnrolment | Failure)[]> {
   const decoded: (DecodedEnrolment | Failure)[] = [];
@@ -233,8 +239,14 @@ async function prepareBatch(
     decoded.push(request instanceof Failure ? request : await decodeRequest(service, request).catch(asFailure));
   }
   return Promise.all(
-    decoded.map(async (one) => (one instanceof Failure ? one : packEnrolment(service, one).catch(asFailure))),
+    decoded.map(async (one) => (one instanceof Failure ? one : permitted(service, one).catch(asFailure))),
   );
+}
+
+async function permitted(service: StreamDependencies, decoded: DecodedEnrolment): Promise<PreparedEnrolment> {
+  const prepared = await packEnrolment(service, decoded);
+  service.permit(prepared.subject);
+  return prepared;
 }
 
 /**

@@ -1,9 +1,9 @@
 import type { ServerReadableStream, sendUnaryData } from '@grpc/grpc-js';
-import { Failure } from '../failure.ts';
+import type { Grant } from '../access/grant.ts';
 import { sequenceOfName } from '../index-files/index-catalog.ts';
 import { listIndexes } from '../index-files/index-catalog.ts';
 import type { ReceiptSigner } from '../security/receipts.ts';
-import type { Removed } from '../store/records.ts';
+import type { NewSubject, Removed } from '../store/records.ts';
 import { endCall, followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
 import { findDuplicates, listTurns, type DuplicateDependencies } from './duplicates.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
@@ -31,6 +31,7 @@ import {
   type UpdateSubjectResponse,
 } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import { PageTokens } from './page-token.ts';
+import { maySee, requireMayChange, requireMayStore, subjectNotFound } from './permissions.ts';
 import {
   check,
   expungeRules,
@@ -57,6 +58,8 @@ const DEFAULT_PAGE = 100;
 const MAX_PAGE_BYTES = 1_048_576;
 /** Subjects read per query: each may hold two megabytes of templates. */
 const SUBJECTS_PER_READ = 25;
+/** Subjects read for one page, of which the caller may see only some. */
+const MAX_READ = 5000;
 /** Size limit of the tag and length before a subject in its page. */
 const MAX_FRAME_BYTES = 6;
 /** Size limit of the token at the end of a page, in bytes. */
@@ -92,8 +95,10 @@ async function enroll(
   request: EnrollRequest,
   context: CallContext,
 ): Promise<EnrollResponse> {
+  const grant = context.authorize({ purpose: 'none', galleries: [] });
   service.requireReady();
   const { subject, references, packed, warnings, clientRequest } = await prepareEnrolment(service, request);
+  requireMayStore(grant, subject);
   // Past this point the call runs to completion: a change made known by halves is worse than a late answer.
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(subject.galleries);
@@ -126,10 +131,12 @@ function enrollStream(
   const followed = followCall(call, settings, false);
   const fault = faultOf(call.metadata);
   void reported(method, followed, settings, async (context) => {
+    const grant = context.authorize({ purpose: 'none', galleries: [] });
     service.requireReady();
     const limits = { records: service.maxStreamRecords, answerBytes: service.maxMessageBytes };
     const records = call as AsyncIterable<StreamedRecord>;
-    const response = await enrollMany(service, records, limits, followed, fault);
+    const permit = (subject: NewSubject) => requireMayStore(grant, subject);
+    const response = await enrollMany({ ...service, permit }, records, limits, followed, fault);
     const { enrolledCount, refusedCount, endedEarly } = response;
     context.note({
       enrolled_count: enrolledCount,
@@ -149,8 +156,9 @@ async function getSubject(
   context: CallContext,
 ): Promise<GetSubjectResponse> {
   check(subjectIdRules, request);
+  const grant = context.authorize({ purpose: 'none', galleries: [] });
   const found = await service.store.get(request.subjectId, context);
-  if (found === undefined) throw subjectNotFound();
+  if (found === undefined || !maySee(grant, found.subject)) throw subjectNotFound();
   service.quarantine.add(found.damaged ?? []);
   return { subject: toWireSubject(found) };
 }
@@ -162,7 +170,8 @@ async function listSubjects(
   context: CallContext,
 ): Promise<ListSubjectsResponse> {
   check(listRules, request);
-  return service.store.listing(context, () => readPage(service, request, pageTokens, context.signal));
+  const grant = context.authorize({ purpose: 'none', galleries: request.gallery === '' ? [] : [request.gallery] });
+  return service.store.listing(context, () => readPage(service, request, pageTokens, grant, context.signal));
 }
 
 /**
@@ -173,25 +182,34 @@ async function readPage(
   service: GalleryDependencies,
   request: ListSubjectsRequest,
   pageTokens: PageTokens,
+  grant: Grant,
   signal: AbortSignal,
 ): Promise<ListSubjectsResponse> {
   const { gallery, contributor } = request;
-  const filters = `${gallery}/${contributor}`;
+  const filters = `${grant.client.clientId}/${gallery}/${contributor}`;
   const limit = request.pageSize || DEFAULT_PAGE;
   const filter = { gallery: gallery || undefined, contributor: contributor || undefined };
   const subjects: Subject[] = [];
   let bytesLeft = Math.min(MAX_PAGE_BYTES, service.maxMessageBytes - MAX_TOKEN_BYTES);
   let afterSubjectId = request.pageToken === '' ? undefined : pageTokens.read(request.pageToken, filters);
+  let read = 0;
   const endedHere = () => ({ subjects, nextPageToken: pageTokens.make(afterSubjectId ?? '', filters) });
   for (;;) {
     signal.throwIfAborted();
     const isFull = subjects.length === limit;
+    // A caller that may see few subjects gets pages of few.
+    if (read > MAX_READ && afterSubjectId !== undefined) return endedHere();
     const wanted = isFull ? 1 : Math.min(SUBJECTS_PER_READ, limit - subjects.length);
     const found = await service.store.list({ ...filter, limit: wanted, afterSubjectId });
     service.quarantine.add(found.flatMap((one) => one.damaged ?? []));
     if (found.length === 0) break;
     if (isFull) return endedHere();
+    read += found.length;
     for (const one of found) {
+      if (!maySee(grant, one.subject)) {
+        afterSubjectId = one.subject.subjectId;
+        continue;
+      }
       const subject = toWireSubject(one);
       bytesLeft -= Subject.encode(subject).finish().length + MAX_FRAME_BYTES;
       // A subject larger than the size limit gets a page of its own.
@@ -210,7 +228,9 @@ async function updateSubject(
   context: CallContext,
 ): Promise<UpdateSubjectResponse> {
   check(updateRules, onlyNamedFields(request));
+  const grant = context.authorize({ purpose: 'none', galleries: [] });
   service.requireReady();
+  const present = requireMayChange(grant, await service.store.facts(request.subjectId, context));
   const mask = new Set(request.updateMask);
   const {
     references,
@@ -227,6 +247,8 @@ async function updateSubject(
     ...(mask.has('data.provenance') && { provenance: columns?.provenance }),
     ...(mask.has('data.expire_time') && { expireTime: columns?.expireTime ?? null }),
   };
+  const { galleries = present.galleries, caveats = present.caveats, provenance = present.provenance } = patch;
+  requireMayStore(grant, { contributor: present.contributor, galleries, caveats, provenance });
   const warnings = [...ofSamples, ...dataWarnings(mask.has('data.expire_time') ? (columns ?? {}) : {})];
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(patch.galleries ?? []);
@@ -253,16 +275,17 @@ async function expungeSubject(
   context: CallContext,
 ): Promise<ExpungeSubjectResponse> {
   check(expungeRules, request);
+  const grant = context.authorize({ purpose: 'none', galleries: [] });
   service.requireReady();
   const { subjectId, reason } = request;
-  const caller = context.caller();
+  requireMayChange(grant, await service.store.facts(subjectId, context));
   const indexes = await listIndexes(service.indexDir);
   const receiptOf = (removed: Removed) =>
     service.signer.sign({
       subjectId,
       change: removed.seq,
       time: removed.at.toISOString(),
-      requested_by: caller === '' ? 'a caller without a certificate' : caller,
+      requested_by: context.principal.client.clientId,
       reason,
       references_removed: removed.referencesRemoved,
       indexes_affected: indexes.filter((name) => {
@@ -274,8 +297,4 @@ async function expungeSubject(
   await service.follower.advanceTo(seq);
   context.note({ gallery_version: seq, reference_count: referencesRemoved });
   return { galleryVersion: seq, referencesRemoved, receipt };
-}
-
-function subjectNotFound(): Failure {
-  return new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
 }

@@ -4,6 +4,7 @@ import { createServer as createTlsServer, type Server as TlsServer, type TLSSock
 import { Failure } from '../failure.ts';
 import { Connections, type Connection } from '../network/connections.ts';
 import type { ServerTls } from '../security/server-credentials.ts';
+import { certificateFacts, type CertificateFacts } from '../security/peer-certificate.ts';
 import { handshakeRefusal } from '../security/tls-refusals.ts';
 
 /** Every HTTP/2 connection starts with these bytes. */
@@ -38,6 +39,7 @@ export class GrpcListener {
   readonly #refused: (reason: string) => void;
   readonly #byPeer = new Map<string, Connection>();
   readonly #handedOn = new WeakSet<Connection>();
+  readonly #certificates = new Map<string, CertificateFacts>();
 
   /**
    * @param handOn - takes over an established HTTP/2 connection
@@ -83,6 +85,11 @@ export class GrpcListener {
     return this.#byPeer.get(keyOf(peer));
   }
 
+  /** The facts of the verified certificate that a connection has shown; undefined: it has shown none. */
+  certificateOf(peer: Peer): CertificateFacts | undefined {
+    return this.#certificates.get(keyOf(peer));
+  }
+
   /** Stops accepting connections. Established ones stay open. */
   close(): void {
     this.#server.close();
@@ -100,7 +107,9 @@ export class GrpcListener {
     const key = keyOf(socket);
     this.#byPeer.set(key, connection);
     socket.once('close', () => {
-      if (this.#byPeer.get(key) === connection) this.#byPeer.delete(key);
+      if (this.#byPeer.get(key) !== connection) return;
+      this.#byPeer.delete(key);
+      this.#certificates.delete(key);
     });
     if (this.#tls === undefined) this.#awaitPreface(socket);
     else this.#tls.emit('connection', socket);
@@ -118,6 +127,8 @@ export class GrpcListener {
     });
     server.on('secureConnection', (socket: TLSSocket) => {
       socket.on('error', () => undefined);
+      const certificate = certificateFacts(socket);
+      if (certificate !== undefined) this.#certificates.set(keyOf(socket), certificate);
       if (socket.alpnProtocol === 'h2') {
         this.#awaitPreface(socket);
         return;

@@ -2,6 +2,7 @@ import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { CandidateWay } from '../matching/search/candidate-source.ts';
 import type { SearchResult } from '../matching/search/identification.ts';
 import type { Identified, Searcher } from '../matching/search/searcher.ts';
+import { policyPurpose } from './permissions.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import type {
   IdentificationServer,
@@ -82,6 +83,7 @@ async function answerIdentify(
   const started = performance.now();
   check(identifyRules, request);
   noteCaller(context, request);
+  context.authorize({ purpose: policyPurpose(request.purpose), galleries: request.galleries });
   service.requireReady();
   // Check the names first: decoding the samples is expensive.
   service.served.current.requireKnown(request.galleries);
@@ -133,6 +135,8 @@ async function answerVerify(
   const started = performance.now();
   check(verifyRules, request);
   noteCaller(context, request);
+  const action = request.claim?.$case === 'referenceSamples' ? 'compare' : 'verify';
+  context.authorize({ action, purpose: policyPurpose(request.purpose), galleries: [] });
   service.requireReady();
   const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
   const { claim } = request;

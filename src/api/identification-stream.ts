@@ -116,6 +116,8 @@ export function answerStream(
   const aborted = () => {
     release();
     const why = signal.reason as Failure;
+    // The watch over the call ends it otherwise.
+    if (why.kind === 'unauthenticated') call.emit('error', toServiceError(why));
     // Searches in progress report the end themselves.
     if (working === 0 && why.reason === 'DEADLINE_EXCEEDED')
       void reported(METHOD, followed, settings, () => Promise.reject(why));

@@ -62,8 +62,14 @@ export function operationsService(service: OperationsDependencies, settings: Cal
   // Concurrent requests share one pass over the gallery.
   const hash = new Coalesced((signal) => contentHash(service.served.current, packedModels(), { signal }));
   return {
-    getStatus: unary('Operations/GetStatus', settings, () => status(service)),
-    getContentHash: unary('Operations/GetContentHash', settings, (_, { signal }) => hashContent(service, hash, signal)),
+    getStatus: unary('Operations/GetStatus', settings, (_, context) => {
+      context.authorize({ purpose: 'none', galleries: [] });
+      return status(service);
+    }),
+    getContentHash: unary('Operations/GetContentHash', settings, (_, context) => {
+      context.authorize({ purpose: 'none', galleries: [] });
+      return hashContent(service, hash, context.signal);
+    }),
     reloadIndex: unary('Operations/ReloadIndex', settings, (_, context) => reloadIndex(service, context)),
   };
 }
@@ -79,6 +85,7 @@ async function hashContent(
 }
 
 async function reloadIndex(service: OperationsDependencies, context: CallContext): Promise<ReloadIndexResponse> {
+  context.authorize({ purpose: 'none', galleries: [] });
   service.requireReady();
   const { switcher, served } = service;
   const switched = await switcher.reload();

@@ -7,6 +7,7 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import type { Gatekeeper } from '../access/gatekeeper.ts';
 import type { Failure } from '../failure.ts';
 import type { Refusal } from '../observability/refusal-log.ts';
 import type { ServerTls } from '../security/server-credentials.ts';
@@ -16,11 +17,13 @@ import {
   type IdentificationServer,
 } from '../contract/generated/ridgewatch/v1/identification.ts';
 import { OperationsService, type OperationsServer } from '../contract/generated/ridgewatch/v1/operations.ts';
+import { callerGate, type TurnedAway } from './caller-gate.ts';
 import { addRefusals, normaliseHead } from './call-head.ts';
 import { describedService } from './described-service.ts';
 import { GrpcListener } from './grpc-listener.ts';
 import { Health } from './health.ts';
 import { followStreams, type LibraryRefusal } from './library-refusals.ts';
+import { needOfMethod } from './needs.ts';
 import { Reflection, REFLECTION_SERVICES } from './reflection.ts';
 import { statusName } from './status.ts';
 import type { EndedCall } from './watched-call.ts';
@@ -46,6 +49,9 @@ export interface ApiServerSettings {
   readonly streamIdleMs: number;
   /** Time that a connection may be without calls, in milliseconds. */
   readonly connectionIdleMs: number;
+  readonly gatekeeper: Pick<Gatekeeper, 'admit'>;
+  /** Called for each call that the gatekeeper did not let in. */
+  turnedAway(call: TurnedAway): void;
   /** Called for each connection or request that is refused before it becomes a call. */
   refused(refusal: Refusal): void;
   /** Called for each call that is ended outside its handler. */
@@ -105,7 +111,14 @@ export class ApiServer {
       'grpc.keepalive_timeout_ms': 20_000,
       // Nothing reads the records that channelz keeps of every connection.
       'grpc.enable_channelz': 0,
-      interceptors: [this.#watch.interceptor],
+      interceptors: [
+        this.#watch.interceptor,
+        callerGate({
+          gatekeeper: settings.gatekeeper,
+          certificateOf: (peer) => this.#listener?.certificateOf(peer),
+          turnedAway: (call) => settings.turnedAway(call),
+        }),
+      ],
     };
     this.#server = new Server(options);
     this.#health = new Health(SERVICES, refused);
@@ -235,6 +248,9 @@ export class ApiServer {
       { ...method, requestDeserialize: this.#watch.measured(method.requestDeserialize) },
     ]);
     this.#server.addService(Object.fromEntries(methods) as ServiceDefinition, implementation);
-    for (const { path } of Object.values(service)) this.#paths.add(path);
+    for (const { path } of Object.values(service)) {
+      if (needOfMethod(path) === undefined) throw new Error(`nothing is declared about who may call ${path}`);
+      this.#paths.add(path);
+    }
   }
 }

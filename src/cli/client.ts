@@ -26,6 +26,7 @@ import {
   type ReloadIndexResponse,
 } from '../contract/generated/ridgewatch/v1/operations.ts';
 import { readServiceError, type ReceivedStatus } from '../api/status.ts';
+import { bearer } from '../security/bearer.ts';
 import { DIRECT_CHANNEL } from '../security/client-channel.ts';
 import { createClientCredentials, type ClientTlsSettings } from '../security/client-credentials.ts';
 import { diagnose } from './connection-diagnosis.ts';
@@ -36,6 +37,8 @@ export interface ConnectionSettings extends ClientTlsSettings {
   readonly address: string;
   /** Deadline of each call. */
   readonly timeoutSeconds: number;
+  /** Undefined: the service knows the caller by its certificate. */
+  readonly token: string | undefined;
 }
 
 type Callback<Response> = (error: ServiceError | null, response: Response) => void;
@@ -50,9 +53,12 @@ export class ServiceClient {
   constructor(settings: ConnectionSettings) {
     const credentials = createClientCredentials(settings);
     this.#settings = settings;
-    this.#identification = new IdentificationClient(settings.address, credentials, DIRECT_CHANNEL);
-    this.#gallery = new GalleryClient(settings.address, credentials, DIRECT_CHANNEL);
-    this.#operations = new OperationsClient(settings.address, credentials, DIRECT_CHANNEL);
+    const { token, address } = settings;
+    // Each client deletes the interceptors from its options.
+    const options = () => ({ ...DIRECT_CHANNEL, interceptors: token === undefined ? [] : [bearer(token)] });
+    this.#identification = new IdentificationClient(address, credentials, options());
+    this.#gallery = new GalleryClient(address, credentials, options());
+    this.#operations = new OperationsClient(address, credentials, options());
   }
 
   identify(request: IdentifyRequest): Promise<IdentifyResponse> {

@@ -3,6 +3,8 @@ import { Purpose, type IdentifyRequest } from '../contract/generated/ridgewatch/
 import type { FingerPosition } from '../templates/finger-template.ts';
 import { serviceAddress } from './address.ts';
 import type { ConnectionSettings } from './client.ts';
+import { givenSettings } from './given-settings.ts';
+import { tokenFor } from './token.ts';
 import { reportFailure } from './failure-output.ts';
 import { reportStrayErrors } from './stray-errors.ts';
 import { decimalNumber, wholeNumber } from './numbers.ts';
@@ -18,6 +20,9 @@ export interface ConnectionOptions {
   readonly tlsCa?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly tokenFile?: string;
+  /** Only commands that work on the store as well have this option. */
+  readonly dataDir?: string;
   readonly json?: boolean;
 }
 
@@ -40,12 +45,20 @@ export function addAddressOptions(command: Command): Command {
     .option('--timeout <seconds>', 'deadline of each call', decimalNumber(0.001, MAX_TIMEOUT_SECONDS), 30)
     .option('--tls-ca <file>', 'authorities (PEM) that may certify the server; enables TLS')
     .option('--tls-cert <file>', 'client certificate (PEM), for mutual TLS')
-    .option('--tls-key <file>', 'its private key (PEM)');
+    .option('--tls-key <file>', 'its private key (PEM)')
+    .addOption(
+      new Option(
+        '--token-file <file>',
+        'file with the token of the client; default: the one that the service on this machine has made in its data directory',
+      ).env('RIDGEWATCH_TOKEN_FILE'),
+    );
 }
 
 export function connectionOf(options: ConnectionOptions): ConnectionSettings {
-  const { address, timeout, tlsCa, tlsCert, tlsKey } = options;
-  return { address, timeoutSeconds: timeout, tlsCa, tlsCert, tlsKey };
+  const { address, timeout, tlsCa, tlsCert, tlsKey, tokenFile } = options;
+  const { dataDir } = givenSettings({ dataDir: options.dataDir });
+  const token = tokenFor({ address, isEncrypted: tlsCa !== undefined, tokenFile, dataDir });
+  return { address, timeoutSeconds: timeout, tlsCa, tlsCert, tlsKey, token };
 }
 
 /** Options for facts that template files do not contain. */

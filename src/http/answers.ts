@@ -51,10 +51,13 @@ const STATUS: Partial<Record<string, number>> = {
   NOT_READY: 503,
 };
 
+const STATUS_OF_KIND: Partial<Record<FailureKind, number>> = { unauthenticated: 401, 'permission-denied': 403 };
+
 /** Turns anything thrown during a request into a refusal. */
 export function toRefusal(thrown: unknown): HttpRefusal {
   if (thrown instanceof HttpRefusal) return thrown;
-  if (thrown instanceof Failure) return new HttpRefusal(STATUS[thrown.reason] ?? 400, thrown);
+  if (thrown instanceof Failure)
+    return new HttpRefusal(STATUS[thrown.reason] ?? STATUS_OF_KIND[thrown.kind] ?? 400, thrown);
   const sentence = 'Internal error; the service has logged it.';
   return new HttpRefusal(500, new Failure('internal', 'INTERNAL_ERROR', sentence, { cause: thrown }));
 }

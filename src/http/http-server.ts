@@ -11,7 +11,7 @@ import { readBody } from './body.ts';
 import { requireJson, requireLocalProgram } from './callers.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from './http-limits.ts';
 import { requireReadable, timeoutOf } from './request-head.ts';
-import { describeRoutes, type JsonRoute, type Routes } from './routes.ts';
+import { describeRoutes, type JsonRoute, type RequestHead, type Routes } from './routes.ts';
 import { SlicedSocket } from './sliced-socket.ts';
 
 /** Interval of the timeout checks: short enough to end a late request soon after its deadline. */
@@ -162,19 +162,29 @@ export class HttpServer {
     requireLocalProgram(request, this.#host);
     requireJson(request);
     const timeout = timeoutOf(request);
-    if (request.headers.expect !== undefined) response.writeContinue();
-    const body = await readBody(request, this.#limits.maxBodyBytes, this.#budget);
-    connection.change(1, 0);
+    const admitted = route(this.#headOf(request));
     try {
-      return await route({
-        body: body.bytes,
-        deadlineMs: Date.now() + timeout,
-        onHangUp: (listener) => void response.once('close', () => void (response.writableEnded || listener())),
-      });
+      if (request.headers.expect !== undefined) response.writeContinue();
+      const body = await readBody(request, this.#limits.maxBodyBytes, this.#budget);
+      connection.change(1, 0);
+      try {
+        return await admitted.answer({
+          body: body.bytes,
+          deadlineMs: Date.now() + timeout,
+          onHangUp: (listener) => void response.once('close', () => void (response.writableEnded || listener())),
+        });
+      } finally {
+        body.release();
+        connection.change(-1, 0);
+      }
     } finally {
-      body.release();
-      connection.change(-1, 0);
+      admitted.leave();
     }
+  }
+
+  #headOf(request: IncomingMessage): RequestHead {
+    const { socket, headersDistinct } = request;
+    return { authorization: headersDistinct.authorization ?? [], socket };
   }
 
   async #show(request: IncomingMessage): Promise<Answer> {
@@ -182,6 +192,6 @@ export class HttpServer {
     const page = this.#routes.pages.get(path);
     if (page === undefined) throw unknownPath(describeRoutes(this.#routes));
     if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod('GET, HEAD');
-    return page();
+    return page(this.#headOf(request));
   }
 }

@@ -1,7 +1,16 @@
+import type { Socket } from 'node:net';
 import type { Answer } from './answers.ts';
 
+/** What is known of a request before its body. */
+export interface RequestHead {
+  /** Values of the header `authorization`. */
+  readonly authorization: readonly string[];
+  /** The connection; a TLSSocket where there is TLS. */
+  readonly socket: Socket;
+}
+
 /** Answers GET and HEAD of one path. */
-export type Page = () => Answer | Promise<Answer>;
+export type Page = (head: RequestHead) => Answer | Promise<Answer>;
 
 /** A request with a JSON body. */
 export interface JsonRequest {
@@ -12,8 +21,18 @@ export interface JsonRequest {
   readonly onHangUp: (listener: () => void) => void;
 }
 
-/** Answers POST of one path, for programs on this machine. */
-export type JsonRoute = (request: JsonRequest) => Promise<Answer>;
+/**
+ * Answers POST of one path, for programs on this machine. Called with the head, before the body is read.
+ * @throws Failure when the caller is not let in
+ */
+export type JsonRoute = (head: RequestHead) => AdmittedRequest;
+
+/** A request whose body may be read. */
+export interface AdmittedRequest {
+  readonly answer: (request: JsonRequest) => Promise<Answer>;
+  /** Called when the request has ended, answered or not. */
+  readonly leave: () => void;
+}
 
 /** What a server answers, by path. */
 export interface Routes {

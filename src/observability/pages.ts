@@ -1,5 +1,4 @@
-import { json } from '../http/answers.ts';
-import type { Page } from '../http/routes.ts';
+import { json, type Answer } from '../http/answers.ts';
 import type { ReadinessState } from './readiness.ts';
 
 export interface PageSources {
@@ -9,9 +8,12 @@ export interface PageSources {
   obstacle?(): string | undefined;
 }
 
+/** Makes the answer of a page. */
+type PageContent = () => Answer | Promise<Answer>;
+
 /** For orchestrators and Prometheus: `/livez`, `/readyz`, `/metrics`. */
-export function servicePages(sources: PageSources): ReadonlyMap<string, Page> {
-  return new Map<string, Page>([
+export function servicePages(sources: PageSources): ReadonlyMap<string, PageContent> {
+  return new Map<string, PageContent>([
     ['/livez', () => json(200, { live: true })],
     ['/readyz', () => readyz(sources)],
     [

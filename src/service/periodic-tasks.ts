@@ -1,3 +1,5 @@
+import type { ClientDirectory } from '../access/client-directory.ts';
+import type { Gatekeeper } from '../access/gatekeeper.ts';
 import type { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Compactor } from '../gallery/compactor.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
@@ -16,6 +18,8 @@ const INTERVAL_MS = 1000;
 
 export interface PeriodicParts {
   readonly store: Store;
+  readonly directory: ClientDirectory;
+  readonly gatekeeper: Gatekeeper;
   readonly keys: Keys;
   readonly served: CurrentGallery;
   readonly follower: ChangeFollower;
@@ -30,7 +34,7 @@ export interface PeriodicParts {
 }
 
 /**
- * Runs every second: reads the key file again, follows changes by other processes, probes the store, switches to a
+ * Runs every second: reads the key file again, follows changes by other processes and of clients, probes the store, switches to a
  * newly published index, compacts sparse segments, codes faces, measures list lengths, builds graphs. A task never
  * overlaps itself, and a failing task does not stop the others.
  */
@@ -38,6 +42,7 @@ export class PeriodicTasks {
   readonly #parts: PeriodicParts;
   #timer: NodeJS.Timeout | undefined;
   #isReadingHead = false;
+  #isReadingClients = false;
   /** The current key that was last logged. */
   #keyId: string;
 
@@ -64,6 +69,7 @@ export class PeriodicTasks {
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
     this.#tellKey();
     void this.#followHead();
+    void this.#followClients();
     this.#listen();
     void store.health.check((condition) => this.#tell(condition));
     switcher
@@ -76,6 +82,21 @@ export class PeriodicTasks {
     void faceCoding.run();
     void tuning.run();
     void graphs?.run();
+  }
+
+  /** What other processes changed about clients. Calls of credentials that have expired meanwhile are ended as well. */
+  async #followClients(): Promise<void> {
+    const { directory, gatekeeper, log } = this.#parts;
+    gatekeeper.review();
+    if (this.#isReadingClients) return;
+    this.#isReadingClients = true;
+    try {
+      await directory.refresh();
+    } catch (error) {
+      log.warn({ err: error }, 'the clients cannot be read again; those known stay in force');
+    } finally {
+      this.#isReadingClients = false;
+    }
   }
 
   /** Keys are rotated by another process. The log line shows that this process uses the new key. */

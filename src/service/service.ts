@@ -20,7 +20,6 @@ import { readCalibrations } from '../matching/rates/calibration-file.ts';
 import { preferredBuild } from '../matching/kernels/kernel-builds.ts';
 import { fingerVersion, packedModels } from '../matching/rates/model-version.ts';
 import { packTemplates } from '../matching/search/probe.ts';
-import type { JsonRoute } from '../http/routes.ts';
 import { Searcher } from '../matching/search/searcher.ts';
 import { LineLimit } from '../observability/line-limit.ts';
 import type { Logger } from '../observability/logging.ts';
@@ -31,6 +30,7 @@ import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, requirePrivateHttp } from '../security/server-credentials.ts';
+import { startAccess, turnedAwayLog, type Access } from './access.ts';
 import { adoption } from './graphs.ts';
 import { PeriodicTasks } from './periodic-tasks.ts';
 import {
@@ -107,7 +107,8 @@ async function start(
   const defects = new LineLimit(MAX_DEFECTS);
   const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
   const connections = connectionsOf(configuration, log);
-  let identify: JsonRoute | undefined = undefined;
+  let access: Access | undefined = undefined;
+  let identify: ReturnType<typeof identifyRoute> | undefined = undefined;
   let server: ApiServer | undefined = undefined;
   const http = makeHttpServer({
     configuration,
@@ -119,6 +120,9 @@ async function start(
     log,
     obstacle: () => server?.obstacle,
     identify: () => identify,
+    gatekeeper: () => access?.gatekeeper,
+    // The server itself reports what it refuses.
+    turnedAway: () => undefined,
   });
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
   teardown.add(() => http.stop());
@@ -138,6 +142,7 @@ async function start(
   });
   teardown.add(() => store.close());
   health = store.health;
+  const { gatekeeper, decider, directory } = (access = await startAccess(configuration, store.clients, log));
   const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
   await warnOfReceiptKey(signer, configuration, store.subjects, log);
 
@@ -183,6 +188,7 @@ async function start(
 
   const settings = {
     observe: observer(log, metrics, store.health),
+    decider,
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };
   const searcher = new Searcher({ served, planner, audit, pool, admission, quarantine, targetFpir });
@@ -227,7 +233,14 @@ async function start(
   );
   const api = makeApiServer(
     { identification, gallery, operations },
-    { configuration, maxConnections: connections.grpc, refusals, observe: settings.observe },
+    {
+      configuration,
+      maxConnections: connections.grpc,
+      refusals,
+      observe: settings.observe,
+      gatekeeper,
+      turnedAway: turnedAwayLog(refusals),
+    },
   );
   server = api;
   const grpcPort = await api.listen(configuration.grpcHost, configuration.grpcPort, credentials);
@@ -251,6 +264,8 @@ async function start(
   warnOfDoubtfulGalleries(quarantine, log);
   const tasks = new PeriodicTasks({
     store,
+    directory,
+    gatekeeper,
     keys,
     served,
     follower,

@@ -1,11 +1,11 @@
 /** The gRPC and HTTP surfaces of a service, as configured. */
 import { reportOfEnded, type CallObserver } from '../api/call.ts';
-import { IDENTIFY_PATH } from '../api/http-identify.ts';
-import { ApiServer, type ApiServices } from '../api/server.ts';
+import { HttpGate, type HttpGateParts } from '../api/http-access.ts';
+import { IDENTIFY_PATH, type identifyRoute } from '../api/http-identify.ts';
+import { ApiServer, type ApiServerSettings, type ApiServices } from '../api/server.ts';
 import type { Configuration } from '../configuration.ts';
 import { Failure } from '../failure.ts';
 import { HttpServer } from '../http/http-server.ts';
-import type { JsonRoute } from '../http/routes.ts';
 import type { LineLimit } from '../observability/line-limit.ts';
 import type { Logger } from '../observability/logging.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -19,7 +19,7 @@ interface SurfaceParts {
   readonly refusals: RefusalLog;
 }
 
-export interface HttpParts extends SurfaceParts {
+export interface HttpParts extends SurfaceParts, HttpGateParts {
   readonly readiness: Readiness;
   readonly metrics: Metrics;
   /** Limits log lines about defects. */
@@ -28,18 +28,20 @@ export interface HttpParts extends SurfaceParts {
   /** Why the gRPC server accepts no further clients; undefined: it accepts them, or there is no server yet. */
   readonly obstacle: () => string | undefined;
   /** Undefined until searches can be answered. */
-  readonly identify: () => JsonRoute | undefined;
+  readonly identify: () => ReturnType<typeof identifyRoute> | undefined;
 }
 
 /** Serves pages from the beginning of the start, and searches in JSON if configured. */
 export function makeHttpServer(parts: HttpParts): HttpServer {
   const { configuration, maxConnections, readiness, metrics, refusals, defects, log, obstacle } = parts;
-  const pages = servicePages({ readiness: () => readiness.state, metrics: () => metrics.render(), obstacle });
-  const identify: JsonRoute = (request) => {
+  const gate = new HttpGate(parts);
+  const contents = servicePages({ readiness: () => readiness.state, metrics: () => metrics.render(), obstacle });
+  const pages = new Map([...contents].map(([path, content]) => [path, gate.page(path, content)]));
+  const identify = gate.json(IDENTIFY_PATH, (request, admission) => {
     const route = parts.identify();
-    if (route !== undefined) return route(request);
+    if (route !== undefined) return route(request, admission);
     throw new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
-  };
+  });
   return new HttpServer(
     { pages, json: new Map(configuration.httpIdentify ? [[IDENTIFY_PATH, identify]] : []) },
     ({ reason, status, defect }) => {
@@ -58,13 +60,15 @@ export function makeHttpServer(parts: HttpParts): HttpServer {
   );
 }
 
-export interface ApiParts extends SurfaceParts {
+export interface ApiParts extends SurfaceParts, Pick<ApiServerSettings, 'gatekeeper' | 'turnedAway'> {
   readonly observe: CallObserver;
 }
 
 export function makeApiServer(services: ApiServices, parts: ApiParts): ApiServer {
-  const { configuration, maxConnections, refusals, observe } = parts;
+  const { configuration, maxConnections, refusals, observe, gatekeeper, turnedAway } = parts;
   return new ApiServer(services, {
+    gatekeeper,
+    turnedAway,
     maxMessageBytes: configuration.maxMessageBytes,
     maxUnfinishedBytes: configuration.maxUnfinishedBytes,
     maxConnections: maxConnections,

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
+import { ClientStore } from './client-store.ts';
 import { ChangeListener } from './change-listener.ts';
 import type { Patience } from './cluster-claim.ts';
 import { poolOptions } from './connection.ts';
@@ -63,6 +64,7 @@ export type StoreMode = 'own' | 'filled' | 'present' | 'either';
 export interface Store {
   readonly kind: 'embedded' | 'external';
   readonly subjects: SubjectStore;
+  readonly clients: ClientStore;
   readonly templateKeys: TemplateKeys;
   readonly imports: Imports;
   /** Reads and writes the whole store, for backups. */
@@ -152,6 +154,7 @@ async function openAt(
   return {
     kind: cluster === undefined ? 'external' : 'embedded',
     subjects,
+    clients: new ClientStore(pool),
     templateKeys,
     imports: new Imports(pool, keys),
     copy: new StoreCopy(pool, keys),

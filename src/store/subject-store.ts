@@ -24,6 +24,7 @@ import type {
   SubjectWithReferences,
 } from './records.ts';
 import { readSubjects } from './rows.ts';
+import { readFacts, type SubjectFacts } from './subject-facts.ts';
 import { StoreTurns } from './store-turns.ts';
 import { expungeSubject } from './subject-expunging.ts';
 import { galleryUnknown, referenceDamaged, subjectDamaged } from './subject-failure.ts';
@@ -81,6 +82,11 @@ export class SubjectStore {
     const { subjects, unreadable } = await this.#turns.take('read', asker, () => this.readSubjects([subjectId]));
     if (unreadable.length > 0) throw subjectDamaged();
     return subjects[0];
+  }
+
+  /** A subject without its references; undefined: there is none. */
+  async facts(subjectId: string, asker?: Asker): Promise<SubjectFacts | undefined> {
+    return this.#turns.take('read', asker, () => withConnection(this.#pool, (client) => readFacts(client, subjectId)));
   }
 
   /**

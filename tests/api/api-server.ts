@@ -1,8 +1,8 @@
 /** A gRPC server with a single implemented method, and the refusals that it reports. */
-import { unary } from '../../src/api/call.ts';
 import type { GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import type { IdentificationServer } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { GetStatusResponse, type OperationsServer } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
+import { OPEN_CALLS, OPEN_GATEKEEPER, openUnary } from './open-access.ts';
 import { ApiServer, type ApiServerSettings, type ApiServices } from '../../src/api/server.ts';
 import type { Refusal } from '../../src/observability/refusal-log.ts';
 
@@ -18,7 +18,7 @@ export function createApiServer(
   settings: Partial<ApiServerSettings> = {},
 ): Watched {
   const refusals: string[] = [];
-  const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 10_000 }, () =>
+  const getStatus = openUnary('Operations/GetStatus', OPEN_CALLS, () =>
     Promise.resolve(GetStatusResponse.create({ detail: 'served' })),
   );
   const server = new ApiServer(
@@ -29,6 +29,8 @@ export function createApiServer(
       ...services,
     },
     {
+      gatekeeper: OPEN_GATEKEEPER,
+      turnedAway: ({ failure }) => void refusals.push(failure.reason),
       maxMessageBytes: 4_194_304,
       maxUnfinishedBytes: 134_217_728,
       maxConnections: 100,

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:http2';
+import { openSession } from './raw-call.ts';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EnrollStreamResponse, type Subject } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
@@ -9,7 +9,15 @@ import {
 } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { readStatus } from '../../src/api/status.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
-import { call, enrolRequest, identifyRequest, runService, samplesOf, type RunningService } from './running-service.ts';
+import {
+  call,
+  enrolRequest,
+  identifyRequest,
+  runService,
+  samplesOf,
+  type RunningService,
+  metricsOf,
+} from './running-service.ts';
 import { field } from '../contract/wire-messages.ts';
 
 let cluster: TestCluster;
@@ -26,8 +34,8 @@ afterAll(async () => {
 
 /** Sum of all refusal counters. */
 async function refusedCount(): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`);
-  const figures = [...(await response.text()).matchAll(/^ridgewatch_refused_total\{.*\} (\d+)$/gm)];
+  const text = await metricsOf(running);
+  const figures = [...text.matchAll(/^ridgewatch_refused_total\{.*\} (\d+)$/gm)];
   return figures.reduce((sum, [, figure]) => sum + Number(figure), 0);
 }
 
@@ -81,12 +89,13 @@ describe('streams', () => {
   });
 
   it('stop reading while the caller takes no answers, and lose none of the answers', async () => {
-    const session = connect(`http://127.0.0.1:${running.service.grpcPort}`);
+    const session = openSession(running.service.grpcPort);
     const stream = session.request({
       ':method': 'POST',
       ':path': '/ridgewatch.v1.Identification/IdentifyStream',
       'content-type': 'application/grpc',
       te: 'trailers',
+      ...running.headers,
     });
     stream.pause();
     const bad = field(1, field(9, Buffer.alloc(60, 'a')));

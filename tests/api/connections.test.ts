@@ -8,7 +8,7 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'n
 import { credentials, status as Code, type ServiceError } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { followCall, reported, unary, type CallReport } from '../../src/api/call.ts';
+import { followCall, reported, type CallReport } from '../../src/api/call.ts';
 import {
   EnrollStreamRequest,
   EnrollStreamResponse,
@@ -21,7 +21,6 @@ import {
   type IdentificationServer,
 } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import {
-  GetStatusResponse,
   OperationsClient,
   type OperationsServer,
 } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
@@ -33,6 +32,7 @@ import { createServerCredentials } from '../../src/security/server-credentials.t
 import { faultOf } from '../../src/api/watched-call.ts';
 import { createApiServer } from './api-server.ts';
 import { frameOf, headersOf, PREFACE } from './http2-bytes.ts';
+import { OPEN_CALLS, openUnary } from './open-access.ts';
 
 const file = (name: string) => join(import.meta.dirname, '../security/certificates', name);
 const pem = (name: string) => readFileSync(file(name));
@@ -159,9 +159,9 @@ describe('a connection', () => {
   it('evicts an idle one when all places are taken, and is turned away when none is idle; readiness reports it', async () => {
     const waiting = Promise.withResolvers<never>();
     waiting.promise.catch(() => undefined);
-    const getStatus = unary(
+    const getStatus = openUnary(
       'Operations/GetStatus',
-      { observe: () => undefined, defaultDeadlineMs: 60_000 },
+      { ...OPEN_CALLS, defaultDeadlineMs: 60_000 },
       () => waiting.promise,
     );
     await start({ maxConnections: 4 }, { operations: { getStatus } as unknown as OperationsServer });
@@ -245,16 +245,6 @@ describe('a TLS handshake', () => {
     (await open(Buffer.from([0x16, 3, 1, 2, 0, 1]))).end();
     await expect.poll(() => refusals).toEqual(['HANDSHAKE_ABORTED']);
   });
-
-  it('gives calls the name in the client certificate', async () => {
-    const operations = {
-      getStatus: unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 1000 }, (_, context) =>
-        Promise.resolve(GetStatusResponse.create({ detail: context.caller() })),
-      ),
-    };
-    await start({}, { operations: operations as unknown as OperationsServer }, TLS);
-    expect(await ask({ tls: true, host: 'localhost' })).toBe('client');
-  });
 });
 
 describe('a call', () => {
@@ -314,7 +304,11 @@ describe('a call', () => {
 
 describe('a stream', () => {
   const reports: CallReport[] = [];
-  const settings = { observe: (report: CallReport) => void reports.push(report), defaultDeadlineMs: 1000 };
+  const settings = {
+    ...OPEN_CALLS,
+    observe: (report: CallReport) => void reports.push(report),
+    defaultDeadlineMs: 1000,
+  };
   let answer: PromiseWithResolvers<void>;
   const services = {
     identification: {

@@ -16,6 +16,7 @@ import {
   runService,
   samplesOf,
   type RunningService,
+  metricsOf,
 } from './running-service.ts';
 
 let cluster: TestCluster;
@@ -134,7 +135,7 @@ describe('a service on a store with damaged rows', () => {
     // Other tests add damaged references, and repair one.
     expect(damagedReferenceCount).toBe(damagedReferences.length);
     expect(damagedReferenceCount).toBeGreaterThanOrEqual(KINDS.length + 6);
-    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    const metrics = await metricsOf(running);
     expect(metrics).toContain(`ridgewatch_damaged_references ${damagedReferenceCount}`);
     for (const [id] of reasons) {
       expect(running.log.filter((line) => line.includes(`"damaged_reference":"${id}"`))).toHaveLength(1);

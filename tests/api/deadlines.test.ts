@@ -1,7 +1,7 @@
 /** Deadlines that pass, noticed by either side: reported to the caller with details, and counted once. */
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import { unary, type CallReport, type CallSettings } from '../../src/api/call.ts';
+import { type CallReport, type CallSettings } from '../../src/api/call.ts';
 import {
   IdentifyResponse,
   type IdentificationServer,
@@ -11,6 +11,7 @@ import { answerStream } from '../../src/api/identification-stream.ts';
 import { identifyRoute } from '../../src/api/http-identify.ts';
 import { createApiServer, type Watched } from './api-server.ts';
 import { messageCall, openSession, rawCall } from './raw-call.ts';
+import { OPEN_CALLS, openAdmission, openUnary } from './open-access.ts';
 
 const STATUS = '/ridgewatch.v1.Operations/GetStatus';
 const STREAM = '/ridgewatch.v1.Identification/IdentifyStream';
@@ -26,8 +27,12 @@ let reports: CallReport[];
 async function start(work: () => Promise<void> = () => Promise.resolve()): Promise<void> {
   const said: CallReport[] = [];
   reports = said;
-  const settings: CallSettings = { observe: (report) => void said.push(report), defaultDeadlineMs: 10_000 };
-  const getStatus = unary('Operations/GetStatus', settings, async () => {
+  const settings: CallSettings = {
+    ...OPEN_CALLS,
+    observe: (report) => void said.push(report),
+    defaultDeadlineMs: 10_000,
+  };
+  const getStatus = openUnary('Operations/GetStatus', settings, async () => {
     await work();
     return GetStatusResponse.create({ detail: 'late' });
   });
@@ -97,7 +102,11 @@ describe('a deadline', () => {
 
   it('ends a search over HTTP in the same way', async () => {
     await start();
-    const settings: CallSettings = { observe: (report) => void reports.push(report), defaultDeadlineMs: 10_000 };
+    const settings: CallSettings = {
+      ...OPEN_CALLS,
+      observe: (report) => void reports.push(report),
+      defaultDeadlineMs: 10_000,
+    };
     const deadlineMs = Date.now() + 20;
     const route = identifyRoute(
       () => {
@@ -108,7 +117,7 @@ describe('a deadline', () => {
       1000,
     );
     const body = Buffer.from('{}');
-    const answer = await route({ body, deadlineMs, onHangUp: () => undefined });
+    const answer = await route({ body, deadlineMs, onHangUp: () => undefined }, openAdmission());
     expect(answer).toMatchObject({ status: 504, body: expect.stringContaining('DEADLINE_EXCEEDED') as string });
     expect(counted()).toEqual(['DEADLINE_EXCEEDED']);
   });

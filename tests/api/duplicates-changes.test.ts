@@ -18,6 +18,7 @@ import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 import { enrol, enrolCaptures, expunge, probesOf } from '../matching/people-gallery.ts';
+import { openAdmission, openGrant } from './open-access.ts';
 
 const PEOPLE = 30;
 /** Enrolled again, with another capture. */
@@ -73,7 +74,8 @@ function find(service: DuplicateDependencies, changes: Partial<FindDuplicatesReq
     requestId: '',
     signal: new AbortController().signal,
     deadlineMs,
-    caller: () => '',
+    principal: openAdmission().principal,
+    authorize: openGrant,
     party: () => ({ name: 'a', connection: 'b' }),
     note: () => undefined,
   };

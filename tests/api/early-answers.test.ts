@@ -18,6 +18,7 @@ import {
 import { createApiServer, type Watched } from './api-server.ts';
 import { beginCall, frame } from './raw-call.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { OPEN_CALLS } from './open-access.ts';
 
 const STREAM = '/ridgewatch.v1.Identification/IdentifyStream';
 /** As in identification-stream.ts. */
@@ -34,8 +35,12 @@ const ends: (() => void)[] = [];
 async function start(search: AnswerIdentify, settings: Partial<ApiServerSettings> = {}): Promise<void> {
   const said: CallReport[] = [];
   reports = said;
-  const ofCalls = { observe: (report: CallReport) => void said.push(report), defaultDeadlineMs: 10_000 };
-  const identifyStream: IdentificationServer['identifyStream'] = (call) => answerStream(call, ofCalls, search);
+  const ofCalls = { ...OPEN_CALLS, observe: (report: CallReport) => void said.push(report), defaultDeadlineMs: 10_000 };
+  const identifyStream: IdentificationServer['identifyStream'] = (call) =>
+    answerStream(call, ofCalls, (request, context, tellEarly) => {
+      context.authorize({ purpose: 'none', galleries: [] });
+      return search(request, context, tellEarly);
+    });
   watched = createApiServer({ identification: { identifyStream } as unknown as IdentificationServer }, settings);
   port = await watched.server.listen('127.0.0.1', 0, undefined);
 }

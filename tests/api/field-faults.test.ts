@@ -2,7 +2,7 @@
  * Wrong values for each field of each request in the contract: the refusal names the field and describes the fault in
  * words.
  */
-import { connect, type ClientHttp2Session } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
 import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { status as Code } from '@grpc/grpc-js';
@@ -27,7 +27,7 @@ import { readEnrollRequest, readIdentifyRequest } from '../../src/contract/json-
 import { readStatus, type ReceivedStatus } from '../../src/api/status.ts';
 import { Failure } from '../../src/failure.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
-import { messageCall, type RawAnswer } from './raw-call.ts';
+import { messageCall, openSession, type RawAnswer } from './raw-call.ts';
 import {
   enrolRequest,
   identifyRequest,
@@ -49,7 +49,7 @@ let session: ClientHttp2Session;
 beforeAll(async () => {
   cluster = await startTestCluster();
   running = await runService(await cluster.createDatabase());
-  session = connect(`http://127.0.0.1:${running.service.grpcPort}`);
+  session = openSession(running.service.grpcPort);
 });
 afterAll(async () => {
   session.destroy();

@@ -23,6 +23,7 @@ import {
   runService,
   samplesOf,
   type RunningService,
+  metricsOf,
 } from './running-service.ts';
 
 const PEOPLE = 40;
@@ -101,7 +102,7 @@ function holdTheRest() {
 const nextTurn = () => new Promise<false>((resolve) => setImmediate(() => resolve(false)));
 
 async function metric(name: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+  const text = await metricsOf(running);
   const line = text.split('\n').find((one) => one.startsWith(`${name} `));
   return Number(line?.slice(name.length + 1) ?? 0);
 }
@@ -135,7 +136,7 @@ describe('a search with first_hit', () => {
     const body = { samples: samplesOf(7, 1).map((sample) => Sample.toJSON(sample)), first_hit: true };
     const answer = await fetch(`http://127.0.0.1:${running.service.httpPort}/v1/identify`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...running.headers },
       body: JSON.stringify({ ...body, purpose: 'PURPOSE_TEST', checkpoint_id: 'gate-1' }),
     });
     expect(answer.status).toBe(200);

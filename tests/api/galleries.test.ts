@@ -21,6 +21,7 @@ import {
   runService,
   samplesOf,
   type RunningService,
+  metricsOf,
 } from './running-service.ts';
 
 const SETTINGS = { RIDGEWATCH_HTTP_IDENTIFY: 'true' } as const;
@@ -46,7 +47,7 @@ async function post(galleries: readonly string[], to = running) {
   const samples = samplesOf(1, 1).map((sample) => Sample.toJSON(sample));
   const response = await fetch(`http://127.0.0.1:${to.service.httpPort}/v1/identify`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...to.headers },
     body: JSON.stringify({ samples, purpose: 'PURPOSE_TEST', checkpoint_id: 'gate-1', galleries }),
   });
   return { status: response.status, document: (await response.json()) as Record<string, unknown> };
@@ -54,7 +55,7 @@ async function post(galleries: readonly string[], to = running) {
 
 /** The counter of GALLERY_UNKNOWN. */
 async function refusals(): Promise<number> {
-  const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+  const metrics = await metricsOf(running);
   return Number(/^ridgewatch_refused_total\{reason="GALLERY_UNKNOWN"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
 }
 

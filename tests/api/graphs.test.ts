@@ -1,7 +1,7 @@
 /** Graphs in a whole service: built by the rule `graph`, beside its searches. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
-import { callsOf, enrolPerson, runService, samplesOf, type RunningService } from './running-service.ts';
+import { callsOf, enrolPerson, runService, samplesOf, type RunningService, metricsOf } from './running-service.ts';
 
 /** Above the smallest partition that gets a graph. */
 const PEOPLE = 530;
@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 async function metric(name: string): Promise<number | undefined> {
-  const text = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+  const text = await metricsOf(running);
   const line = text.split('\n').find((one) => one.startsWith(`${name} `));
   return line === undefined ? undefined : Number(line.slice(name.length + 1));
 }

@@ -30,7 +30,11 @@ export interface Attacked {
   readonly asked: number;
 }
 
-const { grpcPort, httpPort } = workerData as { grpcPort: number; httpPort: number };
+const { grpcPort, httpPort, authorization } = workerData as {
+  grpcPort: number;
+  httpPort: number;
+  authorization?: string;
+};
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
 function livez(): Promise<number> {
@@ -61,6 +65,7 @@ function call(session: ClientHttp2Session, { path, bytes, headers, isBody }: Att
       ':path': path,
       'content-type': 'application/grpc',
       te: 'trailers',
+      ...(authorization !== undefined && { authorization }),
       ...headers,
     });
     const trailers: Record<string, string> = {};

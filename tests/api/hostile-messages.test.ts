@@ -30,6 +30,7 @@ import {
   samplesOf,
   verifyRequest,
   type RunningService,
+  metricsOf,
 } from './running-service.ts';
 import { frame } from './raw-call.ts';
 import { field, fullOfEmptyValues, repeatedFields } from '../contract/wire-messages.ts';
@@ -50,7 +51,9 @@ beforeAll(async () => {
   cluster = await startTestCluster();
   running = await runService(await cluster.createDatabase());
   const { grpcPort, httpPort } = running.service;
-  caller = new Worker(new URL('hostile-caller.ts', import.meta.url), { workerData: { grpcPort, httpPort } });
+  caller = new Worker(new URL('hostile-caller.ts', import.meta.url), {
+    workerData: { grpcPort, httpPort, ...running.headers },
+  });
 });
 afterAll(async () => {
   await caller.terminate();
@@ -113,8 +116,8 @@ const linesAbout = (name: string) =>
   running.log.filter((line) => (JSON.parse(line) as { method?: string }).method === name).length;
 
 async function counted(): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`);
-  const figures = [...(await response.text()).matchAll(/^ridgewatch_refused_total\{.*\} (\d+)$/gm)];
+  const text = await metricsOf(running);
+  const figures = [...text.matchAll(/^ridgewatch_refused_total\{.*\} (\d+)$/gm)];
   return figures.reduce((sum, [, figure]) => sum + Number(figure), 0);
 }
 

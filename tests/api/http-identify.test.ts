@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
-import { callsOf, enrolPerson, runService, samplesOf, type RunningService } from './running-service.ts';
+import { callsOf, enrolPerson, runService, samplesOf, type RunningService, metricsOf } from './running-service.ts';
 
 const JSON_BODY = { 'content-type': 'application/json' };
 let cluster: TestCluster;
@@ -18,7 +18,11 @@ const request = (person: number, changes: object = {}) => ({
 async function post(body: unknown, headers: Record<string, string> = {}) {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   const url = `http://127.0.0.1:${running.service.httpPort}/v1/identify`;
-  const response = await fetch(url, { method: 'POST', body: text, headers: { ...JSON_BODY, ...headers } });
+  const response = await fetch(url, {
+    method: 'POST',
+    body: text,
+    headers: { ...JSON_BODY, ...running.headers, ...headers },
+  });
   return { status: response.status, document: (await response.json()) as Record<string, unknown> };
 }
 
@@ -38,7 +42,7 @@ describe('a search over HTTP', () => {
   it('finds the same subject as over gRPC with the same rate, and counts as the same method', async () => {
     for (const person of [1, 2, 3]) await enrolPerson(running, person);
     const counted = async () => {
-      const text = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+      const text = await metricsOf(running);
       return Number(
         /^ridgewatch_grpc_calls_total\{method="Identification\/Identify",code="OK"\} (\d+)$/m.exec(text)?.[1],
       );
@@ -71,7 +75,7 @@ describe('a search over HTTP', () => {
     expect((await post({ 'Jane Kowalski': 1 })).status).toBe(400);
     expect((await post('{}', { 'content-type': 'text/plain' })).status).toBe(415);
     expect((await post('{}', { origin: 'http://kowalski.example' })).status).toBe(403);
-    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    const metrics = await metricsOf(running);
     for (const reason of ['FIELD_REPEATED', 'CONTENT_TYPE_UNSUPPORTED', 'ORIGIN_REFUSED'])
       expect(metrics).toContain(`ridgewatch_refused_total{reason="${reason}"} 1`);
     const lines = running.log.slice(before);

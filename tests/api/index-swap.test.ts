@@ -15,6 +15,7 @@ import {
   runService,
   samplesOf,
   type RunningService,
+  metricsOf,
 } from './running-service.ts';
 
 let cluster: TestCluster;
@@ -25,7 +26,7 @@ const { identify, expunge, status } = callsOf(() => running);
 
 const reload = () => call(running.operations, running.operations.reloadIndex.bind(running.operations), {});
 const contentHash = () => call(running.operations, running.operations.getContentHash.bind(running.operations), {});
-const metrics = async () => (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+const metrics = async () => metricsOf(running);
 const first = ({ candidates }: IdentifyResponse) => candidates[0]?.subjectId;
 
 /** @returns the name of the new index */

@@ -18,6 +18,7 @@ import {
   runService,
   samplesOf,
   type RunningService,
+  metricsOf,
 } from './running-service.ts';
 
 /** More than searches take along without a graph. */
@@ -69,7 +70,7 @@ async function publishWithGraphs(): Promise<string> {
 it('a service takes over the graphs of its index, at a switch and after a start', async () => {
   const { status, identify, expunge } = callsOf(() => running);
   const of = async (name: string) => {
-    const text = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    const text = await metricsOf(running);
     return text.split('\n').find((line) => line.startsWith(`ridgewatch_graph_${name}{partition="finger:2"} `));
   };
   const has = (references: number) =>

@@ -12,6 +12,7 @@ import {
   samplesOf,
   verifyRequest,
   type RunningService,
+  metricsOf,
 } from './running-service.ts';
 
 let cluster: TestCluster;
@@ -120,7 +121,7 @@ it('limits the lines of equal refusals and answers; the metrics count each call'
   for (let i = 0; i < 150; i++) await rawCall(session, '/ridgewatch.v1.Gallery/GetSubject', frame(Buffer.alloc(0)));
   for (let i = 0; i < 150; i++) await rawCall(session, '/ridgewatch.v1.Operations/GetStatus', frame(Buffer.alloc(0)));
   session.destroy();
-  const metrics = await (await fetch(`http://127.0.0.1:${busy.service.httpPort}/metrics`)).text();
+  const metrics = await metricsOf(busy);
   await busy.stop();
 
   const lines = busy.log.map((line) => JSON.parse(line) as Record<string, unknown>);

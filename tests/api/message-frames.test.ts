@@ -14,7 +14,15 @@ import { readStatus } from '../../src/api/status.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { frame, openSession, rawCall } from './raw-call.ts';
 import { field } from '../contract/wire-messages.ts';
-import { call, enrolRequest, identifyRequest, runService, samplesOf, type RunningService } from './running-service.ts';
+import {
+  call,
+  enrolRequest,
+  identifyRequest,
+  runService,
+  samplesOf,
+  type RunningService,
+  metricsOf,
+} from './running-service.ts';
 
 const IDENTIFY = '/ridgewatch.v1.Identification/Identify';
 const IDENTIFY_STREAM = '/ridgewatch.v1.Identification/IdentifyStream';
@@ -41,8 +49,8 @@ afterEach(() => session.destroy());
 
 /** Current counts per reason. */
 async function refusals(): Promise<Record<string, number>> {
-  const response = await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`);
-  const lines = [...(await response.text()).matchAll(/^ridgewatch_refused_total\{reason="(\w+)"\} (\d+)$/gm)];
+  const text = await metricsOf(running);
+  const lines = [...text.matchAll(/^ridgewatch_refused_total\{reason="(\w+)"\} (\d+)$/gm)];
   return Object.fromEntries(lines.map(([, reason, count]) => [reason, Number(count)]));
 }
 
@@ -147,6 +155,7 @@ describe('a unary call', () => {
       ':path': IDENTIFY,
       'content-type': 'application/grpc',
       te: 'trailers',
+      ...running.headers,
     });
     const trailers = once(stream, 'trailers');
     stream.resume();
@@ -248,6 +257,7 @@ describe('a stream', () => {
       ':path': ENROLL_STREAM,
       'content-type': 'application/grpc',
       te: 'trailers',
+      ...hasty.headers,
     });
     const record = EnrollStreamRequest.encode({ record: enrolRequest(face) }).finish();
     stream.write(Buffer.concat([frame(record), frame(record), frame(record).subarray(0, 9)]));

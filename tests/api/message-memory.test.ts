@@ -4,7 +4,6 @@ import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 import { status as Code } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
-import { unary } from '../../src/api/call.ts';
 import { EnrollStreamResponse, type GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentifyResponse,
@@ -16,6 +15,7 @@ import { HttpServer } from '../../src/http/http-server.ts';
 import { createApiServer } from './api-server.ts';
 import type { Attack, Attacked } from './hostile-caller.ts';
 import { frame, openSession, rawCall } from './raw-call.ts';
+import { OPEN_CALLS, openUnary } from './open-access.ts';
 
 const IDENTIFY = '/ridgewatch.v1.Identification/Identify';
 const STATUS = '/ridgewatch.v1.Operations/GetStatus';
@@ -38,8 +38,8 @@ interface Started {
 
 /** @param finish - searches are answered when it resolves */
 async function start(finish: Promise<void>, services: Partial<ApiServices> = {}): Promise<Started> {
-  const settings = { observe: () => undefined, defaultDeadlineMs: 60_000 };
-  const identify = unary('Identification/Identify', settings, () => finish.then(() => IdentifyResponse.create({})));
+  const settings = { ...OPEN_CALLS, defaultDeadlineMs: 60_000 };
+  const identify = openUnary('Identification/Identify', settings, () => finish.then(() => IdentifyResponse.create({})));
   const { server, refusals } = createApiServer(
     { identification: { identify } as unknown as IdentificationServer, ...services },
     { maxUnfinishedBytes: MAX_HELD },

@@ -8,6 +8,7 @@ import type {
 import { operationsService, type OperationsDependencies } from '../../src/api/operations-service.ts';
 import { Gallery } from '../../src/gallery/gallery.ts';
 import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
+import { admittedMetadata, OPEN_CALLS } from './open-access.ts';
 
 it('reads the gallery once for concurrent requests of its content hash', async () => {
   const gallery = new Gallery(gallerySizing(5));
@@ -21,6 +22,7 @@ it('reads the gallery once for concurrent requests of its content hash', async (
   const service = { served, requireReady: () => undefined } as unknown as OperationsDependencies;
   const reports: string[] = [];
   const { getContentHash } = operationsService(service, {
+    ...OPEN_CALLS,
     observe: ({ code }) => void reports.push(code),
     defaultDeadlineMs: 30_000,
   });
@@ -28,7 +30,7 @@ it('reads the gallery once for concurrent requests of its content hash', async (
     new Promise<GetContentHashResponse | null | undefined>((resolve) => {
       const call = Object.assign(new EventEmitter(), {
         getDeadline: () => Infinity,
-        getAuthContext: () => ({}),
+        metadata: admittedMetadata(),
         request: {},
       });
       getContentHash(call as unknown as ServerUnaryCall<GetContentHashRequest, GetContentHashResponse>, (_, response) =>

@@ -12,6 +12,7 @@ import {
   runService,
   samplesOf,
   type RunningService,
+  metricsOf,
 } from './running-service.ts';
 
 /** Concurrent searches per worker thread. */
@@ -170,7 +171,7 @@ describe('a service under overload', () => {
     await held.holds(AT_ONCE, 1);
     const { subject } = await enrolPerson(running, 2);
     expect(subject?.subjectId).toMatch(/./);
-    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    const metrics = await metricsOf(running);
     expect(metrics).toMatch(/^ridgewatch_searches_under_way 2$/m);
     expect(metrics).toMatch(/^ridgewatch_searches_waiting 1$/m);
     held.release();

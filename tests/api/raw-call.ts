@@ -1,6 +1,7 @@
 /** Calls as bytes, for what the client library would never send. */
 import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import { Status } from '../../src/contract/generated/google/rpc/status.ts';
+import { authorizationAt } from '../tokens.ts';
 import { readStatus, type ReceivedStatus } from '../../src/api/status.ts';
 
 export interface RawAnswer {
@@ -18,6 +19,8 @@ export function frame(bytes: Uint8Array, flag = 0, length = bytes.length): Buffe
   return Buffer.concat([head, bytes]);
 }
 
+const authorizations = new WeakMap<ClientHttp2Session, Readonly<Record<string, string>>>();
+
 /** Begins a call. */
 export function beginCall(
   session: ClientHttp2Session,
@@ -25,12 +28,13 @@ export function beginCall(
   changes: Readonly<Record<string, string>> = {},
 ): ClientHttp2Stream {
   const head = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };
-  return session.request({ ...head, ...changes });
+  return session.request({ ...head, ...authorizations.get(session), ...changes });
 }
 
 export function openSession(port: number): ClientHttp2Session {
   const session = connect(`http://127.0.0.1:${port}`);
   session.on('error', () => undefined);
+  authorizations.set(session, authorizationAt(port));
   return session;
 }
 

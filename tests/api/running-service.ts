@@ -16,6 +16,8 @@ import {
 } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { OperationsClient } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import type { Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
+import { localTokenFile, readToken } from '../../src/access/local-client.ts';
+import { noteToken } from '../tokens.ts';
 import { readServiceError, type ReceivedStatus } from '../../src/api/status.ts';
 import { readConfiguration } from '../../src/configuration.ts';
 import type { SettingName } from '../../src/service-settings.ts';
@@ -23,6 +25,7 @@ import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { createLogger } from '../../src/observability/logging.ts';
 import { startService, type Service } from '../../src/service/service.ts';
 import { temporaryDirectory } from '../cluster.ts';
+import { bearer } from '../../src/security/bearer.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
 export interface RunningService {
@@ -30,6 +33,10 @@ export interface RunningService {
   readonly identification: IdentificationClient;
   readonly gallery: GalleryClient;
   readonly operations: OperationsClient;
+  /** File with the token of the local client. */
+  readonly tokenFile: string;
+  /** Header of HTTP requests of the local client. */
+  readonly headers: { readonly authorization: string };
   /** All lines that the service has logged. */
   readonly log: string[];
   stop(): Promise<void>;
@@ -71,13 +78,20 @@ export async function runService(
     createLogger('trace', { write: (line: string) => void log.push(line) }),
   );
   const address = `127.0.0.1:${service.grpcPort}`;
+  const tokenFile = localTokenFile(configuration.dataDir);
+  for (const host of ['127.0.0.1', 'localhost']) noteToken(`${host}:${service.grpcPort}`, tokenFile);
+  const token = readToken(tokenFile) ?? '';
+  // Each client deletes the interceptors from its options.
+  const options = () => ({ ...DIRECT_CHANNEL, interceptors: [bearer(token)] });
   const clients = {
-    identification: new IdentificationClient(address, credentials.createInsecure(), DIRECT_CHANNEL),
-    gallery: new GalleryClient(address, credentials.createInsecure(), DIRECT_CHANNEL),
-    operations: new OperationsClient(address, credentials.createInsecure(), DIRECT_CHANNEL),
+    identification: new IdentificationClient(address, credentials.createInsecure(), options()),
+    gallery: new GalleryClient(address, credentials.createInsecure(), options()),
+    operations: new OperationsClient(address, credentials.createInsecure(), options()),
   };
   return {
     service,
+    tokenFile,
+    headers: { authorization: `Bearer ${token}` },
     ...clients,
     log,
     stop: async () => {
@@ -85,6 +99,11 @@ export async function runService(
       await service.stop();
     },
   };
+}
+
+/** The page of metrics. */
+export async function metricsOf({ service, headers }: Pick<RunningService, 'service' | 'headers'>): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${service.httpPort}/metrics`, { headers })).text();
 }
 
 type Method<Request, Response> = (

@@ -11,13 +11,14 @@ import {
   OperationsClient,
   type OperationsServer,
 } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
-import { followCall, unary } from '../../src/api/call.ts';
+import { followCall } from '../../src/api/call.ts';
 import type { ApiServer } from '../../src/api/server.ts';
 import { installationFolder } from '../../src/installation.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 import { createApiServer } from './api-server.ts';
+import { admittedMetadata, OPEN_CALLS, openUnary } from './open-access.ts';
 
-const SETTINGS = { observe: () => undefined, defaultDeadlineMs: 50 };
+const SETTINGS = { ...OPEN_CALLS, defaultDeadlineMs: 50 };
 let server: ApiServer;
 let address: string;
 let started: PromiseWithResolvers<void>;
@@ -26,7 +27,7 @@ let finish: PromiseWithResolvers<GetStatusResponse>;
 function makeServer(): ApiServer {
   started = Promise.withResolvers();
   finish = Promise.withResolvers();
-  const getStatus = unary('Operations/GetStatus', SETTINGS, (_: unknown, { signal }) => {
+  const getStatus = openUnary('Operations/GetStatus', SETTINGS, (_: unknown, { signal }) => {
     started.resolve();
     signal.addEventListener('abort', () => finish.reject(signal.reason as Error));
     return finish.promise;
@@ -111,7 +112,7 @@ describe('the gRPC server', () => {
     onTestFinished(() => void vi.useRealTimers());
     const call = Object.assign(new EventEmitter(), {
       getDeadline: () => deadline,
-      getAuthContext: () => ({}),
+      metadata: admittedMetadata(),
       getPeer: () => '127.0.0.1:1',
     });
     const deadline = Date.now() + timeMs;

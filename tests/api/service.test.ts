@@ -24,6 +24,7 @@ import {
   runService,
   samplesOf,
   type RunningService,
+  metricsOf,
 } from './running-service.ts';
 
 const newestSchema = readdirSync(join(import.meta.dirname, '../../src/store/migrations'))
@@ -381,7 +382,7 @@ describe('the service', () => {
       'ridgewatch_ready',
     ];
     const figures = async () => {
-      const text = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+      const text = await metricsOf(running);
       const lines = text.split('\n');
       return names.map((name) => Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length) ?? 0));
     };

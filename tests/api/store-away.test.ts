@@ -2,7 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { startLine, type Line } from '../line.ts';
-import { callsOf, enrolPerson, refused, runService, samplesOf, type RunningService } from './running-service.ts';
+import {
+  callsOf,
+  enrolPerson,
+  refused,
+  runService,
+  samplesOf,
+  type RunningService,
+  metricsOf,
+} from './running-service.ts';
 
 let cluster: TestCluster;
 let line: Line;
@@ -39,7 +47,7 @@ describe('while its database is unreachable', () => {
 
     const at = `http://127.0.0.1:${running.service.httpPort}`;
     const readiness = async () => (await fetch(`${at}/readyz`)).json() as Promise<object>;
-    const metrics = async () => (await fetch(`${at}/metrics`)).text();
+    const metrics = () => metricsOf(running);
     await expect.poll(readiness, { timeout: 15_000 }).toMatchObject({
       readiness: 'ready',
       writing: false,

@@ -4,7 +4,6 @@ import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } f
 import { connect as connectSocket } from 'node:net';
 import { status as Code } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { unary } from '../../src/api/call.ts';
 import { EnrollStreamResponse, type GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import type { IdentificationServer } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { GetStatusResponse, type OperationsServer } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
@@ -12,6 +11,7 @@ import type { ApiServer, ApiServerSettings, ApiServices } from '../../src/api/se
 import { createApiServer } from './api-server.ts';
 import { frameOf, headersOf, PREFACE } from './http2-bytes.ts';
 import { beginCall, frame, messageCall, openSession } from './raw-call.ts';
+import { OPEN_CALLS, openUnary } from './open-access.ts';
 
 const STATUS = '/ridgewatch.v1.Operations/GetStatus';
 const IDENTIFY_STREAM = '/ridgewatch.v1.Identification/IdentifyStream';
@@ -147,7 +147,7 @@ describe('an answer that is not read', () => {
 
 describe('answers that are not read', () => {
   const detail = 'x'.repeat(200_000);
-  const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 60_000 }, () =>
+  const getStatus = openUnary('Operations/GetStatus', { ...OPEN_CALLS, defaultDeadlineMs: 60_000 }, () =>
     Promise.resolve(GetStatusResponse.create({ detail })),
   );
   const large = { operations: { getStatus } as unknown as OperationsServer };
@@ -185,7 +185,7 @@ describe('answers that are not read', () => {
 
   it('close the connection of a caller that does not even read the resets', async () => {
     const detail = 'x'.repeat(4_000_000);
-    const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 60_000 }, () =>
+    const getStatus = openUnary('Operations/GetStatus', { ...OPEN_CALLS, defaultDeadlineMs: 60_000 }, () =>
       Promise.resolve(GetStatusResponse.create({ detail })),
     );
     await start({ messageMs: 2000 }, { operations: { getStatus } as unknown as OperationsServer });

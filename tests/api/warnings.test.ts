@@ -8,7 +8,7 @@ import { createPerson } from '../../fixtures/person.ts';
 import { Provenance, type EnrollStreamResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Modality, TemplateFormat, type Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
-import { call, callsOf, refused, runService, type RunningService } from './running-service.ts';
+import { call, callsOf, refused, runService, type RunningService, metricsOf } from './running-service.ts';
 
 let cluster: TestCluster;
 let database: string;
@@ -87,7 +87,7 @@ it('unusual samples are enrolled, found, and reported in the warnings of every a
     updateMask: ['samples'],
   });
   expect(updated.warnings).toHaveLength(2);
-  const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+  const metrics = await metricsOf(running);
   expect(metrics).toContain('ridgewatch_sample_warnings_total{code="PADDED"} 4');
   expect(metrics).toContain('ridgewatch_sample_warnings_total{code="QUALITY_NOT_STATED"} 4');
   const lines = running.log.filter((entry) => entry.includes('Gallery/Enroll"'));
@@ -106,7 +106,7 @@ describe('an expire time', () => {
     provenance: Provenance.SYNTHETIC,
   };
   const counted = async () => {
-    const metrics = await (await fetch(`http://127.0.0.1:${running.service.httpPort}/metrics`)).text();
+    const metrics = await metricsOf(running);
     return Number(/ridgewatch_sample_warnings_total\{code="EXPIRED_ALREADY"\} (\d+)/.exec(metrics)?.[1] ?? 0);
   };
   const stream = (expireTime: Date) =>

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
+import { tokenEnvironment } from '../tokens.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -12,7 +13,7 @@ export interface CommandRun {
 /** Runs the command as a user would. */
 export function ridgewatch(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CommandRun> {
   return new Promise((done) => {
-    const options = { cwd: root, env: { ...process.env, ...env } };
+    const options = { cwd: root, env: { ...process.env, ...tokenEnvironment(args, env), ...env } };
     execFile(process.execPath, ['src/cli/main.ts', ...args], options, (error, stdout, stderr) => {
       done({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
     });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { unary } from '../../src/api/call.ts';
+import { OPEN_CALLS, openUnary } from '../api/open-access.ts';
 import {
   GetStatusResponse,
   Readiness,
@@ -29,7 +29,7 @@ const READY = () => Promise.resolve(GetStatusResponse.create({ readiness: Readin
 
 /** A service that answers GetStatus. @returns its port */
 async function serve(credentials: ServerTls | undefined, answer = READY): Promise<number> {
-  const getStatus = unary('Operations/GetStatus', { observe: () => undefined, defaultDeadlineMs: 10_000 }, answer);
+  const getStatus = openUnary('Operations/GetStatus', OPEN_CALLS, answer);
   const { server } = createApiServer({ operations: { getStatus } as unknown as OperationsServer });
   close.push(() => server.stop(0));
   return server.listen('127.0.0.1', 0, credentials);
@@ -54,7 +54,7 @@ const own = (name: string) => ({ tlsCert: certificate(`${name}.pem`), tlsKey: ce
 
 async function ask(host: string, port: number, tlsFiles: Partial<ClientTlsSettings> = {}) {
   const files = { tlsCa: undefined, tlsCert: undefined, tlsKey: undefined, ...tlsFiles };
-  const client = new ServiceClient({ address: `${host}:${port}`, timeoutSeconds: 20, ...files });
+  const client = new ServiceClient({ address: `${host}:${port}`, timeoutSeconds: 20, token: undefined, ...files });
   try {
     await client.status();
     return { reason: 'OK', message: '' };
@@ -324,6 +324,7 @@ it('a call without an answer ends at its deadline with a message', async () => {
   const client = new ServiceClient({
     address: `127.0.0.1:${port}`,
     timeoutSeconds: 0.3,
+    token: undefined,
     tlsCa: undefined,
     tlsCert: undefined,
     tlsKey: undefined,

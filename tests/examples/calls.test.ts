@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { unary } from '../../src/api/call.ts';
+import { OPEN_CALLS, openUnary } from '../api/open-access.ts';
 import { IdentifyResponse } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import type { IdentificationServer } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { Failure } from '../../src/failure.ts';
@@ -15,7 +15,7 @@ let cluster: TestCluster;
 let running: RunningService;
 /** Long enough for a busy machine; no test waits that long. */
 const PATIENT = ['--timeout-ms', '30000'];
-const at = () => ['--address', `127.0.0.1:${running.service.grpcPort}`, ...PATIENT];
+const at = () => ['--address', `127.0.0.1:${running.service.grpcPort}`, '--token-file', running.tokenFile, ...PATIENT];
 
 beforeAll(async () => {
   cluster = await startTestCluster();
@@ -97,11 +97,7 @@ describe.each(LANGUAGES)('the examples of calls', (language) => {
       };
       const ask = async (retryAfterMs: number) => {
         calls = 0;
-        const identify = unary(
-          'Identification/Identify',
-          { observe: () => undefined, defaultDeadlineMs: 10_000 },
-          refusing(retryAfterMs),
-        );
+        const identify = openUnary('Identification/Identify', OPEN_CALLS, refusing(retryAfterMs));
         const { server } = createApiServer({ identification: { identify } as unknown as IdentificationServer });
         const port = await server.listen('127.0.0.1', 0, undefined);
         try {

@@ -18,7 +18,14 @@ describe.skipIf(!hasOpenssl)(`the example of TLS${hasOpenssl ? '' : ' (skipped: 
   let running: RunningService;
   let made: ExampleRun;
   const folder = join(temporaryDirectory(), 'certificates');
-  const at = () => ['--address', `localhost:${running.service.grpcPort}`, '--timeout-ms', '30000'];
+  const at = () => [
+    '--address',
+    `localhost:${running.service.grpcPort}`,
+    '--timeout-ms',
+    '30000',
+    '--token-file',
+    running.tokenFile,
+  ];
   /** The client options that the script prints. */
   const clientOptions = () => (/^ {2}(--tls-ca .*)$/m.exec(made.stdout)?.[1] ?? '').split(' ');
 

@@ -19,11 +19,14 @@ async function start(limits: Partial<HttpLimits> = {}): Promise<void> {
   // Late reports of an earlier test's server go to that test's list.
   const [said, thrown, lengths, received]: [string[], unknown[], number[], Uint8Array[]] = [[], [], [], []];
   [refusals, defects, searched, bodies] = [said, thrown, lengths, received];
-  const identify: JsonRoute = ({ body }) => {
-    lengths.push(body.length);
-    received.push(Uint8Array.from(body));
-    return Promise.resolve(json(200, { bytes: body.length }));
-  };
+  const identify: JsonRoute = () => ({
+    answer: ({ body }) => {
+      lengths.push(body.length);
+      received.push(Uint8Array.from(body));
+      return Promise.resolve(json(200, { bytes: body.length }));
+    },
+    leave: () => undefined,
+  });
   const pages = new Map(['/livez', '/readyz', '/metrics'].map((path) => [path, () => json(200, { path })]));
   server = new HttpServer(
     { pages, json: new Map([['/v1/identify', identify]]) },

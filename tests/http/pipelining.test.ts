@@ -25,9 +25,13 @@ beforeEach(async () => {
     await answer.promise;
     return json(200, { found: true });
   };
-  server = new HttpServer({ pages, json: new Map([['/slow', slow]]) }, ({ reason }) => void said.push(reason), {
-    maxBytesHeld: 100_000_000,
-  });
+  server = new HttpServer(
+    { pages, json: new Map([['/slow', () => ({ answer: slow, leave: () => undefined })]]) },
+    ({ reason }) => void said.push(reason),
+    {
+      maxBytesHeld: 100_000_000,
+    },
+  );
   port = await server.start('127.0.0.1', 0);
 });
 afterEach(() => server.stop());

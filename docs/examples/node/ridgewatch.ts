@@ -1,11 +1,13 @@
 /** Used by both examples: connects, reads samples from files, and reports refusals. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import {
   credentials,
+  InterceptingCall,
   loadPackageDefinition,
   status as Code,
   type ChannelCredentials,
+  type Interceptor,
   type ServiceClientConstructor,
   type ServiceError,
 } from '@grpc/grpc-js';
@@ -32,6 +34,7 @@ export const CONNECTION_OPTIONS = {
   'tls-ca': { type: 'string' },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
+  'token-file': { type: 'string', default: '.ridgewatch/local-token' },
 } as const;
 
 export interface Connection {
@@ -42,13 +45,28 @@ export interface Connection {
   /** PEM files with the certificate of this client and its key. */
   readonly 'tls-cert'?: string | undefined;
   readonly 'tls-key'?: string | undefined;
+  /** File with the token of this client. The default is the one that a service started here has made. */
+  readonly 'token-file'?: string | undefined;
 }
 
 export function connect(service: 'Gallery' | 'Identification', connection: Connection): Client {
   return new contract.ridgewatch.v1[service](connection.address, credentialsOf(connection), {
     // Otherwise templates would go through a proxy named by the environment.
     'grpc.enable_http_proxy': 0,
+    interceptors: [withToken(connection['token-file'])],
   });
+}
+
+/** Shows the token with every call. Without one, the service knows the client by its certificate. */
+function withToken(file: string | undefined): Interceptor {
+  const token = file !== undefined && existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
+  return (options, next) =>
+    new InterceptingCall(next(options), {
+      start: (metadata, listener, onward) => {
+        if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+        onward(metadata, listener);
+      },
+    });
 }
 
 function credentialsOf({ 'tls-ca': ca, 'tls-cert': certificate, 'tls-key': key }: Connection): ChannelCredentials {

@@ -56,6 +56,11 @@ def arguments(description):
     parser.add_argument("--tls-ca", help="PEM file with the authority of the service's certificate; not given: no TLS")
     parser.add_argument("--tls-cert", help="PEM file with the certificate of this client")
     parser.add_argument("--tls-key", help="PEM file with its key")
+    parser.add_argument(
+        "--token-file",
+        default=".ridgewatch/local-token",
+        help="file with the token of this client; default: the one that a service started here has made",
+    )
     return parser
 
 
@@ -64,10 +69,37 @@ def connect(options):
     # Otherwise templates would go through a proxy named by the environment.
     direct = [("grpc.enable_http_proxy", 0)]
     if options.tls_ca is None:
-        return grpc.insecure_channel(options.address, options=direct)
+        return _with_token(grpc.insecure_channel(options.address, options=direct), options.token_file)
     read = lambda name: None if name is None else Path(name).read_bytes()  # noqa: E731
     credentials = grpc.ssl_channel_credentials(read(options.tls_ca), read(options.tls_key), read(options.tls_cert))
-    return grpc.secure_channel(options.address, credentials, options=direct)
+    return _with_token(grpc.secure_channel(options.address, credentials, options=direct), options.token_file)
+
+
+class _Token(grpc.UnaryUnaryClientInterceptor):
+    """Shows the token with every call."""
+
+    def __init__(self, token):
+        self._header = ("authorization", f"Bearer {token}")
+
+    def intercept_unary_unary(self, continuation, details, request):
+        return continuation(_Details(details, self._header), request)
+
+
+class _Details(grpc.ClientCallDetails):
+    def __init__(self, details, header):
+        self.method = details.method
+        self.timeout = details.timeout
+        self.metadata = [*(details.metadata or ()), header]
+        self.credentials = details.credentials
+        self.wait_for_ready = details.wait_for_ready
+        self.compression = details.compression
+
+
+def _with_token(channel, file):
+    """Without a token, the service knows the client by its certificate."""
+    if not Path(file).exists():
+        return channel
+    return grpc.intercept_channel(channel, _Token(Path(file).read_text().strip()))
 
 
 def sample_of(name, model):

@@ -14,10 +14,11 @@ it('declares its searches over HTTP as JSON, without which the service refuses t
   await once(server, 'listening');
   try {
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const { failed } = await searchHttp(address, demoSamples(demoPerson(0), 1), 1);
+    const { failed } = await searchHttp(address, demoSamples(demoPerson(0), 1), 1, { authorization: 'Bearer x' });
     expect(failed).toBe(0);
     expect(seen.length).toBeGreaterThan(0);
-    for (const headers of seen) expect(headers['content-type']).toBe('application/json');
+    for (const headers of seen)
+      expect(headers).toMatchObject({ 'content-type': 'application/json', authorization: 'Bearer x' });
   } finally {
     server.closeAllConnections();
     server.close();

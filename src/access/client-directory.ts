@@ -1,0 +1,106 @@
+import type { Client } from './principal.ts';
+
+/** A credential as it was registered. */
+export interface RegisteredCredential {
+  readonly credentialId: string;
+  readonly kind: 'certificate' | 'certificate-name' | 'token';
+  /** SHA-256 of the certificate (DER) or of the token, hexadecimal; undefined: `certificate-name`. */
+  readonly fingerprint: string | undefined;
+  /** `URI:…` or `DNS:…`; only `certificate-name`. */
+  readonly name: string | undefined;
+  /** SHA-256 of the issuer's certificate, hexadecimal; only `certificate-name`. */
+  readonly issuer: string | undefined;
+  readonly createTime: Date;
+  readonly createdBy: string;
+  readonly expireTime: Date | undefined;
+  readonly revokeTime: Date | undefined;
+}
+
+/** A client as it was registered. */
+export interface RegisteredClient {
+  readonly client: Client;
+  readonly credentials: readonly RegisteredCredential[];
+  readonly createTime: Date;
+  readonly createdBy: string;
+  /** Undefined: enabled. */
+  readonly disableTime: Date | undefined;
+  readonly disableReason: string | undefined;
+}
+
+/** Where clients are registered. */
+export interface ClientSource {
+  /** Grows with every change. */
+  clientVersion(): Promise<number>;
+  readClients(): Promise<{ readonly version: number; readonly clients: readonly RegisteredClient[] }>;
+}
+
+export interface Found {
+  readonly registered: RegisteredClient;
+  readonly credential: RegisteredCredential;
+}
+
+/** The registered clients in memory, by their credentials. While the source is away, the last known ones apply. */
+export class ClientDirectory {
+  readonly #source: ClientSource;
+  readonly #listeners = new Set<() => void>();
+  #version = -1;
+  #byFingerprint = new Map<string, Found>();
+  #byName = new Map<string, Found>();
+  #clients: readonly RegisteredClient[] = [];
+  #reading: Promise<void> | undefined;
+
+  constructor(source: ClientSource) {
+    this.#source = source;
+  }
+
+  /** In order of client id. */
+  get clients(): readonly RegisteredClient[] {
+    return this.#clients;
+  }
+
+  /** Reads the clients again if they have changed. Calls during a reading wait for one that begins after it. */
+  async refresh(): Promise<void> {
+    await this.#reading?.catch(() => undefined);
+    return (this.#reading ??= this.#read().finally(() => (this.#reading = undefined)));
+  }
+
+  /** @returns undefined: no credential has this digest */
+  byFingerprint(kind: 'certificate' | 'token', fingerprint: string): Found | undefined {
+    return this.#byFingerprint.get(`${kind} ${fingerprint}`);
+  }
+
+  /** @param issuers - SHA-256 of the certificates that issued the caller's, hexadecimal */
+  byName(names: readonly string[], issuers: readonly string[]): Found | undefined {
+    for (const name of names)
+      for (const issuer of issuers) {
+        const found = this.#byName.get(`${issuer} ${name}`);
+        if (found !== undefined) return found;
+      }
+    return undefined;
+  }
+
+  /** @param listener - called after every change @returns ends the calls */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  async #read(): Promise<void> {
+    if ((await this.#source.clientVersion()) === this.#version) return;
+    const { version, clients } = await this.#source.readClients();
+    const byFingerprint = new Map<string, Found>();
+    const byName = new Map<string, Found>();
+    for (const registered of clients) {
+      for (const credential of registered.credentials) {
+        const { kind, fingerprint, name, issuer } = credential;
+        if (kind === 'certificate-name') byName.set(`${issuer} ${name}`, { registered, credential });
+        else byFingerprint.set(`${kind} ${fingerprint}`, { registered, credential });
+      }
+    }
+    this.#clients = clients;
+    this.#byFingerprint = byFingerprint;
+    this.#byName = byName;
+    this.#version = version;
+    for (const listener of this.#listeners) listener();
+  }
+}

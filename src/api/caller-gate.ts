@@ -1,0 +1,86 @@
+/** Lets calls in that a registered client makes, before any of their bytes are read. */
+import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import type { Admission, Gatekeeper, Presented } from '../access/gatekeeper.ts';
+import { asFailure, Failure } from '../failure.ts';
+import { needOfMethod, type Need } from './needs.ts';
+import { toServiceError } from './status.ts';
+
+/** A call that was refused at the gate. */
+export interface TurnedAway {
+  /** Path of the method. */
+  readonly path: string;
+  readonly failure: Failure;
+  readonly presented: Presented;
+  /** Address of the caller. */
+  readonly peer: string;
+}
+
+export interface GateParts {
+  readonly gatekeeper: Pick<Gatekeeper, 'admit'>;
+  /** The facts of the certificate of the connection that a call came by. */
+  readonly certificateOf: (peer: {
+    readonly remoteAddress?: string | undefined;
+    readonly remotePort?: number | undefined;
+  }) => Presented['certificate'];
+  readonly turnedAway: (call: TurnedAway) => void;
+}
+
+const admissions = new WeakMap<Metadata, Admission>();
+
+/** The admission of the call with this metadata; undefined: the method needs no client. */
+export function admissionOf(metadata: Metadata | undefined): Admission | undefined {
+  return metadata && admissions.get(metadata);
+}
+
+/** Notes that the call with this metadata was let in. */
+export function letIn(metadata: Metadata, admission: Admission): void {
+  admissions.set(metadata, admission);
+}
+
+/** The interceptor that stands before every handler. */
+export function callerGate({ gatekeeper, certificateOf, turnedAway }: GateParts): ServerInterceptor {
+  return (method, call) => {
+    let admission: Admission | undefined;
+    const leave = () => admission?.leave();
+    return new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, onward) => {
+            const peer = call.getConnectionInfo();
+            const presented: Presented = {
+              certificate: certificateOf(peer),
+              authorization: metadata.get('authorization').map(String),
+            };
+            try {
+              admission = enter(gatekeeper, presented, needOfMethod(method.path));
+            } catch (thrown) {
+              const failure = asFailure(thrown);
+              turnedAway({ path: method.path, failure, presented, peer: peer.remoteAddress ?? '' });
+              call.sendStatus(toServiceError(failure));
+              return;
+            }
+            // No handler needs the token, and none can leak it.
+            metadata.remove('authorization');
+            if (admission !== undefined) letIn(metadata, admission);
+            onward(metadata);
+          },
+          onCancel: leave,
+        }),
+      sendStatus: (status, onward) => {
+        leave();
+        onward(status);
+      },
+    });
+  };
+}
+
+/** @returns undefined: the method is open to everyone @throws Failure, see Gatekeeper.admit */
+export function enter(
+  gatekeeper: Pick<Gatekeeper, 'admit'>,
+  presented: Presented,
+  need: Need | undefined,
+): Admission | undefined {
+  if (need === 'nothing') return undefined;
+  if (need !== undefined) return gatekeeper.admit(presented, need === 'client' ? [] : need);
+  throw new Failure('permission-denied', 'ACTION_NOT_PERMITTED', 'Nobody may call this method.');
+}

@@ -1,0 +1,70 @@
+/** Who may see what on the HTTP port. */
+import type { TLSSocket } from 'node:tls';
+import type { Admission, Gatekeeper, Presented } from '../access/gatekeeper.ts';
+import { asFailure, Failure } from '../failure.ts';
+import type { Answer } from '../http/answers.ts';
+import type { JsonRequest, JsonRoute, Page, RequestHead } from '../http/routes.ts';
+import { certificateFacts } from '../security/peer-certificate.ts';
+import { enter, type TurnedAway } from './caller-gate.ts';
+import { needOfPath } from './needs.ts';
+
+export interface HttpGateParts {
+  /** Undefined while the service starts. */
+  readonly gatekeeper: () => Pick<Gatekeeper, 'admit'> | undefined;
+  readonly turnedAway: (call: TurnedAway) => void;
+}
+
+/** Lets requests in as the gate of gRPC does, by what their path needs. */
+export class HttpGate {
+  readonly #parts: HttpGateParts;
+
+  constructor(parts: HttpGateParts) {
+    this.#parts = parts;
+  }
+
+  /** The page behind the gate. */
+  page(path: string, page: () => Answer | Promise<Answer>): Page {
+    requireDeclared(path);
+    return async (head) => {
+      const admission = this.#enter(path, head);
+      try {
+        return await page();
+      } finally {
+        admission?.leave();
+      }
+    };
+  }
+
+  /** The route behind the gate: nothing of a body is read before its caller is let in. */
+  json(path: string, route: (request: JsonRequest, admission: Admission) => Promise<Answer>): JsonRoute {
+    requireDeclared(path);
+    return (head) => {
+      const admission = this.#enter(path, head);
+      if (admission === undefined) throw new Error(`${path} is open to everyone`);
+      return {
+        answer: (request) => route(request, admission),
+        leave: () => admission.leave(),
+      };
+    };
+  }
+
+  #enter(path: string, { authorization, socket }: RequestHead): Admission | undefined {
+    const need = needOfPath(path);
+    const gatekeeper = this.#parts.gatekeeper();
+    if (need !== 'nothing' && gatekeeper === undefined)
+      throw new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
+    const certificate = 'authorized' in socket ? certificateFacts(socket as TLSSocket) : undefined;
+    const presented: Presented = { certificate, authorization };
+    try {
+      return gatekeeper && enter(gatekeeper, presented, need);
+    } catch (thrown) {
+      const failure = asFailure(thrown);
+      this.#parts.turnedAway({ path, failure, presented, peer: socket.remoteAddress ?? '' });
+      throw failure;
+    }
+  }
+}
+
+function requireDeclared(path: string): void {
+  if (needOfPath(path) === undefined) throw new Error(`nothing is declared about who may request ${path}`);
+}

@@ -1,0 +1,60 @@
+/** What a grant means for single records of a request. */
+import type { Grant, RecordFacts } from '../access/grant.ts';
+import type { Purpose as PolicyPurpose } from '../access/actions.ts';
+import { Purpose } from '../contract/generated/ridgewatch/v1/identification.ts';
+import { Failure } from '../failure.ts';
+
+const PURPOSES: ReadonlyMap<Purpose, PolicyPurpose> = new Map([
+  [Purpose.BORDER_CHECK, 'border-check'],
+  [Purpose.INVESTIGATION, 'investigation'],
+  [Purpose.APPLICATION, 'application'],
+  [Purpose.TEST, 'test'],
+]);
+
+/** @param purpose - of a request that was checked */
+export function policyPurpose(purpose: Purpose): PolicyPurpose {
+  return PURPOSES.get(purpose) ?? 'none';
+}
+
+/** A record with the galleries that it belongs to. */
+type Placed = RecordFacts & { readonly galleries: Iterable<string> };
+
+/**
+ * @param record - as it is to be stored
+ * @throws Failure CONTRIBUTOR_NOT_PERMITTED, GALLERY_NOT_PERMITTED
+ */
+export function requireMayStore(grant: Grant, record: Placed): void {
+  if (!grant.changes(record)) {
+    const sentence = 'The client may not keep records of this contributor with these caveats.';
+    throw new Failure('permission-denied', 'CONTRIBUTOR_NOT_PERMITTED', sentence, { field: 'data.contributor' });
+  }
+  if (grant.galleries.size === 0) return;
+  [...record.galleries].forEach((name, i) => {
+    if (grant.galleries.has(name)) return;
+    const sentence = 'The client may not use this gallery.';
+    throw new Failure('permission-denied', 'GALLERY_NOT_PERMITTED', sentence, { field: `data.galleries[${i}]` });
+  });
+}
+
+/**
+ * @param record - as it is stored; undefined: there is none
+ * @returns the record
+ * @throws Failure SUBJECT_NOT_FOUND, also where the client may not know that there is one; RECORD_NOT_PERMITTED
+ */
+export function requireMayChange<Record extends Placed>(grant: Grant, record: Record | undefined): Record {
+  if (record === undefined || !maySee(grant, record)) throw subjectNotFound();
+  if (grant.changes(record)) return record;
+  const sentence = 'The record belongs to another agency: only its contributor may change or expunge it.';
+  throw new Failure('permission-denied', 'RECORD_NOT_PERMITTED', sentence, { field: 'subject_id' });
+}
+
+/** Whether the client may see a record. An owner sees its own wherever they are. */
+export function maySee(grant: Grant, record: Placed): boolean {
+  if (!grant.sees(record)) return false;
+  if (grant.galleries.size === 0 || record.contributor === grant.client.agency) return true;
+  return [...record.galleries].some((name) => grant.galleries.has(name));
+}
+
+export function subjectNotFound(): Failure {
+  return new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
+}

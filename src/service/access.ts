@@ -1,0 +1,59 @@
+import { ClientDirectory } from '../access/client-directory.ts';
+import { Gatekeeper } from '../access/gatekeeper.ts';
+import type { Decider } from '../access/grant.ts';
+import { ensureLocalToken, localTokenFile } from '../access/local-client.ts';
+import type { TurnedAway } from '../api/caller-gate.ts';
+import type { Configuration } from '../configuration.ts';
+import { Failure } from '../failure.ts';
+import type { Logger } from '../observability/logging.ts';
+import { createSecret } from '../security/secret-file.ts';
+import type { ClientStore } from '../store/client-store.ts';
+import type { RefusalLog } from '../observability/refusal-log.ts';
+
+/** Who may call, and what each may do. */
+export interface Access {
+  readonly directory: ClientDirectory;
+  readonly gatekeeper: Gatekeeper;
+  readonly decider: Decider;
+}
+
+/** Reads the clients, and makes the token of this machine's own operator where there is none. */
+export async function startAccess(configuration: Configuration, clients: ClientStore, log: Logger): Promise<Access> {
+  const directory = new ClientDirectory(clients);
+  await directory.refresh();
+  const { dataDir } = configuration;
+  const create = (file: string, content: string) => createSecret(file, content, `The token ${file}`);
+  const ensure = () => ensureLocalToken(dataDir, directory.clients, clients, create, new Date());
+  const isMade = await ensure().catch(async (error: unknown) => {
+    // Another service on the same store has made the client meanwhile.
+    if (!(error instanceof Failure) || error.reason !== 'CLIENT_EXISTS') throw error;
+    await directory.refresh();
+    return ensure();
+  });
+  if (isMade) log.info({ file: localTokenFile(dataDir) }, 'made a token for the command line on this machine');
+  await directory.refresh();
+  const decider = permitAll();
+  return { directory, gatekeeper: new Gatekeeper(directory, decider), decider };
+}
+
+function permitAll(): Decider {
+  return {
+    mayTake: () => true,
+    authorize: (client, asked) => ({
+      client,
+      action: asked.action,
+      purpose: asked.purpose,
+      galleries: new Set(asked.galleries),
+      searches: () => true,
+      sees: () => true,
+      changes: () => true,
+      discloses: () => ({ scores: 'exact', rates: 'exact', explanations: true }),
+      policyHash: '',
+    }),
+  };
+}
+
+/** Counts and logs callers that were not let in, in few lines. */
+export function turnedAwayLog(refusals: RefusalLog): (call: TurnedAway) => void {
+  return ({ path, failure }) => refusals.report({ surface: 'grpc', reason: failure.reason, facts: { path } });
+}
