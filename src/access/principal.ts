@@ -57,3 +57,8 @@ export interface Principal {
   readonly client: Client;
   readonly credential: Credential;
 }
+
+/** The code of an agency, see Client.agencyCode. */
+export function agencyCodeOf(agency: string): string {
+  return agency.toUpperCase().replace(/[^A-Z0-9]/g, '-');
+}

@@ -86,15 +86,30 @@ export async function enrollMany(
 ): Promise<EnrollStreamResponse> {
   const stream = new EnrolmentStream(service, limits, asker);
   const { signal } = asker;
-  for await (const record of records) {
-    signal.throwIfAborted();
-    if (!(await stream.take(record))) break;
-  }
+  // A caller that is no longer let in need not send another record to learn so.
+  await Promise.race([taken(stream, records, signal), abortOf(signal)]);
   signal.throwIfAborted();
   const why = fault();
   if (why === undefined) await stream.flush(true);
   else await stream.cutOff(why);
   return stream.response;
+}
+
+async function taken(stream: EnrolmentStream, records: AsyncIterable<StreamedRecord>, signal: AbortSignal) {
+  for await (const record of records) {
+    signal.throwIfAborted();
+    if (!(await stream.take(record))) break;
+  }
+}
+
+/** Rejects with the reason when the signal is aborted. */
+function abortOf(signal: AbortSignal): Promise<never> {
+  const ended = new Promise<never>((_, reject) => {
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the reason is a Failure
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  ended.catch(() => undefined);
+  return ended;
 }
 
 class EnrolmentStream {

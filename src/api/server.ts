@@ -11,6 +11,7 @@ import type { Gatekeeper } from '../access/gatekeeper.ts';
 import type { Failure } from '../failure.ts';
 import type { Refusal } from '../observability/refusal-log.ts';
 import type { ServerTls } from '../security/server-credentials.ts';
+import { AccessService, type AccessServer } from '../contract/generated/ridgewatch/v1/access.ts';
 import { GalleryService, type GalleryServer } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationService,
@@ -31,7 +32,13 @@ import { CallWatch } from './watched-calls.ts';
 import { overTheWire } from './wire-request.ts';
 
 /** Names under which the services report their health; the empty name stands for the whole server. */
-const SERVICES = ['', 'ridgewatch.v1.Identification', 'ridgewatch.v1.Gallery', 'ridgewatch.v1.Operations'];
+const SERVICES = [
+  '',
+  'ridgewatch.v1.Identification',
+  'ridgewatch.v1.Gallery',
+  'ridgewatch.v1.Operations',
+  'ridgewatch.v1.Access',
+];
 
 export interface ApiServerSettings {
   /** Size limit of a request and of an answer, in bytes. */
@@ -68,6 +75,7 @@ export interface ApiServices {
   readonly identification: IdentificationServer;
   readonly gallery: GalleryServer;
   readonly operations: OperationsServer;
+  readonly access: AccessServer;
 }
 
 /** The gRPC server: the three services, health and reflection. */
@@ -126,6 +134,7 @@ export class ApiServer {
     this.#add(IdentificationService, services.identification);
     this.#add(GalleryService, services.gallery);
     this.#add(OperationsService, services.operations);
+    this.#add(AccessService, services.access);
     this.#addStandard('grpc.health.v1.Health', this.#health.implementation);
     for (const name of REFLECTION_SERVICES) this.#addStandard(name, reflection.implementation);
     addRefusals(this.#server, refused);

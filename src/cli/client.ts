@@ -1,5 +1,15 @@
 import { Metadata, status as Code, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
 import {
+  AccessClient,
+  type AddClientRequest,
+  type AddClientResponse,
+  type DisableClientRequest,
+  type DisableClientResponse,
+  type ListClientsResponse,
+  type RotateCredentialRequest,
+  type RotateCredentialResponse,
+} from '../contract/generated/ridgewatch/v1/access.ts';
+import {
   GalleryClient,
   type EnrollRequest,
   type EnrollStreamResponse,
@@ -48,6 +58,7 @@ export class ServiceClient {
   readonly #identification: IdentificationClient;
   readonly #gallery: GalleryClient;
   readonly #operations: OperationsClient;
+  readonly #access: AccessClient;
   readonly #settings: ConnectionSettings;
 
   constructor(settings: ConnectionSettings) {
@@ -59,6 +70,7 @@ export class ServiceClient {
     this.#identification = new IdentificationClient(address, credentials, options());
     this.#gallery = new GalleryClient(address, credentials, options());
     this.#operations = new OperationsClient(address, credentials, options());
+    this.#access = new AccessClient(address, credentials, options());
   }
 
   identify(request: IdentifyRequest): Promise<IdentifyResponse> {
@@ -107,8 +119,24 @@ export class ServiceClient {
     });
   }
 
+  addClient(request: AddClientRequest): Promise<AddClientResponse> {
+    return this.#call((options, callback) => this.#access.addClient(request, new Metadata(), options, callback));
+  }
+
+  listClients(): Promise<ListClientsResponse> {
+    return this.#call((options, callback) => this.#access.listClients({}, new Metadata(), options, callback));
+  }
+
+  rotateCredential(request: RotateCredentialRequest): Promise<RotateCredentialResponse> {
+    return this.#call((options, callback) => this.#access.rotateCredential(request, new Metadata(), options, callback));
+  }
+
+  disableClient(request: DisableClientRequest): Promise<DisableClientResponse> {
+    return this.#call((options, callback) => this.#access.disableClient(request, new Metadata(), options, callback));
+  }
+
   close(): void {
-    for (const client of [this.#identification, this.#gallery, this.#operations]) client.close();
+    for (const client of [this.#identification, this.#gallery, this.#operations, this.#access]) client.close();
   }
 
   #call<Response>(

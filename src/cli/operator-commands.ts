@@ -1,10 +1,12 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { addClientCommands } from './client-commands.ts';
 import { decimalNumber, wholeNumber } from './numbers.ts';
 import { addAddressOptions, addConnectionOptions, collect, runs } from './shared-options.ts';
 import { firstIdSince } from './subject-ids.ts';
 
 /** Commands that work on the store itself, with or without a running service. */
 export function addOperatorCommands(program: Command): void {
+  addClientCommands(program);
   const keys = program.command('keys').description('keys that encrypt stored templates');
   runs(
     keys

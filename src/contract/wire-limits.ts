@@ -10,6 +10,11 @@ export const MAX_ENROLLED_SAMPLES = 32;
 export const MAX_VIEWS = 32;
 /** Galleries or caveats named by a subject or a search. */
 export const MAX_NAMES = 32;
+/** Roles that exist, and purposes that can be stated. */
+export const MAX_ROLES = 9;
+export const MAX_PURPOSES = 4;
+/** Galleries that a client may use, where not all. */
+export const MAX_CLIENT_GALLERIES = 256;
 /** Paths in an update mask. Six paths exist; repeating one is harmless. */
 export const MAX_UPDATE_PATHS = 16;
 
@@ -32,6 +37,9 @@ export const MAX_VALUES: Readonly<Record<string, number>> = {
   'ridgewatch.v1.SubjectData.galleries': MAX_NAMES,
   'ridgewatch.v1.SubjectData.caveats': MAX_NAMES,
   'ridgewatch.v1.UpdateSubjectRequest.samples': MAX_ENROLLED_SAMPLES,
+  'ridgewatch.v1.Client.roles': MAX_ROLES,
+  'ridgewatch.v1.Client.galleries': MAX_CLIENT_GALLERIES,
+  'ridgewatch.v1.Client.purposes': MAX_PURPOSES,
   'google.protobuf.FieldMask.paths': MAX_UPDATE_PATHS,
 };
 

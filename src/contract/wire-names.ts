@@ -4,7 +4,8 @@ import { IndexWay, Purpose } from './generated/ridgewatch/v1/identification.ts';
 import type { CandidateWay } from '../matching/search/candidate-source.ts';
 import type { Provenance as DomainProvenance } from '../store/records.ts';
 
-function nameOf(enumeration: Readonly<Record<string, number>>, value: number): string {
+/** The name of a wire value in lower case, e.g. `border-check`. */
+export function nameOf(enumeration: Readonly<Record<string, number>>, value: number): string {
   const entry = Object.entries(enumeration).find(([, number]) => number === value);
   return entry === undefined ? 'unknown' : entry[0].toLowerCase().replaceAll('_', '-');
 }

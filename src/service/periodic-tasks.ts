@@ -86,14 +86,14 @@ export class PeriodicTasks {
 
   /** What other processes changed about clients. Calls of credentials that have expired meanwhile are ended as well. */
   async #followClients(): Promise<void> {
-    const { directory, gatekeeper, log } = this.#parts;
+    const { directory, gatekeeper } = this.#parts;
     gatekeeper.review();
     if (this.#isReadingClients) return;
     this.#isReadingClients = true;
     try {
       await directory.refresh();
-    } catch (error) {
-      log.warn({ err: error }, 'the clients cannot be read again; those known stay in force');
+    } catch {
+      // The health of the store is reported elsewhere. The known clients stay in force.
     } finally {
       this.#isReadingClients = false;
     }
@@ -110,7 +110,10 @@ export class PeriodicTasks {
 
   /** Notifications announce changes. In case some were missed, the number of the last change is read too. */
   #listen(): void {
-    void this.#parts.store.listener.ensure((head) => this.#followTo(head));
+    void this.#parts.store.listener.ensure(
+      (head) => this.#followTo(head),
+      () => void this.#followClients(),
+    );
   }
 
   /** A slow store is not queried again before it has answered. */

@@ -1,4 +1,5 @@
 import type { EnrolmentDependencies } from '../enrolment/enrolment.ts';
+import { accessService } from '../api/access-service.ts';
 import { galleryService } from '../api/gallery-service.ts';
 import { identifyRoute } from '../api/http-identify.ts';
 import { identificationService, identifyBy, type SearchObservation } from '../api/identification-service.ts';
@@ -232,7 +233,7 @@ async function start(
     settings,
   );
   const api = makeApiServer(
-    { identification, gallery, operations },
+    { identification, gallery, operations, access: accessService({ register: store.clients, directory }, settings) },
     {
       configuration,
       maxConnections: connections.grpc,

@@ -1,9 +1,10 @@
 import type pg from 'pg';
 import { CHANGE_CHANNEL } from './changes.ts';
+import { CLIENT_CHANNEL } from './client-store.ts';
 import { connectionTo } from './connection.ts';
 
 /**
- * Listens (LISTEN/NOTIFY) on its own connection for changes that other processes commit. It only saves time: its users
+ * Listens (LISTEN/NOTIFY) on its own connection for changes of subjects and clients that other processes commit. It only saves time: its users
  * also poll for changes.
  */
 export class ChangeListener {
@@ -22,10 +23,11 @@ export class ChangeListener {
   /**
    * Starts listening unless it already is. Call it periodically: this restores a lost connection.
    * @param onChange - called with the number of another process's latest change
+   * @param onClients - called when another process has changed clients
    */
-  ensure(onChange: (seq: number) => void): Promise<void> {
+  ensure(onChange: (seq: number) => void, onClients: () => void): Promise<void> {
     if (this.#stopped || this.#client !== undefined) return Promise.resolve();
-    return (this.#connecting ??= this.#connect(onChange).finally(() => (this.#connecting = undefined)));
+    return (this.#connecting ??= this.#connect(onChange, onClients).finally(() => (this.#connecting = undefined)));
   }
 
   async stop(): Promise<void> {
@@ -34,19 +36,22 @@ export class ChangeListener {
     await this.#client?.end().catch(() => undefined);
   }
 
-  async #connect(onChange: (seq: number) => void): Promise<void> {
+  async #connect(onChange: (seq: number) => void, onClients: () => void): Promise<void> {
     const client = connectionTo(this.#url);
     const forget = () => {
       if (this.#client === client) this.#client = undefined;
     };
     client.on('error', forget);
     client.on('end', forget);
-    client.on('notification', ({ processId, payload }) => {
-      if (!this.#isOwn(processId)) onChange(Number(payload));
+    client.on('notification', ({ channel, processId, payload }) => {
+      if (this.#isOwn(processId)) return;
+      if (channel === CLIENT_CHANNEL) onClients();
+      else onChange(Number(payload));
     });
     try {
       await client.connect();
       await client.query(`LISTEN ${CHANGE_CHANNEL}`);
+      await client.query(`LISTEN ${CLIENT_CHANNEL}`);
       this.#client = client;
     } catch {
       // The database is unreachable; the next poll reports it.

@@ -6,6 +6,9 @@ import type { Client, Role } from '../access/principal.ts';
 import { Failure } from '../failure.ts';
 import { inTransaction, READ_ONLY, withConnection } from './transaction.ts';
 
+/** NOTIFY channel of changes to clients; the trigger of the tables names it too. */
+export const CLIENT_CHANNEL = 'ridgewatch_client';
+
 /** A credential to register. */
 export type NewCredential = Pick<
   RegisteredCredential,

@@ -1,4 +1,5 @@
 /** A gRPC server with a single implemented method, and the refusals that it reports. */
+import type { AccessServer } from '../../src/contract/generated/ridgewatch/v1/access.ts';
 import type { GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import type { IdentificationServer } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { GetStatusResponse, type OperationsServer } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
@@ -25,6 +26,7 @@ export function createApiServer(
     {
       identification: {} as IdentificationServer,
       gallery: {} as GalleryServer,
+      access: {} as AccessServer,
       operations: { getStatus } as unknown as OperationsServer,
       ...services,
     },

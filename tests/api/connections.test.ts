@@ -20,10 +20,7 @@ import {
   IdentifyStreamRequest,
   type IdentificationServer,
 } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
-import {
-  OperationsClient,
-  type OperationsServer,
-} from '../../src/contract/generated/ridgewatch/v1/operations.ts';
+import { OperationsClient, type OperationsServer } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import type { ApiServer, ApiServerSettings, ApiServices } from '../../src/api/server.ts';
 import { readServiceError, readStatus, toServiceError } from '../../src/api/status.ts';
 import { Status } from '../../src/contract/generated/google/rpc/status.ts';

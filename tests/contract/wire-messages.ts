@@ -45,7 +45,8 @@ export function repeatedFields(message: DescMessage, outer: readonly DescField[]
 export function fullOfEmptyValues({ path }: RepeatedField, bytes: number): Buffer {
   const [last, ...outer] = path.toReversed();
   if (last === undefined) throw new Error('the path is empty');
-  const one = field(last.number, Buffer.alloc(0));
+  // Zero is the shortest number, as the empty value is of everything else. Tag and value have two bytes in all.
+  const one = last.enum === undefined ? field(last.number, Buffer.alloc(0)) : Buffer.from([last.number << 3, 0]);
   let message: Buffer = Buffer.alloc(Math.floor((bytes - 16 * outer.length) / one.length) * one.length, one);
   for (const { number } of outer) message = field(number, message);
   return message;

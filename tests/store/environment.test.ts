@@ -88,7 +88,10 @@ describe('a hostile environment', () => {
     endure();
     const store = await openStore({ databaseUrl: undefined, dataDir, keys, log: () => undefined });
     expect(await store.subjects.headSequence()).toBe(0);
-    await store.listener.ensure(() => undefined);
+    await store.listener.ensure(
+      () => undefined,
+      () => undefined,
+    );
     await store.close();
     rmSync(dataDir, { recursive: true, force: true });
   });

@@ -9,7 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
   type ChannelCredentials,
-  Client,
+  Client as Client1,
   type ClientOptions,
   type ClientUnaryCall,
   type ClientWritableStream,
@@ -3149,7 +3149,7 @@ export interface GalleryServer extends UntypedServiceImplementation {
   findDuplicates: handleUnaryCall<FindDuplicatesRequest, FindDuplicatesResponse>;
 }
 
-export interface GalleryClient extends Client {
+export interface GalleryClient extends Client1 {
   /** Enrols a subject with its references in one transaction. */
   enroll(
     request: EnrollRequest,

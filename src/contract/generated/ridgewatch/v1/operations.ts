@@ -9,7 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
   type ChannelCredentials,
-  Client,
+  Client as Client1,
   type ClientOptions,
   type ClientUnaryCall,
   type handleUnaryCall,
@@ -2243,7 +2243,7 @@ export interface OperationsServer extends UntypedServiceImplementation {
   reloadIndex: handleUnaryCall<ReloadIndexRequest, ReloadIndexResponse>;
 }
 
-export interface OperationsClient extends Client {
+export interface OperationsClient extends Client1 {
   /** Reports what the service holds, how it searches and whether it is ready. Answers while the service starts, too. */
   getStatus(
     request: GetStatusRequest,

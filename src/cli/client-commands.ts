@@ -1,0 +1,94 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { ROLES } from '../access/principal.ts';
+import { wholeNumber } from './numbers.ts';
+import { addConnectionOptions, collect, PURPOSES, runs } from './shared-options.ts';
+
+/** Commands for the clients that may call the service. */
+export function addClientCommands(program: Command): void {
+  const client = program.command('client').description('clients that may call the service, and their credentials');
+  runs(
+    addCredentialOptions(
+      addConnectionOptions(client.command('add').argument('<id>', 'id of the client').description('register a client')),
+    )
+      .requiredOption('--agency <name>', 'agency that it acts for')
+      .addOption(
+        new Option('--role <role>', 'what it is there for; may be given several times')
+          .argParser(collectRole)
+          .makeOptionMandatory(),
+      )
+      .option('--gallery <name>', 'gallery that it may use; may be given several times', collect)
+      .option('--all-galleries', 'it may use every gallery, also later ones')
+      .addOption(
+        new Option('--purpose <why>', 'purpose that it may state; may be given several times').argParser(
+          collectPurpose,
+        ),
+      )
+      .option('--person', 'a person, not a machine')
+      .option('--clearance <level>', 'highest classification: 0 none to 3 SECRET', wholeNumber(0, 3), 0)
+      .option('--calls-per-second <n>', 'calls a second, on average', wholeNumber(1, 10_000))
+      .option('--streams <n>', 'streams at a time', wholeNumber(1, 1000))
+      .option('--verifications-per-day <n>', 'comparisons with enrolled subjects', wholeNumber(1, 1_000_000))
+      .addHelpText(
+        'after',
+        '\nWithout --certificate or --certificate-name the service makes a token, which is shown once.\n\nExamples:\n  $ ridgewatch client add gate-1 --agency border-a --role checkpoint --gallery watchlist --purpose border-check --certificate gate-1.pem\n  $ ridgewatch client add agency-b --agency agency-b --role contributor --gallery watchlist --token-out agency-b.token',
+      ),
+    async () => (await import('./commands/client.ts')).addClient,
+  );
+  runs(
+    addConnectionOptions(client.command('list').description('list the clients')),
+    async () => (await import('./commands/client.ts')).listClients,
+  );
+  runs(
+    addConnectionOptions(
+      client.command('show').argument('<id>', 'id of the client').description('show a client and its credentials'),
+    ),
+    async () => (await import('./commands/client.ts')).showClient,
+  );
+  runs(
+    addCredentialOptions(
+      addConnectionOptions(
+        client
+          .command('rotate')
+          .argument('<id>', 'id of the client')
+          .description('give a client another credential, and end the earlier ones of its kind'),
+      ),
+    ).option('--overlap-hours <hours>', 'time for which the earlier ones stay valid', wholeNumber(0, 8760), 0),
+    async () => (await import('./commands/client.ts')).rotateCredential,
+  );
+  runs(
+    addConnectionOptions(
+      client
+        .command('disable')
+        .argument('<id>', 'id of the client')
+        .description('disable a client for ever, and end its calls within a second'),
+    )
+      .requiredOption('--reason <text>', 'reason, which is recorded')
+      .option('--yes', 'do not ask'),
+    async () => (await import('./commands/client.ts')).disableClient,
+  );
+}
+
+function addCredentialOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--certificate <file>', 'its certificate (PEM)').conflicts('certificateName'))
+    .addOption(
+      new Option('--certificate-name <name>', 'name in its certificates: URI:spiffe://… or DNS:…').conflicts(
+        'tokenOut',
+      ),
+    )
+    .option('--issuer <file>', 'certificate (PEM) of their issuer, for --certificate-name')
+    .addOption(
+      new Option('--token-out <file>', 'write the token to a new file instead of showing it').conflicts('certificate'),
+    )
+    .option('--days <n>', 'days until the credential expires; a token: 365', wholeNumber(1, 3650));
+}
+
+function collectRole(role: string, before: readonly string[] = []): string[] {
+  if ((ROLES as readonly string[]).includes(role)) return [...before, role];
+  throw new InvalidArgumentError(`The roles are ${ROLES.join(', ')}.`);
+}
+
+function collectPurpose(purpose: string, before: readonly string[] = []): string[] {
+  if (purpose in PURPOSES) return [...before, purpose];
+  throw new InvalidArgumentError(`The purposes are ${Object.keys(PURPOSES).join(', ')}.`);
+}

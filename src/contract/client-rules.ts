@@ -1,0 +1,74 @@
+/** Rules for requests about clients. */
+import { z } from 'zod';
+import { ClientKind, Role } from './generated/ridgewatch/v1/access.ts';
+import { Purpose } from './generated/ridgewatch/v1/identification.ts';
+import { remark } from './text-rules.ts';
+import { knows, name } from './validation.ts';
+import { MAX_CLIENT_GALLERIES, MAX_PURPOSES, MAX_ROLES } from './wire-limits.ts';
+
+/** `REL-` and the code of the agency have to fit into a caveat of 32 characters. */
+const MAX_AGENCY = 28;
+const MAX_PEM_BYTES = 16_384;
+const MAX_CERTIFICATE_NAME = 512;
+const YEAR_SECONDS = 31_536_000;
+
+const known = (enumeration: Readonly<Record<string, number>>, what: string) =>
+  z.number().refine((value) => value !== 0 && knows(enumeration, value), `is not a known ${what}`);
+const distinct = (list: readonly unknown[]) => new Set(list).size === list.length;
+
+const pem = z
+  .instanceof(Uint8Array)
+  .refine((bytes) => bytes.length > 0, 'is required')
+  .refine((bytes) => bytes.length <= MAX_PEM_BYTES, `must have at most ${MAX_PEM_BYTES} bytes`);
+
+const client = z
+  .object({
+    clientId: name,
+    kind: known(ClientKind, 'kind'),
+    agency: name.max(MAX_AGENCY, `must have at most ${MAX_AGENCY} characters`),
+    roles: z
+      .array(known(Role, 'role'))
+      .min(1, 'needs at least one role')
+      .max(MAX_ROLES)
+      .refine(distinct, 'contains the same role twice'),
+    allGalleries: z.boolean(),
+    galleries: z.array(name).max(MAX_CLIENT_GALLERIES).refine(distinct, 'contains the same name twice'),
+    purposes: z.array(known(Purpose, 'purpose')).max(MAX_PURPOSES).refine(distinct, 'contains the same purpose twice'),
+    clearance: z.number().int().max(3, 'must be a whole number from 0 to 3'),
+    callsPerSecond: z.number().min(0, 'must be 0 to 10,000').max(10_000, 'must be 0 to 10,000'),
+    streams: z.number().max(1000, 'must be at most 1,000'),
+    verificationsPerDay: z.number().max(1_000_000, 'must be at most 1,000,000'),
+  })
+  .refine(({ allGalleries, galleries }) => !(allGalleries && galleries.length > 0), {
+    error: 'must be empty where all galleries may be used',
+    path: ['galleries'],
+  });
+
+const certificateName = z
+  .string()
+  .max(MAX_CERTIFICATE_NAME, `must have at most ${MAX_CERTIFICATE_NAME} characters`)
+  .regex(/^(URI:spiffe:\/\/[\x21-\x7e]+|DNS:[A-Za-z0-9.-]+)$/, "must be 'URI:spiffe://…' or 'DNS:…'");
+
+const credential = z.object({
+  how: z.discriminatedUnion(
+    '$case',
+    [
+      z.object({ $case: z.literal('token'), value: z.literal(true, 'must be true') }),
+      z.object({ $case: z.literal('certificate'), value: pem }),
+      z.object({
+        $case: z.literal('certificateName'),
+        value: z.object({ name: certificateName, issuer: pem }),
+      }),
+    ],
+    'is required: token, certificate or certificate_name',
+  ),
+  expireTime: z.date('must be a valid time').optional(),
+});
+
+export const addClientRules = z.object({ client, credential });
+export const rotateRules = z.object({
+  clientId: name,
+  credential,
+  overlapSeconds: z.number().max(YEAR_SECONDS, `must be at most ${YEAR_SECONDS}`),
+});
+export const disableRules = z.object({ clientId: name, reason: remark });
