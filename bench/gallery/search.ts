@@ -4,6 +4,7 @@ import { identify, type SearchRequest, type SearchResult } from '../../src/match
 import type { Probe } from '../../src/matching/search/probe.ts';
 import type { SearchView } from '../../src/matching/search/search-view.ts';
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
 
 /** Searches the whole gallery. @param changes - to the defaults: ten candidates, no threshold */
 export function searchAll(
@@ -15,7 +16,7 @@ export function searchAll(
 ): Promise<SearchResult> {
   const request = {
     probes,
-    galleries: new Set<string>(),
+    scope: EVERYTHING,
     maxCandidates: 10,
     threshold: { maxLog10Fmr: 0 },
     standardFpir: 0.01,

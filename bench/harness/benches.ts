@@ -23,7 +23,9 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   penetration: { what: 'hit rate against penetration rate of candidate vectors (--subjects N)' },
   search: { what: 'search cost, exact and indexed, by stage, and hit rate of the index (--subjects N)' },
   'face-index': { what: 'what indexed search of real faces misses, among strangers of three models (--data DIR)' },
-  scope: { what: 'search cost of small galleries in a large store, and with expired subjects (--subjects N)' },
+  scope: {
+    what: 'search cost of small galleries in a large store, with expired and with masked subjects (--subjects N)',
+  },
   growth: { what: 'search cost by gallery size, 10,000 to 1,000,000 subjects, plot, prediction (--plot FILE)' },
   graph: { what: 'HNSW against the scans: recall, time, growth, memory (--modality; --data DIR …; --help)' },
   throughput: { what: 'searches a second with two workers against one, and the bound set by the kernels' },

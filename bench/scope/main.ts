@@ -1,15 +1,16 @@
 /**
- * Search cost by scope, on one gallery, interleaved: a small gallery of a large store, and a store with expired
- * subjects. Ratios are to the same search of the whole store.
+ * Search cost by scope, on one gallery, interleaved: a small gallery of a large store, a store with expired subjects, and
+ * callers that may not search every record class. Ratios are to the same search of the whole store.
  *
  *   npm run bench -- scope [--subjects 30000] [--small 2] [--medium 1000] [--rounds 8] [--fingers 2] [--face] [--json]
  *
  * CPU of the whole process. `list` compares the references of the gallery's subjects. `scan` reads the owner of every
  * reference and compares those in scope. `expired` has one subject in a hundred expired; `everything` is the same
- * search before their expiry.
+ * search before their expiry. `unmasked` has a mask that denies no subject, `half` one that denies every other subject.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { ClassMask } from '../../src/gallery/class-mask.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
 import type { CandidateSource } from '../../src/matching/search/candidate-source.ts';
 import { kernelHash } from '../../src/matching/kernels/kernels.ts';
@@ -45,6 +46,8 @@ const samples = { fingers, face: options.face };
 /** One in this many subjects expires; the time of expiry. */
 const ONE_IN = 100;
 const EXPIRY_MS = 1000;
+/** Contributor of every other subject. */
+const OTHER = 'other';
 
 const gallery = emptyGallery();
 await fillGallery(gallery, subjects, availableParallelism(), partsFor(samples));
@@ -57,19 +60,27 @@ interface Case {
   readonly source: CandidateSource;
   readonly galleries: readonly string[];
   readonly instantMs: number;
+  readonly classes: ClassMask | undefined;
   readonly ms: number[];
 }
-const of = (source: CandidateSource, galleries: readonly string[] = [], instantMs = 0): Case => ({
+const of = (source: CandidateSource, galleries: readonly string[] = [], instantMs = 0, classes?: ClassMask): Case => ({
   source,
   galleries,
   instantMs,
+  classes,
   ms: [],
 });
+const all = new ClassMask(gallery.classes, () => true);
+const half = new ClassMask(gallery.classes, ({ contributor }) => contributor !== OTHER);
 const cases: Record<string, Case> = {
   'everything, exact': of(exact),
   'everything, indexed': of(indexed),
   'expired, exact': of(exact, [], EXPIRY_MS),
   'expired, indexed': of(indexed, [], EXPIRY_MS),
+  'unmasked, exact': of(exact, [], 0, all),
+  'unmasked, indexed': of(indexed, [], 0, all),
+  'half, exact': of(exact, [], 0, half),
+  'half, indexed': of(indexed, [], 0, half),
   'small, list': of(list, ['small']),
   'small, scan': of(exact, ['small']),
   'medium, list': of(list, ['medium']),
@@ -80,7 +91,7 @@ for (let round = -1; round < rounds; round++) {
   for (const one of Object.values(cases)) {
     const before = process.cpuUsage();
     await searchAll(gallery, pool, probes, () => one.source, {
-      galleries: new Set(one.galleries),
+      scope: { galleries: new Set(one.galleries), classes: one.classes },
       instantMs: one.instantMs,
     });
     const { user, system } = process.cpuUsage(before);
@@ -105,12 +116,16 @@ const report = {
     'medium, scan / everything, exact': share('medium, scan', 'everything, exact'),
     'expired / everything, exact': share('expired, exact', 'everything, exact'),
     'expired / everything, indexed': share('expired, indexed', 'everything, indexed'),
+    'unmasked / everything, exact': share('unmasked, exact', 'everything, exact'),
+    'unmasked / everything, indexed': share('unmasked, indexed', 'everything, indexed'),
+    'half / everything, exact': share('half, exact', 'everything, exact'),
+    'half / everything, indexed': share('half, indexed', 'everything, indexed'),
   },
 };
 if (options.json) console.log(JSON.stringify(report));
 else console.dir(report, { depth: 3 });
 
-/** Puts the first subjects into separate galleries, and lets some expire. */
+/** Puts the first subjects into separate galleries, lets some expire, and gives half of them to another contributor. */
 function setAside(of: Gallery, i: number): void {
   const subject = of.subject(`s${i}`);
   if (subject === undefined) return;
@@ -120,11 +135,11 @@ function setAside(of: Gallery, i: number): void {
     ...(i < medium ? ['medium'] : []),
   ]);
   const expireTimeMs = i % ONE_IN === ONE_IN - 1 ? EXPIRY_MS : undefined;
-  if (galleries.size === subject.attributes.galleries.size && expireTimeMs === undefined) return;
+  const contributor = i % 2 === 0 ? subject.attributes.contributor : OTHER;
   of.apply(of.version + 1, {
     kind: 'upsert',
     subjectId: subject.subjectId,
-    attributes: { ...subject.attributes, galleries, expireTimeMs },
+    attributes: { ...subject.attributes, contributor, galleries, expireTimeMs },
     references: subject.references.map(({ referenceId, partition }) => ({ referenceId, partition, packed: undefined })),
   });
 }

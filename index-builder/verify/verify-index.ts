@@ -29,6 +29,7 @@ import { IndexedScan } from '../../src/matching/search/indexed-scan.ts';
 import type { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { seekInGraphs, type GraphFindings } from './graphs.ts';
 import { binomialLimits } from '../../src/matching/rates/binomial-limits.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
 
 /** Maximum number of subjects with equal scores that are distinguished. */
 const MAX_TIED = 20;
@@ -164,7 +165,7 @@ async function isFirst(
 ): Promise<boolean> {
   const request = {
     probes: [probe],
-    galleries: new Set<string>(),
+    scope: EVERYTHING,
     maxCandidates: MAX_TIED,
     threshold: { maxLog10Fmr: FLOOR_LOG10_FMR },
     standardFpir: 0.01,

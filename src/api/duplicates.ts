@@ -2,7 +2,8 @@ import { Failure } from '../failure.ts';
 import { FairTurns } from '../fair-turns.ts';
 import type { ActiveGallery } from '../gallery/active-gallery.ts';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
-import { isFound } from '../gallery/scopes.ts';
+import type { ClassMask } from '../gallery/class-mask.ts';
+import { inScope, isFound, type Scope } from '../gallery/scope.ts';
 import { subjectsAfter } from '../gallery/subject-listing.ts';
 import type {
   DuplicatePair,
@@ -53,12 +54,15 @@ export function listTurns(): FairTurns {
  * Covers subjects one after the other. Each search takes its turn among those of all callers. What was found is
  * answered where a further search would come too late, or is refused because too many wait.
  * @param turns - see listTurns; the same for all calls
+ * @param classes - record classes that the caller may search; undefined: every class. Other subjects are neither covered
+ * nor found.
  */
 export async function findDuplicates(
   service: DuplicateDependencies,
   turns: FairTurns,
   request: FindDuplicatesRequest,
   context: CallContext,
+  classes: ClassMask | undefined,
 ): Promise<FindDuplicatesResponse> {
   check(duplicateRules, request);
   context.authorize({ purpose: 'none', galleries: request.galleries });
@@ -68,7 +72,9 @@ export async function findDuplicates(
   const time = new SearchTime(context.deadlineMs);
   const wanted = request.maxSubjects || DEFAULT_COVERED;
   // Ids only: a whole gallery would stay in memory with its subjects, although another one has replaced it.
-  const { subjectIds, query } = await turns.run(context, () => planned(service, request, wanted, context.signal));
+  const { subjectIds, query } = await turns.run(context, () =>
+    planned(service, request, classes, wanted, context.signal),
+  );
   const maxPairs = Math.min(MAX_PAIRS, Math.floor((service.maxMessageBytes - MAX_REST_BYTES) / MAX_PAIR_BYTES));
   const pairs: DuplicatePair[] = [];
   let [passed, covered, notComparable, indexed, truncated] = [0, 0, 0, 0, 0];
@@ -94,8 +100,12 @@ export async function findDuplicates(
     if (found.truncated) truncated++;
     pairs.push(...pairsOf(subjectId, found));
   }
-  // Some may have been expunged since they were found.
-  const isPresent = (subjectId: string) => served.current.subject(subjectId) !== undefined;
+  // Some may have been expunged since they were found, or be of a masked class now.
+  const everywhere: Scope = { galleries: new Set(), classes };
+  const isPresent = (subjectId: string) => {
+    const subject = served.current.subject(subjectId);
+    return subject !== undefined && inScope(subject, everywhere);
+  };
   const present = pairs.filter((pair) => isPresent(pair.subjectId) && isPresent(pair.otherSubjectId));
   context.note({ gallery_version: galleryVersion, subject_count: covered, pair_count: present.length });
   return {
@@ -113,17 +123,19 @@ export async function findDuplicates(
 async function planned(
   { served: { current: gallery } }: DuplicateDependencies,
   request: FindDuplicatesRequest,
+  classes: ClassMask | undefined,
   wanted: number,
   signal: AbortSignal,
 ): Promise<{ readonly subjectIds: readonly string[]; readonly query: DuplicateQuery }> {
-  const galleries = new Set(request.galleries);
+  const scope: Scope = { galleries: new Set(request.galleries), classes };
+  await classes?.prepare(signal);
   const instantMs = gallery.now();
-  const isWanted = (subject: SubjectEntry) => isFound(subject, galleries, instantMs);
+  const isWanted = (subject: SubjectEntry) => isFound(subject, scope, instantMs);
   const listed = await subjectsAfter(gallery, request.afterSubjectId, wanted + 1, isWanted, signal);
   const query = {
-    galleries: request.galleries,
+    scope,
     maxDuplicates: request.maxDuplicates || DEFAULT_DUPLICATES,
-    threshold: toThreshold(request.threshold) ?? oneFalsePair(gallery.subjectsInScope(galleries, instantMs)),
+    threshold: toThreshold(request.threshold) ?? oneFalsePair(gallery.subjectsInScope(scope, instantMs)),
   };
   return { subjectIds: listed.map(({ subjectId }) => subjectId), query };
 }

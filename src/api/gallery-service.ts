@@ -85,7 +85,7 @@ export function galleryService(service: GalleryDependencies, settings: CallSetti
       expungeSubject(service, request, context),
     ),
     findDuplicates: unary('Gallery/FindDuplicates', settings, (request: FindDuplicatesRequest, context) =>
-      findDuplicates(service, turns, request, context),
+      findDuplicates(service, turns, request, context, undefined),
     ),
   };
 }

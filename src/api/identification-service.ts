@@ -92,6 +92,7 @@ async function answerIdentify(
   const query = {
     samples,
     galleries: request.galleries,
+    classes: undefined,
     maxCandidates: request.maxCandidates || DEFAULT_CANDIDATES,
     threshold: toThreshold(request.threshold),
     isExact: request.exact,
@@ -147,7 +148,7 @@ async function answerVerify(
   noteWarnings(service, context, [...samples, ...(references ?? [])]);
   const stated =
     references === undefined ? { subjectId: claim?.$case === 'subjectId' ? claim.value : '' } : { references };
-  const query = { samples, claim: stated, explain: request.explain === true };
+  const query = { samples, claim: stated, classes: undefined, explain: request.explain === true };
   const found = await service.searcher.verify(query, context);
   const { result } = found;
   context.note({ gallery_version: result.galleryVersion, comparisons: sum(result.compared) });

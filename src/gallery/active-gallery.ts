@@ -1,6 +1,7 @@
 import { wallClock, type Clock } from './clock.ts';
 import { GalleryNames } from './gallery-names.ts';
 import { Gallery, type GallerySizing } from './gallery.ts';
+import { RecordClasses } from './record-classes.ts';
 import { ReleasedMemory } from './released-memory.ts';
 
 /** Gives the active gallery at the time of access. */
@@ -16,6 +17,8 @@ export class ActiveGallery implements CurrentGallery {
   readonly #sizing: GallerySizing;
   readonly #clock: Clock;
   readonly #names = new GalleryNames();
+  /** Of all subjects in memory. */
+  readonly classes = new RecordClasses();
   readonly #released = new ReleasedMemory();
   readonly #retiring = new Set<Gallery>();
   #current: Gallery;
@@ -32,7 +35,7 @@ export class ActiveGallery implements CurrentGallery {
 
   /** A gallery that can replace the current one. */
   makeEmpty(): Gallery {
-    return new Gallery(this.#sizing, this.#clock, this.#names, this.#released);
+    return new Gallery(this.#sizing, this.#clock, this.#names, this.#released, this.classes);
   }
 
   /**

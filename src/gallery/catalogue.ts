@@ -1,5 +1,6 @@
 import type { Provenance } from '../store/records.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
+import type { RecordClass } from './record-classes.ts';
 import type { Segment } from './segment.ts';
 
 /**
@@ -43,6 +44,8 @@ export interface SubjectEntry {
   /** Small whole number, unique in memory: the subject's identifier for workers. */
   readonly ordinal: number;
   attributes: SubjectAttributes;
+  /** Follows from the attributes. */
+  recordClass: RecordClass;
   references: readonly ReferenceLocation[];
   /** Replaced `references`, for searches that began before the replacement; oldest first. */
   earlier: readonly EarlierReferences[];

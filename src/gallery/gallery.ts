@@ -6,16 +6,21 @@ import {
   type SubjectAttributes,
   type SubjectEntry,
 } from './catalogue.ts';
+import type { ClassMask } from './class-mask.ts';
 import { wallClock, type Clock } from './clock.ts';
 import { GalleryNames } from './gallery-names.ts';
 import { Ordinals } from './ordinals.ts';
 import { Partition } from './partition.ts';
+import { RecordClasses, type RecordClass } from './record-classes.ts';
+import { ReferenceCounts } from './reference-counts.ts';
 import { ReleasedMemory } from './released-memory.ts';
 import { Reclamation, type SearchTicket } from './reclamation.ts';
 import { Compaction } from './compaction.ts';
+import { EVERYTHING, isFound, type Scope } from './scope.ts';
 import { Scopes } from './scopes.ts';
 import { placesOf, type Segment } from './segment.ts';
 import { SegmentSupply, type SegmentSizing } from './segment-supply.ts';
+import type { Standing } from './subject-counts.ts';
 import { isBefore, type SubjectFilter } from './subject-filter.ts';
 
 /** A reference that becomes searchable. */
@@ -75,9 +80,14 @@ export class Gallery {
   readonly #subjects = new Map<string, SubjectEntry>();
   readonly #ordinals = new Ordinals();
   readonly #names: GalleryNames;
+  /** Of the subjects, shared with the next gallery. */
+  readonly classes: RecordClasses;
   readonly #scopes: Scopes;
+  readonly #referenceCounts: ReferenceCounts;
   readonly #clock: Clock;
   readonly #reclamation = new Reclamation();
+  /** Of the running searches. */
+  readonly #masks = new Map<SearchTicket, ClassMask>();
   readonly #observers = new Set<GalleryObserver>();
   #version = 0;
 
@@ -85,17 +95,21 @@ export class Gallery {
    * @param clock - decides about expiry
    * @param names - shared with the next gallery, see ActiveGallery
    * @param released - shared with the next gallery
+   * @param classes - shared with the next gallery
    */
   constructor(
     sizing: GallerySizing,
     clock: Clock = wallClock,
     names = new GalleryNames(),
     released = new ReleasedMemory(),
+    classes = new RecordClasses(),
   ) {
     this.#sizing = sizing;
     this.#clock = clock;
     this.#names = names;
-    this.#scopes = new Scopes(names);
+    this.classes = classes;
+    this.#scopes = new Scopes(names, classes);
+    this.#referenceCounts = new ReferenceCounts(classes);
     this.#released = released;
     this.#fingerSegments = new SegmentSupply(sizing.finger, this.#released);
   }
@@ -117,7 +131,7 @@ export class Gallery {
 
   /** Subjects that can be found now. */
   get subjectCount(): number {
-    return this.subjectsInScope(new Set());
+    return this.subjectsInScope(EVERYTHING);
   }
 
   /** Stored references of the subjects in memory that cannot be compared. */
@@ -184,18 +198,33 @@ export class Gallery {
     return this.#ordinals.subject(ordinal);
   }
 
-  /** For workers: the subjects that a search of these galleries may find. @returns undefined: all */
-  filterAt(galleries: ReadonlySet<string>, instantMs: number): SubjectFilter | undefined {
-    return this.#scopes.filterAt(galleries, instantMs);
+  /** For workers: the subjects that a search of this scope may find. @returns undefined: all */
+  filterAt(scope: Scope, instantMs: number): SubjectFilter | undefined {
+    return this.#scopes.filterAt(scope, instantMs);
   }
 
-  /** The subjects that a search of these galleries may find; undefined: too many to list. */
-  listed(galleries: ReadonlySet<string>, instantMs: number): SubjectEntry[] | undefined {
-    const ordinals = this.#scopes.listed(galleries);
+  /** The subjects that a search of this scope may find; undefined: too many to list. */
+  listed(scope: Scope, instantMs: number): SubjectEntry[] | undefined {
+    const ordinals = this.#scopes.listed(scope.galleries);
     if (ordinals === undefined) return undefined;
     return Array.from(ordinals, (ordinal) => this.#ordinals.subject(ordinal)).filter(
-      (subject) => subject !== undefined && isBefore(instantMs, subject.attributes.expireTimeMs),
+      (subject) => subject !== undefined && isFound(subject, scope, instantMs),
     ) as SubjectEntry[];
+  }
+
+  /** Whether any subject, expired or not, is of a class that the mask denies. @param mask - undefined: it denies none */
+  masks(mask: ClassMask | undefined): boolean {
+    return this.#scopes.masks(mask);
+  }
+
+  /** Number of subjects, expired or not, of classes that the mask allows. */
+  subjectsAllowedBy(mask: ClassMask): number {
+    return this.#scopes.allowedBy(mask);
+  }
+
+  /** Number of references in a partition whose subjects are of classes that the mask allows. */
+  referencesAllowedBy(mask: ClassMask, partition: PartitionName): number {
+    return this.#referenceCounts.allowedBy(mask, partition);
   }
 
   /** Whether this reference of a subject is searchable now. */
@@ -209,12 +238,9 @@ export class Gallery {
     return this.#partitions.get(partitionKey(name));
   }
 
-  /**
-   * Number of unexpired subjects in scope.
-   * @param galleries - names; empty: all
-   */
-  subjectsInScope(galleries: ReadonlySet<string>, instantMs = this.now()): number {
-    return this.#scopes.sizeAt(galleries, instantMs);
+  /** Number of unexpired subjects in scope. */
+  subjectsInScope(scope: Scope, instantMs = this.now()): number {
+    return this.#scopes.sizeAt(scope, instantMs);
   }
 
   /**
@@ -260,12 +286,16 @@ export class Gallery {
   /**
    * Begins a search: references replaced from now on stay readable until the ticket is ended.
    * @param instantMs - the search compares expiries with it throughout
+   * @param mask - classes that it may search
    */
-  beginSearch(instantMs = this.now()): SearchTicket {
-    return this.#reclamation.begin(this.#version, instantMs);
+  beginSearch(instantMs = this.now(), mask?: ClassMask): SearchTicket {
+    const ticket = this.#reclamation.begin(this.#version, instantMs);
+    if (mask !== undefined) this.#masks.set(ticket, mask);
+    return ticket;
   }
 
   endSearch(ticket: SearchTicket): void {
+    this.#masks.delete(ticket);
     this.#reclamation.end(ticket);
   }
 
@@ -311,6 +341,7 @@ export class Gallery {
   /** Releases all memory. Only when no search is running or will be. */
   close(): void {
     for (const partition of this.#partitions.values()) partition.close();
+    this.#scopes.close();
   }
 
   #upsert(
@@ -324,9 +355,10 @@ export class Gallery {
       subject = this.#admit(subjectId, attributes, []);
     } else {
       for (const observer of this.#observers) observer.before(subject);
-      const before = subject.attributes;
+      const before = standingOf(subject);
       subject.attributes = attributes;
-      for (const hide of this.#scopes.change(subject.ordinal, before, attributes))
+      this.#classify(subject, this.#classOf(attributes));
+      for (const hide of this.#scopes.change(subject.ordinal, before, standingOf(subject)))
         this.#reclamation.afterPresentSearches(hide);
     }
     const present = new Map(subject.references.map((location) => [location.referenceId, location]));
@@ -341,6 +373,8 @@ export class Gallery {
       }
     }
     if (present.size > 0) this.#keepEarlier(subject, sequence);
+    this.#referenceCounts.count(subject.references, subject.recordClass, -1);
+    this.#referenceCounts.count(kept, subject.recordClass, 1);
     subject.references = kept;
     for (const replaced of present.values()) {
       for (const { segment, index } of placesOf(replaced)) segment.retire(index);
@@ -350,11 +384,36 @@ export class Gallery {
   }
 
   #admit(subjectId: string, attributes: SubjectAttributes, references: readonly ReferenceLocation[]): SubjectEntry {
-    const subject = { subjectId, ordinal: this.#ordinals.next(), attributes, references, earlier: [] };
+    const recordClass = this.#classOf(attributes);
+    const subject = { subjectId, ordinal: this.#ordinals.next(), attributes, recordClass, references, earlier: [] };
     this.#subjects.set(subjectId, subject);
     this.#ordinals.enter(subject);
-    this.#scopes.enter(subject.ordinal, attributes);
+    this.#scopes.enter(subject.ordinal, standingOf(subject));
+    this.#referenceCounts.count(references, recordClass, 1);
     return subject;
+  }
+
+  /**
+   * A subject's class. Running searches decide about a new one at once: workers would skip a subject that changes from
+   * one class to another, although the caller may search both.
+   */
+  #classOf(attributes: SubjectAttributes): RecordClass {
+    const recordClass = this.classes.classOf(attributes);
+    for (const mask of this.#masks.values()) {
+      try {
+        mask.allows(recordClass);
+      } catch {
+        // Undecided classes are denied. The search itself asks again, and fails.
+      }
+    }
+    return recordClass;
+  }
+
+  #classify(subject: SubjectEntry, recordClass: RecordClass): void {
+    if (subject.recordClass === recordClass) return;
+    this.#referenceCounts.count(subject.references, subject.recordClass, -1);
+    this.#referenceCounts.count(subject.references, recordClass, 1);
+    subject.recordClass = recordClass;
   }
 
   /** Keeps the references that are being replaced, for searches that began before. */
@@ -389,7 +448,8 @@ export class Gallery {
     for (const observer of this.#observers) observer.before(subject);
     this.#subjects.delete(subjectId);
     this.#ordinals.leave(subject);
-    for (const hide of this.#scopes.leave(subject.ordinal, subject.attributes))
+    this.#referenceCounts.count(subject.references, subject.recordClass, -1);
+    for (const hide of this.#scopes.leave(subject.ordinal, standingOf(subject)))
       this.#reclamation.afterPresentSearches(hide);
     this.#reclamation.afterPresentSearches(() => this.#ordinals.release(subject.ordinal));
     for (const reference of subject.references) this.#remove(reference);
@@ -407,4 +467,8 @@ export class Gallery {
       this.#reclamation.afterPresentSearches(() => segment.erase(index, address));
     }
   }
+}
+
+function standingOf({ attributes: { galleries, expireTimeMs }, recordClass }: SubjectEntry): Standing {
+  return { galleries, expireTimeMs, recordClass };
 }

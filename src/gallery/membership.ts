@@ -1,4 +1,5 @@
-import { SortedTimes } from './sorted-times.ts';
+import type { ClassMask } from './class-mask.ts';
+import { SubjectCounts, type Standing } from './subject-counts.ts';
 
 /** Values of the bytes; 0: neither. */
 const BELONGS = 1;
@@ -6,16 +7,18 @@ const LEAVING = 2;
 /** Galleries up to this size are also kept as a list: the cost of searching one then depends on it alone. */
 export const MAX_LISTED = 2048;
 
+/** What is counted of a member. */
+type Member = Pick<Standing, 'expireTimeMs' | 'recordClass'>;
+
 /**
  * Which subjects belong to a gallery: one byte per ordinal, shared with the workers. When the array grows, a running
  * search keeps the bytes it began with: later subjects are not in its view.
  */
 export class Membership {
   #bytes = new Uint8Array(new SharedArrayBuffer(1024));
-  #size = 0;
   /** Ordinals of the members; undefined: too many. */
   #listed: Set<number> | undefined = new Set();
-  readonly #expiries = new SortedTimes();
+  readonly #counts = new SubjectCounts();
   /** Former members that are not hidden yet, each with its latest departure. */
   readonly #leaving = new Map<number, object>();
 
@@ -29,9 +32,9 @@ export class Membership {
     return this.#listed;
   }
 
-  /** Number of unexpired members. */
-  sizeAt(instantMs: number): number {
-    return this.#size - this.#expiries.countUntil(instantMs);
+  /** Number of unexpired members. @param mask - undefined: of all classes */
+  sizeAt(instantMs: number, mask?: ClassMask): number {
+    return this.#counts.sizeAt(mask, instantMs);
   }
 
   /** Whether a subject is a member, and not about to be hidden. */
@@ -40,7 +43,7 @@ export class Membership {
   }
 
   /** Adds a subject that is not a member yet. */
-  add(ordinal: number, expireTimeMs: number | undefined): void {
+  add(ordinal: number, member: Member): void {
     if (ordinal >= this.#bytes.length) {
       const larger = new Uint8Array(new SharedArrayBuffer(Math.max(ordinal + 1, this.#bytes.length * 2)));
       larger.set(this.#bytes);
@@ -48,33 +51,31 @@ export class Membership {
     }
     this.#bytes[ordinal] = BELONGS;
     this.#leaving.delete(ordinal);
-    this.#size++;
-    if (expireTimeMs !== undefined) this.#expiries.add(expireTimeMs);
+    this.#counts.add(member);
     this.#listed?.add(ordinal);
-    if (this.#size > MAX_LISTED) this.#listed = undefined;
+    if (this.#counts.size > MAX_LISTED) this.#listed = undefined;
   }
 
-  /** Changes the expiry of a member. */
-  reschedule(from: number | undefined, to: number | undefined): void {
-    if (from !== undefined) this.#expiries.delete(from);
-    if (to !== undefined) this.#expiries.add(to);
+  /** Changes the expiry or the class of a member. */
+  change(from: Member, to: Member): void {
+    this.#counts.delete(from);
+    this.#counts.add(to);
   }
 
   /**
    * Removes a member. Running searches still see it as a member.
-   * @param expireTimeMs - as it was added
+   * @param member - as it was added
    * @returns to be called when these searches have ended: clears the byte, unless the subject came back or left once
    * more
    */
-  remove(ordinal: number, expireTimeMs: number | undefined): () => void {
+  remove(ordinal: number, member: Member): () => void {
     const departure = {};
     this.#leaving.set(ordinal, departure);
     this.#bytes[ordinal] = LEAVING;
-    this.#size--;
-    if (expireTimeMs !== undefined) this.#expiries.delete(expireTimeMs);
+    this.#counts.delete(member);
     this.#listed?.delete(ordinal);
     // Hysteresis: a subject that joins and leaves at the limit must not rebuild the list each time.
-    if (this.#size <= MAX_LISTED / 2) this.#listed ??= this.#list();
+    if (this.#counts.size <= MAX_LISTED / 2) this.#listed ??= this.#list();
     return () => {
       if (this.#leaving.get(ordinal) !== departure) return;
       this.#leaving.delete(ordinal);

@@ -1,5 +1,5 @@
 import type { DamagedReference } from '../store/records.ts';
-import { inScope } from './scopes.ts';
+import { inScope, type Scope } from './scope.ts';
 import type { Gallery } from './gallery.ts';
 
 /** Called for each reference newly found to be damaged. */
@@ -49,16 +49,15 @@ export class Quarantine {
   }
 
   /**
-   * Upper bound of the damaged references missing from a search of these galleries. Subjects outside the galleries do
-   * not count, nor references loaded before they were damaged. An unreadable subject may be in any gallery, and counts.
-   * @param galleries - empty: all
+   * Upper bound of the damaged references missing from a search of this scope. Subjects outside do not count, nor
+   * references loaded before they were damaged. An unreadable subject may be in any gallery and of any class, and counts.
    */
-  unsearched(gallery: Gallery, galleries: ReadonlySet<string>): number {
+  unsearched(gallery: Gallery, scope: Scope): number {
     if (this.#bySubject.size > MAX_EXAMINED) return this.#count;
     let count = 0;
     for (const [subjectId, damaged] of this.#bySubject) {
       const entry = gallery.subject(subjectId);
-      if (entry !== undefined && !inScope(entry, galleries)) continue;
+      if (entry !== undefined && !inScope(entry, scope)) continue;
       for (const { referenceId } of damaged) if (!gallery.holds(subjectId, referenceId)) count++;
     }
     return count;

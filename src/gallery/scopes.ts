@@ -1,76 +1,97 @@
-import type { SubjectAttributes, SubjectEntry } from './catalogue.ts';
+import type { ClassMask } from './class-mask.ts';
 import type { GalleryNames } from './gallery-names.ts';
 import { Membership, MAX_LISTED } from './membership.ts';
-import { SortedTimes } from './sorted-times.ts';
-import { ExpiryColumn, isBefore, type SubjectFilter } from './subject-filter.ts';
-
-/** Decides whether a subject is in the scope of a search. */
-type Membering = Pick<SubjectAttributes, 'galleries' | 'expireTimeMs'>;
+import type { RecordClasses } from './record-classes.ts';
+import type { Scope } from './scope.ts';
+import { SubjectCounts, type Standing } from './subject-counts.ts';
+import { ClassColumn, ExpiryColumn, type SubjectFilter } from './subject-filter.ts';
 
 /**
- * Which subjects a search may find, and how many there are: by gallery, and by the instant of the search. An expired
- * subject stays in place and is skipped by searches after that instant: the clock may have been wrong.
+ * Which subjects a search may find, and how many there are: by gallery, by record class, and by the instant of the
+ * search. An expired subject stays in place and is skipped by searches after that instant: the clock may have been
+ * wrong. A masked subject is skipped, too, and no count includes it.
  */
 export class Scopes {
   readonly #names: GalleryNames;
+  readonly #classes: RecordClasses;
   readonly #members = new Map<string, Membership>();
-  readonly #expiries = new SortedTimes();
-  readonly #column = new ExpiryColumn();
-  #size = 0;
+  readonly #counts = new SubjectCounts();
+  readonly #expiryColumn = new ExpiryColumn();
+  readonly #classColumn = new ClassColumn();
 
-  constructor(names: GalleryNames) {
+  constructor(names: GalleryNames, classes: RecordClasses) {
     this.#names = names;
+    this.#classes = classes;
   }
 
   /** Adds a subject. */
-  enter(ordinal: number, { galleries, expireTimeMs }: Membering): void {
-    this.#size++;
-    this.#column.set(ordinal, expireTimeMs);
-    if (expireTimeMs !== undefined) this.#expiries.add(expireTimeMs);
+  enter(ordinal: number, subject: Standing): void {
+    const { galleries, expireTimeMs } = subject;
+    this.#classColumn.set(ordinal, subject.recordClass.id);
+    this.#expiryColumn.set(ordinal, expireTimeMs);
+    this.#add(subject);
     this.#names.add(galleries);
-    for (const name of galleries) this.#membersOf(name).add(ordinal, expireTimeMs);
+    for (const name of galleries) this.#membersOf(name).add(ordinal, subject);
   }
 
   /** @returns to be called when the running searches have ended */
-  leave(ordinal: number, { galleries, expireTimeMs }: Membering): (() => void)[] {
-    this.#size--;
-    if (expireTimeMs !== undefined) this.#expiries.delete(expireTimeMs);
-    return [...galleries].map((name) => this.#membersOf(name).remove(ordinal, expireTimeMs));
+  leave(ordinal: number, subject: Standing): (() => void)[] {
+    const hidings = [...subject.galleries].map((name) => this.#membersOf(name).remove(ordinal, subject));
+    return [...hidings, ...this.#delete(subject)];
   }
 
   /**
-   * Changes a subject's galleries or expiry. Running searches keep the old galleries too: a subject that moves between
-   * galleries is never missed.
+   * Changes a subject's galleries, expiry or class. Running searches keep the old galleries too: a subject that moves
+   * between galleries is never missed. A new class holds for them at once.
    * @returns to be called when these searches have ended
    */
-  change(ordinal: number, before: Membering, after: Membering): (() => void)[] {
-    const [from, to] = [before.expireTimeMs, after.expireTimeMs];
-    if (from !== to) {
-      this.#column.set(ordinal, to);
-      if (from !== undefined) this.#expiries.delete(from);
-      if (to !== undefined) this.#expiries.add(to);
+  change(ordinal: number, before: Standing, after: Standing): (() => void)[] {
+    const isCountedAnew = before.expireTimeMs !== after.expireTimeMs || before.recordClass !== after.recordClass;
+    const hidings: (() => void)[] = [];
+    if (isCountedAnew) {
+      this.#expiryColumn.set(ordinal, after.expireTimeMs);
+      this.#classColumn.set(ordinal, after.recordClass.id);
+      this.#add(after);
+      hidings.push(...this.#delete(before));
     }
     this.#names.add(after.galleries);
-    const hidings: (() => void)[] = [];
     for (const name of before.galleries) {
-      if (!after.galleries.has(name)) hidings.push(this.#membersOf(name).remove(ordinal, from));
-      else if (from !== to) this.#membersOf(name).reschedule(from, to);
+      if (!after.galleries.has(name)) hidings.push(this.#membersOf(name).remove(ordinal, before));
+      else if (isCountedAnew) this.#membersOf(name).change(before, after);
     }
-    for (const name of after.galleries) if (!before.galleries.has(name)) this.#membersOf(name).add(ordinal, to);
+    for (const name of after.galleries) if (!before.galleries.has(name)) this.#membersOf(name).add(ordinal, after);
     return hidings;
   }
 
-  /** Number of unexpired subjects in any of the galleries. @param galleries - empty: all subjects */
-  sizeAt(galleries: ReadonlySet<string>, instantMs: number): number {
-    if (galleries.size === 0) return this.#size - this.#expiries.countUntil(instantMs);
+  /** Forgets all subjects. Only when no search is running. */
+  close(): void {
+    for (const recordClass of this.#counts.classes) this.#classes.release(recordClass);
+  }
+
+  /** Whether any subject, expired or not, is of a class that the mask denies. @param mask - undefined: it denies none */
+  masks(mask: ClassMask | undefined): boolean {
+    return mask !== undefined && this.#counts.allowedBy(mask) < this.#counts.size;
+  }
+
+  /** Number of subjects, expired or not, of classes that the mask allows. */
+  allowedBy(mask: ClassMask): number {
+    return this.#counts.allowedBy(mask);
+  }
+
+  /** Number of unexpired subjects in scope. */
+  sizeAt({ galleries, classes }: Scope, instantMs: number): number {
+    if (galleries.size === 0) return this.#counts.sizeAt(classes, instantMs);
     const members = this.#known(galleries);
-    if (members.length === 1) return members[0].sizeAt(instantMs);
+    if (members.length === 1) return members[0].sizeAt(instantMs, classes);
     // Subjects in several galleries count once.
     let count = 0;
-    const times = new Float64Array(this.#column.shared);
+    const times = new Float64Array(this.#expiryColumn.shared);
+    const ids = new Uint32Array(this.#classColumn.shared);
+    const allowed = this.masks(classes) && classes !== undefined ? new Uint8Array(classes.shared) : undefined;
     const end = Math.max(0, ...members.map(({ shared }) => shared.byteLength));
     for (let ordinal = 0; ordinal < end; ordinal++) {
-      if (times[ordinal] > instantMs && members.some((gallery) => gallery.has(ordinal))) count++;
+      if (!(times[ordinal] > instantMs) || (allowed !== undefined && !(allowed[ids[ordinal]] > 0))) continue;
+      if (members.some((gallery) => gallery.has(ordinal))) count++;
     }
     return count;
   }
@@ -81,14 +102,18 @@ export class Scopes {
   }
 
   /** @returns undefined: every subject may be found */
-  filterAt(galleries: ReadonlySet<string>, instantMs: number): SubjectFilter | undefined {
+  filterAt({ galleries, classes: mask }: Scope, instantMs: number): SubjectFilter | undefined {
     const scopes = galleries.size === 0 ? undefined : this.#known(galleries).map(({ shared }) => shared);
-    const anyExpired = this.#expiries.countUntil(instantMs) > 0;
-    const expiry = anyExpired ? { times: this.#column.shared, instantMs } : undefined;
-    return scopes === undefined && expiry === undefined ? undefined : { scopes, expiry };
+    const isMasked = mask !== undefined && this.masks(mask);
+    const classes = isMasked ? { ids: this.#classColumn.shared, allowed: mask.shared } : undefined;
+    // Of those that the caller might find: how subjects are chosen must not follow from masked ones.
+    const anyExpired = this.#counts.expiredAt(instantMs, isMasked ? mask : undefined) > 0;
+    const expiry = anyExpired ? { times: this.#expiryColumn.shared, instantMs } : undefined;
+    const isNone = scopes === undefined && expiry === undefined && classes === undefined;
+    return isNone ? undefined : { scopes, expiry, classes };
   }
 
-  /** The ordinals in scope, expired or not; undefined: too many to list. */
+  /** The ordinals of the galleries' members, expired or masked ones too; undefined: too many to list. */
   listed(galleries: ReadonlySet<string>): ReadonlySet<number> | undefined {
     if (galleries.size === 0) return undefined;
     const all = new Set<number>();
@@ -101,7 +126,17 @@ export class Scopes {
 
   /** Expired ordinals, including some of removed subjects. */
   expiredAt(instantMs: number, ordinalEnd: number): Iterable<number> {
-    return this.#expiries.countUntil(instantMs) === 0 ? [] : this.#column.over(instantMs, ordinalEnd);
+    return this.#counts.expiredAt(instantMs) === 0 ? [] : this.#expiryColumn.over(instantMs, ordinalEnd);
+  }
+
+  #add(subject: Standing): void {
+    if (this.#counts.add(subject)) this.#classes.retain(subject.recordClass);
+  }
+
+  /** @returns to be called when no running search can mean the class by its id any more */
+  #delete(subject: Standing): (() => void)[] {
+    const { recordClass } = subject;
+    return this.#counts.delete(subject) ? [() => this.#classes.release(recordClass)] : [];
   }
 
   #known(galleries: ReadonlySet<string>): Membership[] {
@@ -113,16 +148,4 @@ export class Scopes {
     this.#members.set(name, members);
     return members;
   }
-}
-
-/** Whether a subject belongs to one of the galleries; an empty set means all. */
-export function inScope(subject: SubjectEntry, galleries: ReadonlySet<string>): boolean {
-  if (galleries.size === 0) return true;
-  for (const gallery of subject.attributes.galleries) if (galleries.has(gallery)) return true;
-  return false;
-}
-
-/** Whether a search of these galleries at an instant may find a subject. @param instantMs - in ms since 1970 */
-export function isFound(subject: SubjectEntry, galleries: ReadonlySet<string>, instantMs: number): boolean {
-  return inScope(subject, galleries) && isBefore(instantMs, subject.attributes.expireTimeMs);
 }

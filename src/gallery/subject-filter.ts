@@ -1,12 +1,28 @@
+/** A mask of record classes, in the form that workers read. */
+export interface ClassFilter {
+  /** u32 for each ordinal: the id of the subject's class. */
+  readonly ids: SharedArrayBuffer;
+  /** See ClassMask.shared. */
+  readonly allowed: SharedArrayBuffer;
+}
+
 /**
  * The subjects that a search may find, in the form that workers read: columns by ordinal in shared memory, written by
- * the main thread. A further rule (a suspension, a class of records) would be a further column here.
+ * the main thread. A further rule (such as a suspension) would be a further column here.
  */
 export interface SubjectFilter {
   /** Members of any of these galleries, see Membership.shared; undefined: no restriction by gallery. */
   readonly scopes: readonly SharedArrayBuffer[] | undefined;
   /** Undefined: no subject has expired at this instant. */
   readonly expiry: { readonly times: SharedArrayBuffer; readonly instantMs: number } | undefined;
+  /** Undefined: every subject is of a class that may be searched. */
+  readonly classes: ClassFilter | undefined;
+}
+
+/** The part of a filter that is about galleries and expiry; undefined: there is none. */
+export function withoutClasses(filter: SubjectFilter | undefined): SubjectFilter | undefined {
+  if (filter?.scopes === undefined && filter?.expiry === undefined) return undefined;
+  return { ...filter, classes: undefined };
 }
 
 /** Whether a subject may be found at an instant. */
@@ -28,8 +44,7 @@ export class ExpiryColumn {
 
   set(ordinal: number, expireTimeMs: number | undefined): void {
     if (ordinal >= this.#times.length) {
-      const length = Math.max(ordinal + 1, this.#times.length * 2);
-      const larger = new Float64Array(new SharedArrayBuffer(8 * length));
+      const larger = new Float64Array(new SharedArrayBuffer(8 * lengthFor(ordinal, this.#times.length)));
       larger.set(this.#times);
       this.#times = larger;
     }
@@ -42,13 +57,49 @@ export class ExpiryColumn {
   }
 }
 
+/** Record classes of subjects: one id per ordinal. */
+export class ClassColumn {
+  #ids = new Uint32Array(new SharedArrayBuffer(4 * 1024));
+
+  /** See ClassFilter. When the array grows, a running search keeps the ids it began with. */
+  get shared(): SharedArrayBuffer {
+    return this.#ids.buffer;
+  }
+
+  set(ordinal: number, classId: number): void {
+    if (ordinal >= this.#ids.length) {
+      const larger = new Uint32Array(new SharedArrayBuffer(4 * lengthFor(ordinal, this.#ids.length)));
+      larger.set(this.#ids);
+      this.#ids = larger;
+    }
+    this.#ids[ordinal] = classId;
+  }
+}
+
+/** Doubles at least: a column that grows is copied. */
+function lengthFor(ordinal: number, present: number): number {
+  return Math.max(ordinal + 1, 2 * present);
+}
+
+/**
+ * Clears the values of references whose subjects are of masked classes, as if they had been removed.
+ * @param owners - subject ordinals, one for each value
+ */
+export function clearMasked(values: Uint8Array, owners: Uint32Array, { ids, allowed }: ClassFilter): void {
+  const [classOf, isAllowed] = [new Uint32Array(ids), new Uint8Array(allowed)];
+  // Ordinals and classes beyond the ends are newer than the search.
+  for (let i = 0; i < values.length; i++) if (!(isAllowed[classOf[owners[i]]] > 0)) values[i] = 0;
+}
+
 /** Applies a filter to references. */
 export class SubjectMask {
+  readonly #classes: { readonly ids: Uint32Array; readonly allowed: Uint8Array } | undefined;
   readonly #scopes: readonly Uint8Array[] | undefined;
   readonly #times: Float64Array | undefined;
   readonly #instantMs: number;
 
-  constructor({ scopes, expiry }: SubjectFilter) {
+  constructor({ scopes, expiry, classes }: SubjectFilter) {
+    this.#classes = classes && { ids: new Uint32Array(classes.ids), allowed: new Uint8Array(classes.allowed) };
     this.#scopes = scopes?.map((scope) => new Uint8Array(scope));
     this.#times = expiry && new Float64Array(expiry.times);
     this.#instantMs = expiry?.instantMs ?? 0;
@@ -69,8 +120,10 @@ export class SubjectMask {
     return passed;
   }
 
-  /** Ordinals beyond the end of a column are newer than the search. */
+  /** Ordinals beyond the end of a column, and classes beyond the end of theirs, are newer than the search. */
   #passes(ordinal: number): boolean {
+    const classes = this.#classes;
+    if (classes !== undefined && !(classes.allowed[classes.ids[ordinal]] > 0)) return false;
     if (this.#times !== undefined && !(this.#times[ordinal] > this.#instantMs)) return false;
     if (this.#scopes === undefined) return true;
     for (const scope of this.#scopes) if (scope[ordinal] > 0) return true;

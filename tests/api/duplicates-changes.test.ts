@@ -8,6 +8,7 @@ import {
 } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Failure } from '../../src/failure.ts';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
+import { ClassMask } from '../../src/gallery/class-mask.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
 import { Quarantine } from '../../src/gallery/quarantine.ts';
 import { AdmissionQueue } from '../../src/matching/search/admission.ts';
@@ -21,6 +22,8 @@ import { enrol, enrolCaptures, expunge, probesOf } from '../matching/people-gall
 import { openAdmission, openGrant } from './open-access.ts';
 
 const PEOPLE = 30;
+/** A threshold that many pairs of different people reach. */
+const MANY = { $case: 'maxLog10Fmr', value: -1 } as const;
 /** Enrolled again, with another capture. */
 const TWICE = [4, 9, 21];
 
@@ -61,7 +64,12 @@ async function serviceOf(turn: (search: number) => void | Promise<void> = () => 
   return { served, service };
 }
 
-function find(service: DuplicateDependencies, changes: Partial<FindDuplicatesRequest> = {}, deadlineMs = Infinity) {
+function find(
+  service: DuplicateDependencies,
+  changes: Partial<FindDuplicatesRequest> = {},
+  deadlineMs = Infinity,
+  classes?: ClassMask,
+) {
   const request: FindDuplicatesRequest = {
     galleries: [],
     afterSubjectId: '',
@@ -79,7 +87,15 @@ function find(service: DuplicateDependencies, changes: Partial<FindDuplicatesReq
     party: () => ({ name: 'a', connection: 'b' }),
     note: () => undefined,
   };
-  return findDuplicates(service, turns, request, context);
+  return findDuplicates(service, turns, request, context, classes);
+}
+
+/** Changes the contributor of a subject. */
+function hand(gallery: Gallery, subjectId: string, contributor: string): void {
+  const { references } = gallery.subject(subjectId) ?? { references: [] };
+  const kept = references.map(({ referenceId, partition }) => ({ referenceId, partition, packed: undefined }));
+  const attributes = subjectAttributes({ contributor });
+  gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId, attributes, references: kept });
 }
 
 const namesOf = (pairs: readonly { subjectId: string; otherSubjectId: string }[]) =>
@@ -132,6 +148,34 @@ describe('duplicates, while the gallery changes', () => {
     });
     const response = await find(service);
     expect(namesOf(response.pairs)).toEqual(expected(TWICE.slice(1)));
+  });
+});
+
+describe('duplicates, for a caller that may not search every record class', () => {
+  it('are those of a gallery without the masked subjects, as is what is said of the search', async () => {
+    const { served, service } = await serviceOf();
+    const masked = ['p1', 'p4', `q${TWICE[1]}`];
+    for (const subjectId of masked) hand(served.current, subjectId, 'secret');
+    const mask = new ClassMask(served.classes, ({ contributor }) => contributor !== 'secret');
+    const { served: other, service: without } = await serviceOf();
+    for (const subjectId of masked) other.current.apply(other.current.version + 1, { kind: 'expunge', subjectId });
+    const thresholds = [service, without].map(({ searcher }) => vi.spyOn(searcher, 'duplicatesOf'));
+    for (const changes of [{}, { maxSubjects: 5 }, { threshold: MANY }]) {
+      const [found, due] = await Promise.all([find(service, changes, Infinity, mask), find(without, changes)]);
+      expect({ ...found, galleryVersion: 0 }).toEqual({ ...due, galleryVersion: 0 });
+    }
+    const [asked, due] = thresholds.map(({ mock }) => mock.calls.map(([, { threshold }]) => threshold));
+    expect(asked).toEqual(due);
+    vi.restoreAllMocks();
+    expect(namesOf((await find(service, {}, Infinity, mask)).pairs)).toEqual(expected([TWICE[2]]));
+  });
+
+  it('are left out when one of them changes to a masked class before the answer', async () => {
+    const { served, service } = await serviceOf((search) => {
+      if (search === PEOPLE + TWICE.length) hand(served.current, `p${TWICE[0]}`, 'secret');
+    });
+    const mask = new ClassMask(served.classes, ({ contributor }) => contributor !== 'secret');
+    expect(namesOf((await find(service, {}, Infinity, mask)).pairs)).toEqual(expected(TWICE.slice(1)));
   });
 });
 

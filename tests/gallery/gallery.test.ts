@@ -5,6 +5,7 @@ import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts'
 import { isBefore } from '../../src/gallery/subject-filter.ts';
 import type { SearchTicket } from '../../src/gallery/reclamation.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
+import { named } from '../named-scope.ts';
 
 const SIZING = { capacity: 3, maxRecordBytes: 64, scratchBytes: 256, vectorBytes: 0 };
 
@@ -150,7 +151,7 @@ describe('the gallery', () => {
     gallery.endSearch(search);
     expect(enrol(5, 'd')).toBe(0);
     expect(gallery.subjectWithOrdinal(0)?.subjectId).toBe('d');
-    const scopes = gallery.filterAt(new Set(['main', 'nobody']), 0)?.scopes ?? [];
+    const scopes = gallery.filterAt(named(['main', 'nobody']), 0)?.scopes ?? [];
     expect(scopes).toHaveLength(1);
     expect([...new Uint8Array(scopes[0], 0, 4)]).toEqual([1, 1, 1, 0]);
   });
@@ -195,7 +196,7 @@ describe('the gallery', () => {
     });
     const at = (instant: number) => ({
       found: found(gallery, gallery.beginSearch(instant)),
-      counted: gallery.subjectsInScope(new Set(['main']), instant),
+      counted: gallery.subjectsInScope(named(['main']), instant),
     });
     expect(at(499)).toEqual({ found: ['a', 'b'], counted: 2 });
     expect(at(500)).toEqual({ found: ['a'], counted: 1 });
@@ -236,9 +237,9 @@ describe('the gallery', () => {
         );
         for (const name of ['x', 'y']) {
           const expected = [...model.values()].filter((subject) => subject.gallery === name).length;
-          expect(gallery.subjectsInScope(new Set([name]))).toBe(expected);
+          expect(gallery.subjectsInScope(named([name]))).toBe(expected);
         }
-        expect(gallery.subjectsInScope(new Set(['x', 'y']))).toBe(model.size);
+        expect(gallery.subjectsInScope(named(['x', 'y']))).toBe(model.size);
         expect(gallery.partitions.reduce((sum, { liveCount }) => sum + liveCount, 0)).toBe(found(gallery).length);
       }),
     );

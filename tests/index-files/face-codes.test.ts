@@ -30,6 +30,7 @@ import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { CODED, enrolFaces, face, FEW, MIN_FACES, PEOPLE, SHAPE, SIZING } from './coded-store.ts';
 import { contentOf } from './content.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
 
 const keyDir = temporaryDirectory();
 const keys = new Keys({ keyFile: undefined, dataDir: join(keyDir, 'keys') });
@@ -161,7 +162,7 @@ describe('an index of many faces', () => {
     const search = async (person: number) => {
       const probes = await prepareProbes(pools[0], [{ sampleIndex: 0, viewIndex: 0, template: face(person, 5) }]);
       const threshold = { maxLog10Fmr: 0 };
-      const request = { probes, galleries: new Set<string>(), maxCandidates: 3, threshold, standardFpir: 0.01 };
+      const request = { probes, scope: EVERYTHING, maxCandidates: 3, threshold, standardFpir: 0.01 };
       const source = new IndexedScan(pools[0]);
       return identify(served.current, () => source, pools[0], request, new AbortController().signal);
     };

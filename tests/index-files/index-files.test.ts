@@ -30,6 +30,7 @@ import { startTestCluster, temporaryDirectory, type TestCluster } from '../clust
 import { temporaryKeys } from '../keys.ts';
 import { enrolment, reference } from '../store/records.ts';
 import { contentOf } from './content.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
 
 /** Small enough for several segments, and for blocks of few people. */
 const SHAPE = { ...INDEX_SHAPE, capacity: 16, blockSize: 5 };
@@ -156,7 +157,7 @@ describe('an index', () => {
       const probes = await prepareProbes(pools[0], [{ sampleIndex: 0, viewIndex: 0, template }]);
       const request = {
         probes,
-        galleries: new Set<string>(),
+        scope: EVERYTHING,
         maxCandidates: 10,
         threshold: { maxLog10Fmr: 0 },
         standardFpir: 0.01,

@@ -62,13 +62,40 @@ describe('a scan of a segment', () => {
     for (const instantMs of [999, 1000]) {
       const isHidden = (ordinal: number) => !isMember(ordinal) || (instantMs === 1000 && ordinal % 2 > 0);
       const out = new Int16Array(130);
-      const filter = { scopes: [members], expiry: { times, instantMs } };
+      const filter = { scopes: [members], expiry: { times, instantMs }, classes: undefined };
       const counts = reader.scan(probe, 20, 150, out, go(), filter);
       const passed = Array.from(out, (_, i) => 20 + i).filter((ordinal) => !isHidden(ordinal)).length;
       expect(counts).toEqual({ read: 130, passed, searched: passed });
       out.forEach((similarity, i) =>
         expect(similarity).toBe(isHidden(20 + i) ? REMOVED_SIMILARITY : everything[20 + i]),
       );
+    }
+  });
+
+  it('gives the same similarities of faces in the filter, however many are outside', () => {
+    const [count, dimension] = [9000, 64];
+    const segment = new Segment(count, dimension, { scratchBytes: SEGMENT_SCRATCH_BYTES });
+    const bytes = (seed: number) => Uint8Array.from({ length: dimension }, (_, i) => (seed * 37 + i * i * 11) % 251);
+    for (let i = 0; i < count; i++) segment.append(bytes(i), i);
+    for (let i = 0; i < count; i += 50) segment.remove(i);
+    const reader = new SegmentReader(segment.handle, SHIPPED_CALIBRATIONS);
+    const face: PackedProbe = { modality: 'face', packed: bytes(3), modelId: 'm', dimension };
+    const everything = new Int16Array(count);
+    reader.scan(face, 0, count, everything, go());
+    const [ids, allowed] = [new SharedArrayBuffer(4 * count), new SharedArrayBuffer(10)];
+    new Uint8Array(allowed)[1] = 1;
+    for (const oneIn of [1, 2, 3, 7, 100, 10_000]) {
+      // The first ordinals are of another class: some batches have none.
+      const passes = (i: number) => i > 5000 && i % oneIn === 0;
+      new Uint32Array(ids).forEach((_, i, all) => (all[i] = passes(i) ? 1 : 4));
+      const out = new Int16Array(count);
+      const filter = { scopes: undefined, expiry: undefined, classes: { ids, allowed } };
+      const { searched, passed } = reader.scan(face, 0, count, out, go(), filter);
+      const all = [...everything.keys()];
+      const isRight = (i: number) => out[i] === (passes(i) ? everything[i] : REMOVED_SIMILARITY);
+      expect(all.filter((i) => !isRight(i))).toEqual([]);
+      expect(passed).toBe(all.filter(passes).length);
+      expect(searched).toBe(all.filter((i) => passes(i) && i % 50 > 0).length);
     }
   });
 

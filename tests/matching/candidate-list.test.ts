@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SubjectEntry } from '../../src/gallery/catalogue.ts';
+import { RecordClasses } from '../../src/gallery/record-classes.ts';
 import {
   fuse,
   makeCandidateList,
@@ -34,7 +35,8 @@ function subject(subjectId: string): SubjectEntry {
     expireTimeMs: undefined,
     notComparableCount: 0,
   } as const;
-  return { subjectId, ordinal: 0, attributes, references: [], earlier: [] };
+  const recordClass = new RecordClasses().classOf(attributes);
+  return { subjectId, ordinal: 0, attributes, recordClass, references: [], earlier: [] };
 }
 
 describe('fusing the scores of a subject', () => {

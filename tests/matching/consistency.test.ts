@@ -15,6 +15,7 @@ import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import type { FingerTemplate } from '../../src/templates/finger-template.ts';
 import { secondImpression, somePrint } from '../prints.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
+import { named } from '../named-scope.ts';
 
 const PEOPLE = 24;
 const IMPRESSIONS = 3;
@@ -107,7 +108,7 @@ describe('searches while the gallery changes', () => {
   async function search(gallery: Gallery, pool: WorkerPool, versions: readonly Model[], { person, way, scope }: Step) {
     const request = {
       probes: probes[person],
-      galleries: new Set(scope),
+      scope: named(scope),
       maxCandidates: 10,
       threshold: { maxLog10Fmr: 0 },
       standardFpir: 0.01,

@@ -27,6 +27,7 @@ import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
 import { createPerson } from '../../fixtures/person.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
+import { named } from '../named-scope.ts';
 
 const PEOPLE = 12;
 const LATEST = 20;
@@ -218,7 +219,7 @@ describe('subjects with an expiry', () => {
 
   const requestFor = (one: number, scope: readonly string[] = []): SearchRequest => ({
     probes: probes[one],
-    galleries: new Set(scope),
+    scope: named(scope),
     maxCandidates: 100,
     threshold: { maxLog10Fmr: 0 },
     standardFpir: 0.01,
@@ -274,7 +275,7 @@ describe('subjects with an expiry', () => {
         return;
       case 'verify': {
         const { gallery, now } = world;
-        const result = await verifySubject(gallery, pool, probes[one.person], String(one.person));
+        const result = await verifySubject(gallery, pool, probes[one.person], String(one.person), undefined);
         expect(result !== undefined).toBe(isFound(world.model.get(String(one.person)), now, EVERYWHERE));
         return;
       }
@@ -338,7 +339,7 @@ describe('subjects with an expiry', () => {
       const count = (scope: readonly string[]) =>
         [...model.values()].filter((known) => isFound(known, now, new Set(scope))).length;
       for (const scope of [[], ['a'], ['b'], ['a', 'b'], ['nobody'], ['b', 'nobody']])
-        expect(gallery.subjectsInScope(new Set(scope))).toBe(count(scope));
+        expect(gallery.subjectsInScope(named(scope))).toBe(count(scope));
       expect(gallery.subjectCount).toBe(count([]));
       expect(gallery.gallerySizes.filter(([, size]) => size > 0)).toEqual(
         GALLERIES.map((name) => [name, count([name])] as const).filter(([, size]) => size > 0),

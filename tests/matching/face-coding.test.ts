@@ -17,6 +17,8 @@ import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import { random } from '../prints.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 import { buildCases } from '../kernels/builds.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
+import { named } from '../named-scope.ts';
 
 const DIMENSION = 272;
 const PARTITION = { modality: 'face', modelId: 'm', dimension: DIMENSION } as const;
@@ -151,7 +153,7 @@ describe('coded faces', () => {
     const probes = await prepareProbes(pool, [{ sampleIndex: 0, viewIndex: 0, template: face(person, 5) }]);
     const request = {
       probes,
-      galleries: new Set(scope),
+      scope: named(scope),
       maxCandidates: 5,
       threshold: { maxLog10Fmr: 0 },
       standardFpir: 0.01,
@@ -247,7 +249,7 @@ describe('coded faces', () => {
         templates.map((template, sampleIndex) => ({ sampleIndex, viewIndex: 0, template })),
       );
       const rules = { maxCandidates: 5, threshold: { maxLog10Fmr: 0 }, standardFpir: 0.01 };
-      const request = { probes, galleries: new Set<string>(), ...rules };
+      const request = { probes, scope: EVERYTHING, ...rules };
       return (await identify(gallery, () => new IndexedScan(pool), pool, request, signal)).mode;
     };
     expect(await modeOf(face(3, 1), face(3, 2))).toBe('exact');

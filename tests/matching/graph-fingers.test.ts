@@ -11,6 +11,7 @@ import type { FingerPosition } from '../../src/templates/finger-template.ts';
 import { random, somePrint } from '../prints.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
 import { graphsFor } from './vector-people.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
 
 const ids = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `p${from + i}`).sort();
 const LENGTH = 64;
@@ -47,7 +48,7 @@ it('searches the graphs of fingers for every probe, in each partition that it is
   ]);
   const probes = [probe(40, 2), probe(50, 7)];
   const unpacked = { ...probe(60, 2), packed: undefined };
-  const view = new SearchView(gallery, [...probes, unpacked], new Set());
+  const view = new SearchView(gallery, [...probes, unpacked], EVERYTHING);
   const { signal } = new AbortController();
   const found = await subjects.nearest([...probes, unpacked], view, 1, signal);
   expect(found.map(({ subjectId }) => subjectId).sort()).toEqual(['p40', 'p50', ...ids(310, 320)].sort());

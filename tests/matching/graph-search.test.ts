@@ -13,6 +13,8 @@ import { STOP } from '../../src/matching/workers/stop-signal.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { ExactNeighbours } from './exact-neighbours.ts';
 import { expunge, faceOf, galleryOf, probesOf, requestFor } from './people-gallery.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
+import { named } from '../named-scope.ts';
 
 const PEOPLE = 150;
 const FEW = { face: 5, finger: 5, perCandidate: 0, growsFrom: Infinity };
@@ -89,7 +91,7 @@ describe('a graph search', () => {
     const graph = new GraphSearch(pool, neighbours, FEW);
     const probes = await probesOf(pool, 5);
     const costIn = (scope: readonly string[]) => {
-      const view = new SearchView(gallery, probes, new Set(scope), gallery.now());
+      const view = new SearchView(gallery, probes, named(scope), gallery.now());
       const cost = graph.expectedMs(probes, view);
       view.close();
       return cost;
@@ -104,7 +106,7 @@ describe('a graph search', () => {
     // The graphs' own time is added: one list of an effort of five.
     expect(costIn([]) - all).toBeCloseTo(10, 6);
     const alone = galleryOf(7);
-    const view = new SearchView(alone, probes, new Set(['odd']), alone.now());
+    const view = new SearchView(alone, probes, named(['odd']), alone.now());
     expect(view.scopeShare).toBeLessThan(0.5);
     expect(graph.expectedMs(probes, view)).toBe(Infinity);
     view.close();
@@ -119,7 +121,7 @@ describe('a graph search', () => {
     if (known.template.modality !== 'finger') throw new Error('this is no finger');
     const unknown = await prepareProbes(pool, [{ ...known, template: { ...known.template, position: 0 } }]);
     const expected = (probes: readonly Probe[]) => {
-      const view = new SearchView(gallery, probes, new Set(), gallery.now());
+      const view = new SearchView(gallery, probes, EVERYTHING, gallery.now());
       const comparing = graph.expectedMs(probes, view) - nearest.expectedMs(probes, view, FEW.finger);
       view.close();
       return comparing / pool.costs.finger.milliseconds(1);
@@ -139,7 +141,7 @@ describe('a graph search', () => {
     const neighbours = new ExactNeighbours();
     const graph = new GraphSearch(pool, neighbours, FEW);
     const probes = await probesOf(pool, 4);
-    const view = new SearchView(own, probes, new Set(), own.now());
+    const view = new SearchView(own, probes, EVERYTHING, own.now());
     const mates = await neighbours.nearest(probes, view, 5, new AbortController().signal);
     view.close();
     expect(mates.some(({ subjectId }) => subjectId === 'p4')).toBe(true);

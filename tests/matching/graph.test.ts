@@ -22,6 +22,7 @@ import {
   nearestNow,
   probeOf,
 } from './vector-people.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
 
 const used: CandidateGraphs[] = [];
 afterEach(async () => {
@@ -144,7 +145,7 @@ describe('the graph of a gallery', () => {
     now = 2000;
     expect(await all('even')).toEqual(even.filter((id) => id !== 'p4'));
     const probe = probeOf(3);
-    const view = new SearchView(gallery, [probe], new Set());
+    const view = new SearchView(gallery, [probe], EVERYTHING);
     enrol(gallery, 300);
     expunge(gallery, 7);
     expect(await nearest(graphs, view, probe, 300)).toEqual(ids(0, 300).filter((id) => !['p4', 'p7'].includes(id)));
@@ -156,7 +157,7 @@ describe('the graph of a gallery', () => {
     const graphs = graphsOf({ current: gallery });
     await graphs.run();
     const probe = probeOf(9, 0);
-    const view = new SearchView(gallery, [probe], new Set());
+    const view = new SearchView(gallery, [probe], EVERYTHING);
     enrol(gallery, 9, 1);
     dropReferences(gallery, 9);
     await graphs.run();
@@ -221,7 +222,7 @@ describe('a graph is built anew', () => {
     for (let person = 0; person < 301; person++) expunge(gallery, person);
     await graphs.run();
     const probe = probeOf(400);
-    const view = new SearchView(gallery, [probe], new Set());
+    const view = new SearchView(gallery, [probe], EVERYTHING);
     const search = nearest(graphs, view, probe, 10);
     expect(await threadsOf(() => graphs.run())).toBe(1);
     expect(await search).toContain('p400');
@@ -268,7 +269,7 @@ describe('while a graph is built', () => {
     await graphs.run();
     const old = served.current;
     const probe = probeOf(5);
-    const view = new SearchView(old, [probe], new Set());
+    const view = new SearchView(old, [probe], EVERYTHING);
     const next = served.makeEmpty();
     for (let person = 0; person < 400; person++) enrol(next, person);
     void served.replace(next);
@@ -340,7 +341,7 @@ describe('a search of a graph', () => {
     const graphs = graphsOf({ current: gallery });
     await graphs.run();
     const probe = probeOf(1);
-    const view = new SearchView(gallery, [probe], new Set());
+    const view = new SearchView(gallery, [probe], EVERYTHING);
     const controller = new AbortController();
     const reason = new Error('not wanted any more');
     const searches = [1, 2, 3].map(() => nearest(graphs, view, probe, 50, controller.signal));

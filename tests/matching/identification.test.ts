@@ -19,6 +19,8 @@ import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerPosition, FingerTemplate } from '../../src/templates/finger-template.ts';
 import { random, secondImpression, somePrint } from '../prints.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
+import { named } from '../named-scope.ts';
 
 const PEOPLE = 240;
 const encoder = new ReferenceEncoder();
@@ -82,7 +84,7 @@ function graphOf(source: CandidateSource): CandidateSource {
 function requestFor(probes: readonly Probe[], galleries: readonly string[] = []): SearchRequest {
   return {
     probes,
-    galleries: new Set(galleries),
+    scope: named(galleries),
     maxCandidates: 10,
     threshold: { maxLog10Fmr: 0 },
     standardFpir: 0.01,
@@ -370,12 +372,13 @@ describe('the search strategies', () => {
     const gallery = filledGallery(1000);
     const probes = await probesOf(1, [2, 7], false);
     const pool = new WorkerPool(1);
-    const view = new SearchView(gallery, probes, new Set(), 0);
+    const view = new SearchView(gallery, probes, EVERYTHING, 0);
     const planner = new Planner(pool);
     expect(planner.choose(probes, view, false).mode).toBe('exact');
     // A machine on which a comparison takes ten milliseconds, and scanning a vector almost nothing.
     const range = view.rangesFor(probes[0])[0];
-    const large = { rangesFor: () => [{ ...range, end: 1_000_000 }], ordinals: 1_000_000 } as unknown as SearchView;
+    const size = { ordinals: 1_000_000, population: 1_000_000 };
+    const large = { rangesFor: () => [{ ...range, end: 1_000_000 }], ...size } as unknown as SearchView;
     expect(planner.choose(probes, large, false).mode).toBe('indexed');
     expect(planner.choose(probes, large, true).mode).toBe('exact');
     // One task of pure overhead says little about a million vectors.

@@ -10,6 +10,7 @@ import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerPosition, FingerTemplate } from '../../src/templates/finger-template.ts';
 import { random, secondImpression, somePrint } from '../prints.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
+import { named } from '../named-scope.ts';
 
 const encoder = new ReferenceEncoder();
 const print = (person: number, position: FingerPosition): FingerTemplate => ({
@@ -85,7 +86,7 @@ export function faceOf(pool: WorkerPool, person: number) {
 export function requestFor(probes: readonly Probe[], galleries: readonly string[] = []): SearchRequest {
   return {
     probes,
-    galleries: new Set(galleries),
+    scope: named(galleries),
     maxCandidates: 10,
     threshold: { targetFpir: 0.01 },
     standardFpir: 0.01,

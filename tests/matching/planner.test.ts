@@ -11,6 +11,7 @@ import { SearchView } from '../../src/matching/search/search-view.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import { ExactNeighbours } from './exact-neighbours.ts';
 import { galleryOf, probesOf, requestFor } from './people-gallery.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
 
 const RULES: readonly CandidateRule[] = ['auto', 'codes', 'graph', 'exact'];
 const WAYS: Readonly<Record<CandidateRule, readonly (string | undefined)[]>> = {
@@ -27,7 +28,7 @@ beforeAll(async () => {
   pool = new WorkerPool(1);
   probes = await probesOf(pool, 1);
   const gallery = galleryOf(50);
-  view = new SearchView(gallery, probes, new Set(), gallery.now());
+  view = new SearchView(gallery, probes, EVERYTHING, gallery.now());
 });
 afterAll(async () => {
   view.close();
@@ -41,6 +42,7 @@ function viewOf(references: number, scopeShare = 1): SearchView {
     rangesFor: () => [{ ...range, end: references }],
     partitionCountFor: () => 1,
     ordinals: references,
+    population: references,
     scopeShare,
     filter: undefined,
     listed: undefined,

@@ -22,6 +22,8 @@ import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import { random, secondImpression, somePrint } from '../prints.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
+import { named } from '../named-scope.ts';
 
 const pools = [1, 2].map((size) => new WorkerPool(size));
 afterAll(() => Promise.all(pools.map((pool) => pool.close())));
@@ -131,7 +133,7 @@ describe('batches of scans', () => {
       const pieces = segments.map(({ handle: { id }, count }, s) => {
         return { segment: id, from: 0, to: s === 1 ? count - shorter : count, offset: s * 2048 };
       });
-      return { tables, pieces, values: new SharedArrayBuffer(4096), stop: new StopSignal().scan };
+      return { tables, pieces, values: new SharedArrayBuffer(4096), classes: undefined, stop: new StopSignal().scan };
     };
     const handles = segments.map(({ handle }) => handle);
     const cases = [0, 31, 0, 500, 899].map((shorter, i) => ({ seed: i + 1, shorter }));
@@ -184,7 +186,7 @@ describe('batches of scans', () => {
     const probes = (await probesOf(3)).slice(2);
     const source = new ExactScan(pool);
     const search = (...galleries: string[]) => {
-      const request = { ...requestFor(probes), galleries: new Set(galleries) };
+      const request = { ...requestFor(probes), scope: named(galleries) };
       return identify(gallery, () => source, pool, request, new AbortController().signal);
     };
     const results = await Promise.all([search('third'), search(), search('third'), search('other')]);
@@ -195,7 +197,7 @@ describe('batches of scans', () => {
     const [pool] = pools;
     const gallery = filledGallery();
     const probes = await probesOf(1);
-    const view = new SearchView(gallery, probes, new Set());
+    const view = new SearchView(gallery, probes, EVERYTHING);
     const parts = scanParts(probes.slice(0, 2), view).map((part, p) => {
       return { ...part, offset: 300 + p * 64, tables: { tables: new Uint8Array(2048), base: 9 } };
     });
@@ -203,7 +205,7 @@ describe('batches of scans', () => {
     new Uint8Array(values).fill(77);
     const stop = new StopSignal();
     stop.raise(STOP.scan);
-    for (const { run } of codeTasks(pool, parts, values, stop.scan)) expect(await run()).toBe(0);
+    for (const { run } of codeTasks(pool, parts, values, undefined, stop.scan)) expect(await run()).toBe(0);
     view.close();
     const left = new Uint8Array(values);
     const covered = (at: number) => parts.some(({ offset, end }) => at >= offset && at < offset + end);
@@ -299,5 +301,5 @@ function probesOf(person: number): Promise<Probe[]> {
 
 function requestFor(probes: readonly Probe[]) {
   const threshold = { maxLog10Fmr: 0 };
-  return { probes, galleries: new Set<string>(), maxCandidates: 10, threshold, standardFpir: 0.01 };
+  return { probes, scope: EVERYTHING, maxCandidates: 10, threshold, standardFpir: 0.01 };
 }

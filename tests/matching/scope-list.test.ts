@@ -21,6 +21,8 @@ import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import type { FingerPosition, FingerTemplate } from '../../src/templates/finger-template.ts';
 import { random, secondImpression, somePrint } from '../prints.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
+import { named } from '../named-scope.ts';
 
 const PEOPLE = 150;
 const POSITIONS = [0, 2, 7] as const;
@@ -97,7 +99,7 @@ describe('a gallery of few subjects', () => {
   const search = (gallery: Gallery, source: CandidateSource, request: Partial<SearchRequest>) => {
     const whole = {
       probes: probes[0],
-      galleries: new Set<string>(),
+      scope: EVERYTHING,
       maxCandidates: 10,
       threshold: { maxLog10Fmr: 0 },
       standardFpir: 0.01,
@@ -128,7 +130,7 @@ describe('a gallery of few subjects', () => {
           fill(gallery, people);
           // During a search, too: the view has been taken by then.
           const compaction = new Compactor({ current: gallery }, (error) => expect.fail(String(error)), 0).run();
-          const request = { ...changes, probes: probes[who], galleries: new Set(scope) };
+          const request = { ...changes, probes: probes[who], scope: named(scope) };
           const [list, scan] = await Promise.all([
             search(gallery, new ScopeList(pool), request),
             search(gallery, new ExactScan(pool), request),
@@ -167,7 +169,7 @@ describe('a gallery of few subjects', () => {
     add(MAX_LISTED + 1, MAX_LISTED + 3, 'two');
     const planner = new Planner(pool);
     const choose = (galleries: readonly string[], exact: boolean) => {
-      const view = new SearchView(gallery, probes[0], new Set(galleries));
+      const view = new SearchView(gallery, probes[0], named(galleries));
       try {
         return planner.choose(probes[0], view, exact);
       } finally {
@@ -184,7 +186,7 @@ describe('a gallery of few subjects', () => {
     // It is listed again once it is small.
     for (let i = 0; i < MAX_LISTED / 2 + 1; i++)
       gallery.apply(gallery.version + 1, { kind: 'expunge', subjectId: `s${i}` });
-    expect(gallery.listed(new Set(['large']), 0)).toHaveLength(MAX_LISTED / 2);
+    expect(gallery.listed(named(['large']), 0)).toHaveLength(MAX_LISTED / 2);
   });
 
   it('returns a partial answer at the deadline, and compares found subjects with all samples', async () => {
@@ -194,7 +196,7 @@ describe('a gallery of few subjects', () => {
       gallery,
       Array.from({ length: PEOPLE }, () => ({ ...everything, galleries: ['x'] })),
     );
-    const request = { galleries: new Set(['x']) };
+    const request = { scope: named(['x']) };
     expect(await search(gallery, new ScopeList(pool), { ...request, scanUntilMs: Date.now() - 1 })).toMatchObject({
       candidates: [],
       searchedFraction: 0,

@@ -10,6 +10,7 @@ import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
 
 const FACES = 5000;
 const face: FaceTemplate = {
@@ -46,7 +47,7 @@ describe('buffers for values', () => {
       const stop = new AbortController();
       const probes = await prepareProbes(pool, [{ sampleIndex: 0, viewIndex: 0, template: face }]);
       const rules = { maxCandidates: 5, threshold: { maxLog10Fmr: 0 }, standardFpir: 0.01 };
-      const request = { probes, galleries: new Set<string>(), ...rules };
+      const request = { probes, scope: EVERYTHING, ...rules };
       const begun = vi.spyOn(pool, 'scan').mockImplementationOnce((...order) => {
         stop.abort(new Error('hung up'));
         return scan(...order);

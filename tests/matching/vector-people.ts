@@ -13,6 +13,8 @@ import { gallerySizing } from '../../src/matching/workers/gallery-sizing.ts';
 import type { FaceTemplate } from '../../src/templates/face-template.ts';
 import { random } from '../prints.ts';
 import { subjectAttributes } from '../subject-attributes.ts';
+import { EVERYTHING } from '../../src/gallery/scope.ts';
+import { named } from '../named-scope.ts';
 
 export const DIMENSION = 48;
 export const PARTITION = { modality: 'face', modelId: 'm', dimension: DIMENSION } as const;
@@ -89,7 +91,7 @@ export async function nearestNow(
   ef: number,
   galleries: readonly string[] = [],
 ): Promise<string[]> {
-  const view = new SearchView(gallery, [probe], new Set(galleries));
+  const view = new SearchView(gallery, [probe], named(galleries));
   try {
     return await nearest(graphs, view, probe, ef);
   } finally {
@@ -100,7 +102,7 @@ export async function nearestNow(
 /** Whether searches may use the graphs now. */
 export function isCovered(graphs: CandidateGraphs, gallery: Gallery): boolean {
   const probe = probeOf(0);
-  const view = new SearchView(gallery, [probe], new Set());
+  const view = new SearchView(gallery, [probe], EVERYTHING);
   try {
     return new GraphSubjects(graphs).covers([probe], view);
   } finally {

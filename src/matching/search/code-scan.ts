@@ -62,13 +62,15 @@ export async function scanCodes(
 ): Promise<CodesRead> {
   const whole = probes.map(() => 0);
   let read = 0;
-  const ofCodes = codeTasks(pool, parts, values, run.stop.scan).map(({ name, run: scan }) => ({
-    name,
-    run: async () => {
-      const scanned = await scan();
-      read += scanned;
-    },
-  }));
+  const ofCodes = codeTasks(pool, parts, values, run.view.filter?.classes, run.stop.scan).map(
+    ({ name, run: scan }) => ({
+      name,
+      run: async () => {
+        const scanned = await scan();
+        read += scanned;
+      },
+    }),
+  );
   const uncoded = parts.filter(({ tables }) => tables === undefined);
   const ofFaces = uncoded.flatMap((part) =>
     scanTasks(pool, part, FACES_PER_TASK, values, part.offset / 2, run.view, run.stop.scan).map(

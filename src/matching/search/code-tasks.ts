@@ -1,3 +1,4 @@
+import type { ClassFilter } from '../../gallery/subject-filter.ts';
 import type { CodeTables } from '../kernels/code-tables.ts';
 import type { CodePiece, CodeScan } from '../workers/messages.ts';
 import { namesOf } from '../workers/scan-batches.ts';
@@ -35,12 +36,14 @@ interface Group {
 /**
  * Scans of the coded references of all parts, as tasks that are skipped once the search is stopped.
  * @param values - see CodeScan
+ * @param classes - see CodeScan
  * @returns tasks that return the number of references scanned
  */
 export function codeTasks(
   pool: WorkerPool,
   parts: readonly PlacedPart[],
   values: SharedArrayBuffer,
+  classes: ClassFilter | undefined,
   stop: StopMark,
 ): SharedJob<number>[] {
   return mergedIfMany(groupsOf(parts), pool).map(({ name, groups }) => ({
@@ -52,7 +55,7 @@ export function codeTasks(
         return 0;
       }
       const scans = groups.map(({ tables, pieces }): CodeScan => {
-        return { tables, pieces: pieces.map(codePieceOf), values, stop };
+        return { tables, pieces: pieces.map(codePieceOf), values, classes, stop };
       });
       const handles = groups[0].pieces.map(({ part: { segment } }) => segment.handle);
       const { read } = await pool.scanCodes(scans, handles);

@@ -5,7 +5,7 @@ import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { CandidateSource, Proposal, SearchRun, SearchTarget } from './candidate-source.ts';
 import { COMPARISONS_PER_TASK } from './comparisons.ts';
 import type { Probe } from './probe.ts';
-import { faceKindOf, referencesOf, scanParts, type ScanPart } from './scan-parts.ts';
+import { faceKindOf, referencesOf, scanParts, shareRead, type ScanPart } from './scan-parts.ts';
 import { FACES_PER_TASK, scanTasks } from './scan-tasks.ts';
 import type { SearchView } from './search-view.ts';
 import { inSharedOrder } from './shared-order.ts';
@@ -72,7 +72,7 @@ export class ExactScan implements CandidateSource {
     // No task is running: unlike after a failure, no thread writes to it.
     if (signal.aborted) this.#buffers.giveBack(similarities);
     signal.throwIfAborted();
-    const scanned = end === 0 ? 1 : read / end;
+    const scanned = shareRead(read, end, view);
     const task: ShortlistTask = {
       kind: 'shortlist',
       parts: parts.map(({ instance, segment, end: count, before, packed }) => {

@@ -52,7 +52,8 @@ const MIN_SCOPE_SHARE = 0.5;
 
 /**
  * Compares the subjects that graphs of similar references find. Nothing is scanned, so the time hardly grows with the
- * gallery. A graph may miss any mate: the audit measures how often.
+ * gallery. A graph may miss any mate: the audit measures how often. Where subjects are masked, graphs are not used: they
+ * link to each other references that only masked ones join, so what is found would follow from these.
  */
 export class GraphSearch implements CandidateSource {
   readonly mode = 'indexed';
@@ -72,9 +73,9 @@ export class GraphSearch implements CandidateSource {
     this.#otherwise = otherwise;
   }
 
-  /** Infinity where the graphs do not cover the search, or most subjects are out of scope. */
+  /** Infinity where the graphs do not cover the search, subjects are masked, or most are out of scope. */
   expectedMs(probes: readonly Probe[], view: SearchView): number {
-    if (view.scopeShare < MIN_SCOPE_SHARE || !this.#graphs.covers(probes, view)) return Infinity;
+    if (view.isMasked || view.scopeShare < MIN_SCOPE_SHARE || !this.#graphs.covers(probes, view)) return Infinity;
     const lists = this.#lists(probes, view, 0);
     if (lists.length === 0) return Infinity;
     const { finger, face } = this.#pool.costs;
@@ -97,7 +98,7 @@ export class GraphSearch implements CandidateSource {
   async propose(probes: readonly Probe[], target: SearchTarget, run: SearchRun): Promise<Proposal> {
     const { view, stop, signal } = run;
     signal.throwIfAborted();
-    const looked = await this.#look(probes, target, run);
+    const looked = view.isMasked ? 'failed' : await this.#look(probes, target, run);
     signal.throwIfAborted();
     if (looked === 'failed' && this.#otherwise !== undefined) return this.#otherwise.propose(probes, target, run);
     if (typeof looked === 'string') return nothing(probes);

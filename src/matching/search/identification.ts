@@ -1,5 +1,5 @@
 import type { Gallery } from '../../gallery/gallery.ts';
-import { countReferences } from '../../gallery/partition.ts';
+import type { Scope } from '../../gallery/scope.ts';
 import {
   makeCandidateList,
   type CandidateList,
@@ -23,8 +23,7 @@ const TASKS_PER_THREAD = 2;
 /** A 1:N search. */
 export interface SearchRequest {
   readonly probes: readonly Probe[];
-  /** Galleries to search; empty: all. */
-  readonly galleries: ReadonlySet<string>;
+  readonly scope: Scope;
   readonly maxCandidates: number;
   readonly threshold: { readonly targetFpir: number } | { readonly maxLog10Fmr: number };
   /** The service's configured false positive identification rate. */
@@ -105,7 +104,7 @@ export async function identify(
   const abandon = () => stop.raise(STOP.all);
   signal.addEventListener('abort', abandon, { once: true });
   const timers = [raiseAt(stop, STOP.scan, request.scanUntilMs), raiseAt(stop, STOP.compare, request.compareUntilMs)];
-  const view = new SearchView(gallery, request.probes, request.galleries, request.instantMs);
+  const view = new SearchView(gallery, request.probes, request.scope, request.instantMs);
   try {
     const { probes, maxCandidates, firstHit } = request;
     const source = choose(view);
@@ -184,7 +183,7 @@ async function concluded(
     subjectsSearched,
     galleryVersion: view.version,
     compared: made,
-    inScope: probes.map((probe, p) => (isComplete(proposal) ? made[p] : countReferences(view.rangesFor(probe)))),
+    inScope: probes.map((probe, p) => (isComplete(proposal) ? made[p] : view.referenceCountFor(probe))),
     searchedFraction,
     penetration: proposal.penetration,
     faceDirections: proposal.faceDirections,

@@ -1,4 +1,5 @@
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
+import { isFound } from '../../gallery/scope.ts';
 import type { CandidateSource, CandidateWay } from './candidate-source.ts';
 import { identify, type SearchRequest } from './identification.ts';
 import {
@@ -111,9 +112,9 @@ export class IndexAudit {
     if (this.#due < 1 || this.#stop.signal.aborted) return;
     this.#due -= 1;
     if (this.#waiting.length >= MAX_WAITING) return;
-    const { probes, galleries, maxCandidates, standardFpir } = request;
+    const { probes, scope, maxCandidates, standardFpir } = request;
     // The same length of the list: an index makes more effort for a longer one.
-    const repeated = { probes, galleries, maxCandidates, threshold: { targetFpir: standardFpir }, standardFpir };
+    const repeated = { probes, scope, maxCandidates, threshold: { targetFpir: standardFpir }, standardFpir };
     this.#waiting.push({ request: repeated, index, since: performance.now() });
     this.#running ??= this.#work();
   }
@@ -164,8 +165,10 @@ export class IndexAudit {
     const counts = this.#countsOf(modalitiesOf(request.probes), index.way);
     counts.searches++;
     const first = exact.candidates[0]?.subject;
-    // A subject expunged meanwhile may be in neither list, or in the earlier one only. It says nothing about the index.
+    // A subject that was expunged or left the scope meanwhile may be in neither list, or in the earlier one only. It says
+    // nothing about the index.
     if (first === undefined || gallery.subject(first.subjectId) !== first) return;
+    if (!isFound(first, request.scope, instantMs)) return;
     counts.candidates++;
     if (!indexed.candidates.some(({ subject }) => subject === first)) counts.missed++;
   }

@@ -1,4 +1,5 @@
 import { countReferences } from '../../gallery/partition.ts';
+import { withoutClasses } from '../../gallery/subject-filter.ts';
 import { FACE_CODE_BYTES, FaceCoder } from '../kernels/face-codes.ts';
 import type { PackedProbe } from '../kernels/packed-probe.ts';
 import { CODE_BYTES } from '../model/finger-vector-model.ts';
@@ -21,7 +22,7 @@ import {
   type ShortlistSize,
 } from './list-sizes.ts';
 import type { Probe } from './probe.ts';
-import { referencesOf, type ScanPart } from './scan-parts.ts';
+import { referencesOf, shareRead, type ScanPart } from './scan-parts.ts';
 import type { SearchView } from './search-view.ts';
 import { ValueBuffers } from './value-buffers.ts';
 
@@ -78,7 +79,7 @@ export class IndexedScan implements CandidateSource {
     if (signal.aborted) this.#buffers.giveBack(values);
     signal.throwIfAborted();
     const end = referencesOf(parts);
-    const scanned = end === 0 ? 1 : read / end;
+    const scanned = shareRead(read, end, view);
     const { wanted, ranked } = this.#sizes(view, maxCandidates, probes);
     const task: ChooseTask = {
       kind: 'choose',
@@ -86,7 +87,7 @@ export class IndexedScan implements CandidateSource {
       parts: chosenParts(parts),
       values,
       ordinals: view.ordinals,
-      filter: view.filter,
+      filter: withoutClasses(view.filter),
       ranked,
       wanted,
       stop: run.stop.all,
@@ -124,7 +125,7 @@ export class IndexedScan implements CandidateSource {
   /** Numbers of subjects to rank by whole vectors, and to compare. */
   #sizes(view: SearchView, maxCandidates: number, probes: readonly Probe[]): ListSizes {
     const kind = listKindOf(probes);
-    const sizesOf = (shares?: ListShares) => listSizes(kind, shares, view.ordinals, maxCandidates, this.#size);
+    const sizesOf = (shares?: ListShares) => listSizes(kind, shares, view.population, maxCandidates, this.#size);
     const sizes = sizesOf(this.#lengths.of(kind));
     // Lengths are measured with fingers of known position. One that is compared with all fingers has several times as
     // many references before its mate.

@@ -31,27 +31,27 @@ export interface ListSizes {
 
 /**
  * @param shares - measured; undefined: the fixed ones
- * @param ordinals - subjects in memory
+ * @param population - subjects in memory that the search might find
  * @param maxCandidates - length of the list; the end of the list must be right too, whatever was measured
  */
 export function listSizes(
   kind: ListKind,
   shares: ListShares | undefined,
-  ordinals: number,
+  population: number,
   maxCandidates: number,
   size: ShortlistSize = SHORTLIST,
 ): ListSizes {
   if (kind === 'face') {
     // A comparison of faces reads the same embeddings: a rank by whole embeddings is final.
     const wanted = exactShortlist(maxCandidates);
-    const ranked = Math.ceil((shares?.ranked ?? FACES_RANKED) * ordinals);
+    const ranked = Math.ceil((shares?.ranked ?? FACES_RANKED) * population);
     return { ranked: Math.max(MIN_FACES_RANKED, wanted, ranked), wanted };
   }
   const { min, perCandidate, share, ranked } = size;
   const least = Math.max(min, perCandidate * maxCandidates);
-  const wanted = Math.ceil(Math.max(least, (shares?.compared ?? share) * ordinals));
+  const wanted = Math.ceil(Math.max(least, (shares?.compared ?? share) * population));
   if (shares === undefined) return { ranked: Math.ceil(ranked * wanted), wanted };
-  return { ranked: Math.ceil(Math.max(wanted, ranked * least, shares.ranked * ordinals)), wanted };
+  return { ranked: Math.ceil(Math.max(wanted, ranked * least, shares.ranked * population)), wanted };
 }
 
 /** The fixed shares of a kind. */

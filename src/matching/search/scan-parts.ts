@@ -44,6 +44,18 @@ export function referencesOf(parts: readonly ScanPart[]): number {
   return parts.reduce((sum, { end }) => sum + end, 0);
 }
 
+/** Parts into which the share of a stopped scan is divided for a caller with masked subjects. */
+const SHARE_STEPS = 100;
+
+/**
+ * Share of the references that a scan has read. It includes masked ones; where there are any, a stopped scan is stated in
+ * hundredths: exact quotients would tell how many references there are.
+ */
+export function shareRead(read: number, all: number, { isMasked }: SearchView): number {
+  const share = all === 0 ? 1 : read / all;
+  return isMasked ? Math.floor(SHARE_STEPS * share) / SHARE_STEPS : share;
+}
+
 export function faceKindOf(packed: PackedProbe): FaceKind | undefined {
   return packed.modality === 'face' ? { modelId: packed.modelId, dimension: packed.dimension } : undefined;
 }

@@ -1,8 +1,8 @@
 import { referencesAt, type ReferenceLocation, type SubjectEntry } from '../../gallery/catalogue.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
-import type { SegmentRange } from '../../gallery/partition.ts';
+import { countReferences, type SegmentRange } from '../../gallery/partition.ts';
 import type { SearchTicket } from '../../gallery/reclamation.ts';
-import { isFound } from '../../gallery/scopes.ts';
+import { isFound, type Scope } from '../../gallery/scope.ts';
 import { placesOf, type Place, type Segment } from '../../gallery/segment.ts';
 import type { SubjectFilter } from '../../gallery/subject-filter.ts';
 import { partitionsFor, type Probe } from './probe.ts';
@@ -24,11 +24,16 @@ export class SearchView {
   readonly listed: readonly SubjectEntry[] | undefined;
   /** Share of the subjects in memory that is in scope. */
   readonly scopeShare: number;
+  /** Whether subjects in memory are of classes that the caller may not search: what the answer says must not count them. */
+  readonly isMasked: boolean;
+  /** Subjects in memory that the caller might search: the lists of an index are shares of them. */
+  readonly population: number;
   readonly #gallery: Gallery;
-  readonly #galleries: ReadonlySet<string>;
+  readonly #scope: Scope;
   readonly #ticket: SearchTicket;
   /** The ranges that each probe is compared with. */
   readonly #ranges = new Map<Probe, SegmentRange[]>();
+  readonly #references = new Map<Probe, number>();
   readonly #partitions = new Map<Probe, number>();
   /** Ends of the ranges by segment: one past the last reference. */
   readonly #ends = new Map<Probe, ReadonlyMap<Segment, number>>();
@@ -38,20 +43,34 @@ export class SearchView {
    * @param instantMs - in ms since 1970: subjects expired at this instant are not found. Two searches that must see the
    * same subjects get the same instant.
    */
-  constructor(gallery: Gallery, probes: readonly Probe[], galleries: ReadonlySet<string>, instantMs = gallery.now()) {
+  constructor(gallery: Gallery, probes: readonly Probe[], scope: Scope, instantMs = gallery.now()) {
+    const { classes } = scope;
+    if (classes?.isOf(gallery.classes) === false)
+      throw new RangeError('the mask is about the classes of other galleries');
     this.#gallery = gallery;
-    this.#galleries = galleries;
-    this.#ticket = gallery.beginSearch(instantMs);
+    this.#scope = scope;
+    // First: it decides about all classes of the gallery. What that throws leaves nothing to be closed.
+    const mask = classes !== undefined && gallery.masks(classes) ? classes : undefined;
+    this.isMasked = mask !== undefined;
+    this.#ticket = gallery.beginSearch(instantMs, classes);
     this.version = this.#ticket.version;
-    this.subjectsInScope = gallery.subjectsInScope(galleries, instantMs);
+    this.subjectsInScope = gallery.subjectsInScope(scope, instantMs);
     this.ordinals = gallery.ordinalEnd;
-    this.filter = gallery.filterAt(galleries, instantMs);
-    this.listed = gallery.listed(galleries, instantMs);
+    this.population = mask === undefined ? this.ordinals : gallery.subjectsAllowedBy(mask);
+    this.filter = gallery.filterAt(scope, instantMs);
+    this.listed = gallery.listed(scope, instantMs);
     this.scopeShare = Math.min(1, this.subjectsInScope / Math.max(1, gallery.storedSubjectCount));
     for (const probe of probes) {
-      const byPartition = partitionsFor(probe.template).map((name) => gallery.partition(name)?.ranges() ?? []);
+      const names = partitionsFor(probe.template);
+      const allowed = names.map((name) => (mask === undefined ? Infinity : gallery.referencesAllowedBy(mask, name)));
+      // Without its masked references such a partition would not exist.
+      const byPartition = names.map((name, n) => (allowed[n] === 0 ? [] : (gallery.partition(name)?.ranges() ?? [])));
       const ranges = byPartition.flat();
       this.#ranges.set(probe, ranges);
+      this.#references.set(
+        probe,
+        mask === undefined ? countReferences(ranges) : allowed.reduce((sum, count) => sum + count, 0),
+      );
       this.#partitions.set(probe, byPartition.filter(({ length }) => length > 0).length);
       this.#ends.set(probe, new Map(ranges.map(({ segment, end }) => [segment, end])));
     }
@@ -65,6 +84,14 @@ export class SearchView {
   /** The ranges to be read to compare the probe with every reference. */
   rangesFor(probe: Probe): SegmentRange[] {
     return known(this.#ranges, probe);
+  }
+
+  /**
+   * Number of references that the probe can be compared with, for the answer: at most, since those outside the galleries
+   * are included, and without a mask removed ones, too.
+   */
+  referenceCountFor(probe: Probe): number {
+    return known(this.#references, probe);
   }
 
   /** Number of partitions with references that the probe is compared with. */
@@ -94,11 +121,11 @@ export class SearchView {
     });
   }
 
-  /** Whether the subject may be returned: false once expunged, outside the galleries, or expired. */
+  /** Whether the subject may be returned: false once expunged, outside the galleries, of a masked class, or expired. */
   isPresent(subject: SubjectEntry): boolean {
     return (
       this.#gallery.subjectWithOrdinal(subject.ordinal) === subject &&
-      isFound(subject, this.#galleries, this.#ticket.instantMs)
+      isFound(subject, this.#scope, this.#ticket.instantMs)
     );
   }
 

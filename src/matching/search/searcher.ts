@@ -2,7 +2,8 @@
 import { Failure } from '../../failure.ts';
 import type { Quarantine } from '../../gallery/quarantine.ts';
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
-import { isFound } from '../../gallery/scopes.ts';
+import type { ClassMask } from '../../gallery/class-mask.ts';
+import { isFound, type Scope } from '../../gallery/scope.ts';
 import { modelVersions, type ModelVersion } from '../rates/model-version.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { Asker } from '../../fair-turns.ts';
@@ -43,6 +44,8 @@ export interface IdentifyQuery {
   readonly samples: readonly SampleTemplate[];
   /** Gallery names; empty: all galleries. */
   readonly galleries: readonly string[];
+  /** Record classes that the caller may search; undefined: every class. */
+  readonly classes: ClassMask | undefined;
   readonly maxCandidates: number;
   /** Undefined: the service's configured FPIR. */
   readonly threshold: SearchRequest['threshold'] | undefined;
@@ -78,13 +81,14 @@ export type Verified = Compared<VerificationResult>;
 export interface VerifyQuery {
   readonly samples: readonly SampleTemplate[];
   readonly claim: { readonly subjectId: string } | { readonly references: readonly SampleTemplate[] };
+  /** Record classes that the caller may compare with; undefined: every class. Other subjects are unknown to it. */
+  readonly classes: ClassMask | undefined;
   readonly explain: boolean;
 }
 
 /** A search for the subjects that resemble an enrolled one. */
 export interface DuplicateQuery {
-  /** Gallery names; empty: all galleries. */
-  readonly galleries: readonly string[];
+  readonly scope: Scope;
   /** Maximum number of similar subjects. */
   readonly maxDuplicates: number;
   readonly threshold: SearchRequest['threshold'];
@@ -119,16 +123,17 @@ export class Searcher {
     const { served, planner, audit, pool, admission, targetFpir } = this.#parts;
     // A misspelled gallery name would return an empty list for every enrolled subject.
     served.current.requireKnown(query.galleries);
-    const { allowPartial: partial, isExact, maxCandidates, explain } = query;
+    const { allowPartial: partial, isExact, maxCandidates, explain, classes } = query;
     const waiting = { signal, deadlineMs, kind: 'search', partial, ...(party && { party }) } as const;
     const { search, result, source } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(query.samples);
+      await classes?.prepare(signal);
       let source: CandidateSource | undefined;
       const choose = (view: SearchView) => (source = planner.choose(probes, view, isExact));
       const limits = partial ? this.#partialTime.limits(deadlineMs, Date.now()) : undefined;
       const search: SearchRequest = {
         probes,
-        galleries: new Set(query.galleries),
+        scope: { galleries: new Set(query.galleries), classes },
         maxCandidates,
         threshold: query.threshold ?? { targetFpir },
         standardFpir: targetFpir,
@@ -157,18 +162,23 @@ export class Searcher {
   }
 
   /** @throws Failure SUBJECT_NOT_FOUND, REFERENCE_DAMAGED */
-  async verify({ samples, claim, explain }: VerifyQuery, { signal, deadlineMs, party }: Patience): Promise<Verified> {
+  async verify(
+    { samples, claim, classes, explain }: VerifyQuery,
+    { signal, deadlineMs, party }: Patience,
+  ): Promise<Verified> {
     const { served, pool, admission, quarantine } = this.#parts;
     const waiting = { signal, deadlineMs, kind: 'verification', ...(party && { party }) } as const;
     const { probes, result } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(samples);
+      await classes?.prepare(signal);
       const result =
         'subjectId' in claim
-          ? await verifySubject(served.current, pool, probes, claim.subjectId, explain)
+          ? await verifySubject(served.current, pool, probes, claim.subjectId, classes, explain)
           : await verifySamples(served.current, pool, probes, await prepareProbes(pool, claim.references), explain);
       return { probes, result };
     });
-    if ('subjectId' in claim) requireUndamaged(quarantine, claim.subjectId, result);
+    if ('subjectId' in claim && this.#mayKnow(claim.subjectId, classes))
+      requireUndamaged(quarantine, claim.subjectId, result);
     if (result !== undefined) return this.#compared(probes, result);
     throw new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
   }
@@ -181,22 +191,22 @@ export class Searcher {
    */
   async duplicatesOf(
     subjectId: string,
-    { galleries, maxDuplicates, threshold }: DuplicateQuery,
+    { scope, maxDuplicates, threshold }: DuplicateQuery,
     { signal, deadlineMs, party }: Patience,
   ): Promise<Duplicates | 'gone' | 'not-comparable'> {
     const { served, planner, pool, admission, targetFpir } = this.#parts;
     const waiting = { signal, deadlineMs, kind: 'duplicates', ...(party && { party }) } as const;
     return admission.run(waiting, async () => {
+      await scope.classes?.prepare(signal);
       // Not the subject of a list: since it was made, another gallery may have come, and this one may follow no changes.
       const gallery = served.current;
       const subject = gallery.subject(subjectId);
-      const scope = new Set(galleries);
       if (subject === undefined || !isFound(subject, scope, gallery.now())) return 'gone';
       const probes = enrolledProbes(subject, pool.calibrations);
       if (probes.length === 0) return 'not-comparable';
       const search = {
         probes,
-        galleries: scope,
+        scope,
         // The subject itself is the first.
         maxCandidates: maxDuplicates + 1,
         threshold,
@@ -210,13 +220,21 @@ export class Searcher {
     });
   }
 
+  /** Whether a caller may know that there is a subject. One that cannot be read may be of any class. */
+  #mayKnow(subjectId: string, classes: ClassMask | undefined): boolean {
+    const gallery = this.#parts.served.current;
+    const subject = gallery.subject(subjectId);
+    if (classes === undefined || subject === undefined) return !gallery.masks(classes);
+    return classes.allows(subject.recordClass);
+  }
+
   #identified(search: SearchRequest, result: SearchResult): Identified {
     const { served, audit, quarantine } = this.#parts;
     const isAudited = result.way !== undefined && !result.isEarly;
     return {
       ...this.#compared(search.probes, result),
       audit: isAudited ? audit.figuresOf(modalitiesOf(search.probes), result.way) : undefined,
-      damagedReferences: quarantine.unsearched(served.current, search.galleries),
+      damagedReferences: quarantine.unsearched(served.current, search.scope),
     };
   }
 

@@ -1,3 +1,4 @@
+import type { ClassMask } from '../../gallery/class-mask.ts';
 import type { Segment } from '../../gallery/segment.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
 import { fuse, sampleScore, instanceNameOf, type ComparedReference, type SampleScore } from './candidate-list.ts';
@@ -23,17 +24,20 @@ export interface VerificationResult {
 
 /**
  * Compares the probes with an enrolled subject.
+ * @param classes - the caller may compare with subjects of these; undefined: of all
  * @param explain - explain the finger scores
- * @returns undefined when the subject is not in the gallery, has expired, or was removed while the comparison ran
+ * @returns undefined when the subject is not in the gallery, is of another class, has expired, or was removed while the
+ * comparison ran
  */
 export async function verifySubject(
   gallery: Gallery,
   pool: WorkerPool,
   probes: readonly Probe[],
   subjectId: string,
+  classes: ClassMask | undefined,
   explain = false,
 ): Promise<VerificationResult | undefined> {
-  const view = new SearchView(gallery, probes, new Set());
+  const view = new SearchView(gallery, probes, { galleries: new Set(), classes });
   try {
     const subject = gallery.subject(subjectId);
     if (subject === undefined || !view.isPresent(subject)) return undefined;

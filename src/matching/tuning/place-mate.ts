@@ -1,5 +1,6 @@
 import type { SubjectEntry } from '../../gallery/catalogue.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
+import { EVERYTHING } from '../../gallery/scope.ts';
 import { thresholdFor } from '../rates/fusion.ts';
 import { fuse } from '../search/candidate-list.ts';
 import type { SearchRun } from '../search/candidate-source.ts';
@@ -44,7 +45,7 @@ export async function placeMate(
   const stop = new StopSignal();
   const abandon = () => stop.raise(STOP.all);
   signal.addEventListener('abort', abandon, { once: true });
-  const view = new SearchView(gallery, probes, new Set());
+  const view = new SearchView(gallery, probes, EVERYTHING);
   try {
     const run: SearchRun = { view, tasks: new SearchTasks(1), stop, signal };
     const thresholdLog10 = thresholdFor(targetFpir, view.subjectsInScope);

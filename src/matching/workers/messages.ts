@@ -3,7 +3,7 @@
  * shared. Everything else is copied, and kept small for that reason.
  */
 import type { SegmentHandle } from '../../gallery/segment-layout.ts';
-import type { SubjectFilter } from '../../gallery/subject-filter.ts';
+import type { ClassFilter, SubjectFilter } from '../../gallery/subject-filter.ts';
 import type { FingerTemplate } from '../../templates/finger-template.ts';
 import type { CodeTables } from '../kernels/code-tables.ts';
 import type { FaceDirections } from '../kernels/face-codes.ts';
@@ -65,6 +65,8 @@ export interface CodeScan {
   readonly pieces: readonly CodePiece[];
   /** u8 for each reference: 0 where it was removed, or not scanned; otherwise 1 + the similarity in steps. */
   readonly values: SharedArrayBuffer;
+  /** References of masked subjects get the value 0, as if removed; undefined: there are none. */
+  readonly classes: ClassFilter | undefined;
   readonly stop: StopMark;
 }
 
@@ -137,7 +139,7 @@ export interface ChooseTask {
   readonly values: SharedArrayBuffer;
   /** One past the greatest ordinal. */
   readonly ordinals: number;
-  /** Subjects outside are not chosen; undefined: none. */
+  /** Subjects outside are not chosen; undefined: none. Masked ones have no values. */
   readonly filter: SubjectFilter | undefined;
   /**
    * Number of subjects chosen by these values, to be ranked by whole vectors; subjects that tie with the last one are

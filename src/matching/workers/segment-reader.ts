@@ -27,6 +27,11 @@ const FINGER_BATCH = 64;
 const FACE_BATCH = 4096;
 /** Scattered references per call. */
 const VECTOR_BATCH = 4096;
+/**
+ * Share of the faces of a batch from which on all are read, and the similarities of those outside the filter dropped in
+ * this thread. Memory is read ahead in order: every face that is skipped costs more than a comparison.
+ */
+const READ_IN_ORDER = 1 / 4;
 const MAX_BATCH = Math.max(FINGER_BATCH, FACE_BATCH, VECTOR_BATCH);
 const KERNEL_SCRATCH_BYTES = Math.max(FINGER_SCRATCH_BYTES, FACE_SCRATCH_BYTES);
 const PROBE_BYTES = Math.max(FINGER_PACKED_MAX_BYTES + CANDIDATE_BYTES, MAX_FACE_BYTES);
@@ -99,9 +104,13 @@ export class SegmentReader {
       const count = Math.min(batch, to - first);
       const part = out.subarray(read, read + count);
       const passing = mask === undefined ? count : this.#filterDirectory(mask, first, count);
-      const directory = mask === undefined ? this.#directoryAddress + first * 4 : this.#ownDirectoryAddress;
+      const shared = this.#directoryAddress + first * 4;
+      const directory = mask === undefined ? shared : this.#ownDirectoryAddress;
       if (passing === 0) part.fill(REMOVED_SIMILARITY);
-      else if (probe.modality === 'face') searched += this.#resembleFaces(probe.dimension, directory, count, part);
+      else if (probe.modality === 'face' && mask !== undefined && passing >= READ_IN_ORDER * count) {
+        this.#resembleFaces(probe.dimension, shared, count, part);
+        searched += this.#dropMasked(part);
+      } else if (probe.modality === 'face') searched += this.#resembleFaces(probe.dimension, directory, count, part);
       else searched += this.#rateFingers(probe, directory, count, part);
       passed += passing;
       read += count;
@@ -216,6 +225,20 @@ export class SegmentReader {
     const directory = new Int32Array(buffer, this.#directoryAddress + first * 4, count);
     const owners = new Uint32Array(buffer, this.#ownersAddress + first * 4, count);
     return mask.copyEntries(directory, owners, new Int32Array(buffer, this.#ownDirectoryAddress, count));
+  }
+
+  /**
+   * Drops the similarities of references that are not in this thread's directory.
+   * @returns the number of the others
+   */
+  #dropMasked(similarities: Int16Array): number {
+    const own = new Int32Array(this.#memory.buffer, this.#ownDirectoryAddress, similarities.length);
+    let present = 0;
+    for (let i = 0; i < similarities.length; i++) {
+      if (own[i] === 0) similarities[i] = REMOVED_SIMILARITY;
+      else present++;
+    }
+    return present;
   }
 
   /** @returns references not removed */

@@ -3,6 +3,8 @@
  * handles no subjects, requests or database.
  */
 import { workerData } from 'piscina';
+import type { SegmentHandle } from '../../gallery/segment-layout.ts';
+import { clearMasked } from '../../gallery/subject-filter.ts';
 import { Calibrations, type OwnTables } from '../rates/calibrations.ts';
 import { CandidateChoice } from './candidate-choice.ts';
 import { DirectComparer } from './direct-comparison.ts';
@@ -36,6 +38,11 @@ let comparer: DirectComparer | undefined;
 function coderOf(directions: FaceDirections): FaceCoder {
   if (coder?.directions.hash !== directions.hash) coder = new FaceCoder(directions);
   return coder;
+}
+
+/** The subject ordinals of some references of a segment. */
+function ownersIn({ memory, layout }: SegmentHandle, from: number, count: number): Uint32Array {
+  return new Uint32Array(memory.buffer, layout.ownersAddress + from * Uint32Array.BYTES_PER_ELEMENT, count);
 }
 
 function met(id: SegmentId): MetSegment {
@@ -72,15 +79,20 @@ const HANDLERS: Handlers = {
     return timed(() => reader.scan(probe, from, to, out, stop, filter));
   },
   'scan-codes': ({ scans }) => {
-    const readers = scans[0].pieces.map(({ segment }) => met(segment).reader);
+    const segments = scans[0].pieces.map(({ segment }) => met(segment));
     return timed(() => {
       const read = scans.map(() => 0);
-      readers.forEach(({ batches }, i) => {
+      segments.forEach(({ reader: { batches }, handle }, i) => {
         const readings = scans.map(({ tables, pieces, values, stop }) => {
           const { from, to, offset } = pieces[i];
           return { tables, to, out: new Uint8Array(values, offset + from, to - from), stop };
         });
-        batches.scanCodes(readings, scans[0].pieces[i].from).forEach((count, s) => (read[s] += count));
+        const { from } = scans[0].pieces[i];
+        batches.scanCodes(readings, from).forEach((count, s) => (read[s] += count));
+        readings.forEach(({ out }, s) => {
+          const { classes } = scans[s];
+          if (classes !== undefined) clearMasked(out, ownersIn(handle, from, out.length), classes);
+        });
       });
       return { read };
     });

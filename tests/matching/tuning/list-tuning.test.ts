@@ -11,6 +11,7 @@ import { LIST_KINDS } from '../../../src/matching/workers/list-lengths.ts';
 import { WorkerPool } from '../../../src/matching/workers/worker-pool.ts';
 import { random, secondImpression, somePrint } from '../../prints.ts';
 import { subjectAttributes } from '../../subject-attributes.ts';
+import { EVERYTHING } from '../../../src/gallery/scope.ts';
 
 const PEOPLE = 700;
 const DIMENSION = 272;
@@ -74,7 +75,7 @@ describe('lists of indexed searches', () => {
     const source = new IndexedScan(pool, { min: 1, perCandidate: 1, share: 0.5, ranked: 1.5 });
     const request = {
       probes,
-      galleries: new Set<string>(),
+      scope: EVERYTHING,
       maxCandidates: 1,
       threshold: { maxLog10Fmr: 0 },
       standardFpir: 0.01,
@@ -110,7 +111,7 @@ describe('lists of indexed searches', () => {
       const probes = await prepareProbes(pool, samples);
       const source = new IndexedScan(pool, { min: 1, perCandidate: 1, share: 0.3, ranked: 1.5 });
       const threshold = { maxLog10Fmr: 0 };
-      const request = { probes, galleries: new Set<string>(), maxCandidates: 1, threshold, standardFpir: 0.01 };
+      const request = { probes, scope: EVERYTHING, maxCandidates: 1, threshold, standardFpir: 0.01 };
       const { signal } = new AbortController();
       return (await identify(gallery, () => source, pool, request, signal)).penetration;
     };

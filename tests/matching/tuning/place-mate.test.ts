@@ -13,6 +13,7 @@ import { ValueBuffers } from '../../../src/matching/search/value-buffers.ts';
 import { placeMate } from '../../../src/matching/tuning/place-mate.ts';
 import { garbage, secondImpression, somePrint } from '../../prints.ts';
 import { subjectAttributes } from '../../subject-attributes.ts';
+import { EVERYTHING } from '../../../src/gallery/scope.ts';
 
 const PEOPLE = 600;
 const signal = new AbortController().signal;
@@ -61,7 +62,7 @@ async function probesOf(person: number, fingers: number, noise: number): Promise
 
 /** The choice and the place by one scan. */
 async function scanned(probes: readonly Probe[], subject: number) {
-  const view = new SearchView(gallery, probes, new Set());
+  const view = new SearchView(gallery, probes, EVERYTHING);
   const parts = placedParts(probes, view);
   const values = new SharedArrayBuffer(Math.max(2, valueBytes(parts)));
   const run = { view, tasks: new SearchTasks(2), stop: new StopSignal(), signal };
