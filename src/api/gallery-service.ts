@@ -10,6 +10,7 @@ import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
 import {
   prepareEnrolment,
   prepareReferences,
+  requireRoomForClass,
   subjectColumns,
   type EnrolmentDependencies,
 } from '../enrolment/enrolment.ts';
@@ -249,6 +250,8 @@ async function updateSubject(
   };
   const { galleries = present.galleries, caveats = present.caveats, provenance = present.provenance } = patch;
   requireMayStore(grant, { contributor: present.contributor, galleries, caveats, provenance });
+  if (mask.has('data.caveats') || mask.has('data.provenance'))
+    requireRoomForClass(service.follower, { contributor: present.contributor, caveats, provenance });
   const warnings = [...ofSamples, ...dataWarnings(mask.has('data.expire_time') ? (columns ?? {}) : {})];
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(patch.galleries ?? []);

@@ -67,14 +67,19 @@ export async function decodeRequest(rules: SampleRules, request: EnrollRequest):
   return { request, data, samples: await decodeReferences(rules, request.samples) };
 }
 
-/** Second stage: packs the samples on worker threads. */
+/**
+ * Second stage: packs the samples on worker threads.
+ * @throws Failure RECORD_CLASSES_EXHAUSTED, NOT_COMPARABLE
+ */
 export async function packEnrolment(
-  { pool }: Pick<EnrolmentDependencies, 'pool'>,
+  { pool, follower }: Pick<EnrolmentDependencies, 'pool' | 'follower'>,
   { request, data, samples }: DecodedEnrolment,
 ): Promise<PreparedEnrolment> {
+  const columns = subjectColumns(data);
+  requireRoomForClass(follower, columns);
   const { references, packed, warnings } = await packReferences(pool, samples);
   return {
-    subject: { subjectId: newId(), ...subjectColumns(data) },
+    subject: { subjectId: newId(), ...columns },
     references,
     packed,
     warnings: [...warnings, ...dataWarnings(data)],
@@ -161,6 +166,20 @@ export function referencesOf(
     return reference;
   });
   return { references, packed: byId, warnings: toWireWarnings(decoded) };
+}
+
+/**
+ * @param planned - a subject as it is to be stored
+ * @throws Failure RECORD_CLASSES_EXHAUSTED
+ */
+export function requireRoomForClass(
+  follower: ChangeFollower,
+  planned: Pick<NewSubject, 'contributor' | 'caveats' | 'provenance'>,
+): void {
+  if (follower.hasRoomForClass(planned)) return;
+  const sentence =
+    'There are too many combinations of contributor, caveats and provenance. Use caveats that other subjects have.';
+  throw new Failure('resource-exhausted', 'RECORD_CLASSES_EXHAUSTED', sentence, { field: 'data.caveats' });
 }
 
 /** The stored form of a subject's data. */

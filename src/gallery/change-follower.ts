@@ -8,6 +8,7 @@ import type {
 } from '../store/records.ts';
 import type { Gallery, GalleryChange, SearchableReference } from './gallery.ts';
 import { Quarantine } from './quarantine.ts';
+import type { ClassAttributes } from './record-classes.ts';
 import type { ActiveGallery } from './active-gallery.ts';
 import { attributesOf, packStored, searchable, type PackTemplates } from './stored-records.ts';
 
@@ -159,6 +160,14 @@ export class ChangeFollower {
   /** Galleries of a planned change that have never had a subject. Two concurrent changes may get the same name. */
   newAmong(galleries: readonly string[]): string[] {
     return galleries.filter((name) => !this.#served.current.knows(name));
+  }
+
+  /**
+   * Whether there is room for the record class of a planned enrolment or change. Several at the same time may take the last
+   * room together.
+   */
+  hasRoomForClass(planned: ClassAttributes): boolean {
+    return this.#served.classes.fits(planned);
   }
 
   async #learnGalleries(): Promise<void> {
