@@ -120,9 +120,9 @@ module.exports = {
     ),
     forbid(
       'http-knows-no-features',
-      'HTTP handles connections and bytes. Other modules provide the answers of its paths.',
+      'HTTP handles connections, their TLS and bytes. Other modules provide the answers of its paths.',
       room('http'),
-      '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
+      '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|observability|service|cli)/|^src/security/(?!tls-terminator|server-certificates|peer-certificate)',
     ),
     forbid(
       'network-is-a-leaf',

@@ -18,6 +18,7 @@ export interface Configuration {
   readonly grpcPort: number;
   readonly httpHost: string;
   readonly httpPort: number;
+  readonly httpTls: 'auto' | 'off';
   readonly httpIdentify: boolean;
   readonly workers: number;
   readonly targetFpir: number;
@@ -46,6 +47,7 @@ export interface Configuration {
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
   readonly tlsClientCa: string | undefined;
+  readonly tlsClientCrl: string | undefined;
   readonly allowPlaintext: boolean;
   readonly logLevel: string;
 }
@@ -86,6 +88,7 @@ export function readConfiguration(
     grpcPort: read('RIDGEWATCH_GRPC_PORT'),
     httpHost: read('RIDGEWATCH_HTTP_HOST'),
     httpPort: read('RIDGEWATCH_HTTP_PORT'),
+    httpTls: read('RIDGEWATCH_HTTP_TLS'),
     httpIdentify: read('RIDGEWATCH_HTTP_IDENTIFY'),
     workers: read('RIDGEWATCH_WORKERS'),
     targetFpir: read('RIDGEWATCH_TARGET_FPIR'),
@@ -114,6 +117,7 @@ export function readConfiguration(
     tlsCert: read('RIDGEWATCH_TLS_CERT'),
     tlsKey: read('RIDGEWATCH_TLS_KEY'),
     tlsClientCa: read('RIDGEWATCH_TLS_CLIENT_CA'),
+    tlsClientCrl: read('RIDGEWATCH_TLS_CLIENT_CRL'),
     allowPlaintext: read('RIDGEWATCH_ALLOW_PLAINTEXT'),
     logLevel: read('RIDGEWATCH_LOG_LEVEL'),
   };

@@ -114,11 +114,19 @@ export const SETTINGS = {
     meaning: 'Port of `/livez`, `/readyz` and `/metrics`; 0: any free port.',
     why: 'In the range that Prometheus exporters use.',
   },
+  RIDGEWATCH_HTTP_TLS: {
+    schema: z.enum(['auto', 'off'], "is not 'auto' or 'off'"),
+    fallback: 'auto',
+    meaning:
+      '`auto`: the HTTP port uses TLS where gRPC does, with the same certificate. `off`: it does not; on the loopback address, or with `RIDGEWATCH_ALLOW_PLAINTEXT`.',
+    why: 'Orchestrators probe over HTTPS, too, and need no certificate for it. `off` is for a probe or proxy on the same machine.',
+  },
   RIDGEWATCH_HTTP_IDENTIFY: {
     schema: yesOrNo,
     fallback: 'false',
-    meaning: '`true`: the HTTP port also answers searches in JSON, `POST /v1/identify`; on the loopback address only.',
-    why: 'This HTTP has neither TLS nor certificates: it is for a program on the same machine without gRPC.',
+    meaning:
+      '`true`: the HTTP port also answers searches in JSON, `POST /v1/identify`; without TLS on the loopback address only.',
+    why: 'For programs without gRPC. It is another way in, to be opened only where it is used.',
   },
   RIDGEWATCH_WORKERS: {
     schema: whole(1, 64),
@@ -217,7 +225,8 @@ export const SETTINGS = {
   RIDGEWATCH_TLS_CERT: {
     schema: optional,
     fallback: undefined,
-    meaning: "File with the server's certificate chain (PEM).",
+    meaning:
+      "File with the server's certificate chain (PEM). This file and the next three are read again when they change.",
     why: 'Unset: no TLS, which is allowed on the loopback address only.',
   },
   RIDGEWATCH_TLS_KEY: {
@@ -230,12 +239,19 @@ export const SETTINGS = {
     schema: optional,
     fallback: undefined,
     meaning: "File with the accepted authorities of clients' certificates (PEM).",
-    why: 'If set, only clients with a certificate are served (mutual TLS).',
+    why: 'If set, gRPC serves only clients with a certificate (mutual TLS). HTTP asks for one, and refuses one of another authority.',
+  },
+  RIDGEWATCH_TLS_CLIENT_CRL: {
+    schema: optional,
+    fallback: undefined,
+    meaning:
+      "File with the revocation lists of these authorities (PEM): one of each authority in every client's chain. At most 1 MiB.",
+    why: 'Unset: no certificate is taken for revoked. An authority whose list is missing or has expired vouches for nobody.',
   },
   RIDGEWATCH_ALLOW_PLAINTEXT: {
     schema: yesOrNo,
     fallback: 'false',
-    meaning: '`true`: accept calls without TLS on any address.',
+    meaning: '`true`: accept calls and HTTP without TLS on any address.',
     why: 'For a private network that encrypts by itself; must be enabled explicitly.',
   },
   RIDGEWATCH_LOG_LEVEL: {

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import { Failure } from '../failure.ts';
-import { Connections, type Connection } from '../network/connections.ts';
-import type { ServerTls } from '../security/server-credentials.ts';
-import { certificateFacts, type CertificateFacts } from '../security/peer-certificate.ts';
-import { handshakeRefusal } from '../security/tls-refusals.ts';
+import { Connections, type Connection, type Peer } from '../network/connections.ts';
+import type { CertificateFacts } from '../security/peer-certificate.ts';
+import type { ServerCertificates } from '../security/server-certificates.ts';
+import { TlsTerminator, type RefusedPeer } from '../security/tls-terminator.ts';
 
 /** Every HTTP/2 connection starts with these bytes. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -20,12 +19,6 @@ export interface ListenerLimits {
   readonly maxConnections: number;
 }
 
-/** Remote address and port, by which calls and connections are matched. */
-export interface Peer {
-  readonly remoteAddress?: string | undefined;
-  readonly remotePort?: number | undefined;
-}
-
 /**
  * Listens for gRPC. A connection is handed to the gRPC server only after the TLS handshake, with a certificate where
  * required, and the HTTP/2 preface. Until then it costs only a timer and a socket.
@@ -33,30 +26,31 @@ export interface Peer {
 export class GrpcListener {
   readonly connections: Connections;
   readonly #server: Server;
-  readonly #tls: TlsServer | undefined;
+  readonly #tls: TlsTerminator | undefined;
   readonly #limits: ListenerLimits;
   readonly #handOn: (socket: Socket) => void;
   readonly #refused: (reason: string) => void;
-  readonly #byPeer = new Map<string, Connection>();
+  readonly #certificates = new WeakMap<Connection, CertificateFacts>();
   readonly #handedOn = new WeakSet<Connection>();
-  readonly #certificates = new Map<string, CertificateFacts>();
 
   /**
    * @param handOn - takes over an established HTTP/2 connection
-   * @param refused - called with the reason when a connection is closed before that
+   * @param refused - called with the reason when a connection is closed before that, or later for its certificate
+   * @param refusedPeer - called with more about some of those whose handshake or certificate was refused
    */
   constructor(
-    tls: ServerTls | undefined,
+    tls: ServerCertificates | undefined,
     limits: ListenerLimits,
     handOn: (socket: Socket) => void,
     refused: (reason: string) => void,
+    refusedPeer: (peer: RefusedPeer) => void = () => undefined,
   ) {
     this.#limits = limits;
     this.#handOn = handOn;
     this.#refused = refused;
     this.connections = new Connections(limits.maxConnections, () => refused('CONNECTION_EVICTED'));
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
-    this.#tls = tls && this.#createTls(tls);
+    this.#tls = tls && this.#createTls(tls, refusedPeer);
   }
 
   /**
@@ -82,15 +76,16 @@ export class GrpcListener {
 
   /** The connection that a call arrived on; undefined once it has closed. */
   connectionOf(peer: Peer): Connection | undefined {
-    return this.#byPeer.get(keyOf(peer));
+    return this.connections.of(peer);
   }
 
-  /** The facts of the verified certificate that a connection has shown; undefined: it has shown none. */
+  /** The verified certificate of the client that a call arrived from; undefined: it has none, or has gone. */
   certificateOf(peer: Peer): CertificateFacts | undefined {
-    return this.#certificates.get(keyOf(peer));
+    const connection = this.connections.of(peer);
+    return connection && this.#certificates.get(connection);
   }
 
-  /** Stops accepting connections. Established ones stay open. */
+  /** Stops accepting connections. Established ones stay open, while their certificates are accepted. */
   close(): void {
     this.#server.close();
     for (const connection of this.connections.all) if (!this.#handedOn.has(connection)) connection.socket.destroy();
@@ -99,44 +94,29 @@ export class GrpcListener {
   #accept(socket: Socket): void {
     // The calls on the connection report its end.
     socket.on('error', () => undefined);
-    const connection = this.connections.admit(socket);
-    if (connection === undefined) {
-      this.#refused('TOO_MANY_CONNECTIONS');
-      return;
-    }
-    const key = keyOf(socket);
-    this.#byPeer.set(key, connection);
-    socket.once('close', () => {
-      if (this.#byPeer.get(key) !== connection) return;
-      this.#byPeer.delete(key);
-      this.#certificates.delete(key);
-    });
-    if (this.#tls === undefined) this.#awaitPreface(socket);
-    else this.#tls.emit('connection', socket);
+    if (this.connections.admit(socket) === undefined) this.#refused('TOO_MANY_CONNECTIONS');
+    else if (this.#tls === undefined) this.#awaitPreface(socket);
+    else this.#tls.accept(socket);
   }
 
-  #createTls(tls: ServerTls): TlsServer {
-    const server = createTlsServer({
-      ...tls,
-      ALPNProtocols: ['h2'],
-      handshakeTimeout: this.#limits.handshakeMs,
-    });
-    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-      this.#refused(handshakeRefusal(error, socket));
-      socket.destroy();
-    });
-    server.on('secureConnection', (socket: TLSSocket) => {
-      socket.on('error', () => undefined);
-      const certificate = certificateFacts(socket);
-      if (certificate !== undefined) this.#certificates.set(keyOf(socket), certificate);
-      if (socket.alpnProtocol === 'h2') {
+  #createTls(tls: ServerCertificates, refusedPeer: (peer: RefusedPeer) => void): TlsTerminator {
+    return new TlsTerminator(tls, {
+      protocol: 'h2',
+      handshakeMs: this.#limits.handshakeMs,
+      requiresCertificate: true,
+      secured: (socket, certificate) => {
+        if (socket.alpnProtocol !== 'h2') {
+          this.#refused('HTTP2_EXPECTED');
+          socket.destroy();
+          return;
+        }
+        const connection = this.connections.of(socket);
+        if (connection !== undefined && certificate !== undefined) this.#certificates.set(connection, certificate);
         this.#awaitPreface(socket);
-        return;
-      }
-      this.#refused('HTTP2_EXPECTED');
-      socket.destroy();
+      },
+      refused: (reason) => this.#refused(reason),
+      refusedPeer,
     });
-    return server;
   }
 
   /** Counts protocol errors of HTTP/2 itself: they end the connection and belong to no call. */
@@ -180,8 +160,4 @@ export class GrpcListener {
     socket.on('readable', look);
     socket.once('close', gone);
   }
-}
-
-function keyOf({ remoteAddress, remotePort }: Peer): string {
-  return `${remoteAddress ?? ''}:${remotePort ?? 0}`;
 }

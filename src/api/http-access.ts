@@ -1,10 +1,8 @@
 /** Who may see what on the HTTP port. */
-import type { TLSSocket } from 'node:tls';
 import type { Admission, Gatekeeper, Presented } from '../access/gatekeeper.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { Answer } from '../http/answers.ts';
 import type { JsonRequest, JsonRoute, Page, RequestHead } from '../http/routes.ts';
-import { certificateFacts } from '../security/peer-certificate.ts';
 import { enter, type TurnedAway } from './caller-gate.ts';
 import { needOfPath } from './needs.ts';
 
@@ -48,18 +46,17 @@ export class HttpGate {
     };
   }
 
-  #enter(path: string, { authorization, socket }: RequestHead): Admission | undefined {
+  #enter(path: string, { authorization, address, certificate }: RequestHead): Admission | undefined {
     const need = needOfPath(path);
     const gatekeeper = this.#parts.gatekeeper();
     if (need !== 'nothing' && gatekeeper === undefined)
       throw new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
-    const certificate = 'authorized' in socket ? certificateFacts(socket as TLSSocket) : undefined;
     const presented: Presented = { certificate, authorization };
     try {
       return gatekeeper && enter(gatekeeper, presented, need);
     } catch (thrown) {
       const failure = asFailure(thrown);
-      this.#parts.turnedAway({ path, failure, presented, peer: socket.remoteAddress ?? '' });
+      this.#parts.turnedAway({ path, failure, presented, peer: address });
       throw failure;
     }
   }

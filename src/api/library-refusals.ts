@@ -8,8 +8,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { status as Code } from '@grpc/grpc-js';
 import { Failure, type FailureKind } from '../failure.ts';
-import type { Connection } from '../network/connections.ts';
-import type { Peer } from './grpc-listener.ts';
+import type { Connection, Peer } from '../network/connections.ts';
 import { toServiceError } from './status.ts';
 
 /** Time for a caller to end its stream after the answer, in milliseconds. */

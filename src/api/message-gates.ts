@@ -2,10 +2,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { Failure } from '../failure.ts';
-import type { Connection } from '../network/connections.ts';
+import type { Connection, Peer } from '../network/connections.ts';
 import type { AnswerGate } from './answer-gate.ts';
 import { keptBytes } from './call-head.ts';
-import type { Peer } from './grpc-listener.ts';
 import { MessageGate } from './message-gate.ts';
 
 const CREATED = 'http2.server.stream.created';

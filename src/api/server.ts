@@ -9,9 +9,12 @@ import {
 } from '@grpc/grpc-js';
 import type { Gatekeeper } from '../access/gatekeeper.ts';
 import type { Failure } from '../failure.ts';
+import type { Peer } from '../network/connections.ts';
 import type { Refusal } from '../observability/refusal-log.ts';
-import type { ServerTls } from '../security/server-credentials.ts';
 import { AccessService, type AccessServer } from '../contract/generated/ridgewatch/v1/access.ts';
+import type { CertificateFacts } from '../security/peer-certificate.ts';
+import type { ServerCertificates } from '../security/server-certificates.ts';
+import type { RefusedPeer } from '../security/tls-terminator.ts';
 import { GalleryService, type GalleryServer } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationService,
@@ -61,6 +64,8 @@ export interface ApiServerSettings {
   turnedAway(call: TurnedAway): void;
   /** Called for each connection or request that is refused before it becomes a call. */
   refused(refusal: Refusal): void;
+  /** Called for some of the clients whose handshake or certificate is refused, with more about them. */
+  handshakeRefused(peer: RefusedPeer): void;
   /** Called for each call that is ended outside its handler. */
   ended(call: EndedCall): void;
 }
@@ -147,7 +152,7 @@ export class ApiServer {
    * @returns the bound port
    * @throws Failure PORT_IN_USE, ADDRESS_UNUSABLE
    */
-  async listen(host: string, port: number, tls: ServerTls | undefined): Promise<number> {
+  async listen(host: string, port: number, tls: ServerCertificates | undefined): Promise<number> {
     const { handshakeMs, maxConnections, connectionIdleMs } = this.#settings;
     const refused = (refusal: Refusal) => this.#settings.refused(refusal);
     // The listener has already completed TLS.
@@ -157,6 +162,7 @@ export class ApiServer {
       { handshakeMs, maxConnections: maxConnections },
       (socket) => injector.injectConnection(socket),
       (reason) => refused({ surface: 'grpc', reason }),
+      (peer) => this.#settings.handshakeRefused(peer),
     );
     const bound = await listener.listen(host, port);
     this.#listener = listener;
@@ -186,6 +192,11 @@ export class ApiServer {
   /** Number of open connections. */
   get connectionCount(): number {
     return this.#listener?.connections.count ?? 0;
+  }
+
+  /** The verified certificate of the client that a call arrived from; undefined: it has none, or has gone. */
+  certificateOf(peer: Peer): CertificateFacts | undefined {
+    return this.#listener?.certificateOf(peer);
   }
 
   /** Bytes of messages in use. */

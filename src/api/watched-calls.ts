@@ -2,9 +2,8 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptor } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
-import type { Connection } from '../network/connections.ts';
+import type { Connection, Peer } from '../network/connections.ts';
 import { AnswerGate } from './answer-gate.ts';
-import type { Peer } from './grpc-listener.ts';
 import { MessageGates } from './message-gates.ts';
 import { MessageMemory } from './message-memory.ts';
 import { WatchedCall, type EndedCall, type Patience } from './watched-call.ts';

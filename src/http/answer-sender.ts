@@ -2,6 +2,7 @@ import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ByteBudget } from '../network/byte-budget.ts';
 import type { Connection } from '../network/connections.ts';
+import type { CertificateFacts } from '../security/peer-certificate.ts';
 import { type HttpRefusal, tooManyAnswers, type Answer } from './answers.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { SlicedSocket } from './sliced-socket.ts';
@@ -26,6 +27,7 @@ const SMALL_ANSWER_BYTES = 4096;
 export interface Caller {
   readonly connection: Connection;
   readonly socket: SlicedSocket;
+  readonly certificate: CertificateFacts | undefined;
   /** Whether an answer is still to be sent. */
   isWaiting: boolean;
 }

@@ -1,4 +1,4 @@
-/** Searches are accepted from programs on this machine, never from web pages in a browser. */
+/** Searches are accepted from programs on this machine, or over TLS, and never from web pages in a browser. */
 import type { IncomingMessage } from 'node:http';
 import { Failure } from '../failure.ts';
 
@@ -8,20 +8,24 @@ const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
 
 /**
  * Prevents DNS rebinding: a web page whose host name resolves to this machine could otherwise request searches. A page
- * cannot choose `Host` or `Origin`, and cannot send JSON to another origin without a preflight request.
+ * cannot choose `Host` or `Origin`, and cannot send JSON to another origin without a preflight request. Over TLS a
+ * browser compares the name with the certificate, so any name will do.
  * @param host - address that the service listens on
  * @throws Failure HOST_REFUSED, ORIGIN_REFUSED
  */
-export function requireLocalProgram(request: IncomingMessage, host: string): void {
+export function requireProgram(request: IncomingMessage, host: string, isSecure: boolean): void {
   const hosts = valuesOf(request, 'host');
   const [named] = hosts;
-  if (hosts.length !== 1 || named === undefined || !(LOOPBACK_HOST.test(named) || isAddress(named, host))) {
-    const sentence = 'Searches are answered for the host localhost, or another name of the loopback address, only.';
+  const isKnown = (name: string) => isSecure || LOOPBACK_HOST.test(name) || isAddress(name, host);
+  if (hosts.length !== 1 || named === undefined || !isKnown(named)) {
+    const sentence = isSecure
+      ? 'A request names one host.'
+      : 'Searches are answered for the host localhost, or another name of the loopback address, only.';
     throw new Failure('permission-denied', 'HOST_REFUSED', sentence, { field: 'Host' });
   }
   const site = valuesOf(request, 'sec-fetch-site');
   const isForeign =
-    valuesOf(request, 'origin').some((origin) => origin !== `http://${named}`) ||
+    valuesOf(request, 'origin').some((origin) => origin !== `${isSecure ? 'https' : 'http'}://${named}`) ||
     site.some((value) => value !== 'same-origin' && value !== 'none');
   if (isForeign) {
     const sentence = 'Searches are not answered for web pages of another origin.';

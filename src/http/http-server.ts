@@ -5,10 +5,13 @@ import type { Duplex } from 'node:stream';
 import { Failure } from '../failure.ts';
 import { ByteBudget } from '../network/byte-budget.ts';
 import { Connections, type Connection } from '../network/connections.ts';
+import type { CertificateFacts } from '../security/peer-certificate.ts';
+import type { ServerCertificates } from '../security/server-certificates.ts';
+import { TlsTerminator, type RefusedPeer } from '../security/tls-terminator.ts';
 import { AnswerSender, type Caller, type HttpRefused } from './answer-sender.ts';
 import { pipelined, toRefusal, unknownPath, unreadable, wrongMethod, type Answer } from './answers.ts';
 import { readBody } from './body.ts';
-import { requireJson, requireLocalProgram } from './callers.ts';
+import { requireJson, requireProgram } from './callers.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from './http-limits.ts';
 import { requireReadable, timeoutOf } from './request-head.ts';
 import { describeRoutes, type JsonRoute, type RequestHead, type Routes } from './routes.ts';
@@ -19,6 +22,13 @@ const MAX_CHECK_MS = 1000;
 /** All headers of a request together. */
 const MAX_HEAD_BYTES = 16_384;
 
+/** TLS of the port. */
+export interface HttpTls {
+  readonly certificates: ServerCertificates;
+  /** Called for some of the clients whose handshake or certificate is refused, with more about them. */
+  readonly handshakeRefused: (peer: RefusedPeer) => void;
+}
+
 /** Serves pages and JSON, with limits on connections, bytes and time. */
 export class HttpServer {
   readonly #server: Server;
@@ -28,10 +38,21 @@ export class HttpServer {
   readonly #budget: ByteBudget;
   readonly #connections: Connections;
   readonly #sender: AnswerSender;
+  /** Begins HTTP on a connection. */
+  readonly #serve: (socket: Duplex) => void;
+  readonly #tls: TlsTerminator | undefined;
   #host = '';
 
-  /** @param refused - called for each request refused by this server */
-  constructor(routes: Routes, refused: (refused: HttpRefused) => void, limits: Partial<HttpLimits> = {}) {
+  /**
+   * @param refused - called for each request refused by this server
+   * @param tls - undefined: without TLS
+   */
+  constructor(
+    routes: Routes,
+    refused: (refused: HttpRefused) => void,
+    limits: Partial<HttpLimits> = {},
+    tls?: HttpTls,
+  ) {
     this.#routes = routes;
     this.#refused = refused;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
@@ -52,10 +73,9 @@ export class HttpServer {
     this.#server.maxHeadersCount = 0;
     const [serve] = this.#server.listeners('connection') as ((socket: Duplex) => void)[];
     this.#server.removeAllListeners('connection');
-    this.#server.on('connection', (socket: Socket) => {
-      const caller = this.#accept(socket);
-      if (caller !== undefined) serve.call(this.#server, caller.socket);
-    });
+    this.#serve = serve.bind(this.#server);
+    this.#tls = tls && this.#createTls(tls, headersMs);
+    this.#server.on('connection', (socket: Socket) => this.#accept(socket));
     // `requireReadable` checks `Expect` with the other headers.
     for (const event of ['request', 'checkContinue', 'checkExpectation'])
       this.#server.on(
@@ -107,23 +127,42 @@ export class HttpServer {
     if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
+    this.#tls?.close();
     this.#server.closeAllConnections();
     this.#connections.endAll();
     await closed;
   }
 
-  #accept(socket: Socket): Caller | undefined {
+  #accept(socket: Socket): void {
     // Errors of a socket are reported by its request; without a request they concern no caller.
     socket.on('error', () => undefined);
     const connection = this.#connections.admit(socket);
-    if (connection === undefined) {
-      this.#sender.report('TOO_MANY_CONNECTIONS');
-      return undefined;
-    }
-    const caller = { connection, socket: new SlicedSocket(socket), isWaiting: false };
+    if (connection === undefined) this.#sender.report('TOO_MANY_CONNECTIONS');
+    else if (this.#tls === undefined) this.#begin(connection, socket, undefined);
+    else this.#tls.accept(socket);
+  }
+
+  #createTls({ certificates, handshakeRefused }: HttpTls, handshakeMs: number): TlsTerminator {
+    return new TlsTerminator(certificates, {
+      protocol: 'http/1.1',
+      handshakeMs,
+      // Probes of orchestrators have none.
+      requiresCertificate: false,
+      secured: (socket, certificate) => {
+        const connection = this.#connections.of(socket);
+        if (connection === undefined) socket.destroy();
+        else this.#begin(connection, socket, certificate);
+      },
+      refused: (reason) => this.#sender.report(reason),
+      refusedPeer: handshakeRefused,
+    });
+  }
+
+  #begin(connection: Connection, socket: Socket, certificate: CertificateFacts | undefined): void {
+    const caller = { connection, socket: new SlicedSocket(socket), certificate, isWaiting: false };
     caller.socket.on('error', () => undefined);
     this.#sender.enter(caller);
-    return caller;
+    this.#serve(caller.socket);
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -144,8 +183,8 @@ export class HttpServer {
       requireReadable(request);
       const route = this.#routes.json.get(request.url ?? '');
       const answer = await (route === undefined
-        ? this.#show(request)
-        : this.#takeJson(route, request, response, connection));
+        ? this.#show(request, caller)
+        : this.#takeJson(route, request, response, caller));
       this.#sender.send(response, answer);
     } catch (thrown) {
       this.#sender.refuse(response, toRefusal(thrown));
@@ -156,13 +195,14 @@ export class HttpServer {
     route: JsonRoute,
     request: IncomingMessage,
     response: ServerResponse,
-    connection: Connection,
+    caller: Caller,
   ): Promise<Answer> {
     if (request.method !== 'POST') throw wrongMethod('POST');
-    requireLocalProgram(request, this.#host);
+    requireProgram(request, this.#host, this.#tls !== undefined);
     requireJson(request);
     const timeout = timeoutOf(request);
-    const admitted = route(this.#headOf(request));
+    const { connection } = caller;
+    const admitted = route(this.#headOf(request, caller));
     try {
       if (request.headers.expect !== undefined) response.writeContinue();
       const body = await readBody(request, this.#limits.maxBodyBytes, this.#budget);
@@ -182,16 +222,15 @@ export class HttpServer {
     }
   }
 
-  #headOf(request: IncomingMessage): RequestHead {
-    const { socket, headersDistinct } = request;
-    return { authorization: headersDistinct.authorization ?? [], socket };
+  #headOf({ headersDistinct }: IncomingMessage, { connection, certificate }: Caller): RequestHead {
+    return { authorization: headersDistinct.authorization ?? [], address: connection.address, certificate };
   }
 
-  async #show(request: IncomingMessage): Promise<Answer> {
+  async #show(request: IncomingMessage, caller: Caller): Promise<Answer> {
     const path = (request.url ?? '').split('?')[0];
     const page = this.#routes.pages.get(path);
     if (page === undefined) throw unknownPath(describeRoutes(this.#routes));
     if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod('GET, HEAD');
-    return page(this.#headOf(request));
+    return page(this.#headOf(request, caller));
   }
 }

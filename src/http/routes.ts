@@ -1,12 +1,14 @@
-import type { Socket } from 'node:net';
+import type { CertificateFacts } from '../security/peer-certificate.ts';
 import type { Answer } from './answers.ts';
 
 /** What is known of a request before its body. */
 export interface RequestHead {
   /** Values of the header `authorization`. */
   readonly authorization: readonly string[];
-  /** The connection; a TLSSocket where there is TLS. */
-  readonly socket: Socket;
+  /** Address of the caller. */
+  readonly address: string;
+  /** Verified; undefined: the client has shown none, or the connection is without TLS. */
+  readonly certificate: CertificateFacts | undefined;
 }
 
 /** Answers GET and HEAD of one path. */
@@ -22,7 +24,7 @@ export interface JsonRequest {
 }
 
 /**
- * Answers POST of one path, for programs on this machine. Called with the head, before the body is read.
+ * Answers POST of one path: for programs on this machine, or over TLS. Called with the head, before the body is read.
  * @throws Failure when the caller is not let in
  */
 export type JsonRoute = (head: RequestHead) => AdmittedRequest;

@@ -1,6 +1,12 @@
 import type { Socket } from 'node:net';
 import { EvictionOrder, type Evictable } from './eviction-order.ts';
 
+/** Remote address and port, by which connections are found. */
+export interface Peer {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+}
+
 /** One connection, as the eviction order sees it. */
 export class Connection implements Evictable {
   readonly socket: Socket;
@@ -48,6 +54,7 @@ const QUIET_MS = 5000;
 export class Connections {
   readonly #most: number;
   readonly #open = new Map<Socket, Connection>();
+  readonly #byPeer = new Map<string, Connection>();
   readonly #order = new EvictionOrder<Connection>(QUIET_MS);
   readonly #onEvicted: () => void;
   #whenEmpty: PromiseWithResolvers<void> | undefined;
@@ -56,6 +63,11 @@ export class Connections {
   constructor(most: number, onEvicted: () => void = () => undefined) {
     this.#most = most;
     this.#onEvicted = onEvicted;
+  }
+
+  /** The connection of a peer; undefined once it has closed. */
+  of(peer: Peer): Connection | undefined {
+    return this.#byPeer.get(keyOf(peer));
   }
 
   get count(): number {
@@ -89,10 +101,13 @@ export class Connections {
     const connection = new Connection(socket, (changed) => {
       if (this.#open.has(socket)) this.#order.put(changed);
     });
+    const key = keyOf(socket);
     this.#open.set(socket, connection);
+    this.#byPeer.set(key, connection);
     this.#order.put(connection);
     socket.once('close', () => {
       this.#remove(connection);
+      if (this.#byPeer.get(key) === connection) this.#byPeer.delete(key);
       if (this.#open.size > 0) return;
       this.#whenEmpty?.resolve();
       this.#whenEmpty = undefined;
@@ -120,4 +135,8 @@ export class Connections {
     this.#open.delete(connection.socket);
     this.#order.delete(connection);
   }
+}
+
+function keyOf({ remoteAddress, remotePort }: Peer): string {
+  return `${remoteAddress ?? ''}:${remotePort ?? 0}`;
 }

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { Coalesced } from './coalesced.ts';
+import { addCertificateGauges, certificateReloads, type CertificateGauge } from './certificate-gauges.ts';
 import { addGraphGauges, type GraphGauges } from './graph-gauges.ts';
 import { addListGauges, type ListGauges } from './list-gauges.ts';
 
@@ -38,6 +39,8 @@ export interface ServiceFigures {
   readonly lists: ListGauges;
   /** Graphs that propose candidates. */
   readonly graphs: readonly GraphGauges[];
+  /** Certificates in force; none without TLS. */
+  readonly certificates: readonly CertificateGauge[];
   /** Segments compacted since the start. */
   readonly compactions: number;
 }
@@ -80,6 +83,8 @@ export class Metrics {
   readonly #comparisons: Counter;
   readonly #searches: Counter<'way'>;
   readonly #firstHit: Histogram<'outcome'>;
+  /** Counts a reading of the files of certificates. */
+  readonly observeCertificates: (outcome: 'replaced' | 'failed') => void;
 
   /**
    * @param figures - called once for each rendering
@@ -88,6 +93,7 @@ export class Metrics {
   constructor(figures: () => ServiceFigures, build: { readonly version: string; readonly model: string }) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
+    this.observeCertificates = certificateReloads(this.#registry);
     this.#calls = new Counter({
       name: 'ridgewatch_grpc_calls_total',
       help: 'Calls by method and status; searches of a stream count one by one.',
@@ -141,6 +147,7 @@ export class Metrics {
     this.#addGauges(() => (now ??= figures()), build);
     addListGauges(this.#registry, () => (now ??= figures()).lists);
     addGraphGauges(this.#registry, () => (now ??= figures()).graphs);
+    addCertificateGauges(this.#registry, () => (now ??= figures()).certificates);
     this.#rendering = new Coalesced(() => {
       now = undefined;
       return this.#registry.metrics();

@@ -1,7 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
+import { readBounded } from './pem-file.ts';
 
 export interface ClientTlsSettings {
   /** File with the accepted authorities of the server's certificate; without it the connection is plaintext. */
@@ -18,8 +18,6 @@ export interface ClientTlsFiles {
   readonly key?: Buffer;
 }
 
-/** More than any certificate chain needs. */
-const MAX_PEM_BYTES = 1 << 20;
 const CERTIFICATE = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/;
 const KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 
@@ -78,21 +76,6 @@ function read(option: string, file: string, wanted: RegExp, what: string): Buffe
   }
   if (wanted.test(content.toString('latin1'))) return content;
   throw invalid(`The file ${file} (${option}) holds no ${what} in PEM.`);
-}
-
-/** Also bounds files without an end, such as pipes. */
-function readBounded(file: string): Buffer {
-  const handle = openSync(file, 'r');
-  try {
-    const content = Buffer.alloc(MAX_PEM_BYTES + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < content.length; length += read)
-      read = readSync(handle, content, length, content.length - length, null);
-    if (length > MAX_PEM_BYTES) throw Object.assign(new Error('too large'), { code: 'EFBIG' });
-    return content.subarray(0, length);
-  } finally {
-    closeSync(handle);
-  }
 }
 
 function invalid(sentence: string): Failure {

@@ -1,80 +1,37 @@
-import { constants } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
 import { Failure } from '../failure.ts';
+import { invalidTls } from './pem-file.ts';
+import { ServerCertificates } from './server-certificates.ts';
 
 export interface ServerTlsSettings {
   readonly grpcHost: string;
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
   readonly tlsClientCa: string | undefined;
+  readonly tlsClientCrl?: string | undefined;
   readonly allowPlaintext: boolean;
 }
 
-/** The server's certificate, and its requirements for clients. */
-export interface ServerTls {
-  readonly cert: Buffer;
-  readonly key: Buffer;
-  /** Authorities of the clients' certificates. */
-  readonly ca?: Buffer;
-  readonly requestCert: boolean;
-  readonly rejectUnauthorized: boolean;
-  readonly minVersion: 'TLSv1.2';
-  /** Options of OpenSSL. */
-  readonly secureOptions: number;
-}
-
 /**
- * The gRPC server's certificate and the accepted client authorities. Nothing comes from the environment; gRPC's own
+ * The server's certificate and the accepted client authorities. Nothing comes from the environment; gRPC's own
  * credentials would take cipher suites and authorities from it.
  * @returns undefined if TLS is off
  * @throws Failure PLAINTEXT_REFUSED, TLS_INVALID: one sentence that names the setting
  */
-export function createServerCredentials(settings: ServerTlsSettings): ServerTls | undefined {
-  const { tlsCert, tlsKey, tlsClientCa, grpcHost } = settings;
+export function createServerCredentials(settings: ServerTlsSettings): ServerCertificates | undefined {
+  const { tlsCert, tlsKey, tlsClientCa, tlsClientCrl, grpcHost } = settings;
+  if (tlsClientCrl !== undefined && tlsClientCa === undefined)
+    throw invalidTls('RIDGEWATCH_TLS_CLIENT_CRL needs RIDGEWATCH_TLS_CLIENT_CA.');
   if (tlsCert === undefined && tlsKey === undefined) {
     if (tlsClientCa !== undefined)
-      throw invalid('RIDGEWATCH_TLS_CLIENT_CA needs RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY.');
+      throw invalidTls('RIDGEWATCH_TLS_CLIENT_CA needs RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY.');
     if (isLoopback(grpcHost) || settings.allowPlaintext) return undefined;
-    const sentence = `Without TLS the service listens on the loopback address only, not on ${grpcHost}: set RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY, or RIDGEWATCH_ALLOW_PLAINTEXT=true on a network that encrypts by itself.`;
-    throw new Failure('failed-precondition', 'PLAINTEXT_REFUSED', sentence);
-  }
-  if (tlsCert === undefined || tlsKey === undefined)
-    throw invalid('RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY go together.');
-  const cert = readPem('RIDGEWATCH_TLS_CERT', tlsCert);
-  const key = readPem('RIDGEWATCH_TLS_KEY', tlsKey);
-  const ca = tlsClientCa === undefined ? undefined : readPem('RIDGEWATCH_TLS_CLIENT_CA', tlsClientCa);
-  const asksClients = ca !== undefined;
-  const tls = {
-    cert,
-    key,
-    ...(ca && { ca }),
-    requestCert: asksClients,
-    rejectUnauthorized: asksClients,
-    minVersion: 'TLSv1.2',
-    // With TLS 1.2 a client could request any number of handshakes on one connection.
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-  } as const;
-  try {
-    createSecureContext(tls);
-  } catch {
-    throw invalid(
-      'RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY do not hold a certificate and the key that belongs to it.',
+    throw plaintext(
+      `Without TLS the service listens on the loopback address only, not on ${grpcHost}: set RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY, or RIDGEWATCH_ALLOW_PLAINTEXT=true on a network that encrypts by itself.`,
     );
   }
-  return tls;
-}
-
-function readPem(setting: string, file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch {
-    throw invalid(`${setting} names the file ${file}, which cannot be read.`);
-  }
-}
-
-function invalid(sentence: string): Failure {
-  return new Failure('failed-precondition', 'TLS_INVALID', sentence);
+  if (tlsCert === undefined || tlsKey === undefined)
+    throw invalidTls('RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY go together.');
+  return new ServerCertificates({ cert: tlsCert, key: tlsKey, clientCa: tlsClientCa, clientCrl: tlsClientCrl });
 }
 
 /** Whether only programs on this machine can reach the address. */
@@ -82,21 +39,36 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/**
- * Searches over HTTP have neither TLS nor client certificates.
- * @throws Failure PLAINTEXT_REFUSED if they would bypass TLS or client certificates
- */
-export function requirePrivateHttp(settings: {
-  readonly httpIdentify: boolean;
+export interface HttpTlsSettings {
   readonly httpHost: string;
-  readonly tlsClientCa: string | undefined;
-}): void {
-  if (!settings.httpIdentify) return;
-  const why = !isLoopback(settings.httpHost)
-    ? `RIDGEWATCH_HTTP_HOST is ${settings.httpHost}, and searches over HTTP are answered on the loopback address only`
-    : settings.tlsClientCa === undefined
-      ? undefined
-      : 'with RIDGEWATCH_TLS_CLIENT_CA only callers with a certificate are served, and HTTP has no certificates';
-  if (why === undefined) return;
-  throw new Failure('failed-precondition', 'PLAINTEXT_REFUSED', `RIDGEWATCH_HTTP_IDENTIFY cannot be used: ${why}.`);
+  readonly httpIdentify: boolean;
+  readonly httpTls: 'auto' | 'off';
+  readonly allowPlaintext: boolean;
+}
+
+/**
+ * The certificates of the HTTP port: those of the gRPC port, unless TLS is off there.
+ * @returns undefined: HTTP without TLS
+ * @throws Failure PLAINTEXT_REFUSED, where HTTP without TLS would reach the network
+ */
+export function httpCredentials(
+  settings: HttpTlsSettings,
+  certificates: ServerCertificates | undefined,
+): ServerCertificates | undefined {
+  const { httpHost, httpIdentify, httpTls, allowPlaintext } = settings;
+  if (certificates !== undefined && httpTls === 'auto') return certificates;
+  if (isLoopback(httpHost)) return undefined;
+  // Templates never cross a network unencrypted by this service, whatever the network does.
+  if (httpIdentify)
+    throw plaintext(
+      `RIDGEWATCH_HTTP_IDENTIFY cannot be used without TLS on RIDGEWATCH_HTTP_HOST ${httpHost}: set RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY, or listen on the loopback address.`,
+    );
+  if (allowPlaintext) return undefined;
+  throw plaintext(
+    `Without TLS the HTTP port listens on the loopback address only, not on RIDGEWATCH_HTTP_HOST ${httpHost}: set RIDGEWATCH_TLS_CERT and RIDGEWATCH_TLS_KEY, or RIDGEWATCH_ALLOW_PLAINTEXT=true on a network that encrypts by itself.`,
+  );
+}
+
+function plaintext(sentence: string): Failure {
+  return new Failure('failed-precondition', 'PLAINTEXT_REFUSED', sentence);
 }

@@ -14,6 +14,7 @@ import type { Logger } from '../observability/logging.ts';
 import type { Metrics, ServiceFigures } from '../observability/metrics.ts';
 import type { Readiness } from '../observability/readiness.ts';
 import type { StoreHealth } from '../store/store-health.ts';
+import type { RefusedPeer } from '../security/tls-terminator.ts';
 import { otherReceiptKey, placeOfReceiptKey, type ReceiptSigner } from '../security/receipts.ts';
 import type { SubjectStore } from '../store/subject-store.ts';
 
@@ -30,7 +31,7 @@ export function figuresOf(
   compactor: Compactor,
   health: StoreHealth | undefined,
   quarantine: Quarantine,
-): Omit<ServiceFigures, 'lists' | 'graphs'> {
+): Omit<ServiceFigures, 'lists' | 'graphs' | 'certificates'> {
   return {
     subjects: gallery.subjectCount,
     references: gallery.partitionCounts.map(({ partition, liveCount }) => ({
@@ -125,6 +126,25 @@ export function observer(log: Logger, metrics: Metrics, health: StoreHealth): (r
     else if (cause !== undefined) log.warn({ ...line, err: cause }, 'call failed');
     else log.info(line, 'call');
   };
+}
+
+/**
+ * Logs clients whose handshake or certificate was refused. The names in their certificates are not for the log: anybody
+ * can put anything there.
+ */
+export function logRefusedPeer(log: Logger): (surface: 'grpc' | 'http', peer: RefusedPeer) => void {
+  return (surface, { reason, address, certificate, wasAccepted, unsaid }) =>
+    log.info(
+      {
+        surface,
+        reason,
+        address,
+        ...(certificate && { certificate: certificate.fingerprint }),
+        ...(wasAccepted && { was_accepted: true }),
+        ...(unsaid > 0 && { unsaid }),
+      },
+      'a client was refused',
+    );
 }
 
 /** A receipt key that was just created, or that replaced the right one, cannot verify the existing receipts. */

@@ -30,14 +30,16 @@ import { RefusalLog } from '../observability/refusal-log.ts';
 import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
-import { createServerCredentials, requirePrivateHttp } from '../security/server-credentials.ts';
+import { createServerCredentials, httpCredentials } from '../security/server-credentials.ts';
 import { startAccess, turnedAwayLog, type Access } from './access.ts';
+import { CertificateWatch } from './certificate-watch.ts';
 import { adoption } from './graphs.ts';
 import { PeriodicTasks } from './periodic-tasks.ts';
 import {
   connectionsOf,
   damageLog,
   figuresOf,
+  logRefusedPeer,
   observer,
   warnOfDoubtfulGalleries,
   warnOfReceiptKey,
@@ -53,12 +55,16 @@ import { wholeOrNothing, type Teardown } from './teardown.ts';
 export interface Service {
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** Whether the HTTP port uses TLS. */
+  readonly isHttpSecure: boolean;
   /** Subjects that can be searched. */
   readonly subjectCount: () => number;
   /** Drains calls and stops everything; the second call waits for the first. */
   stop(): Promise<void>;
   /** Cuts off the calls that stop() is waiting for. */
   hurry(): void;
+  /** Reads the files of certificates again; without effect where TLS is off. Logs what comes of it. */
+  reload(): Promise<void>;
 }
 
 /** Log lines about defects in the handling of stream records or HTTP requests, for one reason in ten seconds. */
@@ -86,7 +92,8 @@ async function start(
   const quarantine = new Quarantine(damageLog(log));
   const readiness = new Readiness(() => quarantine.count);
   const credentials = createServerCredentials(configuration);
-  requirePrivateHttp(configuration);
+  const httpCertificates = httpCredentials(configuration, credentials);
+  await credentials?.requireSignedLists();
 
   const faceKinds = configuration.faceModels.map(({ id, dimension }) => ({ modelId: id, dimension }));
   const calibrations = new Calibrations(readCalibrations(configuration.calibrations, faceKinds));
@@ -103,16 +110,24 @@ async function start(
     ...figuresOf(served.current, indexes, admission, readiness, audit, compactor, health, quarantine),
     lists: { targetHitRate, kinds: tuning.figures },
     graphs: graphs?.figures ?? [],
+    certificates: credentials?.lifetimes ?? [],
   });
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion(calibrations).model });
   const defects = new LineLimit(MAX_DEFECTS);
   const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
   const connections = connectionsOf(configuration, log);
+  const watch =
+    credentials && new CertificateWatch(credentials, { log, count: (outcome) => metrics.observeCertificates(outcome) });
+  watch?.start();
+  teardown.add(() => Promise.resolve(watch?.stop()));
+  const handshakeRefused = logRefusedPeer(log);
   let access: Access | undefined = undefined;
   let identify: ReturnType<typeof identifyRoute> | undefined = undefined;
   let server: ApiServer | undefined = undefined;
   const http = makeHttpServer({
     configuration,
+    certificates: httpCertificates,
+    handshakeRefused,
     maxConnections: connections.http,
     readiness,
     metrics,
@@ -241,6 +256,7 @@ async function start(
       observe: settings.observe,
       gatekeeper,
       turnedAway: turnedAwayLog(refusals),
+      handshakeRefused,
     },
   );
   server = api;
@@ -294,9 +310,11 @@ async function start(
   return {
     grpcPort,
     httpPort,
+    isHttpSecure: httpCertificates !== undefined,
     subjectCount: () => served.current.subjectCount,
     stop: () => (stopped ??= stop()),
     hurry: () => void api.stop(0),
+    reload: () => watch?.reload() ?? Promise.resolve(),
   };
 }
 

@@ -11,15 +11,21 @@ import type { Logger } from '../observability/logging.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { servicePages } from '../observability/pages.ts';
 import type { Readiness } from '../observability/readiness.ts';
+import type { ServerCertificates } from '../security/server-certificates.ts';
+import type { RefusedPeer } from '../security/tls-terminator.ts';
 import type { RefusalLog } from '../observability/refusal-log.ts';
 
 interface SurfaceParts {
   readonly configuration: Configuration;
   readonly maxConnections: number;
   readonly refusals: RefusalLog;
+  /** Called for some of the clients whose handshake or certificate is refused, with more about them. */
+  readonly handshakeRefused: (surface: 'grpc' | 'http', peer: RefusedPeer) => void;
 }
 
 export interface HttpParts extends SurfaceParts, HttpGateParts {
+  /** Undefined: without TLS. */
+  readonly certificates: ServerCertificates | undefined;
   readonly readiness: Readiness;
   readonly metrics: Metrics;
   /** Limits log lines about defects. */
@@ -33,7 +39,7 @@ export interface HttpParts extends SurfaceParts, HttpGateParts {
 
 /** Serves pages from the beginning of the start, and searches in JSON if configured. */
 export function makeHttpServer(parts: HttpParts): HttpServer {
-  const { configuration, maxConnections, readiness, metrics, refusals, defects, log, obstacle } = parts;
+  const { configuration, maxConnections, readiness, metrics, refusals, defects, log, obstacle, certificates } = parts;
   const gate = new HttpGate(parts);
   const contents = servicePages({ readiness: () => readiness.state, metrics: () => metrics.render(), obstacle });
   const pages = new Map([...contents].map(([path, content]) => [path, gate.page(path, content)]));
@@ -57,6 +63,7 @@ export function makeHttpServer(parts: HttpParts): HttpServer {
       requestMs: configuration.messageSeconds * 1000,
       keepAliveMs: configuration.httpKeepAliveSeconds * 1000,
     },
+    certificates && { certificates, handshakeRefused: (peer) => parts.handshakeRefused('http', peer) },
   );
 }
 
@@ -65,7 +72,7 @@ export interface ApiParts extends SurfaceParts, Pick<ApiServerSettings, 'gatekee
 }
 
 export function makeApiServer(services: ApiServices, parts: ApiParts): ApiServer {
-  const { configuration, maxConnections, refusals, observe, gatekeeper, turnedAway } = parts;
+  const { configuration, maxConnections, refusals, observe, gatekeeper, turnedAway, handshakeRefused } = parts;
   return new ApiServer(services, {
     gatekeeper,
     turnedAway,
@@ -78,6 +85,7 @@ export function makeApiServer(services: ApiServices, parts: ApiParts): ApiServer
     streamIdleMs: configuration.streamIdleSeconds * 1000,
     connectionIdleMs: configuration.connectionIdleSeconds * 1000,
     refused: (refusal) => refusals.report(refusal),
+    handshakeRefused: (peer) => handshakeRefused('grpc', peer),
     ended: (call) => observe(reportOfEnded(call)),
   });
 }

@@ -42,6 +42,7 @@ export function createApiServer(
       streamIdleMs: 60_000,
       connectionIdleMs: 60_000,
       refused: ({ reason }: Refusal) => void refusals.push(reason),
+      handshakeRefused: () => undefined,
       ended: ({ failure }) => void refusals.push(failure.reason),
       ...settings,
     },

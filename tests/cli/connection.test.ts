@@ -16,7 +16,8 @@ import { ServiceClient } from '../../src/cli/client.ts';
 import { CallFailed } from '../../src/cli/failure-output.ts';
 import type { ClientTlsSettings } from '../../src/security/client-credentials.ts';
 import { Failure } from '../../src/failure.ts';
-import { createServerCredentials, type ServerTls } from '../../src/security/server-credentials.ts';
+import type { ServerCertificates } from '../../src/security/server-certificates.ts';
+import { createServerCredentials } from '../../src/security/server-credentials.ts';
 import { createApiServer } from '../api/api-server.ts';
 import { temporaryDirectory } from '../cluster.ts';
 import { ridgewatch } from './command.ts';
@@ -28,7 +29,7 @@ afterAll(() => Promise.all(close.map((end) => end())));
 const READY = () => Promise.resolve(GetStatusResponse.create({ readiness: Readiness.READY }));
 
 /** A service that answers GetStatus. @returns its port */
-async function serve(credentials: ServerTls | undefined, answer = READY): Promise<number> {
+async function serve(credentials: ServerCertificates | undefined, answer = READY): Promise<number> {
   const getStatus = openUnary('Operations/GetStatus', OPEN_CALLS, answer);
   const { server } = createApiServer({ operations: { getStatus } as unknown as OperationsServer });
   close.push(() => server.stop(0));

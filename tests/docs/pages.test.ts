@@ -23,6 +23,7 @@ const FIGURES: ServiceFigures = {
   compactions: 0,
   lists: { targetHitRate: 0.999, kinds: [] },
   graphs: [],
+  certificates: [],
 };
 
 /** Wrong names, each with its page; empty if all are right. */

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { OperationsClient, type GetStatusResponse } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import { createClientCredentials } from '../../src/security/client-credentials.ts';
 import { createApiServer } from '../api/api-server.ts';
-import { createServerCredentials, isLoopback, requirePrivateHttp } from '../../src/security/server-credentials.ts';
+import { createServerCredentials, httpCredentials, isLoopback } from '../../src/security/server-credentials.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 
 const file = (name: string) => join(import.meta.dirname, 'certificates', name);
@@ -23,6 +23,7 @@ describe('the credentials of the server', () => {
     ['no TLS on a public address', { ...PLAIN, grpcHost: '0.0.0.0' }, 'PLAINTEXT_REFUSED'],
     ['a certificate without a key', { ...TLS, tlsKey: undefined }, 'TLS_INVALID'],
     ['an authority without a certificate', { ...PLAIN, tlsClientCa: file('ca.pem') }, 'TLS_INVALID'],
+    ['a revocation list without an authority', { ...TLS, tlsClientCrl: file('ca.pem') }, 'TLS_INVALID'],
     ['a missing file', { ...TLS, tlsCert: file('nowhere.pem') }, 'TLS_INVALID'],
     ['a key of another certificate', { ...TLS, tlsKey: file('client.key') }, 'TLS_INVALID'],
   ])('refuse %s', (_, settings, reason) => {
@@ -92,14 +93,27 @@ describe('mutual TLS', () => {
   });
 });
 
-describe('searches over HTTP', () => {
-  const refusal = (httpHost: string, tlsClientCa?: string) => () =>
-    requirePrivateHttp({ httpIdentify: true, httpHost, tlsClientCa });
+describe('the HTTP port', () => {
+  const credentials = createServerCredentials(TLS);
+  const settings = { httpIdentify: false, httpTls: 'auto', httpHost: '127.0.0.1', allowPlaintext: false } as const;
+  const refused = expect.objectContaining({ reason: 'PLAINTEXT_REFUSED' }) as Error;
 
-  it('are allowed on loopback only, and not when client certificates are required', () => {
-    for (const host of ['127.0.0.1', '127.8.0.1', '::1', 'localhost']) expect(refusal(host)).not.toThrow();
-    for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example'])
-      expect(refusal(host)).toThrow(expect.objectContaining({ reason: 'PLAINTEXT_REFUSED' }) as Error);
-    expect(refusal('127.0.0.1', 'ca.pem')).toThrow('RIDGEWATCH_TLS_CLIENT_CA');
+  it('uses TLS where gRPC does, unless it is off', () => {
+    expect(httpCredentials(settings, credentials)).toBe(credentials);
+    expect(httpCredentials({ ...settings, httpHost: '0.0.0.0', httpIdentify: true }, credentials)).toBe(credentials);
+    expect(httpCredentials({ ...settings, httpTls: 'off' }, credentials)).toBeUndefined();
+    expect(httpCredentials(settings, undefined)).toBeUndefined();
+  });
+
+  it('is without TLS on loopback, or where plaintext is allowed, and never answers searches so elsewhere', () => {
+    for (const httpHost of ['127.0.0.1', '127.8.0.1', '::1', 'localhost'])
+      expect(httpCredentials({ ...settings, httpHost, httpIdentify: true }, undefined)).toBeUndefined();
+    for (const httpHost of ['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example']) {
+      expect(() => httpCredentials({ ...settings, httpHost }, undefined)).toThrow(refused);
+      expect(() => httpCredentials({ ...settings, httpHost, httpTls: 'off' }, credentials)).toThrow(refused);
+      const open = { ...settings, httpHost, allowPlaintext: true };
+      expect(httpCredentials(open, undefined)).toBeUndefined();
+      expect(() => httpCredentials({ ...open, httpIdentify: true }, undefined)).toThrow(refused);
+    }
   });
 });

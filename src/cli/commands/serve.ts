@@ -41,7 +41,7 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
   // To standard error: the log on standard output stays JSON lines.
   if (options.json !== true) {
     process.stderr.write(
-      `\nRidgewatch is ready: gRPC on ${configuration.grpcHost}:${service.grpcPort}, health and metrics on http://${configuration.httpHost}:${service.httpPort}.\n` +
+      `\nRidgewatch is ready: gRPC on ${configuration.grpcHost}:${service.grpcPort}, health and metrics on ${service.isHttpSecure ? 'https' : 'http'}://${configuration.httpHost}:${service.httpPort}.\n` +
         `It holds ${service.subjectCount().toLocaleString('en')} subjects. In another terminal, try:\n\n  npx ridgewatch demo\n  npx ridgewatch status\n\nCtrl-C stops it.\n\n`,
     );
   }
