@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 const INTERVAL_MS = 250;
 
 /**
- * Sends SIGHUP to this process when its parent has ended. If the parent is a shell of npm, its parent is watched: the
+ * Sends SIGTERM to this process when its parent has ended. If the parent is a shell of npm, its parent is watched: the
  * shell keeps waiting when npm is killed, and dies of other signals without passing them on.
  */
 export function endWithParent(parent: number): void {
@@ -14,7 +14,7 @@ export function endWithParent(parent: number): void {
   const watch = setInterval(() => {
     if (process.ppid === parent && (above === undefined || parentOf(parent) === above)) return;
     clearInterval(watch);
-    process.kill(process.pid, 'SIGHUP');
+    process.kill(process.pid, 'SIGTERM');
   }, INTERVAL_MS);
   watch.unref();
 }

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { ControllingTerminal } from './controlling-terminal.ts';
 import { launch } from './launch.ts';
 
 /**
@@ -19,6 +20,23 @@ const MEANINGLESS = ['SIGUSR1', 'SIGUSR2'] as const;
  */
 const SAME_REQUEST_MS = 1000;
 
+/**
+ * A shell that ends sends SIGHUP to its jobs before its terminal closes. This is how long the terminal is watched after a
+ * SIGHUP, and how often. In milliseconds.
+ */
+const CLOSING_MS = 10_000;
+const LOOK_MS = 200;
+
+export interface SignalListeners {
+  /** Called for signals that have no effect. */
+  readonly onMeaningless?: (signal: NodeJS.Signals) => void;
+  /**
+   * Called for a SIGHUP that does not come from the terminal: a request to read files again. Without it every SIGHUP is
+   * a request to stop.
+   */
+  readonly onHangup?: () => void;
+}
+
 /** Requests to stop that reach the process as signals. */
 export class StopSignals {
   /** Aborted by the first request to stop; its reason is the signal. */
@@ -27,8 +45,10 @@ export class StopSignals {
   readonly hurried: AbortSignal;
   #handlers = new Map<NodeJS.Signals, () => void>();
 
-  /** @param onMeaningless - called for signals that have no effect */
-  constructor(onMeaningless: (signal: NodeJS.Signals) => void = () => undefined) {
+  readonly #terminal = new ControllingTerminal();
+  #watching: NodeJS.Timeout | undefined;
+
+  constructor({ onMeaningless = () => undefined, onHangup }: SignalListeners = {}) {
     const [asked, hurried] = [new AbortController(), new AbortController()];
     this.asked = asked.signal;
     this.hurried = hurried.signal;
@@ -47,7 +67,11 @@ export class StopSignals {
       const isIgnored = signal === 'SIGHUP' && launch.ignoresHangup;
       this.#on(signal, () => {
         if (isIgnored) onMeaningless(signal);
-        else onRequest(signal);
+        else if (signal !== 'SIGHUP' || onHangup === undefined || this.#terminal.isClosed) onRequest(signal);
+        else {
+          onHangup();
+          this.#watchTerminal(() => onRequest(signal));
+        }
       });
     }
     for (const signal of MEANINGLESS) this.#on(signal, () => onMeaningless(signal));
@@ -56,6 +80,19 @@ export class StopSignals {
   /** Restores the default action of the signals. */
   close(): void {
     for (const [signal, handler] of this.#handlers) process.off(signal, handler);
+    clearInterval(this.#watching);
+  }
+
+  /** @param onClosed - called if the terminal closes soon: it must not leave a service behind unnoticed */
+  #watchTerminal(onClosed: () => void): void {
+    clearInterval(this.#watching);
+    let looks = CLOSING_MS / LOOK_MS;
+    this.#watching = setInterval(() => {
+      const { isClosed } = this.#terminal;
+      if (isClosed || --looks <= 0) clearInterval(this.#watching);
+      if (isClosed) onClosed();
+    }, LOOK_MS);
+    this.#watching.unref();
   }
 
   #on(signal: NodeJS.Signals, handler: () => void): void {

@@ -1,16 +1,18 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '../cluster.ts';
 
 const module = resolve(import.meta.dirname, '../../src/cli/stop-signals.ts');
 
 /** A process in which `body` uses `signals`. */
 async function listening(body: string) {
   const code = `import { StopSignals, exitCodeOf } from ${JSON.stringify(module)};
-    const signals = new StopSignals((signal) => console.log('nothing', signal));
+    const signals = new StopSignals({ onMeaningless: (signal) => console.log('nothing', signal) });
     const alive = setInterval(() => undefined, 1000);
     ${body}
     console.log('ready');`;
@@ -86,4 +88,52 @@ it('counts simultaneous signals as one request; the second hurries, the third ex
   child.kill('SIGTERM');
   await once(child, 'close');
   expect(child.exitCode).toBe(128 + constants.signals.SIGTERM);
+});
+
+describe('SIGHUP', () => {
+  it('asks to read files again where that means something, and never to stop', async () => {
+    const body = `signals.close();
+      const own = new StopSignals({ onHangup: () => console.log('again') });
+      own.asked.addEventListener('abort', () => process.exit(9));`;
+    const { child, lines, reader } = await listening(body);
+    for (let times = 1; times <= 2; times++) {
+      child.kill('SIGHUP');
+      while (lines.filter((line) => line === 'again').length < times) await once(reader, 'line');
+    }
+    child.kill('SIGTERM');
+    await once(child, 'close');
+    expect(child.exitCode).toBe(9);
+  });
+
+  const hasScript = spawnSync('script', ['--version']).status === 0;
+  it.skipIf(!hasScript)(
+    `of a terminal that closes asks to stop, also where it is sent before${hasScript ? '' : ' (skipped: there is no script)'}`,
+    async () => {
+      for (const isSentBefore of [false, true]) {
+        const folder = temporaryDirectory();
+        const [program, said] = [join(folder, 'program.mjs'), join(folder, 'said')];
+        const code = `import { appendFileSync } from 'node:fs';
+          import { StopSignals } from ${JSON.stringify(module)};
+          const say = (line) => appendFileSync(${JSON.stringify(said)}, line + '\\n');
+          const signals = new StopSignals({ onHangup: () => say('again') });
+          signals.asked.addEventListener('abort', () => (say(signals.asked.reason), process.exit(0)));
+          setInterval(() => undefined, 1000);
+          say(process.pid);`;
+        writeFileSync(program, code);
+        const terminal = spawn('script', ['-qefc', `exec ${process.execPath} ${program}`, '/dev/null'], {
+          stdio: ['pipe', 'ignore', 'ignore'],
+        });
+        const lines = () => (existsSync(said) ? readFileSync(said, 'utf8').trim().split('\n') : []);
+        await expect.poll(lines, { timeout: 10_000 }).toHaveLength(1);
+        const pid = Number(lines()[0]);
+        if (isSentBefore) {
+          process.kill(pid, 'SIGHUP');
+          await expect.poll(lines).toEqual([String(pid), 'again']);
+        }
+        // The system closes the terminal with the program that holds its other end.
+        terminal.kill('SIGKILL');
+        await expect.poll(() => lines().at(-1), { timeout: 10_000 }).toBe('SIGHUP');
+      }
+    },
+  );
 });

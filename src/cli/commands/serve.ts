@@ -1,6 +1,6 @@
 import { Failure } from '../../failure.ts';
 import { createLogger, type Logger } from '../../observability/logging.ts';
-import { startService } from '../../service/service.ts';
+import { startService, type Service } from '../../service/service.ts';
 import { EXIT } from '../exit-codes.ts';
 import { reportFailure } from '../failure-output.ts';
 import { givenSettings } from '../given-settings.ts';
@@ -22,10 +22,16 @@ export async function serve(_args: string[], options: ServeOptions): Promise<num
   const { dataDir, grpcPort, httpPort, workers, demo } = options;
   // Before the start: Ctrl-C during the start must not leave a database running.
   let log: Logger | undefined;
-  const signals = new StopSignals((signal) => log?.info({ signal }, 'this signal changes nothing'));
+  let service: Service | undefined;
+  const signals = new StopSignals({
+    onMeaningless: (signal) => log?.info({ signal }, 'this signal changes nothing'),
+    onHangup: () => {
+      log?.info({ signal: 'SIGHUP' }, 'told to read the files of certificates again');
+      void service?.reload();
+    },
+  });
   let configuration;
   let lastResort;
-  let service;
   try {
     configuration = givenSettings({ dataDir, grpcPort, httpPort, workers, demo });
     log = createLogger(configuration.logLevel);
