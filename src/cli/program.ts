@@ -3,6 +3,7 @@ import { programVersion } from '../installation.ts';
 import { EXIT, EXIT_TABLE } from './exit-codes.ts';
 import { outliveReaders } from './stray-errors.ts';
 import { decimalNumber, wholeNumber } from './numbers.ts';
+import { addCertificateCommands } from './certificate-commands.ts';
 import { addOperatorCommands } from './operator-commands.ts';
 import { addConnectionOptions, addTemplateOptions, collect, PURPOSES, runs } from './shared-options.ts';
 
@@ -190,6 +191,7 @@ export function createProgram(): Command {
       .addHelpText('after', '\nExample:\n  $ ridgewatch expunge 3f0c9c1e-… --reason "court order 12/26" --yes'),
     async () => (await import('./commands/expunge.ts')).expunge,
   );
+  addCertificateCommands(program);
   addOperatorCommands(program);
   return program;
 }
