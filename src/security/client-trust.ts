@@ -15,6 +15,8 @@ export interface Verified {
   readonly chain: readonly X509Certificate[] | undefined;
   /** What it was verified with. */
   readonly trust: ClientTrust;
+  /** When the first of the chain ends, in milliseconds since 1970. */
+  readonly endsAt: number;
 }
 
 /** Certificates from a client to an authority. OpenSSL would take up to a hundred. */
@@ -36,24 +38,31 @@ export class ClientTrust {
 
   /** @param certificate - one that TLS has verified with these authorities and lists */
   verified(certificate: X509Certificate): Verified {
-    return { certificate, chain: this.#chainOf(certificate), trust: this };
+    return this.#describe(certificate, this.#chainOf(certificate));
   }
 
   /**
-   * Whether a certificate that was accepted before is still accepted.
+   * Whether a certificate that was accepted before is still accepted. Costs next to nothing where only time has passed.
    * @param now - milliseconds since 1970
-   * @returns undefined: it is
+   * @returns as it is accepted now, or why it is not
    */
-  objectionTo({ certificate, chain, trust }: Verified, now: number): Distrust | undefined {
-    if (certificate.validToDate.getTime() < now) return 'CERTIFICATE_EXPIRED';
+  review(accepted: Verified, now: number): Verified | Distrust {
+    const { certificate, chain, trust, endsAt } = accepted;
+    if (endsAt < now) return 'CERTIFICATE_EXPIRED';
+    if (trust === this) return accepted;
     // Only another handshake would tell.
-    if (chain === undefined) return trust === this ? undefined : 'CHAIN_UNKNOWN';
+    if (chain === undefined) return 'CHAIN_UNKNOWN';
     const root = chain.at(-1) ?? certificate;
     const current = this.#fingerprints.has(fingerprintOf(root)) ? chain : this.#chainOf(certificate);
     if (current === undefined) return 'AUTHORITY_REMOVED';
-    if (current.some(({ validToDate }) => validToDate.getTime() < now)) return 'CERTIFICATE_EXPIRED';
-    const isRevoked = current.some((one, at) => this.#isRevoked(one, current[at + 1] ?? one));
-    return isRevoked ? 'CERTIFICATE_REVOKED' : undefined;
+    if (current.some((one, at) => this.#isRevoked(one, current[at + 1] ?? one))) return 'CERTIFICATE_REVOKED';
+    const reviewed = this.#describe(certificate, current);
+    return reviewed.endsAt < now ? 'CERTIFICATE_EXPIRED' : reviewed;
+  }
+
+  #describe(certificate: X509Certificate, chain: Verified['chain']): Verified {
+    const ends = (chain ?? [certificate]).map(({ validToDate }) => validToDate.getTime());
+    return { certificate, chain, trust: this, endsAt: Math.min(...ends) };
   }
 
   /**

@@ -109,26 +109,27 @@ export class TlsTerminator {
       this.#options.secured(socket, undefined);
       return;
     }
-    const verified = socket.authorized ? trust.verified(shown) : undefined;
     // The authorities may have been replaced during the handshake.
-    const objection = verified === undefined ? 'TLS_CERTIFICATE_REFUSED' : current.objectionTo(verified, Date.now());
-    if (verified === undefined || objection !== undefined) {
-      this.#refuse(objection ?? '', addressOf(socket), shown, false);
+    const review = socket.authorized ? current.review(trust.verified(shown), Date.now()) : 'TLS_CERTIFICATE_REFUSED';
+    if (typeof review === 'string') {
+      this.#refuse(review, addressOf(socket), shown, false);
       socket.destroy();
       return;
     }
-    this.#accepted.set(socket, verified);
+    this.#accepted.set(socket, review);
     socket.once('close', () => this.#accepted.delete(socket));
-    this.#options.secured(socket, describePeer(verified));
+    this.#options.secured(socket, describePeer(review));
   }
 
   #examine(now: number): void {
     const { trust } = this.#certificates;
-    for (const [socket, verified] of this.#accepted) {
-      const objection = trust?.objectionTo(verified, now);
-      if (objection === undefined) continue;
-      this.#refuse(objection, addressOf(socket), verified.certificate, true);
-      socket.destroy();
+    if (trust === undefined) return;
+    for (const [socket, accepted] of this.#accepted) {
+      const review = trust.review(accepted, now);
+      if (typeof review === 'string') {
+        this.#refuse(review, addressOf(socket), accepted.certificate, true);
+        socket.destroy();
+      } else if (review !== accepted) this.#accepted.set(socket, review);
     }
   }
 
