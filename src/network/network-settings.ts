@@ -31,7 +31,8 @@ export const NETWORK_SETTINGS = {
   RIDGEWATCH_HANDSHAKE_SECONDS: {
     schema: whole(1, 3600),
     fallback: '10',
-    meaning: 'Time for the handshakes of a gRPC connection (TLS and HTTP/2), and for the headers of an HTTP request.',
+    meaning:
+      'Time for the handshakes of a gRPC connection (TLS and HTTP/2), for that of HTTP (TLS), and for the headers of an HTTP request.',
     why: 'A slow network needs a second or two.',
   },
   RIDGEWATCH_MESSAGE_SECONDS: {

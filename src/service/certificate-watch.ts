@@ -1,6 +1,6 @@
 import { FileChanges } from '../files/file-changes.ts';
 import type { Logger } from '../observability/logging.ts';
-import type { Lifetime, ServerCertificates } from '../security/server-certificates.ts';
+import type { ServerCertificates } from '../security/server-certificates.ts';
 
 /** Two looks at the files and one at the connections must fit into a second. In milliseconds. */
 const INTERVAL_MS = 250;
@@ -8,9 +8,18 @@ const DAY_MS = 86_400_000;
 /** A warning precedes the end by this number of days, or by a quarter of the lifetime if that is less. */
 const WARNING_DAYS = { server_certificate: 14, client_ca: 30, client_crl: 3 } as const;
 const SENTENCES = {
-  server_certificate: 'the certificate of the service',
-  client_ca: 'an authority of client certificates',
-  client_crl: 'a list of revoked client certificates',
+  server_certificate: {
+    soon: 'the certificate of the service expires soon: then no client connects',
+    over: 'the certificate of the service has expired: no client connects',
+  },
+  client_ca: {
+    soon: 'an authority of client certificates expires soon: then no client of it connects',
+    over: 'an authority of client certificates has expired: no client of it connects',
+  },
+  client_crl: {
+    soon: 'a list of revoked client certificates expires soon: then no client of its authority connects',
+    over: 'a list of revoked client certificates has expired: no client of its authority connects',
+  },
 } as const;
 
 export interface WatchParts {
@@ -86,8 +95,8 @@ export class CertificateWatch {
       if (now - (this.#warned.get(key) ?? -Infinity) < DAY_MS) continue;
       this.#warned.set(key, now);
       const line = { what, until: until.toISOString(), days_left: Math.round((left / DAY_MS) * 10) / 10 };
-      if (isOver) this.#parts.log.error(line, `${SENTENCES[what]} has expired: ${CONSEQUENCES[what]}`);
-      else this.#parts.log.warn(line, `${SENTENCES[what]} expires soon; then ${CONSEQUENCES[what]}`);
+      if (isOver) this.#parts.log.error(line, SENTENCES[what].over);
+      else this.#parts.log.warn(line, SENTENCES[what].soon);
     }
   }
 
@@ -95,9 +104,3 @@ export class CertificateWatch {
     return this.#parts.now?.() ?? Date.now();
   }
 }
-
-const CONSEQUENCES: Readonly<Record<Lifetime['what'], string>> = {
-  server_certificate: 'no client connects',
-  client_ca: 'no client of it connects',
-  client_crl: 'no client of its authority connects',
-};
