@@ -143,6 +143,12 @@ module.exports = {
       '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|observability|http|network|service|cli)/|node_modules/(@grpc|pg)/',
     ),
     forbid(
+      'only-access-asks-policies',
+      'Other rooms ask for decisions. None asks the policy engine.',
+      '^(src/(?!access/)|fixtures/|index-builder/)',
+      'node_modules/@cedar-policy/',
+    ),
+    forbid(
       'nobody-imports-the-cli',
       'The command line is an entry point, not a library.',
       '^(src/(?!cli/)|fixtures/|index-builder/(?!main.ts))',
