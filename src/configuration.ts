@@ -44,6 +44,7 @@ export interface Configuration {
   readonly httpKeepAliveSeconds: number;
   readonly demo: 'auto' | 'always' | 'never';
   readonly demoSubjects: number;
+  readonly policies: string | undefined;
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
   readonly tlsClientCa: string | undefined;
@@ -114,6 +115,7 @@ export function readConfiguration(
     httpKeepAliveSeconds: read('RIDGEWATCH_HTTP_KEEP_ALIVE_SECONDS'),
     demo: read('RIDGEWATCH_DEMO'),
     demoSubjects: read('RIDGEWATCH_DEMO_SUBJECTS'),
+    policies: read('RIDGEWATCH_POLICIES'),
     tlsCert: read('RIDGEWATCH_TLS_CERT'),
     tlsKey: read('RIDGEWATCH_TLS_KEY'),
     tlsClientCa: read('RIDGEWATCH_TLS_CLIENT_CA'),

@@ -222,6 +222,12 @@ export const SETTINGS = {
     meaning: 'Subjects in the demo gallery.',
     why: 'Created in a few seconds, and enough to see a search work.',
   },
+  RIDGEWATCH_POLICIES: {
+    schema: optional,
+    fallback: undefined,
+    meaning: 'Folder of own policies (`*.cedar`), added to the shipped ones; read again within seconds of a change.',
+    why: 'Unset: the shipped policies alone decide.',
+  },
   RIDGEWATCH_TLS_CERT: {
     schema: optional,
     fallback: undefined,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Client } from './principal.ts';
 
 /** A credential as it was registered. */
@@ -85,19 +86,28 @@ export class ClientDirectory {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** Decisions are kept for a client object: it stays the same while nothing about the client changes. */
+  #withKnownObject(registered: RegisteredClient): RegisteredClient {
+    const known = this.#clients.find(({ client }) => client.clientId === registered.client.clientId);
+    return known !== undefined && isDeepStrictEqual(known.client, registered.client)
+      ? { ...registered, client: known.client }
+      : registered;
+  }
+
   async #read(): Promise<void> {
     if ((await this.#source.clientVersion()) === this.#version) return;
     const { version, clients } = await this.#source.readClients();
     const byFingerprint = new Map<string, Found>();
     const byName = new Map<string, Found>();
-    for (const registered of clients) {
+    const present = clients.map((registered) => this.#withKnownObject(registered));
+    for (const registered of present) {
       for (const credential of registered.credentials) {
         const { kind, fingerprint, name, issuer } = credential;
         if (kind === 'certificate-name') byName.set(`${issuer} ${name}`, { registered, credential });
         else byFingerprint.set(`${kind} ${fingerprint}`, { registered, credential });
       }
     }
-    this.#clients = clients;
+    this.#clients = present;
     this.#byFingerprint = byFingerprint;
     this.#byName = byName;
     this.#version = version;

@@ -53,6 +53,8 @@ export interface CallContext {
    * @throws Failure, see Decider.authorize
    */
   authorize(asked: Omit<Asked, 'action'> & { readonly action?: Action }): Grant;
+  /** Whether the handler has asked. */
+  readonly isAuthorized: boolean;
   /** Adds facts to the call's report. */
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
 }
@@ -198,6 +200,9 @@ export async function reported<T>(
     party,
     authorize: (asked) =>
       (grant = settings.decider.authorize(principal.client, { action: METHOD_NEEDS[method][0], ...asked })),
+    get isAuthorized() {
+      return grant !== undefined;
+    },
     note: (more) => void Object.assign(facts, more),
   };
   let outcome: Outcome<T>;

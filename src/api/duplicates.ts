@@ -2,7 +2,7 @@ import { Failure } from '../failure.ts';
 import { FairTurns } from '../fair-turns.ts';
 import type { ActiveGallery } from '../gallery/active-gallery.ts';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
-import type { ClassMask } from '../gallery/class-mask.ts';
+import { classesOf } from './class-masks.ts';
 import { inScope, isFound, type Scope } from '../gallery/scope.ts';
 import { subjectsAfter } from '../gallery/subject-listing.ts';
 import type {
@@ -54,26 +54,24 @@ export function listTurns(): FairTurns {
  * Covers subjects one after the other. Each search takes its turn among those of all callers. What was found is
  * answered where a further search would come too late, or is refused because too many wait.
  * @param turns - see listTurns; the same for all calls
- * @param classes - record classes that the caller may search; undefined: every class. Other subjects are neither covered
- * nor found.
  */
 export async function findDuplicates(
   service: DuplicateDependencies,
   turns: FairTurns,
   request: FindDuplicatesRequest,
   context: CallContext,
-  classes: ClassMask | undefined,
 ): Promise<FindDuplicatesResponse> {
   check(duplicateRules, request);
-  context.authorize({ purpose: 'none', galleries: request.galleries });
+  const grant = context.authorize({ purpose: 'none', galleries: request.galleries });
   service.requireReady();
   const { searcher, served } = service;
   served.current.requireKnown(request.galleries);
+  const scope: Scope = { galleries: grant.galleries, classes: classesOf(grant, served.current.classes) };
   const time = new SearchTime(context.deadlineMs);
   const wanted = request.maxSubjects || DEFAULT_COVERED;
   // Ids only: a whole gallery would stay in memory with its subjects, although another one has replaced it.
   const { subjectIds, query } = await turns.run(context, () =>
-    planned(service, request, classes, wanted, context.signal),
+    planned(service, request, scope, wanted, context.signal),
   );
   const maxPairs = Math.min(MAX_PAIRS, Math.floor((service.maxMessageBytes - MAX_REST_BYTES) / MAX_PAIR_BYTES));
   const pairs: DuplicatePair[] = [];
@@ -101,7 +99,7 @@ export async function findDuplicates(
     pairs.push(...pairsOf(subjectId, found));
   }
   // Some may have been expunged since they were found, or be of a masked class now.
-  const everywhere: Scope = { galleries: new Set(), classes };
+  const everywhere: Scope = { ...scope, galleries: new Set() };
   const isPresent = (subjectId: string) => {
     const subject = served.current.subject(subjectId);
     return subject !== undefined && inScope(subject, everywhere);
@@ -123,12 +121,11 @@ export async function findDuplicates(
 async function planned(
   { served: { current: gallery } }: DuplicateDependencies,
   request: FindDuplicatesRequest,
-  classes: ClassMask | undefined,
+  scope: Scope,
   wanted: number,
   signal: AbortSignal,
 ): Promise<{ readonly subjectIds: readonly string[]; readonly query: DuplicateQuery }> {
-  const scope: Scope = { galleries: new Set(request.galleries), classes };
-  await classes?.prepare(signal);
+  await scope.classes?.prepare(signal);
   const instantMs = gallery.now();
   const isWanted = (subject: SubjectEntry) => isFound(subject, scope, instantMs);
   const listed = await subjectsAfter(gallery, request.afterSubjectId, wanted + 1, isWanted, signal);

@@ -32,7 +32,7 @@ import {
   type UpdateSubjectResponse,
 } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import { PageTokens } from './page-token.ts';
-import { maySee, requireMayChange, requireMayStore, subjectNotFound } from './permissions.ts';
+import { maySee, permitStoring, requireMayChange, subjectNotFound } from './permissions.ts';
 import {
   check,
   expungeRules,
@@ -52,6 +52,8 @@ export interface GalleryDependencies extends EnrolmentDependencies, DuplicateDep
   readonly signer: ReceiptSigner;
   /** Directory of the index files. */
   readonly indexDir: string;
+  /** @throws Failure CAVEAT_UNKNOWN */
+  requireKnownCaveats(caveats: readonly string[]): void;
 }
 
 const DEFAULT_PAGE = 100;
@@ -86,7 +88,7 @@ export function galleryService(service: GalleryDependencies, settings: CallSetti
       expungeSubject(service, request, context),
     ),
     findDuplicates: unary('Gallery/FindDuplicates', settings, (request: FindDuplicatesRequest, context) =>
-      findDuplicates(service, turns, request, context, undefined),
+      findDuplicates(service, turns, request, context),
     ),
   };
 }
@@ -96,10 +98,9 @@ async function enroll(
   request: EnrollRequest,
   context: CallContext,
 ): Promise<EnrollResponse> {
-  const grant = context.authorize({ purpose: 'none', galleries: [] });
   service.requireReady();
   const { subject, references, packed, warnings, clientRequest } = await prepareEnrolment(service, request);
-  requireMayStore(grant, subject);
+  permitStoring(service, context, subject);
   // Past this point the call runs to completion: a change made known by halves is worse than a late answer.
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(subject.galleries);
@@ -132,12 +133,13 @@ function enrollStream(
   const followed = followCall(call, settings, false);
   const fault = faultOf(call.metadata);
   void reported(method, followed, settings, async (context) => {
-    const grant = context.authorize({ purpose: 'none', galleries: [] });
     service.requireReady();
     const limits = { records: service.maxStreamRecords, answerBytes: service.maxMessageBytes };
     const records = call as AsyncIterable<StreamedRecord>;
-    const permit = (subject: NewSubject) => requireMayStore(grant, subject);
+    const permit = (subject: NewSubject) => permitStoring(service, context, subject);
     const response = await enrollMany({ ...service, permit }, records, limits, followed, fault);
+    // The gate let the caller in; without a record that could be read, nothing was asked.
+    if (!context.isAuthorized) context.authorize({ purpose: 'none', galleries: [] });
     const { enrolledCount, refusedCount, endedEarly } = response;
     context.note({
       enrolled_count: enrolledCount,
@@ -249,7 +251,7 @@ async function updateSubject(
     ...(mask.has('data.expire_time') && { expireTime: columns?.expireTime ?? null }),
   };
   const { galleries = present.galleries, caveats = present.caveats, provenance = present.provenance } = patch;
-  requireMayStore(grant, { contributor: present.contributor, galleries, caveats, provenance });
+  permitStoring(service, context, { contributor: present.contributor, galleries, caveats, provenance });
   if (mask.has('data.caveats') || mask.has('data.provenance'))
     requireRoomForClass(service.follower, { contributor: present.contributor, caveats, provenance });
   const warnings = [...ofSamples, ...dataWarnings(mask.has('data.expire_time') ? (columns ?? {}) : {})];

@@ -2,6 +2,7 @@ import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { CandidateWay } from '../matching/search/candidate-source.ts';
 import type { SearchResult } from '../matching/search/identification.ts';
 import type { Identified, Searcher } from '../matching/search/searcher.ts';
+import { classesOf } from './class-masks.ts';
 import { policyPurpose } from './permissions.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import type {
@@ -83,7 +84,7 @@ async function answerIdentify(
   const started = performance.now();
   check(identifyRules, request);
   noteCaller(context, request);
-  context.authorize({ purpose: policyPurpose(request.purpose), galleries: request.galleries });
+  const grant = context.authorize({ purpose: policyPurpose(request.purpose), galleries: request.galleries });
   service.requireReady();
   // Check the names first: decoding the samples is expensive.
   service.served.current.requireKnown(request.galleries);
@@ -91,8 +92,8 @@ async function answerIdentify(
   noteWarnings(service, context, samples);
   const query = {
     samples,
-    galleries: request.galleries,
-    classes: undefined,
+    galleries: [...grant.galleries],
+    classes: classesOf(grant, service.served.current.classes),
     maxCandidates: request.maxCandidates || DEFAULT_CANDIDATES,
     threshold: toThreshold(request.threshold),
     isExact: request.exact,
@@ -137,7 +138,7 @@ async function answerVerify(
   check(verifyRules, request);
   noteCaller(context, request);
   const action = request.claim?.$case === 'referenceSamples' ? 'compare' : 'verify';
-  context.authorize({ action, purpose: policyPurpose(request.purpose), galleries: [] });
+  const grant = context.authorize({ action, purpose: policyPurpose(request.purpose), galleries: [] });
   service.requireReady();
   const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
   const { claim } = request;
@@ -148,7 +149,8 @@ async function answerVerify(
   noteWarnings(service, context, [...samples, ...(references ?? [])]);
   const stated =
     references === undefined ? { subjectId: claim?.$case === 'subjectId' ? claim.value : '' } : { references };
-  const query = { samples, claim: stated, classes: undefined, explain: request.explain === true };
+  const scope = { galleries: grant.galleries, classes: classesOf(grant, service.served.current.classes) };
+  const query = { samples, claim: stated, scope, explain: request.explain === true };
   const found = await service.searcher.verify(query, context);
   const { result } = found;
   context.note({ gallery_version: result.galleryVersion, comparisons: sum(result.compared) });

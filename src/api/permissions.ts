@@ -3,6 +3,7 @@ import type { Grant, RecordFacts } from '../access/grant.ts';
 import type { Purpose as PolicyPurpose } from '../access/actions.ts';
 import { Purpose } from '../contract/generated/ridgewatch/v1/identification.ts';
 import { Failure } from '../failure.ts';
+import type { CallContext } from './call.ts';
 
 const PURPOSES: ReadonlyMap<Purpose, PolicyPurpose> = new Map([
   [Purpose.BORDER_CHECK, 'border-check'],
@@ -19,21 +20,36 @@ export function policyPurpose(purpose: Purpose): PolicyPurpose {
 /** A record with the galleries that it belongs to. */
 type Placed = RecordFacts & { readonly galleries: Iterable<string> };
 
+/** What asks, and what it asks by. */
+interface Asking {
+  readonly requireKnownCaveats: (caveats: readonly string[]) => void;
+}
+
 /**
+ * Asks whether the caller may keep a record.
  * @param record - as it is to be stored
- * @throws Failure CONTRIBUTOR_NOT_PERMITTED, GALLERY_NOT_PERMITTED
+ * @throws Failure ACTION_NOT_PERMITTED, CONTRIBUTOR_NOT_PERMITTED, GALLERY_NOT_PERMITTED, CAVEAT_UNKNOWN
  */
-export function requireMayStore(grant: Grant, record: Placed): void {
-  if (!grant.changes(record)) {
-    const sentence = 'The client may not keep records of this contributor with these caveats.';
-    throw new Failure('permission-denied', 'CONTRIBUTOR_NOT_PERMITTED', sentence, { field: 'data.contributor' });
+export function permitStoring(
+  { requireKnownCaveats }: Asking,
+  context: Pick<CallContext, 'authorize'>,
+  record: Placed,
+): void {
+  const { contributor, caveats, galleries } = record;
+  const grant = inData(() => context.authorize({ purpose: 'none', galleries: [...galleries], contributor }));
+  inData(() => requireKnownCaveats(caveats));
+  if (grant.changes(record)) return;
+  const sentence = 'The client may not keep records of this contributor with these caveats.';
+  throw new Failure('permission-denied', 'CONTRIBUTOR_NOT_PERMITTED', sentence, { field: 'data.contributor' });
+}
+
+/** Names fields as they are in the request. */
+function inData<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    throw thrown instanceof Failure && thrown.detail.field !== undefined ? thrown.within('data') : thrown;
   }
-  if (grant.galleries.size === 0) return;
-  [...record.galleries].forEach((name, i) => {
-    if (grant.galleries.has(name)) return;
-    const sentence = 'The client may not use this gallery.';
-    throw new Failure('permission-denied', 'GALLERY_NOT_PERMITTED', sentence, { field: `data.galleries[${i}]` });
-  });
 }
 
 /**

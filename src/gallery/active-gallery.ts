@@ -33,6 +33,11 @@ export class ActiveGallery implements CurrentGallery {
     return this.#current;
   }
 
+  /** The galleries that any subject ever belonged to. */
+  get knownGalleries(): Pick<GalleryNames, 'all' | 'count'> {
+    return this.#names;
+  }
+
   /** A gallery that can replace the current one. */
   makeEmpty(): Gallery {
     return new Gallery(this.#sizing, this.#clock, this.#names, this.#released, this.classes);

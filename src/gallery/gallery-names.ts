@@ -13,6 +13,10 @@ export class GalleryNames {
     return this.#names.has(name);
   }
 
+  get count(): number {
+    return this.#names.size;
+  }
+
   /** In order. */
   get all(): readonly string[] {
     return [...this.#names].sort();

@@ -1,6 +1,8 @@
 import { ClientDirectory } from '../access/client-directory.ts';
 import { Gatekeeper } from '../access/gatekeeper.ts';
+import { Decisions, type KnownGalleries } from '../access/decisions.ts';
 import type { Decider } from '../access/grant.ts';
+import { PoliciesInForce, type DecisionFault } from '../access/policy-set.ts';
 import { ensureLocalToken, localTokenFile } from '../access/local-client.ts';
 import type { TurnedAway } from '../api/caller-gate.ts';
 import type { Configuration } from '../configuration.ts';
@@ -15,10 +17,19 @@ export interface Access {
   readonly directory: ClientDirectory;
   readonly gatekeeper: Gatekeeper;
   readonly decider: Decider;
+  readonly policies: PoliciesInForce;
 }
 
-/** Reads the clients, and makes the token of this machine's own operator where there is none. */
-export async function startAccess(configuration: Configuration, clients: ClientStore, log: Logger): Promise<Access> {
+/**
+ * Reads the clients and policies, and makes the token of this machine's own operator where there is none.
+ * @throws Failure POLICIES_INVALID
+ */
+export async function startAccess(
+  configuration: Configuration,
+  clients: ClientStore,
+  known: KnownGalleries,
+  log: Logger,
+): Promise<Access> {
   const directory = new ClientDirectory(clients);
   await directory.refresh();
   const { dataDir } = configuration;
@@ -32,25 +43,15 @@ export async function startAccess(configuration: Configuration, clients: ClientS
   });
   if (isMade) log.info({ file: localTokenFile(dataDir) }, 'made a token for the command line on this machine');
   await directory.refresh();
-  const decider = permitAll();
-  return { directory, gatekeeper: new Gatekeeper(directory, decider), decider };
-}
-
-function permitAll(): Decider {
-  return {
-    mayTake: () => true,
-    authorize: (client, asked) => ({
-      client,
-      action: asked.action,
-      purpose: asked.purpose,
-      galleries: new Set(asked.galleries),
-      searches: () => true,
-      sees: () => true,
-      changes: () => true,
-      discloses: () => ({ scores: 'exact', rates: 'exact', explanations: true }),
-      policyHash: '',
-    }),
-  };
+  const onFault = (fault: DecisionFault) =>
+    log.error(
+      { action: fault.action, policies: fault.policies, err: fault.cause },
+      'a decision failed, and was denied',
+    );
+  const policies = await PoliciesInForce.load(configuration.policies, onFault);
+  log.info({ policy_hash: policies.current.hash, replaced: policies.current.texts.replaced }, 'policies are in force');
+  const decider = new Decisions(policies, known);
+  return { directory, gatekeeper: new Gatekeeper(directory, decider), decider, policies };
 }
 
 /** Counts and logs callers that were not let in, in few lines. */

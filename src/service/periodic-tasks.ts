@@ -1,5 +1,6 @@
 import type { ClientDirectory } from '../access/client-directory.ts';
 import type { Gatekeeper } from '../access/gatekeeper.ts';
+import type { PoliciesInForce } from '../access/policy-set.ts';
 import type { ChangeFollower } from '../gallery/change-follower.ts';
 import type { Compactor } from '../gallery/compactor.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
@@ -20,6 +21,7 @@ export interface PeriodicParts {
   readonly store: Store;
   readonly directory: ClientDirectory;
   readonly gatekeeper: Gatekeeper;
+  readonly policies: PoliciesInForce;
   readonly keys: Keys;
   readonly served: CurrentGallery;
   readonly follower: ChangeFollower;
@@ -43,6 +45,9 @@ export class PeriodicTasks {
   #timer: NodeJS.Timeout | undefined;
   #isReadingHead = false;
   #isReadingClients = false;
+  #isReadingPolicies = false;
+  /** The reported fault of the folder of policies. */
+  #policyFault = '';
   /** The current key that was last logged. */
   #keyId: string;
 
@@ -70,6 +75,7 @@ export class PeriodicTasks {
     this.#tellKey();
     void this.#followHead();
     void this.#followClients();
+    void this.#followPolicies();
     this.#listen();
     void store.health.check((condition) => this.#tell(condition));
     switcher
@@ -82,6 +88,28 @@ export class PeriodicTasks {
     void faceCoding.run();
     void tuning.run();
     void graphs?.run();
+  }
+
+  /** A bad folder leaves the policies in force; each of its states is reported once. */
+  async #followPolicies(): Promise<void> {
+    const { policies, log } = this.#parts;
+    if (this.#isReadingPolicies) return;
+    this.#isReadingPolicies = true;
+    try {
+      if (await policies.reload())
+        log.info(
+          { policy_hash: policies.current.hash, replaced: policies.current.texts.replaced },
+          'other policies are in force',
+        );
+      this.#policyFault = '';
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== this.#policyFault)
+        log.error({ err: error }, 'the policies cannot be used; those before stay in force');
+      this.#policyFault = message;
+    } finally {
+      this.#isReadingPolicies = false;
+    }
   }
 
   /** What other processes changed about clients. Calls of credentials that have expired meanwhile are ended as well. */

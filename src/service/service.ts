@@ -1,4 +1,5 @@
 import type { EnrolmentDependencies } from '../enrolment/enrolment.ts';
+import { requireKnownCaveats } from '../access/caveats.ts';
 import { accessService } from '../api/access-service.ts';
 import { galleryService } from '../api/gallery-service.ts';
 import { identifyRoute } from '../api/http-identify.ts';
@@ -158,7 +159,12 @@ async function start(
   });
   teardown.add(() => store.close());
   health = store.health;
-  const { gatekeeper, decider, directory } = (access = await startAccess(configuration, store.clients, log));
+  const { gatekeeper, decider, directory, policies } = (access = await startAccess(
+    configuration,
+    store.clients,
+    served.knownGalleries,
+    log,
+  ));
   const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
   await warnOfReceiptKey(signer, configuration, store.subjects, log);
 
@@ -222,6 +228,7 @@ async function start(
       maxMessageBytes: configuration.maxMessageBytes,
       signer,
       indexDir: configuration.indexDir,
+      requireKnownCaveats: (caveats) => requireKnownCaveats(caveats, policies.current.reading),
       requireReady,
     },
     settings,
@@ -283,6 +290,7 @@ async function start(
     store,
     directory,
     gatekeeper,
+    policies,
     keys,
     served,
     follower,

@@ -93,6 +93,7 @@ export class StoreCopy {
       // Rows from the start of the service.
       await client.query('DELETE FROM template_key');
       await client.query('DELETE FROM change_counter');
+      await client.query('DELETE FROM client_version');
       // Progress of imports without enrolled subjects.
       await client.query('DELETE FROM import');
       const tables = new TableWriter(client, new Set(await readTables(client)));

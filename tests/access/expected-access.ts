@@ -117,7 +117,7 @@ export function mayDo(
   if (action === 'change-record' || action === 'expunge-record') return own || isLocal(client);
 
   const has = (caveat: string) => record.caveats.includes(caveat);
-  if (purpose === 'test' && !synthetic) return false;
+  if (purpose === 'test' && !synthetic && !isLocal(client)) return false;
   if (has('POLICE-ONLY') && purpose !== 'investigation' && !(own && purpose === 'none')) return false;
   if (has('BATTLEFIELD-ONLY') && (purpose === 'application' || purpose === 'test')) return false;
   if (has('BATTLEFIELD-ONLY') && purpose === 'none' && !own) return false;

@@ -8,7 +8,7 @@ import {
 } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Failure } from '../../src/failure.ts';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
-import { ClassMask } from '../../src/gallery/class-mask.ts';
+import type { RecordFacts } from '../../src/access/grant.ts';
 import type { Gallery } from '../../src/gallery/gallery.ts';
 import { Quarantine } from '../../src/gallery/quarantine.ts';
 import { AdmissionQueue } from '../../src/matching/search/admission.ts';
@@ -68,7 +68,7 @@ function find(
   service: DuplicateDependencies,
   changes: Partial<FindDuplicatesRequest> = {},
   deadlineMs = Infinity,
-  classes?: ClassMask,
+  searches: (record: RecordFacts) => boolean = () => true,
 ) {
   const request: FindDuplicatesRequest = {
     galleries: [],
@@ -83,11 +83,12 @@ function find(
     signal: new AbortController().signal,
     deadlineMs,
     principal: openAdmission().principal,
-    authorize: openGrant,
+    authorize: (asked) => ({ ...openGrant(asked), searches }),
+    isAuthorized: true,
     party: () => ({ name: 'a', connection: 'b' }),
     note: () => undefined,
   };
-  return findDuplicates(service, turns, request, context, classes);
+  return findDuplicates(service, turns, request, context);
 }
 
 /** Changes the contributor of a subject. */
@@ -156,7 +157,7 @@ describe('duplicates, for a caller that may not search every record class', () =
     const { served, service } = await serviceOf();
     const masked = ['p1', 'p4', `q${TWICE[1]}`];
     for (const subjectId of masked) hand(served.current, subjectId, 'secret');
-    const mask = new ClassMask(served.classes, ({ contributor }) => contributor !== 'secret');
+    const mask = ({ contributor }: RecordFacts) => contributor !== 'secret';
     const { served: other, service: without } = await serviceOf();
     for (const subjectId of masked) other.current.apply(other.current.version + 1, { kind: 'expunge', subjectId });
     const thresholds = [service, without].map(({ searcher }) => vi.spyOn(searcher, 'duplicatesOf'));
@@ -174,7 +175,7 @@ describe('duplicates, for a caller that may not search every record class', () =
     const { served, service } = await serviceOf((search) => {
       if (search === PEOPLE + TWICE.length) hand(served.current, `p${TWICE[0]}`, 'secret');
     });
-    const mask = new ClassMask(served.classes, ({ contributor }) => contributor !== 'secret');
+    const mask = ({ contributor }: RecordFacts) => contributor !== 'secret';
     expect(namesOf((await find(service, {}, Infinity, mask)).pairs)).toEqual(expected(TWICE.slice(1)));
   });
 });

@@ -143,7 +143,7 @@ describe('a gallery that no subject ever belonged to', () => {
 
 describe('a gallery', () => {
   it('is searched only when the request names it', async () => {
-    const data = { ...dataIn(['north'], { externalId: 'gallery-test' }), caveats: ['NO-NOTICE'] };
+    const data = { ...dataIn(['north'], { externalId: 'gallery-test' }), caveats: ['X-NO-NOTICE'] };
     const { subject } = await enroll(samplesOf(20, 0), { data });
     expect(first(await identify(samplesOf(20, 1), { galleries: ['north'] }))).toBe(subject?.subjectId);
     expect(await refused(identify(samplesOf(20, 1), { galleries: ['north', 'south'] }))).toMatchObject({
@@ -157,7 +157,7 @@ describe('a gallery', () => {
       samples: [],
       updateMask: ['data.galleries'],
     });
-    expect(moved.subject).toMatchObject({ version: 2, data: { galleries: ['south'], caveats: ['NO-NOTICE'] } });
+    expect(moved.subject).toMatchObject({ version: 2, data: { galleries: ['south'], caveats: ['X-NO-NOTICE'] } });
     expect(first(await identify(samplesOf(20, 1), { galleries: ['south'] }))).toBe(subject?.subjectId);
     const north = await identify(samplesOf(20, 1), { galleries: ['north'] });
     expect([north.candidates, north.subjectsSearched, north.band]).toEqual([[], 0, Band.NO_CANDIDATE]);

@@ -36,7 +36,7 @@ it('has a line for each call, and nothing that identifies a person', async () =>
     contributor: 'agency',
     externalId: 'file-4711-kowalski',
     galleries: ['main'],
-    caveats: ['EYES-ONLY'],
+    caveats: ['X-EYES-ONLY'],
     provenance: Provenance.CONTROLLED,
     expireTime: undefined,
   };

@@ -153,11 +153,13 @@ describe('record classes that change while searches run', () => {
     const served = new ActiveGallery(gallerySizing(5));
     for (let who = 0; who < PEOPLE; who++) put(served.current, who, 'open');
     const mask = new ClassMask(served.classes, ({ contributor }) => !isDenied(contributor));
-    const comparing = verifySubject(served.current, pool, [probes[3]], 'p3', mask);
+    const comparing = verifySubject(served.current, pool, [probes[3]], 'p3', { galleries: new Set(), classes: mask });
     put(served.current, 3, 'secret');
     expect(await comparing).toBeUndefined();
     put(served.current, 3, 'open');
-    expect(await verifySubject(served.current, pool, [probes[3]], 'p3', mask)).toMatchObject({ compared: [1] });
+    expect(
+      await verifySubject(served.current, pool, [probes[3]], 'p3', { galleries: new Set(), classes: mask }),
+    ).toMatchObject({ compared: [1] });
 
     const errors: unknown[] = [];
     const idle = () => Promise.resolve();

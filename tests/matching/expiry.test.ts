@@ -275,7 +275,7 @@ describe('subjects with an expiry', () => {
         return;
       case 'verify': {
         const { gallery, now } = world;
-        const result = await verifySubject(gallery, pool, probes[one.person], String(one.person), undefined);
+        const result = await verifySubject(gallery, pool, probes[one.person], String(one.person), named([]));
         expect(result !== undefined).toBe(isFound(world.model.get(String(one.person)), now, EVERYWHERE));
         return;
       }

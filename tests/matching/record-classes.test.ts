@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { named } from '../named-scope.ts';
 import type { SubjectAttributes } from '../../src/gallery/catalogue.ts';
 import { ClassMask } from '../../src/gallery/class-mask.ts';
 import { Gallery, type SearchableReference } from '../../src/gallery/gallery.ts';
@@ -294,8 +295,10 @@ describe('a caller that may not search some record classes', () => {
                 modelVersions,
               });
               const [got, due] = await Promise.all([
-                settled(asked.verify({ ...verify, classes: mask }, patience).then(toSaid)),
-                settled(other.verify({ ...verify, classes: undefined }, patience).then(toSaid)),
+                settled(
+                  asked.verify({ ...verify, scope: { galleries: new Set(), classes: mask } }, patience).then(toSaid),
+                ),
+                settled(other.verify({ ...verify, scope: named([]) }, patience).then(toSaid)),
               ]);
               expect(got).toEqual(due);
               if (Array.isArray(got)) met.refused++;

@@ -3,7 +3,7 @@ import { Failure } from '../../failure.ts';
 import type { Quarantine } from '../../gallery/quarantine.ts';
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
 import type { ClassMask } from '../../gallery/class-mask.ts';
-import { isFound, type Scope } from '../../gallery/scope.ts';
+import { inScope, isFound, type Scope } from '../../gallery/scope.ts';
 import { modelVersions, type ModelVersion } from '../rates/model-version.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { Asker } from '../../fair-turns.ts';
@@ -81,8 +81,8 @@ export type Verified = Compared<VerificationResult>;
 export interface VerifyQuery {
   readonly samples: readonly SampleTemplate[];
   readonly claim: { readonly subjectId: string } | { readonly references: readonly SampleTemplate[] };
-  /** Record classes that the caller may compare with; undefined: every class. Other subjects are unknown to it. */
-  readonly classes: ClassMask | undefined;
+  /** What the caller may compare with. Other subjects are unknown to it. */
+  readonly scope: Scope;
   readonly explain: boolean;
 }
 
@@ -163,21 +163,21 @@ export class Searcher {
 
   /** @throws Failure SUBJECT_NOT_FOUND, REFERENCE_DAMAGED */
   async verify(
-    { samples, claim, classes, explain }: VerifyQuery,
+    { samples, claim, scope, explain }: VerifyQuery,
     { signal, deadlineMs, party }: Patience,
   ): Promise<Verified> {
     const { served, pool, admission, quarantine } = this.#parts;
     const waiting = { signal, deadlineMs, kind: 'verification', ...(party && { party }) } as const;
     const { probes, result } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(samples);
-      await classes?.prepare(signal);
+      await scope.classes?.prepare(signal);
       const result =
         'subjectId' in claim
-          ? await verifySubject(served.current, pool, probes, claim.subjectId, classes, explain)
+          ? await verifySubject(served.current, pool, probes, claim.subjectId, scope, explain)
           : await verifySamples(served.current, pool, probes, await prepareProbes(pool, claim.references), explain);
       return { probes, result };
     });
-    if ('subjectId' in claim && this.#mayKnow(claim.subjectId, classes))
+    if ('subjectId' in claim && this.#mayKnow(claim.subjectId, scope))
       requireUndamaged(quarantine, claim.subjectId, result);
     if (result !== undefined) return this.#compared(probes, result);
     throw new Failure('not-found', 'SUBJECT_NOT_FOUND', 'There is no subject with this id.', { field: 'subject_id' });
@@ -221,11 +221,11 @@ export class Searcher {
   }
 
   /** Whether a caller may know that there is a subject. One that cannot be read may be of any class. */
-  #mayKnow(subjectId: string, classes: ClassMask | undefined): boolean {
+  #mayKnow(subjectId: string, scope: Scope): boolean {
     const gallery = this.#parts.served.current;
     const subject = gallery.subject(subjectId);
-    if (classes === undefined || subject === undefined) return !gallery.masks(classes);
-    return classes.allows(subject.recordClass);
+    if (subject !== undefined) return inScope(subject, scope);
+    return scope.galleries.size === 0 && !gallery.masks(scope.classes);
   }
 
   #identified(search: SearchRequest, result: SearchResult): Identified {

@@ -1,4 +1,4 @@
-import type { ClassMask } from '../../gallery/class-mask.ts';
+import type { Scope } from '../../gallery/scope.ts';
 import type { Segment } from '../../gallery/segment.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
 import { fuse, sampleScore, instanceNameOf, type ComparedReference, type SampleScore } from './candidate-list.ts';
@@ -34,10 +34,10 @@ export async function verifySubject(
   pool: WorkerPool,
   probes: readonly Probe[],
   subjectId: string,
-  classes: ClassMask | undefined,
+  scope: Scope,
   explain = false,
 ): Promise<VerificationResult | undefined> {
-  const view = new SearchView(gallery, probes, { galleries: new Set(), classes });
+  const view = new SearchView(gallery, probes, scope);
   try {
     const subject = gallery.subject(subjectId);
     if (subject === undefined || !view.isPresent(subject)) return undefined;
