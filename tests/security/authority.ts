@@ -85,10 +85,18 @@ export class Authority {
     return new Authority(cert, keys, `CN=${name}`);
   }
 
-  async issue(name: string, options: IssueOptions = {}): Promise<Issued> {
+  /** Another certificate, by this authority, of one that is below another. */
+  async certifyAgain(below: Authority): Promise<X509Certificate> {
+    const { certificate } = await this.#sign(below.#name.replace('CN=', ''), below.#keys, { isAuthority: true });
+    return certificate;
+  }
+
+  /** @returns `asAuthority`: signs with the certificate as if it were one of an authority */
+  async issue(name: string, options: IssueOptions = {}): Promise<Issued & { asAuthority(): Authority }> {
     const keys = await keyPair();
     const { cert, certificate } = await this.#sign(name, keys, options);
-    return { cert, certificate, key: await pemOf(keys.privateKey) };
+    const key = await pemOf(keys.privateKey);
+    return { cert, certificate, key, asAuthority: () => new Authority(cert, keys, `CN=${name}`) };
   }
 
   /** @param revoked - certificates of this authority */
