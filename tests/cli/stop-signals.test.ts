@@ -120,7 +120,10 @@ describe('SIGHUP', () => {
           setInterval(() => undefined, 1000);
           say(process.pid);`;
         writeFileSync(program, code);
-        const terminal = spawn('script', ['-qefc', `exec ${process.execPath} ${program}`, '/dev/null'], {
+        // A job in the background is not told when its terminal closes.
+        const command = `${process.execPath} ${program}`;
+        const line = isSentBefore ? `set -m; ${command} & wait` : `exec ${command}`;
+        const terminal = spawn('script', ['-qefc', line, '/dev/null'], {
           stdio: ['pipe', 'ignore', 'ignore'],
         });
         const lines = () => (existsSync(said) ? readFileSync(said, 'utf8').trim().split('\n') : []);

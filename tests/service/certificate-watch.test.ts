@@ -354,8 +354,9 @@ describe('a revocation list', () => {
     time = until.getTime() - 2.5 * DAY_MS;
     await expect.poll(about).toEqual(['warn']);
     time += DAY_MS / 2;
-    // Once a day.
-    await watch.reload();
+    // Once a day: noticing a change takes two more looks.
+    folder.put('service.pem', 'nothing');
+    await expect.poll(() => counts).toEqual(['failed']);
     expect(about()).toEqual(['warn']);
     time = until.getTime() + 1;
     await expect.poll(about).toEqual(['warn', 'error']);
