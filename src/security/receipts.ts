@@ -1,18 +1,10 @@
 /** Proof that a subject was expunged: signed by the service, and checked with its public key. */
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  sign,
-  verify,
-  type KeyObject,
-} from 'node:crypto';
+import { createHash, verify } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
-import { createSecret, readSecret } from './secret-file.ts';
+import { fingerprintOf, readPublicKey, SigningKey } from './signing-key.ts';
 
 const FILE = 'receipt-key.pem';
 
@@ -45,9 +37,9 @@ export type ExpungeFacts = Omit<ReceiptContent, 'format' | 'subject_digest' | 'k
 
 /** Signs receipts (Ed25519, RFC 8032). */
 export class ReceiptSigner {
-  readonly #key: KeyObject;
+  readonly #key: SigningKey;
 
-  private constructor(key: KeyObject) {
+  private constructor(key: SigningKey) {
     this.#key = key;
   }
 
@@ -58,8 +50,8 @@ export class ReceiptSigner {
    */
   static async open(file: string | undefined, dataDir: string): Promise<ReceiptSigner> {
     const place = placeOfReceiptKey(file, dataDir);
-    if (file === undefined && !existsSync(place)) await makeKey(place);
-    return ReceiptSigner.#of(place);
+    if (file === undefined) await SigningKey.create(place, descriptionOf(place));
+    return new ReceiptSigner(SigningKey.read(place, descriptionOf(place)));
   }
 
   /**
@@ -69,31 +61,20 @@ export class ReceiptSigner {
    */
   static read(file: string | undefined, dataDir: string): ReceiptSigner {
     const place = placeOfReceiptKey(file, dataDir);
-    if (existsSync(place)) return ReceiptSigner.#of(place);
+    if (existsSync(place)) return new ReceiptSigner(SigningKey.read(place, descriptionOf(place)));
     const sentence = `${descriptionOf(place)} is not there: a service makes one at its start, and after a restore the one of before has to be put back.`;
     throw new Failure('failed-precondition', 'KEYS_UNREADABLE', sentence);
   }
 
-  static #of(place: string): ReceiptSigner {
-    const pem = readSecret(place, descriptionOf(place));
-    try {
-      const key = createPrivateKey(pem);
-      if (key.asymmetricKeyType === 'ed25519') return new ReceiptSigner(key);
-    } catch {
-      // The error follows below.
-    }
-    throw new Failure('failed-precondition', 'KEYS_INVALID', `${place} holds no private key for Ed25519 (PEM).`);
-  }
-
   /** PEM, for checking receipts. */
   get publicKey(): string {
-    return createPublicKey(this.#key).export({ type: 'spki', format: 'pem' }).toString();
+    return this.#key.publicKey;
   }
 
   /** Whether a receipt names this key as its signer. The signature is not checked. */
   isOf(receipt: string): boolean {
     const { content } = receiptSchema.parse(JSON.parse(receipt));
-    return content.key === fingerprint(createPublicKey(this.#key));
+    return content.key === this.#key.fingerprint;
   }
 
   /** @returns the receipt as JSON */
@@ -102,9 +83,9 @@ export class ReceiptSigner {
       format: FORMATS[what],
       subject_digest: digestOfSubject(subjectId),
       ...facts,
-      key: fingerprint(createPublicKey(this.#key)),
+      key: this.#key.fingerprint,
     });
-    const signature = sign(null, Buffer.from(JSON.stringify(content)), this.#key).toString('base64');
+    const signature = this.#key.sign(Buffer.from(JSON.stringify(content))).toString('base64');
     return JSON.stringify({ content, signature });
   }
 }
@@ -115,12 +96,7 @@ export class ReceiptSigner {
  * @throws Failure RECEIPT_INVALID, KEYS_INVALID
  */
 export function verifyReceipt(text: string, publicKeyPem: string): ReceiptContent {
-  let key: KeyObject;
-  try {
-    key = createPublicKey(publicKeyPem);
-  } catch {
-    throw new Failure('invalid-argument', 'KEYS_INVALID', 'The public key is none (PEM).');
-  }
+  const key = readPublicKey(publicKeyPem);
   const invalid = (why: string) =>
     new Failure('invalid-argument', 'RECEIPT_INVALID', `The receipt is not valid: ${why}.`);
   let json: unknown;
@@ -132,7 +108,7 @@ export function verifyReceipt(text: string, publicKeyPem: string): ReceiptConten
   const parsed = receiptSchema.safeParse(json);
   if (!parsed.success) throw invalid('it does not have the form of one');
   const { content, signature } = parsed.data;
-  if (content.key !== fingerprint(key)) throw invalid('it was signed with another key');
+  if (content.key !== fingerprintOf(key)) throw invalid('it was signed with another key');
   const bytes = Buffer.from(signature, 'base64');
   // The last character of base64 has unused bits: only the canonical encoding of a signature is accepted.
   const isExact = bytes.toString('base64') === signature;
@@ -174,18 +150,6 @@ export function digestOfSubject(subjectId: string): string {
   return createHash('sha256').update(subjectId).digest('hex');
 }
 
-async function makeKey(place: string): Promise<void> {
-  const { privateKey } = generateKeyPairSync('ed25519');
-  // If two processes start together, only one creates the key: receipts of a replaced key could not be checked.
-  await createSecret(place, privateKey.export({ type: 'pkcs8', format: 'pem' }), descriptionOf(place));
-}
-
 function descriptionOf(place: string): string {
   return `The key ${place} that receipts are signed with`;
-}
-
-function fingerprint(key: KeyObject): string {
-  return createHash('sha256')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest('hex');
 }

@@ -5,7 +5,7 @@ import { Failure } from '../failure.ts';
 import { clusterFiles, isCluster } from './cluster-home.ts';
 import { prepareHost, type DatabaseHost } from './database-user.ts';
 import { describeHolder, directoryInUse, DirectoryLock, holderOf, type Holder } from './directory-lock.ts';
-import { FileLock } from './file-lock.ts';
+import { FileLock } from '../files/file-lock.ts';
 
 export interface Patience {
   /** How long to wait for a process that is about to end or to become ready, in milliseconds. */

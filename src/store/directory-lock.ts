@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
-import { FileLock } from './file-lock.ts';
+import { FileLock } from '../files/file-lock.ts';
 
 const FILE = 'ridgewatch.lock';
 /** Constant length of the lock file: updating it needs no space on a disk that may be full. */

@@ -19,7 +19,7 @@ import { ensureDataDirectory, reportUnwritable } from './data-directory.ts';
 import { databaseFailed } from './database-failure.ts';
 import { DatabaseServer, type StoreLog } from './database-server.ts';
 import { describeHolder, holderOf } from './directory-lock.ts';
-import type { FileLock } from './file-lock.ts';
+import type { FileLock } from '../files/file-lock.ts';
 import { createCluster, removeDrafts } from './new-cluster.ts';
 import { lockServer, repairPidFile } from './orphaned-server.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
 import { childEnvironment } from './child-environment.ts';
-import { FileLock } from './file-lock.ts';
+import { FileLock } from '../files/file-lock.ts';
 
 /**
  * Signals that end orphaned processes, and how long each may take, in milliseconds. SIGINT: fast shutdown. SIGQUIT:

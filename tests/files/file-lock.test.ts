@@ -18,11 +18,11 @@ import {
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DirectoryLock, holderOf, tryLockDirectory } from '../../src/store/directory-lock.ts';
-import { FileLock } from '../../src/store/file-lock.ts';
+import { FileLock } from '../../src/files/file-lock.ts';
 import { temporaryDirectory } from '../cluster.ts';
 
 const isRoot = process.getuid?.() === 0;
-const source = resolve(import.meta.dirname, '../../src/store/file-lock.ts');
+const source = resolve(import.meta.dirname, '../../src/files/file-lock.ts');
 const processes: ChildProcess[] = [];
 let directory: string;
 let file: string;
