@@ -37,7 +37,7 @@ module.exports = {
       'files-are-a-leaf',
       'Durable and sealed files do not depend on their content.',
       room('files'),
-      '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
+      '^src/(audit|templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|security|observability|service|cli)/',
     ),
     forbid(
       'index-files-know-no-matching',
@@ -134,7 +134,13 @@ module.exports = {
       'security-is-a-leaf',
       'Identities and keys do not depend on features.',
       room('security'),
-      '^src/(api|contract|enrolment|matching|gallery|index-files|transfer|store|service|cli)/',
+      '^src/(audit|api|contract|enrolment|matching|gallery|index-files|transfer|store|service|cli)/',
+    ),
+    forbid(
+      'audit-knows-no-calls',
+      'The audit keeps records, and declares what it needs of the database. Calls hand it what to record.',
+      room('audit'),
+      '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|observability|http|network|service|cli)/|node_modules/(@grpc|pg)/',
     ),
     forbid(
       'access-knows-no-transport',

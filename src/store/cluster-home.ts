@@ -16,7 +16,7 @@ const CREATION_MARK = 'postgres-is-being-made';
 /** File of the database's password. */
 export const PASSWORD_FILE = 'postgres-password';
 /** `of`: files that prove an earlier database. `for`: files that an operator may have placed for a future database. */
-const TRACES = { of: [PASSWORD_FILE], for: ['keys.json', 'receipt-key.pem'] } as const;
+const TRACES = { of: [PASSWORD_FILE], for: ['keys.json', 'receipt-key.pem', 'audit-key.pem'] } as const;
 /** Maximum number of unexpected file names in an error message. */
 const MAX_NAMED = 5;
 

@@ -2,6 +2,9 @@ import pg from 'pg';
 import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
 import { ClientStore } from './client-store.ts';
+import type { AuditLog, AuditReader } from '../audit/audit-log.ts';
+import { StoreAuditLog } from './audit-log.ts';
+import { readAudit } from './audit-reader.ts';
 import { ChangeListener } from './change-listener.ts';
 import type { Patience } from './cluster-claim.ts';
 import { poolOptions } from './connection.ts';
@@ -67,6 +70,10 @@ export interface Store {
   readonly clients: ClientStore;
   readonly templateKeys: TemplateKeys;
   readonly imports: Imports;
+  /** Appends audit records. Its connection is made at first use; to be closed before the store. */
+  readonly auditLog: AuditLog;
+  /** Reads audit records, all in one state. @throws Failure */
+  readAudit<T>(work: (reader: AuditReader) => Promise<T>): Promise<T>;
   /** Reads and writes the whole store, for backups. */
   readonly copy: StoreCopy;
   /** Finds and removes damage. */
@@ -157,6 +164,8 @@ async function openAt(
     clients: new ClientStore(pool),
     templateKeys,
     imports: new Imports(pool, keys),
+    auditLog: new StoreAuditLog(url),
+    readAudit: (work) => readAudit(pool, work),
     copy: new StoreCopy(pool, keys),
     repair,
     listener,

@@ -65,6 +65,12 @@ beforeAll(async () => {
     for (const { subject } of made.slice(0, 3)) await subjects.expunge(subject.subjectId, 'test', () => '{}');
   });
   galleries = new Map(made.slice(3).map(({ subject }) => [subject.subjectId, [...subject.galleries].sort().join()]));
+  await sql(
+    url,
+    `INSERT INTO audit_record (writer, seq, at, kind, client_id, subjects, entry, hash)
+     SELECT gen_random_uuid(), n, now(), 'call', 'gate', ARRAY[gen_random_uuid()], repeat('e', 300), sha256('')
+     FROM generate_series(1, 100) n`,
+  );
   await sql(url, 'VACUUM FREEZE');
 }, 60_000);
 afterAll(async () => {
@@ -260,7 +266,7 @@ describe.each(HARMS)('a silently lost block (%s)', (how) => {
     expect(await check()).toMatchObject([0, { damaged: [], blocks: [], indexes: [] }]);
   });
 
-  it.each(['enrolment_request', 'gallery', 'change', 'receipt', 'template_key'])(
+  it.each(['enrolment_request', 'gallery', 'change', 'receipt', 'template_key', 'audit_record'])(
     'of the table %s is reported, and repaired for good',
     async (table) => {
       await harm(table, how);

@@ -38,6 +38,10 @@ beforeEach(async () => {
   await source.store.subjects.enrollMany(made);
   await source.store.subjects.expunge(made[2].subject.subjectId, 'test', () => '{}');
   await source.database.query("INSERT INTO import (digest, byte_offset, refused_count) VALUES ('\\x01', 17, 1)");
+  await source.database.query(
+    `INSERT INTO audit_record (writer, seq, at, kind, subjects, entry, hash)
+     VALUES (gen_random_uuid(), 1, now(), 'call', '{}', '{}', sha256(''))`,
+  );
   await source.database.query("INSERT INTO import_refusal VALUES ('\\x01', 1, 'R', repeat('m', 9000), 'f', 'c', 'e')");
 });
 
