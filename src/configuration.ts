@@ -13,6 +13,9 @@ export interface Configuration {
   readonly storePatienceSeconds: number;
   readonly keyFile: string | undefined;
   readonly receiptKey: string | undefined;
+  readonly auditKey: string | undefined;
+  readonly auditAnchor: string | undefined;
+  readonly auditSpoolBytes: number;
   readonly indexDir: string;
   readonly grpcHost: string;
   readonly grpcPort: number;
@@ -84,6 +87,9 @@ export function readConfiguration(
     storePatienceSeconds: read('RIDGEWATCH_STORE_PATIENCE_SECONDS'),
     keyFile: read('RIDGEWATCH_KEY_FILE'),
     receiptKey: read('RIDGEWATCH_RECEIPT_KEY'),
+    auditKey: read('RIDGEWATCH_AUDIT_KEY'),
+    auditAnchor: read('RIDGEWATCH_AUDIT_ANCHOR'),
+    auditSpoolBytes: read('RIDGEWATCH_AUDIT_SPOOL_BYTES'),
     indexDir: read('RIDGEWATCH_INDEX_DIR') ?? join(read('RIDGEWATCH_DATA_DIR'), 'index'),
     grpcHost: read('RIDGEWATCH_GRPC_HOST'),
     grpcPort: read('RIDGEWATCH_GRPC_PORT'),

@@ -84,6 +84,25 @@ export const SETTINGS = {
     meaning: 'File with the private key (Ed25519, PEM) that signs the receipts of expunged subjects.',
     why: 'Unset: `receipt-key.pem` in the data directory, created at the first start. Services on one database should share one key.',
   },
+  RIDGEWATCH_AUDIT_KEY: {
+    schema: optional,
+    fallback: undefined,
+    meaning: 'File with the private key (Ed25519, PEM) that signs the audit.',
+    why: 'Unset: `audit-key.pem` in the data directory, created at the first start.',
+  },
+  RIDGEWATCH_AUDIT_ANCHOR: {
+    schema: optional,
+    fallback: undefined,
+    meaning: 'File to which the head of the audit is appended, at most once a second.',
+    why: 'Unset: `audit-anchor.ndjson` in the data directory. Name a place that whoever can change the database cannot: only the anchor shows that the last records were cut off.',
+  },
+  RIDGEWATCH_AUDIT_SPOOL_BYTES: {
+    schema: whole(65_536, 17_179_869_184),
+    fallback: '67108864',
+    meaning:
+      'Largest file of audit records that wait for the database, in bytes. When it is full, calls are refused (`AUDIT_UNAVAILABLE`).',
+    why: 'About 50,000 searches: minutes of a busy checkpoint.',
+  },
   RIDGEWATCH_INDEX_DIR: {
     schema: optional,
     fallback: undefined,

@@ -9,6 +9,7 @@ export const EXIT = {
   notReady: 6,
   damaged: 7,
   nothingSearched: 8,
+  tampered: 9,
 } as const;
 
 export const EXIT_TABLE = `Exit codes:
@@ -22,5 +23,6 @@ export const EXIT_TABLE = `Exit codes:
   6  status: the service is not ready
   7  store check: stored data is damaged
   8  identify: nothing was in scope and nothing was searched; this says nothing about the person
+  9  audit verify: records are not what was recorded
 
 128 plus a number: ended by that signal`;

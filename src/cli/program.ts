@@ -4,6 +4,7 @@ import { EXIT, EXIT_TABLE } from './exit-codes.ts';
 import { outliveReaders } from './stray-errors.ts';
 import { decimalNumber, wholeNumber } from './numbers.ts';
 import { addCertificateCommands } from './certificate-commands.ts';
+import { addAuditCommands } from './audit-commands.ts';
 import { addOperatorCommands } from './operator-commands.ts';
 import { addConnectionOptions, addTemplateOptions, collect, PURPOSES, runs } from './shared-options.ts';
 
@@ -193,6 +194,7 @@ export function createProgram(): Command {
   );
   addCertificateCommands(program);
   addOperatorCommands(program);
+  addAuditCommands(program.command('audit').description('records of who did what with whom'));
   return program;
 }
 

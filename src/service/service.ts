@@ -34,6 +34,7 @@ import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, httpCredentials } from '../security/server-credentials.ts';
 import { startAccess, turnedAwayLog, type Access } from './access.ts';
 import { CertificateWatch } from './certificate-watch.ts';
+import { openAudit } from './audit-start.ts';
 import { adoption } from './graphs.ts';
 import { PeriodicTasks } from './periodic-tasks.ts';
 import {
@@ -165,6 +166,8 @@ async function start(
     served.knownGalleries,
     log,
   ));
+  const trail = await openAudit(configuration, store, keys, (level, facts, message) => log[level](facts, message));
+  teardown.add(() => trail.close());
   const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
   await warnOfReceiptKey(signer, configuration, store.subjects, log);
 

@@ -4,6 +4,7 @@ import { faultOf } from '../../gallery/stored-records.ts';
 import { Keys } from '../../security/keys.ts';
 import { otherReceiptKey, placeOfReceiptKey, ReceiptSigner } from '../../security/receipts.ts';
 import type { DamagedReference, SubjectWithReferences } from '../../store/records.ts';
+import { openAudit } from '../../service/audit-start.ts';
 import type { Store } from '../../store/store.ts';
 import { warnOfDamage, warnOfLost } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -78,6 +79,7 @@ export async function restoreBackup([file]: readonly string[], options: StoreOpt
       const bar = progressBar('restoring {bar} {percentage} %, ETA {eta_formatted}', options);
       bar.start(size, 0);
       const { sequence } = await restore(store.copy, keys, file, (done) => bar.update(done)).finally(() => bar.stop());
+      await recordRestore({ configuration, store, keys });
       const missing = await missingReceiptKey(configuration, store);
       if (missing !== undefined) process.stderr.write(`Restored, but ${missing}.\n`);
       printResult(
@@ -89,6 +91,15 @@ export async function restoreBackup([file]: readonly string[], options: StoreOpt
     },
     'filled',
   );
+}
+
+/** States in the audit that what was recorded after the backup is lost: it was not removed by stealth. */
+async function recordRestore({ configuration, store, keys }: StoreAccess): Promise<void> {
+  const log: Parameters<typeof openAudit>[3] = (level, _, message) => {
+    if (level !== 'info') process.stderr.write(`${message}\n`);
+  };
+  const trail = await openAudit(configuration, store, keys, log, true);
+  await trail.close();
 }
 
 /** A backup contains receipts, but not the key that signed them. */
