@@ -93,7 +93,9 @@ export class StoreCopy {
       // Rows from the start of the service.
       await client.query('DELETE FROM template_key');
       await client.query('DELETE FROM change_counter');
-      await client.query('DELETE FROM client_version');
+      // The administrator of the first start, and whom it registered: the backup has its own.
+      for (const table of ['client_credential', 'client', 'agency', 'client_version'])
+        await client.query(`DELETE FROM ${table}`);
       // Progress of imports without enrolled subjects.
       await client.query('DELETE FROM import');
       const tables = new TableWriter(client, new Set(await readTables(client)));
