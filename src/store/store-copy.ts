@@ -93,7 +93,9 @@ export class StoreCopy {
       // Rows from the start of the service.
       await client.query('DELETE FROM template_key');
       await client.query('DELETE FROM change_counter');
-      // The administrator of the first start, and whom it registered: the backup has its own.
+      // The clients of the copy take the place of those that the start made, and their version is not counted on.
+      await client.query(`ALTER TABLE client DISABLE TRIGGER client_changes_are_noted`);
+      await client.query(`ALTER TABLE client_credential DISABLE TRIGGER credential_changes_are_noted`);
       for (const table of ['client_credential', 'client', 'agency', 'client_version'])
         await client.query(`DELETE FROM ${table}`);
       // Progress of imports without enrolled subjects.
@@ -114,6 +116,8 @@ export class StoreCopy {
           'The backup does not hold what it says that it holds.',
         );
       await requireProofs(client, this.#keys);
+      await client.query(`ALTER TABLE client ENABLE TRIGGER client_changes_are_noted`);
+      await client.query(`ALTER TABLE client_credential ENABLE TRIGGER credential_changes_are_noted`);
     });
   }
 }

@@ -43,6 +43,13 @@ beforeEach(async () => {
   const made = [enrolment({}, 'request-1'), enrolment({ externalId: 'x' }), enrolment()];
   await source.store.subjects.enrollMany(made);
   await source.store.subjects.expunge(made[2].subject.subjectId, 'test', () => '{}');
+  await source.database.query(
+    `INSERT INTO agency VALUES ('a', 'A');
+     INSERT INTO client (client_id, kind, agency, roles, purposes, clearance, create_time, created_by)
+       VALUES ('c', 'machine', 'a', '{}', '{}', 0, now(), 'c');
+     INSERT INTO client_credential (credential_id, client_id, kind, fingerprint, create_time, created_by)
+       VALUES (gen_random_uuid(), 'c', 'token', sha256(''), now(), 'c')`,
+  );
   await source.database.query("INSERT INTO import (digest, byte_offset, refused_count) VALUES ('\\x01', 17, 1)");
   await source.database.query(CLIENT);
   await source.database.query(
