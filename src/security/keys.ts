@@ -28,12 +28,15 @@ export interface Sealed {
  */
 export class Keys {
   readonly file: string;
+  /** Directory of what this process keeps beside the keys. */
+  readonly dataDir: string;
   readonly #isOwn: boolean;
   #ring: KeyRing | undefined;
   #readAt = '';
 
   constructor({ keyFile, dataDir }: KeySettings) {
     this.file = keyFile ?? join(dataDir, FILE);
+    this.dataDir = dataDir;
     this.#isOwn = keyFile === undefined;
   }
 

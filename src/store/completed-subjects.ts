@@ -3,7 +3,8 @@ import type pg from 'pg';
 import { lostMemberships, nameReferences } from './damaged-names.ts';
 import { BlocksAtHand } from './damaged-pages.ts';
 import { addGalleries } from './lost-of-subjects.ts';
-import type { DamagedReference, SubjectsRead, SubjectWithReferences } from './records.ts';
+import type { RowsRead, SubjectOfRows } from './proven-subjects.ts';
+import type { DamagedReference } from './records.ts';
 import { referencesOfUnreadable } from './rescued-rows.ts';
 import { inTransaction, READ_ONLY, undone } from './transaction.ts';
 
@@ -31,16 +32,16 @@ export function referencesOfLost(pool: pg.Pool, ids: readonly string[]): Promise
  */
 export async function withGalleries(
   pool: pg.Pool,
-  subjects: readonly SubjectWithReferences[],
+  subjects: readonly SubjectOfRows[],
   lost: () => Promise<Map<string, string[]> | undefined> = () => undone(pool, lostMemberships),
-): Promise<readonly SubjectWithReferences[]> {
+): Promise<readonly SubjectOfRows[]> {
   if (!subjects.some((one) => one.mayLackGalleries === true)) return subjects;
   const named = await lost();
   return named === undefined ? subjects : addGalleries(subjects, named);
 }
 
 /** Finds the ids of references that could not be read with their subjects. */
-export async function withReferenceIds(pool: pg.Pool, { subjects, unreadable }: SubjectsRead): Promise<SubjectsRead> {
+export async function withReferenceIds(pool: pg.Pool, { subjects, unreadable }: RowsRead): Promise<RowsRead> {
   const damaged = [...unreadable, ...subjects.flatMap((subject) => subject.damaged ?? [])];
   if (!damaged.some(({ referenceId }) => referenceId === '')) return { subjects, unreadable };
   const named = Map.groupBy(

@@ -41,7 +41,7 @@ export async function reportUnwritable<T>(root: string, work: () => Promise<T>):
   }
 }
 
-function unwritable(root: string, cause: unknown): Failure {
+export function unwritable(root: string, cause: unknown): Failure {
   const { code } = cause as { code?: string };
   const sentence = `The data directory ${root} cannot be written to (${code ?? 'no reason given'}): set RIDGEWATCH_DATA_DIR to one that can.`;
   return new Failure('failed-precondition', 'DATA_DIRECTORY_UNWRITABLE', sentence, { cause });

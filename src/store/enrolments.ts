@@ -5,12 +5,15 @@ import type { Failure } from '../failure.ts';
 import { claimRequests, readRequests, releaseRequests, requestKey, type StoredRequest } from './enrolment-requests.ts';
 import { insertReferences } from './inserted-references.ts';
 import { inOrderOf } from './insertion-order.ts';
-import type { Enrolled, NewEnrolment, SubjectWithReferences } from './records.ts';
+import { holdKeys } from './held-keys.ts';
+import { provenOf } from './proven-subjects.ts';
+import type { Enrolled, NewEnrolment, SubjectsRead, SubjectWithReferences } from './records.ts';
+import { macOf, partsOf } from './row-macs.ts';
 import type { Keys } from '../security/keys.ts';
 import { readSubjects } from './rows.ts';
 import { isRefusedValue } from './database-error.ts';
 import { asStoreFailure, changeCollided } from './store-failure.ts';
-import { externalIdTaken, requestIdReused, subjectExpunged } from './subject-failure.ts';
+import { externalIdTaken, requestIdReused, subjectExpunged, subjectUnreadable } from './subject-failure.ts';
 import { inTransaction } from './transaction.ts';
 
 /** Outcome of one enrolment in a batch. */
@@ -48,12 +51,14 @@ export async function enrolIn(
   enrolments: readonly NewEnrolment[],
   isPart = false,
 ): Promise<EnrolmentOutcome[]> {
+  await holdKeys(client, keys);
   const now = new Date();
   const placements = await place(client, keys, enrolments, now, isPart);
   const repeated = enrolments.filter((enrolment) => placements.get(enrolment) === 'request-known');
   const earlier = await readRequests(client, repeated);
   const ids = [...earlier.values()].map(({ subject_id }) => subject_id);
-  const present = await readUnchanging(client, keys, ids);
+  const { subjects: present, unreadable } = await readUnchanging(client, keys, ids);
+  const reasons = new Map(unreadable.map(({ subjectId, reason }) => [subjectId, reason]));
   const sequences = await sequencesOf(client, ids);
   const added = enrolments.filter((enrolment) => placements.get(enrolment) === 'added');
   // Last, because it blocks every other writer until this transaction ends.
@@ -67,7 +72,7 @@ export async function enrolIn(
     const placement = placements.get(enrolment);
     if (typeof placement === 'object') return placement;
     if (placement === 'request-known')
-      return repetition(enrolment, earlier.get(requestKey(enrolment)), present, sequences);
+      return repetition(enrolment, earlier.get(requestKey(enrolment)), present, reasons, sequences);
     const seq = sequences.get(enrolment.subject.subjectId) ?? 0;
     return { ...asStored(enrolment, now), seq, repeated: false };
   });
@@ -110,7 +115,7 @@ async function placeTogether(
 ): Promise<Map<NewEnrolment, Placement>> {
   const known = await claimRequests(client, enrolments);
   const fresh = enrolments.filter((enrolment) => !known.has(enrolment));
-  const added = await insertSubjects(client, fresh, now);
+  const added = await insertSubjects(client, keys, fresh, now);
   await releaseRequests(
     client,
     fresh.filter((enrolment) => !added.has(enrolment)),
@@ -130,6 +135,7 @@ async function placeTogether(
  */
 async function insertSubjects(
   client: pg.PoolClient,
+  keys: Keys,
   enrolments: readonly NewEnrolment[],
   now: Date,
 ): Promise<Set<NewEnrolment>> {
@@ -144,15 +150,20 @@ async function insertSubjects(
   }));
   // Sent as timestamps: the database cannot parse JSON's notation for years after 9999.
   const expireTimes = ordered.map(({ subject }) => subject.expireTime ?? null);
+  const macs = ordered.map((enrolment) => {
+    const { subject, references } = asStored(enrolment, now);
+    return macOf(keys, subject, partsOf(subject.galleries, references));
+  });
   const { rows } = await client.query<{ subject_id: string }>(
-    `INSERT INTO subject (subject_id, version, contributor, external_id, caveats, provenance, expire_time, create_time, update_time)
-     SELECT subject_id, 1, contributor, external_id, caveats, provenance, expire_time, $2, $2
+    `INSERT INTO subject (subject_id, version, contributor, external_id, caveats, provenance, expire_time, create_time,
+       update_time, mac_key_id, mac)
+     SELECT subject_id, 1, contributor, external_id, caveats, provenance, expire_time, $2, $2, mac_key_id, mac
      FROM ROWS FROM (
        jsonb_to_recordset($1::jsonb) AS (subject_id uuid, contributor text, external_id text, caveats text[], provenance text),
-       unnest($3::timestamptz[])
-     ) AS s(subject_id, contributor, external_id, caveats, provenance, expire_time)
+       unnest($3::timestamptz[], $4::text[], $5::bytea[])
+     ) AS s(subject_id, contributor, external_id, caveats, provenance, expire_time, mac_key_id, mac)
      ON CONFLICT (contributor, external_id) DO NOTHING RETURNING subject_id`,
-    [JSON.stringify(subjects), now, expireTimes],
+    [JSON.stringify(subjects), now, expireTimes, macs.map(({ keyId }) => keyId), macs.map(({ bytes }) => bytes)],
   );
   const ids = new Set(rows.map(({ subject_id }) => subject_id));
   const added = enrolments.filter(({ subject }) => ids.has(subject.subjectId));
@@ -172,15 +183,10 @@ function galleriesOf({ galleries }: NewEnrolment['subject']): string[] {
 }
 
 /** Reads subjects under a lock that prevents their change and expunging until this transaction ends. */
-async function readUnchanging(
-  client: pg.PoolClient,
-  keys: Keys,
-  ids: readonly string[],
-): Promise<readonly SubjectWithReferences[]> {
-  if (ids.length === 0) return [];
+async function readUnchanging(client: pg.PoolClient, keys: Keys, ids: readonly string[]): Promise<SubjectsRead> {
+  if (ids.length === 0) return { subjects: [], unreadable: [] };
   await client.query('SELECT FROM subject WHERE subject_id = ANY($1) ORDER BY subject_id FOR KEY SHARE', [ids]);
-  const { subjects } = await readSubjects(client, keys, 's.subject_id = ANY($1)', [ids]);
-  return subjects;
+  return provenOf(await readSubjects(client, keys, 's.subject_id = ANY($1)', [ids]));
 }
 
 /** The latest change of each subject. */
@@ -198,12 +204,15 @@ function repetition(
   enrolment: NewEnrolment,
   earlier: StoredRequest | undefined,
   present: readonly SubjectWithReferences[],
+  unreadable: ReadonlyMap<string, string>,
   sequences: ReadonlyMap<string, number>,
 ): EnrolmentOutcome {
   // An enrolment with the same id in this batch was refused, which freed the id: the caller must repeat this one.
   if (earlier === undefined) return { failure: changeCollided() };
   if (earlier.digest === null) return { failure: subjectExpunged() };
   if (!earlier.digest.equals(enrolment.clientRequest?.digest ?? Buffer.alloc(0))) return { failure: requestIdReused() };
+  const damage = unreadable.get(earlier.subject_id);
+  if (damage !== undefined) return { failure: subjectUnreadable(damage) };
   const subject = present.find((candidate) => candidate.subject.subjectId === earlier.subject_id);
   // It was expunged after its request was read.
   if (subject === undefined) return { failure: subjectExpunged() };

@@ -4,7 +4,10 @@ import type { Keys } from '../security/keys.ts';
 import type { NewReference } from './records.ts';
 import { sealTemplate } from './sealed-templates.ts';
 
-/** Adds references of existing subjects. */
+/**
+ * Adds references of existing subjects.
+ * @param client - that holds the keys, see holdKeys
+ */
 export async function insertReferences(
   client: pg.PoolClient,
   keys: Keys,
@@ -14,11 +17,6 @@ export async function insertReferences(
     references.map((reference, ordinal) => ({ ...reference, ordinal, subjectId: subject.subjectId })),
   );
   if (rows.length === 0) return;
-  // A key rotation waits for transactions that hold this lock, and only then looks for templates under the old key. The
-  // lock is therefore taken before the keys are used, not at the insertion. Another process may have rotated the keys
-  // meanwhile, hence the refresh.
-  await client.query('SELECT FROM template_key FOR KEY SHARE');
-  keys.refresh();
   const sealed = rows.map(({ referenceId, template }) => sealTemplate(keys, referenceId, template));
   await client.query(
     `INSERT INTO reference (reference_id, subject_id, ordinal, modality, finger_position, format, stored_format, quality,

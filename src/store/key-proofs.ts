@@ -39,11 +39,14 @@ export async function isKeyKnown(client: Pick<pg.ClientBase, 'query'>, keyId: st
   return rows.length > 0;
 }
 
-/** Whether a key encrypts any template. Reads the whole table if it does not. */
+/** Whether a key encrypts any template or made the MAC of any row. Reads whole tables if it did not. */
 export async function isKeyUsed(client: Pick<pg.ClientBase, 'query'>, keyId: string): Promise<boolean> {
   await withoutTimeLimit(client);
-  const { rows } = await client.query('SELECT FROM reference WHERE key_id = $1 LIMIT 1', [keyId]);
-  return rows.length > 0;
+  for (const use of ['reference WHERE key_id', 'subject WHERE mac_key_id']) {
+    const { rows } = await client.query(`SELECT FROM ${use} = $1 LIMIT 1`, [keyId]);
+    if (rows.length > 0) return true;
+  }
+  return false;
 }
 
 export async function enterKey(client: Pick<pg.ClientBase, 'query'>, ring: KeyRing, id: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** Merges lost rows into the subjects that the store still has. */
 import type { LostRows } from './lost-rows.ts';
-import type { DamagedReference, SubjectWithReferences } from './records.ts';
+import type { SubjectOfRows } from './proven-subjects.ts';
+import type { DamagedReference } from './records.ts';
 
 /** The lost rows without those of one subject: a subject that was enrolled again or expunged lacks nothing any more. */
 export function withoutSubject(lost: LostRows, subjectId: string, galleries: boolean, references: boolean): LostRows {
@@ -16,7 +17,7 @@ export function withoutSubject(lost: LostRows, subjectId: string, galleries: boo
  * Adds lost references and galleries to subjects. A subject may have left such a gallery earlier; searching it there is
  * the lesser evil.
  */
-export function addLost(subjects: readonly SubjectWithReferences[], lost: LostRows): readonly SubjectWithReferences[] {
+export function addLost(subjects: readonly SubjectOfRows[], lost: LostRows): readonly SubjectOfRows[] {
   if (lost.references.length === 0 && lost.galleries.size === 0) return subjects;
   const references = Map.groupBy(lost.references, ({ subjectId }) => subjectId);
   return subjects.map((one) => {
@@ -35,16 +36,16 @@ export function addLost(subjects: readonly SubjectWithReferences[], lost: LostRo
 
 /** Adds galleries from the indexes to subjects with unreadable memberships. */
 export function addGalleries(
-  subjects: readonly SubjectWithReferences[],
+  subjects: readonly SubjectOfRows[],
   named: ReadonlyMap<string, readonly string[]>,
-): readonly SubjectWithReferences[] {
+): readonly SubjectOfRows[] {
   return subjects.map((one) => {
     if (one.mayLackGalleries !== true) return one;
     return { ...withNames(one, named.get(one.subject.subjectId)), mayLackGalleries: one.subject.version > 1 };
   });
 }
 
-function withNames(one: SubjectWithReferences, names: readonly string[] = []): SubjectWithReferences {
+function withNames(one: SubjectOfRows, names: readonly string[] = []): SubjectOfRows {
   const galleries = [...new Set([...one.subject.galleries, ...names])].sort();
   return { ...one, subject: { ...one.subject, galleries } };
 }

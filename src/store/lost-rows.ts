@@ -7,6 +7,7 @@ import { BlocksAtHand, fromTables, readBlocks, tryRead } from './damaged-pages.t
 import { hasExtension } from './database-extensions.ts';
 import { findLostEntries, type LostEntry } from './lost-places.ts';
 import { vanishedSubjects } from './rebuilt-changes.ts';
+import { ROW_MAC_MISMATCH } from './proven-subjects.ts';
 import type { DamagedReference } from './records.ts';
 import { referencesOfUnreadable } from './rescued-rows.ts';
 import { readTables } from './tables.ts';
@@ -87,12 +88,14 @@ async function lostReferences(
   const ids = named.map(({ referenceId }) => referenceId);
   const there = await presentOf(client, 'reference', 'reference_id', ids, blocks);
   const lost = new Map<string, DamagedReference>();
-  const note = (referenceId: string, subjectId: string) =>
-    lost.set(`${subjectId} ${referenceId}`, { referenceId, subjectId, reason: 'STORE_DAMAGED' });
+  const note = (referenceId: string, subjectId: string, reason = 'STORE_DAMAGED') =>
+    lost.set(`${subjectId} ${referenceId}`, { referenceId, subjectId, reason });
   for (const { referenceId, subjectId } of named) if (!there.has(referenceId)) note(referenceId, subjectId);
   const of = new Set([...lost.values()].map(({ subjectId }) => subjectId));
-  for (const subjectId of [...unnamed, ...(await withoutReferences(client))])
-    if (!of.has(subjectId)) note('', subjectId);
+  for (const subjectId of unnamed) if (!of.has(subjectId)) note('', subjectId);
+  // No damage explains it.
+  for (const subjectId of await withoutReferences(client))
+    if (!of.has(subjectId) && !unnamed.includes(subjectId)) note('', subjectId, ROW_MAC_MISMATCH);
   const subjects = [...new Set([...lost.values()].map(({ subjectId }) => subjectId))].filter((id) => id !== '');
   const present = await presentOf(client, 'subject', 'subject_id', subjects);
   // References of missing subjects are reported with these subjects, and references of expunged subjects are no loss.

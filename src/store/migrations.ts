@@ -96,6 +96,13 @@ async function refuseOlderSchema(client: pg.Client): Promise<void> {
   throw new Failure('failed-precondition', 'SCHEMA_TOO_OLD', sentence);
 }
 
+/** The rows of an older program have no MACs yet; the service of this version makes them at its start. */
+export function rowsUnsigned(): Failure {
+  const sentence =
+    'The rows of an older ridgewatch are not signed yet, or a service is signing them now: start the service of this version first, and let it come to the end of its start.';
+  return new Failure('failed-precondition', 'SCHEMA_TOO_OLD', sentence);
+}
+
 /** Names of this program's migrations, in order. */
 export function ownMigrations(): string[] {
   return readdirSync(FOLDER)

@@ -60,6 +60,8 @@ export interface SubjectWithReferences {
   readonly damaged?: readonly DamagedReference[];
   /** It may belong to further galleries, which cannot be read; not given: it does not. */
   readonly mayLackGalleries?: boolean;
+  /** Never given: rows that lack something are no subject yet, see proven-subjects.ts. */
+  readonly lacking?: undefined;
 }
 
 /** A stored reference that differs from the enrolled one. */

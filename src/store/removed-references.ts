@@ -1,6 +1,9 @@
 /** Removal of damaged references, recorded as a change with a receipt. */
 import type pg from 'pg';
+import type { Keys } from '../security/keys.ts';
 import { appendChanges } from './changes.ts';
+import { isOfSubject } from './proven-subjects.ts';
+import { renewForReferences } from './renewed-macs.ts';
 import type { DamagedReference, Removed } from './records.ts';
 
 /**
@@ -29,9 +32,14 @@ export async function withoutDamaged(client: pg.PoolClient): Promise<void> {
   );
 }
 
-/** Removes damaged references of a subject, and expunges the subject if nothing readable is left of it. */
+/**
+ * Removes damaged references of a subject, and expunges the subject if nothing readable is left of it, or its rows are
+ * not what was written.
+ * @param client - that holds the keys, see holdKeys
+ */
 export async function removeReferences(
   client: pg.PoolClient,
+  keys: Keys,
   subjectId: string,
   damaged: readonly DamagedReference[],
   reason: string,
@@ -46,7 +54,7 @@ export async function removeReferences(
   );
   const removed = await client.query('DELETE FROM reference WHERE reference_id = ANY($1)', [ids]);
   const { rows: left } = await client.query('SELECT FROM reference WHERE subject_id = $1 LIMIT 1', [subjectId]);
-  const isUnreadable = damaged.some((one) => one.reason === 'SUBJECT_DAMAGED');
+  const isUnreadable = damaged.some(isOfSubject);
   const isExpunged = present.length === 0 || left.length === 0 || isUnreadable;
   let referencesRemoved = Math.max(removed.rowCount ?? 0, damaged.length);
   if (isExpunged) {
@@ -55,10 +63,7 @@ export async function removeReferences(
     await client.query('DELETE FROM gallery_membership WHERE subject_id = $1', [subjectId]);
     await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
     await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);
-  } else {
-    const sql = 'UPDATE subject SET version = version + 1, update_time = $2 WHERE subject_id = $1';
-    await client.query(sql, [subjectId, now]);
-  }
+  } else await renewForReferences(client, keys, subjectId, now);
   const version = Number(versions[0]?.version ?? 0) + 1;
   const kind = isExpunged ? 'expunge' : 'upsert';
   const seq = await appendChanges(client, [{ kind, subjectId, version, reason }], now);

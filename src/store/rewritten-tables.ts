@@ -1,8 +1,11 @@
 /** Rewrites a table from its readable rows, in one transaction. The owner of the table has the right to do this. */
 import pg from 'pg';
-import { appendChanges } from './changes.ts';
+import { appendChanges, type NewChange } from './changes.ts';
 import { BlocksAtHand, tryRead, type BlockRange } from './damaged-pages.ts';
 import { lostMemberships } from './damaged-names.ts';
+import type { Keys } from '../security/keys.ts';
+import { holdKeys } from './held-keys.ts';
+import { renewForGalleries } from './renewed-macs.ts';
 import { withoutTimeLimit } from './transaction.ts';
 
 const { escapeIdentifier } = pg;
@@ -28,9 +31,11 @@ export async function rewriteLeaf(client: pg.PoolClient, table: string): Promise
  */
 export async function rewriteMemberships(
   client: pg.PoolClient,
+  keys: Keys,
   unsure: readonly string[],
   reason: string,
 ): Promise<void> {
+  await holdKeys(client, keys);
   await keepReadable(client, 'gallery_membership');
   // Undoes the changes that reading the indexes needs; the table stays locked.
   await client.query('SAVEPOINT looking');
@@ -43,17 +48,11 @@ export async function rewriteMemberships(
   ]);
   await putBack(client, 'gallery_membership');
   const now = new Date();
-  const { rows: changed } = await client.query<{ subject_id: string; version: string }>(
-    `UPDATE subject SET version = version + 1, update_time = $2 WHERE subject_id = ANY($1)
-     RETURNING subject_id, version`,
-    [unsure, now],
-  );
-  const changes = changed.map(({ subject_id, version }) => ({
-    kind: 'upsert' as const,
-    subjectId: subject_id,
-    version: Number(version),
-    reason,
-  }));
+  const changes: NewChange[] = [];
+  for (const subjectId of unsure) {
+    const version = await renewForGalleries(client, keys, subjectId, now);
+    if (version !== undefined) changes.push({ kind: 'upsert', subjectId, version, reason });
+  }
   await appendChanges(client, changes, now);
 }
 

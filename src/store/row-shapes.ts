@@ -2,8 +2,9 @@
 import type { FingerPosition } from '../templates/finger-template.ts';
 import type { StoredFormat } from '../templates/sample.ts';
 import type { Provenance } from './records.ts';
+import type { MacColumns } from './row-macs.ts';
 
-export interface SubjectRow {
+export interface SubjectRow extends MacColumns {
   readonly subject_id: string;
   readonly version: string;
   readonly contributor: string;
@@ -35,7 +36,7 @@ export interface ReferenceRow {
 }
 
 export const SUBJECT_FACTS = `s.subject_id, s.version, s.contributor, s.external_id, s.caveats, s.provenance, s.expire_time,
-  s.create_time, s.update_time`;
+  s.create_time, s.update_time, s.mac, s.mac_key_id`;
 
 /** All columns but the template, which may be stored elsewhere and damaged alone. */
 export const REFERENCE_FACTS = `reference_id, subject_id, ordinal, modality, finger_position, format, stored_format, quality,

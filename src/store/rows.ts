@@ -4,7 +4,9 @@ import type { Keys } from '../security/keys.ts';
 import { Failure } from '../failure.ts';
 import { BlocksAtHand, readAround, tryRead } from './damaged-pages.ts';
 import { isPossibleReference, isPossibleSubject } from './possible-rows.ts';
-import type { DamagedReference, ReferenceRecord, SubjectRecord, SubjectsRead } from './records.ts';
+import { compareWithMac, ROW_MAC_MISMATCH, unproven, type RowsRead, type SubjectOfRows } from './proven-subjects.ts';
+import type { DamagedReference, ReferenceRecord, SubjectRecord } from './records.ts';
+import { referenceDigest } from './row-macs.ts';
 import { REFERENCE_FACTS, SUBJECT_FACTS, type ReferenceRow, type SubjectRow } from './row-shapes.ts';
 import {
   damagedReference,
@@ -18,7 +20,7 @@ import { unsealTemplate } from './sealed-templates.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 /** `isAround`: subjects were read around damaged blocks, which may contain further subjects. */
-export interface SubjectsAround extends SubjectsRead {
+export interface SubjectsAround extends RowsRead {
   readonly isAround: boolean;
 }
 
@@ -28,8 +30,9 @@ const SUBJECT_COLUMNS = `${SUBJECT_FACTS},
 /**
  * Reads subjects with their references, in order of subject id. It uses two statements, because a join is half as fast
  * for whole galleries. The second must see the state of the first: this takes the isolation level or a lock. Damaged
- * rows are read around and reported.
- * @param keys - template decryption keys
+ * rows are read around and reported. Rows that do not fit their MAC are reported like unreadable ones; those that lack
+ * something are for `provenOf`, which knows of lost rows.
+ * @param keys - of templates and MACs
  * @param condition - SQL after WHERE, about `subject s`
  * @throws Failure KEY_MISSING when a key that the database knows is not available
  */
@@ -54,7 +57,7 @@ export async function readPresent(
   condition: string,
   values: readonly unknown[],
   limit?: number,
-): Promise<SubjectsRead> {
+): Promise<RowsRead> {
   const end = limit === undefined ? '' : `LIMIT ${Math.floor(limit)}`;
   const sql = `SELECT ${SUBJECT_COLUMNS} FROM subject s WHERE ${condition} ORDER BY s.subject_id ${end}`;
   const { rows } = await client.query<SubjectRow>(sql, [...values]);
@@ -70,7 +73,7 @@ export async function readSubjectsById(
   keys: Keys,
   ids: readonly string[],
   blocks: BlocksAtHand,
-): Promise<SubjectsRead> {
+): Promise<RowsRead> {
   const sql = `SELECT ${SUBJECT_FACTS} FROM subject s WHERE s.subject_id = ANY($1)`;
   const { rows, failed } = await readAround(
     client,
@@ -99,7 +102,7 @@ async function withReferences(
   rows: readonly SubjectRow[],
   unreadable: readonly DamagedReference[],
   { blocks, unsure }: Around = { blocks: new BlocksAtHand(client), unsure: new Set() },
-): Promise<SubjectsRead> {
+): Promise<RowsRead> {
   if (rows.length === 0) return { subjects: [], unreadable };
   const faulty = rows.filter((row) => !isPossibleSubject(row)).map(({ subject_id }) => subject_id);
   const good = faulty.length === 0 ? rows : rows.filter(({ subject_id }) => !faulty.includes(subject_id));
@@ -109,23 +112,31 @@ async function withReferences(
     good.map(({ subject_id }) => subject_id),
     blocks,
   );
-  const references = Map.groupBy(read.references, ({ subjectId }) => subjectId);
+  const references = Map.groupBy(read.references, ({ record }) => record.subjectId);
   const damaged = Map.groupBy(read.damaged, ({ subjectId }) => subjectId);
-  const subjects = good.map((row) => {
+  const subjects: SubjectOfRows[] = [];
+  const changed: DamagedReference[] = [];
+  for (const row of good) {
     const found = damaged.get(row.subject_id);
+    const own = references.get(row.subject_id) ?? [];
     const one = {
       subject: toSubject(row),
-      references: references.get(row.subject_id) ?? [],
+      references: own.map(({ record }) => record),
       ...(unsure.has(row.subject_id) && { mayLackGalleries: true }),
+      ...(found !== undefined && { damaged: found }),
     };
-    return found === undefined ? one : { ...one, damaged: found };
-  });
+    const digests = own.map(({ digest }) => digest);
+    const compare = () => compareWithMac(keys, one.subject, row, digests);
+    const lacking = await withKnownKey(client, row.mac_key_id, compare, () => ROW_MAC_MISMATCH);
+    if (typeof lacking === 'string') changed.push(...unproven(one, lacking));
+    else subjects.push(lacking === undefined ? one : { ...one, lacking });
+  }
   const more = faulty.length === 0 ? [] : await referencesOfUnreadable(client, blocks, faulty);
-  return { subjects, unreadable: [...unreadable, ...more] };
+  return { subjects, unreadable: [...unreadable, ...changed, ...more] };
 }
 
 interface ReferencesRead {
-  readonly references: ReferenceRecord[];
+  readonly references: { readonly record: ReferenceRecord; readonly digest: Buffer }[];
   readonly damaged: DamagedReference[];
 }
 
@@ -147,11 +158,11 @@ async function readReferences(
     rows.push(...rescued.rows);
     damaged.push(...rescued.damaged);
   }
-  const references: ReferenceRecord[] = [];
+  const references: ReferencesRead['references'] = [];
   for (const row of rows) {
     const read = await readReference(client, keys, row);
     if ('reason' in read) damaged.push(read);
-    else references.push(read);
+    else references.push({ record: read, digest: referenceDigest(row.ordinal, read) });
   }
   return { references, damaged };
 }
@@ -163,26 +174,49 @@ async function readReference(
   row: ReferenceRow,
 ): Promise<ReferenceRecord | DamagedReference> {
   if (!isPossibleReference(row)) return damagedReference(row, 'ROW_INVALID');
+  // Every template was encrypted before the rows were signed: what is not was put there by somebody else.
+  if (row.key_id === null) return damagedReference(row, 'SEALED_DATA_DAMAGED');
   try {
-    return toReference(row, keys);
+    const read = () => toReference(row, keys);
+    return await withKnownKey(client, row.key_id, read, () => damagedReference(row, 'KEY_UNKNOWN'));
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    if (error.reason === 'SEALED_DATA_DAMAGED') return damagedReference(row, error.reason);
-    if (error.reason !== 'KEY_MISSING') throw error;
-    // The database does not know the key, so no template was encrypted with it: the row's key id is wrong.
-    const { rows } = await client.query('SELECT FROM template_key WHERE key_id = $1', [row.key_id]);
+    if (!(error instanceof Failure) || error.reason !== 'SEALED_DATA_DAMAGED') throw error;
+    return damagedReference(row, error.reason);
+  }
+}
+
+/**
+ * Reads with the key that a row names. A key that the database does not know never made anything: the row's key id is
+ * wrong.
+ * @throws Failure KEY_MISSING when a key that the database knows is not available
+ */
+async function withKnownKey<Read, Other>(
+  client: Client,
+  keyId: string | null,
+  read: () => Read,
+  unknown: () => Other,
+): Promise<Read | Other> {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Failure) || error.reason !== 'KEY_MISSING') throw error;
+    const { rows } = await client.query('SELECT FROM template_key WHERE key_id = $1', [keyId]);
     if (rows.length > 0) throw error;
-    return damagedReference(row, 'KEY_UNKNOWN');
+    return unknown();
   }
 }
 
 function toSubject(row: SubjectRow): SubjectRecord {
+  return { ...factsOf(row), galleries: row.galleries };
+}
+
+/** A subject without its galleries. @param row - possible, see isPossibleSubject */
+export function factsOf(row: Omit<SubjectRow, 'galleries'>): Omit<SubjectRecord, 'galleries'> {
   return {
     subjectId: row.subject_id,
     version: Number(row.version),
     contributor: row.contributor,
     externalId: row.external_id ?? undefined,
-    galleries: row.galleries,
     caveats: row.caveats,
     provenance: row.provenance,
     expireTime: row.expire_time ?? undefined,
@@ -192,6 +226,11 @@ function toSubject(row: SubjectRow): SubjectRecord {
 }
 
 function toReference(row: ReferenceRow, keys: Keys): ReferenceRecord {
+  return { ...factsOfReference(row), template: unsealTemplate(keys, row) };
+}
+
+/** A reference without its template. @param row - possible, see isPossibleReference */
+export function factsOfReference(row: Omit<ReferenceRow, 'template'>): Omit<ReferenceRecord, 'template'> {
   return {
     referenceId: row.reference_id,
     subjectId: row.subject_id,
@@ -205,6 +244,5 @@ function toReference(row: ReferenceRow, keys: Keys): ReferenceRecord {
     minutiaCount: row.minutia_count,
     comparable: row.comparable,
     captureTime: row.capture_time ?? undefined,
-    template: unsealTemplate(keys, row),
   };
 }

@@ -7,6 +7,7 @@ import type { Keys } from '../security/keys.ts';
 import { readHead, readSchema, readState } from './changes.ts';
 import { readTables } from './tables.ts';
 import { requireProofs } from './key-proofs.ts';
+import { markThere, unmarkThere } from './signed-mark.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withoutTimeLimit } from './transaction.ts';
 
 const { escapeIdentifier } = pg;
@@ -24,7 +25,7 @@ export interface CopyFacts {
 export interface DumpFacts extends CopyFacts {
   /** Names of all tables, in the order in which they are copied. */
   readonly tables: readonly string[];
-  /** Keys that encrypt its templates. */
+  /** Keys that encrypt its templates and made the MACs of its rows. */
   readonly templateKeys: readonly string[];
 }
 
@@ -53,7 +54,8 @@ export class StoreCopy {
         await withoutTimeLimit(client);
         const tables = await readTables(client);
         const sql = `SELECT key_id FROM template_key k
-          WHERE EXISTS (SELECT FROM reference r WHERE r.key_id = k.key_id) ORDER BY key_id`;
+          WHERE EXISTS (SELECT FROM reference r WHERE r.key_id = k.key_id)
+            OR EXISTS (SELECT FROM subject s WHERE s.mac_key_id = k.key_id) ORDER BY key_id`;
         const { rows } = await client.query<{ key_id: string }>(sql);
         const templateKeys = rows.map(({ key_id }) => key_id);
         await beginGuarded({ ...(await factsOf(client)), tables, templateKeys });
@@ -100,6 +102,8 @@ export class StoreCopy {
         await client.query(`DELETE FROM ${table}`);
       // Progress of imports without enrolled subjects.
       await client.query('DELETE FROM import');
+      // A row that had lost its MAC is damaged there as it was here: the copy is restored, and the row is not served.
+      await unmarkThere(client);
       const tables = new TableWriter(client, new Set(await readTables(client)));
       try {
         await feed((table, bytes) => tables.write(table, bytes));
@@ -116,6 +120,7 @@ export class StoreCopy {
           'The backup does not hold what it says that it holds.',
         );
       await requireProofs(client, this.#keys);
+      await markThere(client);
       await client.query(`ALTER TABLE client ENABLE TRIGGER client_changes_are_noted`);
       await client.query(`ALTER TABLE client_credential ENABLE TRIGGER credential_changes_are_noted`);
     });

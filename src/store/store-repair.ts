@@ -14,6 +14,7 @@ import {
   rebuildCounter,
   vanishedSubjects,
 } from './rebuilt-changes.ts';
+import { holdKeys } from './held-keys.ts';
 import { isListWrong } from './migrations.ts';
 import { rebuildMigrations } from './rebuilt-migrations.ts';
 import { removeReferences, withoutDamaged, type ReceiptOf, type Repaired } from './removed-references.ts';
@@ -44,7 +45,7 @@ export class StoreRepair {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
 
-  /** @param keys - used to re-enter keys that the database has lost */
+  /** @param keys - of the MACs of changed rows; re-entered where the database has lost them */
   constructor(pool: pg.Pool, keys: Keys) {
     this.#pool = pool;
     this.#keys = keys;
@@ -171,6 +172,7 @@ export class StoreRepair {
     const isLost = (await this.lostBlocks()).length > 0;
     const isAround = damaged.some((one) => one.reason === 'STORE_DAMAGED' || one.reason === 'SUBJECT_DAMAGED');
     return inTransaction(this.#pool, async (client) => {
+      await holdKeys(client, this.#keys);
       await withoutTimeLimit(client);
       // An index-only scan would return missing rows.
       await client.query('SET LOCAL enable_indexonlyscan = off');
@@ -180,7 +182,7 @@ export class StoreRepair {
       if (isAround) await withoutDamaged(client);
       const done: Repaired[] = [];
       for (const [subjectId, found] of bySubject)
-        done.push(await removeReferences(client, subjectId, found, reason, receiptOf));
+        done.push(await removeReferences(client, this.#keys, subjectId, found, reason, receiptOf));
       const expunged = done.filter(({ isExpunged }) => isExpunged).length;
       if (expunged > maxExpunged) {
         const sentence = `${expunged} subjects would be expunged, and at most ${maxExpunged} were agreed to; nothing was changed.`;
@@ -212,7 +214,7 @@ export class StoreRepair {
     for (const table of tables) {
       if (VACUUMED_TABLES.has(table)) await this.#vacuum(table);
       else if (table === 'gallery_membership')
-        await inTransaction(this.#pool, (client) => rewriteMemberships(client, unsure, reason));
+        await inTransaction(this.#pool, (client) => rewriteMemberships(client, this.#keys, unsure, reason));
       else await inTransaction(this.#pool, (client) => rewriteLeaf(client, table));
       onDone(table);
     }

@@ -12,12 +12,13 @@ import type { StoreLog } from './database-server.ts';
 import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.ts';
 import { probeDatabase } from './external-database.ts';
 import { Imports } from './imports.ts';
-import { migrate } from './migrations.ts';
+import { migrate, rowsUnsigned } from './migrations.ts';
 import { withPlace } from './damaged-place.ts';
 import { catalogueDamaged, isCatalogueLost } from './store-damage.ts';
 import { StoreRepair } from './store-repair.ts';
 import { StoreHealth } from './store-health.ts';
 import { StoreCopy } from './store-copy.ts';
+import { RowSigning } from './row-signing.ts';
 import { TemplateKeys } from './template-keys.ts';
 import { SubjectStore } from './subject-store.ts';
 
@@ -35,7 +36,7 @@ const POOL_SIZE = 12;
 const TIME_LIMITS = `SELECT set_config(name, own, false)
   FROM (VALUES ('statement_timeout', '30s'), ('lock_timeout', '10s'), ('idle_in_transaction_session_timeout', '10min'))
     AS limits (name, own) WHERE current_setting(name) = '0'`;
-/** Templates between two progress messages. */
+/** Templates or subjects between two progress messages. */
 const REPORTED_EVERY = 50_000;
 
 export interface StoreSettings {
@@ -147,7 +148,8 @@ async function openAt(
     if (examine !== undefined) await examine(repair);
     else if (isForOneProcess(mode)) await mendIndexes(repair, log);
     await migrate(url, schema);
-    await sealEverything(templateKeys, keys, log);
+    await establishKeys(templateKeys, keys, log);
+    await signRows(new RowSigning(pool, keys), templateKeys, log, schema);
     // The service cannot work without the change counter.
     await subjects.headSequence();
   } catch (error) {
@@ -203,8 +205,8 @@ function backendOf(client: pg.ClientBase): unknown {
   return (client as { processID?: unknown }).processID;
 }
 
-/** Opens the keys, and encrypts templates that an earlier version stored in plain. */
-async function sealEverything(templateKeys: TemplateKeys, keys: Keys, log: StoreLog): Promise<void> {
+/** Opens the keys. */
+async function establishKeys(templateKeys: TemplateKeys, keys: Keys, log: StoreLog): Promise<void> {
   const { made, missing } = await templateKeys.establish();
   for (const id of missing) {
     const message = `key ${id}, of which the store knows, is not in ${keys.file}, or is another one there; no template is encrypted with it: ridgewatch keys forget ${id} ends this warning`;
@@ -214,6 +216,40 @@ async function sealEverything(templateKeys: TemplateKeys, keys: Keys, log: Store
     const message = `made a first key in ${keys.file}; without it what is stored cannot be read: keep a copy elsewhere`;
     log({ level: 'warn', message });
   }
+}
+
+/**
+ * Encrypts and signs what an earlier version stored in plain or without MACs. In a store that was signed already, such
+ * rows are none of an earlier version: they stay as they are, and are damaged.
+ * @throws Failure SCHEMA_TOO_OLD: another process may be signing them now
+ */
+async function signRows(
+  signing: RowSigning,
+  templateKeys: TemplateKeys,
+  log: StoreLog,
+  schema: 'upgrade' | 'keep',
+): Promise<void> {
+  const state = await signing.state();
+  if (state === 'mark-removed') {
+    const message =
+      'the database no longer says that its rows were signed, and the data directory does: somebody removed that from the database; rows without a MAC are damaged';
+    log({ level: 'error', message });
+  }
+  if (state === 'unsigned' && (await signing.hasUnsigned())) {
+    if (schema === 'keep') throw rowsUnsigned();
+    await sealPlain(templateKeys, log);
+    log({ level: 'info', message: 'signing the rows that an earlier version stored' });
+    let told = 0;
+    const signed = await signing.signAll((count) => {
+      if (count < told + REPORTED_EVERY) return;
+      told = count;
+      log({ level: 'info', message: `signed the rows of ${count} subjects so far` });
+    });
+    log({ level: 'info', message: `signed the rows of ${signed} subjects that an earlier version had stored` });
+  } else await signing.mark();
+}
+
+async function sealPlain(templateKeys: TemplateKeys, log: StoreLog): Promise<void> {
   const sealed = await templateKeys.sealStored('plain', (count) => {
     if (count % REPORTED_EVERY === 0) log({ level: 'info', message: `encrypted ${count} templates so far` });
   });

@@ -1,20 +1,38 @@
 import type pg from 'pg';
+import type { Keys } from '../security/keys.ts';
+import { isPossibleSubject } from './possible-rows.ts';
+import { ROW_MAC_MISMATCH, ROW_UNSIGNED } from './proven-subjects.ts';
 import type { SubjectRecord } from './records.ts';
+import { galleriesDigest, openMac } from './row-macs.ts';
+import { SUBJECT_FACTS, type SubjectRow } from './row-shapes.ts';
+import { factsOf } from './rows.ts';
+import { subjectDamaged, subjectUnreadable } from './subject-failure.ts';
 
 /** What decides who may change a subject. */
 export type SubjectFacts = Pick<SubjectRecord, 'contributor' | 'caveats' | 'provenance' | 'galleries'>;
 
-/** @returns undefined: there is no such subject, or its row cannot be found */
+/**
+ * @returns undefined: there is no such subject, or its row cannot be found; without galleries when they are not those
+ * that were written
+ * @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED: the row does not say whose the subject is
+ */
 export async function readFacts(
   client: Pick<pg.ClientBase, 'query'>,
+  keys: Keys,
   subjectId: string,
 ): Promise<SubjectFacts | undefined> {
-  const { rows } = await client.query<SubjectFacts>(
-    `SELECT contributor, caveats, provenance,
+  const { rows } = await client.query<SubjectRow>(
+    `SELECT ${SUBJECT_FACTS},
        ARRAY(SELECT gallery FROM gallery_membership g WHERE g.subject_id = s.subject_id ORDER BY gallery COLLATE "C")
          AS galleries
      FROM subject s WHERE subject_id = $1`,
     [subjectId],
   );
-  return rows[0];
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  if (!isPossibleSubject(row)) throw subjectDamaged();
+  const subject = { ...factsOf(row), galleries: row.galleries };
+  const parts = openMac(keys, subject, row);
+  if (parts === undefined) throw subjectUnreadable(row.mac === null ? ROW_UNSIGNED : ROW_MAC_MISMATCH);
+  return galleriesDigest(row.galleries).equals(parts.galleries) ? subject : { ...subject, galleries: [] };
 }

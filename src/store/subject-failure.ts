@@ -1,5 +1,6 @@
 /** Requests that the stored subjects and galleries do not permit. */
 import { Failure } from '../failure.ts';
+import { ROW_MAC_MISMATCH, ROW_UNSIGNED } from './proven-subjects.ts';
 
 export function externalIdTaken(): Failure {
   const sentence = 'The contributor has a subject with this external id.';
@@ -25,6 +26,17 @@ export function subjectDamaged(): Failure {
   const sentence =
     'The subject is stored and cannot be read: its row is damaged. ridgewatch store check says what can be done.';
   return new Failure('failed-precondition', 'SUBJECT_DAMAGED', sentence, { field: 'subject_id' });
+}
+
+/** @param reason - SUBJECT_DAMAGED; ROW_MAC_MISMATCH, ROW_UNSIGNED: its rows are not what this program wrote */
+export function subjectUnreadable(reason: string): Failure {
+  if (reason !== ROW_MAC_MISMATCH && reason !== ROW_UNSIGNED) return subjectDamaged();
+  const what =
+    reason === ROW_UNSIGNED
+      ? 'The row of the subject has no MAC, and every row of this store was signed'
+      : 'The rows of the subject are not what was written: they, or their MAC, were changed outside this program';
+  const sentence = `${what}. ridgewatch store check names its references and --expunge removes it; then enrol it again.`;
+  return new Failure('failed-precondition', reason, sentence, { field: 'subject_id' });
 }
 
 /** @param reason - the damage */

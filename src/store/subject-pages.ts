@@ -2,7 +2,8 @@
 import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { BlocksAtHand, tryRead } from './damaged-pages.ts';
-import type { ListFilter, SubjectsRead } from './records.ts';
+import type { RowsRead } from './proven-subjects.ts';
+import type { ListFilter } from './records.ts';
 import { lostSubjects, readableSubjectIds, referencesOfUnreadable } from './rescued-rows.ts';
 import { readPresent, readSubjects, readSubjectsById, type SubjectsAround } from './rows.ts';
 import { withoutTimeLimit } from './transaction.ts';
@@ -22,7 +23,7 @@ export async function* batchesOf(
   keys: Keys,
   which: Pick<ListFilter, 'gallery' | 'contributor'>,
   batchSize: number,
-): AsyncGenerator<SubjectsRead, void> {
+): AsyncGenerator<RowsRead, void> {
   let afterSubjectId: string | undefined;
   for (;;) {
     const filter = { ...which, limit: batchSize, afterSubjectId };
@@ -48,7 +49,7 @@ export async function* batchesOf(
 }
 
 /** A page without damaged rows of subjects. @throws DatabaseError on damage */
-function readPage(client: pg.PoolClient, keys: Keys, filter: ListFilter): Promise<SubjectsRead> {
+function readPage(client: pg.PoolClient, keys: Keys, filter: ListFilter): Promise<RowsRead> {
   const { condition, values } = conditionOf(filter);
   return readPresent(client, keys, condition, values, filter.limit);
 }

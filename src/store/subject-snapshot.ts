@@ -6,6 +6,7 @@ import { withGalleries, withReferenceIds } from './completed-subjects.ts';
 import { lostMemberships } from './damaged-names.ts';
 import { addLost } from './lost-of-subjects.ts';
 import type { LostRows } from './lost-rows.ts';
+import { provenOf } from './proven-subjects.ts';
 import type { DamagedReference, ListFilter, SubjectWithReferences } from './records.ts';
 import { batchesOf } from './subject-pages.ts';
 import { inTransaction, READ_ONLY, undone, withCallbacks } from './transaction.ts';
@@ -39,8 +40,9 @@ export function takeSnapshot(
       const seq = await readHead(client);
       let subjectCount = 0;
       for await (const batch of batchesOf(client, keys, which, batchSize)) {
-        const { subjects: named, unreadable } = await withReferenceIds(pool, batch);
-        const subjects = await withGalleries(pool, addLost(named, gone), lost);
+        const named = await withReferenceIds(pool, batch);
+        const completed = await withGalleries(pool, addLost(named.subjects, gone), lost);
+        const { subjects, unreadable } = provenOf({ ...named, subjects: completed });
         for (const one of unreadable) told.add(one.subjectId);
         await working;
         working = work(subjects, seq, unreadable);

@@ -23,11 +23,12 @@ import type {
   SubjectsRead,
   SubjectWithReferences,
 } from './records.ts';
+import { provenOf, type SubjectOfRows } from './proven-subjects.ts';
 import { readSubjects } from './rows.ts';
 import { readFacts, type SubjectFacts } from './subject-facts.ts';
 import { StoreTurns } from './store-turns.ts';
 import { expungeSubject } from './subject-expunging.ts';
-import { galleryUnknown, referenceDamaged, subjectDamaged } from './subject-failure.ts';
+import { galleryUnknown, referenceDamaged, subjectUnreadable } from './subject-failure.ts';
 import { readPageAround } from './subject-pages.ts';
 import { takeSnapshot, type OnBatch } from './subject-snapshot.ts';
 import { updateSubject } from './subject-update.ts';
@@ -77,16 +78,21 @@ export class SubjectStore {
     return this.#turns.take('change', asker, () => enrolMany(this.#pool, this.#keys, enrolments));
   }
 
-  /** @throws Failure SUBJECT_DAMAGED when it exists and cannot be read */
+  /** @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED when it exists and may not be used */
   async get(subjectId: string, asker?: Asker): Promise<SubjectWithReferences | undefined> {
     const { subjects, unreadable } = await this.#turns.take('read', asker, () => this.readSubjects([subjectId]));
-    if (unreadable.length > 0) throw subjectDamaged();
+    if (unreadable[0] !== undefined) throw subjectUnreadable(unreadable[0].reason);
     return subjects[0];
   }
 
-  /** A subject without its references; undefined: there is none. */
+  /**
+   * A subject without its references; undefined: there is none.
+   * @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED
+   */
   async facts(subjectId: string, asker?: Asker): Promise<SubjectFacts | undefined> {
-    return this.#turns.take('read', asker, () => withConnection(this.#pool, (client) => readFacts(client, subjectId)));
+    return this.#turns.take('read', asker, () =>
+      withConnection(this.#pool, (client) => readFacts(client, this.#keys, subjectId)),
+    );
   }
 
   /**
@@ -118,7 +124,8 @@ export class SubjectStore {
       ids.filter((id) => !found.has(id)),
     );
     const subjects = await withGalleries(this.#pool, addLost(read.subjects, this.#lost));
-    return withReferenceIds(this.#pool, { subjects, unreadable: [...read.unreadable, ...lost] });
+    const named = await withReferenceIds(this.#pool, { subjects, unreadable: [...read.unreadable, ...lost] });
+    return provenOf(named);
   }
 
   /** Waits for one turn for a page that consists of many reads. */
@@ -126,14 +133,15 @@ export class SubjectStore {
     return this.#turns.take('listing', asker, work);
   }
 
-  /** A page of subjects, in order of id, without unreadable ones. */
+  /** A page of subjects, in order of id, without unreadable ones and those whose rows were changed by others. */
   async list(filter: ListFilter): Promise<readonly SubjectWithReferences[]> {
     const { subjects } = await inTransaction(
       this.#pool,
       (client) => readPageAround(client, this.#keys, filter),
       READ_ONLY,
     );
-    return withGalleries(this.#pool, addLost(subjects, this.#lost));
+    const completed = await withGalleries(this.#pool, addLost(subjects, this.#lost));
+    return provenOf({ subjects: completed, unreadable: [] }).subjects;
   }
 
   /** Searches for rows that are missing without a database error. Reads all tables and indexes. */
@@ -164,7 +172,8 @@ export class SubjectStore {
 
   /**
    * Changes a subject, and replaces its references when new ones are given.
-   * @throws Failure SUBJECT_NOT_FOUND, VERSION_MISMATCH, EXTERNAL_ID_TAKEN
+   * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, VERSION_MISMATCH,
+   * EXTERNAL_ID_TAKEN
    */
   async update(
     subjectId: string,
@@ -182,12 +191,13 @@ export class SubjectStore {
     patch: SubjectPatch,
     references: readonly NewReference[] | undefined,
   ): Promise<SubjectWithReferences & { readonly seq: number }> {
-    const { seq, ...updated } = await inTransaction(this.#pool, (client) =>
-      updateSubject(client, this.#keys, subjectId, expectedVersion, patch, references),
+    const lost = withoutSubject(this.#lost, subjectId, patch.galleries !== undefined, references !== undefined);
+    const complete = (one: SubjectOfRows) => withGalleries(this.#pool, addLost([one], lost));
+    const updated = await inTransaction(this.#pool, (client) =>
+      updateSubject(client, this.#keys, subjectId, expectedVersion, patch, references, complete),
     );
-    this.#lost = withoutSubject(this.#lost, subjectId, patch.galleries !== undefined, references !== undefined);
-    const [complete = updated] = await withGalleries(this.#pool, addLost([updated], this.#lost));
-    return { ...complete, seq };
+    this.#lost = lost;
+    return updated;
   }
 
   /**

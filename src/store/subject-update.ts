@@ -2,15 +2,22 @@
 import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { appendChanges } from './changes.ts';
+import { holdKeys } from './held-keys.ts';
 import { insertReferences } from './inserted-references.ts';
-import type { NewReference, SubjectPatch, SubjectWithReferences } from './records.ts';
-import { readSubjects } from './rows.ts';
-import { subjectDamaged, subjectNotFound, versionMismatch } from './subject-failure.ts';
+import { isPossibleSubject } from './possible-rows.ts';
+import { provenOf, ROW_MAC_MISMATCH, ROW_UNSIGNED, type SubjectOfRows } from './proven-subjects.ts';
+import type { NewReference, SubjectPatch, SubjectRecord, SubjectWithReferences } from './records.ts';
+import { galleriesDigest, macOf, openMac, partsOf } from './row-macs.ts';
+import { SUBJECT_FACTS, type SubjectRow } from './row-shapes.ts';
+import { factsOf, readSubjects } from './rows.ts';
+import { subjectDamaged, subjectNotFound, subjectUnreadable, versionMismatch } from './subject-failure.ts';
 
 /**
- * Changes a subject, and replaces its references when new ones are given.
+ * Changes a subject, and replaces its references when new ones are given. Its MAC is renewed for what is replaced; of
+ * the rest it says what it said before, so rows that somebody else changed do not become right by an update.
  * @param client - in a transaction, of which this should be the last step
- * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, VERSION_MISMATCH
+ * @param complete - adds what is known of the subject's lost rows
+ * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, VERSION_MISMATCH
  */
 export async function updateSubject(
   client: pg.PoolClient,
@@ -19,20 +26,25 @@ export async function updateSubject(
   expectedVersion: number | undefined,
   patch: SubjectPatch,
   references: readonly NewReference[] | undefined,
+  complete: (subject: SubjectOfRows) => Promise<readonly SubjectOfRows[]>,
 ): Promise<SubjectWithReferences & { readonly seq: number }> {
+  await holdKeys(client, keys);
   const now = new Date();
-  const { rows } = await client.query<{ version: string }>(
-    'SELECT version FROM subject WHERE subject_id = $1 FOR UPDATE',
-    [subjectId],
-  );
-  if (rows[0] === undefined) throw subjectNotFound();
-  const present = Number(rows[0].version);
+  const row = await lockRow(client, subjectId);
+  const before = { ...factsOf(row), galleries: [] };
+  const parts = openMac(keys, before, row);
+  if (parts === undefined) throw subjectUnreadable(row.mac === null ? ROW_UNSIGNED : ROW_MAC_MISMATCH);
+  const present = before.version;
   if (expectedVersion !== undefined && expectedVersion !== present) throw versionMismatch(present);
+  const mac = macOf(keys, patched(before, patch, now), {
+    galleries: patch.galleries === undefined ? parts.galleries : galleriesDigest([...new Set(patch.galleries)]),
+    references: references === undefined ? parts.references : partsOf([], references).references,
+  });
   await client.query(
     `UPDATE subject SET version = version + 1, update_time = $2,
        external_id = CASE WHEN $3 THEN $4 ELSE external_id END,
        caveats = coalesce($5, caveats), provenance = coalesce($6, provenance),
-       expire_time = CASE WHEN $7 THEN $8 ELSE expire_time END
+       expire_time = CASE WHEN $7 THEN $8 ELSE expire_time END, mac_key_id = $9, mac = $10
      WHERE subject_id = $1`,
     [
       subjectId,
@@ -43,6 +55,8 @@ export async function updateSubject(
       patch.provenance ?? null,
       patch.expireTime !== undefined,
       patch.expireTime ?? null,
+      mac.keyId,
+      mac.bytes,
     ],
   );
   if (patch.galleries !== undefined) {
@@ -56,10 +70,34 @@ export async function updateSubject(
     await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
     await insertReferences(client, keys, [{ subject: { subjectId }, references }]);
   }
-  const { subjects, unreadable } = await readSubjects(client, keys, 's.subject_id = $1', [subjectId]);
-  if (unreadable.length > 0) throw subjectDamaged();
+  const read = await readSubjects(client, keys, 's.subject_id = $1', [subjectId]);
+  const completed = await Promise.all(read.subjects.map(complete));
+  const { subjects, unreadable } = provenOf({ ...read, subjects: completed.flat() });
+  if (unreadable[0] !== undefined) throw subjectUnreadable(unreadable[0].reason);
   const [updated] = subjects;
   if (updated === undefined) throw subjectNotFound();
   const seq = await appendChanges(client, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
   return { ...updated, seq };
+}
+
+/** The row of a subject, which stays as it is until the transaction ends. */
+async function lockRow(client: pg.PoolClient, subjectId: string): Promise<Omit<SubjectRow, 'galleries'>> {
+  const sql = `SELECT ${SUBJECT_FACTS} FROM subject s WHERE s.subject_id = $1 FOR UPDATE`;
+  const { rows } = await client.query<Omit<SubjectRow, 'galleries'>>(sql, [subjectId]);
+  if (rows[0] === undefined) throw subjectNotFound();
+  if (!isPossibleSubject({ ...rows[0], galleries: [] })) throw subjectDamaged();
+  return rows[0];
+}
+
+/** What the update writes; its galleries count apart. */
+function patched(before: SubjectRecord, patch: SubjectPatch, now: Date): SubjectRecord {
+  return {
+    ...before,
+    version: before.version + 1,
+    updateTime: now,
+    externalId: patch.externalId === undefined ? before.externalId : (patch.externalId ?? undefined),
+    caveats: patch.caveats ?? before.caveats,
+    provenance: patch.provenance ?? before.provenance,
+    expireTime: patch.expireTime === undefined ? before.expireTime : (patch.expireTime ?? undefined),
+  };
 }

@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import { keyNotFound, newKeyId, type KeyRing } from '../security/key-ring.ts';
 import type { Keys } from '../security/keys.ts';
 import { enterKey, isKeyUsed, requireProofs } from './key-proofs.ts';
+import { RowSigning } from './row-signing.ts';
 import { TemplateResealing, type Resealed } from './template-resealing.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
@@ -89,9 +90,11 @@ export class TemplateKeys {
     });
   }
 
-  /** Re-encrypts templates; see TemplateResealing.sealAll. */
-  sealAll(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<Resealed> {
-    return new TemplateResealing(this.#pool, this.#keys).sealAll(which, onProgress);
+  /** Re-encrypts templates, see TemplateResealing.sealAll, and renews the MACs of rows when it re-encrypts all. */
+  async sealAll(which: 'plain' | 'all', onProgress: (sealed: number) => void): Promise<Resealed> {
+    const { sealed, damaged } = await new TemplateResealing(this.#pool, this.#keys).sealAll(which, onProgress);
+    if (which === 'plain') return { sealed, damaged };
+    return { sealed, damaged: [...damaged, ...(await new RowSigning(this.#pool, this.#keys).renewAll())] };
   }
 
   /** Re-encrypts templates without reporting unreadable ones. */
@@ -122,7 +125,7 @@ export class TemplateKeys {
   forget(keyId: string): Promise<boolean> {
     return inTransaction(this.#pool, async (client) => {
       if (await isKeyUsed(client, keyId)) {
-        const sentence = `Templates are encrypted with key ${keyId}: rotate first. Those that ridgewatch store check calls damaged are never encrypted again; they have to be mended or expunged before.`;
+        const sentence = `Templates are encrypted or rows signed with key ${keyId}: rotate first. Those that ridgewatch store check calls damaged never get another key; they have to be mended or expunged before.`;
         throw new Failure('failed-precondition', 'KEY_IN_USE', sentence);
       }
       const { rowCount } = await client.query('DELETE FROM template_key WHERE key_id = $1', [keyId]);

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { temporaryKeys } from '../keys.ts';
+import { withoutGalleryNames } from './earlier-schemas.ts';
 import { enrolment } from './records.ts';
 
 const keys = temporaryKeys();
@@ -69,9 +70,7 @@ it('become known from concurrent enrolments', async () => {
 it('of existing subjects become known when an older store is migrated', async () => {
   const { subject } = await store.subjects.enroll(enrolment({ galleries: ['a', 'b'] }).subject, []);
   await store.close();
-  await query('DROP TABLE gallery');
-  await query('DROP FUNCTION note_galleries, keep_first_seen CASCADE');
-  await query("DELETE FROM migration WHERE name = '0006_galleries'");
+  await withoutGalleryNames(query, keys);
   store = await open(url);
   expect(await known()).toEqual(['a', 'b']);
   expect(await query('SELECT DISTINCT first_seen FROM gallery')).toEqual([{ first_seen: subject.createTime }]);

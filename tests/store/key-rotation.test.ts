@@ -1,7 +1,7 @@
 /** Interrupted rotations: after each step, file and database have to hold enough to continue. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createFile, replaceFile } from '../../src/files/durable-file.ts';
@@ -43,7 +43,7 @@ beforeEach(async () => {
   log = [];
 });
 
-const open = (keys = new Keys({ keyFile, dataDir: '' })): Promise<Store> =>
+const open = (keys = new Keys({ keyFile, dataDir: dirname(keyFile) })): Promise<Store> =>
   openStore({ databaseUrl: url, dataDir: '', keys, log: ({ message }) => void log.push(message) });
 
 async function enrol(store: Store): Promise<string> {
@@ -70,8 +70,8 @@ describe('an interrupted rotation', () => {
     ['when the database knows of the new key, before it is the current one', 1, true],
     ['when the new key is the current one, before anything is encrypted with it', 1, false],
   ])('%s leaves a store that starts, reads, writes and rotates', async (_, steps, diesBeforeWriting) => {
-    const mortal = new MortalKeys({ keyFile, dataDir: '' });
-    const service = new Keys({ keyFile, dataDir: '' });
+    const mortal = new MortalKeys({ keyFile, dataDir: dirname(keyFile) });
+    const service = new Keys({ keyFile, dataDir: dirname(keyFile) });
     // A service that opened the store before continues, whatever the file then contains.
     const before = await withStore(service, (running) =>
       withStore(mortal, async (store) => {
@@ -85,7 +85,7 @@ describe('an interrupted rotation', () => {
         return id;
       }),
     );
-    const keys = new Keys({ keyFile, dataDir: '' });
+    const keys = new Keys({ keyFile, dataDir: dirname(keyFile) });
     await withStore(keys, async (store) => {
       const after = await enrol(store);
       const old = keys.ring.ids[0];
@@ -101,7 +101,7 @@ describe('an interrupted rotation', () => {
   });
 
   it('between database and file does not prevent a later removal of the key', async () => {
-    const mortal = new MortalKeys({ keyFile, dataDir: '' });
+    const mortal = new MortalKeys({ keyFile, dataDir: dirname(keyFile) });
     await withStore(mortal, async (store) => {
       const old = mortal.ring.currentId;
       await store.templateKeys.rotate(new Date());
@@ -127,7 +127,7 @@ describe('an interrupted rotation', () => {
         }
       };
       fill();
-      const keys = new Keys({ keyFile: file, dataDir: '' });
+      const keys = new Keys({ keyFile: file, dataDir: dirname(keyFile) });
       await withStore(keys, async (store) => {
         const id = await enrol(store);
         const before = readFileSync(file, 'utf8');
@@ -136,7 +136,7 @@ describe('an interrupted rotation', () => {
         expect(readdirSync(mount).filter((name) => name.endsWith('.new'))).toEqual([]);
         expect(await store.subjects.loadSubjects([id])).toHaveLength(1);
       });
-      await withStore(new Keys({ keyFile: file, dataDir: '' }), (store) => enrol(store));
+      await withStore(new Keys({ keyFile: file, dataDir: dirname(keyFile) }), (store) => enrol(store));
       await expect(createFile(join(mount, 'new'), (draft) => draft.writeFile(Buffer.alloc(9000)))).rejects.toThrow(
         reason('OUTPUT_UNWRITABLE'),
       );
@@ -182,8 +182,8 @@ describe('a missing or foreign key', () => {
   it("stops the start when templates need it, or when it has the current key's id", async () => {
     await withStore(undefined, (store) => enrol(store));
     const others = join(temporaryDirectory(), 'keys.json');
-    await new Keys({ keyFile: others, dataDir: '' }).create();
-    await expect(open(new Keys({ keyFile: others, dataDir: '' }))).rejects.toThrow(reason('KEY_MISSING'));
+    await new Keys({ keyFile: others, dataDir: dirname(others) }).create();
+    await expect(open(new Keys({ keyFile: others, dataDir: dirname(others) }))).rejects.toThrow(reason('KEY_MISSING'));
     url = await cluster.createDatabase();
     await withStore(undefined, () => Promise.resolve());
     const { currentId } = ringOf(keyFile);
@@ -220,7 +220,7 @@ describe('a file that is replaced atomically', () => {
 
   it('is created once by concurrent processes', async () => {
     const file = join(temporaryDirectory(), 'keys.json');
-    const made = await Promise.all([1, 2, 3].map(() => new Keys({ keyFile: file, dataDir: '' }).create()));
+    const made = await Promise.all([1, 2, 3].map(() => new Keys({ keyFile: file, dataDir: dirname(file) }).create()));
     expect(made.filter(Boolean)).toHaveLength(1);
     expect(readdirSync(join(file, '..'))).toEqual(['keys.json']);
   });

@@ -102,6 +102,20 @@ describe('a copy of the store', () => {
     expect([...Object.keys(content), 'client_version'].sort()).toEqual((await readTables(source.database)).sort());
   });
 
+  it('is restored with rows that are damaged, and as damaged', async () => {
+    const target = await open();
+    const filter = { gallery: undefined, contributor: undefined, limit: 9, afterSubjectId: undefined };
+    const before = (await source.store.subjects.list(filter)).map(({ subject }) => subject.subjectId);
+    await source.database.query('ALTER TABLE subject DROP CONSTRAINT subject_is_signed');
+    await source.database.query('UPDATE subject SET mac = NULL WHERE subject_id = $1', [before[0]]);
+    await backUp(source.store.copy, keys, file, () => undefined);
+    await restore(target.store.copy, keys, file, () => undefined);
+    const { subjects, unreadable } = await target.store.subjects.readSubjects(before);
+    expect(subjects.map(({ subject }) => subject.subjectId)).toEqual(before.slice(1));
+    expect(unreadable.map(({ subjectId, reason }) => [subjectId, reason])).toEqual([[before[0], 'ROW_UNSIGNED']]);
+    await expect(target.database.query('UPDATE subject SET mac = NULL')).rejects.toThrow('subject_is_signed');
+  });
+
   it('contains tables that were added later, in an order that their foreign keys allow', async () => {
     const target = await open();
     for (const { database } of [source, target]) await database.query(EXTRA);

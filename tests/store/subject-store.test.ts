@@ -5,6 +5,7 @@ import type { NewEnrolment, SubjectWithReferences } from '../../src/store/record
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { temporaryKeys } from '../keys.ts';
+import { queryOf, withoutGalleryNames } from './earlier-schemas.ts';
 import { enrolment, reference } from './records.ts';
 
 const keys = temporaryKeys();
@@ -318,9 +319,7 @@ describe('an unusable database', () => {
     const open = (mode: 'own' | 'present') =>
       openStore({ databaseUrl: older, dataDir: '', keys, log: () => undefined, mode });
     await (await open('own')).close();
-    await client.query('DROP TABLE gallery');
-    await client.query('DROP FUNCTION note_galleries, keep_first_seen CASCADE');
-    await client.query("DELETE FROM migration WHERE name = '0006_galleries'");
+    await withoutGalleryNames(queryOf(client), keys);
     await expect(open('present')).rejects.toMatchObject({ reason: 'SCHEMA_TOO_OLD' });
     const { rows } = await client.query("SELECT to_regclass('gallery') AS found");
     expect(rows).toEqual([{ found: null }]);

@@ -4,6 +4,7 @@ import type { Keys } from '../../src/security/keys.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { temporaryKeys } from '../keys.ts';
+import { queryOf, withoutMacs } from './earlier-schemas.ts';
 import { enrolment, reference } from './records.ts';
 
 let cluster: TestCluster;
@@ -77,6 +78,7 @@ describe('stored templates', () => {
   it('of an earlier version are encrypted at the next start', async () => {
     const ids = await enrol(1200);
     await database.query('UPDATE reference SET key_id = NULL, template = $1', [Buffer.from(template)]);
+    await withoutMacs(queryOf(database), keys);
     await store.close();
     store = await open(keys);
     const { rows } = await database.query('SELECT FROM reference WHERE key_id IS NULL OR template = $1', [

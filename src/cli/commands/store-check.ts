@@ -2,6 +2,7 @@ import { Failure } from '../../failure.ts';
 import { listIndexes, sequenceOfName } from '../../index-files/index-catalog.ts';
 import { faultOf } from '../../gallery/stored-records.ts';
 import { ReceiptSigner } from '../../security/receipts.ts';
+import { isOfSubject } from '../../store/proven-subjects.ts';
 import type { DamagedReference } from '../../store/records.ts';
 import type { Repaired } from '../../store/removed-references.ts';
 import type { StoreRepair, Structure } from '../../store/store-repair.ts';
@@ -176,7 +177,7 @@ async function takeOut(
 
 /** @throws Failure EXPUNGE_LIMIT: more subjects would be expunged than the operator allowed, or than is usual */
 function isAgreed({ subjects, expungeable, damaged, structure }: Findings, options: CheckOptions): Promise<boolean> {
-  const unreadable = new Set(damaged.filter((one) => one.reason === 'SUBJECT_DAMAGED').map((one) => one.subjectId));
+  const unreadable = new Set(damaged.filter(isOfSubject).map((one) => one.subjectId));
   const all = subjects + unreadable.size;
   const isMany = expungeable > all * USUAL_SHARE;
   const { expungeAtMost } = options;
