@@ -47,6 +47,11 @@ export class Calibration {
     return this.#table.version;
   }
 
+  /** log10 of the lowest measured rate: lower ones are extrapolated. 0 where nothing was measured. */
+  get measuredLog10(): number {
+    return this.#alwaysExtrapolated ? 0 : this.rate(this.#table.measuredTo / this.#scale).log10Fmr;
+  }
+
   rate(score: number): CalibratedScore {
     const { scores, milliLog10Fmr, milliLog10PerStep, measuredTo } = this.#table;
     const x = score * this.#scale;
