@@ -41,6 +41,9 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   audit: { what: 'the audit: records a second, added latency, and records lost in kills (--rounds N)' },
   'fixture-statistics': { what: 'statistics of synthetic people and of real data (--data DIR)' },
   mutations: { what: 'damaged samples of every format: refused, or live = stored = imported (--inputs N, --data DIR)' },
+  attacks: {
+    what: 'attackers who rebuild a template from answers: calls until rebuilt, alarm, disabled (--defences; --data DIR)',
+  },
   refusals: { what: 'malformed samples and the status, reason, and field of each refusal' },
 };
 

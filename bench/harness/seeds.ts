@@ -35,6 +35,8 @@ const UNSHIFTED = {
   mutations: 0xda3a9e,
   /** Fingers drawn for confidence limits. */
   bootstrap: 0xb007,
+  /** Targets, and the draws of attackers, in `attacks`. */
+  attacks: 0xa77ac,
 } as const;
 
 type Seeds = Readonly<Record<keyof typeof UNSHIFTED, number>>;

@@ -17,11 +17,11 @@ const MONTH_MS = 30 * DAY_MS;
 export const VERIFICATIONS_PER_CLIENT_DAY = 5000;
 /** Two crossings of a commuter, each with ten attempts. */
 export const VERIFICATIONS_PER_PAIR_DAY = 20;
-/** A commuter's 44 crossings a month with two attempts each. */
-export const VERIFICATIONS_PER_PAIR_MONTH = 100;
+/** A commuter's 44 crossings a month, with a weak answer among twenty. */
+export const VERIFICATIONS_PER_PAIR_MONTH = 60;
 /** A traveller whom several agencies check on one day. An attacker with many clients has no more. */
 export const VERIFICATIONS_PER_SUBJECT_DAY = 60;
-export const VERIFICATIONS_PER_SUBJECT_MONTH = 200;
+export const VERIFICATIONS_PER_SUBJECT_MONTH = 120;
 
 /**
  * What an answer costs in all when it is weaker than a mate's: attackers live on such answers, and of real mates some
