@@ -5,7 +5,7 @@
 import { Modality } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { isInSpectrum, type FaceSpectrum } from '../../src/matching/kernels/face-spectrum.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
-import { implausible, isPlausibleFace } from '../../src/templates/face-plausibility.ts';
+import { implausible, requirePlausibleFace } from '../../src/templates/face-plausibility.ts';
 import { quantised } from '../people/real-faces.ts';
 import type { Attempt } from './attempt.ts';
 import { ServicePath, type Caller, type Seen } from './service-path.ts';
@@ -62,8 +62,10 @@ export class AttackedService {
     const samples = probes.map((probe) => quantised(Float32Array.from(probe)));
     const { spectrum } = this.#faces;
     if (this.#path.isDefended)
-      for (const sample of samples)
-        if (!isPlausibleFace(sample) || (spectrum && !isInSpectrum(spectrum, sample))) throw implausible();
+      for (const values of samples) {
+        requirePlausibleFace({ values });
+        if (spectrum && !isInSpectrum(spectrum, values)) throw implausible();
+      }
     this.#path.admit(
       caller,
       samples.map((vector) => ({ trait: 'face:attacked', vector })),

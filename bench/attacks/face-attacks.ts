@@ -73,8 +73,8 @@ function climbBy({ service, own, start, random }: Attacker, rateOf: (probe: Vect
     step = Math.min(1, Math.max(0.05, step * (rate < bestRate ? 1.3 : 0.98)));
     bestRate = Math.min(bestRate, rate);
     if (service.claim(best)) return;
-    // Nothing to climb on: another face.
-    if (bestRate === 0 && equals > 20) [best, bestRate, step, equals] = [mixture(own, random), 1, 0.5, 0];
+    // Nothing to climb on: from the start again, or from another face.
+    if (bestRate === 0 && equals > 20) [best, bestRate, step, equals] = [start ?? mixture(own, random), 1, 0.5, 0];
   }
 }
 

@@ -54,7 +54,7 @@ export function isPlausibleFace(values: Int8Array): boolean {
 }
 
 /** @throws Failure SAMPLE_IMPLAUSIBLE with the field `data`, see `isPlausibleFace` */
-export function requirePlausibleFace({ values }: FaceTemplate): void {
+export function requirePlausibleFace({ values }: Pick<FaceTemplate, 'values'>): void {
   if (!isPlausibleFace(values)) throw implausible();
 }
 

@@ -62,6 +62,9 @@ describe('calls a second', () => {
     expect(drain('a')).toBe(0);
     now += 1e6 + 1000;
     expect(drain('a')).toBe(CALLS_PER_SECOND);
+    // A night without calls saves up no more than a burst.
+    now += 1e8;
+    expect(drain('a')).toBe(CALLS_PER_SECOND * BURST_SECONDS);
   });
 
   it('may be none', () => {
@@ -94,5 +97,17 @@ describe('streams at a time', () => {
     expect(refusalOf(() => rates.openStream(client('gate')))?.reason).toBe('STREAMS_EXHAUSTED');
     const none = () => rates.openStream(client('gate', { streams: 0 }));
     expect(refusalOf(none)?.reason).toBe('STREAMS_EXHAUSTED');
+  });
+});
+
+describe('the clock of limits', () => {
+  it('stands still while its source goes back', () => {
+    let now = 5;
+    const clock = new SteadyClock(() => now);
+    expect(clock.now()).toBe(5);
+    now = -1000;
+    expect(clock.now()).toBe(5);
+    now = 6;
+    expect(clock.now()).toBe(6);
   });
 });
