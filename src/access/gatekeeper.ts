@@ -23,6 +23,14 @@ export interface Admission {
   readonly leave: () => void;
 }
 
+/** Clients that were known and not permitted, by the refusal. */
+const refusedPrincipals = new WeakMap<object, Principal>();
+
+/** Who was refused, where the refusal is about a permission. */
+export function refusedPrincipal(thrown: unknown): Principal | undefined {
+  return typeof thrown === 'object' && thrown !== null ? refusedPrincipals.get(thrown) : undefined;
+}
+
 const BEARER = /^Bearer +(\S+)$/i;
 
 /** Lets callers in that registered clients stand for, and ends their calls when they no longer do. */
@@ -50,7 +58,9 @@ export class Gatekeeper {
     const principal = this.identify(presented);
     if (actions.length > 0 && !actions.some((action) => this.#decider.mayTake(principal.client, action))) {
       const sentence = `The roles of the client ${principal.client.clientId} do not permit this call.`;
-      throw new Failure('permission-denied', 'ACTION_NOT_PERMITTED', sentence);
+      const failure = new Failure('permission-denied', 'ACTION_NOT_PERMITTED', sentence);
+      refusedPrincipals.set(failure, principal);
+      throw failure;
     }
     const controller = new AbortController();
     this.#calls.set(controller, principal);

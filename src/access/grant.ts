@@ -9,7 +9,7 @@ export interface RecordFacts {
   readonly contributor: string;
   /** In any order. */
   readonly caveats: readonly string[];
-  /** One of PROVENANCES; no role that needs a provenance is permitted another value. */
+  /** As the schema of the policies names it; no role that needs a provenance is permitted another value. */
   readonly provenance: string;
 }
 

@@ -22,7 +22,8 @@ const LOCAL: Client = {
   galleries: 'all',
   purposes: new Set(PURPOSES),
   clearance: 3,
-  budgets: {},
+  // It is limited by what the machine can do.
+  budgets: { callsPerSecond: 10_000, streams: 1000, verificationsPerDay: 1_000_000 },
 };
 
 /** The store's part. */

@@ -9,5 +9,3 @@ export const RECORD_ACTIONS = [
 ] as const;
 
 export type RecordAction = (typeof RECORD_ACTIONS)[number];
-
-export const PROVENANCES = ['unspecified', 'controlled', 'field', 'latent', 'synthetic'] as const;

@@ -6,6 +6,8 @@ import type { Asked, Decider, Grant } from '../access/grant.ts';
 import type { Principal } from '../access/principal.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { Party } from '../fair-turns.ts';
+import type { AuditSink } from '../audit/audit-entry.ts';
+import { recordCall, type AuditDraft } from './call-audit.ts';
 import { admissionOf } from './caller-gate.ts';
 import { METHOD_NEEDS, type Method } from './needs.ts';
 import { statusName, toServiceError } from './status.ts';
@@ -57,11 +59,19 @@ export interface CallContext {
   readonly isAuthorized: boolean;
   /** Adds facts to the call's report. */
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
+  /** Adds what only the audit may know. */
+  account(draft: AuditDraft): void;
+  /** Records an answer that precedes the last one. It may leave when this resolves. @throws Failure AUDIT_UNAVAILABLE */
+  recordEarly(): Promise<void>;
 }
 
 export interface CallSettings {
   readonly observe: CallObserver;
   readonly decider: Pick<Decider, 'authorize'>;
+  /** Records every call before its answer leaves. */
+  readonly audit: AuditSink;
+  /** Limits the calls of a client. @throws Failure RATE_LIMITED */
+  readonly takeCall: (principal: Principal) => void;
   /** Deadline for calls without one, in milliseconds. */
   readonly defaultDeadlineMs: number;
 }
@@ -78,6 +88,8 @@ interface AnyCall {
 
 /** The deadline and the cancellation of a call. */
 export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'principal' | 'party'> {
+  /** Address of the caller. */
+  readonly peer: string;
   /**
    * Returns why the caller no longer waits for an answer: its own deadline has passed, or it has cancelled. Undefined
    * while it waits. The default deadline is the service's own: the caller still waits after it.
@@ -148,6 +160,7 @@ export function follow(call: Followable, settings: CallSettings, limited: boolea
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,
     principal: admission.principal,
+    peer: call.peer?.() ?? '',
     party: () => partyOf(call),
     gone,
     release: () => {
@@ -185,12 +198,19 @@ export type Outcome<T> = { readonly response: T } | { readonly failure: Failure 
  */
 export async function reported<T>(
   method: Method,
-  { signal, deadlineMs, principal, party, gone }: FollowedCall,
+  { signal, deadlineMs, principal, peer, party, gone }: FollowedCall,
   settings: CallSettings,
   work: (context: CallContext) => Promise<T>,
 ): Promise<Outcome<T>> {
   const started = performance.now();
+  const begun = new Date();
   const facts: Record<string, string | number | boolean> = {};
+  const draft: Record<string, unknown> = {};
+  const record = (outcome: string, reason?: string) =>
+    recordCall(settings.audit, {
+      ...{ method, requestId: context.requestId, principal, peer, grant, begun, outcome, reason, facts },
+      draft,
+    });
   let grant: Grant | undefined;
   const context: CallContext = {
     requestId: randomUUID(),
@@ -204,17 +224,24 @@ export async function reported<T>(
       return grant !== undefined;
     },
     note: (more) => void Object.assign(facts, more),
+    account: (more) => void Object.assign(draft, more),
+    recordEarly: () => record('OK'),
   };
   let outcome: Outcome<T>;
   try {
+    settings.takeCall(principal);
     const response = await work(context);
     if (grant === undefined) throw new Error(`${method} has answered without asking whether it may`);
     const why = gone();
+    if (why === undefined) await record('OK');
     outcome = why === undefined ? { response } : { failure: why };
   } catch (thrown) {
     // Aborted work throws an error of its own; the caller needs the reason for the abort.
-    outcome = { failure: asFailure(signal.aborted ? signal.reason : thrown) };
+    const failure = asFailure(signal.aborted ? signal.reason : thrown);
+    outcome = { failure };
   }
+  // A refusal tells nothing about a person: it need not wait for its record where none can be written.
+  if ('failure' in outcome) await record(statusName(outcome.failure), outcome.failure.reason).catch(() => undefined);
   const failure = 'failure' in outcome ? outcome.failure : undefined;
   facts.client = principal.client.clientId;
   const sqlstate = failure?.detail.metadata?.['sqlstate'];

@@ -1,6 +1,7 @@
 /** Lets calls in that a registered client makes, before any of their bytes are read. */
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
-import type { Admission, Gatekeeper, Presented } from '../access/gatekeeper.ts';
+import { refusedPrincipal, type Admission, type Gatekeeper, type Presented } from '../access/gatekeeper.ts';
+import type { Principal } from '../access/principal.ts';
 import { asFailure, Failure } from '../failure.ts';
 import { needOfMethod, type Need } from './needs.ts';
 import { toServiceError } from './status.ts';
@@ -13,6 +14,8 @@ export interface TurnedAway {
   readonly presented: Presented;
   /** Address of the caller. */
   readonly peer: string;
+  /** Who it is, where only the permission was missing. */
+  readonly principal?: Principal | undefined;
 }
 
 export interface GateParts {
@@ -55,7 +58,8 @@ export function callerGate({ gatekeeper, certificateOf, turnedAway }: GateParts)
               admission = enter(gatekeeper, presented, needOfMethod(method.path));
             } catch (thrown) {
               const failure = asFailure(thrown);
-              turnedAway({ path: method.path, failure, presented, peer: peer.remoteAddress ?? '' });
+              const principal = refusedPrincipal(thrown);
+              turnedAway({ path: method.path, failure, presented, peer: peer.remoteAddress ?? '', principal });
               call.sendStatus(toServiceError(failure));
               return;
             }

@@ -28,6 +28,24 @@ export interface MeasuredRates {
   readonly face: number;
 }
 
+/**
+ * Leaves out candidates beyond the service's own threshold, whatever threshold was asked for: with exact rates of
+ * arbitrary probes, searches would tell as much of a template as comparisons do, and no budget counts them.
+ */
+export function withinStandard(response: IdentifyResponse, standardFpir: number): IdentifyResponse {
+  const standard = thresholdFor(standardFpir, response.subjectsSearched);
+  if (response.thresholdLog10Fmr <= standard) return response;
+  const candidates = response.candidates.filter(({ log10Fmr }) => log10Fmr <= standard);
+  return {
+    ...response,
+    candidates,
+    band: bestBand(candidates),
+    thresholdLog10Fmr: standard,
+    fpir: fpirOf(standard, response.subjectsSearched),
+    truncated: response.truncated && candidates.length === response.candidates.length,
+  };
+}
+
 /** How an answer to a search is cut. */
 export interface IdentifyDisclosure {
   /** Of the answer as a whole. */

@@ -106,6 +106,7 @@ async function enroll(
   const newGalleries = service.follower.newAmong(subject.galleries);
   const enrolled = await service.store.enroll(subject, references, clientRequest, context);
   await service.follower.advanceTo(enrolled.seq, packed);
+  context.account({ subject_id: enrolled.subject.subjectId, gallery_version: enrolled.seq });
   context.note({
     reference_count: references.length,
     gallery_version: enrolled.seq,
@@ -160,6 +161,7 @@ async function getSubject(
 ): Promise<GetSubjectResponse> {
   check(subjectIdRules, request);
   const grant = context.authorize({ purpose: 'none', galleries: [] });
+  context.account({ subject_id: request.subjectId });
   const found = await service.store.get(request.subjectId, context);
   if (found === undefined || !maySee(grant, found.subject)) throw subjectNotFound();
   service.quarantine.add(found.damaged ?? []);
@@ -174,7 +176,11 @@ async function listSubjects(
 ): Promise<ListSubjectsResponse> {
   check(listRules, request);
   const grant = context.authorize({ purpose: 'none', galleries: request.gallery === '' ? [] : [request.gallery] });
-  return service.store.listing(context, () => readPage(service, request, pageTokens, grant, context.signal));
+  const page = await service.store.listing(context, () =>
+    readPage(service, request, pageTokens, grant, context.signal),
+  );
+  context.note({ subject_count: page.subjects.length });
+  return page;
 }
 
 /**
@@ -232,6 +238,7 @@ async function updateSubject(
 ): Promise<UpdateSubjectResponse> {
   check(updateRules, onlyNamedFields(request));
   const grant = context.authorize({ purpose: 'none', galleries: [] });
+  context.account({ subject_id: request.subjectId });
   service.requireReady();
   const present = requireMayChange(grant, await service.store.facts(request.subjectId, context));
   const mask = new Set(request.updateMask);
@@ -283,6 +290,7 @@ async function expungeSubject(
   const grant = context.authorize({ purpose: 'none', galleries: [] });
   service.requireReady();
   const { subjectId, reason } = request;
+  context.account({ subject_id: subjectId });
   requireMayChange(grant, await service.store.facts(subjectId, context));
   const indexes = await listIndexes(service.indexDir);
   const receiptOf = (removed: Removed) =>

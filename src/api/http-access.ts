@@ -1,5 +1,5 @@
 /** Who may see what on the HTTP port. */
-import type { Admission, Gatekeeper, Presented } from '../access/gatekeeper.ts';
+import { refusedPrincipal, type Admission, type Gatekeeper, type Presented } from '../access/gatekeeper.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { Answer } from '../http/answers.ts';
 import type { JsonRequest, JsonRoute, Page, RequestHead } from '../http/routes.ts';
@@ -56,7 +56,7 @@ export class HttpGate {
       return gatekeeper && enter(gatekeeper, presented, need);
     } catch (thrown) {
       const failure = asFailure(thrown);
-      this.#parts.turnedAway({ path, failure, presented, peer: address });
+      this.#parts.turnedAway({ path, failure, presented, principal: refusedPrincipal(thrown), peer: address });
       throw failure;
     }
   }

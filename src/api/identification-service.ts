@@ -2,6 +2,31 @@ import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { CandidateWay } from '../matching/search/candidate-source.ts';
 import type { SearchResult } from '../matching/search/identification.ts';
 import type { Identified, Searcher } from '../matching/search/searcher.ts';
+import type { ProbeDigest } from '../audit/probe-digest.ts';
+import type { Calibrations } from '../matching/rates/calibrations.ts';
+import type { Probe } from '../matching/search/probe.ts';
+import { Band } from '../contract/generated/ridgewatch/v1/sample.ts';
+import { searchedClasses, type AuditDraft } from './call-audit.ts';
+import {
+  disclosableThreshold,
+  discloseIdentify,
+  discloseVerify,
+  withinStandard,
+  WEAKEST_CANDIDATE_LOG10,
+  type IdentifyDisclosure,
+} from './disclosed-answers.ts';
+import {
+  admitProbes,
+  answerDisclosure,
+  comparisonsOf,
+  isWatched,
+  measuredRates,
+  NO_RECORD,
+  requireExplainable,
+  requirePlausible,
+  WEAK_ANSWER_LOG10,
+  type Safeguards,
+} from './safeguards.ts';
 import { classesOf } from './class-masks.ts';
 import { policyPurpose } from './permissions.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
@@ -17,7 +42,7 @@ import { identifyResponse, verifyResponse } from './identify-response.ts';
 import { check, identifyRules, verifyRules } from '../contract/validation.ts';
 import { decodeSamples, type FaceModel } from '../contract/wire-samples.ts';
 import { toThreshold } from '../contract/wire-threshold.ts';
-import { purposeName } from '../contract/wire-names.ts';
+import { nameOf, purposeName } from '../contract/wire-names.ts';
 import { toWireWarnings, warningFacts, type WarnedView } from '../contract/wire-warnings.ts';
 
 /** One answered search, for the metrics. */
@@ -28,9 +53,13 @@ export interface SearchObservation {
 }
 
 /** Dependencies of the identification service. */
-export interface IdentificationDependencies {
+export interface IdentificationDependencies extends Safeguards {
   readonly served: CurrentGallery;
   readonly searcher: Searcher;
+  readonly calibrations: Calibrations;
+  /** The service's own FPIR. */
+  readonly targetFpir: number;
+  readonly probeDigest: ProbeDigest;
   readonly faceModels: ReadonlyMap<string, FaceModel>;
   /** Called with the warnings about accepted samples. */
   countWarnings(warnings: readonly { readonly code: string }[]): void;
@@ -85,32 +114,60 @@ async function answerIdentify(
   check(identifyRules, request);
   noteCaller(context, request);
   const grant = context.authorize({ purpose: policyPurpose(request.purpose), galleries: request.galleries });
+  const answer = answerDisclosure(grant);
+  requireExplainable(answer, request.explain === true);
   service.requireReady();
+  const { served, targetFpir } = service;
   // Check the names first: decoding the samples is expensive.
-  service.served.current.requireKnown(request.galleries);
+  served.current.requireKnown(request.galleries);
   const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
   noteWarnings(service, context, samples);
+  if (isWatched(grant)) requirePlausible(samples);
+  const maxCandidates = request.maxCandidates || DEFAULT_CANDIDATES;
+  const asked = toThreshold(request.threshold);
+  const isCoarse = answer.rates === 'powers';
+  const classes = classesOf(grant, served.current.classes);
   const query = {
     samples,
     galleries: [...grant.galleries],
-    classes: classesOf(grant, service.served.current.classes),
-    maxCandidates: request.maxCandidates || DEFAULT_CANDIDATES,
-    threshold: toThreshold(request.threshold),
+    classes,
+    // Which of equal rounded rates are shown must not depend on the exact ones.
+    maxCandidates: isCoarse ? Math.max(maxCandidates, COARSE_LIST) : maxCandidates,
+    threshold: isCoarse ? disclosableThreshold(asked, targetFpir) : asked,
+    admit: isWatched(grant) ? (probes: readonly Probe[]) => admitProbes(service, grant, probes) : undefined,
     isExact: request.exact,
     explain: request.explain === true,
     allowPartial: request.allowPartial === true,
     firstHit: request.firstHit === true,
   };
+  const rules: IdentifyDisclosure = {
+    answer,
+    of: (subjectId) => grant.discloses(served.current.subject(subjectId)?.recordClass ?? NO_RECORD),
+    standardFpir: targetFpir,
+    maxCandidates,
+    weakestLog10: WEAKEST_CANDIDATE_LOG10,
+    measured: measuredRates(service.calibrations, samples),
+  };
   let firstHit: SearchObservation['firstHit'];
   const noteFirst = ({ isEarly }: SearchResult) => {
     if (query.firstHit) firstHit ??= { isEarly, seconds: (performance.now() - started) / 1000 };
   };
-  const toResponse = (found: Identified) => identifyResponse(context.requestId, found, performance.now() - started);
-  const tell = (early: Identified) => {
-    noteFirst(early.result);
-    tellEarly?.(toResponse(early));
+  const toResponse = (found: Identified) => {
+    const whole = identifyResponse(context.requestId, found, performance.now() - started);
+    return discloseIdentify(isWatched(grant) ? withinStandard(whole, targetFpir) : whole, rules);
+  };
+  const probe = service.probeDigest.of(request.samples.map(({ data }) => data));
+  context.account({ probe, classes: searchedClasses(classes, served.current.classes) });
+  // An early answer leaves when its record is durable, and before the last one.
+  let early = Promise.resolve();
+  const tell = (first: Identified) => {
+    noteFirst(first.result);
+    const response = toResponse(first);
+    context.account(searchDraft(first, response));
+    early = context.recordEarly().then(() => tellEarly?.(response));
   };
   const found = await service.searcher.identify(query, context, tellEarly && tell);
+  await early;
   const { result, damagedReferences } = found;
   noteFirst(result);
   const way = result.way ?? 'exact';
@@ -126,7 +183,34 @@ async function answerIdentify(
     ...(result.emptyScope && { empty_scope: result.emptyScope }),
     ...(damagedReferences > 0 && { damaged_references: damagedReferences }),
   });
-  return toResponse(found);
+  const response = toResponse(found);
+  context.account(searchDraft(found, response));
+  return response;
+}
+
+/** Candidates of a coarse answer before it is cut: hardly any search has more at the service's own threshold. */
+const COARSE_LIST = 100;
+
+/** What the audit is told about an answer: the candidates that the caller is shown, with their exact rates. */
+function searchDraft({ result, modelVersions }: Identified, shown: IdentifyResponse): AuditDraft {
+  const exact = new Map(result.candidates.map(({ subject, log10Fmr }) => [subject.subjectId, log10Fmr]));
+  return {
+    gallery_version: result.galleryVersion,
+    ...versionsOf(modelVersions),
+    candidates: shown.candidates.map(({ subjectId, rank, log10Fmr, band }) => ({
+      subject_id: subjectId,
+      rank,
+      log10_fmr: exact.get(subjectId) ?? log10Fmr,
+      band: nameOf(Band, band),
+    })),
+  };
+}
+
+function versionsOf(versions: Identified['modelVersions']): AuditDraft {
+  return {
+    models: Object.fromEntries(versions.map(({ model, hash }) => [model, hash])),
+    calibrations: Object.fromEntries(versions.map(({ model, calibration }) => [model, calibration])),
+  };
 }
 
 async function answerVerify(
@@ -137,29 +221,48 @@ async function answerVerify(
   const started = performance.now();
   check(verifyRules, request);
   noteCaller(context, request);
-  const action = request.claim?.$case === 'referenceSamples' ? 'compare' : 'verify';
+  const { claim } = request;
+  const subjectId = claim?.$case === 'subjectId' ? claim.value : undefined;
+  const action = subjectId === undefined ? 'compare' : 'verify';
   const grant = context.authorize({ action, purpose: policyPurpose(request.purpose), galleries: [] });
+  const { served } = service;
+  const record = subjectId === undefined ? undefined : (served.current.subject(subjectId)?.recordClass ?? NO_RECORD);
+  const disclosure = grant.discloses(record);
+  requireExplainable(disclosure, request.explain === true);
   service.requireReady();
   const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
-  const { claim } = request;
   const references =
     claim?.$case === 'referenceSamples'
       ? await decodeSamples(claim.value.samples, service.faceModels, 'reference_samples.samples', context.signal)
       : undefined;
   noteWarnings(service, context, [...samples, ...(references ?? [])]);
-  const stated =
-    references === undefined ? { subjectId: claim?.$case === 'subjectId' ? claim.value : '' } : { references };
-  const scope = { galleries: grant.galleries, classes: classesOf(grant, service.served.current.classes) };
-  const query = { samples, claim: stated, scope, explain: request.explain === true };
+  const stated = references === undefined ? { subjectId: subjectId ?? '' } : { references };
+  const scope = { galleries: grant.galleries, classes: classesOf(grant, served.current.classes) };
+  const probe = service.probeDigest.of(request.samples.map(({ data }) => data));
+  context.account({ probe, ...(subjectId !== undefined && { subject_id: subjectId }) });
+  // Samples that the caller brought itself tell it nothing that it does not have.
+  const isBudgeted = subjectId !== undefined && isWatched(grant);
+  const count = comparisonsOf(disclosure, samples);
+  if (isBudgeted) {
+    requirePlausible(samples);
+    service.budgets.spend(grant.client, subjectId, count);
+  }
+  const admit = isBudgeted ? (probes: readonly Probe[]) => admitProbes(service, grant, probes) : undefined;
+  const query = { samples, claim: stated, scope, admit, explain: request.explain === true };
   const found = await service.searcher.verify(query, context);
   const { result } = found;
   context.note({ gallery_version: result.galleryVersion, comparisons: sum(result.compared) });
+  context.account({ gallery_version: result.galleryVersion, ...versionsOf(found.modelVersions) });
   const referenceWarnings = toWireWarnings(references ?? []);
-  return { ...verifyResponse(context.requestId, found, performance.now() - started), referenceWarnings };
+  const response = { ...verifyResponse(context.requestId, found, performance.now() - started), referenceWarnings };
+  const disclosed = discloseVerify(response, disclosure, measuredRates(service.calibrations, samples));
+  if (isBudgeted && disclosed.log10Fmr > WEAK_ANSWER_LOG10) service.budgets.chargeWeak(grant.client, subjectId, count);
+  return disclosed;
 }
 
 function noteCaller(context: CallContext, request: IdentifyRequest | VerifyRequest): void {
   context.requestId = request.clientRequestId || context.requestId;
+  context.account({ checkpoint_id: request.checkpointId });
   context.note({
     checkpoint_id: request.checkpointId,
     purpose: purposeName(request.purpose),

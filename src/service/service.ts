@@ -48,6 +48,11 @@ import {
   warnOfStrangeModels,
 } from './reports.ts';
 import { startSearching } from './searching.ts';
+import { makeSafeguards } from './safeguards.ts';
+import { ProbeDigest } from '../audit/probe-digest.ts';
+import type { RefusedPeer } from '../security/tls-terminator.ts';
+import { RefusalAudit } from '../api/call-audit.ts';
+import type { Principal } from '../access/principal.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { StoreHealth } from '../store/store-health.ts';
 import { makeApiServer, makeHttpServer } from './surfaces.ts';
@@ -122,7 +127,12 @@ async function start(
     credentials && new CertificateWatch(credentials, { log, count: (outcome) => metrics.observeCertificates(outcome) });
   watch?.start();
   teardown.add(() => Promise.resolve(watch?.stop()));
-  const handshakeRefused = logRefusedPeer(log);
+  let refusalAudit: RefusalAudit | undefined = undefined;
+  const refusedPeer = logRefusedPeer(log);
+  const handshakeRefused = (surface: 'grpc' | 'http', peer: RefusedPeer) => {
+    refusedPeer(surface, peer);
+    refusalAudit?.handshake(peer.reason, peer.address, peer.certificate?.fingerprint);
+  };
   let access: Access | undefined = undefined;
   let identify: ReturnType<typeof identifyRoute> | undefined = undefined;
   let server: ApiServer | undefined = undefined;
@@ -139,8 +149,8 @@ async function start(
     obstacle: () => server?.obstacle,
     identify: () => identify,
     gatekeeper: () => access?.gatekeeper,
-    // The server itself reports what it refuses.
-    turnedAway: () => undefined,
+    // The server itself counts what it refuses.
+    turnedAway: (call) => refusalAudit?.call(call),
   });
   const httpPort = await http.start(configuration.httpHost, configuration.httpPort);
   teardown.add(() => http.stop());
@@ -168,6 +178,9 @@ async function start(
   ));
   const trail = await openAudit(configuration, store, keys, (level, facts, message) => log[level](facts, message));
   teardown.add(() => trail.close());
+  const refused = new RefusalAudit(trail);
+  refusalAudit = refused;
+  teardown.add(() => refused.flush());
   const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
   await warnOfReceiptKey(signer, configuration, store.subjects, log);
 
@@ -211,15 +224,38 @@ async function start(
       throw new Failure('unavailable', 'STOPPING', 'The service is stopping.', { retryAfterMs: 1000 });
   };
 
+  const safeguards = makeSafeguards({
+    clients: store.clients,
+    directory,
+    audit: trail,
+    log,
+    count: (reason) => metrics.observeRefusal(reason),
+  });
   const settings = {
     observe: observer(log, metrics, store.health),
     decider,
+    audit: trail,
+    takeCall: ({ client }: Principal) => safeguards.rates.take(client),
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };
   const searcher = new Searcher({ served, planner, audit, pool, admission, quarantine, targetFpir });
   const countWarnings = (warnings: readonly { readonly code: string }[]) => metrics.observeWarnings(warnings);
   const observeSearch = (search: SearchObservation) => metrics.observeSearch(search);
-  const identifying = { served, searcher, faceModels, countWarnings, observeSearch, requireReady };
+  const probeDigest = new ProbeDigest(keys);
+  const identifying = {
+    ...{
+      served,
+      searcher,
+      faceModels,
+      calibrations,
+      targetFpir,
+      probeDigest,
+      countWarnings,
+      observeSearch,
+      requireReady,
+    },
+    ...safeguards,
+  };
   const identification = identificationService(identifying, settings);
   identify = identifyRoute(identifyBy(identifying), settings, configuration.maxMessageBytes);
   const gallery = galleryService(
@@ -257,6 +293,7 @@ async function start(
     },
     settings,
   );
+  const countTurnedAway = turnedAwayLog(refusals);
   const api = makeApiServer(
     { identification, gallery, operations, access: accessService({ register: store.clients, directory }, settings) },
     {
@@ -265,7 +302,10 @@ async function start(
       refusals,
       observe: settings.observe,
       gatekeeper,
-      turnedAway: turnedAwayLog(refusals),
+      turnedAway: (call) => {
+        countTurnedAway(call);
+        refused.call(call);
+      },
       handshakeRefused,
     },
   );

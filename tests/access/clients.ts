@@ -4,6 +4,8 @@ import { PoliciesInForce, type DecisionFault } from '../../src/access/policy-set
 import type { Client, Role } from '../../src/access/principal.ts';
 import type { RecordFacts } from '../../src/access/grant.ts';
 
+export const PROVENANCES = ['unspecified', 'controlled', 'field', 'latent', 'synthetic'] as const;
+
 /** A client of agency `agency-a` (code AGENCY-A) with all purposes, gallery `watchlist` and no clearance. */
 export function clientWith(roles: readonly Role[], changes: Partial<Client> = {}): Client {
   return {

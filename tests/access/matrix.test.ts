@@ -4,8 +4,8 @@ import { expect, it } from 'vitest';
 import { ACTIONS, PURPOSES, type Action } from '../../src/access/actions.ts';
 import { ROLES, type Role } from '../../src/access/principal.ts';
 import type { RecordFacts } from '../../src/access/grant.ts';
-import { PROVENANCES, RECORD_ACTIONS } from '../../src/access/record-class.ts';
-import { clientWith, outcomeOf, recordWith, shippedDecisions } from './clients.ts';
+import { RECORD_ACTIONS } from '../../src/access/record-class.ts';
+import { clientWith, outcomeOf, PROVENANCES, recordWith, shippedDecisions } from './clients.ts';
 import { mayCall, mayDo } from './expected-access.ts';
 
 const CAVEATS = [

@@ -20,8 +20,8 @@ import { readPolicyTexts } from '../../src/access/policy-files.ts';
 import { PolicyReader } from '../../src/access/policy-reading.ts';
 import { PoliciesInForce, type DecisionFault } from '../../src/access/policy-set.ts';
 import { ROLES } from '../../src/access/principal.ts';
-import { PROVENANCES, RECORD_ACTIONS } from '../../src/access/record-class.ts';
-import { clientWith, loadPolicies, outcomeOf, recordWith } from './clients.ts';
+import { RECORD_ACTIONS } from '../../src/access/record-class.ts';
+import { clientWith, loadPolicies, outcomeOf, PROVENANCES, recordWith } from './clients.ts';
 
 const SHIPPED = resolve(import.meta.dirname, '../../src/access/policies');
 const folders: string[] = [];

@@ -109,7 +109,8 @@ describe('a deadline', () => {
     };
     const deadlineMs = Date.now() + 20;
     const route = identifyRoute(
-      () => {
+      (_, context) => {
+        context.authorize({ purpose: 'none', galleries: [] });
         while (Date.now() <= deadlineMs);
         return Promise.resolve(IdentifyResponse.create());
       },

@@ -87,6 +87,8 @@ function find(
     isAuthorized: true,
     party: () => ({ name: 'a', connection: 'b' }),
     note: () => undefined,
+    account: () => undefined,
+    recordEarly: () => Promise.resolve(),
   };
   return findDuplicates(service, turns, request, context);
 }

@@ -51,6 +51,8 @@ export function openGrant(asked: Partial<Asked> = {}): Grant {
 export const OPEN_CALLS: CallSettings = {
   observe: () => undefined,
   defaultDeadlineMs: 10_000,
+  audit: { record: () => Promise.resolve() },
+  takeCall: () => undefined,
   decider: { authorize: (_, asked) => openGrant(asked) },
 };
 

@@ -13,9 +13,11 @@ export async function withoutMacs(query: Query, keys: Keys): Promise<void> {
   rmSync(join(keys.dataDir, 'rows-signed'), { force: true });
 }
 
-/** Takes also the tables of clients and galleries away. */
+/** Takes also the tables of the audit, clients and galleries away. */
 export async function withoutGalleryNames(query: Query, keys: Keys): Promise<void> {
   await withoutMacs(query, keys);
+  await query('DROP TABLE audit_record; DROP FUNCTION refuse_audit_rewriting');
+  await query("DELETE FROM migration WHERE name = '0008_audit'");
   await query('DROP TABLE client_version, client_credential, client, agency; DROP FUNCTION note_client_change');
   await query("DELETE FROM migration WHERE name = '0007_clients'");
   await query('DROP TABLE gallery');

@@ -47,6 +47,8 @@ export interface IdentifyQuery {
   /** Record classes that the caller may search; undefined: every class. */
   readonly classes: ClassMask | undefined;
   readonly maxCandidates: number;
+  /** Called with the probes before they are searched; what it throws ends the search. */
+  readonly admit?: ((probes: readonly Probe[]) => void) | undefined;
   /** Undefined: the service's configured FPIR. */
   readonly threshold: SearchRequest['threshold'] | undefined;
   /** Compare with every reference in scope, without any index. */
@@ -83,6 +85,8 @@ export interface VerifyQuery {
   readonly claim: { readonly subjectId: string } | { readonly references: readonly SampleTemplate[] };
   /** What the caller may compare with. Other subjects are unknown to it. */
   readonly scope: Scope;
+  /** Called with the probes before they are compared; what it throws ends the comparison. */
+  readonly admit?: ((probes: readonly Probe[]) => void) | undefined;
   readonly explain: boolean;
 }
 
@@ -127,6 +131,7 @@ export class Searcher {
     const waiting = { signal, deadlineMs, kind: 'search', partial, ...(party && { party }) } as const;
     const { search, result, source } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(query.samples);
+      query.admit?.(probes);
       await classes?.prepare(signal);
       let source: CandidateSource | undefined;
       const choose = (view: SearchView) => (source = planner.choose(probes, view, isExact));
@@ -163,13 +168,14 @@ export class Searcher {
 
   /** @throws Failure SUBJECT_NOT_FOUND, REFERENCE_DAMAGED */
   async verify(
-    { samples, claim, scope, explain }: VerifyQuery,
+    { samples, claim, scope, admit, explain }: VerifyQuery,
     { signal, deadlineMs, party }: Patience,
   ): Promise<Verified> {
     const { served, pool, admission, quarantine } = this.#parts;
     const waiting = { signal, deadlineMs, kind: 'verification', ...(party && { party }) } as const;
     const { probes, result } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(samples);
+      admit?.(probes);
       await scope.classes?.prepare(signal);
       const result =
         'subjectId' in claim

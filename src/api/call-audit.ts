@@ -1,0 +1,188 @@
+/** What the audit is told about calls. */
+import { createHash } from 'node:crypto';
+import type { Grant } from '../access/grant.ts';
+import type { Presented } from '../access/gatekeeper.ts';
+import type { Principal } from '../access/principal.ts';
+import type { AuditEntry, AuditSink } from '../audit/audit-entry.ts';
+import type { ClassMask } from '../gallery/class-mask.ts';
+import type { RecordClasses } from '../gallery/record-classes.ts';
+import type { TurnedAway } from './caller-gate.ts';
+import type { Method } from './needs.ts';
+import { statusName } from './status.ts';
+
+/** What a handler knows of its call, and the audit is to know. */
+export type AuditDraft = Pick<
+  AuditEntry,
+  | 'checkpoint_id'
+  | 'classes'
+  | 'gallery_version'
+  | 'index'
+  | 'models'
+  | 'calibrations'
+  | 'probe'
+  | 'candidates'
+  | 'subject_id'
+>;
+
+/** Calls that concern nobody: their figures are of the service. */
+const UNRECORDED: ReadonlySet<Method> = new Set<Method>(['Operations/GetStatus']);
+const ADMINISTRATION: ReadonlySet<Method> = new Set<Method>([
+  'Access/AddClient',
+  'Access/RotateCredential',
+  'Access/DisableClient',
+  'Operations/ReloadIndex',
+]);
+
+/** A finished call, or an answer that precedes its last one. */
+export interface AuditedCall {
+  readonly method: Method;
+  readonly requestId: string;
+  readonly principal: Principal;
+  readonly peer: string;
+  /** Undefined: it was refused before anything was permitted. */
+  readonly grant: Grant | undefined;
+  readonly begun: Date;
+  readonly outcome: string;
+  readonly reason: string | undefined;
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+  readonly draft: AuditDraft;
+}
+
+/** Resolves when the record is durable: only then may the answer leave. @throws Failure AUDIT_UNAVAILABLE */
+export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<void> {
+  const { method, requestId, principal, peer, grant, begun, outcome, reason, facts, draft } = call;
+  if (UNRECORDED.has(method)) return;
+  const { purpose, ...others } = facts;
+  await audit.record({
+    kind: ADMINISTRATION.has(method) ? 'administration' : 'call',
+    begun: begun.toISOString(),
+    ended: new Date().toISOString(),
+    ...callerOf(principal),
+    peer: withoutPort(peer),
+    method,
+    request_id: requestId,
+    ...(grant && {
+      action: grant.action,
+      policy: grant.policyHash,
+      galleries: [...grant.galleries].slice(0, MAX_NAMED),
+    }),
+    ...(typeof purpose === 'string' && { purpose }),
+    ...draft,
+    outcome,
+    ...(reason !== undefined && { reason }),
+    facts: others,
+  });
+}
+
+/** Galleries that a record names; the contract lets a call name fewer. */
+const MAX_NAMED = 64;
+
+function callerOf({ client, credential }: Principal) {
+  const { clientId, kind, agency } = client;
+  return { client_id: clientId, client_kind: kind, agency, credential: credential.fingerprint };
+}
+
+function withoutPort(peer: string): string {
+  return peer.replace(/:\d+$/, '');
+}
+
+interface Summary {
+  readonly version: number;
+  readonly classes: NonNullable<AuditEntry['classes']>;
+}
+
+const summaries = new WeakMap<ClassMask, Summary>();
+
+/** The record classes that a search could find: their number, and a digest of what they are. */
+export function searchedClasses(mask: ClassMask, classes: RecordClasses): NonNullable<AuditEntry['classes']> {
+  const known = summaries.get(mask);
+  if (known?.version === classes.version) return known.classes;
+  const { version } = classes;
+  const allowed = classes.all.filter((recordClass) => mask.allows(recordClass));
+  const lines = allowed.map(({ contributor, caveats, provenance }) =>
+    JSON.stringify([contributor, caveats, provenance]),
+  );
+  const digest = createHash('sha256').update(lines.sort().join('\n')).digest('hex');
+  const made = { count: allowed.length, digest };
+  summaries.set(mask, { version, classes: made });
+  return made;
+}
+
+/** Different refusals that are counted at a time. */
+const MAX_KEPT = 256;
+const INTERVAL_MS = 1000;
+/** Stands for whatever finds no room. */
+const OTHERS = 'others';
+
+interface Counted {
+  readonly entry: AuditEntry;
+  count: number;
+}
+
+/**
+ * Records callers that were not let in. Equal refusals within a second are one record: a caller without a credential
+ * must not fill the audit. A refusal is answered before it is recorded.
+ */
+export class RefusalAudit {
+  readonly #audit: AuditSink;
+  readonly #counted = new Map<string, Counted>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(audit: AuditSink) {
+    this.#audit = audit;
+  }
+
+  /** A call or request that the gate refused. */
+  call({ path, failure, presented, peer, principal }: TurnedAway): void {
+    const credential = credentialOf(presented);
+    this.#note({
+      ...this.#entry('refused', failure.reason, peer),
+      ...(principal ? callerOf(principal) : credential && { credential }),
+      method: path,
+      outcome: statusName(failure),
+    });
+  }
+
+  /** A connection that was refused in its handshake, or ended because its certificate no longer stands. */
+  handshake(reason: string, peer: string, certificate: string | undefined): void {
+    const credential = certificate === undefined ? {} : { credential: certificate };
+    this.#note({ ...this.#entry('handshake', reason, peer), ...credential, outcome: 'UNAUTHENTICATED' });
+  }
+
+  /** Records what is counted. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const counted = [...this.#counted.values()];
+    this.#counted.clear();
+    await Promise.all(
+      counted.map(({ entry, count }) =>
+        // What cannot be recorded has been counted and logged.
+        this.#audit.record({ ...entry, ended: new Date().toISOString(), count }).catch(() => undefined),
+      ),
+    );
+  }
+
+  #entry(kind: 'refused' | 'handshake', reason: string, peer: string) {
+    const now = new Date().toISOString();
+    return { kind, begun: now, ended: now, reason, peer: withoutPort(peer) };
+  }
+
+  #note(entry: AuditEntry): void {
+    const key = JSON.stringify([entry.kind, entry.reason, entry.method, entry.peer, entry.credential]);
+    const known = this.#counted.get(key) ?? (this.#counted.size >= MAX_KEPT ? this.#counted.get(OTHERS) : undefined);
+    if (known !== undefined) known.count++;
+    else if (this.#counted.size < MAX_KEPT) this.#counted.set(key, { entry, count: 1 });
+    else this.#counted.set(OTHERS, { entry: withoutCaller(entry), count: 1 });
+    this.#timer ??= setTimeout(() => void this.flush(), INTERVAL_MS).unref();
+  }
+}
+
+function withoutCaller({ kind, begun, ended, outcome }: AuditEntry): AuditEntry {
+  return { kind, begun, ended, outcome, reason: 'MANY_REFUSALS' };
+}
+
+/** Of a token nothing is recorded: a mistyped one is nearly a secret. */
+function credentialOf({ certificate }: Presented): string | undefined {
+  return certificate?.fingerprint;
+}
