@@ -82,7 +82,7 @@ describe('the documentation pages', () => {
 
   it('can be reached from README and from the architecture page', () => {
     const linked = (name: string) => pages.find((page) => page.name === name)?.text ?? '';
-    for (const page of ['examples/README', 'operating', 'accuracy', 'kernels', 'tunables']) {
+    for (const page of ['examples/README', 'operating', 'accuracy', 'kernels', 'tunables', 'security']) {
       expect(linked('README.md')).toContain(`(docs/${page}.md)`);
       expect(linked('docs/architecture.md')).toContain(`(${page}.md)`);
     }
