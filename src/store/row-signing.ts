@@ -47,7 +47,13 @@ export class RowSigning {
   async state(): Promise<Signedness> {
     const isThere = await withConnection(this.#pool, isMarkedThere);
     if (isThere) return 'signed';
-    return isMarkedHere(this.#keys.dataDir) ? 'mark-removed' : 'unsigned';
+    if (!isMarkedHere(this.#keys.dataDir)) return 'unsigned';
+    // Nothing was removed from a database without subjects: it may be a new one, for this data directory.
+    const isEmpty = await withConnection(this.#pool, async (client) => {
+      const { rows } = await client.query('SELECT FROM subject LIMIT 1');
+      return rows.length === 0;
+    });
+    return isEmpty ? 'unsigned' : 'mark-removed';
   }
 
   /** Notes, in the database and in the data directory, that rows without a MAC are damaged. */

@@ -111,7 +111,7 @@ const DATA = {
   contributor: 'agency',
   externalId: '',
   galleries: [],
-  caveats: ['Y'],
+  caveats: ['X-Y'],
   provenance: Provenance.SYNTHETIC,
   expireTime: undefined,
 };

@@ -7,6 +7,13 @@ import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  AddClientRequest,
+  ClientKind,
+  DisableClientRequest,
+  Role,
+  RotateCredentialRequest,
+} from '../../src/contract/generated/ridgewatch/v1/access.ts';
 import { contract } from '../../src/contract/contract.ts';
 import {
   EnrollRequest,
@@ -19,6 +26,7 @@ import {
 } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentifyRequest,
+  Purpose,
   IdentifyStreamRequest,
   IdentifyStreamResponse,
   VerifyRequest,
@@ -59,6 +67,7 @@ afterAll(async () => {
 
 const samples = samplesOf(1, 0).slice(0, 1);
 const inline = { $case: 'referenceSamples', value: { samples } } as const;
+const TOKEN = { how: { $case: 'token', value: true }, expireTime: undefined } as const;
 /** Valid requests, in which a test replaces one field. */
 const RIGHT: Readonly<Record<string, Uint8Array>> = {
   Identify: IdentifyRequest.encode(identifyRequest(samples, { threshold: undefined })).finish(),
@@ -85,6 +94,28 @@ const RIGHT: Readonly<Record<string, Uint8Array>> = {
     ],
   }).finish(),
   ExpungeSubject: ExpungeSubjectRequest.encode({ subjectId: NO_SUBJECT, reason: 'test' }).finish(),
+  AddClient: AddClientRequest.encode({
+    client: {
+      clientId: 'gate',
+      kind: ClientKind.MACHINE,
+      agency: 'agency',
+      roles: [Role.CHECKPOINT],
+      allGalleries: false,
+      galleries: ['main'],
+      purposes: [Purpose.TEST],
+      clearance: 0,
+      callsPerSecond: 0,
+      streams: 0,
+      verificationsPerDay: 0,
+    },
+    credential: TOKEN,
+  }).finish(),
+  RotateCredential: RotateCredentialRequest.encode({
+    clientId: 'nobody',
+    credential: TOKEN,
+    overlapSeconds: 0,
+  }).finish(),
+  DisableClient: DisableClientRequest.encode({ clientId: 'nobody', reason: 'test' }).finish(),
 };
 
 /** Invalid or unusual encodings of a field, with their tags. */
@@ -178,7 +209,7 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
 
   it('accepts the valid request that the other tests change', async () => {
     const refusal = refusalOf(name, await messageCall(session, path, right));
-    expect([undefined, 'SUBJECT_NOT_FOUND']).toContain(refusal?.reason);
+    expect([undefined, 'SUBJECT_NOT_FOUND', 'CLIENT_NOT_FOUND', 'CLIENT_EXISTS']).toContain(refusal?.reason);
   });
 
   it.each(paths)('describes what is wrong with $where', async ({ where, one }) => {

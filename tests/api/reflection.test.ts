@@ -23,6 +23,7 @@ const SERVICES = [
   'grpc.health.v1.Health',
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
+  'ridgewatch.v1.Access',
   'ridgewatch.v1.Gallery',
   'ridgewatch.v1.Identification',
   'ridgewatch.v1.Operations',

@@ -71,7 +71,7 @@ describe('health', () => {
     ) as unknown as {
       statuses: Record<string, { status: number }>;
     };
-    const names = ['', 'ridgewatch.v1.Gallery', 'ridgewatch.v1.Identification', 'ridgewatch.v1.Operations'];
+    const names = ['', ...['Access', 'Gallery', 'Identification', 'Operations'].map((name) => `ridgewatch.v1.${name}`)];
     expect(Object.keys(statuses).sort()).toEqual(names);
     expect(Object.values(statuses).map((one) => one.status)).toEqual(names.map(() => 1));
   });
