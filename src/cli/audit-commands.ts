@@ -1,7 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { wholeNumber } from './numbers.ts';
-import { addStoreOptions } from './operator-commands.ts';
-import { collect, runs } from './shared-options.ts';
+import { addStoreOptions, collect, runs } from './shared-options.ts';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/;

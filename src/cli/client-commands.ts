@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { ROLES } from '../access/principal.ts';
 import { wholeNumber } from './numbers.ts';
-import { addConnectionOptions, collect, PURPOSES, runs } from './shared-options.ts';
+import { addConnectionOptions, addStoreOptions, collect, PURPOSES, runs } from './shared-options.ts';
 
 /** Commands for the clients that may call the service. */
 export function addClientCommands(program: Command): void {
@@ -65,6 +65,20 @@ export function addClientCommands(program: Command): void {
       .requiredOption('--reason <text>', 'reason, which is recorded')
       .option('--yes', 'do not ask'),
     async () => (await import('./commands/client.ts')).disableClient,
+  );
+  addClientRecovery(client);
+}
+
+/** For a store whose administrators have lost their credentials. */
+function addClientRecovery(client: Command): void {
+  runs(
+    addStoreOptions(
+      client
+        .command('recover')
+        .argument('<id>', 'id of an enabled client')
+        .description('give a client another token, working on the store itself: if no administrator can any more'),
+    ).requiredOption('--token-out <file>', 'new file for the token'),
+    async () => (await import('./commands/client-recovery.ts')).recoverClient,
   );
 }
 

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { addClientCommands } from './client-commands.ts';
 import { decimalNumber, wholeNumber } from './numbers.ts';
-import { addAddressOptions, addConnectionOptions, collect, runs } from './shared-options.ts';
+import { addAddressOptions, addConnectionOptions, addStoreOptions, collect, runs } from './shared-options.ts';
 import { firstIdSince } from './subject-ids.ts';
 
 /** Commands that work on the store itself, with or without a running service. */
@@ -279,12 +279,4 @@ function addIndexOptions(command: Command): Command {
 function sampleSize(text: string): string {
   if (text === 'all' || /^[1-9]\d{0,8}$/.test(text)) return text;
   throw new InvalidArgumentError("Expected a positive whole number, or 'all'.");
-}
-
-/** Options that locate the store. */
-export function addStoreOptions(command: Command): Command {
-  return command
-    .option('--data-dir <dir>', "the service's data directory (RIDGEWATCH_DATA_DIR), if DATABASE_URL is not set")
-    .option('--key-file <file>', 'file with the keys (RIDGEWATCH_KEY_FILE)')
-    .option('--json', 'print one JSON document');
 }

@@ -132,3 +132,11 @@ export function runs<Options extends { json?: boolean }>(
     }
   });
 }
+
+/** Options of commands that work on the store itself. */
+export function addStoreOptions(command: Command): Command {
+  return command
+    .option('--data-dir <dir>', "the service's data directory (RIDGEWATCH_DATA_DIR), if DATABASE_URL is not set")
+    .option('--key-file <file>', 'file with the keys (RIDGEWATCH_KEY_FILE)')
+    .option('--json', 'print one JSON document');
+}

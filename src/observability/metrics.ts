@@ -41,6 +41,8 @@ export interface ServiceFigures {
   readonly graphs: readonly GraphGauges[];
   /** Certificates in force; none without TLS. */
   readonly certificates: readonly CertificateGauge[];
+  /** Records of the audit that are in the local file, in bytes, and those that could not be written since the start. */
+  readonly auditTrail: { readonly spooledBytes: number; readonly refused: number };
   /** Segments compacted since the start. */
   readonly compactions: number;
 }
@@ -259,6 +261,16 @@ export class Metrics {
     );
     gauge('ridgewatch_store_writable', '1 while the store takes changes; at 0 searches continue.', ({ store }) =>
       store.isWritable ? 1 : 0,
+    );
+    gauge(
+      'ridgewatch_audit_spooled_bytes',
+      'Bytes of audit records in the local file: above 0 while the database does not take them.',
+      ({ auditTrail }) => auditTrail.spooledBytes,
+    );
+    gauge(
+      'ridgewatch_audit_refused_records',
+      'Audit records that could not be written since the start; their calls were refused.',
+      ({ auditTrail }) => auditTrail.refused,
     );
     gauge(
       'ridgewatch_damaged_references',

@@ -51,6 +51,7 @@ import { startSearching } from './searching.ts';
 import { makeSafeguards } from './safeguards.ts';
 import { ProbeDigest } from '../audit/probe-digest.ts';
 import type { RefusedPeer } from '../security/tls-terminator.ts';
+import type { AuditTrail } from '../audit/audit-trail.ts';
 import { RefusalAudit } from '../api/call-audit.ts';
 import type { Principal } from '../access/principal.ts';
 import { openStore, type Store } from '../store/store.ts';
@@ -74,6 +75,8 @@ export interface Service {
   reload(): Promise<void>;
 }
 
+/** Before the audit has begun. */
+const NO_RECORDS = { spooledBytes: 0, refused: 0 };
 /** Log lines about defects in the handling of stream records or HTTP requests, for one reason in ten seconds. */
 const MAX_DEFECTS = 20;
 /**
@@ -113,10 +116,12 @@ async function start(
   // Metrics can be scraped before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
   let health: StoreHealth | undefined = undefined;
+  let recording: AuditTrail | undefined = undefined;
   const figures = () => ({
     ...figuresOf(served.current, indexes, admission, readiness, audit, compactor, health, quarantine),
     lists: { targetHitRate, kinds: tuning.figures },
     graphs: graphs?.figures ?? [],
+    auditTrail: recording?.figures ?? NO_RECORDS,
     certificates: credentials?.lifetimes ?? [],
   });
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion(calibrations).model });
@@ -178,6 +183,7 @@ async function start(
   ));
   const trail = await openAudit(configuration, store, keys, (level, facts, message) => log[level](facts, message));
   teardown.add(() => trail.close());
+  recording = trail;
   const refused = new RefusalAudit(trail);
   refusalAudit = refused;
   teardown.add(() => refused.flush());

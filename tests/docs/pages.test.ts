@@ -24,6 +24,7 @@ const FIGURES: ServiceFigures = {
   lists: { targetHitRate: 0.999, kinds: [] },
   graphs: [],
   certificates: [],
+  auditTrail: { spooledBytes: 0, refused: 0 },
 };
 
 /** Wrong names, each with its page; empty if all are right. */

@@ -1,6 +1,7 @@
 import { requireNew } from '../../files/durable-file.ts';
 import { exportRecords } from '../../transfer/export.ts';
 import { warnOfDamage, warnOfLost } from '../damage-output.ts';
+import { recorded } from '../command-audit.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
 import { withStore, type StoreOptions } from '../store-access.ts';
@@ -14,16 +15,25 @@ export interface ExportOptions extends StoreOptions {
 export function exportToFile([file]: readonly string[], options: ExportOptions): Promise<number> {
   const { gallery, contributor } = options;
   requireNew(file);
-  return withStore(options, async ({ store }) => {
+  return withStore(options, async (access) => {
+    const { store } = access;
     const bar = progressBar('exporting {value} subjects, {duration_formatted}', options);
     bar.start(0, 0);
-    const exported = await exportRecords({
+    const order = {
       file,
       store: store.subjects,
       gallery,
       contributor,
-      onProgress: (done) => bar.update(done),
-    }).finally(() => bar.stop());
+      onProgress: (done: number) => bar.update(done),
+    };
+    const which = { ...(gallery !== undefined && { gallery }), ...(contributor !== undefined && { contributor }) };
+    const exported = await recorded(
+      access,
+      'export',
+      which,
+      () => exportRecords(order),
+      (result) => ({ subject_count: result.subjects, gallery_version: result.sequence }),
+    ).finally(() => bar.stop());
     const { damaged = [], ...facts } = exported;
     const { subjects, references, sequence } = facts;
     warnOfDamage(damaged);
