@@ -12,6 +12,9 @@ export interface HttpGateParts {
   readonly turnedAway: (call: TurnedAway) => void;
 }
 
+/** Answers a request that was let in. @param peer - address of the caller */
+export type GatedRoute = (request: JsonRequest, admission: Admission, peer: string) => Promise<Answer>;
+
 /** Lets requests in as the gate of gRPC does, by what their path needs. */
 export class HttpGate {
   readonly #parts: HttpGateParts;
@@ -34,13 +37,13 @@ export class HttpGate {
   }
 
   /** The route behind the gate: nothing of a body is read before its caller is let in. */
-  json(path: string, route: (request: JsonRequest, admission: Admission) => Promise<Answer>): JsonRoute {
+  json(path: string, route: GatedRoute): JsonRoute {
     requireDeclared(path);
     return (head) => {
       const admission = this.#enter(path, head);
       if (admission === undefined) throw new Error(`${path} is open to everyone`);
       return {
-        answer: (request) => route(request, admission),
+        answer: (request) => route(request, admission, head.address),
         leave: () => admission.leave(),
       };
     };

@@ -2,9 +2,8 @@
  * Identify over HTTP with JSON, for callers without gRPC on the same machine. Same search and same rules as over gRPC.
  */
 import { status as Code } from '@grpc/grpc-js';
-import type { Admission } from '../access/gatekeeper.ts';
 import { json, jsonText, type Answer } from '../http/answers.ts';
-import type { JsonRequest } from '../http/routes.ts';
+import type { GatedRoute } from './http-access.ts';
 import type { Failure } from '../failure.ts';
 import { follow, reported, type CallSettings } from './call.ts';
 import type { AnswerIdentify } from './identification-service.ts';
@@ -32,17 +31,13 @@ const HTTP_STATUS: Partial<Record<Code, number>> = {
  * The route is reported under the name of the gRPC method, because it runs the same search.
  * @param maxAnswerBytes - size limit of an answer, as over gRPC
  */
-export function identifyRoute(
-  answer: AnswerIdentify,
-  settings: CallSettings,
-  maxAnswerBytes: number,
-): (request: JsonRequest, admission: Admission) => Promise<Answer> {
-  return async ({ body, deadlineMs, onHangUp }, admission) => {
+export function identifyRoute(answer: AnswerIdentify, settings: CallSettings, maxAnswerBytes: number): GatedRoute {
+  return async ({ body, deadlineMs, onHangUp }, admission, peer) => {
     const cancelled = (listener: () => void) => {
       onHangUp(listener);
       return () => undefined;
     };
-    const followed = follow({ at: deadlineMs, cancelled, admission }, settings, true);
+    const followed = follow({ at: deadlineMs, cancelled, admission, peer: () => peer }, settings, true);
     const outcome = await reported('Identification/Identify', followed, settings, async (context) =>
       identifyJson(await answer(readIdentifyRequest(body), context), maxAnswerBytes, context.signal),
     );

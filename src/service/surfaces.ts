@@ -43,9 +43,9 @@ export function makeHttpServer(parts: HttpParts): HttpServer {
   const gate = new HttpGate(parts);
   const contents = servicePages({ readiness: () => readiness.state, metrics: () => metrics.render(), obstacle });
   const pages = new Map([...contents].map(([path, content]) => [path, gate.page(path, content)]));
-  const identify = gate.json(IDENTIFY_PATH, (request, admission) => {
+  const identify = gate.json(IDENTIFY_PATH, (request, admission, peer) => {
     const route = parts.identify();
-    if (route !== undefined) return route(request, admission);
+    if (route !== undefined) return route(request, admission, peer);
     throw new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
   });
   return new HttpServer(

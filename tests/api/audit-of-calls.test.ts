@@ -137,7 +137,7 @@ describe('a record', () => {
       body: JSON.stringify(body),
     });
     expect(response.status).toBe(200);
-    expect(await ofRequest('http-1')).toMatchObject([{ client_id: 'local', outcome: 'OK' }]);
+    expect(await ofRequest('http-1')).toMatchObject([{ client_id: 'local', outcome: 'OK', peer: '127.0.0.1' }]);
   });
 
   it('of an early answer precedes it, and that of the last one follows', async () => {

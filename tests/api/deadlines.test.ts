@@ -118,7 +118,7 @@ describe('a deadline', () => {
       1000,
     );
     const body = Buffer.from('{}');
-    const answer = await route({ body, deadlineMs, onHangUp: () => undefined }, openAdmission());
+    const answer = await route({ body, deadlineMs, onHangUp: () => undefined }, openAdmission(), '127.0.0.1');
     expect(answer).toMatchObject({ status: 504, body: expect.stringContaining('DEADLINE_EXCEEDED') as string });
     expect(counted()).toEqual(['DEADLINE_EXCEEDED']);
   });

@@ -31,6 +31,7 @@ it('reads the gallery once for concurrent requests of its content hash', async (
       const call = Object.assign(new EventEmitter(), {
         getDeadline: () => Infinity,
         metadata: admittedMetadata(),
+        getPeer: () => '127.0.0.1:1',
         request: {},
       });
       getContentHash(call as unknown as ServerUnaryCall<GetContentHashRequest, GetContentHashResponse>, (_, response) =>
