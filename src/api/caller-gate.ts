@@ -26,6 +26,11 @@ export interface GateParts {
     readonly remotePort?: number | undefined;
   }) => Presented['certificate'];
   readonly turnedAway: (call: TurnedAway) => void;
+  /**
+   * Counts a stream of requests against its client.
+   * @returns to be called when the stream has ended @throws Failure STREAMS_EXHAUSTED
+   */
+  readonly openStream: (principal: Principal) => () => void;
 }
 
 const admissions = new WeakMap<Metadata, Admission>();
@@ -41,10 +46,15 @@ export function letIn(metadata: Metadata, admission: Admission): void {
 }
 
 /** The interceptor that stands before every handler. */
-export function callerGate({ gatekeeper, certificateOf, turnedAway }: GateParts): ServerInterceptor {
+export function callerGate({ gatekeeper, certificateOf, turnedAway, openStream }: GateParts): ServerInterceptor {
   return (method, call) => {
     let admission: Admission | undefined;
-    const leave = () => admission?.leave();
+    let closeStream: (() => void) | undefined;
+    // The library tells of a status or of the end of the connection: whichever ends a call, it is not counted any more.
+    const leave = () => {
+      admission?.leave();
+      closeStream?.();
+    };
     return new ServerInterceptingCall(call, {
       start: (next) =>
         next({
@@ -56,9 +66,11 @@ export function callerGate({ gatekeeper, certificateOf, turnedAway }: GateParts)
             };
             try {
               admission = enter(gatekeeper, presented, needOfMethod(method.path));
+              if (admission !== undefined && method.requestStream) closeStream = openStream(admission.principal);
             } catch (thrown) {
               const failure = asFailure(thrown);
-              const principal = refusedPrincipal(thrown);
+              const principal = admission?.principal ?? refusedPrincipal(thrown);
+              leave();
               turnedAway({ path: method.path, failure, presented, peer: peer.remoteAddress ?? '', principal });
               call.sendStatus(toServiceError(failure));
               return;

@@ -4,6 +4,7 @@ import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { type ServerDuplexStream, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { asFailure, Failure } from '../failure.ts';
 import { contract } from '../contract/contract.ts';
+import { admissionOf } from './caller-gate.ts';
 import { toServiceError, toStatus } from './status.ts';
 import { answerTo, requestOf, type WireRequest } from './wire-request.ts';
 
@@ -77,6 +78,8 @@ export class Reflection {
       }
     });
     stream.on('end', () => stream.end());
+    const end = admissionOf(stream.metadata)?.end;
+    end?.addEventListener('abort', () => stream.emit('error', toServiceError(asFailure(end.reason))), { once: true });
   }
 
   #answer({ host, messageRequest }: Request): Response {

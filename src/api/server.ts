@@ -8,6 +8,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { Gatekeeper } from '../access/gatekeeper.ts';
+import type { Principal } from '../access/principal.ts';
 import type { Failure } from '../failure.ts';
 import type { Peer } from '../network/connections.ts';
 import type { Refusal } from '../observability/refusal-log.ts';
@@ -60,6 +61,8 @@ export interface ApiServerSettings {
   /** Time that a connection may be without calls, in milliseconds. */
   readonly connectionIdleMs: number;
   readonly gatekeeper: Pick<Gatekeeper, 'admit'>;
+  /** Counts a stream of requests until it ends. @throws Failure STREAMS_EXHAUSTED */
+  openStream(principal: Principal): () => void;
   /** Called for each call that the gatekeeper did not let in. */
   turnedAway(call: TurnedAway): void;
   /** Called for each connection or request that is refused before it becomes a call. */
@@ -130,6 +133,7 @@ export class ApiServer {
           gatekeeper: settings.gatekeeper,
           certificateOf: (peer) => this.#listener?.certificateOf(peer),
           turnedAway: (call) => settings.turnedAway(call),
+          openStream: (principal) => settings.openStream(principal),
         }),
       ],
     };

@@ -308,6 +308,7 @@ async function start(
       refusals,
       observe: settings.observe,
       gatekeeper,
+      openStream: ({ client }) => safeguards.rates.openStream(client),
       turnedAway: (call) => {
         countTurnedAway(call);
         refused.call(call);

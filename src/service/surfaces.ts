@@ -67,14 +67,16 @@ export function makeHttpServer(parts: HttpParts): HttpServer {
   );
 }
 
-export interface ApiParts extends SurfaceParts, Pick<ApiServerSettings, 'gatekeeper' | 'turnedAway'> {
+export interface ApiParts extends SurfaceParts, Pick<ApiServerSettings, 'gatekeeper' | 'openStream' | 'turnedAway'> {
   readonly observe: CallObserver;
 }
 
 export function makeApiServer(services: ApiServices, parts: ApiParts): ApiServer {
-  const { configuration, maxConnections, refusals, observe, gatekeeper, turnedAway, handshakeRefused } = parts;
+  const { configuration, maxConnections, refusals, observe, gatekeeper, openStream, turnedAway, handshakeRefused } =
+    parts;
   return new ApiServer(services, {
     gatekeeper,
+    openStream,
     turnedAway,
     maxMessageBytes: configuration.maxMessageBytes,
     maxUnfinishedBytes: configuration.maxUnfinishedBytes,

@@ -32,6 +32,7 @@ export function createApiServer(
     },
     {
       gatekeeper: OPEN_GATEKEEPER,
+      openStream: () => () => undefined,
       turnedAway: ({ failure }) => void refusals.push(failure.reason),
       maxMessageBytes: 4_194_304,
       maxUnfinishedBytes: 134_217_728,
