@@ -48,6 +48,7 @@ export class ClientDirectory {
   #byFingerprint = new Map<string, Found>();
   #byName = new Map<string, Found>();
   #clients: readonly RegisteredClient[] = [];
+  #byId: ReadonlyMap<string, RegisteredClient> = new Map();
   #reading: Promise<void> | undefined;
 
   constructor(source: ClientSource) {
@@ -57,6 +58,11 @@ export class ClientDirectory {
   /** In order of client id. */
   get clients(): readonly RegisteredClient[] {
     return this.#clients;
+  }
+
+  /** @returns undefined: no client has this id */
+  byId(clientId: string): RegisteredClient | undefined {
+    return this.#byId.get(clientId);
   }
 
   /** Reads the clients again if they have changed. Calls during a reading wait for one that begins after it. */
@@ -88,7 +94,7 @@ export class ClientDirectory {
 
   /** Decisions are kept for a client object: it stays the same while nothing about the client changes. */
   #withKnownObject(registered: RegisteredClient): RegisteredClient {
-    const known = this.#clients.find(({ client }) => client.clientId === registered.client.clientId);
+    const known = this.byId(registered.client.clientId);
     return known !== undefined && isDeepStrictEqual(known.client, registered.client)
       ? { ...registered, client: known.client }
       : registered;
@@ -108,6 +114,7 @@ export class ClientDirectory {
       }
     }
     this.#clients = present;
+    this.#byId = new Map(present.map((registered) => [registered.client.clientId, registered]));
     this.#byFingerprint = byFingerprint;
     this.#byName = byName;
     this.#version = version;

@@ -106,7 +106,7 @@ export class Gatekeeper {
   }
 
   #stillStands({ client, credential }: Principal): Failure | undefined {
-    const registered = this.#directory.clients.find((one) => one.client.clientId === client.clientId);
+    const registered = this.#directory.byId(client.clientId);
     const own = registered?.credentials.find(({ credentialId }) => credentialId === credential.credentialId);
     if (registered === undefined || own === undefined)
       return refused('CREDENTIALS_UNKNOWN', 'The credential is no longer registered.');

@@ -117,7 +117,7 @@ function begin(context: CallContext): Doing {
 /** The client as it is in force now. */
 async function registered({ directory }: AccessDependencies, clientId: string) {
   await directory.refresh();
-  const found: Registered | undefined = directory.clients.find(({ client }) => client.clientId === clientId);
+  const found: Registered | undefined = directory.byId(clientId);
   return found && toWireRegistered(found);
 }
 
