@@ -61,6 +61,8 @@ interface Received {
 export interface StreamDependencies extends EnrolmentDependencies {
   /** @throws Failure unless the caller may enrol the subject */
   permit(subject: NewSubject): void;
+  /** Called when the stream has ended, however it did: what was enrolled before stays enrolled. */
+  noteCounts(response: EnrollStreamResponse): void;
 }
 
 /** The result of a record that was not refused. */
@@ -86,13 +88,19 @@ export async function enrollMany(
 ): Promise<EnrollStreamResponse> {
   const stream = new EnrolmentStream(service, limits, asker);
   const { signal } = asker;
-  // A caller that is no longer let in need not send another record to learn so.
-  await Promise.race([taken(stream, records, signal), abortOf(signal)]);
-  signal.throwIfAborted();
-  const why = fault();
-  if (why === undefined) await stream.flush(true);
-  else await stream.cutOff(why);
-  return stream.response;
+  try {
+    // A caller that is no longer let in need not send another record to learn so.
+    await Promise.race([taken(stream, records, signal), abortOf(signal)]);
+    signal.throwIfAborted();
+    const why = fault();
+    if (why === undefined) await stream.flush(true);
+    else await stream.cutOff(why);
+    return stream.response;
+  } finally {
+    // A batch that is being stored is stored: the call is not over, nor are its counts known, before it is.
+    await stream.settled;
+    service.noteCounts(stream.response);
+  }
 }
 
 async function taken(stream: EnrolmentStream, records: AsyncIterable<StreamedRecord>, signal: AbortSignal) {
@@ -125,6 +133,7 @@ class EnrolmentStream {
   readonly #limits: StreamLimits;
   readonly #asker: Asker;
   #batch: Received[] = [];
+  #settled: Promise<unknown> = Promise.resolve();
   #batchBytes = 0;
   /**
    * Bytes left in the answer, assuming the largest outcome for every record of the batch and for a final outcome that
@@ -173,7 +182,18 @@ class EnrolmentStream {
    * @param isLast - no record follows
    * @returns false if the stream has ended because the store failed
    */
-  async flush(isLast = false): Promise<boolean> {
+  flush(isLast = false): Promise<boolean> {
+    const flushed = this.#flush(isLast);
+    this.#settled = Promise.allSettled([this.#settled, flushed]);
+    return flushed;
+  }
+
+  /** Resolves when no batch is being stored. */
+  get settled(): Promise<unknown> {
+    return this.#settled;
+  }
+
+  async #flush(isLast: boolean): Promise<boolean> {
     const batch = this.#batch;
     this.#batch = [];
     this.#batchBytes = 0;

@@ -138,15 +138,15 @@ function enrollStream(
     const limits = { records: service.maxStreamRecords, answerBytes: service.maxMessageBytes };
     const records = call as AsyncIterable<StreamedRecord>;
     const permit = (subject: NewSubject) => permitStoring(service, context, subject);
-    const response = await enrollMany({ ...service, permit }, records, limits, followed, fault);
+    const noteCounts = ({ enrolledCount, refusedCount, endedEarly }: EnrollStreamResponse) =>
+      context.note({
+        enrolled_count: enrolledCount,
+        refused_count: refusedCount,
+        ...(endedEarly && { ended_early: true }),
+      });
+    const response = await enrollMany({ ...service, permit, noteCounts }, records, limits, followed, fault);
     // The gate let the caller in; without a record that could be read, nothing was asked.
     if (!context.isAuthorized) context.authorize({ purpose: 'none', galleries: [] });
-    const { enrolledCount, refusedCount, endedEarly } = response;
-    context.note({
-      enrolled_count: enrolledCount,
-      refused_count: refusedCount,
-      ...(endedEarly && { ended_early: true }),
-    });
     return response;
   }).then((outcome) => {
     followed.release();
@@ -162,6 +162,9 @@ async function getSubject(
   check(subjectIdRules, request);
   const grant = context.authorize({ purpose: 'none', galleries: [] });
   context.account({ subject_id: request.subjectId });
+  // Templates are read for those who may see them only: the time of an answer must not tell that there are any.
+  const facts = await service.store.facts(request.subjectId, context);
+  if (facts === undefined || !maySee(grant, facts)) throw subjectNotFound();
   const found = await service.store.get(request.subjectId, context);
   if (found === undefined || !maySee(grant, found.subject)) throw subjectNotFound();
   service.quarantine.add(found.damaged ?? []);
@@ -212,13 +215,14 @@ async function readPage(
     const found = await service.store.list({ ...filter, limit: wanted, afterSubjectId });
     service.quarantine.add(found.flatMap((one) => one.damaged ?? []));
     if (found.length === 0) break;
-    if (isFull) return endedHere();
     read += found.length;
     for (const one of found) {
       if (!maySee(grant, one.subject)) {
         afterSubjectId = one.subject.subjectId;
         continue;
       }
+      // Only a subject that the caller may see makes another page: the others must not show.
+      if (isFull) return endedHere();
       const subject = toWireSubject(one);
       bytesLeft -= Subject.encode(subject).finish().length + MAX_FRAME_BYTES;
       // A subject larger than the size limit gets a page of its own.

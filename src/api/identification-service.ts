@@ -6,6 +6,7 @@ import type { ProbeDigest } from '../audit/probe-digest.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
 import type { Probe } from '../matching/search/probe.ts';
 import { Band } from '../contract/generated/ridgewatch/v1/sample.ts';
+import { isFound } from '../gallery/scope.ts';
 import { searchedClasses, type AuditDraft } from './call-audit.ts';
 import {
   disclosableThreshold,
@@ -226,8 +227,12 @@ async function answerVerify(
   const action = subjectId === undefined ? 'compare' : 'verify';
   const grant = context.authorize({ action, purpose: policyPurpose(request.purpose), galleries: [] });
   const { served } = service;
-  const record = subjectId === undefined ? undefined : (served.current.subject(subjectId)?.recordClass ?? NO_RECORD);
-  const disclosure = grant.discloses(record);
+  const scope = { galleries: grant.galleries, classes: classesOf(grant, served.current.classes) };
+  const claimed = subjectId === undefined ? undefined : served.current.subject(subjectId);
+  // What the caller may not find is treated as if it were not there: no refusal and no price may tell them apart.
+  const facts =
+    claimed !== undefined && isFound(claimed, scope, served.current.now()) ? claimed.recordClass : NO_RECORD;
+  const disclosure = grant.discloses(subjectId === undefined ? undefined : facts);
   requireExplainable(disclosure, request.explain === true);
   service.requireReady();
   const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
@@ -237,15 +242,16 @@ async function answerVerify(
       : undefined;
   noteWarnings(service, context, [...samples, ...(references ?? [])]);
   const stated = references === undefined ? { subjectId: subjectId ?? '' } : { references };
-  const scope = { galleries: grant.galleries, classes: classesOf(grant, served.current.classes) };
   const probe = service.probeDigest.of(request.samples.map(({ data }) => data));
   context.account({ probe, ...(subjectId !== undefined && { subject_id: subjectId }) });
   // Samples that the caller brought itself tell it nothing that it does not have.
   const isBudgeted = subjectId !== undefined && isWatched(grant);
+  // Nor may a caller spend the budget of a subject that it cannot find, or learn what others have spent of it.
+  const charged = facts === NO_RECORD ? `${subjectId} ${grant.client.clientId}` : (subjectId ?? '');
   const count = comparisonsOf(disclosure, samples);
   if (isBudgeted) {
     requirePlausible(samples);
-    service.budgets.spend(grant.client, subjectId, count);
+    service.budgets.spend(grant.client, charged, count);
   }
   const admit = isBudgeted ? (probes: readonly Probe[]) => admitProbes(service, grant, probes) : undefined;
   const query = { samples, claim: stated, scope, admit, explain: request.explain === true };
@@ -256,7 +262,7 @@ async function answerVerify(
   const referenceWarnings = toWireWarnings(references ?? []);
   const response = { ...verifyResponse(context.requestId, found, performance.now() - started), referenceWarnings };
   const disclosed = discloseVerify(response, disclosure, measuredRates(service.calibrations, samples));
-  if (isBudgeted && disclosed.log10Fmr > WEAK_ANSWER_LOG10) service.budgets.chargeWeak(grant.client, subjectId, count);
+  if (isBudgeted && disclosed.log10Fmr > WEAK_ANSWER_LOG10) service.budgets.chargeWeak(grant.client, charged, count);
   return disclosed;
 }
 

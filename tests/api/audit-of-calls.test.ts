@@ -2,7 +2,8 @@
 import { status as Code } from '@grpc/grpc-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Role } from '../../src/contract/generated/ridgewatch/v1/access.ts';
+import { AccessClient, Role } from '../../src/contract/generated/ridgewatch/v1/access.ts';
+import { GalleryClient } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, Purpose } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import type { AuditRecord } from '../../src/audit/audit-entry.ts';
 import { ridgewatch } from '../cli/command.ts';
@@ -13,6 +14,7 @@ import {
   callsOf,
   dataDirectoryOf,
   enrolPerson,
+  enrolRequest,
   identifyRequest,
   refused,
   runService,
@@ -104,6 +106,32 @@ describe('a record', () => {
     ]);
   });
 
+  it('of a stream that is ended says how many subjects it has enrolled, the batch under way included', async () => {
+    const { client, token } = await clients.add({ roles: [Role.CONTRIBUTOR] });
+    const clientId = client?.client?.clientId ?? '';
+    const gallery = clients.clientOf(GalleryClient, token);
+    const access = clients.clientOf(AccessClient, running.headers.authorization.replace('Bearer ', ''));
+    const blocker = new pg.Client({ connectionString: url });
+    await blocker.connect();
+    try {
+      await blocker.query('BEGIN; LOCK TABLE change IN EXCLUSIVE MODE');
+      const status = new Promise((resolve) => {
+        const stream = gallery.enrollStream((error) => resolve(error?.code));
+        for (let i = 0; i < 100; i++) stream.write({ record: enrolRequest(samplesOf(3, 0)) });
+      });
+      const waiting = 'SELECT FROM pg_locks WHERE NOT granted AND relation = $1::regclass';
+      await expect.poll(async () => (await sql(waiting, ['change'])).rowCount, { timeout: 10_000 }).toBe(1);
+      await call(access, access.disableClient.bind(access), { clientId, reason: 'a test' });
+      await blocker.query('COMMIT');
+      expect(await status).toBe(Code.UNAUTHENTICATED);
+    } finally {
+      await blocker.end();
+    }
+    const [record] = await records(`entry::json->>'method' = 'Gallery/EnrollStream' AND client_id = $1`, clientId);
+    expect(record).toMatchObject({ outcome: 'UNAUTHENTICATED', reason: 'CLIENT_DISABLED' });
+    expect(record?.facts).toMatchObject({ enrolled_count: 100, refused_count: 0 });
+  });
+
   it('is made of refusals too, known callers by name, others counted', async () => {
     const by = await clients.as({ agency: 'agency-x', roles: [Role.MONITOR] });
     const ask = (client: IdentificationClient) =>
@@ -161,6 +189,7 @@ describe('a record', () => {
 it('is verified by the command line, and a change by hand is named', async () => {
   await enrolPerson(running, 3);
   const env = { DATABASE_URL: url };
+  await enrolPerson(running, 4);
   const verify = () => ridgewatch(['audit', 'verify', '--data-dir', dataDirectoryOf(url)], env);
   expect(await verify()).toMatchObject({ code: 0 });
   const change = async (from: string, to: string, where: string) => {

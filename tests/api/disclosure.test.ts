@@ -107,6 +107,45 @@ describe('who finds whom', () => {
     expect(await read(ids.get(3) ?? '')).toEqual(await read(nobody));
   });
 
+  it('has no other refusal, price or limit for a comparison with a masked subject than for one with none', async () => {
+    const nobody = '00000000-0000-7000-8000-000000000001';
+    const outcomes = async (subjectId: string, explain: boolean) => {
+      const examiner = await clients.as({ agency: 'agency-a', roles: [Role.EXAMINER], verificationsPerDay: 7 });
+      const { identification } = examiner;
+      const claim = { $case: 'subjectId', value: subjectId } as const;
+      const request = { ...verifyRequest(samplesOf(3, 1), claim, { explain }), purpose: Purpose.INVESTIGATION };
+      const ask = () => refused(call(identification, identification.verify.bind(identification), request));
+      return [await ask(), await ask(), await ask()].map(({ reason, violations }) => ({ reason, violations }));
+    };
+    for (const explain of [false, true])
+      expect(await outcomes(ids.get(3) ?? '', explain)).toEqual(await outcomes(nobody, explain));
+    // Others may spend as much as they like on a subject that they cannot find.
+    for (let client = 0; client < 8; client++) {
+      const { identification } = await clients.as({ agency: 'agency-a', roles: [Role.EXAMINER] });
+      const face = samplesOf(3, 1).slice(2);
+      const request = verifyRequest(face, { $case: 'subjectId', value: ids.get(3) ?? '' });
+      const ask = () =>
+        call(identification, identification.verify.bind(identification), {
+          ...request,
+          purpose: Purpose.INVESTIGATION,
+        });
+      for (let i = 0; i < 15; i++) await refused(ask());
+    }
+    const { identification } = await clients.as({ agency: 'agency-b', roles: [Role.EXAMINER] });
+    const request = verifyRequest(samplesOf(3, 1), { $case: 'subjectId', value: ids.get(3) ?? '' });
+    const own = { ...request, purpose: Purpose.INVESTIGATION };
+    const answer = await call(identification, identification.verify.bind(identification), own);
+    expect(answer.log10Fmr).toBeLessThan(-5);
+  });
+
+  it('shows no further page where only masked subjects follow', async () => {
+    const { gallery } = await clients.as({ agency: 'agency-a', roles: [Role.CONTRIBUTOR] });
+    const request = { gallery: '', contributor: '', pageSize: 1, pageToken: '' };
+    const page = await call(gallery, gallery.listSubjects.bind(gallery), request);
+    expect(page.subjects.map(({ subjectId }) => subjectId)).toEqual([ids.get(1)]);
+    expect(page.nextPageToken).toBe('');
+  });
+
   it('leaves records to their owner', async () => {
     const owner = await clients.as({ agency: 'agency-b', roles: [Role.CONTRIBUTOR] });
     const other = await clients.as({ agency: 'agency-a', roles: [Role.CONTRIBUTOR] });

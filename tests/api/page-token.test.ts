@@ -17,6 +17,16 @@ it('a page token returns the subject it was made from', () => {
   );
 });
 
+it('does not show the subject that it was made from', () => {
+  fc.assert(
+    fc.property(fc.uuid(), filters, (id, filter) => {
+      const token = Buffer.from(new PageTokens().make(id, filter), 'base64url').toString('hex');
+      const digits = id.replaceAll('-', '');
+      for (let at = 0; at + 8 <= digits.length; at += 2) expect(token).not.toContain(digits.slice(at, at + 8));
+    }),
+  );
+});
+
 it('is rejected for a listing with other filters', () => {
   const tokens = new PageTokens();
   fc.assert(
