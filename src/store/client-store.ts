@@ -70,7 +70,8 @@ export class ClientStore implements ClientSource {
   }
 
   /**
-   * Gives a client another credential.
+   * Gives a client another credential. One that it has already, and that was not revoked, gets the new expiry instead:
+   * a name in certificates stays the same when they are renewed.
    * @param othersExpire - when its other credentials of this kind expire, if they would last longer; undefined: unchanged
    * @throws Failure CLIENT_NOT_FOUND, CLIENT_DISABLED, CREDENTIAL_TAKEN
    */
@@ -88,6 +89,7 @@ export class ClientStore implements ClientSource {
            WHERE client_id = $1 AND kind = $2 AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > $3)`,
           [clientId, credential.kind, othersExpire],
         );
+      if (await renewCredential(client, clientId, credential)) return;
       await insertCredential(client, clientId, credential, doing);
     });
   }
@@ -220,6 +222,21 @@ async function insertCredential(
   if (rowCount !== 0) return;
   const sentence = 'This certificate, or this name under this issuer, belongs to a client already.';
   throw new Failure('already-exists', 'CREDENTIAL_TAKEN', sentence, { field: 'credential' });
+}
+
+/** @returns false: the client has no such credential */
+async function renewCredential(
+  client: pg.PoolClient,
+  clientId: string,
+  { kind, fingerprint, name, issuer, expireTime }: NewCredential,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `UPDATE client_credential SET expire_time = $6
+     WHERE client_id = $1 AND kind = $2 AND revoke_time IS NULL AND fingerprint IS NOT DISTINCT FROM decode($3, 'hex')
+       AND name IS NOT DISTINCT FROM $4 AND issuer IS NOT DISTINCT FROM decode($5, 'hex')`,
+    [clientId, kind, fingerprint ?? null, name ?? null, issuer ?? null, expireTime ?? null],
+  );
+  return rowCount === 1;
 }
 
 async function lockEnabled(client: pg.PoolClient, clientId: string): Promise<void> {
