@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { Failure } from '../failure.ts';
@@ -51,11 +51,20 @@ export function localTokenFile(dataDir: string): string {
   return join(dataDir, FILE);
 }
 
-/** @returns undefined: there is no such file, or it may not be read @throws Failure TOKEN_INVALID */
+/** A token with what an editor may have put around it. */
+const MAX_FILE_BYTES = 1024;
+
+/**
+ * @param file - path of a regular file: reading a pipe or a device may never end
+ * @returns undefined: there is no such file, or it may not be read
+ * @throws Failure TOKEN_INVALID
+ */
 export function readToken(file: string): string | undefined {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8').trim();
+    const facts = statSync(file);
+    if (!facts.isFile()) return undefined;
+    text = facts.size > MAX_FILE_BYTES ? '' : readFileSync(file, 'utf8').trim();
   } catch {
     return undefined;
   }

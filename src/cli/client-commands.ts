@@ -103,6 +103,6 @@ function collectRole(role: string, before: readonly string[] = []): string[] {
 }
 
 function collectPurpose(purpose: string, before: readonly string[] = []): string[] {
-  if (purpose in PURPOSES) return [...before, purpose];
+  if (Object.hasOwn(PURPOSES, purpose)) return [...before, purpose];
   throw new InvalidArgumentError(`The purposes are ${Object.keys(PURPOSES).join(', ')}.`);
 }
