@@ -100,13 +100,15 @@ async function enroll(
 ): Promise<EnrollResponse> {
   service.requireReady();
   const { subject, references, packed, warnings, clientRequest } = await prepareEnrolment(service, request);
-  permitStoring(service, context, subject);
+  const grant = permitStoring(service, context, subject);
   // Past this point the call runs to completion: a change made known by halves is worse than a late answer.
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(subject.galleries);
   const enrolled = await service.store.enroll(subject, references, clientRequest, context);
   await service.follower.advanceTo(enrolled.seq, packed);
   context.account({ subject_id: enrolled.subject.subjectId, gallery_version: enrolled.seq });
+  // A repeated request is answered with the subject as it is now: its caveats may have changed since.
+  if (enrolled.repeated && !maySee(grant, enrolled.subject)) throw subjectNotFound();
   context.note({
     reference_count: references.length,
     gallery_version: enrolled.seq,
@@ -137,7 +139,7 @@ function enrollStream(
     service.requireReady();
     const limits = { records: service.maxStreamRecords, answerBytes: service.maxMessageBytes };
     const records = call as AsyncIterable<StreamedRecord>;
-    const permit = (subject: NewSubject) => permitStoring(service, context, subject);
+    const permit = (subject: NewSubject) => void permitStoring(service, context, subject);
     const noteCounts = ({ enrolledCount, refusedCount, endedEarly }: EnrollStreamResponse) =>
       context.note({
         enrolled_count: enrolledCount,

@@ -28,17 +28,18 @@ interface Asking {
 /**
  * Asks whether the caller may keep a record.
  * @param record - as it is to be stored
+ * @returns what the caller may do
  * @throws Failure ACTION_NOT_PERMITTED, CONTRIBUTOR_NOT_PERMITTED, GALLERY_NOT_PERMITTED, CAVEAT_UNKNOWN
  */
 export function permitStoring(
   { requireKnownCaveats }: Asking,
   context: Pick<CallContext, 'authorize'>,
   record: Placed,
-): void {
+): Grant {
   const { contributor, caveats, galleries } = record;
   const grant = inData(() => context.authorize({ purpose: 'none', galleries: [...galleries], contributor }));
   inData(() => requireKnownCaveats(caveats));
-  if (grant.changes(record)) return;
+  if (grant.changes(record)) return grant;
   const sentence = 'The client may not keep records of this contributor with these caveats.';
   throw new Failure('permission-denied', 'CONTRIBUTOR_NOT_PERMITTED', sentence, { field: 'data.contributor' });
 }

@@ -189,7 +189,6 @@ describe('a record', () => {
 it('is verified by the command line, and a change by hand is named', async () => {
   await enrolPerson(running, 3);
   const env = { DATABASE_URL: url };
-  await enrolPerson(running, 4);
   const verify = () => ridgewatch(['audit', 'verify', '--data-dir', dataDirectoryOf(url)], env);
   expect(await verify()).toMatchObject({ code: 0 });
   const change = async (from: string, to: string, where: string) => {

@@ -138,6 +138,24 @@ describe('who finds whom', () => {
     expect(answer.log10Fmr).toBeLessThan(-5);
   });
 
+  it('answers a repeated enrolment with the subject only while the client may see it', async () => {
+    const { gallery } = await clients.as({ agency: 'agency-d', roles: [Role.CONTRIBUTOR] });
+    const request = enrolRequest(samplesOf(20, 0), { clientRequestId: 'once' });
+    const data = { ...request.data, contributor: 'agency-d', galleries: ['other'] } as typeof request.data;
+    const repeat = () => call(gallery, gallery.enroll.bind(gallery), { ...request, data });
+    const { subject } = await repeat();
+    const subjectId = subject?.subjectId ?? '';
+    expect(await repeat()).toMatchObject({ repeatedRequest: true, subject: { subjectId } });
+    await call(running.gallery, running.gallery.updateSubject.bind(running.gallery), {
+      subjectId,
+      data: { ...data, caveats: ['SECRET'] } as typeof request.data,
+      samples: [],
+      updateMask: ['data.caveats'],
+      expectedVersion: 0,
+    });
+    expect(await refused(repeat())).toMatchObject({ reason: 'SUBJECT_NOT_FOUND' });
+  });
+
   it('shows no further page where only masked subjects follow', async () => {
     const { gallery } = await clients.as({ agency: 'agency-a', roles: [Role.CONTRIBUTOR] });
     const request = { gallery: '', contributor: '', pageSize: 1, pageToken: '' };
