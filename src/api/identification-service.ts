@@ -166,9 +166,11 @@ async function answerIdentify(
     const response = toResponse(first);
     context.account(searchDraft(first, response));
     early = context.recordEarly().then(() => tellEarly?.(response));
+    // Its failure is that of the call, once the search has ended.
+    early.catch(() => undefined);
   };
-  const found = await service.searcher.identify(query, context, tellEarly && tell);
-  await early;
+  // Nothing is told early after the last answer, and no other answer replaces a record that could not be kept.
+  const found = await service.searcher.identify(query, context, tellEarly && tell).finally(() => early);
   const { result, damagedReferences } = found;
   noteFirst(result);
   const way = result.way ?? 'exact';
