@@ -8,6 +8,7 @@ import { asFailure, Failure } from '../failure.ts';
 import type { Party } from '../fair-turns.ts';
 import type { AuditSink } from '../audit/audit-entry.ts';
 import { recordCall, type AuditDraft } from './call-audit.ts';
+import type { CallsUnderWay } from './calls-under-way.ts';
 import { admissionOf } from './caller-gate.ts';
 import { METHOD_NEEDS, type Method } from './needs.ts';
 import { statusName, toServiceError } from './status.ts';
@@ -70,6 +71,8 @@ export interface CallSettings {
   readonly decider: Pick<Decider, 'authorize'>;
   /** Records every call before its answer leaves. */
   readonly audit: AuditSink;
+  /** Calls that are not recorded yet. */
+  readonly underWay: CallsUnderWay;
   /** Limits the calls of a client. @throws Failure RATE_LIMITED */
   readonly takeCall: (principal: Principal) => void;
   /** Deadline for calls without one, in milliseconds. */
@@ -196,7 +199,16 @@ export type Outcome<T> = { readonly response: T } | { readonly failure: Failure 
  * Runs work as a reported call: measures its time, determines its status and converts a thrown error into a failure.
  * Never throws.
  */
-export async function reported<T>(
+export function reported<T>(
+  method: Method,
+  call: FollowedCall,
+  settings: CallSettings,
+  work: (context: CallContext) => Promise<T>,
+): Promise<Outcome<T>> {
+  return settings.underWay.follow(answered(method, call, settings, work));
+}
+
+async function answered<T>(
   method: Method,
   { signal, deadlineMs, principal, peer, party, gone }: FollowedCall,
   settings: CallSettings,

@@ -105,8 +105,9 @@ async function enroll(
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(subject.galleries);
   const enrolled = await service.store.enroll(subject, references, clientRequest, context);
-  await service.follower.advanceTo(enrolled.seq, packed);
+  // What follows may fail, or come too late: the change is made.
   context.account({ subject_id: enrolled.subject.subjectId, gallery_version: enrolled.seq });
+  await service.follower.advanceTo(enrolled.seq, packed);
   // A repeated request is answered with the subject as it is now: its caveats may have changed since.
   if (enrolled.repeated && !maySee(grant, enrolled.subject)) throw subjectNotFound();
   context.note({
@@ -277,6 +278,7 @@ async function updateSubject(
     references,
     context,
   );
+  context.account({ gallery_version: updated.seq });
   await service.follower.advanceTo(updated.seq, packed);
   context.note({
     gallery_version: updated.seq,
@@ -313,6 +315,7 @@ async function expungeSubject(
       }),
     });
   const { seq, referencesRemoved, receipt } = await service.store.expunge(subjectId, reason, receiptOf, context);
+  context.account({ gallery_version: seq });
   await service.follower.advanceTo(seq);
   context.note({ gallery_version: seq, reference_count: referencesRemoved });
   return { galleryVersion: seq, referencesRemoved, receipt };

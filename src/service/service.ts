@@ -52,6 +52,7 @@ import { makeSafeguards } from './safeguards.ts';
 import { ProbeDigest } from '../audit/probe-digest.ts';
 import type { RefusedPeer } from '../security/tls-terminator.ts';
 import type { AuditTrail } from '../audit/audit-trail.ts';
+import { CallsUnderWay } from '../api/calls-under-way.ts';
 import { RefusalAudit } from '../api/call-audit.ts';
 import type { Principal } from '../access/principal.ts';
 import { openStore, type Store } from '../store/store.ts';
@@ -79,6 +80,9 @@ export interface Service {
 const NO_RECORDS = { spooledBytes: 0, refused: 0 };
 /** Log lines about defects in the handling of stream records or HTTP requests, for one reason in ten seconds. */
 const MAX_DEFECTS = 20;
+/** Time for calls that were cut off to end and be recorded, in milliseconds: longer than the store takes for a change. */
+const RECORDING_MS = 8000;
+
 /**
  * Starts the service: store, gallery, workers, gRPC and HTTP. Resolves when the gallery is searchable.
  * @param stopRequest - when aborted, the start is given up at any point
@@ -187,6 +191,10 @@ async function start(
   const refused = new RefusalAudit(trail);
   refusalAudit = refused;
   teardown.add(() => refused.flush());
+  const underWay = new CallsUnderWay();
+  teardown.add(async () => {
+    if (!(await underWay.ended(RECORDING_MS))) log.error('calls had not ended when the audit closed');
+  });
   const signer = await ReceiptSigner.open(configuration.receiptKey, configuration.dataDir);
   await warnOfReceiptKey(signer, configuration, store.subjects, log);
 
@@ -241,6 +249,7 @@ async function start(
     observe: observer(log, metrics, store.health),
     decider,
     audit: trail,
+    underWay,
     takeCall: ({ client }: Principal) => safeguards.rates.take(client),
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };

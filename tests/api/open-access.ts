@@ -5,6 +5,7 @@ import type { Admission } from '../../src/access/gatekeeper.ts';
 import type { Asked, Grant } from '../../src/access/grant.ts';
 import { ROLES, type Client } from '../../src/access/principal.ts';
 import { letIn } from '../../src/api/caller-gate.ts';
+import { CallsUnderWay } from '../../src/api/calls-under-way.ts';
 import { unary, type CallContext, type CallSettings } from '../../src/api/call.ts';
 import type { Method } from '../../src/api/needs.ts';
 
@@ -52,6 +53,7 @@ export const OPEN_CALLS: CallSettings = {
   observe: () => undefined,
   defaultDeadlineMs: 10_000,
   audit: { record: () => Promise.resolve() },
+  underWay: new CallsUnderWay(),
   takeCall: () => undefined,
   decider: { authorize: (_, asked) => openGrant(asked) },
 };
