@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Grant } from '../access/grant.ts';
 import type { Presented } from '../access/gatekeeper.ts';
 import type { Principal } from '../access/principal.ts';
-import type { AuditEntry, AuditSink } from '../audit/audit-entry.ts';
+import { MAX_SUBJECTS, type AuditEntry, type AuditSink } from '../audit/audit-entry.ts';
 import type { ClassMask } from '../gallery/class-mask.ts';
 import type { RecordClasses } from '../gallery/record-classes.ts';
 import type { TurnedAway } from './caller-gate.ts';
@@ -22,6 +22,8 @@ export type AuditDraft = Pick<
   | 'probe'
   | 'candidates'
   | 'subject_id'
+  | 'subjects'
+  | 'log10_fmr'
 >;
 
 /** Calls that concern nobody: their figures are of the service. */
@@ -53,7 +55,7 @@ export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<v
   const { method, requestId, principal, peer, grant, begun, outcome, reason, facts, draft } = call;
   if (UNRECORDED.has(method)) return;
   const { purpose, ...others } = facts;
-  await audit.record({
+  const entry: AuditEntry = {
     kind: ADMINISTRATION.has(method) ? 'administration' : 'call',
     begun: begun.toISOString(),
     ended: new Date().toISOString(),
@@ -71,7 +73,13 @@ export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<v
     outcome,
     ...(reason !== undefined && { reason }),
     facts: others,
-  });
+  };
+  const { subjects = [] } = draft;
+  if (subjects.length <= MAX_SUBJECTS) return audit.record(entry);
+  const parts = Array.from({ length: Math.ceil(subjects.length / MAX_SUBJECTS) }, (_, i) =>
+    subjects.slice(i * MAX_SUBJECTS, (i + 1) * MAX_SUBJECTS),
+  );
+  await Promise.all(parts.map((part) => audit.record({ ...entry, subjects: part })));
 }
 
 /** Galleries that a record names; the contract lets a call name fewer. */

@@ -62,8 +62,12 @@ export interface CallContext {
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
   /** Adds what only the audit may know. */
   account(draft: AuditDraft): void;
-  /** Records an answer that precedes the last one. It may leave when this resolves. @throws Failure AUDIT_UNAVAILABLE */
-  recordEarly(): Promise<void>;
+  /**
+   * Records an answer, or a change, that precedes the last answer. It may leave when this resolves.
+   * @param more - only for this record
+   * @throws Failure AUDIT_UNAVAILABLE
+   */
+  recordEarly(more?: AuditDraft): Promise<void>;
 }
 
 export interface CallSettings {
@@ -218,10 +222,10 @@ async function answered<T>(
   const begun = new Date();
   const facts: Record<string, string | number | boolean> = {};
   const draft: Record<string, unknown> = {};
-  const record = (outcome: string, reason?: string) =>
+  const record = (outcome: string, reason?: string, more: AuditDraft = {}) =>
     recordCall(settings.audit, {
       ...{ method, requestId: context.requestId, principal, peer, grant, begun, outcome, reason, facts },
-      draft,
+      draft: { ...draft, ...more },
     });
   let grant: Grant | undefined;
   const context: CallContext = {
@@ -237,7 +241,7 @@ async function answered<T>(
     },
     note: (more) => void Object.assign(facts, more),
     account: (more) => void Object.assign(draft, more),
-    recordEarly: () => record('OK'),
+    recordEarly: (more) => record('OK', undefined, more),
   };
   let outcome: Outcome<T>;
   try {

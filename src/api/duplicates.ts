@@ -105,6 +105,8 @@ export async function findDuplicates(
     return subject !== undefined && inScope(subject, everywhere);
   };
   const present = pairs.filter((pair) => isPresent(pair.subjectId) && isPresent(pair.otherSubjectId));
+  const compared = subjectIds.slice(0, passed);
+  context.account({ subjects: [...new Set([...compared, ...present.map((pair) => pair.otherSubjectId)])] });
   context.note({ gallery_version: galleryVersion, subject_count: covered, pair_count: present.length });
   return {
     pairs: present,

@@ -63,6 +63,8 @@ export interface StreamDependencies extends EnrolmentDependencies {
   permit(subject: NewSubject): void;
   /** Called when the stream has ended, however it did: what was enrolled before stays enrolled. */
   noteCounts(response: EnrollStreamResponse): void;
+  /** Records which subjects a batch has enrolled. @throws Failure AUDIT_UNAVAILABLE */
+  recordEnrolled(subjectIds: readonly string[]): Promise<void>;
 }
 
 /** The result of a record that was not refused. */
@@ -285,11 +287,12 @@ async function permitted(service: StreamDependencies, decoded: DecodedEnrolment)
 }
 
 /**
- * @returns for each record the subject or the reason for refusal; and why the gallery failed to follow, if it did
+ * @returns for each record the subject or the reason for refusal; and why the gallery or the audit failed to follow, if
+ * one did
  * @throws Failure when the transaction failed
  */
 async function storeBatch(
-  service: EnrolmentDependencies,
+  service: StreamDependencies,
   prepared: readonly (PreparedEnrolment | Failure)[],
   response: EnrollStreamResponse,
   asker: Asker,
@@ -311,6 +314,10 @@ async function storeBatch(
       unfollowed = asFailure(thrown);
     }
   }
+  const enrolled = stored.flatMap((outcome) => ('failure' in outcome ? [] : [outcome.subject.subjectId]));
+  if (enrolled.length > 0)
+    // The stream may go on for hours, or end without an answer.
+    await service.recordEnrolled(enrolled).catch((thrown: unknown) => (unfollowed ??= asFailure(thrown)));
   let next = 0;
   const outcomes = prepared.map((one): EnrolledRecord | Failure => {
     if (one instanceof Failure) return one;

@@ -147,7 +147,9 @@ function enrollStream(
         refused_count: refusedCount,
         ...(endedEarly && { ended_early: true }),
       });
-    const response = await enrollMany({ ...service, permit, noteCounts }, records, limits, followed, fault);
+    const recordEnrolled = (subjects: readonly string[]) => context.recordEarly({ subjects: [...subjects] });
+    const parts = { ...service, permit, noteCounts, recordEnrolled };
+    const response = await enrollMany(parts, records, limits, followed, fault);
     // The gate let the caller in; without a record that could be read, nothing was asked.
     if (!context.isAuthorized) context.authorize({ purpose: 'none', galleries: [] });
     return response;
@@ -185,6 +187,7 @@ async function listSubjects(
   const page = await service.store.listing(context, () =>
     readPage(service, request, pageTokens, grant, context.signal),
   );
+  context.account({ subjects: page.subjects.map(({ subjectId }) => subjectId) });
   context.note({ subject_count: page.subjects.length });
   return page;
 }

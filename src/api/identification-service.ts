@@ -260,7 +260,8 @@ async function answerVerify(
   const found = await service.searcher.verify(query, context);
   const { result } = found;
   context.note({ gallery_version: result.galleryVersion, comparisons: sum(result.compared) });
-  context.account({ gallery_version: result.galleryVersion, ...versionsOf(found.modelVersions) });
+  const rate = subjectId === undefined ? {} : { log10_fmr: result.log10Fmr };
+  context.account({ gallery_version: result.galleryVersion, ...versionsOf(found.modelVersions), ...rate });
   const referenceWarnings = toWireWarnings(references ?? []);
   const response = { ...verifyResponse(context.requestId, found, performance.now() - started), referenceWarnings };
   const disclosed = discloseVerify(response, disclosure, measuredRates(service.calibrations, samples));

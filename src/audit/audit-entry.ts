@@ -7,6 +7,8 @@ const MAX_TEXT = 256;
 const MAX_GALLERIES = 64;
 /** The longest candidate list that a search answers. */
 const MAX_CANDIDATES = 500;
+/** Subjects that a record names besides; a call with more leaves several records. */
+export const MAX_SUBJECTS = 1000;
 const MAX_MODELS = 64;
 const MAX_FACTS = 64;
 /** Writers that a first record names. */
@@ -87,6 +89,10 @@ const fields = {
     .optional(),
   /** The subject that the call was about, e.g. of Verify or ExpungeSubject. */
   subject_id: text.optional(),
+  /** Subjects that the call enrolled, listed or compared, where they are many. */
+  subjects: z.array(text).max(MAX_SUBJECTS).optional(),
+  /** log10 of the fused false match rate of a comparison with `subject_id`. */
+  log10_fmr: z.number().optional(),
   /** Name of the gRPC status, e.g. `OK`. */
   outcome: constant,
   reason: constant.optional(),
@@ -165,7 +171,12 @@ export function parseRecord(json: string): AuditRecord | undefined {
 }
 
 /** The subjects that a record is about, lower case, each once: those that an auditor can ask for. */
-export function subjectsOf({ subject_id, candidates = [] }: Pick<AuditRecord, 'subject_id' | 'candidates'>): string[] {
-  const named = [...(subject_id === undefined ? [] : [subject_id]), ...candidates.map((one) => one.subject_id)];
+export function subjectsOf({
+  subject_id,
+  subjects = [],
+  candidates = [],
+}: Pick<AuditRecord, 'subject_id' | 'subjects' | 'candidates'>): string[] {
+  const found = candidates.map((one) => one.subject_id);
+  const named = [...(subject_id === undefined ? [] : [subject_id]), ...subjects, ...found];
   return [...new Set(named.map((id) => id.toLowerCase()).filter((id) => uuid.safeParse(id).success))].sort();
 }

@@ -9,7 +9,16 @@ import { Failure } from '../../src/failure.ts';
 import { ChangeFollower } from '../../src/gallery/change-follower.ts';
 import { Searcher } from '../../src/matching/search/searcher.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
-import { enrolPerson, identifyRequest, runService, samplesOf, type RunningService } from './running-service.ts';
+import {
+  call,
+  callsOf,
+  enrolPerson,
+  enrolRequest,
+  identifyRequest,
+  runService,
+  samplesOf,
+  type RunningService,
+} from './running-service.ts';
 
 // eslint-disable-next-line @typescript-eslint/unbound-method -- put back
 const { record } = AuditTrail.prototype;
@@ -18,11 +27,14 @@ const { advanceTo } = ChangeFollower.prototype;
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the searcher that it was called on
 const { identify } = Searcher.prototype;
 let cluster: TestCluster;
+let url: string;
 let running: RunningService;
+const { verify } = callsOf(() => running);
 
 beforeAll(async () => {
   cluster = await startTestCluster();
-  running = await runService(await cluster.createDatabase());
+  url = await cluster.createDatabase();
+  running = await runService(url);
   await enrolPerson(running, 1);
 });
 afterEach(() => {
@@ -35,14 +47,22 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function read<Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url });
+async function read<Row extends pg.QueryResultRow>(text: string, of = url): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: of });
   await client.connect();
   try {
     return (await client.query<Row>(text)).rows;
   } finally {
     await client.end();
   }
+}
+
+async function recordsOf(where: string, of = url): Promise<AuditRecord[]> {
+  const entries = await read<{ entry: string }>(
+    `SELECT entry FROM audit_record WHERE ${where} ORDER BY writer, seq`,
+    of,
+  );
+  return entries.map(({ entry }) => JSON.parse(entry) as AuditRecord);
 }
 
 /** The first records of a request are refused. */
@@ -91,8 +111,8 @@ describe('an early answer', () => {
 
 describe('a service that stops', () => {
   it('records the change of a call that it cut off', async () => {
-    const url = await cluster.createDatabase();
-    const stopping = await runService(url, { RIDGEWATCH_DRAIN_SECONDS: '0' });
+    const own = await cluster.createDatabase();
+    const stopping = await runService(own, { RIDGEWATCH_DRAIN_SECONDS: '0' });
     const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
     const { promise: cutOff, resolve: cut } = Promise.withResolvers<void>();
     ChangeFollower.prototype.advanceTo = async () => {
@@ -106,14 +126,51 @@ describe('a service that stops', () => {
     await enrolled;
     cut();
     await stopped;
-    const rows = await read<{ subject_id: string }>(url, 'SELECT subject_id FROM subject');
-    const entries = await read<{ entry: string }>(
-      url,
-      "SELECT entry FROM audit_record WHERE kind IN ('call', 'stop') ORDER BY seq",
-    );
-    expect(entries.map(({ entry }) => JSON.parse(entry) as AuditRecord)).toMatchObject([
+    const rows = await read<{ subject_id: string }>('SELECT subject_id FROM subject', own);
+    expect(await recordsOf("kind IN ('call', 'stop')", own)).toMatchObject([
       { method: 'Gallery/Enroll', subject_id: rows[0]?.subject_id, gallery_version: 1 },
       { kind: 'stop' },
     ]);
+  });
+});
+
+describe('the records of a call', () => {
+  const ofMethod = (method: string) => recordsOf(`entry::json->>'method' = '${method}'`);
+  const named = (found: readonly AuditRecord[]) => found.map(({ subjects = [] }) => subjects.length);
+
+  it('name every subject that was enrolled, listed or compared, also where they are many', async () => {
+    const { gallery } = running;
+    const enrolled = await new Promise<string[]>((resolve, reject) => {
+      const stream = gallery.enrollStream((error, answer) => {
+        if (error !== null) reject(error);
+        else resolve(answer.outcomes.flatMap(({ outcome }) => (outcome?.$case === 'subjectId' ? [outcome.value] : [])));
+      });
+      for (let i = 0; i < 130; i++) stream.write({ record: enrolRequest(samplesOf(3, 0).slice(0, 1)) });
+      stream.end();
+    });
+    const batches = await ofMethod('Gallery/EnrollStream');
+    // Two transactions, and the call with its counts.
+    expect(named(batches)).toEqual([100, 30, 0]);
+    expect(batches.flatMap(({ subjects = [] }) => subjects).sort()).toEqual([...enrolled].sort());
+    expect(await recordsOf(`subjects @> ARRAY['${enrolled[7]}'::uuid]`)).toHaveLength(1);
+
+    const page = { gallery: '', contributor: '', pageSize: 60, pageToken: '' };
+    const { subjects } = await call(gallery, gallery.listSubjects.bind(gallery), page);
+    const [listed] = await ofMethod('Gallery/ListSubjects');
+    expect(listed?.subjects).toEqual(subjects.map(({ subjectId }) => subjectId));
+
+    const search = { galleries: [], afterSubjectId: '', maxSubjects: 3, maxDuplicates: 2, threshold: undefined };
+    const { pairs } = await call(gallery, gallery.findDuplicates.bind(gallery), search);
+    const [compared] = await ofMethod('Gallery/FindDuplicates');
+    expect(pairs.length).toBeGreaterThan(0);
+    for (const { subjectId, otherSubjectId } of pairs)
+      expect(compared?.subjects).toEqual(expect.arrayContaining([subjectId, otherSubjectId]));
+  });
+
+  it('say how strong a comparison was', async () => {
+    const { subject } = await enrolPerson(running, 4);
+    const claim = { $case: 'subjectId', value: subject?.subjectId ?? '' } as const;
+    const { log10Fmr } = await verify(samplesOf(4, 1), claim);
+    expect(await ofMethod('Identification/Verify')).toMatchObject([{ log10_fmr: log10Fmr, outcome: 'OK' }]);
   });
 });
