@@ -1,11 +1,13 @@
 /**
  * The audit: records a second and the latency that a record adds, for 1, 8 and 32 callers, in the database and in the
  * local file; then rounds in which a recording process is killed (SIGKILL at random moments), in half of them while its
- * database is away. Real processes, embedded PostgreSQL.
+ * database is away; then rounds in which a whole service is killed, in half of them after its database. Real processes,
+ * embedded PostgreSQL.
  *
- *   npm run bench -- audit [--rounds 200] [--seconds 5] [--json]
+ *   npm run bench -- audit [--rounds 200] [--service-rounds 20] [--seconds 5] [--json]
  *
- * Exits with 1 when an acknowledged record was lost or doubled, or the records were not verified.
+ * Exits with 1 when an acknowledged record was lost or doubled, an answer has no record, or the records were not
+ * verified.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +18,7 @@ import { Keys } from '../../src/security/keys.ts';
 import { startEmbeddedCluster } from '../../src/store/embedded-cluster.ts';
 import { openStore } from '../../src/store/store.ts';
 import { inWords } from '../harness/words.ts';
+import { answerRounds } from './answer-rounds.ts';
 import { killRounds } from './kill-rounds.ts';
 import { measure, type AuditLoad } from './throughput.ts';
 import { openTrail } from './trail.ts';
@@ -24,6 +27,7 @@ const CALLERS = [1, 8, 32];
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '200' },
+    'service-rounds': { type: 'string', default: '20' },
     seconds: { type: 'string', default: '5' },
     json: { type: 'boolean', default: false },
   },
@@ -54,12 +58,17 @@ try {
     dataDir: join(directory, 'killed'),
     onRound: (round, acknowledged) => console.error(`round ${round}: ${acknowledged} records acknowledged so far`),
   });
-  if (values.json) console.log(JSON.stringify({ loads, kills }));
+  const answers = await answerRounds(Number(values['service-rounds']), (round, answered) =>
+    console.error(`service round ${round}: ${answered} answers so far`),
+  );
+  if (values.json) console.log(JSON.stringify({ loads, kills, answers }));
   else {
     console.table(loads);
     console.table(inWords({ ...kills }));
+    console.table(inWords({ ...answers }));
   }
-  process.exitCode = kills.lost + kills.doubled + kills.unverified === 0 ? 0 : 1;
+  process.exitCode =
+    kills.lost + kills.doubled + kills.unverified + answers.unrecorded === 0 && answers.verified === 0 ? 0 : 1;
 } finally {
   await server.end();
   await cluster.stop();
