@@ -8,6 +8,7 @@ import type { ClassMask } from '../gallery/class-mask.ts';
 import type { RecordClasses } from '../gallery/record-classes.ts';
 import type { TurnedAway } from './caller-gate.ts';
 import type { Method } from './needs.ts';
+import type { Failure } from '../failure.ts';
 import { statusName } from './status.ts';
 
 /** What a handler knows of its call, and the audit is to know. */
@@ -127,9 +128,14 @@ interface Counted {
   count: number;
 }
 
+/** A call of a known client that was refused before any work. */
+export interface LimitedCall extends Pick<AuditedCall, 'method' | 'principal' | 'peer'> {
+  readonly failure: Failure;
+}
+
 /**
- * Records callers that were not let in. Equal refusals within a second are one record: a caller without a credential
- * must not fill the audit. A refusal is answered before it is recorded.
+ * Records callers that were not let in, or called too often. Equal refusals within a second are one record: neither a caller without a
+ * credential nor one that keeps calling must fill the audit. A refusal is answered before it is recorded.
  */
 export class RefusalAudit {
   readonly #audit: AuditSink;
@@ -149,6 +155,12 @@ export class RefusalAudit {
       method: path,
       outcome: statusName(failure),
     });
+  }
+
+  /** A call beyond what its client may make in its time. */
+  limited({ method, failure, principal, peer }: LimitedCall): void {
+    const entry = this.#entry('refused', failure.reason, peer);
+    this.#note({ ...entry, ...callerOf(principal), method, outcome: statusName(failure) });
   }
 
   /** A connection that was refused in its handshake, or ended because its certificate no longer stands. */

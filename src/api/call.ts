@@ -7,7 +7,7 @@ import type { Principal } from '../access/principal.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { Party } from '../fair-turns.ts';
 import type { AuditSink } from '../audit/audit-entry.ts';
-import { recordCall, type AuditDraft } from './call-audit.ts';
+import { recordCall, type AuditDraft, type LimitedCall } from './call-audit.ts';
 import type { CallsUnderWay } from './calls-under-way.ts';
 import { admissionOf } from './caller-gate.ts';
 import { METHOD_NEEDS, type Method } from './needs.ts';
@@ -79,6 +79,8 @@ export interface CallSettings {
   readonly underWay: CallsUnderWay;
   /** Limits the calls of a client. @throws Failure RATE_LIMITED */
   readonly takeCall: (principal: Principal) => void;
+  /** Counts a call beyond that limit for the audit, in place of a record: there is no limit to such calls. */
+  readonly limited: (call: LimitedCall) => void;
   /** Deadline for calls without one, in milliseconds. */
   readonly defaultDeadlineMs: number;
 }
@@ -244,8 +246,10 @@ async function answered<T>(
     recordEarly: (more) => record('OK', undefined, more),
   };
   let outcome: Outcome<T>;
+  let isTaken = false;
   try {
     settings.takeCall(principal);
+    isTaken = true;
     const response = await work(context);
     if (grant === undefined) throw new Error(`${method} has answered without asking whether it may`);
     const why = gone();
@@ -256,8 +260,10 @@ async function answered<T>(
     const failure = asFailure(signal.aborted ? signal.reason : thrown);
     outcome = { failure };
   }
+  if ('failure' in outcome && !isTaken) settings.limited({ method, principal, peer, failure: outcome.failure });
   // A refusal tells nothing about a person: it need not wait for its record where none can be written.
-  if ('failure' in outcome) await record(statusName(outcome.failure), outcome.failure.reason).catch(() => undefined);
+  else if ('failure' in outcome)
+    await record(statusName(outcome.failure), outcome.failure.reason).catch(() => undefined);
   const failure = 'failure' in outcome ? outcome.failure : undefined;
   facts.client = principal.client.clientId;
   const sqlstate = failure?.detail.metadata?.['sqlstate'];

@@ -53,7 +53,7 @@ import { ProbeDigest } from '../audit/probe-digest.ts';
 import type { RefusedPeer } from '../security/tls-terminator.ts';
 import type { AuditTrail } from '../audit/audit-trail.ts';
 import { CallsUnderWay } from '../api/calls-under-way.ts';
-import { RefusalAudit } from '../api/call-audit.ts';
+import { RefusalAudit, type LimitedCall } from '../api/call-audit.ts';
 import type { Principal } from '../access/principal.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { StoreHealth } from '../store/store-health.ts';
@@ -251,6 +251,7 @@ async function start(
     audit: trail,
     underWay,
     takeCall: ({ client }: Principal) => safeguards.rates.take(client),
+    limited: (call: LimitedCall) => refused.limited(call),
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };
   const searcher = new Searcher({ served, planner, audit, pool, admission, quarantine, targetFpir });

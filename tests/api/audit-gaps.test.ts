@@ -9,6 +9,7 @@ import { Failure } from '../../src/failure.ts';
 import { ChangeFollower } from '../../src/gallery/change-follower.ts';
 import { Searcher } from '../../src/matching/search/searcher.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { registeredClients } from './registered-clients.ts';
 import {
   call,
   callsOf,
@@ -29,6 +30,7 @@ const { identify } = Searcher.prototype;
 let cluster: TestCluster;
 let url: string;
 let running: RunningService;
+const clients = registeredClients(() => running);
 const { verify } = callsOf(() => running);
 
 beforeAll(async () => {
@@ -43,6 +45,7 @@ afterEach(() => {
   Object.assign(Searcher.prototype, { identify });
 });
 afterAll(async () => {
+  clients.close();
   await running.stop();
   await cluster.stop();
 });
@@ -165,6 +168,24 @@ describe('the records of a call', () => {
     expect(pairs.length).toBeGreaterThan(0);
     for (const { subjectId, otherSubjectId } of pairs)
       expect(compared?.subjects).toEqual(expect.arrayContaining([subjectId, otherSubjectId]));
+  });
+
+  it('are few where a client calls without end, and count its calls', async () => {
+    const by = await clients.as({ callsPerSecond: 1 });
+    const { identification } = by;
+    const identify = identification.identify.bind(identification);
+    const asked = Array.from({ length: 200 }, () =>
+      call(identification, identify, identifyRequest(samplesOf(1, 1))).then(
+        () => 'OK',
+        (status: unknown) => (status as { reason: string }).reason,
+      ),
+    );
+    const limited = (await Promise.all(asked)).filter((reason) => reason === 'RATE_LIMITED').length;
+    expect(limited).toBeGreaterThan(150);
+    const records = () => recordsOf(`client_id = '${by.clientId}' AND entry::json->>'reason' = 'RATE_LIMITED'`);
+    const counted = async () => (await records()).reduce((sum, { count = 1 }) => sum + count, 0);
+    await expect.poll(counted, { timeout: 5000 }).toBe(limited);
+    expect((await records()).length).toBeLessThan(10);
   });
 
   it('say how strong a comparison was', async () => {

@@ -55,6 +55,7 @@ export const OPEN_CALLS: CallSettings = {
   audit: { record: () => Promise.resolve() },
   underWay: new CallsUnderWay(),
   takeCall: () => undefined,
+  limited: () => undefined,
   decider: { authorize: (_, asked) => openGrant(asked) },
 };
 
