@@ -127,7 +127,10 @@ describe('a record', () => {
     } finally {
       await blocker.end();
     }
-    const [record] = await records(`entry::json->>'method' = 'Gallery/EnrollStream' AND client_id = $1`, clientId);
+    const all = await records(`entry::json->>'method' = 'Gallery/EnrollStream' AND client_id = $1`, clientId);
+    // One for the batch, and the last one for the call.
+    const record = all.at(-1);
+    expect(all[0]).toMatchObject({ outcome: 'OK' });
     expect(record).toMatchObject({ outcome: 'UNAUTHENTICATED', reason: 'CLIENT_DISABLED' });
     expect(record?.facts).toMatchObject({ enrolled_count: 100, refused_count: 0 });
   });
