@@ -10,6 +10,8 @@ import { MAX_CLIENT_GALLERIES, MAX_PURPOSES, MAX_ROLES } from './wire-limits.ts'
 const MAX_AGENCY = 28;
 const MAX_PEM_BYTES = 16_384;
 const MAX_CERTIFICATE_NAME = 512;
+/** Who is named where the service itself, or a command on the store, does something. */
+const RESERVED: ReadonlySet<string> = new Set(['service', 'recovery']);
 const YEAR_SECONDS = 31_536_000;
 
 const known = (enumeration: Readonly<Record<string, number>>, what: string) =>
@@ -23,7 +25,7 @@ const pem = z
 
 const client = z
   .object({
-    clientId: name,
+    clientId: name.refine((id) => !RESERVED.has(id), 'is a name that the service uses for itself'),
     kind: known(ClientKind, 'kind'),
     agency: name.max(MAX_AGENCY, `must have at most ${MAX_AGENCY} characters`),
     roles: z

@@ -292,6 +292,11 @@ describe('registering a client', () => {
     expect(await refused(add({ agency: 'A_B' }))).toMatchObject({ reason: 'AGENCY_CODE_TAKEN' });
   });
 
+  it('refuses names that the service uses for itself', async () => {
+    for (const clientId of ['service', 'recovery'])
+      expect(await refused(add({ clientId }))).toMatchObject({ violations: [{ field: 'client.client_id' }] });
+  });
+
   it('names every fault of a request', async () => {
     const bad = add({ clientId: 'a b', roles: [], agency: 'x'.repeat(29), galleries: ['g'], clearance: 9 });
     expect((await refused(bad)).violations.map(({ field }) => field).sort()).toEqual([
