@@ -94,7 +94,7 @@ export const SETTINGS = {
     schema: optional,
     fallback: undefined,
     meaning: 'File to which the head of the audit is appended, at most once a second.',
-    why: 'Unset: `audit-anchor.ndjson` in the data directory. Name a place that whoever can change the database cannot: only the anchor shows that the last records were cut off.',
+    why: 'Unset: `audit-anchor.ndjson` in the data directory. Name a place that an administrator of the database cannot change: only the anchor shows that the last records were cut off.',
   },
   RIDGEWATCH_AUDIT_SPOOL_BYTES: {
     schema: whole(65_536, 17_179_869_184),
@@ -271,7 +271,7 @@ export const SETTINGS = {
     fallback: undefined,
     meaning:
       "File with the revocation lists of these authorities (PEM): one of each authority in every client's chain. At most 1 MiB.",
-    why: 'Unset: no certificate is taken for revoked. An authority whose list is missing or has expired vouches for nobody.',
+    why: 'Unset: no certificate is taken for revoked. An authority whose list is missing or has expired vouches for no client.',
   },
   RIDGEWATCH_ALLOW_PLAINTEXT: {
     schema: yesOrNo,

@@ -19,7 +19,7 @@ export const VERIFICATIONS_PER_CLIENT_DAY = 5000;
 export const VERIFICATIONS_PER_PAIR_DAY = 20;
 /** A commuter's 44 crossings a month, with a weak answer among twenty. */
 export const VERIFICATIONS_PER_PAIR_MONTH = 60;
-/** A traveller whom several agencies check on one day. An attacker with many clients has no more. */
+/** A traveller checked by several agencies on one day. An attacker with many clients has no more. */
 export const VERIFICATIONS_PER_SUBJECT_DAY = 60;
 export const VERIFICATIONS_PER_SUBJECT_MONTH = 120;
 

@@ -47,8 +47,8 @@ export function isKnownCaveat(caveat: string, { caveats, attributes }: Known): b
 }
 
 /**
- * For records to be stored: a caveat that means nothing yet would keep the record from every other agency, and nobody
- * would notice.
+ * For records to be stored: a caveat that means nothing yet would keep the record from every other agency
+ * without a sign of it.
  * @throws Failure CAVEAT_UNKNOWN with the field `caveats[i]`
  */
 export function requireKnownCaveats(caveats: readonly string[], reading: Known): void {

@@ -12,7 +12,7 @@ const FILE = 'local-token';
 /** Id of the client that the first start makes: the machine's own operator, with every role. */
 export const LOCAL_CLIENT = 'local';
 
-/** The client of whoever can read the data directory, and with it the keys of everything stored. */
+/** The client of operators who can read the data directory, and with it the keys of everything stored. */
 const LOCAL: Client = {
   clientId: LOCAL_CLIENT,
   kind: 'person',

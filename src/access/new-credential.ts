@@ -21,7 +21,7 @@ export interface MadeCredential {
 }
 
 const YEAR_MS = 365 * 24 * 3_600_000;
-/** A token that nobody remembers must end by itself. */
+/** A forgotten token must end by itself. */
 const TOKEN_MS = YEAR_MS;
 const MAX_TOKEN_MS = 10 * YEAR_MS;
 

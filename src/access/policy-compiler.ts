@@ -25,7 +25,7 @@ export interface CompiledPolicies {
 
 /**
  * Checks every policy against the schema, as far as that can be done without data: names of entities, actions and
- * attributes, types, and policies that can never apply (a `forbid` among them would be a mistake that nobody sees).
+ * attributes, types, and policies that can never apply (a `forbid` among them would be a mistake without a sign).
  * @param cedar - an instance that is thrown away if this fails
  * @throws Failure POLICIES_INVALID: names the file, line and column, with Cedar's message
  */

@@ -1,6 +1,6 @@
 /**
- * Milliseconds that never go back. Limits must not follow the clock of the machine: whoever can set it back or forward,
- * or a correction of it, would refill them.
+ * Milliseconds that never go back. Limits must not follow the clock of the machine: to set it back or forward, or a
+ * correction of it, would refill them.
  */
 export class SteadyClock {
   readonly #source: () => number;

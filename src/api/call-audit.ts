@@ -27,7 +27,7 @@ export type AuditDraft = Pick<
   | 'log10_fmr'
 >;
 
-/** Calls that concern nobody: their figures are of the service. */
+/** Calls that concern no subject: their figures are of the service. */
 const UNRECORDED: ReadonlySet<Method> = new Set<Method>(['Operations/GetStatus']);
 const ADMINISTRATION: ReadonlySet<Method> = new Set<Method>([
   'Access/AddClient',
@@ -134,8 +134,9 @@ export interface LimitedCall extends Pick<AuditedCall, 'method' | 'principal' | 
 }
 
 /**
- * Records callers that were not let in, or called too often. Equal refusals within a second are one record: neither a caller without a
- * credential nor one that keeps calling must fill the audit. A refusal is answered before it is recorded.
+ * Records callers that were not let in, or called too often. Equal refusals within a second are one record: neither a
+ * caller without a credential nor one that keeps calling must fill the audit. A refusal is answered before it is
+ * recorded.
  */
 export class RefusalAudit {
   readonly #audit: AuditSink;

@@ -98,5 +98,5 @@ export function enter(
 ): Admission | undefined {
   if (need === 'nothing') return undefined;
   if (need !== undefined) return gatekeeper.admit(presented, need === 'client' ? [] : need);
-  throw new Failure('permission-denied', 'ACTION_NOT_PERMITTED', 'Nobody may call this method.');
+  throw new Failure('permission-denied', 'ACTION_NOT_PERMITTED', 'No client may call this method.');
 }

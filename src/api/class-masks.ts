@@ -6,8 +6,8 @@ import type { RecordClasses } from '../gallery/record-classes.ts';
 const masks = new WeakMap<Grant, ClassMask>();
 
 /**
- * The record classes that a search may find. What may be searched and not seen is left out too: while nobody tells the
- * owner of a hit, comparing it would be of no use to anyone.
+ * The record classes that a search may find. What may be searched and not seen is left out too: while the owner is
+ * not told of a hit, comparing it would be of no use to anyone.
  */
 export function classesOf(grant: Grant, classes: RecordClasses): ClassMask {
   const known = masks.get(grant);

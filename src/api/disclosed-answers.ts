@@ -63,7 +63,7 @@ export interface IdentifyDisclosure {
 
 /**
  * log10 of the weakest rate that a caller with rates in powers is told; weaker ones read as 0. A mate is hardly ever
- * weaker, and a probe of nobody in particular is nearly always: telling the weak rates apart tells an attacker the way
+ * weaker, and a probe without a mate is nearly always: telling the weak rates apart tells an attacker the way
  * from any face to the right one.
  */
 export const WEAKEST_LOG10 = -3;

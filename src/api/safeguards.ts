@@ -17,13 +17,13 @@ export interface Safeguards {
 
 /**
  * Whether a caller is watched. The client of the machine itself reads the keys of everything stored, and synthetic
- * records, which purpose `test` is limited to, belong to nobody.
+ * records, which purpose `test` is limited to, belong to no person.
  */
 export function isWatched({ client, purpose }: Grant): boolean {
   return client.clientId !== LOCAL_CLIENT && purpose !== 'test';
 }
 
-/** What the answer as a whole may say: about no record in particular, of nobody's and without caveats. */
+/** What the answer as a whole may say: about no record in particular, without a contributor and caveats. */
 export function answerDisclosure(grant: Grant): Disclosure {
   const provenance = grant.purpose === 'test' ? 'synthetic' : 'controlled';
   return grant.discloses({ contributor: '', caveats: [], provenance });

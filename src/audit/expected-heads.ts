@@ -28,7 +28,7 @@ export class ExpectedHeads {
     return this.#heads.keys();
   }
 
-  /** Reads the first records of all writers. Those that are not in order name nobody. */
+  /** Reads the first records of all writers. Those that are not in order name no writer. */
   async readFirsts(firsts: AsyncIterable<readonly StoredRecord[]>, store: string, keys: KnownKeys): Promise<void> {
     for await (const part of firsts)
       for (const record of part) {

@@ -4,8 +4,8 @@ import type { Keys } from '../security/keys.ts';
 const DIGEST = 'sha256';
 
 /**
- * Names what was searched with. The digest is keyed: whoever has the records, but not the keys, cannot tell whether a
- * template that they hold was searched. Whoever has both can ask for it.
+ * Names what was searched with. The digest is keyed: a reader with the records, but not the keys, cannot tell whether a
+ * template that they hold was searched. A reader with both can.
  */
 export class ProbeDigest {
   readonly #keys: Keys;

@@ -194,7 +194,7 @@ export function createProgram(): Command {
   );
   addCertificateCommands(program);
   addOperatorCommands(program);
-  addAuditCommands(program.command('audit').description('records of who did what with whom'));
+  addAuditCommands(program.command('audit').description('records of which client did what with which subjects'));
   return program;
 }
 

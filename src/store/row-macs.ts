@@ -1,6 +1,6 @@
 /**
  * MACs over what decides who is found: the row of a subject, its memberships and its references. The database holds
- * them, and not their key: whoever changes rows there cannot make the MAC that would fit.
+ * them, and not their key: an attacker who changes rows there cannot make the MAC that would fit.
  *
  * A MAC consists of a digest of the memberships, a digest of each reference, and an HMAC-SHA-256 over the row of the
  * subject and these digests. The digests keep the parts apart: where blocks of the database cannot be read, the parts

@@ -43,7 +43,7 @@ export class RowSigning {
     this.#keys = keys;
   }
 
-  /** `mark-removed`: the database no longer says that its rows were signed; somebody else has removed that. */
+  /** `mark-removed`: the database no longer says that its rows were signed; its mark was removed. */
   async state(): Promise<Signedness> {
     const isThere = await withConnection(this.#pool, isMarkedThere);
     if (isThere) return 'signed';

@@ -174,7 +174,7 @@ async function readReference(
   row: ReferenceRow,
 ): Promise<ReferenceRecord | DamagedReference> {
   if (!isPossibleReference(row)) return damagedReference(row, 'ROW_INVALID');
-  // Every template was encrypted before the rows were signed: what is not was put there by somebody else.
+  // Every template was encrypted before the rows were signed: what is not was put there by another hand.
   if (row.key_id === null) return damagedReference(row, 'SEALED_DATA_DAMAGED');
   try {
     const read = () => toReference(row, keys);

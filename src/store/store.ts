@@ -232,7 +232,7 @@ async function signRows(
   const state = await signing.state();
   if (state === 'mark-removed') {
     const message =
-      'the database no longer says that its rows were signed, and the data directory does: somebody removed that from the database; rows without a MAC are damaged';
+      'the database no longer says that its rows were signed, and the data directory does: its mark was removed from the database; rows without a MAC are damaged';
     log({ level: 'error', message });
   }
   if (state === 'unsigned' && (await signing.hasUnsigned())) {

@@ -14,7 +14,7 @@ import { subjectDamaged, subjectNotFound, subjectUnreadable, versionMismatch } f
 
 /**
  * Changes a subject, and replaces its references when new ones are given. Its MAC is renewed for what is replaced; of
- * the rest it says what it said before, so rows that somebody else changed do not become right by an update.
+ * the rest it says what it said before, so rows that were changed in the database do not become right by an update.
  * @param client - in a transaction, of which this should be the last step
  * @param complete - adds what is known of the subject's lost rows
  * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, VERSION_MISMATCH

@@ -98,7 +98,7 @@ describe('the galleries of a grant', () => {
     const all = clientWith(['examiner'], { galleries: 'all', clientId: 'all' });
     expect(galleriesOf(two, decisions, ['other'])).toEqual(['other']);
     expect(galleriesOf(two, decisions, ['not-yet'])).toEqual(['not-yet']);
-    // One in which nobody was ever enrolled is no reason to refuse a search of the others.
+    // One in which no subject was ever enrolled is no reason to refuse a search of the others.
     expect(galleriesOf(two, decisions).sort()).toEqual(['other', 'watchlist']);
     expect(galleriesOf(later, decisions)).toEqual(['not-yet']);
     expect(galleriesOf(all, decisions, ['cleared'])).toEqual(['cleared']);

@@ -58,7 +58,7 @@ async function sql<Row extends pg.QueryResultRow>(text: string, values: unknown[
 const ofRequest = (requestId: string) => records(`entry::json->>'request_id' = $1`, requestId);
 
 describe('a record', () => {
-  it('of a search says who asked, why and what, and whom the caller saw', async () => {
+  it('of a search says who asked, why and what, and which subjects the caller saw', async () => {
     const { subject } = await enrolPerson(running, 1);
     const by = await clients.as({ agency: 'agency-x', roles: [Role.EXAMINER], clearance: 1 });
     const { identification } = by;

@@ -1,4 +1,4 @@
-/** A service on a store in which somebody has moved templates between people, in the database. */
+/** A service on a store in whose database templates were moved between people. */
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Provenance } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
@@ -90,7 +90,7 @@ it('never finds a person by a template that was moved, and names what was moved 
   expect((await ridgewatch(['store', 'check'], env)).code).toBe(0);
 });
 
-it('keeps what it has in memory when a change leads it to rows that somebody changed', async () => {
+it('keeps what it has in memory when a change leads it to rows changed in the database', async () => {
   const { id, references } = await enrolOne(10);
   await database.query("UPDATE subject SET caveats = '{X}' WHERE subject_id = $1", [id]);
   await database.query(
@@ -101,7 +101,7 @@ it('keeps what it has in memory when a change leads it to rows that somebody cha
   await enroll(samplesOf(11, 0));
   expect(await firstFor(10)).toBe(id);
   expect([...(await damaged()).keys()]).toEqual(expect.arrayContaining(references));
-  // Nobody can tell whose it is: the command expunges it, no call does.
+  // It cannot be told whose it is: the command expunges it, no call does.
   expect(await refused(expunge(id))).toMatchObject({ reason: 'ROW_MAC_MISMATCH' });
   await ridgewatch(['store', 'check', '--expunge', '--yes', '--expunge-at-most', '1'], env);
   await expect.poll(() => firstFor(10), { timeout: 10_000 }).not.toBe(id);

@@ -66,7 +66,7 @@ function search(by: ActingClient, person: number, changes: Partial<IdentifyReque
   return call(identification, identification.identify.bind(identification), request);
 }
 
-/** The people among the records whom a client finds, each by a later capture. */
+/** The people among the records that a client finds, each by a later capture. */
 async function found(by: ActingClient, purpose: Purpose): Promise<number[]> {
   const people: number[] = [];
   for (const [person] of RECORDS) {
@@ -76,7 +76,7 @@ async function found(by: ActingClient, purpose: Purpose): Promise<number[]> {
   return people;
 }
 
-describe('who finds whom', () => {
+describe('which client finds which subjects', () => {
   it('follows from contributor, caveats and purpose, and what is masked is not counted', async () => {
     const [ofA, ofB] = [await gate('agency-a'), await gate('agency-b')];
     expect(await found(ofA, Purpose.BORDER_CHECK)).toEqual([1, 2, 4]);

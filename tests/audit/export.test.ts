@@ -1,4 +1,4 @@
-/** An exported file is verified without the database, and shows nobody what is not theirs. */
+/** An exported file is verified without the database, and shows no agency what is not its own. */
 import { createPublicKey } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

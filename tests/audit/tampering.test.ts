@@ -1,4 +1,4 @@
-/** Every change that somebody with the database, but without the key, makes to the audit is found. */
+/** Every change that an attacker with the database, but without the key, makes to the audit is found. */
 import { writeFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -86,7 +86,7 @@ async function tried(change: () => Promise<unknown>, anchors = [anchorOf(place)]
 const at = (row: Row) => [row.writer, row.seq];
 const WHERE = 'WHERE writer = $1 AND seq = $2';
 const hashes = async (writer: string, from: number) => {
-  // As somebody who knows how the chain is made would: all hashes fit again, the signatures do not.
+  // As an attacker who knows how the chain is made would: all hashes fit again, the signatures do not.
   const { rows: left } = await client.query<Row>(
     'SELECT writer, seq, entry, hash FROM audit_record WHERE writer = $1 ORDER BY seq',
     [writer],

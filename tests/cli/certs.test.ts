@@ -29,7 +29,7 @@ describe('certificates for trying', () => {
     made = JSON.parse(run.stdout) as Made;
   });
 
-  it('let a service and the clients talk to each other, and nobody without them', async () => {
+  it('let a service and the clients talk to each other, and no caller without them', async () => {
     expect(run).toMatchObject({ code: 0, stderr: '' });
     const { server } = createApiServer();
     const credentials = createServerCredentials(readConfiguration(made.settings));

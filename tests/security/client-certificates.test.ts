@@ -210,7 +210,7 @@ describe('a client that is let in', () => {
 });
 
 describe('revocation lists', () => {
-  it('keep out who is on them, and nobody else', async () => {
+  it('keep out who is on them, and no other client', async () => {
     const revoked = await known().issue('revoked');
     await start(await known().revoke([revoked]));
     expect(await refusalOf(revoked)).toMatchObject({
@@ -230,7 +230,7 @@ describe('revocation lists', () => {
     await accepted(await other.issue('y'));
   });
 
-  it('let in nobody after they have expired, or where one is missing', async () => {
+  it('let in no client after they have expired, or where one is missing', async () => {
     await start(await known().revoke([], new Date(Date.now() - 1000)));
     expect(await refusalOf(client)).toMatchObject({ reason: 'TLS_CERTIFICATE_REFUSED' });
     await server.stop(0);

@@ -344,7 +344,7 @@ describe('a revocation list', () => {
     expect(await ask(client)).toBe('refused 14');
   });
 
-  it('that has expired lets in nobody; a warning precedes it by days, and an error tells of it', async () => {
+  it('that has expired lets in no client; a warning precedes it by days, and an error tells of it', async () => {
     const client = await first.issue('client');
     const until = new Date(Date.now() + 20 * DAY_MS);
     await start(await first.revoke([], until));

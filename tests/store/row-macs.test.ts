@@ -1,4 +1,4 @@
-/** Rows that somebody else changed in the database: each is noticed, and nothing of its subject is used. */
+/** Rows that were changed in the database: each is noticed, and nothing of its subject is used. */
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import pg from 'pg';
@@ -27,7 +27,7 @@ beforeAll(async () => {
   store = await openStore({ databaseUrl: url, dataDir: '', keys, log: () => undefined });
   database = new pg.Client({ connectionString: url });
   await database.connect();
-  // Whoever changes rows by hand is not held up by the rules for those that the service writes.
+  // An attacker who changes rows by hand is not held up by the rules for those that the service writes.
   const { rows } = await database.query<{ tab: string; conname: string }>(
     `SELECT conrelid::regclass::text AS tab, conname FROM pg_constraint
      WHERE conrelid IN ('subject'::regclass, 'reference'::regclass) AND contype IN ('c', 'f')`,

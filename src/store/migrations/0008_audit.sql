@@ -1,6 +1,6 @@
 -- Up Migration
 
--- Who did what with whom. A writer is one process of the service; its records form a chain by hash. `entry` is what was
+-- Which client did what with which subjects. A writer is one process of the service; its records form a chain by hash. `entry` is what was
 -- recorded, in canonical JSON, and `hash` covers it and the record before; a batch ends with a signature. The columns
 -- before `entry` repeat what is in it, to be found by.
 CREATE TABLE audit_record (
