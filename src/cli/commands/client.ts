@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import {
   ClientKind,
@@ -12,6 +12,7 @@ import { Purpose } from '../../contract/generated/ridgewatch/v1/identification.t
 import { toProtoJson } from '../../contract/proto-json.ts';
 import { nameOf, purposeName } from '../../contract/wire-names.ts';
 import { Failure } from '../../failure.ts';
+import { requireNew } from '../../files/durable-file.ts';
 import { createSecret } from '../../security/secret-file.ts';
 import { ServiceClient } from '../client.ts';
 import { agreed } from '../confirmation.ts';
@@ -43,7 +44,8 @@ interface AddOptions extends ConnectionOptions, CredentialOptions {
 const DAY_MS = 86_400_000;
 
 export async function addClient([clientId]: readonly string[], options: AddOptions): Promise<number> {
-  requireNew(options);
+  // A token that cannot be written would be lost.
+  if (options.tokenOut !== undefined) requireNew(options.tokenOut);
   return withService(options, async (service) => {
     const { client, token } = await service.addClient({
       client: {
@@ -100,7 +102,8 @@ export async function rotateCredential(
   [clientId]: readonly string[],
   options: ConnectionOptions & CredentialOptions & { readonly overlapHours: number },
 ): Promise<number> {
-  requireNew(options);
+  // A token that cannot be written would be lost.
+  if (options.tokenOut !== undefined) requireNew(options.tokenOut);
   return withService(options, async (service) => {
     const overlapSeconds = options.overlapHours * 3600;
     const { client, token } = await service.rotateCredential({
@@ -154,12 +157,6 @@ function readPem(file: string, option: string): Buffer {
   } catch (cause) {
     throw new Failure('invalid-argument', 'FILE_UNREADABLE', `The file ${file} (${option}) cannot be read.`, { cause });
   }
-}
-
-/** A token that cannot be written would be lost. */
-function requireNew({ tokenOut }: CredentialOptions): void {
-  if (tokenOut === undefined || !existsSync(tokenOut)) return;
-  throw new Failure('invalid-argument', 'OUTPUT_EXISTS', `${tokenOut} already exists and is not overwritten.`);
 }
 
 /** Shows a token once, or writes it to a file for its owner only. */
