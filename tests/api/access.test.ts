@@ -1,17 +1,11 @@
 /** Who is let in: credentials, and what their end means for calls under way. */
-import { credentials, Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
+import { Metadata, status as Code, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HttpGate } from '../../src/api/http-access.ts';
 import { needOfMethod, needOfPath } from '../../src/api/needs.ts';
 import { readServiceError } from '../../src/api/status.ts';
 import { contract } from '../../src/contract/contract.ts';
-import {
-  AccessClient,
-  ClientKind,
-  Role,
-  type AddClientRequest,
-  type AddClientResponse,
-} from '../../src/contract/generated/ridgewatch/v1/access.ts';
+import { AccessClient, Role, type AddClientRequest } from '../../src/contract/generated/ridgewatch/v1/access.ts';
 import { GalleryClient } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
   IdentificationClient,
@@ -20,9 +14,8 @@ import {
 } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { OperationsClient } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
 import { servicePages } from '../../src/observability/pages.ts';
-import { bearer } from '../../src/security/bearer.ts';
-import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
+import { registeredClients } from './registered-clients.ts';
 import {
   call,
   enrolRequest,
@@ -37,7 +30,6 @@ let cluster: TestCluster;
 let url: string;
 let running: RunningService;
 let access: AccessClient;
-const closing: { close(): void }[] = [];
 
 beforeAll(async () => {
   cluster = await startTestCluster();
@@ -46,47 +38,17 @@ beforeAll(async () => {
   access = clientOf(AccessClient, tokenOf(running));
 });
 afterAll(async () => {
-  for (const client of closing) client.close();
+  clients.close();
   await running.stop();
   await cluster.stop();
 });
 
 const tokenOf = ({ headers }: RunningService) => headers.authorization.replace('Bearer ', '');
 
-function clientOf<T extends { close(): void }>(
-  Client: new (address: string, security: ReturnType<typeof credentials.createInsecure>, options: object) => T,
-  token: string | undefined,
-  to = running,
-): T {
-  const interceptors = token === undefined ? [] : [bearer(token)];
-  const client = new Client(`127.0.0.1:${to.service.grpcPort}`, credentials.createInsecure(), {
-    ...DIRECT_CHANNEL,
-    interceptors,
-  });
-  closing.push(client);
-  return client;
-}
-
-let made = 0;
-function add(changes: Partial<AddClientRequest['client']> = {}, expireTime?: Date): Promise<AddClientResponse> {
-  return call(access, access.addClient.bind(access), {
-    client: {
-      clientId: `client-${made++}`,
-      kind: ClientKind.MACHINE,
-      agency: 'agency',
-      roles: [Role.CHECKPOINT],
-      allGalleries: true,
-      galleries: [],
-      purposes: [Purpose.TEST],
-      clearance: 0,
-      callsPerSecond: 0,
-      streams: 0,
-      verificationsPerDay: 0,
-      ...changes,
-    },
-    credential: { how: { $case: 'token', value: true }, expireTime },
-  });
-}
+const clients = registeredClients(() => running);
+const clientOf: typeof clients.clientOf = (Client, token, to) => clients.clientOf(Client, token, to);
+const add = (changes: Partial<AddClientRequest['client']> = {}, expireTime?: Date) =>
+  clients.add({ allGalleries: true, purposes: [Purpose.TEST], ...changes }, expireTime);
 
 const disable = (clientId: string, by = access) => call(by, by.disableClient.bind(by), { clientId, reason: 'a test' });
 const identifyAs = (token: string | undefined) => {
