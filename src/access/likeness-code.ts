@@ -6,7 +6,7 @@
  *
  * The key is drawn at the start of a process and never leaves it: codes of two processes cannot be compared.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 
 /** Bits of a code: the cosine of two probes with one of 0.5 is known to ± 0.06. */
 export const CODE_BITS = 512;
@@ -26,11 +26,12 @@ export function bitsOfCosine(cosine: number): number {
 }
 
 export class LikenessCoder {
-  readonly #key: Uint8Array;
+  /** A KeyObject: Node.js makes one of other keys at each use, which takes longer than the digest. */
+  readonly #key: KeyObject;
   readonly #signs = new Map<number, Float32Array>();
 
   constructor(key: Uint8Array = randomBytes(KEY_BYTES)) {
-    this.#key = key;
+    this.#key = createSecretKey(key);
   }
 
   /** @returns CODE_WORDS words of signs */
@@ -65,7 +66,7 @@ export class LikenessCoder {
 }
 
 /** Bytes that follow from the key, for one size. */
-function expanded(key: Uint8Array, size: number, length: number): Uint8Array {
+function expanded(key: KeyObject, size: number, length: number): Uint8Array {
   const blocks = Array.from({ length: Math.ceil(length / 32) }, (_, block) =>
     createHmac('sha256', key).update(`signs ${size} ${block}`).digest(),
   );

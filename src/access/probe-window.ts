@@ -152,15 +152,11 @@ export class ProbeWindow {
     const before = trail.bytes;
     trail.recent.forgetBefore(now - RECENT_MS);
     trail.kept.forgetBefore(now - KEPT_MS);
-    let most = 0;
-    const resembling: CodedProbe[] = [];
-    for (const probe of probes) {
-      const calls = new Set<number>();
-      trail.recent.near(probe, scope.maxBits, calls);
-      trail.kept.near(probe, scope.maxBits, calls);
-      most = Math.max(most, calls.size);
-      if (calls.size > 0) resembling.push(probe);
-    }
+    const calls = probes.map(() => new Set<number>());
+    trail.recent.near(probes, scope.maxBits, calls);
+    trail.kept.near(probes, scope.maxBits, calls);
+    const most = Math.max(0, ...calls.map(({ size }) => size));
+    const resembling = probes.filter((_, i) => calls[i].size > 0);
     // Only now: the samples of a call must not meet each other.
     for (const probe of resembling) trail.kept.add(probe, call, now);
     for (const probe of probes) trail.recent.add(probe, call, now);

@@ -3,14 +3,19 @@
  * the code, a digest that tells equal probes, the trait, the call it came with, and the time.
  */
 import { CODE_WORDS } from './likeness-code.ts';
+import { BATCH_CODES, LikenessScan } from './likeness-scan.ts';
 
 const INITIAL = 64;
-/** Words compared first: the probes of two people nearly always differ too much in them. */
-const FIRST_WORDS = CODE_WORDS / 2;
-/** Bits above the expected half of what may differ at which the rest is not compared: three deviations. */
+/**
+ * Probes of two people nearly always differ too much in the first half of their codes, and the rest is not compared. It
+ * is when the first half differs by at most this many bits more than half of what may differ: three deviations.
+ */
 const SLACK_BITS = 23;
 /** Bytes of an entry. */
 export const ENTRY_BYTES = 4 * CODE_WORDS + 8 + 8 + 4 + 2;
+
+/** Made with the first use. */
+let shared: LikenessScan | undefined;
 
 /** A coded probe. */
 export interface CodedProbe {
@@ -59,33 +64,34 @@ export class RecentCodes {
   }
 
   /**
-   * Calls with a probe near to this one, other than the very same: repeating a probe tells nothing new.
+   * Calls with a probe near to one of these, other than the very same: repeating a probe tells nothing new.
    * @param maxBits - bits of a code that may differ
-   * @param calls - takes the numbers of the calls
+   * @param calls - for each probe, takes the numbers of the calls
    */
-  near(probe: CodedProbe, maxBits: number, calls: Set<number>): void {
+  near(probes: readonly CodedProbe[], maxBits: number, calls: readonly Set<number>[]): void {
     const end = this.#first + this.#count;
-    this.#nearWithin(this.#first, Math.min(end, this.room), probe, maxBits, calls);
-    this.#nearWithin(0, end - this.room, probe, maxBits, calls);
+    const scan = (shared ??= new LikenessScan());
+    this.#nearWithin(scan, this.#first, Math.min(end, this.room), probes, maxBits, calls);
+    this.#nearWithin(scan, 0, end - this.room, probes, maxBits, calls);
+    scan.wipe();
   }
 
   #nearWithin(
+    scan: LikenessScan,
     from: number,
     to: number,
-    { trait, code, digest }: CodedProbe,
+    probes: readonly CodedProbe[],
     maxBits: number,
-    calls: Set<number>,
+    calls: readonly Set<number>[],
   ): void {
-    const [words, traits, digests] = [this.#codes, this.#traits, this.#digests];
-    const maxFirst = maxBits / 2 + SLACK_BITS;
-    for (let entry = from; entry < to; entry++) {
-      if (traits[entry] !== trait || digests[entry] === digest) continue;
-      const at = entry * CODE_WORDS;
-      let bits = 0;
-      for (let w = 0; w < FIRST_WORDS; w++) bits += onesIn(words[at + w] ^ code[w]);
-      if (bits > maxFirst) continue;
-      for (let w = FIRST_WORDS; w < CODE_WORDS; w++) bits += onesIn(words[at + w] ^ code[w]);
-      if (bits <= maxBits) calls.add(this.#calls[entry]);
+    const maxFirst = Math.floor(maxBits / 2) + SLACK_BITS;
+    for (let at = from; at < to; at += BATCH_CODES) {
+      scan.load(this.#codes.subarray(at * CODE_WORDS, Math.min(to, at + BATCH_CODES) * CODE_WORDS));
+      for (const [p, { trait, digest, code }] of probes.entries())
+        for (const number of scan.near(code, maxFirst, maxBits)) {
+          const entry = at + number;
+          if (this.#traits[entry] === trait && this.#digests[entry] !== digest) calls[p].add(this.#calls[entry]);
+        }
     }
   }
 
@@ -113,12 +119,4 @@ export class RecentCodes {
     this.#traits = unrolled(this.#traits, new Uint16Array(size), 1);
     this.#first = 0;
   }
-}
-
-/** Bits that are set (Hacker's Delight, 2nd edition, section 5-1). */
-function onesIn(word: number): number {
-  let bits = word - ((word >>> 1) & 0x55555555);
-  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333);
-  bits = (bits + (bits >>> 4)) & 0x0f0f0f0f;
-  return Math.imul(bits, 0x01010101) >>> 24;
 }

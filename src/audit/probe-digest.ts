@@ -9,6 +9,8 @@ const DIGEST = 'sha256';
  */
 export class ProbeDigest {
   readonly #keys: Keys;
+  /** By the key of the audit that they are made of. */
+  readonly #made = new WeakMap<KeyObject, KeyObject>();
 
   constructor(keys: Keys) {
     this.#keys = keys;
@@ -29,6 +31,10 @@ export class ProbeDigest {
 
   #keyOf(keyId: string): KeyObject {
     const key = this.#keys.key(keyId, 'audit');
-    return createSecretKey(createHmac(DIGEST, key).update('probe').digest());
+    const known = this.#made.get(key);
+    if (known !== undefined) return known;
+    const made = createSecretKey(createHmac(DIGEST, key).update('probe').digest());
+    this.#made.set(key, made);
+    return made;
   }
 }

@@ -15,7 +15,6 @@ import {
   RECENT_MS,
   type ProbeAlarm,
 } from '../../src/access/probe-window.ts';
-import { RecentCodes } from '../../src/access/recent-codes.ts';
 import { SteadyClock } from '../../src/access/steady-clock.ts';
 import type { Failure } from '../../src/failure.ts';
 import { ReferenceEncoder } from '../../src/matching/kernels/reference-encoder.ts';
@@ -259,26 +258,4 @@ describe('the window of recent probes', () => {
       expect(fingers.alarms).toHaveLength(0);
     },
   );
-});
-
-describe('recent codes', () => {
-  it('hold the newest entries up to the limit, and find them after growing and turning over', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 700 }), fc.integer({ min: 0, max: 700 }), (count, forgotten) => {
-        const coder = new LikenessCoder(key);
-        const recent = new RecentCodes(256);
-        const probe = { trait: 1, code: coder.code(person(1)), digest: -1 };
-        for (let call = 0; call < count; call++) recent.add({ ...probe, digest: call }, call, call);
-        recent.forgetBefore(forgotten);
-        const calls = new Set<number>();
-        recent.near(probe, 0, calls);
-        const first = Math.max(0, count - 256, forgotten);
-        expect([...calls]).toEqual(Array.from({ length: Math.max(0, count - first) }, (_, i) => first + i));
-        const otherTrait = new Set<number>();
-        recent.near({ ...probe, trait: 2 }, 512, otherTrait);
-        expect(otherTrait.size).toBe(0);
-      }),
-      { numRuns: 60 },
-    );
-  });
 });
