@@ -21,11 +21,21 @@ const SESSION = `SET statement_timeout = ${STATEMENT_MS}; SET lock_timeout = ${S
   SET idle_in_transaction_session_timeout = ${2 * ANSWER_MS};
   SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`;
 
-const APPEND = `INSERT INTO audit_record (writer, seq, at, kind, client_id, agency, subjects, entry, hash, signature)
+const COLUMNS = ['writer', 'seq', 'at', 'kind', 'client_id', 'agency', 'subjects', 'entry', 'hash', 'signature'];
+const UNTIL_TAKEN = 'ON CONFLICT (writer, seq) DO NOTHING';
+
+/**
+ * Rows of a batch that are written one by one in the statement: PostgreSQL then takes a quarter less time, and pg a
+ * third, than with a list for each column. Each number of rows has a statement of its own.
+ */
+const MAX_LISTED = 32;
+const ROW_TYPES = ['uuid', 'bigint', 'timestamptz', 'text', 'text', 'text', 'text::uuid[]', 'text', 'bytea', 'bytea'];
+
+const APPEND_MANY = `INSERT INTO audit_record (${COLUMNS.join()})
   SELECT r.writer, r.seq, r.at, r.kind, r.client_id, r.agency, r.subjects::uuid[], r.entry, r.hash, r.signature
   FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::bytea[], $10::bytea[]) AS r (writer, seq, at, kind, client_id, agency, subjects, entry, hash, signature)
-  ON CONFLICT (writer, seq) DO NOTHING`;
+    $9::bytea[], $10::bytea[]) AS r (${COLUMNS.join()})
+  ${UNTIL_TAKEN}`;
 
 const DIVERGED = `SELECT FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) AS r (writer, seq, hash)
   JOIN audit_record a ON a.writer = r.writer AND a.seq = r.seq WHERE a.hash <> r.hash LIMIT 1`;
@@ -71,7 +81,7 @@ export class StoreAuditLog implements AuditLog {
           head: { writer, seq: Number(seq), hash: hash.toString('hex') },
           first: entry ?? undefined,
         }));
-        await client.query(APPEND, valuesOf([make(known)]));
+        await client.query(insertOf([make(known)]));
         await client.query('COMMIT');
       } catch (error) {
         await client.query('ROLLBACK').catch(() => this.#discard(client));
@@ -86,7 +96,7 @@ export class StoreAuditLog implements AuditLog {
         await client.query('SELECT');
         return;
       }
-      const { rowCount } = await client.query({ name: 'audit-append', text: APPEND, values: valuesOf(records) });
+      const { rowCount } = await client.query(insertOf(records));
       if (rowCount === records.length) return;
       // Some were there before: from an attempt whose outcome was unknown.
       const { rowCount: others } = await client.query(DIVERGED, [
@@ -153,21 +163,29 @@ async function connect(url: string): Promise<pg.Client> {
   }
 }
 
-function valuesOf(records: readonly ChainedRecord[]): unknown[][] {
+/** A statement that the session keeps. */
+function insertOf(records: readonly ChainedRecord[]): pg.QueryConfig {
+  const rows = records.map(rowOf);
+  if (rows.length <= MAX_LISTED)
+    return { name: `audit-append-${rows.length}`, text: listedOf(rows.length), values: rows.flat() };
+  return { name: 'audit-append', text: APPEND_MANY, values: COLUMNS.map((_, i) => rows.map((row) => row[i])) };
+}
+
+const listed: string[] = [];
+
+function listedOf(rows: number): string {
+  const rowAt = (row: number) => ROW_TYPES.map((type, i) => `$${row * ROW_TYPES.length + i + 1}::${type}`).join();
+  const all = () => Array.from({ length: rows }, (_, row) => `(${rowAt(row)})`).join();
+  return (listed[rows] ??= `INSERT INTO audit_record (${COLUMNS.join()}) VALUES ${all()} ${UNTIL_TAKEN}`);
+}
+
+/** In the order of COLUMNS. */
+function rowOf({ writer, seq, text, hash, signature }: ChainedRecord): unknown[] {
   // Made by this program, and sealed since.
-  const found = records.map(({ text }) => JSON.parse(text) as AuditRecord);
-  return [
-    records.map(({ writer }) => writer),
-    records.map(({ seq }) => seq),
-    found.map((record) => record.ended),
-    found.map((record) => record.kind),
-    found.map((record) => record.client_id ?? null),
-    found.map((record) => record.agency ?? null),
-    found.map((record) => `{${subjectsOf(record).join()}}`),
-    records.map(({ text }) => text),
-    records.map(({ hash }) => hash),
-    records.map(({ signature }) => signature ?? null),
-  ];
+  const record = JSON.parse(text) as AuditRecord;
+  const { ended, kind, client_id: clientId, agency } = record;
+  const subjects = `{${subjectsOf(record).join()}}`;
+  return [writer, seq, ended, kind, clientId ?? null, agency ?? null, subjects, text, hash, signature ?? null];
 }
 
 function diverged(): Failure {

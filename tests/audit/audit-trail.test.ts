@@ -95,6 +95,24 @@ describe('an audit trail', () => {
     expect(rows.length).toBeLessThan(20);
   });
 
+  it('keeps batches of every size whole, with what their records are found by', async () => {
+    const trail = await open(url, place);
+    const sizes = [1, 2, 3, 31, 32, 33, 100];
+    for (const [i, size] of sizes.entries()) await recordAll(trail, range(size, 1000 * i));
+    await trail.close();
+    const database = new pg.Client({ connectionString: url });
+    await database.connect();
+    const { rows } = await database.query<{ size: number }>(
+      `SELECT seq::int - lag(seq::int, 1, 0) OVER (ORDER BY seq) AS size FROM audit_record
+       WHERE signature IS NOT NULL ORDER BY seq`,
+    );
+    await database.end();
+    // Between the first record of the writer and its last one.
+    expect(rows.map(({ size }) => size)).toEqual([1, ...sizes, 1]);
+    expect(await verify()).toMatchObject({ ...SOUND, records: 2 + sizes.reduce((sum, size) => sum + size, 0) });
+    expect(await requestIds()).toEqual(sizes.flatMap((size, i) => namesOf(range(size, 1000 * i))).reverse());
+  });
+
   it('answers who searched a person', async () => {
     const trail = await open(url, place);
     await recordAll(trail, range(20));
