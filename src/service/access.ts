@@ -21,11 +21,29 @@ export interface Access {
 }
 
 /**
- * Reads the clients and policies, and makes the token of this machine's own operator where there is none.
+ * Reads the policies. That takes the main thread for two tenths of a second: to be begun before the database is waited
+ * for, which leaves the thread idle.
+ * @returns rejects with Failure POLICIES_INVALID; that need not be awaited if the start fails before
+ */
+export function beginPolicies({ policies }: Pick<Configuration, 'policies'>, log: Logger): Promise<PoliciesInForce> {
+  const onFault = (fault: DecisionFault) =>
+    log.error(
+      { action: fault.action, policies: fault.policies, err: fault.cause },
+      'a decision failed, and was denied',
+    );
+  const loading = PoliciesInForce.load(policies, onFault);
+  loading.catch(() => undefined);
+  return loading;
+}
+
+/**
+ * Reads the clients, and makes the token of this machine's own operator where there is none.
+ * @param loading - see beginPolicies
  * @throws Failure POLICIES_INVALID
  */
 export async function startAccess(
   configuration: Configuration,
+  loading: Promise<PoliciesInForce>,
   clients: ClientStore,
   known: KnownGalleries,
   log: Logger,
@@ -43,12 +61,7 @@ export async function startAccess(
   });
   if (isMade) log.info({ file: localTokenFile(dataDir) }, 'made a token for the command line on this machine');
   await directory.refresh();
-  const onFault = (fault: DecisionFault) =>
-    log.error(
-      { action: fault.action, policies: fault.policies, err: fault.cause },
-      'a decision failed, and was denied',
-    );
-  const policies = await PoliciesInForce.load(configuration.policies, onFault);
+  const policies = await loading;
   log.info({ policy_hash: policies.current.hash, replaced: policies.current.texts.replaced }, 'policies are in force');
   const decider = new Decisions(policies, known);
   return { directory, gatekeeper: new Gatekeeper(directory, decider), decider, policies };

@@ -32,7 +32,7 @@ import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, httpCredentials } from '../security/server-credentials.ts';
-import { startAccess, turnedAwayLog, type Access } from './access.ts';
+import { beginPolicies, startAccess, turnedAwayLog, type Access } from './access.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import { openAudit } from './audit-start.ts';
 import { adoption } from './graphs.ts';
@@ -165,6 +165,7 @@ async function start(
   teardown.add(() => http.stop());
 
   readiness.starting('Opening the store.');
+  const loadingPolicies = beginPolicies(configuration, log);
   const keys = new Keys(configuration);
   const store = await openStore({
     databaseUrl: configuration.databaseUrl,
@@ -181,6 +182,7 @@ async function start(
   health = store.health;
   const { gatekeeper, decider, directory, policies } = (access = await startAccess(
     configuration,
+    loadingPolicies,
     store.clients,
     served.knownGalleries,
     log,
