@@ -35,9 +35,15 @@ export interface ProvenParts {
   readonly references: readonly Buffer[];
 }
 
+/** Most subjects share their galleries with those read just before. */
+let lastGalleries: { readonly text: string; readonly digest: Buffer } = { text: '', digest: Buffer.alloc(0) };
+
 /** @param galleries - in any order, without repetitions */
 export function galleriesDigest(galleries: readonly string[]): Buffer {
-  return digestOf('galleries', [...galleries].sort());
+  const sorted = galleries.length < 2 ? galleries : [...galleries].sort();
+  const text = JSON.stringify(sorted);
+  if (text !== lastGalleries.text) lastGalleries = { text, digest: digestOf('galleries', sorted) };
+  return Buffer.from(lastGalleries.digest);
 }
 
 /** @param ordinal - place among the subject's references */
@@ -79,17 +85,27 @@ export function macOf(keys: Keys, subject: SubjectRecord, { galleries, reference
  * @returns what it says of the memberships and references; undefined: it is not the MAC of this row
  * @throws Failure KEY_MISSING
  */
-export function openMac(
+export function openMac(keys: Keys, subject: SubjectRecord, columns: MacColumns): ProvenParts | undefined {
+  const parts = provenBytes(keys, subject, columns);
+  return parts && splitParts(parts);
+}
+
+/** As `openMac`, with the digests of memberships and references in one piece. @throws Failure KEY_MISSING */
+export function provenBytes(
   keys: Keys,
   subject: SubjectRecord,
   { mac, mac_key_id: keyId }: MacColumns,
-): ProvenParts | undefined {
+): Buffer | undefined {
   if (mac === null || keyId === null) return undefined;
-  const count = mac.length / DIGEST_BYTES;
-  if (!Number.isInteger(count) || count < 2) return undefined;
+  if (mac.length % DIGEST_BYTES !== 0 || mac.length < 2 * DIGEST_BYTES) return undefined;
   const parts = mac.subarray(0, -DIGEST_BYTES);
-  if (!timingSafeEqual(tagOf(keys, keyId, subject, parts), mac.subarray(-DIGEST_BYTES))) return undefined;
-  const digests = Array.from({ length: count - 1 }, (_, i) => parts.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES));
+  return timingSafeEqual(tagOf(keys, keyId, subject, parts), mac.subarray(-DIGEST_BYTES)) ? parts : undefined;
+}
+
+export function splitParts(parts: Buffer): ProvenParts {
+  const digests = Array.from({ length: parts.length / DIGEST_BYTES }, (_, i) =>
+    parts.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES),
+  );
   const [galleries = parts, ...references] = digests;
   return { galleries, references };
 }
