@@ -1,11 +1,8 @@
 /** What the audit is told about calls. */
-import { createHash } from 'node:crypto';
 import type { Grant } from '../access/grant.ts';
 import type { Presented } from '../access/gatekeeper.ts';
 import type { Principal } from '../access/principal.ts';
 import { MAX_SUBJECTS, type AuditEntry, type AuditSink } from '../audit/audit-entry.ts';
-import type { ClassMask } from '../gallery/class-mask.ts';
-import type { RecordClasses } from '../gallery/record-classes.ts';
 import type { TurnedAway } from './caller-gate.ts';
 import type { Method } from './needs.ts';
 import type { Failure } from '../failure.ts';
@@ -93,28 +90,6 @@ function callerOf({ client, credential }: Principal) {
 
 function withoutPort(peer: string): string {
   return peer.replace(/:\d+$/, '');
-}
-
-interface Summary {
-  readonly version: number;
-  readonly classes: NonNullable<AuditEntry['classes']>;
-}
-
-const summaries = new WeakMap<ClassMask, Summary>();
-
-/** The record classes that a search could find: their number, and a digest of what they are. */
-export function searchedClasses(mask: ClassMask, classes: RecordClasses): NonNullable<AuditEntry['classes']> {
-  const known = summaries.get(mask);
-  if (known?.version === classes.version) return known.classes;
-  const { version } = classes;
-  const allowed = classes.all.filter((recordClass) => mask.allows(recordClass));
-  const lines = allowed.map(({ contributor, caveats, provenance }) =>
-    JSON.stringify([contributor, caveats, provenance]),
-  );
-  const digest = createHash('sha256').update(lines.sort().join('\n')).digest('hex');
-  const made = { count: allowed.length, digest };
-  summaries.set(mask, { version, classes: made });
-  return made;
 }
 
 /** Different refusals that are counted at a time. */

@@ -7,7 +7,8 @@ import type { Calibrations } from '../matching/rates/calibrations.ts';
 import type { Probe } from '../matching/search/probe.ts';
 import { Band } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { isFound } from '../gallery/scope.ts';
-import { searchedClasses, type AuditDraft } from './call-audit.ts';
+import type { AuditDraft } from './call-audit.ts';
+import { searchedClasses } from './searched-classes.ts';
 import {
   disclosableThreshold,
   discloseIdentify,
@@ -158,7 +159,8 @@ async function answerIdentify(
     return discloseIdentify(isWatched(grant) ? withinStandard(whole, targetFpir) : whole, rules);
   };
   const probe = service.probeDigest.of(request.samples.map(({ data }) => data));
-  context.account({ probe, classes: searchedClasses(classes, served.current.classes) });
+  context.account({ probe });
+  context.account({ classes: await searchedClasses(classes, served.current.classes, context.signal) });
   // An early answer leaves when its record is durable, and before the last one.
   let early = Promise.resolve();
   const tell = (first: Identified) => {
