@@ -38,6 +38,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   'identify-latency': { what: 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers' },
   replicas: { what: 'replication delay between two services on one database (--enrolments N)' },
   durability: { what: 'crash recovery: SIGKILL of service, database, and index builds; lost changes (--rounds N)' },
+  overhead: { what: 'what TLS, policies and the audit add to a search over gRPC, by turns (--subjects N)' },
   audit: { what: 'the audit: records a second, added latency, and records lost in kills (--rounds N)' },
   'fixture-statistics': { what: 'statistics of synthetic people and of real data (--data DIR)' },
   mutations: { what: 'damaged samples of every format: refused, or live = stored = imported (--inputs N, --data DIR)' },

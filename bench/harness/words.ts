@@ -99,6 +99,17 @@ export const WORDS: Readonly<Record<string, string>> = {
   'main thread µs a reference': 'main thread, µs per reference',
   'longest pause ms': 'event loop delay, max ms',
   'p99 of pauses ms': 'event loop delay, p99 ms',
+  // overhead
+  p10: 'p10, ms',
+  p10Ratio: 'p10, ratio',
+  p50Ratio: 'p50, ratio',
+  added: 'added to a search, ms',
+  perSecond: 'searches/s',
+  cpuMs: 'CPU, ms',
+  mainMs: 'main thread, ms',
+  databaseMs: 'database CPU, ms',
+  throughputRatio: 'searches/s, ratio',
+  cpuRatio: 'CPU with database, ratio',
   // soak, durability
   'failed outside of faults': 'failures without an injected fault',
   'answers checked': 'results checked',
