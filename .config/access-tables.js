@@ -113,6 +113,7 @@ const CAVEATS = [
   ['RESTRICTED'],
   ['MINOR'],
   ['SUSPENDED'],
+  ['SILENT'],
   ['X-ARMED'],
   ['MISSPELT'],
 ];

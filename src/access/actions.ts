@@ -16,6 +16,7 @@ export const ACTIONS = [
   'reload-index',
   'read-metrics',
   'read-audit',
+  'watch-hits',
   'read-clients',
   'manage-clients',
 ] as const;

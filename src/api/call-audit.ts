@@ -3,6 +3,7 @@ import type { Grant } from '../access/grant.ts';
 import type { Presented } from '../access/gatekeeper.ts';
 import type { Principal } from '../access/principal.ts';
 import { MAX_SUBJECTS, type AuditEntry, type AuditSink } from '../audit/audit-entry.ts';
+import { hitEntries, type FoundRecord } from '../audit/hit-entries.ts';
 import type { TurnedAway } from './caller-gate.ts';
 import type { Method } from './needs.ts';
 import type { Failure } from '../failure.ts';
@@ -46,11 +47,13 @@ export interface AuditedCall {
   readonly reason: string | undefined;
   readonly facts: Readonly<Record<string, string | number | boolean>>;
   readonly draft: AuditDraft;
+  /** Records that were found and whose owners have not been told. */
+  readonly found: readonly FoundRecord[];
 }
 
 /** Resolves when the record is durable: only then may the answer leave. @throws Failure AUDIT_UNAVAILABLE */
 export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<void> {
-  const { method, requestId, principal, peer, grant, begun, outcome, reason, facts, draft } = call;
+  const { method, requestId, principal, peer, grant, begun, outcome, reason, facts, draft, found } = call;
   if (UNRECORDED.has(method)) return;
   const { purpose, ...others } = facts;
   const entry: AuditEntry = {
@@ -72,6 +75,8 @@ export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<v
     ...(reason !== undefined && { reason }),
     facts: others,
   };
+  // They are written first: where the call is recorded, no owner has missed its hit.
+  if (found.length > 0) await Promise.all(hitEntries(entry, found).map((hit) => audit.record(hit)));
   const { subjects = [] } = draft;
   if (subjects.length <= MAX_SUBJECTS) return audit.record(entry);
   const parts = Array.from({ length: Math.ceil(subjects.length / MAX_SUBJECTS) }, (_, i) =>

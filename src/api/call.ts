@@ -7,6 +7,7 @@ import type { Principal } from '../access/principal.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { Party } from '../fair-turns.ts';
 import type { AuditSink } from '../audit/audit-entry.ts';
+import type { FoundRecord } from '../audit/hit-entries.ts';
 import { recordCall, type AuditDraft, type LimitedCall } from './call-audit.ts';
 import type { CallsUnderWay } from './calls-under-way.ts';
 import { admissionOf } from './caller-gate.ts';
@@ -62,6 +63,8 @@ export interface CallContext {
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
   /** Adds what only the audit may know. */
   account(draft: AuditDraft): void;
+  /** Notes records that were found: their owners are told together with the next record of the call, each once. */
+  found(records: readonly FoundRecord[]): void;
   /**
    * Records an answer, or a change, that precedes the last answer. It may leave when this resolves.
    * @param more - only for this record
@@ -224,11 +227,19 @@ async function answered<T>(
   const begun = new Date();
   const facts: Record<string, string | number | boolean> = {};
   const draft: Record<string, unknown> = {};
-  const record = (outcome: string, reason?: string, more: AuditDraft = {}) =>
-    recordCall(settings.audit, {
-      ...{ method, requestId: context.requestId, principal, peer, grant, begun, outcome, reason, facts },
+  const untold = new Map<string, FoundRecord>();
+  const told = new Set<string>();
+  const record = async (outcome: string, reason?: string, more: AuditDraft = {}) => {
+    const found = [...untold.values()];
+    await recordCall(settings.audit, {
+      ...{ method, requestId: context.requestId, principal, peer, grant, begun, outcome, reason, facts, found },
       draft: { ...draft, ...more },
     });
+    for (const { subjectId } of found) {
+      told.add(subjectId);
+      untold.delete(subjectId);
+    }
+  };
   let grant: Grant | undefined;
   const context: CallContext = {
     requestId: randomUUID(),
@@ -243,6 +254,9 @@ async function answered<T>(
     },
     note: (more) => void Object.assign(facts, more),
     account: (more) => void Object.assign(draft, more),
+    found: (records) => {
+      for (const one of records) if (!told.has(one.subjectId)) untold.set(one.subjectId, one);
+    },
     recordEarly: (more) => record('OK', undefined, more),
   };
   let outcome: Outcome<T>;

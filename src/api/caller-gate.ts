@@ -27,7 +27,7 @@ export interface GateParts {
   }) => Presented['certificate'];
   readonly turnedAway: (call: TurnedAway) => void;
   /**
-   * Counts a stream of requests against its client.
+   * Counts a stream against its client.
    * @returns to be called when the stream has ended @throws Failure STREAMS_EXHAUSTED
    */
   readonly openStream: (principal: Principal) => () => void;
@@ -66,7 +66,8 @@ export function callerGate({ gatekeeper, certificateOf, turnedAway, openStream }
             };
             try {
               admission = enter(gatekeeper, presented, needOfMethod(method.path));
-              if (admission !== undefined && method.requestStream) closeStream = openStream(admission.principal);
+              if (admission !== undefined && (method.requestStream || method.responseStream))
+                closeStream = openStream(admission.principal);
             } catch (thrown) {
               const failure = asFailure(thrown);
               const principal = admission?.principal ?? refusedPrincipal(thrown);

@@ -30,6 +30,7 @@ import {
   type Safeguards,
 } from './safeguards.ts';
 import { classesOf } from './class-masks.ts';
+import { matchedRecord, searchSilently, shownRecords } from './found-records.ts';
 import { policyPurpose } from './permissions.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import type {
@@ -167,12 +168,18 @@ async function answerIdentify(
     noteFirst(first.result);
     const response = toResponse(first);
     context.account(searchDraft(first, response));
+    context.found(shownRecords(first, response, targetFpir));
     early = context.recordEarly().then(() => tellEarly?.(response));
     // Its failure is that of the call, once the search has ended.
     early.catch(() => undefined);
   };
   // Nothing is told early after the last answer, and no other answer replaces a record that could not be kept.
-  const found = await service.searcher.identify(query, context, tellEarly && tell).finally(() => early);
+  const searched = service.searcher.identify(query, context, tellEarly && tell).finally(() => early);
+  const unshown = searchSilently(service.searcher, served.current.classes, grant, query, context);
+  // It is waited for last: the call must not end while its search goes on.
+  unshown.catch(() => undefined);
+  const found = await searched;
+  const silent = await unshown;
   const { result, damagedReferences } = found;
   noteFirst(result);
   const way = result.way ?? 'exact';
@@ -190,6 +197,7 @@ async function answerIdentify(
   });
   const response = toResponse(found);
   context.account(searchDraft(found, response));
+  context.found([...shownRecords(found, response, targetFpir), ...silent]);
   return response;
 }
 
@@ -266,6 +274,8 @@ async function answerVerify(
   context.account({ gallery_version: result.galleryVersion, ...versionsOf(found.modelVersions), ...rate });
   const referenceWarnings = toWireWarnings(references ?? []);
   const response = { ...verifyResponse(context.requestId, found, performance.now() - started), referenceWarnings };
+  const isMatch = claimed !== undefined && facts !== NO_RECORD && result.log10Fmr <= WEAK_ANSWER_LOG10;
+  if (isMatch) context.found([matchedRecord(claimed, result.log10Fmr)]);
   const disclosed = discloseVerify(response, disclosure, measuredRates(service.calibrations, samples));
   if (isBudgeted && disclosed.log10Fmr > WEAK_ANSWER_LOG10) service.budgets.chargeWeak(grant.client, charged, count);
   return disclosed;

@@ -21,6 +21,8 @@ export const METHOD_NEEDS = {
   'Operations/GetStatus': ['read-status'],
   'Operations/GetContentHash': ['hash-content'],
   'Operations/ReloadIndex': ['reload-index'],
+  'Sharing/WatchHits': ['watch-hits'],
+  'Sharing/AcknowledgeHits': ['watch-hits'],
   'Access/AddClient': ['manage-clients'],
   'Access/ListClients': ['read-clients'],
   'Access/RotateCredential': ['manage-clients'],

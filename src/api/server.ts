@@ -22,6 +22,7 @@ import {
   type IdentificationServer,
 } from '../contract/generated/ridgewatch/v1/identification.ts';
 import { OperationsService, type OperationsServer } from '../contract/generated/ridgewatch/v1/operations.ts';
+import { SharingService, type SharingServer } from '../contract/generated/ridgewatch/v1/sharing.ts';
 import { callerGate, type TurnedAway } from './caller-gate.ts';
 import { addRefusals, normaliseHead } from './call-head.ts';
 import { describedService } from './described-service.ts';
@@ -42,6 +43,7 @@ const SERVICES = [
   'ridgewatch.v1.Gallery',
   'ridgewatch.v1.Operations',
   'ridgewatch.v1.Access',
+  'ridgewatch.v1.Sharing',
 ];
 
 export interface ApiServerSettings {
@@ -84,9 +86,10 @@ export interface ApiServices {
   readonly gallery: GalleryServer;
   readonly operations: OperationsServer;
   readonly access: AccessServer;
+  readonly sharing: SharingServer;
 }
 
-/** The gRPC server: the three services, health and reflection. */
+/** The gRPC server: the services of the contract, health and reflection. */
 export class ApiServer {
   readonly #server: Server;
   readonly #settings: ApiServerSettings;
@@ -144,6 +147,7 @@ export class ApiServer {
     this.#add(GalleryService, services.gallery);
     this.#add(OperationsService, services.operations);
     this.#add(AccessService, services.access);
+    this.#add(SharingService, services.sharing);
     this.#addStandard('grpc.health.v1.Health', this.#health.implementation);
     for (const name of REFLECTION_SERVICES) this.#addStandard(name, reflection.implementation);
     addRefusals(this.#server, refused);

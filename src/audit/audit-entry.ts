@@ -10,6 +10,8 @@ const MAX_CANDIDATES = 500;
 /** Subjects that a record names besides; a call with more leaves several records. */
 export const MAX_SUBJECTS = 1000;
 const MAX_MODELS = 64;
+/** The contract allows fewer. */
+const MAX_CAVEATS = 256;
 const MAX_FACTS = 64;
 /** Writers that a first record names. */
 const MAX_HEADS = 100_000;
@@ -38,9 +40,12 @@ const time = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 /**
  * What happened. `call`: a call was answered or failed; `refused`: calls were refused before their work; `handshake`: a
  * connection was refused; `start`, `stop`: of a writer; `administration`: a change of clients, policies or keys;
- * `checkpoint`: the writer is still there.
+ * `checkpoint`: the writer is still there; `hit`: a search found records of an agency, which is to be told.
  */
-export const AUDIT_KINDS = ['call', 'refused', 'handshake', 'start', 'stop', 'administration', 'checkpoint'] as const;
+export const AUDIT_KINDS = [
+  ...(['call', 'refused', 'handshake', 'start', 'stop', 'administration', 'checkpoint'] as const),
+  'hit',
+] as const;
 
 const fields = {
   kind: z.enum(AUDIT_KINDS),
@@ -93,6 +98,28 @@ const fields = {
   subjects: z.array(text).max(MAX_SUBJECTS).optional(),
   /** log10 of the fused false match rate of a comparison with `subject_id`. */
   log10_fmr: z.number().optional(),
+  /**
+   * Of kind `hit`, where `agency` is the owner of the records: what was found. `rank`: place in the list that the caller
+   * was shown; not set: it was shown none.
+   */
+  hits: z
+    .array(
+      z.strictObject({
+        hit_id: uuid,
+        subject_id: uuid,
+        /** Of the record at that time. */
+        caveats: z.array(text).max(MAX_CAVEATS),
+        provenance: name,
+        rank: z.int().positive().optional(),
+        log10_fmr: z.number(),
+        band: name,
+        silent: z.boolean(),
+      }),
+    )
+    .max(MAX_CANDIDATES)
+    .optional(),
+  /** Of kind `hit`: the agency whose client searched. */
+  searched_by: text.optional(),
   /** Name of the gRPC status, e.g. `OK`. */
   outcome: constant,
   reason: constant.optional(),
@@ -175,8 +202,9 @@ export function subjectsOf({
   subject_id,
   subjects = [],
   candidates = [],
-}: Pick<AuditRecord, 'subject_id' | 'subjects' | 'candidates'>): string[] {
-  const found = candidates.map((one) => one.subject_id);
+  hits = [],
+}: Pick<AuditRecord, 'subject_id' | 'subjects' | 'candidates' | 'hits'>): string[] {
+  const found = [...candidates, ...hits].map((one) => one.subject_id);
   const named = [...(subject_id === undefined ? [] : [subject_id]), ...subjects, ...found];
   return [...new Set(named.map((id) => id.toLowerCase()).filter((id) => uuid.safeParse(id).success))].sort();
 }

@@ -35,6 +35,13 @@ import {
   type GetStatusResponse,
   type ReloadIndexResponse,
 } from '../contract/generated/ridgewatch/v1/operations.ts';
+import {
+  SharingClient,
+  type AcknowledgeHitsRequest,
+  type AcknowledgeHitsResponse,
+  type WatchHitsRequest,
+  type WatchHitsResponse,
+} from '../contract/generated/ridgewatch/v1/sharing.ts';
 import { readServiceError, type ReceivedStatus } from '../api/status.ts';
 import { bearer } from '../security/bearer.ts';
 import { DIRECT_CHANNEL } from '../security/client-channel.ts';
@@ -59,6 +66,7 @@ export class ServiceClient {
   readonly #gallery: GalleryClient;
   readonly #operations: OperationsClient;
   readonly #access: AccessClient;
+  readonly #sharing: SharingClient;
   readonly #settings: ConnectionSettings;
 
   constructor(settings: ConnectionSettings) {
@@ -71,6 +79,7 @@ export class ServiceClient {
     this.#gallery = new GalleryClient(address, credentials, options());
     this.#operations = new OperationsClient(address, credentials, options());
     this.#access = new AccessClient(address, credentials, options());
+    this.#sharing = new SharingClient(address, credentials, options());
   }
 
   identify(request: IdentifyRequest): Promise<IdentifyResponse> {
@@ -135,8 +144,33 @@ export class ServiceClient {
     return this.#call((options, callback) => this.#access.disableClient(request, new Metadata(), options, callback));
   }
 
+  acknowledgeHits(request: AcknowledgeHitsRequest): Promise<AcknowledgeHitsResponse> {
+    return this.#call((options, callback) => this.#sharing.acknowledgeHits(request, new Metadata(), options, callback));
+  }
+
+  /**
+   * Streams hits until the signal is aborted.
+   * @throws CallFailed
+   */
+  async *watchHits(request: WatchHitsRequest, signal: AbortSignal): AsyncGenerator<WatchHitsResponse> {
+    const call = this.#sharing.watchHits(request);
+    const cancel = () => call.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      yield* call as AsyncIterable<WatchHitsResponse>;
+    } catch (error) {
+      if (!signal.aborted) throw new CallFailed(await this.#explain(error as ServiceError));
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      // Its end is of no interest any more, and must not be an error of its own.
+      call.on('error', () => undefined);
+      call.cancel();
+    }
+  }
+
   close(): void {
-    for (const client of [this.#identification, this.#gallery, this.#operations, this.#access]) client.close();
+    const all = [this.#identification, this.#gallery, this.#operations, this.#access, this.#sharing];
+    for (const client of all) client.close();
   }
 
   #call<Response>(

@@ -6,6 +6,7 @@ import { decimalNumber, wholeNumber } from './numbers.ts';
 import { addCertificateCommands } from './certificate-commands.ts';
 import { addAuditCommands } from './audit-commands.ts';
 import { addOperatorCommands } from './operator-commands.ts';
+import { addSharingCommands } from './sharing-commands.ts';
 import { addConnectionOptions, addTemplateOptions, collect, PURPOSES, runs } from './shared-options.ts';
 
 /** Builds the command line. */
@@ -194,6 +195,7 @@ export function createProgram(): Command {
   );
   addCertificateCommands(program);
   addOperatorCommands(program);
+  addSharingCommands(program);
   addAuditCommands(program.command('audit').description('records of which client did what with which subjects'));
   return program;
 }

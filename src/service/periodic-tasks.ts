@@ -11,6 +11,7 @@ import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Logger } from '../observability/logging.ts';
 import type { Readiness } from '../observability/readiness.ts';
 import type { Keys } from '../security/keys.ts';
+import type { HitBell } from '../sharing/hit-bell.ts';
 import type { Store } from '../store/store.ts';
 import type { StoreCondition } from '../store/store-health.ts';
 
@@ -31,6 +32,8 @@ export interface PeriodicParts {
   readonly tuning: ListTuning;
   /** Undefined: none are built. */
   readonly graphs: CandidateGraphs | undefined;
+  /** Wakes streams of hits. */
+  readonly bell: HitBell;
   readonly readiness: Readiness;
   readonly log: Logger;
 }
@@ -138,10 +141,11 @@ export class PeriodicTasks {
 
   /** Notifications announce changes. In case some were missed, the number of the last change is read too. */
   #listen(): void {
-    void this.#parts.store.listener.ensure(
-      (head) => this.#followTo(head),
-      () => void this.#followClients(),
-    );
+    void this.#parts.store.listener.ensure({
+      onChange: (head) => this.#followTo(head),
+      onClients: () => void this.#followClients(),
+      onHits: (agency) => this.#parts.bell.ring(agency),
+    });
   }
 
   /** A slow store is not queried again before it has answered. */

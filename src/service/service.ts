@@ -5,6 +5,7 @@ import { galleryService } from '../api/gallery-service.ts';
 import { identifyRoute } from '../api/http-identify.ts';
 import { identificationService, identifyBy, type SearchObservation } from '../api/identification-service.ts';
 import { operationsService } from '../api/operations-service.ts';
+import { sharingService } from '../api/sharing-service.ts';
 import type { ApiServer } from '../api/server.ts';
 import type { Configuration } from '../configuration.ts';
 import { loadDemoGallery } from './demo-gallery.ts';
@@ -55,6 +56,7 @@ import type { AuditTrail } from '../audit/audit-trail.ts';
 import { CallsUnderWay } from '../api/calls-under-way.ts';
 import { RefusalAudit, type LimitedCall } from '../api/call-audit.ts';
 import type { Principal } from '../access/principal.ts';
+import { HitBell } from '../sharing/hit-bell.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { StoreHealth } from '../store/store-health.ts';
 import { makeApiServer, makeHttpServer } from './surfaces.ts';
@@ -311,9 +313,18 @@ async function start(
     },
     settings,
   );
+  const bell = new HitBell();
+  const findRecord = (subjectId: string) => served.current.subject(subjectId)?.recordClass;
+  const sharing = sharingService({ hits: store.hits, bell, findRecord, requireReady }, settings);
   const countTurnedAway = turnedAwayLog(refusals);
   const api = makeApiServer(
-    { identification, gallery, operations, access: accessService({ register: store.clients, directory }, settings) },
+    {
+      identification,
+      gallery,
+      operations,
+      sharing,
+      access: accessService({ register: store.clients, directory }, settings),
+    },
     {
       configuration,
       maxConnections: connections.grpc,
@@ -335,6 +346,8 @@ async function start(
     const drained = await api.stop(readiness.state.stage === 'stopping' ? configuration.drainSeconds * 1000 : 0);
     if (!drained) log.warn('calls were cut off: the time for draining was up');
   });
+  // Streams of hits never end by themselves: there is no use in waiting for them.
+  teardown.add(() => Promise.resolve(bell.close()));
 
   const headSequence = () => store.subjects.headSequence();
   const lookForLost = () => store.subjects.lookAhead();
@@ -361,6 +374,7 @@ async function start(
     faceCoding,
     tuning,
     graphs,
+    bell,
     readiness,
     log,
   });

@@ -2,10 +2,21 @@ import type pg from 'pg';
 import { CHANGE_CHANNEL } from './changes.ts';
 import { CLIENT_CHANNEL } from './client-store.ts';
 import { connectionTo } from './connection.ts';
+import { HIT_CHANNEL } from './hit-store.ts';
+
+/** What is to be told. */
+export interface ChangeHearers {
+  /** Called with the number of another process's latest change. */
+  readonly onChange: (seq: number) => void;
+  /** Called when another process has changed clients. */
+  readonly onClients: () => void;
+  /** Called with the agency that has new hits, by whichever process. */
+  readonly onHits: (agency: string) => void;
+}
 
 /**
- * Listens (LISTEN/NOTIFY) on its own connection for changes of subjects and clients that other processes commit. It only saves time: its users
- * also poll for changes.
+ * Listens (LISTEN/NOTIFY) on its own connection for hits, and for changes of subjects and clients that other processes
+ * commit. It only saves time: its users also poll for changes.
  */
 export class ChangeListener {
   readonly #url: string;
@@ -22,12 +33,10 @@ export class ChangeListener {
 
   /**
    * Starts listening unless it already is. Call it periodically: this restores a lost connection.
-   * @param onChange - called with the number of another process's latest change
-   * @param onClients - called when another process has changed clients
    */
-  ensure(onChange: (seq: number) => void, onClients: () => void): Promise<void> {
+  ensure(hearers: ChangeHearers): Promise<void> {
     if (this.#stopped || this.#client !== undefined) return Promise.resolve();
-    return (this.#connecting ??= this.#connect(onChange, onClients).finally(() => (this.#connecting = undefined)));
+    return (this.#connecting ??= this.#connect(hearers).finally(() => (this.#connecting = undefined)));
   }
 
   async stop(): Promise<void> {
@@ -36,7 +45,7 @@ export class ChangeListener {
     await this.#client?.end().catch(() => undefined);
   }
 
-  async #connect(onChange: (seq: number) => void, onClients: () => void): Promise<void> {
+  async #connect({ onChange, onClients, onHits }: ChangeHearers): Promise<void> {
     const client = connectionTo(this.#url);
     const forget = () => {
       if (this.#client === client) this.#client = undefined;
@@ -46,12 +55,14 @@ export class ChangeListener {
     client.on('notification', ({ channel, processId, payload }) => {
       if (this.#isOwn(processId)) return;
       if (channel === CLIENT_CHANNEL) onClients();
+      else if (channel === HIT_CHANNEL) onHits(payload ?? '');
       else onChange(Number(payload));
     });
     try {
       await client.connect();
       await client.query(`LISTEN ${CHANGE_CHANNEL}`);
       await client.query(`LISTEN ${CLIENT_CHANNEL}`);
+      await client.query(`LISTEN ${HIT_CHANNEL}`);
       this.#client = client;
     } catch {
       // The database is unreachable; the next poll reports it.

@@ -98,6 +98,8 @@ export class StoreCopy {
       // The clients of the copy take the place of those that the start made, and their version is not counted on.
       await client.query(`ALTER TABLE client DISABLE TRIGGER client_changes_are_noted`);
       await client.query(`ALTER TABLE client_credential DISABLE TRIGGER credential_changes_are_noted`);
+      // Hits keep the numbers that they had: clients have acknowledged some of them.
+      await client.query(`ALTER TABLE audit_record DISABLE TRIGGER hits_are_noted`);
       for (const table of ['client_credential', 'client', 'agency', 'client_version'])
         await client.query(`DELETE FROM ${table}`);
       // Progress of imports without enrolled subjects.
@@ -123,6 +125,7 @@ export class StoreCopy {
       await markThere(client);
       await client.query(`ALTER TABLE client ENABLE TRIGGER client_changes_are_noted`);
       await client.query(`ALTER TABLE client_credential ENABLE TRIGGER credential_changes_are_noted`);
+      await client.query(`ALTER TABLE audit_record ENABLE TRIGGER hits_are_noted`);
     });
   }
 }

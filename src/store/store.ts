@@ -11,6 +11,7 @@ import { poolOptions } from './connection.ts';
 import type { StoreLog } from './database-server.ts';
 import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.ts';
 import { probeDatabase } from './external-database.ts';
+import { HitStore } from './hit-store.ts';
 import { Imports } from './imports.ts';
 import { migrate, rowsUnsigned } from './migrations.ts';
 import { withPlace } from './damaged-place.ts';
@@ -73,6 +74,8 @@ export interface Store {
   readonly imports: Imports;
   /** Appends audit records. Its connection is made at first use; to be closed before the store. */
   readonly auditLog: AuditLog;
+  /** Hits of agencies. */
+  readonly hits: HitStore;
   /** Reads audit records, all in one state. @throws Failure */
   readAudit<T>(work: (reader: AuditReader) => Promise<T>): Promise<T>;
   /** Reads and writes the whole store, for backups. */
@@ -167,6 +170,7 @@ async function openAt(
     templateKeys,
     imports: new Imports(pool, keys),
     auditLog: new StoreAuditLog(url),
+    hits: new HitStore(pool),
     readAudit: (work) => readAudit(pool, work),
     copy: new StoreCopy(pool, keys),
     repair,

@@ -19,9 +19,17 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
     'get-subject': ANY,
     'list-subjects': ANY,
     'find-duplicates': ANY,
+    'watch-hits': ANY,
   },
-  examiner: { identify: SEARCHES, verify: SEARCHES, compare: SEARCHES, 'get-subject': ANY },
-  supervisor: { identify: SEARCHES, verify: SEARCHES, compare: SEARCHES, 'get-subject': ANY, 'find-duplicates': ANY },
+  examiner: { identify: SEARCHES, verify: SEARCHES, compare: SEARCHES, 'get-subject': ANY, 'watch-hits': ANY },
+  supervisor: {
+    identify: SEARCHES,
+    verify: SEARCHES,
+    compare: SEARCHES,
+    'get-subject': ANY,
+    'find-duplicates': ANY,
+    'watch-hits': ANY,
+  },
   operator: { 'read-status': ANY, 'read-metrics': ANY, 'hash-content': ANY, 'reload-index': ANY },
   auditor: { 'read-audit': ANY },
   monitor: { 'read-metrics': ANY, 'read-status': ANY },
@@ -73,6 +81,7 @@ const RECORDS: readonly Row[] = [
     records: 'every',
     purposes: ['investigation'],
   },
+  { roles: [...JUDGES, 'contributor'], does: ['see-record'], during: ['watch-hits'], records: 'own' },
   { roles: ['supervisor'], does: SHOWN, during: ['find-duplicates'], records: 'every' },
   { roles: ['contributor'], does: ['see-record'], during: ['get-subject', 'list-subjects', ...WRITES], records: 'own' },
   { roles: ['contributor'], does: SHOWN, during: ['find-duplicates'], records: 'own' },
@@ -90,7 +99,16 @@ const RECORDS: readonly Row[] = [
 ];
 
 const LEVELS = ['RESTRICTED', 'CONFIDENTIAL', 'SECRET'];
-const KNOWN = new Set([...LEVELS, 'ORCON', 'NO-ONWARD', 'POLICE-ONLY', 'BATTLEFIELD-ONLY', 'MINOR', 'SUSPENDED']);
+const KNOWN = new Set([
+  ...LEVELS,
+  'ORCON',
+  'NO-ONWARD',
+  'SILENT',
+  'POLICE-ONLY',
+  'BATTLEFIELD-ONLY',
+  'MINOR',
+  'SUSPENDED',
+]);
 
 /** May the client's call do this with records of the class? Without the question whether it may make the call. */
 export function mayDo(
@@ -127,6 +145,7 @@ export function mayDo(
   if (own) return true;
 
   if (has('SUSPENDED')) return false;
+  if (has('SILENT') && action !== 'search-record') return false;
   if (record.caveats.some((caveat) => !KNOWN.has(caveat) && !/^(X-|REL-.)/.test(caveat))) return false;
   const limited = has('ORCON') || record.caveats.some((caveat) => caveat.startsWith('REL-'));
   if (limited && !has(`REL-${client.agencyCode}`)) return false;

@@ -183,11 +183,11 @@ describe('own policies', () => {
   it('give caveats of their own a meaning: found, but seen by the owner only', async () => {
     const folder = folderWith({
       'silent.cedar': `forbid (principal, action == Ridgewatch::Action::"see-record", resource)
-        when { resource.caveats.contains("SILENT") } unless { resource.contributor == principal.agency };`,
+        when { resource.caveats.contains("DISCREET") } unless { resource.contributor == principal.agency };`,
     });
     const decisions = new Decisions(await loadPolicies(folder), KEEP);
     const ask = { action: 'identify', purpose: 'investigation', galleries: [] } as const;
-    const record = recordWith({ caveats: ['SILENT'] });
+    const record = recordWith({ caveats: ['DISCREET'] });
     const other = decisions.authorize(clientWith(['examiner']), ask);
     const owner = decisions.authorize(clientWith(['examiner'], { clientId: 'owner', agency: 'agency-b' }), ask);
     expect([other.searches(record), other.sees(record)]).toEqual([true, false]);
@@ -201,7 +201,7 @@ describe('caveats of records to be stored', () => {
   it('are known when a policy reads them, or labels', async () => {
     const { current } = await loadPolicies(
       folderWith({
-        'own.cedar': when('resource.caveats.contains("SILENT")').replace(
+        'own.cedar': when('resource.caveats.contains("DISCREET")').replace(
           'resource)',
           'resource is Ridgewatch::RecordClass)',
         ),
@@ -219,8 +219,8 @@ describe('caveats of records to be stored', () => {
       'X-',
       'X-ARMED',
     ];
-    expect(() => requireKnownCaveats([...known, 'SILENT'], current.reading)).not.toThrow();
-    for (const caveat of ['SILENT', 'REL-', 'REL', 'POLICEONLY', 'secret', '', 'TOP-SECRET', 'identify'])
+    expect(() => requireKnownCaveats([...known, 'DISCREET'], current.reading)).not.toThrow();
+    for (const caveat of ['DISCREET', 'REL-', 'REL', 'POLICEONLY', 'secret', '', 'TOP-SECRET', 'identify'])
       expect(() => requireKnownCaveats(['X-ARMED', caveat], shipped.reading), caveat).toThrow(
         expect.objectContaining({ reason: 'CAVEAT_UNKNOWN', detail: { field: 'caveats[1]' } }),
       );

@@ -3,6 +3,7 @@ import type { AccessServer } from '../../src/contract/generated/ridgewatch/v1/ac
 import type { GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import type { IdentificationServer } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { GetStatusResponse, type OperationsServer } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
+import type { SharingServer } from '../../src/contract/generated/ridgewatch/v1/sharing.ts';
 import { OPEN_CALLS, OPEN_GATEKEEPER, openUnary } from './open-access.ts';
 import { ApiServer, type ApiServerSettings, type ApiServices } from '../../src/api/server.ts';
 import type { Refusal } from '../../src/observability/refusal-log.ts';
@@ -27,6 +28,7 @@ export function createApiServer(
       identification: {} as IdentificationServer,
       gallery: {} as GalleryServer,
       access: {} as AccessServer,
+      sharing: {} as SharingServer,
       operations: { getStatus } as unknown as OperationsServer,
       ...services,
     },

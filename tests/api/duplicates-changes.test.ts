@@ -88,6 +88,7 @@ function find(
     party: () => ({ name: 'a', connection: 'b' }),
     note: () => undefined,
     account: () => undefined,
+    found: () => undefined,
     recordEarly: () => Promise.resolve(),
   };
   return findDuplicates(service, turns, request, context);

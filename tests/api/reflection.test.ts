@@ -27,6 +27,7 @@ const SERVICES = [
   'ridgewatch.v1.Gallery',
   'ridgewatch.v1.Identification',
   'ridgewatch.v1.Operations',
+  'ridgewatch.v1.Sharing',
 ];
 const PROTOS = join(installationFolder, 'node_modules/@grpc/reflection/build/proto/grpc/reflection');
 

@@ -9,6 +9,7 @@ import {
 } from '../../src/contract/generated/ridgewatch/v1/access.ts';
 import { GalleryClient } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { IdentificationClient, Purpose } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
+import { SharingClient } from '../../src/contract/generated/ridgewatch/v1/sharing.ts';
 import { bearer } from '../../src/security/bearer.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
 import { call, type RunningService } from './running-service.ts';
@@ -31,6 +32,7 @@ export interface ActingClient {
   readonly token: string;
   readonly identification: IdentificationClient;
   readonly gallery: GalleryClient;
+  readonly sharing: SharingClient;
 }
 
 let made = 0;
@@ -74,6 +76,7 @@ export function registeredClients(running: () => RunningService): RegisteredClie
         token,
         identification: clientOf(IdentificationClient, token),
         gallery: clientOf(GalleryClient, token),
+        sharing: clientOf(SharingClient, token),
       };
     },
     close: () => {

@@ -44,7 +44,7 @@ function hearing() {
 it('notifies of changes by other stores, even after a lost connection, but not of its own', async () => {
   const [here, there] = stores;
   const { heard, on, until } = hearing();
-  await here.listener.ensure(on, () => undefined);
+  await here.listener.ensure({ onChange: on, onClients: () => undefined, onHits: () => undefined });
   const own = await enrol(here);
   const first = await enrol(there);
   await until(first);
@@ -60,7 +60,7 @@ it('notifies of changes by other stores, even after a lost connection, but not o
   let again = await enrol(there);
   // The operating system reports the lost connection at some later moment.
   while (!heard.includes(again)) {
-    await here.listener.ensure(on, () => undefined);
+    await here.listener.ensure({ onChange: on, onClients: () => undefined, onHits: () => undefined });
     again = await enrol(there);
     await Promise.race([until(again), delay(20)]);
   }

@@ -88,10 +88,8 @@ describe('a hostile environment', () => {
     endure();
     const store = await openStore({ databaseUrl: undefined, dataDir, keys, log: () => undefined });
     expect(await store.subjects.headSequence()).toBe(0);
-    await store.listener.ensure(
-      () => undefined,
-      () => undefined,
-    );
+    const deaf = () => undefined;
+    await store.listener.ensure({ onChange: deaf, onClients: deaf, onHits: deaf });
     await store.close();
     rmSync(dataDir, { recursive: true, force: true });
   });

@@ -56,6 +56,15 @@ beforeEach(async () => {
     `INSERT INTO audit_record (writer, seq, at, kind, subjects, entry, hash)
      VALUES (gen_random_uuid(), 1, now(), 'call', '{}', '{}', sha256(''))`,
   );
+  // Two hits whose audit records come in another order than their numbers: these must stay as they are.
+  for (const digit of ['f', '0'])
+    await source.database.query(
+      `INSERT INTO audit_record (writer, seq, at, kind, agency, subjects, entry, hash)
+       VALUES (repeat($1, 32)::uuid, 1, now(), 'hit', 'agency', '{}', json_build_object('hits', json_build_array(
+         json_build_object('hit_id', gen_random_uuid(), 'subject_id', gen_random_uuid()))), decode(repeat('00', 32), 'hex'))`,
+      [digit],
+    );
+  await source.database.query("INSERT INTO hit_cursor VALUES ('agency', 'client', 1, now())");
   await source.database.query("INSERT INTO import_refusal VALUES ('\\x01', 1, 'R', repeat('m', 9000), 'f', 'c', 'e')");
 });
 

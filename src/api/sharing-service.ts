@@ -1,0 +1,29 @@
+import type {
+  AcknowledgeHitsRequest,
+  AcknowledgeHitsResponse,
+  SharingServer,
+} from '../contract/generated/ridgewatch/v1/sharing.ts';
+import { unary, type CallContext, type CallSettings } from './call.ts';
+import { requirePosition, watchHits, type SharingDependencies } from './hit-stream.ts';
+
+/** The `Sharing` service: hits, for the owners of the records that searches found. */
+export function sharingService(service: SharingDependencies, settings: CallSettings): SharingServer {
+  return {
+    watchHits: (call) => watchHits(call, service, settings),
+    acknowledgeHits: unary('Sharing/AcknowledgeHits', settings, (request: AcknowledgeHitsRequest, context) =>
+      acknowledgeHits(service, request, context),
+    ),
+  };
+}
+
+async function acknowledgeHits(
+  { hits }: SharingDependencies,
+  { position }: AcknowledgeHitsRequest,
+  context: CallContext,
+): Promise<AcknowledgeHitsResponse> {
+  context.authorize({ purpose: 'none', galleries: [] });
+  const { agency, clientId } = context.principal.client;
+  await requirePosition(hits, agency, position, 'position');
+  context.note({ hit_position: position });
+  return { position: await hits.acknowledge(agency, clientId, position, new Date()) };
+}

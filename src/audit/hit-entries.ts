@@ -1,0 +1,54 @@
+/** What the owners of found records are to be told, as audit records. */
+import { v7 as newId } from 'uuid';
+import type { AuditEntry } from './audit-entry.ts';
+
+/** A record that a search found, or that a comparison matched. */
+export interface FoundRecord {
+  readonly subjectId: string;
+  /** The agency that contributed it. */
+  readonly owner: string;
+  readonly caveats: readonly string[];
+  readonly provenance: string;
+  /** Place in the candidate list that the caller is shown, from 1; undefined: there is none. */
+  readonly rank: number | undefined;
+  /** log10 of the fused false match rate. */
+  readonly log10Fmr: number;
+  /** Name of the band. */
+  readonly band: string;
+  /** The caller is not shown the record. */
+  readonly silent: boolean;
+}
+
+/** Hits in one record: the length of the longest candidate list. */
+export const MAX_HITS = 500;
+
+/**
+ * The records that make hits: one for each owner, or several where there are many.
+ * @param call - the record of the call. Owners learn the agency that searched, and nothing of its client
+ */
+export function hitEntries(call: AuditEntry, found: readonly FoundRecord[]): AuditEntry[] {
+  const { begun, ended, method, purpose, checkpoint_id, request_id, outcome, agency } = call;
+  const shared = {
+    ...{ kind: 'hit' as const, begun, ended, outcome },
+    ...(method !== undefined && { method }),
+    ...(purpose !== undefined && { purpose }),
+    ...(checkpoint_id !== undefined && { checkpoint_id }),
+    ...(request_id !== undefined && { request_id }),
+    ...(agency !== undefined && { searched_by: agency }),
+  };
+  return [...Map.groupBy(found, ({ owner }) => owner)].flatMap(([owner, theirs]) =>
+    Array.from({ length: Math.ceil(theirs.length / MAX_HITS) }, (_, i) => ({
+      ...shared,
+      agency: owner,
+      hits: theirs.slice(i * MAX_HITS, (i + 1) * MAX_HITS).map(toHit),
+    })),
+  );
+}
+
+function toHit({ subjectId, caveats, provenance, rank, log10Fmr, band, silent }: FoundRecord) {
+  return {
+    ...{ hit_id: newId(), subject_id: subjectId, caveats: [...caveats], provenance },
+    ...(rank !== undefined && { rank }),
+    ...{ log10_fmr: log10Fmr, band, silent },
+  };
+}
