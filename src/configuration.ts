@@ -9,6 +9,7 @@ type Value<Name extends SettingName> = z.output<(typeof SETTINGS)[Name]['schema'
 /** The validated settings. */
 export interface Configuration {
   readonly databaseUrl: string | undefined;
+  readonly databaseOwnerUrl: string | undefined;
   readonly dataDir: string;
   readonly storePatienceSeconds: number;
   readonly keyFile: string | undefined;
@@ -81,8 +82,11 @@ export function readConfiguration(
     if (result.success) return result.data as Value<Name>;
     throw invalid(name, result.error.issues[0]?.message ?? 'is not valid');
   };
+  if (read('RIDGEWATCH_DATABASE_OWNER_URL') !== undefined && read('DATABASE_URL') === undefined)
+    throw invalid('RIDGEWATCH_DATABASE_OWNER_URL', 'is for the database of DATABASE_URL, which is not set');
   return {
     databaseUrl: read('DATABASE_URL'),
+    databaseOwnerUrl: read('RIDGEWATCH_DATABASE_OWNER_URL'),
     dataDir: read('RIDGEWATCH_DATA_DIR'),
     storePatienceSeconds: read('RIDGEWATCH_STORE_PATIENCE_SECONDS'),
     keyFile: read('RIDGEWATCH_KEY_FILE'),

@@ -59,6 +59,14 @@ export const SETTINGS = {
     meaning: 'PostgreSQL database for all data: `postgres://user:password@host:5432/database`.',
     why: 'Unset: an embedded PostgreSQL in the data directory. A first run needs no installation.',
   },
+  RIDGEWATCH_DATABASE_OWNER_URL: {
+    schema: optional,
+    fallback: undefined,
+    secret: true,
+    meaning:
+      'The database of `DATABASE_URL`, with the user that owns its tables. A start uses it to change the schema, to give the user of `DATABASE_URL` the rights of the service, and to mend indexes; then it closes these connections. Commands use it to administrate.',
+    why: 'Unset: the user of `DATABASE_URL` does everything, and may rewrite the audit; a warning says so. [operating](operating.md#two-database-roles) has the statements that make two roles.',
+  },
   RIDGEWATCH_DATA_DIR: {
     schema: filled,
     fallback: '.ridgewatch',

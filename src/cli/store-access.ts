@@ -42,7 +42,7 @@ export async function withStore<T>(
   examine?: StoreSettings['examine'],
 ): Promise<T> {
   const configuration = storeSettings(options);
-  const { databaseUrl, dataDir, storePatienceSeconds } = configuration;
+  const { databaseUrl, databaseOwnerUrl, dataDir, storePatienceSeconds } = configuration;
   const keys = new Keys(configuration);
   const log = ({ level, message }: { readonly level: string; readonly message: string }) => {
     if (level !== 'info') process.stderr.write(`${message}\n`);
@@ -51,6 +51,7 @@ export async function withStore<T>(
   try {
     const store = await openStore({
       databaseUrl,
+      databaseOwnerUrl,
       dataDir,
       keys,
       log,

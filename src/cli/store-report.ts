@@ -15,6 +15,8 @@ export interface Findings {
   /** Subjects that may have belonged to further galleries, whose names cannot be read. */
   readonly mayLackGalleries: readonly string[];
   readonly structure: Structure;
+  /** What the service's database role may do beyond its needs; undefined: the store does not open. */
+  readonly excessRights?: readonly string[] | undefined;
   /** Why the check or the repair stopped. */
   readonly obstacle?: string;
 }
@@ -32,6 +34,8 @@ export interface Mended {
 }
 
 const MAX_NAMED = 20;
+/** Excess rights that the text names; the document has all. */
+const MAX_RIGHTS = 4;
 const STYLE = { head: [], border: [] };
 /** What is lost with a block of a table, besides the rows that the report names. */
 const LOSSES: Readonly<Record<string, string>> = {
@@ -56,7 +60,7 @@ export function isStructureDamaged(structure: Structure): boolean {
 }
 
 export function documentOf(findings: Findings, mended: Mended | undefined): object {
-  const { subjects, references, damaged, mayLackGalleries, structure, obstacle } = findings;
+  const { subjects, references, damaged, mayLackGalleries, structure, excessRights, obstacle } = findings;
   return {
     ...(obstacle === undefined ? { subjects, references } : { obstacle }),
     damaged: damaged.map(({ referenceId, subjectId, reason }) => ({
@@ -70,6 +74,10 @@ export function documentOf(findings: Findings, mended: Mended | undefined): obje
     missing_changes: structure.missingChanges,
     counter_wrong: structure.isCounterWrong,
     migration_list_wrong: structure.isListWrong,
+    ...(excessRights !== undefined && {
+      database_roles: excessRights.length === 0 ? 'separated' : 'shared',
+      excess_rights: excessRights,
+    }),
     ...(mended !== undefined && {
       indexes_rebuilt: mended.indexes.map(({ index, table, outcome }) => ({ index, table, outcome })),
       tables_restored: mended.tables,
@@ -90,6 +98,7 @@ export function sentencesOf(findings: Findings, mended: Mended | undefined): str
   const lines = [...(mended === undefined ? [] : sentencesOfMended(mended))];
   if (obstacle === undefined) lines.push(`${references} references of ${subjects} subjects can be read.`);
   else lines.push(obstacle);
+  lines.push(...sentencesOfRoles(findings));
   const found = [...sentencesOfRows(findings), ...sentencesOfStructure(structure, mended)];
   if (found.length === 0) return [...lines, 'Nothing is damaged.'];
   const isMendedSafely =
@@ -127,6 +136,16 @@ function sentencesOfMended({ indexes, tables, changesFilled, rewritten, repaired
     );
   }
   return lines;
+}
+
+/** Shared roles are no damage: the sentence is advice. */
+function sentencesOfRoles({ excessRights }: Findings): string[] {
+  if (excessRights === undefined) return [];
+  if (excessRights.length === 0) return ["The service's database role may do what the service needs, and no more."];
+  const more = excessRights.length > MAX_RIGHTS ? `, and ${excessRights.length - MAX_RIGHTS} more` : '';
+  return [
+    `The service's database role may do more than the service needs: it ${excessRights.slice(0, MAX_RIGHTS).join(', ')}${more}. RIDGEWATCH_DATABASE_OWNER_URL separates the roles.`,
+  ];
 }
 
 function sentencesOfRows({ damaged, mayLackGalleries }: Findings): string[] {

@@ -52,7 +52,16 @@ const FORBIDDEN = new Set(
       'request',
       'response',
     ],
-    ['password', 'databaseurl', 'url', 'connectionstring', 'key', 'digest'],
+    [
+      'password',
+      'databaseurl',
+      'databaseownerurl',
+      'ridgewatchdatabaseownerurl',
+      'url',
+      'connectionstring',
+      'key',
+      'digest',
+    ],
   ].flat(),
 );
 const DEEPEST = 6;

@@ -171,6 +171,7 @@ async function start(
   const keys = new Keys(configuration);
   const store = await openStore({
     databaseUrl: configuration.databaseUrl,
+    databaseOwnerUrl: configuration.databaseOwnerUrl,
     dataDir: configuration.dataDir,
     keys,
     log: ({ level, message }) => log[level](message),
@@ -352,6 +353,7 @@ async function start(
   const headSequence = () => store.subjects.headSequence();
   const lookForLost = () => store.subjects.lookAhead();
   await startGallery({ switcher, follower, headSequence, lookForLost, quarantine, readiness, log });
+  await store.endOwnership();
   if (await wantsDemo(configuration, store, served.current)) {
     await loadDemoGallery(enrolment, configuration.demoSubjects, (people) => {
       readiness.starting(`Making the demo gallery: ${people} of ${configuration.demoSubjects} people.`);

@@ -13,8 +13,9 @@ const CLUSTER = 'postgres';
 const VERSION_FILE = 'PG_VERSION';
 /** Exists while a database is being created: from before its first file until it is complete. */
 const CREATION_MARK = 'postgres-is-being-made';
-/** File of the database's password. */
+/** Files of the passwords of the database's superuser and of the service's role. */
 export const PASSWORD_FILE = 'postgres-password';
+export const SERVICE_PASSWORD_FILE = 'postgres-service-password';
 /** `of`: files that prove an earlier database. `for`: files that an operator may have placed for a future database. */
 const TRACES = { of: [PASSWORD_FILE], for: ['keys.json', 'receipt-key.pem', 'audit-key.pem'] } as const;
 /** Maximum number of unexpected file names in an error message. */

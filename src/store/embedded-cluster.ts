@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
 import { claimForCommand, claimForService, ClusterClaim, type Patience } from './cluster-claim.ts';
-import { passwordOf, urlOf } from './cluster-credentials.ts';
+import { passwordOf, SERVICE_USER, servicePasswordOf, urlOf } from './cluster-credentials.ts';
 import {
   beginCreation,
   clusterFiles,
@@ -25,8 +25,10 @@ import { lockServer, repairPidFile } from './orphaned-server.ts';
 
 /** A running embedded PostgreSQL. */
 export interface EmbeddedCluster {
-  /** Connection URL of its administrative database. It contains the password and must not be logged. */
+  /** Connection URL of its superuser, for administration. It contains the password and must not be logged. */
   readonly url: string;
+  /** Connection URL of the service's role, which may not exist yet; not to be logged either. */
+  readonly serviceUrl: string;
   /** Directory of its files. */
   readonly directory: string;
   /** True when another process runs it: a service, or an earlier command. */
@@ -96,7 +98,8 @@ export function joinEmbeddedCluster(
       await requireReachable(root, place.port);
       const directory = clusterFiles(clusterHomeOf(root) ?? root);
       const stop = () => Promise.resolve(place.leave());
-      return { directory, url: urlOf(await passwordOf(root, true), place.port), isShared: true, stop };
+      const urls = urlsOf(await passwordOf(root, true), await servicePasswordOf(root), place.port);
+      return { directory, isShared: true, ...urls, stop };
     } catch (error) {
       place.leave();
       throw error;
@@ -126,6 +129,7 @@ async function run(
     if (isThere) await linkHome(root, host.home);
     else await createCluster(host, root, password, log);
     await endCreation(root);
+    const servicePassword = await servicePasswordOf(root);
     claim.lockCluster();
     lock = await lockServer(files, warner(log));
     repairPidFile(files);
@@ -136,11 +140,16 @@ async function run(
       beforeStop()
         .then(() => server.stop())
         .finally(release);
-    return { directory: files, isShared: false, url: urlOf(password, server.port), stop: () => (stopped ??= stop()) };
+    const urls = urlsOf(password, servicePassword, server.port);
+    return { directory: files, isShared: false, ...urls, stop: () => (stopped ??= stop()) };
   } catch (error) {
     release();
     throw error;
   }
+}
+
+function urlsOf(password: string, servicePassword: string, port: number): Pick<EmbeddedCluster, 'url' | 'serviceUrl'> {
+  return { url: urlOf(password, port), serviceUrl: urlOf(servicePassword, port, SERVICE_USER) };
 }
 
 /** Turns other errors into failures that name the directory and the cause. */

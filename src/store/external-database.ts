@@ -5,15 +5,18 @@ import { catalogueDamaged, isCatalogueLost } from './store-damage.ts';
 
 /** Waits between attempts, in milliseconds: a database started together with the service needs a moment. */
 const PATIENCE_MS = [250, 500, 1000] as const;
+/** Settings that name a database. */
+type UrlSetting = 'DATABASE_URL' | 'RIDGEWATCH_DATABASE_OWNER_URL';
 /** Codes of a database that does not listen yet or is starting up. */
 const STARTING = new Set(['ECONNREFUSED', '57P03']);
 
 /**
  * Checks that a database can be used.
+ * @param setting - that has the URL
  * @throws Failure DATABASE_URL_INVALID, DATABASE_UNREACHABLE, STORE_DAMAGED: one sentence without the password
  */
-export async function probeDatabase(url: string): Promise<void> {
-  const place = describe(url);
+export async function probeDatabase(url: string, setting: UrlSetting = 'DATABASE_URL'): Promise<void> {
+  const place = describe(url, setting);
   for (let attempt = 0; ; attempt++) {
     try {
       await connectOnce(url);
@@ -22,8 +25,8 @@ export async function probeDatabase(url: string): Promise<void> {
       if (isCatalogueLost(error)) throw catalogueDamaged(error);
       const wait = PATIENCE_MS[attempt];
       if (wait === undefined || !STARTING.has((error as { code?: string }).code ?? '')) {
-        const sentence = `The database at ${place} (DATABASE_URL) cannot be used: ${explain(error)}.`;
-        throw new Failure('failed-precondition', 'DATABASE_UNREACHABLE', sentence);
+        const sentence = `The database at ${place} (${setting}) cannot be used: ${explain(error)}.`;
+        throw new Failure('failed-precondition', 'DATABASE_UNREACHABLE', sentence, { field: setting });
       }
       await delay(wait);
     }
@@ -43,23 +46,23 @@ async function connectOnce(url: string): Promise<void> {
 }
 
 /** Host, port and database of a URL: the parts that may be shown. */
-function describe(url: string): string {
+function describe(url: string, setting: UrlSetting): string {
   let parsed: URL;
   try {
     parsed = new URL(url);
   } catch {
-    throw invalid('it is not a URL');
+    throw invalid(setting, 'it is not a URL');
   }
-  if (!/^postgres(ql)?:$/.test(parsed.protocol)) throw invalid('it does not start with postgres://');
+  if (!/^postgres(ql)?:$/.test(parsed.protocol)) throw invalid(setting, 'it does not start with postgres://');
   // A '/', '?' or '#' in a password ends the host: the rest of the password would be shown as part of the path.
   if (parsed.username === '' && /@/.test(parsed.pathname + parsed.search + parsed.hash))
-    throw invalid('its user or password holds a character that has to be percent-encoded (%2F for /)');
+    throw invalid(setting, 'its user or password holds a character that has to be percent-encoded (%2F for /)');
   return `${parsed.hostname || 'localhost'}:${parsed.port || '5432'}${parsed.pathname}`;
 }
 
-function invalid(why: string): Failure {
-  const sentence = `DATABASE_URL cannot be used: ${why}; it looks like postgres://user:password@host:5432/database.`;
-  return new Failure('invalid-argument', 'DATABASE_URL_INVALID', sentence);
+function invalid(setting: UrlSetting, why: string): Failure {
+  const sentence = `${setting} cannot be used: ${why}; it looks like postgres://user:password@host:5432/database.`;
+  return new Failure('invalid-argument', 'DATABASE_URL_INVALID', sentence, { field: setting });
 }
 
 /** Explains a failed connection, as the end of a sentence. Quotes nothing. */

@@ -35,6 +35,8 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
     await refuseNewerSchema(client);
     await refuseOtherList(client);
     if (which === 'keep') await refuseOlderSchema(client);
+    // The library asks for the rights of an owner even if there is nothing to do.
+    if ((await appliedMigrations(client)).length === ownMigrations().length) return;
     const silent = () => undefined;
     await runner({
       dbClient: client,
@@ -53,7 +55,9 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
     if (isOfCatalogue(damagedPlaceOf(cause))) throw catalogueDamaged(cause);
     const code = (cause as { code?: unknown }).code;
     const told = typeof code === 'string' ? `: ${explain(cause)}` : '';
-    const why = /permission denied/.test(String(cause)) ? ': its user may not create tables in it' : told;
+    const why = /permission denied/.test(String(cause))
+      ? ': its user may not change its schema; RIDGEWATCH_DATABASE_OWNER_URL names one that may'
+      : told;
     const sentence = `The database schema could not be brought up to date${why}.`;
     throw new Failure('failed-precondition', 'MIGRATION_FAILED', sentence, { cause });
   } finally {

@@ -19,12 +19,12 @@ export type OnBatch = (
 
 /**
  * Streams subjects; see SubjectStore.snapshot.
- * @param lookForLost - finds lost rows, before the subjects are read
+ * @param examined - finds lost rows, before the subjects are read, and looks at damage
  */
 export function takeSnapshot(
   pool: pg.Pool,
   keys: Keys,
-  lookForLost: () => Promise<LostRows>,
+  { lookForLost, examiner }: { readonly lookForLost: () => Promise<LostRows>; readonly examiner: () => pg.Pool },
   onBatch: OnBatch,
   batchSize: number,
   which: Pick<ListFilter, 'gallery' | 'contributor'>,
@@ -35,13 +35,13 @@ export function takeSnapshot(
     const told = new Set<string>();
     let working: Promise<void> = Promise.resolve();
     let memberships: Promise<Map<string, string[]> | undefined> | undefined;
-    const lost = () => (memberships ??= undone(pool, lostMemberships));
+    const lost = () => (memberships ??= undone(examiner(), lostMemberships));
     const read = async (client: pg.PoolClient) => {
       const seq = await readHead(client);
       let subjectCount = 0;
       for await (const batch of batchesOf(client, keys, which, batchSize)) {
-        const named = await withReferenceIds(pool, batch);
-        const completed = await withGalleries(pool, addLost(named.subjects, gone), lost);
+        const named = await withReferenceIds(examiner(), batch);
+        const completed = await withGalleries(examiner(), addLost(named.subjects, gone), lost);
         const { subjects, unreadable } = provenOf({ ...named, subjects: completed });
         for (const one of unreadable) told.add(one.subjectId);
         await working;

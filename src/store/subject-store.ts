@@ -43,15 +43,20 @@ const NOTHING_LOST: LostRows = { references: [], unreadable: [], galleries: new 
 export class SubjectStore {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
+  readonly #examiner: () => pg.Pool;
   readonly #turns = new StoreTurns();
   #lost: LostRows = NOTHING_LOST;
   /** Lost rows found before the first snapshot, which need not search again. */
   #ahead: LostRows | undefined;
 
-  /** @param keys - template encryption keys */
-  constructor(pool: pg.Pool, keys: Keys) {
+  /**
+   * @param keys - template encryption keys
+   * @param examiner - connections that look at damage: those of a database administrator find more than others
+   */
+  constructor(pool: pg.Pool, keys: Keys, examiner: () => pg.Pool = () => pool) {
     this.#pool = pool;
     this.#keys = keys;
+    this.#examiner = examiner;
   }
 
   /**
@@ -123,8 +128,8 @@ export class SubjectStore {
       this.#pool,
       ids.filter((id) => !found.has(id)),
     );
-    const subjects = await withGalleries(this.#pool, addLost(read.subjects, this.#lost));
-    const named = await withReferenceIds(this.#pool, { subjects, unreadable: [...read.unreadable, ...lost] });
+    const subjects = await withGalleries(this.#examiner(), addLost(read.subjects, this.#lost));
+    const named = await withReferenceIds(this.#examiner(), { subjects, unreadable: [...read.unreadable, ...lost] });
     return provenOf(named);
   }
 
@@ -140,13 +145,13 @@ export class SubjectStore {
       (client) => readPageAround(client, this.#keys, filter),
       READ_ONLY,
     );
-    const completed = await withGalleries(this.#pool, addLost(subjects, this.#lost));
+    const completed = await withGalleries(this.#examiner(), addLost(subjects, this.#lost));
     return provenOf({ subjects: completed, unreadable: [] }).subjects;
   }
 
   /** Searches for rows that are missing without a database error. Reads all tables and indexes. */
   async lookForLost(): Promise<LostRows> {
-    return (this.#lost = await undone(this.#pool, findLostRows));
+    return (this.#lost = await undone(this.#examiner(), findLostRows));
   }
 
   /** Searches for lost rows before a snapshot, which then does not search again. */
@@ -167,7 +172,7 @@ export class SubjectStore {
 
   /** Finds the ids of damaged references, as far as the database's indexes reveal them. */
   name(damaged: readonly DamagedReference[]): Promise<DamagedReference[]> {
-    return undone(this.#pool, (client) => nameReferences(client, damaged));
+    return undone(this.#examiner(), (client) => nameReferences(client, damaged));
   }
 
   /**
@@ -192,7 +197,7 @@ export class SubjectStore {
     references: readonly NewReference[] | undefined,
   ): Promise<SubjectWithReferences & { readonly seq: number }> {
     const lost = withoutSubject(this.#lost, subjectId, patch.galleries !== undefined, references !== undefined);
-    const complete = (one: SubjectOfRows) => withGalleries(this.#pool, addLost([one], lost));
+    const complete = (one: SubjectOfRows) => withGalleries(this.#examiner(), addLost([one], lost));
     const updated = await inTransaction(this.#pool, (client) =>
       updateSubject(client, this.#keys, subjectId, expectedVersion, patch, references, complete),
     );
@@ -282,7 +287,8 @@ export class SubjectStore {
     batchSize: number,
     which: Pick<ListFilter, 'gallery' | 'contributor'> = { gallery: undefined, contributor: undefined },
   ): Promise<{ readonly seq: number; readonly subjectCount: number }> {
-    return takeSnapshot(this.#pool, this.#keys, () => this.#lostAhead(), onBatch, batchSize, which);
+    const examined = { lookForLost: () => this.#lostAhead(), examiner: this.#examiner };
+    return takeSnapshot(this.#pool, this.#keys, examined, onBatch, batchSize, which);
   }
 
   /** Name of the last migration. */

@@ -2,13 +2,15 @@ import type pg from 'pg';
 import { Failure } from '../failure.ts';
 import { keyNotFound, newKeyId, type KeyRing } from '../security/key-ring.ts';
 import type { Keys } from '../security/keys.ts';
-import { enterKey, isKeyUsed, requireProofs } from './key-proofs.ts';
+import { enterKey, isKeyKnown, isKeyUsed, requireProofs } from './key-proofs.ts';
 import { RowSigning } from './row-signing.ts';
 import { TemplateResealing, type Resealed } from './template-resealing.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withConnection, withoutTimeLimit } from './transaction.ts';
 
 /** Advisory lock for changes of the key file; an arbitrary number that no other lock of this database uses. */
 const KEY_FILE_LOCK = 7_319_522_806;
+/** Advisory lock of programs that open the keys. */
+const OPENING_LOCK = 7_319_522_807;
 
 /** Result of opening the keys. */
 export interface Established {
@@ -37,11 +39,13 @@ export class TemplateKeys {
   establish(): Promise<Established> {
     const keys = this.#keys;
     return inTransaction(this.#pool, async (client) => {
-      await client.query('LOCK TABLE template_key IN EXCLUSIVE MODE');
+      await client.query('SELECT pg_advisory_xact_lock($1)', [OPENING_LOCK]);
       const { rows } = await client.query('SELECT FROM template_key LIMIT 1');
       const made = await keys.open(rows.length > 0);
       const missing = await requireProofs(client, keys);
-      await enterKey(client, keys.ring, keys.ring.currentId);
+      const { currentId } = keys.ring;
+      // A role that may only read the keys can open a store that has this one.
+      if (!(await isKeyKnown(client, currentId))) await enterKey(client, keys.ring, currentId);
       return { made, missing };
     });
   }

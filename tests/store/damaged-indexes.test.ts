@@ -31,7 +31,10 @@ const keys = () => new Keys({ keyFile: join(dataDir, 'keys.json'), dataDir });
 
 async function open(databaseUrl: string): Promise<Store> {
   log = [];
-  const heard = ({ message }: { readonly message: string }) => void log.push(message);
+  // These users own what they read.
+  const heard = ({ message }: { readonly message: string }) => {
+    if (!message.includes('RIDGEWATCH_DATABASE_OWNER_URL')) log.push(message);
+  };
   return (store = await openStore({ databaseUrl, dataDir, keys: keys(), log: heard }));
 }
 

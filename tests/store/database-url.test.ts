@@ -39,7 +39,7 @@ it.each([
   expect(message).not.toMatch(/s3cret|\n/);
 });
 
-it('names the cause: TLS, a missing password, a user who may not create tables', async () => {
+it('names the cause: TLS, a missing password, a user who may not change the schema', async () => {
   const url = await cluster.createDatabase();
   expect((await refusal(`${url}?sslmode=verify-full`)).message).toContain('does not offer TLS');
   const bare = new URL(url);
@@ -53,7 +53,7 @@ it('names the cause: TLS, a missing password, a user who may not create tables',
   reader.username = reader.password = 'reader';
   expect(await refusal(reader.href)).toMatchObject({
     reason: 'MIGRATION_FAILED',
-    message: expect.stringContaining('may not create tables') as string,
+    message: expect.stringContaining('may not change its schema') as string,
   });
 });
 

@@ -107,7 +107,8 @@ async function read({ store }: StoreAccess, options: CheckOptions): Promise<Omit
   note(vanished.map((subjectId) => ({ referenceId: '', subjectId, reason: 'SUBJECT_DAMAGED' })));
   const all = [...damaged.values()];
   const expungeable = new Set(all.flatMap(({ subjectId }) => (spared.has(subjectId) ? [] : [subjectId]))).size;
-  return { subjects, references, expungeable, damaged: all, mayLackGalleries };
+  const { excessRights } = store;
+  return { subjects, references, expungeable, damaged: all, mayLackGalleries, excessRights };
 }
 
 async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason: string): Promise<Mended> {
