@@ -18,6 +18,10 @@ export const SERVICE_GRANTS: Readonly<Record<string, readonly string[]>> = {
   enrolment_request: ['SELECT', 'INSERT', 'UPDATE (digest)', 'DELETE'],
   gallery: ['SELECT', 'INSERT', 'UPDATE (first_seen)'],
   gallery_membership: ['SELECT', 'INSERT', 'DELETE'],
+  // A trigger writes hits, with the rights of the owner.
+  hit: ['SELECT'],
+  hit_counter: ['SELECT'],
+  hit_cursor: ['SELECT', 'INSERT', 'UPDATE (seq, update_time)'],
   import: [
     'SELECT',
     'INSERT',
