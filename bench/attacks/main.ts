@@ -3,10 +3,10 @@
  * threshold against the reference of an enrolled subject, until the alarm, and until the client is disabled. In one
  * process, with the service's own disclosure, budgets, window and plausibility; time is simulated.
  *
- *   npm run bench -- attacks [--data DIR] [--defences none,default] [--attacks linear,climb,…] [--targets 3]
+ *   npm run bench -- attacks [--data DIR] [--defences none,default,without-spectrum] [--attacks linear,climb,…] [--targets 3]
  *     [--calls 100000] [--days 365] [--subjects 10000] [--json]
  *
- * --data: real faces, a folder with embeddings.f32 and embeddings.tsv; half of the people are the attacker's. Without it
+ * Defences: `default`, or the same as if too few faces were enrolled for a spectrum. --data: real faces, a folder with embeddings.f32 and embeddings.tsv; half of the people are the attacker's. Without it
  * all faces are synthetic. --days: simulated time that the attacker has. An attacker `with a look-alike` begins with a
  * face whose rate against the target is 10⁻³ to 10⁻⁴; `spread` ones have 20 clients of 5 agencies.
  */
@@ -28,12 +28,15 @@ import {
 } from './face-attacks.ts';
 import { fingerClimb } from './finger-attack.ts';
 import { facesToAttack, type FacesToAttack } from './faces-to-attack.ts';
+import { normalDirection } from './vectors.ts';
 
 interface Plan {
   readonly attack: Attack;
   readonly clients?: number;
   readonly agencies?: number;
   readonly lookAlike?: boolean;
+  /** The attacker has no faces of the model, and takes random numbers. */
+  readonly faceless?: boolean;
 }
 
 const PLANS: Readonly<Record<string, Plan>> = {
@@ -49,8 +52,13 @@ const PLANS: Readonly<Record<string, Plan>> = {
   'patient, look-alike, spread': { attack: patient, lookAlike: true, clients: 20, agencies: 5 },
   'identify, look-alike, spread': { attack: identifyOnly, lookAlike: true, clients: 20, agencies: 5 },
   'linear, spread': { attack: linear, clients: 20, agencies: 5 },
+  'linear, without faces': { attack: linear, faceless: true },
+  'identify, without faces': { attack: identifyOnly, faceless: true },
+  'patient, look-alike, without faces': { attack: patient, lookAlike: true, faceless: true },
+  'climb by searches, look-alike, without faces': { attack: climbBySearches, lookAlike: true, faceless: true },
 };
 const FINGERS = 'finger';
+const DEFENCES: ReadonlySet<string> = new Set(['none', 'default', 'without-spectrum']);
 
 const { values: options } = parseArgs({
   options: {
@@ -67,7 +75,7 @@ const { values: options } = parseArgs({
 const defences = options.defences.split(',');
 const plans = options.attacks?.split(';') ?? [...Object.keys(PLANS), FINGERS];
 const unknown = [
-  ...defences.filter((name) => name !== 'none' && name !== 'default'),
+  ...defences.filter((name) => !DEFENCES.has(name)),
   ...plans.filter((name) => name !== FINGERS && !Object.hasOwn(PLANS, name)),
 ];
 if (unknown.length > 0) {
@@ -86,8 +94,8 @@ for (const name of plans) {
       const random = new Random(SEEDS.attacks, target);
       const outcome =
         name === FINGERS
-          ? fingerClimb(limits, kind === 'default', subjects, random, target)
-          : onFace(PLANS[name], faces, target, kind === 'default', random);
+          ? fingerClimb(limits, kind !== 'none', subjects, random, target)
+          : onFace(PLANS[name], facesUnder(kind), target, kind !== 'none', random);
       rows.push({ attack: name, defences: kind, target, ...outcome });
       if (!options.json) console.error(JSON.stringify(rows.at(-1)));
     }
@@ -99,8 +107,12 @@ else
     rows.map(({ refused, ...row }) => ({ ...row, refused: Object.values(refused).reduce((a, b) => a + b, 0) })),
   );
 
+function facesUnder(kind: string): FacesToAttack {
+  return kind === 'without-spectrum' ? { ...faces, spectrum: undefined } : faces;
+}
+
 function onFace(
-  { attack, clients = 1, agencies = 1, lookAlike = false }: Plan,
+  { attack, clients = 1, agencies = 1, lookAlike = false, faceless = false }: Plan,
   { people, own, spectrum }: FacesToAttack,
   target: number,
   isDefended: boolean,
@@ -110,7 +122,8 @@ function onFace(
   const service = new AttackedService({ target: people[target].reference, spectrum, subjects }, attempt, isDefended);
   const start = lookAlike ? people[target].lookAlike : undefined;
   try {
-    attack({ service, own, start, random });
+    const faces = faceless ? own.map((face) => normalDirection(face.length, random)) : own;
+    attack({ service, own: faces, start, random });
   } catch (thrown) {
     if (!(thrown instanceof Ended)) throw thrown;
   }

@@ -125,7 +125,7 @@ async function answerIdentify(
   served.current.requireKnown(request.galleries);
   const samples = await decodeSamples(request.samples, service.faceModels, 'samples', context.signal);
   noteWarnings(service, context, samples);
-  if (isWatched(grant)) requirePlausible(samples);
+  if (isWatched(grant)) requirePlausible(service, samples);
   const maxCandidates = request.maxCandidates || DEFAULT_CANDIDATES;
   const asked = toThreshold(request.threshold);
   const isCoarse = answer.rates === 'powers';
@@ -262,7 +262,7 @@ async function answerVerify(
   const charged = facts === NO_RECORD ? `${subjectId} ${grant.client.clientId}` : (subjectId ?? '');
   const count = comparisonsOf(disclosure, samples);
   if (isBudgeted) {
-    requirePlausible(samples);
+    requirePlausible(service, samples);
     service.budgets.spend(grant.client, charged, count);
   }
   const admit = isBudgeted ? (probes: readonly Probe[]) => admitProbes(service, grant, probes) : undefined;

@@ -5,6 +5,7 @@ import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { AuditGroup, IndexAudit } from '../matching/search/index-audit.ts';
 import { faceVersion, fingerVersion, packedModels, type ModelVersion } from '../matching/rates/model-version.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
+import type { FaceSpectra } from '../matching/search/face-spectra.ts';
 import type { ListTuning } from '../matching/tuning/list-tuning.ts';
 import { shippedVectorModel } from '../matching/model/shipped-model.ts';
 import { Coalesced } from '../observability/coalesced.ts';
@@ -36,6 +37,7 @@ export interface OperationsDependencies {
   readonly simdLevel: string;
   readonly audit: IndexAudit;
   readonly tuning: ListTuning;
+  readonly spectra: Pick<FaceSpectra, 'learnedFrom'>;
   readonly targetHitRate: number;
   readonly switcher: IndexSwitcher;
   /** @throws Failure while the gallery is not searchable */
@@ -146,6 +148,12 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     damagedReferences: service.quarantine.list(MAX_NAMED),
     targetHitRate: service.targetHitRate,
     candidateLists: service.tuning.figures.map(toCandidateLists),
+    faceSpectra: [...service.faceModels.values()]
+      .map(({ id, dimension }) => ({
+        modelId: id,
+        faceCount: service.spectra.learnedFrom({ modelId: id, dimension }),
+      }))
+      .sort((a, b) => (a.modelId < b.modelId ? -1 : 1)),
   };
 }
 

@@ -6,13 +6,15 @@ import type { ProbeWindow, WatchedProbe } from '../access/probe-window.ts';
 import { Failure } from '../failure.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
 import { vectorOf } from '../matching/kernels/similarity.ts';
+import type { FaceSpectra } from '../matching/search/face-spectra.ts';
 import type { Probe, SampleTemplate } from '../matching/search/probe.ts';
-import { requirePlausibleFace } from '../templates/face-plausibility.ts';
+import { implausible, requirePlausibleFace } from '../templates/face-plausibility.ts';
 import type { MeasuredRates } from './disclosed-answers.ts';
 
 export interface Safeguards {
   readonly budgets: VerifyBudgets;
   readonly window: ProbeWindow;
+  readonly spectra: Pick<FaceSpectra, 'admits'>;
 }
 
 /**
@@ -36,12 +38,16 @@ export function requireExplainable(disclosure: Disclosure, explain: boolean): vo
   throw new Failure('permission-denied', 'EXPLANATION_NOT_PERMITTED', sentence, { field: 'explain' });
 }
 
-/** @throws Failure SAMPLE_IMPLAUSIBLE with the field of the sample */
-export function requirePlausible(samples: readonly SampleTemplate[]): void {
+/**
+ * Refuses faces that no model makes, and those that lie unlike the enrolled faces of their model.
+ * @throws Failure SAMPLE_IMPLAUSIBLE with the field of the sample, the same for both
+ */
+export function requirePlausible({ spectra }: Pick<Safeguards, 'spectra'>, samples: readonly SampleTemplate[]): void {
   for (const { sampleIndex, template } of samples) {
     if (template.modality !== 'face') continue;
     try {
       requirePlausibleFace(template);
+      if (!spectra.admits(template)) throw implausible();
     } catch (thrown) {
       throw thrown instanceof Failure ? thrown.within(`samples[${sampleIndex}]`) : thrown;
     }

@@ -6,6 +6,7 @@ import type { Compactor } from '../gallery/compactor.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { CandidateGraphs } from '../matching/graph/candidate-graphs.ts';
 import type { FaceCoding } from '../matching/search/face-coding.ts';
+import type { FaceSpectra } from '../matching/search/face-spectra.ts';
 import type { ListTuning } from '../matching/tuning/list-tuning.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
 import type { Logger } from '../observability/logging.ts';
@@ -29,6 +30,7 @@ export interface PeriodicParts {
   readonly switcher: IndexSwitcher;
   readonly compactor: Compactor;
   readonly faceCoding: FaceCoding;
+  readonly spectra: FaceSpectra;
   readonly tuning: ListTuning;
   /** Undefined: none are built. */
   readonly graphs: CandidateGraphs | undefined;
@@ -40,7 +42,7 @@ export interface PeriodicParts {
 
 /**
  * Runs every second: reads the key file again, follows changes by other processes and of clients, probes the store, switches to a
- * newly published index, compacts sparse segments, codes faces, measures list lengths, builds graphs. A task never
+ * newly published index, compacts sparse segments, codes faces, learns spectra of faces, measures list lengths, builds graphs. A task never
  * overlaps itself, and a failing task does not stop the others.
  */
 export class PeriodicTasks {
@@ -67,12 +69,12 @@ export class PeriodicTasks {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    const { compactor, faceCoding, tuning, graphs } = this.#parts;
-    await Promise.all([compactor.stop(), faceCoding.stop(), tuning.stop(), graphs?.stop()]);
+    const { compactor, faceCoding, spectra, tuning, graphs } = this.#parts;
+    await Promise.all([compactor.stop(), faceCoding.stop(), spectra.stop(), tuning.stop(), graphs?.stop()]);
   }
 
   #run(): void {
-    const { keys, store, switcher, compactor, faceCoding, tuning, graphs, log } = this.#parts;
+    const { keys, store, switcher, compactor, faceCoding, spectra, tuning, graphs, log } = this.#parts;
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
     this.#tellKey();
@@ -89,6 +91,7 @@ export class PeriodicTasks {
       );
     void compactor.run();
     void faceCoding.run();
+    void spectra.run();
     void tuning.run();
     void graphs?.run();
   }

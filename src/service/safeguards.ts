@@ -21,7 +21,7 @@ export interface SafeguardParts {
 }
 
 /** Budgets, call rates and the window of recent probes of this process. */
-export function makeSafeguards(parts: SafeguardParts): Safeguards & { readonly rates: CallRates } {
+export function makeSafeguards(parts: SafeguardParts): Omit<Safeguards, 'spectra'> & { readonly rates: CallRates } {
   const { log, count } = parts;
   const window = new ProbeWindow({
     alarm: (alarm) => {

@@ -5,6 +5,7 @@ import type { CandidateGraphs } from '../matching/graph/candidate-graphs.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
 import { AdmissionQueue } from '../matching/search/admission.ts';
 import { FaceCoding } from '../matching/search/face-coding.ts';
+import { FaceSpectra } from '../matching/search/face-spectra.ts';
 import { GraphSubjects } from '../matching/search/graph-subjects.ts';
 import { IndexAudit } from '../matching/search/index-audit.ts';
 import { Planner } from '../matching/search/planner.ts';
@@ -27,6 +28,7 @@ export interface Searching {
   readonly planner: Planner;
   readonly audit: IndexAudit;
   readonly faceCoding: FaceCoding;
+  readonly spectra: FaceSpectra;
   /** Undefined: no graph is used. */
   readonly graphs: CandidateGraphs | undefined;
   readonly tuning: ListTuning;
@@ -58,11 +60,17 @@ export function startSearching(
   const faceCoding = new FaceCoding(served, pool, (error) =>
     log.warn({ err: error }, 'faces are not coded; searches for them stay exact'),
   );
+  const spectra = new FaceSpectra(
+    served,
+    ({ modelId }, faces) =>
+      log.info({ model: modelId, faces }, 'probes of a face model are held against its enrolled faces'),
+    (error) => log.warn({ err: error }, 'the spectrum of a face model could not be learned'),
+  );
   const graphs = candidateGraphs(configuration, served, log);
   const tuning = listTuning(configuration, served, pool, admission, log);
   const compactor = new Compactor(served, (error) =>
     log.warn({ err: error }, 'a segment could not be compacted; it stays in use'),
   );
   const planner = new Planner(pool, { candidates, graphs: graphs && new GraphSubjects(graphs) });
-  return { served, pool, admission, planner, audit, faceCoding, graphs, tuning, compactor };
+  return { served, pool, admission, planner, audit, faceCoding, spectra, graphs, tuning, compactor };
 }

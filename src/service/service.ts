@@ -117,7 +117,7 @@ async function start(
   const searching = startSearching(configuration, calibrations, teardown, log, (seconds) =>
     metrics.observeWait(seconds),
   );
-  const { served, pool, admission, planner, audit, graphs, tuning, compactor, faceCoding } = searching;
+  const { served, pool, admission, planner, audit, graphs, tuning, compactor, faceCoding, spectra } = searching;
   const { targetFpir, targetHitRate } = configuration;
   // Metrics can be scraped before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
@@ -276,6 +276,7 @@ async function start(
       requireReady,
     },
     ...safeguards,
+    spectra,
   };
   const identification = identificationService(identifying, settings);
   identify = identifyRoute(identifyBy(identifying), settings, configuration.maxMessageBytes);
@@ -298,6 +299,7 @@ async function start(
       served,
       switcher,
       requireReady,
+      spectra,
       faceModels,
       calibrations,
       workerCount: pool.size,
@@ -374,6 +376,7 @@ async function start(
     switcher,
     compactor,
     faceCoding,
+    spectra,
     tuning,
     graphs,
     bell,

@@ -8,6 +8,7 @@ import {
   learnFaceSpectrum,
   type FaceSpectrum,
 } from '../../src/matching/kernels/face-spectrum.ts';
+import { learnPrincipalDirections } from '../../src/matching/kernels/principal-directions.ts';
 import { wornFace } from '../../src/matching/tuning/worn-face.ts';
 import { Random } from '../../src/random.ts';
 import { sharedData } from '../shared-data.ts';
@@ -91,6 +92,23 @@ describe('the spectrum of the enrolled faces of a model', () => {
     expect(canLearnSpectrum(DIMENSION, 2999)).toBe(false);
     expect(canLearnSpectrum(128, FACES)).toBe(false);
     expect(() => learnFaceSpectrum(joined(enrolled.slice(0, 2999)), DIMENSION)).toThrow(RangeError);
+  });
+
+  it.skipIf(sharedData === undefined)('learned on real people accepts those who are most unlike them', () => {
+    const { people } = facesOfPeople(join(sharedData ?? '', 'lfw-embeddings'));
+    const images = people.map((own) => own.map(quantised));
+    // Of the first eight directions the fifth is that along which one face needs the widest limits.
+    const { directions } = learnPrincipalDirections(joined(images.flat()), DIMENSION, 5);
+    const along = directions.subarray(4 * DIMENSION);
+    const placeOf = (face: Int8Array) => face.reduce((product, value, k) => product + value * along[k], 0);
+    const ordered = images
+      .map((own) => [own.reduce((total, face) => total + placeOf(face), 0) / own.length, own] as const)
+      .sort(([a], [b]) => a - b)
+      .flatMap(([, own]) => own);
+    for (const faces of [ordered, ordered.toReversed()]) {
+      const real = learnFaceSpectrum(joined(faces.slice(0, 3000)), DIMENSION);
+      expect(refused(faces.slice(3000), real)).toBe(0);
+    }
   });
 
   it.skipIf(sharedData === undefined)('learned on half of the real people accepts the other half', () => {

@@ -3,6 +3,7 @@ import {
   CandidateListsState,
   GetStatusResponse,
   Readiness,
+  type FaceSpectrum,
   type IndexAuditGroup,
 } from '../../contract/generated/ridgewatch/v1/operations.ts';
 import { IndexWay } from '../../contract/generated/ridgewatch/v1/identification.ts';
@@ -106,7 +107,17 @@ function render(status: GetStatusResponse): string {
     lists.toString(),
     'models',
     ...models,
+    ...status.faceSpectra.map(spectrumLine),
   ].join('\n');
+}
+
+/** e.g. `probes of the face model arc-512: held against 3,000 enrolled faces`. */
+function spectrumLine({ modelId, faceCount }: FaceSpectrum): string {
+  const state =
+    faceCount === 0
+      ? 'not held against enrolled faces: there are too few, or they are being learned from'
+      : `held against ${faceCount.toLocaleString('en')} enrolled faces`;
+  return `probes of the face model ${modelId}: ${state}`;
 }
 
 /** e.g. `audit of face searches by graph: 2 of 1,200 first candidates missed (at most 0.5 %)`. */

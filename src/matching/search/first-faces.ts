@@ -10,15 +10,25 @@ export class FirstFaces {
   readonly #key: string;
   readonly #dimension: number;
   readonly #limit: number;
+  readonly #counts: (subject: SubjectEntry) => boolean;
   /** Ascending ids of subjects that have such faces. */
   readonly #subjectIds: string[] = [];
 
-  /** @param limit - maximum number of faces */
-  constructor(gallery: Gallery, name: Extract<PartitionName, { modality: 'face' }>, limit: number) {
+  /**
+   * @param limit - maximum number of faces
+   * @param counts - subjects whose faces count; by default all
+   */
+  constructor(
+    gallery: Gallery,
+    name: Extract<PartitionName, { modality: 'face' }>,
+    limit: number,
+    counts: (subject: SubjectEntry) => boolean = () => true,
+  ) {
     this.#gallery = gallery;
     this.#key = partitionKey(name);
     this.#dimension = name.dimension;
     this.#limit = limit;
+    this.#counts = counts;
   }
 
   /** Looks for the subjects, one at each step. Between steps the gallery may change. */
@@ -44,11 +54,12 @@ export class FirstFaces {
     return new Int8Array(faces.buffer, 0, count * this.#dimension);
   }
 
-  #consider({ subjectId, references }: SubjectEntry): void {
+  #consider(subject: SubjectEntry): void {
+    const { subjectId, references } = subject;
     const ids = this.#subjectIds;
     const isFull = ids.length === this.#limit;
     if (isFull && subjectId > ids[ids.length - 1]) return;
-    if (!references.some(({ partition }) => partitionKey(partition) === this.#key)) return;
+    if (!this.#counts(subject) || !references.some(({ partition }) => partitionKey(partition) === this.#key)) return;
     if (isFull) ids.pop();
     let [low, high] = [0, ids.length];
     while (low < high) {

@@ -257,6 +257,19 @@ export interface GetStatusResponse {
   targetHitRate: number;
   /** The lists that indexed searches make, for each kind of probes. */
   candidateLists: CandidateLists[];
+  /** Whether probes are held against the enrolled faces of their model, for each configured face model, ordered by id. */
+  faceSpectra: FaceSpectrum[];
+}
+
+/** The check of probes against how the enrolled faces of their model lie. */
+export interface FaceSpectrum {
+  /** Id of the face model. */
+  modelId: string;
+  /**
+   * Number of enrolled faces that it was learned from. 0: it is not in force, because fewer than 3000 faces are
+   * enrolled, not counting synthetic records, or because it is being learned.
+   */
+  faceCount: number;
 }
 
 /**
@@ -771,6 +784,7 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     damagedReferences: [],
     targetHitRate: 0,
     candidateLists: [],
+    faceSpectra: [],
   };
 }
 
@@ -859,6 +873,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     for (const v of message.candidateLists) {
       CandidateLists.encode(v!, writer.uint32(490).fork()).join();
+    }
+    for (const v of message.faceSpectra) {
+      FaceSpectrum.encode(v!, writer.uint32(498).fork()).join();
     }
     return writer;
   },
@@ -1100,6 +1117,14 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.candidateLists.push(CandidateLists.decode(reader, reader.uint32()));
             continue;
           }
+          case 62: {
+            if (tag !== 498) {
+              break;
+            }
+
+            message.faceSpectra.push(FaceSpectrum.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1238,6 +1263,11 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : globalThis.Array.isArray(object?.candidate_lists)
         ? object.candidate_lists.map((e: any) => CandidateLists.fromJSON(e))
         : [],
+      faceSpectra: globalThis.Array.isArray(object?.faceSpectra)
+        ? object.faceSpectra.map((e: any) => FaceSpectrum.fromJSON(e))
+        : globalThis.Array.isArray(object?.face_spectra)
+        ? object.face_spectra.map((e: any) => FaceSpectrum.fromJSON(e))
+        : [],
     };
   },
 
@@ -1327,6 +1357,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.candidateLists?.length) {
       obj.candidateLists = message.candidateLists.map((e) => CandidateLists.toJSON(e));
     }
+    if (message.faceSpectra?.length) {
+      obj.faceSpectra = message.faceSpectra.map((e) => FaceSpectrum.toJSON(e));
+    }
     return obj;
   },
 
@@ -1367,6 +1400,100 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.damagedReferences = object.damagedReferences?.map((e) => DamagedReference.fromPartial(e)) || [];
     message.targetHitRate = object.targetHitRate ?? 0;
     message.candidateLists = object.candidateLists?.map((e) => CandidateLists.fromPartial(e)) || [];
+    message.faceSpectra = object.faceSpectra?.map((e) => FaceSpectrum.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFaceSpectrum(): FaceSpectrum {
+  return { modelId: "", faceCount: 0 };
+}
+
+export const FaceSpectrum: MessageFns<FaceSpectrum> = {
+  encode(message: FaceSpectrum, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.modelId !== "") {
+      writer.uint32(10).string(message.modelId);
+    }
+    if (message.faceCount !== 0) {
+      writer.uint32(16).uint32(message.faceCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FaceSpectrum {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFaceSpectrum();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.modelId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.faceCount = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FaceSpectrum {
+    return {
+      modelId: isSet(object.modelId)
+        ? globalThis.String(object.modelId)
+        : isSet(object.model_id)
+        ? globalThis.String(object.model_id)
+        : "",
+      faceCount: isSet(object.faceCount)
+        ? globalThis.Number(object.faceCount)
+        : isSet(object.face_count)
+        ? globalThis.Number(object.face_count)
+        : 0,
+    };
+  },
+
+  toJSON(message: FaceSpectrum): unknown {
+    const obj: any = {};
+    if (message.modelId !== undefined) {
+      obj.modelId = message.modelId;
+    }
+    if (message.faceCount !== undefined) {
+      obj.faceCount = Math.round(message.faceCount);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<FaceSpectrum>, I>>(base?: I): FaceSpectrum {
+    return FaceSpectrum.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FaceSpectrum>, I>>(object: I): FaceSpectrum {
+    const message = createBaseFaceSpectrum();
+    message.modelId = object.modelId ?? "";
+    message.faceCount = object.faceCount ?? 0;
     return message;
   },
 };
