@@ -2,16 +2,14 @@
  * Budgets of comparisons with enrolled subjects. Each answer tells something about the reference: a gate compares a
  * traveller a few times, an attacker who rebuilds a template needs hundreds of answers about one subject.
  *
- * Counters live in the memory of one process: a restart gives a day's budget anew unless the audit's records are noted
- * again, and each service on a database counts for itself.
+ * Counters live in memory. What calls have cost is in the audit, and is noted again after a restart, as is what clients
+ * have spent at other services on the database.
  */
 import { LRUCache } from 'lru-cache';
 import { Failure } from '../failure.ts';
 import type { Client } from './principal.ts';
-import { DAY_MS, SlidingCount, type WindowLimit } from './sliding-count.ts';
+import { DAY_MS, MONTH_MS, SlidingCount, type WindowLimit } from './sliding-count.ts';
 import { SteadyClock } from './steady-clock.ts';
-
-const MONTH_MS = 30 * DAY_MS;
 
 /** A busy gate sees 3,000 travellers a day, some of them twice. A client's own budget replaces it. */
 export const VERIFICATIONS_PER_CLIENT_DAY = 5000;
@@ -28,6 +26,9 @@ export const VERIFICATIONS_PER_SUBJECT_MONTH = 120;
  * 6 % get one. It multiplies the time that an attacker needs, and hardly that of a traveller.
  */
 export const COST_OF_WEAK = 5;
+
+/** log10 of the weakest rate of a comparison that a mate usually reaches. */
+export const WEAK_ANSWER_LOG10 = -5;
 
 const PAIR: readonly WindowLimit[] = [
   { limit: VERIFICATIONS_PER_PAIR_DAY, periodMs: DAY_MS },
@@ -48,55 +49,112 @@ const MAX_CLIENTS = 10_000;
 /** What a budget must know of a client. */
 export type BudgetedClient = Pick<Client, 'clientId' | 'budgets'>;
 
+/** A client that compares with subjects. */
+export type VerifyingClient = BudgetedClient & Pick<Client, 'agency'>;
+
+/** What a call has cost, in comparisons. Plain data: the audit keeps it. */
+export interface Charge {
+  /** To the budget of the client. */
+  readonly client: number;
+  /** To that of the client and subject, and to that of the subject. */
+  readonly subject: number;
+}
+
+/** A charge of an earlier process, or of another service. */
+export interface EarlierCharge extends Charge {
+  readonly clientId: string;
+  /** See `spend`. */
+  readonly subjectKey: string;
+  readonly ageMs: number;
+}
+
+/**
+ * The key of a subject that a client cannot find, if there is one: no client may spend the budget of such a subject, or
+ * learn what others have spent of it.
+ */
+export function keyOfHidden(subjectId: string, clientId: string): string {
+  return `${subjectId} ${clientId}`;
+}
+
+/** The subject of a key. Neither ids of subjects nor of clients have a space. */
+function subjectOf(key: string): string {
+  return key.split(' ', 1)[0];
+}
+
 export class VerifyBudgets {
   readonly #clock: SteadyClock;
   readonly #clients = new LRUCache<string, SlidingCount>({ max: MAX_CLIENTS });
   readonly #pairs: LRUCache<string, SlidingCount>;
   readonly #subjects: LRUCache<string, SlidingCount>;
 
-  constructor(clock = new SteadyClock(), maxCounters = MAX_COUNTERS) {
+  readonly #onSpent: (client: VerifyingClient, subjectId: string) => void;
+
+  /** @param onSpent - called when a comparison is refused because of its subject */
+  constructor(
+    clock = new SteadyClock(),
+    maxCounters = MAX_COUNTERS,
+    onSpent: (client: VerifyingClient, subjectId: string) => void = () => undefined,
+  ) {
     this.#clock = clock;
+    this.#onSpent = onSpent;
     this.#pairs = new LRUCache({ max: maxCounters });
     this.#subjects = new LRUCache({ max: maxCounters });
   }
 
   /**
-   * Spends before the comparison. All budgets or none are charged.
+   * Spends before the comparison. All budgets or none are charged, but for the price of a refusal.
+   * @param subjectKey - the subject's id, or keyOfHidden
    * @param count - answers that the caller will get: 1 where it learns only the fused rate, of however many samples;
    * the number of samples where it gets a score for each
+   * @param noted - called with what the call costs, before it is refused
    * @throws Failure VERIFY_BUDGET_SPENT with the time until it can succeed, in the same words whichever budget it is
    */
-  spend(client: BudgetedClient, subjectId: string, count = 1): void {
+  spend(client: VerifyingClient, subjectKey: string, count = 1, noted: (cost: Charge) => void = () => undefined): void {
     const now = this.#clock.now();
     const perDay = client.budgets.verificationsPerDay ?? VERIFICATIONS_PER_CLIENT_DAY;
     const own = countOf(this.#clients, client.clientId);
     const ownWait = own.wait([{ limit: perDay, periodMs: DAY_MS }], count, now);
     // Checked first: a caller out of budget touches no other counter, and so cannot push any out.
     if (ownWait > 0) throw spent(ownWait);
-    const pair = countOf(this.#pairs, pairKey(client.clientId, subjectId));
-    const subject = countOf(this.#subjects, subjectId);
+    const pair = countOf(this.#pairs, pairKey(client.clientId, subjectKey));
+    const subject = countOf(this.#subjects, subjectKey);
     const wait = Math.max(pair.wait(PAIR, count, now), subject.wait(SUBJECT, count, now));
-    // A refused call costs as well: otherwise a caller could try keys without end.
-    if (wait > 0) {
-      own.add(1, now, DAY_MS);
-      throw spent(wait);
-    }
-    own.add(count, now, DAY_MS);
-    pair.add(count, now, MONTH_MS);
-    subject.add(count, now, MONTH_MS);
+    // Otherwise a caller could try keys without end.
+    const cost = wait > 0 ? REFUSED : { client: count, subject: count };
+    this.#charge({ ...cost, clientId: client.clientId, subjectKey, ageMs: 0 });
+    noted(cost);
+    if (wait === 0) return;
+    this.#onSpent(client, subjectOf(subjectKey));
+    throw spent(wait);
   }
 
   /**
    * Charges an answer that was weaker than a mate's, after it was spent for. It is never refused.
    * @param count - as for `spend`
+   * @returns what the call costs in addition
    */
-  chargeWeak({ clientId }: BudgetedClient, subjectId: string, count = 1): void {
-    const now = this.#clock.now();
-    const more = (COST_OF_WEAK - 1) * count;
-    countOf(this.#pairs, pairKey(clientId, subjectId)).add(more, now, MONTH_MS);
-    countOf(this.#subjects, subjectId).add(more, now, MONTH_MS);
+  chargeWeak({ clientId }: BudgetedClient, subjectKey: string, count = 1): Charge {
+    const cost = { client: 0, subject: (COST_OF_WEAK - 1) * count };
+    this.#charge({ ...cost, clientId, subjectKey, ageMs: 0 });
+    return cost;
+  }
+
+  /** Notes what was charged elsewhere or before, in any order. Nothing is refused. */
+  note(earlier: EarlierCharge): void {
+    this.#charge(earlier);
+  }
+
+  #charge({ clientId, subjectKey, client, subject, ageMs }: EarlierCharge): void {
+    const at = this.#clock.now() - ageMs;
+    if (client > 0) countOf(this.#clients, clientId).add(client, at, DAY_MS);
+    if (subject === 0) return;
+    countOf(this.#pairs, pairKey(clientId, subjectKey)).add(subject, at, MONTH_MS);
+    countOf(this.#subjects, subjectKey).add(subject, at, MONTH_MS);
   }
 }
+
+/** A refused call costs as well. */
+const REFUSED: Charge = { client: 1, subject: 0 };
 
 function countOf(counts: LRUCache<string, SlidingCount>, key: string): SlidingCount {
   const known = counts.get(key);
@@ -107,8 +165,8 @@ function countOf(counts: LRUCache<string, SlidingCount>, key: string): SlidingCo
 }
 
 /** Client ids have no space. */
-function pairKey(clientId: string, subjectId: string): string {
-  return `${clientId} ${subjectId}`;
+function pairKey(clientId: string, subjectKey: string): string {
+  return `${clientId} ${subjectKey}`;
 }
 
 function spent(waitMs: number): Failure {

@@ -3,7 +3,8 @@
  * A traveller at a gate gives a few; reading a template out, or climbing to it, takes hundreds. The caller is alarmed
  * about, then slowed down where it goes on with these probes, then disabled.
  *
- * Only codes and digests of probes are kept, in memory, under a key that never leaves it (likeness-code.ts).
+ * Only codes and digests of probes are kept, in memory, under a key that never leaves it (likeness-code.ts): a restart
+ * forgets them. That a client was alarmed about and slowed down is in the audit, and is noted again.
  */
 import { LRUCache } from 'lru-cache';
 import { Failure } from '../failure.ts';
@@ -139,6 +140,29 @@ export class ProbeWindow {
     if (wait <= 0) return;
     const sentence = 'Many probes of this client resemble each other: further ones are slowed down.';
     throw new Failure('resource-exhausted', 'PROBES_ALIKE', sentence, { retryAfterMs: Math.ceil(wait) });
+  }
+
+  /**
+   * Notes an alarm of an earlier process: within a day of it there is no other one, and calls with like probes count as
+   * those after an alarm. Pauses begin again at their shortest.
+   */
+  noteAlarm({ scope, ...client }: WatchedClient & Pick<ProbeAlarm, 'scope'>, ageMs: number): void {
+    const found = scopesOf(client).find((own) => own.scope === scope);
+    if (found === undefined || ageMs >= DAY_MS) return;
+    const trail = this.#trailOf(found);
+    trail.strikes.push(this.#clock.now() - ageMs);
+    trail.delayMs = FIRST_DELAY_MS;
+    this.#limitBytes();
+  }
+
+  /** Notes a call that an earlier process refused as PROBES_ALIKE: after an alarm, it counts on the way to the end. */
+  noteRefusal(client: WatchedClient, ageMs: number): void {
+    if (ageMs >= DAY_MS) return;
+    for (const { key } of scopesOf(client)) {
+      const trail = this.#trails.get(key);
+      if (trail === undefined || trail.strikes.length === 0) continue;
+      trail.strikes = [...trail.strikes.slice(1 - CALLS_TO_DISABLE), this.#clock.now() - ageMs];
+    }
   }
 
   /** Forgets what led to an alarm about a client, when an administrator has enabled it again. */

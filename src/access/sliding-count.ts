@@ -5,6 +5,7 @@
 
 const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
+export const MONTH_MS = 30 * DAY_MS;
 
 /** At most so many events within a time. */
 export interface WindowLimit {
@@ -25,13 +26,23 @@ export class SlidingCount {
     return Math.max(0, ...limits.map((limit) => this.#waitFor(limit, count, nowMs)));
   }
 
-  /** @param keptMs - the longest window; hours outside of it are forgotten */
-  add(count: number, nowMs: number, keptMs: number): void {
-    const hour = Math.floor(nowMs / HOUR_MS);
-    while (this.#hours.length > 0 && isOutside(this.#hours[0].hour, nowMs, keptMs)) this.#hours.shift();
-    const last = this.#hours.at(-1);
-    if (last?.hour === hour) last.count += count;
-    else this.#hours.push({ hour, count });
+  /**
+   * @param atMs - when; earlier than at another call where what happened elsewhere is learned late
+   * @param keptMs - the longest window; hours outside of it are forgotten
+   */
+  add(count: number, atMs: number, keptMs: number): void {
+    const hour = Math.floor(atMs / HOUR_MS);
+    while (this.#hours.length > 0 && isOutside(this.#hours[0].hour, atMs, keptMs)) this.#hours.shift();
+    const place = this.#hours.findLastIndex((own) => own.hour <= hour);
+    const own = this.#hours[place];
+    if (own?.hour === hour) own.count += count;
+    else this.#hours.splice(place + 1, 0, { hour, count });
+  }
+
+  /** Events in a window, and in how many of its hours there were any. */
+  within(periodMs: number, nowMs: number): { readonly events: number; readonly hours: number } {
+    const inside = this.#hours.filter(({ hour }) => !isOutside(hour, nowMs, periodMs));
+    return { events: inside.reduce((sum, { count }) => sum + count, 0), hours: inside.length };
   }
 
   #waitFor({ limit, periodMs }: WindowLimit, count: number, nowMs: number): number {

@@ -23,6 +23,7 @@ export type AuditDraft = Pick<
   | 'subject_id'
   | 'subjects'
   | 'log10_fmr'
+  | 'charged'
 >;
 
 /** Calls that concern no subject: their figures are of the service. */

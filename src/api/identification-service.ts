@@ -1,3 +1,4 @@
+import { keyOfHidden, WEAK_ANSWER_LOG10, type Charge } from '../access/budgets.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { CandidateWay } from '../matching/search/candidate-source.ts';
 import type { SearchResult } from '../matching/search/identification.ts';
@@ -26,7 +27,6 @@ import {
   NO_RECORD,
   requireExplainable,
   requirePlausible,
-  WEAK_ANSWER_LOG10,
   type Safeguards,
 } from './safeguards.ts';
 import { classesOf } from './class-masks.ts';
@@ -259,11 +259,19 @@ async function answerVerify(
   // Samples that the caller brought itself tell it nothing that it does not have.
   const isBudgeted = subjectId !== undefined && isWatched(grant);
   // Nor may a caller spend the budget of a subject that it cannot find, or learn what others have spent of it.
-  const charged = facts === NO_RECORD ? `${subjectId} ${grant.client.clientId}` : (subjectId ?? '');
+  const isHidden = facts === NO_RECORD;
+  const key = isHidden ? keyOfHidden(subjectId ?? '', grant.client.clientId) : (subjectId ?? '');
+  const charged = { client: 0, subject: 0, ...(isHidden && { is_hidden: true }) };
+  const note = (more: Charge) => {
+    charged.client += more.client;
+    charged.subject += more.subject;
+    context.account({ charged });
+  };
   const count = comparisonsOf(disclosure, samples);
   if (isBudgeted) {
     requirePlausible(service, samples);
-    service.budgets.spend(grant.client, charged, count);
+    await service.history.requireRead(context.signal);
+    service.budgets.spend(grant.client, key, count, note);
   }
   const admit = isBudgeted ? (probes: readonly Probe[]) => admitProbes(service, grant, probes) : undefined;
   const query = { samples, claim: stated, scope, admit, explain: request.explain === true };
@@ -277,7 +285,7 @@ async function answerVerify(
   const isMatch = claimed !== undefined && facts !== NO_RECORD && result.log10Fmr <= WEAK_ANSWER_LOG10;
   if (isMatch) context.found([matchedRecord(claimed, result.log10Fmr)]);
   const disclosed = discloseVerify(response, disclosure, measuredRates(service.calibrations, samples));
-  if (isBudgeted && disclosed.log10Fmr > WEAK_ANSWER_LOG10) service.budgets.chargeWeak(grant.client, charged, count);
+  if (isBudgeted && disclosed.log10Fmr > WEAK_ANSWER_LOG10) note(service.budgets.chargeWeak(grant.client, key, count));
   return disclosed;
 }
 

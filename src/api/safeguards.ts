@@ -15,6 +15,11 @@ export interface Safeguards {
   readonly budgets: VerifyBudgets;
   readonly window: ProbeWindow;
   readonly spectra: Pick<FaceSpectra, 'admits'>;
+  /** What was spent before this process. */
+  readonly history: {
+    /** Waits until it is known. @throws Failure BUDGETS_UNREAD; the reason of the signal */
+    requireRead(signal: AbortSignal): Promise<void>;
+  };
 }
 
 /**
@@ -75,9 +80,6 @@ export function measuredRates(calibrations: Calibrations, samples: readonly Samp
 export function comparisonsOf(disclosure: Disclosure, samples: readonly SampleTemplate[]): number {
   return disclosure.scores === 'exact' ? samples.length : 1;
 }
-
-/** log10 of the weakest rate of a comparison that a mate usually reaches. */
-export const WEAK_ANSWER_LOG10 = -5;
 
 /** Facts of a record that is not there: nothing is disclosed about it. */
 export const NO_RECORD: RecordFacts = { contributor: '', caveats: [], provenance: 'unspecified' };

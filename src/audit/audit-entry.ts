@@ -120,6 +120,11 @@ const fields = {
     .optional(),
   /** Of kind `hit`: the agency whose client searched. */
   searched_by: text.optional(),
+  /**
+   * What the call has cost of the budgets of comparisons: of the client's, and of the subject's. `is_hidden`: the subject
+   * is counted apart, because the client cannot find it.
+   */
+  charged: z.strictObject({ client: count, subject: count, is_hidden: z.boolean().optional() }).optional(),
   /** Name of the gRPC status, e.g. `OK`. */
   outcome: constant,
   reason: constant.optional(),

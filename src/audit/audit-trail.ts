@@ -42,11 +42,14 @@ export interface TrailSettings {
 export class AuditTrail implements AuditSink {
   readonly #writer: AuditWriter;
   readonly #parts: { readonly log: AuditLog; readonly spool: Spool; readonly anchor: Anchor };
+  /** Id of its chain. */
+  readonly writer: string;
   readonly #checkpoints: NodeJS.Timeout;
   /** Records at the last checkpoint. */
   #counted = 0;
 
-  private constructor(writer: AuditWriter, parts: { log: AuditLog; spool: Spool; anchor: Anchor }) {
+  private constructor(id: string, writer: AuditWriter, parts: { log: AuditLog; spool: Spool; anchor: Anchor }) {
+    this.writer = id;
     this.#writer = writer;
     this.#parts = parts;
     this.#checkpoints = setInterval(() => void this.#checkpoint(), CHECKPOINT_MS);
@@ -71,7 +74,7 @@ export class AuditTrail implements AuditSink {
       const opened = anchor;
       const onHead = (head: Head) => opened.note(head);
       onHead(chain.head);
-      return new AuditTrail(new AuditWriter({ chain, log, spool, onHead, onAway }), { log, spool, anchor });
+      return new AuditTrail(writer, new AuditWriter({ chain, log, spool, onHead, onAway }), { log, spool, anchor });
     } catch (error) {
       await anchor?.close();
       await spool.close();

@@ -14,6 +14,7 @@ import type { Readiness } from '../observability/readiness.ts';
 import type { Keys } from '../security/keys.ts';
 import type { HitBell } from '../sharing/hit-bell.ts';
 import type { Store } from '../store/store.ts';
+import type { SafeguardHistory } from './safeguard-history.ts';
 import type { StoreCondition } from '../store/store-health.ts';
 
 /** In milliseconds. */
@@ -31,6 +32,7 @@ export interface PeriodicParts {
   readonly compactor: Compactor;
   readonly faceCoding: FaceCoding;
   readonly spectra: FaceSpectra;
+  readonly history: Pick<SafeguardHistory, 'run'>;
   readonly tuning: ListTuning;
   /** Undefined: none are built. */
   readonly graphs: CandidateGraphs | undefined;
@@ -41,7 +43,7 @@ export interface PeriodicParts {
 }
 
 /**
- * Runs every second: reads the key file again, follows changes by other processes and of clients, probes the store, switches to a
+ * Runs every second: reads the key file again, follows changes by other processes, of clients and of what they have spent, probes the store, switches to a
  * newly published index, compacts sparse segments, codes faces, learns spectra of faces, measures list lengths, builds graphs. A task never
  * overlaps itself, and a failing task does not stop the others.
  */
@@ -74,7 +76,7 @@ export class PeriodicTasks {
   }
 
   #run(): void {
-    const { keys, store, switcher, compactor, faceCoding, spectra, tuning, graphs, log } = this.#parts;
+    const { keys, store, switcher, compactor, faceCoding, spectra, history, tuning, graphs, log } = this.#parts;
     const unread = keys.refresh();
     if (unread !== undefined) log.warn({ err: unread }, 'the key file cannot be read again; the keys stay as they are');
     this.#tellKey();
@@ -92,6 +94,7 @@ export class PeriodicTasks {
     void compactor.run();
     void faceCoding.run();
     void spectra.run();
+    void history.run();
     void tuning.run();
     void graphs?.run();
   }

@@ -247,9 +247,14 @@ async function start(
     clients: store.clients,
     directory,
     audit: trail,
+    records: store.safeguardRecords,
     log,
     count: (reason) => metrics.observeRefusal(reason),
   });
+  const { history } = safeguards;
+  // Beside the loading of the gallery.
+  void history.run();
+  teardown.add(() => history.stop());
   const settings = {
     observe: observer(log, metrics, store.health),
     decider,
@@ -377,6 +382,7 @@ async function start(
     compactor,
     faceCoding,
     spectra,
+    history,
     tuning,
     graphs,
     bell,

@@ -2,8 +2,10 @@ import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
 import { ClientStore } from './client-store.ts';
 import type { AuditLog, AuditReader } from '../audit/audit-log.ts';
+import type { RecordReader } from '../audit/safeguard-records.ts';
 import { StoreAuditLog } from './audit-log.ts';
 import { readAudit } from './audit-reader.ts';
+import { safeguardRecords } from './safeguard-records.ts';
 import { ChangeListener } from './change-listener.ts';
 import type { Patience } from './cluster-claim.ts';
 import { SERVICE_USER } from './cluster-credentials.ts';
@@ -84,6 +86,8 @@ export interface Store {
   readonly hits: HitStore;
   /** Reads audit records, all in one state. @throws Failure */
   readAudit<T>(work: (reader: AuditReader) => Promise<T>): Promise<T>;
+  /** Reads the audit records that safeguards need. */
+  readonly safeguardRecords: RecordReader;
   /** Reads and writes the whole store, for backups. */
   readonly copy: StoreCopy;
   /** Finds and removes damage. */
@@ -184,6 +188,7 @@ async function openAt(
     auditLog: new StoreAuditLog(urls.service),
     hits: new HitStore(service.pool),
     readAudit: (work) => readAudit(service.pool, work),
+    safeguardRecords: safeguardRecords(service.pool),
     copy: new StoreCopy(owner.pool, keys),
     repair,
     listener,

@@ -2,12 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   COST_OF_WEAK,
+  keyOfHidden,
   VerifyBudgets,
   VERIFICATIONS_PER_CLIENT_DAY,
   VERIFICATIONS_PER_PAIR_DAY,
   VERIFICATIONS_PER_PAIR_MONTH,
   VERIFICATIONS_PER_SUBJECT_DAY,
   VERIFICATIONS_PER_SUBJECT_MONTH,
+  type Charge,
 } from '../../src/access/budgets.ts';
 import { SlidingCount } from '../../src/access/sliding-count.ts';
 import { SteadyClock } from '../../src/access/steady-clock.ts';
@@ -27,7 +29,7 @@ class Bench {
   /** @returns the wait of a refusal; undefined: it was allowed */
   spend(clientId: string, subjectId: string, count = 1, verificationsPerDay?: number): number | undefined {
     try {
-      this.budgets.spend({ clientId, budgets: { verificationsPerDay } }, subjectId, count);
+      this.budgets.spend({ clientId, agency: 'agency', budgets: { verificationsPerDay } }, subjectId, count);
       return undefined;
     } catch (thrown) {
       expect(thrown).toMatchObject({ kind: 'resource-exhausted', reason: 'VERIFY_BUDGET_SPENT' });
@@ -140,6 +142,62 @@ describe('budgets of comparisons with enrolled subjects', () => {
     );
     for (let i = 0; i < 500; i++) bench.spend('hostile', `s-${i}`, 1, 10);
     expect(bench.spend('gate', 'traveller')).toBeGreaterThan(0);
+  });
+});
+
+describe('budgets after a restart', () => {
+  it('are as they would be without it, in whatever order what was charged is noted', () => {
+    const calls = fc.array(
+      fc.record({
+        gap: fc.integer({ min: 0, max: 2 * DAY }),
+        client: fc.constantFrom('a', 'b'),
+        subject: fc.constantFrom('s', 't'),
+        count: fc.integer({ min: 1, max: 8 }),
+        isWeak: fc.boolean(),
+      }),
+      { maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(calls, fc.nat(60), fc.infiniteStream(fc.nat(1000)), (given, cut, order) => {
+        const [whole, again] = [new Bench(16), new Bench(16)];
+        const noted: { at: number; charge: Charge; clientId: string; subjectKey: string }[] = [];
+        given.forEach(({ gap, client: clientId, subject: subjectKey, count, isWeak }, i) => {
+          whole.nowMs += gap;
+          again.nowMs = whole.nowMs;
+          const client = { clientId, agency: 'agency', budgets: { verificationsPerDay: 30 } };
+          if (i === cut) {
+            const shuffled = noted.map((one) => [order.next().value, one] as const).sort(([a], [b]) => a - b);
+            for (const [, { at, charge, ...about }] of shuffled)
+              again.budgets.note({ ...charge, ...about, ageMs: again.nowMs - at });
+          }
+          const outcomes = (i < cut ? [whole] : [whole, again]).map(({ budgets }) => {
+            const note = (charge: Charge) => noted.push({ at: whole.nowMs, charge, clientId, subjectKey });
+            try {
+              budgets.spend(client, subjectKey, count, note);
+              if (isWeak) note(budgets.chargeWeak(client, subjectKey, count));
+              return 0;
+            } catch (thrown) {
+              return (thrown as Failure).detail.retryAfterMs;
+            }
+          });
+          expect(outcomes.at(-1)).toBe(outcomes[0]);
+        });
+      }),
+    );
+  });
+
+  it('tell of refusals because of a subject, by its id, and not of those because of the client', () => {
+    const told: string[] = [];
+    const budgets = new VerifyBudgets(new SteadyClock(() => 1e9), undefined, ({ clientId, agency }, subjectId) =>
+      told.push(`${clientId} ${agency} ${subjectId}`),
+    );
+    const gate = { clientId: 'gate', agency: 'a', budgets: { verificationsPerDay: VERIFICATIONS_PER_PAIR_DAY + 1 } };
+    const key = keyOfHidden('traveller', 'gate');
+    for (let i = 0; i < VERIFICATIONS_PER_PAIR_DAY; i++) budgets.spend(gate, key);
+    expect(() => budgets.spend(gate, key)).toThrow(/budget/);
+    expect(told).toEqual(['gate a traveller']);
+    for (let i = 0; i < 5; i++) expect(() => budgets.spend(gate, key)).toThrow(/budget/);
+    expect(told).toHaveLength(1);
   });
 });
 

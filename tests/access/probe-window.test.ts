@@ -177,6 +177,25 @@ describe('the window of recent probes', () => {
     expect(bench.call([around(person(1), 0.3, random)])).toBeUndefined();
   });
 
+  it('knows after a restart that it has alarmed, and disables after as many calls', () => {
+    const bench = new Bench();
+    const random = new Random(12);
+    const near = () => bench.call([around(person(1), 0.3, random)], gate, 'face:synthetic', 0);
+    bench.window.noteRefusal(gate, 1000);
+    for (const scope of ['client', 'agency'] as const) bench.window.noteAlarm({ ...gate, scope }, 3_600_000);
+    for (let i = 0; i < CALLS_TO_DISABLE - 1; i++) bench.window.noteRefusal(gate, 3_000_000);
+    for (let i = 0; i <= CALLS_TO_ALARM; i++) {
+      expect(bench.disabled).toHaveLength(0);
+      near();
+    }
+    expect(bench.alarms).toHaveLength(0);
+    expect(bench.disabled).toMatchObject([{ ...gate, scope: 'client' }]);
+    const later = new Bench();
+    later.window.noteAlarm({ ...gate, scope: 'client' }, KEPT_MS);
+    for (let i = 0; i <= CALLS_TO_ALARM; i++) later.call([around(person(1), 0.3, random)], gate, 'face:synthetic', 0);
+    expect(later.alarms).toHaveLength(1);
+  });
+
   it('is not emptied by a clock that is set forward and back', () => {
     const bench = new Bench();
     const random = new Random(8);
