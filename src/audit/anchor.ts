@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
+import { whyOf } from '../files/durable-file.ts';
 import { canonicalText, type HeadSigner } from './chain.ts';
 import type { Head } from './audit-entry.ts';
 
@@ -38,17 +39,25 @@ function bytesOf({ store, writer, seq, hash, at }: AnchoredHead): Buffer {
 
 /** Appends the heads of one writer. */
 export class Anchor {
+  readonly #path: string;
   readonly #file: FileHandle;
   readonly #store: string;
   readonly #signer: HeadSigner;
-  readonly #onTrouble: (error: unknown) => void;
+  readonly #onTrouble: (failure: Failure) => void;
   #head: Head | undefined;
   #written = 0;
   #lastAt = -Infinity;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(file: FileHandle, store: string, signer: HeadSigner, onTrouble: (error: unknown) => void) {
+  private constructor(
+    path: string,
+    file: FileHandle,
+    store: string,
+    signer: HeadSigner,
+    onTrouble: (failure: Failure) => void,
+  ) {
+    this.#path = path;
     this.#file = file;
     this.#store = store;
     this.#signer = signer;
@@ -57,24 +66,23 @@ export class Anchor {
 
   /**
    * @param store - identity of the store
-   * @param onTrouble - called when a line cannot be written; records are kept nevertheless
+   * @param onTrouble - called with AUDIT_ANCHOR_UNWRITABLE when a line cannot be written; records are kept nevertheless
    * @throws Failure AUDIT_ANCHOR_UNWRITABLE
    */
   static async open(
     path: string,
     store: string,
     signer: HeadSigner,
-    onTrouble: (error: unknown) => void,
+    onTrouble: (failure: Failure) => void,
   ): Promise<Anchor> {
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       const file = await open(path, 'a', 0o600);
       // A power cut may have left half a line.
       await file.appendFile((await endsInLine(path)) ? '' : '\n');
-      return new Anchor(file, store, signer, onTrouble);
+      return new Anchor(path, file, store, signer, onTrouble);
     } catch (cause) {
-      const sentence = `The anchor file ${path} of the audit cannot be written (RIDGEWATCH_AUDIT_ANCHOR).`;
-      throw new Failure('failed-precondition', 'AUDIT_ANCHOR_UNWRITABLE', sentence, { cause });
+      throw unwritable(path, cause);
     }
   }
 
@@ -101,7 +109,9 @@ export class Anchor {
     if (head === undefined || head.seq === this.#written) return;
     this.#lastAt = performance.now();
     this.#written = head.seq;
-    this.#writing = this.#writing.then(() => this.#write(head)).catch(this.#onTrouble);
+    this.#writing = this.#writing
+      .then(() => this.#write(head))
+      .catch((error: unknown) => this.#onTrouble(unwritable(this.#path, error)));
   }
 
   async #write(head: Head): Promise<void> {
@@ -111,6 +121,11 @@ export class Anchor {
     await this.#file.appendFile(`${JSON.stringify({ ...line, signature })}\n`);
     await this.#file.datasync();
   }
+}
+
+function unwritable(path: string, cause: unknown): Failure {
+  const sentence = `The anchor file ${path} of the audit cannot be written (RIDGEWATCH_AUDIT_ANCHOR).${whyOf(cause)}`;
+  return new Failure('failed-precondition', 'AUDIT_ANCHOR_UNWRITABLE', sentence, { cause });
 }
 
 /** A line that was not signed with any of the keys. */

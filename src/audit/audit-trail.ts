@@ -34,7 +34,7 @@ export interface TrailSettings {
   /** Called when the database is away, once for each reason, and with undefined when it is back. */
   readonly onAway: (failure: Failure | undefined) => void;
   /** Called when the anchor cannot be written; calls go on. */
-  readonly onAnchorTrouble: (error: unknown) => void;
+  readonly onAnchorTrouble: (failure: Failure) => void;
   /** Called with what killed writers had left. */
   readonly onReplayed: (replayed: Replayed) => void;
 }

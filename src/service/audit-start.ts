@@ -3,7 +3,6 @@ import { openAuditKey } from '../audit/audit-key.ts';
 import { AuditTrail } from '../audit/audit-trail.ts';
 import { spoolFolder } from '../audit/spool.ts';
 import type { Configuration } from '../configuration.ts';
-import { asFailure } from '../failure.ts';
 import { programVersion } from '../installation.ts';
 import type { Keys } from '../security/keys.ts';
 import type { Store } from '../store/store.ts';
@@ -37,8 +36,8 @@ export async function openAudit(
       if (failure === undefined) log('info', {}, 'audit records go to the database again');
       else log('warn', { reason: failure.reason }, 'audit records go to a local file: the database does not take them');
     },
-    onAnchorTrouble: (error) => {
-      log('error', { reason: asFailure(error).reason }, 'the anchor of the audit cannot be written');
+    onAnchorTrouble: ({ reason, message }) => {
+      log('error', { reason }, message);
     },
     onReplayed: ({ records, damaged, locked }) => {
       if (records > 0) log('info', { records }, 'audit records of a process that was killed were brought over');

@@ -1,5 +1,5 @@
 /** Records are durable when they are acknowledged, whatever happens to the database. */
-import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import pg from 'pg';
@@ -11,6 +11,7 @@ import { Spool, spoolFolder } from '../../src/audit/spool.ts';
 import type { Replayed } from '../../src/audit/spool-replay.ts';
 import { spooledRecords } from '../../src/audit/spool-replay.ts';
 import { verifyAudit, type Verdict } from '../../src/audit/verify.ts';
+import type { Failure } from '../../src/failure.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 import { temporaryKeys } from '../keys.ts';
@@ -355,6 +356,16 @@ describe('a file that a killed process left', () => {
 });
 
 describe('the anchor', () => {
+  it.skipIf(!existsSync('/dev/full'))('on a full disk says why it cannot be written; calls go on', async () => {
+    const failures: Failure[] = [];
+    const onAnchorTrouble = (failure: Failure) => failures.push(failure);
+    const trail = await openTrail(url, place, { anchorFile: '/dev/full', onAnchorTrouble });
+    await trail.record(search(1));
+    await trail.close();
+    expect(failures[0]).toMatchObject({ reason: 'AUDIT_ANCHOR_UNWRITABLE' });
+    expect(failures[0]?.message).toMatch(/\/dev\/full .* No space is left on the disk\.$/);
+  });
+
   it('has at most a line a second, and the last head', async () => {
     const trail = await open(url, place);
     for (const number of range(20)) await trail.record(own(number));
