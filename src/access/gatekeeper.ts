@@ -71,7 +71,8 @@ export class Gatekeeper {
   identify({ certificate, authorization }: Presented): Principal {
     const byToken = authorization.length === 0 ? undefined : this.#byToken(authorization);
     const byCertificate = certificate && this.#byCertificate(certificate);
-    if (byToken === undefined && byCertificate === undefined) {
+    const found = byToken ?? byCertificate;
+    if (found === undefined) {
       if (certificate === undefined)
         throw refused(
           'CREDENTIALS_REQUIRED',
@@ -81,8 +82,6 @@ export class Gatekeeper {
     }
     if (byToken && byCertificate && byToken.registered !== byCertificate.registered)
       throw refused('CREDENTIALS_CONFLICT', 'The certificate and the token belong to different clients.');
-    const found = byToken ?? byCertificate;
-    if (found === undefined) throw refused('CREDENTIALS_REQUIRED', 'The call shows no credential.');
     for (const one of [byToken, byCertificate]) {
       const why = one && this.#fault(one);
       if (why !== undefined) throw why;
