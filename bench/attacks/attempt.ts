@@ -13,6 +13,9 @@ export interface Outcome {
   readonly disabledAt: number | undefined;
   /** First call refused because a budget was spent: operators see these refusals. */
   readonly budgetSpentAt: number | undefined;
+  /** Call and day at which a budget had been spent again and again. */
+  readonly budgetAlarmAt: number | undefined;
+  readonly budgetAlarmDay: number | undefined;
   /** Refused calls by reason. */
   readonly refused: Readonly<Record<string, number>>;
   /** Largest cosine of a rebuilt template and the reference, before any refusal to go on. */
@@ -41,6 +44,7 @@ export class Attempt {
   #alarmAt: number | undefined;
   #disabledAt: number | undefined;
   #budgetSpentAt: number | undefined;
+  #budgetAlarm: { readonly call: number; readonly day: number } | undefined;
   #similarity = -1;
 
   constructor(limits: AttemptLimits) {
@@ -84,6 +88,10 @@ export class Attempt {
     this.#alarmAt ??= this.#calls;
   }
 
+  noteBudgetAlarm(): void {
+    this.#budgetAlarm ??= { call: this.#calls, day: Number((this.#nowMs / DAY_MS).toFixed(2)) };
+  }
+
   noteDisabled(clientId: string): void {
     this.#disabledAt ??= this.#calls;
     this.#disabled.add(clientId);
@@ -107,6 +115,8 @@ export class Attempt {
       alarmAt: this.#alarmAt,
       disabledAt: this.#disabledAt,
       budgetSpentAt: this.#budgetSpentAt,
+      budgetAlarmAt: this.#budgetAlarm?.call,
+      budgetAlarmDay: this.#budgetAlarm?.day,
       refused: this.#refused,
       similarity: Number(this.#similarity.toFixed(3)),
     };

@@ -2,9 +2,10 @@
  * The service's own checks, in their order: rates of calls, window, budgets, disclosure. What a modality adds (plausible
  * samples, scores) stands with it.
  */
-import { VerifyBudgets } from '../../src/access/budgets.ts';
+import { VerifyBudgets, WEAK_ANSWER_LOG10 } from '../../src/access/budgets.ts';
 import { CallRates } from '../../src/access/call-rates.ts';
 import { ProbeWindow, type WatchedProbe } from '../../src/access/probe-window.ts';
+import { SpentBudgets } from '../../src/access/spent-budgets.ts';
 import { SteadyClock } from '../../src/access/steady-clock.ts';
 import {
   disclosableThreshold,
@@ -22,9 +23,6 @@ import type { Attempt } from './attempt.ts';
 
 const FPIR = 0.01;
 const TARGET = 'target';
-/** Rates from here on are those of mates: weaker answers cost more. */
-const MATE_LOG10 = -5;
-
 /** The caller of one call. */
 export interface Caller {
   readonly clientId: string;
@@ -66,7 +64,8 @@ export class ServicePath {
       : { scores: 'exact', rates: 'exact', explanations: true };
     const clock = () => new SteadyClock(() => attempt.nowMs);
     this.#rates = new CallRates(clock());
-    this.#budgets = new VerifyBudgets(clock());
+    const spent = new SpentBudgets(() => attempt.noteBudgetAlarm(), clock());
+    this.#budgets = new VerifyBudgets(clock(), undefined, (client, subjectId) => spent.refused(client, subjectId));
     this.#window = new ProbeWindow(
       { alarm: () => attempt.noteAlarm(), disable: ({ clientId }) => attempt.noteDisabled(clientId) },
       clock(),
@@ -87,7 +86,7 @@ export class ServicePath {
     const log10Fmr = log10OfAny(Math.min(...scores.map(({ log10Fmr: own }) => own)), scores.length);
     const response = VerifyResponse.fromPartial({ log10Fmr, scores });
     const told = discloseVerify(response, this.#disclosure, this.#measured);
-    if (this.isDefended && told.log10Fmr > MATE_LOG10) this.#budgets.chargeWeak(caller, TARGET);
+    if (this.isDefended && told.log10Fmr > WEAK_ANSWER_LOG10) this.#budgets.chargeWeak(caller, TARGET);
     return { rate: told.log10Fmr, scores: told.scores.map(({ score }) => score) };
   }
 
