@@ -8,6 +8,8 @@ type Query = (sql: string) => Promise<unknown>;
 
 /** Takes the MACs from the rows, and the marks that there were any from the database and the data directory. */
 export async function withoutMacs(query: Query, keys: Keys): Promise<void> {
+  await query('DROP INDEX audit_record_safeguards');
+  await query("DELETE FROM migration WHERE name = '0010_safeguard_records'");
   await query('ALTER TABLE subject DROP COLUMN mac, DROP COLUMN mac_key_id');
   await query("DELETE FROM migration WHERE name = '0009_row_macs'");
   rmSync(join(keys.dataDir, 'rows-signed'), { force: true });

@@ -108,6 +108,7 @@ describe('the rows of an earlier version', () => {
       'ALTER TABLE subject ADD COLUMN mac bytea, ADD COLUMN mac_key_id text REFERENCES template_key',
     );
     await database.query("INSERT INTO migration (name, run_on) VALUES ('0009_row_macs', now())");
+    await database.query("INSERT INTO migration (name, run_on) VALUES ('0010_safeguard_records', now())");
     await expect(open(keys, 'present')).rejects.toMatchObject({ reason: 'SCHEMA_TOO_OLD' });
     expect(await count('mac IS NOT NULL')).toBe(0);
     await reopen();
