@@ -149,6 +149,18 @@ module.exports = {
       '^src/(templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|observability|http|network|service|cli)/|node_modules/(@grpc|pg)/',
     ),
     forbid(
+      'sign-in-knows-no-calls',
+      'Tokens of persons are verified on plain data. Calls hand them over, and the service is told who it is.',
+      room('sign-in'),
+      '^src/(audit|templates|api|contract|enrolment|matching|gallery|index-files|transfer|store|observability|http|network|service|cli)/|node_modules/(@grpc|pg)/',
+    ),
+    forbid(
+      'access-knows-no-providers',
+      'Access declares what it needs of a sign-in. It does not verify tokens.',
+      room('access'),
+      '^src/sign-in/|node_modules/jose/',
+    ),
+    forbid(
       'only-access-asks-policies',
       'Other rooms ask for decisions. None asks the policy engine.',
       '^(src/(?!access/)|fixtures/|index-builder/)',
