@@ -49,6 +49,7 @@ export interface Configuration {
   readonly demo: 'auto' | 'always' | 'never';
   readonly demoSubjects: number;
   readonly policies: string | undefined;
+  readonly oidcFile: string | undefined;
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
   readonly tlsClientCa: string | undefined;
@@ -126,6 +127,7 @@ export function readConfiguration(
     demo: read('RIDGEWATCH_DEMO'),
     demoSubjects: read('RIDGEWATCH_DEMO_SUBJECTS'),
     policies: read('RIDGEWATCH_POLICIES'),
+    oidcFile: read('RIDGEWATCH_OIDC_FILE'),
     tlsCert: read('RIDGEWATCH_TLS_CERT'),
     tlsKey: read('RIDGEWATCH_TLS_KEY'),
     tlsClientCa: read('RIDGEWATCH_TLS_CLIENT_CA'),

@@ -255,6 +255,13 @@ export const SETTINGS = {
     meaning: 'Folder of own policies (`*.cedar`), added to the shipped ones; read again within seconds of a change.',
     why: 'Unset: the shipped policies alone decide.',
   },
+  RIDGEWATCH_OIDC_FILE: {
+    schema: optional,
+    fallback: undefined,
+    meaning:
+      'File with the identity providers (OpenID Connect) at which persons sign in (JSON, [access](access.md#signing-in)). Read again when it or a file that it names changes. At most 64 KiB.',
+    why: 'Unset: persons use certificates or tokens.',
+  },
   RIDGEWATCH_TLS_CERT: {
     schema: optional,
     fallback: undefined,

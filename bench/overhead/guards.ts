@@ -124,6 +124,9 @@ export async function makeGuards(served: ActiveGallery, pool: WorkerPool): Promi
     requireReady: none,
     budgets,
     window: new ProbeWindow({ alarm: none, disable: none }),
+    // Neither concerns a search for fingers.
+    spectra: { admits: () => true },
+    history: { requireRead: () => Promise.resolve() },
   };
   fill(service.window);
   const servers: ApiServer[] = [];
@@ -148,7 +151,7 @@ export async function makeGuards(served: ActiveGallery, pool: WorkerPool): Promi
           sharing: {} as SharingServer,
         },
         {
-          gatekeeper: guards.access ? gatekeeper : { admit: openAdmission },
+          gatekeeper: guards.access ? gatekeeper : { admit: openAdmission, verified: none },
           openStream: () => none,
           turnedAway: none,
           maxMessageBytes: 4_194_304,

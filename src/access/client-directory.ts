@@ -4,12 +4,16 @@ import type { Client } from './principal.ts';
 /** A credential as it was registered. */
 export interface RegisteredCredential {
   readonly credentialId: string;
-  readonly kind: 'certificate' | 'certificate-name' | 'token';
-  /** SHA-256 of the certificate (DER) or of the token, hexadecimal; undefined: `certificate-name`. */
+  /** `oidc`: a person, known by its issuer and subject at an identity provider. */
+  readonly kind: 'certificate' | 'certificate-name' | 'token' | 'oidc';
+  /**
+   * SHA-256 of the certificate (DER), of the token, or of issuer and subject (`subjectFingerprint`), hexadecimal;
+   * undefined: `certificate-name`.
+   */
   readonly fingerprint: string | undefined;
-  /** `URI:…` or `DNS:…`; only `certificate-name`. */
+  /** `URI:…` or `DNS:…`, only `certificate-name`; the subject, only `oidc`. */
   readonly name: string | undefined;
-  /** SHA-256 of the issuer's certificate, hexadecimal; only `certificate-name`. */
+  /** SHA-256 of the issuer's certificate, hexadecimal, only `certificate-name`; the issuer's URL, only `oidc`. */
   readonly issuer: string | undefined;
   readonly createTime: Date;
   readonly createdBy: string;
@@ -72,7 +76,7 @@ export class ClientDirectory {
   }
 
   /** @returns undefined: no credential has this digest */
-  byFingerprint(kind: 'certificate' | 'token', fingerprint: string): Found | undefined {
+  byFingerprint(kind: 'certificate' | 'token' | 'oidc', fingerprint: string): Found | undefined {
     return this.#byFingerprint.get(`${kind} ${fingerprint}`);
   }
 

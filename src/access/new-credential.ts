@@ -1,6 +1,7 @@
 import { createHash, randomUUID, X509Certificate } from 'node:crypto';
 import { Failure } from '../failure.ts';
 import type { RegisteredCredential } from './client-directory.ts';
+import { subjectFingerprint } from './sign-in.ts';
 import { makeToken, tokenFingerprint } from './tokens.ts';
 
 /** A credential as it was asked for. */
@@ -9,7 +10,9 @@ export type WantedCredential =
   /** PEM. */
   | { readonly kind: 'certificate'; readonly certificate: Uint8Array }
   /** `issuer`: PEM. */
-  | { readonly kind: 'certificate-name'; readonly name: string; readonly issuer: Uint8Array };
+  | { readonly kind: 'certificate-name'; readonly name: string; readonly issuer: Uint8Array }
+  /** `issuer`: URL of the provider. */
+  | { readonly kind: 'oidc'; readonly issuer: string; readonly subject: string };
 
 export interface MadeCredential {
   readonly credential: Pick<
@@ -27,7 +30,7 @@ const MAX_TOKEN_MS = 10 * YEAR_MS;
 
 /**
  * Makes a credential to register.
- * @param expireTime - undefined: a token ends in a year, a certificate when it says so itself
+ * @param expireTime - undefined: a token ends in a year, a certificate when it says so itself, a person when its provider says so
  * @throws Failure CREDENTIAL_EXPIRED, EXPIRY_TOO_LATE, CERTIFICATE_INVALID
  */
 export function makeCredential(wanted: WantedCredential, expireTime: Date | undefined, now: Date): MadeCredential {
@@ -53,6 +56,11 @@ export function makeCredential(wanted: WantedCredential, expireTime: Date | unde
     case 'certificate-name': {
       const issuer = digestOf(wanted.issuer, 'credential.certificate_name.issuer');
       return { credential: { ...made, name: wanted.name, issuer, fingerprint: undefined }, token: undefined };
+    }
+    case 'oidc': {
+      const { issuer, subject } = wanted;
+      const fingerprint = subjectFingerprint(issuer, subject);
+      return { credential: { ...made, name: subject, issuer, fingerprint }, token: undefined };
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Purpose } from './actions.ts';
+import type { SignIn } from './sign-in.ts';
 
 /** What a client is there for. Policies say what each role may do; a client may have several. */
 export const ROLES = [
@@ -47,8 +48,8 @@ export interface Client {
 export interface Credential {
   /** Id of the registered credential. */
   readonly credentialId: string;
-  readonly kind: 'certificate' | 'token';
-  /** SHA-256 of the certificate (DER) or of the token, hexadecimal. */
+  readonly kind: 'certificate' | 'token' | 'oidc';
+  /** SHA-256 of the certificate (DER), of the token, or of a person's issuer and subject, hexadecimal. */
   readonly fingerprint: string;
 }
 
@@ -56,6 +57,8 @@ export interface Credential {
 export interface Principal {
   readonly client: Client;
   readonly credential: Credential;
+  /** What its provider has said of a person; only with a credential of kind `oidc`. */
+  readonly signIn?: SignIn | undefined;
 }
 
 /** The code of an agency, see Client.agencyCode. */

@@ -1,5 +1,7 @@
 import type { ClientDirectory, RegisteredClient as Registered } from '../access/client-directory.ts';
 import { makeCredential, type MadeCredential, type WantedCredential } from '../access/new-credential.ts';
+import { requireSignInFor } from '../access/sign-in-rules.ts';
+import type { SignIns } from '../access/sign-in.ts';
 import { Failure } from '../failure.ts';
 import type { Client } from '../access/principal.ts';
 import type {
@@ -38,6 +40,7 @@ interface Doing {
 export interface AccessDependencies {
   readonly register: ClientRegister;
   readonly directory: ClientDirectory;
+  readonly signIns: Pick<SignIns, 'agencyOf'>;
 }
 
 /** One answer holds all clients, and the directory all of them in memory. */
@@ -74,6 +77,7 @@ async function addClient(
   }
   const made = credentialOf(credential, doing.at);
   const added = fromWireClient(client);
+  requireSignInFor(added, made.credential, service.signIns);
   await service.register.addClient(added, [made.credential], doing);
   return { client: await registered(service, added.clientId), token: made.token ?? '' };
 }
@@ -93,6 +97,7 @@ async function rotateCredential(
   check(rotateRules, request);
   const { clientId, credential, overlapSeconds } = request;
   const made = credentialOf(credential, doing.at);
+  await requireClientSignsIn(service, clientId, made);
   const othersExpire = new Date(doing.at.getTime() + overlapSeconds * 1000);
   await service.register.addCredential(clientId, made.credential, othersExpire, doing);
   return { client: await registered(service, clientId), token: made.token ?? '' };
@@ -107,6 +112,18 @@ async function disableClient(
   check(disableRules, request);
   await service.register.disableClient(request.clientId, request.reason, doing);
   return { client: await registered(service, request.clientId) };
+}
+
+/** A client that is not known here yet is refused by the register. */
+async function requireClientSignsIn(
+  { directory, signIns }: AccessDependencies,
+  clientId: string,
+  { credential }: MadeCredential,
+): Promise<void> {
+  if (credential.kind !== 'oidc') return;
+  await directory.refresh();
+  const found = directory.byId(clientId);
+  if (found !== undefined) requireSignInFor(found.client, credential, signIns);
 }
 
 function begin(context: CallContext): Doing {
@@ -130,5 +147,6 @@ function wantedOf(credential: NewCredential | undefined): WantedCredential {
   if (how?.$case === 'certificate') return { kind: 'certificate', certificate: how.value };
   if (how?.$case === 'certificateName')
     return { kind: 'certificate-name', name: how.value.name, issuer: how.value.issuer };
+  if (how?.$case === 'oidc') return { kind: 'oidc', ...how.value };
   return { kind: 'token' };
 }

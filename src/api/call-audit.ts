@@ -2,6 +2,7 @@
 import type { Grant } from '../access/grant.ts';
 import type { Presented } from '../access/gatekeeper.ts';
 import type { Principal } from '../access/principal.ts';
+import { subjectFingerprint } from '../access/sign-in.ts';
 import { MAX_SUBJECTS, type AuditEntry, type AuditSink } from '../audit/audit-entry.ts';
 import { hitEntries, type FoundRecord } from '../audit/hit-entries.ts';
 import type { TurnedAway } from './caller-gate.ts';
@@ -74,7 +75,7 @@ export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<v
     ...draft,
     outcome,
     ...(reason !== undefined && { reason }),
-    facts: others,
+    facts: { ...others, ...signInFacts(principal) },
   };
   // They are written first: where the call is recorded, no owner has missed its hit.
   if (found.length > 0) await Promise.all(hitEntries(entry, found).map((hit) => audit.record(hit)));
@@ -92,6 +93,11 @@ const MAX_NAMED = 64;
 function callerOf({ client, credential }: Principal) {
   const { clientId, kind, agency } = client;
   return { client_id: clientId, client_kind: kind, agency, credential: credential.fingerprint };
+}
+
+/** Finds the sign-in at the provider again. The token itself is nowhere. */
+function signInFacts({ signIn }: Principal): { sign_in?: string } {
+  return signIn?.tokenId === undefined ? {} : { sign_in: signIn.tokenId };
 }
 
 function withoutPort(peer: string): string {
@@ -184,7 +190,7 @@ function withoutCaller({ kind, begun, ended, outcome }: AuditEntry): AuditEntry 
   return { kind, begun, ended, outcome, reason: 'MANY_REFUSALS' };
 }
 
-/** Of a token nothing is recorded: a mistyped one is nearly a secret. */
-function credentialOf({ certificate }: Presented): string | undefined {
-  return certificate?.fingerprint;
+/** Of a token of the service nothing is recorded: a mistyped one is nearly a secret. A verified sign-in has a person. */
+function credentialOf({ certificate, signIn }: Presented): string | undefined {
+  return certificate?.fingerprint ?? (signIn && subjectFingerprint(signIn.issuer, signIn.subject));
 }

@@ -16,8 +16,11 @@ const AUTHORIZATION = 'authorization';
 const NEEDED: ReadonlySet<string> = new Set(
   [PATH, ':method', ':scheme', ':authority', 'content-type', 'te'].concat(TIMEOUT, AUTHORIZATION),
 );
-/** More than "Bearer" and a token. A longer value is kept as the empty one, which is refused as unreadable. */
+/** More than "Bearer" and a token of the service. A longer value is kept as the empty one, refused as unreadable. */
 const MAX_AUTHORIZATION_BYTES = 256;
+/** "Bearer" and a signed token of the size that the service reads: three parts, with dots between. */
+const MAX_SIGNED_BYTES = 7424;
+const SIGNED = /^Bearer +[\w-]+\.[\w-]+\.[\w-]+$/i;
 /** Usual limit of gRPC implementations. */
 const MAX_HEAD_BYTES = 8192;
 /** Overhead per header, besides its name and value: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2 */
@@ -67,7 +70,7 @@ export function addRefusals(server: Server, refused: (failure: Failure) => void)
 export function normaliseHead(headers: IncomingHttpHeaders, paths: ReadonlySet<string>): void {
   const isTooLarge = headBytes(headers) > MAX_HEAD_BYTES;
   for (const name of Object.keys(headers)) if (!NEEDED.has(name)) Reflect.deleteProperty(headers, name);
-  if ((headers[AUTHORIZATION]?.length ?? 0) > MAX_AUTHORIZATION_BYTES) headers[AUTHORIZATION] = '';
+  if (!isKept(headers[AUTHORIZATION] ?? '')) headers[AUTHORIZATION] = '';
   if (isTooLarge) {
     headers[PATH] = pathOf('HEADERS_TOO_LARGE');
     delete headers[TIMEOUT];
@@ -88,6 +91,12 @@ export function normaliseHead(headers: IncomingHttpHeaders, paths: ReadonlySet<s
   // grpc-js would end the call before any handler sees it.
   headers[PATH] = pathOf('DEADLINE_EXCEEDED');
   delete headers[TIMEOUT];
+}
+
+/** Until a call is let in, its header is in memory. */
+function isKept(authorization: string): boolean {
+  const { length } = authorization;
+  return length <= MAX_AUTHORIZATION_BYTES || (length <= MAX_SIGNED_BYTES && SIGNED.test(authorization));
 }
 
 /** Bytes of the headers that HTTP/2 itself keeps for as long as the call is open. */

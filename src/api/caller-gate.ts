@@ -19,7 +19,7 @@ export interface TurnedAway {
 }
 
 export interface GateParts {
-  readonly gatekeeper: Pick<Gatekeeper, 'admit'>;
+  readonly gatekeeper: Pick<Gatekeeper, 'admit' | 'verified'>;
   /** The facts of the certificate of the connection that a call came by. */
   readonly certificateOf: (peer: {
     readonly remoteAddress?: string | undefined;
@@ -50,8 +50,10 @@ export function callerGate({ gatekeeper, certificateOf, turnedAway, openStream }
   return (method, call) => {
     let admission: Admission | undefined;
     let closeStream: (() => void) | undefined;
+    let isOver = false;
     // The library tells of a status or of the end of the connection: whichever ends a call, it is not counted any more.
     const leave = () => {
+      isOver = true;
       admission?.leave();
       closeStream?.();
     };
@@ -60,26 +62,38 @@ export function callerGate({ gatekeeper, certificateOf, turnedAway, openStream }
         next({
           onReceiveMetadata: (metadata, onward) => {
             const peer = call.getConnectionInfo();
-            const presented: Presented = {
+            const shown: Presented = {
               certificate: certificateOf(peer),
               authorization: metadata.get('authorization').map(String),
             };
-            try {
-              admission = enter(gatekeeper, presented, needOfMethod(method.path));
-              if (admission !== undefined && (method.requestStream || method.responseStream))
-                closeStream = openStream(admission.principal);
-            } catch (thrown) {
+            // No handler needs the token, and none can leak it.
+            metadata.remove('authorization');
+            const turnAway = (thrown: unknown, presented: Presented) => {
+              if (isOver) return;
               const failure = asFailure(thrown);
               const principal = admission?.principal ?? refusedPrincipal(thrown);
               leave();
               turnedAway({ path: method.path, failure, presented, peer: peer.remoteAddress ?? '', principal });
               call.sendStatus(toServiceError(failure));
-              return;
-            }
-            // No handler needs the token, and none can leak it.
-            metadata.remove('authorization');
-            if (admission !== undefined) letIn(metadata, admission);
-            onward(metadata);
+            };
+            const admit = (presented: Presented) => {
+              // It may have been cancelled while its token was verified.
+              if (isOver) return;
+              try {
+                admission = enter(gatekeeper, presented, need);
+                if (admission !== undefined && (method.requestStream || method.responseStream))
+                  closeStream = openStream(admission.principal);
+              } catch (thrown) {
+                turnAway(thrown, presented);
+                return;
+              }
+              if (admission !== undefined) letIn(metadata, admission);
+              onward(metadata);
+            };
+            const need = needOfMethod(method.path);
+            const pending = need === 'nothing' ? undefined : gatekeeper.verified(shown);
+            if (pending === undefined) admit(shown);
+            else pending.then(admit, (thrown: unknown) => turnAway(thrown, shown));
           },
           onCancel: leave,
         }),

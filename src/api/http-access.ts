@@ -8,7 +8,7 @@ import { needOfPath } from './needs.ts';
 
 export interface HttpGateParts {
   /** Undefined while the service starts. */
-  readonly gatekeeper: () => Pick<Gatekeeper, 'admit'> | undefined;
+  readonly gatekeeper: () => Pick<Gatekeeper, 'admit' | 'verified'> | undefined;
   readonly turnedAway: (call: TurnedAway) => void;
 }
 
@@ -27,7 +27,7 @@ export class HttpGate {
   page(path: string, page: () => Answer | Promise<Answer>): Page {
     requireDeclared(path);
     return async (head) => {
-      const admission = this.#enter(path, head);
+      const admission = await this.#enter(path, head);
       try {
         return await page();
       } finally {
@@ -39,8 +39,8 @@ export class HttpGate {
   /** The route behind the gate: nothing of a body is read before its caller is let in. */
   json(path: string, route: GatedRoute): JsonRoute {
     requireDeclared(path);
-    return (head) => {
-      const admission = this.#enter(path, head);
+    return async (head) => {
+      const admission = await this.#enter(path, head);
       if (admission === undefined) throw new Error(`${path} is open to everyone`);
       return {
         answer: (request) => route(request, admission, head.address),
@@ -49,13 +49,14 @@ export class HttpGate {
     };
   }
 
-  #enter(path: string, { authorization, address, certificate }: RequestHead): Admission | undefined {
+  async #enter(path: string, { authorization, address, certificate }: RequestHead): Promise<Admission | undefined> {
     const need = needOfPath(path);
     const gatekeeper = this.#parts.gatekeeper();
     if (need !== 'nothing' && gatekeeper === undefined)
       throw new Failure('unavailable', 'NOT_READY', 'The service is starting.', { retryAfterMs: 1000 });
-    const presented: Presented = { certificate, authorization };
+    let presented: Presented = { certificate, authorization };
     try {
+      if (need !== 'nothing') presented = (await gatekeeper?.verified(presented)) ?? presented;
       return gatekeeper && enter(gatekeeper, presented, need);
     } catch (thrown) {
       const failure = asFailure(thrown);

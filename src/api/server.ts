@@ -62,7 +62,7 @@ export interface ApiServerSettings {
   readonly streamIdleMs: number;
   /** Time that a connection may be without calls, in milliseconds. */
   readonly connectionIdleMs: number;
-  readonly gatekeeper: Pick<Gatekeeper, 'admit'>;
+  readonly gatekeeper: Pick<Gatekeeper, 'admit' | 'verified'>;
   /** Counts a stream of requests until it ends. @throws Failure STREAMS_EXHAUSTED */
   openStream(principal: Principal): () => void;
   /** Called for each call that the gatekeeper did not let in. */

@@ -55,7 +55,7 @@ const fields = {
   /** Kind of client: `machine` or `person`. */
   client_kind: name.optional(),
   agency: text.optional(),
-  /** SHA-256 of the certificate or token that the client showed, hexadecimal. */
+  /** SHA-256 of the certificate or token that the client showed, or of a person's issuer and subject, hexadecimal. */
   credential: hex.optional(),
   /** Network address of the caller, without port. */
   peer: text.optional(),

@@ -30,7 +30,7 @@ export function addClientCommands(program: Command): void {
       .option('--verifications-per-day <n>', 'comparisons with enrolled subjects', wholeNumber(1, 1_000_000))
       .addHelpText(
         'after',
-        '\nWithout --certificate or --certificate-name the service makes a token, which is shown once.\n\nExamples:\n  $ ridgewatch client add gate-1 --agency border-a --role checkpoint --gallery watchlist --purpose border-check --certificate gate-1.pem\n  $ ridgewatch client add agency-b --agency agency-b --role contributor --gallery watchlist --token-out agency-b.token',
+        '\nWithout --certificate, --certificate-name or --oidc-issuer the service makes a token, which is shown once.\n\nExamples:\n  $ ridgewatch client add gate-1 --agency border-a --role checkpoint --gallery watchlist --purpose border-check --certificate gate-1.pem\n  $ ridgewatch client add agency-b --agency agency-b --role contributor --gallery watchlist --token-out agency-b.token\n  $ ridgewatch client add jo --person --agency agency-b --role examiner --gallery watchlist --purpose investigation --oidc-issuer https://id.agency-b.example --oidc-subject 248289761001',
       ),
     async () => (await import('./commands/client.ts')).addClient,
   );
@@ -94,6 +94,14 @@ function addCredentialOptions(command: Command): Command {
     .addOption(
       new Option('--token-out <file>', 'write the token to a new file instead of showing it').conflicts('certificate'),
     )
+    .addOption(
+      new Option('--oidc-issuer <url>', 'a person who signs in: URL of the identity provider').conflicts([
+        'tokenOut',
+        'certificate',
+        'certificateName',
+      ]),
+    )
+    .option('--oidc-subject <id>', 'id of the person at the provider (sub), for --oidc-issuer')
     .option('--days <n>', 'days until the credential expires; a token: 365', wholeNumber(1, 3650));
 }
 

@@ -10,6 +10,9 @@ import { MAX_CLIENT_GALLERIES, MAX_PURPOSES, MAX_ROLES } from './wire-limits.ts'
 const MAX_AGENCY = 28;
 const MAX_PEM_BYTES = 16_384;
 const MAX_CERTIFICATE_NAME = 512;
+/** OpenID Connect Core 1.0, section 2: a subject has at most 255 ASCII characters. */
+const MAX_SUBJECT = 255;
+const MAX_ISSUER = 256;
 /** Who is named where the service itself, or a command on the store, does something. */
 const RESERVED: ReadonlySet<string> = new Set(['service', 'recovery']);
 const YEAR_SECONDS = 31_536_000;
@@ -51,6 +54,17 @@ const certificateName = z
   .max(MAX_CERTIFICATE_NAME, `must have at most ${MAX_CERTIFICATE_NAME} characters`)
   .regex(/^(URI:spiffe:\/\/[\x21-\x7e]+|DNS:[A-Za-z0-9.-]+)$/, "must be 'URI:spiffe://…' or 'DNS:…'");
 
+const oidcSubject = z.object({
+  issuer: z
+    .string()
+    .max(MAX_ISSUER, `must have at most ${MAX_ISSUER} characters`)
+    .regex(/^https?:\/\/[\x21-\x7e]+$/, "must be the provider's URL"),
+  subject: z
+    .string()
+    .max(MAX_SUBJECT, `must have at most ${MAX_SUBJECT} characters`)
+    .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII characters'),
+});
+
 const credential = z.object({
   how: z.discriminatedUnion(
     '$case',
@@ -61,8 +75,9 @@ const credential = z.object({
         $case: z.literal('certificateName'),
         value: z.object({ name: certificateName, issuer: pem }),
       }),
+      z.object({ $case: z.literal('oidc'), value: oidcSubject }),
     ],
-    'is required: token, certificate or certificate_name',
+    'is required: token, certificate, certificate_name or oidc',
   ),
   expireTime: z.date('must be a valid time').optional(),
 });

@@ -73,6 +73,7 @@ const KINDS: Record<RegisteredCredential['kind'], CredentialKind> = {
   token: CredentialKind.TOKEN,
   certificate: CredentialKind.CERTIFICATE,
   'certificate-name': CredentialKind.CERTIFICATE_NAME,
+  oidc: CredentialKind.OIDC,
 };
 
 function toWireCredential(credential: RegisteredCredential): ClientCredential {

@@ -202,8 +202,9 @@ export class HttpServer {
     requireJson(request);
     const timeout = timeoutOf(request);
     const { connection } = caller;
-    const admitted = route(this.#headOf(request, caller));
+    const admitted = await route(this.#headOf(request, caller));
     try {
+      requirePresent(request);
       if (request.headers.expect !== undefined) response.writeContinue();
       const body = await readBody(request, this.#limits.maxBodyBytes, this.#budget);
       connection.change(1, 0);
@@ -233,4 +234,10 @@ export class HttpServer {
     if (request.method !== 'GET' && request.method !== 'HEAD') throw wrongMethod('GET, HEAD');
     return page(this.#headOf(request, caller));
   }
+}
+
+/** A caller may have hung up while its credential was verified: of such a request no more events come. */
+function requirePresent(request: IncomingMessage): void {
+  if (!request.destroyed) return;
+  throw new Failure('cancelled', 'CALLER_GONE', 'The caller hung up before the body was complete.');
 }

@@ -27,7 +27,7 @@ export interface JsonRequest {
  * Answers POST of one path: for programs on this machine, or over TLS. Called with the head, before the body is read.
  * @throws Failure when the caller is not let in
  */
-export type JsonRoute = (head: RequestHead) => AdmittedRequest;
+export type JsonRoute = (head: RequestHead) => AdmittedRequest | Promise<AdmittedRequest>;
 
 /** A request whose body may be read. */
 export interface AdmittedRequest {

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { Coalesced } from './coalesced.ts';
 import { addCertificateGauges, certificateReloads, type CertificateGauge } from './certificate-gauges.ts';
+import { providerKeyReadings } from './provider-keys.ts';
 import { addGraphGauges, type GraphGauges } from './graph-gauges.ts';
 import { addListGauges, type ListGauges } from './list-gauges.ts';
 
@@ -87,6 +88,8 @@ export class Metrics {
   readonly #firstHit: Histogram<'outcome'>;
   /** Counts a reading of the files of certificates. */
   readonly observeCertificates: (outcome: 'replaced' | 'failed') => void;
+  /** Counts a reading of the keys of an identity provider. */
+  readonly observeProviderKeys: (outcome: 'read' | 'failed') => void;
 
   /**
    * @param figures - called once for each rendering
@@ -96,6 +99,7 @@ export class Metrics {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.observeCertificates = certificateReloads(this.#registry);
+    this.observeProviderKeys = providerKeyReadings(this.#registry);
     this.#calls = new Counter({
       name: 'ridgewatch_grpc_calls_total',
       help: 'Calls by method and status; searches of a stream count one by one.',

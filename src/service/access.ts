@@ -11,6 +11,7 @@ import type { Logger } from '../observability/logging.ts';
 import { createSecret } from '../security/secret-file.ts';
 import type { ClientStore } from '../store/client-store.ts';
 import type { RefusalLog } from '../observability/refusal-log.ts';
+import { SignInWatch } from './sign-in-watch.ts';
 
 /** Who may call, and what each may do. */
 export interface Access {
@@ -18,6 +19,7 @@ export interface Access {
   readonly gatekeeper: Gatekeeper;
   readonly decider: Decider;
   readonly policies: PoliciesInForce;
+  readonly signIns: SignInWatch;
 }
 
 /**
@@ -39,7 +41,7 @@ export function beginPolicies({ policies }: Pick<Configuration, 'policies'>, log
 /**
  * Reads the clients, and makes the token of this machine's own operator where there is none.
  * @param loading - see beginPolicies
- * @throws Failure POLICIES_INVALID
+ * @throws Failure POLICIES_INVALID, OIDC_INVALID
  */
 export async function startAccess(
   configuration: Configuration,
@@ -47,7 +49,9 @@ export async function startAccess(
   clients: ClientStore,
   known: KnownGalleries,
   log: Logger,
+  countKeys: (outcome: 'read' | 'failed') => void,
 ): Promise<Access> {
+  const signIns = new SignInWatch(configuration.oidcFile, { log, countKeys });
   const directory = new ClientDirectory(clients);
   await directory.refresh();
   const { dataDir } = configuration;
@@ -64,7 +68,9 @@ export async function startAccess(
   const policies = await loading;
   log.info({ policy_hash: policies.current.hash, replaced: policies.current.texts.replaced }, 'policies are in force');
   const decider = new Decisions(policies, known);
-  return { directory, gatekeeper: new Gatekeeper(directory, decider), decider, policies };
+  const gatekeeper = new Gatekeeper(directory, decider, Date.now, signIns.providers);
+  signIns.start(() => gatekeeper.review());
+  return { directory, gatekeeper, decider, policies, signIns };
 }
 
 /** Counts and logs callers that were not let in, in few lines. */

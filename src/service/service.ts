@@ -74,7 +74,7 @@ export interface Service {
   stop(): Promise<void>;
   /** Cuts off the calls that stop() is waiting for. */
   hurry(): void;
-  /** Reads the files of certificates again; without effect where TLS is off. Logs what comes of it. */
+  /** Reads the files of certificates and of identity providers again, where there are any. Logs what comes of it. */
   reload(): Promise<void>;
 }
 
@@ -183,13 +183,15 @@ async function start(
   });
   teardown.add(() => store.close());
   health = store.health;
-  const { gatekeeper, decider, directory, policies } = (access = await startAccess(
+  const { gatekeeper, decider, directory, policies, signIns } = (access = await startAccess(
     configuration,
     loadingPolicies,
     store.clients,
     served.knownGalleries,
     log,
+    (outcome) => metrics.observeProviderKeys(outcome),
   ));
+  teardown.add(() => Promise.resolve(signIns.stop()));
   const trail = await openAudit(configuration, store, keys, (level, facts, message) => log[level](facts, message));
   teardown.add(() => trail.close());
   recording = trail;
@@ -331,7 +333,7 @@ async function start(
       gallery,
       operations,
       sharing,
-      access: accessService({ register: store.clients, directory }, settings),
+      access: accessService({ register: store.clients, directory, signIns: signIns.providers }, settings),
     },
     {
       configuration,
@@ -409,7 +411,7 @@ async function start(
     subjectCount: () => served.current.subjectCount,
     stop: () => (stopped ??= stop()),
     hurry: () => void api.stop(0),
-    reload: () => watch?.reload() ?? Promise.resolve(),
+    reload: async () => void (await Promise.all([watch?.reload(), signIns.reload()])),
   };
 }
 

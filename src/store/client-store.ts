@@ -140,6 +140,7 @@ interface CredentialRow {
   readonly fingerprint: Buffer | null;
   readonly name: string | null;
   readonly issuer: Buffer | null;
+  readonly issuer_url: string | null;
   readonly create_time: Date;
   readonly created_by: string;
   readonly expire_time: Date | null;
@@ -189,7 +190,7 @@ function toCredential(row: CredentialRow): RegisteredCredential {
     kind: row.kind,
     fingerprint: row.fingerprint?.toString('hex'),
     name: row.name ?? undefined,
-    issuer: row.issuer?.toString('hex'),
+    issuer: row.issuer_url ?? row.issuer?.toString('hex'),
     createTime: row.create_time,
     createdBy: row.created_by,
     expireTime: row.expire_time ?? undefined,
@@ -214,13 +215,16 @@ async function insertCredential(
 ): Promise<void> {
   const bytes = (hex: string | undefined) => (hex === undefined ? null : Buffer.from(hex, 'hex'));
   const { rowCount } = await client.query(
-    `INSERT INTO client_credential (credential_id, client_id, kind, fingerprint, name, issuer, create_time, created_by,
-       expire_time)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-    [credentialId, clientId, kind, bytes(fingerprint), name ?? null, bytes(issuer), at, by, expireTime ?? null],
+    `INSERT INTO client_credential (credential_id, client_id, kind, fingerprint, name, issuer, issuer_url, create_time,
+       created_by, expire_time)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+    [
+      ...[credentialId, clientId, kind, bytes(fingerprint), name ?? null],
+      ...[kind === 'oidc' ? null : bytes(issuer), kind === 'oidc' ? issuer : null, at, by, expireTime ?? null],
+    ],
   );
   if (rowCount !== 0) return;
-  const sentence = 'This certificate, or this name under this issuer, belongs to a client already.';
+  const sentence = 'This certificate, or this name or person under this issuer, belongs to a client already.';
   throw new Failure('already-exists', 'CREDENTIAL_TAKEN', sentence, { field: 'credential' });
 }
 
@@ -233,7 +237,8 @@ async function renewCredential(
   const { rowCount } = await client.query(
     `UPDATE client_credential SET expire_time = $6
      WHERE client_id = $1 AND kind = $2 AND revoke_time IS NULL AND fingerprint IS NOT DISTINCT FROM decode($3, 'hex')
-       AND name IS NOT DISTINCT FROM $4 AND issuer IS NOT DISTINCT FROM decode($5, 'hex')`,
+       AND name IS NOT DISTINCT FROM $4
+       AND (kind = 'oidc' AND issuer_url = $5 OR kind <> 'oidc' AND encode(issuer, 'hex') IS NOT DISTINCT FROM $5)`,
     [clientId, kind, fingerprint ?? null, name ?? null, issuer ?? null, expireTime ?? null],
   );
   return rowCount === 1;

@@ -7,7 +7,9 @@ import {
 } from '../../src/access/client-directory.ts';
 import { Gatekeeper, type Presented } from '../../src/access/gatekeeper.ts';
 import { makeToken, tokenFingerprint } from '../../src/access/tokens.ts';
-import type { Failure } from '../../src/failure.ts';
+import { subjectFingerprint, type SignIn, type SignIns } from '../../src/access/sign-in.ts';
+import { Failure } from '../../src/failure.ts';
+import type { Client, Role } from '../../src/access/principal.ts';
 import { clientWith } from './clients.ts';
 
 const NOW = Date.parse('2026-01-31T12:00:00Z');
@@ -180,5 +182,112 @@ describe('calls under way', () => {
     leave();
     await register();
     expect([gatekeeper.calls, end.aborted]).toEqual([0, false]);
+  });
+});
+
+describe('a person who signs in', () => {
+  const PROVIDER = 'https://id.example';
+  const TOKEN = 'head.content.signature';
+  const signIn = (changes: Partial<SignIn> = {}): SignIn => ({
+    issuer: PROVIDER,
+    subject: 'person',
+    agency: 'agency-a',
+    endTime: new Date(NOW + 1000),
+    secondFactor: 'shown',
+    tokenId: undefined,
+    ...changes,
+  });
+  const person = credential({
+    kind: 'oidc',
+    fingerprint: subjectFingerprint(PROVIDER, 'person'),
+    name: 'person',
+    issuer: PROVIDER,
+  });
+  const personClient = (roles: readonly Role[] = ['examiner'], changes: Partial<Client> = {}) =>
+    registered('jo', [person], { client: clientWith(roles, { clientId: 'jo', kind: 'person', ...changes }) });
+
+  let agency: string | undefined;
+  let isTrusted: boolean;
+  let time: number;
+  beforeEach(() => {
+    [agency, isTrusted, time] = ['agency-a', true, NOW];
+    const signIns: SignIns = {
+      verify: () => Promise.resolve(signIn()),
+      trusts: () => isTrusted,
+      agencyOf: () => agency,
+    };
+    gatekeeper = new Gatekeeper(directory, { mayTake: () => true }, () => time, signIns);
+  });
+  const shown = (changes: Partial<SignIn> = {}) => ({ authorization: bearer(TOKEN), signIn: signIn(changes) });
+
+  it('is the client of the issuer and subject together, and of no other kind of credential', async () => {
+    await register(personClient());
+    expect(outcome(shown())).toBe('jo');
+    expect(outcome(shown({ subject: 'another' }))).toBe('CREDENTIALS_UNKNOWN');
+    expect(outcome(shown({ issuer: 'https://id.example/' }))).toBe('CREDENTIALS_UNKNOWN');
+    await register(
+      registered('gate-1', [
+        credential({ fingerprint: person.fingerprint }),
+        credential({ kind: 'token', fingerprint: person.fingerprint }),
+      ]),
+    );
+    expect(outcome(shown())).toBe('CREDENTIALS_UNKNOWN');
+  });
+
+  it('is known by a verified token only, and a certificate beside it must be of the same client', async () => {
+    await register(personClient(), registered('gate-1', [credential({ fingerprint: '11' })]));
+    expect(outcome({ authorization: bearer(TOKEN) })).toBe('CREDENTIALS_UNREADABLE');
+    expect(outcome({ authorization: bearer('no-dots'), signIn: signIn() })).toBe('CREDENTIALS_UNREADABLE');
+    expect(outcome({ authorization: [], signIn: signIn() })).toBe('CREDENTIALS_REQUIRED');
+    expect(outcome({ ...shown(), certificate: certificate('11') })).toBe('CREDENTIALS_CONFLICT');
+    expect(gatekeeper.verified({ authorization: bearer(makeToken()) })).toBeUndefined();
+    await expect(gatekeeper.verified({ authorization: bearer(TOKEN) })).resolves.toMatchObject({
+      signIn: { subject: 'person' },
+    });
+  });
+
+  it('must be a person, of the agency of the provider', async () => {
+    await register(personClient(['examiner'], { kind: 'machine' }));
+    expect(outcome(shown())).toBe('SIGN_IN_PERSONS_ONLY');
+    await register(personClient(['examiner'], { agency: 'agency-b' }));
+    expect(outcome(shown())).toBe('SIGN_IN_AGENCY_WRONG');
+  });
+
+  it.each(['supervisor', 'administrator'] as const)('with the role %s needs a second factor', async (role) => {
+    await register(personClient(['examiner', role]));
+    expect(outcome(shown({ secondFactor: 'missing' }))).toBe('SECOND_FACTOR_REQUIRED');
+    expect(outcome(shown({ secondFactor: 'shown' }))).toBe('jo');
+    expect(outcome(shown({ secondFactor: 'not-required' }))).toBe('jo');
+    await register(personClient(['examiner']));
+    expect(outcome(shown({ secondFactor: 'missing' }))).toBe('jo');
+  });
+
+  it.each([
+    ['when the sign-in ends', () => void (time = NOW + 1000), 'SIGN_IN_EXPIRED'],
+    ['when the provider is no longer configured', () => void (agency = undefined), 'SIGN_IN_ISSUER_UNKNOWN'],
+    ['when the settings of the provider change', () => void (isTrusted = false), 'SIGN_IN_PROVIDER_CHANGED'],
+  ])('has its calls ended %s', async (_, happen, reason) => {
+    await register(personClient());
+    const { end } = gatekeeper.admit(shown(), []);
+    gatekeeper.review();
+    expect(end.aborted).toBe(false);
+    happen();
+    gatekeeper.review();
+    expect(end.reason).toMatchObject({ reason });
+    expect(gatekeeper.calls).toBe(0);
+  });
+
+  it('has its calls ended when it gets a role that needs a second factor', async () => {
+    await register(personClient());
+    const { end } = gatekeeper.admit(shown({ secondFactor: 'missing' }), []);
+    await register(personClient(['examiner', 'supervisor']));
+    expect(end.reason).toMatchObject({ reason: 'SECOND_FACTOR_REQUIRED' });
+  });
+});
+
+it('without providers a signed token is of an unknown one', async () => {
+  await expect(gatekeeper.verified({ authorization: bearer('a.b.c') })).rejects.toThrow(Failure);
+  await expect(gatekeeper.verified({ authorization: bearer('a.b.c') })).rejects.toMatchObject({
+    reason: 'SIGN_IN_ISSUER_UNKNOWN',
   });
 });

@@ -6,8 +6,30 @@ import type { Keys } from '../../src/security/keys.ts';
 
 type Query = (sql: string) => Promise<unknown>;
 
+/** Takes hits from the database. */
+async function withoutHits(query: Query): Promise<void> {
+  await query('DROP TRIGGER hits_are_noted ON audit_record');
+  await query('DROP TABLE hit, hit_counter, hit_cursor');
+  await query('DROP FUNCTION note_hits(), refuse_hit_rewriting()');
+  await query("DELETE FROM migration WHERE name = '0014_hits'");
+}
+
+/** Takes persons who sign in at a provider from the credentials. */
+async function withoutSignIns(query: Query): Promise<void> {
+  await query(`ALTER TABLE client_credential DROP COLUMN issuer_url,
+    DROP CONSTRAINT client_credential_kind_check, DROP CONSTRAINT client_credential_name_of_kind,
+    DROP CONSTRAINT client_credential_issuer_of_kind`);
+  await query(`ALTER TABLE client_credential
+    ADD CHECK (kind IN ('certificate', 'certificate-name', 'token')),
+    ADD CONSTRAINT client_credential_check
+      CHECK ((kind = 'certificate-name') = (name IS NOT NULL AND issuer IS NOT NULL))`);
+  await query("DELETE FROM migration WHERE name = '0013_sign_in'");
+}
+
 /** Takes the MACs from the rows, and the marks that there were any from the database and the data directory. */
 export async function withoutMacs(query: Query, keys: Keys): Promise<void> {
+  await withoutHits(query);
+  await withoutSignIns(query);
   await query('DROP INDEX audit_record_safeguards');
   await query("DELETE FROM migration WHERE name = '0010_safeguard_records'");
   await query('ALTER TABLE subject DROP COLUMN mac, DROP COLUMN mac_key_id');

@@ -24,6 +24,8 @@ interface CredentialOptions {
   readonly certificate?: string;
   readonly certificateName?: string;
   readonly issuer?: string;
+  readonly oidcIssuer?: string;
+  readonly oidcSubject?: string;
   readonly tokenOut?: string;
   readonly days?: number;
 }
@@ -139,10 +141,15 @@ async function withService(
   }
 }
 
-function newCredential({ certificate, certificateName, issuer, days }: CredentialOptions): NewCredential {
+function newCredential(options: CredentialOptions): NewCredential {
+  const { certificate, certificateName, issuer, oidcIssuer, oidcSubject, days } = options;
   const expireTime = days === undefined ? undefined : new Date(Date.now() + days * DAY_MS);
   if ((certificateName === undefined) !== (issuer === undefined))
     throw new Failure('invalid-argument', 'USAGE', '--certificate-name and --issuer go together.');
+  if ((oidcIssuer === undefined) !== (oidcSubject === undefined))
+    throw new Failure('invalid-argument', 'USAGE', '--oidc-issuer and --oidc-subject go together.');
+  if (oidcIssuer !== undefined && oidcSubject !== undefined)
+    return { how: { $case: 'oidc', value: { issuer: oidcIssuer, subject: oidcSubject } }, expireTime };
   if (certificate !== undefined)
     return { how: { $case: 'certificate', value: readPem(certificate, '--certificate') }, expireTime };
   if (certificateName === undefined || issuer === undefined)
@@ -168,7 +175,8 @@ async function tellCredential(
   const { tokenOut } = options;
   const clientId = client?.client?.clientId ?? '';
   if (token === '') {
-    printResult(options, { client: documentOf(client) }, `Client ${clientId} is registered with its certificate.`);
+    const by = options.oidcIssuer === undefined ? 'its certificate' : 'its sign-in';
+    printResult(options, { client: documentOf(client) }, `Client ${clientId} is registered with ${by}.`);
     return EXIT.ok;
   }
   if (tokenOut === undefined) {
@@ -217,9 +225,15 @@ function describe({
   );
   const table = new Table({ head: ['credential', 'known by', 'until'], style: { head: [], border: [] } });
   for (const one of credentials) {
-    const by = one.kind === CredentialKind.CERTIFICATE_NAME ? one.name : `SHA-256 ${one.fingerprint.slice(0, 16)}…`;
+    const by = knownBy(one);
     const until = one.expireTime?.toISOString() ?? 'no end';
     table.push([nameOf(CredentialKind, one.kind), by, isValid(one) ? until : `${until} (expired)`]);
   }
   return `${facts.toString()}\n${table.toString()}`;
+}
+
+function knownBy({ kind, name, issuer, fingerprint }: ClientCredential): string {
+  if (kind === CredentialKind.CERTIFICATE_NAME) return name;
+  if (kind === CredentialKind.OIDC) return `${name} at ${issuer}`;
+  return `SHA-256 ${fingerprint.slice(0, 16)}…`;
 }

@@ -197,6 +197,8 @@ export const CredentialKind = {
   CERTIFICATE: 2,
   /** CERTIFICATE_NAME - A name in certificates of one issuer. */
   CERTIFICATE_NAME: 3,
+  /** OIDC - A person at an identity provider. */
+  OIDC: 4,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -207,6 +209,7 @@ export namespace CredentialKind {
   export type TOKEN = typeof CredentialKind.TOKEN;
   export type CERTIFICATE = typeof CredentialKind.CERTIFICATE;
   export type CERTIFICATE_NAME = typeof CredentialKind.CERTIFICATE_NAME;
+  export type OIDC = typeof CredentialKind.OIDC;
   export type UNRECOGNIZED = typeof CredentialKind.UNRECOGNIZED;
 }
 
@@ -224,6 +227,9 @@ export function credentialKindFromJSON(object: any): CredentialKind {
     case 3:
     case "CREDENTIAL_KIND_CERTIFICATE_NAME":
       return CredentialKind.CERTIFICATE_NAME;
+    case 4:
+    case "CREDENTIAL_KIND_OIDC":
+      return CredentialKind.OIDC;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -241,6 +247,8 @@ export function credentialKindToJSON(object: CredentialKind): string {
       return "CREDENTIAL_KIND_CERTIFICATE";
     case CredentialKind.CERTIFICATE_NAME:
       return "CREDENTIAL_KIND_CERTIFICATE_NAME";
+    case CredentialKind.OIDC:
+      return "CREDENTIAL_KIND_OIDC";
     case CredentialKind.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -289,6 +297,9 @@ export interface NewCredential {
     | //
     /** Every certificate with a name, of one issuer. */
     { $case: "certificateName"; value: CertificateName }
+    | //
+    /** A person at an identity provider of its agency. Only for clients that are persons. */
+    { $case: "oidc"; value: OidcSubject }
     | undefined;
   /** Time after which the credential is refused. Not set: never; for a token: in a year, at most in ten years. */
   expireTime: Date | undefined;
@@ -302,17 +313,31 @@ export interface CertificateName {
   issuer: Buffer;
 }
 
+/** A person as an OpenID Connect provider knows it. The provider has to be configured, for the client's agency. */
+export interface OidcSubject {
+  /** URL of the provider, as its tokens state it (`iss`): at most 256 characters. */
+  issuer: string;
+  /** The person's id at the provider, as its tokens state it (`sub`): 1 to 255 visible ASCII characters. */
+  subject: string;
+}
+
 /** A registered credential. It contains no secret. */
 export interface ClientCredential {
   /** Id of the credential. */
   credentialId: string;
   /** Kind of the credential. */
   kind: CredentialKind;
-  /** SHA-256 of the certificate or of the token, hexadecimal. Empty for a name. */
+  /**
+   * SHA-256 of the certificate, of the token, or of issuer and subject with a space between, hexadecimal. Empty for a
+   * name in certificates.
+   */
   fingerprint: string;
-  /** Name in certificates. Empty for other kinds. */
+  /** Name in certificates; of a person at a provider, its subject. Empty for other kinds. */
   name: string;
-  /** SHA-256 of the issuer's certificate, hexadecimal. Empty for other kinds. */
+  /**
+   * SHA-256 of the issuer's certificate, hexadecimal; of a person at a provider, the provider's URL. Empty for other
+   * kinds.
+   */
   issuer: string;
   /** When it was registered. */
   createTime:
@@ -715,6 +740,9 @@ export const NewCredential: MessageFns<NewCredential> = {
       case "certificateName":
         CertificateName.encode(message.how.value, writer.uint32(26).fork()).join();
         break;
+      case "oidc":
+        OidcSubject.encode(message.how.value, writer.uint32(42).fork()).join();
+        break;
     }
     if (message.expireTime !== undefined) {
       Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(34).fork()).join();
@@ -759,6 +787,14 @@ export const NewCredential: MessageFns<NewCredential> = {
             message.how = { $case: "certificateName", value: CertificateName.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.how = { $case: "oidc", value: OidcSubject.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 4: {
             if (tag !== 34) {
               break;
@@ -789,6 +825,8 @@ export const NewCredential: MessageFns<NewCredential> = {
         ? { $case: "certificateName", value: CertificateName.fromJSON(object.certificateName) }
         : isSet(object.certificate_name)
         ? { $case: "certificateName", value: CertificateName.fromJSON(object.certificate_name) }
+        : isSet(object.oidc)
+        ? { $case: "oidc", value: OidcSubject.fromJSON(object.oidc) }
         : undefined,
       expireTime: isSet(object.expireTime)
         ? fromJsonTimestamp(object.expireTime)
@@ -806,6 +844,8 @@ export const NewCredential: MessageFns<NewCredential> = {
       obj.certificate = base64FromBytes(message.how.value);
     } else if (message.how?.$case === "certificateName") {
       obj.certificateName = CertificateName.toJSON(message.how.value);
+    } else if (message.how?.$case === "oidc") {
+      obj.oidc = OidcSubject.toJSON(message.how.value);
     }
     if (message.expireTime !== undefined) {
       obj.expireTime = message.expireTime.toISOString();
@@ -834,6 +874,12 @@ export const NewCredential: MessageFns<NewCredential> = {
       case "certificateName": {
         if (object.how?.value !== undefined && object.how?.value !== null) {
           message.how = { $case: "certificateName", value: CertificateName.fromPartial(object.how.value) };
+        }
+        break;
+      }
+      case "oidc": {
+        if (object.how?.value !== undefined && object.how?.value !== null) {
+          message.how = { $case: "oidc", value: OidcSubject.fromPartial(object.how.value) };
         }
         break;
       }
@@ -924,6 +970,91 @@ export const CertificateName: MessageFns<CertificateName> = {
     const message = createBaseCertificateName();
     message.name = object.name ?? "";
     message.issuer = object.issuer ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseOidcSubject(): OidcSubject {
+  return { issuer: "", subject: "" };
+}
+
+export const OidcSubject: MessageFns<OidcSubject> = {
+  encode(message: OidcSubject, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.issuer !== "") {
+      writer.uint32(10).string(message.issuer);
+    }
+    if (message.subject !== "") {
+      writer.uint32(18).string(message.subject);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OidcSubject {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOidcSubject();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.issuer = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): OidcSubject {
+    return {
+      issuer: isSet(object.issuer) ? globalThis.String(object.issuer) : "",
+      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
+    };
+  },
+
+  toJSON(message: OidcSubject): unknown {
+    const obj: any = {};
+    if (message.issuer !== undefined) {
+      obj.issuer = message.issuer;
+    }
+    if (message.subject !== undefined) {
+      obj.subject = message.subject;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<OidcSubject>, I>>(base?: I): OidcSubject {
+    return OidcSubject.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<OidcSubject>, I>>(object: I): OidcSubject {
+    const message = createBaseOidcSubject();
+    message.issuer = object.issuer ?? "";
+    message.subject = object.subject ?? "";
     return message;
   },
 };
