@@ -4,6 +4,7 @@ import { EXIT, EXIT_TABLE } from './exit-codes.ts';
 import { outliveReaders } from './stray-errors.ts';
 import { decimalNumber, wholeNumber } from './numbers.ts';
 import { addCertificateCommands } from './certificate-commands.ts';
+import { addLoginCommands } from './login-commands.ts';
 import { addAuditCommands } from './audit-commands.ts';
 import { addOperatorCommands } from './operator-commands.ts';
 import { addSharingCommands } from './sharing-commands.ts';
@@ -194,6 +195,7 @@ export function createProgram(): Command {
     async () => (await import('./commands/expunge.ts')).expunge,
   );
   addCertificateCommands(program);
+  addLoginCommands(program);
   addOperatorCommands(program);
   addSharingCommands(program);
   addAuditCommands(program.command('audit').description('records of which client did what with which subjects'));

@@ -4,6 +4,7 @@ import type { FingerPosition } from '../templates/finger-template.ts';
 import { serviceAddress } from './address.ts';
 import type { ConnectionSettings } from './client.ts';
 import { givenSettings } from './given-settings.ts';
+import { oidcOption, signInFolderOption, withSignIn, type SignInOptions } from './sign-in-options.ts';
 import { tokenFor } from './token.ts';
 import { reportFailure } from './failure-output.ts';
 import { reportStrayErrors } from './stray-errors.ts';
@@ -14,7 +15,7 @@ import { Interrupted } from './stop-signals.ts';
 const MAX_TIMEOUT_SECONDS = 86_400;
 
 /** Options of every command that talks to a service. */
-export interface ConnectionOptions {
+export interface ConnectionOptions extends SignInOptions {
   readonly address: string;
   readonly timeout: number;
   readonly tlsCa?: string;
@@ -51,13 +52,16 @@ export function addAddressOptions(command: Command): Command {
         '--token-file <file>',
         'file with the token of the client; default: the one that the service on this machine has made in its data directory',
       ).env('RIDGEWATCH_TOKEN_FILE'),
-    );
+    )
+    .addOption(oidcOption())
+    .addOption(signInFolderOption());
 }
 
 export function connectionOf(options: ConnectionOptions): ConnectionSettings {
   const { address, timeout, tlsCa, tlsCert, tlsKey, tokenFile } = options;
   const { dataDir } = givenSettings({ dataDir: options.dataDir });
-  const token = tokenFor({ address, isEncrypted: tlsCa !== undefined, tokenFile, dataDir });
+  const { signInToken } = options;
+  const token = tokenFor({ address, isEncrypted: tlsCa !== undefined, tokenFile, signInToken, dataDir });
   return { address, timeoutSeconds: timeout, tlsCa, tlsCert, tlsKey, token };
 }
 
@@ -124,7 +128,7 @@ export function runs<Options extends { json?: boolean }>(
     if (command.name() !== 'serve') reportStrayErrors(options.json === true);
     try {
       const work = await load();
-      process.exitCode = await work(args, options);
+      process.exitCode = await work(args, await withSignIn(options));
     } catch (error) {
       process.exitCode = reportFailure(error, options.json === true);
       // Work that is still running must not keep the process alive.

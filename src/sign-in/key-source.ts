@@ -2,7 +2,7 @@
 import type { JSONWebKeySet } from 'jose';
 import { z } from 'zod';
 import { readBounded } from '../security/pem-file.ts';
-import { fetchJson } from './json-fetch.ts';
+import { fetchJson } from './bounded-request.ts';
 import type { Provider } from './provider-file.ts';
 
 /** Time for both documents together, in milliseconds. */
