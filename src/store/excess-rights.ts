@@ -33,12 +33,13 @@ const POWERS = `WITH ${HELD}
     WHERE pronamespace = ${STORE_SCHEMA}
   ORDER BY 1`;
 
+/** Columns without rights of their own have those of the table. */
 const RIGHTS = `WITH ${HELD}, stored AS (SELECT oid, relname FROM pg_class
     WHERE relnamespace = ${STORE_SCHEMA} AND relname = ANY($1) AND relkind IN ('r', 'p'))
   SELECT DISTINCT s.relname AS "table", p.privilege, NULL AS "column" FROM stored s, unnest($2::text[]) p(privilege), held
     WHERE has_table_privilege(held.oid, s.oid, p.privilege)
   UNION SELECT s.relname, p.privilege, a.attname FROM stored s JOIN pg_attribute a ON a.attrelid = s.oid AND a.attnum > 0
-    AND NOT a.attisdropped, unnest($3::text[]) p(privilege), held
+    AND a.attacl IS NOT NULL AND NOT a.attisdropped, unnest($3::text[]) p(privilege), held
     WHERE has_column_privilege(held.oid, s.oid, a.attnum, p.privilege)
   ORDER BY 1, 2, 3`;
 

@@ -55,7 +55,8 @@ export async function migrate(url: string, which: 'upgrade' | 'keep' = 'upgrade'
     if (isOfCatalogue(damagedPlaceOf(cause))) throw catalogueDamaged(cause);
     const code = (cause as { code?: unknown }).code;
     const told = typeof code === 'string' ? `: ${explain(cause)}` : '';
-    const why = /permission denied/.test(String(cause))
+    const isForbidden = code === '42501' || /permission denied|must be owner/.test(String(cause));
+    const why = isForbidden
       ? ': its user may not change its schema; RIDGEWATCH_DATABASE_OWNER_URL names one that may'
       : told;
     const sentence = `The database schema could not be brought up to date${why}.`;
