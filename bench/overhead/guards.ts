@@ -189,11 +189,11 @@ async function accessOf(fingerprint: string, served: ActiveGallery) {
   };
   const registered = {
     ...{ client: GATE, credentials: [credential], createTime: now, createdBy: 'bench' },
-    ...{ disableTime: undefined, disableReason: undefined },
+    ...{ disableTime: undefined, disableReason: undefined, version: 1 },
   };
   const directory = new ClientDirectory({
     clientVersion: () => Promise.resolve(1),
-    readClients: () => Promise.resolve({ version: 1, clients: [registered] }),
+    readClients: () => Promise.resolve({ version: 1, clients: [registered], damaged: [] }),
   });
   await directory.refresh();
   const policies = await PoliciesInForce.load(undefined, (fault) => {

@@ -30,13 +30,31 @@ export interface RegisteredClient {
   /** Undefined: enabled. */
   readonly disableTime: Date | undefined;
   readonly disableReason: string | undefined;
+  /** Counts the states of the client and its credentials; never falls. */
+  readonly version: number;
 }
+
+/** A client that is not what was registered: it is not let in. */
+export interface DamagedClient {
+  readonly clientId: string;
+  /** A reason of docs/errors.md. */
+  readonly reason: string;
+}
+
+/** An earlier state of a client is stored than one that this process has seen. */
+const CLIENT_PUT_BACK = 'CLIENT_PUT_BACK';
+/** A client that this process has seen is no longer stored. Clients are disabled, and never deleted. */
+const CLIENT_MISSING = 'CLIENT_MISSING';
 
 /** Where clients are registered. */
 export interface ClientSource {
   /** Grows with every change. */
   clientVersion(): Promise<number>;
-  readClients(): Promise<{ readonly version: number; readonly clients: readonly RegisteredClient[] }>;
+  readClients(): Promise<{
+    readonly version: number;
+    readonly clients: readonly RegisteredClient[];
+    readonly damaged: readonly DamagedClient[];
+  }>;
 }
 
 export interface Found {
@@ -53,6 +71,9 @@ export class ClientDirectory {
   #byName = new Map<string, Found>();
   #clients: readonly RegisteredClient[] = [];
   #byId: ReadonlyMap<string, RegisteredClient> = new Map();
+  #damaged: readonly DamagedClient[] = [];
+  /** The highest version of each client that was ever read. */
+  readonly #versions = new Map<string, number>();
   #reading: Promise<void> | undefined;
 
   constructor(source: ClientSource) {
@@ -62,6 +83,11 @@ export class ClientDirectory {
   /** In order of client id. */
   get clients(): readonly RegisteredClient[] {
     return this.#clients;
+  }
+
+  /** Clients that are not what was registered, or an earlier state of it, in order of client id. */
+  get damaged(): readonly DamagedClient[] {
+    return this.#damaged;
   }
 
   /** @returns undefined: no client has this id */
@@ -104,12 +130,31 @@ export class ClientDirectory {
       : registered;
   }
 
+  /** Clients of which this process has seen a later state. */
+  #earlierThanSeen(clients: readonly RegisteredClient[], damaged: readonly DamagedClient[]): DamagedClient[] {
+    const found: DamagedClient[] = [];
+    const stored = new Set(damaged.map(({ clientId }) => clientId));
+    for (const { client, version } of clients) {
+      const { clientId } = client;
+      stored.add(clientId);
+      if (version < (this.#versions.get(clientId) ?? 0)) found.push({ clientId, reason: CLIENT_PUT_BACK });
+      else this.#versions.set(clientId, version);
+    }
+    for (const clientId of this.#versions.keys())
+      if (!stored.has(clientId)) found.push({ clientId, reason: CLIENT_MISSING });
+    return found;
+  }
+
   async #read(): Promise<void> {
     if ((await this.#source.clientVersion()) === this.#version) return;
-    const { version, clients } = await this.#source.readClients();
+    const { version, clients, damaged } = await this.#source.readClients();
+    const earlier = this.#earlierThanSeen(clients, damaged);
+    const isEarlier = new Set(earlier.map(({ clientId }) => clientId));
     const byFingerprint = new Map<string, Found>();
     const byName = new Map<string, Found>();
-    const present = clients.map((registered) => this.#withKnownObject(registered));
+    const present = clients
+      .filter(({ client }) => !isEarlier.has(client.clientId))
+      .map((registered) => this.#withKnownObject(registered));
     for (const registered of present) {
       for (const credential of registered.credentials) {
         const { kind, fingerprint, name, issuer } = credential;
@@ -118,6 +163,7 @@ export class ClientDirectory {
       }
     }
     this.#clients = present;
+    this.#damaged = [...damaged, ...earlier].sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
     this.#byId = new Map(present.map((registered) => [registered.client.clientId, registered]));
     this.#byFingerprint = byFingerprint;
     this.#byName = byName;

@@ -13,7 +13,7 @@ const FILE = 'local-token';
 export const LOCAL_CLIENT = 'local';
 
 /** The client of operators who can read the data directory, and with it the keys of everything stored. */
-const LOCAL: Client = {
+export const LOCAL: Client = {
   clientId: LOCAL_CLIENT,
   kind: 'person',
   agency: 'local',

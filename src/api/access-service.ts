@@ -17,7 +17,7 @@ import type {
 } from '../contract/generated/ridgewatch/v1/access.ts';
 import { addClientRules, disableRules, rotateRules } from '../contract/client-rules.ts';
 import { check } from '../contract/validation.ts';
-import { fromWireClient, toWireRegistered } from '../contract/wire-clients.ts';
+import { fromWireClient, toWireDamaged, toWireRegistered } from '../contract/wire-clients.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 
 /** Where clients are registered. */
@@ -45,6 +45,8 @@ export interface AccessDependencies {
 
 /** One answer holds all clients, and the directory all of them in memory. */
 const MAX_CLIENTS = 10_000;
+/** Damaged clients in one answer: an attacker may add any number. */
+const MAX_DAMAGED = 1000;
 
 /** The `Access` service. A change is in force when its call returns. */
 export function accessService(service: AccessDependencies, settings: CallSettings): AccessServer {
@@ -85,7 +87,9 @@ async function addClient(
 async function listClients(service: AccessDependencies, context: CallContext): Promise<ListClientsResponse> {
   begin(context);
   await service.directory.refresh();
-  return { clients: service.directory.clients.map(toWireRegistered) };
+  const { clients, damaged } = service.directory;
+  const listed = [...clients.map(toWireRegistered), ...damaged.slice(0, MAX_DAMAGED).map(toWireDamaged)];
+  return { clients: listed.sort((a, b) => ((a.client?.clientId ?? '') < (b.client?.clientId ?? '') ? -1 : 1)) };
 }
 
 async function rotateCredential(

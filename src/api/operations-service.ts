@@ -1,5 +1,6 @@
 import { contentHash, type ContentHash } from '../gallery/content-hash.ts';
 import type { IndexSwitcher } from '../index-files/index-switcher.ts';
+import type { DamagedChanges } from '../gallery/damaged-changes.ts';
 import type { Quarantine } from '../gallery/quarantine.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { AuditGroup, IndexAudit } from '../matching/search/index-audit.ts';
@@ -48,6 +49,9 @@ export interface OperationsDependencies {
   /** Whether the store can be reached and written, as of the last check. */
   condition(): { readonly isReachable: boolean; readonly isWritable: boolean };
   readonly quarantine: Quarantine;
+  readonly damagedChanges: DamagedChanges;
+  /** Number of clients that are not let in because they are not what was registered. */
+  damagedClients(): number;
 }
 
 /** Maximum number of damaged references in one status. */
@@ -145,6 +149,8 @@ async function status(service: OperationsDependencies): Promise<GetStatusRespons
     storeReachable: store !== undefined,
     storeWritable: store !== undefined && service.condition().isWritable,
     damagedReferenceCount: service.quarantine.count,
+    damagedChangeCount: service.damagedChanges.count,
+    damagedClientCount: service.damagedClients(),
     damagedReferences: service.quarantine.list(MAX_NAMED),
     targetHitRate: service.targetHitRate,
     candidateLists: service.tuning.figures.map(toCandidateLists),

@@ -1,7 +1,9 @@
 /** The report of a check of the store. */
 import Table from 'cli-table3';
 import type { Rebuilt } from '../store/damaged-indexes.ts';
+import type { DamagedClient } from '../access/client-directory.ts';
 import type { DamagedReference } from '../store/records.ts';
+import type { DamagedChange } from '../store/replaced-changes.ts';
 import type { Repaired } from '../store/removed-references.ts';
 import type { Structure } from '../store/store-repair.ts';
 
@@ -14,6 +16,9 @@ export interface Findings {
   readonly damaged: readonly DamagedReference[];
   /** Subjects that may have belonged to further galleries, whose names cannot be read. */
   readonly mayLackGalleries: readonly string[];
+  /** Rows of the change sequence that were added or changed outside this program. */
+  readonly damagedChanges: readonly DamagedChange[];
+  readonly damagedClients: readonly DamagedClient[];
   readonly structure: Structure;
   /** What the service's database role may do beyond its needs; undefined: the store does not open. */
   readonly excessRights?: readonly string[] | undefined;
@@ -28,6 +33,8 @@ export interface Mended {
   readonly tables: readonly string[];
   /** Numbers of the change sequence that were missing and got a change. */
   readonly changesFilled: number;
+  /** Rows of the change sequence that were replaced, because this program had not written them. */
+  readonly changesReplaced: number;
   /** Tables that were rewritten without their damaged blocks. */
   readonly rewritten: readonly { readonly table: string; readonly blocks: readonly number[] }[];
   readonly repaired: readonly Repaired[];
@@ -60,7 +67,8 @@ export function isStructureDamaged(structure: Structure): boolean {
 }
 
 export function documentOf(findings: Findings, mended: Mended | undefined): object {
-  const { subjects, references, damaged, mayLackGalleries, structure, excessRights, obstacle } = findings;
+  const { subjects, references, damaged, mayLackGalleries, damagedChanges, damagedClients, structure, excessRights, obstacle } =
+    findings;
   return {
     ...(obstacle === undefined ? { subjects, references } : { obstacle }),
     damaged: damaged.map(({ referenceId, subjectId, reason }) => ({
@@ -69,6 +77,8 @@ export function documentOf(findings: Findings, mended: Mended | undefined): obje
       reason,
     })),
     may_lack_galleries: mayLackGalleries,
+    damaged_changes: countsOf(damagedChanges),
+    damaged_clients: damagedClients.map(({ clientId, reason }) => ({ client_id: clientId, reason })),
     indexes: structure.indexes.map(({ index, table, block }) => ({ index, table, block: block ?? null })),
     blocks: structure.blocks.map(({ table, block, mend }) => ({ table, block, mended_by: mend })),
     missing_changes: structure.missingChanges,
@@ -82,6 +92,7 @@ export function documentOf(findings: Findings, mended: Mended | undefined): obje
       indexes_rebuilt: mended.indexes.map(({ index, table, outcome }) => ({ index, table, outcome })),
       tables_restored: mended.tables,
       changes_filled: mended.changesFilled,
+      changes_replaced: mended.changesReplaced,
       tables_rewritten: mended.rewritten,
       repaired: mended.repaired.map(({ subjectId, isExpunged, referencesRemoved, seq }) => ({
         subject_id: subjectId,
@@ -99,14 +110,19 @@ export function sentencesOf(findings: Findings, mended: Mended | undefined): str
   if (obstacle === undefined) lines.push(`${references} references of ${subjects} subjects can be read.`);
   else lines.push(obstacle);
   lines.push(...sentencesOfRoles(findings));
-  const found = [...sentencesOfRows(findings), ...sentencesOfStructure(structure, mended)];
+  const found = [
+    ...sentencesOfRows(findings),
+    ...sentencesOfForged(findings),
+    ...sentencesOfStructure(structure, mended),
+  ];
   if (found.length === 0) return [...lines, 'Nothing is damaged.'];
   const isMendedSafely =
     structure.indexes.length > 0 ||
     structure.missingChanges > 0 ||
     structure.isCounterWrong ||
     structure.isListWrong ||
-    structure.blocks.some(({ mend }) => mend === 'repair');
+    structure.blocks.some(({ mend }) => mend === 'repair') ||
+    findings.damagedChanges.length > 0;
   if (isMendedSafely && mended === undefined)
     found.push('--repair rebuilds indexes and tables that can be derived from other data: nothing is lost.');
   if (findings.damaged.length > 0 || structure.blocks.some(({ mend }) => mend === 'expunge'))
@@ -116,7 +132,7 @@ export function sentencesOf(findings: Findings, mended: Mended | undefined): str
   return [...lines, ...found];
 }
 
-function sentencesOfMended({ indexes, tables, changesFilled, rewritten, repaired }: Mended): string[] {
+function sentencesOfMended({ indexes, tables, changesFilled, changesReplaced, rewritten, repaired }: Mended): string[] {
   const lines: string[] = [];
   const built = indexes.filter(({ outcome }) => outcome === 'rebuilt');
   if (built.length > 0) lines.push(`Indexes rebuilt: ${built.map(({ index }) => index).join(', ')}.`);
@@ -124,6 +140,8 @@ function sentencesOfMended({ indexes, tables, changesFilled, rewritten, repaired
   if (tables.includes('change_counter'))
     lines.push('The store now has another identity: build the indexes of the gallery again (ridgewatch index build).');
   if (changesFilled > 0) lines.push(`${changesFilled} missing numbers of the change sequence were filled.`);
+  if (changesReplaced > 0)
+    lines.push(`${changesReplaced} rows of the change sequence that this program had not written were replaced.`);
   for (const { table, blocks } of rewritten) {
     const loss = LOSSES[table];
     const lost = loss === undefined ? '' : ` Lost with them: ${loss}.`;
@@ -145,6 +163,26 @@ function sentencesOfRoles({ excessRights }: Findings): string[] {
   const more = excessRights.length > MAX_RIGHTS ? `, and ${excessRights.length - MAX_RIGHTS} more` : '';
   return [
     `The service's database role may do more than the service needs: it ${excessRights.slice(0, MAX_RIGHTS).join(', ')}${more}. RIDGEWATCH_DATABASE_OWNER_URL separates the roles.`,
+  ];
+}
+
+/** Numbers of rows by reason. */
+function countsOf(damaged: readonly DamagedChange[]): { readonly reason: string; readonly count: number }[] {
+  return [...Map.groupBy(damaged, ({ reason }) => reason)].map(([reason, found]) => ({ reason, count: found.length }));
+}
+
+function sentencesOfForged({ damagedChanges, damagedClients }: Findings): string[] {
+  const lines = countsOf(damagedChanges).map(
+    ({ reason, count }) =>
+      `${count} rows of the table change were not written by this program, or were changed (${reason}), and are not followed: --repair replaces them.`,
+  );
+  if (damagedClients.length === 0) return lines;
+  const table = new Table({ head: ['client', 'what is wrong'], style: STYLE });
+  for (const { clientId, reason } of damagedClients.slice(0, MAX_NAMED)) table.push([clientId, reason]);
+  return [
+    ...lines,
+    `${damagedClients.length} rows of the table client are not what was registered, and are not let in: disable them, and register them again ("ridgewatch client recover local" makes an administrator).`,
+    table.toString(),
   ];
 }
 

@@ -1,5 +1,9 @@
 /** Wire forms of clients and their credentials. */
-import type { RegisteredClient as Registered, RegisteredCredential } from '../access/client-directory.ts';
+import type {
+  DamagedClient,
+  RegisteredClient as Registered,
+  RegisteredCredential,
+} from '../access/client-directory.ts';
 import type { Purpose as PolicyPurpose } from '../access/actions.ts';
 import { agencyCodeOf, type Client, type Role as PolicyRole } from '../access/principal.ts';
 import {
@@ -7,8 +11,8 @@ import {
   CredentialKind,
   Role,
   type Client as WireClient,
+  RegisteredClient,
   type ClientCredential,
-  type RegisteredClient,
 } from './generated/ridgewatch/v1/access.ts';
 import { Purpose } from './generated/ridgewatch/v1/identification.ts';
 import { nameOf, purposeName } from './wire-names.ts';
@@ -47,7 +51,13 @@ export function toWireRegistered({
     createdBy,
     disableTime,
     disableReason: disableReason ?? '',
+    damage: '',
   };
+}
+
+/** A client of which nothing is certain but its id. */
+export function toWireDamaged({ clientId, reason }: DamagedClient): RegisteredClient {
+  return RegisteredClient.fromPartial({ client: { clientId }, damage: reason });
 }
 
 function toWireClient(client: Client): WireClient {

@@ -7,6 +7,7 @@ import type {
   SubjectWithReferences,
 } from '../store/records.ts';
 import type { Gallery, GalleryChange, SearchableReference } from './gallery.ts';
+import { DamagedChanges } from './damaged-changes.ts';
 import { Quarantine } from './quarantine.ts';
 import type { ClassAttributes } from './record-classes.ts';
 import type { ActiveGallery } from './active-gallery.ts';
@@ -44,15 +45,26 @@ export class ChangeFollower {
   readonly #source: ChangeSource;
   readonly #pack: PackTemplates;
   readonly #quarantine: Quarantine;
+  readonly #damagedChanges: DamagedChanges;
   readonly #prepared = new Map<string, Uint8Array>();
   #turn: Promise<void> = Promise.resolve();
 
-  /** @param quarantine - receives damaged references */
-  constructor(served: ActiveGallery, source: ChangeSource, pack: PackTemplates, quarantine = new Quarantine()) {
+  /**
+   * @param quarantine - receives damaged references
+   * @param damagedChanges - receives rows that are no changes
+   */
+  constructor(
+    served: ActiveGallery,
+    source: ChangeSource,
+    pack: PackTemplates,
+    quarantine = new Quarantine(),
+    damagedChanges = new DamagedChanges(),
+  ) {
     this.#served = served;
     this.#source = source;
     this.#pack = pack;
     this.#quarantine = quarantine;
+    this.#damagedChanges = damagedChanges;
   }
 
   /**
@@ -118,7 +130,8 @@ export class ChangeFollower {
       if (changes.length === 0) {
         throw new Failure('internal', 'CHANGE_MISSING', 'The change sequence of the store has a hole.');
       }
-      const upserts = [...new Set(changes.filter(({ kind }) => kind === 'upsert').map(({ subjectId }) => subjectId))];
+      for (const { seq, damage } of changes) if (damage !== undefined) this.#damagedChanges.note(seq, damage);
+      const upserts = [...new Set(changes.filter(isRead).map(({ subjectId }) => subjectId))];
       const none: SubjectsRead = { subjects: [], unreadable: [] };
       const { subjects, unreadable } = upserts.length === 0 ? none : await this.#source.readSubjects(upserts);
       this.#quarantine.add(unreadable);
@@ -128,12 +141,15 @@ export class ChangeFollower {
       // If a subject has changed again, its state in between is skipped. The names of its galleries are still needed.
       if (changes.some(({ kind, subjectId, version }) => kind === 'upsert' && versionOf(byId, subjectId) !== version))
         await this.#learnGalleries();
-      for (const { seq, kind, subjectId } of changes) {
+      for (const change of changes) {
+        const { seq, subjectId } = change;
         const subject = byId.get(subjectId);
-        // A missing subject was expunged by a later change. The states in between were never visible.
-        if (kind === 'upsert' && hidden.has(subjectId)) {
+        const isForged = change.damage !== undefined;
+        // A missing subject was expunged by a later change. The states in between were never visible. A row that is no
+        // change says nothing of its subject.
+        if (isRead(change) && (hidden.has(subjectId) || (isForged && subject === undefined))) {
           gallery.apply(seq, asItStands(gallery, subjectId));
-        } else if (kind === 'expunge' || subject === undefined) {
+        } else if (!isRead(change) || subject === undefined) {
           this.#quarantine.set(subjectId, []);
           gallery.apply(seq, { kind: 'expunge', subjectId });
           this.#served.hide(subjectId);
@@ -209,6 +225,14 @@ function asItStands(gallery: Gallery, subjectId: string): GalleryChange {
   const entry = gallery.subject(subjectId);
   if (entry === undefined) return { kind: 'expunge', subjectId };
   return { kind: 'upsert', subjectId, attributes: entry.attributes, references: presentOf(gallery, subjectId) };
+}
+
+/**
+ * Whether the subject of a change is read from the store. That of a row that is no change is, too: a change may have been
+ * there, and what is read is proven.
+ */
+function isRead({ kind, damage }: Change): boolean {
+  return kind === 'upsert' || damage !== undefined;
 }
 
 function versionOf(subjects: ReadonlyMap<string, SubjectWithReferences>, subjectId: string): number | undefined {

@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import { Coalesced } from './coalesced.ts';
 import { addCertificateGauges, certificateReloads, type CertificateGauge } from './certificate-gauges.ts';
 import { providerKeyReadings } from './provider-keys.ts';
+import { addDamageGauges, type DamageGauges } from './damage-gauges.ts';
 import { addGraphGauges, type GraphGauges } from './graph-gauges.ts';
 import { addListGauges, type ListGauges } from './list-gauges.ts';
 
@@ -12,7 +13,7 @@ interface AuditCounts {
   readonly missed: number;
 }
 
-export interface ServiceFigures {
+export interface ServiceFigures extends DamageGauges {
   readonly subjects: number;
   /** Searchable references by partition, e.g. `finger:2`. */
   readonly references: readonly { readonly partition: string; readonly count: number }[];
@@ -26,8 +27,6 @@ export interface ServiceFigures {
   readonly ready: boolean;
   /** Whether the store can be reached and written, by its last probe. */
   readonly store: { readonly isReachable: boolean; readonly isWritable: boolean };
-  /** Damaged stored references: their number, and the ids of some. */
-  readonly damagedReferences: { readonly count: number; readonly ids: readonly string[] };
   /** Indexed searches repeated exactly, their candidates, and the candidates that the index missed. */
   readonly audit: AuditCounts;
   /** By modalities of the searches, and by how an index proposed the subjects. */
@@ -276,21 +275,7 @@ export class Metrics {
       'Audit records that could not be written since the start; their calls were refused.',
       ({ auditTrail }) => auditTrail.refused,
     );
-    gauge(
-      'ridgewatch_damaged_references',
-      'Stored references that are damaged, and not searched if they were so when they were loaded; the log, GetStatus and ridgewatch store check say which.',
-      ({ damagedReferences }) => damagedReferences.count,
-    );
-    new Gauge({
-      name: 'ridgewatch_damaged_reference',
-      help: '1 for each stored reference that is damaged, by its id; of the first hundred.',
-      labelNames: ['reference'],
-      registers,
-      collect() {
-        this.reset();
-        for (const reference of figures().damagedReferences.ids) this.set({ reference }, 1);
-      },
-    });
+    addDamageGauges(this.#registry, figures);
     new Gauge({
       name: 'ridgewatch_references',
       help: 'References that can be searched, by partition.',

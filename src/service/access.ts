@@ -3,7 +3,7 @@ import { Gatekeeper } from '../access/gatekeeper.ts';
 import { Decisions, type KnownGalleries } from '../access/decisions.ts';
 import type { Decider } from '../access/grant.ts';
 import { PoliciesInForce, type DecisionFault } from '../access/policy-set.ts';
-import { ensureLocalToken, localTokenFile } from '../access/local-client.ts';
+import { ensureLocalToken, LOCAL_CLIENT, localTokenFile } from '../access/local-client.ts';
 import type { TurnedAway } from '../api/caller-gate.ts';
 import type { Configuration } from '../configuration.ts';
 import { Failure } from '../failure.ts';
@@ -57,7 +57,9 @@ export async function startAccess(
   const { dataDir } = configuration;
   const create = (file: string, content: string) => createSecret(file, content, `The token ${file}`);
   const ensure = () => ensureLocalToken(dataDir, directory.clients, clients, create, new Date());
-  const isMade = await ensure().catch(async (error: unknown) => {
+  // A local client that was changed in the database gets no token: ridgewatch client recover makes it anew.
+  const isDamaged = directory.damaged.some(({ clientId }) => clientId === LOCAL_CLIENT);
+  const isMade = await (isDamaged ? Promise.resolve(false) : ensure()).catch(async (error: unknown) => {
     // Another service on the same store has made the client meanwhile.
     if (!(error instanceof Failure) || error.reason !== 'CLIENT_EXISTS') throw error;
     await directory.refresh();

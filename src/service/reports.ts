@@ -31,7 +31,7 @@ export function figuresOf(
   compactor: Compactor,
   health: StoreHealth | undefined,
   quarantine: Quarantine,
-): Omit<ServiceFigures, 'lists' | 'graphs' | 'certificates' | 'auditTrail'> {
+): Omit<ServiceFigures, 'lists' | 'graphs' | 'certificates' | 'auditTrail' | 'damagedChanges' | 'damagedClients'> {
   return {
     subjects: gallery.subjectCount,
     references: gallery.partitionCounts.map(({ partition, liveCount }) => ({

@@ -36,6 +36,7 @@ import { createServerCredentials, httpCredentials } from '../security/server-cre
 import { beginPolicies, startAccess, turnedAwayLog, type Access } from './access.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import { openAudit } from './audit-start.ts';
+import { damagedChanges, reportDamagedClients } from './damaged-rows.ts';
 import { adoption } from './graphs.ts';
 import { PeriodicTasks } from './periodic-tasks.ts';
 import {
@@ -129,7 +130,11 @@ async function start(
     graphs: graphs?.figures ?? [],
     auditTrail: recording?.figures ?? NO_RECORDS,
     certificates: credentials?.lifetimes ?? [],
+    damagedChanges: forged.count,
+    damagedClients: access?.directory.damaged.length ?? 0,
   });
+  const damage = { log, count: (reason: string) => metrics.observeRefusal(reason) };
+  const forged = damagedChanges(damage);
   const metrics = new Metrics(figures, { version: programVersion, model: fingerVersion(calibrations).model });
   const defects = new LineLimit(MAX_DEFECTS);
   const refusals = new RefusalLog(log, (reason) => metrics.observeRefusal(reason));
@@ -195,6 +200,7 @@ async function start(
   const trail = await openAudit(configuration, store, keys, (level, facts, message) => log[level](facts, message));
   teardown.add(() => trail.close());
   recording = trail;
+  reportDamagedClients(directory, damage, trail);
   const refused = new RefusalAudit(trail);
   refusalAudit = refused;
   teardown.add(() => refused.flush());
@@ -206,7 +212,7 @@ async function start(
   await warnOfReceiptKey(signer, configuration, store.subjects, log);
 
   const pack: PackTemplates = (templates) => packTemplates(pool, templates);
-  const follower = new ChangeFollower(served, store.subjects, pack, quarantine);
+  const follower = new ChangeFollower(served, store.subjects, pack, quarantine, forged);
   const switcher = new IndexSwitcher(
     {
       indexDir: configuration.indexDir,
@@ -320,6 +326,8 @@ async function start(
       storeState: () => storeState(store),
       condition: () => store.health.condition,
       quarantine,
+      damagedChanges: forged,
+      damagedClients: () => directory.damaged.length,
     },
     settings,
   );

@@ -2,6 +2,10 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { Failure } from '../failure.ts';
+import { keyMissing } from '../security/key-ring.ts';
+import type { Keys } from '../security/keys.ts';
+import { CHANGE_FACTS, changeMac, type ChangeFacts, type ChangeRow } from './change-macs.ts';
+import { changeDamages } from './change-proofs.ts';
 import type { Change } from './records.ts';
 
 /** NOTIFY channel that carries the latest change number. */
@@ -14,33 +18,93 @@ export interface NewChange {
   readonly reason?: string;
 }
 
+/** Rows above the counter that are passed over at a time. */
+const MAX_PASSED = 10_000;
+
 /**
  * Appends changes. This locks the counter's row, and thereby blocks every other writer, until the transaction ends. It
  * must be the last step before the commit.
- * @returns the number of the first one
+ * @param client - that holds the keys, see holdKeys
+ * @returns the number of the first one; the others follow without a gap
+ * @throws Failure CHANGE_NUMBERS_TAKEN; KEY_MISSING: the database does not know the current key
  */
-export async function appendChanges(client: pg.PoolClient, changes: readonly NewChange[], now: Date): Promise<number> {
+export async function appendChanges(
+  client: pg.PoolClient,
+  keys: Keys,
+  changes: readonly NewChange[],
+  now: Date,
+): Promise<number> {
   if (changes.length === 0) return 0;
-  const { rows } = await client.query<{ seq: string }>('UPDATE change_counter SET seq = seq + $1 RETURNING seq', [
-    changes.length,
-  ]);
-  if (rows[0] === undefined) throw counterLost();
-  const first = Number(rows[0].seq) - changes.length + 1;
-  await client.query(
-    `INSERT INTO change (seq, kind, subject_id, subject_version, reason, at)
-     SELECT *, $6 FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::text[])`,
-    [
-      changes.map((_, i) => first + i),
-      changes.map(({ kind }) => kind),
-      changes.map(({ subjectId }) => subjectId),
-      changes.map(({ version }) => version),
-      changes.map(({ reason }) => reason ?? null),
-      now,
-    ],
-  );
+  const first = await takeNumbers(client, changes.length);
+  const rows = changes.map(({ kind, subjectId, version, reason = null }, i): ChangeFacts => {
+    return { seq: first + i, kind, subjectId, version, reason, at: now };
+  });
+  await insertChanges(client, keys, rows);
   // PostgreSQL sends it when the transaction commits.
   await client.query('SELECT pg_notify($1, $2)', [CHANGE_CHANNEL, String(first + changes.length - 1)]);
   return first;
+}
+
+/**
+ * Inserts changes under given numbers, with their MACs.
+ * @throws Failure KEY_MISSING
+ */
+export async function insertChanges(client: Pick<pg.ClientBase, 'query'>, keys: Keys, changes: readonly ChangeFacts[]) {
+  const keyId = keys.ring.currentId;
+  const { rowCount } = await client.query(
+    `INSERT INTO change (seq, kind, subject_id, subject_version, reason, at, mac, mac_key_id)
+     SELECT c.*, k.key_id FROM template_key k, unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::text[],
+       $6::timestamptz[], $7::bytea[]) AS c WHERE k.key_id = $8`,
+    [
+      changes.map(({ seq }) => seq),
+      changes.map(({ kind }) => kind),
+      changes.map(({ subjectId }) => subjectId),
+      changes.map(({ version }) => version),
+      changes.map(({ reason }) => reason),
+      changes.map(({ at }) => at),
+      changes.map((change) => changeMac(keys, keyId, change)),
+      keyId,
+    ],
+  );
+  if (rowCount !== changes.length) throw keyMissing(keyId);
+}
+
+/** @returns the first of the next numbers */
+async function takeNumbers(client: pg.PoolClient, count: number): Promise<number> {
+  const { rows } = await client.query<{ seq: string; taken: boolean }>(
+    `UPDATE change_counter SET seq = seq + $1 RETURNING seq,
+       EXISTS (SELECT FROM change c WHERE c.seq > change_counter.seq - $1 AND c.seq <= change_counter.seq) AS taken`,
+    [count],
+  );
+  if (rows[0] === undefined) throw counterLost();
+  const first = Number(rows[0].seq) - count + 1;
+  return rows[0].taken ? passTaken(client, first, count) : first;
+}
+
+/**
+ * Rows whose numbers the counter has not given were added by another hand. They are passed over, and become part of the
+ * sequence without saying anything: whatever MAC they have is of a state before a restore.
+ */
+async function passTaken(client: pg.PoolClient, first: number, count: number): Promise<number> {
+  const sql = 'SELECT seq FROM change WHERE seq >= $1 ORDER BY seq LIMIT $2';
+  const { rows } = await client.query<{ seq: string }>(sql, [first, MAX_PASSED]);
+  let free = first;
+  for (const { seq } of rows) {
+    if (Number(seq) >= free + count) break;
+    free = Number(seq) + 1;
+  }
+  if (rows.length === MAX_PASSED && Number(rows.at(-1)?.seq) < free + count) throw numbersTaken();
+  // The service's role may add changes, and nothing else: a function of the owner voids those ahead of the counter.
+  await client.query('UPDATE change_counter SET seq = $1', [first - 1]);
+  await client.query('SELECT void_changes_ahead($1)', [free]);
+  await client.query('UPDATE change_counter SET seq = $1', [free + count - 1]);
+  return free;
+}
+
+function numbersTaken(): Failure {
+  const table = 'change';
+  const sentence = `The table ${table} has rows with the next numbers of the sequence, which this program has not written; nothing was changed. ridgewatch store check --repair removes them.`;
+  return new Failure('failed-precondition', 'CHANGE_NUMBERS_TAKEN', sentence, { metadata: { table } });
 }
 
 /**
@@ -66,28 +130,29 @@ export async function readSchema(client: Pick<pg.ClientBase, 'query'>): Promise<
   return rows[0]?.name ?? '';
 }
 
-interface ChangeRow {
-  readonly seq: string;
-  readonly kind: 'upsert' | 'expunge';
-  readonly subject_id: string;
-  readonly subject_version: string;
-}
-
-/** Changes after `afterSeq`, at most `limit`, in order. */
+/**
+ * Changes after `afterSeq`, at most `limit`, in order; none above the counter, where no change can be. Those that this
+ * program has not written say so.
+ * @throws Failure KEY_MISSING when a key that the database knows is not available
+ */
 export async function readChanges(
   client: Pick<pg.ClientBase, 'query'>,
+  keys: Keys,
   afterSeq: number,
   limit: number,
 ): Promise<Change[]> {
   const { rows } = await client.query<ChangeRow>(
-    'SELECT seq, kind, subject_id, subject_version FROM change WHERE seq > $1 ORDER BY seq LIMIT $2',
+    `SELECT ${CHANGE_FACTS} FROM change WHERE seq > $1 AND seq <= (SELECT seq FROM change_counter)
+     ORDER BY seq LIMIT $2`,
     [afterSeq, limit],
   );
-  return rows.map(({ seq, kind, subject_id, subject_version }) => ({
+  const damages = await changeDamages(client, keys, rows);
+  return rows.map(({ seq, kind, subject_id, subject_version }, i) => ({
     seq: Number(seq),
     kind,
     subjectId: subject_id,
     version: Number(subject_version),
+    ...(damages[i] !== undefined && { damage: damages[i] }),
   }));
 }
 

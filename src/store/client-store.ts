@@ -1,71 +1,79 @@
 /** Clients and their credentials, in PostgreSQL. Every method throws Failure. */
 import type pg from 'pg';
-import type { Purpose } from '../access/actions.ts';
-import type { ClientSource, RegisteredClient, RegisteredCredential } from '../access/client-directory.ts';
-import type { Client, Role } from '../access/principal.ts';
-import { Failure } from '../failure.ts';
+import type { ClientSource, DamagedClient, RegisteredClient } from '../access/client-directory.ts';
+import type { Client } from '../access/principal.ts';
+import type { Keys } from '../security/keys.ts';
+import { clientDamaged, clientDisabled, clientNotFound, lastAdministrator } from './client-failure.ts';
+import { readStoredClients, type StoredClient } from './client-macs.ts';
+import {
+  newClientRow,
+  newCredentialRow,
+  toRegistered,
+  type ClientRow,
+  type ClientRows,
+  type CredentialRow,
+  type Doing,
+  type NewCredential,
+} from './client-rows.ts';
+import {
+  enterAgency,
+  insertClient,
+  insertCredential,
+  replaceClient,
+  restoreAgency,
+  updateClient,
+} from './client-writing.ts';
+import { holdKeys } from './held-keys.ts';
 import { inTransaction, READ_ONLY, withConnection } from './transaction.ts';
 
 /** NOTIFY channel of changes to clients; the trigger of the tables names it too. */
 export const CLIENT_CHANNEL = 'ridgewatch_client';
 
-/** A credential to register. */
-export type NewCredential = Pick<
-  RegisteredCredential,
-  'credentialId' | 'kind' | 'fingerprint' | 'name' | 'issuer' | 'expireTime'
->;
-
-/** Who does something, and when. */
-export interface Doing {
-  /** Id of the client. */
-  readonly by: string;
-  readonly at: Date;
-}
-
 export class ClientStore implements ClientSource {
   readonly #pool: pg.Pool;
+  readonly #keys: Keys;
 
-  constructor(pool: pg.Pool) {
+  /** @param keys - of the MACs of clients */
+  constructor(pool: pg.Pool, keys: Keys) {
     this.#pool = pool;
+    this.#keys = keys;
   }
 
   async clientVersion(): Promise<number> {
     return withConnection(this.#pool, readVersion);
   }
 
-  async readClients(): Promise<{ readonly version: number; readonly clients: readonly RegisteredClient[] }> {
+  async readClients(): Promise<{
+    readonly version: number;
+    readonly clients: readonly RegisteredClient[];
+    readonly damaged: readonly DamagedClient[];
+  }> {
     return inTransaction(
       this.#pool,
-      async (client) => ({ version: await readVersion(client), clients: await readAll(client) }),
+      async (client) => {
+        const version = await readVersion(client);
+        const stored = await readStoredClients(client, this.#keys, 'true');
+        return {
+          version,
+          clients: stored.filter(({ damage }) => damage === undefined).map(toRegistered),
+          damaged: stored.flatMap(({ row, damage }) =>
+            damage === undefined ? [] : [{ clientId: row.client_id, reason: damage }],
+          ),
+        };
+      },
       READ_ONLY,
     );
   }
 
   /** @throws Failure CLIENT_EXISTS, AGENCY_CODE_TAKEN, CREDENTIAL_TAKEN */
   async addClient(added: Client, credentials: readonly NewCredential[], doing: Doing): Promise<void> {
-    await inTransaction(this.#pool, async (client) => {
+    await this.#change(async (client) => {
       await enterAgency(client, added);
-      const { rowCount } = await client.query(
-        `INSERT INTO client (client_id, kind, agency, roles, galleries, purposes, clearance, calls_per_second, streams,
-           verifications_per_day, create_time, created_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
-        [
-          added.clientId,
-          added.kind,
-          added.agency,
-          [...added.roles],
-          added.galleries === 'all' ? null : [...added.galleries],
-          [...added.purposes],
-          added.clearance,
-          added.budgets.callsPerSecond ?? null,
-          added.budgets.streams ?? null,
-          added.budgets.verificationsPerDay ?? null,
-          doing.at,
-          doing.by,
-        ],
-      );
-      if (rowCount === 0) throw clientExists();
-      for (const credential of credentials) await insertCredential(client, added.clientId, credential, doing);
+      await insertClient(client, this.#keys, {
+        row: newClientRow(added, 1, doing),
+        code: added.agencyCode,
+        credentials: credentials.map((one) => newCredentialRow(added.clientId, one, doing)),
+      });
     });
   }
 
@@ -73,7 +81,7 @@ export class ClientStore implements ClientSource {
    * Gives a client another credential. One that it has already, and that was not revoked, gets the new expiry instead:
    * a name in certificates stays the same when they are renewed.
    * @param othersExpire - when its other credentials of this kind expire, if they would last longer; undefined: unchanged
-   * @throws Failure CLIENT_NOT_FOUND, CLIENT_DISABLED, CREDENTIAL_TAKEN
+   * @throws Failure CLIENT_NOT_FOUND, CLIENT_DAMAGED, CLIENT_DISABLED, CREDENTIAL_TAKEN
    */
   async addCredential(
     clientId: string,
@@ -81,70 +89,124 @@ export class ClientStore implements ClientSource {
     othersExpire: Date | undefined,
     doing: Doing,
   ): Promise<void> {
-    await inTransaction(this.#pool, async (client) => {
-      await lockEnabled(client, clientId);
-      if (othersExpire !== undefined)
-        await client.query(
-          `UPDATE client_credential SET expire_time = $3
-           WHERE client_id = $1 AND kind = $2 AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > $3)`,
-          [clientId, credential.kind, othersExpire],
-        );
-      if (await renewCredential(client, clientId, credential)) return;
-      await insertCredential(client, clientId, credential, doing);
+    await this.#change(async (client) => {
+      const stored = await this.#lock(client, clientId);
+      if (stored.row.disable_time !== null) throw clientDisabled();
+      await this.#addCredential(client, stored, credential, othersExpire, doing);
     });
   }
 
-  /** @throws Failure CLIENT_NOT_FOUND, LAST_ADMINISTRATOR */
-  async disableClient(clientId: string, reason: string, { by, at }: Doing): Promise<void> {
-    await inTransaction(this.#pool, async (client) => {
+  /**
+   * Disables a client for ever. Of one that was changed in the database nothing else is kept: neither its roles nor its
+   * credentials.
+   * @throws Failure CLIENT_NOT_FOUND, LAST_ADMINISTRATOR
+   */
+  async disableClient(clientId: string, reason: string, doing: Doing): Promise<void> {
+    const { by, at } = doing;
+    await this.#change(async (client) => {
       // Two administrators that disable each other at once must not both succeed.
-      await client.query("SELECT FROM client WHERE 'administrator' = ANY(roles) ORDER BY client_id FOR UPDATE");
-      const { rows } = await client.query<{ disable_time: Date | null; roles: string[] }>(
-        'SELECT disable_time, roles FROM client WHERE client_id = $1 FOR UPDATE',
-        [clientId],
-      );
-      if (rows[0] === undefined) throw clientNotFound();
-      if (rows[0].disable_time !== null) return;
-      if (rows[0].roles.includes('administrator') && (await otherAdministrators(client, clientId)) === 0)
-        throw lastAdministrator();
-      await client.query(
-        'UPDATE client SET disable_time = $2, disabled_by = $3, disable_reason = $4 WHERE client_id = $1',
-        [clientId, at, by, reason],
-      );
+      const administrators = await this.#lockAdministrators(client);
+      const [stored] = await readStoredClients(client, this.#keys, 'c.client_id = $1', [clientId], 'FOR UPDATE OF c');
+      if (stored === undefined) throw clientNotFound();
+      const disabled = { disable_time: at, disabled_by: by, disable_reason: reason };
+      if (stored.damage !== undefined) {
+        await replaceClient(client, this.#keys, stored, { ...blank(stored.row, doing), ...disabled }, stored.code);
+        return;
+      }
+      if (stored.row.disable_time !== null) return;
+      const others = administrators.filter(({ row }) => row.client_id !== clientId);
+      if (stored.row.roles.includes('administrator') && others.length === 0) throw lastAdministrator();
+      await updateClient(client, this.#keys, { ...stored, row: { ...stored.row, ...disabled } });
     });
   }
-}
 
-interface ClientRow {
-  readonly client_id: string;
-  readonly kind: 'machine' | 'person';
-  readonly agency: string;
-  readonly code: string;
-  readonly roles: Role[];
-  readonly galleries: string[] | null;
-  readonly purposes: Purpose[];
-  readonly clearance: number;
-  readonly calls_per_second: number | null;
-  readonly streams: number | null;
-  readonly verifications_per_day: number | null;
-  readonly create_time: Date;
-  readonly created_by: string;
-  readonly disable_time: Date | null;
-  readonly disable_reason: string | null;
-}
+  /**
+   * Gives a client another credential where no administrator can.
+   * @param substitute - takes the place of what is stored of the client, where that was changed or removed in the
+   * database, or the client was disabled and no administrator is left; undefined: nothing does
+   * @throws Failure CLIENT_NOT_FOUND, CLIENT_DAMAGED, CLIENT_DISABLED, AGENCY_CODE_TAKEN, CREDENTIAL_TAKEN
+   */
+  async recoverClient(
+    clientId: string,
+    substitute: Client | undefined,
+    credential: NewCredential,
+    doing: Doing,
+  ): Promise<void> {
+    await this.#change(async (client) => {
+      const administrators = await this.#lockAdministrators(client);
+      const [stored] = await readStoredClients(client, this.#keys, 'c.client_id = $1', [clientId], 'FOR UPDATE OF c');
+      const isSound = stored?.damage === undefined && stored?.row.disable_time === null;
+      if (isSound) return this.#addCredential(client, stored, credential, undefined, doing);
+      if (
+        substitute === undefined ||
+        (stored?.damage === undefined && stored !== undefined && administrators.length > 0)
+      )
+        throw stored === undefined
+          ? clientNotFound()
+          : stored.damage === undefined
+            ? clientDisabled()
+            : clientDamaged();
+      await restoreAgency(client, substitute);
+      const row = newClientRow(substitute, doing.at.getTime(), doing);
+      const credentials = [newCredentialRow(clientId, credential, doing)];
+      if (stored === undefined)
+        await insertClient(client, this.#keys, { row, code: substitute.agencyCode, credentials });
+      else await replaceClient(client, this.#keys, stored, row, substitute.agencyCode, credentials);
+    });
+  }
 
-interface CredentialRow {
-  readonly credential_id: string;
-  readonly client_id: string;
-  readonly kind: RegisteredCredential['kind'];
-  readonly fingerprint: Buffer | null;
-  readonly name: string | null;
-  readonly issuer: Buffer | null;
-  readonly issuer_url: string | null;
-  readonly create_time: Date;
-  readonly created_by: string;
-  readonly expire_time: Date | null;
-  readonly revoke_time: Date | null;
+  /** A change, under keys that stay. */
+  #change<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return inTransaction(this.#pool, async (client) => {
+      await holdKeys(client, this.#keys);
+      return work(client);
+    });
+  }
+
+  /** A client that stays as it is until the transaction ends. @throws Failure CLIENT_NOT_FOUND, CLIENT_DAMAGED */
+  async #lock(client: pg.PoolClient, clientId: string): Promise<StoredClient> {
+    const [stored] = await readStoredClients(client, this.#keys, 'c.client_id = $1', [clientId], 'FOR UPDATE OF c');
+    if (stored === undefined) throw clientNotFound();
+    if (stored.damage !== undefined) throw clientDamaged();
+    return stored;
+  }
+
+  /** The enabled administrators with a valid credential. Those that were added in the database are none. */
+  async #lockAdministrators(client: pg.PoolClient): Promise<StoredClient[]> {
+    const condition = "'administrator' = ANY(c.roles)";
+    const stored = await readStoredClients(client, this.#keys, condition, [], 'FOR UPDATE OF c');
+    const now = new Date();
+    const isValid = ({ revoke_time, expire_time }: CredentialRow) =>
+      revoke_time === null && (expire_time === null || expire_time > now);
+    return stored.filter(
+      ({ row, damage, credentials }) => damage === undefined && row.disable_time === null && credentials.some(isValid),
+    );
+  }
+
+  async #addCredential(
+    client: pg.PoolClient,
+    stored: ClientRows,
+    credential: NewCredential,
+    othersExpire: Date | undefined,
+    doing: Doing,
+  ): Promise<void> {
+    const added = newCredentialRow(stored.row.client_id, credential, doing);
+    const present =
+      othersExpire === undefined ? stored.credentials : shortened(stored.credentials, added, othersExpire);
+    const same = present.find((one) => one.revoke_time === null && isSame(one, added));
+    const credentials =
+      same === undefined
+        ? [...present, added]
+        : present.map((one) => (one === same ? { ...one, expire_time: added.expire_time } : one));
+    if (same === undefined) await insertCredential(client, added);
+    for (const one of credentials)
+      if (one !== added && !stored.credentials.includes(one))
+        await client.query('UPDATE client_credential SET expire_time = $2 WHERE credential_id = $1', [
+          one.credential_id,
+          one.expire_time,
+        ]);
+    await updateClient(client, this.#keys, { ...stored, credentials });
+  }
 }
 
 async function readVersion(client: Pick<pg.ClientBase, 'query'>): Promise<number> {
@@ -152,129 +214,31 @@ async function readVersion(client: Pick<pg.ClientBase, 'query'>): Promise<number
   return Number(rows[0]?.version ?? 0);
 }
 
-async function readAll(client: pg.PoolClient): Promise<RegisteredClient[]> {
-  const { rows } = await client.query<ClientRow>(
-    'SELECT c.*, a.code FROM client c JOIN agency a USING (agency) ORDER BY client_id COLLATE "C"',
+/**
+ * A client of which nothing is known but that it exists. Its version says nothing either; the time is later than every
+ * version that a service may have seen.
+ */
+function blank({ client_id, kind, agency }: ClientRow, doing: Doing): ClientRow {
+  const none = new Set<never>();
+  const nothing = { agencyCode: '', roles: none, galleries: none, purposes: none, clearance: 0, budgets: {} };
+  return newClientRow({ ...nothing, clientId: client_id, kind, agency }, doing.at.getTime(), doing);
+}
+
+/** Credentials of the same kind as another one, which end at a time. */
+function shortened(credentials: readonly CredentialRow[], { kind }: CredentialRow, end: Date): CredentialRow[] {
+  return credentials.map((one) => {
+    const lasts = one.kind === kind && one.revoke_time === null && (one.expire_time === null || one.expire_time > end);
+    return lasts ? { ...one, expire_time: end } : one;
+  });
+}
+
+function isSame(one: CredentialRow, other: CredentialRow): boolean {
+  const hex = (bytes: Buffer | null) => bytes?.toString('hex');
+  return (
+    one.kind === other.kind &&
+    one.name === other.name &&
+    hex(one.fingerprint) === hex(other.fingerprint) &&
+    hex(one.issuer) === hex(other.issuer) &&
+    one.issuer_url === other.issuer_url
   );
-  const { rows: credentials } = await client.query<CredentialRow>(
-    'SELECT * FROM client_credential ORDER BY create_time, credential_id',
-  );
-  const byClient = Map.groupBy(credentials, ({ client_id }) => client_id);
-  return rows.map((row) => ({
-    client: {
-      clientId: row.client_id,
-      kind: row.kind,
-      agency: row.agency,
-      agencyCode: row.code,
-      roles: new Set(row.roles),
-      galleries: row.galleries === null ? 'all' : new Set(row.galleries),
-      purposes: new Set(row.purposes),
-      clearance: row.clearance,
-      budgets: {
-        callsPerSecond: row.calls_per_second ?? undefined,
-        streams: row.streams ?? undefined,
-        verificationsPerDay: row.verifications_per_day ?? undefined,
-      },
-    },
-    credentials: (byClient.get(row.client_id) ?? []).map(toCredential),
-    createTime: row.create_time,
-    createdBy: row.created_by,
-    disableTime: row.disable_time ?? undefined,
-    disableReason: row.disable_reason ?? undefined,
-  }));
-}
-
-function toCredential(row: CredentialRow): RegisteredCredential {
-  return {
-    credentialId: row.credential_id,
-    kind: row.kind,
-    fingerprint: row.fingerprint?.toString('hex'),
-    name: row.name ?? undefined,
-    issuer: row.issuer_url ?? row.issuer?.toString('hex'),
-    createTime: row.create_time,
-    createdBy: row.created_by,
-    expireTime: row.expire_time ?? undefined,
-    revokeTime: row.revoke_time ?? undefined,
-  };
-}
-
-/** Two agencies that caveats could not tell apart are refused. */
-async function enterAgency(client: pg.PoolClient, { agency, agencyCode }: Client): Promise<void> {
-  await client.query('INSERT INTO agency (agency, code) VALUES ($1, $2) ON CONFLICT DO NOTHING', [agency, agencyCode]);
-  const { rowCount } = await client.query('SELECT FROM agency WHERE agency = $1 AND code = $2', [agency, agencyCode]);
-  if (rowCount === 1) return;
-  const sentence = `Another agency has the code ${agencyCode}, by which caveats would name this one: choose another name.`;
-  throw new Failure('already-exists', 'AGENCY_CODE_TAKEN', sentence, { field: 'client.agency' });
-}
-
-async function insertCredential(
-  client: pg.PoolClient,
-  clientId: string,
-  { credentialId, kind, fingerprint, name, issuer, expireTime }: NewCredential,
-  { by, at }: Doing,
-): Promise<void> {
-  const bytes = (hex: string | undefined) => (hex === undefined ? null : Buffer.from(hex, 'hex'));
-  const { rowCount } = await client.query(
-    `INSERT INTO client_credential (credential_id, client_id, kind, fingerprint, name, issuer, issuer_url, create_time,
-       created_by, expire_time)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
-    [
-      ...[credentialId, clientId, kind, bytes(fingerprint), name ?? null],
-      ...[kind === 'oidc' ? null : bytes(issuer), kind === 'oidc' ? issuer : null, at, by, expireTime ?? null],
-    ],
-  );
-  if (rowCount !== 0) return;
-  const sentence = 'This certificate, or this name or person under this issuer, belongs to a client already.';
-  throw new Failure('already-exists', 'CREDENTIAL_TAKEN', sentence, { field: 'credential' });
-}
-
-/** @returns false: the client has no such credential */
-async function renewCredential(
-  client: pg.PoolClient,
-  clientId: string,
-  { kind, fingerprint, name, issuer, expireTime }: NewCredential,
-): Promise<boolean> {
-  const { rowCount } = await client.query(
-    `UPDATE client_credential SET expire_time = $6
-     WHERE client_id = $1 AND kind = $2 AND revoke_time IS NULL AND fingerprint IS NOT DISTINCT FROM decode($3, 'hex')
-       AND name IS NOT DISTINCT FROM $4
-       AND (kind = 'oidc' AND issuer_url = $5 OR kind <> 'oidc' AND encode(issuer, 'hex') IS NOT DISTINCT FROM $5)`,
-    [clientId, kind, fingerprint ?? null, name ?? null, issuer ?? null, expireTime ?? null],
-  );
-  return rowCount === 1;
-}
-
-async function lockEnabled(client: pg.PoolClient, clientId: string): Promise<void> {
-  const { rows } = await client.query<{ disable_time: Date | null }>(
-    'SELECT disable_time FROM client WHERE client_id = $1 FOR UPDATE',
-    [clientId],
-  );
-  if (rows[0] === undefined) throw clientNotFound();
-  if (rows[0].disable_time === null) return;
-  const sentence = 'The client has been disabled: add another one.';
-  throw new Failure('failed-precondition', 'CLIENT_DISABLED', sentence, { field: 'client_id' });
-}
-
-async function otherAdministrators(client: pg.PoolClient, clientId: string): Promise<number> {
-  const { rows } = await client.query<{ count: string }>(
-    `SELECT count(*) FROM client c WHERE 'administrator' = ANY(roles) AND disable_time IS NULL AND client_id <> $1
-       AND EXISTS (SELECT FROM client_credential k WHERE k.client_id = c.client_id AND revoke_time IS NULL
-         AND (expire_time IS NULL OR expire_time > now()))`,
-    [clientId],
-  );
-  return Number(rows[0]?.count ?? 0);
-}
-
-function clientExists(): Failure {
-  const sentence = 'There is a client with this id; a disabled one keeps its id too.';
-  return new Failure('already-exists', 'CLIENT_EXISTS', sentence, { field: 'client.client_id' });
-}
-
-function clientNotFound(): Failure {
-  return new Failure('not-found', 'CLIENT_NOT_FOUND', 'There is no client with this id.', { field: 'client_id' });
-}
-
-function lastAdministrator(): Failure {
-  const sentence = 'No other enabled client could manage clients: add another administrator first.';
-  return new Failure('failed-precondition', 'LAST_ADMINISTRATOR', sentence, { field: 'client_id' });
 }

@@ -1,5 +1,7 @@
 /** Completes subjects from a damaged store: with what the changes and the indexes reveal of unreadable rows. */
 import type pg from 'pg';
+import type { Keys } from '../security/keys.ts';
+import { isEnrolled, lastChanges } from './change-proofs.ts';
 import { lostMemberships, nameReferences } from './damaged-names.ts';
 import { BlocksAtHand } from './damaged-pages.ts';
 import { addGalleries } from './lost-of-subjects.ts';
@@ -9,19 +11,12 @@ import { referencesOfUnreadable } from './rescued-rows.ts';
 import { inTransaction, READ_ONLY, undone } from './transaction.ts';
 
 /** The references of subjects that are enrolled according to the changes but whose rows are lost. */
-export function referencesOfLost(pool: pg.Pool, ids: readonly string[]): Promise<DamagedReference[]> {
+export function referencesOfLost(pool: pg.Pool, keys: Keys, ids: readonly string[]): Promise<DamagedReference[]> {
   if (ids.length === 0) return Promise.resolve([]);
   const read = async (client: pg.PoolClient) => {
-    const { rows } = await client.query<{ subject_id: string }>(
-      `SELECT DISTINCT ON (subject_id) subject_id, kind FROM change WHERE subject_id = ANY($1) ORDER BY subject_id, seq DESC`,
-      [ids],
-    );
-    const enrolled = (rows as { subject_id: string; kind: string }[]).filter(({ kind }) => kind === 'upsert');
-    return referencesOfUnreadable(
-      client,
-      new BlocksAtHand(client),
-      enrolled.map(({ subject_id }) => subject_id),
-    );
+    const last = await lastChanges(client, keys, ids);
+    const enrolled = ids.filter((id) => isEnrolled(last.get(id)));
+    return referencesOfUnreadable(client, new BlocksAtHand(client), enrolled);
   };
   return inTransaction(pool, read, READ_ONLY);
 }

@@ -1,5 +1,6 @@
 /** Enrols subjects. */
 import type pg from 'pg';
+import { lastChanges } from './change-proofs.ts';
 import { appendChanges } from './changes.ts';
 import type { Failure } from '../failure.ts';
 import { claimRequests, readRequests, releaseRequests, requestKey, type StoredRequest } from './enrolment-requests.ts';
@@ -59,11 +60,12 @@ export async function enrolIn(
   const ids = [...earlier.values()].map(({ subject_id }) => subject_id);
   const { subjects: present, unreadable } = await readUnchanging(client, keys, ids);
   const reasons = new Map(unreadable.map(({ subjectId, reason }) => [subjectId, reason]));
-  const sequences = await sequencesOf(client, ids);
+  const sequences = await sequencesOf(client, keys, ids);
   const added = enrolments.filter((enrolment) => placements.get(enrolment) === 'added');
   // Last, because it blocks every other writer until this transaction ends.
   const first = await appendChanges(
     client,
+    keys,
     added.map(({ subject }) => ({ kind: 'upsert', subjectId: subject.subjectId, version: 1 })),
     now,
   );
@@ -185,18 +187,14 @@ function galleriesOf({ galleries }: NewEnrolment['subject']): string[] {
 /** Reads subjects under a lock that prevents their change and expunging until this transaction ends. */
 async function readUnchanging(client: pg.PoolClient, keys: Keys, ids: readonly string[]): Promise<SubjectsRead> {
   if (ids.length === 0) return { subjects: [], unreadable: [] };
-  await client.query('SELECT FROM subject WHERE subject_id = ANY($1) ORDER BY subject_id FOR KEY SHARE', [ids]);
+  await client.query('SELECT FROM subject WHERE subject_id = ANY($1) ORDER BY subject_id FOR SHARE', [ids]);
   return provenOf(await readSubjects(client, keys, 's.subject_id = ANY($1)', [ids]));
 }
 
 /** The latest change of each subject. */
-async function sequencesOf(client: pg.PoolClient, ids: readonly string[]): Promise<Map<string, number>> {
-  if (ids.length === 0) return new Map();
-  const { rows } = await client.query<{ subject_id: string; seq: string }>(
-    'SELECT subject_id, max(seq) AS seq FROM change WHERE subject_id = ANY($1) GROUP BY subject_id',
-    [ids],
-  );
-  return new Map(rows.map(({ subject_id, seq }) => [subject_id, Number(seq)]));
+async function sequencesOf(client: pg.PoolClient, keys: Keys, ids: readonly string[]): Promise<Map<string, number>> {
+  const last = await lastChanges(client, keys, ids);
+  return new Map([...last].map(([subjectId, change]) => [subjectId, change === 'unknown' ? 0 : change.seq]));
 }
 
 /** The outcome of an enrolment with a known request id. */

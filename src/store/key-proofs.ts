@@ -4,6 +4,7 @@ import { Failure } from '../failure.ts';
 import { keyMissing, type KeyRing } from '../security/key-ring.ts';
 import type { Keys } from '../security/keys.ts';
 import { blocksOf, readBlocks, tryRead } from './damaged-pages.ts';
+import { SIGNED_TABLES } from './signed-mark.ts';
 import { unsealTemplate, type SealedRow } from './sealed-templates.ts';
 import { withoutTimeLimit } from './transaction.ts';
 
@@ -42,7 +43,7 @@ export async function isKeyKnown(client: Pick<pg.ClientBase, 'query'>, keyId: st
 /** Whether a key encrypts any template or made the MAC of any row. Reads whole tables if it did not. */
 export async function isKeyUsed(client: Pick<pg.ClientBase, 'query'>, keyId: string): Promise<boolean> {
   await withoutTimeLimit(client);
-  for (const use of ['reference WHERE key_id', 'subject WHERE mac_key_id']) {
+  for (const use of ['reference WHERE key_id', ...SIGNED_TABLES.map((table) => `${table} WHERE mac_key_id` as const)]) {
     const { rows } = await client.query(`SELECT FROM ${use} = $1 LIMIT 1`, [keyId]);
     if (rows.length > 0) return true;
   }
@@ -78,8 +79,9 @@ export async function enterKeysAtHand(client: pg.PoolClient, keys: Keys): Promis
       const sentence = `Key ${id} in ${keys.file} opens no stored template: bring back the right key file.`;
       throw new Failure('failed-precondition', 'KEY_WRONG', sentence);
     }
-    if (!isTrial) await enterKey(client, keys.ring, id);
   }
+  // Those that only made MACs belong to them, too.
+  if (!isTrial) for (const id of keys.ring.ids) await enterKey(client, keys.ring, id);
 }
 
 function opens(keys: Keys, row: SealedRow): boolean {

@@ -2,6 +2,8 @@
  * Finds rows that are missing without a database error, and their subjects, as precisely as the remaining data allows.
  */
 import type pg from 'pg';
+import type { Keys } from '../security/keys.ts';
+import { isEnrolled, lastChanges } from './change-proofs.ts';
 import { galleriesOf, uuidOf } from './damaged-names.ts';
 import { BlocksAtHand, fromTables, readBlocks, tryRead } from './damaged-pages.ts';
 import { hasExtension } from './database-extensions.ts';
@@ -33,8 +35,11 @@ export interface LostRows {
   readonly tables: readonly LostOfTable[];
 }
 
-/** @param client - in a transaction that may write and is rolled back */
-export async function findLostRows(client: Client): Promise<LostRows> {
+/**
+ * @param client - in a transaction that may write and is rolled back
+ * @param keys - of the MACs of changes
+ */
+export async function findLostRows(client: Client, keys: Keys): Promise<LostRows> {
   await withoutTimeLimit(client);
   // Created once instead of for every table.
   await hasExtension(client, 'pageinspect');
@@ -42,7 +47,7 @@ export async function findLostRows(client: Client): Promise<LostRows> {
   for (const table of await readTables(client)) entries.set(table, (await findLostEntries(client, table)) ?? []);
   const of = (table: string) => entries.get(table) ?? [];
   const blocks = new BlocksAtHand(client);
-  const vanished = await lostSubjects(client, of('subject'));
+  const vanished = await lostSubjects(client, keys, of('subject'));
   const gone = new Set(vanished);
   return {
     references: await lostReferences(client, blocks, of('reference'), gone),
@@ -58,15 +63,15 @@ export function lostOf(table: string, entries: readonly LostEntry[]): LostOfTabl
 }
 
 /** Missing subjects: according to the changes, to the subjects' index, or to references without a subject. */
-async function lostSubjects(client: Client, entries: readonly LostEntry[]): Promise<string[]> {
-  const noted = await tryRead(client, () => vanishedSubjects(client));
+async function lostSubjects(client: Client, keys: Keys, entries: readonly LostEntry[]): Promise<string[]> {
+  const noted = await tryRead(client, () => vanishedSubjects(client, keys));
   const known = keysOf(entries, 'subject_pkey').map(uuidOf);
   const sql = `SELECT DISTINCT subject_id FROM reference r
     WHERE NOT EXISTS (SELECT FROM subject s WHERE s.subject_id = r.subject_id)`;
   const read = () => fromTables(client, () => client.query<{ subject_id: string }>(sql));
   const named = ((await tryRead(client, read))?.rows ?? []).map(({ subject_id }) => subject_id);
   const present = await presentOf(client, 'subject', 'subject_id', known);
-  const isExpunged = await expungedOf(client, known);
+  const isExpunged = await expungedOf(client, keys, known);
   const more = known.filter((id) => !present.has(id) && !isExpunged.has(id));
   return [...new Set([...(noted ?? []), ...named, ...more])].sort();
 }
@@ -146,9 +151,9 @@ async function presentOf(
 }
 
 /** The subjects that are expunged according to the readable changes. */
-async function expungedOf(client: Client, ids: readonly string[]): Promise<Set<string>> {
+async function expungedOf(client: Client, keys: Keys, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
-  const sql = `SELECT subject_id FROM change WHERE kind = 'expunge' AND subject_id = ANY($1)`;
-  const read = () => fromTables(client, () => client.query<{ subject_id: string }>(sql, [ids]));
-  return new Set(((await tryRead(client, read))?.rows ?? []).map(({ subject_id }) => subject_id));
+  const read = () => fromTables(client, () => lastChanges(client, keys, ids));
+  const last = await tryRead(client, read);
+  return new Set(ids.filter((id) => last?.has(id) === true && !isEnrolled(last.get(id))));
 }

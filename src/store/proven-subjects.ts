@@ -8,8 +8,19 @@ export const ROW_MAC_MISMATCH = 'ROW_MAC_MISMATCH' as const;
 /** The subject has no MAC, though this store has signed its rows. */
 export const ROW_UNSIGNED = 'ROW_UNSIGNED';
 
+/** The rows are an earlier state of the subject, with the MAC of then. */
+export const ROW_PUT_BACK = 'ROW_PUT_BACK';
+/** The subject was expunged, and its rows are there again. */
+export const ROW_EXPUNGED = 'ROW_EXPUNGED';
+
 /** Reasons that concern a whole subject: none of its references may be used. */
-const OF_SUBJECTS: ReadonlySet<string> = new Set(['SUBJECT_DAMAGED', ROW_MAC_MISMATCH, ROW_UNSIGNED]);
+const OF_SUBJECTS: ReadonlySet<string> = new Set([
+  'SUBJECT_DAMAGED',
+  ROW_MAC_MISMATCH,
+  ROW_UNSIGNED,
+  ROW_PUT_BACK,
+  ROW_EXPUNGED,
+]);
 
 export function isOfSubject({ reason }: DamagedReference): boolean {
   return OF_SUBJECTS.has(reason);

@@ -117,6 +117,8 @@ export interface Change {
   readonly subjectId: string;
   /** The subject's version after the change. */
   readonly version: number;
+  /** Why it is no change of this program: a reason of docs/errors.md. Not given: it is one. */
+  readonly damage?: string;
 }
 
 export interface ListFilter {

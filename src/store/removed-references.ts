@@ -1,6 +1,7 @@
 /** Removal of damaged references, recorded as a change with a receipt. */
 import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
+import { lastChanges } from './change-proofs.ts';
 import { appendChanges } from './changes.ts';
 import { isOfSubject } from './proven-subjects.ts';
 import { renewForReferences } from './renewed-macs.ts';
@@ -48,14 +49,16 @@ export async function removeReferences(
   const now = new Date();
   const ids = damaged.flatMap(({ referenceId }) => (referenceId === '' ? [] : [referenceId]));
   const { rows: present } = await client.query('SELECT FROM subject WHERE subject_id = $1 FOR UPDATE', [subjectId]);
-  const { rows: versions } = await client.query<{ version: string; first: string }>(
-    'SELECT max(subject_version) AS version, min(seq) AS first FROM change WHERE subject_id = $1',
+  const { rows: changes } = await client.query<{ first: string }>(
+    'SELECT min(seq) AS first FROM change WHERE subject_id = $1',
     [subjectId],
   );
+  const last = (await lastChanges(client, keys, [subjectId])).get(subjectId);
   const removed = await client.query('DELETE FROM reference WHERE reference_id = ANY($1)', [ids]);
   const { rows: left } = await client.query('SELECT FROM reference WHERE subject_id = $1 LIMIT 1', [subjectId]);
   const isUnreadable = damaged.some(isOfSubject);
   const isExpunged = present.length === 0 || left.length === 0 || isUnreadable;
+  let version = last === undefined || last === 'unknown' ? 1 : last.version + 1;
   let referencesRemoved = Math.max(removed.rowCount ?? 0, damaged.length);
   if (isExpunged) {
     const others = await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
@@ -63,11 +66,10 @@ export async function removeReferences(
     await client.query('DELETE FROM gallery_membership WHERE subject_id = $1', [subjectId]);
     await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
     await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);
-  } else await renewForReferences(client, keys, subjectId, now);
-  const version = Number(versions[0]?.version ?? 0) + 1;
+  } else version = await renewForReferences(client, keys, subjectId, now);
   const kind = isExpunged ? 'expunge' : 'upsert';
-  const seq = await appendChanges(client, [{ kind, subjectId, version, reason }], now);
-  const firstSeq = Number(versions[0]?.first ?? seq);
+  const seq = await appendChanges(client, keys, [{ kind, subjectId, version, reason }], now);
+  const firstSeq = Number(changes[0]?.first ?? seq);
   const receipt = receiptOf({ subjectId, seq, at: now, referencesRemoved, firstSeq, isExpunged });
   await client.query('INSERT INTO receipt (seq, document) VALUES ($1, $2)', [seq, receipt]);
   return { subjectId, isExpunged, referencesRemoved, seq };

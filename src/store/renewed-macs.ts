@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { isPossibleReference, isPossibleSubject } from './possible-rows.ts';
 import { ROW_MAC_MISMATCH } from './proven-subjects.ts';
+import { putBack } from './put-back.ts';
 import { galleriesDigest, macOf, openMac, referenceDigest, type ProvenParts } from './row-macs.ts';
 import { REFERENCE_FACTS, SUBJECT_FACTS, type ReferenceRow, type SubjectRow } from './row-shapes.ts';
 import { factsOf, factsOfReference } from './rows.ts';
@@ -64,7 +65,7 @@ async function renew(
   return version;
 }
 
-/** A subject whose row fits its MAC, locked until the transaction ends. */
+/** A subject whose row fits its MAC and its last change, locked until the transaction ends. */
 async function rowOf(client: pg.PoolClient, keys: Keys, subjectId: string) {
   const sql = `SELECT ${SUBJECT_FACTS} FROM subject s WHERE s.subject_id = $1 FOR UPDATE`;
   const { rows } = await client.query<Omit<SubjectRow, 'galleries'>>(sql, [subjectId]);
@@ -72,5 +73,6 @@ async function rowOf(client: pg.PoolClient, keys: Keys, subjectId: string) {
   if (row === undefined || !isPossibleSubject({ ...row, galleries: [] })) return undefined;
   const subject = { ...factsOf(row), galleries: [] };
   const parts = openMac(keys, subject, row);
-  return parts === undefined ? undefined : { subject, parts };
+  if (parts === undefined || (await putBack(client, keys, subject)) !== undefined) return undefined;
+  return { subject, parts };
 }

@@ -53,7 +53,7 @@ export async function rewriteMemberships(
     const version = await renewForGalleries(client, keys, subjectId, now);
     if (version !== undefined) changes.push({ kind: 'upsert', subjectId, version, reason });
   }
-  await appendChanges(client, changes, now);
+  await appendChanges(client, keys, changes, now);
 }
 
 async function keepReadable(client: pg.PoolClient, table: string): Promise<void> {

@@ -5,6 +5,7 @@ import { Failure } from '../failure.ts';
 import { BlocksAtHand, readAround, tryRead } from './damaged-pages.ts';
 import { isPossibleReference, isPossibleSubject } from './possible-rows.ts';
 import { compareWithMac, ROW_MAC_MISMATCH, unproven, type RowsRead, type SubjectOfRows } from './proven-subjects.ts';
+import { withoutPutBack } from './put-back.ts';
 import type { DamagedReference, ReferenceRecord, SubjectRecord } from './records.ts';
 import { referenceDigest } from './row-macs.ts';
 import { REFERENCE_FACTS, SUBJECT_FACTS, type ReferenceRow, type SubjectRow } from './row-shapes.ts';
@@ -132,7 +133,7 @@ async function withReferences(
     else subjects.push(lacking === undefined ? one : { ...one, lacking });
   }
   const more = faulty.length === 0 ? [] : await referencesOfUnreadable(client, blocks, faulty);
-  return { subjects, unreadable: [...unreadable, ...changed, ...more] };
+  return withoutPutBack(client, keys, { subjects, unreadable: [...unreadable, ...changed, ...more] });
 }
 
 interface ReferencesRead {

@@ -1,3 +1,5 @@
+import { CLIENT_FIELDS } from './client-rows.ts';
+
 /**
  * All that the service's database role may do, table by table. A migration that creates a table adds a line here, and
  * one that adds a column the service changes adds the column: a start gives and takes rights until they are these.
@@ -8,12 +10,13 @@
  * column of them: for `template_key` it is the one that foreign keys protect.
  */
 export const SERVICE_GRANTS: Readonly<Record<string, readonly string[]>> = {
-  agency: ['SELECT', 'INSERT'],
+  agency: ['SELECT', 'INSERT', 'UPDATE (code)'],
   audit_record: ['SELECT', 'INSERT'],
   change: ['SELECT', 'INSERT'],
   change_counter: ['SELECT', 'UPDATE (seq)'],
-  client: ['SELECT', 'INSERT', 'UPDATE (disable_reason, disable_time, disabled_by)'],
-  client_credential: ['SELECT', 'INSERT', 'UPDATE (expire_time)'],
+  // Their MAC covers every column.
+  client: ['SELECT', 'INSERT', `UPDATE (${[...CLIENT_FIELDS, 'mac', 'mac_key_id'].join(', ')})`],
+  client_credential: ['SELECT', 'INSERT', 'UPDATE (expire_time)', 'DELETE'],
   client_version: ['SELECT', 'UPDATE (version)'],
   enrolment_request: ['SELECT', 'INSERT', 'UPDATE (digest)', 'DELETE'],
   gallery: ['SELECT', 'INSERT', 'UPDATE (first_seen)'],

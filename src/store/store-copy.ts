@@ -7,7 +7,7 @@ import type { Keys } from '../security/keys.ts';
 import { readHead, readSchema, readState } from './changes.ts';
 import { readTables } from './tables.ts';
 import { requireProofs } from './key-proofs.ts';
-import { markThere, unmarkThere } from './signed-mark.ts';
+import { markThere, SIGNED_TABLES, unmarkThere } from './signed-mark.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withoutTimeLimit } from './transaction.ts';
 
 const { escapeIdentifier } = pg;
@@ -55,7 +55,8 @@ export class StoreCopy {
         const tables = await readTables(client);
         const sql = `SELECT key_id FROM template_key k
           WHERE EXISTS (SELECT FROM reference r WHERE r.key_id = k.key_id)
-            OR EXISTS (SELECT FROM subject s WHERE s.mac_key_id = k.key_id) ORDER BY key_id`;
+            OR ${SIGNED_TABLES.map((table) => `EXISTS (SELECT FROM ${table} s WHERE s.mac_key_id = k.key_id)`).join(' OR ')}
+          ORDER BY key_id`;
         const { rows } = await client.query<{ key_id: string }>(sql);
         const templateKeys = rows.map(({ key_id }) => key_id);
         await beginGuarded({ ...(await factsOf(client)), tables, templateKeys });
@@ -92,9 +93,6 @@ export class StoreCopy {
           'STORE_NOT_EMPTY',
           'The store holds something: restore into an empty one.',
         );
-      // Rows from the start of the service.
-      await client.query('DELETE FROM template_key');
-      await client.query('DELETE FROM change_counter');
       // The clients of the copy take the place of those that the start made, and their version is not counted on.
       await client.query(`ALTER TABLE client DISABLE TRIGGER client_changes_are_noted`);
       await client.query(`ALTER TABLE client_credential DISABLE TRIGGER credential_changes_are_noted`);
@@ -102,10 +100,13 @@ export class StoreCopy {
       await client.query(`ALTER TABLE audit_record DISABLE TRIGGER hits_are_noted`);
       for (const table of ['client_credential', 'client', 'agency', 'client_version'])
         await client.query(`DELETE FROM ${table}`);
+      // Rows from the start of the service.
+      await client.query('DELETE FROM template_key');
+      await client.query('DELETE FROM change_counter');
       // Progress of imports without enrolled subjects.
       await client.query('DELETE FROM import');
       // A row that had lost its MAC is damaged there as it was here: the copy is restored, and the row is not served.
-      await unmarkThere(client);
+      for (const table of SIGNED_TABLES) await unmarkThere(client, table);
       const tables = new TableWriter(client, new Set(await readTables(client)));
       try {
         await feed((table, bytes) => tables.write(table, bytes));
@@ -122,7 +123,7 @@ export class StoreCopy {
           'The backup does not hold what it says that it holds.',
         );
       await requireProofs(client, this.#keys);
-      await markThere(client);
+      for (const table of SIGNED_TABLES) await markThere(client, table);
       await client.query(`ALTER TABLE client ENABLE TRIGGER client_changes_are_noted`);
       await client.query(`ALTER TABLE client_credential ENABLE TRIGGER credential_changes_are_noted`);
       await client.query(`ALTER TABLE audit_record ENABLE TRIGGER hits_are_noted`);

@@ -17,6 +17,7 @@ import {
 import { holdKeys } from './held-keys.ts';
 import { isListWrong } from './migrations.ts';
 import { rebuildMigrations } from './rebuilt-migrations.ts';
+import { findDamagedChanges, replaceDamagedChanges, type DamagedChange } from './replaced-changes.ts';
 import { removeReferences, withoutDamaged, type ReceiptOf, type Repaired } from './removed-references.ts';
 import { rewriteLeaf, rewriteMemberships } from './rewritten-tables.ts';
 import { readAllTables } from './tables.ts';
@@ -68,8 +69,8 @@ export class StoreRepair {
         return {
           blocks,
           indexes,
-          missingChanges: hasChanges ? await countMissingChanges(client) : 0,
-          isCounterWrong: hasChanges && isKnown('change_counter') && (await isCounterWrong(client)),
+          missingChanges: hasChanges ? await countMissingChanges(client, this.#keys) : 0,
+          isCounterWrong: hasChanges && isKnown('change_counter') && (await isCounterWrong(client, this.#keys)),
           isListWrong: hasTables && isKnown('migration') && (await isListWrong(client)),
         };
       },
@@ -110,7 +111,7 @@ export class StoreRepair {
   vanishedSubjects(): Promise<string[]> {
     const read = async (client: pg.PoolClient) => {
       await withoutTimeLimit(client);
-      return (await tryRead(client, () => vanishedSubjects(client))) ?? [];
+      return (await tryRead(client, () => vanishedSubjects(client, this.#keys))) ?? [];
     };
     return inTransaction(this.#pool, read, READ_ONLY);
   }
@@ -145,7 +146,7 @@ export class StoreRepair {
         await this.rebuildLeft();
         await inTransaction(this.#pool, enter);
       } else if (table === 'migration') await inTransaction(this.#pool, rebuildMigrations);
-      else await inTransaction(this.#pool, (client) => rebuildCounter(client, lostChanges));
+      else await inTransaction(this.#pool, (client) => rebuildCounter(client, this.#keys, lostChanges));
     }
     if (damaged.size > 0) await this.rebuildLeft();
     return [...damaged];
@@ -232,7 +233,7 @@ export class StoreRepair {
 
   /** Inserts a change for every number without one. @returns the number of inserted changes */
   fillChanges(reason: string): Promise<number> {
-    return inTransaction(this.#pool, (client) => fillMissingChanges(client, reason));
+    return inTransaction(this.#pool, (client) => fillMissingChanges(client, this.#keys, reason));
   }
 
   /**
@@ -249,6 +250,16 @@ export class StoreRepair {
       }
     });
     return this.fillChanges(reason);
+  }
+
+  /** Rows of the change sequence that this program has not written. Reads all of them. */
+  damagedChanges(): Promise<DamagedChange[]> {
+    return inTransaction(this.#pool, (client) => findDamagedChanges(client, this.#keys), READ_ONLY);
+  }
+
+  /** Replaces rows of the change sequence that this program has not written. @returns their number */
+  replaceChanges(reason: string): Promise<number> {
+    return inTransaction(this.#pool, (client) => replaceDamagedChanges(client, this.#keys, reason));
   }
 
   /** Whether the database user has the rights to mend these blocks. */

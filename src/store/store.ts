@@ -15,7 +15,7 @@ import { probeDatabase } from './external-database.ts';
 import { HitStore } from './hit-store.ts';
 import { Imports } from './imports.ts';
 import { migrate } from './migrations.ts';
-import { establishKeys, mendIndexes, signRows } from './opening.ts';
+import { establishKeys, mendIndexes, sealPlain } from './opening.ts';
 import { withPlace } from './damaged-place.ts';
 import { excessRights, requireTwoRoles, separateRoles } from './role-separation.ts';
 import { ensureServiceRole } from './service-role.ts';
@@ -24,7 +24,7 @@ import { StoreRepair } from './store-repair.ts';
 import { StoreHealth } from './store-health.ts';
 import { StoreCopy } from './store-copy.ts';
 import { makePool, type StorePool } from './store-pool.ts';
-import { RowSigning } from './row-signing.ts';
+import { signStore } from './store-signing.ts';
 import { TemplateKeys } from './template-keys.ts';
 import { SubjectStore } from './subject-store.ts';
 
@@ -167,7 +167,7 @@ async function openAt(
     if (cluster !== undefined) await ensureServiceRole(owner.pool, urls.service);
     excess = urls.owner === undefined ? await sharedExcess(service, settings) : await separateRoles(pools, how);
     await establishKeys(templateKeys, keys, log);
-    await signRows(new RowSigning(owner.pool, keys), templateKeys, log, schema);
+    await signStore(owner.pool, keys, log, schema, () => sealPlain(templateKeys, log));
     // The service cannot work without the change counter.
     await subjects.headSequence();
   } catch (error) {
@@ -182,7 +182,7 @@ async function openAt(
     kind: cluster === undefined ? 'external' : 'embedded',
     excessRights: excess,
     subjects,
-    clients: new ClientStore(service.pool),
+    clients: new ClientStore(service.pool, keys),
     templateKeys,
     imports: new Imports(service.pool, keys),
     auditLog: new StoreAuditLog(urls.service),

@@ -1,6 +1,8 @@
 /** Expunges a subject. */
 import type pg from 'pg';
+import type { Keys } from '../security/keys.ts';
 import { appendChanges } from './changes.ts';
+import { holdKeys } from './held-keys.ts';
 import type { Expunged, Removed } from './records.ts';
 import { subjectNotFound } from './subject-failure.ts';
 
@@ -11,10 +13,12 @@ import { subjectNotFound } from './subject-failure.ts';
  */
 export async function expungeSubject(
   client: pg.PoolClient,
+  keys: Keys,
   subjectId: string,
   reason: string,
   receiptOf: (removed: Removed) => string,
 ): Promise<Expunged> {
+  await holdKeys(client, keys);
   const now = new Date();
   const { rows } = await client.query<{ version: string }>(
     'SELECT version FROM subject WHERE subject_id = $1 FOR UPDATE',
@@ -29,7 +33,7 @@ export async function expungeSubject(
     [subjectId],
   );
   const version = Number(rows[0].version) + 1;
-  const seq = await appendChanges(client, [{ kind: 'expunge', subjectId, version, reason }], now);
+  const seq = await appendChanges(client, keys, [{ kind: 'expunge', subjectId, version, reason }], now);
   const referencesRemoved = removed.rowCount ?? 0;
   const receipt = receiptOf({ seq, at: now, referencesRemoved, firstSeq: Number(changes[0]?.first ?? seq) });
   await client.query('INSERT INTO receipt (seq, document) VALUES ($1, $2)', [seq, receipt]);

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { isPossibleSubject } from './possible-rows.ts';
 import { ROW_MAC_MISMATCH, ROW_UNSIGNED } from './proven-subjects.ts';
+import { requireNotPutBack } from './put-back.ts';
 import type { SubjectRecord } from './records.ts';
 import { galleriesDigest, openMac } from './row-macs.ts';
 import { SUBJECT_FACTS, type SubjectRow } from './row-shapes.ts';
@@ -14,7 +15,7 @@ export type SubjectFacts = Pick<SubjectRecord, 'contributor' | 'caveats' | 'prov
 /**
  * @returns undefined: there is no such subject, or its row cannot be found; without galleries when they are not those
  * that were written
- * @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED: the row does not say whose the subject is
+ * @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED: the row does not say whose the subject is
  */
 export async function readFacts(
   client: Pick<pg.ClientBase, 'query'>,
@@ -34,5 +35,6 @@ export async function readFacts(
   const subject = { ...factsOf(row), galleries: row.galleries };
   const parts = openMac(keys, subject, row);
   if (parts === undefined) throw subjectUnreadable(row.mac === null ? ROW_UNSIGNED : ROW_MAC_MISMATCH);
+  await requireNotPutBack(client, keys, subject);
   return galleriesDigest(row.galleries).equals(parts.galleries) ? subject : { ...subject, galleries: [] };
 }

@@ -1,6 +1,6 @@
 /** Requests that the stored subjects and galleries do not permit. */
 import { Failure } from '../failure.ts';
-import { ROW_MAC_MISMATCH, ROW_UNSIGNED } from './proven-subjects.ts';
+import { ROW_EXPUNGED, ROW_MAC_MISMATCH, ROW_PUT_BACK, ROW_UNSIGNED } from './proven-subjects.ts';
 
 export function externalIdTaken(): Failure {
   const sentence = 'The contributor has a subject with this external id.';
@@ -28,13 +28,19 @@ export function subjectDamaged(): Failure {
   return new Failure('failed-precondition', 'SUBJECT_DAMAGED', sentence, { field: 'subject_id' });
 }
 
-/** @param reason - SUBJECT_DAMAGED; ROW_MAC_MISMATCH, ROW_UNSIGNED: its rows are not what this program wrote */
+/** What is wrong with rows that are not what this program wrote last. */
+const CHANGED: Readonly<Record<string, string>> = {
+  [ROW_UNSIGNED]: 'The row of the subject has no MAC, and every row of this store was signed',
+  [ROW_MAC_MISMATCH]:
+    'The rows of the subject are not what was written: they, or their MAC, were changed outside this program',
+  [ROW_PUT_BACK]: 'The rows of the subject are an earlier state, which was put back outside this program',
+  [ROW_EXPUNGED]: 'The subject was expunged, and its rows were put back outside this program',
+};
+
+/** @param reason - SUBJECT_DAMAGED, or why its rows are not what this program wrote last */
 export function subjectUnreadable(reason: string): Failure {
-  if (reason !== ROW_MAC_MISMATCH && reason !== ROW_UNSIGNED) return subjectDamaged();
-  const what =
-    reason === ROW_UNSIGNED
-      ? 'The row of the subject has no MAC, and every row of this store was signed'
-      : 'The rows of the subject are not what was written: they, or their MAC, were changed outside this program';
+  const what = CHANGED[reason];
+  if (what === undefined) return subjectDamaged();
   const sentence = `${what}. ridgewatch store check names its references and --expunge removes it; then enrol it again.`;
   return new Failure('failed-precondition', reason, sentence, { field: 'subject_id' });
 }

@@ -83,7 +83,8 @@ export class SubjectStore {
     return this.#turns.take('change', asker, () => enrolMany(this.#pool, this.#keys, enrolments));
   }
 
-  /** @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED when it exists and may not be used */
+  /** @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED when it exists and may
+   * not be used */
   async get(subjectId: string, asker?: Asker): Promise<SubjectWithReferences | undefined> {
     const { subjects, unreadable } = await this.#turns.take('read', asker, () => this.readSubjects([subjectId]));
     if (unreadable[0] !== undefined) throw subjectUnreadable(unreadable[0].reason);
@@ -92,7 +93,7 @@ export class SubjectStore {
 
   /**
    * A subject without its references; undefined: there is none.
-   * @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED
+   * @throws Failure SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED
    */
   async facts(subjectId: string, asker?: Asker): Promise<SubjectFacts | undefined> {
     return this.#turns.take('read', asker, () =>
@@ -126,6 +127,7 @@ export class SubjectStore {
     // PostgreSQL takes a block of zeros for a new one: missing subjects are therefore checked against the changes.
     const lost = await referencesOfLost(
       this.#pool,
+      this.#keys,
       ids.filter((id) => !found.has(id)),
     );
     const subjects = await withGalleries(this.#examiner(), addLost(read.subjects, this.#lost));
@@ -151,7 +153,7 @@ export class SubjectStore {
 
   /** Searches for rows that are missing without a database error. Reads all tables and indexes. */
   async lookForLost(): Promise<LostRows> {
-    return (this.#lost = await undone(this.#examiner(), findLostRows));
+    return (this.#lost = await undone(this.#examiner(), (client) => findLostRows(client, this.#keys)));
   }
 
   /** Searches for lost rows before a snapshot, which then does not search again. */
@@ -177,8 +179,8 @@ export class SubjectStore {
 
   /**
    * Changes a subject, and replaces its references when new ones are given.
-   * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, VERSION_MISMATCH,
-   * EXTERNAL_ID_TAKEN
+   * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED,
+   * VERSION_MISMATCH, EXTERNAL_ID_TAKEN
    */
   async update(
     subjectId: string,
@@ -218,7 +220,7 @@ export class SubjectStore {
     asker?: Asker,
   ): Promise<Expunged> {
     return this.#turns.take('change', asker, () =>
-      inTransaction(this.#pool, (client) => expungeSubject(client, subjectId, reason, receiptOf)),
+      inTransaction(this.#pool, (client) => expungeSubject(client, this.#keys, subjectId, reason, receiptOf)),
     );
   }
 
@@ -270,9 +272,9 @@ export class SubjectStore {
     if (rows.length === 0) throw galleryUnknown('gallery');
   }
 
-  /** Changes after `afterSeq`, at most `limit`, in order. */
+  /** Changes after `afterSeq`, at most `limit`, in order; those that this program has not written say so. */
   readChanges(afterSeq: number, limit: number): Promise<Change[]> {
-    return withConnection(this.#pool, (client) => readChanges(client, afterSeq, limit));
+    return withConnection(this.#pool, (client) => readChanges(client, this.#keys, afterSeq, limit));
   }
 
   /**

@@ -5,6 +5,7 @@ import { appendChanges } from './changes.ts';
 import { holdKeys } from './held-keys.ts';
 import { insertReferences } from './inserted-references.ts';
 import { isPossibleSubject } from './possible-rows.ts';
+import { requireNotPutBack } from './put-back.ts';
 import { provenOf, ROW_MAC_MISMATCH, ROW_UNSIGNED, type SubjectOfRows } from './proven-subjects.ts';
 import type { NewReference, SubjectPatch, SubjectRecord, SubjectWithReferences } from './records.ts';
 import { galleriesDigest, macOf, openMac, partsOf } from './row-macs.ts';
@@ -17,7 +18,8 @@ import { subjectDamaged, subjectNotFound, subjectUnreadable, versionMismatch } f
  * the rest it says what it said before, so rows that were changed in the database do not become right by an update.
  * @param client - in a transaction, of which this should be the last step
  * @param complete - adds what is known of the subject's lost rows
- * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, VERSION_MISMATCH
+ * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED,
+ * VERSION_MISMATCH
  */
 export async function updateSubject(
   client: pg.PoolClient,
@@ -35,6 +37,7 @@ export async function updateSubject(
   const parts = openMac(keys, before, row);
   if (parts === undefined) throw subjectUnreadable(row.mac === null ? ROW_UNSIGNED : ROW_MAC_MISMATCH);
   const present = before.version;
+  await requireNotPutBack(client, keys, before);
   if (expectedVersion !== undefined && expectedVersion !== present) throw versionMismatch(present);
   const mac = macOf(keys, patched(before, patch, now), {
     galleries: patch.galleries === undefined ? parts.galleries : galleriesDigest([...new Set(patch.galleries)]),
@@ -76,7 +79,7 @@ export async function updateSubject(
   if (unreadable[0] !== undefined) throw subjectUnreadable(unreadable[0].reason);
   const [updated] = subjects;
   if (updated === undefined) throw subjectNotFound();
-  const seq = await appendChanges(client, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
+  const seq = await appendChanges(client, keys, [{ kind: 'upsert', subjectId, version: present + 1 }], now);
   return { ...updated, seq };
 }
 

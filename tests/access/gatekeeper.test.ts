@@ -44,6 +44,7 @@ function registered(
     createdBy: 'local',
     disableTime: undefined,
     disableReason: undefined,
+    version: 1,
     ...changes,
   };
 }
@@ -78,7 +79,7 @@ beforeEach(() => {
   clients = [];
   directory = new ClientDirectory({
     clientVersion: () => Promise.resolve(version),
-    readClients: () => Promise.resolve({ version, clients }),
+    readClients: () => Promise.resolve({ version, clients, damaged: [] }),
   });
   gatekeeper = new Gatekeeper(directory, { mayTake: () => true }, () => NOW);
 });

@@ -18,6 +18,8 @@ const FIGURES: ServiceFigures = {
   ready: true,
   store: { isReachable: true, isWritable: true },
   damagedReferences: { count: 0, ids: [] },
+  damagedChanges: 0,
+  damagedClients: 0,
   audit: { searches: 0, candidates: 0, missed: 0 },
   auditOf: [],
   compactions: 0,

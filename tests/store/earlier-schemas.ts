@@ -26,10 +26,20 @@ async function withoutSignIns(query: Query): Promise<void> {
   await query("DELETE FROM migration WHERE name = '0013_sign_in'");
 }
 
-/** Takes the MACs from the rows, and the marks that there were any from the database and the data directory. */
-export async function withoutMacs(query: Query, keys: Keys): Promise<void> {
+/** Takes the MACs from changes and clients, and the marks that there were any. */
+export async function withoutChangeMacs(query: Query, keys: Keys): Promise<void> {
   await withoutHits(query);
   await withoutSignIns(query);
+  await query('ALTER TABLE change DROP COLUMN mac, DROP COLUMN mac_key_id');
+  await query('ALTER TABLE client DROP COLUMN version, DROP COLUMN mac, DROP COLUMN mac_key_id');
+  await query('DROP FUNCTION void_changes_ahead(bigint)');
+  await query("DELETE FROM migration WHERE name = '0011_change_client_macs'");
+  for (const file of ['changes-signed', 'clients-signed']) rmSync(join(keys.dataDir, file), { force: true });
+}
+
+/** Takes also the MACs from the rows of subjects, and the marks that there were any from the database and the data directory. */
+export async function withoutMacs(query: Query, keys: Keys): Promise<void> {
+  await withoutChangeMacs(query, keys);
   await query('DROP INDEX audit_record_safeguards');
   await query("DELETE FROM migration WHERE name = '0010_safeguard_records'");
   await query('ALTER TABLE subject DROP COLUMN mac, DROP COLUMN mac_key_id');

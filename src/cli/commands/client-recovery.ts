@@ -1,3 +1,4 @@
+import { LOCAL, LOCAL_CLIENT } from '../../access/local-client.ts';
 import { makeCredential } from '../../access/new-credential.ts';
 import { requireNew } from '../../files/durable-file.ts';
 import { createSecret } from '../../security/secret-file.ts';
@@ -15,7 +16,8 @@ const BY = 'recovery';
 
 /**
  * Gives an enabled client another token, without a service and without an administrator: for a store whose last
- * administrator has lost its credential.
+ * administrator has lost its credential. The local client is made anew where what is stored of it was changed in the
+ * database, or it was disabled and no administrator is left: every role, no earlier credential.
  */
 export function recoverClient([clientId]: readonly string[], options: RecoveryOptions): Promise<number> {
   const { tokenOut } = options;
@@ -24,7 +26,8 @@ export function recoverClient([clientId]: readonly string[], options: RecoveryOp
     const now = new Date();
     const { credential, token = '' } = makeCredential({ kind: 'token' }, undefined, now);
     await recorded(access, 'client recover', { client: clientId }, async () => {
-      await access.store.clients.addCredential(clientId, credential, undefined, { by: BY, at: now });
+      const substitute = clientId === LOCAL_CLIENT ? LOCAL : undefined;
+      await access.store.clients.recoverClient(clientId, substitute, credential, { by: BY, at: now });
       await createSecret(tokenOut, `${token}\n`, `The token ${tokenOut}`);
     });
     const sentence = `Client ${clientId} has another token, in ${tokenOut}. Services know it within a second.`;

@@ -76,14 +76,14 @@ export function listClients(_: readonly string[], options: ConnectionOptions): P
       head: ['client', 'agency', 'roles', 'galleries', 'credentials', ''],
       style: { head: [], border: [] },
     });
-    for (const { client, credentials, disableTime } of clients) {
+    for (const { client, credentials, disableTime, damage } of clients) {
       table.push([
         client?.clientId ?? '',
         client?.agency ?? '',
         (client?.roles ?? []).map((role) => nameOf(Role, role)).join(', '),
         client?.allGalleries === true ? 'all' : (client?.galleries ?? []).join(', '),
         credentials.filter(isValid).length,
-        disableTime === undefined ? '' : 'disabled',
+        damage !== '' ? `damaged: ${damage}` : disableTime === undefined ? '' : 'disabled',
       ]);
     }
     printResult(options, { clients: clients.map(documentOf) }, table.toString());
@@ -209,7 +209,9 @@ function describe({
   createdBy,
   disableTime,
   disableReason,
+  damage,
 }: RegisteredClient): string {
+  if (damage !== '') return `${client?.clientId ?? ''} is not what was registered, and is not let in: ${damage}`;
   const facts = new Table({ style: { head: [], border: [] } });
   const or = (text: string) => (text === '' ? '-' : text);
   facts.push(

@@ -97,6 +97,12 @@ function render(status: GetStatusResponse): string {
     `ridgewatch ${status.programVersion} on Node.js ${status.runtimeVersion}, ${status.workerCount} workers (${status.simdLevel}), up ${status.uptime?.seconds ?? 0} s`,
     `gallery version ${status.galleryVersion}, store version ${status.storeVersion}, schema ${status.schemaVersion}`,
     `${status.subjectCount} subjects, ${status.referenceCount} references, ${status.notComparableCount} not comparable`,
+    ...(status.damagedChangeCount === 0
+      ? []
+      : [`${status.damagedChangeCount} rows of the change sequence were forged: ridgewatch store check says more`]),
+    ...(status.damagedClientCount === 0
+      ? []
+      : [`${status.damagedClientCount} clients are not what was registered: ridgewatch client list names them`]),
     status.indexName === ''
       ? 'no index: the gallery was loaded from the store'
       : `index ${status.indexName}, as of change ${status.indexSequence}`,

@@ -24,7 +24,8 @@ const SUBJECTS_PER_BATCH = 500;
 const REASON = 'damaged in the store';
 /** Share of all subjects. More are expunged only if the operator states their number. */
 const USUAL_SHARE = 0.1;
-const NOTHING: Mended = { indexes: [], tables: [], changesFilled: 0, rewritten: [], repaired: [] };
+const NOTHING: Mended = { indexes: [], tables: [], changesFilled: 0, changesReplaced: 0, rewritten: [], repaired: [] };
+const NO_FORGED = { damagedChanges: [], damagedClients: [] };
 const NOT_ALL =
   'Not all damage could be removed: some tables were rewritten, the rest is unchanged. Run the command again.';
 const NONE: Structure = { blocks: [], indexes: [], missingChanges: 0, isCounterWrong: false, isListWrong: false };
@@ -51,8 +52,12 @@ export async function checkStore(_args: readonly string[], options: CheckOptions
   const done: Mended['rewritten'][number][] = [];
   const work = async (access: StoreAccess) => {
     isOpen = true;
-    const findings = { ...(await read(access, options)), structure };
-    if (options.expunge === true && isDamaged(findings))
+    let findings = { ...(await read(access, options)), structure };
+    if (mended !== undefined && findings.damagedChanges.length > 0) {
+      mended = { ...mended, changesReplaced: await access.store.repair.replaceChanges(reason) };
+      findings = { ...findings, damagedChanges: await access.store.repair.damagedChanges() };
+    }
+    if (options.expunge === true && mayBeRemoved(findings))
       return takeOut(access, findings, mended, reason, options, done);
     return report(findings, mended, options);
   };
@@ -61,7 +66,7 @@ export async function checkStore(_args: readonly string[], options: CheckOptions
   } catch (error) {
     if (!(error instanceof Failure) || !isStructureDamaged(structure) || error.kind === 'invalid-argument') throw error;
     // The store does not open: report what was found, and the reason.
-    const nothing = { subjects: 0, references: 0, expungeable: 0, damaged: [], mayLackGalleries: [] };
+    const nothing = { subjects: 0, references: 0, expungeable: 0, damaged: [], mayLackGalleries: [], ...NO_FORGED };
     const why = error.detail.metadata?.['damage'];
     const obstacle = why === undefined ? error.message : `The store does not open: ${why}.`;
     if (!isOpen) return report({ ...nothing, structure, obstacle }, mended, options);
@@ -71,7 +76,16 @@ export async function checkStore(_args: readonly string[], options: CheckOptions
   }
 }
 
-function isDamaged({ damaged, mayLackGalleries, structure }: Findings): boolean {
+function isDamaged({ damagedChanges, damagedClients, ...findings }: Findings): boolean {
+  return damagedChanges.length > 0 || damagedClients.length > 0 || mayBeRemoved(findings);
+}
+
+/** Whether there is damage that --expunge is for. */
+function mayBeRemoved({
+  damaged,
+  mayLackGalleries,
+  structure,
+}: Pick<Findings, 'damaged' | 'mayLackGalleries' | 'structure'>): boolean {
   return damaged.length > 0 || mayLackGalleries.length > 0 || isStructureDamaged(structure);
 }
 
@@ -107,8 +121,10 @@ async function read({ store }: StoreAccess, options: CheckOptions): Promise<Omit
   note(vanished.map((subjectId) => ({ referenceId: '', subjectId, reason: 'SUBJECT_DAMAGED' })));
   const all = [...damaged.values()];
   const expungeable = new Set(all.flatMap(({ subjectId }) => (spared.has(subjectId) ? [] : [subjectId]))).size;
+  const damagedChanges = await store.repair.damagedChanges();
+  const { damaged: damagedClients } = await store.clients.readClients();
   const { excessRights } = store;
-  return { subjects, references, expungeable, damaged: all, mayLackGalleries, excessRights };
+  return { subjects, references, expungeable, damaged: all, mayLackGalleries, damagedChanges, damagedClients, excessRights };
 }
 
 async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason: string): Promise<Mended> {
@@ -128,6 +144,7 @@ async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason
     indexes,
     tables,
     changesFilled: isWhole ? await repair.mendChanges(reason) : 0,
+    changesReplaced: 0,
     rewritten: [],
     repaired: [],
   };

@@ -369,6 +369,12 @@ export interface RegisteredClient {
     | undefined;
   /** Why it was disabled. */
   disableReason: string;
+  /**
+   * Why the client is not let in although it may be enabled: it was changed outside the service (CLIENT_MAC_MISMATCH,
+   * CLIENT_UNSIGNED), put back to an earlier state (CLIENT_PUT_BACK) or removed (CLIENT_MISSING). Of the other fields only
+   * client.client_id is set then. Empty: it is what was registered.
+   */
+  damage: string;
 }
 
 /** A client to register. */
@@ -1273,6 +1279,7 @@ function createBaseRegisteredClient(): RegisteredClient {
     createdBy: "",
     disableTime: undefined,
     disableReason: "",
+    damage: "",
   };
 }
 
@@ -1295,6 +1302,9 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
     }
     if (message.disableReason !== "") {
       writer.uint32(50).string(message.disableReason);
+    }
+    if (message.damage !== "") {
+      writer.uint32(58).string(message.damage);
     }
     return writer;
   },
@@ -1360,6 +1370,14 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
             message.disableReason = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.damage = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1398,6 +1416,7 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
         : isSet(object.disable_reason)
         ? globalThis.String(object.disable_reason)
         : "",
+      damage: isSet(object.damage) ? globalThis.String(object.damage) : "",
     };
   },
 
@@ -1421,6 +1440,9 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
     if (message.disableReason !== undefined) {
       obj.disableReason = message.disableReason;
     }
+    if (message.damage !== undefined) {
+      obj.damage = message.damage;
+    }
     return obj;
   },
 
@@ -1437,6 +1459,7 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
     message.createdBy = object.createdBy ?? "";
     message.disableTime = object.disableTime ?? undefined;
     message.disableReason = object.disableReason ?? "";
+    message.damage = object.damage ?? "";
     return message;
   },
 };
@@ -2112,7 +2135,7 @@ export const AccessService = {
     responseSerialize: (value: AddClientResponse): Buffer => Buffer.from(AddClientResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AddClientResponse => AddClientResponse.decode(value),
   },
-  /** Lists all clients, including disabled ones. Their number is limited to 10,000. */
+  /** Lists all clients, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
   listClients: {
     path: "/ridgewatch.v1.Access/ListClients" as const,
     requestStream: false as const,
@@ -2150,7 +2173,7 @@ export const AccessService = {
 export interface AccessServer extends UntypedServiceImplementation {
   /** Registers a client. */
   addClient: handleUnaryCall<AddClientRequest, AddClientResponse>;
-  /** Lists all clients, including disabled ones. Their number is limited to 10,000. */
+  /** Lists all clients, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
   listClients: handleUnaryCall<ListClientsRequest, ListClientsResponse>;
   /** Gives a client another credential, and ends the earlier ones of its kind after a while. */
   rotateCredential: handleUnaryCall<RotateCredentialRequest, RotateCredentialResponse>;
@@ -2175,7 +2198,7 @@ export interface AccessClient extends Client1 {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AddClientResponse) => void,
   ): ClientUnaryCall;
-  /** Lists all clients, including disabled ones. Their number is limited to 10,000. */
+  /** Lists all clients, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
   listClients(
     request: ListClientsRequest,
     callback: (error: ServiceError | null, response: ListClientsResponse) => void,

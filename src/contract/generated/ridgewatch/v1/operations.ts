@@ -253,6 +253,16 @@ export interface GetStatusResponse {
   damagedReferenceCount: number;
   /** The damaged references, ordered by id; at most 1000. */
   damagedReferences: DamagedReference[];
+  /**
+   * Number of rows of the change sequence, met since the start, that were added or changed outside the service. They are
+   * not followed.
+   */
+  damagedChangeCount: number;
+  /**
+   * Number of clients that were added or changed outside the service, or put back to an earlier state. They are not let
+   * in; ListClients names them.
+   */
+  damagedClientCount: number;
   /** The share of the mates ranked first by an exact search that indexed searches must have, as configured. */
   targetHitRate: number;
   /** The lists that indexed searches make, for each kind of probes. */
@@ -782,6 +792,8 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     storeWritable: false,
     damagedReferenceCount: 0,
     damagedReferences: [],
+    damagedChangeCount: 0,
+    damagedClientCount: 0,
     targetHitRate: 0,
     candidateLists: [],
     faceSpectra: [],
@@ -867,6 +879,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     for (const v of message.damagedReferences) {
       DamagedReference.encode(v!, writer.uint32(346).fork()).join();
+    }
+    if (message.damagedChangeCount !== 0) {
+      writer.uint32(352).uint32(message.damagedChangeCount);
+    }
+    if (message.damagedClientCount !== 0) {
+      writer.uint32(360).uint32(message.damagedClientCount);
     }
     if (message.targetHitRate !== 0) {
       writer.uint32(481).double(message.targetHitRate);
@@ -1101,6 +1119,22 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.damagedReferences.push(DamagedReference.decode(reader, reader.uint32()));
             continue;
           }
+          case 44: {
+            if (tag !== 352) {
+              break;
+            }
+
+            message.damagedChangeCount = reader.uint32();
+            continue;
+          }
+          case 45: {
+            if (tag !== 360) {
+              break;
+            }
+
+            message.damagedClientCount = reader.uint32();
+            continue;
+          }
           case 60: {
             if (tag !== 481) {
               break;
@@ -1253,6 +1287,16 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : globalThis.Array.isArray(object?.damaged_references)
         ? object.damaged_references.map((e: any) => DamagedReference.fromJSON(e))
         : [],
+      damagedChangeCount: isSet(object.damagedChangeCount)
+        ? globalThis.Number(object.damagedChangeCount)
+        : isSet(object.damaged_change_count)
+        ? globalThis.Number(object.damaged_change_count)
+        : 0,
+      damagedClientCount: isSet(object.damagedClientCount)
+        ? globalThis.Number(object.damagedClientCount)
+        : isSet(object.damaged_client_count)
+        ? globalThis.Number(object.damaged_client_count)
+        : 0,
       targetHitRate: isSet(object.targetHitRate)
         ? globalThis.Number(object.targetHitRate)
         : isSet(object.target_hit_rate)
@@ -1351,6 +1395,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.damagedReferences?.length) {
       obj.damagedReferences = message.damagedReferences.map((e) => DamagedReference.toJSON(e));
     }
+    if (message.damagedChangeCount !== undefined) {
+      obj.damagedChangeCount = Math.round(message.damagedChangeCount);
+    }
+    if (message.damagedClientCount !== undefined) {
+      obj.damagedClientCount = Math.round(message.damagedClientCount);
+    }
     if (message.targetHitRate !== undefined) {
       obj.targetHitRate = floatToJson(message.targetHitRate);
     }
@@ -1398,6 +1448,8 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.storeWritable = object.storeWritable ?? false;
     message.damagedReferenceCount = object.damagedReferenceCount ?? 0;
     message.damagedReferences = object.damagedReferences?.map((e) => DamagedReference.fromPartial(e)) || [];
+    message.damagedChangeCount = object.damagedChangeCount ?? 0;
+    message.damagedClientCount = object.damagedClientCount ?? 0;
     message.targetHitRate = object.targetHitRate ?? 0;
     message.candidateLists = object.candidateLists?.map((e) => CandidateLists.fromPartial(e)) || [];
     message.faceSpectra = object.faceSpectra?.map((e) => FaceSpectrum.fromPartial(e)) || [];
