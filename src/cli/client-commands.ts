@@ -75,7 +75,7 @@ function addClientRecovery(client: Command): void {
     addStoreOptions(
       client
         .command('recover')
-        .argument('<id>', 'id of an enabled client')
+        .argument('<id>', 'id of an enabled client; local is made anew where needed')
         .description('give a client another token, working on the store itself: if no administrator can any more'),
     ).requiredOption('--token-out <file>', 'new file for the token'),
     async () => (await import('./commands/client-recovery.ts')).recoverClient,

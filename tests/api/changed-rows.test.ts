@@ -95,7 +95,7 @@ it('keeps what it has in memory when a change leads it to rows changed in the da
   await database.query("UPDATE subject SET caveats = '{X}' WHERE subject_id = $1", [id]);
   await database.query(
     `WITH n AS (UPDATE change_counter SET seq = seq + 1 RETURNING seq)
-     INSERT INTO change (seq, kind, subject_id, subject_version, at) SELECT seq, 'upsert', $1, 1, now() FROM n`,
+     INSERT INTO change (seq, kind, subject_id, subject_version, at, mac) SELECT seq, 'upsert', $1, 1, now(), '' FROM n`,
     [id],
   );
   await enroll(samplesOf(11, 0));

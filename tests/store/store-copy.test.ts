@@ -22,8 +22,8 @@ const EXTRA = `CREATE TABLE aardvark (subject_id uuid REFERENCES subject, "odd n
   ALTER TABLE template_key ADD COLUMN zebra int REFERENCES "Zebra ""x"""`;
 
 const CLIENT = `INSERT INTO agency VALUES ('local', 'LOCAL');
-  INSERT INTO client (client_id, kind, agency, roles, purposes, clearance, create_time, created_by)
-    VALUES ('administrator', 'person', 'local', '{administrator}', '{none}', 0, now(), 'test');
+  INSERT INTO client (client_id, kind, agency, roles, purposes, clearance, create_time, created_by, mac)
+    VALUES ('administrator', 'person', 'local', '{administrator}', '{none}', 0, now(), 'test', '');
   INSERT INTO client_credential (credential_id, client_id, kind, fingerprint, create_time, created_by)
     VALUES (gen_random_uuid(), 'administrator', 'token', sha256('x'), now(), 'test')`;
 
@@ -45,8 +45,8 @@ beforeEach(async () => {
   await source.store.subjects.expunge(made[2].subject.subjectId, 'test', () => '{}');
   await source.database.query(
     `INSERT INTO agency VALUES ('a', 'A');
-     INSERT INTO client (client_id, kind, agency, roles, purposes, clearance, create_time, created_by)
-       VALUES ('c', 'machine', 'a', '{}', '{}', 0, now(), 'c');
+     INSERT INTO client (client_id, kind, agency, roles, purposes, clearance, create_time, created_by, mac)
+       VALUES ('c', 'machine', 'a', '{}', '{}', 0, now(), 'c', '');
      INSERT INTO client_credential (credential_id, client_id, kind, fingerprint, create_time, created_by)
        VALUES (gen_random_uuid(), 'c', 'token', sha256(''), now(), 'c')`,
   );
