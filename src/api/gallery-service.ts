@@ -1,19 +1,10 @@
 import type { ServerReadableStream, sendUnaryData } from '@grpc/grpc-js';
 import type { Grant } from '../access/grant.ts';
-import { sequenceOfName } from '../index-files/index-catalog.ts';
-import { listIndexes } from '../index-files/index-catalog.ts';
-import type { ReceiptSigner } from '../security/receipts.ts';
-import type { NewSubject, Removed } from '../store/records.ts';
+import type { NewSubject } from '../store/records.ts';
 import { endCall, followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
 import { findDuplicates, listTurns, type DuplicateDependencies } from './duplicates.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
-import {
-  prepareEnrolment,
-  prepareReferences,
-  requireRoomForClass,
-  subjectColumns,
-  type EnrolmentDependencies,
-} from '../enrolment/enrolment.ts';
+import { prepareEnrolment } from '../enrolment/enrolment.ts';
 import {
   Subject,
   type EnrollRequest,
@@ -21,7 +12,6 @@ import {
   type EnrollStreamRequest,
   type EnrollStreamResponse,
   type ExpungeSubjectRequest,
-  type ExpungeSubjectResponse,
   type FindDuplicatesRequest,
   type GalleryServer,
   type GetSubjectRequest,
@@ -29,31 +19,18 @@ import {
   type ListSubjectsRequest,
   type ListSubjectsResponse,
   type UpdateSubjectRequest,
-  type UpdateSubjectResponse,
 } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import { PageTokens } from './page-token.ts';
-import { maySee, permitStoring, requireMayChange, subjectNotFound } from './permissions.ts';
-import {
-  check,
-  expungeRules,
-  listRules,
-  onlyNamedFields,
-  subjectIdRules,
-  updateRules,
-} from '../contract/validation.ts';
+import { maySee, permitStoring, subjectNotFound } from './permissions.ts';
+import { check, listRules, subjectIdRules } from '../contract/validation.ts';
+import { expungeSubject, updateSubject, type SubjectChangeDependencies } from './subject-changes.ts';
 import { faultOf } from './watched-call.ts';
 import { toWireSubject } from '../contract/wire-subjects.ts';
-import { dataWarnings, warningFacts } from '../contract/wire-warnings.ts';
+import { warningFacts } from '../contract/wire-warnings.ts';
 
-export interface GalleryDependencies extends EnrolmentDependencies, DuplicateDependencies {
+export interface GalleryDependencies extends SubjectChangeDependencies, DuplicateDependencies {
   /** Maximum number of records in one EnrollStream. */
   readonly maxStreamRecords: number;
-  /** Signs the receipts of expunged subjects. */
-  readonly signer: ReceiptSigner;
-  /** Directory of the index files. */
-  readonly indexDir: string;
-  /** @throws Failure CAVEAT_UNKNOWN */
-  requireKnownCaveats(caveats: readonly string[]): void;
 }
 
 const DEFAULT_PAGE = 100;
@@ -239,87 +216,4 @@ async function readPage(
   }
   if (subjects.length === 0 && gallery !== '') await service.store.requireGallery(gallery);
   return { subjects, nextPageToken: '' };
-}
-
-async function updateSubject(
-  service: GalleryDependencies,
-  request: UpdateSubjectRequest,
-  context: CallContext,
-): Promise<UpdateSubjectResponse> {
-  check(updateRules, onlyNamedFields(request));
-  const grant = context.authorize({ purpose: 'none', galleries: [] });
-  context.account({ subject_id: request.subjectId });
-  service.requireReady();
-  const present = requireMayChange(grant, await service.store.facts(request.subjectId, context));
-  const mask = new Set(request.updateMask);
-  const {
-    references,
-    packed,
-    warnings: ofSamples,
-  } = mask.has('samples')
-    ? await prepareReferences(service, request.samples)
-    : { references: undefined, packed: new Map<string, Uint8Array>(), warnings: [] };
-  const columns = request.data === undefined ? undefined : subjectColumns(request.data);
-  const patch = {
-    ...(mask.has('data.external_id') && { externalId: columns?.externalId ?? null }),
-    ...(mask.has('data.galleries') && { galleries: columns?.galleries }),
-    ...(mask.has('data.caveats') && { caveats: columns?.caveats }),
-    ...(mask.has('data.provenance') && { provenance: columns?.provenance }),
-    ...(mask.has('data.expire_time') && { expireTime: columns?.expireTime ?? null }),
-  };
-  const { galleries = present.galleries, caveats = present.caveats, provenance = present.provenance } = patch;
-  permitStoring(service, context, { contributor: present.contributor, galleries, caveats, provenance });
-  if (mask.has('data.caveats') || mask.has('data.provenance'))
-    requireRoomForClass(service.follower, { contributor: present.contributor, caveats, provenance });
-  const warnings = [...ofSamples, ...dataWarnings(mask.has('data.expire_time') ? (columns ?? {}) : {})];
-  context.signal.throwIfAborted();
-  const newGalleries = service.follower.newAmong(patch.galleries ?? []);
-  const updated = await service.store.update(
-    request.subjectId,
-    request.expectedVersion || undefined,
-    patch,
-    references,
-    context,
-  );
-  context.account({ gallery_version: updated.seq });
-  await service.follower.advanceTo(updated.seq, packed);
-  context.note({
-    gallery_version: updated.seq,
-    ...warningFacts(warnings),
-    ...(newGalleries.length > 0 && { new_gallery_count: newGalleries.length }),
-  });
-  service.countWarnings(warnings);
-  return { subject: toWireSubject(updated), galleryVersion: updated.seq, newGalleries, warnings };
-}
-
-async function expungeSubject(
-  service: GalleryDependencies,
-  request: ExpungeSubjectRequest,
-  context: CallContext,
-): Promise<ExpungeSubjectResponse> {
-  check(expungeRules, request);
-  const grant = context.authorize({ purpose: 'none', galleries: [] });
-  service.requireReady();
-  const { subjectId, reason } = request;
-  context.account({ subject_id: subjectId });
-  requireMayChange(grant, await service.store.facts(subjectId, context));
-  const indexes = await listIndexes(service.indexDir);
-  const receiptOf = (removed: Removed) =>
-    service.signer.sign({
-      subjectId,
-      change: removed.seq,
-      time: removed.at.toISOString(),
-      requested_by: context.principal.client.clientId,
-      reason,
-      references_removed: removed.referencesRemoved,
-      indexes_affected: indexes.filter((name) => {
-        const sequence = sequenceOfName(name);
-        return sequence >= removed.firstSeq && sequence < removed.seq;
-      }),
-    });
-  const { seq, referencesRemoved, receipt } = await service.store.expunge(subjectId, reason, receiptOf, context);
-  context.account({ gallery_version: seq });
-  await service.follower.advanceTo(seq);
-  context.note({ gallery_version: seq, reference_count: referencesRemoved });
-  return { galleryVersion: seq, referencesRemoved, receipt };
 }

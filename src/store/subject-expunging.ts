@@ -4,12 +4,14 @@ import type { Keys } from '../security/keys.ts';
 import { appendChanges } from './changes.ts';
 import { holdKeys } from './held-keys.ts';
 import type { Expunged, Removed } from './records.ts';
+import { requirePermission, type PermitChange } from './subject-facts.ts';
 import { subjectNotFound } from './subject-failure.ts';
 
 /**
  * Deletes a subject and its references, and stores the receipt.
  * @param client - in a transaction, of which this should be the last step
- * @throws Failure SUBJECT_NOT_FOUND
+ * @param permit - undefined: no caller has to be permitted
+ * @throws Failure SUBJECT_NOT_FOUND; as `permit`
  */
 export async function expungeSubject(
   client: pg.PoolClient,
@@ -17,6 +19,7 @@ export async function expungeSubject(
   subjectId: string,
   reason: string,
   receiptOf: (removed: Removed) => string,
+  permit?: PermitChange,
 ): Promise<Expunged> {
   await holdKeys(client, keys);
   const now = new Date();
@@ -25,6 +28,7 @@ export async function expungeSubject(
     [subjectId],
   );
   if (rows[0] === undefined) throw subjectNotFound();
+  if (permit !== undefined) await requirePermission(client, keys, subjectId, permit);
   const removed = await client.query('DELETE FROM reference WHERE subject_id = $1', [subjectId]);
   await client.query('DELETE FROM subject WHERE subject_id = $1', [subjectId]);
   await client.query('UPDATE enrolment_request SET digest = NULL WHERE subject_id = $1', [subjectId]);

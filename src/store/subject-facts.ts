@@ -7,10 +7,16 @@ import type { SubjectRecord } from './records.ts';
 import { galleriesDigest, openMac } from './row-macs.ts';
 import { SUBJECT_FACTS, type SubjectRow } from './row-shapes.ts';
 import { factsOf } from './rows.ts';
-import { subjectDamaged, subjectUnreadable } from './subject-failure.ts';
+import { subjectDamaged, subjectNotFound, subjectUnreadable } from './subject-failure.ts';
 
 /** What decides who may change a subject. */
 export type SubjectFacts = Pick<SubjectRecord, 'contributor' | 'caveats' | 'provenance' | 'galleries'>;
+
+/**
+ * Decides whether a subject may be changed as it is: called within the change's transaction, while the row is locked.
+ * What a caller decided about an earlier reading may no longer hold. @throws Failure, and nothing is changed
+ */
+export type PermitChange = (present: SubjectFacts) => void;
 
 /**
  * @returns undefined: there is no such subject, or its row cannot be found; without galleries when they are not those
@@ -37,4 +43,20 @@ export async function readFacts(
   if (parts === undefined) throw subjectUnreadable(row.mac === null ? ROW_UNSIGNED : ROW_MAC_MISMATCH);
   await requireNotPutBack(client, keys, subject);
   return galleriesDigest(row.galleries).equals(parts.galleries) ? subject : { ...subject, galleries: [] };
+}
+
+/**
+ * Asks whether a subject may be changed.
+ * @param client - in a transaction that has locked the subject's row: its galleries change only under that lock
+ * @throws Failure SUBJECT_NOT_FOUND; as `readFacts`; as `permit`
+ */
+export async function requirePermission(
+  client: Pick<pg.ClientBase, 'query'>,
+  keys: Keys,
+  subjectId: string,
+  permit: PermitChange,
+): Promise<void> {
+  const present = await readFacts(client, keys, subjectId);
+  if (present === undefined) throw subjectNotFound();
+  permit(present);
 }

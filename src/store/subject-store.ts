@@ -25,7 +25,7 @@ import type {
 } from './records.ts';
 import { provenOf, type SubjectOfRows } from './proven-subjects.ts';
 import { readSubjects } from './rows.ts';
-import { readFacts, type SubjectFacts } from './subject-facts.ts';
+import { readFacts, type PermitChange, type SubjectFacts } from './subject-facts.ts';
 import { StoreTurns } from './store-turns.ts';
 import { expungeSubject } from './subject-expunging.ts';
 import { galleryUnknown, referenceDamaged, subjectUnreadable } from './subject-failure.ts';
@@ -179,8 +179,9 @@ export class SubjectStore {
 
   /**
    * Changes a subject, and replaces its references when new ones are given.
+   * @param permit - undefined: no caller has to be permitted
    * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED,
-   * VERSION_MISMATCH, EXTERNAL_ID_TAKEN
+   * VERSION_MISMATCH, EXTERNAL_ID_TAKEN; as `permit`
    */
   async update(
     subjectId: string,
@@ -188,8 +189,9 @@ export class SubjectStore {
     patch: SubjectPatch,
     references: readonly NewReference[] | undefined,
     asker?: Asker,
+    permit?: PermitChange,
   ): Promise<SubjectWithReferences & { readonly seq: number }> {
-    return this.#turns.take('change', asker, () => this.#update(subjectId, expectedVersion, patch, references));
+    return this.#turns.take('change', asker, () => this.#update(subjectId, expectedVersion, patch, references, permit));
   }
 
   async #update(
@@ -197,11 +199,12 @@ export class SubjectStore {
     expectedVersion: number | undefined,
     patch: SubjectPatch,
     references: readonly NewReference[] | undefined,
+    permit: PermitChange | undefined,
   ): Promise<SubjectWithReferences & { readonly seq: number }> {
     const lost = withoutSubject(this.#lost, subjectId, patch.galleries !== undefined, references !== undefined);
     const complete = (one: SubjectOfRows) => withGalleries(this.#examiner(), addLost([one], lost));
     const updated = await inTransaction(this.#pool, (client) =>
-      updateSubject(client, this.#keys, subjectId, expectedVersion, patch, references, complete),
+      updateSubject(client, this.#keys, subjectId, expectedVersion, patch, references, complete, permit),
     );
     this.#lost = lost;
     return updated;
@@ -211,16 +214,18 @@ export class SubjectStore {
    * Deletes a subject and its references. The change that records it, the request id of the enrolment, and a receipt
    * remain.
    * @param receiptOf - creates the receipt; called last, when nothing else can happen any more
-   * @throws Failure SUBJECT_NOT_FOUND
+   * @param permit - undefined: no caller has to be permitted
+   * @throws Failure SUBJECT_NOT_FOUND; as `permit`
    */
   expunge(
     subjectId: string,
     reason: string,
     receiptOf: (removed: Removed) => string,
     asker?: Asker,
+    permit?: PermitChange,
   ): Promise<Expunged> {
     return this.#turns.take('change', asker, () =>
-      inTransaction(this.#pool, (client) => expungeSubject(client, this.#keys, subjectId, reason, receiptOf)),
+      inTransaction(this.#pool, (client) => expungeSubject(client, this.#keys, subjectId, reason, receiptOf, permit)),
     );
   }
 

@@ -11,6 +11,7 @@ import type { NewReference, SubjectPatch, SubjectRecord, SubjectWithReferences }
 import { galleriesDigest, macOf, openMac, partsOf } from './row-macs.ts';
 import { SUBJECT_FACTS, type SubjectRow } from './row-shapes.ts';
 import { factsOf, readSubjects } from './rows.ts';
+import { requirePermission, type PermitChange } from './subject-facts.ts';
 import { subjectDamaged, subjectNotFound, subjectUnreadable, versionMismatch } from './subject-failure.ts';
 
 /**
@@ -18,8 +19,9 @@ import { subjectDamaged, subjectNotFound, subjectUnreadable, versionMismatch } f
  * the rest it says what it said before, so rows that were changed in the database do not become right by an update.
  * @param client - in a transaction, of which this should be the last step
  * @param complete - adds what is known of the subject's lost rows
+ * @param permit - undefined: no caller has to be permitted
  * @throws Failure SUBJECT_NOT_FOUND, SUBJECT_DAMAGED, ROW_MAC_MISMATCH, ROW_UNSIGNED, ROW_PUT_BACK, ROW_EXPUNGED,
- * VERSION_MISMATCH
+ * VERSION_MISMATCH; as `permit`
  */
 export async function updateSubject(
   client: pg.PoolClient,
@@ -29,6 +31,7 @@ export async function updateSubject(
   patch: SubjectPatch,
   references: readonly NewReference[] | undefined,
   complete: (subject: SubjectOfRows) => Promise<readonly SubjectOfRows[]>,
+  permit?: PermitChange,
 ): Promise<SubjectWithReferences & { readonly seq: number }> {
   await holdKeys(client, keys);
   const now = new Date();
@@ -36,8 +39,9 @@ export async function updateSubject(
   const before = { ...factsOf(row), galleries: [] };
   const parts = openMac(keys, before, row);
   if (parts === undefined) throw subjectUnreadable(row.mac === null ? ROW_UNSIGNED : ROW_MAC_MISMATCH);
-  const present = before.version;
   await requireNotPutBack(client, keys, before);
+  if (permit !== undefined) await requirePermission(client, keys, subjectId, permit);
+  const present = before.version;
   if (expectedVersion !== undefined && expectedVersion !== present) throw versionMismatch(present);
   const mac = macOf(keys, patched(before, patch, now), {
     galleries: patch.galleries === undefined ? parts.galleries : galleriesDigest([...new Set(patch.galleries)]),
