@@ -4,8 +4,9 @@ import { faultOf } from '../../gallery/stored-records.ts';
 import { Keys } from '../../security/keys.ts';
 import { otherReceiptKey, placeOfReceiptKey, ReceiptSigner } from '../../security/receipts.ts';
 import type { DamagedReference, SubjectWithReferences } from '../../store/records.ts';
-import { openAudit } from '../../service/audit-start.ts';
 import type { Store } from '../../store/store.ts';
+import { contentOf } from '../../files/file-digest.ts';
+import { recorded, recordRestore } from '../command-audit.ts';
 import { warnOfDamage, warnOfLost } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
@@ -16,11 +17,19 @@ const SUBJECTS_PER_BATCH = 500;
 
 /** Writes the whole store to a file. */
 export function backup([file]: readonly string[], options: StoreOptions): Promise<number> {
-  return withStore(options, async ({ store, keys }) => {
+  return withStore(options, async (access) => {
+    const { store, keys } = access;
     const bar = progressBar('backing up {value} MB, {duration_formatted}', options);
     bar.start(0, 0);
-    const { sequence, bytes } = await backUp(store.copy, keys, file, (done) =>
-      bar.update(Math.round(done / MEGABYTE)),
+    const { sequence, bytes } = await recorded(
+      access,
+      { command: 'backup', facts: { key: keys.ring.currentId } },
+      () => backUp(store.copy, keys, file, (done) => bar.update(Math.round(done / MEGABYTE))),
+      async (done) => ({
+        gallery_version: done.sequence,
+        bytes: done.bytes,
+        file_digest: (await contentOf(file)).digest.toString('hex'),
+      }),
     ).finally(() => bar.stop());
     const damaged = await damagedIn(store, options);
     warnOfDamage(damaged);
@@ -79,7 +88,9 @@ export async function restoreBackup([file]: readonly string[], options: StoreOpt
       const bar = progressBar('restoring {bar} {percentage} %, ETA {eta_formatted}', options);
       bar.start(size, 0);
       const { sequence } = await restore(store.copy, keys, file, (done) => bar.update(done)).finally(() => bar.stop());
-      await recordRestore({ configuration, store, keys });
+      const { digest, size: bytes } = await contentOf(file);
+      const facts = { gallery_version: sequence, bytes, file_digest: digest.toString('hex') };
+      await recordRestore({ configuration, store, keys }, facts);
       const missing = await missingReceiptKey(configuration, store);
       if (missing !== undefined) process.stderr.write(`Restored, but ${missing}.\n`);
       printResult(
@@ -91,15 +102,6 @@ export async function restoreBackup([file]: readonly string[], options: StoreOpt
     },
     'filled',
   );
-}
-
-/** States in the audit that what was recorded after the backup is lost: it was not removed by stealth. */
-async function recordRestore({ configuration, store, keys }: StoreAccess): Promise<void> {
-  const log: Parameters<typeof openAudit>[3] = (level, _, message) => {
-    if (level !== 'info') process.stderr.write(`${message}\n`);
-  };
-  const trail = await openAudit(configuration, store, keys, log, true);
-  await trail.close();
 }
 
 /** A backup contains receipts, but not the key that signed them. */

@@ -25,7 +25,7 @@ export function recoverClient([clientId]: readonly string[], options: RecoveryOp
   return withStore(options, async (access) => {
     const now = new Date();
     const { credential, token = '' } = makeCredential({ kind: 'token' }, undefined, now);
-    await recorded(access, 'client recover', { client: clientId }, async () => {
+    await recorded(access, { command: 'client recover', facts: { client: clientId } }, async () => {
       const substitute = clientId === LOCAL_CLIENT ? LOCAL : undefined;
       await access.store.clients.recoverClient(clientId, substitute, credential, { by: BY, at: now });
       await createSecret(tokenOut, `${token}\n`, `The token ${tokenOut}`);

@@ -1,4 +1,5 @@
 import { requireNew } from '../../files/durable-file.ts';
+import { contentOf } from '../../files/file-digest.ts';
 import { exportRecords } from '../../transfer/export.ts';
 import { warnOfDamage, warnOfLost } from '../damage-output.ts';
 import { recorded } from '../command-audit.ts';
@@ -29,10 +30,14 @@ export function exportToFile([file]: readonly string[], options: ExportOptions):
     const which = { ...(gallery !== undefined && { gallery }), ...(contributor !== undefined && { contributor }) };
     const exported = await recorded(
       access,
-      'export',
-      which,
+      { command: 'export', facts: which },
       () => exportRecords(order),
-      (result) => ({ subject_count: result.subjects, gallery_version: result.sequence }),
+      async ({ subjects, references, sequence }) => ({
+        subject_count: subjects,
+        reference_count: references,
+        gallery_version: sequence,
+        file_digest: (await contentOf(file)).digest.toString('hex'),
+      }),
     ).finally(() => bar.stop());
     const { damaged = [], ...facts } = exported;
     const { subjects, references, sequence } = facts;

@@ -3,12 +3,14 @@ import { stat } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { PreparedReferences } from '../../index-files/prepared-references.ts';
 import { createFile, requireNew } from '../../files/durable-file.ts';
-import { importFile, type ImportedFile } from '../../transfer/import/import.ts';
+import { identify, importFile, type ImportedFile } from '../../transfer/import/import.ts';
 import { formatOf, unreadable } from '../../transfer/import/record-file.ts';
 import { INDEX_SHAPE } from '../../matching/workers/gallery-sizing.ts';
 import { packedModels } from '../../matching/rates/model-version.ts';
 import { sealersOf } from '../../security/block-sealer.ts';
 import type { ImportRefusal, Imports } from '../../store/imports.ts';
+import type { FileContent } from '../../files/file-digest.ts';
+import { recorded } from '../command-audit.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
 import { withStore, type StoreAccess, type StoreOptions } from '../store-access.ts';
@@ -28,48 +30,75 @@ export async function importRecords([file]: readonly string[], options: ImportOp
   // Checked before a store is created for it.
   await requireFile(file);
   if (report !== undefined) requireNew(report);
-  const work = async ({ configuration, store, keys }: StoreAccess) => {
-    const { indexDir, workers, faceModels, minimumQuality, maxMessageBytes } = configuration;
-    const bar = progressBar('importing {bar} {percentage} %, {speed} references/s, ETA {eta_formatted}', options);
-    const prepared = await PreparedReferences.begin(
-      indexDir,
-      INDEX_SHAPE,
-      packedModels(),
-      sealersOf(keys, 'index')(keys.ring.currentId),
-    );
-    const since = new Date().toISOString();
-    const start = performance.now();
-    const seconds = () => (performance.now() - start) / 1000;
-    let first: number | undefined;
-    let imported: ImportedFile;
-    try {
-      imported = await importFile({
-        file,
-        imports: store.imports,
-        workers,
-        rules: {
-          faceModels: new Map(faceModels.map((model) => [model.id, model])),
-          minimumQuality,
-          maxRecordBytes: maxMessageBytes,
-        },
-        onEnrolled: (subjects, packed) => prepared.add(subjects, packed),
-        onNewGalleries: (names) => {
-          if (options.json !== true) process.stderr.write(`${newGalleriesLine(names)}\n`);
-        },
-        onProgress: ({ offset, size, references }) => {
-          if (first === undefined) bar.start(size, offset, { speed: '' });
-          first ??= references;
-          bar.update(offset, { speed: String(Math.round((references - first) / seconds())) });
-        },
-      });
-    } finally {
-      bar.stop();
-      await prepared.close();
-    }
-    await conclude(file, imported, store.imports, { since, seconds: seconds() }, options);
-    return imported.state.refused > 0 ? EXIT.partlyRefused : EXIT.ok;
-  };
-  return withStore(options, work, 'either');
+  return withStore(options, (access) => importRecorded(file, access, options), 'either');
+}
+
+/** Imports a file, and records that it was imported. */
+async function importRecorded(file: string, access: StoreAccess, options: ImportOptions): Promise<number> {
+  const content = await identify(file);
+  const facts = { file_digest: content.digest.toString('hex'), bytes: content.size };
+  const { state } = await recorded(
+    access,
+    { command: 'import', facts },
+    () => importInto(file, content, access, options),
+    ({ before, state: { records, subjects, references, repeated, refused } }) => ({
+      record_count: records,
+      subject_count: subjects,
+      reference_count: references,
+      enrolled_before: repeated,
+      refused_count: refused,
+      resumed_at_record: before.records,
+    }),
+  );
+  return state.refused > 0 ? EXIT.partlyRefused : EXIT.ok;
+}
+
+async function importInto(
+  file: string,
+  content: FileContent,
+  { configuration, store, keys }: StoreAccess,
+  options: ImportOptions,
+): Promise<ImportedFile> {
+  const { indexDir, workers, faceModels, minimumQuality, maxMessageBytes } = configuration;
+  const bar = progressBar('importing {bar} {percentage} %, {speed} references/s, ETA {eta_formatted}', options);
+  const prepared = await PreparedReferences.begin(
+    indexDir,
+    INDEX_SHAPE,
+    packedModels(),
+    sealersOf(keys, 'index')(keys.ring.currentId),
+  );
+  const since = new Date().toISOString();
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  let first: number | undefined;
+  let imported: ImportedFile;
+  try {
+    imported = await importFile({
+      file,
+      content,
+      imports: store.imports,
+      workers,
+      rules: {
+        faceModels: new Map(faceModels.map((model) => [model.id, model])),
+        minimumQuality,
+        maxRecordBytes: maxMessageBytes,
+      },
+      onEnrolled: (subjects, packed) => prepared.add(subjects, packed),
+      onNewGalleries: (names) => {
+        if (options.json !== true) process.stderr.write(`${newGalleriesLine(names)}\n`);
+      },
+      onProgress: ({ offset, size, references }) => {
+        if (first === undefined) bar.start(size, offset, { speed: '' });
+        first ??= references;
+        bar.update(offset, { speed: String(Math.round((references - first) / seconds())) });
+      },
+    });
+  } finally {
+    bar.stop();
+    await prepared.close();
+  }
+  await conclude(file, imported, store.imports, { since, seconds: seconds() }, options);
+  return imported;
 }
 
 /** @throws Failure RECORD_FORMAT_UNKNOWN, IMPORT_FILE_UNREADABLE */

@@ -5,6 +5,7 @@ import { packedModels } from '../../matching/rates/model-version.ts';
 import { packTemplates } from '../../matching/search/probe.ts';
 import { WorkerPool } from '../../matching/workers/worker-pool.ts';
 import { sealersOf } from '../../security/block-sealer.ts';
+import { recorded } from '../command-audit.ts';
 import { warnOfLost } from '../damage-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { bytesOf, megabytes } from '../index-size.ts';
@@ -21,7 +22,8 @@ interface BuildOptions extends StoreOptions, ConnectionOptions {
 
 /** Builds an index of the current store. */
 export function build(_args: readonly string[], options: BuildOptions): Promise<number> {
-  return withStore(options, async ({ configuration, store, keys }) => {
+  return withStore(options, async (access) => {
+    const { configuration, store, keys } = access;
     const { indexDir } = configuration;
     const pool = new WorkerPool(configuration.workers);
     const { references } = await store.subjects.counts();
@@ -30,20 +32,31 @@ export function build(_args: readonly string[], options: BuildOptions): Promise<
     const speed = (done: number) => `${Math.round((1000 * done) / (performance.now() - start))}/s`;
     bar.start(references, 0, { speed: '' });
     try {
-      const built = await buildIndex({
-        store: store.subjects,
-        indexDir,
-        shape: INDEX_SHAPE,
-        models: packedModels(),
-        pack: (templates) => packTemplates(pool, templates),
-        faceCodes: { pool, sizing: gallerySizing(SEGMENT_CAPACITY) },
-        ...(options.graph === true && { graphs: { onProgress: graphProgress(options) } }),
-        sealer: sealersOf(keys, 'index')(keys.ring.currentId),
-        sealerOf: sealersOf(keys, 'index'),
-        reuse: options.reuse,
-        onProgress: (progress) => bar.update(progress.references, { speed: speed(progress.references) }),
-        onWarning: (sentence) => void process.stderr.write(`${sentence}\n`),
-      });
+      const built = await recorded(
+        access,
+        { command: 'index build', facts: { publish: options.publish === true, graph: options.graph === true } },
+        () =>
+          buildIndex({
+            store: store.subjects,
+            indexDir,
+            shape: INDEX_SHAPE,
+            models: packedModels(),
+            pack: (templates) => packTemplates(pool, templates),
+            faceCodes: { pool, sizing: gallerySizing(SEGMENT_CAPACITY) },
+            ...(options.graph === true && { graphs: { onProgress: graphProgress(options) } }),
+            sealer: sealersOf(keys, 'index')(keys.ring.currentId),
+            sealerOf: sealersOf(keys, 'index'),
+            reuse: options.reuse,
+            onProgress: (progress) => bar.update(progress.references, { speed: speed(progress.references) }),
+            onWarning: (sentence) => void process.stderr.write(`${sentence}\n`),
+          }),
+        ({ name, subjects, references: read, manifest }) => ({
+          index: name,
+          subject_count: subjects,
+          reference_count: read,
+          gallery_version: manifest.sequence,
+        }),
+      );
       bar.stop();
       if (options.publish === true) await publish(indexDir, built.name, packedModels(), sealersOf(keys, 'index'));
       const publication =

@@ -7,6 +7,7 @@ import { sealersOf } from '../../security/block-sealer.ts';
 import { keyNotFound } from '../../security/key-ring.ts';
 import { Keys } from '../../security/keys.ts';
 import { warnOfDamage } from '../damage-output.ts';
+import { recorded } from '../command-audit.ts';
 import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
@@ -49,15 +50,22 @@ export function rotateKeys(
   _args: readonly string[],
   options: StoreOptions & { readonly keep?: boolean },
 ): Promise<number> {
-  return withStore(options, async ({ store, keys }) => {
-    if (options.keep !== true) await store.templateKeys.rotate(new Date());
-    // If damage prevents counting, only the progress bar is lost.
-    const { references } = await store.subjects.counts().catch(() => ({ references: 0 }));
-    const bar = progressBar('encrypting {bar} {value}/{total} {eta_formatted}', options);
-    bar.start(references, 0);
-    const { sealed, damaged } = await store.templateKeys
-      .sealAll('all', (count) => bar.update(count))
-      .finally(() => bar.stop());
+  return withStore(options, async (access) => {
+    const { store, keys } = access;
+    const rotate = async () => {
+      if (options.keep !== true) await store.templateKeys.rotate(new Date());
+      // If damage prevents counting, only the progress bar is lost.
+      const { references } = await store.subjects.counts().catch(() => ({ references: 0 }));
+      const bar = progressBar('encrypting {bar} {value}/{total} {eta_formatted}', options);
+      bar.start(references, 0);
+      return store.templateKeys.sealAll('all', (count) => bar.update(count)).finally(() => bar.stop());
+    };
+    const { sealed, damaged } = await recorded(
+      access,
+      { command: 'keys rotate', facts: { new_key: options.keep !== true } },
+      rotate,
+      (done) => ({ key: keys.ring.currentId, template_count: done.sealed, damaged_count: done.damaged.length }),
+    );
     warnOfDamage(damaged);
     const { currentId } = keys.ring;
     printResult(
@@ -75,7 +83,8 @@ interface ForgetOptions extends StoreOptions {
 
 /** Removes an unused key, after confirmation. */
 export function forgetKey([id]: readonly string[], options: ForgetOptions): Promise<number> {
-  return withStore(options, async ({ configuration, store, keys }) => {
+  return withStore(options, async (access) => {
+    const { configuration, store, keys } = access;
     const { indexDir } = configuration;
     if (!(await store.templateKeys.isKnown(id))) throw keyNotFound(id);
     await requireNotOfPublished(indexDir, id, sealersOf(keys, 'index'));
@@ -93,7 +102,8 @@ export function forgetKey([id]: readonly string[], options: ForgetOptions): Prom
       process.stderr.write('Nothing was removed.\n');
       return EXIT.refused;
     }
-    await store.templateKeys.drop(id);
+    const asked = { command: 'keys forget', facts: { key: id, unreadable_indexes: indexes.length } };
+    await recorded(access, asked, () => store.templateKeys.drop(id));
     const document = { forgotten: id, ...(indexes.length > 0 && { unreadable_indexes: indexes }) };
     printResult(options, document, `Key ${id} is forgotten. Without a copy of it, ${lost} cannot be read.`);
     return EXIT.ok;

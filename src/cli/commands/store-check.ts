@@ -6,6 +6,7 @@ import { isOfSubject } from '../../store/proven-subjects.ts';
 import type { DamagedReference } from '../../store/records.ts';
 import type { Repaired } from '../../store/removed-references.ts';
 import type { StoreRepair, Structure } from '../../store/store-repair.ts';
+import { recorded, type CommandFacts } from '../command-audit.ts';
 import { agreed } from '../confirmation.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
@@ -52,14 +53,20 @@ export async function checkStore(_args: readonly string[], options: CheckOptions
   const done: Mended['rewritten'][number][] = [];
   const work = async (access: StoreAccess) => {
     isOpen = true;
-    let findings = { ...(await read(access, options)), structure };
-    if (mended !== undefined && findings.damagedChanges.length > 0) {
-      mended = { ...mended, changesReplaced: await access.store.repair.replaceChanges(reason) };
-      findings = { ...findings, damagedChanges: await access.store.repair.damagedChanges() };
-    }
-    if (options.expunge === true && mayBeRemoved(findings))
-      return takeOut(access, findings, mended, reason, options, done);
-    return report(findings, mended, options);
+    const check = async (): Promise<Checked> => {
+      let findings = { ...(await read(access, options)), structure };
+      if (mended !== undefined && findings.damagedChanges.length > 0) {
+        mended = { ...mended, changesReplaced: await access.store.repair.replaceChanges(reason) };
+        findings = { ...findings, damagedChanges: await access.store.repair.damagedChanges() };
+      }
+      if (options.expunge === true && mayBeRemoved(findings))
+        return takeOut(access, findings, mended, reason, options, done);
+      return { code: report(findings, mended, options), mended };
+    };
+    const mode = options.expunge === true ? 'expunge' : options.repair === true ? 'repair' : undefined;
+    if (mode === undefined) return (await check()).code;
+    const asked = { command: 'store check', facts: { mode }, mendsAudit: true };
+    return (await recorded(access, asked, check, factsOf)).code;
   };
   try {
     return await withStore(options, work, 'present', examine);
@@ -74,6 +81,28 @@ export async function checkStore(_args: readonly string[], options: CheckOptions
     const stopped = done.length === 0 ? error.message : `${NOT_ALL} (${error.reason})`;
     return report({ ...nothing, structure, obstacle: stopped }, { ...(mended ?? NOTHING), rewritten: done }, options);
   }
+}
+
+/** What a check comes to. */
+interface Checked {
+  /** Exit code. */
+  readonly code: number;
+  readonly mended: Mended | undefined;
+}
+
+/** What the audit is told: what was rebuilt without loss, before the store could be opened, and what was removed. */
+function factsOf({ code, mended = NOTHING }: Checked): CommandFacts {
+  const { indexes, tables, changesFilled, changesReplaced, rewritten, repaired } = mended;
+  return {
+    exit_code: code,
+    rebuilt_indexes: indexes.length,
+    rebuilt_tables: tables.length,
+    changes_filled: changesFilled,
+    changes_replaced: changesReplaced,
+    rewritten_tables: rewritten.map(({ table }) => table).join(', '),
+    removed_references: repaired.reduce((sum, { referencesRemoved }) => sum + referencesRemoved, 0),
+    expunged_subjects: repaired.filter(({ isExpunged }) => isExpunged).length,
+  };
 }
 
 function isDamaged({ damagedChanges, damagedClients, ...findings }: Findings): boolean {
@@ -124,7 +153,16 @@ async function read({ store }: StoreAccess, options: CheckOptions): Promise<Omit
   const damagedChanges = await store.repair.damagedChanges();
   const { damaged: damagedClients } = await store.clients.readClients();
   const { excessRights } = store;
-  return { subjects, references, expungeable, damaged: all, mayLackGalleries, damagedChanges, damagedClients, excessRights };
+  return {
+    subjects,
+    references,
+    expungeable,
+    damaged: all,
+    mayLackGalleries,
+    damagedChanges,
+    damagedClients,
+    excessRights,
+  };
 }
 
 async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason: string): Promise<Mended> {
@@ -158,7 +196,7 @@ async function takeOut(
   reason: string,
   options: CheckOptions,
   done: Mended['rewritten'][number][],
-): Promise<number> {
+): Promise<Checked> {
   const { repair } = access.store;
   const { structure, damaged } = findings;
   const left = before?.indexes.filter(({ outcome }) => outcome !== 'rebuilt' && outcome !== 'table-damaged') ?? [];
@@ -167,11 +205,11 @@ async function takeOut(
       left.length > 0
         ? 'Nothing was expunged: the damaged indexes have to be rebuilt first.'
         : 'Nothing was expunged: this needs an administrator of the database.';
-    return report({ ...findings, obstacle }, before, options);
+    return { code: report({ ...findings, obstacle }, before, options), mended: before };
   }
   if (!(await isAgreed(findings, options))) {
     process.stderr.write('Nothing was removed.\n');
-    return EXIT.refused;
+    return { code: EXIT.refused, mended: before };
   }
   const most = options.expungeAtMost ?? findings.expungeable;
   const note = (table: string) =>
@@ -186,11 +224,8 @@ async function takeOut(
   const isLeft = structure.missingChanges > 0 && (await repair.examine()).missingChanges > 0;
   const changesFilled = isLeft ? await repair.fillChanges(reason) : 0;
   const after = await repair.examine();
-  return report(
-    { ...(await read(access, options)), structure: after },
-    { ...(before ?? NOTHING), ...(changesFilled > 0 && { changesFilled }), rewritten: done, repaired },
-    options,
-  );
+  const mended = { ...(before ?? NOTHING), ...(changesFilled > 0 && { changesFilled }), rewritten: done, repaired };
+  return { code: report({ ...(await read(access, options)), structure: after }, mended, options), mended };
 }
 
 /** @throws Failure EXPUNGE_LIMIT: more subjects would be expunged than the operator allowed, or than is usual */

@@ -1,13 +1,11 @@
 /** Reads a file of records into the store. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { Piscina } from 'piscina';
 import { v7 as newId } from 'uuid';
 import type { ImportRefusal, Imports, ImportState, ImportStep } from '../../store/imports.ts';
 import type { SubjectWithReferences } from '../../store/records.ts';
 import { Failure } from '../../failure.ts';
+import { contentOf, type FileContent } from '../../files/file-digest.ts';
 import { recordTooLarge, refusalOf, type PreparationRules, type PreparedPiece } from './preparation.ts';
 import { namesIn } from './record-names.ts';
 import { formatOf, readPieces, unreadable, type RecordFormat, type RecordPiece } from './record-file.ts';
@@ -20,6 +18,8 @@ const PIECES_AHEAD = 2;
 
 export interface ImportOptions {
   readonly file: string;
+  /** Of the file; default: it is read for it. */
+  readonly content?: FileContent;
   readonly imports: Imports;
   readonly rules: PreparationRules;
   /** Threads that prepare records. */
@@ -68,7 +68,7 @@ interface PieceUnderWay extends RecordPiece {
 export async function importFile(order: ImportOptions): Promise<ImportedFile> {
   const { file, imports, rules } = order;
   const format = formatOf(file);
-  const { digest, size } = await identify(file);
+  const { digest, size } = order.content ?? (await identify(file));
   const before = await imports.begin(digest);
   const pool = new Piscina<PieceTask, PreparedPiece>({
     // .ts in the sources, .js in the build.
@@ -175,14 +175,10 @@ async function takePiece(
   return next;
 }
 
-async function identify(file: string): Promise<{ readonly digest: Buffer; readonly size: number }> {
-  const hash = createHash('sha256');
+/** What identifies a file of records. @throws Failure IMPORT_FILE_UNREADABLE */
+export async function identify(file: string): Promise<FileContent> {
   try {
-    const { size } = await stat(file);
-    if (size > 0)
-      for await (const chunk of createReadStream(file, { end: size - 1, highWaterMark: 1 << 20 }))
-        hash.update(chunk as Buffer);
-    return { digest: hash.digest(), size };
+    return await contentOf(file);
   } catch (cause) {
     throw unreadable(file, cause);
   }
