@@ -185,7 +185,7 @@ async function accessOf(fingerprint: string, served: ActiveGallery) {
   const now = new Date();
   const credential = {
     ...{ credentialId: 'certificate', kind: 'certificate' as const, fingerprint, name: undefined, issuer: undefined },
-    ...{ createTime: now, createdBy: 'bench', expireTime: undefined, revokeTime: undefined },
+    ...{ createTime: now, createdBy: 'bench', expireTime: undefined, revokeTime: undefined, revokedBy: undefined },
   };
   const registered = {
     ...{ client: GATE, credentials: [credential], createTime: now, createdBy: 'bench' },

@@ -19,6 +19,8 @@ export interface RegisteredCredential {
   readonly createdBy: string;
   readonly expireTime: Date | undefined;
   readonly revokeTime: Date | undefined;
+  /** Only with revokeTime. */
+  readonly revokedBy: string | undefined;
 }
 
 /** A client as it was registered. */

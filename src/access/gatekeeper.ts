@@ -19,6 +19,7 @@ export interface Presented {
 
 /** A call that has been let in. */
 export interface Admission {
+  /** With the rights that the client has now: they may change while the call is under way. */
   readonly principal: Principal;
   /** Aborted, with a Failure as reason, when its client is disabled or the credential ends. */
   readonly end: AbortSignal;
@@ -50,7 +51,7 @@ export class Gatekeeper {
   readonly #decider: Pick<Decider, 'mayTake'>;
   readonly #now: () => number;
   readonly #signIns: SignIns;
-  readonly #calls = new Map<AbortController, Principal>();
+  readonly #calls = new Map<AbortController, { principal: Principal }>();
 
   /** @param now - milliseconds since 1970, for the expiry of credentials */
   constructor(directory: ClientDirectory, decider: Pick<Decider, 'mayTake'>, now = Date.now, signIns = NO_SIGN_INS) {
@@ -88,8 +89,15 @@ export class Gatekeeper {
       throw failure;
     }
     const controller = new AbortController();
-    this.#calls.set(controller, principal);
-    return { principal, end: controller.signal, leave: () => void this.#calls.delete(controller) };
+    const call = { principal };
+    this.#calls.set(controller, call);
+    return {
+      get principal() {
+        return call.principal;
+      },
+      end: controller.signal,
+      leave: () => void this.#calls.delete(controller),
+    };
   }
 
   /** Who calls. @throws as `admit` */
@@ -114,11 +122,18 @@ export class Gatekeeper {
     return principalOf(found, certificate, signIn);
   }
 
-  /** Ends the calls whose credential is no longer valid. To be called regularly, for those that expire. */
+  /**
+   * Ends the calls whose credential is no longer valid, and gives the others the rights that their clients have now. To
+   * be called regularly, for credentials that expire.
+   */
   review(): void {
-    for (const [controller, principal] of [...this.#calls]) {
-      const why = this.#stillStands(principal);
-      if (why === undefined) continue;
+    for (const [controller, call] of [...this.#calls]) {
+      const why = this.#stillStands(call.principal);
+      if (why === undefined) {
+        const client = this.#directory.byId(call.principal.client.clientId)?.client;
+        if (client !== undefined && client !== call.principal.client) call.principal = { ...call.principal, client };
+        continue;
+      }
       this.#calls.delete(controller);
       controller.abort(why);
     }

@@ -44,6 +44,12 @@ export interface Client {
   readonly budgets: Budgets;
 }
 
+/** What can be changed about a client. A field that is not given stays. */
+export type ClientPatch = Partial<Pick<Client, 'roles' | 'galleries' | 'purposes' | 'clearance'>> & {
+  /** A limit of undefined becomes the service's default. */
+  readonly budgets?: Budgets;
+};
+
 /** How a caller showed who it is. */
 export interface Credential {
   /** Id of the registered credential. */

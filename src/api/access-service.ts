@@ -3,21 +3,36 @@ import { makeCredential, type MadeCredential, type WantedCredential } from '../a
 import { requireSignInFor } from '../access/sign-in-rules.ts';
 import type { SignIns } from '../access/sign-in.ts';
 import { Failure } from '../failure.ts';
-import type { Client } from '../access/principal.ts';
-import type {
-  AccessServer,
-  AddClientRequest,
-  AddClientResponse,
-  DisableClientRequest,
-  DisableClientResponse,
-  ListClientsResponse,
-  NewCredential,
-  RotateCredentialRequest,
-  RotateCredentialResponse,
+import type { Client, ClientPatch } from '../access/principal.ts';
+import {
+  RegisteredClient,
+  type AccessServer,
+  type AddClientRequest,
+  type AddClientResponse,
+  type DisableClientRequest,
+  type DisableClientResponse,
+  type ListClientsRequest,
+  type ListClientsResponse,
+  type NewCredential,
+  type RevokeCredentialRequest,
+  type RevokeCredentialResponse,
+  type RotateCredentialRequest,
+  type RotateCredentialResponse,
+  type UpdateClientRequest,
+  type UpdateClientResponse,
 } from '../contract/generated/ridgewatch/v1/access.ts';
-import { addClientRules, disableRules, rotateRules } from '../contract/client-rules.ts';
+import {
+  addClientRules,
+  disableRules,
+  listClientsRules,
+  onlyNamedClientFields,
+  revokeRules,
+  rotateRules,
+  updateClientRules,
+  type ClientPath,
+} from '../contract/client-rules.ts';
 import { check } from '../contract/validation.ts';
-import { fromWireClient, toWireDamaged, toWireRegistered } from '../contract/wire-clients.ts';
+import { clientPatch, fromWireClient, toWireDamaged, toWireRegistered } from '../contract/wire-clients.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 
 /** Where clients are registered. */
@@ -32,6 +47,12 @@ export interface ClientRegister {
   disableClient(clientId: string, reason: string, doing: Doing): Promise<void>;
 }
 
+/** Where registered clients are changed. */
+export interface ClientRights {
+  update(clientId: string, etag: string, patch: ClientPatch): Promise<void>;
+  revokeCredential(clientId: string, credentialId: string, doing: Doing): Promise<void>;
+}
+
 interface Doing {
   readonly by: string;
   readonly at: Date;
@@ -39,14 +60,23 @@ interface Doing {
 
 export interface AccessDependencies {
   readonly register: ClientRegister;
+  readonly rights: ClientRights;
   readonly directory: ClientDirectory;
   readonly signIns: Pick<SignIns, 'agencyOf'>;
+  /** Size limit of an answer, in bytes. */
+  readonly maxMessageBytes: number;
 }
 
-/** One answer holds all clients, and the directory all of them in memory. */
+/** The directory holds all of them in memory. */
 const MAX_CLIENTS = 10_000;
 /** Damaged clients in one answer: an attacker may add any number. */
 const MAX_DAMAGED = 1000;
+const DEFAULT_PAGE = 100;
+/** Size limit of a page, in bytes. */
+const MAX_PAGE_BYTES = 1_048_576;
+/** Size limit of the tag and length before a client in its page, and of the token at its end, in bytes. */
+const MAX_FRAME_BYTES = 6;
+const MAX_TOKEN_BYTES = 256;
 
 /** The `Access` service. A change is in force when its call returns. */
 export function accessService(service: AccessDependencies, settings: CallSettings): AccessServer {
@@ -54,9 +84,17 @@ export function accessService(service: AccessDependencies, settings: CallSetting
     addClient: unary('Access/AddClient', settings, (request: AddClientRequest, context) =>
       addClient(service, request, context),
     ),
-    listClients: unary('Access/ListClients', settings, (_, context) => listClients(service, context)),
+    listClients: unary('Access/ListClients', settings, (request: ListClientsRequest, context) =>
+      listClients(service, request, context),
+    ),
     rotateCredential: unary('Access/RotateCredential', settings, (request: RotateCredentialRequest, context) =>
       rotateCredential(service, request, context),
+    ),
+    updateClient: unary('Access/UpdateClient', settings, (request: UpdateClientRequest, context) =>
+      updateClient(service, request, context),
+    ),
+    revokeCredential: unary('Access/RevokeCredential', settings, (request: RevokeCredentialRequest, context) =>
+      revokeCredential(service, request, context),
     ),
     disableClient: unary('Access/DisableClient', settings, (request: DisableClientRequest, context) =>
       disableClient(service, request, context),
@@ -84,12 +122,55 @@ async function addClient(
   return { client: await registered(service, added.clientId), token: made.token ?? '' };
 }
 
-async function listClients(service: AccessDependencies, context: CallContext): Promise<ListClientsResponse> {
+async function listClients(
+  { directory, maxMessageBytes }: AccessDependencies,
+  request: ListClientsRequest,
+  context: CallContext,
+): Promise<ListClientsResponse> {
   begin(context);
-  await service.directory.refresh();
-  const { clients, damaged } = service.directory;
-  const listed = [...clients.map(toWireRegistered), ...damaged.slice(0, MAX_DAMAGED).map(toWireDamaged)];
-  return { clients: listed.sort((a, b) => ((a.client?.clientId ?? '') < (b.client?.clientId ?? '') ? -1 : 1)) };
+  check(listClientsRules, request);
+  const after = request.pageToken === '' ? undefined : readPageToken(request.pageToken);
+  await directory.refresh();
+  const all = inOrder(directory);
+  const from = after === undefined ? 0 : all.findIndex(({ clientId }) => clientId > after);
+  const limit = request.pageSize || DEFAULT_PAGE;
+  let bytesLeft = Math.min(MAX_PAGE_BYTES, maxMessageBytes - MAX_TOKEN_BYTES);
+  const clients: RegisteredClient[] = [];
+  for (const one of from < 0 ? [] : all.slice(from, from + limit)) {
+    const wire = one.toWire();
+    bytesLeft -= RegisteredClient.encode(wire).finish().length + MAX_FRAME_BYTES;
+    // A client larger than the size limit gets a page of its own.
+    if (bytesLeft < 0 && clients.length > 0) break;
+    clients.push(wire);
+  }
+  const isLast = from < 0 || from + clients.length >= all.length;
+  context.note({ client_count: clients.length });
+  return { clients, nextPageToken: isLast ? '' : pageTokenOf(clients.at(-1)?.client?.clientId ?? '') };
+}
+
+/** Registered clients and damaged ones, by id. */
+function inOrder({ clients, damaged }: ClientDirectory): { readonly clientId: string; toWire(): RegisteredClient }[] {
+  const all = [
+    ...clients.map((one) => ({ clientId: one.client.clientId, toWire: () => toWireRegistered(one) })),
+    ...damaged.slice(0, MAX_DAMAGED).map((one) => ({ clientId: one.clientId, toWire: () => toWireDamaged(one) })),
+  ];
+  return all.sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
+}
+
+const PAGE_TOKEN = /^after:([A-Za-z0-9._:-]{1,64})$/;
+
+/** Names the last client of a page: callers that may list clients may know it. */
+function pageTokenOf(clientId: string): string {
+  return Buffer.from(`after:${clientId}`).toString('base64url');
+}
+
+/** @throws Failure PAGE_TOKEN_INVALID */
+function readPageToken(token: string): string {
+  const clientId = PAGE_TOKEN.exec(Buffer.from(token.slice(0, MAX_TOKEN_BYTES), 'base64url').toString())?.[1];
+  if (clientId !== undefined && pageTokenOf(clientId) === token) return clientId;
+  throw new Failure('invalid-argument', 'PAGE_TOKEN_INVALID', 'The page token is not one of this listing.', {
+    field: 'page_token',
+  });
 }
 
 async function rotateCredential(
@@ -105,6 +186,38 @@ async function rotateCredential(
   const othersExpire = new Date(doing.at.getTime() + overlapSeconds * 1000);
   await service.register.addCredential(clientId, made.credential, othersExpire, doing);
   return { client: await registered(service, clientId), token: made.token ?? '' };
+}
+
+async function updateClient(
+  service: AccessDependencies,
+  request: UpdateClientRequest,
+  context: CallContext,
+): Promise<UpdateClientResponse> {
+  const { by } = begin(context);
+  check(updateClientRules, onlyNamedClientFields(request));
+  const { client, updateMask = [], etag } = request;
+  if (client === undefined) throw new Error('a checked request has a client');
+  const { clientId } = client;
+  if (clientId === by) {
+    const sentence = 'A client cannot change its own rights: another administrator does.';
+    throw new Failure('permission-denied', 'CLIENT_IS_OWN', sentence, { field: 'client.client_id' });
+  }
+  context.note({ changed_client: clientId, changed_fields: [...new Set(updateMask)].sort().join(', ') });
+  await service.rights.update(clientId, etag, clientPatch(client, new Set(updateMask as ClientPath[])));
+  return { client: await registered(service, clientId) };
+}
+
+async function revokeCredential(
+  service: AccessDependencies,
+  request: RevokeCredentialRequest,
+  context: CallContext,
+): Promise<RevokeCredentialResponse> {
+  const doing = begin(context);
+  check(revokeRules, request);
+  const { clientId, credentialId } = request;
+  context.note({ changed_client: clientId, revoked_credential: credentialId });
+  await service.rights.revokeCredential(clientId, credentialId, doing);
+  return { client: await registered(service, clientId) };
 }
 
 async function disableClient(

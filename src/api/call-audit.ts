@@ -32,6 +32,8 @@ const UNRECORDED: ReadonlySet<Method> = new Set<Method>(['Operations/GetStatus']
 const ADMINISTRATION: ReadonlySet<Method> = new Set<Method>([
   'Access/AddClient',
   'Access/RotateCredential',
+  'Access/UpdateClient',
+  'Access/RevokeCredential',
   'Access/DisableClient',
   'Operations/ReloadIndex',
 ]);

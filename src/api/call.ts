@@ -46,7 +46,7 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Deadline, in milliseconds since 1970; Infinity if there is none. */
   readonly deadlineMs: number;
-  /** Who calls. */
+  /** Who calls, as it was registered when the call began. `authorize` asks by what it is now. */
   readonly principal: Principal;
   /** The party for fair queueing: the client, and the connection. */
   party(): Party;
@@ -171,7 +171,9 @@ export function follow(call: Followable, settings: CallSettings, limited: boolea
   return {
     signal: controller.signal,
     deadlineMs: Date.now() + remaining,
-    principal: admission.principal,
+    get principal() {
+      return admission.principal;
+    },
     peer: call.peer?.() ?? '',
     party: () => partyOf(call),
     gone,
@@ -219,10 +221,11 @@ export function reported<T>(
 
 async function answered<T>(
   method: Method,
-  { signal, deadlineMs, principal, peer, party, gone }: FollowedCall,
+  call: FollowedCall,
   settings: CallSettings,
   work: (context: CallContext) => Promise<T>,
 ): Promise<Outcome<T>> {
+  const { signal, deadlineMs, principal, peer, party, gone } = call;
   const started = performance.now();
   const begun = new Date();
   const facts: Record<string, string | number | boolean> = {};
@@ -248,7 +251,7 @@ async function answered<T>(
     principal,
     party,
     authorize: (asked) =>
-      (grant = settings.decider.authorize(principal.client, { action: METHOD_NEEDS[method][0], ...asked })),
+      (grant = settings.decider.authorize(call.principal.client, { action: METHOD_NEEDS[method][0], ...asked })),
     get isAuthorized() {
       return grant !== undefined;
     },

@@ -26,6 +26,8 @@ export const METHOD_NEEDS = {
   'Access/AddClient': ['manage-clients'],
   'Access/ListClients': ['read-clients'],
   'Access/RotateCredential': ['manage-clients'],
+  'Access/UpdateClient': ['manage-clients'],
+  'Access/RevokeCredential': ['manage-clients'],
   'Access/DisableClient': ['manage-clients'],
 } as const satisfies Readonly<Record<string, Need>>;
 

@@ -55,6 +55,7 @@ export function addClientCommands(program: Command): void {
     ).option('--overlap-hours <hours>', 'time for which the earlier ones stay valid', wholeNumber(0, 8760), 0),
     async () => (await import('./commands/client.ts')).rotateCredential,
   );
+  addClientChanges(client);
   runs(
     addConnectionOptions(
       client
@@ -67,6 +68,58 @@ export function addClientCommands(program: Command): void {
     async () => (await import('./commands/client.ts')).disableClient,
   );
   addClientRecovery(client);
+}
+
+/** What may change about a client: its rights, and the validity of a credential. */
+function addClientChanges(client: Command): void {
+  runs(
+    addConnectionOptions(
+      client
+        .command('update')
+        .argument('<id>', 'id of the client')
+        .description('change what a client may do; what is not named stays'),
+    )
+      .addOption(
+        new Option('--role <role>', 'its roles from now on; may be given several times').argParser(collectRole),
+      )
+      .addOption(
+        new Option('--gallery <name>', 'its galleries from now on; may be given several times')
+          .argParser(collect)
+          .conflicts(['allGalleries', 'galleries']),
+      )
+      .addOption(new Option('--all-galleries', 'it may use every gallery, also later ones').conflicts('galleries'))
+      .option('--no-galleries', 'it may use no gallery')
+      .addOption(
+        new Option('--purpose <why>', 'its purposes from now on; may be given several times')
+          .argParser(collectPurpose)
+          .conflicts('purposes'),
+      )
+      .option('--no-purposes', 'it may state no purpose')
+      .option('--clearance <level>', 'highest classification: 0 none to 3 SECRET', wholeNumber(0, 3))
+      .option('--calls-per-second <n>', "calls a second, on average; 0: the service's default", wholeNumber(0, 10_000))
+      .option('--streams <n>', "streams at a time; 0: the service's default", wholeNumber(0, 1000))
+      .option(
+        '--verifications-per-day <n>',
+        "comparisons with enrolled subjects; 0: the service's default",
+        wholeNumber(0, 1_000_000),
+      )
+      .option('--etag <etag>', 'refuse if the client is not what show --json said; default: as it is now')
+      .addHelpText(
+        'after',
+        '\nA change takes effect within a second, also on streams that are open. An administrator cannot change itself.\n\nExample:\n  $ ridgewatch client update gate-1 --gallery watchlist --gallery wanted --clearance 1',
+      ),
+    async () => (await import('./commands/client-changes.ts')).updateClient,
+  );
+  runs(
+    addConnectionOptions(
+      client
+        .command('revoke')
+        .argument('<id>', 'id of the client')
+        .argument('<credential>', 'id of the credential, see show')
+        .description('refuse a credential for ever, and end its calls within a second'),
+    ).option('--yes', 'do not ask'),
+    async () => (await import('./commands/client-changes.ts')).revokeCredential,
+  );
 }
 
 /** For a store whose administrators have lost their credentials. */

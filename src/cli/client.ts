@@ -6,8 +6,13 @@ import {
   type DisableClientRequest,
   type DisableClientResponse,
   type ListClientsResponse,
+  type RegisteredClient,
+  type RevokeCredentialRequest,
+  type RevokeCredentialResponse,
   type RotateCredentialRequest,
   type RotateCredentialResponse,
+  type UpdateClientRequest,
+  type UpdateClientResponse,
 } from '../contract/generated/ridgewatch/v1/access.ts';
 import {
   GalleryClient,
@@ -57,6 +62,9 @@ export interface ConnectionSettings extends ClientTlsSettings {
   /** Undefined: the service knows the caller by its certificate. */
   readonly token: string | undefined;
 }
+
+/** The most that a page holds. */
+const CLIENTS_PER_PAGE = 1000;
 
 type Callback<Response> = (error: ServiceError | null, response: Response) => void;
 
@@ -132,8 +140,27 @@ export class ServiceClient {
     return this.#call((options, callback) => this.#access.addClient(request, new Metadata(), options, callback));
   }
 
-  listClients(): Promise<ListClientsResponse> {
-    return this.#call((options, callback) => this.#access.listClients({}, new Metadata(), options, callback));
+  /** All clients, page by page, in order of their ids. */
+  async listClients(): Promise<RegisteredClient[]> {
+    const clients: RegisteredClient[] = [];
+    let pageToken = '';
+    do {
+      const request = { pageSize: CLIENTS_PER_PAGE, pageToken };
+      const page = await this.#call<ListClientsResponse>((options, callback) =>
+        this.#access.listClients(request, new Metadata(), options, callback),
+      );
+      clients.push(...page.clients);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return clients;
+  }
+
+  updateClient(request: UpdateClientRequest): Promise<UpdateClientResponse> {
+    return this.#call((options, callback) => this.#access.updateClient(request, new Metadata(), options, callback));
+  }
+
+  revokeCredential(request: RevokeCredentialRequest): Promise<RevokeCredentialResponse> {
+    return this.#call((options, callback) => this.#access.revokeCredential(request, new Metadata(), options, callback));
   }
 
   rotateCredential(request: RotateCredentialRequest): Promise<RotateCredentialResponse> {

@@ -20,7 +20,7 @@ const optionalName = z
   .max(64, 'must have at most 64 characters')
   .regex(/^[A-Za-z0-9._:-]*$/, "may contain only A-Z, a-z, 0-9, '.', '_', ':' and '-'");
 export const name = optionalName.min(1, 'is required');
-const uuid = z
+export const uuid = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'must be a UUID in lower case');
 

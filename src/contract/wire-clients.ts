@@ -4,8 +4,9 @@ import type {
   RegisteredClient as Registered,
   RegisteredCredential,
 } from '../access/client-directory.ts';
+import { etagOf } from '../access/client-etag.ts';
 import type { Purpose as PolicyPurpose } from '../access/actions.ts';
-import { agencyCodeOf, type Client, type Role as PolicyRole } from '../access/principal.ts';
+import { agencyCodeOf, type Client, type ClientPatch, type Role as PolicyRole } from '../access/principal.ts';
 import {
   ClientKind,
   CredentialKind,
@@ -15,6 +16,7 @@ import {
   type ClientCredential,
 } from './generated/ridgewatch/v1/access.ts';
 import { Purpose } from './generated/ridgewatch/v1/identification.ts';
+import type { ClientPath } from './client-rules.ts';
 import { nameOf, purposeName } from './wire-names.ts';
 
 /** @param client - that was checked */
@@ -36,6 +38,26 @@ export function fromWireClient(client: WireClient): Client {
   };
 }
 
+/**
+ * @param client - that was checked
+ * @param named - fields that were asked to change
+ */
+export function clientPatch(client: WireClient, named: ReadonlySet<ClientPath>): ClientPatch {
+  const { roles, galleries, purposes, clearance, budgets } = fromWireClient(client);
+  const { callsPerSecond, streams, verificationsPerDay } = budgets;
+  return {
+    ...(named.has('roles') && { roles }),
+    ...(named.has('galleries') && { galleries }),
+    ...(named.has('purposes') && { purposes }),
+    ...(named.has('clearance') && { clearance }),
+    budgets: {
+      ...(named.has('calls_per_second') && { callsPerSecond }),
+      ...(named.has('streams') && { streams }),
+      ...(named.has('verifications_per_day') && { verificationsPerDay }),
+    },
+  };
+}
+
 export function toWireRegistered({
   client,
   credentials,
@@ -52,6 +74,7 @@ export function toWireRegistered({
     disableTime,
     disableReason: disableReason ?? '',
     damage: '',
+    etag: etagOf(client),
   };
 }
 
@@ -88,6 +111,7 @@ const KINDS: Record<RegisteredCredential['kind'], CredentialKind> = {
 
 function toWireCredential(credential: RegisteredCredential): ClientCredential {
   const { credentialId, kind, fingerprint, name, issuer, createTime, createdBy, expireTime } = credential;
+  const { revokeTime, revokedBy } = credential;
   return {
     credentialId,
     kind: KINDS[kind],
@@ -97,5 +121,7 @@ function toWireCredential(credential: RegisteredCredential): ClientCredential {
     createTime,
     createdBy,
     expireTime,
+    revokeTime,
+    revokedBy: revokedBy ?? '',
   };
 }

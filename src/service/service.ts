@@ -341,7 +341,16 @@ async function start(
       gallery,
       operations,
       sharing,
-      access: accessService({ register: store.clients, directory, signIns: signIns.providers }, settings),
+      access: accessService(
+        {
+          register: store.clients,
+          rights: store.clientChanges,
+          directory,
+          signIns: signIns.providers,
+          maxMessageBytes: configuration.maxMessageBytes,
+        },
+        settings,
+      ),
     },
     {
       configuration,

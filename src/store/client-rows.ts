@@ -142,19 +142,26 @@ export function newClientRow(client: Client, version: number, { by, at }: Doing)
     client_id: client.clientId,
     kind: client.kind,
     agency: client.agency,
-    roles: [...client.roles],
-    galleries: client.galleries === 'all' ? null : [...client.galleries],
-    purposes: [...client.purposes],
-    clearance: client.clearance,
-    calls_per_second: client.budgets.callsPerSecond ?? null,
-    streams: client.budgets.streams ?? null,
-    verifications_per_day: client.budgets.verificationsPerDay ?? null,
+    ...rightsOf(client),
     create_time: at,
     created_by: by,
     disable_time: null,
     disabled_by: null,
     disable_reason: null,
     version: String(version),
+  };
+}
+
+/** The columns of what a client may do, which an administrator can change. */
+export function rightsOf({ roles, galleries, purposes, clearance, budgets }: Client) {
+  return {
+    roles: [...roles],
+    galleries: galleries === 'all' ? null : [...galleries],
+    purposes: [...purposes],
+    clearance,
+    calls_per_second: budgets.callsPerSecond ?? null,
+    streams: budgets.streams ?? null,
+    verifications_per_day: budgets.verificationsPerDay ?? null,
   };
 }
 
@@ -214,5 +221,6 @@ function toCredential(row: CredentialRow): RegisteredCredential {
     createdBy: row.created_by,
     expireTime: row.expire_time ?? undefined,
     revokeTime: row.revoke_time ?? undefined,
+    revokedBy: row.revoked_by ?? undefined,
   };
 }

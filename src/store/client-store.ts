@@ -4,7 +4,8 @@ import type { ClientSource, DamagedClient, RegisteredClient } from '../access/cl
 import type { Client } from '../access/principal.ts';
 import type { Keys } from '../security/keys.ts';
 import { clientDamaged, clientDisabled, clientNotFound, lastAdministrator } from './client-failure.ts';
-import { readStoredClients, type StoredClient } from './client-macs.ts';
+import { lockAdministrators, lockClient } from './client-locks.ts';
+import { readStoredClients } from './client-macs.ts';
 import {
   newClientRow,
   newCredentialRow,
@@ -90,7 +91,7 @@ export class ClientStore implements ClientSource {
     doing: Doing,
   ): Promise<void> {
     await this.#change(async (client) => {
-      const stored = await this.#lock(client, clientId);
+      const stored = await lockClient(client, this.#keys, clientId);
       if (stored.row.disable_time !== null) throw clientDisabled();
       await this.#addCredential(client, stored, credential, othersExpire, doing);
     });
@@ -105,7 +106,7 @@ export class ClientStore implements ClientSource {
     const { by, at } = doing;
     await this.#change(async (client) => {
       // Two administrators that disable each other at once must not both succeed.
-      const administrators = await this.#lockAdministrators(client);
+      const administrators = await lockAdministrators(client, this.#keys);
       const [stored] = await readStoredClients(client, this.#keys, 'c.client_id = $1', [clientId], 'FOR UPDATE OF c');
       if (stored === undefined) throw clientNotFound();
       const disabled = { disable_time: at, disabled_by: by, disable_reason: reason };
@@ -133,7 +134,7 @@ export class ClientStore implements ClientSource {
     doing: Doing,
   ): Promise<void> {
     await this.#change(async (client) => {
-      const administrators = await this.#lockAdministrators(client);
+      const administrators = await lockAdministrators(client, this.#keys);
       const [stored] = await readStoredClients(client, this.#keys, 'c.client_id = $1', [clientId], 'FOR UPDATE OF c');
       const isSound = stored?.damage === undefined && stored?.row.disable_time === null;
       if (isSound) return this.#addCredential(client, stored, credential, undefined, doing);
@@ -161,26 +162,6 @@ export class ClientStore implements ClientSource {
       await holdKeys(client, this.#keys);
       return work(client);
     });
-  }
-
-  /** A client that stays as it is until the transaction ends. @throws Failure CLIENT_NOT_FOUND, CLIENT_DAMAGED */
-  async #lock(client: pg.PoolClient, clientId: string): Promise<StoredClient> {
-    const [stored] = await readStoredClients(client, this.#keys, 'c.client_id = $1', [clientId], 'FOR UPDATE OF c');
-    if (stored === undefined) throw clientNotFound();
-    if (stored.damage !== undefined) throw clientDamaged();
-    return stored;
-  }
-
-  /** The enabled administrators with a valid credential. Those that were added in the database are none. */
-  async #lockAdministrators(client: pg.PoolClient): Promise<StoredClient[]> {
-    const condition = "'administrator' = ANY(c.roles)";
-    const stored = await readStoredClients(client, this.#keys, condition, [], 'FOR UPDATE OF c');
-    const now = new Date();
-    const isValid = ({ revoke_time, expire_time }: CredentialRow) =>
-      revoke_time === null && (expire_time === null || expire_time > now);
-    return stored.filter(
-      ({ row, damage, credentials }) => damage === undefined && row.disable_time === null && credentials.some(isValid),
-    );
   }
 
   async #addCredential(

@@ -16,7 +16,7 @@ export const SERVICE_GRANTS: Readonly<Record<string, readonly string[]>> = {
   change_counter: ['SELECT', 'UPDATE (seq)'],
   // Their MAC covers every column.
   client: ['SELECT', 'INSERT', `UPDATE (${[...CLIENT_FIELDS, 'mac', 'mac_key_id'].join(', ')})`],
-  client_credential: ['SELECT', 'INSERT', 'UPDATE (expire_time)', 'DELETE'],
+  client_credential: ['SELECT', 'INSERT', 'UPDATE (expire_time, revoke_time, revoked_by)', 'DELETE'],
   client_version: ['SELECT', 'UPDATE (version)'],
   enrolment_request: ['SELECT', 'INSERT', 'UPDATE (digest)', 'DELETE'],
   gallery: ['SELECT', 'INSERT', 'UPDATE (first_seen)'],

@@ -1,5 +1,6 @@
 import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
+import { ClientChanges } from './client-changes.ts';
 import { ClientStore } from './client-store.ts';
 import type { AuditLog, AuditReader } from '../audit/audit-log.ts';
 import type { RecordReader } from '../audit/safeguard-records.ts';
@@ -78,6 +79,7 @@ export interface Store {
   readonly excessRights: readonly string[];
   readonly subjects: SubjectStore;
   readonly clients: ClientStore;
+  readonly clientChanges: ClientChanges;
   readonly templateKeys: TemplateKeys;
   readonly imports: Imports;
   /** Appends audit records. Its connection is made at first use; to be closed before the store. */
@@ -183,6 +185,7 @@ async function openAt(
     excessRights: excess,
     subjects,
     clients: new ClientStore(service.pool, keys),
+    clientChanges: new ClientChanges(service.pool, keys),
     templateKeys,
     imports: new Imports(service.pool, keys),
     auditLog: new StoreAuditLog(urls.service),

@@ -28,6 +28,7 @@ function credential(changes: Partial<RegisteredCredential>): RegisteredCredentia
     createdBy: 'local',
     expireTime: undefined,
     revokeTime: undefined,
+    revokedBy: undefined,
     ...changes,
   };
 }

@@ -83,7 +83,7 @@ const identifyAs = (token: string) => {
 };
 const listAs = (token: string) => {
   const client = clients.clientOf(AccessClient, token);
-  return call(client, client.listClients.bind(client), {});
+  return call(client, client.listClients.bind(client), { pageSize: 0, pageToken: '' });
 };
 const seconds = () => Math.floor(Date.now() / 1000);
 

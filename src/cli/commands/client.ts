@@ -71,7 +71,7 @@ export async function addClient([clientId]: readonly string[], options: AddOptio
 
 export function listClients(_: readonly string[], options: ConnectionOptions): Promise<number> {
   return withService(options, async (service) => {
-    const { clients } = await service.listClients();
+    const clients = await service.listClients();
     const table = new Table({
       head: ['client', 'agency', 'roles', 'galleries', 'credentials', ''],
       style: { head: [], border: [] },
@@ -93,7 +93,7 @@ export function listClients(_: readonly string[], options: ConnectionOptions): P
 
 export function showClient([clientId]: readonly string[], options: ConnectionOptions): Promise<number> {
   return withService(options, async (service) => {
-    const found = (await service.listClients()).clients.find(({ client }) => client?.clientId === clientId);
+    const found = (await service.listClients()).find(({ client }) => client?.clientId === clientId);
     if (found === undefined) throw new Failure('not-found', 'CLIENT_NOT_FOUND', 'There is no client with this id.');
     printResult(options, documentOf(found), describe(found));
     return EXIT.ok;
@@ -129,7 +129,7 @@ export async function disableClient(
   });
 }
 
-async function withService(
+export async function withService(
   options: ConnectionOptions,
   work: (service: ServiceClient) => Promise<number>,
 ): Promise<number> {
@@ -194,15 +194,15 @@ async function tellCredential(
   throw new Failure('failed-precondition', 'OUTPUT_UNWRITABLE', sentence);
 }
 
-function documentOf(client: RegisteredClient | undefined): object {
+export function documentOf(client: RegisteredClient | undefined): object {
   return client === undefined ? {} : (toProtoJson(RegisteredClient.toJSON(client)) as object);
 }
 
-function isValid({ expireTime }: ClientCredential): boolean {
-  return expireTime === undefined || expireTime > new Date();
+function isValid({ expireTime, revokeTime }: ClientCredential): boolean {
+  return revokeTime === undefined && (expireTime === undefined || expireTime > new Date());
 }
 
-function describe({
+export function describe({
   client,
   credentials,
   createTime,
@@ -225,11 +225,9 @@ function describe({
     { registered: `${createTime?.toISOString() ?? ''} by ${createdBy}` },
     ...(disableTime === undefined ? [] : [{ disabled: `${disableTime.toISOString()}: ${disableReason}` }]),
   );
-  const table = new Table({ head: ['credential', 'known by', 'until'], style: { head: [], border: [] } });
+  const table = new Table({ head: ['id', 'credential', 'known by', 'until'], style: { head: [], border: [] } });
   for (const one of credentials) {
-    const by = knownBy(one);
-    const until = one.expireTime?.toISOString() ?? 'no end';
-    table.push([nameOf(CredentialKind, one.kind), by, isValid(one) ? until : `${until} (expired)`]);
+    table.push([one.credentialId, nameOf(CredentialKind, one.kind), knownBy(one), endOf(one)]);
   }
   return `${facts.toString()}\n${table.toString()}`;
 }
@@ -238,4 +236,11 @@ function knownBy({ kind, name, issuer, fingerprint }: ClientCredential): string 
   if (kind === CredentialKind.CERTIFICATE_NAME) return name;
   if (kind === CredentialKind.OIDC) return `${name} at ${issuer}`;
   return `SHA-256 ${fingerprint.slice(0, 16)}…`;
+}
+
+function endOf(credential: ClientCredential): string {
+  const { expireTime, revokeTime, revokedBy } = credential;
+  if (revokeTime !== undefined) return `${revokeTime.toISOString()} (revoked by ${revokedBy})`;
+  const until = expireTime?.toISOString() ?? 'no end';
+  return isValid(credential) ? until : `${until} (expired)`;
 }

@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { Purpose, purposeFromJSON, purposeToJSON } from "./identification.ts";
 
@@ -346,7 +347,15 @@ export interface ClientCredential {
   /** The client that registered it. */
   createdBy: string;
   /** Time after which it is refused. Not set: never. */
-  expireTime: Date | undefined;
+  expireTime:
+    | Date
+    | undefined;
+  /** When it was revoked. Not set: it was not. */
+  revokeTime:
+    | Date
+    | undefined;
+  /** The client that revoked it. */
+  revokedBy: string;
 }
 
 /** A client as it is registered. */
@@ -375,6 +384,8 @@ export interface RegisteredClient {
    * client.client_id is set then. Empty: it is what was registered.
    */
   damage: string;
+  /** Identifies what the client may do at present: UpdateClient needs it. */
+  etag: string;
 }
 
 /** A client to register. */
@@ -397,14 +408,20 @@ export interface AddClientResponse {
   token: string;
 }
 
-/** Requests all clients. */
+/** Requests a page of clients. */
 export interface ListClientsRequest {
+  /** Largest number of clients in the page, up to 1,000. 0: 100. A page may have fewer: it has at most a megabyte. */
+  pageSize: number;
+  /** next_page_token of the page before. Empty: the first page. */
+  pageToken: string;
 }
 
-/** All clients. */
+/** A page of clients. */
 export interface ListClientsResponse {
   /** In order of client id. */
   clients: RegisteredClient[];
+  /** For the next page. Empty: this is the last one. */
+  nextPageToken: string;
 }
 
 /** Another credential for a client. */
@@ -427,6 +444,49 @@ export interface RotateCredentialResponse {
     | undefined;
   /** The token, if the credential is one. The service does not keep it. */
   token: string;
+}
+
+/** A change of a client. */
+export interface UpdateClientRequest {
+  /** The client: client_id, and the fields that update_mask names. An unknown id is refused with CLIENT_NOT_FOUND. */
+  client:
+    | Client
+    | undefined;
+  /**
+   * Fields to change: roles, galleries (with all_galleries), purposes, clearance, calls_per_second, streams,
+   * verifications_per_day. Required.
+   */
+  updateMask:
+    | string[]
+    | undefined;
+  /**
+   * RegisteredClient.etag that the change is based on. If the client was changed since, the change is refused with
+   * CLIENT_CHANGED. Required.
+   */
+  etag: string;
+}
+
+/** The client is changed. */
+export interface UpdateClientResponse {
+  /** The client as registered now. */
+  client: RegisteredClient | undefined;
+}
+
+/** A credential to revoke. */
+export interface RevokeCredentialRequest {
+  /** Id of the client. An unknown id is refused with CLIENT_NOT_FOUND. */
+  clientId: string;
+  /**
+   * Id of the credential. One that the client does not have is refused with CREDENTIAL_NOT_FOUND; one that was revoked
+   * before stays as it is.
+   */
+  credentialId: string;
+}
+
+/** The credential is revoked, and no call that it stands for is under way in this service. */
+export interface RevokeCredentialResponse {
+  /** The client as registered now. */
+  client: RegisteredClient | undefined;
 }
 
 /** A client to disable. */
@@ -1075,6 +1135,8 @@ function createBaseClientCredential(): ClientCredential {
     createTime: undefined,
     createdBy: "",
     expireTime: undefined,
+    revokeTime: undefined,
+    revokedBy: "",
   };
 }
 
@@ -1103,6 +1165,12 @@ export const ClientCredential: MessageFns<ClientCredential> = {
     }
     if (message.expireTime !== undefined) {
       Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(66).fork()).join();
+    }
+    if (message.revokeTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.revokeTime), writer.uint32(90).fork()).join();
+    }
+    if (message.revokedBy !== "") {
+      writer.uint32(98).string(message.revokedBy);
     }
     return writer;
   },
@@ -1184,6 +1252,22 @@ export const ClientCredential: MessageFns<ClientCredential> = {
             message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.revokeTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.revokedBy = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1222,6 +1306,16 @@ export const ClientCredential: MessageFns<ClientCredential> = {
         : isSet(object.expire_time)
         ? fromJsonTimestamp(object.expire_time)
         : undefined,
+      revokeTime: isSet(object.revokeTime)
+        ? fromJsonTimestamp(object.revokeTime)
+        : isSet(object.revoke_time)
+        ? fromJsonTimestamp(object.revoke_time)
+        : undefined,
+      revokedBy: isSet(object.revokedBy)
+        ? globalThis.String(object.revokedBy)
+        : isSet(object.revoked_by)
+        ? globalThis.String(object.revoked_by)
+        : "",
     };
   },
 
@@ -1251,6 +1345,12 @@ export const ClientCredential: MessageFns<ClientCredential> = {
     if (message.expireTime !== undefined) {
       obj.expireTime = message.expireTime.toISOString();
     }
+    if (message.revokeTime !== undefined) {
+      obj.revokeTime = message.revokeTime.toISOString();
+    }
+    if (message.revokedBy !== undefined) {
+      obj.revokedBy = message.revokedBy;
+    }
     return obj;
   },
 
@@ -1267,6 +1367,8 @@ export const ClientCredential: MessageFns<ClientCredential> = {
     message.createTime = object.createTime ?? undefined;
     message.createdBy = object.createdBy ?? "";
     message.expireTime = object.expireTime ?? undefined;
+    message.revokeTime = object.revokeTime ?? undefined;
+    message.revokedBy = object.revokedBy ?? "";
     return message;
   },
 };
@@ -1280,6 +1382,7 @@ function createBaseRegisteredClient(): RegisteredClient {
     disableTime: undefined,
     disableReason: "",
     damage: "",
+    etag: "",
   };
 }
 
@@ -1305,6 +1408,9 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
     }
     if (message.damage !== "") {
       writer.uint32(58).string(message.damage);
+    }
+    if (message.etag !== "") {
+      writer.uint32(66).string(message.etag);
     }
     return writer;
   },
@@ -1378,6 +1484,14 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
             message.damage = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1417,6 +1531,7 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
         ? globalThis.String(object.disable_reason)
         : "",
       damage: isSet(object.damage) ? globalThis.String(object.damage) : "",
+      etag: isSet(object.etag) ? globalThis.String(object.etag) : "",
     };
   },
 
@@ -1443,6 +1558,9 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
     if (message.damage !== undefined) {
       obj.damage = message.damage;
     }
+    if (message.etag !== undefined) {
+      obj.etag = message.etag;
+    }
     return obj;
   },
 
@@ -1460,6 +1578,7 @@ export const RegisteredClient: MessageFns<RegisteredClient> = {
     message.disableTime = object.disableTime ?? undefined;
     message.disableReason = object.disableReason ?? "";
     message.damage = object.damage ?? "";
+    message.etag = object.etag ?? "";
     return message;
   },
 };
@@ -1641,11 +1760,17 @@ export const AddClientResponse: MessageFns<AddClientResponse> = {
 };
 
 function createBaseListClientsRequest(): ListClientsRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListClientsRequest: MessageFns<ListClientsRequest> = {
-  encode(_: ListClientsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListClientsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -1662,6 +1787,22 @@ export const ListClientsRequest: MessageFns<ListClientsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1674,32 +1815,54 @@ export const ListClientsRequest: MessageFns<ListClientsRequest> = {
     }
   },
 
-  fromJSON(_: any): ListClientsRequest {
-    return {};
+  fromJSON(object: any): ListClientsRequest {
+    return {
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
   },
 
-  toJSON(_: ListClientsRequest): unknown {
+  toJSON(message: ListClientsRequest): unknown {
     const obj: any = {};
+    if (message.pageSize !== undefined) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== undefined) {
+      obj.pageToken = message.pageToken;
+    }
     return obj;
   },
 
   create<I extends Exact<DeepPartial<ListClientsRequest>, I>>(base?: I): ListClientsRequest {
     return ListClientsRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ListClientsRequest>, I>>(_: I): ListClientsRequest {
+  fromPartial<I extends Exact<DeepPartial<ListClientsRequest>, I>>(object: I): ListClientsRequest {
     const message = createBaseListClientsRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListClientsResponse(): ListClientsResponse {
-  return { clients: [] };
+  return { clients: [], nextPageToken: "" };
 }
 
 export const ListClientsResponse: MessageFns<ListClientsResponse> = {
   encode(message: ListClientsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.clients) {
       RegisteredClient.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1725,6 +1888,14 @@ export const ListClientsResponse: MessageFns<ListClientsResponse> = {
             message.clients.push(RegisteredClient.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1742,6 +1913,11 @@ export const ListClientsResponse: MessageFns<ListClientsResponse> = {
       clients: globalThis.Array.isArray(object?.clients)
         ? object.clients.map((e: any) => RegisteredClient.fromJSON(e))
         : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
     };
   },
 
@@ -1749,6 +1925,9 @@ export const ListClientsResponse: MessageFns<ListClientsResponse> = {
     const obj: any = {};
     if (message.clients?.length) {
       obj.clients = message.clients.map((e) => RegisteredClient.toJSON(e));
+    }
+    if (message.nextPageToken !== undefined) {
+      obj.nextPageToken = message.nextPageToken;
     }
     return obj;
   },
@@ -1759,6 +1938,7 @@ export const ListClientsResponse: MessageFns<ListClientsResponse> = {
   fromPartial<I extends Exact<DeepPartial<ListClientsResponse>, I>>(object: I): ListClientsResponse {
     const message = createBaseListClientsResponse();
     message.clients = object.clients?.map((e) => RegisteredClient.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -1961,6 +2141,344 @@ export const RotateCredentialResponse: MessageFns<RotateCredentialResponse> = {
   },
 };
 
+function createBaseUpdateClientRequest(): UpdateClientRequest {
+  return { client: undefined, updateMask: undefined, etag: "" };
+}
+
+export const UpdateClientRequest: MessageFns<UpdateClientRequest> = {
+  encode(message: UpdateClientRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.client !== undefined) {
+      Client.encode(message.client, writer.uint32(10).fork()).join();
+    }
+    if (message.updateMask !== undefined) {
+      FieldMask.encode(FieldMask.wrap(message.updateMask), writer.uint32(18).fork()).join();
+    }
+    if (message.etag !== "") {
+      writer.uint32(26).string(message.etag);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateClientRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateClientRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.client = Client.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.updateMask = FieldMask.unwrap(FieldMask.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateClientRequest {
+    return {
+      client: isSet(object.client) ? Client.fromJSON(object.client) : undefined,
+      updateMask: isSet(object.updateMask)
+        ? FieldMask.unwrap(FieldMask.fromJSON(object.updateMask))
+        : isSet(object.update_mask)
+        ? FieldMask.unwrap(FieldMask.fromJSON(object.update_mask))
+        : undefined,
+      etag: isSet(object.etag) ? globalThis.String(object.etag) : "",
+    };
+  },
+
+  toJSON(message: UpdateClientRequest): unknown {
+    const obj: any = {};
+    if (message.client !== undefined) {
+      obj.client = Client.toJSON(message.client);
+    }
+    if (message.updateMask !== undefined) {
+      obj.updateMask = FieldMask.toJSON(FieldMask.wrap(message.updateMask));
+    }
+    if (message.etag !== undefined) {
+      obj.etag = message.etag;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateClientRequest>, I>>(base?: I): UpdateClientRequest {
+    return UpdateClientRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateClientRequest>, I>>(object: I): UpdateClientRequest {
+    const message = createBaseUpdateClientRequest();
+    message.client = (object.client !== undefined && object.client !== null)
+      ? Client.fromPartial(object.client)
+      : undefined;
+    message.updateMask = object.updateMask ?? undefined;
+    message.etag = object.etag ?? "";
+    return message;
+  },
+};
+
+function createBaseUpdateClientResponse(): UpdateClientResponse {
+  return { client: undefined };
+}
+
+export const UpdateClientResponse: MessageFns<UpdateClientResponse> = {
+  encode(message: UpdateClientResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.client !== undefined) {
+      RegisteredClient.encode(message.client, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateClientResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateClientResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.client = RegisteredClient.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateClientResponse {
+    return { client: isSet(object.client) ? RegisteredClient.fromJSON(object.client) : undefined };
+  },
+
+  toJSON(message: UpdateClientResponse): unknown {
+    const obj: any = {};
+    if (message.client !== undefined) {
+      obj.client = RegisteredClient.toJSON(message.client);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpdateClientResponse>, I>>(base?: I): UpdateClientResponse {
+    return UpdateClientResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpdateClientResponse>, I>>(object: I): UpdateClientResponse {
+    const message = createBaseUpdateClientResponse();
+    message.client = (object.client !== undefined && object.client !== null)
+      ? RegisteredClient.fromPartial(object.client)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRevokeCredentialRequest(): RevokeCredentialRequest {
+  return { clientId: "", credentialId: "" };
+}
+
+export const RevokeCredentialRequest: MessageFns<RevokeCredentialRequest> = {
+  encode(message: RevokeCredentialRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.clientId !== "") {
+      writer.uint32(10).string(message.clientId);
+    }
+    if (message.credentialId !== "") {
+      writer.uint32(18).string(message.credentialId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeCredentialRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeCredentialRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clientId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.credentialId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeCredentialRequest {
+    return {
+      clientId: isSet(object.clientId)
+        ? globalThis.String(object.clientId)
+        : isSet(object.client_id)
+        ? globalThis.String(object.client_id)
+        : "",
+      credentialId: isSet(object.credentialId)
+        ? globalThis.String(object.credentialId)
+        : isSet(object.credential_id)
+        ? globalThis.String(object.credential_id)
+        : "",
+    };
+  },
+
+  toJSON(message: RevokeCredentialRequest): unknown {
+    const obj: any = {};
+    if (message.clientId !== undefined) {
+      obj.clientId = message.clientId;
+    }
+    if (message.credentialId !== undefined) {
+      obj.credentialId = message.credentialId;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RevokeCredentialRequest>, I>>(base?: I): RevokeCredentialRequest {
+    return RevokeCredentialRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RevokeCredentialRequest>, I>>(object: I): RevokeCredentialRequest {
+    const message = createBaseRevokeCredentialRequest();
+    message.clientId = object.clientId ?? "";
+    message.credentialId = object.credentialId ?? "";
+    return message;
+  },
+};
+
+function createBaseRevokeCredentialResponse(): RevokeCredentialResponse {
+  return { client: undefined };
+}
+
+export const RevokeCredentialResponse: MessageFns<RevokeCredentialResponse> = {
+  encode(message: RevokeCredentialResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.client !== undefined) {
+      RegisteredClient.encode(message.client, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeCredentialResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeCredentialResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.client = RegisteredClient.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeCredentialResponse {
+    return { client: isSet(object.client) ? RegisteredClient.fromJSON(object.client) : undefined };
+  },
+
+  toJSON(message: RevokeCredentialResponse): unknown {
+    const obj: any = {};
+    if (message.client !== undefined) {
+      obj.client = RegisteredClient.toJSON(message.client);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RevokeCredentialResponse>, I>>(base?: I): RevokeCredentialResponse {
+    return RevokeCredentialResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RevokeCredentialResponse>, I>>(object: I): RevokeCredentialResponse {
+    const message = createBaseRevokeCredentialResponse();
+    message.client = (object.client !== undefined && object.client !== null)
+      ? RegisteredClient.fromPartial(object.client)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseDisableClientRequest(): DisableClientRequest {
   return { clientId: "", reason: "" };
 }
@@ -2135,7 +2653,7 @@ export const AccessService = {
     responseSerialize: (value: AddClientResponse): Buffer => Buffer.from(AddClientResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AddClientResponse => AddClientResponse.decode(value),
   },
-  /** Lists all clients, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
+  /** Lists clients in pages, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
   listClients: {
     path: "/ridgewatch.v1.Access/ListClients" as const,
     requestStream: false as const,
@@ -2157,6 +2675,33 @@ export const AccessService = {
       Buffer.from(RotateCredentialResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RotateCredentialResponse => RotateCredentialResponse.decode(value),
   },
+  /**
+   * Changes what a client may do: its roles, galleries, purposes, clearance and limits. Its id, kind and agency stay. A
+   * call under way keeps what it was permitted; the next message of a stream has the new rights. An administrator cannot
+   * change its own registration, and the last enabled administrator stays one.
+   */
+  updateClient: {
+    path: "/ridgewatch.v1.Access/UpdateClient" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateClientRequest): Buffer => Buffer.from(UpdateClientRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateClientRequest => UpdateClientRequest.decode(value),
+    responseSerialize: (value: UpdateClientResponse): Buffer =>
+      Buffer.from(UpdateClientResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateClientResponse => UpdateClientResponse.decode(value),
+  },
+  /** Refuses a credential of a client from now on, for ever, and ends the calls that were made with it. */
+  revokeCredential: {
+    path: "/ridgewatch.v1.Access/RevokeCredential" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeCredentialRequest): Buffer =>
+      Buffer.from(RevokeCredentialRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeCredentialRequest => RevokeCredentialRequest.decode(value),
+    responseSerialize: (value: RevokeCredentialResponse): Buffer =>
+      Buffer.from(RevokeCredentialResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeCredentialResponse => RevokeCredentialResponse.decode(value),
+  },
   /** Disables a client for ever, and ends its calls. The last enabled administrator cannot be disabled. */
   disableClient: {
     path: "/ridgewatch.v1.Access/DisableClient" as const,
@@ -2173,10 +2718,18 @@ export const AccessService = {
 export interface AccessServer extends UntypedServiceImplementation {
   /** Registers a client. */
   addClient: handleUnaryCall<AddClientRequest, AddClientResponse>;
-  /** Lists all clients, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
+  /** Lists clients in pages, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
   listClients: handleUnaryCall<ListClientsRequest, ListClientsResponse>;
   /** Gives a client another credential, and ends the earlier ones of its kind after a while. */
   rotateCredential: handleUnaryCall<RotateCredentialRequest, RotateCredentialResponse>;
+  /**
+   * Changes what a client may do: its roles, galleries, purposes, clearance and limits. Its id, kind and agency stay. A
+   * call under way keeps what it was permitted; the next message of a stream has the new rights. An administrator cannot
+   * change its own registration, and the last enabled administrator stays one.
+   */
+  updateClient: handleUnaryCall<UpdateClientRequest, UpdateClientResponse>;
+  /** Refuses a credential of a client from now on, for ever, and ends the calls that were made with it. */
+  revokeCredential: handleUnaryCall<RevokeCredentialRequest, RevokeCredentialResponse>;
   /** Disables a client for ever, and ends its calls. The last enabled administrator cannot be disabled. */
   disableClient: handleUnaryCall<DisableClientRequest, DisableClientResponse>;
 }
@@ -2198,7 +2751,7 @@ export interface AccessClient extends Client1 {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AddClientResponse) => void,
   ): ClientUnaryCall;
-  /** Lists all clients, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
+  /** Lists clients in pages, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
   listClients(
     request: ListClientsRequest,
     callback: (error: ServiceError | null, response: ListClientsResponse) => void,
@@ -2229,6 +2782,42 @@ export interface AccessClient extends Client1 {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RotateCredentialResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Changes what a client may do: its roles, galleries, purposes, clearance and limits. Its id, kind and agency stay. A
+   * call under way keeps what it was permitted; the next message of a stream has the new rights. An administrator cannot
+   * change its own registration, and the last enabled administrator stays one.
+   */
+  updateClient(
+    request: UpdateClientRequest,
+    callback: (error: ServiceError | null, response: UpdateClientResponse) => void,
+  ): ClientUnaryCall;
+  updateClient(
+    request: UpdateClientRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateClientResponse) => void,
+  ): ClientUnaryCall;
+  updateClient(
+    request: UpdateClientRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateClientResponse) => void,
+  ): ClientUnaryCall;
+  /** Refuses a credential of a client from now on, for ever, and ends the calls that were made with it. */
+  revokeCredential(
+    request: RevokeCredentialRequest,
+    callback: (error: ServiceError | null, response: RevokeCredentialResponse) => void,
+  ): ClientUnaryCall;
+  revokeCredential(
+    request: RevokeCredentialRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeCredentialResponse) => void,
+  ): ClientUnaryCall;
+  revokeCredential(
+    request: RevokeCredentialRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeCredentialResponse) => void,
   ): ClientUnaryCall;
   /** Disables a client for ever, and ends its calls. The last enabled administrator cannot be disabled. */
   disableClient(
