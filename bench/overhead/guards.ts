@@ -20,6 +20,7 @@ import { ApiServer } from '../../src/api/server.ts';
 import type { AuditSink } from '../../src/audit/audit-entry.ts';
 import { ProbeDigest } from '../../src/audit/probe-digest.ts';
 import type { AccessServer } from '../../src/contract/generated/ridgewatch/v1/access.ts';
+import type { AuditServer } from '../../src/contract/generated/ridgewatch/v1/audit.ts';
 import type { SharingServer } from '../../src/contract/generated/ridgewatch/v1/sharing.ts';
 import type { GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import type { OperationsServer } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
@@ -149,6 +150,7 @@ export async function makeGuards(served: ActiveGallery, pool: WorkerPool): Promi
           operations: {} as OperationsServer,
           access: {} as AccessServer,
           sharing: {} as SharingServer,
+          audit: {} as AuditServer,
         },
         {
           gatekeeper: guards.access ? gatekeeper : { admit: openAdmission, verified: none },

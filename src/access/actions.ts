@@ -17,6 +17,7 @@ export const ACTIONS = [
   'read-metrics',
   'read-audit',
   'watch-hits',
+  'read-whole-audit',
   'read-clients',
   'manage-clients',
 ] as const;

@@ -23,6 +23,8 @@ export const METHOD_NEEDS = {
   'Operations/ReloadIndex': ['reload-index'],
   'Sharing/WatchHits': ['watch-hits'],
   'Sharing/AcknowledgeHits': ['watch-hits'],
+  'Audit/ReadAudit': ['read-audit', 'read-whole-audit'],
+  'Audit/GetAuditHeads': ['read-audit'],
   'Access/AddClient': ['manage-clients'],
   'Access/ListClients': ['read-clients'],
   'Access/RotateCredential': ['manage-clients'],

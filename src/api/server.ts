@@ -13,6 +13,7 @@ import type { Failure } from '../failure.ts';
 import type { Peer } from '../network/connections.ts';
 import type { Refusal } from '../observability/refusal-log.ts';
 import { AccessService, type AccessServer } from '../contract/generated/ridgewatch/v1/access.ts';
+import { AuditService, type AuditServer } from '../contract/generated/ridgewatch/v1/audit.ts';
 import type { CertificateFacts } from '../security/peer-certificate.ts';
 import type { ServerCertificates } from '../security/server-certificates.ts';
 import type { RefusedPeer } from '../security/tls-terminator.ts';
@@ -44,6 +45,7 @@ const SERVICES = [
   'ridgewatch.v1.Operations',
   'ridgewatch.v1.Access',
   'ridgewatch.v1.Sharing',
+  'ridgewatch.v1.Audit',
 ];
 
 export interface ApiServerSettings {
@@ -86,6 +88,7 @@ export interface ApiServices {
   readonly gallery: GalleryServer;
   readonly operations: OperationsServer;
   readonly access: AccessServer;
+  readonly audit: AuditServer;
   readonly sharing: SharingServer;
 }
 
@@ -148,6 +151,7 @@ export class ApiServer {
     this.#add(OperationsService, services.operations);
     this.#add(AccessService, services.access);
     this.#add(SharingService, services.sharing);
+    this.#add(AuditService, services.audit);
     this.#addStandard('grpc.health.v1.Health', this.#health.implementation);
     for (const name of REFLECTION_SERVICES) this.#addStandard(name, reflection.implementation);
     addRefusals(this.#server, refused);

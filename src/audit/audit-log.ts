@@ -53,6 +53,41 @@ export interface AuditFilter {
   readonly agency: string | undefined;
   readonly clientId: string | undefined;
   readonly subjectId: string | undefined;
+  /** See AUDIT_KINDS. */
+  readonly kind?: string | undefined;
+  readonly method?: string | undefined;
+  readonly writer?: string | undefined;
+}
+
+/** A place in the order of writers and their records. */
+export interface AuditPosition {
+  readonly writer: string;
+  readonly seq: number;
+}
+
+/** Records behind a position. */
+export interface AuditPage {
+  readonly storeId: string;
+  /** The batches with matching records, in order. */
+  readonly batches: readonly StoredBatch[];
+  /** Everything that matches up to here is in the batches; undefined: nothing was looked at. */
+  readonly position: AuditPosition | undefined;
+  /** Nothing further matches at present. */
+  readonly isLast: boolean;
+}
+
+/** Reads parts of the audit, each in a short transaction of its own: a slow reader holds none. */
+export interface AuditPages {
+  /**
+   * @param limit - of matching records
+   * @throws Failure of the database
+   */
+  page(filter: AuditFilter, after: AuditPosition | undefined, limit: number): Promise<AuditPage>;
+  /** The last records of writers, in order. @param after - only greater ids */
+  heads(
+    after: string | undefined,
+    limit: number,
+  ): Promise<{ readonly storeId: string; readonly heads: readonly (AuditPosition & { readonly hash: Buffer })[] }>;
 }
 
 /** A batch with the hash that it follows. */

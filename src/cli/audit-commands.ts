@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { AUDIT_KINDS } from '../audit/audit-entry.ts';
 import { wholeNumber } from './numbers.ts';
-import { addStoreOptions, collect, runs } from './shared-options.ts';
+import { addConnectionOptions, addStoreOptions, collect, runs } from './shared-options.ts';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/;
@@ -54,6 +55,41 @@ export function addAuditCommands(audit: Command): void {
       .addHelpText('after', '\nExample, who searched this person:\n  $ ridgewatch audit show --subject 3f0c9c1e-…'),
     async () => (await load()).showRecords,
   );
+  addReading(audit);
+}
+
+/** For auditors without the store: by a call, as a client. */
+function addReading(audit: Command): void {
+  runs(
+    addFilterOptions(
+      addConnectionOptions(
+        audit.command('read').description('read records from a service, in order of writer and number'),
+      ),
+    )
+      .addOption(new Option('--kind <kind>', 'records of this kind').choices(AUDIT_KINDS))
+      .option('--method <name>', 'records of this method, e.g. Identification/Identify')
+      .option('--writer <id>', 'records of this process')
+      .addOption(new Option('--after <writer:number>', 'go on behind this position').argParser(position))
+      .addOption(new Option('--limit <n>', 'most records').default(1000).argParser(wholeNumber(1, 100_000)))
+      .option(
+        '--public-key <file>',
+        'public key of the audit (PEM): verify what is read (exit code 9); may be given several times',
+        collect,
+      )
+      .addHelpText(
+        'after',
+        '\nNeeds the role auditor. Every reading is recorded.\n\nExample:\n  $ ridgewatch audit read --client gate-1 --since 2026-01-31 --public-key audit.pem --json',
+      ),
+    async () => (await import('./commands/audit-reading.ts')).readRecords,
+  );
+}
+
+const POSITION = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9]\d{0,14})$/;
+
+function position(text: string): { readonly writer: string; readonly seq: number } {
+  const [, writer, seq] = POSITION.exec(text) ?? [];
+  if (writer !== undefined && seq !== undefined) return { writer, seq: Number(seq) };
+  throw new InvalidArgumentError('Expected a position as an earlier reading printed it.');
 }
 
 function addFilterOptions(command: Command): Command {

@@ -1,7 +1,12 @@
-/** Tells what a verification of the audit found. */
+/** Tells what is in the audit, and what a verification of it found. */
+import Table from 'cli-table3';
+import type { AuditRecord } from '../audit/audit-entry.ts';
 import type { Fault, FaultKind } from '../audit/chain-check.ts';
 import type { ExportVerdict } from '../audit/verify-export.ts';
 import type { Verdict } from '../audit/verify.ts';
+
+/** Candidates that a row of the table names. */
+const SHOWN_CANDIDATES = 3;
 
 const WHY: Readonly<Record<FaultKind, string>> = {
   altered: 'its text is not what was recorded',
@@ -60,12 +65,40 @@ export function sentencesOfVerdict(verdict: Verdict | ExportVerdict, anchors: re
       ({ file: name, line }) => `Line ${line} of ${name} was not signed with a key that was given.`,
     ),
     ...file,
-    ...faults.map(sentenceOf),
+    ...faults.map(sentenceOfFault),
     ...(faulty > faults.length ? [`${faulty - faults.length} further writers have faults.`] : []),
     isVerified(verdict) ? 'Verified: everything is as it was recorded.' : 'NOT VERIFIED.',
   ];
 }
 
-function sentenceOf({ writer, seq, kind }: Fault): string {
+export function sentenceOfFault({ writer, seq, kind }: Fault): string {
   return `First bad record of writer ${writer}: number ${seq}; ${WHY[kind]}.`;
+}
+
+/** @param records - undefined: a text that is no record */
+export function tableOfRecords(records: readonly (AuditRecord | undefined)[]): string {
+  const table = new Table({
+    head: ['ended', 'client', 'agency', 'method', 'purpose', 'checkpoint', 'outcome', 'subjects'],
+    style: { head: [], border: [] },
+  });
+  for (const record of records)
+    table.push(record === undefined ? [{ colSpan: 8, content: 'not a record: see audit verify' }] : rowOf(record));
+  return table.toString();
+}
+
+function rowOf(record: AuditRecord): string[] {
+  const { candidates = [], subject_id: subject, reason, count } = record;
+  const shown = candidates.slice(0, SHOWN_CANDIDATES).map((one) => `${one.rank}. ${one.subject_id} ${one.band}`);
+  const left = candidates.length - shown.length;
+  const subjects = [...(subject === undefined ? [] : [subject]), ...shown, ...(left > 0 ? [`and ${left} more`] : [])];
+  return [
+    record.ended,
+    record.client_id ?? '',
+    record.agency ?? '',
+    record.method ?? record.kind,
+    record.purpose ?? '',
+    record.checkpoint_id ?? '',
+    [reason ?? record.outcome, ...(count === undefined ? [] : [`× ${count}`])].join(' '),
+    subjects.join('\n'),
+  ];
 }

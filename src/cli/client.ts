@@ -15,6 +15,11 @@ import {
   type UpdateClientResponse,
 } from '../contract/generated/ridgewatch/v1/access.ts';
 import {
+  AuditClient,
+  type ReadAuditRequest,
+  type ReadAuditResponse,
+} from '../contract/generated/ridgewatch/v1/audit.ts';
+import {
   GalleryClient,
   type EnrollRequest,
   type EnrollStreamResponse,
@@ -73,6 +78,7 @@ export class ServiceClient {
   readonly #identification: IdentificationClient;
   readonly #gallery: GalleryClient;
   readonly #operations: OperationsClient;
+  readonly #audit: AuditClient;
   readonly #access: AccessClient;
   readonly #sharing: SharingClient;
   readonly #settings: ConnectionSettings;
@@ -86,6 +92,7 @@ export class ServiceClient {
     this.#identification = new IdentificationClient(address, credentials, options());
     this.#gallery = new GalleryClient(address, credentials, options());
     this.#operations = new OperationsClient(address, credentials, options());
+    this.#audit = new AuditClient(address, credentials, options());
     this.#access = new AccessClient(address, credentials, options());
     this.#sharing = new SharingClient(address, credentials, options());
   }
@@ -195,8 +202,24 @@ export class ServiceClient {
     }
   }
 
+  /**
+   * Reads audit records.
+   * @param take - called with each answer, in order
+   */
+  readAudit(request: ReadAuditRequest, take: (answer: ReadAuditResponse) => void): Promise<void> {
+    const deadline = Date.now() + this.#settings.timeoutSeconds * 1000;
+    return new Promise((resolve, reject) => {
+      const stream = this.#audit.readAudit(request, new Metadata(), { deadline });
+      stream.on('data', take);
+      stream.on('end', resolve);
+      stream.on('error', (error) => {
+        this.#explain(error as ServiceError).then((status) => reject(new CallFailed(status)), reject);
+      });
+    });
+  }
+
   close(): void {
-    const all = [this.#identification, this.#gallery, this.#operations, this.#access, this.#sharing];
+    const all = [this.#identification, this.#gallery, this.#operations, this.#access, this.#sharing, this.#audit];
     for (const client of all) client.close();
   }
 

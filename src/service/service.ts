@@ -1,6 +1,7 @@
 import type { EnrolmentDependencies } from '../enrolment/enrolment.ts';
 import { requireKnownCaveats } from '../access/caveats.ts';
 import { accessService } from '../api/access-service.ts';
+import { auditService } from '../api/audit-service.ts';
 import { galleryService } from '../api/gallery-service.ts';
 import { identifyRoute } from '../api/http-identify.ts';
 import { identificationService, identifyBy, type SearchObservation } from '../api/identification-service.ts';
@@ -351,6 +352,7 @@ async function start(
         },
         settings,
       ),
+      audit: auditService({ pages: store.auditPages }, settings),
     },
     {
       configuration,

@@ -5,11 +5,11 @@ import { NO_HASH } from '../audit/chain.ts';
 import { WRITERS } from './audit-log.ts';
 import { inTransaction, READ_ONLY, withCallbacks, withoutTimeLimit } from './transaction.ts';
 
-type Client = Pick<pg.ClientBase, 'query'>;
+export type Client = Pick<pg.ClientBase, 'query'>;
 
 /** Records read at a time. */
 const PART = 1000;
-const NO_WRITER = '00000000-0000-0000-0000-000000000000';
+export const NO_WRITER = '00000000-0000-0000-0000-000000000000';
 
 interface Row {
   readonly writer: string;
@@ -26,9 +26,11 @@ interface Row {
 
 const COLUMNS = `writer, seq, (extract(epoch FROM at) * 1000)::float8 AS at, kind, client_id, agency, subjects::text[],
   entry, hash, signature`;
-const MATCHING = `($1::timestamptz IS NULL OR at >= $1) AND ($2::timestamptz IS NULL OR at < $2)
+/** With the eight values of `valuesOf`. */
+export const MATCHING = `($1::timestamptz IS NULL OR at >= $1) AND ($2::timestamptz IS NULL OR at < $2)
   AND ($3::text IS NULL OR agency = $3) AND ($4::text IS NULL OR client_id = $4)
-  AND ($5::uuid IS NULL OR subjects @> ARRAY[$5::uuid])`;
+  AND ($5::uuid IS NULL OR subjects @> ARRAY[$5::uuid]) AND ($6::text IS NULL OR kind = $6)
+  AND ($7::text IS NULL OR entry::json->>'method' = $7) AND ($8::uuid IS NULL OR writer = $8)`;
 
 /** Reads all in one state of the database. @throws Failure; every error of `work` */
 export function readAudit<T>(pool: pg.Pool, work: (reader: AuditReader) => Promise<T>): Promise<T> {
@@ -50,7 +52,7 @@ export async function auditReader(client: Client): Promise<AuditReader> {
     records: () => recordsOf(client),
     batches: (filter) => matchingBatches(client, filter),
     newest: async (filter, limit) => {
-      const sql = `SELECT entry FROM audit_record WHERE ${MATCHING} ORDER BY at DESC, writer DESC, seq DESC LIMIT $6`;
+      const sql = `SELECT entry FROM audit_record WHERE ${MATCHING} ORDER BY at DESC, writer DESC, seq DESC LIMIT $9`;
       const { rows: found } = await client.query<{ entry: string }>(sql, [...valuesOf(filter), limit]);
       return found.map(({ entry }) => entry);
     },
@@ -101,20 +103,24 @@ async function* matchingBatches(client: Client, filter: AuditFilter): AsyncGener
   await client.query('CLOSE matching');
 }
 
-interface Place {
+export interface Place {
   readonly writer: string;
   readonly seq: number;
 }
 
 /** The signed record that a batch ends with; 0: there is none. */
-async function endOfBatch(client: Client, { writer, seq }: Place): Promise<number> {
+export async function endOfBatch(client: Client, { writer, seq }: Place): Promise<number> {
   const sql = `SELECT seq FROM audit_record WHERE writer = $1 AND seq >= $2 AND signature IS NOT NULL
     ORDER BY seq LIMIT 1`;
   const { rows } = await client.query<{ seq: string }>(sql, [writer, seq]);
   return Number(rows[0]?.seq ?? 0);
 }
 
-async function readBatch(client: Client, { writer, seq }: Place, matching: ReadonlySet<number>): Promise<StoredBatch> {
+export async function readBatch(
+  client: Client,
+  { writer, seq }: Place,
+  matching: ReadonlySet<number>,
+): Promise<StoredBatch> {
   const sql = `SELECT ${COLUMNS} FROM audit_record WHERE writer = $1
       AND seq > coalesce((SELECT max(seq) FROM audit_record WHERE writer = $1 AND seq < $2 AND signature IS NOT NULL), 0)
       AND seq <= coalesce((SELECT min(seq) FROM audit_record WHERE writer = $1 AND seq >= $2 AND signature IS NOT NULL), $2)
@@ -128,8 +134,9 @@ async function readBatch(client: Client, { writer, seq }: Place, matching: Reado
   return { previous: rows[0]?.hash ?? NO_HASH, records, matching };
 }
 
-function valuesOf({ since, until, agency, clientId, subjectId }: AuditFilter): unknown[] {
-  return [since ?? null, until ?? null, agency ?? null, clientId ?? null, subjectId ?? null];
+export function valuesOf(filter: AuditFilter): unknown[] {
+  const { since, until, agency, clientId, subjectId, kind, method, writer } = filter;
+  return [since, until, agency, clientId, subjectId, kind, method, writer].map((value) => value ?? null);
 }
 
 function recordOf(row: Row): StoredRecord {

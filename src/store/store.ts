@@ -2,9 +2,10 @@ import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
 import { ClientChanges } from './client-changes.ts';
 import { ClientStore } from './client-store.ts';
-import type { AuditLog, AuditReader } from '../audit/audit-log.ts';
+import type { AuditLog, AuditPages, AuditReader } from '../audit/audit-log.ts';
 import type { RecordReader } from '../audit/safeguard-records.ts';
 import { StoreAuditLog } from './audit-log.ts';
+import { StoreAuditPages } from './audit-pages.ts';
 import { readAudit } from './audit-reader.ts';
 import { safeguardRecords } from './safeguard-records.ts';
 import { ChangeListener } from './change-listener.ts';
@@ -84,6 +85,7 @@ export interface Store {
   readonly imports: Imports;
   /** Appends audit records. Its connection is made at first use; to be closed before the store. */
   readonly auditLog: AuditLog;
+  readonly auditPages: AuditPages;
   /** Hits of agencies. */
   readonly hits: HitStore;
   /** Reads audit records, all in one state. @throws Failure */
@@ -191,6 +193,7 @@ async function openAt(
     auditLog: new StoreAuditLog(urls.service),
     hits: new HitStore(service.pool),
     readAudit: (work) => readAudit(service.pool, work),
+    auditPages: new StoreAuditPages(service.pool),
     safeguardRecords: safeguardRecords(service.pool),
     copy: new StoreCopy(owner.pool, keys),
     repair,

@@ -31,7 +31,7 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
     'watch-hits': ANY,
   },
   operator: { 'read-status': ANY, 'read-metrics': ANY, 'hash-content': ANY, 'reload-index': ANY },
-  auditor: { 'read-audit': ANY },
+  auditor: { 'read-audit': ANY, 'read-whole-audit': ANY },
   monitor: { 'read-metrics': ANY, 'read-status': ANY },
   administrator: { 'read-clients': ANY, 'manage-clients': ANY },
   engineer: { identify: TEST, verify: TEST, compare: TEST, 'read-status': ANY },
@@ -40,7 +40,7 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
 const NOT_FOR_AUDITORS: readonly Action[] = ['enroll', 'update', 'expunge', 'reload-index', 'manage-clients'];
 const ANY_SEARCH: readonly Action[] = ['identify', 'verify', 'compare'];
 const WRITES: readonly Action[] = ['enroll', 'update', 'expunge'];
-const ONE_CONTRIBUTOR: readonly Action[] = [...WRITES, 'list-subjects'];
+const ONE_CONTRIBUTOR: readonly Action[] = [...WRITES, 'list-subjects', 'read-audit'];
 
 /** The client of the machine itself may make every call, for every contributor. */
 const isLocal = (client: Client) => client.clientId === 'local';
@@ -50,6 +50,8 @@ export function mayCall(client: Client, call: Action, purpose: Purpose, contribu
   if (purpose !== 'none' && !client.purposes.has(purpose)) return false;
   if (isLocal(client)) return ANY_SEARCH.includes(call) ? purpose !== 'none' : true;
   if (client.roles.has('auditor') && NOT_FOR_AUDITORS.includes(call)) return false;
+  // What concerns no gallery, or all of them.
+  if (call === 'read-whole-audit' && client.galleries !== 'all') return false;
   if (contributor !== undefined && contributor !== client.agency && ONE_CONTRIBUTOR.includes(call)) return false;
   return [...client.roles].some((role) => CALLS[role][call]?.includes(purpose) ?? false);
 }

@@ -22,14 +22,19 @@ it('every call, by role, purpose and contributor', () => {
     for (const call of ACTIONS)
       for (const purpose of PURPOSES)
         for (const contributor of [undefined, 'agency-a', 'agency-b']) {
-          const client = clientWith([role], { clientId: role });
-          const outcome = outcomeOf(decisions, client, call, purpose, contributor === undefined ? {} : { contributor });
-          if ((outcome === 'granted') !== mayCall(client, call, purpose, contributor))
-            wrong.push(`${role} ${call} ${purpose} ${contributor ?? ''}: ${outcome}`);
-          cells++;
+          for (const galleries of ['all', new Set(['watchlist'])] as const) {
+            const client = clientWith([role], { clientId: role, galleries });
+            const named = contributor === undefined ? {} : { contributor };
+            const outcome = outcomeOf(decisions, client, call, purpose, named);
+            if ((outcome === 'granted') !== mayCall(client, call, purpose, contributor))
+              wrong.push(
+                `${role} ${call} ${purpose} ${contributor ?? ''} ${galleries === 'all' ? 'all galleries' : ''}: ${outcome}`,
+              );
+            cells++;
+          }
         }
   expect(wrong).toEqual([]);
-  expect(cells).toBe(9 * 17 * 5 * 3);
+  expect(cells).toBe(9 * 18 * 5 * 3 * 2);
 });
 
 it('every call of two roles together', () => {

@@ -1,5 +1,6 @@
 /** A gRPC server with a single implemented method, and the refusals that it reports. */
 import type { AccessServer } from '../../src/contract/generated/ridgewatch/v1/access.ts';
+import type { AuditServer } from '../../src/contract/generated/ridgewatch/v1/audit.ts';
 import type { GalleryServer } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import type { IdentificationServer } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { GetStatusResponse, type OperationsServer } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
@@ -29,6 +30,7 @@ export function createApiServer(
       gallery: {} as GalleryServer,
       access: {} as AccessServer,
       sharing: {} as SharingServer,
+      audit: {} as AuditServer,
       operations: { getStatus } as unknown as OperationsServer,
       ...services,
     },

@@ -24,6 +24,7 @@ const SERVICES = [
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
   'ridgewatch.v1.Access',
+  'ridgewatch.v1.Audit',
   'ridgewatch.v1.Gallery',
   'ridgewatch.v1.Identification',
   'ridgewatch.v1.Operations',

@@ -1,8 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import Table from 'cli-table3';
 import { placeOfAnchor } from '../../audit/anchor.ts';
-import { parseRecord, type AuditRecord } from '../../audit/audit-entry.ts';
+import { parseRecord } from '../../audit/audit-entry.ts';
 import { readAuditKey } from '../../audit/audit-key.ts';
 import type { AuditFilter } from '../../audit/audit-log.ts';
 import type { KnownKeys } from '../../audit/chain-check.ts';
@@ -15,13 +14,10 @@ import type { Configuration } from '../../configuration.ts';
 import { requireNew } from '../../files/durable-file.ts';
 import { Failure } from '../../failure.ts';
 import { fingerprintOf, readPublicKey } from '../../security/signing-key.ts';
-import { documentOfVerdict, isVerified, sentencesOfVerdict } from '../audit-report.ts';
+import { documentOfVerdict, isVerified, sentencesOfVerdict, tableOfRecords } from '../audit-report.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
 import { storeSettings, withStore, type StoreOptions } from '../store-access.ts';
-
-/** Candidates that a row of the table names. */
-const SHOWN_CANDIDATES = 3;
 
 interface VerifyOptions extends StoreOptions {
   readonly anchor?: readonly string[];
@@ -94,36 +90,15 @@ export function showRecords(
 ): Promise<number> {
   return withStore(options, async ({ store }) => {
     const texts = await store.readAudit((reader) => reader.newest(filterOf(options), options.limit));
-    const table = new Table({
-      head: ['ended', 'client', 'agency', 'method', 'purpose', 'checkpoint', 'outcome', 'subjects'],
-      style: { head: [], border: [] },
-    });
-    for (const text of texts) {
-      const record = parseRecord(text);
-      table.push(record === undefined ? [{ colSpan: 8, content: 'not a record: see audit verify' }] : rowOf(record));
-    }
     const more = texts.length === options.limit ? '\nThere may be more: --limit.' : '';
     const records = texts.map((text) => JSON.parse(text) as object);
-    printResult(options, { records }, texts.length === 0 ? 'No record matches.' : `${table.toString()}${more}`);
+    printResult(
+      options,
+      { records },
+      texts.length === 0 ? 'No record matches.' : `${tableOfRecords(texts.map(parseRecord))}${more}`,
+    );
     return EXIT.ok;
   });
-}
-
-function rowOf(record: AuditRecord): string[] {
-  const { candidates = [], subject_id: subject, reason, count } = record;
-  const shown = candidates.slice(0, SHOWN_CANDIDATES).map((one) => `${one.rank}. ${one.subject_id} ${one.band}`);
-  const left = candidates.length - shown.length;
-  const subjects = [...(subject === undefined ? [] : [subject]), ...shown, ...(left > 0 ? [`and ${left} more`] : [])];
-  return [
-    record.ended,
-    record.client_id ?? '',
-    record.agency ?? '',
-    record.method ?? record.kind,
-    record.purpose ?? '',
-    record.checkpoint_id ?? '',
-    [reason ?? record.outcome, ...(count === undefined ? [] : [`× ${count}`])].join(' '),
-    subjects.join('\n'),
-  ];
 }
 
 function filterOf({ since, until, agency, client, subject }: FilterOptions): AuditFilter {
