@@ -67,8 +67,17 @@ export function isStructureDamaged(structure: Structure): boolean {
 }
 
 export function documentOf(findings: Findings, mended: Mended | undefined): object {
-  const { subjects, references, damaged, mayLackGalleries, damagedChanges, damagedClients, structure, excessRights, obstacle } =
-    findings;
+  const {
+    subjects,
+    references,
+    damaged,
+    mayLackGalleries,
+    damagedChanges,
+    damagedClients,
+    structure,
+    excessRights,
+    obstacle,
+  } = findings;
   return {
     ...(obstacle === undefined ? { subjects, references } : { obstacle }),
     damaged: damaged.map(({ referenceId, subjectId, reason }) => ({

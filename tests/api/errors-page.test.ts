@@ -5,7 +5,8 @@ import { expect, it } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 
 /** Reasons in the sources: the second argument of a Failure, the first argument of a TemplateError or a refusal. */
-const REASON = /(?:Failure\(\s*'[a-z-]+',|TemplateError\(|refusal\(|refused\(|require\(\s*[^']*?,)\s*'([A-Z][A-Z0-9_]+)'/g;
+const REASON =
+  /(?:Failure\(\s*'[a-z-]+',|TemplateError\(|refusal\(|refused\(|require\(\s*[^']*?,)\s*'([A-Z][A-Z0-9_]+)'/g;
 
 it('docs/errors.md explains every reason that a call, a start or a command can fail with', () => {
   const page = readFileSync(join(root, 'docs/errors.md'), 'utf8');
