@@ -1,12 +1,5 @@
 import type { EnrolmentDependencies } from '../enrolment/enrolment.ts';
-import { requireKnownCaveats } from '../access/caveats.ts';
-import { accessService } from '../api/access-service.ts';
-import { auditService } from '../api/audit-service.ts';
-import { galleryService } from '../api/gallery-service.ts';
 import { identifyRoute } from '../api/http-identify.ts';
-import { identificationService, identifyBy, type SearchObservation } from '../api/identification-service.ts';
-import { operationsService } from '../api/operations-service.ts';
-import { sharingService } from '../api/sharing-service.ts';
 import type { ApiServer } from '../api/server.ts';
 import type { Configuration } from '../configuration.ts';
 import { loadDemoGallery } from './demo-gallery.ts';
@@ -21,10 +14,8 @@ import { startGallery } from './gallery-start.ts';
 import { programVersion } from '../installation.ts';
 import { Calibrations } from '../matching/rates/calibrations.ts';
 import { readCalibrations } from '../matching/rates/calibration-file.ts';
-import { preferredBuild } from '../matching/kernels/kernel-builds.ts';
 import { fingerVersion, packedModels } from '../matching/rates/model-version.ts';
 import { packTemplates } from '../matching/search/probe.ts';
-import { Searcher } from '../matching/search/searcher.ts';
 import { LineLimit } from '../observability/line-limit.ts';
 import type { Logger } from '../observability/logging.ts';
 import { Metrics } from '../observability/metrics.ts';
@@ -34,6 +25,7 @@ import { sealersOf } from '../security/block-sealer.ts';
 import { Keys } from '../security/keys.ts';
 import { ReceiptSigner } from '../security/receipts.ts';
 import { createServerCredentials, httpCredentials } from '../security/server-credentials.ts';
+import { apiServices } from './api-services.ts';
 import { beginPolicies, startAccess, turnedAwayLog, type Access } from './access.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import { openAudit } from './audit-start.ts';
@@ -52,7 +44,6 @@ import {
 } from './reports.ts';
 import { startSearching } from './searching.ts';
 import { makeSafeguards } from './safeguards.ts';
-import { ProbeDigest } from '../audit/probe-digest.ts';
 import type { RefusedPeer } from '../security/tls-terminator.ts';
 import type { AuditTrail } from '../audit/audit-trail.ts';
 import { CallsUnderWay } from '../api/calls-under-way.ts';
@@ -119,8 +110,8 @@ async function start(
   const searching = startSearching(configuration, calibrations, teardown, log, (seconds) =>
     metrics.observeWait(seconds),
   );
-  const { served, pool, admission, planner, audit, graphs, tuning, compactor, faceCoding, spectra } = searching;
-  const { targetFpir, targetHitRate } = configuration;
+  const { served, pool, admission, audit, graphs, tuning, compactor, faceCoding, spectra } = searching;
+  const { targetHitRate } = configuration;
   // Metrics can be scraped before there is a store.
   let indexes: IndexSwitcher | undefined = undefined;
   let health: StoreHealth | undefined = undefined;
@@ -273,101 +264,41 @@ async function start(
     limited: (call: LimitedCall) => refused.limited(call),
     defaultDeadlineMs: configuration.defaultDeadlineMs,
   };
-  const searcher = new Searcher({ served, planner, audit, pool, admission, quarantine, targetFpir });
-  const countWarnings = (warnings: readonly { readonly code: string }[]) => metrics.observeWarnings(warnings);
-  const observeSearch = (search: SearchObservation) => metrics.observeSearch(search);
-  const probeDigest = new ProbeDigest(keys);
-  const identifying = {
-    ...{
-      served,
-      searcher,
-      faceModels,
-      calibrations,
-      targetFpir,
-      probeDigest,
-      countWarnings,
-      observeSearch,
-      requireReady,
-    },
-    ...safeguards,
-    spectra,
-  };
-  const identification = identificationService(identifying, settings);
-  identify = identifyRoute(identifyBy(identifying), settings, configuration.maxMessageBytes);
-  const gallery = galleryService(
-    {
-      ...enrolment,
-      served,
-      searcher,
-      maxStreamRecords: configuration.maxStreamRecords,
-      maxMessageBytes: configuration.maxMessageBytes,
-      signer,
-      indexDir: configuration.indexDir,
-      requireKnownCaveats: (caveats) => requireKnownCaveats(caveats, policies.current.reading),
-      requireReady,
-    },
-    settings,
-  );
-  const operations = operationsService(
-    {
-      served,
-      switcher,
-      requireReady,
-      spectra,
-      faceModels,
-      calibrations,
-      workerCount: pool.size,
-      programVersion,
-      startTime,
-      simdLevel: preferredBuild() === 'relaxed' ? 'relaxed-simd' : 'simd128',
-      audit,
-      tuning,
-      targetHitRate,
-      stage: () => readiness.state,
-      storeState: () => storeState(store),
-      condition: () => store.health.condition,
-      quarantine,
-      damagedChanges: forged,
-      damagedClients: () => directory.damaged.length,
-    },
-    settings,
-  );
   const bell = new HitBell();
-  const findRecord = (subjectId: string) => served.current.subject(subjectId)?.recordClass;
-  const sharing = sharingService({ hits: store.hits, bell, findRecord, requireReady }, settings);
+  const services = apiServices({
+    configuration,
+    settings,
+    searching,
+    calibrations,
+    store,
+    keys,
+    safeguards,
+    enrolment,
+    switcher,
+    signer,
+    access,
+    forged,
+    bell,
+    metrics,
+    readiness,
+    requireReady,
+    startTime,
+  });
+  identify = identifyRoute(services.identifyBy, settings, configuration.maxMessageBytes);
   const countTurnedAway = turnedAwayLog(refusals);
-  const api = makeApiServer(
-    {
-      identification,
-      gallery,
-      operations,
-      sharing,
-      access: accessService(
-        {
-          register: store.clients,
-          rights: store.clientChanges,
-          directory,
-          signIns: signIns.providers,
-          maxMessageBytes: configuration.maxMessageBytes,
-        },
-        settings,
-      ),
-      audit: auditService({ pages: store.auditPages }, settings),
+  const api = makeApiServer(services.grpc, {
+    configuration,
+    maxConnections: connections.grpc,
+    refusals,
+    observe: settings.observe,
+    gatekeeper,
+    openStream: ({ client }) => safeguards.rates.openStream(client),
+    turnedAway: (call) => {
+      countTurnedAway(call);
+      refused.call(call);
     },
-    {
-      configuration,
-      maxConnections: connections.grpc,
-      refusals,
-      observe: settings.observe,
-      gatekeeper,
-      openStream: ({ client }) => safeguards.rates.openStream(client),
-      turnedAway: (call) => {
-        countTurnedAway(call);
-        refused.call(call);
-      },
-      handshakeRefused,
-    },
-  );
+    handshakeRefused,
+  });
   server = api;
   const grpcPort = await api.listen(configuration.grpcHost, configuration.grpcPort, credentials);
   // If the start is given up, there are no calls to drain.
@@ -441,12 +372,4 @@ async function start(
 async function wantsDemo(configuration: Configuration, store: Store, gallery: Gallery): Promise<boolean> {
   if (configuration.demo === 'never' || gallery.version > 0) return false;
   return (configuration.demo === 'always' || store.kind === 'embedded') && (await store.subjects.isUntouched());
-}
-
-async function storeState(store: Store): Promise<{ version: number; schema: string } | undefined> {
-  try {
-    return { version: await store.subjects.headSequence(), schema: await store.subjects.schemaVersion() };
-  } catch {
-    return undefined;
-  }
 }
