@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ClientDirectory, RegisteredClient as Registered } from '../access/client-directory.ts';
 import { makeCredential, type MadeCredential, type WantedCredential } from '../access/new-credential.ts';
 import { requireSignInFor } from '../access/sign-in-rules.ts';
@@ -69,8 +70,6 @@ export interface AccessDependencies {
 
 /** The directory holds all of them in memory. */
 const MAX_CLIENTS = 10_000;
-/** Damaged clients in one answer: an attacker may add any number. */
-const MAX_DAMAGED = 1000;
 const DEFAULT_PAGE = 100;
 /** Size limit of a page, in bytes. */
 const MAX_PAGE_BYTES = 1_048_576;
@@ -152,12 +151,23 @@ async function listClients(
 function inOrder({ clients, damaged }: ClientDirectory): { readonly clientId: string; toWire(): RegisteredClient }[] {
   const all = [
     ...clients.map((one) => ({ clientId: one.client.clientId, toWire: () => toWireRegistered(one) })),
-    ...damaged.slice(0, MAX_DAMAGED).map((one) => ({ clientId: one.clientId, toWire: () => toWireDamaged(one) })),
+    ...damaged.map((one) => {
+      const shown = { ...one, clientId: shownId(one.clientId) };
+      return { clientId: shown.clientId, toWire: () => toWireDamaged(shown) };
+    }),
   ];
   return all.sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
 }
 
-const PAGE_TOKEN = /^after:([A-Za-z0-9._:-]{1,64})$/;
+const CLIENT_ID = /^[A-Za-z0-9._:-]{1,64}$/;
+
+/** An id that no client can be registered with was written in the database: it may be of any length and content. */
+function shownId(clientId: string): string {
+  if (CLIENT_ID.test(clientId)) return clientId;
+  return `?${createHash('sha256').update(clientId).digest('hex').slice(0, 32)}`;
+}
+
+const PAGE_TOKEN = /^after:([A-Za-z0-9._:?-]{1,64})$/;
 
 /** Names the last client of a page: callers that may list clients may know it. */
 function pageTokenOf(clientId: string): string {

@@ -13,8 +13,10 @@ import {
 } from '../contract/generated/ridgewatch/v1/audit.ts';
 import { check } from '../contract/validation.ts';
 import { fromWireFilter, toWireRecords } from '../contract/wire-audit.ts';
-import { followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
+import { reported, unary, type CallContext, type CallSettings } from './call.ts';
+import { followCall } from './followed-call.ts';
 import { toServiceError } from './status.ts';
+import { sendTaken } from './taken-answers.ts';
 import { answerTo, requestOf } from './wire-request.ts';
 
 export interface AuditDependencies {
@@ -31,8 +33,6 @@ const ANSWER_BYTES = 262_144;
 /** Pages that are read at a time, and readings that wait for their next one. */
 const READING = 2;
 const MAX_WAITING = 64;
-/** Time for a caller to take an answer, in milliseconds. */
-const TAKING_MS = 30_000;
 /** Time for a reading, in milliseconds. */
 const READING_MS = 600_000;
 
@@ -99,7 +99,7 @@ async function readAudit(
         position: isEnd ? after : undefined,
         complete: isEnd && isLast,
       };
-      await send(call, answerTo(call.request, response), context.signal);
+      await sendTaken(call, answerTo(call.request, response), context.signal);
     }
   }
 }
@@ -118,26 +118,6 @@ function inAnswers(records: readonly AuditRecord[]): AuditRecord[][] {
     answers.at(-1)?.push(record);
   }
   return answers;
-}
-
-/** Resolves when the caller has room for the next answer. @throws Failure ANSWER_UNTAKEN; the reason of the signal */
-async function send(call: Stream, response: ReadAuditResponse, signal: AbortSignal): Promise<void> {
-  if (call.write(response)) return;
-  const taken = Promise.withResolvers<undefined>();
-  const late = () => taken.reject(untaken());
-  const gone = () => taken.reject(signal.reason as Failure);
-  const drained = () => taken.resolve(undefined);
-  const timer = setTimeout(late, TAKING_MS);
-  signal.addEventListener('abort', gone, { once: true });
-  call.once('drain', drained);
-  try {
-    signal.throwIfAborted();
-    await taken.promise;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', gone);
-    call.off('drain', drained);
-  }
 }
 
 async function getHeads(
@@ -192,9 +172,4 @@ function notOfAgency(): Failure {
 function narrowed(): Failure {
   const sentence = 'The rights of the client were changed during the reading: read on from the last position.';
   return new Failure('permission-denied', 'CONTRIBUTOR_NOT_PERMITTED', sentence, { field: 'filter.agency' });
-}
-
-function untaken(): Failure {
-  const sentence = `The caller did not take an answer within ${TAKING_MS / 1000} s: read on from the last position.`;
-  return new Failure('deadline-exceeded', 'ANSWER_UNTAKEN', sentence);
 }

@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { status as Code, type Deadline, type handleUnaryCall, type Metadata, type sendUnaryData } from '@grpc/grpc-js';
+import { status as Code, type handleUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import type { Action } from '../access/actions.ts';
-import type { Admission } from '../access/gatekeeper.ts';
 import type { Asked, Decider, Grant } from '../access/grant.ts';
 import type { Principal } from '../access/principal.ts';
-import { asFailure, Failure } from '../failure.ts';
+import { asFailure, type Failure } from '../failure.ts';
 import type { Party } from '../fair-turns.ts';
 import type { AuditSink } from '../audit/audit-entry.ts';
 import type { FoundRecord } from '../audit/hit-entries.ts';
 import { recordCall, type AuditDraft, type LimitedCall } from './call-audit.ts';
 import type { CallsUnderWay } from './calls-under-way.ts';
-import { admissionOf } from './caller-gate.ts';
+import { followCall, type CallLimits, type FollowedCall } from './followed-call.ts';
 import { METHOD_NEEDS, type Method } from './needs.ts';
 import { statusName, toServiceError } from './status.ts';
-import { endOf, type EndedCall } from './watched-call.ts';
+import type { EndedCall } from './watched-call.ts';
 import { answerTo, requestOf } from './wire-request.ts';
 
 /**
@@ -73,7 +72,7 @@ export interface CallContext {
   recordEarly(more?: AuditDraft): Promise<void>;
 }
 
-export interface CallSettings {
+export interface CallSettings extends CallLimits {
   readonly observe: CallObserver;
   readonly decider: Pick<Decider, 'authorize'>;
   /** Records every call before its answer leaves. */
@@ -84,123 +83,6 @@ export interface CallSettings {
   readonly takeCall: (principal: Principal) => void;
   /** Counts a call beyond that limit for the audit, in place of a record: there is no limit to such calls. */
   readonly limited: (call: LimitedCall) => void;
-  /** Deadline for calls without one, in milliseconds. */
-  readonly defaultDeadlineMs: number;
-}
-
-/** The members that the four kinds of gRPC calls share and that are needed here. */
-interface AnyCall {
-  /** Undefined for calls that did not arrive over gRPC. */
-  readonly metadata?: Metadata;
-  getDeadline(): Deadline;
-  getPeer(): string;
-  on(event: 'cancelled', listener: () => void): unknown;
-  off(event: 'cancelled', listener: () => void): unknown;
-}
-
-/** The deadline and the cancellation of a call. */
-export interface FollowedCall extends Pick<CallContext, 'signal' | 'deadlineMs' | 'principal' | 'party'> {
-  /** Address of the caller. */
-  readonly peer: string;
-  /**
-   * Returns why the caller no longer waits for an answer: its own deadline has passed, or it has cancelled. Undefined
-   * while it waits. The default deadline is the service's own: the caller still waits after it.
-   */
-  readonly gone: () => Failure | undefined;
-  /** Must be called when the call has ended. */
-  readonly release: () => void;
-}
-
-/**
- * A call cancelled at most this long before its deadline counts as expired, in milliseconds: the time that a request
- * may take to arrive.
- */
-const MOMENT_MS = 100;
-/** Upper limit of that tolerance, as a share of the call's timeout. */
-const MOMENT_SHARE = 0.2;
-
-/** What any transport provides about a call. */
-export interface Followable {
-  /** Deadline, in milliseconds since 1970; Infinity if the caller set none. */
-  readonly at: number;
-  /** Registers a listener for cancellation. @returns unregisters it */
-  readonly cancelled: (listener: () => void) => () => void;
-  /** Aborted when the call is ended outside its handler. */
-  readonly end?: AbortSignal | undefined;
-  readonly admission: Admission;
-  /** Address and port. Callers without it share one party. */
-  readonly peer?: () => string;
-}
-
-/**
- * Starts following a call's deadline and cancellation.
- * @param limited - a call without a deadline gets the default one
- */
-export function follow(call: Followable, settings: CallSettings, limited: boolean): FollowedCall {
-  const controller = new AbortController();
-  const { at, end: ended, admission } = call;
-  const remaining = Number.isFinite(at) ? at - Date.now() : limited ? settings.defaultDeadlineMs : Infinity;
-  const expire = () =>
-    controller.abort(
-      new Failure('deadline-exceeded', 'DEADLINE_EXCEEDED', 'The deadline passed before the answer was complete.'),
-    );
-  const cancel = () => controller.abort(new Failure('cancelled', 'CANCELLED', 'The caller cancelled the call.'));
-  // setTimeout takes at most 2^31 − 1 ms and fires at once for more.
-  const timer = remaining < 2 ** 31 ? setTimeout(expire, Math.max(0, remaining)) : undefined;
-  // grpc-js cancels a call when its deadline passes on the server. A client cancels when its own deadline passes, which
-  // is slightly earlier because its clock started first. Decide which of the two happened.
-  const end = at - Math.min(MOMENT_MS, remaining * MOMENT_SHARE);
-  let isGone = false;
-  const forget = call.cancelled(() => {
-    isGone = true;
-    if (Number.isFinite(at) && Date.now() >= end) expire();
-    else cancel();
-  });
-  for (const end of [ended, admission.end])
-    end?.addEventListener('abort', () => {
-      isGone = true;
-      controller.abort(end.reason);
-    });
-  if (admission.end.aborted) controller.abort(admission.end.reason);
-  const gone = () => {
-    // The thread may have been too busy to run the timer.
-    if (Date.now() >= at) expire();
-    const { signal } = controller;
-    return signal.aborted && (isGone || Number.isFinite(at)) ? (signal.reason as Failure) : undefined;
-  };
-  return {
-    signal: controller.signal,
-    deadlineMs: Date.now() + remaining,
-    get principal() {
-      return admission.principal;
-    },
-    peer: call.peer?.() ?? '',
-    party: () => partyOf(call),
-    gone,
-    release: () => {
-      clearTimeout(timer);
-      forget();
-    },
-  };
-}
-
-/** Starts following a gRPC call. */
-export function followCall(call: AnyCall, settings: CallSettings, limited: boolean): FollowedCall {
-  const deadline = call.getDeadline();
-  const cancelled = (listener: () => void) => {
-    call.on('cancelled', listener);
-    return () => void call.off('cancelled', listener);
-  };
-  const at = deadline instanceof Date ? deadline.getTime() : deadline;
-  const peer = () => call.getPeer();
-  const admission = admissionOf(call.metadata);
-  // The gate stands before every handler, and no method of the contract is open to everyone.
-  if (admission === undefined) throw new Error('a call reached its handler without passing the gate');
-  return follow({ at, cancelled, end: endOf(call.metadata), admission, peer }, settings, limited);
-}
-
-function partyOf({ admission, peer = () => '' }: Followable): Party {
-  return { name: admission.principal.client.clientId, connection: peer() };
 }
 
 /** The result of a reported call. */

@@ -93,7 +93,7 @@ export function callerGate({ gatekeeper, certificateOf, turnedAway, openStream }
             const need = needOfMethod(method.path);
             const pending = need === 'nothing' ? undefined : gatekeeper.verified(shown);
             if (pending === undefined) admit(shown);
-            else pending.then(admit, (thrown: unknown) => turnAway(thrown, shown));
+            else pending.then(admit).catch((thrown: unknown) => turnAway(thrown, shown));
           },
           onCancel: leave,
         }),
@@ -105,7 +105,7 @@ export function callerGate({ gatekeeper, certificateOf, turnedAway, openStream }
   };
 }
 
-/** @returns undefined: the method is open to everyone @throws Failure, see Gatekeeper.admit */
+/** @returns undefined: the method needs no client @throws Failure, see Gatekeeper.admit */
 export function enter(
   gatekeeper: Pick<Gatekeeper, 'admit'>,
   presented: Presented,

@@ -54,9 +54,9 @@ export async function searchSilently(
     },
     patience,
   );
-  return result.candidates.map(({ subject, log10Fmr, band }) => ({
-    ...{ ...factsOf(subject), rank: undefined, log10Fmr, band, silent: true },
-  }));
+  return result.candidates.map(({ subject, log10Fmr, band }) => {
+    return { ...factsOf(subject), rank: undefined, log10Fmr, band, silent: true };
+  });
 }
 
 /** A subject that a comparison matched. @param log10Fmr - fused */

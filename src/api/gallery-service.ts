@@ -1,7 +1,8 @@
 import type { ServerReadableStream, sendUnaryData } from '@grpc/grpc-js';
 import type { Grant } from '../access/grant.ts';
 import type { NewSubject } from '../store/records.ts';
-import { endCall, followCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
+import { endCall, reported, unary, type CallContext, type CallSettings } from './call.ts';
+import { followCall } from './followed-call.ts';
 import { findDuplicates, listTurns, type DuplicateDependencies } from './duplicates.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
 import { prepareEnrolment } from '../enrolment/enrolment.ts';

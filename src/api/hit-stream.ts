@@ -1,15 +1,16 @@
 /** The stream of an agency's hits: from an acknowledged position on, in order, without end. */
-import { once } from 'node:events';
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { Grant, RecordFacts } from '../access/grant.ts';
 import { Failure } from '../failure.ts';
 import type { HitBell } from '../sharing/hit-bell.ts';
 import type { HitSource } from '../sharing/hit-source.ts';
-import { hitOf, type Hit } from '../sharing/hit.ts';
+import { hitsOf, type Hit } from '../sharing/hit.ts';
 import type { WatchHitsRequest, WatchHitsResponse } from '../contract/generated/ridgewatch/v1/sharing.ts';
 import { toWireHit } from '../contract/wire-hits.ts';
-import { followCall, reported, type CallContext, type CallSettings } from './call.ts';
+import { reported, type CallContext, type CallSettings } from './call.ts';
+import { followCall } from './followed-call.ts';
 import { toServiceError } from './status.ts';
+import { sendTaken } from './taken-answers.ts';
 import { answerTo, requestOf } from './wire-request.ts';
 
 const METHOD = 'Sharing/WatchHits';
@@ -22,8 +23,7 @@ const LIFE_MS = 15_000;
 
 type Call = ServerWritableStream<WatchHitsRequest, WatchHitsResponse>;
 
-/** What policies decide by about a subject as it is now; undefined: it is not there. */
-export type FindRecord = (subjectId: string) => RecordFacts | undefined;
+type FindRecord = (subjectId: string) => RecordFacts | undefined;
 
 export interface SharingDependencies {
   readonly hits: HitSource;
@@ -36,15 +36,12 @@ export interface SharingDependencies {
 
 /** Serves one stream. It ends with its caller, its credential, the service, or a failure of the store. */
 export function watchHits(call: Call, service: SharingDependencies, settings: CallSettings): void {
-  const followed = followCall(call, settings, false);
-  const signal = AbortSignal.any([followed.signal, service.bell.closing]);
-  void reported(METHOD, { ...followed, signal }, settings, (context) => send(call, service, context)).then(
-    (outcome) => {
-      followed.release();
-      if ('failure' in outcome) call.emit('error', toServiceError(outcome.failure));
-      else call.end();
-    },
-  );
+  const followed = followCall(call, settings, false, service.bell.closing);
+  void reported(METHOD, followed, settings, (context) => send(call, service, context)).then((outcome) => {
+    followed.release();
+    if ('failure' in outcome) call.emit('error', toServiceError(outcome.failure));
+    else call.end();
+  });
 }
 
 async function send(call: Call, service: SharingDependencies, context: CallContext): Promise<never> {
@@ -56,6 +53,7 @@ async function send(call: Call, service: SharingDependencies, context: CallConte
   service.requireReady();
   if (afterPosition !== undefined) await requirePosition(hits, agency, afterPosition, 'after_position');
   let position = afterPosition ?? (await hits.acknowledgedBy(agency, clientId));
+  const tell = (response: WatchHitsResponse) => sendTaken(call, answerTo(call.request, response), signal);
   let lifeAt = 0;
   let sent = 0;
   for (;;) {
@@ -64,15 +62,15 @@ async function send(call: Call, service: SharingDependencies, context: CallConte
     const rows = await hits.hitsAfter(agency, position, BATCH);
     // Policies may have changed since the last batch.
     const grant = context.authorize({ purpose: 'none', galleries: [] });
-    const seen = rows.map((row) => hitOf(row, agency)).filter((hit) => maySeeHit(grant, hit, service.findRecord));
+    const seen = hitsOf(rows, agency).filter((hit) => maySeeHit(grant, hit, service.findRecord));
     if (seen.length > 0) await context.recordEarly({ subjects: [...new Set(seen.map(({ subjectId }) => subjectId))] });
-    for (const hit of seen) await write(call, { hit: toWireHit(hit), position: hit.position }, signal);
+    for (const hit of seen) await tell({ hit: toWireHit(hit), position: hit.position });
     position = rows.at(-1)?.position ?? position;
     context.note({ hit_count: (sent += seen.length) });
     if (rows.length === BATCH) continue;
     const isIdle = rows.length === 0;
     if (!isIdle || performance.now() >= lifeAt) {
-      await write(call, { position }, signal);
+      await tell({ position });
       lifeAt = performance.now() + LIFE_MS;
     }
     await bell.wait(agency, rings, POLL_MS, signal);
@@ -89,11 +87,6 @@ function maySeeHit(grant: Grant, { subjectId, details }: Hit, findRecord: FindRe
   if (details === undefined) return true;
   const { caveats, provenance } = details;
   return grant.sees({ contributor: grant.client.agency, caveats, provenance });
-}
-
-async function write(call: Call, response: WatchHitsResponse, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  if (!call.write(answerTo(call.request, response))) await once(call, 'drain', { signal });
 }
 
 /** @throws Failure POSITION_UNKNOWN: no hit of the agency has this position or a greater one */

@@ -41,7 +41,7 @@ export class HttpGate {
     requireDeclared(path);
     return async (head) => {
       const admission = await this.#enter(path, head);
-      if (admission === undefined) throw new Error(`${path} is open to everyone`);
+      if (admission === undefined) throw new Error(`${path} needs no client`);
       return {
         answer: (request) => route(request, admission, head.address),
         leave: () => admission.leave(),

@@ -162,6 +162,9 @@ async function answerIdentify(
   const probe = service.probeDigest.of(request.samples.map(({ data }) => data));
   context.account({ probe });
   context.account({ classes: await searchedClasses(classes, served.current.classes, context.signal) });
+  const unshown = searchSilently(service.searcher, served.current.classes, grant, query, context);
+  // Its failure is that of the call, once the caller's own search has ended.
+  unshown.catch(() => undefined);
   // An early answer leaves when its record is durable, and before the last one.
   let early = Promise.resolve();
   const tell = (first: Identified) => {
@@ -169,16 +172,16 @@ async function answerIdentify(
     const response = toResponse(first);
     context.account(searchDraft(first, response));
     context.found(shownRecords(first, response, targetFpir));
-    early = context.recordEarly().then(() => tellEarly?.(response));
+    // A caller that goes once it has the early answer must not keep an owner from learning of a silent hit.
+    early = unshown
+      .then((silent) => context.found(silent))
+      .then(() => context.recordEarly())
+      .then(() => tellEarly?.(response));
     // Its failure is that of the call, once the search has ended.
     early.catch(() => undefined);
   };
   // Nothing is told early after the last answer, and no other answer replaces a record that could not be kept.
-  const searched = service.searcher.identify(query, context, tellEarly && tell).finally(() => early);
-  const unshown = searchSilently(service.searcher, served.current.classes, grant, query, context);
-  // It is waited for last: the call must not end while its search goes on.
-  unshown.catch(() => undefined);
-  const found = await searched;
+  const found = await service.searcher.identify(query, context, tellEarly && tell).finally(() => early);
   const silent = await unshown;
   const { result, damagedReferences } = found;
   noteFirst(result);

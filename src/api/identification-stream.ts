@@ -1,6 +1,7 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { Failure } from '../failure.ts';
-import { followCall, reported, type CallContext, type CallSettings } from './call.ts';
+import { reported, type CallContext, type CallSettings } from './call.ts';
+import { followCall } from './followed-call.ts';
 import type {
   IdentifyRequest,
   IdentifyResponse,

@@ -2,7 +2,7 @@ import type { Action } from '../access/actions.ts';
 
 /**
  * What a caller needs for a method or path: to be permitted one of these actions; `client`: to be any client;
- * `nothing`: not even that. What is not listed is refused to everyone.
+ * `nothing`: not even that. What is not listed is refused to every client.
  */
 export type Need = readonly Action[] | 'client' | 'nothing';
 

@@ -96,7 +96,7 @@ async function reloadIndex(service: OperationsDependencies, context: CallContext
   const { switcher, served } = service;
   const switched = await switcher.reload();
   const { name = '', sequence = 0 } = switcher.index ?? {};
-  // The log must show which index answered a search, whoever requested the switch.
+  // The log must show which index answered a search, whichever client requested the switch.
   context.note({ index: name, switched });
   return { switched, indexName: name, indexSequence: sequence, galleryVersion: served.current.version };
 }

@@ -1,4 +1,4 @@
-import { parseRecord } from '../audit/audit-entry.ts';
+import { parseRecord, type AuditRecord } from '../audit/audit-entry.ts';
 import type { HitRow } from './hit-source.ts';
 
 /** A hit with what its audit record says. */
@@ -25,13 +25,25 @@ export interface HitDetails {
   readonly provenance: string;
 }
 
-/** @param agency - whose hit it is */
-export function hitOf({ position, hitId, subjectId, record }: HitRow, agency: string): Hit {
-  return { position, hitId, subjectId, details: detailsOf(record, hitId, subjectId, agency) };
+/**
+ * The hits of rows, in their order. A record with many hits is parsed once.
+ * @param agency - whose hits they are
+ */
+export function hitsOf(rows: readonly HitRow[], agency: string): Hit[] {
+  const parsed = new Map<string, AuditRecord | undefined>();
+  return rows.map(({ position, hitId, subjectId, record: text }) => {
+    if (text !== undefined && !parsed.has(text)) parsed.set(text, parseRecord(text));
+    const record = text === undefined ? undefined : parsed.get(text);
+    return { position, hitId, subjectId, details: detailsOf(record, hitId, subjectId, agency) };
+  });
 }
 
-function detailsOf(text: string | undefined, hitId: string, subjectId: string, agency: string): HitDetails | undefined {
-  const record = text === undefined ? undefined : parseRecord(text);
+function detailsOf(
+  record: AuditRecord | undefined,
+  hitId: string,
+  subjectId: string,
+  agency: string,
+): HitDetails | undefined {
   const hit = record?.hits?.find((one) => one.hit_id === hitId);
   if (record?.kind !== 'hit' || record.agency !== agency || hit?.subject_id !== subjectId) return undefined;
   return {

@@ -7,7 +7,7 @@ import type { Provider } from './provider-file.ts';
 
 /** A token with many groups of a directory has half of this; more does not fit into the headers of a call. */
 export const MAX_TOKEN_BYTES = 7168;
-/** Signatures by private keys only: with a secret, whoever checks tokens could also make them. */
+/** Signatures by private keys only: with a secret, a program that checks tokens could also make them. */
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'].concat([
   'EdDSA',
   'Ed25519',
@@ -98,8 +98,10 @@ export async function checkToken(
 type Claims = z.output<typeof claims>;
 
 /** A token that another program has asked for was not meant for this service by its person. */
-function requireKnownClient({ clients }: Provider, { azp, client_id }: Claims): void {
-  for (const client of [azp, client_id])
+function requireKnownClient({ clients, audience }: Provider, { azp, client_id }: Claims): void {
+  // A token that names no program was issued to its audience.
+  const named = azp === undefined && client_id === undefined ? [audience] : [azp, client_id];
+  for (const client of named)
     if (client !== undefined && !clients.includes(client))
       throw refused('SIGN_IN_AUDIENCE_WRONG', 'The token was issued to another program.');
 }

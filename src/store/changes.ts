@@ -71,34 +71,20 @@ export async function insertChanges(client: Pick<pg.ClientBase, 'query'>, keys: 
 
 /** @returns the first of the next numbers */
 async function takeNumbers(client: pg.PoolClient, count: number): Promise<number> {
-  const { rows } = await client.query<{ seq: string; taken: boolean }>(
-    `UPDATE change_counter SET seq = seq + $1 RETURNING seq,
-       EXISTS (SELECT FROM change c WHERE c.seq > change_counter.seq - $1 AND c.seq <= change_counter.seq) AS taken`,
+  const { rows } = await client.query<{ seq: string }>(
+    `UPDATE change_counter SET seq = seq + $1 WHERE NOT EXISTS (
+       SELECT FROM change c WHERE c.seq > change_counter.seq AND c.seq <= change_counter.seq + $1) RETURNING seq`,
     [count],
   );
-  if (rows[0] === undefined) throw counterLost();
-  const first = Number(rows[0].seq) - count + 1;
-  return rows[0].taken ? passTaken(client, first, count) : first;
-}
-
-/**
- * Rows whose numbers the counter has not given were added by another hand. They are passed over, and become part of the
- * sequence without saying anything: whatever MAC they have is of a state before a restore.
- */
-async function passTaken(client: pg.PoolClient, first: number, count: number): Promise<number> {
-  const sql = 'SELECT seq FROM change WHERE seq >= $1 ORDER BY seq LIMIT $2';
-  const { rows } = await client.query<{ seq: string }>(sql, [first, MAX_PASSED]);
-  let free = first;
-  for (const { seq } of rows) {
-    if (Number(seq) >= free + count) break;
-    free = Number(seq) + 1;
-  }
-  if (rows.length === MAX_PASSED && Number(rows.at(-1)?.seq) < free + count) throw numbersTaken();
-  // The service's role may add changes, and nothing else: a function of the owner voids those ahead of the counter.
-  await client.query('UPDATE change_counter SET seq = $1', [first - 1]);
-  await client.query('SELECT void_changes_ahead($1)', [free]);
-  await client.query('UPDATE change_counter SET seq = $1', [free + count - 1]);
-  return free;
+  if (rows[0] !== undefined) return Number(rows[0].seq) - count + 1;
+  await readHead(client);
+  const { rows: passed } = await client.query<{ first: string | null }>('SELECT pass_changes_ahead($1, $2) AS first', [
+    count,
+    MAX_PASSED,
+  ]);
+  const first = passed[0]?.first;
+  if (first === undefined || first === null) throw numbersTaken();
+  return Number(first);
 }
 
 function numbersTaken(): Failure {

@@ -10,7 +10,8 @@ interface Row {
   readonly seq: string;
   readonly hit_id: string;
   readonly subject_id: string;
-  readonly entry: string | null;
+  readonly writer: string;
+  readonly record_seq: string;
 }
 
 export class HitStore implements HitSource {
@@ -24,16 +25,24 @@ export class HitStore implements HitSource {
     return withConnection(this.#pool, async (client) => {
       const { rows } = await client.query<Row>({
         name: 'hits-after',
-        text: `SELECT h.seq, h.hit_id, h.subject_id, a.entry FROM hit h
-          LEFT JOIN audit_record a ON a.writer = h.writer AND a.seq = h.record_seq
-          WHERE h.agency = $1 AND h.seq > $2 ORDER BY h.seq LIMIT $3`,
+        text: `SELECT seq, hit_id, subject_id, writer, record_seq FROM hit
+          WHERE agency = $1 AND seq > $2 ORDER BY seq LIMIT $3`,
         values: [agency, position, limit],
       });
-      return rows.map(({ seq, hit_id, subject_id, entry }) => ({
+      if (rows.length === 0) return [];
+      // A record may be that of hundreds of hits: it is read once.
+      const { rows: records } = await client.query<{ writer: string; seq: string; entry: string }>({
+        name: 'records-of-hits',
+        text: `SELECT writer, seq, entry FROM audit_record
+          WHERE (writer, seq) IN (SELECT DISTINCT w, s FROM unnest($1::uuid[], $2::bigint[]) AS h (w, s))`,
+        values: [rows.map(({ writer }) => writer), rows.map(({ record_seq }) => record_seq)],
+      });
+      const entries = new Map(records.map(({ writer, seq, entry }) => [`${writer} ${seq}`, entry]));
+      return rows.map(({ seq, hit_id, subject_id, writer, record_seq }) => ({
         position: Number(seq),
         hitId: hit_id,
         subjectId: subject_id,
-        record: entry ?? undefined,
+        record: entries.get(`${writer} ${record_seq}`),
       }));
     });
   }

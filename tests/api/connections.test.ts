@@ -8,7 +8,8 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'n
 import { credentials, status as Code, type ServiceError } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { followCall, reported, type CallReport } from '../../src/api/call.ts';
+import { reported, type CallReport } from '../../src/api/call.ts';
+import { followCall } from '../../src/api/followed-call.ts';
 import {
   EnrollStreamRequest,
   EnrollStreamResponse,

@@ -1,7 +1,7 @@
 /** The owner of a record is told when a search finds it. */
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AccessClient, Role } from '../../src/contract/generated/ridgewatch/v1/access.ts';
+import { AccessClient, Client, Role } from '../../src/contract/generated/ridgewatch/v1/access.ts';
 import { Provenance } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Purpose, type IdentifyRequest } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { Band } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
@@ -225,6 +225,27 @@ describe('a stream of hits', () => {
     const [by, at] = [await owner(agency), await gate()];
     for (let i = 0; i < 2; i++) await search(at, 11, agency);
     expect([await acknowledge(by, 2), await acknowledge(by, 1)]).toEqual([{ position: 2 }, { position: 2 }]);
+  });
+
+  it('goes by the rights that its client has at that time', async () => {
+    const agency = newAgency();
+    await enrol(13, agency, ['SECRET']);
+    await enrol(14, agency);
+    const [by, at] = [await owner(agency, { clearance: 3 }), await clients.as({ agency: 'border', clearance: 3 })];
+    const watching = watch(by.sharing);
+    await search(at, 13, agency);
+    await watching.until(1);
+    const access = clients.clientOf(AccessClient, running.headers.authorization.replace('Bearer ', ''));
+    const { clients: all } = await call(access, access.listClients.bind(access), { pageSize: 1000, pageToken: '' });
+    const registered = all.find(({ client }) => client?.clientId === by.clientId);
+    const client = { ...Client.create({ clientId: by.clientId }), clearance: 0 };
+    const etag = registered?.etag ?? '';
+    await call(access, access.updateClient.bind(access), { client, updateMask: ['clearance'], etag });
+    await search(at, 13, agency);
+    await search(at, 14, agency);
+    await watching.until(2);
+    expect(watching.hits.map(({ position }) => position)).toEqual([1, 3]);
+    watching.stop();
   });
 
   it('ends within a second when its client is disabled', async () => {

@@ -11,7 +11,7 @@ import {
   OperationsClient,
   type OperationsServer,
 } from '../../src/contract/generated/ridgewatch/v1/operations.ts';
-import { followCall } from '../../src/api/call.ts';
+import { followCall } from '../../src/api/followed-call.ts';
 import type { ApiServer } from '../../src/api/server.ts';
 import { installationFolder } from '../../src/installation.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';

@@ -66,7 +66,7 @@ describe('the spectra of face models', () => {
     expect(whole.learnedFrom({ ...NAME, dimension: 160 })).toBe(0);
   });
 
-  it('are the same for the same first subjects, whatever the order of enrolment and whoever follows', async () => {
+  it('are the same for the same first subjects, whatever the order of enrolment and whichever follow', async () => {
     const { spectra } = await learned(galleryOf(people(SPECTRUM_FACES + 50).reverse(), real));
     const random = new Random(7);
     const mixed = Array.from({ length: 400 }, () => {

@@ -202,7 +202,7 @@ describe('a client that was added in the database', () => {
       [role],
     );
 
-  it('is named, is no administrator beside whom the last one may go, and can be disabled', async () => {
+  it('is named, does not count as an administrator beside the last one, and can be disabled', async () => {
     const last = await add({ roles: new Set(['administrator' as const]) });
     await unbound();
     await forge('administrator');

@@ -32,7 +32,8 @@ export async function withoutChangeMacs(query: Query, keys: Keys): Promise<void>
   await withoutSignIns(query);
   await query('ALTER TABLE change DROP COLUMN mac, DROP COLUMN mac_key_id');
   await query('ALTER TABLE client DROP COLUMN version, DROP COLUMN mac, DROP COLUMN mac_key_id');
-  await query('DROP FUNCTION void_changes_ahead(bigint)');
+  await query('DROP TRIGGER change_counter_only_grows ON change_counter');
+  await query('DROP FUNCTION refuse_lower_counter(), pass_changes_ahead(bigint, bigint)');
   await query("DELETE FROM migration WHERE name = '0011_change_client_macs'");
   for (const file of ['changes-signed', 'clients-signed']) rmSync(join(keys.dataDir, file), { force: true });
 }

@@ -67,7 +67,8 @@ export async function readRecords(_args: readonly string[], options: ReadOptions
   const next = position === undefined ? '' : `${position.writer}:${position.seq}`;
   const verified = keys.length === 0 ? undefined : faults.length === 0;
   const document = {
-    records: texts.map((text) => JSON.parse(text) as object),
+    // A text that is no record is shown as it is: the faults name it.
+    records: texts.map((text) => parseRecord(text) ?? text),
     complete: isComplete,
     position: next,
     ...(verified !== undefined && { verified, faults }),

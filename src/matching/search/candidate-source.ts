@@ -59,7 +59,7 @@ export interface SearchRun {
   readonly signal: AbortSignal;
   /**
    * Called at most once, with the subjects that are known when the most similar ones have been compared, while no task
-   * of the search is running. Undefined: nobody waits for an early answer.
+   * of the search is running. Undefined: no caller waits for an early answer.
    * @returns whether that is enough: the source returns at once, and its own proposal is not used
    */
   readonly early?: ((proposal: Proposal) => Promise<boolean>) | undefined;

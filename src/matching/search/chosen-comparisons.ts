@@ -37,7 +37,7 @@ const TAIL_MIN_SUPPORT = 1.5;
  * other subjects; then the remaining references of the subjects with a notable score.
  * @param order - see ComparisonOrder; one entry for each part
  * @param early - called after the comparisons with the most similar subjects; returns whether they are enough. Undefined:
- * nobody waits for them
+ * no caller waits for them
  */
 export async function compareChosen(
   pool: WorkerPool,

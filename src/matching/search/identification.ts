@@ -128,7 +128,7 @@ export async function identify(
     const quick = firstHit?.quick(view, source);
     if (quick !== undefined) {
       const proposal = await quick.propose(probes, rules, run);
-      // In a small scope the quick source, too, has compared everybody.
+      // In a small scope the quick source, too, has compared every subject.
       if (isComplete(proposal)) return await conclude(proposal, false);
       if ((await tell(proposal)) && early !== undefined) return early;
     }

@@ -160,7 +160,7 @@ export class IndexAudit {
       return index;
     };
     const [exact, indexed] = await Promise.all([list(() => new ExactScan(this.#pool)), list(answering)]);
-    // Another source may have stepped in. An exact proposal is one of the same source that has missed nobody.
+    // Another source may have stepped in. An exact proposal is one of the same source that has missed no subject.
     if (indexed.way !== undefined && indexed.way !== index.way) return;
     const counts = this.#countsOf(modalitiesOf(request.probes), index.way);
     counts.searches++;

@@ -381,7 +381,7 @@ export interface RegisteredClient {
   /**
    * Why the client is not let in although it may be enabled: it was changed outside the service (CLIENT_MAC_MISMATCH,
    * CLIENT_UNSIGNED), put back to an earlier state (CLIENT_PUT_BACK) or removed (CLIENT_MISSING). Of the other fields only
-   * client.client_id is set then. Empty: it is what was registered.
+   * client.client_id is set then, and as `?` with a digest where it could not be one. Empty: it is what was registered.
    */
   damage: string;
   /** Identifies what the client may do at present: UpdateClient needs it. */
@@ -2653,7 +2653,7 @@ export const AccessService = {
     responseSerialize: (value: AddClientResponse): Buffer => Buffer.from(AddClientResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AddClientResponse => AddClientResponse.decode(value),
   },
-  /** Lists clients in pages, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
+  /** Lists clients in pages, including disabled ones. Their number is limited to 10,000, damaged ones apart. */
   listClients: {
     path: "/ridgewatch.v1.Access/ListClients" as const,
     requestStream: false as const,
@@ -2718,7 +2718,7 @@ export const AccessService = {
 export interface AccessServer extends UntypedServiceImplementation {
   /** Registers a client. */
   addClient: handleUnaryCall<AddClientRequest, AddClientResponse>;
-  /** Lists clients in pages, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
+  /** Lists clients in pages, including disabled ones. Their number is limited to 10,000, damaged ones apart. */
   listClients: handleUnaryCall<ListClientsRequest, ListClientsResponse>;
   /** Gives a client another credential, and ends the earlier ones of its kind after a while. */
   rotateCredential: handleUnaryCall<RotateCredentialRequest, RotateCredentialResponse>;
@@ -2751,7 +2751,7 @@ export interface AccessClient extends Client1 {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AddClientResponse) => void,
   ): ClientUnaryCall;
-  /** Lists clients in pages, including disabled ones. Their number is limited to 10,000, and a thousand damaged ones. */
+  /** Lists clients in pages, including disabled ones. Their number is limited to 10,000, damaged ones apart. */
   listClients(
     request: ListClientsRequest,
     callback: (error: ServiceError | null, response: ListClientsResponse) => void,

@@ -44,7 +44,7 @@ export interface AuditFilter {
   agency: string;
   /** Records about this subject, or with it as a candidate. */
   subjectId: string;
-  /** Records of this kind: call, refused, handshake, start, stop, administration or checkpoint. */
+  /** Records of this kind: call, refused, handshake, start, stop, administration, checkpoint or hit. */
   kind: string;
   /** Records of this method, e.g. "Identification/Identify" or "ridgewatch import". */
   method: string;

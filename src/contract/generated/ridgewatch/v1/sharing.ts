@@ -82,7 +82,7 @@ export function hitKindToJSON(object: HitKind): string {
   }
 }
 
-/** A search found a record. It says that somebody resembled the subject, never that it was the subject. */
+/** A search found a record. It says that a person resembled the subject, never that it was the subject. */
 export interface Hit {
   /** Id of the hit: the same however often it is sent. */
   hitId: string;
