@@ -12,7 +12,9 @@ import {
   ClientKind,
   DisableClientRequest,
   Role,
+  RevokeCredentialRequest,
   RotateCredentialRequest,
+  UpdateClientRequest,
 } from '../../src/contract/generated/ridgewatch/v1/access.ts';
 import { contract } from '../../src/contract/contract.ts';
 import {
@@ -115,6 +117,24 @@ const RIGHT: Readonly<Record<string, Uint8Array>> = {
     credential: TOKEN,
     overlapSeconds: 0,
   }).finish(),
+  UpdateClient: UpdateClientRequest.encode({
+    client: {
+      clientId: 'nobody',
+      kind: ClientKind.UNSPECIFIED,
+      agency: '',
+      roles: [],
+      allGalleries: false,
+      galleries: [],
+      purposes: [],
+      clearance: 1,
+      callsPerSecond: 0,
+      streams: 0,
+      verificationsPerDay: 0,
+    },
+    updateMask: ['clearance'],
+    etag: '0'.repeat(32),
+  }).finish(),
+  RevokeCredential: RevokeCredentialRequest.encode({ clientId: 'nobody', credentialId: NO_SUBJECT }).finish(),
   DisableClient: DisableClientRequest.encode({ clientId: 'nobody', reason: 'test' }).finish(),
 };
 
@@ -181,8 +201,14 @@ function exists(path: string, message: DescMessage): boolean {
   return rest === undefined || (found.message !== undefined && exists(rest, found.message));
 }
 
+/** A call with one message. A stream of hits goes on until its deadline. */
+function answerOf(name: string, path: string, message: Uint8Array): Promise<RawAnswer> {
+  return messageCall(session, path, message, name === 'WatchHits' ? { 'grpc-timeout': '300m' } : {});
+}
+
 /** Status of a call, or of the single record or search of its stream; undefined if it was not refused. */
 function refusalOf(name: string, { messages: [answer], status }: RawAnswer): RawAnswer['status'] | undefined {
+  if (name === 'WatchHits' && status.code === (Code.DEADLINE_EXCEEDED as number)) return undefined;
   if (status.code !== (Code.OK as number)) return status;
   if (answer === undefined || !name.endsWith('Stream')) return undefined;
   const outcome =
@@ -208,7 +234,7 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
   const paths = pathsOf(input).map((one) => ({ where: one.map((part) => part.name).join('.'), one }));
 
   it('accepts the valid request that the other tests change', async () => {
-    const refusal = refusalOf(name, await messageCall(session, path, right));
+    const refusal = refusalOf(name, await answerOf(name, path, right));
     expect([undefined, 'SUBJECT_NOT_FOUND', 'CLIENT_NOT_FOUND', 'CLIENT_EXISTS']).toContain(refusal?.reason);
   });
 
@@ -217,7 +243,7 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
     if (last === undefined) throw new Error('the path is empty');
     let refused = 0;
     for (const values of wrongValues(last)) {
-      const refusal = refusalOf(name, await messageCall(session, path, withValues(right, one, values)));
+      const refusal = refusalOf(name, await answerOf(name, path, withValues(right, one, values)));
       if (refusal === undefined) continue;
       refused++;
       const what = `${where}: ${values.subarray(0, 20).toString('hex')}: ${refusal.message}`;
@@ -254,7 +280,7 @@ describe('what callers write', () => {
       for (const text of TEXTS) {
         const lines = running.log.length;
         const message = withValues(RIGHT[name] ?? new Uint8Array(), path, field(last.number, Buffer.from(text)));
-        const refusal = refusalOf(name, await messageCall(session, `/${parent.typeName}/${name}`, message));
+        const refusal = refusalOf(name, await answerOf(name, `/${parent.typeName}/${name}`, message));
         expect(JSON.stringify(refusal ?? {}), last.name).not.toMatch(CANARY);
         if (!isLogged(last.name, text)) expect(running.log.slice(lines).join('\n'), last.name).not.toMatch(CANARY);
       }
