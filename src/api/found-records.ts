@@ -4,13 +4,12 @@ import type { FoundRecord } from '../audit/hit-entries.ts';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
 import type { RecordClasses } from '../gallery/record-classes.ts';
 import { thresholdFor } from '../matching/rates/fusion.ts';
-import type { Identified, IdentifyQuery, Patience, Searcher } from '../matching/search/searcher.ts';
+import type { ClassMask } from '../gallery/class-mask.ts';
+import type { Identified } from '../matching/search/searcher.ts';
 import type { IdentifyResponse } from '../contract/generated/ridgewatch/v1/identification.ts';
 import { silentClassesOf } from './class-masks.ts';
+import { WEAKEST_CANDIDATE_LOG10 } from './disclosed-answers.ts';
 import { searchedClasses } from './searched-classes.ts';
-
-/** Silent candidates of one search. Hardly any search has more than one. */
-const MAX_SILENT = 100;
 
 /**
  * The candidates of an answer that are hits: those that the caller is shown and that reach the service's own threshold.
@@ -28,33 +27,32 @@ export function shownRecords({ result }: Identified, shown: IdentifyResponse, ta
 }
 
 /**
- * Searches the records that are not shown to the caller. It is a search of its own: which records the answer lists, in
- * which order, and what it says of itself, are the same whether there are such records or not.
- * @param query - of the caller
- * @throws Failure, see Searcher
+ * The record classes that a call searches without showing them. Which records its answer lists, in which order, and what
+ * it says of itself, are the same whether there are such records or not.
+ * @returns undefined: there are none
+ * @throws the signal's reason
  */
-export async function searchSilently(
-  searcher: Searcher,
-  classes: RecordClasses,
+export async function unshownClasses(
   grant: Grant,
-  query: IdentifyQuery,
-  patience: Patience,
-): Promise<FoundRecord[]> {
+  classes: RecordClasses,
+  signal: AbortSignal,
+): Promise<ClassMask | undefined> {
   const mask = silentClassesOf(grant, classes);
-  if ((await searchedClasses(mask, classes, patience.signal)).count === 0) return [];
-  const { result } = await searcher.identify(
-    {
-      ...query,
-      classes: mask,
-      maxCandidates: MAX_SILENT,
-      threshold: undefined,
-      admit: undefined,
-      explain: false,
-      firstHit: false,
-    },
-    patience,
-  );
-  return result.candidates.map(({ subject, log10Fmr, band }) => {
+  return (await searchedClasses(mask, classes, signal)).count === 0 ? undefined : mask;
+}
+
+/**
+ * The hits on records that are not shown to the caller: those at the threshold that the answer would have with them, and
+ * no weaker ones than a caller with rounded rates is ever shown. Where few records are silent, the threshold of these
+ * alone would tell their owners of every hundredth stranger.
+ * @param targetFpir - the service's own
+ */
+export function silentRecords({ result, unshown }: Identified, targetFpir: number): FoundRecord[] {
+  if (unshown === undefined) return [];
+  const standard = thresholdFor(targetFpir, result.subjectsSearched + unshown.subjectsSearched);
+  const weakest = Math.min(standard, WEAKEST_CANDIDATE_LOG10);
+  const found = unshown.candidates.filter(({ log10Fmr }) => log10Fmr <= weakest);
+  return found.map(({ subject, log10Fmr, band }) => {
     return { ...factsOf(subject), rank: undefined, log10Fmr, band, silent: true };
   });
 }

@@ -30,7 +30,7 @@ import {
   type Safeguards,
 } from './safeguards.ts';
 import { classesOf } from './class-masks.ts';
-import { matchedRecord, searchSilently, shownRecords } from './found-records.ts';
+import { matchedRecord, shownRecords, silentRecords, unshownClasses } from './found-records.ts';
 import { policyPurpose } from './permissions.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
 import type {
@@ -134,6 +134,7 @@ async function answerIdentify(
     samples,
     galleries: [...grant.galleries],
     classes,
+    unshown: await unshownClasses(grant, served.current.classes, context.signal),
     // Which of equal rounded rates are shown must not depend on the exact ones.
     maxCandidates: isCoarse ? Math.max(maxCandidates, COARSE_LIST) : maxCandidates,
     threshold: isCoarse ? disclosableThreshold(asked, targetFpir) : asked,
@@ -162,27 +163,19 @@ async function answerIdentify(
   const probe = service.probeDigest.of(request.samples.map(({ data }) => data));
   context.account({ probe });
   context.account({ classes: await searchedClasses(classes, served.current.classes, context.signal) });
-  const unshown = searchSilently(service.searcher, served.current.classes, grant, query, context);
-  // Its failure is that of the call, once the caller's own search has ended.
-  unshown.catch(() => undefined);
   // An early answer leaves when its record is durable, and before the last one.
   let early = Promise.resolve();
   const tell = (first: Identified) => {
     noteFirst(first.result);
     const response = toResponse(first);
     context.account(searchDraft(first, response));
-    context.found(shownRecords(first, response, targetFpir));
-    // A caller that goes once it has the early answer must not keep an owner from learning of a silent hit.
-    early = unshown
-      .then((silent) => context.found(silent))
-      .then(() => context.recordEarly())
-      .then(() => tellEarly?.(response));
+    context.found([...shownRecords(first, response, targetFpir), ...silentRecords(first, targetFpir)]);
+    early = context.recordEarly().then(() => tellEarly?.(response));
     // Its failure is that of the call, once the search has ended.
     early.catch(() => undefined);
   };
   // Nothing is told early after the last answer, and no other answer replaces a record that could not be kept.
   const found = await service.searcher.identify(query, context, tellEarly && tell).finally(() => early);
-  const silent = await unshown;
   const { result, damagedReferences } = found;
   noteFirst(result);
   const way = result.way ?? 'exact';
@@ -200,7 +193,7 @@ async function answerIdentify(
   });
   const response = toResponse(found);
   context.account(searchDraft(found, response));
-  context.found([...shownRecords(found, response, targetFpir), ...silent]);
+  context.found([...shownRecords(found, response, targetFpir), ...silentRecords(found, targetFpir)]);
   return response;
 }
 

@@ -7,6 +7,7 @@ import {
   call,
   callsOf,
   enrolPerson,
+  enrolRequest,
   identifyRequest,
   refused,
   runService,
@@ -122,6 +123,17 @@ describe('a service under overload', () => {
       expect((await identify(samplesOf(1, 1))).candidates[0]?.subjectId).toBe(subjectId);
     },
   );
+
+  it('refuses no search because of records that are searched and not shown', async () => {
+    const subjectId = await serve(1);
+    const data = { ...enrolRequest([]).data!, caveats: ['SILENT'] };
+    await enrolPerson(running, 2, { data });
+    const held = hold();
+    const searches = Array.from({ length: AT_ONCE + 1 }, () => identify(samplesOf(1, 1)));
+    await held.holds(AT_ONCE, 1);
+    held.release();
+    for (const { candidates } of await Promise.all(searches)) expect(candidates[0]?.subjectId).toBe(subjectId);
+  });
 
   it('runs verifications before waiting searches', async () => {
     const subjectId = await serve(10);

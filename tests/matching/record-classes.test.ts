@@ -3,7 +3,7 @@
  * were never enrolled.
  */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { named } from '../named-scope.ts';
 import type { SubjectAttributes } from '../../src/gallery/catalogue.ts';
 import { ClassMask } from '../../src/gallery/class-mask.ts';
@@ -332,6 +332,36 @@ describe('a caller that may not search some record classes', () => {
     );
     for (const count of Object.values(met)) expect(count).toBeGreaterThan(10);
   }, 60_000);
+
+  it('gets the same answer, in one turn and with the same figures of the index, where others are searched unshown', async () => {
+    const all = { instances: [true, true, true, true], galleries: ['x'], expireTimeMs: undefined, isExpunged: false };
+    const gallery = wholeGallery(
+      Array.from({ length: PEOPLE }, (_, who) => ({ ...all, classes: [who % 2] })),
+      1000,
+    );
+    const [pool] = pools;
+    const served = { current: gallery };
+    const audit = new IndexAudit(0, 0.999, served, pool, () => Promise.resolve(), vi.fn());
+    const note = vi.spyOn(audit, 'note');
+    const planner = new Planner(pool);
+    vi.spyOn(planner, 'choose').mockImplementation(() => new IndexedScan(pool, SHORT));
+    const parts = { served, planner, audit, pool, quarantine: new Quarantine(), targetFpir: 0.01 };
+    const searcher = new Searcher({ ...parts, admission: new AdmissionQueue(1, 0) });
+    const [shown, others] = [maskOf(gallery, [0]), maskOf(gallery, [1])];
+    const query = {
+      ...{ samples: samples[1], galleries: ['x'], maxCandidates: 10, threshold: undefined },
+      ...{ isExact: false, explain: false, allowPartial: false, firstHit: false },
+    };
+    const apart = await searcher.identify({ ...query, classes: shown }, patience);
+    const unshown = await searcher.identify({ ...query, classes: others, maxCandidates: 100 }, patience);
+    expect(unshown.result.candidates.map(({ subject }) => subject.subjectId)).toContain('p1');
+    note.mockClear();
+    const both = await searcher.identify({ ...query, classes: shown, unshown: others }, patience);
+    expect(said(both.result)).toEqual(said(apart.result));
+    expect(both.unshown && said(both.unshown)).toEqual(said(unshown.result));
+    expect(note.mock.calls.map(([request]) => request.scope.classes)).toEqual([shown]);
+    vi.restoreAllMocks();
+  });
 
   it('learns from a stopped search no number of references', async () => {
     const drawn = { galleries: ['x'], expireTimeMs: undefined, instances: [true, true, true, true], isExpunged: false };

@@ -18,6 +18,7 @@ import { PartialTime } from './partial-time.ts';
 import type { Planner } from './planner.ts';
 import { prepareProbes, type Probe, type SampleTemplate } from './probe.ts';
 import type { SearchView } from './search-view.ts';
+import { settled } from './settled.ts';
 import { verifySamples, verifySubject, type VerificationResult } from './verification.ts';
 
 /** Dependencies of the searcher. */
@@ -46,6 +47,8 @@ export interface IdentifyQuery {
   readonly galleries: readonly string[];
   /** Record classes that the caller may search; undefined: every class. */
   readonly classes: ClassMask | undefined;
+  /** Record classes that are searched beside these, and whose subjects are in no list for the caller. */
+  readonly unshown?: ClassMask | undefined;
   readonly maxCandidates: number;
   /** Called with the probes before they are searched; what it throws ends the search. */
   readonly admit?: ((probes: readonly Probe[]) => void) | undefined;
@@ -75,6 +78,8 @@ export interface Identified extends Compared<SearchResult> {
   readonly audit: AuditFigures | undefined;
   /** Upper bound of the damaged references that may be in scope and could not be compared. */
   readonly damagedReferences: number;
+  /** What was found in the classes that are not shown; undefined: there was no such search, or it has not ended. */
+  readonly unshown: SearchResult | undefined;
 }
 
 export type Verified = Compared<VerificationResult>;
@@ -103,6 +108,9 @@ export interface Duplicates extends Pick<SearchResult, 'mode' | 'galleryVersion'
   readonly duplicates: readonly Candidate[];
 }
 
+/** Longest list of subjects that are not shown. Hardly any search has more than one. */
+const MAX_UNSHOWN = 100;
+
 /** Every method throws Failure QUEUE_FULL, QUEUE_TOO_LONG or NOT_COMPARABLE, or the reason of the caller's signal. */
 export class Searcher {
   readonly #parts: SearcherParts;
@@ -129,10 +137,11 @@ export class Searcher {
     served.current.requireKnown(query.galleries);
     const { allowPartial: partial, isExact, maxCandidates, explain, classes } = query;
     const waiting = { signal, deadlineMs, kind: 'search', partial, ...(party && { party }) } as const;
-    const { search, result, source } = await admission.run(waiting, async () => {
+    const { search, result, source, unshown } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(query.samples);
       query.admit?.(probes);
       await classes?.prepare(signal);
+      await query.unshown?.prepare(signal);
       let source: CandidateSource | undefined;
       const choose = (view: SearchView) => (source = planner.choose(probes, view, isExact));
       const limits = partial ? this.#partialTime.limits(deadlineMs, Date.now()) : undefined;
@@ -145,17 +154,22 @@ export class Searcher {
         explain,
         ...limits,
       };
+      const unshownSearch = query.unshown && this.#searchUnshown(search, query, signal);
+      // A caller that goes once it has an early list must not end the search of what it is not shown.
       const found = (early: SearchResult) => {
-        tellEarly?.(this.#identified(search, early));
+        const tell = (unshown?: SearchResult) => tellEarly?.(this.#identified(search, early, unshown));
+        if (unshownSearch === undefined) tell();
+        else unshownSearch.then(tell, () => undefined);
         return tellEarly === undefined;
       };
       const quick: FirstHit['quick'] = (view, chosen) => planner.quick(probes, view, chosen);
       const firstHit = query.firstHit ? { quick, found } : undefined;
       let isStopped = true;
       try {
-        const result = await identify(served.current, choose, pool, { ...search, firstHit }, signal);
+        const shown = identify(served.current, choose, pool, { ...search, firstHit }, signal);
+        const [result, unshown] = await settled(shown, unshownSearch);
         isStopped = result.searchedFraction < 1 && !result.isEarly;
-        return { search, result, source };
+        return { search, result, source, unshown };
       } finally {
         if (limits !== undefined && isStopped) this.#partialTime.note(limits, Date.now());
       }
@@ -163,7 +177,25 @@ export class Searcher {
     // What a complete search misses is to be measured on all searches. Those without an early list have few mates but
     // the difficult ones.
     if (source?.way !== undefined && (result.isEarly || result.way === source.way)) audit.note(search, source);
-    return this.#identified(search, result);
+    return this.#identified(search, result, unshown);
+  }
+
+  /**
+   * Searches the classes that are not shown, in the turn of the search that is answered: for a turn of its own a caller
+   * could be refused where it would not be without such records. The index audit does not learn of it, because callers
+   * see its counts.
+   */
+  #searchUnshown(search: SearchRequest, query: IdentifyQuery, signal: AbortSignal): Promise<SearchResult> {
+    const { served, planner, pool, targetFpir } = this.#parts;
+    const request = {
+      ...search,
+      scope: { ...search.scope, classes: query.unshown },
+      maxCandidates: MAX_UNSHOWN,
+      threshold: { targetFpir },
+      explain: false,
+    };
+    const choose = (view: SearchView) => planner.choose(search.probes, view, query.isExact);
+    return identify(served.current, choose, pool, request, signal);
   }
 
   /** @throws Failure SUBJECT_NOT_FOUND, REFERENCE_DAMAGED */
@@ -234,13 +266,14 @@ export class Searcher {
     return scope.galleries.size === 0 && !gallery.masks(scope.classes);
   }
 
-  #identified(search: SearchRequest, result: SearchResult): Identified {
+  #identified(search: SearchRequest, result: SearchResult, unshown?: SearchResult): Identified {
     const { served, audit, quarantine } = this.#parts;
     const isAudited = result.way !== undefined && !result.isEarly;
     return {
       ...this.#compared(search.probes, result),
       audit: isAudited ? audit.figuresOf(modalitiesOf(search.probes), result.way) : undefined,
       damagedReferences: quarantine.unsearched(served.current, search.scope),
+      unshown,
     };
   }
 
