@@ -53,11 +53,14 @@ export interface AuditedCall {
   readonly draft: AuditDraft;
   /** Records that were found and whose owners have not been told. */
   readonly found: readonly FoundRecord[];
+  /** Records that are not shown were searched, and this is not recorded yet. */
+  readonly searchedSilently: boolean;
 }
 
 /** Resolves when the record is durable: only then may the answer leave. @throws Failure AUDIT_UNAVAILABLE */
 export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<void> {
-  const { method, requestId, principal, peer, grant, begun, outcome, reason, facts, draft, found } = call;
+  const { method, requestId, principal, peer, grant, begun, outcome, reason, facts, draft, found, searchedSilently } =
+    call;
   if (UNRECORDED.has(method)) return;
   const { purpose, ...others } = facts;
   const entry: AuditEntry = {
@@ -80,7 +83,8 @@ export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<v
     facts: { ...others, ...signInFacts(principal) },
   };
   // They are written first: where the call is recorded, no owner has missed its hit.
-  if (found.length > 0) await Promise.all(hitEntries(entry, found).map((hit) => audit.record(hit)));
+  const hits = hitEntries(entry, found, searchedSilently);
+  if (hits.length > 0) await Promise.all(hits.map((hit) => audit.record(hit)));
   const { subjects = [] } = draft;
   if (subjects.length <= MAX_SUBJECTS) return audit.record(entry);
   const parts = Array.from({ length: Math.ceil(subjects.length / MAX_SUBJECTS) }, (_, i) =>

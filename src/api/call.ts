@@ -62,8 +62,11 @@ export interface CallContext {
   note(facts: Readonly<Record<string, string | number | boolean>>): void;
   /** Adds what only the audit may know. */
   account(draft: AuditDraft): void;
-  /** Notes records that were found: their owners are told together with the next record of the call, each once. */
-  found(records: readonly FoundRecord[]): void;
+  /**
+   * Notes records that were found: their owners are told together with the next record of the call, each once.
+   * @param searchedSilently - records that are not shown were searched
+   */
+  found(records: readonly FoundRecord[], searchedSilently?: boolean): void;
   /**
    * Records an answer, or a change, that precedes the last answer. It may leave when this resolves.
    * @param more - only for this record
@@ -114,12 +117,27 @@ async function answered<T>(
   const draft: Record<string, unknown> = {};
   const untold = new Map<string, FoundRecord>();
   const told = new Set<string>();
+  let isSilenceUntold = false;
   const record = async (outcome: string, reason?: string, more: AuditDraft = {}) => {
     const found = [...untold.values()];
+    const searchedSilently = isSilenceUntold;
     await recordCall(settings.audit, {
-      ...{ method, requestId: context.requestId, principal, peer, grant, begun, outcome, reason, facts, found },
+      ...{
+        searchedSilently,
+        method,
+        requestId: context.requestId,
+        principal,
+        peer,
+        grant,
+        begun,
+        outcome,
+        reason,
+        facts,
+        found,
+      },
       draft: { ...draft, ...more },
     });
+    if (searchedSilently) isSilenceUntold = false;
     for (const { subjectId } of found) {
       told.add(subjectId);
       untold.delete(subjectId);
@@ -139,7 +157,8 @@ async function answered<T>(
     },
     note: (more) => void Object.assign(facts, more),
     account: (more) => void Object.assign(draft, more),
-    found: (records) => {
+    found: (records, searchedSilently = false) => {
+      isSilenceUntold ||= searchedSilently;
       for (const one of records) if (!told.has(one.subjectId)) untold.set(one.subjectId, one);
     },
     recordEarly: (more) => record('OK', undefined, more),

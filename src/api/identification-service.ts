@@ -193,7 +193,8 @@ async function answerIdentify(
   });
   const response = toResponse(found);
   context.account(searchDraft(found, response));
-  context.found([...shownRecords(found, response, targetFpir), ...silentRecords(found, targetFpir)]);
+  const hits = [...shownRecords(found, response, targetFpir), ...silentRecords(found, targetFpir)];
+  context.found(hits, found.unshown !== undefined);
   return response;
 }
 

@@ -40,7 +40,8 @@ const time = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 /**
  * What happened. `call`: a call was answered or failed; `refused`: calls were refused before their work; `handshake`: a
  * connection was refused; `start`, `stop`: of a writer; `administration`: a change of clients, policies or keys;
- * `checkpoint`: the writer is still there; `hit`: a search found records of an agency, which is to be told.
+ * `checkpoint`: the writer is still there; `hit`: a search found records of an agency, which is to be told; without an
+ * agency: a search of silent records found none.
  */
 export const AUDIT_KINDS = [
   ...(['call', 'refused', 'handshake', 'start', 'stop', 'administration', 'checkpoint'] as const),

@@ -23,10 +23,13 @@ export interface FoundRecord {
 export const MAX_HITS = 500;
 
 /**
- * The records that make hits: one for each owner, or several where there are many.
+ * The records that make hits: one for each owner, or several where there are many. Those on silent records are apart, and
+ * where a search of silent records has found none, a record without an owner says so: auditors of the searching agency
+ * see the numbers of all records, and these must not tell whether there was a silent hit.
  * @param call - the record of the call. Owners learn the agency that searched, and nothing of its client
+ * @param searchedSilently - silent records were searched
  */
-export function hitEntries(call: AuditEntry, found: readonly FoundRecord[]): AuditEntry[] {
+export function hitEntries(call: AuditEntry, found: readonly FoundRecord[], searchedSilently: boolean): AuditEntry[] {
   const { begun, ended, method, purpose, checkpoint_id, request_id, outcome, agency } = call;
   const shared = {
     ...{ kind: 'hit' as const, begun, ended, outcome },
@@ -36,13 +39,14 @@ export function hitEntries(call: AuditEntry, found: readonly FoundRecord[]): Aud
     ...(request_id !== undefined && { request_id }),
     ...(agency !== undefined && { searched_by: agency }),
   };
-  return [...Map.groupBy(found, ({ owner }) => owner)].flatMap(([owner, theirs]) =>
+  const hits = [...Map.groupBy(found, ({ owner, silent }) => `${silent} ${owner}`).values()].flatMap((theirs) =>
     Array.from({ length: Math.ceil(theirs.length / MAX_HITS) }, (_, i) => ({
       ...shared,
-      agency: owner,
+      agency: theirs[0]?.owner ?? '',
       hits: theirs.slice(i * MAX_HITS, (i + 1) * MAX_HITS).map(toHit),
     })),
   );
+  return searchedSilently && !found.some(({ silent }) => silent) ? [...hits, { ...shared, hits: [] }] : hits;
 }
 
 function toHit({ subjectId, caveats, provenance, rank, log10Fmr, band, silent }: FoundRecord) {

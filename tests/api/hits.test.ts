@@ -2,6 +2,7 @@
 import { status as Code } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AccessClient, Client, Role } from '../../src/contract/generated/ridgewatch/v1/access.ts';
+import { AuditClient } from '../../src/contract/generated/ridgewatch/v1/audit.ts';
 import { Provenance } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Purpose, type IdentifyRequest } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { Band } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
@@ -168,6 +169,28 @@ describe('a silent hit', () => {
     // Its own clients see the record.
     const own = await clients.as({ agency });
     expect((await search(own, 8, agency)).candidates.map(({ subjectId }) => subjectId)).toEqual([hidden]);
+  });
+
+  it('is not to be counted by auditors of the searching agency: each search leaves as many records', async () => {
+    const agency = newAgency();
+    await enrol(13, agency, ['SILENT']);
+    await enrol(15, agency);
+    const at = await gate();
+    const { token } = await clients.as({ agency: 'border', roles: [Role.AUDITOR], galleries: [`of-${agency}`] });
+    const audit = clients.clientOf(AuditClient, token);
+    const heads = async () => {
+      const request = { afterWriter: '', pageSize: 0 };
+      return (await call(audit, audit.getAuditHeads.bind(audit), request)).heads.reduce((sum, { seq }) => sum + seq, 0);
+    };
+    const recordsOf = async (person: number) => {
+      const before = await heads();
+      const { candidates } = await search(at, person, agency);
+      return [candidates.length, (await heads()) - before];
+    };
+    const [silent, none, shown] = [await recordsOf(13), await recordsOf(14), await recordsOf(15)];
+    expect(silent).toEqual(none);
+    // Each hit that is shown is in the answer, too.
+    expect(shown).toEqual([1, (none[1] ?? 0) + 1]);
   });
 
   it('comes from no record that is not released to the searching agency', async () => {
