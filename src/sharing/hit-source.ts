@@ -6,7 +6,7 @@ export interface HitRow {
   readonly position: number;
   readonly hitId: string;
   readonly subjectId: string;
-  /** Text of the audit record that it was made from; undefined: that is gone. */
+  /** Text of the audit record that it was made from; undefined: that is gone, or was changed. */
   readonly record: string | undefined;
 }
 

@@ -1,5 +1,6 @@
 /** Hits of agencies, and how far their clients have dealt with them, in PostgreSQL. Every method throws Failure. */
 import type pg from 'pg';
+import { digestOf, hashOf, NO_HASH } from '../audit/chain.ts';
 import type { HitRow, HitSource } from '../sharing/hit-source.ts';
 import { withConnection } from './transaction.ts';
 
@@ -12,6 +13,15 @@ interface Row {
   readonly subject_id: string;
   readonly writer: string;
   readonly record_seq: string;
+}
+
+interface RecordRow {
+  readonly writer: string;
+  readonly seq: string;
+  readonly entry: string;
+  readonly hash: Buffer;
+  /** Hash of the record before it; null: there is none. */
+  readonly previous: Buffer | null;
 }
 
 export class HitStore implements HitSource {
@@ -31,13 +41,14 @@ export class HitStore implements HitSource {
       });
       if (rows.length === 0) return [];
       // A record may be that of hundreds of hits: it is read once.
-      const { rows: records } = await client.query<{ writer: string; seq: string; entry: string }>({
+      const { rows: records } = await client.query<RecordRow>({
         name: 'records-of-hits',
-        text: `SELECT writer, seq, entry FROM audit_record
-          WHERE (writer, seq) IN (SELECT DISTINCT w, s FROM unnest($1::uuid[], $2::bigint[]) AS h (w, s))`,
+        text: `SELECT a.writer, a.seq, a.entry, a.hash, p.hash AS previous FROM audit_record a
+          LEFT JOIN audit_record p ON p.writer = a.writer AND p.seq = a.seq - 1
+          WHERE (a.writer, a.seq) IN (SELECT DISTINCT w, s FROM unnest($1::uuid[], $2::bigint[]) AS h (w, s))`,
         values: [rows.map(({ writer }) => writer), rows.map(({ record_seq }) => record_seq)],
       });
-      const entries = new Map(records.map(({ writer, seq, entry }) => [`${writer} ${seq}`, entry]));
+      const entries = new Map(records.map((row) => [`${row.writer} ${row.seq}`, recordOf(row)]));
       return rows.map(({ seq, hit_id, subject_id, writer, record_seq }) => ({
         position: Number(seq),
         hitId: hit_id,
@@ -72,4 +83,12 @@ export class HitStore implements HitSource {
       return Number(rows[0]?.seq ?? 0);
     });
   }
+}
+
+/**
+ * A text that was changed is not told as what was recorded. Its own hash and the one before it show a change of the text
+ * alone; one who makes new hashes too is found by the check of the whole audit.
+ */
+function recordOf({ entry, hash, previous }: RecordRow): string | undefined {
+  return hashOf(previous ?? NO_HASH, digestOf(entry)).equals(hash) ? entry : undefined;
 }

@@ -1,5 +1,6 @@
 /** The owner of a record is told when a search finds it. */
 import { status as Code } from '@grpc/grpc-js';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AccessClient, Client, Role } from '../../src/contract/generated/ridgewatch/v1/access.ts';
 import { AuditClient } from '../../src/contract/generated/ridgewatch/v1/audit.ts';
@@ -206,6 +207,23 @@ describe('a silent hit', () => {
 });
 
 describe('a stream of hits', () => {
+  it('tells nothing of an audit record that was changed', async () => {
+    const agency = newAgency();
+    const subjectId = await enrol(16, agency);
+    await search(await gate(), 16, agency);
+    const database = new pg.Client({ connectionString: url });
+    await database.connect();
+    await database.query("SET session_replication_role = 'replica'");
+    const sql = "UPDATE audit_record SET entry = replace(entry, 'gate-1', 'gate-9') WHERE kind = 'hit' AND agency = $1";
+    const { rowCount } = await database.query(sql, [agency]);
+    await database.end();
+    expect(rowCount).toBe(1);
+    const watching = watch((await owner(agency)).sharing);
+    await watching.caughtUp();
+    expect(watching.hits).toMatchObject([{ subjectId, detailsLost: true, checkpointId: '', log10Fmr: 0 }]);
+    watching.stop();
+  });
+
   it('goes on after the acknowledged position, over a restart of the service, and leaves none out', async () => {
     const agency = newAgency();
     await enrol(10, agency);
