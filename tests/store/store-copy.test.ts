@@ -57,13 +57,7 @@ beforeEach(async () => {
      VALUES (gen_random_uuid(), 1, now(), 'call', '{}', '{}', sha256(''))`,
   );
   // Two hits whose audit records come in another order than their numbers: these must stay as they are.
-  for (const digit of ['f', '0'])
-    await source.database.query(
-      `INSERT INTO audit_record (writer, seq, at, kind, agency, subjects, entry, hash)
-       VALUES (repeat($1, 32)::uuid, 1, now(), 'hit', 'agency', '{}', json_build_object('hits', json_build_array(
-         json_build_object('hit_id', gen_random_uuid(), 'subject_id', gen_random_uuid()))), decode(repeat('00', 32), 'hex'))`,
-      [digit],
-    );
+  for (const digit of ['f', '0']) await hit(source.database, digit);
   await source.database.query("INSERT INTO hit_cursor VALUES ('agency', 'client', 1, now())");
   await source.database.query("INSERT INTO import_refusal VALUES ('\\x01', 1, 'R', repeat('m', 9000), 'f', 'c', 'e')");
 });
@@ -79,13 +73,23 @@ async function open() {
 const closing: (() => Promise<unknown>)[] = [];
 afterAll(() => Promise.all(closing.map((close) => close())));
 
+/** Adds a hit of the agency `agency`. @param digit - of the writer of its audit record */
+async function hit(database: pg.Client, digit: string): Promise<void> {
+  await database.query(
+    `INSERT INTO audit_record (writer, seq, at, kind, agency, subjects, entry, hash)
+     VALUES (repeat($1, 32)::uuid, 1, now(), 'hit', 'agency', '{}', json_build_object('hits', json_build_array(
+       json_build_object('hit_id', gen_random_uuid(), 'subject_id', gen_random_uuid()))), decode(repeat('00', 32), 'hex'))`,
+    [digit],
+  );
+}
+
 /** A digest of the rows of each table, except the migrations. */
 async function contentOf(database: pg.Client): Promise<Record<string, string>> {
   const { rows } = await database.query<{ name: string }>(
     `SELECT table_name AS name FROM information_schema.tables
      WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
-       -- Filling the clients makes their version grow, as every change does.
-       AND table_name NOT IN ('migration', 'client_version')`,
+       -- Filling the clients makes their version grow, as every change does; the numbers of hits go on far behind.
+       AND table_name NOT IN ('migration', 'client_version', 'hit_counter')`,
   );
   const content: Record<string, string> = {};
   for (const { name } of rows) {
@@ -108,7 +112,23 @@ describe('a copy of the store', () => {
     const content = await contentOf(source.database);
     expect(Object.values(content)).not.toContain('empty');
     expect(await contentOf(target.database)).toEqual(content);
-    expect([...Object.keys(content), 'client_version'].sort()).toEqual((await readTables(source.database)).sort());
+    expect([...Object.keys(content), 'client_version', 'hit_counter'].sort()).toEqual(
+      (await readTables(source.database)).sort(),
+    );
+  });
+
+  it('is restored so that no new hit has a number that a lost one may have had', async () => {
+    const target = await open();
+    await backUp(source.store.copy, keys, file, () => undefined);
+    // After the backup: its reader knows the number 3, and goes on behind it.
+    await hit(source.database, 'e');
+    await restore(target.store.copy, keys, file, () => undefined);
+    await hit(target.database, 'd');
+    const { hits } = target.store;
+    const known = await hits.hitsAfter('agency', 0, 10);
+    expect(known.map(({ position }) => position)).toEqual([1, 2, 1_000_000_003]);
+    expect(await hits.hitsAfter('agency', 3, 10)).toEqual(known.slice(2));
+    expect(await hits.lastPosition('agency')).toBe(1_000_000_003);
   });
 
   it('is restored with rows that are damaged, and as damaged', async () => {
