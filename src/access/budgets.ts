@@ -10,6 +10,7 @@ import { Failure } from '../failure.ts';
 import type { Client } from './principal.ts';
 import { DAY_MS, MONTH_MS, SlidingCount, type WindowLimit } from './sliding-count.ts';
 import { SteadyClock } from './steady-clock.ts';
+import type { ToldAnswer } from './weak-answers.ts';
 
 /** A busy gate sees 3,000 travellers a day, some of them twice. A client's own budget replaces it. */
 export const VERIFICATIONS_PER_CLIENT_DAY = 5000;
@@ -60,6 +61,19 @@ export interface Charge {
   readonly subject: number;
 }
 
+/** What an answer has cost in addition to what was spent before it. */
+export interface AnswerCharge extends Charge {
+  readonly isWeak: boolean;
+}
+
+/** Called about comparisons with a subject, for the alarm about spent budgets. */
+export interface BudgetEvents {
+  /** One was refused because of its subject. @param isHidden - see keyOfHidden */
+  refused(client: VerifyingClient, subjectId: string, isHidden: boolean): void;
+  /** One was answered, about a subject that the client can find. */
+  answered(client: VerifyingClient, subjectId: string, answer: ToldAnswer): void;
+}
+
 /** A charge of an earlier process, or of another service. */
 export interface EarlierCharge extends Charge {
   readonly clientId: string;
@@ -81,22 +95,21 @@ function subjectOf(key: string): string {
   return key.split(' ', 1)[0];
 }
 
+function isHidden(key: string): boolean {
+  return key.includes(' ');
+}
+
 export class VerifyBudgets {
   readonly #clock: SteadyClock;
   readonly #clients = new LRUCache<string, SlidingCount>({ max: MAX_CLIENTS });
   readonly #pairs: LRUCache<string, SlidingCount>;
   readonly #subjects: LRUCache<string, SlidingCount>;
 
-  readonly #onSpent: (client: VerifyingClient, subjectId: string) => void;
+  readonly #events: Partial<BudgetEvents>;
 
-  /** @param onSpent - called when a comparison is refused because of its subject */
-  constructor(
-    clock = new SteadyClock(),
-    maxCounters = MAX_COUNTERS,
-    onSpent: (client: VerifyingClient, subjectId: string) => void = () => undefined,
-  ) {
+  constructor(clock = new SteadyClock(), maxCounters = MAX_COUNTERS, events: Partial<BudgetEvents> = {}) {
     this.#clock = clock;
-    this.#onSpent = onSpent;
+    this.#events = events;
     this.#pairs = new LRUCache({ max: maxCounters });
     this.#subjects = new LRUCache({ max: maxCounters });
   }
@@ -124,19 +137,23 @@ export class VerifyBudgets {
     this.#charge({ ...cost, clientId: client.clientId, subjectKey, ageMs: 0 });
     noted(cost);
     if (wait === 0) return;
-    this.#onSpent(client, subjectOf(subjectKey));
+    this.#events.refused?.(client, subjectOf(subjectKey), isHidden(subjectKey));
     throw spent(wait);
   }
 
   /**
-   * Charges an answer that was weaker than a mate's, after it was spent for. It is never refused.
+   * Takes what the caller is told, after it was spent for, and charges it if it is weaker than a mate's. It is never
+   * refused.
+   * @param log10Fmr - log10 of the fused rate that it is told
    * @param count - as for `spend`
    * @returns what the call costs in addition
    */
-  chargeWeak({ clientId }: BudgetedClient, subjectKey: string, count = 1): Charge {
-    const cost = { client: 0, subject: (COST_OF_WEAK - 1) * count };
-    this.#charge({ ...cost, clientId, subjectKey, ageMs: 0 });
-    return cost;
+  answered(client: VerifyingClient, subjectKey: string, log10Fmr: number, count = 1): AnswerCharge {
+    const isWeak = log10Fmr > WEAK_ANSWER_LOG10;
+    const cost = { client: 0, subject: isWeak ? (COST_OF_WEAK - 1) * count : 0 };
+    this.#charge({ ...cost, clientId: client.clientId, subjectKey, ageMs: 0 });
+    if (!isHidden(subjectKey)) this.#events.answered?.(client, subjectKey, { count, isWeak });
+    return { ...cost, isWeak };
   }
 
   /** Notes what was charged elsewhere or before, in any order. Nothing is refused. */

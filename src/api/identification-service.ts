@@ -1,4 +1,4 @@
-import { keyOfHidden, WEAK_ANSWER_LOG10, type Charge } from '../access/budgets.ts';
+import { keyOfHidden, WEAK_ANSWER_LOG10, type AnswerCharge, type Charge } from '../access/budgets.ts';
 import type { CurrentGallery } from '../gallery/active-gallery.ts';
 import type { CandidateWay } from '../matching/search/candidate-source.ts';
 import type { SearchResult } from '../matching/search/identification.ts';
@@ -258,11 +258,10 @@ async function answerVerify(
   // Nor may a caller spend the budget of a subject that it cannot find, or learn what others have spent of it.
   const isHidden = facts === NO_RECORD;
   const key = isHidden ? keyOfHidden(subjectId ?? '', grant.client.clientId) : (subjectId ?? '');
-  const charged = { client: 0, subject: 0, ...(isHidden && { is_hidden: true }) };
-  const note = (more: Charge) => {
-    charged.client += more.client;
-    charged.subject += more.subject;
-    context.account({ charged });
+  let charged = { client: 0, subject: 0, ...(isHidden && { is_hidden: true }) };
+  const note = ({ client, subject, isWeak = false }: Charge & Partial<AnswerCharge>) => {
+    charged = { ...charged, client: charged.client + client, subject: charged.subject + subject };
+    context.account({ charged: { ...charged, ...(isWeak && { is_weak: true }) } });
   };
   const count = comparisonsOf(disclosure, samples);
   if (isBudgeted) {
@@ -282,7 +281,7 @@ async function answerVerify(
   const isMatch = claimed !== undefined && facts !== NO_RECORD && result.log10Fmr <= WEAK_ANSWER_LOG10;
   if (isMatch) context.found([matchedRecord(claimed, result.log10Fmr)]);
   const disclosed = discloseVerify(response, disclosure, measuredRates(service.calibrations, samples));
-  if (isBudgeted && disclosed.log10Fmr > WEAK_ANSWER_LOG10) note(service.budgets.chargeWeak(grant.client, key, count));
+  if (isBudgeted) note(service.budgets.answered(grant.client, key, disclosed.log10Fmr, count));
   return disclosed;
 }
 

@@ -123,9 +123,16 @@ const fields = {
   searched_by: text.optional(),
   /**
    * What the call has cost of the budgets of comparisons: of the client's, and of the subject's. `is_hidden`: the subject
-   * is counted apart, because the client cannot find it.
+   * is counted apart, because the client cannot find it. `is_weak`: the answer was weaker than a mate's.
    */
-  charged: z.strictObject({ client: count, subject: count, is_hidden: z.boolean().optional() }).optional(),
+  charged: z
+    .strictObject({
+      client: count,
+      subject: count,
+      is_hidden: z.boolean().optional(),
+      is_weak: z.boolean().optional(),
+    })
+    .optional(),
   /** Name of the gRPC status, e.g. `OK`. */
   outcome: constant,
   reason: constant.optional(),

@@ -31,11 +31,18 @@ const schema = z.object({
   purpose: z.string().optional(),
   subject_id: z.string().optional(),
   log10_fmr: z.number().optional(),
-  charged: z.object({ client: z.number(), subject: z.number(), is_hidden: z.boolean().optional() }).optional(),
+  charged: z
+    .object({
+      client: z.number(),
+      subject: z.number(),
+      is_hidden: z.boolean().optional(),
+      is_weak: z.boolean().optional(),
+    })
+    .optional(),
   outcome: z.string(),
   reason: z.string().optional(),
   facts: z
-    .object({ scope: z.enum(['client', 'agency']) })
+    .object({ scope: z.enum(['client', 'agency', 'subject']) })
     .optional()
     .catch(undefined),
 });

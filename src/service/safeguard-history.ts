@@ -25,7 +25,7 @@ export interface HistoryParts {
   /** The writer of this process's own records: it counts for itself. */
   readonly ownWriter: string;
   readonly budgets: Pick<VerifyBudgets, 'note'>;
-  readonly spent: Pick<SpentBudgets, 'noteRefusal' | 'noteAlarm'>;
+  readonly spent: Pick<SpentBudgets, 'noteRefusal' | 'noteAnswer' | 'noteAlarm'>;
   readonly window: Pick<ProbeWindow, 'noteRefusal' | 'noteAlarm'>;
   /** Called when the records cannot be read, and with undefined when they can again. */
   readonly onTrouble: (error: unknown) => void;
@@ -119,23 +119,33 @@ export class SafeguardHistory {
     const client = { clientId, agency };
     if (record.kind === 'administration') {
       if (facts === undefined) return;
-      if (reason === 'PROBES_ALIKE_ALARM') window.noteAlarm({ ...client, scope: facts.scope }, ageMs);
+      const { scope } = facts;
+      if (reason === 'PROBES_ALIKE_ALARM' && scope !== 'subject') window.noteAlarm({ ...client, scope }, ageMs);
       else if (reason === 'VERIFY_BUDGET_ALARM' && subjectId !== undefined)
-        spent.noteAlarm({ ...client, subjectId, scope: facts.scope }, ageMs);
+        spent.noteAlarm({ ...client, subjectId, scope }, ageMs);
       return;
     }
     if (reason === 'PROBES_ALIKE') window.noteRefusal(client, ageMs);
     const charge = chargeOf(record);
     if (subjectId === undefined || charge === undefined) return;
-    const subjectKey = record.charged?.is_hidden === true ? keyOfHidden(subjectId, clientId) : subjectId;
-    budgets.note({ ...charge, clientId, subjectKey, ageMs });
-    if (reason === 'VERIFY_BUDGET_SPENT' && charge.client > 0) spent.noteRefusal(client, subjectId, ageMs);
+    const isHidden = record.charged?.is_hidden === true;
+    budgets.note({ ...charge, clientId, subjectKey: isHidden ? keyOfHidden(subjectId, clientId) : subjectId, ageMs });
+    if (reason === 'VERIFY_BUDGET_SPENT' && charge.client > 0) spent.noteRefusal(client, subjectId, ageMs, isHidden);
+    if (record.outcome !== 'OK' || isHidden) return;
+    const isWeak = isWeakAnswer(record);
+    spent.noteAnswer(subjectId, { count: charge.subject / (isWeak ? COST_OF_WEAK : 1), isWeak }, ageMs);
   }
 }
 
 /** What a comparison has cost. Earlier versions did not record it. */
-function chargeOf({ action, client_id, purpose, outcome, log10_fmr, charged }: SafeguardRecord): Charge | undefined {
+function chargeOf(record: SafeguardRecord): Charge | undefined {
+  const { action, client_id, purpose, outcome, charged } = record;
   if (charged !== undefined) return charged;
   if (action !== 'verify' || client_id === LOCAL_CLIENT || purpose === 'test' || outcome !== 'OK') return undefined;
-  return { client: 1, subject: (log10_fmr ?? 0) > WEAK_ANSWER_LOG10 ? COST_OF_WEAK : 1 };
+  return { client: 1, subject: isWeakAnswer(record) ? COST_OF_WEAK : 1 };
+}
+
+/** Earlier versions did not record it, but a rate before it was rounded. */
+function isWeakAnswer({ charged, log10_fmr }: SafeguardRecord): boolean {
+  return charged?.is_weak ?? (log10_fmr ?? 0) > WEAK_ANSWER_LOG10;
 }

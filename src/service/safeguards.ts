@@ -44,12 +44,12 @@ export function makeSafeguards(parts: SafeguardParts): ServiceSafeguards {
   const spent = new SpentBudgets((alarm) => {
     count('VERIFY_BUDGET_ALARM');
     // The audit names the subject; the log must not.
-    const { clientId: client, agency, scope, refusals } = alarm;
+    const { clientId: client, agency, scope, refusals, weakAnswers } = alarm;
     const message = 'the budget of comparisons with one subject is spent again and again: a template may be rebuilt';
-    log.warn({ client, agency, scope, refusals }, message);
-    tell(audit, alarm, 'VERIFY_BUDGET_ALARM', { scope, refusals });
+    log.warn({ client, agency, scope, refusals, weak_answers: weakAnswers }, message);
+    tell(audit, alarm, 'VERIFY_BUDGET_ALARM', { scope, refusals, weak_answers: weakAnswers });
   });
-  const budgets = new VerifyBudgets(undefined, undefined, (client, subjectId) => spent.refused(client, subjectId));
+  const budgets = new VerifyBudgets(undefined, undefined, spent);
   const onTrouble = (error: unknown) => {
     if (error === undefined) log.info('what clients have spent on comparisons is read from the audit again');
     else log.warn({ err: error }, 'what clients have spent on comparisons cannot be read from the audit');

@@ -9,6 +9,7 @@ import {
   VERIFICATIONS_PER_PAIR_MONTH,
   VERIFICATIONS_PER_SUBJECT_DAY,
   VERIFICATIONS_PER_SUBJECT_MONTH,
+  WEAK_ANSWER_LOG10,
   type Charge,
 } from '../../src/access/budgets.ts';
 import { SlidingCount } from '../../src/access/sliding-count.ts';
@@ -104,7 +105,7 @@ describe('budgets of comparisons with enrolled subjects', () => {
     let calls = 0;
     while (bench.spend('gate', 'traveller') === undefined) {
       calls++;
-      bench.budgets.chargeWeak({ clientId: 'gate', budgets: {} }, 'traveller');
+      bench.budgets.answered({ clientId: 'gate', agency: 'agency', budgets: {} }, 'traveller', WEAK_ANSWER_LOG10 + 1);
     }
     expect(calls).toBe(VERIFICATIONS_PER_PAIR_DAY / COST_OF_WEAK);
     for (let gate = 0; bench.spend(`gate-${gate}`, 'traveller') === undefined; gate++) calls++;
@@ -174,7 +175,7 @@ describe('budgets after a restart', () => {
             const note = (charge: Charge) => noted.push({ at: whole.nowMs, charge, clientId, subjectKey });
             try {
               budgets.spend(client, subjectKey, count, note);
-              if (isWeak) note(budgets.chargeWeak(client, subjectKey, count));
+              note(budgets.answered(client, subjectKey, isWeak ? -4 : WEAK_ANSWER_LOG10, count));
               return 0;
             } catch (thrown) {
               return (thrown as Failure).detail.retryAfterMs;
@@ -188,16 +189,36 @@ describe('budgets after a restart', () => {
 
   it('tell of refusals because of a subject, by its id, and not of those because of the client', () => {
     const told: string[] = [];
-    const budgets = new VerifyBudgets(new SteadyClock(() => 1e9), undefined, ({ clientId, agency }, subjectId) =>
-      told.push(`${clientId} ${agency} ${subjectId}`),
-    );
+    const budgets = new VerifyBudgets(new SteadyClock(() => 1e9), undefined, {
+      refused: ({ clientId, agency }, subjectId, isHidden) =>
+        told.push(`${clientId} ${agency} ${subjectId} ${isHidden}`),
+    });
     const gate = { clientId: 'gate', agency: 'a', budgets: { verificationsPerDay: VERIFICATIONS_PER_PAIR_DAY + 1 } };
     const key = keyOfHidden('traveller', 'gate');
     for (let i = 0; i < VERIFICATIONS_PER_PAIR_DAY; i++) budgets.spend(gate, key);
     expect(() => budgets.spend(gate, key)).toThrow(/budget/);
-    expect(told).toEqual(['gate a traveller']);
+    expect(told).toEqual(['gate a traveller true']);
     for (let i = 0; i < 5; i++) expect(() => budgets.spend(gate, key)).toThrow(/budget/);
     expect(told).toHaveLength(1);
+  });
+
+  it('tell of answers about subjects that the client can find, and whether they are weaker than a mate is', () => {
+    const told: unknown[] = [];
+    const budgets = new VerifyBudgets(new SteadyClock(() => 1e9), undefined, {
+      answered: ({ clientId }, subjectId, answer) => told.push({ clientId, subjectId, ...answer }),
+    });
+    const gate = { clientId: 'gate', agency: 'a', budgets: {} };
+    expect(budgets.answered(gate, 'traveller', WEAK_ANSWER_LOG10 + 1, 3)).toEqual({
+      client: 0,
+      subject: (COST_OF_WEAK - 1) * 3,
+      isWeak: true,
+    });
+    expect(budgets.answered(gate, 'traveller', WEAK_ANSWER_LOG10)).toEqual({ client: 0, subject: 0, isWeak: false });
+    budgets.answered(gate, keyOfHidden('traveller', 'gate'), 0);
+    expect(told).toEqual([
+      { clientId: 'gate', subjectId: 'traveller', count: 3, isWeak: true },
+      { clientId: 'gate', subjectId: 'traveller', count: 1, isWeak: false },
+    ]);
   });
 });
 
