@@ -178,9 +178,16 @@ function roundedRate(log10Fmr: number, scores: readonly SampleScore[], measured:
       return [name, isFace ? measured.face : measured.finger];
     }),
   );
-  const end = fuseLog10Rates([...instances.values()]);
+  return roundedUp(log10Fmr, [...instances.values()]);
+}
+
+/**
+ * A rate as a whole power of ten that is never stronger than the rate, nor than data support.
+ * @param ends - log10 of the lowest measured rate, for each instance compared
+ */
+export function roundedUp(log10Fmr: number, ends: readonly number[]): number {
   // Without a trailing −0 for rates of 1.
-  return Math.ceil(Math.max(log10Fmr, end)) || 0;
+  return Math.ceil(Math.max(log10Fmr, fuseLog10Rates(ends))) || 0;
 }
 
 function disclosedScores(scores: readonly SampleScore[], { scores: kind, explanations }: Disclosure): SampleScore[] {
@@ -194,7 +201,7 @@ function bestBand(candidates: readonly Candidate[]): Band {
 }
 
 /** A share rounded up to a power of ten, 0 to 1; 0 stays. */
-function powerAbove(share: number): number {
+export function powerAbove(share: number): number {
   return share <= 0 ? 0 : Math.min(1, 10 ** Math.ceil(Math.log10(share) - 1e-9));
 }
 

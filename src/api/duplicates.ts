@@ -2,7 +2,10 @@ import { Failure } from '../failure.ts';
 import { FairTurns } from '../fair-turns.ts';
 import type { ActiveGallery } from '../gallery/active-gallery.ts';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
+import type { Grant } from '../access/grant.ts';
 import { classesOf } from './class-masks.ts';
+import { disclosePairs, pairLimit, type PairDisclosure } from './disclosed-duplicates.ts';
+import { isWatched, NO_RECORD } from './safeguards.ts';
 import { inScope, isFound, type Scope } from '../gallery/scope.ts';
 import { subjectsAfter } from '../gallery/subject-listing.ts';
 import type {
@@ -11,14 +14,15 @@ import type {
   FindDuplicatesResponse,
 } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import { check, duplicateRules } from '../contract/validation.ts';
-import { BANDS } from '../contract/wire-bands.ts';
 import { toThreshold } from '../contract/wire-threshold.ts';
-import type { DuplicateQuery, Duplicates, Searcher } from '../matching/search/searcher.ts';
+import type { DuplicateQuery, Searcher } from '../matching/search/searcher.ts';
 import type { CallContext } from './call.ts';
 
 export interface DuplicateDependencies {
   readonly served: Pick<ActiveGallery, 'current'>;
   readonly searcher: Searcher;
+  /** The service's own FPIR. */
+  readonly targetFpir: number;
   /** Size limit of an answer, in bytes; at least 65,536. */
   readonly maxMessageBytes: number;
   /** @throws Failure while the gallery is not searchable */
@@ -34,6 +38,8 @@ const MAX_PAIR_BYTES = 100;
 const MAX_REST_BYTES = 256;
 /** Share of the time until the deadline in which searches are to end. */
 const USED_SHARE = 0.75;
+/** Pairs of a subject before they are cut: hardly any has more. */
+const COARSE_LIST = 100;
 /** Calls that may wait for their list of subjects. */
 const MAX_WAITING_LISTS = 256;
 /** Limits of target_fpir in the contract. */
@@ -70,15 +76,15 @@ export async function findDuplicates(
   const time = new SearchTime(context.deadlineMs);
   const wanted = request.maxSubjects || DEFAULT_COVERED;
   // Ids only: a whole gallery would stay in memory with its subjects, although another one has replaced it.
-  const { subjectIds, query } = await turns.run(context, () =>
-    planned(service, request, scope, wanted, context.signal),
+  const { subjectIds, query, disclosure } = await turns.run(context, () =>
+    planned(service, request, scope, wanted, grant, context.signal),
   );
   const maxPairs = Math.min(MAX_PAIRS, Math.floor((service.maxMessageBytes - MAX_REST_BYTES) / MAX_PAIR_BYTES));
   const pairs: DuplicatePair[] = [];
   let [passed, covered, notComparable, indexed, truncated] = [0, 0, 0, 0, 0];
   let galleryVersion = served.current.version;
   for (const subjectId of subjectIds.slice(0, wanted)) {
-    if (covered > 0 && (time.isUp || pairs.length + query.maxDuplicates > maxPairs)) break;
+    if (covered > 0 && (time.isUp || pairs.length + disclosure.maxDuplicates > maxPairs)) break;
     const found = await time
       .of(() => searcher.duplicatesOf(subjectId, query, context))
       .catch((error: unknown) => {
@@ -95,8 +101,9 @@ export async function findDuplicates(
     }
     galleryVersion = found.galleryVersion;
     if (found.mode === 'indexed') indexed++;
-    if (found.truncated) truncated++;
-    pairs.push(...pairsOf(subjectId, found));
+    const disclosed = disclosePairs(subjectId, found, disclosure);
+    if (disclosed.truncated) truncated++;
+    pairs.push(...disclosed.pairs);
   }
   // Some may have been expunged since they were found, or be of a masked class now.
   const everywhere: Scope = { ...scope, galleries: new Set() };
@@ -121,28 +128,47 @@ export async function findDuplicates(
 
 /** @param wanted - one more subject is listed: it tells whether another call is needed */
 async function planned(
-  { served: { current: gallery } }: DuplicateDependencies,
+  { served, targetFpir }: DuplicateDependencies,
   request: FindDuplicatesRequest,
   scope: Scope,
   wanted: number,
+  grant: Grant,
   signal: AbortSignal,
-): Promise<{ readonly subjectIds: readonly string[]; readonly query: DuplicateQuery }> {
+): Promise<Plan> {
   await scope.classes?.prepare(signal);
+  const gallery = served.current;
   const instantMs = gallery.now();
   const isWanted = (subject: SubjectEntry) => isFound(subject, scope, instantMs);
   const listed = await subjectsAfter(gallery, request.afterSubjectId, wanted + 1, isWanted, signal);
-  const query = {
-    scope,
-    maxDuplicates: request.maxDuplicates || DEFAULT_DUPLICATES,
-    threshold: toThreshold(request.threshold) ?? oneFalsePair(gallery.subjectsInScope(scope, instantMs)),
+  const subjects = gallery.subjectsInScope(scope, instantMs);
+  const asked = toThreshold(request.threshold) ?? oneFalsePair(subjects);
+  const limitLog10 = pairLimit(asked, targetFpir, subjects);
+  const maxDuplicates = request.maxDuplicates || DEFAULT_DUPLICATES;
+  const exactOf = (subjectId: string) =>
+    grant.discloses(served.current.subject(subjectId)?.recordClass ?? NO_RECORD).rates === 'exact';
+  // A call answers about many subjects: their budgets cannot count it, so no policy makes its rates exact.
+  const isCoarse = isWatched(grant);
+  return {
+    subjectIds: listed.map(({ subjectId }) => subjectId),
+    query: {
+      scope,
+      // Which of equal rounded rates are shown must not depend on the exact ones.
+      maxDuplicates: Math.max(maxDuplicates, COARSE_LIST),
+      threshold: isCoarse ? { maxLog10Fmr: limitLog10 } : asked,
+    },
+    disclosure: {
+      isExact: (...pair) => !isCoarse && pair.every(exactOf),
+      limitLog10,
+      subjects,
+      maxDuplicates,
+    },
   };
-  return { subjectIds: listed.map(({ subjectId }) => subjectId), query };
 }
 
-function pairsOf(subjectId: string, { duplicates }: Duplicates): DuplicatePair[] {
-  return duplicates.map(({ subject: { subjectId: otherSubjectId }, log10Fmr, fpir, band }) => {
-    return { subjectId, otherSubjectId, log10Fmr, fpir, band: BANDS[band] };
-  });
+interface Plan {
+  readonly subjectIds: readonly string[];
+  readonly query: DuplicateQuery;
+  readonly disclosure: PairDisclosure;
 }
 
 /** Decides by the searches until now whether another one would end in time. */

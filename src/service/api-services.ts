@@ -68,6 +68,7 @@ export function apiServices(parts: ServiceParts): { readonly grpc: ApiServices; 
     {
       ...enrolment,
       served,
+      targetFpir,
       searcher,
       maxStreamRecords: configuration.maxStreamRecords,
       maxMessageBytes,

@@ -304,3 +304,56 @@ describe('a caller that asks again and again', () => {
     expect(outcomes.find((one) => one !== 'OK')).toMatchObject({ reason: 'RATE_LIMITED' });
   });
 });
+
+describe('a supervisor who has probes enrolled', () => {
+  it('learns no more of a pair than a search with the probe tells', async () => {
+    const agency = 'agency-p';
+    const contributor = await clients.as({ agency, roles: [Role.CONTRIBUTOR], callsPerSecond: 1000 });
+    const supervisor = await clients.as({ agency, roles: [Role.SUPERVISOR], callsPerSecond: 1000 });
+    const [target, stranger] = [samplesOf(2, 0)[2], samplesOf(30, 0)[2]];
+    if (target === undefined || stranger === undefined) throw new Error('there is no face');
+    // From the stranger to the target.
+    const blend = (share: number) => {
+      const data = Buffer.alloc(target.data.length);
+      for (let at = 0; at < data.length; at += 4)
+        data.writeFloatLE(
+          share * Buffer.from(target.data).readFloatLE(at) + (1 - share) * Buffer.from(stranger.data).readFloatLE(at),
+          at,
+        );
+      return { ...target, data };
+    };
+    const request = enrolRequest([blend(0)]);
+    const data = { ...request.data, contributor: agency, galleries: ['watchlist'] } as typeof request.data;
+    const { subject } = await call(contributor.gallery, contributor.gallery.enroll.bind(contributor.gallery), {
+      ...request,
+      data,
+    });
+    const subjectId = subject?.subjectId ?? '';
+    const [shown, searched]: (number | undefined)[][] = [[], []];
+    for (const share of [0.2, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 1]) {
+      const samples = [blend(share)];
+      await call(contributor.gallery, contributor.gallery.updateSubject.bind(contributor.gallery), {
+        subjectId,
+        data: undefined,
+        samples,
+        updateMask: ['samples'],
+        expectedVersion: 0,
+      });
+      const { pairs } = await call(supervisor.gallery, supervisor.gallery.findDuplicates.bind(supervisor.gallery), {
+        galleries: ['watchlist'],
+        afterSubjectId: '',
+        maxSubjects: 0,
+        maxDuplicates: 0,
+        threshold: { $case: 'maxLog10Fmr', value: 0 },
+      });
+      const pair = pairs.find((own) => own.subjectId === subjectId && own.otherSubjectId === ids.get(2));
+      const threshold = { $case: 'maxLog10Fmr', value: 0 } as const;
+      const { candidates } = await search(supervisor, 2, { samples, threshold });
+      shown.push(pair?.log10Fmr);
+      searched.push(candidates.find((own) => own.subjectId === ids.get(2))?.log10Fmr);
+    }
+    expect(shown).toEqual(searched);
+    expect(shown[0]).toBeUndefined();
+    expect(Number.isInteger(shown.at(-1))).toBe(true);
+  });
+});

@@ -60,7 +60,13 @@ async function serviceOf(turn: (search: number) => void | Promise<void> = () => 
   } as AdmissionQueue;
   const parts = { served, planner: new Planner(pool), audit, pool, quarantine: new Quarantine(), targetFpir: 0.01 };
   const searcher = new Searcher({ ...parts, admission: taking });
-  const service: DuplicateDependencies = { served, searcher, maxMessageBytes, requireReady: () => undefined };
+  const service: DuplicateDependencies = {
+    served,
+    searcher,
+    targetFpir: 0.01,
+    maxMessageBytes,
+    requireReady: () => undefined,
+  };
   return { served, service };
 }
 

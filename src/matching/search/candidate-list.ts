@@ -8,7 +8,7 @@ import type { Probe } from './probe.ts';
 export type Band = 'no-candidate' | 'review' | 'strong-candidate';
 
 /** How much rarer than the threshold a strong candidate is: a thousand times. */
-const STRONG_LOG10 = -3;
+export const STRONG_LOG10 = -3;
 
 /** The best score of one probe against one subject. */
 export interface SampleScore {

@@ -392,7 +392,11 @@ export interface FindDuplicatesRequest {
   maxSubjects: number;
   /** Maximum number of similar subjects per subject, the most similar ones first, 1 to 50. 0: 5. */
   maxDuplicates: number;
-  /** Threshold for pairs. Not set: the one at which one false pair is expected when all subjects in scope are covered. */
+  /**
+   * Threshold for pairs. Not set: the one at which one false pair is expected when all subjects in scope are covered. A
+   * threshold laxer than that of a search (the service's own FPIR, and a rate of 1e-5) has no effect, and each is rounded
+   * down to a whole power of ten; except for the client of the service's own machine.
+   */
   threshold:
     | //
     /** Target FPIR of each subject's search, 1e-9 to 0.5, as in IdentifyRequest. */
@@ -433,9 +437,12 @@ export interface DuplicatePair {
   subjectId: string;
   /** The similar subject. */
   otherSubjectId: string;
-  /** log10 of the fused false match rate over all references, -60 to 0, in steps of 0.001. */
+  /**
+   * log10 of the fused false match rate over all references, -60 to 0: rounded up to whole powers of ten, and at most the
+   * threshold that applies. Only the client of the service's own machine has steps of 0.001.
+   */
   log10Fmr: number;
-  /** Probability that a subject without a duplicate has a pair at least this strong, 0 to 1. */
+  /** Probability that a subject without a duplicate has a pair at least this strong, 0 to 1; rounded up like log10_fmr. */
   fpir: number;
   /** Strength of the pair. */
   band: Band;
