@@ -49,6 +49,17 @@ export class AttackedService {
     });
   }
 
+  /** Enrols a probe, or changes it, and asks for duplicates, see ServicePath. @returns undefined: refused */
+  duplicates(probe: ArrayLike<number>, maxLog10Fmr: number): number | undefined {
+    const sample = quantised(Float32Array.from(probe));
+    return this.#attempt.call((caller) => this.#path.duplicates(caller, this.#score(sample), maxLog10Fmr));
+  }
+
+  /** The attacker lets time pass. @throws Ended */
+  wait(ms: number): void {
+    this.#attempt.wait(ms);
+  }
+
   /** The attacker's present estimate. @returns whether it would pass */
   claim(estimate: ArrayLike<number>): boolean {
     const rebuilt = quantised(Float32Array.from(estimate));

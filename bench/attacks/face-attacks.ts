@@ -3,6 +3,7 @@
  * not know the target. They end by `Ended`, or when what they rebuilt passes.
  */
 import { Matrix, solve } from 'ml-matrix';
+import { WEAK_TO_ALARM } from '../../src/access/weak-answers.ts';
 import type { Random } from '../../src/random.ts';
 import type { AttackedService } from './attacked-service.ts';
 import { combined, dot, naturalDirection, normalDirection, unit, type Vector } from './vectors.ts';
@@ -59,6 +60,10 @@ export const climb: Attack = (attacker) => climbBy(attacker, (probe) => attacker
 /** The same by searches, with the laxest threshold. */
 export const climbBySearches: Attack = (attacker) =>
   climbBy(attacker, (probe) => attacker.service.identify(probe, -0.01));
+
+/** The same by a subject of the attacker's own, which it changes and asks for duplicates of. */
+export const climbByDuplicates: Attack = (attacker) =>
+  climbBy(attacker, (probe) => attacker.service.duplicates(probe, 0));
 
 function climbBy({ service, own, start, random }: Attacker, rateOf: (probe: Vector) => number | undefined): void {
   let best = start ?? mixture(own, random);
@@ -151,19 +156,34 @@ export const identifyOnly: Attack = ({ service, own, start, random }) => {
  * between two rates on which faces at some distance lie: each answer is one bit about the direction to the target, and a
  * few hundred point there. It waits as it is told, and so that alike probes of a day stay below the alarm.
  */
-export const patient: Attack = ({ service, own, start, random }) => {
+export const patient: Attack = (attacker) => patientBy(attacker, Infinity);
+
+/** The same, which also knows how many weak answers raise the alarm about spent budgets, and gets one fewer in 30 days. */
+export const careful: Attack = (attacker) => patientBy(attacker, WEAK_TO_ALARM - 1);
+
+const MONTH_MS = 30 * 86_400_000;
+/** Windows count whole hours. */
+const HOUR_MS = 3_600_000;
+
+function patientBy({ service, own, start, random }: Attacker, answersAMonth: number): void {
+  let answers = 0;
+  const ask = (probe: Vector) => {
+    const seen = service.verify([probe]);
+    if (seen !== undefined && ++answers % answersAMonth === 0) service.wait(MONTH_MS + HOUR_MS);
+    return seen;
+  };
   const bits = new Trend(own[0].length);
   let base: Vector | undefined;
   for (;;) {
     if (base === undefined) {
       const probe =
         start === undefined ? mixture(own, random) : unit(combined([start, naturalDirection(own, random)], [1, 0.2]));
-      const seen = service.verify([probe]);
+      const seen = ask(probe);
       if (seen !== undefined && seen.rate < 0) base = probe;
       continue;
     }
     const along = naturalDirection(own, random);
-    const seen = service.verify([unit(combined([base, along], [1, 0.7]))]);
+    const seen = ask(unit(combined([base, along], [1, 0.7])));
     if (seen === undefined) continue;
     bits.add(along, -seen.rate);
     const slope = bits.direction;
@@ -171,7 +191,7 @@ export const patient: Attack = ({ service, own, start, random }) => {
     // The estimate lies between the base and where the bits point.
     for (const share of [0.5, 1, 2]) if (service.claim(unit(combined([base, slope], [1, share])))) return;
   }
-};
+}
 
 /** The direction along which a value rises, from vectors and their values. */
 class Trend {

@@ -17,7 +17,9 @@ import { SEEDS } from '../harness/seeds.ts';
 import { AttackedService } from './attacked-service.ts';
 import { Attempt, Ended, type Outcome } from './attempt.ts';
 import {
+  careful,
   climb,
+  climbByDuplicates,
   climbBySearches,
   coordinates,
   identifyOnly,
@@ -47,9 +49,12 @@ const PLANS: Readonly<Record<string, Plan>> = {
   identify: { attack: identifyOnly },
   patient: { attack: patient },
   'climb by searches, look-alike': { attack: climbBySearches, lookAlike: true },
+  'enrol, find, update': { attack: climbByDuplicates },
+  'enrol, find, update, look-alike': { attack: climbByDuplicates, lookAlike: true },
   'climb, look-alike': { attack: climb, lookAlike: true },
   'patient, look-alike': { attack: patient, lookAlike: true },
   'patient, look-alike, spread': { attack: patient, lookAlike: true, clients: 20, agencies: 5 },
+  'careful, look-alike, spread': { attack: careful, lookAlike: true, clients: 20, agencies: 5 },
   'identify, look-alike, spread': { attack: identifyOnly, lookAlike: true, clients: 20, agencies: 5 },
   'linear, spread': { attack: linear, clients: 20, agencies: 5 },
   'linear, without faces': { attack: linear, faceless: true },

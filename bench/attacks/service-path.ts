@@ -2,7 +2,7 @@
  * The service's own checks, in their order: rates of calls, window, budgets, disclosure. What a modality adds (plausible
  * samples, scores) stands with it.
  */
-import { VerifyBudgets, WEAK_ANSWER_LOG10 } from '../../src/access/budgets.ts';
+import { VerifyBudgets } from '../../src/access/budgets.ts';
 import { CallRates } from '../../src/access/call-rates.ts';
 import { ProbeWindow, type WatchedProbe } from '../../src/access/probe-window.ts';
 import { SpentBudgets } from '../../src/access/spent-budgets.ts';
@@ -12,9 +12,11 @@ import {
   discloseIdentify,
   discloseVerify,
   LONGEST_LIST,
+  roundedUp,
   WEAKEST_CANDIDATE_LOG10,
   type Disclosure,
 } from '../../src/api/disclosed-answers.ts';
+import { pairLimit } from '../../src/api/disclosed-duplicates.ts';
 import { IdentifyResponse, VerifyResponse } from '../../src/contract/generated/ridgewatch/v1/identification.ts';
 import { Band, type SampleScore } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
@@ -65,7 +67,7 @@ export class ServicePath {
     const clock = () => new SteadyClock(() => attempt.nowMs);
     this.#rates = new CallRates(clock());
     const spent = new SpentBudgets(() => attempt.noteBudgetAlarm(), clock());
-    this.#budgets = new VerifyBudgets(clock(), undefined, (client, subjectId) => spent.refused(client, subjectId));
+    this.#budgets = new VerifyBudgets(clock(), undefined, spent);
     this.#window = new ProbeWindow(
       { alarm: () => attempt.noteAlarm(), disable: ({ clientId }) => attempt.noteDisabled(clientId) },
       clock(),
@@ -86,7 +88,7 @@ export class ServicePath {
     const log10Fmr = log10OfAny(Math.min(...scores.map(({ log10Fmr: own }) => own)), scores.length);
     const response = VerifyResponse.fromPartial({ log10Fmr, scores });
     const told = discloseVerify(response, this.#disclosure, this.#measured);
-    if (this.isDefended && told.log10Fmr > WEAK_ANSWER_LOG10) this.#budgets.chargeWeak(caller, TARGET);
+    if (this.isDefended) this.#budgets.answered(caller, TARGET, told.log10Fmr);
     return { rate: told.log10Fmr, scores: told.scores.map(({ score }) => score) };
   }
 
@@ -114,5 +116,21 @@ export class ServicePath {
       measured: this.#measured,
     });
     return told.candidates.at(0)?.log10Fmr ?? 0;
+  }
+
+  /**
+   * A search for duplicates of an enrolled probe. Enrolments are not watched: nothing but the rate of calls limits them.
+   * @param maxLog10Fmr - the threshold that the attacker asks for
+   * @returns the rate of the pair with the target, 0 where there is none
+   * @throws Failure of the rate of calls
+   */
+  duplicates(caller: Caller, score: Score, maxLog10Fmr: number): number {
+    if (!this.isDefended) return score.log10Fmr <= maxLog10Fmr ? score.log10Fmr : 0;
+    // The change of the probe, and the search.
+    for (let call = 0; call < 2; call++) this.#rates.take(caller);
+    const limitLog10 = pairLimit({ maxLog10Fmr }, FPIR, this.#subjects);
+    if (score.log10Fmr > limitLog10) return 0;
+    const shown = roundedUp(score.log10Fmr, [this.#measured.face]);
+    return Math.min(limitLog10, shown);
   }
 }
