@@ -165,11 +165,6 @@ export class ProbeWindow {
     }
   }
 
-  /** Forgets what led to an alarm about a client, when an administrator has enabled it again. */
-  forgive(client: WatchedClient): void {
-    for (const { key } of scopesOf(client)) this.#trails.delete(key);
-  }
-
   /** @returns milliseconds to wait; 0: the call may go on */
   #follow(scope: Scope, client: WatchedClient, probes: readonly CodedProbe[], call: number, now: number): number {
     const trail = this.#trailOf(scope);

@@ -167,16 +167,6 @@ describe('the window of recent probes', () => {
     expect(apart.alarms).toHaveLength(0);
   });
 
-  it('is forgiven when the client is enabled again', () => {
-    const bench = new Bench();
-    const random = new Random(7);
-    for (let i = 0; i < CALLS_TO_ALARM + 5; i++)
-      bench.call([around(person(1), 0.3, random)], gate, 'face:synthetic', 0);
-    expect(bench.call([around(person(1), 0.3, random)], gate, 'face:synthetic', 0)).toBeGreaterThan(0);
-    bench.window.forgive(gate);
-    expect(bench.call([around(person(1), 0.3, random)])).toBeUndefined();
-  });
-
   it('knows after a restart that it has alarmed, and disables after as many calls', () => {
     const bench = new Bench();
     const random = new Random(12);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { disclosePairs, pairLimit } from '../../src/api/disclosed-duplicates.ts';
+import { disclosePairs, pairLimit, type PairDisclosure } from '../../src/api/disclosed-duplicates.ts';
 import { WEAKEST_CANDIDATE_LOG10 } from '../../src/api/disclosed-answers.ts';
 import { Band } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { fpirOf, thresholdFor } from '../../src/matching/rates/fusion.ts';
@@ -20,7 +20,13 @@ function found(rates: readonly number[], subjects: number) {
   return { duplicates, truncated: false };
 }
 
-function shown(rates: readonly number[], subjects: number, asked = 0, isExact = () => false, maxDuplicates = 50) {
+function shown(
+  rates: readonly number[],
+  subjects: number,
+  asked = 0,
+  isExact: PairDisclosure['isExact'] = () => false,
+  maxDuplicates = 50,
+) {
   const limitLog10 = pairLimit({ maxLog10Fmr: asked }, FPIR, subjects);
   return disclosePairs('probe', found(rates, subjects), { isExact, limitLog10, subjects, maxDuplicates });
 }
@@ -56,10 +62,11 @@ describe('pairs of a caller that enrols its probes', () => {
 
   it('are ordered by what is shown of them, also where one of them may be told exactly', () => {
     const rates = [-12.9, -12.1, -12.5, -30.2];
-    const order = (isExact = () => false) => shown(rates, 100, 0, isExact).pairs.map((pair) => pair.otherSubjectId);
+    const order = (isExact?: PairDisclosure['isExact']) =>
+      shown(rates, 100, 0, isExact).pairs.map((pair) => pair.otherSubjectId);
     expect(order()).toEqual(['subject-3', 'subject-0', 'subject-1', 'subject-2']);
-    const exactOf = (...[, other]: string[]) => other === 'subject-2';
-    expect(order(exactOf as () => boolean)).toEqual(['subject-3', 'subject-2', 'subject-0', 'subject-1']);
+    const exactOf = (_: string, other: string) => other === 'subject-2';
+    expect(order(exactOf)).toEqual(['subject-3', 'subject-2', 'subject-0', 'subject-1']);
   });
 
   it('are cut to the length that was asked for, and say so', () => {
