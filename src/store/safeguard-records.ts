@@ -65,11 +65,20 @@ async function headsOf(client: Client): Promise<WriterPlaces> {
   return new Map(rows.map(({ writer, seq }) => [writer, Number(seq)]));
 }
 
+/** The database reads the next part while this one is taken. */
 async function fetchAll(client: Client, declare: string, values: unknown[], take: RecordsRead): Promise<void> {
   await client.query(declare, values);
+  const fetch = () => {
+    const part = client.query<{ entry: string }>(`FETCH ${PART} FROM wanted`);
+    // A failure is that of the reading, where it is waited for; none is waited for once taking has failed.
+    part.catch(() => undefined);
+    return part;
+  };
+  let next = fetch();
   for (;;) {
-    const { rows } = await client.query<{ entry: string }>(`FETCH ${PART} FROM wanted`);
+    const { rows } = await next;
     if (rows.length === 0) break;
+    next = fetch();
     await take(rows.map(({ entry }) => entry));
   }
   await client.query('CLOSE wanted');
