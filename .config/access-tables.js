@@ -29,7 +29,8 @@ function client(role, agency = 'agency-other', clearance = 0) {
   if (!clients.has(clientId))
     clients.set(clientId, {
       clientId,
-      kind: 'machine',
+      // Some calls are for persons only.
+      kind: role === 'administrator' ? 'person' : 'machine',
       agency,
       agencyCode: agency.toUpperCase(),
       roles: new Set([role]),
@@ -68,6 +69,13 @@ function calls() {
   );
 }
 
+/** What a permitted change is; of the others: changed. */
+const CHANGES = {
+  expunge: 'removed',
+  'propose-expunge': 'removal proposed',
+  'approve-expunge': 'removal approved',
+};
+
 /** What a call does with one kind of record, in words. */
 function does(granted, held) {
   if (granted === undefined) return 'call refused';
@@ -79,7 +87,7 @@ function does(granted, held) {
   const disclosed = granted.discloses(held);
   if (isReachable && disclosed.scores === 'exact') words.push('exact scores');
   if (isReachable && disclosed.explanations) words.push('minutiae');
-  if (granted.changes(held)) words.push(granted.action === 'expunge' ? 'removed' : 'changed');
+  if (granted.changes(held)) words.push(CHANGES[granted.action] ?? 'changed');
   return words.length === 0 ? 'nothing' : words.join(', ');
 }
 
@@ -93,7 +101,7 @@ function records() {
         const own = grant(client(role, OWNER), action, purpose);
         const cells = [does(own, record()), does(other, record()), does(other, record({ provenance: 'synthetic' }))];
         const says = cells.join(' | ');
-        if (/seen|changed|removed/.test(says)) lines.set(says, [...(lines.get(says) ?? []), purpose]);
+        if (/seen|changed|remov/.test(says)) lines.set(says, [...(lines.get(says) ?? []), purpose]);
       }
       for (const [says, purposes] of lines)
         rows.push([role, `\`${action}\``, purposes.filter((purpose) => purpose !== 'none').join(', '), says]);
@@ -141,7 +149,7 @@ const written = [
   '',
   '### Calls',
   '',
-  'Columns are roles. A purpose in a cell: for this purpose only.',
+  'Columns are roles. A purpose in a cell: for this purpose only. The administrator is a person; as a machine it makes no call for the removal of records.',
   '',
   calls(),
   '',

@@ -3,6 +3,9 @@ import type { Disclosure, Grant, RecordFacts } from './grant.ts';
 import type { Client } from './principal.ts';
 import type { RecordDecisions } from './record-decisions.ts';
 
+/** Calls that remove records, or propose to. */
+const EXPUNGING: ReadonlySet<Action> = new Set<Action>(['expunge', 'propose-expunge', 'approve-expunge']);
+
 /** A grant whose answers about records come from policies. */
 export class DecidedGrant implements Grant {
   readonly client: Client;
@@ -46,6 +49,6 @@ export class DecidedGrant implements Grant {
   }
 
   changes(record: RecordFacts): boolean {
-    return this.#records.permits(this.action === 'expunge' ? 'expunge-record' : 'change-record', record);
+    return this.#records.permits(EXPUNGING.has(this.action) ? 'expunge-record' : 'change-record', record);
   }
 }

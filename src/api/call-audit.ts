@@ -35,6 +35,8 @@ const ADMINISTRATION: ReadonlySet<Method> = new Set<Method>([
   'Access/UpdateClient',
   'Access/RevokeCredential',
   'Access/DisableClient',
+  'Gallery/ProposeExpunge',
+  'Gallery/ApproveExpunge',
   'Operations/ReloadIndex',
 ]);
 

@@ -5,6 +5,7 @@ import { endCall, reported, unary, type CallContext, type CallSettings } from '.
 import { followCall } from './followed-call.ts';
 import { findDuplicates, listTurns, type DuplicateDependencies } from './duplicates.ts';
 import { enrollMany, type StreamedRecord } from './enrolment-stream.ts';
+import { proposalHandlers, type ProposalDependencies } from './expunge-proposals.ts';
 import { prepareEnrolment } from '../enrolment/enrolment.ts';
 import {
   Subject,
@@ -29,7 +30,7 @@ import { faultOf } from './watched-call.ts';
 import { toWireSubject } from '../contract/wire-subjects.ts';
 import { warningFacts } from '../contract/wire-warnings.ts';
 
-export interface GalleryDependencies extends SubjectChangeDependencies, DuplicateDependencies {
+export interface GalleryDependencies extends SubjectChangeDependencies, DuplicateDependencies, ProposalDependencies {
   /** Maximum number of records in one EnrollStream. */
   readonly maxStreamRecords: number;
 }
@@ -65,6 +66,7 @@ export function galleryService(service: GalleryDependencies, settings: CallSetti
     expungeSubject: unary('Gallery/ExpungeSubject', settings, (request: ExpungeSubjectRequest, context) =>
       expungeSubject(service, request, context),
     ),
+    ...proposalHandlers(service, settings),
     findDuplicates: unary('Gallery/FindDuplicates', settings, (request: FindDuplicatesRequest, context) =>
       findDuplicates(service, turns, request, context),
     ),

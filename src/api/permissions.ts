@@ -65,6 +65,22 @@ export function requireMayChange<Record extends Placed>(grant: Grant, record: Re
   throw new Failure('permission-denied', 'RECORD_NOT_PERMITTED', sentence, { field: 'subject_id' });
 }
 
+/**
+ * For the removal of a record of any contributor by two administrators, who may see none of others.
+ * @param record - as it is stored; undefined: there is none
+ * @throws Failure SUBJECT_NOT_FOUND, also where the client may not remove it: whether there is one must not show
+ */
+export function requireMayPropose(grant: Grant, record: RecordFacts | undefined): void {
+  if (record === undefined || !grant.changes(record)) throw subjectNotFound();
+}
+
+/** For the second administrator, who knows of the record. @throws Failure RECORD_NOT_PERMITTED */
+export function requireMayApprove(grant: Grant, record: RecordFacts): void {
+  if (grant.changes(record)) return;
+  const sentence = 'The client may not take part in removing this record: another administrator has to.';
+  throw new Failure('permission-denied', 'RECORD_NOT_PERMITTED', sentence, { field: 'proposal_id' });
+}
+
 /** Whether the client may see a record. An owner sees its own wherever they are. */
 export function maySee(grant: Grant, record: Placed): boolean {
   if (!grant.sees(record)) return false;

@@ -14,18 +14,13 @@ import type {
 import { check, expungeRules, onlyNamedFields, updateRules } from '../contract/validation.ts';
 import { toWireSubject } from '../contract/wire-subjects.ts';
 import { dataWarnings, warningFacts } from '../contract/wire-warnings.ts';
-import { listIndexes, sequenceOfName } from '../index-files/index-catalog.ts';
-import type { ReceiptSigner } from '../security/receipts.ts';
 import type { Removed } from '../store/records.ts';
 import type { SubjectFacts } from '../store/subject-facts.ts';
 import type { CallContext } from './call.ts';
 import { permitStoring, requireMayChange } from './permissions.ts';
+import { removalReceipts, type ReceiptDependencies } from './removal-receipts.ts';
 
-export interface SubjectChangeDependencies extends EnrolmentDependencies {
-  /** Signs the receipts of expunged subjects. */
-  readonly signer: ReceiptSigner;
-  /** Directory of the index files. */
-  readonly indexDir: string;
+export interface SubjectChangeDependencies extends EnrolmentDependencies, ReceiptDependencies {
   /** @throws Failure CAVEAT_UNKNOWN */
   requireKnownCaveats(caveats: readonly string[]): void;
   /** @throws Failure while the gallery is not searchable */
@@ -101,20 +96,9 @@ export async function expungeSubject(
   const permit = (present: SubjectFacts | undefined) => void requireMayChange(grant, present);
   // Refused without a lock; decided again on the row that is removed.
   permit(await service.store.facts(subjectId, context));
-  const indexes = await listIndexes(service.indexDir);
+  const sign = await removalReceipts(service);
   const receiptOf = (removed: Removed) =>
-    service.signer.sign({
-      subjectId,
-      change: removed.seq,
-      time: removed.at.toISOString(),
-      requested_by: context.principal.client.clientId,
-      reason,
-      references_removed: removed.referencesRemoved,
-      indexes_affected: indexes.filter((name) => {
-        const sequence = sequenceOfName(name);
-        return sequence >= removed.firstSeq && sequence < removed.seq;
-      }),
-    });
+    sign({ subjectId, reason, requested_by: context.principal.client.clientId }, removed);
   const { seq, referencesRemoved, receipt } = await service.store.expunge(
     subjectId,
     reason,

@@ -163,6 +163,11 @@ export const expungeRules = z.object({
   subjectId: uuid,
   reason: remark,
 });
+export const approveExpungeRules = z.object({ proposalId: uuid });
+export const listProposalsRules = z.object({
+  pageSize: wholeNumberTo(MAX_LISTED),
+  afterProposalId: uuid.or(z.literal('')),
+});
 export const duplicateRules = z.object({
   galleries: names,
   afterSubjectId: uuid.or(z.literal('')),

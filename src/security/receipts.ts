@@ -20,6 +20,8 @@ const contentSchema = z.strictObject({
   time: z.iso.datetime(),
   /** Name in the client certificate of the call. */
   requested_by: z.string(),
+  /** The second administrator, where two have removed the record of another agency. */
+  approved_by: z.string().optional(),
   reason: z.string(),
   references_removed: z.int().nonnegative(),
   /** Indexes on disk that contain the subject: its data are gone after they are pruned. */

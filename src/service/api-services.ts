@@ -67,6 +67,7 @@ export function apiServices(parts: ServiceParts): { readonly grpc: ApiServices; 
   const gallery = galleryService(
     {
       ...enrolment,
+      proposals: store.proposals,
       served,
       targetFpir,
       searcher,

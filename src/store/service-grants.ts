@@ -19,6 +19,7 @@ export const SERVICE_GRANTS: Readonly<Record<string, readonly string[]>> = {
   client_credential: ['SELECT', 'INSERT', 'UPDATE (expire_time, revoke_time, revoked_by)', 'DELETE'],
   client_version: ['SELECT', 'UPDATE (version)'],
   enrolment_request: ['SELECT', 'INSERT', 'UPDATE (digest)', 'DELETE'],
+  expunge_proposal: ['SELECT', 'INSERT', 'DELETE'],
   gallery: ['SELECT', 'INSERT', 'UPDATE (first_seen)'],
   gallery_membership: ['SELECT', 'INSERT', 'DELETE'],
   // A trigger writes hits, with the rights of the owner.

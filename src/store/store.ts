@@ -13,6 +13,7 @@ import type { Patience } from './cluster-claim.ts';
 import { SERVICE_USER } from './cluster-credentials.ts';
 import type { StoreLog } from './database-server.ts';
 import { joinEmbeddedCluster, startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.ts';
+import { ExpungeProposals } from './expunge-proposals.ts';
 import { probeDatabase } from './external-database.ts';
 import { HitStore } from './hit-store.ts';
 import { Imports } from './imports.ts';
@@ -24,6 +25,7 @@ import { ensureServiceRole } from './service-role.ts';
 import { catalogueDamaged, isCatalogueLost } from './store-damage.ts';
 import { StoreRepair } from './store-repair.ts';
 import { StoreHealth } from './store-health.ts';
+import { StoreTurns } from './store-turns.ts';
 import { StoreCopy } from './store-copy.ts';
 import { makePool, type StorePool } from './store-pool.ts';
 import { signStore } from './store-signing.ts';
@@ -81,6 +83,8 @@ export interface Store {
   readonly subjects: SubjectStore;
   readonly clients: ClientStore;
   readonly clientChanges: ClientChanges;
+  /** Removals by two administrators. */
+  readonly proposals: ExpungeProposals;
   readonly templateKeys: TemplateKeys;
   readonly imports: Imports;
   /** Appends audit records. Its connection is made at first use; to be closed before the store. */
@@ -158,7 +162,8 @@ async function openAt(
   let isOwned = true;
   const templateKeys = new TemplateKeys(owner.pool, keys);
   const repair = new StoreRepair(owner.pool, keys);
-  const subjects = new SubjectStore(service.pool, keys, () => (isOwned ? owner : service).pool);
+  const turns = new StoreTurns();
+  const subjects = new SubjectStore(service.pool, keys, () => (isOwned ? owner : service).pool, turns);
   // A check reports what it finds.
   const how = schema === 'upgrade' && examine === undefined ? 'require' : 'complete';
   const pools = { owner: owner.pool, service: service.pool, called: calledOf(cluster) };
@@ -188,6 +193,7 @@ async function openAt(
     subjects,
     clients: new ClientStore(service.pool, keys),
     clientChanges: new ClientChanges(service.pool, keys),
+    proposals: new ExpungeProposals(service.pool, keys, turns),
     templateKeys,
     imports: new Imports(service.pool, keys),
     auditLog: new StoreAuditLog(urls.service),

@@ -9,8 +9,8 @@ import { SUBJECT_FACTS, type SubjectRow } from './row-shapes.ts';
 import { factsOf } from './rows.ts';
 import { subjectDamaged, subjectNotFound, subjectUnreadable } from './subject-failure.ts';
 
-/** What decides who may change a subject. */
-export type SubjectFacts = Pick<SubjectRecord, 'contributor' | 'caveats' | 'provenance' | 'galleries'>;
+/** What decides who may change a subject, and which state of it. */
+export type SubjectFacts = Pick<SubjectRecord, 'contributor' | 'caveats' | 'provenance' | 'galleries' | 'version'>;
 
 /**
  * Decides whether a subject may be changed as it is: called within the change's transaction, while the row is locked.

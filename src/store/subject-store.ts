@@ -44,7 +44,7 @@ export class SubjectStore {
   readonly #pool: pg.Pool;
   readonly #keys: Keys;
   readonly #examiner: () => pg.Pool;
-  readonly #turns = new StoreTurns();
+  readonly #turns: StoreTurns;
   #lost: LostRows = NOTHING_LOST;
   /** Lost rows found before the first snapshot, which need not search again. */
   #ahead: LostRows | undefined;
@@ -52,11 +52,13 @@ export class SubjectStore {
   /**
    * @param keys - template encryption keys
    * @param examiner - connections that look at damage: those of a database administrator find more than others
+   * @param turns - of calls for connections of the pool
    */
-  constructor(pool: pg.Pool, keys: Keys, examiner: () => pg.Pool = () => pool) {
+  constructor(pool: pg.Pool, keys: Keys, examiner: () => pg.Pool = () => pool, turns = new StoreTurns()) {
     this.#pool = pool;
     this.#keys = keys;
     this.#examiner = examiner;
+    this.#turns = turns;
   }
 
   /**

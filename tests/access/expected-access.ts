@@ -33,11 +33,28 @@ const CALLS: Readonly<Record<Role, Partial<Record<Action, readonly Purpose[]>>>>
   operator: { 'read-status': ANY, 'read-metrics': ANY, 'hash-content': ANY, 'reload-index': ANY },
   auditor: { 'read-audit': ANY, 'read-whole-audit': ANY },
   monitor: { 'read-metrics': ANY, 'read-status': ANY },
-  administrator: { 'read-clients': ANY, 'manage-clients': ANY },
+  administrator: {
+    'read-clients': ANY,
+    'manage-clients': ANY,
+    'propose-expunge': ANY,
+    'approve-expunge': ANY,
+    'list-expunge-proposals': ANY,
+  },
   engineer: { identify: TEST, verify: TEST, compare: TEST, 'read-status': ANY },
 };
 
-const NOT_FOR_AUDITORS: readonly Action[] = ['enroll', 'update', 'expunge', 'reload-index', 'manage-clients'];
+const NOT_FOR_AUDITORS: readonly Action[] = [
+  'enroll',
+  'update',
+  'expunge',
+  'propose-expunge',
+  'approve-expunge',
+  'reload-index',
+  'manage-clients',
+];
+/** Two persons together. */
+const BY_TWO: readonly Action[] = ['propose-expunge', 'approve-expunge'];
+const FOR_PERSONS: readonly Action[] = [...BY_TWO, 'list-expunge-proposals'];
 const ANY_SEARCH: readonly Action[] = ['identify', 'verify', 'compare'];
 const WRITES: readonly Action[] = ['enroll', 'update', 'expunge'];
 const ONE_CONTRIBUTOR: readonly Action[] = [...WRITES, 'list-subjects', 'read-audit'];
@@ -50,6 +67,7 @@ export function mayCall(client: Client, call: Action, purpose: Purpose, contribu
   if (purpose !== 'none' && !client.purposes.has(purpose)) return false;
   if (isLocal(client)) return ANY_SEARCH.includes(call) ? purpose !== 'none' : true;
   if (client.roles.has('auditor') && NOT_FOR_AUDITORS.includes(call)) return false;
+  if (client.kind !== 'person' && FOR_PERSONS.includes(call)) return false;
   // What concerns no gallery, or all of them.
   if (call === 'read-whole-audit' && client.galleries !== 'all') return false;
   if (contributor !== undefined && contributor !== client.agency && ONE_CONTRIBUTOR.includes(call)) return false;
@@ -65,6 +83,7 @@ interface Row {
   readonly records: Owner;
   readonly purposes?: readonly Purpose[];
   readonly synthetic?: true;
+  readonly persons?: true;
 }
 
 const EXACT: readonly RecordAction[] = ['disclose-scores', 'disclose-explanations'];
@@ -89,6 +108,7 @@ const RECORDS: readonly Row[] = [
   { roles: ['contributor'], does: SHOWN, during: ['find-duplicates'], records: 'own' },
   { roles: ['contributor'], does: ['change-record'], during: ['enroll', 'update'], records: 'own' },
   { roles: ['contributor'], does: ['expunge-record'], during: ['expunge'], records: 'own' },
+  { roles: ['administrator'], does: ['expunge-record'], during: BY_TWO, records: 'every', persons: true },
   {
     roles: ['engineer'],
     does: SHOWN,
@@ -129,11 +149,13 @@ export function mayDo(
       one.during.includes(call) &&
       (own || one.records === 'every') &&
       (one.purposes?.includes(purpose) ?? true) &&
-      (one.synthetic === undefined || synthetic),
+      (one.synthetic === undefined || synthetic) &&
+      (one.persons === undefined || client.kind === 'person'),
   );
   if (!isMeant && !isLocal(client)) return false;
   if (purpose !== 'none' && !client.purposes.has(purpose)) return false;
   if (record.caveats.some((caveat) => LEVELS.indexOf(caveat) + 1 > client.clearance)) return false;
+  if (action === 'expunge-record' && BY_TWO.includes(call)) return true;
   if (action === 'change-record' || action === 'expunge-record') return own || isLocal(client);
 
   const has = (caveat: string) => record.caveats.includes(caveat);

@@ -22,19 +22,23 @@ it('every call, by role, purpose and contributor', () => {
     for (const call of ACTIONS)
       for (const purpose of PURPOSES)
         for (const contributor of [undefined, 'agency-a', 'agency-b']) {
-          for (const galleries of ['all', new Set(['watchlist'])] as const) {
-            const client = clientWith([role], { clientId: role, galleries });
+          for (const [galleries, kind] of [
+            ['all', 'person'],
+            [new Set(['watchlist']), 'person'],
+            [new Set(['watchlist']), 'machine'],
+          ] as const) {
+            const client = clientWith([role], { clientId: role, galleries, kind });
             const named = contributor === undefined ? {} : { contributor };
             const outcome = outcomeOf(decisions, client, call, purpose, named);
             if ((outcome === 'granted') !== mayCall(client, call, purpose, contributor))
               wrong.push(
-                `${role} ${call} ${purpose} ${contributor ?? ''} ${galleries === 'all' ? 'all galleries' : ''}: ${outcome}`,
+                `${role} ${call} ${purpose} ${contributor ?? ''} ${galleries === 'all' ? 'all galleries' : ''} ${kind}: ${outcome}`,
               );
             cells++;
           }
         }
   expect(wrong).toEqual([]);
-  expect(cells).toBe(9 * 18 * 5 * 3 * 2);
+  expect(cells).toBe(9 * 21 * 5 * 3 * 3);
 });
 
 it('every call of two roles together', () => {
@@ -43,7 +47,7 @@ it('every call of two roles together', () => {
     for (const other of ROLES.slice(i + 1))
       for (const call of ACTIONS)
         for (const purpose of ['none', 'investigation'] as const) {
-          const client = clientWith([one, other], { clientId: `${one}-${other}` });
+          const client = clientWith([one, other], { clientId: `${one}-${other}`, kind: 'person' });
           const outcome = outcomeOf(decisions, client, call, purpose);
           if ((outcome === 'granted') !== mayCall(client, call, purpose))
             wrong.push(`${one} ${other} ${call} ${purpose}`);
@@ -81,11 +85,12 @@ const HANDLES_NO_RECORDS: readonly Role[] = ['operator', 'auditor', 'monitor', '
 /** Calls that search, show or change records. */
 const RECORD_CALLS: readonly Action[] = [
   ...(['identify', 'verify', 'compare', 'enroll', 'update'] as const),
+  ...(['propose-expunge', 'approve-expunge'] as const),
   ...(['expunge', 'get-subject', 'list-subjects', 'find-duplicates', 'watch-hits', 'read-status'] as const),
 ];
 
 it.each(ROLES)('everything that a call of the role %s does with records of one caveat', (role) => {
-  const client = clientWith([role], { clientId: role });
+  const client = clientWith([role], { clientId: role, kind: 'person' });
   // Of roles that handle no records, the plain ones say enough.
   const caveats = HANDLES_NO_RECORDS.includes(role) ? [] : CAVEATS;
   const records: RecordFacts[] = ['agency-a', 'agency-b'].flatMap((contributor) => [
@@ -115,9 +120,11 @@ const client = fc
     purposes: fc.subarray([...PURPOSES]),
     clearance: fc.integer({ min: 0, max: 3 }),
     agency: fc.constantFrom('a', 'b', 'c'),
+    kind: fc.constantFrom('machine', 'person'),
   })
-  .map(({ roles, purposes, clearance, agency }) =>
+  .map(({ roles, purposes, clearance, agency, kind }) =>
     clientWith(roles, {
+      kind,
       purposes: new Set(purposes),
       clearance,
       agency: `agency-${agency}`,

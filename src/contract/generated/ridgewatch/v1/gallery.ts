@@ -376,6 +376,83 @@ export interface ExpungeSubjectResponse {
   receipt: string;
 }
 
+/** A proposal to remove a subject. */
+export interface ExpungeProposal {
+  /** Id of the proposal, made by the service: a UUID in lower case. */
+  proposalId: string;
+  /** The subject to remove. */
+  subjectId: string;
+  /** Version of the subject that was looked at. A proposal about another version is void. */
+  subjectVersion: number;
+  /** The agency that owns the record. */
+  contributor: string;
+  /** The client that proposes. */
+  proposedBy: string;
+  /** Why the subject is to be removed. */
+  reason: string;
+  /** When it was proposed. */
+  createTime:
+    | Date
+    | undefined;
+  /** When the proposal becomes void: 72 hours later. */
+  expireTime: Date | undefined;
+}
+
+/** Names the subject that is to be removed. */
+export interface ProposeExpungeRequest {
+  /** Id of the subject. An unknown id is refused with SUBJECT_NOT_FOUND, as is one that the client may not expunge. */
+  subjectId: string;
+  /** Reason for the removal: 1 to 200 visible characters. Must not contain a name; it is recorded. */
+  reason: string;
+}
+
+/** A removal was proposed. */
+export interface ProposeExpungeResponse {
+  /** The proposal, for another administrator. */
+  proposal: ExpungeProposal | undefined;
+}
+
+/** Names the proposal to carry out. */
+export interface ApproveExpungeRequest {
+  /** Id of the proposal. An unknown id, also of a proposal that was carried out, is refused with PROPOSAL_NOT_FOUND. */
+  proposalId: string;
+}
+
+/** A subject was removed. */
+export interface ApproveExpungeResponse {
+  /** The proposal that was carried out. */
+  proposal:
+    | ExpungeProposal
+    | undefined;
+  /** Sequence number of the change that removed the subject. */
+  galleryVersion: number;
+  /** Number of references removed. */
+  referencesRemoved: number;
+  /** Receipt, as that of ExpungeSubject, which also names the client that approved. */
+  receipt: string;
+}
+
+/** Selects a page of proposals. */
+export interface ListExpungeProposalsRequest {
+  /** Maximum number of proposals, 1 to 1000. 0: 100. */
+  pageSize: number;
+  /** Only proposals with a greater id. Empty: from the first one. */
+  afterProposalId: string;
+}
+
+/** A page of proposals. */
+export interface ListExpungeProposalsResponse {
+  /** In order of proposal id. */
+  proposals: ExpungeProposal[];
+  /**
+   * Ids of proposals of this page that are not what was written: they were changed outside the service, or made with a
+   * key that is gone. They cannot be approved.
+   */
+  damagedProposalIds: string[];
+  /** The after_proposal_id of the next page. Empty: this is the last page. */
+  nextAfterProposalId: string;
+}
+
 /** Requests a search for similar subjects. */
 export interface FindDuplicatesRequest {
   /** Only subjects of these galleries, on both sides: at most 32 names. Empty: all galleries. */
@@ -2512,6 +2589,782 @@ export const ExpungeSubjectResponse: MessageFns<ExpungeSubjectResponse> = {
   },
 };
 
+function createBaseExpungeProposal(): ExpungeProposal {
+  return {
+    proposalId: "",
+    subjectId: "",
+    subjectVersion: 0,
+    contributor: "",
+    proposedBy: "",
+    reason: "",
+    createTime: undefined,
+    expireTime: undefined,
+  };
+}
+
+export const ExpungeProposal: MessageFns<ExpungeProposal> = {
+  encode(message: ExpungeProposal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.proposalId !== "") {
+      writer.uint32(10).string(message.proposalId);
+    }
+    if (message.subjectId !== "") {
+      writer.uint32(18).string(message.subjectId);
+    }
+    if (message.subjectVersion !== 0) {
+      writer.uint32(24).uint64(message.subjectVersion);
+    }
+    if (message.contributor !== "") {
+      writer.uint32(34).string(message.contributor);
+    }
+    if (message.proposedBy !== "") {
+      writer.uint32(42).string(message.proposedBy);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    if (message.createTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.createTime), writer.uint32(58).fork()).join();
+    }
+    if (message.expireTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExpungeProposal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExpungeProposal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.proposalId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.subjectId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.subjectVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.contributor = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.proposedBy = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.createTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExpungeProposal {
+    return {
+      proposalId: isSet(object.proposalId)
+        ? globalThis.String(object.proposalId)
+        : isSet(object.proposal_id)
+        ? globalThis.String(object.proposal_id)
+        : "",
+      subjectId: isSet(object.subjectId)
+        ? globalThis.String(object.subjectId)
+        : isSet(object.subject_id)
+        ? globalThis.String(object.subject_id)
+        : "",
+      subjectVersion: isSet(object.subjectVersion)
+        ? globalThis.Number(object.subjectVersion)
+        : isSet(object.subject_version)
+        ? globalThis.Number(object.subject_version)
+        : 0,
+      contributor: isSet(object.contributor) ? globalThis.String(object.contributor) : "",
+      proposedBy: isSet(object.proposedBy)
+        ? globalThis.String(object.proposedBy)
+        : isSet(object.proposed_by)
+        ? globalThis.String(object.proposed_by)
+        : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      createTime: isSet(object.createTime)
+        ? fromJsonTimestamp(object.createTime)
+        : isSet(object.create_time)
+        ? fromJsonTimestamp(object.create_time)
+        : undefined,
+      expireTime: isSet(object.expireTime)
+        ? fromJsonTimestamp(object.expireTime)
+        : isSet(object.expire_time)
+        ? fromJsonTimestamp(object.expire_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: ExpungeProposal): unknown {
+    const obj: any = {};
+    if (message.proposalId !== undefined) {
+      obj.proposalId = message.proposalId;
+    }
+    if (message.subjectId !== undefined) {
+      obj.subjectId = message.subjectId;
+    }
+    if (message.subjectVersion !== undefined) {
+      obj.subjectVersion = Math.round(message.subjectVersion);
+    }
+    if (message.contributor !== undefined) {
+      obj.contributor = message.contributor;
+    }
+    if (message.proposedBy !== undefined) {
+      obj.proposedBy = message.proposedBy;
+    }
+    if (message.reason !== undefined) {
+      obj.reason = message.reason;
+    }
+    if (message.createTime !== undefined) {
+      obj.createTime = message.createTime.toISOString();
+    }
+    if (message.expireTime !== undefined) {
+      obj.expireTime = message.expireTime.toISOString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ExpungeProposal>, I>>(base?: I): ExpungeProposal {
+    return ExpungeProposal.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExpungeProposal>, I>>(object: I): ExpungeProposal {
+    const message = createBaseExpungeProposal();
+    message.proposalId = object.proposalId ?? "";
+    message.subjectId = object.subjectId ?? "";
+    message.subjectVersion = object.subjectVersion ?? 0;
+    message.contributor = object.contributor ?? "";
+    message.proposedBy = object.proposedBy ?? "";
+    message.reason = object.reason ?? "";
+    message.createTime = object.createTime ?? undefined;
+    message.expireTime = object.expireTime ?? undefined;
+    return message;
+  },
+};
+
+function createBaseProposeExpungeRequest(): ProposeExpungeRequest {
+  return { subjectId: "", reason: "" };
+}
+
+export const ProposeExpungeRequest: MessageFns<ProposeExpungeRequest> = {
+  encode(message: ProposeExpungeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.subjectId !== "") {
+      writer.uint32(10).string(message.subjectId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProposeExpungeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProposeExpungeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.subjectId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProposeExpungeRequest {
+    return {
+      subjectId: isSet(object.subjectId)
+        ? globalThis.String(object.subjectId)
+        : isSet(object.subject_id)
+        ? globalThis.String(object.subject_id)
+        : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: ProposeExpungeRequest): unknown {
+    const obj: any = {};
+    if (message.subjectId !== undefined) {
+      obj.subjectId = message.subjectId;
+    }
+    if (message.reason !== undefined) {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ProposeExpungeRequest>, I>>(base?: I): ProposeExpungeRequest {
+    return ProposeExpungeRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ProposeExpungeRequest>, I>>(object: I): ProposeExpungeRequest {
+    const message = createBaseProposeExpungeRequest();
+    message.subjectId = object.subjectId ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseProposeExpungeResponse(): ProposeExpungeResponse {
+  return { proposal: undefined };
+}
+
+export const ProposeExpungeResponse: MessageFns<ProposeExpungeResponse> = {
+  encode(message: ProposeExpungeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.proposal !== undefined) {
+      ExpungeProposal.encode(message.proposal, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProposeExpungeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProposeExpungeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.proposal = ExpungeProposal.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProposeExpungeResponse {
+    return { proposal: isSet(object.proposal) ? ExpungeProposal.fromJSON(object.proposal) : undefined };
+  },
+
+  toJSON(message: ProposeExpungeResponse): unknown {
+    const obj: any = {};
+    if (message.proposal !== undefined) {
+      obj.proposal = ExpungeProposal.toJSON(message.proposal);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ProposeExpungeResponse>, I>>(base?: I): ProposeExpungeResponse {
+    return ProposeExpungeResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ProposeExpungeResponse>, I>>(object: I): ProposeExpungeResponse {
+    const message = createBaseProposeExpungeResponse();
+    message.proposal = (object.proposal !== undefined && object.proposal !== null)
+      ? ExpungeProposal.fromPartial(object.proposal)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseApproveExpungeRequest(): ApproveExpungeRequest {
+  return { proposalId: "" };
+}
+
+export const ApproveExpungeRequest: MessageFns<ApproveExpungeRequest> = {
+  encode(message: ApproveExpungeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.proposalId !== "") {
+      writer.uint32(10).string(message.proposalId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApproveExpungeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApproveExpungeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.proposalId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApproveExpungeRequest {
+    return {
+      proposalId: isSet(object.proposalId)
+        ? globalThis.String(object.proposalId)
+        : isSet(object.proposal_id)
+        ? globalThis.String(object.proposal_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ApproveExpungeRequest): unknown {
+    const obj: any = {};
+    if (message.proposalId !== undefined) {
+      obj.proposalId = message.proposalId;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ApproveExpungeRequest>, I>>(base?: I): ApproveExpungeRequest {
+    return ApproveExpungeRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ApproveExpungeRequest>, I>>(object: I): ApproveExpungeRequest {
+    const message = createBaseApproveExpungeRequest();
+    message.proposalId = object.proposalId ?? "";
+    return message;
+  },
+};
+
+function createBaseApproveExpungeResponse(): ApproveExpungeResponse {
+  return { proposal: undefined, galleryVersion: 0, referencesRemoved: 0, receipt: "" };
+}
+
+export const ApproveExpungeResponse: MessageFns<ApproveExpungeResponse> = {
+  encode(message: ApproveExpungeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.proposal !== undefined) {
+      ExpungeProposal.encode(message.proposal, writer.uint32(10).fork()).join();
+    }
+    if (message.galleryVersion !== 0) {
+      writer.uint32(16).uint64(message.galleryVersion);
+    }
+    if (message.referencesRemoved !== 0) {
+      writer.uint32(24).uint32(message.referencesRemoved);
+    }
+    if (message.receipt !== "") {
+      writer.uint32(34).string(message.receipt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApproveExpungeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApproveExpungeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.proposal = ExpungeProposal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.galleryVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.referencesRemoved = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.receipt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApproveExpungeResponse {
+    return {
+      proposal: isSet(object.proposal) ? ExpungeProposal.fromJSON(object.proposal) : undefined,
+      galleryVersion: isSet(object.galleryVersion)
+        ? globalThis.Number(object.galleryVersion)
+        : isSet(object.gallery_version)
+        ? globalThis.Number(object.gallery_version)
+        : 0,
+      referencesRemoved: isSet(object.referencesRemoved)
+        ? globalThis.Number(object.referencesRemoved)
+        : isSet(object.references_removed)
+        ? globalThis.Number(object.references_removed)
+        : 0,
+      receipt: isSet(object.receipt) ? globalThis.String(object.receipt) : "",
+    };
+  },
+
+  toJSON(message: ApproveExpungeResponse): unknown {
+    const obj: any = {};
+    if (message.proposal !== undefined) {
+      obj.proposal = ExpungeProposal.toJSON(message.proposal);
+    }
+    if (message.galleryVersion !== undefined) {
+      obj.galleryVersion = Math.round(message.galleryVersion);
+    }
+    if (message.referencesRemoved !== undefined) {
+      obj.referencesRemoved = Math.round(message.referencesRemoved);
+    }
+    if (message.receipt !== undefined) {
+      obj.receipt = message.receipt;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ApproveExpungeResponse>, I>>(base?: I): ApproveExpungeResponse {
+    return ApproveExpungeResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ApproveExpungeResponse>, I>>(object: I): ApproveExpungeResponse {
+    const message = createBaseApproveExpungeResponse();
+    message.proposal = (object.proposal !== undefined && object.proposal !== null)
+      ? ExpungeProposal.fromPartial(object.proposal)
+      : undefined;
+    message.galleryVersion = object.galleryVersion ?? 0;
+    message.referencesRemoved = object.referencesRemoved ?? 0;
+    message.receipt = object.receipt ?? "";
+    return message;
+  },
+};
+
+function createBaseListExpungeProposalsRequest(): ListExpungeProposalsRequest {
+  return { pageSize: 0, afterProposalId: "" };
+}
+
+export const ListExpungeProposalsRequest: MessageFns<ListExpungeProposalsRequest> = {
+  encode(message: ListExpungeProposalsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.afterProposalId !== "") {
+      writer.uint32(18).string(message.afterProposalId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListExpungeProposalsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListExpungeProposalsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.afterProposalId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListExpungeProposalsRequest {
+    return {
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      afterProposalId: isSet(object.afterProposalId)
+        ? globalThis.String(object.afterProposalId)
+        : isSet(object.after_proposal_id)
+        ? globalThis.String(object.after_proposal_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ListExpungeProposalsRequest): unknown {
+    const obj: any = {};
+    if (message.pageSize !== undefined) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.afterProposalId !== undefined) {
+      obj.afterProposalId = message.afterProposalId;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListExpungeProposalsRequest>, I>>(base?: I): ListExpungeProposalsRequest {
+    return ListExpungeProposalsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListExpungeProposalsRequest>, I>>(object: I): ListExpungeProposalsRequest {
+    const message = createBaseListExpungeProposalsRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.afterProposalId = object.afterProposalId ?? "";
+    return message;
+  },
+};
+
+function createBaseListExpungeProposalsResponse(): ListExpungeProposalsResponse {
+  return { proposals: [], damagedProposalIds: [], nextAfterProposalId: "" };
+}
+
+export const ListExpungeProposalsResponse: MessageFns<ListExpungeProposalsResponse> = {
+  encode(message: ListExpungeProposalsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.proposals) {
+      ExpungeProposal.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.damagedProposalIds) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.nextAfterProposalId !== "") {
+      writer.uint32(26).string(message.nextAfterProposalId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListExpungeProposalsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListExpungeProposalsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.proposals.push(ExpungeProposal.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.damagedProposalIds.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nextAfterProposalId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListExpungeProposalsResponse {
+    return {
+      proposals: globalThis.Array.isArray(object?.proposals)
+        ? object.proposals.map((e: any) => ExpungeProposal.fromJSON(e))
+        : [],
+      damagedProposalIds: globalThis.Array.isArray(object?.damagedProposalIds)
+        ? object.damagedProposalIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.damaged_proposal_ids)
+        ? object.damaged_proposal_ids.map((e: any) => globalThis.String(e))
+        : [],
+      nextAfterProposalId: isSet(object.nextAfterProposalId)
+        ? globalThis.String(object.nextAfterProposalId)
+        : isSet(object.next_after_proposal_id)
+        ? globalThis.String(object.next_after_proposal_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ListExpungeProposalsResponse): unknown {
+    const obj: any = {};
+    if (message.proposals?.length) {
+      obj.proposals = message.proposals.map((e) => ExpungeProposal.toJSON(e));
+    }
+    if (message.damagedProposalIds?.length) {
+      obj.damagedProposalIds = message.damagedProposalIds;
+    }
+    if (message.nextAfterProposalId !== undefined) {
+      obj.nextAfterProposalId = message.nextAfterProposalId;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ListExpungeProposalsResponse>, I>>(base?: I): ListExpungeProposalsResponse {
+    return ListExpungeProposalsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListExpungeProposalsResponse>, I>>(object: I): ListExpungeProposalsResponse {
+    const message = createBaseListExpungeProposalsResponse();
+    message.proposals = object.proposals?.map((e) => ExpungeProposal.fromPartial(e)) || [];
+    message.damagedProposalIds = object.damagedProposalIds?.map((e) => e) || [];
+    message.nextAfterProposalId = object.nextAfterProposalId ?? "";
+    return message;
+  },
+};
+
 function createBaseFindDuplicatesRequest(): FindDuplicatesRequest {
   return { galleries: [], afterSubjectId: "", maxSubjects: 0, maxDuplicates: 0, threshold: undefined };
 }
@@ -3114,6 +3967,45 @@ export const GalleryService = {
     responseDeserialize: (value: Buffer): ExpungeSubjectResponse => ExpungeSubjectResponse.decode(value),
   },
   /**
+   * Proposes that a subject of any contributor be removed. For administrators that are persons. Nothing is removed
+   * before another administrator approves.
+   */
+  proposeExpunge: {
+    path: "/ridgewatch.v1.Gallery/ProposeExpunge" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ProposeExpungeRequest): Buffer =>
+      Buffer.from(ProposeExpungeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ProposeExpungeRequest => ProposeExpungeRequest.decode(value),
+    responseSerialize: (value: ProposeExpungeResponse): Buffer =>
+      Buffer.from(ProposeExpungeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ProposeExpungeResponse => ProposeExpungeResponse.decode(value),
+  },
+  /** Approves a proposal of another administrator: permanently removes the subject and all its references. */
+  approveExpunge: {
+    path: "/ridgewatch.v1.Gallery/ApproveExpunge" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ApproveExpungeRequest): Buffer =>
+      Buffer.from(ApproveExpungeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ApproveExpungeRequest => ApproveExpungeRequest.decode(value),
+    responseSerialize: (value: ApproveExpungeResponse): Buffer =>
+      Buffer.from(ApproveExpungeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ApproveExpungeResponse => ApproveExpungeResponse.decode(value),
+  },
+  /** Lists the proposals that have neither been approved nor expired, in order of proposal id, which is that of time. */
+  listExpungeProposals: {
+    path: "/ridgewatch.v1.Gallery/ListExpungeProposals" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListExpungeProposalsRequest): Buffer =>
+      Buffer.from(ListExpungeProposalsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListExpungeProposalsRequest => ListExpungeProposalsRequest.decode(value),
+    responseSerialize: (value: ListExpungeProposalsResponse): Buffer =>
+      Buffer.from(ListExpungeProposalsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListExpungeProposalsResponse => ListExpungeProposalsResponse.decode(value),
+  },
+  /**
    * Searches for subjects that resemble each other: the same person enrolled twice, or two records of different people
    * that need a look. Each subject's references are a probe against all other subjects. One call covers some subjects,
    * in order of subject id, and names where the next one continues.
@@ -3148,6 +4040,15 @@ export interface GalleryServer extends UntypedServiceImplementation {
   updateSubject: handleUnaryCall<UpdateSubjectRequest, UpdateSubjectResponse>;
   /** Permanently removes a subject and all its references. */
   expungeSubject: handleUnaryCall<ExpungeSubjectRequest, ExpungeSubjectResponse>;
+  /**
+   * Proposes that a subject of any contributor be removed. For administrators that are persons. Nothing is removed
+   * before another administrator approves.
+   */
+  proposeExpunge: handleUnaryCall<ProposeExpungeRequest, ProposeExpungeResponse>;
+  /** Approves a proposal of another administrator: permanently removes the subject and all its references. */
+  approveExpunge: handleUnaryCall<ApproveExpungeRequest, ApproveExpungeResponse>;
+  /** Lists the proposals that have neither been approved nor expired, in order of proposal id, which is that of time. */
+  listExpungeProposals: handleUnaryCall<ListExpungeProposalsRequest, ListExpungeProposalsResponse>;
   /**
    * Searches for subjects that resemble each other: the same person enrolled twice, or two records of different people
    * that need a look. Each subject's references are a probe against all other subjects. One call covers some subjects,
@@ -3257,6 +4158,57 @@ export interface GalleryClient extends Client1 {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExpungeSubjectResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Proposes that a subject of any contributor be removed. For administrators that are persons. Nothing is removed
+   * before another administrator approves.
+   */
+  proposeExpunge(
+    request: ProposeExpungeRequest,
+    callback: (error: ServiceError | null, response: ProposeExpungeResponse) => void,
+  ): ClientUnaryCall;
+  proposeExpunge(
+    request: ProposeExpungeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ProposeExpungeResponse) => void,
+  ): ClientUnaryCall;
+  proposeExpunge(
+    request: ProposeExpungeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ProposeExpungeResponse) => void,
+  ): ClientUnaryCall;
+  /** Approves a proposal of another administrator: permanently removes the subject and all its references. */
+  approveExpunge(
+    request: ApproveExpungeRequest,
+    callback: (error: ServiceError | null, response: ApproveExpungeResponse) => void,
+  ): ClientUnaryCall;
+  approveExpunge(
+    request: ApproveExpungeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ApproveExpungeResponse) => void,
+  ): ClientUnaryCall;
+  approveExpunge(
+    request: ApproveExpungeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ApproveExpungeResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists the proposals that have neither been approved nor expired, in order of proposal id, which is that of time. */
+  listExpungeProposals(
+    request: ListExpungeProposalsRequest,
+    callback: (error: ServiceError | null, response: ListExpungeProposalsResponse) => void,
+  ): ClientUnaryCall;
+  listExpungeProposals(
+    request: ListExpungeProposalsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListExpungeProposalsResponse) => void,
+  ): ClientUnaryCall;
+  listExpungeProposals(
+    request: ListExpungeProposalsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListExpungeProposalsResponse) => void,
   ): ClientUnaryCall;
   /**
    * Searches for subjects that resemble each other: the same person enrolled twice, or two records of different people
