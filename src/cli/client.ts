@@ -21,14 +21,20 @@ import {
 } from '../contract/generated/ridgewatch/v1/audit.ts';
 import {
   GalleryClient,
+  type ApproveExpungeRequest,
+  type ApproveExpungeResponse,
   type EnrollRequest,
   type EnrollStreamResponse,
   type ExpungeSubjectRequest,
   type ExpungeSubjectResponse,
   type FindDuplicatesRequest,
   type FindDuplicatesResponse,
+  type ListExpungeProposalsRequest,
+  type ListExpungeProposalsResponse,
   type ListSubjectsRequest,
   type ListSubjectsResponse,
+  type ProposeExpungeRequest,
+  type ProposeExpungeResponse,
   type UpdateSubjectRequest,
   type UpdateSubjectResponse,
 } from '../contract/generated/ridgewatch/v1/gallery.ts';
@@ -127,6 +133,20 @@ export class ServiceClient {
 
   expunge(request: ExpungeSubjectRequest): Promise<ExpungeSubjectResponse> {
     return this.#call((options, callback) => this.#gallery.expungeSubject(request, new Metadata(), options, callback));
+  }
+
+  proposeExpunge(request: ProposeExpungeRequest): Promise<ProposeExpungeResponse> {
+    return this.#call((options, callback) => this.#gallery.proposeExpunge(request, new Metadata(), options, callback));
+  }
+
+  approveExpunge(request: ApproveExpungeRequest): Promise<ApproveExpungeResponse> {
+    return this.#call((options, callback) => this.#gallery.approveExpunge(request, new Metadata(), options, callback));
+  }
+
+  listExpungeProposals(request: ListExpungeProposalsRequest): Promise<ListExpungeProposalsResponse> {
+    return this.#call((options, callback) =>
+      this.#gallery.listExpungeProposals(request, new Metadata(), options, callback),
+    );
   }
 
   findDuplicates(request: FindDuplicatesRequest): Promise<FindDuplicatesResponse> {

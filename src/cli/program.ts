@@ -181,25 +181,47 @@ export function createProgram(): Command {
     ).addHelpText('after', '\nExample:\n  $ ridgewatch status --json | jq .subject_count'),
     async () => (await import('./commands/status.ts')).status,
   );
-  runs(
-    addConnectionOptions(
-      program
-        .command('expunge')
-        .argument('<subject>', 'id of the subject')
-        .description('delete a subject and all its references, irrevocably'),
-    )
-      .requiredOption('--reason <text>', 'reason, which is recorded; must hold no name')
-      .option('--yes', 'do not ask')
-      .option('--receipt <file>', 'write the signed receipt to a new file')
-      .addHelpText('after', '\nExample:\n  $ ridgewatch expunge 3f0c9c1e-… --reason "court order 12/26" --yes'),
-    async () => (await import('./commands/expunge.ts')).expunge,
-  );
+  addExpunging(program);
   addCertificateCommands(program);
   addLoginCommands(program);
   addOperatorCommands(program);
   addSharingCommands(program);
   addAuditCommands(program.command('audit').description('records of which client did what with which subjects'));
   return program;
+}
+
+/** The removal of a subject, by its contributor or by two administrators. */
+function addExpunging(program: Command): void {
+  const together = ['approve', 'proposals'];
+  runs(
+    addConnectionOptions(
+      program
+        .command('expunge')
+        .argument('[subject]', 'id of the subject')
+        .description('delete a subject and all its references, irrevocably'),
+    )
+      .option('--reason <text>', 'reason, which is recorded; must hold no name')
+      .addOption(
+        new Option('--propose', 'only propose it, as an administrator; for a record of any contributor').conflicts([
+          ...together,
+          'receipt',
+        ]),
+      )
+      .addOption(
+        new Option('--approve <proposal>', 'delete the subject of a proposal of another administrator').conflicts([
+          'proposals',
+          'reason',
+        ]),
+      )
+      .addOption(new Option('--proposals', 'list the proposals of administrators').conflicts(['reason', 'receipt']))
+      .option('--yes', 'do not ask')
+      .option('--receipt <file>', 'write the signed receipt to a new file')
+      .addHelpText(
+        'after',
+        '\nA proposal is void after 72 hours, and when the subject is changed.\n\nExamples:\n  $ ridgewatch expunge 3f0c9c1e-… --reason "court order 12/26" --yes\n  $ ridgewatch expunge 3f0c9c1e-… --reason "court order 12/26" --propose\n  $ ridgewatch expunge --approve 0198c0de-…',
+      ),
+    async () => (await import('./commands/expunge.ts')).expunge,
+  );
 }
 
 /** An argument error in the form of other failures. */

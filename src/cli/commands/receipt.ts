@@ -26,13 +26,17 @@ export function verify([file]: readonly string[], { key, subject, json }: Verify
     isOfRemoval(content)
       ? `${content.references_removed} references removed ${content.time} by change ${content.change}; the subject remains.`
       : `Removed ${content.time} by change ${content.change}, with ${content.references_removed} references.`,
-    `Requested by ${content.requested_by}: ${content.reason}`,
+    `Requested by ${content.requested_by}${approvedBy(content.approved_by)}: ${content.reason}`,
     content.indexes_affected.length === 0
       ? 'No index on disk held the subject.'
       : `Held by indexes until they are pruned: ${content.indexes_affected.join(', ')}.`,
   ];
   printResult({ json }, { valid: true, ...content }, lines.join('\n'));
   return Promise.resolve(EXIT.ok);
+}
+
+function approvedBy(client: string | undefined): string {
+  return client === undefined ? '' : ` and approved by ${client}`;
 }
 
 /** Prints the public key that verifies receipts. */
