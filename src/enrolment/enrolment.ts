@@ -173,7 +173,7 @@ export function referencesOf(
  * @throws Failure RECORD_CLASSES_EXHAUSTED
  */
 export function requireRoomForClass(
-  follower: ChangeFollower,
+  follower: Pick<ChangeFollower, 'hasRoomForClass'>,
   planned: Pick<NewSubject, 'contributor' | 'caveats' | 'provenance'>,
 ): void {
   if (follower.hasRoomForClass(planned)) return;

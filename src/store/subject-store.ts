@@ -24,6 +24,7 @@ import type {
   SubjectWithReferences,
 } from './records.ts';
 import { provenOf, type SubjectOfRows } from './proven-subjects.ts';
+import { readRecordClasses, type StoredClass } from './stored-classes.ts';
 import { readSubjects } from './rows.ts';
 import { readFacts, type PermitChange, type SubjectFacts } from './subject-facts.ts';
 import { StoreTurns } from './store-turns.ts';
@@ -135,6 +136,11 @@ export class SubjectStore {
     const subjects = await withGalleries(this.#examiner(), addLost(read.subjects, this.#lost));
     const named = await withReferenceIds(this.#examiner(), { subjects, unreadable: [...read.unreadable, ...lost] });
     return provenOf(named);
+  }
+
+  /** Every combination of contributor, caveats and provenance, each once. Reads the whole table. */
+  recordClasses(): Promise<StoredClass[]> {
+    return inTransaction(this.#pool, readRecordClasses, READ_ONLY);
   }
 
   /** Waits for one turn for a page that consists of many reads. */

@@ -11,6 +11,7 @@ import { sealersOf } from '../../security/block-sealer.ts';
 import type { ImportRefusal, Imports } from '../../store/imports.ts';
 import type { FileContent } from '../../files/file-digest.ts';
 import { recorded } from '../command-audit.ts';
+import { importAdmission } from '../import-admission.ts';
 import { EXIT } from '../exit-codes.ts';
 import { progressBar, printResult } from '../output.ts';
 import { withStore, type StoreAccess, type StoreOptions } from '../store-access.ts';
@@ -56,9 +57,10 @@ async function importRecorded(file: string, access: StoreAccess, options: Import
 async function importInto(
   file: string,
   content: FileContent,
-  { configuration, store, keys }: StoreAccess,
+  access: StoreAccess,
   options: ImportOptions,
 ): Promise<ImportedFile> {
+  const { configuration, store, keys } = access;
   const { indexDir, workers, faceModels, minimumQuality, maxMessageBytes } = configuration;
   const bar = progressBar('importing {bar} {percentage} %, {speed} references/s, ETA {eta_formatted}', options);
   const prepared = await PreparedReferences.begin(
@@ -67,6 +69,7 @@ async function importInto(
     packedModels(),
     sealersOf(keys, 'index')(keys.ring.currentId),
   );
+  const admission = await importAdmission(access);
   const since = new Date().toISOString();
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
@@ -77,6 +80,7 @@ async function importInto(
       file,
       content,
       imports: store.imports,
+      admission,
       workers,
       rules: {
         faceModels: new Map(faceModels.map((model) => [model.id, model])),

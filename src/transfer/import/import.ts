@@ -4,10 +4,17 @@ import { Piscina } from 'piscina';
 import { v7 as newId } from 'uuid';
 import type { ImportRefusal, Imports, ImportState, ImportStep } from '../../store/imports.ts';
 import type { SubjectWithReferences } from '../../store/records.ts';
-import { Failure } from '../../failure.ts';
+import { asFailure, Failure } from '../../failure.ts';
 import { contentOf, type FileContent } from '../../files/file-digest.ts';
-import { recordTooLarge, refusalOf, type PreparationRules, type PreparedPiece } from './preparation.ts';
-import { namesIn } from './record-names.ts';
+import {
+  recordTooLarge,
+  refusalOf,
+  type PreparationRules,
+  type PreparedPiece,
+  type PreparedRecord,
+  type RefusedRecord,
+} from './preparation.ts';
+import { namesIn, type RecordNames } from './record-names.ts';
 import { formatOf, readPieces, unreadable, type RecordFormat, type RecordPiece } from './record-file.ts';
 import type { PieceTask } from './worker.ts';
 
@@ -16,12 +23,21 @@ const PIECE_BYTES = 1 << 19;
 /** Pieces beyond one for each thread: prepared while the store writes the previous one. */
 const PIECES_AHEAD = 2;
 
+/** Decides which records may be stored, in the order of the file. */
+export interface RecordAdmission {
+  /** @throws Failure that refuses the record */
+  admit(subject: PreparedRecord['subject']): void;
+  /** Called for an admitted record that was not stored after all: it was refused by the store, or is there already. */
+  withdraw(subject: PreparedRecord['subject']): void;
+}
+
 export interface ImportOptions {
   readonly file: string;
   /** Of the file; default: it is read for it. */
   readonly content?: FileContent;
   readonly imports: Imports;
   readonly rules: PreparationRules;
+  readonly admission: RecordAdmission;
   /** Threads that prepare records. */
   readonly workers: number;
   /** Size of a piece; default: PIECE_BYTES. */
@@ -135,13 +151,14 @@ interface Found {
 }
 
 async function takePiece(
-  { imports, onEnrolled, onNewGalleries }: ImportOptions,
+  { imports, admission, onEnrolled, onNewGalleries }: ImportOptions,
   digest: Buffer,
   state: ImportState,
   { start, end, result }: PieceUnderWay,
   { warnings, newGalleries }: Found,
 ): Promise<ImportState> {
-  const { count, prepared, refused } = await result;
+  const { count, ...piece } = await result;
+  const { prepared, refused } = admitted(piece, admission);
   // Counted from 1, like lines.
   const numberOf = (position: number) => state.records + position + 1;
   const step: ImportStep = {
@@ -157,22 +174,48 @@ async function takePiece(
     refused: refused.map(({ position, refusal }) => ({ record: numberOf(position), ...refusal })),
     refusalOf: (enrolment, failure): ImportRefusal => {
       const { position, subject } = prepared[enrolment];
-      const data = { contributor: subject.contributor, externalId: subject.externalId ?? '' };
-      return { record: numberOf(position), ...refusalOf(failure, data) };
+      return { record: numberOf(position), ...refusalOf(failure, namesOf(subject)) };
     },
   };
   const { outcomes, state: next, newGalleries: newHere } = await imports.take(digest, step);
   if (newHere.length > 0) onNewGalleries(newHere);
   for (const name of newHere) newGalleries.add(name);
   outcomes.forEach((outcome, i) => {
-    if ('failure' in outcome || outcome.repeated) return;
-    for (const code of new Set(prepared[i]?.warnings.map((warning) => warning.code))) {
+    const { subject, warnings: oddities } = prepared[i];
+    if ('failure' in outcome || outcome.repeated) {
+      admission.withdraw(subject);
+      return;
+    }
+    for (const code of new Set(oddities.map((warning) => warning.code))) {
       warnings.set(code, (warnings.get(code) ?? 0) + 1);
     }
   });
   const enrolled = outcomes.filter((outcome) => !('failure' in outcome) && !outcome.repeated);
   await onEnrolled(enrolled as SubjectWithReferences[], new Map(prepared.flatMap(({ packed }) => [...packed])));
   return next;
+}
+
+/** The records of a piece that may be stored; the others are refused. */
+function admitted(
+  piece: Pick<PreparedPiece, 'prepared' | 'refused'>,
+  admission: RecordAdmission,
+): Pick<PreparedPiece, 'prepared' | 'refused'> {
+  const prepared: PreparedRecord[] = [];
+  const refused: RefusedRecord[] = [...piece.refused];
+  for (const record of piece.prepared) {
+    const { position, subject } = record;
+    try {
+      admission.admit(subject);
+      prepared.push(record);
+    } catch (thrown) {
+      refused.push({ position, refusal: refusalOf(asFailure(thrown), namesOf(subject)) });
+    }
+  }
+  return { prepared, refused };
+}
+
+function namesOf({ contributor, externalId = '' }: PreparedRecord['subject']): RecordNames {
+  return { contributor, externalId };
 }
 
 /** What identifies a file of records. @throws Failure IMPORT_FILE_UNREADABLE */

@@ -6,6 +6,7 @@ export function importOrder(imports: Imports, file: string, changes: Partial<Imp
   return {
     file,
     imports,
+    admission: { admit: () => undefined, withdraw: () => undefined },
     workers: 1,
     rules: {
       faceModels: new Map([['synthetic-512', { id: 'synthetic-512', dimension: 512 }]]),
