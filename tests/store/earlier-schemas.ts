@@ -6,8 +6,15 @@ import type { Keys } from '../../src/security/keys.ts';
 
 type Query = (sql: string) => Promise<unknown>;
 
+/** Takes proposals to expunge from the database. */
+async function withoutProposals(query: Query): Promise<void> {
+  await query('DROP TABLE expunge_proposal');
+  await query("DELETE FROM migration WHERE name = '0015_expunge_proposals'");
+}
+
 /** Takes hits from the database. */
 async function withoutHits(query: Query): Promise<void> {
+  await withoutProposals(query);
   await query('DROP TRIGGER hits_are_noted ON audit_record');
   await query('DROP TABLE hit, hit_counter, hit_cursor');
   await query('DROP FUNCTION note_hits(), refuse_hit_rewriting()');

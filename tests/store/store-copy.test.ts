@@ -59,6 +59,10 @@ beforeEach(async () => {
   // Two hits whose audit records come in another order than their numbers: these must stay as they are.
   for (const digit of ['f', '0']) await hit(source.database, digit);
   await source.database.query("INSERT INTO hit_cursor VALUES ('agency', 'client', 1, now())");
+  await source.database.query(
+    `INSERT INTO expunge_proposal VALUES (gen_random_uuid(), gen_random_uuid(), 1, 'agency', 'client', 'reason', now(), now(),
+       sha256(''), 'key')`,
+  );
   await source.database.query("INSERT INTO import_refusal VALUES ('\\x01', 1, 'R', repeat('m', 9000), 'f', 'c', 'e')");
 });
 
