@@ -212,8 +212,14 @@ async function updateClient(
     const sentence = 'A client cannot change its own rights: another administrator does.';
     throw new Failure('permission-denied', 'CLIENT_IS_OWN', sentence, { field: 'client.client_id' });
   }
-  context.note({ changed_client: clientId, changed_fields: [...new Set(updateMask)].sort().join(', ') });
-  await service.rights.update(clientId, etag, clientPatch(client, new Set(updateMask as ClientPath[])));
+  context.account({ facts: { changed_client: clientId } });
+  context.note({ changed_fields: [...new Set(updateMask)].sort().join(', ') });
+  try {
+    await service.rights.update(clientId, etag, clientPatch(client, new Set(updateMask as ClientPath[])));
+  } catch (thrown) {
+    // The request has it in a message of its own.
+    throw thrown instanceof Failure && thrown.detail.field === 'client_id' ? thrown.within('client') : thrown;
+  }
   return { client: await registered(service, clientId) };
 }
 
@@ -225,7 +231,7 @@ async function revokeCredential(
   const doing = begin(context);
   check(revokeRules, request);
   const { clientId, credentialId } = request;
-  context.note({ changed_client: clientId, revoked_credential: credentialId });
+  context.account({ facts: { changed_client: clientId, revoked_credential: credentialId } });
   await service.rights.revokeCredential(clientId, credentialId, doing);
   return { client: await registered(service, clientId) };
 }

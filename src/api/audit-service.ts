@@ -156,12 +156,11 @@ function permitted(context: CallContext, asked: AuditFilter): AuditFilter {
   return { ...asked, agency };
 }
 
-/** Tells the audit what was asked for. A subject's id must not reach the log. */
+/** Tells the audit what was asked for: the log learns nothing of it. */
 function account(context: CallContext, { subjectId, agency, clientId, kind, method, since, until }: AuditFilter): void {
-  if (subjectId !== undefined) context.account({ subject_id: subjectId });
   const named = { of_agency: agency, of_client: clientId, of_kind: kind, of_method: method, since, until };
   const given = Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
-  context.note(Object.fromEntries(given));
+  context.account({ facts: Object.fromEntries(given), ...(subjectId !== undefined && { subject_id: subjectId }) });
 }
 
 function notOfAgency(): Failure {

@@ -25,6 +25,8 @@ export type AuditDraft = Pick<
   | 'subjects'
   | 'log10_fmr'
   | 'charged'
+  // Beside those of the log: names that a caller chose.
+  | 'facts'
 >;
 
 /** Calls that concern no subject: their figures are of the service. */
@@ -82,7 +84,7 @@ export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<v
     ...draft,
     outcome,
     ...(reason !== undefined && { reason }),
-    facts: { ...others, ...signInFacts(principal) },
+    facts: { ...others, ...draft.facts, ...signInFacts(principal) },
   };
   // They are written first: where the call is recorded, no owner has missed its hit.
   const hits = hitEntries(entry, found, searchedSilently);

@@ -9,7 +9,7 @@ type Query = (sql: string) => Promise<unknown>;
 /** Takes proposals to expunge from the database. */
 async function withoutProposals(query: Query): Promise<void> {
   await query('DROP TABLE expunge_proposal');
-  await query("DELETE FROM migration WHERE name = '0015_expunge_proposals'");
+  await query("DELETE FROM migration WHERE name = '0014_expunge_proposals'");
 }
 
 /** Takes hits from the database. */
@@ -18,7 +18,7 @@ async function withoutHits(query: Query): Promise<void> {
   await query('DROP TRIGGER hits_are_noted ON audit_record');
   await query('DROP TABLE hit, hit_counter, hit_cursor');
   await query('DROP FUNCTION note_hits(), refuse_hit_rewriting()');
-  await query("DELETE FROM migration WHERE name = '0014_hits'");
+  await query("DELETE FROM migration WHERE name = '0013_hits'");
 }
 
 /** Takes persons who sign in at a provider from the credentials. */
@@ -30,7 +30,7 @@ async function withoutSignIns(query: Query): Promise<void> {
     ADD CHECK (kind IN ('certificate', 'certificate-name', 'token')),
     ADD CONSTRAINT client_credential_check
       CHECK ((kind = 'certificate-name') = (name IS NOT NULL AND issuer IS NOT NULL))`);
-  await query("DELETE FROM migration WHERE name = '0013_sign_in'");
+  await query("DELETE FROM migration WHERE name = '0012_sign_in'");
 }
 
 /** Takes the MACs from changes and clients, and the marks that there were any. */
