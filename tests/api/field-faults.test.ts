@@ -18,12 +18,14 @@ import {
 } from '../../src/contract/generated/ridgewatch/v1/access.ts';
 import { contract } from '../../src/contract/contract.ts';
 import {
+  ApproveExpungeRequest,
   EnrollRequest,
   EnrollStreamRequest,
   EnrollStreamResponse,
   ExpungeSubjectRequest,
   GetSubjectRequest,
   ListSubjectsRequest,
+  ProposeExpungeRequest,
   UpdateSubjectRequest,
 } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import {
@@ -96,6 +98,8 @@ const RIGHT: Readonly<Record<string, Uint8Array>> = {
     ],
   }).finish(),
   ExpungeSubject: ExpungeSubjectRequest.encode({ subjectId: NO_SUBJECT, reason: 'test' }).finish(),
+  ProposeExpunge: ProposeExpungeRequest.encode({ subjectId: NO_SUBJECT, reason: 'test' }).finish(),
+  ApproveExpunge: ApproveExpungeRequest.encode({ proposalId: NO_SUBJECT }).finish(),
   AddClient: AddClientRequest.encode({
     client: {
       clientId: 'gate',
@@ -235,7 +239,8 @@ describe.each(methods)('$name', ({ name, parent, input }) => {
 
   it('accepts the valid request that the other tests change', async () => {
     const refusal = refusalOf(name, await answerOf(name, path, right));
-    expect([undefined, 'SUBJECT_NOT_FOUND', 'CLIENT_NOT_FOUND', 'CLIENT_EXISTS']).toContain(refusal?.reason);
+    const after = ['SUBJECT_NOT_FOUND', 'CLIENT_NOT_FOUND', 'CLIENT_EXISTS', 'PROPOSAL_NOT_FOUND'];
+    expect([undefined, ...after]).toContain(refusal?.reason);
   });
 
   it.each(paths)('describes what is wrong with $where', async ({ where, one }) => {

@@ -13,8 +13,8 @@ CREATE TRIGGER change_is_append_only
 
 -- Rows whose numbers the counter has not given were added by another hand. This passes them over: it gives the first run
 -- of `wanted` free numbers behind them, and takes the MACs from those before it, which may be of a state before a restore.
--- It runs with the rights of the schema's owner, since the service's role may not change rows. NULL: more than `most`
--- rows are in the way.
+-- It runs with the rights of the schema's owner, since the service's role may not change rows. NULL: `most` rows
+-- or more are in the way.
 CREATE FUNCTION pass_changes_ahead(wanted bigint, most bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
   given bigint;
@@ -28,7 +28,7 @@ BEGIN
     EXIT WHEN ahead.seq >= free + wanted;
     free := ahead.seq + 1;
     passed := passed + 1;
-    IF passed > most THEN
+    IF passed >= most THEN
       RETURN NULL;
     END IF;
   END LOOP;
