@@ -71,7 +71,8 @@ describe('health', () => {
     ) as unknown as {
       statuses: Record<string, { status: number }>;
     };
-    const names = ['', ...['Access', 'Gallery', 'Identification', 'Operations'].map((name) => `ridgewatch.v1.${name}`)];
+    const services = ['Access', 'Audit', 'Gallery', 'Identification', 'Operations', 'Sharing'];
+    const names = ['', ...services.map((name) => `ridgewatch.v1.${name}`)];
     expect(Object.keys(statuses).sort()).toEqual(names);
     expect(Object.values(statuses).map((one) => one.status)).toEqual(names.map(() => 1));
   });
