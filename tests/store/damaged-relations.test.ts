@@ -232,9 +232,9 @@ describe('a damaged block', () => {
   it('of every index and sequence is named and repaired, and no subject is lost', async () => {
     const url = await copy();
     await forEachBlock(['i', 'S'], (relation, block) => damageIndex(url, relation, block));
-  }, 300_000);
+  }, 600_000);
 
   it('of every table is named and repaired, and no subject with a readable row is lost', async () => {
     await forEachBlock(['r', 't'], damageTable);
-  }, 300_000);
+  }, 600_000);
 });
