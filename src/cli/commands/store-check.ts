@@ -1,3 +1,4 @@
+import type { DamagedClient } from '../../access/client-directory.ts';
 import { Failure } from '../../failure.ts';
 import { listIndexes, sequenceOfName } from '../../index-files/index-catalog.ts';
 import { faultOf } from '../../gallery/stored-records.ts';
@@ -151,7 +152,7 @@ async function read({ store }: StoreAccess, options: CheckOptions): Promise<Omit
   const all = [...damaged.values()];
   const expungeable = new Set(all.flatMap(({ subjectId }) => (spared.has(subjectId) ? [] : [subjectId]))).size;
   const damagedChanges = await store.repair.damagedChanges();
-  const { damaged: damagedClients } = await store.clients.readClients();
+  const damagedClients = await damagedClientsOf(store);
   const { excessRights } = store;
   return {
     subjects,
@@ -163,6 +164,16 @@ async function read({ store }: StoreAccess, options: CheckOptions): Promise<Omit
     damagedClients,
     excessRights,
   };
+}
+
+/** Where blocks of their tables cannot be read, the check names the blocks. */
+async function damagedClientsOf({ clients }: StoreAccess['store']): Promise<readonly DamagedClient[]> {
+  try {
+    return (await clients.readClients()).damaged;
+  } catch (error) {
+    if (error instanceof Failure && error.reason === 'STORE_DAMAGED') return [];
+    throw error;
+  }
 }
 
 async function mendWithoutLoss(repair: StoreRepair, structure: Structure, reason: string): Promise<Mended> {
