@@ -1,6 +1,6 @@
 /** A service that has learned how the enrolled faces of a model lie. */
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createPerson } from '../../fixtures/person.ts';
 import { Role } from '../../src/contract/generated/ridgewatch/v1/access.ts';
 import { Provenance, type EnrollStreamResponse } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
@@ -70,7 +70,8 @@ beforeAll(async () => {
   cluster = await startTestCluster();
   running = await runService(await cluster.createDatabase(), { RIDGEWATCH_HTTP_IDENTIFY: 'true' });
   await enrolAll();
-  await expect.poll(async () => (await spectra())?.faceCount, { timeout: 20_000 }).toBe(SPECTRUM_FACES);
+  const isLearned = async () => (await spectra())?.faceCount === SPECTRUM_FACES;
+  await vi.waitUntil(isLearned, { timeout: 20_000, interval: 100 });
 }, 90_000);
 afterAll(async () => {
   clients.close();
