@@ -58,7 +58,9 @@ export interface Followable {
   /** Registers a listener for cancellation. @returns unregisters it */
   readonly cancelled: (listener: () => void) => () => void;
   /** Aborted when the call is ended outside its handler, with a Failure as reason. */
-  readonly ends?: readonly (AbortSignal | undefined)[];
+  readonly end?: AbortSignal | undefined;
+  /** Aborted, with a Failure as reason, when all calls of its kind have to end: it outlives them. */
+  readonly closing?: AbortSignal | undefined;
   readonly admission: Admission;
   /** Address and port. Callers without it share one party. */
   readonly peer?: () => string;
@@ -70,7 +72,7 @@ export interface Followable {
  */
 export function follow(call: Followable, settings: CallLimits, limited: boolean): FollowedCall {
   const controller = new AbortController();
-  const { at, ends = [], admission } = call;
+  const { at, end: ended, closing, admission } = call;
   const remaining = Number.isFinite(at) ? at - Date.now() : limited ? settings.defaultDeadlineMs : Infinity;
   const expire = () =>
     controller.abort(
@@ -92,11 +94,12 @@ export function follow(call: Followable, settings: CallLimits, limited: boolean)
     isGone = true;
     controller.abort(signal.reason);
   };
-  const release = new AbortController();
-  for (const signal of [...ends, admission.end]) {
-    if (signal?.aborted === true) ending(signal);
-    else signal?.addEventListener('abort', () => ending(signal), { once: true, signal: release.signal });
-  }
+  // Those of the call itself go with it: a thousand calls may end at once, and removing listeners takes time.
+  for (const signal of [ended, admission.end]) signal?.addEventListener('abort', () => ending(signal));
+  const close = () => closing && ending(closing);
+  closing?.addEventListener('abort', close);
+  const over = [ended, admission.end, closing].find((signal) => signal?.aborted);
+  if (over !== undefined) ending(over);
   const gone = () => {
     // The thread may have been too busy to run the timer.
     if (Date.now() >= at) expire();
@@ -115,7 +118,7 @@ export function follow(call: Followable, settings: CallLimits, limited: boolean)
     release: () => {
       clearTimeout(timer);
       forget();
-      release.abort();
+      closing?.removeEventListener('abort', close);
     },
   };
 }
@@ -135,7 +138,7 @@ export function followCall(call: AnyCall, settings: CallLimits, limited: boolean
   const admission = admissionOf(call.metadata);
   // The gate stands before every handler, and every method of the contract needs a client.
   if (admission === undefined) throw new Error('a call reached its handler without passing the gate');
-  return follow({ at, cancelled, ends: [endOf(call.metadata), closing], admission, peer }, settings, limited);
+  return follow({ at, cancelled, end: endOf(call.metadata), closing, admission, peer }, settings, limited);
 }
 
 function partyOf({ admission, peer = () => '' }: Followable): Party {
