@@ -36,6 +36,9 @@ export interface RegisteredClient {
   readonly version: number;
 }
 
+/** Ids that clients can be registered with. Others are in the database only if they were written there by another hand. */
+export const CLIENT_ID = /^[A-Za-z0-9._:-]{1,64}$/;
+
 /** A client that is not what was registered: it is not let in. */
 export interface DamagedClient {
   readonly clientId: string;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ClientDirectory, RegisteredClient as Registered } from '../access/client-directory.ts';
+import { CLIENT_ID, type ClientDirectory, type RegisteredClient as Registered } from '../access/client-directory.ts';
 import { makeCredential, type MadeCredential, type WantedCredential } from '../access/new-credential.ts';
 import { requireSignInFor } from '../access/sign-in-rules.ts';
 import type { SignIns } from '../access/sign-in.ts';
@@ -158,8 +158,6 @@ function inOrder({ clients, damaged }: ClientDirectory): { readonly clientId: st
   ];
   return all.sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
 }
-
-const CLIENT_ID = /^[A-Za-z0-9._:-]{1,64}$/;
 
 /** An id that no client can be registered with was written in the database: it may be of any length and content. */
 function shownId(clientId: string): string {

@@ -5,6 +5,7 @@ import type { Principal } from '../access/principal.ts';
 import { subjectFingerprint } from '../access/sign-in.ts';
 import { MAX_SUBJECTS, type AuditEntry, type AuditSink } from '../audit/audit-entry.ts';
 import { hitEntries, type FoundRecord } from '../audit/hit-entries.ts';
+import { inParts } from '../audit/parts.ts';
 import type { TurnedAway } from './caller-gate.ts';
 import type { Method } from './needs.ts';
 import type { Failure } from '../failure.ts';
@@ -91,10 +92,7 @@ export async function recordCall(audit: AuditSink, call: AuditedCall): Promise<v
   if (hits.length > 0) await Promise.all(hits.map((hit) => audit.record(hit)));
   const { subjects = [] } = draft;
   if (subjects.length <= MAX_SUBJECTS) return audit.record(entry);
-  const parts = Array.from({ length: Math.ceil(subjects.length / MAX_SUBJECTS) }, (_, i) =>
-    subjects.slice(i * MAX_SUBJECTS, (i + 1) * MAX_SUBJECTS),
-  );
-  await Promise.all(parts.map((part) => audit.record({ ...entry, subjects: part })));
+  await Promise.all(inParts(subjects, MAX_SUBJECTS).map((part) => audit.record({ ...entry, subjects: part })));
 }
 
 /** Galleries that a record names; the contract lets a call name fewer. */

@@ -122,19 +122,8 @@ async function answered<T>(
     const found = [...untold.values()];
     const searchedSilently = isSilenceUntold;
     await recordCall(settings.audit, {
-      ...{
-        searchedSilently,
-        method,
-        requestId: context.requestId,
-        principal,
-        peer,
-        grant,
-        begun,
-        outcome,
-        reason,
-        facts,
-        found,
-      },
+      ...{ method, requestId: context.requestId, principal, peer, grant, begun, outcome, reason, facts },
+      ...{ found, searchedSilently },
       draft: { ...draft, ...more },
     });
     if (searchedSilently) isSilenceUntold = false;
@@ -178,11 +167,12 @@ async function answered<T>(
     const failure = asFailure(signal.aborted ? signal.reason : thrown);
     outcome = { failure };
   }
-  if ('failure' in outcome && !isTaken) settings.limited({ method, principal, peer, failure: outcome.failure });
-  // A refusal tells nothing about a person: it need not wait for its record where none can be written.
-  else if ('failure' in outcome)
-    await record(statusName(outcome.failure), outcome.failure.reason).catch(() => undefined);
   const failure = 'failure' in outcome ? outcome.failure : undefined;
+  if (failure !== undefined) {
+    if (!isTaken) settings.limited({ method, principal, peer, failure });
+    // A refusal tells nothing about a person: it need not wait for its record where none can be written.
+    else await record(statusName(failure), failure.reason).catch(() => undefined);
+  }
   facts.client = principal.client.clientId;
   const sqlstate = failure?.detail.metadata?.['sqlstate'];
   observe(settings, {

@@ -6,7 +6,7 @@ import { Failure } from '../failure.ts';
 const MAX_TEXT = 256;
 const MAX_GALLERIES = 64;
 /** The longest candidate list that a search answers. */
-const MAX_CANDIDATES = 500;
+export const MAX_CANDIDATES = 500;
 /** Subjects that a record names besides; a call with more leaves several records. */
 export const MAX_SUBJECTS = 1000;
 const MAX_MODELS = 64;

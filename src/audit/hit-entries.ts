@@ -1,6 +1,7 @@
 /** What the owners of found records are to be told, as audit records. */
 import { v7 as newId } from 'uuid';
-import type { AuditEntry } from './audit-entry.ts';
+import { MAX_CANDIDATES as MAX_HITS, type AuditEntry } from './audit-entry.ts';
+import { inParts } from './parts.ts';
 
 /** A record that a search found, or that a comparison matched. */
 export interface FoundRecord {
@@ -18,9 +19,6 @@ export interface FoundRecord {
   /** The caller is not shown the record. */
   readonly silent: boolean;
 }
-
-/** Hits in one record: the length of the longest candidate list. */
-export const MAX_HITS = 500;
 
 /**
  * The records that make hits: one for each owner, or several where there are many. Those on silent records are apart, and
@@ -40,11 +38,7 @@ export function hitEntries(call: AuditEntry, found: readonly FoundRecord[], sear
     ...(agency !== undefined && { searched_by: agency }),
   };
   const hits = [...Map.groupBy(found, ({ owner, silent }) => `${silent} ${owner}`).values()].flatMap((theirs) =>
-    Array.from({ length: Math.ceil(theirs.length / MAX_HITS) }, (_, i) => ({
-      ...shared,
-      agency: theirs[0]?.owner ?? '',
-      hits: theirs.slice(i * MAX_HITS, (i + 1) * MAX_HITS).map(toHit),
-    })),
+    inParts(theirs, MAX_HITS).map((part) => ({ ...shared, agency: theirs[0]?.owner ?? '', hits: part.map(toHit) })),
   );
   return searchedSilently && !found.some(({ silent }) => silent) ? [...hits, { ...shared, hits: [] }] : hits;
 }

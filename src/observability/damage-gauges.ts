@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from 'prom-client';
+import { figureGauges } from './figure-gauges.ts';
 
 /** Stored rows that are damaged, or were changed outside the service. */
 export interface DamageGauges {
@@ -15,16 +16,7 @@ export interface DamageGauges {
 
 /** @param figures - called for each rendering */
 export function addDamageGauges(registry: Registry, figures: () => DamageGauges): void {
-  const registers = [registry];
-  const gauge = (name: string, help: string, value: (figures: DamageGauges) => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(value(figures()));
-      },
-    });
+  const gauge = figureGauges(registry, figures);
   gauge(
     'ridgewatch_damaged_references',
     'Stored references that are damaged, and not searched if they were so when they were loaded; the log, GetStatus and ridgewatch store check say which.',
@@ -44,7 +36,7 @@ export function addDamageGauges(registry: Registry, figures: () => DamageGauges)
     name: 'ridgewatch_damaged_reference',
     help: '1 for each stored reference that is damaged, by its id; of the first hundred.',
     labelNames: ['reference'],
-    registers,
+    registers: [registry],
     collect() {
       this.reset();
       for (const reference of figures().damagedReferences.ids) this.set({ reference }, 1);

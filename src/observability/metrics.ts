@@ -3,6 +3,7 @@ import { Coalesced } from './coalesced.ts';
 import { addCertificateGauges, certificateReloads, type CertificateGauge } from './certificate-gauges.ts';
 import { providerKeyReadings } from './provider-keys.ts';
 import { addDamageGauges, type DamageGauges } from './damage-gauges.ts';
+import { figureGauges } from './figure-gauges.ts';
 import { addGraphGauges, type GraphGauges } from './graph-gauges.ts';
 import { addListGauges, type ListGauges } from './list-gauges.ts';
 
@@ -191,15 +192,7 @@ export class Metrics {
 
   #addGauges(figures: () => ServiceFigures, build: { readonly version: string; readonly model: string }): void {
     const registers = [this.#registry];
-    const gauge = (name: string, help: string, value: (now: ServiceFigures) => number) =>
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(value(figures()));
-        },
-      });
+    const gauge = figureGauges(this.#registry, figures);
     gauge('ridgewatch_subjects', 'Subjects that can be searched.', ({ subjects }) => subjects);
     gauge('ridgewatch_gallery_version', 'The last change that searches see.', ({ galleryVersion }) => galleryVersion);
     gauge(

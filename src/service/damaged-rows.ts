@@ -1,5 +1,5 @@
 /** Reports what was changed in the database outside the service: rows of the change sequence, and clients. */
-import type { ClientDirectory, DamagedClient } from '../access/client-directory.ts';
+import { CLIENT_ID, type ClientDirectory, type DamagedClient } from '../access/client-directory.ts';
 import type { AuditSink } from '../audit/audit-entry.ts';
 import { DamagedChanges } from '../gallery/damaged-changes.ts';
 import { LineLimit } from '../observability/line-limit.ts';
@@ -50,8 +50,6 @@ export function reportDamagedClients(directory: ClientDirectory, { log, count }:
   report();
   directory.onChange(report);
 }
-
-const CLIENT_ID = /^[A-Za-z0-9._:-]{1,64}$/;
 
 function record(audit: AuditSink, reason: string, found: readonly DamagedClient[]): void {
   const now = new Date().toISOString();

@@ -49,8 +49,11 @@ export const WRITERS = `WITH RECURSIVE known (writer) AS (
   )
   SELECT writer FROM known WHERE writer IS NOT NULL`;
 
-const HEADS = `SELECT w.writer, last.seq, last.hash, first.entry FROM (${WRITERS}) w
-  CROSS JOIN LATERAL (SELECT seq, hash FROM audit_record a WHERE a.writer = w.writer ORDER BY seq DESC LIMIT 1) last
+/** The writers `w`, each with its last record `last`: its `seq` and `hash`. */
+export const LAST_RECORDS = `(${WRITERS}) w
+  CROSS JOIN LATERAL (SELECT seq, hash FROM audit_record a WHERE a.writer = w.writer ORDER BY seq DESC LIMIT 1) last`;
+
+const HEADS = `SELECT w.writer, last.seq, last.hash, first.entry FROM ${LAST_RECORDS}
   LEFT JOIN audit_record first ON first.writer = w.writer AND first.seq = 1 ORDER BY w.writer`;
 
 /** Uses one connection, made when it is needed. Every method throws Failure. */

@@ -1,7 +1,7 @@
 /** Reads the audit page by page. */
 import type pg from 'pg';
 import type { AuditFilter, AuditPage, AuditPages, AuditPosition, StoredBatch } from '../audit/audit-log.ts';
-import { WRITERS } from './audit-log.ts';
+import { LAST_RECORDS } from './audit-log.ts';
 import { endOfBatch, MATCHING, NO_WRITER, readBatch, valuesOf, type Client, type Place } from './audit-reader.ts';
 import { inTransaction, READ_ONLY } from './transaction.ts';
 
@@ -58,8 +58,7 @@ export class StoreAuditPages implements AuditPages {
       this.#pool,
       async (client) => {
         const { rows } = await client.query<PlaceRow & { hash: Buffer }>(
-          `SELECT w.writer, last.seq, last.hash FROM (${WRITERS}) w CROSS JOIN LATERAL (
-             SELECT seq, hash FROM audit_record a WHERE a.writer = w.writer ORDER BY seq DESC LIMIT 1) last
+          `SELECT w.writer, last.seq, last.hash FROM ${LAST_RECORDS}
            WHERE w.writer > $1 ORDER BY w.writer LIMIT $2`,
           [after ?? NO_WRITER, limit],
         );

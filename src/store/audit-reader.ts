@@ -1,5 +1,6 @@
 /** Reads audit records. */
 import type pg from 'pg';
+import { NIL } from 'uuid';
 import type { AuditFilter, AuditReader, StoredBatch, StoredRecord } from '../audit/audit-log.ts';
 import { NO_HASH } from '../audit/chain.ts';
 import { WRITERS } from './audit-log.ts';
@@ -9,7 +10,7 @@ export type Client = Pick<pg.ClientBase, 'query'>;
 
 /** Records read at a time. */
 const PART = 1000;
-export const NO_WRITER = '00000000-0000-0000-0000-000000000000';
+export const NO_WRITER: string = NIL;
 
 interface Row {
   readonly writer: string;

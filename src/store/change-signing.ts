@@ -4,7 +4,7 @@ import type { Keys } from '../security/keys.ts';
 import { CHANGE_FACTS, changeMac, type ChangeRow } from './change-macs.ts';
 import { changeDamages } from './change-proofs.ts';
 import type { DamagedReference } from './records.ts';
-import { TableSigning, type Step } from './table-signing.ts';
+import { TableSigning, type Selection, type Step } from './table-signing.ts';
 
 const ROWS_PER_STEP = 5000;
 
@@ -14,26 +14,16 @@ export class ChangeSigning extends TableSigning {
     super(pool, keys, { table: 'change', key: 'seq', first: '-9223372036854775808', rowsPerStep: ROWS_PER_STEP });
   }
 
-  protected override async sign(
-    client: pg.PoolClient,
-    condition: string,
-    values: readonly unknown[],
-    end: string,
-  ): Promise<Step> {
-    const rows = await rowsOf(client, condition, values, end);
+  protected override async sign(client: pg.PoolClient, which: Selection): Promise<Step> {
+    const rows = await rowsOf(client, which);
     // A row with an impossible time was damaged before, and stays without a MAC.
     const signed = rows.filter(({ at }) => at instanceof Date);
     await this.#write(client, signed);
     return { last: rows.at(-1)?.seq, signed: signed.length, damaged: [] };
   }
 
-  protected override async renew(
-    client: pg.PoolClient,
-    condition: string,
-    values: readonly unknown[],
-    end: string,
-  ): Promise<Step> {
-    const rows = await rowsOf(client, condition, values, end);
+  protected override async renew(client: pg.PoolClient, which: Selection): Promise<Step> {
+    const rows = await rowsOf(client, which);
     const damages = await changeDamages(client, this.keys, rows);
     const genuine = rows.filter((_, i) => damages[i] === undefined);
     await this.#write(client, genuine);
@@ -67,12 +57,7 @@ function ofNoSubject(reason: string): DamagedReference {
   return { referenceId: '', subjectId: '', reason };
 }
 
-async function rowsOf(
-  client: pg.PoolClient,
-  condition: string,
-  values: readonly unknown[],
-  end: string,
-): Promise<ChangeRow[]> {
-  const sql = `SELECT ${CHANGE_FACTS} FROM change WHERE ${condition} ${end}`;
+async function rowsOf(client: pg.PoolClient, { where, values }: Selection): Promise<ChangeRow[]> {
+  const sql = `SELECT ${CHANGE_FACTS} FROM change WHERE ${where}`;
   return (await client.query<ChangeRow>(sql, [...values])).rows;
 }

@@ -55,18 +55,21 @@ export async function insertChanges(client: Pick<pg.ClientBase, 'query'>, keys: 
     `INSERT INTO change (seq, kind, subject_id, subject_version, reason, at, mac, mac_key_id)
      SELECT c.*, k.key_id FROM template_key k, unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::text[],
        $6::timestamptz[], $7::bytea[]) AS c WHERE k.key_id = $8`,
-    [
-      changes.map(({ seq }) => seq),
-      changes.map(({ kind }) => kind),
-      changes.map(({ subjectId }) => subjectId),
-      changes.map(({ version }) => version),
-      changes.map(({ reason }) => reason),
-      changes.map(({ at }) => at),
-      changes.map((change) => changeMac(keys, keyId, change)),
-      keyId,
-    ],
+    [...columnsOf(changes), changes.map((change) => changeMac(keys, keyId, change)), keyId],
   );
   if (rowCount !== changes.length) throw keyMissing(keyId);
+}
+
+/** The values of changes, a list for each column: seq, kind, subject_id, subject_version, reason, at. */
+export function columnsOf(changes: readonly ChangeFacts[]): unknown[][] {
+  return [
+    changes.map(({ seq }) => seq),
+    changes.map(({ kind }) => kind),
+    changes.map(({ subjectId }) => subjectId),
+    changes.map(({ version }) => version),
+    changes.map(({ reason }) => reason),
+    changes.map(({ at }) => at),
+  ];
 }
 
 /** @returns the first of the next numbers */

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Keys } from '../security/keys.ts';
 import { clientMac, readStoredClients } from './client-macs.ts';
 import { readClientRows, type ClientRows } from './client-rows.ts';
-import { TableSigning, type Step } from './table-signing.ts';
+import { TableSigning, type Selection, type Step } from './table-signing.ts';
 
 const ROWS_PER_STEP = 1000;
 
@@ -13,25 +13,15 @@ export class ClientSigning extends TableSigning {
     super(pool, keys, { table: 'client', key: 'client_id', first: '', rowsPerStep: ROWS_PER_STEP });
   }
 
-  protected override async sign(
-    client: pg.PoolClient,
-    condition: string,
-    values: readonly unknown[],
-    end: string,
-  ): Promise<Step> {
-    const ids = await lockedIds(client, condition, values, end);
+  protected override async sign(client: pg.PoolClient, which: Selection): Promise<Step> {
+    const ids = await lockedIds(client, which);
     const rows = await readClientRows(client, 'client_id = ANY($1)', [ids]);
     await this.#write(client, rows);
     return { last: ids.at(-1), signed: rows.length, damaged: [] };
   }
 
-  protected override async renew(
-    client: pg.PoolClient,
-    condition: string,
-    values: readonly unknown[],
-    end: string,
-  ): Promise<Step> {
-    const ids = await lockedIds(client, condition, values, end);
+  protected override async renew(client: pg.PoolClient, which: Selection): Promise<Step> {
+    const ids = await lockedIds(client, which);
     const stored = await readStoredClients(client, this.keys, 'client_id = ANY($1)', [ids]);
     const genuine = stored.filter(({ damage }) => damage === undefined);
     await this.#write(client, genuine);
@@ -53,13 +43,8 @@ export class ClientSigning extends TableSigning {
   }
 }
 
-async function lockedIds(
-  client: pg.PoolClient,
-  condition: string,
-  values: readonly unknown[],
-  end: string,
-): Promise<string[]> {
-  const sql = `SELECT client_id FROM client WHERE ${condition} ${end} FOR UPDATE`;
+async function lockedIds(client: pg.PoolClient, { where, values }: Selection): Promise<string[]> {
+  const sql = `SELECT client_id FROM client WHERE ${where} FOR UPDATE`;
   const { rows } = await client.query<{ client_id: string }>(sql, [...values]);
   return rows.map(({ client_id }) => client_id);
 }

@@ -1,9 +1,10 @@
 /** Rebuilds lost parts of the change sequence and its counter: the sequence is gapless again and reuses no number. */
 import type pg from 'pg';
+import { NIL } from 'uuid';
 import type { Keys } from '../security/keys.ts';
 import { CHANGE_FACTS, type ChangeFacts, type ChangeRow } from './change-macs.ts';
 import { areSigned, changeDamages, isEnrolled, lastChanges } from './change-proofs.ts';
-import { counterLost, insertChanges } from './changes.ts';
+import { columnsOf, counterLost, insertChanges } from './changes.ts';
 import { BlocksAtHand, fromTables, isPlanned, readBlocks, tryRead } from './damaged-pages.ts';
 import { requireProofs } from './key-proofs.ts';
 import { openMac } from './row-macs.ts';
@@ -19,7 +20,7 @@ const ROWS_PER_READ = 5000;
 /** Maximum number of rows in a block. */
 const MAX_IN_BLOCK = 300;
 /** An id of no subject: applying such a change removes no subject. */
-export const NO_SUBJECT = '00000000-0000-0000-0000-000000000000';
+export const NO_SUBJECT = NIL;
 
 /** All tables that contain change numbers. */
 const NUMBERED = ['change_counter', 'change', 'receipt'] as const;
@@ -238,13 +239,6 @@ async function insertFilled(client: Client, keys: Keys, changes: readonly Change
   await client.query(
     `INSERT INTO change (seq, kind, subject_id, subject_version, reason, at)
      SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[])`,
-    [
-      changes.map(({ seq }) => seq),
-      changes.map(({ kind }) => kind),
-      changes.map(({ subjectId }) => subjectId),
-      changes.map(({ version }) => version),
-      changes.map(({ reason }) => reason),
-      changes.map(({ at }) => at),
-    ],
+    columnsOf(changes),
   );
 }

@@ -1,5 +1,6 @@
 /** Gives subjects their MACs. */
 import type pg from 'pg';
+import { NIL } from 'uuid';
 import { Failure } from '../failure.ts';
 import type { Keys } from '../security/keys.ts';
 import { BlocksAtHand, tryRead } from './damaged-pages.ts';
@@ -10,27 +11,21 @@ import { membershipsOf, rescueReferences } from './rescued-rows.ts';
 import { galleriesDigest, macOf, openMac, referenceDigest, type RowMac } from './row-macs.ts';
 import { REFERENCE_FACTS, SUBJECT_FACTS, type ReferenceRow, type SubjectRow } from './row-shapes.ts';
 import { factsOf, factsOfReference } from './rows.ts';
-import { TableSigning, type Step } from './table-signing.ts';
+import { TableSigning, type Selection, type Step } from './table-signing.ts';
 
 type FactsRow = Omit<SubjectRow, 'galleries'>;
 type ReferenceFacts = Omit<ReferenceRow, 'template'>;
 
 const ROWS_PER_STEP = 1000;
-const NO_SUBJECT = '00000000-0000-0000-0000-000000000000';
 
 export class RowSigning extends TableSigning {
   /** @param keys - open */
   constructor(pool: pg.Pool, keys: Keys) {
-    super(pool, keys, { table: 'subject', key: 'subject_id', first: NO_SUBJECT, rowsPerStep: ROWS_PER_STEP });
+    super(pool, keys, { table: 'subject', key: 'subject_id', first: NIL, rowsPerStep: ROWS_PER_STEP });
   }
 
-  protected override async sign(
-    client: pg.PoolClient,
-    condition: string,
-    values: readonly unknown[],
-    end: string,
-  ): Promise<Step> {
-    const rows = await lockedRows(client, condition, values, end);
+  protected override async sign(client: pg.PoolClient, which: Selection): Promise<Step> {
+    const rows = await lockedRows(client, which);
     const good = rows.filter((row) => isPossibleSubject({ ...row, galleries: [] }));
     const ids = good.map(({ subject_id }) => subject_id);
     const blocks = new BlocksAtHand(client);
@@ -48,13 +43,8 @@ export class RowSigning extends TableSigning {
     return { last: rows.at(-1)?.subject_id, signed: ids.length, damaged: [] };
   }
 
-  protected override async renew(
-    client: pg.PoolClient,
-    condition: string,
-    values: readonly unknown[],
-    end: string,
-  ): Promise<Step> {
-    const rows = await lockedRows(client, condition, values, end);
+  protected override async renew(client: pg.PoolClient, which: Selection): Promise<Step> {
+    const rows = await lockedRows(client, which);
     const damaged: DamagedReference[] = [];
     const renewed: { readonly id: string; readonly mac: RowMac }[] = [];
     for (const row of rows) {
@@ -83,13 +73,8 @@ export class RowSigning extends TableSigning {
   }
 }
 
-async function lockedRows(
-  client: pg.PoolClient,
-  condition: string,
-  values: readonly unknown[],
-  end: string,
-): Promise<FactsRow[]> {
-  const sql = `SELECT ${SUBJECT_FACTS} FROM subject s WHERE ${condition} ${end} FOR NO KEY UPDATE`;
+async function lockedRows(client: pg.PoolClient, { where, values }: Selection): Promise<FactsRow[]> {
+  const sql = `SELECT ${SUBJECT_FACTS} FROM subject s WHERE ${where} FOR NO KEY UPDATE`;
   return (await client.query<FactsRow>(sql, [...values])).rows;
 }
 

@@ -1,7 +1,7 @@
 /** Reads the audit records by which safeguards know what was before this process, and what other services do. */
 import type pg from 'pg';
 import type { RecordReader, RecordsRead, WriterPlaces } from '../audit/safeguard-records.ts';
-import { WRITERS } from './audit-log.ts';
+import { LAST_RECORDS } from './audit-log.ts';
 import { inTransaction, READ_ONLY, withCallbacks } from './transaction.ts';
 
 /** Records read at a time: a few milliseconds of work. */
@@ -16,8 +16,7 @@ const WANTED = `(entry LIKE '%"method":"Identification/Verify"%' OR entry LIKE '
 const FIRST = `SELECT at FROM audit_record WHERE ${WANTED} AND at >= $1 ORDER BY at DESC OFFSET ${MOST} LIMIT 1`;
 const BY_TIME = `DECLARE wanted NO SCROLL CURSOR FOR
   SELECT entry FROM audit_record WHERE ${WANTED} AND at >= $1 AND writer <> $2 ORDER BY at`;
-const HEADS = `SELECT w.writer, last.seq FROM (${WRITERS}) w
-  CROSS JOIN LATERAL (SELECT seq FROM audit_record a WHERE a.writer = w.writer ORDER BY seq DESC LIMIT 1) last`;
+const HEADS = `SELECT w.writer, last.seq FROM ${LAST_RECORDS}`;
 const LATER = `DECLARE wanted NO SCROLL CURSOR FOR
   SELECT a.entry FROM unnest($3::uuid[], $4::bigint[], $5::bigint[]) AS news (writer, after, until)
   JOIN audit_record a ON a.writer = news.writer AND a.seq > news.after AND a.seq <= news.until

@@ -22,6 +22,13 @@ export interface Walk {
   readonly rowsPerStep: number;
 }
 
+/** The rows of a step. */
+export interface Selection {
+  /** SQL after WHERE, with ORDER BY and LIMIT. */
+  readonly where: string;
+  readonly values: readonly unknown[];
+}
+
 /** What a step through a table did. */
 export interface Step {
   /** Key of the last row that was looked at; undefined: none was left. */
@@ -48,24 +55,11 @@ export abstract class TableSigning {
     return this.#walk.table;
   }
 
-  /**
-   * Makes the MACs of the first rows that match a condition, in order of the key, as the rows are.
-   * @param end - ORDER BY and LIMIT
-   */
-  protected abstract sign(
-    client: pg.PoolClient,
-    condition: string,
-    values: readonly unknown[],
-    end: string,
-  ): Promise<Step>;
+  /** Makes the MACs of rows as the rows are, in order of the key. */
+  protected abstract sign(client: pg.PoolClient, which: Selection): Promise<Step>;
 
-  /** Makes the MACs of the first rows that match a condition anew, where they fit. */
-  protected abstract renew(
-    client: pg.PoolClient,
-    condition: string,
-    values: readonly unknown[],
-    end: string,
-  ): Promise<Step>;
+  /** Makes the MACs of rows anew, where they fit. */
+  protected abstract renew(client: pg.PoolClient, which: Selection): Promise<Step>;
 
   state(): Promise<Signedness> {
     return withConnection(this.#pool, (client) => signednessOf(client, this.keys.dataDir, this.table));
@@ -96,9 +90,7 @@ export abstract class TableSigning {
    */
   async signAll(onProgress: (signed: number) => void): Promise<number> {
     const { key, first } = this.#walk;
-    const { done } = await this.#steps('mac IS NULL', [], onProgress, (client, which, values) =>
-      this.sign(client, which, values, this.#end),
-    );
+    const { done } = await this.#steps('mac IS NULL', [], onProgress, (client, which) => this.sign(client, which));
     // A service of the earlier version may have added some meanwhile; behind this lock it can no longer.
     const left = await inTransaction(this.#pool, async (client) => {
       await client.query('SET LOCAL statement_timeout = 0');
@@ -107,7 +99,7 @@ export abstract class TableSigning {
       let signed = 0;
       for (let after = first; ;) {
         const from = after;
-        const take = () => this.sign(client, `mac IS NULL AND ${key} > $1`, [from], this.#end);
+        const take = () => this.sign(client, this.#first(`mac IS NULL AND ${key} > $1`, [from]));
         const step = await tryRead(client, take);
         if (step?.last === undefined) return signed;
         after = step.last;
@@ -128,13 +120,14 @@ export abstract class TableSigning {
       condition,
       [this.keys.ring.currentId],
       () => undefined,
-      (client, which, values) => this.renew(client, which, values, this.#end),
+      (client, which) => this.renew(client, which),
     );
     return damaged;
   }
 
-  get #end(): string {
-    return `ORDER BY ${this.#walk.key} LIMIT ${this.#walk.rowsPerStep}`;
+  /** The first rows that match a condition, in order of the key. */
+  #first(condition: string, values: readonly unknown[]): Selection {
+    return { where: `${condition} ORDER BY ${this.#walk.key} LIMIT ${this.#walk.rowsPerStep}`, values };
   }
 
   /**
@@ -145,13 +138,13 @@ export abstract class TableSigning {
     condition: string,
     values: readonly unknown[],
     onProgress: (done: number) => void,
-    take: (client: pg.PoolClient, which: string, values: readonly unknown[]) => Promise<Step>,
+    take: (client: pg.PoolClient, which: Selection) => Promise<Step>,
   ): Promise<{ readonly done: number; readonly damaged: readonly DamagedReference[] }> {
     const { key, first, rowsPerStep } = this.#walk;
     const step = (which: string, more: unknown) =>
       inTransaction(this.#pool, async (client) => {
         await holdKeys(client, this.keys);
-        return take(client, `${condition} AND ${which}`, [...values, more]);
+        return take(client, this.#first(`${condition} AND ${which}`, [...values, more]));
       });
     const place = `$${values.length + 1}`;
     const damaged: DamagedReference[] = [];
