@@ -14,12 +14,19 @@ import type { FaceTemplate } from './face-template.ts';
 const MIN_KURTOSIS = 1.5;
 /** d/k for k equal components and zeros: at 8, an eighth of the components has all the length. */
 const MAX_KURTOSIS = 8;
+/**
+ * The same for few components, as (limit - 3)·√d: one large component of 64 lifts the kurtosis of a normal distribution
+ * over 8 in 4 of 100,000 embeddings. 12 at 64 dimensions; without effect from 256 on.
+ */
+const SPREAD_OF_KURTOSIS = 72;
 /** Share of zeros, of the commonest value: a normal distribution has 0.014, real faces at most 0.041. */
 const MAX_SHARE_OF_A_VALUE = 0.2;
 /** Distinct values: a normal distribution has about 50 of 64 components and 125 of 512, real faces at least 113. */
 const MIN_DISTINCT_VALUES = 16;
 /** Share of the length common to all components: 0.64 for a model without negative components, real faces 0.03. */
-const MAX_COMMON_SHARE = 0.75;
+const COMMON_SHARE_WITHOUT_SIGNS = 2 / Math.PI;
+/** How far above that share the limit is, times √d. Its standard deviation is 0.33/√d: the limit is six of them away. */
+const SPREAD_OF_COMMON_SHARE = 2;
 /**
  * Correlation of neighbouring components, as a share: normal components have 0 ± 1/√d, 0.125 at 64 components; ramps and
  * waves are near 1. A model's components have no order.
@@ -42,14 +49,16 @@ export function isPlausibleFace(values: Int8Array): boolean {
   }
   if (squares === 0) return false;
   const kurtosis = (d * fourths) / (squares * squares);
-  if (kurtosis < MIN_KURTOSIS || kurtosis > MAX_KURTOSIS) return false;
+  const spread = 1 / Math.sqrt(d);
+  if (kurtosis < MIN_KURTOSIS || kurtosis > Math.max(MAX_KURTOSIS, 3 + SPREAD_OF_KURTOSIS * spread)) return false;
   let [commonest, distinct] = [0, 0];
   for (const count of counts) {
     if (count > 0) distinct++;
     if (count > commonest) commonest = count;
   }
   if (commonest > MAX_SHARE_OF_A_VALUE * d || distinct < MIN_DISTINCT_VALUES) return false;
-  if ((sum * sum) / d > MAX_COMMON_SHARE * squares) return false;
+  const maxCommonShare = COMMON_SHARE_WITHOUT_SIGNS + SPREAD_OF_COMMON_SHARE * spread;
+  if ((sum * sum) / d > maxCommonShare * squares) return false;
   return neighbourCorrelation(values, sum / d, squares - (sum * sum) / d) <= MAX_NEIGHBOUR_CORRELATION;
 }
 
