@@ -3,6 +3,7 @@ import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@
 import { refusedPrincipal, type Admission, type Gatekeeper, type Presented } from '../access/gatekeeper.ts';
 import type { Principal } from '../access/principal.ts';
 import { asFailure, Failure } from '../failure.ts';
+import { TurnPace } from './turn-pace.ts';
 import { needOfMethod, type Need } from './needs.ts';
 import { toServiceError } from './status.ts';
 
@@ -47,6 +48,7 @@ export function letIn(metadata: Metadata, admission: Admission): void {
 
 /** The interceptor that stands before every handler. */
 export function callerGate({ gatekeeper, certificateOf, turnedAway, openStream }: GateParts): ServerInterceptor {
+  const pace = new TurnPace();
   return (method, call) => {
     let admission: Admission | undefined;
     let closeStream: (() => void) | undefined;
@@ -91,9 +93,13 @@ export function callerGate({ gatekeeper, certificateOf, turnedAway, openStream }
               onward(metadata);
             };
             const need = needOfMethod(method.path);
-            const pending = need === 'nothing' ? undefined : gatekeeper.verified(shown);
-            if (pending === undefined) admit(shown);
-            else pending.then(admit).catch((thrown: unknown) => turnAway(thrown, shown));
+            const begin = () => {
+              if (isOver) return;
+              const pending = need === 'nothing' ? undefined : gatekeeper.verified(shown);
+              if (pending === undefined) admit(shown);
+              else pending.then(admit).catch((thrown: unknown) => turnAway(thrown, shown));
+            };
+            pace.enter(begin);
           },
           onCancel: leave,
         }),

@@ -5,6 +5,7 @@ import { Connections, type Connection, type Peer } from '../network/connections.
 import type { CertificateFacts } from '../security/peer-certificate.ts';
 import type { ServerCertificates } from '../security/server-certificates.ts';
 import { TlsTerminator, type RefusedPeer } from '../security/tls-terminator.ts';
+import { TurnPace } from './turn-pace.ts';
 
 /** Every HTTP/2 connection starts with these bytes. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -32,6 +33,7 @@ export class GrpcListener {
   readonly #refused: (reason: string) => void;
   readonly #certificates = new WeakMap<Connection, CertificateFacts>();
   readonly #handedOn = new WeakSet<Connection>();
+  readonly #pace = new TurnPace();
 
   /**
    * @param handOn - takes over an established HTTP/2 connection
@@ -154,7 +156,10 @@ export class GrpcListener {
         this.#watchRules(socket);
         const connection = this.connectionOf(socket);
         if (connection !== undefined) this.#handedOn.add(connection);
-        this.#handOn(socket);
+        // With its first bytes a connection may bring as many calls as it may have at all.
+        this.#pace.enter(() => {
+          if (!socket.destroyed) this.#handOn(socket);
+        });
       }
     };
     socket.on('readable', look);
