@@ -28,6 +28,7 @@ import { formatOf } from '../../src/transfer/import/record-file.ts';
 import { SEEDS } from '../harness/seeds.ts';
 import { inWords } from '../harness/words.ts';
 import { endProcess, ROOT, serviceEnvironment, startCommand, startProcess } from '../service/process.ts';
+import { programFile } from '../service/program-file.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -156,7 +157,7 @@ function importFile(dataDir: string, file: string): Imported {
 function run(args: readonly string[], dataDir: string): unknown {
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    ['src/cli/main.ts', ...args, '--data-dir', dataDir, '--json'],
+    [programFile, ...args, '--data-dir', dataDir, '--json'],
     { cwd: ROOT, env: serviceEnvironment(ENVIRONMENT), encoding: 'utf8' },
   );
   // 4: some records were refused, as expected.

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ServiceError } from '@grpc/grpc-js';
 import { noteService } from './channel.ts';
+import { programFile } from './program-file.ts';
 
 /** Root of the program. */
 export const ROOT = resolve(import.meta.dirname, '../..');
@@ -31,7 +32,7 @@ export function serviceEnvironment(env: Readonly<Record<string, string>>): NodeJ
 
 /** Starts the service on free ports and waits until it is ready. */
 export async function startProcess(dataDir: string, env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
-  const args = ['src/cli/main.ts', 'serve', '--data-dir', dataDir, '--grpc-port', '0', '--http-port', '0', '--json'];
+  const args = [programFile, 'serve', '--data-dir', dataDir, '--grpc-port', '0', '--http-port', '0', '--json'];
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
     env: serviceEnvironment({ RIDGEWATCH_LOG_LEVEL: 'info', ...env }),
@@ -62,7 +63,7 @@ export function startCommand(
   dataDir: string,
   env: Readonly<Record<string, string>> = {},
 ): ChildProcess {
-  return spawn(process.execPath, ['src/cli/main.ts', ...args, '--data-dir', dataDir, '--json'], {
+  return spawn(process.execPath, [programFile, ...args, '--data-dir', dataDir, '--json'], {
     cwd: ROOT,
     env: serviceEnvironment(env),
     stdio: 'ignore',

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { programFile } from '../../bench/service/program-file.ts';
 import { createPerson } from '../../fixtures/person.ts';
 import { oddsOf } from '../../src/cli/candidate-table.ts';
 import { groupFiles, readTemplateFile } from '../../src/cli/template-files.ts';
@@ -258,7 +259,7 @@ describe('ridgewatch', () => {
           done({ stdout, stderr }),
         ),
       );
-    const program = `'${process.execPath}' src/cli/main.ts`;
+    const program = `'${process.execPath}' ${programFile}`;
     for (const args of ['--help', 'identify --help']) {
       const { stdout, stderr } = await piped(`${program} ${args} | head -1; echo "\${PIPESTATUS[0]}"`);
       expect([stdout.split('\n')[0]?.startsWith('Usage:'), stderr]).toEqual([true, '']);

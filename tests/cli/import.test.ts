@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { programFile } from '../../bench/service/program-file.ts';
 import { call, callsOf, runService, type RunningService } from '../api/running-service.ts';
 import { createPerson } from '../../fixtures/person.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
@@ -112,7 +113,7 @@ describe('ridgewatch import', () => {
     const file = fileOf('many.ndjson', Buffer.concat(requests.map(lineOf)));
     const directory = temporaryDirectory();
     const args = ['import', file, '--data-dir', directory, '--workers', '1', '--json'];
-    const child = spawn(process.execPath, ['src/cli/main.ts', ...args], { stdio: 'ignore' });
+    const child = spawn(process.execPath, [programFile, ...args], { stdio: 'ignore' });
     const ended = once(child, 'exit');
     // Its database is there before the first record.
     await expect.poll(() => existsSync(join(directory, 'index')), { timeout: 30_000, interval: 5 }).toBe(true);

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { programFile } from '../../bench/service/program-file.ts';
 import { startTestCluster, temporaryDirectory, type TestCluster } from '../cluster.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -23,7 +24,7 @@ it.each(['rejection', 'exception', 'no error'])(
   async (mistake) => {
     const service = spawn(
       process.execPath,
-      ['--import', `data:text/javascript,${encodeURIComponent(MISTAKES)}`, 'src/cli/main.ts', 'serve'],
+      ['--import', `data:text/javascript,${encodeURIComponent(MISTAKES)}`, programFile, 'serve'],
       {
         cwd: root,
         stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -49,6 +50,8 @@ it.each(['rejection', 'exception', 'no error'])(
     const exited = once(service, 'exit');
     await Promise.race([ready, exited]);
     service.send({ mistake, data: 'the data of Kowalski' });
+    // The channel would keep the process alive until its last resort ends it.
+    service.disconnect();
     expect((await exited)[0]).toBe(1);
 
     const lines = log
