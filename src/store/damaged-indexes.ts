@@ -1,8 +1,9 @@
 /** Finds damaged indexes and rebuilds them. An index holds nothing that its table does not hold. */
 import pg from 'pg';
 import { hasExtension } from './database-extensions.ts';
-import { isPlanned } from './damaged-pages.ts';
+import { arePlanned, isPlanned } from './damaged-pages.ts';
 import { findLostEntries } from './lost-places.ts';
+import { EACH_BLOCK, HAS_EMPTY, soundOf, type Examined } from './sound-indexes.ts';
 import { damagedPlaceOf, isDamage, tableFileMissing } from './store-damage.ts';
 import { readAllTables } from './tables.ts';
 
@@ -27,10 +28,9 @@ export interface Rebuilt extends DamagedIndex {
   readonly outcome: 'rebuilt' | 'table-damaged' | 'duplicates' | 'forbidden';
 }
 
-interface IndexRow {
+interface IndexRow extends Examined {
   readonly index: string;
   readonly table: string;
-  readonly oid: number;
   /** False for an index without blocks: its file is missing or was truncated. */
   readonly is_usable: boolean;
   readonly is_overflow: boolean;
@@ -40,13 +40,7 @@ interface IndexRow {
 const UNIQUE_VIOLATION = '23505';
 const FORBIDDEN = '42501';
 const OBJECT_MISSING = /^(42|0A|58P01$)/;
-/**
- * Reads every block of an index, which verifies its checksum. Also reports whether any block is empty (`pd_upper`, at
- * byte 14, is 0): PostgreSQL takes empty blocks for new ones.
- */
-const READ_BLOCKS = `SELECT coalesce(bool_or(get_byte(p.page, 14) = 0 AND get_byte(p.page, 15) = 0), false) AS empty
-  FROM generate_series(0, pg_relation_size($1::oid) / current_setting('block_size')::int - 1) AS n(block),
-    LATERAL (SELECT get_raw_page($1::oid::regclass::text, n.block) AS page OFFSET 0) p`;
+const READ_BLOCKS = `SELECT ${HAS_EMPTY} AS empty FROM (SELECT $1::oid AS oid) o, ${EACH_BLOCK}`;
 
 /**
  * Finds the damaged indexes.
@@ -59,11 +53,19 @@ export async function findDamagedIndexes(client: Client, how: 'blocks' | 'entrie
   const found: DamagedIndex[] = [];
   const hasPages = await hasExtension(client, 'pageinspect');
   const hasCheck = await hasExtension(client, 'amcheck');
-  for (const table of await readAllTables(client)) {
-    const all = await indexesOf(client, table);
-    const isReadable = await isPlanned(client, pg.escapeIdentifier(table));
+  const tables = await readAllTables(client);
+  const indexes = await indexesOf(client, tables);
+  const areReadable = await arePlanned(client, tables.map(pg.escapeIdentifier));
+  const isChecked = hasPages && (how === 'blocks' || hasCheck);
+  const usable = indexes.filter(({ is_usable }) => is_usable);
+  const sound = isChecked ? await soundOf(client, usable, how === 'entries') : new Set<number>();
+  const byTable = Map.groupBy(indexes, ({ table }) => table);
+  for (const table of tables) {
+    const all = byTable.get(table) ?? [];
+    const isReadable = areReadable || (await isPlanned(client, pg.escapeIdentifier(table)));
     if (!isReadable) await requireFile(client, table);
     for (const one of all) {
+      if (sound.has(one.oid)) continue;
       const damage = await damageOf(client, one, { how, hasPages, hasCheck, isReadable });
       if (damage !== undefined) found.push({ index: one.index, table, block: damage.block });
     }
@@ -184,14 +186,18 @@ function blockOf(text: string): number | undefined {
   return text === '' ? undefined : Number(text);
 }
 
-async function indexesOf(client: Client, table: string): Promise<IndexRow[]> {
+/** The indexes of tables, by table and name. */
+async function indexesOf(client: Client, tables: readonly string[]): Promise<IndexRow[]> {
   const { rows } = await client.query<IndexRow>(
-    `SELECT i.indexrelid::regclass::text AS index, $1::text AS "table", i.indexrelid AS oid,
+    `SELECT i.indexrelid::regclass::text AS index, n.name AS "table", i.indexrelid AS oid,
+       (pg_relation_size(i.indexrelid) / current_setting('block_size')::int)::int AS blocks, a.amname = 'btree' AS is_btree,
        i.indisvalid AND i.indisready AND pg_relation_size(i.indexrelid) > 0 AS is_usable, i.indrelid <> t.oid AS is_overflow,
        pg_relation_filepath(i.indexrelid) AS file
-     FROM pg_class t JOIN pg_index i ON i.indrelid IN (t.oid, t.reltoastrelid)
-     WHERE t.oid = $2::regclass ORDER BY 1`,
-    [table, pg.escapeIdentifier(table)],
+     FROM unnest($1::text[], $2::text[]) AS n(name, quoted) JOIN pg_class t ON t.oid = n.quoted::regclass
+       JOIN pg_index i ON i.indrelid IN (t.oid, t.reltoastrelid)
+       JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+     ORDER BY 2, 1`,
+    [tables, tables.map(pg.escapeIdentifier)],
   );
   return rows;
 }

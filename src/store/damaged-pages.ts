@@ -112,6 +112,13 @@ export async function isPlanned(client: Client, table: string): Promise<boolean>
   return (await tryRead(client, () => client.query(`EXPLAIN SELECT FROM ${table}`))) !== undefined;
 }
 
+/** Whether queries on each of these tables can be planned. @param tables - as written in SQL */
+export async function arePlanned(client: Client, tables: readonly string[]): Promise<boolean> {
+  if (tables.length === 0) return true;
+  const all = tables.map((table) => `SELECT 1 FROM ${table}`).join(' UNION ALL ');
+  return (await tryRead(client, () => client.query(`EXPLAIN ${all}`))) !== undefined;
+}
+
 /**
  * Finds the readable blocks of a table by halving.
  * @param table - as written in SQL

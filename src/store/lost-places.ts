@@ -30,13 +30,18 @@ const HEAD = 'substring(page FROM 1 FOR get_byte(page, 12) + 256 * get_byte(page
  * @param client - in a transaction that may write and is rolled back: it creates an extension, and locks the table
  * against vacuuming; writers are not blocked
  * @param table - its name
+ * @param hasPages - whether `pageinspect` is at hand; undefined: it is looked for
  * @returns undefined: the database user lacks the right
  */
-export async function findLostEntries(client: Client, table: string): Promise<LostEntry[] | undefined> {
+export async function findLostEntries(
+  client: Client,
+  table: string,
+  hasPages?: boolean,
+): Promise<LostEntry[] | undefined> {
   await client.query('SAVEPOINT comparing');
   try {
     await withoutTimeLimit(client);
-    if (!(await hasExtension(client, 'pageinspect'))) return undefined;
+    if (!(hasPages ?? (await hasExtension(client, 'pageinspect')))) return undefined;
     await client.query(`LOCK TABLE ${pg.escapeIdentifier(table)} IN SHARE UPDATE EXCLUSIVE MODE`);
     return await compare(client, table);
   } catch (error) {
@@ -115,26 +120,35 @@ async function forEachPage(
   part: string,
   take: (page: Buffer, block: number) => void,
 ): Promise<number> {
+  const sql = `SELECT s.blocks, n.block, ${part} AS page
+    FROM (SELECT (pg_relation_size($1::text::regclass) / current_setting('block_size')::int)::int AS blocks) s,
+      generate_series($2::int, least($3::int, s.blocks) - 1) AS n(block),
+      LATERAL (SELECT get_raw_page($1::text, n.block) AS page OFFSET 0) p`;
+  const read = (from: number, end: number) =>
+    tryRead(client, () => client.query<{ blocks: number; block: number; page: Buffer }>(sql, [relation, from, end]));
+  const look = async (from: number, end: number): Promise<number> => {
+    if (from >= end) return 0;
+    const found = await read(from, end);
+    if (found !== undefined) {
+      for (const { block, page } of found.rows) take(page, block);
+      return found.rows[0]?.blocks ?? 0;
+    }
+    if (end - from === 1) return 0;
+    const middle = Math.floor((from + end) / 2);
+    return Math.max(await look(from, middle), await look(middle, end));
+  };
+  // Most have few blocks: how many is read with the first ones, and alone only where these cannot be read.
+  const blocks = (await look(0, CHUNK)) || (await blocksOf(client, relation));
+  for (let from = CHUNK; from < blocks; from += CHUNK) await look(from, Math.min(from + CHUNK, blocks));
+  return blocks;
+}
+
+async function blocksOf(client: Client, relation: string): Promise<number> {
   const { rows } = await client.query<{ blocks: number }>(
     `SELECT (pg_relation_size($1::regclass) / current_setting('block_size')::int)::int AS blocks`,
     [relation],
   );
-  const blocks = rows[0]?.blocks ?? 0;
-  const sql = `SELECT block, ${part} AS page FROM generate_series($2::int, $3::int - 1) AS n(block),
-    LATERAL (SELECT get_raw_page($1, n.block) AS page OFFSET 0) p`;
-  const look = async (from: number, end: number): Promise<void> => {
-    if (from >= end) return;
-    const read = await tryRead(client, () => client.query<{ block: number; page: Buffer }>(sql, [relation, from, end]));
-    if (read !== undefined) {
-      for (const { block, page } of read.rows) take(page, block);
-    } else if (end - from > 1) {
-      const middle = Math.floor((from + end) / 2);
-      await look(from, middle);
-      await look(middle, end);
-    }
-  };
-  for (let from = 0; from < blocks; from += CHUNK) await look(from, Math.min(from + CHUNK, blocks));
-  return blocks;
+  return rows[0]?.blocks ?? 0;
 }
 
 /** A set of row places with one bit for each: a large table has millions. */

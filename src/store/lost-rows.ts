@@ -42,9 +42,10 @@ export interface LostRows {
 export async function findLostRows(client: Client, keys: Keys): Promise<LostRows> {
   await withoutTimeLimit(client);
   // Created once instead of for every table.
-  await hasExtension(client, 'pageinspect');
+  const hasPages = await hasExtension(client, 'pageinspect');
   const entries = new Map<string, LostEntry[]>();
-  for (const table of await readTables(client)) entries.set(table, (await findLostEntries(client, table)) ?? []);
+  for (const table of await readTables(client))
+    entries.set(table, (await findLostEntries(client, table, hasPages)) ?? []);
   const of = (table: string) => entries.get(table) ?? [];
   const blocks = new BlocksAtHand(client);
   const vanished = await lostSubjects(client, keys, of('subject'));
