@@ -162,7 +162,10 @@ function survivors({ table, kind }: Relation, block: number): string[] {
   return all.filter((id) => own(id).some((place) => place.block !== block)).sort();
 }
 
-/** A damaged index loses no data: one copy serves all of them. A start repairs it, or the command. */
+/**
+ * A damaged index loses no data: one copy serves all of them. A start repairs it, or the command. What it should have
+ * repaired and has not is found by the check of the next one.
+ */
 async function damageIndex(url: string, relation: Relation, block: number): Promise<void> {
   const { table, name, kind } = relation;
   await damage(url, relation, block);
@@ -171,11 +174,11 @@ async function damageIndex(url: string, relation: Relation, block: number): Prom
     kind === 'i'
       ? found.indexes.some((one) => one.index === name || (block === 0 && one.table === table))
       : found.blocks.some((one) => one.table === table && one.mended_by === 'repair');
-  expect({ code, named, found }).toEqual({ code: 7, named: true, found });
+  const others = [...found.indexes, ...found.blocks].filter((one) => one.table !== table);
+  expect({ code, named, others, found }).toEqual({ code: 7, named: true, others: [], found });
   if (kind === 'S' || block === 0) expect(await check(url, { repair: true })).toMatchObject([0, { damaged: [] }]);
   const started = await start(url);
   expect(started).toEqual({ read: galleries, references: 2 * galleries.size });
-  expect(await check(url)).toMatchObject([0, { damaged: [], indexes: [] }]);
 }
 
 async function damageTable(relation: Relation, block: number): Promise<void> {
@@ -232,6 +235,7 @@ describe('a damaged block', () => {
   it('of every index and sequence is named and repaired, and no subject is lost', async () => {
     const url = await copy();
     await forEachBlock(['i', 'S'], (relation, block) => damageIndex(url, relation, block));
+    expect(await check(url)).toMatchObject([0, { damaged: [], indexes: [], blocks: [] }]);
   }, 600_000);
 
   it('of every table is named and repaired, and no subject with a readable row is lost', async () => {
