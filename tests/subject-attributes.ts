@@ -8,7 +8,9 @@ export function subjectAttributes(changes: Partial<SubjectAttributes> = {}): Sub
     galleries: new Set(['main']),
     caveats: [],
     provenance: 'synthetic',
-    expireTimeMs: undefined,
+    searchedUntilMs: undefined,
+    minorUntilMs: undefined,
+    handling: undefined,
     notComparableCount: 0,
     ...changes,
   };

@@ -153,7 +153,9 @@ const ATTRIBUTES = {
   galleries: new Set(['bench']),
   caveats: [],
   provenance: 'synthetic',
-  expireTimeMs: undefined,
+  searchedUntilMs: undefined,
+  minorUntilMs: undefined,
+  handling: undefined,
   notComparableCount: 0,
 } as const;
 

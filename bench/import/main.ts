@@ -29,6 +29,7 @@ import { SEEDS } from '../harness/seeds.ts';
 import { inWords } from '../harness/words.ts';
 import { endProcess, ROOT, serviceEnvironment, startCommand, startProcess } from '../service/process.ts';
 import { programFile } from '../service/program-file.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -134,7 +135,7 @@ async function writeRecords(file: string, name: string, count: number): Promise<
           galleries: ['watchlist'],
           caveats: [],
           provenance: Provenance.SYNTHETIC,
-          expireTime: undefined,
+          ...UNLIMITED,
         },
         samples: i % BAD_EVERY === 0 ? [spoilt(people[i % DISTINCT][0])] : people[i % DISTINCT],
         clientRequestId: '',

@@ -45,6 +45,7 @@ import { inWords } from '../harness/words.ts';
 import { FACE_MODEL, faceTemplate } from '../people/synthetic-face.ts';
 import { endProcess, promised, residentMegabytes, startProcess, type ServiceProcess } from '../service/process.ts';
 import { channelOf } from '../service/channel.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -197,7 +198,7 @@ function enrolment(templates: readonly Omit<NewReference, 'referenceId'>[]): New
     galleries: ['bench'],
     caveats: [],
     provenance: 'synthetic' as const,
-    expireTime: undefined,
+    ...UNLIMITED,
   };
   return {
     subject,

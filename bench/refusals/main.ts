@@ -17,6 +17,7 @@ import { readServiceError } from '../../src/api/status.ts';
 import { demoSamples } from '../../src/service/demo-gallery.ts';
 import { endProcess, promised, startProcess } from '../service/process.ts';
 import { channelOf } from '../service/channel.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
 const [finger, , face] = demoSamples(createPerson(1, 1), 0) as [Sample, Sample, Sample];
@@ -77,7 +78,7 @@ try {
     galleries: ['bench'],
     caveats: [],
     provenance: Provenance.SYNTHETIC,
-    expireTime: undefined,
+    ...UNLIMITED,
   };
   const rows = [];
   for (const [what, sample] of CASES) {

@@ -134,12 +134,12 @@ function setAside(of: Gallery, i: number): void {
     ...(i < small ? ['small'] : []),
     ...(i < medium ? ['medium'] : []),
   ]);
-  const expireTimeMs = i % ONE_IN === ONE_IN - 1 ? EXPIRY_MS : undefined;
+  const searchedUntilMs = i % ONE_IN === ONE_IN - 1 ? EXPIRY_MS : undefined;
   const contributor = i % 2 === 0 ? subject.attributes.contributor : OTHER;
   of.apply(of.version + 1, {
     kind: 'upsert',
     subjectId: subject.subjectId,
-    attributes: { ...subject.attributes, contributor, galleries, expireTimeMs },
+    attributes: { ...subject.attributes, contributor, galleries, searchedUntilMs },
     references: subject.references.map(({ referenceId, partition }) => ({ referenceId, partition, packed: undefined })),
   });
 }

@@ -1,4 +1,5 @@
 import { Provenance, type SubjectData } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 /** Data of a subject enrolled by a bench. */
 export function benchData(): SubjectData {
@@ -8,6 +9,6 @@ export function benchData(): SubjectData {
     galleries: ['bench'],
     caveats: [],
     provenance: Provenance.SYNTHETIC,
-    expireTime: undefined,
+    ...UNLIMITED,
   };
 }

@@ -11,6 +11,7 @@ import {
 import { Band, Modality, type SampleReport, type SampleScore } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { toDuration } from '../contract/wire-duration.ts';
 import { fpirOf, fuseLog10Rates, thresholdFor } from '../matching/rates/fusion.ts';
+import { thresholdOf } from '../matching/search/candidate-list.ts';
 import type { SearchRequest } from '../matching/search/identification.ts';
 
 /** What a caller may see of a comparison. */
@@ -35,7 +36,7 @@ export interface MeasuredRates {
 export function withinStandard(response: IdentifyResponse, standardFpir: number): IdentifyResponse {
   const standard = thresholdFor(standardFpir, response.subjectsSearched);
   if (response.thresholdLog10Fmr <= standard) return response;
-  const candidates = response.candidates.filter(({ log10Fmr }) => log10Fmr <= standard);
+  const candidates = response.candidates.filter(({ log10Fmr, minor }) => log10Fmr <= thresholdOf(minor, standard));
   return {
     ...response,
     candidates,
@@ -110,10 +111,11 @@ export function discloseIdentify(response: IdentifyResponse, rules: IdentifyDisc
   const seen = response.candidates.flatMap((candidate): Candidate[] => {
     const disclosure = rules.of?.(candidate.subjectId) ?? answer;
     if (disclosure.rates === 'exact') return [{ ...candidate, scores: disclosedScores(candidate.scores, disclosure) }];
-    if (candidate.log10Fmr > weakest) return [];
+    const own = thresholdOf(candidate.minor, weakest);
+    if (candidate.log10Fmr > own) return [];
     const rounded = roundedRate(candidate.log10Fmr, candidate.scores, rules.measured);
     // The candidate is there, so its rate is known to reach the threshold even where data end before.
-    const log10Fmr = Math.min(Math.ceil(weakest), rounded);
+    const log10Fmr = Math.min(Math.ceil(own), rounded);
     const fpir = powerAbove(fpirOf(log10Fmr, response.subjectsSearched));
     return [{ ...candidate, log10Fmr, fpir, scores: [] }];
   });

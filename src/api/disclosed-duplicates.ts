@@ -4,10 +4,11 @@
  * enrols also chooses how many subjects a gallery has, and could move limits that depend on their number in small steps.
  * So limits are whole powers of ten.
  */
+import { mayBeStrong } from '../gallery/record-life.ts';
 import type { DuplicatePair } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import { Band } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { BANDS } from '../contract/wire-bands.ts';
-import { STRONG_LOG10, type Candidate } from '../matching/search/candidate-list.ts';
+import { STRONG_LOG10, thresholdOf, type Candidate } from '../matching/search/candidate-list.ts';
 import type { SearchRequest } from '../matching/search/identification.ts';
 import type { Duplicates } from '../matching/search/searcher.ts';
 import { fpirOf, thresholdFor } from '../matching/rates/fusion.ts';
@@ -43,7 +44,7 @@ export function pairLimit(asked: SearchRequest['threshold'], standardFpir: numbe
  */
 export function disclosePairs(
   subjectId: string,
-  { duplicates, truncated }: Pick<Duplicates, 'duplicates' | 'truncated'>,
+  { duplicates, truncated, isNeverStrong }: Pick<Duplicates, 'duplicates' | 'truncated' | 'isNeverStrong'>,
   rules: PairDisclosure,
 ): { readonly pairs: readonly DuplicatePair[]; readonly truncated: boolean } {
   let isAnyCoarse = false;
@@ -53,18 +54,21 @@ export function disclosePairs(
     if (rules.isExact(subjectId, otherSubjectId))
       return [{ subjectId, otherSubjectId, log10Fmr, fpir, band: BANDS[band] }];
     isAnyCoarse = true;
-    return log10Fmr > rules.limitLog10 ? [] : [{ subjectId, otherSubjectId, ...coarse(candidate, rules) }];
+    const limitLog10 = thresholdOf(candidate.isMinor, rules.limitLog10);
+    if (log10Fmr > limitLog10) return [];
+    const mayBe = !isNeverStrong && mayBeStrong(candidate.subject.attributes);
+    return [{ subjectId, otherSubjectId, ...coarse(candidate, limitLog10, rules.subjects, mayBe) }];
   });
   if (isAnyCoarse) seen.sort((a, b) => a.log10Fmr - b.log10Fmr || (a.otherSubjectId < b.otherSubjectId ? -1 : 1));
   const pairs = seen.slice(0, rules.maxDuplicates);
   return { pairs, truncated: truncated || seen.length > pairs.length };
 }
 
-function coarse({ log10Fmr, scores }: Candidate, { limitLog10, subjects }: PairDisclosure) {
+function coarse({ log10Fmr, scores }: Candidate, limitLog10: number, subjects: number, mayBe: boolean) {
   const ends = new Map(scores.map(({ instance, probe }) => [instance, probe.calibration.measuredLog10]));
   // The pair is shown, so its rate is known to reach the limit even where data end before.
   const rounded = Math.min(limitLog10, roundedUp(log10Fmr, [...ends.values()]));
-  const isStrong = rounded <= limitLog10 + STRONG_LOG10;
+  const isStrong = mayBe && rounded <= limitLog10 + STRONG_LOG10;
   const band = isStrong ? Band.STRONG_CANDIDATE : Band.REVIEW;
   return { log10Fmr: rounded, fpir: powerAbove(fpirOf(rounded, subjects)), band };
 }

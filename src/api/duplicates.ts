@@ -3,10 +3,10 @@ import { FairTurns } from '../fair-turns.ts';
 import type { ActiveGallery } from '../gallery/active-gallery.ts';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
 import type { Grant } from '../access/grant.ts';
-import { classesOf } from './class-masks.ts';
+import { factsAt, searchRulesOf } from './class-masks.ts';
 import { disclosePairs, pairLimit, type PairDisclosure } from './disclosed-duplicates.ts';
 import { isWatched, NO_RECORD } from './safeguards.ts';
-import { inScope, isFound, type Scope } from '../gallery/scope.ts';
+import { isFound, type Scope } from '../gallery/scope.ts';
 import { subjectsAfter } from '../gallery/subject-listing.ts';
 import type {
   DuplicatePair,
@@ -72,7 +72,7 @@ export async function findDuplicates(
   service.requireReady();
   const { searcher, served } = service;
   served.current.requireKnown(request.galleries);
-  const scope: Scope = { galleries: grant.galleries, classes: classesOf(grant, served.current.classes) };
+  const scope: Scope = { galleries: grant.galleries, ...searchRulesOf(grant, served.current.classes) };
   const time = new SearchTime(context.deadlineMs);
   const wanted = request.maxSubjects || DEFAULT_COVERED;
   // Ids only: a whole gallery would stay in memory with its subjects, although another one has replaced it.
@@ -105,11 +105,12 @@ export async function findDuplicates(
     if (disclosed.truncated) truncated++;
     pairs.push(...disclosed.pairs);
   }
-  // Some may have been expunged since they were found, or be of a masked class now.
+  // Some may have been expunged or suspended since they were found, or be of a masked class now.
+  const instantMs = served.current.now();
   const everywhere: Scope = { ...scope, galleries: new Set() };
   const isPresent = (subjectId: string) => {
     const subject = served.current.subject(subjectId);
-    return subject !== undefined && inScope(subject, everywhere);
+    return subject !== undefined && isFound(subject, everywhere, instantMs);
   };
   const present = pairs.filter((pair) => isPresent(pair.subjectId) && isPresent(pair.otherSubjectId));
   const compared = subjectIds.slice(0, passed);
@@ -144,8 +145,10 @@ async function planned(
   const asked = toThreshold(request.threshold) ?? oneFalsePair(subjects);
   const limitLog10 = pairLimit(asked, targetFpir, subjects);
   const maxDuplicates = request.maxDuplicates || DEFAULT_DUPLICATES;
-  const exactOf = (subjectId: string) =>
-    grant.discloses(served.current.subject(subjectId)?.recordClass ?? NO_RECORD).rates === 'exact';
+  const exactOf = (subjectId: string) => {
+    const subject = served.current.subject(subjectId);
+    return grant.discloses(subject === undefined ? NO_RECORD : factsAt(subject, instantMs)).rates === 'exact';
+  };
   // A call answers about many subjects: their budgets cannot count it, so no policy makes its rates exact.
   const isCoarse = isWatched(grant);
   return {

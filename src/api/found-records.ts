@@ -3,11 +3,12 @@ import type { Grant } from '../access/grant.ts';
 import type { FoundRecord } from '../audit/hit-entries.ts';
 import type { SubjectEntry } from '../gallery/catalogue.ts';
 import type { RecordClasses } from '../gallery/record-classes.ts';
+import type { ClassRules } from '../gallery/scope.ts';
 import { thresholdFor } from '../matching/rates/fusion.ts';
-import type { ClassMask } from '../gallery/class-mask.ts';
+import { thresholdOf } from '../matching/search/candidate-list.ts';
 import type { Identified } from '../matching/search/searcher.ts';
 import type { IdentifyResponse } from '../contract/generated/ridgewatch/v1/identification.ts';
-import { silentClassesOf } from './class-masks.ts';
+import { silentRulesOf } from './class-masks.ts';
 import { WEAKEST_CANDIDATE_LOG10 } from './disclosed-answers.ts';
 import { searchedClasses } from './searched-classes.ts';
 
@@ -19,9 +20,9 @@ import { searchedClasses } from './searched-classes.ts';
 export function shownRecords({ result }: Identified, shown: IdentifyResponse, targetFpir: number): FoundRecord[] {
   const standard = thresholdFor(targetFpir, result.subjectsSearched);
   const ranks = new Map(shown.candidates.map(({ subjectId, rank }) => [subjectId, rank]));
-  return result.candidates.flatMap(({ subject, log10Fmr, band }) => {
+  return result.candidates.flatMap(({ subject, log10Fmr, band, isMinor }) => {
     const rank = ranks.get(subject.subjectId);
-    if (rank === undefined || log10Fmr > standard) return [];
+    if (rank === undefined || log10Fmr > thresholdOf(isMinor, standard)) return [];
     return [{ ...factsOf(subject), rank, log10Fmr, band, silent: false }];
   });
 }
@@ -36,9 +37,9 @@ export async function unshownClasses(
   grant: Grant,
   classes: RecordClasses,
   signal: AbortSignal,
-): Promise<ClassMask | undefined> {
-  const mask = silentClassesOf(grant, classes);
-  return (await searchedClasses(mask, classes, signal)).count === 0 ? undefined : mask;
+): Promise<ClassRules | undefined> {
+  const rules = silentRulesOf(grant, classes);
+  return (await searchedClasses(rules.classes, classes, signal)).count === 0 ? undefined : rules;
 }
 
 /**
@@ -51,7 +52,7 @@ export function silentRecords({ result, unshown }: Identified, targetFpir: numbe
   if (unshown === undefined) return [];
   const standard = thresholdFor(targetFpir, result.subjectsSearched + unshown.subjectsSearched);
   const weakest = Math.min(standard, WEAKEST_CANDIDATE_LOG10);
-  const found = unshown.candidates.filter(({ log10Fmr }) => log10Fmr <= weakest);
+  const found = unshown.candidates.filter(({ log10Fmr, isMinor }) => log10Fmr <= thresholdOf(isMinor, weakest));
   return found.map(({ subject, log10Fmr, band }) => {
     return { ...factsOf(subject), rank: undefined, log10Fmr, band, silent: true };
   });

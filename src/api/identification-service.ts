@@ -7,7 +7,9 @@ import type { ProbeDigest } from '../audit/probe-digest.ts';
 import type { Calibrations } from '../matching/rates/calibrations.ts';
 import type { Probe } from '../matching/search/probe.ts';
 import { Band } from '../contract/generated/ridgewatch/v1/sample.ts';
+import { isMinorAt } from '../gallery/record-life.ts';
 import { isFound } from '../gallery/scope.ts';
+import { thresholdOf } from '../matching/search/candidate-list.ts';
 import type { AuditDraft } from './call-audit.ts';
 import { searchedClasses } from './searched-classes.ts';
 import {
@@ -29,7 +31,7 @@ import {
   requirePlausible,
   type Safeguards,
 } from './safeguards.ts';
-import { classesOf } from './class-masks.ts';
+import { factsAt, searchRulesOf } from './class-masks.ts';
 import { matchedRecord, shownRecords, silentRecords, unshownClasses } from './found-records.ts';
 import { policyPurpose } from './permissions.ts';
 import { unary, type CallContext, type CallSettings } from './call.ts';
@@ -129,11 +131,12 @@ async function answerIdentify(
   const maxCandidates = request.maxCandidates || DEFAULT_CANDIDATES;
   const asked = toThreshold(request.threshold);
   const isCoarse = answer.rates === 'powers';
-  const classes = classesOf(grant, served.current.classes);
+  const { classes, minors } = searchRulesOf(grant, served.current.classes);
   const query = {
     samples,
     galleries: [...grant.galleries],
     classes,
+    minors,
     unshown: await unshownClasses(grant, served.current.classes, context.signal),
     // Which of equal rounded rates are shown must not depend on the exact ones.
     maxCandidates: isCoarse ? Math.max(maxCandidates, COARSE_LIST) : maxCandidates,
@@ -146,7 +149,10 @@ async function answerIdentify(
   };
   const rules: IdentifyDisclosure = {
     answer,
-    of: (subjectId) => grant.discloses(served.current.subject(subjectId)?.recordClass ?? NO_RECORD),
+    of: (subjectId) => {
+      const subject = served.current.subject(subjectId);
+      return grant.discloses(subject === undefined ? NO_RECORD : factsAt(subject, served.current.now()));
+    },
     standardFpir: targetFpir,
     maxCandidates,
     weakestLog10: WEAKEST_CANDIDATE_LOG10,
@@ -236,11 +242,11 @@ async function answerVerify(
   const action = subjectId === undefined ? 'compare' : 'verify';
   const grant = context.authorize({ action, purpose: policyPurpose(request.purpose), galleries: [] });
   const { served } = service;
-  const scope = { galleries: grant.galleries, classes: classesOf(grant, served.current.classes) };
+  const scope = { galleries: grant.galleries, ...searchRulesOf(grant, served.current.classes) };
+  const instantMs = served.current.now();
   const claimed = subjectId === undefined ? undefined : served.current.subject(subjectId);
   // What the caller may not find is treated as if it were not there: no refusal and no price may tell them apart.
-  const facts =
-    claimed !== undefined && isFound(claimed, scope, served.current.now()) ? claimed.recordClass : NO_RECORD;
+  const facts = claimed !== undefined && isFound(claimed, scope, instantMs) ? factsAt(claimed, instantMs) : NO_RECORD;
   const disclosure = grant.discloses(subjectId === undefined ? undefined : facts);
   requireExplainable(disclosure, request.explain === true);
   service.requireReady();
@@ -278,7 +284,10 @@ async function answerVerify(
   context.account({ gallery_version: result.galleryVersion, ...versionsOf(found.modelVersions), ...rate });
   const referenceWarnings = toWireWarnings(references ?? []);
   const response = { ...verifyResponse(context.requestId, found, performance.now() - started), referenceWarnings };
-  const isMatch = claimed !== undefined && facts !== NO_RECORD && result.log10Fmr <= WEAK_ANSWER_LOG10;
+  const isMatch =
+    claimed !== undefined &&
+    facts !== NO_RECORD &&
+    result.log10Fmr <= thresholdOf(isMinorAt(claimed.attributes, instantMs), WEAK_ANSWER_LOG10);
   if (isMatch) context.found([matchedRecord(claimed, result.log10Fmr)]);
   const disclosed = discloseVerify(response, disclosure, measuredRates(service.calibrations, samples));
   if (isBudgeted) note(service.budgets.answered(grant.client, key, disclosed.log10Fmr, count));

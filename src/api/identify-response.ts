@@ -17,6 +17,7 @@ import { BANDS } from '../contract/wire-bands.ts';
 import { reportSamples } from '../contract/wire-samples.ts';
 import { toDuration } from '../contract/wire-duration.ts';
 import { toWireExplanation } from '../contract/wire-explanation.ts';
+import { toWireHandling } from '../contract/wire-handling.ts';
 import { toWireWay } from '../contract/wire-names.ts';
 
 export function identifyResponse(
@@ -26,7 +27,7 @@ export function identifyResponse(
 ): IdentifyResponse {
   return {
     requestId,
-    candidates: result.candidates.map(({ subject, rank, log10Fmr, fpir, band, scores }) => ({
+    candidates: result.candidates.map(({ subject, rank, log10Fmr, fpir, band, isMinor, scores }) => ({
       subjectId: subject.subjectId,
       rank,
       log10Fmr,
@@ -36,6 +37,8 @@ export function identifyResponse(
       contributor: subject.attributes.contributor,
       caveats: [...subject.attributes.caveats],
       provenance: subject.attributes.provenance,
+      handling: subject.attributes.handling && toWireHandling(subject.attributes.handling),
+      minor: isMinor,
     })),
     band: BANDS[result.band],
     thresholdLog10Fmr: result.thresholdLog10,

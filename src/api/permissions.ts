@@ -3,6 +3,8 @@ import type { Grant, RecordFacts } from '../access/grant.ts';
 import type { Purpose as PolicyPurpose } from '../access/actions.ts';
 import { Purpose } from '../contract/generated/ridgewatch/v1/identification.ts';
 import { Failure } from '../failure.ts';
+import { wallClock } from '../gallery/clock.ts';
+import { isStillMinor, MINOR, SUSPENDED } from '../gallery/record-life.ts';
 import type { CallContext } from './call.ts';
 
 const PURPOSES: ReadonlyMap<Purpose, PolicyPurpose> = new Map([
@@ -19,6 +21,9 @@ export function policyPurpose(purpose: Purpose): PolicyPurpose {
 
 /** A record with the galleries that it belongs to. */
 type Placed = RecordFacts & { readonly galleries: Iterable<string> };
+
+/** A record as it is stored. */
+type Stored = Placed & { readonly suspended: boolean; readonly minorUntil: Date | undefined };
 
 /** What asks, and what it asks by. */
 interface Asking {
@@ -58,7 +63,7 @@ function inData<T>(work: () => T): T {
  * @returns the record
  * @throws Failure SUBJECT_NOT_FOUND, also where the client may not know that there is one; RECORD_NOT_PERMITTED
  */
-export function requireMayChange<Record extends Placed>(grant: Grant, record: Record | undefined): Record {
+export function requireMayChange<Record extends Stored>(grant: Grant, record: Record | undefined): Record {
   if (record === undefined || !maySee(grant, record)) throw subjectNotFound();
   if (grant.changes(record)) return record;
   const sentence = 'The record belongs to another agency: only its contributor may change or expunge it.';
@@ -82,10 +87,17 @@ export function requireMayApprove(grant: Grant, record: RecordFacts): void {
 }
 
 /** Whether the client may see a record. An owner sees its own wherever they are. */
-export function maySee(grant: Grant, record: Placed): boolean {
-  if (!grant.sees(record)) return false;
+export function maySee(grant: Grant, record: Stored): boolean {
+  if (!grant.sees(factsNow(record))) return false;
   if (grant.galleries.size === 0 || record.contributor === grant.client.agency) return true;
   return [...record.galleries].some((name) => grant.galleries.has(name));
+}
+
+/** For policies, a suspension and an age have the meaning of the caveats that say the same. */
+function factsNow({ contributor, caveats, provenance, suspended, minorUntil }: Stored): RecordFacts {
+  const isMinor = isStillMinor(minorUntil?.getTime(), wallClock());
+  const more = [...(isMinor ? [MINOR] : []), ...(suspended ? [SUSPENDED] : [])];
+  return { contributor, caveats: [...new Set([...caveats, ...more])], provenance };
 }
 
 export function subjectNotFound(): Failure {

@@ -53,6 +53,10 @@ export async function updateSubject(
     ...(mask.has('data.caveats') && { caveats: columns?.caveats }),
     ...(mask.has('data.provenance') && { provenance: columns?.provenance }),
     ...(mask.has('data.expire_time') && { expireTime: columns?.expireTime ?? null }),
+    ...(mask.has('data.review_time') && { reviewTime: columns?.reviewTime ?? null }),
+    ...(mask.has('data.suspended') && { suspended: columns?.suspended }),
+    ...(mask.has('data.minor_until') && { minorUntil: columns?.minorUntil ?? null }),
+    ...(mask.has('data.handling') && { handling: columns?.handling ?? null }),
   };
   const permit = (present: SubjectFacts) => {
     const { contributor } = requireMayChange(grant, present);
@@ -61,7 +65,11 @@ export async function updateSubject(
     if (mask.has('data.caveats') || mask.has('data.provenance'))
       requireRoomForClass(service.follower, { contributor, caveats, provenance });
   };
-  const warnings = [...ofSamples, ...dataWarnings(mask.has('data.expire_time') ? (columns ?? {}) : {})];
+  const { expireTime, reviewTime } = patch;
+  const warnings = [
+    ...ofSamples,
+    ...dataWarnings({ expireTime: expireTime ?? undefined, reviewTime: reviewTime ?? undefined }),
+  ];
   context.signal.throwIfAborted();
   const newGalleries = service.follower.newAmong(patch.galleries ?? []);
   const updated = await service.store.update(

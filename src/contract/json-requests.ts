@@ -80,6 +80,12 @@ const samples = z.array(sampleSchema, 'must be a list of samples').nullish();
 const strings = z.array(text, 'must be a list of strings').nullish();
 const yesOrNo = z.boolean('must be true or false').nullish();
 
+const handlingSchema = strict({
+  code: enumeration.nullish(),
+  instructions: text.nullish(),
+  contact: text.nullish(),
+});
+
 const subjectSchema = strict({
   contributor: text.nullish(),
   externalId: text.nullish(),
@@ -87,6 +93,10 @@ const subjectSchema = strict({
   caveats: strings,
   provenance: enumeration.nullish(),
   expireTime: time.nullish(),
+  reviewTime: time.nullish(),
+  suspended: yesOrNo,
+  minorUntil: time.nullish(),
+  handling: handlingSchema.nullish(),
 });
 
 const enrollSchema = strict({
@@ -116,7 +126,7 @@ const identifySchema = identifyShape.refine(
 
 /** Both spellings of every field name, mapped to the one used in code. */
 const FIELDS: ReadonlyMap<string, string> = new Map(
-  [sampleSchema, subjectSchema, enrollSchema, identifyShape].flatMap(({ shape }) =>
+  [sampleSchema, handlingSchema, subjectSchema, enrollSchema, identifyShape].flatMap(({ shape }) =>
     Object.keys(shape).flatMap((name): [string, string][] => [
       [name, name],
       [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), name],

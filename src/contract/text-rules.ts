@@ -35,6 +35,11 @@ export const identifier = visibleText()
   .refine((text) => text === text.trim(), 'must not begin or end with white space')
   .refine((text) => text === text.normalize('NFC'), 'must be in Unicode normalization form C (NFC)');
 
+/** Text for people to read, which may be empty. @param most - in UTF-16 code units */
+export function optionalText(most: number) {
+  return visibleText().refine((text) => text.length <= most, `must have at most ${most} characters`);
+}
+
 /** A sentence from a caller, for people to read. */
 export const remark = visibleText()
   .refine((text) => text.trim() !== '', 'is required')

@@ -5,8 +5,9 @@
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
 import { Provenance } from './generated/ridgewatch/v1/gallery.ts';
+import { HandlingCode } from './generated/ridgewatch/v1/handling.ts';
 import { Purpose } from './generated/ridgewatch/v1/identification.ts';
-import { identifier, remark } from './text-rules.ts';
+import { identifier, optionalText, remark } from './text-rules.ts';
 import { MAX_ENROLLED_SAMPLES, MAX_NAMES, MAX_PROBE_SAMPLES, MAX_UPDATE_PATHS } from './wire-limits.ts';
 
 export const MAX_CANDIDATES = 500;
@@ -90,13 +91,13 @@ export const verifyRules = z.object({
 });
 
 /** Earlier dates come from missing or misread values. */
-const EARLIEST_EXPIRY = new Date('1900-01-01T00:00:00Z');
+const EARLIEST_TIME = new Date('1900-01-01T00:00:00Z');
 /** The last time that all time formats can represent. */
 const LATEST_TIME = new Date('9999-12-31T23:59:59.999Z');
 
-const expiry = z
+const time = z
   .date('must be a valid time')
-  .min(EARLIEST_EXPIRY, 'must not be before the year 1900')
+  .min(EARLIEST_TIME, 'must not be before the year 1900')
   .max(LATEST_TIME, 'must not be after the year 9999');
 
 const provenance = z.number().refine((value) => knows(Provenance, value), 'is not a known provenance');
@@ -104,13 +105,25 @@ const caveats = z
   .array(z.string().regex(/^[A-Z0-9_-]{1,32}$/, 'must be 1 to 32 characters of A-Z, 0-9, _ and -'))
   .max(MAX_NAMES, `must have at most ${MAX_NAMES} codes`)
   .refine((list) => new Set(list).size === list.length, 'contains the same code twice');
+const handling = z.object({
+  code: z
+    .number()
+    .refine((value) => value !== HandlingCode.UNSPECIFIED, 'is required')
+    .refine((value) => value === 0 || knows(HandlingCode, value), 'is not a known code'),
+  instructions: optionalText(1000),
+  contact: optionalText(200),
+});
 const subjectData = z.object({
   contributor: name,
   externalId: identifier,
   galleries: names.min(1, 'needs at least one gallery'),
   caveats,
   provenance,
-  expireTime: expiry.optional(),
+  expireTime: time.optional(),
+  reviewTime: time.optional(),
+  suspended: z.boolean(),
+  minorUntil: time.optional(),
+  handling: handling.optional(),
 });
 
 export const enrollRules = z.object({
@@ -126,6 +139,10 @@ const PATHS = [
   'data.caveats',
   'data.provenance',
   'data.expire_time',
+  'data.review_time',
+  'data.suspended',
+  'data.minor_until',
+  'data.handling',
   'samples',
 ] as const;
 

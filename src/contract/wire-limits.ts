@@ -15,7 +15,7 @@ export const MAX_ROLES = 9;
 export const MAX_PURPOSES = 4;
 /** Galleries that a client may use, where not all. */
 export const MAX_CLIENT_GALLERIES = 256;
-/** Paths in an update mask. Six paths exist; repeating one is harmless. */
+/** Paths in an update mask. Ten paths exist; repeating one is harmless. */
 export const MAX_UPDATE_PATHS = 16;
 
 /**
@@ -23,7 +23,7 @@ export const MAX_UPDATE_PATHS = 16;
  * 400.
  */
 export const MAX_FIELDS = 2000;
-/** Size of a string, in bytes. The longest string that a rule allows has 256 characters. */
+/** Size of a string, in bytes. The longest string that a rule allows has 1,000 characters. */
 export const MAX_TEXT_BYTES = 4096;
 
 /** Maximum number of values of each repeated field in requests. A test checks that every repeated field has a limit. */

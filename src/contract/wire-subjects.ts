@@ -3,6 +3,7 @@ import type { ReferenceRecord, SubjectRecord, SubjectWithReferences } from '../s
 import type { StoredFormat } from '../templates/sample.ts';
 import type { EnrollRequest, Reference, Subject, SubjectData } from './generated/ridgewatch/v1/gallery.ts';
 import { Modality, TemplateFormat, type Sample } from './generated/ridgewatch/v1/sample.ts';
+import { toWireHandling } from './wire-handling.ts';
 import { provenanceToWire } from './wire-names.ts';
 import { formatToWire } from './wire-samples.ts';
 
@@ -36,6 +37,10 @@ function toWireData(subject: SubjectRecord): SubjectData {
     caveats: [...subject.caveats],
     provenance: provenanceToWire(subject.provenance),
     expireTime: subject.expireTime,
+    reviewTime: subject.reviewTime,
+    suspended: subject.suspended,
+    minorUntil: subject.minorUntil,
+    handling: subject.handling && toWireHandling(subject.handling),
   };
 }
 

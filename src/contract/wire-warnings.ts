@@ -21,15 +21,27 @@ export function toWireWarnings(views: readonly WarnedView[]): WireSampleWarning[
   );
 }
 
+/** What a subject's data say about when it is searched. */
+interface SearchedUntil {
+  readonly expireTime?: Date | undefined;
+  readonly reviewTime?: Date | undefined;
+}
+
 /**
- * Warnings about a subject's data. An expired subject is accepted, and without a warning the caller would not learn
- * that searches never return it.
+ * Warnings about a subject's data. An expired subject is accepted, and so is one whose review is overdue; without a
+ * warning the caller would not learn that searches never return it.
  */
-export function dataWarnings({ expireTime }: { readonly expireTime?: Date | undefined }): WireSampleWarning[] {
-  if (expireTime === undefined || expireTime.getTime() > Date.now()) return [];
-  const message = 'The expire time is in the past: the subject is stored, but no search returns it.';
-  const code = 'EXPIRED_ALREADY';
-  return [{ sampleIndex: 0, viewIndex: 0, code, byteOffset: 0, message, field: 'data.expire_time' }];
+export function dataWarnings({ expireTime, reviewTime }: SearchedUntil): WireSampleWarning[] {
+  const isPast = (time: Date | undefined) => time !== undefined && time.getTime() <= Date.now();
+  const warnings: WireSampleWarning[] = [];
+  const warn = (code: string, field: string, what: string) =>
+    warnings.push({
+      ...{ sampleIndex: 0, viewIndex: 0, code, byteOffset: 0, field },
+      message: `The ${what} is in the past: the subject is stored, but no search returns it.`,
+    });
+  if (isPast(expireTime)) warn('EXPIRED_ALREADY', 'data.expire_time', 'expire time');
+  if (isPast(reviewTime)) warn('REVIEW_OVERDUE', 'data.review_time', 'review time');
+  return warnings;
 }
 
 /** The distinct codes, sorted. */

@@ -10,6 +10,7 @@ import type { SubjectStore } from '../store/subject-store.ts';
 import { EnrollRequest, type SubjectData } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import type { Sample, SampleWarning } from '../contract/generated/ridgewatch/v1/sample.ts';
 import { check, enrollRules } from '../contract/validation.ts';
+import { handlingOf } from '../contract/wire-handling.ts';
 import { provenanceName } from '../contract/wire-names.ts';
 import { decodeSamples, decodeSamplesAtOnce, type FaceModel, type RequestSample } from '../contract/wire-samples.ts';
 import { dataWarnings, toWireWarnings } from '../contract/wire-warnings.ts';
@@ -191,6 +192,10 @@ export function subjectColumns(data: SubjectData): Omit<NewSubject, 'subjectId'>
     caveats: [...data.caveats].sort(),
     provenance: provenanceName(data.provenance),
     expireTime: data.expireTime,
+    reviewTime: data.reviewTime,
+    suspended: data.suspended,
+    minorUntil: data.minorUntil,
+    handling: data.handling && handlingOf(data.handling),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Provenance } from '../store/records.ts';
+import type { Handling, Provenance } from '../store/records.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import type { RecordClass } from './record-classes.ts';
 import type { Segment } from './segment.ts';
@@ -29,8 +29,12 @@ export interface SubjectAttributes {
   readonly galleries: ReadonlySet<string>;
   readonly caveats: readonly string[];
   readonly provenance: Provenance;
-  /** Milliseconds since 1970; undefined: does not expire. */
-  readonly expireTimeMs: number | undefined;
+  /** No search finds the subject from then on, see record-life.ts. Milliseconds since 1970; undefined: never. */
+  readonly searchedUntilMs: number | undefined;
+  /** Milliseconds since 1970; undefined: of age. */
+  readonly minorUntilMs: number | undefined;
+  /** What its owner asks for when it is found. */
+  readonly handling: Handling | undefined;
   /** References that are stored but cannot be compared. */
   readonly notComparableCount: number;
 }

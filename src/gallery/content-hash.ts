@@ -17,7 +17,7 @@ export interface ContentHash {
 }
 
 /**
- * A hash of everything that searches can find at the instant at which it starts: unexpired subjects, their attributes,
+ * A hash of everything that searches can find at the instant at which it starts: subjects that are searched, minors included, their attributes,
  * and their packed references byte for byte. It does not depend on order or place: the digests of all subjects are
  * added (Bellare, Micciancio, "A new paradigm for collision-free hashing: incrementality at reduced cost", EUROCRYPT
  * 1997). A subject that changes meanwhile is subtracted and added again. The hash shows whether two replicas agree. It
@@ -36,7 +36,7 @@ export async function contentHash(
   let subjects = 0;
   const instant = gallery.now();
   const add = (subject: SubjectEntry, times: 1 | -1) => {
-    if (!isBefore(instant, subject.attributes.expireTimeMs)) return;
+    if (!isBefore(instant, subject.attributes.searchedUntilMs)) return;
     subjects += times;
     sum += BigInt(times) * digestOf(subject);
   };

@@ -49,12 +49,12 @@ export interface GalleryObserver {
   after(subject: SubjectEntry): void;
 }
 
-/** Live and expired references of a partition. */
+/** Live and expired references of a partition. Expired: of subjects past a limit in time, or suspended. */
 export interface PartitionCount {
   readonly partition: Partition;
   /** References that searches find now. */
   readonly liveCount: number;
-  /** References of expired subjects, which searches skip. */
+  /** References of subjects that no search finds any more. */
   readonly expiredCount: number;
 }
 
@@ -68,8 +68,8 @@ export interface GallerySizing {
 /**
  * Everything searchable, in memory: subjects, and their references by partition. Only `apply` changes it,
  * synchronously: between two turns of the event loop it has exactly one version, the number of the last change.
- * Compaction moves references, but does not change the set of them. Expiry is not a change: every search and every
- * count uses its own instant.
+ * Compaction moves references, but does not change the set of them. That a limit in time passes is no change: every search
+ * and every count uses its own instant.
  */
 export class Gallery {
   readonly #sizing: GallerySizing;
@@ -87,12 +87,12 @@ export class Gallery {
   readonly #clock: Clock;
   readonly #reclamation = new Reclamation();
   /** Of the running searches. */
-  readonly #masks = new Map<SearchTicket, ClassMask>();
+  readonly #masks = new Map<SearchTicket, readonly ClassMask[]>();
   readonly #observers = new Set<GalleryObserver>();
   #version = 0;
 
   /**
-   * @param clock - decides about expiry
+   * @param clock - decides about limits in time
    * @param names - shared with the next gallery, see ActiveGallery
    * @param released - shared with the next gallery
    * @param classes - shared with the next gallery
@@ -119,12 +119,12 @@ export class Gallery {
     return this.#version;
   }
 
-  /** The instant that a search starting now compares expiries with, in ms since 1970. */
+  /** The instant that a search starting now compares limits in time with, in ms since 1970. */
   now(): number {
     return this.#clock();
   }
 
-  /** Subjects in memory, including expired ones. */
+  /** Subjects in memory, including those that no search finds any more. */
   get storedSubjectCount(): number {
     return this.#subjects.size;
   }
@@ -139,7 +139,7 @@ export class Gallery {
     const instant = this.now();
     let sum = 0;
     for (const { attributes } of this.#subjects.values())
-      if (isBefore(instant, attributes.expireTimeMs)) sum += attributes.notComparableCount;
+      if (isBefore(instant, attributes.searchedUntilMs)) sum += attributes.notComparableCount;
     return sum;
   }
 
@@ -155,7 +155,7 @@ export class Gallery {
   /** Counts of the partitions as of now, in the same order. */
   get partitionCounts(): readonly PartitionCount[] {
     const expired = new Map<string, number>();
-    for (const ordinal of this.#scopes.expiredAt(this.now(), this.ordinalEnd)) {
+    for (const ordinal of this.#scopes.overAt(this.now(), this.ordinalEnd)) {
       for (const { partition } of this.#ordinals.subject(ordinal)?.references ?? []) {
         const key = partitionKey(partition);
         expired.set(key, (expired.get(key) ?? 0) + 1);
@@ -183,7 +183,7 @@ export class Gallery {
     if (unknown.length > 0) throw galleryUnknown(...unknown);
   }
 
-  /** A subject, expired or not. */
+  /** A subject, whatever its limits in time. */
   subject(subjectId: string): SubjectEntry | undefined {
     return this.#subjects.get(subjectId);
   }
@@ -212,12 +212,17 @@ export class Gallery {
     ) as SubjectEntry[];
   }
 
-  /** Whether any subject, expired or not, is of a class that the mask denies. @param mask - undefined: it denies none */
+  /** Whether any subject, whatever its limits in time, is of a class that the mask denies. @param mask - undefined: it denies none */
   masks(mask: ClassMask | undefined): boolean {
     return this.#scopes.masks(mask);
   }
 
-  /** Number of subjects, expired or not, of classes that the mask allows. */
+  /** Whether any subject is, or was, a minor by its time. */
+  get hasMinors(): boolean {
+    return this.#scopes.hasMinors;
+  }
+
+  /** Number of subjects, whatever their limits in time, of classes that the mask allows. */
   subjectsAllowedBy(mask: ClassMask): number {
     return this.#scopes.allowedBy(mask);
   }
@@ -238,7 +243,7 @@ export class Gallery {
     return this.#partitions.get(partitionKey(name));
   }
 
-  /** Number of unexpired subjects in scope. */
+  /** Number of subjects that a search of this scope may find. */
   subjectsInScope(scope: Scope, instantMs = this.now()): number {
     return this.#scopes.sizeAt(scope, instantMs);
   }
@@ -285,12 +290,12 @@ export class Gallery {
 
   /**
    * Begins a search: references replaced from now on stay readable until the ticket is ended.
-   * @param instantMs - the search compares expiries with it throughout
-   * @param mask - classes that it may search
+   * @param instantMs - the search compares limits in time with it throughout
+   * @param masks - what it decides about classes by
    */
-  beginSearch(instantMs = this.now(), mask?: ClassMask): SearchTicket {
+  beginSearch(instantMs = this.now(), masks: readonly ClassMask[] = []): SearchTicket {
     const ticket = this.#reclamation.begin(this.#version, instantMs);
-    if (mask !== undefined) this.#masks.set(ticket, mask);
+    if (masks.length > 0) this.#masks.set(ticket, masks);
     return ticket;
   }
 
@@ -399,7 +404,7 @@ export class Gallery {
    */
   #classOf(attributes: SubjectAttributes): RecordClass {
     const recordClass = this.classes.classOf(attributes);
-    for (const mask of this.#masks.values()) {
+    for (const mask of [...this.#masks.values()].flat()) {
       try {
         mask.allows(recordClass);
       } catch {
@@ -469,6 +474,7 @@ export class Gallery {
   }
 }
 
-function standingOf({ attributes: { galleries, expireTimeMs }, recordClass }: SubjectEntry): Standing {
-  return { galleries, expireTimeMs, recordClass };
+function standingOf({ attributes, recordClass }: SubjectEntry): Standing {
+  const { galleries, searchedUntilMs, minorUntilMs } = attributes;
+  return { galleries, searchedUntilMs, minorUntilMs, recordClass };
 }

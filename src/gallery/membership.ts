@@ -1,14 +1,11 @@
-import type { ClassMask } from './class-mask.ts';
-import { SubjectCounts, type Standing } from './subject-counts.ts';
+import type { ClassRules } from './scope.ts';
+import { SubjectCounts, type Counted } from './subject-counts.ts';
 
 /** Values of the bytes; 0: neither. */
 const BELONGS = 1;
 const LEAVING = 2;
 /** Galleries up to this size are also kept as a list: the cost of searching one then depends on it alone. */
 export const MAX_LISTED = 2048;
-
-/** What is counted of a member. */
-type Member = Pick<Standing, 'expireTimeMs' | 'recordClass'>;
 
 /**
  * Which subjects belong to a gallery: one byte per ordinal, shared with the workers. When the array grows, a running
@@ -27,14 +24,14 @@ export class Membership {
     return this.#bytes.buffer;
   }
 
-  /** Ordinals of the members, expired or not; undefined: too many to list. */
+  /** Ordinals of the members, whatever their limits in time; undefined: too many to list. */
   get listed(): ReadonlySet<number> | undefined {
     return this.#listed;
   }
 
-  /** Number of unexpired members. @param mask - undefined: of all classes */
-  sizeAt(instantMs: number, mask?: ClassMask): number {
-    return this.#counts.sizeAt(mask, instantMs);
+  /** Number of members that a search by these rules may find. */
+  sizeAt(instantMs: number, rules: ClassRules): number {
+    return this.#counts.sizeAt(rules, instantMs);
   }
 
   /** Whether a subject is a member, and not about to be hidden. */
@@ -43,7 +40,7 @@ export class Membership {
   }
 
   /** Adds a subject that is not a member yet. */
-  add(ordinal: number, member: Member): void {
+  add(ordinal: number, member: Counted): void {
     if (ordinal >= this.#bytes.length) {
       const larger = new Uint8Array(new SharedArrayBuffer(Math.max(ordinal + 1, this.#bytes.length * 2)));
       larger.set(this.#bytes);
@@ -56,8 +53,8 @@ export class Membership {
     if (this.#counts.size > MAX_LISTED) this.#listed = undefined;
   }
 
-  /** Changes the expiry or the class of a member. */
-  change(from: Member, to: Member): void {
+  /** Changes the limits in time or the class of a member. */
+  change(from: Counted, to: Counted): void {
     this.#counts.delete(from);
     this.#counts.add(to);
   }
@@ -68,7 +65,7 @@ export class Membership {
    * @returns to be called when these searches have ended: clears the byte, unless the subject came back or left once
    * more
    */
-  remove(ordinal: number, member: Member): () => void {
+  remove(ordinal: number, member: Counted): () => void {
     const departure = {};
     this.#leaving.set(ordinal, departure);
     this.#bytes[ordinal] = LEAVING;

@@ -1,5 +1,5 @@
 import type { DamagedReference } from '../store/records.ts';
-import { inScope, type Scope } from './scope.ts';
+import { mayBeKnown, type Scope } from './scope.ts';
 import type { Gallery } from './gallery.ts';
 
 /** Called for each reference newly found to be damaged. */
@@ -54,10 +54,11 @@ export class Quarantine {
    */
   unsearched(gallery: Gallery, scope: Scope): number {
     if (this.#bySubject.size > MAX_EXAMINED) return this.#count;
+    const instantMs = gallery.now();
     let count = 0;
     for (const [subjectId, damaged] of this.#bySubject) {
       const entry = gallery.subject(subjectId);
-      if (entry !== undefined && !inScope(entry, scope)) continue;
+      if (entry !== undefined && !mayBeKnown(entry, scope, instantMs)) continue;
       for (const { referenceId } of damaged) if (!gallery.holds(subjectId, referenceId)) count++;
     }
     return count;

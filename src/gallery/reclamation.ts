@@ -2,7 +2,7 @@
 export interface SearchTicket {
   /** The gallery version that the search sees. */
   readonly version: number;
-  /** The instant that it compares expiries with, in milliseconds since 1970. */
+  /** The instant that it compares limits in time with, in milliseconds since 1970. */
   readonly instantMs: number;
   /** Ordinal number of the search. */
   readonly order: number;

@@ -1,20 +1,34 @@
 import type { SubjectEntry } from './catalogue.ts';
 import type { ClassMask } from './class-mask.ts';
+import { isStillMinor } from './record-life.ts';
+import type { RecordClass } from './record-classes.ts';
 import { isBefore } from './subject-filter.ts';
 
-/** What a search may find. */
-export interface Scope {
-  /** Gallery names; empty: all galleries. */
-  readonly galleries: ReadonlySet<string>;
+/** The record classes that a search may find. */
+export interface ClassRules {
   /** Record classes that the caller may search; undefined: every class. */
   readonly classes: ClassMask | undefined;
+  /**
+   * Those of them of which it may also search the subjects that are minors at the instant of the search. Not given: of
+   * none; 'all': of all.
+   */
+  readonly minors?: ClassMask | 'all' | undefined;
+}
+
+/** What a search may find. */
+export interface Scope extends ClassRules {
+  /** Gallery names; empty: all galleries. */
+  readonly galleries: ReadonlySet<string>;
 }
 
 /** All subjects: for the service's own searches, never for a caller's. */
-export const EVERYTHING: Scope = { galleries: new Set(), classes: undefined };
+export const EVERYTHING: Scope = { galleries: new Set(), classes: undefined, minors: 'all' };
 
-/** Whether a subject belongs to one of the galleries, and is of a class that may be searched; expired or not. */
-export function inScope(subject: SubjectEntry, { galleries, classes }: Scope): boolean {
+/**
+ * Whether a subject belongs to one of the galleries, and is of a class that may be searched; whatever its limits in time,
+ * of age or not.
+ */
+function inScope(subject: SubjectEntry, { galleries, classes }: Scope): boolean {
   if (classes !== undefined && !classes.allows(subject.recordClass)) return false;
   if (galleries.size === 0) return true;
   for (const gallery of subject.attributes.galleries) if (galleries.has(gallery)) return true;
@@ -23,5 +37,17 @@ export function inScope(subject: SubjectEntry, { galleries, classes }: Scope): b
 
 /** Whether a search at an instant may find a subject. @param instantMs - in ms since 1970 */
 export function isFound(subject: SubjectEntry, scope: Scope, instantMs: number): boolean {
-  return isBefore(instantMs, subject.attributes.expireTimeMs) && inScope(subject, scope);
+  return isBefore(instantMs, subject.attributes.searchedUntilMs) && mayBeKnown(subject, scope, instantMs);
+}
+
+/** Whether a caller may know that there is a subject: it is found, or has passed one of its limits in time. */
+export function mayBeKnown(subject: SubjectEntry, scope: Scope, instantMs: number): boolean {
+  const isHidden =
+    isStillMinor(subject.attributes.minorUntilMs, instantMs) && !minorsAreAllowed(scope, subject.recordClass);
+  return !isHidden && inScope(subject, scope);
+}
+
+/** Whether a search may find the minors of a class. */
+export function minorsAreAllowed({ minors }: ClassRules, recordClass: RecordClass): boolean {
+  return minors === 'all' || minors?.allows(recordClass) === true;
 }

@@ -2,13 +2,13 @@ import type { ClassMask } from './class-mask.ts';
 import type { GalleryNames } from './gallery-names.ts';
 import { Membership, MAX_LISTED } from './membership.ts';
 import type { RecordClasses } from './record-classes.ts';
-import type { Scope } from './scope.ts';
+import { EVERYTHING, type Scope } from './scope.ts';
 import { SubjectCounts, type Standing } from './subject-counts.ts';
-import { ClassColumn, ExpiryColumn, type SubjectFilter } from './subject-filter.ts';
+import { ClassColumn, MinorMask, TimeColumn, type MinorFilter, type SubjectFilter } from './subject-filter.ts';
 
 /**
  * Which subjects a search may find, and how many there are: by gallery, by record class, and by the instant of the
- * search. An expired subject stays in place and is skipped by searches after that instant: the clock may have been
+ * search. A subject past its limit in time, or before its coming of age, stays in place and is skipped: the clock may be
  * wrong. A masked subject is skipped, too, and no count includes it.
  */
 export class Scopes {
@@ -16,7 +16,8 @@ export class Scopes {
   readonly #classes: RecordClasses;
   readonly #members = new Map<string, Membership>();
   readonly #counts = new SubjectCounts();
-  readonly #expiryColumn = new ExpiryColumn();
+  readonly #endColumn = new TimeColumn(Infinity);
+  readonly #minorColumn = new TimeColumn(-Infinity);
   readonly #classColumn = new ClassColumn();
 
   constructor(names: GalleryNames, classes: RecordClasses) {
@@ -26,9 +27,8 @@ export class Scopes {
 
   /** Adds a subject. */
   enter(ordinal: number, subject: Standing): void {
-    const { galleries, expireTimeMs } = subject;
-    this.#classColumn.set(ordinal, subject.recordClass.id);
-    this.#expiryColumn.set(ordinal, expireTimeMs);
+    const { galleries } = subject;
+    this.#setColumns(ordinal, subject);
     this.#add(subject);
     this.#names.add(galleries);
     for (const name of galleries) this.#membersOf(name).add(ordinal, subject);
@@ -41,16 +41,18 @@ export class Scopes {
   }
 
   /**
-   * Changes a subject's galleries, expiry or class. Running searches keep the old galleries too: a subject that moves
+   * Changes a subject's galleries, limits in time or class. Running searches keep the old galleries too: a subject that moves
    * between galleries is never missed. A new class holds for them at once.
    * @returns to be called when these searches have ended
    */
   change(ordinal: number, before: Standing, after: Standing): (() => void)[] {
-    const isCountedAnew = before.expireTimeMs !== after.expireTimeMs || before.recordClass !== after.recordClass;
+    const isCountedAnew =
+      before.searchedUntilMs !== after.searchedUntilMs ||
+      before.minorUntilMs !== after.minorUntilMs ||
+      before.recordClass !== after.recordClass;
     const hidings: (() => void)[] = [];
     if (isCountedAnew) {
-      this.#expiryColumn.set(ordinal, after.expireTimeMs);
-      this.#classColumn.set(ordinal, after.recordClass.id);
+      this.#setColumns(ordinal, after);
       this.#add(after);
       hidings.push(...this.#delete(before));
     }
@@ -68,52 +70,62 @@ export class Scopes {
     for (const recordClass of this.#counts.classes) this.#classes.release(recordClass);
   }
 
-  /** Whether any subject, expired or not, is of a class that the mask denies. @param mask - undefined: it denies none */
+  /** Whether any subject, whatever its limits in time, is of a class that the mask denies. @param mask - undefined: it denies none */
   masks(mask: ClassMask | undefined): boolean {
     return mask !== undefined && this.#counts.allowedBy(mask) < this.#counts.size;
   }
 
-  /** Number of subjects, expired or not, of classes that the mask allows. */
+  /** Number of subjects, whatever their limits in time, of classes that the mask allows. */
   allowedBy(mask: ClassMask): number {
     return this.#counts.allowedBy(mask);
   }
 
-  /** Number of unexpired subjects in scope. */
-  sizeAt({ galleries, classes }: Scope, instantMs: number): number {
-    if (galleries.size === 0) return this.#counts.sizeAt(classes, instantMs);
+  /** Whether any subject is, or was, a minor by its time. */
+  get hasMinors(): boolean {
+    return this.#counts.hasMinors;
+  }
+
+  /** Number of subjects that a search of this scope may find. */
+  sizeAt(scope: Scope, instantMs: number): number {
+    const { galleries, classes } = scope;
+    if (galleries.size === 0) return this.#counts.sizeAt(scope, instantMs);
     const members = this.#known(galleries);
-    if (members.length === 1) return members[0].sizeAt(instantMs, classes);
+    if (members.length === 1) return members[0].sizeAt(instantMs, scope);
     // Subjects in several galleries count once.
     let count = 0;
-    const times = new Float64Array(this.#expiryColumn.shared);
+    const times = new Float64Array(this.#endColumn.shared);
     const ids = new Uint32Array(this.#classColumn.shared);
     const allowed = this.masks(classes) && classes !== undefined ? new Uint8Array(classes.shared) : undefined;
+    const minorFilter = this.#minorsAt(scope, instantMs);
+    const minors = minorFilter && new MinorMask(minorFilter);
     const end = Math.max(0, ...members.map(({ shared }) => shared.byteLength));
     for (let ordinal = 0; ordinal < end; ordinal++) {
       if (!(times[ordinal] > instantMs) || (allowed !== undefined && !(allowed[ids[ordinal]] > 0))) continue;
-      if (members.some((gallery) => gallery.has(ordinal))) count++;
+      if (members.some((gallery) => gallery.has(ordinal)) && minors?.hides(ordinal) !== true) count++;
     }
     return count;
   }
 
-  /** Galleries with their number of unexpired subjects, in order of name, including emptied ones. */
+  /** Galleries with their number of subjects that any search may find, in order of name, including emptied ones. */
   sizesAt(instantMs: number): readonly (readonly [string, number])[] {
-    return this.#names.all.map((name) => [name, this.#members.get(name)?.sizeAt(instantMs) ?? 0] as const);
+    return this.#names.all.map((name) => [name, this.#members.get(name)?.sizeAt(instantMs, EVERYTHING) ?? 0] as const);
   }
 
   /** @returns undefined: every subject may be found */
-  filterAt({ galleries, classes: mask }: Scope, instantMs: number): SubjectFilter | undefined {
+  filterAt(scope: Scope, instantMs: number): SubjectFilter | undefined {
+    const { galleries, classes: mask } = scope;
     const scopes = galleries.size === 0 ? undefined : this.#known(galleries).map(({ shared }) => shared);
     const isMasked = mask !== undefined && this.masks(mask);
     const classes = isMasked ? { ids: this.#classColumn.shared, allowed: mask.shared } : undefined;
     // Of those that the caller might find: how subjects are chosen must not follow from masked ones.
-    const anyExpired = this.#counts.expiredAt(instantMs, isMasked ? mask : undefined) > 0;
-    const expiry = anyExpired ? { times: this.#expiryColumn.shared, instantMs } : undefined;
-    const isNone = scopes === undefined && expiry === undefined && classes === undefined;
-    return isNone ? undefined : { scopes, expiry, classes };
+    const anyIsOver = this.#counts.overAt(instantMs, isMasked ? mask : undefined) > 0;
+    const expiry = anyIsOver ? { times: this.#endColumn.shared, instantMs } : undefined;
+    const minors = this.#minorsAt(scope, instantMs);
+    const isNone = [scopes, expiry, classes, minors].every((one) => one === undefined);
+    return isNone ? undefined : { scopes, expiry, classes, minors };
   }
 
-  /** The ordinals of the galleries' members, expired or masked ones too; undefined: too many to list. */
+  /** The ordinals of the galleries' members, those too that no search finds; undefined: too many to list. */
   listed(galleries: ReadonlySet<string>): ReadonlySet<number> | undefined {
     if (galleries.size === 0) return undefined;
     const all = new Set<number>();
@@ -124,9 +136,25 @@ export class Scopes {
     return all;
   }
 
-  /** Expired ordinals, including some of removed subjects. */
-  expiredAt(instantMs: number, ordinalEnd: number): Iterable<number> {
-    return this.#counts.expiredAt(instantMs) === 0 ? [] : this.#expiryColumn.over(instantMs, ordinalEnd);
+  /** Ordinals that no search finds any more, including some of removed subjects. */
+  overAt(instantMs: number, ordinalEnd: number): Iterable<number> {
+    return this.#counts.overAt(instantMs) === 0 ? [] : this.#endColumn.over(instantMs, ordinalEnd);
+  }
+
+  /** @returns undefined: there are no minors that may not be found */
+  #minorsAt(scope: Scope, instantMs: number): MinorFilter | undefined {
+    // It decides about the classes of all minors, so that the shared answers are complete.
+    if (this.#counts.hiddenMinorsAt(scope, instantMs) === 0) return undefined;
+    const { minors } = scope;
+    const isAsked = minors !== undefined && minors !== 'all';
+    const classes = isAsked ? { ids: this.#classColumn.shared, allowed: minors.shared } : undefined;
+    return { ends: this.#minorColumn.shared, instantMs, classes };
+  }
+
+  #setColumns(ordinal: number, { searchedUntilMs, minorUntilMs, recordClass }: Standing): void {
+    this.#classColumn.set(ordinal, recordClass.id);
+    this.#endColumn.set(ordinal, searchedUntilMs);
+    this.#minorColumn.set(ordinal, minorUntilMs);
   }
 
   #add(subject: Standing): void {

@@ -5,6 +5,8 @@ import type { FingerTemplate } from '../templates/finger-template.ts';
 import { decodeStored } from '../templates/sample.ts';
 import type { PartitionName, SubjectAttributes } from './catalogue.ts';
 import type { SearchableReference } from './gallery.ts';
+import { searchedUntilMs } from './record-life.ts';
+import { sharedHandling } from './shared-handling.ts';
 
 /** Encodes templates for the kernels; undefined where one cannot be compared. */
 export type PackTemplates = (
@@ -36,7 +38,9 @@ export function attributesOf({ subject, references }: SubjectWithReferences): Su
     galleries: new Set(subject.galleries),
     caveats: subject.caveats,
     provenance: subject.provenance,
-    expireTimeMs: subject.expireTime?.getTime(),
+    searchedUntilMs: searchedUntilMs(subject),
+    minorUntilMs: subject.minorUntil?.getTime(),
+    handling: subject.handling && sharedHandling(subject.handling),
     notComparableCount: references.filter(({ comparable }) => !comparable).length,
   };
 }

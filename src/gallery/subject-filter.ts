@@ -6,33 +6,50 @@ export interface ClassFilter {
   readonly allowed: SharedArrayBuffer;
 }
 
+/** The minors that a search may not find, in the form that workers read. */
+export interface MinorFilter {
+  /** f64 for each ordinal: until then the subject is a minor; -Infinity: it is of age. */
+  readonly ends: SharedArrayBuffer;
+  readonly instantMs: number;
+  /** Classes of which minors may be found; undefined: none. */
+  readonly classes: ClassFilter | undefined;
+}
+
 /**
  * The subjects that a search may find, in the form that workers read: columns by ordinal in shared memory, written by
- * the main thread. A further rule (such as a suspension) would be a further column here.
+ * the main thread.
  */
 export interface SubjectFilter {
   /** Members of any of these galleries, see Membership.shared; undefined: no restriction by gallery. */
   readonly scopes: readonly SharedArrayBuffer[] | undefined;
-  /** Undefined: no subject has expired at this instant. */
+  /** Undefined: every subject is still searched at this instant. */
   readonly expiry: { readonly times: SharedArrayBuffer; readonly instantMs: number } | undefined;
   /** Undefined: every subject is of a class that may be searched. */
   readonly classes: ClassFilter | undefined;
+  /** Undefined: there are no minors that may not be found. */
+  readonly minors: MinorFilter | undefined;
 }
 
-/** The part of a filter that is about galleries and expiry; undefined: there is none. */
+/** The part of a filter that is not about the classes of all subjects; undefined: there is none. */
 export function withoutClasses(filter: SubjectFilter | undefined): SubjectFilter | undefined {
-  if (filter?.scopes === undefined && filter?.expiry === undefined) return undefined;
+  if (filter?.scopes === undefined && filter?.expiry === undefined && filter?.minors === undefined) return undefined;
   return { ...filter, classes: undefined };
 }
 
-/** Whether a subject may be found at an instant. */
-export function isBefore(instantMs: number, expireTimeMs: number | undefined): boolean {
-  return expireTimeMs === undefined || instantMs < expireTimeMs;
+/** Whether a subject is still searched at an instant. */
+export function isBefore(instantMs: number, searchedUntilMs: number | undefined): boolean {
+  return searchedUntilMs === undefined || instantMs < searchedUntilMs;
 }
 
-/** Expiry of subjects: one time per ordinal; Infinity: never. */
-export class ExpiryColumn {
+/** Times of subjects, one per ordinal. */
+export class TimeColumn {
+  readonly #absent: number;
   #times = new Float64Array(new SharedArrayBuffer(8 * 1024));
+
+  /** @param absent - kept for a subject that has no such time */
+  constructor(absent: number) {
+    this.#absent = absent;
+  }
 
   /**
    * Milliseconds since 1970, f64. When the array grows, a running search keeps the times it began with: later subjects
@@ -42,16 +59,16 @@ export class ExpiryColumn {
     return this.#times.buffer;
   }
 
-  set(ordinal: number, expireTimeMs: number | undefined): void {
+  set(ordinal: number, time: number | undefined): void {
     if (ordinal >= this.#times.length) {
       const larger = new Float64Array(new SharedArrayBuffer(8 * lengthFor(ordinal, this.#times.length)));
       larger.set(this.#times);
       this.#times = larger;
     }
-    this.#times[ordinal] = expireTimeMs ?? Infinity;
+    this.#times[ordinal] = time ?? this.#absent;
   }
 
-  /** Expired ordinals, including those of removed subjects. */
+  /** Ordinals whose time has passed, including those of removed subjects. */
   *over(instantMs: number, ordinalEnd: number): Generator<number> {
     for (let ordinal = 0; ordinal < ordinalEnd; ordinal++) if (this.#times[ordinal] <= instantMs) yield ordinal;
   }
@@ -91,14 +108,36 @@ export function clearMasked(values: Uint8Array, owners: Uint32Array, { ids, allo
   for (let i = 0; i < values.length; i++) if (!(isAllowed[classOf[owners[i]]] > 0)) values[i] = 0;
 }
 
+/** Tells by ordinal which subjects are minors that a search may not find. */
+export class MinorMask {
+  readonly #ends: Float64Array;
+  readonly #instantMs: number;
+  readonly #classes: { readonly ids: Uint32Array; readonly allowed: Uint8Array } | undefined;
+
+  constructor({ ends, instantMs, classes }: MinorFilter) {
+    this.#ends = new Float64Array(ends);
+    this.#instantMs = instantMs;
+    this.#classes = classes && { ids: new Uint32Array(classes.ids), allowed: new Uint8Array(classes.allowed) };
+  }
+
+  /** Subjects newer than the search are hidden, too. */
+  hides(ordinal: number): boolean {
+    if (this.#ends[ordinal] <= this.#instantMs) return false;
+    const classes = this.#classes;
+    return classes === undefined || !(classes.allowed[classes.ids[ordinal]] > 0);
+  }
+}
+
 /** Applies a filter to references. */
 export class SubjectMask {
   readonly #classes: { readonly ids: Uint32Array; readonly allowed: Uint8Array } | undefined;
   readonly #scopes: readonly Uint8Array[] | undefined;
   readonly #times: Float64Array | undefined;
   readonly #instantMs: number;
+  readonly #minors: MinorMask | undefined;
 
-  constructor({ scopes, expiry, classes }: SubjectFilter) {
+  constructor({ scopes, expiry, classes, minors }: SubjectFilter) {
+    this.#minors = minors && new MinorMask(minors);
     this.#classes = classes && { ids: new Uint32Array(classes.ids), allowed: new Uint8Array(classes.allowed) };
     this.#scopes = scopes?.map((scope) => new Uint8Array(scope));
     this.#times = expiry && new Float64Array(expiry.times);
@@ -125,6 +164,7 @@ export class SubjectMask {
     const classes = this.#classes;
     if (classes !== undefined && !(classes.allowed[classes.ids[ordinal]] > 0)) return false;
     if (this.#times !== undefined && !(this.#times[ordinal] > this.#instantMs)) return false;
+    if (this.#minors?.hides(ordinal) === true) return false;
     if (this.#scopes === undefined) return true;
     for (const scope of this.#scopes) if (scope[ordinal] > 0) return true;
     return false;

@@ -1,5 +1,7 @@
 /** Subjects in a block of an index file: one JSON array per line. */
+import type { Handling } from '../store/records.ts';
 import type { SubjectAttributes } from './catalogue.ts';
+import { sharedHandling } from './shared-handling.ts';
 
 export interface IndexedSubject {
   readonly subjectId: string;
@@ -15,16 +17,19 @@ type Line = [
   galleries: string[],
   caveats: readonly string[],
   provenance: SubjectAttributes['provenance'],
-  expireTimeMs: number | null,
+  searchedUntilMs: number | null,
   notComparableCount: number,
   references: IndexedSubject['references'],
+  /** Absent where both are: lines of subjects without them are those of earlier versions. */
+  ...life: Life | [],
 ];
+
+type Life = [minorUntilMs: number | null, handling: [Handling['code'], string, string] | null];
 
 /** Equal subjects give equal lines, whatever the order of their galleries. */
 export function encodeSubject({ subjectId, attributes, references }: IndexedSubject): string {
-  const { version, contributor, galleries, caveats, provenance, expireTimeMs, notComparableCount } = attributes;
+  const { version, contributor, galleries, caveats, provenance, searchedUntilMs, notComparableCount } = attributes;
   const names = [...galleries].sort();
-  const expiry = expireTimeMs ?? null;
   const line: Line = [
     subjectId,
     version,
@@ -32,11 +37,17 @@ export function encodeSubject({ subjectId, attributes, references }: IndexedSubj
     names,
     caveats,
     provenance,
-    expiry,
+    searchedUntilMs ?? null,
     notComparableCount,
     references,
+    ...lifeOf(attributes),
   ];
   return `${JSON.stringify(line)}\n`;
+}
+
+function lifeOf({ minorUntilMs, handling }: SubjectAttributes): Life | [] {
+  if (minorUntilMs === undefined && handling === undefined) return [];
+  return [minorUntilMs ?? null, handling ? [handling.code, handling.instructions, handling.contact] : null];
 }
 
 /**
@@ -48,15 +59,20 @@ export class SubjectLines {
   decode(block: Buffer): IndexedSubject[] {
     const lines = JSON.parse(`[${block.toString('utf8').trimEnd().replaceAll('\n', ',')}]`) as Line[];
     return lines.map((line) => {
-      const [subjectId, version, contributor, galleries, caveats, provenance, expiry, notComparableCount, references] =
+      const [subjectId, version, contributor, galleries, caveats, provenance, until, notComparableCount, references] =
         line;
+      const [minorUntilMs, handling] = line.slice(9) as Life | [];
       const attributes = {
         version,
         contributor,
         galleries: this.#shared(galleries),
         caveats,
         provenance,
-        expireTimeMs: expiry ?? undefined,
+        searchedUntilMs: until ?? undefined,
+        minorUntilMs: minorUntilMs ?? undefined,
+        handling: handling
+          ? sharedHandling({ code: handling[0], instructions: handling[1], contact: handling[2] })
+          : undefined,
         notComparableCount,
       };
       return { subjectId, attributes, references };

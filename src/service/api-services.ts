@@ -31,6 +31,7 @@ import type { Store } from '../store/store.ts';
 import type { Access } from './access.ts';
 import type { ServiceSafeguards } from './safeguards.ts';
 import type { Searching } from './searching.ts';
+import { factsAt } from '../api/class-masks.ts';
 
 export interface ServiceParts {
   readonly configuration: Configuration;
@@ -80,7 +81,10 @@ export function apiServices(parts: ServiceParts): { readonly grpc: ApiServices; 
     },
     settings,
   );
-  const findRecord = (subjectId: string) => served.current.subject(subjectId)?.recordClass;
+  const findRecord = (subjectId: string) => {
+    const subject = served.current.subject(subjectId);
+    return subject && factsAt(subject, served.current.now());
+  };
   const clients = { register: store.clients, rights: store.clientChanges, directory, signIns: signIns.providers };
   return {
     grpc: {

@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import { prepareEnrolment, type EnrolmentDependencies } from '../enrolment/enrolment.ts';
 import { Provenance, type EnrollRequest } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import { Modality, TemplateFormat, type Sample } from '../contract/generated/ridgewatch/v1/sample.ts';
+import { UNLIMITED } from '../store/records.ts';
 
 /** Seed of the demo gallery. All its subjects are synthetic. */
 export const DEMO_SEED = 2005;
@@ -77,7 +78,7 @@ function demoRequest(index: number): EnrollRequest {
       galleries: [DEMO_GALLERY],
       caveats: [],
       provenance: Provenance.SYNTHETIC,
-      expireTime: undefined,
+      ...UNLIMITED,
     },
     samples: demoSamples(demoPerson(index), 0),
     clientRequestId: demoExternalId(index),

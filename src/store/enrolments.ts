@@ -131,6 +131,10 @@ async function placeTogether(
   );
 }
 
+/** Columns of an enrolment, in the order in which they are sent. */
+const ENROLLED = `subject_id, contributor, external_id, caveats, provenance, suspended, handling_code, handling_instructions,
+  handling_contact, expire_time, review_time, minor_until, mac_key_id, mac`;
+
 /**
  * Adds the subjects with unused external ids, also in a fixed order. If another transaction is inserting the same
  * external id, this one waits for its outcome.
@@ -149,23 +153,29 @@ async function insertSubjects(
     external_id: subject.externalId ?? null,
     caveats: subject.caveats,
     provenance: subject.provenance,
+    suspended: subject.suspended,
+    handling_code: subject.handling?.code ?? null,
+    handling_instructions: subject.handling?.instructions ?? null,
+    handling_contact: subject.handling?.contact ?? null,
   }));
   // Sent as timestamps: the database cannot parse JSON's notation for years after 9999.
-  const expireTimes = ordered.map(({ subject }) => subject.expireTime ?? null);
+  const times = (['expireTime', 'reviewTime', 'minorUntil'] as const).map((name) =>
+    ordered.map(({ subject }) => subject[name] ?? null),
+  );
   const macs = ordered.map((enrolment) => {
     const { subject, references } = asStored(enrolment, now);
     return macOf(keys, subject, partsOf(subject.galleries, references));
   });
   const { rows } = await client.query<{ subject_id: string }>(
-    `INSERT INTO subject (subject_id, version, contributor, external_id, caveats, provenance, expire_time, create_time,
-       update_time, mac_key_id, mac)
-     SELECT subject_id, 1, contributor, external_id, caveats, provenance, expire_time, $2, $2, mac_key_id, mac
+    `INSERT INTO subject (${ENROLLED}, version, create_time, update_time)
+     SELECT ${ENROLLED}, 1, $2, $2
      FROM ROWS FROM (
-       jsonb_to_recordset($1::jsonb) AS (subject_id uuid, contributor text, external_id text, caveats text[], provenance text),
-       unnest($3::timestamptz[], $4::text[], $5::bytea[])
-     ) AS s(subject_id, contributor, external_id, caveats, provenance, expire_time, mac_key_id, mac)
+       jsonb_to_recordset($1::jsonb) AS (subject_id uuid, contributor text, external_id text, caveats text[], provenance text,
+         suspended boolean, handling_code text, handling_instructions text, handling_contact text),
+       unnest($3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::bytea[])
+     ) AS s(${ENROLLED})
      ON CONFLICT (contributor, external_id) DO NOTHING RETURNING subject_id`,
-    [JSON.stringify(subjects), now, expireTimes, macs.map(({ keyId }) => keyId), macs.map(({ bytes }) => bytes)],
+    [JSON.stringify(subjects), now, ...times, macs.map(({ keyId }) => keyId), macs.map(({ bytes }) => bytes)],
   );
   const ids = new Set(rows.map(({ subject_id }) => subject_id));
   const added = enrolments.filter(({ subject }) => ids.has(subject.subjectId));

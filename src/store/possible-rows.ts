@@ -1,5 +1,6 @@
 /** Valid contents of rows: no version of this program wrote a row with anything else. */
 import { z } from 'zod';
+import { HANDLING_CODES } from './records.ts';
 
 const MAX_FINGER_POSITION = 10;
 const MAX_QUALITY = 100;
@@ -18,6 +19,12 @@ const subjectSchema = z.object({
   caveats: z.array(z.string().max(MAX_TEXT)),
   provenance: z.enum(['unspecified', 'controlled', 'field', 'latent', 'synthetic']),
   expire_time: time.nullable(),
+  review_time: time.nullable(),
+  suspended: z.boolean(),
+  minor_until: time.nullable(),
+  handling_code: z.enum(HANDLING_CODES).nullable(),
+  handling_instructions: z.string().max(MAX_TEXT).nullable(),
+  handling_contact: z.string().max(MAX_TEXT).nullable(),
   create_time: time,
   update_time: time,
 });

@@ -5,8 +5,50 @@ import type { StoredFormat } from '../templates/sample.ts';
 /** Origin of a record. */
 export type Provenance = 'unspecified' | 'controlled' | 'field' | 'latent' | 'synthetic';
 
+/** What the owner of a record asks for when it is found, see handling.proto. */
+export const HANDLING_CODES = [
+  'notify-only',
+  'discreet-check',
+  'inquiry-check',
+  'specific-check',
+  'locate',
+  'protect',
+  'refuse-entry',
+  'detain-for-owner',
+] as const;
+
+export interface Handling {
+  readonly code: (typeof HANDLING_CODES)[number];
+  /** May be empty. */
+  readonly instructions: string;
+  /** May be empty. */
+  readonly contact: string;
+}
+
+/** What decides over time whether a record is searched, and what is to be done when it is found. */
+export interface RecordLife {
+  /** From then on it is not searched. */
+  readonly expireTime: Date | undefined;
+  /** From then on it is not searched until it is reviewed. */
+  readonly reviewTime: Date | undefined;
+  /** Kept, not searched. */
+  readonly suspended: boolean;
+  /** Until then the subject is a minor; undefined: it is of age. */
+  readonly minorUntil: Date | undefined;
+  readonly handling: Handling | undefined;
+}
+
+/** A record that is always searched, of a subject of age. */
+export const UNLIMITED = {
+  expireTime: undefined,
+  reviewTime: undefined,
+  suspended: false,
+  minorUntil: undefined,
+  handling: undefined,
+} as const satisfies RecordLife;
+
 /** A subject to enrol. */
-export interface NewSubject {
+export interface NewSubject extends RecordLife {
   readonly subjectId: string;
   readonly contributor: string;
   /** Unique for each contributor; undefined: none. */
@@ -14,7 +56,6 @@ export interface NewSubject {
   readonly galleries: readonly string[];
   readonly caveats: readonly string[];
   readonly provenance: Provenance;
-  readonly expireTime: Date | undefined;
 }
 
 export interface SubjectRecord extends NewSubject {
@@ -109,6 +150,10 @@ export interface SubjectPatch {
   readonly caveats?: readonly string[] | undefined;
   readonly provenance?: Provenance | undefined;
   readonly expireTime?: Date | null | undefined;
+  readonly reviewTime?: Date | null | undefined;
+  readonly suspended?: boolean | undefined;
+  readonly minorUntil?: Date | null | undefined;
+  readonly handling?: Handling | null | undefined;
 }
 
 export interface Change {

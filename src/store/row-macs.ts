@@ -110,7 +110,11 @@ export function splitParts(parts: Buffer): ProvenParts {
   return { galleries, references };
 }
 
-/** JSON of an array of fixed length is unambiguous, and contains no zero byte, which ends it. */
+/**
+ * JSON of an array of fixed length is unambiguous, and contains no zero byte, which ends it. Rows have MACs of the first
+ * form since before there was more to say, and still have where there is not: taking away what the second form says
+ * leaves a row that has no MAC of the first.
+ */
 function tagOf(keys: Keys, keyId: string, subject: SubjectRecord, parts: Buffer): Buffer {
   const facts = [
     subject.subjectId,
@@ -123,8 +127,24 @@ function tagOf(keys: Keys, keyId: string, subject: SubjectRecord, parts: Buffer)
     subject.createTime.getTime(),
     subject.updateTime.getTime(),
   ];
-  const text = `ridgewatch subject 1 ${JSON.stringify(facts)}\0`;
+  const more = lifeFacts(subject);
+  const text =
+    more === undefined
+      ? `ridgewatch subject 1 ${JSON.stringify(facts)}\0`
+      : `ridgewatch subject 2 ${JSON.stringify([...facts, ...more])}\0`;
   return createHmac('sha256', keys.key(keyId, 'row')).update(text).update(parts).digest();
+}
+
+/** @returns undefined: there is nothing to say that the first form does not */
+function lifeFacts({ reviewTime, suspended, minorUntil, handling }: SubjectRecord): readonly unknown[] | undefined {
+  if (reviewTime === undefined && !suspended && minorUntil === undefined && handling === undefined) return undefined;
+  const { code, instructions, contact } = handling ?? {};
+  return [
+    reviewTime?.getTime() ?? null,
+    suspended,
+    minorUntil?.getTime() ?? null,
+    code === undefined ? null : [code, instructions, contact],
+  ];
 }
 
 function digestOf(what: string, facts: readonly unknown[]): Buffer {

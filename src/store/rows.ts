@@ -6,7 +6,7 @@ import { BlocksAtHand, readAround, tryRead } from './damaged-pages.ts';
 import { isPossibleReference, isPossibleSubject } from './possible-rows.ts';
 import { compareWithMac, ROW_MAC_MISMATCH, unproven, type RowsRead, type SubjectOfRows } from './proven-subjects.ts';
 import { withoutPutBack } from './put-back.ts';
-import type { DamagedReference, ReferenceRecord, SubjectRecord } from './records.ts';
+import type { DamagedReference, Handling, ReferenceRecord, SubjectRecord } from './records.ts';
 import { referenceDigest } from './row-macs.ts';
 import { REFERENCE_FACTS, SUBJECT_FACTS, type ReferenceRow, type SubjectRow } from './row-shapes.ts';
 import {
@@ -221,9 +221,19 @@ export function factsOf(row: Omit<SubjectRow, 'galleries'>): Omit<SubjectRecord,
     caveats: row.caveats,
     provenance: row.provenance,
     expireTime: row.expire_time ?? undefined,
+    reviewTime: row.review_time ?? undefined,
+    suspended: row.suspended,
+    minorUntil: row.minor_until ?? undefined,
+    handling: handlingOf(row),
     createTime: row.create_time,
     updateTime: row.update_time,
   };
+}
+
+function handlingOf(row: Omit<SubjectRow, 'galleries'>): Handling | undefined {
+  if (row.handling_code === null) return undefined;
+  const { handling_instructions: instructions, handling_contact: contact } = row;
+  return { code: row.handling_code, instructions: instructions ?? '', contact: contact ?? '' };
 }
 
 function toReference(row: ReferenceRow, keys: Keys): ReferenceRecord {

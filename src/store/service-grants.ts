@@ -39,7 +39,8 @@ export const SERVICE_GRANTS: Readonly<Record<string, readonly string[]>> = {
   subject: [
     'SELECT',
     'INSERT',
-    'UPDATE (caveats, expire_time, external_id, mac, mac_key_id, provenance, update_time, version)',
+    'UPDATE (caveats, expire_time, external_id, handling_code, handling_contact, handling_instructions, mac, mac_key_id)',
+    'UPDATE (minor_until, provenance, review_time, suspended, update_time, version)',
     'DELETE',
   ],
   template_key: ['SELECT', 'UPDATE (key_id)'],

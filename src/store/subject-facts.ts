@@ -10,7 +10,10 @@ import { factsOf } from './rows.ts';
 import { subjectDamaged, subjectNotFound, subjectUnreadable } from './subject-failure.ts';
 
 /** What decides who may change a subject, and which state of it. */
-export type SubjectFacts = Pick<SubjectRecord, 'contributor' | 'caveats' | 'provenance' | 'galleries' | 'version'>;
+export type SubjectFacts = Pick<
+  SubjectRecord,
+  'contributor' | 'caveats' | 'provenance' | 'galleries' | 'version' | 'suspended' | 'minorUntil'
+>;
 
 /**
  * Decides whether a subject may be changed as it is: called within the change's transaction, while the row is locked.

@@ -51,7 +51,12 @@ export async function updateSubject(
     `UPDATE subject SET version = version + 1, update_time = $2,
        external_id = CASE WHEN $3 THEN $4 ELSE external_id END,
        caveats = coalesce($5, caveats), provenance = coalesce($6, provenance),
-       expire_time = CASE WHEN $7 THEN $8 ELSE expire_time END, mac_key_id = $9, mac = $10
+       expire_time = CASE WHEN $7 THEN $8 ELSE expire_time END, mac_key_id = $9, mac = $10,
+       review_time = CASE WHEN $11 THEN $12 ELSE review_time END, suspended = coalesce($13, suspended),
+       minor_until = CASE WHEN $14 THEN $15 ELSE minor_until END,
+       handling_code = CASE WHEN $16 THEN $17 ELSE handling_code END,
+       handling_instructions = CASE WHEN $16 THEN $18 ELSE handling_instructions END,
+       handling_contact = CASE WHEN $16 THEN $19 ELSE handling_contact END
      WHERE subject_id = $1`,
     [
       subjectId,
@@ -64,6 +69,15 @@ export async function updateSubject(
       patch.expireTime ?? null,
       mac.keyId,
       mac.bytes,
+      patch.reviewTime !== undefined,
+      patch.reviewTime ?? null,
+      patch.suspended ?? null,
+      patch.minorUntil !== undefined,
+      patch.minorUntil ?? null,
+      patch.handling !== undefined,
+      patch.handling?.code ?? null,
+      patch.handling?.instructions ?? null,
+      patch.handling?.contact ?? null,
     ],
   );
   if (patch.galleries !== undefined) {
@@ -106,5 +120,9 @@ function patched(before: SubjectRecord, patch: SubjectPatch, now: Date): Subject
     caveats: patch.caveats ?? before.caveats,
     provenance: patch.provenance ?? before.provenance,
     expireTime: patch.expireTime === undefined ? before.expireTime : (patch.expireTime ?? undefined),
+    reviewTime: patch.reviewTime === undefined ? before.reviewTime : (patch.reviewTime ?? undefined),
+    suspended: patch.suspended ?? before.suspended,
+    minorUntil: patch.minorUntil === undefined ? before.minorUntil : (patch.minorUntil ?? undefined),
+    handling: patch.handling === undefined ? before.handling : (patch.handling ?? undefined),
   };
 }

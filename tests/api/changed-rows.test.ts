@@ -14,6 +14,7 @@ import {
   samplesOf,
   type RunningService,
 } from './running-service.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 let cluster: TestCluster;
 let running: RunningService;
@@ -113,5 +114,5 @@ const DATA = {
   galleries: [],
   caveats: ['X-Y'],
   provenance: Provenance.SYNTHETIC,
-  expireTime: undefined,
+  ...UNLIMITED,
 };

@@ -18,6 +18,7 @@ import {
   type RunningService,
   metricsOf,
 } from './running-service.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 let cluster: TestCluster;
 /** Each damages one reference, by SQL with its id as $1 and the id of another reference of the same subject as $2. */
@@ -271,6 +272,6 @@ function enrolData() {
     galleries: [],
     caveats: [],
     provenance: Provenance.SYNTHETIC,
-    expireTime: undefined,
+    ...UNLIMITED,
   };
 }

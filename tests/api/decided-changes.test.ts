@@ -7,6 +7,7 @@ import { Provenance } from '../../src/contract/generated/ridgewatch/v1/gallery.t
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { registeredClients } from './registered-clients.ts';
 import { call, callsOf, enrolPerson, refused, runService, type RunningService } from './running-service.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 let cluster: TestCluster;
 let url: string;
@@ -34,7 +35,7 @@ const changed = (subjectId: string, changes: { caveats?: string[]; galleries?: s
     galleries: [],
     caveats: [],
     provenance: Provenance.UNSPECIFIED,
-    expireTime: undefined,
+    ...UNLIMITED,
     ...changes,
   },
   samples: [],

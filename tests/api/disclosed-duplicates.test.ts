@@ -5,6 +5,7 @@ import { WEAKEST_CANDIDATE_LOG10 } from '../../src/api/disclosed-answers.ts';
 import { Band } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { fpirOf, thresholdFor } from '../../src/matching/rates/fusion.ts';
 import type { Candidate } from '../../src/matching/search/candidate-list.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
 
 const FPIR = 0.01;
 const END = -40;
@@ -13,11 +14,11 @@ function found(rates: readonly number[], subjects: number) {
   const duplicates = rates.map((log10Fmr, i) => {
     const probe = { calibration: { measuredLog10: END } };
     const scores = [{ instance: 'face', probe }];
-    const subject = { subjectId: `subject-${i}` };
+    const subject = { subjectId: `subject-${i}`, attributes: subjectAttributes() };
     const fpir = fpirOf(log10Fmr, subjects);
     return { subject, rank: i + 1, log10Fmr, fpir, band: 'review', scores } as unknown as Candidate;
   });
-  return { duplicates, truncated: false };
+  return { duplicates, truncated: false, isNeverStrong: false };
 }
 
 function shown(
@@ -58,6 +59,26 @@ describe('pairs of a caller that enrols its probes', () => {
         expect(pairs).toHaveLength(rates.filter((own) => own <= Math.floor(limit)).length);
       }),
     );
+  });
+
+  it('are never strong where a record of the pair is from the field, and need a tenth of the rate where one is a minor', () => {
+    const limitLog10 = -6;
+    const rules = { isExact: () => false, limitLog10, subjects: 100, maxDuplicates: 50 };
+    const { duplicates } = found([-30], 100);
+    const latent = {
+      ...duplicates[0],
+      subject: { subjectId: 'l', attributes: subjectAttributes({ provenance: 'latent' }) },
+    };
+    const pairOf = (duplicate: unknown, isNeverStrong = false) => {
+      const one = { duplicates: [duplicate as Candidate], truncated: false, isNeverStrong };
+      return disclosePairs('probe', one, rules).pairs;
+    };
+    expect(pairOf(duplicates[0])).toMatchObject([{ band: Band.STRONG_CANDIDATE }]);
+    expect(pairOf(duplicates[0], true)).toMatchObject([{ band: Band.REVIEW }]);
+    expect(pairOf(latent)).toMatchObject([{ band: Band.REVIEW }]);
+    const minorAt = (log10Fmr: number) => pairOf({ ...duplicates[0], isMinor: true, log10Fmr });
+    expect(minorAt(-6.9)).toEqual([]);
+    expect(minorAt(-7)).toMatchObject([{ log10Fmr: -7, band: Band.REVIEW }]);
   });
 
   it('are ordered by what is shown of them, also where one of them may be told exactly', () => {

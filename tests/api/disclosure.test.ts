@@ -16,6 +16,7 @@ import {
   verifyRequest,
   type RunningService,
 } from './running-service.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 let cluster: TestCluster;
 let running: RunningService;
@@ -46,7 +47,7 @@ beforeAll(async () => {
         galleries: ['watchlist'],
         caveats: [...caveats],
         provenance: Provenance.CONTROLLED,
-        expireTime: undefined,
+        ...UNLIMITED,
       },
     });
     ids.set(person, subject?.subjectId ?? '');

@@ -19,6 +19,7 @@ import {
   samplesOf,
   type RunningService,
 } from './running-service.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 let cluster: TestCluster;
 let running: RunningService;
@@ -55,7 +56,7 @@ const enrolOne = async (person: number, caveats: string[] = []) => {
     caveats,
     provenance: Provenance.CONTROLLED,
   };
-  const { subject } = await enrolPerson(running, person, { data: { ...data, expireTime: undefined } });
+  const { subject } = await enrolPerson(running, person, { data: { ...data, ...UNLIMITED } });
   return subject?.subjectId ?? '';
 };
 type Acting = Pick<ActingClient, 'clientId' | 'token' | 'gallery'>;
@@ -78,7 +79,7 @@ const addBy = async (by: Acting, clientId: string): Promise<Acting> => {
   const { client } = await clients.add();
   if (client?.client === undefined) throw new Error('no client');
   const added = { ...client.client, clientId, kind: ClientKind.PERSON, roles: [Role.ADMINISTRATOR] };
-  const credential = { how: { $case: 'token' as const, value: true }, expireTime: undefined };
+  const credential = { how: { $case: 'token' as const, value: true }, ...UNLIMITED };
   const { token } = await call(access, access.addClient.bind(access), { client: added, credential });
   return { clientId, token, gallery: clients.clientOf(GalleryClient, token) };
 };
@@ -173,7 +174,7 @@ describe('one person does not suffice', () => {
     const access = clients.clientOf(AccessClient, first.token);
     const { client } = await call(access, access.rotateCredential.bind(access), {
       clientId: second.clientId,
-      credential: { how: { $case: 'token', value: true }, expireTime: undefined },
+      credential: { how: { $case: 'token', value: true }, ...UNLIMITED },
       overlapSeconds: 3600,
     });
     const proposal = await proposed(first, subjectId);

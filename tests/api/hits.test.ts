@@ -20,6 +20,7 @@ import {
   samplesOf,
   type RunningService,
 } from './running-service.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 let cluster: TestCluster;
 let url: string;
@@ -48,7 +49,7 @@ async function enrol(person: number, contributor: string, caveats: readonly stri
       galleries: [`of-${contributor}`],
       caveats: [...caveats],
       provenance: Provenance.CONTROLLED,
-      expireTime: undefined,
+      ...UNLIMITED,
     },
   });
   return subject?.subjectId ?? '';

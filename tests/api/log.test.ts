@@ -14,6 +14,7 @@ import {
   type RunningService,
   metricsOf,
 } from './running-service.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 let cluster: TestCluster;
 let running: RunningService;
@@ -38,7 +39,7 @@ it('has a line for each call, and nothing that identifies a person', async () =>
     galleries: ['main'],
     caveats: ['X-EYES-ONLY'],
     provenance: Provenance.CONTROLLED,
-    expireTime: undefined,
+    ...UNLIMITED,
   };
   const request = enrolRequest(samplesOf(1, 0), { data, clientRequestId: 'req-1' });
   const { subject } = await call(gallery, gallery.enroll.bind(gallery), request);

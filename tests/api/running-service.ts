@@ -27,6 +27,7 @@ import { startService, type Service } from '../../src/service/service.ts';
 import { temporaryDirectory } from '../cluster.ts';
 import { bearer } from '../../src/security/bearer.ts';
 import { DIRECT_CHANNEL } from '../../src/security/client-channel.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 export interface RunningService {
   readonly service: Service;
@@ -147,7 +148,7 @@ export function enrolRequest(samples: Sample[], changes: Partial<EnrollRequest> 
       galleries: ['main'],
       caveats: [],
       provenance: Provenance.SYNTHETIC,
-      expireTime: undefined,
+      ...UNLIMITED,
     },
     samples,
     clientRequestId: '',

@@ -9,6 +9,7 @@ import { Provenance, type EnrollStreamResponse } from '../../src/contract/genera
 import { Modality, TemplateFormat, type Sample } from '../../src/contract/generated/ridgewatch/v1/sample.ts';
 import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { call, callsOf, refused, runService, type RunningService, metricsOf } from './running-service.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 let cluster: TestCluster;
 let database: string;
@@ -97,7 +98,7 @@ it('unusual samples are enrolled, found, and reported in the warnings of every a
 describe('an expire time', () => {
   const plain = finger(person.fingerRecord(7, 0));
   const PAST = new Date('2001-02-03T04:05:06Z');
-  const dataUntil = (expireTime: Date | undefined) => ({ ...base, expireTime });
+  const dataUntil = (expireTime: Date | undefined) => ({ ...base, ...UNLIMITED, expireTime });
   const base = {
     contributor: 'agency',
     externalId: '',
@@ -141,6 +142,22 @@ describe('an expire time', () => {
     expect(warnings).toEqual([]);
     expect(await updated(subject?.subjectId ?? '', undefined)).toEqual([]);
     expect(await counted()).toBe(before);
+  });
+
+  it('for a review returns a warning of its own', async () => {
+    const data = { ...base, ...UNLIMITED, reviewTime: PAST };
+    const told = [expect.objectContaining({ code: 'REVIEW_OVERDUE', field: 'data.review_time', sampleIndex: 0 })];
+    const { subject, warnings } = await enroll([plain], { data });
+    expect(warnings).toEqual(told);
+    const change = (reviewTime: Date | undefined) => ({
+      subjectId: subject?.subjectId ?? '',
+      expectedVersion: 0,
+      data: { ...data, reviewTime },
+      samples: [],
+      updateMask: ['data.review_time'],
+    });
+    expect((await update(change(PAST))).warnings).toEqual(told);
+    expect((await update(change(undefined))).warnings).toEqual([]);
   });
 
   it('before the year 1900 is refused', async () => {

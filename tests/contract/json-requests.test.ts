@@ -82,9 +82,19 @@ describe('accepts', () => {
       for (const key of [name, jsonName]) enroll({ data: { [key]: null } });
   });
 
+  const LIFE = {
+    ...{
+      expireTime: '2030-01-31T12:00:00.25Z',
+      reviewTime: '2029-01-31T12:00:00Z',
+      minorUntil: '2028-01-31T12:00:00Z',
+    },
+    suspended: true,
+    handling: { code: 'HANDLING_CODE_LOCATE', instructions: 'Ask where.', contact: 'desk' },
+  };
+
   it('documents that the service itself writes', () => {
     const request = EnrollRequest.fromJSON({
-      data: { contributor: 'a', galleries: ['g'], provenance: 1, expireTime: '2030-01-31T12:00:00.25Z' },
+      data: { contributor: 'a', galleries: ['g'], provenance: 1, ...LIFE },
       samples: [{ modality: 1, format: 1, data: 'AAEC', fingerPosition: 2, quality: 50 }],
       clientRequestId: 'x',
     });

@@ -4,6 +4,7 @@ import { identifier, remark } from '../../src/contract/text-rules.ts';
 import { check, enrollRules, expungeRules } from '../../src/contract/validation.ts';
 import { EnrollRequest, Provenance } from '../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { Failure } from '../../src/failure.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 const messages = (rule: typeof identifier, text: string) =>
   rule.safeParse(text).error?.issues.map(({ message }) => message) ?? [];
@@ -76,7 +77,7 @@ describe('an external id', () => {
           galleries: ['g'],
           caveats: [],
           provenance: Provenance.FIELD,
-          expireTime: undefined,
+          ...UNLIMITED,
         },
         samples: [],
         clientRequestId: '',

@@ -12,6 +12,7 @@ import {
   updateRules,
   verifyRules,
 } from '../../src/contract/validation.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 const UUID = '0b9f2a4c-6a55-4f3e-9a53-0c1f6d8f9f10';
 const list = (length: number, make: (i: number) => unknown = () => ({})) => Array.from({ length }, (_, i) => make(i));
@@ -23,7 +24,7 @@ const data = {
   galleries: ['main'],
   caveats: [],
   provenance: 0,
-  expireTime: undefined,
+  ...UNLIMITED,
 };
 const identify = {
   samples: list(1),
@@ -42,6 +43,7 @@ const references = (length: number) => ({ $case: 'referenceSamples', value: { sa
 const fpir = (value: number) => ({ threshold: { $case: 'targetFpir', value } });
 const rate = (value: number) => ({ threshold: { $case: 'maxLog10Fmr', value } });
 const ofData = (changes: object) => ({ data: { ...data, ...changes } });
+const handled = (changes: object) => ofData({ handling: { code: 1, instructions: '', contact: '', ...changes } });
 const masked = (path: string, changes: object) => ({ updateMask: [path], samples: [], data: changes });
 
 const RULES = { identifyRules, verifyRules, enrollRules, updateRules, listRules, subjectIdRules, expungeRules };
@@ -138,18 +140,25 @@ const CASES: readonly Case[] = [
     [ofData({ caveats: [''] }), ofData({ caveats: ['a'] }), ofData({ caveats: ['A'.repeat(33)] })],
   ],
   ['enrollRules', 'data.provenance', [ofData({ provenance: 1 })], [ofData({ provenance: 99 })]],
+  ...(['expireTime', 'reviewTime', 'minorUntil'] as const).map((name): Case => {
+    const at = (time: Date) => ofData({ [name]: time });
+    const limits = [at(new Date('9999-12-31T23:59:59.999Z')), at(new Date('1900-01-01T00:00:00Z'))];
+    const beyond = [at(new Date('1899-12-31T23:59:59.999Z')), at(new Date(Date.UTC(10_000, 0))), at(new Date(NaN))];
+    return ['enrollRules', `data.${name.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`)}`, limits, beyond];
+  }),
+  ['enrollRules', 'data.suspended', [ofData({ suspended: true })], [ofData({ suspended: undefined })]],
+  ['enrollRules', 'data.handling.code', [handled({ code: 8 })], [handled({ code: 0 }), handled({ code: 99 })]],
   [
     'enrollRules',
-    'data.expire_time',
-    [
-      ofData({ expireTime: new Date('9999-12-31T23:59:59.999Z') }),
-      ofData({ expireTime: new Date('1900-01-01T00:00:00Z') }),
-    ],
-    [
-      ofData({ expireTime: new Date('1899-12-31T23:59:59.999Z') }),
-      ofData({ expireTime: new Date(Date.UTC(10_000, 0)) }),
-      ofData({ expireTime: new Date(NaN) }),
-    ],
+    'data.handling.instructions',
+    [handled({ instructions: letters(1000) }), handled({ instructions: '' })],
+    [handled({ instructions: letters(1001) }), handled({ instructions: 'a\nb' }), handled({ instructions: '\u200b' })],
+  ],
+  [
+    'enrollRules',
+    'data.handling.contact',
+    [handled({ contact: letters(200) }), handled({ contact: '' })],
+    [handled({ contact: letters(201) }), handled({ contact: 'a\u202eb' })],
   ],
   ['updateRules', 'subject_id', [{ subjectId: UUID }], [{ subjectId: '' }, { subjectId: UUID.slice(1) }]],
   ['updateRules', 'expected_version', [{ expectedVersion: 7 }], [{ expectedVersion: -1 }, { expectedVersion: 1.5 }]],

@@ -22,7 +22,7 @@ function found(gallery: Gallery, underWay?: SearchTicket): string[] {
   const ticket = underWay ?? gallery.beginSearch(0);
   const subjects = Array.from({ length: gallery.ordinalEnd }, (_, ordinal) => gallery.subjectWithOrdinal(ordinal));
   const ids = subjects.flatMap((subject) =>
-    subject === undefined || !isBefore(ticket.instantMs, subject.attributes.expireTimeMs)
+    subject === undefined || !isBefore(ticket.instantMs, subject.attributes.searchedUntilMs)
       ? []
       : referencesAt(subject, ticket.version)
           .filter(({ segment, index }) => segment.addressOf(index) !== 0)
@@ -179,19 +179,19 @@ describe('the gallery', () => {
     gallery.apply(1, {
       kind: 'upsert',
       subjectId: 'a',
-      attributes: subjectAttributes({ expireTimeMs: 1000 }),
+      attributes: subjectAttributes({ searchedUntilMs: 1000 }),
       references: [finger('r1')],
     });
     gallery.apply(2, {
       kind: 'upsert',
       subjectId: 'b',
-      attributes: subjectAttributes({ expireTimeMs: 500 }),
+      attributes: subjectAttributes({ searchedUntilMs: 500 }),
       references: [finger('r2')],
     });
     gallery.apply(3, {
       kind: 'upsert',
       subjectId: 'a',
-      attributes: subjectAttributes({ expireTimeMs: 3000 }),
+      attributes: subjectAttributes({ searchedUntilMs: 3000 }),
       references: [finger('r1')],
     });
     const at = (instant: number) => ({

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ChangeFollower, type ChangeSource } from '../../src/gallery/change-follower.ts';
 import { ActiveGallery } from '../../src/gallery/active-gallery.ts';
 import type { Change, SubjectWithReferences } from '../../src/store/records.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 const SIZING = { capacity: 3, maxRecordBytes: 64, scratchBytes: 256, vectorBytes: 0 };
 
@@ -10,7 +11,7 @@ function subject(version: number, galleries: readonly string[]): SubjectWithRefe
   const times = { createTime: new Date(0), updateTime: new Date(0) };
   const facts = { contributor: 'agency', externalId: undefined, caveats: [], provenance: 'field' as const };
   return {
-    subject: { subjectId: 's', version, galleries: [...galleries], expireTime: undefined, ...facts, ...times },
+    subject: { subjectId: 's', version, galleries: [...galleries], ...UNLIMITED, ...facts, ...times },
     references: [],
   };
 }

@@ -166,7 +166,7 @@ describe('a mask of record classes', () => {
       return true;
     });
     expect(all.current.masks(mask)).toBe(false);
-    const search = all.current.beginSearch(0, mask);
+    const search = all.current.beginSearch(0, [mask]);
     put(all.current, 's', { contributor: 'b' });
     all.current.endSearch(search);
     expect(() => all.current.masks(mask)).toThrow('no policy');
@@ -182,7 +182,7 @@ describe('a gallery with a mask', () => {
     contributor: fc.constantFrom('a', 'b', 'c'),
     caveats: fc.subarray(['X', 'Y']),
     galleries: fc.subarray(['x', 'y'], { minLength: 1 }),
-    expireTimeMs: fc.option(fc.nat(20), { nil: undefined }),
+    searchedUntilMs: fc.option(fc.nat(20), { nil: undefined }),
     partitions: fc.subarray([...PARTITIONS]),
   });
 
@@ -215,7 +215,7 @@ describe('a gallery with a mask', () => {
             contributors.includes(contributor) && (withCaveats || caveats.length === 0);
           const isFound = (one: (typeof changes)[number]) =>
             may(one) &&
-            (one.expireTimeMs ?? Infinity) > instantMs &&
+            (one.searchedUntilMs ?? Infinity) > instantMs &&
             (galleries.length === 0 || one.galleries.some((name) => galleries.includes(name)));
           const all = [...model.values()];
           const scope = { galleries: new Set(galleries), classes: mask };
@@ -266,7 +266,7 @@ describe('a gallery with a mask', () => {
     new Uint8Array(allowed)[0] = 1;
     const owners = Uint32Array.of(0, 1, 2);
     const out = new Int32Array(3);
-    const filter = { scopes: undefined, expiry: undefined, classes: { ids, allowed } };
+    const filter = { scopes: undefined, expiry: undefined, classes: { ids, allowed }, minors: undefined };
     expect(new SubjectMask(filter).copyEntries(Int32Array.of(4, 5, 6), owners, out)).toBe(1);
     expect([...out]).toEqual([4, 0, 0]);
     const values = Uint8Array.of(4, 5, 6);

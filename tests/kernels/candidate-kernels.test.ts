@@ -189,7 +189,7 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
     const table = Uint16Array.of(0, 0, 4096, 1);
     for (const instantMs of [999, 1000]) {
       memory.rank([[{ owners, values }]], 200, table);
-      memory.mask({ scopes: [even, third], expiry: { times, instantMs }, classes: undefined }, 200);
+      memory.mask({ scopes: [even, third], expiry: { times, instantMs }, classes: undefined, minors: undefined }, 200);
       const chosen = memory.choose(300, 200);
       const isHidden = (ordinal: number) => ordinal >= 190 || (instantMs === 1000 && expires(ordinal));
       expect([...chosen]).toEqual([...owners].filter((ordinal) => inScope(ordinal) && !isHidden(ordinal)));

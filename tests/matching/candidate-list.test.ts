@@ -12,6 +12,8 @@ import {
 import { SHIPPED_CALIBRATIONS } from '../../src/matching/rates/calibrations.ts';
 import type { Probe } from '../../src/matching/search/probe.ts';
 import { somePrint } from '../prints.ts';
+import type { SubjectAttributes } from '../../src/gallery/catalogue.ts';
+import { subjectAttributes } from '../subject-attributes.ts';
 
 const probe = (position: 0 | 2 | 7): Probe => ({
   sampleIndex: 0,
@@ -25,16 +27,8 @@ function scored(score: number, instance: string, comparisons = 1): SampleScore {
   return sampleScore(probe(2), { referenceId: 'r', instance }, score, comparisons);
 }
 
-function subject(subjectId: string): SubjectEntry {
-  const attributes = {
-    version: 1,
-    contributor: 'a',
-    galleries: new Set(['g']),
-    caveats: [],
-    provenance: 'field',
-    expireTimeMs: undefined,
-    notComparableCount: 0,
-  } as const;
+function subject(subjectId: string, changes: Partial<SubjectAttributes> = {}): SubjectEntry {
+  const attributes = subjectAttributes({ provenance: 'controlled', ...changes });
   const recordClass = new RecordClasses().classOf(attributes);
   return { subjectId, ordinal: 0, attributes, recordClass, references: [], earlier: [] };
 }
@@ -67,7 +61,13 @@ describe('fusing the scores of a subject', () => {
 });
 
 describe('a candidate list', () => {
-  const rules = { maxCandidates: 2, thresholdLog10: -2, standardThresholdLog10: -4, subjectsSearched: 100 };
+  const rules = {
+    maxCandidates: 2,
+    thresholdLog10: -2,
+    standardThresholdLog10: -4,
+    subjectsSearched: 100,
+    instantMs: 1000,
+  };
 
   it('is ordered by rate, then sum of scores, then id, independent of the order of the work', () => {
     const finger = (...scores: number[]) => scores.map((score) => scored(score, 'finger:2'));
@@ -131,5 +131,43 @@ describe('a candidate list', () => {
       expect(bandAt(lax, rate + 2.999)).toBe('review');
     }
     expect(makeCandidateList([], rules).band).toBe('no-candidate');
+  });
+
+  it('never calls a candidate strong whose record is from the field, and has the highest band of its candidates', () => {
+    const strong = scored(1800, 'finger:2');
+    const capped: Partial<SubjectAttributes>[] = [
+      { provenance: 'field' },
+      { provenance: 'latent' },
+      { provenance: 'controlled', caveats: ['BATTLEFIELD-ONLY'] },
+    ];
+    for (const changes of capped) {
+      const one = { subject: subject('a', changes), scores: [strong] };
+      expect(makeCandidateList([one], rules)).toMatchObject({ band: 'review', candidates: [{ band: 'review' }] });
+      const both = makeCandidateList([one, { subject: subject('b'), scores: [strong] }], rules);
+      expect(both.candidates.map(({ band }) => band)).toEqual(['review', 'strong-candidate']);
+      expect(both.band).toBe('strong-candidate');
+    }
+    for (const provenance of ['unspecified', 'controlled', 'synthetic'] as const)
+      expect(makeCandidateList([{ subject: subject('a', { provenance }), scores: [strong] }], rules).band).toBe(
+        'strong-candidate',
+      );
+  });
+
+  it('asks ten times more of a minor, until the instant at which it comes of age', () => {
+    const scores = [scored(1800, 'finger:2')];
+    const rate = fuse(scores);
+    const listed = (changes: Partial<SubjectAttributes>, thresholdLog10: number, standardThresholdLog10 = -4) =>
+      makeCandidateList([{ subject: subject('a', changes), scores }], {
+        ...rules,
+        thresholdLog10,
+        standardThresholdLog10,
+      }).candidates;
+    for (const minor of [{ minorUntilMs: 1001 }, { caveats: ['MINOR'] }]) {
+      expect(listed(minor, rate + 1)).toMatchObject([{ isMinor: true }]);
+      expect(listed(minor, rate + 0.999)).toEqual([]);
+      expect(listed(minor, rate + 4, 0)).toMatchObject([{ band: 'strong-candidate' }]);
+      expect(listed(minor, rate + 3.999, 0)).toMatchObject([{ band: 'review' }]);
+    }
+    expect(listed({ minorUntilMs: 1000 }, rate)).toMatchObject([{ isMinor: false }]);
   });
 });

@@ -22,7 +22,7 @@ import type { SearchView } from '../../src/matching/search/search-view.ts';
 
 import { verifySubject } from '../../src/matching/search/verification.ts';
 import { WorkerPool } from '../../src/matching/workers/worker-pool.ts';
-import type { Change, SubjectsRead, SubjectWithReferences } from '../../src/store/records.ts';
+import { UNLIMITED, type Change, type SubjectsRead, type SubjectWithReferences } from '../../src/store/records.ts';
 import { encodeIso197942 } from '../../src/templates/iso-19794-2-2005.ts';
 import { toFingerTemplate } from '../../src/templates/normalise.ts';
 import { createPerson } from '../../fixtures/person.ts';
@@ -38,7 +38,7 @@ interface Known {
   /** Ids are never reused, not even when an expunged subject is enrolled again. */
   readonly referenceId: string;
   readonly galleries: ReadonlySet<string>;
-  readonly expireTimeMs: number | undefined;
+  readonly searchedUntilMs: number | undefined;
   readonly version: number;
 }
 type Model = ReadonlyMap<string, Known>;
@@ -53,18 +53,18 @@ const packed = Array.from({ length: PEOPLE }, (_, person) => {
 
 const person = fc.nat(PEOPLE - 1);
 const instant = fc.nat(LATEST);
-const expireTimeMs = fc.option(instant, { nil: undefined, freq: 4 });
+const searchedUntilMs = fc.option(instant, { nil: undefined, freq: 4 });
 const step = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
       kind: fc.constant('enrol' as const),
       person,
-      expireTimeMs,
+      searchedUntilMs,
       galleries: fc.subarray([...GALLERIES]),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('expire' as const), person, expireTimeMs }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('expire' as const), person, searchedUntilMs }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('expunge' as const), person }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('clock' as const), instant }) },
   {
@@ -155,15 +155,15 @@ function referenceOf({ referenceId }: Pick<Known, 'referenceId'>) {
   return { referenceId, partition: PARTITION };
 }
 
-function attributesOf({ galleries, expireTimeMs: expiry, version }: Known) {
-  return subjectAttributes({ galleries, expireTimeMs: expiry, version });
+function attributesOf({ galleries, searchedUntilMs: expiry, version }: Known) {
+  return subjectAttributes({ galleries, searchedUntilMs: expiry, version });
 }
 
 function storedAs(subjectId: string, known: Known | undefined): SubjectWithReferences | undefined {
   if (known === undefined) return undefined;
   const { contributor, caveats, provenance } = subjectAttributes();
   const times = { createTime: new Date(0), updateTime: new Date(0) };
-  const expireTime = known.expireTimeMs === undefined ? undefined : new Date(known.expireTimeMs);
+  const expireTime = known.searchedUntilMs === undefined ? undefined : new Date(known.searchedUntilMs);
   const galleries = [...known.galleries].sort();
   return {
     subject: {
@@ -174,6 +174,7 @@ function storedAs(subjectId: string, known: Known | undefined): SubjectWithRefer
       galleries,
       caveats: [...caveats],
       provenance,
+      ...UNLIMITED,
       expireTime,
       ...times,
     },
@@ -199,7 +200,7 @@ function storedAs(subjectId: string, known: Known | undefined): SubjectWithRefer
 
 const isFound = (known: Known | undefined, now: number, scope: ReadonlySet<string>) =>
   known !== undefined &&
-  (known.expireTimeMs === undefined || now < known.expireTimeMs) &&
+  (known.searchedUntilMs === undefined || now < known.searchedUntilMs) &&
   (scope.size === 0 || [...known.galleries].some((name) => scope.has(name)));
 
 const EVERYWHERE: ReadonlySet<string> = new Set();
@@ -252,13 +253,22 @@ describe('subjects with an expiry', () => {
         const galleries = one.galleries.length === 0 ? [GALLERIES[0]] : one.galleries;
         const version = world.versions.length;
         const referenceId = world.model.get(String(one.person))?.referenceId ?? `r${version}`;
-        const { expireTimeMs: expiry } = one;
-        return world.change(one.person, { referenceId, galleries: new Set(galleries), expireTimeMs: expiry, version });
+        const { searchedUntilMs: expiry } = one;
+        return world.change(one.person, {
+          referenceId,
+          galleries: new Set(galleries),
+          searchedUntilMs: expiry,
+          version,
+        });
       }
       case 'expire': {
         const known = world.model.get(String(one.person));
         if (known === undefined) return;
-        return world.change(one.person, { ...known, expireTimeMs: one.expireTimeMs, version: world.versions.length });
+        return world.change(one.person, {
+          ...known,
+          searchedUntilMs: one.searchedUntilMs,
+          version: world.versions.length,
+        });
       }
       case 'expunge':
         return world.change(one.person, undefined);
@@ -357,7 +367,7 @@ describe('subjects with an expiry', () => {
   it('are the same for both searches of the audit, whatever the clock does in between', async () => {
     const instants = [1000, 2000];
     const served = new ActiveGallery(gallerySizing(5), () => instants.shift() ?? 3000);
-    const attributes = subjectAttributes({ expireTimeMs: 1500 });
+    const attributes = subjectAttributes({ searchedUntilMs: 1500 });
     served.current.load('0', attributes, [{ ...referenceOf({ referenceId: 'r' }), packed: packed[0] }]);
     const audit = new IndexAudit(
       1,

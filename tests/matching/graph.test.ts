@@ -135,7 +135,7 @@ describe('the graph of a gallery', () => {
     for (let person = 0; person < 300; person++)
       enrol(gallery, person, 0, {
         galleries: new Set([person % 2 === 0 ? 'even' : 'odd']),
-        expireTimeMs: person === 4 ? 2000 : undefined,
+        searchedUntilMs: person === 4 ? 2000 : undefined,
       });
     const graphs = graphsOf({ current: gallery });
     await graphs.run();

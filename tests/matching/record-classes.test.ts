@@ -80,7 +80,7 @@ const maskOf = (gallery: Gallery, allowed: readonly number[]) =>
 interface Drawn {
   readonly instances: readonly boolean[];
   readonly galleries: readonly string[];
-  readonly expireTimeMs: number | undefined;
+  readonly untilMs: number | undefined;
   /** Place in CLASSES; those before are changed to the last. */
   readonly classes: readonly number[];
   readonly isExpunged: boolean;
@@ -90,7 +90,7 @@ const MOSTLY = fc.integer({ min: 0, max: 2 }).map((n) => n > 0);
 const person: fc.Arbitrary<Drawn> = fc.record({
   instances: fc.tuple(MOSTLY, MOSTLY, MOSTLY, MOSTLY),
   galleries: fc.subarray(['x', 'y', 'z'], { minLength: 1 }),
-  expireTimeMs: fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined, freq: 3 }),
+  untilMs: fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined, freq: 3 }),
   classes: fc.array(fc.nat(CLASSES.length - 1), { minLength: 1, maxLength: 2 }),
   isExpunged: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
 });
@@ -105,8 +105,12 @@ function referencesOf(who: number, instances: readonly boolean[]): SearchableRef
 }
 
 function put(gallery: Gallery, who: number, drawn: Drawn, recordClass: number): void {
-  const { galleries, expireTimeMs } = drawn;
-  const attributes = subjectAttributes({ ...CLASSES[recordClass], galleries: new Set(galleries), expireTimeMs });
+  const { galleries, untilMs } = drawn;
+  const attributes = subjectAttributes({
+    ...CLASSES[recordClass],
+    galleries: new Set(galleries),
+    searchedUntilMs: untilMs,
+  });
   const references = referencesOf(who, drawn.instances);
   gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${who}`, attributes, references });
 }
@@ -334,7 +338,7 @@ describe('a caller that may not search some record classes', () => {
   }, 60_000);
 
   it('gets the same answer, in one turn and with the same figures of the index, where others are searched unshown', async () => {
-    const all = { instances: [true, true, true, true], galleries: ['x'], expireTimeMs: undefined, isExpunged: false };
+    const all = { instances: [true, true, true, true], galleries: ['x'], untilMs: undefined, isExpunged: false };
     const gallery = wholeGallery(
       Array.from({ length: PEOPLE }, (_, who) => ({ ...all, classes: [who % 2] })),
       1000,
@@ -356,7 +360,7 @@ describe('a caller that may not search some record classes', () => {
     const unshown = await searcher.identify({ ...query, classes: others, maxCandidates: 100 }, patience);
     expect(unshown.result.candidates.map(({ subject }) => subject.subjectId)).toContain('p1');
     note.mockClear();
-    const both = await searcher.identify({ ...query, classes: shown, unshown: others }, patience);
+    const both = await searcher.identify({ ...query, classes: shown, unshown: { classes: others } }, patience);
     expect(said(both.result)).toEqual(said(apart.result));
     expect(both.unshown && said(both.unshown)).toEqual(said(unshown.result));
     expect(note.mock.calls.map(([request]) => request.scope.classes)).toEqual([shown]);
@@ -364,7 +368,7 @@ describe('a caller that may not search some record classes', () => {
   });
 
   it('learns from a stopped search no number of references', async () => {
-    const drawn = { galleries: ['x'], expireTimeMs: undefined, instances: [true, true, true, true], isExpunged: false };
+    const drawn = { galleries: ['x'], untilMs: undefined, instances: [true, true, true, true], isExpunged: false };
     const people = Array.from({ length: PEOPLE }, (_, who) => ({ ...drawn, classes: [who % CLASSES.length] }));
     const gallery = wholeGallery(people, 7);
     const [pool] = pools;
@@ -394,7 +398,7 @@ describe('a caller that may not search some record classes', () => {
     const drawn = { galleries: ['x'], instances: [true, true, true, false], isExpunged: false };
     const people = Array.from({ length: PEOPLE }, (_, who): Drawn => {
       const isDenied = who % 3 === 0;
-      return { ...drawn, classes: [isDenied ? 1 : 0], expireTimeMs: isDenied ? NOW : undefined };
+      return { ...drawn, classes: [isDenied ? 1 : 0], untilMs: isDenied ? NOW : undefined };
     });
     const [whole, part] = [wholeGallery(people, 1000), partOf(people, [0], 1000)];
     const [pool] = pools;
@@ -418,7 +422,7 @@ describe('a caller that may not search some record classes', () => {
   });
 
   it('is not served by graphs, as soon as a subject is masked', () => {
-    const drawn = { galleries: ['x'], expireTimeMs: undefined, instances: [true, true, true, true], isExpunged: false };
+    const drawn = { galleries: ['x'], untilMs: undefined, instances: [true, true, true, true], isExpunged: false };
     const people = Array.from({ length: PEOPLE }, (_, who) => ({ ...drawn, classes: [who === 7 ? 1 : 0] }));
     const gallery = wholeGallery(people, 1000);
     const graph = new GraphSearch(pools[0], new ExactNeighbours());

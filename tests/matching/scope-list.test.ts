@@ -49,7 +49,7 @@ interface Drawn {
   readonly instances: readonly boolean[];
   readonly galleries: readonly string[];
   readonly isExpunged: boolean;
-  readonly expireTimeMs: number | undefined;
+  readonly searchedUntilMs: number | undefined;
 }
 const drawn: fc.Arbitrary<Drawn> = fc.record({
   instances: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
@@ -58,11 +58,11 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
     { weight: 1, arbitrary: fc.subarray(['all', 'x', 'y', 'z']) },
   ),
   isExpunged: fc.integer({ min: 0, max: 4 }).map((n) => n === 0),
-  expireTimeMs: fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined, freq: 3 }),
+  searchedUntilMs: fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined, freq: 3 }),
 });
 
 function fill(gallery: Gallery, people: readonly Drawn[]): void {
-  people.forEach(({ instances, galleries, expireTimeMs }, person) => {
+  people.forEach(({ instances, galleries, searchedUntilMs }, person) => {
     const references = POSITIONS.flatMap((position, p): SearchableReference[] => {
       const partition = { modality: 'finger', position } as const;
       return instances[p]
@@ -71,7 +71,7 @@ function fill(gallery: Gallery, people: readonly Drawn[]): void {
     });
     if (instances[3])
       references.push({ referenceId: `p${person}-face`, partition: FACES, packed: packedFaces[person] });
-    const attributes = subjectAttributes({ galleries: new Set(galleries), expireTimeMs });
+    const attributes = subjectAttributes({ galleries: new Set(galleries), searchedUntilMs });
     gallery.apply(gallery.version + 1, { kind: 'upsert', subjectId: `p${person}`, attributes, references });
   });
   people.forEach(({ isExpunged }, person) => {
@@ -138,9 +138,9 @@ describe('a gallery of few subjects', () => {
           expect(list).toEqual(scan);
           expect(list.searchedFraction).toBe(1);
           // Only the scope was compared, by the scan as well.
-          const references = people.reduce((sum, { instances, galleries, isExpunged, expireTimeMs }) => {
+          const references = people.reduce((sum, { instances, galleries, isExpunged, searchedUntilMs }) => {
             const isOut = isExpunged || !galleries.some((name) => scope.includes(name));
-            if (isOut || (expireTimeMs ?? Infinity) <= changes.instantMs) return sum;
+            if (isOut || (searchedUntilMs ?? Infinity) <= changes.instantMs) return sum;
             return sum + instances.filter(Boolean).length;
           }, 0);
           for (const count of list.compared) expect(count).toBeLessThanOrEqual(references);
@@ -191,7 +191,7 @@ describe('a gallery of few subjects', () => {
 
   it('returns a partial answer at the deadline, and compares found subjects with all samples', async () => {
     const gallery = new Gallery(gallerySizing(1000));
-    const everything = { instances: [true, true, true, true], isExpunged: false, expireTimeMs: undefined };
+    const everything = { instances: [true, true, true, true], isExpunged: false, searchedUntilMs: undefined };
     fill(
       gallery,
       Array.from({ length: PEOPLE }, () => ({ ...everything, galleries: ['x'] })),

@@ -6,8 +6,16 @@ import type { Keys } from '../../src/security/keys.ts';
 
 type Query = (sql: string) => Promise<unknown>;
 
+/** Takes the limits in time of records, suspensions and what owners ask for from the database. */
+async function withoutRecordLife(query: Query): Promise<void> {
+  await query(`ALTER TABLE subject DROP COLUMN review_time, DROP COLUMN suspended, DROP COLUMN minor_until,
+    DROP COLUMN handling_code, DROP COLUMN handling_instructions, DROP COLUMN handling_contact`);
+  await query("DELETE FROM migration WHERE name = '0015_record_life'");
+}
+
 /** Takes proposals to expunge from the database. */
 async function withoutProposals(query: Query): Promise<void> {
+  await withoutRecordLife(query);
   await query('DROP TABLE expunge_proposal');
   await query("DELETE FROM migration WHERE name = '0014_expunge_proposals'");
 }

@@ -1,6 +1,7 @@
 /** Valid records for the store's tests, without any meaning. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { NewEnrolment, NewReference } from '../../src/store/records.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 export function reference(changes: Partial<NewReference> = {}): NewReference {
   return {
@@ -30,7 +31,7 @@ export function enrolment(changes: Partial<NewEnrolment['subject']> = {}, reques
       galleries: ['main'],
       caveats: [],
       provenance: 'field',
-      expireTime: undefined,
+      ...UNLIMITED,
       ...changes,
     },
     references: [reference()],

@@ -1,14 +1,15 @@
 /** Rows that were changed in the database: each is noticed, and nothing of its subject is used. */
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type {
-  DamagedReference,
-  NewEnrolment,
-  NewReference,
-  NewSubject,
-  SubjectRecord,
+import {
+  HANDLING_CODES,
+  type DamagedReference,
+  type NewEnrolment,
+  type NewReference,
+  type NewSubject,
+  type SubjectRecord,
 } from '../../src/store/records.ts';
 import { macOf, openMac, partsOf, referenceDigest } from '../../src/store/row-macs.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -46,11 +47,18 @@ const reasonOf = (promise: Promise<unknown>) =>
     (error: unknown) => (error as { reason?: string }).reason,
   );
 
+const LIFE = {
+  reviewTime: new Date(6e12),
+  suspended: true,
+  minorUntil: new Date(7e12),
+  handling: { code: 'notify-only', instructions: 'call', contact: 'desk' },
+} as const;
+
 /** Enrols a subject with two fingers and a face. */
 async function enrol(changes: Partial<NewSubject> = {}): Promise<NewEnrolment> {
   const references = [reference(), reference({ fingerPosition: 7 }), faceReference(8)];
   const one = {
-    ...enrolment({ galleries: ['a', 'b'], caveats: ['Z'], externalId: randomUUID(), ...changes }),
+    ...enrolment({ galleries: ['a', 'b'], caveats: ['Z'], externalId: randomUUID(), ...LIFE, ...changes }),
     references,
   };
   await store.subjects.enroll(one.subject, references);
@@ -78,6 +86,18 @@ const CHANGES: readonly (readonly [string, string])[] = [
   ['caveats', "UPDATE subject SET caveats = '{}' WHERE subject_id = $1"],
   ['the provenance', "UPDATE subject SET provenance = 'controlled' WHERE subject_id = $1"],
   ['the expiry', "UPDATE subject SET expire_time = '2001-01-01' WHERE subject_id = $1"],
+  ['a review that is put off', "UPDATE subject SET review_time = '2901-01-01' WHERE subject_id = $1"],
+  ['a review that is taken away', 'UPDATE subject SET review_time = NULL WHERE subject_id = $1'],
+  ['a suspension', 'UPDATE subject SET suspended = NOT suspended WHERE subject_id = $1'],
+  ['an age', "UPDATE subject SET minor_until = '2001-01-01' WHERE subject_id = $1"],
+  ['what its owner asks for', "UPDATE subject SET handling_code = 'detain-for-owner' WHERE subject_id = $1"],
+  ['instructions', "UPDATE subject SET handling_instructions = 'other' WHERE subject_id = $1"],
+  ['a contact', "UPDATE subject SET handling_contact = 'other' WHERE subject_id = $1"],
+  [
+    'all that limits it',
+    `UPDATE subject SET review_time = NULL, suspended = false, minor_until = NULL, handling_code = NULL,
+       handling_instructions = NULL, handling_contact = NULL WHERE subject_id = $1`,
+  ],
   ['the time of the enrolment', "UPDATE subject SET create_time = '2001-01-01' WHERE subject_id = $1"],
   ['the time of the change', "UPDATE subject SET update_time = '2001-01-01' WHERE subject_id = $1"],
   ['a membership that is added', "INSERT INTO gallery_membership VALUES ('c', $1)"],
@@ -221,6 +241,7 @@ describe('a subject', () => {
 
 const text = fc.string({ unit: 'binary', maxLength: 12 }).map((s) => s.replaceAll('\0', ''));
 const time = fc.date({ min: new Date(0), max: new Date('+020000-01-01T00:00:00Z'), noInvalidDate: true });
+const handling = fc.record({ code: fc.constantFrom(...HANDLING_CODES), instructions: text, contact: text });
 const anySubject = fc.record({
   contributor: text.filter((s) => s !== ''),
   externalId: fc.option(text, { nil: undefined }),
@@ -231,6 +252,9 @@ const anySubject = fc.record({
   caveats: fc.array(text, { maxLength: 3 }),
   provenance: fc.constantFrom<NewSubject['provenance'][]>('unspecified', 'controlled', 'field', 'latent', 'synthetic'),
   expireTime: fc.option(time, { nil: undefined }),
+  ...{ reviewTime: fc.option(time, { nil: undefined }), minorUntil: fc.option(time, { nil: undefined }) },
+  suspended: fc.boolean(),
+  handling: fc.option(handling, { nil: undefined }),
 });
 const anyReference = fc.record({
   fingerPosition: fc.constantFrom<NewReference['fingerPosition'][]>(0, 1, 10),
@@ -252,6 +276,9 @@ describe('a MAC', () => {
             galleries: anySubject.map((s) => s.galleries),
             caveats: fc.array(text),
             expireTime: fc.option(time),
+            ...{ reviewTime: fc.option(time), minorUntil: fc.option(time) },
+            suspended: fc.boolean(),
+            handling: fc.option(handling),
           },
           { requiredKeys: [] },
         ),
@@ -274,6 +301,19 @@ describe('a MAC', () => {
       ),
       { numRuns: 40 },
     );
+  });
+
+  it('of a record without limits is that of earlier versions', async () => {
+    await keys.open(false);
+    const facts = { contributor: 'a', externalId: undefined, caveats: [], provenance: 'field' } as const;
+    const times = { createTime: new Date(1), updateTime: new Date(2) };
+    const record = { ...enrolment(facts).subject, subjectId: randomUUID(), version: 1, ...times };
+    const parts = partsOf([], []).galleries;
+    const said = JSON.stringify([record.subjectId, 1, 'a', null, [], 'field', null, 1, 2]);
+    const { keyId, bytes } = macOf(keys, record, partsOf([], []));
+    const key = keys.key(keyId, 'row');
+    const tag = createHmac('sha256', key).update(`ridgewatch subject 1 ${said}\0`).update(parts).digest();
+    expect(bytes).toEqual(Buffer.concat([parts, tag]));
   });
 
   it('opens only for the subject that it was made for', async () => {

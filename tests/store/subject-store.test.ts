@@ -7,6 +7,7 @@ import { startTestCluster, type TestCluster } from '../cluster.ts';
 import { temporaryKeys } from '../keys.ts';
 import { queryOf, withoutGalleryNames } from './earlier-schemas.ts';
 import { enrolment, reference } from './records.ts';
+import { UNLIMITED } from '../../src/store/records.ts';
 
 const keys = temporaryKeys();
 
@@ -44,7 +45,11 @@ describe('enrolment', () => {
       captureTime: new Date(5_000),
     });
     const given = {
-      ...enrolment({ externalId: 'x-1', galleries: ['a', 'b'], caveats: ['Z'], expireTime: new Date(9_000) }),
+      ...enrolment({
+        ...{ externalId: 'x-1', galleries: ['a', 'b'], caveats: ['Z'] },
+        ...{ expireTime: new Date(9_000), reviewTime: new Date(8_000), suspended: true, minorUntil: new Date(7_000) },
+        handling: { code: 'inquiry-check', instructions: 'Ask for the vehicle.', contact: '' },
+      }),
       references: [reference({ template: new Uint8Array(300).fill(7) }), face],
     };
     const { seq } = await enroll(given);
@@ -140,6 +145,24 @@ describe('update and expunge', () => {
       subject: { version: 2, galleries: ['x', 'y'], caveats: ['A'], externalId: 'e', expireTime: undefined },
     });
     expect(updated.references).toHaveLength(1);
+  });
+
+  it('changes each limit in time, a suspension and what is asked for, and takes them away', async () => {
+    const { subject } = await enroll(enrolment());
+    const changes = {
+      ...{ reviewTime: new Date(1000), suspended: true, minorUntil: new Date(2000) },
+      handling: { code: 'locate', instructions: '', contact: 'desk' },
+    } as const;
+    let known: object = { reviewTime: undefined, suspended: false, minorUntil: undefined, handling: undefined };
+    for (const [name, value] of Object.entries(changes)) {
+      known = { ...known, [name]: value };
+      expect((await store.subjects.update(subject.subjectId, undefined, { [name]: value }, undefined)).subject).toEqual(
+        expect.objectContaining(known),
+      );
+    }
+    const none = { reviewTime: null, suspended: false, minorUntil: null, handling: null };
+    const updated = await store.subjects.update(subject.subjectId, undefined, none, undefined);
+    expect(updated.subject).toMatchObject({ ...UNLIMITED, version: 6 });
   });
 
   it('replaces references', async () => {

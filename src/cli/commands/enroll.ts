@@ -12,6 +12,7 @@ import { progressBar } from '../output.ts';
 import { connectionOf, type ConnectionOptions, type TemplateOptions } from '../shared-options.ts';
 import { readTemplateFile, requestIdOf, toWireSample } from '../template-files.ts';
 import { groupPattern, namesOf, readTemplateFolder, type PassedOver, type SubjectFiles } from '../template-folders.ts';
+import { UNLIMITED } from '../../store/records.ts';
 
 interface EnrollOptions extends ConnectionOptions, TemplateOptions {
   readonly contributor: string;
@@ -145,7 +146,7 @@ function toRequest({ externalId, files }: SubjectFiles, options: EnrollOptions):
       galleries: [...(options.gallery ?? ['default'])],
       caveats: [...(options.caveat ?? [])],
       provenance: provenanceToWire(options.provenance) ?? Provenance.UNSPECIFIED,
-      expireTime: undefined,
+      ...UNLIMITED,
     },
     samples: templates.map(toWireSample),
     clientRequestId: requestIdOf(options.contributor, externalId, templates),

@@ -1,4 +1,5 @@
 import type { SubjectEntry } from '../../gallery/catalogue.ts';
+import { isMinorAt, mayBeStrong } from '../../gallery/record-life.ts';
 import type { FingerPosition } from '../../templates/finger-template.ts';
 import { fpirOf, fuseLog10Rates, log10OfAny } from '../rates/fusion.ts';
 import type { ExplainedComparison } from '../model/explained-comparison.ts';
@@ -9,6 +10,12 @@ export type Band = 'no-candidate' | 'review' | 'strong-candidate';
 
 /** How much rarer than the threshold a strong candidate is: a thousand times. */
 export const STRONG_LOG10 = -3;
+
+/**
+ * log10 of how much rarer a candidate must be whose record is that of a minor: a false match does more harm to a child, and
+ * the rates were measured on adults.
+ */
+export const MINOR_LOG10 = -1;
 
 /** The best score of one probe against one subject. */
 export interface SampleScore {
@@ -47,12 +54,15 @@ export interface Candidate {
   /** The FPIR at this rate: the probability that a non-mated search returns a candidate this strong. */
   readonly fpir: number;
   readonly band: Band;
+  /** The subject was a minor at the instant of the search. */
+  readonly isMinor: boolean;
   /** In the order of the probes. */
   readonly scores: readonly SampleScore[];
 }
 
 export interface CandidateList {
   readonly candidates: readonly Candidate[];
+  /** The highest of the candidates. */
   readonly band: Band;
   /** More subjects reached the threshold than the list has room for. */
   readonly truncated: boolean;
@@ -101,10 +111,20 @@ export interface ListRules {
   /** The threshold of the service's own target rate: a laxer explicit threshold does not make a candidate strong. */
   readonly standardThresholdLog10: number;
   readonly subjectsSearched: number;
+  /** Who is a minor is decided at this instant, in ms since 1970. */
+  readonly instantMs: number;
 }
 
 /**
- * Builds the candidate list: subjects at or above the threshold, lowest false match rate first. Equal rates are ordered
+ * The threshold of a subject, from that of a search.
+ * @param isMinor - at the instant of the search
+ */
+export function thresholdOf(isMinor: boolean, thresholdLog10: number): number {
+  return isMinor ? thresholdLog10 + MINOR_LOG10 : thresholdLog10;
+}
+
+/**
+ * Builds the candidate list: subjects at or above their threshold, lowest false match rate first. Equal rates are ordered
  * by the sum of the raw scores and then by subject id: the list never depends on the order of the work.
  */
 export function makeCandidateList(
@@ -115,19 +135,31 @@ export function makeCandidateList(
     .map(({ subject, scores }) => ({
       subject,
       scores,
+      isMinor: isMinorAt(subject.attributes, rules.instantMs),
       log10Fmr: fuse(scores),
       sum: scores.reduce((sum, { score }) => sum + score, 0),
     }))
-    .filter(({ log10Fmr, scores }) => scores.length > 0 && log10Fmr <= rules.thresholdLog10)
+    .filter(
+      ({ log10Fmr, scores, isMinor }) => scores.length > 0 && log10Fmr <= thresholdOf(isMinor, rules.thresholdLog10),
+    )
     .sort((a, b) => a.log10Fmr - b.log10Fmr || b.sum - a.sum || (a.subject.subjectId < b.subject.subjectId ? -1 : 1));
   const strong = Math.min(rules.thresholdLog10, rules.standardThresholdLog10) + STRONG_LOG10;
-  const candidates = reached.slice(0, rules.maxCandidates).map(({ subject, scores, log10Fmr }, i): Candidate => ({
-    subject,
+  const isStrong = ({ subject, log10Fmr, isMinor }: (typeof reached)[number]) =>
+    log10Fmr <= thresholdOf(isMinor, strong) && mayBeStrong(subject.attributes);
+  const candidates = reached.slice(0, rules.maxCandidates).map((one, i): Candidate => ({
+    subject: one.subject,
     rank: i + 1,
-    log10Fmr,
-    fpir: fpirOf(log10Fmr, rules.subjectsSearched),
-    band: log10Fmr <= strong ? 'strong-candidate' : 'review',
-    scores,
+    log10Fmr: one.log10Fmr,
+    fpir: fpirOf(one.log10Fmr, rules.subjectsSearched),
+    band: isStrong(one) ? 'strong-candidate' : 'review',
+    isMinor: one.isMinor,
+    scores: one.scores,
   }));
-  return { candidates, band: candidates[0]?.band ?? 'no-candidate', truncated: reached.length > candidates.length };
+  return { candidates, band: bandOf(candidates), truncated: reached.length > candidates.length };
+}
+
+/** The first candidate need not have the highest band: some records are never strong ones. */
+function bandOf(candidates: readonly Candidate[]): Band {
+  if (candidates.some(({ band }) => band === 'strong-candidate')) return 'strong-candidate';
+  return candidates.length > 0 ? 'review' : 'no-candidate';
 }

@@ -30,7 +30,7 @@ export interface SearchRequest {
   readonly standardFpir: number;
   /** Explain the finger scores of the candidates. */
   readonly explain?: boolean;
-  /** Expiries are compared with this instant, in ms since 1970; undefined: the start of the search. */
+  /** Limits in time are compared with this instant, in ms since 1970; undefined: the start of the search. */
   readonly instantMs?: number | undefined;
   /** Deadline of the scan, in ms since 1970; undefined: none. The search then answers with what it has found. */
   readonly scanUntilMs?: number | undefined;
@@ -45,7 +45,7 @@ export interface FirstHit {
   /** A source to ask before the chosen one; undefined: none is quick enough. */
   readonly quick: (view: SearchView, chosen: CandidateSource) => CandidateSource | undefined;
   /**
-   * Called at most once, with a list whose best candidate is strong.
+   * Called at most once, with a list that has a strong candidate.
    * @returns whether it is enough: the search ends with it, and is not completed
    */
   readonly found: (early: SearchResult) => boolean;
@@ -114,7 +114,8 @@ export async function identify(
       'targetFpir' in request.threshold
         ? thresholdFor(request.threshold.targetFpir, subjectsSearched)
         : request.threshold.maxLog10Fmr;
-    const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched };
+    const { instantMs } = view;
+    const rules = { maxCandidates, thresholdLog10, standardThresholdLog10, subjectsSearched, instantMs };
     const run: SearchRun = { view, tasks: new SearchTasks(tasksInHand), stop, signal };
     const conclude = (proposal: Proposal, isEarly: boolean) => concluded(request, proposal, rules, run, pool, isEarly);
     let early: SearchResult | undefined;

@@ -1,4 +1,5 @@
 import { referencesAt, type ReferenceLocation, type SubjectEntry } from '../../gallery/catalogue.ts';
+import { ClassMask } from '../../gallery/class-mask.ts';
 import type { Gallery } from '../../gallery/gallery.ts';
 import { countReferences, type SegmentRange } from '../../gallery/partition.ts';
 import type { SearchTicket } from '../../gallery/reclamation.ts';
@@ -8,7 +9,7 @@ import type { SubjectFilter } from '../../gallery/subject-filter.ts';
 import { partitionsFor, type Probe } from './probe.ts';
 
 /**
- * The gallery as one search sees it. The version, the ranges and the instant for expiries are taken in one turn of the
+ * The gallery as one search sees it. The version, the ranges and the instant for limits in time are taken in one turn of the
  * event loop: later changes are not seen, not even in part, and later clock changes make no difference. Only expunged
  * subjects vanish at once.
  */
@@ -28,6 +29,8 @@ export class SearchView {
   readonly isMasked: boolean;
   /** Subjects in memory that the caller might search: the lists of an index are shares of them. */
   readonly population: number;
+  /** In ms since 1970: limits in time are compared with it. */
+  readonly instantMs: number;
   readonly #gallery: Gallery;
   readonly #scope: Scope;
   readonly #ticket: SearchTicket;
@@ -40,20 +43,24 @@ export class SearchView {
 
   /**
    * @param probes - all probes that this view is used with
-   * @param instantMs - in ms since 1970: subjects expired at this instant are not found. Two searches that must see the
+   * @param instantMs - in ms since 1970: subjects past a limit at this instant are not found. Two searches that must see the
    * same subjects get the same instant.
    */
   constructor(gallery: Gallery, probes: readonly Probe[], scope: Scope, instantMs = gallery.now()) {
-    const { classes } = scope;
-    if (classes?.isOf(gallery.classes) === false)
+    const { classes, minors } = scope;
+    if ([classes, minors].some((one) => one instanceof ClassMask && !one.isOf(gallery.classes)))
       throw new RangeError('the mask is about the classes of other galleries');
     this.#gallery = gallery;
     this.#scope = scope;
     // First: it decides about all classes of the gallery. What that throws leaves nothing to be closed.
     const mask = classes !== undefined && gallery.masks(classes) ? classes : undefined;
     this.isMasked = mask !== undefined;
-    this.#ticket = gallery.beginSearch(instantMs, classes);
+    this.#ticket = gallery.beginSearch(
+      instantMs,
+      [classes, minors].filter((one) => one instanceof ClassMask),
+    );
     this.version = this.#ticket.version;
+    this.instantMs = instantMs;
     this.subjectsInScope = gallery.subjectsInScope(scope, instantMs);
     this.ordinals = gallery.ordinalEnd;
     this.population = mask === undefined ? this.ordinals : gallery.subjectsAllowedBy(mask);
@@ -121,11 +128,10 @@ export class SearchView {
     });
   }
 
-  /** Whether the subject may be returned: false once expunged, outside the galleries, of a masked class, or expired. */
+  /** Whether the subject may be returned: false once expunged, outside the galleries, of a masked class, past a limit in time, or hidden as a minor. */
   isPresent(subject: SubjectEntry): boolean {
     return (
-      this.#gallery.subjectWithOrdinal(subject.ordinal) === subject &&
-      isFound(subject, this.#scope, this.#ticket.instantMs)
+      this.#gallery.subjectWithOrdinal(subject.ordinal) === subject && isFound(subject, this.#scope, this.instantMs)
     );
   }
 

@@ -2,8 +2,8 @@
 import { Failure } from '../../failure.ts';
 import type { Quarantine } from '../../gallery/quarantine.ts';
 import type { CurrentGallery } from '../../gallery/active-gallery.ts';
-import type { ClassMask } from '../../gallery/class-mask.ts';
-import { inScope, isFound, type Scope } from '../../gallery/scope.ts';
+import { isFound, mayBeKnown, type ClassRules, type Scope } from '../../gallery/scope.ts';
+import { mayBeStrong } from '../../gallery/record-life.ts';
 import { modelVersions, type ModelVersion } from '../rates/model-version.ts';
 import type { WorkerPool } from '../workers/worker-pool.ts';
 import type { Asker } from '../../fair-turns.ts';
@@ -41,14 +41,12 @@ export interface Patience extends Asker {
 }
 
 /** A 1:N search, as a caller states it. */
-export interface IdentifyQuery {
+export interface IdentifyQuery extends ClassRules {
   readonly samples: readonly SampleTemplate[];
   /** Gallery names; empty: all galleries. */
   readonly galleries: readonly string[];
-  /** Record classes that the caller may search; undefined: every class. */
-  readonly classes: ClassMask | undefined;
   /** Record classes that are searched beside these, and whose subjects are in no list for the caller. */
-  readonly unshown?: ClassMask | undefined;
+  readonly unshown?: ClassRules | undefined;
   readonly maxCandidates: number;
   /** Called with the probes before they are searched; what it throws ends the search. */
   readonly admit?: ((probes: readonly Probe[]) => void) | undefined;
@@ -106,6 +104,8 @@ export interface DuplicateQuery {
 /** The subjects that resemble an enrolled one, without itself. */
 export interface Duplicates extends Pick<SearchResult, 'mode' | 'galleryVersion' | 'truncated'> {
   readonly duplicates: readonly Candidate[];
+  /** No pair with this subject is a strong one, whatever its rate. */
+  readonly isNeverStrong: boolean;
 }
 
 /** Longest list of subjects that are not shown. Hardly any search has more than one. */
@@ -135,26 +135,26 @@ export class Searcher {
     const { served, planner, audit, pool, admission, targetFpir } = this.#parts;
     // A misspelled gallery name would return an empty list for every enrolled subject.
     served.current.requireKnown(query.galleries);
-    const { allowPartial: partial, isExact, maxCandidates, explain, classes } = query;
+    const { allowPartial: partial, isExact, maxCandidates, explain, classes, minors } = query;
     const waiting = { signal, deadlineMs, kind: 'search', partial, ...(party && { party }) } as const;
     const { search, result, source, unshown } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(query.samples);
       query.admit?.(probes);
-      await classes?.prepare(signal);
-      await query.unshown?.prepare(signal);
+      await this.#prepareRules({ classes, minors }, signal);
+      if (query.unshown !== undefined) await this.#prepareRules(query.unshown, signal);
       let source: CandidateSource | undefined;
       const choose = (view: SearchView) => (source = planner.choose(probes, view, isExact));
       const limits = partial ? this.#partialTime.limits(deadlineMs, Date.now()) : undefined;
       const search: SearchRequest = {
         probes,
-        scope: { galleries: new Set(query.galleries), classes },
+        scope: { galleries: new Set(query.galleries), classes, minors },
         maxCandidates,
         threshold: query.threshold ?? { targetFpir },
         standardFpir: targetFpir,
         explain,
         ...limits,
       };
-      const unshownSearch = query.unshown && this.#searchUnshown(search, query, signal);
+      const unshownSearch = query.unshown && this.#searchUnshown(search, query.unshown, query.isExact, signal);
       // A caller that goes once it has an early list must not end the search of what it is not shown.
       const found = (early: SearchResult) => {
         const tell = (unshown?: SearchResult) => tellEarly?.(this.#identified(search, early, unshown));
@@ -185,16 +185,21 @@ export class Searcher {
    * could be refused where it would not be without such records. The index audit does not learn of it, because callers
    * see its counts.
    */
-  #searchUnshown(search: SearchRequest, query: IdentifyQuery, signal: AbortSignal): Promise<SearchResult> {
+  #searchUnshown(
+    search: SearchRequest,
+    unshown: ClassRules,
+    isExact: boolean,
+    signal: AbortSignal,
+  ): Promise<SearchResult> {
     const { served, planner, pool, targetFpir } = this.#parts;
     const request = {
       ...search,
-      scope: { ...search.scope, classes: query.unshown },
+      scope: { galleries: search.scope.galleries, classes: unshown.classes, minors: unshown.minors },
       maxCandidates: MAX_UNSHOWN,
       threshold: { targetFpir },
       explain: false,
     };
-    const choose = (view: SearchView) => planner.choose(search.probes, view, query.isExact);
+    const choose = (view: SearchView) => planner.choose(search.probes, view, isExact);
     return identify(served.current, choose, pool, request, signal);
   }
 
@@ -208,7 +213,7 @@ export class Searcher {
     const { probes, result } = await admission.run(waiting, async () => {
       const probes = await this.#prepare(samples);
       admit?.(probes);
-      await scope.classes?.prepare(signal);
+      await this.#prepareRules(scope, signal);
       const result =
         'subjectId' in claim
           ? await verifySubject(served.current, pool, probes, claim.subjectId, scope, explain)
@@ -235,7 +240,7 @@ export class Searcher {
     const { served, planner, pool, admission, targetFpir } = this.#parts;
     const waiting = { signal, deadlineMs, kind: 'duplicates', ...(party && { party }) } as const;
     return admission.run(waiting, async () => {
-      await scope.classes?.prepare(signal);
+      await this.#prepareRules(scope, signal);
       // Not the subject of a list: since it was made, another gallery may have come, and this one may follow no changes.
       const gallery = served.current;
       const subject = gallery.subject(subjectId);
@@ -254,7 +259,11 @@ export class Searcher {
       const { candidates, mode, galleryVersion, truncated } = await identify(gallery, choose, pool, search, signal);
       const others = candidates.filter((candidate) => candidate.subject.subjectId !== subjectId);
       const isCut = truncated || others.length > maxDuplicates;
-      return { duplicates: others.slice(0, maxDuplicates), mode, galleryVersion, truncated: isCut };
+      const isNeverStrong = !mayBeStrong(subject.attributes);
+      const duplicates = others
+        .slice(0, maxDuplicates)
+        .map((candidate) => (isNeverStrong ? { ...candidate, band: 'review' as const } : candidate));
+      return { duplicates, isNeverStrong, mode, galleryVersion, truncated: isCut };
     });
   }
 
@@ -262,8 +271,14 @@ export class Searcher {
   #mayKnow(subjectId: string, scope: Scope): boolean {
     const gallery = this.#parts.served.current;
     const subject = gallery.subject(subjectId);
-    if (subject !== undefined) return inScope(subject, scope);
+    if (subject !== undefined) return mayBeKnown(subject, scope, gallery.now());
     return scope.galleries.size === 0 && !gallery.masks(scope.classes);
+  }
+
+  /** Decides about record classes between turns of the event loop. About minors only where there are any. */
+  async #prepareRules({ classes, minors }: ClassRules, signal: AbortSignal): Promise<void> {
+    await classes?.prepare(signal);
+    if (minors !== 'all' && this.#parts.served.current.hasMinors) await minors?.prepare(signal);
   }
 
   #identified(search: SearchRequest, result: SearchResult, unshown?: SearchResult): Identified {

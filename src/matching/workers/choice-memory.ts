@@ -1,5 +1,5 @@
 import { aligned, PAGE_BYTES } from '../../gallery/segment-layout.ts';
-import type { SubjectFilter } from '../../gallery/subject-filter.ts';
+import { MinorMask, type SubjectFilter } from '../../gallery/subject-filter.ts';
 import { instantiateCandidateKernels, MAX_INSTANCES, type CandidateKernels } from '../kernels/candidate-kernels.ts';
 import type { KernelBuild } from '../kernels/kernel-builds.ts';
 import { joined } from './joined-arrays.ts';
@@ -93,7 +93,7 @@ export class ChoiceMemory {
   }
 
   /** Drops subjects outside the filter. */
-  mask({ scopes, expiry }: SubjectFilter, ordinals: number): void {
+  mask({ scopes, expiry, minors }: SubjectFilter, ordinals: number): void {
     const { kernels, layout, buffer } = this.#reserve(ordinals);
     const { best, sums, list } = layout;
     // Ordinals beyond the end of a column are newer than the search.
@@ -107,13 +107,17 @@ export class ChoiceMemory {
       }
       kernels.maskOutside(sums, best, aligned(ordinals));
     }
-    if (expiry === undefined) return;
-    const times = new Float64Array(expiry.times);
+    if (expiry === undefined && minors === undefined) return;
+    const times = expiry && new Float64Array(expiry.times);
+    const hidden = minors && new MinorMask(minors);
+    const instantMs = expiry?.instantMs ?? minors?.instantMs ?? 0;
     for (let from = 0; from < ordinals; from += CHUNK) {
       const count = Math.min(CHUNK, ordinals - from);
-      const copied = new Float64Array(buffer, layout.owners, count).fill(0);
-      copied.set(times.subarray(from, from + count));
-      kernels.maskExpired(sums + 2 * from, layout.owners, count, expiry.instantMs);
+      const copied = new Float64Array(buffer, layout.owners, count).fill(times === undefined ? Infinity : -Infinity);
+      if (times !== undefined) copied.set(times.subarray(from, from + count));
+      // For the kernel, a minor that may not be found is a subject past its limit.
+      if (hidden !== undefined) for (let i = 0; i < count; i++) if (hidden.hides(from + i)) copied[i] = -Infinity;
+      kernels.maskExpired(sums + 2 * from, layout.owners, count, instantMs);
     }
   }
 

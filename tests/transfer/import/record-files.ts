@@ -6,6 +6,7 @@ import { createPerson } from '../../../fixtures/person.ts';
 import { EnrollRequest, Provenance } from '../../../src/contract/generated/ridgewatch/v1/gallery.ts';
 import { demoSamples } from '../../../src/service/demo-gallery.ts';
 import { temporaryDirectory } from '../../cluster.ts';
+import { UNLIMITED } from '../../../src/store/records.ts';
 
 /** A good record: two fingers and a face of a synthetic person. */
 export function record(person: number, changes: Partial<EnrollRequest['data'] & object> = {}): EnrollRequest {
@@ -16,7 +17,7 @@ export function record(person: number, changes: Partial<EnrollRequest['data'] & 
       galleries: ['watchlist'],
       caveats: [],
       provenance: Provenance.SYNTHETIC,
-      expireTime: undefined,
+      ...UNLIMITED,
       ...changes,
     },
     samples: demoSamples(createPerson(0x1a907, person), 0),

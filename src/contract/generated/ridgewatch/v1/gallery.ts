@@ -23,6 +23,7 @@ import {
 import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { Status } from "../../google/rpc/status.ts";
+import { Handling } from "./handling.ts";
 import {
   Band,
   bandFromJSON,
@@ -138,7 +139,33 @@ export interface SubjectData {
    * Time after which the subject is no longer searched, in the years 1900 to 9999. Not set: never. A time in the past
    * is accepted with the warning EXPIRED_ALREADY.
    */
-  expireTime: Date | undefined;
+  expireTime:
+    | Date
+    | undefined;
+  /**
+   * Time by which the record has to be reviewed, in the years 1900 to 9999. From then on the subject is not searched,
+   * until UpdateSubject sets another time. Not set: never. A time in the past is accepted with the warning
+   * REVIEW_OVERDUE.
+   */
+  reviewTime:
+    | Date
+    | undefined;
+  /** The subject is kept, and not searched. */
+  suspended: boolean;
+  /**
+   * Time until which the subject is a minor, in the years 1900 to 9999. Until then the record has the meaning of the
+   * caveat MINOR: policies say who may search it (none may, as shipped), and a candidate needs a tenth of the false match
+   * rate that others need. Not set: the subject is of age, or has the caveat MINOR. Nothing else of a date of birth is
+   * stored.
+   */
+  minorUntil:
+    | Date
+    | undefined;
+  /**
+   * What the owner asks for when the record is found. Shown with the record to those who may see it; in no log and no
+   * audit record. Not set: nothing.
+   */
+  handling: Handling | undefined;
 }
 
 /** One stored sample, without its template. */
@@ -336,7 +363,7 @@ export interface UpdateSubjectRequest {
   samples: Sample[];
   /**
    * Fields to change, at least one of "data.external_id", "data.galleries", "data.caveats", "data.provenance",
-   * "data.expire_time", "samples". The contributor of a record cannot be changed.
+   * "data.expire_time", "data.review_time", "data.suspended", "data.minor_until", "data.handling", "samples". The contributor of a record cannot be changed.
    */
   updateMask: string[] | undefined;
 }
@@ -526,7 +553,18 @@ export interface DuplicatePair {
 }
 
 function createBaseSubjectData(): SubjectData {
-  return { contributor: "", externalId: "", galleries: [], caveats: [], provenance: 0, expireTime: undefined };
+  return {
+    contributor: "",
+    externalId: "",
+    galleries: [],
+    caveats: [],
+    provenance: 0,
+    expireTime: undefined,
+    reviewTime: undefined,
+    suspended: false,
+    minorUntil: undefined,
+    handling: undefined,
+  };
 }
 
 export const SubjectData: MessageFns<SubjectData> = {
@@ -548,6 +586,18 @@ export const SubjectData: MessageFns<SubjectData> = {
     }
     if (message.expireTime !== undefined) {
       Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(50).fork()).join();
+    }
+    if (message.reviewTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.reviewTime), writer.uint32(58).fork()).join();
+    }
+    if (message.suspended !== false) {
+      writer.uint32(64).bool(message.suspended);
+    }
+    if (message.minorUntil !== undefined) {
+      Timestamp.encode(toTimestamp(message.minorUntil), writer.uint32(74).fork()).join();
+    }
+    if (message.handling !== undefined) {
+      Handling.encode(message.handling, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -613,6 +663,38 @@ export const SubjectData: MessageFns<SubjectData> = {
             message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reviewTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.suspended = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.minorUntil = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.handling = Handling.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -643,6 +725,18 @@ export const SubjectData: MessageFns<SubjectData> = {
         : isSet(object.expire_time)
         ? fromJsonTimestamp(object.expire_time)
         : undefined,
+      reviewTime: isSet(object.reviewTime)
+        ? fromJsonTimestamp(object.reviewTime)
+        : isSet(object.review_time)
+        ? fromJsonTimestamp(object.review_time)
+        : undefined,
+      suspended: isSet(object.suspended) ? globalThis.Boolean(object.suspended) : false,
+      minorUntil: isSet(object.minorUntil)
+        ? fromJsonTimestamp(object.minorUntil)
+        : isSet(object.minor_until)
+        ? fromJsonTimestamp(object.minor_until)
+        : undefined,
+      handling: isSet(object.handling) ? Handling.fromJSON(object.handling) : undefined,
     };
   },
 
@@ -666,6 +760,18 @@ export const SubjectData: MessageFns<SubjectData> = {
     if (message.expireTime !== undefined) {
       obj.expireTime = message.expireTime.toISOString();
     }
+    if (message.reviewTime !== undefined) {
+      obj.reviewTime = message.reviewTime.toISOString();
+    }
+    if (message.suspended !== undefined) {
+      obj.suspended = message.suspended;
+    }
+    if (message.minorUntil !== undefined) {
+      obj.minorUntil = message.minorUntil.toISOString();
+    }
+    if (message.handling !== undefined) {
+      obj.handling = Handling.toJSON(message.handling);
+    }
     return obj;
   },
 
@@ -680,6 +786,12 @@ export const SubjectData: MessageFns<SubjectData> = {
     message.caveats = object.caveats?.map((e) => e) || [];
     message.provenance = object.provenance ?? 0;
     message.expireTime = object.expireTime ?? undefined;
+    message.reviewTime = object.reviewTime ?? undefined;
+    message.suspended = object.suspended ?? false;
+    message.minorUntil = object.minorUntil ?? undefined;
+    message.handling = (object.handling !== undefined && object.handling !== null)
+      ? Handling.fromPartial(object.handling)
+      : undefined;
     return message;
   },
 };

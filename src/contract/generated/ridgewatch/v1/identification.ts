@@ -22,6 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { Status } from "../../google/rpc/status.ts";
+import { Handling } from "./handling.ts";
 import {
   Band,
   bandFromJSON,
@@ -114,8 +115,8 @@ export const EmptyScope = {
   /** UNSPECIFIED - There was something to search. */
   UNSPECIFIED: 0,
   /**
-   * NO_SUBJECT - No subject is in scope: none was ever enrolled in the named galleries, or all were expunged, removed from them or
-   * have expired.
+   * NO_SUBJECT - No subject is in scope: none was ever enrolled in the named galleries, or all were expunged, removed from them, have
+   * expired, are suspended or wait for a review.
    */
   NO_SUBJECT: 1,
   /** NO_REFERENCE - No subject in scope has a reference that is comparable with a sample of the search. */
@@ -337,7 +338,7 @@ export interface IdentifyResponse {
    * highest first, then by subject id.
    */
   candidates: Candidate[];
-  /** Band of the best candidate. */
+  /** The highest band of the candidates. */
   band: Band;
   /** The threshold applied: the highest log10 of the fused false match rate of a candidate, -12 to 0. */
   thresholdLog10Fmr: number;
@@ -438,7 +439,10 @@ export interface Candidate {
   log10Fmr: number;
   /** Probability that a non-mated search returns a candidate at least this strong, 0 to 1. */
   fpir: number;
-  /** Band of this candidate. */
+  /**
+   * Band of this candidate. Records captured in the field, latent ones, and those with the caveat BATTLEFIELD-ONLY are
+   * never above BAND_REVIEW.
+   */
   band: Band;
   /** Best score of each probe sample against this subject. Samples for which the subject has no reference are absent. */
   scores: SampleScore[];
@@ -448,6 +452,15 @@ export interface Candidate {
   caveats: string[];
   /** Provenance of the record in lower case, e.g. "controlled". */
   provenance: string;
+  /** What the owner of the record asks for. Not set: nothing. */
+  handling:
+    | Handling
+    | undefined;
+  /**
+   * The subject was a minor when the search began. Such a candidate has at most a tenth of the false match rate that
+   * others need.
+   */
+  minor: boolean;
 }
 
 /** One search of a stream. */
@@ -1623,6 +1636,8 @@ function createBaseCandidate(): Candidate {
     contributor: "",
     caveats: [],
     provenance: "",
+    handling: undefined,
+    minor: false,
   };
 }
 
@@ -1654,6 +1669,12 @@ export const Candidate: MessageFns<Candidate> = {
     }
     if (message.provenance !== "") {
       writer.uint32(74).string(message.provenance);
+    }
+    if (message.handling !== undefined) {
+      Handling.encode(message.handling, writer.uint32(82).fork()).join();
+    }
+    if (message.minor !== false) {
+      writer.uint32(88).bool(message.minor);
     }
     return writer;
   },
@@ -1743,6 +1764,22 @@ export const Candidate: MessageFns<Candidate> = {
             message.provenance = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.handling = Handling.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.minor = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1774,6 +1811,8 @@ export const Candidate: MessageFns<Candidate> = {
       contributor: isSet(object.contributor) ? globalThis.String(object.contributor) : "",
       caveats: globalThis.Array.isArray(object?.caveats) ? object.caveats.map((e: any) => globalThis.String(e)) : [],
       provenance: isSet(object.provenance) ? globalThis.String(object.provenance) : "",
+      handling: isSet(object.handling) ? Handling.fromJSON(object.handling) : undefined,
+      minor: isSet(object.minor) ? globalThis.Boolean(object.minor) : false,
     };
   },
 
@@ -1806,6 +1845,12 @@ export const Candidate: MessageFns<Candidate> = {
     if (message.provenance !== undefined) {
       obj.provenance = message.provenance;
     }
+    if (message.handling !== undefined) {
+      obj.handling = Handling.toJSON(message.handling);
+    }
+    if (message.minor !== undefined) {
+      obj.minor = message.minor;
+    }
     return obj;
   },
 
@@ -1823,6 +1868,10 @@ export const Candidate: MessageFns<Candidate> = {
     message.contributor = object.contributor ?? "";
     message.caveats = object.caveats?.map((e) => e) || [];
     message.provenance = object.provenance ?? "";
+    message.handling = (object.handling !== undefined && object.handling !== null)
+      ? Handling.fromPartial(object.handling)
+      : undefined;
+    message.minor = object.minor ?? false;
     return message;
   },
 };
