@@ -34,6 +34,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   soak: { what: 'a service under long load with faults: memory, latency, wrong results (--minutes M)' },
   index: { what: 'index build, verify, start, and reload under load (--subjects N)' },
   import: { what: 'bulk import: throughput, recovery after SIGKILL, index build, start (--references N)' },
+  'record-life': { what: 'records at random, searched in every way: none found that may not be (--operations N)' },
   rewriting: { what: 'rewriting of segments after half of a gallery was expunged: CPU, pauses, memory (--subjects N)' },
   'identify-latency': { what: 'Identify over gRPC on the demo gallery: p50, p99, throughput with 1 and 8 callers' },
   replicas: { what: 'replication delay between two services on one database (--enrolments N)' },

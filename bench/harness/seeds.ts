@@ -37,6 +37,8 @@ const UNSHIFTED = {
   bootstrap: 0xb007,
   /** Targets, and the draws of attackers, in `attacks`. */
   attacks: 0xa77ac,
+  /** People, changes and searches of `record-life`. */
+  recordLife: 0x11fe,
 } as const;
 
 type Seeds = Readonly<Record<keyof typeof UNSHIFTED, number>>;

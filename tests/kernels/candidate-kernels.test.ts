@@ -195,6 +195,32 @@ describe.each(buildCases)('the candidate kernels, $title', ({ build, skipped }) 
       expect([...chosen]).toEqual([...owners].filter((ordinal) => inScope(ordinal) && !isHidden(ordinal)));
       memory.release(chosen);
     }
+    // Minors until an instant, of whom those of one class may be found; with expiries, and without.
+    const [ends, ids, allowed] = [
+      new SharedArrayBuffer(8 * 190),
+      new SharedArrayBuffer(4 * 190),
+      new SharedArrayBuffer(2),
+    ];
+    new Float64Array(ends).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 7 === 0 ? 1001 : -Infinity));
+    new Uint32Array(ids).forEach((_, ordinal, all) => (all[ordinal] = ordinal % 2));
+    new Uint8Array(allowed)[1] = 1;
+    for (const classes of [undefined, { ids, allowed }]) {
+      for (const expiry of [undefined, { times, instantMs: 1000 }]) {
+        for (const instantMs of [1000, 1001]) {
+          const isMinor = (ordinal: number) => instantMs === 1000 && ordinal % 7 === 0;
+          const isHidden = (ordinal: number) =>
+            ordinal >= 190 ||
+            (expiry !== undefined && expires(ordinal)) ||
+            (isMinor(ordinal) && !(classes !== undefined && ordinal % 2 === 1));
+          memory.rank([[{ owners, values }]], 200, table);
+          const filter = { scopes: undefined, expiry, classes: undefined, minors: { ends, instantMs, classes } };
+          memory.mask(filter, 200);
+          const chosen = memory.choose(300, 200);
+          expect([...chosen]).toEqual([...owners].filter((ordinal) => !isHidden(ordinal)));
+          memory.release(chosen);
+        }
+      }
+    }
     memory.rank([[{ owners, values }]], 200, table);
     expect(memory.choose(300, 200)).toHaveLength(200);
   });
