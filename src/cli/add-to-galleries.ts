@@ -1,6 +1,7 @@
 /** Adds subjects that are already enrolled from the same templates to further galleries. */
 import type { EnrollRequest, Subject } from '../contract/generated/ridgewatch/v1/gallery.ts';
 import type { ServiceClient } from './client.ts';
+import { hasLife, type Life } from './life-options.ts';
 import { CallFailed } from './failure-output.ts';
 
 const PAGE_SIZE = 200;
@@ -11,10 +12,12 @@ export type Added = { readonly subjectId: string; readonly changed: boolean } | 
 /**
  * Adds subjects to the galleries of their requests. They stay in their present galleries.
  * @param requests - of one contributor; refused by the service because the subjects exist, with the same templates
+ * @param life - limits that the subjects must have
  */
 export async function addToGalleries(
   client: ServiceClient,
   requests: readonly EnrollRequest[],
+  life: Life = {},
 ): Promise<Map<EnrollRequest, Added>> {
   const wanted = new Map(requests.map((request) => [request.data?.externalId ?? '', request]));
   const added = new Map<EnrollRequest, Added>();
@@ -25,20 +28,29 @@ export async function addToGalleries(
     for (const subject of page.subjects) {
       const request = wanted.get(subject.data?.externalId ?? '');
       if (request === undefined) continue;
-      added.set(request, await addOne(client, subject, request));
+      added.set(request, await addOne(client, subject, request, life));
     }
     pageToken = page.nextPageToken;
   } while (pageToken !== '' && added.size < wanted.size);
   return added;
 }
 
-async function addOne(client: ServiceClient, subject: Subject, { data: asked }: EnrollRequest): Promise<Added> {
+async function addOne(
+  client: ServiceClient,
+  subject: Subject,
+  { data: asked }: EnrollRequest,
+  life: Life,
+): Promise<Added> {
   const { subjectId, version, data } = subject;
   if (data === undefined || asked === undefined) return { why: 'The service did not return the subject.' };
   const sameCaveats = [...data.caveats].sort().join() === [...asked.caveats].sort().join();
   if (!sameCaveats || data.provenance !== asked.provenance) {
     return { why: 'It is already enrolled from the same templates, but with other caveats or another provenance.' };
   }
+  if (!hasLife(data, life))
+    return {
+      why: 'It is already enrolled from the same templates, with other limits or another handling: ridgewatch update changes these.',
+    };
   const galleries = [...new Set([...data.galleries, ...asked.galleries])];
   if (galleries.length === data.galleries.length) return { subjectId, changed: false };
   try {

@@ -13,6 +13,7 @@ import {
   type SampleReport,
   type SampleScore,
 } from '../contract/generated/ridgewatch/v1/sample.ts';
+import { handlingLine } from './life-options.ts';
 import { renderExplanations } from './explanation-table.ts';
 
 const FINGERS = [
@@ -159,6 +160,10 @@ export function renderCandidates(response: IdentifyResponse): string {
     table.toString(),
     ...note,
     ...more,
+    ...response.candidates.flatMap(({ rank, minor, handling }) => [
+      ...(minor ? [`Candidate ${rank} is a minor.`] : []),
+      ...(handling === undefined ? [] : [`Candidate ${rank}, its owner asks for: ${handlingLine(handling)}.`]),
+    ]),
     ...response.candidates.flatMap(({ rank, scores }) =>
       renderExplanations(scores, (score) => `Candidate ${rank}, ${sampleName(score)}`),
     ),

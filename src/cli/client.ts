@@ -31,6 +31,8 @@ import {
   type FindDuplicatesResponse,
   type ListExpungeProposalsRequest,
   type ListExpungeProposalsResponse,
+  type GetSubjectRequest,
+  type GetSubjectResponse,
   type ListSubjectsRequest,
   type ListSubjectsResponse,
   type ProposeExpungeRequest,
@@ -125,6 +127,10 @@ export class ServiceClient {
 
   listSubjects(request: ListSubjectsRequest): Promise<ListSubjectsResponse> {
     return this.#call((options, callback) => this.#gallery.listSubjects(request, new Metadata(), options, callback));
+  }
+
+  getSubject(request: GetSubjectRequest): Promise<GetSubjectResponse> {
+    return this.#call((options, callback) => this.#gallery.getSubject(request, new Metadata(), options, callback));
   }
 
   update(request: UpdateSubjectRequest): Promise<UpdateSubjectResponse> {

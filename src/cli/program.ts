@@ -7,8 +7,10 @@ import { addCertificateCommands } from './certificate-commands.ts';
 import { addLoginCommands } from './login-commands.ts';
 import { addAuditCommands } from './audit-commands.ts';
 import { addOperatorCommands } from './operator-commands.ts';
+import { addLifeOptions } from './life-options.ts';
+import { addRecordCommands } from './record-commands.ts';
 import { addSharingCommands } from './sharing-commands.ts';
-import { addConnectionOptions, addTemplateOptions, collect, PURPOSES, runs } from './shared-options.ts';
+import { addConnectionOptions, addTemplateOptions, collect, PROVENANCES, PURPOSES, runs } from './shared-options.ts';
 
 /** Builds the command line. */
 export function createProgram(): Command {
@@ -49,21 +51,22 @@ export function createProgram(): Command {
     async () => (await import('./commands/demo.ts')).demo,
   );
   runs(
-    addTemplateOptions(
-      addConnectionOptions(
-        program
-          .command('enroll')
-          .argument('<dir>', 'folder of templates')
-          .description('enrol the subjects whose templates are in a folder'),
+    addLifeOptions(
+      addTemplateOptions(
+        addConnectionOptions(
+          program
+            .command('enroll')
+            .argument('<dir>', 'folder of templates')
+            .description('enrol the subjects whose templates are in a folder'),
+        ),
       ),
+      'the records',
     )
       .option('--contributor <name>', 'agency that owns the records', 'local')
       .option('--gallery <name>', 'gallery to add them to; may be given several times', collect)
       .option('--caveat <code>', 'handling code; may be given several times', collect)
       .addOption(
-        new Option('--provenance <how>', 'how the records came to be')
-          .choices(['unspecified', 'controlled', 'field', 'latent', 'synthetic'])
-          .default('unspecified'),
+        new Option('--provenance <how>', 'how the records came to be').choices(PROVENANCES).default('unspecified'),
       )
       .option(
         '--group-by <regex>',
@@ -181,6 +184,7 @@ export function createProgram(): Command {
     ).addHelpText('after', '\nExample:\n  $ ridgewatch status --json | jq .subject_count'),
     async () => (await import('./commands/status.ts')).status,
   );
+  addRecordCommands(program);
   addExpunging(program);
   addCertificateCommands(program);
   addLoginCommands(program);

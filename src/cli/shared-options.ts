@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { Purpose, type IdentifyRequest } from '../contract/generated/ridgewatch/v1/identification.ts';
+import type { Provenance } from '../store/records.ts';
 import type { FingerPosition } from '../templates/finger-template.ts';
 import { serviceAddress } from './address.ts';
 import type { ConnectionSettings } from './client.ts';
@@ -13,6 +14,9 @@ import { Interrupted } from './stop-signals.ts';
 
 /** A day: every wait has an end. */
 const MAX_TIMEOUT_SECONDS = 86_400;
+
+/** Values of --provenance. */
+export const PROVENANCES: readonly Provenance[] = ['unspecified', 'controlled', 'field', 'latent', 'synthetic'];
 
 /** Options of every command that talks to a service. */
 export interface ConnectionOptions extends SignInOptions {

@@ -5,6 +5,7 @@ import { readStatus } from '../../api/status.ts';
 import { Failure } from '../../failure.ts';
 import type { Provenance as ProvenanceName } from '../../store/records.ts';
 import { addToGalleries } from '../add-to-galleries.ts';
+import { lifeOf, type LifeOptions } from '../life-options.ts';
 import { ServiceClient } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { requireOneFileEach } from '../flat-folders.ts';
@@ -14,7 +15,7 @@ import { readTemplateFile, requestIdOf, toWireSample } from '../template-files.t
 import { groupPattern, namesOf, readTemplateFolder, type PassedOver, type SubjectFiles } from '../template-folders.ts';
 import { UNLIMITED } from '../../store/records.ts';
 
-interface EnrollOptions extends ConnectionOptions, TemplateOptions {
+interface EnrollOptions extends ConnectionOptions, TemplateOptions, LifeOptions {
   readonly contributor: string;
   readonly gallery?: readonly string[];
   readonly caveat?: readonly string[];
@@ -48,6 +49,8 @@ interface Enrolled {
 
 /** Enrols the subjects whose templates are in a folder. */
 export async function enroll([folder = '']: string[], options: EnrollOptions): Promise<number> {
+  // A wrong option is refused before any file is read.
+  lifeOf(options);
   const { subjects, passedOver } = readTemplateFolder(folder, groupPattern(options.groupBy));
   if (options.groupBy === undefined && options.eachFileAPerson !== true) requireOneFileEach(folder, subjects);
   const client = new ServiceClient(connectionOf(options));
@@ -106,6 +109,7 @@ async function enrollChunk(
   const added = await addToGalleries(
     client,
     present.map(({ request }) => request),
+    lifeOf(options),
   );
   readable.forEach(({ subject, request }, i) => {
     const again = added.get(request);
@@ -147,6 +151,7 @@ function toRequest({ externalId, files }: SubjectFiles, options: EnrollOptions):
       caveats: [...(options.caveat ?? [])],
       provenance: provenanceToWire(options.provenance) ?? Provenance.UNSPECIFIED,
       ...UNLIMITED,
+      ...lifeOf(options),
     },
     samples: templates.map(toWireSample),
     clientRequestId: requestIdOf(options.contributor, externalId, templates),
