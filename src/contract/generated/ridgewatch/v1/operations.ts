@@ -207,8 +207,8 @@ export interface GetStatusResponse {
   /** Version of the database schema. Empty while the store cannot be reached. */
   schemaVersion: string;
   /**
-   * Number of searchable subjects. Expired subjects are not searchable and are not counted in any field, except
-   * Partition.expired_count, until they are expunged or their expire_time is moved.
+   * Number of searchable subjects. Subjects that have expired, are suspended or wait for a review are not searchable
+   * and are not counted in any field, except Partition.expired_count.
    */
   subjectCount: number;
   /** Number of searchable references. */
@@ -358,7 +358,10 @@ export interface Partition {
    * references. Excludes memory that is reserved but unused, and what threads need to read the segments.
    */
   memoryBytes: number;
-  /** Number of references of expired subjects: they use memory and are never found. */
+  /**
+   * Number of references of subjects that have expired, are suspended or wait for a review: they use memory and are not
+   * found.
+   */
   expiredCount: number;
 }
 
